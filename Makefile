@@ -1,0 +1,77 @@
+# Two commands are enough to begin: `make serve` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKS := .ci/requirements
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --require-hashes
+COMPILE := uv pip compile -q --universal --generate-hashes --no-header --fork-strategy fewest --python-version 3.11
+SOURCES := exchange gateway handlers schemas tests examples bench docs
+
+.PHONY: help setup serve test check format docs bench lock clean
+
+help:
+	@echo "make serve   start the gateway (first makes $(VENV))"
+	@echo "make test    run the whole test suite"
+	@echo "make setup   make $(VENV) with the command scopegate"
+	@echo "make check   format, lint, types, floors, generated files"
+	@echo "make format  format the code"
+	@echo "make docs    write the generated documentation anew"
+	@echo "make bench   measure, beside other servers"
+	@echo "make lock    resolve the dependencies anew (needs uv)"
+	@echo "make clean   remove everything that was made"
+
+$(VENV)/made: $(LOCKS)/run.txt $(LOCKS)/build.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -r $(LOCKS)/run.txt -r $(LOCKS)/build.txt
+	$(BIN)/python -m pip --disable-pip-version-check -q install --no-deps --no-build-isolation --no-index -e .
+	touch $@
+
+$(VENV)/made-for-tests: $(VENV)/made $(LOCKS)/dev.txt
+	$(PIP) -r $(LOCKS)/dev.txt
+	touch $@
+
+$(VENV)/made-for-bench: $(VENV)/made $(LOCKS)/bench.txt
+	$(PIP) -r $(LOCKS)/bench.txt
+	touch $@
+
+$(VENV)-deriv-client/made: $(LOCKS)/deriv-client.txt
+	test -x $(VENV)-deriv-client/bin/python || $(PYTHON) -m venv $(VENV)-deriv-client
+	$(VENV)-deriv-client/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $(LOCKS)/deriv-client.txt
+	touch $@
+
+setup: $(VENV)/made
+
+serve: setup
+	$(BIN)/scopegate serve
+
+test: $(VENV)/made-for-tests $(VENV)-deriv-client/made
+	$(BIN)/python -m pytest
+
+check: $(VENV)/made-for-tests
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_floors.py
+	$(BIN)/python docs/generate.py --check
+
+format: $(VENV)/made-for-tests
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+docs: setup
+	$(BIN)/python docs/generate.py
+
+bench: $(VENV)/made-for-bench
+	$(BIN)/python bench/requests.py
+
+lock:
+	$(COMPILE) pyproject.toml -o $(LOCKS)/run.txt
+	$(COMPILE) $(LOCKS)/build.in -c $(LOCKS)/run.txt -o $(LOCKS)/build.txt
+	$(COMPILE) --group dev -c $(LOCKS)/run.txt -o $(LOCKS)/dev.txt
+	$(COMPILE) --group bench -c $(LOCKS)/run.txt -o $(LOCKS)/bench.txt
+	$(COMPILE) $(LOCKS)/deriv-client.in -o $(LOCKS)/deriv-client.txt
+
+clean:
+	rm -rf $(VENV) $(VENV)-deriv-client build dist

@@ -1,0 +1,316 @@
+"""Accounts and their ledger: every balance is the sum of its entries, at all times.
+
+Rules:
+- A balance changes in `book` alone, in the transaction that writes the entry which explains it.
+- A balance is never negative: the database refuses it, and so does `book`.
+- Every entry is announced; whoever shows balances or transactions hears of each once, in order.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+
+from exchange.money import CURRENCIES
+from gateway.clock import Clock
+from gateway.store import Change, Row, Store, StoreError, Transaction
+
+BOOKED = "booked"
+"""The change that announces an entry of the ledger: the fields of `Entry`."""
+
+DEMO_PREFIX = "VRTC"
+REAL_PREFIX = "CR"
+_FIRST_NUMBER = {DEMO_PREFIX: 9_000_001, REAL_PREFIX: 900_001}
+
+OPENING_BALANCE = 1_000_000
+"""What a new account holds, and what a demo account is topped up to, in smallest units."""
+
+
+class InsufficientFundsError(Exception):
+    """The balance is smaller than what was to be taken from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account, as it is at the moment of reading."""
+
+    loginid: str
+    user_id: int
+    currency: str
+    is_virtual: bool
+    balance: int
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change of one balance, with what it left."""
+
+    id: int
+    loginid: str
+    user_id: int
+    currency: str
+    is_virtual: bool
+    action: str
+    amount: int
+    balance_after: int
+    at: int
+    app_id: int | None
+    note: str
+
+
+def _account(row: Row) -> Account:
+    return Account(
+        row["loginid"],
+        row["user_id"],
+        row["currency"],
+        bool(row["is_virtual"]),
+        row["balance"],
+        row["created_at"],
+    )
+
+
+def open_account(
+    transaction: Transaction, user_id: int, *, currency: str, is_virtual: bool, at: float
+) -> Account:
+    """A new, empty account of a user."""
+    if currency not in CURRENCIES:
+        raise StoreError(f"no accounts are kept in {currency}: one of {', '.join(CURRENCIES)}")
+    prefix = DEMO_PREFIX if is_virtual else REAL_PREFIX
+    row = transaction.one(
+        "SELECT max(CAST(substr(loginid, ?) AS INTEGER)) FROM accounts WHERE is_virtual = ?",
+        len(prefix) + 1,
+        int(is_virtual),
+    )
+    number = _FIRST_NUMBER[prefix] if row is None or row[0] is None else row[0] + 1
+    loginid = f"{prefix}{number}"
+    transaction.execute(
+        "INSERT INTO accounts (loginid, user_id, currency, is_virtual, created_at)"
+        " VALUES (?, ?, ?, ?, ?)",
+        loginid,
+        user_id,
+        currency,
+        int(is_virtual),
+        at,
+    )
+    return Account(loginid, user_id, currency, is_virtual, 0, at)
+
+
+def account(transaction: Transaction, loginid: str) -> Account:
+    """One account. Raises `StoreError` when there is none of this loginid."""
+    row = transaction.one("SELECT * FROM accounts WHERE loginid = ?", loginid)
+    if row is None:
+        raise StoreError(f"there is no account {loginid}")
+    return _account(row)
+
+
+def accounts(transaction: Transaction, user_id: int | None = None) -> list[Account]:
+    """A user's accounts, or all; the real-style ones first, in the order of their opening."""
+    rows = transaction.all(
+        "SELECT * FROM accounts WHERE user_id = coalesce(?, user_id)"
+        " ORDER BY user_id, is_virtual, created_at, loginid",
+        user_id,
+    )
+    return [_account(row) for row in rows]
+
+
+def book(
+    transaction: Transaction,
+    loginid: str,
+    action: str,
+    amount: int,
+    *,
+    at: float,
+    app_id: int | None = None,
+    note: str = "",
+) -> Entry:
+    """Add `amount` (negative: take it) to an account, with the entry that explains it.
+
+    Raises `InsufficientFundsError` when the balance would become negative.
+    """
+    changed = transaction.execute(
+        "UPDATE accounts SET balance = balance + ? WHERE loginid = ? AND balance + ? >= 0",
+        amount,
+        loginid,
+        amount,
+    ).rowcount
+    now = account(transaction, loginid)
+    if not changed:
+        raise InsufficientFundsError(loginid)
+    entry_id = transaction.insert(
+        "INSERT INTO ledger (loginid, action, amount, balance_after, at, app_id, note)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        loginid,
+        action,
+        amount,
+        now.balance,
+        int(at),
+        app_id,
+        note,
+    )
+    entry = Entry(
+        entry_id,
+        loginid,
+        now.user_id,
+        now.currency,
+        now.is_virtual,
+        action,
+        amount,
+        now.balance,
+        int(at),
+        app_id,
+        note,
+    )
+    transaction.announce(BOOKED, **asdict(entry))
+    return entry
+
+
+def set_balance(
+    transaction: Transaction, loginid: str, action: str, balance: int, *, at: float, note: str = ""
+) -> Entry | None:
+    """Book what brings the account to `balance`; `None` when it is there already."""
+    difference = balance - account(transaction, loginid).balance
+    if difference == 0:
+        return None
+    return book(transaction, loginid, action, difference, at=at, note=note)
+
+
+def entries(
+    transaction: Transaction,
+    loginid: str,
+    *,
+    action: str | None = None,
+    first: int | None = None,
+    last: int | None = None,
+    limit: int = 100,
+    offset: int = 0,
+) -> list[Entry]:
+    """The account's entries of an action between two moments, newest first."""
+    rows = transaction.all(
+        "SELECT ledger.*, accounts.user_id, accounts.currency, accounts.is_virtual"
+        " FROM ledger JOIN accounts ON accounts.loginid = ledger.loginid"
+        " WHERE ledger.loginid = ? AND action = coalesce(?, action)"
+        " AND at >= coalesce(?, at) AND at <= coalesce(?, at)"
+        " ORDER BY ledger.id DESC LIMIT ? OFFSET ?",
+        loginid,
+        action,
+        first,
+        last,
+        limit,
+        offset,
+    )
+    return [
+        Entry(
+            row["id"],
+            row["loginid"],
+            row["user_id"],
+            row["currency"],
+            bool(row["is_virtual"]),
+            row["action"],
+            row["amount"],
+            row["balance_after"],
+            row["at"],
+            row["app_id"],
+            row["note"],
+        )
+        for row in rows
+    ]
+
+
+def open_with_balance(
+    transaction: Transaction, user_id: int, *, virtual: Iterable[bool], at: float
+) -> None:
+    """Open USD accounts for a user, each with the opening balance in paper money."""
+    for is_virtual in virtual:
+        opened = open_account(transaction, user_id, currency="USD", is_virtual=is_virtual, at=at)
+        book(
+            transaction,
+            opened.loginid,
+            "virtual_credit" if is_virtual else "deposit",
+            OPENING_BALANCE,
+            at=at,
+            note="Opening balance in paper money.",
+        )
+
+
+Guard = Callable[[Transaction], None]
+"""A check inside the transaction that raises unless the one who asks may still do so."""
+
+
+class Ledger:
+    """The accounts of a running gateway."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._balances: dict[str, int] = {}
+        self._booked = 0
+        self._listeners: list[Callable[[Entry], None]] = []
+        store.listen(self._changed)
+
+    def listen(self, listener: Callable[[Entry], None]) -> None:
+        """Tell `listener` of every entry, once it is committed."""
+        self._listeners.append(listener)
+
+    def _changed(self, change: Change) -> None:
+        if change.kind != BOOKED:
+            return
+        entry = Entry(**change.data)
+        self._booked += 1
+        if entry.loginid in self._balances:
+            self._balances[entry.loginid] = entry.balance_after
+        for listener in self._listeners:
+            listener(entry)
+
+    def known_balance(self, loginid: str) -> int | None:
+        """The balance after the last entry announced, if it is in memory."""
+        return self._balances.get(loginid)
+
+    async def balance(self, loginid: str) -> int:
+        """The balance after the last entry announced, in smallest units."""
+        known = self._balances.get(loginid)
+        while known is None:
+            booked = self._booked
+            known = (await self._store.read(lambda reader: account(reader, loginid))).balance
+            if booked == self._booked:
+                self._balances[loginid] = known
+            else:  # something was booked meanwhile, here or elsewhere: what was read may be old
+                known = self._balances.get(loginid)
+        return known
+
+    async def accounts(self, user_id: int) -> list[Account]:
+        """A user's accounts; the real-style ones first."""
+        return await self._store.read(lambda reader: accounts(reader, user_id))
+
+    async def entries(
+        self,
+        loginid: str,
+        *,
+        action: str | None,
+        first: int | None,
+        last: int | None,
+        limit: int,
+        offset: int,
+    ) -> list[Entry]:
+        """The account's entries of an action between two moments, newest first."""
+        return await self._store.read(
+            lambda reader: entries(
+                reader,
+                loginid,
+                action=action,
+                first=first,
+                last=last,
+                limit=limit,
+                offset=offset,
+            )
+        )
+
+    async def top_up(self, loginid: str, guard: Guard) -> Entry | None:
+        """Bring a demo account back to its opening balance; `None` when it holds that already."""
+        at = self._clock.now()
+
+        def job(transaction: Transaction) -> Entry | None:
+            guard(transaction)
+            if account(transaction, loginid).balance >= OPENING_BALANCE:
+                return None
+            return set_balance(transaction, loginid, "virtual_credit", OPENING_BALANCE, at=at)
+
+        return await self._store.write(job)

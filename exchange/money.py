@@ -1,0 +1,52 @@
+"""Money: whole numbers of a currency's smallest unit, from end to end.
+
+Rules: decimals appear where a person or a message writes an amount, floats only at the JSON edge.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """A currency that accounts are kept in; `digits` is the number of its decimals."""
+
+    code: str
+    name: str
+    digits: int
+    is_crypto: bool = False
+
+
+CURRENCIES: Mapping[str, Currency] = {
+    currency.code: currency
+    for currency in (
+        Currency("AUD", "Australian Dollar", 2),
+        Currency("EUR", "Euro", 2),
+        Currency("GBP", "Pound Sterling", 2),
+        Currency("USD", "US Dollar", 2),
+        Currency("BTC", "Bitcoin", 8, is_crypto=True),
+        Currency("ETH", "Ethereum", 8, is_crypto=True),
+        Currency("LTC", "Litecoin", 8, is_crypto=True),
+        Currency("USDC", "USD Coin", 2, is_crypto=True),
+    )
+}
+
+
+def to_number(units: int, currency: str) -> float:
+    """An amount as JSON carries it: the float nearest to the decimal amount."""
+    return float(units / 10 ** CURRENCIES[currency].digits)
+
+
+def to_text(units: int, currency: str) -> str:
+    """An amount with all its decimals, such as `10000.00`."""
+    digits = CURRENCIES[currency].digits
+    return f"{Decimal(units).scaleb(-digits):.{digits}f}"
+
+
+def to_units(amount: Decimal, currency: str) -> int:
+    """An amount in smallest units. Raises `ValueError` when it has too many decimals."""
+    units = amount.scaleb(CURRENCIES[currency].digits)
+    if units != units.to_integral_value():
+        raise ValueError(f"{currency} has {CURRENCIES[currency].digits} decimals")
+    return int(units)

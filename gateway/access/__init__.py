@@ -1,0 +1,1 @@
+"""Who may do what: users, tokens, apps, and the links between them."""

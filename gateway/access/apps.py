@@ -1,0 +1,206 @@
+"""Apps, and the links by which a user lets an app act: their rows.
+
+Rules:
+- An app belongs to the user who registered it. App 1089 belongs to nobody and always exists.
+- A link gives one app some scopes of one user, never more than the app registered for. Ending it
+  ends every token that hangs on it.
+- Every change of an app is announced whole, so that the gateway's table of apps needs no reading.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from gateway.access import tokens
+from gateway.errors import ApiError
+from gateway.store import Row, Transaction
+from schemas.scopes import Scope
+
+CHANGED = "app_changed"
+"""The change that announces an app as it now is, or with `deleted`."""
+
+MOST_OF_A_USER = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """One registered app."""
+
+    id: int
+    user_id: int | None
+    name: str
+    scopes: frozenset[Scope]
+    redirect_uri: str = ""
+    verification_uri: str = ""
+    homepage: str = ""
+    github: str = ""
+    appstore: str = ""
+    googleplay: str = ""
+    markup: str = "0"
+    """Percent of a contract's payout, as a decimal."""
+    official: bool = False
+
+
+_FIELDS = [field.name for field in fields(App) if field.name not in ("id", "user_id", "official")]
+
+
+def _app(row: Mapping[str, Any] | Row) -> App:
+    values = {name: row[name] for name in _FIELDS}
+    values["scopes"] = tokens.scopes_from_text(row["scopes"])
+    return App(id=row["id"], user_id=row["user_id"], official=bool(row["official"]), **values)
+
+
+def from_change(data: Mapping[str, Any]) -> App:
+    """The app that a change announces."""
+    return _app(data)
+
+
+def _announce(transaction: Transaction, app: App, *, deleted: bool = False) -> None:
+    data = asdict(app) | {"scopes": tokens.scopes_to_text(app.scopes), "deleted": deleted}
+    transaction.announce(CHANGED, **data)
+
+
+def load_all(transaction: Transaction) -> list[App]:
+    """Every app there is."""
+    return [_app(row) for row in transaction.all("SELECT * FROM apps WHERE deleted_at IS NULL")]
+
+
+def of_user(transaction: Transaction, user_id: int) -> list[App]:
+    """The apps that a user registered, oldest first."""
+    rows = transaction.all(
+        "SELECT * FROM apps WHERE user_id = ? AND deleted_at IS NULL ORDER BY id", user_id
+    )
+    return [_app(row) for row in rows]
+
+
+def find(transaction: Transaction, app_id: int, user_id: int) -> App:
+    """The user's own app. Raises `InvalidAppID` for another's as for none."""
+    row = transaction.one(
+        "SELECT * FROM apps WHERE id = ? AND user_id = ? AND deleted_at IS NULL", app_id, user_id
+    )
+    if row is None:
+        raise ApiError("InvalidAppID", "You have no app of this app_id.")
+    return _app(row)
+
+
+def register(transaction: Transaction, user_id: int | None, values: Mapping[str, Any]) -> App:
+    """A new app with these values by field name. Raises `ApiError` where a name is taken."""
+    if user_id is not None:
+        owned = of_user(transaction, user_id)
+        if len(owned) >= MOST_OF_A_USER:
+            raise ApiError("AppRegister", f"A user may register {MOST_OF_A_USER} apps.")
+        _refuse_name(owned, values["name"], "AppRegister")
+    app_id = transaction.insert(
+        "INSERT INTO apps (user_id, name, scopes, created_at) VALUES (?, '', '', ?)",
+        user_id,
+        time.time(),
+    )
+    return _store(transaction, App(id=app_id, user_id=user_id, **values))
+
+
+def update(transaction: Transaction, app: App, values: Mapping[str, Any], *, by: str = "") -> App:
+    """The app with these values instead. Other scopes than before end every link of the app."""
+    assert app.user_id is not None  # noqa: S101 - only an owner's app is updated
+    others = [other for other in of_user(transaction, app.user_id) if other.id != app.id]
+    _refuse_name(others, values["name"], "AppUpdate")
+    if values["scopes"] != app.scopes:
+        _end_links(transaction, app.id, by=by)
+    return _store(transaction, App(id=app.id, user_id=app.user_id, **values))
+
+
+def _refuse_name(owned: Iterable[App], name: str, code: str) -> None:
+    if any(app.name == name for app in owned):
+        raise ApiError(code, "You have an app of this name already.", {"name": "Already in use."})
+
+
+def _store(transaction: Transaction, app: App) -> App:
+    values = [
+        tokens.scopes_to_text(app.scopes) if name == "scopes" else getattr(app, name)
+        for name in _FIELDS
+    ]
+    assignments = ", ".join(f"{name} = ?" for name in _FIELDS)
+    transaction.execute(f"UPDATE apps SET {assignments} WHERE id = ?", *values, app.id)  # noqa: S608
+    _announce(transaction, app)
+    return app
+
+
+def delete(transaction: Transaction, app: App, *, by: str = "") -> None:
+    """The app is no more, nor any link to it."""
+    transaction.execute("UPDATE apps SET deleted_at = ? WHERE id = ?", time.time(), app.id)
+    _end_links(transaction, app.id, by=by)
+    _announce(transaction, app, deleted=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One app that acts for one user."""
+
+    id: int
+    app: App
+    scopes: frozenset[Scope]
+    created_at: float
+    last_used_at: float | None
+
+
+def link(transaction: Transaction, app: App, user_id: int, scopes: Iterable[Scope]) -> int:
+    """Let an app act for a user; the link's id. An earlier link of the two ends."""
+    chosen = frozenset(scopes) & app.scopes
+    for row in transaction.all(
+        "SELECT id FROM links WHERE app_id = ? AND user_id = ? AND ended_at IS NULL",
+        app.id,
+        user_id,
+    ):
+        _end_link(transaction, row["id"])
+    return transaction.insert(
+        "INSERT INTO links (app_id, user_id, scopes, created_at) VALUES (?, ?, ?, ?)",
+        app.id,
+        user_id,
+        tokens.scopes_to_text(chosen),
+        time.time(),
+    )
+
+
+def links_of_user(transaction: Transaction, user_id: int) -> list[Link]:
+    """The apps that act for a user, the first linked first."""
+    rows = transaction.all(
+        "SELECT apps.*, links.id AS link_id, links.scopes AS link_scopes,"
+        " links.created_at AS linked_at, links.last_used_at"
+        " FROM links JOIN apps ON apps.id = links.app_id"
+        " WHERE links.user_id = ? AND links.ended_at IS NULL ORDER BY links.id",
+        user_id,
+    )
+    return [
+        Link(
+            row["link_id"],
+            _app(row),
+            tokens.scopes_from_text(row["link_scopes"]),
+            row["linked_at"],
+            row["last_used_at"],
+        )
+        for row in rows
+    ]
+
+
+def unlink(transaction: Transaction, app_id: int, user_id: int, *, by: str = "") -> None:
+    """The app acts for the user no more. Raises `InvalidAppID` when it did not."""
+    row = transaction.one(
+        "SELECT id FROM links WHERE app_id = ? AND user_id = ? AND ended_at IS NULL",
+        app_id,
+        user_id,
+    )
+    if row is None:
+        raise ApiError("InvalidAppID", "No app of this app_id is connected to you.")
+    _end_link(transaction, row["id"], by=by)
+
+
+def _end_links(transaction: Transaction, app_id: int, *, by: str = "") -> None:
+    for row in transaction.all(
+        "SELECT id FROM links WHERE app_id = ? AND ended_at IS NULL", app_id
+    ):
+        _end_link(transaction, row["id"], by=by)
+
+
+def _end_link(transaction: Transaction, link_id: int, *, by: str = "") -> None:
+    transaction.execute("UPDATE links SET ended_at = ? WHERE id = ?", time.time(), link_id)
+    tokens.end_all_of_link(transaction, link_id, by=by)

@@ -1,0 +1,216 @@
+"""The guard: which token grants what, on which live connections, until when.
+
+Rules:
+- Nothing is granted that has ended: what was read of a token counts only if none ended meanwhile.
+- The end of a token reaches every live connection in the same breath as its announcement. The
+  connection that asked for it hears its reply first.
+- Uses are counted in memory and written every `FLUSH`; a crash loses at most that much of them.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from gateway import token_form
+from gateway.access import apps, tokens, users
+from gateway.access.apps import App
+from gateway.access.tokens import Token
+from gateway.errors import ApiError, authorization_required, invalid_token, rate_limit
+from gateway.limits import Penalty
+from gateway.session import Grant, Session
+from gateway.store import Change, Store, StoreError, Transaction
+
+FLUSH = 1.0
+WRONG_TOKENS_A_MINUTE = 5
+CACHED_TOKENS = 10_000
+
+log = structlog.get_logger("scopegate.access")
+
+
+class Access:
+    """Grants by token, and takes back."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._apps: dict[int, App] = {}
+        self._tokens: dict[bytes, Token] = {}
+        self._live: dict[int, set[Session]] = {}
+        self._endings = 0
+        self._wrong = Penalty()
+        self._uses: dict[tuple[int, str, str], tuple[int, float]] = {}
+        self._sign_ins: list[users.SignIn] = []
+
+    async def start(self) -> None:
+        """Know every app, and hear of changes."""
+        self._store.listen(self._changed)
+        for app in await self._store.read(apps.load_all):
+            self._apps[app.id] = app
+
+    def app(self, app_id: int) -> App | None:
+        """The app of this id, if there is one."""
+        return self._apps.get(app_id)
+
+    # Granting.
+
+    async def grants(self, texts: list[str], session: Session) -> list[Grant]:
+        """What these tokens allow on this session's connection, in their order.
+
+        They hold at the moment of the return: act on them without an `await` in between. Raises
+        `InvalidToken`, or `RateLimit` when too many wrong ones came from the address.
+        """
+        while True:
+            endings = self._endings
+            granted = [await self._grant(text, session) for text in texts]
+            if endings == self._endings:
+                return granted
+
+    async def _grant(self, text: str, session: Session) -> Grant:
+        token = await self._known(text) if token_form.well_formed(text) else None
+        if token is None:
+            if self._wrong.count(session.address) >= WRONG_TOKENS_A_MINUTE:
+                raise rate_limit("authorize", f"{WRONG_TOKENS_A_MINUTE} wrong tokens a minute")
+            self._wrong.add(session.address)
+            raise invalid_token()
+        if token.app_id is not None and token.app_id != session.app_id:
+            raise ApiError(
+                "InvalidToken",
+                "Token is not valid for current app ID.",
+                {
+                    "app_id": f"This connection is of app {session.app_id}, the token was issued"
+                    f" to app {token.app_id}: connect with app_id={token.app_id}."
+                },
+            )
+        if token.valid_for_ip and token.valid_for_ip != session.address:
+            raise ApiError(
+                "InvalidToken",
+                "The token is invalid.",
+                {"valid_for_ip": "The token works from another address only."},
+            )
+        return Grant(
+            token_id=token.id,
+            user_id=token.user_id,
+            loginid=token.loginid,
+            currency=token.currency,
+            is_virtual=token.is_virtual,
+            scopes=token.scopes,
+            app_id=token.app_id,
+        )
+
+    async def _known(self, text: str) -> Token | None:
+        digest = token_form.digest(text)
+        cached = self._tokens.get(digest)
+        if cached is not None:
+            return cached
+        endings = self._endings
+        found = await self._store.read(lambda reader: tokens.find(reader, digest))
+        if found is not None and endings == self._endings:
+            if len(self._tokens) >= CACHED_TOKENS:
+                self._tokens.clear()
+            self._tokens[digest] = found
+        return found
+
+    def sign_in(self, session: Session, grants: list[Grant]) -> None:
+        """Let the session act under these grants. Call it without an `await` after `grants`."""
+        if session.closed:
+            return
+        self.leave(session)
+        session.sign_in(grants)
+        for grant in grants:
+            self._live.setdefault(grant.token_id, set()).add(session)
+
+    def sign_out(self, session: Session) -> None:
+        """The session acts for nobody any more."""
+        self.leave(session)
+        session.sign_out()
+
+    def leave(self, session: Session) -> None:
+        """The session is no longer among the live ones of its tokens."""
+        for grant in session.grants.values():
+            sessions = self._live.get(grant.token_id)
+            if sessions is not None:
+                sessions.discard(session)
+                if not sessions:
+                    del self._live[grant.token_id]
+
+    def guard(self, grant: Grant) -> Callable[[Transaction], None]:
+        """A check for inside a transaction: raises unless the grant still holds there."""
+
+        def still_holds(transaction: Transaction) -> None:
+            if not tokens.holds(transaction, grant.token_id):
+                raise authorization_required()
+
+        return still_holds
+
+    # Taking back.
+
+    def _changed(self, change: Change) -> None:
+        if change.kind == tokens.ENDED:
+            self._endings += 1
+            ended = set(change.data["ids"])
+            self._tokens = {
+                digest: token for digest, token in self._tokens.items() if token.id not in ended
+            }
+            for token_id in ended:
+                for session in self._live.pop(token_id, set()):
+                    if session.id == change.data["by"]:
+                        session.after_reply(_revoke(session, token_id))
+                    else:
+                        session.revoke(token_id)
+        elif change.kind == apps.CHANGED:
+            app = apps.from_change(change.data)
+            if change.data["deleted"]:
+                self._apps.pop(app.id, None)
+            else:
+                self._apps[app.id] = app
+
+    # Remembering.
+
+    def used(self, session: Session, grant: Grant, call: str) -> None:
+        """Count a call that a grant made."""
+        key = (grant.token_id, session.address, call)
+        count, _ = self._uses.get(key, (0, 0.0))
+        self._uses[key] = (count + 1, time.time())
+
+    def signed_in(self, session: Session, grant: Grant, action: str) -> None:
+        """Remember a signing in or out for the user's `login_history`."""
+        self._sign_ins.append(
+            users.SignIn(
+                grant.user_id,
+                action,
+                time.time(),
+                session.address,
+                session.language,
+                session.user_agent,
+                succeeded=True,
+            )
+        )
+
+    async def flush(self) -> None:
+        """Write what was counted and remembered."""
+        uses, self._uses = self._uses, {}
+        sign_ins, self._sign_ins = self._sign_ins, []
+        if not uses and not sign_ins:
+            return
+
+        def job(transaction: Transaction) -> None:
+            for (token_id, address, call), (count, at) in uses.items():
+                tokens.record_use(transaction, token_id, address, call, count, at)
+            for sign_in in sign_ins:
+                users.record_sign_in(transaction, sign_in)
+
+        await self._store.write(job)
+
+    async def run(self) -> None:
+        """Flush every now and then, for as long as the gateway runs."""
+        while True:
+            await asyncio.sleep(FLUSH)
+            try:
+                await self.flush()
+            except StoreError as problem:
+                log.error("uses of tokens were not written", exc_info=problem)
+
+
+def _revoke(session: Session, token_id: int) -> Callable[[], None]:
+    return lambda: session.revoke(token_id)

@@ -1,0 +1,220 @@
+"""Tokens: their rows.
+
+Rules:
+- A token is kept as its digest; its text exists in the reply or the line that makes it.
+- A token reaches one account. One that was issued to an app hangs on the link between app and user,
+  as does everything minted with it, and ends with that link.
+- Ending tokens is announced, and with it takes effect on live connections.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gateway import token_form
+from gateway.errors import ApiError
+from gateway.store import Row, Transaction
+from schemas.scopes import Scope, in_order
+
+MOST_OF_A_USER = 100
+"""Owner tokens that one account may have at once."""
+
+ENDED = "tokens_ended"
+"""The change that announces the end of tokens: `ids`, and `by`, the session that asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What is known of one token, with what it needs of its account, user and link."""
+
+    id: int
+    masked: str
+    loginid: str
+    name: str
+    scopes: frozenset[Scope]
+    valid_for_ip: str
+    app_id: int | None
+    link_id: int | None
+    kind: str
+    last_used_at: float | None
+    user_id: int
+    currency: str
+    is_virtual: bool
+
+
+_SELECT = """
+    SELECT tokens.*, accounts.user_id, accounts.currency, accounts.is_virtual, links.app_id
+    FROM tokens
+    JOIN accounts ON accounts.loginid = tokens.loginid
+    JOIN users ON users.id = accounts.user_id
+    LEFT JOIN links ON links.id = tokens.link_id
+    WHERE tokens.ended_at IS NULL AND users.disabled_at IS NULL
+"""
+
+
+def scopes_to_text(scopes: Iterable[Scope]) -> str:
+    """Scopes as a column holds them."""
+    return ",".join(in_order(scopes))
+
+
+def scopes_from_text(text: str) -> frozenset[Scope]:
+    """Scopes as a column held them."""
+    return frozenset(Scope(name) for name in text.split(",") if name)
+
+
+def _token(row: Row) -> Token:
+    return Token(
+        id=row["id"],
+        masked=row["masked"],
+        loginid=row["loginid"],
+        name=row["name"],
+        scopes=scopes_from_text(row["scopes"]),
+        valid_for_ip=row["valid_for_ip"],
+        app_id=row["app_id"],
+        link_id=row["link_id"],
+        kind=row["kind"],
+        last_used_at=row["last_used_at"],
+        user_id=row["user_id"],
+        currency=row["currency"],
+        is_virtual=bool(row["is_virtual"]),
+    )
+
+
+def find(transaction: Transaction, digest: bytes) -> Token | None:
+    """The token with this digest, if it holds."""
+    row = transaction.one(_SELECT + " AND tokens.digest = ?", digest)
+    return None if row is None else _token(row)
+
+
+def holds(transaction: Transaction, token_id: int) -> bool:
+    """Whether the token still holds, as this transaction sees it."""
+    return transaction.one(_SELECT + " AND tokens.id = ?", token_id) is not None
+
+
+def create(
+    transaction: Transaction,
+    loginid: str,
+    name: str,
+    scopes: Iterable[Scope],
+    *,
+    kind: str = "owner",
+    valid_for_ip: str = "",
+    link_id: int | None = None,
+) -> str:
+    """A new token for an account, whole: the only time that its text is known.
+
+    Raises `ApiError` when the account has `MOST_OF_A_USER` already, or another of that name.
+    """
+    if kind == "owner":
+        names = [token.name for token in listed(transaction, loginid)]
+        if len(names) >= MOST_OF_A_USER:
+            raise ApiError(
+                "TooManyTokens", f"An account may have {MOST_OF_A_USER} tokens. Delete one first."
+            )
+        if name in names:
+            raise ApiError("APITokenError", "There is a token of this name already.")
+    text = token_form.new_app_token() if kind == "app" else token_form.new_owner_token()
+    transaction.execute(
+        "INSERT INTO tokens (digest, masked, loginid, name, scopes, valid_for_ip, link_id, kind,"
+        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        token_form.digest(text),
+        token_form.masked(text),
+        loginid,
+        name,
+        scopes_to_text(scopes),
+        valid_for_ip,
+        link_id,
+        kind,
+        time.time(),
+    )
+    return text
+
+
+def listed(transaction: Transaction, loginid: str) -> list[Token]:
+    """The account's tokens that its owner may see: those not issued to apps, oldest first."""
+    rows = transaction.all(
+        _SELECT + " AND tokens.loginid = ? AND tokens.kind <> 'app' ORDER BY tokens.id", loginid
+    )
+    return [_token(row) for row in rows]
+
+
+def end(transaction: Transaction, ids: Iterable[int], *, by: str = "") -> list[int]:
+    """End these tokens; those that were alive. `by` is the session that asked for it."""
+    ended: list[int] = []
+    for token_id in ids:
+        cursor = transaction.execute(
+            "UPDATE tokens SET ended_at = ? WHERE id = ? AND ended_at IS NULL",
+            time.time(),
+            token_id,
+        )
+        if cursor.rowcount:
+            ended.append(token_id)
+    if ended:
+        transaction.announce(ENDED, ids=ended, by=by)
+    return ended
+
+
+def _ids(rows: Iterable[Row]) -> list[int]:
+    return [row["id"] for row in rows]
+
+
+def end_all_of_user(transaction: Transaction, user_id: int) -> list[int]:
+    """End every token of a user."""
+    return end(
+        transaction,
+        _ids(
+            transaction.all(
+                "SELECT tokens.id FROM tokens JOIN accounts ON accounts.loginid = tokens.loginid"
+                " WHERE accounts.user_id = ?",
+                user_id,
+            )
+        ),
+    )
+
+
+def end_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> list[int]:
+    """End everything that hangs on a link."""
+    rows = transaction.all("SELECT id FROM tokens WHERE link_id = ?", link_id)
+    return end(transaction, _ids(rows), by=by)
+
+
+def end_demo(transaction: Transaction) -> None:
+    """End the demo token of the last start."""
+    end(transaction, _ids(transaction.all("SELECT id FROM tokens WHERE kind = 'demo'")))
+
+
+def record_use(
+    transaction: Transaction, token_id: int, address: str, call: str, uses: int, at: float
+) -> None:
+    """Count the uses of a token for one call from one address, the last of them at `at`."""
+    transaction.execute(
+        "INSERT INTO token_uses (token_id, address, call, uses, last_at) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (token_id, address, call)"
+        " DO UPDATE SET uses = uses + excluded.uses, last_at = excluded.last_at",
+        token_id,
+        address,
+        call,
+        uses,
+        at,
+    )
+    transaction.execute("UPDATE tokens SET last_used_at = ? WHERE id = ?", at, token_id)
+    transaction.execute(
+        "UPDATE links SET last_used_at = ? WHERE id = (SELECT link_id FROM tokens WHERE id = ?)",
+        at,
+        token_id,
+    )
+
+
+def uses(transaction: Transaction, token_id: int) -> list[Row]:
+    """For which calls and from where a token was used: rows of call, address, uses, last_at."""
+    return transaction.all(
+        "SELECT call, address, uses, last_at FROM token_uses WHERE token_id = ?"
+        " ORDER BY last_at DESC",
+        token_id,
+    )
+
+
+def link_of(transaction: Transaction, token_id: int) -> int | None:
+    """The link that a token hangs on, if it was issued to an app or made by one."""
+    row = transaction.one("SELECT link_id FROM tokens WHERE id = ?", token_id)
+    return None if row is None else row["link_id"]

@@ -1,0 +1,141 @@
+"""Users: the people who own accounts, tokens and apps.
+
+Rules: every function is one step of a job on a `Transaction`; passwords are kept as argon2 hashes.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from gateway.access import tokens
+from gateway.errors import ApiError
+from gateway.store import Row, StoreError, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """One signing in or out, as `login_history` tells it."""
+
+    user_id: int
+    action: str
+    at: float
+    address: str
+    language: str
+    user_agent: str
+    succeeded: bool
+
+
+def create(
+    transaction: Transaction,
+    email: str,
+    *,
+    password_hash: str | None = None,
+    country: str = "",
+    is_demo: bool = False,
+) -> int:
+    """A new user; the id. Raises `StoreError` when the address is taken."""
+    if transaction.one("SELECT 1 FROM users WHERE email = ?", email):
+        raise StoreError(f"there is a user {email} already")
+    return transaction.insert(
+        "INSERT INTO users (email, password_hash, country, is_demo, created_at)"
+        " VALUES (?, ?, ?, ?, ?)",
+        email,
+        password_hash,
+        country,
+        int(is_demo),
+        time.time(),
+    )
+
+
+def hash_password(password: str) -> str:
+    """What is kept of a password. Takes some 50 ms, on purpose."""
+    from argon2 import PasswordHasher  # costs 20 ms to import, which few commands need
+
+    return PasswordHasher().hash(password)
+
+
+def by_email(transaction: Transaction, email: str) -> Row:
+    """The user with this address. Raises `StoreError` when there is none."""
+    row = transaction.one("SELECT * FROM users WHERE email = ?", email)
+    if row is None:
+        raise StoreError(f"there is no user {email}")
+    return row
+
+
+def by_id(transaction: Transaction, user_id: int) -> Row:
+    """The user with this id, who exists."""
+    row = transaction.one("SELECT * FROM users WHERE id = ?", user_id)
+    if row is None:
+        raise StoreError(f"there is no user {user_id}")
+    return row
+
+
+def set_password(transaction: Transaction, email: str, password_hash: str) -> None:
+    """Give a user another password."""
+    user = by_email(transaction, email)
+    transaction.execute(
+        "UPDATE users SET password_hash = ? WHERE id = ?", password_hash, user["id"]
+    )
+
+
+def disable(transaction: Transaction, email: str) -> int:
+    """Lock a user out: every token of theirs ends. The number of tokens ended."""
+    user = by_email(transaction, email)
+    transaction.execute(
+        "UPDATE users SET disabled_at = ? WHERE id = ? AND disabled_at IS NULL",
+        time.time(),
+        user["id"],
+    )
+    return len(tokens.end_all_of_user(transaction, user["id"]))
+
+
+def settings(transaction: Transaction, user_id: int) -> dict[str, Any]:
+    """What the user has told of themselves with `set_settings`."""
+    told: dict[str, Any] = orjson.loads(by_id(transaction, user_id)["settings"])
+    return told
+
+
+def change_settings(transaction: Transaction, user_id: int, changes: Mapping[str, Any]) -> None:
+    """Keep these settings beside those not named."""
+    merged = settings(transaction, user_id) | dict(changes)
+    if len(orjson.dumps(merged)) > 16_384:
+        raise ApiError("InputValidationFailed", "These settings are too long to keep.")
+    transaction.execute(
+        "UPDATE users SET settings = ? WHERE id = ?", orjson.dumps(merged).decode(), user_id
+    )
+
+
+def record_sign_in(transaction: Transaction, sign_in: SignIn) -> None:
+    """Remember a signing in or out."""
+    transaction.execute(
+        "INSERT INTO sign_ins (user_id, action, at, address, language, user_agent, succeeded)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        sign_in.user_id,
+        sign_in.action,
+        sign_in.at,
+        sign_in.address,
+        sign_in.language,
+        sign_in.user_agent,
+        int(sign_in.succeeded),
+    )
+
+
+def sign_ins(transaction: Transaction, user_id: int, limit: int) -> list[SignIn]:
+    """The latest signings in and out, newest first."""
+    return [
+        SignIn(
+            row["user_id"],
+            row["action"],
+            row["at"],
+            row["address"],
+            row["language"],
+            row["user_agent"],
+            bool(row["succeeded"]),
+        )
+        for row in transaction.all(
+            "SELECT * FROM sign_ins WHERE user_id = ? ORDER BY id DESC LIMIT ?", user_id, limit
+        )
+    ]

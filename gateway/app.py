@@ -1,0 +1,350 @@
+"""Composes a gateway: builds every part, introduces handlers to it, and owns their lifetimes.
+
+Rules: the only file that knows every part; what it opens it closes, in reverse; nobody is given the
+gateway itself, only the parts they need.
+"""
+
+import asyncio
+import importlib
+import importlib.metadata
+import inspect
+import os
+import ssl
+import typing
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import structlog
+import trustme
+
+from exchange import ledger as accounts
+from exchange.feed import Feed
+from exchange.ledger import Account, Ledger
+from gateway import origin
+from gateway.access import tokens, users
+from gateway.access.guard import Access
+from gateway.bus import Bus
+from gateway.calls import DeclarationError, Registry
+from gateway.clock import Clock, HandClock, RunningClock
+from gateway.connection import Connection, Transport
+from gateway.dispatch import Dispatcher
+from gateway.limits import PROFILES, Profile, RateLimiter
+from gateway.server import Listening, Server, Visitor
+from gateway.session import Session
+from gateway.settings import Settings, SettingsError
+from gateway.site import Pages
+from gateway.store import Store, StoreError, Transaction
+from handlers.accounts import Accounts
+from handlers.apps import Apps
+from handlers.general import General
+from handlers.market import Market, Ticker
+from handlers.profile import Profile as UserProfile
+from handlers.sessions import Sessions
+from handlers.tokens import Tokens
+from schemas.scopes import ALL_SCOPES
+
+HANDLER_GROUP = "scopegate.handlers"
+"""The entry-point group in which installed packages offer calls."""
+
+DEMO_EMAIL = "demo@scopegate.invalid"
+_MARK_EVERY = 1.0
+
+log = structlog.get_logger("scopegate.app")
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What a demo user needs to begin: their accounts, and this start's token for the first."""
+
+    accounts: Sequence[Account]
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """A composed gateway: what the command line and the tests hold on to."""
+
+    settings: Settings
+    store: Store
+    access: Access
+    ledger: Ledger
+    feed: Feed
+    clock: Clock
+    registry: Registry
+    demo: Demo | None
+    connect: "Connect"
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Makes the connection of a client."""
+
+    dispatcher: Dispatcher
+    access: Access
+
+    def __call__(
+        self, visitor: Visitor, send: Callable[[bytes], None], transport: Transport
+    ) -> Connection:
+        """A connection of this visitor's, over this transport."""
+        app_id = int(visitor.app_id) if _is_app_id(visitor.app_id) else 0
+        session = Session(
+            send,
+            app_id=app_id if self.access.app(app_id) else None,
+            address=visitor.address,
+            language=visitor.language,
+            user_agent=visitor.user_agent,
+        )
+        session.on_leave(partial(self.access.leave, session))
+        return Connection(self.dispatcher, session, transport)
+
+
+def _is_app_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 15
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Everything that handlers are made of. Building it opens and reads nothing."""
+
+    profile: Profile
+    store: Store
+    clock: Clock
+    feed: Feed
+    bus: Bus
+    access: Access
+    ledger: Ledger
+
+    def by_type(self) -> Mapping[type, object]:
+        """Each part by the type under which a constructor may ask for it."""
+        return {
+            Access: self.access,
+            Bus: self.bus,
+            Clock: self.clock,
+            Feed: self.feed,
+            Ledger: self.ledger,
+            Profile: self.profile,
+            Store: self.store,
+        }
+
+
+def _build(profile: Profile, store: Store, clock: Clock, seed: str) -> _Parts:
+    return _Parts(profile, store, clock, Feed(seed), Bus(), Access(store), Ledger(store, clock))
+
+
+def _offer(parts: _Parts, modules: Iterable[str]) -> Registry:
+    """The registry of all calls: ours, and those of strangers."""
+    registry = Registry()
+    general = General(parts.clock, parts.profile)
+    ours: list[object] = [
+        general,
+        Sessions(parts.access, parts.ledger, parts.store),
+        Market(parts.feed, parts.clock),
+        Accounts(parts.ledger, parts.access, parts.bus),
+        UserProfile(parts.access, parts.store),
+        Tokens(parts.access, parts.store),
+        Apps(parts.access, parts.store),
+    ]
+    for handler in ours:
+        registry.add(handler, eager=True)
+    for handler in _strangers(modules, parts.by_type()):
+        registry.add(handler, eager=False)
+    general.counted((call.name, call.rate) for call in registry)
+    return registry
+
+
+def declared(modules: Iterable[str] = ()) -> Registry:
+    """Every call that a gateway would offer, without one running: to be read, not to be made."""
+    parts = _build(PROFILES["open"], Store(Path(os.devnull)), HandClock(0.0), "none")
+    return _offer(parts, modules)
+
+
+@asynccontextmanager
+async def compose(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Gateway]:
+    """A gateway with everything but a listener, until the block ends.
+
+    `clock` replaces the running one. Raises `StoreError`, `SettingsError` or `DeclarationError`
+    when it can not start.
+    """
+    async with AsyncExitStack() as stack:
+        store = Store(settings.db)
+        await store.open()
+        stack.push_async_callback(store.close)
+        start = await store.write(
+            lambda transaction: origin.settle(
+                transaction, seed=settings.seed, start=settings.start, speed=settings.speed
+            )
+        )
+        if clock is None:
+            clock = RunningClock(start.resume, settings.speed)
+        parts = _build(settings.profile(), store, clock, start.seed)
+        registry = _offer(parts, settings.handlers)
+        access = parts.access
+        await access.start()
+        demo = await _demo(store, settings, clock.now())
+        keeping = [
+            asyncio.create_task(access.run()),
+            asyncio.create_task(_keep_mark(store, clock, start, settings.speed)),
+        ]
+        stack.push_async_callback(_finish, keeping, access, store, clock)
+        Ticker(parts.feed, clock, parts.bus).start()
+        limiter = RateLimiter(parts.profile)
+        dispatcher = Dispatcher(registry, parts.bus, limiter, used=access.used)
+        yield Gateway(
+            settings=settings,
+            store=store,
+            access=access,
+            ledger=parts.ledger,
+            feed=parts.feed,
+            clock=clock,
+            registry=registry,
+            demo=demo,
+            connect=Connect(dispatcher, access),
+        )
+
+
+async def _finish(
+    keeping: list[asyncio.Task[None]], access: Access, store: Store, clock: Clock
+) -> None:
+    for task in keeping:
+        task.cancel()
+    await asyncio.gather(*keeping, return_exceptions=True)
+    await access.flush()
+    await store.write(lambda transaction: origin.mark(transaction, clock.now()))
+
+
+async def _keep_mark(store: Store, clock: Clock, start: origin.Origin, speed: float) -> None:
+    """Keep a mark that the market never resumes before, ahead of it where it runs by itself."""
+    every = _MARK_EVERY if start.start is not None else 60.0
+    ahead = 2 * _MARK_EVERY * speed if start.start is not None else 0.0
+    while True:
+        moment = clock.now() + ahead
+        try:
+            await store.write(partial(origin.mark, moment=moment))
+        except StoreError as problem:
+            log.error("the market's moment was not kept", exc_info=problem)
+        await asyncio.sleep(every)
+
+
+async def _demo(store: Store, settings: Settings, at: float) -> Demo | None:
+    """The demo user, made on an empty database, with a new token in place of the last one."""
+    if not (settings.demo or settings.on_loopback):
+        return None
+
+    def job(transaction: Transaction) -> Demo | None:
+        if transaction.one("SELECT 1 FROM users") is None:
+            user_id = users.create(transaction, DEMO_EMAIL, is_demo=True)
+            accounts.open_with_balance(transaction, user_id, virtual=(True, False, False), at=at)
+        user = transaction.one("SELECT id FROM users WHERE is_demo = 1 AND disabled_at IS NULL")
+        if user is None:
+            return None
+        owned = accounts.accounts(transaction, user["id"])
+        first = next(account for account in owned if account.is_virtual)
+        tokens.end_demo(transaction)
+        token = tokens.create(transaction, first.loginid, "Demo", ALL_SCOPES, kind="demo")
+        return Demo([first, *(account for account in owned if account != first)], token)
+
+    return await store.write(job)
+
+
+# Calls of strangers.
+
+
+def _strangers(modules: Iterable[str], parts: Mapping[type, object]) -> list[object]:
+    """Handlers from installed packages and the named modules, given the parts they ask for."""
+    classes: dict[type, None] = {}
+    for entry in importlib.metadata.entry_points(group=HANDLER_GROUP):
+        try:
+            loaded = entry.load()
+        except Exception as problem:
+            raise DeclarationError(f"cannot load {entry.value}: {problem}") from problem
+        classes |= dict.fromkeys(_handler_classes(loaded))
+    for name in modules:
+        try:
+            module = importlib.import_module(name)
+        except ImportError as problem:
+            raise DeclarationError(f"cannot import {name}: {problem}") from problem
+        classes |= dict.fromkeys(_handler_classes(module))
+    return [_make(handler, parts) for handler in classes]
+
+
+def _handler_classes(loaded: Any) -> list[type]:
+    """A class, or every class of a module that declares a call."""
+    if inspect.isclass(loaded):
+        return [loaded]
+    found = [
+        member
+        for _, member in inspect.getmembers(loaded, inspect.isclass)
+        if member.__module__ == loaded.__name__ and Registry.declares_calls(member)
+    ]
+    if not found:
+        raise DeclarationError(f"{loaded.__name__} has no class with a method under @call")
+    return found
+
+
+def _make(handler: type, parts: Mapping[type, object]) -> object:
+    """An object of the class, given the parts that its constructor names by type."""
+    constructor = vars(handler).get("__init__")
+    hints = typing.get_type_hints(constructor) if constructor is not None else {}
+    hints.pop("return", None)
+    arguments: dict[str, object] = {}
+    for name, wanted in hints.items():
+        if wanted not in parts:
+            offered = ", ".join(sorted(part.__name__ for part in parts))
+            raise DeclarationError(
+                f"{handler.__name__}.__init__ asks for {name}: {wanted!r}; it can have {offered}"
+            )
+        arguments[name] = parts[wanted]
+    return handler(**arguments)
+
+
+# Listening.
+
+
+@asynccontextmanager
+async def listen(gateway: Gateway) -> AsyncIterator[int]:
+    """The port that the gateway listens on, until the block ends."""
+    settings = gateway.settings
+    server = Server(
+        Listening(
+            host=settings.host,
+            port=settings.port,
+            tls=tls_context(settings),
+            compression=settings.compression,
+            trusted_proxies=tuple(ip_network(network) for network in settings.trusted_proxy),
+        ),
+        gateway.connect,
+        Pages(),
+    )
+    try:
+        port = await server.start()
+    except OSError as problem:
+        raise SettingsError(
+            f"cannot listen on {settings.host}:{settings.port}: {problem.strerror or problem}"
+        ) from problem
+    try:
+        yield port
+    finally:
+        await server.stop()
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """TLS as it is set, or `None` for plain connections. Raises `SettingsError`."""
+    if settings.tls_self_signed:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority = trustme.CA()
+        names = dict.fromkeys((settings.host, "localhost", "127.0.0.1", "::1"))
+        authority.issue_cert(*names).configure_cert(context)
+        return context
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as problem:
+        raise SettingsError(f"tls_cert, tls_key: {problem}") from problem
+    return context

@@ -1,0 +1,72 @@
+"""Hands what happens on a topic to everybody who listens to it, in this process.
+
+Rules:
+- Publishing never awaits and never fails for one listener's sake. Each listener's own write buffer
+  is bounded by its connection, which is cut alone when it does not read.
+- A listener gets what is published after it subscribed, once each, in order.
+- After `SLICE` deliveries the event loop gets a turn; the rest of that publication follows, before
+  any later publication on any topic.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from typing import Protocol
+
+SLICE = 64
+
+
+class Listener(Protocol):
+    """Somebody who listens to one topic."""
+
+    def deliver(self, tail: bytes, position: int) -> None:
+        """Take one event: the JSON of its object after the opening brace, and where it stands."""
+
+
+class Bus:
+    """Topics and their listeners."""
+
+    def __init__(self) -> None:
+        # A dict as an ordered set: listeners are served in the order in which they came.
+        self._topics: dict[str, dict[Listener, None]] = {}
+        self._backlog: deque[tuple[Iterator[Listener], bytes, int]] = deque()
+
+    def subscribe(self, topic: str, listener: Listener) -> None:
+        """Deliver to `listener` what is published on `topic` from now on."""
+        self._topics.setdefault(topic, {})[listener] = None
+
+    def unsubscribe(self, topic: str, listener: Listener) -> None:
+        """Deliver nothing more on this topic; harmless when it is not subscribed."""
+        listeners = self._topics.get(topic)
+        if listeners is not None:
+            listeners.pop(listener, None)
+            if not listeners:
+                del self._topics[topic]
+
+    def has_listeners(self, topic: str) -> bool:
+        """Whether anybody would get what is published on `topic`."""
+        return topic in self._topics
+
+    def publish(self, topic: str, inner: bytes, position: int = 0) -> None:
+        """Deliver a JSON object, encoded, that stands at `position` of its stream.
+
+        A listener that started at or after `position` has had it already and skips it.
+        """
+        listeners = self._topics.get(topic)
+        if not listeners:
+            return
+        self._backlog.append((iter(list(listeners)), inner[1:] + b"}", position))
+        if len(self._backlog) == 1:
+            self._work()
+
+    def _work(self) -> None:
+        turns = 0
+        while self._backlog:
+            listeners, tail, position = self._backlog[0]
+            for listener in listeners:
+                listener.deliver(tail, position)
+                turns += 1
+                if turns == SLICE:
+                    asyncio.get_running_loop().call_soon(self._work)
+                    return
+            self._backlog.popleft()

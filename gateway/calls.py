@@ -1,0 +1,294 @@
+"""Declaring calls: `@call` on a method, and the registry that collects and checks them.
+
+Rules:
+- A declaration carries the call's whole policy. `needs` has no default.
+- Types and documentation come from the method's signature and docstring; nothing is said twice.
+- Whatever is wrong with a declaration stops the start with a `DeclarationError` naming the call.
+"""
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Collection, Coroutine, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Required, TypedDict, TypeVar, Union, Unpack
+
+from pydantic import ValidationError
+from typing_extensions import is_typeddict
+
+from gateway.limits import Rate
+from gateway.session import Session
+from schemas.fields import Request
+from schemas.published import ALSO_FIELDS, PUBLISHED, SENSITIVE_FIELDS
+from schemas.scopes import Scope, in_order
+
+
+class SignedIn:
+    """The type of `SIGNED_IN`."""
+
+    def __repr__(self) -> str:
+        return "SIGNED_IN"
+
+
+SIGNED_IN: Final = SignedIn()
+"""Needs a login, and no scope in particular."""
+
+Needs = Scope | Collection[Scope] | SignedIn | None
+"""Who may make a call: one scope, any one of several, whoever is signed in, or (`None`) anybody."""
+
+Body = Mapping[str, Any]
+"""The part of a reply that is the call's own; its first key is the reply's `msg_type`."""
+
+BodyT = TypeVar("BodyT")
+MethodT = TypeVar("MethodT", bound=Callable[..., Any])
+
+
+class DeclarationError(Exception):
+    """A call is declared wrongly; the text names the call and says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream(Generic[BodyT]):
+    """What a handler returns to answer now and go on telling what happens.
+
+    The subscription is made in the same breath as the handler returns: between taking the first
+    value and returning there must be no `await`, or an event in between is lost.
+    """
+
+    kind: str
+    """The type that `forget_all` knows it by."""
+    key: Hashable
+    """Two streams with one key are the same stream, which a client may have once."""
+    label: str
+    """What the client is told it is already subscribed to."""
+    topic: str
+    """Where on the bus its events are published."""
+    first: BodyT
+    """The body of the first reply."""
+    msg_type: str
+    """The `msg_type` of what follows, and the name of the object that it carries."""
+    since: int = 0
+    """Where the first reply stands: events at or before this position are not repeated."""
+    names_itself: bool = True
+    """Whether the objects of this stream carry the subscription's id as their own `id`."""
+
+
+class _Policy(TypedDict, total=False):
+    needs: Required[Needs]
+    rate: Rate
+
+
+class _Declaration(typing.NamedTuple):
+    name: str
+    policy: _Policy
+
+
+_MARK = "__scopegate_call__"
+
+
+def call(name: str, **policy: Unpack[_Policy]) -> Callable[[MethodT], MethodT]:
+    """Declare a method as the handler of the call `name`.
+
+    The method takes the request and the session, and returns a body, a `Stream`, or a list of
+    these where one message has several answers; it raises `ApiError` to refuse. `needs` says who
+    may make the call, `rate` in which group it is counted.
+    """
+
+    def declare(method: MethodT) -> MethodT:
+        setattr(method, _MARK, _Declaration(name, policy))
+        return method
+
+    return declare
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """One call that is offered."""
+
+    name: str
+    needs: Needs
+    scopes: frozenset[Scope]
+    """Any one of these will do; empty when no scope is needed."""
+    needs_login: bool
+    rate: Rate
+    group: str
+    description: str
+    request: type[Request]
+    replies: tuple[type, ...]
+    """The typed dictionaries of all bodies that it may answer with."""
+    validate: Callable[[Any], Request]
+    """The message as a request; raises pydantic's `ValidationError`."""
+    invoke: Callable[[Any, Session], Coroutine[Any, Any, Any]]
+    eager: bool
+    """Whether its first step runs without a task; see `Registry.add`."""
+
+    @property
+    def sentence(self) -> str:
+        """The first sentence of its description."""
+        return " ".join(self.description.split("\n\n")[0].split())
+
+    @property
+    def needs_text(self) -> str:
+        """Who may make the call, in words."""
+        if self.scopes:
+            return " or ".join(in_order(self.scopes))
+        return "login" if self.needs_login else "nothing"
+
+
+class Registry:
+    """All calls that are offered, by name."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, Call] = {}
+        self._fields: dict[str, frozenset[str]] = {
+            name: ALSO_FIELDS.get(name, frozenset()) for name in PUBLISHED
+        }
+        self.secret_fields: frozenset[str] = SENSITIVE_FIELDS
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(self._calls.values())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._calls
+
+    def __getitem__(self, name: str) -> Call:
+        return self._calls[name]
+
+    @staticmethod
+    def declares_calls(handler: type) -> bool:
+        """Whether a method of the class is a call."""
+        return any(hasattr(member, _MARK) for _, member in inspect.getmembers(handler, callable))
+
+    def add(self, handler: object, *, eager: bool) -> None:
+        """Offer every call that the object's class declares.
+
+        With `eager` the first step of a handler runs at once and a task is made only if it
+        suspends. On Python 3.11 there is no current task in that step, and `asyncio.timeout`
+        fails: so only for handlers known not to need one there.
+        """
+        group = type(handler).__name__
+        found = False
+        for attribute, member in inspect.getmembers(type(handler), callable):
+            declaration = getattr(member, _MARK, None)
+            if declaration is not None:
+                found = True
+                self._add(_declared(declaration, getattr(handler, attribute), group, eager))
+        if not found:
+            raise DeclarationError(f"{group} declares no call: put @call on its methods")
+
+    def _add(self, new: Call) -> None:
+        if new.name in self._calls:
+            raise DeclarationError(
+                f'call "{new.name}" is declared twice, by {self._calls[new.name].group}'
+                f" and by {new.group}"
+            )
+        fields = new.request.model_fields
+        self._calls[new.name] = new
+        self._fields[new.name] = frozenset(fields) - {new.name}
+        self.secret_fields |= {
+            name
+            for name, field in fields.items()
+            if isinstance(field.json_schema_extra, dict)
+            and field.json_schema_extra.get("sensitive")
+        }
+        for other, declared in self._fields.items():
+            if new.name in declared and other in self._fields[new.name]:
+                raise DeclarationError(
+                    f'calls "{new.name}" and "{other}" declare each other as fields: a message'
+                    " with both would mean either; rename one"
+                )
+
+    def find(self, message: Mapping[str, Any]) -> str | None:
+        """The name of the call that a message means, offered or not; `None` if it names none.
+
+        It is the key whose request declares every other call-named key as a field, else the first.
+        """
+        fields = self._fields
+        named = [key for key in message if key in fields]
+        if len(named) > 1:
+            for name in named:
+                if all(other in fields[name] for other in named if other != name):
+                    return name
+        return named[0] if named else None
+
+    def get(self, name: str) -> Call | None:
+        """The call of this name, if it is offered."""
+        return self._calls.get(name)
+
+
+def _declared(
+    declaration: _Declaration, method: Callable[..., Any], group: str, eager: bool
+) -> Call:
+    name, policy = declaration
+    where = f'call "{name}" ({group}.{method.__name__})'
+    if "needs" not in policy:
+        raise DeclarationError(
+            f"{where} does not say who may make it: give @call a needs= of one scope, several,"
+            " SIGNED_IN, or None for anybody"
+        )
+    description = inspect.getdoc(method)
+    if not description:
+        raise DeclarationError(f"{where} has no docstring: its first sentence is the documentation")
+    request, replies = _signature(where, method)
+    if name not in request.model_fields:
+        raise DeclarationError(f"{where}: {request.__name__} has no field named {name!r}")
+    if not inspect.iscoroutinefunction(method):
+        raise DeclarationError(f"{where} is no coroutine: write async def")
+    needs = policy["needs"]
+    scopes: frozenset[Scope]
+    if needs is None or isinstance(needs, SignedIn):
+        scopes = frozenset()
+    elif isinstance(needs, Scope):
+        scopes = frozenset({needs})
+    else:
+        scopes = frozenset(needs)
+        if not scopes:
+            raise DeclarationError(f"{where} needs one of no scopes: nobody could make it")
+    return Call(
+        name=name,
+        needs=needs,
+        scopes=scopes,
+        needs_login=needs is not None,
+        rate=policy.get("rate", Rate.GENERAL),
+        group=group,
+        description=description,
+        request=request,
+        replies=replies,
+        validate=request.__pydantic_validator__.validate_python,
+        invoke=method,
+        eager=eager,
+    )
+
+
+def _signature(where: str, method: Callable[..., Any]) -> tuple[type[Request], tuple[type, ...]]:
+    hints = typing.get_type_hints(method)
+    returned = hints.pop("return", None)
+    parameters = list(inspect.signature(method).parameters)
+    request = hints.get(parameters[0]) if len(parameters) == 2 else None
+    if not (isinstance(request, type) and issubclass(request, Request)):
+        raise DeclarationError(
+            f"{where} must take (request, session), the request annotated with a Request"
+        )
+    replies = tuple(dict.fromkeys(_bodies(returned)))
+    if not replies:
+        raise DeclarationError(f"{where} must say what it returns: a TypedDict, or a Stream of one")
+    return request, replies
+
+
+def _bodies(annotation: Any) -> Iterator[type]:
+    """The typed dictionaries in a return annotation, however deep in unions, lists and streams."""
+    if is_typeddict(annotation):
+        yield annotation
+    elif typing.get_origin(annotation) in (Union, types.UnionType, list, Stream):
+        for part in typing.get_args(annotation):
+            yield from _bodies(part)
+
+
+def problems_of(invalid: ValidationError) -> dict[str, str]:
+    """What is wrong with a request: a sentence for each field at fault, without its value."""
+    problems: dict[str, str] = {}
+    for error in invalid.errors(include_url=False, include_context=False, include_input=False):
+        field = ".".join(str(part) for part in error["loc"])
+        text = "Unknown field." if error["type"] == "extra_forbidden" else error["msg"]
+        problems.setdefault(field, text if text.endswith(".") else text + ".")
+    return problems

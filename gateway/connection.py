@@ -1,0 +1,116 @@
+"""One client: texts in, replies out, in order.
+
+Rules:
+- Messages are answered one after the other. While one waits for something, the next wait behind it;
+  past `MAX_WAITING` of them, or `MAX_WAITING_BYTES`, the client is not read from for a while.
+- Nothing is handled for a client that does not take its replies.
+- No task is made for a message unless its handler waits for something.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+import structlog
+
+from gateway.dispatch import Dispatcher
+from gateway.errors import Disconnect
+from gateway.session import Session
+
+MAX_WAITING = 256
+MAX_WAITING_BYTES = 1024 * 1024
+
+log = structlog.get_logger("scopegate.connection")
+
+
+class Transport(Protocol):
+    """What carries a connection's messages: a WebSocket, or queues in a test."""
+
+    congested: bool
+    """Whether the client has fallen behind in taking what was sent."""
+
+    def close(self, code: int, reason: str) -> None:
+        """End the connection after what was sent."""
+
+    def pause(self) -> None:
+        """Read nothing more for now."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+
+class Connection:
+    """Feeds one client's messages to the dispatcher."""
+
+    def __init__(self, dispatcher: Dispatcher, session: Session, transport: Transport) -> None:
+        self.session = session
+        self._dispatcher = dispatcher
+        self._transport = transport
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._task: asyncio.Task[None] | None = None
+        self._working = False
+        self._reading = True
+
+    @property
+    def busy(self) -> bool:
+        """Whether a message is being answered or waits to be."""
+        return self._task is not None or bool(self._waiting)
+
+    def receive(self, texts: list[bytes]) -> None:
+        """Answer these messages, or put them behind those that wait."""
+        if self.session.closed:
+            return
+        self._waiting.extend(texts)
+        self._waiting_bytes += sum(map(len, texts))
+        self.work()
+
+    def work(self) -> None:
+        """Answer what waits, as far as that is possible now; call again when congestion ends."""
+        if self._working:
+            return
+        self._working = True
+        try:
+            while self._waiting and self._task is None and not self._transport.congested:
+                text = self._waiting.popleft()
+                self._waiting_bytes -= len(text)
+                rest = self._dispatcher.handle(self.session, text)
+                if rest is not None:
+                    self._task = asyncio.get_running_loop().create_task(self._run(rest))
+        except Disconnect as end:
+            self._end(end)
+        finally:
+            self._working = False
+        self._regulate()
+
+    async def _run(self, rest: Coroutine[Any, Any, None]) -> None:
+        try:
+            await rest
+        except Disconnect as end:
+            self._end(end)
+        finally:
+            self._task = None
+            # The next message is not handled inside this task: one that waits gets its own.
+            asyncio.get_running_loop().call_soon(self.work)
+
+    def _end(self, end: Disconnect) -> None:
+        self._transport.close(end.code, end.reason)
+        self.leave()
+
+    def _regulate(self) -> None:
+        full = len(self._waiting) >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES
+        if full and self._reading:
+            self._reading = False
+            self._transport.pause()
+        elif not self._reading and not self._waiting:
+            self._reading = True
+            self._transport.resume()
+
+    def leave(self) -> None:
+        """The client is gone: stop answering, and undo what the session holds."""
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+        self.session.close()

@@ -1,0 +1,405 @@
+"""One message to its reply: parse, find, admit, validate, invoke, reply.
+
+Rules:
+- Every text gets exactly one reply, in strict JSON, save that a message for several things gets one
+  for each. What is no text at all raises `Disconnect`.
+- All exceptions become replies in one place, `_failed`. What is neither `ApiError` nor `Disconnect`
+  is a bug: it is logged with the call's name, and the client learns nothing of it.
+- Strangers learn nothing: limits and scopes come before validation.
+- No secret leaves in an echo: fields that hold one, and well-formed tokens anywhere, are masked.
+"""
+
+import asyncio
+import re
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any
+
+import orjson
+import structlog
+from pydantic import ValidationError
+
+from gateway.bus import Bus
+from gateway.calls import Body, Call, Registry, Stream, problems_of
+from gateway.errors import (
+    ApiError,
+    Disconnect,
+    authorization_required,
+    input_validation_failed,
+    internal_error,
+    invalid_app_id,
+    rate_limit,
+)
+from gateway.limits import Penalty, RateLimiter
+from gateway.session import Grant, Session, Subscription
+from gateway.token_form import NOT_SHOWN, SHORTEST, holds_token, without_tokens
+from schemas.fields import LARGEST_INTEGER
+from schemas.scopes import in_order
+
+MAX_DEPTH = 32
+PATIENCE = 4.0
+"""Seconds that a handler has. A JavaScript client reconnects when its ping waits five behind it."""
+
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,50}", re.ASCII).fullmatch
+_INTEGER = re.compile(r"-?[0-9]{1,16}", re.ASCII).fullmatch
+
+log = structlog.get_logger("scopegate.dispatch")
+
+Message = dict[str, Any]
+
+
+class _TooDeepError(Exception):
+    pass
+
+
+class Dispatcher:
+    """Answers messages with the calls of a registry."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        bus: Bus,
+        limiter: RateLimiter,
+        *,
+        used: Callable[[Session, Grant, str], None],
+        patience: float = PATIENCE,
+    ) -> None:
+        """`used` is told of every call that a grant made, before it runs."""
+        self._registry = registry
+        self._bus = bus
+        self._limiter = limiter
+        self._used = used
+        self._patience = patience
+        self._strangers = Penalty()
+
+    def handle(self, session: Session, text: bytes) -> Coroutine[Any, Any, None] | None:
+        """Answer one text through `session.send`.
+
+        `None` when that is done; else a coroutine that does the rest and must be run to its end
+        before the next message of this session is handled. Raises `Disconnect` when the connection
+        must end.
+        """
+        message: Message = {}
+        echo: Message = {}
+        call: Call | None = None
+        session.acting = None
+        try:
+            message = _parse(text)
+            sane, secret = _inspect(message)
+            secret_fields = self._registry.secret_fields
+            if secret or not secret_fields.isdisjoint(message):
+                echo = _masked(message, secret_fields)
+            else:
+                echo = message
+            if session.app_id is None:
+                raise invalid_app_id()
+            if not sane:
+                raise ApiError("SanityCheckFailed", "Parameters sanity check failed.")
+            call = self._find(message)
+            self._admit(session, call, message)
+            request = call.validate(message)
+            coroutine = call.invoke(request, session)
+            if not call.eager:
+                return self._finish(session, call, message, echo, coroutine)
+            try:
+                waits_for = coroutine.send(None)
+            except StopIteration as returned:
+                self._answer(session, call, message, echo, returned.value)
+            else:
+                rest = _resume(coroutine, waits_for)
+                return self._finish(session, call, message, echo, rest)
+        except Exception as problem:  # noqa: BLE001 - hands over to the one place
+            if session.app_id is None:
+                return self._refuse(session, message, echo)
+            self._failed(session, call, message, echo, problem)
+        session.replied()
+        return None
+
+    async def _finish(
+        self,
+        session: Session,
+        call: Call,
+        message: Message,
+        echo: Message,
+        handler: Awaitable[Any],
+    ) -> None:
+        limit = asyncio.timeout(self._patience)
+        try:
+            async with limit:
+                result = await handler
+            self._answer(session, call, message, echo, result)
+        except Exception as problem:  # noqa: BLE001 - hands over to the one place
+            if isinstance(problem, TimeoutError) and limit.expired():
+                problem = ApiError("Timeout", "Timeout")
+            self._failed(session, call, message, echo, problem)
+        session.replied()
+
+    def _find(self, message: Message) -> Call:
+        name = self._registry.find(message)
+        if name is None:
+            raise ApiError("UnrecognisedRequest", "Unrecognised request.")
+        call = self._registry.get(name)
+        if call is None:
+            raise ApiError(
+                "UnrecognisedRequest",
+                f"Unrecognised request. The call {name} is not offered by this gateway.",
+            )
+        return call
+
+    def _admit(self, session: Session, call: Call, message: Message) -> None:
+        acting = next(iter(session.grants.values()), None)
+        wanted = message.get("loginid")
+        if acting is not None and type(wanted) is str:
+            acting = session.grants.get(wanted, acting)
+        who = session.address if acting is None else acting.user_id
+        broken = self._limiter.broken_by(who, call.rate)
+        if broken is not None:
+            raise rate_limit(call.name, broken)
+        if acting is not None and type(wanted) is str and wanted != acting.loginid:
+            raise input_validation_failed(
+                {"loginid": "No token of this connection is for this account."}
+            )
+        session.acting = acting
+        if call.needs_login:
+            if acting is None:
+                raise authorization_required()
+            if call.scopes and call.scopes.isdisjoint(acting.scopes):
+                raise _permission_denied(call)
+        if acting is not None:
+            self._used(session, acting, call.name)
+
+    def _answer(
+        self, session: Session, call: Call, message: Message, echo: Message, result: Any
+    ) -> None:
+        if type(result) is dict:
+            _send(session, _head(message, echo), result)
+            return
+        for answer in result if isinstance(result, list) else (result,):
+            if isinstance(answer, ApiError):
+                self._failed(session, call, message, echo, answer)
+            elif isinstance(answer, Stream):
+                try:
+                    self._open(session, call, message, echo, answer)
+                except ApiError as refused:
+                    self._failed(session, call, message, echo, refused)
+            else:
+                _send(session, _head(message, echo), answer)
+
+    def _open(
+        self, session: Session, call: Call, message: Message, echo: Message, stream: Stream[Any]
+    ) -> None:
+        if session.closed:
+            return
+        if session.subscribed(stream.key):
+            raise ApiError("AlreadySubscribed", f"You are already subscribed to {stream.label}.")
+        profile = self._limiter.profile
+        if len(session.subscriptions) >= profile.streams:
+            raise rate_limit(call.name, f"{profile.streams} streams on one connection")
+        if stream.kind == "proposal":
+            open_now = sum(s.kind == "proposal" for s in session.subscriptions.values())
+            if open_now >= profile.proposal_streams:
+                raise rate_limit(call.name, f"{profile.proposal_streams} proposal streams at once")
+        grant = session.acting if call.needs_login else None
+        if grant is not None and session.grants.get(grant.loginid) is not grant:
+            raise authorization_required()  # it was revoked while the handler ran
+        head = _head(message, echo)
+        subscription = Subscription(
+            kind=stream.kind,
+            key=stream.key,
+            grant=grant,
+            head=orjson.dumps(head)[:-1],
+            msg_type=stream.msg_type,
+            names_itself=stream.names_itself,
+            since=stream.since,
+            send=session.send,
+        )
+        self._bus.subscribe(stream.topic, subscription)
+        subscription.opened(lambda: self._bus.unsubscribe(stream.topic, subscription))
+        session.open(subscription)
+        body = dict(stream.first)
+        msg_type = next(iter(body))
+        if stream.names_itself and msg_type == stream.msg_type:
+            body[msg_type] = {"id": subscription.id, **body[msg_type]}
+        body["subscription"] = {"id": subscription.id}
+        _send(session, head, body)
+
+    def _failed(
+        self,
+        session: Session,
+        call: Call | None,
+        message: Message,
+        echo: Message,
+        problem: Exception,
+    ) -> None:
+        if isinstance(problem, Disconnect):
+            raise problem
+        if isinstance(problem, ValidationError):
+            problem = input_validation_failed(problems_of(problem))
+        if isinstance(problem, ApiError):
+            error = problem
+        else:
+            log.error(
+                "a handler failed", call=call.name if call else None, exc_info=_shown(problem)
+            )
+            error = internal_error()
+        body = error.body()
+        if echo is not message:
+            body = _masked(body, frozenset())
+        _send(
+            session, _head(message, echo), {"error": body}, msg_type=call.name if call else "error"
+        )
+
+    async def _refuse(self, session: Session, message: Message, echo: Message) -> None:
+        """Answer a connection without a valid app, later each time it comes back, and end it."""
+        delay = 0.5 * min(self._strangers.count(session.address), 10)
+        self._strangers.add(session.address)
+        if delay:
+            await asyncio.sleep(delay)
+        self._failed(session, None, message, echo, invalid_app_id())
+        raise Disconnect(1008, "Your app_id is invalid.")
+
+
+def _parse(text: bytes) -> Message:
+    """The message, or `BadRequest`; `Disconnect` for what is not even text."""
+    try:
+        message = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            raise Disconnect(1007, "a text message must be UTF-8") from None
+        raise _bad_request() from None
+    if type(message) is not dict:
+        raise _bad_request()
+    return message
+
+
+def _bad_request() -> ApiError:
+    return ApiError("BadRequest", "The application sent an invalid request.")
+
+
+def _permission_denied(call: Call) -> ApiError:
+    names = in_order(call.scopes)
+    noun = "scope" if len(names) == 1 else "scopes"
+    return ApiError("PermissionDenied", f"Permission denied, requires {' or '.join(names)} {noun}.")
+
+
+def _inspect(message: Message) -> tuple[bool, bool]:
+    """Whether keys and values are sane, and whether a token stands somewhere among them.
+
+    Raises `BadRequest` for what is nested too deeply to be echoed.
+    """
+    try:
+        return _inspect_object(message, 1)
+    except _TooDeepError:
+        raise _bad_request() from None
+
+
+def _inspect_object(value: Message, depth: int) -> tuple[bool, bool]:
+    if depth > MAX_DEPTH:
+        raise _TooDeepError
+    sane = True
+    secret = False
+    for key, item in value.items():
+        if not _KEY(key):
+            sane = False
+        if len(key) >= SHORTEST and holds_token(key):
+            secret = True
+        kind = type(item)
+        if kind is str:
+            if len(item) >= SHORTEST and holds_token(item):
+                secret = True
+            if "\x00" in item:
+                sane = False
+        elif kind is int or kind is float:
+            if not -LARGEST_INTEGER <= item <= LARGEST_INTEGER:
+                sane = False
+        elif kind is dict:
+            item_sane, item_secret = _inspect_object(item, depth + 1)
+            sane, secret = sane and item_sane, secret or item_secret
+        elif kind is list:
+            item_sane, item_secret = _inspect_list(item, depth + 1)
+            sane, secret = sane and item_sane, secret or item_secret
+    return sane, secret
+
+
+def _inspect_list(value: list[Any], depth: int) -> tuple[bool, bool]:
+    if depth > MAX_DEPTH:
+        raise _TooDeepError
+    sane = True
+    secret = False
+    for item in value:
+        # An item is judged as the value of a harmless key: one rule for both.
+        item_sane, item_secret = (
+            _inspect_list(item, depth + 1)
+            if type(item) is list
+            else _inspect_object(item, depth + 1)
+            if type(item) is dict
+            else _inspect_object({"item": item}, depth)
+        )
+        sane, secret = sane and item_sane, secret or item_secret
+    return sane, secret
+
+
+def _masked(value: Any, secret_fields: frozenset[str]) -> Any:
+    """A copy without secrets: fields that hold one, and tokens wherever they stand."""
+    if type(value) is dict:
+        return {
+            without_tokens(key): NOT_SHOWN if key in secret_fields else _masked(item, secret_fields)
+            for key, item in value.items()
+        }
+    if type(value) is list:
+        return [_masked(item, secret_fields) for item in value]
+    if type(value) is str:
+        return without_tokens(value)
+    return value
+
+
+def _head(message: Message, echo: Message) -> Message:
+    """What every reply to this message begins with."""
+    head: Message = {"echo_req": echo}
+    req_id = message.get("req_id")
+    if req_id is not None:
+        if type(req_id) is str and _INTEGER(req_id):
+            req_id = int(req_id)
+        if type(req_id) is int and -LARGEST_INTEGER <= req_id <= LARGEST_INTEGER:
+            head["req_id"] = req_id
+    passthrough = echo.get("passthrough")
+    if type(passthrough) is dict:
+        head["passthrough"] = passthrough
+    return head
+
+
+def _send(session: Session, head: Message, body: Body, msg_type: str | None = None) -> None:
+    head["msg_type"] = msg_type or next(iter(body))
+    head.update(body)
+    session.send(orjson.dumps(head))
+
+
+def _shown(problem: Exception) -> Exception:
+    """The exception as it may be logged: with its traceback, without tokens in its text."""
+    if not any(isinstance(part, str) and holds_token(part) for part in problem.args):
+        return problem
+    shown = Exception(f"{type(problem).__name__}: {without_tokens(str(problem))}")
+    return shown.with_traceback(problem.__traceback__)
+
+
+@types.coroutine
+def _resume(coroutine: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
+    """Go on with a coroutine that has taken its first step and waits for something.
+
+    Awaited by a task, this waits for that first thing in the coroutine's place.
+    """
+    while True:
+        try:
+            sent = yield waits_for
+        except BaseException as thrown:  # noqa: BLE001 - cancellation goes to the coroutine too
+            try:
+                waits_for = coroutine.throw(thrown)
+            except StopIteration as returned:
+                return returned.value
+        else:
+            try:
+                waits_for = coroutine.send(sent)
+            except StopIteration as returned:
+                return returned.value

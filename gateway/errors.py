@@ -1,0 +1,73 @@
+"""The two ways to fail: answer one call with `ApiError`, or end the connection with `Disconnect`.
+
+Anything else that is raised is a bug; `dispatch` logs it and answers `InternalServerError`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class ApiError(Exception):
+    """Answers the call with an error object; the connection lives.
+
+    `code` is a word that clients match on, `message` a sentence for people that says what to do,
+    `details` further facts by field. Never put a secret into either.
+    """
+
+    def __init__(self, code: str, message: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.details = details
+
+    def body(self) -> dict[str, Any]:
+        """The `error` object of the reply."""
+        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.details is not None:
+            error["details"] = dict(self.details)
+        return error
+
+
+class Disconnect(Exception):
+    """Ends the connection with a WebSocket close code and a reason of at most 123 bytes."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+def input_validation_failed(problems: Mapping[str, str]) -> ApiError:
+    """The request does not fit its schema; `problems` has a sentence for each field at fault."""
+    return ApiError(
+        "InputValidationFailed",
+        "Input validation failed: " + ", ".join(problems),
+        problems,
+    )
+
+
+def authorization_required() -> ApiError:
+    """The call needs a signed-in account and there is none."""
+    return ApiError("AuthorizationRequired", "Please log in.")
+
+
+def invalid_token() -> ApiError:
+    """The token is unknown, ended, or mistyped: one answer for all three."""
+    return ApiError("InvalidToken", "The token is invalid.")
+
+
+def invalid_app_id() -> ApiError:
+    """The connection names no app that exists."""
+    return ApiError("InvalidAppID", "Your app_id is invalid.")
+
+
+def rate_limit(name: str, limit: str) -> ApiError:
+    """Too many of something; `limit` says which number was met."""
+    return ApiError("RateLimit", f"You have reached the rate limit for {name}.", {"limit": limit})
+
+
+def internal_error() -> ApiError:
+    """A bug of ours; the text tells the client nothing else."""
+    return ApiError(
+        "InternalServerError", "Sorry, an error occurred while processing your request."
+    )

@@ -1,0 +1,123 @@
+"""Plain HTTP on the gateway's port: one request after the other over h11, answered by a `Site`.
+
+Rules:
+- This file moves bytes and knows no page. A site is a function from a request to a response.
+- A body is at most `MAX_BODY`. A request that is wrong is answered, and ends the connection.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import h11
+
+MAX_HEAD = 16 * 1024
+MAX_BODY = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request with its whole body."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    """By lower-case name; of a repeated header the last."""
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """One response with its whole body."""
+
+    status: int
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Site = Callable[[HttpRequest], HttpResponse]
+
+
+class HttpConversation:
+    """The HTTP requests of one connection."""
+
+    def __init__(
+        self, site: Site, write: Callable[[bytes], None], close: Callable[[], None]
+    ) -> None:
+        self._site = site
+        self._write = write
+        self._close = close
+        self._core = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        self._request: h11.Request | None = None
+        self._body: list[bytes] = []
+        self._size = 0
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes; answer every request that they complete."""
+        self._core.receive_data(data)
+        try:
+            self._proceed()
+        except h11.RemoteProtocolError as wrong:
+            self._refuse(wrong.error_status_hint, "This is not a valid HTTP request.\n")
+
+    def _proceed(self) -> None:
+        while True:
+            event = self._core.next_event()
+            if event is h11.NEED_DATA:
+                if self._core.they_are_waiting_for_100_continue:
+                    self._send(h11.InformationalResponse(status_code=100, headers=[]))
+                return
+            if isinstance(event, h11.Request):
+                self._request, self._body, self._size = event, [], 0
+            elif isinstance(event, h11.Data):
+                self._size += len(event.data)
+                if self._size > MAX_BODY:
+                    self._refuse(413, f"A body may have at most {MAX_BODY} bytes.\n")
+                    return
+                self._body.append(bytes(event.data))
+            elif isinstance(event, h11.EndOfMessage):
+                self._respond()
+                if self._core.our_state is not h11.DONE:
+                    self._close()
+                    return
+                self._core.start_next_cycle()
+            else:  # they closed, or wait for us to switch protocols, which we never do
+                self._close()
+                return
+
+    def _respond(self) -> None:
+        assert self._request is not None  # noqa: S101 - h11 gives no body without a request
+        path, _, query = self._request.target.decode("latin-1").partition("?")
+        request = HttpRequest(
+            method=self._request.method.decode("ascii"),
+            path=path,
+            query=query,
+            headers={
+                name.decode("ascii"): value.decode("latin-1")
+                for name, value in self._request.headers
+            },
+            body=b"".join(self._body),
+        )
+        self._reply(self._site(request), head_only=request.method == "HEAD")
+
+    def _refuse(self, status: int, text: str) -> None:
+        if self._core.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._reply(HttpResponse(status, text.encode(), headers={"connection": "close"}))
+        self._close()
+
+    def _reply(self, response: HttpResponse, *, head_only: bool = False) -> None:
+        headers = {
+            "content-type": response.content_type,
+            "content-length": str(len(response.body)),
+            **response.headers,
+        }
+        self._send(h11.Response(status_code=response.status, headers=list(headers.items())))
+        if not head_only:
+            self._send(h11.Data(data=response.body))
+        self._send(h11.EndOfMessage())
+
+    def _send(self, event: h11.Event) -> None:
+        data = self._core.send(event)
+        if data:
+            self._write(data)

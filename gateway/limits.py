@@ -1,0 +1,141 @@
+"""How much one user or address may ask for, and the counting of it.
+
+Rules:
+- Counted per user where one is signed in, else per address, in fixed windows of monotonic time.
+- What is counted is bounded: windows that have passed are dropped.
+- The `deriv` numbers are those that the published API states in `website_status`.
+"""
+
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Rate(StrEnum):
+    """The groups in which calls are counted."""
+
+    GENERAL = "general"
+    OUTCOME = "outcome"
+    PRICING = "pricing"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How many calls of one group are answered in a minute and in an hour."""
+
+    minutely: int
+    hourly: int
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Every limit in force, by the name under which `website_status` publishes it."""
+
+    general: Allowance
+    outcome: Allowance
+    pricing: Allowance
+    proposal_streams: int
+    streams: int
+
+    def allowance(self, rate: Rate) -> Allowance:
+        """The allowance of one group."""
+        return {
+            Rate.GENERAL: self.general,
+            Rate.OUTCOME: self.outcome,
+            Rate.PRICING: self.pricing,
+        }[rate]
+
+
+_FREE = Allowance(minutely=1_000_000, hourly=60_000_000)
+
+PROFILES: dict[str, Profile] = {
+    "open": Profile(
+        general=_FREE, outcome=_FREE, pricing=_FREE, proposal_streams=1_000, streams=1_000
+    ),
+    "deriv": Profile(
+        general=Allowance(180, 14_400),
+        outcome=Allowance(25, 1_500),
+        pricing=Allowance(360, 14_400),
+        proposal_streams=5,
+        streams=100,
+    ),
+}
+
+
+class _Window:
+    __slots__ = ("count", "number")
+
+    def __init__(self) -> None:
+        self.number = -1
+        self.count = 0
+
+    def add(self, number: int) -> int:
+        if number != self.number:
+            self.number = number
+            self.count = 0
+        self.count += 1
+        return self.count
+
+
+class RateLimiter:
+    """Counts calls and tells which limit a further one would break."""
+
+    def __init__(self, profile: Profile, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.profile = profile
+        self._allowances = {rate: profile.allowance(rate) for rate in Rate}
+        self._monotonic = monotonic
+        self._windows: dict[tuple[Hashable, Rate], tuple[_Window, _Window]] = {}
+        self._swept = 0
+
+    def broken_by(self, who: Hashable, rate: Rate) -> str | None:
+        """Count one call; the limit that it breaks in words, or `None` when it may pass."""
+        now = self._monotonic()
+        minute = int(now // 60)
+        if minute != self._swept:
+            self._sweep(minute)
+        key = (who, rate)
+        windows = self._windows.get(key)
+        if windows is None:
+            windows = self._windows[key] = (_Window(), _Window())
+        allowance = self._allowances[rate]
+        if windows[0].add(minute) > allowance.minutely:
+            return f"{allowance.minutely} {rate} calls a minute"
+        if windows[1].add(minute // 60) > allowance.hourly:
+            return f"{allowance.hourly} {rate} calls an hour"
+        return None
+
+    def _sweep(self, minute: int) -> None:
+        hour = minute // 60
+        self._windows = {
+            key: windows for key, windows in self._windows.items() if windows[1].number == hour
+        }
+        self._swept = minute
+
+
+class Penalty:
+    """Remembers for a minute how often each address did what it should not."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._moments: dict[str, list[float]] = {}
+
+    def count(self, address: str) -> int:
+        """How often in the last minute."""
+        since = self._monotonic() - 60
+        moments = [moment for moment in self._moments.get(address, ()) if moment > since]
+        if moments:
+            self._moments[address] = moments
+        else:
+            self._moments.pop(address, None)
+        return len(moments)
+
+    def add(self, address: str) -> None:
+        """Once more. Only the last hundred are kept for an address, and 10,000 addresses."""
+        if len(self._moments) >= 10_000 and address not in self._moments:
+            for other in list(self._moments):
+                self.count(other)
+            if len(self._moments) >= 10_000:
+                self._moments.pop(next(iter(self._moments)))
+        self._moments.setdefault(address, []).append(self._monotonic())
+        del self._moments[address][:-100]

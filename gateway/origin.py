@@ -1,0 +1,101 @@
+"""Where a database's market comes from and where it stands: its seed, its start, its last moment.
+
+Rules:
+- Seed and start are kept with a new database; a different one later refuses to start.
+- A market without a start keeps real time. One with a start runs only while the gateway does.
+- Market time never goes back, not even after a crash: a mark that lies ahead is kept while it runs.
+"""
+
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from exchange.feed import EARLIEST
+from gateway.settings import SettingsError
+from gateway.store import Transaction
+
+LATEST = 4_102_444_800
+"""2100-01-01 00:00 UTC: no market begins later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The market of one database, as it is when the gateway starts."""
+
+    seed: str
+    start: float | None
+    """Where market time began; `None` where it is real time."""
+    resume: float
+    """Where market time goes on now."""
+
+
+def parse_start(text: str) -> float:
+    """Epoch seconds, or ISO 8601 (UTC unless it says otherwise). Raises `SettingsError`."""
+    try:
+        moment = float(text)
+    except ValueError:
+        try:
+            parsed = datetime.fromisoformat(text)
+        except ValueError:
+            raise SettingsError(
+                f"start: {text!r} is neither epoch seconds nor ISO 8601, such as 2026-01-31T12:00"
+            ) from None
+        moment = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+    if not EARLIEST <= moment <= LATEST:
+        raise SettingsError("start: the market exists from 2020-01-01 to 2100-01-01 UTC")
+    return moment
+
+
+def _get(transaction: Transaction, name: str) -> str | None:
+    row = transaction.one("SELECT value FROM meta WHERE name = ?", name)
+    return None if row is None else row["value"]
+
+
+def _put(transaction: Transaction, name: str, value: str) -> None:
+    transaction.execute(
+        "INSERT INTO meta (name, value) VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        name,
+        value,
+    )
+
+
+def settle(
+    transaction: Transaction, *, seed: str | None, start: str | None, speed: float
+) -> Origin:
+    """What the market of this database is, written down where it is new.
+
+    Raises `SettingsError` when another seed or start is asked for than the database has.
+    """
+    wanted = None if start is None else parse_start(start)
+    kept_seed = _get(transaction, "seed")
+    if kept_seed is None:
+        kept_seed = seed or secrets.token_hex(32)
+        _put(transaction, "seed", kept_seed)
+        # A market that runs at a speed of its own can not keep real time.
+        begins = time.time() if wanted is None and speed != 1 else wanted
+        _put(transaction, "start", "" if begins is None else repr(begins))
+    elif seed is not None and seed != kept_seed:
+        raise SettingsError("seed: this database has another one; leave it out, or take another db")
+    kept_start = _get(transaction, "start")
+    begun = float(kept_start) if kept_start else None
+    if wanted is not None and wanted != begun:
+        raise SettingsError(
+            "start: the market of this database began elsewhere; leave it out, or take another db"
+        )
+    mark = float(_get(transaction, "mark") or 0.0)
+    return Origin(kept_seed, begun, max(time.time() if begun is None else begun, mark))
+
+
+def mark(transaction: Transaction, moment: float) -> None:
+    """Never resume before this moment of the market."""
+    if moment > float(_get(transaction, "mark") or 0.0):
+        _put(transaction, "mark", repr(moment))
+
+
+def present(transaction: Transaction) -> float:
+    """Where the market stands, for a process that does not run it: exact to a few seconds."""
+    kept = float(_get(transaction, "mark") or 0.0)
+    start = _get(transaction, "start")
+    return max(kept, float(start) if start else time.time())

@@ -1,0 +1,214 @@
+"""What is remembered about one client: its app, its grants, its streams.
+
+Rules:
+- A session does no I/O; it is given a `send` that takes one encoded message.
+- Everything that lives as long as the client is undone by `close`.
+- An account's stream ends with the grant under which it was opened.
+"""
+
+import secrets
+import uuid
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+import orjson
+
+from gateway.errors import ApiError, authorization_required, invalid_token
+from schemas.scopes import Scope
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grant:
+    """What one token allows on one account. Two grants are the same only if they are one object."""
+
+    token_id: int
+    user_id: int
+    loginid: str
+    currency: str
+    is_virtual: bool
+    scopes: frozenset[Scope]
+    app_id: int | None
+    """The app that the token was issued to; `None` for a token of the owner's own making."""
+
+
+class Subscription:
+    """One stream to one client, from its first reply until it is forgotten."""
+
+    __slots__ = (
+        "_close",
+        "_head",
+        "_msg_type",
+        "_prefix",
+        "_send",
+        "_since",
+        "alive",
+        "grant",
+        "id",
+        "key",
+        "kind",
+    )
+
+    def __init__(
+        self,
+        *,
+        kind: str,
+        key: Hashable,
+        grant: Grant | None,
+        head: bytes,
+        msg_type: str,
+        names_itself: bool,
+        since: int,
+        send: Callable[[bytes], None],
+    ) -> None:
+        self.id = str(uuid.uuid4())
+        self.kind = kind
+        self.key = key
+        self.grant = grant
+        self.alive = True
+        self._since = since
+        self._send = send
+        self._head = head
+        self._msg_type = msg_type
+        self._close: Callable[[], None] | None = None
+        # Everything of a message that never changes for this client is encoded once, here.
+        opening = b'{"id":"%b",' % self.id.encode() if names_itself else b"{"
+        self._prefix = b'%b,"subscription":{"id":"%b"},"msg_type":"%b","%b":%b' % (
+            head,
+            self.id.encode(),
+            msg_type.encode(),
+            msg_type.encode(),
+            opening,
+        )
+
+    def opened(self, close: Callable[[], None]) -> None:
+        """Remember how to stop what feeds this stream."""
+        self._close = close
+
+    def deliver(self, tail: bytes, position: int) -> None:
+        """Send one event, unless the first reply told it already."""
+        if self.alive and position > self._since:
+            self._since = position
+            self._send(self._prefix + tail)
+
+    def fail(self, error: ApiError) -> None:
+        """Tell the client that the stream has ended, and why."""
+        body = orjson.dumps(error.body())
+        self._send(
+            b'%b,"subscription":{"id":"%b"},"error":%b,"msg_type":"%b"}'
+            % (self._head, self.id.encode(), body, self._msg_type.encode())
+        )
+
+    def end(self) -> None:
+        """Nothing is sent on this stream from now on."""
+        self.alive = False
+        if self._close is not None:
+            self._close()
+            self._close = None
+
+
+class Session:
+    """One client's memory, from its connecting to its leaving."""
+
+    def __init__(
+        self,
+        send: Callable[[bytes], None],
+        *,
+        app_id: int | None = None,
+        address: str = "",
+        language: str = "EN",
+        user_agent: str = "",
+    ) -> None:
+        self.id = secrets.token_hex(8)
+        """Names this session among all processes: who asked for a change."""
+        self.send = send
+        self.app_id = app_id
+        self.address = address
+        self.language = language
+        self.user_agent = user_agent
+        self.grants: dict[str, Grant] = {}
+        """By loginid, in the order of their tokens: the first is the one a message means."""
+        self.acting: Grant | None = None
+        """The grant that the message now being answered acts under."""
+        self.subscriptions: dict[str, Subscription] = {}
+        self.closed = False
+        self._after_reply: list[Callable[[], None]] = []
+        self._leaving: list[Callable[[], None]] = []
+
+    @property
+    def grant(self) -> Grant:
+        """The grant that the present message acts under.
+
+        Raises `AuthorizationRequired` where there is none, so a handler can not act for nobody.
+        """
+        if self.acting is None:
+            raise authorization_required()
+        return self.acting
+
+    def subscribed(self, key: Hashable) -> bool:
+        """Whether this very stream is open."""
+        return any(stream.key == key for stream in self.subscriptions.values())
+
+    def open(self, subscription: Subscription) -> None:
+        """Remember a stream until it is forgotten."""
+        self.subscriptions[subscription.id] = subscription
+
+    def forget(self, subscription_id: str) -> bool:
+        """End one stream; whether there was one."""
+        subscription = self.subscriptions.pop(subscription_id, None)
+        if subscription is None:
+            return False
+        subscription.end()
+        return True
+
+    def forget_kinds(self, kinds: frozenset[str]) -> list[str]:
+        """End every stream of these kinds; the ids of those ended."""
+        ended = [stream.id for stream in self.subscriptions.values() if stream.kind in kinds]
+        for subscription_id in ended:
+            self.forget(subscription_id)
+        return ended
+
+    def sign_in(self, grants: list[Grant]) -> None:
+        """Act under these grants instead of any earlier ones, whose account streams end."""
+        self.sign_out()
+        self.grants = {grant.loginid: grant for grant in grants}
+
+    def sign_out(self) -> None:
+        """Act for nobody. Account streams end without a word; public ones go on."""
+        self.grants = {}
+        for stream in [s for s in self.subscriptions.values() if s.grant is not None]:
+            self.forget(stream.id)
+
+    def revoke(self, token_id: int) -> None:
+        """One token is no more: its grants are gone, and each of its streams is told."""
+        ended = [grant for grant in self.grants.values() if grant.token_id == token_id]
+        self.grants = {
+            loginid: grant for loginid, grant in self.grants.items() if grant not in ended
+        }
+        for stream in [s for s in self.subscriptions.values() if s.grant in ended]:
+            stream.fail(invalid_token())
+            self.forget(stream.id)
+
+    def after_reply(self, action: Callable[[], None]) -> None:
+        """Do this once the reply to the present message has been sent."""
+        self._after_reply.append(action)
+
+    def replied(self) -> None:
+        """The present message has its reply: do what waited for that."""
+        actions, self._after_reply = self._after_reply, []
+        for action in actions:
+            action()
+
+    def on_leave(self, action: Callable[[], None]) -> None:
+        """Do this when the client leaves."""
+        self._leaving.append(action)
+
+    def close(self) -> None:
+        """The client has left: undo everything that was held for it. Harmless a second time."""
+        if self.closed:
+            return
+        self.closed = True
+        for subscription_id in list(self.subscriptions):
+            self.forget(subscription_id)
+        for action in self._leaving:
+            action()
+        self.grants = {}

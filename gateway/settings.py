@@ -1,0 +1,164 @@
+"""Every setting of the gateway: an option of `serve`, an environment variable, a line of a file.
+
+Rules: an option wins over an environment variable (`SCOPEGATE_PORT`), that over the settings file
+(`port = 5555` in `scopegate.toml`, or in the file that `SCOPEGATE_SETTINGS` names). A description
+here is the text of `--help` and of the documentation.
+"""
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from gateway.limits import PROFILES, Allowance, Profile
+
+PREFIX = "SCOPEGATE_"
+DEFAULT_FILE = "scopegate.toml"
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the text names it and says what it may be."""
+
+
+class Settings(BaseSettings):
+    """How a gateway runs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(5555, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    db: Path = Field(Path("scopegate.db"), description="Database file, made when missing.")
+    seed: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Seed of the market, kept with a new database; random when not given.",
+    )
+    start: str | None = Field(
+        None,
+        description="Market time at which a new database begins: epoch seconds or ISO 8601"
+        " (UTC). Without it the market keeps real time.",
+    )
+    speed: float = Field(
+        1.0, gt=0, le=100_000, description="Market seconds that pass in a real second."
+    )
+    tls_cert: Path | None = Field(None, description="TLS certificate chain, PEM.")
+    tls_key: Path | None = Field(None, description="TLS private key, PEM.")
+    tls_self_signed: bool = Field(
+        False, description="Serve TLS with a certificate made for this run."
+    )
+    limits: Literal["open", "deriv"] | None = Field(
+        None,
+        description="Rate limits: open (a million calls a minute) or deriv (the published ones);"
+        " open on loopback and deriv elsewhere when not given.",
+    )
+    trusted_proxy: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Network (CIDR) whose X-Forwarded-For is believed."
+    )
+    handlers: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Module with calls of your own to offer as well."
+    )
+    demo: bool = Field(False, description="Make the demo user on an empty database on any host.")
+    compression: bool = Field(
+        False,
+        description="Accept permessage-deflate: less traffic for 20 times the memory a connection.",
+    )
+    general_per_minute: int | None = Field(None, ge=1, description="Any call, in a minute.")
+    general_per_hour: int | None = Field(None, ge=1, description="Any call, in an hour.")
+    outcome_per_minute: int | None = Field(None, ge=1, description="Outcome calls, in a minute.")
+    outcome_per_hour: int | None = Field(None, ge=1, description="Outcome calls, in an hour.")
+    pricing_per_minute: int | None = Field(None, ge=1, description="Pricing calls, in a minute.")
+    pricing_per_hour: int | None = Field(None, ge=1, description="Pricing calls, in an hour.")
+    proposal_streams: int | None = Field(
+        None, ge=1, description="Proposal streams that one connection may have."
+    )
+    streams: int | None = Field(
+        None, ge=1, description="Streams of all kinds that one connection may have."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options, then the environment, then the file."""
+        file = os.environ.get(PREFIX + "SETTINGS", DEFAULT_FILE)
+        return (
+            init_settings,
+            env_settings,
+            TomlConfigSettingsSource(settings_cls, toml_file=file),
+        )
+
+    @field_validator("trusted_proxy", "handlers", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxy")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ipaddress.ip_network(network)
+        return value
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> "Settings":
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key go together")
+        if self.tls_cert is not None and self.tls_self_signed:
+            raise ValueError("give a certificate or tls_self_signed, not both")
+        return self
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def profile(self) -> Profile:
+        """The limits in force: a profile, with the numbers that are set one by one."""
+        base = PROFILES[self.limits or ("open" if self.on_loopback else "deriv")]
+
+        def allowance(default: Allowance, minutely: int | None, hourly: int | None) -> Allowance:
+            return Allowance(minutely or default.minutely, hourly or default.hourly)
+
+        return Profile(
+            general=allowance(base.general, self.general_per_minute, self.general_per_hour),
+            outcome=allowance(base.outcome, self.outcome_per_minute, self.outcome_per_hour),
+            pricing=allowance(base.pricing, self.pricing_per_minute, self.pricing_per_hour),
+            proposal_streams=self.proposal_streams or base.proposal_streams,
+            streams=self.streams or base.streams,
+        )
+
+
+def load(**options: Any) -> Settings:
+    """The settings, from these options, the environment and the file. Raises `SettingsError`."""
+    try:
+        return Settings(**options)
+    except ValidationError as invalid:
+        problems = [
+            f"{'.'.join(str(part) for part in error['loc']) or 'settings'}: {error['msg']}"
+            for error in invalid.errors(include_url=False, include_context=False)
+        ]
+        raise SettingsError("; ".join(problems)) from invalid
+    except ValueError as unreadable:
+        raise SettingsError(f"the settings file cannot be read: {unreadable}") from unreadable

@@ -1,0 +1,340 @@
+"""SQLite: one writer whose jobs share their commits, and readers.
+
+Rules:
+- A job is a whole transaction as one function. It runs to its end also when its caller is
+  cancelled, and is answered only after COMMIT, which reaches the disk (`synchronous=FULL`).
+- Waiting jobs share one COMMIT, each within its own savepoint: one's failure is its own.
+- What a job announces happens once, after COMMIT and before its caller goes on: listeners are told,
+  in the order of the jobs. What another process announces is found in the table `changes`.
+- A reader's function only reads. It sees every commit that was answered before it was asked.
+- SQL stays plain: no more of SQLite than `BEGIN IMMEDIATE`, savepoints and the pragmas, all here.
+"""
+
+import asyncio
+import importlib.resources
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+import orjson
+import structlog
+
+T = TypeVar("T")
+
+MAX_BATCH = 256
+"""Jobs that share one COMMIT at the most; the others wait for the next."""
+MAX_WAITING = 10_000
+"""Jobs that may wait; a further one is refused with `StoreBusyError`."""
+POLL = 0.25
+"""Seconds between two looks for what other processes changed."""
+BUSY_TIMEOUT = 5.0
+
+log = structlog.get_logger("scopegate.store")
+
+Row = sqlite3.Row
+
+
+class StoreError(Exception):
+    """The store could not do what it was asked; nothing of it was kept."""
+
+
+class StoreBusyError(StoreError):
+    """Too many jobs are waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that others must know once it is committed; `data` is plain JSON."""
+
+    kind: str
+    data: dict[str, Any]
+
+
+class Transaction:
+    """What a job works with: SQL within one transaction."""
+
+    __slots__ = ("_connection", "changes")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.changes: list[Change] = []
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        """Run one statement."""
+        return self._connection.execute(sql, parameters)
+
+    def one(self, sql: str, *parameters: Any) -> Row | None:
+        """The first row, if there is one."""
+        row: Row | None = self._connection.execute(sql, parameters).fetchone()
+        return row
+
+    def all(self, sql: str, *parameters: Any) -> list[Row]:
+        """Every row."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def insert(self, sql: str, *parameters: Any) -> int:
+        """Insert one row; its id."""
+        row_id = self._connection.execute(sql, parameters).lastrowid
+        assert row_id is not None  # noqa: S101 - only INSERT is given here
+        return row_id
+
+    def announce(self, kind: str, **data: Any) -> None:
+        """Tell listeners of this change once it is committed."""
+        self.changes.append(Change(kind, data))
+
+
+Job = Callable[[Transaction], T]
+OnChange = Callable[[Change], None]
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection set up as all of ours are; the file is made for its owner alone."""
+    if not read_only:
+        # Made before SQLite opens it: WAL and shared-memory files copy the mode of the database.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+    )
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the database to the newest form; each step is a transaction of its own."""
+    folder = importlib.resources.files("gateway") / "migrations"
+    steps = sorted(
+        (entry for entry in folder.iterdir() if entry.name.endswith(".sql")),
+        key=lambda entry: entry.name,
+    )
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(steps):
+        raise StoreError(
+            f"the database has version {version}, this program knows {len(steps)}: use a newer one"
+        )
+    for number, step in enumerate(steps, 1):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Read again inside: another process may have come first.
+            if connection.execute("PRAGMA user_version").fetchone()[0] < number:
+                for statement in _statements(step.read_text(encoding="utf-8")):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number:d}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+
+def _statements(script: str) -> list[str]:
+    """The statements of a script; `executescript` would commit before the first."""
+    statements: list[str] = []
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            statements.append(statement)
+            statement = ""
+    return statements
+
+
+def run_once(path: Path, job: Job[T]) -> T:
+    """Run one job from a process that is not the gateway; a running gateway notices its changes."""
+    connection = connect(path)
+    try:
+        migrate(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        transaction = Transaction(connection)
+        try:
+            result = job(transaction)
+            for change in transaction.changes:
+                transaction.execute(
+                    "INSERT INTO changes (kind, data) VALUES (?, ?)",
+                    change.kind,
+                    orjson.dumps(change.data).decode(),
+                )
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        return result
+    finally:
+        connection.close()
+
+
+class _Thread(aiosqlite.Connection):
+    """A connection on a thread of its own that runs whole functions there.
+
+    aiosqlite's public methods queue single statements, between which another task's statements may
+    come; a transaction must not be open for those.
+    """
+
+    async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        result: T = await self._execute(  # type: ignore[no-untyped-call]
+            lambda: function(self._conn)
+        )
+        return result
+
+
+class _Waiting:
+    __slots__ = ("failed", "future", "job", "result", "transaction")
+
+    def __init__(self, job: Job[Any], future: asyncio.Future[Any]) -> None:
+        self.job = job
+        self.future = future
+        self.result: Any = None
+        self.failed: BaseException | None = None
+        self.transaction: Transaction | None = None
+
+
+class Store:
+    """The gateway's own access to its database."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer = _Thread(lambda: connect(path), iter_chunk_size=64)
+        self._reader = _Thread(lambda: connect(path, read_only=True), iter_chunk_size=64)
+        self._waiting: deque[_Waiting] = deque()
+        self._work: asyncio.Task[None] | None = None
+        self._listeners: list[OnChange] = []
+        self._poller: asyncio.Task[None] | None = None
+        self._seen_version = 0
+        self._seen_change = 0
+
+    async def open(self) -> None:
+        """Open and migrate the database. Raises `StoreError` when it can not be used."""
+        try:
+            await self._writer
+            await self._writer.run(migrate)
+            await self._reader
+        except (sqlite3.Error, OSError) as problem:
+            await self.close()
+            raise StoreError(f"cannot use the database {self.path}: {problem}") from problem
+        self._seen_change = await self.read(_last_change)
+        self._poller = asyncio.get_running_loop().create_task(self._poll())
+
+    async def close(self) -> None:
+        """Finish the jobs that wait, and close."""
+        if self._poller is not None:
+            self._poller.cancel()
+            await asyncio.gather(self._poller, return_exceptions=True)
+        while self._work is not None:
+            await asyncio.wait([self._work])
+        for thread in (self._reader, self._writer):
+            await thread.close()
+
+    def listen(self, listener: OnChange) -> None:
+        """Tell `listener` of every change once it is committed, here or by another process."""
+        self._listeners.append(listener)
+
+    async def write(self, job: Job[T]) -> T:
+        """Run a job in a transaction; what it returns, after COMMIT.
+
+        Raises what the job raised, in which case it did nothing, or `StoreError`. The job goes on
+        when the caller is cancelled.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            raise StoreBusyError("too many writes are waiting")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._waiting.append(_Waiting(job, future))
+        if self._work is None:
+            self._work = loop.create_task(self._write_all())
+        return await future
+
+    async def read(self, job: Job[T]) -> T:
+        """Run a function that only reads; what it returns."""
+        return await self._reader.run(lambda connection: job(Transaction(connection)))
+
+    async def _write_all(self) -> None:
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+                try:
+                    await self._writer.run(partial(_commit, batch))
+                except Exception as problem:
+                    log.error("a commit failed", exc_info=problem)
+                    for waiting in batch:
+                        waiting.failed = waiting.failed or StoreError("the store failed")
+                for waiting in batch:
+                    self._settle(waiting)
+        finally:
+            self._work = None
+
+    def _settle(self, waiting: _Waiting) -> None:
+        if waiting.failed is None and waiting.transaction is not None:
+            for change in waiting.transaction.changes:
+                self._tell(change)
+        if waiting.future.done():
+            return  # the caller was cancelled; the job was done all the same
+        if waiting.failed is None:
+            waiting.future.set_result(waiting.result)
+        else:
+            waiting.future.set_exception(waiting.failed)
+
+    def _tell(self, change: Change) -> None:
+        for listener in self._listeners:
+            try:
+                listener(change)
+            except Exception as problem:
+                log.error("a listener failed", change=change.kind, exc_info=problem)
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(POLL)
+            try:
+                version, rows = await self.read(self._news)
+            except sqlite3.Error as problem:
+                log.error("cannot read changes", exc_info=problem)
+                continue
+            self._seen_version = version
+            for row in rows:
+                self._seen_change = row["id"]
+                self._tell(Change(row["kind"], orjson.loads(row["data"])))
+
+    def _news(self, reader: Transaction) -> tuple[int, Sequence[Row]]:
+        row = reader.one("PRAGMA data_version")
+        assert row is not None  # noqa: S101 - the pragma always answers
+        if row[0] == self._seen_version:
+            return self._seen_version, ()
+        return row[0], reader.all(
+            "SELECT id, kind, data FROM changes WHERE id > ? ORDER BY id", self._seen_change
+        )
+
+
+def _last_change(reader: Transaction) -> int:
+    row = reader.one("SELECT coalesce(max(id), 0) FROM changes")
+    return row[0] if row is not None else 0
+
+
+def _commit(batch: list[_Waiting], connection: sqlite3.Connection) -> None:
+    """Run every job of the batch in its savepoint, and commit them together."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for waiting in batch:
+            connection.execute("SAVEPOINT job")
+            waiting.transaction = Transaction(connection)
+            try:
+                waiting.result = waiting.job(waiting.transaction)
+            except Exception as problem:
+                if not connection.in_transaction:
+                    # A full disk makes SQLite roll back by itself: nothing of the batch is kept.
+                    raise
+                waiting.failed = problem
+                connection.execute("ROLLBACK TO job")
+            connection.execute("RELEASE job")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,1 @@
+"""What each call does: one class for each group of calls."""

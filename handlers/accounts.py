@@ -1,0 +1,258 @@
+"""Accounts, their balances and their ledgers."""
+
+import orjson
+
+from exchange.ledger import Account, Entry, Ledger
+from exchange.money import CURRENCIES, to_number, to_text
+from exchange.rules import LARGEST_PAYOUT, MOST_OPEN_POSITIONS
+from gateway.access.guard import Access
+from gateway.bus import Bus
+from gateway.calls import Stream, call
+from gateway.errors import ApiError, input_validation_failed
+from gateway.limits import Rate
+from gateway.session import Session
+from schemas.accounts import (
+    AccountList,
+    AccountListReply,
+    AccountSummary,
+    Balance,
+    BalanceBody,
+    BalanceReply,
+    GetLimits,
+    GetLimitsReply,
+    Statement,
+    StatementEntry,
+    StatementReply,
+    TopupVirtual,
+    TopupVirtualReply,
+    Totals,
+    Transaction,
+    TransactionBody,
+    TransactionReply,
+)
+from schemas.scopes import Scope
+
+LANDING_COMPANIES = {"virtual": "Scopegate paper accounts", "svg": "Scopegate paper accounts"}
+"""By the short names that clients know; all money here is paper."""
+
+_INFORMED = (Scope.READ, Scope.TRADING_INFORMATION)
+_WORDS = {
+    "adjustment": "Adjusted",
+    "deposit": "Deposited",
+    "transfer": "Transferred",
+    "virtual_credit": "Credited to a demo account",
+    "withdrawal": "Withdrawn",
+}
+
+
+def company_of(*, is_virtual: bool) -> str:
+    """The landing company's short name that goes with a kind of account."""
+    return "virtual" if is_virtual else "svg"
+
+
+def summary(account: Account) -> AccountSummary:
+    """An account as lists of accounts show it."""
+    return {
+        "account_category": "trading",
+        "account_type": "binary",
+        "broker": account.loginid.rstrip("0123456789"),
+        "created_at": int(account.created_at),
+        "currency": account.currency,
+        "currency_type": "crypto" if CURRENCIES[account.currency].is_crypto else "fiat",
+        "is_disabled": 0,
+        "is_virtual": int(account.is_virtual),
+        "landing_company_name": company_of(is_virtual=account.is_virtual),
+        "linked_to": [],
+        "loginid": account.loginid,
+    }
+
+
+class Accounts:
+    """Accounts, their balances and their ledgers."""
+
+    def __init__(self, ledger: Ledger, access: Access, bus: Bus) -> None:
+        self._ledger = ledger
+        self._access = access
+        self._bus = bus
+        ledger.listen(self._booked)
+
+    @call("account_list", needs=Scope.READ)
+    async def account_list(self, request: AccountList, session: Session) -> AccountListReply:
+        """List every account of the user, the real-style ones first."""
+        accounts = await self._ledger.accounts(session.grant.user_id)
+        return {"account_list": [summary(account) for account in accounts]}
+
+    @call("balance", needs=_INFORMED)
+    async def balance(
+        self, request: Balance, session: Session
+    ) -> BalanceReply | Stream[BalanceReply]:
+        """Tell the balance of the account, of another of the user's, or of all of them.
+
+        With `subscribe` every change follows, once each, in order.
+        """
+        grant = session.grant
+        body: BalanceBody
+        if request.account == "all":
+            body = await self._all(grant.user_id, grant.loginid)
+            topic = f"balances.{grant.user_id}"
+        else:
+            loginid, currency = grant.loginid, grant.currency
+            if request.account not in ("current", loginid):
+                other = await self._other(grant.user_id, request.account)
+                loginid, currency = other.loginid, other.currency
+            known = self._ledger.known_balance(loginid)
+            units = await self._ledger.balance(loginid) if known is None else known
+            body = {
+                "balance": to_number(units, currency),
+                "currency": currency,
+                "loginid": loginid,
+            }
+            topic = f"balance.{loginid}"
+        if not request.subscribe:
+            return {"balance": body}
+        return Stream(
+            kind="balance",
+            key=("balance", request.account, grant.loginid),
+            label="balance",
+            topic=topic,
+            first={"balance": body},
+            msg_type="balance",
+        )
+
+    async def _other(self, user_id: int, loginid: str) -> Account:
+        for account in await self._ledger.accounts(user_id):
+            if account.loginid == loginid:
+                return account
+        raise input_validation_failed({"account": "You have no account of this loginid."})
+
+    async def _all(self, user_id: int, current: str) -> BalanceBody:
+        accounts = await self._ledger.accounts(user_id)
+        mine = next(account for account in accounts if account.loginid == current)
+        return {
+            "accounts": {
+                account.loginid: {
+                    "balance": to_number(account.balance, account.currency),
+                    "converted_amount": to_number(account.balance, account.currency),
+                    "currency": account.currency,
+                    "demo_account": int(account.is_virtual),
+                    "status": 1,
+                    "type": "deriv",
+                }
+                for account in accounts
+            },
+            "balance": to_number(mine.balance, mine.currency),
+            "currency": mine.currency,
+            "loginid": mine.loginid,
+            "total": _totals(accounts),
+        }
+
+    @call("topup_virtual", needs=Scope.TRADE)
+    async def topup_virtual(self, request: TopupVirtual, session: Session) -> TopupVirtualReply:
+        """Bring a demo account that holds less back to its opening balance."""
+        grant = session.grant
+        if not grant.is_virtual:
+            raise ApiError("TopupVirtualError", "Only a demo account can be topped up.")
+        entry = await self._ledger.top_up(grant.loginid, self._access.guard(grant))
+        if entry is None:
+            raise ApiError(
+                "TopupVirtualError",
+                "Your balance is not below the opening balance: there is nothing to top up.",
+            )
+        return {
+            "topup_virtual": {
+                "amount": to_number(entry.amount, entry.currency),
+                "currency": entry.currency,
+            }
+        }
+
+    @call("statement", needs=_INFORMED, rate=Rate.OUTCOME)
+    async def statement(self, request: Statement, session: Session) -> StatementReply:
+        """List the entries of the account's ledger, newest first."""
+        entries = await self._ledger.entries(
+            session.grant.loginid,
+            action=request.action_type,
+            first=request.date_from,
+            last=request.date_to,
+            limit=request.limit,
+            offset=request.offset,
+        )
+        transactions = [_statement_entry(entry, told=request.description == 1) for entry in entries]
+        return {"statement": {"count": len(transactions), "transactions": transactions}}
+
+    @call("transaction", needs=_INFORMED)
+    async def transaction(self, request: Transaction, session: Session) -> Stream[TransactionReply]:
+        """Tell every entry of the account's ledger as it is made."""
+        loginid = session.grant.loginid
+        return Stream(
+            kind="transaction",
+            key=("transaction", loginid),
+            label="transaction",
+            topic=f"transaction.{loginid}",
+            first={"transaction": {}},
+            msg_type="transaction",
+        )
+
+    @call("get_limits", needs=Scope.READ)
+    async def get_limits(self, request: GetLimits, session: Session) -> GetLimitsReply:
+        """Tell how much the account may have open at once."""
+        return {
+            "get_limits": {
+                "account_balance": None,
+                "open_positions": MOST_OPEN_POSITIONS,
+                "payout": float(LARGEST_PAYOUT),
+            }
+        }
+
+    def _booked(self, entry: Entry) -> None:
+        """Tell the streams what was booked; each event stands at its entry's number."""
+        balance: BalanceBody = {
+            "balance": to_number(entry.balance_after, entry.currency),
+            "currency": entry.currency,
+            "loginid": entry.loginid,
+        }
+        encoded = orjson.dumps(balance)
+        self._bus.publish(f"balance.{entry.loginid}", encoded, entry.id)
+        self._bus.publish(f"balances.{entry.user_id}", encoded, entry.id)
+        body: TransactionBody = {
+            "action": entry.action,
+            "amount": to_number(entry.amount, entry.currency),
+            "balance": to_number(entry.balance_after, entry.currency),
+            "contract_id": None,
+            "currency": entry.currency,
+            "transaction_id": entry.id,
+            "transaction_time": entry.at,
+        }
+        self._bus.publish(f"transaction.{entry.loginid}", orjson.dumps(body), entry.id)
+
+
+def _totals(accounts: list[Account]) -> Totals:
+    totals: Totals = {}
+    for kind, is_virtual in (("deriv", False), ("deriv_demo", True)):
+        chosen = [account for account in accounts if account.is_virtual == is_virtual]
+        if chosen:
+            units = sum(account.balance for account in chosen)
+            totals[kind] = {  # type: ignore[literal-required] # one of the two keys
+                "amount": to_number(units, chosen[0].currency),
+                "currency": chosen[0].currency,
+            }
+    return totals
+
+
+def _statement_entry(entry: Entry, *, told: bool) -> StatementEntry:
+    shown: StatementEntry = {
+        "action_type": entry.action,
+        "amount": to_number(entry.amount, entry.currency),
+        "app_id": entry.app_id,
+        "balance_after": to_number(entry.balance_after, entry.currency),
+        "contract_id": None,
+        "payout": None,
+        "reference_id": None,
+        "transaction_id": entry.id,
+        "transaction_time": entry.at,
+    }
+    if told:
+        words = _WORDS.get(entry.action, entry.action)
+        amount = to_text(abs(entry.amount), entry.currency)
+        shown["longcode"] = entry.note or f"{words}: {entry.currency} {amount}."
+        shown["shortcode"] = None
+    return shown

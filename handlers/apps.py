@@ -1,0 +1,167 @@
+"""The user's own apps, and the apps that are connected to the user."""
+
+from typing import Any
+
+from gateway.access import apps
+from gateway.access.apps import App, Link
+from gateway.access.guard import Access
+from gateway.calls import call
+from gateway.errors import input_validation_failed
+from gateway.session import Session
+from gateway.store import Store, Transaction
+from handlers.tokens import moment_text
+from schemas.apps import (
+    AppBody,
+    AppDelete,
+    AppDeleteReply,
+    AppFields,
+    AppGet,
+    AppGetReply,
+    AppList,
+    AppListReply,
+    AppRegister,
+    AppRegisterReply,
+    AppUpdate,
+    AppUpdateReply,
+    ConnectedApp,
+    OauthApps,
+    OauthAppsReply,
+    RevokeOauthApp,
+    RevokeOauthAppReply,
+)
+from schemas.scopes import Scope, in_order
+
+
+class Apps:
+    """The user's own apps, and the apps that are connected to the user."""
+
+    def __init__(self, access: Access, store: Store) -> None:
+        self._access = access
+        self._store = store
+
+    @call("app_register", needs=Scope.ADMIN)
+    async def app_register(self, request: AppRegister, session: Session) -> AppRegisterReply:
+        """Register an app that users may then let act for them."""
+        grant = session.grant
+        values = _values(request)
+        still_holds = self._access.guard(grant)
+
+        def job(transaction: Transaction) -> App:
+            still_holds(transaction)
+            return apps.register(transaction, grant.user_id, values)
+
+        return {"app_register": _body(await self._store.write(job))}
+
+    @call("app_update", needs=Scope.ADMIN)
+    async def app_update(self, request: AppUpdate, session: Session) -> AppUpdateReply:
+        """Describe an app anew; other scopes than before end what users granted it."""
+        grant = session.grant
+        values = _values(request)
+        still_holds = self._access.guard(grant)
+
+        def job(transaction: Transaction) -> App:
+            still_holds(transaction)
+            app = apps.find(transaction, request.app_update, grant.user_id)
+            return apps.update(transaction, app, values, by=session.id)
+
+        return {"app_update": _body(await self._store.write(job))}
+
+    @call("app_delete", needs=Scope.ADMIN)
+    async def app_delete(self, request: AppDelete, session: Session) -> AppDeleteReply:
+        """Delete an app, and with it everything that users granted it."""
+        grant = session.grant
+        still_holds = self._access.guard(grant)
+
+        def job(transaction: Transaction) -> None:
+            still_holds(transaction)
+            app = apps.find(transaction, request.app_delete, grant.user_id)
+            apps.delete(transaction, app, by=session.id)
+
+        await self._store.write(job)
+        return {"app_delete": 1}
+
+    @call("app_get", needs=Scope.READ)
+    async def app_get(self, request: AppGet, session: Session) -> AppGetReply:
+        """Show one of the user's apps."""
+        user_id = session.grant.user_id
+        app = await self._store.read(lambda reader: apps.find(reader, request.app_get, user_id))
+        return {"app_get": _body(app)}
+
+    @call("app_list", needs=Scope.READ)
+    async def app_list(self, request: AppList, session: Session) -> AppListReply:
+        """List the user's apps."""
+        user_id = session.grant.user_id
+        owned = await self._store.read(lambda reader: apps.of_user(reader, user_id))
+        return {"app_list": [_body(app) for app in owned]}
+
+    @call("oauth_apps", needs=Scope.READ)
+    async def oauth_apps(self, request: OauthApps, session: Session) -> OauthAppsReply:
+        """List the apps that are connected to the user, with what each may do."""
+        user_id = session.grant.user_id
+        await self._access.flush()
+        links = await self._store.read(lambda reader: apps.links_of_user(reader, user_id))
+        return {"oauth_apps": [_connected(link) for link in links]}
+
+    @call("revoke_oauth_app", needs=Scope.ADMIN)
+    async def revoke_oauth_app(
+        self, request: RevokeOauthApp, session: Session
+    ) -> RevokeOauthAppReply:
+        """Disconnect an app: its tokens end at once, on live connections too."""
+        grant = session.grant
+        still_holds = self._access.guard(grant)
+
+        def job(transaction: Transaction) -> None:
+            still_holds(transaction)
+            apps.unlink(transaction, request.revoke_oauth_app, grant.user_id, by=session.id)
+
+        await self._store.write(job)
+        return {"revoke_oauth_app": 1}
+
+
+def _values(request: AppFields) -> dict[str, Any]:
+    if request.redirect_uri and not request.scopes:
+        raise input_validation_failed(
+            {"scopes": "An app with a redirect_uri needs at least one scope."}
+        )
+    if request.app_markup_percentage and not request.redirect_uri:
+        raise input_validation_failed(
+            {"redirect_uri": "An app that charges a markup needs a redirect_uri."}
+        )
+    return {
+        "name": request.name,
+        "scopes": frozenset(request.scopes),
+        "redirect_uri": request.redirect_uri,
+        "verification_uri": request.verification_uri,
+        "homepage": request.homepage,
+        "github": request.github,
+        "appstore": request.appstore,
+        "googleplay": request.googleplay,
+        "markup": str(request.app_markup_percentage),
+    }
+
+
+def _body(app: App) -> AppBody:
+    return {
+        "active": 1,
+        "app_id": app.id,
+        "app_markup_percentage": float(app.markup),
+        "appstore": app.appstore,
+        "github": app.github,
+        "googleplay": app.googleplay,
+        "homepage": app.homepage,
+        "name": app.name,
+        "redirect_uri": app.redirect_uri,
+        "scopes": list(in_order(app.scopes)),
+        "verification_uri": app.verification_uri,
+    }
+
+
+def _connected(link: Link) -> ConnectedApp:
+    return {
+        "app_id": link.app.id,
+        "app_markup_percentage": float(link.app.markup),
+        "last_used": moment_text(link.last_used_at) or None,
+        "name": link.app.name,
+        "official": int(link.app.official),
+        "scopes": list(in_order(link.scopes)),
+    }

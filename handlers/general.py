@@ -1,0 +1,139 @@
+"""Liveness, the time, and the gateway's own state."""
+
+from collections.abc import Iterable
+
+from exchange.money import CURRENCIES, Currency
+from gateway.calls import Stream, call
+from gateway.clock import Clock
+from gateway.limits import Profile, Rate
+from gateway.session import Session
+from schemas.general import (
+    CallLimit,
+    CallLimits,
+    CurrencyConfig,
+    PayoutCurrencies,
+    PayoutCurrenciesReply,
+    Ping,
+    Pong,
+    StreamLimit,
+    Time,
+    TimeReply,
+    WebsiteConfig,
+    WebsiteConfigReply,
+    WebsiteStatus,
+    WebsiteStatusReply,
+)
+
+LANGUAGES = ["EN"]
+TERMS_VERSION = "Version 1 2026-11-01"
+
+
+def _currency(currency: Currency) -> CurrencyConfig:
+    smallest = float(10**-currency.digits)
+    return {
+        "fractional_digits": currency.digits,
+        "is_deposit_suspended": 0,
+        "is_suspended": 0,
+        "is_withdrawal_suspended": 0,
+        "name": currency.name,
+        "stake_default": 0.001 if currency.digits > 2 else 10.0,
+        "transfer_between_accounts": {"fees": {}, "limits": {"min": smallest}},
+        "type": "crypto" if currency.is_crypto else "fiat",
+    }
+
+
+_CURRENCIES = {code: _currency(currency) for code, currency in CURRENCIES.items()}
+
+
+class General:
+    """Liveness, the time, and the gateway's own state."""
+
+    def __init__(self, clock: Clock, profile: Profile) -> None:
+        self._clock = clock
+        self._profile = profile
+        self._calls: Iterable[tuple[str, Rate]] = ()
+
+    def counted(self, calls: Iterable[tuple[str, Rate]]) -> None:
+        """Know in which group each call is counted, once all calls are known."""
+        self._calls = list(calls)
+
+    @call("ping", needs=None)
+    async def ping(self, request: Ping, session: Session) -> Pong:
+        """Answer `pong`: a sign of life that keeps the connection from being idle."""
+        return {"ping": "pong"}
+
+    @call("time", needs=None)
+    async def time(self, request: Time, session: Session) -> TimeReply:
+        """Tell the market's time, in seconds since 1970-01-01 00:00 UTC."""
+        return {"time": int(self._clock.now())}
+
+    @call("payout_currencies", needs=None)
+    async def payout_currencies(
+        self, request: PayoutCurrencies, session: Session
+    ) -> PayoutCurrenciesReply:
+        """List the currencies of accounts; for who is signed in, that of the account."""
+        if session.acting is not None:
+            return {"payout_currencies": [session.acting.currency]}
+        return {"payout_currencies": list(CURRENCIES)}
+
+    @call("website_config", needs=None)
+    async def website_config(self, request: WebsiteConfig, session: Session) -> WebsiteConfigReply:
+        """Tell the currencies and languages that this gateway knows."""
+        return {
+            "website_config": {
+                "currencies_config": _CURRENCIES,
+                "feature_flags": [],
+                "payment_agents": {"initial_deposit_per_country": {"default": 0.0}},
+                "supported_languages": LANGUAGES,
+                "terms_conditions_version": TERMS_VERSION,
+            }
+        }
+
+    @call("website_status", needs=None)
+    async def website_status(
+        self, request: WebsiteStatus, session: Session
+    ) -> WebsiteStatusReply | Stream[WebsiteStatusReply]:
+        """Tell whether the gateway is up, and the limits in force."""
+        reply: WebsiteStatusReply = {
+            "website_status": {
+                "api_call_limits": self._limits(),
+                "clients_country": "",
+                "currencies_config": _CURRENCIES,
+                "site_status": "up",
+                "supported_languages": LANGUAGES,
+                "terms_conditions_version": TERMS_VERSION,
+            }
+        }
+        if not request.subscribe:
+            return reply
+        return Stream(
+            kind="website_status",
+            key="website_status",
+            label="website_status",
+            topic="website_status",
+            first=reply,
+            msg_type="website_status",
+            names_itself=False,
+        )
+
+    def _limits(self) -> CallLimits:
+        streams: StreamLimit = {
+            "applies_to": "subscribing to proposal, on one connection",
+            "max": self._profile.proposal_streams,
+        }
+        return {
+            "max_proposal_subscription": streams,
+            "max_requestes_general": self._limit(Rate.GENERAL),
+            "max_requests_outcome": self._limit(Rate.OUTCOME),
+            "max_requests_pricing": self._limit(Rate.PRICING),
+        }
+
+    def _limit(self, rate: Rate) -> CallLimit:
+        allowance = self._profile.allowance(rate)
+        names = ", ".join(name for name, group in self._calls if group is rate)
+        applies_to = "every other call" if rate is Rate.GENERAL else names or "no call offered here"
+        return {
+            "applies_to": applies_to,
+            "minutely": allowance.minutely,
+            "hourly": allowance.hourly,
+        }

@@ -1,0 +1,354 @@
+"""Symbols, ticks and candles: what the feed says, up to the present moment and no further."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import orjson
+
+from exchange.feed import EARLIEST, Candles, Feed
+from exchange.symbols import DAY, SYMBOLS, Symbol
+from gateway.bus import Bus
+from gateway.calls import Stream, call
+from gateway.clock import Clock
+from gateway.errors import ApiError, input_validation_failed
+from gateway.session import Session
+from schemas.market import (
+    GRANULARITIES,
+    ActiveSymbol,
+    ActiveSymbols,
+    ActiveSymbolsReply,
+    AssetIndex,
+    AssetIndexReply,
+    Candle,
+    CandlesReply,
+    HistoryReply,
+    MarketTimes,
+    Ohlc,
+    SubmarketTimes,
+    SymbolTimes,
+    Tick,
+    TickReply,
+    Ticks,
+    TicksHistory,
+    TradingTimes,
+    TradingTimesReply,
+)
+
+MOST_RESULTS = 5_000
+USUAL_RESULTS = 1_000
+THREADED_SPAN = 5 * DAY
+"""Candles over more than this are computed outside the event loop."""
+MOST_SECONDS_AT_ONCE = 500
+"""Market seconds that the ticker tells before the event loop gets a turn."""
+
+_WEEK = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
+
+
+def find_symbol(name: str) -> Symbol:
+    """The symbol of this name. Raises `InvalidSymbol`."""
+    symbol = SYMBOLS.get(name)
+    if symbol is None:
+        raise ApiError("InvalidSymbol", f"Symbol {name} is invalid.")
+    return symbol
+
+
+def _tick(symbol: Symbol, epoch: int, pips: int) -> Tick:
+    """A tick as it travels: one pip to either side is what a buyer and a seller are quoted."""
+    return {
+        "ask": symbol.quote(pips + 1),
+        "bid": symbol.quote(pips - 1),
+        "epoch": epoch,
+        "pip_size": symbol.digits,
+        "quote": symbol.quote(pips),
+        "symbol": symbol.name,
+    }
+
+
+class Ticker:
+    """Publishes every tick, and every candle as it grows, to whoever listens.
+
+    A tick is told once the market has reached its moment, each in turn, none left out, also when
+    the market runs fast. Nothing is computed for a symbol that nobody listens to.
+    """
+
+    def __init__(self, feed: Feed, clock: Clock, bus: Bus) -> None:
+        self._feed = feed
+        self._clock = clock
+        self._bus = bus
+        self._next = 0
+        self._candles: dict[str, _Growing] = {}
+
+    def start(self) -> None:
+        """Begin with the next whole second of the market."""
+        self._next = int(self._clock.now()) + 1
+        self._clock.call_at(self._next, self._wake)
+
+    def _wake(self) -> None:
+        last = min(int(self._clock.now()), self._next + MOST_SECONDS_AT_ONCE - 1)
+        for second in range(self._next, last + 1):
+            for symbol in SYMBOLS.values():
+                if second % symbol.step == 0:
+                    self._tell(symbol, second)
+        self._next = last + 1
+        self._clock.call_at(self._next, self._wake)
+
+    def _tell(self, symbol: Symbol, epoch: int) -> None:
+        topic = f"ticks.{symbol.name}"
+        pips: int | None = None
+        if self._bus.has_listeners(topic):
+            pips = self._feed.price(symbol, epoch)
+            self._bus.publish(topic, orjson.dumps(_tick(symbol, epoch, pips)), epoch)
+        for granularity in GRANULARITIES:
+            topic = f"candles.{symbol.name}.{granularity}"
+            if self._bus.has_listeners(topic):
+                candle = self._grow(topic, symbol, granularity, epoch)
+                self._bus.publish(topic, orjson.dumps(candle.ohlc(symbol, epoch)), epoch)
+            else:
+                self._candles.pop(topic, None)
+
+    def _grow(self, topic: str, symbol: Symbol, granularity: int, epoch: int) -> "_Growing":
+        opened = epoch - epoch % granularity
+        candle = self._candles.get(topic)
+        if candle is None or candle.opened != opened:
+            found = self._feed.candles(symbol, granularity, opened, epoch)
+            candle = self._candles[topic] = _Growing(granularity, found)
+        else:
+            candle.add(self._feed.price(symbol, epoch))
+        return candle
+
+
+class _Growing:
+    """A candle whose time has not passed yet."""
+
+    def __init__(self, granularity: int, found: Candles) -> None:
+        self.granularity = granularity
+        self.opened, self.first, self.high, self.low, self.last = (
+            int(column[-1]) for column in found
+        )
+
+    def add(self, pips: int) -> None:
+        self.high = max(self.high, pips)
+        self.low = min(self.low, pips)
+        self.last = pips
+
+    def ohlc(self, symbol: Symbol, epoch: int) -> Ohlc:
+        return {
+            "close": symbol.text(self.last),
+            "epoch": epoch,
+            "granularity": self.granularity,
+            "high": symbol.text(self.high),
+            "low": symbol.text(self.low),
+            "open": symbol.text(self.first),
+            "open_time": self.opened,
+            "pip_size": symbol.digits,
+            "symbol": symbol.name,
+        }
+
+
+class Market:
+    """Symbols, ticks and candles."""
+
+    def __init__(self, feed: Feed, clock: Clock) -> None:
+        self._feed = feed
+        self._clock = clock
+
+    @call("active_symbols", needs=None)
+    async def active_symbols(self, request: ActiveSymbols, session: Session) -> ActiveSymbolsReply:
+        """List the symbols; `full` adds where each stands now."""
+        full = request.active_symbols == "full"
+        return {"active_symbols": [self._listed(symbol, full) for symbol in SYMBOLS.values()]}
+
+    def _listed(self, symbol: Symbol, full: bool) -> ActiveSymbol:
+        listed: ActiveSymbol = {
+            "allow_forward_starting": 1,
+            "display_name": symbol.display_name,
+            "display_order": symbol.display_order,
+            "exchange_is_open": 1,
+            "is_trading_suspended": 0,
+            "market": symbol.market,
+            "market_display_name": symbol.market_display_name,
+            "pip": symbol.pip,
+            "subgroup": symbol.subgroup,
+            "subgroup_display_name": symbol.subgroup_display_name,
+            "submarket": symbol.submarket,
+            "submarket_display_name": symbol.submarket_display_name,
+            "symbol": symbol.name,
+            "symbol_type": symbol.symbol_type,
+        }
+        if full:
+            now = int(self._clock.now())
+            epoch = self._feed.tick_epoch(symbol, now)
+            pips = self._feed.price(symbol, epoch)
+            midnight = self._feed.price(symbol, epoch - epoch % DAY)
+            listed["delay_amount"] = 0
+            listed["exchange_name"] = symbol.exchange_name
+            listed["intraday_interval_minutes"] = 1
+            listed["quoted_currency_symbol"] = "USD"
+            listed["spot"] = symbol.quote(pips)
+            listed["spot_age"] = str(now - epoch)
+            listed["spot_percentage_change"] = f"{(pips / midnight - 1) * 100:.2f}"
+            listed["spot_time"] = str(epoch)
+        return listed
+
+    @call("asset_index", needs=None)
+    async def asset_index(self, request: AssetIndex, session: Session) -> AssetIndexReply:
+        """List each symbol with the contracts offered for it and how long they last."""
+        return {
+            "asset_index": [[symbol.name, symbol.display_name, []] for symbol in SYMBOLS.values()]
+        }
+
+    @call("trading_times", needs=None)
+    async def trading_times(self, request: TradingTimes, session: Session) -> TradingTimesReply:
+        """Tell when each symbol's market is open on a day."""
+        if request.trading_times != "today":
+            try:
+                time.strptime(request.trading_times, "%Y-%m-%d")
+            except ValueError:
+                raise input_validation_failed({"trading_times": "There is no such day."}) from None
+        markets: dict[str, dict[str, list[SymbolTimes]]] = {}
+        for symbol in SYMBOLS.values():
+            submarkets = markets.setdefault(symbol.market_display_name, {})
+            submarkets.setdefault(symbol.submarket_display_name, []).append(_all_day(symbol))
+        listed: list[MarketTimes] = []
+        for market, submarkets in markets.items():
+            parts: list[SubmarketTimes] = [
+                {"name": name, "symbols": symbols} for name, symbols in submarkets.items()
+            ]
+            listed.append({"name": market, "submarkets": parts})
+        return {"trading_times": {"markets": listed}}
+
+    @call("ticks", needs=None)
+    async def ticks(
+        self, request: Ticks, session: Session
+    ) -> list[TickReply | Stream[TickReply] | ApiError]:
+        """Tell the latest tick of each symbol; with `subscribe`, every tick that follows."""
+        return [self._latest(name, request) for name in dict.fromkeys(request.ticks)]
+
+    def _latest(self, name: str, request: Ticks) -> TickReply | Stream[TickReply] | ApiError:
+        try:
+            symbol = find_symbol(name)
+        except ApiError as unknown:
+            return unknown
+        epoch = self._feed.tick_epoch(symbol, int(self._clock.now()))
+        reply: TickReply = {"tick": _tick(symbol, epoch, self._feed.price(symbol, epoch))}
+        if not request.subscribe:
+            return reply
+        return Stream(
+            kind="ticks",
+            key=("ticks", name),
+            label=name,
+            topic=f"ticks.{name}",
+            first=reply,
+            msg_type="tick",
+            since=epoch,
+        )
+
+    @call("ticks_history", needs=None)
+    async def ticks_history(
+        self, request: TicksHistory, session: Session
+    ) -> HistoryReply | CandlesReply | Stream[HistoryReply] | Stream[CandlesReply]:
+        """Tell ticks or candles of the past, the latest where `count` is smaller than their number.
+
+        With `subscribe`, every tick follows, or the growing candle at every tick.
+        """
+        symbol = find_symbol(request.ticks_history)
+        present = int(self._clock.now())
+        end = present if request.end == "latest" else min(int(request.end), present)
+        if request.start is not None and request.start > end:
+            raise ApiError(
+                "InvalidStartEnd", f"Start time {request.start} must be before end time {end}."
+            )
+        count = USUAL_RESULTS if request.count is None else min(request.count, MOST_RESULTS)
+        start = EARLIEST if request.start is None else request.start
+        key = (
+            "ticks_history",
+            *request.model_dump(exclude={"req_id", "passthrough"}).values(),
+        )
+        if request.style == "candles":
+            granularity = request.granularity or 60
+            first = max(start, end - end % granularity - (count - 1) * granularity)
+            candles = await self._candles(symbol, granularity, first, end)
+            if not request.subscribe:
+                return _candles_reply(symbol, candles)
+            if end == present:  # the market went on while a worker was reckoning
+                present = int(self._clock.now())
+                candles = self._continued(symbol, granularity, candles, present)
+                end = present
+            return Stream(
+                kind="candles",
+                key=key,
+                label=symbol.name,
+                topic=f"candles.{symbol.name}.{granularity}",
+                first=_candles_reply(symbol, candles),
+                msg_type="ohlc",
+                since=end,
+            )
+        last = self._feed.tick_epoch(symbol, end)
+        ticks = self._feed.ticks(symbol, max(start, last - (count - 1) * symbol.step), last)
+        reply: HistoryReply = {
+            "history": {
+                "prices": (ticks.pips / 10**symbol.digits).tolist(),
+                "times": ticks.epochs.tolist(),
+            },
+            "pip_size": symbol.digits,
+        }
+        if not request.subscribe:
+            return reply
+        return Stream(
+            kind="ticks",
+            key=key,
+            label=symbol.name,
+            topic=f"ticks.{symbol.name}",
+            first=reply,
+            msg_type="tick",
+            since=last,
+        )
+
+    async def _candles(self, symbol: Symbol, granularity: int, first: int, last: int) -> Candles:
+        if last - first <= THREADED_SPAN:
+            return self._feed.candles(symbol, granularity, first, last)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            None, lambda: self._feed.candles(symbol, granularity, first, last)
+        )
+
+    def _continued(
+        self, symbol: Symbol, granularity: int, candles: Candles, present: int
+    ) -> Candles:
+        """The candles with the last of them, and any after it, as they stand at present."""
+        if not len(candles.epochs):
+            return candles
+        ending = self._feed.candles(symbol, granularity, int(candles.epochs[-1]), present)
+        return Candles(
+            *(
+                np.concatenate((before[:-1], after))
+                for before, after in zip(candles, ending, strict=True)
+            )
+        )
+
+
+def _all_day(symbol: Symbol) -> SymbolTimes:
+    return {
+        "events": [],
+        "name": symbol.display_name,
+        "symbol": symbol.name,
+        "times": {"open": ["00:00:00"], "close": ["23:59:59"], "settlement": "23:59:59"},
+        "trading_days": _WEEK,
+    }
+
+
+def _candles_reply(symbol: Symbol, candles: Candles) -> CandlesReply:
+    return {"candles": list(_each_candle(symbol, candles)), "pip_size": symbol.digits}
+
+
+def _each_candle(symbol: Symbol, candles: Candles) -> Iterator[Candle]:
+    scale = 10**symbol.digits
+    epochs = candles.epochs.tolist()
+    prices = [
+        (column / scale).tolist()
+        for column in (candles.opens, candles.highs, candles.lows, candles.closes)
+    ]
+    for epoch, first, high, low, last in zip(epochs, *prices, strict=True):
+        yield {"close": last, "epoch": epoch, "high": high, "low": low, "open": first}

@@ -1,0 +1,127 @@
+"""What a user has told of themselves, and what their account may do."""
+
+import calendar
+import time
+from typing import Any
+
+from gateway.access import users
+from gateway.access.guard import Access
+from gateway.calls import call
+from gateway.errors import input_validation_failed
+from gateway.session import Session
+from gateway.store import Store, Transaction
+from handlers.general import TERMS_VERSION
+from schemas.profile import (
+    GetAccountStatus,
+    GetAccountStatusReply,
+    GetSettings,
+    GetSettingsReply,
+    SetSettings,
+    SetSettingsReply,
+    SettingsBody,
+)
+from schemas.scopes import Scope
+
+_NOT_TOLD_BACK = frozenset(
+    {
+        "dxtrade_user_exception",
+        "feature_flag",
+        "financial_information_version",
+        "secret_answer",
+        "secret_question",
+        "date_of_birth",
+    }
+)
+
+
+class Profile:
+    """What a user has told of themselves, and what their account may do."""
+
+    def __init__(self, access: Access, store: Store) -> None:
+        self._access = access
+        self._store = store
+
+    @call("get_settings", needs=Scope.READ)
+    async def get_settings(self, request: GetSettings, session: Session) -> GetSettingsReply:
+        """Tell back what the user has told with `set_settings`, and their e-mail address."""
+        user_id = session.grant.user_id
+
+        def job(reader: Transaction) -> tuple[str, str, dict[str, Any]]:
+            user = users.by_id(reader, user_id)
+            return user["email"], user["country"], users.settings(reader, user_id)
+
+        email, country, told = await self._store.read(job)
+        country = told.get("residence") or country
+        body: SettingsBody = {
+            "allow_copiers": 0,
+            "client_tnc_status": TERMS_VERSION,
+            "country": country or None,
+            "country_code": country or None,
+            "email": email,
+            "email_consent": 0,
+            "feature_flag": {"wallet": 0} | told.get("feature_flag", {}),
+            "has_secret_answer": int("secret_answer" in told),
+            "immutable_fields": [],
+            "is_authenticated_payment_agent": 0,
+            "non_pep_declaration": 0,
+            "preferred_language": "EN",
+            "request_professional_status": 0,
+            "trading_hub": 0,
+            "user_hash": "",
+        }
+        if "date_of_birth" in told:
+            body["date_of_birth"] = _midnight(told["date_of_birth"])
+        known = {name: value for name, value in told.items() if name not in _NOT_TOLD_BACK}
+        body.update(known)  # type: ignore[typeddict-item] # validated when they were told
+        return {"get_settings": body}
+
+    @call("set_settings", needs=Scope.ADMIN)
+    async def set_settings(self, request: SetSettings, session: Session) -> SetSettingsReply:
+        """Keep what the user tells of themselves; what is not named stays as it was."""
+        grant = session.grant
+        told = request.model_dump(
+            exclude={"set_settings", "loginid", "req_id", "passthrough"}, exclude_none=True
+        )
+        if "date_of_birth" in told:
+            _midnight(told["date_of_birth"])
+        if "secret_answer" in told:
+            # That there is one is all that anybody may learn of it.
+            told["secret_answer"] = 1
+        still_holds = self._access.guard(grant)
+
+        def job(transaction: Transaction) -> None:
+            still_holds(transaction)
+            users.change_settings(transaction, grant.user_id, told)
+
+        await self._store.write(job)
+        return {"set_settings": 1}
+
+    @call("get_account_status", needs=Scope.READ)
+    async def get_account_status(
+        self, request: GetAccountStatus, session: Session
+    ) -> GetAccountStatusReply:
+        """Tell what the account may do and what it still lacks: paper money needs no proofs."""
+        return {
+            "get_account_status": {
+                "authentication": {"needs_verification": []},
+                "currency_config": {
+                    session.grant.currency: {
+                        "is_deposit_suspended": 0,
+                        "is_withdrawal_suspended": 0,
+                    }
+                },
+                "p2p_poa_required": 0,
+                "p2p_status": "none",
+                "prompt_client_to_authenticate": 0,
+                "risk_classification": "low",
+                "status": ["authenticated"],
+            }
+        }
+
+
+def _midnight(date: str) -> int:
+    """The moment at which a day begins, as epoch seconds."""
+    try:
+        return calendar.timegm(time.strptime(date, "%Y-%m-%d"))
+    except ValueError:
+        raise input_validation_failed({"date_of_birth": "There is no such day."}) from None

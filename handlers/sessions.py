@@ -1,0 +1,141 @@
+"""Signing in and out, and ending streams."""
+
+import re
+import time
+
+from exchange.ledger import Ledger
+from exchange.money import CURRENCIES, to_number
+from gateway.access import users
+from gateway.access.guard import Access
+from gateway.calls import call
+from gateway.errors import input_validation_failed, invalid_token
+from gateway.session import Session
+from gateway.store import Store
+from handlers.accounts import LANDING_COMPANIES, company_of, summary
+from schemas.accounts import AccountSummary
+from schemas.scopes import Scope, in_order
+from schemas.sessions import (
+    Authorize,
+    AuthorizeReply,
+    Forget,
+    ForgetAll,
+    ForgetAllReply,
+    ForgetReply,
+    LoginHistory,
+    LoginHistoryReply,
+    Logout,
+    LogoutReply,
+    SignInRecord,
+)
+
+SEVERAL = "MULTI"
+_PRODUCT = re.compile(r"(Firefox|Edg|OPR|Chrome|Version)/([0-9.]+)")
+_SYSTEM = re.compile(r"(Windows NT|Android|iPhone|iPad|Mac OS X|Linux)")
+
+
+class Sessions:
+    """Signing in and out, and ending streams."""
+
+    def __init__(self, access: Access, ledger: Ledger, store: Store) -> None:
+        self._access = access
+        self._ledger = ledger
+        self._store = store
+
+    @call("authorize", needs=None)
+    async def authorize(self, request: Authorize, session: Session) -> AuthorizeReply:
+        """Sign in with a token, or with several for several accounts of one user.
+
+        Signing in again replaces what the connection was signed in as.
+        """
+        several = request.authorize == SEVERAL
+        if several and not request.tokens:
+            raise input_validation_failed({"tokens": "MULTI needs at least one token."})
+        texts = ([] if several else [request.authorize]) + list(request.tokens or [])
+        grants = await self._access.grants(texts, session)
+        if any(grant.user_id != grants[0].user_id for grant in grants):
+            raise invalid_token()
+        self._access.sign_in(session, grants)
+        grant = grants[0]
+        if request.add_to_login_history or grant.app_id is not None:
+            self._access.signed_in(session, grant, "login")
+        self._access.used(session, grant, "authorize")
+        accounts = await self._ledger.accounts(grant.user_id)
+        user = await self._store.read(lambda reader: users.by_id(reader, grant.user_id))
+        told = await self._store.read(lambda reader: users.settings(reader, grant.user_id))
+        balance = await self._ledger.balance(grant.loginid)
+        summaries: list[AccountSummary] = [summary(account) for account in accounts]
+        names = (told.get("first_name", ""), told.get("last_name", ""))
+        company = company_of(is_virtual=grant.is_virtual)
+        return {
+            "authorize": {
+                "account_list": summaries,
+                "balance": to_number(balance, grant.currency),
+                "country": user["country"],
+                "currency": grant.currency,
+                "email": user["email"],
+                "fullname": "" if grant.is_virtual else " ".join(filter(None, names)),
+                "is_virtual": int(grant.is_virtual),
+                "landing_company_fullname": LANDING_COMPANIES[company],
+                "landing_company_name": company,
+                "linked_to": [],
+                "local_currencies": {
+                    grant.currency: {"fractional_digits": CURRENCIES[grant.currency].digits}
+                },
+                "loginid": grant.loginid,
+                "preferred_language": told.get("preferred_language") or "EN",
+                "scopes": list(in_order(grant.scopes)),
+                "upgradeable_landing_companies": [],
+                "user_id": grant.user_id,
+            }
+        }
+
+    @call("logout", needs=None)
+    async def logout(self, request: Logout, session: Session) -> LogoutReply:
+        """Sign out: account streams end, public ones and the connection go on."""
+        self._access.sign_out(session)
+        return {"logout": 1}
+
+    @call("login_history", needs=Scope.READ)
+    async def login_history(self, request: LoginHistory, session: Session) -> LoginHistoryReply:
+        """List when and from where the user signed in, newest first."""
+        user_id = session.grant.user_id
+        await self._access.flush()
+        found = await self._store.read(
+            lambda reader: users.sign_ins(reader, user_id, request.limit)
+        )
+        return {"login_history": [_record(sign_in) for sign_in in found]}
+
+    @call("forget", needs=None)
+    async def forget(self, request: Forget, session: Session) -> ForgetReply:
+        """End one stream: 1 if there was such a stream, else 0."""
+        return {"forget": int(session.forget(request.forget))}
+
+    @call("forget_all", needs=None)
+    async def forget_all(self, request: ForgetAll, session: Session) -> ForgetAllReply:
+        """End every stream of one type or several, and list the ids of those ended."""
+        return {"forget_all": session.forget_kinds(frozenset(request.forget_all))}
+
+
+def _record(sign_in: users.SignIn) -> SignInRecord:
+    moment = time.gmtime(sign_in.at)
+    product = _PRODUCT.search(sign_in.user_agent)
+    browser, version = product.groups() if product else ("", "")
+    if not product and "/" in sign_in.user_agent:
+        browser, _, version = sign_in.user_agent.split()[0].partition("/")
+    system = _SYSTEM.search(sign_in.user_agent)
+    name = system.group() if system else ""
+    return {
+        "action": sign_in.action,
+        "browser": browser,
+        "country": "",
+        "datetime": time.strftime("%Y-%m-%dT%H:%M:%SZ", moment),
+        "device": "mobile" if name in ("Android", "iPhone", "iPad") else "desktop",
+        "environment": f"IP={sign_in.address} User_AGENT={sign_in.user_agent}"
+        f" LANG={sign_in.language}",
+        "ip": sign_in.address,
+        "language": sign_in.language,
+        "os": name,
+        "status": int(sign_in.succeeded),
+        "time": int(sign_in.at),
+        "version": version,
+    }

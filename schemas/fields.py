@@ -1,0 +1,108 @@
+"""The scalar types that requests are made of, and the base of every request.
+
+Rules:
+- A decimal string is taken where a number is wanted, and a number where a string is wanted, because
+  published clients send both. Nothing else is coerced: no booleans, nulls, blanks, underscores,
+  exponents for integers.
+- Every message names its problem without repeating the value that caused it.
+- A pattern spells its characters out: `\\w` matches any Unicode letter here.
+"""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+LARGEST_INTEGER = 2**53 - 1
+"""The largest integer that every JSON client holds exactly."""
+
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,15})", re.ASCII)
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,12})?", re.ASCII)
+
+
+def _integer(value: object) -> object:
+    if type(value) is int:
+        return value
+    if type(value) is str and _INTEGER.fullmatch(value):
+        return int(value)
+    raise PydanticCustomError("integer", "An integer is needed.")
+
+
+def _decimal(value: object) -> object:
+    if type(value) is int:
+        return Decimal(value)
+    if type(value) is float:
+        return Decimal(repr(value))
+    if type(value) is str and _DECIMAL.fullmatch(value):
+        return Decimal(value)
+    raise PydanticCustomError("number", "A number is needed.")
+
+
+def _text(value: object) -> object:
+    if type(value) is str:
+        return value
+    if type(value) is int or type(value) is float:
+        return repr(value)
+    raise PydanticCustomError("text", "A string is needed.")
+
+
+def _listed(value: object) -> object:
+    return value if type(value) is list else [value]
+
+
+Int = Annotated[int, BeforeValidator(_integer)]
+"""An integer, or a string of its digits."""
+
+Number = Annotated[
+    Decimal, BeforeValidator(_decimal), WithJsonSchema({"type": "number"}, mode="validation")
+]
+"""A finite number, or its plain decimal notation in a string; exact as a `Decimal`."""
+
+Text = Annotated[str, BeforeValidator(_text)]
+"""A string, or a number that stands for its own digits."""
+
+One = Annotated[Literal[1], BeforeValidator(_integer)]
+"""The constant 1, which most calls carry under their own name."""
+
+Flag = Annotated[Literal[0, 1], BeforeValidator(_integer)]
+"""0 or 1."""
+
+AppId = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=LARGEST_INTEGER)]
+LoginId = Annotated[str, BeforeValidator(_text), Field(pattern=r"^[A-Za-z]{1,10}[0-9]{1,15}$")]
+SymbolName = Annotated[str, BeforeValidator(_text), Field(pattern=r"^[A-Za-z0-9_]{2,30}$")]
+Epoch = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=9_999_999_999)]
+"""Seconds since 1970-01-01 00:00 UTC."""
+
+Item = TypeVar("Item")
+OneOrMore = Annotated[list[Item], BeforeValidator(_listed), Field(min_length=1, max_length=100)]
+"""One value, or a list of them; always a list in the request."""
+
+Secret = Field(json_schema_extra={"sensitive": 1})
+"""Marks a field whose value is never echoed or logged."""
+
+
+class Request(BaseModel):
+    """The base of every request: what any message may carry beside its call's own fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    req_id: Int | None = Field(None, description="Comes back on every reply to this request.")
+    passthrough: dict[str, Any] | None = Field(
+        None, description="Comes back unchanged on every reply to this request."
+    )
+
+
+class AccountRequest(Request):
+    """A request that an account answers, chosen by `loginid` where a connection holds several."""
+
+    loginid: LoginId | None = Field(
+        None, description="The account meant, when several tokens are authorised."
+    )
+
+
+class StreamRequest(Request):
+    """A request that may go on as a stream."""
+
+    subscribe: Flag = Field(0, description="1 to go on receiving updates, 0 for one answer.")

@@ -1,0 +1,213 @@
+"""Requests and replies about symbols, ticks and candles."""
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
+
+from schemas.fields import (
+    AccountRequest,
+    Epoch,
+    Flag,
+    Int,
+    One,
+    OneOrMore,
+    Request,
+    StreamRequest,
+    SymbolName,
+    Text,
+)
+
+GRANULARITIES = (60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
+LandingCompany = Literal["iom", "malta", "maltainvest", "svg", "virtual", "vanuatu"]
+ContractTypes = Annotated[
+    list[Annotated[Text, Field(pattern=r"^[A-Z]{2,30}$")]], Field(max_length=100)
+]
+BarrierCategories = list[
+    Literal["american", "asian", "euro_atm", "euro_non_atm", "lookback", "non_financial", "reset"]
+]
+
+
+def _granularity(value: int) -> int:
+    if value not in GRANULARITIES:
+        raise PydanticCustomError(
+            "granularity",
+            "One of {those} is needed.",
+            {"those": ", ".join(map(str, GRANULARITIES))},
+        )
+    return value
+
+
+class ActiveSymbols(AccountRequest):
+    """Asks which symbols there are."""
+
+    active_symbols: Literal["brief", "full"]
+    barrier_category: BarrierCategories | None = None
+    contract_type: ContractTypes | None = None
+    landing_company: LandingCompany | None = None
+    landing_company_short: LandingCompany | None = None
+    product_type: Literal["basic"] | None = None
+
+
+class ActiveSymbol(TypedDict):
+    allow_forward_starting: int
+    delay_amount: NotRequired[int]
+    display_name: str
+    display_order: int
+    exchange_is_open: int
+    exchange_name: NotRequired[str]
+    intraday_interval_minutes: NotRequired[int]
+    is_trading_suspended: int
+    market: str
+    market_display_name: str
+    pip: float
+    quoted_currency_symbol: NotRequired[str]
+    spot: NotRequired[float]
+    spot_age: NotRequired[str]
+    spot_percentage_change: NotRequired[str]
+    spot_time: NotRequired[str]
+    subgroup: str
+    subgroup_display_name: str
+    submarket: str
+    submarket_display_name: str
+    symbol: str
+    symbol_type: str
+
+
+class ActiveSymbolsReply(TypedDict):
+    active_symbols: list[ActiveSymbol]
+
+
+class AssetIndex(AccountRequest):
+    """Asks which contracts each symbol is offered for, and for how long."""
+
+    asset_index: One
+    landing_company: LandingCompany | None = None
+    landing_company_short: LandingCompany | None = None
+
+
+class AssetIndexReply(TypedDict):
+    asset_index: list[list[Any]]
+
+
+class TradingTimes(Request):
+    """Asks when each symbol's market is open on a day."""
+
+    trading_times: Annotated[Text, Field(pattern=r"^([0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|today)$")] = (
+        Field(description="`yyyy-mm-dd`, or `today`.")
+    )
+
+
+class OpenAndClose(TypedDict):
+    open: list[str]
+    close: list[str]
+    settlement: str
+
+
+class SymbolTimes(TypedDict):
+    events: list[dict[str, str]]
+    name: str
+    symbol: str
+    times: OpenAndClose
+    trading_days: list[str]
+
+
+class SubmarketTimes(TypedDict):
+    name: str
+    symbols: list[SymbolTimes]
+
+
+class MarketTimes(TypedDict):
+    name: str
+    submarkets: list[SubmarketTimes]
+
+
+class TradingTimesBody(TypedDict):
+    markets: list[MarketTimes]
+
+
+class TradingTimesReply(TypedDict):
+    trading_times: TradingTimesBody
+
+
+class Ticks(StreamRequest):
+    """Asks for the latest tick of one symbol or several, and for those that follow."""
+
+    ticks: OneOrMore[SymbolName]
+
+
+class Tick(TypedDict):
+    ask: float
+    bid: float
+    epoch: int
+    id: NotRequired[str]
+    pip_size: int
+    quote: float
+    symbol: str
+
+
+class TickReply(TypedDict):
+    tick: Tick
+
+
+class TicksHistory(StreamRequest):
+    """Asks for ticks or candles of the past, and for those that follow."""
+
+    ticks_history: SymbolName
+    adjust_start_time: Flag = Field(
+        0, description="1 to reach further back where the market was closed at the end."
+    )
+    count: Annotated[Int, Field(ge=0, le=2**53 - 1)] | None = Field(
+        None, description="How many at the most: 1000 when not given, 5000 when more."
+    )
+    end: Annotated[Text, Field(pattern=r"^(latest|[0-9]{1,10})$")] = Field(
+        description="The last moment, as epoch seconds, or `latest`."
+    )
+    granularity: Annotated[Int, AfterValidator(_granularity)] | None = Field(
+        None,
+        description="Seconds that a candle spans; 60 when not given.",
+        json_schema_extra={"enum": list(GRANULARITIES)},
+    )
+    start: Epoch | None = Field(None, description="The first moment, as epoch seconds.")
+    style: Literal["ticks", "candles"] = Field("ticks", description="What to answer with.")
+
+
+class History(TypedDict):
+    prices: list[float]
+    times: list[int]
+
+
+class HistoryReply(TypedDict):
+    history: History
+    pip_size: int
+
+
+class Candle(TypedDict):
+    close: float
+    epoch: int
+    high: float
+    low: float
+    open: float
+
+
+class CandlesReply(TypedDict):
+    candles: list[Candle]
+    pip_size: int
+
+
+class Ohlc(TypedDict):
+    close: str
+    epoch: int
+    granularity: int
+    high: str
+    id: NotRequired[str]
+    low: str
+    open: str
+    open_time: int
+    pip_size: int
+    symbol: str
+
+
+class OhlcReply(TypedDict):
+    ohlc: Ohlc

@@ -1,0 +1,55 @@
+"""Requests and replies about the owner's tokens."""
+
+from typing import Annotated, NotRequired
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
+
+from schemas.fields import AccountRequest, Flag, One, Text
+from schemas.scopes import Scope
+
+
+def _distinct(scopes: list[Scope]) -> list[Scope]:
+    if len(set(scopes)) != len(scopes):
+        raise PydanticCustomError("distinct", "Each scope may stand once.")
+    return scopes
+
+
+Scopes = Annotated[list[Scope], AfterValidator(_distinct)]
+
+
+class ApiToken(AccountRequest):
+    """Lists the account's tokens; makes one first, or deletes one."""
+
+    api_token: One
+    delete_token: Annotated[Text, Field(pattern=r"^[A-Za-z0-9\s_*]{1,128}$")] | None = Field(
+        None,
+        description="A token to delete, whole or as the list shows it.",
+        json_schema_extra={"sensitive": 1},
+    )
+    new_token: Annotated[Text, Field(pattern=r"^[A-Za-z0-9\s_]{2,32}$")] | None = Field(
+        None, description="The name of a token to make."
+    )
+    new_token_scopes: Scopes | None = Field(None, description="What the new token may do.")
+    valid_for_current_ip_only: Flag = Field(
+        0, description="1 to let the new token work from this address alone."
+    )
+
+
+class TokenSummary(TypedDict):
+    display_name: str
+    last_used: str
+    scopes: list[str]
+    token: str
+    valid_for_ip: str
+
+
+class ApiTokenBody(TypedDict):
+    delete_token: NotRequired[int]
+    new_token: NotRequired[int]
+    tokens: list[TokenSummary]
+
+
+class ApiTokenReply(TypedDict):
+    api_token: ApiTokenBody
