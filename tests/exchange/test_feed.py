@@ -11,11 +11,12 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Context, Decimal
 from pathlib import Path
 from statistics import NormalDist
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from exchange import feed as feed_module
 from exchange import fixedpoint
 from exchange.feed import (
     EARLIEST,
@@ -36,6 +38,7 @@ from exchange.feed import (
 from exchange.symbols import DAY, SYMBOLS, Symbol
 
 ROOT = Path(__file__).parents[2]
+TraceFunction = Callable[[FrameType, str, object], object]
 TABLES = fixedpoint.tables()
 LIVELY, CALM = SYMBOLS["1HZ100V"], SYMBOLS["R_10"]
 
@@ -247,6 +250,44 @@ def test_threads_that_ask_at_once_get_the_answers_of_one_alone() -> None:
     finally:
         sys.setswitchinterval(interval)
     assert together == alone
+
+
+def test_a_question_interrupted_at_any_line_is_answered_as_if_it_were_alone() -> None:
+    """What a thread can do to another in one switch, tried at every line instead of by luck."""
+
+    def ask(feed: Feed, *days: int) -> list[object]:
+        ends = [EARLIEST + day * DAY + 50_000 for day in days]
+        hourly = [listed(feed.candles(LIVELY, 3_600, end - DAY, end)) for end in ends]
+        return [hourly, [feed.price(LIVELY, end) for end in ends]]
+
+    alone = [ask(Feed("switch"), *days) for days in ((3,), (601, 1), (700, 3, 2))]
+
+    def interrupted_at(line: int, hit: int) -> tuple[list[list[object]], set[int]]:
+        feed, answers, lines = Feed("switch"), [], []
+
+        def trace(frame: FrameType, event: str, argument: object) -> TraceFunction | None:
+            if frame.f_code.co_filename != feed_module.__file__:
+                return None
+            if event == "line":
+                lines.append(frame.f_lineno)
+                if frame.f_lineno == line and lines.count(line) == hit:
+                    answers.append(ask(feed, 601, 1))
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            answer = ask(feed, 3)
+        finally:
+            sys.settrace(before)
+        return [answer, *answers, ask(feed, 700, 3, 2)], set(lines)
+
+    _, lines = interrupted_at(line=0, hit=1)
+    assert len(lines) > 50
+    for line in sorted(lines):
+        assert interrupted_at(line, hit=1)[0] == alone, f"line {line} of feed.py"
+        answers, _ = interrupted_at(line, hit=2)
+        assert answers in (alone, [alone[0], alone[2]]), f"line {line} of feed.py, second time"
 
 
 def test_what_is_kept_is_bounded_and_old_days_do_not_displace_the_latest() -> None:
@@ -475,6 +516,17 @@ def test_midnight_is_a_tick_like_any_other() -> None:
         assert abs(np.mean(steps**2) - 1) < 3 * math.sqrt(2 / length)
         assert abs(steps).max() < 4.5
     assert abs(np.mean(last[:-1] * first[1:])) * math.sqrt(length) < 3
+
+
+def test_a_day_ends_on_the_next_anchor_to_the_last_unit() -> None:
+    law = process(CALM)
+    path = law.path(7)
+    steps = np.append(np.diff(path), law.anchor(8) - path[-1])
+    # A step is a table entry times the sd, a share that is the same for all, and what division
+    # left over: one unit for each of the first few.
+    left_over = (steps - steps[-1]) % law._tick_sd
+    assert set(left_over.tolist()) == {0, 1}
+    assert left_over.tolist() == sorted(left_over.tolist(), reverse=True)
 
 
 def test_last_digits_are_uniform_and_do_not_remember() -> None:

@@ -1,0 +1,280 @@
+"""A gateway to test against: the real one, with a clock that is moved by hand, in process.
+
+For our own tests and for authors of calls of their own::
+
+    async with world(handlers=["my_package.calls"]) as here:
+        client = here.connect()
+        await client.authorize(await here.token("read"))
+        assert (await client.ask({"greet": "Ada"}))["greet"] == "Hello, Ada"
+
+Rules: nothing here replaces a part of the gateway but its clock and its sockets. The database is a
+file in a temporary folder, since a database in memory has other locks.
+"""
+
+import asyncio
+import itertools
+import tempfile
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Union
+
+import orjson
+from pydantic import TypeAdapter
+
+from exchange import ledger as accounts
+from exchange.ledger import Account
+from gateway.access import apps, tokens, users
+from gateway.access.apps import App
+from gateway.app import Gateway, compose
+from gateway.calls import Registry
+from gateway.clock import HandClock
+from gateway.server import Visitor
+from gateway.settings import Settings
+from gateway.store import Transaction
+from schemas.scopes import ALL_SCOPES, Scope
+
+NOON = 1_767_268_800.0
+"""2026-01-01 12:00 UTC: where the market stands when a world begins."""
+
+PATIENCE = 10.0
+"""Real seconds that a reply may take before a test fails."""
+
+
+class Client:
+    """A client of the gateway: asks, and is told. Subclasses carry the messages.
+
+    Every successful reply is checked against the types that its call declares.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._ids = itertools.count(1)
+        self._asked: dict[Any, asyncio.Future[dict[str, Any]]] = {}
+        self._told: deque[dict[str, Any]] = deque()
+        self._news = asyncio.Event()
+        self.closed: tuple[int, str] | None = None
+        """The close code and reason, once the gateway has ended the connection."""
+
+    def send_text(self, text: bytes) -> None:
+        """Send any text, as it is."""
+        raise NotImplementedError
+
+    async def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a request and wait for its first reply, whatever else arrives meanwhile."""
+        message = dict(request)
+        message.setdefault("req_id", next(self._ids))
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._asked[message["req_id"]] = future
+        self.send_text(orjson.dumps(message))
+        async with asyncio.timeout(PATIENCE):
+            reply = await future
+        _check(self._registry, message, reply)
+        return reply
+
+    async def authorize(self, token: str) -> dict[str, Any]:
+        """Sign in; the `authorize` object. Fails if that is refused."""
+        reply = await self.ask({"authorize": token})
+        assert "error" not in reply, reply["error"]  # noqa: S101 - a test helper
+        body: dict[str, Any] = reply["authorize"]
+        return body
+
+    async def refused(self, request: Mapping[str, Any]) -> str:
+        """Send a request that must be refused; the code of its error."""
+        reply = await self.ask(request)
+        assert "error" in reply, f"not refused: {reply}"  # noqa: S101 - a test helper
+        code: str = reply["error"]["code"]
+        return code
+
+    async def next(self) -> dict[str, Any]:
+        """The next message that is no reply to `ask`: an event of a stream."""
+        async with asyncio.timeout(PATIENCE):
+            while not self._told:
+                self._news.clear()
+                await self._news.wait()
+        return self._told.popleft()
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """What has arrived and was not asked for, taken away."""
+        taken = list(self._told)
+        self._told.clear()
+        return taken
+
+    async def ended(self) -> tuple[int, str]:
+        """Wait until the gateway ends the connection; the close code and reason."""
+        async with asyncio.timeout(PATIENCE):
+            while self.closed is None:
+                self._news.clear()
+                await self._news.wait()
+        return self.closed
+
+    def _arrived(self, text: bytes) -> None:
+        message = orjson.loads(text)
+        future = self._asked.pop(message.get("req_id"), None)
+        if future is not None and not future.done():
+            future.set_result(message)
+        else:
+            self._told.append(message)
+            self._news.set()
+
+    def _ended(self, code: int, reason: str) -> None:
+        self.closed = (code, reason)
+        self._news.set()
+        for future in self._asked.values():
+            if not future.done():
+                future.set_exception(ConnectionError(f"closed: {code} {reason}"))
+
+
+class MemoryClient(Client):
+    """A client in this process, over the gateway's own connection and no socket."""
+
+    congested = False
+
+    def __init__(self, gateway: Gateway, visitor: Visitor) -> None:
+        super().__init__(gateway.registry)
+        self._connection = gateway.connect(visitor, self._arrived, self)
+
+    def send_text(self, text: bytes) -> None:
+        """Send any text, as it is."""
+        self._connection.receive([text])
+
+    def leave(self) -> None:
+        """Go away without a word."""
+        self._connection.leave()
+
+    def close(self, code: int, reason: str) -> None:
+        """The gateway ends the connection."""
+        self._ended(code, reason)
+
+    def pause(self) -> None:
+        """The gateway reads no more; a client in memory needs no telling."""
+
+    def resume(self) -> None:
+        """The gateway reads again."""
+
+
+class World:
+    """A gateway with its clock, and ways to set the scene."""
+
+    def __init__(self, gateway: Gateway, clock: HandClock) -> None:
+        self.gateway = gateway
+        self.clock = clock
+        self._names = itertools.count(1)
+
+    @property
+    def demo(self) -> Account:
+        """The demo account that every world has."""
+        assert self.gateway.demo is not None  # noqa: S101 - a world listens on loopback
+        return self.gateway.demo.accounts[0]
+
+    @property
+    def real(self) -> list[Account]:
+        """The demo user's two real-style accounts."""
+        assert self.gateway.demo is not None  # noqa: S101
+        return list(self.gateway.demo.accounts[1:])
+
+    def connect(
+        self, *, app_id: int | str = 1089, address: str = "127.0.0.1", language: str = "EN"
+    ) -> MemoryClient:
+        """A client of an app, from an address."""
+        return MemoryClient(
+            self.gateway, Visitor(address, str(app_id), language, "gateway.testing", "")
+        )
+
+    async def token(
+        self, *scopes: str, loginid: str | None = None, app: App | None = None
+    ) -> str:
+        """A token for an account (the demo one): all scopes when none are named.
+
+        With `app` it is the token that the app gets when the account's owner lets it act.
+        """
+        chosen = frozenset(Scope(name) for name in scopes) or ALL_SCOPES
+        name = f"Test {next(self._names)}"
+        target = loginid or self.demo.loginid
+
+        def job(transaction: Transaction) -> str:
+            if app is None:
+                return tokens.create(transaction, target, name, chosen)
+            owner = accounts.account(transaction, target).user_id
+            return tokens.create(
+                transaction,
+                target,
+                name,
+                chosen & app.scopes,
+                kind="app",
+                link_id=apps.link(transaction, app, owner, chosen),
+            )
+
+        return await self.gateway.store.write(job)
+
+    async def app(self, *scopes: str, name: str | None = None, owner: int | None = None) -> App:
+        """An app of the demo user's, or of the user with this number."""
+        values = {
+            "name": name or f"App {next(self._names)}",
+            "scopes": frozenset(Scope(scope) for scope in scopes) or ALL_SCOPES,
+            "redirect_uri": "https://app.example.com/back",
+        }
+        user_id = owner or self.demo.user_id
+        return await self.gateway.store.write(
+            lambda transaction: apps.register(transaction, user_id, values)
+        )
+
+    async def user(self, email: str) -> list[Account]:
+        """Another user, with a real-style account and a demo one."""
+
+        def job(transaction: Transaction) -> list[Account]:
+            user_id = users.create(transaction, email)
+            at = self.clock.now()
+            accounts.open_with_balance(transaction, user_id, virtual=(True, False), at=at)
+            return accounts.accounts(transaction, user_id)
+
+        return await self.gateway.store.write(job)
+
+    async def credit(self, amount: int, loginid: str | None = None) -> None:
+        """Add to an account (the demo one), in its currency's smallest units."""
+        target = loginid or self.demo.loginid
+        action = "deposit" if amount > 0 else "withdrawal"
+        await self.gateway.store.write(
+            lambda transaction: accounts.book(
+                transaction, target, action, amount, at=self.clock.now()
+            )
+        )
+
+
+@asynccontextmanager
+async def world(
+    *, handlers: Iterable[str] = (), seed: str = "test", start: float = NOON, **settings: Any
+) -> AsyncIterator[World]:
+    """A gateway of one's own, with the modules of `handlers` offered as well."""
+    with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
+        clock = HandClock(start)
+        given = Settings(
+            db=Path(folder) / "world.db",
+            seed=seed,
+            start=repr(start),
+            handlers=tuple(handlers),
+            port=0,
+            **settings,
+        )
+        async with compose(given, clock) as gateway:
+            yield World(gateway, clock)
+
+
+_adapters: dict[tuple[type, ...], TypeAdapter[Any]] = {}
+
+
+def _check(registry: Registry, message: Mapping[str, Any], reply: Mapping[str, Any]) -> None:
+    """Check a reply against the types that its call declares."""
+    name = registry.find(message)
+    call = registry.get(name) if name is not None else None
+    if call is None or "error" in reply:
+        return
+    adapter = _adapters.get(call.replies)
+    if adapter is None:
+        any_of: Any = Union[call.replies]  # noqa: UP007 - made from a tuple
+        adapter = _adapters[call.replies] = TypeAdapter(any_of)
+    head = ("echo_req", "req_id", "passthrough", "msg_type", "subscription")
+    body = {key: value for key, value in reply.items() if key not in head}
+    adapter.validate_python(body, strict=False, extra="forbid")

@@ -1,0 +1,55 @@
+"""What tests share: a world in memory, the same over sockets, and a gateway in its own process."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from gateway.testing import Client, World, world
+from tests.served import Served, over_sockets
+
+
+@pytest.fixture
+async def here() -> AsyncIterator[World]:
+    """A gateway in memory whose clock the test moves."""
+    async with world() as made:
+        yield made
+
+
+@dataclass
+class Stage:
+    """A world, and how its clients connect: the same story is told in memory and over sockets."""
+
+    here: World
+    connect: Callable[..., Awaitable[Client]]
+    over_sockets: bool
+
+
+@pytest.fixture(params=["memory", "socket"])
+async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    async with world() as here:
+        if request.param == "memory":
+
+            async def connect(app_id: int | str = 1089) -> Client:
+                return here.connect(app_id=app_id)
+
+            yield Stage(here, connect, over_sockets=False)
+        else:
+            async with over_sockets(here) as connect_socket:
+                yield Stage(here, connect_socket, over_sockets=True)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    """`scopegate serve` in its own process, with a fixed seed."""
+    running = Served(tmp_path, "--seed", "tests")
+    yield running
+    if running.process.poll() is None:
+        running.stop()
+
+
+settings.register_profile("default", max_examples=300, deadline=None)
+settings.register_profile("long", max_examples=30_000, deadline=None)
+settings.load_profile("default")

@@ -1,0 +1,370 @@
+"""The front door, attacked: any text gets exactly one reply, in strict JSON, and no traceback.
+
+More than half of the texts are valid messages, slightly broken. A longer attack:
+`pytest tests/gateway/test_front_door.py --hypothesis-profile=long`.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.testing import Client, World, world
+
+VALID: dict[str, list[dict[str, Any]]] = {
+    "account_list": [{"account_list": 1}],
+    "active_symbols": [
+        {"active_symbols": "brief", "product_type": "basic"},
+        {"active_symbols": "full", "landing_company": "svg"},
+    ],
+    "api_token": [
+        {"api_token": 1},
+        {"api_token": 1, "new_token": "Mine", "new_token_scopes": ["read", "trade"]},
+        {"api_token": 1, "delete_token": "***"},
+    ],
+    "app_delete": [{"app_delete": 1234}],
+    "app_get": [{"app_get": 1234}],
+    "app_list": [{"app_list": 1}],
+    "app_register": [
+        {
+            "app_register": 1,
+            "name": "Mine",
+            "scopes": ["read"],
+            "redirect_uri": "https://mine.example.com/back",
+            "app_markup_percentage": 1.5,
+        }
+    ],
+    "app_update": [{"app_update": 1234, "name": "Mine", "scopes": ["read"]}],
+    "asset_index": [{"asset_index": 1}],
+    "authorize": [{"authorize": "abcdefgh"}, {"authorize": "MULTI", "tokens": ["a", "b"]}],
+    "balance": [{"balance": 1, "account": "all", "subscribe": 1}, {"balance": 1}],
+    "forget": [{"forget": "d1ee7d0d-3ca9-fbb4-720b-5312d487185b"}],
+    "forget_all": [{"forget_all": "ticks"}, {"forget_all": ["ticks", "candles"]}],
+    "get_account_status": [{"get_account_status": 1}],
+    "get_limits": [{"get_limits": 1}],
+    "get_settings": [{"get_settings": 1}],
+    "login_history": [{"login_history": 1, "limit": 25}],
+    "logout": [{"logout": 1}],
+    "oauth_apps": [{"oauth_apps": 1}],
+    "payout_currencies": [{"payout_currencies": 1}],
+    "ping": [{"ping": 1}],
+    "revoke_oauth_app": [{"revoke_oauth_app": 1234}],
+    "set_settings": [{"set_settings": 1, "first_name": "Ada", "feature_flag": {"wallet": 0}}],
+    "statement": [{"statement": 1, "limit": 100, "offset": 25, "description": 1}],
+    "ticks": [{"ticks": "R_50", "subscribe": 1}, {"ticks": ["R_50", "R_100"]}],
+    "ticks_history": [
+        {"ticks_history": "R_50", "end": "latest", "count": 10, "style": "ticks"},
+        {"ticks_history": "R_50", "end": 1767268800, "style": "candles", "granularity": 60},
+    ],
+    "time": [{"time": 1}],
+    "topup_virtual": [{"topup_virtual": 1}],
+    "trading_times": [{"trading_times": "2026-01-02"}],
+    "transaction": [{"transaction": 1, "subscribe": 1}],
+    "website_config": [{"website_config": 1}],
+    "website_status": [{"website_status": 1, "subscribe": 1}],
+}
+
+ODD_VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.sampled_from(
+        [
+            0,
+            -1,
+            1.0,
+            1e3,
+            1e300,
+            -0.0,
+            2**53,
+            2**63,
+            2**64,
+            10**30,
+            "",
+            " 1 ",
+            "1_000",
+            "1e3",
+            "1",
+            "-5",
+            "0x1",
+            "٣",
+            "éé",
+            "\x00",
+            "‮",
+            "a" * 5000,
+            [],
+            {},
+            [[]],
+            {"": 1},
+            "NaN",
+            "'; DROP TABLE tokens; --",
+            "../../etc/passwd",
+            "R_50",
+            "CR1",
+            "%s%n",
+            "9" * 400,
+        ]
+    ),  # fmt: skip
+    st.text(max_size=40),
+    st.integers(),
+    st.floats(),
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+        max_leaves=10,
+    ),
+)
+ODD_KEYS = st.one_of(
+    st.sampled_from(
+        [
+            "req_id",
+            "passthrough",
+            "loginid",
+            "subscribe",
+            "landing_company",
+            "authorize",
+            "buy",
+            "tokens",
+            "echo_req",
+            "error",
+            "msg_type",
+            "",
+            "a b",
+            "x" * 51,
+            "ключ",
+            "__proto__",
+        ]
+    ),  # fmt: skip
+    st.sampled_from(sorted(VALID)),
+    st.text(max_size=10),
+)
+
+
+def as_json(value: Any) -> str:
+    """JSON as a careless client writes it: NaN, Infinity and lone surrogates included."""
+    return json.dumps(value, ensure_ascii=True, allow_nan=True)
+
+
+@st.composite
+def broken_messages(draw: st.DrawFn) -> str:
+    """A valid message after one to three small accidents."""
+    name = draw(st.sampled_from(sorted(VALID)))
+    message = dict(draw(st.sampled_from(VALID[name])))
+    for _ in range(draw(st.integers(0, 2))):
+        accident = draw(st.sampled_from(["value", "drop", "add", "nest", "rename"]))
+        if accident == "add" or not message:
+            message[draw(ODD_KEYS)] = draw(ODD_VALUES)
+            continue
+        key = draw(st.sampled_from(sorted(message)))
+        if accident == "value":
+            message[key] = draw(ODD_VALUES)
+        elif accident == "drop":
+            del message[key]
+        elif accident == "rename":
+            message[draw(ODD_KEYS)] = message.pop(key)
+        else:
+            for _ in range(draw(st.sampled_from([1, 30, 31, 32, 33, 300, 1500]))):
+                message[key] = draw(st.sampled_from([[message[key]], {"k": message[key]}]))
+    text = as_json(message)
+    accident = draw(st.sampled_from(["none", "none", "cut", "double", "insert", "repeat"]))
+    place = draw(st.integers(0, len(text)))
+    if accident == "cut":
+        return text[:place]
+    if accident == "double" and len(text) > 2:
+        return text[:-1] + "," + text[1:]
+    if accident == "insert":
+        return (
+            text[:place]
+            + draw(st.sampled_from(["\\ud800", "\x00", '"', "}", "1", " ", "é"]))
+            + (text[place:])
+        )
+    if accident == "repeat":
+        return text * 2
+    return text
+
+
+TEXTS = st.one_of(
+    broken_messages(),
+    broken_messages(),
+    broken_messages(),
+    ODD_VALUES.map(as_json),
+    st.text(max_size=200).filter(lambda text: not any("\ud800" <= c <= "\udfff" for c in text)),
+)
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[tuple[asyncio.Runner, World]]:
+    """A world that lives as long as the attack."""
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        here = runner.run(stack.enter_async_context(world()))
+        yield runner, here
+        runner.run(stack.aclose())
+
+
+def replies_due(text: str) -> int:
+    """One, save for `ticks` of several symbols: one for each that is another."""
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return 1
+    symbols = message.get("ticks") if isinstance(message, dict) else None
+    return max(1, len(set(map(str, symbols)))) if isinstance(symbols, list) else 1
+
+
+def strictly(text: bytes) -> Any:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(text.decode(), parse_constant=refuse)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(text=TEXTS, signed_in=st.booleans())
+def test_any_text_gets_exactly_one_reply(
+    house: tuple[asyncio.Runner, World], text: str, signed_in: bool
+) -> None:
+    runner, here = house
+    with structlog.testing.capture_logs() as logged:
+        replies, closed = runner.run(conversation(here, text, signed_in))
+    assert closed is None
+    assert [entry for entry in logged if entry["log_level"] == "error"] == []
+    assert len(replies) in (1, replies_due(text)), replies
+    for reply in replies:
+        assert set(reply) >= {"echo_req", "msg_type"}
+        if "error" in reply:
+            assert reply["error"]["code"] != "InternalServerError", reply
+            assert reply["error"]["message"]
+
+
+async def conversation(here: World, text: str, signed_in: bool) -> tuple[list[Any], Any]:
+    """The replies to a text that arrive before the reply to a ping sent right behind it."""
+    client = Recording(here)
+    if signed_in:
+        await client.authorize(await here.token(loginid=here.real[0].loginid))
+        client.raw.clear()
+    client.send_text(text.encode())
+    reply = await client.ask({"ping": 1, "req_id": 987654321})
+    assert reply["ping"] == "pong"
+    replies = [strictly(raw) for raw in client.raw[:-1]]
+    client.leave()
+    return replies, client.closed
+
+
+class Recording:
+    """A client in memory that keeps every text as it came."""
+
+    def __init__(self, here: World) -> None:
+        self.raw: list[bytes] = []
+        self._client = here.connect()
+        arrived = self._client._connection.session.send
+
+        def send(text: bytes) -> None:
+            self.raw.append(text)
+            arrived(text)
+
+        self._client._connection.session.send = send
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+async def test_every_offered_call_is_attacked(here: World) -> None:
+    assert sorted(VALID) == sorted(call.name for call in here.gateway.registry)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "echo"),
+    [
+        ("", "BadRequest", {}),
+        ("[]", "BadRequest", {}),
+        ('"ping"', "BadRequest", {}),
+        ('{"ping":NaN}', "BadRequest", {}),
+        ('{"ping":1e400}', "BadRequest", {}),
+        ('{"ping":"\\ud800"}', "BadRequest", {}),
+        ('{"ping":1} {"ping":1}', "BadRequest", {}),
+        ('{"ping":' + "[" * 40 + "]" * 40 + "}", "BadRequest", {}),
+        ('{"a b":1}', "SanityCheckFailed", {"a b": 1}),
+        ('{"ping":1,"passthrough":{"":1}}', "SanityCheckFailed", None),
+        ('{"ping":9007199254740992}', "SanityCheckFailed", {"ping": 9007199254740992}),
+        ('{"ping":-9007199254740992}', "SanityCheckFailed", None),
+        ('{"ping":"\\u0000"}', "SanityCheckFailed", None),
+        ('{"' + "x" * 51 + '":1}', "SanityCheckFailed", None),
+        ("{}", "UnrecognisedRequest", {}),
+        ('{"pong":1}', "UnrecognisedRequest", {"pong": 1}),
+    ],
+)
+async def test_each_wrong_thing_gets_its_error(
+    here: World, text: str, code: str, echo: dict[str, Any] | None
+) -> None:
+    client = here.connect()
+    client.send_text(text.encode())
+    reply = await client.next()
+    assert reply["error"]["code"] == code
+    assert reply["msg_type"] == "error"
+    if echo is not None:
+        assert reply["echo_req"] == echo
+    assert (await client.ask({"ping": 1}))["ping"] == "pong"
+
+
+async def test_depth_32_passes_and_33_does_not(here: World) -> None:
+    def nested(depth: int) -> dict[str, Any]:
+        value: dict[str, Any] = {}
+        for _ in range(depth - 1):
+            value = {"k": value}
+        return value
+
+    client = here.connect()
+    fits = {"ping": 1, "passthrough": nested(31)}
+    assert (await client.ask(fits))["passthrough"] == fits["passthrough"]
+    assert await client.refused({"ping": 1, "passthrough": nested(32)}) == "BadRequest"
+
+
+async def test_a_valid_req_id_comes_back_on_every_error(here: World) -> None:
+    client = here.connect()
+    for request in (
+        {"ping": 2},
+        {"no_call": 1},
+        {"a b": 1},
+        {"balance": 1},
+        {"ping": 1, "passthrough": 5},
+        {
+            "ping": 1,
+            "passthrough": {
+                "k": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]
+            },
+        },
+    ):
+        reply = await client.ask({**request, "req_id": 41})
+        assert reply["req_id"] == 41
+        assert "error" in reply
+    client.send_text(b'{"ping":1,"req_id":"x"}')
+    reply = await client.next()
+    assert reply["error"]["details"] == {"req_id": "An integer is needed."}
+    assert "req_id" not in reply
+
+
+async def test_the_last_of_duplicate_keys_wins(here: World) -> None:
+    client = here.connect()
+    client.send_text(b'{"ping":7,"ping":1}')
+    reply = await client.next()
+    assert reply["ping"] == "pong"
+    assert reply["echo_req"] == {"ping": 1}
+
+
+async def test_the_call_is_the_key_that_declares_the_others(here: World) -> None:
+    client: Client = here.connect()
+    reply = await client.ask({"landing_company": "svg", "active_symbols": "brief"})
+    assert reply["msg_type"] == "active_symbols"
+    assert "error" not in reply
+    reply = await client.ask({"time": 1, "ping": 1})
+    assert reply["msg_type"] == "time"
+    assert reply["error"]["details"] == {"ping": "Unknown field."}
+    reply = await client.ask({"landing_company": "id"})
+    assert reply["error"]["code"] == "UnrecognisedRequest"
+    assert "landing_company is not offered" in reply["error"]["message"]
