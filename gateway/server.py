@@ -433,8 +433,13 @@ class _Peer(asyncio.Protocol):
         if self._socket.is_closing():
             return
         # Closing at once with bytes unread would reset the connection, and with it our last words.
-        if self._socket.can_write_eof():
-            self._socket.write_eof()
+        try:
+            half_closed = self._socket.can_write_eof()
+            if half_closed:
+                self._socket.write_eof()
+        except OSError:  # the client was quicker
+            half_closed = False
+        if half_closed:
             loop = asyncio.get_running_loop()
             self._to_abort = loop.call_later(CLOSE_TIMEOUT, self.abort)
         else:

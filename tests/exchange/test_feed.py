@@ -17,6 +17,7 @@ from decimal import Context, Decimal
 from pathlib import Path
 from statistics import NormalDist
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ from exchange.feed import (
 from exchange.symbols import DAY, SYMBOLS, Symbol
 
 ROOT = Path(__file__).parents[2]
-TraceFunction = Callable[[FrameType, str, object], object]
+TraceFunction = Callable[[FrameType, str, Any], Any]
 TABLES = fixedpoint.tables()
 LIVELY, CALM = SYMBOLS["1HZ100V"], SYMBOLS["R_10"]
 
@@ -163,7 +164,7 @@ FROZEN = {
 
 
 def test_feed_1_is_frozen() -> None:
-    """A digest that differs is a different market: raise FEED_VERSION, then freeze anew."""
+    """A digest that differs is a different market: increment FEED_VERSION, then freeze anew."""
     assert FEED_VERSION == 1
     feed = Feed("frozen")
     found = {}
@@ -265,7 +266,7 @@ def test_a_question_interrupted_at_any_line_is_answered_as_if_it_were_alone() ->
     def interrupted_at(line: int, hit: int) -> tuple[list[list[object]], set[int]]:
         feed, answers, lines = Feed("switch"), [], []
 
-        def trace(frame: FrameType, event: str, argument: object) -> TraceFunction | None:
+        def trace(frame: FrameType, event: str, argument: Any) -> TraceFunction | None:
             if frame.f_code.co_filename != feed_module.__file__:
                 return None
             if event == "line":
@@ -445,7 +446,7 @@ def test_a_range_without_a_tick_is_empty() -> None:
         feed.candles(CALM, 60, 0, EARLIEST - 1),
         feed.candles(CALM, 60, MIDNIGHT + 5, MIDNIGHT + 4),
     ):
-        assert [(len(column), column.dtype) for column in empty] == [(0, np.int64)] * len(empty)
+        assert [(len(column), column.dtype.name) for column in empty] == [(0, "int64")] * len(empty)
 
 
 @pytest.mark.parametrize("granularity", [0, -60, 1, 59, 61, 240, 2 * DAY])

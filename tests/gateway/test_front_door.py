@@ -109,7 +109,7 @@ ODD_VALUES = st.one_of(
             "%s%n",
             "9" * 400,
         ]
-    ),  # fmt: skip
+    ),
     st.text(max_size=40),
     st.integers(),
     st.floats(),
@@ -139,7 +139,7 @@ ODD_KEYS = st.one_of(
             "ключ",
             "__proto__",
         ]
-    ),  # fmt: skip
+    ),
     st.sampled_from(sorted(VALID)),
     st.text(max_size=10),
 )
@@ -197,13 +197,16 @@ TEXTS = st.one_of(
 )
 
 
+House = tuple[asyncio.Runner, World, str]
+
+
 @pytest.fixture(scope="module")
-def house() -> Iterator[tuple[asyncio.Runner, World]]:
-    """A world that lives as long as the attack."""
+def house() -> Iterator[House]:
+    """A world that lives as long as the attack, and a token for it."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         here = runner.run(stack.enter_async_context(world()))
-        yield runner, here
+        yield runner, here, runner.run(here.token(loginid=here.real[0].loginid))
         runner.run(stack.aclose())
 
 
@@ -226,12 +229,10 @@ def strictly(text: bytes) -> Any:
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(text=TEXTS, signed_in=st.booleans())
-def test_any_text_gets_exactly_one_reply(
-    house: tuple[asyncio.Runner, World], text: str, signed_in: bool
-) -> None:
-    runner, here = house
+def test_any_text_gets_exactly_one_reply(house: House, text: str, signed_in: bool) -> None:
+    runner, here, token = house
     with structlog.testing.capture_logs() as logged:
-        replies, closed = runner.run(conversation(here, text, signed_in))
+        replies, closed = runner.run(conversation(here, text, token if signed_in else None))
     assert closed is None
     assert [entry for entry in logged if entry["log_level"] == "error"] == []
     assert len(replies) in (1, replies_due(text)), replies
@@ -242,11 +243,11 @@ def test_any_text_gets_exactly_one_reply(
             assert reply["error"]["message"]
 
 
-async def conversation(here: World, text: str, signed_in: bool) -> tuple[list[Any], Any]:
+async def conversation(here: World, text: str, token: str | None) -> tuple[list[Any], Any]:
     """The replies to a text that arrive before the reply to a ping sent right behind it."""
     client = Recording(here)
-    if signed_in:
-        await client.authorize(await here.token(loginid=here.real[0].loginid))
+    if token is not None:
+        await client.authorize(token)
         client.raw.clear()
     client.send_text(text.encode())
     reply = await client.ask({"ping": 1, "req_id": 987654321})

@@ -1,0 +1,384 @@
+"""The listener, over real sockets: frames in every cut, ends of every kind, HTTP on the same port."""
+
+import asyncio
+import base64
+import json
+import os
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+
+from gateway import server as server_module
+from gateway.server import Listening, Server, client_address
+from gateway.site import Pages
+from gateway.testing import World
+
+TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0
+
+
+@asynccontextmanager
+async def listening(here: World, **how: Any) -> AsyncIterator[tuple[Server, int]]:
+    made = Server(Listening(host="127.0.0.1", port=0, **how), here.gateway.connect, Pages())
+    port = await made.start()
+    try:
+        yield made, port
+    finally:
+        await made.stop()
+
+
+@pytest.fixture
+async def server(here: World) -> AsyncIterator[tuple[Server, int]]:
+    async with listening(here) as running:
+        yield running
+
+
+def frame(opcode: int, payload: bytes, *, fin: bool = True, masked: bool = True) -> bytes:
+    length = len(payload)
+    mask_bit = 0x80 if masked else 0
+    head = bytes([(0x80 if fin else 0) | opcode])
+    if length < 126:
+        head += bytes([mask_bit | length])
+    elif length < 65536:
+        head += bytes([mask_bit | 126]) + struct.pack("!H", length)
+    else:
+        head += bytes([mask_bit | 127]) + struct.pack("!Q", length)
+    if not masked:
+        return head + payload
+    mask = os.urandom(4)
+    return head + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+
+
+def text(message: Any) -> bytes:
+    return frame(TEXT, json.dumps(message).encode())
+
+
+HEAD = (
+    b"GET /websockets/v3?app_id=1089&l=en&brand= HTTP/1.1\r\nHost: localhost\r\n"
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: " + base64.b64encode(b"0123456789abcdef") + b"\r\n\r\n"
+)
+
+
+class Raw:
+    """A client that writes bytes and reads frames."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def head(self) -> bytes:
+        async with asyncio.timeout(10):
+            return await self.reader.readuntil(b"\r\n\r\n")
+
+    async def frame(self) -> tuple[int, bytes]:
+        async with asyncio.timeout(10):
+            first, second = await self.reader.readexactly(2)
+            length = second & 0x7F
+            if length == 126:
+                (length,) = struct.unpack("!H", await self.reader.readexactly(2))
+            elif length == 127:
+                (length,) = struct.unpack("!Q", await self.reader.readexactly(8))
+            assert first & 0x80
+            assert not second & 0x80
+            return first & 0x0F, await self.reader.readexactly(length)
+
+    async def message(self) -> dict[str, Any]:
+        opcode, payload = await self.frame()
+        assert opcode == TEXT, (opcode, payload)
+        message: dict[str, Any] = json.loads(payload)
+        return message
+
+    async def closed(self) -> tuple[int, str]:
+        opcode, payload = await self.frame()
+        assert opcode == CLOSE, (opcode, payload)
+        async with asyncio.timeout(10):
+            assert await self.reader.read() == b""
+        return int.from_bytes(payload[:2], "big"), payload[2:].decode()
+
+
+@asynccontextmanager
+async def raw(port: int, opening: bytes = HEAD) -> AsyncIterator[Raw]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    client = Raw(reader, writer)
+    try:
+        if opening:
+            writer.write(opening)
+            assert (await client.head()).startswith(b"HTTP/1.1 101 ")
+        yield client
+    finally:
+        writer.close()
+
+
+Running = tuple[Server, int]
+
+
+async def test_one_write_and_single_bytes_get_the_same_replies(here: World) -> None:
+    token = await here.token()
+    stream = "d1ee7d0d-3ca9-fbb4-720b-5312d487185b"
+    sent = b"".join(
+        [
+            text({"authorize": token, "req_id": 1}),
+            text({"balance": 1, "req_id": 2}),
+            text({"ping": 1, "req_id": 3}),
+            frame(TEXT, b'{"balance":1,', fin=False),
+            frame(PING, b"between"),
+            frame(CONTINUATION, b'"req_id":4}'),
+            text({"forget": stream, "req_id": 5, "passthrough": {"x": "y" * 70_0}}),
+        ]
+    )
+    told = []
+    async with listening(here) as (_, port):
+        for size in (len(sent) + len(HEAD), 1, 7):
+            async with raw(port, b"") as client:
+                data = HEAD + sent
+                for start in range(0, len(data), size):
+                    client.writer.write(data[start : start + size])
+                    await client.writer.drain()
+                assert b" 101 " in await client.head()
+                frames = [await client.frame() for _ in range(6)]
+                told.append([payload for opcode, payload in frames if opcode == TEXT])
+                assert [payload for opcode, payload in frames if opcode == PONG] == [b"between"]
+    assert [json.loads(reply)["req_id"] for reply in told[0]] == [1, 2, 3, 4, 5]
+    assert [json.loads(reply)["msg_type"] for reply in told[0]] == (
+        ["authorize", "balance", "ping", "balance", "forget"]
+    )
+    assert told[0] == told[1] == told[2]
+
+
+async def test_a_batch_is_answered_in_one_write(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, port = server
+    async with raw(port) as client:
+        client.writer.write(text({"ping": 1}))
+        await client.message()
+        (peer,) = running.peers
+        writes: list[bytes] = []
+        write = peer._socket.write
+        socket = peer._socket
+
+        class Counting:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(socket, name)
+
+            def write(self, data: bytes) -> None:
+                writes.append(data)
+                write(data)
+
+        peer._socket = Counting()
+        client.writer.write(b"".join(text({"ping": 1, "req_id": n}) for n in range(50)))
+        for number in range(50):
+            assert (await client.message())["req_id"] == number
+        assert len(writes) == 1
+
+
+async def test_ten_thousand_pings_make_no_task(server: Running) -> None:
+    made: list[Any] = []
+    loop = asyncio.get_running_loop()
+    async with raw(server[1]) as client:
+        client.writer.write(text({"ping": 1}))
+        await client.message()
+
+        def factory(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
+            made.append(coroutine)
+            return asyncio.Task(coroutine, loop=loop, **options)
+
+        loop.set_task_factory(factory)
+        try:
+            for _ in range(100):
+                client.writer.write(text({"ping": 1}) * 100)
+                for _ in range(100):
+                    head = await client.reader.readexactly(2)
+                    await client.reader.readexactly(head[1])
+        finally:
+            loop.set_task_factory(None)
+    assert made == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (frame(BINARY, b"{}"), 1003),
+        (frame(TEXT, b'{"ping":"\xff"}'), 1007),
+        (frame(TEXT, b"\xed\xa0\x80"), 1007),
+        (frame(TEXT, b'{"ping":1}', masked=False), 1002),
+        (frame(TEXT, b" " * 65_537), 1009),
+        (bytes([0x81, 0x80 | 127]) + struct.pack("!Q", 2**62), 1009),
+        (frame(TEXT, b" " * 40_000, fin=False) + frame(CONTINUATION, b" " * 40_000), 1009),
+        (frame(CONTINUATION, b"x"), 1002),
+        (bytes([0xF1, 0x80, 0, 0, 0, 0]), 1002),
+        (bytes([0x83, 0x80, 0, 0, 0, 0]), 1002),
+        (frame(PING, b"x" * 126), 1002),
+        (frame(CLOSE, b"\x03\xe8bye"), 1000),
+    ],
+)
+async def test_what_is_no_text_closes(server: Running, sent: bytes, code: int) -> None:
+    async with raw(server[1]) as client:
+        client.writer.write(text({"ping": 1}) + sent + text({"ping": 1}))
+        assert (await client.message())["ping"] == "pong"
+        assert (await client.closed())[0] == code
+
+
+async def test_a_message_of_64_kib_passes(server: Running) -> None:
+    async with raw(server[1]) as client:
+        message = b'{"ping":1}'
+        client.writer.write(frame(TEXT, message + b" " * (65_536 - len(message))))
+        assert (await client.message())["ping"] == "pong"
+
+
+async def test_an_idle_connection_is_pinged_then_closed(server: Running) -> None:
+    running, port = server
+    async with raw(port) as client:
+        client.writer.write(text({"ping": 1}))
+        await client.message()
+        (peer,) = running.peers
+        heard = peer._heard
+        peer.check(heard + server_module.PING_AFTER - 1)
+        peer.check(heard + server_module.PING_AFTER + 1)
+        peer.check(heard + server_module.PING_AFTER + 2)
+        assert await client.frame() == (PING, b"")
+        peer.check(heard + server_module.IDLE + 1)
+        assert await client.closed() == (4408, "idle: no frame from you for 120 seconds")
+
+
+async def test_half_a_message_does_not_keep_a_connection_alive(server: Running) -> None:
+    running, port = server
+    async with raw(port) as client:
+        client.writer.write(text({"ping": 1}))
+        await client.message()
+        (peer,) = running.peers
+        heard = peer._heard
+        client.writer.write(text({"ping": 1})[:-1])
+        client.writer.write(b"")
+        async with raw(port) as other:  # a round trip later the half has arrived
+            other.writer.write(text({"ping": 1}))
+            await other.message()
+        assert peer._heard == heard
+
+
+async def test_a_client_that_does_not_read_is_cut_alone(here: World, server: Running) -> None:
+    running, port = server
+    async with raw(port) as deaf, raw(port) as fine:
+        deaf.writer.get_extra_info("socket").setsockopt(1, 8, 4096)
+        deaf.reader._limit = 1024  # type: ignore[attr-defined]
+        request = {"ticks_history": "1HZ100V", "end": "latest", "count": 5000}
+        subscribe = {"ticks": "1HZ100V", "subscribe": 1, "passthrough": {"x": "y" * 60_000}}
+        fine.writer.write(text({"ticks": "1HZ100V", "subscribe": 1}))
+        await fine.message()
+        deaf.writer.write(text(subscribe) + text(request) * 40)
+        for second in range(200):
+            here.clock.advance(1)
+            assert (await fine.message())["msg_type"] == "tick"
+            if len(running.peers) == 1:
+                break
+        assert len(running.peers) == 1, f"still there after {second} ticks"
+        fine.writer.write(text({"ping": 1}))
+        assert (await fine.message())["ping"] == "pong"
+
+
+async def test_requests_of_a_client_that_does_not_read_wait(server: Running) -> None:
+    running, port = server
+    async with raw(port) as client:
+        request = {"ticks_history": "1HZ100V", "end": "latest", "count": 5000}
+        sent = [{**request, "req_id": number} for number in range(60)]
+        client.writer.write(b"".join(text(message) for message in sent))
+        await client.message()
+        (peer,) = running.peers
+        assert peer._socket.get_write_buffer_size() < server_module.MAX_UNSENT
+        for number in range(1, 60):
+            assert (await client.message())["req_id"] == number
+
+
+async def test_http_on_the_same_port(server: Running) -> None:
+    async with raw(server[1], b"") as client:
+        client.writer.write(
+            b"GET / HTTP/1.1\r\nHost: x\r\n\r\nPOST /x HTTP/1.1\r\nHost: x\r\n"
+            b"Content-Length: 5\r\n\r\nhelloHEAD / HTTP/1.1\r\nHost: x\r\n\r\n"
+            b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        head = await client.head()
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert b"content-security-policy: default-src 'none'" in head
+        length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
+        assert b"<title>Scopegate</title>" in await client.reader.readexactly(length)
+        assert (await client.head()).startswith(b"HTTP/1.1 405 ")
+        await client.reader.readuntil(b"\n")
+        assert (await client.head()).startswith(b"HTTP/1.1 200 ")
+        assert (await client.head()).startswith(b"HTTP/1.1 404 ")
+        assert await client.reader.read() == b"There is nothing here.\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (HEAD.replace(b"/websockets/v3", b"/elsewhere"), b"404"),
+        (HEAD.replace(b"Version: 13", b"Version: 12"), b"400"),
+        (HEAD.replace(b"GET ", b"POST "), b"405"),
+        (b"GET /websockets/v3 HTTP/1.1\r\nHost: x\r\n\r\n", b"426"),
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nX: " + b"y" * 20_000, b"431"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n" + b"x" * 70_000, b"413"),
+    ],
+)
+async def test_what_is_wrong_with_http_is_said(server: Running, sent: bytes, status: bytes) -> None:
+    async with raw(server[1], b"") as client:
+        client.writer.write(sent)
+        assert (await client.head()).split()[1] == status
+
+
+async def test_the_other_path_takes_the_same_query(server: Running) -> None:
+    async with raw(server[1], HEAD.replace(b"/websockets/v3", b"/")) as client:
+        client.writer.write(text({"ping": 1}))
+        assert (await client.message())["ping"] == "pong"
+
+
+async def test_no_head_within_its_time_hangs_up(server: Running) -> None:
+    running, port = server
+    async with raw(port, b"") as client:
+        client.writer.write(b"GET / HTT")
+        async with raw(port) as other:
+            other.writer.write(text({"ping": 1}))
+            await other.message()
+            for peer in list(running.peers):
+                peer.check(peer._heard + server_module.HEAD_TIMEOUT + 1)
+            async with asyncio.timeout(10):
+                assert await client.reader.read() == b""
+
+
+async def test_stopping_says_goodbye(here: World) -> None:
+    async with listening(here) as (running, port), raw(port) as client:
+        client.writer.write(text({"ping": 1}))
+        await client.message()
+        stopping = asyncio.get_running_loop().create_task(running.stop())
+        assert await client.closed() == (1001, "the gateway is shutting down")
+        client.writer.close()
+        await stopping
+
+
+async def test_compression_only_where_it_is_switched_on(here: World) -> None:
+    offer = HEAD.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n")
+    for switched_on in (False, True):
+        async with listening(here, compression=switched_on) as (_, port), raw(port, b"") as client:
+            client.writer.write(offer + text({"ping": 1}))
+            assert (b"permessage-deflate" in await client.head()) is switched_on
+            opcode, payload = await client.frame() if not switched_on else (TEXT, b"")
+            assert opcode == TEXT
+            assert switched_on or json.loads(payload)["ping"] == "pong"
+            if switched_on:
+                first, second = await client.reader.readexactly(2)
+                assert first == 0xC1  # a compressed text
+                await client.reader.readexactly(second)
+
+
+def test_a_trusted_proxy_is_believed_and_no_other() -> None:
+    trusted = (ip_network("10.0.0.0/8"), ip_network("::1/128"))
+    assert client_address("10.0.0.1", "1.2.3.4", trusted) == "1.2.3.4"
+    assert client_address("10.0.0.1", "6.6.6.6, 1.2.3.4, 10.0.0.2", trusted) == "1.2.3.4"
+    assert client_address("::1", "1.2.3.4", trusted) == "1.2.3.4"
+    assert client_address("9.9.9.9", "1.2.3.4", trusted) == "9.9.9.9"
+    assert client_address("10.0.0.1", "", trusted) == "10.0.0.1"
+    assert client_address("10.0.0.1", "rubbish", trusted) == "10.0.0.1"
+    assert client_address("10.0.0.1", "1.2.3.4", ()) == "10.0.0.1"
