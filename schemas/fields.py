@@ -79,8 +79,10 @@ Item = TypeVar("Item")
 OneOrMore = Annotated[list[Item], BeforeValidator(_listed), Field(min_length=1, max_length=100)]
 """One value, or a list of them; always a list in the request."""
 
-Secret = Field(json_schema_extra={"sensitive": 1})
-"""Marks a field whose value is never echoed or logged."""
+
+def secret(default: Any = ..., *, description: str, **rules: Any) -> Any:
+    """A field whose value is never echoed or logged; takes what pydantic's `Field` takes."""
+    return Field(default, description=description, json_schema_extra={"sensitive": 1}, **rules)
 
 
 class Request(BaseModel):

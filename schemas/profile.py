@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, Flag, One, Text
+from schemas.fields import AccountRequest, Flag, One, Text, secret
 
 Country = Annotated[Text, Field(pattern=r"^[a-z]{2}$")]
 Name = Annotated[Text, Field(pattern=r"^[\p{L}\s'.-]{1,50}$")]
@@ -113,8 +113,8 @@ class SetSettings(AccountRequest):
     request_professional_status: One | None = None
     residence: Country | None = None
     salutation: Literal["Miss", "Mr", "Mrs", "Ms"] | None = None
-    secret_answer: Annotated[Text, Field(min_length=4, max_length=50)] | None = Field(
-        None, json_schema_extra={"sensitive": 1}
+    secret_answer: Annotated[Text, Field(min_length=4, max_length=50)] | None = secret(
+        None, description="Kept only as the fact that there is one."
     )
     secret_question: Annotated[Text, Field(max_length=100)] | None = None
     tax_identification_number: (

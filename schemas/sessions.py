@@ -6,7 +6,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from schemas.accounts import AccountSummary, LinkedAccount
-from schemas.fields import AccountRequest, Flag, Int, One, OneOrMore, Request, Secret, Text
+from schemas.fields import AccountRequest, Flag, Int, One, OneOrMore, Request, Text, secret
 
 TokenText = Annotated[Text, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 
@@ -14,12 +14,11 @@ TokenText = Annotated[Text, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 class Authorize(Request):
     """Signs in with a token, or with several: `authorize` is `MULTI` then."""
 
-    authorize: TokenText = Secret
-    tokens: list[TokenText] | None = Field(
+    authorize: TokenText = secret(description="A token, or `MULTI`.")
+    tokens: list[TokenText] | None = secret(
         None,
         max_length=25,
         description="More tokens of the same user, each for another account.",
-        json_schema_extra={"sensitive": 1},
     )
     add_to_login_history: Flag = Field(
         0, description="1 to find this sign-in in `login_history` later."

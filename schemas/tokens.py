@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, Flag, One, Text
+from schemas.fields import AccountRequest, Flag, One, Text, secret
 from schemas.scopes import Scope
 
 
@@ -23,10 +23,8 @@ class ApiToken(AccountRequest):
     """Lists the account's tokens; makes one first, or deletes one."""
 
     api_token: One
-    delete_token: Annotated[Text, Field(pattern=r"^[A-Za-z0-9\s_*]{1,128}$")] | None = Field(
-        None,
-        description="A token to delete, whole or as the list shows it.",
-        json_schema_extra={"sensitive": 1},
+    delete_token: Annotated[Text, Field(pattern=r"^[A-Za-z0-9\s_*]{1,128}$")] | None = secret(
+        None, description="A token to delete, whole or as the list shows it."
     )
     new_token: Annotated[Text, Field(pattern=r"^[A-Za-z0-9\s_]{2,32}$")] | None = Field(
         None, description="The name of a token to make."

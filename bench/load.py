@@ -1,0 +1,209 @@
+"""A load for WebSocket servers: connections that each keep a number of requests outstanding.
+
+Rules:
+- It must not be what limits the result: frames are masked and joined beforehand, sockets are driven
+  by epoll without an event loop, and a batch of replies is told by its frame heads alone. Replies
+  to one call are equally long, so the heads are looked at all at once.
+- It must notice a server that is fast because it is wrong: each connection's first and last reply
+  are read in full, and every frame in between must be whole text of the first one's length.
+- It is bounded: so many connections, so many requests on each, and no reply is waited for longer
+  than `PATIENCE`.
+"""
+
+import base64
+import json
+import select
+import socket
+import struct
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+
+PATIENCE = 20.0
+FIRST_ID = 100_000
+IDS = 4_096
+"""So many values of `req_id` are used in turn, from `FIRST_ID`: all have as many digits."""
+
+_MASK = b"\x5c\x91\x2e\xd7"
+_TEXT = 0x81
+_CLOSE = 0x88
+_KEY = base64.b64encode(b"a client's nonce")
+
+Message = dict[str, Any]
+
+
+class LoadError(Exception):
+    """A server answered wrongly, or not at all."""
+
+
+def frame(payload: bytes, first: int = _TEXT) -> bytes:
+    """A whole, masked frame, as clients send it."""
+    length = len(payload)
+    if length < 126:
+        head = bytes((first, 0x80 | length))
+    else:
+        head = struct.pack("!BBH", first, 0x80 | 126, length)
+    mask = (_MASK * (length // 4 + 1))[:length]
+    masked = int.from_bytes(payload, "big") ^ int.from_bytes(mask, "big")
+    return head + _MASK + masked.to_bytes(length, "big")
+
+
+class Requests:
+    """The frames of one call, made ready, that differ in nothing but their `req_id`."""
+
+    def __init__(self, call: Message) -> None:
+        self.call = call
+        frames = [frame(json.dumps(self.message(number)).encode()) for number in range(IDS)]
+        self._size = len(frames[0])
+        self._frames = memoryview(b"".join(frames) * 2)  # twice: a batch may run over the end
+
+    def message(self, number: int) -> Message:
+        """The request that is sent as the `number`th of its connection."""
+        return {**self.call, "req_id": FIRST_ID + number % IDS}
+
+    def frames(self, number: int, count: int) -> memoryview:
+        """The frames of `count` requests, beginning with the `number`th."""
+        start = number % IDS * self._size
+        return self._frames[start : start + count * self._size]
+
+
+class Client:
+    """One connection."""
+
+    def __init__(self, port: int, path: str) -> None:
+        """Connect, and complete the handshake."""
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._rest = b""
+        self._head = b""
+        self._size = 0
+        self._last = b""
+        self._sent = 0
+        self._outstanding = 0
+        self._requests: Requests
+        request = (
+            b"GET %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Key: %b\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        self.socket.sendall(request % (path.encode(), port, _KEY))
+        while b"\r\n\r\n" not in self._rest:
+            self._read()
+        answer, _, self._rest = self._rest.partition(b"\r\n\r\n")
+        if not answer.startswith(b"HTTP/1.1 101 "):
+            raise LoadError(f"no WebSocket: {answer!r}")
+
+    def ask(self, message: Message) -> Message:
+        """Send one message, and read its reply in full."""
+        self.socket.sendall(frame(json.dumps(message).encode()))
+        self._measure()
+        while len(self._rest) < self._size:
+            self._read()
+        reply, self._rest = self._rest[: self._size], self._rest[self._size :]
+        return self._message(reply)
+
+    def begin(self, requests: Requests, outstanding: int) -> None:
+        """Send the first requests. The reply to a like one was the last that was read."""
+        self._requests = requests
+        self.socket.setblocking(False)
+        self._send(outstanding)
+
+    def receive(self, *, go_on: bool) -> int:
+        """Take the replies that have come, send as many requests when going on; their number."""
+        data = self._rest + self._received()
+        count = len(data) // self._size
+        end = count * self._size
+        for place, byte in enumerate(self._head):
+            if data[place : end : self._size].count(byte) != count:
+                raise LoadError(f"not a reply like the first one: {data[:400]!r}")
+        self._rest = data[end:]
+        if count:
+            self._last = data[end - self._size : end]
+            self._outstanding -= count
+            if go_on:
+                self._send(count)
+        return count
+
+    @property
+    def outstanding(self) -> int:
+        """How many requests have no reply yet."""
+        return self._outstanding
+
+    def last(self) -> tuple[Message, Message]:
+        """The last request that was sent, and the last reply that came."""
+        return self._requests.message(self._sent - 1), self._message(self._last)
+
+    def close(self) -> None:
+        """Say goodbye, and wait for the server to hang up."""
+        self.socket.settimeout(PATIENCE)
+        self.socket.sendall(frame(struct.pack("!H", 1000), _CLOSE))
+        while self.socket.recv(4_096):
+            pass
+        self.socket.close()
+
+    def _send(self, count: int) -> None:
+        # What is outstanding fits into the socket's buffer many times over.
+        batch = self._requests.frames(self._sent, count)
+        if self.socket.send(batch) != len(batch):
+            raise LoadError("the server takes no more requests")
+        self._sent += count
+        self._outstanding += count
+
+    def _read(self) -> None:
+        self._rest += self._received()
+
+    def _received(self) -> bytes:
+        data = self.socket.recv(65_536)
+        if not data:
+            raise LoadError("the server hung up")
+        return data
+
+    def _measure(self) -> None:
+        """Learn the head of the reply that comes, and how long the reply is with it."""
+        while len(self._rest) < 4:
+            self._read()
+        length = self._rest[1]
+        if self._rest[0] != _TEXT or length > 126:
+            raise LoadError(f"not a short text frame: {self._rest!r}")
+        if length == 126:
+            (length,) = struct.unpack_from("!H", self._rest, 2)
+            self._head = self._rest[:4]
+        else:
+            self._head = self._rest[:2]
+        self._size = len(self._head) + length
+
+    def _message(self, reply: bytes) -> Message:
+        message: Message = json.loads(reply[len(self._head) :])
+        return message
+
+
+class Load:
+    """Clients that send a further request for every reply."""
+
+    def __init__(self, clients: Sequence[Client], requests: Requests, outstanding: int) -> None:
+        self._clients = {client.socket.fileno(): client for client in clients}
+        self._epoll = select.epoll()
+        for number in self._clients:
+            self._epoll.register(number, select.EPOLLIN)
+        for client in clients:
+            client.begin(requests, outstanding)
+
+    def run(self, seconds: float) -> int:
+        """Keep the load up for so long; how many replies came."""
+        replies = 0
+        end = perf_counter() + seconds
+        while perf_counter() < end:
+            replies += self._turn(go_on=True)
+        return replies
+
+    def finish(self) -> list[tuple[Message, Message]]:
+        """Wait for what is outstanding; each client's last request and last reply."""
+        while any(client.outstanding for client in self._clients.values()):
+            self._turn(go_on=False)
+        self._epoll.close()
+        return [client.last() for client in self._clients.values()]
+
+    def _turn(self, *, go_on: bool) -> int:
+        ready = self._epoll.poll(PATIENCE)
+        if not ready:
+            raise LoadError("the server does not answer")
+        return sum(self._clients[number].receive(go_on=go_on) for number, _ in ready)

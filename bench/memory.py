@@ -1,0 +1,118 @@
+"""Resident memory of one idle connection of Scopegate beside two peers; needs Linux.
+
+    python bench/memory.py [--rounds 3] [--connections 2000] [--json FILE]
+
+A server that was just started gets `WARM_UP` connections, which stay; then the connections that
+count, which complete their handshake and wait; then one request on each of these. What is shown is
+how much the process grew for each, once idle and once used, as medians over the rounds. The memory
+that the kernel keeps for the sockets is not part of it.
+"""
+
+import argparse
+import json
+import resource
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+from load import Client, LoadError
+from servers import FASTAPI, SERVERS, Server, rotated, what_is_measured
+
+BASELINE = FASTAPI
+WARM_UP = 100
+_OTHER_FILES = 200
+"""What a process may have open beside the connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one process showed, in KiB."""
+
+    idle: float
+    """A connection that has said nothing since its handshake."""
+    used: float
+    """A connection that has made one request."""
+    process: int
+    """The process before those connections."""
+
+
+def measure(server: Server, connections: int) -> Sample:
+    """Connect to a fresh server."""
+    with ExitStack() as stack:
+
+        def connected(count: int) -> list[Client]:
+            clients = [Client(server.port, server.path) for _ in range(count)]
+            for client in clients:
+                stack.callback(client.socket.close)
+            # It has answered this one, so it has done with all that came before.
+            _ask(clients[-1])
+            return clients
+
+        for client in connected(WARM_UP):
+            _ask(client)
+        process = server.resident_kib()
+        clients = connected(connections)
+        idle = server.resident_kib()
+        for client in clients:
+            _ask(client)
+        used = server.resident_kib()
+    return Sample((idle - process) / connections, (used - process) / connections, process)
+
+
+def _ask(client: Client) -> None:
+    reply = client.ask({"ping": 1})
+    if not reply.keys() >= {"ping"}:
+        raise LoadError(f"no answer to a ping: {reply}")
+
+
+def allow_files(connections: int) -> None:
+    """Let this process, and those it starts, have so many connections open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections + WARM_UP + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        raise SystemExit(f"only {hard} files may be open here: ask for fewer --connections")
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def typical(samples: Sequence[Sample]) -> Sample:
+    """The median of each number."""
+    return Sample(
+        median(sample.idle for sample in samples),
+        median(sample.used for sample in samples),
+        round(median(sample.process for sample in samples)),
+    )
+
+
+def main() -> None:
+    """Measure, and print."""
+    options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--connections", type=int, default=2_000)
+    options.add_argument("--json", type=Path, metavar="FILE", help="write every sample there too")
+    given = options.parse_args()
+    allow_files(given.connections)
+    samples: dict[str, list[Sample]] = {name: [] for name in SERVERS}
+    for number in range(given.rounds):
+        for name in rotated(list(SERVERS), number):
+            with SERVERS[name]() as server:
+                samples[name].append(measure(server, given.connections))
+    results = {name: typical(taken) for name, taken in samples.items()}
+    base = results[BASELINE]
+    print(what_is_measured())
+    print(f"{given.connections} connections, medians of {given.rounds} rounds; KiB resident")
+    print(f"{'server':<10} {'idle':>6} {'ratio':>6} {'used':>6} {'ratio':>6} {'process':>8}")
+    for name, sample in results.items():
+        print(
+            f"{name:<10} {sample.idle:>6.1f} {sample.idle / base.idle:>6.2f}"
+            f" {sample.used:>6.1f} {sample.used / base.used:>6.2f} {sample.process:>8,}"
+        )
+    if given.json is not None:
+        rows = {name: [asdict(sample) for sample in taken] for name, taken in samples.items()}
+        given.json.write_text(json.dumps({"of": what_is_measured(), "results": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The servers that Scopegate is measured beside; `python -P bench/peers.py NAME` serves one.
+
+Each echoes what it gets on a free port of 127.0.0.1, on uvloop, without compression, with its
+library's defaults otherwise, and says where it listens as Scopegate does.
+"""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+
+FASTAPI_WEBSOCKETS = "websockets-sansio"
+"""The fastest of uvicorn's WebSocket protocols, and the one that it takes by itself."""
+
+
+def _listen() -> socket.socket:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1_024)
+    print(f"listening on ws://127.0.0.1:{listener.getsockname()[1]}/", flush=True)
+    return listener
+
+
+async def websockets_echo() -> None:
+    """`websockets`' own asyncio server: each message back as it came."""
+    from websockets.asyncio.server import ServerConnection, serve
+
+    async def echo(connection: ServerConnection) -> None:
+        async for message in connection:
+            await connection.send(message)
+
+    async with serve(echo, sock=_listen(), compression=None) as server:
+        await server.serve_forever()
+
+
+async def fastapi_echo() -> None:
+    """FastAPI on uvicorn: each message parsed as JSON, and encoded again."""
+    import uvicorn
+    from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+
+    app = FastAPI()
+
+    @app.websocket("/")
+    async def echo(connection: WebSocket) -> None:
+        await connection.accept()
+        try:
+            while True:
+                await connection.send_json(await connection.receive_json())
+        except WebSocketDisconnect:
+            return
+
+    config = uvicorn.Config(
+        app, ws=FASTAPI_WEBSOCKETS, ws_per_message_deflate=False, log_level="error", lifespan="off"
+    )
+    await uvicorn.Server(config).serve(sockets=[_listen()])
+
+
+PEERS: dict[str, Callable[[], Coroutine[None, None, None]]] = {
+    "websockets": websockets_echo,
+    "fastapi": fastapi_echo,
+}
+
+
+def main() -> None:
+    """Serve the peer that is named, until it is ended."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(PEERS[sys.argv[1]]())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""Requests a second, and CPU time a message, of Scopegate beside two peers; needs Linux.
+
+    python bench/requests.py [--rounds 5] [--seconds 2] [--connections 50] [--json FILE]
+
+Scopegate answers full calls, a `ping` and, on connections that are signed in, a `balance`, through
+the process that users start. `websockets`' own server echoes bytes, FastAPI echoes JSON. Each has
+1 request outstanding on every connection, then 32. Only one server is loaded at a time; they take
+turns, in another order each round, and what is shown are medians over the rounds. CPU time is the
+server's, user and system. `generator` is how much of a core the load took: near 100 %, it is the
+load that was measured. Believe the ratios; the rest is this machine at this moment.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter, process_time
+
+from load import Client, Load, LoadError, Message, Requests
+from servers import FASTAPI, SCOPEGATE, SERVERS, WEBSOCKETS, Server, rotated, what_is_measured
+
+OUTSTANDING = (1, 32)
+WARM_UP = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one turn showed."""
+
+    per_second: float
+    cpu_us: float
+    """Of the server, for one message."""
+    generator: float
+    """Share of a core that the load took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A server, and the call that it answers."""
+
+    server: str
+    call: str
+    requests: Requests
+    is_right: Callable[[Message, Message], bool]
+    """Whether a reply is the right one to a request."""
+    signs_in: bool = False
+
+
+def _is_pong(request: Message, reply: Message) -> bool:
+    return reply == {
+        "echo_req": request,
+        "req_id": request["req_id"],
+        "msg_type": "ping",
+        "ping": "pong",
+    }
+
+
+def _is_balance(request: Message, reply: Message) -> bool:
+    balance = reply.get("balance", {})
+    return (
+        reply.keys() == {"echo_req", "req_id", "msg_type", "balance"}
+        and reply["echo_req"] == request
+        and reply["req_id"] == request["req_id"]
+        and reply["msg_type"] == "balance"
+        and balance.keys() == {"balance", "currency", "loginid"}
+        and balance["balance"] > 0
+    )
+
+
+def _is_echo(request: Message, reply: Message) -> bool:
+    return reply == request
+
+
+PING = Requests({"ping": 1})
+BALANCE = Requests({"balance": 1})
+CASES = (
+    Case(SCOPEGATE, "ping", PING, _is_pong),
+    Case(SCOPEGATE, "balance, signed in", BALANCE, _is_balance, signs_in=True),
+    Case(WEBSOCKETS, "echo of bytes", PING, _is_echo),
+    Case(FASTAPI, "echo of JSON", PING, _is_echo),
+)
+BASELINE = CASES[-1]
+
+
+def turn(
+    server: Server, case: Case, *, connections: int, outstanding: int, seconds: float
+) -> Sample:
+    """Load one server for a while."""
+    clients = [_connected(server, case) for _ in range(connections)]
+    load = Load(clients, case.requests, outstanding)
+    load.run(WARM_UP)
+    cpu, own_cpu, began = server.cpu_seconds(), process_time(), perf_counter()
+    replies = load.run(seconds)
+    cpu, own_cpu = server.cpu_seconds() - cpu, process_time() - own_cpu
+    took = perf_counter() - began
+    for request, reply in load.finish():
+        _check(case, request, reply)
+    for client in clients:
+        client.close()
+    return Sample(replies / took, cpu / replies * 1e6, own_cpu / took)
+
+
+def _connected(server: Server, case: Case) -> Client:
+    client = Client(server.port, server.path)
+    if case.signs_in:
+        reply = client.ask({"authorize": server.token})
+        if reply["msg_type"] != "authorize" or "error" in reply:
+            raise LoadError(f"{server.name} does not sign in: {reply}")
+    request = case.requests.message(0)
+    _check(case, request, client.ask(request))
+    return client
+
+
+def _check(case: Case, request: Message, reply: Message) -> None:
+    if not case.is_right(request, reply):
+        raise LoadError(f"{case.server} answers {request} with {reply}")
+
+
+def measure(rounds: int, connections: int, seconds: float) -> dict[tuple[Case, int], list[Sample]]:
+    """The samples of all rounds, by case and number of outstanding requests."""
+    turns = [(case, outstanding) for outstanding in OUTSTANDING for case in CASES]
+    samples: dict[tuple[Case, int], list[Sample]] = {each: [] for each in turns}
+    with ExitStack() as stack:
+        servers = {name: stack.enter_context(start()) for name, start in SERVERS.items()}
+        for number in range(rounds):
+            for case, outstanding in rotated(turns, number * 3):
+                sample = turn(
+                    servers[case.server],
+                    case,
+                    connections=connections,
+                    outstanding=outstanding,
+                    seconds=seconds,
+                )
+                samples[case, outstanding].append(sample)
+    return samples
+
+
+def typical(samples: list[Sample]) -> Sample:
+    """The median of each number."""
+    return Sample(
+        median(sample.per_second for sample in samples),
+        median(sample.cpu_us for sample in samples),
+        median(sample.generator for sample in samples),
+    )
+
+
+def show(results: dict[tuple[Case, int], Sample]) -> None:
+    """Print the table. Ratios say how many times better than FastAPI; CPU time as well."""
+    print(
+        f"{'outstanding':>11}  {'server':<10} {'call':<18} {'requests/s':>10} {'ratio':>6}"
+        f" {'CPU µs':>7} {'ratio':>6} {'generator':>9}"
+    )
+    for (case, outstanding), sample in results.items():
+        base = results[BASELINE, outstanding]
+        print(
+            f"{outstanding:>11}  {case.server:<10} {case.call:<18} {sample.per_second:>10,.0f}"
+            f" {sample.per_second / base.per_second:>6.2f} {sample.cpu_us:>7.1f}"
+            f" {base.cpu_us / sample.cpu_us:>6.2f} {sample.generator:>9.0%}"
+        )
+
+
+def main() -> None:
+    """Measure, and print."""
+    options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--seconds", type=float, default=2.0, help="of each turn")
+    options.add_argument("--connections", type=int, default=50)
+    options.add_argument("--json", type=Path, metavar="FILE", help="write every sample there too")
+    given = options.parse_args()
+    samples = measure(given.rounds, given.connections, given.seconds)
+    print(what_is_measured())
+    print(
+        f"{given.connections} connections, medians of {given.rounds} rounds of {given.seconds:g} s"
+    )
+    show({each: typical(taken) for each, taken in samples.items()})
+    if given.json is not None:
+        rows = [
+            {
+                "server": case.server,
+                "call": case.call,
+                "outstanding": outstanding,
+                "samples": [asdict(sample) for sample in taken],
+            }
+            for (case, outstanding), taken in samples.items()
+        ]
+        given.json.write_text(json.dumps({"of": what_is_measured(), "results": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The processes that are measured: started on free ports of 127.0.0.1, and ended by their own id.
+
+Needs Linux: CPU time and memory are read from `/proc`.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from peers import FASTAPI_WEBSOCKETS
+
+SCOPEGATE, WEBSOCKETS, FASTAPI = "Scopegate", "websockets", "FastAPI"
+
+_END_PATIENCE = 20.0
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+_NO_LIMIT = "1000000000"
+
+T = TypeVar("T")
+
+
+class ServerError(Exception):
+    """A server did not start, or the kernel does not tell of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that runs."""
+
+    name: str
+    pid: int
+    port: int
+    path: str
+    token: str = ""
+    """What `authorize` takes, where there is such a call."""
+
+    def cpu_seconds(self) -> float:
+        """User and system time that the process has used so far, in all its threads."""
+        stat = Path(f"/proc/{self.pid}/stat").read_text()
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+
+    def resident_kib(self) -> int:
+        """How much of the process is in memory."""
+        for line in Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Rss:"):
+                return int(line.split()[1])
+        raise ServerError("the kernel does not tell how much memory is resident")
+
+
+@contextmanager
+def scopegate() -> Iterator[Server]:
+    """Scopegate as its users start it, with a new database.
+
+    Everything is default, save that the rate limits, which count all the same, are never met.
+    """
+    command = [sys.executable, "-m", "gateway", "serve", "--port", "0", "--db", "bench.db"]
+    limits = ["--general-per-minute", _NO_LIMIT, "--general-per-hour", _NO_LIMIT]
+    with (
+        TemporaryDirectory(prefix="scopegate-bench-") as folder,
+        _process([*command, *limits], folder) as process,
+    ):
+        url = _said(process, "listening on ")
+        token = _said(process, "token ").split()[0]
+        yield _server(SCOPEGATE, process, f"{url}?app_id=1089", token)
+
+
+@contextmanager
+def peer(name: str, entry: str) -> Iterator[Server]:
+    """One of `peers.PEERS`, under the name that it is shown by."""
+    program = Path(__file__).with_name("peers.py")
+    # -P: a module of this folder must not stand in for one that a library imports.
+    with _process([sys.executable, "-P", str(program), entry]) as process:
+        yield _server(name, process, _said(process, "listening on "))
+
+
+SERVERS: dict[str, Callable[[], AbstractContextManager[Server]]] = {
+    SCOPEGATE: scopegate,
+    WEBSOCKETS: partial(peer, WEBSOCKETS, "websockets"),
+    FASTAPI: partial(peer, FASTAPI, "fastapi"),
+}
+"""How to start each server."""
+
+
+@contextmanager
+def _process(command: Sequence[str], folder: str | None = None) -> Iterator[subprocess.Popen[str]]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SCOPEGATE_")}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=folder, env=environment
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(_END_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _said(process: subprocess.Popen[str], begin: str) -> str:
+    """The rest of the next line of the process's output that begins like this."""
+    for line in process.stdout or ():
+        if line.startswith(begin):
+            return line.removeprefix(begin).strip()
+    raise ServerError(f"{process.args!r} ended without saying {begin!r}")
+
+
+def _server(name: str, process: subprocess.Popen[str], url: str, token: str = "") -> Server:
+    parts = urlsplit(url)
+    path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    if parts.port is None:
+        raise ServerError(f"no port in {url!r}")
+    return Server(name, process.pid, parts.port, path, token)
+
+
+def rotated(items: Sequence[T], number: int) -> list[T]:
+    """The items in another order for each round, so that each has its turn in every place."""
+    start = number % len(items)
+    return [*items[start:], *items[:start]]
+
+
+def what_is_measured() -> str:
+    """The versions, the interpreter and the machine, in a line."""
+    return (
+        f"Scopegate {version('scopegate')}, websockets {version('websockets')}, FastAPI"
+        f" {version('fastapi')} on uvicorn {version('uvicorn')} ({FASTAPI_WEBSOCKETS}), uvloop"
+        f" {version('uvloop')}, Python {sys.version.split()[0]}, {os.cpu_count()} cores"
+    )

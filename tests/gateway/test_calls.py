@@ -1,0 +1,172 @@
+"""Declaring calls: what is refused at the start, and what the refusal says."""
+
+import pytest
+from pydantic import ValidationError
+from typing_extensions import TypedDict
+
+from gateway.app import declared
+from gateway.calls import DeclarationError, Registry, call, problems_of
+from gateway.session import Session
+from schemas.fields import One, Request
+from schemas.published import PUBLISHED
+
+
+class Greet(Request):
+    """Asks for a greeting."""
+
+    greet: One
+
+
+class GreetReply(TypedDict):
+    greet: str
+
+
+class Fine:
+    """Greets."""
+
+    @call("greet", needs=None)
+    async def greet(self, request: Greet, session: Session) -> GreetReply:
+        """Greet whoever asks.
+
+        At length.
+        """
+        return {"greet": "Hello"}
+
+
+def refusal(handler: object, registry: Registry | None = None) -> str:
+    with pytest.raises(DeclarationError) as refused:
+        (registry or Registry()).add(handler, eager=True)
+    return str(refused.value)
+
+
+def test_a_declaration_says_everything() -> None:
+    registry = Registry()
+    registry.add(Fine(), eager=False)
+    (found,) = registry
+    assert (found.name, found.group, found.sentence) == ("greet", "Fine", "Greet whoever asks.")
+    assert found.needs_text == "nothing"
+    assert found.replies == (GreetReply,)
+    assert not found.eager
+
+
+def test_a_call_without_needs_is_refused_by_name() -> None:
+    class Bad:
+        @call("greet")  # type: ignore[call-arg]
+        async def hello(self, request: Greet, session: Session) -> GreetReply:
+            """Greet."""
+            return {"greet": ""}
+
+    assert 'call "greet" (Bad.hello) does not say who may make it' in refusal(Bad())
+
+
+def test_a_call_without_a_docstring_is_refused() -> None:
+    class Bad:
+        @call("greet", needs=None)
+        async def greet(self, request: Greet, session: Session) -> GreetReply:
+            return {"greet": ""}
+
+    assert "no docstring" in refusal(Bad())
+
+
+def test_a_call_declared_twice_is_refused() -> None:
+    registry = Registry()
+    registry.add(Fine(), eager=True)
+    assert 'call "greet" is declared twice, by Fine and by Fine' in refusal(Fine(), registry)
+
+
+def test_a_request_without_the_naming_field_is_refused() -> None:
+    class Bad:
+        @call("hello", needs=None)
+        async def hello(self, request: Greet, session: Session) -> GreetReply:
+            """Greet."""
+            return {"greet": ""}
+
+    assert "Greet has no field named 'hello'" in refusal(Bad())
+
+
+def test_a_method_that_is_no_coroutine_is_refused() -> None:
+    class Bad:
+        @call("greet", needs=None)
+        def greet(self, request: Greet, session: Session) -> GreetReply:
+            """Greet."""
+            return {"greet": ""}
+
+    assert "write async def" in refusal(Bad())
+
+
+def test_needs_of_no_scope_at_all_is_refused() -> None:
+    class Bad:
+        @call("greet", needs=())
+        async def greet(self, request: Greet, session: Session) -> GreetReply:
+            """Greet."""
+            return {"greet": ""}
+
+    assert "nobody could make it" in refusal(Bad())
+
+
+def test_signatures_must_be_whole() -> None:
+    class NoRequest:
+        @call("greet", needs=None)
+        async def greet(self, session: Session) -> GreetReply:
+            """Greet."""
+            return {"greet": ""}
+
+    class NoReply:
+        @call("greet", needs=None)
+        async def greet(self, request: Greet, session: Session) -> None:
+            """Greet."""
+
+    assert "must take (request, session)" in refusal(NoRequest())
+    assert "must say what it returns" in refusal(NoReply())
+    assert "declares no call" in refusal(object())
+
+
+def test_calls_that_declare_each_other_are_refused() -> None:
+    class Left(Request):
+        """Left."""
+
+        left: One
+        right: int | None = None
+
+    class Right(Request):
+        """Right."""
+
+        right: One
+        left: int | None = None
+
+    class Both:
+        @call("left", needs=None)
+        async def one(self, request: Left, session: Session) -> GreetReply:
+            """Go left."""
+            return {"greet": ""}
+
+        @call("right", needs=None)
+        async def two(self, request: Right, session: Session) -> GreetReply:
+            """Go right."""
+            return {"greet": ""}
+
+    # get_type_hints looks names up in the module, not in this function.
+    globals().update(Left=Left, Right=Right)
+    assert "declare each other" in refusal(Both())
+
+
+def test_problems_name_the_field_and_not_the_value() -> None:
+    with pytest.raises(ValidationError) as invalid:
+        Greet.model_validate({"greet": "sesame", "open": "sesame"})
+    problems = problems_of(invalid.value)
+    assert problems == {"greet": "An integer is needed.", "open": "Unknown field."}
+
+
+def test_all_offered_calls_are_there_without_a_gateway() -> None:
+    offered = declared()
+    assert "ping" in offered
+    assert "balance" in offered
+    assert [found.name for found in offered if found.name not in PUBLISHED] == []
+    assert "greet" not in offered
+    assert "behave" in declared(["tests.strangers"])
+
+
+@pytest.mark.parametrize("module", ["no_such_module", "json"])
+def test_a_module_without_calls_is_refused_by_name(module: str) -> None:
+    with pytest.raises(DeclarationError, match=module):
+        declared([module])

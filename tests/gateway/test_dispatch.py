@@ -1,0 +1,187 @@
+"""From a message to its reply: order, suspension, time limits, bugs, and who is let in."""
+
+import asyncio
+import types
+from collections.abc import AsyncIterator, Generator
+
+import pytest
+import structlog
+
+from gateway import connection as connection_module
+from gateway.dispatch import _resume
+from gateway.testing import World, world
+
+
+@pytest.fixture
+async def here() -> AsyncIterator[World]:
+    async with world(handlers=["tests.strangers"]) as made:
+        yield made
+
+
+async def test_replies_keep_the_order_of_their_requests(here: World) -> None:
+    client, other = here.connect(), here.connect()
+    waiting = asyncio.ensure_future(client.ask({"behave": "wait"}))
+    await asyncio.sleep(0)
+    behind = [asyncio.ensure_future(client.ask({"ping": 1})) for _ in range(3)]
+    assert (await other.ask({"ping": 1}))["ping"] == "pong"
+    assert not any(task.done() for task in [waiting, *behind])
+    await other.ask({"behave": "open"})
+    assert (await waiting)["behave"] == "wait"
+    assert [(await task)["ping"] for task in behind] == ["pong"] * 3
+
+
+async def test_a_handler_that_suspends_is_awaited(here: World) -> None:
+    client = here.connect()
+    for what in ("yield", "write", "count", "timeout inside"):
+        reply = await client.ask({"behave": what})
+        assert reply["behave"] == ("1" if what == "count" else what)
+
+
+async def test_a_bug_is_told_to_the_log_and_not_to_the_client(here: World) -> None:
+    client = here.connect()
+    for what in ("bug", "late bug", "own timeout"):
+        with structlog.testing.capture_logs() as logged:
+            reply = await client.ask({"behave": what, "password": "hunter22", "pin": 1234})
+        assert reply["error"] == {
+            "code": "InternalServerError",
+            "message": "Sorry, an error occurred while processing your request.",
+        }
+        assert reply["echo_req"]["password"] == reply["echo_req"]["pin"] == "<not shown>"
+        (entry,) = logged
+        assert entry["call"] == "behave"
+        assert isinstance(entry["exc_info"], ZeroDivisionError | TimeoutError)
+        assert (await client.ask({"ping": 1}))["ping"] == "pong"
+
+
+async def test_a_token_in_a_bugs_text_is_not_logged(here: World) -> None:
+    client = here.connect()
+    token = await here.token("read")
+    with structlog.testing.capture_logs() as logged:
+        await client.ask({"behave": "bug", "password": token})
+    assert token not in str(logged)
+    assert "ZeroDivisionError" in str(logged)
+
+
+async def test_a_refusal_answers_and_a_disconnect_ends(here: World) -> None:
+    client = here.connect()
+    reply = await client.ask({"behave": "refuse"})
+    assert reply["error"] == {
+        "code": "NotToday",
+        "message": "Come back tomorrow.",
+        "details": {"behave": "Not today."},
+    }
+    assert reply["msg_type"] == "behave"
+    for what in ("hang up", "late hang up"):
+        client = here.connect()
+        client.send_text(b'{"behave":"%b"}' % what.encode())
+        assert await client.ended() == (4000, "enough")
+
+
+async def test_a_handler_over_its_time_is_answered_for() -> None:
+    async with world(handlers=["tests.strangers"]) as here:
+        here.gateway.connect.dispatcher._patience = 0.01
+        client = here.connect()
+        reply = await client.ask({"behave": "wait"})
+        assert reply["error"] == {"code": "Timeout", "message": "Timeout"}
+        assert (await client.ask({"ping": 1}))["ping"] == "pong"
+
+
+async def test_leaving_cancels_what_waits(here: World) -> None:
+    client = here.connect()
+    client.send_text(b'{"behave":"wait"}')
+    client.send_text(b'{"ping":1}')
+    await asyncio.sleep(0)
+    task = client._connection._task
+    assert task is not None
+    client.leave()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert client.told == []
+
+
+async def test_what_waits_behind_a_slow_handler_is_bounded(here: World) -> None:
+    client = here.connect()
+    paused: list[bool] = []
+    client.pause = lambda: paused.append(True)  # type: ignore[method-assign]
+    client.resume = lambda: paused.append(False)  # type: ignore[method-assign]
+    waiting = asyncio.ensure_future(client.ask({"behave": "wait"}))
+    await asyncio.sleep(0)
+    for _ in range(connection_module.MAX_WAITING - 1):
+        client.send_text(b'{"ping":1}')
+    assert paused == []
+    client.send_text(b'{"ping":1}')
+    assert paused == [True]
+    await here.connect().ask({"behave": "open"})
+    await waiting
+    for _ in range(connection_module.MAX_WAITING):
+        assert (await client.next())["ping"] == "pong"
+    assert paused == [True, False]
+
+
+async def test_signed_in_and_any_of_several_scopes(here: World) -> None:
+    client = here.connect()
+    assert await client.refused({"whisper": 1}) == "AuthorizationRequired"
+    assert await client.refused({"either": 1}) == "AuthorizationRequired"
+    await client.authorize(await here.token("trade"))
+    assert (await client.ask({"whisper": 1}))["whisper"] == here.demo.loginid
+    reply = await client.ask({"either": 1})
+    assert reply["error"]["message"] == "Permission denied, requires read or payments scopes."
+    await client.authorize(await here.token("payments"))
+    assert (await client.ask({"either": 1}))["either"] == 1
+
+
+async def test_scopes_come_before_validation(here: World) -> None:
+    """Strangers learn nothing of a call's fields."""
+    client = here.connect()
+    assert await client.refused({"balance": "x", "nonsense": 1}) == "AuthorizationRequired"
+    await client.authorize(await here.token("trade"))
+    assert await client.refused({"balance": "x", "nonsense": 1}) == "PermissionDenied"
+
+
+async def test_limits_are_named_and_counted_per_user_else_per_address() -> None:
+    async with world(general_per_minute=5, outcome_per_minute=2) as here:
+        first, second = here.connect(address="1.1.1.1"), here.connect(address="1.1.1.1")
+        for client in (first, second, first, second, first):
+            assert "error" not in await client.ask({"ping": 1})
+        reply = await second.ask({"ping": 1})
+        assert reply["error"] == {
+            "code": "RateLimit",
+            "message": "You have reached the rate limit for ping.",
+            "details": {"limit": "5 general calls a minute"},
+        }
+        elsewhere = here.connect(address="2.2.2.2")
+        await elsewhere.authorize(await here.token("read"))
+        again = here.connect(address="3.3.3.3")
+        await again.authorize(await here.token("read"))
+        for client in (elsewhere, again):
+            assert "error" not in await client.ask({"statement": 1})
+        assert await elsewhere.refused({"statement": 1}) == "RateLimit"
+        status = (await elsewhere.ask({"website_status": 1}))["website_status"]
+        limits = status["api_call_limits"]
+        assert limits["max_requestes_general"]["minutely"] == 5
+        assert limits["max_requests_outcome"]["minutely"] == 2
+        assert "statement" in limits["max_requests_outcome"]["applies_to"]
+
+
+def test_resuming_passes_on_everything_that_a_task_sends() -> None:
+    """The stand-in waits, returns, and is thrown at, just as the coroutine itself would be."""
+
+    @types.coroutine
+    def step(value: str) -> Generator[str, str, str]:
+        return (yield value)
+
+    async def body() -> str:
+        first = await step("one")
+        try:
+            await step("two")
+        except LookupError:
+            return f"{first} and caught"
+        return "not thrown at"
+
+    coroutine = body()
+    rest = _resume(coroutine, coroutine.send(None))
+    assert rest.send(None) == "one"
+    assert rest.send("sent") == "two"
+    with pytest.raises(StopIteration) as returned:
+        rest.throw(LookupError())
+    assert returned.value.value == "sent and caught"

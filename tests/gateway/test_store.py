@@ -1,0 +1,211 @@
+"""The store: whole transactions, shared commits, and what is promised of both."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway import store as store_module
+from gateway.store import Change, Store, StoreBusyError, StoreError, Transaction, run_once
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    made = Store(tmp_path / "test.db")
+    await made.open()
+    await made.write(lambda transaction: transaction.execute("CREATE TABLE t (x INTEGER UNIQUE)"))
+    yield made
+    await made.close()
+
+
+def put(x: int) -> store_module.Job[None]:
+    def job(transaction: Transaction) -> None:
+        transaction.execute("INSERT INTO t VALUES (?)", x)
+
+    return job
+
+
+async def numbers(store: Store) -> list[int]:
+    return await store.read(
+        lambda reader: [row[0] for row in reader.all("SELECT x FROM t ORDER BY x")]
+    )
+
+
+async def test_one_jobs_failure_is_its_own(store: Store) -> None:
+    def half(transaction: Transaction) -> None:
+        transaction.execute("INSERT INTO t VALUES (100)")
+        raise LookupError("changed my mind")
+
+    results = await asyncio.gather(
+        store.write(put(1)),
+        store.write(half),
+        store.write(put(1)),
+        store.write(put(2)),
+        return_exceptions=True,
+    )
+    assert results[0] is None
+    assert isinstance(results[1], LookupError)
+    assert isinstance(results[2], sqlite3.IntegrityError)
+    assert results[3] is None
+    assert await numbers(store) == [1, 2]
+
+
+async def test_a_job_runs_to_its_end_when_its_caller_is_cancelled(store: Store) -> None:
+    told: list[Change] = []
+    store.listen(told.append)
+
+    def job(transaction: Transaction) -> None:
+        put(7)(transaction)
+        transaction.announce("seven", x=7)
+
+    caller = asyncio.ensure_future(store.write(job))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await store.write(put(8))
+    assert await numbers(store) == [7, 8]
+    assert told == [Change("seven", {"x": 7})]
+
+
+async def test_waiting_jobs_share_commits(store: Store) -> None:
+    statements: list[str] = []
+    await store._writer.run(lambda connection: connection.set_trace_callback(statements.append))
+    await asyncio.gather(*(store.write(put(x)) for x in range(100)))
+    assert statements.count("COMMIT") <= 3
+    assert await numbers(store) == list(range(100))
+
+
+async def test_changes_are_told_after_commit_in_order_before_the_caller_goes_on(
+    store: Store,
+) -> None:
+    seen: list[tuple[int, list[int]]] = []
+    connection = sqlite3.connect(store.path)
+
+    def listener(change: Change) -> None:
+        rows = connection.execute("SELECT x FROM t ORDER BY x").fetchall()
+        seen.append((change.data["x"], [row[0] for row in rows]))
+
+    store.listen(listener)
+
+    def announce(x: int) -> store_module.Job[None]:
+        def job(transaction: Transaction) -> None:
+            put(x)(transaction)
+            transaction.announce("put", x=x)
+
+        return job
+
+    async def caller(x: int) -> None:
+        await store.write(announce(x))
+        assert x in [told for told, _ in seen]
+
+    await asyncio.gather(*(caller(x) for x in range(5)))
+    assert [x for x, _ in seen] == [0, 1, 2, 3, 4]
+    assert all(x in rows for x, rows in seen)
+    connection.close()
+
+
+async def test_what_failed_announces_nothing(store: Store) -> None:
+    told: list[Change] = []
+    store.listen(told.append)
+
+    def job(transaction: Transaction) -> None:
+        transaction.announce("never")
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await store.write(job)
+    assert told == []
+
+
+async def test_another_process_is_heard(store: Store) -> None:
+    heard = asyncio.Event()
+    told: list[Change] = []
+
+    def listener(change: Change) -> None:
+        told.append(change)
+        heard.set()
+
+    store.listen(listener)
+
+    def job(transaction: Transaction) -> None:
+        put(5)(transaction)
+        transaction.announce("five", x=5)
+
+    await asyncio.to_thread(run_once, store.path, job)
+    async with asyncio.timeout(5):
+        await heard.wait()
+    assert told == [Change("five", {"x": 5})]
+    assert await numbers(store) == [5]
+
+
+async def test_a_listener_that_fails_harms_nobody(store: Store) -> None:
+    told: list[Change] = []
+
+    def broken(change: Change) -> None:
+        raise ZeroDivisionError
+
+    store.listen(broken)
+    store.listen(told.append)
+    await store.write(lambda transaction: transaction.announce("x"))
+    assert told == [Change("x", {})]
+
+
+async def test_a_full_disk_fails_the_batch_and_the_store_goes_on(store: Store) -> None:
+    await store.write(put(1))
+    pages = await store._writer.run(
+        lambda connection: connection.execute("PRAGMA page_count").fetchone()[0]
+    )
+    await store._writer.run(
+        lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchone()
+    )
+
+    def large(transaction: Transaction) -> None:
+        transaction.execute("CREATE TABLE big AS SELECT randomblob(100000) AS b")
+
+    results = await asyncio.gather(store.write(put(2)), store.write(large), return_exceptions=True)
+    assert any(isinstance(result, StoreError | sqlite3.Error) for result in results)
+    await store._writer.run(
+        lambda connection: connection.execute("PRAGMA max_page_count = 100000").fetchone()
+    )
+    # What was answered is there, what was refused is not.
+    kept = [2] if results[0] is None else []
+    assert await numbers(store) == [1, *kept]
+    await store.write(put(3))
+    assert await numbers(store) == [1, *kept, 3]
+
+
+async def test_too_many_waiting_jobs_are_refused(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "MAX_WAITING", 2)
+    results = await asyncio.gather(*(store.write(put(x)) for x in range(5)), return_exceptions=True)
+    assert [type(result) for result in results] == [type(None)] * 2 + [StoreBusyError] * 3
+
+
+async def test_a_reader_cannot_write(store: Store) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        await store.read(put(1))
+
+
+async def test_a_newer_database_is_refused(store: Store, tmp_path: Path) -> None:
+    await store.write(lambda transaction: transaction.execute("PRAGMA user_version = 99"))
+    with pytest.raises(StoreError, match="version 99"):
+        run_once(store.path, put(1))
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("hello " * 1000)
+    with pytest.raises(StoreError, match=r"notes\.txt"):
+        await Store(path).open()
+    with pytest.raises(StoreError, match="nowhere"):
+        await Store(tmp_path / "nowhere" / "x.db").open()
+
+
+async def test_the_files_are_their_owners_alone(store: Store) -> None:
+    for name in ("", "-wal", "-shm"):
+        path = store.path.with_name(store.path.name + name)
+        assert path.stat().st_mode & 0o777 == 0o600, path

@@ -1,0 +1,166 @@
+"""Apps and the links by which they act for a user: registered, connected, used, revoked."""
+
+import pytest
+
+from gateway.testing import World
+from tests.conftest import Stage
+
+FIELDS = {"name": "Chart bot", "scopes": ["read", "trade"], "redirect_uri": "https://bot.test/in"}
+
+
+async def test_an_owner_registers_and_looks_after_apps(stage: Stage) -> None:
+    client = await stage.connect()
+    await client.authorize(await stage.here.token("admin", "read"))
+    made = (await client.ask({"app_register": 1, **FIELDS}))["app_register"]
+    assert made["app_id"] > 1089
+    assert made["scopes"] == ["read", "trade"]
+    assert (await client.ask({"app_get": made["app_id"]}))["app_get"] == made
+    assert (await client.ask({"app_list": 1}))["app_list"] == [made]
+
+    changed = {**FIELDS, "name": "Chart bot 2", "app_markup_percentage": "1.25"}
+    updated = (await client.ask({"app_update": made["app_id"], **changed}))["app_update"]
+    assert updated["name"] == "Chart bot 2"
+    assert updated["app_markup_percentage"] == 1.25
+    assert (await client.ask({"app_delete": made["app_id"]}))["app_delete"] == 1
+    assert (await client.ask({"app_list": 1}))["app_list"] == []
+    assert await client.refused({"app_get": made["app_id"]}) == "InvalidAppID"
+
+
+async def test_another_users_app_is_none_of_ones_business(here: World) -> None:
+    theirs = await here.app("read")
+    stranger = (await here.user("ada@example.com"))[0]
+    client = here.connect()
+    await client.authorize(await here.token(loginid=stranger.loginid))
+    for request in (
+        {"app_get": theirs.id},
+        {"app_delete": theirs.id},
+        {"app_update": theirs.id, **FIELDS},
+        {"app_get": 1089},
+        {"app_delete": 1089},
+    ):
+        assert await client.refused(request) == "InvalidAppID"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "<b>"}, "name"),
+        ({"scopes": ["read", "read"]}, "scopes"),
+        ({"scopes": ["root"]}, "scopes.0"),
+        ({"scopes": []}, "scopes"),
+        ({"redirect_uri": "http://bot.test/in"}, "redirect_uri"),
+        ({"redirect_uri": "javascript:alert(1)"}, "redirect_uri"),
+        ({"redirect_uri": "https://user@bot.test/"}, "redirect_uri"),
+        ({"redirect_uri": "https://bot.test/#x"}, "redirect_uri"),
+        ({"redirect_uri": "https://bot.test\\@evil.test/"}, "redirect_uri"),
+        ({"redirect_uri": "http://localhost.evil.test/"}, "redirect_uri"),
+        ({"redirect_uri": "http://127.0.0.1.evil.test/"}, "redirect_uri"),
+        ({"redirect_uri": "https://"}, "redirect_uri"),
+        ({"redirect_uri": "https://bot.test:99999/"}, "redirect_uri"),
+        ({"redirect_uri": "https://bot.test/\r\nx: y"}, "redirect_uri"),
+        ({"homepage": "ftp://bot.test/"}, "homepage"),
+        ({"app_markup_percentage": 3.01}, "app_markup_percentage"),
+        ({"app_markup_percentage": 1, "redirect_uri": ""}, "redirect_uri"),
+    ],
+)
+async def test_what_an_app_may_not_be(here: World, change: dict, field: str) -> None:
+    client = here.connect()
+    await client.authorize(await here.token("admin"))
+    reply = await client.ask({"app_register": 1, **FIELDS, **change})
+    assert reply["error"]["code"] == "InputValidationFailed"
+    assert list(reply["error"]["details"]) == [field]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://localhost:3000/callback",
+        "http://127.0.0.1:8080/",
+        "http://[::1]:9/x",
+        "https://bot.test:8443/in?x=1",
+    ],
+)
+async def test_where_consent_may_lead_back_to(here: World, target: str) -> None:
+    client = here.connect()
+    await client.authorize(await here.token("admin"))
+    reply = await client.ask({"app_register": 1, **FIELDS, "redirect_uri": target})
+    assert reply["app_register"]["redirect_uri"] == target
+
+
+async def test_an_app_token_works_on_connections_of_its_app_alone(stage: Stage) -> None:
+    app = await stage.here.app("read", "trade")
+    token = await stage.here.token("read", app=app)
+    assert token.startswith("a1-")
+    elsewhere = await stage.connect()
+    reply = await elsewhere.ask({"authorize": token})
+    assert reply["error"]["code"] == "InvalidToken"
+    assert reply["error"]["message"] == "Token is not valid for current app ID."
+    assert str(app.id) in reply["error"]["details"]["app_id"]
+    client = await stage.connect(app_id=app.id)
+    assert (await client.authorize(token))["scopes"] == ["read"]
+
+
+async def test_connected_apps_are_listed_and_revoked(stage: Stage) -> None:
+    here = stage.here
+    app = await here.app("read", "trade", name="Copier")
+    bot = await stage.connect(app_id=app.id)
+    await bot.authorize(await here.token("read", app=app))
+    owner = await stage.connect()
+    await owner.authorize(await here.token("read", "admin"))
+    (listed,) = (await owner.ask({"oauth_apps": 1}))["oauth_apps"]
+    assert listed["app_id"] == app.id
+    assert listed["name"] == "Copier"
+    assert listed["scopes"] == ["read"]
+    assert listed["official"] == 0
+    assert listed["last_used"] is not None
+    assert (await owner.ask({"revoke_oauth_app": app.id}))["revoke_oauth_app"] == 1
+    assert await bot.refused({"balance": 1}) == "AuthorizationRequired"
+    assert (await owner.ask({"oauth_apps": 1}))["oauth_apps"] == []
+    assert await owner.refused({"revoke_oauth_app": app.id}) == "InvalidAppID"
+
+
+async def test_what_an_app_mints_ends_with_its_link(here: World) -> None:
+    app = await here.app("read", "admin")
+    bot = here.connect(app_id=app.id)
+    await bot.authorize(await here.token("read", "admin", app=app))
+    made = await bot.ask({"api_token": 1, "new_token": "Mine", "new_token_scopes": ["read"]})
+    (minted,) = [t["token"] for t in made["api_token"]["tokens"] if t["display_name"] == "Mine"]
+    more = {"api_token": 1, "new_token": "More", "new_token_scopes": ["trade"]}
+    assert await bot.refused(more) == "PermissionDenied"
+    assert await here.connect().refused({"authorize": minted}) == "InvalidToken"
+    user = here.connect(app_id=app.id)
+    await user.authorize(minted)
+    owner = here.connect()
+    await owner.authorize(await here.token("admin"))
+    await owner.ask({"revoke_oauth_app": app.id})
+    assert await user.refused({"balance": 1}) == "AuthorizationRequired"
+    assert await here.connect(app_id=app.id).refused({"authorize": minted}) == "InvalidToken"
+
+
+@pytest.mark.parametrize("end", ["app_delete", "app_update"])
+async def test_deleting_an_app_or_changing_its_scopes_ends_its_grants(
+    here: World, end: str
+) -> None:
+    app = await here.app("read", name="Mine")
+    bot = here.connect(app_id=app.id)
+    await bot.authorize(await here.token("read", app=app))
+    owner = here.connect()
+    await owner.authorize(await here.token("admin"))
+    same = {"name": "Renamed", "scopes": ["read"], "redirect_uri": "https://app.example.com/back"}
+    await owner.ask({"app_update": app.id, **same})
+    assert "error" not in await bot.ask({"balance": 1})
+    change = {**same, "scopes": ["trade"]} if end == "app_update" else {}
+    assert "error" not in await owner.ask({end: app.id, **change})
+    assert await bot.refused({"balance": 1}) == "AuthorizationRequired"
+    if end == "app_delete":
+        assert await here.connect(app_id=app.id).refused({"ping": 1}) == "InvalidAppID"
+
+
+async def test_app_1089_is_there_for_every_demo(here: World) -> None:
+    client = here.connect(app_id="1089")
+    assert (await client.ask({"ping": 1}))["ping"] == "pong"
+    for wrong in ("", "0", "01x", "²", "-1", "9" * 30):
+        assert await here.connect(app_id=wrong, address=f"a{wrong}").refused({"ping": 1}) == (
+            "InvalidAppID"
+        )

@@ -1,0 +1,109 @@
+"""Taking access back: at once, everywhere, and nothing else with it."""
+
+import asyncio
+
+from gateway import token_form
+from gateway.testing import World
+from tests.conftest import Stage
+
+
+async def test_revoking_reaches_every_live_connection_and_no_other(stage: Stage) -> None:
+    here = stage.here
+    app = await here.app("read")
+    token = await here.token("read", app=app)
+    kept = await here.token("read")
+    bots = [await stage.connect(app_id=app.id) for _ in range(20)]
+    for bot in bots:
+        await bot.authorize(token)
+        await bot.ask({"balance": 1, "subscribe": 1, "passthrough": {"a": 1}})
+        await bot.ask({"transaction": 1, "subscribe": 1})
+        await bot.ask({"ticks": "1HZ100V", "subscribe": 1})
+    others = [await stage.connect() for _ in range(5)]
+    for other in others:
+        await other.authorize(kept)
+        await other.ask({"balance": 1, "subscribe": 1})
+    owner = await stage.connect()
+    await owner.authorize(await here.token("admin"))
+
+    assert (await owner.ask({"revoke_oauth_app": app.id}))["revoke_oauth_app"] == 1
+    # From the reply on, nothing of it holds: whatever is asked or booked now.
+    refusals = [bot.refused({"balance": 1}) for bot in bots]
+    assert await asyncio.gather(*refusals) == ["AuthorizationRequired"] * 20
+    await here.credit(100)
+    here.clock.advance(1)
+    for bot in bots:
+        ended = [await bot.next(), await bot.next()]
+        assert {message["error"]["code"] for message in ended} == {"InvalidToken"}
+        assert {message["msg_type"] for message in ended} == {"balance", "transaction"}
+        assert all(message["subscription"]["id"] for message in ended)
+        assert ended[0]["passthrough"] == {"a": 1}
+        assert (await bot.next())["msg_type"] == "tick"
+        assert (await bot.ask({"ping": 1}))["ping"] == "pong"
+        assert bot.told == []
+    for other in others:
+        assert (await other.next())["balance"]["balance"] == 10001.0
+        assert (await other.ask({"balance": 1}))["balance"]["balance"] == 10001.0
+
+
+async def test_deleting_the_token_in_use_answers_first(stage: Stage) -> None:
+    client = await stage.connect()
+    token = await stage.here.token("admin", "read")
+    await client.authorize(token)
+    stream = await client.ask({"balance": 1, "subscribe": 1})
+    reply = await client.ask({"api_token": 1, "delete_token": token_form.masked(token)})
+    assert reply["api_token"]["delete_token"] == 1
+    ended = await client.next()
+    assert ended["error"]["code"] == "InvalidToken"
+    assert ended["subscription"] == stream["subscription"]
+    assert await client.refused({"balance": 1}) == "AuthorizationRequired"
+
+
+async def test_one_account_of_several_ends_alone(here: World) -> None:
+    first, second = here.real
+    tokens = [
+        await here.token("read", loginid=first.loginid),
+        await here.token("read", loginid=second.loginid),
+    ]
+    client = here.connect()
+    await client.ask({"authorize": "MULTI", "tokens": tokens})
+    await client.ask({"balance": 1, "subscribe": 1, "loginid": first.loginid})
+    await client.ask({"balance": 1, "subscribe": 1, "loginid": second.loginid})
+    owner = here.connect()
+    await owner.authorize(await here.token("admin", loginid=first.loginid))
+    await owner.ask({"api_token": 1, "delete_token": token_form.masked(tokens[0])})
+    assert (await client.next())["error"]["code"] == "InvalidToken"
+    await here.credit(100, second.loginid)
+    assert (await client.next())["balance"]["loginid"] == second.loginid
+    assert await client.refused({"balance": 1, "loginid": first.loginid}) == (
+        "InputValidationFailed"
+    )
+
+
+async def test_a_revocation_between_look_up_and_grant_is_not_missed(here: World) -> None:
+    """Authorising and revoking race on 50 connections: who is let in late is not let in at all."""
+    owner = here.connect()
+    await owner.authorize(await here.token("admin"))
+    for _ in range(10):
+        token = await here.token("read")
+        clients = [here.connect() for _ in range(5)]
+        asked = [asyncio.ensure_future(client.ask({"authorize": token})) for client in clients]
+        masked = token_form.masked(token)
+        await owner.ask({"api_token": 1, "delete_token": masked})
+        await asyncio.gather(*asked)
+        for client in clients:
+            assert await client.refused({"balance": 1}) == "AuthorizationRequired"
+
+
+async def test_nothing_commits_for_a_revoked_grant(here: World) -> None:
+    """A top-up that waits for the writer behind the end of its token does nothing."""
+    await here.credit(-500_000)
+    token = await here.token("trade")
+    client = here.connect()
+    await client.authorize(token)
+    owner = here.connect()
+    await owner.authorize(await here.token("admin", "read"))
+    delete = {"api_token": 1, "delete_token": token_form.masked(token)}
+    revoked, topped_up = await asyncio.gather(owner.ask(delete), client.ask({"topup_virtual": 1}))
+    assert "error" not in revoked
+    assert topped_up["error"]["code"] == "AuthorizationRequired"
+    assert (await owner.ask({"balance": 1}))["balance"]["balance"] == 5000.0

@@ -1,0 +1,159 @@
+"""Streams: opened once, told in order, ended by name, by kind and by leaving."""
+
+import asyncio
+
+from gateway.bus import SLICE
+from gateway.testing import World, world
+from tests.conftest import Stage
+
+
+async def test_the_same_stream_twice_is_refused(stage: Stage) -> None:
+    client = await stage.connect()
+    await client.ask({"ticks": "R_50", "subscribe": 1})
+    reply = await client.ask({"ticks": "R_50", "subscribe": 1})
+    assert reply["error"] == {
+        "code": "AlreadySubscribed",
+        "message": "You are already subscribed to R_50.",
+    }
+    # A history of the same symbol is another stream; so is one with other arguments.
+    history = {"ticks_history": "R_50", "end": "latest", "count": 1, "subscribe": 1}
+    assert "error" not in await client.ask(history)
+    assert await client.refused({**history, "passthrough": {"a": 1}}) == "AlreadySubscribed"
+    assert "error" not in await client.ask({**history, "count": 2})
+    assert "error" not in await client.ask({"ticks": "R_50"})
+
+
+async def test_several_symbols_answer_one_by_one(stage: Stage) -> None:
+    client = await stage.connect()
+    await client.ask({"ticks": "R_10", "subscribe": 1})
+    first = await client.ask({"ticks": ["R_10", "R_25", "NONE", "R_25", "R_50"], "subscribe": 1})
+    assert first["error"]["code"] == "AlreadySubscribed"
+    replies = [await client.next() for _ in range(3)]
+    assert [reply.get("tick", {}).get("symbol") for reply in replies] == ["R_25", None, "R_50"]
+    assert replies[1]["error"]["message"] == "Symbol NONE is invalid."
+    ids = {reply["subscription"]["id"] for reply in replies if "subscription" in reply}
+    assert len(ids) == 2
+
+
+async def test_forget_all_ends_kinds(stage: Stage) -> None:
+    client = await stage.connect()
+    ids = {}
+    for name, request in {
+        "ticks": {"ticks": "R_50", "subscribe": 1},
+        "history": {"ticks_history": "R_50", "end": "latest", "count": 1, "subscribe": 1},
+        "candles": {
+            "ticks_history": "R_50",
+            "end": "latest",
+            "style": "candles",
+            "count": 2,
+            "subscribe": 1,
+        },
+        "status": {"website_status": 1, "subscribe": 1},
+    }.items():
+        ids[name] = (await client.ask(request))["subscription"]["id"]
+    reply = await client.ask({"forget_all": "ticks"})
+    assert reply["forget_all"] == [ids["ticks"], ids["history"]]
+    stage.here.clock.advance(2)
+    assert (await client.next())["msg_type"] == "ohlc"
+    reply = await client.ask({"forget_all": ["candles", "website_status", "proposal"]})
+    assert reply["forget_all"] == [ids["candles"], ids["status"]]
+    stage.here.clock.advance(4)
+    assert (await client.ask({"forget_all": "balance"}))["forget_all"] == []
+    assert client.told == []
+    assert await client.refused({"forget_all": "everything"}) == "InputValidationFailed"
+
+
+async def test_a_growing_candle_agrees_with_history(stage: Stage) -> None:
+    client = await stage.connect()
+    request = {"ticks_history": "1HZ50V", "style": "candles", "granularity": 60, "end": "latest"}
+    first = await client.ask({**request, "count": 3, "subscribe": 1})
+    assert first["msg_type"] == "candles"
+    stage.here.clock.advance(125)
+    told = [(await client.next())["ohlc"] for _ in range(125)]
+    assert [ohlc["epoch"] for ohlc in told] == list(range(1767268801, 1767268926))
+    reply = await client.ask({**request, "count": 3})
+    last = {ohlc["open_time"]: ohlc for ohlc in told}
+    for candle in reply["candles"]:
+        ohlc = last[candle["epoch"]]
+        assert {key: float(ohlc[key]) for key in ("open", "high", "low", "close")} == {
+            key: candle[key] for key in ("open", "high", "low", "close")
+        }
+
+
+async def test_no_tick_is_lost_between_history_and_stream(here: World) -> None:
+    """However the first reply and the ticks interleave, the two together have no gap."""
+    client = here.connect()
+    request = {"ticks_history": "1HZ10V", "end": "latest", "count": 5, "subscribe": 1}
+    for offset in (0.0, 0.25, 0.999):
+        here.clock.advance(1 + offset - here.clock.now() % 1)
+        reply = await client.ask(request)
+        epochs = list(reply["history"]["times"])
+        here.clock.advance(0.001)
+        here.clock.advance(5)
+        epochs += [message["tick"]["epoch"] for message in client.told]
+        assert epochs == list(range(epochs[0], epochs[0] + len(epochs)))
+        assert epochs[-1] == int(here.clock.now())
+        await client.ask({"forget_all": "ticks"})
+
+
+async def test_a_long_history_with_stream_has_no_gap_either(here: World) -> None:
+    """Candles over more than five days are reckoned by a worker while the market goes on."""
+    client = here.connect()
+    request = {
+        "ticks_history": "R_75",
+        "end": "latest",
+        "style": "candles",
+        "granularity": 3600,
+        "count": 300,
+        "subscribe": 1,
+    }
+    asked = asyncio.ensure_future(client.ask(request))
+    await asyncio.sleep(0)  # the request is with the worker
+    here.clock.advance(3700)
+    reply = await asked
+    now = int(here.clock.now())
+    assert reply["candles"][-1]["epoch"] == now - now % 3600
+    again = await client.ask({**request, "subscribe": 0})
+    assert again["candles"][-1] == reply["candles"][-1]
+    assert [c["epoch"] for c in reply["candles"]] == sorted({c["epoch"] for c in reply["candles"]})
+
+
+async def test_a_crowd_is_served_in_slices_and_in_order(here: World) -> None:
+    crowd = [here.connect() for _ in range(SLICE * 3 + 5)]
+    for client in crowd:
+        await client.ask({"ticks": "1HZ100V", "subscribe": 1})
+    here.clock.advance(3)
+    late = here.connect()
+    first = await late.ask({"ticks": "1HZ100V", "subscribe": 1})
+    for client in crowd:
+        epochs = [(await client.next())["tick"]["epoch"] for _ in range(3)]
+        assert epochs == [1767268801, 1767268802, 1767268803]
+    here.clock.advance(1)
+    assert (await late.next())["tick"]["epoch"] == first["tick"]["epoch"] + 1
+
+
+async def test_leaving_ends_every_stream(here: World) -> None:
+    client = here.connect()
+    await client.authorize(await here.token("read"))
+    await client.ask({"ticks": "R_50", "subscribe": 1})
+    await client.ask({"balance": 1, "subscribe": 1})
+    session = client._connection.session
+    client.leave()
+    assert session.subscriptions == {}
+    assert session.grants == {}
+    assert here.gateway.access._live == {}
+    here.clock.advance(4)
+    assert client.told == []
+
+
+async def test_streams_are_bounded() -> None:
+    async with world(streams=3) as here:
+        client = here.connect()
+        symbols = ["R_10", "R_25", "R_50", "R_75"]
+        codes = [
+            (await client.ask({"ticks": symbol, "subscribe": 1})).get("error", {}).get("code")
+            for symbol in symbols
+        ]
+        assert codes == [None] * 3 + ["RateLimit"]
+        await client.ask({"forget_all": "ticks"})
+        assert "error" not in await client.ask({"ticks": "R_75", "subscribe": 1})

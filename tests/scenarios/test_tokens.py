@@ -1,0 +1,207 @@
+"""An owner's tokens: made, shown once, bounded, used, deleted."""
+
+import re
+
+from gateway import token_form
+from gateway.testing import Client, World
+from tests.conftest import Stage
+
+
+async def owner(here: World, *scopes: str) -> Client:
+    client = here.connect()
+    await client.authorize(await here.token(*scopes))
+    return client
+
+
+def named(reply: dict, name: str) -> dict:
+    (found,) = [t for t in reply["api_token"]["tokens"] if t["display_name"] == name]
+    return found
+
+
+async def test_a_new_token_is_shown_whole_once(stage: Stage) -> None:
+    client = await stage.connect()
+    await client.authorize(await stage.here.token("admin", "read"))
+    made = await client.ask({"api_token": 1, "new_token": "Bot", "new_token_scopes": ["read"]})
+    assert made["api_token"]["new_token"] == 1
+    whole = named(made, "Bot")["token"]
+    assert re.fullmatch(r"[A-Za-z0-9]{15,32}", whole)
+    others = [t["token"] for t in made["api_token"]["tokens"] if t["display_name"] != "Bot"]
+    assert others
+    assert all("*" in shown for shown in others)
+
+    listed = named(await client.ask({"api_token": 1}), "Bot")
+    assert listed["token"] == token_form.masked(whole)
+    assert listed["scopes"] == ["read"]
+    assert listed["valid_for_ip"] == ""
+    assert listed["last_used"] == ""
+
+    bot = await stage.connect()
+    assert (await bot.authorize(whole))["scopes"] == ["read"]
+    await bot.ask({"balance": 1})
+    assert named(await client.ask({"api_token": 1}), "Bot")["last_used"] != ""
+
+
+async def test_either_form_deletes_a_token(here: World) -> None:
+    client = await owner(here, "admin", "read")
+    for form in (str, token_form.masked):
+        made = await client.ask({"api_token": 1, "new_token": "Bot", "new_token_scopes": ["read"]})
+        whole = named(made, "Bot")["token"]
+        reply = await client.ask({"api_token": 1, "delete_token": form(whole)})
+        assert reply["api_token"]["delete_token"] == 1
+        assert reply["echo_req"]["delete_token"] == "<not shown>"
+        assert "Bot" not in [t["display_name"] for t in reply["api_token"]["tokens"]]
+        assert await here.connect().refused({"authorize": whole}) == "InvalidToken"
+    assert await client.refused({"api_token": 1, "delete_token": "abc"}) == "APITokenError"
+
+
+async def test_a_token_cannot_make_one_that_may_do_more(here: World) -> None:
+    client = await owner(here, "admin", "read")
+    request = {"api_token": 1, "new_token": "More", "new_token_scopes": ["read", "payments"]}
+    reply = await client.ask(request)
+    assert reply["error"]["code"] == "PermissionDenied"
+    assert "payments" in reply["error"]["message"]
+    assert "More" not in str(await client.ask({"api_token": 1}))
+
+
+async def test_names_are_distinct_and_numbers_bounded(here: World) -> None:
+    client = await owner(here, "admin")
+    request = {"api_token": 1, "new_token": "One", "new_token_scopes": ["admin"]}
+    await client.ask(request)
+    assert await client.refused(request) == "APITokenError"
+    made = len((await client.ask({"api_token": 1}))["api_token"]["tokens"])
+    # The demo token of this start is among them.
+    for number in range(100 - made):
+        assert "error" not in await client.ask({**request, "new_token": f"Token {number}"})
+    assert await client.refused({**request, "new_token": "Beyond"}) == "TooManyTokens"
+
+
+async def test_a_token_bound_to_an_address_works_from_there_alone(here: World) -> None:
+    client = here.connect(address="10.1.1.1")
+    await client.authorize(await here.token("admin", "read"))
+    made = await client.ask(
+        {
+            "api_token": 1,
+            "new_token": "Bound",
+            "new_token_scopes": ["read"],
+            "valid_for_current_ip_only": 1,
+        }
+    )
+    bound = named(made, "Bound")
+    assert bound["valid_for_ip"] == "10.1.1.1"
+    await here.connect(address="10.1.1.1").authorize(bound["token"])
+    assert await here.connect(address="10.1.1.2").refused({"authorize": bound["token"]}) == (
+        "InvalidToken"
+    )
+
+
+async def test_secrets_are_never_echoed(here: World) -> None:
+    client = here.connect()
+    token = await here.token("read")
+    typo = token[:-1] + ("a" if token[-1] != "a" else "b")
+    reply = await client.ask({"authorize": token, "passthrough": {"mine": f"is {token}!"}})
+    assert token not in str(reply)
+    assert reply["echo_req"]["authorize"] == "<not shown>"
+    assert reply["passthrough"] == {"mine": "is <not shown>!"}
+    reply = await client.ask({"authorize": "MULTI", "tokens": [token, typo]})
+    assert typo not in str(reply)
+    assert reply["echo_req"]["tokens"] == "<not shown>"
+    # Wherever a token turns up, as a key and in an error's text too.
+    reply = await client.ask({"ping": 1, token: [token], "passthrough": {"k": [{"t": token}]}})
+    assert reply["error"]["code"] == "InputValidationFailed"
+    assert token not in str(reply)
+    reply = await client.ask({"ticks": token})
+    assert token not in str(reply)
+    reply = await client.ask({"secret_answer": "the cat", "get_settings": 1})
+    assert "the cat" not in str(reply)
+
+
+async def test_several_accounts_on_one_connection(stage: Stage) -> None:
+    here = stage.here
+    client = await stage.connect()
+    demo, (first, second) = here.demo, here.real
+    tokens = [
+        await here.token("read", loginid=demo.loginid),
+        await here.token("trade", loginid=first.loginid),
+        await here.token("read", loginid=second.loginid),
+    ]
+    reply = await client.ask({"authorize": "MULTI", "tokens": tokens})
+    assert reply["authorize"]["loginid"] == demo.loginid
+    await here.credit(500, second.loginid)
+    assert (await client.ask({"balance": 1}))["balance"]["loginid"] == demo.loginid
+    reply = await client.ask({"balance": 1, "loginid": second.loginid})
+    assert reply["balance"]["balance"] == 10005.0
+    reply = await client.ask({"balance": 1, "loginid": first.loginid})
+    assert reply["error"]["code"] == "PermissionDenied"
+    reply = await client.ask({"balance": 1, "loginid": "CR123"})
+    assert reply["error"]["code"] == "InputValidationFailed"
+    assert list(reply["error"]["details"]) == ["loginid"]
+    # Signing in again replaces all of it.
+    await client.authorize(tokens[2])
+    assert (await client.ask({"balance": 1}))["balance"]["loginid"] == second.loginid
+
+
+async def test_tokens_of_two_users_do_not_go_together(here: World) -> None:
+    stranger = (await here.user("ada@example.com"))[0]
+    tokens = [await here.token("read"), await here.token("read", loginid=stranger.loginid)]
+    client = here.connect()
+    assert await client.refused({"authorize": "MULTI", "tokens": tokens}) == "InvalidToken"
+    assert await client.refused({"balance": 1}) == "AuthorizationRequired"
+    assert await client.refused({"authorize": "MULTI"}) == "InputValidationFailed"
+
+
+async def test_wrong_tokens_are_slowed_and_right_ones_pass(here: World) -> None:
+    client = here.connect(address="10.9.9.9")
+    codes = [await client.refused({"authorize": f"wrong{number}"}) for number in range(7)]
+    assert codes == ["InvalidToken"] * 5 + ["RateLimit"] * 2
+    await client.authorize(await here.token("read"))
+    other = here.connect(address="10.9.9.8")
+    assert await other.refused({"authorize": "wrong"}) == "InvalidToken"
+
+
+async def test_logout_ends_the_grant_and_its_streams(stage: Stage) -> None:
+    client = await stage.connect()
+    assert (await client.ask({"logout": 1}))["logout"] == 1
+    await client.authorize(await stage.here.token("read"))
+    await client.ask({"balance": 1, "subscribe": 1})
+    ticks = await client.ask({"ticks": "1HZ100V", "subscribe": 1})
+    assert (await client.ask({"logout": 1}))["logout"] == 1
+    assert await client.refused({"balance": 1}) == "AuthorizationRequired"
+    await stage.here.credit(100)
+    stage.here.clock.advance(1)
+    told = await client.next()
+    assert told["subscription"] == ticks["subscription"]
+    await client.ask({"ping": 1})
+    assert client.told == []
+
+
+async def test_sign_ins_are_remembered_where_asked_for(here: World) -> None:
+    client = here.connect(address="10.0.0.7", language="ID")
+    await client.ask({"authorize": await here.token("read"), "add_to_login_history": 1})
+    await client.ask({"authorize": await here.token("read")})
+    (record,) = (await client.ask({"login_history": 1}))["login_history"]
+    assert record["action"] == "login"
+    assert record["ip"] == "10.0.0.7"
+    assert record["language"] == "ID"
+    assert record["status"] == 1
+    assert (await client.ask({"login_history": 1, "limit": 0}))["login_history"] == []
+
+
+async def test_every_use_of_a_token_is_counted_by_call_and_address(here: World) -> None:
+    from gateway.access import tokens
+
+    client = here.connect(address="10.0.0.7")
+    await client.authorize(await here.token("read"))
+    for _ in range(3):
+        await client.ask({"balance": 1})
+    await client.refused({"topup_virtual": 1})
+    await here.gateway.access.flush()
+
+    def read(reader: tokens.Transaction) -> list[tuple[str, str, int]]:
+        listed = tokens.listed(reader, here.demo.loginid)
+        rows = tokens.uses(reader, listed[-1].id)
+        return sorted((row["call"], row["address"], row["uses"]) for row in rows)
+
+    assert await here.gateway.store.read(read) == [
+        ("authorize", "10.0.0.7", 1),
+        ("balance", "10.0.0.7", 3),
+    ]
