@@ -45,7 +45,7 @@ def measure(server: Server, connections: int) -> Sample:
         def connected(count: int) -> list[Client]:
             clients = [Client(server.port, server.path) for _ in range(count)]
             for client in clients:
-                stack.callback(client.socket.close)
+                stack.callback(client.close)
             # It has answered this one, so it has done with all that came before.
             _ask(clients[-1])
             return clients

@@ -30,13 +30,10 @@ from numpy.random import Philox
 from numpy.typing import NDArray
 
 from exchange import fixedpoint
-from exchange.symbols import DAY, YEAR, Symbol
+from exchange.symbols import DAY, EARLIEST, YEAR, Symbol
 
 FEED_VERSION: Final = 1
 """Two feeds of the same version, seed and symbol have the same history."""
-
-EARLIEST: Final = 1_577_836_800
-"""2020-01-01 00:00 UTC: the first tick of every symbol, where it stands at its level."""
 
 HOUR: Final = 3_600
 

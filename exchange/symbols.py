@@ -19,6 +19,9 @@ from types import MappingProxyType
 DAY = 86_400
 """Seconds in a UTC day."""
 
+EARLIEST = 1_577_836_800
+"""2020-01-01 00:00 UTC: the first tick of every symbol, where it stands at its level."""
+
 YEAR = 365 * DAY
 """Seconds in the year that volatilities refer to."""
 

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from exchange.feed import EARLIEST
+from exchange.symbols import EARLIEST
 from gateway.settings import SettingsError
 from gateway.store import Transaction
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import orjson
 
-from exchange.feed import EARLIEST, Candles, Feed
-from exchange.symbols import DAY, SYMBOLS, Symbol
+from exchange.feed import Candles, Feed
+from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
 from gateway.bus import Bus
 from gateway.calls import Stream, call
 from gateway.clock import Clock

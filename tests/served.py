@@ -1,31 +1,40 @@
-"""A gateway in a process of its own, as a user starts it, and a WebSocket client for it."""
+"""A gateway in a process of its own, as a user starts it, and WebSocket clients for it."""
 
 import asyncio
 import contextlib
-import json
+import functools
+import http.client
 import os
 import signal
+import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from gateway.app import Gateway, listen
+from gateway.app import declared, listen
+from gateway.calls import Registry
 from gateway.testing import Client, World
 
-START_PATIENCE = 60.0
+MODULE = (sys.executable, "-m", "gateway")
+SCRIPT = (str(Path(sys.executable).with_name("scopegate")),)
+"""The two ways to start the program; the second is what a user types."""
+
+PATIENCE = 60.0
+"""Real seconds that a command, or the end of a gateway, may take before a test fails."""
 
 
 class SocketClient(Client):
-    """A client over a real socket; for worlds with a listener."""
+    """A client over a real socket."""
 
-    def __init__(self, gateway: Gateway, socket: ClientConnection) -> None:
-        super().__init__(gateway.registry)
+    def __init__(self, registry: Registry, socket: ClientConnection) -> None:
+        super().__init__(registry)
         self._socket = socket
         self._tasks: set[asyncio.Task[None]] = set()
         self._order = asyncio.Lock()
@@ -37,9 +46,14 @@ class SocketClient(Client):
         task.add_done_callback(self._tasks.discard)
 
     def send_text(self, text: bytes) -> None:
+        if self.closed is not None:
+            raise ConnectionError(f"closed: {self.closed}")
+
         async def send() -> None:
-            async with self._order:
-                await self._socket.send(text, text=True)
+            # Whoever waits for the reply is told by the reader that there will be none.
+            with contextlib.suppress(ConnectionClosed):
+                async with self._order:
+                    await self._socket.send(text, text=True)
 
         self._keep(send())
 
@@ -64,7 +78,7 @@ async def over_sockets(here: World) -> AsyncIterator[Any]:
             socket = await connect(
                 f"ws://127.0.0.1:{port}/websockets/v3?app_id={app_id}", compression=None
             )
-            clients.append(SocketClient(here.gateway, socket))
+            clients.append(SocketClient(here.gateway.registry, socket))
             return clients[-1]
 
         try:
@@ -74,106 +88,126 @@ async def over_sockets(here: World) -> AsyncIterator[Any]:
                 await client.aclose()
 
 
+our_calls = functools.cache(declared)
+"""The calls that a gateway without handlers of strangers offers."""
+
+
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment without settings of a gateway, and with what is given."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SCOPEGATE_")}
+    return {**kept, "PYTHONUNBUFFERED": "1", **(more or {})}
+
+
+def scopegate(
+    *arguments: str,
+    folder: Path,
+    settings: Mapping[str, str] | None = None,
+    program: tuple[str, ...] = MODULE,
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line in this folder to its end, whatever that is."""
+    return subprocess.run(
+        [*program, *arguments],
+        check=False,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        cwd=folder,
+        env=environment(settings),
+        timeout=PATIENCE,
+    )
+
+
 class Served:
     """`scopegate serve`, in a process that the test started and ends."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(
+        self, folder: Path, *options: str, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """`settings` are further variables of its environment."""
         self.folder = folder
         self.db = folder / "scopegate.db"
         self.options = options
+        self.settings = settings
         self.start()
 
-    def environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("SCOPEGATE_")}
-        return kept | {"PYTHONUNBUFFERED": "1"}
-
     def command(self, *arguments: str) -> str:
-        """Run another command of scopegate on this database; its standard output."""
-        done = subprocess.run(
-            [sys.executable, "-m", "gateway", *arguments, "--db", str(self.db)],
-            check=True,
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env=self.environment(),
-            timeout=60,
-        )
+        """Run another command of scopegate on this database; its standard output, stripped."""
+        done = scopegate(*arguments, "--db", str(self.db), folder=self.folder)
+        assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     def start(self) -> None:
-        self.errors = (self.folder / "stderr.txt").open("a+")
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "gateway",
-                "serve",
-                "--port",
-                "0",
-                "--db",
-                str(self.db),
-                *self.options,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            text=True,
-            cwd=self.folder,
-            env=self.environment(),
-        )
+        with (self.folder / "stderr.txt").open("a") as errors:
+            self.process = subprocess.Popen(
+                [*MODULE, "serve", "--port", "0", "--db", str(self.db), *self.options],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                cwd=self.folder,
+                env=environment(self.settings),
+            )
         assert self.process.stdout is not None
         self.lines: list[str] = []
         for line in self.process.stdout:
-            self.lines.append(line.rstrip())
+            self.lines.append(line.rstrip("\n"))
             if line.startswith("token"):
                 break
-        if not self.lines:
-            self.process.wait(START_PATIENCE)
-            raise AssertionError(f"serve did not start: {self.stderr}")
+        else:
+            self.stop()
+            raise AssertionError(f"serve did not start: {self.lines}, {self.stderr}")
         self.url = self.lines[0].removeprefix("listening on ")
+        self.page = self.lines[1].split()[1]
         self.token = self.lines[-1].split()[1]
         self.loginids = [line.split()[1] for line in self.lines if line.startswith("account")]
 
     @property
     def stderr(self) -> str:
-        self.errors.seek(0)
-        return self.errors.read()
+        """What it has written to standard error, at all its starts."""
+        return (self.folder / "stderr.txt").read_text()
 
     @asynccontextmanager
-    async def connected(self, **options: Any) -> AsyncIterator["Asker"]:
-        async with connect(f"{self.url}?app_id=1089", compression=None, **options) as socket:
-            yield Asker(socket)
+    async def connected(
+        self, *, app_id: int | str = 1089, **options: Any
+    ) -> AsyncIterator[SocketClient]:
+        """A client over a socket of its own; `options` are those of the WebSocket library."""
+        url = f"{self.url}?app_id={app_id}"
+        async with connect(url, compression=None, **options) as socket:
+            client = SocketClient(our_calls(), socket)
+            try:
+                yield client
+            finally:
+                await client.aclose()
 
     def kill(self) -> None:
         """The end that nothing can prepare for."""
         self.process.kill()
-        self.process.wait()
-        self._close()
+        self._reap()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Ask it to stop; its exit code."""
+        """Ask it to stop; its exit code. Harmless when it has stopped."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(20)
-        self._close()
+        return self._reap()
+
+    def _reap(self) -> int:
+        code = self.process.wait(PATIENCE)
+        if self.process.stdout is not None and not self.process.stdout.closed:
+            self.lines += self.process.stdout.read().splitlines()
+            self.process.stdout.close()
         return code
 
-    def _close(self) -> None:
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        self.errors.close()
 
-
-class Asker:
-    """The least of clients: sends, and takes what comes."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
-
-    async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        await self.socket.send(json.dumps(request))
-        return await self.next()
-
-    async def next(self) -> dict[str, Any]:
-        async with asyncio.timeout(20):
-            message: dict[str, Any] = json.loads(await self.socket.recv())
-        return message
+def fetch(url: str, context: ssl.SSLContext | None = None) -> tuple[int, str, bytes]:
+    """Get a page over HTTP or HTTPS: the status, the content type and the body."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    if parts.scheme == "https":
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            parts.hostname, parts.port, timeout=PATIENCE, context=context
+        )
+    else:
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE)
+    with contextlib.closing(connection):
+        connection.request("GET", parts.path or "/")
+        response = connection.getresponse()
+        return response.status, response.headers.get_content_type(), response.read()

@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from exchange import feed as feed_module
 from exchange import fixedpoint
 from exchange.feed import (
-    EARLIEST,
     FEED_VERSION,
     GRANULARITIES,
     Candles,
@@ -36,7 +35,7 @@ from exchange.feed import (
     Ticks,
     VolatilityIndex,
 )
-from exchange.symbols import DAY, SYMBOLS, Symbol
+from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
 
 ROOT = Path(__file__).parents[2]
 TraceFunction = Callable[[FrameType, str, Any], Any]

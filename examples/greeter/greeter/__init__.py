@@ -1,0 +1,1 @@
+"""A package with a call of its own for Scopegate."""

@@ -1,0 +1,134 @@
+"""The ledger: every balance is the sum of its entries, whoever books, however many at once."""
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exchange import ledger
+from exchange.ledger import InsufficientFundsError
+from exchange.money import CURRENCIES, to_number, to_text, to_units
+from gateway.store import Transaction
+from gateway.testing import World
+
+
+def explained(reader: Transaction) -> bool:
+    """Whether each balance equals the sum of its entries, and each entry what the last one left."""
+    for account in ledger.accounts(reader):
+        rows = reader.all(
+            "SELECT amount, balance_after FROM ledger WHERE loginid = ? ORDER BY id",
+            account.loginid,
+        )
+        balance = 0
+        for row in rows:
+            balance += row["amount"]
+            if balance != row["balance_after"]:
+                return False
+        if balance != account.balance:
+            return False
+    return True
+
+
+async def test_racing_bookings_never_overdraw_and_are_all_explained(here: World) -> None:
+    def take(amount: int) -> asyncio.Future[object]:
+        return asyncio.ensure_future(here.credit(-amount))
+
+    results = await asyncio.gather(*(take(300_000) for _ in range(10)), return_exceptions=True)
+    assert sum(result is None for result in results) == 3
+    assert sum(isinstance(result, InsufficientFundsError) for result in results) == 7
+    assert await here.gateway.ledger.balance(here.demo.loginid) == 100_000
+    assert await here.gateway.store.read(explained)
+
+
+async def test_the_database_itself_refuses_a_negative_balance(here: World) -> None:
+    def unguarded(transaction: Transaction) -> None:
+        transaction.execute("UPDATE accounts SET balance = balance - 99999999")
+
+    with pytest.raises(Exception, match="CHECK"):
+        await here.gateway.store.write(unguarded)
+
+
+async def test_the_statement_tells_what_the_ledger_holds(here: World) -> None:
+    client = here.connect()
+    await client.authorize(await here.token("trading_information"))
+    for amount in (500, -200, 300):
+        await here.credit(amount)
+        here.clock.advance(10)
+    body = (await client.ask({"statement": 1, "description": 1}))["statement"]
+    assert body["count"] == 4
+    assert [t["amount"] for t in body["transactions"]] == [3.0, -2.0, 5.0, 10000.0]
+    assert [t["balance_after"] for t in body["transactions"]] == [10006.0, 10003.0, 10005.0, 1e4]
+    assert [t["action_type"] for t in body["transactions"]] == (
+        ["deposit", "withdrawal", "deposit", "virtual_credit"]
+    )
+    assert body["transactions"][3]["longcode"] == "Opening balance in paper money."
+    times = [t["transaction_time"] for t in body["transactions"]]
+
+    async def amounts(**chosen: object) -> list[float]:
+        reply = await client.ask({"statement": 1, **chosen})
+        return [t["amount"] for t in reply["statement"]["transactions"]]
+
+    assert await amounts(limit=1, offset=1) == [-2.0]
+    assert await amounts(action_type="deposit") == [3.0, 5.0]
+    assert await amounts(date_from=times[1], date_to=times[1]) == [-2.0]
+    assert await amounts(limit=0) == []
+
+
+async def test_topping_up_brings_a_demo_account_back(here: World) -> None:
+    client = here.connect()
+    await client.authorize(await here.token("trade", "read"))
+    assert await client.refused({"topup_virtual": 1}) == "TopupVirtualError"
+    await here.credit(-400_050)
+    stream = await client.ask({"transaction": 1, "subscribe": 1})
+    reply = await client.ask({"topup_virtual": 1})
+    assert reply["topup_virtual"] == {"amount": 4000.5, "currency": "USD"}
+    told = await client.next()
+    assert told["transaction"]["action"] == "virtual_credit"
+    assert told["transaction"]["balance"] == 10000.0
+    assert told["transaction"]["id"] == stream["subscription"]["id"]
+    await client.authorize(await here.token("trade", loginid=here.real[0].loginid))
+    assert await client.refused({"topup_virtual": 1}) == "TopupVirtualError"
+
+
+async def test_all_balances_and_their_totals(here: World) -> None:
+    client = here.connect()
+    await client.authorize(await here.token("read"))
+    first, second = here.real
+    await here.credit(250, first.loginid)
+    reply = await client.ask({"balance": 1, "account": "all", "subscribe": 1})
+    body = reply["balance"]
+    assert body["loginid"] == here.demo.loginid
+    assert body["balance"] == 10000.0
+    assert body["accounts"][first.loginid]["balance"] == 10002.5
+    assert body["accounts"][here.demo.loginid]["demo_account"] == 1
+    assert body["total"] == {
+        "deriv": {"amount": 20002.5, "currency": "USD"},
+        "deriv_demo": {"amount": 10000.0, "currency": "USD"},
+    }
+    await here.credit(100, second.loginid)
+    told = (await client.next())["balance"]
+    assert (told["loginid"], told["balance"]) == (second.loginid, 10001.0)
+    reply = await client.ask({"balance": 1, "account": second.loginid})
+    assert reply["balance"]["balance"] == 10001.0
+    stranger = (await here.user("ada@example.com"))[0]
+    assert await client.refused({"balance": 1, "account": stranger.loginid}) == (
+        "InputValidationFailed"
+    )
+
+
+@settings(max_examples=50)
+@given(st.sampled_from(sorted(CURRENCIES)), st.integers(-(10**14), 10**14))
+def test_amounts_survive_the_way_out_and_in(currency: str, units: int) -> None:
+    from decimal import Decimal
+
+    assert to_units(Decimal(to_text(units, currency)), currency) == units
+    if abs(units) < 10**14:
+        assert round(to_number(units, currency) * 10 ** CURRENCIES[currency].digits) == units
+
+
+def test_too_many_decimals_are_refused() -> None:
+    from decimal import Decimal
+
+    with pytest.raises(ValueError, match="USD has 2 decimals"):
+        to_units(Decimal("1.005"), "USD")

@@ -1,0 +1,118 @@
+"""`scopegate serve` as a user meets it: what it says, how it stops, what it leaves behind."""
+
+import asyncio
+import re
+import signal
+import stat
+
+import pytest
+
+from gateway import token_form
+from schemas.scopes import ALL_SCOPES, in_order
+from tests.served import Served, fetch
+
+
+async def test_the_first_lines_say_where_it_is_and_whom_to_be(served: Served) -> None:
+    where, page, *accounts, token = served.lines
+    found = re.fullmatch(r"listening on ws://(127\.0\.0\.1:[0-9]+)/websockets/v3", where)
+    assert found is not None, where
+    assert page == f"page         http://{found[1]}/"
+    assert accounts == [
+        "account      VRTC9000001  10000.00 USD  (demo)",
+        "account      CR900001  10000.00 USD  (real-style, paper money)",
+        "account      CR900002  10000.00 USD  (real-style, paper money)",
+    ]
+    words, _, meaning = token.partition("  (")
+    assert words.split() == ["token", served.token]
+    assert meaning == "demo account, all scopes, until the next start)"
+    assert token_form.well_formed(served.token)
+
+    status, kind, body = await asyncio.to_thread(fetch, served.page)
+    assert (status, kind) == (200, "text/html")
+    assert b"</html>" in body
+    async with served.connected() as client:
+        signed_in = await client.authorize(served.token)
+        assert signed_in["loginid"] == served.loginids[0]
+        assert signed_in["scopes"] == list(in_order(ALL_SCOPES))
+        assert {account["loginid"] for account in signed_in["account_list"]} == set(served.loginids)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_stops_when_asked_and_says_goodbye(served: Served, number: int) -> None:
+    told = len(served.lines)
+    async with served.connected() as client:
+        await client.ask({"ping": 1})
+        code = await asyncio.to_thread(served.stop, number)
+        assert await client.ended() == (1001, "the gateway is shutting down")
+    assert code == 0
+    assert served.stderr == ""
+    assert len(served.lines) == told
+    # What SQLite keeps beside an open database is gone: the one file can be copied away.
+    left = {path.name for path in served.folder.iterdir()}
+    assert left == {"scopegate.db", "stderr.txt"}
+
+
+async def test_a_demo_token_ends_with_the_next_start(served: Served) -> None:
+    first = served.token
+    async with served.connected() as client:
+        await client.authorize(first)
+    served.stop()
+    served.start()
+    assert served.token != first
+    async with served.connected() as client:
+        assert await client.refused({"authorize": first}) == "InvalidToken"
+        await client.authorize(served.token)
+        assert await client.refused({"authorize": first}) == "InvalidToken"
+
+
+async def test_no_token_is_ever_written_down(served: Served) -> None:
+    made = [served.token, command_token(served)]
+    async with served.connected() as client:
+        for token in made:
+            await client.authorize(token)
+            # Wherever a client may put it by mistake, and is told that it is wrong there.
+            await client.ask({"ping": 1, "passthrough": {token: [token]}})
+            await client.ask({"ticks": token})
+            await client.ask({token: 1})
+        await client.authorize(served.token)
+        reply = await client.ask(
+            {"api_token": 1, "new_token": "Wire", "new_token_scopes": ["read"]}
+        )
+        made += [
+            row["token"]
+            for row in reply["api_token"]["tokens"]
+            if token_form.well_formed(row["token"])
+        ]
+        await client.authorize(made[-1])
+        await client.ask({"login_history": 1})  # writes what was remembered of the uses so far
+    assert len(set(made)) == 3
+
+    def written() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in served.folder.iterdir()}
+
+    serving = written()
+    assert {"scopegate.db", "scopegate.db-wal", "stderr.txt"} <= serving.keys()
+    served.stop()
+    stopped = written()
+    for token in made:
+        assert token_form.masked(token).encode() in stopped["scopegate.db"]
+        for files in (serving, stopped):
+            holding = [name for name, content in files.items() if token.encode() in content]
+            assert holding == []
+
+
+def command_token(served: Served) -> str:
+    return served.command(
+        "token", "create", "--loginid", "CR900001", "--scopes", "read,admin", "--name", "Line"
+    )
+
+
+async def test_the_database_is_for_its_owner_alone(served: Served) -> None:
+    async with served.connected() as client:
+        await client.authorize(served.token)
+        await client.ask({"api_token": 1, "new_token": "Mode", "new_token_scopes": ["read"]})
+    files = sorted(served.folder.glob("scopegate.db*"))
+    assert len(files) == 3, files
+    assert {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in files} == {
+        path.name: oct(0o600) for path in files
+    }

@@ -1,0 +1,444 @@
+"""What is offered, held against the published schemas: they must lie where the variable says.
+
+Nothing of them is copied here, since they carry no licence: without the variable the tests skip.
+With it they never do: a directory without the 137 calls fails them all.
+"""
+
+import json
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from jsonschema.validators import extend
+from pydantic import ValidationError
+
+from gateway.calls import Call, problems_of
+from gateway.testing import Client, World
+from schemas.published import ALSO_FIELDS, PUBLISHED
+from tests.published.scenes import OFFERED, SCENES, Request, signed_in
+
+VARIABLE = "SCOPEGATE_PUBLISHED_SCHEMAS"
+BOTH = sorted(PUBLISHED.keys() & OFFERED.keys())
+
+FILLED_IN: Mapping[str, str] = {
+    "app_delete": "an app of the user's",
+    "app_get": "an app of the user's",
+    "app_update": "an app of the user's",
+    "authorize": "a token",
+    "forget": "a stream of the connection's",
+    "revoke_oauth_app": "an app that is connected",
+}
+"""The calls whose example holds an id, always under the call's own key: the scene has a real one."""
+
+BODIES = {"ticks": "tick", "ticks_history": "history"}
+"""Where the object of the reply has another name than the call."""
+
+LISTS = {"api_token": "tokens", "statement": "transactions", "ticks_history": "prices"}
+"""The lists within a body that must not be empty, or their items would not be checked."""
+
+IMPOSSIBLE: Mapping[str, frozenset[str]] = {
+    # An item of `account_list` must have a `broker_code`, and may have `broker` but no other.
+    "account_list": frozenset({"broker_code"}),
+}
+"""What a published reply requires and forbids at once: nothing fits it, so that is not required."""
+
+OTHER_FIELDS: Mapping[str, frozenset[str]] = {}
+"""Fields that only one of the published request and ours has, by call. Say why in a comment."""
+
+OTHER_VALUES: Mapping[tuple[str, str], str] = {
+    ("ticks", "subscribe"): "0 is sent by a published web app and means not subscribing",
+    ("ticks_history", "subscribe"): "0 is sent by a published web app and means not subscribing",
+    ("ticks_history", "adjust_start_time"): "0 is the default, and may as well be said",
+}
+"""The fields that take more values than are published, and why."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """One call as it is published, but for what is `IMPOSSIBLE`."""
+
+    send: dict[str, Any]
+    receive: dict[str, Any]
+    example: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def published() -> Mapping[str, Published]:
+    """The published schemas of all calls."""
+    directory = os.environ.get(VARIABLE)
+    if directory is None:
+        pytest.skip(f"{VARIABLE} does not say where the published schemas are")
+    found = {}
+    impossible: dict[str, frozenset[str]] = {}
+    for folder in sorted(Path(directory).glob("*")):
+        files = [folder / f"{part}.json" for part in ("send", "receive", "example")]
+        if all(file.is_file() for file in files):
+            send, receive, example = (json.loads(file.read_text()) for file in files)
+            dropped: set[str] = set()
+            found[folder.name] = Published(send, possible(receive, dropped), example)
+            if dropped and folder.name in BOTH:
+                impossible[folder.name] = frozenset(dropped)
+    assert len(found) == 137, f"{VARIABLE}={directory} has {len(found)} of the 137 calls"
+    assert impossible == IMPOSSIBLE
+    return found
+
+
+# The patterns are Perl's. Python's `re` lacks the classes of Unicode, and `\x{}`.
+
+
+@cache
+def _letters() -> str:
+    """All letters, as ranges for a character class."""
+    codes = (n for n in range(sys.maxunicode + 1) if unicodedata.category(chr(n))[0] == "L")
+    runs = groupby(enumerate(codes), lambda pair: pair[1] - pair[0])
+    ranges = ([code for _, code in run] for _, run in runs)
+    return "".join(f"{chr(run[0])}-{chr(run[-1])}" for run in ranges)
+
+
+def _python_pattern(pattern: str) -> str:
+    pattern = pattern.replace(r"\p{L}", _letters()).replace(r"\p{Nd}", r"\d")
+    return re.sub(r"\\x\{([0-9a-f]+)\}", lambda found: chr(int(found[1], 16)), pattern)
+
+
+def _pattern(validator: Any, pattern: str, text: Any, schema: Any) -> Iterator[Any]:
+    if validator.is_type(text, "string") and not re.search(_python_pattern(pattern), text):
+        yield jsonschema.ValidationError(f"{text!r} does not match {pattern!r}")
+
+
+Draft4 = extend(jsonschema.Draft4Validator, {"pattern": _pattern})
+
+
+def misfits(schema: Mapping[str, Any], instance: Any) -> list[str]:
+    """What of the instance does not fit the schema; empty when all does."""
+    return [f"{error.json_path}: {error.message}" for error in Draft4(schema).iter_errors(instance)]
+
+
+def check_reply(receive: Mapping[str, Any], reply: Mapping[str, Any], body: str) -> None:
+    """Fail unless it is no error, has its body, and fits all that is published of it."""
+    assert "error" not in reply, reply["error"]
+    assert reply[body]
+    assert reply["msg_type"] == body
+    # An object for which nothing is published fits as well: that alone would prove nothing.
+    assert body in receive["properties"]
+    assert misfits(receive, reply) == []
+
+
+def possible(schema: Any, dropped: set[str]) -> Any:
+    """The schema without what it requires and forbids at once; those names go to `dropped`."""
+    if isinstance(schema, list):
+        return [possible(part, dropped) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: possible(part, dropped) for key, part in schema.items()}
+    if schema.get("additionalProperties") is False and "patternProperties" not in schema:
+        lost = set(schema.get("required", ())) - schema.get("properties", {}).keys()
+        if lost:
+            dropped |= lost
+            made["required"] = [name for name in schema["required"] if name not in lost]
+    return made
+
+
+# The table.
+
+
+def test_the_table_is_the_published_one(published: Mapping[str, Published]) -> None:
+    assert PUBLISHED == {
+        name: frozenset(call.send.get("auth_scopes", [])) for name, call in published.items()
+    }
+    for name, call in published.items():
+        assert bool(call.send["auth_required"]) == bool(PUBLISHED[name]), name
+
+
+def test_the_names_that_are_fields_too_are_the_published_ones(
+    published: Mapping[str, Published],
+) -> None:
+    also = {
+        name: (call.send["properties"].keys() & published.keys()) - {name}
+        for name, call in published.items()
+    }
+    assert ALSO_FIELDS == {name: fields for name, fields in also.items() if fields}
+
+
+# The examples.
+
+
+async def filled_in(
+    example: Mapping[str, Any], name: str, here: World, client: Client
+) -> dict[str, Any]:
+    """The example, with a real id in place of one that never was here."""
+    scene = await SCENES[name](here, client)
+    return {**example, name: scene[name]} if name in FILLED_IN else dict(example)
+
+
+@pytest.mark.parametrize("name", BOTH)
+async def test_the_example_is_answered_as_published(
+    here: World, published: Mapping[str, Published], name: str
+) -> None:
+    client = await signed_in(here)
+    request = await filled_in(published[name].example, name, here, client)
+    assert misfits(published[name].send, request) == []
+    reply = await client.ask(request)
+    body = BODIES.get(name, name)
+    check_reply(published[name].receive, reply, body)
+    if name in LISTS:
+        assert reply[body][LISTS[name]]
+
+
+def test_the_examples_are_counted(published: Mapping[str, Published]) -> None:
+    print(f"the examples of {len(BOTH)} of {len(published)} published calls are answered")  # noqa: T201 - for whoever asks with -rA
+    assert set(FILLED_IN) <= set(BOTH)
+
+
+# The same calls in other forms than their examples.
+
+
+async def settings_told_back(here: World, client: Client) -> Request:
+    # What `set_settings` takes in its own example must come back in a form that fits.
+    told = {"set_settings": 1, "first_name": "Ada", "last_name": "Lovelace"}
+    more = {"date_of_birth": "1985-12-10", "residence": "gb", "feature_flag": {"wallet": 1}}
+    assert "error" not in await client.ask(told | more)
+    return {"get_settings": 1}
+
+
+async def a_shown_token_to_delete(here: World, client: Client) -> Request:
+    listed = (await client.ask({"api_token": 1}))["api_token"]["tokens"]
+    return {"api_token": 1, "delete_token": listed[-1]["token"]}
+
+
+async def several_tokens(here: World, client: Client) -> Request:
+    tokens = [await here.token(loginid=account.loginid) for account in here.real]
+    return {"authorize": "MULTI", "tokens": [await here.token(), *tokens]}
+
+
+async def a_real_style_token(here: World, client: Client) -> Request:
+    return {"authorize": await here.token(loginid=here.real[0].loginid)}
+
+
+async def another_account(here: World, client: Client) -> Request:
+    return {"balance": 1, "account": here.real[0].loginid}
+
+
+async def an_app_that_was_used(here: World, client: Client) -> Request:
+    app = await here.app("read")
+    visitor = here.connect(app_id=app.id)
+    await visitor.authorize(await here.token("read", app=app))
+    return {"oauth_apps": 1}
+
+
+async def signed_out(here: World, client: Client) -> Request:
+    await client.ask({"logout": 1})
+    return {"payout_currencies": 1}
+
+
+def said(**request: Any) -> Callable[[World, Client], Awaitable[Request]]:
+    async def form(here: World, client: Client) -> Request:
+        return request
+
+    return form
+
+
+FORMS: Mapping[str, tuple[str, str, Callable[[World, Client], Awaitable[Request]]]] = {
+    "all that is known of a symbol": (
+        "active_symbols",
+        "active_symbols",
+        said(active_symbols="full"),
+    ),
+    "tokens": ("api_token", "api_token", said(api_token=1)),
+    "a token deleted": ("api_token", "api_token", a_shown_token_to_delete),
+    "a bare app": (
+        "app_register",
+        "app_register",
+        said(app_register=1, name="Bare", scopes=["read"]),
+    ),
+    "several accounts": ("authorize", "authorize", several_tokens),
+    "a real-style account": ("authorize", "authorize", a_real_style_token),
+    "balances": ("balance", "balance", said(balance=1, account="all")),
+    "another balance": ("balance", "balance", another_account),
+    "several kinds": ("forget_all", "forget_all", said(forget_all=["ticks", "candles"])),
+    "settings told": ("get_settings", "get_settings", settings_told_back),
+    "a used app": ("oauth_apps", "oauth_apps", an_app_that_was_used),
+    "currencies for strangers": ("payout_currencies", "payout_currencies", signed_out),
+    "nothing set": ("set_settings", "set_settings", said(set_settings=1)),
+    "a bare statement": ("statement", "statement", said(statement=1)),
+    "several symbols": ("ticks", "tick", said(ticks=["R_10", "R_25"])),
+    "candles": (
+        "ticks_history",
+        "candles",
+        said(ticks_history="R_50", end="latest", count=5, style="candles", granularity=300),
+    ),
+    "today": ("trading_times", "trading_times", said(trading_times="today")),
+    "the status": ("website_status", "website_status", said(website_status=1, subscribe=1)),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_other_forms_are_answered_as_published_too(
+    here: World, published: Mapping[str, Published], form: str
+) -> None:
+    name, body, scene = FORMS[form]
+    client = await signed_in(here)
+    if name == "forget_all":
+        await client.ask({"ticks": "R_50", "subscribe": 1})
+    request = await scene(here, client)
+    assert misfits(published[name].send, request) == []
+    check_reply(published[name].receive, await client.ask(request), body)
+
+
+# What streams tell later.
+
+
+def time_passes(here: World) -> Awaitable[None]:
+    here.clock.advance(2)
+    return here.credit(1)
+
+
+def money_arrives(here: World) -> Awaitable[None]:
+    return here.credit(250)
+
+
+def money_leaves(here: World) -> Awaitable[None]:
+    return here.credit(-250)
+
+
+_CANDLES = {"ticks_history": "R_50", "end": "latest", "count": 5, "style": "candles"}
+STREAMS: Mapping[str, tuple[Request, str, Callable[[World], Awaitable[None]]]] = {
+    "ticks": ({"ticks": "R_50", "subscribe": 1}, "tick", time_passes),
+    "history": (
+        {"ticks_history": "R_50", "end": "latest", "count": 5, "subscribe": 1},
+        "tick",
+        time_passes,
+    ),
+    "candles": (_CANDLES | {"subscribe": 1}, "ohlc", time_passes),
+    "balance": ({"balance": 1, "subscribe": 1}, "balance", money_arrives),
+    "balances": ({"balance": 1, "account": "all", "subscribe": 1}, "balance", money_arrives),
+    "deposits": ({"transaction": 1, "subscribe": 1}, "transaction", money_arrives),
+    "withdrawals": ({"transaction": 1, "subscribe": 1}, "transaction", money_leaves),
+}
+SILENT = {"website_status"}
+"""Streams on which nothing happens while a gateway runs."""
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+async def test_what_a_stream_tells_later_is_as_published(
+    here: World, published: Mapping[str, Published], stream: str
+) -> None:
+    request, told, cause = STREAMS[stream]
+    name = next(iter(request))
+    client = await signed_in(here)
+    first = await client.ask(request | {"passthrough": {"of": "mine"}})
+    assert misfits(published[name].receive, first) == []
+    await cause(here)
+    later = await client.next()
+    assert "error" not in later
+    assert later["msg_type"] == told
+    assert later["subscription"] == first["subscription"]
+    assert later["req_id"] == first["req_id"]
+    assert later["passthrough"] == {"of": "mine"}
+    assert later[told]["id"] == later["subscription"]["id"]
+    assert misfits(published[name].receive, later) == []
+    if told == "ohlc":
+        return  # a growing candle is told of nowhere in the schemas
+    described = published["ticks"] if told == "tick" else published[name]
+    check_reply(described.receive, later, told)
+
+
+def test_every_stream_that_is_offered_is_among_these() -> None:
+    streaming = {name for name in BOTH if "subscribe" in OFFERED[name].request.model_fields}
+    assert streaming == {next(iter(request)) for request, _, _ in STREAMS.values()} | SILENT
+
+
+# What requests may hold.
+
+
+def refuses(call: Call, field: str, value: Any) -> bool:
+    """Whether our request finds fault with this value of this field, whatever else it misses."""
+    try:
+        call.validate({field: value})
+    except ValidationError as invalid:
+        return any(path.split(".")[0] == field for path in problems_of(invalid))
+    return False
+
+
+def values_of(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[Any]:
+    """The values that a schema of a field names: of enumerations, the bounds, and null."""
+    if "$ref" in schema:
+        found: Any = root
+        for step in schema["$ref"].removeprefix("#/").split("/"):
+            found = found[step]
+        schema = found
+    yield from schema.get("enum", [])
+    yield from (schema[word] for word in ("const", "minimum", "maximum") if word in schema)
+    if "null" in schema.get("type", ()):
+        yield None
+    if "items" in schema:
+        yield from ([value] for value in values_of(schema["items"], root))
+    for name, part in schema.get("properties", {}).items():
+        yield from ({name: value} for value in values_of(part, root))
+    for part in [*schema.get("oneOf", ()), *schema.get("anyOf", ())]:
+        yield from values_of(part, root)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_our_request_has_the_published_fields(
+    published: Mapping[str, Published], name: str
+) -> None:
+    fields = OFFERED[name].request.model_fields
+    theirs = set(published[name].send["properties"])
+    assert theirs ^ fields.keys() == OTHER_FIELDS.get(name, frozenset())
+    required = {field for field, about in fields.items() if about.is_required()}
+    assert required == set(published[name].send["required"])
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_our_request_takes_the_published_values(
+    published: Mapping[str, Published], name: str
+) -> None:
+    call, send = OFFERED[name], published[name].send
+    refused = [
+        (field, value)
+        for field, schema in send["properties"].items()
+        for value in values_of(schema, send)
+        if refuses(call, field, value)
+    ]
+    assert refused == []
+
+
+def test_published_values_are_tried_at_all(published: Mapping[str, Published]) -> None:
+    """`values_of` finds something of every kind, or the test above proves nothing."""
+    found = {
+        (name, field): list(values_of(schema, published[name].send))
+        for name in BOTH
+        for field, schema in published[name].send["properties"].items()
+    }
+    assert "candles" in found["forget_all", "forget_all"]
+    assert ["candles"] in found["forget_all", "forget_all"]
+    assert {"wallet": 1} in found["set_settings", "feature_flag"]
+    assert None in found["set_settings", "phone"]
+    assert {0, 999} <= set(found["statement", "limit"])
+    assert all(found[name, name] for name in BOTH if published[name].example[name] == 1)
+
+
+def test_our_requests_take_no_values_beyond_the_published_but_these(
+    published: Mapping[str, Published],
+) -> None:
+    wider = set()
+    for name in BOTH:
+        ours, theirs = OFFERED[name].request.model_json_schema(), published[name].send
+        for field, schema in ours["properties"].items():
+            described = {
+                "definitions": theirs.get("definitions", {}),
+                **theirs["properties"].get(field, {}),
+            }
+            for value in values_of(schema, ours):
+                if value is not None and misfits(described, value):
+                    wider.add((name, field))
+    assert wider == OTHER_VALUES.keys()
