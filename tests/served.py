@@ -103,6 +103,7 @@ def scopegate(
     folder: Path,
     settings: Mapping[str, str] | None = None,
     program: tuple[str, ...] = MODULE,
+    patience: float = PATIENCE,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line in this folder to its end, whatever that is."""
     return subprocess.run(
@@ -113,7 +114,7 @@ def scopegate(
         text=True,
         cwd=folder,
         env=environment(settings),
-        timeout=PATIENCE,
+        timeout=patience,
     )
 
 

@@ -37,7 +37,7 @@ FILLED_IN: Mapping[str, str] = {
     "forget": "a stream of the connection's",
     "revoke_oauth_app": "an app that is connected",
 }
-"""The calls whose example holds an id, always under the call's own key: the scene has a real one."""
+"""The calls whose example holds an id: the scene has a real one, always under the call's name."""
 
 BODIES = {"ticks": "tick", "ticks_history": "history"}
 """Where the object of the reply has another name than the call."""
@@ -151,9 +151,8 @@ def possible(schema: Any, dropped: set[str]) -> Any:
 
 
 def test_the_table_is_the_published_one(published: Mapping[str, Published]) -> None:
-    assert PUBLISHED == {
-        name: frozenset(call.send.get("auth_scopes", [])) for name, call in published.items()
-    }
+    scopes = {name: set(call.send.get("auth_scopes", ())) for name, call in published.items()}
+    assert scopes == PUBLISHED
     for name, call in published.items():
         assert bool(call.send["auth_required"]) == bool(PUBLISHED[name]), name
 
@@ -165,7 +164,7 @@ def test_the_names_that_are_fields_too_are_the_published_ones(
         name: (call.send["properties"].keys() & published.keys()) - {name}
         for name, call in published.items()
     }
-    assert ALSO_FIELDS == {name: fields for name, fields in also.items() if fields}
+    assert {name: fields for name, fields in also.items() if fields} == ALSO_FIELDS
 
 
 # The examples.

@@ -1,0 +1,189 @@
+"""Requests that are not quite right: the field at fault is named, and the connection lives.
+
+And those that are right in another notation: only what `wire.md` names is taken for something else.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+import pytest
+from pydantic import ValidationError
+
+from gateway.calls import Call
+from gateway.testing import Client, World
+from tests.published.scenes import OFFERED, SCENES, Request, signed_in
+
+FIELDS = [(name, field) for name, call in OFFERED.items() for field in call.request.model_fields]
+
+WRONG: Mapping[str, tuple[str, ...]] = {
+    "integer": ("true", '" 1 "', '"1_000"', "1e3", '"1e3"', "1.5", '"1.0"', '"x"', '""', "[]"),
+    "number": ("true", '" 1 "', '"1_000"', '"1e3"', '"0x1"', '"NaN"', '"x"', '""', "[]"),
+    "string": ("true", "false", '{"a": 1}', "[]", '["a"]'),
+    "array": ("true", '{"a": 1}', "[true]", "[null]", "[[]]"),
+    "object": ("true", "1", '"x"', "[]", "[{}]"),
+}
+"""JSON, by the type that is wanted, that must not be taken for it."""
+
+NULLABLE = {
+    "set_settings": {
+        "address_line_2",
+        "calling_country_code",
+        "citizen",
+        "phone",
+        "preferred_language",
+        "residence",
+    }
+}
+"""The published fields that may be null, by call. Everywhere else it is no value."""
+
+CANDIDATES = (0, 1, 2, 60, 12345, 20)
+"""Integers, of which some field or other takes each."""
+
+
+def kind_of(call: Call, field: str) -> str:
+    """The JSON type that a field wants."""
+    schema = call.request.model_json_schema()
+    wanted = schema["properties"][field]
+    wanted = next(part for part in wanted.get("anyOf", [wanted]) if part.get("type") != "null")
+    if "$ref" in wanted:
+        wanted = schema["$defs"][wanted["$ref"].rsplit("/", 1)[-1]]
+    kind: str = wanted["type"]
+    return kind
+
+
+def accepted(call: Call, message: Request) -> Any:
+    """The message as a request, or `None` when it is refused."""
+    try:
+        return call.validate(message)
+    except ValidationError:
+        return None
+
+
+async def answer_to(client: Client, request: Mapping[str, Any], field: str, value: str) -> Any:
+    """The reply to a request in which the field holds this JSON; without a `req_id` of our own."""
+    client.send_text(orjson.dumps({**request, field: orjson.Fragment(value)}))
+    return await client.next()
+
+
+def names(reply: Mapping[str, Any], field: str) -> bool:
+    """Whether the reply refuses the request because of this field, and of no other."""
+    error = reply.get("error", {})
+    details = error.get("details", {})
+    return (
+        error.get("code") == "InputValidationFailed"
+        and {path.split(".")[0] for path in details} == {field}
+        and error["message"] == "Input validation failed: " + ", ".join(details)
+        and all(details.values())
+    )
+
+
+async def scenes(here: World) -> Iterator[tuple[str, Request]]:
+    """A right request for every call that is offered."""
+    return iter([(name, await SCENES[name](here, await signed_in(here))) for name in OFFERED])
+
+
+async def test_an_unknown_field_is_named(here: World) -> None:
+    client = await signed_in(here)
+    asked = 0
+    for name, request in await scenes(here):
+        reply = await client.ask({**request, "no_such_field": 1})
+        assert reply["error"] == {
+            "code": "InputValidationFailed",
+            "message": "Input validation failed: no_such_field",
+            "details": {"no_such_field": "Unknown field."},
+        }, name
+        assert reply["msg_type"] == name
+        assert (await client.ask({"ping": 1}))["ping"] == "pong"
+        asked += 1
+    assert asked == len(OFFERED)
+
+
+async def test_a_missing_field_is_named(here: World) -> None:
+    client = await signed_in(here)
+    asked = 0
+    for name, request in await scenes(here):
+        for field, about in OFFERED[name].request.model_fields.items():
+            if about.is_required() and field != name:
+                reply = await client.ask({key: request[key] for key in request if key != field})
+                assert names(reply, field), (name, field, reply)
+                asked += 1
+    assert asked >= 6  # two apps' names and scopes, an end, a subscribe
+
+
+async def test_a_wrong_type_is_refused_and_the_field_named(here: World) -> None:
+    client = await signed_in(here)
+    taken = []
+    asked = set()
+    for name, request in await scenes(here):
+        for field in OFFERED[name].request.model_fields:
+            for value in WRONG[kind_of(OFFERED[name], field)]:
+                reply = await answer_to(client, request, field, value)
+                if not names(reply, field):
+                    taken.append((name, field, value, reply.get("error")))
+                asked.add((name, field))
+            assert (await client.ask({"ping": 1}))["ping"] == "pong"
+    assert taken == []
+    assert asked == set(FIELDS)
+    print(f"wrong types of {len(asked)} fields of {len(OFFERED)} calls are refused")  # noqa: T201 - for whoever asks with -rA
+
+
+async def test_null_is_no_value(here: World) -> None:
+    client = await signed_in(here)
+    taken = []
+    for name, request in await scenes(here):
+        for field in OFFERED[name].request.model_fields.keys() - NULLABLE.get(name, set()):
+            reply = await answer_to(client, request, field, "null")
+            if not names(reply, field):
+                taken.append(f"{name}.{field}")
+    assert taken == []
+
+
+async def test_null_is_taken_where_it_is_published(here: World) -> None:
+    client = await signed_in(here)
+    for name, fields in NULLABLE.items():
+        for field in fields:
+            reply = await client.ask({**await SCENES[name](here, client), field: None})
+            assert reply.get(name) == 1, (field, reply)
+
+
+async def test_what_lies_deeper_is_named_by_its_path(here: World) -> None:
+    client = await signed_in(here)
+    settings = {"set_settings": 1}
+    for request, path in (
+        (settings | {"feature_flag": {"no_such_field": 1}}, "feature_flag.no_such_field"),
+        (settings | {"feature_flag": {"wallet": True}}, "feature_flag.wallet"),
+        ({"ticks": ["R_50", True]}, "ticks.1"),
+        ({"forget_all": ["ticks", "tock"]}, "forget_all.1"),
+        ({"active_symbols": "brief", "barrier_category": ["asian", 1]}, "barrier_category.1"),
+        ({"app_register": 1, "name": "Mine", "scopes": ["read", "write"]}, "scopes.1"),
+    ):
+        error = (await client.ask(request))["error"]
+        assert error["code"] == "InputValidationFailed"
+        assert error["details"].keys() == {path}
+
+
+# What is taken for something else.
+
+
+@pytest.mark.parametrize(("name", "field"), FIELDS)
+def test_the_digits_of_a_number_are_that_number(name: str, field: str) -> None:
+    """In every field: an integer in a string where it is wanted, and a string as a number.
+
+    A field is tried alone, for what the request misses beside it makes no difference to it.
+    """
+    call = OFFERED[name]
+    if kind_of(call, field) not in ("integer", "number", "string"):
+        return
+    annotation = {field: call.request.model_fields[field]}
+    assert annotation
+    for value in CANDIDATES:
+        assert _verdict(call, field, value) == _verdict(call, field, str(value)), value
+
+
+def _verdict(call: Call, field: str, value: Any) -> Any:
+    """What a field makes of a value: the value as it is understood, or the problem it has."""
+    try:
+        return getattr(call.validate({field: value}), field)
+    except ValidationError as invalid:
+        return [error["msg"] for error in invalid.errors() if error["loc"][0] == field] or value
