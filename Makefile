@@ -22,29 +22,32 @@ help:
 	@echo "make clean   remove everything that was made"
 
 $(VENV)/made: $(LOCKS)/run.txt $(LOCKS)/build.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) -r $(LOCKS)/run.txt -r $(LOCKS)/build.txt
-	$(BIN)/python -m pip --disable-pip-version-check -q install --no-deps --no-build-isolation --no-index -e .
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
+	@echo "Making $(VENV); this takes about half a minute."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) -r $(LOCKS)/run.txt -r $(LOCKS)/build.txt
+	@$(BIN)/python -m pip --disable-pip-version-check -q install --no-deps --no-build-isolation --no-index -e .
+	@touch $@
 
 $(VENV)/made-for-tests: $(VENV)/made $(LOCKS)/dev.txt
-	$(PIP) -r $(LOCKS)/dev.txt
-	touch $@
+	@echo "Installing what the tests need."
+	@$(PIP) -r $(LOCKS)/dev.txt
+	@touch $@
 
 $(VENV)/made-for-bench: $(VENV)/made $(LOCKS)/bench.txt
-	$(PIP) -r $(LOCKS)/bench.txt
-	touch $@
+	@$(PIP) -r $(LOCKS)/bench.txt
+	@touch $@
 
 $(VENV)-deriv-client/made: $(LOCKS)/deriv-client.txt
-	test -x $(VENV)-deriv-client/bin/python || $(PYTHON) -m venv $(VENV)-deriv-client
-	$(VENV)-deriv-client/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $(LOCKS)/deriv-client.txt
-	touch $@
+	@echo "Making $(VENV)-deriv-client, for the published Python client."
+	@test -x $(VENV)-deriv-client/bin/python || $(PYTHON) -m venv $(VENV)-deriv-client
+	@$(VENV)-deriv-client/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $(LOCKS)/deriv-client.txt
+	@touch $@
 
 setup: $(VENV)/made
 
 serve: setup
-	$(BIN)/scopegate serve
+	@$(BIN)/scopegate serve
 
 test: $(VENV)/made-for-tests $(VENV)-deriv-client/made
 	$(BIN)/python -m pytest

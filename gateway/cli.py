@@ -8,6 +8,7 @@ Rules:
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import signal
@@ -84,6 +85,7 @@ def serve(**options: Any) -> None:
     from gateway.calls import DeclarationError
 
     _set_up_logs()
+    _allow_many_connections()
     given = {name: value for name, value in options.items() if value not in (None, ())}
     try:
         settings = load(**given)
@@ -129,6 +131,17 @@ async def _serve(settings: Settings) -> None:
         click.echo("\n".join(lines))
         sys.stdout.flush()
         await stopped.wait()
+
+
+def _allow_many_connections() -> None:
+    """A process may open 1,024 files by default on many systems, and each client is one."""
+    try:
+        import resource
+    except ImportError:  # not on Windows, which has no such limit
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _set_up_logs() -> None:

@@ -178,19 +178,27 @@ class Session:
         for stream in [s for s in self.subscriptions.values() if s.grant is not None]:
             self.forget(stream.id)
 
-    def revoke(self, token_id: int) -> None:
-        """One token is no more: its grants are gone, and each of its streams is told."""
+    def revoke(self, token_id: int, *, reply_first: bool = False) -> None:
+        """One token is no more: its grants are gone, and each of its streams is told and ends.
+
+        With `reply_first` the streams hear of it once the present message has its reply.
+        """
         ended = [grant for grant in self.grants.values() if grant.token_id == token_id]
         self.grants = {
             loginid: grant for loginid, grant in self.grants.items() if grant not in ended
         }
-        for stream in [s for s in self.subscriptions.values() if s.grant in ended]:
-            stream.fail(invalid_token())
-            self.forget(stream.id)
+        streams = [stream for stream in self.subscriptions.values() if stream.grant in ended]
 
-    def after_reply(self, action: Callable[[], None]) -> None:
-        """Do this once the reply to the present message has been sent."""
-        self._after_reply.append(action)
+        def tell() -> None:
+            for stream in streams:
+                if stream.alive:
+                    stream.fail(invalid_token())
+                    self.forget(stream.id)
+
+        if reply_first:
+            self._after_reply.append(tell)
+        else:
+            tell()
 
     def replied(self) -> None:
         """The present message has its reply: do what waited for that."""

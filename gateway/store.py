@@ -11,6 +11,7 @@ Rules:
 """
 
 import asyncio
+import contextlib
 import importlib.resources
 import os
 import sqlite3
@@ -20,6 +21,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where nothing keeps two gateways apart
+    fcntl = None  # type: ignore[assignment]
 
 import aiosqlite
 import orjson
@@ -110,6 +116,22 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def _lock(path: Path) -> int | None:
+    """Claim the database for one gateway: two would not hear of each other's changes.
+
+    The claim is a file lock beside it, which ends with the process however that ends.
+    """
+    if fcntl is None:
+        return None
+    descriptor = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise StoreError(f"another gateway serves the database {path}") from None
+    return descriptor
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the database to the newest form; each step is a transaction of its own."""
     folder = importlib.resources.files("gateway") / "migrations"
@@ -134,6 +156,12 @@ def migrate(connection: sqlite3.Connection) -> None:
         except BaseException:
             connection.execute("ROLLBACK")
             raise
+
+
+def _prepare(path: Path) -> None:
+    """Open and migrate the database once."""
+    with contextlib.closing(connect(path)) as connection:
+        migrate(connection)
 
 
 def _statements(script: str) -> list[str]:
@@ -208,14 +236,17 @@ class Store:
         self._work: asyncio.Task[None] | None = None
         self._listeners: list[OnChange] = []
         self._poller: asyncio.Task[None] | None = None
+        self._lock: int | None = None
         self._seen_version = 0
         self._seen_change = 0
 
     async def open(self) -> None:
         """Open and migrate the database. Raises `StoreError` when it can not be used."""
         try:
+            self._lock = _lock(self.path)
+            # aiosqlite leaves a thread behind when it cannot open, so that is tried without it.
+            await asyncio.get_running_loop().run_in_executor(None, _prepare, self.path)
             await self._writer
-            await self._writer.run(migrate)
             await self._reader
         except (sqlite3.Error, OSError) as problem:
             await self.close()
@@ -232,6 +263,8 @@ class Store:
             await asyncio.wait([self._work])
         for thread in (self._reader, self._writer):
             await thread.close()
+        if self._lock is not None:
+            os.close(self._lock)
 
     def listen(self, listener: OnChange) -> None:
         """Tell `listener` of every change once it is committed, here or by another process."""

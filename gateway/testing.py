@@ -183,9 +183,7 @@ class World:
             self.gateway, Visitor(address, str(app_id), language, "gateway.testing", "")
         )
 
-    async def token(
-        self, *scopes: str, loginid: str | None = None, app: App | None = None
-    ) -> str:
+    async def token(self, *scopes: str, loginid: str | None = None, app: App | None = None) -> str:
         """A token for an account (the demo one): all scopes when none are named.
 
         With `app` it is the token that the app gets when the account's owner lets it act.

@@ -154,10 +154,7 @@ class Access:
             }
             for token_id in ended:
                 for session in self._live.pop(token_id, set()):
-                    if session.id == change.data["by"]:
-                        session.after_reply(_revoke(session, token_id))
-                    else:
-                        session.revoke(token_id)
+                    session.revoke(token_id, reply_first=session.id == change.data["by"])
         elif change.kind == apps.CHANGED:
             app = apps.from_change(change.data)
             if change.data["deleted"]:
@@ -210,7 +207,3 @@ class Access:
                 await self.flush()
             except StoreError as problem:
                 log.error("uses of tokens were not written", exc_info=problem)
-
-
-def _revoke(session: Session, token_id: int) -> Callable[[], None]:
-    return lambda: session.revoke(token_id)

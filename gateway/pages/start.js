@@ -8,9 +8,12 @@ const address = `${scheme}//${location.host}/websockets/v3?app_id=1089`;
 const element = (id) => document.getElementById(id);
 
 element("address").textContent = address;
-element("snippet").textContent = `const socket = new WebSocket("${address}");
-socket.onopen = () => socket.send(JSON.stringify({ ticks: "${SYMBOL}", subscribe: 1 }));
-socket.onmessage = (event) => console.log(JSON.parse(event.data).tick);`;
+element("snippet").textContent = `const socket = new WebSocket(
+  "${address}");
+socket.onopen = () =>
+  socket.send(JSON.stringify({ ticks: "${SYMBOL}", subscribe: 1 }));
+socket.onmessage = (event) =>
+  console.log(JSON.parse(event.data).tick);`;
 
 let prices = [];
 let digits = 2;

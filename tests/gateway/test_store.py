@@ -209,3 +209,12 @@ async def test_the_files_are_their_owners_alone(store: Store) -> None:
     for name in ("", "-wal", "-shm"):
         path = store.path.with_name(store.path.name + name)
         assert path.stat().st_mode & 0o777 == 0o600, path
+
+
+async def test_two_gateways_do_not_share_a_database(store: Store) -> None:
+    second = Store(store.path)
+    with pytest.raises(StoreError, match="another gateway serves"):
+        await second.open()
+    # Other processes write all the same: that is how the command line works.
+    await asyncio.to_thread(run_once, store.path, put(1))
+    assert await numbers(store) == [1]

@@ -1,6 +1,7 @@
 """What is wrong is said in one line that names it, and never with a traceback."""
 
 import os
+import shutil
 import socket
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -62,7 +63,6 @@ WRONG = {
     "another start": Wrong(("--db", "../kept.db", "--start", "2026-01-02"), ("start", "elsewhere")),
     "no start before": Wrong(("--db", "../real.db", "--start", "2026-01-02"), ("start",)),
     "port in use": Wrong(("--port", "PORT"), ("cannot listen on 127.0.0.1:PORT", "in use")),
-    "port out of range": Wrong(("--port", "70000"), ("port", "65535")),
     "port in words": Wrong((), ("port", "integer"), settings={"SCOPEGATE_PORT": "high"}),
     "no such host": Wrong(("--host", "gateway.invalid", "--port", "0"), ("gateway.invalid",)),
     "db in no folder": Wrong(("--db", "none/x.db", "--port", "0"), ("none/x.db", "No such file")),
@@ -75,8 +75,6 @@ WRONG = {
     "db is of a later version": Wrong(("--db", "../later.db", "--port", "0"), ("version 900",)),
     "speed 0": Wrong(("--speed", "0"), ("speed", "greater than 0")),
     "start is no moment": Wrong(("--start", "yesterday", "--port", "0"), ("start", "yesterday")),
-    "start too early": Wrong(("--start", "2019-12-31", "--port", "0"), ("start", "2020-01-01")),
-    "certificate without key": Wrong(("--tls-cert", "c.pem"), ("tls_cert", "tls_key")),
     "no such certificate": Wrong(
         ("--tls-cert", "c.pem", "--tls-key", "k.pem", "--port", "0"), ("tls_cert", "No such file")
     ),
@@ -85,9 +83,7 @@ WRONG = {
         ("tls_cert",),
         files={"c.pem": "nothing"},
     ),
-    "proxy is no network": Wrong(("--trusted-proxy", "nginx"), ("trusted_proxy", "nginx")),
     "unknown line in the file": Wrong((), ("prot",), files={"scopegate.toml": "prot = 5555\n"}),
-    "wrong line in the file": Wrong((), ("speed",), files={"scopegate.toml": 'speed = "fast"\n'}),
     "file that is no TOML": Wrong((), ("settings file",), files={"scopegate.toml": "port: 5555\n"}),
     "no such handlers": Wrong(("--handlers", "greetings", "--port", "0"), ("import greetings",)),
     "handlers with a mistake": Wrong(
@@ -238,10 +234,10 @@ def test_a_file_that_is_no_database_is_refused(command: str, tmp_path: Path) -> 
     assert notes.read_text().startswith("Scopegate keeps no notes")
 
 
-@pytest.fixture
-def db(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with one user, `ada@example.com`, of accounts CR900001 and VRTC9000001."""
-    path = tmp_path / "scopegate.db"
+    path = tmp_path_factory.mktemp("commands") / "scopegate.db"
     run_once(path, lambda transaction: transaction.one("SELECT 1"))
     made = CliRunner().invoke(cli, ["user", "create", *COMMANDS["user create"], "--db", str(path)])
     assert made.stdout.split() == ["CR900001", "VRTC9000001"], made.output
@@ -279,11 +275,10 @@ def test_a_command_that_cannot_be_done_says_why_and_does_nothing(
         assert list(after.iterdump()) == dump
 
 
-def test_no_token_is_made_that_opens_nothing(db: Path) -> None:
+def test_no_token_is_made_that_opens_nothing(db: Path, tmp_path: Path) -> None:
     """A user who is locked out gets no token: it would be printed, and refused everywhere."""
-    disabled = CliRunner().invoke(
-        cli, ["user", "disable", "--email", "ada@example.com", "--db", str(db)]
-    )
+    own = shutil.copy(db, tmp_path)
+    disabled = CliRunner().invoke(cli, ["user", "disable", *COMMANDS["user disable"], "--db", own])
     assert disabled.exit_code == 0
-    line = refusal("token", "create", *COMMANDS["token create"], "--db", str(db))
+    line = refusal("token", "create", *COMMANDS["token create"], "--db", own)
     assert "disabled" in line

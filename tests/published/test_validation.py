@@ -3,14 +3,13 @@
 And those that are right in another notation: only what `wire.md` names is taken for something else.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
-import pytest
 from pydantic import ValidationError
 
-from gateway.calls import Call
+from gateway.calls import Call, problems_of
 from gateway.testing import Client, World
 from tests.published.scenes import OFFERED, SCENES, Request, signed_in
 
@@ -37,8 +36,8 @@ NULLABLE = {
 }
 """The published fields that may be null, by call. Everywhere else it is no value."""
 
-CANDIDATES = (0, 1, 2, 60, 12345, 20)
-"""Integers, of which some field or other takes each."""
+NUMBERS = (0, 1, 2, 20, 60, 12345, -1, 1.5)
+"""Of these every field that wants a number takes one."""
 
 
 def kind_of(call: Call, field: str) -> str:
@@ -50,14 +49,6 @@ def kind_of(call: Call, field: str) -> str:
         wanted = schema["$defs"][wanted["$ref"].rsplit("/", 1)[-1]]
     kind: str = wanted["type"]
     return kind
-
-
-def accepted(call: Call, message: Request) -> Any:
-    """The message as a request, or `None` when it is refused."""
-    try:
-        return call.validate(message)
-    except ValidationError:
-        return None
 
 
 async def answer_to(client: Client, request: Mapping[str, Any], field: str, value: str) -> Any:
@@ -78,9 +69,9 @@ def names(reply: Mapping[str, Any], field: str) -> bool:
     )
 
 
-async def scenes(here: World) -> Iterator[tuple[str, Request]]:
+async def scenes(here: World) -> list[tuple[str, Request]]:
     """A right request for every call that is offered."""
-    return iter([(name, await SCENES[name](here, await signed_in(here))) for name in OFFERED])
+    return [(name, await SCENES[name](here, await signed_in(here))) for name in OFFERED]
 
 
 async def test_an_unknown_field_is_named(here: World) -> None:
@@ -166,24 +157,61 @@ async def test_what_lies_deeper_is_named_by_its_path(here: World) -> None:
 # What is taken for something else.
 
 
-@pytest.mark.parametrize(("name", "field"), FIELDS)
-def test_the_digits_of_a_number_are_that_number(name: str, field: str) -> None:
-    """In every field: an integer in a string where it is wanted, and a string as a number.
-
-    A field is tried alone, for what the request misses beside it makes no difference to it.
-    """
-    call = OFFERED[name]
-    if kind_of(call, field) not in ("integer", "number", "string"):
-        return
-    annotation = {field: call.request.model_fields[field]}
-    assert annotation
-    for value in CANDIDATES:
-        assert _verdict(call, field, value) == _verdict(call, field, str(value)), value
-
-
-def _verdict(call: Call, field: str, value: Any) -> Any:
-    """What a field makes of a value: the value as it is understood, or the problem it has."""
+def understood(call: Call, request: Request, field: str, value: Any) -> Any:
+    """What a field is understood as when it holds this value, or the problem that it then has."""
     try:
-        return getattr(call.validate({field: value}), field)
+        return getattr(call.validate({**request, field: value}), field)
     except ValidationError as invalid:
-        return [error["msg"] for error in invalid.errors() if error["loc"][0] == field] or value
+        return problems_of(invalid)
+
+
+async def test_digits_in_a_string_are_the_number_and_a_number_is_its_digits(here: World) -> None:
+    useful = set()
+    for name, request in await scenes(here):
+        for field in OFFERED[name].request.model_fields:
+            kind = kind_of(OFFERED[name], field)
+            for number in NUMBERS if kind in ("integer", "number", "string") else ():
+                as_number = understood(OFFERED[name], request, field, number)
+                as_text = understood(OFFERED[name], request, field, str(number))
+                assert as_number == as_text, (name, field, number)
+                assert type(as_number) is type(as_text)
+                if not isinstance(as_number, dict):
+                    useful.add((kind, name, field))
+    # Every number was understood both ways, and of the strings those that digits can fill.
+    numbers = {key for key in FIELDS if kind_of(OFFERED[key[0]], key[1]) in ("integer", "number")}
+    assert {(name, field) for kind, name, field in useful if kind != "string"} == numbers
+    assert ("string", "ticks_history", "end") in useful
+    assert ("string", "set_settings", "phone") in useful
+
+
+def the_other_way(value: Any) -> Any:
+    """A number as its digits, and digits as their number; anything else as it is."""
+    if type(value) in (int, float):
+        return str(value)
+    return int(value) if type(value) is str and value.isdecimal() else value
+
+
+async def test_a_message_written_the_other_way_is_answered_the_same(here: World) -> None:
+    """`{"ping": "1"}` is sent by a published web app, a numeric `end` by the JavaScript client."""
+    changed = set()
+    for name, scene in SCENES.items():
+        client = await signed_in(here)
+        request = await scene(here, client)
+        written = {key: the_other_way(value) for key, value in request.items()}
+        reply = await client.ask(written | {"req_id": 77})
+        assert "error" not in reply, (name, reply["error"])
+        shown = {"authorize": "<not shown>"} if name == "authorize" else written
+        assert reply["echo_req"] == shown | {"req_id": 77}  # as it was sent, unless it is secret
+        if written != request:
+            changed.add(name)
+    written_alike = {"active_symbols", "authorize", "forget", "forget_all", "ticks"}
+    assert changed == OFFERED.keys() - written_alike - {"trading_times"}
+
+
+async def test_req_id_comes_back_as_a_number(here: World) -> None:
+    client = here.connect()
+    client.send_text(b'{"ping":1,"req_id":"41"}')
+    reply = await client.next()
+    assert reply["ping"] == "pong"
+    assert reply["req_id"] == 41
+    assert reply["echo_req"]["req_id"] == "41"

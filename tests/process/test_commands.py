@@ -1,0 +1,282 @@
+"""The command line beside a gateway that serves: what it changes reaches live connections.
+
+Each test has a user of its own in the one gateway of this file.
+"""
+
+import asyncio
+import itertools
+import json
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+
+from exchange import ledger
+from gateway import token_form
+from gateway.access import tokens, users
+from gateway.store import Transaction, run_once
+from schemas.scopes import Scope
+from tests.served import MODULE, SCRIPT, Served, SocketClient, scopegate
+
+SOON = 2.0
+"""Real seconds within which a live connection must feel what a command has done."""
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    served = Served(tmp_path_factory.mktemp("commands"), "--seed", "tests")
+    yield served
+    assert served.stop() == 0
+    assert served.stderr == ""
+
+
+@dataclass(frozen=True)
+class Person:
+    email: str
+    real: str
+    demo: str
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def ada(gateway: Served) -> Person:
+    """A user of this test's own, made as `user create` makes one but without waiting for it."""
+    email = f"ada{next(_numbers)}@example.com"
+
+    def job(transaction: Transaction) -> list[ledger.Account]:
+        user_id = users.create(transaction, email)
+        ledger.open_with_balance(transaction, user_id, virtual=(True, False), at=time.time())
+        return ledger.accounts(transaction, user_id)
+
+    real, demo = run_once(gateway.db, job)
+    return Person(email, real.loginid, demo.loginid)
+
+
+async def command(gateway: Served, *arguments: str) -> str:
+    """Run a command while this test's clients go on reading."""
+    return await asyncio.to_thread(gateway.command, *arguments)
+
+
+def token(gateway: Served, loginid: str, name: str) -> str:
+    """A token that reads, made as `token create` makes one but without waiting for it."""
+    return run_once(
+        gateway.db, lambda transaction: tokens.create(transaction, loginid, name, {Scope.READ})
+    )
+
+
+@asynccontextmanager
+async def watching(gateway: Served, text: str) -> AsyncIterator[SocketClient]:
+    """A client that is signed in with this token and follows its balance."""
+    async with gateway.connected() as client:
+        await client.authorize(text)
+        await client.ask({"balance": 1, "subscribe": 1})
+        yield client
+
+
+async def soon(client: SocketClient) -> dict[str, Any]:
+    async with asyncio.timeout(SOON):
+        return await client.next()
+
+
+async def is_signed_out(client: SocketClient) -> None:
+    """Its stream ends with `InvalidToken`; the connection lives, and acts for nobody."""
+    told = await soon(client)
+    assert told["error"]["code"] == "InvalidToken"
+    assert told["msg_type"] == "balance"
+    assert await client.refused({"balance": 1}) == "AuthorizationRequired"
+    assert (await client.ask({"ping": 1}))["ping"] == "pong"
+
+
+# Tokens.
+
+
+async def test_a_token_is_printed_alone_and_works_at_once(gateway: Served, ada: Person) -> None:
+    done = await asyncio.to_thread(
+        lambda: scopegate(
+            *("token", "create", "--db", str(gateway.db), "--loginid", ada.real),
+            *("--scopes", "trade,read", "--name", "Bot"),
+            folder=gateway.folder,
+            program=SCRIPT,
+        )
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    text = done.stdout.removesuffix("\n")
+    assert token_form.well_formed(text)
+    async with gateway.connected() as client:
+        signed_in = await client.authorize(text)
+        assert signed_in["loginid"] == ada.real
+        assert signed_in["email"] == ada.email
+        assert signed_in["scopes"] == ["read", "trade"]
+
+
+async def test_a_revoked_token_ends_on_live_connections(gateway: Served, ada: Person) -> None:
+    """By its number, by its masked text as the list shows both, and by its whole text."""
+    texts = {name: token(gateway, ada.demo, name) for name in ("Number", "Masked", "Whole", "Kept")}
+    listed = await command(gateway, "token", "list", "--loginid", ada.demo)
+    heading, *rows = (line.split() for line in listed.splitlines())
+    assert heading == ["number", "loginid", "name", "scopes", "token"]
+    assert [row[1:] for row in rows] == [
+        [ada.demo, name, "read", token_form.masked(text)] for name, text in texts.items()
+    ]
+    ways = {"Number": rows[0][0], "Masked": rows[1][4], "Whole": texts["Whole"]}
+
+    async with watching(gateway, texts["Kept"]) as keeper:
+
+        async def revoke(name: str, which: str) -> None:
+            async with watching(gateway, texts[name]) as client:
+                await command(gateway, "token", "revoke", which)
+                await is_signed_out(client)
+                assert await client.refused({"authorize": texts[name]}) == "InvalidToken"
+
+        await asyncio.gather(*(revoke(name, which) for name, which in ways.items()))
+        assert (await keeper.ask({"balance": 1}))["balance"]["loginid"] == ada.demo
+        assert keeper.told == []
+
+
+# Users.
+
+
+async def test_a_user_is_created_and_locked_out(gateway: Served) -> None:
+    created = await command(
+        gateway, "user", "create", "--email", "grace@example.com", "--password", "correct horse"
+    )
+    real, demo = created.split()
+    text, other = token(gateway, demo, "Bot"), token(gateway, real, "Bot")
+    async with watching(gateway, text) as client, watching(gateway, other) as second:
+        await command(gateway, "user", "disable", "--email", "grace@example.com")
+        await is_signed_out(client)
+        await is_signed_out(second)
+        assert await client.refused({"authorize": text}) == "InvalidToken"
+
+
+async def test_a_password_is_kept_as_its_hash(gateway: Served, ada: Person) -> None:
+    def kept() -> str:
+        with closing(sqlite3.connect(gateway.db)) as db:
+            row = db.execute("SELECT password_hash FROM users WHERE email = ?", [ada.email])
+            text: str = row.fetchone()[0]
+            return text
+
+    assert kept() is None
+    await command(gateway, "user", "password", "--email", ada.email, "--password", "battery staple")
+    assert PasswordHasher().verify(kept(), "battery staple")
+
+
+# Accounts.
+
+
+async def test_a_credit_reaches_live_streams(gateway: Served, ada: Person) -> None:
+    async with watching(gateway, token(gateway, ada.real, "Bot")) as client:
+        await client.ask({"transaction": 1, "subscribe": 1})
+        printed = await command(
+            gateway, "account", "credit", "--loginid", ada.real, "--amount", "12.34"
+        )
+        assert printed == f"{ada.real} 10012.34 USD"
+        told = {
+            message["msg_type"]: message for message in (await soon(client), await soon(client))
+        }
+        assert told["balance"]["balance"]["balance"] == 10012.34
+        booked = told["transaction"]["transaction"]
+        assert (booked["action"], booked["amount"]) == ("deposit", 12.34)
+        assert booked["balance"] == 10012.34
+        assert abs(booked["transaction_time"] - time.time()) < 60
+
+        printed = await command(gateway, "account", "reset", "--loginid", ada.real)
+        assert printed == f"{ada.real} 10000.00 USD"
+        told = {
+            message["msg_type"]: message for message in (await soon(client), await soon(client))
+        }
+        assert told["balance"]["balance"]["balance"] == 10000
+        assert told["transaction"]["transaction"]["amount"] == -12.34
+        statement = await client.ask({"statement": 1, "description": 1})
+        entries = statement["statement"]["transactions"]
+        assert [entry["amount"] for entry in entries] == [-12.34, 12.34, 10000]
+        assert entries[0]["longcode"] == "Reset by the operator."
+
+
+async def test_accounts_are_listed_for_people_and_for_programs(
+    gateway: Served, ada: Person
+) -> None:
+    as_json, as_text = await asyncio.gather(
+        command(gateway, "account", "list", "--json"), command(gateway, "account", "list")
+    )
+    rows = {row["loginid"]: row for row in json.loads(as_json)}
+    assert rows[ada.demo] == {
+        "loginid": ada.demo,
+        "is_virtual": 1,
+        "currency": "USD",
+        "balance": 10000.0,
+    }
+    assert rows[ada.real]["is_virtual"] == 0
+    assert set(gateway.loginids) < rows.keys()
+    lines = [line.split() for line in as_text.splitlines()]
+    assert lines[0] == ["loginid", "kind", "currency", "balance"]
+    assert [line[0] for line in lines[1:]] == list(rows)
+    assert [ada.real, "real-style", "USD", "10000.00"] in lines
+
+
+# Apps.
+
+
+async def test_an_app_made_while_serving_can_connect(gateway: Served, ada: Person) -> None:
+    async with watching(gateway, gateway.token) as client:
+        app_id = await command(
+            gateway,
+            *("app", "create", "--name", "My bot", "--scopes", "read,trade"),
+            *("--redirect-uri", "http://localhost:3000/callback", "--email", ada.email),
+        )
+        assert app_id.isdigit()
+        # Changes are applied in their order: with this one the app is known.
+        await command(
+            gateway, "account", "credit", "--loginid", gateway.loginids[0], "--amount", "1"
+        )
+        await soon(client)
+    async with gateway.connected(app_id=app_id) as client:
+        assert (await client.ask({"ping": 1}))["ping"] == "pong"
+        # An owner's own token is good with any app.
+        await client.authorize(gateway.token)
+    listed = [line.split() for line in (await command(gateway, "app", "list")).splitlines()]
+    assert listed[0] == ["app_id", "name", "scopes", "redirect_uri"]
+    assert [app_id, "My", "bot", "read,trade", "http://localhost:3000/callback"] in listed
+    async with gateway.connected(app_id=int(app_id) + 1) as client:
+        assert await client.refused({"ping": 1}) == "InvalidAppID"
+
+
+# What is offered, by either name of the program.
+
+
+async def test_calls_are_listed_by_either_name_of_the_program(gateway: Served) -> None:
+    def run(program: tuple[str, ...], *arguments: str) -> str:
+        done = scopegate(*arguments, folder=gateway.folder, program=program)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    as_json, as_text, version, as_module = await asyncio.gather(
+        asyncio.to_thread(run, SCRIPT, "calls", "--json"),
+        asyncio.to_thread(run, MODULE, "calls"),
+        asyncio.to_thread(run, SCRIPT, "--version"),
+        asyncio.to_thread(run, MODULE, "--version"),
+    )
+    assert version == as_module == "scopegate, version 0.1.0\n"
+    rows = {row["call"]: row for row in json.loads(as_json)}
+    assert rows["balance"]["needs"] == ["read", "trading_information"]
+    assert rows["topup_virtual"]["needs"] == ["trade"]
+    assert rows["ticks"]["needs"] == []
+    assert rows["ticks"]["needs_login"] is False
+    heading, *lines = as_text.splitlines()
+    assert heading.split() == ["call", "needs", "what", "it", "does"]
+    assert [line.split()[0] for line in lines] == list(rows)
+    for line, row in zip(lines, rows.values(), strict=True):
+        assert line.rstrip().endswith(row["sentence"])
+    # The list is what this gateway does offer: a call that it lacks is not known there.
+    async with gateway.connected() as client:
+        for name in rows:
+            reply = await client.ask({name: "?"})
+            assert reply.get("error", {}).get("code") != "UnrecognisedRequest", name
+        assert await client.refused({"no_such_call": 1}) == "UnrecognisedRequest"
