@@ -3,7 +3,7 @@
 import orjson
 
 from exchange.ledger import Account, Entry, Ledger
-from exchange.money import CURRENCIES, to_number, to_text
+from exchange.money import to_number, to_text
 from exchange.rules import LARGEST_PAYOUT, MOST_OPEN_POSITIONS
 from gateway.access.guard import Access
 from gateway.bus import Bus
@@ -58,7 +58,6 @@ def summary(account: Account) -> AccountSummary:
         "broker": account.loginid.rstrip("0123456789"),
         "created_at": int(account.created_at),
         "currency": account.currency,
-        "currency_type": "crypto" if CURRENCIES[account.currency].is_crypto else "fiat",
         "is_disabled": 0,
         "is_virtual": int(account.is_virtual),
         "landing_company_name": company_of(is_virtual=account.is_virtual),

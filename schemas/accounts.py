@@ -5,7 +5,17 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, Epoch, Flag, Int, One, Request, StreamRequest, Text
+from schemas.fields import (
+    AccountRequest,
+    Epoch,
+    Flag,
+    Int,
+    One,
+    OrAbsent,
+    Request,
+    StreamRequest,
+    Text,
+)
 
 
 class LinkedAccount(TypedDict):
@@ -97,9 +107,9 @@ class Statement(AccountRequest):
     """Asks for the entries of an account's ledger, newest first."""
 
     statement: One
-    action_type: ActionType | None = Field(None, description="Entries of this kind alone.")
-    date_from: Epoch | None = Field(None, description="Entries at or after this moment.")
-    date_to: Epoch | None = Field(None, description="Entries at or before this moment.")
+    action_type: OrAbsent[ActionType] = Field(None, description="Entries of this kind alone.")
+    date_from: OrAbsent[Epoch] = Field(None, description="Entries at or after this moment.")
+    date_to: OrAbsent[Epoch] = Field(None, description="Entries at or before this moment.")
     description: Flag = Field(0, description="1 to have each entry explained in words.")
     limit: Annotated[Int, Field(ge=0, le=999)] = Field(100, description="How many at the most.")
     offset: Annotated[Int, Field(ge=0, le=2**53 - 1)] = Field(

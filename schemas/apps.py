@@ -53,9 +53,10 @@ HomePage = Annotated[Text, Field(pattern=r"^(https?://[!-~]{1,200})?$")]
 class AppFields(AccountRequest):
     """What an owner says of an app."""
 
-    name: Annotated[Text, Field(pattern=r"^[A-Za-z0-9_\s-]{1,48}$")] = Field(
-        description="What users are asked to trust."
-    )
+    name: Annotated[
+        Text,
+        Field(max_length=48, pattern=r"^[\p{L}\p{M}\p{N}_ -]*[\p{L}\p{N}][\p{L}\p{M}\p{N}_ -]*$"),
+    ] = Field(description="What users are asked to trust: letters of any script, digits, `_`, `-`.")
     scopes: Scopes = Field(description="The most that a user can grant the app.")
     redirect_uri: Target = Field(
         "", description="Where consent leads back to: https, or http on localhost."

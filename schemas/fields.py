@@ -85,13 +85,23 @@ def secret(default: Any = ..., *, description: str, **rules: Any) -> Any:
     return Field(default, description=description, json_schema_extra={"sensitive": 1}, **rules)
 
 
+def _present(value: object) -> object:
+    if value is None:
+        raise PydanticCustomError("null", "A value is needed, or no such field.")
+    return value
+
+
+OrAbsent = Annotated[Item | None, BeforeValidator(_present)]
+"""A field that may be left out, which `null` does not do."""
+
+
 class Request(BaseModel):
     """The base of every request: what any message may carry beside its call's own fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    req_id: Int | None = Field(None, description="Comes back on every reply to this request.")
-    passthrough: dict[str, Any] | None = Field(
+    req_id: OrAbsent[Int] = Field(None, description="Comes back on every reply to this request.")
+    passthrough: OrAbsent[dict[str, Any]] = Field(
         None, description="Comes back unchanged on every reply to this request."
     )
 
@@ -99,7 +109,7 @@ class Request(BaseModel):
 class AccountRequest(Request):
     """A request that an account answers, chosen by `loginid` where a connection holds several."""
 
-    loginid: LoginId | None = Field(
+    loginid: OrAbsent[LoginId] = Field(
         None, description="The account meant, when several tokens are authorised."
     )
 

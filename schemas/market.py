@@ -13,6 +13,7 @@ from schemas.fields import (
     Int,
     One,
     OneOrMore,
+    OrAbsent,
     Request,
     StreamRequest,
     SymbolName,
@@ -43,11 +44,11 @@ class ActiveSymbols(AccountRequest):
     """Asks which symbols there are."""
 
     active_symbols: Literal["brief", "full"]
-    barrier_category: BarrierCategories | None = None
-    contract_type: ContractTypes | None = None
-    landing_company: LandingCompany | None = None
-    landing_company_short: LandingCompany | None = None
-    product_type: Literal["basic"] | None = None
+    barrier_category: OrAbsent[BarrierCategories] = None
+    contract_type: OrAbsent[ContractTypes] = None
+    landing_company: OrAbsent[LandingCompany] = None
+    landing_company_short: OrAbsent[LandingCompany] = None
+    product_type: OrAbsent[Literal["basic"]] = None
 
 
 class ActiveSymbol(TypedDict):
@@ -83,8 +84,8 @@ class AssetIndex(AccountRequest):
     """Asks which contracts each symbol is offered for, and for how long."""
 
     asset_index: One
-    landing_company: LandingCompany | None = None
-    landing_company_short: LandingCompany | None = None
+    landing_company: OrAbsent[LandingCompany] = None
+    landing_company_short: OrAbsent[LandingCompany] = None
 
 
 class AssetIndexReply(TypedDict):
@@ -158,18 +159,18 @@ class TicksHistory(StreamRequest):
     adjust_start_time: Flag = Field(
         0, description="1 to reach further back where the market was closed at the end."
     )
-    count: Annotated[Int, Field(ge=0, le=2**53 - 1)] | None = Field(
+    count: OrAbsent[Annotated[Int, Field(ge=0, le=2**53 - 1)]] = Field(
         None, description="How many at the most: 1000 when not given, 5000 when more."
     )
     end: Annotated[Text, Field(pattern=r"^(latest|[0-9]{1,10})$")] = Field(
         description="The last moment, as epoch seconds, or `latest`."
     )
-    granularity: Annotated[Int, AfterValidator(_granularity)] | None = Field(
+    granularity: OrAbsent[Annotated[Int, AfterValidator(_granularity)]] = Field(
         None,
         description="Seconds that a candle spans; 60 when not given.",
         json_schema_extra={"enum": list(GRANULARITIES)},
     )
-    start: Epoch | None = Field(None, description="The first moment, as epoch seconds.")
+    start: OrAbsent[Epoch] = Field(None, description="The first moment, as epoch seconds.")
     style: Literal["ticks", "candles"] = Field("ticks", description="What to answer with.")
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, Flag, One, Text, secret
+from schemas.fields import AccountRequest, Flag, One, OrAbsent, Text, secret
 
 Country = Annotated[Text, Field(pattern=r"^[a-z]{2}$")]
 Name = Annotated[Text, Field(pattern=r"^[\p{L}\s'.-]{1,50}$")]
@@ -75,7 +75,7 @@ class SetSettings(AccountRequest):
     """Tells something of the user; what is not named stays as it was."""
 
     set_settings: One
-    account_opening_reason: (
+    account_opening_reason: OrAbsent[
         Literal[
             "Additional revenue",
             "Hedging",
@@ -84,46 +84,51 @@ class SetSettings(AccountRequest):
             "Savings",
             "Speculative",
         ]
-        | None
-    ) = None
-    address_city: Annotated[Text, Field(pattern=r"^[\p{L}\s'.-]{1,35}$")] | None = None
-    address_line_1: Line | None = None
+    ] = None
+    address_city: OrAbsent[Annotated[Text, Field(pattern=r"^[\p{L}\s'.-]{1,35}$")]] = None
+    address_line_1: OrAbsent[Line] = None
     address_line_2: Line | None = None
-    address_postcode: (
-        Annotated[Text, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9\s-]{0,20})?$")] | None
-    ) = None
-    address_state: Annotated[Text, Field(pattern=r"^[\p{L}\p{Nd}\s'.,;-]{0,100}$")] | None = None
-    allow_copiers: Flag | None = None
+    address_postcode: OrAbsent[
+        Annotated[Text, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9\s-]{0,20})?$")]
+    ] = None
+    address_state: OrAbsent[Annotated[Text, Field(pattern=r"^[\p{L}\p{Nd}\s'.,/:;-]{0,100}$")]] = (
+        None
+    )
+    allow_copiers: OrAbsent[Flag] = None
     calling_country_code: Annotated[Text, Field(pattern=r"^[0-9]{1,4}$")] | None = None
     citizen: Annotated[Text, Field(pattern=r"^([a-z]{2})?$")] | None = None
-    date_of_birth: Annotated[Text, Field(pattern=r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}$")] | None = None
-    dxtrade_user_exception: Flag | None = None
-    email_consent: Flag | None = None
-    employment_status: Annotated[Text, Field(max_length=50)] | None = None
-    feature_flag: FeatureFlags | None = None
-    financial_information_version: Annotated[Text, Field(max_length=20)] | None = None
-    first_name: Name | None = None
-    last_name: Name | None = None
-    national_id_number: Annotated[Text, Field(pattern=r"^[ -~]{1,50}$")] | None = None
-    no_tin_justification: Explanation | None = None
-    non_pep_declaration: One | None = None
+    date_of_birth: OrAbsent[Annotated[Text, Field(pattern=r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}$")]] = (
+        None
+    )
+    dxtrade_user_exception: OrAbsent[Flag] = None
+    email_consent: OrAbsent[Flag] = None
+    employment_status: OrAbsent[Annotated[Text, Field(max_length=50)]] = None
+    feature_flag: OrAbsent[FeatureFlags] = None
+    financial_information_version: OrAbsent[Annotated[Text, Field(max_length=20)]] = None
+    first_name: OrAbsent[Name] = None
+    last_name: OrAbsent[Name] = None
+    national_id_number: OrAbsent[Annotated[Text, Field(pattern=r"^[ -~]{1,50}$")]] = None
+    no_tin_justification: OrAbsent[Explanation] = None
+    non_pep_declaration: OrAbsent[One] = None
     phone: Annotated[Text, Field(pattern=r"^[0-9 ()-]{0,20}$")] | None = None
-    place_of_birth: Country | None = None
-    preferred_language: Annotated[Text, Field(pattern=r"^([A-Z]{2}(_[A-Z]{2})?)?$")] | None = None
-    request_professional_status: One | None = None
+    place_of_birth: OrAbsent[Country] = None
+    preferred_language: (
+        Annotated[Text, Field(pattern=r"^([A-Z]{0,2}|[A-Z]{2}_[A-Z]{2})$")] | None
+    ) = None
+    request_professional_status: OrAbsent[One] = None
     residence: Country | None = None
-    salutation: Literal["Miss", "Mr", "Mrs", "Ms"] | None = None
-    secret_answer: Annotated[Text, Field(min_length=4, max_length=50)] | None = secret(
+    salutation: OrAbsent[Literal["Miss", "Mr", "Mrs", "Ms"]] = None
+    secret_answer: OrAbsent[Annotated[Text, Field(min_length=4, max_length=50)]] = secret(
         None, description="Kept only as the fact that there is one."
     )
-    secret_question: Annotated[Text, Field(max_length=100)] | None = None
-    tax_identification_number: (
-        Annotated[Text, Field(pattern=r"^[A-Za-z0-9./\s-]{0,25}$")] | None
-    ) = None
-    tax_residence: Annotated[Text, Field(pattern=r"^[a-z]{0,2}(,[a-z]{2})*$")] | None = None
-    tax_residence_justification: Explanation | None = None
-    tin_skipped: Flag | None = None
-    trading_hub: Flag | None = None
+    secret_question: OrAbsent[Annotated[Text, Field(max_length=100)]] = None
+    tax_identification_number: OrAbsent[
+        Annotated[Text, Field(pattern=r"^[A-Za-z0-9./\s-]{0,25}$")]
+    ] = None
+    tax_residence: OrAbsent[Annotated[Text, Field(pattern=r"^[a-z]{0,2}(,[a-z]{2})*$")]] = None
+    tax_residence_justification: OrAbsent[Explanation] = None
+    tin_skipped: OrAbsent[Flag] = None
+    trading_hub: OrAbsent[Flag] = None
 
 
 class SetSettingsReply(TypedDict):

@@ -6,7 +6,17 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from schemas.accounts import AccountSummary, LinkedAccount
-from schemas.fields import AccountRequest, Flag, Int, One, OneOrMore, Request, Text, secret
+from schemas.fields import (
+    AccountRequest,
+    Flag,
+    Int,
+    One,
+    OneOrMore,
+    OrAbsent,
+    Request,
+    Text,
+    secret,
+)
 
 TokenText = Annotated[Text, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 
@@ -15,7 +25,7 @@ class Authorize(Request):
     """Signs in with a token, or with several: `authorize` is `MULTI` then."""
 
     authorize: TokenText = secret(description="A token, or `MULTI`.")
-    tokens: list[TokenText] | None = secret(
+    tokens: OrAbsent[list[TokenText]] = secret(
         None,
         max_length=25,
         description="More tokens of the same user, each for another account.",

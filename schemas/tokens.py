@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, Flag, One, Text, secret
+from schemas.fields import AccountRequest, Flag, One, OrAbsent, Text, secret
 from schemas.scopes import Scope
 
 
@@ -23,13 +23,13 @@ class ApiToken(AccountRequest):
     """Lists the account's tokens; makes one first, or deletes one."""
 
     api_token: One
-    delete_token: Annotated[Text, Field(pattern=r"^[A-Za-z0-9\s_*]{1,128}$")] | None = secret(
+    delete_token: OrAbsent[Annotated[Text, Field(pattern=r"^[A-Za-z0-9\s_*]{1,128}$")]] = secret(
         None, description="A token to delete, whole or as the list shows it."
     )
-    new_token: Annotated[Text, Field(pattern=r"^[A-Za-z0-9\s_]{2,32}$")] | None = Field(
+    new_token: OrAbsent[Annotated[Text, Field(pattern=r"^[A-Za-z0-9\s_]{1,64}$")]] = Field(
         None, description="The name of a token to make."
     )
-    new_token_scopes: Scopes | None = Field(None, description="What the new token may do.")
+    new_token_scopes: OrAbsent[Scopes] = Field(None, description="What the new token may do.")
     valid_for_current_ip_only: Flag = Field(
         0, description="1 to let the new token work from this address alone."
     )

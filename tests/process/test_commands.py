@@ -4,7 +4,6 @@ Each test has a user of its own in the one gateway of this file.
 """
 
 import asyncio
-import itertools
 import json
 import sqlite3
 import time
@@ -27,6 +26,22 @@ SOON = 2.0
 """Real seconds within which a live connection must feel what a command has done."""
 
 
+@dataclass(frozen=True)
+class Person:
+    email: str
+    real: str
+    demo: str
+
+
+def person(transaction: Transaction, name: str) -> Person:
+    """A user, made as `user create` makes one."""
+    email = f"{name}@example.com"
+    user_id = users.create(transaction, email)
+    ledger.open_with_balance(transaction, user_id, virtual=(True, False), at=time.time())
+    real, demo = ledger.accounts(transaction, user_id)
+    return Person(email, real.loginid, demo.loginid)
+
+
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     served = Served(tmp_path_factory.mktemp("commands"), "--seed", "tests")
@@ -35,28 +50,30 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     assert served.stderr == ""
 
 
-@dataclass(frozen=True)
-class Person:
-    email: str
-    real: str
-    demo: str
+@pytest.fixture(scope="module")
+def people(gateway: Served) -> Iterator[Person]:
+    """Users of whom the gateway has heard, so that no news of their making is on its way."""
 
+    async def made() -> list[Person]:
+        async with watching(gateway, gateway.token) as client:
+            found = [
+                run_once(gateway.db, lambda transaction, name=f"ada{n}": person(transaction, name))
+                for n in range(8)
+            ]
+            # Changes are applied in their order: with this one the others are known.
+            await command(
+                gateway, "account", "credit", "--loginid", gateway.loginids[0], "--amount", "1"
+            )
+            await soon(client)
+        return found
 
-_numbers = itertools.count(1)
+    return iter(asyncio.run(made()))
 
 
 @pytest.fixture
-def ada(gateway: Served) -> Person:
-    """A user of this test's own, made as `user create` makes one but without waiting for it."""
-    email = f"ada{next(_numbers)}@example.com"
-
-    def job(transaction: Transaction) -> list[ledger.Account]:
-        user_id = users.create(transaction, email)
-        ledger.open_with_balance(transaction, user_id, virtual=(True, False), at=time.time())
-        return ledger.accounts(transaction, user_id)
-
-    real, demo = run_once(gateway.db, job)
-    return Person(email, real.loginid, demo.loginid)
+def ada(people: Iterator[Person]) -> Person:
+    """A user of this test's own."""
+    return next(people)
 
 
 async def command(gateway: Served, *arguments: str) -> str:

@@ -25,6 +25,7 @@ from gateway.calls import Call, problems_of
 from gateway.testing import Client, World
 from schemas.published import ALSO_FIELDS, PUBLISHED
 from tests.published.scenes import OFFERED, SCENES, Request, Scene, as_it_is, signed_in
+from tests.published.test_validation import NULLABLE
 
 VARIABLE = "SCOPEGATE_PUBLISHED_SCHEMAS"
 BOTH = sorted(PUBLISHED.keys() & OFFERED.keys())
@@ -201,14 +202,6 @@ def test_the_examples_are_counted(published: Mapping[str, Published]) -> None:
 # The same calls in other forms than their examples.
 
 
-async def settings_told_back(here: World, client: Client) -> Request:
-    # What `set_settings` takes in its own example must come back in a form that fits.
-    told = {"set_settings": 1, "first_name": "Ada", "last_name": "Lovelace"}
-    more = {"date_of_birth": "1985-12-10", "residence": "gb", "feature_flag": {"wallet": 1}}
-    assert "error" not in await client.ask(told | more)
-    return {"get_settings": 1}
-
-
 async def a_shown_token_to_delete(here: World, client: Client) -> Request:
     listed = (await client.ask({"api_token": 1}))["api_token"]["tokens"]
     return {"api_token": 1, "delete_token": listed[-1]["token"]}
@@ -257,7 +250,6 @@ FORMS: Mapping[str, tuple[str, str, Scene]] = {
     "balances": ("balance", "balance", as_it_is(balance=1, account="all")),
     "another balance": ("balance", "balance", another_account),
     "several kinds": ("forget_all", "forget_all", as_it_is(forget_all=["ticks", "candles"])),
-    "settings told": ("get_settings", "get_settings", settings_told_back),
     "a used app": ("oauth_apps", "oauth_apps", an_app_that_was_used),
     "currencies for strangers": ("payout_currencies", "payout_currencies", signed_out),
     "nothing set": ("set_settings", "set_settings", as_it_is(set_settings=1)),
@@ -284,6 +276,20 @@ async def test_other_forms_are_answered_as_published_too(
     request = await scene(here, client)
     assert misfits(published[name].send, request) == []
     check_reply(published[name].receive, await client.ask(request), body)
+
+
+async def test_settings_come_back_as_published(
+    here: World, published: Mapping[str, Published]
+) -> None:
+    client = await signed_in(here)
+    more: Request = {"first_name": "Zoë", "last_name": "O'Neil", "date_of_birth": "1985-12-10"}
+    more |= {"residence": "gb", "citizen": "gb", "feature_flag": {"wallet": 1}}
+    told = published["set_settings"].example | more
+    assert misfits(published["set_settings"].send, told) == []
+    assert (await client.ask(told))["set_settings"] == 1
+    reply = await client.ask({"get_settings": 1})
+    check_reply(published["get_settings"].receive, reply, "get_settings")
+    assert reply["get_settings"]["first_name"] == "Zoë"
 
 
 # What streams tell later.
@@ -414,7 +420,8 @@ def test_published_values_are_tried_at_all(published: Mapping[str, Published]) -
     assert "candles" in found["forget_all", "forget_all"]
     assert ["candles"] in found["forget_all", "forget_all"]
     assert {"wallet": 1} in found["set_settings", "feature_flag"]
-    assert None in found["set_settings", "phone"]
+    nullable = {key for key, values in found.items() if None in values}
+    assert nullable == {(name, field) for name, fields in NULLABLE.items() for field in fields}
     assert {0, 999} <= set(found["statement", "limit"])
     assert all(found[name, name] for name in BOTH if published[name].example[name] == 1)
 
