@@ -44,40 +44,33 @@ class Apps:
         """Register an app that users may then let act for them."""
         grant = session.grant
         values = _values(request)
-        still_holds = self._access.guard(grant)
-
-        def job(transaction: Transaction) -> App:
-            still_holds(transaction)
-            return apps.register(transaction, grant.user_id, values)
-
-        return {"app_register": _body(await self._store.write(job))}
+        app = await self._access.write(
+            grant, lambda transaction: apps.register(transaction, grant.user_id, values)
+        )
+        return {"app_register": _body(app)}
 
     @call("app_update", needs=Scope.ADMIN)
     async def app_update(self, request: AppUpdate, session: Session) -> AppUpdateReply:
         """Describe an app anew; other scopes than before end what users granted it."""
         grant = session.grant
         values = _values(request)
-        still_holds = self._access.guard(grant)
 
         def job(transaction: Transaction) -> App:
-            still_holds(transaction)
             app = apps.find(transaction, request.app_update, grant.user_id)
             return apps.update(transaction, app, values, by=session.id)
 
-        return {"app_update": _body(await self._store.write(job))}
+        return {"app_update": _body(await self._access.write(grant, job))}
 
     @call("app_delete", needs=Scope.ADMIN)
     async def app_delete(self, request: AppDelete, session: Session) -> AppDeleteReply:
         """Delete an app, and with it everything that users granted it."""
         grant = session.grant
-        still_holds = self._access.guard(grant)
 
         def job(transaction: Transaction) -> None:
-            still_holds(transaction)
             app = apps.find(transaction, request.app_delete, grant.user_id)
             apps.delete(transaction, app, by=session.id)
 
-        await self._store.write(job)
+        await self._access.write(grant, job)
         return {"app_delete": 1}
 
     @call("app_get", needs=Scope.READ)
@@ -108,13 +101,11 @@ class Apps:
     ) -> RevokeOauthAppReply:
         """Disconnect an app: its tokens end at once, on live connections too."""
         grant = session.grant
-        still_holds = self._access.guard(grant)
-
-        def job(transaction: Transaction) -> None:
-            still_holds(transaction)
-            apps.unlink(transaction, request.revoke_oauth_app, grant.user_id, by=session.id)
-
-        await self._store.write(job)
+        app_id = request.revoke_oauth_app
+        await self._access.write(
+            grant,
+            lambda transaction: apps.unlink(transaction, app_id, grant.user_id, by=session.id),
+        )
         return {"revoke_oauth_app": 1}
 
 

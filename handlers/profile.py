@@ -87,13 +87,9 @@ class Profile:
         if "secret_answer" in told:
             # That there is one is all that anybody may learn of it.
             told["secret_answer"] = 1
-        still_holds = self._access.guard(grant)
-
-        def job(transaction: Transaction) -> None:
-            still_holds(transaction)
-            users.change_settings(transaction, grant.user_id, told)
-
-        await self._store.write(job)
+        await self._access.write(
+            grant, lambda transaction: users.change_settings(transaction, grant.user_id, told)
+        )
         return {"set_settings": 1}
 
     @call("get_account_status", needs=Scope.READ)

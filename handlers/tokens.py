@@ -64,10 +64,8 @@ class Tokens:
                 f"Permission denied, requires {' and '.join(in_order(lacking))} scope.",
                 {"new_token_scopes": "A token cannot make one that may do more than itself."},
             )
-        still_holds = self._access.guard(grant)
 
         def job(transaction: Transaction) -> str:
-            still_holds(transaction)
             return tokens.create(
                 transaction,
                 grant.loginid,
@@ -78,14 +76,12 @@ class Tokens:
                 link_id=tokens.link_of(transaction, grant.token_id),
             )
 
-        return await self._store.write(job)
+        return await self._access.write(grant, job)
 
     async def _delete(self, grant: Grant, shown: str, session: Session) -> None:
-        still_holds = self._access.guard(grant)
         wanted = token_form.masked(shown) if token_form.well_formed(shown) else shown
 
         def job(transaction: Transaction) -> None:
-            still_holds(transaction)
             found = [
                 token.id
                 for token in tokens.listed(transaction, grant.loginid)
@@ -95,7 +91,7 @@ class Tokens:
                 raise ApiError("APITokenError", "There is no such token.")
             tokens.end(transaction, found, by=session.id)
 
-        await self._store.write(job)
+        await self._access.write(grant, job)
 
 
 def _summary(token: Token, text: str) -> TokenSummary:

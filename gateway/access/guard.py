@@ -10,6 +10,7 @@ Rules:
 import asyncio
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import structlog
 
@@ -20,11 +21,13 @@ from gateway.access.tokens import Token
 from gateway.errors import ApiError, authorization_required, invalid_token, rate_limit
 from gateway.limits import Penalty
 from gateway.session import Grant, Session
-from gateway.store import Change, Store, StoreError, Transaction
+from gateway.store import Change, Job, Store, StoreError, Transaction
 
 FLUSH = 1.0
 WRONG_TOKENS_A_MINUTE = 5
 CACHED_TOKENS = 10_000
+
+T = TypeVar("T")
 
 log = structlog.get_logger("scopegate.access")
 
@@ -142,6 +145,19 @@ class Access:
                 raise authorization_required()
 
         return still_holds
+
+    async def write(self, grant: Grant, job: Job[T]) -> T:
+        """Run a job that acts under a grant; what it returns, after COMMIT.
+
+        Raises `AuthorizationRequired` when the grant has ended by then, else as `Store.write`.
+        """
+        still_holds = self.guard(grant)
+
+        def guarded(transaction: Transaction) -> T:
+            still_holds(transaction)
+            return job(transaction)
+
+        return await self._store.write(guarded)
 
     # Taking back.
 

@@ -26,7 +26,7 @@ from exchange import ledger
 from gateway.access import apps, tokens, users
 from gateway.store import Transaction, run_once
 from schemas.scopes import ALL_SCOPES, Scope
-from tests.served import Served, SocketClient
+from tests.served import PATIENCE, Served, SocketClient
 
 ROUNDS = 4
 LINKED = 2
@@ -200,7 +200,7 @@ async def work_until_killed(gateway: Served, mine: Round, chance: random.Random)
             over.set()
             watching.cancel()
             await asyncio.gather(withdrawing, watching, return_exceptions=True)
-    assert await asyncio.to_thread(gateway.process.wait) == -signal.SIGKILL
+    assert await asyncio.to_thread(gateway.process.wait, PATIENCE) == -signal.SIGKILL
     assert next(replies) > enough
 
 
