@@ -6,11 +6,13 @@ Rules:
 - A listener gets what is published after it subscribed, once each, in order.
 - After `SLICE` deliveries the event loop gets a turn; the rest of that publication follows, before
   any later publication on any topic.
+- What waits to be delivered is bounded by its publishers: whoever publishes without end does so by
+  `when_idle`, and falls behind instead of filling the memory.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 SLICE = 64
@@ -30,6 +32,7 @@ class Bus:
         # A dict as an ordered set: listeners are served in the order in which they came.
         self._topics: dict[str, dict[Listener, None]] = {}
         self._backlog: deque[tuple[Iterator[Listener], bytes, int]] = deque()
+        self._when_idle: list[Callable[[], None]] = []
 
     def subscribe(self, topic: str, listener: Listener) -> None:
         """Deliver to `listener` what is published on `topic` from now on."""
@@ -59,6 +62,13 @@ class Bus:
         if len(self._backlog) == 1:
             self._work()
 
+    def when_idle(self, callback: Callable[[], None]) -> None:
+        """Call once everything that was published is delivered: at once, if it is."""
+        if self._backlog:
+            self._when_idle.append(callback)
+        else:
+            callback()
+
     def _work(self) -> None:
         turns = 0
         while self._backlog:
@@ -70,3 +80,6 @@ class Bus:
                     asyncio.get_running_loop().call_soon(self._work)
                     return
             self._backlog.popleft()
+        waiting, self._when_idle = self._when_idle, []
+        for callback in waiting:
+            callback()

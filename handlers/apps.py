@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from gateway.access import apps
+from gateway.access import apps, tokens
 from gateway.access.apps import App, Link
 from gateway.access.guard import Access
 from gateway.calls import call
 from gateway.errors import input_validation_failed
 from gateway.session import Session
 from gateway.store import Store, Transaction
-from handlers.tokens import moment_text
 from schemas.apps import (
     AppBody,
     AppDelete,
@@ -151,7 +150,7 @@ def _connected(link: Link) -> ConnectedApp:
     return {
         "app_id": link.app.id,
         "app_markup_percentage": float(link.app.markup),
-        "last_used": moment_text(link.last_used_at) or None,
+        "last_used": tokens.moment_text(link.last_used_at) or None,
         "name": link.app.name,
         "official": int(link.app.official),
         "scopes": list(in_order(link.scopes)),

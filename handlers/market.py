@@ -46,6 +46,18 @@ MOST_SECONDS_AT_ONCE = 500
 _WEEK = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
 
 
+def _topic(symbol: Symbol, granularity: int = 0) -> str:
+    """Where a symbol's ticks are published, or its candles of a granularity."""
+    return f"candles.{symbol.name}.{granularity}" if granularity else f"ticks.{symbol.name}"
+
+
+_TOPICS: dict[str, tuple[Symbol, int]] = {
+    _topic(symbol, granularity): (symbol, granularity)
+    for symbol in SYMBOLS.values()
+    for granularity in (0, *GRANULARITIES)
+}
+
+
 def find_symbol(name: str) -> Symbol:
     """The symbol of this name. Raises `InvalidSymbol`."""
     symbol = SYMBOLS.get(name)
@@ -83,30 +95,30 @@ class Ticker:
     def start(self) -> None:
         """Begin with the next whole second of the market."""
         self._next = int(self._clock.now()) + 1
-        self._clock.call_at(self._next, self._wake)
+        self._wait()
+
+    def _wait(self) -> None:
+        # A crowd too large for the market's speed makes the ticks late, and loses none.
+        self._clock.call_at(self._next, lambda: self._bus.when_idle(self._wake))
 
     def _wake(self) -> None:
         last = min(int(self._clock.now()), self._next + MOST_SECONDS_AT_ONCE - 1)
-        for second in range(self._next, last + 1):
-            for symbol in SYMBOLS.values():
-                if second % symbol.step == 0:
-                    self._tell(symbol, second)
+        heard = [topic for topic in _TOPICS if self._bus.has_listeners(topic)]
+        self._candles = {topic: self._candles[topic] for topic in heard if topic in self._candles}
+        if heard:
+            for second in range(self._next, last + 1):
+                for topic in heard:
+                    if second % _TOPICS[topic][0].step == 0:
+                        self._bus.publish(topic, self._event(topic, second), second)
         self._next = last + 1
-        self._clock.call_at(self._next, self._wake)
+        self._wait()
 
-    def _tell(self, symbol: Symbol, epoch: int) -> None:
-        topic = f"ticks.{symbol.name}"
-        pips: int | None = None
-        if self._bus.has_listeners(topic):
-            pips = self._feed.price(symbol, epoch)
-            self._bus.publish(topic, orjson.dumps(_tick(symbol, epoch, pips)), epoch)
-        for granularity in GRANULARITIES:
-            topic = f"candles.{symbol.name}.{granularity}"
-            if self._bus.has_listeners(topic):
-                candle = self._grow(topic, symbol, granularity, epoch)
-                self._bus.publish(topic, orjson.dumps(candle.ohlc(symbol, epoch)), epoch)
-            else:
-                self._candles.pop(topic, None)
+    def _event(self, topic: str, epoch: int) -> bytes:
+        """The tick of a topic, or the candle as it stands with it."""
+        symbol, granularity = _TOPICS[topic]
+        if granularity == 0:
+            return orjson.dumps(_tick(symbol, epoch, self._feed.price(symbol, epoch)))
+        return orjson.dumps(self._grow(topic, symbol, granularity, epoch).ohlc(symbol, epoch))
 
     def _grow(self, topic: str, symbol: Symbol, granularity: int, epoch: int) -> "_Growing":
         opened = epoch - epoch % granularity
@@ -239,7 +251,7 @@ class Market:
             kind="ticks",
             key=("ticks", name),
             label=name,
-            topic=f"ticks.{name}",
+            topic=_topic(symbol),
             first=reply,
             msg_type="tick",
             since=epoch,
@@ -280,7 +292,7 @@ class Market:
                 kind="candles",
                 key=key,
                 label=symbol.name,
-                topic=f"candles.{symbol.name}.{granularity}",
+                topic=_topic(symbol, granularity),
                 first=_candles_reply(symbol, candles),
                 msg_type="ohlc",
                 since=end,
@@ -300,7 +312,7 @@ class Market:
             kind="ticks",
             key=key,
             label=symbol.name,
-            topic=f"ticks.{symbol.name}",
+            topic=_topic(symbol),
             first=reply,
             msg_type="tick",
             since=last,

@@ -1,7 +1,5 @@
 """The owner's tokens."""
 
-import time
-
 from gateway import token_form
 from gateway.access import tokens
 from gateway.access.guard import Access
@@ -12,11 +10,6 @@ from gateway.session import Grant, Session
 from gateway.store import Store, Transaction
 from schemas.scopes import Scope, in_order
 from schemas.tokens import ApiToken, ApiTokenBody, ApiTokenReply, TokenSummary
-
-
-def moment_text(moment: float | None) -> str:
-    """A moment as lists show it; empty when there was none."""
-    return "" if moment is None else time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment))
 
 
 class Tokens:
@@ -97,7 +90,7 @@ class Tokens:
 def _summary(token: Token, text: str) -> TokenSummary:
     return {
         "display_name": token.name,
-        "last_used": moment_text(token.last_used_at),
+        "last_used": tokens.moment_text(token.last_used_at),
         "scopes": list(in_order(token.scopes)),
         "token": text,
         "valid_for_ip": token.valid_for_ip,

@@ -15,6 +15,7 @@ FLOORS: dict[str, int] = {
     "gateway.__main__": 8,
     "gateway.cli": 7,
     "gateway.testing": 7,
+    "gateway.admin": 6,
     "gateway.app": 6,
     "gateway.server": 5,
     "gateway.site": 5,

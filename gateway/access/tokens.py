@@ -62,6 +62,11 @@ def scopes_from_text(text: str) -> frozenset[Scope]:
     return frozenset(Scope(name) for name in text.split(",") if name)
 
 
+def moment_text(moment: float | None) -> str:
+    """A moment (UTC) as lists show it; empty when there was none."""
+    return "" if moment is None else time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment))
+
+
 def _token(row: Row) -> Token:
     return Token(
         id=row["id"],

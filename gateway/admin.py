@@ -1,0 +1,356 @@
+"""The commands that look after a database: its tokens, accounts, users and apps.
+
+Rules:
+- Each is one transaction of its own; a running gateway notices it within a second.
+- What a script wants stands on standard output, alone; everything else on standard error.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import click
+from pydantic import ValidationError
+
+from exchange import ledger as accounts
+from exchange.money import to_number, to_text, to_units
+from gateway import origin, token_form
+from gateway.access import apps, tokens, users
+from gateway.calls import problems_of
+from gateway.errors import ApiError
+from gateway.settings import SettingsError, load
+from gateway.store import Row, StoreError, Transaction, run_once
+from schemas.apps import AppRegister
+from schemas.scopes import Scope, in_order
+
+T = TypeVar("T")
+
+
+def fail(problem: Exception) -> NoReturn:
+    """End the command with what the problem says, and exit code 1."""
+    text = problem.message if isinstance(problem, ApiError) else str(problem)
+    raise click.ClickException(text)
+
+
+def table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> None:
+    """Print rows in columns, under their header."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    for row in [header, *rows]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
+
+
+_DB = click.option(
+    "--db",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Database file. [default: the setting db, else scopegate.db]",
+)
+
+
+def _run(db: Path | None, job: Callable[[Transaction], T]) -> T:
+    try:
+        path = load().db if db is None else db
+        if not path.exists():
+            raise StoreError(f"there is no database {path}: serve makes it, or give --db")
+        return run_once(path, job)
+    except (StoreError, SettingsError, ApiError, accounts.InsufficientFundsError) as problem:
+        fail(problem)
+
+
+# token
+
+
+@click.group()
+def token() -> None:
+    """Make, list and revoke tokens."""
+
+
+def _scopes(_context: click.Context, _option: click.Parameter, value: str) -> frozenset[Scope]:
+    try:
+        return frozenset(Scope(name.strip()) for name in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"scopes are {', '.join(Scope)}, with commas between") from None
+
+
+@token.command("create")
+@_DB
+@click.option("--loginid", required=True, help="Account that the token reaches.")
+@click.option("--scopes", required=True, callback=_scopes, help="Such as read,trade.")
+@click.option("--name", required=True, help="How the list shows it.")
+def token_create(db: Path | None, loginid: str, scopes: frozenset[Scope], name: str) -> None:
+    """Make a token and print it, alone. It is not shown again."""
+
+    def job(transaction: Transaction) -> str:
+        accounts.account(transaction, loginid)
+        return tokens.create(transaction, loginid, name, scopes)
+
+    click.echo(_run(db, job))
+
+
+@token.command("list")
+@_DB
+@click.option("--loginid", default=None, help="Tokens of this account alone.")
+def token_list(db: Path | None, loginid: str | None) -> None:
+    """List tokens with their numbers, masked."""
+
+    def job(transaction: Transaction) -> list[tokens.Token]:
+        return [
+            found
+            for account in accounts.accounts(transaction)
+            if loginid in (None, account.loginid)
+            for found in tokens.listed(transaction, account.loginid)
+        ]
+
+    rows = [
+        (
+            str(found.id),
+            found.loginid,
+            found.name,
+            ",".join(in_order(found.scopes)),
+            found.masked,
+            tokens.moment_text(found.last_used_at),
+        )
+        for found in _run(db, job)
+    ]
+    table(rows, ("number", "loginid", "name", "scopes", "token", "last used (UTC)"))
+
+
+@token.command("uses")
+@_DB
+@click.argument("number", type=int)
+def token_uses(db: Path | None, number: int) -> None:
+    """Tell for which calls, from where and when a token was used; its number is in the list."""
+
+    def job(transaction: Transaction) -> list[Row]:
+        return tokens.uses(transaction, number)
+
+    rows = [
+        (row["call"], row["address"], str(row["uses"]), tokens.moment_text(row["last_at"]))
+        for row in _run(db, job)
+    ]
+    table(rows, ("call", "from", "times", "last (UTC)"))
+
+
+@token.command("revoke")
+@_DB
+@click.argument("which")
+def token_revoke(db: Path | None, which: str) -> None:
+    """End a token, given by its number, its text, or the masked text that the list shows."""
+
+    def job(transaction: Transaction) -> list[int]:
+        mask = token_form.masked(which) if token_form.well_formed(which) else which
+        found = [
+            token.id
+            for account in accounts.accounts(transaction)
+            for token in tokens.listed(transaction, account.loginid)
+            if which == str(token.id) or mask == token.masked
+        ]
+        if len(found) != 1:
+            raise StoreError(
+                "there is no such token" if not found else "several tokens look so: give a number"
+            )
+        return tokens.end(transaction, found)
+
+    _run(db, job)
+    click.echo("revoked", err=True)
+
+
+# account
+
+
+@click.group()
+def account() -> None:
+    """List accounts and move their paper money."""
+
+
+@account.command("list")
+@_DB
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+def account_list(db: Path | None, as_json: bool) -> None:
+    """List accounts with their balances."""
+    found = _run(db, accounts.accounts)
+    if as_json:
+        rows = [
+            {
+                "loginid": row.loginid,
+                "is_virtual": int(row.is_virtual),
+                "currency": row.currency,
+                "balance": to_number(row.balance, row.currency),
+            }
+            for row in found
+        ]
+        click.echo(json.dumps(rows))
+        return
+    table(
+        [
+            (
+                row.loginid,
+                "demo" if row.is_virtual else "real-style",
+                row.currency,
+                to_text(row.balance, row.currency),
+            )
+            for row in found
+        ],
+        ("loginid", "kind", "currency", "balance"),
+    )
+
+
+@account.command("credit")
+@_DB
+@click.option("--loginid", required=True)
+@click.option("--amount", required=True, help="In the account's currency; negative takes it away.")
+def account_credit(db: Path | None, loginid: str, amount: str) -> None:
+    """Add paper money to an account."""
+
+    def job(transaction: Transaction) -> accounts.Entry:
+        currency = accounts.account(transaction, loginid).currency
+        try:
+            units = to_units(Decimal(amount), currency)
+        except (InvalidOperation, ValueError) as problem:
+            raise StoreError(f"{amount!r} is no amount of {currency}: {problem}") from problem
+        if not 0 < abs(units) < 10**15:
+            raise StoreError("the amount must not be 0, nor beyond a trillion")
+        action = "deposit" if units > 0 else "withdrawal"
+        try:
+            return accounts.book(
+                transaction,
+                loginid,
+                action,
+                units,
+                at=origin.present(transaction),
+                note="By the operator.",
+            )
+        except accounts.InsufficientFundsError:
+            raise StoreError(f"{loginid} does not hold that much") from None
+
+    entry = _run(db, job)
+    click.echo(f"{loginid} {to_text(entry.balance_after, entry.currency)} {entry.currency}")
+
+
+@account.command("reset")
+@_DB
+@click.option("--loginid", required=True)
+def account_reset(db: Path | None, loginid: str) -> None:
+    """Bring an account back to its opening balance."""
+
+    def job(transaction: Transaction) -> accounts.Account:
+        accounts.set_balance(
+            transaction,
+            loginid,
+            "adjustment",
+            accounts.OPENING_BALANCE,
+            at=origin.present(transaction),
+            note="Reset by the operator.",
+        )
+        return accounts.account(transaction, loginid)
+
+    found = _run(db, job)
+    click.echo(f"{loginid} {to_text(found.balance, found.currency)} {found.currency}")
+
+
+# user
+
+
+@click.group()
+def user() -> None:
+    """Create users, lock them out, change their passwords."""
+
+
+_PASSWORD = click.option(
+    "--password",
+    prompt=True,
+    hide_input=True,
+    confirmation_prompt=True,
+    help="Asked for when not given, which keeps it out of the shell's history.",
+)
+
+
+def _hashed(password: str) -> str:
+    if len(password) < 8:
+        raise click.BadParameter("a password has at least 8 characters", param_hint="--password")
+    return users.hash_password(password)
+
+
+@user.command("create")
+@_DB
+@click.option("--email", required=True)
+@_PASSWORD
+def user_create(db: Path | None, email: str, password: str) -> None:
+    """Make a user with a demo account and a real-style one, both of paper money."""
+    password_hash = _hashed(password)
+
+    def job(transaction: Transaction) -> list[accounts.Account]:
+        user_id = users.create(transaction, email, password_hash=password_hash)
+        accounts.open_with_balance(
+            transaction, user_id, virtual=(True, False), at=origin.present(transaction)
+        )
+        return accounts.accounts(transaction, user_id)
+
+    for opened in _run(db, job):
+        click.echo(opened.loginid)
+
+
+@user.command("disable")
+@_DB
+@click.option("--email", required=True)
+def user_disable(db: Path | None, email: str) -> None:
+    """Lock a user out: all their tokens end, on live connections too."""
+    ended = _run(db, lambda transaction: users.disable(transaction, email))
+    click.echo(f"disabled, {ended} tokens ended", err=True)
+
+
+@user.command("password")
+@_DB
+@click.option("--email", required=True)
+@_PASSWORD
+def user_password(db: Path | None, email: str, password: str) -> None:
+    """Give a user another password."""
+    password_hash = _hashed(password)
+    _run(db, lambda transaction: users.set_password(transaction, email, password_hash))
+    click.echo("changed", err=True)
+
+
+# app
+
+
+@click.group()
+def app() -> None:
+    """Register and list apps."""
+
+
+@app.command("create")
+@_DB
+@click.option("--name", required=True)
+@click.option("--scopes", default="read", callback=_scopes, help="Such as read,trade.")
+@click.option("--redirect-uri", default="", help="https, or http on localhost.")
+@click.option("--email", default=None, help="The user who owns it; nobody when not given.")
+def app_create(
+    db: Path | None, name: str, scopes: frozenset[Scope], redirect_uri: str, email: str | None
+) -> None:
+    """Register an app and print its app_id, alone."""
+    try:
+        asked = AppRegister(
+            app_register=1, name=name, scopes=in_order(scopes), redirect_uri=redirect_uri
+        )
+    except ValidationError as invalid:
+        fail(StoreError("; ".join(f"{k}: {v}" for k, v in problems_of(invalid).items())))
+
+    def job(transaction: Transaction) -> apps.App:
+        owner = None if email is None else users.by_email(transaction, email)["id"]
+        values = {"name": asked.name, "scopes": scopes, "redirect_uri": asked.redirect_uri}
+        return apps.register(transaction, owner, values)
+
+    click.echo(_run(db, job).id)
+
+
+@app.command("list")
+@_DB
+def app_list(db: Path | None) -> None:
+    """List every app."""
+    rows = [
+        (str(found.id), found.name, ",".join(in_order(found.scopes)), found.redirect_uri)
+        for found in _run(db, apps.load_all)
+    ]
+    table(rows, ("app_id", "name", "scopes", "redirect_uri"))

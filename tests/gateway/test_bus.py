@@ -1,0 +1,56 @@
+"""The bus: everybody once, in order, in slices, and nobody for another's sake."""
+
+import asyncio
+
+from gateway.bus import SLICE, Bus
+
+
+class Ear:
+    def __init__(self) -> None:
+        self.heard: list[tuple[bytes, int]] = []
+
+    def deliver(self, tail: bytes, position: int) -> None:
+        self.heard.append((tail, position))
+
+
+async def test_listeners_get_what_is_published_while_they_listen() -> None:
+    bus, first, second = Bus(), Ear(), Ear()
+    bus.publish("t", b'{"n":0}', 1)
+    bus.subscribe("t", first)
+    assert bus.has_listeners("t")
+    bus.publish("t", b'{"n":1}', 2)
+    bus.subscribe("t", second)
+    bus.publish("t", b'{"n":2}', 3)
+    bus.publish("other", b'{"n":3}', 4)
+    bus.unsubscribe("t", first)
+    bus.unsubscribe("t", first)
+    bus.publish("t", b'{"n":4}', 5)
+    bus.unsubscribe("t", second)
+    assert not bus.has_listeners("t")
+    assert first.heard == [(b'"n":1}}', 2), (b'"n":2}}', 3)]
+    assert second.heard == [(b'"n":2}}', 3), (b'"n":4}}', 5)]
+
+
+async def test_a_crowd_is_served_in_slices_in_order_and_the_loop_gets_turns() -> None:
+    bus = Bus()
+    crowd = [Ear() for _ in range(SLICE * 2 + 1)]
+    for ear in crowd:
+        bus.subscribe("t", ear)
+    bus.publish("t", b'{"n":1}', 1)
+    bus.publish("t", b'{"n":2}', 2)
+    idle: list[int] = []
+    bus.when_idle(lambda: idle.append(len(crowd[-1].heard)))
+    late = Ear()
+    bus.subscribe("t", late)
+    assert sum(len(ear.heard) for ear in crowd) == SLICE
+    turns = 0
+    while len(crowd[-1].heard) < 2:
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= 3
+    assert idle == [2]
+    for ear in crowd:
+        assert [position for _, position in ear.heard] == [1, 2]
+    assert late.heard == []
+    bus.when_idle(lambda: idle.append(0))
+    assert idle == [2, 0]
