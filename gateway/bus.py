@@ -15,7 +15,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+import structlog
+
 SLICE = 64
+
+log = structlog.get_logger("scopegate.bus")
 
 
 class Listener(Protocol):
@@ -74,7 +78,10 @@ class Bus:
         while self._backlog:
             listeners, tail, position = self._backlog[0]
             for listener in listeners:
-                listener.deliver(tail, position)
+                try:
+                    listener.deliver(tail, position)
+                except Exception as problem:
+                    log.error("a listener failed", exc_info=problem)
                 turns += 1
                 if turns == SLICE:
                     asyncio.get_running_loop().call_soon(self._work)

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import structlog
+
 from gateway.bus import SLICE, Bus
 
 
@@ -54,3 +56,18 @@ async def test_a_crowd_is_served_in_slices_in_order_and_the_loop_gets_turns() ->
     assert late.heard == []
     bus.when_idle(lambda: idle.append(0))
     assert idle == [2, 0]
+
+
+async def test_a_listener_that_fails_harms_nobody() -> None:
+    class Broken:
+        def deliver(self, tail: bytes, position: int) -> None:
+            raise ZeroDivisionError
+
+    bus, ear = Bus(), Ear()
+    bus.subscribe("t", Broken())
+    bus.subscribe("t", ear)
+    with structlog.testing.capture_logs() as logged:
+        bus.publish("t", b"{}", 1)
+        bus.publish("t", b"{}", 2)
+    assert [position for _, position in ear.heard] == [1, 2]
+    assert [entry["event"] for entry in logged] == ["a listener failed"] * 2
