@@ -27,6 +27,23 @@ IDS = 4_096
 _MASK = b"\x5c\x91\x2e\xd7"
 _TEXT = 0x81
 _CLOSE = 0x88
+_HANDSHAKE = (
+    b"GET %b HTTP/1.1\r\n"
+    b"Host: 127.0.0.1:%d\r\n"
+    b"Connection: Upgrade\r\n"
+    b"Pragma: no-cache\r\n"
+    b"Cache-Control: no-cache\r\n"
+    b"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
+    b" Chrome/142.0.0.0 Safari/537.36\r\n"
+    b"Upgrade: websocket\r\n"
+    b"Origin: https://app.example\r\n"
+    b"Sec-WebSocket-Version: 13\r\n"
+    b"Accept-Encoding: gzip, deflate, br, zstd\r\n"
+    b"Accept-Language: en-GB,en;q=0.9\r\n"
+    b"Sec-WebSocket-Key: %b\r\n"
+    b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
+)
+"""What a browser says. A server that keeps it pays for that in memory."""
 _KEY = base64.b64encode(b"a client's nonce")
 
 Message = dict[str, Any]
@@ -81,16 +98,14 @@ class Client:
         self._sent = 0
         self._outstanding = 0
         self._requests: Requests
-        request = (
-            b"GET %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
-            b"Connection: Upgrade\r\nSec-WebSocket-Key: %b\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        )
-        self.socket.sendall(request % (path.encode(), port, _KEY))
+        self.socket.sendall(_HANDSHAKE % (path.encode(), port, _KEY))
         while b"\r\n\r\n" not in self._rest:
             self._read()
         answer, _, self._rest = self._rest.partition(b"\r\n\r\n")
         if not answer.startswith(b"HTTP/1.1 101 "):
             raise LoadError(f"no WebSocket: {answer!r}")
+        if b"\r\nsec-websocket-extensions:" in answer.lower():
+            raise LoadError("the server compresses; none was to")
 
     def ask(self, message: Message) -> Message:
         """Send one message, and read its reply in full."""

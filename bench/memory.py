@@ -3,9 +3,9 @@
     python bench/memory.py [--rounds 3] [--connections 2000] [--json FILE]
 
 A server that was just started gets `WARM_UP` connections, which stay; then the connections that
-count, which complete their handshake and wait; then one request on each of these. What is shown is
-how much the process grew for each, once idle and once used, as medians over the rounds. The memory
-that the kernel keeps for the sockets is not part of it.
+count, which complete a browser's handshake and wait; then one request on each of these. What is
+shown is how much the process grew for each, once idle and once used, as medians over the rounds,
+and the process before them. What the kernel keeps for the sockets is not part of it.
 """
 
 import argparse
@@ -21,7 +21,8 @@ from load import Client, LoadError
 from servers import FASTAPI, SERVERS, Server, rotated, what_is_measured
 
 BASELINE = FASTAPI
-WARM_UP = 100
+WARM_UP = 500
+"""These take up what the start has left free, or the others would seem to need less."""
 _OTHER_FILES = 200
 """What a process may have open beside the connections."""
 
@@ -102,12 +103,15 @@ def main() -> None:
     results = {name: typical(taken) for name, taken in samples.items()}
     base = results[BASELINE]
     print(what_is_measured())
-    print(f"{given.connections} connections, medians of {given.rounds} rounds; KiB resident")
+    print(
+        f"{given.connections} connections, medians of {given.rounds} rounds, KiB resident;"
+        f" ratio: times less than {BASELINE}"
+    )
     print(f"{'server':<10} {'idle':>6} {'ratio':>6} {'used':>6} {'ratio':>6} {'process':>8}")
     for name, sample in results.items():
         print(
-            f"{name:<10} {sample.idle:>6.1f} {sample.idle / base.idle:>6.2f}"
-            f" {sample.used:>6.1f} {sample.used / base.used:>6.2f} {sample.process:>8,}"
+            f"{name:<10} {sample.idle:>6.1f} {base.idle / sample.idle:>6.2f}"
+            f" {sample.used:>6.1f} {base.used / sample.used:>6.2f} {sample.process:>8,}"
         )
     if given.json is not None:
         rows = {name: [asdict(sample) for sample in taken] for name, taken in samples.items()}

@@ -135,6 +135,9 @@ def book(
     now = account(transaction, loginid)
     if not changed:
         raise InsufficientFundsError(loginid)
+    # Two processes reckon the market's time, to within a moment: the ledger's does not go back.
+    last = transaction.one("SELECT at FROM ledger ORDER BY id DESC LIMIT 1")
+    at = max(at, last["at"] if last is not None else 0)
     entry_id = transaction.insert(
         "INSERT INTO ledger (loginid, action, amount, balance_after, at, app_id, note)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -161,6 +164,12 @@ def book(
     )
     transaction.announce(BOOKED, **asdict(entry))
     return entry
+
+
+def last_entry(transaction: Transaction) -> int:
+    """The number of the last entry of all; 0 when there is none."""
+    row = transaction.one("SELECT coalesce(max(id), 0) FROM ledger")
+    return row[0] if row is not None else 0
 
 
 def set_balance(
@@ -241,7 +250,7 @@ class Ledger:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._balances: dict[str, int] = {}
+        self._balances: dict[str, tuple[int, int]] = {}
         self._booked = 0
         self._listeners: list[Callable[[Entry], None]] = []
         store.listen(self._changed)
@@ -255,26 +264,46 @@ class Ledger:
             return
         entry = Entry(**change.data)
         self._booked += 1
-        if entry.loginid in self._balances:
-            self._balances[entry.loginid] = entry.balance_after
+        known = self._balances.get(entry.loginid)
+        if known is not None and entry.id > known[0]:
+            self._balances[entry.loginid] = entry.id, entry.balance_after
         for listener in self._listeners:
             listener(entry)
 
     def known_balance(self, loginid: str) -> int | None:
-        """The balance after the last entry announced, if it is in memory."""
-        return self._balances.get(loginid)
+        """The balance after the last entry known, if it is in memory."""
+        known = self._balances.get(loginid)
+        return None if known is None else known[1]
+
+    def position(self, loginid: str) -> int:
+        """The entry after which the balance in memory stands; 0 if none is."""
+        return self._balances.get(loginid, (0, 0))[0]
 
     async def balance(self, loginid: str) -> int:
-        """The balance after the last entry announced, in smallest units."""
+        """The balance after the last entry known, in smallest units."""
+
+        def job(reader: Transaction) -> tuple[int, int]:
+            return last_entry(reader), account(reader, loginid).balance
+
         known = self._balances.get(loginid)
         while known is None:
             booked = self._booked
-            known = (await self._store.read(lambda reader: account(reader, loginid))).balance
+            known = await self._store.read(job)
             if booked == self._booked:
                 self._balances[loginid] = known
             else:  # something was booked meanwhile, here or elsewhere: what was read may be old
                 known = self._balances.get(loginid)
-        return known
+        return known[1]
+
+    async def standing(self, user_id: int) -> tuple[list[Account], int]:
+        """A user's accounts, and the entry after which their balances stand."""
+        while True:
+            booked = self._booked
+            found = await self._store.read(
+                lambda reader: (accounts(reader, user_id), last_entry(reader))
+            )
+            if booked == self._booked:  # else a listener may have heard of what was not read
+                return found
 
     async def accounts(self, user_id: int) -> list[Account]:
         """A user's accounts; the real-style ones first."""

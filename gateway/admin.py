@@ -6,6 +6,7 @@ Rules:
 """
 
 import json
+import sqlite3
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -38,7 +39,8 @@ def table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> None:
     """Print rows in columns, under their header."""
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     for row in [header, *rows]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        click.echo("  ".join(cells).rstrip())
 
 
 _DB = click.option(
@@ -50,11 +52,14 @@ _DB = click.option(
 
 
 def _run(db: Path | None, job: Callable[[Transaction], T]) -> T:
+    path = db
     try:
-        path = load().db if db is None else db
+        path = path or load().db
         if not path.exists():
             raise StoreError(f"there is no database {path}: serve makes it, or give --db")
         return run_once(path, job)
+    except (sqlite3.Error, OSError) as problem:
+        fail(StoreError(f"cannot use the database {path}: {problem}"))
     except (StoreError, SettingsError, ApiError, accounts.InsufficientFundsError) as problem:
         fail(problem)
 
@@ -74,11 +79,24 @@ def _scopes(_context: click.Context, _option: click.Parameter, value: str) -> fr
         raise click.BadParameter(f"scopes are {', '.join(Scope)}, with commas between") from None
 
 
+def _name(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if not (value.isprintable() and 0 < len(value.strip()) <= 64):
+        raise click.BadParameter("a name has 1 to 64 printable characters")
+    return value
+
+
+def _email(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    name, at, host = value.rpartition("@")
+    if not (name and at and host and value.isprintable() and " " not in value):
+        raise click.BadParameter("an address such as ada@example.com is needed")
+    return value
+
+
 @token.command("create")
 @_DB
 @click.option("--loginid", required=True, help="Account that the token reaches.")
 @click.option("--scopes", required=True, callback=_scopes, help="Such as read,trade.")
-@click.option("--name", required=True, help="How the list shows it.")
+@click.option("--name", required=True, callback=_name, help="How the list shows it.")
 def token_create(db: Path | None, loginid: str, scopes: frozenset[Scope], name: str) -> None:
     """Make a token and print it, alone. It is not shown again."""
 
@@ -96,6 +114,8 @@ def token_list(db: Path | None, loginid: str | None) -> None:
     """List tokens with their numbers, masked."""
 
     def job(transaction: Transaction) -> list[tokens.Token]:
+        if loginid is not None:
+            accounts.account(transaction, loginid)
         return [
             found
             for account in accounts.accounts(transaction)
@@ -124,6 +144,8 @@ def token_uses(db: Path | None, number: int) -> None:
     """Tell for which calls, from where and when a token was used; its number is in the list."""
 
     def job(transaction: Transaction) -> list[Row]:
+        if transaction.one("SELECT 1 FROM tokens WHERE id = ?", number) is None:
+            raise StoreError("there is no such token")
         return tokens.uses(transaction, number)
 
     rows = [
@@ -199,7 +221,7 @@ def account_list(db: Path | None, as_json: bool) -> None:
 
 @account.command("credit")
 @_DB
-@click.option("--loginid", required=True)
+@click.option("--loginid", required=True, help="The account meant.")
 @click.option("--amount", required=True, help="In the account's currency; negative takes it away.")
 def account_credit(db: Path | None, loginid: str, amount: str) -> None:
     """Add paper money to an account."""
@@ -207,10 +229,15 @@ def account_credit(db: Path | None, loginid: str, amount: str) -> None:
     def job(transaction: Transaction) -> accounts.Entry:
         currency = accounts.account(transaction, loginid).currency
         try:
-            units = to_units(Decimal(amount), currency)
-        except (InvalidOperation, ValueError) as problem:
-            raise StoreError(f"{amount!r} is no amount of {currency}: {problem}") from problem
-        if not 0 < abs(units) < 10**15:
+            decimal = Decimal(amount)
+            if not decimal.is_finite():
+                raise StoreError(f"{amount!r} is no amount")
+            units = to_units(decimal, currency)
+        except InvalidOperation:
+            raise StoreError(f"{amount!r} is no amount") from None
+        except ValueError as problem:
+            raise StoreError(f"{amount} is no amount of {currency}: {problem}") from None
+        if abs(units) not in range(1, 10**15):
             raise StoreError("the amount must not be 0, nor beyond a trillion")
         action = "deposit" if units > 0 else "withdrawal"
         try:
@@ -231,7 +258,7 @@ def account_credit(db: Path | None, loginid: str, amount: str) -> None:
 
 @account.command("reset")
 @_DB
-@click.option("--loginid", required=True)
+@click.option("--loginid", required=True, help="The account meant.")
 def account_reset(db: Path | None, loginid: str) -> None:
     """Bring an account back to its opening balance."""
 
@@ -275,7 +302,7 @@ def _hashed(password: str) -> str:
 
 @user.command("create")
 @_DB
-@click.option("--email", required=True)
+@click.option("--email", required=True, callback=_email, help="By which the user signs in.")
 @_PASSWORD
 def user_create(db: Path | None, email: str, password: str) -> None:
     """Make a user with a demo account and a real-style one, both of paper money."""
@@ -294,7 +321,7 @@ def user_create(db: Path | None, email: str, password: str) -> None:
 
 @user.command("disable")
 @_DB
-@click.option("--email", required=True)
+@click.option("--email", required=True, help="Whose it is.")
 def user_disable(db: Path | None, email: str) -> None:
     """Lock a user out: all their tokens end, on live connections too."""
     ended = _run(db, lambda transaction: users.disable(transaction, email))
@@ -303,7 +330,7 @@ def user_disable(db: Path | None, email: str) -> None:
 
 @user.command("password")
 @_DB
-@click.option("--email", required=True)
+@click.option("--email", required=True, help="Whose it is.")
 @_PASSWORD
 def user_password(db: Path | None, email: str, password: str) -> None:
     """Give a user another password."""

@@ -170,6 +170,7 @@ async def compose(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     `clock` replaces the running one. Raises `StoreError`, `SettingsError` or `DeclarationError`
     when it can not start.
     """
+    declared(settings.handlers)  # what is wrong with a call is said before anything is written
     async with AsyncExitStack() as stack:
         store = Store(settings.db)
         await store.open()
@@ -214,17 +215,19 @@ async def _finish(
         task.cancel()
     await asyncio.gather(*keeping, return_exceptions=True)
     await access.flush()
-    await store.write(lambda transaction: origin.mark(transaction, clock.now()))
+    await store.write(lambda transaction: origin.stand(transaction, clock.now()))
 
 
 async def _keep_mark(store: Store, clock: Clock, start: origin.Origin, speed: float) -> None:
     """Keep a mark that the market never resumes before, ahead of it where it runs by itself."""
-    every = _MARK_EVERY if start.start is not None else 60.0
-    ahead = 2 * _MARK_EVERY * speed if start.start is not None else 0.0
+    by_itself = start.start is not None or speed != 1
+    every = _MARK_EVERY if by_itself else 60.0
+    ahead = 2 * _MARK_EVERY * speed if by_itself else 0.0
     while True:
-        moment = clock.now() + ahead
         try:
-            await store.write(partial(origin.mark, moment=moment))
+            await store.write(
+                lambda transaction: origin.run(transaction, clock.now(), speed, ahead=ahead)
+            )
         except StoreError as problem:
             log.error("the market's moment was not kept", exc_info=problem)
         await asyncio.sleep(every)
@@ -266,8 +269,10 @@ def _strangers(modules: Iterable[str], parts: Mapping[type, object]) -> list[obj
     for name in modules:
         try:
             module = importlib.import_module(name)
-        except ImportError as problem:
-            raise DeclarationError(f"cannot import {name}: {problem}") from problem
+        except Exception as problem:
+            raise DeclarationError(
+                f"cannot import {name}: {type(problem).__name__}: {problem}"
+            ) from problem
         classes |= dict.fromkeys(_handler_classes(module))
     return [_make(handler, parts) for handler in classes]
 
@@ -306,14 +311,14 @@ def _make(handler: type, parts: Mapping[type, object]) -> object:
 
 
 @asynccontextmanager
-async def listen(gateway: Gateway) -> AsyncIterator[int]:
-    """The port that the gateway listens on, until the block ends."""
+async def listen(gateway: Gateway, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """The port that the gateway listens on, with TLS or without, until the block ends."""
     settings = gateway.settings
     server = Server(
         Listening(
             host=settings.host,
             port=settings.port,
-            tls=tls_context(settings),
+            tls=tls,
             compression=settings.compression,
             trusted_proxies=tuple(ip_network(network) for network in settings.trusted_proxy),
         ),
@@ -324,12 +329,18 @@ async def listen(gateway: Gateway) -> AsyncIterator[int]:
         port = await server.start()
     except OSError as problem:
         raise SettingsError(
-            f"cannot listen on {settings.host}:{settings.port}: {problem.strerror or problem}"
+            f"cannot listen on {settings.host}:{settings.port}: {_why(problem)}; choose another"
+            " address with --host or --port"
         ) from problem
     try:
         yield port
     finally:
         await server.stop()
+
+
+def _why(problem: OSError) -> str:
+    """The system's own words; asyncio puts many more around them."""
+    return os.strerror(problem.errno) if problem.errno and problem.errno > 0 else str(problem)
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:

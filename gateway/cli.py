@@ -2,13 +2,14 @@
 
 Rules:
 - What a script wants stands on standard output, alone; everything else on standard error.
-- What only `serve` needs is imported by `serve`, so that the other commands start quickly.
+- What only `serve` needs (numpy, the feed, the handlers) is imported by `serve`.
 """
 
 import asyncio
 import contextlib
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -60,7 +61,7 @@ def _serve_options(command: Callable[..., None]) -> Callable[..., None]:
         elif name == "limits":
             command = click.option(flag, type=click.Choice(["open", "deriv"]), help=text)(command)
         else:
-            command = click.option(flag, metavar=name.upper(), help=text)(command)
+            command = click.option(flag, metavar="VALUE", help=text)(command)
     return command
 
 
@@ -79,6 +80,7 @@ def serve(**options: Any) -> None:
     given = {name: value for name, value in options.items() if value not in (None, ())}
     try:
         settings = load(**given)
+        _find_modules_here()
         with _runner() as runner:
             runner.run(_serve(settings))
     except (SettingsError, StoreError, DeclarationError) as problem:
@@ -94,14 +96,16 @@ def _runner() -> asyncio.Runner:
 
 
 async def _serve(settings: Settings) -> None:
-    from gateway.app import compose, listen
+    from gateway.app import compose, listen, tls_context
+
+    tls = tls_context(settings)
 
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with compose(settings) as gateway, listen(gateway) as port:
-        secure = "s" if settings.tls_cert or settings.tls_self_signed else ""
+    async with compose(settings) as gateway, listen(gateway, tls) as port:
+        secure = "s" if tls is not None else ""
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         lines = [
             f"listening on ws{secure}://{host}:{port}/websockets/v3",
@@ -121,6 +125,13 @@ async def _serve(settings: Settings) -> None:
         click.echo("\n".join(lines))
         sys.stdout.flush()
         await stopped.wait()
+
+
+def _find_modules_here() -> None:
+    """The modules of `--handlers` may stand where the user does, as under `python -m gateway`."""
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
 
 
 def _allow_many_connections() -> None:
@@ -168,6 +179,7 @@ def calls(as_json: bool, handlers: tuple[str, ...]) -> None:
     from gateway.app import declared
     from gateway.calls import DeclarationError
 
+    _find_modules_here()
     try:
         offered = declared(handlers)
     except DeclarationError as problem:

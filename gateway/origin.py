@@ -88,14 +88,24 @@ def settle(
     return Origin(kept_seed, begun, max(time.time() if begun is None else begun, mark))
 
 
-def mark(transaction: Transaction, moment: float) -> None:
-    """Never resume before this moment of the market."""
-    if moment > float(_get(transaction, "mark") or 0.0):
-        _put(transaction, "mark", repr(moment))
+def run(transaction: Transaction, moment: float, speed: float, *, ahead: float) -> None:
+    """Note where the running market stands; never resume before `ahead` seconds after that."""
+    kept = float(_get(transaction, "mark") or 0.0)
+    _put(transaction, "mark", repr(max(kept, moment + ahead)))
+    _put(transaction, "pace", f"{moment!r} {time.time()!r} {speed!r}" if ahead else "")
+
+
+def stand(transaction: Transaction, moment: float) -> None:
+    """Note where the market has stopped: it goes on from there, and nobody has seen more of it."""
+    _put(transaction, "mark", repr(moment))
+    _put(transaction, "pace", "")
 
 
 def present(transaction: Transaction) -> float:
-    """Where the market stands, for a process that does not run it: exact to a few seconds."""
+    """Where the market stands, for a process that does not run it."""
     kept = float(_get(transaction, "mark") or 0.0)
+    if pace := _get(transaction, "pace"):
+        moment, noted, speed = map(float, pace.split())
+        return min(moment + max(0.0, time.time() - noted) * speed, kept)
     start = _get(transaction, "start")
     return max(kept, float(start) if start else time.time())

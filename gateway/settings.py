@@ -7,6 +7,7 @@ here is the text of `--help` and of the documentation.
 
 import ipaddress
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -152,13 +153,22 @@ class Settings(BaseSettings):
 
 def load(**options: Any) -> Settings:
     """The settings, from these options, the environment and the file. Raises `SettingsError`."""
+    named = os.environ.get(PREFIX + "SETTINGS")
+    if named is not None and not Path(named).is_file():
+        raise SettingsError(f"SCOPEGATE_SETTINGS names {named}, which is no file")
     try:
         return Settings(**options)
     except ValidationError as invalid:
-        problems = [
-            f"{'.'.join(str(part) for part in error['loc']) or 'settings'}: {error['msg']}"
-            for error in invalid.errors(include_url=False, include_context=False)
-        ]
-        raise SettingsError("; ".join(problems)) from invalid
+        raise SettingsError("; ".join(_problems(invalid))) from invalid
     except ValueError as unreadable:
         raise SettingsError(f"the settings file cannot be read: {unreadable}") from unreadable
+
+
+def _problems(invalid: ValidationError) -> Iterator[str]:
+    for error in invalid.errors(include_url=False, include_context=False, include_input=False):
+        name = ".".join(str(part) for part in error["loc"])
+        if error["type"] == "extra_forbidden":
+            yield f"{name}: there is no such setting"
+        else:
+            text = error["msg"].removeprefix("Value error, ")
+            yield f"{name}: {text}" if name else text

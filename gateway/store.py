@@ -243,14 +243,17 @@ class Store:
     async def open(self) -> None:
         """Open and migrate the database. Raises `StoreError` when it can not be used."""
         try:
-            self._lock = _lock(self.path)
             # aiosqlite leaves a thread behind when it cannot open, so that is tried without it.
             await asyncio.get_running_loop().run_in_executor(None, _prepare, self.path)
+            self._lock = _lock(self.path)
             await self._writer
             await self._reader
         except (sqlite3.Error, OSError) as problem:
             await self.close()
             raise StoreError(f"cannot use the database {self.path}: {problem}") from problem
+        except StoreError:
+            await self.close()
+            raise
         self._seen_change = await self.read(_last_change)
         self._poller = asyncio.get_running_loop().create_task(self._poll())
 
@@ -286,15 +289,16 @@ class Store:
         return await future
 
     async def read(self, job: Job[T]) -> T:
-        """Run a function that only reads; what it returns."""
-        return await self._reader.run(lambda connection: job(Transaction(connection)))
+        """Run a function that only reads, all of it at one moment; what it returns."""
+        return await self._reader.run(partial(_read, job))
 
     async def _write_all(self) -> None:
         try:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
                 try:
-                    await self._writer.run(partial(_commit, batch))
+                    foreign = await self._writer.run(partial(_commit, batch, self._seen_change))
+                    self._hear(foreign)
                 except Exception as problem:
                     log.error("a commit failed", exc_info=problem)
                     for waiting in batch:
@@ -326,23 +330,34 @@ class Store:
         while True:
             await asyncio.sleep(POLL)
             try:
-                version, rows = await self.read(self._news)
-            except sqlite3.Error as problem:
+                version, news = await self.read(self._news)
+                if news:
+                    # Told by the writer, which alone knows how they stand to our own changes.
+                    await self.write(lambda transaction: None)
+            except (sqlite3.Error, StoreError) as problem:
                 log.error("cannot read changes", exc_info=problem)
                 continue
             self._seen_version = version
-            for row in rows:
-                self._seen_change = row["id"]
-                self._tell(Change(row["kind"], orjson.loads(row["data"])))
 
-    def _news(self, reader: Transaction) -> tuple[int, Sequence[Row]]:
+    def _hear(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            self._seen_change = row["id"]
+            self._tell(Change(row["kind"], orjson.loads(row["data"])))
+
+    def _news(self, reader: Transaction) -> tuple[int, bool]:
         row = reader.one("PRAGMA data_version")
         assert row is not None  # noqa: S101 - the pragma always answers
         if row[0] == self._seen_version:
-            return self._seen_version, ()
-        return row[0], reader.all(
-            "SELECT id, kind, data FROM changes WHERE id > ? ORDER BY id", self._seen_change
-        )
+            return self._seen_version, False
+        return row[0], _last_change(reader) > self._seen_change
+
+
+def _read(job: Job[T], connection: sqlite3.Connection) -> T:
+    connection.execute("BEGIN")
+    try:
+        return job(Transaction(connection))
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _last_change(reader: Transaction) -> int:
@@ -350,10 +365,16 @@ def _last_change(reader: Transaction) -> int:
     return row[0] if row is not None else 0
 
 
-def _commit(batch: list[_Waiting], connection: sqlite3.Connection) -> None:
-    """Run every job of the batch in its savepoint, and commit them together."""
+def _commit(batch: list[_Waiting], seen_change: int, connection: sqlite3.Connection) -> list[Row]:
+    """Run every job of the batch in its savepoint, and commit them together.
+
+    What other processes have changed before, after `seen_change`: it comes before the batch.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
+        foreign: list[Row] = connection.execute(
+            "SELECT id, kind, data FROM changes WHERE id > ? ORDER BY id", (seen_change,)
+        ).fetchall()
         for waiting in batch:
             connection.execute("SAVEPOINT job")
             waiting.transaction = Transaction(connection)
@@ -371,3 +392,4 @@ def _commit(batch: list[_Waiting], connection: sqlite3.Connection) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+    return foreign

@@ -92,7 +92,7 @@ class Accounts:
         grant = session.grant
         body: BalanceBody
         if request.account == "all":
-            body = await self._all(grant.user_id, grant.loginid)
+            body, since = await self._all(grant.user_id, grant.loginid)
             topic = f"balances.{grant.user_id}"
         else:
             loginid, currency = grant.loginid, grant.currency
@@ -107,6 +107,7 @@ class Accounts:
                 "loginid": loginid,
             }
             topic = f"balance.{loginid}"
+            since = self._ledger.position(loginid)
         if not request.subscribe:
             return {"balance": body}
         return Stream(
@@ -116,6 +117,7 @@ class Accounts:
             topic=topic,
             first={"balance": body},
             msg_type="balance",
+            since=since,
         )
 
     async def _other(self, user_id: int, loginid: str) -> Account:
@@ -124,10 +126,10 @@ class Accounts:
                 return account
         raise input_validation_failed({"account": "You have no account of this loginid."})
 
-    async def _all(self, user_id: int, current: str) -> BalanceBody:
-        accounts = await self._ledger.accounts(user_id)
+    async def _all(self, user_id: int, current: str) -> tuple[BalanceBody, int]:
+        accounts, position = await self._ledger.standing(user_id)
         mine = next(account for account in accounts if account.loginid == current)
-        return {
+        body: BalanceBody = {
             "accounts": {
                 account.loginid: {
                     "balance": to_number(account.balance, account.currency),
@@ -144,6 +146,7 @@ class Accounts:
             "loginid": mine.loginid,
             "total": _totals(accounts),
         }
+        return body, position
 
     @call("topup_virtual", needs=Scope.TRADE)
     async def topup_virtual(self, request: TopupVirtual, session: Session) -> TopupVirtualReply:

@@ -110,6 +110,12 @@ def create(
 
     Raises `ApiError` when the account has `MOST_OF_A_USER` already, or another of that name.
     """
+    if transaction.one(
+        "SELECT 1 FROM accounts JOIN users ON users.id = accounts.user_id"
+        " WHERE accounts.loginid = ? AND users.disabled_at IS NOT NULL",
+        loginid,
+    ):
+        raise ApiError("APITokenError", f"The user of {loginid} is disabled.")
     if kind == "owner":
         names = [token.name for token in listed(transaction, loginid)]
         if len(names) >= MOST_OF_A_USER:

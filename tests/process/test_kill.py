@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 
 from exchange import ledger
+from gateway import origin
 from gateway.access import apps, tokens, users
 from gateway.store import Transaction, run_once
 from schemas.scopes import ALL_SCOPES, Scope
@@ -44,6 +45,7 @@ class Round:
     """The token that they begin with, by loginid."""
     app_tokens: dict[int, str] = field(default_factory=dict)
     """Issued to the connected apps, by app_id."""
+    disconnecting: set[int] = field(default_factory=set)
     disconnected: set[int] = field(default_factory=set)
     made: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Tokens made: loginid and text by name."""
@@ -72,6 +74,11 @@ def rounds() -> list[Round]:
     return []
 
 
+def withdraw(transaction: Transaction, loginid: str) -> int:
+    """What `account credit` does, from a process that is not killed; the entry's number."""
+    return ledger.book(transaction, loginid, "withdrawal", -100, at=time.time()).id
+
+
 async def begin(gateway: Served) -> Round:
     """A user with a token for each account and two connected apps."""
     mine = Round()
@@ -86,6 +93,7 @@ async def begin(gateway: Served) -> Round:
         )
         for loginid in (mine.real, mine.demo):
             mine.owner[loginid] = tokens.create(transaction, loginid, "Owner", ALL_SCOPES)
+        mine.withdrawn.append(withdraw(transaction, mine.demo))  # there is something to top up
 
     run_once(gateway.db, settle)
     async with gateway.connected() as client:
@@ -151,6 +159,7 @@ async def work_until_killed(gateway: Served, mine: Round, chance: random.Random)
             acknowledged()
             if number == 1:
                 last = max(mine.app_tokens)
+                mine.disconnecting.add(last)
                 assert (await client.ask({"revoke_oauth_app": last}))["revoke_oauth_app"] == 1
                 mine.disconnected.add(last)
 
@@ -168,16 +177,11 @@ async def work_until_killed(gateway: Served, mine: Round, chance: random.Random)
             mine.latest = max(mine.latest, reply["tick"]["epoch"])
             reply = await client.next()
 
-    def withdraw() -> None:
-        """What `account credit` does, from a process that is not killed."""
+    def keep_withdrawing() -> None:
         while not over.is_set():
-            entry = run_once(
-                gateway.db,
-                lambda transaction: ledger.book(
-                    transaction, mine.demo, "withdrawal", -100, at=time.time()
-                ),
+            mine.withdrawn.append(
+                run_once(gateway.db, lambda transaction: withdraw(transaction, mine.demo))
             )
-            mine.withdrawn.append(entry.id)
 
     async def until_the_end(
         client: SocketClient, job: Callable[..., Awaitable[None]], *arguments: str
@@ -187,7 +191,7 @@ async def work_until_killed(gateway: Served, mine: Round, chance: random.Random)
 
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(gateway.connected()) for _ in range(5)]
-        withdrawing = asyncio.create_task(asyncio.to_thread(withdraw))
+        withdrawing = asyncio.create_task(asyncio.to_thread(keep_withdrawing))
         watching = asyncio.create_task(watch(clients[0]))
         try:
             await asyncio.gather(
@@ -221,13 +225,15 @@ async def everything_is_there(gateway: Served, mine: Round) -> None:
         kept = {app["app_id"] for app in (await client.ask({"app_list": 1}))["app_list"]}
         assert mine.registered <= kept
         linked = {app["app_id"] for app in (await client.ask({"oauth_apps": 1}))["oauth_apps"]}
-        assert linked == mine.app_tokens.keys() - mine.disconnected
+        # What the kill has cut short may be done or not, and is then the same everywhere.
+        assert mine.app_tokens.keys() - mine.disconnecting <= linked
+        assert not linked & mine.disconnected
     for app_id, text in mine.app_tokens.items():
         async with gateway.connected(app_id=app_id) as client:
-            if app_id in mine.disconnected:
-                assert await client.refused({"authorize": text}) == "InvalidToken"
-            else:
+            if app_id in linked:
                 assert (await client.authorize(text))["loginid"] == mine.demo
+            else:
+                assert await client.refused({"authorize": text}) == "InvalidToken"
 
 
 def every_balance_is_the_sum_of_its_ledger(path: Path) -> None:
@@ -282,19 +288,23 @@ async def test_what_was_acknowledged_outlives_a_kill(
         await everything_is_there(gateway, earlier)
 
 
-async def test_a_market_of_real_time_that_is_hurried_does_not_go_back(served: Served) -> None:
-    """A database that was made without a speed may be served with one: from then it runs ahead."""
-    assert served.stop() == 0
-    served.options = ("--speed", "10000")
-    served.start()
-    async with served.connected() as client:
+async def test_a_market_of_real_time_that_was_hurried_does_not_go_back(tmp_path: Path) -> None:
+    """A database that was made without a speed may be served with one: then it runs ahead."""
+    run_once(
+        tmp_path / "scopegate.db",
+        lambda transaction: origin.settle(transaction, seed="kill", start=None, speed=1),
+    )
+    hurried = Served(tmp_path, "--speed", "10000")
+    async with hurried.connected() as client:
         reply = await client.ask({"ticks": "1HZ100V", "subscribe": 1})
         begun = reply["tick"]["epoch"]
-        while reply["tick"]["epoch"] < begun + 10_000:
+        while reply["tick"]["epoch"] < begun + 5_000:
             reply = await client.next()
         latest = (await client.ask({"time": 1}))["time"]
-        served.kill()
-    served.options = ()
-    served.start()
-    async with served.connected() as client:
-        assert (await client.ask({"time": 1}))["time"] >= latest
+        hurried.kill()
+    later = Served(tmp_path)
+    try:
+        async with later.connected() as client:
+            assert (await client.ask({"time": 1}))["time"] >= latest
+    finally:
+        later.stop()

@@ -4,16 +4,25 @@ import asyncio
 import re
 import signal
 import stat
+from collections.abc import Iterator
 
 import pytest
 
 from gateway import token_form
 from schemas.scopes import ALL_SCOPES, in_order
-from tests.served import Served, fetch
+from tests.served import Served, fetch, scopegate
 
 
-async def test_the_first_lines_say_where_it_is_and_whom_to_be(served: Served) -> None:
-    where, page, *accounts, token = served.lines
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One that nobody stops or writes to the database of."""
+    running = Served(tmp_path_factory.mktemp("serve"), "--seed", "tests")
+    yield running
+    running.stop()
+
+
+async def test_the_first_lines_say_where_it_is_and_whom_to_be(gateway: Served) -> None:
+    where, page, *accounts, token = gateway.lines
     found = re.fullmatch(r"listening on ws://(127\.0\.0\.1:[0-9]+)/websockets/v3", where)
     assert found is not None, where
     assert page == f"page         http://{found[1]}/"
@@ -23,18 +32,20 @@ async def test_the_first_lines_say_where_it_is_and_whom_to_be(served: Served) ->
         "account      CR900002  10000.00 USD  (real-style, paper money)",
     ]
     words, _, meaning = token.partition("  (")
-    assert words.split() == ["token", served.token]
+    assert words.split() == ["token", gateway.token]
     assert meaning == "demo account, all scopes, until the next start)"
-    assert token_form.well_formed(served.token)
+    assert token_form.well_formed(gateway.token)
 
-    status, kind, body = await asyncio.to_thread(fetch, served.page)
+    status, kind, body = await asyncio.to_thread(fetch, gateway.page)
     assert (status, kind) == (200, "text/html")
     assert b"</html>" in body
-    async with served.connected() as client:
-        signed_in = await client.authorize(served.token)
-        assert signed_in["loginid"] == served.loginids[0]
+    async with gateway.connected() as client:
+        signed_in = await client.authorize(gateway.token)
+        assert signed_in["loginid"] == gateway.loginids[0]
         assert signed_in["scopes"] == list(in_order(ALL_SCOPES))
-        assert {account["loginid"] for account in signed_in["account_list"]} == set(served.loginids)
+        assert {account["loginid"] for account in signed_in["account_list"]} == set(
+            gateway.loginids
+        )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -49,7 +60,7 @@ async def test_it_stops_when_asked_and_says_goodbye(served: Served, number: int)
     assert len(served.lines) == told
     # What SQLite keeps beside an open database is gone: the one file can be copied away.
     left = {path.name for path in served.folder.iterdir()}
-    assert left == {"scopegate.db", "stderr.txt"}
+    assert left == {"scopegate.db", "scopegate.db-lock", "stderr.txt"}
 
 
 async def test_a_demo_token_ends_with_the_next_start(served: Served) -> None:
@@ -107,12 +118,24 @@ def command_token(served: Served) -> str:
     )
 
 
-async def test_the_database_is_for_its_owner_alone(served: Served) -> None:
-    async with served.connected() as client:
-        await client.authorize(served.token)
-        await client.ask({"api_token": 1, "new_token": "Mode", "new_token_scopes": ["read"]})
-    files = sorted(served.folder.glob("scopegate.db*"))
-    assert len(files) == 3, files
-    assert {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in files} == {
-        path.name: oct(0o600) for path in files
+def test_the_database_is_for_its_owner_alone(gateway: Served) -> None:
+    modes = {
+        path.name.removeprefix("scopegate.db"): oct(stat.S_IMODE(path.stat().st_mode))
+        for path in gateway.folder.glob("scopegate.db*")
     }
+    assert modes == dict.fromkeys(("", "-wal", "-shm", "-lock"), oct(0o600))
+
+
+async def test_a_database_has_one_gateway(gateway: Served) -> None:
+    """Two would not hear of each other's revocations."""
+    second = await asyncio.to_thread(
+        lambda: scopegate(
+            "serve", "--port", "0", "--db", str(gateway.db), folder=gateway.folder, patience=20
+        )
+    )
+    assert second.returncode == 1
+    assert second.stdout == ""
+    assert second.stderr == f"Error: another gateway serves the database {gateway.db}\n"
+    async with gateway.connected() as client:
+        # The attempt has not ended the token of the one that serves.
+        await client.authorize(gateway.token)
