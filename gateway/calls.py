@@ -204,12 +204,19 @@ class Registry:
         It is the key whose request declares every other call-named key as a field, else the first.
         """
         fields = self._fields
+        first: str | None = None
+        for key in message:
+            if key in fields:
+                if first is not None:
+                    break
+                first = key
+        else:
+            return first
         named = [key for key in message if key in fields]
-        if len(named) > 1:
-            for name in named:
-                if all(other in fields[name] for other in named if other != name):
-                    return name
-        return named[0] if named else None
+        for name in named:
+            if all(other in fields[name] for other in named if other != name):
+                return name
+        return first
 
     def get(self, name: str) -> Call | None:
         """The call of this name, if it is offered."""

@@ -43,12 +43,21 @@ class Transport(Protocol):
 class Connection:
     """Feeds one client's messages to the dispatcher."""
 
+    __slots__ = (
+        "_dispatcher",
+        "_reading",
+        "_task",
+        "_transport",
+        "_waiting",
+        "_working",
+        "session",
+    )
+
     def __init__(self, dispatcher: Dispatcher, session: Session, transport: Transport) -> None:
         self.session = session
         self._dispatcher = dispatcher
         self._transport = transport
-        self._waiting: deque[bytes] = deque()
-        self._waiting_bytes = 0
+        self._waiting: deque[bytes] | tuple[()] = ()
         self._task: asyncio.Task[None] | None = None
         self._working = False
         self._reading = True
@@ -62,8 +71,10 @@ class Connection:
         """Answer these messages, or put them behind those that wait."""
         if self.session.closed:
             return
-        self._waiting.extend(texts)
-        self._waiting_bytes += sum(map(len, texts))
+        if self._waiting:
+            self._waiting.extend(texts)
+        else:
+            self._waiting = deque(texts)
         self.work()
 
     def work(self) -> None:
@@ -71,11 +82,10 @@ class Connection:
         if self._working:
             return
         self._working = True
+        handle, session, transport = self._dispatcher.handle, self.session, self._transport
         try:
-            while self._waiting and self._task is None and not self._transport.congested:
-                text = self._waiting.popleft()
-                self._waiting_bytes -= len(text)
-                rest = self._dispatcher.handle(self.session, text)
+            while self._waiting and self._task is None and not transport.congested:
+                rest = handle(session, self._waiting.popleft())
                 if rest is not None:
                     self._task = asyncio.get_running_loop().create_task(self._run(rest))
         except Disconnect as end:
@@ -99,18 +109,21 @@ class Connection:
         self.leave()
 
     def _regulate(self) -> None:
-        full = len(self._waiting) >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES
-        if full and self._reading:
+        waiting = self._waiting
+        if not waiting:
+            self._waiting = ()
+            if not self._reading:
+                self._reading = True
+                self._transport.resume()
+        elif self._reading and (
+            len(waiting) >= MAX_WAITING or sum(map(len, waiting)) >= MAX_WAITING_BYTES
+        ):
             self._reading = False
             self._transport.pause()
-        elif not self._reading and not self._waiting:
-            self._reading = True
-            self._transport.resume()
 
     def leave(self) -> None:
         """The client is gone: stop answering, and undo what the session holds."""
-        self._waiting.clear()
-        self._waiting_bytes = 0
+        self._waiting = ()
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
         self.session.close()

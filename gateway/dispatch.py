@@ -12,7 +12,7 @@ Rules:
 import asyncio
 import re
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable
 from typing import Any
 
 import orjson
@@ -48,10 +48,6 @@ log = structlog.get_logger("scopegate.dispatch")
 Message = dict[str, Any]
 
 
-class _TooDeepError(Exception):
-    pass
-
-
 class Dispatcher:
     """Answers messages with the calls of a registry."""
 
@@ -85,7 +81,7 @@ class Dispatcher:
         session.acting = None
         try:
             message = _parse(text)
-            sane, secret = _inspect(message)
+            sane, secret = _inspect_object(message, 1)
             secret_fields = self._registry.secret_fields
             if secret or not secret_fields.isdisjoint(message):
                 echo = _masked(message, secret_fields)
@@ -136,37 +132,37 @@ class Dispatcher:
 
     def _find(self, message: Message) -> Call:
         name = self._registry.find(message)
-        if name is None:
-            raise ApiError("UnrecognisedRequest", "Unrecognised request.")
-        call = self._registry.get(name)
-        if call is None:
-            raise ApiError(
-                "UnrecognisedRequest",
-                f"Unrecognised request. The call {name} is not offered by this gateway.",
-            )
-        return call
+        if name is not None and (call := self._registry.get(name)) is not None:
+            return call
+        text = "Unrecognised request."
+        if name is not None:
+            text += f" The call {name} is not offered by this gateway."
+        raise ApiError("UnrecognisedRequest", text)
 
     def _admit(self, session: Session, call: Call, message: Message) -> None:
-        acting = next(iter(session.grants.values()), None)
+        if not session.grants:
+            self._count(call, session.address)
+            if call.needs_login:
+                raise authorization_required()
+            return
+        acting = next(iter(session.grants.values()))
         wanted = message.get("loginid")
-        if acting is not None and type(wanted) is str:
+        if type(wanted) is str:
             acting = session.grants.get(wanted, acting)
-        who = session.address if acting is None else acting.user_id
-        broken = self._limiter.broken_by(who, call.rate)
-        if broken is not None:
-            raise rate_limit(call.name, broken)
-        if acting is not None and type(wanted) is str and wanted != acting.loginid:
+        self._count(call, acting.user_id)
+        if type(wanted) is str and wanted != acting.loginid:
             raise input_validation_failed(
                 {"loginid": "No token of this connection is for this account."}
             )
         session.acting = acting
-        if call.needs_login:
-            if acting is None:
-                raise authorization_required()
-            if call.scopes and call.scopes.isdisjoint(acting.scopes):
-                raise _permission_denied(call)
-        if acting is not None:
-            self._used(session, acting, call.name)
+        if call.scopes and call.scopes.isdisjoint(acting.scopes):
+            raise _permission_denied(call)
+        self._used(session, acting, call.name)
+
+    def _count(self, call: Call, who: Hashable) -> None:
+        broken = self._limiter.broken_by(who, call.rate)
+        if broken is not None:
+            raise rate_limit(call.name, broken)
 
     def _answer(
         self, session: Session, call: Call, message: Message, echo: Message, result: Any
@@ -284,35 +280,30 @@ def _permission_denied(call: Call) -> ApiError:
     return ApiError("PermissionDenied", f"Permission denied, requires {' or '.join(names)} {noun}.")
 
 
-def _inspect(message: Message) -> tuple[bool, bool]:
+def _inspect_object(value: Message, depth: int) -> tuple[bool, bool]:
     """Whether keys and values are sane, and whether a token stands somewhere among them.
 
     Raises `BadRequest` for what is nested too deeply to be echoed.
     """
-    try:
-        return _inspect_object(message, 1)
-    except _TooDeepError:
-        raise _bad_request() from None
-
-
-def _inspect_object(value: Message, depth: int) -> tuple[bool, bool]:
     if depth > MAX_DEPTH:
-        raise _TooDeepError
+        raise _bad_request()
     sane = True
     secret = False
     for key, item in value.items():
-        if not _KEY(key):
-            sane = False
-        if len(key) >= SHORTEST and holds_token(key):
-            secret = True
+        # A short identifier is what keys are; only others are worth the expressions.
+        if len(key) >= SHORTEST or not (key.isidentifier() and key.isascii()):
+            if not _KEY(key):
+                sane = False
+            if holds_token(key):
+                secret = True
         kind = type(item)
-        if kind is str:
+        if kind is int or kind is float:
+            if not -LARGEST_INTEGER <= item <= LARGEST_INTEGER:
+                sane = False
+        elif kind is str:
             if len(item) >= SHORTEST and holds_token(item):
                 secret = True
             if "\x00" in item:
-                sane = False
-        elif kind is int or kind is float:
-            if not -LARGEST_INTEGER <= item <= LARGEST_INTEGER:
                 sane = False
         elif kind is dict:
             item_sane, item_secret = _inspect_object(item, depth + 1)
@@ -325,7 +316,7 @@ def _inspect_object(value: Message, depth: int) -> tuple[bool, bool]:
 
 def _inspect_list(value: list[Any], depth: int) -> tuple[bool, bool]:
     if depth > MAX_DEPTH:
-        raise _TooDeepError
+        raise _bad_request()
     sane = True
     secret = False
     for item in value:
@@ -358,15 +349,16 @@ def _masked(value: Any, secret_fields: frozenset[str]) -> Any:
 def _head(message: Message, echo: Message) -> Message:
     """What every reply to this message begins with."""
     head: Message = {"echo_req": echo}
-    req_id = message.get("req_id")
-    if req_id is not None:
+    if "req_id" in message:
+        req_id = message["req_id"]
         if type(req_id) is str and _INTEGER(req_id):
             req_id = int(req_id)
         if type(req_id) is int and -LARGEST_INTEGER <= req_id <= LARGEST_INTEGER:
             head["req_id"] = req_id
-    passthrough = echo.get("passthrough")
-    if type(passthrough) is dict:
-        head["passthrough"] = passthrough
+    if "passthrough" in echo:
+        passthrough = echo["passthrough"]
+        if type(passthrough) is dict:
+            head["passthrough"] = passthrough
     return head
 
 

@@ -63,21 +63,6 @@ PROFILES: dict[str, Profile] = {
 }
 
 
-class _Window:
-    __slots__ = ("count", "number")
-
-    def __init__(self) -> None:
-        self.number = -1
-        self.count = 0
-
-    def add(self, number: int) -> int:
-        if number != self.number:
-            self.number = number
-            self.count = 0
-        self.count += 1
-        return self.count
-
-
 class RateLimiter:
     """Counts calls and tells which limit a further one would break."""
 
@@ -85,32 +70,31 @@ class RateLimiter:
         self.profile = profile
         self._allowances = {rate: profile.allowance(rate) for rate in Rate}
         self._monotonic = monotonic
-        self._windows: dict[tuple[Hashable, Rate], tuple[_Window, _Window]] = {}
-        self._swept = 0
+        self._minute_ends = self._hour_ends = 0.0
+        self._this_minute: dict[tuple[Hashable, Rate], int] = {}
+        self._this_hour: dict[tuple[Hashable, Rate], int] = {}
 
     def broken_by(self, who: Hashable, rate: Rate) -> str | None:
         """Count one call; the limit that it breaks in words, or `None` when it may pass."""
         now = self._monotonic()
-        minute = int(now // 60)
-        if minute != self._swept:
-            self._sweep(minute)
+        if now >= self._minute_ends:
+            self._forget(now)
         key = (who, rate)
-        windows = self._windows.get(key)
-        if windows is None:
-            windows = self._windows[key] = (_Window(), _Window())
         allowance = self._allowances[rate]
-        if windows[0].add(minute) > allowance.minutely:
+        count = self._this_minute[key] = self._this_minute.get(key, 0) + 1
+        if count > allowance.minutely:
             return f"{allowance.minutely} {rate} calls a minute"
-        if windows[1].add(minute // 60) > allowance.hourly:
+        count = self._this_hour[key] = self._this_hour.get(key, 0) + 1
+        if count > allowance.hourly:
             return f"{allowance.hourly} {rate} calls an hour"
         return None
 
-    def _sweep(self, minute: int) -> None:
-        hour = minute // 60
-        self._windows = {
-            key: windows for key, windows in self._windows.items() if windows[1].number == hour
-        }
-        self._swept = minute
+    def _forget(self, now: float) -> None:
+        self._this_minute = {}
+        self._minute_ends = (now // 60 + 1) * 60
+        if now >= self._hour_ends:
+            self._this_hour = {}
+            self._hour_ends = (now // 3600 + 1) * 3600
 
 
 class Penalty:

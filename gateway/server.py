@@ -27,7 +27,7 @@ from websockets.exceptions import InvalidState
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
-from websockets.protocol import OPEN
+from websockets.protocol import OPEN, SERVER, Protocol
 from websockets.server import ServerProtocol
 
 from gateway.connection import Connection
@@ -55,6 +55,9 @@ SHUTDOWN_CLOSE = 1001
 
 _TEXT: Final = 0x81  # a text frame, whole, with no reserved bit
 _MASKED: Final = 0x80
+_SHORT = [bytes((_TEXT, length)) for length in range(126)]
+_LONG = struct.Struct("!BBH")
+_LONGEST = struct.Struct("!BBQ")
 _UPGRADE = re.compile(rb"^upgrade:[ \t]*websocket[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 log = structlog.get_logger("scopegate.server")
@@ -178,7 +181,7 @@ class _Peer(asyncio.Protocol):
     def __init__(self, server: Server) -> None:
         self._server = server
         self._socket: asyncio.Transport
-        self._core: ServerProtocol | None = None
+        self._core: Protocol | None = None
         self._connection: Connection | None = None
         self._http: HttpConversation | None = None
         self._buffer = b""
@@ -268,6 +271,10 @@ class _Peer(asyncio.Protocol):
                 visitor = self._visitor(request, path.query)
                 self._connection = self._server.accept(visitor, self.send, self)
         self._from_core()
+        if self._connection is not None:
+            # The core of the handshake keeps the request with all its headers: take another.
+            self._core = Protocol(SERVER, max_size=MAX_MESSAGE, logger=_core_log)
+            self._core.extensions = core.extensions
 
     def _visitor(self, request: Request, query: str) -> Visitor:
         fields = parse_qs(query, max_num_fields=50) if query.count("&") < 50 else {}
@@ -298,42 +305,34 @@ class _Peer(asyncio.Protocol):
             data = self._buffer + data
         texts: list[bytes] = []
         position, size = 0, len(data)
-        plain = not core.extensions
+        plain = not core.extensions and self._fragments is None
         while size - position >= 2 and not self._closing:
-            first, second = data[position], data[position + 1]
-            length = second & 0x7F
+            length = data[position + 1] - _MASKED  # below 0 without a mask
             start = position + 6
-            if length == 126:
-                start += 2
-                if size - position < 4:
+            if length >= 126:
+                start += 2 if length == 126 else 8
+                if size < start - 4:
                     break
-                length = data[position + 2] << 8 | data[position + 3]
-            elif length == 127:
-                start += 8
-                if size - position < 10:
-                    break
-                (length,) = struct.unpack_from("!Q", data, position + 2)
+                length = int.from_bytes(data[position + 2 : start - 4], "big")
             end = start + length
-            if length > MAX_MESSAGE or not second & _MASKED:
-                end = size  # the core will fail the connection; it needs no more than the head
-            elif end > size:
-                break
-            if (
-                first == _TEXT
-                and plain
-                and self._fragments is None
-                and second & _MASKED
-                and (length <= MAX_MESSAGE)
-            ):
+            if plain and data[position] == _TEXT and 0 <= length <= MAX_MESSAGE:
+                if end > size:
+                    break
                 texts.append(apply_mask(data[start:end], data[start - 4 : start]))
             else:
+                if not 0 <= length <= MAX_MESSAGE:
+                    end = size  # the core will fail the connection; it needs no more than the head
+                elif end > size:
+                    break
                 if texts:
                     connection.receive(texts)
                     texts = []
                 if not self._closing:
                     core.receive_data(data[position:end])
                     self._from_core()
+                plain = not core.extensions and self._fragments is None
             position = end
+        if position:
             self._heard = time.monotonic()
             self._pinged = False
         self._buffer = data[position:] if not self._closing else b""
@@ -379,11 +378,11 @@ class _Peer(asyncio.Protocol):
             return
         length = len(text)
         if length < 126:
-            header = bytes((_TEXT, length))
+            header = _SHORT[length]
         elif length < 65536:
-            header = struct.pack("!BBH", _TEXT, 126, length)
+            header = _LONG.pack(_TEXT, 126, length)
         else:
-            header = struct.pack("!BBQ", _TEXT, 127, length)
+            header = _LONGEST.pack(_TEXT, 127, length)
         self._queue(header + text)
 
     def _queue(self, data: bytes) -> None:

@@ -109,6 +109,21 @@ class Subscription:
 class Session:
     """One client's memory, from its connecting to its leaving."""
 
+    __slots__ = (
+        "_after_reply",
+        "_leaving",
+        "acting",
+        "address",
+        "app_id",
+        "closed",
+        "grants",
+        "id",
+        "language",
+        "send",
+        "subscriptions",
+        "user_agent",
+    )
+
     def __init__(
         self,
         send: Callable[[bytes], None],
@@ -202,9 +217,10 @@ class Session:
 
     def replied(self) -> None:
         """The present message has its reply: do what waited for that."""
-        actions, self._after_reply = self._after_reply, []
-        for action in actions:
-            action()
+        if self._after_reply:
+            actions, self._after_reply = self._after_reply, []
+            for action in actions:
+                action()
 
     def on_leave(self, action: Callable[[], None]) -> None:
         """Do this when the client leaves."""

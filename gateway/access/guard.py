@@ -42,7 +42,7 @@ class Access:
         self._live: dict[int, set[Session]] = {}
         self._endings = 0
         self._wrong = Penalty()
-        self._uses: dict[tuple[int, str, str], tuple[int, float]] = {}
+        self._uses: dict[tuple[int, str, str], int] = {}
         self._sign_ins: list[users.SignIn] = []
 
     async def start(self) -> None:
@@ -183,8 +183,7 @@ class Access:
     def used(self, session: Session, grant: Grant, call: str) -> None:
         """Count a call that a grant made."""
         key = (grant.token_id, session.address, call)
-        count, _ = self._uses.get(key, (0, 0.0))
-        self._uses[key] = (count + 1, time.time())
+        self._uses[key] = self._uses.get(key, 0) + 1
 
     def signed_in(self, session: Session, grant: Grant, action: str) -> None:
         """Remember a signing in or out for the user's `login_history`."""
@@ -207,8 +206,10 @@ class Access:
         if not uses and not sign_ins:
             return
 
+        at = time.time()
+
         def job(transaction: Transaction) -> None:
-            for (token_id, address, call), (count, at) in uses.items():
+            for (token_id, address, call), count in uses.items():
                 tokens.record_use(transaction, token_id, address, call, count, at)
             for sign_in in sign_ins:
                 users.record_sign_in(transaction, sign_in)
