@@ -67,7 +67,8 @@ docs: setup
 	$(BIN)/python docs/generate.py
 
 bench: $(VENV)/made-for-bench
-	$(BIN)/python bench/requests.py
+	@$(BIN)/python bench/requests.py
+	@$(BIN)/python bench/memory.py
 
 lock:
 	$(COMPILE) pyproject.toml -o $(LOCKS)/run.txt

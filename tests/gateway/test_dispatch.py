@@ -185,3 +185,23 @@ def test_resuming_passes_on_everything_that_a_task_sends() -> None:
     with pytest.raises(StopIteration) as returned:
         rest.throw(LookupError())
     assert returned.value.value == "sent and caught"
+
+
+async def test_who_comes_back_without_an_app_is_slowed(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    async def noted(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("gateway.dispatch.asyncio.sleep", noted)
+    for _ in range(4):
+        client = here.connect(app_id=5, address="10.0.0.1")
+        reply = await client.ask({"ping": 1, "req_id": 9})
+        assert reply["error"]["code"] == "InvalidAppID"
+        assert (await client.ended())[0] == 1008
+    elsewhere = here.connect(app_id=5, address="10.0.0.2")
+    client.send_text(b"too late")
+    assert await elsewhere.refused({"nonsense": 1}) == "InvalidAppID"
+    assert waits == [0.5, 1.0, 1.5]
