@@ -247,12 +247,15 @@ class Dispatcher:
 
     async def _refuse(self, session: Session, message: Message, echo: Message) -> None:
         """Answer a connection without a valid app, later each time it comes back, and end it."""
-        delay = 0.5 * min(self._strangers.count(session.address), 10)
-        self._strangers.add(session.address)
-        if delay:
-            await asyncio.sleep(delay)
+        await asyncio.sleep(self._delay(session.address))
         self._failed(session, None, message, echo, invalid_app_id())
         raise Disconnect(1008, "Your app_id is invalid.")
+
+    def _delay(self, address: str) -> float:
+        """How many seconds the next answer to a stranger from this address waits."""
+        before = self._strangers.count(address)
+        self._strangers.add(address)
+        return 0.5 * min(before, 10)
 
 
 def _parse(text: bytes) -> Message:

@@ -8,8 +8,8 @@ from typing_extensions import TypedDict
 from schemas.fields import AccountRequest, Flag, One, OrAbsent, Text, secret
 
 Country = Annotated[Text, Field(pattern=r"^[a-z]{2}$")]
-Name = Annotated[Text, Field(pattern=r"^[\p{L}\s'.-]{1,50}$")]
-Line = Annotated[Text, Field(pattern=r"^[\p{L}\p{Nd}\s'\x{2019}.,:;()\x{b0}@#/-]{0,70}$")]
+Name = Annotated[Text, Field(pattern=r"^[\p{L}\s'.-]+$", max_length=50)]
+Line = Annotated[Text, Field(pattern=r"^[\p{L}\p{Nd}\s'\x{2019}.,:;()\x{b0}@#/-]*$", max_length=70)]
 Explanation = Annotated[Text, Field(min_length=1, max_length=500)]
 
 
@@ -85,15 +85,15 @@ class SetSettings(AccountRequest):
             "Speculative",
         ]
     ] = None
-    address_city: OrAbsent[Annotated[Text, Field(pattern=r"^[\p{L}\s'.-]{1,35}$")]] = None
+    address_city: OrAbsent[Annotated[Text, Field(pattern=r"^[\p{L}\s'.-]+$", max_length=35)]] = None
     address_line_1: OrAbsent[Line] = None
     address_line_2: Line | None = None
     address_postcode: OrAbsent[
         Annotated[Text, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9\s-]{0,20})?$")]
     ] = None
-    address_state: OrAbsent[Annotated[Text, Field(pattern=r"^[\p{L}\p{Nd}\s'.,/:;-]{0,100}$")]] = (
-        None
-    )
+    address_state: OrAbsent[
+        Annotated[Text, Field(pattern=r"^[\p{L}\p{Nd}\s'.,/:;-]*$", max_length=100)]
+    ] = None
     allow_copiers: OrAbsent[Flag] = None
     calling_country_code: Annotated[Text, Field(pattern=r"^[0-9]{1,4}$")] | None = None
     citizen: Annotated[Text, Field(pattern=r"^([a-z]{2})?$")] | None = None

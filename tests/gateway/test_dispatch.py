@@ -187,21 +187,18 @@ def test_resuming_passes_on_everything_that_a_task_sends() -> None:
     assert returned.value.value == "sent and caught"
 
 
-async def test_who_comes_back_without_an_app_is_slowed(
-    here: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waits: list[float] = []
-
-    async def noted(seconds: float) -> None:
-        waits.append(seconds)
-
-    monkeypatch.setattr("gateway.dispatch.asyncio.sleep", noted)
-    for _ in range(4):
-        client = here.connect(app_id=5, address="10.0.0.1")
-        reply = await client.ask({"ping": 1, "req_id": 9})
-        assert reply["error"]["code"] == "InvalidAppID"
-        assert (await client.ended())[0] == 1008
+async def test_who_comes_back_without_an_app_is_slowed(here: World) -> None:
+    first, second = (here.connect(app_id=5, address="10.0.0.1") for _ in range(2))
+    asked = [asyncio.ensure_future(client.ask({"ping": 1})) for client in (first, second)]
+    reply = await asked[0]
+    assert reply["error"]["code"] == "InvalidAppID"
+    assert (await first.ended())[0] == 1008
+    assert not asked[1].done()
     elsewhere = here.connect(app_id=5, address="10.0.0.2")
-    client.send_text(b"too late")
-    assert await elsewhere.refused({"nonsense": 1}) == "InvalidAppID"
-    assert waits == [0.5, 1.0, 1.5]
+    elsewhere.send_text(b"nonsense")
+    assert (await elsewhere.next())["error"]["code"] == "InvalidAppID"
+    second.leave()
+    asked[1].cancel()
+    dispatcher = here.gateway.connect.dispatcher
+    assert [dispatcher._delay("10.0.0.1") for _ in range(3)] == [1.0, 1.5, 2.0]
+    assert [dispatcher._delay("10.0.0.3") for _ in range(12)][-1] == 5.0
