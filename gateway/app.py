@@ -193,7 +193,13 @@ async def compose(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         stack.push_async_callback(_finish, keeping, access, store, clock)
         Ticker(parts.feed, clock, parts.bus).start()
         limiter = RateLimiter(parts.profile)
-        dispatcher = Dispatcher(registry, parts.bus, limiter, used=access.used)
+        dispatcher = Dispatcher(
+            registry,
+            parts.bus,
+            limiter,
+            used=access.used,
+            app_exists=lambda app_id: access.app(app_id) is not None,
+        )
         yield Gateway(
             settings=settings,
             store=store,

@@ -4,12 +4,14 @@ Rules:
 - Messages are answered one after the other. While one waits for something, the next wait behind it;
   past `MAX_WAITING` of them, or `MAX_WAITING_BYTES`, the client is not read from for a while.
 - Nothing is handled for a client that does not take its replies.
+- One client's messages never hold up the others for much longer than `TURN`.
 - No task is made for a message unless its handler waits for something.
 """
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 import structlog
@@ -20,6 +22,8 @@ from gateway.session import Session
 
 MAX_WAITING = 256
 MAX_WAITING_BYTES = 1024 * 1024
+TURN = 0.01
+"""Seconds after which one client's waiting messages let the others have a turn."""
 
 log = structlog.get_logger("scopegate.connection")
 
@@ -32,6 +36,9 @@ class Transport(Protocol):
 
     def close(self, code: int, reason: str) -> None:
         """End the connection after what was sent."""
+
+    def batched(self, work: Callable[[], None]) -> None:
+        """Do something, and send in one go what it brings about."""
 
     def pause(self) -> None:
         """Read nothing more for now."""
@@ -83,8 +90,12 @@ class Connection:
             return
         self._working = True
         handle, session, transport = self._dispatcher.handle, self.session, self._transport
+        turn_ends = time.perf_counter() + TURN
         try:
             while self._waiting and self._task is None and not transport.congested:
+                if time.perf_counter() > turn_ends:
+                    self._work_soon()
+                    break
                 rest = handle(session, self._waiting.popleft())
                 if rest is not None:
                     self._task = asyncio.get_running_loop().create_task(self._run(rest))
@@ -102,7 +113,10 @@ class Connection:
         finally:
             self._task = None
             # The next message is not handled inside this task: one that waits gets its own.
-            asyncio.get_running_loop().call_soon(self.work)
+            self._work_soon()
+
+    def _work_soon(self) -> None:
+        asyncio.get_running_loop().call_soon(self._transport.batched, self.work)
 
     def _end(self, end: Disconnect) -> None:
         self._transport.close(end.code, end.reason)
@@ -125,5 +139,6 @@ class Connection:
         """The client is gone: stop answering, and undo what the session holds."""
         self._waiting = ()
         if self._task is not None and self._task is not asyncio.current_task():
-            self._task.cancel()
+            # Not at once: a coroutine that is cancelled before its first step was never awaited.
+            asyncio.get_running_loop().call_soon(self._task.cancel)
         self.session.close()

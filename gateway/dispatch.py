@@ -58,13 +58,18 @@ class Dispatcher:
         limiter: RateLimiter,
         *,
         used: Callable[[Session, Grant, str], None],
+        app_exists: Callable[[int], bool],
         patience: float = PATIENCE,
     ) -> None:
-        """`used` is told of every call that a grant made, before it runs."""
+        """`used` is told of every call that a grant made, before it runs.
+
+        `app_exists` tells whether a connection's app is still there, for each message.
+        """
         self._registry = registry
         self._bus = bus
         self._limiter = limiter
         self._used = used
+        self._app_exists = app_exists
         self._patience = patience
         self._strangers = Penalty()
 
@@ -79,6 +84,8 @@ class Dispatcher:
         echo: Message = {}
         call: Call | None = None
         session.acting = None
+        session.answering = True
+        has_app = session.app_id is not None and self._app_exists(session.app_id)
         try:
             message = _parse(text)
             sane, secret = _inspect_object(message, 1)
@@ -87,7 +94,7 @@ class Dispatcher:
                 echo = _masked(message, secret_fields)
             else:
                 echo = message
-            if session.app_id is None:
+            if not has_app:
                 raise invalid_app_id()
             if not sane:
                 raise ApiError("SanityCheckFailed", "Parameters sanity check failed.")
@@ -105,7 +112,7 @@ class Dispatcher:
                 rest = _resume(coroutine, waits_for)
                 return self._finish(session, call, message, echo, rest)
         except Exception as problem:  # noqa: BLE001 - hands over to the one place
-            if session.app_id is None:
+            if not has_app:
                 return self._refuse(session, message, echo)
             self._failed(session, call, message, echo, problem)
         session.replied()
@@ -240,7 +247,7 @@ class Dispatcher:
             error = internal_error()
         body = error.body()
         if echo is not message:
-            body = _masked(body, frozenset())
+            body = _masked(body)
         _send(
             session, _head(message, echo), {"error": body}, msg_type=call.name if call else "error"
         )
@@ -335,15 +342,15 @@ def _inspect_list(value: list[Any], depth: int) -> tuple[bool, bool]:
     return sane, secret
 
 
-def _masked(value: Any, secret_fields: frozenset[str]) -> Any:
-    """A copy without secrets: fields that hold one, and tokens wherever they stand."""
+def _masked(value: Any, secret_fields: frozenset[str] = frozenset()) -> Any:
+    """A copy without secrets: without fields that hold one, and tokens wherever they stand."""
     if type(value) is dict:
         return {
-            without_tokens(key): NOT_SHOWN if key in secret_fields else _masked(item, secret_fields)
+            without_tokens(key): NOT_SHOWN if key in secret_fields else _masked(item)
             for key, item in value.items()
         }
     if type(value) is list:
-        return [_masked(item, secret_fields) for item in value]
+        return [_masked(item) for item in value]
     if type(value) is str:
         return without_tokens(value)
     return value

@@ -52,9 +52,12 @@ class HttpConversation:
         self._request: h11.Request | None = None
         self._body: list[bytes] = []
         self._size = 0
+        self._over = False
 
     def receive(self, data: bytes) -> None:
-        """Take bytes; answer every request that they complete."""
+        """Take bytes; answer every request that they complete. Nothing is kept after the last."""
+        if self._over:
+            return
         self._core.receive_data(data)
         try:
             self._proceed()
@@ -79,11 +82,11 @@ class HttpConversation:
             elif isinstance(event, h11.EndOfMessage):
                 self._respond()
                 if self._core.our_state is not h11.DONE:
-                    self._close()
+                    self._end()
                     return
                 self._core.start_next_cycle()
             else:  # they closed, or wait for us to switch protocols, which we never do
-                self._close()
+                self._end()
                 return
 
     def _respond(self) -> None:
@@ -104,6 +107,10 @@ class HttpConversation:
     def _refuse(self, status: int, text: str) -> None:
         if self._core.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self._reply(HttpResponse(status, text.encode(), headers={"connection": "close"}))
+        self._end()
+
+    def _end(self) -> None:
+        self._over = True
         self._close()
 
     def _reply(self, response: HttpResponse, *, head_only: bool = False) -> None:

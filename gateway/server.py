@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import structlog
 from websockets.exceptions import InvalidState
@@ -40,6 +40,7 @@ except ImportError:  # no compiled part for this platform
 
 PATHS = ("/websockets/v3", "/")
 MAX_MESSAGE = 64 * 1024
+MAX_FRAGMENTS = 1024
 HIGH_WATER = 64 * 1024
 """A client with more than this unsent is congested: its messages wait."""
 MAX_UNSENT = 1024 * 1024
@@ -203,15 +204,23 @@ class _Peer(asyncio.Protocol):
         self._server.peers.add(self)
 
     def data_received(self, data: bytes) -> None:
+        if not self._closing:  # else it is only waited for the client to hang up as well
+            self.batched(lambda: self._received(data))
+
+    def _received(self, data: bytes) -> None:
+        if self._connection is not None:
+            self._frames(data)
+        elif self._http is not None:
+            self._heard = time.monotonic()
+            self._http.receive(data)
+        else:
+            self._head(data)
+
+    def batched(self, work: Callable[[], None]) -> None:
+        """Do something, and send in one write what it brings about."""
         self._corked = True
         try:
-            if self._connection is not None:
-                self._frames(data)
-            elif self._http is not None:
-                self._heard = time.monotonic()
-                self._http.receive(data)
-            elif not self._closing:
-                self._head(data)
+            work()
         finally:
             self._corked = False
             self._flush()
@@ -233,7 +242,7 @@ class _Peer(asyncio.Protocol):
     def resume_writing(self) -> None:
         self.congested = False
         if self._connection is not None:
-            self._connection.work()
+            self.batched(self._connection.work)
 
     # The head of the first request.
 
@@ -259,8 +268,8 @@ class _Peer(asyncio.Protocol):
         core.receive_data(head)
         events = core.events_received()
         if events and isinstance(request := events[0], Request):
-            path = urlsplit(request.path)
-            if path.path in PATHS:
+            path, _, query = request.path.partition("?")
+            if path in PATHS:
                 response = core.accept(request)
             else:
                 response = core.reject(
@@ -268,7 +277,7 @@ class _Peer(asyncio.Protocol):
                 )
             core.send_response(response)
             if core.state is OPEN:
-                visitor = self._visitor(request, path.query)
+                visitor = self._visitor(request, query)
                 self._connection = self._server.accept(visitor, self.send, self)
         self._from_core()
         if self._connection is not None:
@@ -354,8 +363,11 @@ class _Peer(asyncio.Protocol):
         elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
             if self._fragments is None:
                 self._fragments = []
-            self._fragments.append(bytes(frame.data))
-            if frame.fin:
+            if frame.data:
+                self._fragments.append(bytes(frame.data))
+            if len(self._fragments) > MAX_FRAGMENTS:
+                self.close(1009, f"a message may have at most {MAX_FRAGMENTS} fragments")
+            elif frame.fin:
                 text, self._fragments = b"".join(self._fragments), None
                 if self._connection is not None:
                     self._connection.receive([text])
@@ -467,6 +479,8 @@ class _Peer(asyncio.Protocol):
         if self._connection is None:
             if silent > HEAD_TIMEOUT:
                 self._hang_up()
+        elif self.congested and silent > IDLE:
+            self.abort()  # it takes nothing, a close frame neither
         elif self._connection.busy:
             return
         elif silent > IDLE:

@@ -114,6 +114,7 @@ class Session:
         "_leaving",
         "acting",
         "address",
+        "answering",
         "app_id",
         "closed",
         "grants",
@@ -146,6 +147,8 @@ class Session:
         """The grant that the message now being answered acts under."""
         self.subscriptions: dict[str, Subscription] = {}
         self.closed = False
+        self.answering = False
+        """Whether a message is being answered at present."""
         self._after_reply: list[Callable[[], None]] = []
         self._leaving: list[Callable[[], None]] = []
 
@@ -210,13 +213,14 @@ class Session:
                     stream.fail(invalid_token())
                     self.forget(stream.id)
 
-        if reply_first:
+        if reply_first and self.answering:
             self._after_reply.append(tell)
         else:
             tell()
 
     def replied(self) -> None:
         """The present message has its reply: do what waited for that."""
+        self.answering = False
         if self._after_reply:
             actions, self._after_reply = self._after_reply, []
             for action in actions:

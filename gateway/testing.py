@@ -15,7 +15,7 @@ import asyncio
 import itertools
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Union
@@ -147,6 +147,10 @@ class MemoryClient(Client):
     def close(self, code: int, reason: str) -> None:
         """The gateway ends the connection."""
         self._ended(code, reason)
+
+    def batched(self, work: Callable[[], None]) -> None:
+        """There are no writes to put together."""
+        work()
 
     def pause(self) -> None:
         """The gateway reads no more; a client in memory needs no telling."""

@@ -19,7 +19,10 @@ SHORTEST = 28
 """No text shorter than this holds a token."""
 
 _TOKEN = re.compile(
-    r"(?<![A-Za-z0-9])(?:a1-[A-Za-z0-9]{29}|[A-Za-z0-9]{28})(?![A-Za-z0-9])", re.ASCII
+    # The letters before a token may be those of a percent-encoded character, as in a URL.
+    r"(?:a1-[A-Za-z0-9]{29}|(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))[A-Za-z0-9]{28})"
+    r"(?![A-Za-z0-9])",
+    re.ASCII,
 )
 
 

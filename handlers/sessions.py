@@ -54,6 +54,8 @@ class Sessions:
         grants = await self._access.grants(texts, session)
         if any(grant.user_id != grants[0].user_id for grant in grants):
             raise invalid_token()
+        if len({grant.loginid for grant in grants}) < len(grants):
+            raise input_validation_failed({"tokens": "Two of these are for the same account."})
         self._access.sign_in(session, grants)
         grant = grants[0]
         if request.add_to_login_history or grant.app_id is not None:

@@ -1,5 +1,7 @@
 """The owner's tokens."""
 
+from functools import partial
+
 from gateway import token_form
 from gateway.access import tokens
 from gateway.access.guard import Access
@@ -27,64 +29,65 @@ class Tokens:
         A token cannot make one that may do more than itself.
         """
         grant = session.grant
-        body: ApiTokenBody = {"tokens": []}
-        new_text = ""
         if request.new_token is not None:
-            if not request.new_token_scopes:
-                raise input_validation_failed(
-                    {"new_token_scopes": "A new token needs at least one scope."}
-                )
-            address = session.address if request.valid_for_current_ip_only else ""
-            new_text = await self._make(grant, request.new_token, request.new_token_scopes, address)
-            body["new_token"] = 1
-        if request.delete_token is not None:
-            await self._delete(grant, request.delete_token, session)
-            body["delete_token"] = 1
+            _check_scopes(grant, request.new_token_scopes or [])
+        made = ""
+        if request.new_token is not None or request.delete_token is not None:
+            made = await self._access.write(grant, partial(_change, grant, request, session))
         await self._access.flush()
         listed = await self._store.read(lambda reader: tokens.listed(reader, grant.loginid))
-        new_mask = token_form.masked(new_text) if new_text else ""
-        body["tokens"] = [
-            _summary(token, new_text if token.masked == new_mask else token.masked)
-            for token in listed
-        ]
+        mask = token_form.masked(made) if made else ""
+        body: ApiTokenBody = {
+            "tokens": [
+                _summary(token, made if token.masked == mask else token.masked) for token in listed
+            ]
+        }
+        if request.new_token is not None:
+            body["new_token"] = 1
+        if request.delete_token is not None:
+            body["delete_token"] = 1
         return {"api_token": body}
 
-    async def _make(self, grant: Grant, name: str, scopes: list[Scope], address: str) -> str:
-        lacking = set(scopes) - grant.scopes
-        if lacking:
-            raise ApiError(
-                "PermissionDenied",
-                f"Permission denied, requires {' and '.join(in_order(lacking))} scope.",
-                {"new_token_scopes": "A token cannot make one that may do more than itself."},
-            )
 
-        def job(transaction: Transaction) -> str:
-            return tokens.create(
-                transaction,
-                grant.loginid,
-                name,
-                scopes,
-                valid_for_ip=address,
-                # What an app makes ends with the app's link.
-                link_id=tokens.link_of(transaction, grant.token_id),
-            )
+def _check_scopes(grant: Grant, scopes: list[Scope]) -> None:
+    if not scopes:
+        raise input_validation_failed({"new_token_scopes": "A new token needs at least one scope."})
+    lacking = set(scopes) - grant.scopes
+    if lacking:
+        raise ApiError(
+            "PermissionDenied",
+            f"Permission denied, requires {' and '.join(in_order(lacking))} scope.",
+            {"new_token_scopes": "A token cannot make one that may do more than itself."},
+        )
 
-        return await self._access.write(grant, job)
 
-    async def _delete(self, grant: Grant, shown: str, session: Session) -> None:
+def _change(grant: Grant, request: ApiToken, session: Session, transaction: Transaction) -> str:
+    """Make a token and delete one, as far as that is asked for, or neither; the new one's text."""
+    made = ""
+    if request.new_token is not None:
+        # What an app's token makes ends with the app's link; what a token that is bound to an
+        # address makes is bound to it as well.
+        link_id, bound_to = tokens.bounds_of(transaction, grant.token_id)
+        made = tokens.create(
+            transaction,
+            grant.loginid,
+            request.new_token,
+            request.new_token_scopes or [],
+            valid_for_ip=bound_to or (session.address if request.valid_for_current_ip_only else ""),
+            link_id=link_id,
+        )
+    if request.delete_token is not None:
+        shown = request.delete_token
         wanted = token_form.masked(shown) if token_form.well_formed(shown) else shown
-
-        def job(transaction: Transaction) -> None:
-            found = [
-                token.id
-                for token in tokens.listed(transaction, grant.loginid)
-                if token.masked == wanted
-            ]
-            if not found:
-                raise ApiError("APITokenError", "There is no such token.")
-            tokens.end(transaction, found, by=session.id)
-
-        await self._access.write(grant, job)
+        found = [
+            token.id
+            for token in tokens.listed(transaction, grant.loginid)
+            if token.masked == wanted
+        ]
+        if not found:
+            raise ApiError("APITokenError", "There is no such token.")
+        tokens.end(transaction, found, by=session.id)
+    return made
 
 
 def _summary(token: Token, text: str) -> TokenSummary:

@@ -120,7 +120,7 @@ class Access:
             return
         self.leave(session)
         session.sign_in(grants)
-        for grant in grants:
+        for grant in session.grants.values():
             self._live.setdefault(grant.token_id, set()).add(session)
 
     def sign_out(self, session: Session) -> None:

@@ -124,7 +124,7 @@ def create(
             )
         if name in names:
             raise ApiError("APITokenError", "There is a token of this name already.")
-    text = token_form.new_app_token() if kind == "app" else token_form.new_owner_token()
+    text = _new_text(transaction, loginid, kind)
     transaction.execute(
         "INSERT INTO tokens (digest, masked, loginid, name, scopes, valid_for_ip, link_id, kind,"
         " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -139,6 +139,18 @@ def create(
         time.time(),
     )
     return text
+
+
+def _new_text(transaction: Transaction, loginid: str, kind: str) -> str:
+    """A new token whose masked form names it alone among the account's tokens."""
+    while True:
+        text = token_form.new_app_token() if kind == "app" else token_form.new_owner_token()
+        if not transaction.one(
+            "SELECT 1 FROM tokens WHERE loginid = ? AND masked = ?",
+            loginid,
+            token_form.masked(text),
+        ):
+            return text
 
 
 def listed(transaction: Transaction, loginid: str) -> list[Token]:
@@ -225,7 +237,7 @@ def uses(transaction: Transaction, token_id: int) -> list[Row]:
     )
 
 
-def link_of(transaction: Transaction, token_id: int) -> int | None:
-    """The link that a token hangs on, if it was issued to an app or made by one."""
-    row = transaction.one("SELECT link_id FROM tokens WHERE id = ?", token_id)
-    return None if row is None else row["link_id"]
+def bounds_of(transaction: Transaction, token_id: int) -> tuple[int | None, str]:
+    """The link that a token hangs on, if any, and the address it is bound to, or an empty text."""
+    row = transaction.one("SELECT link_id, valid_for_ip FROM tokens WHERE id = ?", token_id)
+    return (None, "") if row is None else (row["link_id"], row["valid_for_ip"])

@@ -317,6 +317,7 @@ async def test_http_on_the_same_port(server: Running) -> None:
         (HEAD.replace(b"/websockets/v3", b"/elsewhere"), b"404"),
         (HEAD.replace(b"Version: 13", b"Version: 12"), b"400"),
         (HEAD.replace(b"GET ", b"POST "), b"405"),
+        (HEAD.replace(b"/websockets/v3?", b"//[?"), b"404"),
         (b"GET /websockets/v3 HTTP/1.1\r\nHost: x\r\n\r\n", b"426"),
         (b"nonsense\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nX: " + b"y" * 20_000, b"431"),
@@ -382,3 +383,81 @@ def test_a_trusted_proxy_is_believed_and_no_other() -> None:
     assert client_address("10.0.0.1", "", trusted) == "10.0.0.1"
     assert client_address("10.0.0.1", "rubbish", trusted) == "10.0.0.1"
     assert client_address("10.0.0.1", "1.2.3.4", ()) == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (b"GARBAGE\r\n\r\n", b"a" * 65_536),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"a" * 65_536),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70_000, b"G"),
+    ],
+)
+async def test_nothing_is_kept_of_what_follows_the_end(
+    server: Running, first: bytes, second: bytes
+) -> None:
+    running, port = server
+    async with raw(port, b"") as client:
+        client.writer.write(first)
+        async with asyncio.timeout(10):
+            await client.reader.read()  # our side has hung up
+        (peer,) = running.peers
+        for _ in range(20):
+            client.writer.write(second)
+            await client.writer.drain()
+        async with raw(port) as other:  # a round trip later it has arrived
+            other.writer.write(text({"ping": 1}))
+            await other.message()
+        assert len(peer._http._core.trailing_data[0]) <= len(first)
+
+
+async def test_fragments_without_end_are_refused(server: Running) -> None:
+    async with raw(server[1]) as client:
+        client.writer.write(
+            frame(TEXT, b"", fin=False) + frame(CONTINUATION, b"", fin=False) * 5000
+        )
+        client.writer.write(frame(CONTINUATION, b'{"ping":1}'))
+        assert (await client.message())["ping"] == "pong"
+        client.writer.write(frame(TEXT, b" ", fin=False))
+        client.writer.write(frame(CONTINUATION, b" ", fin=False) * server_module.MAX_FRAGMENTS)
+        assert (await client.closed())[0] == 1009
+
+
+async def test_who_takes_nothing_is_idle_too(server: Running) -> None:
+    running, port = server
+    async with raw(port) as client:
+        request = {"ticks_history": "1HZ100V", "end": "latest", "count": 5000}
+        client.writer.write(text(request) * 60)
+        await client.message()
+        (peer,) = running.peers
+        assert peer.congested
+        peer.check(peer._heard + server_module.IDLE + 1)
+        async with asyncio.timeout(10):
+            await running._empty()
+
+
+async def test_one_client_does_not_hold_up_the_others(server: Running) -> None:
+    running, port = server
+    async with raw(port) as eager, raw(port) as other:
+        request = {"ticks_history": "1HZ100V", "end": "latest", "count": 5000}
+        eager.writer.write(text(request) + text({"ping": 1}) * 50_000)
+        await eager.message()
+        other.writer.write(text({"time": 1}))
+        assert (await other.message())["msg_type"] == "time"
+        assert any(peer._connection.busy for peer in running.peers)
+        for _ in range(50_000):
+            await eager.message()
+
+
+async def test_leaving_right_after_a_request_leaves_nothing_behind(
+    here: World, server: Running
+) -> None:
+    """Warnings are errors here: a coroutine that was never awaited would be one."""
+    token = await here.token("read")
+    async with raw(server[1], HEAD) as client:
+        client.writer.write(text({"authorize": token}) + frame(CLOSE, b"\x03\xe8"))
+        async with asyncio.timeout(10):
+            await client.reader.read()
+    async with raw(server[1]) as other:
+        other.writer.write(text({"ping": 1}))
+        await other.message()

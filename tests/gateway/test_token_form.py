@@ -56,7 +56,12 @@ def test_every_single_typo_is_noticed(data: st.DataObject) -> None:
 
 def test_tokens_are_found_wherever_they_stand() -> None:
     token = new_owner_token()
-    for text in (token, f" {token} ", f"is-{token}!", f"{new_app_token()},{token}"):
+    texts = [token, f" {token} ", f"is-{token}!", f"{new_app_token()},{token}", f"x%3D{token}%26"]
+    app = new_app_token()
+    assert without_tokens(f"x%3Ftoken1%3D{app}%26token1={app}") == (
+        "x%3Ftoken1%3D<not shown>%26token1=<not shown>"
+    )
+    for text in texts:
         assert holds_token(text)
         assert token not in without_tokens(text)
     assert without_tokens(f"<{token}>") == "<<not shown>>"

@@ -152,8 +152,11 @@ async def test_deleting_an_app_or_changing_its_scopes_ends_its_grants(
     assert "error" not in await bot.ask({"balance": 1})
     change = {**same, "scopes": ["trade"]} if end == "app_update" else {}
     assert "error" not in await owner.ask({end: app.id, **change})
-    assert await bot.refused({"balance": 1}) == "AuthorizationRequired"
+    # A connection of an app that is no more is answered once, and ended.
+    code = "InvalidAppID" if end == "app_delete" else "AuthorizationRequired"
+    assert await bot.refused({"balance": 1}) == code
     if end == "app_delete":
+        assert await bot.ended() == (1008, "Your app_id is invalid.")
         assert await here.connect(app_id=app.id).refused({"ping": 1}) == "InvalidAppID"
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 from gateway import token_form
+from gateway.access import tokens
 from gateway.testing import World
 from tests.conftest import Stage
 
@@ -60,17 +61,17 @@ async def test_deleting_the_token_in_use_answers_first(stage: Stage) -> None:
 
 async def test_one_account_of_several_ends_alone(here: World) -> None:
     first, second = here.real
-    tokens = [
+    texts = [
         await here.token("read", loginid=first.loginid),
         await here.token("read", loginid=second.loginid),
     ]
     client = here.connect()
-    await client.ask({"authorize": "MULTI", "tokens": tokens})
+    await client.ask({"authorize": "MULTI", "tokens": texts})
     await client.ask({"balance": 1, "subscribe": 1, "loginid": first.loginid})
     await client.ask({"balance": 1, "subscribe": 1, "loginid": second.loginid})
     owner = here.connect()
     await owner.authorize(await here.token("admin", loginid=first.loginid))
-    await owner.ask({"api_token": 1, "delete_token": token_form.masked(tokens[0])})
+    await owner.ask({"api_token": 1, "delete_token": token_form.masked(texts[0])})
     assert (await client.next())["error"]["code"] == "InvalidToken"
     await here.credit(100, second.loginid)
     assert (await client.next())["balance"]["loginid"] == second.loginid
@@ -107,3 +108,19 @@ async def test_nothing_commits_for_a_revoked_grant(here: World) -> None:
     assert "error" not in revoked
     assert topped_up["error"]["code"] == "AuthorizationRequired"
     assert (await owner.ask({"balance": 1}))["balance"]["balance"] == 5000.0
+
+
+async def test_a_deletion_that_outlives_its_answer_ends_the_streams_at_once(here: World) -> None:
+    """The token's own request was answered `Timeout`, and its deletion commits after that."""
+    token = await here.token("admin", "read")
+    client = here.connect()
+    await client.authorize(token)
+    await client.ask({"balance": 1, "subscribe": 1})
+    session = client._connection.session
+    token_id = session.grant.token_id
+    await here.gateway.store.write(
+        lambda transaction: tokens.end(transaction, [token_id], by=session.id)
+    )
+    assert (await client.next())["error"]["code"] == "InvalidToken"
+    await here.credit(100)
+    assert client.told == []

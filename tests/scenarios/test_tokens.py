@@ -205,3 +205,46 @@ async def test_every_use_of_a_token_is_counted_by_call_and_address(here: World) 
         ("authorize", "10.0.0.7", 1),
         ("balance", "10.0.0.7", 3),
     ]
+
+
+async def test_two_tokens_of_one_account_do_not_go_together(here: World) -> None:
+    client = here.connect()
+    tokens = [await here.token("read"), await here.token("admin")]
+    reply = await client.ask({"authorize": "MULTI", "tokens": tokens})
+    assert reply["error"]["details"] == {"tokens": "Two of these are for the same account."}
+    client.leave()
+    assert here.gateway.access._live == {}
+
+
+async def test_what_a_bound_token_makes_is_bound_as_well(here: World) -> None:
+    client = here.connect(address="10.1.1.1")
+    await client.authorize(await here.token("admin", "read"))
+    request = {"api_token": 1, "new_token_scopes": ["admin", "read"]}
+    made = await client.ask({**request, "new_token": "Bound", "valid_for_current_ip_only": 1})
+    await client.authorize(named(made, "Bound")["token"])
+    free = named(await client.ask({**request, "new_token": "Free"}), "Free")
+    assert free["valid_for_ip"] == "10.1.1.1"
+    assert await here.connect(address="8.8.8.8").refused({"authorize": free["token"]}) == (
+        "InvalidToken"
+    )
+
+
+async def test_making_and_deleting_in_one_request_is_all_or_nothing(here: World) -> None:
+    client = await owner(here, "admin", "read")
+    request = {"api_token": 1, "new_token": "Ghost", "new_token_scopes": ["read"]}
+    assert await client.refused({**request, "delete_token": "nope"}) == "APITokenError"
+    assert "Ghost" not in str(await client.ask({"api_token": 1}))
+    made = await client.ask(request)
+    mask = token_form.masked(named(made, "Ghost")["token"])
+    reply = await client.ask({**request, "new_token": "Heir", "delete_token": mask})
+    assert reply["api_token"]["new_token"] == reply["api_token"]["delete_token"] == 1
+    names = [t["display_name"] for t in reply["api_token"]["tokens"]]
+    assert "Heir" in names
+    assert "Ghost" not in names
+
+
+async def test_passthrough_keeps_its_own_names(here: World) -> None:
+    passthrough = {"authorize": "step 1", "tokens": 3}
+    reply = await here.connect().ask({"authorize": "wrong", "passthrough": passthrough})
+    assert reply["passthrough"] == passthrough
+    assert reply["echo_req"]["authorize"] == "<not shown>"
