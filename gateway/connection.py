@@ -93,12 +93,12 @@ class Connection:
         turn_ends = time.perf_counter() + TURN
         try:
             while self._waiting and self._task is None and not transport.congested:
-                if time.perf_counter() > turn_ends:
-                    self._work_soon()
-                    break
                 rest = handle(session, self._waiting.popleft())
                 if rest is not None:
                     self._task = asyncio.get_running_loop().create_task(self._run(rest))
+                elif self._waiting and time.perf_counter() > turn_ends:
+                    self._work_soon()
+                    break
         except Disconnect as end:
             self._end(end)
         finally:

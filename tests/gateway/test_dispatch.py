@@ -118,6 +118,18 @@ async def test_what_waits_behind_a_slow_handler_is_bounded(here: World) -> None:
     assert paused == [True, False]
 
 
+async def test_one_client_does_not_hold_up_the_others(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "TURN", 0.0)
+    eager, other = here.connect(), here.connect()
+    eager._connection.receive([b'{"ping":1}'] * 4)
+    assert len(eager.told) == 1
+    assert (await other.ask({"ping": 1}))["ping"] == "pong"
+    for _ in range(3):
+        assert (await eager.next())["ping"] == "pong"
+
+
 async def test_signed_in_and_any_of_several_scopes(here: World) -> None:
     client = here.connect()
     assert await client.refused({"whisper": 1}) == "AuthorizationRequired"

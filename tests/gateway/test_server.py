@@ -436,19 +436,6 @@ async def test_who_takes_nothing_is_idle_too(server: Running) -> None:
             await running._empty()
 
 
-async def test_one_client_does_not_hold_up_the_others(server: Running) -> None:
-    running, port = server
-    async with raw(port) as eager, raw(port) as other:
-        request = {"ticks_history": "1HZ100V", "end": "latest", "count": 5000}
-        eager.writer.write(text(request) + text({"ping": 1}) * 50_000)
-        await eager.message()
-        other.writer.write(text({"time": 1}))
-        assert (await other.message())["msg_type"] == "time"
-        assert any(peer._connection.busy for peer in running.peers)
-        for _ in range(50_000):
-            await eager.message()
-
-
 async def test_leaving_right_after_a_request_leaves_nothing_behind(
     here: World, server: Running
 ) -> None:
