@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from gateway.app import declared
 from gateway.testing import Client, World, world
+from schemas.published import PUBLISHED
 from tests.served import Served, over_sockets
 
 
@@ -53,3 +55,9 @@ def served(tmp_path: Path) -> Iterator[Served]:
 settings.register_profile("default", max_examples=300, deadline=None)
 settings.register_profile("long", max_examples=30_000, deadline=None)
 settings.load_profile("default")
+
+
+def pytest_report_header() -> str:
+    """How much of the published API is there, at the head of every run."""
+    offered = sum(call.name in PUBLISHED for call in declared())
+    return f"{offered} of {len(PUBLISHED)} published calls are offered"
