@@ -8,6 +8,7 @@ Rules:
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from exchange.money import CURRENCIES
 from gateway.clock import Clock
@@ -244,13 +245,20 @@ Guard = Callable[[Transaction], None]
 """A check inside the transaction that raises unless the one who asks may still do so."""
 
 
+class Standing(NamedTuple):
+    """A balance, and the number of the entry after which it stands."""
+
+    position: int
+    units: int
+
+
 class Ledger:
     """The accounts of a running gateway."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._balances: dict[str, tuple[int, int]] = {}
+        self._balances: dict[str, Standing] = {}
         self._booked = 0
         self._listeners: list[Callable[[Entry], None]] = []
         store.listen(self._changed)
@@ -265,25 +273,16 @@ class Ledger:
         entry = Entry(**change.data)
         self._booked += 1
         known = self._balances.get(entry.loginid)
-        if known is not None and entry.id > known[0]:
-            self._balances[entry.loginid] = entry.id, entry.balance_after
+        if known is not None and entry.id > known.position:
+            self._balances[entry.loginid] = Standing(entry.id, entry.balance_after)
         for listener in self._listeners:
             listener(entry)
 
-    def known_balance(self, loginid: str) -> int | None:
-        """The balance after the last entry known, if it is in memory."""
-        known = self._balances.get(loginid)
-        return None if known is None else known[1]
+    async def balance(self, loginid: str) -> Standing:
+        """The balance after the last entry known; without waiting, where it is in memory."""
 
-    def position(self, loginid: str) -> int:
-        """The entry after which the balance in memory stands; 0 if none is."""
-        return self._balances.get(loginid, (0, 0))[0]
-
-    async def balance(self, loginid: str) -> int:
-        """The balance after the last entry known, in smallest units."""
-
-        def job(reader: Transaction) -> tuple[int, int]:
-            return last_entry(reader), account(reader, loginid).balance
+        def job(reader: Transaction) -> Standing:
+            return Standing(last_entry(reader), account(reader, loginid).balance)
 
         known = self._balances.get(loginid)
         while known is None:
@@ -293,7 +292,7 @@ class Ledger:
                 self._balances[loginid] = known
             else:  # something was booked meanwhile, here or elsewhere: what was read may be old
                 known = self._balances.get(loginid)
-        return known[1]
+        return known
 
     async def standing(self, user_id: int) -> tuple[list[Account], int]:
         """A user's accounts, and the entry after which their balances stand."""

@@ -99,15 +99,13 @@ class Accounts:
             if request.account not in ("current", loginid):
                 other = await self._other(grant.user_id, request.account)
                 loginid, currency = other.loginid, other.currency
-            known = self._ledger.known_balance(loginid)
-            units = await self._ledger.balance(loginid) if known is None else known
+            since, units = await self._ledger.balance(loginid)
             body = {
                 "balance": to_number(units, currency),
                 "currency": currency,
                 "loginid": loginid,
             }
             topic = f"balance.{loginid}"
-            since = self._ledger.position(loginid)
         if not request.subscribe:
             return {"balance": body}
         return Stream(

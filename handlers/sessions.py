@@ -62,9 +62,13 @@ class Sessions:
             self._access.signed_in(session, grant, "login")
         self._access.used(session, grant, "authorize")
         accounts = await self._ledger.accounts(grant.user_id)
-        user = await self._store.read(lambda reader: users.by_id(reader, grant.user_id))
-        told = await self._store.read(lambda reader: users.settings(reader, grant.user_id))
-        balance = await self._ledger.balance(grant.loginid)
+        user, told = await self._store.read(
+            lambda reader: (
+                users.by_id(reader, grant.user_id),
+                users.settings(reader, grant.user_id),
+            )
+        )
+        balance = (await self._ledger.balance(grant.loginid)).units
         summaries: list[AccountSummary] = [summary(account) for account in accounts]
         names = (told.get("first_name", ""), told.get("last_name", ""))
         company = company_of(is_virtual=grant.is_virtual)
