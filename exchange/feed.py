@@ -55,6 +55,15 @@ class Ticks(NamedTuple):
     pips: NDArray[np.int64]
 
 
+class Outlook(NamedTuple):
+    """How a log price will have moved between two ticks ahead, as far as it is known: normally."""
+
+    ticks: int
+    """Steps from the first tick to the last; at least 1."""
+    mean: float
+    sd: float
+
+
 class Candles(NamedTuple):
     """Candles in order of time: opening epochs, and prices in pips; int64 arrays of one length."""
 
@@ -122,6 +131,30 @@ class VolatilityIndex:
     def drift(self, day: int) -> float:
         """The mean step of the log price from one tick of the day to the next."""
         return -self._pulled(self.anchor(day)) / fixedpoint.ONE / self._ticks
+
+    def outlook(self, known_day: int, x: int, first: int, last: int) -> Outlook:
+        """How the log price moves from tick `first` to tick `last`, when it is `x` on `known_day`.
+
+        Ticks are counted from `EARLIEST`. Nothing of the future is looked up: within a day the
+        drift follows from the day's anchor, or from `x` where the day lies ahead of what is known,
+        and every midnight takes back its share of the distance to the level.
+        """
+        ticks, count = self._ticks, last - first
+        step_variance = (self._tick_sd / _SD_UNIT) ** 2
+        day, begun = divmod(first, ticks)
+        if known_day == day and begun + count <= ticks:  # most contracts last for minutes
+            return Outlook(count, count * self.drift(day), math.sqrt(count * step_variance))
+        pull, distance = self._pull / (1 << _PULL_BITS), x / fixedpoint.ONE
+        drift = self.drift(day) if known_day == day else -pull * distance / ticks
+        rest = min(ticks - begun, count)
+        ahead, variance = distance + rest * drift, rest * step_variance
+        days, over = divmod(count - rest, ticks)
+        kept = (1 - pull) ** days
+        a_day_each = (1 - kept * kept) / (1 - (1 - pull) ** 2) if days else 0.0
+        ahead, variance = ahead * kept, variance * kept**2 + ticks * step_variance * a_day_each
+        kept = 1 - pull * over / ticks
+        ahead, variance = ahead * kept, variance * kept**2 + over * step_variance
+        return Outlook(count, ahead - distance, math.sqrt(variance))
 
     def _pulled(self, anchor: int) -> int:
         """How much of the distance to the level the day takes back."""
@@ -227,6 +260,18 @@ class Feed:
         The steps' standard deviation is `Symbol.tick_sd`. Raises `ValueError` before `EARLIEST`.
         """
         return self._open(symbol).process.drift((epoch - EARLIEST) // DAY)
+
+    def outlook(self, symbol: Symbol, known: int, first: int, last: int) -> Outlook:
+        """How the log price will move from the tick at `first` to that at `last`, an epoch each.
+
+        `known` is the epoch of the latest tick that may be used, not after `first`. Raises
+        `ValueError` before `EARLIEST`.
+        """
+        series = self._open(symbol)
+        day, second = divmod(known - EARLIEST, DAY)
+        x = series.path(day).item(second // symbol.step)
+        step = symbol.step
+        return series.process.outlook(day, x, (first - EARLIEST) // step, (last - EARLIEST) // step)
 
     def ticks(self, symbol: Symbol, first: int, last: int) -> Ticks:
         """All ticks with `first` <= epoch <= `last`; none before `EARLIEST`."""

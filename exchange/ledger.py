@@ -1,8 +1,9 @@
 """Accounts and their ledger: every balance is the sum of its entries, at all times.
 
 Rules:
-- A balance changes in `book` alone, in the transaction that writes the entry which explains it.
-- A balance is never negative: the database refuses it, and so does `book`.
+- A balance changes in `post` alone, in the transaction that writes the entry which explains it.
+- A balance is never negative: the database refuses it, and so does `post`.
+- What an account gets, a counter account gives: the balances of a currency add up to nothing.
 - Every entry is announced; whoever shows balances or transactions hears of each once, in order.
 """
 
@@ -20,6 +21,11 @@ BOOKED = "booked"
 DEMO_PREFIX = "VRTC"
 REAL_PREFIX = "CR"
 _FIRST_NUMBER = {DEMO_PREFIX: 9_000_001, REAL_PREFIX: 900_001}
+
+EXCHANGE = "exchange"
+"""The counter account that sells contracts and pays for them."""
+OUTSIDE = "outside"
+"""The counter account from which money comes into the exchange and to which it leaves."""
 
 OPENING_BALANCE = 1_000_000
 """What a new account holds, and what a demo account is topped up to, in smallest units."""
@@ -56,6 +62,7 @@ class Entry:
     at: int
     app_id: int | None
     note: str
+    contract_id: int | None = None
 
 
 def _account(row: Row) -> Account:
@@ -127,6 +134,33 @@ def book(
 
     Raises `InsufficientFundsError` when the balance would become negative.
     """
+    entry = post(transaction, loginid, action, amount, at=at, app_id=app_id, note=note)
+    announce(transaction, entry)
+    return entry
+
+
+def announce(transaction: Transaction, entry: Entry) -> None:
+    """Tell of an entry that was posted."""
+    transaction.announce(BOOKED, **asdict(entry))
+
+
+def post(
+    transaction: Transaction,
+    loginid: str,
+    action: str,
+    amount: int,
+    *,
+    at: float,
+    app_id: int | None = None,
+    note: str = "",
+    contract_id: int | None = None,
+) -> Entry:
+    """What `book` does, but for the announcement, which is the caller's to make.
+
+    The money comes from the exchange where it is for a contract, else from outside.
+
+    Raises `InsufficientFundsError` when the balance would become negative.
+    """
     changed = transaction.execute(
         "UPDATE accounts SET balance = balance + ? WHERE loginid = ? AND balance + ? >= 0",
         amount,
@@ -139,9 +173,17 @@ def book(
     # Two processes reckon the market's time, to within a moment: the ledger's does not go back.
     last = transaction.one("SELECT at FROM ledger ORDER BY id DESC LIMIT 1")
     at = max(at, last["at"] if last is not None else 0)
+    counter = OUTSIDE if contract_id is None else EXCHANGE
+    transaction.execute(
+        "INSERT INTO counter_accounts (name, currency, balance) VALUES (?, ?, ?)"
+        " ON CONFLICT (name, currency) DO UPDATE SET balance = balance + excluded.balance",
+        counter,
+        now.currency,
+        -amount,
+    )
     entry_id = transaction.insert(
-        "INSERT INTO ledger (loginid, action, amount, balance_after, at, app_id, note)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO ledger (loginid, action, amount, balance_after, at, app_id, note,"
+        " contract_id, counter) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         loginid,
         action,
         amount,
@@ -149,8 +191,10 @@ def book(
         int(at),
         app_id,
         note,
+        contract_id,
+        counter,
     )
-    entry = Entry(
+    return Entry(
         entry_id,
         loginid,
         now.user_id,
@@ -162,9 +206,8 @@ def book(
         int(at),
         app_id,
         note,
+        contract_id,
     )
-    transaction.announce(BOOKED, **asdict(entry))
-    return entry
 
 
 def last_entry(transaction: Transaction) -> int:
@@ -220,6 +263,7 @@ def entries(
             row["at"],
             row["app_id"],
             row["note"],
+            row["contract_id"],
         )
         for row in rows
     ]

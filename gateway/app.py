@@ -22,8 +22,10 @@ from typing import Any
 import structlog
 
 from exchange import ledger as accounts
+from exchange.desk import Desk
 from exchange.feed import Feed
 from exchange.ledger import Account, Ledger
+from exchange.rules import Margins
 from gateway import origin
 from gateway.access import tokens, users
 from gateway.access.guard import Access
@@ -42,9 +44,13 @@ from handlers.accounts import Accounts
 from handlers.apps import Apps
 from handlers.general import General
 from handlers.market import Market, Ticker
+from handlers.offers import Offers
+from handlers.portfolio import Portfolio
 from handlers.profile import Profile as UserProfile
+from handlers.proposals import Proposals
 from handlers.sessions import Sessions
 from handlers.tokens import Tokens
+from handlers.trading import Trading
 from schemas.scopes import ALL_SCOPES
 
 HANDLER_GROUP = "scopegate.handlers"
@@ -72,6 +78,7 @@ class Gateway:
     store: Store
     access: Access
     ledger: Ledger
+    desk: Desk
     feed: Feed
     clock: Clock
     registry: Registry
@@ -117,6 +124,7 @@ class _Parts:
     bus: Bus
     access: Access
     ledger: Ledger
+    desk: Desk
 
     def by_type(self) -> Mapping[type, object]:
         """Each part by the type under which a constructor may ask for it."""
@@ -124,6 +132,7 @@ class _Parts:
             Access: self.access,
             Bus: self.bus,
             Clock: self.clock,
+            Desk: self.desk,
             Feed: self.feed,
             Ledger: self.ledger,
             Profile: self.profile,
@@ -131,19 +140,30 @@ class _Parts:
         }
 
 
-def _build(profile: Profile, store: Store, clock: Clock, seed: str) -> _Parts:
-    return _Parts(profile, store, clock, Feed(seed), Bus(), Access(store), Ledger(store, clock))
+def _build(profile: Profile, margins: Margins, store: Store, clock: Clock, seed: str) -> _Parts:
+    feed = Feed(seed)
+    desk = Desk(store, feed, clock, margins)
+    return _Parts(profile, store, clock, feed, Bus(), Access(store), Ledger(store, clock), desk)
 
 
-def _offer(parts: _Parts, modules: Iterable[str]) -> Registry:
-    """The registry of all calls: ours, and those of strangers."""
+def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker]:
+    """The registry of all calls, ours and those of strangers, and what tells them the ticks."""
     registry = Registry()
     general = General(parts.clock, parts.profile)
+    portfolio = Portfolio(parts.desk, parts.store, parts.clock, parts.bus)
+    proposals = Proposals(parts.feed, parts.clock, parts.bus, parts.profile, parts.desk.margins)
+    ticker = Ticker(parts.feed, parts.clock, parts.bus)
+    for follower in (parts.desk.second, portfolio.second, proposals.second):
+        ticker.follow(follower)
     ours: list[object] = [
         general,
-        Sessions(parts.access, parts.ledger, parts.store),
+        Sessions(parts.access, parts.ledger, parts.store, parts.clock),
         Market(parts.feed, parts.clock),
-        Accounts(parts.ledger, parts.access, parts.bus),
+        Offers(parts.feed, parts.clock),
+        proposals,
+        Trading(parts.desk, proposals, portfolio, parts.access, parts.clock, parts.store),
+        portfolio,
+        Accounts(parts.ledger, parts.desk, parts.access, parts.bus),
         UserProfile(parts.access, parts.store),
         Tokens(parts.access, parts.store),
         Apps(parts.access, parts.store),
@@ -153,13 +173,14 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> Registry:
     for handler in _strangers(modules, parts.by_type()):
         registry.add(handler, eager=False)
     general.counted((call.name, call.rate) for call in registry)
-    return registry
+    return registry, ticker
 
 
 def declared(modules: Iterable[str] = ()) -> Registry:
     """Every call that a gateway would offer, without one running: to be read, not to be made."""
-    parts = _build(PROFILES["open"], Store(Path(os.devnull)), HandClock(0.0), "none")
-    return _offer(parts, modules)
+    nowhere = Store(Path(os.devnull))
+    parts = _build(PROFILES["open"], Margins(), nowhere, HandClock(0.0), "none")
+    return _offer(parts, modules)[0]
 
 
 @asynccontextmanager
@@ -181,8 +202,8 @@ async def compose(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         )
         if clock is None:
             clock = RunningClock(start.resume, settings.speed)
-        parts = _build(settings.profile(), store, clock, start.seed)
-        registry = _offer(parts, settings.handlers)
+        parts = _build(settings.profile(), settings.margins(), store, clock, start.seed)
+        registry, ticker = _offer(parts, settings.handlers)
         access = parts.access
         await access.start()
         demo = await _demo(store, settings, clock.now())
@@ -191,7 +212,10 @@ async def compose(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             asyncio.create_task(_keep_mark(store, clock, start, settings.speed)),
         ]
         stack.push_async_callback(_finish, keeping, access, store, clock)
-        Ticker(parts.feed, clock, parts.bus).start()
+        await parts.desk.start()
+        stack.push_async_callback(parts.desk.close)
+        ticker.start()
+        stack.callback(ticker.stop)
         limiter = RateLimiter(parts.profile)
         dispatcher = Dispatcher(
             registry,
@@ -205,6 +229,7 @@ async def compose(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             store=store,
             access=access,
             ledger=parts.ledger,
+            desk=parts.desk,
             feed=parts.feed,
             clock=clock,
             registry=registry,

@@ -17,6 +17,8 @@ from typing import Protocol
 
 import structlog
 
+from gateway.errors import ApiError
+
 SLICE = 64
 
 log = structlog.get_logger("scopegate.bus")
@@ -28,6 +30,12 @@ class Listener(Protocol):
     def deliver(self, tail: bytes, position: int) -> None:
         """Take one event: the JSON of its object after the opening brace, and where it stands."""
 
+    def conclude(self, tail: bytes, position: int, *, ends: bool) -> None:
+        """Take the last event of what the object tells of; with `ends` that of the stream too."""
+
+    def finish(self, error: ApiError) -> None:
+        """Take it that the stream has ended with an error."""
+
 
 class Bus:
     """Topics and their listeners."""
@@ -35,7 +43,7 @@ class Bus:
     def __init__(self) -> None:
         # A dict as an ordered set: listeners are served in the order in which they came.
         self._topics: dict[str, dict[Listener, None]] = {}
-        self._backlog: deque[tuple[Iterator[Listener], bytes, int]] = deque()
+        self._backlog: deque[tuple[Iterator[Listener], Callable[[Listener], None]]] = deque()
         self._when_idle: list[Callable[[], None]] = []
 
     def subscribe(self, topic: str, listener: Listener) -> None:
@@ -59,10 +67,23 @@ class Bus:
 
         A listener that started at or after `position` has had it already and skips it.
         """
+        tail = inner[1:] + b"}"
+        self._give(topic, lambda listener: listener.deliver(tail, position))
+
+    def conclude(self, topic: str, inner: bytes, position: int, *, ends: bool) -> None:
+        """Deliver the last that is told of something; with `ends` the streams end with it."""
+        tail = inner[1:] + b"}"
+        self._give(topic, lambda listener: listener.conclude(tail, position, ends=ends))
+
+    def finish(self, topic: str, error: ApiError) -> None:
+        """End every stream of a topic with an error."""
+        self._give(topic, lambda listener: listener.finish(error))
+
+    def _give(self, topic: str, give: Callable[[Listener], None]) -> None:
         listeners = self._topics.get(topic)
         if not listeners:
             return
-        self._backlog.append((iter(list(listeners)), inner[1:] + b"}", position))
+        self._backlog.append((iter(list(listeners)), give))
         if len(self._backlog) == 1:
             self._work()
 
@@ -76,10 +97,10 @@ class Bus:
     def _work(self) -> None:
         turns = 0
         while self._backlog:
-            listeners, tail, position = self._backlog[0]
+            listeners, give = self._backlog[0]
             for listener in listeners:
                 try:
-                    listener.deliver(tail, position)
+                    give(listener)
                 except Exception as problem:
                     log.error("a listener failed", exc_info=problem)
                 turns += 1

@@ -9,7 +9,7 @@ Rules:
 import inspect
 import types
 import typing
-from collections.abc import Callable, Collection, Coroutine, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Required, TypedDict, TypeVar, Union, Unpack
 
@@ -71,6 +71,15 @@ class Stream(Generic[BodyT]):
     """Where the first reply stands: events at or before this position are not repeated."""
     names_itself: bool = True
     """Whether the objects of this stream carry the subscription's id as their own `id`."""
+    more: Sequence[BodyT] = ()
+    """What else is told at once, after the first reply, as events of the stream."""
+    id: str | None = None
+    """The id of the stream, where the handler must know it; any other is made up."""
+    most: int | None = None
+    """How many streams of this kind one connection may have, where that has a limit of its own."""
+    optional: bool = False
+    """Whether the first reply stands by itself where the stream cannot be opened: what the call
+    did is done."""
 
 
 class _Policy(TypedDict, total=False):

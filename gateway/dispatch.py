@@ -184,7 +184,10 @@ class Dispatcher:
                 try:
                     self._open(session, call, message, echo, answer)
                 except ApiError as refused:
-                    self._failed(session, call, message, echo, refused)
+                    if answer.optional:
+                        _send(session, _head(message, echo), answer.first)
+                    else:
+                        self._failed(session, call, message, echo, refused)
             else:
                 _send(session, _head(message, echo), answer)
 
@@ -198,10 +201,10 @@ class Dispatcher:
         profile = self._limiter.profile
         if len(session.subscriptions) >= profile.streams:
             raise rate_limit(call.name, f"{profile.streams} streams on one connection")
-        if stream.kind == "proposal":
-            open_now = sum(s.kind == "proposal" for s in session.subscriptions.values())
-            if open_now >= profile.proposal_streams:
-                raise rate_limit(call.name, f"{profile.proposal_streams} proposal streams at once")
+        if stream.most is not None:
+            open_now = sum(s.kind == stream.kind for s in session.subscriptions.values())
+            if open_now >= stream.most:
+                raise rate_limit(call.name, f"{stream.most} {stream.kind} streams at once")
         grant = session.acting if call.needs_login else None
         if grant is not None and session.grants.get(grant.loginid) is not grant:
             raise authorization_required()  # it was revoked while the handler ran
@@ -215,6 +218,8 @@ class Dispatcher:
             names_itself=stream.names_itself,
             since=stream.since,
             send=session.send,
+            forget=session.forget,
+            stream_id=stream.id,
         )
         self._bus.subscribe(stream.topic, subscription)
         subscription.opened(lambda: self._bus.unsubscribe(stream.topic, subscription))
@@ -224,7 +229,11 @@ class Dispatcher:
         if stream.names_itself and msg_type == stream.msg_type:
             body[msg_type] = {"id": subscription.id, **body[msg_type]}
         body["subscription"] = {"id": subscription.id}
-        _send(session, head, body)
+        _send(session, dict(head), body)
+        for further in stream.more:
+            msg_type, told = next(iter(further.items()))
+            event = {msg_type: {"id": subscription.id, **told} if stream.names_itself else told}
+            _send(session, dict(head), event | {"subscription": {"id": subscription.id}})
 
     def _failed(
         self,

@@ -31,11 +31,17 @@ class Grant:
     """The app that the token was issued to; `None` for a token of the owner's own making."""
 
 
+def new_stream_id() -> str:
+    """An id for a stream, or for a proposal that may become one."""
+    return str(uuid.uuid4())
+
+
 class Subscription:
     """One stream to one client, from its first reply until it is forgotten."""
 
     __slots__ = (
         "_close",
+        "_forget",
         "_head",
         "_msg_type",
         "_prefix",
@@ -59,8 +65,10 @@ class Subscription:
         names_itself: bool,
         since: int,
         send: Callable[[bytes], None],
+        forget: Callable[[str], object],
+        stream_id: str | None = None,
     ) -> None:
-        self.id = str(uuid.uuid4())
+        self.id = stream_id or new_stream_id()
         self.kind = kind
         self.key = key
         self.grant = grant
@@ -69,6 +77,7 @@ class Subscription:
         self._send = send
         self._head = head
         self._msg_type = msg_type
+        self._forget = forget
         self._close: Callable[[], None] | None = None
         # Everything of a message that never changes for this client is encoded once, here.
         opening = b'{"id":"%b",' % self.id.encode() if names_itself else b"{"
@@ -90,13 +99,25 @@ class Subscription:
             self._since = position
             self._send(self._prefix + tail)
 
-    def fail(self, error: ApiError) -> None:
-        """Tell the client that the stream has ended, and why."""
+    def conclude(self, tail: bytes, position: int, *, ends: bool) -> None:
+        """Send the last that is told of something: such a message names no subscription."""
+        if self.alive and position > self._since:
+            self._since = position
+            name = self._msg_type.encode()
+            self._send(b'%b,"msg_type":"%b","%b":{%b' % (self._head, name, name, tail))
+            if ends:
+                self._forget(self.id)
+
+    def finish(self, error: ApiError) -> None:
+        """Tell the client that the stream has ended, and why; harmless once it has."""
+        if not self.alive:
+            return
         body = orjson.dumps(error.body())
         self._send(
             b'%b,"subscription":{"id":"%b"},"error":%b,"msg_type":"%b"}'
             % (self._head, self.id.encode(), body, self._msg_type.encode())
         )
+        self._forget(self.id)
 
     def end(self) -> None:
         """Nothing is sent on this stream from now on."""
@@ -121,6 +142,7 @@ class Session:
         "id",
         "language",
         "send",
+        "signed_in_at",
         "subscriptions",
         "user_agent",
     )
@@ -146,6 +168,8 @@ class Session:
         self.acting: Grant | None = None
         """The grant that the message now being answered acts under."""
         self.subscriptions: dict[str, Subscription] = {}
+        self.signed_in_at = 0.0
+        """The market's time when it signed in."""
         self.closed = False
         self.answering = False
         """Whether a message is being answered at present."""
@@ -209,9 +233,7 @@ class Session:
 
         def tell() -> None:
             for stream in streams:
-                if stream.alive:
-                    stream.fail(invalid_token())
-                    self.forget(stream.id)
+                stream.finish(invalid_token())
 
         if reply_first and self.answering:
             self._after_reply.append(tell)

@@ -20,9 +20,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from exchange.rules import Margins
 from gateway.limits import PROFILES, Allowance, Profile
 
 PREFIX = "SCOPEGATE_"
+_KEPT = Margins()
 DEFAULT_FILE = "scopegate.toml"
 
 
@@ -88,6 +90,31 @@ class Settings(BaseSettings):
         None, ge=1, description="Streams of all kinds that one connection may have."
     )
 
+    margin_rise_fall: float = Field(
+        _KEPT.rise_fall, ge=0, le=0.5, description="Share of the payout kept: rise and fall."
+    )
+    margin_touch: float = Field(
+        _KEPT.touch, ge=0, le=0.5, description="Share of the payout kept: touch and no touch."
+    )
+    margin_digits: float = Field(
+        _KEPT.digits, ge=0, le=0.5, description="Share of the payout kept: digits."
+    )
+    margin_matches: float = Field(
+        _KEPT.matches, ge=0, le=0.5, description="Share of the payout kept: a digit that matches."
+    )
+    margin_multiplier: float = Field(
+        _KEPT.multiplier,
+        ge=0,
+        le=10,
+        description="By how much a multiplier's commission exceeds what its stop-out is worth.",
+    )
+    margin_cancellation: float = Field(
+        _KEPT.cancellation,
+        ge=0,
+        le=10,
+        description="By how much the fee for deal cancellation exceeds what it is worth.",
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -134,6 +161,17 @@ class Settings(BaseSettings):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    def margins(self) -> Margins:
+        """What the exchange keeps, by family of contracts."""
+        return Margins(
+            rise_fall=self.margin_rise_fall,
+            touch=self.margin_touch,
+            digits=self.margin_digits,
+            matches=self.margin_matches,
+            multiplier=self.margin_multiplier,
+            cancellation=self.margin_cancellation,
+        )
 
     def profile(self) -> Profile:
         """The limits in force: a profile, with the numbers that are set one by one."""

@@ -2,15 +2,18 @@
 
 import orjson
 
+from exchange.book import Contract
+from exchange.desk import Desk
 from exchange.ledger import Account, Entry, Ledger
 from exchange.money import to_number, to_text
-from exchange.rules import LARGEST_PAYOUT, MOST_OPEN_POSITIONS
+from exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
 from gateway.access.guard import Access
 from gateway.bus import Bus
 from gateway.calls import Stream, call
 from gateway.errors import ApiError, input_validation_failed
 from gateway.limits import Rate
 from gateway.session import Session
+from handlers.contract_views import expiry, longcode
 from schemas.accounts import (
     AccountList,
     AccountListReply,
@@ -69,8 +72,9 @@ def summary(account: Account) -> AccountSummary:
 class Accounts:
     """Accounts, their balances and their ledgers."""
 
-    def __init__(self, ledger: Ledger, access: Access, bus: Bus) -> None:
+    def __init__(self, ledger: Ledger, desk: Desk, access: Access, bus: Bus) -> None:
         self._ledger = ledger
+        self._desk = desk
         self._access = access
         self._bus = bus
         ledger.listen(self._booked)
@@ -176,7 +180,14 @@ class Accounts:
             limit=request.limit,
             offset=request.offset,
         )
-        transactions = [_statement_entry(entry, told=request.description == 1) for entry in entries]
+        told = request.description == 1
+        contracts = await self._desk.contracts(
+            {entry.contract_id for entry in entries if entry.contract_id is not None}
+        )
+        transactions = [
+            _statement_entry(entry, contracts.get(entry.contract_id or 0), told=told)
+            for entry in entries
+        ]
         return {"statement": {"count": len(transactions), "transactions": transactions}}
 
     @call("transaction", needs=_INFORMED)
@@ -199,7 +210,7 @@ class Accounts:
             "get_limits": {
                 "account_balance": None,
                 "open_positions": MOST_OPEN_POSITIONS,
-                "payout": float(LARGEST_PAYOUT),
+                "payout": float(LARGEST_OPEN_PAYOUT),
             }
         }
 
@@ -217,12 +228,31 @@ class Accounts:
             "action": entry.action,
             "amount": to_number(entry.amount, entry.currency),
             "balance": to_number(entry.balance_after, entry.currency),
-            "contract_id": None,
+            "contract_id": entry.contract_id,
             "currency": entry.currency,
             "transaction_id": entry.id,
             "transaction_time": entry.at,
         }
+        if entry.contract_id is not None:
+            position = self._desk.position(entry.contract_id)
+            if position is not None:
+                _add_contract(body, position.contract)
         self._bus.publish(f"transaction.{entry.loginid}", orjson.dumps(body), entry.id)
+
+
+def _add_contract(body: TransactionBody, contract: Contract) -> None:
+    """Tell in a transaction what it was for."""
+    terms = contract.terms
+    body["date_expiry"] = expiry(terms)
+    body["display_name"] = terms.symbol.display_name
+    body["longcode"] = longcode(terms)
+    body["symbol"] = terms.symbol.name
+    if terms.barrier is not None:
+        body["barrier"] = terms.barrier.text(terms.symbol)
+    elif terms.digit is not None:
+        body["barrier"] = str(terms.digit)
+    if body["action"] == "sell":
+        body["purchase_time"] = contract.bought_at
 
 
 def _totals(accounts: list[Account]) -> Totals:
@@ -238,19 +268,27 @@ def _totals(accounts: list[Account]) -> Totals:
     return totals
 
 
-def _statement_entry(entry: Entry, *, told: bool) -> StatementEntry:
+def _statement_entry(entry: Entry, contract: Contract | None, *, told: bool) -> StatementEntry:
     shown: StatementEntry = {
         "action_type": entry.action,
         "amount": to_number(entry.amount, entry.currency),
         "app_id": entry.app_id,
         "balance_after": to_number(entry.balance_after, entry.currency),
-        "contract_id": None,
+        "contract_id": entry.contract_id,
         "payout": None,
         "reference_id": None,
         "transaction_id": entry.id,
         "transaction_time": entry.at,
     }
-    if told:
+    if contract is not None:
+        shown["payout"] = to_number(contract.payout, entry.currency)
+        if entry.action == "sell":
+            shown["reference_id"] = contract.bought_by
+            shown["purchase_time"] = contract.bought_at
+        if told:
+            shown["longcode"] = longcode(contract.terms)
+            shown["shortcode"] = contract.shortcode
+    elif told:
         words = _WORDS.get(entry.action, entry.action)
         amount = to_text(abs(entry.amount), entry.currency)
         shown["longcode"] = entry.note or f"{words}: {entry.currency} {amount}."

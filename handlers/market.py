@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import orjson
@@ -11,7 +11,7 @@ from exchange.feed import Candles, Feed
 from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
 from gateway.bus import Bus
 from gateway.calls import Stream, call
-from gateway.clock import Clock
+from gateway.clock import Clock, Timer
 from gateway.errors import ApiError, input_validation_failed
 from gateway.session import Session
 from schemas.market import (
@@ -19,8 +19,6 @@ from schemas.market import (
     ActiveSymbol,
     ActiveSymbols,
     ActiveSymbolsReply,
-    AssetIndex,
-    AssetIndexReply,
     Candle,
     CandlesReply,
     HistoryReply,
@@ -91,25 +89,41 @@ class Ticker:
         self._bus = bus
         self._next = 0
         self._candles: dict[str, _Growing] = {}
+        self._followers: list[Callable[[int], None]] = []
+        self._timer: Timer | None = None
+
+    def follow(self, follower: Callable[[int], None]) -> None:
+        """Tell `follower` of every second of the market, in order, once its ticks are told."""
+        self._followers.append(follower)
 
     def start(self) -> None:
         """Begin with the next whole second of the market."""
         self._next = int(self._clock.now()) + 1
         self._wait()
 
+    def stop(self) -> None:
+        """Tell nothing more."""
+        self._followers = []
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _wait(self) -> None:
         # A crowd too large for the market's speed makes the ticks late, and loses none.
-        self._clock.call_at(self._next, lambda: self._bus.when_idle(self._wake))
+        self._timer = self._clock.call_at(self._next, lambda: self._bus.when_idle(self._wake))
 
     def _wake(self) -> None:
+        if self._timer is None:
+            return
         last = min(int(self._clock.now()), self._next + MOST_SECONDS_AT_ONCE - 1)
         heard = [topic for topic in _TOPICS if self._bus.has_listeners(topic)]
         self._candles = {topic: self._candles[topic] for topic in heard if topic in self._candles}
-        if heard:
-            for second in range(self._next, last + 1):
-                for topic in heard:
-                    if second % _TOPICS[topic][0].step == 0:
-                        self._bus.publish(topic, self._event(topic, second), second)
+        for second in range(self._next, last + 1):
+            for topic in heard:
+                if second % _TOPICS[topic][0].step == 0:
+                    self._bus.publish(topic, self._event(topic, second), second)
+            for follower in self._followers:
+                follower(second)
         self._next = last + 1
         self._wait()
 
@@ -203,13 +217,6 @@ class Market:
             listed["spot_percentage_change"] = f"{(pips / midnight - 1) * 100:.2f}"
             listed["spot_time"] = str(epoch)
         return listed
-
-    @call("asset_index", needs=None)
-    async def asset_index(self, request: AssetIndex, session: Session) -> AssetIndexReply:
-        """List each symbol with the contracts offered for it and how long they last."""
-        return {
-            "asset_index": [[symbol.name, symbol.display_name, []] for symbol in SYMBOLS.values()]
-        }
 
     @call("trading_times", needs=None)
     async def trading_times(self, request: TradingTimes, session: Session) -> TradingTimesReply:

@@ -8,6 +8,7 @@ from exchange.money import CURRENCIES, to_number
 from gateway.access import users
 from gateway.access.guard import Access
 from gateway.calls import call
+from gateway.clock import Clock
 from gateway.errors import input_validation_failed, invalid_token
 from gateway.session import Session
 from gateway.store import Store
@@ -36,8 +37,9 @@ _SYSTEM = re.compile(r"(Windows NT|Android|iPhone|iPad|Mac OS X|Linux)")
 class Sessions:
     """Signing in and out, and ending streams."""
 
-    def __init__(self, access: Access, ledger: Ledger, store: Store) -> None:
+    def __init__(self, access: Access, ledger: Ledger, store: Store, clock: Clock) -> None:
         self._access = access
+        self._clock = clock
         self._ledger = ledger
         self._store = store
 
@@ -57,6 +59,7 @@ class Sessions:
         if len({grant.loginid for grant in grants}) < len(grants):
             raise input_validation_failed({"tokens": "Two of these are for the same account."})
         self._access.sign_in(session, grants)
+        session.signed_in_at = self._clock.now()
         grant = grants[0]
         if request.add_to_login_history or grant.app_id is not None:
             self._access.signed_in(session, grant, "login")

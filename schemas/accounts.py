@@ -125,6 +125,7 @@ class StatementEntry(TypedDict):
     contract_id: int | None
     longcode: NotRequired[str]
     payout: float | None
+    purchase_time: NotRequired[int]
     reference_id: int | None
     shortcode: NotRequired[str | None]
     transaction_id: int
@@ -151,9 +152,15 @@ class TransactionBody(TypedDict):
     action: NotRequired[str]
     amount: NotRequired[float]
     balance: NotRequired[float]
+    barrier: NotRequired[str | None]
     contract_id: NotRequired[int | None]
     currency: NotRequired[str]
+    date_expiry: NotRequired[int]
+    display_name: NotRequired[str]
     id: NotRequired[str]
+    longcode: NotRequired[str]
+    purchase_time: NotRequired[int]
+    symbol: NotRequired[str]
     transaction_id: NotRequired[int]
     transaction_time: NotRequired[int]
 

@@ -1,0 +1,380 @@
+"""The book of contracts: their rows, and the transactions that open and close them.
+
+Rules:
+- A contract is opened and paid for in one transaction, closed and paid out in one, each exactly
+  once: a row is only closed while it is open.
+- The terms are kept as the shortcode, and beside it what a shortcode does not tell.
+- Every change is announced with the whole row: whoever follows contracts hears of each once.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from exchange import ledger
+from exchange.contracts import shortcode
+from exchange.contracts.life import End, Status
+from exchange.contracts.offer import Offer
+from exchange.contracts.terms import Refusal, Terms
+from exchange.ledger import Entry, InsufficientFundsError
+from exchange.money import to_text, to_units
+from exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
+from gateway.store import Row, Transaction
+
+OPENED = "contract_opened"
+CHANGED = "contract_changed"
+CLOSED = "contract_closed"
+"""The changes that announce contracts: the columns of the row."""
+
+Guard = Callable[[Transaction], None]
+"""A check inside the transaction that raises unless the one who asks may still do so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One contract as the book has it; what is about its end is `None` while it is open."""
+
+    id: int
+    loginid: str
+    app_id: int | None
+    shortcode: str
+    terms: Terms
+    price: int
+    payout: int
+    cancellation_price: int
+    take_profit_at: int | None
+    stop_loss_at: int | None
+    followed_to: int
+    version: int
+    bought_at: int
+    bought_by: int
+    status: Status
+    sold_for: int | None
+    sold_at: int | None
+    sold_by: int | None
+    exit_epoch: int | None
+
+
+def contract(row: Row | dict[str, Any]) -> Contract:
+    """The contract of a row, or of an announcement."""
+    told = shortcode.decode(row["shortcode"], row["currency"])
+    return Contract(
+        id=row["id"],
+        loginid=row["loginid"],
+        app_id=row["app_id"],
+        shortcode=row["shortcode"],
+        terms=replace(
+            told,
+            commission=row["commission"],
+            take_profit=row["take_profit"],
+            stop_loss=row["stop_loss"],
+        ),
+        price=row["price"],
+        payout=row["payout"],
+        cancellation_price=row["cancellation_price"],
+        take_profit_at=row["take_profit_at"],
+        stop_loss_at=row["stop_loss_at"],
+        followed_to=row["followed_to"],
+        version=row["version"],
+        bought_at=row["bought_at"],
+        bought_by=row["bought_by"],
+        status=Status(row["status"]),
+        sold_for=row["sold_for"],
+        sold_at=row["sold_at"],
+        sold_by=row["sold_by"],
+        exit_epoch=row["exit_epoch"],
+    )
+
+
+class Bought(NamedTuple):
+    """A contract that was bought, and what was left of the balance."""
+
+    contract: Contract
+    balance_after: int
+
+
+class Closed(NamedTuple):
+    """A contract that was closed, and the entry that paid for it."""
+
+    contract: Contract
+    entry: Entry
+
+
+def _announce(transaction: Transaction, kind: str, contract_id: int) -> Contract:
+    row = transaction.one("SELECT * FROM contracts WHERE id = ?", contract_id)
+    assert row is not None  # noqa: S101 - it was just written
+    plain = dict(row)
+    transaction.announce(kind, **plain)
+    return contract(plain)
+
+
+def buy(
+    transaction: Transaction,
+    offer: Offer,
+    *,
+    loginid: str,
+    app_id: int | None,
+    at: int,
+    key: str | None = None,
+) -> Bought:
+    """Open a contract and charge for it; of a repeated `key` the contract that it opened before.
+
+    Raises `Refusal` when the account has not enough, or has too much open.
+    """
+    if key is not None and (before := bought_with(transaction, loginid, key)) is not None:
+        return before
+    terms = offer.terms
+    held = transaction.one(
+        "SELECT count(*), coalesce(sum(payout), 0) FROM contracts"
+        " WHERE loginid = ? AND status = 'open'",
+        loginid,
+    )
+    assert held is not None  # noqa: S101 - an aggregate always has a row
+    count, payout = held
+    if count >= MOST_OPEN_POSITIONS:
+        raise Refusal(
+            "OpenPositionLimitExceeded",
+            f"You have {count} open contracts, and may have {MOST_OPEN_POSITIONS}: wait until one"
+            " ends, or sell one.",
+        )
+    if payout + offer.payout > to_units(Decimal(LARGEST_OPEN_PAYOUT), terms.currency):
+        raise Refusal(
+            "OpenPositionPayoutLimitExceeded",
+            f"Your open contracts together may pay {terms.currency} {LARGEST_OPEN_PAYOUT}: this one"
+            " would exceed that.",
+        )
+    contract_id = transaction.insert(
+        "INSERT INTO contracts (loginid, app_id, contract_type, shortcode, currency, price, payout,"
+        " cancellation_price, commission, take_profit, take_profit_at, stop_loss, stop_loss_at,"
+        " bought_at, idempotency_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        loginid,
+        app_id,
+        terms.contract_type,
+        shortcode.encode(terms),
+        terms.currency,
+        offer.price,
+        offer.payout,
+        offer.cancellation_price,
+        terms.commission,
+        terms.take_profit,
+        None if terms.take_profit is None else at,
+        terms.stop_loss,
+        None if terms.stop_loss is None else at,
+        at,
+        key,
+    )
+    for kind, amount in (("take_profit", terms.take_profit), ("stop_loss", terms.stop_loss)):
+        if amount is not None:
+            _record_order(transaction, contract_id, kind, amount, at)
+    try:
+        entry = ledger.post(
+            transaction,
+            loginid,
+            "buy",
+            -offer.price,
+            at=at,
+            app_id=app_id,
+            contract_id=contract_id,
+        )
+    except InsufficientFundsError:
+        balance = ledger.account(transaction, loginid).balance
+        raise Refusal(
+            "InsufficientBalance",
+            f"Your account balance ({to_text(balance, terms.currency)} {terms.currency}) is"
+            f" insufficient to buy this contract ({to_text(offer.price, terms.currency)}"
+            f" {terms.currency}).",
+        ) from None
+    transaction.execute("UPDATE contracts SET bought_by = ? WHERE id = ?", entry.id, contract_id)
+    # Whoever hears of the entry knows the contract that it names.
+    opened = _announce(transaction, OPENED, contract_id)
+    ledger.announce(transaction, entry)
+    return Bought(opened, entry.balance_after)
+
+
+def bought_with(transaction: Transaction, loginid: str, key: str) -> Bought | None:
+    """The contract that the account bought under this key, if there is one."""
+    row = transaction.one(
+        "SELECT contracts.*, ledger.balance_after FROM contracts"
+        " JOIN ledger ON ledger.id = contracts.bought_by"
+        " WHERE contracts.loginid = ? AND idempotency_key = ?",
+        loginid,
+        key,
+    )
+    return None if row is None else Bought(contract(row), row["balance_after"])
+
+
+def close(
+    transaction: Transaction, held: Contract, end: End, *, at: int, app_id: int | None = None
+) -> Closed | None:
+    """Close an open contract and pay for it.
+
+    `None` when it is closed already, or its orders have changed since `held` was read.
+    """
+    changed = transaction.execute(
+        "UPDATE contracts SET status = ?, sold_for = ?, sold_at = ?, exit_epoch = ?"
+        " WHERE id = ? AND status = 'open' AND version = ?",
+        end.status.value,
+        end.pays,
+        at,
+        end.tick.epoch,
+        held.id,
+        held.version,
+    ).rowcount
+    if not changed:
+        return None
+    entry = ledger.post(
+        transaction,
+        held.loginid,
+        "sell",
+        end.pays,
+        at=at,
+        app_id=app_id,
+        contract_id=held.id,
+    )
+    transaction.execute("UPDATE contracts SET sold_by = ? WHERE id = ?", entry.id, held.id)
+    ledger.announce(transaction, entry)
+    return Closed(_announce(transaction, CLOSED, held.id), entry)
+
+
+def change_orders(
+    transaction: Transaction, held: Contract, terms: Terms, *, at: int, followed_to: int
+) -> Contract | None:
+    """Give an open contract the orders of these terms, from the tick after `followed_to` on.
+
+    `None` when it is closed, or its orders have changed since `held` was read.
+    """
+    took, lost = (
+        at if new is not None and new != old else None if new is None else since
+        for new, old, since in (
+            (terms.take_profit, held.terms.take_profit, held.take_profit_at),
+            (terms.stop_loss, held.terms.stop_loss, held.stop_loss_at),
+        )
+    )
+    changed = transaction.execute(
+        "UPDATE contracts SET take_profit = ?, take_profit_at = ?, stop_loss = ?, stop_loss_at = ?,"
+        " followed_to = ?, version = version + 1"
+        " WHERE id = ? AND status = 'open' AND version = ?",
+        terms.take_profit,
+        took,
+        terms.stop_loss,
+        lost,
+        followed_to,
+        held.id,
+        held.version,
+    ).rowcount
+    if not changed:
+        return None
+    for kind, new, old in (
+        ("take_profit", terms.take_profit, held.terms.take_profit),
+        ("stop_loss", terms.stop_loss, held.terms.stop_loss),
+    ):
+        if new != old:
+            _record_order(transaction, held.id, kind, new, at)
+    return _announce(transaction, CHANGED, held.id)
+
+
+def _record_order(
+    transaction: Transaction, contract_id: int, kind: str, amount: int | None, at: int
+) -> None:
+    transaction.execute(
+        "INSERT INTO contract_orders (contract_id, kind, amount, at) VALUES (?, ?, ?, ?)",
+        contract_id,
+        kind,
+        amount,
+        at,
+    )
+
+
+# Reading.
+
+
+def all_open(reader: Transaction) -> list[Contract]:
+    """Every open contract, in the order of their buying."""
+    rows = reader.all("SELECT * FROM contracts WHERE status = 'open' ORDER BY id")
+    return [contract(row) for row in rows]
+
+
+def find(reader: Transaction, contract_id: int, loginid: str) -> Contract | None:
+    """A contract of the account's, open or closed."""
+    row = reader.one("SELECT * FROM contracts WHERE id = ? AND loginid = ?", contract_id, loginid)
+    return None if row is None else contract(row)
+
+
+def several(reader: Transaction, ids: Collection[int]) -> dict[int, Contract]:
+    """The contracts with these ids, by id."""
+    marks = ", ".join("?" * len(ids))
+    rows = reader.all(f"SELECT * FROM contracts WHERE id IN ({marks})", *ids)  # noqa: S608 - marks
+    return {row["id"]: contract(row) for row in rows}
+
+
+def closed(
+    reader: Transaction,
+    loginid: str,
+    *,
+    types: Collection[str] = (),
+    first: int | None = None,
+    last: int | None = None,
+    limit: int,
+    offset: int = 0,
+    ascending: bool = False,
+) -> list[Contract]:
+    """The account's closed contracts that were bought between two moments, latest sale first."""
+    marks = ", ".join("?" * len(types))
+    order = "ASC" if ascending else "DESC"
+    rows = reader.all(
+        "SELECT * FROM contracts WHERE loginid = ? AND status <> 'open'"  # noqa: S608 - marks
+        " AND bought_at >= coalesce(?, bought_at) AND bought_at <= coalesce(?, bought_at)"
+        + (f" AND contract_type IN ({marks})" if types else "")
+        + f" ORDER BY sold_at {order}, id {order} LIMIT ? OFFSET ?",
+        loginid,
+        first,
+        last,
+        *types,
+        limit,
+        offset,
+    )
+    return [contract(row) for row in rows]
+
+
+class Order(NamedTuple):
+    """One order of a contract, as it was placed, or (without an amount) taken back."""
+
+    kind: str
+    amount: int | None
+    at: int
+
+
+def orders(reader: Transaction, contract_id: int, limit: int) -> list[Order]:
+    """What orders were placed for a contract, latest first."""
+    rows = reader.all(
+        "SELECT kind, amount, at FROM contract_orders WHERE contract_id = ?"
+        " ORDER BY id DESC LIMIT ?",
+        contract_id,
+        limit,
+    )
+    return [Order(row["kind"], row["amount"], row["at"]) for row in rows]
+
+
+class Traded(NamedTuple):
+    """How much an account has bought and sold since a moment, in smallest units."""
+
+    bought: int
+    paid: int
+    sold: int
+    received: int
+
+
+def traded_since(reader: Transaction, loginid: str, moment: int) -> Traded:
+    """The account's trading since a moment."""
+    row = reader.one(
+        "SELECT count(CASE action WHEN 'buy' THEN 1 END),"
+        " coalesce(-sum(CASE action WHEN 'buy' THEN amount END), 0),"
+        " count(CASE action WHEN 'sell' THEN 1 END),"
+        " coalesce(sum(CASE action WHEN 'sell' THEN amount END), 0)"
+        " FROM ledger WHERE loginid = ? AND at >= ? AND contract_id IS NOT NULL",
+        loginid,
+        moment,
+    )
+    assert row is not None  # noqa: S101 - an aggregate always has a row
+    return Traded(*row)

@@ -1,0 +1,39 @@
+"""Every type of contracts that is offered, one row each.
+
+A further type of a family that is here is one more row; a further family is one more module with a
+class, and its rows.
+"""
+
+from collections.abc import Mapping
+from operator import eq, gt, lt, ne
+from types import MappingProxyType
+
+from exchange.contracts.digits import Digits
+from exchange.contracts.european import European
+from exchange.contracts.life import ContractType
+from exchange.contracts.multipliers import Multiplier
+from exchange.contracts.touches import Touch
+
+_ROWS: tuple[ContractType, ...] = (
+    European("CALL", "Higher", rises=True, ties=False),
+    European("PUT", "Lower", rises=False, ties=False),
+    European("CALLE", "Higher or equal", rises=True, ties=True),
+    European("PUTE", "Lower or equal", rises=False, ties=True),
+    Touch("ONETOUCH", "Touches", touches=True),
+    Touch("NOTOUCH", "Does Not Touch", touches=False),
+    Digits("DIGITMATCH", "Digit Matches", "match", words="is {}", wins=eq, choices=range(10)),
+    Digits("DIGITDIFF", "Digit Differs", "differ", words="is not {}", wins=ne, choices=range(10)),
+    Digits("DIGITOVER", "Digit Over", "over", words="is over {}", wins=gt, choices=range(9)),
+    Digits(
+        "DIGITUNDER", "Digit Under", "under", words="is under {}", wins=lt, choices=range(1, 10)
+    ),
+    Digits("DIGITODD", "Digit Odd", "odd", words="is odd", wins=lambda digit, _: digit % 2 == 1),
+    Digits(
+        "DIGITEVEN", "Digit Even", "even", words="is even", wins=lambda digit, _: digit % 2 == 0
+    ),
+    Multiplier("MULTUP", "Multiply Up", rises=True),
+    Multiplier("MULTDOWN", "Multiply Down", rises=False),
+)
+
+TYPES: Mapping[str, ContractType] = MappingProxyType({kind.name: kind for kind in _ROWS})
+"""Every type by its name, in the order of lists. Read-only."""

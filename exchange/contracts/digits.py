@@ -1,0 +1,93 @@
+"""Digits: won by the last digit of the last tick's price."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from exchange.contracts import wording
+from exchange.contracts.life import End, Life, Sight, Tick
+from exchange.contracts.listing import TICKS_ONLY, Listing
+from exchange.contracts.options import Option
+from exchange.contracts.terms import Refusal, Terms, Wish, bad_barrier, invalid
+from exchange.rules import Margins
+
+LEAST_SD: float = 8.0
+"""Standard deviation of a tick, in pips, from which on the next digit is uniform: the chances are
+then off by some exp(-2 pi^2 (sd / 10)^2), below 4e-6."""
+
+Wins = Callable[[int, int], bool]
+"""Whether a last digit wins against the digit that was chosen."""
+
+
+class Digits(Option):
+    """Won when the last digit of the exit tick stands as it should to the digit chosen.
+
+    The odds are exact, the count of digits that win out of ten, as long as a tick moves the price
+    by `LEAST_SD` pips; below that nothing is offered. The entry tick is the first that counts.
+    """
+
+    barrier_is_digit = True
+    counts_entry = True
+
+    def __init__(
+        self,
+        name: str,
+        display: str,
+        sentiment: str,
+        *,
+        words: str,
+        wins: Wins,
+        choices: range | None = None,
+    ) -> None:
+        """`words` say what the last digit does; `choices` are the digits that may be chosen."""
+        self.name = name
+        self._words = words
+        self.choices = choices
+        self.takes = frozenset({"barrier"}) if choices else frozenset()
+        self._wins = wins
+        self.listing = Listing(
+            category="digits",
+            category_display="Digits",
+            display=display,
+            sentiment=sentiment,
+            barrier_category="non_financial",
+            durations=TICKS_ONLY,
+        )
+
+    def complete(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Terms:
+        """The digit is written as the barrier."""
+        if sight.tick.pips * terms.symbol.tick_sd < LEAST_SD:
+            raise Refusal(
+                "InvalidOfferings",
+                f"{terms.symbol.display_name} moves too few pips a tick at present for contracts"
+                " on digits: choose another symbol.",
+            )
+        if self.choices is None:
+            return terms
+        words = f"a digit from {self.choices.start} to {self.choices.stop - 1}"
+        if wish.barrier is None:
+            raise invalid("barrier", f"{self.name} needs {words} as its barrier.")
+        if wish.barrier not in map(str, self.choices):
+            raise bad_barrier(f"The barrier of {self.name} is {words}.")
+        return replace(terms, digit=int(wish.barrier))
+
+    def margin(self, margins: Margins) -> float:
+        """That of digits; a match has a smaller one, for a chance of one in ten."""
+        return margins.matches if self.name == "DIGITMATCH" else margins.digits
+
+    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+        """How many of the ten digits win."""
+        return sum(self._wins(digit, terms.digit or 0) for digit in range(10)) / 10
+
+    def sentence(self, terms: Terms) -> str:
+        """What the last digit must be."""
+        wins = self._words.format(terms.digit)
+        return (
+            f"Pays {wording.money(terms)} if the last digit of {terms.symbol.display_name} {wins}"
+            f" at {wording.nth_tick(terms.ticks or 0)}."
+        )
+
+    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+        """The exit tick decides."""
+        if tick.epoch < self.exit_epoch(terms):
+            return None
+        return self.settled(terms, tick, won=self._wins(tick.pips % 10, terms.digit or 0))

@@ -1,0 +1,80 @@
+"""Rise and fall, higher and lower: won by where the last tick stands to the barrier."""
+
+from dataclasses import replace
+
+from exchange.contracts import wording
+from exchange.contracts.life import End, Life, Sight, Tick
+from exchange.contracts.listing import TICKS_OR_TIME, Listing
+from exchange.contracts.options import Option
+from exchange.contracts.terms import Barrier, Terms, Wish, bad_barrier
+from exchange.pricing import above
+from exchange.rules import Margins
+
+AT_ENTRY = Barrier(0)
+"""The barrier of a contract that names none: its entry spot."""
+
+
+class European(Option):
+    """Won when the exit tick is beyond the barrier; with `ties`, also when it is at it.
+
+    Priced by Black, Scholes 1973 for a price that is rounded to whole pips.
+    """
+
+    takes = frozenset({"barrier"})
+
+    def __init__(self, name: str, display: str, *, rises: bool, ties: bool) -> None:
+        self.name = name
+        self.rises = rises
+        self.ties = ties
+        self.listing = Listing(
+            category="callputequal" if ties else "callput",
+            category_display="Rise/Fall Equal" if ties else "Up/Down",
+            display=display,
+            sentiment="up" if rises else "down",
+            barrier_category="euro_atm",
+            durations=TICKS_OR_TIME,
+            takes_forward_start=True,
+        )
+
+    def complete(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Terms:
+        """A barrier may be there."""
+        if wish.barrier is None:
+            return terms
+        barrier = Barrier.parse(wish.barrier, terms.symbol)
+        if barrier.level(sight.tick.pips) <= 0:
+            raise bad_barrier("The barrier must be above zero.")
+        return replace(terms, barrier=barrier)
+
+    def margin(self, margins: Margins) -> float:
+        """That of rise and fall."""
+        return margins.rise_fall
+
+    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+        """How likely the exit tick is on the side that wins."""
+        barrier = terms.barrier or AT_ENTRY
+        waits = life.entry is None and barrier.is_relative
+        strike = barrier.level(life.entry.pips if life.entry else sight.tick.pips)
+        first = terms.entry_epoch if waits else sight.tick.epoch
+        outlook = sight.outlook(first, self.exit_epoch(terms))
+        # A whole pip above the strike wins, and so, with ties, does the strike itself.
+        edge = strike + (0.5 if self.rises != self.ties else -0.5)
+        chance = above(sight.tick.pips, edge, outlook)
+        return chance if self.rises else 1.0 - chance
+
+    def sentence(self, terms: Terms) -> str:
+        """Where the price must be at the end."""
+        side = "higher" if self.rises else "lower"
+        wins = f"{side} than or equal to" if self.ties else f"strictly {side} than"
+        return (
+            f"Pays {wording.money(terms)} if {terms.symbol.display_name} is {wins}"
+            f" {wording.barrier(terms)} {wording.at_end(terms)}."
+        )
+
+    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+        """The exit tick decides."""
+        if tick.epoch < self.exit_epoch(terms):
+            return None
+        assert life.entry is not None  # noqa: S101 - the entry comes first
+        beyond = tick.pips - (terms.barrier or AT_ENTRY).level(life.entry.pips)
+        won = beyond == 0 if self.ties else False
+        return self.settled(terms, tick, won=won or (beyond > 0 if self.rises else beyond < 0))

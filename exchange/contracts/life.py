@@ -1,0 +1,198 @@
+"""A contract's life, a pure state machine over the ticks of its symbol.
+
+Rules:
+- A life depends on the terms and the ticks alone: followed tick by tick while a gateway runs, or
+  made up for afterwards, it comes to the same end at the same tick.
+- A type of contracts tells by `watch` until when, and between which prices, no tick changes
+  anything; all other ticks are skipped. What a watched tick brings is told by `step`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from exchange.contracts.listing import Listing
+from exchange.contracts.terms import Refusal, Terms, Wish
+from exchange.feed import Feed, Outlook
+from exchange.rules import NO_SALE_BEFORE_END, Margins
+from exchange.symbols import DAY, Symbol
+
+
+class Status(StrEnum):
+    """How a contract stands."""
+
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+    SOLD = "sold"
+    CANCELLED = "cancelled"
+
+
+class Tick(NamedTuple):
+    """A price of the market, in pips, and its moment."""
+
+    epoch: int
+    pips: int
+
+
+class End(NamedTuple):
+    """How a contract ended: at which tick, and what it pays in smallest units."""
+
+    status: Status
+    tick: Tick
+    pays: int
+
+
+class Watch(NamedTuple):
+    """Nothing happens before the tick at `until` while every tick is between `low` and `high`."""
+
+    until: int
+    low: int | None = None
+    """A tick at or below it matters."""
+    high: int | None = None
+    """A tick at or above it matters."""
+
+    def matters(self, tick: Tick) -> bool:
+        """Whether this tick may change something."""
+        return (
+            tick.epoch >= self.until
+            or (self.low is not None and tick.pips <= self.low)
+            or (self.high is not None and tick.pips >= self.high)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Where a contract stands after the ticks that it has seen."""
+
+    spot: Tick
+    """The latest tick when it started."""
+    seen: int
+    """The epoch up to which it has been followed."""
+    entry: Tick | None = None
+    end: End | None = None
+
+
+class Sight(NamedTuple):
+    """What may be known of a symbol at a moment: the latest tick, and how it may go on."""
+
+    tick: Tick
+    outlook: Callable[[int, int], Outlook]
+    """From the tick at one epoch to the tick at another, neither before the latest."""
+
+
+def latest(feed: Feed, symbol: Symbol, epoch: int) -> Tick:
+    """The last tick at or before the epoch."""
+    return Tick(feed.tick_epoch(symbol, epoch), feed.price(symbol, epoch))
+
+
+def sight(feed: Feed, symbol: Symbol, epoch: int) -> Sight:
+    """What may be known at an epoch."""
+    tick = latest(feed, symbol, epoch)
+    return Sight(tick, lambda first, last: feed.outlook(symbol, tick.epoch, first, last))
+
+
+class ContractType(ABC):
+    """How contracts of one type are entered, watched, decided and valued."""
+
+    name: str
+    listing: Listing
+    takes: frozenset[str] = frozenset()
+    """Which fields of a wish it takes beside those that every type has."""
+    is_path_dependent = False
+    """Whether a tick before the last can decide."""
+    barrier_is_digit = False
+    """Whether what a client writes as the barrier is a digit."""
+    counts_entry = False
+    """Whether the entry tick is the first of those that are counted."""
+
+    @abstractmethod
+    def complete(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Terms:
+        """The terms with what this type needs of the wish. Raises `Refusal`."""
+
+    @abstractmethod
+    def sentence(self, terms: Terms) -> str:
+        """The longcode: what must happen for the contract to pay, and what it pays."""
+
+    @abstractmethod
+    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+        """What this tick, at or after the entry, makes of an open contract that has its entry."""
+
+    @abstractmethod
+    def value(self, terms: Terms, life: Life, sight: Sight, margins: Margins) -> int:
+        """What the exchange pays for the open contract now, in smallest units."""
+
+    def watch(self, terms: Terms, life: Life) -> Watch:
+        """When the open contract must be looked at again."""
+        return Watch(self.exit_epoch(terms) if life.entry is not None else terms.entry_epoch)
+
+    def exit_epoch(self, terms: Terms) -> int:
+        """The last tick that can matter."""
+        step = terms.symbol.step
+        if terms.ticks is not None:
+            return terms.entry_epoch + (terms.ticks - self.counts_entry) * step
+        assert terms.expiry is not None  # noqa: S101 - every contract has one of the two
+        return terms.expiry - terms.expiry % step
+
+    def step(self, terms: Terms, life: Life, tick: Tick) -> Life:
+        """The life after one more tick."""
+        entry = life.entry
+        if entry is None:
+            if tick.epoch < terms.entry_epoch:
+                return replace(life, seen=tick.epoch)
+            life = replace(life, entry=tick)
+        return replace(life, seen=tick.epoch, end=self.decide(terms, life, tick))
+
+    def check_sale(self, terms: Terms, life: Life, now: int) -> None:
+        """Raise `Refusal` unless the open contract is bought back at this moment."""
+        if life.entry is None:
+            raise unsaleable("Waiting for its entry tick: a contract is not bought back before it.")
+        if terms.ticks is not None:
+            raise unsaleable("A contract that lasts for ticks is not bought back.")
+        assert terms.expiry is not None  # noqa: S101
+        if terms.expiry - now <= NO_SALE_BEFORE_END:
+            raise unsaleable(
+                f"A contract is not bought back in its last {NO_SALE_BEFORE_END} seconds."
+            )
+
+
+def unsaleable(why: str) -> Refusal:
+    """The contract is not bought back, at present or ever."""
+    return Refusal("InvalidSellContractProposal", why)
+
+
+def begin(terms: Terms, feed: Feed) -> Life:
+    """The life of a contract that has seen no tick yet."""
+    return Life(latest(feed, terms.symbol, terms.start), terms.entry_epoch - 1)
+
+
+def follow(kind: ContractType, terms: Terms, life: Life, feed: Feed, last: int) -> Life:
+    """The life after all ticks up to the epoch `last`, or at its end."""
+    while life.end is None and life.seen < last:
+        tick = _next(terms.symbol, life.seen, kind.watch(terms, life), feed, last)
+        if tick is None:
+            return replace(life, seen=last)
+        life = kind.step(terms, life, tick)
+    return life
+
+
+def _next(symbol: Symbol, seen: int, watch: Watch, feed: Feed, last: int) -> Tick | None:
+    """The first tick after `seen`, up to `last`, that matters."""
+    first = seen + symbol.step - seen % symbol.step
+    until = min(watch.until, last)
+    if watch.low is not None or watch.high is not None:
+        low = -1 if watch.low is None else watch.low
+        high = np.iinfo(np.int64).max if watch.high is None else watch.high
+        while first <= until:
+            ticks = feed.ticks(symbol, first, min(until, first + DAY - 1))
+            beyond = np.flatnonzero((ticks.pips <= low) | (ticks.pips >= high))
+            if beyond.size:
+                return Tick(int(ticks.epochs[beyond[0]]), int(ticks.pips[beyond[0]]))
+            first += DAY
+    if watch.until > last:
+        return None
+    return latest(feed, symbol, watch.until)

@@ -1,0 +1,46 @@
+"""How types of contracts are offered: the durations, barriers and words that go with each."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from exchange.symbols import DAY
+
+YEAR_DAYS: Final = 365
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """How long contracts may last: least and most of each unit, `None` where it is not offered."""
+
+    ticks: tuple[int, int] | None = None
+    seconds: tuple[int, int] | None = None
+    """Of contracts that end within a day."""
+    days: tuple[int, int] | None = None
+
+
+TICKS_OR_TIME: Final = Durations(ticks=(1, 10), seconds=(15, DAY), days=(1, YEAR_DAYS))
+FEW_TICKS_OR_MINUTES: Final = Durations(ticks=(5, 10), seconds=(120, DAY), days=(1, YEAR_DAYS))
+TICKS_ONLY: Final = Durations(ticks=(1, 10))
+NO_END: Final = Durations()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """One type of contracts as lists show it; the names of categories are the wire's."""
+
+    category: str
+    category_display: str
+    display: str
+    """What the side that is bought is called."""
+    sentiment: str
+    barrier_category: str
+    durations: Durations
+    takes_forward_start: bool = False
+
+
+def seconds_text(seconds: int) -> str:
+    """A duration as lists and sentences write it: `15s`, `2m`, `1h`, `1d`."""
+    for unit, letter in ((DAY, "d"), (3600, "h"), (60, "m")):
+        if seconds % unit == 0:
+            return f"{seconds // unit}{letter}"
+    return f"{seconds}s"

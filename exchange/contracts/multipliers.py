@@ -1,0 +1,252 @@
+"""Multipliers: a stake that gains and loses with the price, many times over.
+
+With stake, multiplier, entry and a direction d of +1 or -1, the profit at a spot is
+
+    d * stake * multiplier * (spot / entry - 1) - commission,
+
+and never less than the stake. Everything is compared in whole numbers, so a level is the exact
+number of pips at which an amount is reached.
+"""
+
+import math
+from dataclasses import replace
+from decimal import Decimal
+from typing import NamedTuple
+
+from exchange import pricing
+from exchange.contracts import wording
+from exchange.contracts.life import ContractType, End, Life, Sight, Status, Tick, Watch, unsaleable
+from exchange.contracts.listing import NO_END, Listing
+from exchange.contracts.terms import Refusal, Terms, Wish, invalid, not_offered
+from exchange.money import to_text, to_units
+from exchange.rules import CANCELLATIONS, LARGEST_PAYOUT, MULTIPLIED_VOLATILITIES, Margins
+from exchange.symbols import Symbol
+
+
+class Levels(NamedTuple):
+    """The prices, in whole pips, at which a multiplier closes by itself."""
+
+    stop_out: int
+    take_profit: int | None
+    stop_loss: int | None
+
+
+class OrderLimits(NamedTuple):
+    """The least and the most of each order, in smallest units."""
+
+    take_profit: tuple[int, int]
+    stop_loss: tuple[int, int]
+
+
+def order_limits(terms: Terms) -> OrderLimits:
+    """What orders may be placed: a loss beyond the commission and below the stake."""
+    most = to_units(LARGEST_PAYOUT, terms.currency)
+    return OrderLimits((1, most), (terms.commission + 1, terms.amount - 1))
+
+
+def order_units(amount: Decimal | None, terms: Terms, field: str) -> int | None:
+    """An order's amount in smallest units. Raises `Refusal` for too many decimals."""
+    if amount is None:
+        return None
+    try:
+        return to_units(amount, terms.currency)
+    except ValueError as problem:
+        raise invalid(field, f"{problem}.") from None
+
+
+class Multiplier(ContractType):
+    """A contract that gains (`rises`) or loses with the price, until it is sold or stopped.
+
+    Closed at the first tick that takes the whole stake (stopped out, it pays nothing), brings the
+    profit of a take-profit order or the loss of a stop-loss order (it pays what it is worth at
+    that tick). While it can be cancelled, a stop-out pays the stake back and a stop loss sleeps.
+    """
+
+    is_path_dependent = True
+    takes = frozenset({"cancellation", "multiplier", "stop_loss", "take_profit"})
+
+    def __init__(self, name: str, display: str, *, rises: bool) -> None:
+        self.name = name
+        self.direction = 1 if rises else -1
+        self.listing = Listing(
+            category="multiplier",
+            category_display="Multiply Up/Multiply Down",
+            display=display,
+            sentiment="up" if rises else "down",
+            barrier_category="american",
+            durations=NO_END,
+        )
+
+    def complete(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Terms:
+        """A multiplier must be there; orders and a time to cancel may be."""
+        offered = choices(terms.symbol)
+        if wish.multiplier is None:
+            raise invalid("multiplier", f"{self.name} needs a multiplier.")
+        if wish.multiplier not in offered:
+            listed = ", ".join(map(str, offered))
+            raise not_offered(
+                f"Multiplier is not in acceptable range. Accepts {listed}.", "multiplier"
+            )
+        multiplier = int(wish.multiplier)
+        commission = self.commission(terms.symbol, terms.amount, multiplier, margins)
+        seconds = 0
+        if wish.cancellation is not None:
+            if wish.cancellation not in CANCELLATIONS:
+                listed = ", ".join(CANCELLATIONS)
+                raise not_offered(f"Deal cancellation lasts one of {listed}.", "cancellation")
+            seconds = CANCELLATIONS[wish.cancellation]
+        terms = replace(terms, multiplier=multiplier, commission=commission, cancellation=seconds)
+        return self.with_orders(
+            terms,
+            take_profit=order_units(wish.take_profit, terms, "take_profit"),
+            stop_loss=order_units(wish.stop_loss, terms, "stop_loss"),
+        )
+
+    def with_orders(self, terms: Terms, *, take_profit: int | None, stop_loss: int | None) -> Terms:
+        """The terms with these orders instead of any others. Raises `Refusal`."""
+        limits = order_limits(terms)
+        for field, amount, (least, most) in (
+            ("take_profit", take_profit, limits.take_profit),
+            ("stop_loss", stop_loss, limits.stop_loss),
+        ):
+            if amount is not None and not least <= amount <= most:
+                raise Refusal(
+                    "ContractBuyValidationError",
+                    f"Please enter a {field.replace('_', ' ')} amount from"
+                    f" {to_text(least, terms.currency)} to {to_text(most, terms.currency)}.",
+                    {field: "The amount is outside of what is offered."},
+                )
+        return replace(terms, take_profit=take_profit, stop_loss=stop_loss)
+
+    @staticmethod
+    def commission(symbol: Symbol, stake: int, multiplier: int, margins: Margins) -> int:
+        """What is charged, rounded up.
+
+        The tick that crosses the stop-out may go further and the client loses only the stake:
+        that is worth a tick's standard deviation times `pricing.SHIFT` of the position. The margin
+        comes on top.
+        """
+        rate = pricing.SHIFT * symbol.tick_sd * (1 + margins.multiplier)
+        return math.ceil(round(stake * multiplier * rate, 6))
+
+    def cancellation_price(self, terms: Terms, sight: Sight, seconds: int, margins: Margins) -> int:
+        """The fee for being able to cancel for so many seconds, rounded up."""
+        spot, entry = sight.tick.pips, terms.entry_epoch
+        last = terms.start + seconds
+        value = terms.amount * terms.multiplier
+        worth = pricing.cancellation(
+            spot,
+            spot * (1 + self.direction * terms.commission / value),
+            spot * (1 - self.direction * (terms.amount - terms.commission) / value),
+            value,
+            terms.amount,
+            sight.outlook(entry, last - last % terms.symbol.step),
+        )
+        return math.ceil(round(worth * (1 + margins.cancellation), 6))
+
+    def profit(self, terms: Terms, entry: int, spot: int) -> int:
+        """What has been gained, the commission taken off; rounded down, at the worst the stake."""
+        value = terms.amount * terms.multiplier
+        gained = self.direction * value * (spot - entry) // entry
+        return max(gained - terms.commission, -terms.amount)
+
+    def _level(self, terms: Terms, entry: int, profit: int, *, inward: bool) -> int:
+        """The price at which the profit (or loss, if negative) is reached, in whole pips.
+
+        The first price that has reached it or, with `inward`, the last before it.
+        """
+        value = terms.amount * terms.multiplier
+        owed = (profit + terms.commission) * entry
+        away = owed // value if inward == (profit > 0) else -(-owed // value)
+        return entry + self.direction * away
+
+    def levels(self, terms: Terms, entry: int) -> Levels:
+        """Where it closes by itself, for a contract that was entered at this price."""
+        take_profit, stop_loss = terms.take_profit, terms.stop_loss
+
+        def reached(profit: int) -> int:
+            return self._level(terms, entry, profit, inward=False)
+
+        return Levels(
+            reached(-terms.amount),
+            None if take_profit is None else reached(take_profit),
+            None if stop_loss is None else reached(-stop_loss),
+        )
+
+    def shown_levels(self, terms: Terms, entry: int) -> Levels:
+        """The same for showing: rounded to the pip that is worse for the client."""
+        take_profit, stop_loss = terms.take_profit, terms.stop_loss
+        return Levels(
+            self._level(terms, entry, -terms.amount, inward=True),
+            None if take_profit is None else self._level(terms, entry, take_profit, inward=False),
+            None if stop_loss is None else self._level(terms, entry, -stop_loss, inward=True),
+        )
+
+    def sentence(self, terms: Terms) -> str:
+        """What a percent of movement brings."""
+        side = "rise" if self.direction > 0 else "fall"
+        text = (
+            f"Each 1% {side} of {terms.symbol.display_name} gains, and each 1% the other way"
+            f" loses, {terms.multiplier}% of a stake of {wording.money(terms)}, less a commission."
+        )
+        if terms.cancellation:
+            text += f" The deal can be cancelled for {wording.duration(terms.cancellation)}."
+        return text
+
+    @staticmethod
+    def can_be_cancelled(terms: Terms, moment: int) -> bool:
+        """Whether the time to cancel has not passed."""
+        return bool(terms.cancellation) and moment <= terms.start + terms.cancellation
+
+    def watch(self, terms: Terms, life: Life) -> Watch:
+        """Until an order or the stop-out is reached, or the time to cancel is over."""
+        if life.entry is None:
+            return super().watch(terms, life)
+        levels = self.levels(terms, life.entry.pips)
+        until = self.exit_epoch(terms)
+        low = [levels.stop_out]
+        if self.can_be_cancelled(terms, life.seen + terms.symbol.step):
+            over = terms.start + terms.cancellation + 1
+            until = min(until, over + -over % terms.symbol.step)
+        elif levels.stop_loss is not None:
+            low.append(levels.stop_loss)
+        if self.direction > 0:
+            return Watch(until, low=max(low), high=levels.take_profit)
+        return Watch(until, low=levels.take_profit, high=min(low))
+
+    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+        """Stop-out first, then the orders, then the end of time."""
+        assert life.entry is not None  # noqa: S101 - the entry comes first
+        entry, direction = life.entry.pips, self.direction
+        levels = self.levels(terms, entry)
+        if (tick.pips - levels.stop_out) * direction <= 0:
+            if self.can_be_cancelled(terms, tick.epoch):
+                return End(Status.CANCELLED, tick, terms.amount)
+            return End(Status.LOST, tick, 0)
+        worth = terms.amount + self.profit(terms, entry, tick.pips)
+        if levels.take_profit is not None and (tick.pips - levels.take_profit) * direction >= 0:
+            return End(Status.WON, tick, worth)
+        if (
+            levels.stop_loss is not None
+            and (tick.pips - levels.stop_loss) * direction <= 0
+            and not self.can_be_cancelled(terms, tick.epoch)
+        ):
+            return End(Status.LOST, tick, worth)
+        if tick.epoch >= self.exit_epoch(terms):
+            return End(Status.WON if worth > terms.amount else Status.LOST, tick, worth)
+        return None
+
+    def value(self, terms: Terms, life: Life, sight: Sight, margins: Margins) -> int:
+        """Stake and profit; its cost was the commission."""
+        entry = life.entry.pips if life.entry is not None else sight.tick.pips
+        return terms.amount + self.profit(terms, entry, sight.tick.pips)
+
+    def check_sale(self, terms: Terms, life: Life, now: int) -> None:
+        """It is bought back at any time after its entry."""
+        if life.entry is None:
+            raise unsaleable("Waiting for its entry tick: a contract is not bought back before it.")
+
+
+def choices(symbol: Symbol) -> list[int]:
+    """The multipliers that are offered for a symbol."""
+    return [round(product / symbol.volatility) for product in MULTIPLIED_VOLATILITIES]

@@ -1,0 +1,99 @@
+"""One touch and no touch: decided by the first tick at or beyond the barrier."""
+
+from dataclasses import replace
+
+from exchange.contracts import wording
+from exchange.contracts.life import End, Life, Sight, Tick, Watch
+from exchange.contracts.listing import FEW_TICKS_OR_MINUTES, Listing
+from exchange.contracts.options import Option
+from exchange.contracts.terms import Barrier, Terms, Wish, bad_barrier, invalid
+from exchange.pricing import touch
+from exchange.rules import Margins
+
+
+class Touch(Option):
+    """Won when a tick is at or beyond the barrier, or (`touches` false) when none is.
+
+    Ticks after the entry count; where the barrier is absolute the entry tick counts too. Priced by
+    `exchange.pricing.touch`.
+    """
+
+    is_path_dependent = True
+    takes = frozenset({"barrier"})
+
+    def __init__(self, name: str, display: str, *, touches: bool) -> None:
+        self.name = name
+        self.touches = touches
+        self.listing = Listing(
+            category="touchnotouch",
+            category_display="Touch/No Touch",
+            display=display,
+            sentiment="high_vol" if touches else "low_vol",
+            barrier_category="american",
+            durations=FEW_TICKS_OR_MINUTES,
+        )
+
+    def complete(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Terms:
+        """A barrier must be there, away from the spot."""
+        if wish.barrier is None:
+            raise invalid("barrier", f"{self.name} needs a barrier, such as +0.50.")
+        barrier = Barrier.parse(wish.barrier, terms.symbol)
+        if barrier.level(sight.tick.pips) <= 0:
+            raise bad_barrier("The barrier must be above zero.")
+        if barrier.level(sight.tick.pips) == sight.tick.pips:
+            raise bad_barrier("The barrier must not be the spot.")
+        return replace(terms, barrier=barrier)
+
+    def margin(self, margins: Margins) -> float:
+        """That of touches."""
+        return margins.touch
+
+    @staticmethod
+    def _level(terms: Terms, life: Life, spot: int) -> tuple[int, bool]:
+        """The barrier in pips, and whether it lies above where the price was at the start."""
+        barrier = terms.barrier
+        assert barrier is not None  # noqa: S101 - `complete` sees to it
+        if barrier.is_relative:
+            return barrier.level(life.entry.pips if life.entry else spot), barrier.pips > 0
+        return barrier.pips, barrier.pips > life.spot.pips
+
+    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+        """How likely some tick up to the exit touches, or none does."""
+        spot = sight.tick.pips
+        level, is_above = self._level(terms, life, spot)
+        waits = life.entry is None and terms.barrier is not None and terms.barrier.is_relative
+        outlook = sight.outlook(
+            terms.entry_epoch if waits else sight.tick.epoch, self.exit_epoch(terms)
+        )
+        if spot >= level if is_above else spot <= level:
+            chance = 1.0
+        else:
+            chance = touch(spot, level + (-0.5 if is_above else 0.5), outlook)
+        return chance if self.touches else 1.0 - chance
+
+    def sentence(self, terms: Terms) -> str:
+        """What must be touched, or must not, and until when."""
+        wins = "touches" if self.touches else "does not touch"
+        return (
+            f"Pays {wording.money(terms)} if {terms.symbol.display_name} {wins}"
+            f" {wording.barrier(terms)} until {wording.end(terms)}."
+        )
+
+    def watch(self, terms: Terms, life: Life) -> Watch:
+        """Until the exit, or a tick that touches."""
+        if life.entry is None:
+            return super().watch(terms, life)
+        level, is_above = self._level(terms, life, 0)
+        until = self.exit_epoch(terms)
+        return Watch(until, high=level) if is_above else Watch(until, low=level)
+
+    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+        """A touch decides, else the exit tick."""
+        assert life.entry is not None and terms.barrier is not None  # noqa: PT018, S101
+        level, is_above = self._level(terms, life, 0)
+        counts = tick.epoch > life.entry.epoch or not terms.barrier.is_relative
+        if counts and (tick.pips >= level if is_above else tick.pips <= level):
+            return self.settled(terms, tick, won=self.touches)
+        if tick.epoch >= self.exit_epoch(terms):
+            return self.settled(terms, tick, won=not self.touches)
+        return None

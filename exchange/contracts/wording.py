@@ -1,0 +1,62 @@
+"""The parts of the sentences that describe contracts (longcodes)."""
+
+import time
+
+from exchange.contracts.listing import seconds_text
+from exchange.contracts.terms import Terms
+from exchange.money import to_text
+from exchange.symbols import DAY
+
+_ORDINALS = {1: "1st", 2: "2nd", 3: "3rd"}
+_UNITS = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
+
+
+def money(terms: Terms) -> str:
+    """What it is about: the payout, or the stake of a multiplier."""
+    return f"{terms.currency} {to_text(terms.amount, terms.currency)}"
+
+
+def barrier(terms: Terms) -> str:
+    """The barrier, or the entry spot where there is none."""
+    chosen = terms.barrier
+    if chosen is None or (chosen.is_relative and chosen.pips == 0):
+        return "the entry spot"
+    if not chosen.is_relative:
+        return terms.symbol.text(chosen.pips)
+    side = "plus" if chosen.pips > 0 else "minus"
+    return f"the entry spot {side} {terms.symbol.text(abs(chosen.pips))}"
+
+
+def nth_tick(count: int) -> str:
+    """Such as `the 5th tick`, of those that begin with the entry spot."""
+    return f"the {_ORDINALS.get(count, f'{count}th')} tick"
+
+
+def at_end(terms: Terms) -> str:
+    """When it ends: `at` a moment, or some ticks later."""
+    return end(terms) if terms.ticks is not None else f"at {end(terms)}"
+
+
+def end(terms: Terms) -> str:
+    """The moment at which it ends."""
+    if terms.ticks is not None:
+        return f"{terms.ticks} tick{'s' * (terms.ticks > 1)} after the entry spot"
+    assert terms.expiry is not None  # noqa: S101 - every contract has one of the two
+    if terms.is_fixed_expiry:
+        return moment(terms.expiry)
+    if (terms.expiry + 1) % DAY == 0 and terms.expiry - terms.start > DAY // 2:
+        return f"the close on {time.strftime('%Y-%m-%d', time.gmtime(terms.expiry))}"
+    start = moment(terms.start) if terms.is_forward else "the contract's start"
+    return f"{duration(terms.expiry - terms.start)} after {start}"
+
+
+def duration(seconds: int) -> str:
+    """Such as `5 minutes`."""
+    text = seconds_text(seconds)
+    count, unit = int(text[:-1]), _UNITS[text[-1]]
+    return f"{count} {unit}{'s' * (count > 1)}"
+
+
+def moment(epoch: int) -> str:
+    """A moment of the market, to the second."""
+    return time.strftime("%Y-%m-%d %H:%M:%S GMT", time.gmtime(epoch))

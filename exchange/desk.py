@@ -1,0 +1,411 @@
+"""The trading desk: follows every open contract over the ticks, and closes each when it is due.
+
+Rules:
+- It is told every second of the market, in order, and looks only at contracts for which the tick
+  may matter (`exchange.contracts.life.Watch`).
+- A contract is settled exactly once, at the tick that decides it, whoever is connected. Of a
+  contract that has ended nothing else is done: a sale or new orders come too late.
+- What it knows of a contract it learns from the book's announcements, so from what is committed.
+- On start, contracts that ended while nobody followed them are settled before anything else.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from functools import partial
+
+import structlog
+
+from exchange import book
+from exchange.book import Bought, Closed, Contract, Guard
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.life import (
+    End,
+    Life,
+    Sight,
+    Status,
+    Tick,
+    Watch,
+    begin,
+    follow,
+    sight,
+    unsaleable,
+)
+from exchange.contracts.multipliers import Multiplier
+from exchange.contracts.offer import Offer
+from exchange.contracts.terms import Refusal, Terms
+from exchange.feed import Feed
+from exchange.money import to_text
+from exchange.rules import Margins
+from exchange.symbols import Symbol
+from gateway.clock import Clock
+from gateway.store import Change, Store, Transaction
+
+SETTLED_TOGETHER = 256
+"""Contracts that are handed to the store at once; the others wait for these."""
+RETRY = 1.0
+"""Real seconds after which a settlement that the store could not keep is tried again."""
+
+log = structlog.get_logger("scopegate.desk")
+
+
+class Position:
+    """An open contract and where it stands."""
+
+    __slots__ = ("contract", "kind", "life", "watch")
+
+    def __init__(self, contract: Contract, life: Life) -> None:
+        self.contract = contract
+        self.kind = TYPES[contract.terms.contract_type]
+        self.life = life
+        self.watch = Watch(0)
+
+    @property
+    def terms(self) -> Terms:
+        """What was agreed."""
+        return self.contract.terms
+
+
+class _Floor:
+    """The positions of one symbol, by when they must be looked at."""
+
+    __slots__ = ("by_level", "by_time")
+
+    def __init__(self) -> None:
+        self.by_time: list[tuple[int, int]] = []
+        self.by_level: dict[int, Position] = {}
+
+
+class Desk:
+    """The open contracts of a running gateway."""
+
+    def __init__(self, store: Store, feed: Feed, clock: Clock, margins: Margins) -> None:
+        self.feed = feed
+        self.margins = margins
+        self._store = store
+        self._clock = clock
+        self._positions: dict[int, Position] = {}
+        self._of_account: dict[str, dict[int, Position]] = {}
+        self._floors: dict[Symbol, _Floor] = {}
+        self._second = 0
+        self._due: list[Position] = []
+        self._settling: asyncio.Task[None] | None = None
+        self._opened: list[Callable[[Position], None]] = []
+        self._closed: list[Callable[[Contract], None]] = []
+        store.listen(self._changed)
+
+    def listen(
+        self,
+        *,
+        opened: Callable[[Position], None] | None = None,
+        closed: Callable[[Contract], None] | None = None,
+    ) -> None:
+        """Tell of every contract that is opened or closed, once it is committed."""
+        if opened is not None:
+            self._opened.append(opened)
+        if closed is not None:
+            self._closed.append(closed)
+
+    async def start(self) -> None:
+        """Take up every open contract, and settle those that have ended meanwhile."""
+        self._second = int(self._clock.now())
+        held = await self._store.read(book.all_open)
+        loop = asyncio.get_running_loop()
+        lives = await loop.run_in_executor(None, self._lives, held)
+        for contract, life in zip(held, lives, strict=True):
+            self._take_up(Position(contract, life))
+        await self.settled()
+
+    def _lives(self, held: Iterable[Contract]) -> list[Life]:
+        return [self._followed(contract) for contract in held]
+
+    def _followed(self, contract: Contract) -> Life:
+        """The life of a contract up to the present second, from the ticks alone."""
+        terms = contract.terms
+        kind = TYPES[terms.contract_type]
+        life = begin(terms, self.feed)
+        if contract.followed_to > life.seen:
+            # Its orders changed then, and it was open: earlier ticks met other orders.
+            entry = Tick(terms.entry_epoch, self.feed.price(terms.symbol, terms.entry_epoch))
+            life = Life(life.spot, contract.followed_to, entry)
+        return follow(kind, terms, life, self.feed, self._second)
+
+    async def settled(self) -> None:
+        """Wait until everything that is due has been settled."""
+        while self._settling is not None:
+            await asyncio.wait([self._settling])
+
+    async def close(self) -> None:
+        """Finish what is being settled."""
+        if self._settling is not None:
+            try:
+                async with asyncio.timeout(RETRY * 2):
+                    await self.settled()
+            except TimeoutError:
+                self._settling.cancel()
+
+    # What is open.
+
+    def position(self, contract_id: int) -> Position | None:
+        """An open contract."""
+        return self._positions.get(contract_id)
+
+    def positions(self, loginid: str) -> list[Position]:
+        """The account's open contracts, in the order of their buying."""
+        return list(self._of_account.get(loginid, {}).values())
+
+    @property
+    def now(self) -> int:
+        """The second of the market that the desk has been told last."""
+        return self._second
+
+    def sight(self, symbol: Symbol) -> Sight:
+        """What may be known of a symbol at the second that the desk has been told."""
+        return sight(self.feed, symbol, self._second)
+
+    def value(self, position: Position, seen: Sight) -> int:
+        """What the exchange would pay for it now, whether or not it buys back at this moment."""
+        return position.kind.value(position.terms, position.life, seen, self.margins)
+
+    # Every second.
+
+    def second(self, epoch: int) -> None:
+        """The market has reached this second: see what it brings."""
+        self._second = epoch
+        for symbol, floor in self._floors.items():
+            if epoch % symbol.step == 0 and (floor.by_time or floor.by_level):
+                self._tick(floor, Tick(epoch, self.feed.price(symbol, epoch)))
+
+    def _tick(self, floor: _Floor, tick: Tick) -> None:
+        due: dict[int, Position] = {}
+        while floor.by_time and floor.by_time[0][0] <= tick.epoch:
+            _, contract_id = heapq.heappop(floor.by_time)
+            position = self._positions.get(contract_id)
+            if position is not None and position.watch.until <= tick.epoch:
+                due[contract_id] = position
+        due |= {
+            contract_id: position
+            for contract_id, position in floor.by_level.items()
+            if position.watch.matters(tick)
+        }
+        for position in due.values():
+            if position.life.end is None and position.life.seen < tick.epoch:
+                position.life = position.kind.step(position.terms, position.life, tick)
+                self._arm(position)
+
+    def _arm(self, position: Position) -> None:
+        """Know when to look at the position again, or that it is due."""
+        floor = self._floors[position.terms.symbol]
+        contract_id = position.contract.id
+        floor.by_level.pop(contract_id, None)
+        if position.life.end is not None:
+            self._due.append(position)
+            if self._settling is None:
+                self._settling = asyncio.get_running_loop().create_task(self._settle())
+            return
+        watch = position.kind.watch(position.terms, position.life)
+        if watch.until != position.watch.until:  # else it is there already
+            heapq.heappush(floor.by_time, (watch.until, contract_id))
+        position.watch = watch
+        if watch.low is not None or watch.high is not None:
+            floor.by_level[contract_id] = position
+
+    async def _settle(self) -> None:
+        try:
+            while self._due:
+                batch, self._due = self._due[:SETTLED_TOGETHER], self._due[SETTLED_TOGETHER:]
+                jobs = [
+                    self._store.write(partial(_settled, position.contract, position.life.end))
+                    for position in batch
+                    if position.life.end is not None
+                ]
+                results = await asyncio.gather(*jobs, return_exceptions=True)
+                failed = [result for result in results if isinstance(result, BaseException)]
+                if failed:
+                    log.error("contracts were not settled", count=len(failed), exc_info=failed[0])
+                    # Those that were settled are no positions any more.
+                    self._due += [p for p in batch if p.contract.id in self._positions]
+                    await asyncio.sleep(RETRY)
+        finally:
+            self._settling = None
+
+    # What the book announces.
+
+    def _changed(self, change: Change) -> None:
+        if change.kind == book.OPENED:
+            contract = book.contract(change.data)
+            position = Position(contract, self._followed(contract))
+            self._take_up(position)
+            for opened in self._opened:
+                opened(position)
+        elif change.kind == book.CHANGED:
+            known = self._positions.get(change.data["id"])
+            if known is not None:
+                known.contract = book.contract(change.data)
+                known.life = self._followed(known.contract)
+                self._arm(known)
+        elif change.kind == book.CLOSED:
+            contract = book.contract(change.data)
+            self._drop(contract)
+            for closed in self._closed:
+                closed(contract)
+
+    def _take_up(self, position: Position) -> None:
+        contract = position.contract
+        self._positions[contract.id] = position
+        self._of_account.setdefault(contract.loginid, {})[contract.id] = position
+        self._floors.setdefault(contract.terms.symbol, _Floor())
+        self._arm(position)
+
+    def _drop(self, contract: Contract) -> None:
+        if self._positions.pop(contract.id, None) is None:
+            return
+        of_account = self._of_account[contract.loginid]
+        del of_account[contract.id]
+        if not of_account:
+            del self._of_account[contract.loginid]
+        self._floors[contract.terms.symbol].by_level.pop(contract.id, None)
+
+    # What clients ask for.
+
+    async def buy(
+        self,
+        offer: Offer,
+        *,
+        loginid: str,
+        app_id: int | None,
+        at: int,
+        guard: Guard,
+        key: str | None = None,
+    ) -> Bought:
+        """Buy a contract, once for a `key`. Raises `Refusal`, or what the guard raises."""
+
+        def job(transaction: Transaction) -> Bought:
+            guard(transaction)
+            return book.buy(transaction, offer, loginid=loginid, app_id=app_id, at=at, key=key)
+
+        return await self._store.write(job)
+
+    async def bought_with(self, loginid: str, key: str) -> Bought | None:
+        """What the account bought under this key, if anything."""
+        return await self._store.read(lambda reader: book.bought_with(reader, loginid, key))
+
+    async def find(self, contract_id: int, loginid: str) -> Contract | None:
+        """A contract of the account's, open or closed."""
+        position = self._positions.get(contract_id)
+        if position is not None:
+            return position.contract if position.contract.loginid == loginid else None
+        return await self._store.read(lambda reader: book.find(reader, contract_id, loginid))
+
+    async def contracts(self, ids: Collection[int]) -> dict[int, Contract]:
+        """These contracts, open or closed, by id."""
+        if not ids:
+            return {}
+        return await self._store.read(lambda reader: book.several(reader, ids))
+
+    async def sell(
+        self, contract_id: int, *, loginid: str, least: int, app_id: int | None, guard: Guard
+    ) -> Closed:
+        """Sell a contract back for what it is worth now, but not below `least`."""
+        position = await self._open(contract_id, loginid)
+        terms, life = position.terms, position.life
+        now = int(self._clock.now())
+        position.kind.check_sale(terms, life, now)
+        seen = sight(self.feed, terms.symbol, now)
+        worth = self.value(position, seen)
+        if worth < least:
+            currency = terms.currency
+            raise Refusal(
+                "PriceMoved",
+                f"The contract is worth {currency} {to_text(worth, currency)} now, less than the"
+                f" {currency} {to_text(least, currency)} that you would sell it for.",
+            )
+        end = End(Status.SOLD, seen.tick, worth)
+        return await self._end(position, end, now, app_id, guard)
+
+    async def cancel(
+        self, contract_id: int, *, loginid: str, app_id: int | None, guard: Guard
+    ) -> Closed:
+        """Cancel a multiplier whose cancellation was paid for: the stake comes back."""
+        position = await self._open(contract_id, loginid)
+        now = int(self._clock.now())
+        kind, terms = position.kind, position.terms
+        if not isinstance(kind, Multiplier) or not terms.cancellation:
+            raise unsaleable("Deal cancellation was not bought with this contract.")
+        if not kind.can_be_cancelled(terms, now):
+            raise unsaleable("The time in which this contract could be cancelled is over.")
+        tick = sight(self.feed, terms.symbol, now).tick
+        end = End(Status.CANCELLED, tick, terms.amount)
+        return await self._end(position, end, now, app_id, guard)
+
+    async def change_orders(
+        self, contract_id: int, *, loginid: str, change: Callable[[Position], Terms], guard: Guard
+    ) -> Contract:
+        """Replace the orders of an open contract by those of the terms that `change` makes."""
+        position = await self._open(contract_id, loginid)
+        held = position.contract
+        terms = change(position)
+        now = int(self._clock.now())
+        followed_to = position.life.seen
+
+        def job(transaction: Transaction) -> Contract | None:
+            guard(transaction)
+            return book.change_orders(transaction, held, terms, at=now, followed_to=followed_to)
+
+        changed = await self._store.write(job)
+        if changed is None:
+            raise _closed_already()
+        return changed
+
+    async def settle_due(self, loginid: str) -> int:
+        """Settle what of the account's has ended; how many contracts that were."""
+        now = int(self._clock.now())
+        ended = 0
+        for position in self.positions(loginid):
+            self._follow(position, now)
+            ended += position.life.end is not None
+        await self.settled()
+        return ended
+
+    async def _open(self, contract_id: int, loginid: str) -> Position:
+        """The position, followed up to this moment. Raises `Refusal` where it is not open."""
+        position = self._positions.get(contract_id)
+        if position is None or position.contract.loginid != loginid:
+            if await self.find(contract_id, loginid) is None:
+                raise Refusal("ContractNotFound", "You have no contract of this number.")
+            raise _closed_already()
+        self._follow(position, int(self._clock.now()))
+        if position.life.end is not None:
+            raise _closed_already()
+        return position
+
+    def _follow(self, position: Position, epoch: int) -> None:
+        # Up to the present second every tick was watched, though few needed a step.
+        life = replace(position.life, seen=max(position.life.seen, self._second))
+        position.life = life
+        if life.end is None and life.seen < epoch:
+            position.life = follow(position.kind, position.terms, life, self.feed, epoch)
+            self._arm(position)
+
+    async def _end(
+        self, position: Position, end: End, at: int, app_id: int | None, guard: Guard
+    ) -> Closed:
+        held = position.contract
+
+        def job(transaction: Transaction) -> Closed | None:
+            guard(transaction)
+            return book.close(transaction, held, end, at=at, app_id=app_id)
+
+        closed = await self._store.write(job)
+        if closed is None:
+            raise _closed_already()
+        return closed
+
+
+def _closed_already() -> Refusal:
+    return Refusal("NoOpenPosition", "This contract is not open any more.")
+
+
+def _settled(held: Contract, end: End, transaction: Transaction) -> Closed | None:
+    return book.close(transaction, held, end, at=end.tick.epoch)

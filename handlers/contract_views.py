@@ -1,0 +1,317 @@
+"""Contracts, offers and orders as the wire shows them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from exchange.book import Contract
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.life import Life, Sight, Status, Tick
+from exchange.contracts.multipliers import Multiplier, order_limits
+from exchange.contracts.offer import Offer
+from exchange.contracts.terms import Refusal, Terms
+from exchange.feed import Feed
+from exchange.money import to_number, to_text, to_units
+from exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE
+from exchange.symbols import DAY, Symbol
+from gateway.errors import ApiError
+from schemas.portfolio import AuditDetails, OpenContract, TickShown
+from schemas.trading import OrderShown, OrdersShown, ProposalBody, ValidationParams
+
+ORDER_NAMES = {
+    "stop_loss": "Stop loss",
+    "stop_out": "Stop out",
+    "take_profit": "Take profit",
+}
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """What the exchange refuses is answered as an error of the call."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise as_error(refusal) from None
+
+
+def as_error(refusal: Refusal) -> ApiError:
+    """A refusal of the exchange as an error of the wire."""
+    return ApiError(refusal.code, refusal.message, refusal.details)
+
+
+def longcode(terms: Terms) -> str:
+    """The sentence that describes a contract."""
+    return TYPES[terms.contract_type].sentence(terms)
+
+
+def expiry(terms: Terms) -> int:
+    """When a contract ends: at its expiry, or with its last tick."""
+    if terms.expiry is not None:
+        return terms.expiry
+    return TYPES[terms.contract_type].exit_epoch(terms)
+
+
+def barrier_text(terms: Terms, entry: int) -> str | None:
+    """The barrier as a price, for a contract that is entered at this price; or the digit."""
+    if terms.digit is not None:
+        return str(terms.digit)
+    if terms.multiplier or TYPES[terms.contract_type].barrier_is_digit:
+        return None
+    level = entry if terms.barrier is None else terms.barrier.level(entry)
+    return terms.symbol.text(level)
+
+
+# Orders of multipliers.
+
+
+def orders_shown(
+    terms: Terms, entry: int, placed: int, take_profit_at: int | None, stop_loss_at: int | None
+) -> OrdersShown:
+    """Where a multiplier closes by itself, for one that is entered at this price."""
+    kind = TYPES[terms.contract_type]
+    assert isinstance(kind, Multiplier)  # noqa: S101 - others have no orders
+    levels = kind.shown_levels(terms, entry)
+    shown: OrdersShown = {
+        "stop_out": order_shown("stop_out", -terms.amount, levels.stop_out, placed, terms)
+    }
+    if terms.take_profit is not None and levels.take_profit is not None:
+        shown["take_profit"] = order_shown(
+            "take_profit", terms.take_profit, levels.take_profit, take_profit_at or placed, terms
+        )
+    if terms.stop_loss is not None and levels.stop_loss is not None:
+        shown["stop_loss"] = order_shown(
+            "stop_loss", -terms.stop_loss, levels.stop_loss, stop_loss_at or placed, terms
+        )
+    return shown
+
+
+def order_shown(name: str, amount: int, level: int, at: int, terms: Terms) -> OrderShown:
+    """One order, with the price that it waits for."""
+    return {
+        "display_name": ORDER_NAMES[name],
+        "display_order_amount": to_text(amount, terms.currency),
+        "order_amount": to_number(amount, terms.currency),
+        "order_date": at,
+        "value": terms.symbol.text(level),
+    }
+
+
+def _validation(terms: Terms) -> ValidationParams:
+    currency = terms.currency
+
+    def text(bound: Any) -> str:
+        return to_text(to_units(bound, currency), currency)
+
+    params: ValidationParams = {"stake": {"min": text(LEAST_STAKE), "max": text(LARGEST_STAKE)}}
+    if not terms.multiplier:
+        params["payout"] = {"max": text(LARGEST_PAYOUT)}
+        return params
+    limits = order_limits(terms)
+    for name, (least, most) in (
+        ("take_profit", limits.take_profit),
+        ("stop_loss", limits.stop_loss),
+    ):
+        params[name] = {  # type: ignore[literal-required] # one of the two keys
+            "min": to_text(least, currency),
+            "max": to_text(most, currency),
+        }
+    return params
+
+
+# Offers.
+
+
+def proposal_body(offer: Offer) -> ProposalBody:
+    """An offer, all but for its id."""
+    terms = offer.terms
+    symbol, currency = terms.symbol, terms.currency
+    body: ProposalBody = {  # type: ignore[typeddict-item] # the id is the dispatcher's to add
+        "ask_price": to_number(offer.price, currency),
+        "date_expiry": expiry(terms),
+        "date_start": terms.start,
+        "display_value": to_text(offer.price, currency),
+        "longcode": longcode(terms),
+        "payout": to_number(offer.payout, currency),
+        "spot": symbol.quote(offer.spot.pips),
+        "spot_time": offer.spot.epoch,
+        "validation_params": _validation(terms),
+    }
+    barrier = barrier_text(terms, offer.spot.pips)
+    if barrier is not None:
+        body["contract_details"] = {"barrier": barrier}
+    if terms.multiplier:
+        body["multiplier"] = float(terms.multiplier)
+        body["commission"] = to_number(terms.commission, currency)
+        body["limit_order"] = orders_shown(
+            terms, offer.spot.pips, terms.start, terms.start, terms.start
+        )
+        if terms.cancellation:
+            body["cancellation"] = {
+                "ask_price": to_number(offer.cancellation_price, currency),
+                "date_expiry": terms.start + terms.cancellation,
+            }
+    return body
+
+
+# Contracts.
+
+
+def open_contract(
+    contract: Contract, life: Life, seen: Sight, worth: int, now: int
+) -> OpenContract:
+    """An open contract as it stands, with what it would be bought back for."""
+    terms = contract.terms
+    kind = TYPES[terms.contract_type]
+    currency = terms.currency
+    body = _common(contract, life.entry, seen.tick.pips)
+    body["status"] = Status.OPEN.value
+    body["bid_price"] = to_number(worth, currency)
+    body["display_value"] = to_text(worth, currency)
+    body.update(_gain(contract, worth))
+    body["current_spot"] = terms.symbol.quote(seen.tick.pips)
+    body["current_spot_display_value"] = terms.symbol.text(seen.tick.pips)
+    body["current_spot_time"] = seen.tick.epoch
+    body["is_expired"] = body["is_settleable"] = body["is_sold"] = 0
+    body["audit_details"] = None
+    try:
+        kind.check_sale(terms, life, now)
+        body["is_valid_to_sell"] = 1
+    except Refusal as refusal:
+        body["is_valid_to_sell"] = 0
+        body["validation_error"] = refusal.message
+        body["validation_error_code"] = refusal.code
+    if isinstance(kind, Multiplier):
+        body["is_valid_to_cancel"] = int(kind.can_be_cancelled(terms, now))
+        body["is_valid_to_update"] = {"stop_loss": 1, "take_profit": 1}
+        body["validation_params"] = _validation(terms)
+    else:
+        body["is_valid_to_cancel"] = 0
+    return body
+
+
+def closed_contract(contract: Contract, feed: Feed) -> OpenContract:
+    """A contract that has ended: what became of it, and the ticks that tell why."""
+    terms = contract.terms
+    symbol, currency = terms.symbol, terms.currency
+    assert contract.exit_epoch is not None  # noqa: S101 - it has ended
+    ended = Tick(contract.exit_epoch, feed.price(symbol, contract.exit_epoch))
+    entry = _entry(terms, feed, ended.epoch)
+    body = _common(contract, entry, ended.pips)
+    paid = contract.sold_for or 0
+    body["status"] = contract.status.value
+    body["bid_price"] = body["sell_price"] = to_number(paid, currency)
+    body["display_value"] = to_text(paid, currency)
+    body.update(_gain(contract, paid))
+    body["current_spot"] = body["exit_tick"] = body["sell_spot"] = symbol.quote(ended.pips)
+    body["current_spot_display_value"] = symbol.text(ended.pips)
+    body["exit_tick_display_value"] = body["sell_spot_display_value"] = symbol.text(ended.pips)
+    body["current_spot_time"] = body["exit_tick_time"] = ended.epoch
+    body["sell_spot_time"] = ended.epoch
+    body["sell_time"] = contract.sold_at or 0
+    body["date_settlement"] = body["date_expiry"]
+    body["is_expired"] = body["is_settleable"] = body["is_sold"] = 1
+    body["is_valid_to_sell"] = body["is_valid_to_cancel"] = 0
+    if contract.sold_by is not None:
+        body["transaction_ids"]["sell"] = contract.sold_by
+    body["audit_details"] = _audit(terms, entry, ended, feed)
+    return body
+
+
+def _entry(terms: Terms, feed: Feed, up_to: int) -> Tick | None:
+    epoch = terms.entry_epoch
+    return Tick(epoch, feed.price(terms.symbol, epoch)) if epoch <= up_to else None
+
+
+def _gain(contract: Contract, worth: int) -> OpenContract:
+    profit = worth - contract.price
+    return {
+        "profit": to_number(profit, contract.terms.currency),
+        "profit_percentage": round(100 * profit / contract.price, 2),
+    }
+
+
+def _common(contract: Contract, entry: Tick | None, spot: int) -> OpenContract:
+    """What is the same for open and for closed contracts."""
+    terms = contract.terms
+    symbol, currency = terms.symbol, terms.currency
+    ends = expiry(terms)
+    kind = TYPES[terms.contract_type]
+    body: OpenContract = {
+        "account_id": int("".join(filter(str.isdigit, contract.loginid))),
+        "barrier_count": int(not terms.multiplier),
+        "buy_price": to_number(contract.price, currency),
+        "contract_id": contract.id,
+        "contract_type": terms.contract_type,
+        "currency": currency,
+        "date_expiry": ends,
+        "date_settlement": ends,
+        "date_start": terms.start,
+        "display_name": symbol.display_name,
+        "expiry_time": ends,
+        "is_forward_starting": int(terms.is_forward),
+        "is_intraday": int(ends - terms.start <= DAY),
+        "is_path_dependent": int(kind.is_path_dependent),
+        "longcode": longcode(terms),
+        "payout": to_number(contract.payout, currency),
+        "purchase_time": contract.bought_at,
+        "shortcode": contract.shortcode,
+        "transaction_ids": {"buy": contract.bought_by},
+        "underlying": symbol.name,
+    }
+    barrier = barrier_text(terms, entry.pips if entry is not None else spot)
+    if barrier is not None:
+        body["barrier"] = barrier
+    if entry is not None:
+        body["entry_spot"] = body["entry_tick"] = symbol.quote(entry.pips)
+        body["entry_spot_display_value"] = body["entry_tick_display_value"] = symbol.text(
+            entry.pips
+        )
+        body["entry_tick_time"] = entry.epoch
+    if terms.ticks is not None:
+        body["tick_count"] = terms.ticks
+    if terms.multiplier:
+        body["multiplier"] = float(terms.multiplier)
+        body["commission"] = to_number(terms.commission, currency)
+        body["limit_order"] = orders_shown(
+            terms,
+            entry.pips if entry is not None else spot,
+            contract.bought_at,
+            contract.take_profit_at,
+            contract.stop_loss_at,
+        )
+        if terms.cancellation:
+            body["cancellation"] = {
+                "ask_price": to_number(contract.cancellation_price, currency),
+                "date_expiry": terms.start + terms.cancellation,
+            }
+    return body
+
+
+def tick_stream(terms: Terms, feed: Feed, last: int) -> list[TickShown]:
+    """The ticks of a contract that lasts for ticks, from its entry up to an epoch."""
+    ticks = feed.ticks(terms.symbol, terms.entry_epoch, min(last, expiry(terms)))
+    return [
+        _tick_shown(terms.symbol, Tick(epoch, pips))
+        for epoch, pips in zip(ticks.epochs.tolist(), ticks.pips.tolist(), strict=True)
+    ]
+
+
+def _tick_shown(symbol: Symbol, tick: Tick) -> TickShown:
+    return {
+        "epoch": tick.epoch,
+        "tick": symbol.quote(tick.pips),
+        "tick_display_value": symbol.text(tick.pips),
+    }
+
+
+def _audit(terms: Terms, entry: Tick | None, ended: Tick, feed: Feed) -> AuditDetails:
+    symbol = terms.symbol
+    told: AuditDetails = {}
+    exit_tick = {"name": "Exit Spot", "flag": "highlight_tick"} | _tick_shown(symbol, ended)
+    told["contract_end"] = [exit_tick]
+    if entry is not None:
+        begun = {"name": "Entry Spot", "flag": "highlight_tick"} | _tick_shown(symbol, entry)
+        told["contract_start"] = [begun]
+    if terms.ticks is not None:
+        told["all_ticks"] = tick_stream(terms, feed, ended.epoch)
+    return told

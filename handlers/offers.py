@@ -1,0 +1,236 @@
+"""What may be traded: contracts by symbol, by type, and how long they may last."""
+
+from collections.abc import Iterator
+
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.digits import Digits
+from exchange.contracts.life import ContractType
+from exchange.contracts.listing import seconds_text
+from exchange.contracts.multipliers import Multiplier, choices
+from exchange.feed import Feed
+from exchange.rules import CANCELLATIONS, LARGEST_PAYOUT, LATEST_START
+from exchange.symbols import DAY, SYMBOLS, Symbol
+from gateway.calls import call
+from gateway.clock import Clock
+from gateway.session import Session
+from handlers.market import find_symbol
+from schemas.market import AssetIndex, AssetIndexReply
+from schemas.trading import (
+    AvailableContract,
+    ContractsFor,
+    ContractsForCompany,
+    ContractsForCompanyReply,
+    ContractsForReply,
+    DurationBounds,
+    MarketDurations,
+    Named,
+    OfferedType,
+    SubmarketDurations,
+    TradeDurations,
+    TradingDurations,
+    TradingDurationsReply,
+)
+
+DEFAULT_STAKE = 10.0
+_UNITS = {"t": "Ticks", "s": "Seconds", "d": "Days"}
+
+
+class Offers:
+    """What may be traded."""
+
+    def __init__(self, feed: Feed, clock: Clock) -> None:
+        self._feed = feed
+        self._clock = clock
+
+    @call("contracts_for", needs=None)
+    async def contracts_for(self, request: ContractsFor, session: Session) -> ContractsForReply:
+        """List the contracts that are offered for a symbol, with their durations and barriers."""
+        symbol = find_symbol(request.contracts_for)
+        now = int(self._clock.now())
+        spot = self._feed.price(symbol, now)
+        midnight = now - now % DAY
+        available = [
+            row for kind in TYPES.values() for row in _available(kind, symbol, spot, midnight)
+        ]
+        return {
+            "contracts_for": {
+                "available": available,
+                "close": midnight + DAY - 1,
+                "feed_license": "realtime",
+                "hit_count": len(available),
+                "open": midnight,
+                "spot": symbol.quote(spot),
+            }
+        }
+
+    @call("contracts_for_company", needs=None)
+    async def contracts_for_company(
+        self, request: ContractsForCompany, session: Session
+    ) -> ContractsForCompanyReply:
+        """List the types of contracts that are offered."""
+        listed = [_type(kind, category) for kind in TYPES.values() for category in _barriers(kind)]
+        return {"contracts_for_company": {"available": listed, "hit_count": len(listed)}}
+
+    @call("trading_durations", needs=None)
+    async def trading_durations(
+        self, request: TradingDurations, session: Session
+    ) -> TradingDurationsReply:
+        """Tell how long contracts may last, by market and type; multipliers have no duration."""
+        markets: dict[str, MarketDurations] = {}
+        groups: dict[tuple[str, str], SubmarketDurations] = {}
+        for symbol in SYMBOLS.values():
+            market, submarket = _market(symbol), _submarket(symbol)
+            listed = markets.setdefault(
+                symbol.market, {"market": market, "submarket": submarket, "data": []}
+            )
+            key = (symbol.market, symbol.submarket)
+            if key not in groups:
+                groups[key] = {
+                    "market": market,
+                    "submarket": submarket,
+                    "symbol": [],
+                    "trade_durations": list(_trade_durations()),
+                }
+                listed["data"].append(groups[key])
+            groups[key]["symbol"].append({"name": symbol.name, "display_name": symbol.display_name})
+        return {"trading_durations": list(markets.values())}
+
+    @call("asset_index", needs=None)
+    async def asset_index(self, request: AssetIndex, session: Session) -> AssetIndexReply:
+        """List each symbol with the contracts offered for it and how long they last."""
+        contracts = [
+            [category, display, shortest, longest]
+            for category, (display, shortest, longest) in _categories().items()
+        ]
+        return {
+            "asset_index": [
+                [symbol.name, symbol.display_name, contracts] for symbol in SYMBOLS.values()
+            ]
+        }
+
+
+def _market(symbol: Symbol) -> Named:
+    return {"name": symbol.market, "display_name": symbol.market_display_name}
+
+
+def _submarket(symbol: Symbol) -> Named:
+    return {"name": symbol.submarket, "display_name": symbol.submarket_display_name}
+
+
+def _bounds(kind: ContractType) -> dict[str, tuple[str, str]]:
+    """The shortest and the longest duration, by type of expiry."""
+    durations = kind.listing.durations
+    found: dict[str, tuple[str, str]] = {}
+    if durations.ticks is not None:
+        found["tick"] = (f"{durations.ticks[0]}t", f"{durations.ticks[1]}t")
+    if durations.seconds is not None:
+        low, high = durations.seconds
+        found["intraday"] = (seconds_text(low), seconds_text(high))
+    if durations.days is not None:
+        found["daily"] = (f"{durations.days[0]}d", f"{durations.days[1]}d")
+    return found or {"no_expiry": ("", "")}
+
+
+def _barriers(kind: ContractType) -> list[str]:
+    """The categories of barriers: a barrier that may be left out makes two of them."""
+    category = kind.listing.barrier_category
+    return [category, "euro_non_atm"] if category == "euro_atm" else [category]
+
+
+def _available(
+    kind: ContractType, symbol: Symbol, spot: int, midnight: int
+) -> Iterator[AvailableContract]:
+    """A row for each type of expiry, category of barriers and way to start."""
+    listing = kind.listing
+    for expiry_type, (shortest, longest) in _bounds(kind).items():
+        for category in _barriers(kind):
+            row: AvailableContract = {
+                "barrier_category": category,
+                "barriers": int(category in ("euro_non_atm", "american") and not _multiplies(kind)),
+                "contract_category": listing.category,
+                "contract_category_display": listing.category_display,
+                "contract_display": listing.display,
+                "contract_type": kind.name,
+                "default_stake": DEFAULT_STAKE,
+                "exchange_name": symbol.exchange_name,
+                "expiry_type": expiry_type,
+                "market": symbol.market,
+                "max_contract_duration": longest,
+                "min_contract_duration": shortest,
+                "payout_limit": float(LARGEST_PAYOUT),
+                "sentiment": listing.sentiment,
+                "start_type": "spot",
+                "submarket": symbol.submarket,
+                "underlying_symbol": symbol.name,
+            }
+            if row["barriers"]:
+                row["barrier"] = _example(symbol, spot, expiry_type)
+            if isinstance(kind, Digits) and kind.choices is not None:
+                row["last_digit_range"] = list(kind.choices)
+            if isinstance(kind, Multiplier):
+                row["multiplier_range"] = choices(symbol)
+                row["cancellation_range"] = list(CANCELLATIONS)
+            yield row
+            if listing.takes_forward_start and expiry_type == "intraday":
+                days = range(midnight, midnight + LATEST_START + 1, DAY)
+                forward = row.copy()
+                forward["start_type"] = "forward"
+                forward["forward_starting_options"] = [
+                    {"date": str(day), "open": str(day), "close": str(day + DAY - 1)}
+                    for day in days
+                ]
+                yield forward
+
+
+def _multiplies(kind: ContractType) -> bool:
+    return isinstance(kind, Multiplier)
+
+
+def _example(symbol: Symbol, spot: int, expiry_type: str) -> str:
+    """A barrier that makes sense: about one sd of ten ticks, or five minutes, away."""
+    if expiry_type == "daily":
+        return symbol.text(spot + round(spot * symbol.tick_sd * (DAY / symbol.step) ** 0.5))
+    ticks = 10 if expiry_type == "tick" else 300 / symbol.step
+    return "+" + symbol.text(max(1, round(spot * symbol.tick_sd * ticks**0.5)))
+
+
+def _type(kind: ContractType, category: str) -> OfferedType:
+    listing = kind.listing
+    return {
+        "barrier_category": category,
+        "contract_category": listing.category,
+        "contract_category_display": listing.category_display,
+        "contract_display": listing.display,
+        "contract_type": kind.name,
+        "default_stake": DEFAULT_STAKE,
+        "sentiment": listing.sentiment,
+    }
+
+
+def _trade_durations() -> Iterator[TradeDurations]:
+    for kind in TYPES.values():
+        durations = kind.listing.durations
+        bounds: list[DurationBounds] = [
+            {"name": unit, "display_name": _UNITS[unit], "min": pair[0], "max": pair[1]}
+            for unit, pair in (
+                ("t", durations.ticks),
+                ("s", durations.seconds),
+                ("d", durations.days),
+            )
+            if pair is not None
+        ]
+        if bounds:
+            yield {
+                "durations": bounds,
+                "trade_type": {"name": kind.name, "display_name": kind.listing.display},
+            }
+
+
+def _categories() -> dict[str, tuple[str, str, str]]:
+    """What each category of contracts is called, with its shortest and longest duration."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for kind in TYPES.values():
+        bounds = list(_bounds(kind).values())
+        listing = kind.listing
+        found[listing.category] = (listing.category_display, bounds[0][0], bounds[-1][1])
+    return found

@@ -1,0 +1,161 @@
+"""Prices of contracts: told once, or as they change with every tick.
+
+Rules:
+- A proposal can be bought on the connection that was told it, for `GOOD_FOR` seconds of real time,
+  or as long as its stream goes on.
+- Streams of the same wish share one price: it is reckoned and encoded once a tick.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+import orjson
+
+from exchange.contracts import offer as offers
+from exchange.contracts.offer import Offer
+from exchange.contracts.terms import Refusal, Wish
+from exchange.feed import Feed
+from exchange.rules import Margins
+from exchange.symbols import SYMBOLS
+from gateway.bus import Bus
+from gateway.calls import Stream, call
+from gateway.clock import Clock
+from gateway.errors import ApiError
+from gateway.limits import Profile, Rate
+from gateway.session import Session, new_stream_id
+from handlers.contract_views import as_error, proposal_body, refusing
+from schemas.trading import BuyParameters, CopiedParameters, Proposal, ProposalReply
+
+GOOD_FOR = 60.0
+"""Real seconds in which a proposal can be bought."""
+KEPT = 1_000
+"""Proposals that are remembered for one connection."""
+
+
+class Quoted:
+    """A wish, and the last offer that was told for it."""
+
+    __slots__ = ("offer", "told_at", "wish")
+
+    def __init__(self, wish: Wish, offer: Offer, told_at: float) -> None:
+        self.wish = wish
+        self.offer = offer
+        self.told_at = told_at
+
+
+class Proposals:
+    """Prices of contracts."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        clock: Clock,
+        bus: Bus,
+        profile: Profile,
+        margins: Margins,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._feed = feed
+        self._clock = clock
+        self._bus = bus
+        self._profile = profile
+        self._margins = margins
+        self._monotonic = monotonic
+        self._streams: dict[str, Quoted] = {}
+        """What is told on each topic of the bus."""
+        self._told: dict[Session, dict[str, Quoted]] = {}
+        self._events = 0
+
+    @call("proposal", needs=None, rate=Rate.PRICING)
+    async def proposal(
+        self, request: Proposal, session: Session
+    ) -> ProposalReply | Stream[ProposalReply]:
+        """Tell what a contract costs and pays; with `subscribe`, anew with every tick.
+
+        `buy` takes the `id` for a minute, or as long as the stream goes on.
+        """
+        wish = wish_of(request)
+        with refusing():
+            offer = self.price(wish)
+        body = proposal_body(offer)
+        proposal_id = new_stream_id()
+        if not request.subscribe:
+            self._remember(session, proposal_id, Quoted(wish, offer, self._monotonic()))
+            body["id"] = proposal_id
+            return {"proposal": body}
+        topic = f"proposal.{wish!r}"
+        quoted = self._streams.get(topic)
+        if quoted is None:
+            quoted = self._streams[topic] = Quoted(wish, offer, self._monotonic())
+        else:
+            quoted.offer, quoted.told_at = offer, self._monotonic()
+        self._remember(session, proposal_id, quoted)
+        return Stream(
+            kind="proposal",
+            key=("proposal", wish),
+            label="proposal",
+            topic=topic,
+            first={"proposal": body},
+            msg_type="proposal",
+            since=self._events,
+            id=proposal_id,
+            most=self._profile.proposal_streams,
+        )
+
+    def price(self, wish: Wish) -> Offer:
+        """The offer that meets a wish now. Raises `Refusal`."""
+        return offers.make(wish, self._feed, int(self._clock.now()), self._margins)
+
+    def find(self, session: Session, proposal_id: str) -> Quoted:
+        """What was told under this id. Raises `InvalidContractProposal`."""
+        quoted = self._told.get(session, {}).get(proposal_id)
+        if quoted is None or quoted.told_at < self._monotonic() - GOOD_FOR:
+            raise ApiError("InvalidContractProposal", "Unknown contract proposal")
+        return quoted
+
+    def _remember(self, session: Session, proposal_id: str, quoted: Quoted) -> None:
+        told = self._told.get(session)
+        if told is None:
+            told = self._told[session] = {}
+            session.on_leave(partial(self._forget, session))
+        told[proposal_id] = quoted
+        while len(told) > KEPT + len(session.subscriptions):
+            # The oldest that is no stream any more, of which there are more than `KEPT`.
+            del told[next(other for other in told if other not in session.subscriptions)]
+
+    def _forget(self, session: Session) -> None:
+        self._told.pop(session, None)
+
+    def second(self, epoch: int) -> None:
+        """The market has reached this second: tell the new prices to whoever listens."""
+        self._streams = {
+            topic: quoted
+            for topic, quoted in self._streams.items()
+            if self._bus.has_listeners(topic)
+        }
+        now = self._monotonic()
+        for topic, quoted in self._streams.items():
+            if epoch % SYMBOLS[quoted.wish.symbol].step:
+                continue
+            self._events += 1
+            try:
+                offer = offers.make(quoted.wish, self._feed, epoch, self._margins)
+            except Refusal as refusal:
+                self._bus.finish(topic, as_error(refusal))
+                continue
+            quoted.offer, quoted.told_at = offer, now
+            self._bus.publish(topic, orjson.dumps(proposal_body(offer)), self._events)
+
+
+def wish_of(fields: Proposal | BuyParameters | CopiedParameters) -> Wish:
+    """What a request asks the price of."""
+    orders = getattr(fields, "limit_order", None)
+    given = {
+        name: value
+        for name in Wish.__dataclass_fields__
+        if (value := getattr(fields, name, None)) is not None
+    }
+    if orders is not None:
+        given["stop_loss"], given["take_profit"] = orders.stop_loss, orders.take_profit
+    return Wish(**given)

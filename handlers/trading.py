@@ -1,0 +1,426 @@
+"""Buying and selling contracts.
+
+Rules:
+- What a token does here is checked once more inside the transaction: nothing commits for a token
+  that was revoked meanwhile.
+- A `buy` with an `idempotency_key` in its `passthrough` buys once for an account, however often it
+  is sent: each repetition is answered with the same contract.
+"""
+
+import re
+import time
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from exchange import book
+from exchange.book import Bought, Closed, Contract, Order
+from exchange.contracts import offer as offers
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.life import sight
+from exchange.contracts.multipliers import Multiplier, order_units
+from exchange.contracts.terms import Refusal, Terms
+from exchange.desk import Desk, Position
+from exchange.money import to_number, to_text, to_units
+from gateway import token_form
+from gateway.access.guard import Access
+from gateway.calls import Stream, call
+from gateway.clock import Clock
+from gateway.errors import ApiError, input_validation_failed
+from gateway.session import Grant, Session
+from gateway.store import Store
+from handlers.contract_views import ORDER_NAMES, longcode, order_shown, refusing
+from handlers.portfolio import Portfolio
+from handlers.proposals import Proposals, Quoted, wish_of
+from schemas.scopes import Scope
+from schemas.trading import (
+    BoughtForOne,
+    Buy,
+    BuyBody,
+    BuyForSeveral,
+    BuyForSeveralReply,
+    BuyReply,
+    Cancel,
+    CancelReply,
+    ContractUpdate,
+    ContractUpdateHistory,
+    ContractUpdateHistoryReply,
+    ContractUpdateReply,
+    FailedForOne,
+    Sell,
+    SellBody,
+    SellExpired,
+    SellExpiredReply,
+    SellForSeveral,
+    SellForSeveralReply,
+    SellReply,
+    SoldForOne,
+    UpdatedOrders,
+)
+
+IDEMPOTENCY_KEY = "idempotency_key"
+"""The key of `passthrough` under which a client names one buy."""
+
+_KEY = re.compile(r"[!-~]{1,64}")
+
+
+class Trading:
+    """Buying and selling contracts."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        proposals: Proposals,
+        portfolio: Portfolio,
+        access: Access,
+        clock: Clock,
+        store: Store,
+    ) -> None:
+        self._desk = desk
+        self._proposals = proposals
+        self._portfolio = portfolio
+        self._access = access
+        self._clock = clock
+        self._store = store
+
+    @call("buy", needs=Scope.TRADE)
+    async def buy(self, request: Buy, session: Session) -> BuyReply | Stream[BuyReply]:
+        """Buy a contract at no more than a price; with `subscribe`, tell how it goes on.
+
+        Either by the `id` of a proposal of this connection, or at once with `parameters`. A client
+        that may have to repeat itself puts an `idempotency_key` of its own making, 1 to 64
+        characters, into `passthrough`: an account buys once for a key.
+        """
+        grant = session.grant
+        key = _key(request.passthrough)
+        bought = None
+        if key is not None:
+            bought = await self._desk.bought_with(grant.loginid, key)
+        if bought is None:
+            quoted = self._quoted(session, request.buy, request.parameters)
+            with refusing():
+                bought = await self._buy(quoted, grant, request.price, key)
+            session.forget(request.buy)  # the proposal's stream ends with its buying
+        reply: BuyReply = {"buy": _receipt(bought)}
+        if not request.subscribe:
+            return reply
+        return self._portfolio.stream(bought.contract, reply, optional=True)
+
+    def _quoted(self, session: Session, named: str, parameters: Any) -> Quoted:
+        """What is to be bought: a proposal that was told, or a wish with no offer told yet."""
+        if named != "1":
+            return self._proposals.find(session, named)
+        if parameters is None:
+            raise input_validation_failed({"parameters": "Needed when no proposal is named."})
+        wish = wish_of(parameters)
+        with refusing():
+            return Quoted(wish, self._proposals.price(wish), 0.0)
+
+    async def _buy(self, quoted: Quoted, grant: Grant, price: Decimal, key: str | None) -> Bought:
+        """Buy what was quoted, at the present price or the one told. Raises `Refusal`."""
+        currency = quoted.offer.terms.currency
+        if currency != grant.currency:
+            raise Refusal(
+                "ContractBuyValidationError",
+                f"The account {grant.loginid} is kept in {grant.currency}: it cannot buy a contract"
+                f" in {currency}.",
+            )
+        deal = offers.agree(
+            quoted.offer,
+            self._proposals.price(quoted.wish),
+            most=_units(price, currency),
+            margins=self._desk.margins,
+        )
+        return await self._desk.buy(
+            deal,
+            loginid=grant.loginid,
+            app_id=grant.app_id,
+            at=int(self._clock.now()),
+            guard=self._access.guard(grant),
+            key=key,
+        )
+
+    @call("sell", needs=Scope.TRADE)
+    async def sell(self, request: Sell, session: Session) -> SellReply:
+        """Sell an open contract back for what it is worth now, but not below a price."""
+        grant = session.grant
+        with refusing():
+            closed = await self._sell(request.sell, grant, request.price)
+        return {"sell": _sold(closed)}
+
+    async def _sell(self, contract_id: int, grant: Grant, price: Decimal) -> Closed:
+        return await self._desk.sell(
+            contract_id,
+            loginid=grant.loginid,
+            least=_units(price, grant.currency),
+            app_id=grant.app_id,
+            guard=self._access.guard(grant),
+        )
+
+    @call("sell_expired", needs=Scope.TRADE)
+    async def sell_expired(self, request: SellExpired, session: Session) -> SellExpiredReply:
+        """Settle what has ended; the gateway does so by itself at the tick that decides."""
+        count = await self._desk.settle_due(session.grant.loginid)
+        return {"sell_expired": {"count": count}}
+
+    @call("cancel", needs=Scope.TRADE)
+    async def cancel(self, request: Cancel, session: Session) -> CancelReply:
+        """Cancel a multiplier whose cancellation was paid for: the stake comes back."""
+        grant = session.grant
+        with refusing():
+            closed = await self._desk.cancel(
+                request.cancel,
+                loginid=grant.loginid,
+                app_id=grant.app_id,
+                guard=self._access.guard(grant),
+            )
+        return {"cancel": _sold(closed)}
+
+    @call("contract_update", needs=Scope.TRADE)
+    async def contract_update(
+        self, request: ContractUpdate, session: Session
+    ) -> ContractUpdateReply:
+        """Change the take profit or the stop loss of an open multiplier."""
+        grant = session.grant
+        wanted = request.limit_order
+        named = wanted.model_fields_set
+        if not named:
+            raise input_validation_failed({"limit_order": "Name a take_profit or a stop_loss."})
+
+        def change(position: Position) -> Terms:
+            kind, terms = position.kind, position.terms
+            if not isinstance(kind, Multiplier):
+                raise Refusal(
+                    "ContractUpdateNotAllowed", "Only the orders of multipliers can be changed."
+                )
+            values = {
+                name: order_units(getattr(wanted, name), terms, name)
+                if name in named
+                else getattr(terms, name)
+                for name in ("take_profit", "stop_loss")
+            }
+            return kind.with_orders(terms, **values)
+
+        with refusing():
+            changed = await self._desk.change_orders(
+                request.contract_id,
+                loginid=grant.loginid,
+                change=change,
+                guard=self._access.guard(grant),
+            )
+        return {"contract_update": self._updated(changed)}
+
+    def _updated(self, contract: Contract) -> UpdatedOrders:
+        terms = contract.terms
+        kind = _multiplier(terms)
+        levels = kind.shown_levels(terms, self._entry(contract))
+        updated: UpdatedOrders = {}
+        for name, amount, level, at in (
+            ("take_profit", terms.take_profit, levels.take_profit, contract.take_profit_at),
+            (
+                "stop_loss",
+                None if terms.stop_loss is None else -terms.stop_loss,
+                levels.stop_loss,
+                contract.stop_loss_at,
+            ),
+        ):
+            if amount is None or level is None:
+                updated[name] = {  # type: ignore[literal-required] # one of the two keys
+                    "display_name": ORDER_NAMES[name],
+                    "order_amount": None,
+                    "value": None,
+                }
+                continue
+            shown = order_shown(name, amount, level, at or contract.bought_at, terms)
+            del shown["display_order_amount"]  # which the published reply does not have
+            updated[name] = shown  # type: ignore[literal-required]
+        return updated
+
+    def _entry(self, contract: Contract) -> int:
+        """The entry spot in pips; before there is one, the spot."""
+        now = int(self._clock.now())
+        epoch = min(contract.terms.entry_epoch, now)
+        return sight(self._desk.feed, contract.terms.symbol, epoch).tick.pips
+
+    @call("contract_update_history", needs=Scope.READ)
+    async def contract_update_history(
+        self, request: ContractUpdateHistory, session: Session
+    ) -> ContractUpdateHistoryReply:
+        """List the orders that were placed for a contract and taken back, latest first."""
+        grant = session.grant
+        contract = await self._desk.find(request.contract_id, grant.loginid)
+        if contract is None:
+            raise ApiError("ContractNotFound", "You have no contract of this number.")
+        limit = int(request.limit)
+        orders = await self._store.read(
+            lambda reader: book.orders(reader, request.contract_id, limit)
+        )
+        entry = self._entry(contract)
+        return {
+            "contract_update_history": [
+                {
+                    "display_name": ORDER_NAMES[order.kind],
+                    "order_amount": to_text(order.amount or 0, contract.terms.currency),
+                    "order_date": order.at,
+                    "order_type": order.kind,
+                    "value": _level(contract.terms, order, entry),
+                }
+                for order in orders
+            ]
+        }
+
+    # For several accounts at once.
+
+    @call("buy_contract_for_multiple_accounts", needs=Scope.TRADE)
+    async def buy_for_several(self, request: BuyForSeveral, session: Session) -> BuyForSeveralReply:
+        """Buy a contract for several accounts, each named by a token of its own.
+
+        Each is bought, or refused, by itself; the result of each stands where its token stood. A
+        contract that was bought is told with its token masked.
+        """
+        quoted = self._quoted(
+            session, request.buy_contract_for_multiple_accounts, request.parameters
+        )
+        results: list[BoughtForOne | FailedForOne] = []
+        for token in request.tokens:
+            try:
+                grant = await self._trader(token, session, request)
+                with refusing():
+                    bought = await self._buy(quoted, grant, request.price, None)
+            except ApiError as error:
+                results.append(_failed(error, token))
+                continue
+            receipt = _receipt(bought)
+            results.append(
+                {
+                    "buy_price": receipt["buy_price"],
+                    "contract_id": receipt["contract_id"],
+                    "longcode": receipt["longcode"],
+                    "payout": receipt["payout"],
+                    "purchase_time": receipt["purchase_time"],
+                    "shortcode": receipt["shortcode"],
+                    "start_time": receipt["start_time"],
+                    "token": token_form.masked(token),
+                    "transaction_id": receipt["transaction_id"],
+                }
+            )
+        session.forget(request.buy_contract_for_multiple_accounts)
+        return {"buy_contract_for_multiple_accounts": {"result": results}}
+
+    @call("sell_contract_for_multiple_accounts", needs=Scope.TRADE)
+    async def sell_for_several(
+        self, request: SellForSeveral, session: Session
+    ) -> SellForSeveralReply:
+        """Sell contracts of one shortcode back, for several accounts, each by itself."""
+        results: list[SoldForOne | FailedForOne] = []
+        for token in request.tokens:
+            try:
+                grant = await self._trader(token, session, request)
+                with refusing():
+                    closed = await self._sell(
+                        self._held(grant.loginid, request.shortcode), grant, request.price
+                    )
+            except ApiError as error:
+                results.append(_failed(error, token))
+                continue
+            sold = _sold(closed)
+            moment = time.gmtime(closed.contract.sold_at)
+            results.append(
+                {
+                    "balance_after": sold["balance_after"],
+                    "contract_id": sold["contract_id"],
+                    "reference_id": sold["reference_id"],
+                    "sell_price": sold["sold_for"],
+                    "sell_time": time.strftime("%Y-%m-%d %H:%M:%S", moment),
+                    "transaction_id": sold["transaction_id"],
+                }
+            )
+        return {"sell_contract_for_multiple_accounts": {"result": results}}
+
+    async def _trader(
+        self, token: str, session: Session, request: BuyForSeveral | SellForSeveral
+    ) -> Grant:
+        """What this token allows, which must be trading."""
+        [grant] = await self._access.grants([token], session)
+        if Scope.TRADE not in grant.scopes:
+            raise ApiError("PermissionDenied", "Permission denied, requires trade scope.")
+        buys = isinstance(request, BuyForSeveral)
+        made = "buy_contract_for" if buys else "sell_contract_for"
+        self._access.used(session, grant, f"{made}_multiple_accounts")
+        return grant
+
+    def _held(self, loginid: str, shortcode: str) -> int:
+        for position in self._desk.positions(loginid):
+            if position.contract.shortcode == shortcode:
+                return position.contract.id
+        raise Refusal("NoOpenPosition", "The account has no open contract of this shortcode.")
+
+
+def _units(price: Decimal, currency: str) -> int:
+    try:
+        return to_units(price, currency)
+    except ValueError as problem:
+        raise input_validation_failed({"price": f"{problem}."}) from None
+
+
+def _key(passthrough: dict[str, Any] | None) -> str | None:
+    key = (passthrough or {}).get(IDEMPOTENCY_KEY)
+    if key is None:
+        return None
+    if type(key) is not str or not _KEY.fullmatch(key):
+        raise input_validation_failed(
+            {"passthrough": f"{IDEMPOTENCY_KEY} is a text of 1 to 64 characters without blanks."}
+        )
+    return key
+
+
+def _multiplier(terms: Terms) -> Multiplier:
+    kind = TYPES[terms.contract_type]
+    assert isinstance(kind, Multiplier)  # noqa: S101 - others have no orders
+    return kind
+
+
+def _level(terms: Terms, order: Order, entry: int) -> str | None:
+    """The price that an order waited for."""
+    if order.amount is None:
+        return None
+    levels = _multiplier(terms).shown_levels(
+        replace(terms, take_profit=order.amount, stop_loss=order.amount), entry
+    )
+    level = levels.take_profit if order.kind == "take_profit" else levels.stop_loss
+    return None if level is None else terms.symbol.text(level)
+
+
+def _receipt(bought: Bought) -> BuyBody:
+    contract = bought.contract
+    terms, currency = contract.terms, contract.terms.currency
+    return {
+        "balance_after": to_number(bought.balance_after, currency),
+        "buy_price": to_number(contract.price, currency),
+        "contract_id": contract.id,
+        "longcode": longcode(terms),
+        "payout": to_number(contract.payout, currency),
+        "purchase_time": contract.bought_at,
+        "shortcode": contract.shortcode,
+        "start_time": terms.start,
+        "transaction_id": contract.bought_by,
+    }
+
+
+def _sold(closed: Closed) -> SellBody:
+    contract, entry = closed
+    return {
+        "balance_after": to_number(entry.balance_after, entry.currency),
+        "contract_id": contract.id,
+        "reference_id": contract.bought_by,
+        "sold_for": to_number(entry.amount, entry.currency),
+        "transaction_id": entry.id,
+    }
+
+
+def _failed(error: ApiError, token: str) -> FailedForOne:
+    return {
+        "code": error.code,
+        "message_to_client": error.message,
+        "token": token_form.masked(token),
+    }

@@ -1,0 +1,527 @@
+"""Requests and replies about offering, pricing, buying and selling contracts."""
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
+
+from schemas.fields import (
+    AccountRequest,
+    Epoch,
+    Int,
+    Number,
+    One,
+    OrAbsent,
+    StreamRequest,
+    SymbolName,
+    Text,
+    secret,
+)
+from schemas.market import LandingCompany
+
+ContractType = Literal[
+    "ACCU",
+    "ASIAND",
+    "ASIANU",
+    "CALL",
+    "CALLE",
+    "CALLSPREAD",
+    "DIGITDIFF",
+    "DIGITEVEN",
+    "DIGITMATCH",
+    "DIGITODD",
+    "DIGITOVER",
+    "DIGITUNDER",
+    "EXPIRYMISS",
+    "EXPIRYMISSE",
+    "EXPIRYRANGE",
+    "EXPIRYRANGEE",
+    "LBFLOATCALL",
+    "LBFLOATPUT",
+    "LBHIGHLOW",
+    "MULTDOWN",
+    "MULTUP",
+    "NOTOUCH",
+    "ONETOUCH",
+    "PUT",
+    "PUTE",
+    "PUTSPREAD",
+    "RANGE",
+    "RESETCALL",
+    "RESETPUT",
+    "RUNHIGH",
+    "RUNLOW",
+    "SNOWDOWN",
+    "SNOWUP",
+    "TICKHIGH",
+    "TICKLOW",
+    "TURBOSLONG",
+    "TURBOSSHORT",
+    "UPORDOWN",
+    "VANILLALONGCALL",
+    "VANILLALONGPUT",
+]
+"""Every type of the published API; `contracts_for` lists those that are offered here."""
+
+CurrencyCode = Annotated[Text, Field(pattern=r"^[a-zA-Z0-9]{2,20}$")]
+BarrierText = Annotated[Text, Field(pattern=r"^[+-]?[0-9]+\.?[0-9]*$", max_length=20)]
+ContractId = Annotated[Int, Field(ge=0, le=2**53 - 1)]
+ProposalId = Annotated[Text, Field(pattern=r"^([A-Za-z0-9_-]{32,128}|1)$")]
+Amount = Annotated[Number, Field(ge=0, le=10**12)]
+TokenText = Annotated[Text, Field(pattern=r"^[A-Za-z0-9_\s-]+$", max_length=128)]
+
+
+class LimitOrder(BaseModel):
+    """Orders that close a multiplier by itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    stop_loss: OrAbsent[Number] = Field(None, description="Close at a loss of this amount.")
+    take_profit: OrAbsent[Number] = Field(None, description="Close at a profit of this amount.")
+
+
+class ChangedOrder(BaseModel):
+    """Orders in place of earlier ones; `null` takes one back, what is not named stays."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    stop_loss: Number | None = Field(None, description="Close at a loss of this amount.")
+    take_profit: Number | None = Field(None, description="Close at a profit of this amount.")
+
+
+class ContractFields(BaseModel):
+    """What kind of contract is wanted, on what, for how long, for how much."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    contract_type: ContractType
+    currency: CurrencyCode = Field(description="The currency of the account that is to buy.")
+    symbol: SymbolName
+    amount: OrAbsent[Amount] = Field(None, description="The stake or the payout, see `basis`.")
+    barrier: OrAbsent[BarrierText] = Field(
+        None,
+        description="`+0.10` from the entry spot, `2400.10` as a price, or the digit of a contract"
+        " on digits.",
+    )
+    basis: OrAbsent[Literal["payout", "stake"]] = Field(None, description="What `amount` is.")
+    date_start: OrAbsent[Epoch] = Field(
+        None, description="When it starts, if that is later than now."
+    )
+    duration: OrAbsent[Annotated[Int, Field(ge=0, le=99_999_999)]] = Field(
+        None, description="How long it lasts, in units of `duration_unit`."
+    )
+    multiplier: OrAbsent[Amount] = Field(None, description="By how much a multiplier multiplies.")
+    selected_tick: OrAbsent[Int] = None
+
+
+class MoreContractFields(ContractFields):
+    """What `proposal` and `buy` take beside that."""
+
+    barrier2: OrAbsent[BarrierText] = None
+    barrier_range: OrAbsent[Literal["tight", "middle", "wide"]] = None
+    cancellation: OrAbsent[Annotated[Text, Field(pattern=r"^[A-Za-z0-9_]+$")]] = Field(
+        None, description="How long a multiplier can be cancelled: `5m` to `60m`."
+    )
+    growth_rate: OrAbsent[Number] = None
+    limit_order: OrAbsent[LimitOrder] = Field(
+        None, description="Orders that close a multiplier by itself."
+    )
+    payout_per_point: OrAbsent[Number] = None
+    product_type: Literal["basic"] = "basic"
+    trade_risk_profile: OrAbsent[Literal["low", "medium", "high"]] = None
+
+
+class Proposal(StreamRequest, AccountRequest, MoreContractFields):
+    """Asks for the price of a contract."""
+
+    proposal: One
+    date_expiry: OrAbsent[Epoch] = Field(None, description="When it ends, instead of `duration`.")
+    duration_unit: Literal["d", "m", "s", "h", "t"] = Field(
+        "s", description="Days, minutes, seconds, hours or ticks."
+    )
+    trading_period_start: OrAbsent[Int] = None
+
+
+_Expiry = OrAbsent[Annotated[Int, Field(ge=1, le=9_999_999_999)]]
+_Unit = OrAbsent[Literal["d", "m", "s", "h", "t"]]
+
+
+class BuyParameters(MoreContractFields):
+    """The contract to buy without a proposal before."""
+
+    app_markup_percentage: OrAbsent[Number] = None
+    date_expiry: _Expiry = Field(None, description="When it ends, instead of `duration`.")
+    duration_unit: _Unit = Field(None, description="Days, minutes, seconds, hours or ticks.")
+    trading_period_start: _Expiry = None
+
+
+class CopiedParameters(ContractFields):
+    """The contract to buy for several accounts."""
+
+    app_markup_percentage: OrAbsent[Number] = None
+    barrier2: OrAbsent[BarrierText] = None
+    date_expiry: OrAbsent[Epoch] = Field(None, description="When it ends, instead of `duration`.")
+    duration: OrAbsent[Annotated[Int, Field(ge=0, le=3_600)]] = Field(
+        None, description="How long it lasts, in units of `duration_unit`."
+    )
+    duration_unit: _Unit = Field(None, description="Days, minutes, seconds, hours or ticks.")
+
+
+class Buy(StreamRequest, AccountRequest):
+    """Buys a contract."""
+
+    buy: ProposalId = Field(description="The `id` of a proposal, or 1 with `parameters`.")
+    price: Amount = Field(description="The most to be paid.")
+    parameters: OrAbsent[BuyParameters] = Field(None, description="The contract, when `buy` is 1.")
+
+
+class BuyForSeveral(AccountRequest):
+    """Buys a contract for several accounts, each named by a token of its own."""
+
+    buy_contract_for_multiple_accounts: ProposalId = Field(
+        description="The `id` of a proposal, or 1 with `parameters`."
+    )
+    price: Amount = Field(description="The most to be paid for each.")
+    tokens: Annotated[list[TokenText], Field(max_length=100)] = secret(
+        description="A token with the trade scope for each account."
+    )
+    parameters: OrAbsent[CopiedParameters] = Field(
+        None, description="The contract, when the call's value is 1."
+    )
+
+
+class Sell(AccountRequest):
+    """Sells a contract back."""
+
+    sell: ContractId = Field(description="The contract's `contract_id`.")
+    price: Amount = Field(description="The least to be got; 0 for whatever it is worth.")
+
+
+class SellForSeveral(AccountRequest):
+    """Sells contracts of one shortcode back, for several accounts."""
+
+    sell_contract_for_multiple_accounts: One
+    price: Amount = Field(description="The least to be got for each; 0 for whatever it is worth.")
+    shortcode: Annotated[Text, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=200)] = Field(
+        description="What `buy_contract_for_multiple_accounts` told."
+    )
+    tokens: Annotated[
+        list[Annotated[Text, Field(pattern=r"^[a-zA-Z0-9-]+$", max_length=128)]],
+        Field(max_length=100),
+    ] = secret(description="A token with the trade scope for each account.")
+
+
+class SellExpired(AccountRequest):
+    """Settles what has ended; the gateway does so by itself, this only waits for it."""
+
+    sell_expired: One
+
+
+class Cancel(AccountRequest):
+    """Cancels a multiplier whose cancellation was paid for."""
+
+    cancel: ContractId = Field(description="The contract's `contract_id`.")
+
+
+class ContractUpdate(AccountRequest):
+    """Changes the orders of a multiplier."""
+
+    contract_update: One
+    contract_id: ContractId
+    limit_order: ChangedOrder = Field(description="`null` takes an order back.")
+
+
+class ContractUpdateHistory(AccountRequest):
+    """Asks which orders were placed for a contract."""
+
+    contract_update_history: One
+    contract_id: ContractId
+    limit: Annotated[Number, Field(ge=1, le=999)] = Field(
+        500,  # type: ignore[assignment] # an integer is a number
+        description="How many at the most.",
+    )
+
+
+# What is offered.
+
+
+class ContractsFor(AccountRequest):
+    """Asks which contracts are offered for a symbol."""
+
+    contracts_for: SymbolName
+    currency: CurrencyCode = "USD"
+    landing_company: LandingCompany = "virtual"
+    landing_company_short: LandingCompany = "virtual"
+    product_type: OrAbsent[Literal["basic"]] = None
+
+
+class ContractsForCompany(AccountRequest):
+    """Asks which types of contracts are offered."""
+
+    contracts_for_company: One
+    landing_company: LandingCompany = "virtual"
+
+
+class TradingDurations(AccountRequest):
+    """Asks how long contracts may last, by symbol and type."""
+
+    trading_durations: One
+    landing_company: OrAbsent[LandingCompany] = None
+    landing_company_short: OrAbsent[LandingCompany] = None
+
+
+class AvailableContract(TypedDict):
+    barrier: NotRequired[str]
+    barrier_category: str
+    barriers: int
+    cancellation_range: NotRequired[list[str]]
+    contract_category: str
+    contract_category_display: str
+    contract_display: str
+    contract_type: str
+    default_stake: float
+    exchange_name: str
+    expiry_type: str
+    forward_starting_options: NotRequired[list[dict[str, Any]]]
+    last_digit_range: NotRequired[list[int]]
+    market: str
+    max_contract_duration: str
+    min_contract_duration: str
+    multiplier_range: NotRequired[list[int]]
+    payout_limit: float
+    sentiment: str
+    start_type: str
+    submarket: str
+    underlying_symbol: str
+
+
+class ContractsForBody(TypedDict):
+    available: list[AvailableContract]
+    close: int
+    feed_license: str
+    hit_count: int
+    open: int
+    spot: float
+
+
+class ContractsForReply(TypedDict):
+    contracts_for: ContractsForBody
+
+
+class OfferedType(TypedDict):
+    barrier_category: str
+    contract_category: str
+    contract_category_display: str
+    contract_display: str
+    contract_type: str
+    default_stake: float
+    sentiment: str
+
+
+class ContractsForCompanyBody(TypedDict):
+    available: list[OfferedType]
+    hit_count: int
+
+
+class ContractsForCompanyReply(TypedDict):
+    contracts_for_company: ContractsForCompanyBody
+
+
+class Named(TypedDict):
+    display_name: str
+    name: str
+
+
+class DurationBounds(TypedDict):
+    display_name: str
+    max: int
+    min: int
+    name: str
+
+
+class TradeDurations(TypedDict):
+    durations: list[DurationBounds]
+    trade_type: Named
+
+
+class SubmarketDurations(TypedDict):
+    market: Named
+    submarket: Named
+    symbol: list[Named]
+    trade_durations: list[TradeDurations]
+
+
+class MarketDurations(TypedDict):
+    data: list[SubmarketDurations]
+    market: Named
+    submarket: Named
+
+
+class TradingDurationsReply(TypedDict):
+    trading_durations: list[MarketDurations]
+
+
+# Prices and trades.
+
+
+class OrderShown(TypedDict):
+    display_name: str
+    display_order_amount: NotRequired[str | None]
+    order_amount: float | None
+    order_date: NotRequired[int]
+    value: str | None
+
+
+class OrdersShown(TypedDict, total=False):
+    stop_loss: OrderShown
+    stop_out: OrderShown
+    take_profit: OrderShown
+
+
+class CancellationShown(TypedDict):
+    ask_price: float
+    date_expiry: int
+
+
+class Range(TypedDict):
+    max: str
+    min: NotRequired[str]
+
+
+class ValidationParams(TypedDict, total=False):
+    payout: Range
+    stake: Range
+    stop_loss: Range
+    take_profit: Range
+
+
+class ContractDetails(TypedDict, total=False):
+    barrier: str
+    maximum_stake: str
+    minimum_stake: str
+
+
+class ProposalBody(TypedDict):
+    ask_price: float
+    cancellation: NotRequired[CancellationShown]
+    commission: NotRequired[float | None]
+    contract_details: NotRequired[ContractDetails]
+    date_expiry: int
+    date_start: int
+    display_value: str
+    id: str
+    limit_order: NotRequired[OrdersShown]
+    longcode: str
+    multiplier: NotRequired[float]
+    payout: float
+    spot: float
+    spot_time: int
+    validation_params: NotRequired[ValidationParams]
+
+
+class ProposalReply(TypedDict):
+    proposal: ProposalBody
+
+
+class BuyBody(TypedDict):
+    balance_after: float
+    buy_price: float
+    contract_id: int
+    longcode: str
+    payout: float
+    purchase_time: int
+    shortcode: str
+    start_time: int
+    transaction_id: int
+
+
+class BuyReply(TypedDict):
+    buy: BuyBody
+
+
+class BoughtForOne(TypedDict):
+    buy_price: float
+    contract_id: int
+    longcode: str
+    payout: float
+    purchase_time: int
+    shortcode: str
+    start_time: int
+    token: str
+    transaction_id: int
+
+
+class FailedForOne(TypedDict):
+    code: str
+    message_to_client: str
+    token: str
+
+
+class BuyForSeveralBody(TypedDict):
+    result: list[BoughtForOne | FailedForOne]
+
+
+class BuyForSeveralReply(TypedDict):
+    buy_contract_for_multiple_accounts: BuyForSeveralBody
+
+
+class SellBody(TypedDict):
+    balance_after: float
+    contract_id: int
+    reference_id: int
+    sold_for: float
+    transaction_id: int
+
+
+class SellReply(TypedDict):
+    sell: SellBody
+
+
+class SoldForOne(TypedDict):
+    balance_after: float
+    contract_id: int
+    reference_id: int
+    sell_price: float
+    sell_time: str
+    transaction_id: int
+
+
+class SellForSeveralBody(TypedDict):
+    result: list[SoldForOne | FailedForOne]
+
+
+class SellForSeveralReply(TypedDict):
+    sell_contract_for_multiple_accounts: SellForSeveralBody
+
+
+class SellExpiredBody(TypedDict):
+    count: int
+
+
+class SellExpiredReply(TypedDict):
+    sell_expired: SellExpiredBody
+
+
+class CancelReply(TypedDict):
+    cancel: SellBody
+
+
+class UpdatedOrders(TypedDict, total=False):
+    stop_loss: OrderShown
+    take_profit: OrderShown
+
+
+class ContractUpdateReply(TypedDict):
+    contract_update: UpdatedOrders
+
+
+class OrderRecord(TypedDict):
+    display_name: str
+    order_amount: str
+    order_date: int
+    order_type: str
+    value: str | None
+
+
+class ContractUpdateHistoryReply(TypedDict):
+    contract_update_history: list[OrderRecord]
