@@ -102,6 +102,124 @@ async def apps_of_ones_own(here: World, client: Client) -> Request:
     return {"app_list": 1}
 
 
+RISE: Request = {
+    "amount": 10,
+    "barrier": "+0.1",
+    "basis": "stake",
+    "contract_type": "CALL",
+    "currency": "USD",
+    "duration": 60,
+    "duration_unit": "s",
+    "symbol": "R_100",
+}
+UP: Request = {
+    "amount": 10,
+    "basis": "stake",
+    "cancellation": "5m",
+    "contract_type": "MULTUP",
+    "currency": "USD",
+    "limit_order": {"take_profit": 5},
+    "multiplier": 100,
+    "symbol": "R_100",
+}
+
+
+async def trader(here: World, *loginids: str) -> Client:
+    """Another client of the same user's, which may trade."""
+    client = here.connect()
+    await client.authorize(await here.token("trade", loginid=loginids[0] if loginids else None))
+    return client
+
+
+async def bought(here: World, parameters: Request, **more: Any) -> int:
+    """A contract of the demo account's, entered; its number."""
+    client = await trader(here)
+    reply = await client.ask({"buy": 1, "price": 1_000, "parameters": parameters} | more)
+    assert "error" not in reply, reply["error"]
+    client.leave()
+    here.clock.advance(2)
+    number: int = reply["buy"]["contract_id"]
+    return number
+
+
+async def a_proposal(here: World, client: Client) -> Request:
+    quoted = await client.ask({"proposal": 1, **RISE})
+    return {"buy": quoted["proposal"]["id"], "price": 100}
+
+
+DEAR: Request = {**RISE, "amount": 1_000}
+"""A contract that is worth more than half a thousand when it has just been bought."""
+
+
+async def a_contract_to_sell(here: World, client: Client) -> Request:
+    return {"sell": await bought(here, DEAR), "price": 0}
+
+
+async def a_deal_to_cancel(here: World, client: Client) -> Request:
+    return {"cancel": await bought(here, UP)}
+
+
+async def orders_to_change(here: World, client: Client) -> Request:
+    number = await bought(here, UP)
+    return {"contract_update": 1, "contract_id": number, "limit_order": {"take_profit": 1}}
+
+
+async def orders_to_list(here: World, client: Client) -> Request:
+    return {"contract_update_history": 1, "contract_id": await bought(here, UP)}
+
+
+async def a_contract_to_follow(here: World, client: Client) -> Request:
+    number = await bought(here, RISE)
+    return {"proposal_open_contract": 1, "contract_id": number, "subscribe": 1}
+
+
+async def contracts_to_list(here: World, client: Client) -> Request:
+    await bought(here, RISE)
+    return {"portfolio": 1}
+
+
+async def closed_contracts(here: World, _: Client) -> Request:
+    client = await trader(here)
+    buying = {"buy": 1, "price": 100, "parameters": RISE}
+    bought = [(await client.ask(buying))["buy"]["contract_id"] for _ in range(30)]
+    here.clock.advance(2)
+    for number in bought:
+        assert "error" not in await client.ask({"sell": number, "price": 0})
+    client.leave()
+    return {"profit_table": 1, "description": 1, "limit": 25, "offset": 1, "sort": "ASC"}
+
+
+async def several_buyers(here: World, client: Client) -> Request:
+    tokens = [await here.token("trade", loginid=account.loginid) for account in here.real]
+    quoted = await client.ask({"proposal": 1, **RISE, "amount": 2})
+    return {
+        "buy_contract_for_multiple_accounts": quoted["proposal"]["id"],
+        "price": 2.57,
+        "tokens": tokens,
+    }
+
+
+async def several_sellers(here: World, client: Client) -> Request:
+    request = await several_buyers(here, client)
+    buyer = await trader(here)
+    request = {
+        "buy_contract_for_multiple_accounts": 1,
+        "price": 1_000,
+        "parameters": DEAR,
+        "tokens": request["tokens"],
+    }
+    reply = await buyer.ask(request)
+    [first, *_] = reply["buy_contract_for_multiple_accounts"]["result"]
+    buyer.leave()
+    here.clock.advance(2)
+    return {
+        "sell_contract_for_multiple_accounts": 1,
+        "price": 0,
+        "shortcode": first["shortcode"],
+        "tokens": request["tokens"],
+    }
+
+
 SCENES: Mapping[str, Scene] = {
     "account_list": as_it_is(account_list=1),
     "active_symbols": as_it_is(active_symbols="brief", product_type="basic"),
@@ -114,6 +232,13 @@ SCENES: Mapping[str, Scene] = {
     "asset_index": as_it_is(asset_index=1),
     "authorize": authorize,
     "balance": as_it_is(balance=1),
+    "buy": a_proposal,
+    "buy_contract_for_multiple_accounts": several_buyers,
+    "cancel": a_deal_to_cancel,
+    "contract_update": orders_to_change,
+    "contract_update_history": orders_to_list,
+    "contracts_for": as_it_is(contracts_for="R_50", currency="USD", landing_company="svg"),
+    "contracts_for_company": as_it_is(contracts_for_company=1),
     "forget": a_stream_to_forget,
     "forget_all": streams_to_forget,
     "get_account_status": as_it_is(get_account_status=1),
@@ -124,13 +249,22 @@ SCENES: Mapping[str, Scene] = {
     "oauth_apps": connected_apps,
     "payout_currencies": as_it_is(payout_currencies=1),
     "ping": as_it_is(ping=1),
+    "portfolio": contracts_to_list,
+    "profit_table": closed_contracts,
+    "proposal": as_it_is(proposal=1, **RISE),
+    "proposal_open_contract": a_contract_to_follow,
+    "reality_check": as_it_is(reality_check=1),
     "revoke_oauth_app": a_connected_app,
+    "sell": a_contract_to_sell,
+    "sell_contract_for_multiple_accounts": several_sellers,
+    "sell_expired": as_it_is(sell_expired=1),
     "set_settings": as_it_is(set_settings=1, allow_copiers=1, address_postcode="12345"),
     "statement": more_entries_than_a_page,
     "ticks": as_it_is(ticks="R_50"),
     "ticks_history": as_it_is(ticks_history="R_50", end="1767268800", count=10, start=1),
     "time": as_it_is(time=1),
     "topup_virtual": less_than_at_the_opening,
+    "trading_durations": as_it_is(trading_durations=1),
     "trading_times": as_it_is(trading_times="2026-01-02"),
     "transaction": as_it_is(transaction=1, subscribe=1),
     "website_config": as_it_is(website_config=1),

@@ -1,0 +1,258 @@
+"""A contract's life: when it is entered, which tick ends it, and what it then pays."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exchange.contracts import offer as offers
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.life import End, Life, Status, Tick, begin, follow, latest
+from exchange.contracts.multipliers import Multiplier
+from exchange.contracts.terms import Barrier, Refusal, Terms, Wish
+from exchange.feed import Feed
+from exchange.rules import Margins
+from exchange.symbols import SYMBOLS
+
+FEED = Feed("lives")
+NOON = 1_767_268_800
+R_100, HZ = SYMBOLS["R_100"], SYMBOLS["1HZ100V"]
+
+
+def terms(contract_type: str, **more: Any) -> Terms:
+    """Terms with a payout, or stake, of 10.00."""
+    given: dict[str, Any] = {"symbol": HZ, "currency": "USD", "amount": 1_000, "start": NOON}
+    return Terms(contract_type=contract_type, **(given | more))
+
+
+def lived(agreed: Terms, last: int = NOON + 100_000) -> Life:
+    return follow(TYPES[agreed.contract_type], agreed, begin(agreed, FEED), FEED, last)
+
+
+def ended(agreed: Terms) -> End:
+    end = lived(agreed).end
+    assert end is not None
+    return end
+
+
+def price(epoch: int, symbol: Any = HZ) -> int:
+    return FEED.price(symbol, epoch)
+
+
+def test_it_is_entered_at_the_first_tick_after_its_start() -> None:
+    for symbol, start, entry in (
+        (HZ, NOON, NOON + 1),
+        (R_100, NOON, NOON + 2),
+        (R_100, NOON + 1, NOON + 2),
+    ):
+        life = lived(terms("CALL", symbol=symbol, start=start, ticks=5))
+        assert life.entry == latest(FEED, symbol, entry)
+
+
+def test_a_forward_start_is_entered_at_the_spot_of_its_start() -> None:
+    agreed = terms("CALL", symbol=R_100, start=NOON + 61, is_forward=True, expiry=NOON + 121)
+    life = lived(agreed)
+    assert life.entry == latest(FEED, R_100, NOON + 60)
+    assert life.end is not None
+    assert life.end.tick.epoch == NOON + 120
+
+
+@pytest.mark.parametrize(("contract_type", "ticks", "exit_epoch"), [
+    ("CALL", 1, NOON + 2),
+    ("CALL", 5, NOON + 6),
+    ("DIGITODD", 1, NOON + 1),
+    ("DIGITODD", 5, NOON + 5),
+])  # fmt: skip
+def test_ticks_are_counted_from_the_entry(contract_type: str, ticks: int, exit_epoch: int) -> None:
+    assert ended(terms(contract_type, ticks=ticks)).tick == Tick(exit_epoch, price(exit_epoch))
+
+
+def test_a_duration_ends_with_the_last_tick_up_to_the_expiry() -> None:
+    agreed = terms("PUT", symbol=R_100, start=NOON + 1, expiry=NOON + 16)
+    assert ended(agreed).tick.epoch == NOON + 16
+    agreed = replace(agreed, expiry=NOON + 17)
+    assert ended(agreed).tick.epoch == NOON + 16
+
+
+@pytest.mark.parametrize("contract_type", ["CALL", "PUT", "CALLE", "PUTE"])
+def test_the_exit_is_compared_with_the_barrier(contract_type: str) -> None:
+    entry, last = price(NOON + 1), price(NOON + 6)
+    wins = {
+        "CALL": lambda beyond: beyond > 0,
+        "PUT": lambda beyond: beyond < 0,
+        "CALLE": lambda beyond: beyond >= 0,
+        "PUTE": lambda beyond: beyond <= 0,
+    }[contract_type]
+    for away in (-1, 0, 1):  # the barrier a pip below the exit, at it, a pip above
+        for barrier in (Barrier(last + away - entry), Barrier(last + away, is_relative=False)):
+            end = ended(terms(contract_type, ticks=5, barrier=barrier))
+            expected = Status.WON if wins(-away) else Status.LOST
+            assert end == End(expected, Tick(NOON + 6, last), 1_000 * wins(-away))
+
+
+def test_the_last_digit_decides() -> None:
+    digit = price(NOON + 3) % 10
+    expected = {
+        "DIGITMATCH": {digit},
+        "DIGITDIFF": set(range(10)) - {digit},
+        "DIGITOVER": set(range(digit)),
+        "DIGITUNDER": set(range(digit + 1, 10)),
+    }
+    for contract_type, winning in expected.items():
+        kind = TYPES[contract_type]
+        for chosen in getattr(kind, "choices"):  # noqa: B009 - only digits have them
+            end = ended(terms(contract_type, ticks=3, digit=chosen))
+            assert (end.status is Status.WON) == (chosen in winning)
+    odd = ended(terms("DIGITODD", ticks=3)).status is Status.WON
+    assert odd == (digit % 2 == 1)
+    assert (ended(terms("DIGITEVEN", ticks=3)).status is Status.WON) == (not odd)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_the_first_tick_at_the_barrier_is_a_touch(side: int) -> None:
+    entry = price(NOON + 1)
+    path = [price(NOON + second) for second in range(2, 7)]
+    reach = max((pips - entry) * side for pips in path)
+    if reach <= 0:
+        pytest.fail("choose another seed: the path never goes to this side")
+    first = next(i for i, pips in enumerate(path, 2) if (pips - entry) * side == reach)
+    touched = terms("ONETOUCH", ticks=5, barrier=Barrier(reach * side))
+    assert ended(touched) == End(Status.WON, Tick(NOON + first, entry + reach * side), 1_000)
+    assert ended(replace(touched, contract_type="NOTOUCH")).status is Status.LOST
+    missed = replace(touched, barrier=Barrier((reach + 1) * side))
+    assert ended(missed) == End(Status.LOST, Tick(NOON + 6, path[-1]), 0)
+    assert ended(replace(missed, contract_type="NOTOUCH")) == End(
+        Status.WON, Tick(NOON + 6, path[-1]), 1_000
+    )
+
+
+def test_the_entry_tick_touches_an_absolute_barrier_only() -> None:
+    spot, entry = price(NOON), price(NOON + 1)
+    assert entry != spot
+    absolute = terms("ONETOUCH", ticks=5, barrier=Barrier(entry, is_relative=False))
+    assert ended(absolute).tick.epoch == NOON + 1
+
+
+def multiplier(contract_type: str = "MULTUP", **more: Any) -> Terms:
+    given = {"expiry": NOON + 90_000, "multiplier": 100, "commission": 2}
+    return terms(contract_type, **(given | more))
+
+
+@pytest.mark.parametrize("contract_type", ["MULTUP", "MULTDOWN"])
+def test_a_multiplier_closes_at_the_first_tick_that_reaches_an_amount(contract_type: str) -> None:
+    """Compared with unrounded amounts, tick by tick and without any level."""
+    kind = TYPES[contract_type]
+    assert isinstance(kind, Multiplier)
+    agreed = multiplier(contract_type, take_profit=150, stop_loss=120)
+    entry = price(NOON + 1)
+    for epoch in range(NOON + 1, NOON + 90_000):
+        spot = price(epoch)
+        gained = kind.direction * 100_000 * (spot - entry) - 2 * entry  # times the entry
+        if gained >= 150 * entry or gained <= -120 * entry:
+            break
+    end = ended(agreed)
+    assert end.tick == Tick(epoch, spot)
+    assert end.pays == 1_000 + kind.direction * 100_000 * (spot - entry) // entry - 2
+    assert end.status is (Status.WON if gained > 0 else Status.LOST)
+
+
+def stop_out(agreed: Terms) -> int:
+    """When the stake is lost, by a multiplier without anything else."""
+    end = ended(replace(agreed, cancellation=0, stop_loss=None, take_profit=None))
+    assert (end.status, end.pays) == (Status.LOST, 0)
+    return end.tick.epoch
+
+
+def test_a_stop_out_is_refunded_while_the_deal_can_be_cancelled() -> None:
+    side = "MULTUP" if price(NOON + 600) < price(NOON + 1) else "MULTDOWN"
+    agreed = multiplier(side, multiplier=400)
+    lost_at = stop_out(agreed)
+    for window, status in ((lost_at - NOON, Status.CANCELLED), (lost_at - NOON - 1, Status.LOST)):
+        end = ended(replace(agreed, cancellation=window))
+        assert end.tick.epoch == lost_at
+        assert end.status is status
+        assert end.pays == (1_000 if status is Status.CANCELLED else 0)
+
+
+def test_a_stop_loss_sleeps_while_the_deal_can_be_cancelled() -> None:
+    agreed = multiplier(stop_loss=50)
+    woken = replace(agreed, cancellation=3_600)
+    at_once, later = ended(agreed), ended(woken)
+    assert at_once.tick.epoch <= NOON + 3_600 < later.tick.epoch
+
+
+def test_a_sale_is_refused_before_the_entry_and_near_the_end() -> None:
+    kind, agreed = TYPES["CALL"], terms("CALL", expiry=NOON + 300)
+    with pytest.raises(Refusal, match="entry tick"):
+        kind.check_sale(agreed, begin(agreed, FEED), NOON)
+    life = lived(agreed, NOON + 100)
+    kind.check_sale(agreed, life, NOON + 284)
+    with pytest.raises(Refusal, match="last 15 seconds"):
+        kind.check_sale(agreed, life, NOON + 285)
+    with pytest.raises(Refusal, match="lasts for ticks"):
+        kind.check_sale(terms("CALL", ticks=5), life, NOON + 3)
+
+
+def wishes() -> st.SearchStrategy[Wish]:
+    """Contracts of every type, most of which can be had."""
+    spots = {name: FEED.price(symbol, NOON) for name, symbol in SYMBOLS.items()}
+
+    @st.composite
+    def wish(draw: st.DrawFn) -> Wish:
+        name = draw(st.sampled_from(sorted(TYPES)))
+        symbol = SYMBOLS[draw(st.sampled_from(sorted(SYMBOLS)))]
+        given: dict[str, Any] = {"basis": "stake", "amount": Decimal(10), "currency": "USD"}
+        kind = TYPES[name]
+        if isinstance(kind, Multiplier):
+            product = draw(st.sampled_from([100, 400]))
+            given["multiplier"] = Decimal(round(product / symbol.volatility))
+            given["cancellation"] = draw(st.sampled_from([None, "5m", "10m"]))
+            given["take_profit"] = draw(st.sampled_from([None, Decimal(1), Decimal(5)]))
+            given["stop_loss"] = draw(st.sampled_from([None, Decimal(2), Decimal(5)]))
+            return Wish(contract_type=name, symbol=symbol.name, **given)
+        if kind.listing.durations.seconds is None or draw(st.booleans()):
+            given |= {"duration": draw(st.integers(5, 10)), "duration_unit": "t"}
+            steps = given["duration"]
+        else:
+            given |= {"duration": draw(st.integers(120, 900)), "duration_unit": "s"}
+            steps = given["duration"] // symbol.step
+        if kind.barrier_is_digit:
+            if "barrier" in kind.takes:
+                given["barrier"] = str(draw(st.integers(1, 8)))
+        elif kind.listing.category == "touchnotouch" or draw(st.booleans()):
+            sd = spots[symbol.name] * symbol.tick_sd * steps**0.5
+            away = round(sd * draw(st.floats(-1.5, 1.5))) or 1
+            relative = draw(st.booleans())
+            pips = Barrier(away if relative else spots[symbol.name] + away, is_relative=relative)
+            given["barrier"] = pips.text(symbol)
+        return Wish(contract_type=name, symbol=symbol.name, **given)
+
+    return wish()
+
+
+@settings(max_examples=150)
+@given(wishes(), st.lists(st.integers(1, 400), max_size=8))
+def test_a_life_is_the_same_however_it_is_followed(wish: Wish, pauses: list[int]) -> None:
+    """Tick by tick without a watch, in one go, and in several pieces."""
+    try:
+        agreed = offers.make(wish, FEED, NOON, Margins()).terms
+    except Refusal:
+        return
+    kind, symbol = TYPES[agreed.contract_type], agreed.symbol
+    last = NOON + 1_000
+    plain = begin(agreed, FEED)
+    for epoch in range(NOON + symbol.step, last + 1, symbol.step):
+        if plain.end is None and epoch > plain.seen:
+            plain = kind.step(agreed, plain, latest(FEED, symbol, epoch))
+    pieces = begin(agreed, FEED)
+    moment = NOON
+    for pause in pauses:
+        moment = min(moment + pause, last)
+        pieces = follow(kind, agreed, pieces, FEED, moment)
+    pieces = follow(kind, agreed, pieces, FEED, last)
+    whole = lived(agreed, last)
+    assert whole.end == pieces.end == plain.end
+    assert whole.entry == pieces.entry == plain.entry

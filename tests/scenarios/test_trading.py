@@ -1,0 +1,480 @@
+"""A trader's stories: price, buy, follow, sell, settle, and find the same story everywhere."""
+
+from typing import Any
+
+import pytest
+
+from gateway.testing import Client, World
+from tests.conftest import Stage
+
+RISE: dict[str, Any] = {
+    "amount": 10,
+    "basis": "stake",
+    "contract_type": "CALL",
+    "currency": "USD",
+    "duration": 5,
+    "duration_unit": "t",
+    "symbol": "1HZ100V",
+}
+MINUTES = {**RISE, "duration": 5, "duration_unit": "m"}
+UP: dict[str, Any] = {
+    "amount": 10,
+    "basis": "stake",
+    "contract_type": "MULTUP",
+    "currency": "USD",
+    "multiplier": 100,
+    "symbol": "1HZ100V",
+}
+
+
+async def trader(here: World, *scopes: str) -> Client:
+    client = here.connect()
+    await client.authorize(await here.token(*scopes))
+    return client
+
+
+async def buy(client: Client, parameters: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """What `buy` answers to these parameters at any price."""
+    return await client.ask({"buy": 1, "price": 10_000, "parameters": parameters, **more})
+
+
+async def bought(client: Client, parameters: dict[str, Any]) -> int:
+    reply = await buy(client, parameters)
+    assert "error" not in reply, reply["error"]
+    number: int = reply["buy"]["contract_id"]
+    return number
+
+
+async def standing(client: Client, number: int) -> dict[str, Any]:
+    reply = await client.ask({"proposal_open_contract": 1, "contract_id": number})
+    body: dict[str, Any] = reply["proposal_open_contract"]
+    return body
+
+
+async def closing(client: Client, number: int) -> dict[str, Any]:
+    """The message that tells of the end of a contract; what came before is dropped."""
+    while True:
+        body = (await client.next()).get("proposal_open_contract", {})
+        if body.get("contract_id") == number and body["is_sold"]:
+            return body
+
+
+async def test_a_contract_is_priced_bought_followed_and_settled(stage: Stage) -> None:
+    here, client = stage.here, await stage.connect()
+    await client.authorize(await here.token())
+    quoted = await client.ask({"proposal": 1, **RISE, "subscribe": 1})
+    proposal = quoted["proposal"]
+    assert proposal["id"] == quoted["subscription"]["id"]
+    assert proposal["ask_price"] == 10.0
+    assert 19.4 < proposal["payout"] < 19.7
+
+    here.clock.advance(1)
+    again = await client.next()
+    assert again["proposal"]["id"] == proposal["id"]
+    assert again["proposal"]["spot_time"] == proposal["spot_time"] + 1
+    assert again["req_id"] == quoted["req_id"]
+
+    reply = await client.ask({"buy": proposal["id"], "price": 10, "subscribe": 1})
+    receipt = reply["buy"]
+    assert receipt["buy_price"] == 10.0
+    assert receipt["balance_after"] == 9990.0
+    assert receipt["shortcode"].startswith("CALL_1HZ100V_19.")
+    assert receipt["payout"] == again["proposal"]["payout"]
+    # Buying ends the proposal's stream.
+    assert (await client.ask({"forget": proposal["id"]}))["forget"] == 0
+
+    stream = reply["subscription"]["id"]
+    here.clock.advance(6)
+    told = [await client.next() for _ in range(6)]
+    bodies = [message["proposal_open_contract"] for message in told]
+    assert [body["status"] for body in bodies[:5]] == ["open"] * 5
+    assert all(message["subscription"]["id"] == stream for message in told[:5])
+    assert all(body["id"] == stream for body in bodies[:5])
+    assert [len(body["tick_stream"]) for body in bodies[:5]] == [1, 2, 3, 4, 5]
+    assert "subscription" not in told[5]
+    end = bodies[5]
+    entry, exit_tick = end["entry_tick"], end["exit_tick"]
+    assert end["exit_tick_time"] == end["entry_tick_time"] + 5 == receipt["start_time"] + 6
+    assert end["status"] == ("won" if exit_tick > entry else "lost")
+    paid = receipt["payout"] if end["status"] == "won" else 0.0
+    assert end["sell_price"] == paid
+    assert end["profit"] == pytest.approx(paid - 10)
+
+    balance = (await client.ask({"balance": 1}))["balance"]["balance"]
+    assert balance == pytest.approx(9990 + paid)
+    [row] = (await client.ask({"profit_table": 1}))["profit_table"]["transactions"]
+    assert (row["buy_price"], row["sell_price"]) == (10.0, paid)
+    assert row["transaction_id"] == receipt["transaction_id"]
+    entries = (await client.ask({"statement": 1}))["statement"]["transactions"]
+    assert [e["action_type"] for e in entries] == ["sell", "buy", "virtual_credit"]
+    assert [e["amount"] for e in entries[:2]] == [paid, -10.0]
+    assert entries[0]["reference_id"] == receipt["transaction_id"]
+    assert entries[0]["contract_id"] == entries[1]["contract_id"] == receipt["contract_id"]
+    assert (await client.ask({"portfolio": 1}))["portfolio"]["contracts"] == []
+    # Nothing is told of it after its end.
+    here.clock.advance(3)
+    await client.ask({"ping": 1})
+    assert client.told == []
+
+
+async def test_what_streams_tell_is_one_story(here: World) -> None:
+    client = await trader(here)
+    for call in ("balance", "transaction", "proposal_open_contract"):
+        await client.ask({call: 1, "subscribe": 1})
+    receipt = (await buy(client, {**RISE, "contract_type": "DIGITEVEN", "duration": 1}))["buy"]
+    told = [await client.next() for _ in range(3)]
+    # All contracts are told on one stream, new ones when they are bought.
+    assert [message["msg_type"] for message in told] == [
+        "proposal_open_contract",
+        "balance",
+        "transaction",
+    ]
+    assert told[0]["proposal_open_contract"]["contract_id"] == receipt["contract_id"]
+    assert told[1]["balance"]["balance"] == 9990.0
+    assert told[2]["transaction"]["transaction_id"] == receipt["transaction_id"]
+    assert told[2]["transaction"]["longcode"] == receipt["longcode"]
+    here.clock.advance(1)
+    told = [await client.next() for _ in range(3)]
+    assert [message["msg_type"] for message in told] == [
+        "balance",
+        "transaction",
+        "proposal_open_contract",
+    ]
+    sale, end = told[1]["transaction"], told[2]["proposal_open_contract"]
+    assert sale["action"] == "sell"
+    assert sale["amount"] == end["sell_price"]
+    assert sale["balance"] == told[0]["balance"]["balance"]
+    assert sale["purchase_time"] == receipt["purchase_time"]
+    assert end["transaction_ids"] == {
+        "buy": receipt["transaction_id"],
+        "sell": sale["transaction_id"],
+    }
+    assert "subscription" not in told[2]
+
+
+async def test_a_stream_without_open_contracts_has_an_id(here: World) -> None:
+    client = await trader(here, "read")
+    first = await client.ask({"proposal_open_contract": 1, "subscribe": 1})
+    assert first["proposal_open_contract"] == {"id": first["subscription"]["id"]}
+    assert await client.refused({"proposal_open_contract": 1, "subscribe": 1}) == (
+        "AlreadySubscribed"
+    )
+
+
+async def test_all_open_contracts_are_told_at_once(here: World) -> None:
+    client = await trader(here)
+    numbers = [await bought(client, MINUTES) for _ in range(3)]
+    first = await client.ask({"proposal_open_contract": 1, "subscribe": 1})
+    more = [await client.next() for _ in range(2)]
+    told = [message["proposal_open_contract"]["contract_id"] for message in (first, *more)]
+    assert told == numbers
+    assert {message["subscription"]["id"] for message in more} == {first["subscription"]["id"]}
+    assert {message["req_id"] for message in more} == {first["req_id"]}
+
+
+async def test_a_contract_is_sold_back(here: World) -> None:
+    client = await trader(here)
+    reply = await buy(client, MINUTES, subscribe=1)
+    number = reply["buy"]["contract_id"]
+    assert await client.refused({"sell": number, "price": 0}) == "InvalidSellContractProposal"
+    here.clock.advance(10)
+    body = await standing(client, number)
+    assert body["is_valid_to_sell"] == 1
+    assert await client.refused({"sell": number, "price": 5000}) == "PriceMoved"
+    sold = (await client.ask({"sell": number, "price": body["bid_price"]}))["sell"]
+    assert sold["sold_for"] == body["bid_price"]
+    assert sold["reference_id"] == reply["buy"]["transaction_id"]
+    assert sold["balance_after"] == pytest.approx(9990 + sold["sold_for"])
+    end = await closing(client, number)
+    assert end["status"] == "sold"
+    assert end["sell_price"] == sold["sold_for"]
+    assert await client.refused({"sell": number, "price": 0}) == "NoOpenPosition"
+    assert await client.refused({"sell": 4711, "price": 0}) == "ContractNotFound"
+    # It ends once: the tick that would have decided it pays nothing more.
+    here.clock.advance(400)
+    assert (await client.ask({"sell_expired": 1}))["sell_expired"]["count"] == 0
+    assert (await client.ask({"balance": 1}))["balance"]["balance"] == sold["balance_after"]
+
+
+async def test_a_contract_is_not_bought_back_in_its_last_seconds(here: World) -> None:
+    client = await trader(here)
+    number = await bought(client, MINUTES)
+    here.clock.advance(285)
+    assert await client.refused({"sell": number, "price": 0}) == "InvalidSellContractProposal"
+    assert (await standing(client, number))["is_valid_to_sell"] == 0
+    ticks = await bought(client, RISE)
+    here.clock.advance(2)
+    assert await client.refused({"sell": ticks, "price": 0}) == "InvalidSellContractProposal"
+
+
+async def test_a_proposal_is_bought_on_its_own_connection_and_for_a_while(here: World) -> None:
+    client, other = await trader(here), await trader(here)
+    quoted = (await client.ask({"proposal": 1, **RISE}))["proposal"]
+    request = {"buy": quoted["id"], "price": 10}
+    assert await other.refused(request) == "InvalidContractProposal"
+    assert await client.refused({**request, "buy": "x" * 32}) == "InvalidContractProposal"
+    assert "buy" in await client.ask(request)
+    assert await client.refused({"buy": 1, "price": 10}) == "InputValidationFailed"
+
+
+async def test_the_price_is_checked_against_the_market(here: World) -> None:
+    client = await trader(here)
+    here.clock.advance(0)
+    spot = (await client.ask({"ticks": "1HZ100V"}))["tick"]["quote"]
+    near = {**MINUTES, "barrier": f"{spot:.2f}", "duration": 2, "basis": "payout", "amount": 100}
+    quoted = (await client.ask({"proposal": 1, **near}))["proposal"]
+    refused = await client.ask({"buy": quoted["id"], "price": quoted["ask_price"] - 1})
+    assert refused["error"]["code"] == "PriceMoved"
+    # The market moves until the offer costs much more than it was offered for.
+    for _ in range(500):
+        here.clock.advance(1)
+        now = (await client.ask({"proposal": 1, **near}))["proposal"]["ask_price"]
+        if now > quoted["ask_price"] + 2:
+            break
+    assert now > quoted["ask_price"] + 2
+    moved = await client.ask({"buy": quoted["id"], "price": 100})
+    assert moved["error"]["code"] == "PriceMoved"
+    assert f"{now:.2f}" in moved["error"]["message"]
+
+
+async def test_a_retried_purchase_is_the_same_contract(here: World) -> None:
+    client = await trader(here)
+    key = {"passthrough": {"idempotency_key": "my-17", "mine": 1}}
+    first = await buy(client, RISE, **key)
+    again = await buy(await trader(here), {**RISE, "amount": 20}, **key)
+    assert again["buy"] == first["buy"]
+    assert again["passthrough"] == key["passthrough"]
+    assert len((await client.ask({"portfolio": 1}))["portfolio"]["contracts"]) == 1
+    other = await buy(client, RISE, passthrough={"idempotency_key": "my-18"})
+    assert other["buy"]["contract_id"] != first["buy"]["contract_id"]
+    # Another account's keys are its own.
+    stranger = here.connect()
+    await stranger.authorize(await here.token(loginid=here.real[0].loginid))
+    theirs = await buy(stranger, RISE, **key)
+    assert theirs["buy"]["contract_id"] != first["buy"]["contract_id"]
+    for wrong in (5, "", "a b", "x" * 65):
+        refused = await buy(client, RISE, passthrough={"idempotency_key": wrong})
+        assert refused["error"]["code"] == "InputValidationFailed"
+
+
+async def test_nobody_buys_for_more_than_they_have(here: World) -> None:
+    client = await trader(here)
+    await here.credit(-999_000)
+    reply = await buy(client, {**RISE, "amount": 10.01})
+    assert reply["error"]["code"] == "InsufficientBalance"
+    assert "10.00" in reply["error"]["message"]
+    assert "buy" in await buy(client, RISE)
+    assert (await client.ask({"balance": 1}))["balance"]["balance"] == 0.0
+
+
+async def test_an_account_buys_in_its_own_currency(here: World) -> None:
+    client = await trader(here)
+    reply = await buy(client, {**RISE, "currency": "EUR"})
+    assert reply["error"]["code"] == "ContractBuyValidationError"
+
+
+async def test_an_account_has_so_many_open_contracts(here: World) -> None:
+    client = await trader(here)
+    for _ in range(100):
+        await bought(client, {**MINUTES, "amount": 1})
+    reply = await buy(client, MINUTES)
+    assert reply["error"]["code"] == "OpenPositionLimitExceeded"
+
+
+async def test_scopes_decide_who_trades_and_who_looks(here: World) -> None:
+    number = await bought(await trader(here, "trade"), MINUTES)
+    looker = await trader(here, "trading_information")
+    assert (await standing(looker, number))["status"] == "open"
+    assert await looker.refused({"sell": number, "price": 0}) == "PermissionDenied"
+    seller = await trader(here, "trade")
+    assert await seller.refused({"portfolio": 1}) == "PermissionDenied"
+    stranger = here.connect()
+    await stranger.authorize(await here.token(loginid=here.real[0].loginid))
+    assert await stranger.refused({"sell": number, "price": 0}) == "ContractNotFound"
+    assert await stranger.refused({"proposal_open_contract": 1, "contract_id": number}) == (
+        "ContractNotFound"
+    )
+
+
+async def test_a_multiplier_takes_its_profit_or_is_stopped(here: World) -> None:
+    client = await trader(here)
+    terms = {**UP, "multiplier": 400, "limit_order": {"take_profit": 5, "stop_loss": 6}}
+    numbers = [await bought(client, {**terms, "contract_type": c}) for c in ("MULTUP", "MULTDOWN")]
+    await client.ask({"proposal_open_contract": 1, "subscribe": 1})
+    here.clock.advance(7_200)
+    ends = {body["status"]: body for body in [await closing(client, n) for n in numbers]}
+    assert ends.keys() == {"won", "lost"}  # what one gained the other lost
+    won, lost = ends["won"], ends["lost"]
+    assert won["profit"] >= 5  # the tick that reaches an order may go beyond it
+    assert lost["profit"] <= -6
+    for body, order in ((won, "take_profit"), (lost, "stop_loss")):
+        beyond = body["exit_tick"] - float(body["limit_order"][order]["value"])
+        gains = (body["contract_type"] == "MULTUP") == (order == "take_profit")
+        assert beyond >= -0.01 if gains else beyond <= 0.01
+
+
+async def test_orders_are_changed_and_listed(here: World) -> None:
+    client = await trader(here)
+    number = await bought(client, {**UP, "limit_order": {"take_profit": 50}})
+    here.clock.advance(5)
+    request = {"contract_update": 1, "contract_id": number}
+    changed = (await client.ask({**request, "limit_order": {"stop_loss": 3}}))["contract_update"]
+    assert changed["take_profit"]["order_amount"] == 50.0
+    assert changed["stop_loss"]["order_amount"] == -3.0
+    here.clock.advance(5)
+    changed = (await client.ask({**request, "limit_order": {"take_profit": None}}))[
+        "contract_update"
+    ]
+    assert changed["take_profit"]["order_amount"] is None
+    assert changed["stop_loss"]["order_amount"] == -3.0
+    shown = (await standing(client, number))["limit_order"]
+    assert "take_profit" not in shown
+    assert float(shown["stop_out"]["value"]) < float(shown["stop_loss"]["value"])
+    history = (await client.ask({"contract_update_history": 1, "contract_id": number}))[
+        "contract_update_history"
+    ]
+    assert [(order["order_type"], order["order_amount"]) for order in history] == [
+        ("take_profit", "0.00"),
+        ("stop_loss", "3.00"),
+        ("take_profit", "50.00"),
+    ]
+    too_much = await client.ask({**request, "limit_order": {"stop_loss": 10}})
+    assert too_much["error"]["code"] == "ContractBuyValidationError"
+    assert await client.refused({**request, "limit_order": {}}) == "InputValidationFailed"
+    option = await bought(client, MINUTES)
+    assert await client.refused(
+        {"contract_update": 1, "contract_id": option, "limit_order": {"stop_loss": 1}}
+    ) == ("ContractUpdateNotAllowed")
+
+
+async def test_a_deal_is_cancelled_while_it_may_be(here: World) -> None:
+    client = await trader(here)
+    dear = await bought(client, {**UP, "cancellation": "5m"})
+    cheap = await bought(client, UP)
+    here.clock.advance(10)
+    body = await standing(client, dear)
+    assert body["is_valid_to_cancel"] == 1
+    assert body["cancellation"]["ask_price"] == pytest.approx(body["buy_price"] - 10)
+    assert (await standing(client, cheap))["is_valid_to_cancel"] == 0
+    assert await client.refused({"cancel": cheap}) == "InvalidSellContractProposal"
+    cancelled = (await client.ask({"cancel": dear}))["cancel"]
+    assert cancelled["sold_for"] == 10.0
+    assert (await standing(client, dear))["status"] == "cancelled"
+    late = await bought(client, {**UP, "cancellation": "5m", "multiplier": 40})
+    here.clock.advance(301)
+    assert await client.refused({"cancel": late}) == "InvalidSellContractProposal"
+
+
+async def test_several_accounts_buy_and_sell_at_once(here: World) -> None:
+    client = await trader(here)
+    tokens = [await here.token("trade", loginid=account.loginid) for account in here.real]
+    looking = await here.token("read", loginid=here.real[0].loginid)
+    reply = await client.ask(
+        {
+            "buy_contract_for_multiple_accounts": 1,
+            "price": 10,
+            "parameters": MINUTES,
+            "tokens": [tokens[0], "nonsense", looking, tokens[1]],
+        }
+    )
+    results = reply["buy_contract_for_multiple_accounts"]["result"]
+    assert [result.get("code") for result in results] == [
+        None,
+        "InvalidToken",
+        "PermissionDenied",
+        None,
+    ]
+    assert reply["echo_req"]["tokens"] == "<not shown>"
+    assert not any(token in str(reply) for token in tokens)
+    assert [result["token"][-4:] for result in results[::3]] == [token[-4:] for token in tokens]
+    here.clock.advance(3)
+    reply = await client.ask(
+        {
+            "sell_contract_for_multiple_accounts": 1,
+            "price": 0,
+            "shortcode": results[0]["shortcode"],
+            "tokens": tokens,
+        }
+    )
+    sold = reply["sell_contract_for_multiple_accounts"]["result"]
+    assert [result["contract_id"] for result in sold] == [
+        result["contract_id"] for result in results[::3]
+    ]
+    again = await client.ask(reply["echo_req"] | {"tokens": tokens, "req_id": 99})
+    assert {
+        result["code"] for result in again["sell_contract_for_multiple_accounts"]["result"]
+    } == {"NoOpenPosition"}
+
+
+async def test_a_summary_since_signing_in(here: World) -> None:
+    client = await trader(here)
+    await bought(client, MINUTES)
+    here.clock.advance(10)
+    newcomer = await trader(here)
+    await bought(newcomer, RISE)
+    here.clock.advance(7)
+    await client.ask({"sell_expired": 1})
+    body = (await newcomer.ask({"reality_check": 1}))["reality_check"]
+    assert (body["buy_count"], body["buy_amount"], body["sell_count"]) == (1, 10.0, 1)
+    assert body["open_contract_count"] == 1
+    body = (await client.ask({"reality_check": 1}))["reality_check"]
+    assert (body["buy_count"], body["buy_amount"], body["sell_count"]) == (2, 20.0, 1)
+
+
+async def test_proposal_streams_are_limited_and_share_their_price(here: World) -> None:
+    client, other = here.connect(), here.connect()
+    first = await client.ask({"proposal": 1, **RISE, "subscribe": 1})
+    second = await other.ask({"proposal": 1, **RISE, "subscribe": 1})
+    assert await client.refused({"proposal": 1, **RISE, "subscribe": 1}) == "AlreadySubscribed"
+    here.clock.advance(1)
+    told = [(await one.next())["proposal"] for one in (client, other)]
+    assert [body.pop("id") for body in told] == [
+        first["proposal"]["id"],
+        second["proposal"]["id"],
+    ]
+    assert told[0] == told[1]
+    assert (await client.ask({"forget_all": "proposal"}))["forget_all"] == [first["proposal"]["id"]]
+
+
+async def test_a_proposal_that_can_not_go_on_ends_with_its_reason(here: World) -> None:
+    client = here.connect()
+    ending = {**RISE, "date_expiry": int(here.clock.now()) + 20}
+    del ending["duration"], ending["duration_unit"]
+    first = await client.ask({"proposal": 1, **ending, "subscribe": 1})
+    here.clock.advance(10)
+    told = client.told
+    assert [("error" in message) for message in told] == [False] * 5 + [True]
+    assert told[-1]["error"]["code"] == "OfferingsValidationError"
+    assert told[-1]["subscription"] == first["subscription"]
+    assert (await client.ask({"forget": first["subscription"]["id"]}))["forget"] == 0
+
+
+async def test_a_revoked_token_hears_nothing_more_of_its_contracts(here: World) -> None:
+    token = await here.token("trade", "read")
+    client = here.connect()
+    await client.authorize(token)
+    reply = await buy(client, MINUTES, subscribe=1)
+    owner = await trader(here, "admin")
+    await owner.ask({"api_token": 1, "delete_token": token})
+    ended = await client.next()
+    assert ended["error"]["code"] == "InvalidToken"
+    assert ended["subscription"] == reply["subscription"]
+    assert await client.refused({"sell": reply["buy"]["contract_id"], "price": 0}) == (
+        "AuthorizationRequired"
+    )
+    here.clock.advance(5)
+    assert client.told == []
+
+
+async def test_selling_and_settling_at_once_pays_once(here: World) -> None:
+    client = await trader(here)
+    number = await bought(client, {**MINUTES, "duration": 1})
+    here.clock.advance(30)
+    client.send_text(b'{"sell": %d, "price": 0}' % number)
+    here.clock.advance(60)  # it ends before the sale is written
+    sold = (await client.next())["sell"]
+    assert (await client.ask({"sell_expired": 1}))["sell_expired"]["count"] == 0
+    entries = (await client.ask({"statement": 1}))["statement"]["transactions"]
+    assert [entry["action_type"] for entry in entries].count("sell") == 1
+    assert entries[0]["amount"] == sold["sold_for"]
+    assert (await standing(client, number))["status"] == "sold"
