@@ -19,6 +19,9 @@ from types import MappingProxyType
 DAY = 86_400
 """Seconds in a UTC day."""
 
+WEEK = 7 * DAY
+_A_MONDAY = 4 * DAY  # 1970-01-05
+
 EARLIEST = 1_577_836_800
 """2020-01-01 00:00 UTC: the first tick of every symbol, where it stands at its level."""
 
@@ -56,6 +59,16 @@ class Symbol:
     symbol_type: str
     exchange_name: str
     display_order: int
+    hours: tuple[tuple[int, int], ...] | None = None
+    """When its market is open: seconds of the week, which begins on Monday 00:00 UTC, each pair
+    from the first to before the second. `None` for a market that never closes."""
+
+    def is_open(self, epoch: int) -> bool:
+        """Whether its market is open."""
+        if self.hours is None:
+            return True
+        second = (epoch - _A_MONDAY) % WEEK
+        return any(opens <= second < closes for opens, closes in self.hours)
 
     @property
     def pip(self) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import orjson
+import structlog
 
 from exchange.feed import Candles, Feed
 from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
@@ -40,6 +41,8 @@ THREADED_SPAN = 5 * DAY
 """Candles over more than this are computed outside the event loop."""
 MOST_SECONDS_AT_ONCE = 500
 """Market seconds that the ticker tells before the event loop gets a turn."""
+
+log = structlog.get_logger("scopegate.market")
 
 _WEEK = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
 
@@ -123,7 +126,10 @@ class Ticker:
                 if second % _TOPICS[topic][0].step == 0:
                     self._bus.publish(topic, self._event(topic, second), second)
             for follower in self._followers:
-                follower(second)
+                try:
+                    follower(second)
+                except Exception as problem:  # the market goes on
+                    log.error("a follower of the market failed", exc_info=problem)
         self._next = last + 1
         self._wait()
 
@@ -184,14 +190,17 @@ class Market:
     async def active_symbols(self, request: ActiveSymbols, session: Session) -> ActiveSymbolsReply:
         """List the symbols; `full` adds where each stands now."""
         full = request.active_symbols == "full"
-        return {"active_symbols": [self._listed(symbol, full) for symbol in SYMBOLS.values()]}
+        now = int(self._clock.now())
+        return {
+            "active_symbols": [self._listed(symbol, now, full=full) for symbol in SYMBOLS.values()]
+        }
 
-    def _listed(self, symbol: Symbol, full: bool) -> ActiveSymbol:
+    def _listed(self, symbol: Symbol, now: int, *, full: bool) -> ActiveSymbol:
         listed: ActiveSymbol = {
             "allow_forward_starting": 1,
             "display_name": symbol.display_name,
             "display_order": symbol.display_order,
-            "exchange_is_open": 1,
+            "exchange_is_open": int(symbol.is_open(now)),
             "is_trading_suspended": 0,
             "market": symbol.market,
             "market_display_name": symbol.market_display_name,
@@ -204,7 +213,6 @@ class Market:
             "symbol_type": symbol.symbol_type,
         }
         if full:
-            now = int(self._clock.now())
             epoch = self._feed.tick_epoch(symbol, now)
             pips = self._feed.price(symbol, epoch)
             midnight = self._feed.price(symbol, epoch - epoch % DAY)

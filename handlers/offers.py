@@ -8,10 +8,12 @@ from exchange.contracts.life import ContractType
 from exchange.contracts.listing import seconds_text
 from exchange.contracts.multipliers import Multiplier, choices
 from exchange.feed import Feed
+from exchange.money import CURRENCIES
 from exchange.rules import CANCELLATIONS, LARGEST_PAYOUT, LATEST_START
 from exchange.symbols import DAY, SYMBOLS, Symbol
 from gateway.calls import call
 from gateway.clock import Clock
+from gateway.errors import input_validation_failed
 from gateway.session import Session
 from handlers.market import find_symbol
 from schemas.market import AssetIndex, AssetIndexReply
@@ -46,6 +48,10 @@ class Offers:
     async def contracts_for(self, request: ContractsFor, session: Session) -> ContractsForReply:
         """List the contracts that are offered for a symbol, with their durations and barriers."""
         symbol = find_symbol(request.contracts_for)
+        if request.currency not in CURRENCIES:
+            raise input_validation_failed(
+                {"currency": f"One of {', '.join(CURRENCIES)} is needed."}
+            )
         now = int(self._clock.now())
         spot = self._feed.price(symbol, now)
         midnight = now - now % DAY

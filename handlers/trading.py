@@ -10,7 +10,7 @@ Rules:
 import re
 import time
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from exchange import book
@@ -19,9 +19,10 @@ from exchange.contracts import offer as offers
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import sight
 from exchange.contracts.multipliers import Multiplier, order_units
-from exchange.contracts.terms import Refusal, Terms
+from exchange.contracts.offer import Offer
+from exchange.contracts.terms import Refusal, Terms, Wish
 from exchange.desk import Desk, Position
-from exchange.money import to_number, to_text, to_units
+from exchange.money import CURRENCIES, to_number, to_text, to_units
 from gateway import token_form
 from gateway.access.guard import Access
 from gateway.calls import Stream, call
@@ -31,7 +32,7 @@ from gateway.session import Grant, Session
 from gateway.store import Store
 from handlers.contract_views import ORDER_NAMES, longcode, order_shown, refusing
 from handlers.portfolio import Portfolio
-from handlers.proposals import Proposals, Quoted, wish_of
+from handlers.proposals import Proposals, wish_of
 from schemas.scopes import Scope
 from schemas.trading import (
     BoughtForOne,
@@ -39,6 +40,7 @@ from schemas.trading import (
     BuyBody,
     BuyForSeveral,
     BuyForSeveralReply,
+    BuyParameters,
     BuyReply,
     Cancel,
     CancelReply,
@@ -46,6 +48,7 @@ from schemas.trading import (
     ContractUpdateHistory,
     ContractUpdateHistoryReply,
     ContractUpdateReply,
+    CopiedParameters,
     FailedForOne,
     Sell,
     SellBody,
@@ -97,28 +100,31 @@ class Trading:
         if key is not None:
             bought = await self._desk.bought_with(grant.loginid, key)
         if bought is None:
-            quoted = self._quoted(session, request.buy, request.parameters)
+            wish, proposed = self._named(session, request.buy, request.parameters)
             with refusing():
-                bought = await self._buy(quoted, grant, request.price, key)
+                bought = await self._buy(wish, proposed, grant, request.price, key)
             session.forget(request.buy)  # the proposal's stream ends with its buying
         reply: BuyReply = {"buy": _receipt(bought)}
         if not request.subscribe:
             return reply
         return self._portfolio.stream(bought.contract, reply, optional=True)
 
-    def _quoted(self, session: Session, named: str, parameters: Any) -> Quoted:
-        """What is to be bought: a proposal that was told, or a wish with no offer told yet."""
+    def _named(
+        self, session: Session, named: str, parameters: BuyParameters | CopiedParameters | None
+    ) -> tuple[Wish, Offer | None]:
+        """What is to be bought, and the offer that was told for it, if one was."""
         if named != "1":
-            return self._proposals.find(session, named)
+            quoted = self._proposals.find(session, named)
+            return quoted.wish, quoted.offer
         if parameters is None:
             raise input_validation_failed({"parameters": "Needed when no proposal is named."})
-        wish = wish_of(parameters)
-        with refusing():
-            return Quoted(wish, self._proposals.price(wish), 0.0)
+        return wish_of(parameters), None
 
-    async def _buy(self, quoted: Quoted, grant: Grant, price: Decimal, key: str | None) -> Bought:
-        """Buy what was quoted, at the present price or the one told. Raises `Refusal`."""
-        currency = quoted.offer.terms.currency
+    async def _buy(
+        self, wish: Wish, proposed: Offer | None, grant: Grant, price: Decimal, key: str | None
+    ) -> Bought:
+        """Buy what is wished, at the present price or the one proposed. Raises `Refusal`."""
+        currency = wish.currency
         if currency != grant.currency:
             raise Refusal(
                 "ContractBuyValidationError",
@@ -126,9 +132,9 @@ class Trading:
                 f" in {currency}.",
             )
         deal = offers.agree(
-            quoted.offer,
-            self._proposals.price(quoted.wish),
-            most=_units(price, currency),
+            proposed,
+            self._proposals.price(wish),
+            most=_units(price, currency, ROUND_FLOOR),
             margins=self._desk.margins,
         )
         return await self._desk.buy(
@@ -152,7 +158,7 @@ class Trading:
         return await self._desk.sell(
             contract_id,
             loginid=grant.loginid,
-            least=_units(price, grant.currency),
+            least=_units(price, grant.currency, ROUND_CEILING),
             app_id=grant.app_id,
             guard=self._access.guard(grant),
         )
@@ -278,7 +284,7 @@ class Trading:
         Each is bought, or refused, by itself; the result of each stands where its token stood. A
         contract that was bought is told with its token masked.
         """
-        quoted = self._quoted(
+        wish, proposed = self._named(
             session, request.buy_contract_for_multiple_accounts, request.parameters
         )
         results: list[BoughtForOne | FailedForOne] = []
@@ -286,7 +292,7 @@ class Trading:
             try:
                 grant = await self._trader(token, session, request)
                 with refusing():
-                    bought = await self._buy(quoted, grant, request.price, None)
+                    bought = await self._buy(wish, proposed, grant, request.price, None)
             except ApiError as error:
                 results.append(_failed(error, token))
                 continue
@@ -356,11 +362,10 @@ class Trading:
         raise Refusal("NoOpenPosition", "The account has no open contract of this shortcode.")
 
 
-def _units(price: Decimal, currency: str) -> int:
-    try:
-        return to_units(price, currency)
-    except ValueError as problem:
-        raise input_validation_failed({"price": f"{problem}."}) from None
+def _units(price: Decimal, currency: str, rounding: str) -> int:
+    """A bound that a client computed, in smallest units, whatever decimals it has."""
+    smallest = Decimal(1).scaleb(-CURRENCIES[currency].digits)
+    return to_units(price.quantize(smallest, rounding), currency)
 
 
 def _key(passthrough: dict[str, Any] | None) -> str | None:

@@ -78,6 +78,7 @@ def make(wish: Wish, feed: Feed, now: int, margins: Margins) -> Offer:
     symbol = SYMBOLS.get(wish.symbol)
     if symbol is None:
         raise Refusal("InvalidSymbol", f"Symbol {wish.symbol} is invalid.")
+    check_hours(symbol, now)
     if wish.currency not in CURRENCIES:
         raise invalid("currency", f"One of {', '.join(CURRENCIES)} is needed.")
     for field in _SPECIAL:
@@ -172,6 +173,12 @@ def price_moved(offer: Offer, expected: int) -> Refusal:
         f"The market has moved since you priced the contract: it costs {currency} {price}{pays}"
         f" now; you offered {currency} {to_text(expected, currency)}.",
     )
+
+
+def check_hours(symbol: Symbol, now: int) -> None:
+    """Raise `Refusal` while the symbol's market is closed."""
+    if not symbol.is_open(now):
+        raise Refusal("MarketIsClosed", "This market is presently closed.")
 
 
 def _bounds(currency: str) -> str:

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.symbols import LEVEL_SD, SYMBOLS, Symbol
+from exchange.contracts.offer import check_hours
+from exchange.contracts.terms import Refusal
+from exchange.symbols import DAY, LEVEL_SD, SYMBOLS, Symbol
 
 ROOT = Path(__file__).parents[2]
 
@@ -111,6 +113,28 @@ def test_an_altered_copy_is_another_symbol() -> None:
     symbol = SYMBOLS["R_100"]
     assert dataclasses.replace(symbol, volatility=2.0) != symbol
     assert copy.copy(symbol) not in {symbol: "cached"}
+
+
+def test_a_market_is_open_in_its_hours_and_one_without_always() -> None:
+    monday = 1_767_571_200  # 2026-01-05 00:00 UTC
+    weekdays = dataclasses.replace(
+        SYMBOLS["R_50"], hours=((0, 4 * DAY + 75_300), (6 * DAY, 7 * DAY))
+    )
+    for epoch, opened in (
+        (monday, True),
+        (monday - 1, True),
+        (monday + 4 * DAY + 75_299, True),  # Friday 20:54:59
+        (monday + 4 * DAY + 75_300, False),
+        (monday + 5 * DAY, False),
+        (monday + 6 * DAY, True),
+    ):
+        assert weekdays.is_open(epoch) is opened
+        assert SYMBOLS["R_50"].is_open(epoch)
+        if opened:
+            check_hours(weekdays, epoch)
+        else:
+            with pytest.raises(Refusal, match="presently closed"):
+                check_hours(weekdays, epoch)
 
 
 def test_symbols_and_their_table_cannot_be_changed() -> None:

@@ -5,6 +5,7 @@ import asyncio
 import structlog
 
 from gateway.bus import SLICE, Bus
+from gateway.errors import ApiError
 
 
 class Ear:
@@ -13,6 +14,12 @@ class Ear:
 
     def deliver(self, tail: bytes, position: int) -> None:
         self.heard.append((tail, position))
+
+    def conclude(self, tail: bytes, position: int, *, ends: bool) -> None:
+        self.heard.append((b"ends" if ends else b"concluded", position))
+
+    def finish(self, error: ApiError) -> None:
+        self.heard.append((error.code.encode(), 0))
 
 
 async def test_listeners_get_what_is_published_while_they_listen() -> None:
@@ -31,6 +38,22 @@ async def test_listeners_get_what_is_published_while_they_listen() -> None:
     assert not bus.has_listeners("t")
     assert first.heard == [(b'"n":1}}', 2), (b'"n":2}}', 3)]
     assert second.heard == [(b'"n":2}}', 3), (b'"n":4}}', 5)]
+
+
+async def test_ends_keep_their_place_behind_what_was_published() -> None:
+    bus = Bus()
+    crowd = [Ear() for _ in range(SLICE + 1)]
+    for ear in crowd:
+        bus.subscribe("t", ear)
+    bus.publish("t", b'{"n":1}', 1)
+    bus.conclude("t", b'{"n":2}', 2, ends=False)
+    bus.conclude("t", b'{"n":3}', 3, ends=True)
+    bus.finish("t", ApiError("Over", "It is over."))
+    idle = asyncio.Event()
+    bus.when_idle(idle.set)
+    await idle.wait()
+    for ear in crowd:
+        assert ear.heard == [(b'"n":1}}', 1), (b"concluded", 2), (b"ends", 3), (b"Over", 0)]
 
 
 async def test_a_crowd_is_served_in_slices_in_order_and_the_loop_gets_turns() -> None:

@@ -1,14 +1,22 @@
 """From a message to its reply: order, suspension, time limits, bugs, and who is let in."""
 
 import asyncio
+import dataclasses
 import types
 from collections.abc import AsyncIterator, Generator
+from typing import Any
 
+import orjson
 import pytest
 import structlog
 
 from gateway import connection as connection_module
-from gateway.dispatch import _resume
+from gateway.app import declared
+from gateway.bus import Bus
+from gateway.calls import Call, Stream
+from gateway.dispatch import Dispatcher, _resume
+from gateway.limits import PROFILES, RateLimiter
+from gateway.session import Session
 from gateway.testing import World, world
 
 
@@ -214,3 +222,63 @@ async def test_who_comes_back_without_an_app_is_slowed(here: World) -> None:
     dispatcher = here.gateway.connect.dispatcher
     assert [dispatcher._delay("10.0.0.1") for _ in range(3)] == [1.0, 1.5, 2.0]
     assert [dispatcher._delay("10.0.0.3") for _ in range(12)][-1] == 5.0
+
+
+def a_stream(session: Session, **more: Any) -> tuple[Dispatcher, Call, Stream[Any]]:
+    """A dispatcher of its own, and a stream of its bus that a handler may return."""
+    registry = declared()
+    limits = dataclasses.replace(PROFILES["open"], streams=1)
+    dispatcher = Dispatcher(
+        registry,
+        Bus(),
+        RateLimiter(limits),
+        used=lambda *_: None,
+        app_exists=lambda _: True,
+    )
+    stream = Stream(
+        kind="ticks", key="a", label="a", topic="a", first={"ping": "pong"}, msg_type="x", **more
+    )
+    return dispatcher, registry["ping"], stream
+
+
+def answered(sent: list[bytes]) -> list[Any]:
+    return [orjson.loads(text) for text in sent]
+
+
+def test_what_a_stream_tells_at_once_follows_its_first_reply() -> None:
+    sent: list[bytes] = []
+    session = Session(sent.append, app_id=1089)
+    more = [{"x": {"n": 1}}, {"x": {"n": 2}}]
+    dispatcher, call, stream = a_stream(session, more=more, id="i" * 32)
+    dispatcher._answer(session, call, {"req_id": 7}, {"req_id": 7}, stream)
+    head = {"echo_req": {"req_id": 7}, "req_id": 7, "subscription": {"id": "i" * 32}}
+    assert answered(sent) == [
+        head | {"msg_type": "ping", "ping": "pong"},
+        head | {"msg_type": "x", "x": {"id": "i" * 32, "n": 1}},
+        head | {"msg_type": "x", "x": {"id": "i" * 32, "n": 2}},
+    ]
+
+
+def test_what_is_done_is_told_also_where_its_stream_is_one_too_many() -> None:
+    for optional in (True, False):
+        sent: list[bytes] = []
+        session = Session(sent.append, app_id=1089)
+        dispatcher, call, stream = a_stream(session, optional=optional)
+        for number in range(2):  # the profile allows one stream
+            another = dataclasses.replace(stream, key=number)
+            dispatcher._answer(session, call, {}, {}, another)
+        first, second = answered(sent)
+        assert "subscription" in first
+        if optional:
+            assert second == {"echo_req": {}, "msg_type": "ping", "ping": "pong"}
+        else:
+            assert second["error"]["code"] == "RateLimit"
+
+
+def test_a_kind_of_streams_may_have_a_limit_of_its_own() -> None:
+    sent: list[bytes] = []
+    session = Session(sent.append, app_id=1089)
+    dispatcher, call, stream = a_stream(session, most=0)
+    dispatcher._answer(session, call, {}, {}, stream)
+    [refused] = answered(sent)
+    assert refused["error"]["details"] == {"limit": "0 ticks streams at once"}

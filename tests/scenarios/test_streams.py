@@ -2,8 +2,13 @@
 
 import asyncio
 
-from gateway.bus import SLICE
-from gateway.testing import World, world
+import structlog
+
+from exchange.feed import Feed
+from gateway.bus import SLICE, Bus
+from gateway.clock import HandClock
+from gateway.testing import NOON, World, world
+from handlers.market import Ticker
 from tests.conftest import Stage
 
 
@@ -157,3 +162,22 @@ async def test_streams_are_bounded() -> None:
         assert codes == [None] * 3 + ["RateLimit"]
         await client.ask({"forget_all": "ticks"})
         assert "error" not in await client.ask({"ticks": "R_75", "subscribe": 1})
+
+
+def test_a_follower_that_fails_does_not_stop_the_market() -> None:
+    clock, seen = HandClock(NOON), list[int]()
+    ticker = Ticker(Feed("ticker"), clock, Bus())
+
+    def fails(epoch: int) -> None:
+        raise ZeroDivisionError
+
+    for follower in (fails, seen.append):
+        ticker.follow(follower)
+    ticker.start()
+    with structlog.testing.capture_logs() as logged:
+        clock.advance(3)
+    assert seen == [NOON + 1, NOON + 2, NOON + 3]
+    assert len(logged) == 3
+    ticker.stop()
+    clock.advance(3)
+    assert len(seen) == 3
