@@ -8,18 +8,19 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --require-has
 COMPILE := uv pip compile -q --universal --generate-hashes --no-header --fork-strategy fewest --python-version 3.11
 SOURCES := exchange gateway handlers schemas tests examples bench docs
 
-.PHONY: help setup serve test check format docs bench lock clean
+.PHONY: help setup serve test check format docs fairness bench lock clean
 
 help:
-	@echo "make serve   start the gateway (first makes $(VENV))"
-	@echo "make test    run the whole test suite"
-	@echo "make setup   make $(VENV) with the command scopegate"
-	@echo "make check   format, lint, types, floors, generated files"
-	@echo "make format  format the code"
-	@echo "make docs    write the generated documentation anew"
-	@echo "make bench   measure, beside other servers"
-	@echo "make lock    resolve the dependencies anew (needs uv)"
-	@echo "make clean   remove everything that was made"
+	@echo "make serve    start the gateway (first makes $(VENV))"
+	@echo "make test     run the whole test suite"
+	@echo "make setup    make $(VENV) with the command scopegate"
+	@echo "make check    format, lint, types, floors, generated files"
+	@echo "make format   format the code"
+	@echo "make docs     write the generated documentation anew"
+	@echo "make fairness buy and settle many thousands of contracts, and write what they cost"
+	@echo "make bench    measure, beside other servers"
+	@echo "make lock     resolve the dependencies anew (needs uv)"
+	@echo "make clean    remove everything that was made"
 
 $(VENV)/made: $(LOCKS)/run.txt $(LOCKS)/build.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
@@ -66,9 +67,13 @@ format: $(VENV)/made-for-tests
 docs: setup
 	$(BIN)/python docs/generate.py
 
+fairness: setup
+	$(BIN)/python docs/fairness.py
+
 bench: $(VENV)/made-for-bench
 	@$(BIN)/python bench/requests.py
 	@$(BIN)/python bench/memory.py
+	@$(BIN)/python bench/trading.py
 
 lock:
 	$(COMPILE) pyproject.toml -o $(LOCKS)/run.txt

@@ -1,16 +1,22 @@
-"""Writes the generated documentation: docs/calls.md and docs/settings.md.
+"""Writes the generated documentation: docs/calls.md, docs/contracts.md and docs/settings.md.
 
 make docs                     write them
 docs/generate.py --check      exit with 1 where one of them is not what would be written
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import PydanticUndefined
 
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.life import ContractType
+from exchange.contracts.listing import seconds_text
+from exchange.contracts.multipliers import Multiplier
+from exchange.contracts.terms import Barrier, Terms
+from exchange.symbols import EARLIEST, SYMBOLS
 from gateway.app import declared
 from gateway.calls import Call, Registry
 from gateway.settings import PREFIX, Settings
@@ -140,7 +146,55 @@ def settings_page() -> str:
     return "\n".join([*lines, ""])
 
 
-PAGES = {"calls.md": calls_page, "settings.md": settings_page}
+def contracts_page() -> str:
+    """Every type of contracts, with an example's sentence."""
+    lines = [
+        "# Contracts",
+        "",
+        NOTE,
+        "",
+        f"Offered for {', '.join(f'`{name}`' for name in SYMBOLS)}. How they live and what they"
+        " cost: [trading.md](trading.md).",
+        "",
+        "| type | category | ticks | within a day | days | takes | for example |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for kind in TYPES.values():
+        durations = kind.listing.durations
+        spans = [_span(durations.ticks, str), _span(durations.seconds, seconds_text)]
+        spans.append(_span(durations.days, str))
+        takes = ", ".join(f"`{name}`" for name in sorted(kind.takes))
+        lines.append(
+            f"| `{kind.name}` | {kind.listing.category_display} | {' | '.join(spans)} | {takes}"
+            f" | {kind.sentence(_example(kind))} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def _span(bounds: tuple[int, int] | None, text: Callable[[int], str]) -> str:
+    return "" if bounds is None else f"{text(bounds[0])} to {text(bounds[1])}"
+
+
+def _example(kind: ContractType) -> Terms:
+    """Terms that a contract of this type may have."""
+    multiplies = isinstance(kind, Multiplier)
+    picks = kind.barrier_is_digit and "barrier" in kind.takes
+    return Terms(
+        contract_type=kind.name,
+        symbol=SYMBOLS["R_100"],
+        currency="USD",
+        amount=1_000,
+        start=EARLIEST,
+        ticks=None if multiplies else 5,
+        expiry=EARLIEST if multiplies else None,
+        barrier=Barrier(50) if kind.listing.barrier_category == "american" else None,
+        digit=5 if picks else None,
+        multiplier=100 if multiplies else 0,
+        cancellation=3_600 if multiplies else 0,
+    )
+
+
+PAGES = {"calls.md": calls_page, "contracts.md": contracts_page, "settings.md": settings_page}
 
 
 def main(check: bool) -> int:

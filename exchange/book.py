@@ -140,7 +140,7 @@ def buy(
         )
     if payout + offer.payout > to_units(Decimal(LARGEST_OPEN_PAYOUT), terms.currency):
         raise Refusal(
-            "OpenPositionPayoutLimitExceeded",
+            "OpenPositionLimitExceeded",
             f"Your open contracts together may pay {terms.currency} {LARGEST_OPEN_PAYOUT}: this one"
             " would exceed that.",
         )
