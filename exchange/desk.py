@@ -44,6 +44,8 @@ from gateway.store import Change, Store, Transaction
 
 SETTLED_TOGETHER = 256
 """Contracts that are handed to the store at once; the others wait for these."""
+STALE = 1_000
+"""Moments of closed contracts that are kept before they are swept out."""
 RETRY = 1.0
 """Real seconds after which a settlement that the store could not keep is tried again."""
 
@@ -265,7 +267,12 @@ class Desk:
         del of_account[contract.id]
         if not of_account:
             del self._of_account[contract.loginid]
-        self._floors[contract.terms.symbol].by_level.pop(contract.id, None)
+        floor = self._floors[contract.terms.symbol]
+        floor.by_level.pop(contract.id, None)
+        if len(floor.by_time) > STALE + 2 * len(self._positions):
+            # Of contracts that were closed early, whose time may be years away.
+            floor.by_time = [entry for entry in floor.by_time if entry[1] in self._positions]
+            heapq.heapify(floor.by_time)
 
     # What clients ask for.
 

@@ -79,8 +79,12 @@ class Portfolio:
     @call("proposal_open_contract", needs=_INFORMED, rate=Rate.PRICING)
     async def proposal_open_contract(
         self, request: ProposalOpenContract, session: Session
-    ) -> ProposalOpenContractReply | Stream[ProposalOpenContractReply]:
-        """Tell how a contract stands: one, open or closed, or else all that are open.
+    ) -> (
+        ProposalOpenContractReply
+        | list[ProposalOpenContractReply]
+        | Stream[ProposalOpenContractReply]
+    ):
+        """Tell how a contract stands: one, open or closed, or else all that are open, one by one.
 
         With `subscribe` every change follows until the contract is closed; the last message carries
         no `subscription`.
@@ -99,9 +103,9 @@ class Portfolio:
             {"proposal_open_contract": self._standing(position)}
             for position in self._desk.positions(loginid)
         ]
-        first = bodies[0] if bodies else ProposalOpenContractReply(proposal_open_contract={})
+        first, *more = bodies or [ProposalOpenContractReply(proposal_open_contract={})]
         if not request.subscribe:
-            return first
+            return [first, *more]
         self._accounts.add(loginid)
         return Stream(
             kind=_CALL,
@@ -111,7 +115,7 @@ class Portfolio:
             first=first,
             msg_type=_CALL,
             since=self._told,
-            more=bodies[1:],
+            more=more,
         )
 
     def stream(self, contract: Contract, first: BodyT, *, optional: bool) -> Stream[BodyT] | BodyT:

@@ -172,6 +172,19 @@ async def test_all_open_contracts_are_told_at_once(here: World) -> None:
     assert {message["req_id"] for message in more} == {first["req_id"]}
 
 
+async def test_open_contracts_are_told_once_without_a_stream(here: World) -> None:
+    client = await trader(here)
+    assert (await client.ask({"proposal_open_contract": 1}))["proposal_open_contract"] == {}
+    numbers = [await bought(client, MINUTES) for _ in range(3)]
+    first = await client.ask({"proposal_open_contract": 1})
+    told = [first, await client.next(), await client.next()]
+    assert [message["proposal_open_contract"]["contract_id"] for message in told] == numbers
+    assert all("subscription" not in message for message in told)
+    here.clock.advance(2)
+    await client.ask({"ping": 1})
+    assert client.told == []
+
+
 async def test_a_contract_is_sold_back(here: World) -> None:
     client = await trader(here)
     reply = await buy(client, MINUTES, subscribe=1)

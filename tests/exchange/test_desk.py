@@ -1,0 +1,107 @@
+"""The desk: what it looks at, what it forgets, and what it does when the store can not."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from exchange import desk as desk_module
+from exchange.book import Bought
+from exchange.contracts import offer as offers
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.life import Status, begin, follow
+from exchange.contracts.terms import Wish
+from gateway.store import Store, StoreError
+from gateway.testing import World
+
+
+async def bought(here: World, **wanted: Any) -> Bought:
+    """A contract of the demo account's."""
+    given = {"symbol": "1HZ100V", "currency": "USD", "amount": Decimal(1), "basis": "stake"}
+    wish = Wish(**(given | wanted))
+    desk, now = here.gateway.desk, int(here.clock.now())
+    offer = offers.make(wish, desk.feed, now, desk.margins)
+    return await desk.buy(
+        offer, loginid=here.demo.loginid, app_id=None, at=now, guard=lambda transaction: None
+    )
+
+
+async def test_contracts_that_were_closed_early_leave_nothing_behind(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "STALE", 10)
+    desk = here.gateway.desk
+    for _ in range(50):
+        contract = (await bought(here, contract_type="MULTUP", multiplier=Decimal(40))).contract
+        here.clock.advance(1)
+        await desk.sell(
+            contract.id,
+            loginid=here.demo.loginid,
+            least=0,
+            app_id=None,
+            guard=lambda transaction: None,
+        )
+    assert desk.positions(here.demo.loginid) == []
+    [floor] = desk._floors.values()
+    assert len(floor.by_time) <= 11
+    assert floor.by_level == {}
+
+
+async def test_a_settlement_that_fails_is_made_up_for(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "RETRY", 0.0)
+    desk, store = here.gateway.desk, here.gateway.store
+    contract = (
+        await bought(here, contract_type="DIGITEVEN", duration=1, duration_unit="t")
+    ).contract
+    write, refusals = store.write, 3
+
+    async def failing(self: Store, job: Any) -> Any:
+        nonlocal refusals
+        if refusals:
+            refusals -= 1
+            raise StoreError("the disk is full")
+        return await write(job)
+
+    monkeypatch.setattr(Store, "write", failing)
+    here.clock.advance(1)
+    await desk.settled()
+    assert refusals == 0
+    found = await desk.find(contract.id, here.demo.loginid)
+    assert found is not None
+    assert found.status in (Status.WON, Status.LOST)
+    assert desk.position(contract.id) is None
+
+
+async def test_a_tick_that_decides_while_new_orders_are_written_is_judged_anew(
+    here: World,
+) -> None:
+    desk = here.gateway.desk
+    terms = {"multiplier": Decimal(400), "stop_loss": Decimal("0.5")}
+    contract = (await bought(here, contract_type="MULTDOWN", **terms)).contract
+    here.clock.advance(1)
+    client = here.connect()
+    await client.authorize(await here.token("trade"))
+    client.send_text(
+        b'{"contract_update": 1, "contract_id": %d, "limit_order": {"stop_loss": null}}'
+        % contract.id
+    )
+    # The old stop loss is met before the new orders are committed.
+    here.clock.advance(60)
+    old = follow(
+        TYPES["MULTDOWN"],
+        contract.terms,
+        begin(contract.terms, desk.feed),
+        desk.feed,
+        int(here.clock.now()),
+    )
+    assert old.end is not None
+    assert old.end.status is Status.LOST
+    reply = await client.next()
+    assert reply["contract_update"]["stop_loss"]["order_amount"] is None
+    await desk.settled()
+    position = desk.position(contract.id)
+    assert position is not None
+    assert position.contract.terms.stop_loss is None
+    assert position.life.end is None
