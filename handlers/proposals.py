@@ -30,7 +30,7 @@ from schemas.trading import BuyParameters, CopiedParameters, Proposal, ProposalR
 GOOD_FOR = 60.0
 """Real seconds in which a proposal can be bought."""
 KEPT = 1_000
-"""Proposals that are remembered for one connection."""
+"""Proposals that are remembered for one connection, its streams aside."""
 
 
 class Quoted:
@@ -120,9 +120,17 @@ class Proposals:
             told = self._told[session] = {}
             session.on_leave(partial(self._forget, session))
         told[proposal_id] = quoted
-        while len(told) > KEPT + len(session.subscriptions):
-            # The oldest that is no stream any more, of which there are more than `KEPT`.
-            del told[next(other for other in told if other not in session.subscriptions)]
+        stale = self._monotonic() - GOOD_FOR
+        surplus = len(told) - len(session.subscriptions) - KEPT
+        dropped: list[str] = []
+        for other, known in told.items():
+            if other in session.subscriptions:
+                continue
+            if known.told_at >= stale and len(dropped) >= surplus:
+                break  # the others are younger
+            dropped.append(other)
+        for other in dropped:
+            del told[other]
 
     def _forget(self, session: Session) -> None:
         self._told.pop(session, None)
