@@ -45,6 +45,7 @@ from handlers.apps import Apps
 from handlers.general import General
 from handlers.market import Market, Ticker
 from handlers.offers import Offers
+from handlers.orders import Orders
 from handlers.portfolio import Portfolio
 from handlers.profile import Profile as UserProfile
 from handlers.proposals import Proposals
@@ -161,7 +162,8 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker]:
         Market(parts.feed, parts.clock),
         Offers(parts.feed, parts.clock),
         proposals,
-        Trading(parts.desk, proposals, portfolio, parts.access, parts.clock, parts.store),
+        Trading(parts.desk, proposals, portfolio, parts.access, parts.clock),
+        Orders(parts.desk, parts.access, parts.clock, parts.store),
         portfolio,
         Accounts(parts.ledger, parts.desk, parts.access, parts.bus),
         UserProfile(parts.access, parts.store),

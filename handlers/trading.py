@@ -9,28 +9,22 @@ Rules:
 
 import re
 import time
-from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from exchange import book
-from exchange.book import Bought, Closed, Contract, Order
+from exchange.book import Bought, Closed
 from exchange.contracts import offer as offers
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import sight
-from exchange.contracts.multipliers import Multiplier, order_units
 from exchange.contracts.offer import Offer
-from exchange.contracts.terms import Refusal, Terms, Wish
-from exchange.desk import Desk, Position
-from exchange.money import CURRENCIES, to_number, to_text, to_units
+from exchange.contracts.terms import Refusal, Wish
+from exchange.desk import Desk
+from exchange.money import CURRENCIES, to_number, to_units
 from gateway import token_form
 from gateway.access.guard import Access
 from gateway.calls import Stream, call
 from gateway.clock import Clock
 from gateway.errors import ApiError, input_validation_failed
 from gateway.session import Grant, Session
-from gateway.store import Store
-from handlers.contract_views import ORDER_NAMES, longcode, order_shown, refusing
+from handlers.contract_views import longcode, refusing
 from handlers.portfolio import Portfolio
 from handlers.proposals import Proposals, wish_of
 from schemas.scopes import Scope
@@ -44,10 +38,6 @@ from schemas.trading import (
     BuyReply,
     Cancel,
     CancelReply,
-    ContractUpdate,
-    ContractUpdateHistory,
-    ContractUpdateHistoryReply,
-    ContractUpdateReply,
     CopiedParameters,
     FailedForOne,
     Sell,
@@ -58,7 +48,6 @@ from schemas.trading import (
     SellForSeveralReply,
     SellReply,
     SoldForOne,
-    UpdatedOrders,
 )
 
 IDEMPOTENCY_KEY = "idempotency_key"
@@ -77,14 +66,12 @@ class Trading:
         portfolio: Portfolio,
         access: Access,
         clock: Clock,
-        store: Store,
     ) -> None:
         self._desk = desk
         self._proposals = proposals
         self._portfolio = portfolio
         self._access = access
         self._clock = clock
-        self._store = store
 
     @call("buy", needs=Scope.TRADE)
     async def buy(self, request: Buy, session: Session) -> BuyReply | Stream[BuyReply]:
@@ -181,99 +168,6 @@ class Trading:
                 guard=self._access.guard(grant),
             )
         return {"cancel": _sold(closed)}
-
-    @call("contract_update", needs=Scope.TRADE)
-    async def contract_update(
-        self, request: ContractUpdate, session: Session
-    ) -> ContractUpdateReply:
-        """Change the take profit or the stop loss of an open multiplier."""
-        grant = session.grant
-        wanted = request.limit_order
-        named = wanted.model_fields_set
-        if not named:
-            raise input_validation_failed({"limit_order": "Name a take_profit or a stop_loss."})
-
-        def change(position: Position) -> Terms:
-            kind, terms = position.kind, position.terms
-            if not isinstance(kind, Multiplier):
-                raise Refusal(
-                    "ContractUpdateNotAllowed", "Only the orders of multipliers can be changed."
-                )
-            values = {
-                name: order_units(getattr(wanted, name), terms, name)
-                if name in named
-                else getattr(terms, name)
-                for name in ("take_profit", "stop_loss")
-            }
-            return kind.with_orders(terms, **values)
-
-        with refusing():
-            changed = await self._desk.change_orders(
-                request.contract_id,
-                loginid=grant.loginid,
-                change=change,
-                guard=self._access.guard(grant),
-            )
-        return {"contract_update": self._updated(changed)}
-
-    def _updated(self, contract: Contract) -> UpdatedOrders:
-        terms = contract.terms
-        kind = _multiplier(terms)
-        levels = kind.shown_levels(terms, self._entry(contract))
-        updated: UpdatedOrders = {}
-        for name, amount, level, at in (
-            ("take_profit", terms.take_profit, levels.take_profit, contract.take_profit_at),
-            (
-                "stop_loss",
-                None if terms.stop_loss is None else -terms.stop_loss,
-                levels.stop_loss,
-                contract.stop_loss_at,
-            ),
-        ):
-            if amount is None or level is None:
-                updated[name] = {  # type: ignore[literal-required] # one of the two keys
-                    "display_name": ORDER_NAMES[name],
-                    "order_amount": None,
-                    "value": None,
-                }
-                continue
-            shown = order_shown(name, amount, level, at or contract.bought_at, terms)
-            del shown["display_order_amount"]  # which the published reply does not have
-            updated[name] = shown  # type: ignore[literal-required]
-        return updated
-
-    def _entry(self, contract: Contract) -> int:
-        """The entry spot in pips; before there is one, the spot."""
-        now = int(self._clock.now())
-        epoch = min(contract.terms.entry_epoch, now)
-        return sight(self._desk.feed, contract.terms.symbol, epoch).tick.pips
-
-    @call("contract_update_history", needs=Scope.READ)
-    async def contract_update_history(
-        self, request: ContractUpdateHistory, session: Session
-    ) -> ContractUpdateHistoryReply:
-        """List the orders that were placed for a contract and taken back, latest first."""
-        grant = session.grant
-        contract = await self._desk.find(request.contract_id, grant.loginid)
-        if contract is None:
-            raise ApiError("ContractNotFound", "You have no contract of this number.")
-        limit = int(request.limit)
-        orders = await self._store.read(
-            lambda reader: book.orders(reader, request.contract_id, limit)
-        )
-        entry = self._entry(contract)
-        return {
-            "contract_update_history": [
-                {
-                    "display_name": ORDER_NAMES[order.kind],
-                    "order_amount": to_text(order.amount or 0, contract.terms.currency),
-                    "order_date": order.at,
-                    "order_type": order.kind,
-                    "value": _level(contract.terms, order, entry),
-                }
-                for order in orders
-            ]
-        }
 
     # For several accounts at once.
 
@@ -377,23 +271,6 @@ def _key(passthrough: dict[str, Any] | None) -> str | None:
             {"passthrough": f"{IDEMPOTENCY_KEY} is a text of 1 to 64 characters without blanks."}
         )
     return key
-
-
-def _multiplier(terms: Terms) -> Multiplier:
-    kind = TYPES[terms.contract_type]
-    assert isinstance(kind, Multiplier)  # noqa: S101 - others have no orders
-    return kind
-
-
-def _level(terms: Terms, order: Order, entry: int) -> str | None:
-    """The price that an order waited for."""
-    if order.amount is None:
-        return None
-    levels = _multiplier(terms).shown_levels(
-        replace(terms, take_profit=order.amount, stop_loss=order.amount), entry
-    )
-    level = levels.take_profit if order.kind == "take_profit" else levels.stop_loss
-    return None if level is None else terms.symbol.text(level)
 
 
 def _receipt(bought: Bought) -> BuyBody:

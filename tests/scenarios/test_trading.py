@@ -360,6 +360,24 @@ async def test_orders_are_changed_and_listed(here: World) -> None:
     ) == ("ContractUpdateNotAllowed")
 
 
+async def test_an_order_that_is_met_already_is_refused(here: World) -> None:
+    client = await trader(here)
+    terms = {**UP, "multiplier": 400}
+    up, down = [await bought(client, {**terms, "contract_type": c}) for c in ("MULTUP", "MULTDOWN")]
+    for _ in range(600):
+        here.clock.advance(1)
+        profits = {number: (await standing(client, number))["profit"] for number in (up, down)}
+        if min(profits.values()) < -2 and max(profits.values()) > 0.5:
+            break
+    gains, loses = sorted(profits, key=lambda number: -profits[number])
+    for number, order in ((gains, {"take_profit": 0.5}), (loses, {"stop_loss": 2})):
+        request = {"contract_update": 1, "contract_id": number, "limit_order": order}
+        reply = await client.ask(request)
+        assert reply["error"]["code"] == "ContractUpdateFailure"
+        assert f"{profits[number]:.2f}" in reply["error"]["message"]
+        assert reply["error"]["details"].keys() == order.keys()
+
+
 async def test_a_deal_is_cancelled_while_it_may_be(here: World) -> None:
     client = await trader(here)
     dear = await bought(client, {**UP, "cancellation": "5m"})

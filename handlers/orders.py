@@ -1,0 +1,163 @@
+"""The orders that close a multiplier by itself: changed, and told."""
+
+from dataclasses import replace
+
+from exchange import book
+from exchange.book import Contract, Order
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.life import Tick, sight
+from exchange.contracts.multipliers import Multiplier, order_units
+from exchange.contracts.terms import Refusal, Terms
+from exchange.desk import Desk, Position
+from exchange.money import to_text
+from gateway.access.guard import Access
+from gateway.calls import call
+from gateway.clock import Clock
+from gateway.errors import ApiError, input_validation_failed
+from gateway.session import Session
+from gateway.store import Store
+from handlers.contract_views import ORDER_NAMES, order_shown, refusing
+from schemas.scopes import Scope
+from schemas.trading import (
+    ContractUpdate,
+    ContractUpdateHistory,
+    ContractUpdateHistoryReply,
+    ContractUpdateReply,
+    UpdatedOrders,
+)
+
+
+class Orders:
+    """The orders that close a multiplier by itself."""
+
+    def __init__(self, desk: Desk, access: Access, clock: Clock, store: Store) -> None:
+        self._desk = desk
+        self._access = access
+        self._clock = clock
+        self._store = store
+
+    @call("contract_update", needs=Scope.TRADE)
+    async def contract_update(
+        self, request: ContractUpdate, session: Session
+    ) -> ContractUpdateReply:
+        """Change the take profit or the stop loss of an open multiplier."""
+        grant = session.grant
+        wanted = request.limit_order
+        named = wanted.model_fields_set
+        if not named:
+            raise input_validation_failed({"limit_order": "Name a take_profit or a stop_loss."})
+
+        def change(position: Position) -> Terms:
+            kind, terms = position.kind, position.terms
+            if not isinstance(kind, Multiplier):
+                raise Refusal(
+                    "ContractUpdateNotAllowed", "Only the orders of multipliers can be changed."
+                )
+            values = {
+                name: order_units(getattr(wanted, name), terms, name)
+                if name in named
+                else getattr(terms, name)
+                for name in ("take_profit", "stop_loss")
+            }
+            changed = kind.with_orders(terms, **values)
+            _check_unmet(kind, changed, position, self._desk.sight(terms.symbol).tick)
+            return changed
+
+        with refusing():
+            changed = await self._desk.change_orders(
+                request.contract_id,
+                loginid=grant.loginid,
+                change=change,
+                guard=self._access.guard(grant),
+            )
+        return {"contract_update": self._updated(changed)}
+
+    def _updated(self, contract: Contract) -> UpdatedOrders:
+        terms = contract.terms
+        kind = _multiplier(terms)
+        levels = kind.shown_levels(terms, self._entry(contract))
+        updated: UpdatedOrders = {}
+        for name, amount, level, at in (
+            ("take_profit", terms.take_profit, levels.take_profit, contract.take_profit_at),
+            (
+                "stop_loss",
+                None if terms.stop_loss is None else -terms.stop_loss,
+                levels.stop_loss,
+                contract.stop_loss_at,
+            ),
+        ):
+            if amount is None or level is None:
+                updated[name] = {  # type: ignore[literal-required] # one of the two keys
+                    "display_name": ORDER_NAMES[name],
+                    "order_amount": None,
+                    "value": None,
+                }
+                continue
+            shown = order_shown(name, amount, level, at or contract.bought_at, terms)
+            del shown["display_order_amount"]  # which the published reply does not have
+            updated[name] = shown  # type: ignore[literal-required]
+        return updated
+
+    def _entry(self, contract: Contract) -> int:
+        """The entry spot in pips; before there is one, the spot."""
+        now = int(self._clock.now())
+        epoch = min(contract.terms.entry_epoch, now)
+        return sight(self._desk.feed, contract.terms.symbol, epoch).tick.pips
+
+    @call("contract_update_history", needs=Scope.READ)
+    async def contract_update_history(
+        self, request: ContractUpdateHistory, session: Session
+    ) -> ContractUpdateHistoryReply:
+        """List the orders that were placed for a contract and taken back, latest first."""
+        grant = session.grant
+        contract = await self._desk.find(request.contract_id, grant.loginid)
+        if contract is None:
+            raise ApiError("ContractNotFound", "You have no contract of this number.")
+        limit = int(request.limit)
+        orders = await self._store.read(
+            lambda reader: book.orders(reader, request.contract_id, limit)
+        )
+        entry = self._entry(contract)
+        return {
+            "contract_update_history": [
+                {
+                    "display_name": ORDER_NAMES[order.kind],
+                    "order_amount": to_text(order.amount or 0, contract.terms.currency),
+                    "order_date": order.at,
+                    "order_type": order.kind,
+                    "value": _level(contract.terms, order, entry),
+                }
+                for order in orders
+            ]
+        }
+
+
+def _check_unmet(kind: Multiplier, terms: Terms, position: Position, tick: Tick) -> None:
+    """Raise `Refusal` for orders that the present price would meet at once."""
+    if position.life.entry is None:
+        return
+    profit = kind.profit(terms, position.life.entry.pips, tick.pips)
+    shown = f"{terms.currency} {to_text(profit, terms.currency)}"
+    if terms.take_profit is not None and profit >= terms.take_profit:
+        problem = f"The profit is {shown} already: sell, or take a larger profit."
+        raise Refusal("ContractUpdateFailure", problem, {"take_profit": problem})
+    if terms.stop_loss is not None and profit <= -terms.stop_loss:
+        problem = f"The profit is {shown} already: sell, or stop at a larger loss."
+        raise Refusal("ContractUpdateFailure", problem, {"stop_loss": problem})
+
+
+def _multiplier(terms: Terms) -> Multiplier:
+    kind = TYPES[terms.contract_type]
+    assert isinstance(kind, Multiplier)  # noqa: S101 - others have no orders
+    return kind
+
+
+def _level(terms: Terms, order: Order, entry: int) -> str | None:
+    """The price that an order waited for."""
+    if order.amount is None:
+        return None
+    levels = _multiplier(terms).shown_levels(
+        replace(terms, take_profit=order.amount, stop_loss=order.amount), entry
+    )
+    level = levels.take_profit if order.kind == "take_profit" else levels.stop_loss
+    return None if level is None else terms.symbol.text(level)

@@ -1,0 +1,306 @@
+"""What ends while the gateway is down ends as if it had been up: told beside one that never stops.
+
+Two gateways have the same seed, the same start and the same clients; one of them is stopped amid
+its contracts and started again hours later. Their books must then tell the same.
+"""
+
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exchange.book import Contract, contract
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.life import Status
+from exchange.symbols import DAY, SYMBOLS
+from gateway.app import compose
+from gateway.clock import HandClock
+from gateway.settings import Settings
+from gateway.store import Transaction
+from gateway.testing import NOON, MemoryClient, World
+
+SEED = "restart"
+BEFORE = 7
+"""Seconds of trading before the one gateway is stopped."""
+DOWN = 3 * 3_600 + 1
+"""Seconds for which it is down."""
+
+Request = dict[str, Any]
+
+
+class HurriedClock(HandClock):
+    """A clock that has moved on whenever it is asked: its market does not wait for a start."""
+
+    def now(self) -> float:
+        self._now += 0.7
+        return super().now()
+
+
+@dataclass
+class Twin:
+    """A gateway that is stopped, or is not, with one client of the demo account."""
+
+    settings: Settings
+    clock: HandClock = field(default_factory=lambda: HandClock(NOON))
+    lives: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def start(self) -> None:
+        """Start it at the present moment of its market, and let the client in."""
+        gateway = await self.lives.enter_async_context(compose(self.settings, self.clock))
+        self.here = World(gateway, self.clock)
+        self.client: MemoryClient = self.here.connect()
+        await self.client.authorize(gateway.demo.token if gateway.demo else "")
+
+    async def stop(self) -> None:
+        """Stop it; its clock stands."""
+        self.client.leave()
+        await self.lives.aclose()
+
+    async def restart(self, after: float, *, hurried: bool = False) -> None:
+        """Stop it and start it so many seconds later, perhaps with the market running on."""
+        await self.stop()
+        self.clock = (HurriedClock if hurried else HandClock)(self.clock.now() + after)
+        await self.start()
+
+    async def advance(self, seconds: float) -> None:
+        """Let the market go on, and what ends be settled."""
+        self.clock.advance(seconds)
+        await self.here.gateway.desk.settled()
+
+    async def done(self, request: Request) -> dict[str, Any]:
+        """Ask for something that is not refused; its body."""
+        reply = await self.client.ask(request)
+        assert "error" not in reply, (request, reply["error"])
+        body: dict[str, Any] = reply[next(iter(request))]
+        return body
+
+    async def contracts(self) -> dict[int, Contract]:
+        """Every contract of the book's, by its number."""
+
+        def job(reader: Transaction) -> list[Contract]:
+            return [contract(row) for row in reader.all("SELECT * FROM contracts")]
+
+        found = await self.here.gateway.store.read(job)
+        return {each.id: each for each in found}
+
+
+@pytest.fixture
+async def twins(tmp_path: Path) -> AsyncIterator[tuple[Twin, Twin]]:
+    """One that is never stopped, and one that will be."""
+    made = tuple(
+        Twin(Settings(db=tmp_path / name, seed=SEED, start=repr(NOON), port=0))
+        for name in ("always.db", "stopped.db")
+    )
+    for twin in made:
+        await twin.start()
+    yield made[0], made[1]
+    for twin in made:
+        await twin.stop()
+
+
+def options() -> list[Request]:
+    """Options of all types: such as end before the stop, during it, and after it."""
+    wanted: list[Request] = []
+    for name, kind in TYPES.items():
+        durations = kind.listing.durations
+        if durations.ticks is None:
+            continue
+        lasting = [(ticks, "t") for ticks in (1, 5, 10) if ticks >= durations.ticks[0]]
+        if durations.seconds is not None:
+            lasting += [(150, "s"), (61, "m"), (2, "h"), (5, "h"), (1, "d")]
+        for number, (duration, unit) in enumerate(lasting):
+            symbol = SYMBOLS[("1HZ100V", "R_100", "1HZ75V")[number % 3]]
+            fields: Request = {
+                "contract_type": name,
+                "symbol": symbol.name,
+                "duration": duration,
+                "duration_unit": unit,
+            }
+            if name in ("DIGITMATCH", "DIGITDIFF", "DIGITOVER", "DIGITUNDER"):
+                fields["barrier"] = str(3 + number)
+            elif "TOUCH" in name:
+                seconds = duration * {"t": symbol.step, "s": 1, "m": 60, "h": 3_600, "d": DAY}[unit]
+                away = symbol.level * symbol.tick_sd * (seconds / symbol.step) ** 0.5
+                fields["barrier"] = f"{'+-'[number % 2]}{symbol.text(round(away / 2))}"
+            elif number % 2 and "barrier" in kind.takes:
+                fields["barrier"] = "+0.40"
+            wanted.append(fields)
+    wanted += [  # these start while the gateway is down
+        {
+            "contract_type": name,
+            "symbol": "R_100",
+            "duration": 30,
+            "duration_unit": "m",
+            "date_start": int(NOON) + 1_801,
+        }
+        for name in ("CALL", "PUTE")
+    ]
+    return wanted
+
+
+def multipliers() -> list[Request]:
+    """Multipliers of both types: with and without orders, and with a time to cancel."""
+    return [
+        {"contract_type": name, "symbol": symbol, "multiplier": multiplier, **more}
+        for name in ("MULTUP", "MULTDOWN")
+        for symbol, multiplier in (("1HZ100V", 400), ("R_100", 100))
+        for more in (
+            {},
+            {"cancellation": "5m"},
+            {"cancellation": "60m"},
+            {"limit_order": {"take_profit": 4}},
+            {"limit_order": {"stop_loss": 6}},
+            {"limit_order": {"take_profit": 30, "stop_loss": 5}},
+            {"cancellation": "60m", "limit_order": {"take_profit": 12, "stop_loss": 3}},
+        )
+    ]
+
+
+CHANGES: list[Request] = [
+    {"take_profit": 2},
+    {"take_profit": None, "stop_loss": 4.5},
+    {"stop_loss": None},
+    {"take_profit": 9, "stop_loss": 7},
+]
+"""New orders: the multipliers get them in turn, before the stop."""
+
+
+async def trade(twin: Twin) -> dict[int, Request]:
+    """Buy everything, and change orders; what was changed, by contract."""
+    multiplied: list[int] = []
+    for fields in [*options(), *multipliers()]:
+        whole: Request = {"currency": "USD", "amount": 10, "basis": "stake", **fields}
+        bought = await twin.done({"buy": "1", "price": 100, "parameters": whole})
+        if "multiplier" in fields:
+            multiplied.append(bought["contract_id"])
+    await twin.advance(BEFORE)
+    held = (await twin.done({"portfolio": 1}))["contracts"]
+    still_open = {each["contract_id"] for each in held}
+    changed = {
+        number: orders
+        for number, orders in zip(multiplied[::2], itertools.cycle(CHANGES), strict=False)
+        if number in still_open
+    }
+    for number, orders in changed.items():
+        await twin.done({"contract_update": 1, "contract_id": number, "limit_order": orders})
+    return changed
+
+
+def result(of: Contract) -> tuple[Any, ...]:
+    """What became of a contract."""
+    return (of.shortcode, of.terms, of.status, of.sold_for, of.sold_at, of.exit_epoch)
+
+
+async def test_what_ends_while_the_gateway_is_down_ends_as_if_it_were_up(
+    twins: tuple[Twin, Twin],
+) -> None:
+    always, stopped = twins
+    changed = await trade(always)
+    assert await trade(stopped) == changed
+    before = await stopped.contracts()
+    assert {each.id: result(each) for each in before.values()} == {
+        each.id: result(each) for each in (await always.contracts()).values()
+    }
+
+    await stopped.restart(after=DOWN)
+    after = await stopped.contracts()  # at once: nothing waits for a tick or for a client
+    await always.advance(DOWN)
+    expected = await always.contracts()
+    assert {each.id: result(each) for each in after.values()} == {
+        each.id: result(each) for each in expected.values()
+    }
+
+    # What this has shown: contracts of every type ended meanwhile, each way that there is.
+    ended = [
+        each
+        for each in after.values()
+        if before[each.id].status is Status.OPEN and each.status is not Status.OPEN
+    ]
+    assert {each.terms.contract_type for each in ended} == set(TYPES)
+    assert {each.status for each in ended} == {Status.WON, Status.LOST, Status.CANCELLED}
+    assert any(each.status is Status.OPEN for each in after.values())
+    assert any(each.terms.is_forward for each in ended)
+    assert len([each for each in ended if each.id in changed]) > 5
+    assert {
+        (each.status, each.terms.take_profit is not None, each.terms.stop_loss is not None)
+        for each in ended
+        if each.id in changed
+    } >= {(Status.WON, True, False), (Status.LOST, False, True), (Status.WON, True, True)}
+    windows = [
+        (each.status, (each.exit_epoch or 0) - each.terms.start - each.terms.cancellation)
+        for each in ended
+        if each.terms.cancellation
+    ]
+    assert any(status is Status.CANCELLED and past <= 0 for status, past in windows)
+    assert any(status is Status.LOST and past > 0 for status, past in windows)
+
+    # The wire tells the same, and the money is the same.
+    for request in (
+        {"profit_table": 1, "description": 1, "limit": 500},
+        {"portfolio": 1},
+        {"balance": 1},
+    ):
+        assert _told(await stopped.done(request)) == _told(await always.done(request))
+
+    # What was open goes on as if nothing had been.
+    for twin in twins:
+        await twin.advance(2 * 3_600)
+    last = await stopped.contracts()
+    assert {each.id: result(each) for each in last.values()} == {
+        each.id: result(each) for each in (await always.contracts()).values()
+    }
+    assert [each for each in last.values() if each.status is not after[each.id].status]
+
+
+def _told(body: dict[str, Any]) -> dict[str, Any]:
+    """A reply's body with its rows in the order of their contracts."""
+    return {
+        name: sorted(value, key=lambda row: row["contract_id"])
+        if isinstance(value, list)
+        else value
+        for name, value in body.items()
+    }
+
+
+async def test_a_contract_that_was_settled_at_the_start_is_not_settled_again(
+    twins: tuple[Twin, Twin],
+) -> None:
+    _, stopped = twins
+    await trade(stopped)
+    for _ in range(3):
+        await stopped.restart(after=DOWN / 3)
+
+    def twice(reader: Transaction) -> list[int]:
+        rows = reader.all(
+            "SELECT contract_id FROM ledger WHERE action = 'sell'"
+            " GROUP BY contract_id HAVING count(*) > 1"
+        )
+        return [row[0] for row in rows]
+
+    def unpaid(reader: Transaction) -> list[int]:
+        rows = reader.all(
+            "SELECT id FROM contracts WHERE status <> 'open' AND NOT EXISTS (SELECT 1 FROM ledger"
+            " WHERE contract_id = contracts.id AND action = 'sell' AND amount = sold_for)"
+        )
+        return [row[0] for row in rows]
+
+    assert await stopped.here.gateway.store.read(twice) == []
+    assert await stopped.here.gateway.store.read(unpaid) == []
+
+
+async def test_no_tick_is_missed_while_the_gateway_starts(twins: tuple[Twin, Twin]) -> None:
+    """Contracts are decided by ticks that come after the desk is taken up and before it listens."""
+    always, stopped = twins
+    for twin in twins:
+        await trade(twin)
+    await stopped.restart(after=1, hurried=True)
+    await stopped.advance(600)
+    await always.advance(stopped.clock.now() - always.clock.now())
+    found, expected = await stopped.contracts(), await always.contracts()
+    assert {number: result(each) for number, each in found.items()} == {
+        number: result(each) for number, each in expected.items()
+    }
