@@ -8,7 +8,7 @@ Rules:
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from exchange.money import CURRENCIES
@@ -63,6 +63,9 @@ class Entry:
     app_id: int | None
     note: str
     contract_id: int | None = None
+
+
+_ENTRY_FIELDS = tuple(field.name for field in fields(Entry))
 
 
 def _account(row: Row) -> Account:
@@ -141,7 +144,8 @@ def book(
 
 def announce(transaction: Transaction, entry: Entry) -> None:
     """Tell of an entry that was posted."""
-    transaction.announce(BOOKED, **asdict(entry))
+    # `dataclasses.asdict` copies deeply, at five times the cost.
+    transaction.announce(BOOKED, **{name: getattr(entry, name) for name in _ENTRY_FIELDS})
 
 
 def post(
@@ -161,15 +165,17 @@ def post(
 
     Raises `InsufficientFundsError` when the balance would become negative.
     """
-    changed = transaction.execute(
-        "UPDATE accounts SET balance = balance + ? WHERE loginid = ? AND balance + ? >= 0",
+    changed = transaction.one(
+        "UPDATE accounts SET balance = balance + ? WHERE loginid = ? AND balance + ? >= 0"
+        " RETURNING *",
         amount,
         loginid,
         amount,
-    ).rowcount
-    now = account(transaction, loginid)
-    if not changed:
+    )
+    if changed is None:
+        account(transaction, loginid)
         raise InsufficientFundsError(loginid)
+    now = _account(changed)
     # Two processes reckon the market's time, to within a moment: the ledger's does not go back.
     last = transaction.one("SELECT at FROM ledger ORDER BY id DESC LIMIT 1")
     at = max(at, last["at"] if last is not None else 0)

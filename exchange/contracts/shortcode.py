@@ -13,6 +13,7 @@ loss, orders placed later) is kept beside it.
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.multipliers import Multiplier
@@ -64,6 +65,7 @@ def _barrier(terms: Terms) -> str:
     return str(terms.barrier.pips * 10 ** (_MILLIONTHS - terms.symbol.digits))
 
 
+@lru_cache(maxsize=4_096)  # a contract's is read at its opening, its end, and in between
 def decode(text: str, currency: str) -> Terms:
     """The terms that a shortcode tells, in a currency. Raises `ShortcodeError`."""
     found = _PATTERN.fullmatch(text)
