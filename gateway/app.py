@@ -216,7 +216,7 @@ async def compose(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         stack.push_async_callback(_finish, keeping, access, store, clock)
         await parts.desk.start()
         stack.push_async_callback(parts.desk.close)
-        ticker.start()
+        ticker.start(after=parts.desk.now)
         stack.callback(ticker.stop)
         limiter = RateLimiter(parts.profile)
         dispatcher = Dispatcher(

@@ -99,9 +99,9 @@ class Ticker:
         """Tell `follower` of every second of the market, in order, once its ticks are told."""
         self._followers.append(follower)
 
-    def start(self) -> None:
-        """Begin with the next whole second of the market."""
-        self._next = int(self._clock.now()) + 1
+    def start(self, after: int) -> None:
+        """Begin with the second after this one, up to which followers know the market."""
+        self._next = after + 1
         self._wait()
 
     def stop(self) -> None:

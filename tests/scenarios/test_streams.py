@@ -173,7 +173,7 @@ def test_a_follower_that_fails_does_not_stop_the_market() -> None:
 
     for follower in (fails, seen.append):
         ticker.follow(follower)
-    ticker.start()
+    ticker.start(after=int(NOON))
     with structlog.testing.capture_logs() as logged:
         clock.advance(3)
     assert seen == [NOON + 1, NOON + 2, NOON + 3]
