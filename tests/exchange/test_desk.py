@@ -10,6 +10,7 @@ from exchange.book import Bought
 from exchange.contracts import offer as offers
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import Status, begin, follow
+from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.terms import Wish
 from gateway.store import Store, StoreError
 from gateway.testing import World
@@ -72,6 +73,34 @@ async def test_a_settlement_that_fails_is_made_up_for(
     assert found is not None
     assert found.status in (Status.WON, Status.LOST)
     assert desk.position(contract.id) is None
+
+
+async def test_new_orders_are_not_met_by_ticks_before_them(here: World) -> None:
+    desk = here.gateway.desk
+    contract = (await bought(here, contract_type="MULTUP", multiplier=Decimal(40))).contract
+    entry = desk.feed.price(contract.terms.symbol, contract.terms.entry_epoch)
+    kind = TYPES["MULTUP"]
+    assert isinstance(kind, Multiplier)
+    peak = profit = 0
+    while peak < 3 or profit > peak - 3:  # cents: up, and down again
+        here.clock.advance(1)
+        spot = desk.feed.price(contract.terms.symbol, int(here.clock.now()))
+        profit = kind.profit(contract.terms, entry, spot)
+        peak = max(peak, profit)
+    changed = await desk.change_orders(
+        contract.id,
+        loginid=here.demo.loginid,
+        change=lambda position: kind.with_orders(
+            position.terms, take_profit=peak - 1, stop_loss=None
+        ),
+        guard=lambda transaction: None,
+    )
+    position = desk.position(contract.id)
+    assert position is not None
+    assert position.contract == changed
+    assert position.life.end is None
+    # Nor after a restart, when its life is found from the ticks alone.
+    assert desk._followed(changed).end is None
 
 
 async def test_a_tick_that_decides_while_new_orders_are_written_is_judged_anew(

@@ -177,11 +177,24 @@ def test_a_stop_out_is_refunded_while_the_deal_can_be_cancelled() -> None:
         assert end.pays == (1_000 if status is Status.CANCELLED else 0)
 
 
-def test_a_stop_loss_sleeps_while_the_deal_can_be_cancelled() -> None:
-    agreed = multiplier(stop_loss=50)
-    woken = replace(agreed, cancellation=3_600)
-    at_once, later = ended(agreed), ended(woken)
-    assert at_once.tick.epoch <= NOON + 3_600 < later.tick.epoch
+@pytest.mark.parametrize("contract_type", ["MULTUP", "MULTDOWN"])
+def test_a_stop_loss_sleeps_while_the_deal_can_be_cancelled(contract_type: str) -> None:
+    """And wakes with the first tick after that, tick by tick and without any level."""
+    kind = TYPES[contract_type]
+    assert isinstance(kind, Multiplier)
+    agreed = multiplier(contract_type, multiplier=40, stop_loss=30)
+    entry = price(NOON + 1)
+    met = [
+        epoch
+        for epoch in range(NOON + 1, NOON + 20_000)
+        if kind.direction * 40_000 * (price(epoch) - entry) - 2 * entry <= -30 * entry
+    ]
+    assert ended(agreed).tick.epoch == met[0]
+    for window in (met[0] - NOON - 1, met[0] - NOON, met[0] - NOON + 600):
+        end = ended(replace(agreed, cancellation=window))
+        assert end.tick.epoch == next(epoch for epoch in met if epoch > NOON + window)
+        assert end.status is Status.LOST
+        assert end.pays > 0
 
 
 def test_a_sale_is_refused_before_the_entry_and_near_the_end() -> None:
