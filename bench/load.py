@@ -191,6 +191,38 @@ class Client:
         return message
 
 
+class VaryingClient(Client):
+    """One connection on which replies differ in length, as prices and receipts do.
+
+    Their heads are looked at one by one. None may be an error.
+    """
+
+    def receive(self, *, go_on: bool) -> int:
+        """Take the replies that have come, send as many requests when going on; their number."""
+        data = self._rest + self._received()
+        count = start = end = body = 0
+        while len(data) - end >= 4:
+            length, head = data[end + 1], 2
+            if data[end] != _TEXT or length > 126:
+                raise LoadError(f"not a short text frame: {data[end : end + 400]!r}")
+            if length == 126:
+                length, head = data[end + 2] << 8 | data[end + 3], 4
+            if end + head + length > len(data):
+                break
+            start, body = end, end + head
+            end = body + length
+            count += 1
+        if b'"error":' in data[:end]:
+            raise LoadError(f"an error among the replies: {data[:end]!r}")
+        self._rest = data[end:]
+        if count:
+            self._head, self._last = data[start:body], data[start:end]
+            self._outstanding -= count
+            if go_on:
+                self._send(count)
+        return count
+
+
 class Load:
     """Clients that send a further request for every reply."""
 

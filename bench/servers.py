@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -41,6 +41,8 @@ class Server:
     path: str
     token: str = ""
     """What `authorize` takes, where there is such a call."""
+    db: Path | None = None
+    """Its database, where it has one."""
 
     def cpu_seconds(self) -> float:
         """User and system time that the process has used so far, in all its threads."""
@@ -63,14 +65,19 @@ def scopegate() -> Iterator[Server]:
     Everything is default, save that the rate limits, which count all the same, are never met.
     """
     command = [sys.executable, "-m", "gateway", "serve", "--port", "0", "--db", "bench.db"]
-    limits = ["--general-per-minute", _NO_LIMIT, "--general-per-hour", _NO_LIMIT]
+    limits = [
+        f"--{group}-per-{span}={_NO_LIMIT}"
+        for group in ("general", "outcome", "pricing")
+        for span in ("minute", "hour")
+    ]
     with (
         TemporaryDirectory(prefix="scopegate-bench-") as folder,
         _process([*command, *limits], folder) as process,
     ):
         url = _said(process, "listening on ")
         token = _said(process, "token ").split()[0]
-        yield _server(SCOPEGATE, process, f"{url}?app_id=1089", token)
+        server = _server(SCOPEGATE, process, f"{url}?app_id=1089", token)
+        yield replace(server, db=Path(folder) / "bench.db")
 
 
 @contextmanager

@@ -58,18 +58,20 @@ class Contract:
 
 def contract(row: Row | dict[str, Any]) -> Contract:
     """The contract of a row, or of an announcement."""
-    told = shortcode.decode(row["shortcode"], row["currency"])
+    terms = shortcode.decode(row["shortcode"], row["currency"])
+    if terms.multiplier:
+        terms = replace(
+            terms,
+            commission=row["commission"],
+            take_profit=row["take_profit"],
+            stop_loss=row["stop_loss"],
+        )
     return Contract(
         id=row["id"],
         loginid=row["loginid"],
         app_id=row["app_id"],
         shortcode=row["shortcode"],
-        terms=replace(
-            told,
-            commission=row["commission"],
-            take_profit=row["take_profit"],
-            stop_loss=row["stop_loss"],
-        ),
+        terms=terms,
         price=row["price"],
         payout=row["payout"],
         cancellation_price=row["cancellation_price"],

@@ -11,6 +11,7 @@ Rules:
 
 import asyncio
 import heapq
+import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from functools import partial
@@ -115,8 +116,10 @@ class Desk:
         held = await self._store.read(book.all_open)
         loop = asyncio.get_running_loop()
         lives = await loop.run_in_executor(None, self._lives, held)
-        for contract, life in zip(held, lives, strict=True):
-            self._take_up(Position(contract, life))
+        positions = [Position(*each) for each in zip(held, lives, strict=True)]
+        # In the order of their ends, since the ledger's time does not go back.
+        for position in sorted(positions, key=_ended_at):
+            self._take_up(position)
         await self.settled()
 
     def _lives(self, held: Iterable[Contract]) -> list[Life]:
@@ -408,6 +411,11 @@ class Desk:
         if closed is None:
             raise _closed_already()
         return closed
+
+
+def _ended_at(position: Position) -> float:
+    end = position.life.end
+    return math.inf if end is None else end.tick.epoch
 
 
 def _closed_already() -> Refusal:

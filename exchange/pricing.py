@@ -32,6 +32,7 @@ FEW_TICKS: Final = 20
 """Up to so many ticks a touch is integrated tick by tick: the shifted formula is off by 0.003 there
 and by 0.012 at five ticks, most of a usual margin."""
 
+_FIRST_TICKS: Final = 4  # so many suffice: the error is below 0.0005 from 21 ticks on
 _NODES: Final = 64
 _REACH: Final = 9.0  # standard deviations of the whole move that the integral goes back
 _SQRT_HALF: Final = math.sqrt(0.5)
@@ -51,17 +52,36 @@ def above(spot: float, level: float, outlook: Outlook) -> float:
 def touch(spot: float, level: float, outlook: Outlook) -> float:
     """The chance that some tick of the outlook is at or beyond the level, which is not the spot.
 
-    Within 1e-6 up to `FEW_TICKS`, else within 0.0025 and mostly 0.0003.
+    Up to `FEW_TICKS` it is integrated tick by tick, within 1e-6. Beyond that it is the chance of a
+    Brownian motion to pass a level that lies `SHIFT` further away (Broadie, Glasserman, Kou 1997),
+    within 0.003 at 21 ticks and 0.001 from 60 on; close to the level, where that would be off by
+    up to 0.02, the first ticks are integrated.
     """
     upward = level > spot
     distance = math.log(level / spot) if upward else math.log(spot / level)
     mean = outlook.mean if upward else -outlook.mean
     if distance <= 0:
         return 1.0
-    if outlook.ticks <= FEW_TICKS:
-        return 1.0 - _survival(outlook.ticks, distance, mean, outlook.sd)
-    shifted = distance + SHIFT * outlook.sd / math.sqrt(outlook.ticks)
-    return min(1.0, passing(shifted, mean, outlook.sd))
+    ticks, sd = outlook.ticks, outlook.sd
+    step_sd = sd / math.sqrt(ticks)
+    if ticks <= FEW_TICKS:
+        step_mean = mean / ticks
+        if ticks == 1:
+            return normal((step_mean - distance) / step_sd)
+        places, paths = _untouched(ticks - 1, distance, step_mean, step_sd)
+        return 1.0 - sum(
+            share * normal((distance - place - step_mean) / step_sd)
+            for place, share in zip(places, paths, strict=True)
+        )
+    if distance >= step_sd:
+        return min(1.0, passing(distance + SHIFT * step_sd, mean, sd))
+    places, paths = _untouched(_FIRST_TICKS, distance, mean / ticks, step_sd)
+    rest = 1 - _FIRST_TICKS / ticks
+    rest_mean, rest_sd = mean * rest, sd * math.sqrt(rest)
+    return 1.0 - sum(
+        share * (1.0 - passing(distance - place + SHIFT * step_sd, rest_mean, rest_sd))
+        for place, share in zip(places, paths, strict=True)
+    )
 
 
 def passing(distance: float, mean: float, sd: float) -> float:
@@ -81,28 +101,25 @@ def _gauss_legendre() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return (nodes + 1.0) / 2.0, weights / 2.0
 
 
-def _survival(ticks: int, distance: float, mean: float, sd: float) -> float:
-    """The chance that no tick is at or beyond the distance above, by quadrature over each tick.
+def _untouched(
+    ticks: int, distance: float, step_mean: float, step_sd: float
+) -> tuple[list[float], list[float]]:
+    """Where the paths are that have not been at or beyond the distance in so many ticks.
 
-    The density of the paths that have not touched yet, at Gauss-Legendre nodes below the level,
-    is carried on tick by tick.
+    Places below the level, relative to the start, and the share of all paths that each stands for:
+    Gauss-Legendre nodes, over which the density is carried on tick by tick.
     """
-    step_sd, step_mean = sd / math.sqrt(ticks), mean / ticks
-    if ticks == 1:
-        return normal((distance - step_mean) / step_sd)
     nodes, weights = _gauss_legendre()
-    width = distance + _REACH * sd + abs(mean)
-    places = distance - width * nodes
-    weights = weights * width
+    width = distance + _REACH * step_sd * math.sqrt(ticks + 1) + abs(step_mean) * ticks
+    places, weights = distance - width * nodes, weights * width
     scale = _DENSITY / step_sd
     density = scale * np.exp(-0.5 * ((places - step_mean) / step_sd) ** 2)
-    moves = (places[:, None] - places[None, :] - step_mean) / step_sd
-    onward = scale * np.exp(-0.5 * moves * moves) * weights[None, :]
-    for _ in range(ticks - 2):
-        density = onward @ density
-    # The last step needs no density, only the chance to stay below from where the path stands.
-    below = np.array([normal((distance - place - step_mean) / step_sd) for place in places])
-    return float(np.dot(weights * density, below))
+    if ticks > 1:
+        moves = (places[:, None] - places[None, :] - step_mean) / step_sd
+        onward = scale * np.exp(-0.5 * moves * moves) * weights[None, :]
+        for _ in range(ticks - 1):
+            density = onward @ density
+    return places.tolist(), (weights * density).tolist()
 
 
 def put(spot: float, strike: float, outlook: Outlook) -> float:

@@ -216,14 +216,22 @@ class Accounts:
 
     def _booked(self, entry: Entry) -> None:
         """Tell the streams what was booked; each event stands at its entry's number."""
+        topics = (
+            f"balance.{entry.loginid}",
+            f"balances.{entry.user_id}",
+            f"transaction.{entry.loginid}",
+        )
+        if not any(map(self._bus.has_listeners, topics)):
+            return  # most accounts are traded on without a stream
+        one, all_of_user, transactions = topics
         balance: BalanceBody = {
             "balance": to_number(entry.balance_after, entry.currency),
             "currency": entry.currency,
             "loginid": entry.loginid,
         }
         encoded = orjson.dumps(balance)
-        self._bus.publish(f"balance.{entry.loginid}", encoded, entry.id)
-        self._bus.publish(f"balances.{entry.user_id}", encoded, entry.id)
+        self._bus.publish(one, encoded, entry.id)
+        self._bus.publish(all_of_user, encoded, entry.id)
         body: TransactionBody = {
             "action": entry.action,
             "amount": to_number(entry.amount, entry.currency),
@@ -237,7 +245,7 @@ class Accounts:
             position = self._desk.position(entry.contract_id)
             if position is not None:
                 _add_contract(body, position.contract)
-        self._bus.publish(f"transaction.{entry.loginid}", orjson.dumps(body), entry.id)
+        self._bus.publish(transactions, orjson.dumps(body), entry.id)
 
 
 def _add_contract(body: TransactionBody, contract: Contract) -> None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from decimal import Decimal
+from functools import cache
 
 from exchange.book import Contract
 from exchange.contracts.catalogue import TYPES
@@ -96,15 +97,18 @@ def order_shown(name: str, amount: int, level: int, at: int, terms: Terms) -> Or
     }
 
 
+@cache
+def _bound(bound: Decimal, currency: str) -> str:
+    return to_text(to_units(bound, currency), currency)
+
+
 def _validation(terms: Terms) -> ValidationParams:
     currency = terms.currency
-
-    def text(bound: Any) -> str:
-        return to_text(to_units(bound, currency), currency)
-
-    params: ValidationParams = {"stake": {"min": text(LEAST_STAKE), "max": text(LARGEST_STAKE)}}
+    params: ValidationParams = {
+        "stake": {"min": _bound(LEAST_STAKE, currency), "max": _bound(LARGEST_STAKE, currency)}
+    }
     if not terms.multiplier:
-        params["payout"] = {"max": text(LARGEST_PAYOUT)}
+        params["payout"] = {"max": _bound(LARGEST_PAYOUT, currency)}
         return params
     limits = order_limits(terms)
     for name, (least, most) in (

@@ -33,6 +33,9 @@ KEPT = 1_000
 """Proposals that are remembered for one connection, its streams aside."""
 
 
+_WISHED = frozenset(Wish.__dataclass_fields__)
+
+
 class Quoted:
     """A wish, and the last offer that was told for it."""
 
@@ -158,12 +161,12 @@ class Proposals:
 
 def wish_of(fields: Proposal | BuyParameters | CopiedParameters) -> Wish:
     """What a request asks the price of."""
-    orders = getattr(fields, "limit_order", None)
     given = {
         name: value
-        for name in Wish.__dataclass_fields__
-        if (value := getattr(fields, name, None)) is not None
+        for name, value in fields.__dict__.items()
+        if value is not None and name in _WISHED
     }
+    orders = fields.__dict__.get("limit_order")
     if orders is not None:
         given["stop_loss"], given["take_profit"] = orders.stop_loss, orders.take_profit
     return Wish(**given)

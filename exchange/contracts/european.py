@@ -43,7 +43,7 @@ class European(Option):
         barrier = Barrier.parse(wish.barrier, terms.symbol)
         if barrier.level(sight.tick.pips) <= 0:
             raise bad_barrier("The barrier must be above zero.")
-        return replace(terms, barrier=barrier)
+        return terms if barrier == AT_ENTRY else replace(terms, barrier=barrier)
 
     def margin(self, margins: Margins) -> float:
         """That of rise and fall."""

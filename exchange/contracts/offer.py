@@ -7,6 +7,7 @@ payout pays the price rounded up. Commissions and fees are rounded up.
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cache
 
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import ContractType, Life, Sight, Tick, sight
@@ -187,14 +188,19 @@ def _bounds(currency: str) -> str:
 
 
 def _text(bound: Decimal, currency: str) -> str:
-    return to_text(to_units(bound, currency), currency)
+    return to_text(_units(bound, currency), currency)
+
+
+@cache
+def _units(bound: Decimal, currency: str) -> int:
+    return to_units(bound, currency)
 
 
 def check_stake(stake: int, currency: str, *, payout: int | None = None) -> None:
     """Raise `Refusal` for a stake that is too small or too large."""
-    if stake < to_units(LEAST_STAKE, currency):
+    if stake < _units(LEAST_STAKE, currency):
         raise _out_of_bounds(f"{_bounds(currency)}; the stake is {to_text(stake, currency)}.")
-    if stake > to_units(LARGEST_STAKE, currency):
+    if stake > _units(LARGEST_STAKE, currency):
         if payout is not None:
             check_payout(payout, currency)
         raise _out_of_bounds(
@@ -205,7 +211,7 @@ def check_stake(stake: int, currency: str, *, payout: int | None = None) -> None
 
 def check_payout(payout: int, currency: str) -> None:
     """Raise `Refusal` for a payout that is too large."""
-    if payout > to_units(LARGEST_PAYOUT, currency):
+    if payout > _units(LARGEST_PAYOUT, currency):
         raise _out_of_bounds(f"{_bounds(currency)}; the payout is {to_text(payout, currency)}.")
 
 

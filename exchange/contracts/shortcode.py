@@ -16,6 +16,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from exchange.contracts.catalogue import TYPES
+from exchange.contracts.digits import Digits
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.terms import Barrier, Terms
 from exchange.money import to_text, to_units
@@ -88,13 +89,15 @@ def _option(name: str, symbol: Symbol, units: int, rest: str, currency: str) -> 
     start, forward, expiry, fixed, ticks, relative, absolute = found.groups()
     digit: int | None = None
     barrier: Barrier | None = None
-    if "barrier" not in TYPES[name].takes:
-        if absolute != "0":
+    kind = TYPES[name]
+    if ticks is not None and int(ticks) == 0:
+        raise ValueError(rest)
+    if isinstance(kind, Digits):
+        if relative is not None or int(absolute) not in (kind.choices or (0,)):
             raise ValueError(rest)
+        digit = int(absolute) if kind.choices else None
     elif relative is not None:
         barrier = Barrier(int(relative)) if int(relative) else None
-    elif TYPES[name].barrier_is_digit:
-        digit = int(absolute)
     else:
         pips, over = divmod(int(absolute), 10 ** (_MILLIONTHS - symbol.digits))
         if over:
@@ -120,6 +123,8 @@ def _multiplier(name: str, symbol: Symbol, units: int, rest: str, currency: str)
     if found is None:
         raise ValueError(rest)
     multiplier, start, expiry, cancellation, profit = found.groups()
+    if int(multiplier) == 0:
+        raise ValueError(rest)
     return Terms(
         contract_type=name,
         symbol=symbol,

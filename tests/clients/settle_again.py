@@ -1,0 +1,194 @@
+"""Settles finished tick contracts again, from what the wire tells and nothing else.
+
+    settle_again.py URL < TOKENS
+
+Each line of standard input is a token that may read one account. Of every closed contract in its
+`profit_table` that lasted for ticks, the shortcode says what was agreed and `ticks_history` what
+the market did; what follows from these must be what `profit_table` says. Those that differ are
+printed, and a last line counts: `200 contracts, 0 differ`. Ends with 1 if any differs.
+
+It imports nothing but the standard library and websockets: whoever has those can check a gateway.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from websockets.asyncio.client import ClientConnection, connect
+
+PAGE = 500
+"""Rows that are asked of `profit_table` at once."""
+LONGEST_STEP = 2
+"""Seconds from one tick to the next, at the most."""
+MILLION = 1_000_000
+
+
+class Tick(NamedTuple):
+    """A price in pips, and its moment."""
+
+    epoch: int
+    pips: int
+
+
+class Result(NamedTuple):
+    """Whether a contract was won, and the tick that decided it."""
+
+    won: bool
+    decided_at: int
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """What the shortcode of a tick contract tells."""
+
+    contract_type: str
+    symbol: str
+    payout: Decimal
+    start: int
+    ticks: int
+    barrier: str
+
+    @staticmethod
+    def is_of(shortcode: str) -> bool:
+        """Whether it is the shortcode of a tick contract."""
+        return shortcode.rsplit("_", 3)[1].endswith("T")
+
+    @classmethod
+    def read(cls, shortcode: str) -> "Agreed":
+        """`TYPE_SYMBOL_PAYOUT_START_kT_BARRIER_0`; the symbol may have underscores of its own."""
+        head, payout, start, end, barrier, second = shortcode.rsplit("_", 5)
+        contract_type, symbol = head.split("_", 1)
+        if not cls.is_of(shortcode) or second != "0":
+            raise ValueError(f"{shortcode} is not that of a tick contract with one barrier")
+        return cls(contract_type, symbol, Decimal(payout), int(start), int(end[:-1]), barrier)
+
+    @property
+    def last_moment(self) -> int:
+        """When its last tick has come at the latest."""
+        return self.start + (self.ticks + 1) * LONGEST_STEP
+
+
+_DIGITS: dict[str, Callable[[int, int], bool]] = {
+    "DIGITMATCH": lambda digit, chosen: digit == chosen,
+    "DIGITDIFF": lambda digit, chosen: digit != chosen,
+    "DIGITOVER": lambda digit, chosen: digit > chosen,
+    "DIGITUNDER": lambda digit, chosen: digit < chosen,
+    "DIGITODD": lambda digit, _: digit % 2 == 1,
+    "DIGITEVEN": lambda digit, _: digit % 2 == 0,
+}
+_ENDS: dict[str, Callable[[int], bool]] = {
+    "CALL": lambda beyond: beyond > 0,
+    "PUT": lambda beyond: beyond < 0,
+    "CALLE": lambda beyond: beyond >= 0,
+    "PUTE": lambda beyond: beyond <= 0,
+}
+
+
+def settle(agreed: Agreed, ticks: Sequence[Tick], pip_size: int) -> Result:
+    """The result of a contract, from the ticks from before its start to after its end."""
+    after = [tick for tick in ticks if tick.epoch > agreed.start]
+    entry = after[0]
+    if agreed.contract_type in _DIGITS:  # the entry tick is the first that counts
+        last = after[agreed.ticks - 1]
+        won = _DIGITS[agreed.contract_type](last.pips % 10, int(agreed.barrier))
+        return Result(won, last.epoch)
+    counted = after[1 : agreed.ticks + 1]
+    last = counted[agreed.ticks - 1]
+    relative = agreed.barrier.startswith("S")
+    if relative:
+        level = entry.pips + int(agreed.barrier.removeprefix("S").removesuffix("P"))
+    else:
+        level = int(agreed.barrier) * 10**pip_size // MILLION
+    if agreed.contract_type in _ENDS:
+        return Result(_ENDS[agreed.contract_type](last.pips - level), last.epoch)
+    if relative:
+        is_above = level > entry.pips
+    else:  # it was there before the entry, which may touch it
+        before = [tick for tick in ticks if tick.epoch <= agreed.start]
+        is_above = level > before[-1].pips
+        counted = [entry, *counted]
+    touching = (
+        tick for tick in counted if (tick.pips >= level if is_above else tick.pips <= level)
+    )
+    touched = next(touching, None)
+    won = (touched is not None) == (agreed.contract_type == "ONETOUCH")
+    return Result(won, (touched or last).epoch)
+
+
+async def ask(socket: ClientConnection, **request: Any) -> dict[str, Any]:
+    """The reply to a request, its numbers as exact decimals."""
+    await socket.send(json.dumps(request))
+    reply: dict[str, Any] = json.loads(await socket.recv(), parse_float=Decimal)
+    if "error" in reply:
+        raise SystemExit(f"{next(iter(request))} was refused: {reply['error']}")
+    return reply
+
+
+async def history(socket: ClientConnection, agreed: Agreed) -> tuple[list[Tick], int]:
+    """The ticks around a contract, and the decimals of their prices."""
+    reply = await ask(
+        socket,
+        ticks_history=agreed.symbol,
+        start=agreed.start - LONGEST_STEP,
+        end=agreed.last_moment,
+        style="ticks",
+        count=1_000,
+    )
+    scale = 10 ** reply["pip_size"]
+    told = reply["history"]
+    pips = [Decimal(price) * scale for price in told["prices"]]
+    if any(price != int(price) for price in pips):
+        raise SystemExit(f"{agreed.symbol} has prices between two pips: {told['prices']}")
+    ticks = [Tick(epoch, int(price)) for epoch, price in zip(told["times"], pips, strict=True)]
+    return ticks, reply["pip_size"]
+
+
+async def differences(socket: ClientConnection, row: dict[str, Any]) -> list[str]:
+    """In what a row of `profit_table` differs from what the market makes of its contract."""
+    agreed = Agreed.read(row["shortcode"])
+    result = settle(agreed, *await history(socket, agreed))
+    expected = {
+        "payout": agreed.payout,
+        "sell_price": agreed.payout if result.won else 0,
+        "sell_time": result.decided_at,
+    }
+    return [
+        f"{row['shortcode']}: {name} is {row[name]}, from the ticks follows {value}"
+        for name, value in expected.items()
+        if row[name] != value
+    ]
+
+
+async def check_account(url: str, token: str) -> tuple[int, list[str]]:
+    """How many contracts of an account were settled again, and what differs."""
+    count, seen, wrong = 0, 0, []
+    async with connect(url) as socket:
+        await ask(socket, authorize=token)
+        while True:
+            table = await ask(socket, profit_table=1, description=1, limit=PAGE, offset=seen)
+            rows = table["profit_table"]["transactions"]
+            for row in rows:
+                if Agreed.is_of(row["shortcode"]):
+                    count += 1
+                    wrong += await differences(socket, row)
+            seen += len(rows)
+            if len(rows) < PAGE:
+                return count, wrong
+
+
+async def main(url: str, tokens: Sequence[str]) -> int:
+    """Check every account, and say what was found."""
+    results = [await check_account(url, token) for token in tokens]
+    wrong = [line for _, lines in results for line in lines]
+    for line in wrong:
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"{sum(count for count, _ in results)} contracts, {len(wrong)} differ\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(sys.argv[1], sys.stdin.read().split())))

@@ -1,0 +1,423 @@
+"""Does the exchange keep what it says, and no more: contracts bought at random and settled.
+
+How it is measured:
+
+- Contracts of a family are bought at random moments by the code that a `proposal` uses, followed
+  by the code that settles, on the feed of `SEED`. What is kept of them, as a share of what the
+  margin is stated of, is the measured margin.
+- Plain luck is large: of 20,000 bets on a coin the mean is known to 0.0035 only, and a margin of
+  0.012 that is wrong by half would go unseen. So beside the plain measure there is a sharper one,
+  less `controls`: numbers that come from the path of the price, whose mean is zero by the law of
+  the feed whatever the pricer says. They are fitted by least squares, as usual for control
+  variates, and take luck away but no error of a price. Where the feed did not keep its law, the
+  plain measure and the controls' own means would show it.
+- Digits have no such controls: there are more of them, and contracts bought at one moment partly
+  stand against each other.
+- Both sides are bought alike, so an error that makes one dearer and the other cheaper by as much
+  does not show in a family's mean; single prices are held against the vectors in `test_pricing`.
+- Contracts of one symbol and one day overlap and are not independent; of different days they are.
+  So the standard error comes from the scatter between groups, a group being a symbol's day.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cache
+from random import Random
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exchange.contracts import offer
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.european import European
+from exchange.contracts.life import End, Life, Status, begin, follow, sight
+from exchange.contracts.multipliers import Multiplier, choices
+from exchange.contracts.terms import Barrier, Refusal, Terms, Wish
+from exchange.contracts.touches import Touch
+from exchange.feed import Feed
+from exchange.rules import CANCELLATIONS, Margins
+from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
+
+SEED: Final = "fair"
+LAST_DAY: Final = 2_200
+"""Days are drawn from so many since the feed's first."""
+
+_PAYOUT: Final = Decimal(1_000)
+_STAKE: Final = Decimal(1_000)
+"""Of options and of multipliers: large enough that rounding to a cent is 0.00001 of it."""
+_OVERSHOOT: Final = 0.5825971579
+"""-zeta(1/2) / sqrt(2 pi): by how many standard deviations of a tick the first tick beyond a level
+is beyond it, in the mean."""
+_SOFT: Final = 0.2
+
+
+class Trade(NamedTuple):
+    """What came of one contract, or of several that were bought at the same moment."""
+
+    contracts: int
+    paid: float
+    """In smallest units, as is what follows."""
+    got: float
+    kept: float
+    """What the exchange kept, for which the margin is stated."""
+    of: float
+    """Of what it is a share."""
+    controls: tuple[float, ...] = ()
+    """Numbers whose mean is zero whatever the pricer says."""
+
+
+Buyer = Callable[[Feed, Symbol, int, Random, Margins], Trade]
+"""Buys at a moment and holds to the end. Raises `Refusal` where nothing is offered."""
+
+
+def _wish(name: str, symbol: Symbol, **more: Any) -> Wish:
+    given: dict[str, Any] = {"amount": _PAYOUT, "basis": "payout"} | more
+    return Wish(contract_type=name, symbol=symbol.name, currency="USD", **given)
+
+
+def _settled(terms: Terms, feed: Feed) -> tuple[Life, End]:
+    kind = TYPES[terms.contract_type]
+    life = follow(kind, terms, begin(terms, feed), feed, kind.exit_epoch(terms))
+    assert life.end is not None
+    return life, life.end
+
+
+def _drift(feed: Feed, symbol: Symbol, first: int, last: int) -> float:
+    """The sum of the mean steps of the log price from one tick to another."""
+    total = 0.0
+    while first < last:
+        midnight = first - first % DAY + DAY
+        until = min(midnight, last)
+        total += feed.drift(symbol, first) * ((until - first) // symbol.step)
+        first = until
+    return total
+
+
+def _ticks_or_time(rng: Random, ticks: tuple[int, int], seconds: tuple[int, int]) -> dict[str, Any]:
+    if rng.random() < 0.5:
+        return {"duration": rng.randint(*ticks), "duration_unit": "t"}
+    return {"duration": rng.randint(*seconds), "duration_unit": "s"}
+
+
+def _barrier(feed: Feed, symbol: Symbol, now: int, rng: Random, term: dict[str, Any]) -> str:
+    """Up to one standard deviation away; relative or absolute, never at the spot."""
+    ticks = term["duration"] // (1 if term["duration_unit"] == "t" else symbol.step)
+    spot = feed.price(symbol, now)
+    sd = spot * symbol.tick_sd * math.sqrt(ticks)
+    away = max(1, round(sd * rng.uniform(0.1, 1.0))) * rng.choice((-1, 1))
+    if rng.random() < 0.5:
+        return Barrier(away).text(symbol)
+    return Barrier(spot + away, is_relative=False).text(symbol)
+
+
+def _rise_fall(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
+    """CALL, PUT, CALLE or PUTE, half of them for ticks, half with a barrier.
+
+    The control: a contract alike whose edge is soft. Among all moves that the feed's law allows
+    over the contract's ticks, what came is at rank u, which is uniform; the soft contract pays
+    from 0 to 1 in proportion where u is within a tenth of the barrier's rank, so that its mean is
+    one minus that rank, wherever the pricer may put it.
+    """
+    name = rng.choice(("CALL", "PUT", "CALLE", "PUTE"))
+    term = _ticks_or_time(rng, (1, 10), (15, 3_600))
+    if rng.random() < 0.5:
+        term["barrier"] = _barrier(feed, symbol, now, rng, term)
+    made = offer.make(_wish(name, symbol, **term), feed, now, margins)
+    life, end = _settled(made.terms, feed)
+    kind, barrier = TYPES[name], made.terms.barrier
+    assert isinstance(kind, European)
+    assert life.entry is not None
+    is_relative = barrier is None or barrier.is_relative
+    start = life.entry if is_relative else life.spot
+    law = feed.outlook(symbol, life.spot.epoch, start.epoch, end.tick.epoch)
+    z = (math.log(end.tick.pips / start.pips) - law.mean) / law.sd
+    rank = 0.5 * math.erfc((-z if kind.rises else z) / math.sqrt(2))
+    edge = 1 - made.ask / 1e6 + kind.margin(margins)
+    width = min(_SOFT, 2 * edge, 2 * (1 - edge))
+    soft = min(1.0, max(0.0, (rank - edge) / width + 0.5))
+    paid, got, payout = made.price, end.pays, made.payout
+    return Trade(1, paid, got, paid - got, payout, (payout * (soft - (1 - edge)),))
+
+
+def _touch(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
+    """ONETOUCH or NOTOUCH, half of them for ticks.
+
+    The controls: how far the log price had moved, beyond its drift, when the contract ended, a
+    martingale that is stopped; its square less the variance until then; and how far it moved in
+    all. They are also taken times numbers that were known beforehand, which keeps a mean of zero.
+    """
+    name = rng.choice(("ONETOUCH", "NOTOUCH"))
+    term = _ticks_or_time(rng, (5, 10), (120, 3_600))
+    text = _barrier(feed, symbol, now, rng, term)
+    made = offer.make(_wish(name, symbol, barrier=text, **term), feed, now, margins)
+    life, end = _settled(made.terms, feed)
+    kind, barrier = TYPES[name], made.terms.barrier
+    assert isinstance(kind, Touch)
+    assert life.entry is not None
+    assert barrier is not None
+    start = life.entry if barrier.is_relative else life.spot
+    up = 1 if barrier.level(start.pips) > start.pips else -1
+    if not barrier.is_relative:
+        up = 1 if barrier.pips > life.spot.pips else -1
+    last = kind.exit_epoch(made.terms)
+    sd = symbol.tick_sd * math.sqrt((last - start.epoch) / symbol.step)
+
+    def moved(epoch: int, pips: int) -> float:
+        return (math.log(pips / start.pips) - _drift(feed, symbol, start.epoch, epoch)) / sd * up
+
+    stopped, final = moved(*end.tick), moved(last, feed.price(symbol, last))
+    passed = (end.tick.epoch - start.epoch) / (last - start.epoch)
+    square = stopped * stopped - passed
+    touched = made.ask / 1e6 - kind.margin(margins)
+    touched = touched if kind.touches else 1 - touched
+    known = touched - 0.5
+    size = made.payout * (1 if kind.touches else -1)
+    cubic = final * final - 1
+    paid, got = made.price, end.pays
+    columns = (stopped, square, stopped * known, square * known, final, cubic, cubic * known)
+    return Trade(1, paid, got, paid - got, made.payout, tuple(size * c for c in columns))
+
+
+@cache
+def _digit_wish(name: str, symbol: Symbol, ticks: int, digit: int | None) -> Wish:
+    barrier = None if digit is None else str(digit)
+    return _wish(name, symbol, duration=ticks, duration_unit="t", barrier=barrier)
+
+
+def _bundle(wishes: list[Wish], feed: Feed, symbol: Symbol, now: int, margins: Margins) -> Trade:
+    paid = got = payout = 0
+    for wish in wishes:
+        made = offer.make(wish, feed, now, margins)
+        paid += made.price
+        payout += made.payout
+        got += _settled(made.terms, feed)[1].pays
+    return Trade(len(wishes), paid, got, paid - got, payout)
+
+
+def _digits(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
+    """At every moment three overs, three unders, a differ and an odd or even.
+
+    Their digits are drawn one by one, so that they are no complements; but what makes an over win
+    makes an under lose.
+    """
+    ticks = rng.randint(1, 10)
+    drawn = [
+        *(("DIGITOVER", rng.randint(0, 8)) for _ in range(3)),
+        *(("DIGITUNDER", rng.randint(1, 9)) for _ in range(3)),
+        ("DIGITDIFF", rng.randint(0, 9)),
+        (rng.choice(("DIGITODD", "DIGITEVEN")), None),
+    ]
+    wishes = [_digit_wish(name, symbol, ticks, digit) for name, digit in drawn]
+    return _bundle(wishes, feed, symbol, now, margins)
+
+
+def _matches(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
+    """At every moment seven matches: that of the spot's last digit and six of the others."""
+    ticks = rng.randint(1, 10)
+    present = feed.price(symbol, now) % 10
+    others = rng.sample([digit for digit in range(10) if digit != present], 6)
+    wishes = [_digit_wish("DIGITMATCH", symbol, ticks, digit) for digit in (present, *others)]
+    return _bundle(wishes, feed, symbol, now, margins)
+
+
+def _multiplier_wish(symbol: Symbol, rng: Random, least: int, **more: Any) -> Wish:
+    multiplier = Decimal(rng.choice(choices(symbol)[least:]))
+    name = rng.choice(("MULTUP", "MULTDOWN"))
+    return _wish(name, symbol, amount=_STAKE, basis="stake", multiplier=multiplier, **more)
+
+
+def _multiplier(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
+    """MULTUP or MULTDOWN, half of them with a take profit, held for up to an hour and then sold.
+
+    The commission is stated to exceed by the margin what the stop-out is worth to a client who is
+    stopped out: that the tick which crosses it goes further, in the mean by `_OVERSHOOT` standard
+    deviations of a tick. Contracts that are not stopped out leave the whole commission. What the
+    feed's known drift brings is taken off; the control is what the rest of the move brings.
+    """
+    profit = rng.choice((None, _STAKE * rng.randint(1, 4) / 2))
+    made = offer.make(_multiplier_wish(symbol, rng, 1, take_profit=profit), feed, now, margins)
+    terms = made.terms
+    kind = TYPES[terms.contract_type]
+    assert isinstance(kind, Multiplier)
+    until = now + rng.randint(1_800, 3_600)
+    life = follow(kind, terms, begin(terms, feed), feed, until)
+    assert life.entry is not None
+    if life.end is not None:
+        tick, got = life.end.tick, life.end.pays
+    else:
+        seen = sight(feed, symbol, until)
+        kind.check_sale(terms, life, until)
+        tick, got = seen.tick, kind.value(terms, life, seen, margins)
+    position = kind.direction * terms.amount * terms.multiplier
+    ticks = (tick.epoch - life.entry.epoch) // symbol.step
+    known = _drift(feed, symbol, life.entry.epoch, tick.epoch) + ticks * symbol.tick_sd**2 / 2
+    luck = position * (tick.pips / life.entry.pips - 1 - known)
+    stopped = life.end is not None and life.end.pays == 0
+    forgiven = got - terms.amount + terms.commission - position * known
+    worth = terms.amount * terms.multiplier * symbol.tick_sd * _OVERSHOOT if stopped else 0.0
+    charged = terms.commission if stopped else 0.0
+    return Trade(1, made.price, got, charged - forgiven, worth, (luck,))
+
+
+def _cancellation(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
+    """Multipliers that are cancelled when the time to do so ends, unless they have gained.
+
+    What the fee bought is what came back beyond the same contract without it: the whole stake
+    after a stop-out, else what was missing of it. The fee is stated to exceed that by the margin,
+    in the mean. The control is the luck of the move, as for multipliers.
+    """
+    window = rng.choice(("5m", "10m", "15m", "30m"))
+    wish = _multiplier_wish(symbol, rng, 0, cancellation=window)
+    made = offer.make(wish, feed, now, margins)
+    terms = made.terms
+    kind = TYPES[terms.contract_type]
+    assert isinstance(kind, Multiplier)
+    until = now + CANCELLATIONS[window]
+    life = follow(kind, terms, begin(terms, feed), feed, until)
+    assert life.entry is not None
+    if life.end is not None:
+        assert life.end.status is Status.CANCELLED
+        tick, without, got = life.end.tick, 0, life.end.pays
+    else:
+        assert kind.can_be_cancelled(terms, until)
+        seen = sight(feed, symbol, until)
+        tick, without = seen.tick, kind.value(terms, life, seen, margins)
+        got = max(without, terms.amount)
+    position = kind.direction * terms.amount * terms.multiplier
+    ticks = (tick.epoch - life.entry.epoch) // symbol.step
+    known = _drift(feed, symbol, life.entry.epoch, tick.epoch) + ticks * symbol.tick_sd**2 / 2
+    luck = position * (tick.pips / life.entry.pips - 1 - known)
+    spread = abs(position) * symbol.tick_sd * math.sqrt(CANCELLATIONS[window] / symbol.step)
+    square = luck * luck / spread - spread * (ticks * symbol.step / CANCELLATIONS[window])
+    bought = got - without
+    share = made.cancellation_price / terms.amount - 0.5
+    controls = (luck, luck * share, square, square * share)
+    return Trade(1, made.price, got, made.cancellation_price - bought, bought, controls)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Contracts that share a margin."""
+
+    name: str
+    margin: str
+    """The name of its margin in `Margins`."""
+    stated_of: str
+    buy: Buyer
+    a_group: int
+    """How often it is bought in one group."""
+
+    def stated(self, margins: Margins) -> float:
+        """The margin that the exchange says it has."""
+        return float(getattr(margins, self.margin))
+
+
+FAMILIES: Final = (
+    Family("Rise/fall, higher/lower", "rise_fall", "the payout", _rise_fall, 67),
+    Family("Touch/no touch", "touch", "the payout", _touch, 67),
+    Family("Digits", "digits", "the payout", _digits, 40),
+    Family("Digit matches", "matches", "the payout", _matches, 24),
+    Family("Multipliers", "multiplier", "what a stop-out is worth", _multiplier, 67),
+    Family("Deal cancellation", "cancellation", "what it gave back", _cancellation, 67),
+)
+"""Every family that the exchange trades, with the numbers of a group."""
+
+GROUPS: Final = 300
+"""As many make at least 20,000 contracts of every family."""
+
+
+class Measure(NamedTuple):
+    """A margin as it was found, and how well it is known."""
+
+    margin: float
+    error: float
+    """Its standard error."""
+
+    def z(self, margin: float) -> float:
+        """By how many standard errors it is above this one."""
+        return (self.margin - margin) / self.error
+
+
+@dataclass(slots=True)
+class Tally:
+    """The trades of one family."""
+
+    family: Family
+    contracts: int = 0
+    paid: float = 0.0
+    got: float = 0.0
+    groups: list[int] = field(default_factory=list)
+    rows: list[tuple[float, ...]] = field(default_factory=list)
+
+    def add(self, group: int, trade: Trade) -> None:
+        """Count one trade of a group."""
+        self.contracts += trade.contracts
+        self.paid += trade.paid
+        self.got += trade.got
+        self.groups.append(group)
+        self.rows.append((trade.kept, trade.of, *trade.controls))
+
+    def plain(self) -> Measure:
+        """What was kept, as a share."""
+        kept, of, _ = self._columns()
+        return self._measure(kept, of)
+
+    def sharp(self) -> Measure:
+        """The same less the luck that the controls explain."""
+        kept, of, controls = self._columns()
+        if controls.shape[1]:
+            error = kept - of * (kept.sum() / of.sum())
+            fit = np.linalg.lstsq(controls, error, rcond=None)[0]
+            kept = kept - controls @ fit
+        return self._measure(kept, of)
+
+    def controls(self) -> list[float]:
+        """The mean of every control in its standard errors."""
+        columns = self._columns()[2].T
+        measures = (self._measure(column, np.ones_like(column)) for column in columns)
+        return [measure.z(0.0) for measure in measures]
+
+    def _columns(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        table = np.array(self.rows)
+        return table[:, 0], table[:, 1], table[:, 2:]
+
+    def _measure(self, kept: NDArray[np.float64], of: NDArray[np.float64]) -> Measure:
+        """A ratio of sums, with the error that the scatter of the groups gives it."""
+        margin = float(kept.sum() / of.sum())
+        sums = np.bincount(self.groups, weights=kept - margin * of)
+        error = math.sqrt(float(np.dot(sums, sums)) * len(sums) / (len(sums) - 1))
+        return Measure(margin, error / float(of.sum()))
+
+
+def _moments(seed: str, groups: int) -> Iterator[tuple[int, Symbol, int]]:
+    """Every group: its number, its symbol and the first second of its day, sorted by day."""
+    rng = Random(f"{seed} days")
+    names = sorted(SYMBOLS)
+    found = [(rng.randrange(LAST_DAY), names[i % len(names)]) for i in range(groups)]
+    for group, (day, name) in enumerate(sorted(found)):
+        yield group, SYMBOLS[name], EARLIEST + day * DAY
+
+
+def trade(
+    groups: int = GROUPS,
+    *,
+    seed: str = SEED,
+    margins: Margins | None = None,
+    families: tuple[Family, ...] = FAMILIES,
+) -> list[Tally]:
+    """Buy and settle, group by group, so that a day's prices are computed once."""
+    feed, terms = Feed(seed), margins or Margins()
+    tallies = [Tally(family) for family in families]
+    for group, symbol, midnight in _moments(seed, groups):
+        for tally in tallies:
+            rng = Random(f"{seed} {tally.family.name} {group}")
+            moments = sorted(midnight + rng.randrange(DAY) for _ in range(tally.family.a_group))
+            for now in moments:
+                try:
+                    tally.add(group, tally.family.buy(feed, symbol, now, rng, terms))
+                except Refusal:  # nothing is sold that is all but certain, or moves too little
+                    continue
+    return tallies

@@ -1,0 +1,64 @@
+"""The exchange keeps the margins that it states: 20,000 contracts of every family, settled.
+
+`tests.exchange.fairness` says how it is measured; `docs/fairness.py` takes ten times as many.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from exchange.rules import Margins
+from tests.exchange.fairness import FAMILIES, Tally, trade
+
+STATED = Margins()
+LEAST = 20_000
+PAGE = Path(__file__).parents[2] / "docs" / "fairness.md"
+
+
+@pytest.fixture(scope="module")
+def settled() -> dict[str, Tally]:
+    """Every contract, bought and settled once for all tests."""
+    return {tally.family.name: tally for tally in trade()}
+
+
+def families() -> list[str]:
+    return [family.name for family in FAMILIES]
+
+
+@pytest.mark.parametrize("name", families())
+def test_a_family_keeps_what_it_states(settled: dict[str, Tally], name: str) -> None:
+    tally = settled[name]
+    stated = tally.family.stated(STATED)
+    assert tally.contracts >= LEAST
+    assert abs(tally.plain().z(stated)) < 3
+    assert abs(tally.sharp().z(stated)) < 3
+
+
+@pytest.mark.parametrize("name", families())
+def test_a_margin_that_is_wrong_by_half_is_caught(settled: dict[str, Tally], name: str) -> None:
+    tally = settled[name]
+    stated = tally.family.stated(STATED)
+    assert tally.sharp().z(stated * 0.5) > 3
+    assert tally.sharp().z(stated * 1.5) < -3
+
+
+@pytest.mark.parametrize("name", families())
+def test_what_is_taken_for_luck_is_luck(settled: dict[str, Tally], name: str) -> None:
+    """The controls have a mean of zero; of some fifteen, one may be 3.5 errors away in 150 runs."""
+    assert all(abs(z) < 3.5 for z in settled[name].controls())
+
+
+def test_prices_made_with_half_the_margin_are_caught() -> None:
+    """Not only another number to compare with: contracts that were sold too cheaply."""
+    [tally] = trade(200, margins=Margins(rise_fall=STATED.rise_fall / 2), families=FAMILIES[:1])
+    assert abs(tally.sharp().z(STATED.rise_fall)) > 3
+    assert abs(tally.sharp().z(STATED.rise_fall / 2)) < 3
+
+
+def test_the_page_shows_the_margins_of_the_code() -> None:
+    shown = dict(
+        re.findall(r"^\| ([^|]+) \| [\d,]+ \|.*?\| ([\d.]+) % of ", PAGE.read_text(), re.M)
+    )
+    expected = {f.name: f"{100 * f.stated(STATED):.1f}" for f in FAMILIES}
+    assert shown == expected

@@ -1,0 +1,635 @@
+"""From a wish to a price: what is offered, how money is rounded, and which price a buyer gets."""
+
+import math
+from contextlib import suppress
+from dataclasses import replace
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from exchange.contracts import offer
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.digits import LEAST_SD
+from exchange.contracts.life import Life, Tick, latest, sight
+from exchange.contracts.multipliers import Multiplier, choices
+from exchange.contracts.offer import Offer
+from exchange.contracts.options import MILLION, Option
+from exchange.contracts.terms import Barrier, Refusal, Wish
+from exchange.feed import Feed
+from exchange.money import CURRENCIES, to_units
+from exchange.rules import (
+    CANCELLATIONS,
+    LARGEST_ASK,
+    LARGEST_PAYOUT,
+    LARGEST_STAKE,
+    LEAST_ASK,
+    LEAST_STAKE,
+    NO_SALE_BEFORE_END,
+    Margins,
+)
+from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
+
+FEED = Feed("offers")
+MARGINS = Margins()
+NOON = 1_767_268_800
+MIDNIGHT = NOON - NOON % DAY
+HZ = SYMBOLS["1HZ100V"]
+SPOT = FEED.price(HZ, NOON)
+
+
+def wish(contract_type: str = "CALL", **more: Any) -> Wish:
+    """Five minutes for a stake of 10.00, where nothing else is said."""
+    given: dict[str, Any] = {"symbol": "1HZ100V", "currency": "USD", "amount": Decimal(10)}
+    if not isinstance(TYPES.get(contract_type), Multiplier):
+        given["basis"] = "stake"
+    if not {"duration", "date_expiry", "multiplier"} & more.keys():
+        given |= {"duration": 5, "duration_unit": "m"}
+    return Wish(contract_type=contract_type, **(given | more))
+
+
+def made(contract_type: str = "CALL", *, now: int = NOON, **more: Any) -> Offer:
+    return offer.make(wish(contract_type, **more), FEED, now, MARGINS)
+
+
+def refused(contract_type: str = "CALL", *, now: int = NOON, **more: Any) -> Refusal:
+    with pytest.raises(Refusal) as caught:
+        made(contract_type, now=now, **more)
+    return caught.value
+
+
+# How money is rounded.
+
+
+def test_who_names_the_stake_gets_the_payout_rounded_down() -> None:
+    bought = made(amount=Decimal("10.01"))
+    assert bought.price == 1_001
+    assert bought.payout == 1_001 * MILLION // bought.ask
+
+
+def test_who_names_the_payout_pays_the_price_rounded_up() -> None:
+    bought = made(amount=Decimal("19.55"), basis="payout")
+    assert bought.payout == 1_955
+    assert bought.price == math.ceil(1_955 * bought.ask / MILLION)
+
+
+def theoretical(bought: Offer) -> float:
+    """The chance and the margin, before anything is rounded."""
+    kind, terms = TYPES[bought.terms.contract_type], bought.terms
+    assert isinstance(kind, Option)
+    life = Life(bought.spot, terms.entry_epoch - 1)
+    seen = sight(FEED, terms.symbol, bought.terms.start)
+    return kind.chance(terms, life, seen) + kind.margin(MARGINS)
+
+
+@given(
+    st.sampled_from(["CALL", "PUT", "CALLE", "PUTE"]),
+    st.sampled_from(sorted(SYMBOLS)),
+    st.sampled_from(sorted(CURRENCIES)),
+    st.sampled_from(["stake", "payout"]),
+    st.decimals("0.35", 2_000, places=2),
+    st.integers(15, 7_200),
+    st.integers(-2_000, 2_000),
+    st.integers(0, DAY),
+)
+def test_a_buyer_never_gains_by_rounding_and_loses_less_than_a_unit(
+    name: str,
+    symbol: str,
+    currency: str,
+    basis: str,
+    amount: Decimal,
+    duration: int,
+    away: int,
+    later: int,
+) -> None:
+    barrier = Barrier(away).text(SYMBOLS[symbol])
+    try:
+        bought = offer.make(
+            wish(
+                name,
+                symbol=symbol,
+                currency=currency,
+                basis=basis,
+                amount=amount,
+                duration=duration,
+                duration_unit="s",
+                barrier=barrier,
+            ),
+            FEED,
+            NOON + later,
+            MARGINS,
+        )
+    except Refusal:
+        assume(False)
+        return
+    named = bought.price if basis == "stake" else bought.payout
+    assert named == to_units(amount, currency)
+    exact = theoretical(bought)
+    millionth = bought.payout / MILLION
+    slack = 1e-9 * bought.payout + 1e-6  # the floats of this test
+    over = bought.price - bought.payout * exact
+    assert over >= -slack
+    # A unit of the price; of the payout, where the stake was named, it is worth less.
+    assert over < 1 + millionth + slack
+
+
+# Stakes and payouts.
+
+
+@pytest.mark.parametrize(("more", "text"), [
+    ({"amount": Decimal("0.34")}, "minimum stake of 0.35"),
+    ({"amount": Decimal("0.34")}, "maximum payout of 50000.00"),
+    ({"amount": Decimal("0")}, "minimum stake of 0.35"),
+    ({"amount": Decimal("0.5"), "basis": "payout"}, "minimum stake of 0.35"),
+    ({"amount": Decimal("50000.01"), "basis": "payout"}, "maximum payout of 50000.00"),
+    ({"amount": Decimal("2000.01")}, "maximum stake of 2000.00"),
+    ({"amount": Decimal("49000"), "basis": "payout"}, "maximum stake of 2000.00"),
+    ({"amount": Decimal("2000"), "contract_type": "DIGITMATCH", "barrier": "5", "duration": 5,
+      "duration_unit": "t"}, None),
+    ({"amount": Decimal("0.35")}, None),
+    ({"amount": Decimal("2000")}, None),
+    ({"amount": Decimal("0.34"), "contract_type": "MULTUP", "multiplier": Decimal(100)},
+     "minimum stake of 0.35"),
+    ({"amount": Decimal("2000.01"), "contract_type": "MULTUP", "multiplier": Decimal(100)},
+     "maximum stake of 2000.00"),
+])  # fmt: skip
+def test_stakes_and_payouts_have_their_bounds(more: dict[str, Any], text: str | None) -> None:
+    more = dict(more)
+    name = more.pop("contract_type", "CALL")
+    if text is None:
+        assert made(name, **more).price >= 35
+        return
+    refusal = refused(name, **more)
+    assert refusal.code == "ContractBuyValidationError"
+    assert text in refusal.message
+    assert text in refusal.details["amount"] if refusal.details else False
+
+
+def test_a_payout_that_a_stake_would_bring_has_its_bound() -> None:
+    """A rare win pays more than forty times the stake."""
+    sd = SPOT * HZ.tick_sd * math.sqrt(299)
+    barrier = Barrier(round(2.2 * sd)).text(HZ)
+    refusal = refused(amount=Decimal(2_000), barrier=barrier)
+    assert "maximum payout of 50000.00" in refusal.message
+    assert made(amount=Decimal(500), barrier=barrier).payout > 500 * 100
+
+
+@pytest.mark.parametrize("currency", sorted(CURRENCIES))
+def test_the_bounds_hold_in_every_currency(currency: str) -> None:
+    unit = Decimal(1).scaleb(-CURRENCIES[currency].digits)
+    assert made(currency=currency, amount=LEAST_STAKE).price == to_units(LEAST_STAKE, currency)
+    assert made(currency=currency, amount=LARGEST_STAKE).price == to_units(LARGEST_STAKE, currency)
+    refused(currency=currency, amount=LEAST_STAKE - unit)
+    refused(currency=currency, amount=LARGEST_STAKE + unit)
+    refused(currency=currency, basis="payout", amount=LARGEST_PAYOUT + unit)
+
+
+def test_money_has_the_decimals_of_its_currency() -> None:
+    refusal = refused(amount=Decimal("10.001"))
+    assert (refusal.code, refusal.details) == (
+        "InputValidationFailed",
+        {"amount": "USD has 2 decimals."},
+    )
+    assert made(amount=Decimal("10.00000001"), currency="BTC").price == 1_000_000_001
+    assert made(amount=Decimal("1E+1")).price == 1_000
+
+
+def test_what_is_all_but_certain_is_not_sold() -> None:
+    sd = SPOT * HZ.tick_sd * math.sqrt(299)
+    for name, side, words in (("CALL", 4, "be lost"), ("CALL", -4, "be won"), ("PUT", 4, "be won")):
+        refusal = refused(name, barrier=Barrier(round(side * sd)).text(HZ))
+        assert refusal.code == "ContractCreationFailure"
+        assert words in refusal.message
+    sold = 0
+    for tenths in range(-30, 31):
+        barrier = Barrier(round(tenths / 10 * sd)).text(HZ)
+        with suppress(Refusal):
+            assert LEAST_ASK <= made(barrier=barrier).ask <= LARGEST_ASK
+            sold += 1
+    assert 40 < sold < 50  # of 61: those up to about two standard deviations away
+
+
+# How long, from when.
+
+
+@pytest.mark.parametrize(("name", "duration", "unit", "text"), [
+    ("CALL", 0, "t", "Number of ticks must be between 1 and 10."),
+    ("CALL", 11, "t", "Number of ticks must be between 1 and 10."),
+    ("ONETOUCH", 4, "t", "Number of ticks must be between 5 and 10."),
+    ("CALL", 14, "s", "Duration must be between 15s and 1d."),
+    ("CALL", 0, "m", "Duration must be between 15s and 1d."),
+    ("CALL", 25, "h", "Duration must be between 15s and 1d."),
+    ("ONETOUCH", 119, "s", "Duration must be between 2m and 1d."),
+    ("CALL", 0, "d", "Duration must be between 1d and 365d."),
+    ("CALL", 366, "d", "Duration must be between 1d and 365d."),
+    ("DIGITODD", 1, "m", "Trading is not offered for this duration."),
+    ("DIGITODD", 1, "d", "Trading is not offered for this duration."),
+])  # fmt: skip
+def test_a_duration_that_is_not_offered_is_refused(
+    name: str, duration: int, unit: str, text: str
+) -> None:
+    more: dict[str, Any] = {"barrier": "+1.00"} if name == "ONETOUCH" else {}
+    refusal = refused(name, duration=duration, duration_unit=unit, **more)
+    assert refusal.code == "OfferingsValidationError"
+    assert refusal.message == text
+    assert refusal.details == {"duration": text}
+
+
+@pytest.mark.parametrize(("duration", "unit", "expiry"), [
+    (15, "s", NOON + 15),
+    (2, "m", NOON + 120),
+    (3, "h", NOON + 10_800),
+    (24, "h", NOON + DAY),
+    (1, "d", MIDNIGHT + 2 * DAY - 1),
+    (365, "d", MIDNIGHT + 366 * DAY - 1),
+])  # fmt: skip
+def test_a_duration_ends_at_its_moment_and_days_at_the_close(
+    duration: int, unit: str, expiry: int
+) -> None:
+    terms = made(duration=duration, duration_unit=unit).terms
+    assert (terms.expiry, terms.ticks, terms.is_fixed_expiry) == (expiry, None, False)
+    if unit == "d":
+        assert expiry % DAY == 23 * 3_600 + 59 * 60 + 59
+
+
+def test_ticks_are_counted_instead_of_seconds() -> None:
+    terms = made(duration=7, duration_unit="t").terms
+    assert (terms.ticks, terms.expiry) == (7, None)
+
+
+def test_an_expiry_may_be_named_instead_of_a_duration() -> None:
+    terms = made(date_expiry=NOON + 300).terms
+    assert (terms.expiry, terms.is_fixed_expiry) == (NOON + 300, True)
+    long = made(date_expiry=NOON + 40 * DAY).terms
+    assert long.expiry == NOON + 40 * DAY
+    for seconds in (-100, 0, 14, 366 * DAY):
+        refusal = refused(date_expiry=NOON + seconds)
+        assert refusal.code == "OfferingsValidationError"
+        assert set(refusal.details or {}) == {"date_expiry"}
+    assert refused(date_expiry=NOON + 300, duration=5).code == "InputValidationFailed"
+    assert refused("DIGITODD", date_expiry=NOON + 300).code == "OfferingsValidationError"
+
+
+def test_a_contract_needs_some_duration() -> None:
+    refusal = refused(duration=None)
+    assert refusal.code == "InputValidationFailed"
+    assert set(refusal.details or {}) == {"duration"}
+
+
+def test_rise_and_fall_may_start_later() -> None:
+    terms = made(date_start=NOON + 600).terms
+    assert (terms.start, terms.is_forward, terms.expiry) == (NOON + 600, True, NOON + 900)
+    assert terms.entry_epoch == NOON + 600
+    made(date_start=NOON + DAY)
+    assert set(refused(date_start=NOON + DAY + 1).details or {}) == {"date_start"}
+    assert set(refused("ONETOUCH", barrier="+1.00", date_start=NOON + 60).details or {}) == {
+        "date_start"
+    }
+    for unit in ("t", "d"):
+        refusal = refused(date_start=NOON + 600, duration=2, duration_unit=unit)
+        assert set(refusal.details or {}) == {"duration"}
+
+
+def test_a_start_that_has_passed_is_now() -> None:
+    terms = made(date_start=NOON - 1).terms
+    assert (terms.start, terms.is_forward) == (NOON, False)
+
+
+def test_a_forward_start_costs_what_its_own_ticks_are_worth() -> None:
+    """At the spot of its start, whatever that will be: neither side is likelier."""
+    soon, later = made(), made(date_start=NOON + 3_600)
+    assert abs(soon.ask - later.ask) < 200
+
+
+# Barriers.
+
+
+@pytest.mark.parametrize("text", ["", "+", "x", "1,5", "+-1", " +1", "1e3", "--1", "+1.2.3", "٣"])
+def test_a_barrier_that_is_no_number_is_refused(text: str) -> None:
+    for name in ("CALL", "ONETOUCH"):
+        refusal = refused(name, barrier=text)
+        assert refusal.code == "BarrierValidationError"
+        assert set(refusal.details or {}) == {"barrier"}
+
+
+def test_a_barrier_has_the_decimals_of_its_symbol() -> None:
+    refusal = refused(barrier="+0.125")
+    assert refusal.code == "BarrierValidationError"
+    assert refusal.message == "Barrier can only be up to 2 decimal places."
+    assert made(barrier="+0.1200").terms.barrier == Barrier(12)
+    assert made(barrier="-0.1").terms.barrier == Barrier(-10)
+    assert made(barrier=HZ.text(SPOT)).terms.barrier == Barrier(SPOT, is_relative=False)
+    assert made(symbol="R_50", barrier="+0.0012").terms.barrier == Barrier(12)
+
+
+def test_a_touch_needs_a_barrier_away_from_the_spot() -> None:
+    for text in ("+0", "-0.00", HZ.text(SPOT)):
+        assert refused("ONETOUCH", barrier=text).code == "BarrierValidationError"
+    assert refused("NOTOUCH").code == "InputValidationFailed"
+
+
+def test_a_barrier_is_above_zero() -> None:
+    for name in ("PUT", "ONETOUCH"):
+        for text in (f"-{HZ.text(SPOT)}", f"-{HZ.text(SPOT + 1)}", "0"):
+            assert refused(name, barrier=text).code == "BarrierValidationError"
+
+
+@pytest.mark.parametrize(("name", "digit", "fits"), [
+    ("DIGITMATCH", "0", True), ("DIGITMATCH", "9", True), ("DIGITMATCH", "10", False),
+    ("DIGITMATCH", "+5", False), ("DIGITMATCH", "5.0", False), ("DIGITMATCH", "-1", False),
+    ("DIGITOVER", "9", False), ("DIGITOVER", "8", True), ("DIGITUNDER", "0", False),
+    ("DIGITUNDER", "1", True), ("DIGITDIFF", "٣", False),
+])  # fmt: skip
+def test_a_digit_is_one_that_can_win_and_lose(name: str, digit: str, fits: bool) -> None:
+    more: dict[str, Any] = {"duration": 5, "duration_unit": "t", "barrier": digit}
+    if fits:
+        assert made(name, **more).terms.digit == int(digit)
+    else:
+        assert refused(name, **more).code == "BarrierValidationError"
+
+
+def test_a_digit_is_needed_by_some_and_refused_by_others() -> None:
+    term: dict[str, Any] = {"duration": 5, "duration_unit": "t"}
+    assert refused("DIGITMATCH", **term).code == "InputValidationFailed"
+    assert refused("DIGITODD", barrier="5", **term).code == "InputValidationFailed"
+    assert made("DIGITODD", **term).terms.digit is None
+
+
+def test_digits_are_not_offered_while_a_tick_moves_too_few_pips() -> None:
+    """A day on which the price has fallen to a fifth of its level, found by trying seeds."""
+    feed, epoch, symbol = Feed("c"), EARLIEST + 400 * DAY, SYMBOLS["R_100"]
+    assert feed.price(symbol, epoch) * symbol.tick_sd < LEAST_SD
+    for name, more in (("DIGITODD", {}), ("DIGITMATCH", {"barrier": "5"})):
+        asked = wish(name, symbol="R_100", duration=5, duration_unit="t", **more)
+        with pytest.raises(Refusal, match="moves too few pips") as caught:
+            offer.make(asked, feed, epoch, MARGINS)
+        assert caught.value.code == "InvalidOfferings"
+
+
+# What is not offered at all.
+
+
+@pytest.mark.parametrize("name", ["CALLX", "", "ACCUMULATOR", "call"])
+def test_an_unknown_type_is_not_among_the_offerings(name: str) -> None:
+    assert refused(name).code == "InvalidOfferings"
+
+
+def test_symbols_and_currencies_are_known_ones() -> None:
+    assert refused(symbol="R_11").code == "InvalidSymbol"
+    assert refused(currency="XYZ").code == "InputValidationFailed"
+
+
+@pytest.mark.parametrize(("name", "field", "value"), [
+    ("CALL", "barrier2", "+1.00"),
+    ("CALL", "multiplier", Decimal(100)),
+    ("CALL", "cancellation", "5m"),
+    ("CALL", "take_profit", Decimal(1)),
+    ("CALL", "stop_loss", Decimal(1)),
+    ("CALL", "growth_rate", Decimal("0.03")),
+    ("CALL", "selected_tick", 1),
+    ("CALL", "payout_per_point", Decimal(1)),
+    ("CALL", "barrier_range", "tight"),
+    ("CALL", "trading_period_start", NOON),
+    ("DIGITODD", "barrier", "5"),
+    ("MULTUP", "barrier", "+1.00"),
+    ("MULTUP", "growth_rate", Decimal("0.03")),
+])  # fmt: skip
+def test_a_field_that_a_type_does_not_take_is_refused(name: str, field: str, value: Any) -> None:
+    term: dict[str, Any] = {"duration": 5, "duration_unit": "t"} if name == "DIGITODD" else {}
+    if name == "MULTUP":
+        term = {"multiplier": Decimal(100)}
+    refusal = refused(name, **(term | {"duration": term.get("duration")} | {field: value}))
+    assert refusal.code == "InputValidationFailed"
+    assert set(refusal.details or {}) == {field}
+
+
+def test_an_amount_and_its_meaning_are_needed() -> None:
+    assert set(refused(amount=None).details or {}) == {"amount"}
+    assert set(refused(basis=None).details or {}) == {"basis"}
+    refusal = refused("MULTUP", multiplier=Decimal(100), basis="payout")
+    assert set(refusal.details or {}) == {"basis"}
+
+
+# Multipliers.
+
+
+def test_a_multiplier_is_one_of_those_offered() -> None:
+    for symbol in SYMBOLS.values():
+        offered = choices(symbol)
+        assert offered == sorted(set(offered))
+        for multiplier in offered:
+            bought = made("MULTDOWN", symbol=symbol.name, multiplier=Decimal(multiplier))
+            assert bought.terms.multiplier == multiplier
+            assert bought.price == 1_000
+            assert bought.payout == 0
+    refusal = refused("MULTUP", multiplier=Decimal(99))
+    assert refusal.code == "OfferingsValidationError"
+    assert (
+        refusal.message == "Multiplier is not in acceptable range. Accepts 40, 100, 200, 300, 400."
+    )
+    assert set(refusal.details or {}) == {"multiplier"}
+    assert refused("MULTUP", multiplier=Decimal("100.5")).code == "OfferingsValidationError"
+    assert refused("MULTUP", multiplier=None).code == "InputValidationFailed"
+
+
+def test_a_multiplier_has_no_duration() -> None:
+    for more in ({"duration": 5}, {"date_expiry": NOON + 300}):
+        refusal = refused("MULTUP", multiplier=Decimal(100), **more)
+        assert set(refusal.details or {}) == {"duration"}
+    expiry = made("MULTUP", multiplier=Decimal(100)).terms.expiry
+    assert expiry == MIDNIGHT + 36_501 * DAY - 1
+
+
+def test_orders_lie_between_their_limits() -> None:
+    commission = made("MULTUP", multiplier=Decimal(400)).terms.commission
+    units = {"take_profit": (1, 5_000_000), "stop_loss": (commission + 1, 999)}
+    for field, (least, most) in units.items():
+        for amount, fits in ((least - 1, False), (least, True), (most, True), (most + 1, False)):
+            more: dict[str, Any] = {field: Decimal(amount).scaleb(-2), "multiplier": Decimal(400)}
+            if fits:
+                assert getattr(made("MULTUP", **more).terms, field) == amount
+                continue
+            refusal = refused("MULTUP", **more)
+            assert refusal.code == "ContractBuyValidationError"
+            assert set(refusal.details or {}) == {field}
+            words = f"from {Decimal(least).scaleb(-2):.2f} to {Decimal(most).scaleb(-2):.2f}"
+            assert words in refusal.message
+        more = {field: Decimal("1.001"), "multiplier": Decimal(400)}
+        refusal = refused("MULTUP", **more)
+        assert set(refusal.details or {}) == {field}
+
+
+def test_a_commission_is_rounded_up_and_a_cancellation_costs_extra() -> None:
+    plain = made("MULTUP", multiplier=Decimal(400))
+    exact = 1_000 * 400 * 0.5826 * HZ.tick_sd * 1.3
+    assert plain.terms.commission == math.ceil(exact)
+    fees = []
+    for name, seconds in CANCELLATIONS.items():
+        bought = made("MULTUP", multiplier=Decimal(400), cancellation=name)
+        assert bought.terms.cancellation == seconds
+        assert bought.price == 1_000 + bought.cancellation_price
+        fees.append(bought.cancellation_price)
+    assert fees == sorted(set(fees))
+    assert 0 < fees[0] < fees[-1] < 1_050
+    refusal = refused("MULTUP", multiplier=Decimal(400), cancellation="7m")
+    assert (refusal.code, set(refusal.details or {})) == (
+        "OfferingsValidationError",
+        {"cancellation"},
+    )
+
+
+# Which price a buyer gets.
+
+
+def moved(by: int, name: str = "CALL") -> tuple[Offer, Offer]:
+    """What was proposed, and the same wish when it costs so many millionths more."""
+    proposed = made(name, barrier="+1.00")
+    ask = proposed.ask + by
+    payout = proposed.price * MILLION // ask
+    return proposed, replace(proposed, ask=ask, terms=replace(proposed.terms, amount=payout))
+
+
+@pytest.mark.parametrize(("name", "half"), [("CALL", 6_000), ("ONETOUCH", 7_500)])
+def test_a_proposal_is_honoured_until_half_the_margin_is_gone(name: str, half: int) -> None:
+    for by in (1, half // 2, half):
+        proposed, present = moved(by, name)
+        deal = offer.agree(proposed, present, most=proposed.price, margins=MARGINS)
+        assert (deal.price, deal.payout, deal.ask) == (
+            proposed.price,
+            proposed.payout,
+            proposed.ask,
+        )
+    proposed, present = moved(half + 1, name)
+    with pytest.raises(Refusal) as caught:
+        offer.agree(proposed, present, most=proposed.price, margins=MARGINS)
+    assert caught.value.code == "PriceMoved"
+    assert "has moved" in caught.value.message
+
+
+@given(st.integers(-300_000, 6_000))
+def test_a_buyer_gets_the_better_of_both_prices(by: int) -> None:
+    proposed, present = moved(by)
+    deal = offer.agree(proposed, present, most=proposed.price, margins=MARGINS)
+    assert deal.price == proposed.price
+    assert deal.payout == max(proposed.payout, present.payout)
+    assert deal.ask == min(proposed.ask, present.ask)
+    assert deal.terms.start == present.terms.start
+
+
+def test_a_price_is_never_more_than_the_buyer_allowed() -> None:
+    present = made()
+    assert offer.agree(None, present, most=1_000, margins=MARGINS) == present
+    assert offer.agree(None, present, most=5_000, margins=MARGINS).price == 1_000
+    for proposed in (None, present):
+        with pytest.raises(Refusal) as caught:
+            offer.agree(proposed, present, most=999, margins=MARGINS)
+        assert caught.value.code == "PriceMoved"
+
+
+def test_a_payout_basis_pays_the_lower_price() -> None:
+    proposed = made(basis="payout", amount=Decimal(100))
+    for by, price in ((1_000, proposed.price), (-1_000, proposed.price - 10)):
+        present = replace(proposed, ask=proposed.ask + by, price=proposed.price + by // 100)
+        deal = offer.agree(proposed, present, most=proposed.price, margins=MARGINS)
+        assert (deal.price, deal.payout) == (price, 10_000)
+
+
+def test_a_fee_for_cancelling_is_honoured_within_half_its_margin() -> None:
+    proposed = made("MULTUP", multiplier=Decimal(400), cancellation="30m", amount=Decimal(1_000))
+    allowed = math.floor(proposed.cancellation_price * MARGINS.cancellation / 2)
+    assert allowed > 0
+    for by, honoured in ((allowed, True), (allowed + 1, False)):
+        present = replace(
+            proposed,
+            price=proposed.price + by,
+            cancellation_price=proposed.cancellation_price + by,
+        )
+        if honoured:
+            deal = offer.agree(proposed, present, most=proposed.price, margins=MARGINS)
+            assert (deal.price, deal.cancellation_price) == (
+                proposed.price,
+                proposed.cancellation_price,
+            )
+        else:
+            with pytest.raises(Refusal, match="has moved"):
+                offer.agree(proposed, present, most=present.price, margins=MARGINS)
+
+
+# Buying and selling back at once.
+
+
+def bought_back(name: str, more: dict[str, Any], symbol: Symbol, now: int) -> int:
+    """By how much selling back right after the entry, at the same pips, beats what was paid."""
+    bought = made(name, symbol=symbol.name, now=now, **more)
+    terms, kind = bought.terms, TYPES[name]
+    entry = Tick(terms.entry_epoch, bought.spot.pips)
+    kind.check_sale(terms, Life(bought.spot, entry.epoch, entry), entry.epoch)
+    life = kind.step(terms, Life(bought.spot, entry.epoch - 1), entry)
+    assert life.end is None
+    seen = sight(FEED, symbol, entry.epoch)._replace(tick=entry)
+    return kind.value(terms, life, seen, MARGINS) - bought.price
+
+
+ROUND_TRIPS = 1_000
+
+
+@pytest.mark.parametrize(
+    ("family", "names"),
+    [
+        ("rise and fall", ("CALL", "PUT", "CALLE", "PUTE")),
+        ("touch", ("ONETOUCH", "NOTOUCH")),
+        ("multipliers", ("MULTUP", "MULTDOWN")),
+    ],
+)
+def test_buying_and_selling_back_at_an_unchanged_spot_never_profits(
+    family: str, names: tuple[str, ...]
+) -> None:
+    """The entry tick at the pips of the purchase, and the sale at once after it."""
+    rng, trips, refusals, best = Random(family), 0, 0, -(10**9)
+    midnights = [EARLIEST + rng.randrange(2_200) * DAY for _ in range(25)]
+    while trips < ROUND_TRIPS:
+        name, symbol = rng.choice(names), SYMBOLS[rng.choice(sorted(SYMBOLS))]
+        now = midnights[trips * len(midnights) // ROUND_TRIPS] + rng.randrange(DAY)
+        more: dict[str, Any] = {"amount": Decimal(rng.randint(35, 20_000)).scaleb(-2)}
+        if family == "multipliers":
+            more["multiplier"] = Decimal(rng.choice(choices(symbol)))
+            more["cancellation"] = rng.choice((None, "5m", "60m"))
+        else:
+            seconds = rng.choice((rng.randint(125, 400), rng.randint(400, 40_000)))
+            more |= {"duration": seconds, "duration_unit": "s"}
+            more["basis"] = rng.choice(("stake", "payout"))
+            if family == "touch" or rng.random() < 0.6:
+                spot = latest(FEED, symbol, now).pips
+                sd = spot * symbol.tick_sd * math.sqrt(seconds / symbol.step)
+                away = round(rng.uniform(-1.5, 1.5) * sd) or 1
+                relative = rng.random() < 0.5
+                barrier = Barrier(away if relative else spot + away, is_relative=relative)
+                more["barrier"] = barrier.text(symbol)
+        try:
+            gained = bought_back(name, more, symbol, now)
+        except Refusal:
+            refusals += 1
+            assert refusals < ROUND_TRIPS
+            continue
+        best = max(best, gained)
+        trips += 1
+    assert best <= 0
+
+
+def test_tick_contracts_and_digits_are_not_bought_back() -> None:
+    barriers: dict[str, dict[str, Any]] = {"CALL": {}, "ONETOUCH": {"barrier": "+1.00"}}
+    for name, more in (barriers | {"DIGITODD": {}}).items():
+        terms = made(name, duration=10, duration_unit="t", **more).terms
+        entry = Tick(terms.entry_epoch, SPOT)
+        with pytest.raises(Refusal, match="lasts for ticks"):
+            TYPES[name].check_sale(terms, Life(entry, entry.epoch, entry), entry.epoch)
+
+
+def test_nothing_is_bought_back_in_the_last_seconds() -> None:
+    terms = made(duration=NO_SALE_BEFORE_END, duration_unit="s").terms
+    entry = Tick(terms.entry_epoch, SPOT)
+    with pytest.raises(Refusal, match="last 15 seconds"):
+        TYPES["CALL"].check_sale(terms, Life(entry, entry.epoch, entry), entry.epoch)

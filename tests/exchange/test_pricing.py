@@ -1,0 +1,408 @@
+"""What contracts cost: against prices found elsewhere, against each other, against the odds.
+
+All chances are asked of the types of contracts, as `proposal` does, not of the formulas alone.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from operator import ge, gt, le, lt
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from exchange import pricing
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.digits import Digits
+from exchange.contracts.life import Life, Sight, Tick
+from exchange.contracts.multipliers import Multiplier
+from exchange.contracts.options import MILLION, Option
+from exchange.contracts.terms import Barrier, Terms
+from exchange.feed import Outlook
+from exchange.rules import Margins
+from exchange.symbols import DAY, SYMBOLS, Symbol
+
+NOON = 1_767_268_800
+CURRENCY = "BTC"  # eight decimals, so that a price is hardly rounded
+
+SPOTS = {"R_100": "1123.45", "R_50": "148.3217", "1HZ10V": "9482.17"}
+
+# Number of the vector, type, symbol, ticks ahead of the entry, mean of the log price over a tick in
+# units of the variance, barrier, chance, tolerance.
+CHANCES = (
+    (1, "CALL", "R_100", 5, -0.5, "1123.45", 0.496734677, 2e-5),
+    (2, "CALL", "1HZ10V", 59, -0.5, "9482.22", 0.48306012, 2e-5),
+    (3, "PUT", "R_50", 5, -0.5, "148.3217", 0.499578514, 2e-5),
+    (4, "PUT", "R_100", 299, -0.5, "1130.08", 0.911877326, 2e-5),
+    (5, "CALLE", "1HZ10V", 5, -0.5, "9482.17", 0.505275027, 2e-5),
+    (6, "CALLE", "R_50", 59, -0.5, "148.1686", 0.857162644, 2e-5),
+    (7, "PUTE", "R_100", 5, -0.5, "1123.45", 0.503265323, 2e-5),
+    (8, "PUTE", "1HZ10V", 299, -0.5, "9486.10", 0.911108076, 2e-5),
+    (9, "ONETOUCH", "R_50", 5, -0.5, "148.3569", 0.282608476, 5e-4),
+    (10, "ONETOUCH", "R_100", 59, -0.5, "1126.52", 0.138369446, 2.5e-3),
+    (11, "ONETOUCH", "1HZ10V", 299, 3.0, "9485.40", 0.255560497, 2.5e-3),
+    (12, "NOTOUCH", "R_50", 5, -0.5, "148.2662", 0.878487799, 5e-4),
+    (13, "NOTOUCH", "R_100", 59, -0.5, "1121.58", 0.64875194, 2.5e-3),
+    (14, "NOTOUCH", "1HZ10V", 299, 3.0, "9484.60", 0.611985642, 2.5e-3),
+    (23, "DIGITMATCH", "1HZ10V", 4, -0.5, "5", 0.1, 2e-5),
+    (24, "DIGITDIFF", "R_50", 5, -0.5, "7", 0.9, 2e-5),
+    (25, "DIGITOVER", "R_100", 4, -0.5, "5", 0.4, 2e-5),
+    (26, "DIGITUNDER", "1HZ10V", 7, -0.5, "8", 0.8, 2e-5),
+    (27, "DIGITODD", "R_50", 4, -0.5, None, 0.5, 2e-5),
+    (28, "DIGITEVEN", "R_100", 1, -0.5, None, 0.5, 2e-5),
+)
+
+# Number, type, symbol, ticks, stake, multiplier, commission, price before the margin, tolerance.
+CANCELLATIONS = (
+    (54, "MULTUP", "R_50", 299, "10", 267, "0.53", 2.574859067, 0.0154),
+    (55, "MULTDOWN", "R_100", 149, "10", 443, "0.54", 5.029721317, 0.0302),
+)
+
+
+def pips(text: str, symbol: Symbol) -> int:
+    return Barrier.parse(text, symbol).pips
+
+
+def sighted(symbol: Symbol, spot: int, mean: float, epoch: int = NOON) -> Sight:
+    """A market whose log price has this mean over a tick."""
+
+    def outlook(first: int, last: int) -> Outlook:
+        ticks = (last - first) // symbol.step
+        return Outlook(ticks, ticks * mean, symbol.tick_sd * math.sqrt(ticks))
+
+    return Sight(Tick(epoch, spot), outlook)
+
+
+def units(text: str) -> int:
+    return int(Decimal(text).scaleb(8))
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol_name", "ticks", "drift", "barrier", "expected", "tolerance"),
+    [row[1:] for row in CHANCES],
+    ids=[f"{row[0]}-{row[1]}" for row in CHANCES],
+)
+def test_a_chance_is_that_of_the_vector(
+    name: str,
+    symbol_name: str,
+    ticks: int,
+    drift: float,
+    barrier: str | None,
+    expected: float,
+    tolerance: float,
+) -> None:
+    """Seen at the entry tick, with the entry known and an absolute barrier; and, seen just before
+    it, with a relative one: both leave as many ticks."""
+    kind, symbol = TYPES[name], SYMBOLS[symbol_name]
+    assert isinstance(kind, Option)
+    spot = pips(SPOTS[symbol_name], symbol)
+    base = Terms(
+        contract_type=name,
+        symbol=symbol,
+        currency=CURRENCY,
+        amount=units("10"),
+        start=NOON,
+        ticks=ticks + kind.counts_entry,
+    )
+    entry = Tick(base.entry_epoch, spot)
+    mean = drift * symbol.tick_sd**2
+    entered = Life(Tick(NOON, spot), entry.epoch, entry)
+    if isinstance(kind, Digits):
+        terms = replace(base, digit=None if barrier is None else int(barrier))
+        assert abs(kind.chance(terms, entered, sighted(symbol, spot, mean)) - expected) <= tolerance
+        return
+    assert barrier is not None
+    level = pips(barrier, symbol)
+    terms = replace(base, barrier=Barrier(level, is_relative=False))
+    at_entry = kind.chance(terms, entered, sighted(symbol, spot, mean, entry.epoch))
+    assert abs(at_entry - expected) <= tolerance
+    terms = replace(base, barrier=Barrier(level - spot))
+    waiting = Life(Tick(NOON, spot), entry.epoch - 1)
+    before = kind.chance(terms, waiting, sighted(symbol, spot, mean))
+    assert before == at_entry
+    seconds = ticks * symbol.step + symbol.step  # the same again as a duration in time
+    timed = replace(terms, ticks=None, expiry=NOON + seconds)
+    assert kind.chance(timed, waiting, sighted(symbol, spot, mean)) == at_entry
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol_name", "ticks", "stake", "multiplier", "commission", "expected", "tolerance"),
+    [row[1:] for row in CANCELLATIONS],
+    ids=[f"{row[0]}-{row[1]}" for row in CANCELLATIONS],
+)
+def test_a_deal_cancellation_costs_what_the_vector_says(
+    name: str,
+    symbol_name: str,
+    ticks: int,
+    stake: str,
+    multiplier: int,
+    commission: str,
+    expected: float,
+    tolerance: float,
+) -> None:
+    kind, symbol = TYPES[name], SYMBOLS[symbol_name]
+    assert isinstance(kind, Multiplier)
+    terms = Terms(
+        contract_type=name,
+        symbol=symbol,
+        currency=CURRENCY,
+        amount=units(stake),
+        start=NOON,
+        expiry=NOON + 100 * DAY,
+        multiplier=multiplier,
+        commission=units(commission),
+    )
+    sight = sighted(symbol, pips(SPOTS[symbol_name], symbol), -0.5 * symbol.tick_sd**2)
+    seconds = (ticks + 1) * symbol.step  # the entry is a tick after the start
+    plain = kind.cancellation_price(terms, sight, seconds, Margins(cancellation=0.0))
+    assert abs(plain / units("1") - expected) <= tolerance
+    with_margin = kind.cancellation_price(terms, sight, seconds, Margins(cancellation=0.05))
+    assert abs(with_margin - 1.05 * plain) <= 2
+
+
+# Complements, and how a price follows the barrier.
+
+
+@st.composite
+def markets(draw: st.DrawFn) -> tuple[Terms, Sight, Life]:
+    """A contract without a type, of a random symbol, spot, drift, duration and barrier.
+
+    It may be seen before its entry or at some tick after it.
+    """
+    symbol = SYMBOLS[draw(st.sampled_from(sorted(SYMBOLS)))]
+    spot = draw(st.integers(symbol.level // 5, symbol.level * 5))
+    steps = draw(st.one_of(st.integers(1, 40), st.integers(41, 40_000)))
+    reach = spot * symbol.tick_sd * math.sqrt(steps)
+    away = round(reach * draw(st.floats(-3.0, 3.0)))
+    is_relative = draw(st.booleans())
+    barrier = Barrier(away if is_relative else max(1, spot + away), is_relative=is_relative)
+    mean = draw(st.floats(-5.0, 5.0)) * symbol.tick_sd**2
+    terms = Terms(
+        contract_type="",
+        symbol=symbol,
+        currency=CURRENCY,
+        amount=1,
+        start=NOON,
+        ticks=steps,
+        barrier=barrier,
+    )
+    if draw(st.booleans()):
+        return terms, sighted(symbol, spot, mean), Life(Tick(NOON, spot), NOON)
+    entry = Tick(terms.entry_epoch, spot)
+    passed = draw(st.integers(0, steps - 1))
+    now = entry.epoch + passed * symbol.step
+    moved = spot + round(reach * draw(st.floats(-1.5, 1.5)))
+    sight = sighted(symbol, moved if passed else spot, mean, now)
+    return terms, sight, Life(Tick(NOON, spot), now, entry)
+
+
+def chance(name: str, terms: Terms, sight: Sight, life: Life) -> float:
+    kind = TYPES[name]
+    assert isinstance(kind, Option)
+    return kind.chance(replace(terms, contract_type=name), life, sight)
+
+
+def cost(names: tuple[str, str], both: tuple[Terms, Terms], sight: Sight, life: Life) -> int:
+    """What two contracts cost together, in millionths of the payout."""
+    total = 0
+    for name, terms in zip(names, both, strict=True):
+        kind = TYPES[name]
+        assert isinstance(kind, Option)
+        total += kind.ask(replace(terms, contract_type=name), life, sight, Margins())
+    return total
+
+
+def assert_complements(
+    names: tuple[str, str], both: tuple[Terms, Terms], sight: Sight, life: Life
+) -> None:
+    """One of both pays, so they cost a payout and both margins; each may be rounded up."""
+    kinds = [TYPES[name] for name in names]
+    margins = sum(kind.margin(Margins()) for kind in kinds if isinstance(kind, Option))
+    exact = round((1 + margins) * MILLION)
+    assert exact <= cost(names, both, sight, life) <= exact + 1
+
+
+@given(markets(), st.sampled_from([("CALL", "PUTE"), ("CALLE", "PUT"), ("ONETOUCH", "NOTOUCH")]))
+def test_complements_cost_their_payout_and_both_margins(
+    market: tuple[Terms, Sight, Life], names: tuple[str, str]
+) -> None:
+    terms, sight, life = market
+    assert_complements(names, (terms, terms), sight, life)
+
+
+@given(markets())
+def test_complements_on_digits_cost_their_payout_and_both_margins(
+    market: tuple[Terms, Sight, Life],
+) -> None:
+    terms, sight, life = market
+    for digit in range(9):
+        at, over = replace(terms, digit=digit), replace(terms, digit=digit + 1)
+        assert_complements(("DIGITOVER", "DIGITUNDER"), (at, over), sight, life)
+        assert_complements(("DIGITMATCH", "DIGITDIFF"), (at, at), sight, life)
+    assert_complements(("DIGITODD", "DIGITEVEN"), (terms, terms), sight, life)
+
+
+@given(markets(), st.integers(1, 50))
+def test_a_higher_barrier_makes_a_rise_cheaper_and_a_fall_dearer(
+    market: tuple[Terms, Sight, Life], more: int
+) -> None:
+    terms, sight, life = market
+    barrier = terms.barrier
+    assert barrier is not None
+    higher = replace(terms, barrier=replace(barrier, pips=barrier.pips + more))
+    for name, order in (("CALL", le), ("CALLE", le), ("PUT", ge), ("PUTE", ge)):
+        assert order(chance(name, higher, sight, life), chance(name, terms, sight, life))
+
+
+@given(markets(), st.integers(1, 50))
+def test_a_farther_barrier_makes_a_touch_cheaper(
+    market: tuple[Terms, Sight, Life], more: int
+) -> None:
+    """Up to the error of the quadrature, where both chances are next to 0 or 1."""
+    terms, sight, life = market
+    barrier = terms.barrier
+    assert barrier is not None
+    start = 0 if barrier.is_relative else life.spot.pips
+    assume(barrier.pips != start)
+    outward = more if barrier.pips > start else -more
+    assume(barrier.level(life.spot.pips) + outward > 0)
+    farther = replace(terms, barrier=replace(barrier, pips=barrier.pips + outward))
+    near, far = (chance("ONETOUCH", each, sight, life) for each in (terms, farther))
+    assert far <= near + 1e-8
+    near, far = (chance("NOTOUCH", each, sight, life) for each in (terms, farther))
+    assert far >= near - 1e-8
+
+
+@given(markets())
+def test_a_tie_lies_between_the_strict_types_and_the_others(
+    market: tuple[Terms, Sight, Life],
+) -> None:
+    terms, sight, life = market
+    call, put, calle, pute = (
+        chance(n, terms, sight, life) for n in ("CALL", "PUT", "CALLE", "PUTE")
+    )
+    assert call <= calle
+    assert put <= pute
+    assert math.isclose(calle - call, pute - put, abs_tol=1e-12)  # the chance of a tie
+    assert math.isclose(call + put + (calle - call), 1.0, abs_tol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name, kind in TYPES.items() if isinstance(kind, Digits)])
+def test_the_odds_of_digits_are_a_count_over_ten(name: str) -> None:
+    wins: Callable[[int, int | None], bool] = {
+        "DIGITMATCH": lambda last, chosen: last == chosen,
+        "DIGITDIFF": lambda last, chosen: last != chosen,
+        "DIGITOVER": gt,
+        "DIGITUNDER": lt,
+        "DIGITODD": lambda last, _: last in (1, 3, 5, 7, 9),
+        "DIGITEVEN": lambda last, _: last in (0, 2, 4, 6, 8),
+    }[name]
+    kind = TYPES[name]
+    assert isinstance(kind, Digits)
+    symbol = SYMBOLS["R_100"]
+    for chosen in kind.choices or (None,):
+        terms = Terms(
+            contract_type=name,
+            symbol=symbol,
+            currency=CURRENCY,
+            amount=1,
+            start=NOON,
+            ticks=5,
+            digit=chosen,
+        )
+        count = sum(bool(wins(last, chosen)) for last in range(10))
+        sight = sighted(symbol, 240_000, 0.0)
+        assert kind.chance(terms, Life(sight.tick, NOON), sight) == count / 10
+        margin = kind.margin(Margins())
+        asked = kind.ask(terms, Life(sight.tick, NOON), sight, Margins())
+        assert asked == count * 100_000 + round(margin * MILLION)
+
+
+# Touches: the quadrature, tick by tick.
+
+
+def touch(distance: float, ticks: int, *, mean: float = 0.0, upward: bool = True) -> float:
+    """In units of a tick's standard deviation, here 0.001."""
+    sd = 1e-3
+    level = math.exp(distance * sd if upward else -distance * sd)
+    outlook = Outlook(ticks, (mean if upward else -mean) * sd * ticks, sd * math.sqrt(ticks))
+    return pricing.touch(1.0, level, outlook)
+
+
+def integral(
+    function: Callable[[float], float], low: float, high: float, parts: int = 20_000
+) -> float:
+    """Simpson's rule."""
+    width = (high - low) / parts
+    odd = math.fsum(function(low + i * width) for i in range(1, parts, 2))
+    even = math.fsum(function(low + i * width) for i in range(2, parts, 2))
+    return (function(low) + function(high) + 4 * odd + 2 * even) * width / 3
+
+
+@pytest.mark.parametrize("upward", [True, False])
+@pytest.mark.parametrize("mean", [0.0, 0.4, -0.4])
+@pytest.mark.parametrize("distance", [0.05, 0.7, 1.5, 3.0])
+def test_one_and_two_ticks_are_priced_as_directly_integrated(
+    distance: float, mean: float, upward: bool
+) -> None:
+    once = 1 - pricing.normal(distance - mean)
+    assert abs(touch(distance, 1, mean=mean, upward=upward) - once) < 1e-12
+
+    def touches_second(x: float) -> float:
+        density = math.exp(-0.5 * (x - mean) ** 2) / math.sqrt(2 * math.pi)
+        return density * (1 - pricing.normal(distance - x - mean))
+
+    twice = once + integral(touches_second, distance - 14, distance)
+    assert abs(touch(distance, 2, mean=mean, upward=upward) - twice) < 1e-8
+
+
+@settings(max_examples=100)
+@given(st.floats(0.8, 12.0), st.floats(-0.05, 0.05), st.booleans())
+def test_the_quadrature_passes_into_the_closed_formula(
+    distance: float, mean: float, upward: bool
+) -> None:
+    """At 20 ticks the one is exact, from 21 on the other is off by 0.003.
+
+    The rest of the tolerance is for what one tick more brings.
+    """
+    below, above, beyond = (
+        touch(distance, ticks, mean=mean, upward=upward) for ticks in (19, 20, 21)
+    )
+    assert 0 <= above - below < 0.03
+    assert abs((beyond - above) - (above - below)) < 0.005
+
+
+@pytest.mark.parametrize("ticks", [59, 119, 299, 3_600])
+def test_beside_its_barrier_a_no_touch_is_not_sold_below_its_chance(ticks: int) -> None:
+    """Nearer than a tick's move the closed formula overstates a touch, by less than the margin.
+
+    That a symmetric walk stays below its start for n steps has the chance C(2n, n) / 4^n (Sparre
+    Andersen 1953); 59 ticks are the shortest that is sold and not integrated tick by tick.
+    """
+    exact = math.exp(math.lgamma(2 * ticks + 1) - 2 * math.lgamma(ticks + 1) - ticks * math.log(4))
+    asked = 1 - touch(1e-9, ticks) + Margins().touch
+    assert exact < asked < exact + Margins().touch
+
+
+@given(st.floats(0.8, 15.0), st.integers(1, 60), st.floats(-0.2, 0.2))
+def test_a_touch_is_the_likelier_the_longer_it_may_happen(
+    distance: float, ticks: int, mean: float
+) -> None:
+    assume(ticks != pricing.FEW_TICKS)  # where the formula changes, see above
+    sooner = touch(distance, ticks, mean=mean)
+    later = touch(distance, ticks + 1, mean=mean)
+    assert -1e-8 <= sooner <= 1 + 1e-8
+    assert later >= sooner - 1e-8
+
+
+@given(st.floats(0.5, 2.0), st.floats(0.5, 2.0), st.integers(1, 10_000), st.floats(-0.5, 0.5))
+def test_a_put_and_a_call_differ_by_the_forward(
+    spot: float, strike: float, ticks: int, mean: float
+) -> None:
+    """Put-call parity, on which the price of a deal cancellation rests."""
+    outlook = Outlook(ticks, mean, 0.001 * math.sqrt(ticks))
+    forward = spot * math.exp(mean + outlook.sd**2 / 2)
+    difference = pricing.call(spot, strike, outlook) - pricing.put(spot, strike, outlook)
+    assert math.isclose(difference, forward - strike, abs_tol=1e-12)

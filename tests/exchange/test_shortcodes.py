@@ -1,0 +1,196 @@
+"""Shortcodes: a contract in one word, and back."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.digits import Digits
+from exchange.contracts.multipliers import Multiplier
+from exchange.contracts.shortcode import ShortcodeError, decode, encode
+from exchange.contracts.terms import Barrier, Terms
+from exchange.money import CURRENCIES
+from exchange.rules import CANCELLATIONS
+from exchange.symbols import SYMBOLS
+
+NOON = 1_767_268_800
+
+
+@st.composite
+def agreed(draw: st.DrawFn) -> Terms:
+    """Terms of every type, with everything that a shortcode tells."""
+    name = draw(st.sampled_from(sorted(TYPES)))
+    kind, symbol = TYPES[name], SYMBOLS[draw(st.sampled_from(sorted(SYMBOLS)))]
+    currency = draw(st.sampled_from(sorted(CURRENCIES)))
+    start = draw(st.integers(1_577_836_800, 4_000_000_000))
+    given: dict[str, Any] = {"contract_type": name, "symbol": symbol, "currency": currency}
+    given |= {"start": start, "amount": draw(st.integers(1, 5_000_000_000_000))}
+    if isinstance(kind, Multiplier):
+        return Terms(
+            **given,
+            expiry=start + draw(st.integers(1, 4_000_000_000)),
+            multiplier=draw(st.integers(1, 4_000)),
+            cancellation=draw(st.sampled_from([0, *CANCELLATIONS.values()])),
+            take_profit=draw(st.none() | st.integers(1, 5_000_000_000_000)),
+        )
+    if draw(st.booleans()):
+        given["ticks"] = draw(st.integers(1, 10))
+    else:
+        given["expiry"] = start + draw(st.integers(1, 400 * 86_400))
+        given["is_fixed_expiry"] = draw(st.booleans())
+    if isinstance(kind, Digits):
+        if kind.choices:
+            given["digit"] = draw(st.sampled_from(list(kind.choices)))
+        return Terms(**given)
+    given["is_forward"] = draw(st.booleans())
+    if draw(st.booleans()):
+        given["barrier"] = Barrier(draw(st.integers(1, 10**9)), is_relative=False)
+    elif away := draw(st.integers(-(10**8), 10**8)):  # S0P is the barrier that is not there
+        given["barrier"] = Barrier(away)
+    return Terms(**given)
+
+
+@given(agreed())
+def test_every_contract_is_read_back_from_its_shortcode(terms: Terms) -> None:
+    text = encode(terms)
+    assert decode(text, terms.currency) == terms
+    assert encode(decode(text, terms.currency)) == text
+    assert text.isascii()
+    assert text.isprintable()
+    assert " " not in text
+
+
+def test_what_a_shortcode_of_a_multiplier_leaves_out_is_kept_beside_it() -> None:
+    terms = Terms(
+        contract_type="MULTUP",
+        symbol=SYMBOLS["R_100"],
+        currency="USD",
+        amount=1_000,
+        start=NOON,
+        expiry=NOON + 86_400,
+        multiplier=40,
+        commission=3,
+        stop_loss=200,
+    )
+    assert decode(encode(terms), "USD") == replace(terms, commission=0, stop_loss=None)
+
+
+def terms(contract_type: str, amount: int, **more: Any) -> Terms:
+    given: dict[str, Any] = {"symbol": SYMBOLS["R_10"], "currency": "USD", "start": 1_492_408_153}
+    return Terms(contract_type=contract_type, amount=amount, **(given | more))
+
+
+HZ = SYMBOLS["1HZ100V"]
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("CALL_R_100_10_1513593966_1513593996_S0P_0", terms(
+        "CALL", 1_000, symbol=SYMBOLS["R_100"], start=1_513_593_966, expiry=1_513_593_996
+    )),
+    ("CALL_1HZ100V_19.55_1700481935_1700482235_S0P_0", terms(
+        "CALL", 1_955, symbol=HZ, start=1_700_481_935, expiry=1_700_482_235
+    )),
+    ("DIGITOVER_R_10_4.88_1492408153_5T_5_0", terms("DIGITOVER", 488, ticks=5, digit=5)),
+    ("MULTUP_1HZ100V_9.00_10_1716220583_4869849599_60m_0.00_N1", terms(
+        "MULTUP", 900, symbol=HZ, start=1_716_220_583, expiry=4_869_849_599, multiplier=10,
+        cancellation=3_600,
+    )),
+    ("PUTE_R_10_10_1492408153F_1492409000F_S-1775P_0", terms(
+        "PUTE", 1_000, is_forward=True, expiry=1_492_409_000, is_fixed_expiry=True,
+        barrier=Barrier(-1_775),
+    )),
+    ("ONETOUCH_R_10_10_1492408153_1492409000_2400123000_0", terms(
+        "ONETOUCH", 1_000, expiry=1_492_409_000, barrier=Barrier(2_400_123, is_relative=False)
+    )),
+])  # fmt: skip
+def test_shortcodes_in_the_published_manner_are_read(text: str, expected: Terms) -> None:
+    assert decode(text, "USD") == expected
+    assert encode(expected) == text
+
+
+@pytest.mark.parametrize("text", [
+    "",
+    "CALL",
+    "call_R_100_10_1513593966_1513593996_S0P_0",
+    "FOO_R_100_10_1513593966_1513593996_S0P_0",
+    "CALL_R_11_10_1513593966_1513593996_S0P_0",
+    "CALL_R_100_10_1513593966_1513593996_S0P",
+    "CALL_R_100_10_1513593966_1513593996_S0P_1",
+    "CALL_R_100_10_1513593966_1513593996_S0P_0 ",
+    "CALL_R_100_10_1513593966_1513593996_S0P_0\n",
+    "CALL_R_100_10.001_1513593966_1513593996_S0P_0",
+    "CALL_R_100_1.0.0_1513593966_1513593996_S0P_0",
+    "CALL_R_100_._1513593966_1513593996_S0P_0",
+    "CALL_R_100_10_1513593966_1513593996_1123451234_0",
+    "CALL_R_100_10_15135939660000_1513593996_S0P_0",
+    "CALL_R_100_10_١٥١٣٥٩٣٩٦٦_1513593996_S0P_0",
+    "CALL_R_100_10_1513593966_0T_S0P_0",
+    "DIGITOVER_R_10_4.88_1492408153_5T_S5P_0x",
+    "DIGITMATCH_R_10_4.88_1492408153_5T_S0P_0",
+    "DIGITMATCH_R_10_4.88_1492408153_5T_S5P_0",
+    "DIGITMATCH_R_10_4.88_1492408153_5T_10_0",
+    "DIGITOVER_R_10_4.88_1492408153_5T_9_0",
+    "DIGITUNDER_R_10_4.88_1492408153_5T_0_0",
+    "DIGITODD_R_10_4.88_1492408153_5T_S0P_0",
+    "DIGITODD_R_10_4.88_1492408153_5T_5_0",
+    "MULTUP_1HZ100V_9.00_0_1716220583_4869849599_60m_0.00_N1",
+    "MULTUP_1HZ100V_9.00_10_1716220583_4869849599_61m_0.00_N1",
+    "MULTUP_1HZ100V_9.00_10_1716220583_4869849599_60m_0.001_N1",
+    "MULTUP_1HZ100V_9.00_10_1716220583_4869849599_60m_0.00_N2",
+    "MULTUP_R_100_10_1513593966_1513593996_S0P_0",
+    "ACCU_1HZ100V_9.00_0_0.01_1_0.000433139675_1716220710",
+])  # fmt: skip
+def test_a_text_that_is_no_shortcode_is_refused(text: str) -> None:
+    with pytest.raises(ShortcodeError):
+        decode(text, "USD")
+
+
+def read_or_refused(text: str, currency: str) -> None:
+    """What is read can be written and read again; anything else is a `ShortcodeError`."""
+    try:
+        found = decode(text, currency)
+    except ShortcodeError:
+        return
+    assert found.contract_type in TYPES
+    again = decode(encode(found), currency)
+    assert again == found
+
+
+@st.composite
+def broken(draw: st.DrawFn) -> str:
+    """A shortcode with some of its characters taken away, replaced or repeated."""
+    text = encode(draw(agreed()))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(text)))
+        over = draw(st.integers(0, 3))
+        put = draw(st.text("0123456789._-+SPTFNm\n\0é٣E", max_size=3))
+        text = text[:at] + put + text[at + over :]
+    return text
+
+
+@given(broken(), st.sampled_from(sorted(CURRENCIES)))
+def test_a_broken_shortcode_is_refused_or_means_something_else(text: str, currency: str) -> None:
+    read_or_refused(text, currency)
+
+
+@given(st.text(max_size=80), st.sampled_from(sorted(CURRENCIES)))
+def test_any_text_is_refused_or_read(text: str, currency: str) -> None:
+    read_or_refused(text, currency)
+
+
+@given(
+    st.sampled_from(sorted(TYPES)),
+    st.sampled_from(sorted(SYMBOLS)),
+    st.lists(
+        st.one_of(
+            st.integers(0, 10**12).map(str),
+            st.from_regex(r"\A(S-?[0-9]{1,16}P|[0-9]{1,4}T|[0-9]{1,11}F|[0-9.]{1,21}|N1|[0-9]m)\Z"),
+        ),
+        max_size=8,
+    ),
+)
+def test_parts_in_any_order_are_refused_or_read(name: str, symbol: str, parts: list[str]) -> None:
+    read_or_refused("_".join([name, symbol, *parts]), "USD")

@@ -1,0 +1,202 @@
+"""What a client is told is enough to check every result: contracts are settled again from outside.
+
+The gateway runs in a process of its own, and so does the script that settles its contracts again;
+that script (`tests/clients/settle_again.py`) has the standard library and websockets.
+"""
+
+import ast
+import asyncio
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exchange import ledger
+from exchange.symbols import SYMBOLS
+from gateway.access import tokens, users
+from gateway.store import Transaction, run_once
+from schemas.scopes import ALL_SCOPES
+from tests.served import PATIENCE, Served, SocketClient
+
+SCRIPT = Path(__file__).parent.parent / "clients" / "settle_again.py"
+CONTRACTS = 200
+ACCOUNTS = 4
+TYPES = (
+    *("CALL", "PUT", "CALLE", "PUTE", "ONETOUCH", "NOTOUCH"),
+    *("DIGITMATCH", "DIGITDIFF", "DIGITOVER", "DIGITUNDER", "DIGITODD", "DIGITEVEN"),
+)
+REFUSALS = {
+    *("BarrierValidationError", "ContractBuyValidationError", "ContractCreationFailure"),
+    "InvalidOfferings",
+}
+"""A barrier that the fast market has left behind, or digits of a symbol that moves too little."""
+CHOICES = {
+    "DIGITMATCH": range(10),
+    "DIGITDIFF": range(10),
+    "DIGITOVER": range(9),
+    "DIGITUNDER": range(1, 10),
+}
+
+
+@dataclass
+class Account:
+    """One account that trades, and what became of its contracts."""
+
+    token: str
+    bought: dict[int, str] = field(default_factory=dict)
+    """Shortcodes by contract."""
+    settled: dict[int, float] = field(default_factory=dict)
+    """What each contract paid."""
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A gateway in whose market 200 seconds pass in one."""
+    running = Served(
+        tmp_path_factory.mktemp("wire"),
+        *("--seed", "wire", "--start", "2026-01-01T12:00", "--speed", "200"),
+    )
+    yield running
+    assert running.stop() == 0
+    assert running.stderr == ""
+
+
+def accounts(gateway: Served) -> list[Account]:
+    def job(transaction: Transaction) -> list[Account]:
+        user_id = users.create(transaction, "wire@example.com")
+        ledger.open_with_balance(transaction, user_id, virtual=[True] * ACCOUNTS, at=0)
+        return [
+            Account(tokens.create(transaction, account.loginid, "Wire", ALL_SCOPES))
+            for account in ledger.accounts(transaction, user_id)
+        ]
+
+    return run_once(gateway.db, job)
+
+
+def wish(contract_type: str, symbol: str, spot: float, chance: random.Random) -> dict[str, Any]:
+    """A tick contract with a random duration and, where it has one, a random barrier."""
+    ticks = chance.randint(5 if "TOUCH" in contract_type else 1, 10)
+    wanted: dict[str, Any] = {
+        "contract_type": contract_type,
+        "symbol": symbol,
+        "currency": "USD",
+        "amount": chance.choice((1, 2.5, 10)),
+        "basis": chance.choice(("payout", "stake")),
+        "duration": ticks,
+        "duration_unit": "t",
+    }
+    digits = SYMBOLS[symbol].digits
+    away = spot * SYMBOLS[symbol].tick_sd * ticks**0.5 * chance.uniform(0.2, 1.2)
+    offset = chance.choice((-1, 1)) * max(away, 10**-digits)
+    if contract_type in CHOICES:
+        wanted["barrier"] = str(chance.choice(CHOICES[contract_type]))
+    elif "TOUCH" in contract_type or (
+        not contract_type.startswith("DIGIT") and chance.random() < 0.7
+    ):
+        relative = chance.random() < 0.6
+        wanted["barrier"] = f"{offset:+.{digits}f}" if relative else f"{spot + offset:.{digits}f}"
+    return wanted
+
+
+async def trade(client: SocketClient, account: Account, chance: random.Random, count: int) -> None:
+    """Buy so many contracts, and wait until the last of them has paid."""
+    await client.authorize(account.token)
+    await client.ask({"transaction": 1, "subscribe": 1})
+
+    def hear(message: dict[str, Any]) -> None:
+        told = message["transaction"]
+        if told["action"] == "sell":
+            assert told["contract_id"] not in account.settled
+            account.settled[told["contract_id"]] = told["amount"]
+
+    for number in range(count):
+        contract_type = TYPES[number % len(TYPES)]
+        refused: list[Any] = []
+        while True:  # what is refused is chosen anew
+            symbol = chance.choice(list(SYMBOLS))
+            spot = (await client.ask({"ticks": symbol}))["tick"]["quote"]
+            wanted = wish(contract_type, symbol, spot, chance)
+            reply = await client.ask({"buy": "1", "price": 100, "parameters": wanted})
+            if "error" not in reply:
+                break
+            refused.append(reply["error"])
+            assert refused[-1]["code"] in REFUSALS
+            assert len(refused) < 50, refused
+        account.bought[reply["buy"]["contract_id"]] = reply["buy"]["shortcode"]
+        for message in client.told:
+            hear(message)
+    while account.settled.keys() != account.bought.keys():
+        hear(await client.next())
+
+
+def settle_again(gateway: Served, traded: list[Account]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-I", str(SCRIPT), f"{gateway.url}?app_id=1089"],
+        input="\n".join(account.token for account in traded),
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=gateway.folder,
+        timeout=PATIENCE,
+    )
+
+
+def test_the_script_imports_nothing_of_ours() -> None:
+    imported: set[str] = set()
+    for node in ast.walk(ast.parse(SCRIPT.read_text())):
+        if isinstance(node, ast.Import):
+            imported |= {name.name.split(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            imported.add((node.module or "").split(".")[0])
+    assert imported - sys.stdlib_module_names == {"websockets"}
+
+
+async def test_finished_contracts_are_settled_again_from_the_wire_alone(gateway: Served) -> None:
+    traded = accounts(gateway)
+
+    async def one(number: int, account: Account) -> None:
+        async with gateway.connected() as client:
+            await trade(client, account, random.Random(number), CONTRACTS // ACCOUNTS)
+
+    await asyncio.gather(*(one(number, account) for number, account in enumerate(traded)))
+    bought = [code for account in traded for code in account.bought.values()]
+    assert len(bought) == CONTRACTS
+    assert {code.split("_")[0] for code in bought} == set(TYPES)
+    ended = Counter(paid > 0 for account in traded for paid in account.settled.values())
+    assert min(ended[True], ended[False]) > CONTRACTS / 10  # a script that knew one result fails
+
+    again = await asyncio.to_thread(settle_again, gateway, traded)
+    assert again.stderr == ""
+    assert again.stdout == f"{CONTRACTS} contracts, 0 differ\n"
+    assert again.returncode == 0
+
+    # The same script finds what is wrong: a result that the ticks do not give, and a wrong tick.
+    (lost, won) = (
+        next(
+            (contract_id, account.bought[contract_id])
+            for account in traded
+            for contract_id, paid in account.settled.items()
+            if (paid > 0) == wins
+        )
+        for wins in (False, True)
+    )
+    run_once(
+        gateway.db,
+        lambda transaction: [
+            transaction.execute("UPDATE contracts SET sold_for = payout WHERE id = ?", lost[0]),
+            transaction.execute("UPDATE contracts SET sold_at = sold_at + 1 WHERE id = ?", won[0]),
+        ],
+    )
+    again = await asyncio.to_thread(settle_again, gateway, traded)
+    assert again.returncode == 1
+    *found, total = again.stdout.splitlines()
+    assert total == f"{CONTRACTS} contracts, 2 differ"
+    assert any(line.startswith(f"{lost[1]}: sell_price is ") for line in found)
+    assert any(line.startswith(f"{won[1]}: sell_time is ") for line in found)

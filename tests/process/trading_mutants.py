@@ -1,0 +1,112 @@
+"""A gateway with a fault in how it trades, to see that a test would notice: `MUTANT serve ...`.
+
+Nothing of the product is edited: this starts it in a process of its own and replaces one piece of
+it there. Everything else, and everything as long as nobody kills the process, is as it should be.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from exchange import book, desk, ledger
+from exchange.book import Bought
+from exchange.contracts.offer import Offer
+from exchange.contracts.terms import Refusal
+from exchange.ledger import Entry
+from gateway import cli, store
+from gateway.store import Transaction
+
+
+class _NeverCommits:
+    """A connection to the database on which `COMMIT` does nothing."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    @property
+    def in_transaction(self) -> bool:
+        return bool(self._connection.in_transaction)
+
+    def execute(self, sql: str, *parameters: Any) -> Any:
+        if sql != "COMMIT":
+            return self._connection.execute(sql, *parameters)
+        return None
+
+
+def reply_before_commit() -> None:
+    """What opens or closes contracts is committed by the next batch only, after its replies."""
+    commit = store._commit
+
+    def late(batch: list[Any], seen_change: int, connection: Any) -> Any:
+        if connection.in_transaction:
+            connection.execute("COMMIT")
+        foreign = commit(batch, seen_change, _NeverCommits(connection))  # type: ignore[arg-type]
+        kinds = {
+            change.kind
+            for waiting in batch
+            if waiting.failed is None
+            for change in waiting.transaction.changes
+        }
+        if not kinds & {book.OPENED, book.CHANGED, book.CLOSED}:
+            connection.execute("COMMIT")
+        return foreign
+
+    store._commit = late
+
+
+def unguarded_debit() -> None:
+    """A buy is charged in one transaction, and its contract opened in the next."""
+    paid: list[Entry] = []
+    """The charge for the contract that is being opened; the writer's thread opens one at a time."""
+    post = ledger.post
+
+    def posted_before(transaction: Transaction, *arguments: Any, **named: Any) -> Entry:
+        if not paid:
+            return post(transaction, *arguments, **named)
+        entry = replace(paid.pop(), contract_id=named["contract_id"])
+        transaction.execute(
+            "UPDATE ledger SET contract_id = ? WHERE id = ?", entry.contract_id, entry.id
+        )
+        return entry
+
+    ledger.post = posted_before
+
+    async def buy(
+        self: desk.Desk,
+        offer: Offer,
+        *,
+        loginid: str,
+        app_id: int | None,
+        at: int,
+        guard: book.Guard,
+        key: str | None = None,
+    ) -> Bought:
+        def charge(transaction: Transaction) -> Entry:
+            guard(transaction)
+            try:
+                return post(transaction, loginid, "buy", -offer.price, at=at, app_id=app_id)
+            except ledger.InsufficientFundsError:
+                raise Refusal("InsufficientBalance", "There is not enough.") from None
+
+        charged = await self._store.write(charge)
+
+        def open_contract(transaction: Transaction) -> Bought:
+            paid.append(charged)
+            try:
+                return book.buy(transaction, offer, loginid=loginid, app_id=app_id, at=at, key=key)
+            finally:
+                paid.clear()
+
+        return await self._store.write(open_contract)
+
+    desk.Desk.buy = buy  # type: ignore[method-assign]
+
+
+MUTANTS: dict[str, Callable[[], None]] = {
+    mutant.__name__: mutant for mutant in (reply_before_commit, unguarded_debit)
+}
+
+if __name__ == "__main__":
+    MUTANTS[sys.argv.pop(1)]()
+    cli.main()

@@ -1,0 +1,187 @@
+"""The bots of `examples/` trade to their end against a gateway, and print what the books say."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.served import PATIENCE, Served, environment
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+BOTS = ("rise_or_fall", "digits", "multiplier_take_profit")
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A market that runs fast, so that the bots need not wait long."""
+    served = Served(tmp_path_factory.mktemp("bots"), "--seed", "tests", "--speed", "50")
+    yield served
+    assert served.stop() == 0
+    assert served.stderr == ""
+
+
+def run(
+    *arguments: str | Path, gateway: Served, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run Python to the end of the program."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=gateway.folder,
+        env=environment(variables),
+        timeout=PATIENCE,
+    )
+
+
+def printed(name: str, gateway: Served) -> list[str]:
+    """The lines of a bot that was given its URL and token as arguments."""
+    done = run(EXAMPLES / f"{name}.py", gateway.token, gateway.url, gateway=gateway)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+async def booked(gateway: Served, count: int) -> list[dict[str, Any]]:
+    """What the gateway has of the last contracts, the oldest first."""
+    async with gateway.connected() as client:
+        await client.authorize(gateway.token)
+        reply = await client.ask({"profit_table": 1, "description": 1, "limit": count})
+        rows: list[dict[str, Any]] = reply["profit_table"]["transactions"]
+        assert len(rows) == count
+        assert (await client.ask({"portfolio": 1}))["portfolio"]["contracts"] == []
+        return rows[::-1]
+
+
+def profit(row: dict[str, Any]) -> float:
+    return float(round(row["sell_price"] - row["buy_price"], 2))
+
+
+ROUND = re.compile(
+    r"([0-9.]+) -> ([0-9.]+): (CALL|PUT) pays ([0-9.]+) for 10\.00"
+    r" ([0-9.]+) -> ([0-9.]+) (won|lost) ([+-][0-9.]+)"
+)
+
+
+async def test_rise_or_fall_plays_its_rounds(gateway: Served) -> None:
+    *lines, total = printed("rise_or_fall", gateway)
+    stopped = lines[-1] == "the loss limit is reached"
+    if stopped:
+        lines.pop()
+    rows = await booked(gateway, len(lines))
+    sum_of_all = 0.0
+    for number, (line, row) in enumerate(zip(lines, rows, strict=True), 1):
+        found = ROUND.fullmatch(line)
+        assert found is not None, line
+        before, after, side, payout, entry, ended, status, result = found.groups()
+        assert side == ("CALL" if float(after) > float(before) else "PUT")
+        assert row["shortcode"].startswith(f"{side}_1HZ100V_")
+        assert row["payout"] == float(payout)
+        rose = float(ended) > float(entry)
+        fell = float(ended) < float(entry)
+        assert status == ("won" if (rose if side == "CALL" else fell) else "lost")
+        assert profit(row) == float(result)
+        sum_of_all += float(result)
+        # The limit is looked at after every round, and ends the play.
+        assert (sum_of_all <= -15) == (stopped and number == len(lines))
+    assert stopped or len(lines) == 5
+    assert total == f"total {sum_of_all:+.2f} USD"
+
+
+def test_rise_or_fall_stops_at_its_loss_limit(gateway: Served) -> None:
+    """With a limit that any result is beyond, the first round is the last."""
+    program = (
+        "import asyncio, os, rise_or_fall as bot;"
+        "bot.LOSS_LIMIT = -1_000;"
+        "asyncio.run(bot.main(os.environ['TOKEN']))"
+    )
+    done = run(
+        "-c",
+        program,
+        gateway=gateway,
+        TOKEN=gateway.token,
+        URL=gateway.url,
+        PYTHONPATH=os.fspath(EXAMPLES),
+    )
+    assert done.returncode == 0, done.stderr
+    first, stopped, total = done.stdout.splitlines()
+    assert ROUND.fullmatch(first) is not None
+    assert stopped == "the loss limit is reached"
+    assert total == f"total {first.split()[-1]} USD"
+
+
+async def test_digits_adds_up_what_its_rounds_brought(gateway: Served) -> None:
+    *lines, summary, balance = printed("digits", gateway)
+    rows = await booked(gateway, len(lines))
+    won = 0
+    for line, row in zip(lines, rows, strict=True):
+        found = re.fullmatch(
+            r"((?:[0-9] ){9})([0-9]) even of 9: (DIGITODD|DIGITEVEN) pays ([0-9.]+)"
+            r" ([0-9]) (won|lost) ([+-][0-9.]+)",
+            line,
+        )
+        assert found is not None, line
+        before, even, side, payout, digit, status, result = found.groups()
+        assert sum(int(each) % 2 == 0 for each in before.split()) == int(even)
+        assert side == ("DIGITODD" if int(even) > 4 else "DIGITEVEN")
+        assert row["contract_type"] == side
+        assert row["payout"] == float(payout)
+        is_won = int(digit) % 2 == (side == "DIGITODD")
+        assert status == ("won" if is_won else "lost")
+        assert profit(row) == float(result)
+        won += is_won
+    assert len(lines) == 6
+    got = sum(row["sell_price"] for row in rows)
+    assert summary == f"{won} of 6 won: paid 30.00, got {got:.2f}, profit {got - 30:+.2f}"
+    async with gateway.connected() as client:
+        await client.authorize(gateway.token)
+        told = (await client.ask({"balance": 1}))["balance"]
+    assert balance == f"balance {told['balance']:.2f} {told['currency']}"
+
+
+async def test_the_multiplier_ends_at_one_of_its_orders(gateway: Served) -> None:
+    longcode, *lines, last = printed("multiplier_take_profit", gateway)
+    [row] = await booked(gateway, 1)
+    assert row["longcode"] == longcode
+    assert row["multiplier"] == "400"
+    orders: dict[str, tuple[float, float]] = {}
+    for line in lines:
+        found = re.fullmatch(r"(.*): ([+-][0-9.]+) at ([0-9.]+)", line)
+        if found is not None:
+            orders[found[1]] = (float(found[2]), float(found[3]))
+    assert {name: amount for name, (amount, _) in orders.items()} == {
+        "stop out": -10,
+        "take profit": 6,
+        "moved the take profit": 3,
+        "stop loss": -5,
+    }
+    begun = next(line for line in lines if line.startswith("entered at "))
+    entry = float(begun.removeprefix("entered at "))
+    takes, stops = orders["moved the take profit"][1], orders["stop loss"][1]
+    assert orders["stop out"][1] < stops < entry < takes < orders["take profit"][1]
+    found = re.fullmatch(r"(won|lost) at ([0-9.]+): ([+-][0-9.]+) USD", last)
+    assert found is not None, last
+    status, exit_spot, result = found[1], float(found[2]), float(found[3])
+    # It ended at the first tick that reached an order: by then no other spot had.
+    spots = [float(line.split()[0]) for line in lines if re.fullmatch(r"[0-9.]+ [+-][0-9.]+", line)]
+    assert all(stops <= spot < takes for spot in spots[1:])
+    if status == "won":
+        assert exit_spot >= takes
+        assert result >= 3
+    else:
+        assert exit_spot <= stops
+        assert result <= -5
+    assert profit(row) == result
+
+
+@pytest.mark.parametrize("name", BOTS)
+def test_a_bot_says_why_it_cannot_begin(name: str, gateway: Served) -> None:
+    done = run(EXAMPLES / f"{name}.py", "a1-nonsense", gateway.url, gateway=gateway)
+    assert done.returncode == 1
+    assert (done.stdout + done.stderr).strip() == "authorize: The token is invalid."
