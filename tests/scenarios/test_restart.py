@@ -246,6 +246,15 @@ async def test_what_ends_while_the_gateway_is_down_ends_as_if_it_were_up(
     ):
         assert _told(await stopped.done(request)) == _told(await always.done(request))
 
+    # Each sale stands in the ledger at its own moment.
+    sales = [
+        (await twin.done({"statement": 1, "action_type": "sell", "limit": 999}))["transactions"]
+        for twin in (stopped, always)
+    ]
+    moments = [{row["contract_id"]: row["transaction_time"] for row in rows} for rows in sales]
+    assert moments[0] == moments[1]
+    assert len(moments[0]) >= len(ended)
+
     # What was open goes on as if nothing had been.
     for twin in twins:
         await twin.advance(2 * 3_600)
