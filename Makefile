@@ -74,6 +74,7 @@ bench: $(VENV)/made-for-bench
 	@$(BIN)/python bench/requests.py
 	@$(BIN)/python bench/memory.py
 	@$(BIN)/python bench/trading.py
+	@$(BIN)/python bench/pricing.py
 
 lock:
 	$(COMPILE) pyproject.toml -o $(LOCKS)/run.txt
