@@ -84,4 +84,6 @@ async def main(token: str, url: str = URL) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) == 1 and "TOKEN" not in os.environ:
+        sys.exit(__doc__)
     asyncio.run(main(*(sys.argv[1:] or [os.environ["TOKEN"]])))
