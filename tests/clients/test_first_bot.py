@@ -4,52 +4,19 @@ Its steps (sign in, price, buy, follow, sell back or wait, profit table, stateme
 `.venv-deriv-client` as a program of its own, `deriv_client_bot.py`; here is what it saw.
 """
 
-import json
-import os
-import subprocess
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.served import PATIENCE, Served, environment
-
-ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / ".venv-deriv-client" / "bin" / "python"
-BOT = Path(__file__).with_name("deriv_client_bot.py")
+from tests.clients.conftest import Run
+from tests.served import Served
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    if not (ROOT / ".venv-deriv-client" / "made").exists():
-        missing = ".venv-deriv-client is missing: make test makes it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    served = Served(tmp_path_factory.mktemp("bot"), "--seed", "tests", "--speed", "20")
-    yield served
-    assert served.stop() == 0
-    assert served.stderr == ""
-
-
-@pytest.fixture(scope="module")
-def seen(gateway: Served) -> dict[str, Any]:
+def seen(gateway: Served, run_client: Run) -> dict[str, Any]:
     """What the bot was shown."""
-    done = subprocess.run(
-        [PYTHON, BOT, gateway.url.removesuffix("/websockets/v3")],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=gateway.folder,  # so that nothing of ours can be imported
-        env=environment({"TOKEN": gateway.token}),
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    # Decimals: what the bot read as money must add up to the cent.
-    found: dict[str, Any] = json.loads(done.stdout, parse_float=Decimal)
+    found: dict[str, Any] = run_client("deriv_client_bot.py", {"TOKEN": gateway.token})
     return found
 
 

@@ -4,53 +4,24 @@
 own, `.venv-deriv-client`, and its session runs there as a program of its own.
 """
 
-import json
-import os
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.served import PATIENCE, Served, environment
-
-ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / ".venv-deriv-client" / "bin" / "python"
-SESSION = Path(__file__).with_name("deriv_client_session.py")
+from tests.clients.conftest import PYTHON, Run
+from tests.served import Served
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    if not (ROOT / ".venv-deriv-client" / "made").exists():
-        missing = ".venv-deriv-client is missing: make test makes it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    served = Served(tmp_path_factory.mktemp("deriv"), "--seed", "tests", "--speed", "20")
-    yield served
-    assert served.stop() == 0
-    assert served.stderr == ""
-
-
-@pytest.fixture(scope="module")
-def seen(gateway: Served) -> dict[str, Any]:
+def seen(gateway: Served, run_client: Run) -> dict[str, Any]:
     """What the client was shown in its session."""
     read_only = gateway.command(
         "token", "create", "--loginid", gateway.loginids[1], "--scopes", "read", "--name", "Look"
     )
-    done = subprocess.run(
-        [PYTHON, SESSION, gateway.url.removesuffix("/websockets/v3")],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=gateway.folder,  # so that nothing of ours can be imported
-        env=environment({"TOKEN": gateway.token, "READ_TOKEN": read_only}),
-        timeout=PATIENCE,
+    found: dict[str, Any] = run_client(
+        "deriv_client_session.py", {"TOKEN": gateway.token, "READ_TOKEN": read_only}
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
@@ -90,7 +61,7 @@ def test_it_signs_in(seen: dict[str, Any], gateway: Served) -> None:
     }
     signed_in = seen["authorize"]["authorize"]
     assert signed_in["loginid"] == gateway.loginids[0]
-    assert gateway.token not in json.dumps(seen)
+    assert gateway.token not in str(seen)
     balance = {"balance": 10000, "currency": "USD", "loginid": gateway.loginids[0]}
     assert seen["balance"]["balance"] == balance
     [first] = seen["balances"]
