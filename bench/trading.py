@@ -43,8 +43,7 @@ from servers import FASTAPI, SCOPEGATE, SERVERS, Server, rotated, what_is_measur
 from exchange import book, ledger
 from exchange.book import Contract
 from exchange.contracts import offer as offers
-from exchange.contracts.life import End, Status, Tick
-from exchange.contracts.offer import Offer
+from exchange.contracts.life import End, Offer, Status, Tick
 from exchange.contracts.terms import Wish
 from exchange.feed import Feed
 from exchange.ledger import Account

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 from exchange import ledger
 from exchange.contracts import shortcode
-from exchange.contracts.life import End, Status
-from exchange.contracts.offer import Offer
+from exchange.contracts.life import End, Offer, Status
 from exchange.contracts.terms import Refusal, Terms
 from exchange.ledger import Entry, InsufficientFundsError
 from exchange.money import to_text, to_units

@@ -24,6 +24,7 @@ from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import (
     End,
     Life,
+    Offer,
     Sight,
     Status,
     Tick,
@@ -34,7 +35,6 @@ from exchange.contracts.life import (
     unsaleable,
 )
 from exchange.contracts.multipliers import Multiplier
-from exchange.contracts.offer import Offer
 from exchange.contracts.terms import Refusal, Terms
 from exchange.feed import Feed
 from exchange.money import to_text

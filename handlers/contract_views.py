@@ -7,9 +7,8 @@ from functools import cache
 
 from exchange.book import Contract
 from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Life, Sight, Status, Tick
+from exchange.contracts.life import Life, Offer, Sight, Status, Tick
 from exchange.contracts.multipliers import Multiplier, order_limits
-from exchange.contracts.offer import Offer
 from exchange.contracts.terms import Refusal, Terms
 from exchange.feed import Feed
 from exchange.money import to_number, to_text, to_units

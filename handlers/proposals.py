@@ -13,7 +13,7 @@ from functools import partial
 import orjson
 
 from exchange.contracts import offer as offers
-from exchange.contracts.offer import Offer
+from exchange.contracts.life import Offer
 from exchange.contracts.terms import Refusal, Wish
 from exchange.feed import Feed
 from exchange.rules import Margins

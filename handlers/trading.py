@@ -14,7 +14,7 @@ from typing import Any
 
 from exchange.book import Bought, Closed
 from exchange.contracts import offer as offers
-from exchange.contracts.offer import Offer
+from exchange.contracts.life import Offer
 from exchange.contracts.terms import Refusal, Wish
 from exchange.desk import Desk
 from exchange.money import CURRENCIES, to_number, to_units

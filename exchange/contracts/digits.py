@@ -53,7 +53,7 @@ class Digits(Option):
             durations=TICKS_ONLY,
         )
 
-    def complete(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Terms:
+    def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
         """The digit is written as the barrier."""
         if sight.tick.pips * terms.symbol.tick_sd < LEAST_SD:
             raise Refusal(

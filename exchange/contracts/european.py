@@ -36,7 +36,7 @@ class European(Option):
             takes_forward_start=True,
         )
 
-    def complete(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Terms:
+    def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
         """A barrier may be there."""
         if wish.barrier is None:
             return terms

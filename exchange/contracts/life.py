@@ -96,8 +96,27 @@ def sight(feed: Feed, symbol: Symbol, epoch: int) -> Sight:
     return Sight(tick, lambda first, last: feed.outlook(symbol, tick.epoch, first, last))
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A contract, and what it costs at the spot of a moment."""
+
+    terms: Terms
+    price: int
+    """What is paid for it, in smallest units."""
+    spot: Tick
+    ask: int = 0
+    """The price in millionths of the payout, before it is rounded to money; 0 for multipliers."""
+    cancellation_price: int = 0
+    """How much of the price is for being able to cancel."""
+
+    @property
+    def payout(self) -> int:
+        """What it pays if it is won, in smallest units; 0 where that is open."""
+        return 0 if self.terms.multiplier else self.terms.amount
+
+
 class ContractType(ABC):
-    """How contracts of one type are entered, watched, decided and valued."""
+    """How contracts of one type are offered, watched, decided and valued."""
 
     name: str
     listing: Listing
@@ -111,8 +130,15 @@ class ContractType(ABC):
     """Whether the entry tick is the first of those that are counted."""
 
     @abstractmethod
-    def complete(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Terms:
-        """The terms with what this type needs of the wish. Raises `Refusal`."""
+    def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
+        """The offer of a contract, from terms that have all but what this type needs of the wish.
+
+        `terms.amount` is the amount of the wish. Raises `Refusal` where nothing is offered.
+        """
+
+    @abstractmethod
+    def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
+        """Whether the price has risen by more than half of what the exchange keeps."""
 
     @abstractmethod
     def sentence(self, terms: Terms) -> str:

@@ -15,7 +15,18 @@ from typing import NamedTuple
 
 from exchange import pricing
 from exchange.contracts import wording
-from exchange.contracts.life import ContractType, End, Life, Sight, Status, Tick, Watch, unsaleable
+from exchange.contracts.bounds import check_stake
+from exchange.contracts.life import (
+    ContractType,
+    End,
+    Life,
+    Offer,
+    Sight,
+    Status,
+    Tick,
+    Watch,
+    unsaleable,
+)
 from exchange.contracts.listing import NO_END, Listing
 from exchange.contracts.terms import Refusal, Terms, Wish, invalid, not_offered
 from exchange.money import to_text, to_units
@@ -77,7 +88,23 @@ class Multiplier(ContractType):
             durations=NO_END,
         )
 
-    def complete(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Terms:
+    def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
+        """The stake, and the fee for being able to cancel."""
+        if wish.basis == "payout":
+            raise invalid("basis", "The amount of a multiplier is its stake.")
+        check_stake(terms.amount, terms.currency)
+        terms = self.complete(terms, wish, margins)
+        fee = 0
+        if terms.cancellation:
+            fee = self.cancellation_price(terms, sight, terms.cancellation, margins)
+        return Offer(terms, terms.amount + fee, sight.tick, cancellation_price=fee)
+
+    def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
+        """By the fee for cancellation: nothing else of the price depends on the market."""
+        allowed = proposed.cancellation_price * margins.cancellation / 2
+        return present.price - proposed.price > allowed
+
+    def complete(self, terms: Terms, wish: Wish, margins: Margins) -> Terms:
         """A multiplier must be there; orders and a time to cancel may be."""
         offered = choices(terms.symbol)
         if wish.multiplier is None:

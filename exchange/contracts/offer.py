@@ -5,32 +5,22 @@ Who names the stake gets the payout rounded down to the currency's smallest unit
 payout pays the price rounded up. Commissions and fees are rounded up.
 """
 
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from functools import cache
+from dataclasses import replace
 
 from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import ContractType, Life, Sight, Tick, sight
+from exchange.contracts.life import ContractType, Offer, sight
 from exchange.contracts.listing import seconds_text
-from exchange.contracts.multipliers import Multiplier
-from exchange.contracts.options import MILLION, Option
 from exchange.contracts.terms import Refusal, Terms, Wish, invalid, not_offered
 from exchange.feed import Feed
 from exchange.money import CURRENCIES, to_text, to_units
 from exchange.rules import (
-    LARGEST_ASK,
-    LARGEST_PAYOUT,
-    LARGEST_STAKE,
     LATEST_START,
-    LEAST_ASK,
-    LEAST_STAKE,
     MULTIPLIER_DAYS,
     Margins,
 )
 from exchange.symbols import DAY, SYMBOLS, Symbol
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600}
-_LATEST_EPOCH = 9_999_999_999
 _SPECIAL = (
     "barrier",
     "barrier2",
@@ -46,25 +36,6 @@ _SPECIAL = (
     "trading_period_start",
 )
 """The fields of a wish that some types take and others do not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A contract, and what it costs at the spot of a moment."""
-
-    terms: Terms
-    price: int
-    """What is paid for it, in smallest units."""
-    spot: Tick
-    ask: int = 0
-    """The price in millionths of the payout, before it is rounded to money; 0 for multipliers."""
-    cancellation_price: int = 0
-    """How much of the price is for being able to cancel."""
-
-    @property
-    def payout(self) -> int:
-        """What it pays if it is won, in smallest units; 0 where that is open."""
-        return 0 if self.terms.multiplier else self.terms.amount
 
 
 def make(wish: Wish, feed: Feed, now: int, margins: Margins) -> Offer:
@@ -93,46 +64,7 @@ def make(wish: Wish, feed: Feed, now: int, margins: Margins) -> Offer:
         raise invalid("amount", f"{problem}.") from None
     seen = sight(feed, symbol, now)
     terms = replace(_term(wish, kind, symbol, now), currency=wish.currency, amount=amount)
-    life = Life(seen.tick, terms.entry_epoch - 1)
-    if isinstance(kind, Multiplier):
-        return _multiplier(wish, kind, terms, seen, margins)
-    assert isinstance(kind, Option)  # noqa: S101 - there is no third family
-    terms = kind.complete(terms, wish, seen, margins)
-    return _option(wish, kind, terms, life, seen, margins)
-
-
-def _option(
-    wish: Wish, kind: Option, terms: Terms, life: Life, seen: Sight, margins: Margins
-) -> Offer:
-    if wish.basis is None:
-        raise invalid("basis", "Say whether the amount is the payout or the stake.")
-    ask = kind.ask(terms, life, seen, margins)
-    if not LEAST_ASK <= ask <= LARGEST_ASK:
-        raise Refusal(
-            "ContractCreationFailure",
-            "This contract offers no return: it would be all but certain to "
-            + ("be won." if ask > LARGEST_ASK else "be lost."),
-        )
-    if wish.basis == "stake":
-        price = terms.amount
-        check_stake(price, terms.currency)
-        terms = replace(terms, amount=price * MILLION // ask)
-    else:
-        price = -(-terms.amount * ask // MILLION)
-        check_stake(price, terms.currency, payout=terms.amount)
-    check_payout(terms.amount, terms.currency)
-    return Offer(terms, price, seen.tick, ask)
-
-
-def _multiplier(wish: Wish, kind: Multiplier, terms: Terms, seen: Sight, margins: Margins) -> Offer:
-    if wish.basis == "payout":
-        raise invalid("basis", "The amount of a multiplier is its stake.")
-    check_stake(terms.amount, terms.currency)
-    terms = kind.complete(terms, wish, seen, margins)
-    fee = 0
-    if terms.cancellation:
-        fee = kind.cancellation_price(terms, seen, terms.cancellation, margins)
-    return Offer(terms, terms.amount + fee, seen.tick, cancellation_price=fee)
+    return kind.quote(terms, wish, seen, margins)
 
 
 def agree(proposed: Offer | None, present: Offer, *, most: int, margins: Margins) -> Offer:
@@ -144,13 +76,7 @@ def agree(proposed: Offer | None, present: Offer, *, most: int, margins: Margins
     """
     deal = present
     if proposed is not None and (present.ask > proposed.ask or present.price > proposed.price):
-        kind = TYPES[present.terms.contract_type]
-        if isinstance(kind, Option):
-            moved = present.ask - proposed.ask > kind.margin(margins) / 2 * MILLION
-        else:
-            allowed = proposed.cancellation_price * margins.cancellation / 2
-            moved = present.price - proposed.price > allowed
-        if moved:
+        if TYPES[present.terms.contract_type].has_moved(proposed, present, margins):
             raise price_moved(present, proposed.price)
         deal = replace(
             present,
@@ -180,43 +106,6 @@ def check_hours(symbol: Symbol, now: int) -> None:
     """Raise `Refusal` while the symbol's market is closed."""
     if not symbol.is_open(now):
         raise Refusal("MarketIsClosed", "This market is presently closed.")
-
-
-def _bounds(currency: str) -> str:
-    least, most = (_text(bound, currency) for bound in (LEAST_STAKE, LARGEST_PAYOUT))
-    return f"A minimum stake of {least} and a maximum payout of {most} apply"
-
-
-def _text(bound: Decimal, currency: str) -> str:
-    return to_text(_units(bound, currency), currency)
-
-
-@cache
-def _units(bound: Decimal, currency: str) -> int:
-    return to_units(bound, currency)
-
-
-def check_stake(stake: int, currency: str, *, payout: int | None = None) -> None:
-    """Raise `Refusal` for a stake that is too small or too large."""
-    if stake < _units(LEAST_STAKE, currency):
-        raise _out_of_bounds(f"{_bounds(currency)}; the stake is {to_text(stake, currency)}.")
-    if stake > _units(LARGEST_STAKE, currency):
-        if payout is not None:
-            check_payout(payout, currency)
-        raise _out_of_bounds(
-            f"A maximum stake of {_text(LARGEST_STAKE, currency)} applies;"
-            f" the stake is {to_text(stake, currency)}."
-        )
-
-
-def check_payout(payout: int, currency: str) -> None:
-    """Raise `Refusal` for a payout that is too large."""
-    if payout > _units(LARGEST_PAYOUT, currency):
-        raise _out_of_bounds(f"{_bounds(currency)}; the payout is {to_text(payout, currency)}.")
-
-
-def _out_of_bounds(problem: str) -> Refusal:
-    return Refusal("ContractBuyValidationError", problem, {"amount": problem})
 
 
 # When it starts and ends.

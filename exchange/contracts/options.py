@@ -2,10 +2,12 @@
 
 import math
 from abc import abstractmethod
+from dataclasses import replace
 
-from exchange.contracts.life import ContractType, End, Life, Sight, Status, Tick
-from exchange.contracts.terms import Terms
-from exchange.rules import Margins
+from exchange.contracts.bounds import check_payout, check_stake
+from exchange.contracts.life import ContractType, End, Life, Offer, Sight, Status, Tick
+from exchange.contracts.terms import Refusal, Terms, Wish, invalid
+from exchange.rules import LARGEST_ASK, LEAST_ASK, Margins
 
 MILLION = 1_000_000
 """Chances and prices are reckoned in millionths of the payout, as whole numbers."""
@@ -15,12 +17,42 @@ class Option(ContractType):
     """A contract that pays `terms.amount` if it is won, else nothing."""
 
     @abstractmethod
+    def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
+        """The terms with what this type needs of the wish. Raises `Refusal`."""
+
+    @abstractmethod
     def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
         """The chance that the open contract is won, as seen now."""
 
     @abstractmethod
     def margin(self, margins: Margins) -> float:
         """What the exchange keeps of the payout."""
+
+    def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
+        """What the payout costs, or what the stake pays: the basis says which was named."""
+        terms = self.complete(terms, wish, sight)
+        if wish.basis is None:
+            raise invalid("basis", "Say whether the amount is the payout or the stake.")
+        ask = self.ask(terms, Life(sight.tick, terms.entry_epoch - 1), sight, margins)
+        if not LEAST_ASK <= ask <= LARGEST_ASK:
+            raise Refusal(
+                "ContractCreationFailure",
+                "This contract offers no return: it would be all but certain to "
+                + ("be won." if ask > LARGEST_ASK else "be lost."),
+            )
+        if wish.basis == "stake":
+            price = terms.amount
+            check_stake(price, terms.currency)
+            terms = replace(terms, amount=price * MILLION // ask)
+        else:
+            price = -(-terms.amount * ask // MILLION)
+            check_stake(price, terms.currency, payout=terms.amount)
+        check_payout(terms.amount, terms.currency)
+        return Offer(terms, price, sight.tick, ask)
+
+    def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
+        """By the price in millionths of the payout."""
+        return present.ask - proposed.ask > self.margin(margins) / 2 * MILLION
 
     def ask(self, terms: Terms, life: Life, sight: Sight, margins: Margins) -> int:
         """The price in millionths of the payout, rounded up."""

@@ -33,7 +33,7 @@ class Touch(Option):
             durations=FEW_TICKS_OR_MINUTES,
         )
 
-    def complete(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Terms:
+    def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
         """A barrier must be there, away from the spot."""
         if wish.barrier is None:
             raise invalid("barrier", f"{self.name} needs a barrier, such as +0.50.")

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from exchange.contracts import offer
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.digits import LEAST_SD
-from exchange.contracts.life import Life, Tick, latest, sight
+from exchange.contracts.life import Life, Offer, Tick, latest, sight
 from exchange.contracts.multipliers import Multiplier, choices
-from exchange.contracts.offer import Offer
 from exchange.contracts.options import MILLION, Option
 from exchange.contracts.terms import Barrier, Refusal, Wish
 from exchange.feed import Feed

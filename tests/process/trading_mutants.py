@@ -11,7 +11,7 @@ from typing import Any
 
 from exchange import book, desk, ledger
 from exchange.book import Bought
-from exchange.contracts.offer import Offer
+from exchange.contracts.life import Offer
 from exchange.contracts.terms import Refusal
 from exchange.ledger import Entry
 from gateway import cli, store

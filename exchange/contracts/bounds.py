@@ -1,0 +1,49 @@
+"""The bounds of stake and payout, and the sentences that tell them.
+
+Published clients read the numbers out of "minimum stake of 0.35" and "maximum payout of 50000.00".
+"""
+
+from decimal import Decimal
+from functools import cache
+
+from exchange.contracts.terms import Refusal
+from exchange.money import to_text, to_units
+from exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE
+
+
+def _bounds(currency: str) -> str:
+    least, most = (text(bound, currency) for bound in (LEAST_STAKE, LARGEST_PAYOUT))
+    return f"A minimum stake of {least} and a maximum payout of {most} apply"
+
+
+def text(bound: Decimal, currency: str) -> str:
+    """A bound with all decimals of the currency."""
+    return to_text(_units(bound, currency), currency)
+
+
+@cache
+def _units(bound: Decimal, currency: str) -> int:
+    return to_units(bound, currency)
+
+
+def check_stake(stake: int, currency: str, *, payout: int | None = None) -> None:
+    """Raise `Refusal` for a stake that is too small or too large."""
+    if stake < _units(LEAST_STAKE, currency):
+        raise _out_of_bounds(f"{_bounds(currency)}; the stake is {to_text(stake, currency)}.")
+    if stake > _units(LARGEST_STAKE, currency):
+        if payout is not None:
+            check_payout(payout, currency)
+        raise _out_of_bounds(
+            f"A maximum stake of {text(LARGEST_STAKE, currency)} applies;"
+            f" the stake is {to_text(stake, currency)}."
+        )
+
+
+def check_payout(payout: int, currency: str) -> None:
+    """Raise `Refusal` for a payout that is too large."""
+    if payout > _units(LARGEST_PAYOUT, currency):
+        raise _out_of_bounds(f"{_bounds(currency)}; the payout is {to_text(payout, currency)}.")
+
+
+def _out_of_bounds(problem: str) -> Refusal:
+    return Refusal("ContractBuyValidationError", problem, {"amount": problem})
