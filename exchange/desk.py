@@ -12,9 +12,10 @@ Rules:
 import asyncio
 import heapq
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -47,8 +48,12 @@ SETTLED_TOGETHER = 256
 """Contracts that are handed to the store at once; the others wait for these."""
 STALE = 1_000
 """Moments of closed contracts that are kept before they are swept out."""
+ATTEMPTS = 3
+"""How often a sale or a change is tried while the contract's orders change under it."""
 RETRY = 1.0
 """Real seconds after which a settlement that the store could not keep is tried again."""
+
+Done = TypeVar("Done")
 
 log = structlog.get_logger("scopegate.desk")
 
@@ -170,7 +175,12 @@ class Desk:
         return sight(self.feed, symbol, self._second)
 
     def value(self, position: Position, seen: Sight) -> int:
-        """What the exchange would pay for it now, whether or not it buys back at this moment."""
+        """What the exchange would pay for it now, whether or not it buys back at this moment.
+
+        Of a contract that has ended, and is being settled, what it pays.
+        """
+        if position.life.end is not None:
+            return position.life.end.pays
         return position.kind.value(position.terms, position.life, seen, self.margins)
 
     # Every second.
@@ -297,9 +307,13 @@ class Desk:
 
         return await self._store.write(job)
 
-    async def bought_with(self, loginid: str, key: str) -> Bought | None:
-        """What the account bought under this key, if anything."""
-        return await self._store.read(lambda reader: book.bought_with(reader, loginid, key))
+    async def bought_with(self, loginid: str, key: str, *, pending: bool = False) -> Bought | None:
+        """What the account bought under this key, if anything.
+
+        With `pending` it waits for every purchase that is being written.
+        """
+        look = self._store.write if pending else self._store.read
+        return await look(lambda transaction: book.bought_with(transaction, loginid, key))
 
     async def find(self, contract_id: int, loginid: str) -> Contract | None:
         """A contract of the account's, open or closed."""
@@ -318,55 +332,92 @@ class Desk:
         self, contract_id: int, *, loginid: str, least: int, app_id: int | None, guard: Guard
     ) -> Closed:
         """Sell a contract back for what it is worth now, but not below `least`."""
-        position = await self._open(contract_id, loginid)
-        terms, life = position.terms, position.life
-        now = int(self._clock.now())
-        position.kind.check_sale(terms, life, now)
-        seen = sight(self.feed, terms.symbol, now)
-        worth = self.value(position, seen)
-        if worth < least:
-            currency = terms.currency
-            raise Refusal(
-                "PriceMoved",
-                f"The contract is worth {currency} {to_text(worth, currency)} now, less than the"
-                f" {currency} {to_text(least, currency)} that you would sell it for.",
-            )
-        end = End(Status.SOLD, seen.tick, worth)
-        return await self._end(position, end, now, app_id, guard)
+
+        def sale(position: Position, now: int) -> End:
+            terms = position.terms
+            position.kind.check_sale(terms, position.life, now)
+            seen = sight(self.feed, terms.symbol, now)
+            worth = self.value(position, seen)
+            if worth < least:
+                currency = terms.currency
+                raise Refusal(
+                    "PriceMoved",
+                    f"The contract is worth {currency} {to_text(worth, currency)} now, less than"
+                    f" the {currency} {to_text(least, currency)} that you would sell it for.",
+                )
+            return End(Status.SOLD, seen.tick, worth)
+
+        return await self._end(contract_id, loginid, sale, app_id, guard)
 
     async def cancel(
         self, contract_id: int, *, loginid: str, app_id: int | None, guard: Guard
     ) -> Closed:
         """Cancel a multiplier whose cancellation was paid for: the stake comes back."""
-        position = await self._open(contract_id, loginid)
-        now = int(self._clock.now())
-        kind, terms = position.kind, position.terms
-        if not isinstance(kind, Multiplier) or not terms.cancellation:
-            raise unsaleable("Deal cancellation was not bought with this contract.")
-        if not kind.can_be_cancelled(terms, now):
-            raise unsaleable("The time in which this contract could be cancelled is over.")
-        tick = sight(self.feed, terms.symbol, now).tick
-        end = End(Status.CANCELLED, tick, terms.amount)
-        return await self._end(position, end, now, app_id, guard)
+
+        def cancellation(position: Position, now: int) -> End:
+            kind, terms = position.kind, position.terms
+            if not isinstance(kind, Multiplier) or not terms.cancellation:
+                raise unsaleable("Deal cancellation was not bought with this contract.")
+            if not kind.can_be_cancelled(terms, now):
+                raise unsaleable("The time in which this contract could be cancelled is over.")
+            tick = sight(self.feed, terms.symbol, now).tick
+            return End(Status.CANCELLED, tick, terms.amount)
+
+        return await self._end(contract_id, loginid, cancellation, app_id, guard)
 
     async def change_orders(
         self, contract_id: int, *, loginid: str, change: Callable[[Position], Terms], guard: Guard
     ) -> Contract:
         """Replace the orders of an open contract by those of the terms that `change` makes."""
-        position = await self._open(contract_id, loginid)
-        held = position.contract
-        terms = change(position)
-        now = int(self._clock.now())
-        followed_to = position.life.seen
 
-        def job(transaction: Transaction) -> Contract | None:
-            guard(transaction)
-            return book.change_orders(transaction, held, terms, at=now, followed_to=followed_to)
+        async def attempt(position: Position, now: int) -> Contract | None:
+            held, terms, followed_to = position.contract, change(position), position.life.seen
 
-        changed = await self._store.write(job)
-        if changed is None:
-            raise _closed_already()
-        return changed
+            def job(transaction: Transaction) -> Contract | None:
+                guard(transaction)
+                return book.change_orders(transaction, held, terms, at=now, followed_to=followed_to)
+
+            return await self._store.write(job)
+
+        return await self._insist(contract_id, loginid, attempt)
+
+    async def _end(
+        self,
+        contract_id: int,
+        loginid: str,
+        end: Callable[[Position, int], End],
+        app_id: int | None,
+        guard: Guard,
+    ) -> Closed:
+        """Close an open contract with the end that it has at this moment."""
+
+        async def attempt(position: Position, now: int) -> Closed | None:
+            held, ending = position.contract, end(position, now)
+
+            def job(transaction: Transaction) -> Closed | None:
+                guard(transaction)
+                return book.close(transaction, held, ending, at=now, app_id=app_id)
+
+            return await self._store.write(job)
+
+        return await self._insist(contract_id, loginid, attempt)
+
+    async def _insist(
+        self,
+        contract_id: int,
+        loginid: str,
+        attempt: Callable[[Position, int], Awaitable[Done | None]],
+    ) -> Done:
+        """Do something to an open contract, again where its orders have changed meanwhile.
+
+        Raises `Refusal` where it is not open, or when its orders never keep still.
+        """
+        for _ in range(ATTEMPTS):
+            now = int(self._clock.now())
+            done = await attempt(await self._open(contract_id, loginid, now), now)
+            if done is not None:
+                return done
+        raise _closed_already()
 
     async def settle_due(self, loginid: str) -> int:
         """Settle what of the account's has ended; how many contracts that were."""
@@ -378,14 +429,14 @@ class Desk:
         await self.settled()
         return ended
 
-    async def _open(self, contract_id: int, loginid: str) -> Position:
+    async def _open(self, contract_id: int, loginid: str, now: int) -> Position:
         """The position, followed up to this moment. Raises `Refusal` where it is not open."""
         position = self._positions.get(contract_id)
         if position is None or position.contract.loginid != loginid:
             if await self.find(contract_id, loginid) is None:
                 raise Refusal("ContractNotFound", "You have no contract of this number.")
             raise _closed_already()
-        self._follow(position, int(self._clock.now()))
+        self._follow(position, now)
         if position.life.end is not None:
             raise _closed_already()
         return position
@@ -397,20 +448,6 @@ class Desk:
         if life.end is None and life.seen < epoch:
             position.life = follow(position.kind, position.terms, life, self.feed, epoch)
             self._arm(position)
-
-    async def _end(
-        self, position: Position, end: End, at: int, app_id: int | None, guard: Guard
-    ) -> Closed:
-        held = position.contract
-
-        def job(transaction: Transaction) -> Closed | None:
-            guard(transaction)
-            return book.close(transaction, held, end, at=at, app_id=app_id)
-
-        closed = await self._store.write(job)
-        if closed is None:
-            raise _closed_already()
-        return closed
 
 
 def _ended_at(position: Position) -> float:

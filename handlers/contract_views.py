@@ -7,7 +7,7 @@ from functools import cache
 
 from exchange.book import Contract
 from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Life, Offer, Sight, Status, Tick
+from exchange.contracts.life import Life, Offer, Sight, Status, Tick, unsaleable
 from exchange.contracts.multipliers import Multiplier, order_limits
 from exchange.contracts.terms import Refusal, Terms
 from exchange.feed import Feed
@@ -174,9 +174,13 @@ def open_contract(
     body["current_spot"] = terms.symbol.quote(seen.tick.pips)
     body["current_spot_display_value"] = terms.symbol.text(seen.tick.pips)
     body["current_spot_time"] = seen.tick.epoch
-    body["is_expired"] = body["is_settleable"] = body["is_sold"] = 0
+    has_ended = int(life.end is not None)
+    body["is_expired"] = body["is_settleable"] = has_ended
+    body["is_sold"] = 0
     body["audit_details"] = None
     try:
+        if has_ended:
+            raise unsaleable("The contract has ended and is being settled.")
         kind.check_sale(terms, life, now)
         body["is_valid_to_sell"] = 1
     except Refusal as refusal:
@@ -184,7 +188,7 @@ def open_contract(
         body["validation_error"] = refusal.message
         body["validation_error_code"] = refusal.code
     if isinstance(kind, Multiplier):
-        body["is_valid_to_cancel"] = int(kind.can_be_cancelled(terms, now))
+        body["is_valid_to_cancel"] = int(kind.can_be_cancelled(terms, now) and not has_ended)
         body["is_valid_to_update"] = {"stop_loss": 1, "take_profit": 1}
         body["validation_params"] = _validation(terms)
     else:

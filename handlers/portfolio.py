@@ -147,6 +147,8 @@ class Portfolio:
         """The open contract at the second that the desk has seen."""
         terms = position.terms
         seen = self._desk.sight(terms.symbol)
+        if position.life.end is not None:  # it is being settled
+            seen = seen._replace(tick=position.life.end.tick)
         worth = self._desk.value(position, seen)
         now = self._desk.now
         body = open_contract(position.contract, position.life, seen, worth, now)

@@ -39,12 +39,15 @@ _WISHED = frozenset(Wish.__dataclass_fields__)
 class Quoted:
     """A wish, and the last offer that was told for it."""
 
-    __slots__ = ("offer", "told_at", "wish")
+    __slots__ = ("offer", "second", "told_at", "wish")
 
-    def __init__(self, wish: Wish, offer: Offer, told_at: float) -> None:
+    def __init__(self, wish: Wish, offer: Offer, second: int, told_at: float) -> None:
         self.wish = wish
         self.offer = offer
+        self.second = second
+        """The second of the market at which the offer stands."""
         self.told_at = told_at
+        """When it was told, in monotonic time."""
 
 
 class Proposals:
@@ -68,7 +71,6 @@ class Proposals:
         self._streams: dict[str, Quoted] = {}
         """What is told on each topic of the bus."""
         self._told: dict[Session, dict[str, Quoted]] = {}
-        self._events = 0
 
     @call("proposal", needs=None, rate=Rate.PRICING)
     async def proposal(
@@ -79,21 +81,21 @@ class Proposals:
         `buy` takes the `id` for a minute, or as long as the stream goes on.
         """
         wish = wish_of(request)
-        with refusing():
-            offer = self.price(wish)
-        body = proposal_body(offer)
+        topic = f"proposal.{wish!r}"
+        quoted = self._streams.get(topic) if request.subscribe else None
+        if quoted is None or not self._bus.has_listeners(topic):
+            now = int(self._clock.now())
+            with refusing():
+                offer = offers.make(wish, self._feed, now, self._margins)
+            quoted = Quoted(wish, offer, now, self._monotonic())
+        # Who joins others is told what they were told last: theirs is no other offer than before.
         proposal_id = new_stream_id()
+        self._remember(session, proposal_id, quoted)
+        body = proposal_body(quoted.offer)
         if not request.subscribe:
-            self._remember(session, proposal_id, Quoted(wish, offer, self._monotonic()))
             body["id"] = proposal_id
             return {"proposal": body}
-        topic = f"proposal.{wish!r}"
-        quoted = self._streams.get(topic)
-        if quoted is None:
-            quoted = self._streams[topic] = Quoted(wish, offer, self._monotonic())
-        else:
-            quoted.offer, quoted.told_at = offer, self._monotonic()
-        self._remember(session, proposal_id, quoted)
+        self._streams[topic] = quoted
         return Stream(
             kind="proposal",
             key=("proposal", wish),
@@ -101,7 +103,7 @@ class Proposals:
             topic=topic,
             first={"proposal": body},
             msg_type="proposal",
-            since=self._events,
+            since=quoted.second,
             id=proposal_id,
             most=self._profile.proposal_streams,
         )
@@ -116,6 +118,11 @@ class Proposals:
         if quoted is None or quoted.told_at < self._monotonic() - GOOD_FOR:
             raise ApiError("InvalidContractProposal", "Unknown contract proposal")
         return quoted
+
+    def bought(self, session: Session, proposal_id: str) -> None:
+        """A proposal is bought, or may have been: it is no more, and its stream ends."""
+        self._told.get(session, {}).pop(proposal_id, None)
+        session.forget(proposal_id)
 
     def _remember(self, session: Session, proposal_id: str, quoted: Quoted) -> None:
         told = self._told.get(session)
@@ -147,16 +154,15 @@ class Proposals:
         }
         now = self._monotonic()
         for topic, quoted in self._streams.items():
-            if epoch % SYMBOLS[quoted.wish.symbol].step:
+            if epoch % SYMBOLS[quoted.wish.symbol].step or epoch <= quoted.second:
                 continue
-            self._events += 1
             try:
                 offer = offers.make(quoted.wish, self._feed, epoch, self._margins)
             except Refusal as refusal:
                 self._bus.finish(topic, as_error(refusal))
                 continue
-            quoted.offer, quoted.told_at = offer, now
-            self._bus.publish(topic, orjson.dumps(proposal_body(offer)), self._events)
+            quoted.offer, quoted.second, quoted.told_at = offer, epoch, now
+            self._bus.publish(topic, orjson.dumps(proposal_body(offer)), epoch)
 
 
 def wish_of(fields: Proposal | BuyParameters | CopiedParameters) -> Wish:

@@ -7,6 +7,7 @@ Rules:
   is sent: each repetition is answered with the same contract.
 """
 
+import asyncio
 import re
 import time
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -87,14 +88,32 @@ class Trading:
         if key is not None:
             bought = await self._desk.bought_with(grant.loginid, key)
         if bought is None:
-            wish, proposed = self._named(session, request.buy, request.parameters)
-            with refusing():
-                bought = await self._buy(wish, proposed, grant, request.price, key)
-            session.forget(request.buy)  # the proposal's stream ends with its buying
+            bought = await self._buy_once(request, session, grant, key)
         reply: BuyReply = {"buy": _receipt(bought)}
         if not request.subscribe:
             return reply
         return self._portfolio.stream(bought.contract, reply, optional=True)
+
+    async def _buy_once(
+        self, request: Buy, session: Session, grant: Grant, key: str | None
+    ) -> Bought:
+        """Buy what the request names, unless that was done under the key meanwhile."""
+        try:
+            wish, proposed = self._named(session, request.buy, request.parameters)
+            with refusing():
+                bought = await self._buy(wish, proposed, grant, request.price, key)
+        except asyncio.CancelledError:
+            # It took too long, and will be bought all the same: not a second time by this id.
+            self._proposals.bought(session, request.buy)
+            raise
+        except ApiError:
+            # A purchase under the key may be on its way into the book while this one is refused.
+            before = key and await self._desk.bought_with(grant.loginid, key, pending=True)
+            if not before:
+                raise
+            return before
+        self._proposals.bought(session, request.buy)
+        return bought
 
     def _named(
         self, session: Session, named: str, parameters: BuyParameters | CopiedParameters | None
@@ -204,7 +223,8 @@ class Trading:
                     "transaction_id": receipt["transaction_id"],
                 }
             )
-        session.forget(request.buy_contract_for_multiple_accounts)
+        if any("code" not in result for result in results):
+            self._proposals.bought(session, request.buy_contract_for_multiple_accounts)
         return {"buy_contract_for_multiple_accounts": {"result": results}}
 
     @call("sell_contract_for_multiple_accounts", needs=Scope.TRADE)
