@@ -8,6 +8,7 @@ from exchange.contracts.terms import Wish
 from exchange.feed import Feed
 from exchange.rules import Margins
 from gateway.bus import Bus
+from gateway.calls import Stream
 from gateway.clock import HandClock
 from gateway.errors import ApiError
 from gateway.limits import PROFILES
@@ -83,3 +84,45 @@ async def test_so_many_are_remembered_and_none_of_who_has_left(
     session.close()
     assert not is_known(proposals, session, ids[-1])
     assert proposals._told == {}
+
+
+class Ear:
+    """Hears what is told on a topic."""
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+
+    def deliver(self, tail: bytes, position: int) -> None:
+        self.heard.append(position)
+
+    def conclude(self, tail: bytes, position: int, *, ends: bool) -> None:
+        raise NotImplementedError
+
+    def finish(self, error: ApiError) -> None:
+        raise NotImplementedError
+
+
+async def test_a_stream_never_goes_back_and_who_joins_is_told_what_the_others_were(
+    proposals: Proposals,
+) -> None:
+    clock, bus, ear = proposals._clock, proposals._bus, Ear()
+    assert isinstance(clock, HandClock)
+    clock.advance(4)  # the ticker is late: it has told no second of these yet
+    request = Proposal(proposal=1, subscribe=1, **WISH)
+    first = await proposals.proposal(request, Session([].append))
+    assert isinstance(first, Stream)
+    assert first.since == NOON + 4
+    bus.subscribe(first.topic, ear)
+    for second in range(1, 5):
+        proposals.second(int(NOON) + second)
+    assert ear.heard == []
+    clock.advance(3)
+    other = Session([].append)
+    joined = await proposals.proposal(request, other)
+    assert isinstance(joined, Stream)
+    assert joined.first == first.first
+    assert joined.since == NOON + 4
+    proposals.second(int(NOON) + 6)
+    assert ear.heard == [NOON + 6]
+    assert joined.id is not None
+    assert proposals.find(other, joined.id).second == NOON + 6

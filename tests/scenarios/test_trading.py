@@ -1,5 +1,9 @@
 """A trader's stories: price, buy, follow, sell, settle, and find the same story everywhere."""
 
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -227,6 +231,7 @@ async def test_a_proposal_is_bought_on_its_own_connection_and_for_a_while(here: 
     assert await other.refused(request) == "InvalidContractProposal"
     assert await client.refused({**request, "buy": "x" * 32}) == "InvalidContractProposal"
     assert "buy" in await client.ask(request)
+    assert await client.refused(request) == "InvalidContractProposal"  # it is bought
     assert await client.refused({"buy": 1, "price": 10}) == "InputValidationFailed"
 
 
@@ -509,3 +514,89 @@ async def test_selling_and_settling_at_once_pays_once(here: World) -> None:
     assert [entry["action_type"] for entry in entries].count("sell") == 1
     assert entries[0]["amount"] == sold["sold_for"]
     assert (await standing(client, number))["status"] == "sold"
+
+
+@contextmanager
+def busy_writer(here: World) -> Iterator[None]:
+    """The store writes nothing while the block runs, and all that waits when it ends."""
+    released = threading.Event()
+    writing = asyncio.ensure_future(here.gateway.store.write(lambda transaction: released.wait(30)))
+    try:
+        yield
+    finally:
+        released.set()
+        assert not writing.done()
+
+
+async def test_a_contract_that_has_ended_is_shown_while_it_is_settled(here: World) -> None:
+    client = await trader(here)
+    kinds = ("CALL", "DIGITEVEN", "NOTOUCH")
+    numbers = [
+        await bought(
+            client,
+            {**RISE, "contract_type": kind} | ({"barrier": "+0.50"} if kind == "NOTOUCH" else {}),
+        )
+        for kind in kinds
+    ]
+    numbers.append(await bought(client, {**MINUTES, "duration": 15, "duration_unit": "s"}))
+    with busy_writer(here):
+        await asyncio.sleep(0)
+        here.clock.advance(30)
+        for number in numbers:
+            body = await standing(client, number)
+            assert (body["status"], body["is_expired"], body["is_sold"]) == ("open", 1, 0)
+            assert (body["is_valid_to_sell"], body["is_valid_to_cancel"]) == (0, 0)
+            assert body["current_spot_time"] <= body["expiry_time"]
+            assert body["bid_price"] in (0.0, body["payout"])
+        assert "reality_check" in await client.ask({"reality_check": 1})
+        stream = await client.ask({"proposal_open_contract": 1, "subscribe": 1})
+        assert stream["proposal_open_contract"]["contract_id"] == numbers[0]
+        assert len([await client.next() for _ in numbers[1:]]) == 3
+    ends = [(await client.next())["proposal_open_contract"] for _ in numbers]
+    assert {end["contract_id"] for end in ends} == set(numbers)
+    assert all(end["is_sold"] for end in ends)
+
+
+async def test_a_contract_that_ends_before_it_is_written_is_told_from_its_opening(
+    here: World,
+) -> None:
+    client, other = await trader(here), await trader(here)
+    await other.ask({"proposal_open_contract": 1, "subscribe": 1})
+    with busy_writer(here):
+        await asyncio.sleep(0)
+        buying = asyncio.ensure_future(buy(client, RISE))
+        await asyncio.sleep(0)
+        here.clock.advance(30)
+    number = (await buying)["buy"]["contract_id"]
+    told = [(await other.next())["proposal_open_contract"] for _ in range(2)]
+    assert [body["contract_id"] for body in told] == [number, number]
+    assert [body["is_sold"] for body in told] == [0, 1]
+
+
+async def test_a_sale_is_made_although_orders_change_at_the_same_moment(here: World) -> None:
+    client, other = await trader(here), await trader(here)
+    number = await bought(client, UP)
+    here.clock.advance(2)
+    with busy_writer(here):
+        await asyncio.sleep(0)
+        client.send_text(
+            b'{"contract_update": 1, "contract_id": %d, "limit_order": {"take_profit": 9}}' % number
+        )
+        other.send_text(b'{"sell": %d, "price": 0}' % number)
+    assert (await client.next())["contract_update"]["take_profit"]["order_amount"] == 9.0
+    assert (await other.next())["sell"]["contract_id"] == number
+
+
+async def test_a_retry_is_answered_with_a_purchase_that_is_still_being_written(
+    here: World,
+) -> None:
+    client, other = await trader(here), await trader(here)
+    request = {"buy": 1, "parameters": RISE, "passthrough": {"idempotency_key": "once"}}
+    with busy_writer(here):
+        await asyncio.sleep(0)
+        first = asyncio.ensure_future(client.ask({**request, "price": 10}))
+        await asyncio.sleep(0)
+        # By itself it would be refused: the price is more than this.
+        again = asyncio.ensure_future(other.ask({**request, "price": 1}))
+        await asyncio.sleep(0)
+    assert (await again)["buy"] == (await first)["buy"]
