@@ -17,7 +17,7 @@ Sources, by the names used below:
 """
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
@@ -34,7 +34,10 @@ and by 0.012 at five ticks, most of a usual margin."""
 
 _FIRST_TICKS: Final = 4  # so many suffice: the error is below 0.0005 from 21 ticks on
 _NODES: Final = 64
-_REACH: Final = 9.0  # standard deviations of the whole move that the integral goes back
+_REACH: Final = 6.0  # standard deviations of the whole move that the integral goes back
+_FAR: Final = 4.0
+"""Standard deviations of the whole move beyond which a touch is rarer than 1e-4. There the nodes
+would lie further apart than a tick moves, and the sum over them would be worthless."""
 _SQRT_HALF: Final = math.sqrt(0.5)
 _DENSITY: Final = 1.0 / math.sqrt(2.0 * math.pi)
 
@@ -49,14 +52,19 @@ def above(spot: float, level: float, outlook: Outlook) -> float:
     return normal((math.log(spot / level) + outlook.mean) / outlook.sd)
 
 
+@lru_cache(maxsize=1_024)  # many wishes of one moment differ in their amounts alone
 def touch(spot: float, level: float, outlook: Outlook) -> float:
-    """The chance that some tick of the outlook is at or beyond the level, which is not the spot.
+    """The chance, from 0 to 1, that some tick of the outlook is at or beyond the level.
 
-    Up to `FEW_TICKS` it is integrated tick by tick, within 1e-6. Beyond that it is the chance of a
-    Brownian motion to pass a level that lies `SHIFT` further away (Broadie, Glasserman, Kou 1997),
-    within 0.003 at 21 ticks and 0.001 from 60 on; close to the level, where that would be off by
-    up to 0.02, the first ticks are integrated.
+    Up to `FEW_TICKS` it is integrated tick by tick, within 2e-5. Beyond that, and where the level
+    is `_FAR` away, it is the chance of a Brownian motion to pass a level that lies `SHIFT` further
+    away (Broadie, Glasserman, Kou 1997), within 0.003 at 21 ticks and 0.001 from 60 on; close to
+    the level, where that would be off by up to 0.02, the first ticks are integrated.
     """
+    return min(1.0, max(0.0, _touch(spot, level, outlook)))
+
+
+def _touch(spot: float, level: float, outlook: Outlook) -> float:
     upward = level > spot
     distance = math.log(level / spot) if upward else math.log(spot / level)
     mean = outlook.mean if upward else -outlook.mean
@@ -68,13 +76,15 @@ def touch(spot: float, level: float, outlook: Outlook) -> float:
         step_mean = mean / ticks
         if ticks == 1:
             return normal((step_mean - distance) / step_sd)
+        if distance - mean > _FAR * sd:
+            return passing(distance + SHIFT * step_sd, mean, sd)
         places, paths = _untouched(ticks - 1, distance, step_mean, step_sd)
         return 1.0 - sum(
             share * normal((distance - place - step_mean) / step_sd)
             for place, share in zip(places, paths, strict=True)
         )
     if distance >= step_sd:
-        return min(1.0, passing(distance + SHIFT * step_sd, mean, sd))
+        return passing(distance + SHIFT * step_sd, mean, sd)
     places, paths = _untouched(_FIRST_TICKS, distance, mean / ticks, step_sd)
     rest = 1 - _FIRST_TICKS / ticks
     rest_mean, rest_sd = mean * rest, sd * math.sqrt(rest)

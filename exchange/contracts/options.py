@@ -48,6 +48,11 @@ class Option(ContractType):
             price = -(-terms.amount * ask // MILLION)
             check_stake(price, terms.currency, payout=terms.amount)
         check_payout(terms.amount, terms.currency)
+        if terms.amount <= price:
+            raise Refusal(
+                "ContractCreationFailure",
+                "This contract offers no return: rounded to money, it pays no more than it costs.",
+            )
         return Offer(terms, price, sight.tick, ask)
 
     def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:

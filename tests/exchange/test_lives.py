@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exchange.contracts import offer as offers
 from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import End, Life, Status, Tick, begin, follow, latest
+from exchange.contracts.life import End, Life, Status, Tick, begin, follow, latest, sight
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.terms import Barrier, Refusal, Terms, Wish
 from exchange.feed import Feed
@@ -244,6 +244,25 @@ def wishes() -> st.SearchStrategy[Wish]:
         return Wish(contract_type=name, symbol=symbol.name, **given)
 
     return wish()
+
+
+@settings(max_examples=60)
+@given(st.integers(-3_000, 3_000), st.sampled_from(["ONETOUCH", "NOTOUCH"]), st.booleans())
+def test_a_touch_is_never_worth_more_than_it_pays(
+    away: int, contract_type: str, is_relative: bool
+) -> None:
+    """At every second of its life, however far the barrier is."""
+    kind = TYPES[contract_type]
+    spot = price(NOON)
+    barrier = Barrier(away or 1) if is_relative else Barrier(spot + (away or 1), is_relative=False)
+    agreed = terms(contract_type, expiry=NOON + 120, barrier=barrier)
+    life = begin(agreed, FEED)
+    for epoch in range(NOON + 1, NOON + 120):
+        life = follow(kind, agreed, life, FEED, epoch)
+        if life.end is not None:
+            break
+        worth = kind.value(agreed, life, sight(FEED, HZ, epoch), Margins())
+        assert 0 <= worth <= agreed.amount
 
 
 @settings(max_examples=150)

@@ -632,3 +632,28 @@ def test_nothing_is_bought_back_in_the_last_seconds() -> None:
     entry = Tick(terms.entry_epoch, SPOT)
     with pytest.raises(Refusal, match="last 15 seconds"):
         TYPES["CALL"].check_sale(terms, Life(entry, entry.epoch, entry), entry.epoch)
+
+
+@pytest.mark.parametrize(("basis", "amount"), [("stake", "0.36"), ("payout", "0.36")])
+def test_a_contract_that_rounding_leaves_no_return_is_not_sold(basis: str, amount: str) -> None:
+    feed = Feed("rounding")
+    spot = feed.price(SYMBOLS["1HZ100V"], 1_767_268_800)
+    refused = 0
+    for pips in range(spot // 100, spot // 20, 25):
+        wish = Wish(
+            contract_type="CALLE",
+            symbol="1HZ100V",
+            currency="USD",
+            amount=Decimal(amount),
+            basis=basis,
+            barrier="-" + SYMBOLS["1HZ100V"].text(pips),
+            duration=1,
+            duration_unit="h",
+        )
+        try:
+            made = offer.make(wish, feed, 1_767_268_800, Margins())
+        except Refusal as refusal:
+            refused += "rounded to money" in refusal.message
+        else:
+            assert made.payout > made.price
+    assert refused

@@ -14,13 +14,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from exchange import pricing
+from exchange.contracts import offer as offers
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.digits import Digits
 from exchange.contracts.life import Life, Sight, Tick
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.options import MILLION, Option
-from exchange.contracts.terms import Barrier, Terms
-from exchange.feed import Outlook
+from exchange.contracts.terms import Barrier, Refusal, Terms, Wish
+from exchange.feed import Feed, Outlook
 from exchange.rules import Margins
 from exchange.symbols import DAY, SYMBOLS, Symbol
 
@@ -406,3 +407,38 @@ def test_a_put_and_a_call_differ_by_the_forward(
     forward = spot * math.exp(mean + outlook.sd**2 / 2)
     difference = pricing.call(spot, strike, outlook) - pricing.put(spot, strike, outlook)
     assert math.isclose(difference, forward - strike, abs_tol=1e-12)
+
+
+@pytest.mark.parametrize("ticks", range(1, 26))
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_touch_is_a_chance_and_rarer_the_farther_it_is(ticks: int, side: int) -> None:
+    """At any distance: up to thousands of deviations of a tick."""
+    tick_sd, before = 1.78e-4, 1.0
+    for step in range(400):
+        distance = 0.01 * 1.032**step  # in deviations of a tick, up to 2,900
+        level = 1e5 * math.exp(side * distance * tick_sd)
+        for drift in (0.0, 0.05, -0.05):
+            outlook = Outlook(ticks, drift * tick_sd * ticks, tick_sd * math.sqrt(ticks))
+            assert 0.0 <= pricing.touch(1e5, level, outlook) <= 1.0
+        chance = pricing.touch(1e5, level, Outlook(ticks, 0.0, tick_sd * math.sqrt(ticks)))
+        assert chance <= before + 2e-5
+        before = chance
+    assert before == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("barrier", ["+456.70", "-456.70", "+998.27", "+1120.69"])
+@pytest.mark.parametrize("contract_type", ["ONETOUCH", "NOTOUCH"])
+@pytest.mark.parametrize("ticks", [5, 6, 10])
+def test_what_cannot_be_touched_is_not_sold(barrier: str, contract_type: str, ticks: int) -> None:
+    wish = Wish(
+        contract_type=contract_type,
+        symbol="1HZ10V",
+        currency="USD",
+        amount=Decimal(10),
+        basis="stake",
+        barrier=barrier,
+        duration=ticks,
+        duration_unit="t",
+    )
+    with pytest.raises(Refusal, match="offers no return"):
+        offers.make(wish, Feed("far"), 1_767_268_800, Margins())
