@@ -7,7 +7,7 @@ Rules:
 - Every change is announced with the whole row: whoever follows contracts hears of each once.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -25,9 +25,6 @@ OPENED = "contract_opened"
 CHANGED = "contract_changed"
 CLOSED = "contract_closed"
 """The changes that announce contracts: the columns of the row."""
-
-Guard = Callable[[Transaction], None]
-"""A check inside the transaction that raises unless the one who asks may still do so."""
 
 
 @dataclass(frozen=True, slots=True)

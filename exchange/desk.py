@@ -20,7 +20,7 @@ from typing import TypeVar
 import structlog
 
 from exchange import book
-from exchange.book import Bought, Closed, Contract, Guard
+from exchange.book import Bought, Closed, Contract
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import (
     End,
@@ -32,12 +32,14 @@ from exchange.contracts.life import (
     Watch,
     begin,
     follow,
+    latest,
     sight,
     unsaleable,
 )
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.terms import Refusal, Terms
 from exchange.feed import Feed
+from exchange.ledger import Guard
 from exchange.money import to_text
 from exchange.rules import Margins
 from exchange.symbols import Symbol
@@ -137,7 +139,7 @@ class Desk:
         life = begin(terms, self.feed)
         if contract.followed_to > life.seen:
             # Its orders changed then, and it was open: earlier ticks met other orders.
-            entry = Tick(terms.entry_epoch, self.feed.price(terms.symbol, terms.entry_epoch))
+            entry = latest(self.feed, terms.symbol, terms.entry_epoch)
             life = Life(life.spot, contract.followed_to, entry)
         return follow(kind, terms, life, self.feed, self._second)
 
@@ -360,7 +362,7 @@ class Desk:
                 raise unsaleable("Deal cancellation was not bought with this contract.")
             if not kind.can_be_cancelled(terms, now):
                 raise unsaleable("The time in which this contract could be cancelled is over.")
-            tick = sight(self.feed, terms.symbol, now).tick
+            tick = latest(self.feed, terms.symbol, now)
             return End(Status.CANCELLED, tick, terms.amount)
 
         return await self._end(contract_id, loginid, cancellation, app_id, guard)

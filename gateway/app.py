@@ -151,7 +151,7 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker]:
     """The registry of all calls, ours and those of strangers, and what tells them the ticks."""
     registry = Registry()
     general = General(parts.clock, parts.profile)
-    portfolio = Portfolio(parts.desk, parts.store, parts.clock, parts.bus)
+    portfolio = Portfolio(parts.desk, parts.store, parts.bus)
     proposals = Proposals(parts.feed, parts.clock, parts.bus, parts.profile, parts.desk.margins)
     ticker = Ticker(parts.feed, parts.clock, parts.bus)
     for follower in (parts.desk.second, portfolio.second, proposals.second):

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
-from functools import cache
 
 from exchange.book import Contract
+from exchange.contracts import bounds
 from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Life, Offer, Sight, Status, Tick, unsaleable
+from exchange.contracts.life import Life, Offer, Sight, Status, Tick, latest, unsaleable
 from exchange.contracts.multipliers import Multiplier, order_limits
 from exchange.contracts.terms import Refusal, Terms
 from exchange.feed import Feed
-from exchange.money import to_number, to_text, to_units
+from exchange.money import to_number, to_text
 from exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE
 from exchange.symbols import DAY, Symbol
 from gateway.errors import ApiError
@@ -64,13 +63,18 @@ def barrier_text(terms: Terms, entry: int) -> str | None:
 # Orders of multipliers.
 
 
+def multiplier(terms: Terms) -> Multiplier:
+    """The type of a contract that is a multiplier."""
+    kind = TYPES[terms.contract_type]
+    assert isinstance(kind, Multiplier)  # noqa: S101 - others have no orders
+    return kind
+
+
 def orders_shown(
     terms: Terms, entry: int, placed: int, take_profit_at: int | None, stop_loss_at: int | None
 ) -> OrdersShown:
     """Where a multiplier closes by itself, for one that is entered at this price."""
-    kind = TYPES[terms.contract_type]
-    assert isinstance(kind, Multiplier)  # noqa: S101 - others have no orders
-    levels = kind.shown_levels(terms, entry)
+    levels = multiplier(terms).shown_levels(terms, entry)
     shown: OrdersShown = {
         "stop_out": order_shown("stop_out", -terms.amount, levels.stop_out, placed, terms)
     }
@@ -96,18 +100,16 @@ def order_shown(name: str, amount: int, level: int, at: int, terms: Terms) -> Or
     }
 
 
-@cache
-def _bound(bound: Decimal, currency: str) -> str:
-    return to_text(to_units(bound, currency), currency)
-
-
 def _validation(terms: Terms) -> ValidationParams:
     currency = terms.currency
     params: ValidationParams = {
-        "stake": {"min": _bound(LEAST_STAKE, currency), "max": _bound(LARGEST_STAKE, currency)}
+        "stake": {
+            "min": bounds.text(LEAST_STAKE, currency),
+            "max": bounds.text(LARGEST_STAKE, currency),
+        }
     }
     if not terms.multiplier:
-        params["payout"] = {"max": _bound(LARGEST_PAYOUT, currency)}
+        params["payout"] = {"max": bounds.text(LARGEST_PAYOUT, currency)}
         return params
     limits = order_limits(terms)
     for name, (least, most) in (
@@ -201,8 +203,9 @@ def closed_contract(contract: Contract, feed: Feed) -> OpenContract:
     terms = contract.terms
     symbol, currency = terms.symbol, terms.currency
     assert contract.exit_epoch is not None  # noqa: S101 - it has ended
-    ended = Tick(contract.exit_epoch, feed.price(symbol, contract.exit_epoch))
-    entry = _entry(terms, feed, ended.epoch)
+    ended = latest(feed, symbol, contract.exit_epoch)
+    was_entered = terms.entry_epoch <= ended.epoch
+    entry = latest(feed, symbol, terms.entry_epoch) if was_entered else None
     body = _common(contract, entry, ended.pips)
     paid = contract.sold_for or 0
     body["status"] = contract.status.value
@@ -222,11 +225,6 @@ def closed_contract(contract: Contract, feed: Feed) -> OpenContract:
         body["transaction_ids"]["sell"] = contract.sold_by
     body["audit_details"] = _audit(terms, entry, ended, feed)
     return body
-
-
-def _entry(terms: Terms, feed: Feed, up_to: int) -> Tick | None:
-    epoch = terms.entry_epoch
-    return Tick(epoch, feed.price(terms.symbol, epoch)) if epoch <= up_to else None
 
 
 def _gain(contract: Contract, worth: int) -> OpenContract:

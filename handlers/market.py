@@ -1,7 +1,6 @@
 """Symbols, ticks and candles: what the feed says, up to the present moment and no further."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -13,8 +12,9 @@ from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
 from gateway.bus import Bus
 from gateway.calls import Stream, call
 from gateway.clock import Clock, Timer
-from gateway.errors import ApiError, input_validation_failed
+from gateway.errors import ApiError
 from gateway.session import Session
+from handlers.days import midnight
 from schemas.market import (
     GRANULARITIES,
     ActiveSymbol,
@@ -230,10 +230,7 @@ class Market:
     async def trading_times(self, request: TradingTimes, session: Session) -> TradingTimesReply:
         """Tell when each symbol's market is open on a day."""
         if request.trading_times != "today":
-            try:
-                time.strptime(request.trading_times, "%Y-%m-%d")
-            except ValueError:
-                raise input_validation_failed({"trading_times": "There is no such day."}) from None
+            midnight(request.trading_times, "trading_times")
         markets: dict[str, dict[str, list[SymbolTimes]]] = {}
         for symbol in SYMBOLS.values():
             submarkets = markets.setdefault(symbol.market_display_name, {})

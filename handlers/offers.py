@@ -148,11 +148,12 @@ def _available(
 ) -> Iterator[AvailableContract]:
     """A row for each type of expiry, category of barriers and way to start."""
     listing = kind.listing
+    takes_level = "barrier" in kind.takes and not kind.barrier_is_digit
     for expiry_type, (shortest, longest) in _bounds(kind).items():
         for category in _barriers(kind):
             row: AvailableContract = {
                 "barrier_category": category,
-                "barriers": int(category in ("euro_non_atm", "american") and not _multiplies(kind)),
+                "barriers": int(takes_level and category != "euro_atm"),
                 "contract_category": listing.category,
                 "contract_category_display": listing.category_display,
                 "contract_display": listing.display,
@@ -186,10 +187,6 @@ def _available(
                     for day in days
                 ]
                 yield forward
-
-
-def _multiplies(kind: ContractType) -> bool:
-    return isinstance(kind, Multiplier)
 
 
 def _example(symbol: Symbol, spot: int, expiry_type: str) -> str:

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from exchange import book
 from exchange.book import Contract, Order
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Tick, sight
+from exchange.contracts.life import Tick, latest
 from exchange.contracts.multipliers import Multiplier, order_units
 from exchange.contracts.terms import Refusal, Terms
 from exchange.desk import Desk, Position
@@ -16,13 +15,14 @@ from gateway.clock import Clock
 from gateway.errors import ApiError, input_validation_failed
 from gateway.session import Session
 from gateway.store import Store
-from handlers.contract_views import ORDER_NAMES, order_shown, refusing
+from handlers.contract_views import ORDER_NAMES, multiplier, orders_shown, refusing
 from schemas.scopes import Scope
 from schemas.trading import (
     ContractUpdate,
     ContractUpdateHistory,
     ContractUpdateHistoryReply,
     ContractUpdateReply,
+    OrderShown,
     UpdatedOrders,
 )
 
@@ -73,36 +73,24 @@ class Orders:
         return {"contract_update": self._updated(changed)}
 
     def _updated(self, contract: Contract) -> UpdatedOrders:
-        terms = contract.terms
-        kind = _multiplier(terms)
-        levels = kind.shown_levels(terms, self._entry(contract))
-        updated: UpdatedOrders = {}
-        for name, amount, level, at in (
-            ("take_profit", terms.take_profit, levels.take_profit, contract.take_profit_at),
-            (
-                "stop_loss",
-                None if terms.stop_loss is None else -terms.stop_loss,
-                levels.stop_loss,
-                contract.stop_loss_at,
-            ),
-        ):
-            if amount is None or level is None:
-                updated[name] = {  # type: ignore[literal-required] # one of the two keys
-                    "display_name": ORDER_NAMES[name],
-                    "order_amount": None,
-                    "value": None,
-                }
-                continue
-            shown = order_shown(name, amount, level, at or contract.bought_at, terms)
-            del shown["display_order_amount"]  # which the published reply does not have
-            updated[name] = shown  # type: ignore[literal-required]
-        return updated
+        shown = orders_shown(
+            contract.terms,
+            self._entry(contract),
+            contract.bought_at,
+            contract.take_profit_at,
+            contract.stop_loss_at,
+        )
+        # The published reply has no stop-out, which is no order, and no amount for display.
+        return {
+            "take_profit": _plain("take_profit", shown.get("take_profit")),
+            "stop_loss": _plain("stop_loss", shown.get("stop_loss")),
+        }
 
     def _entry(self, contract: Contract) -> int:
         """The entry spot in pips; before there is one, the spot."""
         now = int(self._clock.now())
         epoch = min(contract.terms.entry_epoch, now)
-        return sight(self._desk.feed, contract.terms.symbol, epoch).tick.pips
+        return latest(self._desk.feed, contract.terms.symbol, epoch).pips
 
     @call("contract_update_history", needs=Scope.READ)
     async def contract_update_history(
@@ -146,17 +134,19 @@ def _check_unmet(kind: Multiplier, terms: Terms, position: Position, tick: Tick)
         raise Refusal("ContractUpdateFailure", problem, {"stop_loss": problem})
 
 
-def _multiplier(terms: Terms) -> Multiplier:
-    kind = TYPES[terms.contract_type]
-    assert isinstance(kind, Multiplier)  # noqa: S101 - others have no orders
-    return kind
+def _plain(name: str, order: OrderShown | None) -> OrderShown:
+    """An order without its amount for display; or that there is none."""
+    if order is None:
+        return {"display_name": ORDER_NAMES[name], "order_amount": None, "value": None}
+    del order["display_order_amount"]
+    return order
 
 
 def _level(terms: Terms, order: Order, entry: int) -> str | None:
     """The price that an order waited for."""
     if order.amount is None:
         return None
-    levels = _multiplier(terms).shown_levels(
+    levels = multiplier(terms).shown_levels(
         replace(terms, take_profit=order.amount, stop_loss=order.amount), entry
     )
     level = levels.take_profit if order.kind == "take_profit" else levels.stop_loss

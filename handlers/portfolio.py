@@ -6,8 +6,6 @@ Rules:
 - What was told is counted: a stream's first reply stands at the count of its moment.
 """
 
-import calendar
-import time
 from collections.abc import Collection
 
 import orjson
@@ -16,10 +14,10 @@ from exchange import book
 from exchange.book import Contract
 from exchange.desk import Desk, Position
 from exchange.money import to_number
+from exchange.symbols import DAY
 from gateway.bus import Bus
 from gateway.calls import BodyT, Stream, call
-from gateway.clock import Clock
-from gateway.errors import ApiError, input_validation_failed
+from gateway.errors import ApiError
 from gateway.limits import Rate
 from gateway.session import Session
 from gateway.store import Store
@@ -30,6 +28,7 @@ from handlers.contract_views import (
     open_contract,
     tick_stream,
 )
+from handlers.days import midnight
 from schemas.portfolio import (
     ClosedContract,
     HeldContract,
@@ -64,10 +63,9 @@ def _of_account(loginid: str) -> str:
 class Portfolio:
     """What an account holds and has held."""
 
-    def __init__(self, desk: Desk, store: Store, clock: Clock, bus: Bus) -> None:
+    def __init__(self, desk: Desk, store: Store, bus: Bus) -> None:
         self._desk = desk
         self._store = store
-        self._clock = clock
         self._bus = bus
         self._told = 0
         self._contracts: set[int] = set()
@@ -326,8 +324,5 @@ def _moment(text: str, field: str, *, ends: bool = False) -> int:
     """Epoch seconds as they are, or the first (or last) second of a day."""
     if text.isdigit():
         return int(text)
-    try:
-        midnight = calendar.timegm(time.strptime(text, "%Y-%m-%d"))
-    except ValueError:
-        raise input_validation_failed({field: "There is no such day."}) from None
-    return midnight + 86_399 if ends else midnight
+    begins = midnight(text, field)
+    return begins + DAY - 1 if ends else begins

@@ -1,15 +1,13 @@
 """What a user has told of themselves, and what their account may do."""
 
-import calendar
-import time
 from typing import Any
 
 from gateway.access import users
 from gateway.access.guard import Access
 from gateway.calls import call
-from gateway.errors import input_validation_failed
 from gateway.session import Session
 from gateway.store import Store, Transaction
+from handlers.days import midnight
 from handlers.general import TERMS_VERSION
 from schemas.profile import (
     GetAccountStatus,
@@ -70,7 +68,7 @@ class Profile:
             "user_hash": "",
         }
         if "date_of_birth" in told:
-            body["date_of_birth"] = _midnight(told["date_of_birth"])
+            body["date_of_birth"] = midnight(told["date_of_birth"], "date_of_birth")
         known = {name: value for name, value in told.items() if name not in _NOT_TOLD_BACK}
         body.update(known)  # type: ignore[typeddict-item] # validated when they were told
         return {"get_settings": body}
@@ -83,7 +81,7 @@ class Profile:
             exclude={"set_settings", "loginid", "req_id", "passthrough"}, exclude_none=True
         )
         if "date_of_birth" in told:
-            _midnight(told["date_of_birth"])
+            midnight(told["date_of_birth"], "date_of_birth")
         if "secret_answer" in told:
             # That there is one is all that anybody may learn of it.
             told["secret_answer"] = 1
@@ -113,11 +111,3 @@ class Profile:
                 "status": ["authenticated"],
             }
         }
-
-
-def _midnight(date: str) -> int:
-    """The moment at which a day begins, as epoch seconds."""
-    try:
-        return calendar.timegm(time.strptime(date, "%Y-%m-%d"))
-    except ValueError:
-        raise input_validation_failed({"date_of_birth": "There is no such day."}) from None

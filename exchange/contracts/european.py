@@ -52,13 +52,10 @@ class European(Option):
     def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
         """How likely the exit tick is on the side that wins."""
         barrier = terms.barrier or AT_ENTRY
-        waits = life.entry is None and barrier.is_relative
         strike = barrier.level(life.entry.pips if life.entry else sight.tick.pips)
-        first = terms.entry_epoch if waits else sight.tick.epoch
-        outlook = sight.outlook(first, self.exit_epoch(terms))
         # A whole pip above the strike wins, and so, with ties, does the strike itself.
         edge = strike + (0.5 if self.rises != self.ties else -0.5)
-        chance = above(sight.tick.pips, edge, outlook)
+        chance = above(sight.tick.pips, edge, self.outlook(terms, life, sight))
         return chance if self.rises else 1.0 - chance
 
     def sentence(self, terms: Terms) -> str:

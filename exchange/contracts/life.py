@@ -18,7 +18,7 @@ import numpy as np
 from exchange.contracts.listing import Listing
 from exchange.contracts.terms import Refusal, Terms, Wish
 from exchange.feed import Feed, Outlook
-from exchange.rules import NO_SALE_BEFORE_END, Margins
+from exchange.rules import Margins
 from exchange.symbols import DAY, Symbol
 
 
@@ -177,13 +177,6 @@ class ContractType(ABC):
         """Raise `Refusal` unless the open contract is bought back at this moment."""
         if life.entry is None:
             raise unsaleable("Waiting for its entry tick: a contract is not bought back before it.")
-        if terms.ticks is not None:
-            raise unsaleable("A contract that lasts for ticks is not bought back.")
-        assert terms.expiry is not None  # noqa: S101
-        if terms.expiry - now <= NO_SALE_BEFORE_END:
-            raise unsaleable(
-                f"A contract is not bought back in its last {NO_SALE_BEFORE_END} seconds."
-            )
 
 
 def unsaleable(why: str) -> Refusal:

@@ -25,7 +25,6 @@ from exchange.contracts.life import (
     Status,
     Tick,
     Watch,
-    unsaleable,
 )
 from exchange.contracts.listing import NO_END, Listing
 from exchange.contracts.terms import Refusal, Terms, Wish, invalid, not_offered
@@ -267,11 +266,6 @@ class Multiplier(ContractType):
         """Stake and profit; its cost was the commission."""
         entry = life.entry.pips if life.entry is not None else sight.tick.pips
         return terms.amount + self.profit(terms, entry, sight.tick.pips)
-
-    def check_sale(self, terms: Terms, life: Life, now: int) -> None:
-        """It is bought back at any time after its entry."""
-        if life.entry is None:
-            raise unsaleable("Waiting for its entry tick: a contract is not bought back before it.")
 
 
 def choices(symbol: Symbol) -> list[int]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import ContractType, Offer, sight
-from exchange.contracts.listing import seconds_text
+from exchange.contracts.listing import NO_END, seconds_text
 from exchange.contracts.terms import Refusal, Terms, Wish, invalid, not_offered
 from exchange.feed import Feed
 from exchange.money import CURRENCIES, to_text, to_units
@@ -128,7 +128,7 @@ def _term(wish: Wish, kind: ContractType, symbol: Symbol, now: int) -> Terms:
         is_forward=is_forward,
     )
     durations = kind.listing.durations
-    if (durations.ticks, durations.seconds, durations.days) == (None, None, None):
+    if durations == NO_END:
         if wish.duration is not None or wish.date_expiry is not None:
             raise not_offered(f"A contract of the type {kind.name} has no duration.", "duration")
         return replace(terms, expiry=_close(start, MULTIPLIER_DAYS))

@@ -5,9 +5,10 @@ from abc import abstractmethod
 from dataclasses import replace
 
 from exchange.contracts.bounds import check_payout, check_stake
-from exchange.contracts.life import ContractType, End, Life, Offer, Sight, Status, Tick
+from exchange.contracts.life import ContractType, End, Life, Offer, Sight, Status, Tick, unsaleable
 from exchange.contracts.terms import Refusal, Terms, Wish, invalid
-from exchange.rules import LARGEST_ASK, LEAST_ASK, Margins
+from exchange.feed import Outlook
+from exchange.rules import LARGEST_ASK, LEAST_ASK, NO_SALE_BEFORE_END, Margins
 
 MILLION = 1_000_000
 """Chances and prices are reckoned in millionths of the payout, as whole numbers."""
@@ -27,6 +28,16 @@ class Option(ContractType):
     @abstractmethod
     def margin(self, margins: Margins) -> float:
         """What the exchange keeps of the payout."""
+
+    def outlook(self, terms: Terms, life: Life, sight: Sight) -> Outlook:
+        """How the price goes on until the exit.
+
+        From the latest tick; but where the entry is awaited, and the barrier is relative to it,
+        from the entry on.
+        """
+        from_entry = terms.barrier is None or terms.barrier.is_relative
+        first = terms.entry_epoch if life.entry is None and from_entry else sight.tick.epoch
+        return sight.outlook(first, self.exit_epoch(terms))
 
     def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
         """What the payout costs, or what the stake pays: the basis says which was named."""
@@ -68,6 +79,16 @@ class Option(ContractType):
         """The chance less half the margin, of the payout; rounded down twice."""
         chance = self.chance(terms, life, sight) - self.margin(margins) / 2
         return terms.amount * max(0, math.floor(chance * MILLION)) // MILLION
+
+    def check_sale(self, terms: Terms, life: Life, now: int) -> None:
+        """It is not bought back when it lasts for ticks, nor shortly before its end."""
+        super().check_sale(terms, life, now)
+        if terms.expiry is None:
+            raise unsaleable("A contract that lasts for ticks is not bought back.")
+        if terms.expiry - now <= NO_SALE_BEFORE_END:
+            raise unsaleable(
+                f"A contract is not bought back in its last {NO_SALE_BEFORE_END} seconds."
+            )
 
     def settled(self, terms: Terms, tick: Tick, *, won: bool) -> End:
         """The end of a contract that this tick decides."""

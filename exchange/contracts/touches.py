@@ -61,14 +61,11 @@ class Touch(Option):
         """How likely some tick up to the exit touches, or none does."""
         spot = sight.tick.pips
         level, is_above = self._level(terms, life, spot)
-        waits = life.entry is None and terms.barrier is not None and terms.barrier.is_relative
-        outlook = sight.outlook(
-            terms.entry_epoch if waits else sight.tick.epoch, self.exit_epoch(terms)
-        )
         if spot >= level if is_above else spot <= level:
             chance = 1.0
         else:
-            chance = touch(spot, level + (-0.5 if is_above else 0.5), outlook)
+            edge = level + (-0.5 if is_above else 0.5)
+            chance = touch(spot, edge, self.outlook(terms, life, sight))
         return chance if self.touches else 1.0 - chance
 
     def sentence(self, terms: Terms) -> str:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from exchange.contracts import offer as offers
 from exchange.contracts.catalogue import TYPES
+from exchange.contracts.digits import Digits
 from exchange.contracts.life import End, Life, Status, Tick, begin, follow, latest, sight
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.terms import Barrier, Refusal, Terms, Wish
@@ -103,7 +104,9 @@ def test_the_last_digit_decides() -> None:
     }
     for contract_type, winning in expected.items():
         kind = TYPES[contract_type]
-        for chosen in getattr(kind, "choices"):  # noqa: B009 - only digits have them
+        assert isinstance(kind, Digits)
+        assert kind.choices is not None
+        for chosen in kind.choices:
             end = ended(terms(contract_type, ticks=3, digit=chosen))
             assert (end.status is Status.WON) == (chosen in winning)
     odd = ended(terms("DIGITODD", ticks=3)).status is Status.WON

@@ -79,7 +79,7 @@ def unguarded_debit() -> None:
         loginid: str,
         app_id: int | None,
         at: int,
-        guard: book.Guard,
+        guard: ledger.Guard,
         key: str | None = None,
     ) -> Bought:
         def charge(transaction: Transaction) -> Entry:

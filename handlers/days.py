@@ -1,0 +1,17 @@
+"""Days of the calendar, as requests name them."""
+
+import calendar
+import time
+
+from gateway.errors import input_validation_failed
+
+
+def midnight(day: str, field: str) -> int:
+    """The moment (UTC) at which a day begins, as epoch seconds; `yyyy-mm-dd`.
+
+    Raises `InputValidationFailed` for the field where there is no such day.
+    """
+    try:
+        return calendar.timegm(time.strptime(day, "%Y-%m-%d"))
+    except ValueError:
+        raise input_validation_failed({field: "There is no such day."}) from None
