@@ -392,3 +392,15 @@ class Ledger:
             return set_balance(transaction, loginid, "virtual_credit", OPENING_BALANCE, at=at)
 
         return await self._store.write(job)
+
+    async def reset(self, loginid: str, guard: Guard) -> Entry | None:
+        """Bring an account back to its opening balance; `None` when it holds just that."""
+        at = self._clock.now()
+
+        def job(transaction: Transaction) -> Entry | None:
+            guard(transaction)
+            return set_balance(
+                transaction, loginid, "adjustment", OPENING_BALANCE, at=at, note="Reset."
+            )
+
+        return await self._store.write(job)

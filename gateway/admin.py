@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from exchange import ledger as accounts
 from exchange.money import to_number, to_text, to_units
 from gateway import origin, token_form
-from gateway.access import apps, tokens, users
+from gateway.access import apps, passwords, tokens, users
 from gateway.calls import problems_of
 from gateway.errors import ApiError
 from gateway.settings import SettingsError, load
@@ -297,7 +297,7 @@ _PASSWORD = click.option(
 def _hashed(password: str) -> str:
     if len(password) < 8:
         raise click.BadParameter("a password has at least 8 characters", param_hint="--password")
-    return users.hash_password(password)
+    return passwords.hash_password(password)
 
 
 @user.command("create")

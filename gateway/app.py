@@ -35,17 +35,21 @@ from gateway.clock import Clock, HandClock, RunningClock
 from gateway.connection import Connection, Transport
 from gateway.dispatch import Dispatcher
 from gateway.limits import PROFILES, Profile, RateLimiter
+from gateway.oauth import TokenEndpoint
 from gateway.server import Listening, Server, Visitor
 from gateway.session import Session
 from gateway.settings import Settings, SettingsError
-from gateway.site import Pages
+from gateway.site import Site
 from gateway.store import Store, StoreError, Transaction
 from handlers.accounts import Accounts
 from handlers.apps import Apps
+from handlers.consent import Consent
 from handlers.general import General
 from handlers.market import Market, Ticker
 from handlers.offers import Offers
 from handlers.orders import Orders
+from handlers.oversight import Oversight
+from handlers.pages import Pages
 from handlers.portfolio import Portfolio
 from handlers.profile import Profile as UserProfile
 from handlers.proposals import Proposals
@@ -105,6 +109,8 @@ class Connect:
             address=visitor.address,
             language=visitor.language,
             user_agent=visitor.user_agent,
+            origin=visitor.origin,
+            host=visitor.host,
         )
         session.on_leave(partial(self.access.leave, session))
         return Connection(self.dispatcher, session, transport)
@@ -147,13 +153,14 @@ def _build(profile: Profile, margins: Margins, store: Store, clock: Clock, seed:
     return _Parts(profile, store, clock, feed, Bus(), Access(store), Ledger(store, clock), desk)
 
 
-def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker]:
-    """The registry of all calls, ours and those of strangers, and what tells them the ticks."""
+def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pages]:
+    """The registry of all calls, ours and those of strangers, and what must be told more."""
     registry = Registry()
     general = General(parts.clock, parts.profile)
     portfolio = Portfolio(parts.desk, parts.store, parts.bus)
     proposals = Proposals(parts.feed, parts.clock, parts.bus, parts.profile, parts.desk.margins)
     ticker = Ticker(parts.feed, parts.clock, parts.bus)
+    pages = Pages(parts.access, parts.store)
     for follower in (parts.desk.second, portfolio.second, proposals.second):
         ticker.follow(follower)
     ours: list[object] = [
@@ -169,13 +176,16 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker]:
         UserProfile(parts.access, parts.store),
         Tokens(parts.access, parts.store),
         Apps(parts.access, parts.store),
+        pages,
+        Consent(parts.access, parts.store),
+        Oversight(parts.access, parts.store, parts.ledger),
     ]
     for handler in ours:
         registry.add(handler, eager=True)
     for handler in _strangers(modules, parts.by_type()):
         registry.add(handler, eager=False)
     general.counted((call.name, call.rate) for call in registry)
-    return registry, ticker
+    return registry, ticker, pages
 
 
 def declared(modules: Iterable[str] = ()) -> Registry:
@@ -205,10 +215,12 @@ async def compose(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         if clock is None:
             clock = RunningClock(start.resume, settings.speed)
         parts = _build(settings.profile(), settings.margins(), store, clock, start.seed)
-        registry, ticker = _offer(parts, settings.handlers)
+        registry, ticker, pages = _offer(parts, settings.handlers)
         access = parts.access
         await access.start()
         demo = await _demo(store, settings, clock.now())
+        if demo is not None and settings.on_loopback:
+            pages.show_demo(demo.accounts[0].loginid, demo.token)
         keeping = [
             asyncio.create_task(access.run()),
             asyncio.create_task(_keep_mark(store, clock, start, settings.speed)),
@@ -224,7 +236,7 @@ async def compose(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             parts.bus,
             limiter,
             used=access.used,
-            app_exists=lambda app_id: access.app(app_id) is not None,
+            refusal=access.refusal,
         )
         yield Gateway(
             settings=settings,
@@ -274,7 +286,7 @@ async def _demo(store: Store, settings: Settings, at: float) -> Demo | None:
         if transaction.one("SELECT 1 FROM users") is None:
             user_id = users.create(transaction, DEMO_EMAIL, is_demo=True)
             accounts.open_with_balance(transaction, user_id, virtual=(True, False, False), at=at)
-        user = transaction.one("SELECT id FROM users WHERE is_demo = 1 AND disabled_at IS NULL")
+        user = users.demo(transaction)
         if user is None:
             return None
         owned = accounts.accounts(transaction, user["id"])
@@ -353,9 +365,10 @@ async def listen(gateway: Gateway, tls: ssl.SSLContext | None = None) -> AsyncIt
             tls=tls,
             compression=settings.compression,
             trusted_proxies=tuple(ip_network(network) for network in settings.trusted_proxy),
+            hosts=settings.hosts(),
         ),
         gateway.connect,
-        Pages(),
+        site(gateway, secure=tls is not None),
     )
     try:
         port = await server.start()
@@ -368,6 +381,16 @@ async def listen(gateway: Gateway, tls: ssl.SSLContext | None = None) -> AsyncIt
         yield port
     finally:
         await server.stop()
+
+
+def site(gateway: Gateway, *, secure: bool) -> Site:
+    """What the gateway answers over plain HTTP, or over TLS where it is `secure`."""
+    return Site(
+        gateway.registry,
+        TokenEndpoint(gateway.store),
+        app_of=gateway.access.app,
+        secure=secure,
+    )
 
 
 def _why(problem: OSError) -> str:

@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Callable, Collection, Coroutine, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final, Generic, Required, TypedDict, TypeVar, Union, Unpack
 
 from pydantic import ValidationError
@@ -23,18 +24,25 @@ from schemas.published import ALSO_FIELDS, PUBLISHED, SENSITIVE_FIELDS
 from schemas.scopes import Scope, in_order
 
 
-class SignedIn:
-    """The type of `SIGNED_IN`."""
+class Standing(Enum):
+    """Who may make a call where no scope says it."""
 
-    def __repr__(self) -> str:
-        return "SIGNED_IN"
+    SIGNED_IN = "login"
+    OWNER = "owner"
+    AT_PAGES = "pages"
 
 
-SIGNED_IN: Final = SignedIn()
+SIGNED_IN: Final = Standing.SIGNED_IN
 """Needs a login, and no scope in particular."""
 
-Needs = Scope | Collection[Scope] | SignedIn | None
-"""Who may make a call: one scope, any one of several, whoever is signed in, or (`None`) anybody."""
+OWNER: Final = Standing.OWNER
+"""Needs the owner's own sign-in at the gateway's pages: no token will do, whatever its scopes."""
+
+AT_PAGES: Final = Standing.AT_PAGES
+"""Anybody, from a page that the gateway itself has served."""
+
+Needs = Scope | Collection[Scope] | Standing | None
+"""Who may make a call: one scope, any one of several, a standing, or (`None`) anybody."""
 
 Body = Mapping[str, Any]
 """The part of a reply that is the call's own; its first key is the reply's `msg_type`."""
@@ -119,6 +127,8 @@ class Call:
     scopes: frozenset[Scope]
     """Any one of these will do; empty when no scope is needed."""
     needs_login: bool
+    standing: Standing | None
+    """What it needs in place of a scope."""
     rate: Rate
     group: str
     description: str
@@ -134,14 +144,20 @@ class Call:
     @property
     def sentence(self) -> str:
         """The first sentence of its description."""
-        return " ".join(self.description.split("\n\n")[0].split())
+        return _first_sentence(self.description)
 
     @property
     def needs_text(self) -> str:
         """Who may make the call, in words."""
         if self.scopes:
             return " or ".join(in_order(self.scopes))
-        return "login" if self.needs_login else "nothing"
+        return "nothing" if self.standing is None else self.standing.value
+
+    @property
+    def group_sentence(self) -> str:
+        """What its group is about: the first sentence of the handler class's docstring."""
+        handler = getattr(self.invoke, "__self__", None)
+        return _first_sentence(inspect.getdoc(type(handler)) or "")
 
 
 class Registry:
@@ -240,7 +256,7 @@ def _declared(
     if "needs" not in policy:
         raise DeclarationError(
             f"{where} does not say who may make it: give @call a needs= of one scope, several,"
-            " SIGNED_IN, or None for anybody"
+            " SIGNED_IN, OWNER, AT_PAGES, or None for anybody"
         )
     description = inspect.getdoc(method)
     if not description:
@@ -252,8 +268,11 @@ def _declared(
         raise DeclarationError(f"{where} is no coroutine: write async def")
     needs = policy["needs"]
     scopes: frozenset[Scope]
-    if needs is None or isinstance(needs, SignedIn):
+    standing: Standing | None = None
+    if needs is None:
         scopes = frozenset()
+    elif isinstance(needs, Standing):
+        scopes, standing = frozenset(), needs
     elif isinstance(needs, Scope):
         scopes = frozenset({needs})
     else:
@@ -264,7 +283,8 @@ def _declared(
         name=name,
         needs=needs,
         scopes=scopes,
-        needs_login=needs is not None,
+        needs_login=needs is not None and needs is not AT_PAGES,
+        standing=standing,
         rate=policy.get("rate", Rate.GENERAL),
         group=group,
         description=description,
@@ -298,6 +318,10 @@ def _bodies(annotation: Any) -> Iterator[type]:
     elif typing.get_origin(annotation) in (Union, types.UnionType, list, Stream):
         for part in typing.get_args(annotation):
             yield from _bodies(part)
+
+
+def _first_sentence(text: str) -> str:
+    return " ".join(text.split("\n\n")[0].split())
 
 
 def problems_of(invalid: ValidationError) -> dict[str, str]:

@@ -27,7 +27,7 @@ from gateway.store import StoreError
 from schemas.scopes import in_order
 
 _FLAGS = {"tls_self_signed", "demo", "compression"}
-_REPEATED = {"trusted_proxy", "handlers"}
+_REPEATED = {"trusted_proxy", "allowed_host", "handlers"}
 
 
 def main() -> None:

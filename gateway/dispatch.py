@@ -20,14 +20,14 @@ import structlog
 from pydantic import ValidationError
 
 from gateway.bus import Bus
-from gateway.calls import Body, Call, Registry, Stream, problems_of
+from gateway.calls import AT_PAGES, OWNER, Body, Call, Registry, Stream, problems_of
 from gateway.errors import (
     ApiError,
     Disconnect,
     authorization_required,
     input_validation_failed,
     internal_error,
-    invalid_app_id,
+    permission_denied,
     rate_limit,
 )
 from gateway.limits import Penalty, RateLimiter
@@ -58,18 +58,18 @@ class Dispatcher:
         limiter: RateLimiter,
         *,
         used: Callable[[Session, Grant, str], None],
-        app_exists: Callable[[int], bool],
+        refusal: Callable[[Session], ApiError | None],
         patience: float = PATIENCE,
     ) -> None:
         """`used` is told of every call that a grant made, before it runs.
 
-        `app_exists` tells whether a connection's app is still there, for each message.
+        `refusal` says, for each message, why its connection is not served at all; `None` if it is.
         """
         self._registry = registry
         self._bus = bus
         self._limiter = limiter
         self._used = used
-        self._app_exists = app_exists
+        self._refusal = refusal
         self._patience = patience
         self._strangers = Penalty()
 
@@ -85,7 +85,7 @@ class Dispatcher:
         call: Call | None = None
         session.acting = None
         session.answering = True
-        has_app = session.app_id is not None and self._app_exists(session.app_id)
+        refusal = self._refusal(session)
         try:
             message = _parse(text)
             sane, secret = _inspect_object(message, 1)
@@ -94,8 +94,8 @@ class Dispatcher:
                 echo = _masked(message, secret_fields)
             else:
                 echo = message
-            if not has_app:
-                raise invalid_app_id()
+            if refusal is not None:
+                raise refusal
             if not sane:
                 raise ApiError("SanityCheckFailed", "Parameters sanity check failed.")
             call = self._find(message)
@@ -112,8 +112,8 @@ class Dispatcher:
                 rest = _resume(coroutine, waits_for)
                 return self._finish(session, call, message, echo, rest)
         except Exception as problem:  # noqa: BLE001 - hands over to the one place
-            if not has_app:
-                return self._refuse(session, message, echo)
+            if refusal is not None:
+                return self._refuse(session, message, echo, refusal)
             self._failed(session, call, message, echo, problem)
         session.replied()
         return None
@@ -151,6 +151,8 @@ class Dispatcher:
             self._count(call, session.address)
             if call.needs_login:
                 raise authorization_required()
+            if call.standing is AT_PAGES and not session.at_pages:
+                raise _not_at_pages()
             return
         acting = next(iter(session.grants.values()))
         wanted = message.get("loginid")
@@ -164,6 +166,11 @@ class Dispatcher:
         session.acting = acting
         if call.scopes and call.scopes.isdisjoint(acting.scopes):
             raise _permission_denied(call)
+        if call.standing is not None:
+            if call.standing is OWNER and not acting.is_owner:
+                raise permission_denied("the owner's own sign-in at the gateway's pages")
+            if call.standing is AT_PAGES and not session.at_pages:
+                raise _not_at_pages()
         self._used(session, acting, call.name)
 
     def _count(self, call: Call, who: Hashable) -> None:
@@ -261,11 +268,13 @@ class Dispatcher:
             session, _head(message, echo), {"error": body}, msg_type=call.name if call else "error"
         )
 
-    async def _refuse(self, session: Session, message: Message, echo: Message) -> None:
+    async def _refuse(
+        self, session: Session, message: Message, echo: Message, refusal: ApiError
+    ) -> None:
         """Answer a connection without a valid app, later each time it comes back, and end it."""
         await asyncio.sleep(self._delay(session.address))
-        self._failed(session, None, message, echo, invalid_app_id())
-        raise Disconnect(1008, "Your app_id is invalid.")
+        self._failed(session, None, message, echo, refusal)
+        raise Disconnect(1008, refusal.message)
 
     def _delay(self, address: str) -> float:
         """How many seconds the next answer to a stranger from this address waits."""
@@ -296,7 +305,11 @@ def _bad_request() -> ApiError:
 def _permission_denied(call: Call) -> ApiError:
     names = in_order(call.scopes)
     noun = "scope" if len(names) == 1 else "scopes"
-    return ApiError("PermissionDenied", f"Permission denied, requires {' or '.join(names)} {noun}.")
+    return permission_denied(f"{' or '.join(names)} {noun}")
+
+
+def _not_at_pages() -> ApiError:
+    return permission_denied("a page of the gateway itself")
 
 
 def _inspect_object(value: Message, depth: int) -> tuple[bool, bool]:

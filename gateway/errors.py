@@ -56,9 +56,14 @@ def invalid_token() -> ApiError:
     return ApiError("InvalidToken", "The token is invalid.")
 
 
-def invalid_app_id() -> ApiError:
-    """The connection names no app that exists."""
-    return ApiError("InvalidAppID", "Your app_id is invalid.")
+def invalid_app_id(details: Mapping[str, Any] | None = None) -> ApiError:
+    """The connection names no app that exists, or one that it may not use."""
+    return ApiError("InvalidAppID", "Your app_id is invalid.", details)
+
+
+def permission_denied(what: str) -> ApiError:
+    """The call is not for whoever made it; `what` says what it requires."""
+    return ApiError("PermissionDenied", f"Permission denied, requires {what}.")
 
 
 def rate_limit(name: str, limit: str) -> ApiError:

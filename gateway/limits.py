@@ -98,7 +98,7 @@ class RateLimiter:
 
 
 class Penalty:
-    """Remembers for a minute how often each address did what it should not."""
+    """Remembers for a minute how often each address did what it should not; any text names one."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -123,3 +123,11 @@ class Penalty:
                 self._moments.pop(next(iter(self._moments)))
         self._moments.setdefault(address, []).append(self._monotonic())
         del self._moments[address][:-100]
+
+    def take_back(self, address: str) -> None:
+        """Once less: what was added last was no fault."""
+        moments = self._moments.get(address)
+        if moments:
+            moments.pop()
+            if not moments:
+                del self._moments[address]

@@ -30,8 +30,10 @@ from websockets.http11 import Request
 from websockets.protocol import OPEN, SERVER, Protocol
 from websockets.server import ServerProtocol
 
+from gateway import hosts
 from gateway.connection import Connection
-from gateway.http import MAX_HEAD, HttpConversation, Site
+from gateway.hosts import Hosts
+from gateway.http import MAX_HEAD, HttpConversation, HttpPeer, Site
 
 try:
     from websockets.speedups import apply_mask
@@ -77,7 +79,9 @@ class Visitor:
     app_id: str
     language: str
     user_agent: str
-    origin: str
+    origin: str = ""
+    host: str = ""
+    """The `Host` that it asked for."""
 
 
 Accept = Callable[[Visitor, Callable[[bytes], None], "_Peer"], Connection]
@@ -93,6 +97,7 @@ class Listening:
     tls: ssl.SSLContext | None = None
     compression: bool = False
     trusted_proxies: tuple[Network, ...] = ()
+    hosts: Hosts
 
 
 class Server:
@@ -235,6 +240,8 @@ class _Peer(asyncio.Protocol):
             self._to_abort.cancel()
         if self._connection is not None:
             self._connection.leave()
+        if self._http is not None:
+            self._http.leave()
 
     def pause_writing(self) -> None:
         self.congested = True
@@ -258,7 +265,8 @@ class _Peer(asyncio.Protocol):
             if rest and self._connection is not None:
                 self._frames(rest)
         else:
-            self._http = HttpConversation(self._server.site, self._queue, self._hang_up)
+            peer = HttpPeer(self._client_address, self._refused)
+            self._http = HttpConversation(self._server.site, peer, self._queue, self._hang_up)
             self._http.receive(head + rest)
 
     def _handshake(self, head: bytes) -> None:
@@ -269,7 +277,10 @@ class _Peer(asyncio.Protocol):
         events = core.events_received()
         if events and isinstance(request := events[0], Request):
             path, _, query = request.path.partition("?")
-            if path in PATHS:
+            refused = self._refused(",".join(request.headers.get_all("Host")))
+            if refused is not None:
+                response = core.reject(HTTPStatus.MISDIRECTED_REQUEST, refused)
+            elif path in PATHS:
                 response = core.accept(request)
             else:
                 response = core.reject(
@@ -288,17 +299,27 @@ class _Peer(asyncio.Protocol):
     def _visitor(self, request: Request, query: str) -> Visitor:
         fields = parse_qs(query, max_num_fields=50) if query.count("&") < 50 else {}
         headers = request.headers
-        forwarded = ",".join(headers.get_all("X-Forwarded-For"))
-        peername = self._socket.get_extra_info("peername")
         return Visitor(
-            address=client_address(
-                peername[0] if peername else "", forwarded, self._server.how.trusted_proxies
-            ),
+            address=self._client_address(",".join(headers.get_all("X-Forwarded-For"))),
             app_id=fields.get("app_id", [""])[-1],
             language=fields.get("l", ["EN"])[-1].upper()[:5],
             user_agent=", ".join(headers.get_all("User-Agent"))[:200],
             origin=", ".join(headers.get_all("Origin"))[:200],
+            host=headers.get("Host", ""),
         )
+
+    def _client_address(self, forwarded: str) -> str:
+        peername = self._socket.get_extra_info("peername")
+        return client_address(
+            peername[0] if peername else "", forwarded, self._server.how.trusted_proxies
+        )
+
+    def _refused(self, host: str) -> str | None:
+        """What to tell a client that names this `Host`; `None` where it is answered."""
+        sockname = self._socket.get_extra_info("sockname")
+        if self._server.how.hosts.allows(host, sockname[0] if sockname else ""):
+            return None
+        return hosts.refusal(host)
 
     # Frames in.
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import orjson
 
 from gateway.errors import ApiError, authorization_required, invalid_token
+from gateway.hosts import is_own_page
 from schemas.scopes import Scope
 
 
@@ -29,6 +30,8 @@ class Grant:
     scopes: frozenset[Scope]
     app_id: int | None
     """The app that the token was issued to; `None` for a token of the owner's own making."""
+    is_owner: bool = False
+    """Whether the owner signed in at the gateway's own pages, which no token can do."""
 
 
 def new_stream_id() -> str:
@@ -137,10 +140,13 @@ class Session:
         "address",
         "answering",
         "app_id",
+        "at_pages",
         "closed",
         "grants",
+        "host",
         "id",
         "language",
+        "origin",
         "send",
         "signed_in_at",
         "subscriptions",
@@ -155,6 +161,8 @@ class Session:
         address: str = "",
         language: str = "EN",
         user_agent: str = "",
+        origin: str = "",
+        host: str = "",
     ) -> None:
         self.id = secrets.token_hex(8)
         """Names this session among all processes: who asked for a change."""
@@ -163,6 +171,10 @@ class Session:
         self.address = address
         self.language = language
         self.user_agent = user_agent
+        self.origin = origin
+        self.host = host
+        self.at_pages = is_own_page(origin, host)
+        """Whether the client is a page that this gateway served."""
         self.grants: dict[str, Grant] = {}
         """By loginid, in the order of their tokens: the first is the one a message means."""
         self.acting: Grant | None = None

@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from exchange.rules import Margins
+from gateway.hosts import Hosts, is_loopback, name_of
 from gateway.limits import PROFILES, Allowance, Profile
 
 PREFIX = "SCOPEGATE_"
@@ -68,6 +69,11 @@ class Settings(BaseSettings):
     )
     trusted_proxy: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Network (CIDR) whose X-Forwarded-For is believed."
+    )
+    allowed_host: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Name by which clients reach the gateway, such as trade.example.com; others"
+        " than these, loopback names and the address it listens on are refused.",
     )
     handlers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Module with calls of your own to offer as well."
@@ -132,7 +138,7 @@ class Settings(BaseSettings):
             TomlConfigSettingsSource(settings_cls, toml_file=file),
         )
 
-    @field_validator("trusted_proxy", "handlers", mode="before")
+    @field_validator("trusted_proxy", "allowed_host", "handlers", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
@@ -142,6 +148,14 @@ class Settings(BaseSettings):
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for network in value:
             ipaddress.ip_network(network)
+        return value
+
+    @field_validator("allowed_host")
+    @classmethod
+    def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not name_of(name):
+                raise ValueError(f"{name!r} is no host name")
         return value
 
     @model_validator(mode="after")
@@ -155,12 +169,11 @@ class Settings(BaseSettings):
     @property
     def on_loopback(self) -> bool:
         """Whether only this machine can connect."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
+
+    def hosts(self) -> Hosts:
+        """The names under which the gateway answers."""
+        return Hosts([*self.allowed_host, self.host])
 
     def margins(self) -> Margins:
         """What the exchange keeps, by family of contracts."""

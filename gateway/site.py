@@ -1,59 +1,168 @@
-"""The pages: files that the gateway serves from its own port, from memory, to any browser.
+"""What the gateway answers over plain HTTP: its pages, the calls described, the token endpoint.
 
-Rules: no inline code, no framing, no other host; a page does everything over the WebSocket.
+Rules:
+- No inline code, no framing, no other host, no cookie; a page does everything over the WebSocket.
+- `gateway/pages/layout.html` is the frame of every page; a page is `NAME.html` beside it, whose
+  first line is its title in a comment. Everything else there is served under `/assets/`.
+- All comes from memory: files are read at the start, descriptions made when first asked for.
 """
 
+import functools
 import hashlib
 import importlib.resources
+import re
+from collections.abc import Callable, Coroutine, Iterator
+from importlib.metadata import version
+from importlib.resources.abc import Traversable
+from typing import Any
 
+import orjson
+
+from gateway import description
+from gateway.access import consent
+from gateway.access.apps import App
+from gateway.calls import Registry
+from gateway.errors import ApiError
 from gateway.http import HttpRequest, HttpResponse
+from gateway.oauth import TokenEndpoint
 
 _TYPES = {
-    "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
+    "txt": "text/plain; charset=utf-8",
 }
+_HTML = "text/html; charset=utf-8"
+_JSON = "application/json"
 
 SECURITY = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self';"
-    " img-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none';"
+    " img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'",
     "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
 }
 
+CONSENT = "/oauth2/authorize"
+_PATHS = {"start": "/", "consent": CONSENT}
+"""Where a page is that is not at its own name."""
 
-class Pages:
-    """Answers HTTP requests with the files of `gateway/pages`."""
+_SCHEMA = re.compile(r"/schemas/v3/([A-Za-z0-9_-]{1,50})/(send|receive)\.json")
+_MOST_HOSTS = 16
+"""Names under which the document of the calls is remembered; clients use one or two."""
 
-    def __init__(self) -> None:
-        self._files: dict[str, HttpResponse] = {}
-        for entry in (importlib.resources.files("gateway") / "pages").iterdir():
-            suffix = entry.name.rpartition(".")[2]
-            if suffix in _TYPES:
-                body = entry.read_bytes()
-                tag = hashlib.sha256(body).hexdigest()[:16]
-                headers = {**SECURITY, "cache-control": "no-cache", "etag": f'"{tag}"'}
-                path = "/" if entry.name == "index.html" else f"/{entry.name}"
-                self._files[path] = HttpResponse(200, body, _TYPES[suffix], headers)
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        """The response to one request."""
+class Site:
+    """Answers HTTP requests."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        token_endpoint: TokenEndpoint,
+        *,
+        app_of: Callable[[int], App | None],
+        secure: bool,
+    ) -> None:
+        self._registry = registry
+        self._token_endpoint = token_endpoint
+        self._app_of = app_of
+        self._pages = dict(_pages())
+        self._schema = functools.cache(self._make_schema)
+        self._asyncapi = functools.lru_cache(_MOST_HOSTS)(
+            lambda host: _cached(
+                _JSON,
+                orjson.dumps(
+                    description.asyncapi(
+                        registry, host=host, secure=secure, version=version("scopegate")
+                    )
+                ),
+            )
+        )
+
+    def __call__(self, request: HttpRequest) -> HttpResponse | Coroutine[Any, Any, HttpResponse]:
+        """The response to one request, or what will give it."""
+        if request.path == "/oauth2/token":
+            return self._token_endpoint(request)
         if request.method not in ("GET", "HEAD"):
-            return HttpResponse(
-                405, b"Pages are read with GET.\n", headers={**SECURITY, "allow": "GET, HEAD"}
-            )
-        found = self._files.get(request.path)
-        if found is not None:
-            if request.headers.get("if-none-match") == found.headers["etag"]:
-                return HttpResponse(304, b"", found.content_type, found.headers)
-            return found
+            return _refused(405, "Pages are read with GET.", allow="GET, HEAD")
+        found = self._found(request)
+        if found is None:
+            return _refused(404, "There is nothing here.")
+        if request.headers.get("if-none-match") == found.headers.get("etag", ""):
+            return HttpResponse(304, b"", found.content_type, found.headers)
+        return found
+
+    def _found(self, request: HttpRequest) -> HttpResponse | None:
+        page = self._pages.get(request.path)
+        if page is not None:
+            return self._consent(request, page) if request.path == CONSENT else page
+        if request.path == "/asyncapi.json":
+            return self._asyncapi(request.headers.get("host", ""))
+        if (named := _SCHEMA.fullmatch(request.path)) is not None:
+            return self._schema(named[1], named[2])
         if request.path == "/websockets/v3":
-            return HttpResponse(
+            return _refused(
                 426,
-                b"This address speaks WebSocket: connect with a WebSocket client.\n",
-                headers={**SECURITY, "upgrade": "websocket", "connection": "upgrade"},
+                "This address speaks WebSocket: connect with a WebSocket client.",
+                upgrade="websocket",
+                connection="upgrade",
             )
-        return HttpResponse(404, b"There is nothing here.\n", headers=SECURITY)
+        return None
+
+    def _consent(self, request: HttpRequest, page: HttpResponse) -> HttpResponse:
+        """The consent page; its status says whether it can ask for anything at all."""
+        try:
+            consent.understand(request.query, self._app_of)
+        except ApiError:  # the page tells what is wrong, in words
+            headers = {name: value for name, value in page.headers.items() if name != "etag"}
+            return HttpResponse(400, page.body, page.content_type, headers)
+        return page
+
+    def _make_schema(self, name: str, direction: str) -> HttpResponse | None:
+        call = self._registry.get(name)
+        if call is None:
+            return None
+        make = description.send_schema if direction == "send" else description.receive_schema
+        return _cached(_JSON, orjson.dumps(make(call), option=orjson.OPT_INDENT_2))
+
+
+def _refused(status: int, sentence: str, **headers: str) -> HttpResponse:
+    return HttpResponse(status, f"{sentence}\n".encode(), headers={**SECURITY, **headers})
+
+
+def _cached(kind: str, body: bytes) -> HttpResponse:
+    """A response that a browser may keep as long as it asks whether it is still the same."""
+    tag = hashlib.sha256(body).hexdigest()[:16]
+    headers = {**SECURITY, "cache-control": "no-cache", "etag": f'"{tag}"'}
+    return HttpResponse(200, body, kind, headers)
+
+
+def _pages() -> Iterator[tuple[str, HttpResponse]]:
+    """Every page and every file beside them, by path."""
+    folder = importlib.resources.files("gateway") / "pages"
+    yield from _assets(folder, "/assets/")
+    layout = (folder / "layout.html").read_text()
+    for entry in folder.iterdir():
+        name, _, suffix = entry.name.rpartition(".")
+        if suffix == "html" and name != "layout":
+            whole = _composed(layout, name, entry.read_text())
+            yield _PATHS.get(name, f"/{name}"), _cached(_HTML, whole)
+
+
+def _assets(folder: Traversable, prefix: str) -> Iterator[tuple[str, HttpResponse]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _assets(entry, f"{prefix}{entry.name}/")
+        elif (kind := _TYPES.get(entry.name.rpartition(".")[2])) is not None:
+            yield prefix + entry.name, _cached(kind, entry.read_bytes())
+
+
+def _composed(layout: str, name: str, text: str) -> bytes:
+    """A whole page: the layout with this page's title, content and script."""
+    first, _, main = text.partition("\n")
+    title = first.removeprefix("<!--").removesuffix("-->").strip()
+    whole = layout.replace("{{title}}", title).replace("{{name}}", name)
+    return whole.replace("{{main}}", main.rstrip()).encode()

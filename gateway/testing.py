@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 
 from exchange import ledger as accounts
 from exchange.ledger import Account
-from gateway.access import apps, tokens, users
+from gateway.access import apps, passwords, tokens, users
 from gateway.access.apps import App
 from gateway.app import Gateway, compose
 from gateway.calls import Registry
@@ -37,6 +37,9 @@ from schemas.scopes import ALL_SCOPES, Scope
 
 NOON = 1_767_268_800.0
 """2026-01-01 12:00 UTC: where the market stands when a world begins."""
+
+PAGES = "http://127.0.0.1:5555"
+"""The origin of the gateway's own pages."""
 
 PATIENCE = 10.0
 """Real seconds that a reply may take before a test fails."""
@@ -180,12 +183,33 @@ class World:
         return list(self.gateway.demo.accounts[1:])
 
     def connect(
-        self, *, app_id: int | str = 1089, address: str = "127.0.0.1", language: str = "EN"
+        self,
+        *,
+        app_id: int | str = 1089,
+        address: str = "127.0.0.1",
+        language: str = "EN",
+        origin: str = "",
+        host: str = PAGES.removeprefix("http://"),
+        at_pages: bool = False,
     ) -> MemoryClient:
-        """A client of an app, from an address."""
-        return MemoryClient(
-            self.gateway, Visitor(address, str(app_id), language, "gateway.testing", "")
+        """A client of an app, from an address; a page of this origin, or one of the gateway's."""
+        visitor = Visitor(
+            address=address,
+            app_id=str(app_id),
+            language=language,
+            user_agent="gateway.testing",
+            origin=PAGES if at_pages else origin,
+            host=host,
         )
+        return MemoryClient(self.gateway, visitor)
+
+    async def owner(self) -> MemoryClient:
+        """A page of the gateway's own, at which the demo user has signed in."""
+        client = self.connect(at_pages=True)
+        reply = await client.ask({"sign_in_demo": 1})
+        held = [account["token"] for account in reply["sign_in_demo"]["accounts"]]
+        await client.ask({"authorize": "MULTI", "tokens": held})
+        return client
 
     async def token(self, *scopes: str, loginid: str | None = None, app: App | None = None) -> str:
         """A token for an account (the demo one): all scopes when none are named.
@@ -206,7 +230,7 @@ class World:
                 name,
                 chosen & app.scopes,
                 kind="app",
-                link_id=apps.link(transaction, app, owner, chosen),
+                link_id=apps.link(transaction, app, owner, chosen, [target]),
             )
 
         return await self.gateway.store.write(job)
@@ -223,11 +247,12 @@ class World:
             lambda transaction: apps.register(transaction, user_id, values)
         )
 
-    async def user(self, email: str) -> list[Account]:
+    async def user(self, email: str, *, password: str | None = None) -> list[Account]:
         """Another user, with a real-style account and a demo one."""
+        kept = None if password is None else passwords.hash_password(password)
 
         def job(transaction: Transaction) -> list[Account]:
-            user_id = users.create(transaction, email)
+            user_id = users.create(transaction, email, password_hash=kept)
             at = self.clock.now()
             accounts.open_with_balance(transaction, user_id, virtual=(True, False), at=at)
             return accounts.accounts(transaction, user_id)

@@ -18,6 +18,8 @@ from schemas.apps import (
     AppGetReply,
     AppList,
     AppListReply,
+    AppOrigins,
+    AppOriginsReply,
     AppRegister,
     AppRegisterReply,
     AppUpdate,
@@ -71,6 +73,22 @@ class Apps:
 
         await self._access.write(grant, job)
         return {"app_delete": 1}
+
+    @call("app_origins", needs=Scope.ADMIN)
+    async def app_origins(self, request: AppOrigins, session: Session) -> AppOriginsReply:
+        """Tell from which origins' pages an app may be used, after changing that where asked to.
+
+        It binds browsers, which say where a page is from; other clients say what they like.
+        """
+        grant = session.grant
+        origins = request.allowed_origins
+
+        def job(transaction: Transaction) -> App:
+            app = apps.find(transaction, request.app_origins, grant.user_id)
+            return app if origins is None else apps.set_origins(transaction, app, origins)
+
+        app = await self._access.write(grant, job)
+        return {"app_origins": {"allowed_origins": list(app.allowed_origins), "app_id": app.id}}
 
     @call("app_get", needs=Scope.READ)
     async def app_get(self, request: AppGet, session: Session) -> AppGetReply:

@@ -25,6 +25,7 @@ from schemas.market import (
     HistoryReply,
     MarketTimes,
     Ohlc,
+    OhlcReply,
     SubmarketTimes,
     SymbolTimes,
     Tick,
@@ -272,7 +273,14 @@ class Market:
     @call("ticks_history", needs=None)
     async def ticks_history(
         self, request: TicksHistory, session: Session
-    ) -> HistoryReply | CandlesReply | Stream[HistoryReply] | Stream[CandlesReply]:
+    ) -> (
+        HistoryReply
+        | CandlesReply
+        | Stream[HistoryReply]
+        | Stream[CandlesReply]
+        | Stream[TickReply]
+        | Stream[OhlcReply]
+    ):
         """Tell ticks or candles of the past, the latest where `count` is smaller than their number.
 
         With `subscribe`, every tick follows, or the growing candle at every tick.

@@ -62,7 +62,7 @@ class Sessions:
         session.signed_in_at = self._clock.now()
         grant = grants[0]
         if request.add_to_login_history or grant.app_id is not None:
-            self._access.signed_in(session, grant, "login")
+            self._access.signed_in(session, grant.user_id, "login")
         self._access.used(session, grant, "authorize")
         accounts = await self._ledger.accounts(grant.user_id)
         user, told = await self._store.read(

@@ -28,6 +28,7 @@ from gateway.session import Grant, Session
 from handlers.contract_views import longcode, refusing
 from handlers.portfolio import Portfolio
 from handlers.proposals import Proposals, wish_of
+from schemas.portfolio import ProposalOpenContractReply
 from schemas.scopes import Scope
 from schemas.trading import (
     BoughtForOne,
@@ -75,7 +76,9 @@ class Trading:
         self._clock = clock
 
     @call("buy", needs=Scope.TRADE)
-    async def buy(self, request: Buy, session: Session) -> BuyReply | Stream[BuyReply]:
+    async def buy(
+        self, request: Buy, session: Session
+    ) -> BuyReply | Stream[BuyReply] | Stream[ProposalOpenContractReply]:
         """Buy a contract at no more than a price; with `subscribe`, tell how it goes on.
 
         Either by the `id` of a proposal of this connection, or at once with `parameters`. A client
@@ -92,7 +95,10 @@ class Trading:
         reply: BuyReply = {"buy": _receipt(bought)}
         if not request.subscribe:
             return reply
-        return self._portfolio.stream(bought.contract, reply, optional=True)
+        followed: BuyReply | Stream[BuyReply] = self._portfolio.stream(
+            bought.contract, reply, optional=True
+        )
+        return followed
 
     async def _buy_once(
         self, request: Buy, session: Session, grant: Grant, key: str | None

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, NotRequired
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from schemas.fields import (
@@ -106,6 +106,10 @@ ActionType = Literal[
 class Statement(AccountRequest):
     """Asks for the entries of an account's ledger, newest first."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"statement": 1, "description": 1, "limit": 10}]}
+    )
+
     statement: One
     action_type: OrAbsent[ActionType] = Field(None, description="Entries of this kind alone.")
     date_from: OrAbsent[Epoch] = Field(None, description="Entries at or after this moment.")
@@ -145,7 +149,7 @@ class Transaction(AccountRequest):
     """Asks to be told of every entry of an account's ledger as it is made."""
 
     transaction: One
-    subscribe: One
+    subscribe: One = Field(description="Always 1: this call is a stream.")
 
 
 class TransactionBody(TypedDict):

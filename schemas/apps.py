@@ -1,15 +1,16 @@
 """Requests and replies about apps, and about the apps that are connected to a user."""
 
 import ipaddress
+import re
 from decimal import Decimal
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, AppId, Number, One, Text
+from schemas.fields import AccountRequest, AppId, Number, One, OrAbsent, Text
 from schemas.tokens import Scopes
 
 
@@ -22,27 +23,35 @@ def _on_loopback(host: str) -> bool:
         return False
 
 
-def _target(value: str) -> str:
-    """A URL that a browser may be sent to: https, or http on this very machine."""
-    problem = PydanticCustomError(
-        "target", "An https URL is needed, or an http one on localhost; no user, no fragment."
-    )
-    if value == "":
-        return value
-    if any(character <= " " or character == "\\" or character > "~" for character in value):
-        raise problem
+_AUTHORITY = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?]|$)",
+    re.ASCII,
+)
+
+
+def is_target(value: str) -> bool:
+    """Whether a browser may be sent to this URL: https, or http on this very machine.
+
+    Nothing in it may be read in two ways: no user, no fragment, no backslash, no blank, no letters
+    but ASCII's, and no host that is spelt in percents.
+    """
+    if any(character <= " " or character in "\\#" or character > "~" for character in value):
+        return False
+    found = _AUTHORITY.match(value)
+    if found is None:
+        return False
     try:
-        url = urlsplit(value)
-        host, _ = url.hostname or "", url.port
+        host, _ = urlsplit(value).hostname or "", urlsplit(value).port
     except ValueError:
-        raise problem from None
-    if (
-        not host
-        or url.username is not None
-        or "#" in value
-        or not (url.scheme == "https" or (url.scheme == "http" and _on_loopback(host)))
-    ):
-        raise problem
+        return False
+    return bool(host) and (found["scheme"] == "https" or _on_loopback(host))
+
+
+def _target(value: str) -> str:
+    if value and not is_target(value):
+        raise PydanticCustomError(
+            "target", "An https URL is needed, or an http one on localhost; no user, no fragment."
+        )
     return value
 
 
@@ -62,10 +71,10 @@ class AppFields(AccountRequest):
         "", description="Where consent leads back to: https, or http on localhost."
     )
     verification_uri: Target = Field("", description="Where links in e-mails lead to.")
-    homepage: HomePage = ""
-    github: HomePage = ""
-    appstore: HomePage = ""
-    googleplay: HomePage = ""
+    homepage: HomePage = Field("", description="The app's home page.")
+    github: HomePage = Field("", description="Where its source is on GitHub.")
+    appstore: HomePage = Field("", description="Where it is in the App Store.")
+    googleplay: HomePage = Field("", description="Where it is on Google Play.")
     app_markup_percentage: Annotated[Number, Field(ge=0, le=3, max_digits=20)] = Field(
         default=Decimal(0),
         description="Percent of the payout that is added to the price.",
@@ -75,13 +84,67 @@ class AppFields(AccountRequest):
 class AppRegister(AppFields):
     """Registers an app of the user's."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "app_register": 1,
+                    "name": "My bot",
+                    "scopes": ["read", "trade"],
+                    "redirect_uri": "https://bot.example.com/back",
+                }
+            ]
+        }
+    )
+
     app_register: One
 
 
 class AppUpdate(AppFields):
     """Describes an app of the user's anew; other scopes end every grant of the app."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "app_update": 1,
+                    "name": "My bot",
+                    "scopes": ["read"],
+                    "redirect_uri": "https://bot.example.com/back",
+                }
+            ]
+        }
+    )
+
     app_update: AppId
+
+
+Origin = Annotated[
+    Text,
+    Field(
+        max_length=255,
+        pattern=r"^https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?$",
+        description="An origin as browsers write it, such as https://bot.example.com.",
+    ),
+]
+
+
+class AppOrigins(AccountRequest):
+    """Tells from which origins' pages an app of the user's may be used, or changes that."""
+
+    app_origins: AppId
+    allowed_origins: OrAbsent[Annotated[list[Origin], Field(max_length=20)]] = Field(
+        None, description="The origins instead; with an empty list pages of any origin may use it."
+    )
+
+
+class AppOriginsBody(TypedDict):
+    allowed_origins: list[str]
+    app_id: int
+
+
+class AppOriginsReply(TypedDict):
+    app_origins: AppOriginsBody
 
 
 class AppGet(AccountRequest):

@@ -12,7 +12,7 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 LARGEST_INTEGER = 2**53 - 1
@@ -48,35 +48,36 @@ def _text(value: object) -> object:
     raise PydanticCustomError("text", "A string is needed.")
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
+    """The value in a list, unless it is one."""
     return value if type(value) is list else [value]
 
 
 Int = Annotated[int, BeforeValidator(_integer)]
 """An integer, or a string of its digits."""
 
-Number = Annotated[
-    Decimal, BeforeValidator(_decimal), WithJsonSchema({"type": "number"}, mode="validation")
-]
+Number = Annotated[Decimal, BeforeValidator(_decimal, json_schema_input_type=float)]
 """A finite number, or its plain decimal notation in a string; exact as a `Decimal`."""
 
 Text = Annotated[str, BeforeValidator(_text)]
 """A string, or a number that stands for its own digits."""
 
-One = Annotated[Literal[1], BeforeValidator(_integer)]
+One = Annotated[Literal[1], BeforeValidator(_integer), Field(description="Always 1.")]
 """The constant 1, which most calls carry under their own name."""
 
 Flag = Annotated[Literal[0, 1], BeforeValidator(_integer)]
 """0 or 1."""
 
-AppId = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=LARGEST_INTEGER)]
+AppId = Annotated[
+    int, BeforeValidator(_integer), Field(ge=1, le=LARGEST_INTEGER, description="The app's id.")
+]
 LoginId = Annotated[str, BeforeValidator(_text), Field(pattern=r"^[A-Za-z]{1,10}[0-9]{1,15}$")]
 SymbolName = Annotated[str, BeforeValidator(_text), Field(pattern=r"^[A-Za-z0-9_]{2,30}$")]
 Epoch = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=9_999_999_999)]
 """Seconds since 1970-01-01 00:00 UTC."""
 
 Item = TypeVar("Item")
-OneOrMore = Annotated[list[Item], BeforeValidator(_listed), Field(min_length=1, max_length=100)]
+OneOrMore = Annotated[list[Item], BeforeValidator(listed), Field(min_length=1, max_length=100)]
 """One value, or a list of them; always a list in the request."""
 
 
@@ -85,13 +86,14 @@ def secret(default: Any = ..., *, description: str, **rules: Any) -> Any:
     return Field(default, description=description, json_schema_extra={"sensitive": 1}, **rules)
 
 
-def _present(value: object) -> object:
+def present(value: object) -> object:
+    """The value; there must be one."""
     if value is None:
         raise PydanticCustomError("null", "A value is needed, or no such field.")
     return value
 
 
-OrAbsent = Annotated[Item | None, BeforeValidator(_present)]
+OrAbsent = Annotated[Item | None, BeforeValidator(present)]
 """A field that may be left out, which `null` does not do."""
 
 

@@ -2,7 +2,6 @@
 
 from typing import NotRequired
 
-from pydantic import Field
 from typing_extensions import TypedDict
 
 from schemas.fields import AccountRequest, One, Request, StreamRequest
@@ -83,7 +82,7 @@ class WebsiteConfigReply(TypedDict):
 class WebsiteStatus(StreamRequest):
     """Asks for the gateway's state and the limits in force."""
 
-    website_status: One = Field(description="1.")
+    website_status: One
 
 
 class CallLimit(TypedDict):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -20,6 +20,7 @@ from schemas.fields import (
     Text,
 )
 
+NO_EFFECT = "Taken, and without effect here."
 GRANULARITIES = (60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 LandingCompany = Literal["iom", "malta", "maltainvest", "svg", "virtual", "vanuatu"]
 ContractTypes = Annotated[
@@ -43,12 +44,14 @@ def _granularity(value: int) -> int:
 class ActiveSymbols(AccountRequest):
     """Asks which symbols there are."""
 
-    active_symbols: Literal["brief", "full"]
-    barrier_category: OrAbsent[BarrierCategories] = None
-    contract_type: OrAbsent[ContractTypes] = None
-    landing_company: OrAbsent[LandingCompany] = None
-    landing_company_short: OrAbsent[LandingCompany] = None
-    product_type: OrAbsent[Literal["basic"]] = None
+    active_symbols: Literal["brief", "full"] = Field(
+        description="`full` adds where each symbol stands now."
+    )
+    barrier_category: OrAbsent[BarrierCategories] = Field(None, description=NO_EFFECT)
+    contract_type: OrAbsent[ContractTypes] = Field(None, description=NO_EFFECT)
+    landing_company: OrAbsent[LandingCompany] = Field(None, description=NO_EFFECT)
+    landing_company_short: OrAbsent[LandingCompany] = Field(None, description=NO_EFFECT)
+    product_type: OrAbsent[Literal["basic"]] = Field(None, description=NO_EFFECT)
 
 
 class ActiveSymbol(TypedDict):
@@ -84,8 +87,8 @@ class AssetIndex(AccountRequest):
     """Asks which contracts each symbol is offered for, and for how long."""
 
     asset_index: One
-    landing_company: OrAbsent[LandingCompany] = None
-    landing_company_short: OrAbsent[LandingCompany] = None
+    landing_company: OrAbsent[LandingCompany] = Field(None, description=NO_EFFECT)
+    landing_company_short: OrAbsent[LandingCompany] = Field(None, description=NO_EFFECT)
 
 
 class AssetIndexReply(TypedDict):
@@ -94,6 +97,8 @@ class AssetIndexReply(TypedDict):
 
 class TradingTimes(Request):
     """Asks when each symbol's market is open on a day."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"trading_times": "today"}]})
 
     trading_times: Annotated[Text, Field(pattern=r"^([0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|today)$")] = (
         Field(description="`yyyy-mm-dd`, or `today`.")
@@ -135,7 +140,16 @@ class TradingTimesReply(TypedDict):
 class Ticks(StreamRequest):
     """Asks for the latest tick of one symbol or several, and for those that follow."""
 
-    ticks: OneOrMore[SymbolName]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"ticks": "R_100", "subscribe": 1},
+                {"ticks": ["R_50", "R_100"], "subscribe": 1},
+            ]
+        }
+    )
+
+    ticks: OneOrMore[SymbolName] = Field(description="A symbol, or a list of them.")
 
 
 class Tick(TypedDict):
@@ -155,7 +169,23 @@ class TickReply(TypedDict):
 class TicksHistory(StreamRequest):
     """Asks for ticks or candles of the past, and for those that follow."""
 
-    ticks_history: SymbolName
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"ticks_history": "R_100", "end": "latest", "count": 10, "subscribe": 1},
+                {
+                    "ticks_history": "R_100",
+                    "end": "latest",
+                    "count": 10,
+                    "style": "candles",
+                    "granularity": 60,
+                    "subscribe": 1,
+                },
+            ]
+        }
+    )
+
+    ticks_history: SymbolName = Field(description="A symbol.")
     adjust_start_time: Flag = Field(
         0, description="1 to reach further back where the market was closed at the end."
     )

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, NotRequired
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from schemas.fields import AccountRequest, Flag, Int, One, OrAbsent, StreamRequest, Text
@@ -39,6 +39,10 @@ class Portfolio(AccountRequest):
 
 class ProfitTable(AccountRequest):
     """Asks for the contracts that are closed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"profit_table": 1, "description": 1, "limit": 10}]}
+    )
 
     profit_table: One
     contract_type: OrAbsent[HeldTypes] = Field(None, description="Of these types alone.")

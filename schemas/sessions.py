@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from schemas.accounts import AccountSummary, LinkedAccount
@@ -23,6 +23,15 @@ TokenText = Annotated[Text, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 
 class Authorize(Request):
     """Signs in with a token, or with several: `authorize` is `MULTI` then."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"authorize": "YOUR_TOKEN"},
+                {"authorize": "MULTI", "tokens": ["YOUR_TOKEN", "ANOTHER_TOKEN"]},
+            ]
+        }
+    )
 
     authorize: TokenText = secret(description="A token, or `MULTI`.")
     tokens: OrAbsent[list[TokenText]] = secret(
@@ -101,6 +110,10 @@ class LoginHistoryReply(TypedDict):
 class Forget(Request):
     """Ends one stream."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"forget": "00000000-0000-4000-8000-000000000000"}]}
+    )
+
     forget: Annotated[Text, Field(pattern=r"^[A-Za-z0-9_-]{32,128}$")] = Field(
         description="The id that came as `subscription.id`."
     )
@@ -133,7 +146,13 @@ StreamType = Annotated[Text, Field(pattern=f"^({'|'.join(STREAM_TYPES)})$")]
 class ForgetAll(Request):
     """Ends every stream of one type or several."""
 
-    forget_all: OneOrMore[StreamType]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"forget_all": "ticks"}, {"forget_all": ["ticks", "candles"]}]
+        }
+    )
+
+    forget_all: OneOrMore[StreamType] = Field(description="A type, or a list of them.")
 
 
 class ForgetAllReply(TypedDict):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, NotRequired
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -21,6 +21,15 @@ Scopes = Annotated[list[Scope], AfterValidator(_distinct)]
 
 class ApiToken(AccountRequest):
     """Lists the account's tokens; makes one first, or deletes one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"api_token": 1},
+                {"api_token": 1, "new_token": "My bot", "new_token_scopes": ["read", "trade"]},
+            ]
+        }
+    )
 
     api_token: One
     delete_token: OrAbsent[Annotated[Text, Field(pattern=r"^[A-Za-z0-9\s_*]{1,128}$")]] = secret(

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from typing_extensions import TypedDict
 
 from schemas.fields import (
@@ -17,7 +17,7 @@ from schemas.fields import (
     Text,
     secret,
 )
-from schemas.market import LandingCompany
+from schemas.market import NO_EFFECT, LandingCompany
 
 ContractType = Literal[
     "ACCU",
@@ -70,6 +70,26 @@ ProposalId = Annotated[Text, Field(pattern=r"^([A-Za-z0-9_-]{32,128}|1)$")]
 Amount = Annotated[Number, Field(ge=0, le=10**12)]
 TokenText = Annotated[Text, Field(pattern=r"^[A-Za-z0-9_\s-]+$", max_length=128)]
 
+_OF_OTHERS = "For types of contracts that are not offered here."
+_RISE: dict[str, JsonValue] = {
+    "contract_type": "CALL",
+    "symbol": "R_100",
+    "currency": "USD",
+    "basis": "stake",
+    "amount": 10,
+    "duration": 5,
+    "duration_unit": "t",
+}
+_UP: dict[str, JsonValue] = {
+    "contract_type": "MULTUP",
+    "symbol": "R_100",
+    "currency": "USD",
+    "basis": "stake",
+    "amount": 10,
+    "multiplier": 100,
+    "limit_order": {"take_profit": 5},
+}
+
 
 class LimitOrder(BaseModel):
     """Orders that close a multiplier by itself."""
@@ -94,9 +114,11 @@ class ContractFields(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    contract_type: ContractType
+    contract_type: ContractType = Field(
+        description="What kind of contract; `contracts_for` lists those that are offered."
+    )
     currency: CurrencyCode = Field(description="The currency of the account that is to buy.")
-    symbol: SymbolName
+    symbol: SymbolName = Field(description="The symbol that it is on.")
     amount: OrAbsent[Amount] = Field(None, description="The stake or the payout, see `basis`.")
     barrier: OrAbsent[BarrierText] = Field(
         None,
@@ -111,35 +133,48 @@ class ContractFields(BaseModel):
         None, description="How long it lasts, in units of `duration_unit`."
     )
     multiplier: OrAbsent[Amount] = Field(None, description="By how much a multiplier multiplies.")
-    selected_tick: OrAbsent[Int] = None
+    selected_tick: OrAbsent[Int] = Field(None, description=_OF_OTHERS)
 
 
 class MoreContractFields(ContractFields):
     """What `proposal` and `buy` take beside that."""
 
-    barrier2: OrAbsent[BarrierText] = None
-    barrier_range: OrAbsent[Literal["tight", "middle", "wide"]] = None
+    barrier2: OrAbsent[BarrierText] = Field(None, description=_OF_OTHERS)
+    barrier_range: OrAbsent[Literal["tight", "middle", "wide"]] = Field(
+        None, description=_OF_OTHERS
+    )
     cancellation: OrAbsent[Annotated[Text, Field(pattern=r"^[A-Za-z0-9_]+$")]] = Field(
         None, description="How long a multiplier can be cancelled: `5m` to `60m`."
     )
-    growth_rate: OrAbsent[Number] = None
+    growth_rate: OrAbsent[Number] = Field(None, description=_OF_OTHERS)
     limit_order: OrAbsent[LimitOrder] = Field(
         None, description="Orders that close a multiplier by itself."
     )
-    payout_per_point: OrAbsent[Number] = None
-    product_type: Literal["basic"] = "basic"
-    trade_risk_profile: OrAbsent[Literal["low", "medium", "high"]] = None
+    payout_per_point: OrAbsent[Number] = Field(None, description=_OF_OTHERS)
+    product_type: Literal["basic"] = Field("basic", description=NO_EFFECT)
+    trade_risk_profile: OrAbsent[Literal["low", "medium", "high"]] = Field(
+        None, description=_OF_OTHERS
+    )
 
 
 class Proposal(StreamRequest, AccountRequest, MoreContractFields):
     """Asks for the price of a contract."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"proposal": 1, **_RISE, "subscribe": 1},
+                {"proposal": 1, **_UP, "subscribe": 1},
+            ]
+        }
+    )
 
     proposal: One
     date_expiry: OrAbsent[Epoch] = Field(None, description="When it ends, instead of `duration`.")
     duration_unit: Literal["d", "m", "s", "h", "t"] = Field(
         "s", description="Days, minutes, seconds, hours or ticks."
     )
-    trading_period_start: OrAbsent[Int] = None
+    trading_period_start: OrAbsent[Int] = Field(None, description=_OF_OTHERS)
 
 
 _Expiry = OrAbsent[Annotated[Int, Field(ge=1, le=9_999_999_999)]]
@@ -149,17 +184,17 @@ _Unit = OrAbsent[Literal["d", "m", "s", "h", "t"]]
 class BuyParameters(MoreContractFields):
     """The contract to buy without a proposal before."""
 
-    app_markup_percentage: OrAbsent[Number] = None
+    app_markup_percentage: OrAbsent[Number] = Field(None, description=NO_EFFECT)
     date_expiry: _Expiry = Field(None, description="When it ends, instead of `duration`.")
     duration_unit: _Unit = Field(None, description="Days, minutes, seconds, hours or ticks.")
-    trading_period_start: _Expiry = None
+    trading_period_start: _Expiry = Field(None, description=_OF_OTHERS)
 
 
 class CopiedParameters(ContractFields):
     """The contract to buy for several accounts."""
 
-    app_markup_percentage: OrAbsent[Number] = None
-    barrier2: OrAbsent[BarrierText] = None
+    app_markup_percentage: OrAbsent[Number] = Field(None, description=NO_EFFECT)
+    barrier2: OrAbsent[BarrierText] = Field(None, description=_OF_OTHERS)
     date_expiry: OrAbsent[Epoch] = Field(None, description="When it ends, instead of `duration`.")
     duration: OrAbsent[Annotated[Int, Field(ge=0, le=3_600)]] = Field(
         None, description="How long it lasts, in units of `duration_unit`."
@@ -170,6 +205,15 @@ class CopiedParameters(ContractFields):
 class Buy(StreamRequest, AccountRequest):
     """Buys a contract."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"buy": "1", "price": 10, "parameters": _RISE, "subscribe": 1},
+                {"buy": "1", "price": 10, "parameters": _UP, "subscribe": 1},
+            ]
+        }
+    )
+
     buy: ProposalId = Field(description="The `id` of a proposal, or 1 with `parameters`.")
     price: Amount = Field(description="The most to be paid.")
     parameters: OrAbsent[BuyParameters] = Field(None, description="The contract, when `buy` is 1.")
@@ -177,6 +221,19 @@ class Buy(StreamRequest, AccountRequest):
 
 class BuyForSeveral(AccountRequest):
     """Buys a contract for several accounts, each named by a token of its own."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "buy_contract_for_multiple_accounts": "1",
+                    "price": 10,
+                    "parameters": _RISE,
+                    "tokens": ["YOUR_TOKEN", "ANOTHER_TOKEN"],
+                }
+            ]
+        }
+    )
 
     buy_contract_for_multiple_accounts: ProposalId = Field(
         description="The `id` of a proposal, or 1 with `parameters`."
@@ -193,12 +250,27 @@ class BuyForSeveral(AccountRequest):
 class Sell(AccountRequest):
     """Sells a contract back."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"sell": 1, "price": 0}]})
+
     sell: ContractId = Field(description="The contract's `contract_id`.")
     price: Amount = Field(description="The least to be got; 0 for whatever it is worth.")
 
 
 class SellForSeveral(AccountRequest):
     """Sells contracts of one shortcode back, for several accounts."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "sell_contract_for_multiple_accounts": 1,
+                    "price": 0,
+                    "shortcode": "CALL_R_100_10_1767268800_5T_S0P_0",
+                    "tokens": ["YOUR-TOKEN", "ANOTHER-TOKEN"],
+                }
+            ]
+        }
+    )
 
     sell_contract_for_multiple_accounts: One
     price: Amount = Field(description="The least to be got for each; 0 for whatever it is worth.")
@@ -220,22 +292,36 @@ class SellExpired(AccountRequest):
 class Cancel(AccountRequest):
     """Cancels a multiplier whose cancellation was paid for."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"cancel": 1}]})
+
     cancel: ContractId = Field(description="The contract's `contract_id`.")
 
 
 class ContractUpdate(AccountRequest):
     """Changes the orders of a multiplier."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"contract_update": 1, "contract_id": 1, "limit_order": {"take_profit": 5}}
+            ]
+        }
+    )
+
     contract_update: One
-    contract_id: ContractId
+    contract_id: ContractId = Field(description="Which contract.")
     limit_order: ChangedOrder = Field(description="`null` takes an order back.")
 
 
 class ContractUpdateHistory(AccountRequest):
     """Asks which orders were placed for a contract."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"contract_update_history": 1, "contract_id": 1}]}
+    )
+
     contract_update_history: One
-    contract_id: ContractId
+    contract_id: ContractId = Field(description="Which contract.")
     limit: Annotated[Number, Field(ge=1, le=999)] = Field(
         500,  # type: ignore[assignment] # an integer is a number
         description="How many at the most.",
@@ -248,26 +334,28 @@ class ContractUpdateHistory(AccountRequest):
 class ContractsFor(AccountRequest):
     """Asks which contracts are offered for a symbol."""
 
-    contracts_for: SymbolName
-    currency: CurrencyCode = "USD"
-    landing_company: LandingCompany = "virtual"
-    landing_company_short: LandingCompany = "virtual"
-    product_type: OrAbsent[Literal["basic"]] = None
+    model_config = ConfigDict(json_schema_extra={"examples": [{"contracts_for": "R_100"}]})
+
+    contracts_for: SymbolName = Field(description="A symbol.")
+    currency: CurrencyCode = Field("USD", description="The currency of an account.")
+    landing_company: LandingCompany = Field("virtual", description=NO_EFFECT)
+    landing_company_short: LandingCompany = Field("virtual", description=NO_EFFECT)
+    product_type: OrAbsent[Literal["basic"]] = Field(None, description=NO_EFFECT)
 
 
 class ContractsForCompany(AccountRequest):
     """Asks which types of contracts are offered."""
 
     contracts_for_company: One
-    landing_company: LandingCompany = "virtual"
+    landing_company: LandingCompany = Field("virtual", description=NO_EFFECT)
 
 
 class TradingDurations(AccountRequest):
     """Asks how long contracts may last, by symbol and type."""
 
     trading_durations: One
-    landing_company: OrAbsent[LandingCompany] = None
-    landing_company_short: OrAbsent[LandingCompany] = None
+    landing_company: OrAbsent[LandingCompany] = Field(None, description=NO_EFFECT)
+    landing_company_short: OrAbsent[LandingCompany] = Field(None, description=NO_EFFECT)
 
 
 class AvailableContract(TypedDict):

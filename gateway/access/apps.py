@@ -8,8 +8,8 @@ Rules:
 """
 
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from gateway.access import tokens
@@ -40,15 +40,24 @@ class App:
     markup: str = "0"
     """Percent of a contract's payout, as a decimal."""
     official: bool = False
+    allowed_origins: tuple[str, ...] = ()
+    """The origins whose pages may use the app; any origin where there is none."""
 
 
-_FIELDS = [field.name for field in fields(App) if field.name not in ("id", "user_id", "official")]
+_NOT_TOLD = ("id", "user_id", "official", "allowed_origins")
+_FIELDS = [field.name for field in fields(App) if field.name not in _NOT_TOLD]
 
 
 def _app(row: Mapping[str, Any] | Row) -> App:
     values = {name: row[name] for name in _FIELDS}
     values["scopes"] = tokens.scopes_from_text(row["scopes"])
-    return App(id=row["id"], user_id=row["user_id"], official=bool(row["official"]), **values)
+    return App(
+        id=row["id"],
+        user_id=row["user_id"],
+        official=bool(row["official"]),
+        allowed_origins=tuple(row["allowed_origins"].split()),
+        **values,
+    )
 
 
 def from_change(data: Mapping[str, Any]) -> App:
@@ -57,7 +66,11 @@ def from_change(data: Mapping[str, Any]) -> App:
 
 
 def _announce(transaction: Transaction, app: App, *, deleted: bool = False) -> None:
-    data = asdict(app) | {"scopes": tokens.scopes_to_text(app.scopes), "deleted": deleted}
+    data = asdict(app) | {
+        "scopes": tokens.scopes_to_text(app.scopes),
+        "allowed_origins": " ".join(app.allowed_origins),
+        "deleted": deleted,
+    }
     transaction.announce(CHANGED, **data)
 
 
@@ -72,6 +85,12 @@ def of_user(transaction: Transaction, user_id: int) -> list[App]:
         "SELECT * FROM apps WHERE user_id = ? AND deleted_at IS NULL ORDER BY id", user_id
     )
     return [_app(row) for row in rows]
+
+
+def get(transaction: Transaction, app_id: int) -> App | None:
+    """The app of this id, if there is one."""
+    row = transaction.one("SELECT * FROM apps WHERE id = ? AND deleted_at IS NULL", app_id)
+    return None if row is None else _app(row)
 
 
 def find(transaction: Transaction, app_id: int, user_id: int) -> App:
@@ -106,7 +125,19 @@ def update(transaction: Transaction, app: App, values: Mapping[str, Any], *, by:
     _refuse_name(others, values["name"], "AppUpdate")
     if values["scopes"] != app.scopes:
         _end_links(transaction, app.id, by=by)
-    return _store(transaction, App(id=app.id, user_id=app.user_id, **values))
+    return _store(transaction, replace(app, **values))
+
+
+def set_origins(transaction: Transaction, app: App, origins: Iterable[str]) -> App:
+    """The app with these allowed origins instead."""
+    changed = replace(app, allowed_origins=tuple(dict.fromkeys(origins)))
+    transaction.execute(
+        "UPDATE apps SET allowed_origins = ? WHERE id = ?",
+        " ".join(changed.allowed_origins),
+        app.id,
+    )
+    _announce(transaction, changed)
+    return changed
 
 
 def _refuse_name(owned: Iterable[App], name: str, code: str) -> None:
@@ -139,59 +170,82 @@ class Link:
     id: int
     app: App
     scopes: frozenset[Scope]
+    loginids: list[str]
     created_at: float
     last_used_at: float | None
 
 
-def link(transaction: Transaction, app: App, user_id: int, scopes: Iterable[Scope]) -> int:
-    """Let an app act for a user; the link's id. An earlier link of the two ends."""
-    chosen = frozenset(scopes) & app.scopes
+def link(
+    transaction: Transaction,
+    app: App,
+    user_id: int,
+    scopes: Iterable[Scope],
+    loginids: Sequence[str],
+) -> int:
+    """Let an app act for a user with these scopes on these accounts; the link's id.
+
+    Who grants the same again goes on with the link there is, so that signing in on a second device
+    signs nobody out. Granting anything else ends the earlier link.
+    """
+    kept_scopes = tokens.scopes_to_text(frozenset(scopes) & app.scopes)
+    kept_loginids = ",".join(sorted(loginids))
     for row in transaction.all(
-        "SELECT id FROM links WHERE app_id = ? AND user_id = ? AND ended_at IS NULL",
+        "SELECT id, scopes, loginids FROM links"
+        " WHERE app_id = ? AND user_id = ? AND ended_at IS NULL",
         app.id,
         user_id,
     ):
+        if (row["scopes"], row["loginids"]) == (kept_scopes, kept_loginids):
+            link_id: int = row["id"]
+            return link_id
         _end_link(transaction, row["id"])
     return transaction.insert(
-        "INSERT INTO links (app_id, user_id, scopes, created_at) VALUES (?, ?, ?, ?)",
+        "INSERT INTO links (app_id, user_id, scopes, loginids, created_at) VALUES (?, ?, ?, ?, ?)",
         app.id,
         user_id,
-        tokens.scopes_to_text(chosen),
+        kept_scopes,
+        kept_loginids,
         time.time(),
+    )
+
+
+_LINKS = (
+    "SELECT apps.*, links.id AS link_id, links.scopes AS link_scopes, links.loginids,"
+    " links.created_at AS linked_at, links.last_used_at"
+    " FROM links JOIN apps ON apps.id = links.app_id WHERE links.ended_at IS NULL"
+)
+
+
+def _link(row: Row) -> Link:
+    return Link(
+        row["link_id"],
+        _app(row),
+        tokens.scopes_from_text(row["link_scopes"]),
+        row["loginids"].split(",") if row["loginids"] else [],
+        row["linked_at"],
+        row["last_used_at"],
     )
 
 
 def links_of_user(transaction: Transaction, user_id: int) -> list[Link]:
     """The apps that act for a user, the first linked first."""
-    rows = transaction.all(
-        "SELECT apps.*, links.id AS link_id, links.scopes AS link_scopes,"
-        " links.created_at AS linked_at, links.last_used_at"
-        " FROM links JOIN apps ON apps.id = links.app_id"
-        " WHERE links.user_id = ? AND links.ended_at IS NULL ORDER BY links.id",
-        user_id,
-    )
-    return [
-        Link(
-            row["link_id"],
-            _app(row),
-            tokens.scopes_from_text(row["link_scopes"]),
-            row["linked_at"],
-            row["last_used_at"],
-        )
-        for row in rows
-    ]
+    rows = transaction.all(_LINKS + " AND links.user_id = ? ORDER BY links.id", user_id)
+    return [_link(row) for row in rows]
 
 
-def unlink(transaction: Transaction, app_id: int, user_id: int, *, by: str = "") -> None:
-    """The app acts for the user no more. Raises `InvalidAppID` when it did not."""
-    row = transaction.one(
-        "SELECT id FROM links WHERE app_id = ? AND user_id = ? AND ended_at IS NULL",
-        app_id,
-        user_id,
-    )
+def link_by_id(transaction: Transaction, link_id: int) -> Link | None:
+    """The link of this id, if it holds."""
+    row = transaction.one(_LINKS + " AND links.id = ?", link_id)
+    return None if row is None else _link(row)
+
+
+def unlink(transaction: Transaction, app_id: int, user_id: int, *, by: str = "") -> str:
+    """The app acts for the user no more; its name. Raises `InvalidAppID` when it did not."""
+    row = transaction.one(_LINKS + " AND links.app_id = ? AND links.user_id = ?", app_id, user_id)
     if row is None:
         raise ApiError("InvalidAppID", "No app of this app_id is connected to you.")
-    _end_link(transaction, row["id"], by=by)
+    _end_link(transaction, row["link_id"], by=by)
+    return _app(row).name
 
 
 def _end_links(transaction: Transaction, app_id: int, *, by: str = "") -> None:

@@ -8,8 +8,9 @@ Rules:
 """
 
 import asyncio
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import structlog
@@ -18,12 +19,20 @@ from gateway import token_form
 from gateway.access import apps, tokens, users
 from gateway.access.apps import App
 from gateway.access.tokens import Token
-from gateway.errors import ApiError, authorization_required, invalid_token, rate_limit
+from gateway.errors import (
+    ApiError,
+    authorization_required,
+    invalid_app_id,
+    invalid_token,
+    rate_limit,
+)
 from gateway.limits import Penalty
 from gateway.session import Grant, Session
 from gateway.store import Change, Job, Store, StoreError, Transaction
 
 FLUSH = 1.0
+_SWEEP = 30
+"""After how many flushes live connections lose what has expired; a new one gets none of it."""
 WRONG_TOKENS_A_MINUTE = 5
 CACHED_TOKENS = 10_000
 
@@ -44,6 +53,8 @@ class Access:
         self._wrong = Penalty()
         self._uses: dict[tuple[int, str, str], int] = {}
         self._sign_ins: list[users.SignIn] = []
+        self._signed_out: dict[str, set[Session]] = {}
+        """By the session that is ending tokens at present: who was signed out by that."""
 
     async def start(self) -> None:
         """Know every app, and hear of changes."""
@@ -54,6 +65,17 @@ class Access:
     def app(self, app_id: int) -> App | None:
         """The app of this id, if there is one."""
         return self._apps.get(app_id)
+
+    def refusal(self, session: Session) -> ApiError | None:
+        """Why a connection is not served: no such app, or a page whose origin the app refuses."""
+        app = None if session.app_id is None else self._apps.get(session.app_id)
+        if app is None:
+            return invalid_app_id()
+        if app.allowed_origins and session.origin and not session.at_pages:
+            origin = session.origin.lower()
+            if origin not in app.allowed_origins:
+                return invalid_app_id({"origin": f"App {app.id} may not be used from {origin}."})
+        return None
 
     # Granting.
 
@@ -85,6 +107,14 @@ class Access:
                     f" to app {token.app_id}: connect with app_id={token.app_id}."
                 },
             )
+        if token.expired:
+            raise invalid_token()
+        if token.sign_in_id is not None and not session.at_pages:
+            raise ApiError(
+                "InvalidToken",
+                "The token is invalid.",
+                {"sign_in": "A sign-in at the gateway's pages works there only: make a token."},
+            )
         if token.valid_for_ip and token.valid_for_ip != session.address:
             raise ApiError(
                 "InvalidToken",
@@ -99,6 +129,7 @@ class Access:
             is_virtual=token.is_virtual,
             scopes=token.scopes,
             app_id=token.app_id,
+            is_owner=token.sign_in_id is not None,
         )
 
     async def _known(self, text: str) -> Token | None:
@@ -161,6 +192,19 @@ class Access:
 
     # Taking back.
 
+    async def revoke(self, grant: Grant, job: Job[T], session: Session) -> tuple[T, int]:
+        """`write` a job that ends tokens, `by` this session; and how many others it signed out."""
+        signed_out = self._signed_out[session.id] = set()
+        try:
+            result = await self.write(grant, job)
+        finally:
+            del self._signed_out[session.id]
+        return result, len(signed_out - {session})
+
+    def live_connections(self, token_ids: Iterable[int]) -> int:
+        """How many connections are signed in now with one of these tokens, or several."""
+        return len(set[Session]().union(*(self._live.get(number, ()) for number in token_ids)))
+
     def _changed(self, change: Change) -> None:
         if change.kind == tokens.ENDED:
             self._endings += 1
@@ -168,8 +212,11 @@ class Access:
             self._tokens = {
                 digest: token for digest, token in self._tokens.items() if token.id not in ended
             }
+            counted = self._signed_out.get(change.data["by"], set())
             for token_id in ended:
-                for session in self._live.pop(token_id, set()):
+                sessions = self._live.pop(token_id, set())
+                counted |= sessions
+                for session in sessions:
                     session.revoke(token_id, reply_first=session.id == change.data["by"])
         elif change.kind == apps.CHANGED:
             app = apps.from_change(change.data)
@@ -185,17 +232,19 @@ class Access:
         key = (grant.token_id, session.address, call)
         self._uses[key] = self._uses.get(key, 0) + 1
 
-    def signed_in(self, session: Session, grant: Grant, action: str) -> None:
+    def signed_in(
+        self, session: Session, user_id: int, action: str, *, succeeded: bool = True
+    ) -> None:
         """Remember a signing in or out for the user's `login_history`."""
         self._sign_ins.append(
             users.SignIn(
-                grant.user_id,
+                user_id,
                 action,
                 time.time(),
                 session.address,
                 session.language,
                 session.user_agent,
-                succeeded=True,
+                succeeded,
             )
         )
 
@@ -217,10 +266,12 @@ class Access:
         await self._store.write(job)
 
     async def run(self) -> None:
-        """Flush every now and then, for as long as the gateway runs."""
-        while True:
+        """Flush every now and then, and end what has expired, for as long as the gateway runs."""
+        for turn in itertools.count(1):
             await asyncio.sleep(FLUSH)
             try:
                 await self.flush()
+                if turn % _SWEEP == 0:
+                    await self._store.write(tokens.end_expired)
             except StoreError as problem:
                 log.error("uses of tokens were not written", exc_info=problem)

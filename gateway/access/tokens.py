@@ -4,6 +4,7 @@ Rules:
 - A token is kept as its digest; its text exists in the reply or the line that makes it.
 - A token reaches one account. One that was issued to an app hangs on the link between app and user,
   as does everything minted with it, and ends with that link.
+- A token of a sign-in at the pages hangs on that sign-in, and ends with it or when its time is up.
 - Ending tokens is announced, and with it takes effect on live connections.
 """
 
@@ -18,6 +19,9 @@ from schemas.scopes import Scope, in_order
 
 MOST_OF_A_USER = 100
 """Owner tokens that one account may have at once."""
+
+MOST_OF_A_LINK = 20
+"""Tokens that an app may hold of one account: a further one ends the oldest."""
 
 ENDED = "tokens_ended"
 """The change that announces the end of tokens: `ids`, and `by`, the session that asked for it."""
@@ -36,10 +40,18 @@ class Token:
     app_id: int | None
     link_id: int | None
     kind: str
+    sign_in_id: int | None
+    created_at: float
+    expires_at: float | None
     last_used_at: float | None
     user_id: int
     currency: str
     is_virtual: bool
+
+    @property
+    def expired(self) -> bool:
+        """Whether its time is up, though it was not ended yet."""
+        return self.expires_at is not None and self.expires_at <= time.time()
 
 
 _SELECT = """
@@ -78,6 +90,9 @@ def _token(row: Row) -> Token:
         app_id=row["app_id"],
         link_id=row["link_id"],
         kind=row["kind"],
+        sign_in_id=row["sign_in_id"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
         last_used_at=row["last_used_at"],
         user_id=row["user_id"],
         currency=row["currency"],
@@ -87,13 +102,18 @@ def _token(row: Row) -> Token:
 
 def find(transaction: Transaction, digest: bytes) -> Token | None:
     """The token with this digest, if it holds."""
-    row = transaction.one(_SELECT + " AND tokens.digest = ?", digest)
-    return None if row is None else _token(row)
+    return _alive(transaction.one(_SELECT + " AND tokens.digest = ?", digest))
+
+
+def _alive(row: Row | None) -> Token | None:
+    if row is None or (token := _token(row)).expired:
+        return None
+    return token
 
 
 def holds(transaction: Transaction, token_id: int) -> bool:
     """Whether the token still holds, as this transaction sees it."""
-    return transaction.one(_SELECT + " AND tokens.id = ?", token_id) is not None
+    return _alive(transaction.one(_SELECT + " AND tokens.id = ?", token_id)) is not None
 
 
 def create(
@@ -105,10 +125,13 @@ def create(
     kind: str = "owner",
     valid_for_ip: str = "",
     link_id: int | None = None,
+    sign_in_id: int | None = None,
+    expires_at: float | None = None,
 ) -> str:
     """A new token for an account, whole: the only time that its text is known.
 
-    Raises `ApiError` when the account has `MOST_OF_A_USER` already, or another of that name.
+    `sign_in_id` and `expires_at` are those of a sign-in at the pages. Raises `ApiError` when the
+    account has `MOST_OF_A_USER` already, or another of that name.
     """
     if transaction.one(
         "SELECT 1 FROM accounts JOIN users ON users.id = accounts.user_id"
@@ -116,7 +139,7 @@ def create(
         loginid,
     ):
         raise ApiError("APITokenError", f"The user of {loginid} is disabled.")
-    if kind == "owner":
+    if kind == "owner" and sign_in_id is None:
         names = [token.name for token in listed(transaction, loginid)]
         if len(names) >= MOST_OF_A_USER:
             raise ApiError(
@@ -127,7 +150,7 @@ def create(
     text = _new_text(transaction, loginid, kind)
     transaction.execute(
         "INSERT INTO tokens (digest, masked, loginid, name, scopes, valid_for_ip, link_id, kind,"
-        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " sign_in_id, expires_at, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         token_form.digest(text),
         token_form.masked(text),
         loginid,
@@ -136,8 +159,25 @@ def create(
         valid_for_ip,
         link_id,
         kind,
+        sign_in_id,
+        expires_at,
         time.time(),
     )
+    return text
+
+
+def issue(
+    transaction: Transaction, link_id: int, name: str, loginid: str, scopes: Iterable[Scope]
+) -> str:
+    """A new token of an app's for one account, whole; the oldest ends where there are many."""
+    text = create(transaction, loginid, name, scopes, kind="app", link_id=link_id)
+    held = transaction.all(
+        "SELECT id FROM tokens WHERE link_id = ? AND loginid = ? AND kind = 'app'"
+        " AND ended_at IS NULL ORDER BY id DESC",
+        link_id,
+        loginid,
+    )
+    end(transaction, _ids(held[MOST_OF_A_LINK:]))
     return text
 
 
@@ -154,9 +194,14 @@ def _new_text(transaction: Transaction, loginid: str, kind: str) -> str:
 
 
 def listed(transaction: Transaction, loginid: str) -> list[Token]:
-    """The account's tokens that its owner may see: those not issued to apps, oldest first."""
+    """The account's tokens that its owner looks after, oldest first.
+
+    Those issued to apps end with the app's link, those of a sign-in with the sign-in.
+    """
     rows = transaction.all(
-        _SELECT + " AND tokens.loginid = ? AND tokens.kind <> 'app' ORDER BY tokens.id", loginid
+        _SELECT + " AND tokens.loginid = ? AND tokens.kind <> 'app' AND tokens.sign_in_id IS NULL"
+        " ORDER BY tokens.id",
+        loginid,
     )
     return [_token(row) for row in rows]
 
@@ -199,6 +244,33 @@ def end_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> 
     """End everything that hangs on a link."""
     rows = transaction.all("SELECT id FROM tokens WHERE link_id = ?", link_id)
     return end(transaction, _ids(rows), by=by)
+
+
+def end_sign_in(transaction: Transaction, token_id: int, *, by: str = "") -> None:
+    """End every token of the sign-in that this token is of."""
+    rows = transaction.all(
+        "SELECT id FROM tokens WHERE sign_in_id = (SELECT sign_in_id FROM tokens WHERE id = ?)",
+        token_id,
+    )
+    end(transaction, _ids(rows), by=by)
+
+
+def end_sign_ins_of_user(transaction: Transaction, user_id: int) -> None:
+    """End every sign-in of a user at the pages."""
+    rows = transaction.all(
+        "SELECT tokens.id FROM tokens JOIN accounts ON accounts.loginid = tokens.loginid"
+        " WHERE accounts.user_id = ? AND tokens.sign_in_id IS NOT NULL",
+        user_id,
+    )
+    end(transaction, _ids(rows))
+
+
+def end_expired(transaction: Transaction) -> None:
+    """End the tokens whose time is up."""
+    rows = transaction.all(
+        "SELECT id FROM tokens WHERE ended_at IS NULL AND expires_at <= ?", time.time()
+    )
+    end(transaction, _ids(rows))
 
 
 def end_demo(transaction: Transaction) -> None:

@@ -50,13 +50,6 @@ def create(
     )
 
 
-def hash_password(password: str) -> str:
-    """What is kept of a password. Takes some 50 ms, on purpose."""
-    from argon2 import PasswordHasher  # costs 20 ms to import, which few commands need
-
-    return PasswordHasher().hash(password)
-
-
 def by_email(transaction: Transaction, email: str) -> Row:
     """The user with this address. Raises `StoreError` when there is none."""
     row = transaction.one("SELECT * FROM users WHERE email = ?", email)
@@ -73,12 +66,33 @@ def by_id(transaction: Transaction, user_id: int) -> Row:
     return row
 
 
+def for_sign_in(transaction: Transaction, email: str) -> Row | None:
+    """The user who may sign in with this address, however its letters are written; or none."""
+    rows = transaction.all(
+        "SELECT * FROM users WHERE lower(email) = ? AND disabled_at IS NULL", email
+    )
+    return rows[0] if len(rows) == 1 else None
+
+
+def demo(transaction: Transaction) -> Row | None:
+    """The demo user, if there is one."""
+    return transaction.one("SELECT * FROM users WHERE is_demo = 1 AND disabled_at IS NULL")
+
+
+def owner_of(transaction: Transaction, user_id: int | None) -> str:
+    """By which name others know a user who registered an app."""
+    return (
+        "the operator of this gateway" if user_id is None else by_id(transaction, user_id)["email"]
+    )
+
+
 def set_password(transaction: Transaction, email: str, password_hash: str) -> None:
-    """Give a user another password."""
+    """Give a user another password; who signed in at the pages with the old one is signed out."""
     user = by_email(transaction, email)
     transaction.execute(
         "UPDATE users SET password_hash = ? WHERE id = ?", password_hash, user["id"]
     )
+    tokens.end_sign_ins_of_user(transaction, user["id"])
 
 
 def disable(transaction: Transaction, email: str) -> int:
@@ -108,9 +122,9 @@ def change_settings(transaction: Transaction, user_id: int, changes: Mapping[str
     )
 
 
-def record_sign_in(transaction: Transaction, sign_in: SignIn) -> None:
-    """Remember a signing in or out."""
-    transaction.execute(
+def record_sign_in(transaction: Transaction, sign_in: SignIn) -> int:
+    """Remember a signing in or out; the record's id."""
+    return transaction.insert(
         "INSERT INTO sign_ins (user_id, action, at, address, language, user_agent, succeeded)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         sign_in.user_id,

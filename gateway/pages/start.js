@@ -1,66 +1,158 @@
-// The live index on the start page: two minutes of history, then every tick.
-// A lost connection is made again, each time after a longer wait.
+// The start page: a live index, the demo token, and three programs to paste.
+
+import { lineChart } from "/assets/chart.js";
+import { byId, codeBlock, fill, h, notice, secretLine, skeleton, tabs } from "/assets/dom.js";
+import { api, pageInfo } from "/assets/session.js";
+import { addressFor } from "/assets/socket.js";
 
 const SYMBOL = "1HZ100V";
 const SHOWN = 120;
-const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-const address = `${scheme}//${location.host}/websockets/v3?app_id=1089`;
-const element = (id) => document.getElementById(id);
+const PLACEHOLDER = "A-TOKEN-FROM-THE-PAGE-API-TOKENS";
 
-element("address").textContent = address;
-element("snippet").textContent = `const socket = new WebSocket(
-  "${address}");
-socket.onopen = () =>
-  socket.send(JSON.stringify({ ticks: "${SYMBOL}", subscribe: 1 }));
-socket.onmessage = (event) =>
-  console.log(JSON.parse(event.data).tick);`;
+// The live index.
 
-let prices = [];
-let digits = 2;
-let attempts = 0;
-
-function draw() {
-  element("quote").textContent = prices.at(-1).toFixed(digits);
-  const low = Math.min(...prices);
-  const span = Math.max(...prices) - low || 1;
-  element("line").setAttribute(
-    "points",
-    prices
-      .map((price, index) => {
-        const x = (600 * index) / (SHOWN - 1);
-        const y = 152 - (144 * (price - low)) / span;
-        return `${x.toFixed(1)},${y.toFixed(1)}`;
-      })
-      .join(" "),
+function showIndex() {
+  const chart = lineChart(byId("chart"), {
+    label: "Volatility 100 (1s) Index: the last two minutes of simulated ticks",
+    most: SHOWN,
+  });
+  let digits = 2;
+  const quote = (price) => (byId("quote").textContent = price.toFixed(digits));
+  api.stream(
+    { ticks_history: SYMBOL, end: "latest", count: SHOWN },
+    ({ history, tick, pip_size: pips }) => {
+      if (history) {
+        digits = pips;
+        chart.setDigits(pips);
+        chart.set(history.times.map(Number), history.prices.map(Number));
+        quote(Number(history.prices.at(-1)));
+        byId("state").textContent = "Live. The times are those of your time zone.";
+      } else if (tick) {
+        chart.add(tick.epoch, tick.quote);
+        quote(tick.quote);
+      }
+    },
+    (error) => (byId("state").textContent = `The prices do not come: ${error.message}`),
   );
 }
 
-function connect() {
-  const socket = new WebSocket(address);
-  socket.onopen = () => {
-    attempts = 0;
-    element("state").textContent = "Live, one tick a second.";
-    socket.send(
-      JSON.stringify({ ticks_history: SYMBOL, end: "latest", count: SHOWN, subscribe: 1 }),
-    );
-  };
-  socket.onmessage = (event) => {
-    const message = JSON.parse(event.data);
-    if (message.history) {
-      prices = message.history.prices;
-      digits = message.pip_size;
-      draw();
-    } else if (message.tick) {
-      prices = [...prices, message.tick.quote].slice(-SHOWN);
-      draw();
-    }
-  };
-  socket.onclose = () => {
-    attempts += 1;
-    const seconds = Math.min(2 ** attempts, 30);
-    element("state").textContent = `The connection is lost; trying again in ${seconds} s.`;
-    setTimeout(connect, seconds * 1000);
-  };
+// The programs. Each signs in, tells the balance, then ten ticks.
+
+const pythonProgram = (address, token) => `# pip install websockets
+import asyncio
+import json
+
+import websockets
+
+
+async def main():
+    async with websockets.connect("${address}") as socket:
+        await socket.send(json.dumps({"authorize": "${token}"}))
+        await socket.send(json.dumps({"balance": 1}))
+        await socket.send(json.dumps({"ticks": "${SYMBOL}", "subscribe": 1}))
+        ticks = 0
+        async for text in socket:
+            message = json.loads(text)
+            if "error" in message:
+                print("error:", message["error"]["message"])
+            elif message["msg_type"] == "balance":
+                print("balance:", message["balance"]["balance"], message["balance"]["currency"])
+            elif message["msg_type"] == "tick":
+                print("tick:", message["tick"]["quote"])
+                ticks += 1
+                if ticks == 10:
+                    break
+
+
+asyncio.run(main())
+`;
+
+const listener = (print) => `socket.onmessage = (event) => {
+  const message = JSON.parse(event.data);
+  if (message.error) {
+    ${print}("error: " + message.error.message);
+  } else if (message.msg_type === "balance") {
+    ${print}("balance: " + message.balance.balance + " " + message.balance.currency);
+  } else if (message.msg_type === "tick") {
+    ${print}("tick: " + message.tick.quote);
+    ticks += 1;
+    if (ticks === 10) socket.close();
+  }
+};`;
+
+const requests = (token) => `socket.onopen = () => {
+  socket.send(JSON.stringify({ authorize: "${token}" }));
+  socket.send(JSON.stringify({ balance: 1 }));
+  socket.send(JSON.stringify({ ticks: "${SYMBOL}", subscribe: 1 }));
+};`;
+
+const nodeProgram = (address, token) => `// npm install ws
+import WebSocket from "ws";
+
+const socket = new WebSocket("${address}");
+let ticks = 0;
+
+${requests(token)}
+
+${listener("console.log")}
+`;
+
+const browserProgram = (address, token) => `<!doctype html>
+<meta charset="utf-8">
+<title>Ticks</title>
+<pre id="out"></pre>
+<script type="module">
+const out = document.getElementById("out");
+const print = (line) => out.append(line + "\\n");
+const socket = new WebSocket("${address}");
+let ticks = 0;
+
+${requests(token)}
+
+${listener("print")}
+</script>
+`;
+
+function showPrograms(token) {
+  const address = addressFor(1089);
+  const program = (title, how, text) => ({ title, content: codeBlock(text, how) });
+  const panes = [
+    program("Python", "ticks.py, with the package websockets", pythonProgram(address, token)),
+    program("Node", "ticks.mjs, with the package ws", nodeProgram(address, token)),
+    program("Browser", "ticks.html, a whole page to open", browserProgram(address, token)),
+  ];
+  fill(byId("snippets"), tabs("Programs", panes));
 }
 
-connect();
+function showToken(demo) {
+  if (demo === null) {
+    const link = h("a", { href: "/tokens" }, "Make one under API tokens");
+    fill(byId("token"), h("p", {}, link, " and put it in the place of the capitals below."));
+    return;
+  }
+  fill(
+    byId("token"),
+    secretLine(demo.token, "the demo token"),
+    h("p", { class: "hint" }, `For the demo account ${demo.loginid}, until the next start.`),
+  );
+}
+
+async function showHowToConnect() {
+  try {
+    const { demo } = await pageInfo();
+    showToken(demo);
+    showPrograms(demo === null ? PLACEHOLDER : demo.token);
+  } catch (error) {
+    fill(byId("token"), notice("error", error.message));
+  }
+}
+
+fill(byId("address"), secretLine(addressFor(1089), "the address"));
+fill(byId("token"), skeleton(1));
+showIndex();
+showHowToConnect();
+api.onState((state) => {
+  if (state === "open") {
+    showHowToConnect(); // another start of the gateway has another token
+  }
+});

@@ -233,7 +233,7 @@ def a_stream(session: Session, **more: Any) -> tuple[Dispatcher, Call, Stream[An
         Bus(),
         RateLimiter(limits),
         used=lambda *_: None,
-        app_exists=lambda _: True,
+        refusal=lambda _: None,
     )
     stream = Stream(
         kind="ticks", key="a", label="a", topic="a", first={"ping": "pong"}, msg_type="x", **more

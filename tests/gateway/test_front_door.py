@@ -15,10 +15,12 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.testing import Client, World, world
+from gateway.testing import Client, MemoryClient, World, world
 
 VALID: dict[str, list[dict[str, Any]]] = {
     "account_list": [{"account_list": 1}],
+    "account_reset": [{"account_reset": 1}],
+    "activity": [{"activity": 1, "limit": 5, "own_pages": 1}],
     "active_symbols": [
         {"active_symbols": "brief", "product_type": "basic"},
         {"active_symbols": "full", "landing_company": "svg"},
@@ -31,6 +33,10 @@ VALID: dict[str, list[dict[str, Any]]] = {
     "app_delete": [{"app_delete": 1234}],
     "app_get": [{"app_get": 1234}],
     "app_list": [{"app_list": 1}],
+    "app_origins": [
+        {"app_origins": 1234, "allowed_origins": ["https://bot.example.com"]},
+        {"app_origins": 1234},
+    ],
     "app_register": [
         {
             "app_register": 1,
@@ -80,6 +86,20 @@ VALID: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "cancel": [{"cancel": 1}],
+    "connected_apps": [{"connected_apps": 1}],
+    "consent": [
+        {
+            "consent": 1,
+            "query": "app_id=1234&state=x",
+            "loginids": ["VRTC9000001"],
+            "scopes": ["read"],
+        }
+    ],
+    "consent_refuse": [{"consent_refuse": 1, "query": "app_id=1234"}],
+    "consent_request": [
+        {"consent_request": 1, "query": "app_id=1234&scopes=read"},
+        {"consent_request": 1, "query": "client_id=1089&response_type=code&state=%ff"},
+    ],
     "contract_update": [
         {"contract_update": 1, "contract_id": 1, "limit_order": {"take_profit": 5}},
         {"contract_update": 1, "contract_id": 1, "limit_order": {"stop_loss": None}},
@@ -95,6 +115,7 @@ VALID: dict[str, list[dict[str, Any]]] = {
     "login_history": [{"login_history": 1, "limit": 25}],
     "logout": [{"logout": 1}],
     "oauth_apps": [{"oauth_apps": 1}],
+    "page_info": [{"page_info": 1}],
     "payout_currencies": [{"payout_currencies": 1}],
     "ping": [{"ping": 1}],
     "portfolio": [{"portfolio": 1, "contract_type": ["CALL"]}],
@@ -139,6 +160,7 @@ VALID: dict[str, list[dict[str, Any]]] = {
         {"proposal_open_contract": 1, "contract_id": 1},
     ],
     "reality_check": [{"reality_check": 1}],
+    "revoke_access": [{"revoke_access": 1234}],
     "revoke_oauth_app": [{"revoke_oauth_app": 1234}],
     "sell": [{"sell": 1, "price": 0}],
     "sell_contract_for_multiple_accounts": [
@@ -151,6 +173,9 @@ VALID: dict[str, list[dict[str, Any]]] = {
     ],
     "sell_expired": [{"sell_expired": 1}],
     "set_settings": [{"set_settings": 1, "first_name": "Ada", "feature_flag": {"wallet": 0}}],
+    "sign_in": [{"sign_in": 1, "email": "ada@example.com", "password": "sesame"}],
+    "sign_in_demo": [{"sign_in_demo": 1}],
+    "sign_out": [{"sign_out": 1}],
     "statement": [{"statement": 1, "limit": 100, "offset": 25, "description": 1}],
     "ticks": [{"ticks": "R_50", "subscribe": 1}, {"ticks": ["R_50", "R_100"]}],
     "ticks_history": [
@@ -158,6 +183,7 @@ VALID: dict[str, list[dict[str, Any]]] = {
         {"ticks_history": "R_50", "end": 1767268800, "style": "candles", "granularity": 60},
     ],
     "time": [{"time": 1}],
+    "token_list": [{"token_list": 1}],
     "topup_virtual": [{"topup_virtual": 1}],
     "trading_durations": [{"trading_durations": 1}],
     "trading_times": [{"trading_times": "2026-01-02"}],
@@ -324,11 +350,11 @@ def strictly(text: bytes) -> Any:
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-@given(text=TEXTS, signed_in=st.booleans())
-def test_any_text_gets_exactly_one_reply(house: House, text: str, signed_in: bool) -> None:
+@given(text=TEXTS, who=st.sampled_from(["stranger", "token", "owner"]))
+def test_any_text_gets_exactly_one_reply(house: House, text: str, who: str) -> None:
     runner, here, token = house
     with structlog.testing.capture_logs() as logged:
-        replies, closed = runner.run(conversation(here, text, token if signed_in else None))
+        replies, closed = runner.run(conversation(here, text, who, token))
     assert closed is None
     assert [entry for entry in logged if entry["log_level"] == "error"] == []
     assert len(replies) in (1, replies_due(text)), replies
@@ -339,10 +365,10 @@ def test_any_text_gets_exactly_one_reply(house: House, text: str, signed_in: boo
             assert reply["error"]["message"]
 
 
-async def conversation(here: World, text: str, token: str | None) -> tuple[list[Any], Any]:
+async def conversation(here: World, text: str, who: str, token: str) -> tuple[list[Any], Any]:
     """The replies to a text that arrive before the reply to a ping sent right behind it."""
-    client = Recording(here)
-    if token is not None:
+    client = Recording(await here.owner() if who == "owner" else here.connect())
+    if who == "token":
         await client.authorize(token)
         client.raw.clear()
     client.send_text(text.encode())
@@ -356,9 +382,9 @@ async def conversation(here: World, text: str, token: str | None) -> tuple[list[
 class Recording:
     """A client in memory that keeps every text as it came."""
 
-    def __init__(self, here: World) -> None:
+    def __init__(self, client: MemoryClient) -> None:
         self.raw: list[bytes] = []
-        self._client = here.connect()
+        self._client = client
         arrived = self._client._connection.session.send
 
         def send(text: bytes) -> None:

@@ -112,7 +112,7 @@ async def begin(gateway: Served) -> Round:
                     app.name,
                     {Scope.READ},
                     kind="app",
-                    link_id=apps.link(transaction, app, mine.user_id, {Scope.READ}),
+                    link_id=apps.link(transaction, app, mine.user_id, {Scope.READ}, [mine.demo]),
                 )
 
             mine.app_tokens[app_id] = run_once(gateway.db, consent)

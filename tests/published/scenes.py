@@ -11,12 +11,15 @@ from typing import Any
 from gateway.app import declared
 from gateway.calls import Call
 from gateway.testing import Client, World
+from schemas.published import PUBLISHED
 
 Request = dict[str, Any]
 Scene = Callable[[World, Client], Awaitable[Request]]
 """Prepares the world for this client's request, and returns the request."""
 
 OFFERED: Mapping[str, Call] = {call.name: call for call in sorted(declared(), key=lambda c: c.name)}
+OWN = sorted(OFFERED.keys() - PUBLISHED.keys())
+"""The calls of the gateway's own pages."""
 
 _numbers = itertools.count(1)
 
@@ -220,13 +223,67 @@ async def several_sellers(here: World, client: Client) -> Request:
     }
 
 
+async def an_app_to_consent_to(here: World, client: Client) -> Request:
+    app = await here.app("read", "trade")
+    return {
+        "consent": 1,
+        "query": f"app_id={app.id}&state=x",
+        "loginids": [here.demo.loginid],
+        "scopes": ["read"],
+    }
+
+
+async def an_app_to_refuse(here: World, client: Client) -> Request:
+    return {"consent_refuse": 1, "query": f"app_id={(await here.app('read')).id}"}
+
+
+async def an_app_that_asks(here: World, client: Client) -> Request:
+    return {"consent_request": 1, "query": f"app_id={(await here.app('read')).id}"}
+
+
+async def an_app_in_use(here: World, client: Client) -> Request:
+    app = await here.app("read", "trade")
+    bot = here.connect(app_id=app.id)
+    await bot.authorize(await here.token("read", app=app))
+    await bot.ask({"balance": 1})
+    return {"connected_apps": 1}
+
+
+async def what_an_app_did(here: World, client: Client) -> Request:
+    await an_app_in_use(here, client)
+    return {"activity": 1, "limit": 100, "own_pages": 0}
+
+
+async def origins_to_allow(here: World, client: Client) -> Request:
+    app = await here.app("read")
+    return {"app_origins": app.id, "allowed_origins": ["https://bot.example.com"]}
+
+
+async def access_to_revoke(here: World, client: Client) -> Request:
+    return {"revoke_access": (await a_connected_app(here, client))["revoke_oauth_app"]}
+
+
+async def tokens_to_list(here: World, client: Client) -> Request:
+    await here.token("read")
+    return {"token_list": 1}
+
+
+async def a_password(here: World, client: Client) -> Request:
+    email = f"ada{next(_numbers)}@example.com"
+    await here.user(email, password="correct horse")
+    return {"sign_in": 1, "email": email, "password": "correct horse"}
+
+
 SCENES: Mapping[str, Scene] = {
     "account_list": as_it_is(account_list=1),
+    "account_reset": as_it_is(account_reset=1),
     "active_symbols": as_it_is(active_symbols="brief", product_type="basic"),
+    "activity": what_an_app_did,
     "api_token": as_it_is(api_token=1, new_token="Bot", new_token_scopes=["admin"]),
     "app_delete": an_app_of_ones_own("app_delete"),
     "app_get": an_app_of_ones_own("app_get"),
     "app_list": apps_of_ones_own,
+    "app_origins": origins_to_allow,
     "app_register": a_new_app,
     "app_update": an_app_to_describe_anew,
     "asset_index": as_it_is(asset_index=1),
@@ -235,6 +292,10 @@ SCENES: Mapping[str, Scene] = {
     "buy": a_proposal,
     "buy_contract_for_multiple_accounts": several_buyers,
     "cancel": a_deal_to_cancel,
+    "connected_apps": an_app_in_use,
+    "consent": an_app_to_consent_to,
+    "consent_refuse": an_app_to_refuse,
+    "consent_request": an_app_that_asks,
     "contract_update": orders_to_change,
     "contract_update_history": orders_to_list,
     "contracts_for": as_it_is(contracts_for="R_50", currency="USD", landing_company="svg"),
@@ -247,6 +308,7 @@ SCENES: Mapping[str, Scene] = {
     "login_history": a_sign_in_to_list,
     "logout": as_it_is(logout=1),
     "oauth_apps": connected_apps,
+    "page_info": as_it_is(page_info=1),
     "payout_currencies": as_it_is(payout_currencies=1),
     "ping": as_it_is(ping=1),
     "portfolio": contracts_to_list,
@@ -254,15 +316,20 @@ SCENES: Mapping[str, Scene] = {
     "proposal": as_it_is(proposal=1, **RISE),
     "proposal_open_contract": a_contract_to_follow,
     "reality_check": as_it_is(reality_check=1),
+    "revoke_access": access_to_revoke,
     "revoke_oauth_app": a_connected_app,
     "sell": a_contract_to_sell,
     "sell_contract_for_multiple_accounts": several_sellers,
     "sell_expired": as_it_is(sell_expired=1),
     "set_settings": as_it_is(set_settings=1, allow_copiers=1, address_postcode="12345"),
+    "sign_in": a_password,
+    "sign_in_demo": as_it_is(sign_in_demo=1),
+    "sign_out": as_it_is(sign_out=1),
     "statement": more_entries_than_a_page,
     "ticks": as_it_is(ticks="R_50"),
     "ticks_history": as_it_is(ticks_history="R_50", end="1767268800", count=10, start=1),
     "time": as_it_is(time=1),
+    "token_list": tokens_to_list,
     "topup_virtual": less_than_at_the_opening,
     "trading_durations": as_it_is(trading_durations=1),
     "trading_times": as_it_is(trading_times="2026-01-02"),

@@ -4,10 +4,11 @@ from collections import Counter
 
 import pytest
 
+from gateway.calls import AT_PAGES, OWNER
 from gateway.testing import World
 from schemas.published import PUBLISHED
 from schemas.scopes import Scope
-from tests.published.scenes import OFFERED, SCENES, signed_in
+from tests.published.scenes import OFFERED, OWN, SCENES, signed_in
 
 READ_OR_TRADING = frozenset({Scope.READ, Scope.TRADING_INFORMATION})
 ROWS = {
@@ -80,3 +81,55 @@ async def test_a_call_answers_the_right_scopes_and_no_other(here: World, name: s
         else:
             denied = {"code": "PermissionDenied", "message": DENIED[PUBLISHED[name]]}
             assert reply.get("error") == denied, scope
+
+
+# Calls of the gateway's own pages.
+
+PAGES_ALONE = {
+    "code": "PermissionDenied",
+    "message": "Permission denied, requires a page of the gateway itself.",
+}
+OWNER_ALONE = {
+    "code": "PermissionDenied",
+    "message": "Permission denied, requires the owner's own sign-in at the gateway's pages.",
+}
+FOR_THE_OWNER = [name for name in OWN if OFFERED[name].standing is OWNER]
+FOR_THE_PAGES = [name for name in OWN if OFFERED[name].standing is AT_PAGES]
+
+
+def test_every_own_call_is_for_the_owner_or_the_pages_or_has_a_scope() -> None:
+    rest = [name for name in OWN if name not in FOR_THE_OWNER + FOR_THE_PAGES]
+    assert {name: OFFERED[name].scopes for name in rest} == {"app_origins": {Scope.ADMIN}}
+
+
+@pytest.mark.parametrize("name", FOR_THE_OWNER)
+async def test_what_is_the_owners_no_token_can_do(here: World, name: str) -> None:
+    stranger = here.connect(at_pages=True)
+    reply = await stranger.ask(await SCENES[name](here, stranger))
+    assert reply["error"] == {"code": "AuthorizationRequired", "message": "Please log in."}
+    for at_pages in (False, True):
+        client = here.connect(at_pages=at_pages)
+        await client.authorize(await here.token())
+        reply = await client.ask(await SCENES[name](here, client))
+        assert reply.get("error") == OWNER_ALONE
+    owner = await here.owner()
+    reply = await owner.ask(await SCENES[name](here, owner))
+    assert "error" not in reply, reply["error"]
+
+
+@pytest.mark.parametrize("name", FOR_THE_PAGES)
+async def test_what_is_the_pages_no_other_client_can_do(here: World, name: str) -> None:
+    for origin in (
+        "",
+        "null",
+        "http://evil.test",
+        "https://evil.test:5555",
+        "http://127.0.0.1:5556",
+    ):
+        client = here.connect(origin=origin)
+        assert (await client.ask(await SCENES[name](here, client)))["error"] == PAGES_ALONE
+        await client.authorize(await here.token())
+        assert (await client.ask(await SCENES[name](here, client)))["error"] == PAGES_ALONE
+    page = here.connect(at_pages=True)
+    reply = await page.ask(await SCENES[name](here, page))
+    assert "error" not in reply, reply["error"]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from gateway.calls import Call, problems_of
 from gateway.testing import Client, World
 from schemas.published import SENSITIVE_FIELDS
-from tests.published.scenes import OFFERED, SCENES, Request, signed_in
+from tests.published.scenes import OFFERED, SCENES, Request
 
 FIELDS = [(name, field) for name, call in OFFERED.items() for field in call.request.model_fields]
 
@@ -72,11 +72,11 @@ def names(reply: Mapping[str, Any], field: str) -> bool:
 
 async def scenes(here: World) -> list[tuple[str, Request]]:
     """A right request for every call that is offered."""
-    return [(name, await SCENES[name](here, await signed_in(here))) for name in OFFERED]
+    return [(name, await SCENES[name](here, await here.owner())) for name in OFFERED]
 
 
 async def test_an_unknown_field_is_named(here: World) -> None:
-    client = await signed_in(here)
+    client = await here.owner()
     asked = 0
     for name, request in await scenes(here):
         reply = await client.ask({**request, "no_such_field": 1})
@@ -92,7 +92,7 @@ async def test_an_unknown_field_is_named(here: World) -> None:
 
 
 async def test_a_missing_field_is_named(here: World) -> None:
-    client = await signed_in(here)
+    client = await here.owner()
     asked = 0
     for name, request in await scenes(here):
         for field, about in OFFERED[name].request.model_fields.items():
@@ -104,7 +104,7 @@ async def test_a_missing_field_is_named(here: World) -> None:
 
 
 async def test_a_wrong_type_is_refused_and_the_field_named(here: World) -> None:
-    client = await signed_in(here)
+    client = await here.owner()
     taken = []
     asked = set()
     for name, request in await scenes(here):
@@ -121,7 +121,7 @@ async def test_a_wrong_type_is_refused_and_the_field_named(here: World) -> None:
 
 
 async def test_null_is_no_value(here: World) -> None:
-    client = await signed_in(here)
+    client = await here.owner()
     taken = []
     for name, request in await scenes(here):
         for field in OFFERED[name].request.model_fields.keys() - NULLABLE.get(name, set()):
@@ -132,7 +132,7 @@ async def test_null_is_no_value(here: World) -> None:
 
 
 async def test_null_is_taken_where_it_is_published(here: World) -> None:
-    client = await signed_in(here)
+    client = await here.owner()
     for name, fields in NULLABLE.items():
         for field in fields:
             reply = await client.ask({**await SCENES[name](here, client), field: None})
@@ -140,7 +140,7 @@ async def test_null_is_taken_where_it_is_published(here: World) -> None:
 
 
 async def test_what_lies_deeper_is_named_by_its_path(here: World) -> None:
-    client = await signed_in(here)
+    client = await here.owner()
     settings = {"set_settings": 1}
     for request, path in (
         (settings | {"feature_flag": {"no_such_field": 1}}, "feature_flag.no_such_field"),
@@ -196,7 +196,7 @@ async def test_a_message_written_the_other_way_is_answered_the_same(here: World)
     """`{"ping": "1"}` is sent by a published web app, a numeric `end` by the JavaScript client."""
     changed = set()
     for name, scene in SCENES.items():
-        client = await signed_in(here)
+        client = await here.owner()
         request = await scene(here, client)
         written = {key: the_other_way(value) for key, value in request.items()}
         reply = await client.ask(written | {"req_id": 77})

@@ -1,0 +1,160 @@
+"""Consent: what an app asks its user for, and where the answer goes.
+
+Two ways lead back to an app. With `app_id` its tokens stand in the address (`acct1`, `token1`,
+`cur1`, … and `state`), as the published API does it. With `response_type=code` a code does
+(RFC 6749, 4.1, with PKCE of RFC 7636, S256), which `gateway.oauth` exchanges for tokens.
+
+Rules:
+- The answer goes to the app's registered address, exactly, or nowhere: it is never taken from the
+  request. An app that names one must name that one.
+- A parameter that stands twice, or cannot be understood, is refused, never guessed.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from gateway.access.apps import App
+from gateway.errors import ApiError
+from schemas.apps import is_target
+from schemas.scopes import Scope, in_order
+
+MAX_STATE = 1024
+
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+APP_ID = re.compile(r"[0-9]{1,15}", re.ASCII)
+_KNOWN = [
+    "app_id",
+    "client_id",
+    "response_type",
+    "redirect_uri",
+    "scope",
+    "scopes",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+]
+
+Flow = Literal["tokens", "code"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """What an app asks its user for."""
+
+    app: App
+    flow: Flow
+    scopes: frozenset[Scope]
+    state: str | None
+    challenge: str
+    redirect_uri_given: bool
+
+    def returned(self, answer: Iterable[tuple[str, str]]) -> str:
+        """The app's address with this answer, and the app's own state after it."""
+        return _returned(self.app, answer, self.state)
+
+    def refused(self) -> str:
+        """The app's address, told that the user would not."""
+        return self.returned(
+            [("error", "access_denied"), ("error_description", "The user refused.")]
+        )
+
+
+def _returned(app: App, answer: Iterable[tuple[str, str]], state: str | None) -> str:
+    pairs = [*answer, *([] if state is None else [("state", state)])]
+    joint = "&" if urlsplit(app.redirect_uri).query else "" if "?" in app.redirect_uri else "?"
+    return f"{app.redirect_uri}{joint}{urlencode(pairs)}"
+
+
+def understand(query: str, app_of: Callable[[int], App | None]) -> AuthorizationRequest:
+    """What this query of the consent page asks for.
+
+    Raises `ApiError` with a sentence for the user where it cannot be granted; `details.back` leads
+    back to the app, told why, where the app and its address are beyond doubt.
+    """
+    asked = _parameters(query)
+    app_id = asked.get("app_id", asked.get("client_id", ""))
+    if asked.get("client_id", app_id) != app_id:
+        raise _refusal("The link names two apps.")
+    app = app_of(int(app_id)) if APP_ID.fullmatch(app_id) else None
+    if app is None:
+        raise ApiError(
+            "InvalidAppID",
+            "There is no such app: the link names none, or one that was deleted.",
+        )
+    if not is_target(app.redirect_uri):
+        raise _refusal(
+            f"{app.name} cannot be connected: no address is registered for it to return to."
+        )
+    if asked.get("redirect_uri", app.redirect_uri) != app.redirect_uri:
+        raise _refusal(
+            f"The link wants to lead to another address than {app.name} has registered."
+            " Nothing was sent there."
+        )
+    state = asked.get("state")
+    if state is not None and len(state) > MAX_STATE:
+        raise _refusal(f"The link's state is longer than {MAX_STATE} characters.")
+
+    def returning(error: str, sentence: str) -> ApiError:
+        pairs = [("error", error), ("error_description", sentence)]
+        return _refusal(sentence, {"back": _returned(app, pairs, state)})
+
+    kind = asked.get("response_type")
+    if kind not in (None, "code"):
+        raise returning("unsupported_response_type", "response_type may be code, or left out.")
+    challenge = asked.get("code_challenge", "")
+    if kind == "code" and (
+        asked.get("code_challenge_method") != "S256" or not _CHALLENGE.fullmatch(challenge)
+    ):
+        raise returning(
+            "invalid_request", "A code needs PKCE: code_challenge and code_challenge_method=S256."
+        )
+    return AuthorizationRequest(
+        app=app,
+        flow="tokens" if kind is None else "code",
+        scopes=_scopes(app, asked.get("scopes", asked.get("scope")), returning),
+        state=state,
+        challenge=challenge,
+        redirect_uri_given="redirect_uri" in asked,
+    )
+
+
+def _parameters(query: str) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=50, errors="strict")
+    except ValueError:  # too many, or no UTF-8
+        raise _refusal("The link cannot be understood.") from None
+    asked: dict[str, str] = {}
+    for name, value in pairs:
+        if name in _KNOWN:
+            if name in asked:
+                raise _refusal(f"The link names {name} twice.")
+            asked[name] = value
+    return asked
+
+
+def _scopes(
+    app: App, text: str | None, returning: Callable[[str, str], ApiError]
+) -> frozenset[Scope]:
+    """The scopes that are asked for: those that the app registered for where none is named."""
+    names = [] if text is None else re.split(r"[ ,+]+", text.strip())
+    names = [name for name in names if name]
+    if not names:
+        return app.scopes
+    try:
+        asked = frozenset(Scope(name) for name in names)
+    except ValueError:
+        raise returning("invalid_scope", f"Scopes are {', '.join(Scope)}.") from None
+    beyond = asked - app.scopes
+    if beyond:
+        raise returning(
+            "invalid_scope",
+            f"{app.name} asks for {', '.join(in_order(beyond))}, which it has not registered for.",
+        )
+    return asked
+
+
+def _refusal(sentence: str, details: Mapping[str, Any] | None = None) -> ApiError:
+    return ApiError("ConsentRefused", sentence, details)

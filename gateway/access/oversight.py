@@ -1,0 +1,75 @@
+"""What an owner is shown of tokens and apps that act for them: readings across their rows.
+
+Rules: every function only reads; nothing that has ended is shown as if it held.
+"""
+
+from dataclasses import dataclass
+
+from gateway.access import apps, tokens, users
+from gateway.access.apps import Link
+from gateway.access.tokens import Token
+from gateway.store import Row, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """An app that acts for the user, with its live tokens."""
+
+    link: Link
+    owner: str
+    """Who registered the app."""
+    token_ids: list[int]
+    loginids: list[str]
+
+
+def connected(transaction: Transaction, user_id: int) -> list[Connected]:
+    """The apps that act for a user, the first linked first."""
+    found = []
+    for link in apps.links_of_user(transaction, user_id):
+        held = transaction.all(
+            "SELECT id, loginid FROM tokens WHERE link_id = ? AND ended_at IS NULL", link.id
+        )
+        loginids = link.loginids or sorted({row["loginid"] for row in held})
+        owner = users.owner_of(transaction, link.app.user_id)
+        found.append(Connected(link, owner, [row["id"] for row in held], loginids))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A token that the owner looks after, with what else is known of it."""
+
+    token: Token
+    made_by: str
+    """The app that minted it; empty where the owner did."""
+    last_used_from: str
+
+
+def tokens_of(transaction: Transaction, user_id: int) -> list[Shown]:
+    """The tokens of all of a user's accounts, by account, the newest first."""
+    shown = []
+    for row in transaction.all(
+        "SELECT loginid FROM accounts WHERE user_id = ? ORDER BY is_virtual DESC, loginid", user_id
+    ):
+        for token in reversed(tokens.listed(transaction, row["loginid"])):
+            app = None if token.app_id is None else apps.get(transaction, token.app_id)
+            uses = tokens.uses(transaction, token.id)
+            shown.append(Shown(token, app.name if app else "", uses[0]["address"] if uses else ""))
+    return shown
+
+
+def uses_of(transaction: Transaction, user_id: int, *, limit: int, own_pages: bool) -> list[Row]:
+    """Uses of a user's tokens, newest first: a row for each token, call and address."""
+    return transaction.all(
+        "SELECT token_uses.*, tokens.loginid, tokens.name, tokens.masked, tokens.kind,"
+        " tokens.sign_in_id, tokens.ended_at, links.app_id, apps.name AS app_name"
+        " FROM token_uses JOIN tokens ON tokens.id = token_uses.token_id"
+        " JOIN accounts ON accounts.loginid = tokens.loginid"
+        " LEFT JOIN links ON links.id = tokens.link_id"
+        " LEFT JOIN apps ON apps.id = links.app_id"
+        " WHERE accounts.user_id = ? AND (? OR tokens.sign_in_id IS NULL)"
+        " ORDER BY token_uses.last_at DESC, token_uses.call LIMIT ?",
+        user_id,
+        int(own_pages),
+        limit,
+    )

@@ -1,0 +1,396 @@
+"""The calls of a registry, described for machines: JSON Schemas, and an AsyncAPI document.
+
+Rules:
+- All is derived from what a call declares: its request, its replies, its docstring, its needs.
+- A request's schema takes what the gateway takes, in its canonical notation: the decimal strings
+  that are taken for numbers, and the numbers that are taken for strings, are not spelled out.
+- An example is shown only if the call itself takes it.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
+
+from gateway.calls import Call, Registry
+from schemas.fields import AccountRequest, Request, StreamRequest, listed, present
+from schemas.scopes import in_order
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_COMMON = {*Request.model_fields, *AccountRequest.model_fields, *StreamRequest.model_fields}
+_BOUNDS = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+    "multiple_of": "multipleOf",
+}
+
+_HEAD: Schema = {
+    "type": "object",
+    "description": "What every reply carries, whatever it answers.",
+    "properties": {
+        "echo_req": {"type": "object", "description": "The message answered, secrets masked."},
+        "msg_type": {"type": "string", "description": "What the reply tells; names its object."},
+        "req_id": {"type": "integer", "description": "The message's own, where it has one."},
+        "passthrough": {"type": "object", "description": "The message's own, where it has one."},
+    },
+    "required": ["echo_req", "msg_type"],
+}
+_ERROR: Schema = {
+    "title": "error",
+    "description": "Why there is no other answer; the connection lives.",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {
+                "code": {"type": "string", "description": "A word to match on."},
+                "message": {"type": "string", "description": "A sentence for people."},
+                "details": {"type": "object", "description": "Further facts, mostly by field."},
+            },
+            "required": ["code", "message"],
+        }
+    },
+    "required": ["error"],
+}
+_SUBSCRIPTION: Schema = {
+    "type": "object",
+    "description": "The stream that the reply belongs to.",
+    "properties": {"id": {"type": "string", "description": "What `forget` takes."}},
+    "required": ["id"],
+}
+
+
+def send_schema(call: Call) -> Schema:
+    """The JSON Schema of a call's request."""
+    [request], definitions = _generated([call.request], "#/$defs/{model}")
+    return {
+        **_opening(call, "send"),
+        "auth_required": int(call.needs_login),
+        "auth_scopes": list(in_order(call.scopes)),
+        **_request(call, request),
+        **({"$defs": definitions} if definitions else {}),
+    }
+
+
+def receive_schema(call: Call) -> Schema:
+    """The JSON Schema of every reply to a call, those of its stream and errors among them."""
+    bodies, definitions = _generated(call.replies, "#/$defs/{model}")
+    return {
+        **_opening(call, "receive"),
+        **_reply(call, bodies, head=_HEAD, error=_ERROR),
+        **({"$defs": definitions} if definitions else {}),
+    }
+
+
+def asyncapi(registry: Registry, *, host: str, secure: bool, version: str) -> Schema:
+    """The AsyncAPI document of all calls, as a gateway offers them at `host`."""
+    calls = sorted(registry, key=lambda call: call.name)
+    types = [type_ for call in calls for type_ in (call.request, *call.replies)]
+    generated, definitions = _generated(types, "#/components/schemas/{model}")
+    schemas = dict(zip(types, generated, strict=True))
+    definitions |= {"reply-head": _HEAD, "reply-error": _ERROR}
+    messages: Schema = {}
+    for call in calls:
+        bodies = [schemas[reply] for reply in call.replies]
+        head, error = ({"$ref": f"#/components/schemas/reply-{part}"} for part in ("head", "error"))
+        messages[call.name] = _message(
+            call.name, f"Request of {call.name}", _request(call, schemas[call.request])
+        )
+        messages[f"{call.name}_reply"] = _message(
+            f"{call.name}_reply", f"Reply to {call.name}", _reply(call, bodies, head, error)
+        )
+        if shown := messages[call.name]["payload"].pop("examples", []):
+            messages[call.name]["examples"] = [{"payload": example} for example in shown]
+    groups = {call.group: call.group_sentence for call in calls}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Scopegate",
+            "version": version,
+            "description": "Each message is one JSON object and gets one reply, matched by"
+            " `req_id`; what is asked for with `subscribe` goes on with further replies. A decimal"
+            " string is taken where a number is wanted, and a number where a string is wanted."
+            " Who needs a login sends `authorize` with a token first: `x-needs` says what a call"
+            " needs, and any one of `x-scopes` will do.",
+            "tags": [
+                {"name": name, "description": sentence} for name, sentence in sorted(groups.items())
+            ],
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "gateway": {
+                "host": host,
+                "protocol": "wss" if secure else "ws",
+                "pathname": "/",
+                "security": [{"$ref": "#/components/securitySchemes/app"}],
+            }
+        },
+        "channels": {
+            "v3": {
+                "address": "/websockets/v3",
+                "description": "The one connection over which everything is asked and told.",
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+                "bindings": {"ws": _BINDING},
+            }
+        },
+        "operations": {call.name: _operation(call) for call in calls},
+        "components": {
+            "messages": messages,
+            "schemas": {name: _draft_7(made) for name, made in sorted(definitions.items())},
+            "correlationIds": {"req_id": {"location": "$message.payload#/req_id"}},
+            "securitySchemes": {
+                "app": {
+                    "type": "httpApiKey",
+                    "in": "query",
+                    "name": "app_id",
+                    "description": "Names the app that connects. It is no secret and no sign-in:"
+                    " tokens travel in `authorize`.",
+                }
+            },
+        },
+    }
+
+
+_BINDING: Schema = {
+    "method": "GET",
+    "query": {
+        "type": "object",
+        "properties": {
+            "app_id": {"type": "integer", "minimum": 1, "description": "A registered app."},
+            "l": {"type": "string", "description": "The client's language."},
+            "brand": {"type": "string", "description": "Taken, and without effect."},
+        },
+        "required": ["app_id"],
+    },
+}
+
+
+def _message(name: str, title: str, payload: Schema) -> Schema:
+    return {
+        "name": name,
+        "title": title,
+        "correlationId": {"$ref": "#/components/correlationIds/req_id"},
+        "payload": _draft_7(payload),
+    }
+
+
+def _operation(call: Call) -> Schema:
+    channel = {"$ref": "#/channels/v3"}
+    return {
+        "action": "receive",
+        "channel": channel,
+        "summary": call.sentence,
+        "description": _flowing(call.description),
+        "tags": [{"name": call.group}],
+        "messages": [{"$ref": f"#/channels/v3/messages/{call.name}"}],
+        "reply": {
+            "channel": channel,
+            "messages": [{"$ref": f"#/channels/v3/messages/{call.name}_reply"}],
+        },
+        "x-needs": call.needs_text,
+        "x-scopes": list(in_order(call.scopes)),
+        "x-streams": _streams(call),
+    }
+
+
+def _opening(call: Call, part: str) -> Schema:
+    return {
+        "$schema": DIALECT,
+        "$id": f"{call.name}/{part}.json",
+        "title": f"{call.name}: {part}",
+        "description": _flowing(call.description),
+    }
+
+
+def _flowing(text: str) -> str:
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+
+
+def _streams(call: Call) -> bool:
+    return "subscribe" in call.request.model_fields
+
+
+def _request(call: Call, generated: Schema) -> Schema:
+    """A request's own schema: the key that names the call first, what any message has last."""
+    properties = dict(
+        sorted(
+            generated["properties"].items(),
+            key=lambda field: (field[0] != call.name, field[0] in _COMMON),
+        )
+    )
+    shown = _examples(call, generated)
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": generated.get("required", []),
+        "additionalProperties": False,
+        **({"examples": shown} if shown else {}),
+    }
+
+
+def _reply(call: Call, bodies: Iterable[Schema], head: Schema, error: Schema) -> Schema:
+    answers = [(next(iter(body["properties"])), body) for body in bodies]
+    names = dict.fromkeys([*(name for name, _ in answers), call.name, "error"])
+    return {
+        "type": "object",
+        "allOf": [head],
+        "properties": {
+            "msg_type": {"enum": list(names)},
+            **({"subscription": _SUBSCRIPTION} if _streams(call) else {}),
+        },
+        "anyOf": [
+            *(
+                {
+                    "title": name,
+                    "properties": {"msg_type": {"const": name}, **body["properties"]},
+                    "required": ["msg_type", *body.get("required", ())],
+                }
+                for name, body in answers
+            ),
+            error,
+        ],
+    }
+
+
+# Examples.
+
+
+def _examples(call: Call, schema: Schema) -> list[Schema]:
+    """The examples of a request that its call takes."""
+    named: list[Schema] = schema.get("examples", [])
+    return [example for example in named or _derived(call, schema) if _takes(call, example)]
+
+
+def _takes(call: Call, example: Schema) -> bool:
+    try:
+        call.validate(example)
+    except ValidationError:
+        return False
+    return True
+
+
+def _derived(call: Call, schema: Schema) -> Iterator[Schema]:
+    """An example of the required fields, where the schema names a value for each of them."""
+    wanted = dict.fromkeys([call.name, *schema.get("required", ())])
+    example = {
+        field: value for field in wanted for value in _values(schema["properties"].get(field, {}))
+    }
+    if example.keys() == wanted.keys():
+        yield example | ({"subscribe": 1} if _streams(call) else {})
+
+
+def _values(field: Schema) -> list[Any]:
+    """One value that the schema of a field names, if it names any."""
+    named = [
+        *field.get("examples", ()),
+        *(field[word] for word in ("const", "minimum") if word in field),
+        *field.get("enum", ()),
+        *(["text"] if field.get("type") == "string" and "pattern" not in field else ()),
+    ]
+    return named[:1]
+
+
+# JSON Schemas of types.
+
+
+class _Taken(GenerateJsonSchema):
+    """The JSON Schema of what is taken: pydantic's, with what that leaves out or calls otherwise.
+
+    Pydantic forgets the pattern of what is brought into form before, and keeps the bounds of such
+    under its own names.
+    """
+
+    def generate_inner(self, schema: Any) -> Schema:
+        """The schema of any part."""
+        made = super().generate_inner(schema)
+        made.pop("max_digits", None)
+        for name in _BOUNDS.keys() & made.keys():
+            made[_BOUNDS[name]] = made.pop(name)
+        return made
+
+    def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> Schema:
+        """`OrAbsent` takes no null, and `OneOrMore` one item as well as a list."""
+        brings = schema["function"]["function"]
+        inner: Any = schema["schema"]
+        if brings is present:
+            return self.generate_inner(inner["schema"])
+        made = super().function_before_schema(schema)
+        return {"anyOf": [made["items"], made]} if brings is listed else made
+
+    def chain_schema(self, schema: core_schema.ChainSchema) -> Schema:
+        """A text that is brought into form, and then has a pattern."""
+        made: Schema = {}
+        for step in schema["steps"]:
+            made |= self.generate_inner(step)
+        return made
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> Schema:
+        """A default of null says only that the field may be left out."""
+        made = super().default_schema(schema)
+        if made.get("default", ...) is None:
+            del made["default"]
+        return made
+
+    def encode_default(self, dft: Any) -> Any:
+        """A number is one in its schema, too."""
+        return super().encode_default(float(dft) if isinstance(dft, Decimal) else dft)
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """A field's name is title enough."""
+        return False
+
+
+def _generated(types: Iterable[type], template: str) -> tuple[list[Schema], dict[str, Schema]]:
+    """The schema of each type itself, and the definitions that these refer to."""
+    wanted = list(types)
+    keys: Mapping[Hashable, type] = dict(enumerate(wanted))
+    made, rest = TypeAdapter.json_schemas(
+        [(key, "validation", TypeAdapter[Any](type_)) for key, type_ in keys.items()],
+        ref_template=template,
+        schema_generator=_Taken,
+    )
+    definitions: dict[str, Schema] = rest.get("$defs", {})
+    by_ref = {template.format(model=name): name for name in definitions}
+
+    def itself(schema: Schema) -> Schema:
+        return definitions[by_ref[schema["$ref"]]] if "$ref" in schema else schema
+
+    schemas = [itself(made[key, "validation"]) for key in keys]
+    needed: dict[str, Schema] = {}
+    waiting: list[Any] = list(schemas)
+    while waiting:
+        for name in {by_ref[ref] for ref in _refs(waiting.pop())} - needed.keys():
+            needed[name] = definitions[name]
+            waiting.append(definitions[name])
+    return schemas, needed
+
+
+def _refs(part: Any) -> Iterator[str]:
+    """Every reference in a schema."""
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        for value in part.values():
+            yield from _refs(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from _refs(value)
+
+
+def _draft_7(part: Any) -> Any:
+    """A schema as AsyncAPI reads it: what stands beside a reference would be lost there."""
+    if isinstance(part, list):
+        return [_draft_7(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    made = {key: _draft_7(value) for key, value in part.items()}
+    if "$ref" in made and len(made) > 1:
+        made["allOf"] = [{"$ref": made.pop("$ref")}]
+    return made

@@ -1,0 +1,126 @@
+"""The token endpoint: `POST /oauth2/token` exchanges a code for tokens (RFC 6749, 4.1.3).
+
+Rules: apps have no secret, so a code is bound to its app by the PKCE challenge; every failure is
+told in the words of RFC 6749, 5.2; who tries many wrong codes waits.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from gateway import token_form
+from gateway.access import codes
+from gateway.access.codes import Exchanged
+from gateway.access.consent import APP_ID
+from gateway.errors import ApiError
+from gateway.http import HttpRequest, HttpResponse
+from gateway.limits import Penalty
+from gateway.store import Store
+from schemas.scopes import in_order
+
+WRONG_CODES_A_MINUTE = 20
+
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
+_HEADERS = {
+    "cache-control": "no-store",
+    "pragma": "no-cache",
+    # Any page may read it: there is no cookie that could ride along, and only a code opens it.
+    "access-control-allow-origin": "*",
+    "x-content-type-options": "nosniff",
+}
+
+
+class TokenEndpoint:
+    """`POST /oauth2/token`: a code for tokens (RFC 6749, 4.1.3)."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._wrong = Penalty()
+
+    async def __call__(self, request: HttpRequest) -> HttpResponse:
+        """The response to one request; every failure in the words of RFC 6749, 5.2."""
+        if self._wrong.count(request.address) >= WRONG_CODES_A_MINUTE:
+            return _failed("slow_down", "Too many wrong codes: wait a minute.", 429)
+        asked = _form(request)
+        if isinstance(asked, HttpResponse):
+            return asked
+        if "authorization" in request.headers or "client_secret" in asked:
+            return _failed("invalid_client", "Apps have no secret: send client_id alone.", 401)
+        if asked.get("grant_type") != "authorization_code":
+            return _failed("unsupported_grant_type", "grant_type must be authorization_code.")
+        missing = [name for name in ("client_id", "code", "code_verifier") if not asked.get(name)]
+        if missing:
+            return _failed("invalid_request", f"{' and '.join(missing)} must be there.")
+        exchanged = await self._exchange(asked)
+        if exchanged is None:
+            self._wrong.add(request.address)
+            return _failed(
+                "invalid_grant",
+                "The code is unknown, used, older than a minute, or of another client_id,"
+                " redirect_uri or code_verifier.",
+            )
+        return _answer(
+            200,
+            {
+                "access_token": exchanged.tokens[0][1],
+                "token_type": "Bearer",
+                "scope": " ".join(in_order(exchanged.link.scopes)),
+                "accounts": [
+                    {"loginid": loginid, "token": token} for loginid, token in exchanged.tokens
+                ],
+            },
+        )
+
+    async def _exchange(self, asked: Mapping[str, str]) -> Exchanged | None:
+        code, verifier, app_id = asked["code"], asked["code_verifier"], asked["client_id"]
+        if not (
+            token_form.well_formed(code)
+            and _VERIFIER.fullmatch(verifier)
+            and APP_ID.fullmatch(app_id)
+        ):
+            return None
+        try:
+            return await self._store.write(
+                lambda transaction: codes.exchange(
+                    transaction,
+                    code,
+                    app_id=int(app_id),
+                    redirect_uri=asked.get("redirect_uri"),
+                    verifier=verifier,
+                )
+            )
+        except ApiError:  # the user was locked out meanwhile
+            return None
+
+
+def _form(request: HttpRequest) -> dict[str, str] | HttpResponse:
+    """The fields of a form, or the response to what is none."""
+    if request.method != "POST":
+        refused = _failed("invalid_request", "Tokens are asked for with POST.", 405)
+        return HttpResponse(
+            405, refused.body, refused.content_type, {**refused.headers, "allow": "POST"}
+        )
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        return _failed("invalid_request", "The body must be application/x-www-form-urlencoded.")
+    try:
+        pairs = parse_qsl(
+            request.body.decode(), keep_blank_values=True, max_num_fields=50, errors="strict"
+        )
+    except ValueError:
+        return _failed("invalid_request", "The body cannot be understood.")
+    asked = dict(pairs)
+    if len(asked) != len(pairs):
+        return _failed("invalid_request", "No parameter may stand twice.")
+    return asked
+
+
+def _failed(error: str, sentence: str, status: int = 400) -> HttpResponse:
+    return _answer(status, {"error": error, "error_description": sentence})
+
+
+def _answer(status: int, body: Mapping[str, Any]) -> HttpResponse:
+    return HttpResponse(status, orjson.dumps(body), "application/json", _HEADERS)

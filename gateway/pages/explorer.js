@@ -1,0 +1,470 @@
+// The explorer: every call from /asyncapi.json, sent over a connection of its own.
+//
+// Rules:
+// - What is shown of a call comes from the document that the gateway makes of its registry.
+// - No token is shown in the log of frames, whichever way it went.
+// - A lost connection comes back signed in, and with its streams.
+
+import { byId, codeBlock, counted, fill, h, notice, scopeBadges, skeleton, table, tabs, withCode }
+  from "/assets/dom.js";
+import { FrameLog } from "/assets/explorer-frames.js";
+import { StreamList } from "/assets/explorer-streams.js";
+import { fieldsOf } from "/assets/json-schema.js";
+import { askToSignIn, checkSignIn, onSignIn, pageInfo, signedIn } from "/assets/session.js";
+import { addressFor, Api } from "/assets/socket.js";
+
+const FIRST = "ticks";
+const narrow = matchMedia("(max-width: 62rem)");
+
+const frames = new FrameLog(byId("frames"));
+const streams = new StreamList(byId("streams"), byId("streams-part"));
+const drafts = new Map(); // call -> what was written for it
+
+let calls = new Map(); // name -> { name, group, summary, description, needs, scopes, streams, … }
+let info = null;
+let shown = null;
+
+// The connection.
+
+// { api, appId, identity: "nobody", "page" or "token", request: what signs in, for "token", refused }
+let connection = null;
+
+function connect(appId, identity, request) {
+  connection?.api.close();
+  const made = { appId, identity, request, refused: null };
+  made.api = new Api({
+    appId,
+    onOpen: signIn,
+    onDenied: () => made.identity === "page" && checkSignIn(),
+  });
+  made.api.onFrame((direction, text) => frames.add(direction, text));
+  made.api.onState(showConnection);
+  connection = made;
+  showConnection();
+}
+
+/** Signs the connection in as somebody else, or makes another one where that needs one. */
+async function become(appId, identity, request = null) {
+  const { api } = connection;
+  if (appId !== connection.appId || api.state === "closed") {
+    connect(appId, identity, request);
+  } else {
+    Object.assign(connection, { identity, request });
+    if (api.state === "open") {
+      streams.endOfAccounts();
+      await signIn((request) => api.ask(request), { logout: 1 });
+    }
+  }
+  showConnection();
+  showShown();
+}
+
+/** Sends what signs the connection in as who was chosen; `otherwise`, when that is nobody. */
+async function signIn(ask, otherwise = null) {
+  const request = authorization() ?? otherwise;
+  connection.refused = null;
+  try {
+    if (request !== null) {
+      await ask(request);
+    }
+  } catch (error) {
+    connection.refused = error.message;
+  }
+}
+
+function authorization() {
+  const { identity, request } = connection;
+  if (identity === "page" && signedIn() !== null) {
+    return { authorize: "MULTI", tokens: signedIn().accounts.map((account) => account.token) };
+  }
+  return request;
+}
+
+/** A request sent by hand has signed the connection in or out. */
+function becameByHand(request) {
+  const out = "logout" in request;
+  Object.assign(connection, { identity: out ? "nobody" : "token", request: out ? null : request });
+  connection.refused = null;
+  streams.endOfAccounts();
+  showConnection();
+  showIdentities(connection.identity);
+  showWant();
+}
+
+const STATES = {
+  connecting: ["connecting", ""],
+  open: ["connected", "good"],
+  lost: ["connection lost, trying again", "warning"],
+  closed: ["not connected: there is no such app", "bad"],
+};
+
+function showConnection() {
+  const { api, appId, identity, refused } = connection;
+  const [words, kind] = STATES[api.state];
+  const badge = byId("connect-state");
+  badge.textContent = words;
+  badge.className = `badge ${kind}`;
+  const who = {
+    nobody: "not signed in",
+    page: `signed in as ${signedIn()?.email}`,
+    token: "signed in with a token",
+  };
+  const told = refused ? `not signed in: ${refused}` : who[identity];
+  byId("connect-who").textContent = `App ${appId}, ${told}`;
+}
+
+/** Shows in the form who may sign in, with one of them picked. */
+function showIdentities(picked) {
+  const form = byId("connect-form");
+  const me = signedIn();
+  form.elements.identity.value = picked;
+  form.querySelector("input[value=page]").disabled = me === null;
+  byId("identity-page").textContent =
+    me === null ? "You, once you have signed in to this page" : `You, ${me.email}`;
+  showTokenField();
+}
+
+function showTokenField() {
+  const { identity, token } = byId("connect-form").elements;
+  token.disabled = identity.value !== "token";
+  token.required = !token.disabled;
+}
+
+byId("connect-form").onchange = showTokenField;
+byId("connect-form").onsubmit = async (event) => {
+  event.preventDefault();
+  const { identity, token, app_id: app } = event.target.elements;
+  const request = identity.value === "token" ? { authorize: token.value.trim() } : null;
+  await become(Number(app.value), identity.value, request);
+  // An unknown app shows itself at the first request only.
+  await connection.api.ask({ ping: 1 }).catch(() => {});
+  byId("connect").open = connection.refused !== null || connection.api.state === "closed";
+};
+
+onSignIn((me) => {
+  if (me !== null || connection.identity === "page") {
+    const identity = me === null ? "nobody" : "page";
+    showIdentities(identity);
+    become(connection.appId, identity);
+  } else {
+    showIdentities(connection.identity);
+  }
+});
+
+// The list of calls.
+
+async function load() {
+  fill(byId("call-list"), skeleton(8));
+  try {
+    const response = await fetch("/asyncapi.json");
+    if (!response.ok) {
+      throw new Error(`The gateway answered ${response.status}.`);
+    }
+    [calls, info] = [read(await response.json()), await pageInfo()];
+  } catch (error) {
+    const again = h("button", { type: "button", onclick: load }, "Try again");
+    const text = `The list of calls could not be read. ${error.message}`;
+    fill(byId("call-list"), notice("error", text), again);
+    return;
+  }
+  offerNeeds();
+  showList();
+  showFromHash();
+}
+
+function read(document) {
+  const made = new Map();
+  for (const [name, operation] of Object.entries(document.operations)) {
+    const message = document.components.messages[name];
+    made.set(name, {
+      name,
+      group: operation.tags?.[0]?.name ?? "other",
+      summary: operation.summary ?? "",
+      description: operation.description ?? operation.summary ?? "",
+      needs: operation["x-needs"],
+      scopes: operation["x-scopes"] ?? [],
+      streams: operation["x-streams"] === true,
+      fields: fieldsOf(message.payload, document),
+      example: message.examples?.[0]?.payload ?? { [name]: 1 },
+    });
+  }
+  return made;
+}
+
+/** The kinds of need, to filter by: the scopes, and what calls without one need. */
+function offerNeeds() {
+  const needs = new Set();
+  for (const { scopes, needs: need } of calls.values()) {
+    (scopes.length > 0 ? scopes : [need]).forEach((one) => needs.add(one));
+  }
+  const option = (value, text) => h("option", { value }, text);
+  const options = [...needs].sort().map((need) => option(need, need.replaceAll("_", " ")));
+  fill(byId("filter-scope"), option("", "anything"), options);
+}
+
+function matches(call) {
+  const words = byId("filter-text").value.toLowerCase().split(/\s+/);
+  const text = `${call.name} ${call.group} ${call.description}`.toLowerCase();
+  const need = byId("filter-scope").value;
+  const fits = need === "" || call.scopes.includes(need) || call.needs === need;
+  return fits && words.every((word) => text.includes(word));
+}
+
+function showList() {
+  const groups = Map.groupBy([...calls.values()].filter(matches), ({ group }) => group);
+  const sorted = [...groups].sort(([one], [other]) => one.localeCompare(other));
+  const link = ({ name, summary }) =>
+    h("li", {}, h("a", { href: `#${name}`, title: summary, dataset: { call: name } }, name));
+  const parts = sorted.map(([group, members]) => [
+    h("h3", {}, group),
+    h("ul", {}, members.sort((one, other) => one.name.localeCompare(other.name)).map(link)),
+  ]);
+  fill(byId("call-list"), parts);
+  const count = [...groups.values()].flat().length;
+  byId("filter-count").textContent =
+    count === 0 ? "No call is like that." : counted(count, "call");
+  markShown();
+}
+
+function markShown() {
+  for (const link of byId("call-list").querySelectorAll("a")) {
+    if (link.dataset.call === shown?.name) {
+      link.setAttribute("aria-current", "true");
+    } else {
+      link.removeAttribute("aria-current");
+    }
+  }
+}
+
+byId("filter").oninput = showList;
+byId("filter").onsubmit = (event) => {
+  event.preventDefault();
+  byId("call-list").querySelector("a")?.click();
+};
+
+// One call.
+
+function showFromHash() {
+  const name = decodeURIComponent(location.hash.slice(1));
+  show(calls.get(name) ?? calls.get(FIRST) ?? calls.values().next().value);
+}
+
+function show(call) {
+  shown = call;
+  markShown();
+  document.title = `${call.name} · Explorer · Scopegate`;
+  byId("call-name").textContent = call.name;
+  fill(
+    byId("call-about"),
+    call.description.split("\n\n").map((text) => h("p", { class: "prose" }, withCode(text))),
+    h("div", { class: "needs" }, h("span", {}, "Needs "), needsOf(call), streamsOf(call)),
+    h("div", { id: "want" }),
+  );
+  byId("request-text").value = drafts.get(call.name) ?? exampleOf(call);
+  fill(
+    byId("call-more"),
+    tabs("More about the call", [
+      { title: "Fields", content: fieldTable(call) },
+      { title: "Code", content: h("div", { id: "code" }) },
+    ]),
+  );
+  showShown();
+}
+
+/** What is shown of the call that depends on who is signed in, or on what is written. */
+function showShown() {
+  if (shown !== null) {
+    showWant();
+    showCode();
+  }
+}
+
+function exampleOf(call) {
+  return JSON.stringify(call.example, null, 2);
+}
+
+function needsOf({ scopes, needs }) {
+  const words = {
+    nothing: "nothing: anybody may call it",
+    login: "a sign-in, whatever its scopes",
+    owner: "the owner, signed in at these pages",
+    pages: "these pages: programs elsewhere cannot call it",
+  };
+  if (scopes.length === 0) {
+    return h("span", { class: "badge" }, words[needs] ?? needs);
+  }
+  return [scopeBadges(scopes, info), scopes.length > 1 && h("span", {}, "(one of them is enough)")];
+}
+
+function streamsOf(call) {
+  return call.streams && h("span", { class: "badge good" }, "streams with subscribe");
+}
+
+function isPublic({ scopes, needs }) {
+  return scopes.length === 0 && ["nothing", "pages"].includes(needs);
+}
+
+/** Says beforehand that a call will be refused for want of a sign-in. */
+function showWant() {
+  const place = byId("want");
+  if (isPublic(shown) || connection.identity !== "nobody") {
+    fill(place);
+    return;
+  }
+  const open = () => {
+    byId("connect").open = true;
+    byId("connect-form").elements.identity[0].focus();
+  };
+  fill(
+    place,
+    notice(
+      "warning",
+      "The explorer is not signed in, so this call will be refused. ",
+      signedIn() === null &&
+        h("button", { type: "button", class: "small", onclick: askToSignIn }, "Sign in"),
+      " ",
+      h("button", { type: "button", class: "small", onclick: open }, "Choose who"),
+    ),
+  );
+}
+
+function fieldTable(call) {
+  const columns = [{ title: "Field" }, { title: "Type" }, { title: "What it is" }];
+  const rows = call.fields.map(({ name, required, type, description }) => [
+    [
+      h("code", { class: "field-name" }, name),
+      required && h("span", { class: "required" }, " required"),
+    ],
+    h("span", { class: "mono" }, type),
+    withCode(description || "–"),
+  ]);
+  return table(`Fields of ${call.name}`, columns, rows);
+}
+
+/** The lines of plain JavaScript that send what is written. */
+function showCode() {
+  const place = byId("code");
+  const address = addressFor(connection.appId);
+  const written = byId("request-text").value.trim() || "{}";
+  const request = written.replaceAll("\n", "\n  ");
+  const signIn = isPublic(shown)
+    ? ""
+    : '  socket.send(JSON.stringify({ authorize: "YOUR-TOKEN" }));\n';
+  const code = `const socket = new WebSocket("${address}");
+socket.onopen = () => {
+${signIn}  socket.send(JSON.stringify(${request}));
+};
+socket.onmessage = (event) => {
+  console.log(JSON.parse(event.data));
+};`;
+  fill(place, codeBlock(code, "JavaScript for a browser, or Node 22 or newer"));
+}
+
+addEventListener("hashchange", () => {
+  if (calls.size === 0) {
+    return;
+  }
+  showFromHash();
+  if (narrow.matches) {
+    byId("calls").open = false;
+    byId("call-name").focus();
+    byId("call-name").scrollIntoView();
+  } else {
+    scrollTo({ top: 0 });
+  }
+});
+
+// Sending.
+
+byId("request-text").oninput = () => {
+  drafts.set(shown.name, byId("request-text").value);
+  showCode();
+};
+
+byId("request-text").onkeydown = (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    byId("request").requestSubmit();
+  }
+};
+
+byId("example").onclick = () => {
+  drafts.delete(shown.name);
+  byId("request-text").value = exampleOf(shown);
+  showCode();
+  byId("request-text").focus();
+};
+
+byId("request").onsubmit = (event) => {
+  event.preventDefault();
+  let request;
+  try {
+    request = JSON.parse(byId("request-text").value);
+    if (typeof request !== "object" || request === null || Array.isArray(request)) {
+      throw new Error("it is not an object, such as {\"time\": 1}");
+    }
+  } catch (error) {
+    showAnswer(`This cannot be sent as a request: ${error.message}`, null, "error");
+    return;
+  }
+  send(request);
+};
+
+let sent = 0;
+
+async function send(request) {
+  sent += 1;
+  const number = sent;
+  const began = performance.now();
+  const answered = (message) => {
+    if (number === sent) {
+      const took = Math.max(1, Math.round(performance.now() - began));
+      showAnswer(`${message.msg_type}, after ${took} ms`, message, "good");
+    }
+  };
+  const failed = (error) => {
+    if (number === sent) {
+      const body = { code: error.code, message: error.message, details: error.details };
+      showAnswer(`${error.code}: ${error.message}`, { error: body }, "error");
+    }
+  };
+  const isOpen = connection.api.state === "open";
+  showAnswer(isOpen ? "Waiting for the answer…" : "Waiting for the connection…", null, "");
+  if (request.subscribe === 1) {
+    streams.start(connection.api, request, { needs: needsAccount(request), answered, failed });
+    return;
+  }
+  try {
+    answered(await connection.api.ask(request));
+    if ("authorize" in request || "logout" in request) {
+      becameByHand(request);
+    }
+  } catch (error) {
+    failed(error);
+  }
+}
+
+/** Whether the call that a request names belongs to an account. */
+function needsAccount(request) {
+  const call = Object.keys(request).map((key) => calls.get(key)).find(Boolean);
+  return call !== undefined && !isPublic(call);
+}
+
+function showAnswer(summary, message, kind) {
+  const line = byId("answer-summary");
+  line.textContent = summary;
+  line.className = `hint ${kind}`;
+  byId("answer").hidden = message === null;
+  byId("answer").textContent = message === null ? "" : JSON.stringify(message, null, 2);
+}
+
+byId("clear-frames").onclick = () => frames.clear();
+
+// Beginning.
+
+byId("calls").open = !narrow.matches;
+narrow.addEventListener("change", () => (byId("calls").open = !narrow.matches));
+const identity = signedIn() === null ? "nobody" : "page";
+showIdentities(identity);
+connect(1089, identity, null);
+load();

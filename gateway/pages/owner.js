@@ -1,0 +1,143 @@
+// What the owner's pages share: a start that waits for the sign-in, lists that keep themselves
+// fresh, scopes to choose, and results that are told.
+
+import { choice, fill, h, newId, notice } from "/assets/dom.js";
+import { api, owner, pageInfo } from "/assets/session.js";
+
+const EVERY = 3000;
+
+/** Runs `start(info)` once somebody is signed in; `info` is what `pageInfo()` gives. */
+export async function begin(start) {
+  try {
+    await owner();
+    await start(await insist(pageInfo));
+  } catch (error) {
+    const sentence = `${error.message} Load the page again in a while.`;
+    document.querySelector("[data-owner]").prepend(notice("error", sentence));
+  }
+}
+
+/** What `ask()` resolves to; a connection that is lost meanwhile makes it ask again. */
+export async function insist(ask) {
+  for (;;) {
+    await api.ready();
+    try {
+      return await ask();
+    } catch (error) {
+      if (error.code !== "ConnectionLost") {
+        throw error;
+      }
+    }
+  }
+}
+
+/**
+ * Runs `load()` now and every few seconds while the page is seen and the connection is there.
+ *
+ * Why it failed stands in `problem` until it succeeds. Returns a function that runs it once more
+ * and resolves when that is done.
+ */
+export function keepFresh(load, problem) {
+  let last = Promise.resolve();
+  let waiting = 0;
+  const run = async () => {
+    try {
+      await load();
+      fill(problem);
+    } catch (error) {
+      if (error.code !== "ConnectionLost") {
+        fill(problem, notice("error", error.message));
+      }
+    }
+    waiting -= 1;
+  };
+  const now = () => {
+    waiting += 1;
+    last = last.then(run); // one after the other, so that what is told last is what is shown
+    return last;
+  };
+  const nowIfSeen = () => {
+    if (waiting === 0 && document.visibilityState === "visible" && api.state === "open") {
+      now();
+    }
+  };
+  setInterval(nowIfSeen, EVERY);
+  document.addEventListener("visibilitychange", nowIfSeen);
+  api.onState(nowIfSeen);
+  now();
+  return now;
+}
+
+/**
+ * A list in `parent` that is told anew again and again: returns `show(items)`.
+ *
+ * `make(item)` gives an item's `{ element, update(item) }`. An element stays while `keyOf(item)`
+ * does, and is left alone while its item is the same: so nothing flickers, and focus stays.
+ */
+export function livingList(parent, keyOf, make) {
+  const shown = new Map(); // key -> { element, update, said }
+  return (items) => {
+    const keys = new Set(items.map(keyOf));
+    for (const [key, { element }] of shown) {
+      if (!keys.has(key)) {
+        element.remove();
+        shown.delete(key);
+      }
+    }
+    items.forEach((item, index) => {
+      const key = keyOf(item);
+      if (!shown.has(key)) {
+        shown.set(key, { ...make(item), said: "" });
+      }
+      const one = shown.get(key);
+      const said = JSON.stringify(item);
+      if (one.said !== said) {
+        one.said = said;
+        one.update(item);
+      }
+      if (parent.children[index] !== one.element) {
+        parent.insertBefore(one.element, parent.children[index] ?? null);
+      }
+    });
+  };
+}
+
+/** Scopes to choose from, as a field of a form with this name; `picked` tells which were. */
+export function scopeChoices(legend, scopes, info, { name, chosen = [], hint }) {
+  const hintId = newId("hint");
+  return h(
+    "fieldset",
+    { class: "field", name, tabindex: "-1", "aria-describedby": hint ? hintId : null },
+    h("legend", {}, legend),
+    hint && h("p", { class: "hint", id: hintId }, hint),
+    scopes.map((scope) =>
+      choice(
+        [
+          h("span", { class: `badge ${scope}` }, scope.replaceAll("_", " ")),
+          ` ${info.words.get(scope)}`,
+        ],
+        h("input", { type: "checkbox", value: scope, checked: chosen.includes(scope) }),
+      ),
+    ),
+  );
+}
+
+/** The values of the boxes that are ticked in a fieldset. */
+export function picked(fieldset) {
+  return [...fieldset.querySelectorAll("input:checked")].map(({ value }) => value);
+}
+
+/** Puts a result in its place and moves there, so that it is read and the keyboard goes on there. */
+export function tell(place, kind, ...children) {
+  const box = h("div", { class: `notice ${kind}`, tabindex: "-1" }, ...children);
+  fill(place, box);
+  box.focus();
+  return box;
+}
+
+/** How many connections are signed in at this moment, as a badge where there are some. */
+export function liveBadge(count) {
+  return count === 0
+    ? h("span", { class: "quiet-text" }, "none now")
+    : h("span", { class: "badge good" }, `${count} live`);
+}

@@ -1,0 +1,269 @@
+// The page's connection and who is signed in on it.
+//
+// Rules:
+// - A sign-in is kept in this tab's `sessionStorage` and nowhere else.
+// - The page's connection signs in anew each time it is made, before anything else is sent.
+// - What belongs to an owner stands in elements with `data-owner`: they show only to one who is
+//   signed in. Where the form stands is an element with `data-sign-in`.
+
+import { busy, clearErrors, field, fill, h, notice, openDialog, showErrors, toast } from
+  "/assets/dom.js";
+import { Api } from "/assets/socket.js";
+
+const KEPT = "scopegate.sign-in";
+const SAID = "scopegate.said";
+const ENDED = "Your sign-in has ended. Sign in again to go on.";
+
+const listeners = new Set();
+let signedInAs = read();
+let ownerAsked = false;
+
+/** The page's connection to the API. */
+export const api = new Api({ onOpen: authorize, onDenied: checkSignIn });
+
+// Who is signed in.
+
+/** `{ email, expires_at, accounts: [{ loginid, currency, is_virtual, token }] }`, or `null`. */
+export function signedIn() {
+  return signedInAs;
+}
+
+/** Has `listener(signIn or null)` called whenever that changes. */
+export function onSignIn(listener) {
+  listeners.add(listener);
+}
+
+/**
+ * The sign-in, once there is one and the connection has it; shows the form until then.
+ *
+ * `reason` is a sentence above the form. When the sign-in ends later, the page is loaded anew.
+ */
+export async function owner({ reason } = {}) {
+  ownerAsked = true;
+  await api.ready();
+  if (signedInAs === null) {
+    await new Promise((resolve) => {
+      const form = signInForm({ reason, done: resolve });
+      fill(document.querySelector("[data-sign-in]"), form);
+    });
+    fill(document.querySelector("[data-sign-in]"));
+  }
+  return signedInAs;
+}
+
+/** Shows the form: where the page has it, else in a dialog. */
+export function askToSignIn() {
+  const place = document.querySelector("[data-sign-in] form");
+  if (place !== null) {
+    place.elements.email.focus();
+    return;
+  }
+  const dialog = openDialog("Sign in", signInForm({ done: () => dialog.close(), titled: false }));
+}
+
+let leaving = false;
+
+/** Ends the sign-in here and at the gateway. */
+export async function signOut() {
+  leaving = true; // its streams fail before the answer comes, which is no news
+  let sentence = "You are signed out.";
+  try {
+    await api.ask({ sign_out: 1 });
+  } catch (error) {
+    sentence = `You are signed out here, but the gateway may not know. ${error.message}`;
+  }
+  leaving = false;
+  drop(sentence);
+}
+
+function read() {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEPT));
+  } catch {
+    return null;
+  }
+}
+
+function keep(signIn) {
+  signedInAs = signIn;
+  if (signIn === null) {
+    sessionStorage.removeItem(KEPT);
+  } else {
+    sessionStorage.setItem(KEPT, JSON.stringify(signIn));
+  }
+  document.documentElement.toggleAttribute("data-signed-in", signIn !== null);
+}
+
+function tell() {
+  listeners.forEach((listener) => listener(signedInAs));
+}
+
+function drop(sentence) {
+  keep(null);
+  if (ownerAsked) {
+    sessionStorage.setItem(SAID, sentence);
+    location.reload();
+  } else {
+    tell();
+    toast(sentence);
+  }
+}
+
+function authorization({ accounts }) {
+  return { authorize: "MULTI", tokens: accounts.map(({ token }) => token) };
+}
+
+async function authorize(ask) {
+  if (signedInAs === null) {
+    return;
+  }
+  try {
+    await ask(authorization(signedInAs));
+  } catch (error) {
+    if (error.code !== "InvalidToken") {
+      throw error;
+    }
+    drop(ENDED);
+  }
+}
+
+let checking = false;
+
+/** Something failed for want of a sign-in: finds out whether this one has ended, and drops it. */
+export async function checkSignIn() {
+  if (signedInAs === null || checking || leaving) {
+    return;
+  }
+  checking = true;
+  try {
+    await authorize((request) => api.ask(request));
+  } catch {
+    // The connection went, too: the next one finds out.
+  } finally {
+    checking = false;
+  }
+}
+
+// Accounts.
+
+/** The account that was picked: `{ loginid, currency, is_virtual }`; the demo one at first. */
+export function account() {
+  const { accounts, loginid } = signedInAs;
+  return accounts.find((candidate) => candidate.loginid === loginid) ?? accounts[0];
+}
+
+/** "VRTC9000001 · USD · demo". */
+export function accountText({ loginid, currency, is_virtual: isDemo }) {
+  return `${loginid} · ${currency} · ${isDemo ? "demo" : "real-style, paper money"}`;
+}
+
+/** A labelled choice of the account; `onChange(account)` is told of a new one. */
+export function accountPicker(onChange) {
+  const select = h(
+    "select",
+    {
+      name: "account",
+      onchange: () => {
+        keep({ ...signedInAs, loginid: select.value });
+        onChange(account());
+      },
+    },
+    signedInAs.accounts.map((candidate) =>
+      h(
+        "option",
+        { value: candidate.loginid, selected: candidate.loginid === account().loginid },
+        accountText(candidate),
+      ),
+    ),
+  );
+  return field("Account", select);
+}
+
+// What the gateway tells of itself.
+
+let info = null;
+
+api.onState((state) => {
+  if (state === "lost") {
+    info = null; // another start of the gateway has another demo token
+  }
+});
+
+/** `{ demo: { loginid, token } or null, scopes: [{ scope, words }], version, words: Map }`. */
+export function pageInfo() {
+  info ??= loadInfo();
+  return info;
+}
+
+async function loadInfo() {
+  try {
+    await api.ready();
+    const { page_info: told } = await api.ask({ page_info: 1 });
+    return { ...told, words: new Map(told.scopes.map(({ scope, words }) => [scope, words])) };
+  } catch (error) {
+    info = null; // the next one to want it asks again
+    throw error;
+  }
+}
+
+// The form.
+
+/**
+ * The sign-in form as an element; `done(signIn)` is called once somebody has signed in with it.
+ * `reason` is a sentence above it; `titled: false` leaves out its heading.
+ */
+export function signInForm({ done, reason, titled = true }) {
+  const form = h("form", { class: "sign-in" });
+  const button = h("button", { type: "submit", class: "primary" }, "Sign in");
+  const demo = h("button", { type: "button", hidden: true }, "Continue as the demo user");
+  const enter = (pressed, request) =>
+    busy(pressed, async () => {
+      clearErrors(form);
+      try {
+        await signIn(request);
+        done(signedInAs);
+      } catch (error) {
+        showErrors(form, error);
+      }
+    });
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    const { email, password } = form.elements;
+    enter(button, { sign_in: 1, email: email.value.trim(), password: password.value });
+  };
+  demo.onclick = () => enter(demo, { sign_in_demo: 1 });
+  pageInfo().then(
+    (told) => (demo.hidden = told.demo === null),
+    () => {}, // without it the form is whole but for that button
+  );
+  const email = { name: "email", type: "email", autocomplete: "username", required: true };
+  const password = { type: "password", autocomplete: "current-password", required: true };
+  form.append(
+    ...[
+      titled && h("h2", {}, "Sign in"),
+      reason && h("p", {}, reason),
+      said(),
+      field("E-mail", h("input", { ...email, spellcheck: "false" })),
+      field("Password", h("input", { ...password, name: "password" })),
+      h("div", { class: "actions" }, button, demo),
+    ].filter(Boolean),
+  );
+  return form;
+}
+
+function said() {
+  const sentence = sessionStorage.getItem(SAID);
+  sessionStorage.removeItem(SAID);
+  return sentence && notice("info", sentence);
+}
+
+async function signIn(request) {
+  const reply = await api.ask(request);
+  const { email, expires_at, accounts } = reply[reply.msg_type];
+  const made = { email, expires_at, accounts };
+  await api.ask(authorization(made));
+  keep(made);
+  tell();
+}
+
+keep(signedInAs);

@@ -1,0 +1,149 @@
+"""What an owner sees of those who act for them, and takes back."""
+
+from exchange.ledger import Ledger
+from exchange.money import to_number
+from gateway.access import apps, oversight
+from gateway.access.guard import Access
+from gateway.calls import OWNER, call
+from gateway.session import Session
+from gateway.store import Store, Transaction
+from schemas.owner import (
+    AccountReset,
+    AccountResetReply,
+    Activity,
+    ActivityReply,
+    ConnectedApps,
+    ConnectedAppsReply,
+    RevokeAccess,
+    RevokeAccessReply,
+    TokenList,
+    TokenListReply,
+)
+from schemas.scopes import in_order
+
+_KINDS = {"owner": "token", "app": "app", "demo": "demo"}
+
+
+class Oversight:
+    """What an owner sees of those who act for them, and takes back."""
+
+    def __init__(self, access: Access, store: Store, ledger: Ledger) -> None:
+        self._access = access
+        self._store = store
+        self._ledger = ledger
+
+    @call("connected_apps", needs=OWNER)
+    async def connected_apps(self, request: ConnectedApps, session: Session) -> ConnectedAppsReply:
+        """List the apps that may act for the user, what each may do, and whether it does now."""
+        user_id = session.grant.user_id
+        await self._access.flush()
+        found = await self._store.read(lambda reader: oversight.connected(reader, user_id))
+        return {
+            "connected_apps": [
+                {
+                    "app_id": one.link.app.id,
+                    "connected_at": int(one.link.created_at),
+                    "last_used": _seconds(one.link.last_used_at),
+                    "live_connections": self._access.live_connections(one.token_ids),
+                    "loginids": one.loginids,
+                    "name": one.link.app.name,
+                    "official": int(one.link.app.official),
+                    "owner": one.owner,
+                    "scopes": list(in_order(one.link.scopes)),
+                }
+                for one in found
+            ]
+        }
+
+    @call("revoke_access", needs=OWNER)
+    async def revoke_access(self, request: RevokeAccess, session: Session) -> RevokeAccessReply:
+        """Disconnect an app: its tokens end at once, and so does what it does on live connections.
+
+        `signed_out` counts the connections that this signed out.
+        """
+        grant = session.grant
+
+        def job(transaction: Transaction) -> str:
+            return apps.unlink(transaction, request.revoke_access, grant.user_id, by=session.id)
+
+        name, signed_out = await self._access.revoke(grant, job, session)
+        return {
+            "revoke_access": {
+                "app_id": request.revoke_access,
+                "name": name,
+                "signed_out": signed_out,
+            }
+        }
+
+    @call("token_list", needs=OWNER)
+    async def token_list(self, request: TokenList, session: Session) -> TokenListReply:
+        """List the tokens of all the user's accounts, with where each was used last."""
+        user_id = session.grant.user_id
+        await self._access.flush()
+        found = await self._store.read(lambda reader: oversight.tokens_of(reader, user_id))
+        return {
+            "token_list": [
+                {
+                    "created_at": int(one.token.created_at),
+                    "last_used": _seconds(one.token.last_used_at),
+                    "last_used_from": one.last_used_from,
+                    "live_connections": self._access.live_connections([one.token.id]),
+                    "loginid": one.token.loginid,
+                    "made_by": one.made_by,
+                    "name": one.token.name,
+                    "scopes": list(in_order(one.token.scopes)),
+                    "token": one.token.masked,
+                    "valid_for_ip": one.token.valid_for_ip,
+                }
+                for one in found
+            ]
+        }
+
+    @call("activity", needs=OWNER)
+    async def activity(self, request: Activity, session: Session) -> ActivityReply:
+        """List who used which token for which call, when and from where, newest first.
+
+        Uses of one token for one call from one address are one entry, with the last of them.
+        """
+        user_id = session.grant.user_id
+        await self._access.flush()
+        uses = await self._store.read(
+            lambda reader: oversight.uses_of(
+                reader, user_id, limit=request.limit, own_pages=bool(request.own_pages)
+            )
+        )
+        return {
+            "activity": [
+                {
+                    "app_id": use["app_id"],
+                    "at": int(use["last_at"]),
+                    "call": use["call"],
+                    "ended": int(use["ended_at"] is not None),
+                    "from": use["address"],
+                    "kind": "page" if use["sign_in_id"] is not None else _KINDS[use["kind"]],
+                    "loginid": use["loginid"],
+                    "name": use["name"] if use["app_name"] is None else use["app_name"],
+                    "times": use["uses"],
+                    "token": use["masked"],
+                }
+                for use in uses
+            ]
+        }
+
+    @call("account_reset", needs=OWNER)
+    async def account_reset(self, request: AccountReset, session: Session) -> AccountResetReply:
+        """Bring an account back to its opening balance, whatever it holds: all money is paper."""
+        grant = session.grant
+        await self._ledger.reset(grant.loginid, self._access.guard(grant))
+        balance = await self._ledger.balance(grant.loginid)
+        return {
+            "account_reset": {
+                "balance": to_number(balance.units, grant.currency),
+                "currency": grant.currency,
+                "loginid": grant.loginid,
+            }
+        }
+
+
+def _seconds(moment: float | None) -> int | None:
+    return None if moment is None else int(moment)

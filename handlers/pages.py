@@ -1,0 +1,150 @@
+"""Signing in at the gateway's own pages."""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.metadata import version
+
+from exchange import ledger
+from exchange.ledger import Account
+from gateway.access import tokens, users
+from gateway.access.guard import Access
+from gateway.access.passwords import Passwords
+from gateway.access.users import SignIn as SignInRecord
+from gateway.calls import AT_PAGES, OWNER, call
+from gateway.errors import ApiError, permission_denied
+from gateway.hosts import is_loopback, name_of
+from gateway.session import Session
+from gateway.store import Row, Store, Transaction
+from schemas.owner import (
+    DemoAccess,
+    PageInfo,
+    PageInfoReply,
+    SignIn,
+    SignInBody,
+    SignInDemo,
+    SignInDemoReply,
+    SignInReply,
+    SignOut,
+    SignOutReply,
+)
+from schemas.scopes import ALL_SCOPES, PLAIN_WORDS
+
+LASTS = 12 * 3600.0
+"""Seconds after which a sign-in at the pages has ended."""
+
+
+class Pages:
+    """Signing in at the gateway's own pages."""
+
+    def __init__(self, access: Access, store: Store) -> None:
+        self._access = access
+        self._store = store
+        self._passwords = Passwords()
+        self._demo: DemoAccess | None = None
+
+    def show_demo(self, loginid: str, token: str) -> None:
+        """There is a demo user, whom only people at this machine can be: let them in."""
+        self._demo = {"loginid": loginid, "token": token}
+
+    def _demo_for(self, session: Session) -> DemoAccess | None:
+        # A proxy in front of a gateway on loopback would let in anybody: it passes its own name on.
+        return self._demo if is_loopback(name_of(session.host)) else None
+
+    @call("page_info", needs=AT_PAGES)
+    async def page_info(self, request: PageInfo, session: Session) -> PageInfoReply:
+        """Tell a page what each scope allows, and how to begin where there is a demo user."""
+        return {
+            "page_info": {
+                "demo": self._demo_for(session),
+                "scopes": [
+                    {"scope": scope.value, "words": words} for scope, words in PLAIN_WORDS.items()
+                ],
+                "version": version("scopegate"),
+            }
+        }
+
+    @call("sign_in", needs=AT_PAGES)
+    async def sign_in(self, request: SignIn, session: Session) -> SignInReply:
+        """Sign the owner in with a password, on this page and for half a day at most.
+
+        The tokens work at the gateway's pages alone: `authorize` with `MULTI` and all of them.
+        """
+        email = request.email.strip().lower()
+        self._passwords.attempt(email, session.address)
+        user = await self._store.read(lambda reader: users.for_sign_in(reader, email))
+        kept = None if user is None else user["password_hash"]
+        right = await self._passwords.check(email, session.address, kept, request.password)
+        if user is None or not right:
+            if user is not None:
+                self._access.signed_in(session, user["id"], "login", succeeded=False)
+            raise ApiError("InvalidCredentials", "The e-mail address or the password is wrong.")
+        return {"sign_in": await self._begin(session, lambda _: user)}
+
+    @call("sign_in_demo", needs=AT_PAGES)
+    async def sign_in_demo(self, request: SignInDemo, session: Session) -> SignInDemoReply:
+        """Sign in as the demo user, at the machine that the gateway runs on."""
+        if self._demo_for(session) is None:
+            raise permission_denied("a demo user, and a page opened on the gateway's own machine")
+        return {"sign_in_demo": await self._begin(session, users.demo)}
+
+    async def _begin(
+        self, session: Session, user_of: Callable[[Transaction], Row | None]
+    ) -> SignInBody:
+        """A new sign-in: a token for each of the user's accounts, the demo account's first."""
+        now = time.time()
+
+        def job(transaction: Transaction) -> SignInBody:
+            user = user_of(transaction)
+            if user is None:
+                raise permission_denied("a demo user, who is there no more")
+            owned = _demo_first(ledger.accounts(transaction, user["id"]))
+            record = users.record_sign_in(
+                transaction,
+                SignInRecord(
+                    user["id"],
+                    "login",
+                    now,
+                    session.address,
+                    session.language,
+                    session.user_agent,
+                    succeeded=True,
+                ),
+            )
+            create = partial(
+                tokens.create,
+                transaction,
+                name="Sign-in",
+                scopes=ALL_SCOPES,
+                sign_in_id=record,
+                expires_at=now + LASTS,
+            )
+            return {
+                "accounts": [
+                    {
+                        "currency": account.currency,
+                        "is_virtual": int(account.is_virtual),
+                        "loginid": account.loginid,
+                        "token": create(account.loginid),
+                    }
+                    for account in owned
+                ],
+                "email": user["email"],
+                "expires_at": int(now + LASTS),
+            }
+
+        return await self._store.write(job)
+
+    @call("sign_out", needs=OWNER)
+    async def sign_out(self, request: SignOut, session: Session) -> SignOutReply:
+        """End the sign-in, wherever it is in use."""
+        grant = session.grant
+        await self._access.write(
+            grant,
+            lambda transaction: tokens.end_sign_in(transaction, grant.token_id, by=session.id),
+        )
+        return {"sign_out": 1}
+
+
+def _demo_first(owned: Sequence[Account]) -> list[Account]:
+    return sorted(owned, key=lambda account: not account.is_virtual)

@@ -1,0 +1,244 @@
+"""Signing in at the gateway's own pages: who can, what it is good for, and how it ends."""
+
+import time
+
+import pytest
+
+from gateway.access import passwords, tokens, users
+from gateway.testing import Client, MemoryClient, World, world
+
+EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
+
+
+def wrong(number: int) -> dict:
+    return {"sign_in": 1, "email": EMAIL, "password": f"wrong {number}"}
+
+
+RIGHT = {"sign_in": 1, "email": EMAIL, "password": PASSWORD}
+
+
+@pytest.fixture
+async def ada(here: World) -> World:
+    await here.user(EMAIL, password=PASSWORD)
+    return here
+
+
+async def signed_in(here: World) -> tuple[MemoryClient, list[str]]:
+    """A page at which Ada has signed in, and the tokens of that sign-in."""
+    page = here.connect(at_pages=True)
+    body = (await page.ask(RIGHT))["sign_in"]
+    held = [account["token"] for account in body["accounts"]]
+    assert "error" not in await page.ask({"authorize": "MULTI", "tokens": held})
+    return page, held
+
+
+async def test_a_password_signs_in_to_all_accounts_with_every_scope(ada: World) -> None:
+    page = ada.connect(at_pages=True)
+    reply = await page.ask({**RIGHT, "email": " Ada@Example.com "})
+    body = reply["sign_in"]
+    assert reply["echo_req"]["password"] == "<not shown>"
+    assert body["email"] == EMAIL
+    assert [account["is_virtual"] for account in body["accounts"]] == [1, 0]
+    assert abs(body["expires_at"] - time.time() - 12 * 3600) < 60
+    held = [account["token"] for account in body["accounts"]]
+    authorized = (await page.ask({"authorize": "MULTI", "tokens": held}))["authorize"]
+    assert authorized["scopes"] == ["read", "trade", "payments", "admin", "trading_information"]
+    for account in body["accounts"]:
+        balance = await page.ask({"balance": 1, "loginid": account["loginid"]})
+        assert balance["balance"]["loginid"] == account["loginid"]
+    (latest, *_) = (await page.ask({"login_history": 1}))["login_history"]
+    assert latest["action"] == "login"
+    assert latest["status"] == 1
+
+
+async def test_its_tokens_open_nothing_but_the_gateways_own_pages(ada: World) -> None:
+    _, held = await signed_in(ada)
+    for client in (
+        ada.connect(),
+        ada.connect(origin="http://evil.test"),
+        ada.connect(origin="null"),
+    ):
+        for token in held:
+            error = (await client.ask({"authorize": token}))["error"]
+            assert error["code"] == "InvalidToken"
+            assert "pages" in error["details"]["sign_in"]
+
+
+async def test_they_are_not_among_the_owners_tokens(ada: World) -> None:
+    page, _ = await signed_in(ada)
+    assert (await page.ask({"api_token": 1}))["api_token"]["tokens"] == []
+    assert (await page.ask({"token_list": 1}))["token_list"] == []
+
+
+async def test_signing_out_ends_it_on_every_page_that_it_is_used_on(ada: World) -> None:
+    page, held = await signed_in(ada)
+    second = ada.connect(at_pages=True)
+    await second.ask({"authorize": "MULTI", "tokens": held})
+    await second.ask({"balance": 1, "subscribe": 1})
+    elsewhere, _ = await signed_in(ada)
+    assert (await page.ask({"sign_out": 1}))["sign_out"] == 1
+    assert (await second.next())["error"]["code"] == "InvalidToken"
+    assert await page.refused({"balance": 1}) == "AuthorizationRequired"
+    assert await second.refused({"authorize": held[0]}) == "InvalidToken"
+    assert "error" not in await elsewhere.ask({"balance": 1})  # another sign-in is another's
+
+
+async def test_a_sign_in_ends_by_itself(ada: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, held = await signed_in(ada)
+    later = time.time() + 12 * 3600 + 1
+    monkeypatch.setattr(time, "time", lambda: later)
+    fresh = ada.connect(at_pages=True)
+    assert await fresh.refused({"authorize": held[0]}) == "InvalidToken"
+    # What writes reads it again; what only reads is told with the next sweep.
+    assert await page.refused({"account_reset": 1}) == "AuthorizationRequired"
+    await ada.gateway.store.write(tokens.end_expired)
+    assert await page.refused({"balance": 1}) == "AuthorizationRequired"
+
+
+async def test_another_password_ends_every_sign_in(ada: World) -> None:
+    page, _ = await signed_in(ada)
+    kept = passwords.hash_password("another one")
+    await ada.gateway.store.write(lambda job: users.set_password(job, EMAIL, kept))
+    assert await page.refused({"balance": 1}) == "AuthorizationRequired"
+    assert await page.refused(RIGHT) == "InvalidCredentials"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        wrong(0),
+        {**RIGHT, "email": "nobody@example.com"},
+        {**RIGHT, "email": "demo@scopegate.invalid"},  # has no password
+        {**RIGHT, "password": PASSWORD + " "},
+        {**RIGHT, "password": PASSWORD.upper()},
+    ],
+)
+async def test_what_is_wrong_is_told_in_one_way(ada: World, request_: dict) -> None:
+    page = ada.connect(at_pages=True)
+    assert (await page.ask(request_))["error"] == {
+        "code": "InvalidCredentials",
+        "message": "The e-mail address or the password is wrong.",
+    }
+
+
+async def test_a_locked_out_user_is_told_no_more_than_anybody(ada: World) -> None:
+    page, _ = await signed_in(ada)
+    await ada.gateway.store.write(lambda job: users.disable(job, EMAIL))
+    assert await page.refused({"balance": 1}) == "AuthorizationRequired"
+    assert await page.refused(RIGHT) == "InvalidCredentials"
+
+
+async def test_an_address_that_tries_many_passwords_waits(ada: World) -> None:
+    page = ada.connect(at_pages=True, address="203.0.113.9")
+    for number in range(passwords.FROM_AN_ADDRESS):
+        assert await page.refused(wrong(number)) == "InvalidCredentials"
+    error = (await page.ask(RIGHT))["error"]
+    assert error["code"] == "RateLimit"
+    assert "Wait a minute" in error["message"]
+    # Another account from there fares no better, the owner elsewhere is not kept out.
+    assert await page.refused({**RIGHT, "email": "eve@example.com"}) == "RateLimit"
+    await signed_in(ada)
+
+
+async def test_an_account_that_many_try_waits(ada: World) -> None:
+    for number in range(passwords.AT_AN_ACCOUNT):
+        page = ada.connect(at_pages=True, address=f"203.0.113.{number}")
+        assert await page.refused(wrong(number)) == "InvalidCredentials"
+    page = ada.connect(at_pages=True, address="203.0.113.200")
+    assert await page.refused(wrong(0)) == "RateLimit"
+
+
+async def test_attempts_at_once_are_no_way_around(ada: World) -> None:
+    pages = [ada.connect(at_pages=True) for _ in range(12)]
+    for number, page in enumerate(pages):
+        page.send_text(f'{{"sign_in":1,"email":"{EMAIL}","password":"{number}"}}'.encode())
+    replies = [(await page.next())["error"]["code"] for page in pages]
+    assert replies.count("InvalidCredentials") == passwords.FROM_AN_ADDRESS
+    assert replies.count("RateLimit") == 12 - passwords.FROM_AN_ADDRESS
+
+
+async def test_who_signs_in_rightly_is_never_slowed(ada: World) -> None:
+    for _ in range(passwords.FROM_AN_ADDRESS + 2):
+        await signed_in(ada)
+
+
+async def test_wrong_attempts_stand_in_the_owners_login_history(ada: World) -> None:
+    await ada.connect(at_pages=True).refused(wrong(1))
+    page, _ = await signed_in(ada)
+    history = (await page.ask({"login_history": 1}))["login_history"]
+    assert sorted(record["status"] for record in history) == [0, 1]
+
+
+async def test_the_demo_user_signs_in_without_a_password(here: World) -> None:
+    page = here.connect(at_pages=True)
+    info = (await page.ask({"page_info": 1}))["page_info"]
+    assert info["demo"]["loginid"] == here.demo.loginid
+    client = here.connect()
+    assert (await client.authorize(info["demo"]["token"]))["loginid"] == here.demo.loginid
+    assert [words["scope"] for words in info["scopes"]] == (
+        ["read", "trade", "payments", "admin", "trading_information"]
+    )
+    body = (await page.ask({"sign_in_demo": 1}))["sign_in_demo"]
+    assert [account["loginid"] for account in body["accounts"]] == (
+        [here.demo.loginid, *(account.loginid for account in here.real)]
+    )
+
+
+async def test_nobody_is_let_in_as_the_demo_user_from_elsewhere() -> None:
+    """Behind a proxy the gateway is on loopback, and everybody's page is its own."""
+    async with world(allowed_host=("trade.example.com",)) as here:
+        page = here.connect(origin="https://trade.example.com", host="trade.example.com")
+        assert (await page.ask({"page_info": 1}))["page_info"]["demo"] is None
+        assert await page.refused({"sign_in_demo": 1}) == "PermissionDenied"
+    async with world(host="0.0.0.0", demo=True, limits="open") as here:  # noqa: S104 - not bound
+        page = here.connect(at_pages=True)
+        assert (await page.ask({"page_info": 1}))["page_info"]["demo"] is None
+        assert await page.refused({"sign_in_demo": 1}) == "PermissionDenied"
+
+
+async def test_an_owner_oversees_tokens_and_what_was_done_with_them(here: World) -> None:
+    owner = await here.owner()
+    made = await owner.ask(
+        {
+            "api_token": 1,
+            "new_token": "Bot",
+            "new_token_scopes": ["read"],
+            "loginid": here.real[0].loginid,
+        }
+    )
+    (token,) = [one["token"] for one in made["api_token"]["tokens"]]
+    bots: list[Client] = [here.connect(address="192.0.2.7") for _ in range(2)]
+    for bot in bots:
+        await bot.authorize(token)
+        await bot.ask({"balance": 1})
+    shown = [
+        one for one in (await owner.ask({"token_list": 1}))["token_list"] if one["name"] == "Bot"
+    ]
+    assert len(shown) == 1
+    assert shown[0]["token"] == "*" * 24 + token[-4:]
+    assert shown[0]["loginid"] == here.real[0].loginid
+    assert shown[0]["live_connections"] == 2
+    assert shown[0]["last_used_from"] == "192.0.2.7"
+    assert abs(shown[0]["last_used"] - time.time()) < 60
+
+    uses = (await owner.ask({"activity": 1}))["activity"]
+    mine = [use for use in uses if use["name"] == "Bot"]
+    assert {(use["call"], use["times"], use["from"], use["kind"]) for use in mine} == {
+        ("authorize", 2, "192.0.2.7", "token"),
+        ("balance", 2, "192.0.2.7", "token"),
+    }
+    assert not any(use["kind"] == "page" for use in uses)
+    everything = (await owner.ask({"activity": 1, "own_pages": 1, "limit": 500}))["activity"]
+    assert {use["call"] for use in everything if use["kind"] == "page"} >= {"token_list"}
+
+
+async def test_an_account_is_reset_whatever_it_holds(here: World) -> None:
+    owner = await here.owner()
+    for change in (250, -99_000):
+        await here.credit(change)
+        body = (await owner.ask({"account_reset": 1}))["account_reset"]
+        assert body == {"balance": 10_000.0, "currency": "USD", "loginid": here.demo.loginid}
+    other = (await owner.ask({"account_reset": 1, "loginid": here.real[1].loginid}))[
+        "account_reset"
+    ]
+    assert other["loginid"] == here.real[1].loginid
