@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := .ci/requirements
+BROWSER_TESTS := tests/browser
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --require-hashes
 COMPILE := uv pip compile -q --universal --generate-hashes --no-header --fork-strategy fewest --python-version 3.11
 SOURCES := exchange gateway handlers schemas tests examples bench docs
@@ -19,7 +20,7 @@ help:
 	@echo "make docs     write the generated documentation anew"
 	@echo "make fairness buy and settle many thousands of contracts, and write what they cost"
 	@echo "make bench    measure, beside other servers"
-	@echo "make lock     resolve the dependencies anew (needs uv)"
+	@echo "make lock     resolve the dependencies anew (needs uv and npm)"
 	@echo "make clean    remove everything that was made"
 
 $(VENV)/made: $(LOCKS)/run.txt $(LOCKS)/build.txt pyproject.toml
@@ -45,12 +46,19 @@ $(VENV)-deriv-client/made: $(LOCKS)/deriv-client.txt
 	@$(VENV)-deriv-client/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $(LOCKS)/deriv-client.txt
 	@touch $@
 
+# What is installed from npm runs nothing at its installation. Without npm its tests are skipped.
+$(BROWSER_TESTS)/node_modules/made: $(BROWSER_TESTS)/package-lock.json
+	@if command -v npm >/dev/null; then \
+	  echo "Installing what the tests take from npm."; \
+	  cd $(BROWSER_TESTS) && npm ci --loglevel=error --ignore-scripts >/dev/null && touch node_modules/made; \
+	else echo "npm is missing: the tests that need it will be skipped."; fi
+
 setup: $(VENV)/made
 
 serve: setup
 	@$(BIN)/scopegate serve
 
-test: $(VENV)/made-for-tests $(VENV)-deriv-client/made
+test: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
 	$(BIN)/python -m pytest
 
 check: $(VENV)/made-for-tests
@@ -82,6 +90,7 @@ lock:
 	$(COMPILE) --group dev -c $(LOCKS)/run.txt -o $(LOCKS)/dev.txt
 	$(COMPILE) --group bench -c $(LOCKS)/run.txt -o $(LOCKS)/bench.txt
 	$(COMPILE) $(LOCKS)/deriv-client.in -o $(LOCKS)/deriv-client.txt
+	cd $(BROWSER_TESTS) && npm install --package-lock-only
 
 clean:
-	rm -rf $(VENV) $(VENV)-deriv-client build dist
+	rm -rf $(VENV) $(VENV)-deriv-client $(BROWSER_TESTS)/node_modules build dist

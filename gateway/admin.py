@@ -17,13 +17,13 @@ from pydantic import ValidationError
 
 from exchange import ledger as accounts
 from exchange.money import to_number, to_text, to_units
-from gateway import origin, token_form
+from gateway import market_start, token_form
 from gateway.access import apps, passwords, tokens, users
 from gateway.calls import problems_of
 from gateway.errors import ApiError
 from gateway.settings import SettingsError, load
 from gateway.store import Row, StoreError, Transaction, run_once
-from schemas.apps import AppRegister
+from schemas.apps import AppOrigins, AppRegister
 from schemas.scopes import Scope, in_order
 
 T = TypeVar("T")
@@ -246,7 +246,7 @@ def account_credit(db: Path | None, loginid: str, amount: str) -> None:
                 loginid,
                 action,
                 units,
-                at=origin.present(transaction),
+                at=market_start.present(transaction),
                 note="By the operator.",
             )
         except accounts.InsufficientFundsError:
@@ -268,7 +268,7 @@ def account_reset(db: Path | None, loginid: str) -> None:
             loginid,
             "adjustment",
             accounts.OPENING_BALANCE,
-            at=origin.present(transaction),
+            at=market_start.present(transaction),
             note="Reset by the operator.",
         )
         return accounts.account(transaction, loginid)
@@ -311,7 +311,7 @@ def user_create(db: Path | None, email: str, password: str) -> None:
     def job(transaction: Transaction) -> list[accounts.Account]:
         user_id = users.create(transaction, email, password_hash=password_hash)
         accounts.open_with_balance(
-            transaction, user_id, virtual=(True, False), at=origin.present(transaction)
+            transaction, user_id, virtual=(True, False), at=market_start.present(transaction)
         )
         return accounts.accounts(transaction, user_id)
 
@@ -353,21 +353,35 @@ def app() -> None:
 @click.option("--scopes", default="read", callback=_scopes, help="Such as read,trade.")
 @click.option("--redirect-uri", default="", help="https, or http on localhost.")
 @click.option("--email", default=None, help="The user who owns it; nobody when not given.")
+@click.option(
+    "--allowed-origin",
+    "origins",
+    multiple=True,
+    help="Origin whose pages may use it, such as https://bot.example.com; any when not given."
+    " May be repeated.",
+)
 def app_create(
-    db: Path | None, name: str, scopes: frozenset[Scope], redirect_uri: str, email: str | None
+    db: Path | None,
+    name: str,
+    scopes: frozenset[Scope],
+    redirect_uri: str,
+    email: str | None,
+    origins: tuple[str, ...],
 ) -> None:
     """Register an app and print its app_id, alone."""
     try:
         asked = AppRegister(
             app_register=1, name=name, scopes=in_order(scopes), redirect_uri=redirect_uri
         )
+        AppOrigins(app_origins=1, allowed_origins=list(origins))
     except ValidationError as invalid:
         fail(StoreError("; ".join(f"{k}: {v}" for k, v in problems_of(invalid).items())))
 
     def job(transaction: Transaction) -> apps.App:
         owner = None if email is None else users.by_email(transaction, email)["id"]
         values = {"name": asked.name, "scopes": scopes, "redirect_uri": asked.redirect_uri}
-        return apps.register(transaction, owner, values)
+        made = apps.register(transaction, owner, values)
+        return apps.set_origins(transaction, made, origins) if origins else made
 
     click.echo(_run(db, job).id)
 

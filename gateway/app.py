@@ -26,7 +26,7 @@ from exchange.desk import Desk
 from exchange.feed import Feed
 from exchange.ledger import Account, Ledger
 from exchange.rules import Margins
-from gateway import origin
+from gateway import market_start
 from gateway.access import tokens, users
 from gateway.access.guard import Access
 from gateway.bus import Bus
@@ -208,7 +208,7 @@ async def compose(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         await store.open()
         stack.push_async_callback(store.close)
         start = await store.write(
-            lambda transaction: origin.settle(
+            lambda transaction: market_start.settle(
                 transaction, seed=settings.seed, start=settings.start, speed=settings.speed
             )
         )
@@ -259,10 +259,10 @@ async def _finish(
         task.cancel()
     await asyncio.gather(*keeping, return_exceptions=True)
     await access.flush()
-    await store.write(lambda transaction: origin.stand(transaction, clock.now()))
+    await store.write(lambda transaction: market_start.stand(transaction, clock.now()))
 
 
-async def _keep_mark(store: Store, clock: Clock, start: origin.Origin, speed: float) -> None:
+async def _keep_mark(store: Store, clock: Clock, start: market_start.Origin, speed: float) -> None:
     """Keep a mark that the market never resumes before, ahead of it where it runs by itself."""
     by_itself = start.start is not None or speed != 1
     every = _MARK_EVERY if by_itself else 60.0
@@ -270,7 +270,7 @@ async def _keep_mark(store: Store, clock: Clock, start: origin.Origin, speed: fl
     while True:
         try:
             await store.write(
-                lambda transaction: origin.run(transaction, clock.now(), speed, ahead=ahead)
+                lambda transaction: market_start.run(transaction, clock.now(), speed, ahead=ahead)
             )
         except StoreError as problem:
             log.error("the market's moment was not kept", exc_info=problem)
@@ -405,7 +405,9 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         authority = trustme.CA()
-        names = dict.fromkeys((settings.host, "localhost", "127.0.0.1", "::1"))
+        names = dict.fromkeys(
+            (settings.host, *settings.allowed_host, "localhost", "127.0.0.1", "::1")
+        )
         authority.issue_cert(*names).configure_cert(context)
         return context
     if settings.tls_cert is None or settings.tls_key is None:

@@ -96,7 +96,8 @@ class HttpConversation:
         """The client is gone, or is hung up on: nothing is answered any more."""
         self._over = True
         if self._answering is not None:
-            self._answering.cancel()
+            # Not at once: a coroutine that is cancelled before its first step was never awaited.
+            asyncio.get_running_loop().call_soon(self._answering.cancel)
 
     def _go_on(self) -> None:
         try:
@@ -155,13 +156,17 @@ class HttpConversation:
             answer = HttpResponse(421, refused.encode())
         else:
             answer = self._site(request)
+        head_only = request.method == "HEAD"
         if isinstance(answer, HttpResponse):
-            self._reply(answer, head_only=request.method == "HEAD")
+            self._reply(answer, head_only=head_only)
         else:
             self._behind = 0
-            self._answering = asyncio.get_running_loop().create_task(self._wait_for(answer))
+            waiting = self._wait_for(answer, head_only=head_only)
+            self._answering = asyncio.get_running_loop().create_task(waiting)
 
-    async def _wait_for(self, answer: Coroutine[Any, Any, HttpResponse]) -> None:
+    async def _wait_for(
+        self, answer: Coroutine[Any, Any, HttpResponse], *, head_only: bool
+    ) -> None:
         try:
             response = await answer
         except Exception as problem:
@@ -169,7 +174,7 @@ class HttpConversation:
             response = HttpResponse(500, b"Sorry, an error occurred.\n")
         self._answering = None
         if not self._over:
-            self._reply(response)
+            self._reply(response, head_only=head_only)
             if self._next():
                 self._go_on()
 

@@ -156,7 +156,7 @@ class Settings(BaseSettings):
         for name in value:
             if not name_of(name):
                 raise ValueError(f"{name!r} is no host name")
-        return value
+        return tuple(map(name_of, value))
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> "Settings":

@@ -26,7 +26,7 @@ FLOORS: dict[str, int] = {
     "handlers": 3,
     "gateway.calls": 2,
     "gateway.access": 2,
-    "gateway.origin": 2,
+    "gateway.market_start": 2,
     "exchange.ledger": 2,
     "exchange.book": 2,
     "exchange.desk": 2,

@@ -261,6 +261,7 @@ async def test_an_app_made_while_serving_can_connect(gateway: Served, ada: Perso
             gateway,
             *("app", "create", "--name", "My bot", "--scopes", "read,trade"),
             *("--redirect-uri", "http://localhost:3000/callback", "--email", ada.email),
+            *("--allowed-origin", "http://localhost:3000"),
         )
         assert app_id.isdigit()
         # Changes are applied in their order: with this one the app is known.
@@ -272,6 +273,8 @@ async def test_an_app_made_while_serving_can_connect(gateway: Served, ada: Perso
         assert (await client.ask({"ping": 1}))["ping"] == "pong"
         # An owner's own token is good with any app.
         await client.authorize(gateway.token)
+    async with gateway.connected(app_id=app_id, origin="https://evil.test") as client:
+        assert await client.refused({"ping": 1}) == "InvalidAppID"
     listed = [line.split() for line in (await command(gateway, "app", "list")).splitlines()]
     assert listed[0] == ["app_id", "name", "scopes", "redirect_uri"]
     assert [app_id, "My", "bot", "read,trade", "http://localhost:3000/callback"] in listed

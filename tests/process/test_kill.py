@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from exchange import ledger
-from gateway import origin
+from gateway import market_start
 from gateway.access import apps, tokens, users
 from gateway.store import Transaction, run_once
 from schemas.scopes import ALL_SCOPES, Scope
@@ -292,7 +292,7 @@ async def test_a_market_of_real_time_that_was_hurried_does_not_go_back(tmp_path:
     """A database that was made without a speed may be served with one: then it runs ahead."""
     run_once(
         tmp_path / "scopegate.db",
-        lambda transaction: origin.settle(transaction, seed="kill", start=None, speed=1),
+        lambda transaction: market_start.settle(transaction, seed="kill", start=None, speed=1),
     )
     hurried = Served(tmp_path, "--speed", "10000")
     async with hurried.connected() as client:

@@ -10,7 +10,7 @@ import pytest
 
 from exchange.feed import Feed
 from exchange.symbols import SYMBOLS
-from gateway import origin
+from gateway import market_start
 from gateway.store import run_once
 from tests.served import Served, SocketClient
 
@@ -167,6 +167,6 @@ async def test_a_market_with_a_start_stands_still_while_nobody_serves_it(
         market = (await client.ask({"time": 1}))["time"]
         assert await asyncio.to_thread(served.stop) == 0
         stopped = time.monotonic()
-    stands_at = run_once(served.db, origin.present)
+    stands_at = run_once(served.db, market_start.present)
     assert market <= stands_at
     assert stands_at <= market + 1 + (stopped - asked) * SPEED

@@ -14,7 +14,7 @@ from subprocess import CompletedProcess, TimeoutExpired
 import pytest
 from click.testing import CliRunner
 
-from gateway import origin
+from gateway import market_start
 from gateway.cli import cli
 from gateway.store import run_once
 from tests.served import MODULE, SCRIPT, scopegate
@@ -102,7 +102,9 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[st
     found.mkdir()
     run_once(
         found / "kept.db",
-        lambda transaction: origin.settle(transaction, seed="first", start="2026-01-01", speed=1.0),
+        lambda transaction: market_start.settle(
+            transaction, seed="first", start="2026-01-01", speed=1.0
+        ),
     )
     with closing(sqlite3.connect(found / "later.db")) as later:
         later.execute("PRAGMA user_version = 900")

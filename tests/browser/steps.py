@@ -1,0 +1,14 @@
+"""What people do on more than one page."""
+
+from playwright.sync_api import Page, expect
+
+
+def sign_in_as_demo(page: Page) -> None:
+    """Become the demo user, with the form that the page shows or else has behind a button."""
+    demo = page.get_by_role("button", name="Continue as the demo user")
+    header = page.get_by_role("banner").get_by_role("button", name="Sign in")
+    expect(demo.or_(header).first).to_be_visible()
+    if not demo.is_visible():
+        header.click()
+    demo.click()
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
