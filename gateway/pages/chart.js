@@ -179,7 +179,8 @@ class Chart {
       axes: [
         {
           ...axis,
-          size: 28,
+          size: 32,
+          gap: 9,
           space: 80,
           values: (_, splits, __, ___, step) => splits.map((at) => clock(at, step)),
         },

@@ -22,6 +22,7 @@ import { begin, keepFresh, liveBadge, livingList, tell } from "/assets/owner.js"
 import { api } from "/assets/session.js";
 
 const MOST = 200;
+const AT_FIRST = 25;
 const COLUMNS = [
   { title: "When" },
   { title: "Who" },
@@ -30,7 +31,7 @@ const COLUMNS = [
   { title: "From" },
   { title: "Times", numeric: true },
 ];
-const KINDS = { app: "app", token: "token", demo: "demo token", page: "you, at these pages" };
+const KINDS = { app: "app", token: "token", demo: "demo token", page: "at these pages" };
 
 let refresh;
 
@@ -119,7 +120,7 @@ function activityRow(use) {
       h(
         "p",
         { class: "hint" },
-        use.kind === "page" ? "at these pages" : KINDS[use.kind],
+        KINDS[use.kind],
         use.kind === "token" && [" …", h("code", {}, use.token.slice(-4))],
         use.ended ? ", ended since" : null,
       ),
@@ -136,7 +137,9 @@ function activityView() {
   const who = h("select", { name: "who" }, anybody);
   const own = h("input", { type: "checkbox", name: "own" });
   const place = byId("activity");
+  const more = h("button", { type: "button" }, "Show more");
   let uses = [];
+  let isWhole = false;
   let said = "";
 
   const show = () => {
@@ -150,10 +153,13 @@ function activityView() {
       fill(place, nothingDone(who.value !== ""));
       return;
     }
+    const rows = chosen.slice(0, isWhole ? MOST : AT_FIRST).map(activityRow);
+    more.hidden = rows.length === chosen.length;
     fill(
       place,
-      table("Activity", COLUMNS, chosen.map(activityRow)),
-      uses.length === MOST && h("p", { class: "hint" }, `The latest ${MOST} lines are shown.`),
+      table("Activity", COLUMNS, rows),
+      more,
+      isWhole && uses.length === MOST && h("p", { class: "hint" }, `The latest ${MOST} lines.`),
     );
   };
 
@@ -177,6 +183,14 @@ function activityView() {
     who.value = kept;
   };
 
+  more.onclick = () => {
+    isWhole = true;
+    said = "";
+    show();
+    const next = place.querySelectorAll("tbody tr")[AT_FIRST];
+    next.tabIndex = -1;
+    next.focus();
+  };
   who.onchange = show;
   own.onchange = () => refresh();
   fill(byId("filter"), field("Show", who), choice("What I did at these pages, too", own));

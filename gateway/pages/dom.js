@@ -9,9 +9,9 @@
 /**
  * An element: `h("p", { class: "quiet", onclick: act }, "Text ", h("b", {}, "bold"))`.
  *
- * A property that is a function is a listener or a method's target on the element, `dataset` an
- * object, everything else an attribute; `true` sets it empty, `false`, `null` and `undefined` leave
- * it out. So are such children; arrays of children are spread.
+ * A function is set on the element itself, as a listener; `dataset` is an object; everything else
+ * is an attribute, which `true` sets empty and `false`, `null` and `undefined` leave out. Such
+ * children are left out, too; arrays of children are spread.
  */
 export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);

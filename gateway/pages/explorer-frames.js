@@ -10,7 +10,7 @@ import { h } from "/assets/dom.js";
 const MOST = 200;
 const SHORT = 200;
 const HIDDEN = "<not shown>";
-const SECRET_KEYS = /^(authorize|tokens?|token\d+|delete_token|password|client_secret|code)$/;
+const SECRET_KEYS = /^(authorize|tokens?|token\d+|delete_token|password|redirect_to)$/;
 const TOKEN = /a1-[A-Za-z0-9]{29}(?![A-Za-z0-9])|(?<![A-Za-z0-9])[A-Za-z0-9]{28}(?![A-Za-z0-9])/g;
 
 /** A message without its secrets. */

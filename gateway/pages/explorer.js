@@ -23,10 +23,11 @@ const drafts = new Map(); // call -> what was written for it
 let calls = new Map(); // name -> { name, group, summary, description, needs, scopes, streams, … }
 let info = null;
 let shown = null;
+let sent = 0; // the number of the latest request, whose answer is shown
 
 // The connection.
 
-// { api, appId, identity: "nobody", "page" or "token", request: what signs in, for "token", refused }
+// { api, appId, identity: "nobody", "page" or "token", request: what signs "token" in, refused }
 let connection = null;
 
 function connect(appId, identity, request) {
@@ -52,7 +53,7 @@ async function become(appId, identity, request = null) {
     Object.assign(connection, { identity, request });
     if (api.state === "open") {
       streams.endOfAccounts();
-      await signIn((request) => api.ask(request), { logout: 1 });
+      await signIn((asked) => api.ask(asked), { logout: 1 });
     }
   }
   showConnection();
@@ -176,6 +177,7 @@ function read(document) {
   const made = new Map();
   for (const [name, operation] of Object.entries(document.operations)) {
     const message = document.components.messages[name];
+    const fields = fieldsOf(message.payload, document);
     made.set(name, {
       name,
       group: operation.tags?.[0]?.name ?? "other",
@@ -184,11 +186,17 @@ function read(document) {
       needs: operation["x-needs"],
       scopes: operation["x-scopes"] ?? [],
       streams: operation["x-streams"] === true,
-      fields: fieldsOf(message.payload, document),
-      example: message.examples?.[0]?.payload ?? { [name]: 1 },
+      fields,
+      example: inOrder(message.examples?.[0]?.payload ?? { [name]: 1 }, fields),
     });
   }
   return made;
+}
+
+/** An example with its fields as they are listed: what names the call comes first. */
+function inOrder(example, fields) {
+  const names = fields.map(({ name }) => name).filter((name) => name in example);
+  return Object.fromEntries(names.map((name) => [name, example[name]]));
 }
 
 /** The kinds of need, to filter by: the scopes, and what calls without one need. */
@@ -236,6 +244,19 @@ function markShown() {
   }
 }
 
+/** Brings the call that is shown into sight in the list, without moving the page. */
+function scrollToShown() {
+  const list = byId("call-list");
+  const link = list.querySelector("[aria-current]");
+  if (link !== null) {
+    const { top, bottom } = link.getBoundingClientRect();
+    const view = list.getBoundingClientRect();
+    if (top < view.top || bottom > view.bottom) {
+      list.scrollTop += top - view.top - view.height / 3;
+    }
+  }
+}
+
 byId("filter").oninput = showList;
 byId("filter").onsubmit = (event) => {
   event.preventDefault();
@@ -251,7 +272,11 @@ function showFromHash() {
 
 function show(call) {
   shown = call;
+  byId("call-part").hidden = false;
+  sent += 1; // an answer that still comes is another call's
+  showAnswer("Nothing is sent yet.", null, "");
   markShown();
+  scrollToShown();
   document.title = `${call.name} · Explorer · Scopegate`;
   byId("call-name").textContent = call.name;
   fill(
@@ -410,8 +435,6 @@ byId("request").onsubmit = (event) => {
   send(request);
 };
 
-let sent = 0;
-
 async function send(request) {
   sent += 1;
   const number = sent;
@@ -424,8 +447,9 @@ async function send(request) {
   };
   const failed = (error) => {
     if (number === sent) {
-      const body = { code: error.code, message: error.message, details: error.details };
-      showAnswer(`${error.code}: ${error.message}`, { error: body }, "error");
+      const { code, message, details } = error;
+      const body = Object.keys(details).length > 0 ? { code, message, details } : { code, message };
+      showAnswer(`${code}: ${message}`, { error: body }, "error");
     }
   };
   const isOpen = connection.api.state === "open";

@@ -4,7 +4,7 @@
 import { choice, fill, h, newId, notice } from "/assets/dom.js";
 import { api, owner, pageInfo } from "/assets/session.js";
 
-const EVERY = 3000;
+const EVERY = 2000;
 
 /** Runs `start(info)` once somebody is signed in; `info` is what `pageInfo()` gives. */
 export async function begin(start) {

@@ -17,6 +17,7 @@ const ENDED = "Your sign-in has ended. Sign in again to go on.";
 const listeners = new Set();
 let signedInAs = read();
 let ownerAsked = false;
+let ownerGiven = false;
 
 /** The page's connection to the API. */
 export const api = new Api({ onOpen: authorize, onDenied: checkSignIn });
@@ -48,6 +49,7 @@ export async function owner({ reason } = {}) {
     });
     fill(document.querySelector("[data-sign-in]"));
   }
+  ownerGiven = true;
   return signedInAs;
 }
 
@@ -101,11 +103,14 @@ function tell() {
 function drop(sentence) {
   keep(null);
   if (ownerAsked) {
-    sessionStorage.setItem(SAID, sentence);
-    location.reload();
+    sessionStorage.setItem(SAID, sentence); // the form says it
+  } else {
+    toast(sentence);
+  }
+  if (ownerGiven) {
+    location.reload(); // what is shown is not for who comes next
   } else {
     tell();
-    toast(sentence);
   }
 }
 

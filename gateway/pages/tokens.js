@@ -49,6 +49,7 @@ function buildForm(info) {
     maxlength: "64",
     pattern: "[A-Za-z0-9_ ]*[A-Za-z0-9_][A-Za-z0-9_ ]*",
     title: "Letters, digits, blanks and _",
+    placeholder: "My bot",
     autocomplete: "off",
   });
   const bound = h("input", { type: "checkbox", name: "valid_for_current_ip_only" });
@@ -59,7 +60,7 @@ function buildForm(info) {
       "div",
       { class: "row" },
       accountPicker(() => {}),
-      field("Name", name, { hint: "Such as “My bot”: letters, digits, blanks and _." }),
+      field("Name", name),
     ),
     scopes,
     choice("Works from this address only", bound, {

@@ -17,7 +17,7 @@ from playwright.sync_api import (
 )
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_WITHOUT_HOST = ("about", "blob", "data")
+_WITHOUT_HOST = ("about", "blob", "data", "file")
 
 _VIOLATION = "content security policy: "
 _TELL_VIOLATIONS = f"""

@@ -1,0 +1,284 @@
+// My apps: register one, change it, delete it, try its consent page.
+//
+// Rules:
+// - What ends what users granted says so first.
+// - Registering and changing are one form; `app_origins` is a call of its own, made after it.
+
+import {
+  busy,
+  byId,
+  clearErrors,
+  confirm,
+  copyButton,
+  empty,
+  field,
+  fill,
+  h,
+  openDialog,
+  scopeBadges,
+  secretLine,
+  showErrors,
+  skeleton,
+} from "/assets/dom.js";
+import { begin, keepFresh, livingList, picked, scopeChoices, tell } from "/assets/owner.js";
+import { api } from "/assets/session.js";
+import { ApiError } from "/assets/socket.js";
+
+const MORE = [
+  ["homepage", "Home page"],
+  ["github", "Source on GitHub"],
+  ["appstore", "In the App Store"],
+  ["googleplay", "On Google Play"],
+  ["verification_uri", "Where links in e-mails lead to"],
+];
+const RIGHT = {
+  name: "Letters, digits, blanks, - and _, with a letter or a digit among them.",
+  allowed_origins: "An origin is https://host, or with a port https://host:8443; one a line.",
+  homepage: "An http or https URL.",
+  github: "An http or https URL.",
+  appstore: "An http or https URL.",
+  googleplay: "An http or https URL.",
+};
+const NEW = {
+  name: "",
+  redirect_uri: "",
+  scopes: ["read"],
+  app_markup_percentage: 0,
+  verification_uri: "",
+  homepage: "",
+  github: "",
+  appstore: "",
+  googleplay: "",
+};
+
+let refresh;
+
+// The list.
+
+function consentLink(appId) {
+  return `${location.origin}/oauth2/authorize?app_id=${appId}`;
+}
+
+function card(app, info) {
+  const title = h("h2");
+  const facts = h("dl", { class: "facts" });
+  const consent = h("div");
+  let current = app;
+  const named = () => h("span", { class: "sr-only" }, ` ${current.name}`);
+  const edit = h("button", { type: "button" });
+  const remove = h("button", { type: "button", class: "danger-quiet" });
+  edit.onclick = () => openForm(info, current, edit);
+  remove.onclick = () => removeApp(current, remove);
+  const update = (told) => {
+    current = told;
+    fill(title, told.name);
+    fill(edit, "Edit", named());
+    fill(remove, "Delete", named());
+    fill(
+      facts,
+      h("dt", {}, "App ID"),
+      h("dd", { class: "with-copy" }, h("code", {}, told.app_id), copyButton(told.app_id, "app ID")),
+      h("dt", {}, "May ask for"),
+      h("dd", {}, told.scopes.length === 0 ? "nothing" : scopeBadges(told.scopes, info)),
+      h("dt", {}, "Returns to"),
+      h("dd", {}, told.redirect_uri || "no address yet"),
+      told.app_markup_percentage > 0 && [
+        h("dt", {}, "Markup"),
+        h("dd", {}, `${told.app_markup_percentage} % of the payout`),
+      ],
+    );
+    fill(consent, ...consentPart(told));
+  };
+  const actions = h("div", { class: "actions" }, edit, remove);
+  return { element: h("li", { class: "card" }, title, facts, consent, actions), update };
+}
+
+function consentPart({ app_id: appId, redirect_uri: returnsTo }) {
+  if (returnsTo === "") {
+    return [h("p", { class: "hint" }, "Users can be sent to consent once it has a redirect URL.")];
+  }
+  const link = consentLink(appId);
+  return [
+    h("p", {}, "Send users to this address to consent, or ", h("a", { href: link }, "try it"), ":"),
+    secretLine(link, "the consent link"),
+  ];
+}
+
+async function removeApp({ app_id: appId, name }, button) {
+  const agreed = await confirm({
+    title: `Delete “${name}”?`,
+    text:
+      "Everything that users granted to it ends with it: its tokens stop working at once, and its " +
+      "connections are closed. That cannot be undone.",
+    action: "Delete the app",
+    danger: true,
+  });
+  if (!agreed) {
+    return;
+  }
+  await busy(button, async () => {
+    try {
+      await api.ask({ app_delete: appId });
+      await refresh();
+      tell(byId("said"), "good", h("p", {}, `“${name}” is deleted.`));
+    } catch (error) {
+      tell(byId("said"), "error", h("p", {}, `“${name}” was not deleted. ${error.message}`));
+    }
+  });
+}
+
+// The form.
+
+async function openForm(info, app, opener) {
+  let origins = [];
+  if (app !== null) {
+    try {
+      const { app_origins: reply } = await busy(opener, () => api.ask({ app_origins: app.app_id }));
+      origins = reply.allowed_origins;
+    } catch (error) {
+      tell(byId("said"), "error", h("p", {}, error.message));
+      return;
+    }
+  }
+  const form = buildForm(info, app ?? NEW, origins);
+  const title = app === null ? "Register an app" : `Edit “${app.name}”`;
+  const dialog = openDialog(title, form);
+  dialog.classList.add("wide");
+  let known = app; // what is registered, should a second try be needed
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    busy(form.querySelector("[type=submit]"), async () => {
+      clearErrors(form);
+      try {
+        const values = valuesOf(form);
+        if (known !== null && !(await agreesToScopes(known, values))) {
+          return;
+        }
+        known = await save(known, values);
+        const wanted = originsOf(form);
+        if (wanted.join() !== origins.join()) {
+          await api.ask({ app_origins: known.app_id, allowed_origins: wanted });
+        }
+        await refresh();
+        dialog.close();
+        tellSaved(known, app === null);
+      } catch (error) {
+        form.querySelector("details").open ||= MORE.some(([name]) => name in (error.details ?? {}));
+        showErrors(form, inWords(error));
+      }
+    });
+  };
+}
+
+/** The gateway tells of a text that has not the right form by the form's pattern: we by words. */
+function inWords({ code, message, details }) {
+  const told = Object.entries(details ?? {}).map(([name, sentence]) => {
+    const words = RIGHT[name.split(".")[0]];
+    return [name, words && sentence.includes("pattern") ? words : sentence];
+  });
+  return new ApiError({ code, message, details: Object.fromEntries(told) });
+}
+
+function buildForm(info, app, origins) {
+  const url = { type: "text", inputmode: "url", spellcheck: "false", autocomplete: "off" };
+  const more = MORE.map(([name, label]) =>
+    field(label, h("input", { ...url, name, value: app[name] })),
+  );
+  const scopes = info.scopes.map(({ scope }) => scope);
+  const allowed = h(
+    "textarea",
+    { name: "allowed_origins", class: "mono", rows: "3", spellcheck: "false" },
+    origins.join("\n"),
+  );
+  const markup = { type: "number", min: "0", max: "3", step: "any", name: "app_markup_percentage" };
+  return h(
+    "form",
+    { novalidate: true },
+    field(
+      "Name",
+      h("input", { name: "name", value: app.name, maxlength: "48", autocomplete: "off" }),
+      { hint: "What users are asked to trust: letters, digits, blanks, - and _." },
+    ),
+    field("Redirect URL", h("input", { ...url, name: "redirect_uri", value: app.redirect_uri }), {
+      hint: "Where users come back to, with what they allowed: https, or http on localhost.",
+    }),
+    scopeChoices("What it may ask for", scopes, info, { name: "scopes", chosen: app.scopes }),
+    field("Markup", h("input", { ...markup, value: app.app_markup_percentage }), {
+      hint: "Percent of a payout that is added to the price of what users buy through it: 0 to 3.",
+    }),
+    field("Allowed origins", allowed, {
+      hint:
+        "From which pages browsers may use it, one origin a line, such as " +
+        "https://bot.example.com. Left empty, from any.",
+    }),
+    h("details", {}, h("summary", {}, "More about it"), more),
+    h(
+      "div",
+      { class: "actions" },
+      h("button", { type: "submit", class: "primary" }, app === NEW ? "Register" : "Save"),
+    ),
+  );
+}
+
+function valuesOf(form) {
+  const text = (name) => form.elements[name].value.trim();
+  return {
+    name: text("name"),
+    redirect_uri: text("redirect_uri"),
+    scopes: picked(form.elements.scopes),
+    app_markup_percentage: text("app_markup_percentage") || "0",
+    ...Object.fromEntries(MORE.map(([name]) => [name, text(name)])),
+  };
+}
+
+function originsOf(form) {
+  return form.elements.allowed_origins.value.split(/\s+/).filter(Boolean);
+}
+
+async function agreesToScopes(app, { scopes }) {
+  if ([...scopes].sort().join() === [...app.scopes].sort().join()) {
+    return true;
+  }
+  return confirm({
+    title: `Change what “${app.name}” may ask for?`,
+    text:
+      "Everything that users granted to it ends at once: its tokens stop working, and each user " +
+      "must allow it anew.",
+    action: "Change it",
+    danger: true,
+  });
+}
+
+async function save(app, values) {
+  const request = app === null ? { app_register: 1 } : { app_update: app.app_id };
+  const reply = await api.ask({ ...request, ...values });
+  return reply[reply.msg_type];
+}
+
+function tellSaved({ app_id: appId, name, redirect_uri: returnsTo }, isNew) {
+  const next = returnsTo
+    ? "Connections of it use this app_id; users are sent to the address below to consent."
+    : "Connections of it use this app_id. Give it a redirect URL to let users consent.";
+  const what = isNew ? `“${name}” is registered as app ${appId}. ${next}` : `“${name}” is saved.`;
+  tell(byId("said"), "good", h("p", {}, what));
+}
+
+begin(async (info) => {
+  const place = byId("apps");
+  fill(place, skeleton(4));
+  byId("register").onclick = () => openForm(info, null);
+  const none = empty(
+    "No apps yet",
+    "Register the first one: it gets an app_id, and a link to send users to.",
+  );
+  const list = h("ul", { class: "cards wide" });
+  const show = livingList(list, ({ app_id: appId }) => appId, (app) => card(app, info));
+  refresh = keepFresh(async () => {
+    const { app_list: apps } = await api.ask({ app_list: 1 });
+    show(apps);
+    const wanted = apps.length === 0 ? none : list;
+    if (!place.contains(wanted)) {
+      fill(place, wanted);
+    }
+  }, byId("problem"));
+});

@@ -1,0 +1,204 @@
+// Consent: what an app asks for, in words, and what the user gives it or refuses.
+//
+// Rules:
+// - The page's query is passed on as it is and shown nowhere: all that is told of the app is what
+//   the gateway answers.
+// - A sign-in that was made on this page, for this, ends with it; an earlier one stays.
+// - Whoever has to sign in again in the middle finds the choices as they were.
+
+import {
+  busy,
+  byId,
+  choice,
+  clearErrors,
+  fill,
+  h,
+  notice,
+  scopeList,
+  showErrors,
+  skeleton,
+} from "/assets/dom.js";
+import { insist, picked, scopeChoices } from "/assets/owner.js";
+import { api, onSignIn, pageInfo, signedIn, signInForm, signOut } from "/assets/session.js";
+
+const MADE_HERE = "scopegate.sign-in-for-consent";
+const query = location.search.slice(1);
+let leaving = false;
+
+// Leaving.
+
+function purpose() {
+  return `${signedIn()?.expires_at} ${query}`;
+}
+
+async function leave(url, host) {
+  leaving = true;
+  const wasMadeHere = signedIn() !== null && sessionStorage.getItem(MADE_HERE) === purpose();
+  for (const id of ["choices", "refuse"]) {
+    fill(byId(id));
+  }
+  fill(document.querySelector("[data-sign-in]"));
+  fill(byId("asked"), h("p", { role: "status" }, `Back to ${host}…`));
+  if (wasMadeHere) {
+    sessionStorage.removeItem(MADE_HERE);
+    await signOut();
+  }
+  location.replace(url);
+}
+
+function refuseButton(host) {
+  const place = h("div", { class: "refusal" });
+  const button = h("button", { type: "button" }, "Refuse");
+  button.onclick = () =>
+    busy(button, async () => {
+      try {
+        const { consent_refuse: way } = await api.ask({ consent_refuse: 1, query });
+        await leave(way.redirect_to, host);
+      } catch (error) {
+        fill(place, notice("error", error.message));
+      }
+    });
+  return { button, place };
+}
+
+// What is asked.
+
+function showAsked(asked, info) {
+  const { name, owner, returns_to: host, scopes } = asked;
+  fill(byId("title"), `Allow ${name} to act for you?`);
+  fill(
+    byId("asked"),
+    h(
+      "dl",
+      { class: "facts" },
+      h("dt", {}, "App"),
+      h("dd", {}, h("strong", {}, name)),
+      h("dt", {}, "Registered by"),
+      h("dd", {}, owner),
+      h("dt", {}, "Returns to"),
+      h("dd", {}, h("code", {}, host)),
+    ),
+    h("div", { "data-guest": true }, h("h2", {}, "It asks to"), scopeList(scopes, info)),
+  );
+}
+
+function showRefused(error) {
+  fill(byId("title"), "This cannot be allowed");
+  const { back } = error.details;
+  fill(
+    byId("asked"),
+    notice("error", error.message),
+    back && h("p", {}, h("a", { href: back, class: "button" }, "Back to the app")),
+    h("p", { class: "quiet-text" }, "Nothing was given to anybody."),
+  );
+}
+
+// Signing in.
+
+function showSignIn(reason) {
+  const place = document.querySelector("[data-sign-in]");
+  const done = () => {
+    sessionStorage.setItem(MADE_HERE, purpose());
+    fill(place);
+    byId("choices").querySelector("input")?.focus();
+  };
+  fill(place, signInForm({ done, reason }));
+}
+
+// Choosing.
+
+function accountChoices(accounts) {
+  return h(
+    "fieldset",
+    { class: "field", name: "loginids", tabindex: "-1" },
+    h("legend", {}, "On these accounts"),
+    accounts.map(({ loginid, currency, is_virtual: isDemo }) =>
+      choice(
+        `${loginid} · ${currency}`,
+        h("input", { type: "checkbox", value: loginid, checked: true }),
+        { hint: isDemo ? "Demo account" : "Real-style account, of paper money too" },
+      ),
+    ),
+  );
+}
+
+function buildChoices({ scopes, name, returns_to: host }, info) {
+  const form = h("form");
+  const allow = h("button", { type: "submit", class: "primary" }, `Allow ${name}`);
+  const { button: refuse, place } = refuseButton(host);
+  const accounts = h("div");
+  form.append(
+    scopeChoices("It may", scopes, info, { name: "scopes", chosen: scopes }),
+    accounts,
+    h("div", { class: "actions" }, allow, refuse),
+    place,
+    h(
+      "p",
+      { class: "hint consent-after" },
+      "You see what it does, and can take this back at any time, under Connected apps.",
+    ),
+  );
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    busy(allow, () => give(form, host));
+  };
+  let shownFor = null;
+  return {
+    form,
+    /** Offers the accounts of who is signed in; those of the same user stay as they are ticked. */
+    offer({ email, accounts: owned }) {
+      if (shownFor !== email) {
+        shownFor = email;
+        const who = h("p", {}, "You are signed in as ", h("strong", {}, email), ".");
+        fill(accounts, accountChoices(owned), who);
+      }
+    },
+  };
+}
+
+async function give(form, host) {
+  clearErrors(form);
+  const { loginids, scopes } = form.elements;
+  const given = { loginids: picked(loginids), scopes: picked(scopes) };
+  try {
+    const { consent } = await api.ask({ consent: 1, query, ...given });
+    await leave(consent.redirect_to, host);
+  } catch (error) {
+    if (error.code !== "AuthorizationRequired") {
+      showErrors(form, error);
+    } // else the sign-in has ended, and the form to sign in again says so
+  }
+}
+
+async function start() {
+  fill(byId("asked"), skeleton(4));
+  let info;
+  let asked;
+  try {
+    info = await insist(pageInfo);
+    const reply = await insist(() => api.ask({ consent_request: 1, query }));
+    asked = reply.consent_request;
+  } catch (error) {
+    showRefused(error);
+    return;
+  }
+  showAsked(asked, info);
+  const choices = buildChoices(asked, info);
+  fill(byId("choices"), choices.form);
+  const { button, place } = refuseButton(asked.returns_to);
+  fill(byId("refuse"), h("div", { class: "actions" }, button), place);
+  const show = (signIn, reason) => {
+    if (leaving) {
+      return;
+    }
+    if (signIn === null) {
+      showSignIn(reason);
+    } else {
+      choices.offer(signIn);
+    }
+  };
+  onSignIn((signIn) => show(signIn, "Your sign-in has ended. Sign in to go on: your choices stay."));
+  show(signedIn(), "Sign in to choose accounts and permissions.");
+}
+
+start();

@@ -1,0 +1,98 @@
+"""What talks to the gateway beside the browser: programs with tokens, and the site of an app.
+
+They are plain threads and blocking sockets, as nothing asynchronous can run in these tests.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from websockets.sync.client import ClientConnection, connect
+
+from tests.served import PATIENCE, Served
+
+Message = dict[str, Any]
+
+
+class Program:
+    """A program on a connection of its own."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._asked = 0
+        self._heard: list[Message] = []
+
+    def ask(self, **request: Any) -> Message:
+        """The reply to a request; other messages are kept for `hear`."""
+        self._asked += 1
+        asked = self._asked
+        self._socket.send(json.dumps({**request, "req_id": asked}))
+        return self._next(lambda message: message.get("req_id") == asked, kept=[])
+
+    def hear(self, wanted: Callable[[Message], bool]) -> Message:
+        """The next message that is like this, of those kept and those to come."""
+        return self._next(wanted, kept=self._heard)
+
+    def _next(self, wanted: Callable[[Message], bool], *, kept: list[Message]) -> Message:
+        for message in kept:
+            if wanted(message):
+                kept.remove(message)
+                return message
+        while not wanted(message := json.loads(self._socket.recv(PATIENCE))):
+            self._heard.append(message)
+        return message
+
+
+@contextmanager
+def program(gateway: Served, token: str, *, app_id: int | str = 1089) -> Iterator[Program]:
+    """A program that is signed in with this token."""
+    url = f"{gateway.url}?app_id={app_id}"
+    with connect(url, compression=None, proxy=None) as socket:
+        running = Program(socket)
+        reply = running.ask(authorize=token)
+        assert "error" not in reply, reply
+        yield running
+
+
+def refusal_of(gateway: Served, token: str, *, app_id: int | str = 1089) -> str:
+    """The code of the error with which this token is refused."""
+    with connect(f"{gateway.url}?app_id={app_id}", compression=None, proxy=None) as socket:
+        code: str = Program(socket).ask(authorize=token)["error"]["code"]
+        return code
+
+
+@contextmanager
+def registered(gateway: Served, address: str, *scopes: str) -> Iterator[int]:
+    """An app named Helper of the demo user's, which returns to this address; its app_id."""
+    with program(gateway, gateway.token) as owner:
+        reply = owner.ask(app_register=1, name="Helper", scopes=scopes, redirect_uri=address)
+        app_id: int = reply["app_register"]["app_id"]
+        yield app_id
+        assert owner.ask(app_delete=app_id)["app_delete"] == 1
+
+
+@contextmanager
+def site() -> Iterator[str]:
+    """An app's own site, which answers every address with an empty page; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<!doctype html><title>The app</title><link rel=icon href=data:,>")
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/back"
+        finally:
+            server.shutdown()
+            thread.join()

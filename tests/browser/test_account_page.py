@@ -1,0 +1,131 @@
+"""The paper account in the browser: contracts bought, settled, sold; a gateway restarted."""
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.programs import program
+from tests.browser.steps import sign_in_as_demo
+from tests.browser.watch import Watch
+from tests.served import Served
+
+EVEN = {
+    "contract_type": "DIGITEVEN",
+    "symbol": "R_100",
+    "currency": "USD",
+    "duration": 10,
+    "duration_unit": "t",
+    "basis": "stake",
+    "amount": 20,
+}
+
+
+def open_account(page: Page) -> None:
+    page.goto("/account")
+    sign_in_as_demo(page)
+    expect(balance(page)).to_have_text("10,000.00 USD")
+
+
+def balance(page: Page) -> Locator:
+    return page.get_by_label("Balance", exact=True)
+
+
+def contracts(page: Page, table: str) -> Locator:
+    return page.get_by_role("table", name=table).get_by_role("row").filter(has_text="Pays USD")
+
+
+def buy(page: Page, side: str, *, duration: int, unit: str) -> None:
+    page.get_by_label("Duration").fill(str(duration))
+    page.get_by_label("Unit").select_option(unit)
+    button = page.get_by_role("button", name=f"Buy {side}")
+    expect(button).to_have_attribute("aria-disabled", "false")
+    button.click()
+    expect(page.locator("#ticket-said")).to_have_text(f"Bought {side} for 10.00 USD.")
+
+
+@pytest.mark.parametrize("gateway", [("--speed", "5")], indirect=True)
+def test_a_contract_is_bought_and_settles(page: Page) -> None:
+    open_account(page)
+    buy(page, "Rise", duration=5, unit="ticks")
+    row = contracts(page, "Open contracts")
+    expect(row).to_contain_text("runs to its end")
+    result = contracts(page, "Last results")
+    expect(result).to_be_visible()
+    expect(row).to_have_count(0)
+    got, profit = result.get_by_role("cell").all_inner_texts()[-2:]
+    assert got in ("0.00 USD", "19.59 USD")
+    assert profit == ("\N{MINUS SIGN}10.00 USD" if got == "0.00 USD" else "+9.59 USD")
+    expect(balance(page)).to_have_text(f"{9_990 + float(got.split()[0]):,.2f} USD")
+
+
+def test_a_contract_is_sold_and_the_account_reset(page: Page, gateway: Served) -> None:
+    open_account(page)
+    buy(page, "Fall", duration=60, unit="minutes")
+    row = contracts(page, "Open contracts")
+    expect(row).to_contain_text("59:5")
+    with program(gateway, gateway.token) as bot:
+        bot.ask(buy=1, price=20, parameters=EVEN)
+    expect(row).to_have_count(2)
+    row.get_by_role("button", name="Sell contract 1").click()
+    expect(page.get_by_text("Sold for")).to_be_visible()
+    expect(contracts(page, "Last results")).to_contain_text("sold")
+    expect(row).to_have_count(1)
+
+    page.get_by_role("button", name="Reset").click()
+    page.get_by_role("dialog").get_by_role("button", name="Reset the balance").click()
+    expect(page.locator("#said")).to_have_text("VRTC9000001 is reset to 10,000.00 USD.")
+    expect(balance(page)).to_have_text("10,000.00 USD")
+
+
+def test_each_account_shows_its_own(page: Page) -> None:
+    open_account(page)
+    buy(page, "Rise", duration=60, unit="minutes")
+    expect(contracts(page, "Open contracts")).to_have_count(1)
+    page.get_by_label("Account", exact=True).select_option("CR900001")
+    expect(page.get_by_role("heading", name="No open contracts")).to_be_visible()
+    expect(balance(page)).to_have_text("10,000.00 USD")
+    buy(page, "Fall", duration=60, unit="minutes")
+    expect(balance(page)).to_have_text("9,990.00 USD")
+    expect(contracts(page, "Open contracts")).to_contain_text("strictly lower")
+
+
+def test_what_cannot_be_bought_is_explained(page: Page) -> None:
+    open_account(page)
+    page.get_by_label("Stake").fill("0.1")
+    expect(page.locator("#ticket-said")).to_contain_text("0.35")
+    page.get_by_label("Stake").fill("10")
+    expect(page.locator("#ticket-said")).to_have_text("")
+    page.get_by_label("Symbol").select_option("R_50")
+    expect(page.get_by_role("heading", name="Volatility 50 Index")).to_be_visible()
+    buy(page, "Rise", duration=5, unit="minutes")
+    expect(contracts(page, "Open contracts")).to_contain_text("Volatility 50 Index")
+
+
+def test_all_comes_back_after_the_gateway_was_gone(
+    page: Page, gateway: Served, watch: Watch
+) -> None:
+    open_account(page)
+    buy(page, "Rise", duration=1, unit="minutes")
+    buy(page, "Fall", duration=1440, unit="minutes")
+    row = contracts(page, "Open contracts")
+    expect(row).to_have_count(2)
+    assert gateway.stop() == 0
+    expect(page.get_by_text("The connection to the gateway is lost")).to_be_visible()
+    expect(page.get_by_text("no price")).to_have_count(2)
+
+    port = str(urlsplit(gateway.page).port)
+    gateway.options = (*gateway.options, "--port", port, "--speed", "600")
+    gateway.start()
+    expect(page.get_by_text("Connected again.")).to_be_visible()
+    expect(contracts(page, "Last results")).to_have_count(1)
+    expect(row).to_have_count(1)
+    left = row.get_by_role("cell").nth(2)
+    before = left.inner_text()
+    expect(left).not_to_have_text(before)
+    expect(page.get_by_text(re.compile("^pays"))).to_have_count(2)
+    price = page.get_by_label("Latest price")
+    before = price.inner_text()
+    expect(price).not_to_have_text(before)
+    watch.take("WebSocket connection to .* failed")

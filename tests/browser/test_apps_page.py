@@ -1,0 +1,85 @@
+"""My apps in the browser: registered, tried, changed, deleted."""
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.programs import site
+from tests.browser.steps import sign_in_as_demo
+from tests.served import Served
+
+
+def test_an_app_is_registered_tried_changed_and_deleted(page: Page, gateway: Served) -> None:
+    page.goto("/apps")
+    sign_in_as_demo(page)
+    expect(page.get_by_role("heading", name="No apps yet")).to_be_visible()
+    page.get_by_role("button", name="Register an app").click()
+    form = page.get_by_role("dialog")
+    with site() as address:
+        form.get_by_label("Name").fill("Helper")
+        form.get_by_label("Redirect URL").fill(address)
+        form.get_by_label("trade ").check()
+        form.get_by_label("Allowed origins").fill("https://bot.example.com\nhttps://b.example")
+        form.get_by_role("button", name="Register").click()
+        said = page.locator("#said .notice")
+        expect(said).to_contain_text("“Helper” is registered as app")
+        expect(said).to_be_focused()
+
+        page.get_by_role("link", name="try it").click()
+        page.get_by_role("button", name="Allow Helper").click()
+        page.wait_for_url(f"{address}?acct1=**")
+
+    page.goto(f"{gateway.page}apps")
+    page.get_by_role("button", name="Edit Helper").click()
+    expect(form.get_by_label("Allowed origins")).to_have_value(
+        "https://bot.example.com\nhttps://b.example"
+    )
+    form.get_by_label("Name").fill("Helper 2")
+    form.get_by_role("button", name="Save").click()
+    expect(said).to_have_text("“Helper 2” is saved.")
+
+    page.get_by_role("button", name="Edit Helper 2").click()
+    form.get_by_label("trade ").uncheck()
+    form.get_by_role("button", name="Save").click()
+    question = page.get_by_role("dialog").filter(has_text="Everything that users granted")
+    question.get_by_role("button", name="Change it").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.goto(f"{gateway.page}connected")
+    expect(page.get_by_role("heading", name="No app is connected")).to_be_visible()
+
+    page.goto(f"{gateway.page}apps")
+    page.get_by_role("button", name="Delete Helper 2").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete the app").click()
+    expect(said).to_have_text("“Helper 2” is deleted.")
+    expect(page.get_by_role("heading", name="No apps yet")).to_be_visible()
+
+
+def test_what_is_wrong_stands_beside_its_field(page: Page) -> None:
+    page.goto("/apps")
+    sign_in_as_demo(page)
+    page.get_by_role("button", name="Register an app").click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("Redirect URL").fill("http://example.com/back")
+    form.get_by_label("Markup").fill("4")
+    form.get_by_text("More about it").click()
+    form.get_by_label("Home page").fill("example.com")
+    form.get_by_text("More about it").click()
+    form.get_by_role("button", name="Register").click()
+    expect(form.get_by_label("Name")).to_be_focused()
+    expect(form.get_by_label("Name")).to_have_accessible_description(
+        "What users are asked to trust: letters, digits, blanks, - and _. "
+        "Letters, digits, blanks, - and _, with a letter or a digit among them."
+    )
+    wrong = form.locator(".field-error")
+    expect(wrong).to_have_count(4)
+    expect(wrong.last).to_be_visible()
+
+    form.get_by_label("Name").fill("Helper")
+    form.get_by_label("Redirect URL").fill("")
+    form.get_by_label("Markup").fill("0")
+    form.get_by_label("Home page").fill("")
+    form.get_by_label("Allowed origins").fill("bot.example.com")
+    form.get_by_role("button", name="Register").click()
+    expect(wrong).to_contain_text("An origin is https://host")
+    form.get_by_label("Allowed origins").fill("https://bot.example.com")
+    form.get_by_role("button", name="Register").click()
+    expect(page.locator("#said")).to_contain_text("Helper")
+    expect(page.get_by_role("listitem").filter(has_text="Helper")).to_have_count(1)

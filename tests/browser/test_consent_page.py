@@ -1,0 +1,130 @@
+"""Consent in the browser: what an app asks for, what it is given, and the ways back to it."""
+
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.programs import program, registered, site
+from tests.browser.steps import sign_in_as_demo
+from tests.browser.watch import Watch
+from tests.served import Served
+
+
+@pytest.fixture
+def gateway(shared_gateway: Served) -> Served:
+    return shared_gateway
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """Where the app is that asks."""
+    with site() as at:
+        yield at
+
+
+@pytest.fixture
+def app_id(gateway: Served, address: str) -> Iterator[int]:
+    """An app that asks, and is gone with all that it was given when the test ends."""
+    with registered(gateway, address, "read", "trade", "payments") as number:
+        yield number
+
+
+def given(page: Page) -> dict[str, str]:
+    """What the app was told in the address that the browser came back with."""
+    page.wait_for_url("**/back?**")
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def test_an_app_gets_what_its_user_leaves_ticked(
+    page: Page, gateway: Served, address: str, app_id: int
+) -> None:
+    page.goto(f"/oauth2/authorize?app_id={app_id}&state=a%26b")
+    expect(page.get_by_role("heading", name="Allow Helper to act for you?")).to_be_visible()
+    asked = page.locator("#asked")
+    expect(asked).to_contain_text("Registered bydemo@scopegate.invalid")
+    expect(asked).to_contain_text(f"Returns to{address.removesuffix('/back')}")
+    expect(asked).to_contain_text("Buy and sell contracts")
+
+    sign_in_as_demo(page)
+    scopes = page.get_by_role("group", name="It may")
+    for scope in ("read ", "trade ", "payments "):
+        scopes.get_by_label(scope).uncheck()
+    page.get_by_role("button", name="Allow Helper").click()
+    expect(scopes.locator(".field-error")).to_be_visible()
+    scopes.get_by_label("read ").check()
+    page.get_by_label("CR900001").uncheck()
+    page.get_by_role("button", name="Allow Helper").click()
+
+    told = given(page)
+    assert told["state"] == "a&b"
+    accounts = [(told[f"acct{number}"], told[f"cur{number}"]) for number in (1, 2)]
+    assert accounts == [("CR900002", "USD"), ("VRTC9000001", "USD")]
+    assert "acct3" not in told
+    with program(gateway, told["token1"], app_id=app_id) as app:
+        assert app.ask(balance=1)["balance"]["loginid"] == "CR900002"
+        assert app.ask(sell=1, price=0)["error"]["code"] == "PermissionDenied"
+
+    page.goto(gateway.page)
+    expect(page.get_by_role("banner").get_by_role("button", name="Sign in")).to_be_visible()
+    assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_a_sign_in_from_before_stays(page: Page, gateway: Served, app_id: int) -> None:
+    page.goto("/tokens")
+    sign_in_as_demo(page)
+    page.goto(f"/oauth2/authorize?app_id={app_id}")
+    page.get_by_role("button", name="Allow Helper").click()
+    assert "token1" in given(page)
+    page.goto(f"{gateway.page}tokens")
+    expect(page.get_by_role("button", name="Make the token")).to_be_visible()
+
+
+def test_refusing_leads_back_without_anything(page: Page, app_id: int) -> None:
+    page.goto(f"/oauth2/authorize?app_id={app_id}&state=mine")
+    page.get_by_role("button", name="Refuse").click()
+    assert given(page) == {
+        "error": "access_denied",
+        "error_description": "The user refused.",
+        "state": "mine",
+    }
+
+
+def test_a_sign_in_that_ends_amid_it_keeps_the_choices(page: Page, app_id: int) -> None:
+    page.goto(f"/oauth2/authorize?app_id={app_id}")
+    sign_in_as_demo(page)
+    page.get_by_label("trade ").uncheck()
+    page.get_by_label("CR900001").uncheck()
+    # The same sign-in, ended in another tab.
+    with page.expect_popup() as popup:
+        page.evaluate("void window.open('/')")
+    popup.value.get_by_role("button", name="Sign out").click()
+    expect(popup.value.get_by_role("button", name="Sign in")).to_be_visible()
+
+    page.get_by_role("button", name="Allow Helper").click()
+    expect(page.get_by_text("Your sign-in has ended. Sign in to go on")).to_be_visible()
+    sign_in_as_demo(page)
+    expect(page.get_by_label("trade ")).not_to_be_checked()
+    expect(page.get_by_label("CR900001")).not_to_be_checked()
+    page.get_by_role("button", name="Allow Helper").click()
+    assert "CR900001" not in given(page).values()
+
+
+def test_what_cannot_be_allowed_is_explained(
+    page: Page, watch: Watch, address: str, app_id: int
+) -> None:
+    page.goto("/oauth2/authorize?app_id=77777")
+    expect(page.get_by_role("alert")).to_contain_text("There is no such app")
+    back = page.get_by_role("link", name="Back to the app")
+    expect(back).to_have_count(0)
+
+    page.goto(f"/oauth2/authorize?app_id={app_id}&redirect_uri=https://evil.example/")
+    expect(page.get_by_role("alert")).to_contain_text("another address than Helper has registered")
+    expect(back).to_have_count(0)
+
+    page.goto(f"/oauth2/authorize?app_id={app_id}&scopes=admin")
+    expect(page.get_by_role("alert")).to_contain_text("which it has not registered for")
+    back.click()
+    assert page.url.startswith(f"{address}?error=invalid_scope")
+    watch.take("status of 400")

@@ -1,0 +1,311 @@
+"""The pages of `examples/browser/` do what they show, served from an origin of their own.
+
+Their gateway is another origin, as it is for the pages of any app.
+"""
+
+import functools
+import http.client
+import re
+import threading
+import time
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.checks import assert_accessible, assert_tidy
+from tests.browser.conftest import Browse
+from tests.browser.steps import sign_in_as_demo
+from tests.browser.tools import node_module
+from tests.browser.watch import Watch
+from tests.served import PATIENCE, Served
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "browser"
+FAST = pytest.mark.parametrize("gateway", [["--speed", "20"]], indirect=True, ids=["fast"])
+A_PRICE = re.compile(r"^\d+\.\d+$")
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    """Where the examples are served, as `python3 -m http.server` does it."""
+    handler = functools.partial(_Quiet, directory=EXAMPLES)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        serving.join()
+
+
+def connect(page: Page, gateway: str) -> None:
+    page.get_by_label("Gateway").fill(gateway)
+    page.get_by_role("button", name="Connect", exact=True).click()
+
+
+def address(gateway: Served) -> str:
+    return f"{gateway.url}?app_id=1089"
+
+
+def says(page: Page, text: str | re.Pattern[str]) -> None:
+    expect(page.locator("#state")).to_have_text(text)
+
+
+def expect_a_change(place: Locator) -> None:
+    expect(place).not_to_have_text(place.inner_text())
+
+
+# A chart of ticks.
+
+
+def is_drawn_upon(page: Page) -> bool:
+    """Whether the chart has been drawn in the colour of its line."""
+    found: bool = page.evaluate(
+        """() => {
+          const canvas = document.querySelector("canvas");
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          const line = [0x14, 0x60, 0x8f, 0xff];
+          for (let at = 0; at < data.length; at += 4) {
+            if (line.every((part, offset) => data[at + offset] === part)) {
+              return true;
+            }
+          }
+          return false;
+        }"""
+    )
+    return found
+
+
+@pytest.mark.parametrize("is_served", [True, False], ids=["served", "file"])
+def test_ticks_arrive_and_are_drawn(
+    page: Page, gateway: Served, site: str, is_served: bool
+) -> None:
+    page.goto(f"{site}/ticks.html" if is_served else (EXAMPLES / "ticks.html").as_uri())
+    connect(page, address(gateway))
+    says(page, "Live.")
+    quote = page.locator("#quote")
+    expect(quote).to_have_text(A_PRICE)
+    expect_a_change(quote)
+    assert is_drawn_upon(page)
+    symbol = page.get_by_label("Symbol")
+    before = quote.inner_text()
+    symbol.select_option(label="Volatility 50 Index")
+    expect(symbol).to_have_value("R_50")
+    expect(quote).to_have_text(re.compile(r"^\d+\.\d{4}$"))
+    assert quote.inner_text() != before
+    expect_a_change(quote)
+
+
+def test_a_lost_gateway_is_found_again(
+    page: Page, gateway: Served, site: str, watch: Watch
+) -> None:
+    page.goto(f"{site}/ticks.html")
+    connect(page, address(gateway))
+    says(page, "Live.")
+    assert gateway.stop() == 0
+    says(page, "No connection; trying again in 1 s.")  # the first attempt has failed
+    gateway.options = (*gateway.options, "--port", str(urlsplit(gateway.url).port))
+    gateway.start()
+    says(page, "Live.")
+    expect_a_change(page.locator("#quote"))
+    watch.take("^console error: WebSocket connection to .* failed")
+
+
+def test_an_unknown_app_is_not_asked_for_again(page: Page, gateway: Served, site: str) -> None:
+    page.goto(f"{site}/ticks.html")
+    connect(page, f"{gateway.url}?app_id=424242")
+    says(page, "Your app_id is invalid.")
+
+
+# A page that trades on an OAuth link.
+
+
+@pytest.fixture
+def app_id(gateway: Served, site: str) -> str:
+    """The trading page, registered as its head says; the gateway knows it."""
+    made = gateway.command(
+        *("app", "create", "--name", "Trade page", "--scopes", "read,trade"),
+        *("--redirect-uri", f"{site}/trade.html"),
+    )
+    host = urlsplit(gateway.page).netloc
+    until = time.monotonic() + PATIENCE
+    while True:
+        connection = http.client.HTTPConnection(host, timeout=PATIENCE)
+        connection.request("GET", f"/oauth2/authorize?app_id={made}")
+        status = connection.getresponse().status
+        connection.close()
+        if status == 200:
+            return made
+        assert time.monotonic() < until, "the gateway did not learn of the app"
+
+
+def ask_for_consent(page: Page, gateway: Served, site: str, app_id: str) -> None:
+    page.goto(f"{site}/trade.html")
+    page.get_by_label("App ID").fill(app_id)
+    connect(page, gateway.page)
+    expect(page.get_by_role("heading", name="Allow Trade page to act for you?")).to_be_visible()
+
+
+def link(page: Page, gateway: Served, site: str, app_id: str) -> None:
+    ask_for_consent(page, gateway, site, app_id)
+    page.get_by_role("button", name="Continue as the demo user").click()
+    page.get_by_role("button", name="Allow Trade page").click()
+    says(page, f"Connected to {gateway.loginids[1]}.")
+
+
+def kept(page: Page) -> str:
+    text: str = page.evaluate("JSON.stringify({ ...sessionStorage, ...localStorage })")
+    return text
+
+
+@FAST
+def test_the_trading_page_trades_until_its_access_is_taken_back(
+    page: Page, gateway: Served, site: str, app_id: str
+) -> None:
+    link(page, gateway, site, app_id)
+    assert page.url == f"{site}/trade.html"
+    assert page.evaluate("document.referrer") == ""
+    balance = page.locator("#balance")
+    expect(balance).to_have_text("10000.00 USD")
+    assert_tidy(page)
+    assert_accessible(page)
+
+    page.get_by_label("Account").select_option(gateway.loginids[0])
+    says(page, f"Connected to {gateway.loginids[0]}.")
+    for side, number in (("Rise", 1), ("Fall", 2)):
+        before = float(balance.inner_text().split()[0])
+        page.get_by_role("button", name=re.compile(rf"^{side}: pays \d+\.\d\d USD$")).click()
+        contracts = page.locator("#contracts li")
+        expect(contracts).to_have_count(number)
+        ended = re.compile(
+            rf"^{side}: (won \+|lost −)\d+\.\d\d USD, from \d+\.\d+ to \d+\.\d+$"  # noqa: RUF001
+        )
+        expect(contracts.first).to_have_text(ended)
+        told = contracts.first.inner_text()
+        profit = float(re.findall(r"\d+\.\d\d(?= USD)", told)[0])
+        after = before + profit if "won" in told else before - profit
+        expect(balance).to_have_text(f"{after:.2f} USD")
+
+    page.reload()
+    says(page, f"Connected to {gateway.loginids[1]}.")
+    assert "token" in kept(page)
+
+    owner = page.context.new_page()
+    owner.goto("/connected")
+    sign_in_as_demo(owner)
+    owner.get_by_role("button", name="Revoke access of Trade page").click()
+    owner.get_by_role("dialog").get_by_role("button", name="Revoke access").click()
+    says(
+        page,
+        "The access of this page was taken back, or has ended. Connect asks for it anew.",
+    )
+    expect(page.get_by_label("App ID")).to_have_value(app_id)
+    assert "token" not in kept(page)
+
+
+def test_who_refuses_the_trading_page_gives_it_nothing(
+    page: Page, gateway: Served, site: str, app_id: str
+) -> None:
+    ask_for_consent(page, gateway, site, app_id)
+    page.get_by_role("button", name="Refuse").click()
+    says(page, "You refused, so this page got nothing. Connect asks again.")
+    assert page.url == f"{site}/trade.html"
+    assert "token" not in kept(page)
+
+
+def test_the_trading_page_forgets_its_tokens_when_told_to(
+    page: Page, gateway: Served, site: str, app_id: str
+) -> None:
+    link(page, gateway, site, app_id)
+    page.get_by_role("button", name="Disconnect").click()
+    says(page, re.compile(r"^The tokens are forgotten here\..* /?\S+/connected\.$"))
+    assert "token" not in kept(page)
+    page.reload()
+    expect(page.get_by_role("button", name="Connect", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("with_own_state", [False, True], ids=["unasked", "wrong-state"])
+def test_the_trading_page_takes_no_answer_that_it_did_not_ask_for(
+    page: Page, gateway: Served, site: str, app_id: str, with_own_state: bool
+) -> None:
+    if with_own_state:
+        ask_for_consent(page, gateway, site, app_id)
+    page.goto(f"{site}/trade.html?acct1=CR1&token1=a1-stolen&cur1=USD&state=guessed")
+    says(page, "This answer was not asked for in this tab. Nothing was taken from it.")
+    assert page.url == f"{site}/trade.html"
+    assert "stolen" not in kept(page)
+
+
+def test_the_trading_page_says_when_the_app_is_gone(
+    page: Page, gateway: Served, site: str, app_id: str
+) -> None:
+    """Its tokens are of another database, say."""
+    link(page, gateway, site, app_id)
+    page.evaluate(
+        """() => {
+          const key = Object.keys(sessionStorage)[0];
+          const changed = { ...JSON.parse(sessionStorage.getItem(key)), appId: "424242" };
+          sessionStorage.setItem(key, JSON.stringify(changed));
+        }"""
+    )
+    page.reload()
+    says(page, "The gateway knows no app with this App ID.")
+
+
+# The published client.
+
+
+@FAST
+@pytest.mark.parametrize("is_served", [True, False], ids=["served", "file"])
+def test_the_published_client_shows_ticks_and_the_balance(
+    page: Page, gateway: Served, site: str, is_served: bool
+) -> None:
+    page.goto(f"{site}/deriv-api.html" if is_served else (EXAMPLES / "deriv-api.html").as_uri())
+    page.get_by_label("Token").fill(gateway.token)
+    connect(page, address(gateway))
+    says(page, f"Live, as {gateway.loginids[0]}.")
+    quote = page.locator("#quote")
+    expect(quote).to_have_text(A_PRICE)
+    expect_a_change(quote)
+    balance = page.locator("#balance")
+    expect(balance).to_have_text("10,000.00 USD")
+    gateway.command("account", "credit", "--loginid", gateway.loginids[0], "--amount", "500")
+    expect(balance).to_have_text("10,500.00 USD")
+
+
+def test_the_published_client_says_what_is_wrong(page: Page, gateway: Served, site: str) -> None:
+    page.goto(f"{site}/deriv-api.html")
+    page.get_by_label("Token").fill("nonsense")
+    connect(page, address(gateway))
+    says(page, "The token is invalid.")
+
+
+def test_the_published_client_is_the_released_one() -> None:
+    released = node_module("@deriv/deriv-api")
+    shipped = EXAMPLES / "vendor" / "deriv-api"
+    assert (shipped / "DerivAPI.js").read_bytes() == (released / "dist/DerivAPI.js").read_bytes()
+    assert (shipped / "LICENSE").read_bytes() == (released / "LICENSE").read_bytes()
+
+
+# All of them.
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("name", ["ticks", "trade", "deriv-api"])
+def test_it_is_tidy_and_accessible(
+    browse: Browse, shared_gateway: Served, site: str, name: str, width: int, scheme: Any
+) -> None:
+    page = browse(width=width, scheme=scheme)
+    page.goto(f"{site}/{name}.html")
+    expect(page.get_by_role("button", name="Connect", exact=True)).to_be_visible()
+    assert_tidy(page)
+    assert_accessible(page)

@@ -1,0 +1,148 @@
+"""The explorer: any call read and sent, streams run and stopped, a lost connection made good."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from gateway.app import declared
+from tests.browser.conftest import Browse
+from tests.browser.steps import sign_in_as_demo
+from tests.browser.watch import Watch
+from tests.served import Served
+
+
+def choose(page: Page, call: str) -> None:
+    page.goto(f"/explorer#{call}")
+    expect(page.get_by_role("heading", name=call, exact=True)).to_be_visible()
+
+
+def send(page: Page, **request: object) -> None:
+    page.get_by_label("Request").fill(json.dumps(request))
+    page.get_by_role("button", name="Send").click()
+
+
+def test_every_call_is_there_with_its_policy_and_fields(page: Page) -> None:
+    page.goto("/explorer")
+    calls = page.get_by_role("navigation", name="Calls").get_by_role("link")
+    expect(calls).to_have_count(len(list(declared())))
+    page.get_by_label("Find a call").fill("update_history")
+    expect(calls).to_have_text(["contract_update_history"])
+    page.get_by_label("Find a call").fill("")
+    page.get_by_label("That needs").select_option("trade")
+    expect(calls).to_have_count(sum("trade" in call.scopes for call in declared()))
+
+    choose(page, "buy")
+    expect(page.locator("#call-about")).to_contain_text("trade")
+    row = page.get_by_role("row", name=re.compile("^price"))
+    expect(row).to_contain_text("required")
+    example = json.loads(page.get_by_label("Request").input_value())
+    assert next(iter(example)) == "buy"
+
+
+def test_a_call_is_sent_with_the_keyboard_and_its_frames_are_shown(page: Page) -> None:
+    choose(page, "time")
+    page.get_by_label("Request").press("Control+Enter")
+    expect(page.locator("#answer")).to_contain_text('"msg_type": "time"')
+    frames = page.get_by_role("log")
+    expect(frames).to_contain_text('{"time":1')
+    page.get_by_role("button", name="Clear").click()
+    expect(frames).not_to_contain_text("time")
+
+
+def test_what_is_no_json_is_said_before_it_is_sent(page: Page) -> None:
+    choose(page, "time")
+    page.get_by_label("Request").fill('{"time": 1')
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#call")).to_contain_text(re.compile("JSON", re.IGNORECASE))
+    expect(page.locator("#answer")).not_to_contain_text("msg_type")
+
+
+@pytest.mark.parametrize(
+    ("call", "request_"),
+    [
+        ("ticks", {"ticks": "1HZ100V", "subscribe": 1}),
+        (
+            "ticks_history",
+            {
+                "ticks_history": "1HZ50V",
+                "style": "candles",
+                "granularity": 60,
+                "end": "latest",
+                "count": 30,
+                "subscribe": 1,
+            },
+        ),
+    ],
+)
+def test_a_stream_runs_with_a_chart_until_it_is_stopped(
+    page: Page, call: str, request_: dict[str, object]
+) -> None:
+    choose(page, call)
+    send(page, **request_)
+    streams = page.get_by_role("region", name="Running streams")
+    expect(streams).to_contain_text(re.compile(r"[3-9] messages"))
+    expect(streams.get_by_role("img")).to_be_visible()
+    streams.get_by_role("button", name="Stop").click()
+    expect(streams).to_be_hidden()
+    expect(page.get_by_role("log")).to_contain_text('{"forget":')
+
+
+def test_it_speaks_for_who_is_signed_in_or_whose_token_is_pasted(
+    page: Page, gateway: Served
+) -> None:
+    page.goto("/explorer")
+    sign_in_as_demo(page)
+    choose(page, "balance")
+    send(page, balance=1)
+    expect(page.locator("#answer")).to_contain_text(gateway.loginids[0])
+
+    token = gateway.command(
+        *("token", "create", "--loginid", gateway.loginids[1]),
+        *("--scopes", "trading_information", "--name", "Pasted"),
+    )
+    page.locator("#connect summary").click()
+    page.get_by_label("Whoever a token is for").check()
+    page.get_by_label("Token", exact=True).fill(token)
+    page.get_by_role("button", name="Connect").click()
+    expect(page.locator("#connect-who")).to_contain_text("signed in with a token")
+    expect(page.locator("#connect-state")).to_have_text("connected")
+    send(page, balance=1)
+    expect(page.locator("#answer")).to_contain_text(gateway.loginids[1])
+    choose(page, "get_limits")
+    send(page, get_limits=1)
+    expect(page.locator("#call")).to_contain_text("Permission denied, requires read scope.")
+    assert token not in page.content()
+    assert token not in page.evaluate("JSON.stringify({...sessionStorage, ...localStorage})")
+
+
+def test_the_code_shown_is_what_a_reader_can_use(browse: Browse, page: Page) -> None:
+    choose(page, "ticks")
+    send(page, ticks="1HZ100V", subscribe=1)
+    page.get_by_role("tab", name="Code").click()
+    code = page.get_by_role("tabpanel", name="Code").locator("pre").inner_text()
+    elsewhere = browse()
+    elsewhere.goto("/")
+    with elsewhere.expect_console_message(lambda line: "msg_type: tick" in line.text):
+        elsewhere.evaluate(f"() => {{ {code} }}")
+
+
+def test_a_lost_connection_says_so_and_comes_back_with_its_streams(
+    page: Page, gateway: Served, watch: Watch
+) -> None:
+    choose(page, "ticks")
+    send(page, ticks="1HZ100V", subscribe=1)
+    streams = page.get_by_role("region", name="Running streams")
+    expect(streams).to_contain_text(re.compile(r"[2-9] messages"))
+    port = page.evaluate("location.port")
+    assert gateway.stop() == 0
+    expect(page.locator("#connect-state")).not_to_have_text("connected")
+    expect(page.get_by_text("The connection to the gateway is lost")).to_be_visible()
+    gateway.options = (*gateway.options, "--port", port)
+    gateway.start()
+    expect(page.locator("#connect-state")).to_have_text("connected")
+    before = streams.inner_text()
+    expect(streams).not_to_have_text(before)
+    expect(streams).not_to_contain_text("has ended")
+    watch.take("WebSocket connection to")

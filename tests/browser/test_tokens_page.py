@@ -1,0 +1,79 @@
+"""API tokens in the browser: made, seen once, used by a program, watched, deleted."""
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.programs import program, refusal_of
+from tests.browser.steps import sign_in_as_demo
+from tests.served import Served
+
+
+def make(page: Page, name: str, *scopes: str) -> None:
+    page.get_by_label("Name").fill(name)
+    for scope in scopes:
+        page.get_by_label(f"{scope} ", exact=False).check()
+    page.get_by_role("button", name="Make the token").click()
+
+
+def test_a_token_is_made_used_and_deleted(page: Page, gateway: Served) -> None:
+    page.goto("/tokens")
+    sign_in_as_demo(page)
+    make(page, "My bot", "read", "trade")
+    said = page.locator("#said .notice")
+    expect(said).to_be_focused()
+    expect(said).to_contain_text("shown this once and never again")
+    token = said.locator("code").inner_text()
+
+    row = page.get_by_role("row").filter(has_text="My bot")
+    expect(row).to_contain_text("never")
+    with program(gateway, token) as bot:
+        assert bot.ask(balance=1, subscribe=1)["balance"]["balance"] == 10_000
+        expect(row).to_contain_text("1 live")
+        expect(row).to_contain_text("from 127.0.0.1")
+
+        page.reload()
+        expect(row).to_contain_text(f"ends in {token[-4:]}")
+        assert token not in page.content()
+        assert token not in page.evaluate("JSON.stringify({...sessionStorage, ...localStorage})")
+
+        row.get_by_role("button", name="Delete the token My bot").click()
+        page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+        expect(row).to_be_visible()
+        row.get_by_role("button", name="Delete the token My bot").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete the token").click()
+        expect(said).to_have_text("“My bot” is deleted, and signed out everywhere.")
+        ended = bot.hear(lambda message: "error" in message)
+    assert ended["error"]["code"] == "InvalidToken"
+    assert refusal_of(gateway, token) == "InvalidToken"
+    expect(row).to_have_count(0)
+
+
+def test_what_is_wrong_is_said_where_it_is(page: Page, gateway: Served) -> None:
+    gateway.command("user", "create", "--email", "ada@example.com", "--password", "correct horse")
+    page.goto("/tokens")
+    page.get_by_label("E-mail").fill("ada@example.com")
+    page.get_by_label("Password").fill("wrong horse")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("password is wrong")
+    page.get_by_label("Password").fill("correct horse")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="No tokens yet")).to_be_visible()
+
+    accounts = page.get_by_label("Account", exact=True)
+    options = accounts.get_by_role("option").all_inner_texts()
+    real = next(option for option in options if "real-style" in option)
+    accounts.select_option(label=real)
+    page.get_by_label("Works from this address only").check()
+    make(page, "For the real one")
+    wrong = page.locator(".field-error")
+    expect(wrong).to_have_text("A new token needs at least one scope.")
+    make(page, "For the real one", "read")
+    token = page.locator("#said code").inner_text()
+    expect(wrong).to_have_count(0)
+    row = page.get_by_role("row").filter(has_text="For the real one")
+    expect(row).to_contain_text("from 127.0.0.1 only")
+    with program(gateway, token) as bot:
+        assert bot.ask(balance=1)["balance"]["loginid"] == real.split(" ")[0]
+
+    make(page, "For the real one", "read")
+    expect(wrong).to_contain_text("There is a token of this name already. Take another name")
+    expect(page.get_by_label("Name")).to_be_focused()
