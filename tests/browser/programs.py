@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from tests.served import PATIENCE, Served
 
@@ -72,6 +73,18 @@ def registered(gateway: Served, address: str, *scopes: str) -> Iterator[int]:
         app_id: int = reply["app_register"]["app_id"]
         yield app_id
         assert owner.ask(app_delete=app_id)["app_delete"] == 1
+
+
+@contextmanager
+def owner(gateway: Served) -> Iterator[Program]:
+    """What a page of the gateway does once the demo user has signed in there, without the page."""
+    origin = gateway.page.rstrip("/")
+    url = f"{gateway.url}?app_id=1089"
+    with connect(url, compression=None, proxy=None, origin=Origin(origin)) as socket:
+        page = Program(socket)
+        accounts = page.ask(sign_in_demo=1)["sign_in_demo"]["accounts"]
+        page.ask(authorize="MULTI", tokens=[account["token"] for account in accounts])
+        yield page
 
 
 @contextmanager

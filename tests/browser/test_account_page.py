@@ -43,6 +43,7 @@ def buy(page: Page, side: str, *, duration: int, unit: str) -> None:
     expect(button).to_have_attribute("aria-disabled", "false")
     button.click()
     expect(page.locator("#ticket-said")).to_have_text(f"Bought {side} for 10.00 USD.")
+    expect(button).to_be_focused()
 
 
 @pytest.mark.parametrize("gateway", [("--speed", "5")], indirect=True)

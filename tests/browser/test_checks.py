@@ -91,6 +91,10 @@ UNTIDY = {
 }
 
 TIDY = {
+    "the beginning of what can be opened": (
+        "<details><summary><code style='display: block; width: 80px; overflow: hidden;"
+        f" white-space: nowrap; text-overflow: ellipsis'>{LONG}</code></summary>{LONG}</details>"
+    ),
     "words": f"<p>{LONG}</p><button>one</button> <button>two</button>",
     "wide, in a scroller": (
         "<div style='overflow-x: auto'><pre style='width: 900px'>wide</pre></div>"

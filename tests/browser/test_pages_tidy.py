@@ -1,38 +1,97 @@
 """Every page is tidy and accessible on a phone and on a desk, in light and dark.
 
+Each is looked at as somebody finds it who uses it: with tokens, apps, contracts, frames in it.
 With SCOPEGATE_SCREENSHOTS set to a folder, a picture of each is left there.
 """
 
+import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.checks import assert_accessible, assert_tidy
 from tests.browser.conftest import Browse
+from tests.browser.programs import owner, program, registered
 from tests.browser.steps import sign_in_as_demo
+from tests.browser.watch import Watch
 from tests.served import Served
+
+BACK = "http://127.0.0.1:9/back"  # nobody is there, and nobody is sent there
+_numbers = itertools.count(1)
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 class Shown(NamedTuple):
-    """A page, a selector of what is there once all is shown, and what is done before that."""
+    """A page, what is done on it first, and a selector of what is there once all is shown."""
 
     path: str
     ready: str
-    before: Callable[[Page], None] | None = None
+    first: Callable[[Page], None] = lambda page: None
 
 
-def open_sign_in(page: Page) -> None:
-    page.get_by_role("button", name="Sign in").click()
+def open_menu(page: Page) -> None:
+    sign_in_as_demo(page)
+    if (menu := page.get_by_role("button", name="Menu")).is_visible():
+        menu.click()
+
+
+def make_a_token(page: Page) -> None:
+    sign_in_as_demo(page)
+    page.get_by_label("Name").fill(f"A bot with rather a long name for a phone {next(_numbers)}")
+    page.locator("#make input[value=read]").check()
+    page.locator("#make").get_by_role("button").click()
+
+
+def be_told_what_is_wrong(page: Page) -> None:
+    sign_in_as_demo(page)
+    page.get_by_label("Name").fill("No scopes")
+    page.locator("#make").get_by_role("button").click()
+
+
+def ask_to_revoke(page: Page) -> None:
+    sign_in_as_demo(page)
+    page.get_by_role("button", name="Revoke access").first.click()
+
+
+def register(page: Page) -> None:
+    sign_in_as_demo(page)
+    page.get_by_role("button", name="Register an app").click()
+
+
+def send_and_stream(page: Page) -> None:
+    page.get_by_role("button", name="Send").click()
+
+
+def buy(page: Page) -> None:
+    sign_in_as_demo(page)
+    page.get_by_label("Unit").select_option("minutes")
+    page.get_by_role("button", name="Buy Rise").click()
 
 
 PAGES = {
     "start": Shown("/", "main:has(#quote:not(:empty)):has(#snippets > *)"),
-    "sign-in": Shown("/", "dialog button:text('demo user')", open_sign_in),
-    "start-signed-in": Shown("/", "#who:has(.email)", sign_in_as_demo),
+    "menu": Shown("/", "#who:has(.email)", open_menu),
+    "sign-in": Shown(
+        "/", "dialog button:text('demo user')", lambda page: page.click("#who button")
+    ),
+    "tokens-signed-out": Shown("/tokens", "button:text('demo user')"),
+    "tokens": Shown("/tokens", "#said .notice", make_a_token),
+    "tokens-wrong": Shown("/tokens", "[aria-invalid=true], .error", be_told_what_is_wrong),
+    "connected": Shown("/connected", "#activity table", sign_in_as_demo),
+    "revoke": Shown("/connected", "dialog[open]", ask_to_revoke),
+    "apps": Shown("/apps", "#apps li, #apps article", sign_in_as_demo),
+    "apps-register": Shown("/apps", "form [name=redirect_uri]", register),
+    "explorer": Shown("/explorer#ticks", "#streams article canvas", send_and_stream),
+    "explorer-fields": Shown("/explorer#proposal", "#call-more table"),
+    "account": Shown("/account", "#open li, #open article, #open table", buy),
+    "consent": Shown("/oauth2/authorize?app_id={app_id}&state=x", "#choices form", sign_in_as_demo),
+    "consent-signed-out": Shown("/oauth2/authorize?app_id={app_id}", "#refuse button"),
+    "consent-refused": Shown("/oauth2/authorize?app_id={app_id}&scopes=root", "#asked .notice"),
 }
 
 
@@ -41,20 +100,38 @@ def gateway(shared_gateway: Served) -> Served:
     return shared_gateway
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.fixture(scope="module")
+def app_id(shared_gateway: Served) -> Iterator[int]:
+    """An app that the demo user has connected, and that is at work."""
+    with (
+        registered(shared_gateway, BACK, "read", "trade", "payments") as registered_app,
+        owner(shared_gateway) as page,
+    ):
+        account = shared_gateway.loginids[0]
+        query = f"app_id={registered_app}"
+        allowed = page.ask(consent=1, query=query, loginids=[account], scopes=["read", "trade"])
+        answer = parse_qs(urlsplit(allowed["consent"]["redirect_to"]).query)
+        with program(shared_gateway, answer["token1"][0], app_id=registered_app) as bot:
+            bot.ask(balance=1)
+            yield registered_app
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("name", PAGES)
 def test_it_is_tidy_and_accessible(
-    browse: Browse, name: str, width: int, scheme: Literal["light", "dark"]
+    browse: Browse, watch: Watch, app_id: int, name: str, width: int
 ) -> None:
-    page = browse(width=width, scheme=scheme)
+    page = browse(width=width)
     shown = PAGES[name]
-    page.goto(shown.path)
-    if shown.before is not None:
-        shown.before(page)
+    page.goto(shown.path.format(app_id=app_id))
+    shown.first(page)
     expect(page.locator(shown.ready).first).to_be_visible()
-    if folder := os.environ.get("SCOPEGATE_SCREENSHOTS"):
-        picture = Path(folder).absolute() / f"{name}-{width}-{scheme}.png"
-        page.screenshot(path=picture, full_page=True)
-    assert_tidy(page)
-    assert_accessible(page)
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        if folder := os.environ.get("SCOPEGATE_SCREENSHOTS"):
+            picture = Path(folder).absolute() / f"{name}-{width}-{scheme}.png"
+            page.screenshot(path=picture, full_page=True)
+        assert_tidy(page)
+        assert_accessible(page)
+    if name == "consent-refused":
+        watch.take("status of 400")  # the page that says why is answered so

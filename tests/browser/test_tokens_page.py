@@ -40,7 +40,10 @@ def test_a_token_is_made_used_and_deleted(page: Page, gateway: Served) -> None:
         expect(row).to_be_visible()
         row.get_by_role("button", name="Delete the token My bot").click()
         page.get_by_role("dialog").get_by_role("button", name="Delete the token").click()
-        expect(said).to_have_text("“My bot” is deleted, and signed out everywhere.")
+        expect(page.locator("#deleted .notice")).to_be_focused()
+        expect(page.locator("#deleted")).to_have_text(
+            "“My bot” is deleted, and signed out everywhere."
+        )
         ended = bot.hear(lambda message: "error" in message)
     assert ended["error"]["code"] == "InvalidToken"
     assert refusal_of(gateway, token) == "InvalidToken"
