@@ -1,0 +1,93 @@
+"""Signing in at the pages: with a password, kept by its own tab, gone with it."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Browse
+from tests.browser.programs import refusal_of
+from tests.browser.steps import sign_in_as_demo
+from tests.served import Served
+
+EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
+TOKEN = re.compile(r"[A-Za-z0-9]{28}")
+
+
+def kept(page: Page) -> list[str]:
+    """Every token that the tab keeps anywhere."""
+    everything: str = page.evaluate(
+        "JSON.stringify([{...sessionStorage}, {...localStorage}, document.cookie, location.href])"
+    )
+    return TOKEN.findall(everything)
+
+
+def sign_in(page: Page, password: str = PASSWORD) -> None:
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill(password)
+    page.get_by_label("Password").press("Enter")
+
+
+@pytest.fixture
+def ada(gateway: Served) -> Served:
+    gateway.command("user", "create", "--email", EMAIL, "--password", PASSWORD)
+    return gateway
+
+
+def test_a_password_signs_in_and_a_wrong_one_is_told_so(page: Page, ada: Served) -> None:
+    page.goto("/tokens")
+    sign_in(page, "something else")
+    expect(page.get_by_role("alert")).to_contain_text("The e-mail address or the password is wrong")
+    sign_in(page)
+    expect(page.get_by_role("banner")).to_contain_text(EMAIL)
+    expect(page.get_by_role("heading", name="Make a token")).to_be_visible()
+    assert PASSWORD not in page.evaluate("JSON.stringify({...sessionStorage})")
+
+
+def test_it_survives_a_reload_of_its_own_tab_and_nothing_else(
+    page: Page, browse: Browse, ada: Served
+) -> None:
+    page.goto("/tokens")
+    sign_in(page)
+    signed_in = page.get_by_role("button", name="Sign out")
+    expect(signed_in).to_be_visible()
+    page.reload()
+    expect(signed_in).to_be_visible()
+    page.get_by_role("link", name="Connected apps").click()
+    expect(signed_in).to_be_visible()
+
+    tokens = kept(page)
+    assert len(tokens) == 2  # one an account
+    assert page.context.cookies() == []
+    assert page.evaluate("localStorage.length") == 0
+    other_tab = page.context.new_page()
+    other_tab.goto(f"{ada.page}tokens")
+    expect(other_tab.get_by_role("banner").get_by_role("button", name="Sign in")).to_be_visible()
+    assert kept(other_tab) == []
+    # Taken out of the tab they open nothing.
+    assert {refusal_of(ada, token) for token in tokens} == {"InvalidToken"}
+
+
+def test_signing_out_leaves_nothing_behind(page: Page, gateway: Served) -> None:
+    page.goto("/account")
+    sign_in_as_demo(page)
+    expect(page.get_by_label("Balance")).to_have_text("10,000.00 USD")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("button", name="Continue as the demo user")).to_be_visible()
+    assert kept(page) == []
+    page.reload()
+    expect(page.get_by_role("button", name="Continue as the demo user")).to_be_visible()
+
+
+def test_a_sign_in_that_has_ended_elsewhere_is_said(page: Page, ada: Served) -> None:
+    page.goto("/tokens")
+    sign_in(page)
+    expect(page.get_by_role("heading", name="Make a token")).to_be_visible()
+    ada.command("user", "password", "--email", EMAIL, "--password", "another one entirely")
+    page.get_by_label("Name").fill("Bot")
+    page.locator("#make input[value=read]").check()
+    page.get_by_role("button", name="Make the token").click()
+    expect(page.get_by_label("Password")).to_be_visible()
+    expect(page.locator("main")).to_contain_text(re.compile("ended|sign in", re.IGNORECASE))
+    assert json.loads(page.evaluate("JSON.stringify(Object.keys(sessionStorage))")) == []
