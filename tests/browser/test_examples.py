@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -57,6 +57,16 @@ def address(gateway: Served) -> str:
 
 def says(page: Page, text: str | re.Pattern[str]) -> None:
     expect(page.locator("#state")).to_have_text(text)
+
+
+def restart(page: Page, gateway: Served, watch: Watch) -> None:
+    """Start the gateway anew at its port, once the page has tried in vain to come back."""
+    with page.expect_console_message(lambda message: "WebSocket connection" in message.text):
+        assert gateway.stop() == 0
+    gateway.options = (*gateway.options, "--port", str(urlsplit(gateway.url).port))
+    gateway.start()
+    page.evaluate("0")  # what it had to tell is told
+    watch.take("^console error: WebSocket connection to .* failed")
 
 
 def expect_a_change(place: Locator) -> None:
@@ -110,13 +120,9 @@ def test_a_lost_gateway_is_found_again(
     page.goto(f"{site}/ticks.html")
     connect(page, address(gateway))
     says(page, "Live.")
-    assert gateway.stop() == 0
-    says(page, "No connection; trying again in 1 s.")  # the first attempt has failed
-    gateway.options = (*gateway.options, "--port", str(urlsplit(gateway.url).port))
-    gateway.start()
+    restart(page, gateway, watch)
     says(page, "Live.")
     expect_a_change(page.locator("#quote"))
-    watch.take("^console error: WebSocket connection to .* failed")
 
 
 def test_an_unknown_app_is_not_asked_for_again(page: Page, gateway: Served, site: str) -> None:
@@ -211,6 +217,18 @@ def test_the_trading_page_trades_until_its_access_is_taken_back(
     assert "token" not in kept(page)
 
 
+def test_the_trading_page_follows_a_contract_across_a_lost_connection(
+    page: Page, gateway: Served, site: str, app_id: str, watch: Watch
+) -> None:
+    link(page, gateway, site, app_id)
+    page.get_by_role("button", name="Fall: pays").click()
+    contract = page.locator("#contracts li")
+    expect(contract).to_have_text(re.compile("^Fall: (waits|from)"))
+    restart(page, gateway, watch)
+    says(page, f"Connected to {gateway.loginids[1]}.")
+    expect(contract).to_have_text(re.compile("^Fall: (won|lost)"))
+
+
 def test_who_refuses_the_trading_page_gives_it_nothing(
     page: Page, gateway: Served, site: str, app_id: str
 ) -> None:
@@ -301,14 +319,12 @@ def test_the_published_client_is_the_released_one() -> None:
 # All of them.
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("name", ["ticks", "trade", "deriv-api"])
-def test_it_is_tidy_and_accessible(
-    browse: Browse, shared_gateway: Served, site: str, name: str, width: int, scheme: Any
-) -> None:
-    page = browse(width=width, scheme=scheme)
-    page.goto(f"{site}/{name}.html")
-    expect(page.get_by_role("button", name="Connect", exact=True)).to_be_visible()
-    assert_tidy(page)
-    assert_accessible(page)
+def test_it_is_tidy_and_accessible(browse: Browse, site: str, name: str) -> None:
+    looks: tuple[tuple[int, Literal["light", "dark"]], ...] = ((360, "dark"), (1280, "light"))
+    for width, scheme in looks:
+        page = browse(width=width, scheme=scheme)
+        page.goto(f"{site}/{name}.html")
+        expect(page.get_by_role("button", name="Connect", exact=True)).to_be_visible()
+        assert_tidy(page)
+        assert_accessible(page)
