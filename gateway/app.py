@@ -111,7 +111,9 @@ class Connect:
             user_agent=visitor.user_agent,
             origin=visitor.origin,
             host=visitor.host,
+            proxied=visitor.proxied,
         )
+        self.access.join(session)
         session.on_leave(partial(self.access.leave, session))
         return Connection(self.dispatcher, session, transport)
 
@@ -219,7 +221,7 @@ async def compose(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         access = parts.access
         await access.start()
         demo = await _demo(store, settings, clock.now())
-        if demo is not None and settings.on_loopback:
+        if demo is not None and settings.demo_at_pages:
             pages.show_demo(demo.accounts[0].loginid, demo.token)
         keeping = [
             asyncio.create_task(access.run()),

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?", re.ASCII)
-_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.ASCII)
 
 
 def name_of(host: str) -> str:
@@ -29,11 +28,6 @@ def is_loopback(name: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
-
-
-def is_origin(text: str) -> bool:
-    """Whether a text is an origin as browsers write it: a scheme, a host, a port if need be."""
-    return _ORIGIN.fullmatch(text) is not None
 
 
 def is_own_page(origin: str, host: str) -> bool:

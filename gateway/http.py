@@ -3,11 +3,13 @@
 Rules:
 - This file moves bytes and knows no page. A site is a function from a request to a response, or to
   a coroutine that gives one; the next request waits until that is sent.
-- A body is at most `MAX_BODY`, and so is what waits behind a request that is being answered. A
-  request that is wrong is answered, and ends the connection.
+- A body is at most `MAX_BODY`. A request that is wrong is answered, and ends the connection.
+- Nothing is read while an answer is under way, and requests that came in one go hold up the others
+  for no longer than `TURN`: what waits is bounded by one read.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +19,8 @@ import structlog
 
 MAX_HEAD = 16 * 1024
 MAX_BODY = 64 * 1024
+TURN = 0.01
+"""Seconds after which one client's waiting requests let the others have a turn."""
 
 log = structlog.get_logger("scopegate.http")
 
@@ -31,6 +35,8 @@ class HttpRequest:
     headers: Mapping[str, str]
     """By lower-case name; of a repeated header the last."""
     body: bytes
+    host: str
+    """The name that the client reaches the gateway by."""
     address: str
     """Where the client is."""
 
@@ -50,47 +56,47 @@ Site = Callable[[HttpRequest], HttpResponse | Coroutine[Any, Any, HttpResponse]]
 
 @dataclass(frozen=True, slots=True)
 class HttpPeer:
-    """Who asks: what the socket tells of the client and of us."""
+    """Who asks, and how to deal with them: what the socket offers a conversation."""
 
     address_for: Callable[[str], str]
     """The client's address, from what `X-Forwarded-For` says."""
     refuses: Callable[[str], str | None]
     """What a client is told that names this `Host`; `None` where it is answered."""
+    write: Callable[[bytes], None]
+    close: Callable[[], None]
+    """Hang up, after what was written."""
+    pause: Callable[[], None]
+    """Read nothing more for now."""
+    resume: Callable[[], None]
+    """Read again."""
 
 
 class HttpConversation:
     """The HTTP requests of one connection."""
 
-    def __init__(
-        self,
-        site: Site,
-        peer: HttpPeer,
-        write: Callable[[bytes], None],
-        close: Callable[[], None],
-    ) -> None:
+    def __init__(self, site: Site, peer: HttpPeer) -> None:
         self._site = site
         self._peer = peer
-        self._write = write
-        self._close = close
         self._core = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         self._request: h11.Request | None = None
         self._body: list[bytes] = []
         self._size = 0
         self._over = False
         self._answering: asyncio.Task[None] | None = None
-        self._behind = 0
+        self._reading = True
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is under way."""
+        return self._answering is not None
 
     def receive(self, data: bytes) -> None:
         """Take bytes; answer every request that they complete. Nothing is kept after the last."""
         if self._over:
             return
         self._core.receive_data(data)
-        if self._answering is None:
+        if self._reading:
             self._go_on()
-            return
-        self._behind += len(data)
-        if self._behind > MAX_BODY:
-            self._end()
 
     def leave(self) -> None:
         """The client is gone, or is hung up on: nothing is answered any more."""
@@ -100,33 +106,47 @@ class HttpConversation:
             asyncio.get_running_loop().call_soon(self._answering.cancel)
 
     def _go_on(self) -> None:
+        """Answer what is there, and read on when that is done."""
+        if self._over:
+            return
         try:
-            self._proceed()
+            done = self._proceed(time.perf_counter() + TURN)
         except h11.RemoteProtocolError as wrong:
             self._refuse(wrong.error_status_hint, "This is not a valid HTTP request.\n")
+            return
+        if done != self._reading and not self._over:
+            self._reading = done
+            (self._peer.resume if done else self._peer.pause)()
+        if not done and self._answering is None:
+            asyncio.get_running_loop().call_soon(self._go_on)
 
-    def _proceed(self) -> None:
+    def _proceed(self, turn_ends: float) -> bool:
+        """Answer requests until none is whole; `False` where more are, for another turn."""
         while True:
             event = self._core.next_event()
             if event is h11.NEED_DATA:
                 if self._core.they_are_waiting_for_100_continue:
                     self._send(h11.InformationalResponse(status_code=100, headers=[]))
-                return
+                return True
             if isinstance(event, h11.Request):
                 self._request, self._body, self._size = event, [], 0
             elif isinstance(event, h11.Data):
                 self._size += len(event.data)
                 if self._size > MAX_BODY:
                     self._refuse(413, f"A body may have at most {MAX_BODY} bytes.\n")
-                    return
+                    return True
                 self._body.append(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage):
                 self._respond()
-                if self._answering is not None or not self._next():
-                    return
+                if self._answering is not None:
+                    return False
+                if not self._next():
+                    return True
+                if time.perf_counter() > turn_ends:
+                    return False
             else:  # they closed, or wait for us to switch protocols, which we never do
                 self._end()
-                return
+                return True
 
     def _next(self) -> bool:
         """Whether another request may follow the one that was answered."""
@@ -138,29 +158,29 @@ class HttpConversation:
 
     def _respond(self) -> None:
         assert self._request is not None  # noqa: S101 - h11 gives no body without a request
-        path, _, query = self._request.target.decode("latin-1").partition("?")
         headers = {
             name.decode("ascii"): value.decode("latin-1") for name, value in self._request.headers
         }
+        host, target = _place(self._request.target.decode("latin-1"), headers.get("host", ""))
+        path, _, query = target.partition("?")
         request = HttpRequest(
             method=self._request.method.decode("ascii"),
             path=path,
             query=query,
             headers=headers,
             body=b"".join(self._body),
+            host=host,
             address=self._peer.address_for(headers.get("x-forwarded-for", "")),
         )
-        refused = self._peer.refuses(headers.get("host", ""))
-        if refused is not None:
-            answer: HttpResponse | Coroutine[Any, Any, HttpResponse]
-            answer = HttpResponse(421, refused.encode())
-        else:
-            answer = self._site(request)
         head_only = request.method == "HEAD"
+        refused = self._peer.refuses(host)
+        if refused is not None:
+            self._reply(HttpResponse(421, refused.encode()), head_only=head_only)
+            return
+        answer = self._site(request)
         if isinstance(answer, HttpResponse):
             self._reply(answer, head_only=head_only)
         else:
-            self._behind = 0
             waiting = self._wait_for(answer, head_only=head_only)
             self._answering = asyncio.get_running_loop().create_task(waiting)
 
@@ -185,14 +205,15 @@ class HttpConversation:
 
     def _end(self) -> None:
         self.leave()
-        self._close()
+        self._peer.close()
+        if not self._reading:  # else nobody would see the client hang up as well
+            self._reading = True
+            self._peer.resume()
 
     def _reply(self, response: HttpResponse, *, head_only: bool = False) -> None:
-        headers = {
-            "content-type": response.content_type,
-            "content-length": str(len(response.body)),
-            **response.headers,
-        }
+        headers = {"content-type": response.content_type, **response.headers}
+        if response.status != 304:  # which tells of what the browser has, not of its own body
+            headers["content-length"] = str(len(response.body))
         self._send(h11.Response(status_code=response.status, headers=list(headers.items())))
         if not head_only:
             self._send(h11.Data(data=response.body))
@@ -201,4 +222,15 @@ class HttpConversation:
     def _send(self, event: h11.Event) -> None:
         data = self._core.send(event)
         if data:
-            self._write(data)
+            self._peer.write(data)
+
+
+def _place(target: str, host: str) -> tuple[str, str]:
+    """The host and the target that are meant; a target may name the host (RFC 9112, 3.2.2)."""
+    if target.startswith("/"):
+        return host, target
+    scheme, separator, rest = target.partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
+        return host, target
+    named, slash, path = rest.partition("/")
+    return named, slash + path or "/"

@@ -6,6 +6,7 @@ Rules:
 - The `deriv` numbers are those that the published API states in `website_status`.
 """
 
+import ipaddress
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -97,6 +98,19 @@ class RateLimiter:
             self._hour_ends = (now // 3600 + 1) * 3600
 
 
+def block_of(address: str) -> str:
+    """What one client has of addresses: an IPv4 one, or an IPv6 /64; any other text as it is."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ipaddress.IPv6Address(address)
+    except ValueError:
+        return address
+    if parsed.ipv4_mapped is not None:  # as a socket for both kinds calls an IPv4 client
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((parsed, 64), strict=False))
+
+
 class Penalty:
     """Remembers for a minute how often each address did what it should not; any text names one."""
 
@@ -106,6 +120,7 @@ class Penalty:
 
     def count(self, address: str) -> int:
         """How often in the last minute."""
+        address = block_of(address)
         since = self._monotonic() - 60
         moments = [moment for moment in self._moments.get(address, ()) if moment > since]
         if moments:
@@ -116,6 +131,7 @@ class Penalty:
 
     def add(self, address: str) -> None:
         """Once more. Only the last hundred are kept for an address, and 10,000 addresses."""
+        address = block_of(address)
         if len(self._moments) >= 10_000 and address not in self._moments:
             for other in list(self._moments):
                 self.count(other)
@@ -126,6 +142,7 @@ class Penalty:
 
     def take_back(self, address: str) -> None:
         """Once less: what was added last was no fault."""
+        address = block_of(address)
         moments = self._moments.get(address)
         if moments:
             moments.pop()

@@ -63,6 +63,8 @@ _LONG = struct.Struct("!BBH")
 _LONGEST = struct.Struct("!BBQ")
 _UPGRADE = re.compile(rb"^upgrade:[ \t]*websocket[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
+_PROXIES_SAY = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
+
 log = structlog.get_logger("scopegate.server")
 # The core reports what clients do wrong as well; only what it thinks impossible is worth a line.
 _core_log = logging.getLogger("scopegate.websockets")
@@ -82,6 +84,8 @@ class Visitor:
     origin: str = ""
     host: str = ""
     """The `Host` that it asked for."""
+    proxied: bool = False
+    """Whether a proxy says that it speaks for somebody."""
 
 
 Accept = Callable[[Visitor, Callable[[bytes], None], "_Peer"], Connection]
@@ -265,8 +269,15 @@ class _Peer(asyncio.Protocol):
             if rest and self._connection is not None:
                 self._frames(rest)
         else:
-            peer = HttpPeer(self._client_address, self._refused)
-            self._http = HttpConversation(self._server.site, peer, self._queue, self._hang_up)
+            peer = HttpPeer(
+                address_for=self._client_address,
+                refuses=self._refused,
+                write=self._queue,
+                close=self._hang_up,
+                pause=self.pause,
+                resume=self.resume,
+            )
+            self._http = HttpConversation(self._server.site, peer)
             self._http.receive(head + rest)
 
     def _handshake(self, head: bytes) -> None:
@@ -306,6 +317,7 @@ class _Peer(asyncio.Protocol):
             user_agent=", ".join(headers.get_all("User-Agent"))[:200],
             origin=", ".join(headers.get_all("Origin"))[:200],
             host=headers.get("Host", ""),
+            proxied=any(name in headers for name in _PROXIES_SAY),
         )
 
     def _client_address(self, forwarded: str) -> str:
@@ -462,6 +474,8 @@ class _Peer(asyncio.Protocol):
         self._closing = True
         if self._connection is not None:
             self._connection.leave()
+        if self._http is not None:
+            self._http.leave()
         if self._socket.is_closing():
             return
         # Closing at once with bytes unread would reset the connection, and with it our last words.
@@ -498,7 +512,7 @@ class _Peer(asyncio.Protocol):
         if self._closing:
             return
         if self._connection is None:
-            if silent > HEAD_TIMEOUT:
+            if silent > HEAD_TIMEOUT and not (self._http is not None and self._http.busy):
                 self._hang_up()
         elif self.congested and silent > IDLE:
             self.abort()  # it takes nothing, a close frame neither

@@ -32,6 +32,8 @@ class Grant:
     """The app that the token was issued to; `None` for a token of the owner's own making."""
     is_owner: bool = False
     """Whether the owner signed in at the gateway's own pages, which no token can do."""
+    expires_at: float | None = None
+    """When the sign-in at the pages ends by itself, in real time."""
 
 
 def new_stream_id() -> str:
@@ -147,6 +149,7 @@ class Session:
         "id",
         "language",
         "origin",
+        "proxied",
         "send",
         "signed_in_at",
         "subscriptions",
@@ -163,6 +166,7 @@ class Session:
         user_agent: str = "",
         origin: str = "",
         host: str = "",
+        proxied: bool = False,
     ) -> None:
         self.id = secrets.token_hex(8)
         """Names this session among all processes: who asked for a change."""
@@ -173,6 +177,7 @@ class Session:
         self.user_agent = user_agent
         self.origin = origin
         self.host = host
+        self.proxied = proxied
         self.at_pages = is_own_page(origin, host)
         """Whether the client is a page that this gateway served."""
         self.grants: dict[str, Grant] = {}
@@ -248,6 +253,18 @@ class Session:
                 stream.finish(invalid_token())
 
         if reply_first and self.answering:
+            self._after_reply.append(tell)
+        else:
+            tell()
+
+    def finish_streams(self, error: ApiError) -> None:
+        """Tell every stream why it ends, and end it; after the present message's reply."""
+
+        def tell() -> None:
+            for stream in list(self.subscriptions.values()):
+                stream.finish(error)
+
+        if self.answering:
             self._after_reply.append(tell)
         else:
             tell()

@@ -171,6 +171,14 @@ class Settings(BaseSettings):
         """Whether only this machine can connect."""
         return is_loopback(self.host)
 
+    @property
+    def demo_at_pages(self) -> bool:
+        """Whether whoever opens a page at this machine may be the demo user without a password.
+
+        Not where a proxy may bring others here, unless a demo user was asked for.
+        """
+        return self.on_loopback and not self.trusted_proxy and (self.demo or not self.allowed_host)
+
     def hosts(self) -> Hosts:
         """The names under which the gateway answers."""
         return Hosts([*self.allowed_host, self.host])

@@ -22,7 +22,7 @@ import orjson
 from gateway import description
 from gateway.access import consent
 from gateway.access.apps import App
-from gateway.calls import Registry
+from gateway.calls import Call, Registry
 from gateway.errors import ApiError
 from gateway.http import HttpRequest, HttpResponse
 from gateway.oauth import TokenEndpoint
@@ -52,8 +52,6 @@ _PATHS = {"start": "/", "consent": CONSENT}
 """Where a page is that is not at its own name."""
 
 _SCHEMA = re.compile(r"/schemas/v3/([A-Za-z0-9_-]{1,50})/(send|receive)\.json")
-_MOST_HOSTS = 16
-"""Names under which the document of the calls is remembered; clients use one or two."""
 
 
 class Site:
@@ -72,8 +70,9 @@ class Site:
         self._app_of = app_of
         self._secure = secure
         self._pages = dict(_pages())
-        self._schema = functools.cache(self._make_schema)
-        self._asyncapi = functools.lru_cache(_MOST_HOSTS)(self._make_asyncapi)
+        self._schema = functools.cache(_schema)
+        self._document: dict[str, Any] | None = None
+        self._describing = asyncio.Lock()
 
     def __call__(self, request: HttpRequest) -> HttpResponse | Coroutine[Any, Any, HttpResponse]:
         """The response to one request, or what will give it."""
@@ -87,16 +86,22 @@ class Site:
         return _refused(404, "There is nothing here.") if found is None else _fresh(request, found)
 
     async def _described(self, request: HttpRequest) -> HttpResponse:
-        # Making it takes a fifth of a second, once: nobody else shall wait for that.
-        host = request.headers.get("host", "")
-        return _fresh(request, await asyncio.to_thread(self._asyncapi, host))
+        async with self._describing:
+            if self._document is None:  # making it takes long: nobody else shall wait for that
+                self._document = await asyncio.to_thread(
+                    description.asyncapi, self._registry, version("scopegate")
+                )
+        servers = description.servers(request.host, secure=self._secure)
+        whole = self._document | {"servers": servers}
+        return _fresh(request, _cached(_JSON, orjson.dumps(whole)))
 
     def _found(self, request: HttpRequest) -> HttpResponse | None:
         page = self._pages.get(request.path)
         if page is not None:
             return self._consent(request, page) if request.path == CONSENT else page
         if (named := _SCHEMA.fullmatch(request.path)) is not None:
-            return self._schema(named[1], named[2])
+            call = self._registry.get(named[1])
+            return None if call is None else self._schema(call, named[2])
         if request.path == "/websockets/v3":
             return _refused(
                 426,
@@ -115,23 +120,15 @@ class Site:
             return HttpResponse(400, page.body, page.content_type, headers)
         return page
 
-    def _make_asyncapi(self, host: str) -> HttpResponse:
-        document = description.asyncapi(
-            self._registry, host=host, secure=self._secure, version=version("scopegate")
-        )
-        return _cached(_JSON, orjson.dumps(document))
 
-    def _make_schema(self, name: str, direction: str) -> HttpResponse | None:
-        call = self._registry.get(name)
-        if call is None:
-            return None
-        make = description.send_schema if direction == "send" else description.receive_schema
-        return _cached(_JSON, orjson.dumps(make(call), option=orjson.OPT_INDENT_2))
+def _schema(call: Call, direction: str) -> HttpResponse:
+    make = description.send_schema if direction == "send" else description.receive_schema
+    return _cached(_JSON, orjson.dumps(make(call), option=orjson.OPT_INDENT_2))
 
 
 def _fresh(request: HttpRequest, found: HttpResponse) -> HttpResponse:
     """What was found, or word that the browser has it already."""
-    if request.headers.get("if-none-match") == found.headers.get("etag", ""):
+    if request.headers.get("if-none-match", "") == found.headers.get("etag"):
         return HttpResponse(304, b"", found.content_type, found.headers)
     return found
 

@@ -190,6 +190,7 @@ class World:
         language: str = "EN",
         origin: str = "",
         host: str = PAGES.removeprefix("http://"),
+        proxied: bool = False,
         at_pages: bool = False,
     ) -> MemoryClient:
         """A client of an app, from an address; a page of this origin, or one of the gateway's."""
@@ -200,6 +201,7 @@ class World:
             user_agent="gateway.testing",
             origin=PAGES if at_pages else origin,
             host=host,
+            proxied=proxied,
         )
         return MemoryClient(self.gateway, visitor)
 

@@ -1,8 +1,5 @@
 """Letting an app act for the user."""
 
-from collections.abc import Sequence
-from urllib.parse import urlsplit
-
 from exchange import ledger
 from gateway.access import apps, codes, tokens, users
 from gateway.access import consent as asking
@@ -10,7 +7,7 @@ from gateway.access.apps import App
 from gateway.access.consent import AuthorizationRequest
 from gateway.access.guard import Access
 from gateway.calls import AT_PAGES, OWNER, call
-from gateway.errors import input_validation_failed
+from gateway.errors import ApiError, input_validation_failed
 from gateway.session import Grant, Session
 from gateway.store import Store, Transaction
 from schemas.consent import Consent as ConsentGiven
@@ -21,7 +18,7 @@ from schemas.consent import (
     ConsentRequest,
     ConsentRequestReply,
 )
-from schemas.scopes import Scope, in_order
+from schemas.scopes import in_order
 
 
 class Consent:
@@ -35,17 +32,21 @@ class Consent:
     async def consent_request(
         self, request: ConsentRequest, session: Session
     ) -> ConsentRequestReply:
-        """Tell which app asks for what, as the database knows it, never as the link says."""
+        """Tell which app asks for what, as the database knows it, never as the link says.
+
+        Who registered it is told to whoever is signed in, and to nobody else.
+        """
         asked = asking.understand(request.query, self._access.app)
-        owner = await self._store.read(lambda reader: users.owner_of(reader, asked.app.user_id))
-        target = urlsplit(asked.app.redirect_uri)
+        owner = ""
+        if session.grants:
+            owner = await self._store.read(lambda reader: users.owner_of(reader, asked.app.user_id))
         return {
             "consent_request": {
                 "app_id": asked.app.id,
                 "flow": asked.flow,
                 "name": asked.app.name,
                 "owner": owner,
-                "returns_to": f"{target.scheme}://{target.netloc}",
+                "returns_to": asked.returns_to,
                 "scopes": list(in_order(asked.scopes)),
             }
         }
@@ -57,11 +58,8 @@ class Consent:
         No token can do that, whatever its scopes: an app that could let another in had no bounds.
         """
         grant = session.grant
-        loginids = list(dict.fromkeys(request.loginids))
-        scopes = frozenset(request.scopes)
         redirect_to = await self._access.write(
-            grant,
-            lambda transaction: _allow(transaction, grant, request.query, loginids, scopes),
+            grant, lambda transaction: _allow(transaction, grant, request)
         )
         return {"consent": {"redirect_to": redirect_to}}
 
@@ -72,19 +70,21 @@ class Consent:
         return {"consent_refuse": {"redirect_to": asked.refused()}}
 
 
-def _allow(
-    transaction: Transaction,
-    grant: Grant,
-    query: str,
-    loginids: Sequence[str],
-    scopes: frozenset[Scope],
-) -> str:
+def _allow(transaction: Transaction, grant: Grant, request: ConsentGiven) -> str:
     """Link the app; the address with what it is given."""
+    loginids = list(dict.fromkeys(request.loginids))
+    scopes = frozenset(request.scopes)
 
     def app_of(app_id: int) -> App | None:
         return apps.get(transaction, app_id)
 
-    asked = asking.understand(query, app_of)
+    asked = asking.understand(request.query, app_of)
+    if request.returns_to != asked.returns_to:
+        raise ApiError(
+            "ConsentRefused",
+            f"{asked.app.name} returns to another address than you were shown: {asked.returns_to}."
+            " Nothing was given. Open its link again.",
+        )
     beyond = scopes - asked.scopes
     if beyond:
         raise input_validation_failed({"scopes": "The app did not ask for all of these."})

@@ -32,6 +32,8 @@ from schemas.scopes import ALL_SCOPES, PLAIN_WORDS
 
 LASTS = 12 * 3600.0
 """Seconds after which a sign-in at the pages has ended."""
+MOST_OF_A_USER = 20
+"""Sign-ins that a user may have at once: a further one ends the oldest."""
 
 
 class Pages:
@@ -48,8 +50,9 @@ class Pages:
         self._demo = {"loginid": loginid, "token": token}
 
     def _demo_for(self, session: Session) -> DemoAccess | None:
-        # A proxy in front of a gateway on loopback would let in anybody: it passes its own name on.
-        return self._demo if is_loopback(name_of(session.host)) else None
+        # A proxy on this machine speaks for anybody, so what it says of itself counts as well.
+        local = is_loopback(name_of(session.host)) and is_loopback(session.address)
+        return self._demo if local and not session.proxied else None
 
     @call("page_info", needs=AT_PAGES)
     async def page_info(self, request: PageInfo, session: Session) -> PageInfoReply:
@@ -70,34 +73,46 @@ class Pages:
 
         The tokens work at the gateway's pages alone: `authorize` with `MULTI` and all of them.
         """
-        email = request.email.strip().lower()
-        self._passwords.attempt(email, session.address)
-        user = await self._store.read(lambda reader: users.for_sign_in(reader, email))
-        kept = None if user is None else user["password_hash"]
-        right = await self._passwords.check(email, session.address, kept, request.password)
-        if user is None or not right:
+        who = users.normal(request.email)
+        with self._passwords.attempt(who, session.address) as attempt:
+            user = await self._store.read(lambda reader: users.for_sign_in(reader, request.email))
+            kept = None if user is None else user["password_hash"]
+            right = await attempt.is_right(kept, request.password)
+        if not right:
             if user is not None:
                 self._access.signed_in(session, user["id"], "login", succeeded=False)
-            raise ApiError("InvalidCredentials", "The e-mail address or the password is wrong.")
-        return {"sign_in": await self._begin(session, lambda _: user)}
+            raise _wrong()
+
+        def still(transaction: Transaction) -> Row:
+            """The user, unless they were locked out or given another password meanwhile."""
+            found = users.for_sign_in(transaction, request.email)
+            if found is None or found["password_hash"] != kept:
+                raise _wrong()
+            return found
+
+        return {"sign_in": await self._begin(session, still)}
 
     @call("sign_in_demo", needs=AT_PAGES)
     async def sign_in_demo(self, request: SignInDemo, session: Session) -> SignInDemoReply:
         """Sign in as the demo user, at the machine that the gateway runs on."""
         if self._demo_for(session) is None:
-            raise permission_denied("a demo user, and a page opened on the gateway's own machine")
-        return {"sign_in_demo": await self._begin(session, users.demo)}
+            raise _no_demo()
 
-    async def _begin(
-        self, session: Session, user_of: Callable[[Transaction], Row | None]
-    ) -> SignInBody:
+        def there(transaction: Transaction) -> Row:
+            found = users.demo(transaction)
+            if found is None:
+                raise _no_demo()
+            return found
+
+        return {"sign_in_demo": await self._begin(session, there)}
+
+    async def _begin(self, session: Session, user_of: Callable[[Transaction], Row]) -> SignInBody:
         """A new sign-in: a token for each of the user's accounts, the demo account's first."""
         now = time.time()
 
         def job(transaction: Transaction) -> SignInBody:
             user = user_of(transaction)
-            if user is None:
-                raise permission_denied("a demo user, who is there no more")
+            tokens.end_oldest_sign_ins(transaction, user["id"], keep=MOST_OF_A_USER - 1)
             owned = _demo_first(ledger.accounts(transaction, user["id"]))
             record = users.record_sign_in(
                 transaction,
@@ -144,6 +159,14 @@ class Pages:
             lambda transaction: tokens.end_sign_in(transaction, grant.token_id, by=session.id),
         )
         return {"sign_out": 1}
+
+
+def _wrong() -> ApiError:
+    return ApiError("InvalidCredentials", "The e-mail address or the password is wrong.")
+
+
+def _no_demo() -> ApiError:
+    return permission_denied("a demo user, and a page opened on the gateway's own machine")
 
 
 def _demo_first(owned: Sequence[Account]) -> list[Account]:

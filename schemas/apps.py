@@ -44,7 +44,23 @@ def is_target(value: str) -> bool:
         host, _ = urlsplit(value).hostname or "", urlsplit(value).port
     except ValueError:
         return False
-    return bool(host) and (found["scheme"] == "https" or _on_loopback(host))
+    return _is_host(host) and (found["scheme"] == "https" or _on_loopback(host))
+
+
+def _is_host(host: str) -> bool:
+    """Whether every browser takes this for the same host."""
+    labels = host.removesuffix(".").split(".")
+    if ":" in host or labels[-1][:1].isdigit():  # else browsers would read `0x7f.1` as an address
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            return False
+        return True
+    try:
+        host.encode("ascii").decode("idna")
+    except UnicodeError:
+        return False
+    return all(labels)
 
 
 def _target(value: str) -> str:
@@ -119,14 +135,25 @@ class AppUpdate(AppFields):
     app_update: AppId
 
 
-Origin = Annotated[
-    Text,
-    Field(
-        max_length=255,
-        pattern=r"^https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?$",
-        description="An origin as browsers write it, such as https://bot.example.com.",
-    ),
-]
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def _origin(value: str) -> str:
+    """An origin as browsers write it: they leave out the port that goes without saying."""
+    found = _AUTHORITY.fullmatch(value)
+    if (
+        found is None
+        or value != value.lower()
+        or value.endswith(("/", "?", _DEFAULT_PORTS[found["scheme"]]))
+        or not _is_host(found["host"].strip("[]"))
+    ):
+        raise PydanticCustomError(
+            "origin", "An origin as browsers write it is needed, such as https://bot.example.com."
+        )
+    return value
+
+
+Origin = Annotated[Text, Field(max_length=200), AfterValidator(_origin)]
 
 
 class AppOrigins(AccountRequest):

@@ -47,6 +47,7 @@ class Consent(Request):
                 {
                     "consent": 1,
                     "query": "app_id=1090&state=x",
+                    "returns_to": "https://app.example.com",
                     "loginids": ["VRTC9000001"],
                     "scopes": ["read"],
                 }
@@ -56,6 +57,9 @@ class Consent(Request):
 
     consent: One
     query: Query
+    returns_to: Annotated[Text, Field(max_length=255)] = Field(
+        description="Where the user was told that the app returns to."
+    )
     loginids: Annotated[list[LoginId], Field(min_length=1, max_length=25)] = Field(
         description="The accounts that the app may reach."
     )

@@ -198,7 +198,7 @@ def link(
         if (row["scopes"], row["loginids"]) == (kept_scopes, kept_loginids):
             link_id: int = row["id"]
             return link_id
-        _end_link(transaction, row["id"])
+        end_link(transaction, row["id"])
     return transaction.insert(
         "INSERT INTO links (app_id, user_id, scopes, loginids, created_at) VALUES (?, ?, ?, ?, ?)",
         app.id,
@@ -244,7 +244,7 @@ def unlink(transaction: Transaction, app_id: int, user_id: int, *, by: str = "")
     row = transaction.one(_LINKS + " AND links.app_id = ? AND links.user_id = ?", app_id, user_id)
     if row is None:
         raise ApiError("InvalidAppID", "No app of this app_id is connected to you.")
-    _end_link(transaction, row["link_id"], by=by)
+    end_link(transaction, row["link_id"], by=by)
     return _app(row).name
 
 
@@ -252,9 +252,10 @@ def _end_links(transaction: Transaction, app_id: int, *, by: str = "") -> None:
     for row in transaction.all(
         "SELECT id FROM links WHERE app_id = ? AND ended_at IS NULL", app_id
     ):
-        _end_link(transaction, row["id"], by=by)
+        end_link(transaction, row["id"], by=by)
 
 
-def _end_link(transaction: Transaction, link_id: int, *, by: str = "") -> None:
+def end_link(transaction: Transaction, link_id: int, *, by: str = "") -> None:
+    """End one link, and every token that hangs on it. `by` is the session that asked for it."""
     transaction.execute("UPDATE links SET ended_at = ? WHERE id = ?", time.time(), link_id)
     tokens.end_all_of_link(transaction, link_id, by=by)

@@ -3,8 +3,8 @@
 Rules:
 - A code lives `LIFETIME` seconds, is good once, and only for the app and the redirect address that
   it was made for, with the verifier of its PKCE challenge (RFC 7636).
-- A code that comes a second time, with its verifier, was stolen one way or the other: what it was
-  exchanged for ends.
+- A code that comes a second time, with its verifier, was stolen one way or the other: the app's
+  link ends, with whatever was made under it.
 """
 
 import base64
@@ -52,6 +52,12 @@ class Exchanged:
     """Account and token, whole."""
 
 
+def is_known(transaction: Transaction, text: str) -> bool:
+    """Whether there is, or was a while ago, such a code."""
+    digest = token_form.digest(text)
+    return transaction.one("SELECT 1 FROM codes WHERE digest = ?", digest) is not None
+
+
 def exchange(
     transaction: Transaction, text: str, *, app_id: int, redirect_uri: str | None, verifier: str
 ) -> Exchanged | None:
@@ -68,7 +74,7 @@ def exchange(
     if not hmac.compare_digest(challenge_of(verifier), row["challenge"]):
         return None
     if row["used_at"] is not None:
-        tokens.end(transaction, [int(number) for number in row["token_ids"].split()])
+        apps.end_link(transaction, link.id)
         return None
     if row["expires_at"] <= time.time():
         return None
@@ -76,17 +82,7 @@ def exchange(
         (loginid, tokens.issue(transaction, link.id, link.app.name, loginid, link.scopes))
         for loginid in link.loginids
     ]
-    ids = [
-        str(token.id)
-        for _, made in issued
-        if (token := tokens.find(transaction, token_form.digest(made))) is not None
-    ]
-    transaction.execute(
-        "UPDATE codes SET used_at = ?, token_ids = ? WHERE digest = ?",
-        time.time(),
-        " ".join(ids),
-        row["digest"],
-    )
+    transaction.execute("UPDATE codes SET used_at = ? WHERE digest = ?", time.time(), row["digest"])
     return Exchanged(link, issued)
 
 

@@ -51,6 +51,12 @@ class AuthorizationRequest:
     challenge: str
     redirect_uri_given: bool
 
+    @property
+    def returns_to(self) -> str:
+        """The origin of the address that the answer goes to, as the user is shown it."""
+        target = urlsplit(self.app.redirect_uri)
+        return f"{target.scheme}://{target.netloc}"
+
     def returned(self, answer: Iterable[tuple[str, str]]) -> str:
         """The app's address with this answer, and the app's own state after it."""
         return _returned(self.app, answer, self.state)
@@ -102,6 +108,8 @@ def understand(query: str, app_of: Callable[[int], App | None]) -> Authorization
         return _refusal(sentence, {"back": _returned(app, pairs, state)})
 
     kind = asked.get("response_type")
+    if kind is None and ("client_id" in asked or "code_challenge" in asked):
+        raise returning("invalid_request", "response_type=code is missing.")
     if kind not in (None, "code"):
         raise returning("unsupported_response_type", "response_type may be code, or left out.")
     challenge = asked.get("code_challenge", "")
@@ -114,7 +122,7 @@ def understand(query: str, app_of: Callable[[int], App | None]) -> Authorization
     return AuthorizationRequest(
         app=app,
         flow="tokens" if kind is None else "code",
-        scopes=_scopes(app, asked.get("scopes", asked.get("scope")), returning),
+        scopes=_scopes(app, asked, returning),
         state=state,
         challenge=challenge,
         redirect_uri_given="redirect_uri" in asked,
@@ -128,7 +136,7 @@ def _parameters(query: str) -> dict[str, str]:
         raise _refusal("The link cannot be understood.") from None
     asked: dict[str, str] = {}
     for name, value in pairs:
-        if name in _KNOWN:
+        if name in _KNOWN and value:  # without a value it counts as left out (RFC 6749, 3.1)
             if name in asked:
                 raise _refusal(f"The link names {name} twice.")
             asked[name] = value
@@ -136,11 +144,13 @@ def _parameters(query: str) -> dict[str, str]:
 
 
 def _scopes(
-    app: App, text: str | None, returning: Callable[[str, str], ApiError]
+    app: App, parameters: Mapping[str, str], returning: Callable[[str, str], ApiError]
 ) -> frozenset[Scope]:
     """The scopes that are asked for: those that the app registered for where none is named."""
-    names = [] if text is None else re.split(r"[ ,+]+", text.strip())
-    names = [name for name in names if name]
+    if "scope" in parameters and "scopes" in parameters:
+        raise returning("invalid_request", "scope and scopes are one: send either.")
+    text = parameters.get("scopes", parameters.get("scope", ""))
+    names = [name for name in re.split(r"[ ,+]+", text) if name]
     if not names:
         return app.scopes
     try:

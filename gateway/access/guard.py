@@ -8,7 +8,6 @@ Rules:
 """
 
 import asyncio
-import itertools
 import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -31,8 +30,6 @@ from gateway.session import Grant, Session
 from gateway.store import Change, Job, Store, StoreError, Transaction
 
 FLUSH = 1.0
-_SWEEP = 30
-"""After how many flushes live connections lose what has expired; a new one gets none of it."""
 WRONG_TOKENS_A_MINUTE = 5
 CACHED_TOKENS = 10_000
 
@@ -49,6 +46,9 @@ class Access:
         self._apps: dict[int, App] = {}
         self._tokens: dict[bytes, Token] = {}
         self._live: dict[int, set[Session]] = {}
+        self._of_app: dict[int, set[Session]] = {}
+        self._expiring: dict[int, float] = {}
+        """Of the tokens that live connections are signed in with, those that end by themselves."""
         self._endings = 0
         self._wrong = Penalty()
         self._uses: dict[tuple[int, str, str], int] = {}
@@ -130,6 +130,7 @@ class Access:
             scopes=token.scopes,
             app_id=token.app_id,
             is_owner=token.sign_in_id is not None,
+            expires_at=token.expires_at,
         )
 
     async def _known(self, text: str) -> Token | None:
@@ -145,21 +146,36 @@ class Access:
             self._tokens[digest] = found
         return found
 
+    def join(self, session: Session) -> None:
+        """The session is there, as a client of its app."""
+        if session.app_id is not None:
+            self._of_app.setdefault(session.app_id, set()).add(session)
+
     def sign_in(self, session: Session, grants: list[Grant]) -> None:
         """Let the session act under these grants. Call it without an `await` after `grants`."""
         if session.closed:
             return
-        self.leave(session)
+        self._release(session)
         session.sign_in(grants)
         for grant in session.grants.values():
             self._live.setdefault(grant.token_id, set()).add(session)
+            if grant.expires_at is not None:
+                self._expiring[grant.token_id] = grant.expires_at
 
     def sign_out(self, session: Session) -> None:
         """The session acts for nobody any more."""
-        self.leave(session)
+        self._release(session)
         session.sign_out()
 
     def leave(self, session: Session) -> None:
+        """The session is no more."""
+        self._release(session)
+        if session.app_id is not None and (others := self._of_app.get(session.app_id)):
+            others.discard(session)
+            if not others:
+                del self._of_app[session.app_id]
+
+    def _release(self, session: Session) -> None:
         """The session is no longer among the live ones of its tokens."""
         for grant in session.grants.values():
             sessions = self._live.get(grant.token_id)
@@ -167,6 +183,7 @@ class Access:
                 sessions.discard(session)
                 if not sessions:
                     del self._live[grant.token_id]
+                    self._expiring.pop(grant.token_id, None)
 
     def guard(self, grant: Grant) -> Callable[[Transaction], None]:
         """A check for inside a transaction: raises unless the grant still holds there."""
@@ -199,7 +216,8 @@ class Access:
             result = await self.write(grant, job)
         finally:
             del self._signed_out[session.id]
-        return result, len(signed_out - {session})
+        # Whoever is signed in with another token as well is not signed out by the end of one.
+        return result, sum(not other.grants for other in signed_out - {session})
 
     def live_connections(self, token_ids: Iterable[int]) -> int:
         """How many connections are signed in now with one of these tokens, or several."""
@@ -215,6 +233,7 @@ class Access:
             counted = self._signed_out.get(change.data["by"], set())
             for token_id in ended:
                 sessions = self._live.pop(token_id, set())
+                self._expiring.pop(token_id, None)
                 counted |= sessions
                 for session in sessions:
                     session.revoke(token_id, reply_first=session.id == change.data["by"])
@@ -224,6 +243,10 @@ class Access:
                 self._apps.pop(app.id, None)
             else:
                 self._apps[app.id] = app
+            for session in list(self._of_app.get(app.id, ())):
+                refusal = self.refusal(session)
+                if refusal is not None:  # it learns so with its next message; streams end now
+                    session.finish_streams(refusal)
 
     # Remembering.
 
@@ -267,11 +290,11 @@ class Access:
 
     async def run(self) -> None:
         """Flush every now and then, and end what has expired, for as long as the gateway runs."""
-        for turn in itertools.count(1):
+        while True:
             await asyncio.sleep(FLUSH)
             try:
                 await self.flush()
-                if turn % _SWEEP == 0:
+                if any(moment <= time.time() for moment in self._expiring.values()):
                     await self._store.write(tokens.end_expired)
             except StoreError as problem:
                 log.error("uses of tokens were not written", exc_info=problem)

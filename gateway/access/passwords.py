@@ -1,14 +1,19 @@
 """Passwords: what is kept of them, and who may try one how often.
 
 Rules:
-- A password is kept as an argon2id hash. A check takes some 50 ms and 64 MiB on purpose, so a few
-  run at a time, off the event loop; for an unknown user it takes as long as for a known one.
-- Attempts count before they are checked, so many at once gain nothing. The successful ones count
-  no more. Past `FROM_AN_ADDRESS` a minute from an address, or `AT_AN_ACCOUNT` at an account, all
-  are refused unchecked; an address alone cannot keep an owner out.
+- A password is kept as an argon2id hash. A check takes some 50 ms and 64 MiB on purpose, so
+  `AT_A_TIME` run at once, in threads of their own, whoever has gone meanwhile; for an unknown user
+  it takes as long as for a known one.
+- Attempts count before they are checked, so many at once gain nothing; those that succeeded, or
+  were never checked to the end, count no more. Past `FROM_AN_ADDRESS` a minute from an address, or
+  `AT_AN_ACCOUNT` at an account, all are refused unchecked; an address alone cannot keep an owner
+  out. Where `MOST_WAITING` wait to be checked, others are told so at once.
 """
 
 import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gateway.errors import ApiError, rate_limit
@@ -21,6 +26,8 @@ FROM_AN_ADDRESS = 5
 AT_AN_ACCOUNT = 20
 AT_A_TIME = 2
 """Passwords that are checked at once: with a hash's memory this bounds what sign-ins may take."""
+MOST_WAITING = 16
+"""Passwords that wait for that: so many are checked well within a handler's time."""
 
 
 def _hasher() -> "PasswordHasher":
@@ -47,35 +54,54 @@ def _matches(kept: str | None, password: str) -> bool:
         return False
 
 
+class Attempt:
+    """One attempt to sign in, which counted before anything was checked."""
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+        self.was_wrong = False
+
+    async def is_right(self, kept: str | None, password: str) -> bool:
+        """Whether this is the password of which `kept` was kept; never for a user without one."""
+        loop = asyncio.get_running_loop()
+        right = await loop.run_in_executor(self._threads, _matches, kept, password)
+        self.was_wrong = not right
+        return right
+
+
 class Passwords:
     """Checks passwords, slowing who tries many."""
 
     def __init__(self) -> None:
         self._from_address = Penalty()
         self._at_account = Penalty()
-        self._checking = asyncio.Semaphore(AT_A_TIME)
+        self._threads = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="passwords")
+        self._under_way = 0
 
-    def attempt(self, email: str, address: str) -> None:
-        """Count an attempt. Raises `RateLimit` where there were too many within a minute."""
+    @contextmanager
+    def attempt(self, email: str, address: str) -> Iterator[Attempt]:
+        """An attempt to sign in. Raises `RateLimit` where there were too many, or too many wait."""
         for penalty, who, most in (
             (self._from_address, address, FROM_AN_ADDRESS),
             (self._at_account, email, AT_AN_ACCOUNT),
         ):
             if penalty.count(who) >= most:
-                raise _too_many(most)
+                raise _later(f"{most} wrong passwords a minute", "Wait a minute, then try again.")
+        if self._under_way >= AT_A_TIME + MOST_WAITING:
+            raise _later("too many sign-ins at once", "Try again in a few seconds.")
         self._from_address.add(address)
         self._at_account.add(email)
+        self._under_way += 1
+        attempt = Attempt(self._threads)
+        try:
+            yield attempt
+        finally:
+            self._under_way -= 1
+            if not attempt.was_wrong:
+                self._from_address.take_back(address)
+                self._at_account.take_back(email)
 
-    async def check(self, email: str, address: str, kept: str | None, password: str) -> bool:
-        """Whether this is the password of which `kept` was kept, for an attempt that counted."""
-        async with self._checking:
-            right = await asyncio.to_thread(_matches, kept, password)
-        if right:
-            self._from_address.take_back(address)
-            self._at_account.take_back(email)
-        return right
 
-
-def _too_many(most: int) -> ApiError:
-    error = rate_limit("sign_in", f"{most} wrong passwords a minute")
-    return ApiError(error.code, error.message + " Wait a minute, then try again.", error.details)
+def _later(limit: str, what_to_do: str) -> ApiError:
+    error = rate_limit("sign_in", limit)
+    return ApiError(error.code, f"{error.message} {what_to_do}", error.details)

@@ -265,6 +265,18 @@ def end_sign_ins_of_user(transaction: Transaction, user_id: int) -> None:
     end(transaction, _ids(rows))
 
 
+def end_oldest_sign_ins(transaction: Transaction, user_id: int, *, keep: int) -> None:
+    """End all sign-ins of a user at the pages but the latest ones."""
+    rows = transaction.all(
+        "SELECT tokens.id, tokens.sign_in_id FROM tokens"
+        " JOIN accounts ON accounts.loginid = tokens.loginid"
+        " WHERE accounts.user_id = ? AND tokens.sign_in_id IS NOT NULL AND tokens.ended_at IS NULL",
+        user_id,
+    )
+    latest = sorted({row["sign_in_id"] for row in rows}, reverse=True)[:keep]
+    end(transaction, [row["id"] for row in rows if row["sign_in_id"] not in latest])
+
+
 def end_expired(transaction: Transaction) -> None:
     """End the tokens whose time is up."""
     rows = transaction.all(

@@ -36,8 +36,9 @@ def create(
     country: str = "",
     is_demo: bool = False,
 ) -> int:
-    """A new user; the id. Raises `StoreError` when the address is taken."""
-    if transaction.one("SELECT 1 FROM users WHERE email = ?", email):
+    """A new user; the id. Raises `StoreError` when the address is taken, in whatever letters."""
+    email = normal(email)
+    if _find(transaction, email) is not None:
         raise StoreError(f"there is a user {email} already")
     return transaction.insert(
         "INSERT INTO users (email, password_hash, country, is_demo, created_at)"
@@ -50,9 +51,24 @@ def create(
     )
 
 
+def normal(email: str) -> str:
+    """An address as it is kept: people write its letters in either case."""
+    return email.strip().lower()
+
+
+def _find(transaction: Transaction, email: str) -> Row | None:
+    """The user with this address; one that was kept as it was written is found by that as well."""
+    return transaction.one(
+        "SELECT * FROM users WHERE email IN (?, ?) ORDER BY email = ? DESC LIMIT 1",
+        normal(email),
+        email,
+        email,
+    )
+
+
 def by_email(transaction: Transaction, email: str) -> Row:
     """The user with this address. Raises `StoreError` when there is none."""
-    row = transaction.one("SELECT * FROM users WHERE email = ?", email)
+    row = _find(transaction, email)
     if row is None:
         raise StoreError(f"there is no user {email}")
     return row
@@ -67,11 +83,9 @@ def by_id(transaction: Transaction, user_id: int) -> Row:
 
 
 def for_sign_in(transaction: Transaction, email: str) -> Row | None:
-    """The user who may sign in with this address, however its letters are written; or none."""
-    rows = transaction.all(
-        "SELECT * FROM users WHERE lower(email) = ? AND disabled_at IS NULL", email
-    )
-    return rows[0] if len(rows) == 1 else None
+    """The user who may sign in with this address; or none."""
+    row = _find(transaction, email)
+    return None if row is None or row["disabled_at"] is not None else row
 
 
 def demo(transaction: Transaction) -> Row | None:

@@ -21,7 +21,8 @@ CREATE TABLE codes (
     redirect_uri_given INTEGER NOT NULL,
     challenge TEXT NOT NULL,
     expires_at REAL NOT NULL,
-    used_at REAL,
-    -- What it was exchanged for, so that a second use can take that back.
-    token_ids TEXT NOT NULL DEFAULT ''
+    used_at REAL
 ) WITHOUT ROWID;
+
+-- By which a new token is told apart from all there were of its account.
+CREATE INDEX tokens_by_mask ON tokens (loginid, masked);

@@ -66,6 +66,7 @@ export function followContracts(account) {
 
   const compare = async () => {
     const { loginid } = account;
+    const before = [...open.keys()];
     const [{ portfolio }, { profit_table: closed }] = await Promise.all([
       api.ask({ portfolio: 1, loginid }),
       api.ask({ profit_table: 1, description: 1, limit: MOST_RESULTS, loginid }),
@@ -74,8 +75,8 @@ export function followContracts(account) {
       return;
     }
     const held = new Set(portfolio.contracts.map(({ contract_id: id }) => id));
-    const gone = closed.transactions.filter(({ contract_id: id }) => open.has(id) && !held.has(id));
-    gone.forEach(({ contract_id: id }) => open.delete(id));
+    const gone = before.filter((id) => !held.has(id));
+    gone.forEach((id) => open.delete(id));
     closed.transactions.forEach((result) => results.set(result.contract_id, result));
     if (gone.length > 0) {
       showOpen(open);
@@ -222,9 +223,10 @@ async function sellContract(id, loginid, button) {
 
 function resultsView({ currency }) {
   return (results) => {
-    const latest = [...results.values()]
-      .sort((one, other) => other.sell_time - one.sell_time || other.contract_id - one.contract_id)
-      .slice(0, MOST_RESULTS);
+    const latest = [...results.values()].sort(
+      (one, other) => other.sell_time - one.sell_time || other.contract_id - one.contract_id,
+    );
+    latest.splice(MOST_RESULTS).forEach(({ contract_id: id }) => results.delete(id));
     const place = byId("results");
     if (latest.length === 0) {
       fill(place, empty("No results yet", "What becomes of your contracts is told here."));

@@ -172,7 +172,7 @@ function showChart(symbols, name) {
   shown?.stream.stop();
   shown?.chart.destroy();
   byId("chart-title").textContent = title;
-  byId("quote").textContent = "";
+  byId("quote").textContent = "\u00a0";
   byId("chart-said").textContent = "";
   const chart = lineChart(byId("chart"), { label: `${title}: the latest ticks`, most: SHOWN });
   let digits = 2;

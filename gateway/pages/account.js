@@ -22,8 +22,8 @@ async function reset() {
   const agreed = await confirm({
     title: `Reset ${loginid}?`,
     text:
-      "Its balance goes back to what it was at the opening. Open contracts stay open, and pay what " +
-      "they pay.",
+      "Its balance goes back to what it was at the opening. Open contracts stay open, and pay " +
+      "what they pay.",
     action: "Reset the balance",
   });
   if (!agreed) {

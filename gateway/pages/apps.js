@@ -71,13 +71,14 @@ function card(app, info) {
   remove.onclick = () => removeApp(current, remove);
   const update = (told) => {
     current = told;
+    const appId = told.app_id;
     fill(title, told.name);
     fill(edit, "Edit", named());
     fill(remove, "Delete", named());
     fill(
       facts,
       h("dt", {}, "App ID"),
-      h("dd", { class: "with-copy" }, h("code", {}, told.app_id), copyButton(told.app_id, "app ID")),
+      h("dd", { class: "with-copy" }, h("code", {}, appId), copyButton(appId, "app_id")),
       h("dt", {}, "May ask for"),
       h("dd", {}, told.scopes.length === 0 ? "nothing" : scopeBadges(told.scopes, info)),
       h("dt", {}, "Returns to"),
@@ -99,7 +100,7 @@ function consentPart({ app_id: appId, redirect_uri: returnsTo }) {
   }
   const link = consentLink(appId);
   return [
-    h("p", {}, "Send users to this address to consent, or ", h("a", { href: link }, "try it"), ":"),
+    h("p", {}, "Send users here to consent, or ", h("a", { href: link }, "try it"), ":"),
     secretLine(link, "the consent link"),
   ];
 }
@@ -108,8 +109,8 @@ async function removeApp({ app_id: appId, name }, button) {
   const agreed = await confirm({
     title: `Delete “${name}”?`,
     text:
-      "Everything that users granted to it ends with it: its tokens stop working at once, and its " +
-      "connections are closed. That cannot be undone.",
+      "Everything that users granted to it ends with it: its tokens stop working at once, and " +
+      "its connections are closed. That cannot be undone.",
     action: "Delete the app",
     danger: true,
   });

@@ -17,6 +17,7 @@ import {
   scopeList,
   skeleton,
   table,
+  tableRow,
 } from "/assets/dom.js";
 import { begin, keepFresh, liveBadge, livingList, tell } from "/assets/owner.js";
 import { api } from "/assets/session.js";
@@ -56,11 +57,11 @@ function card(app, info) {
         h("h2", {}, told.name),
         told.official ? h("span", { class: "badge good" }, "official") : null,
       ),
-      h("p", { class: "hint" }, `Registered by ${told.owner}. App ${told.app_id}.`),
+      h("p", { class: "hint" }, `App ${told.app_id}, registered by ${told.owner}. It may:`),
+      scopeList(told.scopes, info),
     );
     fill(
       facts,
-      fact("May", scopeList(told.scopes, info)),
       fact(told.loginids.length === 1 ? "Account" : "Accounts", told.loginids.join(", ")),
       fact("Connected", moment(told.connected_at)),
       fact("Last used", told.last_used === null ? "never" : moment(told.last_used)),
@@ -109,85 +110,79 @@ function whoOf({ kind, app_id: appId, token }) {
 }
 
 function nameOf({ kind, name, token }) {
-  return kind === "app" || kind === "page" ? name : `${name} (…${token.slice(-4)})`;
+  return kind === "app" ? `App: ${name}` : `Token: ${name} (…${token.slice(-4)})`;
 }
 
-function activityRow(use) {
-  return [
-    moment(use.at),
-    [
-      use.kind === "page" ? "You" : use.name,
-      h(
-        "p",
-        { class: "hint" },
-        KINDS[use.kind],
-        use.kind === "token" && [" …", h("code", {}, use.token.slice(-4))],
-        use.ended ? ", ended since" : null,
-      ),
-    ],
-    h("code", {}, use.call),
-    use.loginid,
-    use.from,
-    use.times.toLocaleString("en"),
+/** Offers whoever did something, anew only when that is another: an open list must not shut. */
+function offer(select, uses) {
+  const [anybody, ...offered] = select.options;
+  const byOthers = uses.filter(({ kind }) => kind !== "page");
+  const names = new Map(byOthers.map((use) => [whoOf(use), nameOf(use)]));
+  const chosen = select.value;
+  if (chosen !== "" && !names.has(chosen)) {
+    names.set(chosen, select.selectedOptions[0].textContent);
+  }
+  const before = offered.map(({ value }) => value).sort().join("\n");
+  if ([...names.keys()].sort().join("\n") !== before) {
+    fill(select, anybody, [...names].map(([value, name]) => h("option", { value }, name)));
+    select.value = chosen;
+  }
+}
+
+function activityRow({ call, from, kind, loginid, name, token }) {
+  const when = h("div");
+  const ended = h("span");
+  const times = h("div");
+  const who = [
+    kind === "page" ? "You" : name,
+    h(
+      "p",
+      { class: "hint" },
+      KINDS[kind],
+      kind === "token" && [" …", h("code", {}, token.slice(-4))],
+      ended,
+    ),
   ];
+  const cells = [when, who, h("code", {}, call), loginid, from, times];
+  const update = (use) => {
+    fill(when, moment(use.at));
+    fill(times, use.times.toLocaleString("en"));
+    fill(ended, use.ended ? ", ended since" : null);
+  };
+  return { element: tableRow(COLUMNS, cells), update };
 }
 
 function activityView() {
-  const anybody = h("option", { value: "" }, "Everybody");
-  const who = h("select", { name: "who" }, anybody);
+  const who = h("select", { name: "who" }, h("option", { value: "" }, "Everybody"));
   const own = h("input", { type: "checkbox", name: "own" });
   const place = byId("activity");
   const more = h("button", { type: "button" }, "Show more");
+  const most = h("p", { class: "hint" }, `The latest ${MOST} lines are shown.`);
+  const whole = h("div", {}, table("Activity", COLUMNS, []), more, most);
+  const body = whole.querySelector("tbody");
+  const keyOf = ({ call, from, token }) => `${token} ${call} ${from}`;
+  const showRows = livingList(body, keyOf, activityRow);
+  const nothingAtAll = nothingDone(false);
+  const nothingOfThis = nothingDone(true);
   let uses = [];
   let isWhole = false;
-  let said = "";
 
   const show = () => {
     const chosen = uses.filter((use) => who.value === "" || whoOf(use) === who.value);
-    const told = JSON.stringify(chosen);
-    if (told === said) {
-      return;
+    showRows(chosen.slice(0, isWhole ? MOST : AT_FIRST));
+    more.hidden = body.childElementCount === chosen.length;
+    most.hidden = !isWhole || uses.length < MOST;
+    const nothing = who.value === "" ? nothingAtAll : nothingOfThis;
+    const wanted = chosen.length === 0 ? nothing : whole;
+    if (!place.contains(wanted)) {
+      fill(place, wanted);
     }
-    said = told;
-    if (chosen.length === 0) {
-      fill(place, nothingDone(who.value !== ""));
-      return;
-    }
-    const rows = chosen.slice(0, isWhole ? MOST : AT_FIRST).map(activityRow);
-    more.hidden = rows.length === chosen.length;
-    fill(
-      place,
-      table("Activity", COLUMNS, rows),
-      more,
-      isWhole && uses.length === MOST && h("p", { class: "hint" }, `The latest ${MOST} lines.`),
-    );
-  };
-
-  /** The choices are made anew only when others are to be had: an open list must not shut. */
-  const offer = () => {
-    const names = new Map(uses.map((use) => [whoOf(use), nameOf(use)]));
-    names.delete("page");
-    const offered = [...who.options].slice(1).map(({ value }) => value);
-    if (who.value !== "" && !names.has(who.value)) {
-      names.set(who.value, who.selectedOptions[0].textContent);
-    }
-    if ([...names.keys()].sort().join("\n") === offered.sort().join("\n")) {
-      return;
-    }
-    const kept = who.value;
-    const options = [...names].map(([value, name]) => {
-      const kind = value.startsWith("app") ? "App" : "Token";
-      return h("option", { value }, `${kind}: ${name}`);
-    });
-    fill(who, anybody, options);
-    who.value = kept;
   };
 
   more.onclick = () => {
     isWhole = true;
-    said = "";
     show();
-    const next = place.querySelectorAll("tbody tr")[AT_FIRST];
+    const next = body.children[AT_FIRST];
     next.tabIndex = -1;
     next.focus();
   };
@@ -195,11 +190,10 @@ function activityView() {
   own.onchange = () => refresh();
   fill(byId("filter"), field("Show", who), choice("What I did at these pages, too", own));
   byId("filter").onsubmit = (event) => event.preventDefault();
-  fill(place, skeleton(4));
   return async () => {
     const request = { activity: 1, limit: MOST, own_pages: Number(own.checked) };
     uses = (await api.ask(request)).activity;
-    offer();
+    offer(who, uses);
     show();
   };
 }
@@ -237,5 +231,6 @@ begin(async (info) => {
     if (!place.contains(wanted)) {
       fill(place, wanted);
     }
+    byId("activity-part").hidden = false;
   }, byId("problem"));
 });

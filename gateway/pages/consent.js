@@ -22,6 +22,7 @@ import { insist, picked, scopeChoices } from "/assets/owner.js";
 import { api, onSignIn, pageInfo, signedIn, signInForm, signOut } from "/assets/session.js";
 
 const MADE_HERE = "scopegate.sign-in-for-consent";
+const GONE = ["ConsentRefused", "InvalidAppID"]; // the app was changed or deleted meanwhile
 const query = location.search.slice(1);
 let leaving = false;
 
@@ -38,7 +39,7 @@ async function leave(url, host) {
     fill(byId(id));
   }
   fill(document.querySelector("[data-sign-in]"));
-  fill(byId("asked"), h("p", { role: "status" }, `Back to ${host}…`));
+  fill(byId("asked"), h("h1", {}, "Going back"), h("p", {}, `The app is at ${host}.`));
   if (wasMadeHere) {
     sessionStorage.removeItem(MADE_HERE);
     await signOut();
@@ -47,7 +48,7 @@ async function leave(url, host) {
 }
 
 function refuseButton(host) {
-  const place = h("div", { class: "refusal" });
+  const place = h("div");
   const button = h("button", { type: "button" }, "Refuse");
   button.onclick = () =>
     busy(button, async () => {
@@ -65,16 +66,16 @@ function refuseButton(host) {
 
 function showAsked(asked, info) {
   const { name, owner, returns_to: host, scopes } = asked;
-  fill(byId("title"), `Allow ${name} to act for you?`);
   fill(
     byId("asked"),
+    h("h1", {}, `Allow ${name} to act for you?`),
     h(
       "dl",
       { class: "facts" },
       h("dt", {}, "App"),
       h("dd", {}, h("strong", {}, name)),
       h("dt", {}, "Registered by"),
-      h("dd", {}, owner),
+      h("dd", { id: "owner" }, owner || "Told once you have signed in"),
       h("dt", {}, "Returns to"),
       h("dd", {}, h("code", {}, host)),
     ),
@@ -82,11 +83,21 @@ function showAsked(asked, info) {
   );
 }
 
+/** Who registered the app is told to whoever is signed in. */
+async function showOwner() {
+  try {
+    const { consent_request: asked } = await insist(() => api.ask({ consent_request: 1, query }));
+    fill(byId("owner"), asked.owner);
+  } catch {
+    // Allowing says what is wrong with the app now; its owner's name would tell no more.
+  }
+}
+
 function showRefused(error) {
-  fill(byId("title"), "This cannot be allowed");
   const { back } = error.details;
   fill(
     byId("asked"),
+    h("h1", {}, "This cannot be allowed"),
     notice("error", error.message),
     back && h("p", {}, h("a", { href: back, class: "button" }, "Back to the app")),
     h("p", { class: "quiet-text" }, "Nothing was given to anybody."),
@@ -159,19 +170,22 @@ function buildChoices({ scopes, name, returns_to: host }, info) {
 async function give(form, host) {
   clearErrors(form);
   const { loginids, scopes } = form.elements;
-  const given = { loginids: picked(loginids), scopes: picked(scopes) };
+  const given = { returns_to: host, loginids: picked(loginids), scopes: picked(scopes) };
   try {
     const { consent } = await api.ask({ consent: 1, query, ...given });
     await leave(consent.redirect_to, host);
   } catch (error) {
-    if (error.code !== "AuthorizationRequired") {
+    if (GONE.includes(error.code)) {
+      fill(byId("choices"));
+      showRefused(error);
+    } else if (error.code !== "AuthorizationRequired") {
       showErrors(form, error);
     } // else the sign-in has ended, and the form to sign in again says so
   }
 }
 
 async function start() {
-  fill(byId("asked"), skeleton(4));
+  byId("asked").append(skeleton(4));
   let info;
   let asked;
   try {
@@ -195,9 +209,11 @@ async function start() {
       showSignIn(reason);
     } else {
       choices.offer(signIn);
+      showOwner();
     }
   };
-  onSignIn((signIn) => show(signIn, "Your sign-in has ended. Sign in to go on: your choices stay."));
+  const ended = "Your sign-in has ended. Sign in to go on: your choices stay.";
+  onSignIn((signIn) => show(signIn, ended));
   show(signedIn(), "Sign in to choose accounts and permissions.");
 }
 

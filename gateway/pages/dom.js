@@ -138,7 +138,7 @@ export function toast(text, kind = "info") {
 /** What an error says, with the sentences for single fields. */
 export function errorText(error) {
   const details = Object.entries(error.details ?? {})
-    .filter(([, sentence]) => typeof sentence === "string")
+    .filter(([, sentence]) => typeof sentence === "string" && sentence !== error.message)
     .map(([field, sentence]) => `${field}: ${sentence}`);
   return [error.message, ...details].join("\n");
 }

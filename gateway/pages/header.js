@@ -1,4 +1,5 @@
 // The frame of every page: which page this is, who is signed in, whether the connection is there.
+// It blocks rendering, so that what the signed-in see is there from the first frame on.
 
 import { busy, byId, fill, h } from "/assets/dom.js";
 import { api, askToSignIn, onSignIn, signedIn, signOut } from "/assets/session.js";

@@ -127,7 +127,7 @@ export function picked(fieldset) {
   return [...fieldset.querySelectorAll("input:checked")].map(({ value }) => value);
 }
 
-/** Puts a result in its place and moves there, so that it is read and the keyboard goes on there. */
+/** Puts a result in its place and moves the focus there, so that it is read out. */
 export function tell(place, kind, ...children) {
   const box = h("div", { class: `notice ${kind}`, tabindex: "-1" }, ...children);
   fill(place, box);

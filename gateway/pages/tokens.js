@@ -89,6 +89,7 @@ async function make(form, scopes) {
     const made = reply.tokens.find(({ token }) => !token.includes("*"));
     form.reset();
     byId("make").elements.account.value = loginid;
+    fill(byId("deleted"));
     showMade(made, loginid);
     await refresh();
   } catch (error) {
@@ -100,7 +101,7 @@ function explained(error) {
   const next = {
     APITokenError: { new_token: `${error.message} Take another name, or delete that token below.` },
     TooManyTokens: { next: "The tokens are listed below: delete one that is not used any more." },
-    ConnectionLost: { next: "The token may have been made: look at the list before you try again." },
+    ConnectionLost: { next: "The token may be made: look at the list before you try again." },
   };
   const { code, message } = error;
   const details = next[code] ?? error.details;
@@ -148,7 +149,9 @@ function row(token, info) {
     );
     fill(
       used,
-      told.last_used === null ? h("span", { class: "quiet-text" }, "never") : moment(told.last_used),
+      told.last_used === null
+        ? h("span", { class: "quiet-text" }, "never")
+        : moment(told.last_used),
       told.last_used_from && h("p", { class: "hint" }, `from ${told.last_used_from}`),
     );
     fill(live, liveBadge(told.live_connections));
@@ -175,9 +178,9 @@ async function removeToken({ name, token, loginid }, button) {
     try {
       await api.ask({ api_token: 1, delete_token: token, loginid });
       await refresh();
-      tell(byId("said"), "good", h("p", {}, `“${name}” is deleted, and signed out everywhere.`));
+      tell(byId("deleted"), "good", h("p", {}, `“${name}” is deleted, and signed out everywhere.`));
     } catch (error) {
-      tell(byId("said"), "error", h("p", {}, `“${name}” was not deleted. ${error.message}`));
+      tell(byId("deleted"), "error", h("p", {}, `“${name}” was not deleted. ${error.message}`));
     }
   });
 }

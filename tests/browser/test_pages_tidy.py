@@ -109,7 +109,13 @@ def app_id(shared_gateway: Served) -> Iterator[int]:
     ):
         account = shared_gateway.loginids[0]
         query = f"app_id={registered_app}"
-        allowed = page.ask(consent=1, query=query, loginids=[account], scopes=["read", "trade"])
+        allowed = page.ask(
+            consent=1,
+            query=query,
+            returns_to="http://127.0.0.1:9",
+            loginids=[account],
+            scopes=["read", "trade"],
+        )
         answer = parse_qs(urlsplit(allowed["consent"]["redirect_to"]).query)
         with program(shared_gateway, answer["token1"][0], app_id=registered_app) as bot:
             bot.ask(balance=1)

@@ -1,10 +1,16 @@
 """API tokens in the browser: made, seen once, used by a program, watched, deleted."""
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.programs import program, refusal_of
 from tests.browser.steps import sign_in_as_demo
 from tests.served import Served
+
+
+@pytest.fixture
+def gateway(shared_gateway: Served) -> Served:
+    return shared_gateway
 
 
 def make(page: Page, name: str, *scopes: str) -> None:

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from gateway.app import declared
 from gateway.calls import Call, Registry, call
-from gateway.description import asyncapi, receive_schema, send_schema
+from gateway.description import asyncapi, receive_schema, send_schema, servers
 from gateway.session import Session
 from gateway.testing import Client, World
 from gateway.token_form import holds_token
@@ -76,7 +76,7 @@ async def asker(here: World, name: str) -> Client:
 def document() -> dict[str, Any]:
     """The document, with a stranger's calls in it, as it travels."""
     registry = declared(["tests.strangers"])
-    made = asyncapi(registry, host="gateway.example.com", secure=True, version="1.2.3")
+    made = asyncapi(registry, "1.2.3") | {"servers": servers("gateway.example.com", secure=True)}
     travelled: dict[str, Any] = json.loads(json.dumps(made))
     return travelled
 
@@ -277,7 +277,7 @@ def test_an_example_is_made_of_what_the_fields_name_and_no_pattern_is_guessed() 
     made = {"beats": ["slow"], "strength": 3, "words": "text", "subscribe": 1}
     assert send_schema(strange["beats"])["examples"] == [made]
     assert "examples" not in send_schema(strange["odd"])
-    told = asyncapi(strange, host="localhost", secure=False, version="1")
+    told = asyncapi(strange, "1")
     assert "examples" not in told["components"]["messages"]["odd"]
 
 
@@ -350,17 +350,14 @@ def test_a_strangers_calls_are_told_like_our_own() -> None:
     assert document()["components"]["messages"]["either"]["examples"] == [
         {"payload": {"either": 1}}
     ]
-    [tag] = asyncapi(registered(Strange()), host="localhost", secure=False, version="1")["info"][
-        "tags"
-    ]
+    [tag] = asyncapi(registered(Strange()), "1")["info"]["tags"]
     assert tag == {"name": "Strange", "description": "Strange calls."}
 
 
 def test_where_the_gateway_is_told_as_it_was_asked() -> None:
     assert document()["servers"]["gateway"]["host"] == "gateway.example.com"
     assert document()["servers"]["gateway"]["protocol"] == "wss"
-    plain = asyncapi(declared(), host="127.0.0.1:5555", secure=False, version="1")
-    assert plain["servers"]["gateway"]["protocol"] == "ws"
+    assert servers("127.0.0.1:5555", secure=False)["gateway"]["protocol"] == "ws"
     assert document()["info"]["version"] == "1.2.3"
     [channel] = document()["channels"].values()
     assert channel["address"] == "/websockets/v3"

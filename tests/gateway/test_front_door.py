@@ -91,6 +91,7 @@ VALID: dict[str, list[dict[str, Any]]] = {
         {
             "consent": 1,
             "query": "app_id=1234&state=x",
+            "returns_to": "https://app.example.com",
             "loginids": ["VRTC9000001"],
             "scopes": ["read"],
         }

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from gateway.hosts import Hosts, is_own_page, name_of, refusal
-from gateway.http import MAX_BODY, HttpConversation, HttpPeer, HttpRequest, HttpResponse
+from gateway.http import HttpConversation, HttpPeer, HttpRequest, HttpResponse
 from gateway.testing import World
 from tests.gateway.test_server import HEAD, listening, raw, text
 
@@ -23,8 +23,20 @@ class Conversation:
         self.closed = False
         self.asked: list[str] = []
         self.answers: list[asyncio.Future[HttpResponse]] = []
-        peer = HttpPeer(lambda _: "127.0.0.1", lambda _: None)
-        self.core = HttpConversation(self.site, peer, self.write, self.close)
+        self.reading = True
+        peer = HttpPeer(
+            address_for=lambda _: "127.0.0.1",
+            refuses=lambda _: None,
+            write=self.write,
+            close=self.close,
+            pause=lambda: self.read(now=False),
+            resume=lambda: self.read(now=True),
+        )
+        self.core = HttpConversation(self.site, peer)
+
+    def read(self, *, now: bool) -> None:
+        assert self.reading is not now
+        self.reading = now
 
     def site(self, request: HttpRequest) -> Any:
         self.asked.append(request.path)
@@ -64,16 +76,36 @@ async def test_one_request_is_answered_after_the_other() -> None:
     assert not talk.closed
 
 
-async def test_what_waits_behind_an_answer_is_bounded() -> None:
+async def test_nothing_is_read_while_an_answer_is_under_way() -> None:
     talk = Conversation()
     talk.core.receive(GET % b"a")
-    talk.core.receive(b"x" * MAX_BODY)
-    assert not talk.closed
-    talk.core.receive(b"x")
+    assert not talk.reading
+    talk.core.receive(GET % b"b")  # had been read already
+    await talk.answer(b"first")
+    assert not talk.reading
+    await talk.answer(b"second")
+    assert talk.reading
+    assert talk.written.count(b"HTTP/1.1 200") == 2
+
+
+async def test_who_is_hung_up_on_is_heard_hanging_up() -> None:
+    talk = Conversation()
+    talk.core.receive((GET % b"a").replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert not talk.reading
+    await talk.answer(b"last")
     assert talk.closed
-    talk.core.receive(b"x" * 10)
-    await asyncio.gather(talk.core._answering, return_exceptions=True)
-    assert talk.written == b""
+    assert talk.reading
+
+
+async def test_many_requests_in_one_go_let_others_have_a_turn(here: World) -> None:
+    """Whoever asks for a thousand pages at once is not answered before anybody else is."""
+    async with listening(here) as (_, port), raw(port) as other, raw(port, b"") as many:
+        many.writer.write((GET % b"nothing") * 5_000)
+        await many.head()  # the first turn is over
+        other.writer.write(text({"ping": 1}))
+        await other.message()
+        reading = many.reader._buffer.count(b"HTTP/1.1 404")
+        assert reading < 4_000, "all were answered before the other client's one"
 
 
 async def test_nobody_is_answered_who_has_left() -> None:
@@ -229,6 +261,34 @@ async def test_the_consent_page_says_by_its_status_whether_it_can_ask(here: Worl
                 head = await client.head()
                 assert head.split()[1] == status
                 assert b"text/html" in head
+
+
+async def test_a_target_may_name_the_host(here: World) -> None:
+    async with listening(here) as (_, port):
+        for target, status in (
+            (b"http://localhost/", b"200"),
+            (b"http://localhost", b"200"),
+            (b"http://evil.test/", b"421"),
+            (b"ftp://localhost/", b"404"),
+        ):
+            async with raw(port, b"") as client:
+                client.writer.write(b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % target)
+                assert (await client.head()).split()[1] == status
+
+
+async def test_what_a_browser_has_already_is_not_sent_again(here: World) -> None:
+    async with listening(here) as (_, port), raw(port, b"") as client:
+        client.writer.write(GET % b"")
+        head = await client.head()
+        tag = head.split(b"etag: ")[1].split(b"\r\n")[0]
+        await client.reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\r\n")[0]))
+        asking = (GET % b"%b").replace(b"\r\n\r\n", b"\r\nIf-None-Match: %b\r\n\r\n")
+        client.writer.write(asking % (b"", tag))
+        head = await client.head()
+        assert head.split()[1] == b"304"
+        assert b"content-length" not in head
+        client.writer.write(asking % (b"websockets/v3", b""))
+        assert (await client.head()).split()[1] == b"426"
 
 
 async def test_the_calls_are_described(here: World) -> None:

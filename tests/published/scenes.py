@@ -228,6 +228,7 @@ async def an_app_to_consent_to(here: World, client: Client) -> Request:
     return {
         "consent": 1,
         "query": f"app_id={app.id}&state=x",
+        "returns_to": "https://app.example.com",
         "loginids": [here.demo.loginid],
         "scopes": ["read"],
     }

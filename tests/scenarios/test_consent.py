@@ -12,6 +12,7 @@ from schemas.apps import is_target
 from schemas.scopes import ALL_SCOPES, Scope
 
 BACK = "https://app.example.com/back"
+CONSENT = {"consent": 1, "returns_to": "https://app.example.com"}
 
 
 def query(app: App, **more: str) -> str:
@@ -21,7 +22,7 @@ def query(app: App, **more: str) -> str:
 async def allow(owner: MemoryClient, asked: str, loginids: list[str], *scopes: str) -> str:
     """Allow it; the address that the owner is sent to."""
     reply = await owner.ask(
-        {"consent": 1, "query": asked, "loginids": loginids, "scopes": list(scopes)}
+        {**CONSENT, "query": asked, "loginids": loginids, "scopes": list(scopes)}
     )
     assert "error" not in reply, reply["error"]
     sent: str = reply["consent"]["redirect_to"]
@@ -97,11 +98,34 @@ async def test_what_an_app_minted_ends_with_the_app(here: World) -> None:
     # An app that may do everything still lets no other app in.
     another = await here.app("read")
     for client in (bot, other):
-        request = {"consent": 1, "query": query(another), "loginids": [here.demo.loginid]}
+        request = {**CONSENT, "query": query(another), "loginids": [here.demo.loginid]}
         assert await client.refused({**request, "scopes": ["read"]}) == "PermissionDenied"
     revoked = (await owner.ask({"revoke_access": app.id}))["revoke_access"]
     assert revoked["signed_out"] == 2
     assert await other.refused({"balance": 1}) == "AuthorizationRequired"
+
+
+async def test_who_registered_an_app_is_told_to_users_alone(here: World) -> None:
+    app = await here.app("read")
+    stranger = here.connect(at_pages=True)
+    request = {"consent_request": 1, "query": query(app)}
+    assert (await stranger.ask(request))["consent_request"]["owner"] == ""
+    owner = await here.owner()
+    told = (await owner.ask(request))["consent_request"]["owner"]
+    assert told == "demo@scopegate.invalid"
+
+
+async def test_nobody_is_sent_elsewhere_than_they_were_shown(here: World) -> None:
+    app = await here.app("read")
+    owner = await here.owner()
+    shown = (await owner.ask({"consent_request": 1, "query": query(app)}))["consent_request"]
+    moved = {"name": app.name, "scopes": ["read"], "redirect_uri": "https://elsewhere.example/x"}
+    assert "error" not in await owner.ask({"app_update": app.id, **moved})
+    request = {**CONSENT, "query": query(app), "loginids": [here.demo.loginid], "scopes": ["read"]}
+    error = (await owner.ask({**request, "returns_to": shown["returns_to"]}))["error"]
+    assert error["code"] == "ConsentRefused"
+    assert "https://elsewhere.example" in error["message"]
+    assert (await owner.ask({"connected_apps": 1}))["connected_apps"] == []
 
 
 async def test_who_refuses_sends_the_app_an_error(here: World) -> None:
@@ -158,7 +182,7 @@ async def test_nothing_may_be_given_that_was_not_asked_for(here: World) -> None:
     stranger = (await here.user("eve@example.com"))[0]
     owner = await here.owner()
     mine = here.demo.loginid
-    request = {"consent": 1, "query": query(app, scopes="read"), "loginids": [mine]}
+    request = {**CONSENT, "query": query(app, scopes="read"), "loginids": [mine]}
     for change, field in (
         ({"scopes": ["trade"]}, "scopes"),
         ({"scopes": ["read", "admin"]}, "scopes"),
@@ -177,7 +201,7 @@ async def test_an_app_that_was_deleted_meanwhile_gets_nothing(here: World) -> No
     app = await here.app("read")
     owner = await here.owner()
     await owner.ask({"app_delete": app.id})
-    request = {"consent": 1, "query": query(app), "loginids": [here.demo.loginid]}
+    request = {**CONSENT, "query": query(app), "loginids": [here.demo.loginid]}
     assert await owner.refused({**request, "scopes": ["read"]}) == "InvalidAppID"
 
 
@@ -207,7 +231,8 @@ def understood(asked: str, app: App = APP) -> consent.AuthorizationRequest:
         ("app_id=7&scopes=read,trade", {"read", "trade"}),
         ("app_id=7&scopes=read+trade", {"read", "trade"}),
         ("app_id=7&scopes=read%2Ctrade&l=EN&brand=&anything=1&anything=2", {"read", "trade"}),
-        (f"client_id=7&redirect_uri={BACK}", {"read", "trade"}),
+        (f"app_id=7&redirect_uri={BACK}", {"read", "trade"}),
+        ("app_id=7&redirect_uri=&response_type=", {"read", "trade"}),  # empty is left out
     ],
 )
 def test_a_link_asks_for_scopes(asked: str, scopes: set[str]) -> None:
@@ -229,7 +254,6 @@ def test_a_link_asks_for_scopes(asked: str, scopes: set[str]) -> None:
         "app_id=7&state=%ff",
         "app_id=7&state=" + "x" * 1025,
         "app_id=7&" + "&".join(f"x{n}=1" for n in range(60)),
-        "app_id=7&redirect_uri=",
     ],
 )
 def test_a_link_that_cannot_be_trusted_leads_nowhere(asked: str) -> None:
@@ -242,7 +266,9 @@ def test_a_link_that_cannot_be_trusted_leads_nowhere(asked: str) -> None:
     ("asked", "error"),
     [
         ("response_type=token", "unsupported_response_type"),
-        ("response_type=", "unsupported_response_type"),
+        ("client_id=7", "invalid_request"),
+        (f"code_challenge={CHALLENGE}&code_challenge_method=S256", "invalid_request"),
+        ("scope=read&scopes=trade", "invalid_request"),
         ("response_type=code", "invalid_request"),
         (f"response_type=code&code_challenge={CHALLENGE}", "invalid_request"),
         (
@@ -308,6 +334,14 @@ HOSTILE = [
     "http://2130706433/",
     "http://0x7f.1/",
     "http://[::ffff:10.0.0.1]/",
+    "https://0x7f.1/",
+    "https://256.1.1.1/",
+    "https://1.2.3.4.5/",
+    "https://09/",
+    "https://999999999999/",
+    "https://xn--a/",
+    "https://xn--/",
+    "https://app..example.com/",
     "https://\u0430pp.example.com/back",
     "https://app.example.com/back\r\nLocation: https://evil.test",
     " https://app.example.com/back",
@@ -398,14 +432,44 @@ async def test_a_live_page_of_an_origin_that_is_refused_now_is_cut_off(here: Wor
     app = await here.app("read")
     page = here.connect(app_id=app.id, origin="https://evil.test")
     assert "error" not in await page.ask({"time": 1})
+    await page.authorize(await here.token("read"))
+    await page.ask({"balance": 1, "subscribe": 1})
     owner = await here.owner()
     await owner.ask({"app_origins": app.id, "allowed_origins": ["https://bot.example.com"]})
+    told = await page.next()  # at once, and not only when it asks for something
+    assert told["msg_type"] == "balance"
+    assert told["error"]["code"] == "InvalidAppID"
+    await here.credit(1)
+    assert page.told == []
     assert await page.refused({"time": 1}) == "InvalidAppID"
+
+
+async def test_the_streams_of_an_app_that_is_deleted_end_with_it(here: World) -> None:
+    app = await here.app("read")
+    bot = here.connect(app_id=app.id)
+    await bot.ask({"ticks": "1HZ100V", "subscribe": 1})
+    owner = await here.owner()
+    await owner.ask({"app_delete": app.id})
+    assert (await bot.next())["error"]["code"] == "InvalidAppID"
+    here.clock.advance(3)
+    assert bot.told == []
 
 
 @pytest.mark.parametrize(
     "origin",
-    ["*", "bot.example.com", "https://bot.example.com/", "https://BOT.example.com", "null", ""],
+    [
+        "*",
+        "bot.example.com",
+        "https://bot.example.com/",
+        "https://BOT.example.com",
+        "https://bot.example.com:443",
+        "http://bot.example.com:80",
+        "https://bot.example.com/x",
+        "https://...",
+        "https://" + "x" * 200,
+        "null",
+        "",
+    ],
 )
 async def test_an_origin_is_written_as_browsers_write_it(here: World, origin: str) -> None:
     app = await here.app("read")

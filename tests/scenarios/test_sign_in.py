@@ -1,10 +1,13 @@
 """Signing in at the gateway's own pages: who can, what it is good for, and how it ends."""
 
 import time
+from typing import Any
 
+import orjson
 import pytest
 
-from gateway.access import passwords, tokens, users
+from gateway.access import passwords, users
+from gateway.store import StoreError
 from gateway.testing import Client, MemoryClient, World, world
 
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
@@ -89,10 +92,58 @@ async def test_a_sign_in_ends_by_itself(ada: World, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(time, "time", lambda: later)
     fresh = ada.connect(at_pages=True)
     assert await fresh.refused({"authorize": held[0]}) == "InvalidToken"
-    # What writes reads it again; what only reads is told with the next sweep.
+    # What writes reads it again; live connections are told within a second.
     assert await page.refused({"account_reset": 1}) == "AuthorizationRequired"
-    await ada.gateway.store.write(tokens.end_expired)
+    stream = await page.ask({"balance": 1, "subscribe": 1})
+    assert stream["subscription"]
+    assert (await page.next())["error"]["code"] == "InvalidToken"
     assert await page.refused({"balance": 1}) == "AuthorizationRequired"
+
+
+async def test_a_password_that_was_changed_while_it_was_checked_is_the_old_one(
+    ada: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = ada.connect(at_pages=True)
+    check = passwords.Attempt.is_right
+    kept = passwords.hash_password("another one")
+
+    async def slowly(*arguments: Any) -> bool:
+        right = await check(*arguments)
+        await ada.gateway.store.write(lambda job: users.set_password(job, EMAIL, kept))
+        return right
+
+    monkeypatch.setattr(passwords.Attempt, "is_right", slowly)
+    assert await page.refused(RIGHT) == "InvalidCredentials"
+
+
+async def test_a_user_has_so_many_sign_ins_at_once(here: World) -> None:
+    pages = [await here.owner() for _ in range(22)]
+    for ended in pages[:2]:
+        assert await ended.refused({"balance": 1}) == "AuthorizationRequired"
+    for holds in (pages[2], pages[-1]):
+        assert "error" not in await holds.ask({"balance": 1})
+
+
+@pytest.mark.parametrize("email", ["Ärin@example.com", "ADA@Example.COM"])
+async def test_an_address_is_one_in_whatever_letters(here: World, email: str) -> None:
+    await here.user(email, password=PASSWORD)
+    with pytest.raises(StoreError, match="already"):
+        await here.user(email.lower())
+    for written in (email, email.lower(), email.upper(), f" {email} "):
+        page = here.connect(at_pages=True)
+        request = {"sign_in": 1, "email": written, "password": PASSWORD}
+        assert "error" not in await page.ask(request)
+
+
+async def test_many_at_once_are_told_to_come_again_and_lose_no_attempt(ada: World) -> None:
+    most = passwords.AT_A_TIME + passwords.MOST_WAITING
+    pages = [ada.connect(at_pages=True, address=f"203.0.113.{n}") for n in range(most + 5)]
+    for number, page in enumerate(pages):
+        request = {"sign_in": 1, "email": f"{number}@example.com", "password": "x"}
+        page.send_text(orjson.dumps(request))
+    replies = [(await page.next())["error"] for page in pages]
+    assert [reply["code"] for reply in replies].count("InvalidCredentials") == most
+    assert "Try again in a few seconds." in replies[-1]["message"]
 
 
 async def test_another_password_ends_every_sign_in(ada: World) -> None:
@@ -162,6 +213,15 @@ async def test_who_signs_in_rightly_is_never_slowed(ada: World) -> None:
         await signed_in(ada)
 
 
+async def test_an_address_of_ipv6_is_its_network(ada: World) -> None:
+    for number in range(passwords.FROM_AN_ADDRESS):
+        page = ada.connect(at_pages=True, address=f"2001:db8:1:2::{number}")
+        assert await page.refused(wrong(number)) == "InvalidCredentials"
+    assert await ada.connect(at_pages=True, address="2001:db8:1:2::f").refused(RIGHT) == "RateLimit"
+    neighbour = ada.connect(at_pages=True, address="2001:db8:1:3::1")
+    assert "error" not in await neighbour.ask(RIGHT)
+
+
 async def test_wrong_attempts_stand_in_the_owners_login_history(ada: World) -> None:
     await ada.connect(at_pages=True).refused(wrong(1))
     page, _ = await signed_in(ada)
@@ -186,14 +246,27 @@ async def test_the_demo_user_signs_in_without_a_password(here: World) -> None:
 
 async def test_nobody_is_let_in_as_the_demo_user_from_elsewhere() -> None:
     """Behind a proxy the gateway is on loopback, and everybody's page is its own."""
-    async with world(allowed_host=("trade.example.com",)) as here:
-        page = here.connect(origin="https://trade.example.com", host="trade.example.com")
-        assert (await page.ask({"page_info": 1}))["page_info"]["demo"] is None
-        assert await page.refused({"sign_in_demo": 1}) == "PermissionDenied"
-    async with world(host="0.0.0.0", demo=True, limits="open") as here:  # noqa: S104 - not bound
+
+    async def is_nobody(page: MemoryClient) -> bool:
+        told = (await page.ask({"page_info": 1}))["page_info"]["demo"]
+        return told is None and await page.refused({"sign_in_demo": 1}) == "PermissionDenied"
+
+    async with world() as here:
+        assert await is_nobody(here.connect(at_pages=True, address="203.0.113.9"))
+        assert await is_nobody(here.connect(at_pages=True, proxied=True))
+        named = {"origin": "https://trade.example.com", "host": "trade.example.com"}
+        assert await is_nobody(here.connect(**named))
+    for settings in (
+        {"allowed_host": ("trade.example.com",)},
+        {"trusted_proxy": ("127.0.0.1/32",)},
+        {"trusted_proxy": ("127.0.0.1/32",), "demo": True},
+        {"host": "0.0.0.0", "demo": True, "limits": "open"},  # noqa: S104 - not bound
+    ):
+        async with world(**settings) as here:
+            assert await is_nobody(here.connect(at_pages=True)), settings
+    async with world(allowed_host=("trade.example.com",), demo=True) as here:  # asked for
         page = here.connect(at_pages=True)
-        assert (await page.ask({"page_info": 1}))["page_info"]["demo"] is None
-        assert await page.refused({"sign_in_demo": 1}) == "PermissionDenied"
+        assert "error" not in await page.ask({"sign_in_demo": 1})
 
 
 async def test_an_owner_oversees_tokens_and_what_was_done_with_them(here: World) -> None:
