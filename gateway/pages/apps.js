@@ -33,7 +33,6 @@ const MORE = [
 ];
 const RIGHT = {
   name: "Letters, digits, blanks, - and _, with a letter or a digit among them.",
-  allowed_origins: "An origin is https://host, or with a port https://host:8443; one a line.",
   homepage: "An http or https URL.",
   github: "An http or https URL.",
   appstore: "An http or https URL.",

@@ -71,8 +71,10 @@ def registered(gateway: Served, address: str, *scopes: str) -> Iterator[int]:
     with program(gateway, gateway.token) as owner:
         reply = owner.ask(app_register=1, name="Helper", scopes=scopes, redirect_uri=address)
         app_id: int = reply["app_register"]["app_id"]
-        yield app_id
-        assert owner.ask(app_delete=app_id)["app_delete"] == 1
+        try:
+            yield app_id
+        finally:
+            assert owner.ask(app_delete=app_id)["app_delete"] == 1
 
 
 @contextmanager

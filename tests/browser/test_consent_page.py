@@ -43,11 +43,12 @@ def test_an_app_gets_what_its_user_leaves_ticked(
     page.goto(f"/oauth2/authorize?app_id={app_id}&state=a%26b")
     expect(page.get_by_role("heading", name="Allow Helper to act for you?")).to_be_visible()
     asked = page.locator("#asked")
-    expect(asked).to_contain_text("Registered bydemo@scopegate.invalid")
+    expect(asked).to_contain_text("Registered byTold once you have signed in")
     expect(asked).to_contain_text(f"Returns to{address.removesuffix('/back')}")
     expect(asked).to_contain_text("Buy and sell contracts")
 
     sign_in_as_demo(page)
+    expect(asked).to_contain_text("Registered bydemo@scopegate.invalid")
     scopes = page.get_by_role("group", name="It may")
     for scope in ("read ", "trade ", "payments "):
         scopes.get_by_label(scope).uncheck()

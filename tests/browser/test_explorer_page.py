@@ -9,8 +9,12 @@ from playwright.sync_api import Page, expect
 from gateway.app import declared
 from tests.browser.conftest import Browse
 from tests.browser.steps import sign_in_as_demo
-from tests.browser.watch import Watch
 from tests.served import Served
+
+
+@pytest.fixture
+def gateway(shared_gateway: Served) -> Served:
+    return shared_gateway
 
 
 def choose(page: Page, call: str) -> None:
@@ -126,23 +130,3 @@ def test_the_code_shown_is_what_a_reader_can_use(browse: Browse, page: Page) -> 
     elsewhere.goto("/")
     with elsewhere.expect_console_message(lambda line: "msg_type: tick" in line.text):
         elsewhere.evaluate(f"() => {{ {code} }}")
-
-
-def test_a_lost_connection_says_so_and_comes_back_with_its_streams(
-    page: Page, gateway: Served, watch: Watch
-) -> None:
-    choose(page, "ticks")
-    send(page, ticks="1HZ100V", subscribe=1)
-    streams = page.get_by_role("region", name="Running streams")
-    expect(streams).to_contain_text(re.compile(r"[2-9] messages"))
-    port = page.evaluate("location.port")
-    assert gateway.stop() == 0
-    expect(page.locator("#connect-state")).not_to_have_text("connected")
-    expect(page.get_by_text("The connection to the gateway is lost")).to_be_visible()
-    gateway.options = (*gateway.options, "--port", port)
-    gateway.start()
-    expect(page.locator("#connect-state")).to_have_text("connected")
-    before = streams.inner_text()
-    expect(streams).not_to_have_text(before)
-    expect(streams).not_to_contain_text("has ended")
-    watch.take("WebSocket connection to")

@@ -201,6 +201,7 @@ async def test_the_code_flow(here: Served, tmp_path: Path, unused_tcp_port: int)
         consent = {
             "consent": 1,
             "query": urlsplit(link).query,
+            "returns_to": back.removesuffix("/back"),
             "loginids": here.loginids[:2],
             "scopes": ["read"],
         }

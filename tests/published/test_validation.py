@@ -72,7 +72,8 @@ def names(reply: Mapping[str, Any], field: str) -> bool:
 
 async def scenes(here: World) -> list[tuple[str, Request]]:
     """A right request for every call that is offered."""
-    return [(name, await SCENES[name](here, await here.owner())) for name in OFFERED]
+    owner = await here.owner()
+    return [(name, await SCENES[name](here, owner)) for name in OFFERED]
 
 
 async def test_an_unknown_field_is_named(here: World) -> None:
