@@ -59,7 +59,7 @@ serve: setup
 	@$(BIN)/scopegate serve
 
 test: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/made-for-tests
 	$(BIN)/ruff format --check $(SOURCES)

@@ -13,7 +13,7 @@ from typing import Any
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from tests.served import PATIENCE, Served
+from tests.served import PATIENCE, Served, unverified
 
 Message = dict[str, Any]
 
@@ -47,11 +47,17 @@ class Program:
         return message
 
 
+def _connect(gateway: Served, app_id: int | str, **options: Any) -> ClientConnection:
+    if gateway.url.startswith("wss:"):  # with a certificate of its own making
+        options["ssl"] = unverified()
+    url = f"{gateway.url}?app_id={app_id}"
+    return connect(url, compression=None, proxy=None, **options)
+
+
 @contextmanager
 def program(gateway: Served, token: str, *, app_id: int | str = 1089) -> Iterator[Program]:
     """A program that is signed in with this token."""
-    url = f"{gateway.url}?app_id={app_id}"
-    with connect(url, compression=None, proxy=None) as socket:
+    with _connect(gateway, app_id) as socket:
         running = Program(socket)
         reply = running.ask(authorize=token)
         assert "error" not in reply, reply
@@ -60,16 +66,16 @@ def program(gateway: Served, token: str, *, app_id: int | str = 1089) -> Iterato
 
 def refusal_of(gateway: Served, token: str, *, app_id: int | str = 1089) -> str:
     """The code of the error with which this token is refused."""
-    with connect(f"{gateway.url}?app_id={app_id}", compression=None, proxy=None) as socket:
+    with _connect(gateway, app_id) as socket:
         code: str = Program(socket).ask(authorize=token)["error"]["code"]
         return code
 
 
 @contextmanager
-def registered(gateway: Served, address: str, *scopes: str) -> Iterator[int]:
-    """An app named Helper of the demo user's, which returns to this address; its app_id."""
+def registered(gateway: Served, address: str, *scopes: str, name: str = "Helper") -> Iterator[int]:
+    """An app of the demo user's, which returns to this address; its app_id."""
     with program(gateway, gateway.token) as owner:
-        reply = owner.ask(app_register=1, name="Helper", scopes=scopes, redirect_uri=address)
+        reply = owner.ask(app_register=1, name=name, scopes=scopes, redirect_uri=address)
         app_id: int = reply["app_register"]["app_id"]
         try:
             yield app_id
@@ -80,34 +86,42 @@ def registered(gateway: Served, address: str, *scopes: str) -> Iterator[int]:
 @contextmanager
 def owner(gateway: Served) -> Iterator[Program]:
     """What a page of the gateway does once the demo user has signed in there, without the page."""
-    origin = gateway.page.rstrip("/")
-    url = f"{gateway.url}?app_id=1089"
-    with connect(url, compression=None, proxy=None, origin=Origin(origin)) as socket:
+    with _connect(gateway, 1089, origin=Origin(gateway.page.rstrip("/"))) as socket:
         page = Program(socket)
         accounts = page.ask(sign_in_demo=1)["sign_in_demo"]["accounts"]
         page.ask(authorize="MULTI", tokens=[account["token"] for account in accounts])
         yield page
 
 
+EMPTY = "<!doctype html><title>The app</title><link rel=icon href=data:,>"
+
+
 @contextmanager
-def site() -> Iterator[str]:
-    """An app's own site, which answers every address with an empty page; its address."""
+def site(page: Callable[[], str] = lambda: EMPTY) -> Iterator[str]:
+    """An app's own site, which answers every address with this page; its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
-            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Type", "text/html; charset=utf-8")
             self.end_headers()
-            self.wfile.write(b"<!doctype html><title>The app</title><link rel=icon href=data:,>")
+            self.wfile.write(page().encode())
 
         def log_message(self, *_: object) -> None:
             """Nobody reads it."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with serving(Handler) as origin:
+        yield f"{origin}/back"
+
+
+@contextmanager
+def serving(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+    """A server of plain HTTP on a free port; its origin."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/back"
+            yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()

@@ -4,12 +4,9 @@ Their gateway is another origin, as it is for the pages of any app.
 """
 
 import functools
-import http.client
 import re
-import threading
-import time
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -19,10 +16,11 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.checks import assert_accessible, assert_tidy
 from tests.browser.conftest import Browse
+from tests.browser.programs import program, serving
 from tests.browser.steps import sign_in_as_demo
 from tests.browser.tools import node_module
 from tests.browser.watch import Watch
-from tests.served import PATIENCE, Served
+from tests.served import Served
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "browser"
 FAST = pytest.mark.parametrize("gateway", [["--speed", "20"]], indirect=True, ids=["fast"])
@@ -37,13 +35,8 @@ class _Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
     """Where the examples are served, as `python3 -m http.server` does it."""
-    handler = functools.partial(_Quiet, directory=EXAMPLES)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        serving.join()
+    with serving(functools.partial(_Quiet, directory=EXAMPLES)) as origin:
+        yield origin
 
 
 def connect(page: Page, gateway: str) -> None:
@@ -136,21 +129,11 @@ def test_an_unknown_app_is_not_asked_for_again(page: Page, gateway: Served, site
 
 @pytest.fixture
 def app_id(gateway: Served, site: str) -> str:
-    """The trading page, registered as its head says; the gateway knows it."""
-    made = gateway.command(
-        *("app", "create", "--name", "Trade page", "--scopes", "read,trade"),
-        *("--redirect-uri", f"{site}/trade.html"),
-    )
-    host = urlsplit(gateway.page).netloc
-    until = time.monotonic() + PATIENCE
-    while True:
-        connection = http.client.HTTPConnection(host, timeout=PATIENCE)
-        connection.request("GET", f"/oauth2/authorize?app_id={made}")
-        status = connection.getresponse().status
-        connection.close()
-        if status == 200:
-            return made
-        assert time.monotonic() < until, "the gateway did not learn of the app"
+    """The trading page, registered as its head says."""
+    with program(gateway, gateway.token) as owner:
+        described = {"name": "Trade page", "redirect_uri": f"{site}/trade.html"}
+        reply = owner.ask(app_register=1, scopes=["read", "trade"], **described)
+        return str(reply["app_register"]["app_id"])
 
 
 def ask_for_consent(page: Page, gateway: Served, site: str, app_id: str) -> None:

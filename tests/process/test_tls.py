@@ -12,14 +12,7 @@ from cryptography import x509
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidMessage
 
-from tests.served import Served, fetch
-
-
-def unverified() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+from tests.served import Served, fetch, unverified
 
 
 @pytest.fixture(scope="module")

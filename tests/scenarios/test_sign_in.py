@@ -5,12 +5,20 @@ from typing import Any
 
 import orjson
 import pytest
+from argon2 import PasswordHasher
 
 from gateway.access import passwords, users
 from gateway.store import StoreError
 from gateway.testing import Client, MemoryClient, World, world
 
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes as weak as argon2 makes them: these tests make hundreds."""
+    weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(passwords, "_hasher", lambda: weak)
 
 
 def wrong(number: int) -> dict:
