@@ -299,6 +299,8 @@ async def test_calls_are_listed_by_either_name_of_the_program(gateway: Served) -
     assert rows["topup_virtual"]["needs"] == ["trade"]
     assert rows["ticks"]["needs"] == []
     assert rows["ticks"]["needs_login"] is False
+    standings = {name: rows[name]["standing"] for name in ("ticks", "consent", "sign_in")}
+    assert standings == {"ticks": None, "consent": "owner", "sign_in": "pages"}
     heading, *lines = as_text.splitlines()
     assert heading.split() == ["call", "needs", "what", "it", "does"]
     assert [line.split()[0] for line in lines] == list(rows)
