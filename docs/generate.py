@@ -45,9 +45,9 @@ def _offered(registry: Registry) -> Iterator[str]:
         f"{offered} of the {len(PUBLISHED)} published calls are offered. A call is named by a key"
         " of the message. Every request may also carry `req_id` (an integer) and `passthrough` (an"
         " object), which come back on every reply; a call marked † takes `loginid` where a"
-        " connection is signed in to several accounts, one marked ‡ takes `subscribe`. *owner* is who"
-        " signed in at the gateway's own pages, which no token can do; *pages* is anybody, at these"
-        " pages.",
+        " connection is signed in to several accounts, one marked ‡ takes `subscribe`."
+        " *owner* is who signed in at the gateway's own pages, which no token can do; *pages* is"
+        " anybody, at these pages.",
         "",
         "| scope | what its owner is told |",
         "|---|---|",
