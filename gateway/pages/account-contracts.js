@@ -50,6 +50,15 @@ export function followContracts(account) {
   fill(byId("open"), skeleton(2));
   fill(byId("results"), skeleton(3));
   let stopped = false;
+  let frame = 0;
+
+  // In a fast market many are told between two frames of the screen; what is seen is the last.
+  const showSoon = () => {
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      showOpen(open);
+    });
+  };
 
   const told = ({ proposal_open_contract: contract }) => {
     const { contract_id: id } = contract;
@@ -61,7 +70,7 @@ export function followContracts(account) {
     } else if (id !== undefined) {
       open.set(id, contract);
     }
-    showOpen(open);
+    showSoon();
   };
 
   const compare = async () => {
@@ -101,6 +110,7 @@ export function followContracts(account) {
   return {
     stop() {
       stopped = true;
+      cancelAnimationFrame(frame);
       deaf();
       stream.stop();
     },

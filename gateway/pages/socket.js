@@ -57,6 +57,7 @@ export class Api {
   #pending = new Map(); // req_id -> { resolve, reject }
   #streams = new Set(); // those that run
   #byRequest = new Map(); // req_id -> stream, on this very connection
+  #forgottenLate = new Set(); // requests of streams that were stopped before they had a name
   #waiting = []; // asked before the first connection was there
   #stateListeners = new Set();
   #frameListeners = new Set();
@@ -228,7 +229,13 @@ export class Api {
     if (stream.stopped) {
       if (isNew) {
         this.#forget(id); // it was stopped before it had a name
+        this.#forgottenLate.add(JSON.stringify(stream.request));
       }
+    } else if (
+      message.error?.code === "AlreadySubscribed" &&
+      this.#forgottenLate.delete(JSON.stringify(stream.request))
+    ) {
+      this.#subscribe(stream); // the earlier one, asked for just before, is forgotten by now
     } else if (message.error) {
       const error = new ApiError(message.error);
       this.#stop(stream);
@@ -304,6 +311,7 @@ export class Api {
     this.#pending.clear();
     this.#waiting = [];
     this.#byRequest.clear();
+    this.#forgottenLate.clear();
     const error = new ApiError(state === "closed" ? CLOSED : LOST);
     failed.forEach(({ reject }) => reject(error));
     for (const stream of [...this.#streams]) {

@@ -1,4 +1,4 @@
-"""The gateway goes away and comes back: pages say so, and go on with their streams."""
+"""The pages' connection: lost and made good, and streams that end as soon as they began."""
 
 import json
 import re
@@ -28,3 +28,23 @@ def test_a_lost_connection_says_so_and_comes_back_with_its_streams(
     expect(streams).not_to_have_text(before)
     expect(streams).not_to_contain_text("has ended")
     watch.take("WebSocket connection to")
+
+
+def test_a_stream_that_was_stopped_at_once_is_in_nobodys_way(page: Page) -> None:
+    """As somebody does who picks a symbol, another, and the first again."""
+    page.goto("/")
+    told = page.evaluate(
+        """async () => {
+          const { Api } = await import("/assets/socket.js");
+          const api = new Api({ appId: 1089 });
+          await api.ready();
+          const request = { ticks: "R_100" };
+          api.stream(request, () => {}).stop();
+          const told = new Promise((resolve) => {
+            const says = (message) => resolve(message.msg_type);
+            api.stream(request, says, (error) => resolve(error.code));
+          });
+          return told.finally(() => api.close());
+        }"""
+    )
+    assert told == "tick"
