@@ -143,6 +143,11 @@ byId("connect-form").onsubmit = async (event) => {
 };
 
 onSignIn((me) => {
+  if (me === null) { // what was told to them is nobody else's business
+    frames.clear();
+    sent += 1;
+    showAnswer("Nothing is sent yet.", null, "");
+  }
   if (me !== null || connection.identity === "page") {
     const identity = me === null ? "nobody" : "page";
     showIdentities(identity);
@@ -452,6 +457,10 @@ async function send(request) {
       showAnswer(`${code}: ${message}`, { error: body }, "error");
     }
   };
+  if (connection.api.state === "closed") {
+    showAnswer("Not connected. Connect above, with an app that exists.", null, "error");
+    return;
+  }
   const isOpen = connection.api.state === "open";
   showAnswer(isOpen ? "Waiting for the answer…" : "Waiting for the connection…", null, "");
   if (request.subscribe === 1) {

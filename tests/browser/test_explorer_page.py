@@ -130,3 +130,27 @@ def test_the_code_shown_is_what_a_reader_can_use(browse: Browse, page: Page) -> 
     elsewhere.goto("/")
     with elsewhere.expect_console_message(lambda line: "msg_type: tick" in line.text):
         elsewhere.evaluate(f"() => {{ {code} }}")
+
+
+def test_signing_out_takes_along_what_was_told(page: Page) -> None:
+    page.goto("/explorer")
+    sign_in_as_demo(page)
+    choose(page, "balance")
+    send(page, balance=1)
+    expect(page.locator("#answer")).to_contain_text("loginid")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.locator("#connect-who")).to_contain_text("not signed in")
+    expect(page.locator("#answer")).not_to_contain_text("loginid")
+    expect(page.get_by_role("log")).not_to_contain_text("loginid")
+
+
+def test_an_app_that_does_not_exist_is_said(page: Page) -> None:
+    choose(page, "ticks")
+    page.locator("#connect summary").click()
+    page.get_by_label("App", exact=True).fill("424242")
+    page.get_by_role("button", name="Connect").click()
+    expect(page.locator("#connect-state")).to_contain_text("there is no such app")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#answer-summary")).to_have_text(
+        "Not connected. Connect above, with an app that exists."
+    )
