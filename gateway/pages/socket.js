@@ -14,6 +14,7 @@
 // - Streams are asked for again on a new connection, after `onOpen` has signed in.
 
 const SHORTEST_WAIT = 500;
+const FORGET_AGAIN = 5_000;
 const LONGEST_WAIT = 15_000;
 const PING_EVERY = 25_000;
 const PATIENCE = 10_000;
@@ -260,7 +261,13 @@ export class Api {
   }
 
   #forget(id) {
-    this.#transmit({ forget: id }).catch(() => {}); // the connection's end ends the stream, too
+    const socket = this.#socket;
+    this.#transmit({ forget: id }).catch((error) => {
+      // A stream that is not forgotten counts as one that runs. The connection's end ends it, too.
+      if (error.code === "RateLimit") {
+        setTimeout(() => socket === this.#socket && this.#forget(id), FORGET_AGAIN);
+      }
+    });
   }
 
   #ping() {
