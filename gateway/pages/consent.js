@@ -25,6 +25,7 @@ const MADE_HERE = "scopegate.sign-in-for-consent";
 const GONE = ["ConsentRefused", "InvalidAppID"]; // the app was changed or deleted meanwhile
 const query = location.search.slice(1);
 let leaving = false;
+let deciding = false;
 
 // Leaving.
 
@@ -47,11 +48,24 @@ async function leave(url, host) {
   location.replace(url);
 }
 
+/** Allows or refuses; while one is under way the other is not to be had. */
+async function decide(button, act) {
+  if (deciding) {
+    return;
+  }
+  deciding = true;
+  try {
+    await busy(button, act);
+  } finally {
+    deciding = leaving;
+  }
+}
+
 function refuseButton(host) {
   const place = h("div");
   const button = h("button", { type: "button" }, "Refuse");
   button.onclick = () =>
-    busy(button, async () => {
+    decide(button, async () => {
       try {
         const { consent_refuse: way } = await api.ask({ consent_refuse: 1, query });
         await leave(way.redirect_to, host);
@@ -151,7 +165,7 @@ function buildChoices({ scopes, name, returns_to: host }, info) {
   );
   form.onsubmit = (event) => {
     event.preventDefault();
-    busy(allow, () => give(form, host));
+    decide(allow, () => give(form, host));
   };
   let shownFor = null;
   return {

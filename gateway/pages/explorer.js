@@ -271,7 +271,7 @@ byId("filter").onsubmit = (event) => {
 // One call.
 
 function showFromHash() {
-  const name = decodeURIComponent(location.hash.slice(1));
+  const name = location.hash.slice(1);
   show(calls.get(name) ?? calls.get(FIRST) ?? calls.values().next().value);
 }
 

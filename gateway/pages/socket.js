@@ -131,6 +131,10 @@ export class Api {
    */
   stream(request, onMessage, onError = () => {}, { again = !("buy" in request) } = {}) {
     const stream = { request, onMessage, onError, again, stopped: false, ids: new Set() };
+    if (this.#state === "closed") {
+      queueMicrotask(() => onError(new ApiError(CLOSED)));
+      return { stop() {} };
+    }
     this.#streams.add(stream);
     if (this.#state === "open") {
       this.#subscribe(stream);

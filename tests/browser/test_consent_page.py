@@ -129,3 +129,15 @@ def test_what_cannot_be_allowed_is_explained(
     back.click()
     assert page.url.startswith(f"{address}?error=invalid_scope")
     watch.take("status of 400")
+
+
+def test_what_was_decided_first_counts(page: Page, address: str, app_id: int) -> None:
+    page.goto(f"/oauth2/authorize?app_id={app_id}")
+    sign_in_as_demo(page)
+    expect(page.get_by_role("button", name="Allow Helper")).to_be_enabled()
+    page.locator("#choices form").evaluate(
+        "(form) => form.querySelectorAll('.actions button').forEach((button) => button.click())"
+    )
+    page.wait_for_url(f"{address}?**")
+    assert "token1=" in page.url
+    assert "error=" not in page.url

@@ -154,3 +154,8 @@ def test_an_app_that_does_not_exist_is_said(page: Page) -> None:
     expect(page.locator("#answer-summary")).to_have_text(
         "Not connected. Connect above, with an app that exists."
     )
+
+
+def test_an_address_that_names_no_call_shows_the_first(page: Page) -> None:
+    page.goto("/explorer#%")
+    expect(page.get_by_role("heading", name="ticks", exact=True)).to_be_visible()

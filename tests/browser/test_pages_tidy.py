@@ -23,6 +23,7 @@ from tests.served import Served
 
 BACK = "http://127.0.0.1:9/back"  # nobody is there, and nobody is sent there
 _numbers = itertools.count(1)
+LONG_NAME = "Donaudampfschifffahrtsgesellschaftskapitaen"
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
@@ -104,7 +105,9 @@ def gateway(shared_gateway: Served) -> Served:
 def app_id(shared_gateway: Served) -> Iterator[int]:
     """An app that the demo user has connected, and that is at work."""
     with (
-        registered(shared_gateway, BACK, "read", "trade", "payments") as registered_app,
+        registered(
+            *(shared_gateway, BACK, "read", "trade", "payments"), name=LONG_NAME
+        ) as registered_app,
         owner(shared_gateway) as page,
     ):
         account = shared_gateway.loginids[0]
