@@ -252,8 +252,8 @@ class Session:
             for stream in streams:
                 stream.finish(invalid_token())
 
-        if reply_first and self.answering:
-            self._after_reply.append(tell)
+        if reply_first:
+            self._once_replied(tell)
         else:
             tell()
 
@@ -264,10 +264,14 @@ class Session:
             for stream in list(self.subscriptions.values()):
                 stream.finish(error)
 
+        self._once_replied(tell)
+
+    def _once_replied(self, action: Callable[[], None]) -> None:
+        """Do this after the reply to the present message; at once where none is under way."""
         if self.answering:
-            self._after_reply.append(tell)
+            self._after_reply.append(action)
         else:
-            tell()
+            action()
 
     def replied(self) -> None:
         """The present message has its reply: do what waited for that."""

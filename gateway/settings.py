@@ -175,7 +175,8 @@ class Settings(BaseSettings):
     def demo_at_pages(self) -> bool:
         """Whether whoever opens a page at this machine may be the demo user without a password.
 
-        Not where a proxy may bring others here, unless a demo user was asked for.
+        Not behind a trusted proxy; and where further names are allowed, by which others may come
+        here through one, only if a demo user was asked for.
         """
         return self.on_loopback and not self.trusted_proxy and (self.demo or not self.allowed_host)
 

@@ -9,7 +9,7 @@ import signal
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -196,6 +196,36 @@ class Served:
             self.lines += self.process.stdout.read().splitlines()
             self.process.stdout.close()
         return code
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *options: str) -> Iterator[Served]:
+    """A gateway with a fixed seed that has no reason to complain, until the block ends."""
+    served = Served(folder, "--seed", "tests", *options)
+    try:
+        yield served
+    finally:
+        code = served.stop()
+    assert code == 0
+    assert served.stderr == ""
+
+
+def printed(
+    command: Sequence[str | Path], folder: Path, variables: Mapping[str, str] | None = None
+) -> str:
+    """What a program prints that has nothing to complain about."""
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment(variables),
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
 
 
 def fetch(url: str, context: ssl.SSLContext | None = None) -> tuple[int, str, bytes]:

@@ -5,12 +5,11 @@
 //   first, since a connection may have only a few.
 // - What is bought is the proposal whose price is in sight, at no more than that price.
 
-import { lineChart } from "/assets/chart.js";
 import { busy, byId, errorText, fill, h, money } from "/assets/dom.js";
+import { liveChart } from "/assets/live-chart.js";
 import { api } from "/assets/session.js";
 
 const FIRST = "1HZ100V";
-const SHOWN = 120;
 const TYPING = 300;
 
 /** Builds the ticket; `tradeFor(account)` of it says for which account. */
@@ -169,28 +168,14 @@ let shown = null;
 
 function showChart(symbols, name) {
   const { display_name: title } = symbols.find(({ symbol }) => symbol === name);
-  shown?.stream.stop();
-  shown?.chart.destroy();
+  shown?.stop();
   byId("chart-title").textContent = title;
   byId("quote").textContent = "\u00a0";
   byId("chart-said").textContent = "";
-  const chart = lineChart(byId("chart"), { label: `${title}: the latest ticks`, most: SHOWN });
-  let digits = 2;
-  const quote = (price) => (byId("quote").textContent = price.toFixed(digits));
-  const stream = api.stream(
-    { ticks_history: name, end: "latest", count: SHOWN },
-    ({ history, tick, pip_size: pips }) => {
-      if (history) {
-        digits = pips;
-        chart.setDigits(pips);
-        chart.set(history.times.map(Number), history.prices.map(Number));
-        quote(Number(history.prices.at(-1)));
-      } else if (tick) {
-        chart.add(tick.epoch, tick.quote);
-        quote(tick.quote);
-      }
+  shown = liveChart(byId("chart"), name, `${title}: the latest ticks`, {
+    onPrice: (price) => (byId("quote").textContent = price),
+    onError({ message }) {
+      byId("chart-said").textContent = `The prices do not come: ${message}`;
     },
-    (error) => (byId("chart-said").textContent = `The prices do not come: ${error.message}`),
-  );
-  shown = { chart, stream };
+  });
 }

@@ -1,39 +1,22 @@
 // The start page: a live index, the demo token, and three programs to paste.
 
-import { lineChart } from "/assets/chart.js";
 import { byId, codeBlock, fill, h, notice, secretLine, skeleton, tabs } from "/assets/dom.js";
+import { liveChart } from "/assets/live-chart.js";
 import { api, pageInfo } from "/assets/session.js";
 import { addressFor } from "/assets/socket.js";
 
 const SYMBOL = "1HZ100V";
-const SHOWN = 120;
 const PLACEHOLDER = "A-TOKEN-FROM-THE-PAGE-API-TOKENS";
 
 // The live index.
 
 function showIndex() {
-  const chart = lineChart(byId("chart"), {
-    label: "Volatility 100 (1s) Index: the last two minutes of simulated ticks",
-    most: SHOWN,
+  const label = "Volatility 100 (1s) Index: the last two minutes of simulated ticks";
+  liveChart(byId("chart"), SYMBOL, label, {
+    onPrice: (price) => (byId("quote").textContent = price),
+    onLive: () => (byId("state").textContent = "Live. The times are those of your time zone."),
+    onError: (error) => (byId("state").textContent = `The prices do not come: ${error.message}`),
   });
-  let digits = 2;
-  const quote = (price) => (byId("quote").textContent = price.toFixed(digits));
-  api.stream(
-    { ticks_history: SYMBOL, end: "latest", count: SHOWN },
-    ({ history, tick, pip_size: pips }) => {
-      if (history) {
-        digits = pips;
-        chart.setDigits(pips);
-        chart.set(history.times.map(Number), history.prices.map(Number));
-        quote(Number(history.prices.at(-1)));
-        byId("state").textContent = "Live. The times are those of your time zone.";
-      } else if (tick) {
-        chart.add(tick.epoch, tick.quote);
-        quote(tick.quote);
-      }
-    },
-    (error) => (byId("state").textContent = `The prices do not come: ${error.message}`),
-  );
 }
 
 // The programs. Each signs in, tells the balance, then ten ticks.

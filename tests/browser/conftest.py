@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from tests.browser.tools import chromium
 from tests.browser.watch import Watch
-from tests.served import Served
+from tests.served import Served, serving
 
 PATIENCE = 15_000
 """Milliseconds that a page may take before a test fails."""
@@ -54,29 +54,17 @@ def watch() -> Iterator[Watch]:
     assert noting.found == []
 
 
-@contextlib.contextmanager
-def _serving(folder: Path, *options: str) -> Iterator[Served]:
-    """A gateway with a fixed seed, which has no reason to complain."""
-    served = Served(folder, "--seed", "tests", "--speed", "1", *options)
-    try:
-        yield served
-    finally:
-        code = served.stop()
-    assert code == 0
-    assert served.stderr == ""
-
-
 @pytest.fixture
 def gateway(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
     """A gateway for one test; parametrised indirectly, it is served with further options."""
-    with _serving(tmp_path, *getattr(request, "param", ())) as served:
+    with serving(tmp_path, *getattr(request, "param", ())) as served:
         yield served
 
 
 @pytest.fixture(scope="package")
 def shared_gateway(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One gateway for all tests that leave nothing behind: a module makes this its `gateway`."""
-    with _serving(tmp_path_factory.mktemp("shared")) as served:
+    with serving(tmp_path_factory.mktemp("shared")) as served:
         yield served
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.programs import registered, site
 from tests.browser.steps import sign_in_as_demo
 from tests.browser.watch import Watch
-from tests.served import Served
+from tests.served import serving
 
 APP = """<!doctype html>
 <title>A published web app</title>
@@ -42,25 +42,21 @@ if (given.has("token1")) {{
 def test_a_web_app_that_knows_but_a_host_works(
     browser: Browser, watch: Watch, tmp_path: Path
 ) -> None:
-    gateway = Served(tmp_path, "--seed", "tests", "--tls-self-signed")
     page_of_app = [""]
-    try:
+    with (
+        serving(tmp_path, "--tls-self-signed") as gateway,
+        site(lambda: page_of_app[0]) as address,
+        registered(gateway, address, "read", "trade", name="Web app") as app_id,
+    ):
         host = urlsplit(gateway.page).netloc
         assert gateway.url == f"wss://{host}/websockets/v3"
-        with (
-            site(lambda: page_of_app[0]) as address,
-            registered(gateway, address, "read", "trade", name="Web app") as app_id,
-        ):
-            page_of_app[0] = APP.format(host=host, app_id=app_id)
-            context = browser.new_context(ignore_https_errors=True, locale="en-US")
-            watch.follow(context)
-            page = context.new_page()
-            page.goto(address)
-            page.get_by_role("link", name="Log in").click()
-            sign_in_as_demo(page)
-            page.get_by_role("button", name="Allow Web app").click()
-            expect(page.locator("#told")).to_have_text("CR900001 10000 USD")
-            context.close()
-    finally:
-        assert gateway.stop() == 0
-    assert gateway.stderr == ""
+        page_of_app[0] = APP.format(host=host, app_id=app_id)
+        context = browser.new_context(ignore_https_errors=True, locale="en-US")
+        watch.follow(context)
+        page = context.new_page()
+        page.goto(address)
+        page.get_by_role("link", name="Log in").click()
+        sign_in_as_demo(page)
+        page.get_by_role("button", name="Allow Web app").click()
+        expect(page.locator("#told")).to_have_text("CR900001 10000 USD")
+        context.close()

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
 from tests.browser.tools import missing, node_module
-from tests.served import PATIENCE, Served, environment
+from tests.served import Served, printed
 
 PRINTED = re.compile(r"balance: 10000(\.0)? USD\s(tick: \d+(\.\d+)?\s){10}$")
 
@@ -25,23 +24,9 @@ def program(page: Page, name: str) -> str:
     return page.get_by_role("tabpanel", name=name).locator("pre").inner_text()
 
 
-def run(*command: str | Path, folder: Path) -> str:
-    done = subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=environment(),
-        timeout=PATIENCE,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
 def test_the_python_program_runs_as_pasted(page: Page, tmp_path: Path) -> None:
     (tmp_path / "ticks.py").write_text(program(page, "Python"))
-    assert PRINTED.match(run(sys.executable, "ticks.py", folder=tmp_path))
+    assert PRINTED.match(printed([sys.executable, "ticks.py"], tmp_path))
 
 
 def test_the_node_program_runs_as_pasted(page: Page, tmp_path: Path) -> None:
@@ -49,7 +34,7 @@ def test_the_node_program_runs_as_pasted(page: Page, tmp_path: Path) -> None:
     (tmp_path / "ticks.mjs").write_text(program(page, "Node"))
     # As after `npm install ws` in this folder.
     (tmp_path / "node_modules").symlink_to(node_module("ws").parent)
-    assert PRINTED.match(run(node, "ticks.mjs", folder=tmp_path))
+    assert PRINTED.match(printed([node, "ticks.mjs"], tmp_path))
 
 
 def test_the_browser_program_runs_as_pasted(browse: Browse, page: Page, tmp_path: Path) -> None:

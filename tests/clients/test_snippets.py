@@ -5,11 +5,9 @@ is where the gateway is.
 """
 
 import asyncio
-import contextlib
 import os
 import re
 import ssl
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +20,7 @@ from websockets.asyncio.client import connect
 
 from tests.browser.tools import NODE_MODULES, missing, node_module
 from tests.clients.conftest import HOME, PYTHON
-from tests.served import PATIENCE, Served, environment
+from tests.served import Served, environment, printed, serving
 
 PAGE = (Path(__file__).parents[2] / "docs" / "clients.md").read_text()
 PROGRAMS = {
@@ -30,18 +28,6 @@ PROGRAMS = {
     for block, name in re.findall(r"^```\w+\n((?:#|//) (\w+\.\w+)\n.*?)^```$", PAGE, re.M | re.S)
 }
 BIN = Path(sys.executable).parent
-
-
-@contextlib.contextmanager
-def serving(folder: Path, *options: str) -> Iterator[Served]:
-    """A gateway that has no reason to complain."""
-    served = Served(folder, "--seed", "tests", *options)
-    try:
-        yield served
-    finally:
-        code = served.stop()
-    assert code == 0
-    assert served.stderr == ""
 
 
 @pytest.fixture(scope="module")
@@ -73,19 +59,8 @@ def written(name: str, folder: Path, gateway: Served | None = None) -> None:
 
 
 def run(command: Sequence[str | Path], folder: Path, variables: Mapping[str, str]) -> list[str]:
-    """The lines that a program prints, which has nothing to complain about."""
-    done = subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=environment(variables),
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout.splitlines()
+    """The lines that a program prints."""
+    return printed(command, folder, variables).splitlines()
 
 
 def test_every_program_of_the_page_is_run_here() -> None:

@@ -12,15 +12,13 @@ from cryptography import x509
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidMessage
 
-from tests.served import Served, fetch, unverified
+from tests.served import Served, fetch, serving, unverified
 
 
 @pytest.fixture(scope="module")
 def self_signed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    served = Served(tmp_path_factory.mktemp("tls"), "--tls-self-signed")
-    yield served
-    assert served.stop() == 0
-    assert served.stderr == ""
+    with serving(tmp_path_factory.mktemp("tls"), "--tls-self-signed") as served:
+        yield served
 
 
 async def test_a_certificate_of_its_own_serves_both_on_one_port(self_signed: Served) -> None:
