@@ -35,6 +35,7 @@ from gateway.clock import Clock, HandClock, RunningClock
 from gateway.connection import Connection, Transport
 from gateway.dispatch import Dispatcher
 from gateway.limits import PROFILES, Profile, RateLimiter
+from gateway.mail import LogMailer, Mailer, mailer
 from gateway.oauth import TokenEndpoint
 from gateway.server import Listening, Server, Visitor
 from gateway.session import Session
@@ -56,6 +57,7 @@ from handlers.proposals import Proposals
 from handlers.sessions import Sessions
 from handlers.tokens import Tokens
 from handlers.trading import Trading
+from handlers.verification import Verification
 from schemas.scopes import ALL_SCOPES
 
 HANDLER_GROUP = "scopegate.handlers"
@@ -134,6 +136,7 @@ class _Parts:
     access: Access
     ledger: Ledger
     desk: Desk
+    mail: Mailer
 
     def by_type(self) -> Mapping[type, object]:
         """Each part by the type under which a constructor may ask for it."""
@@ -149,10 +152,13 @@ class _Parts:
         }
 
 
-def _build(profile: Profile, margins: Margins, store: Store, clock: Clock, seed: str) -> _Parts:
+def _build(
+    profile: Profile, margins: Margins, store: Store, clock: Clock, seed: str, mail: Mailer
+) -> _Parts:
     feed = Feed(seed)
     desk = Desk(store, feed, clock, margins)
-    return _Parts(profile, store, clock, feed, Bus(), Access(store), Ledger(store, clock), desk)
+    ledger = Ledger(store, clock)
+    return _Parts(profile, store, clock, feed, Bus(), Access(store), ledger, desk, mail)
 
 
 def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pages]:
@@ -178,6 +184,7 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
         UserProfile(parts.access, parts.store),
         Tokens(parts.access, parts.store),
         Apps(parts.access, parts.store),
+        Verification(parts.store, parts.mail),
         pages,
         Consent(parts.access, parts.store),
         Oversight(parts.access, parts.store, parts.ledger),
@@ -193,16 +200,18 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
 def declared(modules: Iterable[str] = ()) -> Registry:
     """Every call that a gateway would offer, without one running: to be read, not to be made."""
     nowhere = Store(Path(os.devnull))
-    parts = _build(PROFILES["open"], Margins(), nowhere, HandClock(0.0), "none")
+    parts = _build(PROFILES["open"], Margins(), nowhere, HandClock(0.0), "none", LogMailer())
     return _offer(parts, modules)[0]
 
 
 @asynccontextmanager
-async def compose(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Gateway]:
+async def compose(
+    settings: Settings, clock: Clock | None = None, mail: Mailer | None = None
+) -> AsyncIterator[Gateway]:
     """A gateway with everything but a listener, until the block ends.
 
-    `clock` replaces the running one. Raises `StoreError`, `SettingsError` or `DeclarationError`
-    when it can not start.
+    `clock` replaces the running one, `mail` whatever the settings say of letters. Raises
+    `StoreError`, `SettingsError` or `DeclarationError` when it can not start.
     """
     declared(settings.handlers)  # what is wrong with a call is said before anything is written
     async with AsyncExitStack() as stack:
@@ -216,7 +225,9 @@ async def compose(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         )
         if clock is None:
             clock = RunningClock(start.resume, settings.speed)
-        parts = _build(settings.profile(), settings.margins(), store, clock, start.seed)
+        if mail is None:
+            mail = await stack.enter_async_context(mailer(settings.mail_server()))
+        parts = _build(settings.profile(), settings.margins(), store, clock, start.seed, mail)
         registry, ticker, pages = _offer(parts, settings.handlers)
         access = parts.access
         await access.start()

@@ -13,6 +13,7 @@ file in a temporary folder, since a database in memory has other locks.
 
 import asyncio
 import itertools
+import re
 import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -30,6 +31,7 @@ from gateway.access.apps import App
 from gateway.app import Gateway, compose
 from gateway.calls import Registry
 from gateway.clock import HandClock
+from gateway.mail import Letter
 from gateway.server import Visitor
 from gateway.settings import Settings
 from gateway.store import Transaction
@@ -162,12 +164,34 @@ class MemoryClient(Client):
         """The gateway reads again."""
 
 
-class World:
-    """A gateway with its clock, and ways to set the scene."""
+class Mailbox:
+    """Keeps what the gateway would have sent by e-mail, the latest last."""
 
-    def __init__(self, gateway: Gateway, clock: HandClock) -> None:
+    def __init__(self) -> None:
+        self.letters: list[Letter] = []
+
+    def send(self, letter: Letter) -> None:
+        """Keep the letter."""
+        self.letters.append(letter)
+
+    def code(self, email: str) -> str:
+        """The code in the latest letter to this address. Fails where there is none."""
+        for letter in reversed(self.letters):
+            if letter.to == email and (found := _CODE.search(letter.text)):
+                return found[1]
+        raise AssertionError(f"no letter with a code has gone to {email}")
+
+
+_CODE = re.compile(r"^    (\w+)$", re.MULTILINE)
+
+
+class World:
+    """A gateway with its clock and its mailbox, and ways to set the scene."""
+
+    def __init__(self, gateway: Gateway, clock: HandClock, mail: Mailbox) -> None:
         self.gateway = gateway
         self.clock = clock
+        self.mail = mail
         self._names = itertools.count(1)
 
     @property
@@ -276,7 +300,10 @@ class World:
 async def world(
     *, handlers: Iterable[str] = (), seed: str = "test", start: float = NOON, **settings: Any
 ) -> AsyncIterator[World]:
-    """A gateway of one's own, with the modules of `handlers` offered as well."""
+    """A gateway of one's own, with the modules of `handlers` offered as well.
+
+    Letters are kept in its `mail`, unless a mail server is set.
+    """
     with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
         clock = HandClock(start)
         given = Settings(
@@ -287,8 +314,9 @@ async def world(
             port=0,
             **settings,
         )
-        async with compose(given, clock) as gateway:
-            yield World(gateway, clock)
+        mail = Mailbox()
+        async with compose(given, clock, None if given.smtp_host else mail) as gateway:
+            yield World(gateway, clock, mail)
 
 
 _adapters: dict[tuple[type, ...], TypeAdapter[Any]] = {}

@@ -74,6 +74,11 @@ def by_email(transaction: Transaction, email: str) -> Row:
     return row
 
 
+def is_known(transaction: Transaction, email: str) -> bool:
+    """Whether there is a user with this address, locked out or not."""
+    return _find(transaction, email) is not None
+
+
 def by_id(transaction: Transaction, user_id: int) -> Row:
     """The user with this id, who exists."""
     row = transaction.one("SELECT * FROM users WHERE id = ?", user_id)

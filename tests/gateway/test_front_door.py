@@ -189,6 +189,15 @@ VALID: dict[str, list[dict[str, Any]]] = {
     "trading_durations": [{"trading_durations": 1}],
     "trading_times": [{"trading_times": "2026-01-02"}],
     "transaction": [{"transaction": 1, "subscribe": 1}],
+    "verify_email": [
+        {"verify_email": "ada@example.com", "type": "account_opening"},
+        {
+            "verify_email": "ada@example.com",
+            "type": "payment_withdraw",
+            "url_parameters": {"pa_amount": 1.5, "utm_source": "page"},
+            "ad_platform_cookies": {"fbc": "x"},
+        },
+    ],
     "website_config": [{"website_config": 1}],
     "website_status": [{"website_status": 1, "subscribe": 1}],
 }

@@ -335,6 +335,7 @@ SCENES: Mapping[str, Scene] = {
     "trading_durations": as_it_is(trading_durations=1),
     "trading_times": as_it_is(trading_times="2026-01-02"),
     "transaction": as_it_is(transaction=1, subscribe=1),
+    "verify_email": as_it_is(verify_email="ada@example.com", type="account_opening"),
     "website_config": as_it_is(website_config=1),
     "website_status": as_it_is(website_status=1),
 }
