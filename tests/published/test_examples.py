@@ -50,6 +50,7 @@ FILLED_IN: Mapping[str, tuple[str, ...]] = {
     "contract_update": ("contract_id",),
     "contract_update_history": ("contract_id",),
     "forget": ("forget",),
+    "new_account_virtual": ("verification_code",),
     "proposal_open_contract": ("contract_id",),
     "revoke_oauth_app": ("revoke_oauth_app",),
     "sell": ("sell",),
