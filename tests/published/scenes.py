@@ -287,14 +287,6 @@ async def a_code_to_sign_up_with(here: World, client: Client) -> Request:
     }
 
 
-async def an_account_without_a_currency(here: World, client: Client) -> Request:
-    admin = here.connect()
-    await admin.authorize(await here.token("admin"))
-    opened = (await admin.ask({"new_account_real": 1}))["new_account_real"]
-    await client.authorize(opened["oauth_token"])
-    return {"set_account_currency": "USD"}
-
-
 SCENES: Mapping[str, Scene] = {
     "account_list": as_it_is(account_list=1),
     "account_reset": as_it_is(account_reset=1),
@@ -347,7 +339,7 @@ SCENES: Mapping[str, Scene] = {
     "sell": a_contract_to_sell,
     "sell_contract_for_multiple_accounts": several_sellers,
     "sell_expired": as_it_is(sell_expired=1),
-    "set_account_currency": an_account_without_a_currency,
+    "set_account_currency": as_it_is(set_account_currency="USD"),
     "set_settings": as_it_is(set_settings=1, allow_copiers=1, address_postcode="12345"),
     "sign_in": a_password,
     "sign_in_demo": as_it_is(sign_in_demo=1),
