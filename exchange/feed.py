@@ -30,6 +30,7 @@ from numpy.random import Philox
 from numpy.typing import NDArray
 
 from exchange import fixedpoint
+from exchange.outlook import Outlook
 from exchange.symbols import DAY, EARLIEST, YEAR, Symbol
 
 FEED_VERSION: Final = 1
@@ -53,15 +54,6 @@ class Ticks(NamedTuple):
 
     epochs: NDArray[np.int64]
     pips: NDArray[np.int64]
-
-
-class Outlook(NamedTuple):
-    """How a log price will have moved between two ticks ahead, as far as it is known: normally."""
-
-    ticks: int
-    """Steps from the first tick to the last; at least 1."""
-    mean: float
-    sd: float
 
 
 class Candles(NamedTuple):
