@@ -15,6 +15,7 @@ from typing import NoReturn, TypeVar
 import click
 from pydantic import ValidationError
 
+from exchange import exclusion
 from exchange import ledger as accounts
 from exchange.money import to_number, to_text, to_units
 from gateway import market_start, token_form
@@ -275,6 +276,21 @@ def account_reset(db: Path | None, loginid: str) -> None:
 
     found = _run(db, job)
     click.echo(f"{loginid} {to_text(found.balance, found.currency)} {found.currency}")
+
+
+@account.command("lift")
+@_DB
+@click.option("--loginid", required=True, help="The account meant.")
+def account_lift(db: Path | None, loginid: str) -> None:
+    """Lift every limit and pause that an account's owner has set with set_self_exclusion."""
+
+    def job(transaction: Transaction) -> None:
+        accounts.account(transaction, loginid)
+        if not exclusion.lift(transaction, loginid):
+            raise StoreError(f"nothing is excluded for {loginid}")
+
+    _run(db, job)
+    click.echo("lifted", err=True)
 
 
 # user

@@ -45,7 +45,9 @@ from gateway.site import Site
 from gateway.store import Store, StoreError, Transaction
 from handlers.accounts import Accounts
 from handlers.apps import Apps
+from handlers.assessment import Assessment
 from handlers.consent import Consent
+from handlers.exclusion import SelfExclusion
 from handlers.general import General
 from handlers.market import Market, Ticker
 from handlers.offers import Offers
@@ -185,12 +187,14 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
         Orders(parts.desk, parts.access, parts.clock, parts.store),
         portfolio,
         Accounts(parts.ledger, parts.desk, parts.access, parts.bus),
-        UserProfile(parts.access, parts.store),
+        UserProfile(parts.access, parts.store, parts.clock),
+        Assessment(parts.access, parts.store),
         Tokens(parts.access, parts.store),
         Apps(parts.access, parts.store),
         Verification(parts.store, parts.mail),
         Opening(parts.access, parts.store, parts.clock, passwords),
         Places(),
+        SelfExclusion(parts.access, parts.store, parts.clock),
         pages,
         Consent(parts.access, parts.store),
         Oversight(parts.access, parts.store, parts.ledger),

@@ -30,6 +30,7 @@ FLOORS: dict[str, int] = {
     "exchange.ledger": 2,
     "exchange.book": 2,
     "exchange.desk": 2,
+    "exchange.exclusion": 2,
     "gateway.session": 1,
     "gateway.store": 1,
     "gateway.bus": 1,
@@ -46,7 +47,7 @@ FLOORS: dict[str, int] = {
 }
 """The room of a module is the longest of these names that it begins with."""
 
-STORED = {"exchange.ledger", "exchange.book", "exchange.desk"}
+STORED = {"exchange.ledger", "exchange.book", "exchange.desk", "exchange.exclusion"}
 """The parts of `exchange` that touch the store are one room."""
 
 

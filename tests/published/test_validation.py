@@ -27,6 +27,22 @@ WRONG: Mapping[str, tuple[str, ...]] = {
 
 NULLABLE = {
     "new_account_real": {"calling_country_code", "citizen", "phone"},
+    "set_self_exclusion": {
+        "exclude_until",
+        "max_30day_deposit",
+        "max_30day_losses",
+        "max_30day_turnover",
+        "max_7day_deposit",
+        "max_7day_losses",
+        "max_7day_turnover",
+        "max_balance",
+        "max_deposit",
+        "max_losses",
+        "max_open_bets",
+        "max_turnover",
+        "session_duration_limit",
+        "timeout_until",
+    },
     "set_settings": {
         "address_line_2",
         "calling_country_code",
