@@ -1,6 +1,6 @@
 """Requests and replies about a user's means and experience."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
@@ -19,8 +19,8 @@ class GetFinancialAssessment(AccountRequest):
 
 
 class GetFinancialAssessmentReply(TypedDict):
-    get_financial_assessment: dict[str, Any]
-    """Answers by question, and the scores."""
+    get_financial_assessment: dict[str, str]
+    """Answers by question."""
 
 
 class SetFinancialAssessment(AccountRequest):
