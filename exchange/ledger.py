@@ -165,10 +165,12 @@ def post(
     app_id: int | None = None,
     note: str = "",
     contract_id: int | None = None,
+    counter: str | None = None,
 ) -> Entry:
     """What `book` does, but for the announcement, which is the caller's to make.
 
-    The money comes from the exchange where it is for a contract, else from outside.
+    The money comes from the counter account that is named; where none is, from the exchange if it
+    is for a contract, else from outside.
 
     Raises `InsufficientFundsError` when the balance would become negative.
     """
@@ -186,7 +188,8 @@ def post(
     # Two processes reckon the market's time, to within a moment: the ledger's does not go back.
     last = transaction.one("SELECT at FROM ledger ORDER BY id DESC LIMIT 1")
     at = max(at, last["at"] if last is not None else 0)
-    counter = OUTSIDE if contract_id is None else EXCHANGE
+    if counter is None:
+        counter = OUTSIDE if contract_id is None else EXCHANGE
     transaction.execute(
         "INSERT INTO counter_accounts (name, currency, balance) VALUES (?, ?, ?)"
         " ON CONFLICT (name, currency) DO UPDATE SET balance = balance + excluded.balance",

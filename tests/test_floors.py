@@ -31,6 +31,7 @@ FLOORS: dict[str, int] = {
     "exchange.book": 2,
     "exchange.desk": 2,
     "exchange.exclusion": 2,
+    "exchange.markups": 2,
     "gateway.session": 1,
     "gateway.store": 1,
     "gateway.bus": 1,
@@ -47,7 +48,13 @@ FLOORS: dict[str, int] = {
 }
 """The room of a module is the longest of these names that it begins with."""
 
-STORED = {"exchange.ledger", "exchange.book", "exchange.desk", "exchange.exclusion"}
+STORED = {
+    "exchange.book",
+    "exchange.desk",
+    "exchange.exclusion",
+    "exchange.ledger",
+    "exchange.markups",
+}
 """The parts of `exchange` that touch the store are one room."""
 
 
