@@ -47,6 +47,11 @@ Amount = str | int | float | Decimal
 Moment = str | int | float | datetime
 """A moment of the market: epoch seconds, or a date and time, in UTC unless it says otherwise."""
 
+SET_HERE = frozenset(
+    ("db", "demo", "host", "port", "speed", "tls_cert", "tls_key", "tls_self_signed")
+)
+"""Settings that are not for a test to choose: where it listens, what it keeps, how it runs."""
+
 GOODBYE = 2.0
 """Real seconds that bots have to end once the gateway has hung up."""
 _TURN = 0.0005
@@ -270,7 +275,7 @@ def live_gateway(
     start: Moment = NOON,
     balance: Amount = "10000.00",
     currency: str = "USD",
-    handlers: Iterable[str] = (),
+    handlers: str | Iterable[str] = (),
     **settings: Any,
 ) -> Iterator[LiveGateway]:
     """A gateway of one's own on a free port of this machine, until the block ends.
@@ -280,12 +285,15 @@ def live_gateway(
     as `limits="deriv"`. Raises `SettingsError` where one of them is wrong, and at the end of the
     block what went wrong in the gateway's thread.
     """
+    for name in SET_HERE.intersection(settings):
+        raise SettingsError(f"{name}: a gateway of a test's own is not told that")
     units = _units(balance, currency)
     begin = parse_start(str(start))
+    modules = (handlers,) if isinstance(handlers, str) else handlers
 
     @asynccontextmanager
     async def composed(thread: _Thread) -> AsyncIterator[LiveGateway]:
-        async with world(handlers=handlers, seed=seed, start=begin, **settings) as here:
+        async with world(handlers=modules, seed=seed, start=begin, **settings) as here:
             traffic = _Traffic(here)
             async with listen(replace(here.gateway, connect=traffic)) as port:
                 made = LiveGateway(thread, here, traffic, port)
