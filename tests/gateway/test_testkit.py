@@ -1,12 +1,12 @@
 """The kit for tests of bots: a gateway on a port, in a thread, with a clock that the test moves."""
 
 import asyncio
+import contextlib
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,7 @@ def test_what_is_sent_while_the_clock_moves_is_answered_when_it_has_moved(
 
 def test_who_connects_while_the_clock_moves_is_answered_afterwards(scopegate: LiveGateway) -> None:
     async def meanwhile() -> tuple[list[Any], Any]:
-        async with AsyncExitStack() as stack:
+        async with contextlib.AsyncExitStack() as stack:
             async with scopegate._traffic.held():
                 opened = await stack.enter_async_context(connect_async(scopegate.url))
                 await opened.send('{"ping": 1}')
@@ -278,7 +278,7 @@ def test_a_client_that_does_not_read_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 def drain(opened: ClientConnection) -> None:
     """Read what has come, so that the connection can be closed."""
-    with pytest.raises(TimeoutError):
+    with contextlib.suppress(TimeoutError):
         while True:
             opened.recv(timeout=0.1)
 
@@ -332,10 +332,13 @@ def test_what_fails_in_the_gateways_thread_is_raised_at_the_end(
 ) -> None:
     (tmp_path / "faulty_calls.py").write_text(FAULTY)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.RaisesGroup(ZeroDivisionError), live_gateway(handlers="faulty_calls") as exchange:
-        with connect(exchange.url) as opened:
-            opened.send('{"later": 1}')
-            assert exchange.wait_for("later")["later"] == 1
+    with (
+        pytest.RaisesGroup(ZeroDivisionError),
+        live_gateway(handlers="faulty_calls") as exchange,
+        connect(exchange.url) as opened,
+    ):
+        opened.send('{"later": 1}')
+        assert exchange.wait_for("later")["later"] == 1
 
 
 @pytest.mark.parametrize(
