@@ -36,7 +36,7 @@ async def bot(endpoint: str) -> None:
 
     contract = {"proposal_open_contract": 1, "contract_id": bought["buy"]["contract_id"]}
     (await api.subscribe(contract)).subscribe(told)
-    print(json.dumps(await ended))
+    json.dump(await ended, sys.stdout)
     await api.clear()
 
 

@@ -1,22 +1,22 @@
 """The fixture `scopegate`, in projects of bots' authors: pytest runs in a folder of its own."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.served import PATIENCE, environment
 
+PAGE = (Path(__file__).parents[2] / "docs" / "testing-bots.md").read_text()
 
-def run_pytest(
-    folder: Path, tests: str, *options: str, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run these tests in a project without any configuration but strictness."""
+
+def run_pytest(folder: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests in this folder, without any configuration but strictness."""
     (folder / "pyproject.toml").write_text(
         "[tool.pytest.ini_options]\n"
-        'addopts = ["--strict-markers", "-p", "no:cacheprovider", "-p", "no:asyncio"]\n'
+        'addopts = ["--strict-markers", "-p", "no:cacheprovider"]\n'
         'filterwarnings = ["error"]\n'
     )
-    (folder / "test_bot.py").write_text(tests)
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-rA", *options],
         check=False,
@@ -27,6 +27,8 @@ def run_pytest(
         timeout=PATIENCE,
     )
 
+
+WITHOUT_ASYNCIO = ("-p", "no:asyncio")
 
 GOOD = """
 import json
@@ -69,7 +71,8 @@ def test_without_a_gateway():
 def test_it_works_without_further_ado_in_parallel_and_leaves_nothing(tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    done = run_pytest(tmp_path, GOOD, "-n", "2", TMPDIR=str(scratch))
+    (tmp_path / "test_bot.py").write_text(GOOD)
+    done = run_pytest(tmp_path, *WITHOUT_ASYNCIO, "-n", "2", TMPDIR=str(scratch))
     assert "7 passed" in done.stdout, done.stdout
     assert done.returncode == 0
     assert list(scratch.glob("scopegate-*")) == []
@@ -96,7 +99,8 @@ def test_handlers(scopegate):
 
 
 def test_a_mark_that_is_wrong_is_an_error_in_one_line(tmp_path: Path) -> None:
-    done = run_pytest(tmp_path, WRONG)
+    (tmp_path / "test_bot.py").write_text(WRONG)
+    done = run_pytest(tmp_path, *WITHOUT_ASYNCIO)
     assert done.returncode == 1
     for line in (
         "ERROR test_bot.py::test_balance - Failed: the gateway cannot start:"
@@ -110,10 +114,25 @@ def test_a_mark_that_is_wrong_is_an_error_in_one_line(tmp_path: Path) -> None:
 
 
 def test_it_costs_nothing_where_nobody_asks_for_it(tmp_path: Path) -> None:
-    done = run_pytest(
-        tmp_path,
+    (tmp_path / "test_bot.py").write_text(
         "import sys\n\ndef test_it():\n"
         "    assert 'gateway.pytest_plugin' in sys.modules\n"
-        "    assert {'numpy', 'pydantic', 'gateway.testkit'}.isdisjoint(sys.modules)\n",
+        "    assert {'numpy', 'pydantic', 'gateway.testkit'}.isdisjoint(sys.modules)\n"
     )
+    done = run_pytest(tmp_path, *WITHOUT_ASYNCIO)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_programs_of_the_page_are_good(tmp_path: Path) -> None:
+    """Those that have a name; the others are parts of one."""
+    programs = re.findall(r"^```python\n(# (\w+\.py)\n.*?)^```$", PAGE, re.M | re.S)
+    for program, name in programs:
+        (tmp_path / name).write_text(program)
+    names = ["bot.py", "test_bot.py", "conftest.py", "test_running.py", "test_async.py"]
+    assert [name for _, name in programs] == names
+    (tmp_path / "test_shared.py").write_text(
+        "def test_it(exchange):\n    assert exchange.balance() == 500\n"
+    )
+    done = run_pytest(tmp_path, "-o", "asyncio_default_fixture_loop_scope=function")
+    assert done.returncode == 0, done.stdout
+    assert "6 passed" in done.stdout

@@ -16,7 +16,7 @@ from tests.served import PATIENCE, environment
 BOT = Path(__file__).parents[2] / "examples" / "tested_bot"
 
 # Given to pytest as a plugin: what the bots were sent in each test goes to a file.
-SCRIBE = '''
+SCRIBE = """
 import json
 import os
 
@@ -29,7 +29,7 @@ def written_down(request, scopegate):
     with open(os.environ["TRANSCRIPT"], "a") as file:
         for message in scopegate.messages:
             print(request.node.name, json.dumps(message), file=file)
-'''
+"""
 
 STREAM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
