@@ -197,7 +197,8 @@ class LiveGateway:
         """The next message of this `msg_type` that a client is or was sent, errors included.
 
         Each message is given once: the first call gives the first of its type, the second the
-        next, however long ago they were sent. With `where` it is the next of which that is true.
+        next, however long ago they were sent. With `where` it is the next of which that is true;
+        those before it are passed over.
 
         Raises `TimeoutError` after `patience` real seconds, or what a bot of `run` has raised.
         """
@@ -238,7 +239,7 @@ class LiveGateway:
         return entries[::-1]
 
     def contracts(self, loginid: str | None = None) -> list[dict[str, Any]]:
-        """The account's contracts as `proposal_open_contract` tells them, oldest first."""
+        """What was bought, as `proposal_open_contract` tells it, oldest first; see `statement`."""
         bought = [e["contract_id"] for e in self.statement(loginid) if e["action_type"] == "buy"]
         return [
             self._ask(loginid, {"proposal_open_contract": 1, "contract_id": contract_id})
