@@ -7,7 +7,9 @@ from pathlib import Path
 
 from tests.served import PATIENCE, environment
 
-PAGE = (Path(__file__).parents[2] / "docs" / "testing-bots.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "testing-bots.md").read_text()
+TEASER = re.findall(r"^```python\n(@pytest.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
 
 
 def run_pytest(folder: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -130,9 +132,11 @@ def test_the_programs_of_the_page_are_good(tmp_path: Path) -> None:
         (tmp_path / name).write_text(program)
     names = ["bot.py", "test_bot.py", "conftest.py", "test_running.py", "test_async.py"]
     assert [name for _, name in programs] == names
+    [teaser] = TEASER
+    (tmp_path / "test_teaser.py").write_text(f"import bot\nimport pytest\n\n\n{teaser}")
     (tmp_path / "test_shared.py").write_text(
         "def test_it(exchange):\n    assert exchange.balance() == 500\n"
     )
     done = run_pytest(tmp_path, "-o", "asyncio_default_fixture_loop_scope=function")
     assert done.returncode == 0, done.stdout
-    assert "6 passed" in done.stdout
+    assert "7 passed" in done.stdout

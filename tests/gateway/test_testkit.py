@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,7 @@ def test_the_clock_goes_to_a_moment_and_not_back(
 ) -> None:
     assert scopegate.clock.now() == bot(time=1)["time"] == NOON
     scopegate.clock.to("2026-01-01T13:00:00Z")
-    scopegate.clock.to("2026-01-01 14:30")
+    scopegate.clock.to(datetime(2026, 1, 1, 14, 30, tzinfo=UTC))
     assert scopegate.clock.now() == bot(time=1)["time"] == NOON + 9000
     with pytest.raises(ValueError, match="does not go back"):
         scopegate.clock.to(NOON)
