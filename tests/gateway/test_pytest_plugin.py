@@ -25,7 +25,7 @@ def run_pytest(folder: Path, *options: str, **variables: str) -> subprocess.Comp
         capture_output=True,
         text=True,
         cwd=folder,
-        env=environment(variables),
+        env=environment({"COLUMNS": "200", **variables}),
         timeout=PATIENCE,
     )
 
