@@ -360,6 +360,7 @@ class _Market:
         await asyncio.wait([running])
         if not running.cancelled():
             running.result()
+        await self._here.caught_up()  # it may have been stopped within a second
 
     async def _run(self, speed: float) -> None:
         loop = asyncio.get_running_loop()
