@@ -89,6 +89,7 @@ class Gateway:
 
     settings: Settings
     store: Store
+    bus: Bus
     access: Access
     ledger: Ledger
     desk: Desk
@@ -96,7 +97,8 @@ class Gateway:
     clock: Clock
     registry: Registry
     demo: Demo | None
-    connect: "Connect"
+    connect: Callable[[Visitor, Callable[[bytes], None], Transport], Connection]
+    """Makes the connection of a client from what it said, its `send` and its transport."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +270,7 @@ async def compose(
         yield Gateway(
             settings=settings,
             store=store,
+            bus=parts.bus,
             access=access,
             ledger=parts.ledger,
             desk=parts.desk,
