@@ -171,25 +171,6 @@ async def test_the_operator_sees_what_a_token_was_used_for(gateway: Served, ada:
     assert ["authorize", "127.0.0.1", "1"] in rows
 
 
-# Accounts.
-
-
-async def test_the_operator_lifts_what_an_owner_has_excluded(gateway: Served, ada: Person) -> None:
-    made = run_once(
-        gateway.db,
-        lambda transaction: tokens.create(
-            transaction, ada.demo, "Owner", {Scope.READ, Scope.ADMIN}
-        ),
-    )
-    async with gateway.connected() as client:
-        await client.authorize(made)
-        assert "error" not in await client.ask({"set_self_exclusion": 1, "max_losses": 5})
-        asked = {"get_self_exclusion": 1}
-        assert (await client.ask(asked))["get_self_exclusion"] == {"max_losses": 5.0}
-        await command(gateway, "account", "lift", "--loginid", ada.demo)
-        assert (await client.ask(asked))["get_self_exclusion"] == {}
-
-
 # Users.
 
 
@@ -248,6 +229,22 @@ async def test_a_credit_reaches_live_streams(gateway: Served, ada: Person) -> No
         entries = statement["statement"]["transactions"]
         assert [entry["amount"] for entry in entries] == [-12.34, 12.34, 10000]
         assert entries[0]["longcode"] == "Reset by the operator."
+
+
+async def test_the_operator_lifts_what_an_owner_has_excluded(gateway: Served, ada: Person) -> None:
+    made = run_once(
+        gateway.db,
+        lambda transaction: tokens.create(
+            transaction, ada.demo, "Owner", {Scope.READ, Scope.ADMIN}
+        ),
+    )
+    async with gateway.connected() as client:
+        await client.authorize(made)
+        assert "error" not in await client.ask({"set_self_exclusion": 1, "max_losses": 5})
+        asked = {"get_self_exclusion": 1}
+        assert (await client.ask(asked))["get_self_exclusion"] == {"max_losses": 5.0}
+        await command(gateway, "account", "lift", "--loginid", ada.demo)
+        assert (await client.ask(asked))["get_self_exclusion"] == {}
 
 
 async def test_accounts_are_listed_for_people_and_for_programs(
