@@ -85,6 +85,8 @@ async def test_the_new_user_signs_in_at_the_pages_and_sees_the_app(here: World) 
     body = await client.authorize(real["oauth_token"])
     assert body["scopes"] == ["read", "admin"]
     assert await client.refused({"topup_virtual": 1}) == "PermissionDenied"
+    [shown] = (await page.ask({"connected_apps": 1}))["connected_apps"]
+    assert shown["loginids"] == sorted([opened["client_id"], real["client_id"]])
     await page.ask({"revoke_oauth_app": app.id})
     for token in (opened["oauth_token"], real["oauth_token"]):
         assert await client.refused({"authorize": token}) == "InvalidToken"
