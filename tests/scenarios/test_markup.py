@@ -189,11 +189,12 @@ async def test_prices_with_and_without_markup_are_streams_of_their_own(here: Wor
 
 
 async def test_buying_for_several_accounts_pays_for_each(here: World) -> None:
-    real, _ = await owner_of_apps(here)
+    real, demo = await owner_of_apps(here)
     app = await here.app("trade", owner=real.user_id, markup="1")
     client = here.connect(app_id=app.id)
     await client.authorize(await here.token())
-    tokens = [await here.token(loginid=account.loginid) for account in (here.demo, *here.real)]
+    buyers = (here.demo, *here.real, demo)
+    tokens = [await here.token(loginid=account.loginid) for account in buyers]
     before = await balance(here, real.loginid)
     reply = await client.ask(
         {
@@ -206,6 +207,8 @@ async def test_buying_for_several_accounts_pays_for_each(here: World) -> None:
     results = reply["buy_contract_for_multiple_accounts"]["result"]
     assert [result for result in results if "code" in result] == []
     assert await balance(here, real.loginid) - before == 200
+    first, *_, owners = [result["buy_price"] for result in results]
+    assert first - owners == pytest.approx(1)  # to oneself nothing is paid
 
 
 async def earned(here: World, owner: Client, **more: Any) -> list[tuple[int, str]]:

@@ -201,6 +201,9 @@ async def test_a_currency_is_settled_once_and_brings_the_opening_balance(here: W
     assert (await client.ask({"set_account_currency": "BTC"}))["set_account_currency"] == 0
     assert await client.refused({"set_account_currency": "USD"}) == "SetAccountCurrencyError"
     assert await client.refused({"set_account_currency": "XYZ"}) == "InputValidationFailed"
+    # The stream ends with its token, as it would have done before.
+    await client.ask({"api_token": 1, "delete_token": opened["oauth_token"]})
+    assert (await witness.next())["error"]["code"] == "InvalidToken"
 
 
 async def test_terms_are_accepted(here: World) -> None:
