@@ -206,6 +206,18 @@ async def test_a_currency_is_settled_once_and_brings_the_opening_balance(here: W
     assert (await witness.next())["error"]["code"] == "InvalidToken"
 
 
+async def test_limits_keep_the_currency_in_which_they_were_set(here: World) -> None:
+    client = here.connect()
+    await client.authorize(await here.token())
+    opened = (await client.ask({"new_account_real": 1}))["new_account_real"]
+    await client.authorize(opened["oauth_token"])
+    await client.ask({"set_self_exclusion": 1, "max_losses": 100})
+    assert await client.refused({"set_account_currency": "BTC"}) == "SetAccountCurrencyError"
+    assert (await client.ask({"set_account_currency": "USD"}))["set_account_currency"] == 1
+    limits = (await client.ask({"get_self_exclusion": 1}))["get_self_exclusion"]
+    assert limits == {"max_losses": 100.0}
+
+
 async def test_terms_are_accepted(here: World) -> None:
     client = here.connect()
     await client.authorize(await here.token())
