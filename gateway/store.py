@@ -98,7 +98,7 @@ class Transaction:
     def part(self) -> Iterator[None]:
         """A part of the job that fails by itself: it leaves nothing then, and announces nothing.
 
-        What it raised goes on to the caller. Parts do not lie within each other.
+        What it raised goes on to the caller.
         """
         announced = len(self.changes)
         self.execute("SAVEPOINT part")

@@ -83,6 +83,7 @@ class CopyTrading:
         _check_known("trade_types", request.trade_types, TYPES, "contracts_for")
         least, most = _bounds(request, grant)
         [trader] = await self._access.grants([request.copy_start], session)
+        self._access.used(session, trader, "copy_start")
         with refusing():
             await self._copying.start(
                 Following(
@@ -97,7 +98,6 @@ class CopyTrading:
                 ),
                 self._may_copy(grant, trader),
             )
-        self._access.used(session, trader, "copy_start")
         return {"copy_start": 1}
 
     def _may_copy(self, grant: Grant, trader: Grant) -> Guard:
@@ -124,6 +124,7 @@ class CopyTrading:
             stopped = await self._copying.stop(grant.loginid, guard, handle=named)
         else:
             [trader] = await self._access.grants([named], session)
+            self._access.used(session, trader, "copy_stop")
             stopped = await self._copying.stop(grant.loginid, guard, trader=trader.loginid)
         if not stopped:
             raise ApiError(
