@@ -14,7 +14,7 @@ Rules:
 import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 
 from exchange import book, ledger
 from exchange.book import Bought, Closed, Contract
@@ -38,6 +38,10 @@ Holds = Callable[[Transaction, int], bool]
 """Whether the token of this id still holds, as the transaction sees it."""
 
 
+def _new_handle() -> str:
+    return HANDLE_PREFIX + secrets.token_hex(8)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Following:
     """One account that copies another, and what of it."""
@@ -55,6 +59,8 @@ class Following:
     min_stake: int | None = None
     max_stake: int | None = None
     """Between which prices a contract is copied, in smallest units."""
+    handle: str = field(default_factory=_new_handle)
+    """By which the copier names it: a word that opens nothing."""
 
     def wants(self, offer: Offer) -> bool:
         """Whether contracts of this symbol and type are copied."""
@@ -97,7 +103,7 @@ class Report:
     at: int
 
 
-_REPORT_FIELDS = tuple(field.name for field in fields(Report))
+_REPORT_FIELDS = tuple(each.name for each in fields(Report))
 
 
 def _following(row: Row) -> Following:
@@ -110,6 +116,7 @@ def _following(row: Row) -> Following:
         trade_types=row["trade_types"].split(),
         min_stake=row["min_stake"],
         max_stake=row["max_stake"],
+        handle=row["handle"],
     )
 
 
@@ -153,7 +160,7 @@ class Copying:
     # Who copies whom.
 
     async def start(self, wanted: Following, guard: Guard) -> None:
-        """Copy a trader from now on; who copies the same one already goes on with these settings.
+        """Copy a trader from now on; who has copied the same one keeps the handle of that.
 
         Raises `Refusal` where it is not allowed, or what the guard raises.
         """
@@ -175,7 +182,7 @@ class Copying:
                 " started_at = excluded.started_at, ended_at = NULL",
                 wanted.copier,
                 wanted.trader,
-                HANDLE_PREFIX + secrets.token_hex(8),
+                wanted.handle,
                 wanted.copier_token,
                 wanted.trader_token,
                 " ".join(wanted.assets),
@@ -195,7 +202,7 @@ class Copying:
             raise _not_allowed("The trader copies others, and copies are not copied again.")
         if self._followers(transaction, copier.loginid, at):
             raise _not_allowed("You are copied by others, and copies are not copied again.")
-        followed = {each.trader for each, _ in self.traders(transaction, copier.loginid)}
+        followed = {each.trader for each in self.traders(transaction, copier.loginid)}
         if len(followed - {trader.loginid}) >= MOST_TRADERS:
             raise _not_allowed(f"An account may copy {MOST_TRADERS} traders: stop copying one.")
         others = {each.copier for each in self._followers(transaction, trader.loginid, at)}
@@ -221,15 +228,14 @@ class Copying:
 
         return await self._store.write(job)
 
-    def traders(self, reader: Transaction, copier: str) -> list[tuple[Following, str]]:
-        """Whom an account copies, each with its handle, in the order of the beginning."""
+    def traders(self, reader: Transaction, copier: str) -> list[Following]:
+        """Whom an account copies, in the order of the beginning."""
         rows = reader.all(
             "SELECT * FROM copyings WHERE copier = ? AND ended_at IS NULL"
             " ORDER BY started_at, trader",
             copier,
         )
-        found = [(_following(row), row["handle"]) for row in rows]
-        return [pair for pair in found if self._goes_on(reader, pair[0])]
+        return [each for each in map(_following, rows) if self._goes_on(reader, each)]
 
     def copiers(self, reader: Transaction, trader: str) -> list[str]:
         """The accounts that copy a trader."""

@@ -151,7 +151,7 @@ class CopyTrading:
         return {
             "copytrading_list": {
                 "copiers": [{"loginid": loginid} for loginid in copiers],
-                "traders": [_shown(each, handle, grant.currency) for each, handle in traders],
+                "traders": [_shown(each, grant.currency) for each in traders],
             }
         }
 
@@ -265,13 +265,13 @@ def _units(bound: Decimal, currency: str, rounding: str) -> int:
     return to_units(bound.quantize(smallest, rounding), currency)
 
 
-def _shown(following: Following, handle: str, currency: str) -> TraderShown:
+def _shown(following: Following, currency: str) -> TraderShown:
     return {
         "assets": list(following.assets) or [_ALL],
         "loginid": following.trader,
         "max_trade_stake": _amount(following.max_stake, currency),
         "min_trade_stake": _amount(following.min_stake, currency),
-        "token": handle,
+        "token": following.handle,
         "trade_types": list(following.trade_types) or [_ALL],
     }
 

@@ -390,6 +390,7 @@ async def test_whoever_starts_again_goes_on_with_the_new_settings(here: World) -
 async def test_after_stopping_nothing_more_is_copied(here: World, by: str) -> None:
     trader, copier, text = await pair(here)
     number = await bought(trader.client, buying(CALL, amount=2))
+    kept = await bought(trader.client, buying(CALL, amount=2))
     here.clock.advance(2)
     [listed] = (await copier.done({"copytrading_list": 1}))["traders"]
     named = text if by == "token" else listed["token"]
@@ -398,13 +399,15 @@ async def test_after_stopping_nothing_more_is_copied(here: World, by: str) -> No
     assert reply["echo_req"]["copy_stop"] == token_form.NOT_SHOWN
     await bought(trader.client, buying(CALL, amount=2))
     await sold(trader, number)
-    assert await copier.copies() == {number: "open"}
+    assert await copier.copies() == {number: "open", kept: "open"}
     assert await copier.client.refused({"copy_stop": named}) == "InvalidToken"
     assert (await copier.done({"copytrading_list": 1}))["traders"] == []
-    # Who begins anew copies what is traded from then on.
+    # Who begins anew follows from then on, under the same handle.
     await copier.done({"copy_start": text})
+    assert (await copier.done({"copytrading_list": 1}))["traders"] == [listed]
+    await sold(trader, kept)
     later = await bought(trader.client, buying(CALL, amount=2))
-    assert await copier.copies() == {number: "open", later: "open"}
+    assert await copier.copies() == {number: "open", kept: "sold", later: "open"}
 
 
 async def test_the_handle_opens_nothing(here: World) -> None:
