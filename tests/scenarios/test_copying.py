@@ -345,6 +345,20 @@ async def test_what_is_bought_for_several_accounts_is_copied_too(here: World) ->
     assert await copier.copies() == {result["contract_id"]: "sold"}
 
 
+async def test_a_key_that_is_raced_is_copied_once(here: World) -> None:
+    """As many requests under one key, all under way at once, are one buy, and one copy."""
+    trader, copier, _ = await pair(here)
+    token = await here.token("trade", loginid=trader.loginid)
+    clients = [here.connect() for _ in range(8)]
+    for client in clients:
+        await client.authorize(token)
+    request = buying(CALL, key="mine", amount=10)
+    numbers = await asyncio.gather(*(bought(client, request) for client in clients))
+    assert len(set(numbers)) == 1
+    assert await copier.copies() == {numbers[0]: "open"}
+    assert len(await copier.report()) == 1
+
+
 async def test_a_copier_with_too_much_open_is_told(here: World) -> None:
     trader, copier, _ = await pair(here)
     await asyncio.gather(*(bought(copier.client, buying(CALL, amount=1)) for _ in range(100)))
