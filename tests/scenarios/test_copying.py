@@ -536,6 +536,37 @@ async def test_a_revocation_amid_buys_divides_them(here: World) -> None:
     await check_books(here)
 
 
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [
+        ("the trader's token", "InvalidToken"),
+        ("the copier's token", "AuthorizationRequired"),
+        ("the permission", "CopyTradingNotAllowed"),
+    ],
+)
+async def test_nothing_begins_for_what_is_taken_back_meanwhile(
+    here: World, ends: str, code: str
+) -> None:
+    """What is taken back is written first; the beginning that waits behind it does nothing."""
+    trader, text = await trader_of(here)
+    copier = await party(here, "copier")
+    token = await here.token("trade", loginid=copier.loginid)
+    client = here.connect()
+    await client.authorize(token)
+    owner = copier if ends == "the copier's token" else trader
+    request = {
+        "api_token": 1,
+        "delete_token": token_form.masked(token if owner is copier else text),
+    }
+    if ends == "the permission":
+        request = {"set_settings": 1, "allow_copiers": 0}
+    done, begun = await asyncio.gather(owner.client.ask(request), client.ask({"copy_start": text}))
+    assert "error" not in done
+    assert begun["error"]["code"] == code
+    await bought(trader.client, buying(CALL, amount=1))
+    assert await copier.rows() == []
+
+
 # What is refused.
 
 
