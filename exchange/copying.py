@@ -124,6 +124,15 @@ def _report(row: Row) -> Report:
     return Report(*(row[name] for name in _REPORT_FIELDS))
 
 
+def _end(transaction: Transaction, following: Following, at: int) -> None:
+    transaction.execute(
+        "UPDATE copyings SET ended_at = ? WHERE copier = ? AND trader = ?",
+        at,
+        following.copier,
+        following.trader,
+    )
+
+
 def end_all_of_user(transaction: Transaction, user_id: int, *, at: float) -> None:
     """Nobody copies an account of this user any more."""
     transaction.execute(
@@ -215,16 +224,14 @@ class Copying:
 
         def job(transaction: Transaction) -> bool:
             guard(transaction)
-            return bool(
-                transaction.execute(
-                    "UPDATE copyings SET ended_at = ?"
-                    " WHERE copier = ? AND (trader = ? OR handle = ?) AND ended_at IS NULL",
-                    at,
-                    copier,
-                    trader,
-                    handle,
-                ).rowcount
-            )
+            ended = [
+                each
+                for each in self.traders(transaction, copier)
+                if trader == each.trader or handle == each.handle
+            ]
+            for each in ended:
+                _end(transaction, each, at)
+            return bool(ended)
 
         return await self._store.write(job)
 
@@ -261,12 +268,7 @@ class Copying:
             if self._goes_on(transaction, following):
                 found.append(following)
             else:
-                transaction.execute(
-                    "UPDATE copyings SET ended_at = ? WHERE copier = ? AND trader = ?",
-                    at,
-                    following.copier,
-                    trader,
-                )
+                _end(transaction, following, at)
         return found
 
     # The copies.

@@ -481,6 +481,8 @@ async def test_copying_ends_with_the_token_that_started_it(here: World) -> None:
     assert (await bot.ask({"copy_start": text}))["copy_start"] == 1
     number = await bought(trader.client, buying(CALL, amount=2))
     await copier.done({"revoke_oauth_app": app.id})
+    # It has ended at once, not with the next purchase only.
+    assert await copier.client.refused({"copy_stop": text}) == "InvalidToken"
     await bought(trader.client, buying(CALL, amount=2))
     assert await copier.copies() == {number: "open"}
     assert (await copier.done({"copytrading_list": 1}))["traders"] == []
