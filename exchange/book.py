@@ -39,6 +39,8 @@ class Contract:
     price: int
     payout: int
     cancellation_price: int
+    copied_from: int | None
+    """The contract of another account of which this one is a copy."""
     take_profit_at: int | None
     stop_loss_at: int | None
     followed_to: int
@@ -71,6 +73,7 @@ def contract(row: Row | dict[str, Any]) -> Contract:
         price=row["price"],
         payout=row["payout"],
         cancellation_price=row["cancellation_price"],
+        copied_from=row["copied_from"],
         take_profit_at=row["take_profit_at"],
         stop_loss_at=row["stop_loss_at"],
         followed_to=row["followed_to"],
@@ -90,6 +93,8 @@ class Bought(NamedTuple):
 
     contract: Contract
     balance_after: int
+    is_new: bool = True
+    """Whether it was bought just now, and not before under the same key."""
 
 
 class Closed(NamedTuple):
@@ -115,8 +120,11 @@ def buy(
     app_id: int | None,
     at: int,
     key: str | None = None,
+    copied_from: int | None = None,
 ) -> Bought:
     """Open a contract and charge for it; of a repeated `key` the contract that it opened before.
+
+    `copied_from` is the contract of which it is a copy.
 
     Raises `Refusal` when the account has not enough, or has too much open.
     """
@@ -145,7 +153,8 @@ def buy(
     contract_id = transaction.insert(
         "INSERT INTO contracts (loginid, app_id, contract_type, shortcode, currency, price, payout,"
         " cancellation_price, commission, take_profit, take_profit_at, stop_loss, stop_loss_at,"
-        " bought_at, idempotency_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " bought_at, idempotency_key, copied_from)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         loginid,
         app_id,
         terms.contract_type,
@@ -161,6 +170,7 @@ def buy(
         None if terms.stop_loss is None else at,
         at,
         key,
+        copied_from,
     )
     for kind, amount in (("take_profit", terms.take_profit), ("stop_loss", terms.stop_loss)):
         if amount is not None:
@@ -199,7 +209,7 @@ def bought_with(transaction: Transaction, loginid: str, key: str) -> Bought | No
         loginid,
         key,
     )
-    return None if row is None else Bought(contract(row), row["balance_after"])
+    return None if row is None else Bought(contract(row), row["balance_after"], is_new=False)
 
 
 def close(

@@ -22,6 +22,7 @@ from typing import Any
 import structlog
 
 from exchange import ledger as accounts
+from exchange.copying import Copying
 from exchange.desk import Desk
 from exchange.feed import Feed
 from exchange.ledger import Account, Ledger
@@ -44,6 +45,7 @@ from gateway.store import Store, StoreError, Transaction
 from handlers.accounts import Accounts
 from handlers.apps import Apps
 from handlers.consent import Consent
+from handlers.copying import CopyTrading
 from handlers.general import General
 from handlers.market import Market, Ticker
 from handlers.offers import Offers
@@ -135,6 +137,7 @@ class _Parts:
     bus: Bus
     access: Access
     ledger: Ledger
+    copying: Copying
     desk: Desk
 
     def by_type(self) -> Mapping[type, object]:
@@ -143,6 +146,7 @@ class _Parts:
             Access: self.access,
             Bus: self.bus,
             Clock: self.clock,
+            Copying: self.copying,
             Desk: self.desk,
             Feed: self.feed,
             Ledger: self.ledger,
@@ -153,8 +157,19 @@ class _Parts:
 
 def _build(profile: Profile, margins: Margins, store: Store, clock: Clock, seed: str) -> _Parts:
     feed = Feed(seed)
-    desk = Desk(store, feed, clock, margins)
-    return _Parts(profile, store, clock, feed, Bus(), Access(store), Ledger(store, clock), desk)
+    # Neighbours on one floor: that a token holds is the access's to know, and is passed on.
+    copying = Copying(store, clock, tokens.holds)
+    return _Parts(
+        profile=profile,
+        store=store,
+        clock=clock,
+        feed=feed,
+        bus=Bus(),
+        access=Access(store),
+        ledger=Ledger(store, clock),
+        copying=copying,
+        desk=Desk(store, feed, clock, margins, copying),
+    )
 
 
 def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pages]:
@@ -177,7 +192,8 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
         Orders(parts.desk, parts.access, parts.clock, parts.store),
         portfolio,
         Accounts(parts.ledger, parts.desk, parts.access, parts.bus),
-        UserProfile(parts.access, parts.store),
+        CopyTrading(parts.copying, parts.access, parts.store, parts.bus, parts.clock),
+        UserProfile(parts.access, parts.store, parts.clock),
         Tokens(parts.access, parts.store),
         Apps(parts.access, parts.store),
         pages,

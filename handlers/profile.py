@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from exchange import copying
 from gateway.access import users
 from gateway.access.guard import Access
 from gateway.calls import call
+from gateway.clock import Clock
 from gateway.session import Session
 from gateway.store import Store, Transaction
+from handlers.copying import ALLOWS_COPIERS
 from handlers.days import midnight
 from handlers.general import TERMS_VERSION
 from schemas.profile import (
@@ -35,9 +38,10 @@ _NOT_TOLD_BACK = frozenset(
 class Profile:
     """What a user has told of themselves, and what their account may do."""
 
-    def __init__(self, access: Access, store: Store) -> None:
+    def __init__(self, access: Access, store: Store, clock: Clock) -> None:
         self._access = access
         self._store = store
+        self._clock = clock
 
     @call("get_settings", needs=Scope.READ)
     async def get_settings(self, request: GetSettings, session: Session) -> GetSettingsReply:
@@ -85,9 +89,14 @@ class Profile:
         if "secret_answer" in told:
             # That there is one is all that anybody may learn of it.
             told["secret_answer"] = 1
-        await self._access.write(
-            grant, lambda transaction: users.change_settings(transaction, grant.user_id, told)
-        )
+        at = self._clock.now()
+
+        def job(transaction: Transaction) -> None:
+            users.change_settings(transaction, grant.user_id, told)
+            if told.get(ALLOWS_COPIERS) == 0:
+                copying.end_all_of_user(transaction, grant.user_id, at=at)
+
+        await self._access.write(grant, job)
         return {"set_settings": 1}
 
     @call("get_account_status", needs=Scope.READ)

@@ -103,7 +103,8 @@ class SetSettings(AccountRequest):
         Annotated[Text, Field(pattern=r"^[\p{L}\p{Nd}\s'.,/:;-]*$", max_length=100)]
     ] = Field(None, description="The state or province of the address.")
     allow_copiers: OrAbsent[Flag] = Field(
-        None, description="1 to let others copy trades; only kept, nobody can."
+        None,
+        description="1 to let whoever has a token of the user's copy trades; 0 ends all copying.",
     )
     calling_country_code: Annotated[Text, Field(pattern=r"^[0-9]{1,4}$")] | None = Field(
         None, description="The country's code before the phone number."

@@ -31,6 +31,8 @@ FLOORS: dict[str, int] = {
     "gateway.market_start": 2,
     "exchange.ledger": 2,
     "exchange.book": 2,
+    "exchange.copying": 2,
+    "exchange.performance": 2,
     "exchange.desk": 2,
     "gateway.session": 1,
     "gateway.store": 1,
@@ -47,7 +49,7 @@ FLOORS: dict[str, int] = {
 }
 """The room of a module is the longest of these names that it begins with."""
 
-STORED = {"exchange.ledger", "exchange.book", "exchange.desk"}
+STORED = {"exchange.ledger", "exchange.book", "exchange.copying", "exchange.desk"}
 """The parts of `exchange` that touch the store are one room."""
 
 
