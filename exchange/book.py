@@ -41,6 +41,8 @@ class Contract:
     payout: int
     cancellation_price: int
     markup: int
+    copied_from: int | None
+    """The contract of another account of which this one is a copy."""
     take_profit_at: int | None
     stop_loss_at: int | None
     followed_to: int
@@ -74,6 +76,7 @@ def contract(row: Row | dict[str, Any]) -> Contract:
         payout=row["payout"],
         cancellation_price=row["cancellation_price"],
         markup=row["markup"],
+        copied_from=row["copied_from"],
         take_profit_at=row["take_profit_at"],
         stop_loss_at=row["stop_loss_at"],
         followed_to=row["followed_to"],
@@ -93,6 +96,8 @@ class Bought(NamedTuple):
 
     contract: Contract
     balance_after: int
+    is_new: bool = True
+    """Whether it was bought just now, and not before under the same key."""
 
 
 class Closed(NamedTuple):
@@ -119,11 +124,13 @@ def buy(
     at: int,
     key: str | None = None,
     introducer: Introducer | None = None,
+    copied_from: int | None = None,
 ) -> Bought:
     """Open a contract and charge for it; of a repeated `key` the contract that it opened before.
 
     The markup in the offer's price goes to the owner of the app, the `introducer`, in the same
-    transaction; where nobody is to get it, it is not charged.
+    transaction; where nobody is to get it, as of a copy, it is not charged. `copied_from` is the
+    contract of which it is a copy.
 
     Raises `Refusal` when the account has not enough, has too much open, or its owner has excluded
     the purchase.
@@ -159,15 +166,15 @@ def buy(
         )
     payee = markups.payee(transaction, buyer, introducer) if offer.markup else None
     if payee is None:
-        offer = replace(offer, price=offer.price - offer.markup, markup=0)
+        offer = offer.without_markup()
     exclusion.refuse_purchase(
         transaction, loginid, currency=terms.currency, price=offer.price, held=count, at=at
     )
     contract_id = transaction.insert(
         "INSERT INTO contracts (loginid, app_id, contract_type, shortcode, currency, price, payout,"
         " cancellation_price, commission, take_profit, take_profit_at, stop_loss, stop_loss_at,"
-        " bought_at, idempotency_key, markup)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " bought_at, idempotency_key, markup, copied_from)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         loginid,
         app_id,
         terms.contract_type,
@@ -184,6 +191,7 @@ def buy(
         at,
         key,
         offer.markup,
+        copied_from,
     )
     for kind, amount in (("take_profit", terms.take_profit), ("stop_loss", terms.stop_loss)):
         if amount is not None:
@@ -227,7 +235,7 @@ def bought_with(transaction: Transaction, loginid: str, key: str) -> Bought | No
         loginid,
         key,
     )
-    return None if row is None else Bought(contract(row), row["balance_after"])
+    return None if row is None else Bought(contract(row), row["balance_after"], is_new=False)
 
 
 def close(

@@ -6,6 +6,7 @@ Rules:
 - A contract is settled exactly once, at the tick that decides it, whoever is connected. Of a
   contract that has ended nothing else is done: a sale or new orders come too late.
 - What it knows of a contract it learns from the book's announcements, so from what is committed.
+- Whoever copies a trader buys and closes in the transaction of the trader (`exchange.copying`).
 - On start, contracts that ended while nobody followed them are settled before anything else.
 """
 
@@ -38,6 +39,7 @@ from exchange.contracts.life import (
 )
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.terms import Refusal, Terms
+from exchange.copying import Copying
 from exchange.feed import Feed
 from exchange.ledger import Guard
 from exchange.markups import Introducer
@@ -57,6 +59,7 @@ RETRY = 1.0
 """Real seconds after which a settlement that the store could not keep is tried again."""
 
 Done = TypeVar("Done")
+Key = TypeVar("Key", int, str)
 
 log = structlog.get_logger("scopegate.desk")
 
@@ -91,13 +94,18 @@ class _Floor:
 class Desk:
     """The open contracts of a running gateway."""
 
-    def __init__(self, store: Store, feed: Feed, clock: Clock, margins: Margins) -> None:
+    def __init__(
+        self, store: Store, feed: Feed, clock: Clock, margins: Margins, copying: Copying
+    ) -> None:
         self.feed = feed
         self.margins = margins
         self._store = store
         self._clock = clock
+        self._copying = copying
         self._positions: dict[int, Position] = {}
         self._of_account: dict[str, dict[int, Position]] = {}
+        self._copies: dict[int, dict[int, Position]] = {}
+        """The open copies of a contract, by its number."""
         self._floors: dict[Symbol, _Floor] = {}
         self._second = 0
         self._due: list[Position] = []
@@ -273,16 +281,17 @@ class Desk:
         contract = position.contract
         self._positions[contract.id] = position
         self._of_account.setdefault(contract.loginid, {})[contract.id] = position
+        if contract.copied_from is not None:
+            self._copies.setdefault(contract.copied_from, {})[contract.id] = position
         self._floors.setdefault(contract.terms.symbol, _Floor())
         self._arm(position)
 
     def _drop(self, contract: Contract) -> None:
         if self._positions.pop(contract.id, None) is None:
             return
-        of_account = self._of_account[contract.loginid]
-        del of_account[contract.id]
-        if not of_account:
-            del self._of_account[contract.loginid]
+        _take_out(self._of_account, contract.loginid, contract.id)
+        if contract.copied_from is not None:
+            _take_out(self._copies, contract.copied_from, contract.id)
         floor = self._floors[contract.terms.symbol]
         floor.by_level.pop(contract.id, None)
         if len(floor.by_time) > STALE + 2 * len(self._positions):
@@ -303,14 +312,16 @@ class Desk:
         key: str | None = None,
         introducer: Introducer | None = None,
     ) -> Bought:
-        """Buy a contract, once for a `key`; the `introducer` is the app that gets its markup.
+        """Buy a contract, once for a `key`, and its copies for whoever copies the account.
+
+        The `introducer` is the app that gets its markup.
 
         Raises `Refusal`, or what the guard raises.
         """
 
         def job(transaction: Transaction) -> Bought:
             guard(transaction)
-            return book.buy(
+            bought = book.buy(
                 transaction,
                 offer,
                 loginid=loginid,
@@ -319,6 +330,8 @@ class Desk:
                 key=key,
                 introducer=introducer,
             )
+            self._copying.bought(transaction, bought, offer.without_markup())
+            return bought
 
         return await self._store.write(job)
 
@@ -352,17 +365,9 @@ class Desk:
             terms = position.terms
             position.kind.check_sale(terms, position.life, now)
             seen = sight(self.feed, terms.symbol, now)
-            worth = self.value(position, seen)
-            if worth < least:
-                currency = terms.currency
-                raise Refusal(
-                    "PriceMoved",
-                    f"The contract is worth {currency} {to_text(worth, currency)} now, less than"
-                    f" the {currency} {to_text(least, currency)} that you would sell it for.",
-                )
-            return End(Status.SOLD, seen.tick, worth)
+            return End(Status.SOLD, seen.tick, self.value(position, seen))
 
-        return await self._end(contract_id, loginid, sale, app_id, guard)
+        return await self._end(contract_id, loginid, sale, app_id, guard, least)
 
     async def cancel(
         self, contract_id: int, *, loginid: str, app_id: int | None, guard: Guard
@@ -403,19 +408,48 @@ class Desk:
         end: Callable[[Position, int], End],
         app_id: int | None,
         guard: Guard,
+        least: int = 0,
     ) -> Closed:
-        """Close an open contract with the end that it has at this moment."""
+        """Close an open contract with the end that it has at this moment, and its copies.
+
+        Raises `Refusal` where it pays less than `least`; a copy is closed whatever it pays.
+        """
 
         async def attempt(position: Position, now: int) -> Closed | None:
             held, ending = position.contract, end(position, now)
+            if ending.pays < least:
+                currency = position.terms.currency
+                raise Refusal(
+                    "PriceMoved",
+                    f"The contract is worth {currency} {to_text(ending.pays, currency)} now, less"
+                    f" than the {currency} {to_text(least, currency)} that you would sell it for.",
+                )
+            copies = self._ends_of_copies(held, end, now)
 
             def job(transaction: Transaction) -> Closed | None:
                 guard(transaction)
-                return book.close(transaction, held, ending, at=now, app_id=app_id)
+                closed = book.close(transaction, held, ending, at=now, app_id=app_id)
+                if closed is not None:
+                    self._copying.closed(transaction, closed, copies, at=now)
+                return closed
 
             return await self._store.write(job)
 
         return await self._insist(contract_id, loginid, attempt)
+
+    def _ends_of_copies(
+        self, held: Contract, end: Callable[[Position, int], End], now: int
+    ) -> list[tuple[Contract, End | Refusal]]:
+        """The open copies of a contract, each with the end that it has now, or why it has none."""
+        ends: list[tuple[Contract, End | Refusal]] = []
+        for copy in self._copies.get(held.id, {}).values():
+            self._follow(copy, now)
+            if copy.life.end is None:  # else it is being settled
+                try:
+                    ends.append((copy.contract, end(copy, now)))
+                except Refusal as refusal:
+                    ends.append((copy.contract, refusal))
+        return ends
 
     async def _insist(
         self,
@@ -463,6 +497,14 @@ class Desk:
         if life.end is None and life.seen < epoch:
             position.life = follow(position.kind, position.terms, life, self.feed, epoch)
             self._arm(position)
+
+
+def _take_out(groups: dict[Key, dict[int, Position]], key: Key, contract_id: int) -> None:
+    """Take a position out of its group, and the group away with its last one."""
+    group = groups[key]
+    del group[contract_id]
+    if not group:
+        del groups[key]
 
 
 def _ended_at(position: Position) -> float:

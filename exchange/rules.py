@@ -10,6 +10,12 @@ MOST_OPEN_POSITIONS: Final = 100
 LARGEST_OPEN_PAYOUT: Final = 500_000
 """What the open contracts of an account may pay together, in the account's currency."""
 
+MOST_COPIERS: Final = 100
+"""Accounts that may copy one trader: each of its trades is theirs in the same transaction."""
+
+MOST_TRADERS: Final = 20
+"""Traders that one account may copy."""
+
 LEAST_STAKE: Final = Decimal("0.35")
 LARGEST_STAKE: Final = Decimal(2_000)
 LARGEST_PAYOUT: Final = Decimal(50_000)

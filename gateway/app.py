@@ -22,6 +22,7 @@ from typing import Any
 import structlog
 
 from exchange import ledger as accounts
+from exchange.copying import Copying
 from exchange.desk import Desk
 from exchange.feed import Feed
 from exchange.ledger import Account, Ledger
@@ -47,6 +48,7 @@ from handlers.accounts import Accounts
 from handlers.apps import Apps
 from handlers.assessment import Assessment
 from handlers.consent import Consent
+from handlers.copying import CopyTrading
 from handlers.exclusion import SelfExclusion
 from handlers.general import General
 from handlers.market import Market, Ticker
@@ -143,6 +145,7 @@ class _Parts:
     bus: Bus
     access: Access
     ledger: Ledger
+    copying: Copying
     desk: Desk
     mail: Mailer
 
@@ -152,6 +155,7 @@ class _Parts:
             Access: self.access,
             Bus: self.bus,
             Clock: self.clock,
+            Copying: self.copying,
             Desk: self.desk,
             Feed: self.feed,
             Ledger: self.ledger,
@@ -164,9 +168,20 @@ def _build(
     profile: Profile, margins: Margins, store: Store, clock: Clock, seed: str, mail: Mailer
 ) -> _Parts:
     feed = Feed(seed)
-    desk = Desk(store, feed, clock, margins)
-    ledger = Ledger(store, clock)
-    return _Parts(profile, store, clock, feed, Bus(), Access(store), ledger, desk, mail)
+    # Neighbours on one floor: that a token holds is the access's to know, and is passed on.
+    copying = Copying(store, clock, tokens.holds)
+    return _Parts(
+        profile=profile,
+        store=store,
+        clock=clock,
+        feed=feed,
+        bus=Bus(),
+        access=Access(store),
+        ledger=Ledger(store, clock),
+        copying=copying,
+        desk=Desk(store, feed, clock, margins, copying),
+        mail=mail,
+    )
 
 
 def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pages]:
@@ -192,6 +207,7 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
         Orders(parts.desk, parts.access, parts.clock, parts.store),
         portfolio,
         Accounts(parts.ledger, parts.desk, parts.access, parts.bus),
+        CopyTrading(parts.copying, parts.access, parts.store, parts.bus, parts.clock),
         UserProfile(parts.access, parts.store, parts.clock),
         Assessment(parts.access, parts.store),
         Tokens(parts.access, parts.store),

@@ -16,7 +16,7 @@ import importlib.resources
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -93,6 +93,24 @@ class Transaction:
     def announce(self, kind: str, **data: Any) -> None:
         """Tell listeners of this change once it is committed."""
         self.changes.append(Change(kind, data))
+
+    @contextlib.contextmanager
+    def part(self) -> Iterator[None]:
+        """A part of the job that fails by itself: it leaves nothing then, and announces nothing.
+
+        What it raised goes on to the caller.
+        """
+        announced = len(self.changes)
+        self.execute("SAVEPOINT part")
+        try:
+            yield
+        except Exception:
+            if self._connection.in_transaction:  # else a full disk has undone the whole batch
+                self.execute("ROLLBACK TO part")
+                self.execute("RELEASE part")
+            del self.changes[announced:]
+            raise
+        self.execute("RELEASE part")
 
 
 Job = Callable[[Transaction], T]

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from exchange import exclusion
+from exchange import copying, exclusion
 from gateway.access import users
 from gateway.access.guard import Access
 from gateway.calls import call
 from gateway.clock import Clock
 from gateway.session import Session
 from gateway.store import Store, Transaction
+from handlers.copying import ALLOWS_COPIERS
 from handlers.days import midnight
 from handlers.general import TERMS_VERSION
 from schemas.profile import (
@@ -94,9 +95,14 @@ class Profile:
         if "secret_answer" in told:
             # That there is one is all that anybody may learn of it.
             told["secret_answer"] = 1
-        await self._access.write(
-            grant, lambda transaction: users.change_settings(transaction, grant.user_id, told)
-        )
+        at = self._clock.now()
+
+        def job(transaction: Transaction) -> None:
+            users.change_settings(transaction, grant.user_id, told)
+            if told.get(ALLOWS_COPIERS) == 0:
+                copying.end_all_of_user(transaction, grant.user_id, at=at)
+
+        await self._access.write(grant, job)
         return {"set_settings": 1}
 
     @call("tnc_approval", needs=Scope.ADMIN)

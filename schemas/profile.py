@@ -144,7 +144,8 @@ class SetSettings(PersonalData):
     set_settings: One
     address_line_2: Line | None = Field(None, description="The second line of the address.")
     allow_copiers: OrAbsent[Flag] = Field(
-        None, description="1 to let others copy trades; only kept, nobody can."
+        None,
+        description="1 to let whoever has a token of the user's copy trades; 0 ends all copying.",
     )
     dxtrade_user_exception: OrAbsent[Flag] = Field(None, description="Kept, and without effect.")
     email_consent: OrAbsent[Flag] = Field(

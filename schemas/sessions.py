@@ -126,6 +126,7 @@ class ForgetReply(TypedDict):
 STREAM_TYPES = (
     "balance",
     "candles",
+    "copy_report",  # ours; the others are published
     "cashier_payments",
     "crypto_estimations",
     "p2p_advert",

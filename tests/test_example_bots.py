@@ -1,5 +1,6 @@
 """The bots of `examples/` trade to their end against a gateway, and print what the books say."""
 
+import asyncio
 import os
 import re
 import subprocess
@@ -10,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from gateway.access import tokens
+from gateway.store import run_once
+from schemas.scopes import ALL_SCOPES
 from tests.served import PATIENCE, Served, environment
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -180,8 +184,58 @@ async def test_the_multiplier_ends_at_one_of_its_orders(gateway: Served) -> None
     assert profit(row) == result
 
 
-@pytest.mark.parametrize("name", BOTS)
+def token_for(loginid: str, gateway: Served) -> str:
+    """A token of all scopes for an account."""
+    return run_once(
+        gateway.db,
+        lambda transaction: tokens.create(transaction, loginid, "Bot", ALL_SCOPES),
+    )
+
+
+async def test_the_copier_tells_what_became_of_each_trade(gateway: Served) -> None:
+    _, trader, copier = gateway.loginids
+    own, named = token_for(copier, gateway), token_for(trader, gateway)
+    wanted = {"contract_type": "CALL", "symbol": "1HZ100V", "currency": "USD", "basis": "stake"}
+    async with gateway.connected() as client:
+        await client.authorize(named)
+        await client.ask({"set_settings": 1, "allow_copiers": 1})
+        bot = await asyncio.create_subprocess_exec(
+            *(sys.executable, EXAMPLES / "copier.py", own, named, gateway.url),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment(),
+        )
+        assert bot.stdout is not None
+        assert await bot.stdout.readline() == b"copying\n"
+        numbers = []
+        for stake in (10, 30, 20):
+            terms = {**wanted, "amount": stake, "duration": 15, "duration_unit": "m"}
+            reply = await client.ask({"buy": 1, "price": stake, "parameters": terms})
+            numbers.append(reply["buy"]["contract_id"])
+        while "error" in await client.ask({"sell": numbers[0], "price": 0}):
+            pass  # until its entry tick is there
+        async with asyncio.timeout(PATIENCE):
+            printed, complaints = await bot.communicate()
+    assert (bot.returncode, complaints) == (0, b"")
+    first, second, third, fourth, last = printed.decode().splitlines()
+    assert last == "stopped"
+    found = re.fullmatch(rf"buy of {numbers[0]} by {trader}: copied as ([0-9]+)", first)
+    assert found is not None, first
+    assert second == (
+        f"buy of {numbers[1]} by {trader}: not copied, InvalidStakeLimit: The trader's stake of"
+        " USD 30.00 is above your largest, USD 20.00."
+    )
+    assert third.startswith(f"buy of {numbers[2]} by {trader}: copied as ")
+    assert fourth == f"sell of {numbers[0]} by {trader}: copied as {found[1]}"
+    async with gateway.connected() as client:
+        await client.authorize(own)
+        [row] = (await client.ask({"profit_table": 1}))["profit_table"]["transactions"]
+        assert str(row["contract_id"]) == found[1]
+
+
+@pytest.mark.parametrize("name", [*BOTS, "copier"])
 def test_a_bot_says_why_it_cannot_begin(name: str, gateway: Served) -> None:
-    done = run(EXAMPLES / f"{name}.py", "a1-nonsense", gateway.url, gateway=gateway)
+    more = ["a1-other"] if name == "copier" else []
+    done = run(EXAMPLES / f"{name}.py", "a1-nonsense", *more, gateway.url, gateway=gateway)
     assert done.returncode == 1
     assert (done.stdout + done.stderr).strip() == "authorize: The token is invalid."

@@ -31,6 +31,8 @@ FLOORS: dict[str, int] = {
     "gateway.market_start": 2,
     "exchange.ledger": 2,
     "exchange.book": 2,
+    "exchange.copying": 2,
+    "exchange.performance": 2,
     "exchange.desk": 2,
     "exchange.exclusion": 2,
     "exchange.markups": 2,
@@ -52,6 +54,7 @@ FLOORS: dict[str, int] = {
 
 STORED = {
     "exchange.book",
+    "exchange.copying",
     "exchange.desk",
     "exchange.exclusion",
     "exchange.ledger",

@@ -67,9 +67,14 @@ REFUSALS: dict[str, set[str]] = {
         *("AuthorizationRequired", "ContractBuyValidationError", "ContractNotFound"),
         *("ContractUpdateFailure", "ContractUpdateNotAllowed", "NoOpenPosition"),
     },
+    "copy_start": {"AuthorizationRequired", "CopyTradingNotAllowed"},
+    "copy_stop": {"AuthorizationRequired", "InvalidToken"},
     "topup_virtual": {"TopupVirtualError"},
 }
 """What may be refused, by call; anything else that is answered with an error is a mistake."""
+
+NOT_COPIED = {"InsufficientBalance", "OpenPositionLimitExceeded"}
+"""Why a copier may not have what its trader bought."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,8 @@ class Trader:
     is_virtual: bool
     token: str = ""
     owners_token: str = ""
+    handed_out: str = ""
+    """By which others copy the account."""
     owner: MemoryClient | None = None
     client: MemoryClient | None = None
     balance: int = 0
@@ -196,6 +203,15 @@ class Hall:
         self.last_contract = 0
         self.ended_by_client: dict[int, Status] = {}
         self.acknowledged: dict[int, tuple[int, int]] = {}
+        self.following: set[tuple[str, str]] = set()
+        """Who copies whom, by loginid: copier and trader."""
+        self.leaving: set[tuple[str, str]] = set()
+        """Whose copying has ended amid what was under way in this step."""
+        self.closed_by_traders: list[int] = []
+        """What was sold or cancelled on the wire in this step."""
+        self.last_looked_at = 0
+        """The latest contract whose copies were looked for."""
+        self.last_report = 0
 
     async def open(self) -> None:
         """Start the gateway, and connect every trader."""
@@ -223,9 +239,11 @@ class Hall:
             for trader in self.traders:
                 trader.owners_token = await self._token(trader, "Owner")
                 trader.token = await self._token(trader, "Trader")
+                trader.handed_out = await self._token(trader, "Handed out")
         for trader in self.traders:
             trader.owner = self._connect()
             await trader.owner.authorize(trader.owners_token)
+            await trader.owner.ask({"set_settings": 1, "allow_copiers": 1})
             await self.arrive(trader)
 
     async def close(self) -> None:
@@ -270,7 +288,7 @@ class Hall:
             self.answered[f"{call} {code}"] += 1
             return None
         self.answered[f"{call} done"] += 1
-        body: dict[str, Any] = reply[call]
+        body: dict[str, Any] | None = reply[call]
         return body
 
     def some_contract(self, trader: Trader, index: int) -> int:
@@ -350,6 +368,44 @@ class Hall:
         trader.wire.leave()
         trader.token = await self._token(trader, "Trader")
         await self.arrive(trader)
+        self._leave({pair for pair in self.following if pair[0] == trader.loginid})
+
+    async def follow(self, copier: Trader, trader: Trader) -> None:
+        """Copy a trader, if that is allowed."""
+        pair = (copier.loginid, trader.loginid)
+        allowed = (
+            copier is not trader
+            and copier.is_virtual == trader.is_virtual
+            and not any(
+                each == trader.loginid or followed == copier.loginid
+                for each, followed in self.following
+            )
+        )
+        done = await self._ask(copier, {"copy_start": trader.handed_out})
+        assert (done is not None) == allowed
+        if allowed:
+            self.following.add(pair)
+
+    async def unfollow(self, copier: Trader, trader: Trader) -> None:
+        """Copy a trader no more."""
+        pair = (copier.loginid, trader.loginid)
+        done = await self._ask(copier, {"copy_stop": trader.handed_out})
+        assert (done is not None) == (pair in self.following)
+        self.following.discard(pair)
+
+    async def take_back(self, trader: Trader, *meanwhile: Awaitable[None]) -> None:
+        """Take back the token by which others copy a trader, who trades meanwhile."""
+        self.operations += 1
+        assert trader.owner is not None
+        deleting = trader.owner.ask({"api_token": 1, "delete_token": trader.handed_out})
+        reply, *_ = await asyncio.gather(deleting, *meanwhile)
+        assert "error" not in reply, reply
+        trader.handed_out = await self._token(trader, "Handed out")
+        self._leave({pair for pair in self.following if pair[1] == trader.loginid})
+
+    def _leave(self, pairs: set[tuple[str, str]]) -> None:
+        self.following -= pairs
+        self.leaving |= pairs
 
     async def advance(self, seconds: float, *meanwhile: Awaitable[None]) -> None:
         """Let the market go on, before what is asked meanwhile is answered."""
@@ -375,6 +431,7 @@ class Hall:
         await self.gateway.desk.settled()
         booked = self._read_ledger()
         self._check_contracts()
+        self._check_copies()
         assert self.acknowledged == {}, "acknowledged, and not in the ledger"
         for trader in self.traders:
             self._listen(trader)
@@ -431,6 +488,72 @@ class Hall:
         assert still_open == self.followed.keys()
         self.last_contract = max([self.last_contract, *still_open])
 
+    def _check_copies(self) -> None:
+        """What a trader bought has one copy or one refusal of each copier; its sales as well."""
+        reports: dict[tuple[str, int, bool], sqlite3.Row] = {}
+        for row in self._db.execute(
+            "SELECT * FROM copy_reports WHERE id > ? ORDER BY id", [self.last_report]
+        ):
+            self.last_report = row["id"]
+            key = (row["copier"], row["original"], row["action"] == "buy")
+            assert key not in reports
+            reports[key] = row
+        bought = self._db.execute(
+            "SELECT * FROM contracts WHERE id > ? ORDER BY id", [self.last_looked_at]
+        ).fetchall()
+        copies = {
+            (row["loginid"], row["copied_from"]): row
+            for row in bought
+            if row["copied_from"] is not None
+        }
+        for original in bought:
+            self.last_looked_at = original["id"]
+            if original["copied_from"] is not None:
+                continue
+            for copier, trader in self.following | self.leaving:
+                if trader != original["loginid"]:
+                    continue
+                copy = copies.pop((copier, original["id"]), None)
+                report = reports.pop((copier, original["id"], True), None)
+                if report is None:
+                    assert copy is None
+                    assert (copier, trader) in self.leaving, "neither copied nor refused"
+                elif copy is None:
+                    assert report["code"] in NOT_COPIED
+                    self.answered[f"copy {report['code']}"] += 1
+                else:
+                    self._check_copy(copy, original, report)
+        assert copies == {}, "copied for nobody who copies"
+        self._check_closed_copies(reports)
+        self.leaving.clear()
+
+    def _check_copy(self, copy: sqlite3.Row, original: sqlite3.Row, report: sqlite3.Row) -> None:
+        assert (report["code"], report["contract_id"]) == (None, copy["id"])
+        for column in ("shortcode", "price", "payout", "cancellation_price", "bought_at"):
+            assert copy[column] == original[column]
+        copier = next(each for each in self.traders if each.loginid == copy["loginid"])
+        copier.contracts = [*copier.contracts[-150:], copy["id"]]
+        self.answered["copy done"] += 1
+
+    def _check_closed_copies(self, reports: dict[tuple[str, int, bool], sqlite3.Row]) -> None:
+        """What is left of the reports is about closing; nothing that should be is still open."""
+        pairs = self.following | self.leaving
+        for (copier, _, is_buy), report in reports.items():
+            assert not is_buy
+            assert report["code"] in (None, "InvalidSellContractProposal")
+            assert (copier, report["trader"]) in pairs
+        for number in self.closed_by_traders:
+            for copier, _ in self.following:
+                row = self._db.execute(
+                    "SELECT status FROM contracts WHERE copied_from = ? AND loginid = ?",
+                    [number, copier],
+                ).fetchone()
+                if row is not None and row["status"] == "open":
+                    refused = reports.get((copier, number, False))
+                    assert refused is not None, "the trader sold, and the copy is still open"
+                    assert refused["code"]
+        self.closed_by_traders.clear()
+
     def _follow(self, number: int, version: int, last: int) -> Followed:
         """The contract, followed up to the epoch `last`."""
         followed = self.followed.get(number)
@@ -469,6 +592,11 @@ class Hall:
         life, feed = followed.life, self.gateway.feed
         if by_client is not None:
             assert told == (number, entry["amount"])
+            self.closed_by_traders.append(number)
+        elif contract.copied_from is not None and life.end is None:
+            by_client = self._closed_with(contract)
+            assert told is None
+        if by_client is not None:
             assert contract.status is by_client
             assert life.end is None
             expected = contract.terms.amount
@@ -482,6 +610,15 @@ class Hall:
         assert life.end is not None, f"{contract.shortcode} ended before it was decided"
         assert (contract.status, contract.sold_for) == (life.end.status, life.end.pays)
         assert contract.sold_at == contract.exit_epoch == life.end.tick.epoch
+
+    def _closed_with(self, copy: Contract) -> Status:
+        """How the trader closed the contract that this is a copy of, at the same moment."""
+        original = self._db.execute(
+            "SELECT status, sold_at FROM contracts WHERE id = ?", [copy.copied_from]
+        ).fetchone()
+        assert original["sold_at"] == copy.sold_at, f"{copy.shortcode} was closed by nobody"
+        self.answered[f"copy {original['status']}"] += 1
+        return Status(original["status"])
 
     def _listen(self, trader: Trader) -> None:
         """Take over what the trader was told."""
@@ -569,6 +706,7 @@ class Trading(RuleBasedStateMachine):
         self._failed = False
         self._hall = Hall(Path(self._folder.name))
         self._do(self._hall.open())
+        self._do(self._hall.follow(self._trader(2), self._trader(1)))
 
     def _do(self, work: Any) -> None:
         try:
@@ -627,6 +765,18 @@ class Trading(RuleBasedStateMachine):
     @rule(number=who, several=moves)
     def revoke_amid(self, number: int, several: Sequence[tuple[str, int, Any]]) -> None:
         self._do(self._hall.revoke(self._trader(number), *self._under_way(several)))
+
+    @rule(number=who, other=who)
+    def follow(self, number: int, other: int) -> None:
+        self._do(self._hall.follow(self._trader(number), self._trader(other)))
+
+    @rule(number=who, other=who)
+    def unfollow(self, number: int, other: int) -> None:
+        self._do(self._hall.unfollow(self._trader(number), self._trader(other)))
+
+    @rule(number=who, several=moves)
+    def take_back_amid(self, number: int, several: Sequence[tuple[str, int, Any]]) -> None:
+        self._do(self._hall.take_back(self._trader(number), *self._under_way(several)))
 
     @rule()
     def restart(self) -> None:
@@ -694,6 +844,8 @@ async def some_step(hall: Hall, chance: random.Random) -> None:
         await asyncio.gather(*several)
     elif doing < 0.81:
         await hall.revoke(trader, *several)
+    elif doing < 0.82:
+        await hall.take_back(trader, *several)
     else:
         await asyncio.gather(*several)
         if doing < 0.90:
@@ -701,6 +853,12 @@ async def some_step(hall: Hall, chance: random.Random) -> None:
             amount = chance.choice((None, chance.randint(1, 3_000)))
             for index in range(3):
                 await hall.update(trader, chance.randrange(200) + index, name, amount)
+        elif doing < 0.915:
+            await hall.check()  # what was bought before is no concern of who copies from now on
+            await hall.follow(trader, chance.choice(hall.traders))
+        elif doing < 0.917:
+            await hall.check()
+            await hall.unfollow(trader, chance.choice(hall.traders))
         elif doing < 0.92:
             await hall.sell_expired(trader)
         elif doing < 0.955:

@@ -64,7 +64,7 @@ def test_a_strangers_reply_that_cannot_be_described_is_refused_at_the_start() ->
             """Greet."""
             return {"greet": Strange()}
 
-    with pytest.raises(DeclarationError, match='call "greet" returns StrangeReply: .*Strange'):
+    with pytest.raises(DeclarationError, match=r'call "greet" returns StrangeReply: .*Strange'):
         Registry().add(Bad(), eager=False)
 
 
@@ -181,7 +181,9 @@ def test_all_offered_calls_are_there_without_a_gateway() -> None:
     assert "ping" in offered
     assert "balance" in offered
     own = [found for found in offered if found.name not in PUBLISHED]
-    assert {found.group for found in own} == {"Apps", "Consent", "Oversight", "Pages"}
+    assert {found.group for found in own} == {
+        *("Apps", "Consent", "CopyTrading", "Oversight", "Pages"),
+    }
     assert "greet" not in offered
     assert "behave" in declared(["tests.strangers"])
 

@@ -52,6 +52,31 @@ async def test_one_jobs_failure_is_its_own(store: Store) -> None:
     assert await numbers(store) == [1, 2]
 
 
+async def test_a_parts_failure_is_its_own(store: Store) -> None:
+    """What a part wrote and announced is gone, what the job did around it stays."""
+    told: list[Change] = []
+    store.listen(told.append)
+
+    def job(transaction: Transaction) -> list[str]:
+        failed = []
+        put(1)(transaction)
+        transaction.announce("put", x=1)
+        for values in ([2], [3, 1], [4, 4], [5]):
+            try:
+                with transaction.part():
+                    for value in values:
+                        transaction.announce("put", x=value)
+                        put(value)(transaction)
+            except sqlite3.IntegrityError:
+                failed.append(str(values))
+        put(6)(transaction)
+        return failed
+
+    assert await store.write(job) == ["[3, 1]", "[4, 4]"]
+    assert await numbers(store) == [1, 2, 5, 6]
+    assert [change.data["x"] for change in told] == [1, 2, 5]
+
+
 async def test_a_job_runs_to_its_end_when_its_caller_is_cancelled(store: Store) -> None:
     told: list[Change] = []
     store.listen(told.append)

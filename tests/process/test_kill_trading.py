@@ -1,9 +1,9 @@
 """Trading outlives a kill: whatever was acknowledged is there, paid for once, and goes on.
 
-Clients buy, sell, cancel and change orders until the gateway is killed amid it; then it starts
-again on what the kill has left. The checker (`violations`) reads the database from outside, knows
-what the clients were told, and settles again from the feed. That it finds what it is there for is
-shown with two faulty gateways (`trading_mutants.py`).
+Clients buy, sell, cancel and change orders, two accounts copy one of them, and the gateway is
+killed amid it; then it starts again on what the kill has left. The checker (`violations`) reads the
+database from outside, knows what the clients were told, and settles again from the feed. That it
+finds what it is there for is shown with three faulty gateways (`trading_mutants.py`).
 
 There are few rounds in the suite. A hundred are run by
 
@@ -31,6 +31,7 @@ from exchange import book, ledger
 from exchange.book import Contract
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import Life, Status, Tick, begin, follow
+from exchange.copying import KEPT_REPORTS
 from exchange.feed import Feed
 from gateway.access import tokens, users
 from gateway.store import Transaction, run_once
@@ -83,6 +84,8 @@ class Told:
     sold: dict[int, Booked] = field(default_factory=dict)
     cancelled: dict[int, Booked] = field(default_factory=dict)
     orders: set[Order] = field(default_factory=set)
+    copiers: list[str] = field(default_factory=list)
+    """The accounts that copy the richer one; the last can afford little."""
 
 
 def units(amount: float) -> int:
@@ -106,6 +109,30 @@ def begin_trading(gateway: Served) -> Told:
         )
 
     return run_once(gateway.db, job)
+
+
+async def begin_copying(gateway: Served, told: Told) -> None:
+    """Another user's two accounts copy the richer one, before anything is traded."""
+    rich = next(iter(told.tokens))
+
+    def job(transaction: Transaction) -> dict[str, str]:
+        user_id = users.create(transaction, "copier@example.com")
+        ledger.open_with_balance(transaction, user_id, virtual=(True, True), at=0)
+        accounts = [account.loginid for account in ledger.accounts(transaction, user_id)]
+        ledger.set_balance(transaction, accounts[-1], "withdrawal", POOR, at=0)
+        return {
+            loginid: tokens.create(transaction, loginid, "Copier", ["trade"])
+            for loginid in accounts
+        }
+
+    async with gateway.connected() as client:
+        await client.authorize(told.tokens[rich])
+        await client.ask({"set_settings": 1, "allow_copiers": 1})
+        for loginid, token in run_once(gateway.db, job).items():
+            await client.authorize(token)
+            reply = await client.ask({"copy_start": told.tokens[rich]})
+            assert "error" not in reply, reply["error"]
+            told.copiers.append(loginid)
 
 
 # Trading.
@@ -307,6 +334,7 @@ def violations(path: Path, told: Told, *, due: float) -> list[str]:
             *_wrong_balances(db),
             *_wrong_entries(db),
             *_forgotten(db, told),
+            *_wrong_copies(db, told),
             *_wrong_results(db, due),
         ]
 
@@ -382,6 +410,40 @@ def _forgotten(db: sqlite3.Connection, told: Told) -> Iterator[str]:
     yield from (f"acknowledged: {order} is not there" for order in told.orders - orders)
 
 
+def _wrong_copies(db: sqlite3.Connection, told: Told) -> Iterator[str]:
+    """Of all that the richer account bought and closed each copier has the same, or a refusal."""
+    rich = next(iter(told.tokens))
+    originals = {
+        row["id"]: row
+        for row in db.execute("SELECT * FROM contracts WHERE loginid = ? ORDER BY id", [rich])
+    }
+    for copier in told.copiers:
+        reports = db.execute(
+            "SELECT * FROM copy_reports WHERE copier = ? ORDER BY id", [copier]
+        ).fetchall()
+        # Of what was before the oldest report no refusal need be known any more.
+        known_from = reports[0]["original"] + 1 if len(reports) == KEPT_REPORTS else 0
+        refused = {
+            (row["original"], row["action"] == "buy") for row in reports if row["code"] is not None
+        }
+        copies: dict[int, sqlite3.Row] = {}
+        for row in db.execute("SELECT * FROM contracts WHERE loginid = ?", [copier]):
+            if row["copied_from"] in copies or row["copied_from"] not in originals:
+                yield f"copy: contract {row['id']} is one too many"
+            copies[row["copied_from"]] = row
+        for number, original in originals.items():
+            copy = copies.get(number)
+            if number < known_from:
+                continue
+            if (copy is None) != ((number, True) in refused):
+                yield f"copy: contract {number} is copied and refused, or neither, for {copier}"
+            elif copy is not None and (number, False) not in refused:
+                by_trader = original["status"] in ("sold", "cancelled") or copy["status"] == "sold"
+                ends = {(row["status"], row["sold_at"]) for row in (original, copy)}
+                if by_trader and len(ends) > 1:
+                    yield f"copy: contract {number} and its copy {copy['id']} ended as {ends}"
+
+
 def _wrong_results(db: sqlite3.Connection, due: float) -> Iterator[str]:
     """What is due and open, or was settled otherwise than the market says."""
     feed = Feed(SEED)
@@ -447,6 +509,8 @@ def told(gateway: Served) -> Told:
 async def test_every_acknowledged_trade_outlives_a_kill(
     gateway: Served, told: Told, number: int
 ) -> None:
+    if not told.copiers:
+        await begin_copying(gateway, told)
     before = len(told.bought)
     await trade_until_killed(gateway, told, random.Random(number))
     assert len(told.bought) > before
@@ -458,11 +522,17 @@ async def test_every_acknowledged_trade_outlives_a_kill(
     assert violations(gateway.db, told, due=due) == []
 
 
-async def test_the_rounds_have_seen_every_kind_of_trade(told: Told) -> None:
+async def test_the_rounds_have_seen_every_kind_of_trade(gateway: Served, told: Told) -> None:
     assert told.bought
     assert told.sold
     assert told.cancelled
     assert told.orders
+    with closing(sqlite3.connect(gateway.db)) as db:
+        became = set(db.execute("SELECT copier, action, code IS NULL FROM copy_reports"))
+    well_off, poor = told.copiers
+    for action in ("buy", "sell", "cancel"):
+        assert (well_off, action, True) in became
+    assert (poor, "buy", False) in became
 
 
 @pytest.mark.parametrize(
@@ -470,6 +540,7 @@ async def test_the_rounds_have_seen_every_kind_of_trade(told: Told) -> None:
     [
         (trading_mutants.reply_before_commit, "acknowledged: "),
         (trading_mutants.unguarded_debit, "debit: "),
+        (trading_mutants.copies_afterwards, "copy: "),
     ],
 )
 async def test_the_checker_finds_a_gateway_that(
@@ -483,6 +554,7 @@ async def test_the_checker_finds_a_gateway_that(
     faulty = Served(tmp_path, *OPTIONS)
     try:
         told = begin_trading(faulty)
+        await begin_copying(faulty, told)
         found: list[str] = []
         for number in range(MUTANT_ROUNDS):
             await trade_until_killed(faulty, told, random.Random(number))

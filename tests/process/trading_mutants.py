@@ -13,6 +13,7 @@ from exchange import book, desk, ledger
 from exchange.book import Bought
 from exchange.contracts.life import Offer
 from exchange.contracts.terms import Refusal
+from exchange.copying import Copying
 from exchange.ledger import Entry
 from gateway import cli, store
 from gateway.store import Transaction
@@ -94,17 +95,37 @@ def unguarded_debit() -> None:
         def open_contract(transaction: Transaction) -> Bought:
             paid.append(charged)
             try:
-                return book.buy(transaction, offer, loginid=loginid, app_id=app_id, at=at, key=key)
+                bought = book.buy(
+                    transaction, offer, loginid=loginid, app_id=app_id, at=at, key=key
+                )
             finally:
                 paid.clear()
+            self._copying.bought(transaction, bought, offer)
+            return bought
 
         return await self._store.write(open_contract)
 
     desk.Desk.buy = buy  # type: ignore[method-assign]
 
 
+def copies_afterwards() -> None:
+    """What a trader buys is copied in the next transaction, not in its own."""
+    buy, copy = desk.Desk.buy, Copying.bought
+
+    def nothing(self: Copying, transaction: Transaction, bought: Bought, offer: Offer) -> None:
+        pass
+
+    async def buy_first(self: desk.Desk, offer: Offer, **named: Any) -> Bought:
+        bought = await buy(self, offer, **named)
+        await self._store.write(lambda transaction: copy(self._copying, transaction, bought, offer))
+        return bought
+
+    Copying.bought = nothing  # type: ignore[method-assign]
+    desk.Desk.buy = buy_first  # type: ignore[assignment, method-assign]
+
+
 MUTANTS: dict[str, Callable[[], None]] = {
-    mutant.__name__: mutant for mutant in (reply_before_commit, unguarded_debit)
+    mutant.__name__: mutant for mutant in (reply_before_commit, unguarded_debit, copies_afterwards)
 }
 
 if __name__ == "__main__":

@@ -264,6 +264,63 @@ async def access_to_revoke(here: World, client: Client) -> Request:
     return {"revoke_access": (await a_connected_app(here, client))["revoke_oauth_app"]}
 
 
+async def let_copy(here: World, loginid: str) -> None:
+    """Have the owner of an account let others copy."""
+    owner = here.connect()
+    await owner.authorize(await here.token("admin", loginid=loginid))
+    await owner.ask({"set_settings": 1, "allow_copiers": 1})
+    owner.leave()
+
+
+async def a_trader_to_copy(here: World) -> tuple[str, str]:
+    """A demo account of another user's, who lets others copy, and a token for it."""
+    *_, demo = await here.user(f"trader{next(_numbers)}@example.com")
+    await let_copy(here, demo.loginid)
+    return demo.loginid, await here.token("read", loginid=demo.loginid)
+
+
+async def a_trader_to_begin_with(here: World, client: Client) -> Request:
+    _, text = await a_trader_to_copy(here)
+    return {"copy_start": text}
+
+
+async def copied(here: World, **more: Any) -> tuple[str, str]:
+    """A trader whom the demo account copies, and the token it was named by."""
+    loginid, text = await a_trader_to_copy(here)
+    copier = await trader(here)
+    reply = await copier.ask({"copy_start": text, **more})
+    assert "error" not in reply, reply["error"]
+    copier.leave()  # the copying hangs on tokens, not on connections
+    return loginid, text
+
+
+async def a_trader_to_leave(here: World, client: Client) -> Request:
+    _, text = await copied(here)
+    return {"copy_stop": text}
+
+
+async def traders_to_list(here: World, client: Client) -> Request:
+    await copied(here, assets="R_50", max_trade_stake=5)
+    return {"copytrading_list": 1}
+
+
+async def a_record_to_look_at(here: World, client: Client) -> Request:
+    await closed_contracts(here, client)
+    await let_copy(here, here.demo.loginid)
+    return {"copytrading_statistics": 1, "trader_id": here.demo.loginid}
+
+
+async def copies_to_tell_of(here: World, client: Client) -> Request:
+    loginid, _ = await copied(here, max_trade_stake=5)
+    seller = await trader(here, loginid)
+    for amount in (2, 20):
+        buying = {"buy": 1, "price": 100, "parameters": RISE | {"amount": amount}}
+        reply = await seller.ask(buying)
+        assert "error" not in reply, reply["error"]
+    seller.leave()
+    return {"copy_report": 1, "limit": 10}
+
+
 async def tokens_to_list(here: World, client: Client) -> Request:
     await here.token("read")
     return {"token_list": 1}
@@ -360,6 +417,11 @@ SCENES: Mapping[str, Scene] = {
     "consent": an_app_to_consent_to,
     "consent_refuse": an_app_to_refuse,
     "consent_request": an_app_that_asks,
+    "copy_report": copies_to_tell_of,
+    "copy_start": a_trader_to_begin_with,
+    "copy_stop": a_trader_to_leave,
+    "copytrading_list": traders_to_list,
+    "copytrading_statistics": a_record_to_look_at,
     "contract_update": orders_to_change,
     "contract_update_history": orders_to_list,
     "contracts_for": as_it_is(contracts_for="R_50", currency="USD", landing_company="svg"),

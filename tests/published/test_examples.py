@@ -50,6 +50,9 @@ FILLED_IN: Mapping[str, tuple[str, ...]] = {
     "buy_contract_for_multiple_accounts": ("buy_contract_for_multiple_accounts", "tokens"),
     "cancel": ("cancel",),
     "contract_update": ("contract_id",),
+    "copy_start": ("copy_start",),
+    "copy_stop": ("copy_stop",),
+    "copytrading_statistics": ("trader_id",),
     "contract_update_history": ("contract_id",),
     "forget": ("forget",),
     "new_account_virtual": ("verification_code",),
@@ -71,13 +74,15 @@ LISTS = {
     "buy_contract_for_multiple_accounts": "result",
     "contracts_for": "available",
     "contracts_for_company": "available",
+    "copytrading_list": "traders",
+    "copytrading_statistics": "monthly_profitable_trades",
     "portfolio": "contracts",
     "profit_table": "transactions",
     "sell_contract_for_multiple_accounts": "result",
     "statement": "transactions",
     "ticks_history": "prices",
 }
-"""The lists within a body that must not be empty, or their items would not be checked."""
+"""The lists and maps within a body that must not be empty, or their items would not be checked."""
 
 RESULTS = {"buy_contract_for_multiple_accounts", "sell_contract_for_multiple_accounts"}
 """The calls that answer for each of several accounts: none of them may have failed."""

@@ -29,7 +29,7 @@ DENIED = {
 PUBLISHED_AND_OFFERED = sorted(PUBLISHED.keys() & OFFERED.keys())
 OPEN_TO_ALL = [name for name in PUBLISHED_AND_OFFERED if not PUBLISHED[name]]
 NEED_A_SCOPE = [name for name in PUBLISHED_AND_OFFERED if PUBLISHED[name]]
-OFFERED_AT_LEAST = 63
+OFFERED_AT_LEAST = 67
 """Calls are added and never lost; raise it as they come."""
 
 
@@ -99,7 +99,10 @@ FOR_THE_PAGES = [name for name in OWN if OFFERED[name].standing is AT_PAGES]
 
 def test_every_own_call_is_for_the_owner_or_the_pages_or_has_a_scope() -> None:
     rest = [name for name in OWN if name not in FOR_THE_OWNER + FOR_THE_PAGES]
-    assert {name: OFFERED[name].scopes for name in rest} == {"app_origins": {Scope.ADMIN}}
+    assert {name: OFFERED[name].scopes for name in rest} == {
+        "app_origins": {Scope.ADMIN},
+        "copy_report": READ_OR_TRADING,
+    }
 
 
 @pytest.mark.parametrize("name", FOR_THE_OWNER)

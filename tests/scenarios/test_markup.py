@@ -16,6 +16,7 @@ from gateway.access.apps import App
 from gateway.store import Transaction
 from gateway.testing import NOON, Client, World
 from tests.conftest import Stage
+from tests.scenarios.test_copying import party, trader_of
 
 RISE = {
     "amount": 100,
@@ -209,6 +210,20 @@ async def test_buying_for_several_accounts_pays_for_each(here: World) -> None:
     assert await balance(here, real.loginid) - before == 200
     first, *_, owners = [result["buy_price"] for result in results]
     assert first - owners == pytest.approx(1)  # to oneself nothing is paid
+
+
+async def test_a_copy_pays_no_markup(here: World) -> None:
+    _, earner = await owner_of_apps(here)
+    app = await here.app("trade", owner=earner.user_id, markup="2")
+    trader, text = await trader_of(here, here.connect(app_id=app.id))
+    copier = await party(here, "copier")
+    await copier.done({"copy_start": text, "max_trade_stake": 98})
+    before = await balance(here, earner.loginid)
+    await bought(trader.client, UP | {"amount": 98})
+    [own], [copy] = await trader.rows(), await copier.rows()
+    assert (own["price"], own["markup"]) == (9_996, 196)
+    assert (copy["price"], copy["markup"]) == (9_800, 0)
+    assert await balance(here, earner.loginid) - before == 196
 
 
 async def earned(here: World, owner: Client, **more: Any) -> list[tuple[int, str]]:

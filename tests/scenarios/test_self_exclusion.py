@@ -17,6 +17,7 @@ from gateway.access import users
 from gateway.store import Transaction, migrate
 from gateway.testing import NOON, Client, World
 from tests.conftest import Stage
+from tests.scenarios.test_copying import pair
 
 STAKE = {
     "amount": 10,
@@ -147,6 +148,14 @@ async def test_buying_for_several_accounts_is_bound_as_well(here: World) -> None
     first, second = reply["buy_contract_for_multiple_accounts"]["result"]
     assert first["code"] == "DailyTurnoverLimitExceeded"
     assert "contract_id" in second
+
+
+async def test_a_copy_is_bound_by_what_its_copier_has_excluded(here: World) -> None:
+    trader, copier, _ = await pair(here)
+    await exclude(copier.client, max_turnover=15)
+    assert [await buy(trader.client) for _ in range(2)] == ["", ""]
+    reported = [each.get("code") for each in await copier.report()]
+    assert reported == [None, "DailyTurnoverLimitExceeded"]
 
 
 async def test_what_is_set_is_made_stricter_and_never_eased(here: World) -> None:

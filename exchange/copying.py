@@ -1,0 +1,406 @@
+"""Copying: what a trader buys and closes, accounts that follow the trader buy and close as well.
+
+Rules:
+- The copies are made in the transaction of the trader's own trade: there are both, or neither. A
+  contract has one copy at the most of each copier.
+- A copier is bound by its own balance and limits. Where they forbid a copy, that is reported to the
+  copier and is nobody else's trouble: each copy is a part of the job that fails by itself.
+- A copying hangs on two tokens: the one that named the trader, and the one with which the copier
+  started it. Once either has ended nothing more is bought or closed, and that is looked up in the
+  transaction itself.
+- Nobody copies a copier: a trade is copied once and goes no further.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, field, fields
+
+from exchange import book, ledger
+from exchange.book import Bought, Closed, Contract
+from exchange.contracts.life import End, Offer, Status
+from exchange.contracts.terms import Refusal
+from exchange.ledger import Account, Guard
+from exchange.money import to_text
+from exchange.rules import MOST_COPIERS, MOST_TRADERS
+from gateway.clock import Clock
+from gateway.store import Change, Row, Store, Transaction
+
+COPIED = "copied"
+"""The change that announces a report: the fields of `Report`."""
+
+KEPT_REPORTS = 1_000
+"""Reports that are kept for an account, the latest ones."""
+
+HANDLE_PREFIX = "copy-"
+
+Holds = Callable[[Transaction, int], bool]
+"""Whether the token of this id still holds, as the transaction sees it."""
+
+
+def _new_handle() -> str:
+    return HANDLE_PREFIX + secrets.token_hex(8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Following:
+    """One account that copies another, and what of it."""
+
+    copier: str
+    trader: str
+    copier_token: int
+    """The token with which the copier started it."""
+    trader_token: int
+    """The token by which the trader was named."""
+    assets: Collection[str] = ()
+    """The symbols that are copied; all where none is named."""
+    trade_types: Collection[str] = ()
+    """The types of contracts that are copied; all where none is named."""
+    min_stake: int | None = None
+    max_stake: int | None = None
+    """Between which prices a contract is copied, in smallest units."""
+    handle: str = field(default_factory=_new_handle)
+    """By which the copier names it: a word that opens nothing."""
+
+    def wants(self, offer: Offer) -> bool:
+        """Whether contracts of this symbol and type are copied."""
+        terms = offer.terms
+        return (not self.assets or terms.symbol.name in self.assets) and (
+            not self.trade_types or terms.contract_type in self.trade_types
+        )
+
+    def check_stake(self, offer: Offer) -> None:
+        """Raise `Refusal` where the price is outside the copier's bounds."""
+        if self.min_stake is not None and offer.price < self.min_stake:
+            bound, words = self.min_stake, "below your least"
+        elif self.max_stake is not None and offer.price > self.max_stake:
+            bound, words = self.max_stake, "above your largest"
+        else:
+            return
+        currency = offer.terms.currency
+        raise Refusal(
+            "InvalidStakeLimit",
+            f"The trader's stake of {currency} {to_text(offer.price, currency)} is {words},"
+            f" {currency} {to_text(bound, currency)}.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of one trade of a trader for one copier; refused where there is a `code`."""
+
+    id: int
+    copier: str
+    trader: str
+    action: str
+    """`buy`, `sell` or `cancel`."""
+    original: int
+    """The trader's contract."""
+    contract_id: int | None
+    """The copier's contract, if there is one."""
+    code: str | None
+    message: str | None
+    at: int
+
+
+_REPORT_FIELDS = tuple(each.name for each in fields(Report))
+
+
+def _following(row: Row) -> Following:
+    return Following(
+        copier=row["copier"],
+        trader=row["trader"],
+        copier_token=row["copier_token"],
+        trader_token=row["trader_token"],
+        assets=row["assets"].split(),
+        trade_types=row["trade_types"].split(),
+        min_stake=row["min_stake"],
+        max_stake=row["max_stake"],
+        handle=row["handle"],
+    )
+
+
+def _report(row: Row) -> Report:
+    return Report(*(row[name] for name in _REPORT_FIELDS))
+
+
+def _end(transaction: Transaction, following: Following, at: int) -> None:
+    transaction.execute(
+        "UPDATE copyings SET ended_at = ? WHERE copier = ? AND trader = ?",
+        at,
+        following.copier,
+        following.trader,
+    )
+
+
+def end_all_of_user(transaction: Transaction, user_id: int, *, at: float) -> None:
+    """Nobody copies an account of this user any more."""
+    transaction.execute(
+        "UPDATE copyings SET ended_at = ? WHERE ended_at IS NULL"
+        " AND trader IN (SELECT loginid FROM accounts WHERE user_id = ?)",
+        int(at),
+        user_id,
+    )
+
+
+class Copying:
+    """Who copies whom in a running gateway, and the copies themselves."""
+
+    def __init__(self, store: Store, clock: Clock, holds: Holds) -> None:
+        self._store = store
+        self._clock = clock
+        self._holds = holds
+        self._listeners: list[Callable[[Report], None]] = []
+        self._reported: Counter[str] = Counter()
+        """How many reports were heard of, by copier."""
+        store.listen(self._changed)
+
+    def listen(self, listener: Callable[[Report], None]) -> None:
+        """Tell `listener` of every report, once it is committed."""
+        self._listeners.append(listener)
+
+    def _changed(self, change: Change) -> None:
+        if change.kind == COPIED:
+            report = Report(**change.data)
+            self._reported[report.copier] += 1
+            for listener in self._listeners:
+                listener(report)
+
+    # Who copies whom.
+
+    async def start(self, wanted: Following, guard: Guard) -> None:
+        """Copy a trader from now on; who has copied the same one keeps the handle of that.
+
+        Raises `Refusal` where it is not allowed, or what the guard raises.
+        """
+        at = int(self._clock.now())
+
+        def job(transaction: Transaction) -> None:
+            guard(transaction)
+            copier = ledger.account(transaction, wanted.copier)
+            trader = ledger.account(transaction, wanted.trader)
+            _check_kinds(copier, trader)
+            self._check_others(transaction, copier, trader, at)
+            transaction.execute(
+                "INSERT INTO copyings (copier, trader, handle, copier_token, trader_token, assets,"
+                " trade_types, min_stake, max_stake, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?,"
+                " ?) ON CONFLICT (copier, trader) DO UPDATE SET"
+                " copier_token = excluded.copier_token, trader_token = excluded.trader_token,"
+                " assets = excluded.assets, trade_types = excluded.trade_types,"
+                " min_stake = excluded.min_stake, max_stake = excluded.max_stake,"
+                " started_at = excluded.started_at, ended_at = NULL",
+                wanted.copier,
+                wanted.trader,
+                wanted.handle,
+                wanted.copier_token,
+                wanted.trader_token,
+                " ".join(wanted.assets),
+                " ".join(wanted.trade_types),
+                wanted.min_stake,
+                wanted.max_stake,
+                at,
+            )
+
+        await self._store.write(job)
+
+    def _check_others(
+        self, transaction: Transaction, copier: Account, trader: Account, at: int
+    ) -> None:
+        """Raise `Refusal` where either copies, or is copied, in a way that forbids this."""
+        if self.traders(transaction, trader.loginid):
+            raise _not_allowed("The trader copies others, and copies are not copied again.")
+        if self._followers(transaction, copier.loginid, at):
+            raise _not_allowed("You are copied by others, and copies are not copied again.")
+        followed = {each.trader for each in self.traders(transaction, copier.loginid)}
+        if len(followed - {trader.loginid}) >= MOST_TRADERS:
+            raise _not_allowed(f"An account may copy {MOST_TRADERS} traders: stop copying one.")
+        others = {each.copier for each in self._followers(transaction, trader.loginid, at)}
+        if len(others - {copier.loginid}) >= MOST_COPIERS:
+            raise _not_allowed(f"The trader is copied by {MOST_COPIERS} others, and no more may.")
+
+    async def stop(self, copier: str, guard: Guard, *, trader: str = "", handle: str = "") -> bool:
+        """Copy a trader no more, who is named by account or handle; whether it was copied."""
+        at = int(self._clock.now())
+
+        def job(transaction: Transaction) -> bool:
+            guard(transaction)
+            ended = [
+                each
+                for each in self.traders(transaction, copier)
+                if trader == each.trader or handle == each.handle
+            ]
+            for each in ended:
+                _end(transaction, each, at)
+            return bool(ended)
+
+        return await self._store.write(job)
+
+    def traders(self, reader: Transaction, copier: str) -> list[Following]:
+        """Whom an account copies, in the order of the beginning."""
+        rows = reader.all(
+            "SELECT * FROM copyings WHERE copier = ? AND ended_at IS NULL"
+            " ORDER BY started_at, trader",
+            copier,
+        )
+        return [each for each in map(_following, rows) if self._goes_on(reader, each)]
+
+    def copiers(self, reader: Transaction, trader: str) -> list[str]:
+        """The accounts that copy a trader."""
+        return [each.copier for each in self._all_of(reader, trader) if self._goes_on(reader, each)]
+
+    def _all_of(self, reader: Transaction, trader: str) -> list[Following]:
+        rows = reader.all(
+            "SELECT * FROM copyings WHERE trader = ? AND ended_at IS NULL"
+            " ORDER BY started_at, copier",
+            trader,
+        )
+        return [_following(row) for row in rows]
+
+    def _goes_on(self, reader: Transaction, following: Following) -> bool:
+        return self._holds(reader, following.trader_token) and self._holds(
+            reader, following.copier_token
+        )
+
+    def _followers(self, transaction: Transaction, trader: str, at: int) -> list[Following]:
+        """Who copies a trader at this moment; what has ended with its token is put away."""
+        found = []
+        for following in self._all_of(transaction, trader):
+            if self._goes_on(transaction, following):
+                found.append(following)
+            else:
+                _end(transaction, following, at)
+        return found
+
+    # The copies.
+
+    def bought(self, transaction: Transaction, bought: Bought, offer: Offer) -> None:
+        """The trader has bought: buy the same, at the same price, for whoever copies that."""
+        original = bought.contract
+        if not bought.is_new:
+            return
+        at = original.bought_at
+        for following in self._followers(transaction, original.loginid, at):
+            if not following.wants(offer):
+                continue
+            contract_id, refusal = None, None
+            try:
+                with transaction.part():
+                    following.check_stake(offer)
+                    copy = book.buy(
+                        transaction,
+                        offer,
+                        loginid=following.copier,
+                        app_id=None,
+                        at=at,
+                        copied_from=original.id,
+                    )
+                    contract_id = copy.contract.id
+            except Refusal as problem:
+                refusal = problem
+            _tell(transaction, following.copier, "buy", original, contract_id, refusal, at)
+
+    def closed(
+        self,
+        transaction: Transaction,
+        closed: Closed,
+        copies: Sequence[tuple[Contract, End | Refusal]],
+        *,
+        at: int,
+    ) -> None:
+        """The trader has closed a contract: close those of its copies that are still open.
+
+        `copies` are all there may be, each with the end that it has now, or why it has none.
+        """
+        if not copies:
+            return
+        original = closed.contract
+        action = "cancel" if original.status is Status.CANCELLED else "sell"
+        following = {each.copier for each in self._followers(transaction, original.loginid, at)}
+        for copy, end in copies:
+            if copy.loginid not in following:
+                continue
+            refusal = end if isinstance(end, Refusal) else None
+            if not isinstance(end, Refusal) and not book.close(transaction, copy, end, at=at):
+                now = book.find(transaction, copy.id, copy.loginid)
+                if now is None or now.status is not Status.OPEN:
+                    continue  # the copier, or the market, was faster
+                refusal = Refusal(
+                    "ContractUpdateFailure",
+                    "The trader closed the contract while the orders of your copy were being"
+                    " changed: it is still open.",
+                )
+            _tell(transaction, copy.loginid, action, original, copy.id, refusal, at)
+
+    async def latest(self, copier: str, limit: int) -> tuple[list[Report], int]:
+        """The account's latest reports, newest first, and the number of the last of all.
+
+        They are the latest at the moment of the return.
+        """
+
+        def job(reader: Transaction) -> list[Report]:
+            rows = reader.all(
+                "SELECT * FROM copy_reports WHERE copier = ? ORDER BY id DESC LIMIT ?",
+                copier,
+                limit,
+            )
+            return [_report(row) for row in rows]
+
+        while True:
+            heard = self._reported[copier]
+            found = await self._store.read(job)
+            if heard == self._reported[copier]:  # else what was heard meanwhile may be missing
+                return found, found[0].id if found else 0
+
+
+def _check_kinds(copier: Account, trader: Account) -> None:
+    """Raise `Refusal` unless the one account may copy the other."""
+    if copier.loginid == trader.loginid:
+        raise _not_allowed("This is a token of your own account: nobody copies themselves.")
+    if copier.is_virtual != trader.is_virtual:
+        raise _not_allowed("A demo account copies demo accounts, a real-style one real-style ones.")
+    if copier.currency != trader.currency:
+        raise Refusal(
+            "CopyTradingWrongCurrency",
+            f"The trader's account is kept in {trader.currency}, yours in {copier.currency}: copy"
+            f" with an account in {trader.currency}.",
+        )
+
+
+def _not_allowed(why: str) -> Refusal:
+    return Refusal("CopyTradingNotAllowed", why)
+
+
+def _tell(
+    transaction: Transaction,
+    copier: str,
+    action: str,
+    original: Contract,
+    contract_id: int | None,
+    refusal: Refusal | None,
+    at: int,
+) -> None:
+    """Keep a report, in place of the oldest where there are many, and announce it."""
+    code, message = (None, None) if refusal is None else (refusal.code, refusal.message)
+    number = transaction.insert(
+        "INSERT INTO copy_reports (copier, trader, action, original, contract_id, code, message,"
+        " at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        copier,
+        original.loginid,
+        action,
+        original.id,
+        contract_id,
+        code,
+        message,
+        at,
+    )
+    transaction.execute(
+        "DELETE FROM copy_reports WHERE copier = ? AND id <= (SELECT id FROM copy_reports"
+        " WHERE copier = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
+        copier,
+        copier,
+        KEPT_REPORTS,
+    )
+    report = Report(
+        number, copier, original.loginid, action, original.id, contract_id, code, message, at
+    )
+    transaction.announce(COPIED, **asdict(report))

@@ -1,0 +1,156 @@
+"""How well an account has traded: what its closed contracts add up to.
+
+Rules: reckoned by the database from the latest `LATEST` closed contracts, so that asking costs
+about the same however long an account has traded; only their number is told of all.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from exchange.symbols import SYMBOLS, Symbol
+from gateway.store import Row, Transaction
+
+LATEST = 5_000
+"""Contracts that are looked at, the ones that were closed last."""
+
+YEAR = 365 * 86_400
+
+_CLOSED = (
+    "(SELECT * FROM contracts WHERE loginid = ? AND status <> 'open'"  # noqa: S608 - a number
+    f" ORDER BY sold_at DESC, id DESC LIMIT {LATEST})"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Performance:
+    """What closed contracts add up to; shares are percent, and 0 where there is nothing."""
+
+    since: int
+    """When the first of all was bought; where there is none, when the account was opened."""
+    trades: int
+    """How many there are of all."""
+    duration: int
+    """How long one was open on average, in seconds."""
+    gain: float
+    """What one that gained brought on average, in percent of its price."""
+    loss: float
+    """What one that lost brought on average, in percent of its price: not above 0."""
+    gaining: float
+    """The share of those that gained."""
+    gaining_this_year: float
+    """The share among those that were closed in the 365 days before the moment of asking."""
+    gaining_by_month: Mapping[str, float]
+    """By month (UTC) of the closing, such as `2026-01`."""
+    gaining_by_year: Mapping[str, float]
+    luck: float
+    """How likely, from 0 to 1, it is that the prices' own chances would have brought less than
+    those contracts did that were held to their end; 0.5 where there is none."""
+    by_market: Mapping[str, float]
+    """The share of each market."""
+
+
+def of(reader: Transaction, loginid: str, now: int) -> Performance:
+    """The performance of an account that exists."""
+    summed = _one(
+        reader,
+        "SELECT count(*) AS trades, count(CASE WHEN sold_for > price THEN 1 END) AS gained,"  # noqa: S608
+        " avg(sold_at - bought_at) AS duration,"
+        " avg(CASE WHEN sold_for > price THEN 100.0 * (sold_for - price) / price END) AS gain,"
+        " avg(CASE WHEN sold_for < price THEN 100.0 * (sold_for - price) / price END) AS loss,"
+        " count(CASE WHEN sold_at > ? THEN 1 END) AS recent,"
+        " count(CASE WHEN sold_at > ? AND sold_for > price THEN 1 END) AS recently_gained"
+        f" FROM {_CLOSED}",
+        now - YEAR,
+        now - YEAR,
+        loginid,
+    )
+    return Performance(
+        since=_since(reader, loginid),
+        trades=_one(
+            reader,
+            "SELECT count(*) FROM contracts WHERE loginid = ? AND status <> 'open'",
+            loginid,
+        )[0],
+        duration=round(summed["duration"] or 0),
+        gain=round(summed["gain"] or 0, 2),
+        loss=round(summed["loss"] or 0, 2),
+        gaining=_share(summed["gained"], summed["trades"]),
+        gaining_this_year=_share(summed["recently_gained"], summed["recent"]),
+        gaining_by_month=_gaining(reader, loginid, "%Y-%m"),
+        gaining_by_year=_gaining(reader, loginid, "%Y"),
+        luck=_luck(reader, loginid),
+        by_market=_by_market(reader, loginid),
+    )
+
+
+def _one(reader: Transaction, sql: str, *parameters: object) -> Row:
+    row = reader.one(sql, *parameters)
+    assert row is not None  # noqa: S101 - an aggregate always has a row
+    return row
+
+
+def _share(part: int, whole: int) -> float:
+    return round(100 * part / whole, 2) if whole else 0.0
+
+
+def _since(reader: Transaction, loginid: str) -> int:
+    first = reader.one(
+        "SELECT bought_at FROM contracts WHERE loginid = ? AND status <> 'open'"
+        " ORDER BY sold_at, id LIMIT 1",
+        loginid,
+    )
+    if first is None:
+        first = _one(reader, "SELECT created_at FROM accounts WHERE loginid = ?", loginid)
+    return int(first[0])
+
+
+def _gaining(reader: Transaction, loginid: str, span: str) -> dict[str, float]:
+    rows = reader.all(
+        "SELECT strftime(?, sold_at, 'unixepoch') AS span, count(*) AS trades,"  # noqa: S608
+        " count(CASE WHEN sold_for > price THEN 1 END) AS gained"
+        f" FROM {_CLOSED} GROUP BY span ORDER BY span",
+        span,
+        loginid,
+    )
+    return {row["span"]: _share(row["gained"], row["trades"]) for row in rows}
+
+
+def _luck(reader: Transaction, loginid: str) -> float:
+    """By the central limit theorem.
+
+    One that costs c and pays p or nothing is, at a fair price, won with a chance of c / p; what it
+    brings has the mean 0 and the variance c (p - c).
+    """
+    row = _one(
+        reader,
+        # `total` adds up floats: whole numbers of crypto units would overflow.
+        "SELECT total(sold_for - price) AS profit,"  # noqa: S608
+        " total(1.0 * price * (payout - price)) AS variance"
+        f" FROM {_CLOSED} WHERE status IN ('won', 'lost') AND payout > price",
+        loginid,
+    )
+    if not row["variance"]:
+        return 0.5
+    return round(0.5 * (1 + math.erf(row["profit"] / math.sqrt(2 * row["variance"]))), 4)
+
+
+def _by_market(reader: Transaction, loginid: str) -> dict[str, float]:
+    rows = reader.all(
+        f"SELECT contract_type, shortcode FROM {_CLOSED}",  # noqa: S608
+        loginid,
+    )
+    markets = Counter(
+        _symbol(row["shortcode"].removeprefix(f"{row['contract_type']}_")).market for row in rows
+    )
+    return {market: _share(count, len(rows)) for market, count in sorted(markets.items())}
+
+
+def _symbol(text: str) -> Symbol:
+    """The symbol that the text begins with."""
+    words = text.split("_")
+    name, *more = words
+    while name not in SYMBOLS:
+        name += f"_{more.pop(0)}"
+    return SYMBOLS[name]
