@@ -86,6 +86,16 @@ class Digits(Option):
             f" at {wording.nth_tick(terms.ticks or 0)}."
         )
 
+    def encode_barrier(self, terms: Terms) -> str:
+        """The digit; 0 where none is chosen."""
+        return str(terms.digit or 0)
+
+    def decode_barrier(self, text: str, terms: Terms) -> Terms:
+        """The digit."""
+        if int(text) not in (self.choices or (0,)):
+            raise ValueError(text)
+        return replace(terms, digit=int(text) if self.choices else None)
+
     def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
         """The exit tick decides."""
         if tick.epoch < self.exit_epoch(terms):

@@ -7,7 +7,7 @@ from exchange.contracts.life import End, Life, Sight, Tick
 from exchange.contracts.listing import TICKS_OR_TIME, Listing
 from exchange.contracts.options import Option
 from exchange.contracts.terms import Barrier, Terms, Wish, bad_barrier
-from exchange.pricing import above
+from exchange.pricing.terminal import above
 from exchange.rules import Margins
 
 AT_ENTRY = Barrier(0)

@@ -17,7 +17,8 @@ import numpy as np
 
 from exchange.contracts.listing import Listing
 from exchange.contracts.terms import Refusal, Terms, Wish
-from exchange.feed import Feed, Outlook
+from exchange.feed import Feed
+from exchange.outlook import Outlook
 from exchange.rules import Margins
 from exchange.symbols import DAY, Symbol
 
@@ -87,7 +88,7 @@ class Sight(NamedTuple):
 
 def latest(feed: Feed, symbol: Symbol, epoch: int) -> Tick:
     """The last tick at or before the epoch."""
-    return Tick(feed.tick_epoch(symbol, epoch), feed.price(symbol, epoch))
+    return Tick(symbol.last_tick(epoch), feed.price(symbol, epoch))
 
 
 def sight(feed: Feed, symbol: Symbol, epoch: int) -> Sight:
@@ -104,15 +105,15 @@ class Offer:
     price: int
     """What is paid for it, in smallest units."""
     spot: Tick
+    payout: int = 0
+    """What it pays if it is won, in smallest units; 0 where that is open."""
     ask: int = 0
-    """The price in millionths of the payout, before it is rounded to money; 0 for multipliers."""
+    """The price in millionths of the payout, before it is rounded to money; 0 where there is no
+    payout."""
     cancellation_price: int = 0
     """How much of the price is for being able to cancel."""
-
-    @property
-    def payout(self) -> int:
-        """What it pays if it is won, in smallest units; 0 where that is open."""
-        return 0 if self.terms.multiplier else self.terms.amount
+    markup: int = 0
+    """How much of the price is for the owner of the app, in smallest units."""
 
 
 class ContractType(ABC):
@@ -143,6 +144,14 @@ class ContractType(ABC):
     @abstractmethod
     def sentence(self, terms: Terms) -> str:
         """The longcode: what must happen for the contract to pay, and what it pays."""
+
+    @abstractmethod
+    def encode(self, terms: Terms) -> str:
+        """What a shortcode tells of the terms, after the type and the symbol."""
+
+    @abstractmethod
+    def decode(self, text: str, terms: Terms) -> Terms:
+        """The terms with what `encode` wrote. Raises as `short_fields` does for other text."""
 
     @abstractmethod
     def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:

@@ -9,12 +9,12 @@ number of pips at which an amount is reached.
 """
 
 import math
+import re
 from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
-from exchange import pricing
-from exchange.contracts import wording
+from exchange.contracts import short_fields, wording
 from exchange.contracts.bounds import check_stake
 from exchange.contracts.life import (
     ContractType,
@@ -29,8 +29,16 @@ from exchange.contracts.life import (
 from exchange.contracts.listing import NO_END, Listing
 from exchange.contracts.terms import Refusal, Terms, Wish, invalid, not_offered
 from exchange.money import to_text, to_units
+from exchange.pricing import cancellation as protection
+from exchange.pricing.touch import SHIFT
 from exchange.rules import CANCELLATIONS, LARGEST_PAYOUT, MULTIPLIED_VOLATILITIES, Margins
 from exchange.symbols import Symbol
+
+_CANCELLATIONS = {seconds: name for name, seconds in CANCELLATIONS.items()} | {0: "0"}
+_SHORT = re.compile(
+    r"([0-9.]{1,20})_([0-9]{1,6})_([0-9]{1,11})_([0-9]{1,11})_(0|[0-9]{1,2}m)_([0-9.]{1,20})(?:_N1)?",
+    re.ASCII,
+)
 
 
 class Levels(NamedTuple):
@@ -149,10 +157,10 @@ class Multiplier(ContractType):
         """What is charged, rounded up.
 
         The tick that crosses the stop-out may go further and the client loses only the stake:
-        that is worth a tick's standard deviation times `pricing.SHIFT` of the position. The margin
+        that is worth a tick's standard deviation times `SHIFT` of the position. The margin
         comes on top.
         """
-        rate = pricing.SHIFT * symbol.tick_sd * (1 + margins.multiplier)
+        rate = SHIFT * symbol.tick_sd * (1 + margins.multiplier)
         return math.ceil(round(stake * multiplier * rate, 6))
 
     def cancellation_price(self, terms: Terms, sight: Sight, seconds: int, margins: Margins) -> int:
@@ -160,7 +168,7 @@ class Multiplier(ContractType):
         spot, entry = sight.tick.pips, terms.entry_epoch
         last = terms.start + seconds
         value = terms.amount * terms.multiplier
-        worth = pricing.cancellation(
+        worth = protection.cancellation(
             spot,
             spot * (1 + self.direction * terms.commission / value),
             spot * (1 - self.direction * (terms.amount - terms.commission) / value),
@@ -218,6 +226,29 @@ class Multiplier(ContractType):
         if terms.cancellation:
             text += f" The deal can be cancelled for {wording.duration(terms.cancellation)}."
         return text
+
+    def encode(self, terms: Terms) -> str:
+        """Stake, multiplier, start, end, time to cancel, take profit."""
+        stake, profit = (
+            to_text(units or 0, terms.currency) for units in (terms.amount, terms.take_profit)
+        )
+        cancellation = _CANCELLATIONS[terms.cancellation]
+        return f"{stake}_{terms.multiplier}_{terms.start}_{terms.expiry}_{cancellation}_{profit}_N1"
+
+    def decode(self, text: str, terms: Terms) -> Terms:
+        """What `encode` wrote; commission and stop loss are kept elsewhere."""
+        stake, multiplier, start, expiry, cancellation, profit = short_fields.match(_SHORT, text)
+        if int(multiplier) == 0:
+            raise ValueError(text)
+        return replace(
+            terms,
+            amount=short_fields.read_money(stake, terms.currency),
+            start=int(start),
+            expiry=int(expiry),
+            multiplier=int(multiplier),
+            cancellation=0 if cancellation == "0" else CANCELLATIONS[cancellation],
+            take_profit=short_fields.read_money(profit, terms.currency) or None,
+        )
 
     @staticmethod
     def can_be_cancelled(terms: Terms, moment: int) -> bool:

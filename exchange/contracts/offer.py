@@ -82,8 +82,10 @@ def agree(proposed: Offer | None, present: Offer, *, most: int, margins: Margins
             present,
             terms=replace(present.terms, amount=proposed.terms.amount),
             price=proposed.price,
+            payout=proposed.payout,
             ask=proposed.ask,
             cancellation_price=proposed.cancellation_price,
+            markup=proposed.markup,
         )
     if deal.price > most:
         raise price_moved(deal, most)

@@ -1,14 +1,21 @@
 """Contracts that pay a fixed payout or nothing: what all of them share."""
 
 import math
+import re
 from abc import abstractmethod
 from dataclasses import replace
 
+from exchange.contracts import short_fields
 from exchange.contracts.bounds import check_payout, check_stake
 from exchange.contracts.life import ContractType, End, Life, Offer, Sight, Status, Tick, unsaleable
 from exchange.contracts.terms import Refusal, Terms, Wish, invalid
-from exchange.feed import Outlook
+from exchange.outlook import Outlook
 from exchange.rules import LARGEST_ASK, LEAST_ASK, NO_SALE_BEFORE_END, Margins
+
+_SHORT = re.compile(
+    f"{short_fields.MONEY}_{short_fields.START}_{short_fields.END}_{short_fields.BARRIER}_0",
+    re.ASCII,
+)
 
 MILLION = 1_000_000
 """Chances and prices are reckoned in millionths of the payout, as whole numbers."""
@@ -64,7 +71,7 @@ class Option(ContractType):
                 "ContractCreationFailure",
                 "This contract offers no return: rounded to money, it pays no more than it costs.",
             )
-        return Offer(terms, price, sight.tick, ask)
+        return Offer(terms, price, sight.tick, payout=terms.amount, ask=ask)
 
     def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
         """By the price in millionths of the payout."""
@@ -89,6 +96,30 @@ class Option(ContractType):
             raise unsaleable(
                 f"A contract is not bought back in its last {NO_SALE_BEFORE_END} seconds."
             )
+
+    def encode(self, terms: Terms) -> str:
+        """Payout, start, end, barrier, and no second barrier."""
+        parts = (
+            short_fields.money(terms.amount, terms.currency),
+            short_fields.start(terms),
+            short_fields.end(terms),
+            self.encode_barrier(terms),
+        )
+        return "_".join((*parts, "0"))
+
+    def decode(self, text: str, terms: Terms) -> Terms:
+        """What `encode` wrote."""
+        payout, *term, barrier = short_fields.match(_SHORT, text)
+        terms = replace(terms, amount=short_fields.read_money(payout, terms.currency))
+        return self.decode_barrier(barrier, short_fields.read_term(terms, *term))
+
+    def encode_barrier(self, terms: Terms) -> str:
+        """The barrier's place in the shortcode."""
+        return short_fields.barrier(terms.barrier, terms.symbol)
+
+    def decode_barrier(self, text: str, terms: Terms) -> Terms:
+        """The terms with what `encode_barrier` wrote."""
+        return replace(terms, barrier=short_fields.read_barrier(text, terms.symbol))
 
     def settled(self, terms: Terms, tick: Tick, *, won: bool) -> End:
         """The end of a contract that this tick decides."""

@@ -67,6 +67,8 @@ class Wish:
     barrier_range: str | None = None
     trade_risk_profile: str | None = None
     trading_period_start: int | None = None
+    markup: Decimal = Decimal(0)
+    """What the owner of the app adds to the price: a share of the payout."""
 
 
 _BARRIER = re.compile(r"([+-]?)([0-9]{1,15})(?:\.([0-9]*))?", re.ASCII)

@@ -7,7 +7,7 @@ from exchange.contracts.life import End, Life, Sight, Tick, Watch
 from exchange.contracts.listing import FEW_TICKS_OR_MINUTES, Listing
 from exchange.contracts.options import Option
 from exchange.contracts.terms import Barrier, Terms, Wish, bad_barrier, invalid
-from exchange.pricing import touch
+from exchange.pricing.touch import touch
 from exchange.rules import Margins
 
 

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from exchange import pricing
 from exchange.contracts import offer as offers
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.digits import Digits
@@ -21,7 +20,10 @@ from exchange.contracts.life import Life, Sight, Tick
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.options import MILLION, Option
 from exchange.contracts.terms import Barrier, Refusal, Terms, Wish
-from exchange.feed import Feed, Outlook
+from exchange.feed import Feed
+from exchange.outlook import Outlook
+from exchange.pricing import touch as touches
+from exchange.pricing.terminal import call, normal, put
 from exchange.rules import Margins
 from exchange.symbols import DAY, SYMBOLS, Symbol
 
@@ -329,7 +331,7 @@ def touch(distance: float, ticks: int, *, mean: float = 0.0, upward: bool = True
     sd = 1e-3
     level = math.exp(distance * sd if upward else -distance * sd)
     outlook = Outlook(ticks, (mean if upward else -mean) * sd * ticks, sd * math.sqrt(ticks))
-    return pricing.touch(1.0, level, outlook)
+    return touches.touch(1.0, level, outlook)
 
 
 def integral(
@@ -348,12 +350,12 @@ def integral(
 def test_one_and_two_ticks_are_priced_as_directly_integrated(
     distance: float, mean: float, upward: bool
 ) -> None:
-    once = 1 - pricing.normal(distance - mean)
+    once = 1 - normal(distance - mean)
     assert abs(touch(distance, 1, mean=mean, upward=upward) - once) < 1e-12
 
     def touches_second(x: float) -> float:
         density = math.exp(-0.5 * (x - mean) ** 2) / math.sqrt(2 * math.pi)
-        return density * (1 - pricing.normal(distance - x - mean))
+        return density * (1 - normal(distance - x - mean))
 
     twice = once + integral(touches_second, distance - 14, distance)
     assert abs(touch(distance, 2, mean=mean, upward=upward) - twice) < 1e-8
@@ -391,7 +393,7 @@ def test_beside_its_barrier_a_no_touch_is_not_sold_below_its_chance(ticks: int) 
 def test_a_touch_is_the_likelier_the_longer_it_may_happen(
     distance: float, ticks: int, mean: float
 ) -> None:
-    assume(ticks != pricing.FEW_TICKS)  # where the formula changes, see above
+    assume(ticks != touches.FEW_TICKS)  # where the formula changes, see above
     sooner = touch(distance, ticks, mean=mean)
     later = touch(distance, ticks + 1, mean=mean)
     assert -1e-8 <= sooner <= 1 + 1e-8
@@ -405,7 +407,7 @@ def test_a_put_and_a_call_differ_by_the_forward(
     """Put-call parity, on which the price of a deal cancellation rests."""
     outlook = Outlook(ticks, mean, 0.001 * math.sqrt(ticks))
     forward = spot * math.exp(mean + outlook.sd**2 / 2)
-    difference = pricing.call(spot, strike, outlook) - pricing.put(spot, strike, outlook)
+    difference = call(spot, strike, outlook) - put(spot, strike, outlook)
     assert math.isclose(difference, forward - strike, abs_tol=1e-12)
 
 
@@ -419,8 +421,8 @@ def test_a_touch_is_a_chance_and_rarer_the_farther_it_is(ticks: int, side: int) 
         level = 1e5 * math.exp(side * distance * tick_sd)
         for drift in (0.0, 0.05, -0.05):
             outlook = Outlook(ticks, drift * tick_sd * ticks, tick_sd * math.sqrt(ticks))
-            assert 0.0 <= pricing.touch(1e5, level, outlook) <= 1.0
-        chance = pricing.touch(1e5, level, Outlook(ticks, 0.0, tick_sd * math.sqrt(ticks)))
+            assert 0.0 <= touches.touch(1e5, level, outlook) <= 1.0
+        chance = touches.touch(1e5, level, Outlook(ticks, 0.0, tick_sd * math.sqrt(ticks)))
         assert chance <= before + 2e-5
         before = chance
     assert before == pytest.approx(0.0, abs=1e-12)

@@ -1,20 +1,4 @@
-"""Closed formulas for the chance that a contract pays, and what a multiplier's protection is worth.
-
-Rules of this module:
-
-- Pure: numbers in, a number out. Prices and levels are in pips, as floats where they need not be
-  whole; an `Outlook` says how the log price moves between the ticks that matter. No interest.
-- A price is seen once a tick and rounded to a whole pip. So "above 100" means an unrounded price
-  over 100.5: callers shift a level by half a pip, and where a path is watched from tick to tick the
-  level is moved away by `SHIFT` standard deviations of a tick.
-- Nothing here knows a margin, money or a symbol.
-
-Sources, by the names used below:
-
-- Black, Scholes 1973: The Pricing of Options and Corporate Liabilities. Black 1976.
-- Reiner, Rubinstein 1991: Unscrambling the Binary Code.
-- Broadie, Glasserman, Kou 1997: A Continuity Correction for Discrete Barrier Options.
-"""
+"""One barrier: the chance that some tick is at or beyond a level."""
 
 import math
 from functools import cache, lru_cache
@@ -23,7 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange.feed import Outlook
+from exchange.outlook import Outlook
+from exchange.pricing.terminal import normal
 
 SHIFT: Final = 0.5826
 """-zeta(1/2) / sqrt(2 pi): how far, in sd of a tick, a path between ticks outruns what is seen."""
@@ -38,18 +23,7 @@ _REACH: Final = 6.0  # standard deviations of the whole move that the integral g
 _FAR: Final = 4.0
 """Standard deviations of the whole move beyond which a touch is rarer than 1e-4. There the nodes
 would lie further apart than a tick moves, and the sum over them would be worthless."""
-_SQRT_HALF: Final = math.sqrt(0.5)
 _DENSITY: Final = 1.0 / math.sqrt(2.0 * math.pi)
-
-
-def normal(x: float) -> float:
-    """The chance that a standard normal number is below x."""
-    return 0.5 * math.erfc(-x * _SQRT_HALF)
-
-
-def above(spot: float, level: float, outlook: Outlook) -> float:
-    """The chance that the price ends above the level (Black, Scholes 1973: N(d2), no interest)."""
-    return normal((math.log(spot / level) + outlook.mean) / outlook.sd)
 
 
 @lru_cache(maxsize=1_024)  # many wishes of one moment differ in their amounts alone
@@ -130,54 +104,3 @@ def _untouched(
         for _ in range(ticks - 1):
             density = onward @ density
     return places.tolist(), (weights * density).tolist()
-
-
-def put(spot: float, strike: float, outlook: Outlook) -> float:
-    """The mean of max(strike - end, 0), undiscounted (Black 1976)."""
-    sd = outlook.sd
-    forward = spot * math.exp(outlook.mean + sd * sd / 2)
-    d1 = math.log(forward / strike) / sd + sd / 2
-    return strike * normal(sd - d1) - forward * normal(-d1)
-
-
-def call(spot: float, strike: float, outlook: Outlook) -> float:
-    """The mean of max(end - strike, 0), undiscounted (Black 1976)."""
-    sd = outlook.sd
-    forward = spot * math.exp(outlook.mean + sd * sd / 2)
-    d1 = math.log(forward / strike) / sd + sd / 2
-    return forward * normal(d1) - strike * normal(d1 - sd)
-
-
-def cancellation(
-    spot: float, break_even: float, stop_out: float, value: float, stake: float, outlook: Outlook
-) -> float:
-    """What it is worth to have the stake back at the end of the outlook, or once stopped out.
-
-    `value` is stake times multiplier, `break_even` the price at which the commission is earned
-    back; the stop-out lies below it for a contract on a rise and above for one on a fall. Waiting
-    until the end is best, so this is the stake where the stop-out is touched, and else a put (for
-    a fall a call) on the break-even that is knocked out there (Reiner, Rubinstein 1991, with the
-    shift of Broadie, Glasserman, Kou 1997).
-    """
-    rising = stop_out < break_even
-    tick_sd = outlook.sd / math.sqrt(outlook.ticks)
-    level = stop_out * math.exp((-SHIFT if rising else SHIFT) * tick_sd)
-    y = math.log(level / spot)
-    touched = (
-        passing(-y, -outlook.mean, outlook.sd) if rising else passing(y, outlook.mean, outlook.sd)
-    )
-
-    def owed(x: float) -> float:
-        beyond = above(x, level, outlook)
-        if rising:
-            return (
-                put(x, break_even, outlook)
-                - put(x, level, outlook)
-                - (break_even - level) * (1.0 - beyond)
-            )
-        return (
-            call(x, break_even, outlook) - call(x, level, outlook) - (level - break_even) * beyond
-        )
-
-    reflected = math.exp(2.0 * outlook.mean * y / outlook.sd**2) * owed(spot * math.exp(2.0 * y))
-    return stake * touched + value / spot * (owed(spot) - reflected)

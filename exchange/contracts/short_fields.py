@@ -1,0 +1,91 @@
+"""The fields of shortcodes that several types write, and how they are read back.
+
+Reading raises `ValueError`, `ArithmeticError` or `KeyError` for what was never written.
+"""
+
+import re
+from dataclasses import replace
+from decimal import Decimal
+
+from exchange.contracts.terms import Barrier, Terms
+from exchange.money import to_text, to_units
+from exchange.symbols import Symbol
+
+MONEY = r"([0-9.]{1,20})"
+START = r"([0-9]{1,11})(F?)"
+END = r"(?:([0-9]{1,11})(F?)|([0-9]{1,3})T)"
+BARRIER = r"(S-?[0-9]{1,15}P|[0-9]{1,20})"
+AT_ENTRY = "S0P"
+"""The barrier of a contract that names none: its entry spot."""
+
+_MILLIONTHS = 6
+
+
+def match(pattern: re.Pattern[str], text: str) -> tuple[str, ...]:
+    """The groups of the pattern in the text; `None` for those that are not there."""
+    found = pattern.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    return found.groups()
+
+
+def money(units: int, currency: str) -> str:
+    """An amount, without decimals where they are all zero."""
+    text = to_text(units, currency)
+    whole, _, fraction = text.partition(".")
+    return whole if not fraction.strip("0") else text
+
+
+def read_money(text: str, currency: str) -> int:
+    """An amount in smallest units."""
+    return to_units(Decimal(text), currency)
+
+
+def start(terms: Terms) -> str:
+    """The start, marked where it lies after the purchase."""
+    return f"{terms.start}{'F' * terms.is_forward}"
+
+
+def end(terms: Terms) -> str:
+    """The number of ticks or the expiry, marked where that was named as a moment."""
+    return f"{terms.ticks}T" if terms.ticks else f"{terms.expiry}{'F' * terms.is_fixed_expiry}"
+
+
+def read_term(
+    terms: Terms, start: str, forward: str, expiry: str | None, fixed: str | None, ticks: str | None
+) -> Terms:
+    """The terms with the groups of `START` and `END`."""
+    if ticks is not None and int(ticks) == 0:
+        raise ValueError(ticks)
+    return replace(
+        terms,
+        start=int(start),
+        is_forward=bool(forward),
+        ticks=None if ticks is None else int(ticks),
+        expiry=None if expiry is None else int(expiry),
+        is_fixed_expiry=bool(fixed),
+    )
+
+
+def barrier(chosen: Barrier | None, symbol: Symbol) -> str:
+    """A relative barrier in pips, an absolute one in millionths."""
+    if chosen is None:
+        return AT_ENTRY
+    if chosen.is_relative:
+        return f"S{chosen.pips}P"
+    return str(chosen.pips * 10 ** (_MILLIONTHS - symbol.digits))
+
+
+def read_barrier(text: str, symbol: Symbol) -> Barrier | None:
+    """What `barrier` wrote."""
+    if text == AT_ENTRY:
+        return None
+    if text.startswith("S"):
+        pips = int(text[1:-1])
+        if pips == 0:
+            raise ValueError(text)
+        return Barrier(pips)
+    pips, over = divmod(int(text), 10 ** (_MILLIONTHS - symbol.digits))
+    if over:
+        raise ValueError(text)
+    return Barrier(pips, is_relative=False)

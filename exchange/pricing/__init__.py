@@ -1,0 +1,17 @@
+"""Closed formulas for the chance that a contract pays, or for what it is worth.
+
+Rules of this package:
+
+- Pure: numbers in, a number out. Prices and levels are in pips, as floats where they need not be
+  whole; an `Outlook` says how the log price moves between the ticks that matter. No interest.
+- A price is seen once a tick and rounded to a whole pip. So "above 100" means an unrounded price
+  over 100.5: callers shift a level by half a pip, and where a path is watched from tick to tick the
+  level is moved away by `SHIFT` standard deviations of a tick.
+- Nothing here knows a margin, money or a symbol.
+
+Sources, by the names used below:
+
+- Black, Scholes 1973: The Pricing of Options and Corporate Liabilities. Black 1976.
+- Reiner, Rubinstein 1991: Unscrambling the Binary Code.
+- Broadie, Glasserman, Kou 1997: A Continuity Correction for Discrete Barrier Options.
+"""

@@ -1,0 +1,34 @@
+"""What depends on the last tick alone: to end above a level, and calls and puts."""
+
+import math
+from typing import Final
+
+from exchange.outlook import Outlook
+
+_SQRT_HALF: Final = math.sqrt(0.5)
+
+
+def normal(x: float) -> float:
+    """The chance that a standard normal number is below x."""
+    return 0.5 * math.erfc(-x * _SQRT_HALF)
+
+
+def above(spot: float, level: float, outlook: Outlook) -> float:
+    """The chance that the price ends above the level (Black, Scholes 1973: N(d2), no interest)."""
+    return normal((math.log(spot / level) + outlook.mean) / outlook.sd)
+
+
+def put(spot: float, strike: float, outlook: Outlook) -> float:
+    """The mean of max(strike - end, 0), undiscounted (Black 1976)."""
+    sd = outlook.sd
+    forward = spot * math.exp(outlook.mean + sd * sd / 2)
+    d1 = math.log(forward / strike) / sd + sd / 2
+    return strike * normal(sd - d1) - forward * normal(-d1)
+
+
+def call(spot: float, strike: float, outlook: Outlook) -> float:
+    """The mean of max(end - strike, 0), undiscounted (Black 1976)."""
+    sd = outlook.sd
+    forward = spot * math.exp(outlook.mean + sd * sd / 2)
+    d1 = math.log(forward / strike) / sd + sd / 2
+    return forward * normal(d1) - strike * normal(d1 - sd)
