@@ -26,6 +26,10 @@ EXCHANGE = "exchange"
 """The counter account that sells contracts and pays for them."""
 OUTSIDE = "outside"
 """The counter account from which money comes into the exchange and to which it leaves."""
+TRANSFERS = "transfers"
+"""The counter account through which money goes from one account to another: it keeps nothing."""
+CONVERSION = "conversion"
+"""The counter account that takes one currency for another, at the rate of the moment."""
 
 OPENING_BALANCE = 1_000_000
 """What a new account holds, and what a demo account is topped up to, in smallest units."""
@@ -132,12 +136,15 @@ def book(
     at: float,
     app_id: int | None = None,
     note: str = "",
+    counter: str | None = None,
 ) -> Entry:
     """Add `amount` (negative: take it) to an account, with the entry that explains it.
 
     Raises `InsufficientFundsError` when the balance would become negative.
     """
-    entry = post(transaction, loginid, action, amount, at=at, app_id=app_id, note=note)
+    entry = post(
+        transaction, loginid, action, amount, at=at, app_id=app_id, note=note, counter=counter
+    )
     announce(transaction, entry)
     return entry
 
@@ -158,10 +165,12 @@ def post(
     app_id: int | None = None,
     note: str = "",
     contract_id: int | None = None,
+    counter: str | None = None,
 ) -> Entry:
     """What `book` does, but for the announcement, which is the caller's to make.
 
-    The money comes from the exchange where it is for a contract, else from outside.
+    The money comes from the counter account that is named; where none is, from the exchange if it
+    is for a contract, else from outside.
 
     Raises `InsufficientFundsError` when the balance would become negative.
     """
@@ -179,7 +188,8 @@ def post(
     # Two processes reckon the market's time, to within a moment: the ledger's does not go back.
     last = transaction.one("SELECT at FROM ledger ORDER BY id DESC LIMIT 1")
     at = max(at, last["at"] if last is not None else 0)
-    counter = OUTSIDE if contract_id is None else EXCHANGE
+    if counter is None:
+        counter = OUTSIDE if contract_id is None else EXCHANGE
     transaction.execute(
         "INSERT INTO counter_accounts (name, currency, balance) VALUES (?, ?, ?)"
         " ON CONFLICT (name, currency) DO UPDATE SET balance = balance + excluded.balance",

@@ -25,6 +25,8 @@ from exchange import ledger as accounts
 from exchange.desk import Desk
 from exchange.feed import Feed
 from exchange.ledger import Account, Ledger
+from exchange.payments import Teller
+from exchange.rates import Rates
 from exchange.rules import Margins
 from gateway import market_start
 from gateway.access import tokens, users
@@ -45,12 +47,15 @@ from gateway.store import Store, StoreError, Transaction
 from handlers.accounts import Accounts
 from handlers.apps import Apps
 from handlers.consent import Consent
+from handlers.exchange_rates import ExchangeRates
 from handlers.general import General
 from handlers.market import Market, Ticker
 from handlers.offers import Offers
 from handlers.orders import Orders
 from handlers.oversight import Oversight
 from handlers.pages import Pages
+from handlers.payment_agents import PaymentAgents
+from handlers.payments import Payments
 from handlers.portfolio import Portfolio
 from handlers.profile import Profile as UserProfile
 from handlers.proposals import Proposals
@@ -114,6 +119,7 @@ class Connect:
             origin=visitor.origin,
             host=visitor.host,
             proxied=visitor.proxied,
+            secure=visitor.secure,
         )
         self.access.join(session)
         session.on_leave(partial(self.access.leave, session))
@@ -137,6 +143,8 @@ class _Parts:
     ledger: Ledger
     desk: Desk
     mail: Mailer
+    rates: Rates
+    teller: Teller
 
     def by_type(self) -> Mapping[type, object]:
         """Each part by the type under which a constructor may ask for it."""
@@ -157,8 +165,20 @@ def _build(
 ) -> _Parts:
     feed = Feed(seed)
     desk = Desk(store, feed, clock, margins)
-    ledger = Ledger(store, clock)
-    return _Parts(profile, store, clock, feed, Bus(), Access(store), ledger, desk, mail)
+    rates = Rates(feed)
+    return _Parts(
+        profile,
+        store,
+        clock,
+        feed,
+        Bus(),
+        Access(store),
+        Ledger(store, clock),
+        desk,
+        mail,
+        rates,
+        Teller(store, rates, clock),
+    )
 
 
 def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pages]:
@@ -169,18 +189,35 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
     proposals = Proposals(parts.feed, parts.clock, parts.bus, parts.profile, parts.desk.margins)
     ticker = Ticker(parts.feed, parts.clock, parts.bus)
     pages = Pages(parts.access, parts.store)
-    for follower in (parts.desk.second, portfolio.second, proposals.second):
+    exchange_rates = ExchangeRates(parts.rates, parts.clock, parts.bus)
+    for follower in (
+        parts.desk.second,
+        portfolio.second,
+        proposals.second,
+        exchange_rates.second,
+    ):
         ticker.follow(follower)
     ours: list[object] = [
         general,
         Sessions(parts.access, parts.ledger, parts.store, parts.clock),
         Market(parts.feed, parts.clock),
+        exchange_rates,
         Offers(parts.feed, parts.clock),
         proposals,
         Trading(parts.desk, proposals, portfolio, parts.access, parts.clock),
         Orders(parts.desk, parts.access, parts.clock, parts.store),
         portfolio,
-        Accounts(parts.ledger, parts.desk, parts.access, parts.bus),
+        Accounts(
+            parts.ledger,
+            parts.desk,
+            parts.teller,
+            parts.rates,
+            parts.clock,
+            parts.access,
+            parts.bus,
+        ),
+        Payments(parts.teller, parts.ledger, parts.access),
+        PaymentAgents(parts.teller, parts.access, parts.store),
         UserProfile(parts.access, parts.store),
         Tokens(parts.access, parts.store),
         Apps(parts.access, parts.store),

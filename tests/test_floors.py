@@ -27,7 +27,9 @@ FLOORS: dict[str, int] = {
     "gateway.calls": 2,
     "gateway.access": 2,
     "gateway.market_start": 2,
+    "exchange.agents": 2,
     "exchange.ledger": 2,
+    "exchange.payments": 2,
     "exchange.book": 2,
     "exchange.desk": 2,
     "gateway.session": 1,
@@ -46,7 +48,13 @@ FLOORS: dict[str, int] = {
 }
 """The room of a module is the longest of these names that it begins with."""
 
-STORED = {"exchange.ledger", "exchange.book", "exchange.desk"}
+STORED = {
+    "exchange.agents",
+    "exchange.book",
+    "exchange.desk",
+    "exchange.ledger",
+    "exchange.payments",
+}
 """The parts of `exchange` that touch the store are one room."""
 
 
