@@ -53,12 +53,11 @@ class Agent(Application):
     country: str
 
 
-_SELECT = (
-    "SELECT payment_agents.*, accounts.user_id, accounts.currency FROM payment_agents"
-    " JOIN accounts ON accounts.loginid = payment_agents.loginid"
-    " JOIN users ON users.id = accounts.user_id"
-    " WHERE users.disabled_at IS NULL"
+_FROM = (
+    " FROM payment_agents JOIN accounts ON accounts.loginid = payment_agents.loginid"
+    " JOIN users ON users.id = accounts.user_id WHERE users.disabled_at IS NULL"
 )
+_SELECT = f"SELECT payment_agents.*, accounts.user_id, accounts.currency{_FROM}"
 
 
 def _agent(row: Row) -> Agent:
@@ -139,8 +138,8 @@ def of_country(reader: Transaction, country: str, currency: str | None) -> list[
 
 def countries(reader: Transaction) -> list[str]:
     """The countries that have an agent."""
-    rows = reader.all("SELECT DISTINCT country FROM payment_agents ORDER BY country")
-    return [row["country"] for row in rows]
+    rows = reader.all(f"SELECT DISTINCT payment_agents.country{_FROM} ORDER BY 1")  # noqa: S608
+    return [row[0] for row in rows]
 
 
 # Why somebody withdraws through an agent.

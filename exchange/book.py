@@ -183,6 +183,12 @@ def buy(
             f" insufficient to buy this contract ({to_text(offer.price, terms.currency)}"
             f" {terms.currency}).",
         ) from None
+    if entry.currency != terms.currency:
+        raise Refusal(
+            "ContractBuyValidationError",
+            f"The account {loginid} is kept in {entry.currency}: it cannot buy a contract in"
+            f" {terms.currency}.",
+        )
     transaction.execute("UPDATE contracts SET bought_by = ? WHERE id = ?", entry.id, contract_id)
     # Whoever hears of the entry knows the contract that it names.
     opened = _announce(transaction, OPENED, contract_id)

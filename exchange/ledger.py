@@ -34,9 +34,16 @@ CONVERSION = "conversion"
 OPENING_BALANCE = 1_000_000
 """What a new account holds, and what a demo account is topped up to, in smallest units."""
 
+MOST_OF_A_USER = 20
+"""Accounts that a user may open."""
+
 
 class InsufficientFundsError(Exception):
     """The balance is smaller than what was to be taken from it."""
+
+
+class CurrencySettledError(Exception):
+    """The account has a currency already, which is the exception's text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,14 +298,34 @@ def open_with_balance(
     """Open USD accounts for a user, each with the opening balance in paper money."""
     for is_virtual in virtual:
         opened = open_account(transaction, user_id, currency="USD", is_virtual=is_virtual, at=at)
-        book(
-            transaction,
-            opened.loginid,
-            "virtual_credit" if is_virtual else "deposit",
-            OPENING_BALANCE,
-            at=at,
-            note="Opening balance in paper money.",
-        )
+        fund(transaction, opened, at=at)
+
+
+def fund(transaction: Transaction, opened: Account, *, at: float) -> Entry:
+    """Book the opening balance in paper money, which every account gets once."""
+    return book(
+        transaction,
+        opened.loginid,
+        "virtual_credit" if opened.is_virtual else "deposit",
+        OPENING_BALANCE,
+        at=at,
+        note="Opening balance in paper money.",
+    )
+
+
+def settle_currency(transaction: Transaction, loginid: str, currency: str, *, at: float) -> bool:
+    """Give an account in which nothing was booked yet its currency, and the opening balance.
+
+    False when it has this currency already. Raises `CurrencySettledError` when it has another.
+    """
+    present = account(transaction, loginid)
+    if transaction.one("SELECT 1 FROM ledger WHERE loginid = ? LIMIT 1", loginid) is not None:
+        if present.currency == currency:
+            return False
+        raise CurrencySettledError(present.currency)
+    transaction.execute("UPDATE accounts SET currency = ? WHERE loginid = ?", currency, loginid)
+    fund(transaction, present, at=at)
+    return True
 
 
 Guard = Callable[[Transaction], None]

@@ -31,6 +31,7 @@ from exchange.rules import Margins
 from gateway import market_start
 from gateway.access import tokens, users
 from gateway.access.guard import Access
+from gateway.access.passwords import Passwords
 from gateway.bus import Bus
 from gateway.calls import DeclarationError, Registry
 from gateway.clock import Clock, HandClock, RunningClock
@@ -51,11 +52,13 @@ from handlers.exchange_rates import ExchangeRates
 from handlers.general import General
 from handlers.market import Market, Ticker
 from handlers.offers import Offers
+from handlers.opening import Opening
 from handlers.orders import Orders
 from handlers.oversight import Oversight
 from handlers.pages import Pages
 from handlers.payment_agents import PaymentAgents
 from handlers.payments import Payments
+from handlers.places import Places
 from handlers.portfolio import Portfolio
 from handlers.profile import Profile as UserProfile
 from handlers.proposals import Proposals
@@ -188,7 +191,8 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
     portfolio = Portfolio(parts.desk, parts.store, parts.bus)
     proposals = Proposals(parts.feed, parts.clock, parts.bus, parts.profile, parts.desk.margins)
     ticker = Ticker(parts.feed, parts.clock, parts.bus)
-    pages = Pages(parts.access, parts.store)
+    passwords = Passwords()
+    pages = Pages(parts.access, parts.store, passwords)
     exchange_rates = ExchangeRates(parts.rates, parts.clock, parts.bus)
     for follower in (
         parts.desk.second,
@@ -222,6 +226,8 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
         Tokens(parts.access, parts.store),
         Apps(parts.access, parts.store),
         Verification(parts.store, parts.mail),
+        Opening(parts.access, parts.store, parts.clock, passwords),
+        Places(),
         pages,
         Consent(parts.access, parts.store),
         Oversight(parts.access, parts.store, parts.ledger),

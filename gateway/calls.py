@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Generic, Required, TypedDict, TypeVar, Union, Unpack
 
-from pydantic import ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from typing_extensions import is_typeddict
 
 from gateway.limits import Rate
@@ -197,7 +197,10 @@ class Registry:
             declaration = getattr(member, _MARK, None)
             if declaration is not None:
                 found = True
-                self._add(_declared(declaration, getattr(handler, attribute), group, eager))
+                new = _declared(declaration, getattr(handler, attribute), group, eager)
+                if not eager:  # ours are described in the tests; it takes a while
+                    _check_replies(new)
+                self._add(new)
         if not found:
             raise DeclarationError(f"{group} declares no call: put @call on its methods")
 
@@ -318,6 +321,16 @@ def _bodies(annotation: Any) -> Iterator[type]:
     elif typing.get_origin(annotation) in (Union, types.UnionType, list, Stream):
         for part in typing.get_args(annotation):
             yield from _bodies(part)
+
+
+def _check_replies(call: Call) -> None:
+    """Raise `DeclarationError` for a reply that the description of the calls could not tell."""
+    for reply in call.replies:
+        try:
+            TypeAdapter[Any](reply)
+        except PydanticUserError as problem:
+            why = str(problem.message).splitlines()[0]
+            raise DeclarationError(f'call "{call.name}" returns {reply.__name__}: {why}') from None
 
 
 def _first_sentence(text: str) -> str:

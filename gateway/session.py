@@ -235,6 +235,14 @@ class Session:
         self.sign_out()
         self.grants = {grant.loginid: grant for grant in grants}
 
+    def regrant(self, grant: Grant) -> None:
+        """Act under this grant in place of the one for its account; streams go on."""
+        old = self.grants[grant.loginid]
+        self.grants[grant.loginid] = grant
+        for stream in self.subscriptions.values():
+            if stream.grant is old:
+                stream.grant = grant
+
     def sign_out(self) -> None:
         """Act for nobody. Account streams end without a word; public ones go on."""
         self.grants = {}

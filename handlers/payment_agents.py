@@ -18,6 +18,7 @@ from gateway.errors import input_validation_failed
 from gateway.session import Session
 from gateway.store import Store, Transaction
 from handlers.contract_views import refusing
+from handlers.countries import COUNTRIES
 from handlers.idempotency import key_of
 from handlers.payments import units_of
 from schemas.payment_agents import (
@@ -123,7 +124,7 @@ class PaymentAgents:
         )
         return {
             "paymentagent_list": {
-                "available_countries": [[code, None] for code in countries],
+                "available_countries": [[code, _name_of(code)] for code in countries],
                 "list": [_listed(agent) for agent in found],
             }
         }
@@ -220,6 +221,12 @@ class PaymentAgents:
             grant, lambda transaction: agents.give_reason(transaction, grant.loginid, message)
         )
         return {"paymentagent_withdraw_justification": 1}
+
+
+def _name_of(code: str) -> str | None:
+    """The name of a country, where its letters are those of one."""
+    country = COUNTRIES.get(code)
+    return None if country is None else country.name
 
 
 def _phone_numbers(agent: Agent) -> list[PhoneNumberShown]:

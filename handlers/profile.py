@@ -17,11 +17,17 @@ from schemas.profile import (
     SetSettings,
     SetSettingsReply,
     SettingsBody,
+    TncApproval,
+    TncApprovalReply,
 )
 from schemas.scopes import Scope
 
+TERMS = "terms"
+"""Under which name the settings keep the version of the terms that the user has accepted."""
+
 _NOT_TOLD_BACK = frozenset(
     {
+        TERMS,
         "dxtrade_user_exception",
         "feature_flag",
         "financial_information_version",
@@ -52,7 +58,7 @@ class Profile:
         country = told.get("residence") or country
         body: SettingsBody = {
             "allow_copiers": 0,
-            "client_tnc_status": TERMS_VERSION,
+            "client_tnc_status": told.get(TERMS),
             "country": country or None,
             "country_code": country or None,
             "email": email,
@@ -89,6 +95,16 @@ class Profile:
             grant, lambda transaction: users.change_settings(transaction, grant.user_id, told)
         )
         return {"set_settings": 1}
+
+    @call("tnc_approval", needs=Scope.ADMIN)
+    async def tnc_approval(self, request: TncApproval, session: Session) -> TncApprovalReply:
+        """Accept the terms as they now are; `get_settings` tells which version was accepted."""
+        grant = session.grant
+        accepted = {TERMS: TERMS_VERSION}
+        await self._access.write(
+            grant, lambda transaction: users.change_settings(transaction, grant.user_id, accepted)
+        )
+        return {"tnc_approval": 1}
 
     @call("get_account_status", needs=Scope.READ)
     async def get_account_status(

@@ -49,6 +49,25 @@ def test_a_declaration_says_everything() -> None:
     assert not found.eager
 
 
+class Strange:
+    """Nothing that JSON has."""
+
+
+class StrangeReply(TypedDict):
+    greet: Strange
+
+
+def test_a_strangers_reply_that_cannot_be_described_is_refused_at_the_start() -> None:
+    class Bad:
+        @call("greet", needs=None)
+        async def hello(self, request: Greet, session: Session) -> StrangeReply:
+            """Greet."""
+            return {"greet": Strange()}
+
+    with pytest.raises(DeclarationError, match='call "greet" returns StrangeReply: .*Strange'):
+        Registry().add(Bad(), eager=False)
+
+
 def test_a_call_without_needs_is_refused_by_name() -> None:
     class Bad:
         @call("greet")  # type: ignore[call-arg]

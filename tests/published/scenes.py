@@ -402,6 +402,18 @@ ACCOUNTS: Mapping[str, Callable[[World], Awaitable[str]]] = {
 """The account that a client of a call is signed in to, where the demo one will not do."""
 
 
+async def a_code_to_sign_up_with(here: World, client: Client) -> Request:
+    email = f"new{next(_numbers)}@example.com"
+    stranger = here.connect(address=f"192.0.2.{next(_numbers)}")
+    await stranger.ask({"verify_email": email, "type": "account_opening"})
+    return {
+        "new_account_virtual": 1,
+        "client_password": "Corr3ct horse",
+        "residence": "id",
+        "verification_code": here.mail.code(email),
+    }
+
+
 SCENES: Mapping[str, Scene] = {
     "account_list": as_it_is(account_list=1),
     "account_reset": as_it_is(account_reset=1),
@@ -435,8 +447,12 @@ SCENES: Mapping[str, Scene] = {
     "get_account_status": as_it_is(get_account_status=1),
     "get_limits": as_it_is(get_limits=1),
     "get_settings": as_it_is(get_settings=1),
+    "landing_company": as_it_is(landing_company="id"),
+    "landing_company_details": as_it_is(landing_company_details="svg"),
     "login_history": a_sign_in_to_list,
     "logout": as_it_is(logout=1),
+    "new_account_real": as_it_is(new_account_real=1, address_postcode="3002", currency="EUR"),
+    "new_account_virtual": a_code_to_sign_up_with,
     "oauth_apps": connected_apps,
     "page_info": as_it_is(page_info=1),
     "payment_methods": as_it_is(payment_methods=1, country="id"),
@@ -455,19 +471,23 @@ SCENES: Mapping[str, Scene] = {
     "proposal": as_it_is(proposal=1, **RISE),
     "proposal_open_contract": a_contract_to_follow,
     "reality_check": as_it_is(reality_check=1),
+    "residence_list": as_it_is(residence_list=1),
     "revoke_access": access_to_revoke,
     "revoke_oauth_app": a_connected_app,
     "sell": a_contract_to_sell,
     "sell_contract_for_multiple_accounts": several_sellers,
     "sell_expired": as_it_is(sell_expired=1),
+    "set_account_currency": as_it_is(set_account_currency="USD"),
     "set_settings": as_it_is(set_settings=1, allow_copiers=1, address_postcode="12345"),
     "sign_in": a_password,
     "sign_in_demo": as_it_is(sign_in_demo=1),
     "sign_out": as_it_is(sign_out=1),
+    "states_list": as_it_is(states_list="id"),
     "statement": more_entries_than_a_page,
     "ticks": as_it_is(ticks="R_50"),
     "ticks_history": as_it_is(ticks_history="R_50", end="1767268800", count=10, start=1),
     "time": as_it_is(time=1),
+    "tnc_approval": as_it_is(tnc_approval=1),
     "token_list": tokens_to_list,
     "topup_virtual": less_than_at_the_opening,
     "trading_durations": as_it_is(trading_durations=1),

@@ -352,7 +352,7 @@ async def test_a_user_becomes_a_payment_agent_and_is_found(stage: Stage) -> None
     assert await listed("ID", currency="USD") == [found]
     assert await listed("id", currency="EUR") == await listed("gb") == []
     reply = await stranger.ask({"paymentagent_list": "gb"})
-    assert reply["paymentagent_list"]["available_countries"] == [["id", None]]
+    assert reply["paymentagent_list"]["available_countries"] == [["id", "Indonesia"]]
 
     # Told again, it replaces what was told before.
     changed = {**AGENT, "payment_agent_name": "Market Stall", "phone_numbers": []}
