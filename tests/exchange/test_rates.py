@@ -15,7 +15,9 @@ from gateway.testing import NOON
 FEED = Feed("rates")
 RATES = Rates(FEED)
 CODES = st.sampled_from(sorted(CURRENCIES))
-MOMENTS = st.integers(int(NOON), int(NOON) + 1_000)
+WEEK = 7 * 86_400
+MOMENTS = st.integers(int(NOON), int(NOON) + WEEK)
+SATURDAY = int(NOON) + 2 * 86_400
 
 
 def test_every_currency_has_its_price() -> None:
@@ -34,6 +36,15 @@ def test_a_rate_is_the_price_of_the_last_tick() -> None:
         assert rate.ask == Fraction(pips + 1, 10**symbol.digits)
         assert RATES.rate("USD", "EUR", moment).spot == 1 / rate.spot
     assert RATES.rate("USDC", "USD", int(NOON)) == (1, 1, 1)
+
+
+def test_while_a_market_is_closed_its_last_price_holds() -> None:
+    symbol = SYMBOLS["frxEURUSD"]
+    assert not symbol.is_open(SATURDAY)
+    last = Fraction(int(FEED.last_ticks(symbol, 1, SATURDAY).pips[-1]), 10**symbol.digits)
+    assert RATES.rate("EUR", "USD", SATURDAY).spot == last
+    assert RATES.rate("EUR", "USD", SATURDAY + 3_600).spot == last
+    assert RATES.rate("BTC", "USD", SATURDAY) != RATES.rate("BTC", "USD", SATURDAY + 3_600)
 
 
 @given(CODES, CODES, CODES, MOMENTS)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from exchange import ledger
+from exchange import agents, ledger
 from gateway import token_form
 from gateway.access import tokens, users
 from gateway.store import Transaction, run_once
@@ -229,6 +229,17 @@ async def test_a_credit_reaches_live_streams(gateway: Served, ada: Person) -> No
         entries = statement["statement"]["transactions"]
         assert [entry["amount"] for entry in entries] == [-12.34, 12.34, 10000]
         assert entries[0]["longcode"] == "Reset by the operator."
+
+
+async def test_why_somebody_withdraws_through_an_agent_is_told_to_the_operator(
+    gateway: Served, ada: Person
+) -> None:
+    written = "My bank\n\x1b[2Jhas moved."  # what a terminal would obey is left out
+    run_once(gateway.db, lambda transaction: agents.give_reason(transaction, ada.real, written))
+    printed = (await command(gateway, "account", "withdrawal-reasons")).splitlines()
+    assert printed[0].split() == ["loginid", "told", "(UTC)", "reason"]
+    assert printed[1].startswith(ada.real)
+    assert printed[1].endswith("My bank [2Jhas moved.")
 
 
 async def test_accounts_are_listed_for_people_and_for_programs(

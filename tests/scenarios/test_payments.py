@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from exchange import agents
 from exchange.ledger import Account
 from exchange.rates import Rates
 from gateway import token_form
@@ -317,7 +318,7 @@ async def test_nothing_is_paid_for_a_token_that_is_revoked_meanwhile(here: World
 async def test_a_user_becomes_a_payment_agent_and_is_found(stage: Stage) -> None:
     here = stage.here
     account = here.real[0]
-    client = await signed_in(stage, account, "admin")
+    client = await signed_in(stage, account, "admin", "read")
     details = (await client.ask({"paymentagent_details": 1}))["paymentagent_details"]
     assert details == {
         "can_apply": 0,
@@ -353,6 +354,9 @@ async def test_a_user_becomes_a_payment_agent_and_is_found(stage: Stage) -> None
     assert await listed("id", currency="EUR") == await listed("gb") == []
     reply = await stranger.ask({"paymentagent_list": "gb"})
     assert reply["paymentagent_list"]["available_countries"] == [["id", "Indonesia"]]
+
+    settings = (await client.ask({"get_settings": 1}))["get_settings"]
+    assert settings["is_authenticated_payment_agent"] == 1
 
     # Told again, it replaces what was told before.
     changed = {**AGENT, "payment_agent_name": "Market Stall", "phone_numbers": []}
@@ -537,13 +541,16 @@ async def test_agents_refuse_what_is_not_for_them(here: World) -> None:
     await right(here)
 
 
-async def test_why_somebody_withdraws_is_kept_for_the_operator(here: World) -> None:
-    client = await signed_in_here(here, here.real[0], "payments")
+async def test_the_latest_reason_for_a_withdrawal_is_kept(here: World) -> None:
+    mine = here.real[0]
+    client = await signed_in_here(here, mine, "payments")
     asked = {"paymentagent_withdraw_justification": 1}
     assert await client.refused(asked) == "InputValidationFailed"
     for message in ("My bank is shut.", "My bank has moved."):
         reply = await client.ask({**asked, "message": message})
         assert reply["paymentagent_withdraw_justification"] == 1
+    [kept] = await here.gateway.store.read(agents.reasons)
+    assert (kept.loginid, kept.message) == (mine.loginid, "My bank has moved.")
 
 
 # The cashier, and rates.
