@@ -337,8 +337,8 @@ def _paid_with(reader: Transaction, order: Order, key: str) -> Payment | None:
     ):
         raise Refusal(
             "IdempotencyKeyReused",
-            f"Under this idempotency_key you paid {currency} {to_text(made.paid, currency)} to"
-            f" {made.payee}, and nothing was paid now: take another key for another payment.",
+            "This idempotency_key is that of an earlier payment, of another amount, account or"
+            " description, and nothing was paid now: take another key for another payment.",
         )
     return made
 

@@ -230,7 +230,7 @@ async def test_a_key_is_for_one_payment_of_one_account_and_call(here: World) -> 
     for request in (transfer(first, second, 11), transfer(first, third, 10)):
         error = (await client.ask(keyed(request)))["error"]
         assert error["code"] == "IdempotencyKeyReused"
-        assert f"you paid USD 10.00 to {second.loginid}" in error["message"]
+        assert "take another key" in error["message"]
     for wrong in (5, "", "a b", "x" * 65):
         request = {**transfer(first, second, 1), "passthrough": {"idempotency_key": wrong}}
         assert await client.refused(request) == "InputValidationFailed"
