@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from exchange import ledger
+from exchange import exclusion, ledger
 from exchange.contracts import shortcode
 from exchange.contracts.life import End, Offer, Status
 from exchange.contracts.terms import Refusal, Terms
@@ -118,7 +118,8 @@ def buy(
 ) -> Bought:
     """Open a contract and charge for it; of a repeated `key` the contract that it opened before.
 
-    Raises `Refusal` when the account has not enough, or has too much open.
+    Raises `Refusal` when the account has not enough, has too much open, or its owner has excluded
+    the purchase.
     """
     if key is not None and (before := bought_with(transaction, loginid, key)) is not None:
         return before
@@ -142,6 +143,9 @@ def buy(
             f"Your open contracts together may pay {terms.currency} {LARGEST_OPEN_PAYOUT}: this one"
             " would exceed that.",
         )
+    exclusion.refuse_purchase(
+        transaction, loginid, currency=terms.currency, price=offer.price, held=count, at=at
+    )
     contract_id = transaction.insert(
         "INSERT INTO contracts (loginid, app_id, contract_type, shortcode, currency, price, payout,"
         " cancellation_price, commission, take_profit, take_profit_at, stop_loss, stop_loss_at,"

@@ -11,11 +11,12 @@ Rules:
   comes with the same payment again, or is refused.
 """
 
+import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from exchange import agents, ledger
+from exchange import agents, exclusion, ledger
 from exchange.contracts.terms import Refusal
 from exchange.ledger import CONVERSION, OUTSIDE, TRANSFERS, Account, Entry, Guard
 from exchange.money import to_text, to_units
@@ -228,16 +229,22 @@ def pay(
         note=out,
         counter=counter,
     )
-    received = pay_in(
-        transaction,
-        payee.loginid,
-        "transfer" if transfer else "deposit",
-        units,
-        at=at,
-        app_id=app_id,
-        note=into,
-        counter=counter,
-    )
+    try:
+        received = pay_in(
+            transaction,
+            payee.loginid,
+            "transfer" if transfer else "deposit",
+            units,
+            at=at,
+            app_id=app_id,
+            note=into,
+            counter=counter,
+        )
+    except Refusal:
+        if transfer:
+            raise
+        # What somebody has excluded is not for others to know.
+        raise order.refused(f"{payee.loginid} takes no such payment at present.") from None
     transaction.insert(
         "INSERT INTO payments (kind, paid_by, received_by, payer, payee, remarks, idempotency_key)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -263,10 +270,12 @@ def pay_in(
     note: str = "",
     counter: str = OUTSIDE,
 ) -> Entry:
-    """Add to an account what somebody's order pays into it.
+    """Add to an account what somebody's order pays into it: the one way in for payments.
 
-    The one way in for payments: what limits deposits belongs here.
+    Raises `Refusal` where the account's owner has excluded it.
     """
+    currency = ledger.account(transaction, loginid).currency
+    exclusion.refuse_deposit(transaction, loginid, currency=currency, amount=units, at=int(at))
     return ledger.book(
         transaction, loginid, action, units, at=at, app_id=app_id, note=note, counter=counter
     )
@@ -358,6 +367,10 @@ def of_entries(reader: Transaction, ids: Collection[int]) -> Mapping[int, Paymen
     }
 
 
+class _Undone(Exception):
+    """Ends the job of a payment that is only tried: the store takes all of it back."""
+
+
 class Teller:
     """Carries out payments for a running gateway."""
 
@@ -386,17 +399,20 @@ class Teller:
 
         return await self._store.write(job)
 
-    async def rehearse(self, order: Order, *, guard: Guard, permit: Guard | None = None) -> Parties:
-        """Check an order and pay nothing. Raises what `pay` would."""
+    async def rehearse(self, order: Order, *, guard: Guard, permit: Guard | None = None) -> Payment:
+        """The payment that an order would be, which is not made. Raises what `pay` would."""
+        at = self._clock.now()
 
-        def job(reader: Transaction) -> Parties:
-            guard(reader)
-            parties = check(reader, order)
-            if permit is not None:
-                permit(reader)
-            return parties
+        tried: list[Payment] = []
 
-        return await self._store.read(job)
+        def job(transaction: Transaction) -> None:
+            guard(transaction)
+            tried.append(pay(transaction, order, self._rates, at=at, permit=permit))
+            raise _Undone
+
+        with contextlib.suppress(_Undone):
+            await self._store.write(job)
+        return tried[0]
 
     async def of_entries(self, ids: Collection[int]) -> Mapping[int, Payment]:
         """The payments that these entries of the ledger belong to, by entry."""

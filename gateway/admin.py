@@ -15,8 +15,9 @@ from typing import NoReturn, TypeVar
 import click
 from pydantic import ValidationError
 
-from exchange import agents, payments
+from exchange import agents, exclusion, payments
 from exchange import ledger as accounts
+from exchange.contracts.terms import Refusal
 from exchange.money import to_number, to_text, to_units
 from gateway import market_start, token_form
 from gateway.access import apps, passwords, tokens, users
@@ -247,6 +248,8 @@ def account_credit(db: Path | None, loginid: str, amount: str) -> None:
             return accounts.book(transaction, loginid, "withdrawal", units, at=at, note=note)
         except accounts.InsufficientFundsError:
             raise StoreError(f"{loginid} does not hold that much") from None
+        except Refusal as refusal:
+            raise StoreError(refusal.message) from None
 
     entry = _run(db, job)
     click.echo(f"{loginid} {to_text(entry.balance_after, entry.currency)} {entry.currency}")
@@ -287,6 +290,21 @@ def account_withdrawal_reasons(db: Path | None) -> None:
 def _on_a_line(text: str) -> str:
     """What a user has written, without what moves a terminal's cursor."""
     return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+
+
+@account.command("lift")
+@_DB
+@click.option("--loginid", required=True, help="The account meant.")
+def account_lift(db: Path | None, loginid: str) -> None:
+    """Lift every limit and pause that an account's owner has set with set_self_exclusion."""
+
+    def job(transaction: Transaction) -> None:
+        accounts.account(transaction, loginid)
+        if not exclusion.lift(transaction, loginid):
+            raise StoreError(f"nothing is excluded for {loginid}")
+
+    _run(db, job)
+    click.echo("lifted", err=True)
 
 
 # user

@@ -47,8 +47,10 @@ from gateway.site import Site
 from gateway.store import Store, StoreError, Transaction
 from handlers.accounts import Accounts
 from handlers.apps import Apps
+from handlers.assessment import Assessment
 from handlers.consent import Consent
 from handlers.exchange_rates import ExchangeRates
+from handlers.exclusion import SelfExclusion
 from handlers.general import General
 from handlers.market import Market, Ticker
 from handlers.offers import Offers
@@ -222,12 +224,14 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
         ),
         Payments(parts.teller, parts.ledger, parts.access),
         PaymentAgents(parts.teller, parts.access, parts.store),
-        UserProfile(parts.access, parts.store),
+        UserProfile(parts.access, parts.store, parts.clock),
+        Assessment(parts.access, parts.store),
         Tokens(parts.access, parts.store),
         Apps(parts.access, parts.store),
         Verification(parts.store, parts.mail),
         Opening(parts.access, parts.store, parts.clock, passwords),
         Places(),
+        SelfExclusion(parts.access, parts.store, parts.clock),
         pages,
         Consent(parts.access, parts.store),
         Oversight(parts.access, parts.store, parts.ledger),

@@ -45,7 +45,7 @@ from schemas.payments import (
 from schemas.scopes import Scope
 
 PAID, REHEARSED = 1, 2
-"""What a payment answers that was made, and one that was only checked."""
+"""What a payment answers that was made, and one that was only tried."""
 
 
 class PaymentAgents:
@@ -133,7 +133,7 @@ class PaymentAgents:
     async def paymentagent_transfer(
         self, request: PaymentagentTransfer, session: Session
     ) -> PaymentagentTransferReply:
-        """Pay a client from the account of a payment agent; with `dry_run`, only check it.
+        """Pay a client from the account of a payment agent; with `dry_run`, only try it.
 
         A client that may have to repeat itself puts an `idempotency_key` of its own making, 1 to 64
         characters, into `passthrough`: the account pays once for a key.
@@ -163,7 +163,7 @@ class PaymentAgents:
     async def paymentagent_withdraw(
         self, request: PaymentagentWithdraw, session: Session
     ) -> PaymentagentWithdrawReply:
-        """Withdraw to a payment agent, with a code by e-mail; with `dry_run`, only check it.
+        """Withdraw to a payment agent, with a code by e-mail; with `dry_run`, only try it.
 
         A client that may have to repeat itself puts an `idempotency_key` of its own making, 1 to 64
         characters, into `passthrough`: the account pays once for a key, and the code that the first
@@ -180,25 +180,14 @@ class PaymentAgents:
         )
         key, guard = key_of(request.passthrough), self._access.guard(grant)
 
-        def email(transaction: Transaction) -> str:
-            address: str = users.by_id(transaction, grant.user_id)["email"]
-            return address
-
         def take_code(transaction: Transaction) -> None:
-            verification.take(
-                transaction, email(transaction), verification.PAYMENT_AGENT_WITHDRAW, code
-            )
-
-        def look_at_code(reader: Transaction) -> None:
-            verification.check(reader, email(reader), verification.PAYMENT_AGENT_WITHDRAW, code)
+            email = users.by_id(transaction, grant.user_id)["email"]
+            verification.take(transaction, email, verification.PAYMENT_AGENT_WITHDRAW, code)
 
         with refusing():
             if request.dry_run:
-                parties = await self._teller.rehearse(order, guard=guard, permit=look_at_code)
-                return {
-                    "paymentagent_withdraw": REHEARSED,
-                    "paymentagent_name": parties.agent_name,
-                }
+                tried = await self._teller.rehearse(order, guard=guard, permit=take_code)
+                return {"paymentagent_withdraw": REHEARSED, "paymentagent_name": tried.agent_name}
             paid = await self._teller.pay(
                 order, app_id=grant.app_id, guard=guard, key=key, permit=take_code
             )

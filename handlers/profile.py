@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from exchange import agents
+from exchange import agents, exclusion
 from gateway.access import users
 from gateway.access.guard import Access
 from gateway.calls import call
+from gateway.clock import Clock
 from gateway.session import Session
 from gateway.store import Store, Transaction
 from handlers.days import midnight
@@ -42,9 +43,10 @@ _NOT_TOLD_BACK = frozenset(
 class Profile:
     """What a user has told of themselves, and what their account may do."""
 
-    def __init__(self, access: Access, store: Store) -> None:
+    def __init__(self, access: Access, store: Store, clock: Clock) -> None:
         self._access = access
         self._store = store
+        self._clock = clock
 
     @call("get_settings", needs=Scope.READ)
     async def get_settings(self, request: GetSettings, session: Session) -> GetSettingsReply:
@@ -113,12 +115,29 @@ class Profile:
     async def get_account_status(
         self, request: GetAccountStatus, session: Session
     ) -> GetAccountStatusReply:
-        """Tell what the account may do and what it still lacks: paper money needs no proofs."""
+        """Tell what the account may do and what it still lacks: paper money needs no proofs.
+
+        `no_trading` stands in `status` while its owner has excluded trading.
+        """
+        grant = session.grant
+        at = int(self._clock.now())
+
+        def job(reader: Transaction) -> tuple[bool, bool]:
+            limits = exclusion.in_force(reader, grant.loginid, at)
+            paused = any(name in limits for name in exclusion.PAUSES)
+            return paused, users.assessment(reader, grant.user_id) is not None
+
+        is_paused, is_assessed = await self._store.read(job)
+        status = ["authenticated"]
+        if not is_assessed:
+            status.append("financial_assessment_not_complete")
+        if is_paused:
+            status.append("no_trading")
         return {
             "get_account_status": {
                 "authentication": {"needs_verification": []},
                 "currency_config": {
-                    session.grant.currency: {
+                    grant.currency: {
                         "is_deposit_suspended": 0,
                         "is_withdrawal_suspended": 0,
                     }
@@ -127,6 +146,6 @@ class Profile:
                 "p2p_status": "none",
                 "prompt_client_to_authenticate": 0,
                 "risk_classification": "low",
-                "status": ["authenticated"],
+                "status": status,
             }
         }

@@ -11,11 +11,13 @@ import asyncio
 import time
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+from exchange import exclusion
 from exchange.book import Bought, Closed
 from exchange.contracts import offer as offers
 from exchange.contracts.life import Offer
 from exchange.contracts.terms import Refusal, Wish
 from exchange.desk import Desk
+from exchange.ledger import Guard
 from exchange.money import CURRENCIES, to_number, to_units
 from gateway import token_form
 from gateway.access.guard import Access
@@ -23,6 +25,7 @@ from gateway.calls import Stream, call
 from gateway.clock import Clock
 from gateway.errors import ApiError, input_validation_failed
 from gateway.session import Grant, Session
+from gateway.store import Transaction
 from handlers.contract_views import longcode, refusing
 from handlers.idempotency import key_of
 from handlers.portfolio import Portfolio
@@ -101,7 +104,7 @@ class Trading:
         try:
             wish, proposed = self._named(session, request.buy, request.parameters)
             with refusing():
-                bought = await self._buy(wish, proposed, grant, request.price, key)
+                bought = await self._buy(wish, proposed, session, grant, request.price, key)
         except asyncio.CancelledError:
             # It took too long, and will be bought all the same: not a second time by this id.
             self._proposals.bought(session, request.buy)
@@ -127,7 +130,13 @@ class Trading:
         return wish_of(parameters), None
 
     async def _buy(
-        self, wish: Wish, proposed: Offer | None, grant: Grant, price: Decimal, key: str | None
+        self,
+        wish: Wish,
+        proposed: Offer | None,
+        session: Session,
+        grant: Grant,
+        price: Decimal,
+        key: str | None,
     ) -> Bought:
         """Buy what is wished, at the present price or the one proposed. Raises `Refusal`."""
         currency = wish.currency
@@ -148,9 +157,24 @@ class Trading:
             loginid=grant.loginid,
             app_id=grant.app_id,
             at=int(self._clock.now()),
-            guard=self._access.guard(grant),
+            guard=self._buying_guard(session, grant),
             key=key,
         )
+
+    def _buying_guard(self, session: Session, grant: Grant) -> Guard:
+        """A check inside the transaction: the grant holds, and its session is not too long."""
+        still_holds = self._access.guard(grant)
+        now = self._clock.now()
+        # A token that buys for several accounts is no session.
+        lasted = now - session.signed_in_at if grant.loginid in session.grants else 0.0
+
+        def guard(transaction: Transaction) -> None:
+            still_holds(transaction)
+            exclusion.refuse_long_session(
+                transaction, grant.loginid, signed_in_for=lasted, at=int(now)
+            )
+
+        return guard
 
     @call("sell", needs=Scope.TRADE)
     async def sell(self, request: Sell, session: Session) -> SellReply:
@@ -205,7 +229,7 @@ class Trading:
             try:
                 grant = await self._trader(token, session, request)
                 with refusing():
-                    bought = await self._buy(wish, proposed, grant, request.price, None)
+                    bought = await self._buy(wish, proposed, session, grant, request.price, None)
             except ApiError as error:
                 results.append(_failed(error, token))
                 continue

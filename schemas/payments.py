@@ -155,7 +155,7 @@ class PaymentagentTransfer(AccountRequest):
     amount: Amount = Field(description="How much, in the currency of both accounts.")
     currency: CurrencyCode = Field(description="The currency of both accounts.")
     description: OrAbsent[Remarks] = Field(None, description="What both statements tell of it.")
-    dry_run: Flag = Field(0, description="1 to have it checked alone.")
+    dry_run: Flag = Field(0, description="1 to have it tried alone.")
     transfer_to: LoginId = Field(description="The client's account.")
 
 
@@ -186,7 +186,7 @@ class PaymentagentWithdraw(AccountRequest):
     amount: Amount = Field(description="How much, in the currency of both accounts.")
     currency: CurrencyCode = Field(description="The currency of both accounts.")
     description: OrAbsent[Remarks] = Field(None, description="What both statements tell of it.")
-    dry_run: Flag = Field(0, description="1 to have it checked alone; the code stays good.")
+    dry_run: Flag = Field(0, description="1 to have it tried alone; the code stays good.")
     paymentagent_loginid: LoginId = Field(description="The agent's account.")
     verification_code: VerificationCode = secret(
         description="From the letter that `verify_email` has sent, of type `paymentagent_withdraw`."

@@ -32,6 +32,7 @@ FLOORS: dict[str, int] = {
     "exchange.payments": 2,
     "exchange.book": 2,
     "exchange.desk": 2,
+    "exchange.exclusion": 2,
     "gateway.session": 1,
     "gateway.store": 1,
     "gateway.bus": 1,
@@ -52,6 +53,7 @@ STORED = {
     "exchange.agents",
     "exchange.book",
     "exchange.desk",
+    "exchange.exclusion",
     "exchange.ledger",
     "exchange.payments",
 }

@@ -148,6 +148,32 @@ def change_settings(transaction: Transaction, user_id: int, changes: Mapping[str
     )
 
 
+Assessment = Mapping[str, Mapping[str, str]]
+"""Answers by question, by part of the assessment."""
+
+
+def assessment(transaction: Transaction, user_id: int) -> Assessment | None:
+    """The user's answers about their means and their experience; `None` when they gave none."""
+    row = transaction.one("SELECT answers FROM financial_assessments WHERE user_id = ?", user_id)
+    return None if row is None else orjson.loads(row["answers"])
+
+
+def answer(transaction: Transaction, user_id: int, answers: Assessment) -> Assessment:
+    """Keep these answers beside those to other questions; all of them."""
+    kept = assessment(transaction, user_id) or {}
+    merged = {part: {**kept.get(part, {}), **answers.get(part, {})} for part in {**kept, **answers}}
+    encoded = orjson.dumps(merged)
+    if len(encoded) > 16_384:
+        raise ApiError("InputValidationFailed", "These answers are too long to keep.")
+    transaction.execute(
+        "INSERT INTO financial_assessments (user_id, answers) VALUES (?, ?)"
+        " ON CONFLICT (user_id) DO UPDATE SET answers = excluded.answers",
+        user_id,
+        encoded.decode(),
+    )
+    return merged
+
+
 def record_sign_in(transaction: Transaction, sign_in: SignIn) -> int:
     """Remember a signing in or out; the record's id."""
     return transaction.insert(

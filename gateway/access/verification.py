@@ -77,18 +77,13 @@ def address_of(transaction: Transaction, kind: str, code: str) -> str:
     return email
 
 
-def check(transaction: Transaction, email: str, kind: str, code: str) -> None:
-    """Use nothing up. Raises `InvalidToken` unless `take` would take the code."""
-    if address_of(transaction, kind, code) != users.normal(email):
-        raise _wrong()
-
-
 def take(transaction: Transaction, email: str, kind: str, code: str) -> None:
     """Use up the code, which must have been sent to this address for this purpose.
 
     Raises `InvalidToken` unless it is good; then nothing is used up.
     """
-    check(transaction, email, kind, code)
+    if address_of(transaction, kind, code) != users.normal(email):
+        raise _wrong()
     transaction.execute(
         "UPDATE email_codes SET used_at = ? WHERE digest = ?", time.time(), _digest(code)
     )

@@ -11,3 +11,31 @@ CREATE TABLE email_codes (
 
 CREATE INDEX email_codes_of_address ON email_codes (email, sent_at);
 CREATE INDEX email_codes_by_age ON email_codes (sent_at);
+
+-- What the owner of an account has excluded; amounts in smallest units, moments in market time.
+CREATE TABLE self_exclusions (
+    loginid TEXT PRIMARY KEY REFERENCES accounts (loginid),
+    max_balance INTEGER,
+    max_deposit INTEGER,
+    max_7day_deposit INTEGER,
+    max_30day_deposit INTEGER,
+    max_losses INTEGER,
+    max_7day_losses INTEGER,
+    max_30day_losses INTEGER,
+    max_turnover INTEGER,
+    max_7day_turnover INTEGER,
+    max_30day_turnover INTEGER,
+    max_open_bets INTEGER,
+    session_duration_limit INTEGER,
+    exclude_until INTEGER,
+    timeout_until INTEGER
+) WITHOUT ROWID;
+
+CREATE INDEX contracts_by_purchase ON contracts (loginid, bought_at);
+CREATE INDEX paid_in ON ledger (loginid, at) WHERE contract_id IS NULL AND amount > 0;
+
+-- What users answered about their means and their experience: a JSON object of objects.
+CREATE TABLE financial_assessments (
+    user_id INTEGER PRIMARY KEY REFERENCES users (id),
+    answers TEXT NOT NULL
+);

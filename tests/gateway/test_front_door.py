@@ -126,7 +126,9 @@ VALID: dict[str, list[dict[str, Any]]] = {
     "forget": [{"forget": "d1ee7d0d-3ca9-fbb4-720b-5312d487185b"}],
     "forget_all": [{"forget_all": "ticks"}, {"forget_all": ["ticks", "candles"]}],
     "get_account_status": [{"get_account_status": 1}],
+    "get_financial_assessment": [{"get_financial_assessment": 1}],
     "get_limits": [{"get_limits": 1}],
+    "get_self_exclusion": [{"get_self_exclusion": 1}],
     "get_settings": [{"get_settings": 1}],
     "landing_company": [{"landing_company": "gb"}],
     "landing_company_details": [{"landing_company_details": "svg", "country": "gb"}],
@@ -250,6 +252,17 @@ VALID: dict[str, list[dict[str, Any]]] = {
     ],
     "sell_expired": [{"sell_expired": 1}],
     "set_account_currency": [{"set_account_currency": "USD"}],
+    "set_financial_assessment": [
+        {
+            "set_financial_assessment": 1,
+            "financial_information": {"occupation": "Managers"},
+            "trading_experience": {"cfd_trading_experience": "1-2 years"},
+        }
+    ],
+    "set_self_exclusion": [
+        {"set_self_exclusion": 1, "max_losses": 100.5, "exclude_until": None},
+        {"set_self_exclusion": 1, "exclude_until": "2026-12-01", "timeout_until": 1_767_355_200},
+    ],
     "set_settings": [{"set_settings": 1, "first_name": "Ada", "feature_flag": {"wallet": 0}}],
     "sign_in": [{"sign_in": 1, "email": "ada@example.com", "password": "sesame"}],
     "sign_in_demo": [{"sign_in_demo": 1}],

@@ -414,6 +414,29 @@ async def a_code_to_sign_up_with(here: World, client: Client) -> Request:
     }
 
 
+async def something_excluded(here: World, client: Client) -> Request:
+    await set_once(
+        here, {"set_self_exclusion": 1, "max_losses": 100_000, "session_duration_limit": 60}
+    )
+    return {"get_self_exclusion": 1}
+
+
+async def answers_to_tell(here: World, client: Client) -> Request:
+    await set_once(
+        here, {"set_financial_assessment": 1, "financial_information": {"occupation": "Managers"}}
+    )
+    return {"get_financial_assessment": 1}
+
+
+async def set_once(here: World, request: Request) -> None:
+    """Let another client, with a token of scope admin, make this request."""
+    client = here.connect()
+    await client.authorize(await here.token("admin"))
+    reply = await client.ask(request)
+    assert "error" not in reply, reply["error"]
+    client.leave()
+
+
 SCENES: Mapping[str, Scene] = {
     "account_list": as_it_is(account_list=1),
     "account_reset": as_it_is(account_reset=1),
@@ -445,7 +468,9 @@ SCENES: Mapping[str, Scene] = {
     "forget": a_stream_to_forget,
     "forget_all": streams_to_forget,
     "get_account_status": as_it_is(get_account_status=1),
+    "get_financial_assessment": answers_to_tell,
     "get_limits": as_it_is(get_limits=1),
+    "get_self_exclusion": something_excluded,
     "get_settings": as_it_is(get_settings=1),
     "landing_company": as_it_is(landing_company="id"),
     "landing_company_details": as_it_is(landing_company_details="svg"),
@@ -478,6 +503,16 @@ SCENES: Mapping[str, Scene] = {
     "sell_contract_for_multiple_accounts": several_sellers,
     "sell_expired": as_it_is(sell_expired=1),
     "set_account_currency": as_it_is(set_account_currency="USD"),
+    "set_financial_assessment": as_it_is(
+        set_financial_assessment=1, trading_experience={"cfd_trading_experience": "1-2 years"}
+    ),
+    "set_self_exclusion": as_it_is(
+        set_self_exclusion=1,
+        exclude_until="2027-01-01",
+        max_open_bets=90,
+        max_turnover=100_000,
+        timeout_until=1_767_355_200,
+    ),
     "set_settings": as_it_is(set_settings=1, allow_copiers=1, address_postcode="12345"),
     "sign_in": a_password,
     "sign_in_demo": as_it_is(sign_in_demo=1),

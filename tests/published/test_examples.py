@@ -58,9 +58,10 @@ FILLED_IN: Mapping[str, tuple[str, ...]] = {
     "revoke_oauth_app": ("revoke_oauth_app",),
     "sell": ("sell",),
     "sell_contract_for_multiple_accounts": ("shortcode", "tokens"),
+    "set_self_exclusion": ("exclude_until", "timeout_until"),
     "transfer_between_accounts": ("account_from", "account_to"),
 }
-"""The fields of an example that hold an id or a token: the scene has a real one."""
+"""The fields of an example that hold an id, a token or a day to come: the scene has a real one."""
 
 BODIES = {"ticks": "tick", "ticks_history": "history"}
 """Where the object of the reply has another name than the call."""

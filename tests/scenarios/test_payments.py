@@ -541,6 +541,38 @@ async def test_agents_refuse_what_is_not_for_them(here: World) -> None:
     await right(here)
 
 
+async def test_what_an_owner_excludes_is_not_paid_in(here: World) -> None:
+    """The owner is told why; whoever else pays learns nothing of what the owner chose."""
+    first, second = here.real
+    agent = await somebody(here)
+    await an_agent(here, agent)
+    owner = await signed_in_here(here, second)
+    payer = await signed_in_here(here, first)
+    paying = await signed_in_here(here, agent)
+    reply = await owner.ask({"set_self_exclusion": 1, "max_deposit": 100})
+    assert "error" not in reply, reply["error"]
+    client = {
+        "paymentagent_transfer": 1,
+        "amount": 60,
+        "currency": "USD",
+        "transfer_to": second.loginid,
+    }
+    assert "error" not in await payer.ask(transfer(first, second, 60))
+    assert await payer.refused(transfer(first, second, 60)) == "DailyDepositLimitExceeded"
+    for request in (client, {**client, "dry_run": 1}):
+        error = (await paying.ask(request))["error"]
+        assert error == {
+            "code": "PaymentAgentTransferError",
+            "message": f"{second.loginid} takes no such payment at present.",
+        }
+    assert "error" not in await paying.ask({**client, "amount": 40})
+    assert await balances(here, first, second, agent) == [994_000, 1_010_000, 996_000]
+    # The next day is another day.
+    here.clock.advance(86_400)
+    assert "error" not in await payer.ask(transfer(first, second, 60))
+    await right(here)
+
+
 async def test_the_latest_reason_for_a_withdrawal_is_kept(here: World) -> None:
     mine = here.real[0]
     client = await signed_in_here(here, mine, "payments")

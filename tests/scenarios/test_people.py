@@ -248,3 +248,44 @@ async def test_the_companies_are_those_of_the_accounts(here: World) -> None:
     assert details["landing_company_details"] == told["financial_company"]
     assert await client.refused({"landing_company": "xx"}) == "InputValidationFailed"
     assert await client.refused({"landing_company_details": "malta"}) == "UnknownLandingCompany"
+
+
+async def test_answers_about_means_and_experience_are_kept(here: World) -> None:
+    client = here.connect()
+    await client.authorize(await here.token())
+
+    async def lacks_it() -> bool:
+        told = (await client.ask({"get_account_status": 1}))["get_account_status"]
+        return "financial_assessment_not_complete" in told["status"]
+
+    assert (await client.ask({"get_financial_assessment": 1}))["get_financial_assessment"] == {}
+    assert await lacks_it()
+    assert await client.refused({"set_financial_assessment": 1}) == "InputValidationFailed"
+    experience = {"cfd_trading_experience": "1-2 years", "forex_trading_experience": "none"}
+    scores = await client.ask({"set_financial_assessment": 1, "trading_experience": experience})
+    assert scores["set_financial_assessment"] == {
+        "cfd_score": 1,
+        "financial_information_score": 0,
+        "total_score": 2,
+        "trading_score": 2,
+    }
+    means = {"occupation": "Managers"}
+    await client.ask({"set_financial_assessment": 1, "financial_information": means})
+    told = (await client.ask({"get_financial_assessment": 1}))["get_financial_assessment"]
+    assert told == {**experience, **means}
+    assert not await lacks_it()
+
+
+async def test_answers_are_bounded(here: World) -> None:
+    client = here.connect()
+    await client.authorize(await here.token())
+    many = {f"question_{n}": "x" * 200 for n in range(50)}
+    more = {f"other_{n}": "x" * 200 for n in range(50)}
+    request = {"set_financial_assessment": 1}
+    assert "error" not in await client.ask(request | {"trading_experience": many})
+    assert (
+        await client.refused(request | {"financial_information": more})
+        == await client.refused(request | {"financial_information": {**many, "one_more": "x"}})
+        == await client.refused(request | {"financial_information": {"occupation": ""}})
+        == "InputValidationFailed"
+    )
