@@ -200,8 +200,8 @@ def pay(
 ) -> Payment:
     """Carry out an order, or answer with the payment that was made for it under the key.
 
-    `permit` is asked once more before a new payment, and not for one that is repeated. Raises
-    `Refusal`, or what `permit` raises.
+    `permit` is asked before a new payment, and may use something up for it; it is not asked again
+    when the payment is repeated. Raises `Refusal`, or what `permit` raises.
     """
     if key is not None and (before := _paid_with(transaction, order, key)) is not None:
         return before
@@ -402,7 +402,6 @@ class Teller:
     async def rehearse(self, order: Order, *, guard: Guard, permit: Guard | None = None) -> Payment:
         """The payment that an order would be, which is not made. Raises what `pay` would."""
         at = self._clock.now()
-
         tried: list[Payment] = []
 
         def job(transaction: Transaction) -> None:
