@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from exchange import exclusion, ledger
+from exchange import exclusion, ledger, markups
 from exchange.contracts import shortcode
 from exchange.contracts.life import End, Offer, Status
 from exchange.contracts.terms import Refusal, Terms
 from exchange.ledger import Entry, InsufficientFundsError
+from exchange.markups import Introducer
 from exchange.money import to_text, to_units
 from exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
 from gateway.store import Row, Transaction
@@ -39,6 +40,7 @@ class Contract:
     price: int
     payout: int
     cancellation_price: int
+    markup: int
     take_profit_at: int | None
     stop_loss_at: int | None
     followed_to: int
@@ -71,6 +73,7 @@ def contract(row: Row | dict[str, Any]) -> Contract:
         price=row["price"],
         payout=row["payout"],
         cancellation_price=row["cancellation_price"],
+        markup=row["markup"],
         take_profit_at=row["take_profit_at"],
         stop_loss_at=row["stop_loss_at"],
         followed_to=row["followed_to"],
@@ -115,8 +118,12 @@ def buy(
     app_id: int | None,
     at: int,
     key: str | None = None,
+    introducer: Introducer | None = None,
 ) -> Bought:
     """Open a contract and charge for it; of a repeated `key` the contract that it opened before.
+
+    The markup in the offer's price goes to the owner of the app, the `introducer`, in the same
+    transaction; where nobody is to get it, it is not charged.
 
     Raises `Refusal` when the account has not enough, has too much open, or its owner has excluded
     the purchase.
@@ -143,13 +150,24 @@ def buy(
             f"Your open contracts together may pay {terms.currency} {LARGEST_OPEN_PAYOUT}: this one"
             " would exceed that.",
         )
+    buyer = ledger.account(transaction, loginid)
+    if buyer.currency != terms.currency:
+        raise Refusal(
+            "ContractBuyValidationError",
+            f"The account {loginid} is kept in {buyer.currency}: it cannot buy a contract in"
+            f" {terms.currency}.",
+        )
+    payee = markups.payee(transaction, buyer, introducer) if offer.markup else None
+    if payee is None:
+        offer = replace(offer, price=offer.price - offer.markup, markup=0)
     exclusion.refuse_purchase(
         transaction, loginid, currency=terms.currency, price=offer.price, held=count, at=at
     )
     contract_id = transaction.insert(
         "INSERT INTO contracts (loginid, app_id, contract_type, shortcode, currency, price, payout,"
         " cancellation_price, commission, take_profit, take_profit_at, stop_loss, stop_loss_at,"
-        " bought_at, idempotency_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " bought_at, idempotency_key, markup)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         loginid,
         app_id,
         terms.contract_type,
@@ -165,6 +183,7 @@ def buy(
         None if terms.stop_loss is None else at,
         at,
         key,
+        offer.markup,
     )
     for kind, amount in (("take_profit", terms.take_profit), ("stop_loss", terms.stop_loss)):
         if amount is not None:
@@ -180,23 +199,22 @@ def buy(
             contract_id=contract_id,
         )
     except InsufficientFundsError:
-        balance = ledger.account(transaction, loginid).balance
+        balance = buyer.balance
         raise Refusal(
             "InsufficientBalance",
             f"Your account balance ({to_text(balance, terms.currency)} {terms.currency}) is"
             f" insufficient to buy this contract ({to_text(offer.price, terms.currency)}"
             f" {terms.currency}).",
         ) from None
-    if entry.currency != terms.currency:
-        raise Refusal(
-            "ContractBuyValidationError",
-            f"The account {loginid} is kept in {entry.currency}: it cannot buy a contract in"
-            f" {terms.currency}.",
-        )
     transaction.execute("UPDATE contracts SET bought_by = ? WHERE id = ?", entry.id, contract_id)
     # Whoever hears of the entry knows the contract that it names.
     opened = _announce(transaction, OPENED, contract_id)
     ledger.announce(transaction, entry)
+    if payee is not None and introducer is not None:
+        paid = markups.pay(
+            transaction, payee, introducer, contract_id=contract_id, amount=offer.markup, at=at
+        )
+        ledger.announce(transaction, paid)
     return Bought(opened, entry.balance_after)
 
 

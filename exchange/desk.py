@@ -40,6 +40,7 @@ from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.terms import Refusal, Terms
 from exchange.feed import Feed
 from exchange.ledger import Guard
+from exchange.markups import Introducer
 from exchange.money import to_text
 from exchange.rules import Margins
 from exchange.symbols import Symbol
@@ -300,12 +301,24 @@ class Desk:
         at: int,
         guard: Guard,
         key: str | None = None,
+        introducer: Introducer | None = None,
     ) -> Bought:
-        """Buy a contract, once for a `key`. Raises `Refusal`, or what the guard raises."""
+        """Buy a contract, once for a `key`; the `introducer` is the app that gets its markup.
+
+        Raises `Refusal`, or what the guard raises.
+        """
 
         def job(transaction: Transaction) -> Bought:
             guard(transaction)
-            return book.buy(transaction, offer, loginid=loginid, app_id=app_id, at=at, key=key)
+            return book.buy(
+                transaction,
+                offer,
+                loginid=loginid,
+                app_id=app_id,
+                at=at,
+                key=key,
+                introducer=introducer,
+            )
 
         return await self._store.write(job)
 

@@ -53,6 +53,7 @@ from handlers.exchange_rates import ExchangeRates
 from handlers.exclusion import SelfExclusion
 from handlers.general import General
 from handlers.market import Market, Ticker
+from handlers.markups import Markups
 from handlers.offers import Offers
 from handlers.opening import Opening
 from handlers.orders import Orders
@@ -191,7 +192,9 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
     registry = Registry()
     general = General(parts.clock, parts.profile)
     portfolio = Portfolio(parts.desk, parts.store, parts.bus)
-    proposals = Proposals(parts.feed, parts.clock, parts.bus, parts.profile, parts.desk.margins)
+    proposals = Proposals(
+        parts.feed, parts.clock, parts.bus, parts.profile, parts.desk.margins, parts.access
+    )
     ticker = Ticker(parts.feed, parts.clock, parts.bus)
     passwords = Passwords()
     pages = Pages(parts.access, parts.store, passwords)
@@ -231,6 +234,7 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
         Verification(parts.store, parts.mail),
         Opening(parts.access, parts.store, parts.clock, passwords),
         Places(),
+        Markups(parts.store),
         SelfExclusion(parts.access, parts.store, parts.clock),
         pages,
         Consent(parts.access, parts.store),

@@ -261,12 +261,19 @@ class World:
 
         return await self.gateway.store.write(job)
 
-    async def app(self, *scopes: str, name: str | None = None, owner: int | None = None) -> App:
-        """An app of the demo user's, or of the user with this number."""
+    async def app(
+        self,
+        *scopes: str,
+        name: str | None = None,
+        owner: int | None = None,
+        markup: str = "0",
+    ) -> App:
+        """An app of the demo user's, or of the user with this number; `markup` is in percent."""
         values = {
             "name": name or f"App {next(self._names)}",
             "scopes": frozenset(Scope(scope) for scope in scopes) or ALL_SCOPES,
             "redirect_uri": "https://app.example.com/back",
+            "markup": markup,
         }
         user_id = owner or self.demo.user_id
         return await self.gateway.store.write(

@@ -29,7 +29,7 @@ from gateway.store import Transaction
 from handlers.contract_views import longcode, refusing
 from handlers.idempotency import key_of
 from handlers.portfolio import Portfolio
-from handlers.proposals import Proposals, wish_of
+from handlers.proposals import Proposals
 from schemas.portfolio import ProposalOpenContractReply
 from schemas.scopes import Scope
 from schemas.trading import (
@@ -127,7 +127,7 @@ class Trading:
             return quoted.wish, quoted.offer
         if parameters is None:
             raise input_validation_failed({"parameters": "Needed when no proposal is named."})
-        return wish_of(parameters), None
+        return self._proposals.wish(parameters, session), None
 
     async def _buy(
         self,
@@ -159,6 +159,7 @@ class Trading:
             at=int(self._clock.now()),
             guard=self._buying_guard(session, grant),
             key=key,
+            introducer=self._proposals.introducer(session),
         )
 
     def _buying_guard(self, session: Session, grant: Grant) -> Guard:

@@ -33,6 +33,7 @@ FLOORS: dict[str, int] = {
     "exchange.book": 2,
     "exchange.desk": 2,
     "exchange.exclusion": 2,
+    "exchange.markups": 2,
     "gateway.session": 1,
     "gateway.store": 1,
     "gateway.bus": 1,
@@ -55,6 +56,7 @@ STORED = {
     "exchange.desk",
     "exchange.exclusion",
     "exchange.ledger",
+    "exchange.markups",
     "exchange.payments",
 }
 """The parts of `exchange` that touch the store are one room."""

@@ -39,3 +39,18 @@ CREATE TABLE financial_assessments (
     user_id INTEGER PRIMARY KEY REFERENCES users (id),
     answers TEXT NOT NULL
 );
+
+-- How much of a contract's price was for the owner of the app through which it was bought, in
+-- smallest units; and the entry that gave it to an account of theirs.
+ALTER TABLE contracts ADD COLUMN markup INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE markups (
+    contract_id INTEGER PRIMARY KEY REFERENCES contracts (id),
+    app_id INTEGER NOT NULL REFERENCES apps (id),
+    loginid TEXT NOT NULL REFERENCES accounts (loginid),
+    amount INTEGER NOT NULL CHECK (amount > 0),
+    booked_by INTEGER NOT NULL REFERENCES ledger (id),
+    at INTEGER NOT NULL
+);
+
+CREATE INDEX markups_of_account ON markups (loginid, at);

@@ -33,6 +33,20 @@ VALID: dict[str, list[dict[str, Any]]] = {
     "app_delete": [{"app_delete": 1234}],
     "app_get": [{"app_get": 1234}],
     "app_list": [{"app_list": 1}],
+    "app_markup_details": [
+        {"app_markup_details": 1, "date_from": "2026-01-01 00:00:00", "date_to": "1767355200"},
+        {
+            "app_markup_details": 1,
+            "date_from": 0,
+            "date_to": 9_999_999_999,
+            "sort": "ASC",
+            "sort_fields": ["app_id", "transaction_time"],
+            "offset": 1,
+        },
+    ],
+    "app_markup_statistics": [
+        {"app_markup_statistics": 1, "date_from": "0", "date_to": "2026-12-31 23:59:59"}
+    ],
     "app_origins": [
         {"app_origins": 1234, "allowed_origins": ["https://bot.example.com"]},
         {"app_origins": 1234},

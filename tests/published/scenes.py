@@ -428,6 +428,32 @@ async def answers_to_tell(here: World, client: Client) -> Request:
     return {"get_financial_assessment": 1}
 
 
+async def a_contract_with_markup(here: World) -> dict[str, Any]:
+    """Bought through an app of the demo user's by somebody else; what names it."""
+    app = await here.app("read", "trade", markup="1.5")
+    [_, buyer] = await here.user(f"buyer{next(_numbers)}@example.com")
+    client = here.connect(app_id=app.id)
+    await client.authorize(await here.token("trade", loginid=buyer.loginid))
+    reply = await client.ask({"buy": 1, "price": 100, "parameters": RISE})
+    assert "error" not in reply, reply["error"]
+    client.leave()
+    return {
+        "app_id": app.id,
+        "client_loginid": buyer.loginid,
+        "date_from": "2026-01-01 00:00:00",
+        "date_to": "2026-12-31 23:59:59",
+    }
+
+
+async def markups_to_list(here: World, client: Client) -> Request:
+    return {"app_markup_details": 1, "limit": 10, **await a_contract_with_markup(here)}
+
+
+async def markups_to_add(here: World, client: Client) -> Request:
+    named = await a_contract_with_markup(here)
+    return {"app_markup_statistics": 1} | {key: named[key] for key in ("date_from", "date_to")}
+
+
 async def set_once(here: World, request: Request) -> None:
     """Let another client, with a token of scope admin, make this request."""
     client = here.connect()
@@ -446,6 +472,8 @@ SCENES: Mapping[str, Scene] = {
     "app_delete": an_app_of_ones_own("app_delete"),
     "app_get": an_app_of_ones_own("app_get"),
     "app_list": apps_of_ones_own,
+    "app_markup_details": markups_to_list,
+    "app_markup_statistics": markups_to_add,
     "app_origins": origins_to_allow,
     "app_register": a_new_app,
     "app_update": an_app_to_describe_anew,

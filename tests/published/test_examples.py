@@ -42,6 +42,8 @@ BOTH = sorted(PUBLISHED.keys() & OFFERED.keys())
 FILLED_IN: Mapping[str, tuple[str, ...]] = {
     "app_delete": ("app_delete",),
     "app_get": ("app_get",),
+    "app_markup_details": ("app_id", "client_loginid", "date_from", "date_to"),
+    "app_markup_statistics": ("date_from", "date_to"),
     "app_update": ("app_update",),
     "authorize": ("authorize",),
     "buy": ("buy",),
@@ -67,6 +69,8 @@ BODIES = {"ticks": "tick", "ticks_history": "history"}
 """Where the object of the reply has another name than the call."""
 
 LISTS = {
+    "app_markup_details": "transactions",
+    "app_markup_statistics": "breakdown",
     "api_token": "tokens",
     "buy_contract_for_multiple_accounts": "result",
     "contracts_for": "available",
