@@ -94,6 +94,7 @@ class Gateway:
 
     settings: Settings
     store: Store
+    bus: Bus
     access: Access
     ledger: Ledger
     desk: Desk
@@ -101,7 +102,8 @@ class Gateway:
     clock: Clock
     registry: Registry
     demo: Demo | None
-    connect: "Connect"
+    connect: Callable[[Visitor, Callable[[bytes], None], Transport], Connection]
+    """Makes the connection of a client from what it said, its `send` and its transport."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +307,7 @@ async def compose(
         yield Gateway(
             settings=settings,
             store=store,
+            bus=parts.bus,
             access=access,
             ledger=parts.ledger,
             desk=parts.desk,

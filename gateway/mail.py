@@ -105,7 +105,8 @@ class SmtpMailer:
         with self._connected() as connection:
             if server.user:
                 connection.login(server.user, server.password)
-            connection.send_message(message)
+            # The header is for reading: what it makes of an odd address is not who is written to.
+            connection.send_message(message, to_addrs=[letter.to])
 
     def _connected(self) -> smtplib.SMTP:
         host, port = self._server.host, self._server.port

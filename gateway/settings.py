@@ -266,11 +266,34 @@ def load(**options: Any) -> Settings:
     if named is not None and not Path(named).is_file():
         raise SettingsError(f"SCOPEGATE_SETTINGS names {named}, which is no file")
     try:
-        return Settings(**options)
-    except ValidationError as invalid:
-        raise SettingsError("; ".join(_problems(invalid))) from invalid
+        return _valid(Settings, options)
     except ValueError as unreadable:
         raise SettingsError(f"the settings file cannot be read: {unreadable}") from unreadable
+
+
+class _Chosen(Settings):
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def chosen(**options: Any) -> Settings:
+    """The settings that these options alone make, on any machine. Raises `SettingsError`."""
+    return _valid(_Chosen, options)
+
+
+def _valid(kind: type[Settings], options: dict[str, Any]) -> Settings:
+    try:
+        return kind(**options)
+    except ValidationError as invalid:
+        raise SettingsError("; ".join(_problems(invalid))) from invalid
 
 
 def _problems(invalid: ValidationError) -> Iterator[str]:

@@ -33,7 +33,7 @@ from gateway.calls import Registry
 from gateway.clock import HandClock
 from gateway.mail import Letter
 from gateway.server import Visitor
-from gateway.settings import Settings
+from gateway.settings import chosen
 from gateway.store import Transaction
 from schemas.scopes import ALL_SCOPES, Scope
 
@@ -318,6 +318,42 @@ class World:
             )
         )
 
+    async def set_balance(self, balance: int, loginid: str | None = None) -> None:
+        """Book what an account (the demo one) lacks of a balance, or has beyond it."""
+        target = loginid or self.demo.loginid
+        await self.gateway.store.write(
+            lambda transaction: accounts.set_balance(
+                transaction, target, "adjustment", balance, at=self.clock.now()
+            )
+        )
+
+    async def open_account(
+        self, email: str | None = None, *, currency: str = "USD", virtual: bool = True
+    ) -> Account:
+        """An empty account of another user's, or of the demo user where no `email` is given."""
+
+        def job(transaction: Transaction) -> Account:
+            user_id = self.demo.user_id if email is None else users.create(transaction, email)
+            return accounts.open_account(
+                transaction, user_id, currency=currency, is_virtual=virtual, at=self.clock.now()
+            )
+
+        return await self.gateway.store.write(job)
+
+    async def caught_up(self) -> None:
+        """Wait until the market has told all that its clock has reached, and has settled it."""
+        while self.gateway.desk.now < int(self.clock.now()):
+            await self._told()
+            self.clock.advance(0)  # a crowd makes ticks late: the rest is told now
+        await self.gateway.desk.settled()
+        await self._told()
+
+    async def _told(self) -> None:
+        """Wait until what was published is delivered."""
+        told = asyncio.get_running_loop().create_future()
+        self.gateway.bus.when_idle(lambda: told.set_result(None))
+        await told
+
 
 @asynccontextmanager
 async def world(
@@ -325,11 +361,12 @@ async def world(
 ) -> AsyncIterator[World]:
     """A gateway of one's own, with the modules of `handlers` offered as well.
 
-    Letters are kept in its `mail`, unless a mail server is set.
+    `settings` are further ones; the environment and settings files are not looked at. Letters are
+    kept in its `mail`, unless a mail server is set. Raises what `compose` raises.
     """
     with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
         clock = HandClock(start)
-        given = Settings(
+        given = chosen(
             db=Path(folder) / "world.db",
             seed=seed,
             start=repr(start),

@@ -12,7 +12,9 @@ ROOT = Path(__file__).parent.parent
 ROOMS = ("exchange", "gateway", "handlers", "schemas")
 
 FLOORS: dict[str, int] = {
+    "gateway.pytest_plugin": 9,
     "gateway.__main__": 8,
+    "gateway.testkit": 8,
     "gateway.cli": 7,
     "gateway.testing": 7,
     "gateway.admin": 6,

@@ -58,7 +58,7 @@ def people(gateway: Served) -> Iterator[Person]:
     async def made() -> list[Person]:
         async with watching(gateway, gateway.token) as client:
             found = [
-                run_once(gateway.db, partial(person, name=f"ada{number}")) for number in range(9)
+                run_once(gateway.db, partial(person, name=f"ada{number}")) for number in range(10)
             ]
             # Changes are applied in their order: with this one the others are known.
             await command(
@@ -260,6 +260,22 @@ async def test_why_somebody_withdraws_through_an_agent_is_told_to_the_operator(
     assert printed[0].split() == ["loginid", "told", "(UTC)", "reason"]
     assert printed[1].startswith(ada.real)
     assert printed[1].endswith("My bank [2Jhas moved.")
+
+
+async def test_the_operator_lifts_what_an_owner_has_excluded(gateway: Served, ada: Person) -> None:
+    made = run_once(
+        gateway.db,
+        lambda transaction: tokens.create(
+            transaction, ada.demo, "Owner", {Scope.READ, Scope.ADMIN}
+        ),
+    )
+    async with gateway.connected() as client:
+        await client.authorize(made)
+        assert "error" not in await client.ask({"set_self_exclusion": 1, "max_losses": 5})
+        asked = {"get_self_exclusion": 1}
+        assert (await client.ask(asked))["get_self_exclusion"] == {"max_losses": 5.0}
+        await command(gateway, "account", "lift", "--loginid", ada.demo)
+        assert (await client.ask(asked))["get_self_exclusion"] == {}
 
 
 async def test_accounts_are_listed_for_people_and_for_programs(

@@ -81,7 +81,7 @@ def unguarded_debit() -> None:
         app_id: int | None,
         at: int,
         guard: ledger.Guard,
-        key: str | None = None,
+        **named: Any,
     ) -> Bought:
         def charge(transaction: Transaction) -> Entry:
             guard(transaction)
@@ -95,7 +95,7 @@ def unguarded_debit() -> None:
         def open_contract(transaction: Transaction) -> Bought:
             paid.append(charged)
             try:
-                return book.buy(transaction, offer, loginid=loginid, app_id=app_id, at=at, key=key)
+                return book.buy(transaction, offer, loginid=loginid, app_id=app_id, at=at, **named)
             finally:
                 paid.clear()
 
