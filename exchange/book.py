@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from exchange import ledger
+from exchange import exclusion, ledger, markups
 from exchange.contracts import shortcode
 from exchange.contracts.life import End, Offer, Status
 from exchange.contracts.terms import Refusal, Terms
 from exchange.ledger import Entry, InsufficientFundsError
+from exchange.markups import Introducer
 from exchange.money import to_text, to_units
 from exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
 from gateway.store import Row, Transaction
@@ -41,6 +42,7 @@ class Contract:
     cancellation_price: int
     copied_from: int | None
     """The contract of another account of which this one is a copy."""
+    markup: int
     take_profit_at: int | None
     stop_loss_at: int | None
     followed_to: int
@@ -74,6 +76,7 @@ def contract(row: Row | dict[str, Any]) -> Contract:
         payout=row["payout"],
         cancellation_price=row["cancellation_price"],
         copied_from=row["copied_from"],
+        markup=row["markup"],
         take_profit_at=row["take_profit_at"],
         stop_loss_at=row["stop_loss_at"],
         followed_to=row["followed_to"],
@@ -121,12 +124,16 @@ def buy(
     at: int,
     key: str | None = None,
     copied_from: int | None = None,
+    introducer: Introducer | None = None,
 ) -> Bought:
     """Open a contract and charge for it; of a repeated `key` the contract that it opened before.
 
-    `copied_from` is the contract of which it is a copy.
+    `copied_from` is the contract of which it is a copy. The markup in the offer's price goes to the
+    owner of the app, the `introducer`, in the same transaction; where nobody is to get it, it is
+    not charged.
 
-    Raises `Refusal` when the account has not enough, or has too much open.
+    Raises `Refusal` when the account has not enough, has too much open, or its owner has excluded
+    the purchase.
     """
     if key is not None and (before := bought_with(transaction, loginid, key)) is not None:
         return before
@@ -150,11 +157,24 @@ def buy(
             f"Your open contracts together may pay {terms.currency} {LARGEST_OPEN_PAYOUT}: this one"
             " would exceed that.",
         )
+    buyer = ledger.account(transaction, loginid)
+    if buyer.currency != terms.currency:
+        raise Refusal(
+            "ContractBuyValidationError",
+            f"The account {loginid} is kept in {buyer.currency}: it cannot buy a contract in"
+            f" {terms.currency}.",
+        )
+    payee = markups.payee(transaction, buyer, introducer) if offer.markup else None
+    if payee is None:
+        offer = replace(offer, price=offer.price - offer.markup, markup=0)
+    exclusion.refuse_purchase(
+        transaction, loginid, currency=terms.currency, price=offer.price, held=count, at=at
+    )
     contract_id = transaction.insert(
         "INSERT INTO contracts (loginid, app_id, contract_type, shortcode, currency, price, payout,"
         " cancellation_price, commission, take_profit, take_profit_at, stop_loss, stop_loss_at,"
-        " bought_at, idempotency_key, copied_from)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " bought_at, idempotency_key, copied_from, markup)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         loginid,
         app_id,
         terms.contract_type,
@@ -171,6 +191,7 @@ def buy(
         at,
         key,
         copied_from,
+        offer.markup,
     )
     for kind, amount in (("take_profit", terms.take_profit), ("stop_loss", terms.stop_loss)):
         if amount is not None:
@@ -186,7 +207,7 @@ def buy(
             contract_id=contract_id,
         )
     except InsufficientFundsError:
-        balance = ledger.account(transaction, loginid).balance
+        balance = buyer.balance
         raise Refusal(
             "InsufficientBalance",
             f"Your account balance ({to_text(balance, terms.currency)} {terms.currency}) is"
@@ -197,6 +218,11 @@ def buy(
     # Whoever hears of the entry knows the contract that it names.
     opened = _announce(transaction, OPENED, contract_id)
     ledger.announce(transaction, entry)
+    if payee is not None and introducer is not None:
+        paid = markups.pay(
+            transaction, payee, introducer, contract_id=contract_id, amount=offer.markup, at=at
+        )
+        ledger.announce(transaction, paid)
     return Bought(opened, entry.balance_after)
 
 

@@ -42,6 +42,7 @@ from exchange.contracts.terms import Refusal, Terms
 from exchange.copying import Copying
 from exchange.feed import Feed
 from exchange.ledger import Guard
+from exchange.markups import Introducer
 from exchange.money import to_text
 from exchange.rules import Margins
 from exchange.symbols import Symbol
@@ -309,15 +310,25 @@ class Desk:
         at: int,
         guard: Guard,
         key: str | None = None,
+        introducer: Introducer | None = None,
     ) -> Bought:
         """Buy a contract, once for a `key`, and its copies for whoever copies the account.
 
-        Raises `Refusal`, or what the guard raises.
+        The `introducer` is the app that gets the markup of the contract; copies have none. Raises
+        `Refusal`, or what the guard raises.
         """
 
         def job(transaction: Transaction) -> Bought:
             guard(transaction)
-            bought = book.buy(transaction, offer, loginid=loginid, app_id=app_id, at=at, key=key)
+            bought = book.buy(
+                transaction,
+                offer,
+                loginid=loginid,
+                app_id=app_id,
+                at=at,
+                key=key,
+                introducer=introducer,
+            )
             self._copying.bought(transaction, bought, offer)
             return bought
 

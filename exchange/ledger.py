@@ -26,13 +26,24 @@ EXCHANGE = "exchange"
 """The counter account that sells contracts and pays for them."""
 OUTSIDE = "outside"
 """The counter account from which money comes into the exchange and to which it leaves."""
+TRANSFERS = "transfers"
+"""The counter account through which money goes from one account to another: it keeps nothing."""
+CONVERSION = "conversion"
+"""The counter account that takes one currency for another, at the rate of the moment."""
 
 OPENING_BALANCE = 1_000_000
 """What a new account holds, and what a demo account is topped up to, in smallest units."""
 
+MOST_OF_A_USER = 20
+"""Accounts that a user may open."""
+
 
 class InsufficientFundsError(Exception):
     """The balance is smaller than what was to be taken from it."""
+
+
+class CurrencySettledError(Exception):
+    """The account has a currency already, which is the exception's text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +143,15 @@ def book(
     at: float,
     app_id: int | None = None,
     note: str = "",
+    counter: str | None = None,
 ) -> Entry:
     """Add `amount` (negative: take it) to an account, with the entry that explains it.
 
     Raises `InsufficientFundsError` when the balance would become negative.
     """
-    entry = post(transaction, loginid, action, amount, at=at, app_id=app_id, note=note)
+    entry = post(
+        transaction, loginid, action, amount, at=at, app_id=app_id, note=note, counter=counter
+    )
     announce(transaction, entry)
     return entry
 
@@ -158,10 +172,12 @@ def post(
     app_id: int | None = None,
     note: str = "",
     contract_id: int | None = None,
+    counter: str | None = None,
 ) -> Entry:
     """What `book` does, but for the announcement, which is the caller's to make.
 
-    The money comes from the exchange where it is for a contract, else from outside.
+    The money comes from the counter account that is named; where none is, from the exchange if it
+    is for a contract, else from outside.
 
     Raises `InsufficientFundsError` when the balance would become negative.
     """
@@ -179,7 +195,8 @@ def post(
     # Two processes reckon the market's time, to within a moment: the ledger's does not go back.
     last = transaction.one("SELECT at FROM ledger ORDER BY id DESC LIMIT 1")
     at = max(at, last["at"] if last is not None else 0)
-    counter = OUTSIDE if contract_id is None else EXCHANGE
+    if counter is None:
+        counter = OUTSIDE if contract_id is None else EXCHANGE
     transaction.execute(
         "INSERT INTO counter_accounts (name, currency, balance) VALUES (?, ?, ?)"
         " ON CONFLICT (name, currency) DO UPDATE SET balance = balance + excluded.balance",
@@ -281,14 +298,34 @@ def open_with_balance(
     """Open USD accounts for a user, each with the opening balance in paper money."""
     for is_virtual in virtual:
         opened = open_account(transaction, user_id, currency="USD", is_virtual=is_virtual, at=at)
-        book(
-            transaction,
-            opened.loginid,
-            "virtual_credit" if is_virtual else "deposit",
-            OPENING_BALANCE,
-            at=at,
-            note="Opening balance in paper money.",
-        )
+        fund(transaction, opened, at=at)
+
+
+def fund(transaction: Transaction, opened: Account, *, at: float) -> Entry:
+    """Book the opening balance in paper money, which every account gets once."""
+    return book(
+        transaction,
+        opened.loginid,
+        "virtual_credit" if opened.is_virtual else "deposit",
+        OPENING_BALANCE,
+        at=at,
+        note="Opening balance in paper money.",
+    )
+
+
+def settle_currency(transaction: Transaction, loginid: str, currency: str, *, at: float) -> bool:
+    """Give an account in which nothing was booked yet its currency, and the opening balance.
+
+    False when it has this currency already. Raises `CurrencySettledError` when it has another.
+    """
+    present = account(transaction, loginid)
+    if transaction.one("SELECT 1 FROM ledger WHERE loginid = ? LIMIT 1", loginid) is not None:
+        if present.currency == currency:
+            return False
+        raise CurrencySettledError(present.currency)
+    transaction.execute("UPDATE accounts SET currency = ? WHERE loginid = ?", currency, loginid)
+    fund(transaction, present, at=at)
+    return True
 
 
 Guard = Callable[[Transaction], None]

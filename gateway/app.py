@@ -26,16 +26,20 @@ from exchange.copying import Copying
 from exchange.desk import Desk
 from exchange.feed import Feed
 from exchange.ledger import Account, Ledger
+from exchange.payments import Teller
+from exchange.rates import Rates
 from exchange.rules import Margins
 from gateway import market_start
 from gateway.access import tokens, users
 from gateway.access.guard import Access
+from gateway.access.passwords import Passwords
 from gateway.bus import Bus
 from gateway.calls import DeclarationError, Registry
 from gateway.clock import Clock, HandClock, RunningClock
 from gateway.connection import Connection, Transport
 from gateway.dispatch import Dispatcher
 from gateway.limits import PROFILES, Profile, RateLimiter
+from gateway.mail import LogMailer, Mailer, mailer
 from gateway.oauth import TokenEndpoint
 from gateway.server import Listening, Server, Visitor
 from gateway.session import Session
@@ -44,20 +48,29 @@ from gateway.site import Site
 from gateway.store import Store, StoreError, Transaction
 from handlers.accounts import Accounts
 from handlers.apps import Apps
+from handlers.assessment import Assessment
 from handlers.consent import Consent
 from handlers.copying import CopyTrading
+from handlers.exchange_rates import ExchangeRates
+from handlers.exclusion import SelfExclusion
 from handlers.general import General
 from handlers.market import Market, Ticker
+from handlers.markups import Markups
 from handlers.offers import Offers
+from handlers.opening import Opening
 from handlers.orders import Orders
 from handlers.oversight import Oversight
 from handlers.pages import Pages
+from handlers.payment_agents import PaymentAgents
+from handlers.payments import Payments
+from handlers.places import Places
 from handlers.portfolio import Portfolio
 from handlers.profile import Profile as UserProfile
 from handlers.proposals import Proposals
 from handlers.sessions import Sessions
 from handlers.tokens import Tokens
 from handlers.trading import Trading
+from handlers.verification import Verification
 from schemas.scopes import ALL_SCOPES
 
 HANDLER_GROUP = "scopegate.handlers"
@@ -116,6 +129,7 @@ class Connect:
             origin=visitor.origin,
             host=visitor.host,
             proxied=visitor.proxied,
+            secure=visitor.secure,
         )
         self.access.join(session)
         session.on_leave(partial(self.access.leave, session))
@@ -139,6 +153,9 @@ class _Parts:
     ledger: Ledger
     copying: Copying
     desk: Desk
+    mail: Mailer
+    rates: Rates
+    teller: Teller
 
     def by_type(self) -> Mapping[type, object]:
         """Each part by the type under which a constructor may ask for it."""
@@ -155,10 +172,13 @@ class _Parts:
         }
 
 
-def _build(profile: Profile, margins: Margins, store: Store, clock: Clock, seed: str) -> _Parts:
+def _build(
+    profile: Profile, margins: Margins, store: Store, clock: Clock, seed: str, mail: Mailer
+) -> _Parts:
     feed = Feed(seed)
     # Neighbours on one floor: that a token holds is the access's to know, and is passed on.
     copying = Copying(store, clock, tokens.holds)
+    rates = Rates(feed)
     return _Parts(
         profile=profile,
         store=store,
@@ -169,6 +189,9 @@ def _build(profile: Profile, margins: Margins, store: Store, clock: Clock, seed:
         ledger=Ledger(store, clock),
         copying=copying,
         desk=Desk(store, feed, clock, margins, copying),
+        mail=mail,
+        rates=rates,
+        teller=Teller(store, rates, clock),
     )
 
 
@@ -177,25 +200,51 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
     registry = Registry()
     general = General(parts.clock, parts.profile)
     portfolio = Portfolio(parts.desk, parts.store, parts.bus)
-    proposals = Proposals(parts.feed, parts.clock, parts.bus, parts.profile, parts.desk.margins)
+    proposals = Proposals(
+        parts.feed, parts.clock, parts.bus, parts.profile, parts.desk.margins, parts.access
+    )
     ticker = Ticker(parts.feed, parts.clock, parts.bus)
-    pages = Pages(parts.access, parts.store)
-    for follower in (parts.desk.second, portfolio.second, proposals.second):
+    passwords = Passwords()
+    pages = Pages(parts.access, parts.store, passwords)
+    exchange_rates = ExchangeRates(parts.rates, parts.clock, parts.bus)
+    for follower in (
+        parts.desk.second,
+        portfolio.second,
+        proposals.second,
+        exchange_rates.second,
+    ):
         ticker.follow(follower)
     ours: list[object] = [
         general,
         Sessions(parts.access, parts.ledger, parts.store, parts.clock),
         Market(parts.feed, parts.clock),
+        exchange_rates,
         Offers(parts.feed, parts.clock),
         proposals,
         Trading(parts.desk, proposals, portfolio, parts.access, parts.clock),
         Orders(parts.desk, parts.access, parts.clock, parts.store),
         portfolio,
-        Accounts(parts.ledger, parts.desk, parts.access, parts.bus),
+        Accounts(
+            parts.ledger,
+            parts.desk,
+            parts.teller,
+            parts.rates,
+            parts.clock,
+            parts.access,
+            parts.bus,
+        ),
         CopyTrading(parts.copying, parts.access, parts.store, parts.bus, parts.clock),
+        Payments(parts.teller, parts.ledger, parts.access),
+        PaymentAgents(parts.teller, parts.access, parts.store),
         UserProfile(parts.access, parts.store, parts.clock),
+        Assessment(parts.access, parts.store),
         Tokens(parts.access, parts.store),
         Apps(parts.access, parts.store),
+        Verification(parts.store, parts.mail),
+        Opening(parts.access, parts.store, parts.clock, passwords),
+        Places(),
+        Markups(parts.store),
+        SelfExclusion(parts.access, parts.store, parts.clock),
         pages,
         Consent(parts.access, parts.store),
         Oversight(parts.access, parts.store, parts.ledger),
@@ -211,16 +260,18 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
 def declared(modules: Iterable[str] = ()) -> Registry:
     """Every call that a gateway would offer, without one running: to be read, not to be made."""
     nowhere = Store(Path(os.devnull))
-    parts = _build(PROFILES["open"], Margins(), nowhere, HandClock(0.0), "none")
+    parts = _build(PROFILES["open"], Margins(), nowhere, HandClock(0.0), "none", LogMailer())
     return _offer(parts, modules)[0]
 
 
 @asynccontextmanager
-async def compose(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Gateway]:
+async def compose(
+    settings: Settings, clock: Clock | None = None, mail: Mailer | None = None
+) -> AsyncIterator[Gateway]:
     """A gateway with everything but a listener, until the block ends.
 
-    `clock` replaces the running one. Raises `StoreError`, `SettingsError` or `DeclarationError`
-    when it can not start.
+    `clock` replaces the running one, `mail` whatever the settings say of letters. Raises
+    `StoreError`, `SettingsError` or `DeclarationError` when it can not start.
     """
     declared(settings.handlers)  # what is wrong with a call is said before anything is written
     async with AsyncExitStack() as stack:
@@ -234,7 +285,9 @@ async def compose(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         )
         if clock is None:
             clock = RunningClock(start.resume, settings.speed)
-        parts = _build(settings.profile(), settings.margins(), store, clock, start.seed)
+        if mail is None:
+            mail = await stack.enter_async_context(mailer(settings.mail_server()))
+        parts = _build(settings.profile(), settings.margins(), store, clock, start.seed, mail)
         registry, ticker, pages = _offer(parts, settings.handlers)
         access = parts.access
         await access.start()

@@ -150,6 +150,7 @@ class Session:
         "language",
         "origin",
         "proxied",
+        "secure",
         "send",
         "signed_in_at",
         "subscriptions",
@@ -167,6 +168,7 @@ class Session:
         origin: str = "",
         host: str = "",
         proxied: bool = False,
+        secure: bool = False,
     ) -> None:
         self.id = secrets.token_hex(8)
         """Names this session among all processes: who asked for a change."""
@@ -178,6 +180,8 @@ class Session:
         self.origin = origin
         self.host = host
         self.proxied = proxied
+        self.secure = secure
+        """Whether it came over TLS, or a proxy says so."""
         self.at_pages = is_own_page(origin, host)
         """Whether the client is a page that this gateway served."""
         self.grants: dict[str, Grant] = {}
@@ -230,6 +234,14 @@ class Session:
         """Act under these grants instead of any earlier ones, whose account streams end."""
         self.sign_out()
         self.grants = {grant.loginid: grant for grant in grants}
+
+    def regrant(self, grant: Grant) -> None:
+        """Act under this grant in place of the one for its account; streams go on."""
+        old = self.grants[grant.loginid]
+        self.grants[grant.loginid] = grant
+        for stream in self.subscriptions.values():
+            if stream.grant is old:
+                stream.grant = grant
 
     def sign_out(self) -> None:
         """Act for nobody. Account streams end without a word; public ones go on."""

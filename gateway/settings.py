@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -23,6 +23,7 @@ from pydantic_settings import (
 from exchange.rules import Margins
 from gateway.hosts import Hosts, is_loopback, name_of
 from gateway.limits import PROFILES, Allowance, Profile
+from gateway.mail import MailServer, Security
 
 PREFIX = "SCOPEGATE_"
 _KEPT = Margins()
@@ -96,6 +97,25 @@ class Settings(BaseSettings):
         None, ge=1, description="Streams of all kinds that one connection may have."
     )
 
+    smtp_host: str | None = Field(
+        None,
+        description="Mail server for the letters that hold codes; without one they are written"
+        " into the log, for developing.",
+    )
+    smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server.")
+    smtp_security: Security = Field(
+        "starttls",
+        description="How the mail server is reached: starttls, tls (from the first byte, usually on"
+        " port 465) or none.",
+    )
+    smtp_user: str | None = Field(None, description="User name at the mail server.")
+    smtp_password: SecretStr | None = Field(None, description="Password at the mail server.")
+    smtp_from: str | None = Field(
+        None,
+        pattern=r"^[^\s@<>]+@[^\s@<>]+$",
+        description="Address that letters come from; needed with a mail server.",
+    )
+
     margin_rise_fall: float = Field(
         _KEPT.rise_fall, ge=0, le=0.5, description="Share of the payout kept: rise and fall."
     )
@@ -166,6 +186,22 @@ class Settings(BaseSettings):
             raise ValueError("give a certificate or tls_self_signed, not both")
         return self
 
+    @model_validator(mode="after")
+    def _mail_is_whole(self) -> "Settings":
+        if (self.smtp_host is None) != (self.smtp_from is None):
+            raise ValueError("smtp_host and smtp_from go together")
+        if (self.smtp_user is None) != (self.smtp_password is None):
+            raise ValueError("smtp_user and smtp_password go together")
+        if self.smtp_user is not None and self.smtp_host is None:
+            raise ValueError("smtp_user is of no use without smtp_host")
+        if (
+            self.smtp_user is not None
+            and self.smtp_security == "none"
+            and not is_loopback(self.smtp_host or "")
+        ):
+            raise ValueError("smtp_security: a password is not sent in the clear; use starttls")
+        return self
+
     @property
     def on_loopback(self) -> bool:
         """Whether only this machine can connect."""
@@ -183,6 +219,19 @@ class Settings(BaseSettings):
     def hosts(self) -> Hosts:
         """The names under which the gateway answers."""
         return Hosts([*self.allowed_host, self.host])
+
+    def mail_server(self) -> MailServer | None:
+        """Where letters are handed in; `None` where they are written into the log."""
+        if self.smtp_host is None or self.smtp_from is None:
+            return None
+        return MailServer(
+            self.smtp_host,
+            self.smtp_port,
+            self.smtp_security,
+            sender=self.smtp_from,
+            user=self.smtp_user or "",
+            password=self.smtp_password.get_secret_value() if self.smtp_password else "",
+        )
 
     def margins(self) -> Margins:
         """What the exchange keeps, by family of contracts."""

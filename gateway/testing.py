@@ -13,6 +13,7 @@ file in a temporary folder, since a database in memory has other locks.
 
 import asyncio
 import itertools
+import re
 import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -30,6 +31,7 @@ from gateway.access.apps import App
 from gateway.app import Gateway, compose
 from gateway.calls import Registry
 from gateway.clock import HandClock
+from gateway.mail import Letter
 from gateway.server import Visitor
 from gateway.settings import chosen
 from gateway.store import Transaction
@@ -162,12 +164,34 @@ class MemoryClient(Client):
         """The gateway reads again."""
 
 
-class World:
-    """A gateway with its clock, and ways to set the scene."""
+class Mailbox:
+    """Keeps what the gateway would have sent by e-mail, the latest last."""
 
-    def __init__(self, gateway: Gateway, clock: HandClock) -> None:
+    def __init__(self) -> None:
+        self.letters: list[Letter] = []
+
+    def send(self, letter: Letter) -> None:
+        """Keep the letter."""
+        self.letters.append(letter)
+
+    def code(self, email: str) -> str:
+        """The code in the latest letter to this address. Fails where there is none."""
+        for letter in reversed(self.letters):
+            if letter.to == email and (found := _CODE.search(letter.text)):
+                return found[1]
+        raise AssertionError(f"no letter with a code has gone to {email}")
+
+
+_CODE = re.compile(r"^    (\w+)$", re.MULTILINE)
+
+
+class World:
+    """A gateway with its clock and its mailbox, and ways to set the scene."""
+
+    def __init__(self, gateway: Gateway, clock: HandClock, mail: Mailbox) -> None:
         self.gateway = gateway
         self.clock = clock
+        self.mail = mail
         self._names = itertools.count(1)
 
     @property
@@ -237,12 +261,19 @@ class World:
 
         return await self.gateway.store.write(job)
 
-    async def app(self, *scopes: str, name: str | None = None, owner: int | None = None) -> App:
-        """An app of the demo user's, or of the user with this number."""
+    async def app(
+        self,
+        *scopes: str,
+        name: str | None = None,
+        owner: int | None = None,
+        markup: str = "0",
+    ) -> App:
+        """An app of the demo user's, or of the user with this number; `markup` is in percent."""
         values = {
             "name": name or f"App {next(self._names)}",
             "scopes": frozenset(Scope(scope) for scope in scopes) or ALL_SCOPES,
             "redirect_uri": "https://app.example.com/back",
+            "markup": markup,
         }
         user_id = owner or self.demo.user_id
         return await self.gateway.store.write(
@@ -258,6 +289,22 @@ class World:
             at = self.clock.now()
             accounts.open_with_balance(transaction, user_id, virtual=(True, False), at=at)
             return accounts.accounts(transaction, user_id)
+
+        return await self.gateway.store.write(job)
+
+    async def account(
+        self, currency: str, balance: int, *, is_virtual: bool = False, owner: int | None = None
+    ) -> Account:
+        """An account of the demo user's (or this one's), with a balance in smallest units."""
+        user_id = owner or self.demo.user_id
+
+        def job(transaction: Transaction) -> Account:
+            at = self.clock.now()
+            opened = accounts.open_account(
+                transaction, user_id, currency=currency, is_virtual=is_virtual, at=at
+            )
+            accounts.set_balance(transaction, opened.loginid, "deposit", balance, at=at)
+            return accounts.account(transaction, opened.loginid)
 
         return await self.gateway.store.write(job)
 
@@ -314,8 +361,8 @@ async def world(
 ) -> AsyncIterator[World]:
     """A gateway of one's own, with the modules of `handlers` offered as well.
 
-    `settings` are further ones; the environment and settings files are not looked at. Raises what
-    `compose` raises.
+    `settings` are further ones; the environment and settings files are not looked at. Letters are
+    kept in its `mail`, unless a mail server is set. Raises what `compose` raises.
     """
     with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
         clock = HandClock(start)
@@ -327,8 +374,9 @@ async def world(
             port=0,
             **settings,
         )
-        async with compose(given, clock) as gateway:
-            yield World(gateway, clock)
+        mail = Mailbox()
+        async with compose(given, clock, None if given.smtp_host else mail) as gateway:
+            yield World(gateway, clock, mail)
 
 
 _adapters: dict[tuple[type, ...], TypeAdapter[Any]] = {}

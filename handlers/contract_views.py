@@ -15,7 +15,7 @@ from exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE
 from exchange.symbols import DAY, Symbol
 from gateway.errors import ApiError
 from schemas.portfolio import AuditDetails, OpenContract, TickShown
-from schemas.trading import OrderShown, OrdersShown, ProposalBody, ValidationParams
+from schemas.trading import ContractDetails, OrderShown, OrdersShown, ProposalBody, ValidationParams
 
 ORDER_NAMES = {
     "stop_loss": "Stop loss",
@@ -142,8 +142,13 @@ def proposal_body(offer: Offer) -> ProposalBody:
         "validation_params": _validation(terms),
     }
     barrier = barrier_text(terms, offer.spot.pips)
+    details: ContractDetails = {}
     if barrier is not None:
-        body["contract_details"] = {"barrier": barrier}
+        details["barrier"] = barrier
+    if offer.markup:
+        details["app_markup_amount"] = to_text(offer.markup, currency)
+    if details:
+        body["contract_details"] = details
     if terms.multiplier:
         body["multiplier"] = float(terms.multiplier)
         body["commission"] = to_number(terms.commission, currency)
@@ -272,6 +277,8 @@ def _common(contract: Contract, entry: Tick | None, spot: int) -> OpenContract:
             entry.pips
         )
         body["entry_tick_time"] = entry.epoch
+    if contract.markup:
+        body["app_markup_amount"] = to_text(contract.markup, currency)
     if terms.ticks is not None:
         body["tick_count"] = terms.ticks
     if terms.multiplier:

@@ -1,4 +1,4 @@
-"""Days of the calendar, as requests name them."""
+"""Days and moments of the calendar, as requests name them."""
 
 import calendar
 import time
@@ -15,3 +15,16 @@ def midnight(day: str, field: str) -> int:
         return calendar.timegm(time.strptime(day, "%Y-%m-%d"))
     except ValueError:
         raise input_validation_failed({field: "There is no such day."}) from None
+
+
+def moment(text: str, field: str) -> int:
+    """A moment (UTC) as epoch seconds; it is named so, or as `yyyy-mm-dd hh:mm:ss`.
+
+    Raises `InputValidationFailed` for the field where there is no such moment.
+    """
+    if text.isdecimal():
+        return int(text)
+    try:
+        return calendar.timegm(time.strptime(text, "%Y-%m-%d %H:%M:%S"))
+    except ValueError:
+        raise input_validation_failed({field: "There is no such moment."}) from None

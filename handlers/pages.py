@@ -39,10 +39,10 @@ MOST_OF_A_USER = 20
 class Pages:
     """Signing in at the gateway's own pages."""
 
-    def __init__(self, access: Access, store: Store) -> None:
+    def __init__(self, access: Access, store: Store, passwords: Passwords) -> None:
         self._access = access
         self._store = store
-        self._passwords = Passwords()
+        self._passwords = passwords
         self._demo: DemoAccess | None = None
 
     def show_demo(self, loginid: str, token: str) -> None:

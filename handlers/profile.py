@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from exchange import copying
+from exchange import agents, copying, exclusion
 from gateway.access import users
 from gateway.access.guard import Access
 from gateway.calls import call
@@ -20,11 +20,17 @@ from schemas.profile import (
     SetSettings,
     SetSettingsReply,
     SettingsBody,
+    TncApproval,
+    TncApprovalReply,
 )
 from schemas.scopes import Scope
 
+TERMS = "terms"
+"""Under which name the settings keep the version of the terms that the user has accepted."""
+
 _NOT_TOLD_BACK = frozenset(
     {
+        TERMS,
         "dxtrade_user_exception",
         "feature_flag",
         "financial_information_version",
@@ -46,17 +52,19 @@ class Profile:
     @call("get_settings", needs=Scope.READ)
     async def get_settings(self, request: GetSettings, session: Session) -> GetSettingsReply:
         """Tell back what the user has told with `set_settings`, and their e-mail address."""
-        user_id = session.grant.user_id
+        grant = session.grant
+        user_id = grant.user_id
 
-        def job(reader: Transaction) -> tuple[str, str, dict[str, Any]]:
+        def job(reader: Transaction) -> tuple[str, str, dict[str, Any], bool]:
             user = users.by_id(reader, user_id)
-            return user["email"], user["country"], users.settings(reader, user_id)
+            is_agent = agents.find(reader, grant.loginid) is not None
+            return user["email"], user["country"], users.settings(reader, user_id), is_agent
 
-        email, country, told = await self._store.read(job)
+        email, country, told, is_agent = await self._store.read(job)
         country = told.get("residence") or country
         body: SettingsBody = {
             "allow_copiers": 0,
-            "client_tnc_status": TERMS_VERSION,
+            "client_tnc_status": told.get(TERMS),
             "country": country or None,
             "country_code": country or None,
             "email": email,
@@ -64,7 +72,7 @@ class Profile:
             "feature_flag": {"wallet": 0} | told.get("feature_flag", {}),
             "has_secret_answer": int("secret_answer" in told),
             "immutable_fields": [],
-            "is_authenticated_payment_agent": 0,
+            "is_authenticated_payment_agent": int(is_agent),
             "non_pep_declaration": 0,
             "preferred_language": "EN",
             "request_professional_status": 0,
@@ -99,16 +107,43 @@ class Profile:
         await self._access.write(grant, job)
         return {"set_settings": 1}
 
+    @call("tnc_approval", needs=Scope.ADMIN)
+    async def tnc_approval(self, request: TncApproval, session: Session) -> TncApprovalReply:
+        """Accept the terms as they now are; `get_settings` tells which version was accepted."""
+        grant = session.grant
+        accepted = {TERMS: TERMS_VERSION}
+        await self._access.write(
+            grant, lambda transaction: users.change_settings(transaction, grant.user_id, accepted)
+        )
+        return {"tnc_approval": 1}
+
     @call("get_account_status", needs=Scope.READ)
     async def get_account_status(
         self, request: GetAccountStatus, session: Session
     ) -> GetAccountStatusReply:
-        """Tell what the account may do and what it still lacks: paper money needs no proofs."""
+        """Tell what the account may do and what it still lacks: paper money needs no proofs.
+
+        `no_trading` stands in `status` while its owner has excluded trading.
+        """
+        grant = session.grant
+        at = int(self._clock.now())
+
+        def job(reader: Transaction) -> tuple[bool, bool]:
+            limits = exclusion.in_force(reader, grant.loginid, at)
+            paused = any(name in limits for name in exclusion.PAUSES)
+            return paused, users.assessment(reader, grant.user_id) is not None
+
+        is_paused, is_assessed = await self._store.read(job)
+        status = ["authenticated"]
+        if not is_assessed:
+            status.append("financial_assessment_not_complete")
+        if is_paused:
+            status.append("no_trading")
         return {
             "get_account_status": {
                 "authentication": {"needs_verification": []},
                 "currency_config": {
-                    session.grant.currency: {
+                    grant.currency: {
                         "is_deposit_suspended": 0,
                         "is_withdrawal_suspended": 0,
                     }
@@ -117,6 +152,6 @@ class Profile:
                 "p2p_status": "none",
                 "prompt_client_to_authenticate": 0,
                 "risk_classification": "low",
-                "status": ["authenticated"],
+                "status": status,
             }
         }

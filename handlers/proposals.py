@@ -3,11 +3,14 @@
 Rules:
 - A proposal can be bought on the connection that was told it, for `GOOD_FOR` seconds of real time,
   or as long as its stream goes on.
+- Through an app with a markup a contract costs that much more, whoever asks but the app's owner.
 - Streams of the same wish share one price: it is reckoned and encoded once a tick.
 """
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 
 import orjson
@@ -16,8 +19,11 @@ from exchange.contracts import offer as offers
 from exchange.contracts.life import Offer
 from exchange.contracts.terms import Refusal, Wish
 from exchange.feed import Feed
+from exchange.markups import Introducer
 from exchange.rules import Margins
 from exchange.symbols import SYMBOLS
+from gateway.access.apps import App
+from gateway.access.guard import Access
 from gateway.bus import Bus
 from gateway.calls import Stream, call
 from gateway.clock import Clock
@@ -60,6 +66,7 @@ class Proposals:
         bus: Bus,
         profile: Profile,
         margins: Margins,
+        access: Access,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._feed = feed
@@ -67,6 +74,7 @@ class Proposals:
         self._bus = bus
         self._profile = profile
         self._margins = margins
+        self._access = access
         self._monotonic = monotonic
         self._streams: dict[str, Quoted] = {}
         """What is told on each topic of the bus."""
@@ -80,7 +88,7 @@ class Proposals:
 
         `buy` takes the `id` for a minute, or as long as the stream goes on.
         """
-        wish = wish_of(request)
+        wish = self.wish(request, session)
         topic = f"proposal.{wish!r}"
         quoted = self._streams.get(topic) if request.subscribe else None
         if quoted is None or not self._bus.has_listeners(topic):
@@ -107,6 +115,26 @@ class Proposals:
             id=proposal_id,
             most=self._profile.proposal_streams,
         )
+
+    def wish(self, fields: Proposal | BuyParameters | CopiedParameters, session: Session) -> Wish:
+        """What a request asks the price of, with the markup of the app that it comes through."""
+        wish = _wish_of(fields)
+        app = self._introducing(session)
+        return wish if app is None else replace(wish, markup=Decimal(app.markup) / 100)
+
+    def introducer(self, session: Session) -> Introducer | None:
+        """The app whose owner gets what it adds to the price; `None` where it adds nothing."""
+        app = self._introducing(session)
+        return None if app is None or app.user_id is None else Introducer(app.id, app.user_id)
+
+    def _introducing(self, session: Session) -> App | None:
+        """The connection's app, if it has an owner, who is another, and a markup."""
+        app = None if session.app_id is None else self._access.app(session.app_id)
+        if app is None or app.user_id is None or not Decimal(app.markup):
+            return None
+        if session.acting is not None and session.acting.user_id == app.user_id:
+            return None
+        return app
 
     def price(self, wish: Wish) -> Offer:
         """The offer that meets a wish now. Raises `Refusal`."""
@@ -165,7 +193,7 @@ class Proposals:
             self._bus.publish(topic, orjson.dumps(proposal_body(offer)), epoch)
 
 
-def wish_of(fields: Proposal | BuyParameters | CopiedParameters) -> Wish:
+def _wish_of(fields: Proposal | BuyParameters | CopiedParameters) -> Wish:
     """What a request asks the price of."""
     given = {
         name: value

@@ -8,16 +8,16 @@ Rules:
 """
 
 import asyncio
-import re
 import time
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Any
 
+from exchange import exclusion
 from exchange.book import Bought, Closed
 from exchange.contracts import offer as offers
 from exchange.contracts.life import Offer
 from exchange.contracts.terms import Refusal, Wish
 from exchange.desk import Desk
+from exchange.ledger import Guard
 from exchange.money import CURRENCIES, to_number, to_units
 from gateway import token_form
 from gateway.access.guard import Access
@@ -25,9 +25,11 @@ from gateway.calls import Stream, call
 from gateway.clock import Clock
 from gateway.errors import ApiError, input_validation_failed
 from gateway.session import Grant, Session
+from gateway.store import Transaction
 from handlers.contract_views import longcode, refusing
+from handlers.idempotency import key_of
 from handlers.portfolio import Portfolio
-from handlers.proposals import Proposals, wish_of
+from handlers.proposals import Proposals
 from schemas.portfolio import ProposalOpenContractReply
 from schemas.scopes import Scope
 from schemas.trading import (
@@ -51,11 +53,6 @@ from schemas.trading import (
     SellReply,
     SoldForOne,
 )
-
-IDEMPOTENCY_KEY = "idempotency_key"
-"""The key of `passthrough` under which a client names one buy."""
-
-_KEY = re.compile(r"[!-~]{1,64}")
 
 
 class Trading:
@@ -86,7 +83,7 @@ class Trading:
         characters, into `passthrough`: an account buys once for a key.
         """
         grant = session.grant
-        key = _key(request.passthrough)
+        key = key_of(request.passthrough)
         bought = None
         if key is not None:
             bought = await self._desk.bought_with(grant.loginid, key)
@@ -107,7 +104,7 @@ class Trading:
         try:
             wish, proposed = self._named(session, request.buy, request.parameters)
             with refusing():
-                bought = await self._buy(wish, proposed, grant, request.price, key)
+                bought = await self._buy(wish, proposed, session, grant, request.price, key)
         except asyncio.CancelledError:
             # It took too long, and will be bought all the same: not a second time by this id.
             self._proposals.bought(session, request.buy)
@@ -130,10 +127,16 @@ class Trading:
             return quoted.wish, quoted.offer
         if parameters is None:
             raise input_validation_failed({"parameters": "Needed when no proposal is named."})
-        return wish_of(parameters), None
+        return self._proposals.wish(parameters, session), None
 
     async def _buy(
-        self, wish: Wish, proposed: Offer | None, grant: Grant, price: Decimal, key: str | None
+        self,
+        wish: Wish,
+        proposed: Offer | None,
+        session: Session,
+        grant: Grant,
+        price: Decimal,
+        key: str | None,
     ) -> Bought:
         """Buy what is wished, at the present price or the one proposed. Raises `Refusal`."""
         currency = wish.currency
@@ -154,9 +157,25 @@ class Trading:
             loginid=grant.loginid,
             app_id=grant.app_id,
             at=int(self._clock.now()),
-            guard=self._access.guard(grant),
+            guard=self._buying_guard(session, grant),
             key=key,
+            introducer=self._proposals.introducer(session),
         )
+
+    def _buying_guard(self, session: Session, grant: Grant) -> Guard:
+        """A check inside the transaction: the grant holds, and its session is not too long."""
+        still_holds = self._access.guard(grant)
+        now = self._clock.now()
+        # A token that buys for several accounts is no session.
+        lasted = now - session.signed_in_at if grant.loginid in session.grants else 0.0
+
+        def guard(transaction: Transaction) -> None:
+            still_holds(transaction)
+            exclusion.refuse_long_session(
+                transaction, grant.loginid, signed_in_for=lasted, at=int(now)
+            )
+
+        return guard
 
     @call("sell", needs=Scope.TRADE)
     async def sell(self, request: Sell, session: Session) -> SellReply:
@@ -211,7 +230,7 @@ class Trading:
             try:
                 grant = await self._trader(token, session, request)
                 with refusing():
-                    bought = await self._buy(wish, proposed, grant, request.price, None)
+                    bought = await self._buy(wish, proposed, session, grant, request.price, None)
             except ApiError as error:
                 results.append(_failed(error, token))
                 continue
@@ -286,17 +305,6 @@ def _units(price: Decimal, currency: str, rounding: str) -> int:
     """A bound that a client computed, in smallest units, whatever decimals it has."""
     smallest = Decimal(1).scaleb(-CURRENCIES[currency].digits)
     return to_units(price.quantize(smallest, rounding), currency)
-
-
-def _key(passthrough: dict[str, Any] | None) -> str | None:
-    key = (passthrough or {}).get(IDEMPOTENCY_KEY)
-    if key is None:
-        return None
-    if type(key) is not str or not _KEY.fullmatch(key):
-        raise input_validation_failed(
-            {"passthrough": f"{IDEMPOTENCY_KEY} is a text of 1 to 64 characters without blanks."}
-        )
-    return key
 
 
 def _receipt(bought: Bought) -> BuyBody:

@@ -88,6 +88,7 @@ class ValidToUpdate(TypedDict):
 
 class OpenContract(TypedDict, total=False):
     account_id: int
+    app_markup_amount: str
     audit_details: AuditDetails | None
     barrier: str | None
     barrier_count: int

@@ -33,7 +33,7 @@ class SettingsBody(TypedDict):
     allow_copiers: int
     calling_country_code: NotRequired[str]
     citizen: NotRequired[str]
-    client_tnc_status: str
+    client_tnc_status: str | None
     country: str | None
     country_code: str | None
     date_of_birth: NotRequired[int]
@@ -71,16 +71,9 @@ class FeatureFlags(TypedDict):
     wallet: NotRequired[Annotated[Flag, Field(description="1 to use wallets; only kept.")]]
 
 
-class SetSettings(AccountRequest):
-    """Tells something of the user; what is not named stays as it was."""
+class PersonalData(AccountRequest):
+    """What a user may tell of themselves, in settings and when an account is opened."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"set_settings": 1, "first_name": "Ada", "last_name": "Lovelace"}]
-        }
-    )
-
-    set_settings: One
     account_opening_reason: OrAbsent[
         Literal[
             "Additional revenue",
@@ -95,17 +88,12 @@ class SetSettings(AccountRequest):
         Field(None, description="The city lived in.")
     )
     address_line_1: OrAbsent[Line] = Field(None, description="The first line of the address.")
-    address_line_2: Line | None = Field(None, description="The second line of the address.")
     address_postcode: OrAbsent[
         Annotated[Text, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9\s-]{0,20})?$")]
     ] = Field(None, description="The postal code of the address.")
     address_state: OrAbsent[
         Annotated[Text, Field(pattern=r"^[\p{L}\p{Nd}\s'.,/:;-]*$", max_length=100)]
     ] = Field(None, description="The state or province of the address.")
-    allow_copiers: OrAbsent[Flag] = Field(
-        None,
-        description="1 to let whoever has a token of the user's copy trades; 0 ends all copying.",
-    )
     calling_country_code: Annotated[Text, Field(pattern=r"^[0-9]{1,4}$")] | None = Field(
         None, description="The country's code before the phone number."
     )
@@ -115,21 +103,57 @@ class SetSettings(AccountRequest):
     date_of_birth: OrAbsent[Annotated[Text, Field(pattern=r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}$")]] = (
         Field(None, description="The date of birth, `yyyy-mm-dd`.")
     )
-    dxtrade_user_exception: OrAbsent[Flag] = Field(None, description="Kept, and without effect.")
-    email_consent: OrAbsent[Flag] = Field(
-        None, description="1 to agree to news by e-mail; none is ever sent."
-    )
     employment_status: OrAbsent[Annotated[Text, Field(max_length=50)]] = Field(
         None, description="How the user is employed."
-    )
-    feature_flag: OrAbsent[FeatureFlags] = Field(
-        None, description="Features of web apps, each 1 for on or 0 for off."
     )
     financial_information_version: OrAbsent[Annotated[Text, Field(max_length=20)]] = Field(
         None, description="Kept, and without effect."
     )
     first_name: OrAbsent[Name] = Field(None, description="The first name.")
     last_name: OrAbsent[Name] = Field(None, description="The last name.")
+    phone: Annotated[Text, Field(pattern=r"^[0-9 ()-]{0,20}$")] | None = Field(
+        None, description="The phone number."
+    )
+    place_of_birth: OrAbsent[Country] = Field(
+        None, description="The country of birth, by its two letters."
+    )
+    salutation: OrAbsent[Literal["Miss", "Mr", "Mrs", "Ms"]] = Field(
+        None, description="How to be addressed."
+    )
+    secret_answer: OrAbsent[Annotated[Text, Field(min_length=4, max_length=50)]] = secret(
+        None, description="Kept only as the fact that there is one."
+    )
+    tax_identification_number: OrAbsent[
+        Annotated[Text, Field(pattern=r"^[A-Za-z0-9./\s-]{0,25}$")]
+    ] = Field(None, description="The tax number.")
+    tax_residence: OrAbsent[Annotated[Text, Field(pattern=r"^[a-z]{0,2}(,[a-z]{2})*$")]] = Field(
+        None, description="The countries taxes are paid in, by their two letters, with commas."
+    )
+    tin_skipped: OrAbsent[Flag] = Field(None, description="1 when the tax number was left out.")
+
+
+class SetSettings(PersonalData):
+    """Tells something of the user; what is not named stays as it was."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"set_settings": 1, "first_name": "Ada", "last_name": "Lovelace"}]
+        }
+    )
+
+    set_settings: One
+    address_line_2: Line | None = Field(None, description="The second line of the address.")
+    allow_copiers: OrAbsent[Flag] = Field(
+        None,
+        description="1 to let whoever has a token of the user's copy trades; 0 ends all copying.",
+    )
+    dxtrade_user_exception: OrAbsent[Flag] = Field(None, description="Kept, and without effect.")
+    email_consent: OrAbsent[Flag] = Field(
+        None, description="1 to agree to news by e-mail; none is ever sent."
+    )
+    feature_flag: OrAbsent[FeatureFlags] = Field(
+        None, description="Features of web apps, each 1 for on or 0 for off."
+    )
     national_id_number: OrAbsent[Annotated[Text, Field(pattern=r"^[ -~]{1,50}$")]] = Field(
         None, description="The number of an identity card."
     )
@@ -139,12 +163,6 @@ class SetSettings(AccountRequest):
     non_pep_declaration: OrAbsent[One] = Field(
         None, description="1 to declare holding no public office."
     )
-    phone: Annotated[Text, Field(pattern=r"^[0-9 ()-]{0,20}$")] | None = Field(
-        None, description="The phone number."
-    )
-    place_of_birth: OrAbsent[Country] = Field(
-        None, description="The country of birth, by its two letters."
-    )
     preferred_language: (
         Annotated[Text, Field(pattern=r"^([A-Z]{0,2}|[A-Z]{2}_[A-Z]{2})$")] | None
     ) = Field(None, description="The language to be addressed in, such as `EN`.")
@@ -152,30 +170,27 @@ class SetSettings(AccountRequest):
         None, description="1 to ask for the standing of a professional; only kept."
     )
     residence: Country | None = Field(None, description="The country lived in, by its two letters.")
-    salutation: OrAbsent[Literal["Miss", "Mr", "Mrs", "Ms"]] = Field(
-        None, description="How to be addressed."
-    )
-    secret_answer: OrAbsent[Annotated[Text, Field(min_length=4, max_length=50)]] = secret(
-        None, description="Kept only as the fact that there is one."
-    )
     secret_question: OrAbsent[Annotated[Text, Field(max_length=100)]] = Field(
         None, description="Which question the secret answer is to."
-    )
-    tax_identification_number: OrAbsent[
-        Annotated[Text, Field(pattern=r"^[A-Za-z0-9./\s-]{0,25}$")]
-    ] = Field(None, description="The tax number.")
-    tax_residence: OrAbsent[Annotated[Text, Field(pattern=r"^[a-z]{0,2}(,[a-z]{2})*$")]] = Field(
-        None, description="The countries taxes are paid in, by their two letters, with commas."
     )
     tax_residence_justification: OrAbsent[Explanation] = Field(
         None, description="Why taxes are paid there."
     )
-    tin_skipped: OrAbsent[Flag] = Field(None, description="1 when the tax number was left out.")
     trading_hub: OrAbsent[Flag] = Field(None, description="1 to use the trading hub; only kept.")
 
 
 class SetSettingsReply(TypedDict):
     set_settings: int
+
+
+class TncApproval(AccountRequest):
+    """Accepts the terms."""
+
+    tnc_approval: One
+
+
+class TncApprovalReply(TypedDict):
+    tnc_approval: int
 
 
 class GetAccountStatus(AccountRequest):

@@ -484,6 +484,7 @@ class ValidationParams(TypedDict, total=False):
 
 
 class ContractDetails(TypedDict, total=False):
+    app_markup_amount: str
     barrier: str
     maximum_stake: str
     minimum_stake: str

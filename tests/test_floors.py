@@ -29,11 +29,15 @@ FLOORS: dict[str, int] = {
     "gateway.calls": 2,
     "gateway.access": 2,
     "gateway.market_start": 2,
+    "exchange.agents": 2,
     "exchange.ledger": 2,
+    "exchange.payments": 2,
     "exchange.book": 2,
     "exchange.copying": 2,
     "exchange.performance": 2,
     "exchange.desk": 2,
+    "exchange.exclusion": 2,
+    "exchange.markups": 2,
     "gateway.session": 1,
     "gateway.store": 1,
     "gateway.bus": 1,
@@ -42,6 +46,7 @@ FLOORS: dict[str, int] = {
     "gateway.errors": 0,
     "gateway.hosts": 0,
     "gateway.limits": 0,
+    "gateway.mail": 0,
     "gateway.settings": 1,
     "gateway.token_form": 0,
     "exchange": 0,
@@ -49,7 +54,16 @@ FLOORS: dict[str, int] = {
 }
 """The room of a module is the longest of these names that it begins with."""
 
-STORED = {"exchange.ledger", "exchange.book", "exchange.copying", "exchange.desk"}
+STORED = {
+    "exchange.agents",
+    "exchange.book",
+    "exchange.copying",
+    "exchange.desk",
+    "exchange.exclusion",
+    "exchange.ledger",
+    "exchange.markups",
+    "exchange.payments",
+}
 """The parts of `exchange` that touch the store are one room."""
 
 

@@ -96,7 +96,7 @@ class Multiplier(ContractType):
         )
 
     def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
-        """The stake, and the fee for being able to cancel."""
+        """The stake, the fee for being able to cancel, and a markup: a share of the stake."""
         if wish.basis == "payout":
             raise invalid("basis", "The amount of a multiplier is its stake.")
         check_stake(terms.amount, terms.currency)
@@ -104,7 +104,9 @@ class Multiplier(ContractType):
         fee = 0
         if terms.cancellation:
             fee = self.cancellation_price(terms, sight, terms.cancellation, margins)
-        return Offer(terms, terms.amount + fee, sight.tick, cancellation_price=fee)
+        markup = int(terms.amount * wish.markup)
+        price = terms.amount + fee + markup
+        return Offer(terms, price, sight.tick, cancellation_price=fee, markup=markup)
 
     def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
         """By the fee for cancellation: nothing else of the price depends on the market."""

@@ -47,7 +47,10 @@ class Option(ContractType):
         return sight.outlook(first, self.exit_epoch(terms))
 
     def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
-        """What the payout costs, or what the stake pays: the basis says which was named."""
+        """What the payout costs, or what the stake pays: the basis says which was named.
+
+        A markup is a share of the payout, on top of the price without it.
+        """
         terms = self.complete(terms, wish, sight)
         if wish.basis is None:
             raise invalid("basis", "Say whether the amount is the payout or the stake.")
@@ -58,6 +61,8 @@ class Option(ContractType):
                 "This contract offers no return: it would be all but certain to "
                 + ("be won." if ask > LARGEST_ASK else "be lost."),
             )
+        markup = int(wish.markup * MILLION)
+        ask += markup
         if wish.basis == "stake":
             price = terms.amount
             check_stake(price, terms.currency)
@@ -71,7 +76,14 @@ class Option(ContractType):
                 "ContractCreationFailure",
                 "This contract offers no return: rounded to money, it pays no more than it costs.",
             )
-        return Offer(terms, price, sight.tick, payout=terms.amount, ask=ask)
+        return Offer(
+            terms,
+            price,
+            sight.tick,
+            payout=terms.amount,
+            ask=ask,
+            markup=terms.amount * markup // MILLION,
+        )
 
     def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
         """By the price in millionths of the payout."""

@@ -209,6 +209,14 @@ def link(
     )
 
 
+def extend_link(transaction: Transaction, link_id: int, loginid: str) -> None:
+    """Let the linked app reach one account more, which it has opened."""
+    row = transaction.one("SELECT loginids FROM links WHERE id = ?", link_id)
+    assert row is not None  # noqa: S101 - a token hangs on it
+    loginids = sorted({*row["loginids"].split(","), loginid} - {""})
+    transaction.execute("UPDATE links SET loginids = ? WHERE id = ?", ",".join(loginids), link_id)
+
+
 _LINKS = (
     "SELECT apps.*, links.id AS link_id, links.scopes AS link_scopes, links.loginids,"
     " links.created_at AS linked_at, links.last_used_at"

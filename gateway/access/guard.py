@@ -10,6 +10,7 @@ Rules:
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 import structlog
@@ -237,6 +238,9 @@ class Access:
                 counted |= sessions
                 for session in sessions:
                     session.revoke(token_id, reply_first=session.id == change.data["by"])
+        elif change.kind == tokens.CURRENCY_SETTLED:
+            self._endings += 1  # what is being read of the account's tokens is old
+            self._regrant(change.data["loginid"], change.data["currency"])
         elif change.kind == apps.CHANGED:
             app = apps.from_change(change.data)
             if change.data["deleted"]:
@@ -247,6 +251,16 @@ class Access:
                 refusal = self.refusal(session)
                 if refusal is not None:  # it learns so with its next message; streams end now
                     session.finish_streams(refusal)
+
+    def _regrant(self, loginid: str, currency: str) -> None:
+        """What is known of an account's tokens, and granted to live connections, is renewed."""
+        self._tokens = {
+            digest: token for digest, token in self._tokens.items() if token.loginid != loginid
+        }
+        for session in set[Session]().union(*self._live.values()):
+            grant = session.grants.get(loginid)
+            if grant is not None:
+                session.regrant(replace(grant, currency=currency))
 
     # Remembering.
 

@@ -87,8 +87,7 @@ class Passwords:
         ):
             if penalty.count(who) >= most:
                 raise _later(f"{most} wrong passwords a minute", "Wait a minute, then try again.")
-        if self._under_way >= AT_A_TIME + MOST_WAITING:
-            raise _later("too many sign-ins at once", "Try again in a few seconds.")
+        self._refuse_crowd()
         self._from_address.add(address)
         self._at_account.add(email)
         self._under_way += 1
@@ -100,6 +99,20 @@ class Passwords:
             if not attempt.was_wrong:
                 self._from_address.take_back(address)
                 self._at_account.take_back(email)
+
+    async def hash(self, password: str) -> str:
+        """What is kept of a new password. Raises `RateLimit` where too many wait."""
+        self._refuse_crowd()
+        self._under_way += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, hash_password, password)
+        finally:
+            self._under_way -= 1
+
+    def _refuse_crowd(self) -> None:
+        if self._under_way >= AT_A_TIME + MOST_WAITING:
+            raise _later("too many passwords at once", "Try again in a few seconds.")
 
 
 def _later(limit: str, what_to_do: str) -> ApiError:

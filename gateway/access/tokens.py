@@ -26,6 +26,9 @@ MOST_OF_A_LINK = 20
 ENDED = "tokens_ended"
 """The change that announces the end of tokens: `ids`, and `by`, the session that asked for it."""
 
+CURRENCY_SETTLED = "currency_settled"
+"""The change that announces an account's new currency: `loginid` and `currency`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -179,6 +182,31 @@ def issue(
     )
     end(transaction, _ids(held[MOST_OF_A_LINK:]))
     return text
+
+
+def create_beside(transaction: Transaction, token_id: int, loginid: str) -> str:
+    """A token for another account of the same user, whole.
+
+    It may do what the token `token_id` may, is bound as that is, and ends with its link or sign-in.
+    """
+    row = transaction.one("SELECT * FROM tokens WHERE id = ?", token_id)
+    assert row is not None  # noqa: S101 - whoever asks acts under it
+    return create(
+        transaction,
+        loginid,
+        row["name"],
+        scopes_from_text(row["scopes"]),
+        kind=row["kind"],
+        valid_for_ip=row["valid_for_ip"],
+        link_id=row["link_id"],
+        sign_in_id=row["sign_in_id"],
+        expires_at=row["expires_at"],
+    )
+
+
+def currency_settled(transaction: Transaction, loginid: str, currency: str) -> None:
+    """Tell whoever holds a grant for the account that its currency is another now."""
+    transaction.announce(CURRENCY_SETTLED, loginid=loginid, currency=currency)
 
 
 def _new_text(transaction: Transaction, loginid: str, kind: str) -> str:

@@ -74,6 +74,11 @@ def by_email(transaction: Transaction, email: str) -> Row:
     return row
 
 
+def is_known(transaction: Transaction, email: str) -> bool:
+    """Whether there is a user with this address, locked out or not."""
+    return _find(transaction, email) is not None
+
+
 def by_id(transaction: Transaction, user_id: int) -> Row:
     """The user with this id, who exists."""
     row = transaction.one("SELECT * FROM users WHERE id = ?", user_id)
@@ -126,6 +131,13 @@ def settings(transaction: Transaction, user_id: int) -> dict[str, Any]:
     return told
 
 
+def residence(transaction: Transaction, user_id: int) -> str:
+    """The country that the user lives in, by its two letters; empty where it is not known."""
+    told: str | None = settings(transaction, user_id).get("residence")
+    country: str = by_id(transaction, user_id)["country"]
+    return told or country
+
+
 def change_settings(transaction: Transaction, user_id: int, changes: Mapping[str, Any]) -> None:
     """Keep these settings beside those not named."""
     merged = settings(transaction, user_id) | dict(changes)
@@ -134,6 +146,32 @@ def change_settings(transaction: Transaction, user_id: int, changes: Mapping[str
     transaction.execute(
         "UPDATE users SET settings = ? WHERE id = ?", orjson.dumps(merged).decode(), user_id
     )
+
+
+Assessment = Mapping[str, Mapping[str, str]]
+"""Answers by question, by part of the assessment."""
+
+
+def assessment(transaction: Transaction, user_id: int) -> Assessment | None:
+    """The user's answers about their means and their experience; `None` when they gave none."""
+    row = transaction.one("SELECT answers FROM financial_assessments WHERE user_id = ?", user_id)
+    return None if row is None else orjson.loads(row["answers"])
+
+
+def answer(transaction: Transaction, user_id: int, answers: Assessment) -> Assessment:
+    """Keep these answers beside those to other questions; all of them."""
+    kept = assessment(transaction, user_id) or {}
+    merged = {part: {**kept.get(part, {}), **answers.get(part, {})} for part in {**kept, **answers}}
+    encoded = orjson.dumps(merged)
+    if len(encoded) > 16_384:
+        raise ApiError("InputValidationFailed", "These answers are too long to keep.")
+    transaction.execute(
+        "INSERT INTO financial_assessments (user_id, answers) VALUES (?, ?)"
+        " ON CONFLICT (user_id) DO UPDATE SET answers = excluded.answers",
+        user_id,
+        encoded.decode(),
+    )
+    return merged
 
 
 def record_sign_in(transaction: Transaction, sign_in: SignIn) -> int:

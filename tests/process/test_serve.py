@@ -139,3 +139,23 @@ async def test_a_database_has_one_gateway(gateway: Served) -> None:
     async with gateway.connected() as client:
         # The attempt has not ended the token of the one that serves.
         await client.authorize(gateway.token)
+
+
+async def test_letters_stand_in_the_log_where_there_is_no_mail_server(served: Served) -> None:
+    async with served.connected() as client:
+        asked = {"verify_email": "ada@example.com", "type": "account_opening"}
+        assert (await client.ask(asked))["verify_email"] == 1
+        [code] = re.findall(r"\b[a-z2-9]{16}\b", served.stderr)
+        reply = await client.ask(
+            {
+                "new_account_virtual": 1,
+                "client_password": "Corr3ct horse",
+                "residence": "gb",
+                "verification_code": code,
+            }
+        )
+        assert reply["new_account_virtual"]["email"] == "ada@example.com"
+    assert served.stop() == 0
+    # One letter, and not a word of what was done with it.
+    assert len(served.stderr.strip().splitlines()) == 1
+    assert "to=ada@example.com" in served.stderr

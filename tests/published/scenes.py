@@ -8,8 +8,11 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from gateway.app import declared
+from exchange.ledger import Account
+from gateway.access import users, verification
+from gateway.app import DEMO_EMAIL, declared
 from gateway.calls import Call
+from gateway.store import Transaction
 from gateway.testing import Client, World
 from schemas.published import PUBLISHED
 
@@ -332,6 +335,191 @@ async def a_password(here: World, client: Client) -> Request:
     return {"sign_in": 1, "email": email, "password": "correct horse"}
 
 
+# Payments. Their clients are signed in to an account of `ACCOUNTS`, or name it among several.
+
+AGENT: Request = {
+    "code_of_conduct_approval": 1,
+    "commission_deposit": 1,
+    "commission_withdrawal": 2.5,
+    "email": "agent@example.com",
+    "information": "Cash, on weekdays.",
+    "payment_agent_name": "Corner Shop",
+    "phone_numbers": [{"phone_number": "+44-20-7946-0000"}],
+    "supported_payment_methods": [{"payment_method": "Cash"}],
+    "urls": [{"url": "https://shop.example.com"}],
+}
+
+
+async def a_real_style_account(here: World) -> str:
+    return here.real[0].loginid
+
+
+async def a_euro_account(here: World) -> str:
+    """A real-style account of the demo user's in euros, with a balance."""
+    return (await here.account("EUR", 1_000_000)).loginid
+
+
+async def a_resident(here: World, country: str, user_id: int | None = None) -> None:
+    """The user (the demo one) lives in this country from now on."""
+    target = user_id or here.demo.user_id
+    await here.gateway.store.write(
+        lambda transaction: users.change_settings(transaction, target, {"residence": country})
+    )
+
+
+async def an_agent(here: World, account: Account, country: str = "id") -> str:
+    """The account of a payment agent."""
+    await a_resident(here, country, account.user_id)
+    client = here.connect()
+    await client.authorize(await here.token("admin", loginid=account.loginid))
+    reply = await client.ask({"paymentagent_create": 1, **AGENT})
+    assert "error" not in reply, reply["error"]
+    client.leave()
+    return account.loginid
+
+
+async def a_code(here: World, kind: str) -> str:
+    """A code by e-mail for the demo user, who has not asked for any before."""
+
+    def job(transaction: Transaction) -> str:
+        transaction.execute("DELETE FROM email_codes")
+        return verification.create(transaction, DEMO_EMAIL, kind)
+
+    return await here.gateway.store.write(job)
+
+
+async def two_accounts(here: World, client: Client) -> Request:
+    accounts = await here.gateway.ledger.accounts(here.demo.user_id)
+    euros = [account.loginid for account in accounts if account.currency == "EUR"]
+    source = euros[-1] if euros else here.real[0].loginid
+    return {
+        "transfer_between_accounts": 1,
+        "account_from": source,
+        "account_to": here.real[1].loginid,
+        "amount": 12.5,
+        "currency": "EUR" if euros else "USD",
+        "loginid": source,
+    }
+
+
+async def money_to_withdraw(here: World, client: Client) -> Request:
+    code = await a_code(here, verification.PAYMENT_WITHDRAW)
+    return {"cashier": "withdraw", "verification_code": code}
+
+
+async def somebody(here: World) -> Account:
+    """The real-style account of somebody else."""
+    [real, _] = await here.user(f"somebody{next(_numbers)}@example.com")
+    return real
+
+
+async def a_user_who_resides(here: World, client: Client) -> Request:
+    await a_resident(here, "gb")
+    return {"paymentagent_create": 1, **AGENT, "loginid": here.real[0].loginid}
+
+
+async def an_agent_to_describe(here: World, client: Client) -> Request:
+    return {"paymentagent_details": 1, "loginid": await an_agent(here, here.real[0])}
+
+
+async def an_agent_to_list(here: World, client: Client) -> Request:
+    await an_agent(here, here.real[0])
+    return {"paymentagent_list": "id", "currency": "USD"}
+
+
+async def a_client_to_pay(here: World, client: Client) -> Request:
+    return {
+        "paymentagent_transfer": 1,
+        "amount": 20,
+        "currency": "USD",
+        "description": "As agreed.",
+        "transfer_to": (await somebody(here)).loginid,
+        "loginid": await an_agent(here, here.real[0]),
+    }
+
+
+async def an_agent_to_pay(here: World, client: Client) -> Request:
+    return {
+        "paymentagent_withdraw": 1,
+        "amount": 20,
+        "currency": "USD",
+        "paymentagent_loginid": await an_agent(here, await somebody(here)),
+        "verification_code": await a_code(here, verification.PAYMENT_AGENT_WITHDRAW),
+        "loginid": here.real[0].loginid,
+    }
+
+
+ACCOUNTS: Mapping[str, Callable[[World], Awaitable[str]]] = {
+    "paymentagent_create": a_real_style_account,
+    "paymentagent_details": a_real_style_account,
+    "paymentagent_transfer": a_real_style_account,
+    "paymentagent_withdraw": a_real_style_account,
+    "transfer_between_accounts": a_euro_account,
+}
+"""The account that a client of a call is signed in to, where the demo one will not do."""
+
+
+async def a_code_to_sign_up_with(here: World, client: Client) -> Request:
+    email = f"new{next(_numbers)}@example.com"
+    stranger = here.connect(address=f"192.0.2.{next(_numbers)}")
+    await stranger.ask({"verify_email": email, "type": "account_opening"})
+    return {
+        "new_account_virtual": 1,
+        "client_password": "Corr3ct horse",
+        "residence": "id",
+        "verification_code": here.mail.code(email),
+    }
+
+
+async def something_excluded(here: World, client: Client) -> Request:
+    await set_once(
+        here, {"set_self_exclusion": 1, "max_losses": 100_000, "session_duration_limit": 60}
+    )
+    return {"get_self_exclusion": 1}
+
+
+async def answers_to_tell(here: World, client: Client) -> Request:
+    await set_once(
+        here, {"set_financial_assessment": 1, "financial_information": {"occupation": "Managers"}}
+    )
+    return {"get_financial_assessment": 1}
+
+
+async def a_contract_with_markup(here: World) -> dict[str, Any]:
+    """Bought through an app of the demo user's by somebody else; what names it."""
+    app = await here.app("read", "trade", markup="1.5")
+    [_, buyer] = await here.user(f"buyer{next(_numbers)}@example.com")
+    client = here.connect(app_id=app.id)
+    await client.authorize(await here.token("trade", loginid=buyer.loginid))
+    reply = await client.ask({"buy": 1, "price": 100, "parameters": RISE})
+    assert "error" not in reply, reply["error"]
+    client.leave()
+    return {
+        "app_id": app.id,
+        "client_loginid": buyer.loginid,
+        "date_from": "2026-01-01 00:00:00",
+        "date_to": "2026-12-31 23:59:59",
+    }
+
+
+async def markups_to_list(here: World, client: Client) -> Request:
+    return {"app_markup_details": 1, "limit": 10, **await a_contract_with_markup(here)}
+
+
+async def markups_to_add(here: World, client: Client) -> Request:
+    named = await a_contract_with_markup(here)
+    return {"app_markup_statistics": 1} | {key: named[key] for key in ("date_from", "date_to")}
+
+
+async def set_once(here: World, request: Request) -> None:
+    """Let another client, with a token of scope admin, make this request."""
+    client = here.connect()
+    await client.authorize(await here.token("admin"))
+    reply = await client.ask(request)
+    assert "error" not in reply, reply["error"]
+    client.leave()
+
+
 SCENES: Mapping[str, Scene] = {
     "account_list": as_it_is(account_list=1),
     "account_reset": as_it_is(account_reset=1),
@@ -341,6 +529,8 @@ SCENES: Mapping[str, Scene] = {
     "app_delete": an_app_of_ones_own("app_delete"),
     "app_get": an_app_of_ones_own("app_get"),
     "app_list": apps_of_ones_own,
+    "app_markup_details": markups_to_list,
+    "app_markup_statistics": markups_to_add,
     "app_origins": origins_to_allow,
     "app_register": a_new_app,
     "app_update": an_app_to_describe_anew,
@@ -350,6 +540,7 @@ SCENES: Mapping[str, Scene] = {
     "buy": a_proposal,
     "buy_contract_for_multiple_accounts": several_buyers,
     "cancel": a_deal_to_cancel,
+    "cashier": money_to_withdraw,
     "connected_apps": an_app_in_use,
     "consent": an_app_to_consent_to,
     "consent_refuse": an_app_to_refuse,
@@ -363,15 +554,31 @@ SCENES: Mapping[str, Scene] = {
     "contract_update_history": orders_to_list,
     "contracts_for": as_it_is(contracts_for="R_50", currency="USD", landing_company="svg"),
     "contracts_for_company": as_it_is(contracts_for_company=1),
+    "exchange_rates": as_it_is(exchange_rates=1, base_currency="EUR", target_currency="USD"),
     "forget": a_stream_to_forget,
     "forget_all": streams_to_forget,
     "get_account_status": as_it_is(get_account_status=1),
+    "get_financial_assessment": answers_to_tell,
     "get_limits": as_it_is(get_limits=1),
+    "get_self_exclusion": something_excluded,
     "get_settings": as_it_is(get_settings=1),
+    "landing_company": as_it_is(landing_company="id"),
+    "landing_company_details": as_it_is(landing_company_details="svg"),
     "login_history": a_sign_in_to_list,
     "logout": as_it_is(logout=1),
+    "new_account_real": as_it_is(new_account_real=1, address_postcode="3002", currency="EUR"),
+    "new_account_virtual": a_code_to_sign_up_with,
     "oauth_apps": connected_apps,
     "page_info": as_it_is(page_info=1),
+    "payment_methods": as_it_is(payment_methods=1, country="id"),
+    "paymentagent_create": a_user_who_resides,
+    "paymentagent_details": an_agent_to_describe,
+    "paymentagent_list": an_agent_to_list,
+    "paymentagent_transfer": a_client_to_pay,
+    "paymentagent_withdraw": an_agent_to_pay,
+    "paymentagent_withdraw_justification": as_it_is(
+        paymentagent_withdraw_justification=1, message="My bank does not take part."
+    ),
     "payout_currencies": as_it_is(payout_currencies=1),
     "ping": as_it_is(ping=1),
     "portfolio": contracts_to_list,
@@ -379,31 +586,48 @@ SCENES: Mapping[str, Scene] = {
     "proposal": as_it_is(proposal=1, **RISE),
     "proposal_open_contract": a_contract_to_follow,
     "reality_check": as_it_is(reality_check=1),
+    "residence_list": as_it_is(residence_list=1),
     "revoke_access": access_to_revoke,
     "revoke_oauth_app": a_connected_app,
     "sell": a_contract_to_sell,
     "sell_contract_for_multiple_accounts": several_sellers,
     "sell_expired": as_it_is(sell_expired=1),
+    "set_account_currency": as_it_is(set_account_currency="USD"),
+    "set_financial_assessment": as_it_is(
+        set_financial_assessment=1, trading_experience={"cfd_trading_experience": "1-2 years"}
+    ),
+    "set_self_exclusion": as_it_is(
+        set_self_exclusion=1,
+        exclude_until="2027-01-01",
+        max_open_bets=90,
+        max_turnover=100_000,
+        timeout_until=1_767_355_200,
+    ),
     "set_settings": as_it_is(set_settings=1, allow_copiers=1, address_postcode="12345"),
     "sign_in": a_password,
     "sign_in_demo": as_it_is(sign_in_demo=1),
     "sign_out": as_it_is(sign_out=1),
+    "states_list": as_it_is(states_list="id"),
     "statement": more_entries_than_a_page,
     "ticks": as_it_is(ticks="R_50"),
     "ticks_history": as_it_is(ticks_history="R_50", end="1767268800", count=10, start=1),
     "time": as_it_is(time=1),
+    "tnc_approval": as_it_is(tnc_approval=1),
     "token_list": tokens_to_list,
     "topup_virtual": less_than_at_the_opening,
     "trading_durations": as_it_is(trading_durations=1),
     "trading_times": as_it_is(trading_times="2026-01-02"),
     "transaction": as_it_is(transaction=1, subscribe=1),
+    "transfer_between_accounts": two_accounts,
+    "verify_email": as_it_is(verify_email="ada@example.com", type="account_opening"),
     "website_config": as_it_is(website_config=1),
     "website_status": as_it_is(website_status=1),
 }
 
 
-async def signed_in(here: World, *scopes: str) -> Client:
-    """A client whose token has these scopes (all when none are named)."""
+async def signed_in(here: World, *scopes: str, to_make: str = "") -> Client:
+    """A client whose token has these scopes (all when none are named), to make this call."""
+    loginid = await ACCOUNTS[to_make](here) if to_make in ACCOUNTS else None
     client = here.connect()
-    await client.authorize(await here.token(*scopes))
+    await client.authorize(await here.token(*scopes, loginid=loginid))
     return client

@@ -1,18 +1,22 @@
 """What can be bought, and for how long: proposals of a connection, remembered and forgotten."""
 
+import os
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from exchange.contracts.terms import Wish
 from exchange.feed import Feed
 from exchange.rules import Margins
+from gateway.access.guard import Access
 from gateway.bus import Bus
 from gateway.calls import Stream
 from gateway.clock import HandClock
 from gateway.errors import ApiError
 from gateway.limits import PROFILES
 from gateway.session import Session
+from gateway.store import Store
 from gateway.testing import NOON
 from handlers import proposals as module
 from handlers.proposals import Proposals
@@ -45,7 +49,15 @@ def now() -> Now:
 
 @pytest.fixture
 def proposals(now: Now) -> Proposals:
-    return Proposals(Feed("p"), HandClock(NOON), Bus(), PROFILES["open"], Margins(), monotonic=now)
+    return Proposals(
+        Feed("p"),
+        HandClock(NOON),
+        Bus(),
+        PROFILES["open"],
+        Margins(),
+        Access(Store(Path(os.devnull))),
+        monotonic=now,
+    )
 
 
 async def asked(proposals: Proposals, session: Session) -> str:

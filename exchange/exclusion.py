@@ -1,0 +1,253 @@
+"""What the owner of an account has excluded: limits and pauses that bind every purchase.
+
+Rules:
+- A limit that is set can be made stricter at any time, and a pause longer; neither is ever eased by
+  the owner. A pause ends by itself.
+- All moments are market time. A window is today and the days before it (UTC): 7 of them, or 30.
+- A contract counts in the windows of the day it was bought: its price as turnover, and as a loss
+  until it pays; then what it has paid is taken off.
+"""
+
+import calendar
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+
+from exchange.contracts.terms import Refusal
+from exchange.money import to_text
+from exchange.symbols import DAY
+from gateway.store import Transaction
+
+AMOUNTS = (
+    "max_balance",
+    "max_deposit",
+    "max_7day_deposit",
+    "max_30day_deposit",
+    "max_losses",
+    "max_7day_losses",
+    "max_30day_losses",
+    "max_turnover",
+    "max_7day_turnover",
+    "max_30day_turnover",
+)
+"""The limits that are amounts, in smallest units of the account's currency."""
+COUNTS = ("max_open_bets", "session_duration_limit")
+"""Contracts that may be open at once; minutes after which a connection buys no more."""
+PAUSES = ("exclude_until", "timeout_until")
+"""The moments before which nothing is bought."""
+FIELDS = (*AMOUNTS, *COUNTS, *PAUSES)
+
+LONGEST_TIMEOUT = 42 * DAY
+SHORTEST_EXCLUSION = 6
+LONGEST_EXCLUSION = 60
+"""In months of the calendar."""
+
+_WINDOWS = (("max_{}", 1, "Daily"), ("max_7day_{}", 7, "7Day"), ("max_30day_{}", 30, "30Day"))
+_PAID_IN = ("deposit", "transfer")
+
+
+def in_force(reader: Transaction, loginid: str, at: int) -> dict[str, int]:
+    """What is excluded at a moment, by its name in `FIELDS`."""
+    row = reader.one("SELECT * FROM self_exclusions WHERE loginid = ?", loginid)
+    if row is None:
+        return {}
+    return {
+        name: row[name]
+        for name in FIELDS
+        if row[name] is not None and (name not in PAUSES or row[name] > at)
+    }
+
+
+def tighten(
+    transaction: Transaction, loginid: str, wanted: Mapping[str, int | None], *, at: int
+) -> None:
+    """Set these limits and pauses; 0 and `None` stand for none.
+
+    Raises `Refusal` where one would be eased, or a pause be too short or too long.
+    """
+    present = in_force(transaction, loginid, at)
+    changed: dict[str, int] = {}
+    for name, value in wanted.items():
+        before = present.get(name)
+        if not value:
+            if before is not None:
+                raise _refused(name, "It is set, and is not taken back.")
+        elif value != before:
+            if name in PAUSES:
+                _check_pause(name, value, before, at)
+            elif before is not None and value > before:
+                raise _refused(name, "It is set, and can only be made stricter.")
+            changed[name] = value
+    if not changed:
+        return
+    columns = ", ".join(changed)
+    marks = ", ".join("?" * len(changed))
+    sets = ", ".join(f"{name} = excluded.{name}" for name in changed)
+    transaction.execute(
+        f"INSERT INTO self_exclusions (loginid, {columns}) VALUES (?, {marks})"  # noqa: S608 - names
+        f" ON CONFLICT (loginid) DO UPDATE SET {sets}",
+        loginid,
+        *changed.values(),
+    )
+
+
+def lift(transaction: Transaction, loginid: str) -> bool:
+    """Take back everything that is excluded, for the operator; whether anything was."""
+    lifted = transaction.execute("DELETE FROM self_exclusions WHERE loginid = ?", loginid)
+    return lifted.rowcount > 0
+
+
+def _check_pause(name: str, until: int, before: int | None, at: int) -> None:
+    if before is not None and until < before:
+        raise _refused(name, "It is set, and can only be made longer.")
+    if name == "timeout_until":
+        if not at < until <= at + LONGEST_TIMEOUT:
+            raise _refused(name, "A timeout ends within six weeks from now.")
+    elif not _months_later(at, SHORTEST_EXCLUSION) <= until <= _months_later(at, LONGEST_EXCLUSION):
+        raise _refused(name, "An exclusion ends in six months at the soonest and in five years.")
+
+
+def _months_later(at: int, months: int) -> int:
+    """The beginning (UTC) of the day so many months of the calendar later."""
+    today = datetime.fromtimestamp(at, UTC)
+    years, month = divmod(today.month - 1 + months, 12)
+    year = today.year + years
+    day = min(today.day, calendar.monthrange(year, month + 1)[1])
+    return calendar.timegm(date(year, month + 1, day).timetuple())
+
+
+def _refused(name: str, problem: str) -> Refusal:
+    return Refusal(
+        "SetSelfExclusionError",
+        f"{name}: {problem} The operator of the gateway can lift what was excluded.",
+        {name: problem},
+    )
+
+
+# Where it binds.
+
+
+def refuse_purchase(
+    transaction: Transaction, loginid: str, *, currency: str, price: int, held: int, at: int
+) -> None:
+    """Raise `Refusal` where the account's owner has excluded this purchase.
+
+    `held` is how many contracts the account has open.
+    """
+    limits = in_force(transaction, loginid, at)
+    if not limits:
+        return
+    _refuse_pause(limits)
+    most = limits.get("max_open_bets")
+    if most is not None and held >= most:
+        raise Refusal(
+            "OpenPositionLimitExceeded",
+            f"You have {held} open contracts, and chose to have {most} at the most: wait until one"
+            " ends, or sell one.",
+        )
+    most = limits.get("max_balance")
+    if most is not None:
+        row = transaction.one("SELECT balance FROM accounts WHERE loginid = ?", loginid)
+        if row is not None and row[0] > most:
+            raise Refusal(
+                "AccountBalanceExceedsLimit",
+                f"You chose to hold {currency} {to_text(most, currency)} at the most, and hold"
+                f" {currency} {to_text(row[0], currency)}: nothing is bought meanwhile.",
+            )
+    for pattern, days, word in _WINDOWS:
+        turnover_limit = limits.get(pattern.format("turnover"))
+        loss_limit = limits.get(pattern.format("losses"))
+        if turnover_limit is None and loss_limit is None:
+            continue
+        row = transaction.one(
+            "SELECT coalesce(sum(price), 0), coalesce(sum(price - coalesce(sold_for, 0)), 0)"
+            " FROM contracts WHERE loginid = ? AND bought_at >= ?",
+            loginid,
+            _window(at, days),
+        )
+        assert row is not None  # noqa: S101 - an aggregate always has a row
+        for most, so_far, what in (
+            (turnover_limit, row[0], "Turnover"),
+            (loss_limit, row[1], "Loss"),
+        ):
+            if most is not None and so_far + price > most:
+                raise Refusal(
+                    f"{word}{what}LimitExceeded",
+                    f"{_exceeded(what, days, most, so_far, currency)}, and this contract costs"
+                    f" {currency} {to_text(price, currency)}.",
+                )
+
+
+def refuse_deposit(
+    transaction: Transaction, loginid: str, *, currency: str, amount: int, at: int
+) -> None:
+    """Raise `Refusal` where the account's owner has excluded that this amount is paid in."""
+    limits = in_force(transaction, loginid, at)
+    if not limits:
+        return
+    _refuse_pause(limits)
+    most = limits.get("max_balance")
+    if most is not None:
+        row = transaction.one("SELECT balance FROM accounts WHERE loginid = ?", loginid)
+        if row is not None and row[0] + amount > most:
+            raise Refusal(
+                "AccountBalanceExceedsLimit",
+                f"The owner of {loginid} chose to hold {currency} {to_text(most, currency)} at the"
+                " most: this payment would exceed that.",
+            )
+    for pattern, days, word in _WINDOWS:
+        most = limits.get(pattern.format("deposit"))
+        if most is None:
+            continue
+        row = transaction.one(
+            "SELECT coalesce(sum(amount), 0) FROM ledger WHERE loginid = ? AND at >= ?"
+            " AND contract_id IS NULL AND amount > 0 AND action IN (?, ?)"
+            # The first entry of all is the opening balance, which nobody has paid in.
+            " AND id > (SELECT min(id) FROM ledger WHERE loginid = ?)",
+            loginid,
+            _window(at, days),
+            *_PAID_IN,
+            loginid,
+        )
+        if row is not None and row[0] + amount > most:
+            raise Refusal(
+                f"{word}DepositLimitExceeded",
+                f"{_exceeded('Deposit', days, most, row[0], currency)}, and this payment is"
+                f" {currency} {to_text(amount, currency)}.",
+            )
+
+
+def refuse_long_session(
+    transaction: Transaction, loginid: str, *, signed_in_for: float, at: int
+) -> None:
+    """Raise `Refusal` when the account's owner chose to trade no longer in one session.
+
+    `signed_in_for` is in seconds of the market.
+    """
+    minutes = in_force(transaction, loginid, at).get("session_duration_limit")
+    if minutes is not None and signed_in_for >= minutes * 60:
+        raise Refusal(
+            "SessionDurationLimitExceeded",
+            f"You chose to trade for {minutes} minutes in one session, and have been signed in for"
+            " that long: sign in anew to go on.",
+        )
+
+
+def _refuse_pause(limits: Mapping[str, int]) -> None:
+    until = max((limits[name] for name in PAUSES if name in limits), default=None)
+    if until is not None:
+        moment = datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        raise Refusal("SelfExclusion", f"The owner has excluded this account until {moment} UTC.")
+
+
+def _window(at: int, days: int) -> int:
+    """The moment at which a window of so many days begins."""
+    return at - at % DAY - (days - 1) * DAY
+
+
+def _exceeded(what: str, days: int, most: int, so_far: int, currency: str) -> str:
+    when = "today" if days == 1 else f"in {days} days"
+    kind = {"Turnover": "turnover", "Loss": "losses", "Deposit": "deposits"}[what]
+    return (
+        f"The limit on {kind} {when} is {currency} {to_text(most, currency)}:"
+        f" {currency} {to_text(so_far, currency)} of it are used"
+    )

@@ -1,0 +1,171 @@
+"""What the owners of apps add to the price of contracts, and get.
+
+Rules:
+- The markup of a contract goes, in the transaction that opens it, from the exchange, to which the
+  buyer pays the whole price, to an account of the app's owner: the oldest that is of the buyer's
+  kind and currency.
+- Where there is none such, or the owner is the buyer, no markup is charged: the exchange keeps
+  nothing of it.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from exchange import ledger
+from exchange.ledger import EXCHANGE, Account, Entry
+from gateway.store import Row, Transaction
+
+
+class Introducer(NamedTuple):
+    """The app through which a contract is bought, and the user who owns it."""
+
+    app_id: int
+    user_id: int
+
+
+def payee(transaction: Transaction, buyer: Account, introducer: Introducer | None) -> str | None:
+    """The account that gets a markup; `None` where none is charged."""
+    if introducer is None or introducer.user_id == buyer.user_id:
+        return None
+    row = transaction.one(
+        "SELECT loginid FROM accounts WHERE user_id = ? AND currency = ? AND is_virtual = ?"
+        " ORDER BY created_at, loginid LIMIT 1",
+        introducer.user_id,
+        buyer.currency,
+        int(buyer.is_virtual),
+    )
+    return None if row is None else row["loginid"]
+
+
+def pay(
+    transaction: Transaction,
+    loginid: str,
+    introducer: Introducer,
+    *,
+    contract_id: int,
+    amount: int,
+    at: int,
+) -> Entry:
+    """Give the markup of a contract to the account of the app's owner; not yet announced."""
+    entry = ledger.post(
+        transaction,
+        loginid,
+        "adjustment",
+        amount,
+        at=at,
+        app_id=introducer.app_id,
+        note=f"Markup of the app {introducer.app_id} on the contract {contract_id}.",
+        counter=EXCHANGE,
+    )
+    transaction.execute(
+        "INSERT INTO markups (contract_id, app_id, loginid, amount, booked_by, at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        contract_id,
+        introducer.app_id,
+        loginid,
+        amount,
+        entry.id,
+        at,
+    )
+    return entry
+
+
+class Markup(NamedTuple):
+    """The markup of one contract."""
+
+    app_id: int
+    amount: int
+    """In smallest units of the currency, which is both the buyer's and the owner's."""
+    currency: str
+    buyer: str
+    owner: str
+    """The accounts."""
+    bought_by: int
+    """The entry of the purchase."""
+    at: int
+
+
+ORDERS = {
+    "app_id": "markups.app_id",
+    "client_loginid": "contracts.loginid",
+    "transaction_time": "markups.at",
+}
+"""What a list of markups can be sorted by."""
+
+_OF_OWNER = (
+    " FROM markups JOIN contracts ON contracts.id = markups.contract_id"
+    " WHERE markups.loginid IN (SELECT loginid FROM accounts WHERE user_id = ?)"
+    " AND markups.at >= ? AND markups.at <= ?"
+)
+
+
+def of_owner(
+    reader: Transaction,
+    user_id: int,
+    *,
+    first: int,
+    last: int,
+    app_id: int | None,
+    buyer: str | None,
+    order: Sequence[str],
+    ascending: bool,
+    limit: int,
+    offset: int,
+) -> list[Markup]:
+    """What a user got between two moments, through one app or all, from one account or all.
+
+    `order` are names of `ORDERS`; time goes up where `ascending`, the others always do.
+    """
+    terms = [
+        ORDERS[name] + (" DESC" if name == "transaction_time" and not ascending else "")
+        for name in order
+    ]
+    direction = "ASC" if ascending else "DESC"
+    rows = reader.all(
+        "SELECT markups.*, contracts.currency, contracts.loginid AS buyer, contracts.bought_by"
+        f"{_OF_OWNER} AND markups.app_id = coalesce(?, markups.app_id)"
+        " AND contracts.loginid = coalesce(?, contracts.loginid)"
+        f" ORDER BY {', '.join([*terms, f'markups.contract_id {direction}'])} LIMIT ? OFFSET ?",
+        user_id,
+        first,
+        last,
+        app_id,
+        buyer,
+        limit,
+        offset,
+    )
+    return [_markup(row) for row in rows]
+
+
+def _markup(row: Row) -> Markup:
+    return Markup(
+        row["app_id"],
+        row["amount"],
+        row["currency"],
+        row["buyer"],
+        row["loginid"],
+        row["bought_by"],
+        row["at"],
+    )
+
+
+class Sum(NamedTuple):
+    """What a user got through one app in one currency."""
+
+    app_id: int
+    currency: str
+    amount: int
+    contracts: int
+
+
+def sums(reader: Transaction, user_id: int, *, first: int, last: int) -> list[Sum]:
+    """What a user got between two moments, by app and currency."""
+    rows = reader.all(
+        "SELECT markups.app_id, contracts.currency, sum(markups.amount), count(*)"
+        f"{_OF_OWNER} GROUP BY markups.app_id, contracts.currency"
+        " ORDER BY markups.app_id, contracts.currency",
+        user_id,
+        first,
+        last,
+    )
+    return [Sum(*row) for row in rows]

@@ -1,0 +1,56 @@
+-- Codes that were sent by e-mail, to be told back by whoever reads the mail of that address.
+-- Moments are real time. A letter that tells no code leaves a row too.
+
+CREATE TABLE email_codes (
+    digest BLOB PRIMARY KEY,
+    email TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    sent_at REAL NOT NULL,
+    used_at REAL
+) WITHOUT ROWID;
+
+CREATE INDEX email_codes_of_address ON email_codes (email, sent_at);
+CREATE INDEX email_codes_by_age ON email_codes (sent_at);
+
+-- What the owner of an account has excluded; amounts in smallest units, moments in market time.
+CREATE TABLE self_exclusions (
+    loginid TEXT PRIMARY KEY REFERENCES accounts (loginid),
+    max_balance INTEGER,
+    max_deposit INTEGER,
+    max_7day_deposit INTEGER,
+    max_30day_deposit INTEGER,
+    max_losses INTEGER,
+    max_7day_losses INTEGER,
+    max_30day_losses INTEGER,
+    max_turnover INTEGER,
+    max_7day_turnover INTEGER,
+    max_30day_turnover INTEGER,
+    max_open_bets INTEGER,
+    session_duration_limit INTEGER,
+    exclude_until INTEGER,
+    timeout_until INTEGER
+) WITHOUT ROWID;
+
+CREATE INDEX contracts_by_purchase ON contracts (loginid, bought_at);
+CREATE INDEX paid_in ON ledger (loginid, at) WHERE contract_id IS NULL AND amount > 0;
+
+-- What users answered about their means and their experience: a JSON object of objects.
+CREATE TABLE financial_assessments (
+    user_id INTEGER PRIMARY KEY REFERENCES users (id),
+    answers TEXT NOT NULL
+);
+
+-- How much of a contract's price was for the owner of the app through which it was bought, in
+-- smallest units; and the entry that gave it to an account of theirs.
+ALTER TABLE contracts ADD COLUMN markup INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE markups (
+    contract_id INTEGER PRIMARY KEY REFERENCES contracts (id),
+    app_id INTEGER NOT NULL REFERENCES apps (id),
+    loginid TEXT NOT NULL REFERENCES accounts (loginid),
+    amount INTEGER NOT NULL CHECK (amount > 0),
+    booked_by INTEGER NOT NULL REFERENCES ledger (id),
+    at INTEGER NOT NULL
+);
+
+CREATE INDEX markups_of_account ON markups (loginid, at);

@@ -1,0 +1,269 @@
+"""Opening accounts.
+
+Rules:
+- A new user shows with a code that they read the mail of their address; who is signed in needs a
+  token with the scope admin instead.
+- The token in the answer is worth no more than what asked for it: to a new user's app it is that
+  app's, within the scopes it registered for; to who is signed in it is one beside theirs.
+- An account is opened with its opening balance of paper money, which it gets with its currency.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from exchange import ledger
+from exchange.ledger import Account, CurrencySettledError
+from exchange.money import CURRENCIES, to_number
+from gateway.access import apps, tokens, users, verification
+from gateway.access.guard import Access
+from gateway.access.passwords import Passwords
+from gateway.calls import call
+from gateway.clock import Clock
+from gateway.errors import ApiError, input_validation_failed, invalid_app_id, permission_denied
+from gateway.session import Grant, Session
+from gateway.store import Store, StoreError, Transaction
+from handlers.accounts import LANDING_COMPANIES, company_of
+from handlers.countries import COUNTRIES
+from handlers.days import midnight
+from handlers.general import TERMS_VERSION
+from handlers.profile import TERMS
+from schemas.fields import AccountRequest
+from schemas.opening import (
+    NewAccountReal,
+    NewAccountRealReply,
+    NewAccountVirtual,
+    NewAccountVirtualReply,
+    NewDemoAccount,
+    SetAccountCurrency,
+    SetAccountCurrencyReply,
+)
+from schemas.profile import PersonalData
+from schemas.scopes import Scope
+
+_TOLD = (PersonalData.model_fields.keys() - AccountRequest.model_fields.keys()) | {
+    "address_line_2",
+    "non_pep_declaration",
+    "residence",
+    "secret_question",
+}
+"""What is kept of the fields with which a real-style account is opened, as `set_settings` does."""
+
+
+class Opening:
+    """Opening accounts."""
+
+    def __init__(self, access: Access, store: Store, clock: Clock, passwords: Passwords) -> None:
+        self._access = access
+        self._store = store
+        self._clock = clock
+        self._passwords = passwords
+
+    @call("new_account_virtual", needs=None)
+    async def new_account_virtual(
+        self, request: NewAccountVirtual, session: Session
+    ) -> NewAccountVirtualReply:
+        """Open a demo account: with a code from `verify_email`, as a new user.
+
+        Without one, another for who is signed in with the scope admin. The token in the answer
+        works at once; a new user's is that of the app through which they came.
+        """
+        if request.type != "trading":
+            raise ApiError("InvalidAccountType", "Only accounts of the type trading are kept here.")
+        if request.verification_code is not None:
+            return {"new_account_virtual": await self._new_user(request, session)}
+        if session.acting is None:
+            raise input_validation_failed(
+                {"verification_code": "Needed, unless you are signed in: verify_email sends one."}
+            )
+        grant = session.acting
+        if Scope.ADMIN not in grant.scopes:
+            raise permission_denied("admin scope")
+        at = self._clock.now()
+
+        def job(transaction: Transaction) -> NewDemoAccount:
+            opened = _open(transaction, grant.user_id, "USD", is_virtual=True, at=at)
+            ledger.fund(transaction, opened, at=at)
+            email = users.by_id(transaction, grant.user_id)["email"]
+            return _demo_body(opened, email, _token_beside(transaction, grant, opened.loginid))
+
+        return {"new_account_virtual": await self._access.write(grant, job)}
+
+    async def _new_user(self, request: NewAccountVirtual, session: Session) -> NewDemoAccount:
+        code, password, residence = (
+            _needed(request, name) for name in ("verification_code", "client_password", "residence")
+        )
+        _check_country(residence)
+        at = self._clock.now()
+
+        def address(transaction: Transaction) -> str:
+            return verification.address_of(transaction, verification.ACCOUNT_OPENING, code)
+
+        # Looked at before the password is hashed, which costs what no stranger gets for nothing.
+        email = await self._store.read(address)
+        if request.email is not None and users.normal(request.email) != email:
+            raise input_validation_failed({"email": "The code was sent to another address."})
+        if password.lower() == email:
+            raise input_validation_failed(
+                {"client_password": "Your address is known to others: choose another password."}
+            )
+        kept = await self._passwords.hash(password)
+
+        def job(transaction: Transaction) -> NewDemoAccount:
+            verification.take(transaction, email, verification.ACCOUNT_OPENING, code)
+            app = None if session.app_id is None else apps.get(transaction, session.app_id)
+            if app is None:
+                raise invalid_app_id()
+            try:
+                user_id = users.create(transaction, email, password_hash=kept, country=residence)
+            except StoreError:
+                raise ApiError(
+                    "DuplicateAccount", "There is a user of this address already: sign in instead."
+                ) from None
+            told: dict[str, Any] = {"residence": residence}
+            if request.email_consent is not None:
+                told["email_consent"] = request.email_consent
+            users.change_settings(transaction, user_id, told)
+            opened = _open(transaction, user_id, "USD", is_virtual=True, at=at)
+            ledger.fund(transaction, opened, at=at)
+            link_id = apps.link(transaction, app, user_id, app.scopes, [opened.loginid])
+            token = tokens.issue(transaction, link_id, app.name, opened.loginid, app.scopes)
+            return _demo_body(opened, email, token)
+
+        return await self._store.write(job)
+
+    @call("new_account_real", needs=Scope.ADMIN)
+    async def new_account_real(
+        self, request: NewAccountReal, session: Session
+    ) -> NewAccountRealReply:
+        """Open another real-style account for the user, of paper money, in a currency.
+
+        What is told of the user is kept as by `set_settings`. The token in the answer may do what
+        the one in use may. Without a currency the account is empty until `set_account_currency`.
+        """
+        grant = session.grant
+        currency = None if request.currency is None else _currency(request.currency, "currency")
+        told = _told(request)
+        at = self._clock.now()
+
+        def job(transaction: Transaction) -> tuple[Account, str]:
+            opened = _open(transaction, grant.user_id, currency or "USD", is_virtual=False, at=at)
+            if currency is not None:
+                ledger.fund(transaction, opened, at=at)
+            users.change_settings(transaction, grant.user_id, told)
+            return opened, _token_beside(transaction, grant, opened.loginid)
+
+        opened, token = await self._access.write(grant, job)
+        company = company_of(is_virtual=False)
+        reply: NewAccountRealReply = {
+            "new_account_real": {
+                "client_id": opened.loginid,
+                "landing_company": LANDING_COMPANIES[company],
+                "landing_company_short": company,
+                "landing_company_shortcode": company,
+                "oauth_token": token,
+            }
+        }
+        if currency is not None:
+            reply["new_account_real"]["currency"] = currency
+            reply["new_account_real"]["currency_type"] = _type(currency)
+        return reply
+
+    @call("set_account_currency", needs=Scope.ADMIN)
+    async def set_account_currency(
+        self, request: SetAccountCurrency, session: Session
+    ) -> SetAccountCurrencyReply:
+        """Settle the currency of an account in which nothing was booked yet; it is then funded.
+
+        1 when it was settled, 0 when it was this one already.
+        """
+        grant = session.grant
+        currency = _currency(request.set_account_currency, "set_account_currency")
+        at = self._clock.now()
+
+        def job(transaction: Transaction) -> bool:
+            if not ledger.settle_currency(transaction, grant.loginid, currency, at=at):
+                return False
+            tokens.currency_settled(transaction, grant.loginid, currency)
+            return True
+
+        try:
+            return {"set_account_currency": int(await self._access.write(grant, job))}
+        except CurrencySettledError as problem:
+            raise ApiError(
+                "SetAccountCurrencyError",
+                f"The account {grant.loginid} is kept in {problem}, and something was booked in it:"
+                f" open another with new_account_real for one in {currency}.",
+            ) from None
+
+
+def _needed(request: NewAccountVirtual, field: str) -> str:
+    value: str | None = getattr(request, field)
+    if value is None:
+        raise input_validation_failed({field: "A new user must give it."})
+    return value
+
+
+def _check_country(code: str | None, field: str = "residence") -> None:
+    if code is not None and code not in COUNTRIES:
+        raise input_validation_failed(
+            {field: "No country has these letters: residence_list has all that do."}
+        )
+
+
+def _currency(code: str, field: str) -> str:
+    if code not in CURRENCIES:
+        raise input_validation_failed({field: f"One of {', '.join(CURRENCIES)} is needed."})
+    return code
+
+
+def _type(currency: str) -> str:
+    return "crypto" if CURRENCIES[currency].is_crypto else "fiat"
+
+
+def _told(request: NewAccountReal) -> Mapping[str, Any]:
+    """What is to be kept of what the request tells of the user."""
+    _check_country(request.residence)
+    _check_country(request.place_of_birth, "place_of_birth")
+    _check_country(request.citizen or None, "citizen")
+    if request.date_of_birth is not None:
+        born = midnight(request.date_of_birth, "date_of_birth")
+        if born > time.time():
+            raise input_validation_failed({"date_of_birth": "That day is still to come."})
+    told = request.model_dump(include=set(_TOLD), exclude_none=True)
+    if "secret_answer" in told:
+        told["secret_answer"] = 1  # that there is one is all that is kept of it
+    if request.tnc_acceptance:
+        told[TERMS] = TERMS_VERSION
+    return told
+
+
+def _open(
+    transaction: Transaction, user_id: int, currency: str, *, is_virtual: bool, at: float
+) -> Account:
+    """A new, empty account. Raises `ApiError` where the user has enough of them."""
+    if len(ledger.accounts(transaction, user_id)) >= ledger.MOST_OF_A_USER:
+        raise ApiError("TooManyAccounts", f"A user may have {ledger.MOST_OF_A_USER} accounts.")
+    return ledger.open_account(
+        transaction, user_id, currency=currency, is_virtual=is_virtual, at=at
+    )
+
+
+def _token_beside(transaction: Transaction, grant: Grant, loginid: str) -> str:
+    """A token for a new account, which may do what the grant's may; its app reaches it as well."""
+    link_id, _ = tokens.bounds_of(transaction, grant.token_id)
+    if link_id is not None:
+        apps.extend_link(transaction, link_id, loginid)
+    return tokens.create_beside(transaction, grant.token_id, loginid)
+
+
+def _demo_body(opened: Account, email: str, token: str) -> NewDemoAccount:
+    return {
+        "balance": to_number(ledger.OPENING_BALANCE, opened.currency),
+        "client_id": opened.loginid,
+        "currency": opened.currency,
+        "currency_type": _type(opened.currency),
+        "email": email,
+        "oauth_token": token,
+        "type": "trading",
+    }

@@ -1,0 +1,75 @@
+"""Codes by e-mail."""
+
+from gateway.access import users, verification
+from gateway.calls import call
+from gateway.errors import ApiError, rate_limit
+from gateway.limits import Penalty
+from gateway.mail import Letter, Mailer
+from gateway.session import Session
+from gateway.store import Store, Transaction
+from schemas.verification import VerifyEmail, VerifyEmailReply
+
+FROM_AN_ADDRESS = 20
+"""Letters a minute that one network address may have sent."""
+
+_PURPOSES = {
+    verification.ACCOUNT_OPENING: "to open an account",
+    verification.PAYMENT_AGENT_WITHDRAW: "to withdraw money to a payment agent",
+    verification.PAYMENT_WITHDRAW: "to withdraw money",
+}
+
+
+class Verification:
+    """Codes by e-mail."""
+
+    def __init__(self, store: Store, mail: Mailer) -> None:
+        self._store = store
+        self._mail = mail
+        self._asked = Penalty()
+
+    @call("verify_email", needs=None)
+    async def verify_email(self, request: VerifyEmail, session: Session) -> VerifyEmailReply:
+        """Send a code by e-mail, which shows another call that its maker reads that mail.
+
+        The answer is 1 whether or not the address is known here; the letter tells its reader.
+        """
+        email, kind = request.verify_email, request.type
+        if kind not in _PURPOSES:
+            raise ApiError(
+                "InvalidVerificationType",
+                "No call of this gateway takes a code of this type. The types that are of use: "
+                + ", ".join(_PURPOSES),
+            )
+        if self._asked.count(session.address) >= FROM_AN_ADDRESS:
+            raise rate_limit("verify_email", f"{FROM_AN_ADDRESS} letters a minute")
+        self._asked.add(session.address)
+
+        def job(transaction: Transaction) -> tuple[str, bool]:
+            code = verification.create(transaction, email, kind)
+            return code, users.is_known(transaction, email)
+
+        code, is_known = await self._store.write(job)
+        if is_known != (kind == verification.ACCOUNT_OPENING):
+            self._mail.send(_letter_with(code, email, _PURPOSES[kind]))
+        elif is_known:
+            self._mail.send(_letter_to_a_user(email))
+        return {"verify_email": 1}
+
+
+def _letter_with(code: str, email: str, purpose: str) -> Letter:
+    minutes = round(verification.LIFETIME / 60)
+    return Letter(
+        email,
+        "Your verification code",
+        f"Somebody, you we hope, asked for a code {purpose}:\n\n    {code}\n\n"
+        f"It works once, within {minutes} minutes. If it was not you, nothing needs to be done.\n",
+    )
+
+
+def _letter_to_a_user(email: str) -> Letter:
+    return Letter(
+        email,
+        "You have an account already",
+        "Somebody, you we hope, wanted to open an account with this address, which has one: sign in"
+        " instead. If it was not you, nothing needs to be done.\n",
+    )

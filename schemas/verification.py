@@ -1,0 +1,94 @@
+"""Requests and replies about codes by e-mail."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict
+
+from schemas.fields import AccountRequest, OrAbsent, Text
+
+EmailAddress = Annotated[
+    Text, Field(pattern=r"^[A-Za-z0-9_.+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,63}$", max_length=254)
+]
+VerificationCode = Annotated[Text, Field(pattern=r"^[A-Za-z0-9_]{8,128}$")]
+
+Campaign = Annotated[Text, Field(max_length=300)]
+AdCookie = Literal[
+    "_ga",
+    "_ga_measurement_id",
+    "_ga_measurement_value",
+    "fbc",
+    "fbp",
+    "gbraid",
+    "gclid",
+    "msclkid",
+    "scclid",
+    "ttclid",
+    "wbraid",
+]
+AdCookies = dict[AdCookie, Campaign]
+"""What advertisers know a visitor by; taken, and thrown away."""
+
+
+LinkParameter = Literal[
+    "affiliate_token",
+    "affiliate_token_type",
+    "date_first_contact",
+    "gclid_url",
+    "pa_amount",
+    "pa_currency",
+    "pa_loginid",
+    "pa_remarks",
+    "redirect_to",
+    "residence",
+    "signup_device",
+    "utm_ad_id",
+    "utm_adgroup_id",
+    "utm_adrollclk_id",
+    "utm_campaign",
+    "utm_campaign_id",
+    "utm_content",
+    "utm_fbcl_id",
+    "utm_gl_client_id",
+    "utm_medium",
+    "utm_msclk_id",
+    "utm_sccid",
+    "utm_source",
+    "utm_term",
+    "utm_ttclid",
+]
+LinkParameters = dict[LinkParameter, Campaign]
+"""What a web app wants back in the letter's link. Letters here hold a code and no link."""
+
+
+class VerifyEmail(AccountRequest):
+    """Asks for a code by e-mail."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"verify_email": "ada@example.com", "type": "account_opening"}]
+        }
+    )
+
+    verify_email: EmailAddress = Field(description="The address to write to.")
+    type: Literal[
+        "account_opening",
+        "account_verification",
+        "paymentagent_withdraw",
+        "payment_withdraw",
+        "phone_number_verification",
+        "request_email",
+        "reset_password",
+        "trading_platform_dxtrade_password_reset",
+        "trading_platform_investor_password_reset",
+        "trading_platform_mt5_password_reset",
+    ] = Field(
+        description="What the code is to be for. Calls here take codes for `account_opening`,"
+        " `paymentagent_withdraw` and `payment_withdraw`; the others are refused."
+    )
+    ad_platform_cookies: OrAbsent[AdCookies] = Field(None, description="Without effect.")
+    url_parameters: OrAbsent[LinkParameters] = Field(None, description="Without effect.")
+
+
+class VerifyEmailReply(TypedDict):
+    verify_email: int

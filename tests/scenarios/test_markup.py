@@ -1,0 +1,315 @@
+"""An app's markup: on the price, in the transaction of the purchase, in its owner's account."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange import ledger
+from exchange.contracts import offer as offers
+from exchange.contracts.terms import Refusal, Wish
+from exchange.feed import Feed
+from exchange.ledger import Account
+from exchange.rules import Margins
+from gateway.access.apps import App
+from gateway.store import Transaction
+from gateway.testing import NOON, Client, World
+from tests.conftest import Stage
+
+RISE = {
+    "amount": 100,
+    "basis": "payout",
+    "contract_type": "CALL",
+    "currency": "USD",
+    "duration": 5,
+    "duration_unit": "t",
+    "symbol": "R_100",
+}
+UP = {
+    "amount": 10,
+    "basis": "stake",
+    "contract_type": "MULTUP",
+    "currency": "USD",
+    "multiplier": 100,
+    "symbol": "R_100",
+}
+FEED = Feed("markups")
+RANGE = {"date_from": "2026-01-01 00:00:00", "date_to": "2026-01-31 23:59:59"}
+
+
+async def owner_of_apps(here: World) -> list[Account]:
+    """A user with a real-style account and a demo one."""
+    return await here.user("owner@example.com")
+
+
+async def balance(here: World, loginid: str) -> int:
+    return (await here.gateway.ledger.balance(loginid)).units
+
+
+async def exchange_keeps(here: World) -> int:
+    """What the exchange holds in USD."""
+
+    def job(reader: Transaction) -> int:
+        row = reader.one(
+            "SELECT coalesce(sum(balance), 0) FROM counter_accounts"
+            " WHERE name = 'exchange' AND currency = 'USD'"
+        )
+        return 0 if row is None else row[0]
+
+    return await here.gateway.store.read(job)
+
+
+async def bought(client: Client, parameters: dict[str, Any], price: float = 1_000) -> Any:
+    reply = await client.ask({"buy": 1, "price": price, "parameters": parameters})
+    assert "error" not in reply, reply["error"]
+    return reply["buy"]
+
+
+async def test_a_markup_is_paid_by_the_buyer_and_booked_to_the_apps_owner(stage: Stage) -> None:
+    here = stage.here
+    _, earner = await owner_of_apps(here)
+    app = await here.app("read", "trade", owner=earner.user_id, markup="2")
+    plain, client = await stage.connect(), await stage.connect(app.id)
+    fair = (await plain.ask({"proposal": 1, **RISE}))["proposal"]
+    quoted = (await client.ask({"proposal": 1, **RISE}))["proposal"]
+    assert quoted["ask_price"] == pytest.approx(fair["ask_price"] + 2, abs=0.01)
+    assert quoted["contract_details"]["app_markup_amount"] == "2.00"
+    assert "app_markup_amount" not in fair["contract_details"]
+
+    await client.authorize(await here.token())
+    kept, before = await exchange_keeps(here), await balance(here, earner.loginid)
+    receipt = await bought(client, RISE)
+    assert receipt["buy_price"] == quoted["ask_price"]
+    assert await balance(here, earner.loginid) - before == 200
+    assert await exchange_keeps(here) - kept == round(fair["ask_price"] * 100)
+    followed = await client.ask(
+        {"proposal_open_contract": 1, "contract_id": receipt["contract_id"]}
+    )
+    assert followed["proposal_open_contract"]["app_markup_amount"] == "2.00"
+
+    owner = await stage.connect()
+    await owner.authorize(await here.token("read", loginid=earner.loginid))
+    [entry, _] = (await owner.ask({"statement": 1, "description": 1}))["statement"]["transactions"]
+    assert (entry["action_type"], entry["amount"], entry["app_id"]) == ("adjustment", 2.0, app.id)
+    assert str(receipt["contract_id"]) in entry["longcode"]
+    details = await owner.ask({"app_markup_details": 1, **RANGE})
+    assert details["app_markup_details"]["transactions"] == [
+        {
+            "app_id": app.id,
+            "app_markup": 2.0,
+            "app_markup_usd": 2.0,
+            "app_markup_value": 2.0,
+            "client_currcode": "USD",
+            "client_loginid": here.demo.loginid,
+            "dev_currcode": "USD",
+            "dev_loginid": earner.loginid,
+            "transaction_id": receipt["transaction_id"],
+            "transaction_time": str(receipt["purchase_time"]),
+        }
+    ]
+    sums = (await owner.ask({"app_markup_statistics": 1, **RANGE}))["app_markup_statistics"]
+    assert sums == {
+        "breakdown": [
+            {
+                "app_id": app.id,
+                "app_markup_usd": 2.0,
+                "app_markup_value": 2.0,
+                "dev_currcode": "USD",
+                "transactions_count": 1,
+            }
+        ],
+        "total_app_markup_usd": 2.0,
+        "total_transactions_count": 1,
+    }
+
+
+async def test_a_stake_pays_less_and_a_multiplier_costs_more(here: World) -> None:
+    _, earner = await owner_of_apps(here)
+    app = await here.app("trade", owner=earner.user_id, markup="3")
+    client = here.connect(app_id=app.id)
+    await client.authorize(await here.token())
+    before = await balance(here, earner.loginid)
+    plain = (await here.connect().ask({"proposal": 1, **RISE, "basis": "stake"}))["proposal"]
+    receipt = await bought(client, RISE | {"basis": "stake"})
+    assert receipt["buy_price"] == 100
+    assert receipt["payout"] < plain["payout"]
+    markup = int(receipt["payout"] * 100 * 0.03 + 1e-6)
+    assert await balance(here, earner.loginid) - before == markup
+    receipt = await bought(client, UP)
+    assert receipt["buy_price"] == 10.30
+    assert await balance(here, earner.loginid) - before == markup + 30
+
+
+async def test_where_nobody_is_to_get_it_no_markup_is_charged(here: World) -> None:
+    _, earner = await owner_of_apps(here)
+    app = await here.app("trade", owner=earner.user_id, markup="2")
+    fair = (await here.connect().ask({"proposal": 1, **RISE}))["proposal"]["ask_price"]
+    client = here.connect(app_id=app.id)
+    # The owner buys through their own app.
+    await client.authorize(await here.token(loginid=earner.loginid))
+    assert (await client.ask({"proposal": 1, **RISE}))["proposal"]["ask_price"] == fair
+    assert (await bought(client, RISE))["buy_price"] == fair
+    # The owner has no account in the buyer's currency.
+    await client.authorize(await here.token())
+    opened = (await client.ask({"new_account_real": 1, "currency": "EUR"}))["new_account_real"]
+    await client.authorize(opened["oauth_token"])
+    dear = RISE | {"currency": "EUR"}
+    quoted = (await client.ask({"proposal": 1, **dear}))["proposal"]
+    reply = await client.ask({"buy": quoted["id"], "price": quoted["ask_price"]})
+    assert reply["buy"]["buy_price"] == quoted["ask_price"] - 2
+    followed = await client.ask(
+        {"proposal_open_contract": 1, "contract_id": reply["buy"]["contract_id"]}
+    )
+    assert "app_markup_amount" not in followed["proposal_open_contract"]
+
+
+async def test_a_markup_goes_to_an_account_of_the_same_kind(here: World) -> None:
+    real, demo = await owner_of_apps(here)
+    app = await here.app("trade", owner=real.user_id, markup="1")
+    for buyer, earner in ((here.demo, demo), (here.real[0], real)):
+        client = here.connect(app_id=app.id)
+        await client.authorize(await here.token(loginid=buyer.loginid))
+        before = await balance(here, earner.loginid)
+        await bought(client, RISE)
+        assert await balance(here, earner.loginid) - before == 100
+
+
+async def test_prices_with_and_without_markup_are_streams_of_their_own(here: World) -> None:
+    _, earner = await owner_of_apps(here)
+    app = await here.app("trade", owner=earner.user_id, markup="2")
+    prices = {}
+    for app_id in (1089, app.id):
+        client = here.connect(app_id=app_id)
+        first = await client.ask({"proposal": 1, "subscribe": 1, **RISE})
+        here.clock.advance(2)
+        later = await client.next()
+        prices[app_id] = (first["proposal"]["ask_price"], later["proposal"]["ask_price"])
+    assert all(high > low + 1 for low, high in zip(prices[1089], prices[app.id], strict=True))
+
+
+async def test_buying_for_several_accounts_pays_for_each(here: World) -> None:
+    real, _ = await owner_of_apps(here)
+    app = await here.app("trade", owner=real.user_id, markup="1")
+    client = here.connect(app_id=app.id)
+    await client.authorize(await here.token())
+    tokens = [await here.token(loginid=account.loginid) for account in (here.demo, *here.real)]
+    before = await balance(here, real.loginid)
+    reply = await client.ask(
+        {
+            "buy_contract_for_multiple_accounts": 1,
+            "price": 100,
+            "parameters": RISE,
+            "tokens": tokens,
+        }
+    )
+    results = reply["buy_contract_for_multiple_accounts"]["result"]
+    assert [result for result in results if "code" in result] == []
+    assert await balance(here, real.loginid) - before == 200
+
+
+async def earned(here: World, owner: Client, **more: Any) -> list[tuple[int, str]]:
+    reply = await owner.ask({"app_markup_details": 1, **RANGE, **more})
+    assert "error" not in reply, reply["error"]
+    listed = reply["app_markup_details"]["transactions"]
+    return [(row["app_id"], row["client_loginid"]) for row in listed]
+
+
+async def test_markups_are_listed_as_they_are_asked_for(here: World) -> None:
+    _, earner = await owner_of_apps(here)
+    first, second = [
+        await here.app("trade", owner=earner.user_id, markup=markup) for markup in ("1", "2")
+    ]
+    sold: list[tuple[int, str]] = []
+    app: App
+    for app, account in (
+        (second, here.demo),
+        (first, here.demo),
+        (second, (await here.user("bob@example.com"))[1]),
+    ):
+        client = here.connect(app_id=app.id)
+        await client.authorize(await here.token(loginid=account.loginid))
+        await bought(client, RISE)
+        sold.append((app.id, account.loginid))
+        here.clock.advance(60)
+    owner = here.connect()
+    await owner.authorize(await here.token("read", loginid=earner.loginid))
+    assert await earned(here, owner) == sold[::-1]
+    assert await earned(here, owner, sort="ASC") == sold
+    assert await earned(here, owner, sort="ASC", limit=1, offset=1) == [sold[1]]
+    assert await earned(here, owner, app_id=second.id) == [sold[2], sold[0]]
+    assert await earned(here, owner, client_loginid=sold[2][1]) == [sold[2]]
+    by_app = await earned(here, owner, sort_fields=["app_id", "transaction_time"])
+    assert by_app == [sold[1], sold[2], sold[0]]
+    noon = int(NOON)
+    assert await earned(here, owner, date_from=str(noon), date_to=str(noon + 60)) == sold[1::-1]
+    assert await earned(here, owner, app_id=1089) == []
+    sums = (await owner.ask({"app_markup_statistics": 1, **RANGE}))["app_markup_statistics"]
+    assert [(row["app_id"], row["app_markup_usd"]) for row in sums["breakdown"]] == [
+        (first.id, 1.0),
+        (second.id, 4.0),
+    ]
+    assert (sums["total_app_markup_usd"], sums["total_transactions_count"]) == (5.0, 3)
+    stranger = here.connect()
+    await stranger.authorize(await here.token())
+    assert await earned(here, stranger) == []
+    wrong = {"date_from": "2026-02-30 00:00:00", "date_to": "0"}
+    assert await owner.refused({"app_markup_statistics": 1} | wrong) == "InputValidationFailed"
+
+
+async def test_all_balances_still_add_up_to_nothing(here: World) -> None:
+    _, earner = await owner_of_apps(here)
+    app = await here.app("trade", owner=earner.user_id, markup="3")
+    client = here.connect(app_id=app.id)
+    await client.authorize(await here.token())
+    for parameters in (RISE, UP, RISE | {"basis": "stake", "amount": 7.77}):
+        await bought(client, parameters)
+    here.clock.advance(20)
+    await here.gateway.desk.settled()
+
+    def job(reader: Transaction) -> list[Any]:
+        return reader.all(
+            "SELECT currency, sum(balance) FROM"
+            " (SELECT currency, balance FROM accounts"
+            "  UNION ALL SELECT currency, balance FROM counter_accounts) GROUP BY currency"
+        )
+
+    assert {row[0]: row[1] for row in await here.gateway.store.read(job)} == {"USD": 0}
+    for account in await here.gateway.store.read(ledger.accounts):
+        loginid = account.loginid
+        entries = await here.gateway.store.read(lambda r, of=loginid: ledger.entries(r, of))  # type: ignore[misc]
+        assert sum(entry.amount for entry in entries) == account.balance
+
+
+@given(
+    st.sampled_from(["CALL", "PUT", "DIGITMATCH", "DIGITDIFF", "ONETOUCH"]),
+    st.sampled_from(["stake", "payout"]),
+    st.decimals("0.35", "2000", places=2),
+    st.integers(1, 300).map(lambda hundredths: hundredths / 10_000),
+)
+def test_the_exchange_never_gets_less_than_without_a_markup(
+    kind: str, basis: str, amount: Any, share: float
+) -> None:
+    more: dict[str, Any] = {"barrier": "+5"} if kind == "ONETOUCH" else {}
+    if kind.startswith("DIGIT"):
+        more = {"barrier": "5"}
+    wish = {
+        "contract_type": kind,
+        "symbol": "R_100",
+        "currency": "USD",
+        "amount": amount,
+        "basis": basis,
+        "duration": 5,
+        "duration_unit": "t",
+    } | more
+
+    def offered(markup: Any) -> Any:
+        return offers.make(Wish(**wish, markup=markup), FEED, int(NOON), Margins())
+
+    try:
+        offer, fair = offered(type(amount)(repr(share))), offered(type(amount)(0))
+    except Refusal:
+        return
+    assert offer.markup == int(offer.payout * type(amount)(repr(share)))
+    # Per unit of the payout; the fair price was rounded up to a cent itself.
+    assert (offer.price - offer.markup) * 1_000_000 >= offer.payout * fair.ask

@@ -1,0 +1,291 @@
+"""People open accounts: over memory and over a real socket, and what keeps them from more."""
+
+import sqlite3
+from typing import Any
+
+import pytest
+
+from exchange import ledger
+from gateway.testing import Client, World
+from tests.conftest import Stage
+
+ADA = "ada@example.com"
+PASSWORD = "Corr3ct horse"
+
+
+async def code_for(here: World, client: Client, email: str = ADA) -> str:
+    assert (await client.ask({"verify_email": email, "type": "account_opening"}))["verify_email"]
+    return here.mail.code(email)
+
+
+def sign_up(code: str, **more: Any) -> dict[str, Any]:
+    return {
+        "new_account_virtual": 1,
+        "client_password": PASSWORD,
+        "residence": "gb",
+        "verification_code": code,
+    } | more
+
+
+async def signed_up(here: World, client: Client, email: str = ADA) -> dict[str, Any]:
+    reply = await client.ask(sign_up(await code_for(here, client, email)))
+    assert "error" not in reply, reply["error"]
+    body: dict[str, Any] = reply["new_account_virtual"]
+    return body
+
+
+async def test_a_stranger_becomes_a_trader(stage: Stage) -> None:
+    here, client = stage.here, await stage.connect()
+    opened = await signed_up(here, client)
+    assert opened["balance"] == 10_000
+    assert opened["email"] == ADA
+    assert opened["client_id"].startswith("VRTC")
+
+    body = await client.authorize(opened["oauth_token"])
+    assert (body["loginid"], body["country"]) == (opened["client_id"], "gb")
+    parameters = {
+        "amount": 10,
+        "basis": "stake",
+        "contract_type": "CALL",
+        "currency": "USD",
+        "duration": 5,
+        "duration_unit": "t",
+        "symbol": "R_100",
+    }
+    assert "buy" in await client.ask({"buy": 1, "price": 10, "parameters": parameters})
+
+    real = (await client.ask({"new_account_real": 1, "currency": "EUR", "first_name": "Ada"}))[
+        "new_account_real"
+    ]
+    assert (real["currency"], real["landing_company_short"]) == ("EUR", "svg")
+    other = await stage.connect()
+    body = await other.authorize(real["oauth_token"])
+    assert (body["balance"], body["currency"], body["is_virtual"]) == (10_000, "EUR", 0)
+    assert {account["loginid"] for account in body["account_list"]} == {
+        opened["client_id"],
+        real["client_id"],
+    }
+    assert (await other.ask({"get_settings": 1}))["get_settings"]["first_name"] == "Ada"
+
+
+async def test_the_new_user_signs_in_at_the_pages_and_sees_the_app(here: World) -> None:
+    app = await here.app("read", "admin")
+    client = here.connect(app_id=app.id)
+    opened = await signed_up(here, client)
+    assert opened["oauth_token"].startswith("a1-")
+
+    page = here.connect(at_pages=True)
+    signed = await page.ask({"sign_in": 1, "email": "Ada@example.com", "password": PASSWORD})
+    await page.authorize(signed["sign_in"]["accounts"][0]["token"])
+    [connected] = (await page.ask({"oauth_apps": 1}))["oauth_apps"]
+    assert (connected["app_id"], set(connected["scopes"])) == (app.id, {"read", "admin"})
+    # What the app opens later is the app's to reach as well, and ends with it.
+    await client.authorize(opened["oauth_token"])
+    real = (await client.ask({"new_account_real": 1, "currency": "USD"}))["new_account_real"]
+    body = await client.authorize(real["oauth_token"])
+    assert body["scopes"] == ["read", "admin"]
+    assert await client.refused({"topup_virtual": 1}) == "PermissionDenied"
+    await page.ask({"revoke_oauth_app": app.id})
+    for token in (opened["oauth_token"], real["oauth_token"]):
+        assert await client.refused({"authorize": token}) == "InvalidToken"
+
+
+async def test_a_code_opens_one_account(here: World) -> None:
+    client = here.connect()
+    code = await code_for(here, client)
+    assert await client.refused(sign_up(code, email="bob@example.com")) == "InputValidationFailed"
+    for field in ("client_password", "residence"):
+        request = {key: value for key, value in sign_up(code).items() if key != field}
+        reply = await client.ask(request)
+        assert reply["error"]["details"].keys() == {field}
+    assert await client.refused(sign_up(code, residence="xx")) == "InputValidationFailed"
+    assert await client.refused(sign_up(code, type="wallet")) == "InvalidAccountType"
+    assert "error" not in await client.ask(sign_up(code, email="ADA@example.com"))
+    assert await client.refused(sign_up(code)) == "InvalidToken"
+    assert await client.refused({"new_account_virtual": 1}) == "InputValidationFailed"
+
+
+async def test_an_address_has_one_user(here: World) -> None:
+    client = here.connect()
+    first, second = [await code_for(here, client) for _ in range(2)]
+    assert "error" not in await client.ask(sign_up(first))
+    assert await client.refused(sign_up(second)) == "DuplicateAccount"
+
+
+@pytest.mark.parametrize("password", ["short1A", "no capital 1", "NO SMALL 1", "No digit at all"])
+async def test_a_weak_password_is_refused_and_not_repeated(here: World, password: str) -> None:
+    client = here.connect()
+    reply = await client.ask(sign_up("abcdefgh", client_password=password))
+    assert reply["error"]["details"].keys() == {"client_password"}
+    assert password not in str(reply)
+
+
+async def test_secrets_of_a_sign_up_are_shown_nowhere(here: World) -> None:
+    client = here.connect()
+    code = await code_for(here, client)
+    reply = await client.ask(sign_up(code))
+    assert reply["echo_req"]["verification_code"] == "<not shown>"
+    assert reply["echo_req"]["client_password"] == "<not shown>"
+    assert code not in str(reply)
+    await client.authorize(reply["new_account_virtual"]["oauth_token"])
+    request = {
+        "new_account_real": 1,
+        "secret_answer": "Rosebud",
+        "secret_question": "Memorable date",
+    }
+    reply = await client.ask(request)
+    assert reply["echo_req"]["secret_answer"] == "<not shown>"
+    assert (await client.ask({"get_settings": 1}))["get_settings"]["has_secret_answer"] == 1
+    with sqlite3.connect(here.gateway.store.path) as database:
+        kept = "\n".join(database.iterdump())
+    database.close()
+    assert PASSWORD not in kept
+    assert "Rosebud" not in kept
+
+
+async def test_who_is_signed_in_opens_another_demo_account_with_admin_alone(here: World) -> None:
+    client = here.connect()
+    await client.authorize(await here.token("read", "trade"))
+    assert await client.refused({"new_account_virtual": 1}) == "PermissionDenied"
+    assert await client.refused({"new_account_real": 1}) == "PermissionDenied"
+    await client.authorize(await here.token("read", "admin"))
+    opened = (await client.ask({"new_account_virtual": 1}))["new_account_virtual"]
+    body = await client.authorize(opened["oauth_token"])
+    assert body["scopes"] == ["read", "admin"]
+    assert body["user_id"] == here.demo.user_id
+
+
+async def test_a_token_for_one_address_opens_accounts_for_that_address(here: World) -> None:
+    client = here.connect(address="192.0.2.1")
+    await client.authorize(await here.token())
+    request = {"api_token": 1, "new_token": "Here", "new_token_scopes": ["admin"]}
+    made = await client.ask(request | {"valid_for_current_ip_only": 1})
+    await client.authorize(made["api_token"]["tokens"][-1]["token"])
+    opened = (await client.ask({"new_account_real": 1}))["new_account_real"]
+    elsewhere = here.connect(address="192.0.2.2")
+    assert await elsewhere.refused({"authorize": opened["oauth_token"]}) == "InvalidToken"
+    await client.authorize(opened["oauth_token"])
+
+
+async def test_a_user_opens_so_many_accounts_and_no_more(here: World) -> None:
+    client = here.connect()
+    await client.authorize(await here.token())
+    for _ in range(ledger.MOST_OF_A_USER - 3):
+        assert "error" not in await client.ask({"new_account_real": 1, "currency": "USD"})
+    assert await client.refused({"new_account_real": 1}) == "TooManyAccounts"
+    assert await client.refused({"new_account_virtual": 1}) == "TooManyAccounts"
+
+
+async def test_a_currency_is_settled_once_and_brings_the_opening_balance(here: World) -> None:
+    client = here.connect()
+    await client.authorize(await here.token())
+    opened = (await client.ask({"new_account_real": 1}))["new_account_real"]
+    assert "currency" not in opened
+    await client.authorize(opened["oauth_token"])
+    witness = here.connect()
+    await witness.authorize(opened["oauth_token"])
+    first = (await witness.ask({"balance": 1, "subscribe": 1}))["balance"]
+    assert (first["balance"], first["currency"]) == (0, "USD")
+
+    assert (await client.ask({"set_account_currency": "BTC"}))["set_account_currency"] == 1
+    # Live connections know it at once, and their streams go on.
+    assert (await witness.next())["balance"] == {
+        "id": first["id"],
+        "balance": 0.01,
+        "currency": "BTC",
+        "loginid": opened["client_id"],
+    }
+    assert (await witness.ask({"payout_currencies": 1}))["payout_currencies"] == ["BTC"]
+    assert (await client.ask({"set_account_currency": "BTC"}))["set_account_currency"] == 0
+    assert await client.refused({"set_account_currency": "USD"}) == "SetAccountCurrencyError"
+    assert await client.refused({"set_account_currency": "XYZ"}) == "InputValidationFailed"
+
+
+async def test_terms_are_accepted(here: World) -> None:
+    client = here.connect()
+    await client.authorize(await here.token())
+    present = (await client.ask({"website_status": 1}))["website_status"]
+    assert (await client.ask({"get_settings": 1}))["get_settings"]["client_tnc_status"] is None
+    assert (await client.ask({"tnc_approval": 1}))["tnc_approval"] == 1
+    told = (await client.ask({"get_settings": 1}))["get_settings"]
+    assert told["client_tnc_status"] == present["terms_conditions_version"]
+
+
+async def test_personal_data_must_make_sense(here: World) -> None:
+    client = here.connect()
+    await client.authorize(await here.token())
+    for field, value in (
+        ("date_of_birth", "1990-02-30"),
+        ("date_of_birth", "2999-01-01"),
+        ("place_of_birth", "xx"),
+        ("citizen", "xx"),
+        ("residence", "xx"),
+        ("currency", "XYZ"),
+    ):
+        reply = await client.ask({"new_account_real": 1, field: value})
+        assert reply["error"]["details"].keys() == {field}
+
+
+async def test_every_country_is_listed_and_the_states_of_many(here: World) -> None:
+    client = here.connect()
+    countries = (await client.ask({"residence_list": 1}))["residence_list"]
+    assert len(countries) == 249
+    assert {"phone_idd": "62", "text": "Indonesia", "value": "id"} in countries
+    assert len({country["value"] for country in countries}) == 249
+    short = (await client.ask({"residence_list": 1, "query": ["value"]}))["residence_list"]
+    assert {"value": "id"} in short
+    states = (await client.ask({"states_list": "au"}))["states_list"]
+    assert {"text": "Victoria", "value": "VIC"} in states
+    assert (await client.ask({"states_list": "mc"}))["states_list"] == []
+    assert await client.refused({"states_list": "xx"}) == "InputValidationFailed"
+
+
+async def test_the_companies_are_those_of_the_accounts(here: World) -> None:
+    client = here.connect()
+    told = (await client.ask({"landing_company": "id"}))["landing_company"]
+    assert (told["name"], told["virtual_company"]) == ("Indonesia", "virtual")
+    details = await client.ask({"landing_company_details": told["financial_company"]["shortcode"]})
+    assert details["landing_company_details"] == told["financial_company"]
+    assert await client.refused({"landing_company": "xx"}) == "InputValidationFailed"
+    assert await client.refused({"landing_company_details": "malta"}) == "UnknownLandingCompany"
+
+
+async def test_answers_about_means_and_experience_are_kept(here: World) -> None:
+    client = here.connect()
+    await client.authorize(await here.token())
+
+    async def lacks_it() -> bool:
+        told = (await client.ask({"get_account_status": 1}))["get_account_status"]
+        return "financial_assessment_not_complete" in told["status"]
+
+    assert (await client.ask({"get_financial_assessment": 1}))["get_financial_assessment"] == {}
+    assert await lacks_it()
+    assert await client.refused({"set_financial_assessment": 1}) == "InputValidationFailed"
+    experience = {"cfd_trading_experience": "1-2 years", "forex_trading_experience": "none"}
+    scores = await client.ask({"set_financial_assessment": 1, "trading_experience": experience})
+    assert scores["set_financial_assessment"] == {
+        "cfd_score": 1,
+        "financial_information_score": 0,
+        "total_score": 2,
+        "trading_score": 2,
+    }
+    means = {"occupation": "Managers"}
+    await client.ask({"set_financial_assessment": 1, "financial_information": means})
+    told = (await client.ask({"get_financial_assessment": 1}))["get_financial_assessment"]
+    assert told == {**experience, **means}
+    assert not await lacks_it()
+
+
+async def test_answers_are_bounded(here: World) -> None:
+    client = here.connect()
+    await client.authorize(await here.token())
+    many = {f"question_{n}": "x" * 200 for n in range(50)}
+    more = {f"other_{n}": "x" * 200 for n in range(50)}
+    request = {"set_financial_assessment": 1}
+    assert "error" not in await client.ask(request | {"trading_experience": many})
+    assert (
+        await client.refused(request | {"financial_information": more})
+        == await client.refused(request | {"financial_information": {**many, "one_more": "x"}})
+        == await client.refused(request | {"financial_information": {"occupation": ""}})
+        == "InputValidationFailed"
+    )

@@ -1,0 +1,329 @@
+"""What an owner has excluded is not bought: every limit, over real calls, and their windows."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange import exclusion, ledger
+from exchange.contracts.terms import Refusal
+from exchange.symbols import DAY
+from gateway.access import users
+from gateway.store import Transaction, migrate
+from gateway.testing import NOON, Client, World
+from tests.conftest import Stage
+
+STAKE = {
+    "amount": 10,
+    "basis": "stake",
+    "contract_type": "CALL",
+    "currency": "USD",
+    "duration": 5,
+    "duration_unit": "t",
+    "symbol": "R_100",
+}
+
+
+async def trader(here: World) -> Client:
+    client = here.connect()
+    await client.authorize(await here.token())
+    return client
+
+
+async def exclude(client: Client, **what: Any) -> None:
+    assert (await client.ask({"set_self_exclusion": 1} | what))["set_self_exclusion"] == 1
+
+
+async def buy(client: Client, amount: float = 10) -> str:
+    """The code of the refusal; empty when it was bought."""
+    parameters = STAKE | {"amount": amount}
+    reply = await client.ask({"buy": 1, "price": amount, "parameters": parameters})
+    code: str = reply.get("error", {}).get("code", "")
+    return code
+
+
+async def test_what_is_excluded_is_not_bought(stage: Stage) -> None:
+    here, client = stage.here, await stage.connect()
+    await client.authorize(await here.token())
+    assert (await client.ask({"get_self_exclusion": 1}))["get_self_exclusion"] == {}
+    await exclude(client, max_turnover=25, max_open_bets=5)
+    assert (await client.ask({"get_self_exclusion": 1}))["get_self_exclusion"] == {
+        "max_turnover": 25.0,
+        "max_open_bets": 5,
+    }
+    assert await buy(client) == ""
+    assert await buy(client, 15) == ""
+    reply = await client.ask({"buy": 1, "price": 10, "parameters": STAKE | {"amount": 0.5}})
+    assert reply["error"]["code"] == "DailyTurnoverLimitExceeded"
+    assert reply["error"]["message"] == (
+        "The limit on turnover today is USD 25.00: USD 25.00 of it are used, and this contract"
+        " costs USD 0.50."
+    )
+
+
+async def test_each_limit_binds(here: World) -> None:
+    client = await trader(here)
+    for name, code in (
+        ("max_30day_turnover", "30DayTurnoverLimitExceeded"),
+        ("max_7day_turnover", "7DayTurnoverLimitExceeded"),
+        ("max_30day_losses", "30DayLossLimitExceeded"),
+        ("max_7day_losses", "7DayLossLimitExceeded"),
+        ("max_losses", "DailyLossLimitExceeded"),
+    ):
+        opened = (await client.ask({"new_account_virtual": 1}))["new_account_virtual"]
+        await client.authorize(opened["oauth_token"])
+        await exclude(client, **{name: 12})
+        assert await buy(client, 8) == "", name
+        assert await buy(client, 5) == code
+        assert await buy(client, 4) == "", name
+
+
+async def test_open_contracts_and_the_balance_are_bounded(here: World) -> None:
+    client = await trader(here)
+    await exclude(client, max_open_bets=2)
+    assert [await buy(client) for _ in range(3)] == ["", "", "OpenPositionLimitExceeded"]
+    here.clock.advance(20)
+    await here.gateway.desk.settled()
+    await exclude(client, max_balance=9_990)
+    await here.credit(50_00)
+    assert await buy(client) == "AccountBalanceExceedsLimit"
+    await here.credit(-100_00)
+    assert await buy(client) == ""
+
+
+async def test_a_pause_ends_by_itself(here: World) -> None:
+    client = await trader(here)
+    until = int(NOON) + 3_600
+    await exclude(client, timeout_until=until)
+    assert await buy(client) == "SelfExclusion"
+    assert "no_trading" in (await status(client))
+    here.clock.advance(3_599)
+    assert await buy(client) == "SelfExclusion"
+    here.clock.advance(1)
+    assert await buy(client) == ""
+    assert (await client.ask({"get_self_exclusion": 1}))["get_self_exclusion"] == {}
+    assert "no_trading" not in (await status(client))
+    await exclude(client, exclude_until="2026-07-01")
+    assert await buy(client) == "SelfExclusion"
+    told = (await client.ask({"get_self_exclusion": 1}))["get_self_exclusion"]
+    assert told == {"exclude_until": "2026-07-01"}
+
+
+async def status(client: Client) -> list[str]:
+    listed: list[str] = (await client.ask({"get_account_status": 1}))["get_account_status"][
+        "status"
+    ]
+    return listed
+
+
+async def test_a_session_is_bounded(here: World) -> None:
+    client = await trader(here)
+    await exclude(client, session_duration_limit=30)
+    here.clock.advance(30 * 60 - 1)
+    assert await buy(client) == ""
+    here.clock.advance(1)
+    assert await buy(client) == "SessionDurationLimitExceeded"
+    await client.authorize(await here.token())
+    assert await buy(client) == ""
+
+
+async def test_buying_for_several_accounts_is_bound_as_well(here: World) -> None:
+    client = await trader(here)
+    await exclude(client, max_turnover=5)
+    mine, other = await here.token(), await here.token(loginid=here.real[0].loginid)
+    reply = await client.ask(
+        {
+            "buy_contract_for_multiple_accounts": 1,
+            "price": 10,
+            "parameters": STAKE,
+            "tokens": [mine, other],
+        }
+    )
+    first, second = reply["buy_contract_for_multiple_accounts"]["result"]
+    assert first["code"] == "DailyTurnoverLimitExceeded"
+    assert "contract_id" in second
+
+
+async def test_what_is_set_is_made_stricter_and_never_eased(here: World) -> None:
+    client = await trader(here)
+    timeout = int(NOON) + 7 * DAY
+    limits = {"max_losses": 100, "exclude_until": "2027-01-01", "timeout_until": timeout}
+    await exclude(client, **limits)
+    await exclude(client, **limits)
+    await exclude(client, max_losses=50, max_balance=0, max_deposit=None)
+    for eased in (
+        {"max_losses": 100},
+        {"max_losses": None},
+        {"max_losses": 0},
+        {"exclude_until": "2026-12-31"},
+        {"exclude_until": None},
+        {"timeout_until": timeout - 1},
+        {"timeout_until": 0},
+    ):
+        reply = await client.ask({"set_self_exclusion": 1, "max_turnover": 1} | eased)
+        assert reply["error"]["code"] == "SetSelfExclusionError"
+        assert reply["error"]["details"].keys() == eased.keys()
+    told = (await client.ask({"get_self_exclusion": 1}))["get_self_exclusion"]
+    assert told == {**limits, "max_losses": 50}  # and nothing of what was refused
+
+
+@pytest.mark.parametrize(
+    "pause",
+    [
+        {"exclude_until": "2026-06-30"},
+        {"exclude_until": "2031-01-02"},
+        {"exclude_until": "2020-01-01"},
+        {"timeout_until": int(NOON)},
+        {"timeout_until": int(NOON) + 42 * DAY + 1},
+        {"timeout_until": 1_497_357_184},
+    ],
+)
+async def test_a_pause_has_its_bounds(here: World, pause: Mapping[str, Any]) -> None:
+    client = await trader(here)
+    assert await client.refused({"set_self_exclusion": 1, **pause}) == "SetSelfExclusionError"
+    assert await client.refused({"set_self_exclusion": 1, "exclude_until": "2026-02-30"}) == (
+        "InputValidationFailed"
+    )
+
+
+async def test_a_limit_is_one_accounts_alone_and_needs_admin(here: World) -> None:
+    client = await trader(here)
+    await exclude(client, max_turnover=1)
+    assert await buy(client) == "DailyTurnoverLimitExceeded"
+    await client.authorize(await here.token(loginid=here.real[0].loginid))
+    assert await buy(client) == ""
+    await client.authorize(await here.token("read", "trade"))
+    assert await client.refused({"set_self_exclusion": 1}) == "PermissionDenied"
+
+
+async def test_the_operator_lifts_what_was_excluded(here: World) -> None:
+    client = await trader(here)
+    await exclude(client, exclude_until="2027-01-01")
+    lift = exclusion.lift
+    assert await here.gateway.store.write(lambda t: lift(t, here.demo.loginid))
+    assert await buy(client) == ""
+    assert not await here.gateway.store.write(lambda t: lift(t, here.demo.loginid))
+
+
+async def refused_deposit(here: World, amount: int) -> str:
+    def job(transaction: Transaction) -> None:
+        exclusion.refuse_deposit(
+            transaction,
+            here.demo.loginid,
+            currency="USD",
+            amount=amount,
+            at=int(here.clock.now()),
+        )
+
+    try:
+        await here.gateway.store.write(job)
+    except Refusal as refusal:
+        return refusal.code
+    return ""
+
+
+async def test_payments_into_the_account_are_bound(here: World) -> None:
+    client = await trader(here)
+    assert await refused_deposit(here, 10**9) == ""
+    await exclude(client, max_deposit=10, max_7day_deposit=15, max_balance=10_100)
+    assert await refused_deposit(here, 10_01) == "DailyDepositLimitExceeded"
+    await here.credit(10_00)
+    assert await refused_deposit(here, 1) == "DailyDepositLimitExceeded"
+    here.clock.advance(DAY)
+    assert await refused_deposit(here, 5_01) == "7DayDepositLimitExceeded"
+    assert await refused_deposit(here, 5_00) == ""
+    await exclude(client, max_balance=10_012, timeout_until=int(here.clock.now()) + 60)
+    assert await refused_deposit(here, 1) == "SelfExclusion"
+    here.clock.advance(60)
+    assert await refused_deposit(here, 2_01) == "AccountBalanceExceedsLimit"
+
+
+# The windows, against a naive reckoning.
+
+MOMENTS = st.integers(0, 40 * DAY)
+CONTRACTS = st.lists(
+    st.tuples(MOMENTS, st.integers(1, 1_000), st.none() | st.integers(0, 2_000)), max_size=12
+)
+AMOUNTS = st.integers(1, 5_000)
+LIMITS = st.fixed_dictionaries(
+    {},
+    optional={
+        f"max_{window}{what}": AMOUNTS
+        for what in ("turnover", "losses")
+        for window in ("", "7day_", "30day_")
+    },
+)
+
+
+@cache
+def database() -> sqlite3.Connection:
+    """A database in memory with one account, whose changes are taken back after each use."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    migrate(connection)
+    transaction = Transaction(connection)
+    user_id = users.create(transaction, "ada@example.com")
+    ledger.open_account(transaction, user_id, currency="USD", is_virtual=True, at=0)
+    return connection
+
+
+@contextmanager
+def a_database() -> Iterator[Transaction]:
+    connection = database()
+    connection.execute("BEGIN")
+    try:
+        yield Transaction(connection)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def naive(
+    contracts: list[tuple[int, int, int | None]], limits: Mapping[str, int], price: int, at: int
+) -> bool:
+    """Whether a purchase breaks a limit, day by day."""
+    for name, most in limits.items():
+        days = 7 if "_7day_" in name else 30 if "_30day_" in name else 1
+        counted = [
+            (cost, paid or 0)
+            for bought, cost, paid in contracts
+            if 0 <= at // DAY - bought // DAY < days
+        ]
+        used = sum(cost for cost, _ in counted)
+        if name.endswith("losses"):
+            used -= sum(paid for _, paid in counted)
+        if used + price > most:
+            return True
+    return False
+
+
+@given(CONTRACTS, LIMITS, AMOUNTS, st.integers(0, DAY - 1))
+def test_the_windows_are_those_of_the_calendar(
+    contracts: list[tuple[int, int, int | None]], limits: dict[str, int], price: int, second: int
+) -> None:
+    at = 40 * DAY + second
+    with a_database() as transaction:
+        for bought, cost, paid in contracts:
+            transaction.execute(
+                "INSERT INTO contracts (loginid, contract_type, shortcode, currency, price, payout,"
+                " bought_at, status, sold_for)"
+                " VALUES ('VRTC9000001', '', '', 'USD', ?, 0, ?, ?, ?)",
+                cost,
+                bought,
+                "open" if paid is None else "sold",
+                paid,
+            )
+        exclusion.tighten(transaction, "VRTC9000001", limits, at=at)
+        try:
+            exclusion.refuse_purchase(
+                transaction, "VRTC9000001", currency="USD", price=price, held=0, at=at
+            )
+        except Refusal:
+            refused = True
+        else:
+            refused = False
+    assert refused == naive(contracts, limits, price, at)
