@@ -40,9 +40,9 @@ class Contract:
     price: int
     payout: int
     cancellation_price: int
-    markup: int
     copied_from: int | None
     """The contract of another account of which this one is a copy."""
+    markup: int
     take_profit_at: int | None
     stop_loss_at: int | None
     followed_to: int
@@ -75,8 +75,8 @@ def contract(row: Row | dict[str, Any]) -> Contract:
         price=row["price"],
         payout=row["payout"],
         cancellation_price=row["cancellation_price"],
-        markup=row["markup"],
         copied_from=row["copied_from"],
+        markup=row["markup"],
         take_profit_at=row["take_profit_at"],
         stop_loss_at=row["stop_loss_at"],
         followed_to=row["followed_to"],
@@ -123,14 +123,14 @@ def buy(
     app_id: int | None,
     at: int,
     key: str | None = None,
-    introducer: Introducer | None = None,
     copied_from: int | None = None,
+    introducer: Introducer | None = None,
 ) -> Bought:
     """Open a contract and charge for it; of a repeated `key` the contract that it opened before.
 
-    The markup in the offer's price goes to the owner of the app, the `introducer`, in the same
-    transaction; where nobody is to get it, as of a copy, it is not charged. `copied_from` is the
-    contract of which it is a copy.
+    `copied_from` is the contract of which it is a copy. The markup in the offer's price goes to the
+    owner of the app, the `introducer`, in the same transaction; where nobody is to get it, it is
+    not charged.
 
     Raises `Refusal` when the account has not enough, has too much open, or its owner has excluded
     the purchase.
@@ -173,7 +173,7 @@ def buy(
     contract_id = transaction.insert(
         "INSERT INTO contracts (loginid, app_id, contract_type, shortcode, currency, price, payout,"
         " cancellation_price, commission, take_profit, take_profit_at, stop_loss, stop_loss_at,"
-        " bought_at, idempotency_key, markup, copied_from)"
+        " bought_at, idempotency_key, copied_from, markup)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         loginid,
         app_id,
@@ -190,8 +190,8 @@ def buy(
         None if terms.stop_loss is None else at,
         at,
         key,
-        offer.markup,
         copied_from,
+        offer.markup,
     )
     for kind, amount in (("take_profit", terms.take_profit), ("stop_loss", terms.stop_loss)):
         if amount is not None:

@@ -314,9 +314,8 @@ class Desk:
     ) -> Bought:
         """Buy a contract, once for a `key`, and its copies for whoever copies the account.
 
-        The `introducer` is the app that gets its markup.
-
-        Raises `Refusal`, or what the guard raises.
+        The `introducer` is the app that gets the markup of the contract; copies have none. Raises
+        `Refusal`, or what the guard raises.
         """
 
         def job(transaction: Transaction) -> Bought:

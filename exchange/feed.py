@@ -8,30 +8,24 @@ Rules of this module:
   caller clips every question to the present; nobody else will.
 - Up to the last step everything is integer arithmetic (see `exchange.fixedpoint`); from there on
   a price is a whole number of pips.
-- Random numbers come from the raw bits of a counter-based generator, which numpy keeps stable;
-  the streams of its distributions may change with a release.
 - A change that alters any price increments `FEED_VERSION`.
 
-How a price comes about: every midnight has an anchor, found from the anchor before it by one
-large random step. A day is filled in between its two anchors, by itself, with one small random
-step a tick. So the recursion is as long as the number of days, and any day costs the same.
-
-A family of symbols is one process class: `path`, `pips`, `pips_array`, `drift`. What is below it
-(caches, slicing, candles) only assumes that `pips` never falls as the path rises.
+How a price comes about is told in `exchange.processes`. Here are the answers that are made of
+prices, and the caches; they only assume that `Process.pips` never falls as the state rises.
 """
 
-import hashlib
-import math
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.random import Philox
 from numpy.typing import NDArray
 
 from exchange import fixedpoint
+from exchange.hours import ALWAYS, Place
 from exchange.outlook import Outlook
-from exchange.symbols import DAY, EARLIEST, YEAR, Symbol
+from exchange.processes.brownian import Brownian
+from exchange.processes.process import Process
+from exchange.symbols import DAY, EARLIEST, Motion, Symbol
 
 FEED_VERSION: Final = 1
 """Two feeds of the same version, seed and symbol have the same history."""
@@ -43,10 +37,9 @@ GRANULARITIES: Final = (
 )  # fmt: skip
 """The widths of candles, in seconds. Each divides a day."""
 
-_ANCHOR_BLOCK: Final = 512  # days whose anchors come from one call of the generator
-_NORMALS_PER_ANCHOR: Final = 4  # one table entry has 65,536 values: too few for a day's total
-_PULL_BITS: Final = 30
-_SD_UNIT: Final = fixedpoint.ONE // fixedpoint.NORMAL_UNIT  # a table entry * this = a log price
+_PROCESSES: Final = {
+    Motion.BROWNIAN: Brownian,
+}
 
 
 class Ticks(NamedTuple):
@@ -66,113 +59,6 @@ class Candles(NamedTuple):
     closes: NDArray[np.int64]
 
 
-class VolatilityIndex:
-    """Brownian motion of the log price, drawn slowly back to the symbol's level.
-
-    A log price is an integer, in units of 1 / `fixedpoint.ONE`, relative to the level. Days are
-    counted from `EARLIEST`; every question about a day before it raises `ValueError`.
-    """
-
-    def __init__(self, symbol: Symbol, seed: str, tables: fixedpoint.Tables) -> None:
-        self._key = hashlib.blake2b(f"{seed}|{symbol.name}".encode(), digest_size=32).digest()
-        self._tables = tables
-        self._level = float(symbol.level)
-        self._ticks = DAY // symbol.step
-        day_sd = symbol.volatility / math.sqrt(YEAR / DAY)
-        self._tick_sd = round(symbol.tick_sd * _SD_UNIT)
-        self._anchor_sd = round(day_sd / math.sqrt(_NORMALS_PER_ANCHOR) * _SD_UNIT)
-        self._pull = round(symbol.daily_pull * (1 << _PULL_BITS))
-        self._anchors = [0]
-
-    def anchor(self, day: int) -> int:
-        """The log price at 00:00 of the day."""
-        if day < 0:
-            raise ValueError("there are no prices before 2020-01-01 00:00 UTC")
-        anchors = self._anchors
-        if day >= len(anchors):
-            anchors = self._anchors = self._extended(anchors, day)
-        return anchors[day]
-
-    def path(self, day: int) -> NDArray[np.int64]:
-        """The log prices of all ticks of the day; the first, at 00:00, is the anchor.
-
-        Independent normal steps, less their mean, plus a share of the day's total: this is the
-        law of Brownian motion given where the day ends, so no step of the day, and none across
-        midnight, is unlike the others.
-        """
-        start, end = self.anchor(day), self.anchor(day + 1)
-        normals = self._tables.normal[self._words(b"ticks", day, self._ticks)]
-        steps = np.multiply(normals, self._tick_sd, dtype=np.int64)
-        share, left_over = divmod(end - start - int(steps.sum()), self._ticks)
-        steps += share
-        steps[:left_over] += 1
-        path = np.empty_like(steps)
-        path[0] = start
-        path[1:] = steps[:-1]  # the last step leads to the next day's anchor
-        np.cumsum(path, out=path)
-        return path
-
-    def pips(self, x: int) -> int:
-        """The price of one log price, in pips, rounded half to even."""
-        return round(self._level * self._tables.exp(x))
-
-    def pips_array(self, x: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What `pips` gives for each element, exactly."""
-        return np.rint(self._level * self._tables.exp_array(x)).astype(np.int64)
-
-    def drift(self, day: int) -> float:
-        """The mean step of the log price from one tick of the day to the next."""
-        return -self._pulled(self.anchor(day)) / fixedpoint.ONE / self._ticks
-
-    def outlook(self, known_day: int, x: int, first: int, last: int) -> Outlook:
-        """How the log price moves from tick `first` to tick `last`, when it is `x` on `known_day`.
-
-        Ticks are counted from `EARLIEST`. Nothing of the future is looked up: within a day the
-        drift follows from the day's anchor, or from `x` where the day lies ahead of what is known,
-        and every midnight takes back its share of the distance to the level.
-        """
-        ticks, count = self._ticks, last - first
-        step_variance = (self._tick_sd / _SD_UNIT) ** 2
-        day, begun = divmod(first, ticks)
-        if known_day == day and begun + count <= ticks:  # most contracts last for minutes
-            return Outlook(count, count * self.drift(day), math.sqrt(count * step_variance))
-        pull, distance = self._pull / (1 << _PULL_BITS), x / fixedpoint.ONE
-        drift = self.drift(day) if known_day == day else -pull * distance / ticks
-        rest = min(ticks - begun, count)
-        ahead, variance = distance + rest * drift, rest * step_variance
-        days, over = divmod(count - rest, ticks)
-        kept = (1 - pull) ** days
-        a_day_each = (1 - kept * kept) / (1 - (1 - pull) ** 2) if days else 0.0
-        ahead, variance = ahead * kept, variance * kept**2 + ticks * step_variance * a_day_each
-        kept = 1 - pull * over / ticks
-        ahead, variance = ahead * kept, variance * kept**2 + over * step_variance
-        return Outlook(count, ahead - distance, math.sqrt(variance))
-
-    def _pulled(self, anchor: int) -> int:
-        """How much of the distance to the level the day takes back."""
-        return (anchor * self._pull) >> _PULL_BITS  # about 2**75 before the shift: not int64
-
-    def _extended(self, anchors: list[int], day: int) -> list[int]:
-        """A longer list of anchors, in whole blocks, that reaches to the day or beyond."""
-        anchors = anchors.copy()
-        while day >= len(anchors):
-            block = len(anchors) // _ANCHOR_BLOCK
-            words = self._words(b"anchors", block, _ANCHOR_BLOCK * _NORMALS_PER_ANCHOR)
-            normals = self._tables.normal[words].reshape(_ANCHOR_BLOCK, _NORMALS_PER_ANCHOR)
-            for total in normals.sum(axis=1, dtype=np.int64).tolist():
-                anchor = anchors[-1]
-                anchors.append(anchor + total * self._anchor_sd - self._pulled(anchor))
-        return anchors
-
-    def _words(self, tag: bytes, block: int, count: int) -> NDArray[np.uint16]:
-        """The 16-bit random words of one block; `count` is a multiple of four."""
-        message = tag + block.to_bytes(8, "little")
-        key = hashlib.blake2b(message, key=self._key, digest_size=16).digest()
-        raw = Philox(key=int.from_bytes(key, "little")).random_raw(count // 4)
-        words: NDArray[np.uint16] = raw.astype("<u8", copy=False).view("<u2")
-        return words
-
-
 class _Series:
     """One symbol's process, and what is kept of it.
 
@@ -186,9 +72,10 @@ class _Series:
     price. There is no lock, so the loop never waits for a worker.
     """
 
-    __slots__ = ("_hours", "paths", "process")
+    __slots__ = ("_hours", "grid", "paths", "process")
 
-    def __init__(self, process: VolatilityIndex) -> None:
+    def __init__(self, symbol: Symbol, process: Process) -> None:
+        self.grid = symbol.grid
         self.process = process
         self.paths: dict[int, NDArray[np.int64]] = {}
         self._hours: dict[int, NDArray[np.int64]] = {}
@@ -203,12 +90,20 @@ class _Series:
             self.paths = {kept: paths[kept] for kept in latest if kept != day} | {day: path}
         return path
 
+    def state(self, epoch: int) -> int:
+        """The state at the last tick at or before the epoch."""
+        place = self.grid.place(epoch)
+        return self.path(place.day).item(place.tick)
+
     def hours(self, day: int) -> NDArray[np.int64]:
-        """The day's 24 hourly candles: rows open, high, low, close."""
+        """The candles of each hour of the day that has ticks: rows open, high, low, close."""
         hours = self._hours.get(day)
         if hours is None:
             path = self.path(day)
-            hours = self._hours[day] = _candles(path, path, path, path, width=len(path) // 24)
+            a_tick = (path, path, path, path)
+            step = self.grid.step
+            opens = self.grid.opens(day) // step
+            hours = self._hours[day] = _candles(*a_tick, before=opens, width=HOUR // step)
         return hours
 
 
@@ -218,7 +113,8 @@ class Feed:
     Raises `exchange.fixedpoint.TableError` on a machine that would compute other prices.
     Anybody who knows the seed knows the future: take 32 random bytes where that matters.
 
-    Epochs are whole seconds. May be used by several threads at once (`_Series` says how).
+    Epochs are whole seconds. While a market is closed it has no ticks, and its price is that of
+    the last. May be used by several threads at once (`_Series` says how).
     """
 
     def __init__(self, seed: str) -> None:
@@ -226,9 +122,15 @@ class Feed:
         self._tables = fixedpoint.tables()
         self._series: dict[Symbol, _Series] = {}
 
-    def tick_epoch(self, symbol: Symbol, epoch: int) -> int:
-        """The time of the last tick at or before the epoch."""
-        return epoch - epoch % symbol.step
+    def is_warm(self, symbol: Symbol, epoch: int) -> bool:
+        """Whether the price at this moment is known, so that it costs a microsecond to ask."""
+        series = self._series.get(symbol)
+        return series is not None and series.grid.place(epoch).day in series.paths
+
+    def warm(self, symbols: Iterable[Symbol], epoch: int) -> None:
+        """Find out what the first questions about this moment would take a while for."""
+        for symbol in symbols:
+            self.price(symbol, epoch)
 
     def price(self, symbol: Symbol, epoch: int) -> int:
         """The price in pips of the last tick at or before the epoch.
@@ -240,11 +142,11 @@ class Feed:
         series = self._series.get(symbol)
         if series is None:
             series = self._open(symbol)
-        day, second = divmod(epoch - EARLIEST, DAY)
+        day, index = series.grid.place(epoch)
         path = series.paths.get(day)
         if path is None:
             path = series.path(day)
-        return series.process.pips(path.item(second // symbol.step))
+        return series.process.pips(path.item(index))
 
     def drift(self, symbol: Symbol, epoch: int) -> float:
         """The mean step of the log price, from tick to tick, on the day of the epoch.
@@ -254,78 +156,91 @@ class Feed:
         return self._open(symbol).process.drift((epoch - EARLIEST) // DAY)
 
     def outlook(self, symbol: Symbol, known: int, first: int, last: int) -> Outlook:
-        """How the log price will move from the tick at `first` to that at `last`, an epoch each.
+        """How the price will move from the tick at `first` to that at `last`, an epoch each.
 
         `known` is the epoch of the latest tick that may be used, not after `first`. Raises
         `ValueError` before `EARLIEST`.
         """
         series = self._open(symbol)
-        day, second = divmod(known - EARLIEST, DAY)
-        x = series.path(day).item(second // symbol.step)
-        step = symbol.step
-        return series.process.outlook(day, x, (first - EARLIEST) // step, (last - EARLIEST) // step)
+        place = series.grid.place
+        known_day = place(known).day
+        return series.process.outlook(known_day, series.state(known), place(first), place(last))
 
     def ticks(self, symbol: Symbol, first: int, last: int) -> Ticks:
         """All ticks with `first` <= epoch <= `last`; none before `EARLIEST`."""
-        step = symbol.step
-        first = max(first + -first % step, EARLIEST)
-        last = self.tick_epoch(symbol, last)
-        epochs = np.arange(first, last + 1, step, dtype=np.int64)
-        if last < first:
-            return Ticks(epochs, epochs.copy())
         series = self._open(symbol)
-        slices = [series.path(day)[low:high] for day, low, high in _days(first, last, step)]
-        return Ticks(epochs, series.process.pips_array(np.concatenate(slices)))
+        grid = series.grid
+        epochs, states = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        for day, low, high in grid.days(max(first, EARLIEST), last):
+            opened = grid.epoch(Place(day, 0))
+            epochs.append(opened + grid.step * np.arange(low, high, dtype=np.int64))
+            states.append(series.path(day)[low:high])
+        return Ticks(np.concatenate(epochs), series.process.pips_array(np.concatenate(states)))
 
     def last_ticks(self, symbol: Symbol, count: int, end: int) -> Ticks:
         """The latest `count` ticks at or before `end`; fewer where history begins later."""
-        last = self.tick_epoch(symbol, end)
-        return self.ticks(symbol, last - (count - 1) * symbol.step, last)
+        if end < EARLIEST or count < 1:
+            return self.ticks(symbol, end + 1, end)
+        last = symbol.last_tick(end)
+        return self.ticks(symbol, symbol.next_tick(last, 1 - count), last)
 
     def candles(self, symbol: Symbol, granularity: int, first: int, last: int) -> Candles:
         """The candles that open in [`first` aligned down, `last`], of ticks up to `last`.
 
         A candle of width w opens at an epoch t divisible by w and holds the ticks in [t, t + w);
         the last one may still be growing. There are none before `EARLIEST`, nor if `last` lies
-        before `first`. A day not asked for before costs about a millisecond: take a worker
-        thread for more than a few. Raises `ValueError` if `granularity` is none of
-        `GRANULARITIES`.
+        before `first`, nor while the market is closed. A day not asked for before costs about a
+        millisecond: take a worker thread for more than a few. Raises `ValueError` if
+        `granularity` is none of `GRANULARITIES`.
         """
         if granularity not in GRANULARITIES:
             raise ValueError(f"no candles of {granularity} seconds")
-        first = max(first, EARLIEST)
-        if last < first:
-            return Candles(*np.empty((5, 0), np.int64))
-        first -= first % granularity
-        step = symbol.step
         series = self._open(symbol)
-        parts = []
-        for day, low, high in _days(first, self.tick_epoch(symbol, last), step):
-            if granularity >= HOUR and (high - low) * step == DAY:
-                parts.append(_candles(*series.hours(day), width=granularity // HOUR))
+        grid, step = series.grid, symbol.step
+        epochs, parts = [np.empty(0, np.int64)], [np.empty((4, 0), np.int64)]
+        first = max(first, EARLIEST)
+        if last >= first:
+            first -= first % granularity
+        for day, low, high in grid.days(first, last):
+            opens = grid.opens(day)
+            if granularity >= HOUR and high - low == grid.counts[day % 7]:
+                before, width = opens // HOUR, granularity // HOUR
+                part = _candles(*series.hours(day), before=before, width=width)
             else:
+                before, width = opens // step + low, granularity // step
                 ticks = series.path(day)[low:high]
-                parts.append(_candles(ticks, ticks, ticks, ticks, width=granularity // step))
+                part = _candles(ticks, ticks, ticks, ticks, before=before, width=width)
+            numbers = before // width + np.arange(part.shape[1], dtype=np.int64)
+            epochs.append(EARLIEST + day * DAY + granularity * numbers)
+            parts.append(part)
         prices = series.process.pips_array(np.concatenate(parts, axis=1))
-        epochs = first + granularity * np.arange(prices.shape[1], dtype=np.int64)
-        return Candles(epochs, *prices)
+        return Candles(np.concatenate(epochs), *prices)
+
+    def first_of_candles(self, symbol: Symbol, granularity: int, count: int, last: int) -> int:
+        """A moment from which on there are `count` candles up to `last`, or history begins."""
+        opened = last - last % granularity
+        if symbol.hours is ALWAYS:
+            return opened - (count - 1) * granularity
+        day = (last - EARLIEST) // DAY
+        while day >= 0:
+            midnight = EARLIEST + day * DAY
+            opens, closes = symbol.hours.session(day)
+            until = min(closes, last - midnight + 1)
+            if until > opens:
+                newest = (until - 1) // granularity
+                count -= newest - opens // granularity + 1
+                if count <= 0:
+                    return midnight + (opens // granularity - count) * granularity
+            day -= 1
+        return EARLIEST
 
     def _open(self, symbol: Symbol) -> _Series:
         series = self._series.get(symbol)
         if series is None:
-            process = VolatilityIndex(symbol, self._seed, self._tables)
+            process = _PROCESSES[symbol.motion](symbol, self._seed, self._tables)
             # Where two threads come first, both take the series that got there first.
-            series = self._series.setdefault(symbol, _Series(process))
+            series = self._series.setdefault(symbol, _Series(symbol, process))
         return series
-
-
-def _days(first: int, last: int, step: int) -> Iterator[tuple[int, int, int]]:
-    """Each day between two ticks, and which of its ticks lie there: day, low, high (exclusive)."""
-    for day in range((first - EARLIEST) // DAY, (last - EARLIEST) // DAY + 1):
-        midnight = EARLIEST + day * DAY
-        low = max(first - midnight, 0) // step
-        high = min(last - midnight, DAY - step) // step + 1
-        yield day, low, high
 
 
 def _candles(
@@ -334,14 +249,16 @@ def _candles(
     lows: NDArray[np.int64],
     closes: NDArray[np.int64],
     *,
+    before: int,
     width: int,
 ) -> NDArray[np.int64]:
-    """Candles of `width` finer ones each, the last perhaps of fewer: rows open, high, low, close.
+    """Candles of `width` finer ones each: rows open, high, low, close.
 
-    A tick is the finest candle: its four prices are the same.
+    A tick is the finest candle: its four prices are the same. `before` counts the finer ones that
+    there would have been since 00:00, so the first candle and the last may be of fewer.
     """
-    starts = np.arange(0, len(opens), width)
-    ends = np.minimum(starts + width, len(opens)) - 1
+    starts = np.maximum(np.arange(-(before % width), len(opens), width), 0)
+    ends = np.append(starts[1:], len(opens)) - 1
     return np.stack(
         (
             opens[starts],

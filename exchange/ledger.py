@@ -26,6 +26,10 @@ EXCHANGE = "exchange"
 """The counter account that sells contracts and pays for them."""
 OUTSIDE = "outside"
 """The counter account from which money comes into the exchange and to which it leaves."""
+TRANSFERS = "transfers"
+"""The counter account through which money goes from one account to another: it keeps nothing."""
+CONVERSION = "conversion"
+"""The counter account that takes one currency for another, at the rate of the moment."""
 
 OPENING_BALANCE = 1_000_000
 """What a new account holds, and what a demo account is topped up to, in smallest units."""
@@ -139,12 +143,15 @@ def book(
     at: float,
     app_id: int | None = None,
     note: str = "",
+    counter: str | None = None,
 ) -> Entry:
     """Add `amount` (negative: take it) to an account, with the entry that explains it.
 
     Raises `InsufficientFundsError` when the balance would become negative.
     """
-    entry = post(transaction, loginid, action, amount, at=at, app_id=app_id, note=note)
+    entry = post(
+        transaction, loginid, action, amount, at=at, app_id=app_id, note=note, counter=counter
+    )
     announce(transaction, entry)
     return entry
 

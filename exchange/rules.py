@@ -1,5 +1,6 @@
 """What the paper exchange allows and charges, in one place."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -41,6 +42,15 @@ CANCELLATIONS: Final = {"5m": 300, "10m": 600, "15m": 900, "30m": 1_800, "60m": 
 
 MULTIPLIER_DAYS: Final = 36_500
 """A multiplier ends at the close of the day that lies so far ahead."""
+
+_FIAT_BOUNDS = (Decimal(10), Decimal(2_000))
+AGENT_BOUNDS: Final[Mapping[str, tuple[Decimal, Decimal]]] = {
+    **dict.fromkeys(("AUD", "EUR", "GBP", "USD", "USDC"), _FIAT_BOUNDS),
+    "BTC": (Decimal("0.0002"), Decimal("0.05")),
+    "ETH": (Decimal("0.005"), Decimal(1)),
+    "LTC": (Decimal("0.1"), Decimal(25)),
+}
+"""The least and the most that one payment through a payment agent moves, by currency."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

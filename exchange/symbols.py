@@ -4,32 +4,38 @@ Rules of this module:
 
 - A price is a whole number of pips (`int`). Only `Symbol.quote` makes a float of it and only
   `Symbol.text` a string; nothing else in the market should scale by the digits.
-- Name, step, volatility and level decide a symbol's whole history. Changing one of them in a
-  row is a new version of the feed (`exchange.feed.FEED_VERSION`); the other facts are labels.
+- Name, step, volatility, level, motion and hours decide a symbol's whole history. Changing one of
+  them in a row is a new version of the feed (`exchange.feed.FEED_VERSION`); the other facts are
+  labels.
 - It imports no numpy, so that a command which only names symbols starts quickly.
 
-A further family of symbols is one more builder beside `_volatility_index`, and its rows.
+A further family of symbols is one more builder beside `_volatility_index`, and its rows; one that
+moves by another law is also a `Motion`, and its class in `exchange.processes`.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
 from types import MappingProxyType
+from typing import Any, Final
 
-DAY = 86_400
-"""Seconds in a UTC day."""
-
-WEEK = 7 * DAY
-_A_MONDAY = 4 * DAY  # 1970-01-05
-
-EARLIEST = 1_577_836_800
-"""2020-01-01 00:00 UTC: the first tick of every symbol, where it stands at its level."""
+from exchange.hours import ALWAYS, FOREX, STOCKS, Grid, Hours, grid
+from exchange.hours import DAY as DAY
+from exchange.hours import EARLIEST as EARLIEST
 
 YEAR = 365 * DAY
 """Seconds in the year that volatilities refer to."""
 
 LEVEL_SD = 0.7
 """Long-run standard deviation of ln(price / level): a factor of 2 either way is one sd."""
+
+
+class Motion(StrEnum):
+    """The law by which a price moves; `exchange.processes` has them."""
+
+    BROWNIAN = "brownian"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -47,7 +53,8 @@ class Symbol:
     step: int
     """Seconds from one tick to the next; ticks fall on epochs divisible by it."""
     volatility: float
-    """Standard deviation of the log price over a `YEAR`; 1.0 is 100 %."""
+    """Standard deviation of the log price over a `YEAR`; 1.0 is 100 %. A market that closes has
+    all of it while it is open."""
     level: int
     """Price in pips at the beginning of history, and the level that the price is pulled to."""
     market: str
@@ -58,17 +65,48 @@ class Symbol:
     subgroup_display_name: str
     symbol_type: str
     exchange_name: str
-    display_order: int
-    hours: tuple[tuple[int, int], ...] | None = None
-    """When its market is open: seconds of the week, which begins on Monday 00:00 UTC, each pair
-    from the first to before the second. `None` for a market that never closes."""
+    display_order: int = 0
+    quoted_currency: str = "USD"
+    motion: Motion = Motion.BROWNIAN
+    hours: Hours = ALWAYS
+
+    @property
+    def grid(self) -> Grid:
+        """The moments at which it has ticks."""
+        return grid(self.hours, self.step)
 
     def is_open(self, epoch: int) -> bool:
         """Whether its market is open."""
-        if self.hours is None:
-            return True
-        second = (epoch - _A_MONDAY) % WEEK
-        return any(opens <= second < closes for opens, closes in self.hours)
+        return self.hours is ALWAYS or self.hours.is_open(epoch)
+
+    def has_tick(self, epoch: int) -> bool:
+        """Whether there is a tick at this very second."""
+        return epoch % self.step == 0 and self.is_open(epoch)
+
+    def last_tick(self, epoch: int) -> int:
+        """The moment of the last tick at or before the epoch.
+
+        A market that first opens later stands at its level until then, as if at a tick.
+        """
+        if self.hours is ALWAYS:
+            return epoch - epoch % self.step
+        ticks = self.grid
+        return min(ticks.epoch(ticks.place(epoch)), epoch)
+
+    def next_tick(self, epoch: int, count: int = 1) -> int:
+        """The moment of the first tick after the epoch, or of the `count`-th."""
+        if self.hours is ALWAYS:
+            return epoch - epoch % self.step + count * self.step
+        ticks = self.grid
+        place = ticks.place(epoch)
+        return ticks.epoch(ticks.nth(ticks.number(place) + count))
+
+    def ticks_between(self, first: int, last: int) -> int:
+        """How many ticks there are after the tick at `first`, up to that at `last`."""
+        if self.hours is ALWAYS:
+            return last // self.step - first // self.step
+        ticks = self.grid
+        return ticks.number(ticks.place(last)) - ticks.number(ticks.place(first))
 
     @property
     def pip(self) -> float:
@@ -78,7 +116,7 @@ class Symbol:
     @property
     def tick_sd(self) -> float:
         """Standard deviation of the log price over one tick."""
-        return self.volatility * math.sqrt(self.step / YEAR)
+        return self.volatility * math.sqrt(self.step / YEAR * (DAY / self.hours.mean_day))
 
     @property
     def daily_pull(self) -> float:
@@ -100,43 +138,239 @@ class Symbol:
         return f"{'-' if pips < 0 else ''}{whole}.{fraction:0{self.digits}d}"
 
 
-def _volatility_index(
-    name: str, percent: int, *, step: int, digits: int, level: int, display_order: int
-) -> Symbol:
-    """A row of the volatility indices; `level` is in units of price and becomes pips."""
+# Builders of rows; `level` is in units of price and becomes pips.
+
+
+def _index(name: str, display_name: str, submarket: str, *, level: int, **more: Any) -> Symbol:
+    """A row of the synthetic indices, which never close."""
+    digits: int = more["digits"]
     return Symbol(
         name=name,
-        display_name=f"Volatility {percent}{' (1s)' if step == 1 else ''} Index",
-        digits=digits,
-        step=step,
-        volatility=percent / 100,
+        display_name=display_name,
         level=level * 10**digits,
         market="synthetic_index",
         market_display_name="Derived",
-        submarket="random_index",
-        submarket_display_name="Continuous Indices",
+        submarket=submarket,
+        submarket_display_name=_SUBMARKETS[submarket],
         subgroup="synthetics",
         subgroup_display_name="Synthetics",
         symbol_type="stockindex",
         exchange_name="RANDOM",
-        display_order=display_order,
+        **more,
     )
 
 
-# A level is a round figure of at least 60 pips / tick_sd: the price may then fall by LEVEL_SD
-# nearly three times over and a tick still moves some 8 pips, which digit contracts need.
-_ROWS = (
-    _volatility_index("R_10", 10, step=2, digits=3, level=2_400, display_order=1),
-    _volatility_index("R_25", 25, step=2, digits=3, level=1_000, display_order=2),
-    _volatility_index("R_50", 50, step=2, digits=4, level=100, display_order=3),
-    _volatility_index("R_75", 75, step=2, digits=4, level=100, display_order=4),
-    _volatility_index("R_100", 100, step=2, digits=2, level=2_400, display_order=5),
-    _volatility_index("1HZ10V", 10, step=1, digits=2, level=34_000, display_order=6),
-    _volatility_index("1HZ25V", 25, step=1, digits=2, level=14_000, display_order=7),
-    _volatility_index("1HZ50V", 50, step=1, digits=2, level=7_000, display_order=8),
-    _volatility_index("1HZ75V", 75, step=1, digits=2, level=4_500, display_order=9),
-    _volatility_index("1HZ100V", 100, step=1, digits=2, level=3_400, display_order=10),
-)
+def _volatility_index(name: str, percent: int, *, step: int, digits: int, level: int) -> Symbol:
+    display_name = f"Volatility {percent}{' (1s)' if step == 1 else ''} Index"
+    return _index(
+        name,
+        display_name,
+        "random_index",
+        level=level,
+        digits=digits,
+        step=step,
+        volatility=percent / 100,
+    )
 
-SYMBOLS: Mapping[str, Symbol] = MappingProxyType({symbol.name: symbol for symbol in _ROWS})
+
+def _simulated(
+    name: str,
+    display_name: str,
+    market: str,
+    submarket: str,
+    *,
+    digits: int,
+    level: str,
+    percent: int,
+    hours: Hours,
+    quoted_currency: str = "USD",
+) -> Symbol:
+    """A row that is named after a real market, of which it knows nothing."""
+    market_display_name, symbol_type, exchange_name = _MARKETS[market]
+    return Symbol(
+        name=name,
+        display_name=f"{display_name} (simulated)",
+        digits=digits,
+        step=2,
+        volatility=percent / 100,
+        level=int(Decimal(level).scaleb(digits)),
+        market=market,
+        market_display_name=market_display_name,
+        submarket=submarket,
+        submarket_display_name=_SUBMARKETS[submarket],
+        subgroup="none",
+        subgroup_display_name="None",
+        symbol_type=symbol_type,
+        exchange_name=exchange_name,
+        hours=hours,
+        quoted_currency=quoted_currency,
+    )
+
+
+def _pair(name: str, submarket: str, level: str, percent: int) -> Symbol:
+    """Two currencies, such as EURUSD: what one of the first costs in the second."""
+    base, quoted = name[:3], name[3:]
+    return _simulated(
+        f"frx{name}",
+        f"{base}/{quoted}",
+        "forex",
+        submarket,
+        digits=3 if quoted == "JPY" else 5,
+        level=level,
+        percent=percent,
+        hours=FOREX,
+        quoted_currency=quoted,
+    )
+
+
+def _metal(name: str, display_name: str, digits: int, level: str, percent: int) -> Symbol:
+    return _simulated(
+        f"frx{name}",
+        display_name,
+        "commodities",
+        "metals",
+        digits=digits,
+        level=level,
+        percent=percent,
+        hours=FOREX,
+    )
+
+
+def _coin(name: str, level: str, percent: int) -> Symbol:
+    return _simulated(
+        f"cry{name}",
+        f"{name[:3]}/{name[3:]}",
+        "cryptocurrency",
+        "non_stable_coin",
+        digits=3,
+        level=level,
+        percent=percent,
+        hours=ALWAYS,
+    )
+
+
+def _stocks(name: str, display_name: str, submarket: str, level: str, currency: str) -> Symbol:
+    return _simulated(
+        f"OTC_{name}",
+        display_name,
+        "indices",
+        submarket,
+        digits=2,
+        level=level,
+        percent=18,
+        hours=STOCKS,
+        quoted_currency=currency,
+    )
+
+
+_MARKETS: Final = {
+    "forex": ("Forex", "forex", "FOREX"),
+    "indices": ("Stock Indices", "stockindex", "OTC"),
+    "commodities": ("Commodities", "commodities", "METAL"),
+    "cryptocurrency": ("Cryptocurrencies", "cryptocurrency", "CRYPTO"),
+}
+"""Display name, type of symbols and exchange, by market."""
+
+_SUBMARKETS: Final = {
+    "random_index": "Continuous Indices",
+    "major_pairs": "Major Pairs",
+    "minor_pairs": "Minor Pairs",
+    "exotic_pairs": "Exotic Pairs",
+    "americas_OTC": "American Indices",
+    "europe_OTC": "European Indices",
+    "asia_oceania_OTC": "Asian Indices",
+    "metals": "Metals",
+    "non_stable_coin": "Cryptocurrencies",
+}
+
+
+def _rows() -> Iterator[Symbol]:
+    # The level of a volatility index is a round figure of at least 60 pips / tick_sd: the price may
+    # then fall by LEVEL_SD nearly three times over and a tick still moves some 8 pips, which digit
+    # contracts need.
+    yield _volatility_index("R_10", 10, step=2, digits=3, level=2_400)
+    yield _volatility_index("R_25", 25, step=2, digits=3, level=1_000)
+    yield _volatility_index("R_50", 50, step=2, digits=4, level=100)
+    yield _volatility_index("R_75", 75, step=2, digits=4, level=100)
+    yield _volatility_index("R_100", 100, step=2, digits=2, level=2_400)
+    yield _volatility_index("1HZ10V", 10, step=1, digits=2, level=34_000)
+    yield _volatility_index("1HZ15V", 15, step=1, digits=2, level=23_000)
+    yield _volatility_index("1HZ25V", 25, step=1, digits=2, level=14_000)
+    yield _volatility_index("1HZ30V", 30, step=1, digits=2, level=12_000)
+    yield _volatility_index("1HZ50V", 50, step=1, digits=2, level=7_000)
+    yield _volatility_index("1HZ75V", 75, step=1, digits=2, level=4_500)
+    yield _volatility_index("1HZ90V", 90, step=1, digits=2, level=3_800)
+    yield _volatility_index("1HZ100V", 100, step=1, digits=2, level=3_400)
+    yield _volatility_index("1HZ150V", 150, step=1, digits=2, level=2_300)
+    yield _volatility_index("1HZ250V", 250, step=1, digits=2, level=1_400)
+    # The levels of pairs agree with each other; their prices, each drawn by itself, do not.
+    for name, level, percent in (
+        ("EURUSD", "1.10", 8),
+        ("GBPUSD", "1.27", 9),
+        ("USDJPY", "148", 9),
+        ("AUDUSD", "0.66", 9),
+        ("USDCAD", "1.36", 7),
+        ("USDCHF", "0.88", 8),
+        ("EURGBP", "0.86614", 7),
+        ("EURJPY", "162.8", 9),
+        ("EURCHF", "0.968", 7),
+        ("EURAUD", "1.66667", 8),
+        ("EURCAD", "1.496", 8),
+        ("GBPJPY", "187.96", 9),
+        ("GBPAUD", "1.92424", 9),
+        ("AUDJPY", "97.68", 9),
+    ):
+        yield _pair(name, "major_pairs", level, percent)
+    for name, level, percent in (
+        ("NZDUSD", "0.61", 9),
+        ("EURNZD", "1.80328", 9),
+        ("GBPCAD", "1.7272", 8),
+        ("GBPCHF", "1.1176", 8),
+        ("GBPNZD", "2.08197", 9),
+        ("AUDCAD", "0.8976", 8),
+        ("AUDCHF", "0.5808", 9),
+        ("AUDNZD", "1.08197", 7),
+        ("CADJPY", "108.824", 9),
+        ("NZDJPY", "90.28", 9),
+    ):
+        yield _pair(name, "minor_pairs", level, percent)
+    for name, level, percent in (
+        ("USDMXN", "17.5", 12),
+        ("USDPLN", "4", 12),
+        ("USDSEK", "10.5", 11),
+    ):
+        yield _pair(name, "exotic_pairs", level, percent)
+    yield _metal("XAUUSD", "Gold/USD", 2, "2000", 15)
+    yield _metal("XAGUSD", "Silver/USD", 4, "24", 28)
+    yield _metal("XPTUSD", "Platinum/USD", 2, "1000", 24)
+    yield _metal("XPDUSD", "Palladium/USD", 2, "1200", 35)
+    yield _coin("BTCUSD", "40000", 60)
+    yield _coin("ETHUSD", "2500", 60)
+    yield _coin("LTCUSD", "90", 60)
+    for name, display_name, level in (
+        ("SPC", "US 500", "5000"),
+        ("NDX", "US Tech 100", "18000"),
+        ("DJI", "Wall Street 30", "39000"),
+    ):
+        yield _stocks(name, display_name, "americas_OTC", level, "USD")
+    for name, display_name, level, currency in (
+        ("FTSE", "UK 100", "8000", "GBP"),
+        ("GDAXI", "Germany 40", "18000", "EUR"),
+        ("FCHI", "France 40", "7500", "EUR"),
+        ("SX5E", "Euro 50", "4800", "EUR"),
+        ("AEX", "Netherlands 25", "850", "EUR"),
+        ("SSMI", "Swiss 20", "11500", "CHF"),
+    ):
+        yield _stocks(name, display_name, "europe_OTC", level, currency)
+    for name, display_name, level, currency in (
+        ("N225", "Japan 225", "38000", "JPY"),
+        ("HSI", "Hong Kong 50", "18000", "HKD"),
+        ("AS51", "Australia 200", "7800", "AUD"),
+    ):
+        yield _stocks(name, display_name, "asia_oceania_OTC", level, currency)
+
+
+SYMBOLS: Mapping[str, Symbol] = MappingProxyType(
+    {row.name: replace(row, display_order=order) for order, row in enumerate(_rows(), 1)}
+)
 """Every symbol by its name, in display order. Read-only."""

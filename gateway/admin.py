@@ -15,8 +15,9 @@ from typing import NoReturn, TypeVar
 import click
 from pydantic import ValidationError
 
-from exchange import exclusion
+from exchange import agents, exclusion, payments
 from exchange import ledger as accounts
+from exchange.contracts.terms import Refusal
 from exchange.money import to_number, to_text, to_units
 from gateway import market_start, token_form
 from gateway.access import apps, passwords, tokens, users
@@ -240,18 +241,15 @@ def account_credit(db: Path | None, loginid: str, amount: str) -> None:
             raise StoreError(f"{amount} is no amount of {currency}: {problem}") from None
         if abs(units) not in range(1, 10**15):
             raise StoreError("the amount must not be 0, nor beyond a trillion")
-        action = "deposit" if units > 0 else "withdrawal"
+        at, note = market_start.present(transaction), "By the operator."
         try:
-            return accounts.book(
-                transaction,
-                loginid,
-                action,
-                units,
-                at=market_start.present(transaction),
-                note="By the operator.",
-            )
+            if units > 0:
+                return payments.pay_in(transaction, loginid, "deposit", units, at=at, note=note)
+            return accounts.book(transaction, loginid, "withdrawal", units, at=at, note=note)
         except accounts.InsufficientFundsError:
             raise StoreError(f"{loginid} does not hold that much") from None
+        except Refusal as refusal:
+            raise StoreError(refusal.message) from None
 
     entry = _run(db, job)
     click.echo(f"{loginid} {to_text(entry.balance_after, entry.currency)} {entry.currency}")
@@ -276,6 +274,22 @@ def account_reset(db: Path | None, loginid: str) -> None:
 
     found = _run(db, job)
     click.echo(f"{loginid} {to_text(found.balance, found.currency)} {found.currency}")
+
+
+@account.command("withdrawal-reasons")
+@_DB
+def account_withdrawal_reasons(db: Path | None) -> None:
+    """List why owners withdraw through payment agents, as they told it, the latest first."""
+    rows = [
+        (reason.loginid, tokens.moment_text(reason.at), _on_a_line(reason.message))
+        for reason in _run(db, agents.reasons)
+    ]
+    table(rows, ("loginid", "told (UTC)", "reason"))
+
+
+def _on_a_line(text: str) -> str:
+    """What a user has written, without what moves a terminal's cursor."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 @account.command("lift")

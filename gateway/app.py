@@ -26,6 +26,8 @@ from exchange.copying import Copying
 from exchange.desk import Desk
 from exchange.feed import Feed
 from exchange.ledger import Account, Ledger
+from exchange.payments import Teller
+from exchange.rates import Rates
 from exchange.rules import Margins
 from gateway import market_start
 from gateway.access import tokens, users
@@ -49,6 +51,7 @@ from handlers.apps import Apps
 from handlers.assessment import Assessment
 from handlers.consent import Consent
 from handlers.copying import CopyTrading
+from handlers.exchange_rates import ExchangeRates
 from handlers.exclusion import SelfExclusion
 from handlers.general import General
 from handlers.market import Market, Ticker
@@ -58,6 +61,8 @@ from handlers.opening import Opening
 from handlers.orders import Orders
 from handlers.oversight import Oversight
 from handlers.pages import Pages
+from handlers.payment_agents import PaymentAgents
+from handlers.payments import Payments
 from handlers.places import Places
 from handlers.portfolio import Portfolio
 from handlers.profile import Profile as UserProfile
@@ -124,6 +129,7 @@ class Connect:
             origin=visitor.origin,
             host=visitor.host,
             proxied=visitor.proxied,
+            secure=visitor.secure,
         )
         self.access.join(session)
         session.on_leave(partial(self.access.leave, session))
@@ -148,6 +154,8 @@ class _Parts:
     copying: Copying
     desk: Desk
     mail: Mailer
+    rates: Rates
+    teller: Teller
 
     def by_type(self) -> Mapping[type, object]:
         """Each part by the type under which a constructor may ask for it."""
@@ -170,6 +178,7 @@ def _build(
     feed = Feed(seed)
     # Neighbours on one floor: that a token holds is the access's to know, and is passed on.
     copying = Copying(store, clock, tokens.holds)
+    rates = Rates(feed)
     return _Parts(
         profile=profile,
         store=store,
@@ -181,6 +190,8 @@ def _build(
         copying=copying,
         desk=Desk(store, feed, clock, margins, copying),
         mail=mail,
+        rates=rates,
+        teller=Teller(store, rates, clock),
     )
 
 
@@ -195,19 +206,36 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
     ticker = Ticker(parts.feed, parts.clock, parts.bus)
     passwords = Passwords()
     pages = Pages(parts.access, parts.store, passwords)
-    for follower in (parts.desk.second, portfolio.second, proposals.second):
+    exchange_rates = ExchangeRates(parts.rates, parts.clock, parts.bus)
+    for follower in (
+        parts.desk.second,
+        portfolio.second,
+        proposals.second,
+        exchange_rates.second,
+    ):
         ticker.follow(follower)
     ours: list[object] = [
         general,
         Sessions(parts.access, parts.ledger, parts.store, parts.clock),
         Market(parts.feed, parts.clock),
+        exchange_rates,
         Offers(parts.feed, parts.clock),
         proposals,
         Trading(parts.desk, proposals, portfolio, parts.access, parts.clock),
         Orders(parts.desk, parts.access, parts.clock, parts.store),
         portfolio,
-        Accounts(parts.ledger, parts.desk, parts.access, parts.bus),
+        Accounts(
+            parts.ledger,
+            parts.desk,
+            parts.teller,
+            parts.rates,
+            parts.clock,
+            parts.access,
+            parts.bus,
+        ),
         CopyTrading(parts.copying, parts.access, parts.store, parts.bus, parts.clock),
+        Payments(parts.teller, parts.ledger, parts.access),
+        PaymentAgents(parts.teller, parts.access, parts.store),
         UserProfile(parts.access, parts.store, parts.clock),
         Assessment(parts.access, parts.store),
         Tokens(parts.access, parts.store),

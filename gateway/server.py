@@ -86,6 +86,8 @@ class Visitor:
     """The `Host` that it asked for."""
     proxied: bool = False
     """Whether a proxy says that it speaks for somebody."""
+    secure: bool = False
+    """Whether it came over TLS, or a proxy says so."""
 
 
 Accept = Callable[[Visitor, Callable[[bytes], None], "_Peer"], Connection]
@@ -318,6 +320,8 @@ class _Peer(asyncio.Protocol):
             origin=", ".join(headers.get_all("Origin"))[:200],
             host=headers.get("Host", ""),
             proxied=any(name in headers for name in _PROXIES_SAY),
+            secure=self._server.how.tls is not None
+            or "https" in headers.get_all("X-Forwarded-Proto"),
         )
 
     def _client_address(self, forwarded: str) -> str:

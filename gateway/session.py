@@ -150,6 +150,7 @@ class Session:
         "language",
         "origin",
         "proxied",
+        "secure",
         "send",
         "signed_in_at",
         "subscriptions",
@@ -167,6 +168,7 @@ class Session:
         origin: str = "",
         host: str = "",
         proxied: bool = False,
+        secure: bool = False,
     ) -> None:
         self.id = secrets.token_hex(8)
         """Names this session among all processes: who asked for a change."""
@@ -178,6 +180,8 @@ class Session:
         self.origin = origin
         self.host = host
         self.proxied = proxied
+        self.secure = secure
+        """Whether it came over TLS, or a proxy says so."""
         self.at_pages = is_own_page(origin, host)
         """Whether the client is a page that this gateway served."""
         self.grants: dict[str, Grant] = {}

@@ -292,6 +292,22 @@ class World:
 
         return await self.gateway.store.write(job)
 
+    async def account(
+        self, currency: str, balance: int, *, is_virtual: bool = False, owner: int | None = None
+    ) -> Account:
+        """An account of the demo user's (or this one's), with a balance in smallest units."""
+        user_id = owner or self.demo.user_id
+
+        def job(transaction: Transaction) -> Account:
+            at = self.clock.now()
+            opened = accounts.open_account(
+                transaction, user_id, currency=currency, is_virtual=is_virtual, at=at
+            )
+            accounts.set_balance(transaction, opened.loginid, "deposit", balance, at=at)
+            return accounts.account(transaction, opened.loginid)
+
+        return await self.gateway.store.write(job)
+
     async def credit(self, amount: int, loginid: str | None = None) -> None:
         """Add to an account (the demo one), in its currency's smallest units."""
         target = loginid or self.demo.loginid

@@ -1,15 +1,20 @@
 """Accounts, their balances and their ledgers."""
 
+from collections.abc import Mapping
+
 import orjson
 
 from exchange.book import Contract
 from exchange.desk import Desk
 from exchange.ledger import Account, Entry, Ledger
 from exchange.money import to_number, to_text
+from exchange.payments import Payment, Teller
+from exchange.rates import Rates
 from exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
 from gateway.access.guard import Access
 from gateway.bus import Bus
 from gateway.calls import Stream, call
+from gateway.clock import Clock
 from gateway.errors import ApiError, input_validation_failed
 from gateway.limits import Rate
 from gateway.session import Session
@@ -37,6 +42,9 @@ from schemas.scopes import Scope
 
 LANDING_COMPANIES = {"virtual": "Scopegate paper accounts", "svg": "Scopegate paper accounts"}
 """By the short names that clients know; all money here is paper."""
+
+TOTALS_IN = "USD"
+"""The currency in which balances of several currencies are added up."""
 
 _INFORMED = (Scope.READ, Scope.TRADING_INFORMATION)
 _WORDS = {
@@ -72,9 +80,21 @@ def summary(account: Account) -> AccountSummary:
 class Accounts:
     """Accounts, their balances and their ledgers."""
 
-    def __init__(self, ledger: Ledger, desk: Desk, access: Access, bus: Bus) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        desk: Desk,
+        teller: Teller,
+        rates: Rates,
+        clock: Clock,
+        access: Access,
+        bus: Bus,
+    ) -> None:
         self._ledger = ledger
         self._desk = desk
+        self._teller = teller
+        self._rates = rates
+        self._clock = clock
         self._access = access
         self._bus = bus
         ledger.listen(self._booked)
@@ -131,11 +151,18 @@ class Accounts:
     async def _all(self, user_id: int, current: str) -> tuple[BalanceBody, int]:
         accounts, position = await self._ledger.standing(user_id)
         mine = next(account for account in accounts if account.loginid == current)
+        now = int(self._clock.now())
+        in_dollars = {
+            account.loginid: self._rates.converted(
+                account.balance, account.currency, TOTALS_IN, now
+            )
+            for account in accounts
+        }
         body: BalanceBody = {
             "accounts": {
                 account.loginid: {
                     "balance": to_number(account.balance, account.currency),
-                    "converted_amount": to_number(account.balance, account.currency),
+                    "converted_amount": to_number(in_dollars[account.loginid], TOTALS_IN),
                     "currency": account.currency,
                     "demo_account": int(account.is_virtual),
                     "status": 1,
@@ -146,7 +173,7 @@ class Accounts:
             "balance": to_number(mine.balance, mine.currency),
             "currency": mine.currency,
             "loginid": mine.loginid,
-            "total": _totals(accounts),
+            "total": _totals(accounts, in_dollars),
         }
         return body, position
 
@@ -184,8 +211,13 @@ class Accounts:
         contracts = await self._desk.contracts(
             {entry.contract_id for entry in entries if entry.contract_id is not None}
         )
+        payments = await self._teller.of_entries(
+            {entry.id for entry in entries if entry.action == "transfer"}
+        )
         transactions = [
-            _statement_entry(entry, contracts.get(entry.contract_id or 0), told=told)
+            _statement_entry(
+                entry, contracts.get(entry.contract_id or 0), payments.get(entry.id), told=told
+            )
             for entry in entries
         ]
         return {"statement": {"count": len(transactions), "transactions": transactions}}
@@ -263,20 +295,22 @@ def _add_contract(body: TransactionBody, contract: Contract) -> None:
         body["purchase_time"] = contract.bought_at
 
 
-def _totals(accounts: list[Account]) -> Totals:
+def _totals(accounts: list[Account], in_dollars: Mapping[str, int]) -> Totals:
+    """What the accounts of each kind hold together; `in_dollars` is what each holds."""
     totals: Totals = {}
     for kind, is_virtual in (("deriv", False), ("deriv_demo", True)):
-        chosen = [account for account in accounts if account.is_virtual == is_virtual]
+        chosen = [in_dollars[each.loginid] for each in accounts if each.is_virtual == is_virtual]
         if chosen:
-            units = sum(account.balance for account in chosen)
             totals[kind] = {  # type: ignore[literal-required] # one of the two keys
-                "amount": to_number(units, chosen[0].currency),
-                "currency": chosen[0].currency,
+                "amount": to_number(sum(chosen), TOTALS_IN),
+                "currency": TOTALS_IN,
             }
     return totals
 
 
-def _statement_entry(entry: Entry, contract: Contract | None, *, told: bool) -> StatementEntry:
+def _statement_entry(
+    entry: Entry, contract: Contract | None, payment: Payment | None, *, told: bool
+) -> StatementEntry:
     shown: StatementEntry = {
         "action_type": entry.action,
         "amount": to_number(entry.amount, entry.currency),
@@ -288,6 +322,8 @@ def _statement_entry(entry: Entry, contract: Contract | None, *, told: bool) -> 
         "transaction_id": entry.id,
         "transaction_time": entry.at,
     }
+    if payment is not None:
+        shown["from"], shown["to"] = {"loginid": payment.payer}, {"loginid": payment.payee}
     if contract is not None:
         shown["payout"] = to_number(contract.payout, entry.currency)
         if entry.action == "sell":

@@ -214,7 +214,7 @@ class Market:
             "symbol_type": symbol.symbol_type,
         }
         if full:
-            epoch = self._feed.tick_epoch(symbol, now)
+            epoch = symbol.last_tick(now)
             pips = self._feed.price(symbol, epoch)
             midnight = self._feed.price(symbol, epoch - epoch % DAY)
             listed["delay_amount"] = 0
@@ -256,7 +256,7 @@ class Market:
             symbol = find_symbol(name)
         except ApiError as unknown:
             return unknown
-        epoch = self._feed.tick_epoch(symbol, int(self._clock.now()))
+        epoch = symbol.last_tick(int(self._clock.now()))
         reply: TickReply = {"tick": _tick(symbol, epoch, self._feed.price(symbol, epoch))}
         if not request.subscribe:
             return reply
@@ -317,7 +317,7 @@ class Market:
                 msg_type="ohlc",
                 since=end,
             )
-        last = self._feed.tick_epoch(symbol, end)
+        last = symbol.last_tick(end)
         ticks = self._feed.ticks(symbol, max(start, last - (count - 1) * symbol.step), last)
         reply: HistoryReply = {
             "history": {

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from exchange import copying, exclusion
+from exchange import agents, copying, exclusion
 from gateway.access import users
 from gateway.access.guard import Access
 from gateway.calls import call
@@ -52,13 +52,15 @@ class Profile:
     @call("get_settings", needs=Scope.READ)
     async def get_settings(self, request: GetSettings, session: Session) -> GetSettingsReply:
         """Tell back what the user has told with `set_settings`, and their e-mail address."""
-        user_id = session.grant.user_id
+        grant = session.grant
+        user_id = grant.user_id
 
-        def job(reader: Transaction) -> tuple[str, str, dict[str, Any]]:
+        def job(reader: Transaction) -> tuple[str, str, dict[str, Any], bool]:
             user = users.by_id(reader, user_id)
-            return user["email"], user["country"], users.settings(reader, user_id)
+            is_agent = agents.find(reader, grant.loginid) is not None
+            return user["email"], user["country"], users.settings(reader, user_id), is_agent
 
-        email, country, told = await self._store.read(job)
+        email, country, told, is_agent = await self._store.read(job)
         country = told.get("residence") or country
         body: SettingsBody = {
             "allow_copiers": 0,
@@ -70,7 +72,7 @@ class Profile:
             "feature_flag": {"wallet": 0} | told.get("feature_flag", {}),
             "has_secret_answer": int("secret_answer" in told),
             "immutable_fields": [],
-            "is_authenticated_payment_agent": 0,
+            "is_authenticated_payment_agent": int(is_agent),
             "non_pep_declaration": 0,
             "preferred_language": "EN",
             "request_professional_status": 0,

@@ -8,10 +8,8 @@ Rules:
 """
 
 import asyncio
-import re
 import time
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Any
 
 from exchange import exclusion
 from exchange.book import Bought, Closed
@@ -29,6 +27,7 @@ from gateway.errors import ApiError, input_validation_failed
 from gateway.session import Grant, Session
 from gateway.store import Transaction
 from handlers.contract_views import longcode, refusing
+from handlers.idempotency import key_of
 from handlers.portfolio import Portfolio
 from handlers.proposals import Proposals
 from schemas.portfolio import ProposalOpenContractReply
@@ -54,11 +53,6 @@ from schemas.trading import (
     SellReply,
     SoldForOne,
 )
-
-IDEMPOTENCY_KEY = "idempotency_key"
-"""The key of `passthrough` under which a client names one buy."""
-
-_KEY = re.compile(r"[!-~]{1,64}")
 
 
 class Trading:
@@ -89,7 +83,7 @@ class Trading:
         characters, into `passthrough`: an account buys once for a key.
         """
         grant = session.grant
-        key = _key(request.passthrough)
+        key = key_of(request.passthrough)
         bought = None
         if key is not None:
             bought = await self._desk.bought_with(grant.loginid, key)
@@ -311,17 +305,6 @@ def _units(price: Decimal, currency: str, rounding: str) -> int:
     """A bound that a client computed, in smallest units, whatever decimals it has."""
     smallest = Decimal(1).scaleb(-CURRENCIES[currency].digits)
     return to_units(price.quantize(smallest, rounding), currency)
-
-
-def _key(passthrough: dict[str, Any] | None) -> str | None:
-    key = (passthrough or {}).get(IDEMPOTENCY_KEY)
-    if key is None:
-        return None
-    if type(key) is not str or not _KEY.fullmatch(key):
-        raise input_validation_failed(
-            {"passthrough": f"{IDEMPOTENCY_KEY} is a text of 1 to 64 characters without blanks."}
-        )
-    return key
 
 
 def _receipt(bought: Bought) -> BuyBody:

@@ -121,7 +121,15 @@ class Statement(AccountRequest):
     )
 
 
-class StatementEntry(TypedDict):
+class Party(TypedDict):
+    loginid: str
+
+
+StatementParties = TypedDict("StatementParties", {"from": Party, "to": Party}, total=False)
+"""The accounts of a payment; a class could not have a field named `from`."""
+
+
+class StatementEntry(StatementParties):
     action_type: str
     amount: float
     app_id: int | None

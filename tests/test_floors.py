@@ -29,7 +29,9 @@ FLOORS: dict[str, int] = {
     "gateway.calls": 2,
     "gateway.access": 2,
     "gateway.market_start": 2,
+    "exchange.agents": 2,
     "exchange.ledger": 2,
+    "exchange.payments": 2,
     "exchange.book": 2,
     "exchange.copying": 2,
     "exchange.performance": 2,
@@ -53,12 +55,14 @@ FLOORS: dict[str, int] = {
 """The room of a module is the longest of these names that it begins with."""
 
 STORED = {
+    "exchange.agents",
     "exchange.book",
     "exchange.copying",
     "exchange.desk",
     "exchange.exclusion",
     "exchange.ledger",
     "exchange.markups",
+    "exchange.payments",
 }
 """The parts of `exchange` that touch the store are one room."""
 

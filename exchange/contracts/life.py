@@ -88,7 +88,7 @@ class Sight(NamedTuple):
 
 def latest(feed: Feed, symbol: Symbol, epoch: int) -> Tick:
     """The last tick at or before the epoch."""
-    return Tick(feed.tick_epoch(symbol, epoch), feed.price(symbol, epoch))
+    return Tick(symbol.last_tick(epoch), feed.price(symbol, epoch))
 
 
 def sight(feed: Feed, symbol: Symbol, epoch: int) -> Sight:

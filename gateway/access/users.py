@@ -131,6 +131,13 @@ def settings(transaction: Transaction, user_id: int) -> dict[str, Any]:
     return told
 
 
+def residence(transaction: Transaction, user_id: int) -> str:
+    """The country that the user lives in, by its two letters; empty where it is not known."""
+    told: str | None = settings(transaction, user_id).get("residence")
+    country: str = by_id(transaction, user_id)["country"]
+    return told or country
+
+
 def change_settings(transaction: Transaction, user_id: int, changes: Mapping[str, Any]) -> None:
     """Keep these settings beside those not named."""
     merged = settings(transaction, user_id) | dict(changes)

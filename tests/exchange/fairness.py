@@ -395,7 +395,7 @@ class Tally:
 def _moments(seed: str, groups: int) -> Iterator[tuple[int, Symbol, int]]:
     """Every group: its number, its symbol and the first second of its day, sorted by day."""
     rng = Random(f"{seed} days")
-    names = sorted(SYMBOLS)
+    names = sorted(name for name in SYMBOLS if name.startswith(("R_", "1HZ")))
     found = [(rng.randrange(LAST_DAY), names[i % len(names)]) for i in range(groups)]
     for group, (day, name) in enumerate(sorted(found)):
         yield group, SYMBOLS[name], EARLIEST + day * DAY

@@ -36,6 +36,8 @@ FEED = Feed("offers")
 MARGINS = Margins()
 NOON = 1_767_268_800
 MIDNIGHT = NOON - NOON % DAY
+ALL_OPEN = NOON + 3 * 3_600
+"""A Thursday afternoon, when every market is open."""
 HZ = SYMBOLS["1HZ100V"]
 SPOT = FEED.price(HZ, NOON)
 
@@ -420,7 +422,9 @@ def test_a_multiplier_is_one_of_those_offered() -> None:
         offered = choices(symbol)
         assert offered == sorted(set(offered))
         for multiplier in offered:
-            bought = made("MULTDOWN", symbol=symbol.name, multiplier=Decimal(multiplier))
+            bought = made(
+                "MULTDOWN", now=ALL_OPEN, symbol=symbol.name, multiplier=Decimal(multiplier)
+            )
             assert bought.terms.multiplier == multiplier
             assert bought.price == 1_000
             assert bought.payout == 0

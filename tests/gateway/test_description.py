@@ -69,7 +69,7 @@ def takes(offered: Call, request: Mapping[str, Any]) -> bool:
 
 async def asker(here: World, name: str) -> Client:
     """A client who may make this call."""
-    return await here.owner() if name in OWN else await signed_in(here)
+    return await here.owner() if name in OWN else await signed_in(here, to_make=name)
 
 
 @cache

@@ -100,6 +100,11 @@ VALID: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "cancel": [{"cancel": 1}],
+    "cashier": [
+        {"cashier": "deposit", "provider": "doughflow"},
+        {"cashier": "withdraw", "type": "api", "amount": 1, "verification_code": "my_code_1"},
+        {"cashier": "withdraw", "verification_code": "my_code_1"},
+    ],
     "connected_apps": [{"connected_apps": 1}],
     "consent": [
         {
@@ -136,6 +141,16 @@ VALID: dict[str, list[dict[str, Any]]] = {
     "copy_stop": [{"copy_stop": "copy-0123456789abcdef"}, {"copy_stop": "abcdefghijklmnop"}],
     "copytrading_list": [{"copytrading_list": 1}],
     "copytrading_statistics": [{"copytrading_statistics": 1, "trader_id": "CR900001"}],
+    "exchange_rates": [
+        {"exchange_rates": 1, "base_currency": "USD"},
+        {
+            "exchange_rates": 1,
+            "base_currency": "BTC",
+            "target_currency": "EUR",
+            "include_spread": 1,
+            "subscribe": 1,
+        },
+    ],
     "forget": [{"forget": "d1ee7d0d-3ca9-fbb4-720b-5312d487185b"}],
     "forget_all": [{"forget_all": "ticks"}, {"forget_all": ["ticks", "candles"]}],
     "get_account_status": [{"get_account_status": 1}],
@@ -170,6 +185,43 @@ VALID: dict[str, list[dict[str, Any]]] = {
     ],
     "oauth_apps": [{"oauth_apps": 1}],
     "page_info": [{"page_info": 1}],
+    "payment_methods": [{"payment_methods": 1, "country": "id"}],
+    "paymentagent_create": [
+        {
+            "paymentagent_create": 1,
+            "code_of_conduct_approval": 1,
+            "commission_deposit": 1,
+            "commission_withdrawal": 1.5,
+            "email": "agent@example.com",
+            "information": "Cash.",
+            "payment_agent_name": "Corner Shop",
+            "supported_payment_methods": [{"payment_method": "Cash"}],
+            "urls": [{"url": "https://shop.example.com"}],
+        }
+    ],
+    "paymentagent_details": [{"paymentagent_details": 1}],
+    "paymentagent_list": [{"paymentagent_list": "id", "currency": "USD"}],
+    "paymentagent_transfer": [
+        {
+            "paymentagent_transfer": 1,
+            "amount": 20,
+            "currency": "USD",
+            "transfer_to": "CR900002",
+            "passthrough": {"idempotency_key": "mine"},
+        }
+    ],
+    "paymentagent_withdraw": [
+        {
+            "paymentagent_withdraw": 1,
+            "amount": 20,
+            "currency": "USD",
+            "paymentagent_loginid": "CR900002",
+            "verification_code": "my_code_1",
+        }
+    ],
+    "paymentagent_withdraw_justification": [
+        {"paymentagent_withdraw_justification": 1, "message": "Cash only."}
+    ],
     "payout_currencies": [{"payout_currencies": 1}],
     "ping": [{"ping": 1}],
     "portfolio": [{"portfolio": 1, "contract_type": ["CALL"]}],
@@ -257,6 +309,16 @@ VALID: dict[str, list[dict[str, Any]]] = {
     "trading_durations": [{"trading_durations": 1}],
     "trading_times": [{"trading_times": "2026-01-02"}],
     "transaction": [{"transaction": 1, "subscribe": 1}],
+    "transfer_between_accounts": [
+        {
+            "transfer_between_accounts": 1,
+            "account_from": "CR900001",
+            "account_to": "CR900002",
+            "amount": 0.5,
+            "currency": "USD",
+        },
+        {"transfer_between_accounts": 1, "accounts": "all"},
+    ],
     "verify_email": [
         {"verify_email": "ada@example.com", "type": "account_opening"},
         {

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from exchange import ledger
+from exchange import agents, exclusion, ledger
 from gateway import token_form
 from gateway.access import tokens, users
 from gateway.store import Transaction, run_once
@@ -58,7 +58,7 @@ def people(gateway: Served) -> Iterator[Person]:
     async def made() -> list[Person]:
         async with watching(gateway, gateway.token) as client:
             found = [
-                run_once(gateway.db, partial(person, name=f"ada{number}")) for number in range(9)
+                run_once(gateway.db, partial(person, name=f"ada{number}")) for number in range(10)
             ]
             # Changes are applied in their order: with this one the others are known.
             await command(
@@ -229,6 +229,37 @@ async def test_a_credit_reaches_live_streams(gateway: Served, ada: Person) -> No
         entries = statement["statement"]["transactions"]
         assert [entry["amount"] for entry in entries] == [-12.34, 12.34, 10000]
         assert entries[0]["longcode"] == "Reset by the operator."
+
+
+async def test_an_operator_pays_in_nothing_that_the_owner_has_excluded(
+    gateway: Served, ada: Person
+) -> None:
+    run_once(
+        gateway.db,
+        lambda transaction: exclusion.tighten(
+            transaction, ada.real, {"max_deposit": 1_000}, at=int(time.time())
+        ),
+    )
+    refused = scopegate(
+        *("account", "credit", "--loginid", ada.real, "--amount", "10.01"),
+        *("--db", str(gateway.db)),
+        folder=gateway.folder,
+    )
+    assert refused.returncode == 1
+    assert "The limit on deposits today is USD 10.00" in refused.stderr
+    printed = await command(gateway, "account", "credit", "--loginid", ada.real, "--amount", "10")
+    assert printed == f"{ada.real} 10010.00 USD"
+
+
+async def test_why_somebody_withdraws_through_an_agent_is_told_to_the_operator(
+    gateway: Served, ada: Person
+) -> None:
+    written = "My bank\n\x1b[2Jhas moved."  # what a terminal would obey is left out
+    run_once(gateway.db, lambda transaction: agents.give_reason(transaction, ada.real, written))
+    printed = (await command(gateway, "account", "withdrawal-reasons")).splitlines()
+    assert printed[0].split() == ["loginid", "told", "(UTC)", "reason"]
+    assert printed[1].startswith(ada.real)
+    assert printed[1].endswith("My bank [2Jhas moved.")
 
 
 async def test_the_operator_lifts_what_an_owner_has_excluded(gateway: Served, ada: Person) -> None:

@@ -29,6 +29,8 @@ async def test_a_certificate_of_its_own_serves_both_on_one_port(self_signed: Ser
     assert (status, kind) == (200, "text/html")
     async with self_signed.connected(ssl=unverified()) as client:
         await client.authorize(self_signed.token)
+        cashier = await client.ask({"cashier": "deposit"})
+        assert cashier["cashier"] == f"{self_signed.page}account"
         # More than one TLS record holds, and many small ones.
         history = await client.ask({"ticks_history": "R_10", "end": "latest", "count": 5000})
         assert len(history["history"]["prices"]) == 5000

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from exchange import book, desk, ledger
+from exchange import book, desk, ledger, payments
 from exchange.book import Bought
 from exchange.contracts.life import Offer
 from exchange.contracts.terms import Refusal
 from exchange.copying import Copying
 from exchange.ledger import Entry
+from exchange.payments import Order, Parties, Payment, Teller
 from gateway import cli, store
 from gateway.store import Transaction
 
@@ -81,7 +82,7 @@ def unguarded_debit() -> None:
         app_id: int | None,
         at: int,
         guard: ledger.Guard,
-        key: str | None = None,
+        **named: Any,
     ) -> Bought:
         def charge(transaction: Transaction) -> Entry:
             guard(transaction)
@@ -96,7 +97,7 @@ def unguarded_debit() -> None:
             paid.append(charged)
             try:
                 bought = book.buy(
-                    transaction, offer, loginid=loginid, app_id=app_id, at=at, key=key
+                    transaction, offer, loginid=loginid, app_id=app_id, at=at, **named
                 )
             finally:
                 paid.clear()
@@ -124,8 +125,51 @@ def copies_afterwards() -> None:
     desk.Desk.buy = buy_first  # type: ignore[assignment, method-assign]
 
 
+def payment_by_halves() -> None:
+    """A payment is taken from the one account in one transaction, and given in the next."""
+    found: list[Parties] = []
+    taken: list[Entry] = []
+    """What the first transaction did of the payment that the second completes."""
+    check, book = payments.check, ledger.book
+
+    def checked_before(reader: Transaction, order: Order) -> Parties:
+        return found.pop() if found else check(reader, order)
+
+    def booked_before(transaction: Transaction, *arguments: Any, **named: Any) -> Entry:
+        return taken.pop() if taken else book(transaction, *arguments, **named)
+
+    payments.check = checked_before
+    ledger.book = booked_before
+
+    async def pay(self: Teller, order: Order, *, guard: ledger.Guard, **named: Any) -> Payment:
+        at, key = self._clock.now(), named["key"]
+
+        def take(transaction: Transaction) -> tuple[Parties, Entry] | None:
+            guard(transaction)
+            if payments._paid_with(transaction, order, key) is not None:
+                return None
+            parties = check(transaction, order)
+            kind = {"counter": ledger.TRANSFERS, "at": at}
+            if parties.payer.currency != parties.payee.currency:
+                kind["counter"] = ledger.CONVERSION
+            return parties, book(transaction, order.payer, "transfer", -order.units, **kind)
+
+        first = await self._store.write(take)
+
+        def give(transaction: Transaction) -> Payment:
+            if first is not None:
+                found.append(first[0])
+                taken.append(first[1])
+            return payments.pay(transaction, order, self._rates, at=at, key=key)
+
+        return await self._store.write(give)
+
+    Teller.pay = pay  # type: ignore[method-assign]
+
+
 MUTANTS: dict[str, Callable[[], None]] = {
-    mutant.__name__: mutant for mutant in (reply_before_commit, unguarded_debit, copies_afterwards)
+    mutant.__name__: mutant
+    for mutant in (reply_before_commit, unguarded_debit, copies_afterwards, payment_by_halves)
 }
 
 if __name__ == "__main__":

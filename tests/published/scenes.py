@@ -8,8 +8,11 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from gateway.app import declared
+from exchange.ledger import Account
+from gateway.access import users, verification
+from gateway.app import DEMO_EMAIL, declared
 from gateway.calls import Call
+from gateway.store import Transaction
 from gateway.testing import Client, World
 from schemas.published import PUBLISHED
 
@@ -332,6 +335,130 @@ async def a_password(here: World, client: Client) -> Request:
     return {"sign_in": 1, "email": email, "password": "correct horse"}
 
 
+# Payments. Their clients are signed in to an account of `ACCOUNTS`, or name it among several.
+
+AGENT: Request = {
+    "code_of_conduct_approval": 1,
+    "commission_deposit": 1,
+    "commission_withdrawal": 2.5,
+    "email": "agent@example.com",
+    "information": "Cash, on weekdays.",
+    "payment_agent_name": "Corner Shop",
+    "phone_numbers": [{"phone_number": "+44-20-7946-0000"}],
+    "supported_payment_methods": [{"payment_method": "Cash"}],
+    "urls": [{"url": "https://shop.example.com"}],
+}
+
+
+async def a_real_style_account(here: World) -> str:
+    return here.real[0].loginid
+
+
+async def a_euro_account(here: World) -> str:
+    """A real-style account of the demo user's in euros, with a balance."""
+    return (await here.account("EUR", 1_000_000)).loginid
+
+
+async def a_resident(here: World, country: str, user_id: int | None = None) -> None:
+    """The user (the demo one) lives in this country from now on."""
+    target = user_id or here.demo.user_id
+    await here.gateway.store.write(
+        lambda transaction: users.change_settings(transaction, target, {"residence": country})
+    )
+
+
+async def an_agent(here: World, account: Account, country: str = "id") -> str:
+    """The account of a payment agent."""
+    await a_resident(here, country, account.user_id)
+    client = here.connect()
+    await client.authorize(await here.token("admin", loginid=account.loginid))
+    reply = await client.ask({"paymentagent_create": 1, **AGENT})
+    assert "error" not in reply, reply["error"]
+    client.leave()
+    return account.loginid
+
+
+async def a_code(here: World, kind: str) -> str:
+    """A code by e-mail for the demo user, who has not asked for any before."""
+
+    def job(transaction: Transaction) -> str:
+        transaction.execute("DELETE FROM email_codes")
+        return verification.create(transaction, DEMO_EMAIL, kind)
+
+    return await here.gateway.store.write(job)
+
+
+async def two_accounts(here: World, client: Client) -> Request:
+    accounts = await here.gateway.ledger.accounts(here.demo.user_id)
+    euros = [account.loginid for account in accounts if account.currency == "EUR"]
+    source = euros[-1] if euros else here.real[0].loginid
+    return {
+        "transfer_between_accounts": 1,
+        "account_from": source,
+        "account_to": here.real[1].loginid,
+        "amount": 12.5,
+        "currency": "EUR" if euros else "USD",
+        "loginid": source,
+    }
+
+
+async def money_to_withdraw(here: World, client: Client) -> Request:
+    code = await a_code(here, verification.PAYMENT_WITHDRAW)
+    return {"cashier": "withdraw", "verification_code": code}
+
+
+async def somebody(here: World) -> Account:
+    """The real-style account of somebody else."""
+    [real, _] = await here.user(f"somebody{next(_numbers)}@example.com")
+    return real
+
+
+async def a_user_who_resides(here: World, client: Client) -> Request:
+    await a_resident(here, "gb")
+    return {"paymentagent_create": 1, **AGENT, "loginid": here.real[0].loginid}
+
+
+async def an_agent_to_describe(here: World, client: Client) -> Request:
+    return {"paymentagent_details": 1, "loginid": await an_agent(here, here.real[0])}
+
+
+async def an_agent_to_list(here: World, client: Client) -> Request:
+    await an_agent(here, here.real[0])
+    return {"paymentagent_list": "id", "currency": "USD"}
+
+
+async def a_client_to_pay(here: World, client: Client) -> Request:
+    return {
+        "paymentagent_transfer": 1,
+        "amount": 20,
+        "currency": "USD",
+        "description": "As agreed.",
+        "transfer_to": (await somebody(here)).loginid,
+        "loginid": await an_agent(here, here.real[0]),
+    }
+
+
+async def an_agent_to_pay(here: World, client: Client) -> Request:
+    return {
+        "paymentagent_withdraw": 1,
+        "amount": 20,
+        "currency": "USD",
+        "paymentagent_loginid": await an_agent(here, await somebody(here)),
+        "verification_code": await a_code(here, verification.PAYMENT_AGENT_WITHDRAW),
+        "loginid": here.real[0].loginid,
+    }
+
+
+ACCOUNTS: Mapping[str, Callable[[World], Awaitable[str]]] = {
+    "paymentagent_create": a_real_style_account,
+    "paymentagent_details": a_real_style_account,
+    "paymentagent_transfer": a_real_style_account,
+    "paymentagent_withdraw": a_real_style_account,
+    "transfer_between_accounts": a_euro_account,
+}
+"""The account that a client of a call is signed in to, where the demo one will not do."""
+
+
 async def a_code_to_sign_up_with(here: World, client: Client) -> Request:
     email = f"new{next(_numbers)}@example.com"
     stranger = here.connect(address=f"192.0.2.{next(_numbers)}")
@@ -413,6 +540,7 @@ SCENES: Mapping[str, Scene] = {
     "buy": a_proposal,
     "buy_contract_for_multiple_accounts": several_buyers,
     "cancel": a_deal_to_cancel,
+    "cashier": money_to_withdraw,
     "connected_apps": an_app_in_use,
     "consent": an_app_to_consent_to,
     "consent_refuse": an_app_to_refuse,
@@ -426,6 +554,7 @@ SCENES: Mapping[str, Scene] = {
     "contract_update_history": orders_to_list,
     "contracts_for": as_it_is(contracts_for="R_50", currency="USD", landing_company="svg"),
     "contracts_for_company": as_it_is(contracts_for_company=1),
+    "exchange_rates": as_it_is(exchange_rates=1, base_currency="EUR", target_currency="USD"),
     "forget": a_stream_to_forget,
     "forget_all": streams_to_forget,
     "get_account_status": as_it_is(get_account_status=1),
@@ -441,6 +570,15 @@ SCENES: Mapping[str, Scene] = {
     "new_account_virtual": a_code_to_sign_up_with,
     "oauth_apps": connected_apps,
     "page_info": as_it_is(page_info=1),
+    "payment_methods": as_it_is(payment_methods=1, country="id"),
+    "paymentagent_create": a_user_who_resides,
+    "paymentagent_details": an_agent_to_describe,
+    "paymentagent_list": an_agent_to_list,
+    "paymentagent_transfer": a_client_to_pay,
+    "paymentagent_withdraw": an_agent_to_pay,
+    "paymentagent_withdraw_justification": as_it_is(
+        paymentagent_withdraw_justification=1, message="My bank does not take part."
+    ),
     "payout_currencies": as_it_is(payout_currencies=1),
     "ping": as_it_is(ping=1),
     "portfolio": contracts_to_list,
@@ -480,14 +618,16 @@ SCENES: Mapping[str, Scene] = {
     "trading_durations": as_it_is(trading_durations=1),
     "trading_times": as_it_is(trading_times="2026-01-02"),
     "transaction": as_it_is(transaction=1, subscribe=1),
+    "transfer_between_accounts": two_accounts,
     "verify_email": as_it_is(verify_email="ada@example.com", type="account_opening"),
     "website_config": as_it_is(website_config=1),
     "website_status": as_it_is(website_status=1),
 }
 
 
-async def signed_in(here: World, *scopes: str) -> Client:
-    """A client whose token has these scopes (all when none are named)."""
+async def signed_in(here: World, *scopes: str, to_make: str = "") -> Client:
+    """A client whose token has these scopes (all when none are named), to make this call."""
+    loginid = await ACCOUNTS[to_make](here) if to_make in ACCOUNTS else None
     client = here.connect()
-    await client.authorize(await here.token(*scopes))
+    await client.authorize(await here.token(*scopes, loginid=loginid))
     return client

@@ -29,7 +29,7 @@ DENIED = {
 PUBLISHED_AND_OFFERED = sorted(PUBLISHED.keys() & OFFERED.keys())
 OPEN_TO_ALL = [name for name in PUBLISHED_AND_OFFERED if not PUBLISHED[name]]
 NEED_A_SCOPE = [name for name in PUBLISHED_AND_OFFERED if PUBLISHED[name]]
-OFFERED_AT_LEAST = 67
+OFFERED_AT_LEAST = 77
 """Calls are added and never lost; raise it as they come."""
 
 
@@ -74,7 +74,7 @@ async def test_a_call_answers_the_right_scopes_and_no_other(here: World, name: s
     reply = await stranger.ask(await SCENES[name](here, stranger))
     assert reply["error"] == {"code": "AuthorizationRequired", "message": "Please log in."}
     for scope in Scope:
-        client = await signed_in(here, scope)
+        client = await signed_in(here, scope, to_make=name)
         reply = await client.ask(await SCENES[name](here, client))
         if scope in PUBLISHED[name]:
             assert "error" not in reply, (scope, reply["error"])

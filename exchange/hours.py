@@ -1,0 +1,131 @@
+"""When a market is open, and at which moments it therefore has ticks.
+
+Days are UTC days, counted from `EARLIEST`. A market has one session a day at most, which begins and
+ends at whole minutes, so at moments at which every symbol has a tick.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+DAY: Final = 86_400
+"""Seconds in a UTC day."""
+
+EARLIEST: Final = 1_577_836_800
+"""2020-01-01 00:00 UTC, a Wednesday: where history begins."""
+
+_EARLIEST_WEEKDAY: Final = 2  # Monday is 0
+
+Session = tuple[int, int]
+"""The second of the day at which a market opens, and that at which it closes."""
+
+_CLOSED: Final[Session] = (0, 0)
+
+
+def weekday(day: int) -> int:
+    """The day of the week, 0 for Monday."""
+    return (day + _EARLIEST_WEEKDAY) % 7
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """The sessions of a week, Monday first; (0, 0) for a day on which the market is closed."""
+
+    week: tuple[Session, ...]
+
+    def session(self, day: int) -> Session:
+        """The session of a day."""
+        return self.week[weekday(day)]
+
+    def is_open(self, epoch: int) -> bool:
+        """Whether the market is open at this second."""
+        day, second = divmod(epoch - EARLIEST, DAY)
+        opens, closes = self.session(day)
+        return opens <= second < closes
+
+    @property
+    def mean_day(self) -> float:
+        """Open seconds of a day, in the mean over a week."""
+        return sum(closes - opens for opens, closes in self.week) / 7
+
+
+ALWAYS: Final = Hours(((0, DAY),) * 7)
+FOREX: Final = Hours((*((0, DAY),) * 4, (0, 75_300), _CLOSED, _CLOSED))
+"""Monday 00:00 to Friday 20:55."""
+STOCKS: Final = Hours((*((48_600, 72_000),) * 5, _CLOSED, _CLOSED))
+"""13:30 to 20:00, Monday to Friday."""
+
+
+class Place(NamedTuple):
+    """Where a tick is: its day, and its number among the ticks of the day, from 0 on."""
+
+    day: int
+    tick: int
+
+
+class Grid:
+    """The moments at which a market has ticks: every `step` seconds while it is open.
+
+    Moments before the first tick count as that tick's: history begins there.
+    """
+
+    __slots__ = ("_a_week", "_before", "_opens", "counts", "hours", "step")
+
+    def __init__(self, hours: Hours, step: int) -> None:
+        self.hours = hours
+        self.step = step
+        sessions = [hours.session(day) for day in range(7)]
+        self._opens = [opens for opens, _ in sessions]
+        self.counts = tuple((closes - opens) // step for opens, closes in sessions)
+        """Ticks of the first seven days; every week has as many."""
+        self._before = list(accumulate(self.counts, initial=0))
+        self._a_week = self._before.pop()
+
+    def place(self, epoch: int) -> Place:
+        """The last tick at or before the epoch. Raises `ValueError` before `EARLIEST`."""
+        day, second = divmod(epoch - EARLIEST, DAY)
+        if day < 0:
+            raise ValueError("there are no prices before 2020-01-01 00:00 UTC")
+        count, opens = self.counts[day % 7], self._opens[day % 7]
+        if count and second >= opens:
+            return Place(day, min((second - opens) // self.step, count - 1))
+        for earlier in range(day - 1, day - 7, -1):
+            if earlier >= 0 and (count := self.counts[earlier % 7]):
+                return Place(earlier, count - 1)
+        return Place(day, 0)
+
+    def opens(self, day: int) -> int:
+        """The second of the day at which its session begins."""
+        return self._opens[day % 7]
+
+    def days(self, first: int, last: int) -> Iterator[tuple[int, int, int]]:
+        """Each day that has ticks from `first` to `last`, and which: day, low, high (exclusive)."""
+        for day in range(max(first - EARLIEST, 0) // DAY, (last - EARLIEST) // DAY + 1):
+            opened = EARLIEST + day * DAY + self._opens[day % 7]
+            low = max(-((opened - first) // self.step), 0)
+            high = min((last - opened) // self.step + 1, self.counts[day % 7])
+            if low < high:
+                yield day, low, high
+
+    def epoch(self, place: Place) -> int:
+        """The moment of a tick."""
+        return EARLIEST + place.day * DAY + self._opens[place.day % 7] + place.tick * self.step
+
+    def number(self, place: Place) -> int:
+        """How many ticks there were before this one, since `EARLIEST`."""
+        weeks, day = divmod(place.day, 7)
+        return weeks * self._a_week + self._before[day] + place.tick
+
+    def nth(self, number: int) -> Place:
+        """The tick before which there were so many."""
+        weeks, left = divmod(number, self._a_week)
+        day = max(day for day in range(7) if self._before[day] <= left and self.counts[day])
+        return Place(weeks * 7 + day, left - self._before[day])
+
+
+@cache
+def grid(hours: Hours, step: int) -> Grid:
+    """The grid of these hours."""
+    return Grid(hours, step)

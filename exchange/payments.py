@@ -1,0 +1,420 @@
+"""Payments from one account to another: the order, its checks, and the two entries that carry it.
+
+Rules:
+- A payment takes from one account and gives to another in one transaction, or does neither.
+- Within one currency both sides are booked against the counter account `transfers`, which is empty
+  again afterwards; across currencies `conversion` takes what was paid and gives what is received,
+  at the rate of the moment, rounded down. There is no fee.
+- Demo money and real-style money never meet.
+- Whatever is paid into an account by somebody's order goes through `pay_in`.
+- A payment that names a key happens once for the paying account and this kind of payment; the key
+  comes with the same payment again, or is refused.
+"""
+
+import contextlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from exchange import agents, exclusion, ledger
+from exchange.contracts.terms import Refusal
+from exchange.ledger import CONVERSION, OUTSIDE, TRANSFERS, Account, Entry, Guard
+from exchange.money import to_text, to_units
+from exchange.rates import Rates, shown
+from exchange.rules import AGENT_BOUNDS
+from gateway.clock import Clock
+from gateway.store import Row, Store, Transaction
+
+
+class Kind(StrEnum):
+    """Who pays whom."""
+
+    TRANSFER = "transfer"
+    """A user, from one account of theirs to another."""
+    TO_CLIENT = "to_client"
+    """A payment agent, to a client's account."""
+    TO_AGENT = "to_agent"
+    """A client, to a payment agent's account."""
+
+
+_REFUSED = {
+    Kind.TRANSFER: "TransferBetweenAccountsError",
+    Kind.TO_CLIENT: "PaymentAgentTransferError",
+    Kind.TO_AGENT: "PaymentAgentWithdrawError",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be paid: `units` in smallest units of the currency of the paying account."""
+
+    kind: Kind
+    payer: str
+    payee: str
+    units: int
+    currency: str
+    remarks: str = ""
+
+    def refused(self, problem: str) -> Refusal:
+        """Why it is not carried out."""
+        return Refusal(_REFUSED[self.kind], problem)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """A payment that was made."""
+
+    kind: Kind
+    payer: str
+    payee: str
+    paid_by: int
+    """The entry that took the money."""
+    received_by: int
+    """The entry that gave it."""
+    paid: int
+    received: int
+    """The amounts, each in smallest units of its account's currency."""
+    payer_balance: int
+    payee_balance: int
+    """What the two accounts held after it."""
+    agent_name: str
+    """The name of the payment agent who took part; empty where none did."""
+    remarks: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """The two accounts of an order that may be carried out."""
+
+    payer: Account
+    payee: Account
+    agent_name: str
+    """The name of the payment agent who takes part; empty where none does."""
+
+
+# Checking.
+
+
+def check(reader: Transaction, order: Order) -> Parties:
+    """The accounts of an order, as they are now. Raises `Refusal` unless it may be carried out."""
+    payer = ledger.account(reader, order.payer)
+    payee = _account(reader, order.payee)
+    if order.kind is Kind.TRANSFER:
+        agent = None
+        payee = _own(order, payer, payee)
+    else:
+        agent = agents.find(reader, order.payee if order.kind is Kind.TO_AGENT else order.payer)
+        payee = _others(reader, order, payer, payee, agent)
+    if order.currency != payer.currency:
+        raise order.refused(
+            f"{payer.loginid} is kept in {payer.currency}: tell the amount in {payer.currency}."
+        )
+    if order.units <= 0:
+        raise order.refused("The amount must be more than 0.")
+    if agent is not None:
+        _within_bounds(order)
+    if payer.balance < order.units:
+        raise Refusal(
+            "InsufficientBalance",
+            f"{payer.loginid} holds {payer.currency} {to_text(payer.balance, payer.currency)}, less"
+            f" than the {payer.currency} {to_text(order.units, payer.currency)} to be paid.",
+        )
+    return Parties(payer, payee, "" if agent is None else agent.name)
+
+
+def _account(reader: Transaction, loginid: str) -> Account | None:
+    """An account whose owner is not locked out, if there is one of this loginid."""
+    row = reader.one(
+        "SELECT 1 FROM accounts JOIN users ON users.id = accounts.user_id"
+        " WHERE loginid = ? AND disabled_at IS NULL",
+        loginid,
+    )
+    return None if row is None else ledger.account(reader, loginid)
+
+
+def _own(order: Order, payer: Account, payee: Account | None) -> Account:
+    """The payee of a transfer between two accounts of one user."""
+    if payee is None or payee.user_id != payer.user_id:
+        raise order.refused(f"You have no account {order.payee}.")
+    if payee.loginid == payer.loginid:
+        raise order.refused("A transfer is between two accounts: name another account_to.")
+    if payee.is_virtual != payer.is_virtual:
+        raise order.refused("Money of demo accounts and of real-style accounts never meets.")
+    return payee
+
+
+def _others(
+    reader: Transaction,
+    order: Order,
+    payer: Account,
+    payee: Account | None,
+    agent: agents.Agent | None,
+) -> Account:
+    """The payee of a payment between a payment agent and a client."""
+    if agent is None:
+        raise order.refused(
+            f"{order.payee} is no payment agent: paymentagent_list names them."
+            if order.kind is Kind.TO_AGENT
+            else f"{order.payer} is no payment agent: paymentagent_create makes it one."
+        )
+    if payer.is_virtual or payee is None or payee.is_virtual:
+        problem = payer.loginid if payer.is_virtual else order.payee
+        raise order.refused(f"{problem} is no real-style account: agents deal with such alone.")
+    if payee.user_id == payer.user_id:
+        raise order.refused("Both accounts are yours: use transfer_between_accounts.")
+    if payee.currency != payer.currency:
+        raise order.refused(
+            f"{payee.loginid} is kept in {payee.currency}, {payer.loginid} in {payer.currency}:"
+            " agents deal in one currency."
+        )
+    return payee
+
+
+def _within_bounds(order: Order) -> None:
+    least, most = agent_bounds(order.currency)
+    if not least <= order.units <= most:
+        raise order.refused(
+            f"A payment through an agent is between {to_text(least, order.currency)} and"
+            f" {to_text(most, order.currency)} {order.currency}."
+        )
+
+
+def agent_bounds(currency: str) -> tuple[int, int]:
+    """The least and the most that one payment through an agent moves, in smallest units."""
+    least, most = AGENT_BOUNDS[currency]
+    return to_units(least, currency), to_units(most, currency)
+
+
+# Paying.
+
+
+def pay(
+    transaction: Transaction,
+    order: Order,
+    rates: Rates,
+    *,
+    at: float,
+    app_id: int | None = None,
+    key: str | None = None,
+    permit: Guard | None = None,
+) -> Payment:
+    """Carry out an order, or answer with the payment that was made for it under the key.
+
+    `permit` is asked before a new payment, and may use something up for it; it is not asked again
+    when the payment is repeated. Raises `Refusal`, or what `permit` raises.
+    """
+    if key is not None and (before := _paid_with(transaction, order, key)) is not None:
+        return before
+    parties = check(transaction, order)
+    if permit is not None:
+        permit(transaction)
+    payer, payee = parties.payer, parties.payee
+    units, counter, rate = order.units, TRANSFERS, ""
+    if payer.currency != payee.currency:
+        units = rates.converted(units, payer.currency, payee.currency, int(at))
+        counter = CONVERSION
+        spot = shown(rates.rate(payer.currency, payee.currency, int(at)).spot)
+        rate = f" at 1 {payer.currency} = {spot:f} {payee.currency}"
+    if units == 0:
+        raise order.refused(f"That is less than the smallest amount of {payee.currency}.")
+    out, into = _notes(order, parties, rate)
+    transfer = order.kind is Kind.TRANSFER
+    paid = ledger.book(
+        transaction,
+        payer.loginid,
+        "transfer" if transfer else "withdrawal",
+        -order.units,
+        at=at,
+        app_id=app_id,
+        note=out,
+        counter=counter,
+    )
+    try:
+        received = pay_in(
+            transaction,
+            payee.loginid,
+            "transfer" if transfer else "deposit",
+            units,
+            at=at,
+            app_id=app_id,
+            note=into,
+            counter=counter,
+        )
+    except Refusal:
+        if transfer:
+            raise
+        # What somebody has excluded is not for others to know.
+        raise order.refused(f"{payee.loginid} takes no such payment at present.") from None
+    transaction.insert(
+        "INSERT INTO payments (kind, paid_by, received_by, payer, payee, remarks, idempotency_key)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        order.kind,
+        paid.id,
+        received.id,
+        payer.loginid,
+        payee.loginid,
+        order.remarks,
+        key,
+    )
+    return of_entries(transaction, [paid.id])[paid.id]
+
+
+def pay_in(
+    transaction: Transaction,
+    loginid: str,
+    action: str,
+    units: int,
+    *,
+    at: float,
+    app_id: int | None = None,
+    note: str = "",
+    counter: str = OUTSIDE,
+) -> Entry:
+    """Add to an account what somebody's order pays into it: the one way in for payments.
+
+    Raises `Refusal` where the account's owner has excluded it.
+    """
+    currency = ledger.account(transaction, loginid).currency
+    exclusion.refuse_deposit(transaction, loginid, currency=currency, amount=units, at=int(at))
+    return ledger.book(
+        transaction, loginid, action, units, at=at, app_id=app_id, note=note, counter=counter
+    )
+
+
+def _notes(order: Order, parties: Parties, rate: str) -> tuple[str, str]:
+    """What the statements of both accounts say."""
+    payer, payee, name = order.payer, order.payee, parties.agent_name
+    remarks = f" {order.remarks}" if order.remarks else ""
+    if order.kind is Kind.TRANSFER:
+        return f"Transferred to {payee}{rate}.", f"Transferred from {payer}{rate}."
+    if order.kind is Kind.TO_CLIENT:
+        return (
+            f"Paid to client {payee}.{remarks}",
+            f"Paid by payment agent {name} ({payer}).{remarks}",
+        )
+    return (
+        f"Withdrawn through payment agent {name} ({payee}).{remarks}",
+        f"Withdrawn by client {payer}.{remarks}",
+    )
+
+
+# Reading.
+
+_SELECT = (
+    "SELECT payments.*, -paid.amount AS paid, received.amount AS received,"
+    " paid.balance_after AS payer_balance, received.balance_after AS payee_balance,"
+    " coalesce(payment_agents.name, '') AS agent_name FROM payments"
+    " JOIN ledger AS paid ON paid.id = paid_by JOIN ledger AS received ON received.id = received_by"
+    " LEFT JOIN payment_agents ON payment_agents.loginid ="
+    " CASE kind WHEN 'to_client' THEN payer WHEN 'to_agent' THEN payee END"
+)
+
+
+def _payment(row: Row) -> Payment:
+    return Payment(
+        kind=Kind(row["kind"]),
+        payer=row["payer"],
+        payee=row["payee"],
+        paid_by=row["paid_by"],
+        received_by=row["received_by"],
+        paid=row["paid"],
+        received=row["received"],
+        payer_balance=row["payer_balance"],
+        payee_balance=row["payee_balance"],
+        agent_name=row["agent_name"],
+        remarks=row["remarks"],
+    )
+
+
+def _paid_with(reader: Transaction, order: Order, key: str) -> Payment | None:
+    """What the account paid under this key. Raises `Refusal` where that was something else."""
+    row = reader.one(
+        f"{_SELECT} WHERE payer = ? AND kind = ? AND idempotency_key = ?",
+        order.payer,
+        order.kind,
+        key,
+    )
+    if row is None:
+        return None
+    made = _payment(row)
+    currency = ledger.account(reader, order.payer).currency
+    if (made.payee, made.paid, currency, made.remarks) != (
+        order.payee,
+        order.units,
+        order.currency,
+        order.remarks,
+    ):
+        raise Refusal(
+            "IdempotencyKeyReused",
+            "This idempotency_key is that of an earlier payment, of another amount, account or"
+            " description, and nothing was paid now: take another key for another payment.",
+        )
+    return made
+
+
+def of_entries(reader: Transaction, ids: Collection[int]) -> Mapping[int, Payment]:
+    """The payments that these entries of the ledger belong to, by entry."""
+    marks = ", ".join("?" * len(ids))
+    rows = reader.all(
+        f"{_SELECT} WHERE paid_by IN ({marks}) OR received_by IN ({marks})", *ids, *ids
+    )
+    found = [_payment(row) for row in rows]
+    return {
+        entry: payment
+        for payment in found
+        for entry in (payment.paid_by, payment.received_by)
+        if entry in ids
+    }
+
+
+class _Undone(Exception):
+    """Ends the job of a payment that is only tried: the store takes all of it back."""
+
+
+class Teller:
+    """Carries out payments for a running gateway."""
+
+    def __init__(self, store: Store, rates: Rates, clock: Clock) -> None:
+        self._store = store
+        self._rates = rates
+        self._clock = clock
+
+    async def pay(
+        self,
+        order: Order,
+        *,
+        guard: Guard,
+        app_id: int | None = None,
+        key: str | None = None,
+        permit: Guard | None = None,
+    ) -> Payment:
+        """Carry out an order, once for a `key`; see `pay`. Raises also what the guard raises."""
+        at = self._clock.now()
+
+        def job(transaction: Transaction) -> Payment:
+            guard(transaction)
+            return pay(
+                transaction, order, self._rates, at=at, app_id=app_id, key=key, permit=permit
+            )
+
+        return await self._store.write(job)
+
+    async def rehearse(self, order: Order, *, guard: Guard, permit: Guard | None = None) -> Payment:
+        """The payment that an order would be, which is not made. Raises what `pay` would."""
+        at = self._clock.now()
+        tried: list[Payment] = []
+
+        def job(transaction: Transaction) -> None:
+            guard(transaction)
+            tried.append(pay(transaction, order, self._rates, at=at, permit=permit))
+            raise _Undone
+
+        with contextlib.suppress(_Undone):
+            await self._store.write(job)
+        return tried[0]
+
+    async def of_entries(self, ids: Collection[int]) -> Mapping[int, Payment]:
+        """The payments that these entries of the ledger belong to, by entry."""
+        if not ids:
+            return {}
+        return await self._store.read(lambda reader: of_entries(reader, ids))

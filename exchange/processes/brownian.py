@@ -1,0 +1,167 @@
+"""Brownian motion of the log price: volatility indices, and whatever is named after a real market.
+
+A log price is an integer, in units of 1 / `fixedpoint.ONE`, relative to the symbol's level.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exchange import fixedpoint
+from exchange.hours import DAY, Place
+from exchange.outlook import Outlook
+from exchange.processes.bits import Bits
+from exchange.processes.process import Process
+from exchange.symbols import YEAR, Symbol
+
+ANCHOR_BLOCK: Final = 512  # days whose anchors come from one call of the generator
+_NORMALS_PER_ANCHOR: Final = 4  # one table entry has 65,536 values: too few for a day's total
+_PULL_BITS: Final = 30
+SD_UNIT: Final = fixedpoint.ONE // fixedpoint.NORMAL_UNIT
+"""A table entry times this is a log price."""
+
+
+class Brownian(Process):
+    """Brownian motion, drawn slowly back to the symbol's level while its market is open."""
+
+    def __init__(self, symbol: Symbol, seed: str, tables: fixedpoint.Tables) -> None:
+        self._bits = Bits(seed, symbol.name)
+        self._tables = tables
+        self._level = float(symbol.level)
+        self._grid = symbol.grid
+        self._tick_sd = round(symbol.tick_sd * SD_UNIT)
+        day_sd = symbol.volatility / math.sqrt(YEAR / DAY) / math.sqrt(_NORMALS_PER_ANCHOR)
+        mean_day = symbol.hours.mean_day / symbol.step
+        # What is below has a place for each day of a week, of which the first is `EARLIEST`'s.
+        shares = [count / mean_day for count in symbol.grid.counts]
+        self._anchor_sds = [round(day_sd * math.sqrt(share) * SD_UNIT) for share in shares]
+        self._pulls = [round(symbol.daily_pull * share * (1 << _PULL_BITS)) for share in shares]
+        self._anchors = [0]
+        self._tick_variance = (self._tick_sd / SD_UNIT) ** 2
+
+    def anchor(self, day: int) -> int:
+        """The log price where the day begins."""
+        if day < 0:
+            raise ValueError("there are no prices before 2020-01-01 00:00 UTC")
+        anchors = self._anchors
+        if day >= len(anchors):
+            anchors = self._anchors = self._extended(anchors, day)
+        return anchors[day]
+
+    def path(self, day: int) -> NDArray[np.int64]:
+        """The log prices of all ticks of the day; the first is the anchor.
+
+        Independent normal steps, less their mean, plus a share of the day's total: this is the
+        law of Brownian motion given where the day ends, so no step of the day, and none across
+        midnight, is unlike the others.
+        """
+        start, end = self.anchor(day), self.anchor(day + 1)
+        count = self._grid.counts[day % 7]
+        if not count:
+            return np.empty(0, np.int64)
+        normals = self._tables.normal[self._bits.short_words(b"ticks", day, count)]
+        steps = np.multiply(normals, self._tick_sd, dtype=np.int64)
+        beyond = self.beyond(day)
+        share, left_over = divmod(end - start - int(beyond.sum()) - int(steps.sum()), count)
+        steps += share
+        steps[:left_over] += 1
+        steps += beyond
+        path = np.empty_like(steps)
+        path[0] = start
+        path[1:] = steps[:-1]  # the last step leads to the next anchor
+        np.cumsum(path, out=path)
+        return path
+
+    def beyond(self, day: int) -> NDArray[np.int64]:
+        """What moves the price from each tick of the day to the next beside the normal steps.
+
+        One number stands for as many as there are ticks.
+        """
+        return np.zeros(1, np.int64)
+
+    def totals_beyond(self, first: int, days: int) -> list[int]:
+        """The sums of `beyond` for some days."""
+        return [0] * days
+
+    def pips(self, state: int) -> int:
+        """The price of one log price, rounded half to even."""
+        return round(self._level * self._tables.exp(state))
+
+    def pips_array(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What `pips` gives for each element, exactly."""
+        return np.rint(self._level * self._tables.exp_array(states)).astype(np.int64)
+
+    def drift(self, day: int) -> float:
+        """What the pull to the level brings, all day alike."""
+        count = self._grid.counts[day % 7]
+        pulled = self._pulled(self.anchor(day), day)
+        return -pulled / fixedpoint.ONE / count if count else 0.0
+
+    def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
+        """Within a day the drift follows from the day's anchor, or from `state` where the day lies
+        ahead of what is known, and every midnight takes back its share of the distance to the
+        level.
+        """
+        count = self._grid.number(last) - self._grid.number(first)
+        if known_day == first.day == last.day:  # most contracts last for minutes
+            variance = count * self._tick_variance
+            return Outlook(count, count * self.drift(known_day), math.sqrt(variance))
+        distance = ahead = state / fixedpoint.ONE
+        gained = 0.0
+        if known_day == first.day:
+            rest = self._grid.counts[first.day % 7] - first.tick
+            ahead, gained = distance + rest * self.drift(known_day), rest * self._tick_variance
+            first = Place(first.day + 1, 0)
+        kept, variance = self._moved(first, last)
+        return Outlook(count, ahead * kept - distance, math.sqrt(gained * kept**2 + variance))
+
+    def _moved(self, first: Place, last: Place) -> tuple[float, float]:
+        """Which share of the distance to the level is kept from tick to tick, and the variance."""
+        kept, variance = 1.0, 0.0
+        for share, gained in self._stretches(first, last):
+            kept, variance = kept * share, variance * share**2 + gained
+        return kept, variance
+
+    def _stretches(self, first: Place, last: Place) -> Iterator[tuple[float, float]]:
+        if first.day == last.day:
+            yield self._stretch(first.day, last.tick - first.tick)
+            return
+        yield self._stretch(first.day, self._grid.counts[first.day % 7] - first.tick)
+        weeks, days = divmod(last.day - first.day - 1, 7)
+        if weeks:
+            start = Place(first.day + 1, 0)
+            kept, variance = self._moved(start, Place(start.day + 7, 0))
+            yield kept**weeks, variance * (1 - kept ** (2 * weeks)) / (1 - kept**2)
+        for day in range(last.day - days, last.day):
+            yield self._stretch(day, self._grid.counts[day % 7])
+        yield self._stretch(last.day, last.tick)
+
+    def _stretch(self, day: int, ticks: int) -> tuple[float, float]:
+        count = self._grid.counts[day % 7]
+        pull = self._pulls[day % 7] / (1 << _PULL_BITS)
+        return 1 - pull * ticks / count if count else 1.0, ticks * self._tick_variance
+
+    def _pulled(self, anchor: int, day: int) -> int:
+        """How much of the distance to the level the day takes back."""
+        return (anchor * self._pulls[day % 7]) >> _PULL_BITS  # about 2**75: not int64
+
+    def _extended(self, anchors: list[int], day: int) -> list[int]:
+        """A longer list of anchors, in whole blocks, that reaches to the day or beyond."""
+        anchors = anchors.copy()
+        while day >= len(anchors):
+            first = len(anchors) - 1
+            words = self._bits.short_words(
+                b"anchors", first // ANCHOR_BLOCK, ANCHOR_BLOCK * _NORMALS_PER_ANCHOR
+            )
+            normals = self._tables.normal[words].reshape(ANCHOR_BLOCK, _NORMALS_PER_ANCHOR)
+            totals = normals.sum(axis=1, dtype=np.int64).tolist()
+            others = self.totals_beyond(first, ANCHOR_BLOCK)
+            for passed, total, other in zip(
+                range(first, first + ANCHOR_BLOCK), totals, others, strict=True
+            ):
+                moved = total * self._anchor_sds[passed % 7] + other
+                anchors.append(anchors[-1] + moved - self._pulled(anchors[-1], passed))
+        return anchors

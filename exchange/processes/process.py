@@ -1,0 +1,41 @@
+"""What every process can be asked."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exchange.hours import Place
+from exchange.outlook import Outlook
+
+
+class Process(ABC):
+    """The states of one symbol, a whole number for every tick, and the prices that they are.
+
+    Days are counted from `exchange.hours.EARLIEST`; every question about a day before it raises
+    `ValueError`.
+    """
+
+    @abstractmethod
+    def path(self, day: int) -> NDArray[np.int64]:
+        """The states at all ticks of the day; none on a day on which the market is closed."""
+
+    @abstractmethod
+    def pips(self, state: int) -> int:
+        """The price of a state. It never falls as the state rises."""
+
+    @abstractmethod
+    def pips_array(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What `pips` gives for each element, exactly."""
+
+    @abstractmethod
+    def drift(self, day: int) -> float:
+        """The mean step of the log price from one tick of the day to the next."""
+
+    @abstractmethod
+    def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
+        """How the price moves from the tick `first` to the tick `last`.
+
+        `state` is the latest that is known, on `known_day`, not after `first`: nothing later is
+        looked up.
+        """

@@ -1,0 +1,42 @@
+-- Payments from one account to another, and the agents through whom strangers pay each other.
+-- What a payment moved stands in the ledger alone, in its two entries.
+
+CREATE TABLE payments (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (kind IN ('transfer', 'to_client', 'to_agent')),
+    paid_by INTEGER NOT NULL UNIQUE REFERENCES ledger (id),
+    received_by INTEGER NOT NULL UNIQUE REFERENCES ledger (id),
+    payer TEXT NOT NULL REFERENCES accounts (loginid),
+    payee TEXT NOT NULL REFERENCES accounts (loginid),
+    remarks TEXT NOT NULL,
+    idempotency_key TEXT,
+    CHECK (payer <> payee)
+);
+
+CREATE UNIQUE INDEX payment_of_key ON payments (payer, kind, idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+
+-- Lists are JSON, commissions the decimal text of a percentage.
+CREATE TABLE payment_agents (
+    loginid TEXT PRIMARY KEY REFERENCES accounts (loginid),
+    country TEXT NOT NULL,
+    name TEXT NOT NULL,
+    email TEXT NOT NULL,
+    information TEXT NOT NULL,
+    affiliate_id TEXT NOT NULL,
+    commission_deposit TEXT NOT NULL,
+    commission_withdrawal TEXT NOT NULL,
+    payment_methods TEXT NOT NULL,
+    phone_numbers TEXT NOT NULL,
+    urls TEXT NOT NULL,
+    approved_at REAL NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX agents_of_country ON payment_agents (country, approved_at);
+
+-- Why an account's owner withdraws through an agent: the latest that was told.
+CREATE TABLE withdrawal_reasons (
+    loginid TEXT PRIMARY KEY REFERENCES accounts (loginid),
+    message TEXT NOT NULL,
+    at REAL NOT NULL
+) WITHOUT ROWID;

@@ -1,0 +1,23 @@
+"""Requests that may be repeated: a key of the client's own making names what is to happen once."""
+
+import re
+from typing import Any
+
+from gateway.errors import input_validation_failed
+
+IDEMPOTENCY_KEY = "idempotency_key"
+"""The key of `passthrough` under which a client names one purchase or payment."""
+
+_KEY = re.compile(r"[!-~]{1,64}")
+
+
+def key_of(passthrough: dict[str, Any] | None) -> str | None:
+    """The key that a request names, if it does. Raises `InputValidationFailed` for a bad one."""
+    key = (passthrough or {}).get(IDEMPOTENCY_KEY)
+    if key is None:
+        return None
+    if type(key) is not str or not _KEY.fullmatch(key):
+        raise input_validation_failed(
+            {"passthrough": f"{IDEMPOTENCY_KEY} is a text of 1 to 64 characters without blanks."}
+        )
+    return key
