@@ -11,6 +11,7 @@ from exchange.contracts import offer as offers
 from exchange.contracts.terms import Refusal, Wish
 from exchange.feed import Feed
 from exchange.ledger import Account
+from exchange.rates import Rates
 from exchange.rules import Margins
 from gateway.access.apps import App
 from gateway.store import Transaction
@@ -210,6 +211,32 @@ async def test_buying_for_several_accounts_pays_for_each(here: World) -> None:
     assert await balance(here, real.loginid) - before == 200
     first, *_, owners = [result["buy_price"] for result in results]
     assert first - owners == pytest.approx(1)  # to oneself nothing is paid
+
+
+async def test_a_markup_in_another_currency_is_told_in_dollars(here: World) -> None:
+    [_, earner] = await owner_of_apps(here)
+    app = await here.app("trade", owner=earner.user_id, markup="2")
+    client, owner = here.connect(app_id=app.id), here.connect()
+    await owner.authorize(await here.token(loginid=earner.loginid))
+    await owner.ask({"new_account_real": 1, "currency": "EUR"})
+    await client.authorize(await here.token())
+    opened = (await client.ask({"new_account_real": 1, "currency": "EUR"}))["new_account_real"]
+    await client.authorize(opened["oauth_token"])
+    for _ in range(2):
+        await bought(client, RISE | {"currency": "EUR"})
+        here.clock.advance(600)
+    listed = (await owner.ask({"app_markup_details": 1, "sort": "ASC", **RANGE}))[
+        "app_markup_details"
+    ]["transactions"]
+    assert {(row["app_markup_value"], row["dev_currcode"]) for row in listed} == {(2.0, "EUR")}
+    rates = Rates(here.gateway.feed)
+    worth = [
+        rates.converted(200, "EUR", "USD", int(row["transaction_time"])) / 100 for row in listed
+    ]
+    assert [row["app_markup_usd"] for row in listed] == worth
+    sums = (await owner.ask({"app_markup_statistics": 1, **RANGE}))["app_markup_statistics"]
+    assert sums["total_app_markup_usd"] == pytest.approx(sum(worth))
+    assert [row["app_markup_value"] for row in sums["breakdown"]] == [4.0]
 
 
 async def test_a_copy_pays_no_markup(here: World) -> None:
