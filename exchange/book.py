@@ -166,7 +166,7 @@ def buy(
         )
     payee = markups.payee(transaction, buyer, introducer) if offer.markup else None
     if payee is None:
-        offer = replace(offer, price=offer.price - offer.markup, markup=0)
+        offer = offer.without_markup()
     exclusion.refuse_purchase(
         transaction, loginid, currency=terms.currency, price=offer.price, held=count, at=at
     )

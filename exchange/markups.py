@@ -21,6 +21,8 @@ class Introducer(NamedTuple):
 
     app_id: int
     user_id: int
+    cents: int
+    """What the markup of the contract is worth in US cents at present."""
 
 
 def payee(transaction: Transaction, buyer: Account, introducer: Introducer | None) -> str | None:
@@ -58,12 +60,13 @@ def pay(
         counter=EXCHANGE,
     )
     transaction.execute(
-        "INSERT INTO markups (contract_id, app_id, loginid, amount, booked_by, at)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO markups (contract_id, app_id, loginid, amount, cents, booked_by, at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         contract_id,
         introducer.app_id,
         loginid,
         amount,
+        introducer.cents,
         entry.id,
         at,
     )
@@ -76,6 +79,8 @@ class Markup(NamedTuple):
     app_id: int
     amount: int
     """In smallest units of the currency, which is both the buyer's and the owner's."""
+    cents: int
+    """In US cents, at the rate of the purchase."""
     currency: str
     buyer: str
     owner: str
@@ -141,6 +146,7 @@ def _markup(row: Row) -> Markup:
     return Markup(
         row["app_id"],
         row["amount"],
+        row["cents"],
         row["currency"],
         row["buyer"],
         row["loginid"],
@@ -155,13 +161,16 @@ class Sum(NamedTuple):
     app_id: int
     currency: str
     amount: int
+    cents: int
+    """In US cents, each at the rate of its purchase."""
     contracts: int
 
 
 def sums(reader: Transaction, user_id: int, *, first: int, last: int) -> list[Sum]:
     """What a user got between two moments, by app and currency."""
     rows = reader.all(
-        "SELECT markups.app_id, contracts.currency, sum(markups.amount), count(*)"
+        "SELECT markups.app_id, contracts.currency, sum(markups.amount),"
+        " sum(markups.cents), count(*)"
         f"{_OF_OWNER} GROUP BY markups.app_id, contracts.currency"
         " ORDER BY markups.app_id, contracts.currency",
         user_id,

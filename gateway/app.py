@@ -221,7 +221,7 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
         exchange_rates,
         Offers(parts.feed, parts.clock),
         proposals,
-        Trading(parts.desk, proposals, portfolio, parts.access, parts.clock),
+        Trading(parts.desk, proposals, portfolio, parts.access, parts.clock, parts.rates),
         Orders(parts.desk, parts.access, parts.clock, parts.store),
         portfolio,
         Accounts(

@@ -16,9 +16,6 @@ from schemas.markups import (
 )
 from schemas.scopes import Scope
 
-_DOLLARS = frozenset({"USD", "USDC"})
-"""The currencies of which one is a US dollar."""
-
 
 class Markups:
     """What an app's owner gets for the contracts that are bought through it."""
@@ -32,8 +29,8 @@ class Markups:
     ) -> AppMarkupDetailsReply:
         """List the markup of each contract that was bought through the user's apps.
 
-        It was booked to an account of the user's in the buyer's currency; in US dollars it is told
-        where that is one.
+        It was booked to an account of the user's in the buyer's currency; what it is in US dollars
+        is told at the rate of the purchase.
         """
         user_id = session.grant.user_id
         first, last = moment(request.date_from, "date_from"), moment(request.date_to, "date_to")
@@ -67,9 +64,7 @@ class Markups:
         return {
             "app_markup_statistics": {
                 "breakdown": breakdown,
-                "total_app_markup_usd": to_number(
-                    sum(each.amount for each in found if each.currency in _DOLLARS), "USD"
-                ),
+                "total_app_markup_usd": to_number(sum(each.cents for each in found), "USD"),
                 "total_transactions_count": sum(each.contracts for each in found),
             }
         }
@@ -77,9 +72,10 @@ class Markups:
 
 def _of_contract(markup: markups.Markup) -> MarkupOfContract:
     amount = to_number(markup.amount, markup.currency)
-    told: MarkupOfContract = {
+    return {
         "app_id": markup.app_id,
         "app_markup": amount,
+        "app_markup_usd": to_number(markup.cents, "USD"),
         "app_markup_value": amount,
         "client_currcode": markup.currency,
         "client_loginid": markup.buyer,
@@ -88,19 +84,13 @@ def _of_contract(markup: markups.Markup) -> MarkupOfContract:
         "transaction_id": markup.bought_by,
         "transaction_time": str(markup.at),
     }
-    if markup.currency in _DOLLARS:
-        told["app_markup_usd"] = amount
-    return told
 
 
 def _of_app(found: markups.Sum) -> MarkupOfApp:
-    amount = to_number(found.amount, found.currency)
-    told: MarkupOfApp = {
+    return {
         "app_id": found.app_id,
-        "app_markup_value": amount,
+        "app_markup_usd": to_number(found.cents, "USD"),
+        "app_markup_value": to_number(found.amount, found.currency),
         "dev_currcode": found.currency,
         "transactions_count": found.contracts,
     }
-    if found.currency in _DOLLARS:
-        told["app_markup_usd"] = amount
-    return told

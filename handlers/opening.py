@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from exchange import ledger
+from exchange import exclusion, ledger
 from exchange.ledger import Account, CurrencySettledError
 from exchange.money import CURRENCIES, to_number
 from gateway.access import apps, tokens, users, verification
@@ -182,6 +182,13 @@ class Opening:
         at = self._clock.now()
 
         def job(transaction: Transaction) -> bool:
+            present = ledger.account(transaction, grant.loginid).currency
+            limits = exclusion.in_force(transaction, grant.loginid, int(at))
+            if currency != present and not limits.keys().isdisjoint(exclusion.AMOUNTS):
+                raise ApiError(
+                    "SetAccountCurrencyError",
+                    f"Limits are set for this account in {present}: it can be kept in that alone.",
+                )
             if not ledger.settle_currency(transaction, grant.loginid, currency, at=at):
                 return False
             tokens.currency_settled(transaction, grant.loginid, currency)

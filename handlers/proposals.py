@@ -19,7 +19,6 @@ from exchange.contracts import offer as offers
 from exchange.contracts.life import Offer
 from exchange.contracts.terms import Refusal, Wish
 from exchange.feed import Feed
-from exchange.markups import Introducer
 from exchange.rules import Margins
 from exchange.symbols import SYMBOLS
 from gateway.access.apps import App
@@ -119,16 +118,11 @@ class Proposals:
     def wish(self, fields: Proposal | BuyParameters | CopiedParameters, session: Session) -> Wish:
         """What a request asks the price of, with the markup of the app that it comes through."""
         wish = _wish_of(fields)
-        app = self._introducing(session)
+        app = self.introducing(session)
         return wish if app is None else replace(wish, markup=Decimal(app.markup) / 100)
 
-    def introducer(self, session: Session) -> Introducer | None:
-        """The app whose owner gets what it adds to the price; `None` where it adds nothing."""
-        app = self._introducing(session)
-        return None if app is None or app.user_id is None else Introducer(app.id, app.user_id)
-
-    def _introducing(self, session: Session) -> App | None:
-        """The connection's app, if it has an owner, who is another, and a markup."""
+    def introducing(self, session: Session) -> App | None:
+        """The connection's app, if it has a markup, and an owner who is another."""
         app = None if session.app_id is None else self._access.app(session.app_id)
         if app is None or app.user_id is None or not Decimal(app.markup):
             return None

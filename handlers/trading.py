@@ -18,7 +18,9 @@ from exchange.contracts.life import Offer
 from exchange.contracts.terms import Refusal, Wish
 from exchange.desk import Desk
 from exchange.ledger import Guard
+from exchange.markups import Introducer
 from exchange.money import CURRENCIES, to_number, to_units
+from exchange.rates import Rates
 from gateway import token_form
 from gateway.access.guard import Access
 from gateway.calls import Stream, call
@@ -65,12 +67,14 @@ class Trading:
         portfolio: Portfolio,
         access: Access,
         clock: Clock,
+        rates: Rates,
     ) -> None:
         self._desk = desk
         self._proposals = proposals
         self._portfolio = portfolio
         self._access = access
         self._clock = clock
+        self._rates = rates
 
     @call("buy", needs=Scope.TRADE)
     async def buy(
@@ -159,8 +163,17 @@ class Trading:
             at=int(self._clock.now()),
             guard=self._buying_guard(session, grant),
             key=key,
-            introducer=self._proposals.introducer(session),
+            introducer=self._introducer(session, deal),
         )
+
+    def _introducer(self, session: Session, deal: Offer) -> Introducer | None:
+        """Whose the markup of a purchase is; `None` where the connection's app has none."""
+        app = self._proposals.introducing(session)
+        if app is None or app.user_id is None:
+            return None
+        now = int(self._clock.now())
+        cents = self._rates.converted(deal.markup, deal.terms.currency, "USD", now)
+        return Introducer(app.id, app.user_id, cents)
 
     def _buying_guard(self, session: Session, grant: Grant) -> Guard:
         """A check inside the transaction: the grant holds, and its session is not too long."""

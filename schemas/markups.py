@@ -1,6 +1,6 @@
 """Requests and replies about what an app's owner gets for the contracts bought through it."""
 
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
@@ -44,7 +44,7 @@ class AppMarkupDetails(AccountRequest):
 class MarkupOfContract(TypedDict):
     app_id: int
     app_markup: float
-    app_markup_usd: NotRequired[float]
+    app_markup_usd: float
     app_markup_value: float
     client_currcode: str
     client_loginid: str
@@ -76,7 +76,7 @@ class AppMarkupStatistics(AccountRequest):
 
 class MarkupOfApp(TypedDict):
     app_id: int
-    app_markup_usd: NotRequired[float]
+    app_markup_usd: float
     app_markup_value: float
     dev_currcode: str
     transactions_count: int

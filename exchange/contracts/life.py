@@ -115,6 +115,10 @@ class Offer:
     markup: int = 0
     """How much of the price is for the owner of the app, in smallest units."""
 
+    def without_markup(self) -> "Offer":
+        """The same contract where nobody gets a markup."""
+        return replace(self, price=self.price - self.markup, markup=0)
+
 
 class ContractType(ABC):
     """How contracts of one type are offered, watched, decided and valued."""

@@ -86,8 +86,9 @@ class Passwords:
             (self._at_account, email, AT_AN_ACCOUNT),
         ):
             if penalty.count(who) >= most:
-                raise _later(f"{most} wrong passwords a minute", "Wait a minute, then try again.")
-        self._refuse_crowd()
+                limit = f"{most} wrong passwords a minute"
+                raise _later("sign_in", limit, "Wait a minute, then try again.")
+        self._refuse_crowd("sign_in")
         self._from_address.add(address)
         self._at_account.add(email)
         self._under_way += 1
@@ -102,7 +103,7 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """What is kept of a new password. Raises `RateLimit` where too many wait."""
-        self._refuse_crowd()
+        self._refuse_crowd("new passwords")
         self._under_way += 1
         try:
             loop = asyncio.get_running_loop()
@@ -110,11 +111,11 @@ class Passwords:
         finally:
             self._under_way -= 1
 
-    def _refuse_crowd(self) -> None:
+    def _refuse_crowd(self, what: str) -> None:
         if self._under_way >= AT_A_TIME + MOST_WAITING:
-            raise _later("too many passwords at once", "Try again in a few seconds.")
+            raise _later(what, "too many at once", "Try again in a few seconds.")
 
 
-def _later(limit: str, what_to_do: str) -> ApiError:
-    error = rate_limit("sign_in", limit)
+def _later(what: str, limit: str, what_to_do: str) -> ApiError:
+    error = rate_limit(what, limit)
     return ApiError(error.code, f"{error.message} {what_to_do}", error.details)

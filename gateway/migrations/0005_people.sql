@@ -49,6 +49,8 @@ CREATE TABLE markups (
     app_id INTEGER NOT NULL REFERENCES apps (id),
     loginid TEXT NOT NULL REFERENCES accounts (loginid),
     amount INTEGER NOT NULL CHECK (amount > 0),
+    -- The same in US cents, at the rate of the purchase.
+    cents INTEGER NOT NULL,
     booked_by INTEGER NOT NULL REFERENCES ledger (id),
     at INTEGER NOT NULL
 );

@@ -11,11 +11,13 @@ from exchange.contracts import offer as offers
 from exchange.contracts.terms import Refusal, Wish
 from exchange.feed import Feed
 from exchange.ledger import Account
+from exchange.rates import Rates
 from exchange.rules import Margins
 from gateway.access.apps import App
 from gateway.store import Transaction
 from gateway.testing import NOON, Client, World
 from tests.conftest import Stage
+from tests.scenarios.test_copying import party, trader_of
 
 RISE = {
     "amount": 100,
@@ -189,11 +191,12 @@ async def test_prices_with_and_without_markup_are_streams_of_their_own(here: Wor
 
 
 async def test_buying_for_several_accounts_pays_for_each(here: World) -> None:
-    real, _ = await owner_of_apps(here)
+    real, demo = await owner_of_apps(here)
     app = await here.app("trade", owner=real.user_id, markup="1")
     client = here.connect(app_id=app.id)
     await client.authorize(await here.token())
-    tokens = [await here.token(loginid=account.loginid) for account in (here.demo, *here.real)]
+    buyers = (here.demo, *here.real, demo)
+    tokens = [await here.token(loginid=account.loginid) for account in buyers]
     before = await balance(here, real.loginid)
     reply = await client.ask(
         {
@@ -206,6 +209,48 @@ async def test_buying_for_several_accounts_pays_for_each(here: World) -> None:
     results = reply["buy_contract_for_multiple_accounts"]["result"]
     assert [result for result in results if "code" in result] == []
     assert await balance(here, real.loginid) - before == 200
+    first, *_, owners = [result["buy_price"] for result in results]
+    assert first - owners == pytest.approx(1)  # to oneself nothing is paid
+
+
+async def test_a_markup_in_another_currency_is_told_in_dollars(here: World) -> None:
+    [_, earner] = await owner_of_apps(here)
+    app = await here.app("trade", owner=earner.user_id, markup="2")
+    client, owner = here.connect(app_id=app.id), here.connect()
+    await owner.authorize(await here.token(loginid=earner.loginid))
+    await owner.ask({"new_account_real": 1, "currency": "EUR"})
+    await client.authorize(await here.token())
+    opened = (await client.ask({"new_account_real": 1, "currency": "EUR"}))["new_account_real"]
+    await client.authorize(opened["oauth_token"])
+    for _ in range(2):
+        await bought(client, RISE | {"currency": "EUR"})
+        here.clock.advance(600)
+    listed = (await owner.ask({"app_markup_details": 1, "sort": "ASC", **RANGE}))[
+        "app_markup_details"
+    ]["transactions"]
+    assert {(row["app_markup_value"], row["dev_currcode"]) for row in listed} == {(2.0, "EUR")}
+    rates = Rates(here.gateway.feed)
+    worth = [
+        rates.converted(200, "EUR", "USD", int(row["transaction_time"])) / 100 for row in listed
+    ]
+    assert [row["app_markup_usd"] for row in listed] == worth
+    sums = (await owner.ask({"app_markup_statistics": 1, **RANGE}))["app_markup_statistics"]
+    assert sums["total_app_markup_usd"] == pytest.approx(sum(worth))
+    assert [row["app_markup_value"] for row in sums["breakdown"]] == [4.0]
+
+
+async def test_a_copy_pays_no_markup(here: World) -> None:
+    _, earner = await owner_of_apps(here)
+    app = await here.app("trade", owner=earner.user_id, markup="2")
+    trader, text = await trader_of(here, here.connect(app_id=app.id))
+    copier = await party(here, "copier")
+    await copier.done({"copy_start": text, "max_trade_stake": 98})
+    before = await balance(here, earner.loginid)
+    await bought(trader.client, UP | {"amount": 98})
+    [own], [copy] = await trader.rows(), await copier.rows()
+    assert (own["price"], own["markup"]) == (9_996, 196)
+    assert (copy["price"], copy["markup"]) == (9_800, 0)
+    assert await balance(here, earner.loginid) - before == 196
 
 
 async def earned(here: World, owner: Client, **more: Any) -> list[tuple[int, str]]:

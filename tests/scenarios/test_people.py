@@ -85,6 +85,8 @@ async def test_the_new_user_signs_in_at_the_pages_and_sees_the_app(here: World) 
     body = await client.authorize(real["oauth_token"])
     assert body["scopes"] == ["read", "admin"]
     assert await client.refused({"topup_virtual": 1}) == "PermissionDenied"
+    [shown] = (await page.ask({"connected_apps": 1}))["connected_apps"]
+    assert shown["loginids"] == sorted([opened["client_id"], real["client_id"]])
     await page.ask({"revoke_oauth_app": app.id})
     for token in (opened["oauth_token"], real["oauth_token"]):
         assert await client.refused({"authorize": token}) == "InvalidToken"
@@ -199,6 +201,21 @@ async def test_a_currency_is_settled_once_and_brings_the_opening_balance(here: W
     assert (await client.ask({"set_account_currency": "BTC"}))["set_account_currency"] == 0
     assert await client.refused({"set_account_currency": "USD"}) == "SetAccountCurrencyError"
     assert await client.refused({"set_account_currency": "XYZ"}) == "InputValidationFailed"
+    # The stream ends with its token, as it would have done before.
+    await client.ask({"api_token": 1, "delete_token": opened["oauth_token"]})
+    assert (await witness.next())["error"]["code"] == "InvalidToken"
+
+
+async def test_limits_keep_the_currency_in_which_they_were_set(here: World) -> None:
+    client = here.connect()
+    await client.authorize(await here.token())
+    opened = (await client.ask({"new_account_real": 1}))["new_account_real"]
+    await client.authorize(opened["oauth_token"])
+    await client.ask({"set_self_exclusion": 1, "max_losses": 100})
+    assert await client.refused({"set_account_currency": "BTC"}) == "SetAccountCurrencyError"
+    assert (await client.ask({"set_account_currency": "USD"}))["set_account_currency"] == 1
+    limits = (await client.ask({"get_self_exclusion": 1}))["get_self_exclusion"]
+    assert limits == {"max_losses": 100.0}
 
 
 async def test_terms_are_accepted(here: World) -> None:

@@ -21,7 +21,7 @@ from gateway.app import compose
 from gateway.clock import HandClock
 from gateway.settings import Settings
 from gateway.store import Transaction
-from gateway.testing import NOON, MemoryClient, World
+from gateway.testing import NOON, Mailbox, MemoryClient, World
 
 SEED = "restart"
 BEFORE = 7
@@ -51,7 +51,7 @@ class Twin:
     async def start(self) -> None:
         """Start it at the present moment of its market, and let the client in."""
         gateway = await self.lives.enter_async_context(compose(self.settings, self.clock))
-        self.here = World(gateway, self.clock)
+        self.here = World(gateway, self.clock, Mailbox())
         self.client: MemoryClient = self.here.connect()
         await self.client.authorize(gateway.demo.token if gateway.demo else "")
 

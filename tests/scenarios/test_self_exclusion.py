@@ -17,6 +17,7 @@ from gateway.access import users
 from gateway.store import Transaction, migrate
 from gateway.testing import NOON, Client, World
 from tests.conftest import Stage
+from tests.scenarios.test_copying import pair
 
 STAKE = {
     "amount": 10,
@@ -149,6 +150,14 @@ async def test_buying_for_several_accounts_is_bound_as_well(here: World) -> None
     assert "contract_id" in second
 
 
+async def test_a_copy_is_bound_by_what_its_copier_has_excluded(here: World) -> None:
+    trader, copier, _ = await pair(here)
+    await exclude(copier.client, max_turnover=15)
+    assert [await buy(trader.client) for _ in range(2)] == ["", ""]
+    reported = [each.get("code") for each in await copier.report()]
+    assert reported == [None, "DailyTurnoverLimitExceeded"]
+
+
 async def test_what_is_set_is_made_stricter_and_never_eased(here: World) -> None:
     client = await trader(here)
     timeout = int(NOON) + 7 * DAY
@@ -210,14 +219,12 @@ async def test_the_operator_lifts_what_was_excluded(here: World) -> None:
     assert not await here.gateway.store.write(lambda t: lift(t, here.demo.loginid))
 
 
-async def refused_deposit(here: World, amount: int) -> str:
+async def refused_deposit(here: World, amount: int, *, later: int = 0) -> str:
+    """The code of the refusal, so many seconds after noon; empty when it would be paid in."""
+
     def job(transaction: Transaction) -> None:
         exclusion.refuse_deposit(
-            transaction,
-            here.demo.loginid,
-            currency="USD",
-            amount=amount,
-            at=int(here.clock.now()),
+            transaction, here.demo.loginid, currency="USD", amount=amount, at=int(NOON) + later
         )
 
     try:
@@ -234,13 +241,11 @@ async def test_payments_into_the_account_are_bound(here: World) -> None:
     assert await refused_deposit(here, 10_01) == "DailyDepositLimitExceeded"
     await here.credit(10_00)
     assert await refused_deposit(here, 1) == "DailyDepositLimitExceeded"
-    here.clock.advance(DAY)
-    assert await refused_deposit(here, 5_01) == "7DayDepositLimitExceeded"
-    assert await refused_deposit(here, 5_00) == ""
-    await exclude(client, max_balance=10_012, timeout_until=int(here.clock.now()) + 60)
-    assert await refused_deposit(here, 1) == "SelfExclusion"
-    here.clock.advance(60)
-    assert await refused_deposit(here, 2_01) == "AccountBalanceExceedsLimit"
+    assert await refused_deposit(here, 5_01, later=DAY) == "7DayDepositLimitExceeded"
+    assert await refused_deposit(here, 5_00, later=DAY) == ""
+    await exclude(client, max_balance=10_012, timeout_until=int(NOON) + DAY)
+    assert await refused_deposit(here, 1, later=DAY - 1) == "SelfExclusion"
+    assert await refused_deposit(here, 2_01, later=DAY) == "AccountBalanceExceedsLimit"
 
 
 # The windows, against a naive reckoning.
