@@ -62,25 +62,25 @@ class Following:
     handle: str = field(default_factory=_new_handle)
     """By which the copier names it: a word that opens nothing."""
 
-    def wants(self, offer: Offer) -> bool:
+    def wants(self, original: Contract) -> bool:
         """Whether contracts of this symbol and type are copied."""
-        terms = offer.terms
+        terms = original.terms
         return (not self.assets or terms.symbol.name in self.assets) and (
             not self.trade_types or terms.contract_type in self.trade_types
         )
 
-    def check_stake(self, offer: Offer) -> None:
-        """Raise `Refusal` where the price is outside the copier's bounds."""
-        if self.min_stake is not None and offer.price < self.min_stake:
+    def check_stake(self, original: Contract) -> None:
+        """Raise `Refusal` where the trader has paid a price outside the copier's bounds."""
+        if self.min_stake is not None and original.price < self.min_stake:
             bound, words = self.min_stake, "below your least"
-        elif self.max_stake is not None and offer.price > self.max_stake:
+        elif self.max_stake is not None and original.price > self.max_stake:
             bound, words = self.max_stake, "above your largest"
         else:
             return
-        currency = offer.terms.currency
+        currency = original.terms.currency
         raise Refusal(
             "InvalidStakeLimit",
-            f"The trader's stake of {currency} {to_text(offer.price, currency)} is {words},"
+            f"The trader's stake of {currency} {to_text(original.price, currency)} is {words},"
             f" {currency} {to_text(bound, currency)}.",
         )
 
@@ -280,12 +280,12 @@ class Copying:
             return
         at = original.bought_at
         for following in self._followers(transaction, original.loginid, at):
-            if not following.wants(offer):
+            if not following.wants(original):
                 continue
             contract_id, refusal = None, None
             try:
                 with transaction.part():
-                    following.check_stake(offer)
+                    following.check_stake(original)
                     copy = book.buy(
                         transaction,
                         offer,
