@@ -174,7 +174,10 @@ def contracts_page() -> str:
 
 
 def _span(bounds: tuple[int, int] | None, text: Callable[[int], str]) -> str:
-    return "" if bounds is None else f"{text(bounds[0])} to {text(bounds[1])}"
+    if bounds is None:
+        return ""
+    low, high = map(text, bounds)
+    return low if low == high else f"{low} to {high}"
 
 
 def _example(kind: ContractType) -> Terms:

@@ -107,8 +107,8 @@ class Lookback(ContractType):
         words = {"close": "closing", "high": "highest", "low": "lowest"}
         return (
             f"Pays {wording.money(terms)} for each 1.00 by which the {words[self._upper]} price of"
-            f" {terms.symbol.display_name} exceeds its {words[self._lower]}, from the entry spot"
-            f" until {wording.end(terms)}."
+            f" {terms.symbol.display_name} exceeds the {words[self._lower]} one, from the entry"
+            f" spot until {wording.end(terms)}."
         )
 
     def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:

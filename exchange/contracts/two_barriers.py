@@ -107,7 +107,7 @@ class Ends(_TwoBarriers):
     def sentence(self, terms: Terms) -> str:
         """Where the price must be at the end."""
         side = "between" if self.between else "outside"
-        ties = " or at one of them" if self.ties else ""
+        ties = ", or at one of them," if self.ties else ""
         return (
             f"Pays {wording.money(terms)} if {terms.symbol.display_name} is {side}"
             f" {wording.both_barriers(terms)}{ties} {wording.at_end(terms)}."

@@ -21,7 +21,7 @@ def highest(spot: float, high: float, outlook: Outlook) -> float:
     """The mean of the highest price, in pips, when it has been at `high` already.
 
     Goldman, Sosin, Gatto 1979, for a price that is seen once a tick (Broadie, Glasserman, Kou
-    1999): within 0.1 % of what a lookback is worth from 60 ticks on, and 1 % at 8.
+    1999): within 0.2 % of what a lookback is worth from 59 ticks on, 1 % at 15 and 2 % at 7.
     """
     start = math.log(high / spot)
     return spot * (math.exp(start) + _beyond(start, outlook.mean, outlook.ticks, outlook.sd, 1))
