@@ -1,6 +1,7 @@
 """What contracts on a handful of ticks cost: vectors, and the recursions of random walks."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -136,7 +137,7 @@ def test_a_longer_run_is_rarer(name: str, drift: float) -> None:
     mean = drift * symbol.tick_sd**2
     for kind in ("RUNHIGH", "RUNLOW"):
         found = [chance(kind, symbol, symbol.level, ticks, mean) for ticks in range(2, 6)]
-        assert all(b < a / 2 + 0.01 for a, b in zip(found, found[1:], strict=False))
+        assert all(b < a / 2 + 0.01 for a, b in pairwise(found))
 
 
 @given(names, drifts)

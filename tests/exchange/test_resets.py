@@ -69,7 +69,7 @@ def test_a_reset_is_worth_more_than_none(
 ) -> None:
     """Before half time, wherever the price has gone: a further chance can only help."""
     entry = Tick(NOON + 1, SYMBOL.level)
-    now = entry.epoch + int(later * (steps // 2 - 1))
+    now = entry.epoch + int(later * (steps // 2 - 2))
     spot = entry.pips + round(moved * entry.pips * SYMBOL.tick_sd * math.sqrt(now - entry.epoch))
     life = Life(Tick(NOON, entry.pips), now, entry)
     mean = drift * SYMBOL.tick_sd**2
