@@ -323,7 +323,7 @@ FAMILIES: Final = (
     Family("Multipliers", "multiplier", "what a stop-out is worth", _multiplier, 67),
     Family("Deal cancellation", "cancellation", "what it gave back", _cancellation, 67),
 )
-"""Every family that the exchange trades, with the numbers of a group."""
+"""The families with one barrier or none, and multipliers; `fairness_paths` has the others."""
 
 GROUPS: Final = 300
 """As many make at least 20,000 contracts of every family."""

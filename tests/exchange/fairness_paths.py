@@ -249,7 +249,7 @@ def _lookbacks(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margi
     """All three types. The margin is stated of what a lookback is worth, so in the mean of what it
     pays. The controls: the move, its size and its square, and the sizes of both its halves."""
     name = rng.choice(("LBFLOATCALL", "LBFLOATPUT", "LBHIGHLOW"))
-    seconds = rng.randint(60, 900)
+    seconds = rng.randint(60, 420)
     multiplier = max(1, round(500 / (symbol.quote(feed.price(symbol, now)) * symbol.tick_sd * 30)))
     asked = wish(name, symbol, amount=Decimal(multiplier), basis="multiplier", duration=seconds)
     made = offer.make(asked, feed, now, margins)
@@ -277,15 +277,17 @@ def _lookbacks(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margi
     return Trade(1, made.price, end.pays, made.price - end.pays, end.pays, controls)
 
 
-FAMILIES: Final = (
-    *fairness.FAMILIES,
+PATH_FAMILIES: Final = (
     Family("Ends between/outside", "rise_fall", "the payout", _ends, 67),
-    Family("Stays between/goes outside", "touch", "the payout", _stays, 67),
+    Family("Stays between/goes outside", "touch", "the payout", _stays, 72),
     Family("Asians", "rise_fall", "the payout", _asian, 67),
     Family("High/low ticks", "few_ticks", "the payout", _high_low, 67),
-    Family("Only ups/downs", "few_ticks", "the payout", _runs, 67),
-    Family("Resets", "few_ticks", "the payout", _resets, 67),
-    Family("Spreads", "spread", "the payout", _spread, 67),
-    Family("Lookbacks", "lookback", "what it is worth", _lookbacks, 67),
+    Family("Only ups/downs", "few_ticks", "the payout", _runs, 50),
+    Family("Resets", "few_ticks", "the payout", _resets, 50),
+    Family("Spreads", "spread", "the payout", _spread, 20),
+    Family("Lookbacks", "lookback", "what it is worth", _lookbacks, 20),
 )
-"""Every family that the exchange trades, with the numbers of a group."""
+"""These families. The better luck is taken out of one, the fewer contracts tell its margin."""
+
+FAMILIES: Final = (*fairness.FAMILIES, *PATH_FAMILIES)
+"""Every family that the exchange trades."""
