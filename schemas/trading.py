@@ -80,6 +80,17 @@ _RISE: dict[str, JsonValue] = {
     "duration": 5,
     "duration_unit": "t",
 }
+_STAYS: dict[str, JsonValue] = {
+    "contract_type": "RANGE",
+    "symbol": "R_100",
+    "currency": "USD",
+    "basis": "stake",
+    "amount": 10,
+    "barrier": "+8.00",
+    "barrier2": "-8.00",
+    "duration": 5,
+    "duration_unit": "m",
+}
 _UP: dict[str, JsonValue] = {
     "contract_type": "MULTUP",
     "symbol": "R_100",
@@ -172,6 +183,7 @@ class Proposal(StreamRequest, AccountRequest, MoreContractFields):
         json_schema_extra={
             "examples": [
                 {"proposal": 1, **_RISE, "subscribe": 1},
+                {"proposal": 1, **_STAYS, "subscribe": 1},
                 {"proposal": 1, **_UP, "subscribe": 1},
             ]
         }
