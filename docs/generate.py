@@ -174,23 +174,30 @@ def contracts_page() -> str:
 
 
 def _span(bounds: tuple[int, int] | None, text: Callable[[int], str]) -> str:
-    return "" if bounds is None else f"{text(bounds[0])} to {text(bounds[1])}"
+    if bounds is None:
+        return ""
+    low, high = map(text, bounds)
+    return low if low == high else f"{low} to {high}"
 
 
 def _example(kind: ContractType) -> Terms:
     """Terms that a contract of this type may have."""
     multiplies = isinstance(kind, Multiplier)
-    picks = kind.barrier_is_digit and "barrier" in kind.takes
+    durations, takes = kind.listing.durations, kind.takes
+    picks = kind.barrier_is_digit and "barrier" in takes
+    away = kind.listing.barrier_category == "american" or "barrier2" in takes
     return Terms(
         contract_type=kind.name,
         symbol=SYMBOLS["R_100"],
         currency="USD",
         amount=1_000,
         start=EARLIEST,
-        ticks=None if multiplies else 5,
-        expiry=EARLIEST if multiplies else None,
-        barrier=Barrier(50) if kind.listing.barrier_category == "american" else None,
+        ticks=None if durations.ticks is None else 5,
+        expiry=EARLIEST + 300 if durations.ticks is None else None,
+        barrier=Barrier(50) if away and "barrier" in takes else None,
+        barrier2=Barrier(-50) if "barrier2" in takes else None,
         digit=5 if picks else None,
+        selected_tick=3 if "selected_tick" in takes else None,
         multiplier=100 if multiplies else 0,
         cancellation=3_600 if multiplies else 0,
     )

@@ -30,6 +30,10 @@ trade would be all but certain."""
 NO_SALE_BEFORE_END: Final = 15
 """Seconds before its end from which on a contract is not bought back."""
 
+SPREAD_RANGES: Final = {"tight": 0.5, "middle": 1.0, "wide": 1.5}
+"""How far the barriers of a spread lie from the spot, in standard deviations of the whole move, by
+the name that a client may give instead."""
+
 LATEST_START: Final = 24 * 3_600
 """How far ahead a forward-starting contract may start, in seconds."""
 
@@ -62,9 +66,16 @@ class Margins:
     """
 
     rise_fall: float = 0.012
+    """Also of contracts that end between or outside two barriers, and of asians."""
     touch: float = 0.015
+    """Also of contracts that stay between two barriers, or do not."""
     digits: float = 0.010
     matches: float = 0.008
+    few_ticks: float = 0.015
+    """High and low ticks, runs, and rises and falls with a reset."""
+    spread: float = 0.02
+    lookback: float = 0.03
+    """By how much a lookback's price exceeds what it is worth."""
     multiplier: float = 0.3
     """By how much a multiplier's commission exceeds what its stop-out is worth."""
     cancellation: float = 0.05

@@ -117,16 +117,37 @@ class Settings(BaseSettings):
     )
 
     margin_rise_fall: float = Field(
-        _KEPT.rise_fall, ge=0, le=0.5, description="Share of the payout kept: rise and fall."
+        _KEPT.rise_fall,
+        ge=0,
+        le=0.5,
+        description="Share of the payout kept: rise and fall, ends between or outside, asians.",
     )
     margin_touch: float = Field(
-        _KEPT.touch, ge=0, le=0.5, description="Share of the payout kept: touch and no touch."
+        _KEPT.touch,
+        ge=0,
+        le=0.5,
+        description="Share of the payout kept: touch and no touch, stays between, goes outside.",
     )
     margin_digits: float = Field(
         _KEPT.digits, ge=0, le=0.5, description="Share of the payout kept: digits."
     )
     margin_matches: float = Field(
         _KEPT.matches, ge=0, le=0.5, description="Share of the payout kept: a digit that matches."
+    )
+    margin_few_ticks: float = Field(
+        _KEPT.few_ticks,
+        ge=0,
+        le=0.5,
+        description="Share of the payout kept: high and low ticks, only ups or downs, resets.",
+    )
+    margin_spread: float = Field(
+        _KEPT.spread, ge=0, le=0.5, description="Share of the payout kept: spreads."
+    )
+    margin_lookback: float = Field(
+        _KEPT.lookback,
+        ge=0,
+        le=0.5,
+        description="By how much a lookback's price exceeds what it is worth.",
     )
     margin_multiplier: float = Field(
         _KEPT.multiplier,
@@ -240,6 +261,9 @@ class Settings(BaseSettings):
             touch=self.margin_touch,
             digits=self.margin_digits,
             matches=self.margin_matches,
+            few_ticks=self.margin_few_ticks,
+            spread=self.margin_spread,
+            lookback=self.margin_lookback,
             multiplier=self.margin_multiplier,
             cancellation=self.margin_cancellation,
         )

@@ -6,8 +6,21 @@ from contextlib import contextmanager
 from exchange.book import Contract
 from exchange.contracts import bounds
 from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Life, Offer, Sight, Status, Tick, latest, unsaleable
+from exchange.contracts.life import (
+    Life,
+    Offer,
+    Sight,
+    Status,
+    Tick,
+    begin,
+    follow,
+    latest,
+    unsaleable,
+)
+from exchange.contracts.lookbacks import Lookback
 from exchange.contracts.multipliers import Multiplier, order_limits
+from exchange.contracts.options import Option
+from exchange.contracts.resets import Reset
 from exchange.contracts.terms import Refusal, Terms
 from exchange.feed import Feed
 from exchange.money import to_number, to_text
@@ -15,7 +28,14 @@ from exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE
 from exchange.symbols import DAY, Symbol
 from gateway.errors import ApiError
 from schemas.portfolio import AuditDetails, OpenContract, TickShown
-from schemas.trading import ContractDetails, OrderShown, OrdersShown, ProposalBody, ValidationParams
+from schemas.trading import (
+    BarriersShown,
+    ContractDetails,
+    OrderShown,
+    OrdersShown,
+    ProposalBody,
+    ValidationParams,
+)
 
 ORDER_NAMES = {
     "stop_loss": "Stop loss",
@@ -50,14 +70,15 @@ def expiry(terms: Terms) -> int:
     return TYPES[terms.contract_type].exit_epoch(terms)
 
 
-def barrier_text(terms: Terms, entry: int) -> str | None:
-    """The barrier as a price, for a contract that is entered at this price; or the digit."""
-    if terms.digit is not None:
-        return str(terms.digit)
-    if terms.multiplier or TYPES[terms.contract_type].barrier_is_digit:
-        return None
-    level = entry if terms.barrier is None else terms.barrier.level(entry)
-    return terms.symbol.text(level)
+def barriers_shown(terms: Terms, entry: int, kept: tuple[int, ...] = ()) -> BarriersShown:
+    """The barriers, for a contract that is entered at this price; or the digit."""
+    match TYPES[terms.contract_type].barriers(terms, entry, kept):
+        case (high, low):
+            return {"high_barrier": high, "low_barrier": low}
+        case (barrier,):
+            return {"barrier": barrier}
+        case _:
+            return {}
 
 
 # Orders of multipliers.
@@ -109,7 +130,8 @@ def _validation(terms: Terms) -> ValidationParams:
         }
     }
     if not terms.multiplier:
-        params["payout"] = {"max": bounds.text(LARGEST_PAYOUT, currency)}
+        if isinstance(TYPES[terms.contract_type], Option):
+            params["payout"] = {"max": bounds.text(LARGEST_PAYOUT, currency)}
         return params
     limits = order_limits(terms)
     for name, (least, most) in (
@@ -141,14 +163,14 @@ def proposal_body(offer: Offer) -> ProposalBody:
         "spot_time": offer.spot.epoch,
         "validation_params": _validation(terms),
     }
-    barrier = barrier_text(terms, offer.spot.pips)
     details: ContractDetails = {}
-    if barrier is not None:
-        details["barrier"] = barrier
+    details.update(barriers_shown(terms, offer.spot.pips))
     if offer.markup:
         details["app_markup_amount"] = to_text(offer.markup, currency)
     if details:
         body["contract_details"] = details
+    if isinstance(TYPES[terms.contract_type], Lookback):
+        body["multiplier"] = to_number(terms.amount, currency)
     if terms.multiplier:
         body["multiplier"] = float(terms.multiplier)
         body["commission"] = to_number(terms.commission, currency)
@@ -173,7 +195,7 @@ def open_contract(
     terms = contract.terms
     kind = TYPES[terms.contract_type]
     currency = terms.currency
-    body = _common(contract, life.entry, seen.tick.pips)
+    body = _common(contract, life, seen.tick.pips)
     body["status"] = Status.OPEN.value
     body["bid_price"] = to_number(worth, currency)
     body["display_value"] = to_text(worth, currency)
@@ -211,7 +233,11 @@ def closed_contract(contract: Contract, feed: Feed) -> OpenContract:
     ended = latest(feed, symbol, contract.exit_epoch)
     was_entered = terms.entry_epoch <= ended.epoch
     entry = latest(feed, symbol, terms.entry_epoch) if was_entered else None
-    body = _common(contract, entry, ended.pips)
+    life = Life(latest(feed, symbol, terms.start), ended.epoch, entry)
+    kind = TYPES[terms.contract_type]
+    if kind.remembers:
+        life = follow(kind, terms, begin(terms, feed), feed, ended.epoch)
+    body = _common(contract, life, ended.pips)
     paid = contract.sold_for or 0
     body["status"] = contract.status.value
     body["bid_price"] = body["sell_price"] = to_number(paid, currency)
@@ -240,15 +266,16 @@ def _gain(contract: Contract, worth: int) -> OpenContract:
     }
 
 
-def _common(contract: Contract, entry: Tick | None, spot: int) -> OpenContract:
+def _common(contract: Contract, life: Life, spot: int) -> OpenContract:
     """What is the same for open and for closed contracts."""
-    terms = contract.terms
+    terms, entry = contract.terms, life.entry
     symbol, currency = terms.symbol, terms.currency
     ends = expiry(terms)
     kind = TYPES[terms.contract_type]
+    shown = barriers_shown(terms, entry.pips if entry is not None else spot, life.kept)
     body: OpenContract = {
         "account_id": int("".join(filter(str.isdigit, contract.loginid))),
-        "barrier_count": int(not terms.multiplier),
+        "barrier_count": len(shown),
         "buy_price": to_number(contract.price, currency),
         "contract_id": contract.id,
         "contract_type": terms.contract_type,
@@ -268,9 +295,7 @@ def _common(contract: Contract, entry: Tick | None, spot: int) -> OpenContract:
         "transaction_ids": {"buy": contract.bought_by},
         "underlying": symbol.name,
     }
-    barrier = barrier_text(terms, entry.pips if entry is not None else spot)
-    if barrier is not None:
-        body["barrier"] = barrier
+    body |= shown  # type: ignore[typeddict-item] # its keys are among these
     if entry is not None:
         body["entry_spot"] = body["entry_tick"] = symbol.quote(entry.pips)
         body["entry_spot_display_value"] = body["entry_tick_display_value"] = symbol.text(
@@ -281,6 +306,15 @@ def _common(contract: Contract, entry: Tick | None, spot: int) -> OpenContract:
         body["app_markup_amount"] = to_text(contract.markup, currency)
     if terms.ticks is not None:
         body["tick_count"] = terms.ticks
+    if isinstance(kind, Lookback):
+        body["multiplier"] = to_number(terms.amount, currency)
+    if isinstance(kind, Reset) and entry is not None and life.kept:
+        body["reset_barrier"] = symbol.text(kind.level(entry.pips, life.kept))
+        body["reset_time"] = kind.reset_epoch(terms)
+    if terms.selected_tick is not None:
+        body["selected_tick"] = terms.selected_tick
+        if len(life.kept) >= terms.selected_tick:
+            body["selected_spot"] = symbol.quote(life.kept[terms.selected_tick - 1])
     if terms.multiplier:
         body["multiplier"] = float(terms.multiplier)
         body["commission"] = to_number(terms.commission, currency)

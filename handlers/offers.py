@@ -7,6 +7,7 @@ from exchange.contracts.digits import Digits
 from exchange.contracts.life import ContractType
 from exchange.contracts.listing import seconds_text
 from exchange.contracts.multipliers import Multiplier, choices
+from exchange.contracts.terms import Barrier
 from exchange.feed import Feed
 from exchange.money import CURRENCIES
 from exchange.rules import CANCELLATIONS, LARGEST_PAYOUT, LATEST_START
@@ -149,11 +150,12 @@ def _available(
     """A row for each type of expiry, category of barriers and way to start."""
     listing = kind.listing
     takes_level = "barrier" in kind.takes and not kind.barrier_is_digit
+    takes_two = "barrier2" in kind.takes
     for expiry_type, (shortest, longest) in _bounds(kind).items():
         for category in _barriers(kind):
             row: AvailableContract = {
                 "barrier_category": category,
-                "barriers": int(takes_level and category != "euro_atm"),
+                "barriers": int(takes_level and category != "euro_atm") + takes_two,
                 "contract_category": listing.category,
                 "contract_category_display": listing.category_display,
                 "contract_display": listing.display,
@@ -170,7 +172,10 @@ def _available(
                 "submarket": symbol.submarket,
                 "underlying_symbol": symbol.name,
             }
-            if row["barriers"]:
+            if takes_two:
+                row["high_barrier"] = _example(symbol, spot, expiry_type)
+                row["low_barrier"] = _example(symbol, spot, expiry_type, side=-1)
+            elif row["barriers"]:
                 row["barrier"] = _example(symbol, spot, expiry_type)
             if isinstance(kind, Digits) and kind.choices is not None:
                 row["last_digit_range"] = list(kind.choices)
@@ -189,12 +194,14 @@ def _available(
                 yield forward
 
 
-def _example(symbol: Symbol, spot: int, expiry_type: str) -> str:
+def _example(symbol: Symbol, spot: int, expiry_type: str, *, side: int = 1) -> str:
     """A barrier that makes sense: about one sd of ten ticks, or five minutes, away."""
     if expiry_type == "daily":
-        return symbol.text(spot + round(spot * symbol.tick_sd * (DAY / symbol.step) ** 0.5))
+        away = round(spot * symbol.tick_sd * (DAY / symbol.step) ** 0.5)
+        return symbol.text(spot + side * away)
     ticks = 10 if expiry_type == "tick" else 300 / symbol.step
-    return "+" + symbol.text(max(1, round(spot * symbol.tick_sd * ticks**0.5)))
+    away = max(1, round(spot * symbol.tick_sd * ticks**0.5))
+    return Barrier(side * away).text(symbol)
 
 
 def _type(kind: ContractType, category: str) -> OfferedType:

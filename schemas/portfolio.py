@@ -116,6 +116,7 @@ class OpenContract(TypedDict, total=False):
     exit_tick_display_value: str
     exit_tick_time: int
     expiry_time: int
+    high_barrier: str
     id: str
     is_expired: int
     is_forward_starting: int
@@ -128,11 +129,16 @@ class OpenContract(TypedDict, total=False):
     is_valid_to_update: ValidToUpdate
     limit_order: OrdersShown
     longcode: str
+    low_barrier: str
     multiplier: float
     payout: float
     profit: float
     profit_percentage: float
     purchase_time: int
+    reset_barrier: str
+    reset_time: int
+    selected_spot: float
+    selected_tick: int
     sell_price: float
     sell_spot: float
     sell_spot_display_value: str

@@ -80,6 +80,17 @@ _RISE: dict[str, JsonValue] = {
     "duration": 5,
     "duration_unit": "t",
 }
+_STAYS: dict[str, JsonValue] = {
+    "contract_type": "RANGE",
+    "symbol": "R_100",
+    "currency": "USD",
+    "basis": "stake",
+    "amount": 10,
+    "barrier": "+8.00",
+    "barrier2": "-8.00",
+    "duration": 5,
+    "duration_unit": "m",
+}
 _UP: dict[str, JsonValue] = {
     "contract_type": "MULTUP",
     "symbol": "R_100",
@@ -119,29 +130,37 @@ class ContractFields(BaseModel):
     )
     currency: CurrencyCode = Field(description="The currency of the account that is to buy.")
     symbol: SymbolName = Field(description="The symbol that it is on.")
-    amount: OrAbsent[Amount] = Field(None, description="The stake or the payout, see `basis`.")
+    amount: OrAbsent[Amount] = Field(
+        None, description="The stake or the payout, see `basis`; the multiplier of a lookback."
+    )
     barrier: OrAbsent[BarrierText] = Field(
         None,
         description="`+0.10` from the entry spot, `2400.10` as a price, or the digit of a contract"
-        " on digits.",
+        " on digits; the higher of two.",
     )
-    basis: OrAbsent[Literal["payout", "stake"]] = Field(None, description="What `amount` is.")
+    basis: OrAbsent[Literal["payout", "stake", "multiplier"]] = Field(
+        None, description="What `amount` is."
+    )
     date_start: OrAbsent[Epoch] = Field(
         None, description="When it starts, if that is later than now."
     )
     duration: OrAbsent[Annotated[Int, Field(ge=0, le=99_999_999)]] = Field(
         None, description="How long it lasts, in units of `duration_unit`."
     )
-    multiplier: OrAbsent[Amount] = Field(None, description="By how much a multiplier multiplies.")
-    selected_tick: OrAbsent[Int] = Field(None, description=_OF_OTHERS)
+    multiplier: OrAbsent[Amount] = Field(
+        None, description="By how much a multiplier multiplies, or a lookback."
+    )
+    selected_tick: OrAbsent[Int] = Field(
+        None, description="Which of five ticks is to be the highest or the lowest: 1 to 5."
+    )
 
 
 class MoreContractFields(ContractFields):
     """What `proposal` and `buy` take beside that."""
 
-    barrier2: OrAbsent[BarrierText] = Field(None, description=_OF_OTHERS)
+    barrier2: OrAbsent[BarrierText] = Field(None, description="The lower of two barriers.")
     barrier_range: OrAbsent[Literal["tight", "middle", "wide"]] = Field(
-        None, description=_OF_OTHERS
+        None, description="How far from the entry spot the barriers of a spread lie."
     )
     cancellation: OrAbsent[Annotated[Text, Field(pattern=r"^[A-Za-z0-9_]+$")]] = Field(
         None, description="How long a multiplier can be cancelled: `5m` to `60m`."
@@ -164,6 +183,7 @@ class Proposal(StreamRequest, AccountRequest, MoreContractFields):
         json_schema_extra={
             "examples": [
                 {"proposal": 1, **_RISE, "subscribe": 1},
+                {"proposal": 1, **_STAYS, "subscribe": 1},
                 {"proposal": 1, **_UP, "subscribe": 1},
             ]
         }
@@ -194,7 +214,7 @@ class CopiedParameters(ContractFields):
     """The contract to buy for several accounts."""
 
     app_markup_percentage: OrAbsent[Number] = Field(None, description=NO_EFFECT)
-    barrier2: OrAbsent[BarrierText] = Field(None, description=_OF_OTHERS)
+    barrier2: OrAbsent[BarrierText] = Field(None, description="The lower of two barriers.")
     date_expiry: OrAbsent[Epoch] = Field(None, description="When it ends, instead of `duration`.")
     duration: OrAbsent[Annotated[Int, Field(ge=0, le=3_600)]] = Field(
         None, description="How long it lasts, in units of `duration_unit`."
@@ -371,7 +391,9 @@ class AvailableContract(TypedDict):
     exchange_name: str
     expiry_type: str
     forward_starting_options: NotRequired[list[dict[str, Any]]]
+    high_barrier: NotRequired[str]
     last_digit_range: NotRequired[list[int]]
+    low_barrier: NotRequired[str]
     market: str
     max_contract_duration: str
     min_contract_duration: str
@@ -483,9 +505,14 @@ class ValidationParams(TypedDict, total=False):
     take_profit: Range
 
 
-class ContractDetails(TypedDict, total=False):
-    app_markup_amount: str
+class BarriersShown(TypedDict, total=False):
     barrier: str
+    high_barrier: str
+    low_barrier: str
+
+
+class ContractDetails(BarriersShown, total=False):
+    app_markup_amount: str
     maximum_stake: str
     minimum_stake: str
 

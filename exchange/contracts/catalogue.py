@@ -10,9 +10,13 @@ from types import MappingProxyType
 
 from exchange.contracts.digits import Digits
 from exchange.contracts.european import European
+from exchange.contracts.few_ticks import Asian, Run, SelectedTick
 from exchange.contracts.life import ContractType
+from exchange.contracts.lookbacks import Lookback
 from exchange.contracts.multipliers import Multiplier
+from exchange.contracts.resets import Reset
 from exchange.contracts.touches import Touch
+from exchange.contracts.two_barriers import Ends, Spread, Stays
 
 _ROWS: tuple[ContractType, ...] = (
     European("CALL", "Higher", rises=True, ties=False),
@@ -31,6 +35,25 @@ _ROWS: tuple[ContractType, ...] = (
     Digits(
         "DIGITEVEN", "Digit Even", "even", words="is even", wins=lambda digit, _: digit % 2 == 0
     ),
+    Ends("EXPIRYRANGE", "Ends Between", between=True, ties=False),
+    Ends("EXPIRYMISS", "Ends Outside", between=False, ties=False),
+    Ends("EXPIRYRANGEE", "Ends Between", between=True, ties=True),
+    Ends("EXPIRYMISSE", "Ends Outside", between=False, ties=True),
+    Stays("RANGE", "Stays Between", stays=True),
+    Stays("UPORDOWN", "Goes Outside", stays=False),
+    Asian("ASIANU", "Asian Up", rises=True),
+    Asian("ASIAND", "Asian Down", rises=False),
+    SelectedTick("TICKHIGH", "High Tick", highest=True),
+    SelectedTick("TICKLOW", "Low Tick", highest=False),
+    Reset("RESETCALL", "Reset Call", rises=True),
+    Reset("RESETPUT", "Reset Put", rises=False),
+    Run("RUNHIGH", "Only Ups", rises=True),
+    Run("RUNLOW", "Only Downs", rises=False),
+    Spread("CALLSPREAD", "Spread Up", rises=True),
+    Spread("PUTSPREAD", "Spread Down", rises=False),
+    Lookback("LBFLOATCALL", "Close-to-Low", "up", upper="close", lower="low"),
+    Lookback("LBFLOATPUT", "High-to-Close", "down", upper="high", lower="close"),
+    Lookback("LBHIGHLOW", "High-to-Low", "high_vol", upper="high", lower="low"),
     Multiplier("MULTUP", "Multiply Up", rises=True),
     Multiplier("MULTDOWN", "Multiply Down", rises=False),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from exchange.contracts import wording
+from exchange.contracts import short_fields, wording
 from exchange.contracts.life import End, Life, Sight, Tick
 from exchange.contracts.listing import TICKS_ONLY, Listing
 from exchange.contracts.options import Option
@@ -86,15 +86,20 @@ class Digits(Option):
             f" at {wording.nth_tick(terms.ticks or 0)}."
         )
 
-    def encode_barrier(self, terms: Terms) -> str:
-        """The digit; 0 where none is chosen."""
-        return str(terms.digit or 0)
-
-    def decode_barrier(self, text: str, terms: Terms) -> Terms:
+    def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:
         """The digit."""
-        if int(text) not in (self.choices or (0,)):
-            raise ValueError(text)
-        return replace(terms, digit=int(text) if self.choices else None)
+        return () if terms.digit is None else (str(terms.digit),)
+
+    def encode_barriers(self, terms: Terms) -> tuple[str, str]:
+        """The digit; 0 where none is chosen."""
+        return str(terms.digit or 0), short_fields.UNUSED
+
+    def decode_barriers(self, first: str, second: str, terms: Terms) -> Terms:
+        """The digit."""
+        short_fields.check_unused(second)
+        if int(first) not in (self.choices or (0,)):
+            raise ValueError(first)
+        return replace(terms, digit=int(first) if self.choices else None)
 
     def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
         """The exit tick decides."""

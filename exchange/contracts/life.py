@@ -10,6 +10,7 @@ Rules:
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from exchange.contracts.listing import Listing
 from exchange.contracts.terms import Refusal, Terms, Wish
 from exchange.feed import Feed
 from exchange.outlook import Outlook
-from exchange.rules import Margins
+from exchange.rules import NO_SALE_BEFORE_END, Margins
 from exchange.symbols import DAY, Symbol
 
 
@@ -76,6 +77,8 @@ class Life:
     """The epoch up to which it has been followed."""
     entry: Tick | None = None
     end: End | None = None
+    kept: tuple[int, ...] = ()
+    """What its type remembers of the ticks since the entry, in pips: see its `remember`."""
 
 
 class Sight(NamedTuple):
@@ -128,11 +131,17 @@ class ContractType(ABC):
     takes: frozenset[str] = frozenset()
     """Which fields of a wish it takes beside those that every type has."""
     is_path_dependent = False
-    """Whether a tick before the last can decide."""
+    """Whether a tick between the entry and the last has a say in what it pays."""
+    remembers = False
+    """Whether it keeps something of the ticks on its way."""
     barrier_is_digit = False
     """Whether what a client writes as the barrier is a digit."""
     counts_entry = False
     """Whether the entry tick is the first of those that are counted."""
+
+    def amount(self, wish: Wish) -> Decimal | None:
+        """The amount that a wish names."""
+        return wish.amount
 
     @abstractmethod
     def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
@@ -165,6 +174,20 @@ class ContractType(ABC):
     def value(self, terms: Terms, life: Life, sight: Sight, margins: Margins) -> int:
         """What the exchange pays for the open contract now, in smallest units."""
 
+    def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:
+        """The barriers as clients see them: none, one, or the higher and the lower.
+
+        Of a contract that is entered at this price, and remembers this.
+        """
+        return ()
+
+    def remember(self, terms: Terms, life: Life, tick: Tick) -> tuple[int, ...]:
+        """What is kept after one more tick, at or after the entry.
+
+        Of ticks that need not be watched it depends in nothing.
+        """
+        return life.kept
+
     def watch(self, terms: Terms, life: Life) -> Watch:
         """When the open contract must be looked at again."""
         return Watch(self.exit_epoch(terms) if life.entry is not None else terms.entry_epoch)
@@ -184,6 +207,8 @@ class ContractType(ABC):
             if tick.epoch < terms.entry_epoch:
                 return replace(life, seen=tick.epoch)
             life = replace(life, entry=tick)
+        if self.remembers:
+            life = replace(life, kept=self.remember(terms, life, tick))
         return replace(life, seen=tick.epoch, end=self.decide(terms, life, tick))
 
     def check_sale(self, terms: Terms, life: Life, now: int) -> None:
@@ -195,6 +220,13 @@ class ContractType(ABC):
 def unsaleable(why: str) -> Refusal:
     """The contract is not bought back, at present or ever."""
     return Refusal("InvalidSellContractProposal", why)
+
+
+def check_time_left(terms: Terms, now: int) -> None:
+    """Raise `Refusal` for a contract that ends too soon to be bought back."""
+    assert terms.expiry is not None  # noqa: S101 - those that last for ticks come not so far
+    if terms.expiry - now <= NO_SALE_BEFORE_END:
+        raise unsaleable(f"A contract is not bought back in its last {NO_SALE_BEFORE_END} seconds.")
 
 
 def begin(terms: Terms, feed: Feed) -> Life:

@@ -97,7 +97,7 @@ class Multiplier(ContractType):
 
     def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
         """The stake, the fee for being able to cancel, and a markup: a share of the stake."""
-        if wish.basis == "payout":
+        if wish.basis not in (None, "stake"):
             raise invalid("basis", "The amount of a multiplier is its stake.")
         check_stake(terms.amount, terms.currency)
         terms = self.complete(terms, wish, margins)

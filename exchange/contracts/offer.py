@@ -56,10 +56,11 @@ def make(wish: Wish, feed: Feed, now: int, margins: Margins) -> Offer:
     for field in _SPECIAL:
         if getattr(wish, field) is not None and field not in kind.takes:
             raise invalid(field, f"Contracts of the type {kind.name} do not take it.")
-    if wish.amount is None:
-        raise invalid("amount", "The stake or the payout is needed.")
+    named = kind.amount(wish)
+    if named is None:
+        raise invalid("amount", "The stake or the payout is needed; of a lookback the multiplier.")
     try:
-        amount = to_units(wish.amount, wish.currency)
+        amount = to_units(named, wish.currency)
     except ValueError as problem:
         raise invalid("amount", f"{problem}.") from None
     seen = sight(feed, symbol, now)

@@ -7,13 +7,23 @@ from dataclasses import replace
 
 from exchange.contracts import short_fields
 from exchange.contracts.bounds import check_payout, check_stake
-from exchange.contracts.life import ContractType, End, Life, Offer, Sight, Status, Tick, unsaleable
+from exchange.contracts.life import (
+    ContractType,
+    End,
+    Life,
+    Offer,
+    Sight,
+    Status,
+    Tick,
+    check_time_left,
+    unsaleable,
+)
 from exchange.contracts.terms import Refusal, Terms, Wish, invalid
 from exchange.outlook import Outlook
-from exchange.rules import LARGEST_ASK, LEAST_ASK, NO_SALE_BEFORE_END, Margins
+from exchange.rules import LARGEST_ASK, LEAST_ASK, Margins
 
 _SHORT = re.compile(
-    f"{short_fields.MONEY}_{short_fields.START}_{short_fields.END}_{short_fields.BARRIER}_0",
+    f"{short_fields.PLAIN}_{short_fields.BARRIER}_{short_fields.BARRIER}",
     re.ASCII,
 )
 
@@ -52,7 +62,7 @@ class Option(ContractType):
         A markup is a share of the payout, on top of the price without it.
         """
         terms = self.complete(terms, wish, sight)
-        if wish.basis is None:
+        if wish.basis not in ("payout", "stake"):
             raise invalid("basis", "Say whether the amount is the payout or the stake.")
         ask = self.ask(terms, Life(sight.tick, terms.entry_epoch - 1), sight, margins)
         if not LEAST_ASK <= ask <= LARGEST_ASK:
@@ -104,34 +114,32 @@ class Option(ContractType):
         super().check_sale(terms, life, now)
         if terms.expiry is None:
             raise unsaleable("A contract that lasts for ticks is not bought back.")
-        if terms.expiry - now <= NO_SALE_BEFORE_END:
-            raise unsaleable(
-                f"A contract is not bought back in its last {NO_SALE_BEFORE_END} seconds."
-            )
+        check_time_left(terms, now)
+
+    def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:
+        """The one barrier: without one the entry spot."""
+        level = entry if terms.barrier is None else terms.barrier.level(entry)
+        return (terms.symbol.text(level),)
 
     def encode(self, terms: Terms) -> str:
-        """Payout, start, end, barrier, and no second barrier."""
-        parts = (
-            short_fields.money(terms.amount, terms.currency),
-            short_fields.start(terms),
-            short_fields.end(terms),
-            self.encode_barrier(terms),
-        )
-        return "_".join((*parts, "0"))
+        """Payout, start, end, barrier and second barrier."""
+        return "_".join((short_fields.plain(terms), *self.encode_barriers(terms)))
 
     def decode(self, text: str, terms: Terms) -> Terms:
         """What `encode` wrote."""
-        payout, *term, barrier = short_fields.match(_SHORT, text)
-        terms = replace(terms, amount=short_fields.read_money(payout, terms.currency))
-        return self.decode_barrier(barrier, short_fields.read_term(terms, *term))
+        *plain, first, second = short_fields.match(_SHORT, text)
+        return self.decode_barriers(first, second, short_fields.read_plain(terms, *plain))
 
-    def encode_barrier(self, terms: Terms) -> str:
-        """The barrier's place in the shortcode."""
-        return short_fields.barrier(terms.barrier, terms.symbol)
+    def encode_barriers(self, terms: Terms) -> tuple[str, str]:
+        """The places of both barriers in the shortcode; 0 is that of none."""
+        return short_fields.barrier(terms.barrier, terms.symbol), short_fields.UNUSED
 
-    def decode_barrier(self, text: str, terms: Terms) -> Terms:
-        """The terms with what `encode_barrier` wrote."""
-        return replace(terms, barrier=short_fields.read_barrier(text, terms.symbol))
+    def decode_barriers(self, first: str, second: str, terms: Terms) -> Terms:
+        """The terms with what `encode_barriers` wrote."""
+        short_fields.check_unused(second)
+        if "barrier" not in self.takes and first != short_fields.AT_ENTRY:
+            raise ValueError(first)
+        return replace(terms, barrier=short_fields.read_barrier(first, terms.symbol))
 
     def settled(self, terms: Terms, tick: Tick, *, won: bool) -> End:
         """The end of a contract that this tick decides."""

@@ -6,6 +6,7 @@ Reading raises `ValueError`, `ArithmeticError` or `KeyError` for what was never 
 import re
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from exchange.contracts.terms import Barrier, Terms
 from exchange.money import to_text, to_units
@@ -14,9 +15,14 @@ from exchange.symbols import Symbol
 MONEY = r"([0-9.]{1,20})"
 START = r"([0-9]{1,11})(F?)"
 END = r"(?:([0-9]{1,11})(F?)|([0-9]{1,3})T)"
+PLAIN = f"{MONEY}_{START}_{END}"
+"""What most shortcodes begin with."""
 BARRIER = r"(S-?[0-9]{1,15}P|[0-9]{1,20})"
 AT_ENTRY = "S0P"
 """The barrier of a contract that names none: its entry spot."""
+
+UNUSED = "0"
+"""What stands for a barrier that a type does not have."""
 
 _MILLIONTHS = 6
 
@@ -65,6 +71,22 @@ def read_term(
         expiry=None if expiry is None else int(expiry),
         is_fixed_expiry=bool(fixed),
     )
+
+
+def plain(terms: Terms) -> str:
+    """Amount, start and end."""
+    return f"{money(terms.amount, terms.currency)}_{start(terms)}_{end(terms)}"
+
+
+def read_plain(terms: Terms, amount: str, *term: Any) -> Terms:
+    """The terms with the groups of `PLAIN`."""
+    return read_term(replace(terms, amount=read_money(amount, terms.currency)), *term)
+
+
+def check_unused(text: str) -> None:
+    """What stands there must be `UNUSED`."""
+    if text != UNUSED:
+        raise ValueError(text)
 
 
 def barrier(chosen: Barrier | None, symbol: Symbol) -> str:

@@ -3,6 +3,10 @@
     CALL_R_100_19.55_1767268800_1767268860_S0P_0     payout, start, end, barrier, no second one
     CALL_R_100_19.55_1767268800F_1767268860_S10P_0   F: it starts later than it was bought
     DIGITOVER_R_100_4.88_1767268800_5T_5_0           ends with a tick; the digit
+    RANGE_R_100_10_1767268800_1767269100_S50P_S-40P  two barriers, the higher first
+    ASIANU_R_100_3.88_1767268800_5T                  no barrier at all
+    TICKHIGH_R_100_4.88_1767268800_5t_2              of five ticks, the second
+    LBHIGHLOW_R_100_2_1767268800_1767269100          the multiplier in place of the payout
     MULTUP_R_100_9.00_40_1767268800_4920998399_60m_0.00_N1
                        stake, multiplier, start, end, time to cancel, take profit
 

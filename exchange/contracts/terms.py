@@ -114,7 +114,8 @@ class Terms:
     symbol: Symbol
     currency: str
     amount: int
-    """The payout of a contract that has a fixed one; the stake of a multiplier."""
+    """The payout of a contract that has a fixed one; the stake of a multiplier; what a lookback
+    pays for a difference of 1 in the price."""
     start: int
     is_forward: bool = False
     """Whether it starts later than it was bought: then it is entered at the spot of its start."""
@@ -123,7 +124,12 @@ class Terms:
     is_fixed_expiry: bool = False
     """Whether the client named the moment of expiry instead of a duration."""
     barrier: Barrier | None = None
+    """The barrier, or the higher of two."""
+    barrier2: Barrier | None = None
+    """The lower of two."""
     digit: int | None = None
+    selected_tick: int | None = None
+    """Which tick, from 1 on, is to be the highest or the lowest."""
     multiplier: int = 0
     cancellation: int = 0
     """For how many seconds after the start it can be cancelled."""

@@ -3,9 +3,9 @@
 import time
 
 from exchange.contracts.listing import seconds_text
-from exchange.contracts.terms import Terms
+from exchange.contracts.terms import Barrier, Terms
 from exchange.money import to_text
-from exchange.symbols import DAY
+from exchange.symbols import DAY, Symbol
 
 _ORDINALS = {1: "1st", 2: "2nd", 3: "3rd"}
 _UNITS = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
@@ -18,13 +18,23 @@ def money(terms: Terms) -> str:
 
 def barrier(terms: Terms) -> str:
     """The barrier, or the entry spot where there is none."""
-    chosen = terms.barrier
+    return level(terms.barrier, terms.symbol)
+
+
+def level(chosen: Barrier | None, symbol: Symbol) -> str:
+    """A barrier, or the entry spot where there is none."""
     if chosen is None or (chosen.is_relative and chosen.pips == 0):
         return "the entry spot"
     if not chosen.is_relative:
-        return terms.symbol.text(chosen.pips)
+        return symbol.text(chosen.pips)
     side = "plus" if chosen.pips > 0 else "minus"
-    return f"the entry spot {side} {terms.symbol.text(abs(chosen.pips))}"
+    return f"the entry spot {side} {symbol.text(abs(chosen.pips))}"
+
+
+def both_barriers(terms: Terms) -> str:
+    """Two barriers, the lower first."""
+    low, high = (level(each, terms.symbol) for each in (terms.barrier2, terms.barrier))
+    return f"{low} and {high}"
 
 
 def nth_tick(count: int) -> str:

@@ -13,5 +13,11 @@ Sources, by the names used below:
 
 - Black, Scholes 1973: The Pricing of Options and Corporate Liabilities. Black 1976.
 - Reiner, Rubinstein 1991: Unscrambling the Binary Code.
-- Broadie, Glasserman, Kou 1997: A Continuity Correction for Discrete Barrier Options.
+- Broadie, Glasserman, Kou 1997: A Continuity Correction for Discrete Barrier Options; 1999:
+  Connecting Discrete and Continuous Path-Dependent Options.
+- Kunitomo, Ikeda 1992: Pricing Options with Curved Boundaries. Pelsser 2000: Pricing Double Barrier
+  Options Using Laplace Transforms.
+- Gray, Whaley 1999: Reset Put Options. Plackett 1954: A Reduction Formula for Normal Multivariate
+  Integrals.
+- Goldman, Sosin, Gatto 1979: Path Dependent Options.
 """

@@ -52,14 +52,14 @@ def _touch(spot: float, level: float, outlook: Outlook) -> float:
             return normal((step_mean - distance) / step_sd)
         if distance - mean > _FAR * sd:
             return passing(distance + SHIFT * step_sd, mean, sd)
-        places, paths = _untouched(ticks - 1, distance, step_mean, step_sd)
+        places, paths = below(ticks - 1, distance, step_mean, step_sd)
         return 1.0 - sum(
             share * normal((distance - place - step_mean) / step_sd)
             for place, share in zip(places, paths, strict=True)
         )
     if distance >= step_sd:
         return passing(distance + SHIFT * step_sd, mean, sd)
-    places, paths = _untouched(_FIRST_TICKS, distance, mean / ticks, step_sd)
+    places, paths = below(_FIRST_TICKS, distance, mean / ticks, step_sd)
     rest = 1 - _FIRST_TICKS / ticks
     rest_mean, rest_sd = mean * rest, sd * math.sqrt(rest)
     return 1.0 - sum(
@@ -80,22 +80,30 @@ def passing(distance: float, mean: float, sd: float) -> float:
 
 
 @cache
-def _gauss_legendre() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    return (nodes + 1.0) / 2.0, weights / 2.0
+def gauss_legendre(nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nodes between 0 and 1, and their weights, which sum to 1."""
+    places, weights = np.polynomial.legendre.leggauss(nodes)
+    return (places + 1.0) / 2.0, weights / 2.0
 
 
-def _untouched(
+def below(
     ticks: int, distance: float, step_mean: float, step_sd: float
 ) -> tuple[list[float], list[float]]:
     """Where the paths are that have not been at or beyond the distance in so many ticks.
 
-    Places below the level, relative to the start, and the share of all paths that each stands for:
-    Gauss-Legendre nodes, over which the density is carried on tick by tick.
+    Places below the level, relative to the start, and the share of all paths that each stands for.
     """
-    nodes, weights = _gauss_legendre()
-    width = distance + _REACH * step_sd * math.sqrt(ticks + 1) + abs(step_mean) * ticks
-    places, weights = distance - width * nodes, weights * width
+    reach = _REACH * step_sd * math.sqrt(ticks + 1) + abs(step_mean) * ticks
+    return between(ticks, -reach, distance, step_mean, step_sd, _NODES)
+
+
+def between(
+    ticks: int, low: float, high: float, step_mean: float, step_sd: float, nodes: int
+) -> tuple[list[float], list[float]]:
+    """The same for paths that have stayed between two levels: at Gauss-Legendre nodes, over which
+    the density is carried on tick by tick."""
+    places, weights = gauss_legendre(nodes)
+    places, weights = high - (high - low) * places, weights * (high - low)
     scale = _DENSITY / step_sd
     density = scale * np.exp(-0.5 * ((places - step_mean) / step_sd) ** 2)
     if ticks > 1:

@@ -180,7 +180,8 @@ function openRow({ contract_id: id, longcode }, { loginid, currency }) {
 }
 
 function spotPart(told) {
-  const { entry_spot_display_value: entry, barrier } = told;
+  const { entry_spot_display_value: entry, high_barrier: high, low_barrier: low } = told;
+  const barrier = high === undefined ? told.barrier : `${low} and ${high}`;
   const further = barrier !== undefined && barrier !== entry && entry !== undefined;
   return [
     told.current_spot_display_value,
@@ -194,12 +195,12 @@ function leftText(told) {
     return "being settled";
   }
   if (told.tick_count !== undefined) {
-    // The entry tick does not count, but for digits, where it is the first.
-    const seen = told.tick_stream.length - (told.contract_type.startsWith("DIGIT") ? 0 : 1);
+    // The entry tick does not count, but where it is the first.
+    const seen = told.tick_stream.length - (/^(DIGIT|ASIAN|TICK)/.test(told.contract_type) ? 0 : 1);
     const left = told.tick_count - Math.max(seen, 0);
     return `${left} ${left === 1 ? "tick" : "ticks"}`;
   }
-  if (told.multiplier !== undefined) {
+  if (told.limit_order !== undefined) {
     return "until it closes";
   }
   const seconds = Math.max(told.date_expiry - told.current_spot_time, 0);
@@ -248,7 +249,8 @@ function resultsView({ currency }) {
 
 function resultRow(result, currency) {
   const { longcode, sell_time: at, buy_price: paid, sell_price: got, payout } = result;
-  const outcome = got === 0 ? "lost" : got === payout ? "won" : "sold";
+  const isFixed = payout > 0 && !result.contract_type.endsWith("SPREAD");
+  const outcome = got === 0 ? "lost" : got === payout ? "won" : isFixed ? "sold" : "paid";
   return [
     localTime(at),
     [longcode, h("p", { class: "hint" }, outcome)],

@@ -1,11 +1,12 @@
-"""Settles finished tick contracts again, from what the wire tells and nothing else.
+"""Settles finished contracts again, from what the wire tells and nothing else.
 
     settle_again.py URL < TOKENS
 
-Each line of standard input is a token that may read one account. Of every closed contract in its
-`profit_table` that lasted for ticks, the shortcode says what was agreed and `ticks_history` what
-the market did; what follows from these must be what `profit_table` says. Those that differ are
-printed, and a last line counts: `200 contracts, 0 differ`. Ends with 1 if any differs.
+Each line of standard input is a token that may read one account, in a currency of two decimals. Of
+every closed contract in its `profit_table` that lasted at most an hour, was not sold back and is no
+multiplier, the shortcode says what was agreed and `ticks_history` what the market did; what follows
+from these must be what `profit_table` says. Those that differ are printed, and a last line counts:
+`200 contracts, 0 differ`. Ends with 1 if any differs.
 
 It imports nothing but the standard library and websockets: whoever has those can check a gateway.
 """
@@ -15,7 +16,8 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -24,7 +26,10 @@ PAGE = 500
 """Rows that are asked of `profit_table` at once."""
 LONGEST_STEP = 2
 """Seconds from one tick to the next, at the most."""
+LONGEST = 3_600
+"""Seconds that a contract may last, since so many ticks are told at once."""
 MILLION = 1_000_000
+CENT = Decimal("0.01")
 
 
 class Tick(NamedTuple):
@@ -35,41 +40,61 @@ class Tick(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Whether a contract was won, and the tick that decided it."""
+    """What a contract pays, and the tick that decides it."""
 
-    won: bool
+    pays: Decimal
     decided_at: int
 
 
 @dataclass(frozen=True)
 class Agreed:
-    """What the shortcode of a tick contract tells."""
+    """What a shortcode tells."""
 
     contract_type: str
     symbol: str
-    payout: Decimal
+    amount: Decimal
+    """The payout, or the multiplier of a lookback."""
     start: int
-    ticks: int
-    barrier: str
+    ticks: int | None = None
+    expiry: int | None = None
+    """It has the one or the other."""
+    barriers: tuple[str, ...] = ()
+    """As they are written: of a contract on digits the digit; of high and low ticks which one."""
 
     @staticmethod
     def is_of(shortcode: str) -> bool:
-        """Whether it is the shortcode of a tick contract."""
-        return shortcode.rsplit("_", 3)[1].endswith("T")
+        """Whether it is the shortcode of a contract that can be settled here."""
+        if shortcode.split("_", 1)[0] not in SETTLED:
+            return False
+        agreed = Agreed.read(shortcode)
+        return agreed.expiry is None or agreed.expiry - agreed.start <= LONGEST
 
     @classmethod
     def read(cls, shortcode: str) -> "Agreed":
-        """`TYPE_SYMBOL_PAYOUT_START_kT_BARRIER_0`; the symbol may have underscores of its own."""
-        head, payout, start, end, barrier, second = shortcode.rsplit("_", 5)
-        contract_type, symbol = head.split("_", 1)
-        if not cls.is_of(shortcode) or second != "0":
-            raise ValueError(f"{shortcode} is not that of a tick contract with one barrier")
-        return cls(contract_type, symbol, Decimal(payout), int(start), int(end[:-1]), barrier)
+        """`TYPE_SYMBOL_AMOUNT_START_END` and up to two barriers; a symbol may have underscores."""
+        contract_type = shortcode.split("_", 1)[0]
+        told = 0 if contract_type in ("ASIANU", "ASIAND", *_LOOKBACKS) else 2
+        if contract_type in ("TICKHIGH", "TICKLOW"):
+            told = 1
+        head, amount, start, end, *barriers = shortcode.rsplit("_", 3 + told)
+        in_ticks = end.upper().endswith("T")
+        return cls(
+            contract_type,
+            head.split("_", 1)[1],
+            Decimal(amount),
+            int(start),
+            ticks=int(end[:-1]) if in_ticks else None,
+            expiry=None if in_ticks else int(end.removesuffix("F")),
+            barriers=tuple(barriers),
+        )
 
     @property
     def last_moment(self) -> int:
         """When its last tick has come at the latest."""
-        return self.start + (self.ticks + 1) * LONGEST_STEP
+        if self.ticks is not None:
+            return self.start + (self.ticks + 1) * LONGEST_STEP
+        assert self.expiry is not None
+        return self.expiry
 
 
 _DIGITS: dict[str, Callable[[int, int], bool]] = {
@@ -86,37 +111,152 @@ _ENDS: dict[str, Callable[[int], bool]] = {
     "CALLE": lambda beyond: beyond >= 0,
     "PUTE": lambda beyond: beyond <= 0,
 }
+_TWO_ENDS: dict[str, Callable[[int, int, int], bool]] = {
+    "EXPIRYRANGE": lambda low, exit_, high: low < exit_ < high,
+    "EXPIRYMISS": lambda low, exit_, high: exit_ < low or exit_ > high,
+    "EXPIRYRANGEE": lambda low, exit_, high: low <= exit_ <= high,
+    "EXPIRYMISSE": lambda low, exit_, high: exit_ <= low or exit_ >= high,
+}
+_LOOKBACKS: dict[str, Callable[[list[int]], int]] = {
+    "LBFLOATCALL": lambda path: path[-1] - min(path),
+    "LBFLOATPUT": lambda path: max(path) - path[-1],
+    "LBHIGHLOW": lambda path: max(path) - min(path),
+}
+_ENTRY_COUNTS = {*_DIGITS, "ASIANU", "ASIAND", "TICKHIGH", "TICKLOW"}
+"""Those whose entry tick is the first of the ticks that they last for."""
 
 
 def settle(agreed: Agreed, ticks: Sequence[Tick], pip_size: int) -> Result:
     """The result of a contract, from the ticks from before its start to after its end."""
-    after = [tick for tick in ticks if tick.epoch > agreed.start]
-    entry = after[0]
-    if agreed.contract_type in _DIGITS:  # the entry tick is the first that counts
-        last = after[agreed.ticks - 1]
-        won = _DIGITS[agreed.contract_type](last.pips % 10, int(agreed.barrier))
-        return Result(won, last.epoch)
-    counted = after[1 : agreed.ticks + 1]
-    last = counted[agreed.ticks - 1]
-    relative = agreed.barrier.startswith("S")
-    if relative:
-        level = entry.pips + int(agreed.barrier.removeprefix("S").removesuffix("P"))
+    path = [tick for tick in ticks if tick.epoch > agreed.start]
+    if agreed.ticks is not None:
+        path = path[: agreed.ticks + (agreed.contract_type not in _ENTRY_COUNTS)]
     else:
-        level = int(agreed.barrier) * 10**pip_size // MILLION
-    if agreed.contract_type in _ENDS:
-        return Result(_ENDS[agreed.contract_type](last.pips - level), last.epoch)
-    if relative:
-        is_above = level > entry.pips
-    else:  # it was there before the entry, which may touch it
-        before = [tick for tick in ticks if tick.epoch <= agreed.start]
-        is_above = level > before[-1].pips
-        counted = [entry, *counted]
+        assert agreed.expiry is not None
+        path = [tick for tick in path if tick.epoch <= agreed.expiry]
+    spot = [tick for tick in ticks if tick.epoch <= agreed.start][-1]
+    return SETTLED[agreed.contract_type](agreed, spot, path, pip_size)
+
+
+def _all_or_nothing(agreed: Agreed, won: bool, tick: Tick) -> Result:
+    return Result(agreed.amount if won else Decimal(0), tick.epoch)
+
+
+def _level(text: str, entry: int, pip_size: int) -> int:
+    if text.startswith("S"):
+        return entry + int(text.removeprefix("S").removesuffix("P"))
+    return int(text) * 10**pip_size // MILLION
+
+
+def _levels(agreed: Agreed, entry: int, pip_size: int) -> tuple[int, int]:
+    """The lower and the higher barrier."""
+    high, low = (_level(text, entry, pip_size) for text in agreed.barriers)
+    return low, high
+
+
+def _digit(agreed: Agreed, spot: Tick, path: list[Tick], pip_size: int) -> Result:
+    wins = _DIGITS[agreed.contract_type]
+    return _all_or_nothing(agreed, wins(path[-1].pips % 10, int(agreed.barriers[0])), path[-1])
+
+
+def _end(agreed: Agreed, spot: Tick, path: list[Tick], pip_size: int) -> Result:
+    beyond = path[-1].pips - _level(agreed.barriers[0], path[0].pips, pip_size)
+    return _all_or_nothing(agreed, _ENDS[agreed.contract_type](beyond), path[-1])
+
+
+def _touch(agreed: Agreed, spot: Tick, path: list[Tick], pip_size: int) -> Result:
+    entry, *counted = path
+    level = _level(agreed.barriers[0], entry.pips, pip_size)
+    is_above = level > entry.pips
+    if not agreed.barriers[0].startswith("S"):  # it was there before the entry, which may touch it
+        is_above, counted = level > spot.pips, path
     touching = (
         tick for tick in counted if (tick.pips >= level if is_above else tick.pips <= level)
     )
     touched = next(touching, None)
     won = (touched is not None) == (agreed.contract_type == "ONETOUCH")
-    return Result(won, (touched or last).epoch)
+    return _all_or_nothing(agreed, won, touched or path[-1])
+
+
+def _two_ends(agreed: Agreed, spot: Tick, path: list[Tick], pip_size: int) -> Result:
+    low, high = _levels(agreed, path[0].pips, pip_size)
+    wins = _TWO_ENDS[agreed.contract_type]
+    return _all_or_nothing(agreed, wins(low, path[-1].pips, high), path[-1])
+
+
+def _stay(agreed: Agreed, spot: Tick, path: list[Tick], pip_size: int) -> Result:
+    low, high = _levels(agreed, path[0].pips, pip_size)
+    touched = next((tick for tick in path if not low < tick.pips < high), None)
+    won = (touched is None) == (agreed.contract_type == "RANGE")
+    return _all_or_nothing(agreed, won, touched or path[-1])
+
+
+def _spread(agreed: Agreed, spot: Tick, path: list[Tick], pip_size: int) -> Result:
+    low, high = _levels(agreed, path[0].pips, pip_size)
+    rises = agreed.contract_type == "CALLSPREAD"
+    covered = path[-1].pips - low if rises else high - path[-1].pips
+    pays = agreed.amount * min(max(covered, 0), high - low) / (high - low)
+    return Result(pays.quantize(CENT, ROUND_DOWN), path[-1].epoch)
+
+
+def _asian(agreed: Agreed, spot: Tick, path: list[Tick], pip_size: int) -> Result:
+    beyond = path[-1].pips * len(path) - sum(tick.pips for tick in path)
+    return _all_or_nothing(
+        agreed, beyond > 0 if agreed.contract_type == "ASIANU" else beyond < 0, path[-1]
+    )
+
+
+def _selected(agreed: Agreed, spot: Tick, path: list[Tick], pip_size: int) -> Result:
+    chosen = path[int(agreed.barriers[0]) - 1]
+    side = 1 if agreed.contract_type == "TICKHIGH" else -1
+    for tick in path:
+        if tick is not chosen and (tick.pips - chosen.pips) * side >= 0:
+            return _all_or_nothing(agreed, False, max(tick, chosen))  # the later of both
+    return _all_or_nothing(agreed, True, path[-1])
+
+
+def _run(agreed: Agreed, spot: Tick, path: list[Tick], pip_size: int) -> Result:
+    side = 1 if agreed.contract_type == "RUNHIGH" else -1
+    for before, tick in pairwise(path):
+        if (tick.pips - before.pips) * side <= 0:
+            return _all_or_nothing(agreed, False, tick)
+    return _all_or_nothing(agreed, True, path[-1])
+
+
+def _reset(agreed: Agreed, spot: Tick, path: list[Tick], pip_size: int) -> Result:
+    entry, last = path[0], path[-1]
+    if agreed.ticks is not None:
+        reset = path[agreed.ticks // 2]
+    else:
+        assert agreed.expiry is not None
+        half = agreed.start + (agreed.expiry - agreed.start) // 2
+        reset = [tick for tick in path if tick.epoch <= half][-1]
+    if agreed.contract_type == "RESETCALL":
+        return _all_or_nothing(agreed, last.pips > min(entry.pips, reset.pips), last)
+    return _all_or_nothing(agreed, last.pips < max(entry.pips, reset.pips), last)
+
+
+def _lookback(agreed: Agreed, spot: Tick, path: list[Tick], pip_size: int) -> Result:
+    pips = _LOOKBACKS[agreed.contract_type]([tick.pips for tick in path])
+    pays = agreed.amount * pips / 10**pip_size
+    return Result(pays.quantize(CENT, ROUND_DOWN), path[-1].epoch)
+
+
+SETTLED: dict[str, Callable[[Agreed, Tick, list[Tick], int], Result]] = {
+    **dict.fromkeys(_DIGITS, _digit),
+    **dict.fromkeys(_ENDS, _end),
+    **dict.fromkeys(("ONETOUCH", "NOTOUCH"), _touch),
+    **dict.fromkeys(_TWO_ENDS, _two_ends),
+    **dict.fromkeys(("RANGE", "UPORDOWN"), _stay),
+    **dict.fromkeys(("CALLSPREAD", "PUTSPREAD"), _spread),
+    **dict.fromkeys(("ASIANU", "ASIAND"), _asian),
+    **dict.fromkeys(("TICKHIGH", "TICKLOW"), _selected),
+    **dict.fromkeys(("RUNHIGH", "RUNLOW"), _run),
+    **dict.fromkeys(("RESETCALL", "RESETPUT"), _reset),
+    **dict.fromkeys(_LOOKBACKS, _lookback),
+}
+"""How each type is settled: from what was agreed, the spot at the start, the ticks from the entry
+to the last, and the decimals of a price."""
 
 
 async def ask(socket: ClientConnection, **request: Any) -> dict[str, Any]:
@@ -136,7 +276,7 @@ async def history(socket: ClientConnection, agreed: Agreed) -> tuple[list[Tick],
         start=agreed.start - LONGEST_STEP,
         end=agreed.last_moment,
         style="ticks",
-        count=1_000,
+        count=LONGEST + 2 * LONGEST_STEP,
     )
     scale = 10 ** reply["pip_size"]
     told = reply["history"]
@@ -152,8 +292,8 @@ async def differences(socket: ClientConnection, row: dict[str, Any]) -> list[str
     agreed = Agreed.read(row["shortcode"])
     result = settle(agreed, *await history(socket, agreed))
     expected = {
-        "payout": agreed.payout,
-        "sell_price": agreed.payout if result.won else 0,
+        "payout": 0 if agreed.contract_type in _LOOKBACKS else agreed.amount,
+        "sell_price": result.pays,
         "sell_time": result.decided_at,
     }
     return [
@@ -161,6 +301,12 @@ async def differences(socket: ClientConnection, row: dict[str, Any]) -> list[str
         for name, value in expected.items()
         if row[name] != value
     ]
+
+
+async def was_sold(socket: ClientConnection, row: dict[str, Any]) -> bool:
+    """Whether a contract that lasts for a time was sold back before the market decided it."""
+    reply = await ask(socket, proposal_open_contract=1, contract_id=row["contract_id"])
+    return bool(reply["proposal_open_contract"]["status"] == "sold")
 
 
 async def check_account(url: str, token: str) -> tuple[int, list[str]]:
@@ -172,7 +318,7 @@ async def check_account(url: str, token: str) -> tuple[int, list[str]]:
             table = await ask(socket, profit_table=1, description=1, limit=PAGE, offset=seen)
             rows = table["profit_table"]["transactions"]
             for row in rows:
-                if Agreed.is_of(row["shortcode"]):
+                if Agreed.is_of(row["shortcode"]) and not await was_sold(socket, row):
                     count += 1
                     wrong += await differences(socket, row)
             seen += len(rows)

@@ -48,10 +48,10 @@ LAST_DAY: Final = 2_200
 _PAYOUT: Final = Decimal(1_000)
 _STAKE: Final = Decimal(1_000)
 """Of options and of multipliers: large enough that rounding to a cent is 0.00001 of it."""
-_OVERSHOOT: Final = 0.5825971579
+OVERSHOOT: Final = 0.5825971579
 """-zeta(1/2) / sqrt(2 pi): by how many standard deviations of a tick the first tick beyond a level
 is beyond it, in the mean."""
-_SOFT: Final = 0.2
+SOFT: Final = 0.2
 
 
 class Trade(NamedTuple):
@@ -73,19 +73,19 @@ Buyer = Callable[[Feed, Symbol, int, Random, Margins], Trade]
 """Buys at a moment and holds to the end. Raises `Refusal` where nothing is offered."""
 
 
-def _wish(name: str, symbol: Symbol, **more: Any) -> Wish:
+def wish(name: str, symbol: Symbol, **more: Any) -> Wish:
     given: dict[str, Any] = {"amount": _PAYOUT, "basis": "payout"} | more
     return Wish(contract_type=name, symbol=symbol.name, currency="USD", **given)
 
 
-def _settled(terms: Terms, feed: Feed) -> tuple[Life, End]:
+def settled(terms: Terms, feed: Feed) -> tuple[Life, End]:
     kind = TYPES[terms.contract_type]
     life = follow(kind, terms, begin(terms, feed), feed, kind.exit_epoch(terms))
     assert life.end is not None
     return life, life.end
 
 
-def _drift(feed: Feed, symbol: Symbol, first: int, last: int) -> float:
+def drift(feed: Feed, symbol: Symbol, first: int, last: int) -> float:
     """The sum of the mean steps of the log price from one tick to another."""
     total = 0.0
     while first < last:
@@ -125,8 +125,8 @@ def _rise_fall(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margi
     term = _ticks_or_time(rng, (1, 10), (15, 3_600))
     if rng.random() < 0.5:
         term["barrier"] = _barrier(feed, symbol, now, rng, term)
-    made = offer.make(_wish(name, symbol, **term), feed, now, margins)
-    life, end = _settled(made.terms, feed)
+    made = offer.make(wish(name, symbol, **term), feed, now, margins)
+    life, end = settled(made.terms, feed)
     kind, barrier = TYPES[name], made.terms.barrier
     assert isinstance(kind, European)
     assert life.entry is not None
@@ -136,7 +136,7 @@ def _rise_fall(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margi
     z = (math.log(end.tick.pips / start.pips) - law.mean) / law.sd
     rank = 0.5 * math.erfc((-z if kind.rises else z) / math.sqrt(2))
     edge = 1 - made.ask / 1e6 + kind.margin(margins)
-    width = min(_SOFT, 2 * edge, 2 * (1 - edge))
+    width = min(SOFT, 2 * edge, 2 * (1 - edge))
     soft = min(1.0, max(0.0, (rank - edge) / width + 0.5))
     paid, got, payout = made.price, end.pays, made.payout
     return Trade(1, paid, got, paid - got, payout, (payout * (soft - (1 - edge)),))
@@ -152,8 +152,8 @@ def _touch(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) 
     name = rng.choice(("ONETOUCH", "NOTOUCH"))
     term = _ticks_or_time(rng, (5, 10), (120, 3_600))
     text = _barrier(feed, symbol, now, rng, term)
-    made = offer.make(_wish(name, symbol, barrier=text, **term), feed, now, margins)
-    life, end = _settled(made.terms, feed)
+    made = offer.make(wish(name, symbol, barrier=text, **term), feed, now, margins)
+    life, end = settled(made.terms, feed)
     kind, barrier = TYPES[name], made.terms.barrier
     assert isinstance(kind, Touch)
     assert life.entry is not None
@@ -166,7 +166,7 @@ def _touch(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) 
     sd = symbol.tick_sd * math.sqrt((last - start.epoch) / symbol.step)
 
     def moved(epoch: int, pips: int) -> float:
-        return (math.log(pips / start.pips) - _drift(feed, symbol, start.epoch, epoch)) / sd * up
+        return (math.log(pips / start.pips) - drift(feed, symbol, start.epoch, epoch)) / sd * up
 
     stopped, final = moved(*end.tick), moved(last, feed.price(symbol, last))
     passed = (end.tick.epoch - start.epoch) / (last - start.epoch)
@@ -184,7 +184,7 @@ def _touch(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) 
 @cache
 def _digit_wish(name: str, symbol: Symbol, ticks: int, digit: int | None) -> Wish:
     barrier = None if digit is None else str(digit)
-    return _wish(name, symbol, duration=ticks, duration_unit="t", barrier=barrier)
+    return wish(name, symbol, duration=ticks, duration_unit="t", barrier=barrier)
 
 
 def _bundle(wishes: list[Wish], feed: Feed, symbol: Symbol, now: int, margins: Margins) -> Trade:
@@ -193,7 +193,7 @@ def _bundle(wishes: list[Wish], feed: Feed, symbol: Symbol, now: int, margins: M
         made = offer.make(wish, feed, now, margins)
         paid += made.price
         payout += made.payout
-        got += _settled(made.terms, feed)[1].pays
+        got += settled(made.terms, feed)[1].pays
     return Trade(len(wishes), paid, got, paid - got, payout)
 
 
@@ -226,14 +226,14 @@ def _matches(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins
 def _multiplier_wish(symbol: Symbol, rng: Random, least: int, **more: Any) -> Wish:
     multiplier = Decimal(rng.choice(choices(symbol)[least:]))
     name = rng.choice(("MULTUP", "MULTDOWN"))
-    return _wish(name, symbol, amount=_STAKE, basis="stake", multiplier=multiplier, **more)
+    return wish(name, symbol, amount=_STAKE, basis="stake", multiplier=multiplier, **more)
 
 
 def _multiplier(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
     """MULTUP or MULTDOWN, half of them with a take profit, held for up to an hour and then sold.
 
     The commission is stated to exceed by the margin what the stop-out is worth to a client who is
-    stopped out: that the tick which crosses it goes further, in the mean by `_OVERSHOOT` standard
+    stopped out: that the tick which crosses it goes further, in the mean by `OVERSHOOT` standard
     deviations of a tick. Contracts that are not stopped out leave the whole commission. What the
     feed's known drift brings is taken off; the control is what the rest of the move brings.
     """
@@ -253,11 +253,11 @@ def _multiplier(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Marg
         tick, got = seen.tick, kind.value(terms, life, seen, margins)
     position = kind.direction * terms.amount * terms.multiplier
     ticks = (tick.epoch - life.entry.epoch) // symbol.step
-    known = _drift(feed, symbol, life.entry.epoch, tick.epoch) + ticks * symbol.tick_sd**2 / 2
+    known = drift(feed, symbol, life.entry.epoch, tick.epoch) + ticks * symbol.tick_sd**2 / 2
     luck = position * (tick.pips / life.entry.pips - 1 - known)
     stopped = life.end is not None and life.end.pays == 0
     forgiven = got - terms.amount + terms.commission - position * known
-    worth = terms.amount * terms.multiplier * symbol.tick_sd * _OVERSHOOT if stopped else 0.0
+    worth = terms.amount * terms.multiplier * symbol.tick_sd * OVERSHOOT if stopped else 0.0
     charged = terms.commission if stopped else 0.0
     return Trade(1, made.price, got, charged - forgiven, worth, (luck,))
 
@@ -288,7 +288,7 @@ def _cancellation(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Ma
         got = max(without, terms.amount)
     position = kind.direction * terms.amount * terms.multiplier
     ticks = (tick.epoch - life.entry.epoch) // symbol.step
-    known = _drift(feed, symbol, life.entry.epoch, tick.epoch) + ticks * symbol.tick_sd**2 / 2
+    known = drift(feed, symbol, life.entry.epoch, tick.epoch) + ticks * symbol.tick_sd**2 / 2
     luck = position * (tick.pips / life.entry.pips - 1 - known)
     spread = abs(position) * symbol.tick_sd * math.sqrt(CANCELLATIONS[window] / symbol.step)
     square = luck * luck / spread - spread * (ticks * symbol.step / CANCELLATIONS[window])
@@ -323,7 +323,7 @@ FAMILIES: Final = (
     Family("Multipliers", "multiplier", "what a stop-out is worth", _multiplier, 67),
     Family("Deal cancellation", "cancellation", "what it gave back", _cancellation, 67),
 )
-"""Every family that the exchange trades, with the numbers of a group."""
+"""The families with one barrier or none, and multipliers; `fairness_paths` has the others."""
 
 GROUPS: Final = 300
 """As many make at least 20,000 contracts of every family."""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,9 +12,12 @@ from hypothesis import strategies as st
 from exchange.contracts import offer as offers
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.digits import Digits
+from exchange.contracts.few_ticks import HIGH_LOW_TICKS
 from exchange.contracts.life import End, Life, Status, Tick, begin, follow, latest, sight
+from exchange.contracts.lookbacks import Lookback
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.terms import Barrier, Refusal, Terms, Wish
+from exchange.contracts.touches import Touch
 from exchange.feed import Feed
 from exchange.rules import Margins
 from exchange.symbols import SYMBOLS
@@ -139,6 +143,158 @@ def test_the_entry_tick_touches_an_absolute_barrier_only() -> None:
     assert ended(absolute).tick.epoch == NOON + 1
 
 
+# Two barriers. The path: the entry and what comes after it for two minutes.
+
+PATH = [price(NOON + second) for second in range(1, 121)]
+ENTRY, LAST = PATH[0], PATH[-1]
+
+
+def between(contract_type: str, high: int, low: int, *, relative: bool) -> Terms:
+    """Two minutes with barriers at these prices."""
+    base = ENTRY if relative else 0
+    first, second = (Barrier(level - base, is_relative=relative) for level in (high, low))
+    return terms(contract_type, expiry=NOON + 120, barrier=first, barrier2=second)
+
+
+@pytest.mark.parametrize("relative", [True, False])
+def test_an_end_between_two_barriers_is_strictly_so_or_with_ties(relative: bool) -> None:
+    winning = {
+        # the exit at: below the lower, at it, between, at the higher, above
+        "EXPIRYRANGE": (False, False, True, False, False),
+        "EXPIRYRANGEE": (False, True, True, True, False),
+        "EXPIRYMISS": (True, False, False, False, True),
+        "EXPIRYMISSE": (True, True, False, True, True),
+    }
+    shifts = ((10, 1), (10, 0), (5, -5), (0, -10), (-1, -10))
+    for contract_type, wins in winning.items():
+        for (high, low), won in zip(shifts, wins, strict=True):
+            agreed = between(contract_type, LAST + high, LAST + low, relative=relative)
+            expected = Status.WON if won else Status.LOST
+            assert ended(agreed) == End(expected, Tick(NOON + 120, LAST), 1_000 * won)
+
+
+@pytest.mark.parametrize("relative", [True, False])
+@pytest.mark.parametrize("side", [1, -1])
+def test_the_first_tick_at_either_barrier_is_a_touch(side: int, relative: bool) -> None:
+    reach = max((pips - ENTRY) * side for pips in PATH)
+    first = next(i for i, pips in enumerate(PATH, 1) if (pips - ENTRY) * side == reach)
+    far = ENTRY - side * 100_000
+    for more, touches in ((0, True), (1, False)):
+        high, low = sorted((ENTRY + side * (reach + more), far), reverse=True)
+        stays = ended(between("RANGE", high, low, relative=relative))
+        goes = ended(between("UPORDOWN", high, low, relative=relative))
+        tick = Tick(NOON + first, PATH[first - 1]) if touches else Tick(NOON + 120, LAST)
+        assert (stays.tick, goes.tick) == (tick, tick)
+        assert (stays.status is Status.WON) == (not touches)
+        assert (goes.status is Status.WON) == touches
+
+
+def test_a_spread_pays_what_is_covered_of_the_way() -> None:
+    for high, low, up in ((0, -10, 1_000), (10, 0, 0), (5, -5, 500), (1, -2, 666), (-3, -9, 1_000)):
+        rise = ended(between("CALLSPREAD", LAST + high, LAST + low, relative=True))
+        fall = ended(between("PUTSPREAD", LAST + high, LAST + low, relative=False))
+        assert rise.pays == up
+        assert fall.pays == (333 if up == 666 else 1_000 - up)
+        for end in (rise, fall):
+            assert end.status is (Status.WON if end.pays else Status.LOST)
+
+
+# A handful of ticks, at many moments.
+
+MOMENTS = range(NOON, NOON + 3_000, 17)
+
+
+def tick_end(contract_type: str, start: int, ticks: int, **more: Any) -> tuple[End, list[int]]:
+    """How a contract ended, and the ticks from its entry to its last."""
+    agreed = terms(contract_type, start=start, ticks=ticks, **more)
+    last = TYPES[contract_type].exit_epoch(agreed)
+    return ended(agreed), [price(epoch) for epoch in range(start + 1, last + 1)]
+
+
+@pytest.mark.parametrize("ticks", [5, 10])
+def test_an_asian_compares_the_last_tick_with_the_average_of_all(ticks: int) -> None:
+    for start in MOMENTS:
+        up, path = tick_end("ASIANU", start, ticks)
+        down, _ = tick_end("ASIAND", start, ticks)
+        assert len(path) == ticks
+        average = sum(map(Decimal, path)) / ticks
+        assert (up.status is Status.WON) == (path[-1] > average)
+        assert (down.status is Status.WON) == (path[-1] < average)
+        assert up.tick == down.tick == Tick(start + ticks, path[-1])
+
+
+@pytest.mark.parametrize("selected", range(1, HIGH_LOW_TICKS + 1))
+def test_a_high_tick_is_lost_with_the_first_that_is_not_below_it(selected: int) -> None:
+    results = set()
+    for start in MOMENTS:
+        for contract_type, side in (("TICKHIGH", 1), ("TICKLOW", -1)):
+            end, path = tick_end(contract_type, start, 5, selected_tick=selected)
+            chosen = path[selected - 1]
+            rivals = [i for i, pips in enumerate(path, 1) if (pips - chosen) * side >= 0]
+            rivals.remove(selected)
+            won = not rivals
+            lost_at = max(selected, rivals[0]) if rivals else 0
+            assert (end.status is Status.WON) == won
+            assert end.tick.epoch == start + (5 if won else lost_at)
+            results.add(won)
+    assert results == {True, False}
+
+
+@pytest.mark.parametrize("ticks", [2, 3])
+def test_a_run_is_lost_with_the_first_tick_that_does_not_go_on(ticks: int) -> None:
+    results = set()
+    for start in MOMENTS:
+        for contract_type, side in (("RUNHIGH", 1), ("RUNLOW", -1)):
+            end, path = tick_end(contract_type, start, ticks)
+            moves = [(b - a) * side for a, b in pairwise(path)]
+            assert len(moves) == ticks
+            wrong = next((i for i, move in enumerate(moves, 2) if move <= 0), None)
+            assert (end.status is Status.WON) == (wrong is None)
+            assert end.tick.epoch == start + (wrong or ticks + 1)
+            results.add(wrong is None)
+    assert results == {True, False}
+
+
+@pytest.mark.parametrize(("symbol", "length"), [(HZ, {"ticks": 5}), (HZ, {"ticks": 10}),
+    (HZ, {"expiry": 21}), (R_100, {"expiry": 60}), (R_100, {"expiry": 63})])  # fmt: skip
+def test_a_reset_compares_with_the_better_of_entry_and_half_time(
+    symbol: Any, length: dict[str, int]
+) -> None:
+    better_by_reset = 0
+    for start in MOMENTS:
+        given = length | {"expiry": start + length["expiry"]} if "expiry" in length else length
+        call, put = (
+            terms(name, symbol=symbol, start=start, **given) for name in ("RESETCALL", "RESETPUT")
+        )
+        entry = price(call.entry_epoch, symbol)
+        if "ticks" in length:
+            half, last = start + 1 + length["ticks"] // 2, start + 1 + length["ticks"]
+        else:
+            half, last = start + length["expiry"] // 2, start + length["expiry"]
+        reset, spot = price(half, symbol), price(last, symbol)
+        won = ended(call).status is Status.WON, ended(put).status is Status.WON
+        assert won == (spot > min(entry, reset), spot < max(entry, reset))
+        better_by_reset += (won[0] and spot <= entry) + (won[1] and spot >= entry)
+    assert better_by_reset
+
+
+@pytest.mark.parametrize("symbol", [HZ, R_100])
+def test_a_lookback_pays_from_extreme_to_extreme(symbol: Any) -> None:
+    for start in MOMENTS[::4]:
+        entry = start + symbol.step - start % symbol.step
+        path = [price(epoch, symbol) for epoch in range(entry, start + 91, symbol.step)]
+        for contract_type, pips in (
+            ("LBFLOATCALL", path[-1] - min(path)),
+            ("LBFLOATPUT", max(path) - path[-1]),
+            ("LBHIGHLOW", max(path) - min(path)),
+        ):
+            agreed = terms(contract_type, symbol=symbol, start=start, expiry=start + 90, amount=250)
+            end = ended(agreed)
+            assert end.pays == 250 * pips // 100
+            assert end.tick.pips == path[-1]
+            assert end.status is (Status.WON if end.pays else Status.LOST)
+
+
 def multiplier(contract_type: str = "MULTUP", **more: Any) -> Terms:
     given = {"expiry": NOON + 90_000, "multiplier": 100, "commission": 2}
     return terms(contract_type, **(given | more))
@@ -229,16 +385,27 @@ def wishes() -> st.SearchStrategy[Wish]:
             given["take_profit"] = draw(st.sampled_from([None, Decimal(1), Decimal(5)]))
             given["stop_loss"] = draw(st.sampled_from([None, Decimal(2), Decimal(5)]))
             return Wish(contract_type=name, symbol=symbol.name, **given)
-        if kind.listing.durations.seconds is None or draw(st.booleans()):
-            given |= {"duration": draw(st.integers(5, 10)), "duration_unit": "t"}
+        durations = kind.listing.durations
+        if durations.ticks and (durations.seconds is None or draw(st.booleans())):
+            given |= {"duration": draw(st.integers(*durations.ticks)), "duration_unit": "t"}
             steps = given["duration"]
         else:
             given |= {"duration": draw(st.integers(120, 900)), "duration_unit": "s"}
             steps = given["duration"] // symbol.step
-        if kind.barrier_is_digit:
+        if isinstance(kind, Lookback):
+            given["basis"] = "multiplier"
+        if "selected_tick" in kind.takes:
+            given["selected_tick"] = draw(st.integers(1, HIGH_LOW_TICKS))
+        if "barrier2" in kind.takes:
+            sd, relative = spots[symbol.name] * symbol.tick_sd * steps**0.5, draw(st.booleans())
+            for field, side in (("barrier", 1), ("barrier2", -1)):
+                away = side * round(sd * draw(st.floats(0.1, 2.5)))
+                pips = Barrier(away if relative else spots[symbol.name] + away, relative)
+                given[field] = pips.text(symbol)
+        elif kind.barrier_is_digit:
             if "barrier" in kind.takes:
                 given["barrier"] = str(draw(st.integers(1, 8)))
-        elif kind.listing.category == "touchnotouch" or draw(st.booleans()):
+        elif "barrier" in kind.takes and (isinstance(kind, Touch) or draw(st.booleans())):
             sd = spots[symbol.name] * symbol.tick_sd * steps**0.5
             away = round(sd * draw(st.floats(-1.5, 1.5))) or 1
             relative = draw(st.booleans())
@@ -291,3 +458,4 @@ def test_a_life_is_the_same_however_it_is_followed(wish: Wish, pauses: list[int]
     whole = lived(agreed, last)
     assert whole.end == pieces.end == plain.end
     assert whole.entry == pieces.entry == plain.entry
+    assert whole.kept == pieces.kept == plain.kept

@@ -15,6 +15,7 @@ from exchange.contracts import offer
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.digits import LEAST_SD
 from exchange.contracts.life import Life, Offer, Tick, latest, sight
+from exchange.contracts.lookbacks import Lookback
 from exchange.contracts.multipliers import Multiplier, choices
 from exchange.contracts.options import MILLION, Option
 from exchange.contracts.terms import Barrier, Refusal, Wish
@@ -45,7 +46,10 @@ SPOT = FEED.price(HZ, NOON)
 def wish(contract_type: str = "CALL", **more: Any) -> Wish:
     """Five minutes for a stake of 10.00, where nothing else is said."""
     given: dict[str, Any] = {"symbol": "1HZ100V", "currency": "USD", "amount": Decimal(10)}
-    if not isinstance(TYPES.get(contract_type), Multiplier):
+    kind = TYPES.get(contract_type)
+    if isinstance(kind, Lookback):
+        given["basis"] = "multiplier"
+    elif not isinstance(kind, Multiplier):
         given["basis"] = "stake"
     if not {"duration", "date_expiry", "multiplier"} & more.keys():
         given |= {"duration": 5, "duration_unit": "m"}
@@ -226,6 +230,20 @@ def test_what_is_all_but_certain_is_not_sold() -> None:
     ("ONETOUCH", 119, "s", "Duration must be between 2m and 1d."),
     ("CALL", 0, "d", "Duration must be between 1d and 365d."),
     ("CALL", 366, "d", "Duration must be between 1d and 365d."),
+    ("EXPIRYRANGE", 119, "s", "Duration must be between 2m and 1d."),
+    ("UPORDOWN", 366, "d", "Duration must be between 1d and 365d."),
+    ("CALLSPREAD", 5, "t", "Trading is not offered for this duration."),
+    ("ASIANU", 4, "t", "Number of ticks must be between 5 and 10."),
+    ("ASIAND", 1, "m", "Trading is not offered for this duration."),
+    ("TICKHIGH", 6, "t", "Number of ticks must be between 5 and 5."),
+    ("RUNHIGH", 6, "t", "Number of ticks must be between 2 and 5."),
+    ("RUNLOW", 1, "t", "Number of ticks must be between 2 and 5."),
+    ("RESETCALL", 4, "t", "Number of ticks must be between 5 and 10."),
+    ("RESETCALL", 19, "s", "Duration must be between 20s and 2h."),
+    ("RESETPUT", 121, "m", "Duration must be between 20s and 2h."),
+    ("RESETPUT", 1, "d", "Trading is not offered for this duration."),
+    ("LBHIGHLOW", 59, "s", "Duration must be between 1m and 30m."),
+    ("LBHIGHLOW", 31, "m", "Duration must be between 1m and 30m."),
     ("DIGITODD", 1, "m", "Trading is not offered for this duration."),
     ("DIGITODD", 1, "d", "Trading is not offered for this duration."),
 ])  # fmt: skip
@@ -370,6 +388,74 @@ def test_digits_are_not_offered_while_a_tick_moves_too_few_pips() -> None:
         assert caught.value.code == "InvalidOfferings"
 
 
+# Two barriers.
+
+NEAR = {"barrier": "+20.00", "barrier2": "-20.00"}
+PRICES = {"barrier": HZ.text(SPOT + 2_000), "barrier2": HZ.text(SPOT - 2_000)}
+TWO = ("EXPIRYRANGE", "EXPIRYMISS", "EXPIRYRANGEE", "EXPIRYMISSE", "RANGE", "UPORDOWN")
+
+
+@pytest.mark.parametrize("name", [*TWO, "CALLSPREAD", "PUTSPREAD"])
+@pytest.mark.parametrize(("more", "code", "field"), [
+    ({"barrier": None}, "InputValidationFailed", "barrier"),
+    ({"barrier2": None}, "InputValidationFailed", "barrier2"),
+    ({"barrier": "x"}, "BarrierValidationError", "barrier"),
+    ({"barrier2": "-0.125"}, "BarrierValidationError", "barrier2"),
+    ({"barrier2": HZ.text(SPOT - 2_000)}, "BarrierValidationError", "barrier2"),
+    ({"barrier": "+0.00"}, "BarrierValidationError", "barrier"),
+    ({"barrier": "-5.00"}, "BarrierValidationError", "barrier"),
+    ({"barrier2": "+0"}, "BarrierValidationError", "barrier2"),
+    ({"barrier2": f"-{HZ.text(SPOT)}"}, "BarrierValidationError", "barrier2"),
+    ({"barrier2": f"-{HZ.text(SPOT * 99 // 100 + 1)}"}, "BarrierValidationError", "barrier2"),
+    (PRICES | {"barrier": HZ.text(SPOT)}, "BarrierValidationError", "barrier"),
+    (PRICES | {"barrier2": "0"}, "BarrierValidationError", "barrier2"),
+])  # fmt: skip
+def test_the_spot_lies_between_two_barriers(
+    name: str, more: dict[str, Any], code: str, field: str
+) -> None:
+    for barriers in (NEAR, PRICES):
+        made(name, **barriers)
+    refusal = refused(name, **(NEAR | more))
+    assert (refusal.code, set(refusal.details or {})) == (code, {field})
+
+
+def test_a_spread_may_name_how_far_its_barriers_lie() -> None:
+    sd = SPOT * HZ.tick_sd * math.sqrt(299)
+    for name, share in (("tight", 0.5), ("middle", 1.0), ("wide", 1.5)):
+        terms = made("CALLSPREAD", barrier_range=name).terms
+        assert terms.barrier == Barrier(round(share * sd))
+        assert terms.barrier2 == Barrier(-round(share * sd))
+    assert set(refused("PUTSPREAD", barrier_range="tight", **NEAR).details or {}) == {
+        "barrier_range"
+    }
+    assert set(refused("RANGE", barrier_range="tight").details or {}) == {"barrier_range"}
+
+
+@pytest.mark.parametrize(("selected", "fits"), [(0, False), (1, True), (5, True), (6, False)])
+def test_one_of_five_ticks_is_selected(selected: int, fits: bool) -> None:
+    more: dict[str, Any] = {"duration": 5, "duration_unit": "t", "selected_tick": selected}
+    if fits:
+        assert made("TICKHIGH", **more).terms.selected_tick == selected
+    else:
+        assert set(refused("TICKHIGH", **more).details or {}) == {"selected_tick"}
+    assert set(refused("TICKLOW", **(more | {"selected_tick": None})).details or {}) == {
+        "selected_tick"
+    }
+
+
+@pytest.mark.parametrize("name", ["ASIANU", "RUNHIGH", "RESETCALL"])
+def test_what_begins_at_the_entry_spot_takes_no_barrier(name: str) -> None:
+    refusal = refused(name, duration=5, duration_unit="t", barrier="+1.00")
+    assert set(refusal.details or {}) == {"barrier"}
+
+
+@pytest.mark.parametrize("name", [*TWO, "RESETCALL", "CALLSPREAD", "LBHIGHLOW"])
+def test_only_rise_and_fall_start_later(name: str) -> None:
+    assert set(
+        refused(name, date_start=NOON + 60, **(NEAR if name in TWO else {})).details or {}
+    ) == {"date_start"}
+
+
 # What is not offered at all.
 
 
@@ -489,13 +575,16 @@ def test_a_commission_is_rounded_up_and_a_cancellation_costs_extra() -> None:
 
 def moved(by: int, name: str = "CALL") -> tuple[Offer, Offer]:
     """What was proposed, and the same wish when it costs so many millionths more."""
-    proposed = made(name, barrier="+1.00")
+    barrier = "+1.00" if "barrier" in TYPES[name].takes else None
+    proposed = made(name, barrier=barrier)
     ask = proposed.ask + by
     payout = proposed.price * MILLION // ask
     return proposed, replace(proposed, ask=ask, terms=replace(proposed.terms, amount=payout))
 
 
-@pytest.mark.parametrize(("name", "half"), [("CALL", 6_000), ("ONETOUCH", 7_500)])
+@pytest.mark.parametrize(
+    ("name", "half"), [("CALL", 6_000), ("ONETOUCH", 7_500), ("RESETPUT", 7_500)]
+)
 def test_a_proposal_is_honoured_until_half_the_margin_is_gone(name: str, half: int) -> None:
     for by in (1, half // 2, half):
         proposed, present = moved(by, name)
@@ -576,6 +665,12 @@ def bought_back(name: str, more: dict[str, Any], symbol: Symbol, now: int) -> in
     return kind.value(terms, life, seen, MARGINS) - bought.price
 
 
+def both(high: int, low: int, spot: int | None, symbol: Symbol) -> dict[str, str]:
+    """Barriers so many pips above and below the entry spot, or (from a spot) as prices."""
+    barriers = (Barrier((spot or 0) + pips, is_relative=spot is None) for pips in (high, -low))
+    return dict(zip(("barrier", "barrier2"), (each.text(symbol) for each in barriers), strict=True))
+
+
 ROUND_TRIPS = 1_000
 
 
@@ -585,6 +680,11 @@ ROUND_TRIPS = 1_000
         ("rise and fall", ("CALL", "PUT", "CALLE", "PUTE")),
         ("touch", ("ONETOUCH", "NOTOUCH")),
         ("multipliers", ("MULTUP", "MULTDOWN")),
+        ("ends", ("EXPIRYRANGE", "EXPIRYMISS", "EXPIRYRANGEE", "EXPIRYMISSE")),
+        ("stays", ("RANGE", "UPORDOWN")),
+        ("resets", ("RESETCALL", "RESETPUT")),
+        ("spreads", ("CALLSPREAD", "PUTSPREAD")),
+        ("lookbacks", ("LBFLOATCALL", "LBFLOATPUT", "LBHIGHLOW")),
     ],
 )
 def test_buying_and_selling_back_at_an_unchanged_spot_never_profits(
@@ -600,13 +700,21 @@ def test_buying_and_selling_back_at_an_unchanged_spot_never_profits(
         if family == "multipliers":
             more["multiplier"] = Decimal(rng.choice(choices(symbol)))
             more["cancellation"] = rng.choice((None, "5m", "60m"))
+        elif family == "lookbacks":
+            more |= {"duration": rng.randint(60, 1_800), "duration_unit": "s"}
         else:
-            seconds = rng.choice((rng.randint(125, 400), rng.randint(400, 40_000)))
+            longest = TYPES[name].listing.durations.seconds
+            assert longest is not None
+            long = rng.randint(400, min(40_000, longest[1]))
+            seconds = rng.choice((rng.randint(125, 400), long))
             more |= {"duration": seconds, "duration_unit": "s"}
             more["basis"] = rng.choice(("stake", "payout"))
-            if family == "touch" or rng.random() < 0.6:
-                spot = latest(FEED, symbol, now).pips
-                sd = spot * symbol.tick_sd * math.sqrt(seconds / symbol.step)
+            spot = latest(FEED, symbol, now).pips
+            sd = spot * symbol.tick_sd * math.sqrt(seconds / symbol.step)
+            if "barrier2" in TYPES[name].takes:
+                high, low = (max(1, round(rng.uniform(0.1, 2.0) * sd)) for _ in range(2))
+                more |= both(high, low, None if rng.random() < 0.5 else spot, symbol)
+            elif "barrier" in TYPES[name].takes and (family == "touch" or rng.random() < 0.6):
                 away = round(rng.uniform(-1.5, 1.5) * sd) or 1
                 relative = rng.random() < 0.5
                 barrier = Barrier(away if relative else spot + away, is_relative=relative)
@@ -624,8 +732,10 @@ def test_buying_and_selling_back_at_an_unchanged_spot_never_profits(
 
 def test_tick_contracts_and_digits_are_not_bought_back() -> None:
     barriers: dict[str, dict[str, Any]] = {"CALL": {}, "ONETOUCH": {"barrier": "+1.00"}}
+    barriers |= {"RESETCALL": {}, "RUNLOW": {"duration": 5}, "ASIANU": {}}
+    barriers |= {"TICKLOW": {"selected_tick": 3, "duration": 5}}
     for name, more in (barriers | {"DIGITODD": {}}).items():
-        terms = made(name, duration=10, duration_unit="t", **more).terms
+        terms = made(name, **({"duration": 10, "duration_unit": "t"} | more)).terms
         entry = Tick(terms.entry_epoch, SPOT)
         with pytest.raises(Refusal, match="lasts for ticks"):
             TYPES[name].check_sale(terms, Life(entry, entry.epoch, entry), entry.epoch)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.digits import Digits
+from exchange.contracts.few_ticks import SelectedTick
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.shortcode import ShortcodeError, decode, encode
 from exchange.contracts.terms import Barrier, Terms
@@ -36,7 +37,9 @@ def agreed(draw: st.DrawFn) -> Terms:
             cancellation=draw(st.sampled_from([0, *CANCELLATIONS.values()])),
             take_profit=draw(st.none() | st.integers(1, 5_000_000_000_000)),
         )
-    if draw(st.booleans()):
+    if isinstance(kind, SelectedTick):
+        return Terms(**given, ticks=5, selected_tick=draw(st.integers(1, 5)))
+    if kind.listing.durations.ticks and draw(st.booleans()):
         given["ticks"] = draw(st.integers(1, 10))
     else:
         given["expiry"] = start + draw(st.integers(1, 400 * 86_400))
@@ -46,6 +49,17 @@ def agreed(draw: st.DrawFn) -> Terms:
             given["digit"] = draw(st.sampled_from(list(kind.choices)))
         return Terms(**given)
     given["is_forward"] = draw(st.booleans())
+    if "barrier2" in kind.takes:
+        low = draw(st.integers(-(10**8), -1))
+        high = draw(st.integers(1, 10**8))
+        if is_relative := draw(st.booleans()):
+            given["barrier"], given["barrier2"] = Barrier(high), Barrier(low)
+        else:
+            given["barrier"] = Barrier(10**9 + high, is_relative=is_relative)
+            given["barrier2"] = Barrier(10**9 + low, is_relative=is_relative)
+        return Terms(**given)
+    if "barrier" not in kind.takes:
+        return Terms(**given)
     if draw(st.booleans()):
         given["barrier"] = Barrier(draw(st.integers(1, 10**9)), is_relative=False)
     elif away := draw(st.integers(-(10**8), 10**8)):  # S0P is the barrier that is not there
@@ -102,6 +116,27 @@ HZ = SYMBOLS["1HZ100V"]
         "PUTE", 1_000, is_forward=True, expiry=1_492_409_000, is_fixed_expiry=True,
         barrier=Barrier(-1_775),
     )),
+    ("EXPIRYRANGE_R_10_10_1492589411_1492590000F_S1776P_S-1775P", terms(
+        "EXPIRYRANGE", 1_000, start=1_492_589_411, expiry=1_492_590_000, is_fixed_expiry=True,
+        barrier=Barrier(1_776), barrier2=Barrier(-1_775),
+    )),
+    ("UPORDOWN_R_10_10_1492408153_1492409000_2400123000_2399123000", terms(
+        "UPORDOWN", 1_000, expiry=1_492_409_000,
+        barrier=Barrier(2_400_123, is_relative=False),
+        barrier2=Barrier(2_399_123, is_relative=False),
+    )),
+    ("ASIANU_R_10_3.88_1492410252_5T", terms("ASIANU", 388, start=1_492_410_252, ticks=5)),
+    ("TICKHIGH_R_10_4.88_1492408153_5t_3", terms("TICKHIGH", 488, ticks=5, selected_tick=3)),
+    ("RESETCALL_R_10_10_1492408153_1492408273_S0P_0", terms(
+        "RESETCALL", 1_000, expiry=1_492_408_273
+    )),
+    ("RUNLOW_R_10_10_1492408153_3T_S0P_0", terms("RUNLOW", 1_000, ticks=3)),
+    ("CALLSPREAD_R_10_10_1492408153_1492408273_S30P_S-20P", terms(
+        "CALLSPREAD", 1_000, expiry=1_492_408_273, barrier=Barrier(30), barrier2=Barrier(-20)
+    )),
+    ("LBFLOATPUT_R_10_2.50_1492408153_1492408273", terms(
+        "LBFLOATPUT", 250, expiry=1_492_408_273
+    )),
     ("ONETOUCH_R_10_10_1492408153_1492409000_2400123000_0", terms(
         "ONETOUCH", 1_000, expiry=1_492_409_000, barrier=Barrier(2_400_123, is_relative=False)
     )),
@@ -141,6 +176,19 @@ def test_shortcodes_in_the_published_manner_are_read(text: str, expected: Terms)
     "MULTUP_1HZ100V_9.00_10_1716220583_4869849599_60m_0.001_N1",
     "MULTUP_1HZ100V_9.00_10_1716220583_4869849599_60m_0.00_N2",
     "MULTUP_R_100_10_1513593966_1513593996_S0P_0",
+    "RANGE_R_100_10_1513593966_1513593996_S5P_0",
+    "RANGE_R_100_10_1513593966_1513593996_S0P_S-5P",
+    "RANGE_R_100_10_1513593966_1513593996_S-5P_S5P",
+    "RANGE_R_100_10_1513593966_1513593996_S5P_S5P",
+    "RANGE_R_100_10_1513593966_1513593996_S5P_2400120000",
+    "ASIANU_R_10_3.88_1492410252_5T_S0P_0",
+    "TICKHIGH_R_10_4.88_1492408153_5T_3",
+    "TICKHIGH_R_10_4.88_1492408153_5t_0",
+    "TICKHIGH_R_10_4.88_1492408153_5t_6",
+    "TICKHIGH_R_10_4.88_1492408153_4t_3",
+    "RESETCALL_R_10_10_1492408153_1492408273_S1P_0",
+    "RUNLOW_R_10_10_1492408153_3T_2400120000_0",
+    "LBHIGHLOW_R_10_2_1492408153_5T",
     "ACCU_1HZ100V_9.00_0_0.01_1_0.000433139675_1716220710",
 ])  # fmt: skip
 def test_a_text_that_is_no_shortcode_is_refused(text: str) -> None:

@@ -32,7 +32,9 @@ from exchange import book, ledger
 from exchange.book import Contract
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import Life, Status, begin, follow, sight
+from exchange.contracts.lookbacks import Lookback
 from exchange.contracts.multipliers import choices
+from exchange.contracts.touches import Touch
 from exchange.symbols import SYMBOLS
 from gateway.access import tokens
 from gateway.app import Gateway, compose
@@ -103,7 +105,9 @@ class Wanted:
             "amount": self.cents / 100,
             "basis": "payout" if self.is_payout else "stake",
         }
-        if "multiplier" in kind.takes:
+        if isinstance(kind, Lookback):
+            fields["basis"] = "multiplier"
+        elif "multiplier" in kind.takes:
             fields["basis"] = "stake"
             fields["multiplier"] = choices(symbol)[self.choice % 5]
             if self.choice % 2:
@@ -116,28 +120,34 @@ class Wanted:
             }
             return fields
         durations = kind.listing.durations
-        assert durations.ticks is not None
-        if self.in_ticks or durations.seconds is None:
-            fields |= {
-                "duration": max(durations.ticks[0], self.length),
-                "duration_unit": "t",
-            }
+        if durations.ticks and (self.in_ticks or durations.seconds is None):
+            least, most = durations.ticks
+            fields |= {"duration": min(max(least, self.length), most), "duration_unit": "t"}
         else:
+            assert durations.seconds is not None
             least = durations.seconds[0]
             fields |= {"duration": least + self.length * self.choice * 3, "duration_unit": "s"}
+        if "selected_tick" in kind.takes:
+            fields["selected_tick"] = 1 + self.choice % 5
         if kind.barrier_is_digit:
             if kind.takes:
                 fields["barrier"] = str(self.choice)
-        elif kind.is_path_dependent or self.choice % 3:
-            seconds = fields["duration"] * (symbol.step if fields["duration_unit"] == "t" else 1)
-            deviation = spot * symbol.tick_sd * (seconds / symbol.step) ** 0.5
-            offset = round(deviation * self.away) or 1
-            fields["barrier"] = (
-                symbol.text(spot + offset)
-                if self.choice % 3 == 2
-                else f"{'+' if offset > 0 else ''}{symbol.text(offset)}"
-            )
+        elif "barrier2" in kind.takes:
+            fields["barrier"] = self._barrier(spot, fields, abs(self.away))
+            fields["barrier2"] = self._barrier(spot, fields, abs(self.away) / 2 - 1)
+        elif isinstance(kind, Touch) or ("barrier" in kind.takes and self.choice % 3):
+            fields["barrier"] = self._barrier(spot, fields, self.away)
         return fields
+
+    def _barrier(self, spot: int, fields: dict[str, Any], away: float) -> str:
+        """So many standard deviations away: a price, or relative to the entry spot."""
+        symbol = SYMBOLS[self.symbol]
+        seconds = fields["duration"] * (symbol.step if fields["duration_unit"] == "t" else 1)
+        deviation = spot * symbol.tick_sd * (seconds / symbol.step) ** 0.5
+        offset = round(deviation * away) or 1
+        if self.choice % 3 == 2:
+            return symbol.text(spot + offset)
+        return f"{'+' if offset > 0 else ''}{symbol.text(offset)}"
 
 
 @dataclass

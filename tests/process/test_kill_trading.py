@@ -31,6 +31,7 @@ from exchange import book, ledger
 from exchange.book import Contract
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import Life, Status, Tick, begin, follow
+from exchange.contracts.lookbacks import Lookback
 from exchange.copying import KEPT_REPORTS
 from exchange.feed import Feed
 from gateway.access import tokens, users
@@ -50,6 +51,7 @@ OPTIONS = ("--seed", SEED, "--start", "2026-01-01T12:00", "--speed", "50")
 POOR = 2_000
 """What the poorer account begins with, in smallest units."""
 TICK_TYPES = [name for name, kind in TYPES.items() if kind.listing.durations.ticks is not None]
+TIMED_TYPES = [name for name, kind in TYPES.items() if kind.listing.durations.seconds is not None]
 REFUSALS = {
     *("BarrierValidationError", "ContractBuyValidationError", "ContractCreationFailure"),
     *("InsufficientBalance", "InvalidOfferings", "OpenPositionLimitExceeded"),
@@ -140,17 +142,40 @@ async def begin_copying(gateway: Served, told: Told) -> None:
 
 def tick_contract(chance: random.Random) -> dict[str, Any]:
     """Any contract that lasts for ticks."""
-    name = chance.choice(TICK_TYPES)
+    kind = TYPES[chance.choice(TICK_TYPES)]
+    assert kind.listing.durations.ticks is not None
     wanted: dict[str, Any] = {
-        "contract_type": name,
+        "contract_type": kind.name,
         "symbol": chance.choice(("1HZ100V", "1HZ75V", "R_100")),
-        "duration": chance.randint(5 if "TOUCH" in name else 1, 10),
+        "duration": chance.randint(*kind.listing.durations.ticks),
         "duration_unit": "t",
     }
-    if name in ("DIGITMATCH", "DIGITDIFF", "DIGITOVER", "DIGITUNDER"):
+    if kind.barrier_is_digit and "barrier" in kind.takes:
         wanted["barrier"] = str(chance.randint(1, 8))
-    elif "TOUCH" in name:
+    elif "TOUCH" in kind.name:
         wanted["barrier"] = f"{chance.choice((-1, 1)) * chance.uniform(0.5, 2):+.2f}"
+    elif "selected_tick" in kind.takes:
+        wanted["selected_tick"] = chance.randint(1, 5)
+    return wanted
+
+
+def timed_contract(chance: random.Random) -> dict[str, Any]:
+    """Any contract that is sold back while it lasts."""
+    kind = TYPES[chance.choice(TIMED_TYPES)]
+    assert kind.listing.durations.seconds is not None
+    least = kind.listing.durations.seconds[0]
+    wanted: dict[str, Any] = {
+        "contract_type": kind.name,
+        "symbol": "R_100",
+        "duration": least + chance.randint(15, 60),
+        "duration_unit": "s",
+    }
+    if "barrier2" in kind.takes:
+        wanted["barrier"], wanted["barrier2"] = "+5.00", "-4.00"
+    elif "TOUCH" in kind.name:
+        wanted["barrier"] = f"{chance.choice((-1, 1)) * chance.uniform(2, 5):+.2f}"
+    elif isinstance(kind, Lookback):
+        wanted["basis"] = "multiplier"
     return wanted
 
 
@@ -259,16 +284,7 @@ async def trade_until_killed(gateway: Served, told: Told, chance: random.Random)
         await client.authorize(told.tokens[loginid])
         await client.ask({"ticks": "R_100", "subscribe": 1})
         while True:
-            contract_id = await buy(
-                client,
-                1,
-                {
-                    "contract_type": chance.choice(("CALL", "PUT", "CALLE", "PUTE")),
-                    "symbol": "R_100",
-                    "duration": chance.randint(30, 120),
-                    "duration_unit": "s",
-                },
-            )
+            contract_id = await buy(client, 1, timed_contract(chance))
             if contract_id is not None and chance.random() < 0.7:
                 await close(client, "sell", contract_id)
 
@@ -314,9 +330,8 @@ def decided(contract: Contract, feed: Feed, last: int) -> Decided | None:
         result = settle(agreed, ticks, terms.symbol.digits)
         if result.decided_at > last:
             return None
-        return Decided(
-            "won" if result.won else "lost", contract.payout * result.won, result.decided_at
-        )
+        pays = units(float(result.pays))
+        return Decided("won" if pays else "lost", pays, result.decided_at)
     life = begin(terms, feed)
     if contract.followed_to > life.seen:  # its orders are from then
         entry = Tick(terms.entry_epoch, feed.price(terms.symbol, terms.entry_epoch))
@@ -482,7 +497,7 @@ async def all_tick_contracts_end(gateway: Served, told: Told) -> None:
             waiting = {
                 held["contract_id"]
                 for held in reply["portfolio"]["contracts"]
-                if Agreed.is_of(held["shortcode"])
+                if Agreed.read(held["shortcode"]).ticks is not None
             }
             while waiting:
                 waiting.discard((await client.next())["transaction"]["contract_id"])

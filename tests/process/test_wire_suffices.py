@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 
 from exchange import ledger
+from exchange.contracts.catalogue import TYPES as CATALOGUE
+from exchange.contracts.lookbacks import Lookback
 from exchange.symbols import SYMBOLS
 from gateway.access import tokens, users
 from gateway.store import Transaction, run_once
@@ -25,12 +27,12 @@ from schemas.scopes import ALL_SCOPES
 from tests.served import PATIENCE, Served, SocketClient
 
 SCRIPT = Path(__file__).parent.parent / "clients" / "settle_again.py"
-CONTRACTS = 200
+CONTRACTS = 248
 ACCOUNTS = 4
-TYPES = (
-    *("CALL", "PUT", "CALLE", "PUTE", "ONETOUCH", "NOTOUCH"),
-    *("DIGITMATCH", "DIGITDIFF", "DIGITOVER", "DIGITUNDER", "DIGITODD", "DIGITEVEN"),
-)
+OTHERS = {"MULTUP", "MULTDOWN"}
+"""What their orders and commissions are is not told by a shortcode."""
+TYPES = [name for name in CATALOGUE if name not in OTHERS]
+EUROPEAN = ("CALL", "PUT", "CALLE", "PUTE")
 REFUSALS = {
     *("BarrierValidationError", "ContractBuyValidationError", "ContractCreationFailure"),
     "InvalidOfferings",
@@ -80,27 +82,44 @@ def accounts(gateway: Served) -> list[Account]:
 
 
 def wish(contract_type: str, symbol: str, spot: float, chance: random.Random) -> dict[str, Any]:
-    """A tick contract with a random duration and, where it has one, a random barrier."""
-    ticks = chance.randint(5 if "TOUCH" in contract_type else 1, 10)
+    """A contract with a random duration, in ticks where there are such, and random barriers."""
+    kind, known = CATALOGUE[contract_type], SYMBOLS[symbol]
+    durations = kind.listing.durations
+    if durations.ticks is not None:
+        term = {"duration": chance.randint(*durations.ticks), "duration_unit": "t"}
+        ticks = term["duration"]
+    else:
+        assert durations.seconds is not None
+        least = durations.seconds[0]
+        term = {"duration": least + chance.randint(0, 60), "duration_unit": "s"}
+        ticks = term["duration"] // known.step
     wanted: dict[str, Any] = {
         "contract_type": contract_type,
         "symbol": symbol,
         "currency": "USD",
         "amount": chance.choice((1, 2.5, 10)),
         "basis": chance.choice(("payout", "stake")),
-        "duration": ticks,
-        "duration_unit": "t",
+        **term,
     }
-    digits = SYMBOLS[symbol].digits
-    away = spot * SYMBOLS[symbol].tick_sd * ticks**0.5 * chance.uniform(0.2, 1.2)
-    offset = chance.choice((-1, 1)) * max(away, 10**-digits)
+    deviation = spot * known.tick_sd * ticks**0.5
+    relative = chance.random() < 0.6
+
+    def barrier(away: float) -> str:
+        offset = max(abs(away), known.pip) * (1 if away > 0 else -1)
+        shown = offset if relative else spot + offset
+        return f"{shown:{'+' if relative else ''}.{known.digits}f}"
+
+    if isinstance(kind, Lookback):
+        wanted["basis"] = "multiplier"
     if contract_type in CHOICES:
         wanted["barrier"] = str(chance.choice(CHOICES[contract_type]))
-    elif "TOUCH" in contract_type or (
-        not contract_type.startswith("DIGIT") and chance.random() < 0.7
-    ):
-        relative = chance.random() < 0.6
-        wanted["barrier"] = f"{offset:+.{digits}f}" if relative else f"{spot + offset:.{digits}f}"
+    elif "selected_tick" in kind.takes:
+        wanted["selected_tick"] = chance.randint(1, 5)
+    elif "barrier2" in kind.takes:
+        wanted["barrier"] = barrier(deviation * chance.uniform(0.5, 1.8))
+        wanted["barrier2"] = barrier(-deviation * chance.uniform(0.5, 1.8))
+    elif "TOUCH" in contract_type or (contract_type in EUROPEAN and chance.random() < 0.7):
+        wanted["barrier"] = barrier(chance.choice((-1, 1)) * deviation * chance.uniform(0.2, 1.2))
     return wanted
 
 
@@ -190,7 +209,7 @@ async def test_finished_contracts_are_settled_again_from_the_wire_alone(gateway:
     run_once(
         gateway.db,
         lambda transaction: [
-            transaction.execute("UPDATE contracts SET sold_for = payout WHERE id = ?", lost[0]),
+            transaction.execute("UPDATE contracts SET sold_for = 1 WHERE id = ?", lost[0]),
             transaction.execute("UPDATE contracts SET sold_at = sold_at + 1 WHERE id = ?", won[0]),
         ],
     )

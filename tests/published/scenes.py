@@ -130,6 +130,31 @@ UP: Request = {
 }
 
 
+_SHORT: Request = {"duration": 5, "duration_unit": "t"}
+_SECOND: Request = {**_SHORT, "selected_tick": 2}
+_BETWEEN: Request = {"barrier": "+3.00", "barrier2": "-2.50", "duration": 2, "duration_unit": "m"}
+_MULTIPLIED: Request = {"basis": "multiplier", "duration": 1, "duration_unit": "m"}
+FAMILIES: Mapping[str, Request] = {
+    **dict.fromkeys(("EXPIRYRANGE", "EXPIRYMISS", "EXPIRYRANGEE", "EXPIRYMISSE"), _BETWEEN),
+    **dict.fromkeys(("RANGE", "UPORDOWN"), _BETWEEN),
+    **dict.fromkeys(("ASIANU", "ASIAND"), _SHORT),
+    **dict.fromkeys(("TICKHIGH", "TICKLOW"), _SECOND),
+    "RESETCALL": _SHORT,
+    "RESETPUT": {"duration": 20, "duration_unit": "s"},
+    **dict.fromkeys(("RUNHIGH", "RUNLOW"), _SHORT),
+    "CALLSPREAD": _BETWEEN,
+    "PUTSPREAD": {"barrier_range": "middle", "duration": 2, "duration_unit": "m"},
+    **dict.fromkeys(("LBFLOATCALL", "LBFLOATPUT", "LBHIGHLOW"), _MULTIPLIED),
+}
+"""What a contract of each of these types needs beside a symbol, a currency and a stake of 10."""
+
+
+def of_family(contract_type: str) -> Request:
+    """The parameters of a contract of one of `FAMILIES`."""
+    given = {"amount": 10, "basis": "stake", "currency": "USD", "symbol": "R_100"}
+    return {**given, "contract_type": contract_type, **FAMILIES[contract_type]}
+
+
 async def trader(here: World, *loginids: str) -> Client:
     """Another client of the same user's, which may trade."""
     client = here.connect()

@@ -1,0 +1,243 @@
+"""Contracts on a handful of ticks, each of which counts: asians, high and low ticks, runs.
+
+They remember every tick from the entry on.
+"""
+
+import re
+from dataclasses import replace
+
+from exchange.contracts import short_fields, wording
+from exchange.contracts.life import End, Life, Sight, Tick, Watch
+from exchange.contracts.listing import Durations, Listing
+from exchange.contracts.options import Option
+from exchange.contracts.terms import Terms, Wish, invalid
+from exchange.outlook import Outlook
+from exchange.pricing.few_ticks import above_average, rising, stays_below, tops_all, turned
+from exchange.rules import Margins
+
+_ASIAN = re.compile(short_fields.PLAIN, re.ASCII)
+_SELECTED = re.compile(
+    rf"{short_fields.MONEY}_{short_fields.START}_([0-9]{{1,3}})t_([0-9])", re.ASCII
+)
+HIGH_LOW_TICKS = 5
+"""Of so many ticks one is to be the highest or the lowest."""
+
+
+class _FewTicks(Option):
+    """A contract that looks at every tick."""
+
+    is_path_dependent = True
+    remembers = True
+    rises: bool
+
+    def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
+        """Nothing more is needed."""
+        return terms
+
+    def remember(self, terms: Terms, life: Life, tick: Tick) -> tuple[int, ...]:
+        """Every tick."""
+        return (*life.kept, tick.pips)
+
+    def watch(self, terms: Terms, life: Life) -> Watch:
+        """Every tick."""
+        if life.entry is None:
+            return super().watch(terms, life)
+        step = terms.symbol.step
+        return Watch(life.seen + step - life.seen % step)
+
+    def turned(self, outlook: Outlook) -> Outlook:
+        """The outlook of a rise: where a fall is bought, that of the market turned over."""
+        return outlook if self.rises else turned(outlook)
+
+
+class Asian(_FewTicks):
+    """Won when the last tick is above (or below) the average of all, the entry tick among them."""
+
+    counts_entry = True
+
+    def __init__(self, name: str, display: str, *, rises: bool) -> None:
+        self.name = name
+        self.rises = rises
+        self.listing = Listing(
+            category="asian",
+            category_display="Asians",
+            display=display,
+            sentiment="up" if rises else "down",
+            barrier_category="asian",
+            durations=Durations(ticks=(5, 10)),
+        )
+
+    def margin(self, margins: Margins) -> float:
+        """That of rise and fall."""
+        return margins.rise_fall
+
+    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+        """How likely the last tick is on the side that wins."""
+        known = life.kept or (sight.tick.pips,)
+        if not self.rises:
+            known = tuple(2 * known[-1] - pips for pips in known)
+        return above_average(known, self.turned(self.outlook(terms, life, sight)))
+
+    def sentence(self, terms: Terms) -> str:
+        """What is compared."""
+        side = "higher" if self.rises else "lower"
+        return (
+            f"Pays {wording.money(terms)} if the last tick of {terms.symbol.display_name} is"
+            f" strictly {side} than the average of {terms.ticks} ticks from the entry spot on."
+        )
+
+    def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:
+        """The average, once it is known."""
+        if len(kept) != terms.ticks:
+            return ()
+        digits = terms.symbol.digits
+        return (f"{sum(kept) / len(kept) / 10**digits:.{digits + 1}f}",)
+
+    def encode(self, terms: Terms) -> str:
+        """Payout, start and end."""
+        return short_fields.plain(terms)
+
+    def decode(self, text: str, terms: Terms) -> Terms:
+        """What `encode` wrote."""
+        return short_fields.read_plain(terms, *short_fields.match(_ASIAN, text))
+
+    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+        """The last tick decides."""
+        if tick.epoch < self.exit_epoch(terms):
+            return None
+        beyond = tick.pips * len(life.kept) - sum(life.kept)
+        return self.settled(terms, tick, won=beyond > 0 if self.rises else beyond < 0)
+
+
+class SelectedTick(_FewTicks):
+    """Won when the selected one of five ticks is strictly the highest (or the lowest) of them.
+
+    Lost with the first tick that shows it is not. The entry tick is the first.
+    """
+
+    counts_entry = True
+    takes = frozenset({"selected_tick"})
+
+    def __init__(self, name: str, display: str, *, highest: bool) -> None:
+        self.name = name
+        self.rises = highest
+        self.listing = Listing(
+            category="highlowticks",
+            category_display="High/Low Ticks",
+            display=display,
+            sentiment="high" if highest else "low",
+            barrier_category="non_financial",
+            durations=Durations(ticks=(HIGH_LOW_TICKS, HIGH_LOW_TICKS)),
+        )
+
+    def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
+        """A tick must be selected."""
+        if wish.selected_tick is None or not 1 <= wish.selected_tick <= HIGH_LOW_TICKS:
+            raise invalid("selected_tick", f"{self.name} needs a tick from 1 to {HIGH_LOW_TICKS}.")
+        return replace(terms, selected_tick=wish.selected_tick)
+
+    def margin(self, margins: Margins) -> float:
+        """That of contracts on few ticks."""
+        return margins.few_ticks
+
+    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+        """How likely the selected tick beats all others, when it has not been beaten yet."""
+        spot, selected, step = sight.tick.pips, terms.selected_tick or 0, terms.symbol.step
+        first = sight.tick.epoch if life.kept else terms.entry_epoch
+        known, last = life.kept or (spot,), self.exit_epoch(terms)
+        ahead = selected - len(known)
+        if ahead < 0:
+            lead = abs(known[selected - 1] - spot)
+            return stays_below(spot, lead - 0.5, self.turned(sight.outlook(first, last)))
+        chance = 1.0
+        if ahead:
+            best = max(known) if self.rises else min(known)
+            to_selected = sight.outlook(first, first + ahead * step)
+            chance = tops_all(spot, abs(best - spot), self.turned(to_selected))
+        if selected < HIGH_LOW_TICKS:
+            rest = sight.outlook(first + ahead * step, last)
+            chance *= stays_below(spot, -0.5, self.turned(rest))
+        return chance
+
+    def sentence(self, terms: Terms) -> str:
+        """Which tick must be what."""
+        side = "highest" if self.rises else "lowest"
+        return (
+            f"Pays {wording.money(terms)} if {wording.nth_tick(terms.selected_tick or 0)} of"
+            f" {terms.symbol.display_name} is strictly the {side} of {HIGH_LOW_TICKS}, the entry"
+            " spot being the first."
+        )
+
+    def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def encode(self, terms: Terms) -> str:
+        """Payout, start, the number of ticks and the selected one."""
+        amount = short_fields.money(terms.amount, terms.currency)
+        start = short_fields.start(terms)
+        return f"{amount}_{start}_{terms.ticks}t_{terms.selected_tick}"
+
+    def decode(self, text: str, terms: Terms) -> Terms:
+        """What `encode` wrote."""
+        amount, start, forward, ticks, selected = short_fields.match(_SELECTED, text)
+        if int(ticks) != HIGH_LOW_TICKS or not 1 <= int(selected) <= HIGH_LOW_TICKS:
+            raise ValueError(text)
+        terms = short_fields.read_plain(terms, amount, start, forward, None, None, ticks)
+        return replace(terms, selected_tick=int(selected))
+
+    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+        """A tick that beats the selected one, or is its equal, decides, else the last."""
+        kept, selected = life.kept, terms.selected_tick or 0
+        if len(kept) >= selected:
+            best = max(kept) if self.rises else min(kept)
+            if kept[selected - 1] != best or kept.count(best) > 1:
+                return self.settled(terms, tick, won=False)
+        if tick.epoch < self.exit_epoch(terms):
+            return None
+        return self.settled(terms, tick, won=True)
+
+
+class Run(_FewTicks):
+    """Won when each tick is strictly above (or below) the one before it, from the entry tick on.
+
+    Lost with the first that is not.
+    """
+
+    def __init__(self, name: str, display: str, *, rises: bool) -> None:
+        self.name = name
+        self.rises = rises
+        self.listing = Listing(
+            category="runs",
+            category_display="Only Ups/Only Downs",
+            display=display,
+            sentiment="up" if rises else "down",
+            barrier_category="american",
+            durations=Durations(ticks=(2, 5)),
+        )
+
+    def margin(self, margins: Margins) -> float:
+        """That of contracts on few ticks."""
+        return margins.few_ticks
+
+    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+        """How likely all ticks to come go on as they must."""
+        return rising(sight.tick.pips, self.turned(self.outlook(terms, life, sight)))
+
+    def sentence(self, terms: Terms) -> str:
+        """What each tick must do."""
+        does = "rises" if self.rises else "falls"
+        return (
+            f"Pays {wording.money(terms)} if {terms.symbol.display_name} {does} with each of"
+            f" {terms.ticks} ticks after the entry spot."
+        )
+
+    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+        """A tick that goes the wrong way decides, or does not move; else the last."""
+        if len(life.kept) > 1:
+            moved = life.kept[-1] - life.kept[-2]
+            if moved <= 0 if self.rises else moved >= 0:
+                return self.settled(terms, tick, won=False)
+        if tick.epoch < self.exit_epoch(terms):
+            return None
+        return self.settled(terms, tick, won=True)

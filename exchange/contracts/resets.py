@@ -1,0 +1,102 @@
+"""Rises and falls whose barrier is set anew at half time, if that is better for the client."""
+
+from exchange.contracts import wording
+from exchange.contracts.life import End, Life, Sight, Tick, Watch
+from exchange.contracts.listing import Durations, Listing
+from exchange.contracts.options import Option
+from exchange.contracts.terms import Terms, Wish
+from exchange.pricing.resets import above_reset, below_reset
+from exchange.pricing.terminal import above
+from exchange.rules import Margins
+
+
+class Reset(Option):
+    """Won when the exit tick is beyond the entry spot, or else the spot at half time.
+
+    Whichever is the better barrier for the client. It remembers the spot at half time. Priced by
+    Gray, Whaley 1999, and after half time like a rise or a fall.
+    """
+
+    is_path_dependent = True
+    remembers = True
+
+    def __init__(self, name: str, display: str, *, rises: bool) -> None:
+        self.name = name
+        self.rises = rises
+        self.listing = Listing(
+            category="reset",
+            category_display="Reset Call/Reset Put",
+            display=display,
+            sentiment="up" if rises else "down",
+            barrier_category="reset",
+            durations=Durations(ticks=(5, 10), seconds=(20, 7_200)),
+        )
+
+    def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
+        """Nothing more is needed."""
+        return terms
+
+    def margin(self, margins: Margins) -> float:
+        """That of contracts on few ticks."""
+        return margins.few_ticks
+
+    @staticmethod
+    def reset_moment(terms: Terms) -> int:
+        """Half of the duration after the start; of the ticks after the entry, rounded down."""
+        if terms.ticks is not None:
+            return terms.entry_epoch + terms.ticks // 2 * terms.symbol.step
+        assert terms.expiry is not None  # noqa: S101 - every contract has one of the two
+        return terms.start + (terms.expiry - terms.start) // 2
+
+    def reset_epoch(self, terms: Terms) -> int:
+        """The tick whose price may become the barrier: the last up to that moment."""
+        moment = self.reset_moment(terms)
+        return moment - moment % terms.symbol.step
+
+    def level(self, entry: int, kept: tuple[int, ...]) -> int:
+        """The barrier in pips, as it stands."""
+        return min(entry, *kept) if self.rises else max(entry, *kept)
+
+    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+        """How likely the exit tick is on the side that wins."""
+        spot, outlook = sight.tick.pips, self.outlook(terms, life, sight)
+        entry = (life.entry or sight.tick).pips
+        if life.kept:
+            level = self.level(entry, life.kept)
+            if self.rises:
+                return above(spot, level + 0.5, outlook)
+            return 1.0 - above(spot, level - 0.5, outlook)
+        first = terms.entry_epoch if life.entry is None else sight.tick.epoch
+        to_reset = sight.outlook(first, self.reset_epoch(terms))
+        price = above_reset if self.rises else below_reset
+        return price(spot, entry, to_reset, outlook)
+
+    def sentence(self, terms: Terms) -> str:
+        """Where the price must be at the end."""
+        side = "higher" if self.rises else "lower"
+        reset = "at half time"
+        if terms.ticks is not None:
+            count = terms.ticks // 2
+            reset = f"{count} tick{'s' * (count > 1)} after it"
+        return (
+            f"Pays {wording.money(terms)} if {terms.symbol.display_name} is strictly {side}"
+            f" {wording.at_end(terms)} than the entry spot, or than the spot {reset}."
+        )
+
+    def remember(self, terms: Terms, life: Life, tick: Tick) -> tuple[int, ...]:
+        """The spot at half time."""
+        return (tick.pips,) if tick.epoch == self.reset_epoch(terms) else life.kept
+
+    def watch(self, terms: Terms, life: Life) -> Watch:
+        """Until half time, then until the exit."""
+        if life.entry is None or life.kept:
+            return super().watch(terms, life)
+        return Watch(self.reset_epoch(terms))
+
+    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+        """The exit tick decides."""
+        if tick.epoch < self.exit_epoch(terms):
+            return None
+        assert life.entry is not None  # noqa: S101 - the entry comes first
+        beyond = tick.pips - self.level(life.entry.pips, life.kept)
+        return self.settled(terms, tick, won=beyond > 0 if self.rises else beyond < 0)

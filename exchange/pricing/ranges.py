@@ -1,0 +1,87 @@
+"""Two barriers: the chance that every tick stays between them."""
+
+import math
+from functools import lru_cache
+from typing import Final
+
+from exchange.outlook import Outlook
+from exchange.pricing.terminal import normal
+from exchange.pricing.touch import FEW_TICKS, SHIFT, between
+
+_FIRST_TICKS: Final = 4
+_REACH: Final = 5.5  # standard deviations of the whole move beyond which no path is looked for
+_NODES: Final = 96
+_FIRST_NODES: Final = 32
+_WIDE: Final = 0.6
+"""Where the standard deviation is this share of the distance between the barriers, the images and
+the sine series need equally many terms."""
+_NEGLIGIBLE: Final = 36.0  # e to the power of minus this is less than a double can add to 1
+
+
+@lru_cache(maxsize=1_024)  # many wishes of one moment differ in their amounts alone
+def inside(spot: float, low: float, high: float, outlook: Outlook) -> float:
+    """The chance, from 0 to 1, that no tick of the outlook is at or beyond either level.
+
+    Up to `FEW_TICKS` it is integrated tick by tick. Beyond that it is the chance of a Brownian
+    motion to stay between levels that lie `SHIFT` further away (Broadie, Glasserman, Kou 1997),
+    within 0.003; with a level closer than a tick's move, the first ticks are integrated.
+    """
+    if not low < spot < high:
+        return 0.0
+    return min(1.0, max(0.0, _inside(math.log(low / spot), math.log(high / spot), outlook)))
+
+
+def _inside(low: float, high: float, outlook: Outlook) -> float:
+    ticks, mean, sd = outlook
+    step_mean, step_sd = mean / ticks, sd / math.sqrt(ticks)
+    shift = SHIFT * step_sd
+    if ticks <= FEW_TICKS:
+        reach = _REACH * sd + abs(mean)
+        low, high = max(low, -reach), min(high, reach)
+
+        def stays(place: float) -> float:
+            upper = normal((high - place - step_mean) / step_sd)
+            return upper - normal((low - place - step_mean) / step_sd)
+
+        if ticks == 1:
+            return stays(0.0)
+        places, paths = between(ticks - 1, low, high, step_mean, step_sd, _NODES)
+        return sum(share * stays(place) for place, share in zip(places, paths, strict=True))
+    if min(high, -low) >= step_sd:
+        return _staying(low - shift, high + shift, mean, sd)
+    rest = 1 - _FIRST_TICKS / ticks
+    rest_mean, rest_sd = mean * rest, sd * math.sqrt(rest)
+    reach = _REACH * step_sd * math.sqrt(_FIRST_TICKS) + abs(step_mean) * _FIRST_TICKS
+    first, last = max(low, -reach), min(high, reach)
+    places, paths = between(_FIRST_TICKS, first, last, step_mean, step_sd, _FIRST_NODES)
+    return sum(
+        share * _staying(low - shift - place, high + shift - place, rest_mean, rest_sd)
+        for place, share in zip(places, paths, strict=True)
+    )
+
+
+def _staying(low: float, high: float, mean: float, sd: float) -> float:
+    """The chance that a Brownian motion, which starts at 0, never reaches either level.
+
+    `mean` and `sd` are those of its end. By images (Kunitomo, Ikeda 1992), or by a sine series
+    (Pelsser 2000) where the levels are close together.
+    """
+    width, variance = high - low, sd * sd
+    tilt = mean / variance
+    if sd < _WIDE * width:
+        pairs = 1 + int(5.0 * sd / width)
+        total = 0.0
+        for j in range(-pairs, pairs + 1):
+            for sign, shift in ((1.0, 2 * j * width), (-1.0, 2 * high - 2 * j * width)):
+                upper = normal((high - shift - mean) / sd)
+                weight = upper - normal((low - shift - mean) / sd)
+                if weight:
+                    total += sign * math.exp(tilt * shift) * weight
+        return total
+    total, k = 0.0, 1
+    while (decay := (k * math.pi / width) ** 2 * variance / 2) < _NEGLIGIBLE:
+        q = k * math.pi / width
+        ends = math.exp(tilt * low) - (-1) ** k * math.exp(tilt * high)
+        total += math.exp(-decay) * math.sin(-q * low) * q * ends / (tilt * tilt + q * q)
+        k += 1
+    return 2.0 / width * math.exp(-tilt * tilt * variance / 2) * total

@@ -1,0 +1,155 @@
+"""What a contract is worth is the mean of what it will be worth a tick later.
+
+This holds a price against the rules of settlement, tick by tick: the next price is drawn from its
+law, whole pips with their chances, the contract's life takes one step, and where it has ended it is
+worth what it pays. Prices that are integrated or in closed form keep to it but for what a rounded
+price differs from an exact one; those with a shifted level, up to the error of the shift.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.few_ticks import HIGH_LOW_TICKS, Asian
+from exchange.contracts.life import ContractType, Life, Sight, Tick
+from exchange.contracts.lookbacks import Lookback
+from exchange.contracts.options import Option
+from exchange.contracts.terms import Barrier, Terms
+from exchange.outlook import Outlook
+from exchange.pricing.terminal import normal
+from exchange.rules import NO_SALE_BEFORE_END
+from exchange.symbols import SYMBOLS
+
+NOON = 1_767_268_800
+SYMBOL = SYMBOLS["1HZ100V"]
+SPOT = 110_000  # a tick moves by some 20 pips
+SD = SYMBOL.tick_sd
+PAYOUT = 1_000_000
+LENGTH = 6
+"""Ticks of a contract after its entry; a lookback has as many more as it cannot be sold in."""
+
+WORTH = [
+    name
+    for name, kind in TYPES.items()
+    if isinstance(kind, Lookback | Option) and not kind.barrier_is_digit
+]
+
+
+def look(epoch: int, pips: int, mean: float) -> Sight:
+    """A market whose log price has this mean over a tick."""
+
+    def outlook(first: int, last: int) -> Outlook:
+        ticks = last - first
+        assert ticks > 0
+        return Outlook(ticks, ticks * mean, SD * math.sqrt(ticks))
+
+    return Sight(Tick(epoch, pips), outlook)
+
+
+def agreed(kind: ContractType, away: tuple[float, float]) -> Terms:
+    """Terms with barriers so many standard deviations of a tick above and below."""
+    high, low = (round(SPOT * SD * each) for each in away)
+    given: dict[str, Any] = {"ticks": LENGTH}
+    if kind.listing.durations.ticks is None:
+        unsold = NO_SALE_BEFORE_END if isinstance(kind, Lookback) else 0
+        given = {"expiry": NOON + 1 + LENGTH + unsold}
+    if "selected_tick" in kind.takes:
+        given = {"ticks": HIGH_LOW_TICKS, "selected_tick": 1 + high % HIGH_LOW_TICKS}
+    if "barrier" in kind.takes:
+        given["barrier"] = Barrier(high)
+    if "barrier2" in kind.takes:
+        given["barrier2"] = Barrier(low)
+    return Terms(
+        contract_type=kind.name,
+        symbol=SYMBOL,
+        currency="USD",
+        amount=PAYOUT,
+        start=NOON,
+        **given,
+    )
+
+
+def worth(kind: ContractType, terms: Terms, life: Life, sight: Sight) -> float:
+    """Of a payout of 1; of a lookback, the pips."""
+    if life.end is not None:
+        paid = life.end.pays / PAYOUT
+        return paid / SYMBOL.pip if isinstance(kind, Lookback) else paid
+    if isinstance(kind, Lookback):
+        return kind.worth(terms, life, sight) / PAYOUT / SYMBOL.pip
+    assert isinstance(kind, Option)
+    return kind.chance(terms, life, sight)
+
+
+def next_ticks(sight: Sight, mean: float) -> Iterator[tuple[Tick, float]]:
+    """Every price that the next tick may have, with its chance."""
+    epoch, spot = sight.tick.epoch + 1, sight.tick.pips
+    reach = round(5.5 * spot * SD)
+
+    def below(pips: float) -> float:
+        return normal((math.log(pips / spot) - mean) / SD)
+
+    edges = [below(spot + away - 0.5) for away in range(-reach, reach + 2)]
+    for away in range(-reach, reach + 1):
+        here = edges[away + reach]
+        yield Tick(epoch, spot + away), edges[away + reach + 1] - here
+
+
+@pytest.mark.parametrize("name", WORTH)
+@settings(max_examples=20, deadline=None)
+@given(
+    steps=st.lists(st.floats(-1.0, 1.0), max_size=LENGTH - 1),
+    away=st.tuples(st.floats(0.3, 3.0), st.floats(-3.0, -0.3)),
+    mean=st.sampled_from([0.0, 0.05, -0.05]),
+)
+def test_a_price_is_the_mean_of_those_a_tick_later(
+    name: str, steps: list[float], away: tuple[float, float], mean: float
+) -> None:
+    kind, log_mean = TYPES[name], mean * SD
+    terms = agreed(kind, away)
+    life = kind.step(terms, Life(Tick(NOON, SPOT), NOON), Tick(NOON + 1, SPOT))
+    sight = look(NOON + 1, SPOT, log_mean)
+    for step in steps:
+        tick = Tick(sight.tick.epoch + 1, sight.tick.pips + round(step * SPOT * SD))
+        after = kind.step(terms, life, tick)
+        if after.end is not None:
+            break
+        life, sight = after, look(*tick, log_mean)
+    later = math.fsum(
+        chance * worth(kind, terms, kind.step(terms, life, tick), look(*tick, log_mean))
+        for tick, chance in next_ticks(sight, log_mean)
+    )
+    exact = worth(kind, terms, life, sight)
+    tolerance = 2e-3
+    if isinstance(kind, Lookback):  # a hundredth of what it is worth
+        tolerance = 0.01 * SPOT * SD * math.sqrt(NO_SALE_BEFORE_END)
+    elif isinstance(kind, Asian):  # the last tick moves by whole pips, its average by less
+        tolerance = 0.01
+    assert later == pytest.approx(exact, abs=tolerance)
+
+
+@pytest.mark.parametrize("name", WORTH)
+def test_before_its_entry_it_is_worth_what_it_is_then(name: str) -> None:
+    """At an unchanged spot: what it is about begins with the entry."""
+    kind = TYPES[name]
+    terms = agreed(kind, (1.0, -1.5))
+    waiting = Life(Tick(NOON, SPOT), NOON)
+    entered = kind.step(terms, waiting, Tick(NOON + 1, SPOT))
+    before = worth(kind, terms, waiting, look(NOON, SPOT, 0.0))
+    assert before == worth(kind, terms, entered, look(NOON + 1, SPOT, 0.0))
+
+
+def test_prices_that_matter_are_remembered_and_others_not() -> None:
+    """Ticks that need not be watched leave a life as it is, but for what has been seen."""
+    for name in WORTH:
+        kind = TYPES[name]
+        terms = agreed(kind, (3.0, -3.0))
+        life = kind.step(terms, Life(Tick(NOON, SPOT), NOON), Tick(NOON + 1, SPOT))
+        tick = Tick(NOON + 2, SPOT)
+        if not kind.watch(terms, life).matters(tick):
+            assert replace(kind.step(terms, life, tick), seen=life.seen) == life
