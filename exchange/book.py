@@ -55,13 +55,12 @@ class Contract:
 def contract(row: Row | dict[str, Any]) -> Contract:
     """The contract of a row, or of an announcement."""
     terms = shortcode.decode(row["shortcode"], row["currency"])
-    if terms.multiplier:
-        terms = replace(
-            terms,
-            commission=row["commission"],
-            take_profit=row["take_profit"],
-            stop_loss=row["stop_loss"],
-        )
+    terms = replace(
+        terms,
+        commission=row["commission"],
+        take_profit=row["take_profit"],
+        stop_loss=row["stop_loss"],
+    )
     return Contract(
         id=row["id"],
         loginid=row["loginid"],

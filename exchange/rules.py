@@ -33,6 +33,10 @@ the drift that keeps an index near its level."""
 CANCELLATIONS: Final = {"5m": 300, "10m": 600, "15m": 900, "30m": 1_800, "60m": 3_600}
 """How long a multiplier can be cancelled, in seconds by name."""
 
+MOST_ACCUMULATED: Final = {1: 230, 2: 115, 3: 75, 4: 55, 5: 45}
+"""After how many ticks an accumulator ends, by the percent with which it grows: by then a stake has
+become eight to ten times as much."""
+
 MULTIPLIER_DAYS: Final = 36_500
 """A multiplier ends at the close of the day that lies so far ahead."""
 
@@ -53,3 +57,6 @@ class Margins:
     """By how much a multiplier's commission exceeds what its stop-out is worth."""
     cancellation: float = 0.05
     """By how much the fee for a deal cancellation exceeds what it is worth."""
+    accumulator: float = 0.003
+    """What is kept of an accumulator at every tick, on average; more where whole pips ask for it.
+    A share of what it is worth."""

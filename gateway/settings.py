@@ -120,6 +120,12 @@ class Settings(BaseSettings):
         le=10,
         description="By how much the fee for deal cancellation exceeds what it is worth.",
     )
+    margin_accumulator: float = Field(
+        _KEPT.accumulator,
+        ge=0,
+        le=0.5,
+        description="Share of its worth kept at each tick: accumulators.",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -193,6 +199,7 @@ class Settings(BaseSettings):
             matches=self.margin_matches,
             multiplier=self.margin_multiplier,
             cancellation=self.margin_cancellation,
+            accumulator=self.margin_accumulator,
         )
 
     def profile(self) -> Profile:

@@ -5,16 +5,19 @@ from contextlib import contextmanager
 
 from exchange.book import Contract
 from exchange.contracts import bounds
+from exchange.contracts.accumulators import Accumulator
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import Life, Offer, Sight, Status, Tick, latest, unsaleable
-from exchange.contracts.multipliers import Multiplier, order_limits
+from exchange.contracts.multipliers import Multiplier
+from exchange.contracts.orders import Ordered
 from exchange.contracts.terms import Refusal, Terms
 from exchange.feed import Feed
 from exchange.money import to_number, to_text
 from exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE
 from exchange.symbols import DAY, Symbol
 from gateway.errors import ApiError
-from schemas.portfolio import AuditDetails, OpenContract, TickShown
+from handlers import growth
+from schemas.portfolio import AuditDetails, OpenContract, TickShown, ValidToUpdate
 from schemas.trading import OrderShown, OrdersShown, ProposalBody, ValidationParams
 
 ORDER_NAMES = {
@@ -54,13 +57,14 @@ def barrier_text(terms: Terms, entry: int) -> str | None:
     """The barrier as a price, for a contract that is entered at this price; or the digit."""
     if terms.digit is not None:
         return str(terms.digit)
-    if terms.multiplier or TYPES[terms.contract_type].barrier_is_digit:
+    kind = TYPES[terms.contract_type]
+    if kind.barrier_is_digit or "barrier" not in kind.takes:
         return None
     level = entry if terms.barrier is None else terms.barrier.level(entry)
     return terms.symbol.text(level)
 
 
-# Orders of multipliers.
+# Orders.
 
 
 def multiplier(terms: Terms) -> Multiplier:
@@ -73,7 +77,12 @@ def multiplier(terms: Terms) -> Multiplier:
 def orders_shown(
     terms: Terms, entry: int, placed: int, take_profit_at: int | None, stop_loss_at: int | None
 ) -> OrdersShown:
-    """Where a multiplier closes by itself, for one that is entered at this price."""
+    """Where a contract closes by itself, for one that is entered at this price."""
+    if terms.growth:  # it closes after so many ticks, at whatever price
+        if terms.take_profit is None:
+            return {}
+        at = take_profit_at or placed
+        return {"take_profit": order_shown("take_profit", terms.take_profit, None, at, terms)}
     levels = multiplier(terms).shown_levels(terms, entry)
     shown: OrdersShown = {
         "stop_out": order_shown("stop_out", -terms.amount, levels.stop_out, placed, terms)
@@ -89,14 +98,14 @@ def orders_shown(
     return shown
 
 
-def order_shown(name: str, amount: int, level: int, at: int, terms: Terms) -> OrderShown:
-    """One order, with the price that it waits for."""
+def order_shown(name: str, amount: int, level: int | None, at: int, terms: Terms) -> OrderShown:
+    """One order, with the price that it waits for, if it is one."""
     return {
         "display_name": ORDER_NAMES[name],
         "display_order_amount": to_text(amount, terms.currency),
         "order_amount": to_number(amount, terms.currency),
         "order_date": at,
-        "value": terms.symbol.text(level),
+        "value": None if level is None else terms.symbol.text(level),
     }
 
 
@@ -108,14 +117,14 @@ def _validation(terms: Terms) -> ValidationParams:
             "max": bounds.text(LARGEST_STAKE, currency),
         }
     }
-    if not terms.multiplier:
+    kind = TYPES[terms.contract_type]
+    if isinstance(kind, Accumulator):
+        params["max_payout"] = to_text(kind.most(terms), currency)
+        params["max_ticks"] = terms.ticks or 0
+    if not isinstance(kind, Ordered):
         params["payout"] = {"max": bounds.text(LARGEST_PAYOUT, currency)}
         return params
-    limits = order_limits(terms)
-    for name, (least, most) in (
-        ("take_profit", limits.take_profit),
-        ("stop_loss", limits.stop_loss),
-    ):
+    for name, (least, most) in kind.order_limits(terms).items():
         params[name] = {  # type: ignore[literal-required] # one of the two keys
             "min": to_text(least, currency),
             "max": to_text(most, currency),
@@ -126,7 +135,7 @@ def _validation(terms: Terms) -> ValidationParams:
 # Offers.
 
 
-def proposal_body(offer: Offer) -> ProposalBody:
+def proposal_body(offer: Offer, feed: Feed) -> ProposalBody:
     """An offer, all but for its id."""
     terms = offer.terms
     symbol, currency = terms.symbol, terms.currency
@@ -155,6 +164,13 @@ def proposal_body(offer: Offer) -> ProposalBody:
                 "ask_price": to_number(offer.cancellation_price, currency),
                 "date_expiry": terms.start + terms.cancellation,
             }
+    kind = TYPES[terms.contract_type]
+    if isinstance(kind, Accumulator):
+        body["contract_details"] = growth.offered(terms, kind.most(terms), offer.spot, feed)
+        if terms.take_profit is not None:
+            body["limit_order"] = orders_shown(
+                terms, offer.spot.pips, terms.start, terms.start, None
+            )
     return body
 
 
@@ -162,7 +178,7 @@ def proposal_body(offer: Offer) -> ProposalBody:
 
 
 def open_contract(
-    contract: Contract, life: Life, seen: Sight, worth: int, now: int
+    contract: Contract, life: Life, seen: Sight, worth: int, now: int, feed: Feed
 ) -> OpenContract:
     """An open contract as it stands, with what it would be bought back for."""
     terms = contract.terms
@@ -189,12 +205,17 @@ def open_contract(
         body["is_valid_to_sell"] = 0
         body["validation_error"] = refusal.message
         body["validation_error_code"] = refusal.code
+    body["is_valid_to_cancel"] = 0
     if isinstance(kind, Multiplier):
         body["is_valid_to_cancel"] = int(kind.can_be_cancelled(terms, now) and not has_ended)
-        body["is_valid_to_update"] = {"stop_loss": 1, "take_profit": 1}
+    if isinstance(kind, Ordered):
+        valid: ValidToUpdate = {}
+        for name in kind.order_limits(terms):
+            valid[name] = 1  # type: ignore[literal-required] # one of the two keys
+        body["is_valid_to_update"] = valid
         body["validation_params"] = _validation(terms)
-    else:
-        body["is_valid_to_cancel"] = 0
+    if terms.growth:
+        body.update(growth.standing(terms, life.entry, seen.tick, feed))
     return body
 
 
@@ -224,6 +245,8 @@ def closed_contract(contract: Contract, feed: Feed) -> OpenContract:
     if contract.sold_by is not None:
         body["transaction_ids"]["sell"] = contract.sold_by
     body["audit_details"] = _audit(terms, entry, ended, feed)
+    if terms.growth:
+        body.update(growth.standing(terms, entry, ended, feed))
     return body
 
 
@@ -243,7 +266,7 @@ def _common(contract: Contract, entry: Tick | None, spot: int) -> OpenContract:
     kind = TYPES[terms.contract_type]
     body: OpenContract = {
         "account_id": int("".join(filter(str.isdigit, contract.loginid))),
-        "barrier_count": int(not terms.multiplier),
+        "barrier_count": 2 if terms.growth else int(not terms.multiplier),
         "buy_price": to_number(contract.price, currency),
         "contract_id": contract.id,
         "contract_type": terms.contract_type,
@@ -274,9 +297,7 @@ def _common(contract: Contract, entry: Tick | None, spot: int) -> OpenContract:
         body["entry_tick_time"] = entry.epoch
     if terms.ticks is not None:
         body["tick_count"] = terms.ticks
-    if terms.multiplier:
-        body["multiplier"] = float(terms.multiplier)
-        body["commission"] = to_number(terms.commission, currency)
+    if isinstance(kind, Ordered):
         body["limit_order"] = orders_shown(
             terms,
             entry.pips if entry is not None else spot,
@@ -284,6 +305,9 @@ def _common(contract: Contract, entry: Tick | None, spot: int) -> OpenContract:
             contract.take_profit_at,
             contract.stop_loss_at,
         )
+    if terms.multiplier:
+        body["multiplier"] = float(terms.multiplier)
+        body["commission"] = to_number(terms.commission, currency)
         if terms.cancellation:
             body["cancellation"] = {
                 "ask_price": to_number(contract.cancellation_price, currency),
@@ -292,9 +316,15 @@ def _common(contract: Contract, entry: Tick | None, spot: int) -> OpenContract:
     return body
 
 
-def tick_stream(terms: Terms, feed: Feed, last: int) -> list[TickShown]:
-    """The ticks of a contract that lasts for ticks, from its entry up to an epoch."""
-    ticks = feed.ticks(terms.symbol, terms.entry_epoch, min(last, expiry(terms)))
+def tick_stream(terms: Terms, feed: Feed, last: int, *, most: int | None = None) -> list[TickShown]:
+    """The ticks of a contract that lasts for ticks, from its entry up to an epoch.
+
+    Or, with `most`, the latest of them.
+    """
+    first, last = terms.entry_epoch, min(last, expiry(terms))
+    if most is not None:
+        first = max(first, last - (most - 1) * terms.symbol.step)
+    ticks = feed.ticks(terms.symbol, first, last)
     return [
         _tick_shown(terms.symbol, Tick(epoch, pips))
         for epoch, pips in zip(ticks.epochs.tolist(), ticks.pips.tolist(), strict=True)

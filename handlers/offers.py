@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from exchange.contracts.accumulators import GROWTH_RATES, Accumulator
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.digits import Digits
 from exchange.contracts.life import ContractType
@@ -81,7 +82,7 @@ class Offers:
     async def trading_durations(
         self, request: TradingDurations, session: Session
     ) -> TradingDurationsReply:
-        """Tell how long contracts may last, by market and type; multipliers have no duration."""
+        """Tell how long contracts may last, by market and type; of those that have a duration."""
         markets: dict[str, MarketDurations] = {}
         groups: dict[tuple[str, str], SubmarketDurations] = {}
         for symbol in SYMBOLS.values():
@@ -177,6 +178,8 @@ def _available(
             if isinstance(kind, Multiplier):
                 row["multiplier_range"] = choices(symbol)
                 row["cancellation_range"] = list(CANCELLATIONS)
+            if isinstance(kind, Accumulator):
+                row["growth_rate_range"] = GROWTH_RATES
             yield row
             if listing.takes_forward_start and expiry_type == "intraday":
                 days = range(midnight, midnight + LATEST_START + 1, DAY)

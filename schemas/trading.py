@@ -80,6 +80,15 @@ _RISE: dict[str, JsonValue] = {
     "duration": 5,
     "duration_unit": "t",
 }
+_GROWS: dict[str, JsonValue] = {
+    "contract_type": "ACCU",
+    "symbol": "R_100",
+    "currency": "USD",
+    "basis": "stake",
+    "amount": 10,
+    "growth_rate": 0.03,
+    "limit_order": {"take_profit": 2},
+}
 _UP: dict[str, JsonValue] = {
     "contract_type": "MULTUP",
     "symbol": "R_100",
@@ -92,7 +101,7 @@ _UP: dict[str, JsonValue] = {
 
 
 class LimitOrder(BaseModel):
-    """Orders that close a multiplier by itself."""
+    """Orders that close a multiplier, or with a profit an accumulator, by themselves."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -146,9 +155,11 @@ class MoreContractFields(ContractFields):
     cancellation: OrAbsent[Annotated[Text, Field(pattern=r"^[A-Za-z0-9_]+$")]] = Field(
         None, description="How long a multiplier can be cancelled: `5m` to `60m`."
     )
-    growth_rate: OrAbsent[Number] = Field(None, description=_OF_OTHERS)
+    growth_rate: OrAbsent[Number] = Field(
+        None, description="By how much an accumulator grows with every tick: 0.01 to 0.05."
+    )
     limit_order: OrAbsent[LimitOrder] = Field(
-        None, description="Orders that close a multiplier by itself."
+        None, description="Orders that close a multiplier or an accumulator by themselves."
     )
     payout_per_point: OrAbsent[Number] = Field(None, description=_OF_OTHERS)
     product_type: Literal["basic"] = Field("basic", description=NO_EFFECT)
@@ -165,6 +176,7 @@ class Proposal(StreamRequest, AccountRequest, MoreContractFields):
             "examples": [
                 {"proposal": 1, **_RISE, "subscribe": 1},
                 {"proposal": 1, **_UP, "subscribe": 1},
+                {"proposal": 1, **_GROWS, "subscribe": 1},
             ]
         }
     )
@@ -298,7 +310,7 @@ class Cancel(AccountRequest):
 
 
 class ContractUpdate(AccountRequest):
-    """Changes the orders of a multiplier."""
+    """Changes the orders of a multiplier or an accumulator."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -371,6 +383,7 @@ class AvailableContract(TypedDict):
     exchange_name: str
     expiry_type: str
     forward_starting_options: NotRequired[list[dict[str, Any]]]
+    growth_rate_range: NotRequired[list[float]]
     last_digit_range: NotRequired[list[int]]
     market: str
     max_contract_duration: str
@@ -477,6 +490,8 @@ class Range(TypedDict):
 
 
 class ValidationParams(TypedDict, total=False):
+    max_payout: str
+    max_ticks: int
     payout: Range
     stake: Range
     stop_loss: Range
@@ -485,8 +500,17 @@ class ValidationParams(TypedDict, total=False):
 
 class ContractDetails(TypedDict, total=False):
     barrier: str
+    barrier_spot_distance: str
+    high_barrier: str
+    last_tick_epoch: int
+    low_barrier: str
+    maximum_payout: float
     maximum_stake: str
+    maximum_ticks: int
     minimum_stake: str
+    tick_size_barrier: float
+    tick_size_barrier_percentage: str
+    ticks_stayed_in: list[int]
 
 
 class ProposalBody(TypedDict):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from operator import eq, gt, lt, ne
 from types import MappingProxyType
 
+from exchange.contracts.accumulators import Accumulator
 from exchange.contracts.digits import Digits
 from exchange.contracts.european import European
 from exchange.contracts.life import ContractType
@@ -33,6 +34,7 @@ _ROWS: tuple[ContractType, ...] = (
     ),
     Multiplier("MULTUP", "Multiply Up", rises=True),
     Multiplier("MULTDOWN", "Multiply Down", rises=False),
+    Accumulator(),
 )
 
 TYPES: Mapping[str, ContractType] = MappingProxyType({kind.name: kind for kind in _ROWS})

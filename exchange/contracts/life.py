@@ -76,6 +76,8 @@ class Life:
     """The epoch up to which it has been followed."""
     entry: Tick | None = None
     end: End | None = None
+    last: Tick | None = None
+    """The tick of `seen`, kept by types for which the next one is compared with it."""
 
 
 class Sight(NamedTuple):
@@ -108,8 +110,8 @@ class Offer:
     payout: int = 0
     """What it pays if it is won, in smallest units; 0 where that is open."""
     ask: int = 0
-    """The price in millionths of the payout, before it is rounded to money; 0 where there is no
-    payout."""
+    """The price in millionths of the payout, before it is rounded to money. Where there is no
+    payout, what one contract costs in millionths of smallest units; 0 where nothing is counted."""
     cancellation_price: int = 0
     """How much of the price is for being able to cancel."""
     markup: int = 0
@@ -140,6 +142,10 @@ class ContractType(ABC):
     @abstractmethod
     def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
         """Whether the price has risen by more than half of what the exchange keeps."""
+
+    def honoured(self, proposed: Terms, present: Terms) -> Terms:
+        """The present terms, with what the price of the proposed ones buys."""
+        return replace(present, amount=proposed.amount)
 
     @abstractmethod
     def sentence(self, terms: Terms) -> str:
@@ -196,6 +202,13 @@ def unsaleable(why: str) -> Refusal:
 def begin(terms: Terms, feed: Feed) -> Life:
     """The life of a contract that has seen no tick yet."""
     return Life(latest(feed, terms.symbol, terms.start), terms.entry_epoch - 1)
+
+
+def resume(terms: Terms, feed: Feed, seen: int) -> Life:
+    """The life of a contract that is known to be entered, and open after the ticks up to `seen`."""
+    entry = latest(feed, terms.symbol, terms.entry_epoch)
+    start = latest(feed, terms.symbol, terms.start)
+    return Life(start, seen, entry, last=latest(feed, terms.symbol, seen))
 
 
 def follow(kind: ContractType, terms: Terms, life: Life, feed: Feed, last: int) -> Life:

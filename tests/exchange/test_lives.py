@@ -1,7 +1,9 @@
 """A contract's life: when it is entered, which tick ends it, and what it then pays."""
 
+import math
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -9,13 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.contracts import offer as offers
+from exchange.contracts.accumulators import Accumulator
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.digits import Digits
-from exchange.contracts.life import End, Life, Status, Tick, begin, follow, latest, sight
+from exchange.contracts.life import (
+    End,
+    Life,
+    Status,
+    Tick,
+    begin,
+    follow,
+    latest,
+    resume,
+    sight,
+)
 from exchange.contracts.multipliers import Multiplier
-from exchange.contracts.terms import Barrier, Refusal, Terms, Wish
+from exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
 from exchange.feed import Feed
-from exchange.rules import Margins
+from exchange.rules import MOST_ACCUMULATED, Margins
 from exchange.symbols import SYMBOLS
 
 FEED = Feed("lives")
@@ -200,6 +213,67 @@ def test_a_stop_loss_sleeps_while_the_deal_can_be_cancelled(contract_type: str) 
         assert end.pays > 0
 
 
+def accumulator(**more: Any) -> Terms:
+    """A stake of 10.00 that grows by 1 % and stays in for good, if nothing else is said."""
+    growth = more.get("growth", 1)
+    given = {"growth": growth, "width": WIDTH_UNITS // 10, "ticks": MOST_ACCUMULATED[growth]}
+    return terms("ACCU", **(given | more))
+
+
+def test_an_accumulator_is_lost_at_the_first_tick_that_goes_as_far_as_its_width() -> None:
+    """Up or down, from the tick before it: compared as fractions, tick by tick."""
+    moves = [
+        (epoch, Fraction(abs(price(epoch) - price(epoch - 1)), price(epoch - 1)))
+        for epoch in range(NOON + 2, NOON + 2 + MOST_ACCUMULATED[1])
+    ]
+    for share in (Fraction(3, 10_000), Fraction(4, 10_000), Fraction(5, 10_000)):
+        agreed = accumulator(width=int(share * WIDTH_UNITS))
+        lost_at = next((epoch for epoch, move in moves if move >= share), None)
+        end = ended(agreed)
+        if lost_at is None:
+            assert end.status is Status.WON
+        else:
+            assert end == End(Status.LOST, Tick(lost_at, price(lost_at)), 0)
+    # Exactly as far is too far, and a millionth of a millionth further is not.
+    epoch, move = max(moves, key=lambda pair: pair[1])
+    exact = Fraction(move * WIDTH_UNITS)
+    assert ended(accumulator(width=math.floor(exact))).tick.epoch == epoch
+    assert ended(accumulator(width=math.floor(exact) + 1)).status is Status.WON
+
+
+@pytest.mark.parametrize("growth", sorted(MOST_ACCUMULATED))
+def test_an_accumulator_grows_until_its_last_tick(growth: int) -> None:
+    most = MOST_ACCUMULATED[growth]
+    agreed = accumulator(growth=growth, amount=1_234)
+    end = ended(agreed)
+    assert end.status is Status.WON
+    assert end.tick.epoch == NOON + 1 + most  # the entry tick is no growth
+    assert end.pays == math.floor(Fraction(100 + growth, 100) ** most * 1_234)
+    for ticks in (0, 1, 2, most - 1):
+        life = lived(agreed, NOON + 1 + ticks)
+        seen = sight(FEED, HZ, NOON + 1 + ticks)
+        worth = TYPES["ACCU"].value(agreed, life, seen, Margins())
+        assert worth == math.floor(Fraction(100 + growth, 100) ** ticks * 1_234)
+
+
+@pytest.mark.parametrize("profit", [1, 10, 11, 60, 8_000])
+def test_an_accumulator_takes_its_profit_at_the_first_tick_that_brings_it(profit: int) -> None:
+    end = ended(accumulator(take_profit=profit))
+    ticks = end.tick.epoch - NOON - 1
+    assert end.status is Status.WON
+    assert end.pays == math.floor(Fraction(101, 100) ** ticks * 1_000) >= 1_000 + profit
+    assert math.floor(Fraction(101, 100) ** (ticks - 1) * 1_000) < 1_000 + profit
+
+
+def test_an_accumulator_is_bought_back_from_its_first_tick_on() -> None:
+    kind, agreed = TYPES["ACCU"], accumulator()
+    for last, words in ((NOON, "entry tick"), (NOON + 1, "from the first tick after")):
+        with pytest.raises(Refusal, match=words):
+            kind.check_sale(agreed, lived(agreed, last), last)
+    kind.check_sale(agreed, lived(agreed, NOON + 2), NOON + 2)
+    kind.check_sale(agreed, lived(agreed, NOON + 200), NOON + 200)
+
+
 def test_a_sale_is_refused_before_the_entry_and_near_the_end() -> None:
     kind, agreed = TYPES["CALL"], terms("CALL", expiry=NOON + 300)
     with pytest.raises(Refusal, match="entry tick"):
@@ -228,6 +302,10 @@ def wishes() -> st.SearchStrategy[Wish]:
             given["cancellation"] = draw(st.sampled_from([None, "5m", "10m"]))
             given["take_profit"] = draw(st.sampled_from([None, Decimal(1), Decimal(5)]))
             given["stop_loss"] = draw(st.sampled_from([None, Decimal(2), Decimal(5)]))
+            return Wish(contract_type=name, symbol=symbol.name, **given)
+        if isinstance(kind, Accumulator):
+            given["growth_rate"] = Decimal(draw(st.integers(1, 5))) / 100
+            given["take_profit"] = draw(st.sampled_from([None, Decimal(1), Decimal(5)]))
             return Wish(contract_type=name, symbol=symbol.name, **given)
         if kind.listing.durations.seconds is None or draw(st.booleans()):
             given |= {"duration": draw(st.integers(5, 10)), "duration_unit": "t"}
@@ -287,6 +365,8 @@ def test_a_life_is_the_same_however_it_is_followed(wish: Wish, pauses: list[int]
     for pause in pauses:
         moment = min(moment + pause, last)
         pieces = follow(kind, agreed, pieces, FEED, moment)
+        if pieces.end is None and pieces.entry is not None:  # as after new orders
+            pieces = resume(agreed, FEED, pieces.seen)
     pieces = follow(kind, agreed, pieces, FEED, last)
     whole = lived(agreed, last)
     assert whole.end == pieces.end == plain.end

@@ -4,6 +4,7 @@ import math
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 from random import Random
 from typing import Any
 
@@ -27,6 +28,7 @@ from exchange.rules import (
     LARGEST_STAKE,
     LEAST_ASK,
     LEAST_STAKE,
+    MOST_ACCUMULATED,
     NO_SALE_BEFORE_END,
     Margins,
 )
@@ -45,7 +47,7 @@ def wish(contract_type: str = "CALL", **more: Any) -> Wish:
     given: dict[str, Any] = {"symbol": "1HZ100V", "currency": "USD", "amount": Decimal(10)}
     if not isinstance(TYPES.get(contract_type), Multiplier):
         given["basis"] = "stake"
-    if not {"duration", "date_expiry", "multiplier"} & more.keys():
+    if not {"duration", "date_expiry", "multiplier", "growth_rate"} & more.keys():
         given |= {"duration": 5, "duration_unit": "m"}
     return Wish(contract_type=contract_type, **(given | more))
 
@@ -388,6 +390,10 @@ def test_symbols_and_currencies_are_known_ones() -> None:
     ("CALL", "take_profit", Decimal(1)),
     ("CALL", "stop_loss", Decimal(1)),
     ("CALL", "growth_rate", Decimal("0.03")),
+    ("ACCU", "barrier", "+1.00"),
+    ("ACCU", "stop_loss", Decimal(1)),
+    ("ACCU", "multiplier", Decimal(100)),
+    ("ACCU", "cancellation", "5m"),
     ("CALL", "selected_tick", 1),
     ("CALL", "payout_per_point", Decimal(1)),
     ("CALL", "barrier_range", "tight"),
@@ -400,6 +406,8 @@ def test_a_field_that_a_type_does_not_take_is_refused(name: str, field: str, val
     term: dict[str, Any] = {"duration": 5, "duration_unit": "t"} if name == "DIGITODD" else {}
     if name == "MULTUP":
         term = {"multiplier": Decimal(100)}
+    if name == "ACCU":
+        term = GROWS
     refusal = refused(name, **(term | {"duration": term.get("duration")} | {field: value}))
     assert refusal.code == "InputValidationFailed"
     assert set(refusal.details or {}) == {field}
@@ -478,6 +486,66 @@ def test_a_commission_is_rounded_up_and_a_cancellation_costs_extra() -> None:
         "OfferingsValidationError",
         {"cancellation"},
     )
+
+
+# Accumulators.
+
+GROWS: dict[str, Any] = {"growth_rate": Decimal("0.02")}
+
+
+def test_an_accumulator_grows_by_one_of_the_rates_offered() -> None:
+    for percent, ticks in MOST_ACCUMULATED.items():
+        bought = made("ACCU", growth_rate=Decimal(percent) / 100)
+        assert (bought.terms.growth, bought.terms.ticks) == (percent, ticks)
+        assert (bought.price, bought.payout, bought.terms.amount) == (1_000, 0, 1_000)
+    widths = [
+        made("ACCU", growth_rate=Decimal(p) / 100).terms.width for p in sorted(MOST_ACCUMULATED)
+    ]
+    assert widths == sorted(widths, reverse=True)
+    for rate in ("0", "0.06", "0.015", "1", "-0.01"):
+        refusal = refused("ACCU", growth_rate=Decimal(rate))
+        assert refusal.code == "OfferingsValidationError"
+        assert "Accepts 0.01, 0.02, 0.03, 0.04, 0.05." in refusal.message
+        assert set(refusal.details or {}) == {"growth_rate"}
+    assert set(refused("ACCU", growth_rate=None).details or {}) == {"growth_rate"}
+
+
+def test_an_accumulator_has_a_stake_and_no_duration() -> None:
+    assert set(refused("ACCU", basis="payout", **GROWS).details or {}) == {"basis"}
+    assert set(refused("ACCU", duration=5, **GROWS).details or {}) == {"duration"}
+    assert "minimum stake of 0.35" in refused("ACCU", amount=Decimal("0.34"), **GROWS).message
+    assert "maximum stake of 2000.00" in refused("ACCU", amount=Decimal(2_001), **GROWS).message
+
+
+def test_an_accumulator_takes_a_profit_that_it_can_bring() -> None:
+    most = math.floor(1_000 * Fraction(102, 100) ** 115) - 1_000
+    for amount, fits in ((0, False), (1, True), (most, True), (most + 1, False)):
+        more: dict[str, Any] = GROWS | {"take_profit": Decimal(amount).scaleb(-2)}
+        if fits:
+            assert made("ACCU", **more).terms.take_profit == amount
+            continue
+        refusal = refused("ACCU", **more)
+        assert refusal.code == "ContractBuyValidationError"
+        assert f"from 0.01 to {Decimal(most).scaleb(-2)}" in refusal.message
+
+
+def test_an_accumulator_costs_its_stake_and_what_the_owner_of_an_app_adds() -> None:
+    bought = made("ACCU", markup=Decimal("0.015"), amount=Decimal("10.50"), **GROWS)
+    assert (bought.terms.amount, bought.markup, bought.price) == (1_050, 15, 1_065)
+
+
+def test_accumulators_are_not_offered_while_a_tick_moves_too_few_pips() -> None:
+    feed, epoch, symbol = Feed("c"), EARLIEST + 400 * DAY, SYMBOLS["R_100"]
+    with pytest.raises(Refusal, match="moves too few pips") as caught:
+        offer.make(wish("ACCU", symbol=symbol.name, **GROWS), feed, epoch, MARGINS)
+    assert caught.value.code == "InvalidOfferings"
+
+
+def test_a_proposed_accumulator_has_the_width_of_its_purchase() -> None:
+    proposed = made("ACCU", **GROWS)
+    present = made("ACCU", now=NOON + 40, **GROWS)
+    assert present.terms.width != proposed.terms.width
+    assert offer.agree(proposed, present, most=1_000, margins=MARGINS) == present
 
 
 # Which price a buyer gets.

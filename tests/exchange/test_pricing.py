@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from operator import ge, gt, le, lt
+from statistics import NormalDist
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -19,15 +21,17 @@ from exchange.contracts.digits import Digits
 from exchange.contracts.life import Life, Sight, Tick
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.options import MILLION, Option
-from exchange.contracts.terms import Barrier, Refusal, Terms, Wish
+from exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
 from exchange.feed import Feed
 from exchange.outlook import Outlook
 from exchange.pricing import touch as touches
+from exchange.pricing.accumulators import within
 from exchange.pricing.terminal import call, normal, put
-from exchange.rules import Margins
+from exchange.rules import MOST_ACCUMULATED, Margins
 from exchange.symbols import DAY, SYMBOLS, Symbol
 
 NOON = 1_767_268_800
+MARGINS = Margins()
 CURRENCY = "BTC"  # eight decimals, so that a price is hardly rounded
 
 SPOTS = {"R_100": "1123.45", "R_50": "148.3217", "1HZ10V": "9482.17"}
@@ -55,6 +59,12 @@ CHANCES = (
     (26, "DIGITUNDER", "1HZ10V", 7, -0.5, "8", 0.8, 2e-5),
     (27, "DIGITODD", "R_50", 4, -0.5, None, 0.5, 2e-5),
     (28, "DIGITEVEN", "R_100", 1, -0.5, None, 0.5, 2e-5),
+)
+
+# Number, symbol, ticks, mean, growth in percent, width, expected result of a stake, tolerance.
+ACCUMULATORS = (
+    (52, "R_100", 10, -0.5, 1, 619_718_267, 0.959078613, 2e-5),
+    (53, "1HZ10V", 7, -0.5, 5, 34_686_485, 0.952211748, 2e-5),
 )
 
 # Number, type, symbol, ticks, stake, multiplier, commission, price before the margin, tolerance.
@@ -163,6 +173,108 @@ def test_a_deal_cancellation_costs_what_the_vector_says(
     assert abs(plain / units("1") - expected) <= tolerance
     with_margin = kind.cancellation_price(terms, sight, seconds, Margins(cancellation=0.05))
     assert abs(with_margin - 1.05 * plain) <= 2
+
+
+# Accumulators.
+
+
+def kept_in(width: int, spot: int, tick: Outlook) -> float:
+    """The chance that a tick stays, by counting the whole pips that do."""
+    most = -(-width * spot // WIDTH_UNITS) - 1
+    high, low = (math.log1p(side * (most + 0.5) / spot) for side in (1, -1))
+    law = NormalDist(tick.mean, tick.sd)
+    return law.cdf(high) - law.cdf(low)
+
+
+@pytest.mark.parametrize(
+    ("symbol_name", "ticks", "drift", "growth", "width", "expected", "tolerance"),
+    [row[1:] for row in ACCUMULATORS],
+    ids=[f"{row[0]}-ACCU" for row in ACCUMULATORS],
+)
+def test_an_accumulator_brings_what_the_vector_says(
+    symbol_name: str,
+    ticks: int,
+    drift: float,
+    growth: int,
+    width: int,
+    expected: float,
+    tolerance: float,
+) -> None:
+    """The chance that is charged for, at the width of the vector; and the width that is sold."""
+    symbol = SYMBOLS[symbol_name]
+    spot = pips(SPOTS[symbol_name], symbol)
+    seen = sighted(symbol, spot, drift * symbol.tick_sd**2)
+    tick = seen.outlook(NOON, NOON + symbol.step)
+    most = -(-width * spot // WIDTH_UNITS) - 1
+    chance = within(spot, most + 0.5, tick)
+    assert math.isclose(chance, kept_in(width, spot, tick), abs_tol=1e-12)
+    assert abs((chance * (100 + growth) / 100) ** ticks - expected) <= tolerance
+    sold = accumulator(symbol, growth, seen).width
+    assert abs(sold - width) * spot / WIDTH_UNITS < 2  # pips
+
+
+def accumulator(symbol: Symbol, growth: int, seen: Sight) -> Terms:
+    terms = Terms(
+        contract_type="ACCU", symbol=symbol, currency=CURRENCY, amount=units("10"), start=NOON
+    )
+    wish = Wish(
+        contract_type="ACCU",
+        symbol=symbol.name,
+        currency=CURRENCY,
+        growth_rate=Decimal(growth) / 100,
+    )
+    return TYPES["ACCU"].quote(terms, wish, seen, MARGINS).terms
+
+
+@given(
+    st.sampled_from(sorted(SYMBOLS)),
+    st.floats(0.13, 7.5),
+    st.sampled_from(sorted(MOST_ACCUMULATED)),
+    st.floats(-5.0, 5.0),
+    st.floats(-4.0, 4.0),
+    st.integers(0, 100),
+)
+def test_no_tick_of_an_accumulator_is_in_favour_of_the_client(
+    name: str, share: float, growth: int, drift: float, z: float, passed: int
+) -> None:
+    """At the spot that it was bought at, and wherever the price may go while it lives.
+
+    At the spot it keeps the margin at least, and one more pip would take of it.
+    """
+    symbol = SYMBOLS[name]
+    spot = round(symbol.level * share)
+    seen = sighted(symbol, spot, drift * symbol.tick_sd**2)
+    tick = seen.outlook(NOON, NOON + symbol.step)
+    grown = 1 + growth / 100
+    try:
+        terms = accumulator(symbol, growth, seen)
+    except Refusal:
+        assert spot * tick.sd < 8
+        return
+    assert kept_in(terms.width, spot, tick) * grown <= 1 - MARGINS.accumulator + 1e-12
+    wider = terms.width + WIDTH_UNITS // spot
+    assert kept_in(wider, spot, tick) * grown > 1 - MARGINS.accumulator
+    ticks = passed * MOST_ACCUMULATED[growth] // 100
+    moved = round(spot * math.exp(ticks * tick.mean + z * tick.sd * math.sqrt(ticks)))
+    assert kept_in(terms.width, moved, tick) * grown < 1
+
+
+def test_an_accumulator_brings_on_average_what_its_chance_says() -> None:
+    """Ticks that are drawn from the law and rounded to pips, held for ten of them."""
+    rng, symbol = np.random.default_rng(5), SYMBOLS["R_100"]
+    spot, paths, ticks, growth = 160_007, 200_000, 10, 5
+    seen = sighted(symbol, spot, 0.0)
+    terms = accumulator(symbol, growth, seen)
+    before = np.full(paths, float(spot))
+    log, stays = np.zeros(paths), np.ones(paths, bool)
+    for _ in range(ticks):
+        log += rng.normal(0.0, symbol.tick_sd, paths)
+        now = np.rint(spot * np.exp(log))
+        stays &= np.abs(now - before) * WIDTH_UNITS < terms.width * before
+        before = now
+    chance = kept_in(terms.width, spot, seen.outlook(NOON, NOON + symbol.step)) ** ticks
+    error = math.sqrt(chance * (1 - chance) / paths)
+    assert abs(stays.mean() - chance) < 4 * error
 
 
 # Complements, and how a price follows the barrier.

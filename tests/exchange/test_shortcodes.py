@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exchange.contracts.accumulators import Accumulator
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.digits import Digits
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.shortcode import ShortcodeError, decode, encode
-from exchange.contracts.terms import Barrier, Terms
+from exchange.contracts.terms import WIDTH_UNITS, Barrier, Terms
 from exchange.money import CURRENCIES
-from exchange.rules import CANCELLATIONS
+from exchange.rules import CANCELLATIONS, MOST_ACCUMULATED
 from exchange.symbols import SYMBOLS
 
 NOON = 1_767_268_800
@@ -36,6 +37,10 @@ def agreed(draw: st.DrawFn) -> Terms:
             cancellation=draw(st.sampled_from([0, *CANCELLATIONS.values()])),
             take_profit=draw(st.none() | st.integers(1, 5_000_000_000_000)),
         )
+    if isinstance(kind, Accumulator):
+        growth = draw(st.sampled_from(sorted(MOST_ACCUMULATED)))
+        width = draw(st.integers(1, WIDTH_UNITS - 1))
+        return Terms(**given, growth=growth, width=width, ticks=MOST_ACCUMULATED[growth])
     if draw(st.booleans()):
         given["ticks"] = draw(st.integers(1, 10))
     else:
@@ -63,8 +68,8 @@ def test_every_contract_is_read_back_from_its_shortcode(terms: Terms) -> None:
     assert " " not in text
 
 
-def test_what_a_shortcode_of_a_multiplier_leaves_out_is_kept_beside_it() -> None:
-    terms = Terms(
+def test_what_a_shortcode_leaves_out_is_kept_beside_it() -> None:
+    multiplies = Terms(
         contract_type="MULTUP",
         symbol=SYMBOLS["R_100"],
         currency="USD",
@@ -75,7 +80,9 @@ def test_what_a_shortcode_of_a_multiplier_leaves_out_is_kept_beside_it() -> None
         commission=3,
         stop_loss=200,
     )
-    assert decode(encode(terms), "USD") == replace(terms, commission=0, stop_loss=None)
+    assert decode(encode(multiplies), "USD") == replace(multiplies, commission=0, stop_loss=None)
+    grows = terms("ACCU", 1_000, growth=2, width=5, ticks=115, take_profit=200)
+    assert decode(encode(grows), "USD") == replace(grows, take_profit=None)
 
 
 def terms(contract_type: str, amount: int, **more: Any) -> Terms:
@@ -97,6 +104,9 @@ HZ = SYMBOLS["1HZ100V"]
     ("MULTUP_1HZ100V_9.00_10_1716220583_4869849599_60m_0.00_N1", terms(
         "MULTUP", 900, symbol=HZ, start=1_716_220_583, expiry=4_869_849_599, multiplier=10,
         cancellation=3_600,
+    )),
+    ("ACCU_1HZ100V_9.00_0_0.01_1_0.000433139675_1716220710", terms(
+        "ACCU", 900, symbol=HZ, start=1_716_220_710, ticks=230, growth=1, width=433_139_675,
     )),
     ("PUTE_R_10_10_1492408153F_1492409000F_S-1775P_0", terms(
         "PUTE", 1_000, is_forward=True, expiry=1_492_409_000, is_fixed_expiry=True,
@@ -141,7 +151,11 @@ def test_shortcodes_in_the_published_manner_are_read(text: str, expected: Terms)
     "MULTUP_1HZ100V_9.00_10_1716220583_4869849599_60m_0.001_N1",
     "MULTUP_1HZ100V_9.00_10_1716220583_4869849599_60m_0.00_N2",
     "MULTUP_R_100_10_1513593966_1513593996_S0P_0",
-    "ACCU_1HZ100V_9.00_0_0.01_1_0.000433139675_1716220710",
+    "ACCU_1HZ100V_9.00_0_0.06_1_0.000433139675_1716220710",
+    "ACCU_1HZ100V_9.00_0_0.010_1_0.000433139675_1716220710",
+    "ACCU_1HZ100V_9.00_1_0.01_1_0.000433139675_1716220710",
+    "ACCU_1HZ100V_9.00_0_0.01_1_0.00043313967_1716220710",
+    "ACCU_1HZ100V_9.00_0_0.01_1_0.000433139675_1716220710_1",
 ])  # fmt: skip
 def test_a_text_that_is_no_shortcode_is_refused(text: str) -> None:
     with pytest.raises(ShortcodeError):

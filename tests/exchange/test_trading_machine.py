@@ -65,7 +65,8 @@ REFUSALS: dict[str, set[str]] = {
     },
     "contract_update": {
         *("AuthorizationRequired", "ContractBuyValidationError", "ContractNotFound"),
-        *("ContractUpdateFailure", "ContractUpdateNotAllowed", "NoOpenPosition"),
+        *("ContractUpdateFailure", "ContractUpdateNotAllowed", "InputValidationFailed"),
+        "NoOpenPosition",
     },
     "topup_virtual": {"TopupVirtualError"},
 }
@@ -109,6 +110,12 @@ class Wanted:
                 for name, amount in orders.items()
                 if (self.length + len(name)) % 3
             }
+            return fields
+        if "growth_rate" in kind.takes:
+            fields["basis"] = "stake"
+            fields["growth_rate"] = (1 + self.choice % 5) / 100
+            if self.length % 2:
+                fields["limit_order"] = {"take_profit": round(self.cents * self.length / 2_000, 2)}
             return fields
         durations = kind.listing.durations
         assert durations.ticks is not None

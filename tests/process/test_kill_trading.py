@@ -30,7 +30,7 @@ import pytest
 from exchange import book, ledger
 from exchange.book import Contract
 from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Life, Status, Tick, begin, follow
+from exchange.contracts.life import Status, begin, follow, resume
 from exchange.feed import Feed
 from gateway.access import tokens, users
 from gateway.store import Transaction, run_once
@@ -292,8 +292,7 @@ def decided(contract: Contract, feed: Feed, last: int) -> Decided | None:
         )
     life = begin(terms, feed)
     if contract.followed_to > life.seen:  # its orders are from then
-        entry = Tick(terms.entry_epoch, feed.price(terms.symbol, terms.entry_epoch))
-        life = Life(life.spot, contract.followed_to, entry)
+        life = resume(terms, feed, contract.followed_to)
     end = follow(TYPES[terms.contract_type], terms, life, feed, last).end
     return None if end is None else Decided(end.status.value, end.pays, end.tick.epoch)
 

@@ -127,6 +127,19 @@ UP: Request = {
 }
 
 
+GROWS: Request = {
+    "amount": 10,
+    "basis": "stake",
+    "contract_type": "ACCU",
+    "currency": "USD",
+    "growth_rate": 0.01,
+    "limit_order": {"take_profit": 5},
+    "symbol": "1HZ100V",
+}
+PRODUCTS: Mapping[str, Request] = {"ACCU": GROWS}
+"""A contract of each type that has no fixed payout, multipliers aside."""
+
+
 async def trader(here: World, *loginids: str) -> Client:
     """Another client of the same user's, which may trade."""
     client = here.connect()
