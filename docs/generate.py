@@ -11,11 +11,13 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
+from exchange.contracts.accumulators import Accumulator
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import ContractType
 from exchange.contracts.listing import seconds_text
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.terms import Barrier, Terms
+from exchange.rules import MOST_ACCUMULATED
 from exchange.symbols import EARLIEST, SYMBOLS
 from gateway.app import declared
 from gateway.calls import Call, Registry
@@ -179,7 +181,7 @@ def _span(bounds: tuple[int, int] | None, text: Callable[[int], str]) -> str:
 
 def _example(kind: ContractType) -> Terms:
     """Terms that a contract of this type may have."""
-    multiplies = isinstance(kind, Multiplier)
+    multiplies, grows = isinstance(kind, Multiplier), isinstance(kind, Accumulator)
     picks = kind.barrier_is_digit and "barrier" in kind.takes
     return Terms(
         contract_type=kind.name,
@@ -187,12 +189,14 @@ def _example(kind: ContractType) -> Terms:
         currency="USD",
         amount=1_000,
         start=EARLIEST,
-        ticks=None if multiplies else 5,
+        ticks=None if multiplies else MOST_ACCUMULATED[3] if grows else 5,
         expiry=EARLIEST if multiplies else None,
         barrier=Barrier(50) if kind.listing.barrier_category == "american" else None,
         digit=5 if picks else None,
         multiplier=100 if multiplies else 0,
         cancellation=3_600 if multiplies else 0,
+        growth=3 if grows else 0,
+        width=536_900_000 if grows else 0,
     )
 
 

@@ -195,7 +195,8 @@ function leftText(told) {
   }
   if (told.tick_count !== undefined) {
     // The entry tick does not count, but for digits, where it is the first.
-    const seen = told.tick_stream.length - (told.contract_type.startsWith("DIGIT") ? 0 : 1);
+    const isDigit = told.contract_type.startsWith("DIGIT");
+    const seen = told.tick_passed ?? told.tick_stream.length - (isDigit ? 0 : 1);
     const left = told.tick_count - Math.max(seen, 0);
     return `${left} ${left === 1 ? "tick" : "ticks"}`;
   }
@@ -208,9 +209,12 @@ function leftText(told) {
   return parts[0] > 0 ? `${hours}:${minutes}:${rest}` : `${minutes}:${rest}`;
 }
 
-function reason({ is_expired: hasEnded, tick_count: ticks, entry_spot: entry }) {
+function reason({ is_expired: hasEnded, tick_count: ticks, entry_spot: entry, growth_rate: grows }) {
   if (hasEnded) {
     return "has ended";
+  }
+  if (grows !== undefined) {
+    return "once it has grown";
   }
   if (ticks !== undefined) {
     return "runs to its end";

@@ -130,14 +130,11 @@ async def test_a_life_that_restarts_with_new_orders_knows_the_tick_before(here: 
     await desk.settled()
     found = await desk.find(contract.id, here.demo.loginid)
     assert found is not None
-    terms_alone = begin(found.terms, desk.feed)
-    end = follow(kind, found.terms, terms_alone, desk.feed, int(here.clock.now())).end
+    anew = begin(found.terms, desk.feed)
+    end = follow(kind, found.terms, anew, desk.feed, int(here.clock.now())).end
     assert end is not None
-    assert (found.status, found.sold_for, found.exit_epoch) == (
-        end.status,
-        end.pays,
-        end.tick.epoch,
-    )
+    assert (found.status, found.sold_for) == (end.status, end.pays)
+    assert found.exit_epoch == end.tick.epoch
 
 
 async def test_a_tick_that_decides_while_new_orders_are_written_is_judged_anew(
