@@ -23,6 +23,17 @@ trade would be all but certain."""
 NO_SALE_BEFORE_END: Final = 15
 """Seconds before its end from which on a contract is not bought back."""
 
+NO_VANILLA_SALE_BEFORE_END: Final = 60
+"""The same for vanillas."""
+
+FAR_MOVE: Final = 4.0
+"""What a contract without a fixed payout would pay after a move of so many standard deviations is
+no more than the largest payout: that bounds its stake."""
+
+TURBO_DISTANCES: Final = (0.2, 3.0)
+"""How far the barrier of a turbo may be from the spot, in standard deviations of the move until its
+end: closer, it would be all but certain to be met; farther, to gain no more than the price does."""
+
 LATEST_START: Final = 24 * 3_600
 """How far ahead a forward-starting contract may start, in seconds."""
 
@@ -60,3 +71,6 @@ class Margins:
     accumulator: float = 0.003
     """What is kept of an accumulator at every tick, on average; more where whole pips ask for it.
     A share of what it is worth."""
+    vanilla: float = 0.025
+    turbo: float = 0.03
+    """By how much these cost more than they are worth; a sale back costs half as much again."""

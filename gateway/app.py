@@ -169,7 +169,7 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
         general,
         Sessions(parts.access, parts.ledger, parts.store, parts.clock),
         Market(parts.feed, parts.clock),
-        Offers(parts.feed, parts.clock),
+        Offers(parts.feed, parts.clock, parts.desk.margins),
         proposals,
         Trading(parts.desk, proposals, portfolio, parts.access, parts.clock),
         Orders(parts.desk, parts.access, parts.clock, parts.store),

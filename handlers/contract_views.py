@@ -7,16 +7,17 @@ from exchange.book import Contract
 from exchange.contracts import bounds
 from exchange.contracts.accumulators import Accumulator
 from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Life, Offer, Sight, Status, Tick, latest, unsaleable
+from exchange.contracts.life import Life, Offer, Sight, Status, Tick, latest, sight, unsaleable
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.orders import Ordered
+from exchange.contracts.per_point import PerPoint
 from exchange.contracts.terms import Refusal, Terms
 from exchange.feed import Feed
 from exchange.money import to_number, to_text
-from exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE
+from exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE, Margins
 from exchange.symbols import DAY, Symbol
 from gateway.errors import ApiError
-from handlers import growth
+from handlers import growth, per_point
 from schemas.portfolio import AuditDetails, OpenContract, TickShown, ValidToUpdate
 from schemas.trading import OrderShown, OrdersShown, ProposalBody, ValidationParams
 
@@ -109,12 +110,14 @@ def order_shown(name: str, amount: int, level: int | None, at: int, terms: Terms
     }
 
 
-def _validation(terms: Terms) -> ValidationParams:
+def _validation(terms: Terms, largest_stake: int = 0) -> ValidationParams:
     currency = terms.currency
     params: ValidationParams = {
         "stake": {
             "min": bounds.text(LEAST_STAKE, currency),
-            "max": bounds.text(LARGEST_STAKE, currency),
+            "max": to_text(largest_stake, currency)
+            if largest_stake
+            else bounds.text(LARGEST_STAKE, currency),
         }
     }
     kind = TYPES[terms.contract_type]
@@ -122,6 +125,8 @@ def _validation(terms: Terms) -> ValidationParams:
         params["max_payout"] = to_text(kind.most(terms), currency)
         params["max_ticks"] = terms.ticks or 0
     if not isinstance(kind, Ordered):
+        if isinstance(kind, PerPoint):
+            return params
         params["payout"] = {"max": bounds.text(LARGEST_PAYOUT, currency)}
         return params
     for name, (least, most) in kind.order_limits(terms).items():
@@ -135,7 +140,7 @@ def _validation(terms: Terms) -> ValidationParams:
 # Offers.
 
 
-def proposal_body(offer: Offer, feed: Feed) -> ProposalBody:
+def proposal_body(offer: Offer, feed: Feed, margins: Margins) -> ProposalBody:
     """An offer, all but for its id."""
     terms = offer.terms
     symbol, currency = terms.symbol, terms.currency
@@ -148,7 +153,7 @@ def proposal_body(offer: Offer, feed: Feed) -> ProposalBody:
         "payout": to_number(offer.payout, currency),
         "spot": symbol.quote(offer.spot.pips),
         "spot_time": offer.spot.epoch,
-        "validation_params": _validation(terms),
+        "validation_params": _validation(terms, offer.largest_stake),
     }
     barrier = barrier_text(terms, offer.spot.pips)
     if barrier is not None:
@@ -171,6 +176,9 @@ def proposal_body(offer: Offer, feed: Feed) -> ProposalBody:
             body["limit_order"] = orders_shown(
                 terms, offer.spot.pips, terms.start, terms.start, None
             )
+    if isinstance(kind, PerPoint):
+        seen = sight(feed, symbol, offer.spot.epoch)
+        per_point.add_offer(body, kind, offer, seen, margins)
     return body
 
 
@@ -305,6 +313,8 @@ def _common(contract: Contract, entry: Tick | None, spot: int) -> OpenContract:
             contract.take_profit_at,
             contract.stop_loss_at,
         )
+    if terms.contracts:
+        body["display_number_of_contracts"] = f"{terms.contracts:f}"
     if terms.multiplier:
         body["multiplier"] = float(terms.multiplier)
         body["commission"] = to_number(terms.commission, currency)

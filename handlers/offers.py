@@ -5,17 +5,24 @@ from collections.abc import Iterator
 from exchange.contracts.accumulators import GROWTH_RATES, Accumulator
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.digits import Digits
-from exchange.contracts.life import ContractType
+from exchange.contracts.life import ContractType, sight
 from exchange.contracts.listing import seconds_text
 from exchange.contracts.multipliers import Multiplier, choices
+from exchange.contracts.per_point import PerPoint
 from exchange.feed import Feed
 from exchange.money import CURRENCIES
-from exchange.rules import CANCELLATIONS, LARGEST_PAYOUT, LATEST_START
+from exchange.rules import (
+    CANCELLATIONS,
+    LARGEST_PAYOUT,
+    LATEST_START,
+    Margins,
+)
 from exchange.symbols import DAY, SYMBOLS, Symbol
 from gateway.calls import call
 from gateway.clock import Clock
 from gateway.errors import input_validation_failed
 from gateway.session import Session
+from handlers import per_point
 from handlers.market import find_symbol
 from schemas.market import AssetIndex, AssetIndexReply
 from schemas.trading import (
@@ -41,9 +48,10 @@ _UNITS = {"t": "Ticks", "s": "Seconds", "d": "Days"}
 class Offers:
     """What may be traded."""
 
-    def __init__(self, feed: Feed, clock: Clock) -> None:
+    def __init__(self, feed: Feed, clock: Clock, margins: Margins) -> None:
         self._feed = feed
         self._clock = clock
+        self._margins = margins
 
     @call("contracts_for", needs=None)
     async def contracts_for(self, request: ContractsFor, session: Session) -> ContractsForReply:
@@ -59,6 +67,12 @@ class Offers:
         available = [
             row for kind in TYPES.values() for row in _available(kind, symbol, spot, midnight)
         ]
+        for row in available:
+            kind = TYPES[row["contract_type"]]
+            if isinstance(kind, PerPoint):
+                per_point.add_listed(
+                    row, kind, symbol, sight(self._feed, symbol, now), self._margins
+                )
         return {
             "contracts_for": {
                 "available": available,

@@ -108,6 +108,7 @@ class OpenContract(TypedDict, total=False):
     date_settlement: int
     date_start: int
     display_name: str
+    display_number_of_contracts: str
     display_value: str
     entry_spot: float
     entry_spot_display_value: str

@@ -161,7 +161,9 @@ class MoreContractFields(ContractFields):
     limit_order: OrAbsent[LimitOrder] = Field(
         None, description="Orders that close a multiplier or an accumulator by themselves."
     )
-    payout_per_point: OrAbsent[Number] = Field(None, description=_OF_OTHERS)
+    payout_per_point: OrAbsent[Number] = Field(
+        None, description="What a turbo pays a point, instead of its `barrier`."
+    )
     product_type: Literal["basic"] = Field("basic", description=NO_EFFECT)
     trade_risk_profile: OrAbsent[Literal["low", "medium", "high"]] = Field(
         None, description=_OF_OTHERS
@@ -373,6 +375,7 @@ class TradingDurations(AccountRequest):
 class AvailableContract(TypedDict):
     barrier: NotRequired[str]
     barrier_category: str
+    barrier_choices: NotRequired[list[str]]
     barriers: int
     cancellation_range: NotRequired[list[str]]
     contract_category: str
@@ -387,8 +390,11 @@ class AvailableContract(TypedDict):
     last_digit_range: NotRequired[list[int]]
     market: str
     max_contract_duration: str
+    max_stake: NotRequired[float]
     min_contract_duration: str
+    min_stake: NotRequired[float]
     multiplier_range: NotRequired[list[int]]
+    payout_choices: NotRequired[list[str]]
     payout_limit: float
     sentiment: str
     start_type: str
@@ -515,17 +521,23 @@ class ContractDetails(TypedDict, total=False):
 
 class ProposalBody(TypedDict):
     ask_price: float
+    barrier_choices: NotRequired[list[str]]
+    barrier_spot_distance: NotRequired[str]
     cancellation: NotRequired[CancellationShown]
     commission: NotRequired[float | None]
     contract_details: NotRequired[ContractDetails]
     date_expiry: int
     date_start: int
+    display_number_of_contracts: NotRequired[str]
     display_value: str
     id: str
     limit_order: NotRequired[OrdersShown]
     longcode: str
+    max_stake: NotRequired[float]
+    min_stake: NotRequired[float]
     multiplier: NotRequired[float]
     payout: float
+    payout_choices: NotRequired[list[str]]
     spot: float
     spot_time: int
     validation_params: NotRequired[ValidationParams]

@@ -14,6 +14,8 @@ from exchange.contracts.european import European
 from exchange.contracts.life import ContractType
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.touches import Touch
+from exchange.contracts.turbos import Turbo
+from exchange.contracts.vanillas import Vanilla
 
 _ROWS: tuple[ContractType, ...] = (
     European("CALL", "Higher", rises=True, ties=False),
@@ -35,6 +37,10 @@ _ROWS: tuple[ContractType, ...] = (
     Multiplier("MULTUP", "Multiply Up", rises=True),
     Multiplier("MULTDOWN", "Multiply Down", rises=False),
     Accumulator(),
+    Vanilla("VANILLALONGCALL", "Call", rises=True),
+    Vanilla("VANILLALONGPUT", "Put", rises=False),
+    Turbo("TURBOSLONG", "Long", rises=True),
+    Turbo("TURBOSSHORT", "Short", rises=False),
 )
 
 TYPES: Mapping[str, ContractType] = MappingProxyType({kind.name: kind for kind in _ROWS})

@@ -116,6 +116,8 @@ class Offer:
     """How much of the price is for being able to cancel."""
     markup: int = 0
     """How much of the price is for the owner of the app, in smallest units."""
+    largest_stake: int = 0
+    """The most that may be paid for its kind, where that is not the same for all."""
 
 
 class ContractType(ABC):
@@ -178,6 +180,16 @@ class ContractType(ABC):
             return terms.entry_epoch + (terms.ticks - self.counts_entry) * step
         assert terms.expiry is not None  # noqa: S101 - every contract has one of the two
         return terms.expiry - terms.expiry % step
+
+    def outlook(self, terms: Terms, life: Life, sight: Sight) -> Outlook:
+        """How the price goes on until the exit.
+
+        From the latest tick; but where the entry is awaited, and the barrier is relative to it,
+        from the entry on.
+        """
+        from_entry = terms.barrier is None or terms.barrier.is_relative
+        first = terms.entry_epoch if life.entry is None and from_entry else sight.tick.epoch
+        return sight.outlook(first, self.exit_epoch(terms))
 
     def step(self, terms: Terms, life: Life, tick: Tick) -> Life:
         """The life after one more tick."""

@@ -27,6 +27,7 @@ from exchange.contracts.life import (
 )
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
+from exchange.contracts.turbos import Turbo
 from exchange.feed import Feed
 from exchange.rules import MOST_ACCUMULATED, Margins
 from exchange.symbols import SYMBOLS
@@ -274,6 +275,79 @@ def test_an_accumulator_is_bought_back_from_its_first_tick_on() -> None:
     kind.check_sale(agreed, lived(agreed, NOON + 200), NOON + 200)
 
 
+@pytest.mark.parametrize("contract_type", ["VANILLALONGCALL", "VANILLALONGPUT"])
+@pytest.mark.parametrize("relative", [True, False])
+def test_a_vanilla_pays_for_each_point_beyond_its_strike(
+    contract_type: str, relative: bool
+) -> None:
+    entry, last = price(NOON + 1), price(NOON + 60)
+    side = 1 if contract_type == "VANILLALONGCALL" else -1
+    for beyond in (-500, -1, 0, 1, 2, 500):  # pips of the exit beyond the strike
+        strike = last - side * beyond
+        barrier = Barrier(strike - entry if relative else strike, is_relative=relative)
+        for contracts in ("0.04958", "12.34567", "0.0000001"):
+            agreed = terms(
+                contract_type, expiry=NOON + 60, barrier=barrier, contracts=Decimal(contracts)
+            )
+            pays = math.floor(max(beyond, 0) * Fraction(contracts))  # a pip is a cent
+            status = Status.WON if pays else Status.LOST
+            assert ended(agreed) == End(status, Tick(NOON + 60, last), pays)
+
+
+def test_what_is_paid_for_each_point_is_money_of_any_decimals() -> None:
+    entry, last = price(NOON + 2, R_100), price(NOON + 60, R_100)
+    side = "VANILLALONGCALL" if last > entry else "VANILLALONGPUT"
+    given = {"symbol": R_100, "expiry": NOON + 60, "contracts": Decimal("0.12345")}
+    for currency, units in (("USD", 100), ("BTC", 10**8)):
+        end = ended(terms(side, currency=currency, **given))
+        points = Fraction(abs(last - entry), 10**R_100.digits)
+        assert end.pays == math.floor(points * Fraction("0.12345") * units)
+
+
+@pytest.mark.parametrize("contract_type", ["TURBOSLONG", "TURBOSSHORT"])
+@pytest.mark.parametrize("ticks", [5, None])
+def test_a_turbo_ends_at_the_first_tick_at_its_barrier(
+    contract_type: str, ticks: int | None
+) -> None:
+    kind = TYPES[contract_type]
+    assert isinstance(kind, Turbo)
+    entry, count = price(NOON + 1), ticks or 59
+    path = [price(NOON + 1 + tick) for tick in range(1, count + 1)]
+    given: dict[str, Any] = {"contracts": Decimal("2.500000"), "ticks": ticks}
+    if ticks is None:
+        given["expiry"] = NOON + 60
+    reach = max((pips - entry) * kind.side for pips in path)  # how far it goes to the barrier
+    assert reach > 0, "choose another seed: the path never goes to this side"
+    met = terms(contract_type, barrier=Barrier(reach * kind.side), **given)
+    first = next(i for i, pips in enumerate(path, 2) if (pips - entry) * kind.side == reach)
+    assert ended(met) == End(Status.LOST, Tick(NOON + first, entry + reach * kind.side), 0)
+    missed = replace(met, barrier=Barrier((reach + 1) * kind.side))
+    gain = (entry + (reach + 1) * kind.side - path[-1]) * kind.side
+    assert ended(missed) == End(
+        Status.WON, Tick(NOON + 1 + count, path[-1]), math.floor(Fraction("2.5") * gain)
+    )
+    # The entry tick meets an absolute barrier, and not one that is relative to it.
+    absolute = replace(met, barrier=Barrier(entry, is_relative=False))
+    assert ended(absolute).tick.epoch == NOON + 1
+
+
+def test_a_vanilla_is_bought_back_until_a_minute_before_its_end_and_a_turbo_later() -> None:
+    for contract_type, seconds in (("VANILLALONGPUT", 60), ("TURBOSLONG", 15)):
+        kind = TYPES[contract_type]
+        agreed = terms(
+            contract_type, expiry=NOON + 300, barrier=Barrier(-900), contracts=Decimal(1)
+        )
+        with pytest.raises(Refusal, match="entry tick"):
+            kind.check_sale(agreed, begin(agreed, FEED), NOON)
+        life = lived(agreed, NOON + 10)
+        assert life.end is None
+        kind.check_sale(agreed, life, NOON + 300 - seconds - 1)
+        with pytest.raises(Refusal, match=f"last {seconds} seconds"):
+            kind.check_sale(agreed, life, NOON + 300 - seconds)
+        with pytest.raises(Refusal, match="lasts for ticks"):
+            kind.check_sale(replace(agreed, expiry=None, ticks=10), life, NOON + 3)
+
+
 def test_a_sale_is_refused_before_the_entry_and_near_the_end() -> None:
     kind, agreed = TYPES["CALL"], terms("CALL", expiry=NOON + 300)
     with pytest.raises(Refusal, match="entry tick"):
@@ -307,7 +381,8 @@ def wishes() -> st.SearchStrategy[Wish]:
             given["growth_rate"] = Decimal(draw(st.integers(1, 5))) / 100
             given["take_profit"] = draw(st.sampled_from([None, Decimal(1), Decimal(5)]))
             return Wish(contract_type=name, symbol=symbol.name, **given)
-        if kind.listing.durations.seconds is None or draw(st.booleans()):
+        durations = kind.listing.durations
+        if durations.seconds is None or (durations.ticks is not None and draw(st.booleans())):
             given |= {"duration": draw(st.integers(5, 10)), "duration_unit": "t"}
             steps = given["duration"]
         else:
@@ -316,9 +391,11 @@ def wishes() -> st.SearchStrategy[Wish]:
         if kind.barrier_is_digit:
             if "barrier" in kind.takes:
                 given["barrier"] = str(draw(st.integers(1, 8)))
-        elif kind.listing.category == "touchnotouch" or draw(st.booleans()):
+        elif kind.listing.barrier_category != "euro_atm" or draw(st.booleans()):
             sd = spots[symbol.name] * symbol.tick_sd * steps**0.5
             away = round(sd * draw(st.floats(-1.5, 1.5))) or 1
+            if isinstance(kind, Turbo):
+                away = abs(away) * kind.side
             relative = draw(st.booleans())
             pips = Barrier(away if relative else spots[symbol.name] + away, is_relative=relative)
             given["barrier"] = pips.text(symbol)

@@ -21,11 +21,14 @@ from exchange.contracts.digits import Digits
 from exchange.contracts.life import Life, Sight, Tick
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.options import MILLION, Option
+from exchange.contracts.per_point import PerPoint
 from exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
+from exchange.contracts.turbos import Turbo
 from exchange.feed import Feed
 from exchange.outlook import Outlook
 from exchange.pricing import touch as touches
 from exchange.pricing.accumulators import within
+from exchange.pricing.knockouts import turbo
 from exchange.pricing.terminal import call, normal, put
 from exchange.rules import MOST_ACCUMULATED, Margins
 from exchange.symbols import DAY, SYMBOLS, Symbol
@@ -59,6 +62,16 @@ CHANCES = (
     (26, "DIGITUNDER", "1HZ10V", 7, -0.5, "8", 0.8, 2e-5),
     (27, "DIGITODD", "R_50", 4, -0.5, None, 0.5, 2e-5),
     (28, "DIGITEVEN", "R_100", 1, -0.5, None, 0.5, 2e-5),
+)
+
+# Number, type, symbol, ticks ahead of the entry, strike, worth of one contract, tolerance.
+PER_POINT = (
+    (46, "VANILLALONGCALL", "R_100", 59, "1121.92", 1.837917626, 2.17e-05),
+    (47, "VANILLALONGCALL", "1HZ10V", 149, "9483.49", 0.325396293, 2.06e-05),
+    (48, "VANILLALONGPUT", "R_50", 299, "148.4401", 0.196645685, 3.23e-06),
+    (49, "VANILLALONGPUT", "R_100", 29, "1124.33", 1.146680138, 1.52e-05),
+    (50, "TURBOSLONG", "1HZ10V", 149, "9480.95", 1.268932251, 0.00508),
+    (51, "TURBOSSHORT", "R_50", 299, "148.7105", 0.39114878, 0.00156),
 )
 
 # Number, symbol, ticks, mean, growth in percent, width, expected result of a stake, tolerance.
@@ -173,6 +186,144 @@ def test_a_deal_cancellation_costs_what_the_vector_says(
     assert abs(plain / units("1") - expected) <= tolerance
     with_margin = kind.cancellation_price(terms, sight, seconds, Margins(cancellation=0.05))
     assert abs(with_margin - 1.05 * plain) <= 2
+
+
+# Vanillas and turbos.
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol_name", "ticks", "strike", "expected", "tolerance"),
+    [row[1:] for row in PER_POINT],
+    ids=[f"{row[0]}-{row[1]}" for row in PER_POINT],
+)
+def test_a_contract_is_worth_what_the_vector_says(
+    name: str, symbol_name: str, ticks: int, strike: str, expected: float, tolerance: float
+) -> None:
+    """As it is bought back without a margin: at the entry, and just before it."""
+    kind, symbol = TYPES[name], SYMBOLS[symbol_name]
+    assert isinstance(kind, PerPoint)
+    spot, level = pips(SPOTS[symbol_name], symbol), pips(strike, symbol)
+    terms = Terms(
+        contract_type=name,
+        symbol=symbol,
+        currency=CURRENCY,
+        amount=units("10"),
+        start=NOON,
+        expiry=NOON + (ticks + 1) * symbol.step,
+        barrier=Barrier(level, is_relative=False),
+        contracts=Decimal(10),
+    )
+    mean = -0.5 * symbol.tick_sd**2
+    entry = Tick(terms.entry_epoch, spot)
+    free = Margins(vanilla=0.0, turbo=0.0)
+    entered = Life(Tick(NOON, spot), entry.epoch, entry)
+    worth = kind.value(terms, entered, sighted(symbol, spot, mean, entry.epoch), free)
+    assert abs(worth / units("10") - expected) <= tolerance
+    terms = replace(terms, barrier=Barrier(level - spot))
+    waiting = Life(Tick(NOON, spot), NOON)
+    assert kind.value(terms, waiting, sighted(symbol, spot, mean), free) == worth
+    half = kind.value(terms, waiting, sighted(symbol, spot, mean), MARGINS)
+    assert abs(half - worth * (1 - kind.margin(MARGINS) / 2)) <= 1
+
+
+def worth(name: str, spot: int, strike: int, outlook: Outlook) -> float:
+    kind = TYPES[name]
+    assert isinstance(kind, PerPoint)
+    return kind.worth(spot, strike, outlook)
+
+
+outlooks = st.builds(
+    lambda ticks, mean, sd: Outlook(ticks, mean * sd, sd * math.sqrt(ticks)),
+    st.integers(1, 5_000),
+    st.floats(-0.2, 0.2),
+    st.floats(1e-5, 5e-4),
+)
+
+
+@given(st.integers(50_000, 5_000_000), st.floats(-3, 3), outlooks)
+def test_a_vanilla_call_and_a_put_differ_by_the_forward(
+    spot: int, away: float, outlook: Outlook
+) -> None:
+    strike = round(spot * math.exp(away * outlook.sd))
+    forward = spot * math.exp(outlook.mean + outlook.sd**2 / 2)
+    both = (worth(name, spot, strike, outlook) for name in ("VANILLALONGCALL", "VANILLALONGPUT"))
+    call_worth, put_worth = both
+    assert math.isclose(call_worth - put_worth, forward - strike, abs_tol=1e-8 * spot)
+
+
+@given(st.integers(50_000, 5_000_000), st.floats(-2, 2), st.integers(1, 500), outlooks)
+def test_a_higher_strike_makes_a_call_cheaper_and_a_put_dearer(
+    spot: int, away: float, more: int, outlook: Outlook
+) -> None:
+    strike = round(spot * math.exp(away * outlook.sd))
+    for name, order in (("VANILLALONGCALL", le), ("VANILLALONGPUT", ge)):
+        assert order(worth(name, spot, strike + more, outlook), worth(name, spot, strike, outlook))
+
+
+@given(
+    st.sampled_from(["TURBOSLONG", "TURBOSSHORT"]),
+    st.integers(50_000, 5_000_000),
+    st.floats(0.05, 8),
+    st.integers(1, 500),
+    outlooks,
+)
+def test_a_turbo_is_dearer_the_farther_its_barrier_and_no_dearer_than_a_vanilla(
+    name: str, spot: int, away: float, more: int, outlook: Outlook
+) -> None:
+    """Nor cheaper than what lies between spot and barrier: the gap beyond it costs nothing."""
+    kind = TYPES[name]
+    assert isinstance(kind, Turbo)
+    outlook = outlook._replace(mean=-(outlook.sd**2) / 2)
+    distance = round(spot * away * outlook.sd) + 1
+    near, far = spot + kind.side * distance, spot + kind.side * (distance + more)
+    found = worth(name, spot, near, outlook)
+    slack = 2e-3 * found + 0.5
+    assert distance - 1 - slack <= found <= worth(name, spot, far, outlook) + slack
+    vanilla = "VANILLALONGCALL" if kind.rises else "VANILLALONGPUT"
+    assert found <= worth(vanilla, spot, near, outlook) + slack
+
+
+def test_a_turbo_with_a_far_barrier_is_the_forward() -> None:
+    for ticks in (3, 10, 20, 21, 300):
+        outlook = Outlook(ticks, 1e-4, 2e-4 * math.sqrt(ticks))
+        forward = 240_000 * math.exp(outlook.mean + outlook.sd**2 / 2)
+        for side in (1, -1):
+            strike = round(240_000 * math.exp(-side * 7 * outlook.sd))
+            found = turbo(240_000, strike, outlook)
+            assert math.isclose(found, side * (forward - strike), rel_tol=1e-6)
+
+
+def integrated(spot: int, strike: int, ticks: int, mean: float, sd: float) -> float:
+    """A turbo's worth, tick by tick over many nodes."""
+    side = 1 if strike > spot else -1
+    distance = side * math.log((strike - side * 0.5) / spot)
+    nodes, weights = np.polynomial.legendre.leggauss(500)
+    width = distance + 7 * sd * math.sqrt(ticks)
+    places, weights = distance - width * (nodes + 1) / 2, weights * width / 2
+    scale = 1 / (sd * math.sqrt(2 * math.pi))
+    density = scale * np.exp(-0.5 * ((places - side * mean) / sd) ** 2)
+    moves = (places[:, None] - places[None, :] - side * mean) / sd
+    onward = scale * np.exp(-0.5 * moves * moves) * weights[None, :]
+    for _ in range(ticks - 2):
+        density = onward @ density
+    last, owed = Outlook(1, mean, sd), put if side > 0 else call
+    return math.fsum(
+        share * owed(spot * math.exp(side * place), strike, last)
+        for place, share in zip(places.tolist(), (weights * density).tolist(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("ticks", [2, 5, 10, 20, 21, 40, 120])
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_turbo_is_priced_as_directly_integrated(ticks: int, side: int) -> None:
+    spot, sd = 240_000, 2.5e-4
+    for away in (0.2, 0.3, 0.6, 1.5, 3.0):
+        strike = round(spot * math.exp(side * away * sd * math.sqrt(ticks)))
+        for mean in (0.0, 0.02 * sd, -0.02 * sd):
+            exact = integrated(spot, strike, ticks, mean, sd)
+            found = turbo(spot, strike, Outlook(ticks, ticks * mean, sd * math.sqrt(ticks)))
+            is_near = ticks > 20 and away * math.sqrt(ticks) < 1.25
+            assert math.isclose(found, exact, rel_tol=4e-3 if is_near else 7e-4)
 
 
 # Accumulators.

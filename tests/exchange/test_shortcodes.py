@@ -1,6 +1,7 @@
 """Shortcodes: a contract in one word, and back."""
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from exchange.contracts.accumulators import Accumulator
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.digits import Digits
 from exchange.contracts.multipliers import Multiplier
+from exchange.contracts.per_point import PerPoint
 from exchange.contracts.shortcode import ShortcodeError, decode, encode
 from exchange.contracts.terms import WIDTH_UNITS, Barrier, Terms
 from exchange.money import CURRENCIES
@@ -46,11 +48,13 @@ def agreed(draw: st.DrawFn) -> Terms:
     else:
         given["expiry"] = start + draw(st.integers(1, 400 * 86_400))
         given["is_fixed_expiry"] = draw(st.booleans())
+    if isinstance(kind, PerPoint):
+        given["contracts"] = Decimal(draw(st.integers(1, 10**10))).scaleb(-draw(st.integers(5, 12)))
     if isinstance(kind, Digits):
         if kind.choices:
             given["digit"] = draw(st.sampled_from(list(kind.choices)))
         return Terms(**given)
-    given["is_forward"] = draw(st.booleans())
+    given["is_forward"] = kind.listing.takes_forward_start and draw(st.booleans())
     if draw(st.booleans()):
         given["barrier"] = Barrier(draw(st.integers(1, 10**9)), is_relative=False)
     elif away := draw(st.integers(-(10**8), 10**8)):  # S0P is the barrier that is not there
@@ -108,6 +112,21 @@ HZ = SYMBOLS["1HZ100V"]
     ("ACCU_1HZ100V_9.00_0_0.01_1_0.000433139675_1716220710", terms(
         "ACCU", 900, symbol=HZ, start=1_716_220_710, ticks=230, growth=1, width=433_139_675,
     )),
+    ("VANILLALONGCALL_1HZ100V_2.00_1686895542_1687046399_1460000000_0.04958_1686895542", terms(
+        "VANILLALONGCALL", 200, symbol=HZ, start=1_686_895_542, expiry=1_687_046_399,
+        barrier=Barrier(146_000, is_relative=False), contracts=Decimal("0.04958"),
+    )),
+    ("VANILLALONGPUT_R_10_10.00_1492408153_1492409000F_S0P_12.34560_1492408152", terms(
+        "VANILLALONGPUT", 1_000, expiry=1_492_409_000, is_fixed_expiry=True,
+        contracts=Decimal("12.34560"),
+    )),
+    ("TURBOSLONG_1HZ100V_10.00_1716802860_1716804660_S-237P_3.971435_1716802860", terms(
+        "TURBOSLONG", 1_000, symbol=HZ, start=1_716_802_860, expiry=1_716_804_660,
+        barrier=Barrier(-237), contracts=Decimal("3.971435"),
+    )),
+    ("TURBOSSHORT_R_10_10.00_1492408153_5T_S40P_3.971435_1492408152", terms(
+        "TURBOSSHORT", 1_000, ticks=5, barrier=Barrier(40), contracts=Decimal("3.971435"),
+    )),
     ("PUTE_R_10_10_1492408153F_1492409000F_S-1775P_0", terms(
         "PUTE", 1_000, is_forward=True, expiry=1_492_409_000, is_fixed_expiry=True,
         barrier=Barrier(-1_775),
@@ -119,6 +138,11 @@ HZ = SYMBOLS["1HZ100V"]
 def test_shortcodes_in_the_published_manner_are_read(text: str, expected: Terms) -> None:
     assert decode(text, "USD") == expected
     assert encode(expected) == text
+
+
+def test_the_tick_at_which_it_was_priced_is_not_kept() -> None:
+    head = "VANILLALONGCALL_1HZ100V_2.00_1686895542_1687046399_1460000000_0.04958_"
+    assert decode(f"{head}1686895541", "USD") == decode(f"{head}1686895542", "USD")
 
 
 @pytest.mark.parametrize("text", [
@@ -151,6 +175,11 @@ def test_shortcodes_in_the_published_manner_are_read(text: str, expected: Terms)
     "MULTUP_1HZ100V_9.00_10_1716220583_4869849599_60m_0.001_N1",
     "MULTUP_1HZ100V_9.00_10_1716220583_4869849599_60m_0.00_N2",
     "MULTUP_R_100_10_1513593966_1513593996_S0P_0",
+    "TURBOSLONG_1HZ100V_10.00_1716802860_1716804660_S-237P_3.971435",
+    "TURBOSLONG_1HZ100V_10.00_1716802860_1716804660_S-237P_0.000000_1716802860",
+    "TURBOSLONG_1HZ100V_10.00_1716802860_1716804660_S-237P_3_1716802860",
+    "TURBOSLONG_1HZ100V_10.00_1716802860F_1716804660_S-237P_3.971435_1716802860",
+    "VANILLALONGPUT_R_10_10.001_1492408153_1492409000F_S0P_12.34560_1492408152",
     "ACCU_1HZ100V_9.00_0_0.06_1_0.000433139675_1716220710",
     "ACCU_1HZ100V_9.00_0_0.010_1_0.000433139675_1716220710",
     "ACCU_1HZ100V_9.00_1_0.01_1_0.000433139675_1716220710",

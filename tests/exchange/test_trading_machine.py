@@ -33,6 +33,8 @@ from exchange.book import Contract
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import Life, Status, begin, follow, sight
 from exchange.contracts.multipliers import choices
+from exchange.contracts.per_point import PerPoint
+from exchange.contracts.turbos import Turbo
 from exchange.symbols import SYMBOLS
 from gateway.access import tokens
 from gateway.app import Gateway, compose
@@ -118,22 +120,26 @@ class Wanted:
                 fields["limit_order"] = {"take_profit": round(self.cents * self.length / 2_000, 2)}
             return fields
         durations = kind.listing.durations
-        assert durations.ticks is not None
-        if self.in_ticks or durations.seconds is None:
+        if durations.ticks is not None and (self.in_ticks or durations.seconds is None):
             fields |= {
                 "duration": max(durations.ticks[0], self.length),
                 "duration_unit": "t",
             }
         else:
+            assert durations.seconds is not None
             least = durations.seconds[0]
             fields |= {"duration": least + self.length * self.choice * 3, "duration_unit": "s"}
         if kind.barrier_is_digit:
             if kind.takes:
                 fields["barrier"] = str(self.choice)
-        elif kind.is_path_dependent or self.choice % 3:
+        elif kind.listing.barrier_category != "euro_atm" or self.choice % 3:
             seconds = fields["duration"] * (symbol.step if fields["duration_unit"] == "t" else 1)
             deviation = spot * symbol.tick_sd * (seconds / symbol.step) ** 0.5
             offset = round(deviation * self.away) or 1
+            if isinstance(kind, Turbo):
+                offset = abs(offset) * kind.side
+            if isinstance(kind, PerPoint):
+                fields["basis"] = "stake"
             fields["barrier"] = (
                 symbol.text(spot + offset)
                 if self.choice % 3 == 2

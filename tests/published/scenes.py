@@ -136,7 +136,21 @@ GROWS: Request = {
     "limit_order": {"take_profit": 5},
     "symbol": "1HZ100V",
 }
-PRODUCTS: Mapping[str, Request] = {"ACCU": GROWS}
+PER_POINT: Request = {
+    "amount": 10,
+    "basis": "stake",
+    "currency": "USD",
+    "duration": 5,
+    "duration_unit": "m",
+    "symbol": "1HZ100V",
+}
+PRODUCTS: Mapping[str, Request] = {
+    "ACCU": GROWS,
+    "VANILLALONGCALL": {**PER_POINT, "contract_type": "VANILLALONGCALL", "barrier": "+1.10"},
+    "VANILLALONGPUT": {**PER_POINT, "contract_type": "VANILLALONGPUT", "barrier": "+0.00"},
+    "TURBOSLONG": {**PER_POINT, "contract_type": "TURBOSLONG", "barrier": "-9.00"},
+    "TURBOSSHORT": {**PER_POINT, "contract_type": "TURBOSSHORT", "payout_per_point": 1},
+}
 """A contract of each type that has no fixed payout, multipliers aside."""
 
 
