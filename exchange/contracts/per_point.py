@@ -63,14 +63,13 @@ class PerPoint(ContractType):
         if wish.basis == "payout":
             raise invalid("basis", f"The amount of {self.name} is its stake.")
         check_stake(terms.amount, terms.currency)
-        margin = self.margin(margins)
-        dearer = 1.0 + margin + float(wish.markup)
-        strike = self.strike_of(terms, wish, sight, dearer)
+        dearer = 1 + Decimal(str(self.margin(margins))) + wish.markup
+        strike = self.strike_of(terms, wish, sight, float(dearer))
         if strike != AT_ENTRY:
             terms = replace(terms, barrier=strike)
         spot, level = sight.tick.pips, strike.level(sight.tick.pips)
         outlook = self.outlook(terms, Life(sight.tick, terms.entry_epoch - 1), sight)
-        cost = self.worth(spot, level, outlook) * dearer * units_a_pip(terms)
+        cost = self.worth(spot, level, outlook) * float(dearer) * units_a_pip(terms)
         most = self._largest_stake(terms, spot, level, outlook, cost)
         if terms.amount > most:
             problem = f"A maximum stake of {to_text(most, terms.currency)} applies to this barrier."
@@ -81,7 +80,7 @@ class PerPoint(ContractType):
             terms.amount,
             sight.tick,
             ask=math.ceil(terms.amount * _MILLION / contracts),
-            markup=int(terms.amount * wish.markup / Decimal(dearer)),
+            markup=int(terms.amount * wish.markup / dearer),
             largest_stake=most,
         )
 
