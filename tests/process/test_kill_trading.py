@@ -36,7 +36,7 @@ from gateway.access import tokens, users
 from gateway.store import Transaction, run_once
 from schemas.scopes import ALL_SCOPES
 from tests import served
-from tests.clients.settle_again import LONGEST_STEP, Agreed, settle
+from tests.clients.settle_again import LONGEST_STEP, Agreed, PerPoint, settle
 from tests.clients.settle_again import Tick as ToldTick
 from tests.process import trading_mutants
 from tests.served import PATIENCE, Served, SocketClient
@@ -49,6 +49,13 @@ OPTIONS = ("--seed", SEED, "--start", "2026-01-01T12:00", "--speed", "50")
 POOR = 2_000
 """What the poorer account begins with, in smallest units."""
 TICK_TYPES = [name for name, kind in TYPES.items() if kind.listing.durations.ticks is not None]
+EARLY: tuple[dict[str, Any], ...] = (
+    *({"contract_type": name} for name in ("CALL", "PUT", "CALLE", "PUTE")),
+    {"contract_type": "VANILLALONGCALL", "barrier": "+0.00", "duration": 120},
+    {"contract_type": "VANILLALONGPUT", "barrier": "+1.00", "duration": 120},
+    {"contract_type": "TURBOSSHORT", "barrier": "+4.00"},
+)
+"""What may be sold back before its end."""
 REFUSALS = {
     *("BarrierValidationError", "ContractBuyValidationError", "ContractCreationFailure"),
     *("InsufficientBalance", "InvalidOfferings", "OpenPositionLimitExceeded"),
@@ -120,7 +127,10 @@ def tick_contract(chance: random.Random) -> dict[str, Any]:
         "duration": chance.randint(5 if "TOUCH" in name else 1, 10),
         "duration_unit": "t",
     }
-    if name in ("DIGITMATCH", "DIGITDIFF", "DIGITOVER", "DIGITUNDER"):
+    if name.startswith("TURBOS"):
+        wanted["duration"] = chance.randint(5, 10)
+        wanted["barrier"] = f"{(-1 if name.endswith('LONG') else 1) * chance.uniform(0.5, 2):+.2f}"
+    elif name in ("DIGITMATCH", "DIGITDIFF", "DIGITOVER", "DIGITUNDER"):
         wanted["barrier"] = str(chance.randint(1, 8))
     elif "TOUCH" in name:
         wanted["barrier"] = f"{chance.choice((-1, 1)) * chance.uniform(0.5, 2):+.2f}"
@@ -228,6 +238,30 @@ async def trade_until_killed(gateway: Served, told: Told, chance: random.Random)
             if number % 3:  # every third stays open, from one life of the gateway to the next
                 await close(client, "cancel" if number % 2 else "sell", contract_id)
 
+    async def accumulate(client: SocketClient, loginid: str) -> None:
+        await client.authorize(told.tokens[loginid])
+        await client.ask({"ticks": "1HZ100V", "subscribe": 1})
+        for number in itertools.count():
+            wanted = {"contract_type": "ACCU", "symbol": "1HZ100V", "growth_rate": 0.01}
+            contract_id = await buy(client, 10, wanted)
+            if contract_id is None:
+                continue
+            profit = chance.randint(10, 500)
+            reply = await client.ask(
+                {
+                    "contract_update": 1,
+                    "contract_id": contract_id,
+                    "limit_order": {"take_profit": profit / 100},
+                }
+            )
+            if "error" not in reply:
+                told.orders.add(Order(contract_id, "take_profit", profit))
+                acknowledged()
+            else:
+                assert reply["error"]["code"] in UPDATE_REFUSALS, reply["error"]
+            if number % 3 == 0:  # the others end by themselves, in this life or the next
+                await close(client, "sell", contract_id)
+
     async def sell_early(client: SocketClient, loginid: str) -> None:
         await client.authorize(told.tokens[loginid])
         await client.ask({"ticks": "R_100", "subscribe": 1})
@@ -236,10 +270,10 @@ async def trade_until_killed(gateway: Served, told: Told, chance: random.Random)
                 client,
                 1,
                 {
-                    "contract_type": chance.choice(("CALL", "PUT", "CALLE", "PUTE")),
                     "symbol": "R_100",
                     "duration": chance.randint(30, 120),
                     "duration_unit": "s",
+                    **chance.choice(EARLY),
                 },
             )
             if contract_id is not None and chance.random() < 0.7:
@@ -252,7 +286,7 @@ async def trade_until_killed(gateway: Served, told: Told, chance: random.Random)
             await job(client, *arguments)
 
     async with AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(gateway.connected()) for _ in range(6)]
+        clients = [await stack.enter_async_context(gateway.connected()) for _ in range(7)]
         await asyncio.gather(
             until_the_end(clients[0], buy_ticks, rich, 1),
             until_the_end(clients[1], buy_ticks, rich, 2.5),
@@ -260,6 +294,7 @@ async def trade_until_killed(gateway: Served, told: Told, chance: random.Random)
             until_the_end(clients[3], buy_ticks, poor, 4),
             until_the_end(clients[4], multiply, rich),
             until_the_end(clients[5], sell_early, rich),
+            until_the_end(clients[6], accumulate, rich),
         )
     assert await asyncio.to_thread(gateway.process.wait, PATIENCE) == -signal.SIGKILL
     assert next(replies) > enough
@@ -280,7 +315,15 @@ class Decided(NamedTuple):
 def decided(contract: Contract, feed: Feed, last: int) -> Decided | None:
     """What the ticks up to `last` make of a contract; `None` while it is open."""
     terms = contract.terms
-    if terms.ticks is not None:  # settled by rules that know nothing of ours
+    if PerPoint.is_of(contract.shortcode):  # settled by rules that know nothing of ours
+        product = PerPoint.read(contract.shortcode)
+        told = feed.ticks(terms.symbol, product.start, product.last_moment)
+        ticks = list(map(ToldTick, told.epochs.tolist(), told.pips.tolist()))
+        paid = product.settle(ticks, None, terms.symbol.digits)
+        assert paid is not None
+        pays, decided_at = units(float(paid[0])), paid[1]
+        return Decided("won" if pays else "lost", pays, decided_at) if decided_at <= last else None
+    if Agreed.is_of(contract.shortcode):  # and so are these
         agreed = Agreed.read(contract.shortcode)
         told = feed.ticks(terms.symbol, agreed.start - LONGEST_STEP, agreed.last_moment)
         ticks = list(map(ToldTick, told.epochs.tolist(), told.pips.tolist()))
@@ -419,7 +462,7 @@ async def all_tick_contracts_end(gateway: Served, told: Told) -> None:
             waiting = {
                 held["contract_id"]
                 for held in reply["portfolio"]["contracts"]
-                if Agreed.is_of(held["shortcode"])
+                if Agreed.is_of(held["shortcode"]) or PerPoint.is_of(held["shortcode"])
             }
             while waiting:
                 waiting.discard((await client.next())["transaction"]["contract_id"])
