@@ -1,13 +1,13 @@
-"""A bot that rides a turbo: choose a barrier, hold on while it gains, leave when it has gained enough.
+"""A bot that rides a turbo: choose a barrier, hold on, leave when it has gained enough.
 
     .venv/bin/python examples/turbo.py TOKEN [URL]
 
 Or put them into the environment, as TOKEN and URL. The token is the one that `make serve` prints.
 
 A long turbo pays, for each point that the price is above its barrier at the end, what its proposal
-says; one tick at the barrier, and it pays nothing. The closer the barrier, the more a point pays and
-the likelier the end comes early: on average neither is better. The market is simulated and moves by
-chance; what is sure is the exchange's margin (3 % of the worth if nothing else is set).
+says; one tick at the barrier, and it pays nothing. The closer the barrier, the more a point pays
+and the likelier the end comes early: on average neither is better. The market is simulated and
+moves by chance; what is sure is the exchange's margin (3 % of the worth if nothing else is set).
 """
 
 import asyncio

@@ -244,9 +244,7 @@ async def test_of_a_call_and_a_put_at_one_strike_mostly_one_pays(gateway: Served
     rows = await booked(gateway, 2)
     assert [row["longcode"] for row in rows] == lines[:3:2]
     for row in rows:
-        line = next(
-            line for line in lines if line.startswith(row["contract_type"] + " ") and "->" in line
-        )
+        [line] = [line for line in lines if line.startswith(row["contract_type"]) and "->" in line]
         found = re.fullmatch(r"[A-Z]+ ([0-9.]+) -> ([0-9.]+): (won|lost), paid ([0-9.]+)", line)
         assert found is not None, line
         strike, ended, status, paid = Decimal(found[1]), Decimal(found[2]), found[3], found[4]
@@ -261,6 +259,10 @@ async def test_of_a_call_and_a_put_at_one_strike_mostly_one_pays(gateway: Served
 
 @pytest.mark.parametrize("name", BOTS)
 def test_a_bot_says_why_it_cannot_begin(name: str, gateway: Served) -> None:
+    number = BOTS.index(name)
+    if number and number % 5 == 0:  # an address may try five wrong tokens a minute
+        assert gateway.stop() == 0
+        gateway.start()
     done = run(EXAMPLES / f"{name}.py", "a1-nonsense", gateway.url, gateway=gateway)
     assert done.returncode == 1
     assert (done.stdout + done.stderr).strip() == "authorize: The token is invalid."
