@@ -7,6 +7,9 @@ from typing import Final
 MOST_OPEN_POSITIONS: Final = 100
 """Contracts that an account may have open at once."""
 
+MOST_OPEN_ACCUMULATORS: Final = 20
+"""Of those so many may be accumulators: none else has to be looked at at every tick."""
+
 LARGEST_OPEN_PAYOUT: Final = 500_000
 """What the open contracts of an account may pay together, in the account's currency."""
 

@@ -26,7 +26,7 @@ from exchange.contracts.terms import WIDTH_UNITS, Refusal, Terms, Wish, invalid,
 from exchange.feed import Feed
 from exchange.money import to_text
 from exchange.pricing.accumulators import widest
-from exchange.rules import MOST_ACCUMULATED, Margins
+from exchange.rules import MOST_ACCUMULATED, MOST_OPEN_ACCUMULATORS, Margins
 
 TICKS_SEARCHED: Final = 2_000
 ROWS_SHOWN: Final = 100
@@ -51,6 +51,7 @@ class Accumulator(Ordered):
 
     name = "ACCU"
     is_path_dependent = True
+    most_open = MOST_OPEN_ACCUMULATORS
     takes = frozenset({"growth_rate", "take_profit"})
     listing = Listing(
         category="accumulator",

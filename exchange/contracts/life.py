@@ -19,7 +19,7 @@ from exchange.contracts.listing import Listing
 from exchange.contracts.terms import Refusal, Terms, Wish
 from exchange.feed import Feed
 from exchange.outlook import Outlook
-from exchange.rules import Margins
+from exchange.rules import MOST_OPEN_POSITIONS, Margins
 from exchange.symbols import DAY, Symbol
 
 
@@ -133,6 +133,8 @@ class ContractType(ABC):
     """Whether what a client writes as the barrier is a digit."""
     counts_entry = False
     """Whether the entry tick is the first of those that are counted."""
+    most_open = MOST_OPEN_POSITIONS
+    """How many of the type an account may have open at once."""
 
     @abstractmethod
     def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:

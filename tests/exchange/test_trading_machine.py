@@ -138,6 +138,11 @@ class Wanted:
             offset = round(deviation * self.away) or 1
             if isinstance(kind, Turbo):
                 offset = abs(offset) * kind.side
+                if self.is_payout:
+                    points = deviation * (0.4 + abs(self.away)) / 10**symbol.digits
+                    fields["basis"] = "stake"
+                    fields["payout_per_point"] = round(self.cents / points) / 100
+                    return fields
             if isinstance(kind, PerPoint):
                 fields["basis"] = "stake"
             fields["barrier"] = (

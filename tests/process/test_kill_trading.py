@@ -500,7 +500,10 @@ async def test_every_acknowledged_trade_outlives_a_kill(
     assert violations(gateway.db, told, due=due) == []
 
 
-async def test_the_rounds_have_seen_every_kind_of_trade(told: Told) -> None:
+async def test_the_rounds_have_seen_every_kind_of_trade(gateway: Served, told: Told) -> None:
+    with closing(sqlite3.connect(gateway.db)) as db:
+        found = {row[0] for row in db.execute("SELECT contract_type FROM contracts")}
+    assert found >= {*TICK_TYPES, "MULTUP", "ACCU", "VANILLALONGCALL", "VANILLALONGPUT"}
     assert told.bought
     assert told.sold
     assert told.cancelled

@@ -243,6 +243,16 @@ async def test_what_is_offered_lists_what_there_is_to_choose(here: World) -> Non
                 assert "proposal" in await client.ask(named)
 
 
+async def test_an_account_has_so_many_open_accumulators(here: World) -> None:
+    client = await trader(here)
+    for _ in range(20):
+        await bought(client, GROWS)
+    reply = await buy(client, GROWS)
+    assert reply["error"]["code"] == "OpenPositionLimitExceeded"
+    assert "may have 20" in reply["error"]["message"]
+    await bought(client, CALL)  # which is none
+
+
 async def test_a_price_that_is_less_than_the_stake_buys_nothing(here: World) -> None:
     client = await trader(here)
     for terms in (GROWS, CALL, LONG):
