@@ -138,7 +138,7 @@ def buy(
             " ends, or sell one.",
         )
     most_alike = TYPES[terms.contract_type].most_open
-    if alike >= most_alike:
+    if most_alike is not None and alike >= most_alike:
         raise Refusal(
             "OpenPositionLimitExceeded",
             f"You have {alike} open contracts of the type {terms.contract_type}, and may have"

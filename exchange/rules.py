@@ -26,17 +26,6 @@ trade would be all but certain."""
 NO_SALE_BEFORE_END: Final = 15
 """Seconds before its end from which on a contract is not bought back."""
 
-NO_VANILLA_SALE_BEFORE_END: Final = 60
-"""The same for vanillas."""
-
-FAR_MOVE: Final = 4.0
-"""What a contract without a fixed payout would pay after a move of so many standard deviations is
-no more than the largest payout: that bounds its stake."""
-
-TURBO_DISTANCES: Final = (0.2, 3.0)
-"""How far the barrier of a turbo may be from the spot, in standard deviations of the move until its
-end: closer, it would be all but certain to be met; farther, to gain no more than the price does."""
-
 LATEST_START: Final = 24 * 3_600
 """How far ahead a forward-starting contract may start, in seconds."""
 
@@ -50,6 +39,17 @@ CANCELLATIONS: Final = {"5m": 300, "10m": 600, "15m": 900, "30m": 1_800, "60m": 
 MOST_ACCUMULATED: Final = {1: 230, 2: 115, 3: 75, 4: 55, 5: 45}
 """After how many ticks an accumulator ends, by the percent with which it grows: by then a stake has
 become eight to ten times as much."""
+
+NO_VANILLA_SALE_BEFORE_END: Final = 60
+"""Seconds before its end from which on a vanilla is not bought back."""
+
+FAR_MOVE: Final = 4.0
+"""What a contract without a fixed payout would pay after a move of so many standard deviations is
+no more than the largest payout: that bounds its stake."""
+
+TURBO_DISTANCES: Final = (0.2, 3.0)
+"""How far the barrier of a turbo may be from the spot, in standard deviations of the move until its
+end: closer, it would be all but certain to be met; farther, to gain no more than the price does."""
 
 MULTIPLIER_DAYS: Final = 36_500
 """A multiplier ends at the close of the day that lies so far ahead."""

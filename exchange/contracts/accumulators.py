@@ -148,7 +148,8 @@ class Accumulator(Ordered):
         if life.entry is None:
             return replace(super().step(terms, life, tick), last=tick)
         # Written out, since every tick comes here: a fourth of what `replace` takes.
-        return Life(life.spot, tick.epoch, life.entry, self.decide(terms, life, tick), tick)
+        end = self.decide(terms, life, tick)
+        return Life(life.spot, tick.epoch, life.entry, end=end, last=tick)
 
     def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
         """A tick that goes too far, then the take profit, then the end of ticks."""

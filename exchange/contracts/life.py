@@ -19,7 +19,7 @@ from exchange.contracts.listing import Listing
 from exchange.contracts.terms import Refusal, Terms, Wish
 from exchange.feed import Feed
 from exchange.outlook import Outlook
-from exchange.rules import MOST_OPEN_POSITIONS, Margins
+from exchange.rules import Margins
 from exchange.symbols import DAY, Symbol
 
 
@@ -75,9 +75,9 @@ class Life:
     seen: int
     """The epoch up to which it has been followed."""
     entry: Tick | None = None
-    end: End | None = None
     last: Tick | None = None
     """The tick of `seen`, kept by types for which the next one is compared with it."""
+    end: End | None = None
 
 
 class Sight(NamedTuple):
@@ -127,14 +127,14 @@ class ContractType(ABC):
     listing: Listing
     takes: frozenset[str] = frozenset()
     """Which fields of a wish it takes beside those that every type has."""
+    most_open: int | None = None
+    """How many of the type an account may have open at once, where that is bounded."""
     is_path_dependent = False
     """Whether a tick before the last can decide."""
     barrier_is_digit = False
     """Whether what a client writes as the barrier is a digit."""
     counts_entry = False
     """Whether the entry tick is the first of those that are counted."""
-    most_open = MOST_OPEN_POSITIONS
-    """How many of the type an account may have open at once."""
 
     @abstractmethod
     def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:

@@ -6,8 +6,13 @@ from typing import Final
 
 from exchange.outlook import Outlook
 from exchange.pricing.terminal import call, put
-from exchange.pricing.touch import FAR, FEW_TICKS, FIRST_TICKS, SHIFT, untouched
+from exchange.pricing.touch import FEW_TICKS, SHIFT, below
 
+_FIRST_TICKS: Final = 4
+"""So many suffice where the path is longer and begins close to the strike."""
+_FAR: Final = 4.0
+"""In standard deviations of the whole move: a strike beyond is hardly ever met, and the integral's
+nodes would lie further apart than a tick moves."""
 _NEAR: Final = 1.25
 """In standard deviations of a tick: closer to the strike the first ticks are integrated, since the
 shifted formula is off by some percent there."""
@@ -33,12 +38,12 @@ def turbo(spot: float, strike: float, outlook: Outlook) -> float:
     owed = call if rises else put
     if ticks == 1:
         return owed(spot, strike, outlook)
-    is_far = distance - side * outlook.mean > FAR * outlook.sd
+    is_far = distance - side * outlook.mean > _FAR * outlook.sd
     if not is_far and (ticks <= FEW_TICKS or distance < _NEAR * step_sd):
-        begun = ticks - 1 if ticks <= FEW_TICKS else FIRST_TICKS
+        begun = ticks - 1 if ticks <= FEW_TICKS else _FIRST_TICKS
         left = ticks - begun
         rest = Outlook(left, outlook.mean * left / ticks, outlook.sd * math.sqrt(left / ticks))
-        places, shares = untouched(begun, distance, side * outlook.mean / ticks, step_sd)
+        places, shares = below(begun, distance, side * outlook.mean / ticks, step_sd)
         return sum(
             share * _rest(spot * math.exp(side * place), strike, edge, rest)
             for place, share in zip(places, shares, strict=True)

@@ -17,12 +17,10 @@ FEW_TICKS: Final = 20
 """Up to so many ticks a touch is integrated tick by tick: the shifted formula is off by 0.003 there
 and by 0.012 at five ticks, most of a usual margin."""
 
-FIRST_TICKS: Final = 4
-"""Of longer paths that begin close to a level so many are integrated: the error of a touch is below
-0.0005 from 21 ticks on."""
+_FIRST_TICKS: Final = 4  # so many suffice: the error is below 0.0005 from 21 ticks on
 _NODES: Final = 64
 _REACH: Final = 6.0  # standard deviations of the whole move that the integral goes back
-FAR: Final = 4.0
+_FAR: Final = 4.0
 """Standard deviations of the whole move beyond which a touch is rarer than 1e-4. There the nodes
 would lie further apart than a tick moves, and the sum over them would be worthless."""
 _DENSITY: Final = 1.0 / math.sqrt(2.0 * math.pi)
@@ -33,7 +31,7 @@ def touch(spot: float, level: float, outlook: Outlook) -> float:
     """The chance, from 0 to 1, that some tick of the outlook is at or beyond the level.
 
     Up to `FEW_TICKS` it is integrated tick by tick, within 2e-5. Beyond that, and where the level
-    is `FAR` away, it is the chance of a Brownian motion to pass a level that lies `SHIFT` further
+    is `_FAR` away, it is the chance of a Brownian motion to pass a level that lies `SHIFT` further
     away (Broadie, Glasserman, Kou 1997), within 0.003 at 21 ticks and 0.001 from 60 on; close to
     the level, where that would be off by up to 0.02, the first ticks are integrated.
     """
@@ -52,17 +50,17 @@ def _touch(spot: float, level: float, outlook: Outlook) -> float:
         step_mean = mean / ticks
         if ticks == 1:
             return normal((step_mean - distance) / step_sd)
-        if distance - mean > FAR * sd:
+        if distance - mean > _FAR * sd:
             return passing(distance + SHIFT * step_sd, mean, sd)
-        places, paths = untouched(ticks - 1, distance, step_mean, step_sd)
+        places, paths = below(ticks - 1, distance, step_mean, step_sd)
         return 1.0 - sum(
             share * normal((distance - place - step_mean) / step_sd)
             for place, share in zip(places, paths, strict=True)
         )
     if distance >= step_sd:
         return passing(distance + SHIFT * step_sd, mean, sd)
-    places, paths = untouched(FIRST_TICKS, distance, mean / ticks, step_sd)
-    rest = 1 - FIRST_TICKS / ticks
+    places, paths = below(_FIRST_TICKS, distance, mean / ticks, step_sd)
+    rest = 1 - _FIRST_TICKS / ticks
     rest_mean, rest_sd = mean * rest, sd * math.sqrt(rest)
     return 1.0 - sum(
         share * (1.0 - passing(distance - place + SHIFT * step_sd, rest_mean, rest_sd))
@@ -87,7 +85,7 @@ def _gauss_legendre() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return (nodes + 1.0) / 2.0, weights / 2.0
 
 
-def untouched(
+def below(
     ticks: int, distance: float, step_mean: float, step_sd: float
 ) -> tuple[list[float], list[float]]:
     """Where the paths are that have not been at or beyond the distance in so many ticks.
