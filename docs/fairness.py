@@ -51,9 +51,9 @@ def page(tallies: list[Tally], seed: str, groups: int) -> Iterator[str]:
         "|---|--:|--:|--:|---|--:|--:|--:|",
         *map(row, tallies),
         "",
-        "- **Price and payout** are means over all contracts, in USD. Options were bought for a"
-        " payout of 1,000, multipliers for a stake of 1,000, where cents"
-        " hardly matter.",
+        "- **Price and payout** are means over all contracts, in USD. Contracts with a fixed payout"
+        " were bought for one of 1,000, the others for a stake of 1,000, where cents hardly"
+        " matter.",
         "- **±** is a standard error, from the scatter between those days. **z** is by how many of"
         " them the last measure differs from what is stated: beyond 3 something would be wrong.",
         "- **Luck taken out**: what came of a contract is largely luck, and some of it is known,"
@@ -71,6 +71,11 @@ def page(tallies: list[Tally], seed: str, groups: int) -> Iterator[str]:
         " margin what came back beyond the same contract without it.",
         "- **Lookbacks** have no fixed payout either: their price exceeds by the stated margin what"
         " they are worth, which is what they pay in the mean.",
+        "- **Accumulators** were held for up to 30 ticks, half of them with a take profit. The"
+        " margin is the least that is kept at a tick: the range within which a tick must stay is"
+        " fitted to whole pips, and what that keeps beyond the margin is taken off.",
+        "- **Vanillas and turbos** were held to their ends; their margin is stated of what they are"
+        " worth, which is what they pay in the mean.",
         "- **Durations**: 1 to 10 ticks and up to an hour; with two barriers and with a reset up to"
         " 30 minutes, lookbacks up to 7.",
         "",

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from exchange import exclusion, ledger, markups
 from exchange.contracts import shortcode
+from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import End, Offer, Status
 from exchange.contracts.terms import Refusal, Terms
 from exchange.ledger import Entry, InsufficientFundsError
@@ -59,13 +60,12 @@ class Contract:
 def contract(row: Row | dict[str, Any]) -> Contract:
     """The contract of a row, or of an announcement."""
     terms = shortcode.decode(row["shortcode"], row["currency"])
-    if terms.multiplier:
-        terms = replace(
-            terms,
-            commission=row["commission"],
-            take_profit=row["take_profit"],
-            stop_loss=row["stop_loss"],
-        )
+    terms = replace(
+        terms,
+        commission=row["commission"],
+        take_profit=row["take_profit"],
+        stop_loss=row["stop_loss"],
+    )
     return Contract(
         id=row["id"],
         loginid=row["loginid"],
@@ -139,17 +139,25 @@ def buy(
         return before
     terms = offer.terms
     held = transaction.one(
-        "SELECT count(*), coalesce(sum(payout), 0) FROM contracts"
-        " WHERE loginid = ? AND status = 'open'",
+        "SELECT count(*), coalesce(sum(payout), 0), coalesce(sum(contract_type = ?), 0)"
+        " FROM contracts WHERE loginid = ? AND status = 'open'",
+        terms.contract_type,
         loginid,
     )
     assert held is not None  # noqa: S101 - an aggregate always has a row
-    count, payout = held
+    count, payout, alike = held
     if count >= MOST_OPEN_POSITIONS:
         raise Refusal(
             "OpenPositionLimitExceeded",
             f"You have {count} open contracts, and may have {MOST_OPEN_POSITIONS}: wait until one"
             " ends, or sell one.",
+        )
+    most_alike = TYPES[terms.contract_type].most_open
+    if most_alike is not None and alike >= most_alike:
+        raise Refusal(
+            "OpenPositionLimitExceeded",
+            f"You have {alike} open contracts of the type {terms.contract_type}, and may have"
+            f" {most_alike}: wait until one ends, or sell one.",
         )
     if payout + offer.payout > to_units(Decimal(LARGEST_OPEN_PAYOUT), terms.currency):
         raise Refusal(

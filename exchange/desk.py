@@ -34,6 +34,7 @@ from exchange.contracts.life import (
     begin,
     follow,
     latest,
+    resume,
     sight,
     unsaleable,
 )
@@ -148,8 +149,7 @@ class Desk:
         life = begin(terms, self.feed)
         if contract.followed_to > life.seen:
             # Its orders changed then, and it was open: earlier ticks met other orders.
-            entry = latest(self.feed, terms.symbol, terms.entry_epoch)
-            life = Life(life.spot, contract.followed_to, entry)
+            life = resume(terms, self.feed, contract.followed_to)
         return follow(kind, terms, life, self.feed, self._second)
 
     async def settled(self) -> None:

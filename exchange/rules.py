@@ -8,6 +8,9 @@ from typing import Final
 MOST_OPEN_POSITIONS: Final = 100
 """Contracts that an account may have open at once."""
 
+MOST_OPEN_ACCUMULATORS: Final = 20
+"""Of those so many may be accumulators: none else has to be looked at at every tick."""
+
 LARGEST_OPEN_PAYOUT: Final = 500_000
 """What the open contracts of an account may pay together, in the account's currency."""
 
@@ -43,6 +46,21 @@ the drift that keeps an index near its level."""
 
 CANCELLATIONS: Final = {"5m": 300, "10m": 600, "15m": 900, "30m": 1_800, "60m": 3_600}
 """How long a multiplier can be cancelled, in seconds by name."""
+
+MOST_ACCUMULATED: Final = {1: 230, 2: 115, 3: 75, 4: 55, 5: 45}
+"""After how many ticks an accumulator ends, by the percent with which it grows: by then a stake has
+become eight to ten times as much."""
+
+NO_VANILLA_SALE_BEFORE_END: Final = 60
+"""Seconds before its end from which on a vanilla is not bought back."""
+
+FAR_MOVE: Final = 4.0
+"""What a contract without a fixed payout would pay after a move of so many standard deviations is
+no more than the largest payout: that bounds its stake."""
+
+TURBO_DISTANCES: Final = (0.2, 3.0)
+"""How far the barrier of a turbo may be from the spot, in standard deviations of the move until its
+end: closer, it would be all but certain to be met; farther, to gain no more than the price does."""
 
 MULTIPLIER_DAYS: Final = 36_500
 """A multiplier ends at the close of the day that lies so far ahead."""
@@ -80,3 +98,9 @@ class Margins:
     """By how much a multiplier's commission exceeds what its stop-out is worth."""
     cancellation: float = 0.05
     """By how much the fee for a deal cancellation exceeds what it is worth."""
+    accumulator: float = 0.003
+    """What is kept of an accumulator at every tick, on average; more where whole pips ask for it.
+    A share of what it is worth."""
+    vanilla: float = 0.025
+    turbo: float = 0.03
+    """By how much these cost more than they are worth; a sale back costs half as much again."""

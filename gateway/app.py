@@ -219,7 +219,7 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
         Sessions(parts.access, parts.ledger, parts.store, parts.clock),
         Market(parts.feed, parts.clock),
         exchange_rates,
-        Offers(parts.feed, parts.clock),
+        Offers(parts.feed, parts.clock, parts.desk.margins),
         proposals,
         Trading(parts.desk, proposals, portfolio, parts.access, parts.clock, parts.rates),
         Orders(parts.desk, parts.access, parts.clock, parts.store),

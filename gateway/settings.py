@@ -161,6 +161,18 @@ class Settings(BaseSettings):
         le=10,
         description="By how much the fee for deal cancellation exceeds what it is worth.",
     )
+    margin_accumulator: float = Field(
+        _KEPT.accumulator,
+        ge=0,
+        le=0.5,
+        description="Share of its worth kept at each tick: accumulators.",
+    )
+    margin_vanilla: float = Field(
+        _KEPT.vanilla, ge=0, le=1, description="By how much vanillas cost more than their worth."
+    )
+    margin_turbo: float = Field(
+        _KEPT.turbo, ge=0, le=1, description="By how much turbos cost more than their worth."
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -266,6 +278,9 @@ class Settings(BaseSettings):
             lookback=self.margin_lookback,
             multiplier=self.margin_multiplier,
             cancellation=self.margin_cancellation,
+            accumulator=self.margin_accumulator,
+            vanilla=self.margin_vanilla,
+            turbo=self.margin_turbo,
         )
 
     def profile(self) -> Profile:

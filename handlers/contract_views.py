@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from exchange.book import Contract
 from exchange.contracts import bounds
+from exchange.contracts.accumulators import Accumulator
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import (
     Life,
@@ -15,19 +16,23 @@ from exchange.contracts.life import (
     begin,
     follow,
     latest,
+    sight,
     unsaleable,
 )
 from exchange.contracts.lookbacks import Lookback
-from exchange.contracts.multipliers import Multiplier, order_limits
+from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.options import Option
+from exchange.contracts.orders import Ordered
+from exchange.contracts.per_point import PerPoint
 from exchange.contracts.resets import Reset
 from exchange.contracts.terms import Refusal, Terms
 from exchange.feed import Feed
 from exchange.money import to_number, to_text
-from exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE
+from exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE, Margins
 from exchange.symbols import DAY, Symbol
 from gateway.errors import ApiError
-from schemas.portfolio import AuditDetails, OpenContract, TickShown
+from handlers import growth, per_point
+from schemas.portfolio import AuditDetails, OpenContract, TickShown, ValidToUpdate
 from schemas.trading import (
     BarriersShown,
     ContractDetails,
@@ -81,7 +86,7 @@ def barriers_shown(terms: Terms, entry: int, kept: tuple[int, ...] = ()) -> Barr
             return {}
 
 
-# Orders of multipliers.
+# Orders.
 
 
 def multiplier(terms: Terms) -> Multiplier:
@@ -94,7 +99,12 @@ def multiplier(terms: Terms) -> Multiplier:
 def orders_shown(
     terms: Terms, entry: int, placed: int, take_profit_at: int | None, stop_loss_at: int | None
 ) -> OrdersShown:
-    """Where a multiplier closes by itself, for one that is entered at this price."""
+    """Where a contract closes by itself, for one that is entered at this price."""
+    if terms.growth:  # it closes after so many ticks, at whatever price
+        if terms.take_profit is None:
+            return {}
+        at = take_profit_at or placed
+        return {"take_profit": order_shown("take_profit", terms.take_profit, None, at, terms)}
     levels = multiplier(terms).shown_levels(terms, entry)
     shown: OrdersShown = {
         "stop_out": order_shown("stop_out", -terms.amount, levels.stop_out, placed, terms)
@@ -110,34 +120,36 @@ def orders_shown(
     return shown
 
 
-def order_shown(name: str, amount: int, level: int, at: int, terms: Terms) -> OrderShown:
-    """One order, with the price that it waits for."""
+def order_shown(name: str, amount: int, level: int | None, at: int, terms: Terms) -> OrderShown:
+    """One order, with the price that it waits for, if it is one."""
     return {
         "display_name": ORDER_NAMES[name],
         "display_order_amount": to_text(amount, terms.currency),
         "order_amount": to_number(amount, terms.currency),
         "order_date": at,
-        "value": terms.symbol.text(level),
+        "value": None if level is None else terms.symbol.text(level),
     }
 
 
-def _validation(terms: Terms) -> ValidationParams:
+def _validation(terms: Terms, largest_stake: int = 0) -> ValidationParams:
     currency = terms.currency
     params: ValidationParams = {
         "stake": {
             "min": bounds.text(LEAST_STAKE, currency),
-            "max": bounds.text(LARGEST_STAKE, currency),
+            "max": to_text(largest_stake, currency)
+            if largest_stake
+            else bounds.text(LARGEST_STAKE, currency),
         }
     }
-    if not terms.multiplier:
-        if isinstance(TYPES[terms.contract_type], Option):
+    kind = TYPES[terms.contract_type]
+    if isinstance(kind, Accumulator):
+        params["max_payout"] = to_text(kind.most(terms), currency)
+        params["max_ticks"] = terms.ticks or 0
+    if not isinstance(kind, Ordered):
+        if isinstance(kind, Option):
             params["payout"] = {"max": bounds.text(LARGEST_PAYOUT, currency)}
         return params
-    limits = order_limits(terms)
-    for name, (least, most) in (
-        ("take_profit", limits.take_profit),
-        ("stop_loss", limits.stop_loss),
-    ):
+    for name, (least, most) in kind.order_limits(terms).items():
         params[name] = {  # type: ignore[literal-required] # one of the two keys
             "min": to_text(least, currency),
             "max": to_text(most, currency),
@@ -148,7 +160,7 @@ def _validation(terms: Terms) -> ValidationParams:
 # Offers.
 
 
-def proposal_body(offer: Offer) -> ProposalBody:
+def proposal_body(offer: Offer, feed: Feed, margins: Margins) -> ProposalBody:
     """An offer, all but for its id."""
     terms = offer.terms
     symbol, currency = terms.symbol, terms.currency
@@ -161,27 +173,34 @@ def proposal_body(offer: Offer) -> ProposalBody:
         "payout": to_number(offer.payout, currency),
         "spot": symbol.quote(offer.spot.pips),
         "spot_time": offer.spot.epoch,
-        "validation_params": _validation(terms),
+        "validation_params": _validation(terms, offer.largest_stake),
     }
+    kind = TYPES[terms.contract_type]
     details: ContractDetails = {}
-    details.update(barriers_shown(terms, offer.spot.pips))
+    details |= barriers_shown(terms, offer.spot.pips)  # type: ignore[typeddict-item] # among its keys
+    if isinstance(kind, Accumulator):
+        details.update(growth.offered(terms, kind.most(terms), offer.spot, feed))
     if offer.markup:
         details["app_markup_amount"] = to_text(offer.markup, currency)
     if details:
         body["contract_details"] = details
-    if isinstance(TYPES[terms.contract_type], Lookback):
+    if isinstance(kind, Lookback):
         body["multiplier"] = to_number(terms.amount, currency)
-    if terms.multiplier:
+    if isinstance(kind, Multiplier):
         body["multiplier"] = float(terms.multiplier)
         body["commission"] = to_number(terms.commission, currency)
+    if isinstance(kind, Multiplier) or terms.take_profit is not None:
         body["limit_order"] = orders_shown(
             terms, offer.spot.pips, terms.start, terms.start, terms.start
         )
-        if terms.cancellation:
-            body["cancellation"] = {
-                "ask_price": to_number(offer.cancellation_price, currency),
-                "date_expiry": terms.start + terms.cancellation,
-            }
+    if terms.cancellation:
+        body["cancellation"] = {
+            "ask_price": to_number(offer.cancellation_price, currency),
+            "date_expiry": terms.start + terms.cancellation,
+        }
+    if isinstance(kind, PerPoint):
+        seen = sight(feed, symbol, offer.spot.epoch)
+        per_point.add_offer(body, kind, offer, seen, margins)
     return body
 
 
@@ -189,7 +208,7 @@ def proposal_body(offer: Offer) -> ProposalBody:
 
 
 def open_contract(
-    contract: Contract, life: Life, seen: Sight, worth: int, now: int
+    contract: Contract, life: Life, seen: Sight, worth: int, now: int, feed: Feed
 ) -> OpenContract:
     """An open contract as it stands, with what it would be bought back for."""
     terms = contract.terms
@@ -216,12 +235,17 @@ def open_contract(
         body["is_valid_to_sell"] = 0
         body["validation_error"] = refusal.message
         body["validation_error_code"] = refusal.code
+    body["is_valid_to_cancel"] = 0
     if isinstance(kind, Multiplier):
         body["is_valid_to_cancel"] = int(kind.can_be_cancelled(terms, now) and not has_ended)
-        body["is_valid_to_update"] = {"stop_loss": 1, "take_profit": 1}
+    if isinstance(kind, Ordered):
+        valid: ValidToUpdate = {}
+        for name in kind.order_limits(terms):
+            valid[name] = 1  # type: ignore[literal-required] # one of the two keys
+        body["is_valid_to_update"] = valid
         body["validation_params"] = _validation(terms)
-    else:
-        body["is_valid_to_cancel"] = 0
+    if terms.growth:
+        body.update(growth.standing(terms, life.entry, seen.tick, feed))
     return body
 
 
@@ -255,6 +279,8 @@ def closed_contract(contract: Contract, feed: Feed) -> OpenContract:
     if contract.sold_by is not None:
         body["transaction_ids"]["sell"] = contract.sold_by
     body["audit_details"] = _audit(terms, entry, ended, feed)
+    if terms.growth:
+        body.update(growth.standing(terms, entry, ended, feed))
     return body
 
 
@@ -275,7 +301,7 @@ def _common(contract: Contract, life: Life, spot: int) -> OpenContract:
     shown = barriers_shown(terms, entry.pips if entry is not None else spot, life.kept)
     body: OpenContract = {
         "account_id": int("".join(filter(str.isdigit, contract.loginid))),
-        "barrier_count": len(shown),
+        "barrier_count": 2 if terms.growth else len(shown),
         "buy_price": to_number(contract.price, currency),
         "contract_id": contract.id,
         "contract_type": terms.contract_type,
@@ -315,9 +341,7 @@ def _common(contract: Contract, life: Life, spot: int) -> OpenContract:
         body["selected_tick"] = terms.selected_tick
         if len(life.kept) >= terms.selected_tick:
             body["selected_spot"] = symbol.quote(life.kept[terms.selected_tick - 1])
-    if terms.multiplier:
-        body["multiplier"] = float(terms.multiplier)
-        body["commission"] = to_number(terms.commission, currency)
+    if isinstance(kind, Ordered):
         body["limit_order"] = orders_shown(
             terms,
             entry.pips if entry is not None else spot,
@@ -325,6 +349,11 @@ def _common(contract: Contract, life: Life, spot: int) -> OpenContract:
             contract.take_profit_at,
             contract.stop_loss_at,
         )
+    if terms.contracts:
+        body["display_number_of_contracts"] = f"{terms.contracts:f}"
+    if terms.multiplier:
+        body["multiplier"] = float(terms.multiplier)
+        body["commission"] = to_number(terms.commission, currency)
         if terms.cancellation:
             body["cancellation"] = {
                 "ask_price": to_number(contract.cancellation_price, currency),
@@ -333,9 +362,15 @@ def _common(contract: Contract, life: Life, spot: int) -> OpenContract:
     return body
 
 
-def tick_stream(terms: Terms, feed: Feed, last: int) -> list[TickShown]:
-    """The ticks of a contract that lasts for ticks, from its entry up to an epoch."""
-    ticks = feed.ticks(terms.symbol, terms.entry_epoch, min(last, expiry(terms)))
+def tick_stream(terms: Terms, feed: Feed, last: int, *, most: int | None = None) -> list[TickShown]:
+    """The ticks of a contract that lasts for ticks, from its entry up to an epoch.
+
+    Or, with `most`, the latest of them.
+    """
+    first, last = terms.entry_epoch, min(last, expiry(terms))
+    if most is not None:
+        first = max(first, last - (most - 1) * terms.symbol.step)
+    ticks = feed.ticks(terms.symbol, first, last)
     return [
         _tick_shown(terms.symbol, Tick(epoch, pips))
         for epoch, pips in zip(ticks.epochs.tolist(), ticks.pips.tolist(), strict=True)

@@ -2,20 +2,28 @@
 
 from collections.abc import Iterator
 
+from exchange.contracts.accumulators import GROWTH_RATES, Accumulator
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.digits import Digits
-from exchange.contracts.life import ContractType
+from exchange.contracts.life import ContractType, sight
 from exchange.contracts.listing import seconds_text
 from exchange.contracts.multipliers import Multiplier, choices
+from exchange.contracts.per_point import PerPoint
 from exchange.contracts.terms import Barrier
 from exchange.feed import Feed
 from exchange.money import CURRENCIES
-from exchange.rules import CANCELLATIONS, LARGEST_PAYOUT, LATEST_START
+from exchange.rules import (
+    CANCELLATIONS,
+    LARGEST_PAYOUT,
+    LATEST_START,
+    Margins,
+)
 from exchange.symbols import DAY, SYMBOLS, Symbol
 from gateway.calls import call
 from gateway.clock import Clock
 from gateway.errors import input_validation_failed
 from gateway.session import Session
+from handlers import per_point
 from handlers.market import find_symbol
 from schemas.market import AssetIndex, AssetIndexReply
 from schemas.trading import (
@@ -41,9 +49,10 @@ _UNITS = {"t": "Ticks", "s": "Seconds", "d": "Days"}
 class Offers:
     """What may be traded."""
 
-    def __init__(self, feed: Feed, clock: Clock) -> None:
+    def __init__(self, feed: Feed, clock: Clock, margins: Margins) -> None:
         self._feed = feed
         self._clock = clock
+        self._margins = margins
 
     @call("contracts_for", needs=None)
     async def contracts_for(self, request: ContractsFor, session: Session) -> ContractsForReply:
@@ -59,6 +68,12 @@ class Offers:
         available = [
             row for kind in TYPES.values() for row in _available(kind, symbol, spot, midnight)
         ]
+        for row in available:
+            kind = TYPES[row["contract_type"]]
+            if isinstance(kind, PerPoint):
+                per_point.add_listed(
+                    row, kind, symbol, sight(self._feed, symbol, now), self._margins
+                )
         return {
             "contracts_for": {
                 "available": available,
@@ -82,7 +97,7 @@ class Offers:
     async def trading_durations(
         self, request: TradingDurations, session: Session
     ) -> TradingDurationsReply:
-        """Tell how long contracts may last, by market and type; multipliers have no duration."""
+        """Tell how long contracts may last, by market and type; of those that have a duration."""
         markets: dict[str, MarketDurations] = {}
         groups: dict[tuple[str, str], SubmarketDurations] = {}
         for symbol in SYMBOLS.values():
@@ -182,6 +197,8 @@ def _available(
             if isinstance(kind, Multiplier):
                 row["multiplier_range"] = choices(symbol)
                 row["cancellation_range"] = list(CANCELLATIONS)
+            if isinstance(kind, Accumulator):
+                row["growth_rate_range"] = GROWTH_RATES
             yield row
             if listing.takes_forward_start and expiry_type == "intraday":
                 days = range(midnight, midnight + LATEST_START + 1, DAY)

@@ -1,11 +1,11 @@
-"""The orders that close a multiplier by itself: changed, and told."""
+"""The orders that close contracts by themselves: changed, and told."""
 
 from dataclasses import replace
 
 from exchange import book
 from exchange.book import Contract, Order
 from exchange.contracts.life import Tick, latest
-from exchange.contracts.multipliers import Multiplier, order_units
+from exchange.contracts.orders import Ordered, order_units
 from exchange.contracts.terms import Refusal, Terms
 from exchange.desk import Desk, Position
 from exchange.money import to_text
@@ -28,7 +28,7 @@ from schemas.trading import (
 
 
 class Orders:
-    """The orders that close a multiplier by itself."""
+    """The orders that close contracts by themselves."""
 
     def __init__(self, desk: Desk, access: Access, clock: Clock, store: Store) -> None:
         self._desk = desk
@@ -40,7 +40,10 @@ class Orders:
     async def contract_update(
         self, request: ContractUpdate, session: Session
     ) -> ContractUpdateReply:
-        """Change the take profit or the stop loss of an open multiplier."""
+        """Change the take profit or the stop loss of an open multiplier or accumulator.
+
+        An accumulator takes a profit alone.
+        """
         grant = session.grant
         wanted = request.limit_order
         named = wanted.model_fields_set
@@ -49,9 +52,10 @@ class Orders:
 
         def change(position: Position) -> Terms:
             kind, terms = position.kind, position.terms
-            if not isinstance(kind, Multiplier):
+            if not isinstance(kind, Ordered):
                 raise Refusal(
-                    "ContractUpdateNotAllowed", "Only the orders of multipliers can be changed."
+                    "ContractUpdateNotAllowed",
+                    "Only the orders of multipliers and accumulators can be changed.",
                 )
             values = {
                 name: order_units(getattr(wanted, name), terms, name)
@@ -81,10 +85,10 @@ class Orders:
             contract.stop_loss_at,
         )
         # The published reply has no stop-out, which is no order, and no amount for display.
-        return {
-            "take_profit": _plain("take_profit", shown.get("take_profit")),
-            "stop_loss": _plain("stop_loss", shown.get("stop_loss")),
-        }
+        updated: UpdatedOrders = {"take_profit": _plain("take_profit", shown.get("take_profit"))}
+        if contract.terms.multiplier:
+            updated["stop_loss"] = _plain("stop_loss", shown.get("stop_loss"))
+        return updated
 
     def _entry(self, contract: Contract) -> int:
         """The entry spot in pips; before there is one, the spot."""
@@ -120,11 +124,11 @@ class Orders:
         }
 
 
-def _check_unmet(kind: Multiplier, terms: Terms, position: Position, tick: Tick) -> None:
+def _check_unmet(kind: Ordered, terms: Terms, position: Position, tick: Tick) -> None:
     """Raise `Refusal` for orders that the present price would meet at once."""
     if position.life.entry is None:
         return
-    profit = kind.profit(terms, position.life.entry.pips, tick.pips)
+    profit = kind.gained(terms, position.life, tick.pips)
     shown = f"{terms.currency} {to_text(profit, terms.currency)}"
     if terms.take_profit is not None and profit >= terms.take_profit:
         problem = f"The profit is {shown} already: sell, or take a larger profit."
@@ -144,7 +148,7 @@ def _plain(name: str, order: OrderShown | None) -> OrderShown:
 
 def _level(terms: Terms, order: Order, entry: int) -> str | None:
     """The price that an order waited for."""
-    if order.amount is None:
+    if order.amount is None or terms.growth:
         return None
     levels = multiplier(terms).shown_levels(
         replace(terms, take_profit=order.amount, stop_loss=order.amount), entry

@@ -50,6 +50,10 @@ _INFORMED = (Scope.READ, Scope.TRADING_INFORMATION)
 _CALL = "proposal_open_contract"
 
 
+TICKS_STREAMED = 11
+"""The latest ticks that are told of an open contract: all, but of accumulators."""
+
+
 def _of_contract(contract_id: int) -> str:
     """The topic on which one contract is told."""
     return f"contract.{contract_id}"
@@ -149,9 +153,10 @@ class Portfolio:
             seen = seen._replace(tick=position.life.end.tick)
         worth = self._desk.value(position, seen)
         now = self._desk.now
-        body = open_contract(position.contract, position.life, seen, worth, now)
+        feed = self._desk.feed
+        body = open_contract(position.contract, position.life, seen, worth, now, feed)
         if terms.ticks is not None:
-            body["tick_stream"] = tick_stream(terms, self._desk.feed, seen.tick.epoch)
+            body["tick_stream"] = tick_stream(terms, feed, seen.tick.epoch, most=TICKS_STREAMED)
         return body
 
     # What streams are told.
@@ -304,6 +309,8 @@ def _closed_row(contract: Contract, *, told: bool) -> ClosedContract:
         row["longcode"] = longcode(terms)
         row["shortcode"] = contract.shortcode
         row["underlying_symbol"] = terms.symbol.name
+        if terms.growth:
+            row["growth_rate"] = f"{terms.growth / 100:.2f}"
         if terms.multiplier:
             row["multiplier"] = str(terms.multiplier)
             if terms.cancellation:

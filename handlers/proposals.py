@@ -98,7 +98,7 @@ class Proposals:
         # Who joins others is told what they were told last: theirs is no other offer than before.
         proposal_id = new_stream_id()
         self._remember(session, proposal_id, quoted)
-        body = proposal_body(quoted.offer)
+        body = proposal_body(quoted.offer, self._feed, self._margins)
         if not request.subscribe:
             body["id"] = proposal_id
             return {"proposal": body}
@@ -184,7 +184,8 @@ class Proposals:
                 self._bus.finish(topic, as_error(refusal))
                 continue
             quoted.offer, quoted.second, quoted.told_at = offer, epoch, now
-            self._bus.publish(topic, orjson.dumps(proposal_body(offer)), epoch)
+            body = proposal_body(offer, self._feed, self._margins)
+            self._bus.publish(topic, orjson.dumps(body), epoch)
 
 
 def _wish_of(fields: Proposal | BuyParameters | CopiedParameters) -> Wish:

@@ -81,7 +81,7 @@ class TransactionIds(TypedDict):
     sell: NotRequired[int]
 
 
-class ValidToUpdate(TypedDict):
+class ValidToUpdate(TypedDict, total=False):
     stop_loss: int
     take_profit: int
 
@@ -92,6 +92,7 @@ class OpenContract(TypedDict, total=False):
     audit_details: AuditDetails | None
     barrier: str | None
     barrier_count: int
+    barrier_spot_distance: str
     bid_price: float
     buy_price: float
     cancellation: CancellationShown
@@ -101,11 +102,14 @@ class OpenContract(TypedDict, total=False):
     currency: str
     current_spot: float
     current_spot_display_value: str
+    current_spot_high_barrier: str
+    current_spot_low_barrier: str
     current_spot_time: int
     date_expiry: int
     date_settlement: int
     date_start: int
     display_name: str
+    display_number_of_contracts: str
     display_value: str
     entry_spot: float
     entry_spot_display_value: str
@@ -116,6 +120,7 @@ class OpenContract(TypedDict, total=False):
     exit_tick_display_value: str
     exit_tick_time: int
     expiry_time: int
+    growth_rate: float
     high_barrier: str
     id: str
     is_expired: int
@@ -147,6 +152,7 @@ class OpenContract(TypedDict, total=False):
     shortcode: str
     status: str
     tick_count: int
+    tick_passed: int
     tick_stream: list[TickShown]
     transaction_ids: TransactionIds
     underlying: str
@@ -190,6 +196,7 @@ class ClosedContract(TypedDict):
     contract_type: NotRequired[str]
     deal_cancellation_duration: NotRequired[str]
     duration_type: NotRequired[str | None]
+    growth_rate: NotRequired[str]
     longcode: NotRequired[str]
     multiplier: NotRequired[str]
     payout: float

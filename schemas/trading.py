@@ -91,6 +91,15 @@ _STAYS: dict[str, JsonValue] = {
     "duration": 5,
     "duration_unit": "m",
 }
+_GROWS: dict[str, JsonValue] = {
+    "contract_type": "ACCU",
+    "symbol": "R_100",
+    "currency": "USD",
+    "basis": "stake",
+    "amount": 10,
+    "growth_rate": 0.03,
+    "limit_order": {"take_profit": 2},
+}
 _UP: dict[str, JsonValue] = {
     "contract_type": "MULTUP",
     "symbol": "R_100",
@@ -103,7 +112,7 @@ _UP: dict[str, JsonValue] = {
 
 
 class LimitOrder(BaseModel):
-    """Orders that close a multiplier by itself."""
+    """Orders that close a multiplier, or with a profit an accumulator, by themselves."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -165,11 +174,15 @@ class MoreContractFields(ContractFields):
     cancellation: OrAbsent[Annotated[Text, Field(pattern=r"^[A-Za-z0-9_]+$")]] = Field(
         None, description="How long a multiplier can be cancelled: `5m` to `60m`."
     )
-    growth_rate: OrAbsent[Number] = Field(None, description=_OF_OTHERS)
-    limit_order: OrAbsent[LimitOrder] = Field(
-        None, description="Orders that close a multiplier by itself."
+    growth_rate: OrAbsent[Number] = Field(
+        None, description="By how much an accumulator grows with every tick: 0.01 to 0.05."
     )
-    payout_per_point: OrAbsent[Number] = Field(None, description=_OF_OTHERS)
+    limit_order: OrAbsent[LimitOrder] = Field(
+        None, description="Orders that close a multiplier or an accumulator by themselves."
+    )
+    payout_per_point: OrAbsent[Number] = Field(
+        None, description="What a turbo pays a point, instead of its `barrier`."
+    )
     product_type: Literal["basic"] = Field("basic", description=NO_EFFECT)
     trade_risk_profile: OrAbsent[Literal["low", "medium", "high"]] = Field(
         None, description=_OF_OTHERS
@@ -185,6 +198,7 @@ class Proposal(StreamRequest, AccountRequest, MoreContractFields):
                 {"proposal": 1, **_RISE, "subscribe": 1},
                 {"proposal": 1, **_STAYS, "subscribe": 1},
                 {"proposal": 1, **_UP, "subscribe": 1},
+                {"proposal": 1, **_GROWS, "subscribe": 1},
             ]
         }
     )
@@ -318,7 +332,7 @@ class Cancel(AccountRequest):
 
 
 class ContractUpdate(AccountRequest):
-    """Changes the orders of a multiplier."""
+    """Changes the orders of a multiplier or an accumulator."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -381,6 +395,7 @@ class TradingDurations(AccountRequest):
 class AvailableContract(TypedDict):
     barrier: NotRequired[str]
     barrier_category: str
+    barrier_choices: NotRequired[list[str]]
     barriers: int
     cancellation_range: NotRequired[list[str]]
     contract_category: str
@@ -391,13 +406,17 @@ class AvailableContract(TypedDict):
     exchange_name: str
     expiry_type: str
     forward_starting_options: NotRequired[list[dict[str, Any]]]
+    growth_rate_range: NotRequired[list[float]]
     high_barrier: NotRequired[str]
     last_digit_range: NotRequired[list[int]]
     low_barrier: NotRequired[str]
     market: str
     max_contract_duration: str
+    max_stake: NotRequired[float]
     min_contract_duration: str
+    min_stake: NotRequired[float]
     multiplier_range: NotRequired[list[int]]
+    payout_choices: NotRequired[list[str]]
     payout_limit: float
     sentiment: str
     start_type: str
@@ -499,6 +518,8 @@ class Range(TypedDict):
 
 
 class ValidationParams(TypedDict, total=False):
+    max_payout: str
+    max_ticks: int
     payout: Range
     stake: Range
     stop_loss: Range
@@ -513,23 +534,36 @@ class BarriersShown(TypedDict, total=False):
 
 class ContractDetails(BarriersShown, total=False):
     app_markup_amount: str
+    barrier_spot_distance: str
+    last_tick_epoch: int
+    maximum_payout: float
     maximum_stake: str
+    maximum_ticks: int
     minimum_stake: str
+    tick_size_barrier: float
+    tick_size_barrier_percentage: str
+    ticks_stayed_in: list[int]
 
 
 class ProposalBody(TypedDict):
     ask_price: float
+    barrier_choices: NotRequired[list[str]]
+    barrier_spot_distance: NotRequired[str]
     cancellation: NotRequired[CancellationShown]
     commission: NotRequired[float | None]
     contract_details: NotRequired[ContractDetails]
     date_expiry: int
     date_start: int
+    display_number_of_contracts: NotRequired[str]
     display_value: str
     id: str
     limit_order: NotRequired[OrdersShown]
     longcode: str
+    max_stake: NotRequired[float]
+    min_stake: NotRequired[float]
     multiplier: NotRequired[float]
     payout: float
+    payout_choices: NotRequired[list[str]]
     spot: float
     spot_time: int
     validation_params: NotRequired[ValidationParams]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from operator import eq, gt, lt, ne
 from types import MappingProxyType
 
+from exchange.contracts.accumulators import Accumulator
 from exchange.contracts.digits import Digits
 from exchange.contracts.european import European
 from exchange.contracts.few_ticks import Asian, Run, SelectedTick
@@ -16,7 +17,9 @@ from exchange.contracts.lookbacks import Lookback
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.resets import Reset
 from exchange.contracts.touches import Touch
+from exchange.contracts.turbos import Turbo
 from exchange.contracts.two_barriers import Ends, Spread, Stays
+from exchange.contracts.vanillas import Vanilla
 
 _ROWS: tuple[ContractType, ...] = (
     European("CALL", "Higher", rises=True, ties=False),
@@ -56,6 +59,11 @@ _ROWS: tuple[ContractType, ...] = (
     Lookback("LBHIGHLOW", "High-to-Low", "high_vol", upper="high", lower="low"),
     Multiplier("MULTUP", "Multiply Up", rises=True),
     Multiplier("MULTDOWN", "Multiply Down", rises=False),
+    Accumulator(),
+    Vanilla("VANILLALONGCALL", "Call", rises=True),
+    Vanilla("VANILLALONGPUT", "Put", rises=False),
+    Turbo("TURBOSLONG", "Long", rises=True),
+    Turbo("TURBOSSHORT", "Short", rises=False),
 )
 
 TYPES: Mapping[str, ContractType] = MappingProxyType({kind.name: kind for kind in _ROWS})

@@ -76,6 +76,8 @@ class Life:
     seen: int
     """The epoch up to which it has been followed."""
     entry: Tick | None = None
+    last: Tick | None = None
+    """The tick of `seen`, kept by types for which the next one is compared with it."""
     end: End | None = None
     kept: tuple[int, ...] = ()
     """What its type remembers of the ticks since the entry, in pips: see its `remember`."""
@@ -111,12 +113,14 @@ class Offer:
     payout: int = 0
     """What it pays if it is won, in smallest units; 0 where that is open."""
     ask: int = 0
-    """The price in millionths of the payout, before it is rounded to money; 0 where there is no
-    payout."""
+    """The price in millionths of the payout, before it is rounded to money. Where there is no
+    payout, what one contract costs in millionths of smallest units; 0 where nothing is counted."""
     cancellation_price: int = 0
     """How much of the price is for being able to cancel."""
     markup: int = 0
     """How much of the price is for the owner of the app, in smallest units."""
+    largest_stake: int = 0
+    """The most that may be paid for its kind, where that is not the same for all."""
 
     def without_markup(self) -> "Offer":
         """The same contract where nobody gets a markup."""
@@ -130,6 +134,8 @@ class ContractType(ABC):
     listing: Listing
     takes: frozenset[str] = frozenset()
     """Which fields of a wish it takes beside those that every type has."""
+    most_open: int | None = None
+    """How many of the type an account may have open at once, where that is bounded."""
     is_path_dependent = False
     """Whether a tick between the entry and the last has a say in what it pays."""
     remembers = False
@@ -153,6 +159,10 @@ class ContractType(ABC):
     @abstractmethod
     def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
         """Whether the price has risen by more than half of what the exchange keeps."""
+
+    def honoured(self, proposed: Terms, present: Terms) -> Terms:
+        """The present terms, with what the price of the proposed ones buys."""
+        return replace(present, amount=proposed.amount)
 
     @abstractmethod
     def sentence(self, terms: Terms) -> str:
@@ -200,6 +210,16 @@ class ContractType(ABC):
         assert terms.expiry is not None  # noqa: S101 - every contract has one of the two
         return terms.expiry - terms.expiry % step
 
+    def outlook(self, terms: Terms, life: Life, sight: Sight) -> Outlook:
+        """How the price goes on until the exit.
+
+        From the latest tick; but where the entry is awaited, and the barrier is relative to it,
+        from the entry on.
+        """
+        from_entry = terms.barrier is None or terms.barrier.is_relative
+        first = terms.entry_epoch if life.entry is None and from_entry else sight.tick.epoch
+        return sight.outlook(first, self.exit_epoch(terms))
+
     def step(self, terms: Terms, life: Life, tick: Tick) -> Life:
         """The life after one more tick."""
         entry = life.entry
@@ -222,16 +242,23 @@ def unsaleable(why: str) -> Refusal:
     return Refusal("InvalidSellContractProposal", why)
 
 
-def check_time_left(terms: Terms, now: int) -> None:
-    """Raise `Refusal` for a contract that ends too soon to be bought back."""
+def check_time_left(terms: Terms, now: int, least: int = NO_SALE_BEFORE_END) -> None:
+    """Raise `Refusal` for a contract that ends too soon, in `least` seconds, to be bought back."""
     assert terms.expiry is not None  # noqa: S101 - those that last for ticks come not so far
-    if terms.expiry - now <= NO_SALE_BEFORE_END:
-        raise unsaleable(f"A contract is not bought back in its last {NO_SALE_BEFORE_END} seconds.")
+    if terms.expiry - now <= least:
+        raise unsaleable(f"This contract is not bought back in its last {least} seconds.")
 
 
 def begin(terms: Terms, feed: Feed) -> Life:
     """The life of a contract that has seen no tick yet."""
     return Life(latest(feed, terms.symbol, terms.start), terms.entry_epoch - 1)
+
+
+def resume(terms: Terms, feed: Feed, seen: int) -> Life:
+    """The life of a contract that is known to be entered, and open after the ticks up to `seen`."""
+    entry = latest(feed, terms.symbol, terms.entry_epoch)
+    start = latest(feed, terms.symbol, terms.start)
+    return Life(start, seen, entry, last=latest(feed, terms.symbol, seen))
 
 
 def follow(kind: ContractType, terms: Terms, life: Life, feed: Feed, last: int) -> Life:

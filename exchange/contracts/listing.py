@@ -23,6 +23,8 @@ FEW_TICKS_OR_MINUTES: Final = Durations(ticks=(5, 10), seconds=(120, DAY), days=
 MINUTES_OR_DAYS: Final = Durations(seconds=(120, DAY), days=(1, YEAR_DAYS))
 TICKS_ONLY: Final = Durations(ticks=(1, 10))
 NO_END: Final = Durations()
+FEW_TICKS_OR_TIME: Final = Durations(ticks=(5, 10), seconds=(15, DAY), days=(1, YEAR_DAYS))
+MINUTES: Final = Durations(seconds=(60, DAY), days=(1, YEAR_DAYS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

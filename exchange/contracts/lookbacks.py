@@ -68,13 +68,14 @@ class Lookback(ContractType):
         return wish.multiplier
 
     def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
-        """What it is worth and the margin, rounded up."""
+        """What it is worth, the margin and a markup, each a share of that; rounded up."""
         if wish.basis not in (None, "multiplier"):
             raise invalid("basis", "The amount of a lookback is its multiplier: leave basis out.")
         worth = self.worth(terms, Life(sight.tick, terms.entry_epoch - 1), sight)
         price = math.ceil(round(worth * (1 + margins.lookback), 6))
         check_stake(price, terms.currency)
-        return Offer(terms, price, sight.tick)
+        markup = int(worth * float(wish.markup))
+        return Offer(terms, price + markup, sight.tick, markup=markup)
 
     def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
         """By the price."""

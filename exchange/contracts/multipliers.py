@@ -10,14 +10,13 @@ number of pips at which an amount is reached.
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal
 from typing import NamedTuple
 
 from exchange.contracts import short_fields, wording
 from exchange.contracts.bounds import check_stake
 from exchange.contracts.life import (
-    ContractType,
     End,
     Life,
     Offer,
@@ -27,7 +26,8 @@ from exchange.contracts.life import (
     Watch,
 )
 from exchange.contracts.listing import NO_END, Listing
-from exchange.contracts.terms import Refusal, Terms, Wish, invalid, not_offered
+from exchange.contracts.orders import Ordered, order_units
+from exchange.contracts.terms import Terms, Wish, invalid, not_offered
 from exchange.money import to_text, to_units
 from exchange.pricing import cancellation as protection
 from exchange.pricing.touch import SHIFT
@@ -49,30 +49,7 @@ class Levels(NamedTuple):
     stop_loss: int | None
 
 
-class OrderLimits(NamedTuple):
-    """The least and the most of each order, in smallest units."""
-
-    take_profit: tuple[int, int]
-    stop_loss: tuple[int, int]
-
-
-def order_limits(terms: Terms) -> OrderLimits:
-    """What orders may be placed: a loss beyond the commission and below the stake."""
-    most = to_units(LARGEST_PAYOUT, terms.currency)
-    return OrderLimits((1, most), (terms.commission + 1, terms.amount - 1))
-
-
-def order_units(amount: Decimal | None, terms: Terms, field: str) -> int | None:
-    """An order's amount in smallest units. Raises `Refusal` for too many decimals."""
-    if amount is None:
-        return None
-    try:
-        return to_units(amount, terms.currency)
-    except ValueError as problem:
-        raise invalid(field, f"{problem}.") from None
-
-
-class Multiplier(ContractType):
+class Multiplier(Ordered):
     """A contract that gains (`rises`) or loses with the price, until it is sold or stopped.
 
     Closed at the first tick that takes the whole stake (stopped out, it pays nothing), brings the
@@ -138,21 +115,10 @@ class Multiplier(ContractType):
             stop_loss=order_units(wish.stop_loss, terms, "stop_loss"),
         )
 
-    def with_orders(self, terms: Terms, *, take_profit: int | None, stop_loss: int | None) -> Terms:
-        """The terms with these orders instead of any others. Raises `Refusal`."""
-        limits = order_limits(terms)
-        for field, amount, (least, most) in (
-            ("take_profit", take_profit, limits.take_profit),
-            ("stop_loss", stop_loss, limits.stop_loss),
-        ):
-            if amount is not None and not least <= amount <= most:
-                raise Refusal(
-                    "ContractBuyValidationError",
-                    f"Please enter a {field.replace('_', ' ')} amount from"
-                    f" {to_text(least, terms.currency)} to {to_text(most, terms.currency)}.",
-                    {field: "The amount is outside of what is offered."},
-                )
-        return replace(terms, take_profit=take_profit, stop_loss=stop_loss)
+    def order_limits(self, terms: Terms) -> Mapping[str, tuple[int, int]]:
+        """A profit, and a loss beyond the commission and below the stake."""
+        most = to_units(LARGEST_PAYOUT, terms.currency)
+        return {"take_profit": (1, most), "stop_loss": (terms.commission + 1, terms.amount - 1)}
 
     @staticmethod
     def commission(symbol: Symbol, stake: int, multiplier: int, margins: Margins) -> int:
@@ -179,6 +145,11 @@ class Multiplier(ContractType):
             sight.outlook(entry, last - last % terms.symbol.step),
         )
         return math.ceil(round(worth * (1 + margins.cancellation), 6))
+
+    def gained(self, terms: Terms, life: Life, spot: int) -> int:
+        """The profit."""
+        assert life.entry is not None  # noqa: S101 - it is entered
+        return self.profit(terms, life.entry.pips, spot)
 
     def profit(self, terms: Terms, entry: int, spot: int) -> int:
         """What has been gained, the commission taken off; rounded down, at the worst the stake."""

@@ -77,11 +77,12 @@ def agree(proposed: Offer | None, present: Offer, *, most: int, margins: Margins
     """
     deal = present
     if proposed is not None and (present.ask > proposed.ask or present.price > proposed.price):
-        if TYPES[present.terms.contract_type].has_moved(proposed, present, margins):
+        kind = TYPES[present.terms.contract_type]
+        if kind.has_moved(proposed, present, margins):
             raise price_moved(present, proposed.price)
         deal = replace(
             present,
-            terms=replace(present.terms, amount=proposed.terms.amount),
+            terms=kind.honoured(proposed.terms, present.terms),
             price=proposed.price,
             payout=proposed.payout,
             ask=proposed.ask,

@@ -19,7 +19,6 @@ from exchange.contracts.life import (
     unsaleable,
 )
 from exchange.contracts.terms import Refusal, Terms, Wish, invalid
-from exchange.outlook import Outlook
 from exchange.rules import LARGEST_ASK, LEAST_ASK, Margins
 
 _SHORT = re.compile(
@@ -45,16 +44,6 @@ class Option(ContractType):
     @abstractmethod
     def margin(self, margins: Margins) -> float:
         """What the exchange keeps of the payout."""
-
-    def outlook(self, terms: Terms, life: Life, sight: Sight) -> Outlook:
-        """How the price goes on until the exit.
-
-        From the latest tick; but where the entry is awaited, and the barrier is relative to it,
-        from the entry on.
-        """
-        from_entry = terms.barrier is None or terms.barrier.is_relative
-        first = terms.entry_epoch if life.entry is None and from_entry else sight.tick.epoch
-        return sight.outlook(first, self.exit_epoch(terms))
 
     def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
         """What the payout costs, or what the stake pays: the basis says which was named.

@@ -1,8 +1,8 @@
 """What a contract is: the terms that are agreed on when it is bought.
 
 Rules: money is in the currency's smallest units, a price is in pips, a moment is an epoch in whole
-seconds. Nothing here changes once a contract is bought but the orders of a multiplier, and no price
-of the market is kept: where one is needed, the feed is read again.
+seconds. Nothing here changes once a contract is bought but its orders, and no price of the market
+is kept: where one is needed, the feed is read again.
 """
 
 import re
@@ -71,6 +71,9 @@ class Wish:
     """What the owner of the app adds to the price: a share of the payout."""
 
 
+WIDTH_UNITS = 10**12
+"""So many make a width of 1."""
+
 _BARRIER = re.compile(r"([+-]?)([0-9]{1,15})(?:\.([0-9]*))?", re.ASCII)
 
 
@@ -114,8 +117,8 @@ class Terms:
     symbol: Symbol
     currency: str
     amount: int
-    """The payout of a contract that has a fixed one; the stake of a multiplier; what a lookback
-    pays for a difference of 1 in the price."""
+    """The payout of a contract that has a fixed one; what a lookback pays for a difference of 1 in
+    the price; else the stake."""
     start: int
     is_forward: bool = False
     """Whether it starts later than it was bought: then it is entered at the spot of its start."""
@@ -136,6 +139,12 @@ class Terms:
     commission: int = 0
     take_profit: int | None = None
     stop_loss: int | None = None
+    growth: int = 0
+    """By how many percent an accumulator grows with every tick."""
+    width: int = 0
+    """How far a tick may be from the one before it: a share of that, in `WIDTH_UNITS`."""
+    contracts: Decimal = Decimal(0)
+    """What a vanilla or a turbo pays for each point of the price: its number of contracts."""
 
     @property
     def entry_epoch(self) -> int:

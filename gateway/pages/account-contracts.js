@@ -196,7 +196,8 @@ function leftText(told) {
   }
   if (told.tick_count !== undefined) {
     // The entry tick does not count, but where it is the first.
-    const seen = told.tick_stream.length - (/^(DIGIT|ASIAN|TICK)/.test(told.contract_type) ? 0 : 1);
+    const entry = /^(DIGIT|ASIAN|TICK)/.test(told.contract_type) ? 0 : 1;
+    const seen = told.tick_passed ?? told.tick_stream.length - entry;
     const left = told.tick_count - Math.max(seen, 0);
     return `${left} ${left === 1 ? "tick" : "ticks"}`;
   }
@@ -209,9 +210,12 @@ function leftText(told) {
   return parts[0] > 0 ? `${hours}:${minutes}:${rest}` : `${minutes}:${rest}`;
 }
 
-function reason({ is_expired: hasEnded, tick_count: ticks, entry_spot: entry }) {
+function reason({ is_expired: hasEnded, tick_count: ticks, entry_spot: entry, growth_rate: grows }) {
   if (hasEnded) {
     return "has ended";
+  }
+  if (grows !== undefined) {
+    return "once it has grown";
   }
   if (ticks !== undefined) {
     return "runs to its end";

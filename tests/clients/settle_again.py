@@ -4,9 +4,11 @@
 
 Each line of standard input is a token that may read one account, in a currency of two decimals. Of
 every closed contract in its `profit_table` that lasted at most an hour, was not sold back and is no
-multiplier, the shortcode says what was agreed and `ticks_history` what the market did; what follows
-from these must be what `profit_table` says. Those that differ are printed, and a last line counts:
-`200 contracts, 0 differ`. Ends with 1 if any differs.
+multiplier, and of every accumulator, the shortcode says what was agreed and `ticks_history` what
+the market did; what follows from these must be what `profit_table` says. Those that differ are
+printed, and a last line counts: `200 contracts, 0 differ`. Ends with 1 if any differs.
+
+What a vanilla or a turbo is sold for before its end follows from no tick: that is taken as it is.
 
 It imports nothing but the standard library and websockets: whoever has those can check a gateway.
 """
@@ -17,6 +19,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -30,6 +33,14 @@ LONGEST = 3_600
 """Seconds that a contract may last, since so many ticks are told at once."""
 MILLION = 1_000_000
 CENT = Decimal("0.01")
+MOST_TICKS = {
+    Decimal("0.01"): 230,
+    Decimal("0.02"): 115,
+    Decimal("0.03"): 75,
+    Decimal("0.04"): 55,
+    Decimal("0.05"): 45,
+}
+"""After how many ticks an accumulator ends, by its growth."""
 
 
 class Tick(NamedTuple):
@@ -259,6 +270,122 @@ SETTLED: dict[str, Callable[[Agreed, Tick, list[Tick], int], Result]] = {
 to the last, and the decimals of a price."""
 
 
+@dataclass(frozen=True)
+class Accumulator:
+    """What the shortcode of an accumulator tells."""
+
+    symbol: str
+    stake: Decimal
+    growth: Decimal
+    width: Decimal
+    start: int
+
+    @staticmethod
+    def is_of(shortcode: str) -> bool:
+        """Whether it is the shortcode of an accumulator."""
+        return shortcode.startswith("ACCU_")
+
+    @classmethod
+    def read(cls, shortcode: str) -> "Accumulator":
+        """`ACCU_SYMBOL_STAKE_0_GROWTH_1_WIDTH_START`."""
+        head, stake, _, growth, _, width, start = shortcode.rsplit("_", 6)
+        symbol = head.removeprefix("ACCU_")
+        return cls(symbol, Decimal(stake), Decimal(growth), Decimal(width), int(start))
+
+    @property
+    def last_moment(self) -> int:
+        """When it has ended at the latest."""
+        return self.start + (max(MOST_TICKS.values()) + 1) * LONGEST_STEP
+
+    def settle(self, ticks: Sequence[Tick], closed_at: int, _: int) -> tuple[Decimal, int]:
+        """What it pays and when, knowing when it was closed: by whom makes no difference.
+
+        Every tick is held against the one before; as many as stayed have made it grow.
+        """
+        after = [tick for tick in ticks if self.start < tick.epoch <= closed_at]
+        before = after[0]
+        for tick in after[1:]:
+            if abs(tick.pips - before.pips) >= self.width * before.pips:
+                return Decimal(0), tick.epoch
+            before = tick
+        grown = min(len(after) - 1, MOST_TICKS[self.growth])
+        exact = Fraction(self.stake) * Fraction(1 + self.growth) ** grown
+        return rounded_down(exact, self.stake), closed_at
+
+
+@dataclass(frozen=True)
+class PerPoint:
+    """What the shortcode of a vanilla or a turbo tells."""
+
+    contract_type: str
+    symbol: str
+    stake: Decimal
+    start: int
+    end: str
+    barrier: str
+    contracts: Decimal
+
+    @classmethod
+    def is_of(cls, shortcode: str) -> bool:
+        """Whether it is the shortcode of a vanilla or a turbo that lasts for an hour at most."""
+        if not shortcode.startswith(("VANILLA", "TURBOS")):
+            return False
+        agreed = cls.read(shortcode)
+        return agreed.last_moment - agreed.start <= LONGEST
+
+    @classmethod
+    def read(cls, shortcode: str) -> "PerPoint":
+        """`TYPE_SYMBOL_STAKE_START_END_BARRIER_CONTRACTS_EPOCH`."""
+        head, stake, start, end, barrier, contracts, _ = shortcode.rsplit("_", 6)
+        contract_type, symbol = head.split("_", 1)
+        return cls(
+            contract_type, symbol, Decimal(stake), int(start), end, barrier, Decimal(contracts)
+        )
+
+    @property
+    def last_moment(self) -> int:
+        """When its last tick has come at the latest."""
+        if self.end.endswith("T"):
+            return self.start + (int(self.end[:-1]) + 1) * LONGEST_STEP
+        return int(self.end.removesuffix("F"))
+
+    def settle(
+        self, ticks: Sequence[Tick], closed_at: int | None, pip_size: int
+    ) -> tuple[Decimal, int] | None:
+        """What it pays and when; `None` where it was closed before, which is a sale."""
+        after = [tick for tick in ticks if tick.epoch > self.start]
+        if self.end.endswith("T"):
+            counted = after[: int(self.end[:-1]) + 1]
+        else:
+            counted = [tick for tick in after if tick.epoch <= self.last_moment]
+        entry, last = counted[0], counted[-1]
+        if self.barrier.startswith("S"):
+            strike = entry.pips + int(self.barrier.removeprefix("S").removesuffix("P"))
+            watched = counted[1:]
+        else:
+            strike = int(self.barrier) * 10**pip_size // MILLION
+            watched = counted
+        side = 1 if self.contract_type in ("VANILLALONGCALL", "TURBOSLONG") else -1
+        met = [tick for tick in watched if (tick.pips - strike) * side <= 0]
+        if self.contract_type.startswith("TURBOS") and met:
+            pays, decided_at = Decimal(0), met[0].epoch
+        else:
+            points = Fraction(max(0, (last.pips - strike) * side), 10**pip_size)
+            pays, decided_at = (
+                rounded_down(Fraction(self.contracts) * points, self.stake),
+                last.epoch,
+            )
+        if closed_at is not None and closed_at < decided_at:
+            return None
+        return pays, decided_at
+
+
+def rounded_down(exact: Fraction, like: Decimal) -> Decimal:
+    """An amount of money with as many decimals as another has."""
+    unit = Decimal(1).scaleb(like.as_tuple().exponent)  # type: ignore[arg-type] # it is finite
+    return int(exact / Fraction(unit)) * unit
+
+
 async def ask(socket: ClientConnection, **request: Any) -> dict[str, Any]:
     """The reply to a request, its numbers as exact decimals."""
     await socket.send(json.dumps(request))
@@ -268,7 +395,9 @@ async def ask(socket: ClientConnection, **request: Any) -> dict[str, Any]:
     return reply
 
 
-async def history(socket: ClientConnection, agreed: Agreed) -> tuple[list[Tick], int]:
+async def history(
+    socket: ClientConnection, agreed: Agreed | Accumulator | PerPoint
+) -> tuple[list[Tick], int]:
     """The ticks around a contract, and the decimals of their prices."""
     reply = await ask(
         socket,
@@ -289,13 +418,20 @@ async def history(socket: ClientConnection, agreed: Agreed) -> tuple[list[Tick],
 
 async def differences(socket: ClientConnection, row: dict[str, Any]) -> list[str]:
     """In what a row of `profit_table` differs from what the market makes of its contract."""
-    agreed = Agreed.read(row["shortcode"])
-    result = settle(agreed, *await history(socket, agreed))
-    expected = {
-        "payout": 0 if agreed.contract_type in _LOOKBACKS else agreed.amount,
-        "sell_price": result.pays,
-        "sell_time": result.decided_at,
-    }
+    code = row["shortcode"]
+    if Agreed.is_of(code):
+        agreed = Agreed.read(code)
+        result = settle(agreed, *await history(socket, agreed))
+        expected = {
+            "payout": 0 if agreed.contract_type in _LOOKBACKS else agreed.amount,
+            "sell_price": result.pays,
+            "sell_time": result.decided_at,
+        }
+    else:
+        product = Accumulator.read(code) if Accumulator.is_of(code) else PerPoint.read(code)
+        ticks, pip_size = await history(socket, product)
+        paid = product.settle(ticks, row["sell_time"], pip_size)
+        expected = {} if paid is None else {"sell_price": paid[0], "sell_time": paid[1]}
     return [
         f"{row['shortcode']}: {name} is {row[name]}, from the ticks follows {value}"
         for name, value in expected.items()
@@ -318,7 +454,9 @@ async def check_account(url: str, token: str) -> tuple[int, list[str]]:
             table = await ask(socket, profit_table=1, description=1, limit=PAGE, offset=seen)
             rows = table["profit_table"]["transactions"]
             for row in rows:
-                if Agreed.is_of(row["shortcode"]) and not await was_sold(socket, row):
+                code = row["shortcode"]
+                follows = Accumulator.is_of(code) or PerPoint.is_of(code)
+                if follows or (Agreed.is_of(code) and not await was_sold(socket, row)):
                     count += 1
                     wrong += await differences(socket, row)
             seen += len(rows)

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
+from itertools import pairwise
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -35,8 +36,10 @@ from exchange.contracts.catalogue import TYPES
 from exchange.contracts.european import European
 from exchange.contracts.life import End, Life, Status, begin, follow, sight
 from exchange.contracts.multipliers import Multiplier, choices
-from exchange.contracts.terms import Barrier, Refusal, Terms, Wish
+from exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
 from exchange.contracts.touches import Touch
+from exchange.contracts.turbos import Turbo
+from exchange.contracts.vanillas import Vanilla
 from exchange.feed import Feed
 from exchange.rules import CANCELLATIONS, Margins
 from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
@@ -47,7 +50,8 @@ LAST_DAY: Final = 2_200
 
 _PAYOUT: Final = Decimal(1_000)
 _STAKE: Final = Decimal(1_000)
-"""Of options and of multipliers: large enough that rounding to a cent is 0.00001 of it."""
+"""Of contracts with a fixed payout and of the others: large enough that rounding to a cent is
+0.00001 of it."""
 OVERSHOOT: Final = 0.5825971579
 """-zeta(1/2) / sqrt(2 pi): by how many standard deviations of a tick the first tick beyond a level
 is beyond it, in the mean."""
@@ -298,6 +302,110 @@ def _cancellation(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Ma
     return Trade(1, made.price, got, made.cancellation_price - bought, bought, controls)
 
 
+def _normal(x: float) -> float:
+    return 0.5 * math.erfc(-x / math.sqrt(2))
+
+
+def _accumulator(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
+    """ACCU, half of them with a take profit, held for up to thirty ticks and then sold.
+
+    The margin is the least that is kept of the worth at every tick; what whole pips keep beyond
+    that is taken off, from the chance that a tick moves no more pips than may be. The controls:
+    how far ticks moved, in four measures, each tick weighted by what it put at stake.
+    """
+    growth = rng.randint(1, 5)
+    profit = rng.choice((None, _STAKE * rng.randint(1, 8) / 20))
+    wanted = wish(
+        "ACCU",
+        symbol,
+        amount=_STAKE,
+        basis="stake",
+        growth_rate=Decimal(growth) / 100,
+        take_profit=profit,
+    )
+    made = offer.make(wanted, feed, now, margins)
+    terms, kind = made.terms, TYPES["ACCU"]
+    until = terms.entry_epoch + rng.randint(2, 30) * symbol.step
+    life = follow(kind, terms, begin(terms, feed), feed, until)
+    assert life.entry is not None
+    if life.end is not None:
+        last, got = life.end.tick.epoch, life.end.pays
+    else:
+        kind.check_sale(terms, life, until)
+        last, got = until, kind.value(terms, life, sight(feed, symbol, until), margins)
+    ticks = feed.ticks(symbol, life.entry.epoch, last).pips.tolist()
+    drift, sd = feed.drift(symbol, life.entry.epoch), symbol.tick_sd
+    beyond = at_stake = 0.0
+    controls = [0.0] * 4
+    for number, (before, after) in enumerate(pairwise(ticks)):
+        value = terms.amount * (1 + growth / 100) ** number
+        pips = -(-terms.width * before // WIDTH_UNITS) - 1
+        up, down = (math.log1p(side * (pips + 0.5) / before) for side in (1, -1))
+        stays = _normal((up - drift) / sd) - _normal((down - drift) / sd)
+        beyond += value * (1 - stays * (1 + growth / 100) - margins.accumulator)
+        at_stake += value
+        z = (math.log(after / before) - drift) / sd
+        moments = (abs(z) - math.sqrt(2 / math.pi), z**2 - 1, z**4 - 3, z**6 - 15)
+        controls = [sum_ + value * moment for sum_, moment in zip(controls, moments, strict=True)]
+    return Trade(1, made.price, got, made.price - got - beyond, at_stake, tuple(controls))
+
+
+def _vanilla(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
+    """VANILLALONGCALL or VANILLALONGPUT, at strikes up to one standard deviation away.
+
+    The controls: the move, and a contract alike whose strike lies at the nearest of some places in
+    the feed's law of the move, which says what that pays in the mean.
+    """
+    name = rng.choice(("VANILLALONGCALL", "VANILLALONGPUT"))
+    term = {"duration": rng.randint(60, 3_600), "duration_unit": "s"}
+    text = _barrier(feed, symbol, now, rng, term)
+    wanted = wish(name, symbol, amount=_STAKE, basis="stake", barrier=text, **term)
+    made = offer.make(wanted, feed, now, margins)
+    life, end = settled(made.terms, feed)
+    kind, barrier = TYPES[name], made.terms.barrier
+    assert isinstance(kind, Vanilla)
+    assert life.entry is not None
+    assert barrier is not None
+    start = life.entry if barrier.is_relative else life.spot
+    law = feed.outlook(symbol, life.spot.epoch, start.epoch, end.tick.epoch)
+    z, strike = (
+        (math.log(level / start.pips) - law.mean) / law.sd * (1 if kind.rises else -1)
+        for level in (end.tick.pips, barrier.level(start.pips))
+    )
+    place = round(5 * strike) / 5
+    density = math.exp(-place * place / 2) / math.sqrt(2 * math.pi)
+    alike = max(0.0, z - place) - (density - place * _normal(-place))
+    size = float(made.terms.contracts) * start.pips * law.sd * 100 / 10**symbol.digits
+    paid, got = made.price, end.pays
+    return Trade(1, paid, got, paid - got, got, (size * z, size * alike))
+
+
+def _turbo(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
+    """TURBOSLONG or TURBOSSHORT, half of them for ticks, with barriers up to 1.5 deviations away.
+
+    The control: how far the price had moved, beyond its drift, when the contract ended: a
+    martingale that is stopped.
+    """
+    name = rng.choice(("TURBOSLONG", "TURBOSSHORT"))
+    kind = TYPES[name]
+    assert isinstance(kind, Turbo)
+    term = _ticks_or_time(rng, (5, 10), (15, 3_600))
+    ticks = term["duration"] // (1 if term["duration_unit"] == "t" else symbol.step)
+    spot = feed.price(symbol, now)
+    away = round(spot * symbol.tick_sd * math.sqrt(ticks) * rng.uniform(0.3, 1.5)) * kind.side
+    barrier = Barrier(away) if rng.random() < 0.5 else Barrier(spot + away, is_relative=False)
+    wanted = wish(name, symbol, amount=_STAKE, basis="stake", barrier=barrier.text(symbol), **term)
+    made = offer.make(wanted, feed, now, margins)
+    life, end = settled(made.terms, feed)
+    assert life.entry is not None
+    start = life.entry if barrier.is_relative else life.spot
+    passed = (end.tick.epoch - start.epoch) // symbol.step
+    known = drift(feed, symbol, start.epoch, end.tick.epoch) + passed * symbol.tick_sd**2 / 2
+    position = float(made.terms.contracts) * start.pips * 100 / 10**symbol.digits * -kind.side
+    luck = position * (end.tick.pips / start.pips - 1 - known)
+    return Trade(1, made.price, end.pays, made.price - end.pays, end.pays, (luck,))
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """Contracts that share a margin."""
@@ -309,6 +417,8 @@ class Family:
     buy: Buyer
     a_group: int
     """How often it is bought in one group."""
+    least: int = 20_000
+    """How many contracts `GROUPS` groups buy at the least."""
 
     def stated(self, margins: Margins) -> float:
         """The margin that the exchange says it has."""
@@ -322,11 +432,14 @@ FAMILIES: Final = (
     Family("Digit matches", "matches", "the payout", _matches, 24),
     Family("Multipliers", "multiplier", "what a stop-out is worth", _multiplier, 67),
     Family("Deal cancellation", "cancellation", "what it gave back", _cancellation, 67),
+    Family("Accumulators", "accumulator", "the worth at each tick", _accumulator, 40, 10_000),
+    Family("Vanillas", "vanilla", "what they paid", _vanilla, 20, 5_000),
+    Family("Turbos", "turbo", "what they paid", _turbo, 20, 5_000),
 )
 """The families with one barrier or none, and multipliers; `fairness_paths` has the others."""
 
 GROUPS: Final = 300
-"""As many make at least 20,000 contracts of every family."""
+"""As many make enough contracts of every family to find a margin that is wrong by half."""
 
 
 class Measure(NamedTuple):

@@ -8,8 +8,9 @@ import pytest
 from exchange import desk as desk_module
 from exchange.book import Bought
 from exchange.contracts import offer as offers
+from exchange.contracts.accumulators import Accumulator
 from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Status, begin, follow
+from exchange.contracts.life import Status, begin, follow, latest
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.terms import Wish
 from gateway.store import Store, StoreError
@@ -101,6 +102,39 @@ async def test_new_orders_are_not_met_by_ticks_before_them(here: World) -> None:
     assert position.life.end is None
     # Nor after a restart, when its life is found from the ticks alone.
     assert desk._followed(changed).end is None
+
+
+async def test_a_life_that_restarts_with_new_orders_knows_the_tick_before(here: World) -> None:
+    """Of an accumulator, that every tick is held against: followed, and found anew."""
+    desk, last = here.gateway.desk, None
+    kind = TYPES["ACCU"]
+    assert isinstance(kind, Accumulator)
+    terms = {"growth_rate": Decimal("0.01"), "amount": Decimal(100)}
+    contract = (await bought(here, contract_type="ACCU", symbol="R_100", **terms)).contract
+    for profit in (5_000, None, 6_000, 7_000):
+        here.clock.advance(3)  # also between two ticks
+        await desk.change_orders(
+            contract.id,
+            loginid=here.demo.loginid,
+            change=lambda held, profit=profit: kind.with_orders(held.terms, take_profit=profit),
+            guard=lambda transaction: None,
+        )
+        position = desk.position(contract.id)
+        if position is None:  # a tick went too far
+            break
+        last = position.life.last
+        assert last == latest(desk.feed, contract.terms.symbol, int(here.clock.now()))
+        assert desk._followed(position.contract) == position.life
+    assert last is not None
+    here.clock.advance(1_000)
+    await desk.settled()
+    found = await desk.find(contract.id, here.demo.loginid)
+    assert found is not None
+    anew = begin(found.terms, desk.feed)
+    end = follow(kind, found.terms, anew, desk.feed, int(here.clock.now())).end
+    assert end is not None
+    assert (found.status, found.sold_for) == (end.status, end.pays)
+    assert found.exit_epoch == end.tick.epoch
 
 
 async def test_a_tick_that_decides_while_new_orders_are_written_is_judged_anew(

@@ -1,7 +1,9 @@
 """A contract's life: when it is entered, which tick ends it, and what it then pays."""
 
+import math
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -10,16 +12,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.contracts import offer as offers
+from exchange.contracts.accumulators import Accumulator
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.digits import Digits
 from exchange.contracts.few_ticks import HIGH_LOW_TICKS
-from exchange.contracts.life import End, Life, Status, Tick, begin, follow, latest, sight
+from exchange.contracts.life import (
+    End,
+    Life,
+    Status,
+    Tick,
+    begin,
+    follow,
+    latest,
+    resume,
+    sight,
+)
 from exchange.contracts.lookbacks import Lookback
 from exchange.contracts.multipliers import Multiplier
-from exchange.contracts.terms import Barrier, Refusal, Terms, Wish
-from exchange.contracts.touches import Touch
+from exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
+from exchange.contracts.turbos import Turbo
 from exchange.feed import Feed
-from exchange.rules import Margins
+from exchange.rules import MOST_ACCUMULATED, Margins
 from exchange.symbols import SYMBOLS
 
 FEED = Feed("lives")
@@ -356,6 +369,140 @@ def test_a_stop_loss_sleeps_while_the_deal_can_be_cancelled(contract_type: str) 
         assert end.pays > 0
 
 
+def accumulator(**more: Any) -> Terms:
+    """A stake of 10.00 that grows by 1 % and stays in for good, if nothing else is said."""
+    growth = more.get("growth", 1)
+    given = {"growth": growth, "width": WIDTH_UNITS // 10, "ticks": MOST_ACCUMULATED[growth]}
+    return terms("ACCU", **(given | more))
+
+
+def test_an_accumulator_is_lost_at_the_first_tick_that_goes_as_far_as_its_width() -> None:
+    """Up or down, from the tick before it: compared as fractions, tick by tick."""
+    moves = [
+        (epoch, Fraction(abs(price(epoch) - price(epoch - 1)), price(epoch - 1)))
+        for epoch in range(NOON + 2, NOON + 2 + MOST_ACCUMULATED[1])
+    ]
+    for share in (Fraction(3, 10_000), Fraction(4, 10_000), Fraction(5, 10_000)):
+        agreed = accumulator(width=int(share * WIDTH_UNITS))
+        lost_at = next((epoch for epoch, move in moves if move >= share), None)
+        end = ended(agreed)
+        if lost_at is None:
+            assert end.status is Status.WON
+        else:
+            assert end == End(Status.LOST, Tick(lost_at, price(lost_at)), 0)
+    # Exactly as far is too far, and a millionth of a millionth further is not.
+    epoch, move = max(moves, key=lambda pair: pair[1])
+    exact = Fraction(move * WIDTH_UNITS)
+    assert ended(accumulator(width=math.floor(exact))).tick.epoch == epoch
+    assert ended(accumulator(width=math.floor(exact) + 1)).status is Status.WON
+
+
+@pytest.mark.parametrize("growth", sorted(MOST_ACCUMULATED))
+def test_an_accumulator_grows_until_its_last_tick(growth: int) -> None:
+    most = MOST_ACCUMULATED[growth]
+    agreed = accumulator(growth=growth, amount=1_234)
+    end = ended(agreed)
+    assert end.status is Status.WON
+    assert end.tick.epoch == NOON + 1 + most  # the entry tick is no growth
+    assert end.pays == math.floor(Fraction(100 + growth, 100) ** most * 1_234)
+    for ticks in (0, 1, 2, most - 1):
+        life = lived(agreed, NOON + 1 + ticks)
+        seen = sight(FEED, HZ, NOON + 1 + ticks)
+        worth = TYPES["ACCU"].value(agreed, life, seen, Margins())
+        assert worth == math.floor(Fraction(100 + growth, 100) ** ticks * 1_234)
+
+
+@pytest.mark.parametrize("profit", [1, 10, 11, 60, 8_000])
+def test_an_accumulator_takes_its_profit_at_the_first_tick_that_brings_it(profit: int) -> None:
+    end = ended(accumulator(take_profit=profit))
+    ticks = end.tick.epoch - NOON - 1
+    assert end.status is Status.WON
+    assert end.pays == math.floor(Fraction(101, 100) ** ticks * 1_000) >= 1_000 + profit
+    assert math.floor(Fraction(101, 100) ** (ticks - 1) * 1_000) < 1_000 + profit
+
+
+def test_an_accumulator_is_bought_back_from_its_first_tick_on() -> None:
+    kind, agreed = TYPES["ACCU"], accumulator()
+    for last, words in ((NOON, "entry tick"), (NOON + 1, "from the first tick after")):
+        with pytest.raises(Refusal, match=words):
+            kind.check_sale(agreed, lived(agreed, last), last)
+    kind.check_sale(agreed, lived(agreed, NOON + 2), NOON + 2)
+    kind.check_sale(agreed, lived(agreed, NOON + 200), NOON + 200)
+
+
+@pytest.mark.parametrize("contract_type", ["VANILLALONGCALL", "VANILLALONGPUT"])
+@pytest.mark.parametrize("relative", [True, False])
+def test_a_vanilla_pays_for_each_point_beyond_its_strike(
+    contract_type: str, relative: bool
+) -> None:
+    entry, last = price(NOON + 1), price(NOON + 60)
+    side = 1 if contract_type == "VANILLALONGCALL" else -1
+    for beyond in (-500, -1, 0, 1, 2, 500):  # pips of the exit beyond the strike
+        strike = last - side * beyond
+        barrier = Barrier(strike - entry if relative else strike, is_relative=relative)
+        for contracts in ("0.04958", "12.34567", "0.0000001"):
+            agreed = terms(
+                contract_type, expiry=NOON + 60, barrier=barrier, contracts=Decimal(contracts)
+            )
+            pays = math.floor(max(beyond, 0) * Fraction(contracts))  # a pip is a cent
+            status = Status.WON if pays else Status.LOST
+            assert ended(agreed) == End(status, Tick(NOON + 60, last), pays)
+
+
+def test_what_is_paid_for_each_point_is_money_of_any_decimals() -> None:
+    entry, last = price(NOON + 2, R_100), price(NOON + 60, R_100)
+    side = "VANILLALONGCALL" if last > entry else "VANILLALONGPUT"
+    given = {"symbol": R_100, "expiry": NOON + 60, "contracts": Decimal("0.12345")}
+    for currency, units in (("USD", 100), ("BTC", 10**8)):
+        end = ended(terms(side, currency=currency, **given))
+        points = Fraction(abs(last - entry), 10**R_100.digits)
+        assert end.pays == math.floor(points * Fraction("0.12345") * units)
+
+
+@pytest.mark.parametrize("contract_type", ["TURBOSLONG", "TURBOSSHORT"])
+@pytest.mark.parametrize("ticks", [5, None])
+def test_a_turbo_ends_at_the_first_tick_at_its_barrier(
+    contract_type: str, ticks: int | None
+) -> None:
+    kind = TYPES[contract_type]
+    assert isinstance(kind, Turbo)
+    entry, count = price(NOON + 1), ticks or 59
+    path = [price(NOON + 1 + tick) for tick in range(1, count + 1)]
+    given: dict[str, Any] = {"contracts": Decimal("2.500000"), "ticks": ticks}
+    if ticks is None:
+        given["expiry"] = NOON + 60
+    reach = max((pips - entry) * kind.side for pips in path)  # how far it goes to the barrier
+    assert reach > 0, "choose another seed: the path never goes to this side"
+    met = terms(contract_type, barrier=Barrier(reach * kind.side), **given)
+    first = next(i for i, pips in enumerate(path, 2) if (pips - entry) * kind.side == reach)
+    assert ended(met) == End(Status.LOST, Tick(NOON + first, entry + reach * kind.side), 0)
+    missed = replace(met, barrier=Barrier((reach + 1) * kind.side))
+    gain = (entry + (reach + 1) * kind.side - path[-1]) * kind.side
+    assert ended(missed) == End(
+        Status.WON, Tick(NOON + 1 + count, path[-1]), math.floor(Fraction("2.5") * gain)
+    )
+    # The entry tick meets an absolute barrier, and not one that is relative to it.
+    absolute = replace(met, barrier=Barrier(entry, is_relative=False))
+    assert ended(absolute).tick.epoch == NOON + 1
+
+
+def test_a_vanilla_is_bought_back_until_a_minute_before_its_end_and_a_turbo_later() -> None:
+    for contract_type, seconds in (("VANILLALONGPUT", 60), ("TURBOSLONG", 15)):
+        kind = TYPES[contract_type]
+        agreed = terms(
+            contract_type, expiry=NOON + 300, barrier=Barrier(-900), contracts=Decimal(1)
+        )
+        with pytest.raises(Refusal, match="entry tick"):
+            kind.check_sale(agreed, begin(agreed, FEED), NOON)
+        life = lived(agreed, NOON + 10)
+        assert life.end is None
+        kind.check_sale(agreed, life, NOON + 300 - seconds - 1)
+        with pytest.raises(Refusal, match=f"last {seconds} seconds"):
+            kind.check_sale(agreed, life, NOON + 300 - seconds)
+        with pytest.raises(Refusal, match="lasts for ticks"):
+            kind.check_sale(replace(agreed, expiry=None, ticks=10), life, NOON + 3)
+
+
 def test_a_sale_is_refused_before_the_entry_and_near_the_end() -> None:
     kind, agreed = TYPES["CALL"], terms("CALL", expiry=NOON + 300)
     with pytest.raises(Refusal, match="entry tick"):
@@ -385,6 +532,10 @@ def wishes() -> st.SearchStrategy[Wish]:
             given["take_profit"] = draw(st.sampled_from([None, Decimal(1), Decimal(5)]))
             given["stop_loss"] = draw(st.sampled_from([None, Decimal(2), Decimal(5)]))
             return Wish(contract_type=name, symbol=symbol.name, **given)
+        if isinstance(kind, Accumulator):
+            given["growth_rate"] = Decimal(draw(st.integers(1, 5))) / 100
+            given["take_profit"] = draw(st.sampled_from([None, Decimal(1), Decimal(5)]))
+            return Wish(contract_type=name, symbol=symbol.name, **given)
         durations = kind.listing.durations
         if durations.ticks and (durations.seconds is None or draw(st.booleans())):
             given |= {"duration": draw(st.integers(*durations.ticks)), "duration_unit": "t"}
@@ -405,9 +556,13 @@ def wishes() -> st.SearchStrategy[Wish]:
         elif kind.barrier_is_digit:
             if "barrier" in kind.takes:
                 given["barrier"] = str(draw(st.integers(1, 8)))
-        elif "barrier" in kind.takes and (isinstance(kind, Touch) or draw(st.booleans())):
+        elif "barrier" in kind.takes and (
+            kind.listing.barrier_category != "euro_atm" or draw(st.booleans())
+        ):
             sd = spots[symbol.name] * symbol.tick_sd * steps**0.5
             away = round(sd * draw(st.floats(-1.5, 1.5))) or 1
+            if isinstance(kind, Turbo):
+                away = abs(away) * kind.side
             relative = draw(st.booleans())
             pips = Barrier(away if relative else spots[symbol.name] + away, is_relative=relative)
             given["barrier"] = pips.text(symbol)
@@ -454,6 +609,8 @@ def test_a_life_is_the_same_however_it_is_followed(wish: Wish, pauses: list[int]
     for pause in pauses:
         moment = min(moment + pause, last)
         pieces = follow(kind, agreed, pieces, FEED, moment)
+        if pieces.end is None and pieces.entry is not None:  # as after new orders
+            pieces = resume(agreed, FEED, pieces.seen)
     pieces = follow(kind, agreed, pieces, FEED, last)
     whole = lived(agreed, last)
     assert whole.end == pieces.end == plain.end

@@ -1,9 +1,11 @@
 """From a wish to a price: what is offered, how money is rounded, and which price a buyer gets."""
 
 import math
+import re
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 from random import Random
 from typing import Any
 
@@ -18,7 +20,9 @@ from exchange.contracts.life import Life, Offer, Tick, latest, sight
 from exchange.contracts.lookbacks import Lookback
 from exchange.contracts.multipliers import Multiplier, choices
 from exchange.contracts.options import MILLION, Option
+from exchange.contracts.per_point import PerPoint
 from exchange.contracts.terms import Barrier, Refusal, Wish
+from exchange.contracts.turbos import Turbo
 from exchange.feed import Feed
 from exchange.money import CURRENCIES, to_units
 from exchange.rules import (
@@ -28,6 +32,7 @@ from exchange.rules import (
     LARGEST_STAKE,
     LEAST_ASK,
     LEAST_STAKE,
+    MOST_ACCUMULATED,
     NO_SALE_BEFORE_END,
     Margins,
 )
@@ -51,7 +56,8 @@ def wish(contract_type: str = "CALL", **more: Any) -> Wish:
         given["basis"] = "multiplier"
     elif not isinstance(kind, Multiplier):
         given["basis"] = "stake"
-    if not {"duration", "date_expiry", "multiplier"} & more.keys():
+    named = {"duration", "date_expiry", "multiplier", "growth_rate"}
+    if not named & more.keys():
         given |= {"duration": 5, "duration_unit": "m"}
     return Wish(contract_type=contract_type, **(given | more))
 
@@ -476,6 +482,14 @@ def test_symbols_and_currencies_are_known_ones() -> None:
     ("CALL", "take_profit", Decimal(1)),
     ("CALL", "stop_loss", Decimal(1)),
     ("CALL", "growth_rate", Decimal("0.03")),
+    ("VANILLALONGCALL", "payout_per_point", Decimal(1)),
+    ("VANILLALONGPUT", "barrier2", "+1.00"),
+    ("TURBOSLONG", "barrier2", "+1.00"),
+    ("TURBOSSHORT", "take_profit", Decimal(1)),
+    ("ACCU", "barrier", "+1.00"),
+    ("ACCU", "stop_loss", Decimal(1)),
+    ("ACCU", "multiplier", Decimal(100)),
+    ("ACCU", "cancellation", "5m"),
     ("CALL", "selected_tick", 1),
     ("CALL", "payout_per_point", Decimal(1)),
     ("CALL", "barrier_range", "tight"),
@@ -488,6 +502,10 @@ def test_a_field_that_a_type_does_not_take_is_refused(name: str, field: str, val
     term: dict[str, Any] = {"duration": 5, "duration_unit": "t"} if name == "DIGITODD" else {}
     if name == "MULTUP":
         term = {"multiplier": Decimal(100)}
+    if name == "ACCU":
+        term = GROWS
+    if name in PER_POINT:
+        term = {"duration": 300, "barrier": PER_POINT[name]}
     refusal = refused(name, **(term | {"duration": term.get("duration")} | {field: value}))
     assert refusal.code == "InputValidationFailed"
     assert set(refusal.details or {}) == {field}
@@ -570,6 +588,230 @@ def test_a_commission_is_rounded_up_and_a_cancellation_costs_extra() -> None:
     )
 
 
+# Accumulators.
+
+GROWS: dict[str, Any] = {"growth_rate": Decimal("0.02")}
+
+
+def test_an_accumulator_grows_by_one_of_the_rates_offered() -> None:
+    for percent, ticks in MOST_ACCUMULATED.items():
+        bought = made("ACCU", growth_rate=Decimal(percent) / 100)
+        assert (bought.terms.growth, bought.terms.ticks) == (percent, ticks)
+        assert (bought.price, bought.payout, bought.terms.amount) == (1_000, 0, 1_000)
+    widths = [
+        made("ACCU", growth_rate=Decimal(p) / 100).terms.width for p in sorted(MOST_ACCUMULATED)
+    ]
+    assert widths == sorted(widths, reverse=True)
+    for rate in ("0", "0.06", "0.015", "1", "-0.01"):
+        refusal = refused("ACCU", growth_rate=Decimal(rate))
+        assert refusal.code == "OfferingsValidationError"
+        assert "Accepts 0.01, 0.02, 0.03, 0.04, 0.05." in refusal.message
+        assert set(refusal.details or {}) == {"growth_rate"}
+    assert set(refused("ACCU", growth_rate=None).details or {}) == {"growth_rate"}
+
+
+def test_an_accumulator_has_a_stake_and_no_duration() -> None:
+    assert set(refused("ACCU", basis="payout", **GROWS).details or {}) == {"basis"}
+    assert set(refused("ACCU", duration=5, **GROWS).details or {}) == {"duration"}
+    assert "minimum stake of 0.35" in refused("ACCU", amount=Decimal("0.34"), **GROWS).message
+    assert "maximum stake of 2000.00" in refused("ACCU", amount=Decimal(2_001), **GROWS).message
+
+
+def test_an_accumulator_takes_a_profit_that_it_can_bring() -> None:
+    most = math.floor(1_000 * Fraction(102, 100) ** 115) - 1_000
+    for amount, fits in ((0, False), (1, True), (most, True), (most + 1, False)):
+        more: dict[str, Any] = GROWS | {"take_profit": Decimal(amount).scaleb(-2)}
+        if fits:
+            assert made("ACCU", **more).terms.take_profit == amount
+            continue
+        refusal = refused("ACCU", **more)
+        assert refusal.code == "ContractBuyValidationError"
+        assert f"from 0.01 to {Decimal(most).scaleb(-2)}" in refusal.message
+
+
+def test_an_accumulator_costs_its_stake_and_what_the_owner_of_an_app_adds() -> None:
+    bought = made("ACCU", markup=Decimal("0.015"), amount=Decimal("10.50"), **GROWS)
+    assert (bought.terms.amount, bought.markup, bought.price) == (1_050, 15, 1_065)
+
+
+def test_accumulators_are_not_offered_while_a_tick_moves_too_few_pips() -> None:
+    feed, epoch, symbol = Feed("c"), EARLIEST + 400 * DAY, SYMBOLS["R_100"]
+    with pytest.raises(Refusal, match="moves too few pips") as caught:
+        offer.make(wish("ACCU", symbol=symbol.name, **GROWS), feed, epoch, MARGINS)
+    assert caught.value.code == "InvalidOfferings"
+
+
+def test_a_proposed_accumulator_has_the_width_of_its_purchase() -> None:
+    proposed = made("ACCU", **GROWS)
+    present = made("ACCU", now=NOON + 40, **GROWS)
+    assert present.terms.width != proposed.terms.width
+    assert offer.agree(proposed, present, most=1_000, margins=MARGINS) == present
+
+
+# Vanillas and turbos.
+
+PER_POINT = {
+    "VANILLALONGCALL": "+1.10",
+    "VANILLALONGPUT": "+0.00",
+    "TURBOSLONG": "-20.00",
+    "TURBOSSHORT": "+20.00",
+}
+
+
+def kind_of(name: str) -> PerPoint:
+    kind = TYPES[name]
+    assert isinstance(kind, PerPoint)
+    return kind
+
+
+def worth(bought: Offer) -> Decimal:
+    """Of the contracts of an offer at its spot, without a margin, in smallest units."""
+    terms, kind = bought.terms, kind_of(bought.terms.contract_type)
+    free = Margins(vanilla=0.0, turbo=0.0)
+    seen = sight(FEED, terms.symbol, terms.start)
+    many = replace(terms, contracts=terms.contracts * MILLION)
+    life = Life(bought.spot, terms.entry_epoch - 1)
+    return Decimal(kind.value(many, life, seen, free)) / MILLION
+
+
+@given(
+    st.sampled_from(sorted(PER_POINT)),
+    st.sampled_from(sorted(SYMBOLS)),
+    st.sampled_from(sorted(CURRENCIES)),
+    st.decimals("0.35", 2_000, places=2),
+    st.one_of(st.integers(60, 7_200), st.integers(8 * DAY, 30 * DAY)),
+    st.floats(-1.5, 1.5),
+    st.sampled_from([Decimal(0), Decimal("0.01"), Decimal("0.03")]),
+)
+def test_a_stake_buys_contracts_for_their_worth_and_the_margin(
+    name: str,
+    symbol: str,
+    currency: str,
+    amount: Decimal,
+    seconds: int,
+    away: float,
+    markup: Decimal,
+) -> None:
+    """Rounded down, by less than a ten-thousandth."""
+    kind, base = kind_of(name), SYMBOLS[symbol]
+    sd = FEED.price(base, NOON) * base.tick_sd * math.sqrt(seconds / base.step)
+    offset = round(sd * away) or 1
+    if isinstance(kind, Turbo):
+        offset = (abs(offset) + round(0.21 * sd)) * kind.side
+    try:
+        bought = made(
+            name,
+            symbol=symbol,
+            currency=currency,
+            amount=amount,
+            date_expiry=NOON + seconds,
+            barrier=Barrier(offset).text(base),
+            markup=markup,
+        )
+    except Refusal:  # a far strike, for which so large a stake is too much
+        assume(amount < 500)
+        raise
+    assert (bought.price, bought.payout) == (to_units(amount, currency), 0)
+    assert bought.terms.amount == bought.price
+    kept = Decimal(str(kind.margin(MARGINS))) + markup
+    cost = worth(bought) * (1 + kept)
+    assert Decimal("0.9998") * bought.price - 1 < cost <= bought.price + Decimal("0.01")
+    assert bought.markup == int(bought.price * markup / (1 + kept))
+    digits = bought.terms.contracts.as_tuple()
+    assert -int(digits.exponent) >= kind.decimals
+    assert len(digits.digits) >= 5
+
+
+@pytest.mark.parametrize("name", sorted(PER_POINT))
+def test_a_barrier_is_one_of_those_suggested_or_any_other_that_is_near(name: str) -> None:
+    kind = kind_of(name)
+    bought = made(name, barrier=PER_POINT[name])
+    seen = sight(FEED, HZ, NOON)
+    suggested = kind.choices(bought.terms, seen)
+    assert len(suggested) == 5
+    assert [each.pips for each in suggested] == sorted((e.pips for e in suggested), reverse=True)
+    for barrier in suggested:
+        made(name, barrier=barrier.text(HZ))
+        made(name, barrier=HZ.text(SPOT + barrier.pips))
+    for barrier in ("+200.00", "-200.00", HZ.text(SPOT + 20_000)):
+        refusal = refused(name, barrier=barrier)
+        assert refusal.code == "BarrierValidationError"
+        assert (refusal.details or {})["barrier_choices"] == [each.text(HZ) for each in suggested]
+    missing = refused(name)
+    assert missing.code == "InputValidationFailed"
+    assert suggested[0].text(HZ) in str(missing.details)
+    days = replace(bought.terms, expiry=NOON + 3 * DAY)
+    assert not any(each.is_relative for each in kind.choices(days, seen))
+
+
+def test_a_turbo_starts_on_its_side_of_the_barrier() -> None:
+    for name, barrier in (("TURBOSLONG", "+20.00"), ("TURBOSSHORT", "-20.00")):
+        for text in (barrier, "+0.00", HZ.text(SPOT)):
+            assert refused(name, barrier=text).code == "BarrierValidationError"
+
+
+@given(
+    st.sampled_from(["TURBOSLONG", "TURBOSSHORT"]),
+    st.sampled_from(sorted(SYMBOLS)),
+    st.sampled_from([(5, "t"), (10, "t"), (15, "s"), (300, "s"), (7_200, "s")]),
+    st.floats(0.22, 2.7),
+)
+def test_a_payout_per_point_finds_the_farthest_barrier_that_the_stake_pays(
+    name: str, symbol: str, term: tuple[int, str], away: float
+) -> None:
+    kind, base = kind_of(name), SYMBOLS[symbol]
+    assert isinstance(kind, Turbo)
+    duration = {"duration": term[0], "duration_unit": term[1]}
+    ticks = term[0] if term[1] == "t" else term[0] / base.step
+    sd = FEED.price(base, NOON) * base.tick_sd * math.sqrt(ticks)
+    barrier = Barrier(round(away * sd) * kind.side)
+    try:
+        named = made(name, symbol=symbol, barrier=barrier.text(base), **duration)
+    except Refusal:  # so near the bounds that rounding decides
+        return
+    payout = named.terms.contracts
+    found = made(name, symbol=symbol, payout_per_point=payout, **duration)
+    assert found.terms.barrier == barrier
+    assert (found.terms.contracts, found.price) == (payout, named.price)
+    less = made(name, symbol=symbol, payout_per_point=payout * Decimal("0.999999"), **duration)
+    assert less.terms.barrier == barrier
+    assert less.terms.contracts < payout
+
+
+def test_a_payout_per_point_has_its_bounds_and_stands_alone() -> None:
+    for payout in ("0", "0.000001", "1000"):
+        refusal = refused("TURBOSLONG", payout_per_point=Decimal(payout))
+        assert refusal.code == "OfferingsValidationError"
+        assert set(refusal.details or {}) == {"payout_per_point"}
+    least, most = (Decimal(n) for n in re.findall(r"[0-9.]+[0-9]", refusal.message))
+    for payout in (least, most):
+        made("TURBOSLONG", payout_per_point=payout)
+    both = refused("TURBOSLONG", payout_per_point=least, barrier="-20.00")
+    assert set(both.details or {}) == {"payout_per_point"}
+
+
+@pytest.mark.parametrize("name", sorted(PER_POINT))
+def test_the_amount_of_a_vanilla_or_turbo_is_its_stake(name: str) -> None:
+    barrier = PER_POINT[name]
+    assert set(refused(name, basis="payout", barrier=barrier).details or {}) == {"basis"}
+    made(name, basis=None, barrier=barrier)
+    assert "minimum stake" in refused(name, amount=Decimal("0.34"), barrier=barrier).message
+
+
+def test_a_stake_is_bounded_by_what_a_far_move_would_pay() -> None:
+    sd = SPOT * HZ.tick_sd * math.sqrt(299)
+    barrier = Barrier(round(1.9 * sd)).text(HZ)
+    most = made("VANILLALONGCALL", barrier=barrier).largest_stake
+    assert 3_500 < most < 100_000
+    made("VANILLALONGCALL", barrier=barrier, amount=Decimal(most).scaleb(-2))
+    refusal = refused("VANILLALONGCALL", barrier=barrier, amount=Decimal(most + 1).scaleb(-2))
+    assert refusal.code == "ContractBuyValidationError"
+    assert f"maximum stake of {Decimal(most).scaleb(-2)}" in refusal.message
+    bought = made("VANILLALONGCALL", barrier=barrier, amount=Decimal(most).scaleb(-2))
+    far = SPOT * math.exp(4 * sd / SPOT) - SPOT - round(1.9 * sd)
+    assert far * float(bought.terms.contracts) == pytest.approx(5_000_000, rel=1e-3)
+
+
 # Which price a buyer gets.
 
 
@@ -650,6 +892,52 @@ def test_a_fee_for_cancelling_is_honoured_within_half_its_margin() -> None:
                 offer.agree(proposed, present, most=present.price, margins=MARGINS)
 
 
+@pytest.mark.parametrize(("name", "margin"), [("VANILLALONGCALL", 0.025), ("TURBOSLONG", 0.03)])
+def test_contracts_are_honoured_until_half_the_margin_is_gone(name: str, margin: float) -> None:
+    proposed = made(name, barrier=PER_POINT[name])
+    half = int(proposed.ask * margin / (1 + margin) / 2)
+    fewer = replace(proposed.terms, contracts=proposed.terms.contracts / 2)
+    for by, honoured in ((1, True), (half, True), (half + 1, False)):
+        present = replace(proposed, ask=proposed.ask + by, terms=fewer)
+        if honoured:
+            assert offer.agree(proposed, present, most=1_000, margins=MARGINS) == proposed
+        else:
+            with pytest.raises(Refusal, match="has moved"):
+                offer.agree(proposed, present, most=1_000, margins=MARGINS)
+    cheaper = replace(proposed, ask=proposed.ask - 1)
+    assert offer.agree(proposed, cheaper, most=1_000, margins=MARGINS) == cheaper
+
+
+@given(
+    st.sampled_from(sorted(PER_POINT)),
+    st.integers(0, DAY),
+    st.integers(1, 120),
+    st.booleans(),
+    st.floats(0.25, 1.5),
+    st.booleans(),
+)
+def test_an_offer_that_is_held_on_to_is_never_worth_more_than_it_costs(
+    name: str, later: int, held: int, is_relative: bool, away: float, by_payout: bool
+) -> None:
+    kind, now = kind_of(name), NOON + later
+    spot = FEED.price(HZ, now)
+    offset = round(away * spot * HZ.tick_sd * math.sqrt(299)) * (1 if kind.rises else -1)
+    offset = -offset if isinstance(kind, Turbo) else offset
+    barrier = Barrier(offset if is_relative else spot + offset, is_relative=is_relative)
+    more: dict[str, Any] = {"barrier": barrier.text(HZ), "date_expiry": now + 300}
+    try:
+        if by_payout and isinstance(kind, Turbo):
+            payout = made(name, now=now, **more).terms.contracts
+            more = {"payout_per_point": payout, "date_expiry": now + 300}
+        proposed = made(name, now=now, **more)
+        present = made(name, now=now + held, **more)
+        deal = offer.agree(proposed, present, most=1_000, margins=MARGINS)
+    except Refusal:
+        return
+    assert deal.price == 1_000
+    assert worth(deal) < deal.price
+
+
 # Buying and selling back at once.
 
 
@@ -685,6 +973,7 @@ ROUND_TRIPS = 1_000
         ("resets", ("RESETCALL", "RESETPUT")),
         ("spreads", ("CALLSPREAD", "PUTSPREAD")),
         ("lookbacks", ("LBFLOATCALL", "LBFLOATPUT", "LBHIGHLOW")),
+        ("vanillas and turbos", tuple(PER_POINT)),
     ],
 )
 def test_buying_and_selling_back_at_an_unchanged_spot_never_profits(
@@ -711,11 +1000,15 @@ def test_buying_and_selling_back_at_an_unchanged_spot_never_profits(
             more["basis"] = rng.choice(("stake", "payout"))
             spot = latest(FEED, symbol, now).pips
             sd = spot * symbol.tick_sd * math.sqrt(seconds / symbol.step)
+            always = family in ("touch", "vanillas and turbos")
             if "barrier2" in TYPES[name].takes:
                 high, low = (max(1, round(rng.uniform(0.1, 2.0) * sd)) for _ in range(2))
                 more |= both(high, low, None if rng.random() < 0.5 else spot, symbol)
-            elif "barrier" in TYPES[name].takes and (family == "touch" or rng.random() < 0.6):
+            elif "barrier" in TYPES[name].takes and (always or rng.random() < 0.6):
                 away = round(rng.uniform(-1.5, 1.5) * sd) or 1
+                if name in PER_POINT:
+                    more["basis"] = "stake"
+                    away = -abs(away) if name == "TURBOSLONG" else abs(away)
                 relative = rng.random() < 0.5
                 barrier = Barrier(away if relative else spot + away, is_relative=relative)
                 more["barrier"] = barrier.text(symbol)

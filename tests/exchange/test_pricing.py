@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from operator import ge, gt, le, lt
+from statistics import NormalDist
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -19,15 +21,20 @@ from exchange.contracts.digits import Digits
 from exchange.contracts.life import Life, Sight, Tick
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.options import MILLION, Option
-from exchange.contracts.terms import Barrier, Refusal, Terms, Wish
+from exchange.contracts.per_point import PerPoint
+from exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
+from exchange.contracts.turbos import Turbo
 from exchange.feed import Feed
 from exchange.outlook import Outlook
 from exchange.pricing import touch as touches
+from exchange.pricing.accumulators import within
+from exchange.pricing.knockouts import turbo
 from exchange.pricing.terminal import call, normal, put
-from exchange.rules import Margins
+from exchange.rules import MOST_ACCUMULATED, Margins
 from exchange.symbols import DAY, SYMBOLS, Symbol
 
 NOON = 1_767_268_800
+MARGINS = Margins()
 CURRENCY = "BTC"  # eight decimals, so that a price is hardly rounded
 
 SPOTS = {"R_100": "1123.45", "R_50": "148.3217", "1HZ10V": "9482.17"}
@@ -55,6 +62,22 @@ CHANCES = (
     (26, "DIGITUNDER", "1HZ10V", 7, -0.5, "8", 0.8, 2e-5),
     (27, "DIGITODD", "R_50", 4, -0.5, None, 0.5, 2e-5),
     (28, "DIGITEVEN", "R_100", 1, -0.5, None, 0.5, 2e-5),
+)
+
+# Number, type, symbol, ticks ahead of the entry, strike, worth of one contract, tolerance.
+PER_POINT = (
+    (46, "VANILLALONGCALL", "R_100", 59, "1121.92", 1.837917626, 2.17e-05),
+    (47, "VANILLALONGCALL", "1HZ10V", 149, "9483.49", 0.325396293, 2.06e-05),
+    (48, "VANILLALONGPUT", "R_50", 299, "148.4401", 0.196645685, 3.23e-06),
+    (49, "VANILLALONGPUT", "R_100", 29, "1124.33", 1.146680138, 1.52e-05),
+    (50, "TURBOSLONG", "1HZ10V", 149, "9480.95", 1.268932251, 0.00508),
+    (51, "TURBOSSHORT", "R_50", 299, "148.7105", 0.39114878, 0.00156),
+)
+
+# Number, symbol, ticks, mean, growth in percent, width, expected result of a stake, tolerance.
+ACCUMULATORS = (
+    (52, "R_100", 10, -0.5, 1, 619_718_267, 0.959078613, 2e-5),
+    (53, "1HZ10V", 7, -0.5, 5, 34_686_485, 0.952211748, 2e-5),
 )
 
 # Number, type, symbol, ticks, stake, multiplier, commission, price before the margin, tolerance.
@@ -163,6 +186,246 @@ def test_a_deal_cancellation_costs_what_the_vector_says(
     assert abs(plain / units("1") - expected) <= tolerance
     with_margin = kind.cancellation_price(terms, sight, seconds, Margins(cancellation=0.05))
     assert abs(with_margin - 1.05 * plain) <= 2
+
+
+# Vanillas and turbos.
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol_name", "ticks", "strike", "expected", "tolerance"),
+    [row[1:] for row in PER_POINT],
+    ids=[f"{row[0]}-{row[1]}" for row in PER_POINT],
+)
+def test_a_contract_is_worth_what_the_vector_says(
+    name: str, symbol_name: str, ticks: int, strike: str, expected: float, tolerance: float
+) -> None:
+    """As it is bought back without a margin: at the entry, and just before it."""
+    kind, symbol = TYPES[name], SYMBOLS[symbol_name]
+    assert isinstance(kind, PerPoint)
+    spot, level = pips(SPOTS[symbol_name], symbol), pips(strike, symbol)
+    terms = Terms(
+        contract_type=name,
+        symbol=symbol,
+        currency=CURRENCY,
+        amount=units("10"),
+        start=NOON,
+        expiry=NOON + (ticks + 1) * symbol.step,
+        barrier=Barrier(level, is_relative=False),
+        contracts=Decimal(10),
+    )
+    mean = -0.5 * symbol.tick_sd**2
+    entry = Tick(terms.entry_epoch, spot)
+    free = Margins(vanilla=0.0, turbo=0.0)
+    entered = Life(Tick(NOON, spot), entry.epoch, entry)
+    worth = kind.value(terms, entered, sighted(symbol, spot, mean, entry.epoch), free)
+    assert abs(worth / units("10") - expected) <= tolerance
+    terms = replace(terms, barrier=Barrier(level - spot))
+    waiting = Life(Tick(NOON, spot), NOON)
+    assert kind.value(terms, waiting, sighted(symbol, spot, mean), free) == worth
+    half = kind.value(terms, waiting, sighted(symbol, spot, mean), MARGINS)
+    assert abs(half - worth * (1 - kind.margin(MARGINS) / 2)) <= 1
+
+
+def worth(name: str, spot: int, strike: int, outlook: Outlook) -> float:
+    kind = TYPES[name]
+    assert isinstance(kind, PerPoint)
+    return kind.worth(spot, strike, outlook)
+
+
+outlooks = st.builds(
+    lambda ticks, mean, sd: Outlook(ticks, mean * sd, sd * math.sqrt(ticks)),
+    st.integers(1, 5_000),
+    st.floats(-0.2, 0.2),
+    st.floats(1e-5, 5e-4),
+)
+
+
+@given(st.integers(50_000, 5_000_000), st.floats(-3, 3), outlooks)
+def test_a_vanilla_call_and_a_put_differ_by_the_forward(
+    spot: int, away: float, outlook: Outlook
+) -> None:
+    strike = round(spot * math.exp(away * outlook.sd))
+    forward = spot * math.exp(outlook.mean + outlook.sd**2 / 2)
+    both = (worth(name, spot, strike, outlook) for name in ("VANILLALONGCALL", "VANILLALONGPUT"))
+    call_worth, put_worth = both
+    assert math.isclose(call_worth - put_worth, forward - strike, abs_tol=1e-8 * spot)
+
+
+@given(st.integers(50_000, 5_000_000), st.floats(-2, 2), st.integers(1, 500), outlooks)
+def test_a_higher_strike_makes_a_call_cheaper_and_a_put_dearer(
+    spot: int, away: float, more: int, outlook: Outlook
+) -> None:
+    strike = round(spot * math.exp(away * outlook.sd))
+    for name, order in (("VANILLALONGCALL", le), ("VANILLALONGPUT", ge)):
+        assert order(worth(name, spot, strike + more, outlook), worth(name, spot, strike, outlook))
+
+
+@given(
+    st.sampled_from(["TURBOSLONG", "TURBOSSHORT"]),
+    st.integers(50_000, 5_000_000),
+    st.floats(0.05, 8),
+    st.integers(1, 500),
+    outlooks,
+)
+def test_a_turbo_is_dearer_the_farther_its_barrier_and_no_dearer_than_a_vanilla(
+    name: str, spot: int, away: float, more: int, outlook: Outlook
+) -> None:
+    """Nor cheaper than what lies between spot and barrier: the gap beyond it costs nothing."""
+    kind = TYPES[name]
+    assert isinstance(kind, Turbo)
+    outlook = outlook._replace(mean=-(outlook.sd**2) / 2)
+    distance = round(spot * away * outlook.sd) + 1
+    near, far = spot + kind.side * distance, spot + kind.side * (distance + more)
+    found = worth(name, spot, near, outlook)
+    slack = 2e-3 * found + 0.5
+    assert distance - 1 - slack <= found <= worth(name, spot, far, outlook) + slack
+    vanilla = "VANILLALONGCALL" if kind.rises else "VANILLALONGPUT"
+    assert found <= worth(vanilla, spot, near, outlook) + slack
+
+
+def test_a_turbo_with_a_far_barrier_is_the_forward() -> None:
+    for ticks in (3, 10, 20, 21, 300):
+        outlook = Outlook(ticks, 1e-4, 2e-4 * math.sqrt(ticks))
+        forward = 240_000 * math.exp(outlook.mean + outlook.sd**2 / 2)
+        for side in (1, -1):
+            strike = round(240_000 * math.exp(-side * 7 * outlook.sd))
+            found = turbo(240_000, strike, outlook)
+            assert math.isclose(found, side * (forward - strike), rel_tol=1e-6)
+
+
+def integrated(spot: int, strike: int, ticks: int, mean: float, sd: float) -> float:
+    """A turbo's worth, tick by tick over many nodes."""
+    side = 1 if strike > spot else -1
+    distance = side * math.log((strike - side * 0.5) / spot)
+    nodes, weights = np.polynomial.legendre.leggauss(500)
+    width = distance + 7 * sd * math.sqrt(ticks)
+    places, weights = distance - width * (nodes + 1) / 2, weights * width / 2
+    scale = 1 / (sd * math.sqrt(2 * math.pi))
+    density = scale * np.exp(-0.5 * ((places - side * mean) / sd) ** 2)
+    moves = (places[:, None] - places[None, :] - side * mean) / sd
+    onward = scale * np.exp(-0.5 * moves * moves) * weights[None, :]
+    for _ in range(ticks - 2):
+        density = onward @ density
+    last, owed = Outlook(1, mean, sd), put if side > 0 else call
+    return math.fsum(
+        share * owed(spot * math.exp(side * place), strike, last)
+        for place, share in zip(places.tolist(), (weights * density).tolist(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("ticks", [2, 5, 10, 20, 21, 40, 120])
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_turbo_is_priced_as_directly_integrated(ticks: int, side: int) -> None:
+    spot, sd = 240_000, 2.5e-4
+    for away in (0.2, 0.3, 0.6, 1.5, 3.0):
+        strike = round(spot * math.exp(side * away * sd * math.sqrt(ticks)))
+        for mean in (0.0, 0.02 * sd, -0.02 * sd):
+            exact = integrated(spot, strike, ticks, mean, sd)
+            found = turbo(spot, strike, Outlook(ticks, ticks * mean, sd * math.sqrt(ticks)))
+            is_near = ticks > 20 and away * math.sqrt(ticks) < 1.25
+            assert math.isclose(found, exact, rel_tol=4e-3 if is_near else 7e-4)
+
+
+# Accumulators.
+
+
+def kept_in(width: int, spot: int, tick: Outlook) -> float:
+    """The chance that a tick stays, by counting the whole pips that do."""
+    most = -(-width * spot // WIDTH_UNITS) - 1
+    high, low = (math.log1p(side * (most + 0.5) / spot) for side in (1, -1))
+    law = NormalDist(tick.mean, tick.sd)
+    return law.cdf(high) - law.cdf(low)
+
+
+@pytest.mark.parametrize(
+    ("symbol_name", "ticks", "drift", "growth", "width", "expected", "tolerance"),
+    [row[1:] for row in ACCUMULATORS],
+    ids=[f"{row[0]}-ACCU" for row in ACCUMULATORS],
+)
+def test_an_accumulator_brings_what_the_vector_says(
+    symbol_name: str,
+    ticks: int,
+    drift: float,
+    growth: int,
+    width: int,
+    expected: float,
+    tolerance: float,
+) -> None:
+    """The chance that is charged for, at the width of the vector; and the width that is sold."""
+    symbol = SYMBOLS[symbol_name]
+    spot = pips(SPOTS[symbol_name], symbol)
+    seen = sighted(symbol, spot, drift * symbol.tick_sd**2)
+    tick = seen.outlook(NOON, NOON + symbol.step)
+    most = -(-width * spot // WIDTH_UNITS) - 1
+    chance = within(spot, most + 0.5, tick)
+    assert math.isclose(chance, kept_in(width, spot, tick), abs_tol=1e-12)
+    assert abs((chance * (100 + growth) / 100) ** ticks - expected) <= tolerance
+    sold = accumulator(symbol, growth, seen).width
+    assert abs(sold - width) * spot / WIDTH_UNITS < 2  # pips
+
+
+def accumulator(symbol: Symbol, growth: int, seen: Sight) -> Terms:
+    terms = Terms(
+        contract_type="ACCU", symbol=symbol, currency=CURRENCY, amount=units("10"), start=NOON
+    )
+    wish = Wish(
+        contract_type="ACCU",
+        symbol=symbol.name,
+        currency=CURRENCY,
+        growth_rate=Decimal(growth) / 100,
+    )
+    return TYPES["ACCU"].quote(terms, wish, seen, MARGINS).terms
+
+
+@given(
+    st.sampled_from(sorted(SYMBOLS)),
+    st.floats(0.13, 7.5),
+    st.sampled_from(sorted(MOST_ACCUMULATED)),
+    st.floats(-5.0, 5.0),
+    st.floats(-4.0, 4.0),
+    st.integers(0, 100),
+)
+def test_no_tick_of_an_accumulator_is_in_favour_of_the_client(
+    name: str, share: float, growth: int, drift: float, z: float, passed: int
+) -> None:
+    """At the spot that it was bought at, and wherever the price may go while it lives.
+
+    At the spot it keeps the margin at least, and one more pip would take of it.
+    """
+    symbol = SYMBOLS[name]
+    spot = round(symbol.level * share)
+    seen = sighted(symbol, spot, drift * symbol.tick_sd**2)
+    tick = seen.outlook(NOON, NOON + symbol.step)
+    grown = 1 + growth / 100
+    try:
+        terms = accumulator(symbol, growth, seen)
+    except Refusal:
+        assert spot * tick.sd < 8
+        return
+    assert kept_in(terms.width, spot, tick) * grown <= 1 - MARGINS.accumulator + 1e-12
+    wider = terms.width + WIDTH_UNITS // spot
+    assert kept_in(wider, spot, tick) * grown > 1 - MARGINS.accumulator
+    ticks = passed * MOST_ACCUMULATED[growth] // 100
+    moved = round(spot * math.exp(ticks * tick.mean + z * tick.sd * math.sqrt(ticks)))
+    assert kept_in(terms.width, moved, tick) * grown < 1
+
+
+def test_an_accumulator_brings_on_average_what_its_chance_says() -> None:
+    """Ticks that are drawn from the law and rounded to pips, held for ten of them."""
+    rng, symbol = np.random.default_rng(5), SYMBOLS["R_100"]
+    spot, paths, ticks, growth = 160_007, 200_000, 10, 5
+    seen = sighted(symbol, spot, 0.0)
+    terms = accumulator(symbol, growth, seen)
+    before = np.full(paths, float(spot))
+    log, stays = np.zeros(paths), np.ones(paths, bool)
+    for _ in range(ticks):
+        log += rng.normal(0.0, symbol.tick_sd, paths)
+        now = np.rint(spot * np.exp(log))
+        stays &= np.abs(now - before) * WIDTH_UNITS < terms.width * before
+        before = now
+    chance = kept_in(terms.width, spot, seen.outlook(NOON, NOON + symbol.step)) ** ticks
+    error = math.sqrt(chance * (1 - chance) / paths)
+    assert abs(stays.mean() - chance) < 4 * error
 
 
 # Complements, and how a price follows the barrier.

@@ -1,20 +1,23 @@
 """Shortcodes: a contract in one word, and back."""
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exchange.contracts.accumulators import Accumulator
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.digits import Digits
 from exchange.contracts.few_ticks import SelectedTick
 from exchange.contracts.multipliers import Multiplier
+from exchange.contracts.per_point import PerPoint
 from exchange.contracts.shortcode import ShortcodeError, decode, encode
-from exchange.contracts.terms import Barrier, Terms
+from exchange.contracts.terms import WIDTH_UNITS, Barrier, Terms
 from exchange.money import CURRENCIES
-from exchange.rules import CANCELLATIONS
+from exchange.rules import CANCELLATIONS, MOST_ACCUMULATED
 from exchange.symbols import SYMBOLS
 
 NOON = 1_767_268_800
@@ -37,6 +40,10 @@ def agreed(draw: st.DrawFn) -> Terms:
             cancellation=draw(st.sampled_from([0, *CANCELLATIONS.values()])),
             take_profit=draw(st.none() | st.integers(1, 5_000_000_000_000)),
         )
+    if isinstance(kind, Accumulator):
+        growth = draw(st.sampled_from(sorted(MOST_ACCUMULATED)))
+        width = draw(st.integers(1, WIDTH_UNITS - 1))
+        return Terms(**given, growth=growth, width=width, ticks=MOST_ACCUMULATED[growth])
     if isinstance(kind, SelectedTick):
         return Terms(**given, ticks=5, selected_tick=draw(st.integers(1, 5)))
     if kind.listing.durations.ticks and draw(st.booleans()):
@@ -44,11 +51,13 @@ def agreed(draw: st.DrawFn) -> Terms:
     else:
         given["expiry"] = start + draw(st.integers(1, 400 * 86_400))
         given["is_fixed_expiry"] = draw(st.booleans())
+    if isinstance(kind, PerPoint):
+        given["contracts"] = Decimal(draw(st.integers(1, 10**10))).scaleb(-draw(st.integers(5, 12)))
     if isinstance(kind, Digits):
         if kind.choices:
             given["digit"] = draw(st.sampled_from(list(kind.choices)))
         return Terms(**given)
-    given["is_forward"] = draw(st.booleans())
+    given["is_forward"] = kind.listing.takes_forward_start and draw(st.booleans())
     if "barrier2" in kind.takes:
         low = draw(st.integers(-(10**8), -1))
         high = draw(st.integers(1, 10**8))
@@ -77,8 +86,8 @@ def test_every_contract_is_read_back_from_its_shortcode(terms: Terms) -> None:
     assert " " not in text
 
 
-def test_what_a_shortcode_of_a_multiplier_leaves_out_is_kept_beside_it() -> None:
-    terms = Terms(
+def test_what_a_shortcode_leaves_out_is_kept_beside_it() -> None:
+    multiplies = Terms(
         contract_type="MULTUP",
         symbol=SYMBOLS["R_100"],
         currency="USD",
@@ -89,7 +98,9 @@ def test_what_a_shortcode_of_a_multiplier_leaves_out_is_kept_beside_it() -> None
         commission=3,
         stop_loss=200,
     )
-    assert decode(encode(terms), "USD") == replace(terms, commission=0, stop_loss=None)
+    assert decode(encode(multiplies), "USD") == replace(multiplies, commission=0, stop_loss=None)
+    grows = terms("ACCU", 1_000, growth=2, width=5, ticks=115, take_profit=200)
+    assert decode(encode(grows), "USD") == replace(grows, take_profit=None)
 
 
 def terms(contract_type: str, amount: int, **more: Any) -> Terms:
@@ -111,6 +122,24 @@ HZ = SYMBOLS["1HZ100V"]
     ("MULTUP_1HZ100V_9.00_10_1716220583_4869849599_60m_0.00_N1", terms(
         "MULTUP", 900, symbol=HZ, start=1_716_220_583, expiry=4_869_849_599, multiplier=10,
         cancellation=3_600,
+    )),
+    ("ACCU_1HZ100V_9.00_0_0.01_1_0.000433139675_1716220710", terms(
+        "ACCU", 900, symbol=HZ, start=1_716_220_710, ticks=230, growth=1, width=433_139_675,
+    )),
+    ("VANILLALONGCALL_1HZ100V_2.00_1686895542_1687046399_1460000000_0.04958_1686895542", terms(
+        "VANILLALONGCALL", 200, symbol=HZ, start=1_686_895_542, expiry=1_687_046_399,
+        barrier=Barrier(146_000, is_relative=False), contracts=Decimal("0.04958"),
+    )),
+    ("VANILLALONGPUT_R_10_10.00_1492408153_1492409000F_S0P_12.34560_1492408152", terms(
+        "VANILLALONGPUT", 1_000, expiry=1_492_409_000, is_fixed_expiry=True,
+        contracts=Decimal("12.34560"),
+    )),
+    ("TURBOSLONG_1HZ100V_10.00_1716802860_1716804660_S-237P_3.971435_1716802860", terms(
+        "TURBOSLONG", 1_000, symbol=HZ, start=1_716_802_860, expiry=1_716_804_660,
+        barrier=Barrier(-237), contracts=Decimal("3.971435"),
+    )),
+    ("TURBOSSHORT_R_10_10.00_1492408153_5T_S40P_3.971435_1492408152", terms(
+        "TURBOSSHORT", 1_000, ticks=5, barrier=Barrier(40), contracts=Decimal("3.971435"),
     )),
     ("PUTE_R_10_10_1492408153F_1492409000F_S-1775P_0", terms(
         "PUTE", 1_000, is_forward=True, expiry=1_492_409_000, is_fixed_expiry=True,
@@ -144,6 +173,11 @@ HZ = SYMBOLS["1HZ100V"]
 def test_shortcodes_in_the_published_manner_are_read(text: str, expected: Terms) -> None:
     assert decode(text, "USD") == expected
     assert encode(expected) == text
+
+
+def test_the_tick_at_which_it_was_priced_is_not_kept() -> None:
+    head = "VANILLALONGCALL_1HZ100V_2.00_1686895542_1687046399_1460000000_0.04958_"
+    assert decode(f"{head}1686895541", "USD") == decode(f"{head}1686895542", "USD")
 
 
 @pytest.mark.parametrize("text", [
@@ -189,7 +223,16 @@ def test_shortcodes_in_the_published_manner_are_read(text: str, expected: Terms)
     "RESETCALL_R_10_10_1492408153_1492408273_S1P_0",
     "RUNLOW_R_10_10_1492408153_3T_2400120000_0",
     "LBHIGHLOW_R_10_2_1492408153_5T",
-    "ACCU_1HZ100V_9.00_0_0.01_1_0.000433139675_1716220710",
+    "TURBOSLONG_1HZ100V_10.00_1716802860_1716804660_S-237P_3.971435",
+    "TURBOSLONG_1HZ100V_10.00_1716802860_1716804660_S-237P_0.000000_1716802860",
+    "TURBOSLONG_1HZ100V_10.00_1716802860_1716804660_S-237P_3_1716802860",
+    "TURBOSLONG_1HZ100V_10.00_1716802860F_1716804660_S-237P_3.971435_1716802860",
+    "VANILLALONGPUT_R_10_10.001_1492408153_1492409000F_S0P_12.34560_1492408152",
+    "ACCU_1HZ100V_9.00_0_0.06_1_0.000433139675_1716220710",
+    "ACCU_1HZ100V_9.00_0_0.010_1_0.000433139675_1716220710",
+    "ACCU_1HZ100V_9.00_1_0.01_1_0.000433139675_1716220710",
+    "ACCU_1HZ100V_9.00_0_0.01_1_0.00043313967_1716220710",
+    "ACCU_1HZ100V_9.00_0_0.01_1_0.000433139675_1716220710_1",
 ])  # fmt: skip
 def test_a_text_that_is_no_shortcode_is_refused(text: str) -> None:
     with pytest.raises(ShortcodeError):

@@ -34,7 +34,8 @@ from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import Life, Status, begin, follow, sight
 from exchange.contracts.lookbacks import Lookback
 from exchange.contracts.multipliers import choices
-from exchange.contracts.touches import Touch
+from exchange.contracts.per_point import PerPoint
+from exchange.contracts.turbos import Turbo
 from exchange.symbols import SYMBOLS
 from gateway.access import tokens
 from gateway.app import Gateway, compose
@@ -67,7 +68,8 @@ REFUSALS: dict[str, set[str]] = {
     },
     "contract_update": {
         *("AuthorizationRequired", "ContractBuyValidationError", "ContractNotFound"),
-        *("ContractUpdateFailure", "ContractUpdateNotAllowed", "NoOpenPosition"),
+        *("ContractUpdateFailure", "ContractUpdateNotAllowed", "InputValidationFailed"),
+        "NoOpenPosition",
     },
     "copy_start": {"AuthorizationRequired", "CopyTradingNotAllowed"},
     "copy_stop": {"AuthorizationRequired", "InvalidToken"},
@@ -119,6 +121,12 @@ class Wanted:
                 if (self.length + len(name)) % 3
             }
             return fields
+        if "growth_rate" in kind.takes:
+            fields["basis"] = "stake"
+            fields["growth_rate"] = (1 + self.choice % 5) / 100
+            if self.length % 2:
+                fields["limit_order"] = {"take_profit": round(self.cents * self.length / 2_000, 2)}
+            return fields
         durations = kind.listing.durations
         if durations.ticks and (self.in_ticks or durations.seconds is None):
             least, most = durations.ticks
@@ -135,19 +143,33 @@ class Wanted:
         elif "barrier2" in kind.takes:
             fields["barrier"] = self._barrier(spot, fields, abs(self.away))
             fields["barrier2"] = self._barrier(spot, fields, abs(self.away) / 2 - 1)
-        elif isinstance(kind, Touch) or ("barrier" in kind.takes and self.choice % 3):
+        elif isinstance(kind, PerPoint):
+            fields["basis"] = "stake"
+            if isinstance(kind, Turbo) and self.is_payout:
+                points = self._deviation(spot, fields) / 10**symbol.digits * (0.4 + abs(self.away))
+                fields["payout_per_point"] = round(self.cents / points) / 100
+            else:
+                away = abs(self.away) * kind.side if isinstance(kind, Turbo) else self.away
+                fields["barrier"] = self._barrier(spot, fields, away)
+        elif "barrier" in kind.takes and (
+            kind.listing.barrier_category != "euro_atm" or self.choice % 3
+        ):
             fields["barrier"] = self._barrier(spot, fields, self.away)
         return fields
 
     def _barrier(self, spot: int, fields: dict[str, Any], away: float) -> str:
         """So many standard deviations away: a price, or relative to the entry spot."""
         symbol = SYMBOLS[self.symbol]
-        seconds = fields["duration"] * (symbol.step if fields["duration_unit"] == "t" else 1)
-        deviation = spot * symbol.tick_sd * (seconds / symbol.step) ** 0.5
-        offset = round(deviation * away) or 1
+        offset = round(self._deviation(spot, fields) * away) or (1 if away >= 0 else -1)
         if self.choice % 3 == 2:
             return symbol.text(spot + offset)
         return f"{'+' if offset > 0 else ''}{symbol.text(offset)}"
+
+    def _deviation(self, spot: int, fields: dict[str, Any]) -> float:
+        """The standard deviation of the price at the end, in pips."""
+        symbol = SYMBOLS[self.symbol]
+        seconds = fields["duration"] * (symbol.step if fields["duration_unit"] == "t" else 1)
+        return float(spot * symbol.tick_sd * (seconds / symbol.step) ** 0.5)
 
 
 @dataclass

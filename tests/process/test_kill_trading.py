@@ -30,7 +30,7 @@ import pytest
 from exchange import book, ledger
 from exchange.book import Contract
 from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Life, Status, Tick, begin, follow
+from exchange.contracts.life import Status, begin, follow, resume
 from exchange.contracts.lookbacks import Lookback
 from exchange.copying import KEPT_REPORTS
 from exchange.feed import Feed
@@ -38,7 +38,7 @@ from gateway.access import tokens, users
 from gateway.store import Transaction, run_once
 from schemas.scopes import ALL_SCOPES
 from tests import served
-from tests.clients.settle_again import LONGEST_STEP, Agreed, settle
+from tests.clients.settle_again import LONGEST_STEP, Agreed, PerPoint, settle
 from tests.clients.settle_again import Tick as ToldTick
 from tests.process import trading_mutants
 from tests.served import PATIENCE, Served, SocketClient
@@ -52,6 +52,8 @@ POOR = 2_000
 """What the poorer account begins with, in smallest units."""
 TICK_TYPES = [name for name, kind in TYPES.items() if kind.listing.durations.ticks is not None]
 TIMED_TYPES = [name for name, kind in TYPES.items() if kind.listing.durations.seconds is not None]
+STRIKES = {"VANILLALONGCALL": "+0.00", "VANILLALONGPUT": "+1.00"}
+STRIKES |= {"TURBOSLONG": "-4.00", "TURBOSSHORT": "+4.00"}
 REFUSALS = {
     *("BarrierValidationError", "ContractBuyValidationError", "ContractCreationFailure"),
     *("InsufficientBalance", "InvalidOfferings", "OpenPositionLimitExceeded"),
@@ -150,7 +152,10 @@ def tick_contract(chance: random.Random) -> dict[str, Any]:
         "duration": chance.randint(*kind.listing.durations.ticks),
         "duration_unit": "t",
     }
-    if kind.barrier_is_digit and "barrier" in kind.takes:
+    if kind.name.startswith("TURBOS"):
+        side = -1 if kind.name == "TURBOSLONG" else 1
+        wanted["barrier"] = f"{side * chance.uniform(0.5, 2):+.2f}"
+    elif kind.barrier_is_digit and "barrier" in kind.takes:
         wanted["barrier"] = str(chance.randint(1, 8))
     elif "TOUCH" in kind.name:
         wanted["barrier"] = f"{chance.choice((-1, 1)) * chance.uniform(0.5, 2):+.2f}"
@@ -176,6 +181,8 @@ def timed_contract(chance: random.Random) -> dict[str, Any]:
         wanted["barrier"] = f"{chance.choice((-1, 1)) * chance.uniform(2, 5):+.2f}"
     elif isinstance(kind, Lookback):
         wanted["basis"] = "multiplier"
+    elif kind.name in STRIKES:
+        wanted |= {"barrier": STRIKES[kind.name], "duration": 120}
     return wanted
 
 
@@ -280,6 +287,30 @@ async def trade_until_killed(gateway: Served, told: Told, chance: random.Random)
             if number % 3:  # every third stays open, from one life of the gateway to the next
                 await close(client, "cancel" if number % 2 else "sell", contract_id)
 
+    async def accumulate(client: SocketClient, loginid: str) -> None:
+        await client.authorize(told.tokens[loginid])
+        await client.ask({"ticks": "1HZ100V", "subscribe": 1})
+        for number in itertools.count():
+            wanted = {"contract_type": "ACCU", "symbol": "1HZ100V", "growth_rate": 0.01}
+            contract_id = await buy(client, 10, wanted)
+            if contract_id is None:
+                continue
+            profit = chance.randint(10, 500)
+            reply = await client.ask(
+                {
+                    "contract_update": 1,
+                    "contract_id": contract_id,
+                    "limit_order": {"take_profit": profit / 100},
+                }
+            )
+            if "error" not in reply:
+                told.orders.add(Order(contract_id, "take_profit", profit))
+                acknowledged()
+            else:
+                assert reply["error"]["code"] in UPDATE_REFUSALS, reply["error"]
+            if number % 3 == 0:  # the others end by themselves, in this life or the next
+                await close(client, "sell", contract_id)
+
     async def sell_early(client: SocketClient, loginid: str) -> None:
         await client.authorize(told.tokens[loginid])
         await client.ask({"ticks": "R_100", "subscribe": 1})
@@ -295,7 +326,7 @@ async def trade_until_killed(gateway: Served, told: Told, chance: random.Random)
             await job(client, *arguments)
 
     async with AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(gateway.connected()) for _ in range(6)]
+        clients = [await stack.enter_async_context(gateway.connected()) for _ in range(7)]
         await asyncio.gather(
             until_the_end(clients[0], buy_ticks, rich, 1),
             until_the_end(clients[1], buy_ticks, rich, 2.5),
@@ -303,6 +334,7 @@ async def trade_until_killed(gateway: Served, told: Told, chance: random.Random)
             until_the_end(clients[3], buy_ticks, poor, 4),
             until_the_end(clients[4], multiply, rich),
             until_the_end(clients[5], sell_early, rich),
+            until_the_end(clients[6], accumulate, rich),
         )
     assert await asyncio.to_thread(gateway.process.wait, PATIENCE) == -signal.SIGKILL
     assert next(replies) > enough
@@ -323,7 +355,15 @@ class Decided(NamedTuple):
 def decided(contract: Contract, feed: Feed, last: int) -> Decided | None:
     """What the ticks up to `last` make of a contract; `None` while it is open."""
     terms = contract.terms
-    if terms.ticks is not None:  # settled by rules that know nothing of ours
+    if PerPoint.is_of(contract.shortcode):  # settled by rules that know nothing of ours
+        product = PerPoint.read(contract.shortcode)
+        told = feed.ticks(terms.symbol, product.start, product.last_moment)
+        ticks = list(map(ToldTick, told.epochs.tolist(), told.pips.tolist()))
+        paid = product.settle(ticks, None, terms.symbol.digits)
+        assert paid is not None
+        pays, decided_at = units(float(paid[0])), paid[1]
+        return Decided("won" if pays else "lost", pays, decided_at) if decided_at <= last else None
+    if Agreed.is_of(contract.shortcode):  # and so are these
         agreed = Agreed.read(contract.shortcode)
         told = feed.ticks(terms.symbol, agreed.start - LONGEST_STEP, agreed.last_moment)
         ticks = list(map(ToldTick, told.epochs.tolist(), told.pips.tolist()))
@@ -334,8 +374,7 @@ def decided(contract: Contract, feed: Feed, last: int) -> Decided | None:
         return Decided("won" if pays else "lost", pays, result.decided_at)
     life = begin(terms, feed)
     if contract.followed_to > life.seen:  # its orders are from then
-        entry = Tick(terms.entry_epoch, feed.price(terms.symbol, terms.entry_epoch))
-        life = Life(life.spot, contract.followed_to, entry)
+        life = resume(terms, feed, contract.followed_to)
     end = follow(TYPES[terms.contract_type], terms, life, feed, last).end
     return None if end is None else Decided(end.status.value, end.pays, end.tick.epoch)
 
@@ -497,7 +536,8 @@ async def all_tick_contracts_end(gateway: Served, told: Told) -> None:
             waiting = {
                 held["contract_id"]
                 for held in reply["portfolio"]["contracts"]
-                if Agreed.read(held["shortcode"]).ticks is not None
+                if (Agreed.is_of(held["shortcode"]) and Agreed.read(held["shortcode"]).ticks)
+                or PerPoint.is_of(held["shortcode"])
             }
             while waiting:
                 waiting.discard((await client.next())["transaction"]["contract_id"])

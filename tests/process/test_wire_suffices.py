@@ -31,7 +31,9 @@ CONTRACTS = 248
 ACCOUNTS = 4
 OTHERS = {"MULTUP", "MULTDOWN"}
 """What their orders and commissions are is not told by a shortcode."""
-TYPES = [name for name in CATALOGUE if name not in OTHERS]
+PRODUCTS = ("ACCU", "VANILLALONGCALL", "VANILLALONGPUT", "TURBOSLONG", "TURBOSSHORT")
+"""They last for ticks of their own, or for a minute."""
+TYPES = [*PRODUCTS, *(name for name in CATALOGUE if name not in {*OTHERS, *PRODUCTS})]
 EUROPEAN = ("CALL", "PUT", "CALLE", "PUTE")
 REFUSALS = {
     *("BarrierValidationError", "ContractBuyValidationError", "ContractCreationFailure"),
@@ -83,6 +85,8 @@ def accounts(gateway: Served) -> list[Account]:
 
 def wish(contract_type: str, symbol: str, spot: float, chance: random.Random) -> dict[str, Any]:
     """A contract with a random duration, in ticks where there are such, and random barriers."""
+    if contract_type in PRODUCTS:
+        return product(contract_type, symbol, spot, chance)
     kind, known = CATALOGUE[contract_type], SYMBOLS[symbol]
     durations = kind.listing.durations
     if durations.ticks is not None:
@@ -120,6 +124,32 @@ def wish(contract_type: str, symbol: str, spot: float, chance: random.Random) ->
         wanted["barrier2"] = barrier(-deviation * chance.uniform(0.5, 1.8))
     elif "TOUCH" in contract_type or (contract_type in EUROPEAN and chance.random() < 0.7):
         wanted["barrier"] = barrier(chance.choice((-1, 1)) * deviation * chance.uniform(0.2, 1.2))
+    return wanted
+
+
+def product(contract_type: str, symbol: str, spot: float, chance: random.Random) -> dict[str, Any]:
+    """A contract without a fixed payout."""
+    wanted: dict[str, Any] = {
+        "contract_type": contract_type,
+        "symbol": symbol,
+        "currency": "USD",
+        "amount": chance.choice((1, 2.5, 10)),
+        "basis": "stake",
+    }
+    if contract_type == "ACCU":
+        wanted["growth_rate"] = chance.randint(1, 5) / 100
+        wanted["limit_order"] = {"take_profit": chance.choice((0.1, 0.5))}
+        return wanted
+    wanted |= {"duration": 60, "duration_unit": "s"}
+    steps = 60 / SYMBOLS[symbol].step
+    if contract_type.startswith("TURBOS") and chance.random() < 0.5:
+        steps = chance.randint(5, 10)
+        wanted |= {"duration": steps, "duration_unit": "t"}
+    away = spot * SYMBOLS[symbol].tick_sd * steps**0.5 * chance.uniform(0.4, 1.5)
+    offset = -away if contract_type in ("TURBOSLONG", "VANILLALONGCALL") else away
+    digits = SYMBOLS[symbol].digits
+    relative = chance.random() < 0.6
+    wanted["barrier"] = f"{offset:+.{digits}f}" if relative else f"{spot + offset:.{digits}f}"
     return wanted
 
 
@@ -197,25 +227,35 @@ async def test_finished_contracts_are_settled_again_from_the_wire_alone(gateway:
     assert again.returncode == 0
 
     # The same script finds what is wrong: a result that the ticks do not give, and a wrong tick.
-    (lost, won) = (
+    (lost, won, *products) = (
         next(
             (contract_id, account.bought[contract_id])
             for account in traded
             for contract_id, paid in account.settled.items()
-            if (paid > 0) == wins
+            if (paid > 0) == wins and account.bought[contract_id].split("_")[0] in types
         )
-        for wins in (False, True)
+        for wins, types in (
+            (False, TYPES),
+            (True, TYPES[len(PRODUCTS) :]),
+            *((True, [name]) for name in PRODUCTS),
+        )
     )
     run_once(
         gateway.db,
         lambda transaction: [
-            transaction.execute("UPDATE contracts SET sold_for = 1 WHERE id = ?", lost[0]),
+            transaction.execute("UPDATE contracts SET sold_for = price + 7 WHERE id = ?", lost[0]),
             transaction.execute("UPDATE contracts SET sold_at = sold_at + 1 WHERE id = ?", won[0]),
+            *(
+                transaction.execute(
+                    "UPDATE contracts SET sold_for = sold_for + 1 WHERE id = ?", number
+                )
+                for number, _ in products
+            ),
         ],
     )
     again = await asyncio.to_thread(settle_again, gateway, traded)
     assert again.returncode == 1
     *found, total = again.stdout.splitlines()
-    assert total == f"{CONTRACTS} contracts, 2 differ"
+    assert total == f"{CONTRACTS} contracts, {2 + len(products)} differ"
     assert any(line.startswith(f"{lost[1]}: sell_price is ") for line in found)
     assert any(line.startswith(f"{won[1]}: sell_time is ") for line in found)

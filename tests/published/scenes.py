@@ -155,6 +155,33 @@ def of_family(contract_type: str) -> Request:
     return {**given, "contract_type": contract_type, **FAMILIES[contract_type]}
 
 
+GROWS: Request = {
+    "amount": 10,
+    "basis": "stake",
+    "contract_type": "ACCU",
+    "currency": "USD",
+    "growth_rate": 0.01,
+    "limit_order": {"take_profit": 5},
+    "symbol": "1HZ100V",
+}
+PER_POINT: Request = {
+    "amount": 10,
+    "basis": "stake",
+    "currency": "USD",
+    "duration": 5,
+    "duration_unit": "m",
+    "symbol": "1HZ100V",
+}
+PRODUCTS: Mapping[str, Request] = {
+    "ACCU": GROWS,
+    "VANILLALONGCALL": {**PER_POINT, "contract_type": "VANILLALONGCALL", "barrier": "+1.10"},
+    "VANILLALONGPUT": {**PER_POINT, "contract_type": "VANILLALONGPUT", "barrier": "+0.00"},
+    "TURBOSLONG": {**PER_POINT, "contract_type": "TURBOSLONG", "barrier": "-9.00"},
+    "TURBOSSHORT": {**PER_POINT, "contract_type": "TURBOSSHORT", "payout_per_point": 1},
+}
+"""A contract of each type that has no fixed payout, multipliers aside."""
+
+
 async def trader(here: World, *loginids: str) -> Client:
     """Another client of the same user's, which may trade."""
     client = here.connect()

@@ -27,6 +27,7 @@ from schemas.published import ALSO_FIELDS, PUBLISHED
 from tests.published.scenes import (
     FAMILIES,
     OFFERED,
+    PRODUCTS,
     RISE,
     SCENES,
     Request,
@@ -380,6 +381,33 @@ async def test_other_forms_are_answered_as_published_too(
     request = await scene(here, client)
     assert misfits(published[name].send, request) == []
     check_reply(published[name].receive, await client.ask(request), body)
+
+
+@pytest.mark.parametrize("contract_type", PRODUCTS)
+async def test_a_contract_is_told_as_published_from_its_offer_to_its_end(
+    here: World, published: Mapping[str, Published], contract_type: str
+) -> None:
+    """Types without a fixed payout have fields of their own in the replies."""
+    client, parameters = await signed_in(here), PRODUCTS[contract_type]
+    asked = {"proposal": 1, **parameters}
+    assert misfits(published["proposal"].send, asked) == []
+    quoted = await client.ask(asked)
+    check_reply(published["proposal"].receive, quoted, "proposal")
+    bought = await client.ask({"buy": quoted["proposal"]["id"], "price": 1_000})
+    check_reply(published["buy"].receive, bought, "buy")
+    number = bought["buy"]["contract_id"]
+    for _ in range(4):
+        told = await client.ask({"proposal_open_contract": 1, "contract_id": number})
+        check_reply(published["proposal_open_contract"].receive, told, "proposal_open_contract")
+        here.clock.advance(1)
+    sold = await client.ask({"sell": number, "price": 0})
+    check_reply(published["sell"].receive, sold, "sell")
+    told = await client.ask({"proposal_open_contract": 1, "contract_id": number})
+    check_reply(published["proposal_open_contract"].receive, told, "proposal_open_contract")
+    table = await client.ask({"profit_table": 1, "description": 1})
+    check_reply(published["profit_table"].receive, table, "profit_table")
+    [row] = table["profit_table"]["transactions"]
+    assert row["shortcode"] == bought["buy"]["shortcode"]
 
 
 async def test_settings_come_back_as_published(

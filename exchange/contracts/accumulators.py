@@ -1,0 +1,227 @@
+"""Accumulators: a stake that grows with every tick that stays near the one before it.
+
+After k ticks that stayed it is worth
+
+    stake * (1 + growth) ** k,
+
+rounded down to money only when it is paid; a tick that is `width` or more away from the one before
+takes all of it. Everything is compared in whole numbers.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from exchange.contracts import short_fields, wording
+from exchange.contracts.bounds import check_stake
+from exchange.contracts.life import End, Life, Offer, Sight, Status, Tick, Watch, unsaleable
+from exchange.contracts.listing import NO_END, Listing
+from exchange.contracts.orders import Ordered, order_units
+from exchange.contracts.terms import WIDTH_UNITS, Refusal, Terms, Wish, invalid, not_offered
+from exchange.feed import Feed
+from exchange.money import to_text
+from exchange.pricing.accumulators import widest
+from exchange.rules import MOST_ACCUMULATED, MOST_OPEN_ACCUMULATORS, Margins
+
+TICKS_SEARCHED: Final = 2_000
+ROWS_SHOWN: Final = 100
+LEAST_SD: Final = 8.0
+"""Standard deviation of a tick, in pips, from which on the width is fine enough: the exchange then
+keeps at most 1.5 % of the worth at a tick beyond its margin, and the width fits all that the price
+may do until the end."""
+
+GROWTH_RATES = [float(Decimal(percent) / 100) for percent in MOST_ACCUMULATED]
+"""What may be chosen, as the wire has it."""
+
+_SHORT = re.compile(r"([0-9.]{1,20})_0_0\.0([1-5])_1_0\.([0-9]{12})_([0-9]{1,11})(?:_0)?", re.ASCII)
+
+
+class Accumulator(Ordered):
+    """A contract that grows with every tick, until it is sold, or a tick goes too far.
+
+    The width of its range is fixed when it is bought: in whole pips, as wide as leaves the exchange
+    its margin at the spot. A range in pips moves along with the price, and hardly changes: over the
+    life of a contract the price moves by a few thousandths.
+    """
+
+    name = "ACCU"
+    is_path_dependent = True
+    most_open = MOST_OPEN_ACCUMULATORS
+    takes = frozenset({"growth_rate", "take_profit"})
+    listing = Listing(
+        category="accumulator",
+        category_display="Accumulators",
+        display="Accumulator",
+        sentiment="low_vol",
+        barrier_category="american",
+        durations=NO_END,
+    )
+
+    def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
+        """The stake; what the owner of an app adds is a share of it that comes on top."""
+        if wish.basis == "payout":
+            raise invalid("basis", "The amount of an accumulator is its stake.")
+        check_stake(terms.amount, terms.currency)
+        growth = _growth(wish)
+        spot, symbol = sight.tick.pips, terms.symbol
+        tick = sight.outlook(sight.tick.epoch, sight.tick.epoch + symbol.step)
+        pips = 0
+        if spot * tick.sd >= LEAST_SD:
+            pips = widest(spot, (1.0 - margins.accumulator) / (1.0 + growth / 100), tick)
+        if not pips:
+            raise Refusal(
+                "InvalidOfferings",
+                f"{symbol.display_name} moves too few pips a tick at present for accumulators:"
+                " choose another symbol.",
+            )
+        # Between two pips: so many stay, one more does not, also when the spot has moved a little.
+        width = (2 * pips + 1) * WIDTH_UNITS // (2 * spot)
+        terms = replace(
+            terms, expiry=None, ticks=MOST_ACCUMULATED[growth], growth=growth, width=width
+        )
+        terms = self.with_orders(
+            terms, take_profit=order_units(wish.take_profit, terms, "take_profit")
+        )
+        markup = int(terms.amount * wish.markup)
+        return Offer(terms, terms.amount + markup, sight.tick, markup=markup)
+
+    def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
+        """Never: the stake is the price, and the width follows the spot."""
+        return False
+
+    def order_limits(self, terms: Terms) -> Mapping[str, tuple[int, int]]:
+        """A profit, up to what the last tick would bring."""
+        return {"take_profit": (1, self.most(terms) - terms.amount)}
+
+    def most(self, terms: Terms) -> int:
+        """What it pays when it stays in to its last tick."""
+        return _worth(terms.amount, terms.growth, MOST_ACCUMULATED[terms.growth])
+
+    def gained(self, terms: Terms, life: Life, spot: int) -> int:
+        """What it has grown."""
+        return _worth(terms.amount, terms.growth, self.stayed(terms, life)) - terms.amount
+
+    def stayed(self, terms: Terms, life: Life) -> int:
+        """How many ticks have come since the entry tick, and stayed."""
+        if life.entry is None or life.last is None:
+            return 0
+        return (life.last.epoch - life.entry.epoch) // terms.symbol.step
+
+    def sentence(self, terms: Terms) -> str:
+        """By what it grows, and what ends it."""
+        return (
+            f"A stake of {wording.money(terms)} grows by {terms.growth}% with every tick of"
+            f" {terms.symbol.display_name}, for {terms.ticks} ticks at the most, as long as each is"
+            f" less than {width_text(terms)} away from the tick before; else all is lost."
+        )
+
+    def encode(self, terms: Terms) -> str:
+        """Stake, growth, width, start."""
+        stake = to_text(terms.amount, terms.currency)
+        return f"{stake}_0_0.0{terms.growth}_1_0.{terms.width:012}_{terms.start}"
+
+    def decode(self, text: str, terms: Terms) -> Terms:
+        """What `encode` wrote; the take profit is kept elsewhere."""
+        stake, growth, width, start = short_fields.match(_SHORT, text)
+        return replace(
+            terms,
+            amount=short_fields.read_money(stake, terms.currency),
+            growth=int(growth),
+            width=int(width),
+            start=int(start),
+            ticks=MOST_ACCUMULATED[int(growth)],
+        )
+
+    def watch(self, terms: Terms, life: Life) -> Watch:
+        """Every tick: each is compared with the one before."""
+        if life.last is None:
+            return super().watch(terms, life)
+        return Watch(life.last.epoch + terms.symbol.step)
+
+    def step(self, terms: Terms, life: Life, tick: Tick) -> Life:
+        """The tick is what the next one is compared with."""
+        if life.entry is None:
+            return replace(super().step(terms, life, tick), last=tick)
+        # Written out, since every tick comes here: a fourth of what `replace` takes.
+        end = self.decide(terms, life, tick)
+        return Life(life.spot, tick.epoch, life.entry, end=end, last=tick)
+
+    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+        """A tick that goes too far, then the take profit, then the end of ticks."""
+        assert life.entry is not None  # noqa: S101 - the entry comes first
+        before = life.last
+        if before is None:
+            return None
+        if abs(tick.pips - before.pips) * WIDTH_UNITS >= terms.width * before.pips:
+            return End(Status.LOST, tick, 0)
+        count = (tick.epoch - life.entry.epoch) // terms.symbol.step
+        if count < _enough(terms.amount, terms.growth, terms.take_profit):
+            return None
+        return End(Status.WON, tick, _worth(terms.amount, terms.growth, count))
+
+    def value(self, terms: Terms, life: Life, sight: Sight, margins: Margins) -> int:
+        """What it has grown to."""
+        return _worth(terms.amount, terms.growth, self.stayed(terms, life))
+
+    def check_sale(self, terms: Terms, life: Life, now: int) -> None:
+        """It is bought back once it has grown."""
+        super().check_sale(terms, life, now)
+        if not self.stayed(terms, life):
+            raise unsaleable("An accumulator is bought back from the first tick after its entry.")
+
+
+def _growth(wish: Wish) -> int:
+    """The percent of growth that were chosen."""
+    if wish.growth_rate is None:
+        raise invalid("growth_rate", "ACCU needs a growth_rate, such as 0.03.")
+    percent = wish.growth_rate * 100
+    if percent not in MOST_ACCUMULATED:
+        listed = ", ".join(map(str, GROWTH_RATES))
+        raise not_offered(
+            f"Growth rate is not in acceptable range. Accepts {listed}.", "growth_rate"
+        )
+    return int(percent)
+
+
+def _worth(stake: int, growth: int, ticks: int) -> int:
+    return int(stake * (100 + growth) ** ticks // 100**ticks)
+
+
+@lru_cache(maxsize=4_096)  # asked at every tick of every accumulator
+def _enough(stake: int, growth: int, take_profit: int | None) -> int:
+    """After how many ticks it closes by itself."""
+    most = MOST_ACCUMULATED[growth]
+    if take_profit is None:
+        return most
+    return next(k for k in range(1, most + 1) if _worth(stake, growth, k) >= stake + take_profit)
+
+
+def width_text(terms: Terms) -> str:
+    """The width in percent, to five decimals; `0.06186%`."""
+    return f"{Decimal(terms.width) * 100 / WIDTH_UNITS:.5f}%"
+
+
+def reach(terms: Terms, spot: int) -> int:
+    """How far the next tick after this spot must be away to end it, in tenths of a pip.
+
+    Rounded up, which changes nothing for ticks, that are whole pips away.
+    """
+    return -(-terms.width * spot * 10 // WIDTH_UNITS)
+
+
+def stays(terms: Terms, feed: Feed, epoch: int) -> list[int]:
+    """How many ticks in a row stayed near the one before, from one that did not to the next.
+
+    Of the ticks up to the epoch, the last row being the one that goes on; the latest `ROWS_SHOWN`
+    of those that lie within the latest `TICKS_SEARCHED`.
+    """
+    pips = feed.last_ticks(terms.symbol, TICKS_SEARCHED, epoch).pips
+    went_out = np.abs(np.diff(pips)) * WIDTH_UNITS >= terms.width * pips[:-1]
+    ends = np.flatnonzero(np.append(went_out, True))
+    rows: list[int] = (np.diff(ends) - 1)[-ROWS_SHOWN:].tolist()
+    return rows

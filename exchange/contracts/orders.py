@@ -1,0 +1,52 @@
+"""Orders: amounts of profit or loss at which an open contract closes by itself."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+from exchange.contracts.life import ContractType, Life
+from exchange.contracts.terms import Refusal, Terms, invalid
+from exchange.money import to_text, to_units
+
+
+def order_units(amount: Decimal | None, terms: Terms, field: str) -> int | None:
+    """An order's amount in smallest units. Raises `Refusal` for too many decimals."""
+    if amount is None:
+        return None
+    try:
+        return to_units(amount, terms.currency)
+    except ValueError as problem:
+        raise invalid(field, f"{problem}.") from None
+
+
+class Ordered(ContractType):
+    """A contract that takes orders, which may be changed while it is open."""
+
+    @abstractmethod
+    def order_limits(self, terms: Terms) -> Mapping[str, tuple[int, int]]:
+        """The least and the most of each order that it takes, in smallest units."""
+
+    @abstractmethod
+    def gained(self, terms: Terms, life: Life, spot: int) -> int:
+        """What an entered contract has gained at this price, in smallest units."""
+
+    def with_orders(self, terms: Terms, **orders: int | None) -> Terms:
+        """The terms with these orders, by name, instead of any others. Raises `Refusal`."""
+        limits = self.order_limits(terms)
+        for field, amount in orders.items():
+            if amount is None:
+                continue
+            if field not in limits:
+                raise invalid(field, f"Contracts of the type {self.name} do not take it.")
+            least, most = limits[field]
+            if not least <= amount <= most:
+                raise Refusal(
+                    "ContractBuyValidationError",
+                    f"Please enter a {field.replace('_', ' ')} amount from"
+                    f" {to_text(least, terms.currency)} to {to_text(most, terms.currency)}.",
+                    {field: "The amount is outside of what is offered."},
+                )
+        return replace(
+            terms, take_profit=orders.get("take_profit"), stop_loss=orders.get("stop_loss")
+        )

@@ -1,0 +1,221 @@
+"""Contracts that pay an amount for each point of the price: what vanillas and turbos share.
+
+A stake buys a number of contracts, each of which pays a unit of money for each point (1.0 of the
+price) that the exit lies on its side of the strike. Worth and costs are reckoned in pips.
+"""
+
+import math
+import re
+from abc import abstractmethod
+from dataclasses import replace
+from decimal import ROUND_DOWN, Decimal
+
+from exchange.contracts import short_fields
+from exchange.contracts.bounds import check_stake
+from exchange.contracts.european import AT_ENTRY
+from exchange.contracts.life import (
+    ContractType,
+    End,
+    Life,
+    Offer,
+    Sight,
+    Status,
+    Tick,
+    check_time_left,
+    unsaleable,
+)
+from exchange.contracts.terms import Barrier, Refusal, Terms, Wish, bad_barrier, invalid
+from exchange.money import CURRENCIES, to_text, to_units
+from exchange.outlook import Outlook
+from exchange.rules import FAR_MOVE, LARGEST_PAYOUT, LARGEST_STAKE, Margins
+
+_SHORT = re.compile(
+    f"{short_fields.MONEY}_([0-9]{{1,11}})_(?:([0-9]{{1,11}})(F?)|([0-9]{{1,3}})T)"
+    f"_{short_fields.BARRIER}_([0-9]{{1,15}}\\.[0-9]{{1,20}})_[0-9]{{1,11}}",
+    re.ASCII,
+)
+_MILLION = 1_000_000
+SIGNIFICANT = 5
+"""Of a number of contracts so many digits are significant at the least."""
+
+
+class PerPoint(ContractType):
+    """A contract that pays for each point between its strike and the exit, else nothing."""
+
+    decimals: int
+    """Of the number of contracts."""
+    no_sale_before_end: int
+    """Seconds before its end from which on it is not bought back."""
+    rises: bool
+    """Whether it pays above the strike."""
+
+    @abstractmethod
+    def margin(self, margins: Margins) -> float:
+        """What the exchange adds to what a contract is worth: a share of that."""
+
+    @abstractmethod
+    def strike_of(self, terms: Terms, wish: Wish, sight: Sight, dearer: float) -> Barrier:
+        """The strike that is wished for; a contract costs `dearer` times its worth.
+
+        Raises `Refusal` where none, or none that is offered, is named.
+        """
+
+    @abstractmethod
+    def worth(self, spot: int, strike: int, outlook: Outlook) -> float:
+        """What one contract is worth, in pips."""
+
+    @abstractmethod
+    def distances(self) -> tuple[float, ...]:
+        """How far from the spot strikes are suggested, in standard deviations of the move."""
+
+    def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
+        """The stake, and how many contracts it buys; rounded down."""
+        if wish.basis == "payout":
+            raise invalid("basis", f"The amount of {self.name} is its stake.")
+        check_stake(terms.amount, terms.currency)
+        dearer = 1 + Decimal(str(self.margin(margins))) + wish.markup
+        strike = self.strike_of(terms, wish, sight, float(dearer))
+        if strike != AT_ENTRY:
+            terms = replace(terms, barrier=strike)
+        spot, level = sight.tick.pips, strike.level(sight.tick.pips)
+        outlook = self.outlook(terms, Life(sight.tick, terms.entry_epoch - 1), sight)
+        cost = self.worth(spot, level, outlook) * float(dearer) * units_a_pip(terms)
+        most = self._largest_stake(terms, spot, level, outlook, cost)
+        if terms.amount > most:
+            problem = f"A maximum stake of {to_text(most, terms.currency)} applies to this barrier."
+            raise Refusal("ContractBuyValidationError", problem, {"amount": problem})
+        contracts = rounded(wish.payout_per_point or terms.amount / cost, self.decimals)
+        return Offer(
+            replace(terms, contracts=contracts),
+            terms.amount,
+            sight.tick,
+            ask=math.ceil(terms.amount * _MILLION / contracts),
+            markup=int(terms.amount * wish.markup / dearer),
+            largest_stake=most,
+        )
+
+    def _largest_stake(
+        self, terms: Terms, spot: int, level: int, outlook: Outlook, cost: float
+    ) -> int:
+        """For which a far move pays no more than the largest payout."""
+        far = spot * math.exp(FAR_MOVE * outlook.sd * (1 if self.rises else -1))
+        paid = abs(far - level) * units_a_pip(terms)
+        most = to_units(LARGEST_PAYOUT, terms.currency) * cost / paid
+        return min(to_units(LARGEST_STAKE, terms.currency), int(most))
+
+    def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
+        """By the price of one contract, of which the margin is a share."""
+        margin = self.margin(margins)
+        return present.ask - proposed.ask > proposed.ask * margin / (1 + margin) / 2
+
+    def honoured(self, proposed: Terms, present: Terms) -> Terms:
+        """As many contracts, for a strike as far from the entry."""
+        return replace(present, contracts=proposed.contracts)
+
+    def level(self, terms: Terms, life: Life, spot: int) -> int:
+        """The strike in pips; of a contract that awaits its entry as if that were at the spot."""
+        strike = terms.barrier or AT_ENTRY
+        return strike.level(life.entry.pips if life.entry else spot)
+
+    def value(self, terms: Terms, life: Life, sight: Sight, margins: Margins) -> int:
+        """The worth less half the margin, rounded down."""
+        spot = sight.tick.pips
+        worth = 0.0
+        if sight.tick.epoch < self.exit_epoch(terms):
+            outlook = self.outlook(terms, life, sight)
+            worth = self.worth(spot, self.level(terms, life, spot), outlook)
+        share = 1.0 - self.margin(margins) / 2
+        return math.floor(worth * share * float(terms.contracts) * units_a_pip(terms))
+
+    def check_sale(self, terms: Terms, life: Life, now: int) -> None:
+        """It is not bought back when it lasts for ticks, nor shortly before its end."""
+        super().check_sale(terms, life, now)
+        if terms.expiry is None:
+            raise unsaleable("A contract that lasts for ticks is not bought back.")
+        check_time_left(terms, now, self.no_sale_before_end)
+
+    def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:
+        """The strike."""
+        return (terms.symbol.text((terms.barrier or AT_ENTRY).level(entry)),)
+
+    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+        """The exit tick pays for what it lies beyond the strike."""
+        if tick.epoch < self.exit_epoch(terms):
+            return None
+        level = self.level(terms, life, 0)
+        gain = max(0, tick.pips - level if self.rises else level - tick.pips)
+        exponent = CURRENCIES[terms.currency].digits - terms.symbol.digits
+        pays = int((terms.contracts * gain).scaleb(exponent))
+        return End(Status.WON if pays else Status.LOST, tick, pays)
+
+    def encode(self, terms: Terms) -> str:
+        """Stake, start, end, strike, number of contracts, and the tick that it was priced at."""
+        parts = (
+            to_text(terms.amount, terms.currency),
+            str(terms.start),
+            short_fields.end(terms),
+            short_fields.barrier(terms.barrier, terms.symbol),
+            f"{terms.contracts:f}",
+            str(terms.start - terms.start % terms.symbol.step),
+        )
+        return "_".join(parts)
+
+    def decode(self, text: str, terms: Terms) -> Terms:
+        """What `encode` wrote; the tick follows from the start."""
+        stake, start, *end, barrier, contracts = short_fields.match(_SHORT, text)
+        if not Decimal(contracts):
+            raise ValueError(text)
+        return replace(
+            short_fields.read_term(terms, start, "", *end),
+            amount=short_fields.read_money(stake, terms.currency),
+            barrier=short_fields.read_barrier(barrier, terms.symbol),
+            contracts=Decimal(contracts),
+        )
+
+    # Strikes to choose from.
+
+    def choices(self, terms: Terms, sight: Sight) -> list[Barrier]:
+        """Strikes to suggest, the highest first: relative ones for contracts of a day at most."""
+        spot = sight.tick.pips
+        outlook = self.outlook(terms, Life(sight.tick, terms.entry_epoch - 1), sight)
+        offsets = sorted({round(spot * outlook.sd * far) for far in self.distances()}, reverse=True)
+        if terms.lasts_days:
+            return [Barrier(spot + offset, is_relative=False) for offset in offsets]
+        return [Barrier(offset) for offset in offsets]
+
+    def refused(self, problem: str, terms: Terms, sight: Sight) -> Refusal:
+        """The strike can not be that of a contract: this says which can."""
+        refusal = bad_barrier(problem)
+        suggested = [strike.text(terms.symbol) for strike in self.choices(terms, sight)]
+        assert refusal.details is not None  # noqa: S101 - it has the field
+        refusal.details["barrier_choices"] = suggested
+        return refusal
+
+    def parsed(self, wish: Wish, terms: Terms, sight: Sight) -> Barrier:
+        """The strike as it is written, which must be above zero."""
+        if wish.barrier is None:
+            suggested = ", ".join(each.text(terms.symbol) for each in self.choices(terms, sight))
+            raise invalid("barrier", f"{self.name} needs a barrier, such as one of {suggested}.")
+        strike = Barrier.parse(wish.barrier, terms.symbol)
+        if strike.level(sight.tick.pips) <= 0:
+            raise self.refused("The barrier must be above zero.", terms, sight)
+        return strike
+
+
+def units_a_pip(terms: Terms) -> float:
+    """What one contract pays for a pip, in smallest units."""
+    return float(10.0 ** (CURRENCIES[terms.currency].digits - terms.symbol.digits))
+
+
+def per_point_text(terms: Terms) -> str:
+    """How a sentence about such a contract begins."""
+    return (
+        f"Pays {terms.currency} {terms.contracts:f} for each point that {terms.symbol.display_name}"
+    )
+
+
+def rounded(contracts: float | Decimal, decimals: int) -> Decimal:
+    """A number of contracts, rounded down to its decimals, or to its significant digits."""
+    exact = Decimal(contracts)
+    least = exact.adjusted() - SIGNIFICANT + 1
+    return exact.quantize(Decimal(1).scaleb(min(-decimals, least)), ROUND_DOWN)

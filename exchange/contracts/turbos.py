@@ -1,0 +1,141 @@
+"""Turbos: they pay for each point between barrier and exit, and end where the barrier is met."""
+
+from decimal import Decimal
+
+from exchange.contracts import wording
+from exchange.contracts.european import AT_ENTRY
+from exchange.contracts.life import End, Life, Sight, Status, Tick, Watch
+from exchange.contracts.listing import FEW_TICKS_OR_TIME, Listing
+from exchange.contracts.per_point import PerPoint, per_point_text, rounded, units_a_pip
+from exchange.contracts.terms import Barrier, Terms, Wish, invalid, not_offered
+from exchange.outlook import Outlook
+from exchange.pricing.knockouts import turbo
+from exchange.rules import NO_SALE_BEFORE_END, TURBO_DISTANCES, Margins
+
+
+class Turbo(PerPoint):
+    """Pays for each point that the exit tick is beyond the barrier, from which it starts away.
+
+    A long one (`rises`) has its barrier below the spot, a short one above. The first tick at the
+    barrier or beyond ends it, and it pays nothing: ticks after the entry, and the entry tick too
+    where the barrier is absolute. Priced by `exchange.pricing.knockouts`.
+    """
+
+    is_path_dependent = True
+    takes = frozenset({"barrier", "payout_per_point"})
+    decimals = 6
+    no_sale_before_end = NO_SALE_BEFORE_END
+
+    def __init__(self, name: str, display: str, *, rises: bool) -> None:
+        self.name = name
+        self.rises = rises
+        self.side = -1 if rises else 1
+        """On which side of the spot the barrier lies."""
+        self.listing = Listing(
+            category="turbos",
+            category_display="Turbos Options",
+            display=display,
+            sentiment="up" if rises else "down",
+            barrier_category="american",
+            durations=FEW_TICKS_OR_TIME,
+        )
+
+    def margin(self, margins: Margins) -> float:
+        """That of turbos."""
+        return margins.turbo
+
+    def distances(self) -> tuple[float, ...]:
+        """From a third of a standard deviation to one and a half."""
+        return tuple(self.side * far for far in (0.3, 0.6, 0.9, 1.2, 1.5))
+
+    def worth(self, spot: int, strike: int, outlook: Outlook) -> float:
+        """Nothing once the spot is at the barrier."""
+        if (strike - spot) * self.side <= 0:
+            return 0.0
+        return turbo(spot, strike, outlook)
+
+    def strike_of(self, terms: Terms, wish: Wish, sight: Sight, dearer: float) -> Barrier:
+        """The barrier that is named, or that follows from a payout per point."""
+        if wish.payout_per_point is not None:
+            if wish.barrier is not None:
+                raise invalid("payout_per_point", "Give a barrier or it, not both.")
+            return self._solved(wish.payout_per_point, terms, sight, dearer)
+        strike = self.parsed(wish, terms, sight)
+        spot = sight.tick.pips
+        away = (strike.level(spot) - spot) * self.side
+        if away <= 0:
+            side = "below" if self.rises else "above"
+            raise self.refused(f"The barrier of {self.name} lies {side} the spot.", terms, sight)
+        first = terms.entry_epoch if strike.is_relative else sight.tick.epoch
+        least, most = _bounds(spot, sight.outlook(first, self.exit_epoch(terms)))
+        if not least <= away <= most:
+            symbol = terms.symbol
+            raise self.refused(
+                f"The barrier must be from {symbol.text(least)} to {symbol.text(most)} away from"
+                " the spot.",
+                terms,
+                sight,
+            )
+        return strike
+
+    def _solved(self, payout: Decimal, terms: Terms, sight: Sight, dearer: float) -> Barrier:
+        """The farthest barrier, in whole pips, at which the stake buys so much a point."""
+        spot, outlook = sight.tick.pips, sight.outlook(terms.entry_epoch, self.exit_epoch(terms))
+
+        def bought(away: int) -> Decimal:
+            cost = self.worth(spot, spot + self.side * away, outlook) * dearer
+            return rounded(terms.amount / (cost * units_a_pip(terms)), self.decimals)
+
+        least, most = _bounds(spot, outlook)
+        highest, lowest = bought(least), bought(most)
+        if not lowest <= payout <= highest:
+            raise not_offered(
+                f"The payout per point must be from {lowest:f} to {highest:f}.", "payout_per_point"
+            )
+        while most - least > 1:  # what is bought falls as the barrier moves away
+            middle = (least + most) // 2
+            least, most = (middle, most) if bought(middle) >= payout else (least, middle)
+        return Barrier(self.side * (most if bought(most) >= payout else least))
+
+    def payout_choices(self, terms: Terms, sight: Sight, margins: Margins) -> list[Decimal]:
+        """What the stake buys a point at each of the `choices`."""
+        spot = sight.tick.pips
+        outlook = self.outlook(terms, Life(sight.tick, terms.entry_epoch - 1), sight)
+        dearer = (1 + self.margin(margins)) * units_a_pip(terms)
+        return [
+            rounded(
+                terms.amount / (self.worth(spot, strike.level(spot), outlook) * dearer),
+                self.decimals,
+            )
+            for strike in self.choices(terms, sight)
+        ]
+
+    def sentence(self, terms: Terms) -> str:
+        """What it pays for, and what ends it."""
+        side, beyond = ("above", "below") if self.rises else ("below", "above")
+        barrier = wording.barrier(terms)
+        return (
+            f"{per_point_text(terms)} is {side} {barrier} {wording.at_end(terms)}, unless it is at"
+            f" or {beyond} that at any tick before."
+        )
+
+    def watch(self, terms: Terms, life: Life) -> Watch:
+        """Until the exit, or a tick at the barrier."""
+        if life.entry is None:
+            return super().watch(terms, life)
+        level, until = self.level(terms, life, 0), self.exit_epoch(terms)
+        return Watch(until, low=level) if self.rises else Watch(until, high=level)
+
+    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+        """The barrier first, then the exit."""
+        assert life.entry is not None  # noqa: S101 - the entry comes first
+        counts = tick.epoch > life.entry.epoch or not (terms.barrier or AT_ENTRY).is_relative
+        if counts and (tick.pips - self.level(terms, life, 0)) * self.side >= 0:
+            return End(Status.LOST, tick, 0)
+        return super().decide(terms, life, tick)
+
+
+def _bounds(spot: int, outlook: Outlook) -> tuple[int, int]:
+    """How many pips a barrier may be away, at the least and at the most."""
+    near, far = TURBO_DISTANCES
+    return max(1, round(near * spot * outlook.sd)), max(1, round(far * spot * outlook.sd))

@@ -1,0 +1,63 @@
+"""Vanillas: calls and puts, which pay for each point that the exit lies beyond the strike."""
+
+from exchange.contracts import wording
+from exchange.contracts.life import Sight
+from exchange.contracts.listing import MINUTES, Listing
+from exchange.contracts.per_point import PerPoint, per_point_text
+from exchange.contracts.terms import Barrier, Terms, Wish
+from exchange.outlook import Outlook
+from exchange.pricing.terminal import above, call, put
+from exchange.rules import LARGEST_ASK, LEAST_ASK, NO_VANILLA_SALE_BEFORE_END, Margins
+
+
+class Vanilla(PerPoint):
+    """Pays for each point that the exit tick is above (`rises`) or below the strike.
+
+    Priced by Black 1976. Any strike is taken as long as it is neither all but certain that the
+    contract pays nor that it does not, in the same bounds as for contracts with a fixed payout.
+    """
+
+    takes = frozenset({"barrier"})
+    decimals = 5
+    no_sale_before_end = NO_VANILLA_SALE_BEFORE_END
+
+    def __init__(self, name: str, display: str, *, rises: bool) -> None:
+        self.name = name
+        self.rises = rises
+        self.listing = Listing(
+            category="vanilla",
+            category_display="Vanilla Options",
+            display=display,
+            sentiment="up" if rises else "down",
+            barrier_category="euro_non_atm",
+            durations=MINUTES,
+        )
+
+    def margin(self, margins: Margins) -> float:
+        """That of vanillas."""
+        return margins.vanilla
+
+    def distances(self) -> tuple[float, ...]:
+        """The spot, and half and whole standard deviations to both sides."""
+        return (-1.0, -0.5, 0.0, 0.5, 1.0)
+
+    def worth(self, spot: int, strike: int, outlook: Outlook) -> float:
+        """A call or a put."""
+        return (call if self.rises else put)(spot, strike, outlook)
+
+    def strike_of(self, terms: Terms, wish: Wish, sight: Sight, dearer: float) -> Barrier:
+        """It must be named."""
+        strike = self.parsed(wish, terms, sight)
+        spot = sight.tick.pips
+        first = terms.entry_epoch if strike.is_relative else sight.tick.epoch
+        chance = above(spot, strike.level(spot), sight.outlook(first, self.exit_epoch(terms)))
+        if not LEAST_ASK <= 1_000_000 * (chance if self.rises else 1 - chance) <= LARGEST_ASK:
+            raise self.refused("The barrier is too far from the spot.", terms, sight)
+        return strike
+
+    def sentence(self, terms: Terms) -> str:
+        """What it pays for, and how much."""
+        return (
+            f"{per_point_text(terms)} is {'above' if self.rises else 'below'}"
+            f" {wording.barrier(terms)} {wording.at_end(terms)}."
+        )

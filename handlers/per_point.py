@@ -1,0 +1,61 @@
+"""Vanillas and turbos as the wire shows them: how many contracts, and what else may be had."""
+
+from decimal import Decimal
+
+from exchange.contracts.life import Life, Offer, Sight
+from exchange.contracts.per_point import PerPoint
+from exchange.contracts.terms import Barrier, Terms
+from exchange.contracts.turbos import Turbo
+from exchange.money import to_number, to_units
+from exchange.rules import LARGEST_STAKE, LEAST_STAKE, Margins
+from exchange.symbols import DAY, Symbol
+from schemas.trading import AvailableContract, ProposalBody
+
+_EXAMPLES = {"tick": 0, "intraday": 300, "daily": DAY + 1}
+"""How long a contract lasts for which barriers are listed, in seconds; ten ticks for the first."""
+
+
+def add_offer(
+    body: ProposalBody, kind: PerPoint, offer: Offer, seen: Sight, margins: Margins
+) -> None:
+    """Tell of an offer what it buys, and between which barriers and payouts there is a choice."""
+    terms = offer.terms
+    body["barrier_choices"] = _barriers(kind, terms, seen)
+    body["display_number_of_contracts"] = f"{terms.contracts:f}"
+    body["max_stake"] = to_number(offer.largest_stake, terms.currency)
+    body["min_stake"] = float(LEAST_STAKE)
+    if isinstance(kind, Turbo):
+        level = kind.level(terms, Life(offer.spot, offer.spot.epoch), offer.spot.pips)
+        body["barrier_spot_distance"] = Barrier(level - offer.spot.pips).text(terms.symbol)
+        body["payout_choices"] = _payouts(kind, terms, seen, margins)
+
+
+def add_listed(
+    row: AvailableContract, kind: PerPoint, symbol: Symbol, seen: Sight, margins: Margins
+) -> None:
+    """List barriers, and payouts per point of the usual stake."""
+    duration = _EXAMPLES[row["expiry_type"]]
+    start = seen.tick.epoch
+    terms = Terms(
+        contract_type=kind.name,
+        symbol=symbol,
+        currency="USD",
+        amount=to_units(Decimal(row["default_stake"]), "USD"),
+        start=start,
+        ticks=None if duration else 10,
+        expiry=start + duration if duration else None,
+    )
+    row["barrier_choices"] = _barriers(kind, terms, seen)
+    row["barrier"] = row["barrier_choices"][1]
+    row["max_stake"] = float(LARGEST_STAKE)
+    row["min_stake"] = float(LEAST_STAKE)
+    if isinstance(kind, Turbo):
+        row["payout_choices"] = _payouts(kind, terms, seen, margins)
+
+
+def _barriers(kind: PerPoint, terms: Terms, seen: Sight) -> list[str]:
+    return [barrier.text(terms.symbol) for barrier in kind.choices(terms, seen)]
+
+
+def _payouts(kind: Turbo, terms: Terms, seen: Sight, margins: Margins) -> list[str]:
+    return [f"{payout:f}" for payout in kind.payout_choices(terms, seen, margins)]
