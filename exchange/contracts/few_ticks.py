@@ -30,10 +30,6 @@ class _FewTicks(Option):
     remembers = True
     rises: bool
 
-    def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
-        """Nothing more is needed."""
-        return terms
-
     def remember(self, terms: Terms, life: Life, tick: Tick) -> tuple[int, ...]:
         """Every tick."""
         return (*life.kept, tick.pips)

@@ -227,9 +227,9 @@ class ContractType(ABC):
             if tick.epoch < terms.entry_epoch:
                 return replace(life, seen=tick.epoch)
             life = replace(life, entry=tick)
-        if self.remembers:
-            life = replace(life, kept=self.remember(terms, life, tick))
-        return replace(life, seen=tick.epoch, end=self.decide(terms, life, tick))
+        life = replace(life, seen=tick.epoch, kept=self.remember(terms, life, tick))
+        end = self.decide(terms, life, tick)
+        return life if end is None else replace(life, end=end)
 
     def check_sale(self, terms: Terms, life: Life, now: int) -> None:
         """Raise `Refusal` unless the open contract is bought back at this moment."""

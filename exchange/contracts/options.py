@@ -33,9 +33,9 @@ MILLION = 1_000_000
 class Option(ContractType):
     """A contract that pays `terms.amount` if it is won, else nothing."""
 
-    @abstractmethod
     def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
-        """The terms with what this type needs of the wish. Raises `Refusal`."""
+        """The terms with what this type needs of the wish, if anything. Raises `Refusal`."""
+        return terms
 
     @abstractmethod
     def chance(self, terms: Terms, life: Life, sight: Sight) -> float:

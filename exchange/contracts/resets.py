@@ -4,7 +4,7 @@ from exchange.contracts import wording
 from exchange.contracts.life import End, Life, Sight, Tick, Watch
 from exchange.contracts.listing import Durations, Listing
 from exchange.contracts.options import Option
-from exchange.contracts.terms import Terms, Wish
+from exchange.contracts.terms import Terms
 from exchange.pricing.resets import above_reset, below_reset
 from exchange.pricing.terminal import above
 from exchange.rules import Margins
@@ -31,10 +31,6 @@ class Reset(Option):
             barrier_category="reset",
             durations=Durations(ticks=(5, 10), seconds=(20, 7_200)),
         )
-
-    def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
-        """Nothing more is needed."""
-        return terms
 
     def margin(self, margins: Margins) -> float:
         """That of contracts on few ticks."""

@@ -1,5 +1,6 @@
 """Two barriers: contracts that end or stay between them, or do not, and spreads."""
 
+import math
 from dataclasses import replace
 
 from exchange.contracts import short_fields, wording
@@ -208,7 +209,8 @@ class Spread(_TwoBarriers):
             return super().complete(terms, wish, sight)
         if wish.barrier is not None or wish.barrier2 is not None:
             raise invalid("barrier_range", "Give the barriers or a barrier_range, not both.")
-        sd = self.outlook(terms, Life(sight.tick, sight.tick.epoch), sight).sd * sight.tick.pips
+        ticks = self.outlook(terms, Life(sight.tick, sight.tick.epoch), sight).ticks
+        sd = sight.tick.pips * terms.symbol.tick_sd * math.sqrt(ticks)
         away = max(1, round(SPREAD_RANGES[wish.barrier_range] * sd))
         return replace(terms, barrier=Barrier(away), barrier2=Barrier(-away))
 

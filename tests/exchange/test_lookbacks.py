@@ -121,8 +121,11 @@ def test_high_to_low_is_both_others_together_and_none_falls_below_what_it_has(
     )
     assert both == pytest.approx(up + down, abs=1e-6)
     assert both > (above + below) * SYMBOL.pip - 1e-9
-    assert up > below * SYMBOL.pip - 0.1
-    assert down > above * SYMBOL.pip - 0.1
+    known = (
+        (abs(drift) + 1) * ticks * SYMBOL.tick_sd**2 * spot * SYMBOL.pip
+    )  # what the close drifts
+    assert up > below * SYMBOL.pip - known
+    assert down > above * SYMBOL.pip - known
     reached = replace(life, kept=(spot - below - wider, spot + above + wider))
     for name, before in (("LBFLOATCALL", up), ("LBFLOATPUT", down), ("LBHIGHLOW", both)):
         assert worth(terms(name, ticks), reached, spot, mean, NOON + 1) >= before - 1e-9
