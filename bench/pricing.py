@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from statistics import median
 from time import process_time
+from typing import Any
 
 from servers import rotated, what_is_measured
 
@@ -53,6 +54,17 @@ def _multiplier(cancellation: str | None = None) -> Wish:
     )
 
 
+def _staked(contract_type: str, **more: Any) -> Wish:
+    return Wish(
+        contract_type=contract_type,
+        symbol="1HZ100V",
+        currency="USD",
+        amount=Decimal(10),
+        basis="stake",
+        **more,
+    )
+
+
 WISHES: Mapping[str, Wish] = {
     "rise, 5 ticks": _option("CALL", 5, "t"),
     "rise, 5 minutes": _option("CALL", 5, "m"),
@@ -66,6 +78,11 @@ WISHES: Mapping[str, Wish] = {
     "no touch, 1 hour": _option("NOTOUCH", 1, "h", "+15.00"),
     "multiplier": _multiplier(),
     "multiplier, cancellable": _multiplier("60m"),
+    "accumulator": _staked("ACCU", growth_rate=Decimal("0.03")),
+    "vanilla, 5 minutes": _staked("VANILLALONGCALL", barrier="+1.10", duration=300),
+    "turbo, 5 minutes": _staked("TURBOSLONG", barrier="-8.00", duration=300),
+    "turbo, by payout": _staked("TURBOSLONG", payout_per_point=Decimal("1.2"), duration=300),
+    "turbo, 5 ticks": _staked("TURBOSLONG", barrier="-1.00", duration=5, duration_unit="t"),
 }
 
 

@@ -44,9 +44,9 @@ _SHORT = re.compile(r"([0-9.]{1,20})_0_0\.0([1-5])_1_0\.([0-9]{12})_([0-9]{1,11}
 class Accumulator(Ordered):
     """A contract that grows with every tick, until it is sold, or a tick goes too far.
 
-    The width of its range is fixed when it is bought: in whole pips, as wide as leaves the exchange
-    its margin at the spot. A range in pips moves along with the price, and hardly changes: over the
-    life of a contract the price moves by a few thousandths.
+    The width of its range is fixed when it is bought: as many whole pips as leave the exchange its
+    margin at the spot. The range moves along with the price. How many pips it has hardly changes:
+    while a contract lives the price moves by a few thousandths.
     """
 
     name = "ACCU"
