@@ -97,6 +97,11 @@ class Symbol:
     hours: Hours = ALWAYS
 
     @property
+    def is_financial(self) -> bool:
+        """Whether it is named after a real market."""
+        return self.market != "synthetic_index"
+
+    @property
     def grid(self) -> Grid:
         """The moments at which it has ticks."""
         return grid(self.hours, self.step)

@@ -124,7 +124,7 @@ class Ticker:
         self._candles = {topic: self._candles[topic] for topic in heard if topic in self._candles}
         for second in range(self._next, last + 1):
             for topic in heard:
-                if second % _TOPICS[topic][0].step == 0:
+                if _TOPICS[topic][0].has_tick(second):
                     self._bus.publish(topic, self._event(topic, second), second)
             for follower in self._followers:
                 try:

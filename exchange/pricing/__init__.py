@@ -14,4 +14,6 @@ Sources, by the names used below:
 - Black, Scholes 1973: The Pricing of Options and Corporate Liabilities. Black 1976.
 - Reiner, Rubinstein 1991: Unscrambling the Binary Code.
 - Broadie, Glasserman, Kou 1997: A Continuity Correction for Discrete Barrier Options.
+- Merton 1976: Option Pricing When Underlying Stock Returns Are Discontinuous.
+- Siegmund 1985: Sequential Analysis.
 """

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.contracts.offer import check_hours
+from exchange.contracts.life import check_hours
 from exchange.contracts.terms import Refusal
 from exchange.symbols import DAY, EARLIEST, LEVEL_SD, SYMBOLS, Symbol
 
