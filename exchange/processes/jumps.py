@@ -31,19 +31,18 @@ class Jumps(Brownian):
 
     def beyond(self, day: int) -> NDArray[np.int64]:
         """The jumps of the day."""
-        steps, words = self._events.day(day)
+        ticks, words = self._events.day(day)
         moves = np.zeros(self._count, np.int64)
-        comes = steps < self._count
-        moves[steps[comes]] = self._sizes(words[comes])
+        moves[ticks] = self._sizes(words)
         return moves
 
-    def totals_beyond(self, first: int, days: int) -> list[int]:
+    def totals_beyond(self, block: int) -> list[int]:
         """The sums of each day's jumps."""
-        steps, words = self._events.days(first, days)
-        totals: list[int] = np.where(steps < self._count, self._sizes(words), 0).sum(1).tolist()
+        words, are_there = self._events.words(block)
+        totals: list[int] = np.where(are_there, self._sizes(words), 0).sum(axis=1).tolist()
         return totals
 
-    def _sizes(self, words: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _sizes(self, words: NDArray[np.uint16]) -> NDArray[np.int64]:
         return np.multiply(self._tables.normal[words], self._jump_sd, dtype=np.int64)
 
     def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:

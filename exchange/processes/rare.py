@@ -1,68 +1,68 @@
-"""Rare events: at which ticks of a day they come, when each tick has the same small chance.
+"""Rare events, when each tick of a day has the same small chance of one.
 
-The gaps from one to the next are drawn, not the ticks: some hundred numbers a day instead of
-86,400.
+Drawn for a day are their number, which is binomial, then what each brings, and only where the path
+of the day is wanted the ticks at which they come, any set of so many as likely as any other. It is
+the same law as if every tick were asked, for some hundred numbers instead of 86,400.
 """
 
+from decimal import Context, Decimal
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exchange.processes.bits import Bits
 
-_DAYS: Final = 32  # days that come from one call of the generator
-_GAP_BITS: Final = 48
-_SIZE_BITS: Final = 16
+BLOCK: Final = 512
+"""Days whose numbers of events come from one call of the generator."""
 
-
-class Days(NamedTuple):
-    """The events of some days; a row for each, with room for more than ever come."""
-
-    steps: NDArray[np.int64]
-    """After which tick of the day each event comes, in order; past the day's last for none."""
-    words: NDArray[np.int64]
-    """A 16-bit word for each event."""
+_CHANCE_BITS: Final = 63
 
 
 class RareEvents:
-    """The events of one symbol, one in `every` ticks of a day of `count`."""
+    """The events of one symbol, one in `every` ticks in the mean, on days of `count` ticks."""
 
     def __init__(self, bits: Bits, every: int, count: int) -> None:
         self._bits = bits
-        self._survival = _survival(every)
-        mean = count / every
-        self._width = int(mean + 10 * mean**0.5) + 8
+        self._count = count
+        self._numbers = _numbers(every, count)
 
-    def days(self, first: int, days: int) -> Days:
-        """The events of some days. `first` and `days` are multiples of 32."""
-        blocks = range(first // _DAYS, (first + days) // _DAYS)
-        return self._read(np.concatenate([self._words(block) for block in blocks]))
+    def words(self, block: int) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
+        """A random word for each event of a block, a row for each day, and which are there."""
+        drawn = (self._bits.words(b"events", block, BLOCK) >> np.uint64(1)).astype(np.int64)
+        found = np.searchsorted(self._numbers, drawn, side="right")
+        width = len(self._numbers)
+        words = self._bits.short_words(b"event words", block, BLOCK * width)
+        return words.reshape(BLOCK, width), np.arange(width) < found[:, None]
 
-    def day(self, day: int) -> Days:
-        """The events of one day: two rows of one dimension."""
-        steps, words = self._read(self._words(day // _DAYS)[day % _DAYS])
-        return Days(steps, words)
-
-    def _words(self, block: int) -> NDArray[np.uint64]:
-        words = self._bits.words(b"events", block, _DAYS * self._width)
-        return words.reshape(_DAYS, self._width)
-
-    def _read(self, words: NDArray[np.uint64]) -> Days:
-        drawn = (words >> np.uint64(_SIZE_BITS)).astype(np.int64)
-        # A gap is longer than k with the chance of k ticks without an event.
-        survived = len(self._survival) - np.searchsorted(self._survival, drawn, side="right")
-        steps = np.cumsum(survived + 1, axis=-1, dtype=np.int64) - 1
-        return Days(steps, (words & np.uint64((1 << _SIZE_BITS) - 1)).astype(np.int64))
+    def day(self, day: int) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+        """After which ticks of the day events come, in order, and a random word for each."""
+        words, are_there = self.words(day // BLOCK)
+        words = words[day % BLOCK][are_there[day % BLOCK]]
+        # Twice as many as needed: some may fall on a tick that is taken.
+        raw = self._bits.words(b"event ticks", day, len(words)).astype("<u8", copy=False)
+        drawn = (raw.view("<u4").astype(np.uint64) * np.uint64(self._count)) >> np.uint64(32)
+        ticks, first = np.unique(drawn.astype(np.int64), return_index=True)
+        taken = np.sort(np.argsort(first)[: len(words)])
+        return ticks[taken], words[: len(taken)]
 
 
 @cache
-def _survival(every: int) -> NDArray[np.int64]:
-    """The chances of 1, 2, 3, ... ticks without an event, the least first, in fixed point."""
-    found = []
-    left = (1 << _GAP_BITS) * (every - 1) // every
-    while left:
-        found.append(left)
-        left = left * (every - 1) // every
-    return np.array(found[::-1], np.int64)
+def _numbers(every: int, count: int) -> NDArray[np.int64]:
+    """The chances of at most 0, 1, 2, ... events, in fixed point, up to where they are certain.
+
+    By decimal arithmetic, which is the same on every machine.
+    """
+    context = Context(prec=50)
+    chance = context.power(context.divide(Decimal(every - 1), Decimal(every)), Decimal(count))
+    certain = (1 << _CHANCE_BITS) - 1
+    found: list[int] = []
+    total = Decimal(0)
+    while not found or found[-1] < certain:
+        total = context.add(total, chance)
+        found.append(min(certain, int(context.multiply(total, Decimal(1 << _CHANCE_BITS)))))
+        events = len(found)
+        odds = context.divide(Decimal(count - events + 1), Decimal(events * (every - 1)))
+        chance = context.multiply(chance, odds)
+    return np.array(found, np.int64)

@@ -29,22 +29,21 @@ class Spikes(Brownian):
 
     def beyond(self, day: int) -> NDArray[np.int64]:
         """Steps and spikes of the day."""
-        steps, words = self._events.day(day)
+        ticks, words = self._events.day(day)
         moves = np.full(self._count, -self._step, np.int64)
-        comes = steps < self._count
-        moves[steps[comes]] += self._sizes(words[comes])
+        moves[ticks] += self._sizes(words)
         return self._way * moves
 
-    def totals_beyond(self, first: int, days: int) -> list[int]:
+    def totals_beyond(self, block: int) -> list[int]:
         """What steps and spikes bring, each day."""
-        steps, words = self._events.days(first, days)
-        spikes = np.where(steps < self._count, self._sizes(words), 0).sum(1)
+        words, are_there = self._events.words(block)
+        spikes = np.where(are_there, self._sizes(words), 0).sum(axis=1)
         totals: list[int] = (self._way * (spikes - self._step * self._count)).tolist()
         return totals
 
-    def _sizes(self, words: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _sizes(self, words: NDArray[np.uint16]) -> NDArray[np.int64]:
         least, most = (round(size * (1 << _EVEN_BITS)) for size in SPIKE_SIZES)
-        parts = least + ((most - least) >> _EVEN_BITS) * (2 * words + 1)
+        parts = least + ((most - least) >> _EVEN_BITS) * (2 * words.astype(np.int64) + 1)
         return (self._mean_spike * parts) >> _EVEN_BITS
 
     def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
