@@ -126,7 +126,7 @@ class Feed:
     """
 
     def __init__(self, seed: str) -> None:
-        self._seed = seed
+        self.seed = seed
         self._tables = fixedpoint.tables()
         self._series: dict[Symbol, _Series] = {}
 
@@ -245,7 +245,7 @@ class Feed:
     def _open(self, symbol: Symbol) -> _Series:
         series = self._series.get(symbol)
         if series is None:
-            process = _PROCESSES[symbol.motion](symbol, self._seed, self._tables)
+            process = _PROCESSES[symbol.motion](symbol, self.seed, self._tables)
             # Where two threads come first, both take the series that got there first.
             series = self._series.setdefault(symbol, _Series(symbol, process))
         return series

@@ -22,6 +22,7 @@ from typing import Any
 import structlog
 
 from exchange import ledger as accounts
+from exchange.announcements import Announcements
 from exchange.desk import Desk
 from exchange.feed import Feed
 from exchange.ledger import Account, Ledger
@@ -43,6 +44,7 @@ from gateway.site import Site
 from gateway.store import Store, StoreError, Transaction
 from handlers.accounts import Accounts
 from handlers.apps import Apps
+from handlers.calendars import Calendars
 from handlers.consent import Consent
 from handlers.general import General
 from handlers.market import Market, Ticker
@@ -169,6 +171,7 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
         general,
         Sessions(parts.access, parts.ledger, parts.store, parts.clock),
         Market(parts.feed, parts.clock),
+        Calendars(Announcements(parts.feed.seed), parts.clock),
         Offers(parts.feed, parts.clock),
         proposals,
         Trading(parts.desk, proposals, portfolio, parts.access, parts.clock),

@@ -19,7 +19,7 @@ from exchange.rules import (
     MULTIPLIER_DAYS,
     Margins,
 )
-from exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
+from exchange.symbols import DAY, SYMBOLS, Motion, Symbol
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600}
 _SPECIAL = (
@@ -187,7 +187,7 @@ def _no_duration(kind: ContractType, field: str = "duration") -> Refusal:
 
 def _close(symbol: Symbol, day: int) -> int:
     """The last second of trading on a day, counted from 1970."""
-    opens, closes = symbol.hours.session(day - EARLIEST // DAY)
+    opens, closes = symbol.hours.session_of(day * DAY)
     if opens == closes:
         raise not_offered("The market is closed on the day on which it would end.", "duration")
     return day * DAY + closes - 1

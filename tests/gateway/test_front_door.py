@@ -108,6 +108,7 @@ VALID: dict[str, list[dict[str, Any]]] = {
     "contract_update_history": [{"contract_update_history": 1, "contract_id": 1, "limit": 10}],
     "contracts_for": [{"contracts_for": "R_50", "currency": "USD", "landing_company": "svg"}],
     "contracts_for_company": [{"contracts_for_company": 1}],
+    "economic_calendar": [{"economic_calendar": 1, "currency": "EUR"}],
     "forget": [{"forget": "d1ee7d0d-3ca9-fbb4-720b-5312d487185b"}],
     "forget_all": [{"forget_all": "ticks"}, {"forget_all": ["ticks", "candles"]}],
     "get_account_status": [{"get_account_status": 1}],
@@ -179,6 +180,7 @@ VALID: dict[str, list[dict[str, Any]]] = {
     "sign_out": [{"sign_out": 1}],
     "statement": [{"statement": 1, "limit": 100, "offset": 25, "description": 1}],
     "ticks": [{"ticks": "R_50", "subscribe": 1}, {"ticks": ["R_50", "R_100"]}],
+    "ticks_batch": [{"ticks_batch": 1, "market": "forex", "subscribe": 1}],
     "ticks_history": [
         {"ticks_history": "R_50", "end": "latest", "count": 10, "style": "ticks"},
         {"ticks_history": "R_50", "end": 1767268800, "style": "candles", "granularity": 60},
