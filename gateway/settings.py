@@ -108,6 +108,12 @@ class Settings(BaseSettings):
     margin_matches: float = Field(
         _KEPT.matches, ge=0, le=0.5, description="Share of the payout kept: a digit that matches."
     )
+    margin_financial: float = Field(
+        _KEPT.financial,
+        ge=0,
+        le=0.5,
+        description="Least share of the payout kept on symbols named after real markets.",
+    )
     margin_multiplier: float = Field(
         _KEPT.multiplier,
         ge=0,
@@ -191,6 +197,7 @@ class Settings(BaseSettings):
             touch=self.margin_touch,
             digits=self.margin_digits,
             matches=self.margin_matches,
+            financial=self.margin_financial,
             multiplier=self.margin_multiplier,
             cancellation=self.margin_cancellation,
         )
