@@ -21,7 +21,7 @@ from schemas.market import (
     TradingTimesReply,
 )
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _SUNDAY_FIRST = (6, 0, 1, 2, 3, 4, 5)
 WEEK = 7 * DAY
 _NONE = "--"
@@ -85,7 +85,7 @@ def _times(symbol: Symbol, day: int) -> SymbolTimes:
 
 
 def _trading_days(hours: Hours) -> list[str]:
-    return [_DAYS[number] for number in _SUNDAY_FIRST if hours.week[number] != CLOSED]
+    return [_DAYS[number][:3] for number in _SUNDAY_FIRST if hours.week[number] != CLOSED]
 
 
 def _open_and_close(hours: Hours, day: int) -> OpenAndClose:
@@ -100,7 +100,7 @@ def _events(hours: Hours) -> list[dict[str, str]]:
     """The days of the week on which the market closes earlier than on Mondays."""
     usual = hours.week[0][1]
     return [
-        {"dates": f"{_DAYS[number]}", "descrip": f"Closes early (at {_text(closes)[:5]})"}
+        {"dates": f"{_DAYS[number]}s", "descrip": f"Closes early (at {_text(closes)[:5]})"}
         for number, (_, closes) in enumerate(hours.week)
         if 0 < closes < usual
     ]
