@@ -53,6 +53,7 @@ _OVERSHOOT: Final = 0.5825971579
 """-zeta(1/2) / sqrt(2 pi): by how many standard deviations of a tick the first tick beyond a level
 is beyond it, in the mean."""
 _SOFT: Final = 0.2
+_LONGER: Final = 8 * 3_600
 
 VOLATILITY: Final = tuple(sorted(name for name in SYMBOLS if name.startswith(("R_", "1HZ"))))
 
@@ -277,6 +278,8 @@ def _multiplier(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Marg
     kind = TYPES[terms.contract_type]
     assert isinstance(kind, Multiplier)
     until = now + rng.randint(1_800, 3_600)
+    if symbol.motion in (Motion.JUMPS, Motion.SPIKES):
+        until += _LONGER  # soon, only the larger jumps stop out; the theory is of them all
     check_hours(symbol, until)
     life = follow(kind, terms, begin(terms, feed), feed, until)
     assert life.entry is not None
