@@ -44,6 +44,7 @@ class Resets(Brownian):
 
     def drift(self, day: int) -> float:
         """The trend."""
+        self.anchor(day)  # there is none before history begins
         return self._trend / fixedpoint.ONE
 
     def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
