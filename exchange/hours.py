@@ -83,7 +83,8 @@ class Place(NamedTuple):
 class Grid:
     """The moments at which a market has ticks: every `step` seconds while it is open.
 
-    Moments before the first tick count as that tick's: history begins there.
+    Between `EARLIEST` and the first tick of history, what counts is that tick. Days before
+    `EARLIEST` have ticks too, whose prices nobody knows.
     """
 
     __slots__ = ("_a_week", "_before", "_opens", "counts", "hours", "step")
@@ -99,17 +100,15 @@ class Grid:
         self._a_week = self._before.pop()
 
     def place(self, epoch: int) -> Place:
-        """The last tick at or before the epoch. Raises `ValueError` before `EARLIEST`."""
+        """The last tick at or before the epoch."""
         day, second = divmod(epoch - EARLIEST, DAY)
-        if day < 0:
-            raise ValueError("there are no prices before 2020-01-01 00:00 UTC")
         count, opens = self.counts[day % 7], self._opens[day % 7]
         if count and second >= opens:
             return Place(day, min((second - opens) // self.step, count - 1))
-        for earlier in range(day - 1, day - 7, -1):
-            if earlier >= 0 and (count := self.counts[earlier % 7]):
-                return Place(earlier, count - 1)
-        return Place(day, 0)
+        earlier = next(before for before in range(day - 1, day - 8, -1) if self.counts[before % 7])
+        if earlier < 0 <= day:
+            return Place(day, 0)
+        return Place(earlier, self.counts[earlier % 7] - 1)
 
     def opens(self, day: int) -> int:
         """The second of the day at which its session begins."""

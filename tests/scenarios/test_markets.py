@@ -6,7 +6,7 @@ import pytest
 
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.offered import is_offered
-from exchange.symbols import DAY, SYMBOLS
+from exchange.symbols import DAY, EARLIEST, SYMBOLS
 from gateway.testing import World, world
 
 MONDAY = 1_767_571_200  # 2026-01-05 00:00 UTC
@@ -137,6 +137,28 @@ async def test_history_of_a_closed_market_is_told_and_not_streamed() -> None:
         assert (await client.ask(span))["history"] == {"prices": [], "times": []}
         moved = (await client.ask(span | {"adjust_start_time": 1}))["history"]
         assert moved["times"] == list(range(CLOSE - 12, CLOSE, 2))
+
+
+@pytest.mark.parametrize("name", ["frxEURUSD", "OTC_SPC", "stpRNG", "RDBEAR", "BOOM500", "JD10"])
+async def test_what_is_asked_of_a_time_before_history_is_empty(here: World, name: str) -> None:
+    client = here.connect()
+    for end in (1, EARLIEST - 1):
+        for more in ({}, {"start": 1}, {"count": 5}, {"start": 1, "adjust_start_time": 1}):
+            ask = {"ticks_history": name, "end": end} | more
+            assert (await client.ask(ask))["history"] == {"prices": [], "times": []}
+            assert (await client.ask(ask | {"style": "candles"}))["candles"] == []
+    at_first = await client.ask({"ticks_history": name, "end": EARLIEST + 2, "count": 9})
+    assert all(time >= EARLIEST for time in at_first["history"]["times"])
+
+
+async def test_a_market_stands_at_its_level_before_it_first_opens() -> None:
+    async with world(start=EARLIEST) as here:
+        client = here.connect()
+        listed = (await client.ask({"active_symbols": "full"}))["active_symbols"]
+        for each in listed:
+            symbol = SYMBOLS[each["symbol"]]
+            assert each["spot"] == symbol.quote(symbol.level)
+            assert each["spot_time"] == str(EARLIEST)
 
 
 async def test_a_price_that_streams_ends_with_the_market() -> None:
