@@ -17,11 +17,12 @@ from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import ContractType
 from exchange.contracts.listing import seconds_text
 from exchange.contracts.multipliers import Multiplier
+from exchange.contracts.offered import is_offered
 from exchange.contracts.per_point import PerPoint
 from exchange.contracts.terms import Barrier, Terms
 from exchange.contracts.turbos import Turbo
 from exchange.rules import MOST_ACCUMULATED
-from exchange.symbols import EARLIEST, SYMBOLS
+from exchange.symbols import EARLIEST, SYMBOLS, Symbol
 from gateway.app import declared
 from gateway.calls import Call, Registry
 from gateway.settings import PREFIX, Settings
@@ -162,11 +163,11 @@ def contracts_page() -> str:
         "",
         NOTE,
         "",
-        f"Offered for {', '.join(f'`{name}`' for name in SYMBOLS)}. How they live and what they"
-        " cost: [trading.md](trading.md).",
+        "How they live and what they cost: [trading.md](trading.md). The markets:"
+        " [markets.md](markets.md).",
         "",
-        "| type | category | ticks | within a day | days | takes | for example |",
-        "|---|---|---|---|---|---|---|",
+        "| type | category | ticks | within a day | days | takes | offered for | for example |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for kind in TYPES.values():
         durations = kind.listing.durations
@@ -175,9 +176,27 @@ def contracts_page() -> str:
         takes = ", ".join(f"`{name}`" for name in sorted(kind.takes))
         lines.append(
             f"| `{kind.name}` | {kind.listing.category_display} | {' | '.join(spans)} | {takes}"
+            f" | {_offered_for(kind)}"
             f" | {kind.sentence(_example(kind))} |"
         )
     return "\n".join([*lines, ""])
+
+
+def _group(symbol: Symbol) -> str:
+    """What symbols are called together, of which the same is offered."""
+    group = symbol.market_display_name if symbol.is_financial else symbol.submarket_display_name
+    return group.lower()
+
+
+def _offered_for(kind: ContractType) -> str:
+    """The groups of symbols for which a type is offered, or all but those for which it is not."""
+    groups = {_group(symbol): is_offered(kind, symbol) for symbol in SYMBOLS.values()}
+    missing = [group for group, is_there in groups.items() if not is_there]
+    if not missing:
+        return "all"
+    if len(missing) * 2 < len(groups):
+        return f"all but {', '.join(missing)}"
+    return ", ".join(group for group, is_there in groups.items() if is_there)
 
 
 def _span(bounds: tuple[int, int] | None, text: Callable[[int], str]) -> str:

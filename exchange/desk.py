@@ -200,7 +200,7 @@ class Desk:
         """The market has reached this second: see what it brings."""
         self._second = epoch
         for symbol, floor in self._floors.items():
-            if epoch % symbol.step == 0 and (floor.by_time or floor.by_level):
+            if symbol.has_tick(epoch) and (floor.by_time or floor.by_level):
                 self._tick(floor, Tick(epoch, self.feed.price(symbol, epoch)))
 
     def _tick(self, floor: _Floor, tick: Tick) -> None:

@@ -14,7 +14,7 @@ How a price comes about is told in `exchange.processes`. Here are the answers th
 prices, and the caches; they only assume that `Process.pips` never falls as the state rises.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -24,7 +24,11 @@ from exchange import fixedpoint
 from exchange.hours import ALWAYS, Place
 from exchange.outlook import Outlook
 from exchange.processes.brownian import Brownian
+from exchange.processes.jumps import Jumps
 from exchange.processes.process import Process
+from exchange.processes.resets import Resets
+from exchange.processes.spikes import Spikes
+from exchange.processes.steps import Steps
 from exchange.symbols import DAY, EARLIEST, Motion, Symbol
 
 FEED_VERSION: Final = 1
@@ -37,8 +41,12 @@ GRANULARITIES: Final = (
 )  # fmt: skip
 """The widths of candles, in seconds. Each divides a day."""
 
-_PROCESSES: Final = {
+_PROCESSES: Final[dict[Motion, Callable[[Symbol, str, fixedpoint.Tables], Process]]] = {
     Motion.BROWNIAN: Brownian,
+    Motion.JUMPS: Jumps,
+    Motion.SPIKES: Spikes,
+    Motion.STEPS: Steps,
+    Motion.RESETS: Resets,
 }
 
 
@@ -118,7 +126,7 @@ class Feed:
     """
 
     def __init__(self, seed: str) -> None:
-        self._seed = seed
+        self.seed = seed
         self._tables = fixedpoint.tables()
         self._series: dict[Symbol, _Series] = {}
 
@@ -237,7 +245,7 @@ class Feed:
     def _open(self, symbol: Symbol) -> _Series:
         series = self._series.get(symbol)
         if series is None:
-            process = _PROCESSES[symbol.motion](symbol, self._seed, self._tables)
+            process = _PROCESSES[symbol.motion](symbol, self.seed, self._tables)
             # Where two threads come first, both take the series that got there first.
             series = self._series.setdefault(symbol, _Series(symbol, process))
         return series

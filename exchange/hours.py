@@ -21,7 +21,8 @@ _EARLIEST_WEEKDAY: Final = 2  # Monday is 0
 Session = tuple[int, int]
 """The second of the day at which a market opens, and that at which it closes."""
 
-_CLOSED: Final[Session] = (0, 0)
+CLOSED: Final[Session] = (0, 0)
+"""The session of a day without one."""
 
 
 def weekday(day: int) -> int:
@@ -45,6 +46,20 @@ class Hours:
         opens, closes = self.session(day)
         return opens <= second < closes
 
+    def session_of(self, epoch: int) -> Session:
+        """The session of the day of a moment."""
+        return self.session((epoch - EARLIEST) // DAY)
+
+    def running_or_next(self, epoch: int) -> Session:
+        """When the market opened and will close, both as epochs; if it is closed, the next time."""
+        midnight = epoch - epoch % DAY
+        days = range(midnight, midnight + 8 * DAY, DAY)
+        for day in days:
+            opens, closes = self.session_of(day)
+            if opens < closes and epoch < day + closes:
+                return day + opens, day + closes
+        raise AssertionError("a market opens once a week")
+
     @property
     def mean_day(self) -> float:
         """Open seconds of a day, in the mean over a week."""
@@ -52,9 +67,9 @@ class Hours:
 
 
 ALWAYS: Final = Hours(((0, DAY),) * 7)
-FOREX: Final = Hours((*((0, DAY),) * 4, (0, 75_300), _CLOSED, _CLOSED))
+FOREX: Final = Hours((*((0, DAY),) * 4, (0, 75_300), CLOSED, CLOSED))
 """Monday 00:00 to Friday 20:55."""
-STOCKS: Final = Hours((*((48_600, 72_000),) * 5, _CLOSED, _CLOSED))
+STOCKS: Final = Hours((*((48_600, 72_000),) * 5, CLOSED, CLOSED))
 """13:30 to 20:00, Monday to Friday."""
 
 
@@ -68,7 +83,8 @@ class Place(NamedTuple):
 class Grid:
     """The moments at which a market has ticks: every `step` seconds while it is open.
 
-    Moments before the first tick count as that tick's: history begins there.
+    Between `EARLIEST` and the first tick of history, what counts is that tick. Days before
+    `EARLIEST` have ticks too, whose prices nobody knows.
     """
 
     __slots__ = ("_a_week", "_before", "_opens", "counts", "hours", "step")
@@ -84,17 +100,15 @@ class Grid:
         self._a_week = self._before.pop()
 
     def place(self, epoch: int) -> Place:
-        """The last tick at or before the epoch. Raises `ValueError` before `EARLIEST`."""
+        """The last tick at or before the epoch."""
         day, second = divmod(epoch - EARLIEST, DAY)
-        if day < 0:
-            raise ValueError("there are no prices before 2020-01-01 00:00 UTC")
         count, opens = self.counts[day % 7], self._opens[day % 7]
         if count and second >= opens:
             return Place(day, min((second - opens) // self.step, count - 1))
-        for earlier in range(day - 1, day - 7, -1):
-            if earlier >= 0 and (count := self.counts[earlier % 7]):
-                return Place(earlier, count - 1)
-        return Place(day, 0)
+        earlier = next(before for before in range(day - 1, day - 8, -1) if self.counts[before % 7])
+        if earlier < 0 <= day:
+            return Place(day, 0)
+        return Place(earlier, self.counts[earlier % 7] - 1)
 
     def opens(self, day: int) -> int:
         """The second of the day at which its session begins."""

@@ -1,12 +1,39 @@
 """What is known of how a price will move: the law of its logarithm between two ticks ahead."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
-class Outlook(NamedTuple):
-    """How a log price will have moved between two ticks ahead, as far as it is known: normally."""
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """How a log price will have moved between two ticks ahead, as far as it is known: normally.
+
+    A subclass tells of another law, with this mean and this standard deviation. Formulas that hold
+    for the normal law alone are only for symbols that move by it (`exchange.contracts.offered`).
+    """
 
     ticks: int
     """Steps from the first tick to the last; at least 1."""
     mean: float
     sd: float
+
+
+def turned(outlook: Outlook) -> Outlook:
+    """The outlook of a price that falls where this one, which moves by the normal law, rises."""
+    return Outlook(outlook.ticks, -outlook.mean, outlook.sd)
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture(Outlook):
+    """One of several normal laws of the same mean, by the number of jumps until then."""
+
+    parts: tuple[tuple[float, float], ...]
+    """How likely each is, and its standard deviation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk(Outlook):
+    """One pip up or down with every tick, with equal chance, and back from either bound."""
+
+    low: int
+    high: int
+    """The bounds, in pips."""

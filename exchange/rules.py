@@ -44,6 +44,9 @@ MULTIPLIED_VOLATILITIES: Final = (40, 100, 200, 300, 400)
 """Multiplier times yearly volatility: the choices. A smaller product would be worth holding for
 the drift that keeps an index near its level."""
 
+MULTIPLIED_JUMPS: Final = (40, 50, 60, 80, 100)
+"""The same where a price jumps: beyond these, what a stop-out is worth takes most of the stake."""
+
 CANCELLATIONS: Final = {"5m": 300, "10m": 600, "15m": 900, "30m": 1_800, "60m": 3_600}
 """How long a multiplier can be cancelled, in seconds by name."""
 
@@ -94,6 +97,8 @@ class Margins:
     spread: float = 0.02
     lookback: float = 0.03
     """By how much a lookback's price exceeds what it is worth."""
+    financial: float = 0.03
+    """The least on symbols that are named after real markets."""
     multiplier: float = 0.3
     """By how much a multiplier's commission exceeds what its stop-out is worth."""
     cancellation: float = 0.05

@@ -36,6 +36,28 @@ class Motion(StrEnum):
     """The law by which a price moves; `exchange.processes` has them."""
 
     BROWNIAN = "brownian"
+    JUMPS = "jumps"
+    """Brownian, and now and then a jump either way."""
+    SPIKES = "spikes"
+    """A small step one way with every tick, and now and then a spike the other way."""
+    STEPS = "steps"
+    """One pip up or down with every tick."""
+    RESETS = "resets"
+    """Brownian with a trend, anew from the level every day."""
+
+
+JUMP_SD: Final = 30 * math.sqrt(math.pi / 2)
+"""Standard deviation of a jump, in those of a tick without one; its mean size is 30 of them."""
+
+SPIKE_STEP: Final = 4e-6
+"""By how much a log price moves away from its spikes with every tick."""
+SPIKE_NOISE: Final = 0.25
+"""Standard deviation of the noise on such a step, in steps."""
+SPIKE_SIZES: Final = (0.5, 1.5)
+"""Between which a spike is, evenly: in what the steps between two spikes bring in the mean."""
+
+STEP_BOUNDS: Final = (20_000, 140_000)
+"""Where a price that moves by single pips turns back."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -53,8 +75,8 @@ class Symbol:
     step: int
     """Seconds from one tick to the next; ticks fall on epochs divisible by it."""
     volatility: float
-    """Standard deviation of the log price over a `YEAR`; 1.0 is 100 %. A market that closes has
-    all of it while it is open."""
+    """Standard deviation of the log price over a `YEAR`, but for jumps and spikes; 1.0 is 100 %.
+    A market that closes has all of it while it is open."""
     level: int
     """Price in pips at the beginning of history, and the level that the price is pulled to."""
     market: str
@@ -68,7 +90,16 @@ class Symbol:
     display_order: int = 0
     quoted_currency: str = "USD"
     motion: Motion = Motion.BROWNIAN
+    every: int = 0
+    """Ticks from one jump or spike to the next, in the mean."""
+    rises: bool = True
+    """Which way spikes or the trend of a day go."""
     hours: Hours = ALWAYS
+
+    @property
+    def is_financial(self) -> bool:
+        """Whether it is named after a real market."""
+        return self.market != "synthetic_index"
 
     @property
     def grid(self) -> Grid:
@@ -115,8 +146,20 @@ class Symbol:
 
     @property
     def tick_sd(self) -> float:
-        """Standard deviation of the log price over one tick."""
+        """Standard deviation of the log price over one tick, but for jumps and spikes."""
         return self.volatility * math.sqrt(self.step / YEAR * (DAY / self.hours.mean_day))
+
+    @property
+    def total_volatility(self) -> float:
+        """Standard deviation of the log price over a `YEAR`, with jumps and spikes."""
+        if self.motion is Motion.JUMPS:
+            return self.volatility * math.sqrt(1 + JUMP_SD**2 / self.every)
+        if self.motion is Motion.SPIKES:
+            low, high = SPIKE_SIZES
+            square = (low * low + low * high + high * high) / 3
+            variance = SPIKE_NOISE**2 + square * self.every - 1
+            return SPIKE_STEP * math.sqrt(variance * YEAR / self.step)
+        return self.volatility
 
     @property
     def daily_pull(self) -> float:
@@ -125,7 +168,8 @@ class Symbol:
         With daily variance v the log price x' = x * (1 - pull) + noise has the stationary
         variance v / (2 * pull), to first order in pull; solved here for `LEVEL_SD`.
         """
-        day_variance = self.volatility * self.volatility * DAY / YEAR
+        volatility = self.total_volatility
+        day_variance = volatility * volatility * DAY / YEAR
         return day_variance / (2 * LEVEL_SD * LEVEL_SD)
 
     def quote(self, pips: int) -> float:
@@ -170,6 +214,49 @@ def _volatility_index(name: str, percent: int, *, step: int, digits: int, level:
         digits=digits,
         step=step,
         volatility=percent / 100,
+    )
+
+
+def _jump_index(percent: int, level: int) -> Symbol:
+    return _index(
+        f"JD{percent}",
+        f"Jump {percent} Index",
+        "jump_index",
+        level=level,
+        digits=2,
+        step=1,
+        volatility=percent / 100,
+        motion=Motion.JUMPS,
+        every=1_200,
+    )
+
+
+def _spike_index(side: str, every: int) -> Symbol:
+    return _index(
+        f"{side.upper()}{every}{'N' * (every == 300)}",
+        f"{side} {every} Index",
+        "crash_index",
+        level=10_000,
+        digits=3,
+        step=1,
+        volatility=SPIKE_STEP * SPIKE_NOISE * math.sqrt(YEAR),
+        motion=Motion.SPIKES,
+        every=every,
+        rises=side == "Boom",
+    )
+
+
+def _reset_index(side: str) -> Symbol:
+    return _index(
+        f"RD{side.upper()}",
+        f"{side} Market Index",
+        "random_daily",
+        level=1_000,
+        digits=4,
+        step=2,
+        volatility=1.0,
+        motion=Motion.RESETS,
+        rises=side == "Bull",
     )
 
 
@@ -273,6 +360,10 @@ _MARKETS: Final = {
 
 _SUBMARKETS: Final = {
     "random_index": "Continuous Indices",
+    "jump_index": "Jump Indices",
+    "crash_index": "Crash/Boom Indices",
+    "step_index": "Step Indices",
+    "random_daily": "Daily Reset Indices",
     "major_pairs": "Major Pairs",
     "minor_pairs": "Minor Pairs",
     "exotic_pairs": "Exotic Pairs",
@@ -303,6 +394,26 @@ def _rows() -> Iterator[Symbol]:
     yield _volatility_index("1HZ100V", 100, step=1, digits=2, level=3_400)
     yield _volatility_index("1HZ150V", 150, step=1, digits=2, level=2_300)
     yield _volatility_index("1HZ250V", 250, step=1, digits=2, level=1_400)
+    yield _jump_index(10, 34_000)
+    yield _jump_index(25, 14_000)
+    yield _jump_index(50, 7_000)
+    yield _jump_index(75, 4_500)
+    yield _jump_index(100, 3_400)
+    for side in ("Boom", "Crash"):
+        for every in (300, 500, 1_000):
+            yield _spike_index(side, every)
+    yield _index(
+        "stpRNG",
+        "Step Index",
+        "step_index",
+        level=8_000,
+        digits=1,
+        step=1,
+        volatility=math.sqrt(YEAR) / 80_000,  # at its level
+        motion=Motion.STEPS,
+    )
+    yield _reset_index("Bear")
+    yield _reset_index("Bull")
     # The levels of pairs agree with each other; their prices, each drawn by itself, do not.
     for name, level, percent in (
         ("EURUSD", "1.10", 8),

@@ -22,6 +22,7 @@ from typing import Any
 import structlog
 
 from exchange import ledger as accounts
+from exchange.announcements import Announcements
 from exchange.copying import Copying
 from exchange.desk import Desk
 from exchange.feed import Feed
@@ -49,6 +50,7 @@ from gateway.store import Store, StoreError, Transaction
 from handlers.accounts import Accounts
 from handlers.apps import Apps
 from handlers.assessment import Assessment
+from handlers.calendars import Calendars
 from handlers.consent import Consent
 from handlers.copying import CopyTrading
 from handlers.exchange_rates import ExchangeRates
@@ -219,6 +221,7 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
         Sessions(parts.access, parts.ledger, parts.store, parts.clock),
         Market(parts.feed, parts.clock),
         exchange_rates,
+        Calendars(Announcements(parts.feed.seed), parts.clock),
         Offers(parts.feed, parts.clock, parts.desk.margins),
         proposals,
         Trading(parts.desk, proposals, portfolio, parts.access, parts.clock, parts.rates),

@@ -28,7 +28,7 @@ class Listener(Protocol):
     """Somebody who listens to one topic."""
 
     def deliver(self, tail: bytes, position: int) -> None:
-        """Take one event: the JSON of its object after the opening brace, and where it stands."""
+        """Take one event: its JSON after the opening brace or bracket, and where it stands."""
 
     def conclude(self, tail: bytes, position: int, *, ends: bool) -> None:
         """Take the last event of what the object tells of; with `ends` that of the stream too."""
@@ -63,7 +63,7 @@ class Bus:
         return topic in self._topics
 
     def publish(self, topic: str, inner: bytes, position: int = 0) -> None:
-        """Deliver a JSON object, encoded, that stands at `position` of its stream.
+        """Deliver a JSON object or list, encoded, that stands at `position` of its stream.
 
         A listener that started at or after `position` has had it already and skips it.
         """

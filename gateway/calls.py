@@ -79,6 +79,8 @@ class Stream(Generic[BodyT]):
     """Where the first reply stands: events at or before this position are not repeated."""
     names_itself: bool = True
     """Whether the objects of this stream carry the subscription's id as their own `id`."""
+    tells_lists: bool = False
+    """Whether it tells lists instead of objects; a list does not name itself."""
     more: Sequence[BodyT] = ()
     """What else is told at once, after the first reply, as events of the stream."""
     id: str | None = None

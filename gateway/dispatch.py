@@ -223,6 +223,7 @@ class Dispatcher:
             head=orjson.dumps(head)[:-1],
             msg_type=stream.msg_type,
             names_itself=stream.names_itself,
+            tells_lists=stream.tells_lists,
             since=stream.since,
             send=session.send,
             forget=session.forget,

@@ -68,6 +68,7 @@ class Subscription:
         head: bytes,
         msg_type: str,
         names_itself: bool,
+        tells_lists: bool,
         since: int,
         send: Callable[[bytes], None],
         forget: Callable[[str], object],
@@ -85,7 +86,9 @@ class Subscription:
         self._forget = forget
         self._close: Callable[[], None] | None = None
         # Everything of a message that never changes for this client is encoded once, here.
-        opening = b'{"id":"%b",' % self.id.encode() if names_itself else b"{"
+        opening = b"[" if tells_lists else b"{"
+        if names_itself:
+            opening = b'{"id":"%b",' % self.id.encode()
         self._prefix = b'%b,"subscription":{"id":"%b"},"msg_type":"%b","%b":%b' % (
             head,
             self.id.encode(),

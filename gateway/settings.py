@@ -149,6 +149,12 @@ class Settings(BaseSettings):
         le=0.5,
         description="By how much a lookback's price exceeds what it is worth.",
     )
+    margin_financial: float = Field(
+        _KEPT.financial,
+        ge=0,
+        le=0.5,
+        description="Least share of the payout kept on symbols named after real markets.",
+    )
     margin_multiplier: float = Field(
         _KEPT.multiplier,
         ge=0,
@@ -276,6 +282,7 @@ class Settings(BaseSettings):
             few_ticks=self.margin_few_ticks,
             spread=self.margin_spread,
             lookback=self.margin_lookback,
+            financial=self.margin_financial,
             multiplier=self.margin_multiplier,
             cancellation=self.margin_cancellation,
             accumulator=self.margin_accumulator,

@@ -7,6 +7,9 @@ import numpy as np
 import orjson
 import structlog
 
+from exchange.contracts import life
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.offered import is_offered
 from exchange.feed import Candles, Feed
 from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
 from gateway.bus import Bus
@@ -14,38 +17,36 @@ from gateway.calls import Stream, call
 from gateway.clock import Clock, Timer
 from gateway.errors import ApiError
 from gateway.session import Session
-from handlers.days import midnight
+from handlers.contract_views import refusing
 from schemas.market import (
     GRANULARITIES,
     ActiveSymbol,
     ActiveSymbols,
     ActiveSymbolsReply,
+    BatchedTick,
     Candle,
     CandlesReply,
     HistoryReply,
-    MarketTimes,
     Ohlc,
     OhlcReply,
-    SubmarketTimes,
-    SymbolTimes,
     Tick,
     TickReply,
     Ticks,
+    TicksBatch,
+    TicksBatchReply,
     TicksHistory,
-    TradingTimes,
-    TradingTimesReply,
 )
 
 MOST_RESULTS = 5_000
 USUAL_RESULTS = 1_000
 THREADED_SPAN = 5 * DAY
 """Candles over more than this are computed outside the event loop."""
+MOST_COLD = 4
+"""Of more symbols whose day was not asked for yet, the prices are computed outside of it too."""
 MOST_SECONDS_AT_ONCE = 500
 """Market seconds that the ticker tells before the event loop gets a turn."""
 
 log = structlog.get_logger("scopegate.market")
-
-_WEEK = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
 
 
 def _topic(symbol: Symbol, granularity: int = 0) -> str:
@@ -60,12 +61,24 @@ _TOPICS: dict[str, tuple[Symbol, int]] = {
 }
 
 
+_BATCHES: dict[str, list[Symbol]] = {}
+"""Where the ticks of all symbols of a market are published together, and which they are."""
+for _symbol in SYMBOLS.values():
+    _BATCHES.setdefault(f"batch.{_symbol.market}", []).append(_symbol)
+
+
 def find_symbol(name: str) -> Symbol:
     """The symbol of this name. Raises `InvalidSymbol`."""
     symbol = SYMBOLS.get(name)
     if symbol is None:
         raise ApiError("InvalidSymbol", f"Symbol {name} is invalid.")
     return symbol
+
+
+def check_open(symbol: Symbol, now: int) -> None:
+    """Raise `MarketIsClosed` while the symbol's market is closed."""
+    with refusing():
+        life.check_hours(symbol, now)
 
 
 def _tick(symbol: Symbol, epoch: int, pips: int) -> Tick:
@@ -78,6 +91,26 @@ def _tick(symbol: Symbol, epoch: int, pips: int) -> Tick:
         "quote": symbol.quote(pips),
         "symbol": symbol.name,
     }
+
+
+def batched_tick(feed: Feed, symbol: Symbol, now: int) -> BatchedTick:
+    """The latest tick of a symbol, as it travels among those of its market."""
+    epoch = symbol.last_tick(now)
+    pips = feed.price(symbol, epoch)
+    return {
+        "ask": symbol.text(pips + 1),
+        "bid": symbol.text(pips - 1),
+        "change": _change(feed, symbol, epoch, pips),
+        "epoch": epoch,
+        "quote": symbol.text(pips),
+        "symbol": symbol.name,
+    }
+
+
+def _change(feed: Feed, symbol: Symbol, epoch: int, pips: int) -> str:
+    """By how many percent the price has changed since 00:00."""
+    midnight = feed.price(symbol, epoch - epoch % DAY)
+    return f"{(pips / midnight - 1) * 100:.2f}"
 
 
 class Ticker:
@@ -121,11 +154,16 @@ class Ticker:
             return
         last = min(int(self._clock.now()), self._next + MOST_SECONDS_AT_ONCE - 1)
         heard = [topic for topic in _TOPICS if self._bus.has_listeners(topic)]
+        batches = [topic for topic in _BATCHES if self._bus.has_listeners(topic)]
         self._candles = {topic: self._candles[topic] for topic in heard if topic in self._candles}
         for second in range(self._next, last + 1):
             for topic in heard:
-                if second % _TOPICS[topic][0].step == 0:
+                if _TOPICS[topic][0].has_tick(second):
                     self._bus.publish(topic, self._event(topic, second), second)
+            for topic in batches:
+                ticked = [symbol for symbol in _BATCHES[topic] if symbol.has_tick(second)]
+                if ticked:
+                    self._bus.publish(topic, orjson.dumps(self._batch(ticked, second)), second)
             for follower in self._followers:
                 try:
                     follower(second)
@@ -140,6 +178,9 @@ class Ticker:
         if granularity == 0:
             return orjson.dumps(_tick(symbol, epoch, self._feed.price(symbol, epoch)))
         return orjson.dumps(self._grow(topic, symbol, granularity, epoch).ohlc(symbol, epoch))
+
+    def _batch(self, symbols: list[Symbol], second: int) -> list[BatchedTick]:
+        return [batched_tick(self._feed, symbol, second) for symbol in symbols]
 
     def _grow(self, topic: str, symbol: Symbol, granularity: int, epoch: int) -> "_Growing":
         opened = epoch - epoch % granularity
@@ -189,12 +230,27 @@ class Market:
 
     @call("active_symbols", needs=None)
     async def active_symbols(self, request: ActiveSymbols, session: Session) -> ActiveSymbolsReply:
-        """List the symbols; `full` adds where each stands now."""
+        """List the symbols; `full` adds where each stands now.
+
+        `contract_type` leaves those for which contracts of these types are offered.
+        """
         full = request.active_symbols == "full"
+        listed = list(SYMBOLS.values())
+        if request.contract_type:
+            kinds = [TYPES[name] for name in request.contract_type if name in TYPES]
+            listed = [s for s in listed if any(is_offered(kind, s) for kind in kinds)]
+        if full:
+            await self._warm(listed)
         now = int(self._clock.now())
-        return {
-            "active_symbols": [self._listed(symbol, now, full=full) for symbol in SYMBOLS.values()]
-        }
+        return {"active_symbols": [self._listed(symbol, now, full=full) for symbol in listed]}
+
+    async def _warm(self, symbols: list[Symbol]) -> None:
+        """Have a worker find out what of many symbols would hold up the loop."""
+        now = int(self._clock.now())
+        cold = [symbol for symbol in symbols if not self._feed.is_warm(symbol, now)]
+        if len(cold) > MOST_COLD:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(None, self._feed.warm, cold, now)
 
     def _listed(self, symbol: Symbol, now: int, *, full: bool) -> ActiveSymbol:
         listed: ActiveSymbol = {
@@ -216,47 +272,34 @@ class Market:
         if full:
             epoch = symbol.last_tick(now)
             pips = self._feed.price(symbol, epoch)
-            midnight = self._feed.price(symbol, epoch - epoch % DAY)
             listed["delay_amount"] = 0
             listed["exchange_name"] = symbol.exchange_name
             listed["intraday_interval_minutes"] = 1
-            listed["quoted_currency_symbol"] = "USD"
+            listed["quoted_currency_symbol"] = symbol.quoted_currency
             listed["spot"] = symbol.quote(pips)
             listed["spot_age"] = str(now - epoch)
-            listed["spot_percentage_change"] = f"{(pips / midnight - 1) * 100:.2f}"
+            listed["spot_percentage_change"] = _change(self._feed, symbol, epoch, pips)
             listed["spot_time"] = str(epoch)
         return listed
-
-    @call("trading_times", needs=None)
-    async def trading_times(self, request: TradingTimes, session: Session) -> TradingTimesReply:
-        """Tell when each symbol's market is open on a day."""
-        if request.trading_times != "today":
-            midnight(request.trading_times, "trading_times")
-        markets: dict[str, dict[str, list[SymbolTimes]]] = {}
-        for symbol in SYMBOLS.values():
-            submarkets = markets.setdefault(symbol.market_display_name, {})
-            submarkets.setdefault(symbol.submarket_display_name, []).append(_all_day(symbol))
-        listed: list[MarketTimes] = []
-        for market, submarkets in markets.items():
-            parts: list[SubmarketTimes] = [
-                {"name": name, "symbols": symbols} for name, symbols in submarkets.items()
-            ]
-            listed.append({"name": market, "submarkets": parts})
-        return {"trading_times": {"markets": listed}}
 
     @call("ticks", needs=None)
     async def ticks(
         self, request: Ticks, session: Session
     ) -> list[TickReply | Stream[TickReply] | ApiError]:
-        """Tell the latest tick of each symbol; with `subscribe`, every tick that follows."""
+        """Tell the latest tick of each symbol; with `subscribe`, every tick that follows.
+
+        A symbol whose market is closed has none to tell: `MarketIsClosed`.
+        """
         return [self._latest(name, request) for name in dict.fromkeys(request.ticks)]
 
     def _latest(self, name: str, request: Ticks) -> TickReply | Stream[TickReply] | ApiError:
         try:
             symbol = find_symbol(name)
-        except ApiError as unknown:
-            return unknown
-        epoch = symbol.last_tick(int(self._clock.now()))
+            now = int(self._clock.now())
+            check_open(symbol, now)
+        except ApiError as refusal:
+            return refusal
+        epoch = symbol.last_tick(now)
         reply: TickReply = {"tick": _tick(symbol, epoch, self._feed.price(symbol, epoch))}
         if not request.subscribe:
             return reply
@@ -268,6 +311,35 @@ class Market:
             first=reply,
             msg_type="tick",
             since=epoch,
+        )
+
+    @call("ticks_batch", needs=None)
+    async def ticks_batch(
+        self, request: TicksBatch, session: Session
+    ) -> TicksBatchReply | Stream[TicksBatchReply]:
+        """Tell the latest tick of every symbol of a market, open or closed.
+
+        With `subscribe`, the ticks of each second follow together.
+        """
+        topic = f"batch.{request.market}"
+        symbols = _BATCHES.get(topic, [])
+        await self._warm(symbols)
+        now = int(self._clock.now())
+        reply: TicksBatchReply = {
+            "ticks_batch": [batched_tick(self._feed, symbol, now) for symbol in symbols]
+        }
+        if not request.subscribe:
+            return reply
+        return Stream(
+            kind="ticks",
+            key=("ticks_batch", request.market),
+            label=request.market,
+            topic=topic,
+            first=reply,
+            msg_type="ticks_batch",
+            since=now,
+            names_itself=False,
+            tells_lists=True,
         )
 
     @call("ticks_history", needs=None)
@@ -283,10 +355,13 @@ class Market:
     ):
         """Tell ticks or candles of the past, the latest where `count` is smaller than their number.
 
-        With `subscribe`, every tick follows, or the growing candle at every tick.
+        With `subscribe`, every tick follows, or the growing candle at every tick; while the market
+        is closed there is nothing to follow: `MarketIsClosed`.
         """
         symbol = find_symbol(request.ticks_history)
         present = int(self._clock.now())
+        if request.subscribe:
+            check_open(symbol, present)
         end = present if request.end == "latest" else min(int(request.end), present)
         if request.start is not None and request.start > end:
             raise ApiError(
@@ -294,13 +369,15 @@ class Market:
             )
         count = USUAL_RESULTS if request.count is None else min(request.count, MOST_RESULTS)
         start = EARLIEST if request.start is None else request.start
+        if request.adjust_start_time and request.start is not None and not symbol.is_open(end):
+            end, start = symbol.last_tick(end), start - (end - symbol.last_tick(end))
         key = (
             "ticks_history",
             *request.model_dump(exclude={"req_id", "passthrough"}).values(),
         )
         if request.style == "candles":
             granularity = request.granularity or 60
-            first = max(start, end - end % granularity - (count - 1) * granularity)
+            first = max(start, self._feed.first_of_candles(symbol, granularity, count, end))
             candles = await self._candles(symbol, granularity, first, end)
             if not request.subscribe:
                 return _candles_reply(symbol, candles)
@@ -318,7 +395,7 @@ class Market:
                 since=end,
             )
         last = symbol.last_tick(end)
-        ticks = self._feed.ticks(symbol, max(start, last - (count - 1) * symbol.step), last)
+        ticks = self._feed.ticks(symbol, max(start, symbol.next_tick(last, 1 - count)), last)
         reply: HistoryReply = {
             "history": {
                 "prices": (ticks.pips / 10**symbol.digits).tolist(),
@@ -359,16 +436,6 @@ class Market:
                 for before, after in zip(candles, ending, strict=True)
             )
         )
-
-
-def _all_day(symbol: Symbol) -> SymbolTimes:
-    return {
-        "events": [],
-        "name": symbol.display_name,
-        "symbol": symbol.name,
-        "times": {"open": ["00:00:00"], "close": ["23:59:59"], "settlement": "23:59:59"},
-        "trading_days": _WEEK,
-    }
 
 
 def _candles_reply(symbol: Symbol, candles: Candles) -> CandlesReply:

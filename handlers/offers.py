@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from exchange.contracts import offered
 from exchange.contracts.accumulators import GROWTH_RATES, Accumulator
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.digits import Digits
@@ -66,7 +67,7 @@ class Offers:
         spot = self._feed.price(symbol, now)
         midnight = now - now % DAY
         available = [
-            row for kind in TYPES.values() for row in _available(kind, symbol, spot, midnight)
+            row for kind in _types(symbol) for row in _available(kind, symbol, spot, midnight)
         ]
         for row in available:
             kind = TYPES[row["contract_type"]]
@@ -74,13 +75,14 @@ class Offers:
                 per_point.add_listed(
                     row, kind, symbol, sight(self._feed, symbol, now), self._margins
                 )
+        opens, closes = symbol.hours.running_or_next(now)
         return {
             "contracts_for": {
                 "available": available,
-                "close": midnight + DAY - 1,
+                "close": closes - 1,
                 "feed_license": "realtime",
                 "hit_count": len(available),
-                "open": midnight,
+                "open": opens,
                 "spot": symbol.quote(spot),
             }
         }
@@ -111,7 +113,7 @@ class Offers:
                     "market": market,
                     "submarket": submarket,
                     "symbol": [],
-                    "trade_durations": list(_trade_durations()),
+                    "trade_durations": list(_trade_durations(symbol)),
                 }
                 listed["data"].append(groups[key])
             groups[key]["symbol"].append({"name": symbol.name, "display_name": symbol.display_name})
@@ -120,15 +122,17 @@ class Offers:
     @call("asset_index", needs=None)
     async def asset_index(self, request: AssetIndex, session: Session) -> AssetIndexReply:
         """List each symbol with the contracts offered for it and how long they last."""
-        contracts = [
-            [category, display, shortest, longest]
-            for category, (display, shortest, longest) in _categories().items()
-        ]
         return {
             "asset_index": [
-                [symbol.name, symbol.display_name, contracts] for symbol in SYMBOLS.values()
+                [symbol.name, symbol.display_name, _categories(symbol)]
+                for symbol in SYMBOLS.values()
             ]
         }
+
+
+def _types(symbol: Symbol) -> Iterator[ContractType]:
+    """The types of contracts that are offered for a symbol."""
+    return (kind for kind in TYPES.values() if offered.is_offered(kind, symbol))
 
 
 def _market(symbol: Symbol) -> Named:
@@ -139,9 +143,9 @@ def _submarket(symbol: Symbol) -> Named:
     return {"name": symbol.submarket, "display_name": symbol.submarket_display_name}
 
 
-def _bounds(kind: ContractType) -> dict[str, tuple[str, str]]:
+def _bounds(kind: ContractType, symbol: Symbol) -> dict[str, tuple[str, str]]:
     """The shortest and the longest duration, by type of expiry."""
-    durations = kind.listing.durations
+    durations = offered.durations(kind, symbol)
     found: dict[str, tuple[str, str]] = {}
     if durations.ticks is not None:
         found["tick"] = (f"{durations.ticks[0]}t", f"{durations.ticks[1]}t")
@@ -166,7 +170,7 @@ def _available(
     listing = kind.listing
     takes_level = "barrier" in kind.takes and not kind.barrier_is_digit
     takes_two = "barrier2" in kind.takes
-    for expiry_type, (shortest, longest) in _bounds(kind).items():
+    for expiry_type, (shortest, longest) in _bounds(kind, symbol).items():
         for category in _barriers(kind):
             row: AvailableContract = {
                 "barrier_category": category,
@@ -196,17 +200,20 @@ def _available(
                 row["last_digit_range"] = list(kind.choices)
             if isinstance(kind, Multiplier):
                 row["multiplier_range"] = choices(symbol)
-                row["cancellation_range"] = list(CANCELLATIONS)
+                if offered.can_be_cancelled(symbol):
+                    row["cancellation_range"] = list(CANCELLATIONS)
             if isinstance(kind, Accumulator):
                 row["growth_rate_range"] = GROWTH_RATES
             yield row
             if listing.takes_forward_start and expiry_type == "intraday":
                 days = range(midnight, midnight + LATEST_START + 1, DAY)
+                sessions = [(day, *symbol.hours.session_of(day)) for day in days]
                 forward = row.copy()
                 forward["start_type"] = "forward"
                 forward["forward_starting_options"] = [
-                    {"date": str(day), "open": str(day), "close": str(day + DAY - 1)}
-                    for day in days
+                    {"date": str(day), "open": str(day + opens), "close": str(day + closes - 1)}
+                    for day, opens, closes in sessions
+                    if opens != closes
                 ]
                 yield forward
 
@@ -234,9 +241,9 @@ def _type(kind: ContractType, category: str) -> OfferedType:
     }
 
 
-def _trade_durations() -> Iterator[TradeDurations]:
-    for kind in TYPES.values():
-        durations = kind.listing.durations
+def _trade_durations(symbol: Symbol) -> Iterator[TradeDurations]:
+    for kind in _types(symbol):
+        durations = offered.durations(kind, symbol)
         bounds: list[DurationBounds] = [
             {"name": unit, "display_name": _UNITS[unit], "min": pair[0], "max": pair[1]}
             for unit, pair in (
@@ -253,11 +260,12 @@ def _trade_durations() -> Iterator[TradeDurations]:
             }
 
 
-def _categories() -> dict[str, tuple[str, str, str]]:
-    """What each category of contracts is called, with its shortest and longest duration."""
-    found: dict[str, tuple[str, str, str]] = {}
-    for kind in TYPES.values():
-        bounds = list(_bounds(kind).values())
+def _categories(symbol: Symbol) -> list[list[str]]:
+    """Each category of contracts: its name, for lists too, its shortest and longest duration."""
+    found: dict[str, list[str]] = {}
+    for kind in _types(symbol):
+        bounds = list(_bounds(kind, symbol).values())
         listing = kind.listing
-        found[listing.category] = (listing.category_display, bounds[0][0], bounds[-1][1])
-    return found
+        display = listing.category_display
+        found[listing.category] = [listing.category, display, bounds[0][0], bounds[-1][1]]
+    return list(found.values())

@@ -174,7 +174,7 @@ class Portfolio:
         for loginid in self._accounts:
             heard |= {position.contract.id: position for position in desk.positions(loginid)}
         for position in heard.values():
-            if position.life.end is None and epoch % position.terms.symbol.step == 0:
+            if position.life.end is None and position.terms.symbol.has_tick(epoch):
                 self._tell(position.contract, self._standing(position))
 
     def _tell(self, contract: Contract, body: OpenContract, *, closed: bool = False) -> None:

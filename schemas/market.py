@@ -48,7 +48,9 @@ class ActiveSymbols(AccountRequest):
         description="`full` adds where each symbol stands now."
     )
     barrier_category: OrAbsent[BarrierCategories] = Field(None, description=NO_EFFECT)
-    contract_type: OrAbsent[ContractTypes] = Field(None, description=NO_EFFECT)
+    contract_type: OrAbsent[ContractTypes] = Field(
+        None, description="Only symbols for which contracts of one of these types are offered."
+    )
     landing_company: OrAbsent[LandingCompany] = Field(None, description=NO_EFFECT)
     landing_company_short: OrAbsent[LandingCompany] = Field(None, description=NO_EFFECT)
     product_type: OrAbsent[Literal["basic"]] = Field(None, description=NO_EFFECT)
@@ -164,6 +166,71 @@ class Tick(TypedDict):
 
 class TickReply(TypedDict):
     tick: Tick
+
+
+class EconomicCalendar(Request):
+    """Asks for the economic figures that are told within a span of time."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"economic_calendar": 1, "currency": "USD"}]}
+    )
+
+    economic_calendar: One
+    currency: OrAbsent[Annotated[Text, Field(pattern=r"^[a-zA-Z0-9]{2,20}$")]] = Field(
+        None, description="Only figures of this currency."
+    )
+    end_date: OrAbsent[Epoch] = Field(None, description="The last moment, as epoch seconds.")
+    start_date: OrAbsent[Epoch] = Field(None, description="The first moment, as epoch seconds.")
+
+
+class DisplayValue(TypedDict):
+    display_value: str
+
+
+class EconomicEvent(TypedDict):
+    actual: NotRequired[DisplayValue]
+    currency: str
+    event_name: str
+    forecast: DisplayValue
+    impact: int
+    previous: DisplayValue
+    release_date: int
+
+
+class EconomicEvents(TypedDict):
+    events: list[EconomicEvent]
+
+
+class EconomicCalendarReply(TypedDict):
+    economic_calendar: EconomicEvents
+
+
+class TicksBatch(StreamRequest):
+    """Asks for the latest ticks of all symbols of a market, and for those that follow."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"ticks_batch": 1, "market": "cryptocurrency", "subscribe": 1}]
+        }
+    )
+
+    ticks_batch: One
+    market: Literal[
+        "commodities", "cryptocurrency", "forex", "indices", "stocks", "synthetic_index"
+    ] = Field(description="The market as `active_symbols` names it.")
+
+
+class BatchedTick(TypedDict):
+    ask: str
+    bid: str
+    change: str
+    epoch: int
+    quote: str
+    symbol: str
+
+
+class TicksBatchReply(TypedDict):
+    ticks_batch: list[BatchedTick]
 
 
 class TicksHistory(StreamRequest):

@@ -11,8 +11,8 @@ from exchange.contracts.life import End, Life, Sight, Tick, Watch
 from exchange.contracts.listing import Durations, Listing
 from exchange.contracts.options import Option
 from exchange.contracts.terms import Terms, Wish, invalid
-from exchange.outlook import Outlook
-from exchange.pricing.few_ticks import above_average, rising, stays_below, tops_all, turned
+from exchange.outlook import Outlook, turned
+from exchange.pricing.few_ticks import above_average, rising, stays_below, tops_all
 from exchange.rules import Margins
 
 _ASIAN = re.compile(short_fields.PLAIN, re.ASCII)
@@ -38,8 +38,7 @@ class _FewTicks(Option):
         """Every tick."""
         if life.entry is None:
             return super().watch(terms, life)
-        step = terms.symbol.step
-        return Watch(life.seen + step - life.seen % step)
+        return Watch(terms.symbol.next_tick(life.seen))
 
     def turned(self, outlook: Outlook) -> Outlook:
         """The outlook of a rise: where a fall is bought, that of the market turned over."""
@@ -138,20 +137,21 @@ class SelectedTick(_FewTicks):
 
     def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
         """How likely the selected tick beats all others, when it has not been beaten yet."""
-        spot, selected, step = sight.tick.pips, terms.selected_tick or 0, terms.symbol.step
+        spot, selected = sight.tick.pips, terms.selected_tick or 0
         first = sight.tick.epoch if life.kept else terms.entry_epoch
         known, last = life.kept or (spot,), self.exit_epoch(terms)
         ahead = selected - len(known)
         if ahead < 0:
             lead = abs(known[selected - 1] - spot)
             return stays_below(spot, lead - 0.5, self.turned(sight.outlook(first, last)))
-        chance = 1.0
+        chance, at_selected = 1.0, first
         if ahead:
             best = max(known) if self.rises else min(known)
-            to_selected = sight.outlook(first, first + ahead * step)
+            at_selected = terms.symbol.next_tick(first, ahead)
+            to_selected = sight.outlook(first, at_selected)
             chance = tops_all(spot, abs(best - spot), self.turned(to_selected))
         if selected < HIGH_LOW_TICKS:
-            rest = sight.outlook(first + ahead * step, last)
+            rest = sight.outlook(at_selected, last)
             chance *= stays_below(spot, -0.5, self.turned(rest))
         return chance
 

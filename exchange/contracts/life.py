@@ -204,11 +204,11 @@ class ContractType(ABC):
 
     def exit_epoch(self, terms: Terms) -> int:
         """The last tick that can matter."""
-        step = terms.symbol.step
+        symbol = terms.symbol
         if terms.ticks is not None:
-            return terms.entry_epoch + (terms.ticks - self.counts_entry) * step
+            return symbol.next_tick(terms.entry_epoch, terms.ticks - self.counts_entry)
         assert terms.expiry is not None  # noqa: S101 - every contract has one of the two
-        return terms.expiry - terms.expiry % step
+        return symbol.last_tick(terms.expiry)
 
     def outlook(self, terms: Terms, life: Life, sight: Sight) -> Outlook:
         """How the price goes on until the exit.
@@ -233,8 +233,15 @@ class ContractType(ABC):
 
     def check_sale(self, terms: Terms, life: Life, now: int) -> None:
         """Raise `Refusal` unless the open contract is bought back at this moment."""
+        check_hours(terms.symbol, now)
         if life.entry is None:
             raise unsaleable("Waiting for its entry tick: a contract is not bought back before it.")
+
+
+def check_hours(symbol: Symbol, now: int) -> None:
+    """Raise `Refusal` while the symbol's market is closed."""
+    if not symbol.is_open(now):
+        raise Refusal("MarketIsClosed", "This market is presently closed.")
 
 
 def unsaleable(why: str) -> Refusal:
@@ -273,7 +280,7 @@ def follow(kind: ContractType, terms: Terms, life: Life, feed: Feed, last: int) 
 
 def _next(symbol: Symbol, seen: int, watch: Watch, feed: Feed, last: int) -> Tick | None:
     """The first tick after `seen`, up to `last`, that matters."""
-    first = seen + symbol.step - seen % symbol.step
+    first = symbol.next_tick(seen)
     until = min(watch.until, last)
     if watch.low is not None or watch.high is not None:
         low = -1 if watch.low is None else watch.low

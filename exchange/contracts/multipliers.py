@@ -26,13 +26,21 @@ from exchange.contracts.life import (
     Watch,
 )
 from exchange.contracts.listing import NO_END, Listing
+from exchange.contracts.offered import can_be_cancelled
 from exchange.contracts.orders import Ordered, order_units
 from exchange.contracts.terms import Terms, Wish, invalid, not_offered
 from exchange.money import to_text, to_units
 from exchange.pricing import cancellation as protection
+from exchange.pricing import overshoot
 from exchange.pricing.touch import SHIFT
-from exchange.rules import CANCELLATIONS, LARGEST_PAYOUT, MULTIPLIED_VOLATILITIES, Margins
-from exchange.symbols import Symbol
+from exchange.rules import (
+    CANCELLATIONS,
+    LARGEST_PAYOUT,
+    MULTIPLIED_JUMPS,
+    MULTIPLIED_VOLATILITIES,
+    Margins,
+)
+from exchange.symbols import JUMP_SD, SPIKE_SIZES, SPIKE_STEP, Motion, Symbol
 
 _CANCELLATIONS = {seconds: name for name, seconds in CANCELLATIONS.items()} | {0: "0"}
 _SHORT = re.compile(
@@ -101,13 +109,15 @@ class Multiplier(Ordered):
                 f"Multiplier is not in acceptable range. Accepts {listed}.", "multiplier"
             )
         multiplier = int(wish.multiplier)
-        commission = self.commission(terms.symbol, terms.amount, multiplier, margins)
+        rate = stop_out_worth(terms.symbol, rises=self.direction > 0) * (1 + margins.multiplier)
+        commission = math.ceil(round(terms.amount * multiplier * rate, 6))
         seconds = 0
         if wish.cancellation is not None:
             if wish.cancellation not in CANCELLATIONS:
                 listed = ", ".join(CANCELLATIONS)
                 raise not_offered(f"Deal cancellation lasts one of {listed}.", "cancellation")
             seconds = CANCELLATIONS[wish.cancellation]
+            _check_cancellation(terms, seconds)
         terms = replace(terms, multiplier=multiplier, commission=commission, cancellation=seconds)
         return self.with_orders(
             terms,
@@ -120,17 +130,6 @@ class Multiplier(Ordered):
         most = to_units(LARGEST_PAYOUT, terms.currency)
         return {"take_profit": (1, most), "stop_loss": (terms.commission + 1, terms.amount - 1)}
 
-    @staticmethod
-    def commission(symbol: Symbol, stake: int, multiplier: int, margins: Margins) -> int:
-        """What is charged, rounded up.
-
-        The tick that crosses the stop-out may go further and the client loses only the stake:
-        that is worth a tick's standard deviation times `SHIFT` of the position. The margin
-        comes on top.
-        """
-        rate = SHIFT * symbol.tick_sd * (1 + margins.multiplier)
-        return math.ceil(round(stake * multiplier * rate, 6))
-
     def cancellation_price(self, terms: Terms, sight: Sight, seconds: int, margins: Margins) -> int:
         """The fee for being able to cancel for so many seconds, rounded up."""
         spot, entry = sight.tick.pips, terms.entry_epoch
@@ -142,7 +141,7 @@ class Multiplier(Ordered):
             spot * (1 - self.direction * (terms.amount - terms.commission) / value),
             value,
             terms.amount,
-            sight.outlook(entry, last - last % terms.symbol.step),
+            sight.outlook(entry, terms.symbol.last_tick(last)),
         )
         return math.ceil(round(worth * (1 + margins.cancellation), 6))
 
@@ -235,9 +234,9 @@ class Multiplier(Ordered):
         levels = self.levels(terms, life.entry.pips)
         until = self.exit_epoch(terms)
         low = [levels.stop_out]
-        if self.can_be_cancelled(terms, life.seen + terms.symbol.step):
-            over = terms.start + terms.cancellation + 1
-            until = min(until, over + -over % terms.symbol.step)
+        symbol = terms.symbol
+        if self.can_be_cancelled(terms, symbol.next_tick(life.seen)):
+            until = min(until, symbol.next_tick(terms.start + terms.cancellation))
         elif levels.stop_loss is not None:
             low.append(levels.stop_loss)
         if self.direction > 0:
@@ -274,4 +273,30 @@ class Multiplier(Ordered):
 
 def choices(symbol: Symbol) -> list[int]:
     """The multipliers that are offered for a symbol."""
-    return [round(product / symbol.volatility) for product in MULTIPLIED_VOLATILITIES]
+    jumps = symbol.motion in (Motion.JUMPS, Motion.SPIKES)
+    products = MULTIPLIED_JUMPS if jumps else MULTIPLIED_VOLATILITIES
+    return [round(product / symbol.total_volatility) for product in products]
+
+
+def stop_out_worth(symbol: Symbol, *, rises: bool) -> float:
+    """What a stop-out is worth to the client at most, as a share of the position.
+
+    The tick that crosses the level goes further, and no more than the stake is lost: so it is how
+    far, in the mean. For normal ticks that is `SHIFT` standard deviations, which is also the least
+    that is charged where the price nears the level by small steps alone.
+    """
+    tick_sd = symbol.total_volatility / symbol.volatility * symbol.tick_sd
+    beyond = SHIFT * tick_sd
+    if symbol.motion is Motion.JUMPS:
+        beyond = overshoot.of_jumps(symbol.every, JUMP_SD) * symbol.tick_sd
+    elif symbol.motion is Motion.SPIKES and symbol.rises != rises:
+        beyond = max(beyond, overshoot.of_spikes(symbol.every * SPIKE_STEP, SPIKE_SIZES))
+    return beyond
+
+
+def _check_cancellation(terms: Terms, seconds: int) -> None:
+    symbol = terms.symbol
+    if not can_be_cancelled(symbol):
+        raise not_offered("Deal cancellation is not offered for this asset.", "cancellation")
+    if not symbol.is_open(terms.start + seconds):
+        raise not_offered("The market closes before the deal cancellation ends.", "cancellation")

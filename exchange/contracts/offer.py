@@ -7,10 +7,11 @@ payout pays the price rounded up. Commissions and fees are rounded up.
 
 from dataclasses import replace
 
+from exchange.contracts import offered
 from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import ContractType, Offer, sight
+from exchange.contracts.life import ContractType, Offer, check_hours, sight
 from exchange.contracts.listing import NO_END, seconds_text
-from exchange.contracts.terms import Refusal, Terms, Wish, invalid, not_offered
+from exchange.contracts.terms import Refusal, Terms, Wish, bad_barrier, invalid, not_offered
 from exchange.feed import Feed
 from exchange.money import CURRENCIES, to_text, to_units
 from exchange.rules import (
@@ -18,7 +19,7 @@ from exchange.rules import (
     MULTIPLIER_DAYS,
     Margins,
 )
-from exchange.symbols import DAY, SYMBOLS, Symbol
+from exchange.symbols import DAY, SYMBOLS, Motion, Symbol
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600}
 _SPECIAL = (
@@ -50,6 +51,7 @@ def make(wish: Wish, feed: Feed, now: int, margins: Margins) -> Offer:
     symbol = SYMBOLS.get(wish.symbol)
     if symbol is None:
         raise Refusal("InvalidSymbol", f"Symbol {wish.symbol} is invalid.")
+    offered.check(kind, symbol)
     check_hours(symbol, now)
     if wish.currency not in CURRENCIES:
         raise invalid("currency", f"One of {', '.join(CURRENCIES)} is needed.")
@@ -65,6 +67,9 @@ def make(wish: Wish, feed: Feed, now: int, margins: Margins) -> Offer:
         raise invalid("amount", f"{problem}.") from None
     seen = sight(feed, symbol, now)
     terms = replace(_term(wish, kind, symbol, now), currency=wish.currency, amount=amount)
+    if kind.listing.durations != NO_END:
+        _check_end(kind, terms, now)
+        _check_barriers(wish, kind, terms, now)
     return kind.quote(terms, wish, seen, margins)
 
 
@@ -106,12 +111,6 @@ def price_moved(offer: Offer, expected: int) -> Refusal:
     )
 
 
-def check_hours(symbol: Symbol, now: int) -> None:
-    """Raise `Refusal` while the symbol's market is closed."""
-    if not symbol.is_open(now):
-        raise Refusal("MarketIsClosed", "This market is presently closed.")
-
-
 # When it starts and ends.
 
 
@@ -131,11 +130,12 @@ def _term(wish: Wish, kind: ContractType, symbol: Symbol, now: int) -> Terms:
         start=start,
         is_forward=is_forward,
     )
-    durations = kind.listing.durations
+    durations = offered.durations(kind, symbol)
     if durations == NO_END:
         if wish.duration is not None or wish.date_expiry is not None:
             raise not_offered(f"A contract of the type {kind.name} has no duration.", "duration")
-        return replace(terms, expiry=_close(start, MULTIPLIER_DAYS))
+        last = (start // DAY + MULTIPLIER_DAYS + 1) * DAY - 1
+        return replace(terms, expiry=last)
     if wish.date_expiry is not None:
         if wish.duration is not None:
             raise invalid("duration", "Give a duration or a date_expiry, not both.")
@@ -158,7 +158,7 @@ def _term(wish: Wish, kind: ContractType, symbol: Symbol, now: int) -> Terms:
         if not durations.days[0] <= count <= durations.days[1]:
             low, high = durations.days
             raise not_offered(f"Duration must be between {low}d and {high}d.", "duration")
-        return replace(terms, expiry=_close(start, count))
+        return replace(terms, expiry=_close(symbol, start // DAY + count))
     seconds = count * _SECONDS[unit]
     _check(kind, "duration", seconds, durations.seconds)
     return replace(terms, expiry=start + seconds)
@@ -187,6 +187,47 @@ def _no_duration(kind: ContractType, field: str = "duration") -> Refusal:
     return not_offered("Trading is not offered for this duration.", field)
 
 
-def _close(start: int, days: int) -> int:
-    """The last second (UTC) of the day that lies so many days ahead."""
-    return (start // DAY + days + 1) * DAY - 1
+def _close(symbol: Symbol, day: int) -> int:
+    """The last second of trading on a day, counted from 1970."""
+    opens, closes = symbol.hours.session_of(day * DAY)
+    if opens == closes:
+        raise not_offered("The market is closed on the day on which it would end.", "duration")
+    return day * DAY + closes - 1
+
+
+def _check_end(kind: ContractType, terms: Terms, now: int) -> None:
+    """Raise `Refusal` where the market is closed when the contract would start or end."""
+    symbol = terms.symbol
+    field = "date_expiry" if terms.is_fixed_expiry else "duration"
+    last = kind.exit_epoch(terms)
+    if terms.is_forward and not symbol.is_open(terms.start):
+        raise not_offered("The market is closed at the start of the contract.", "date_start")
+    if terms.expiry is None:
+        known = symbol.last_tick(now)
+        if last - known != symbol.ticks_between(known, last) * symbol.step:
+            raise not_offered("The market closes before so many ticks.", field)
+    elif not symbol.is_open(terms.expiry) or last <= terms.entry_epoch:
+        raise not_offered(
+            "Contract must expire during trading hours: the market is closed then.", field
+        )
+    if symbol.motion is Motion.RESETS and now // DAY != last // DAY:
+        raise not_offered(
+            f"{symbol.display_name} starts anew at 00:00 GMT: its contracts end on the same day.",
+            field,
+        )
+
+
+def _check_barriers(wish: Wish, kind: ContractType, terms: Terms, now: int) -> None:
+    """Raise `Refusal` for an absolute barrier of a short contract on a real market's namesake."""
+    if not terms.symbol.is_financial or kind.barrier_is_digit:
+        return
+    if terms.expiry is not None and terms.expiry - now >= DAY:
+        return
+    for field in ("barrier", "barrier2"):
+        text = getattr(wish, field)
+        if text is not None and not text.startswith(("+", "-")):
+            raise bad_barrier(
+                "Contracts of less than 24 hours on this market take barriers relative to the"
+                " entry spot, such as +0.00100.",
+                field,
+            )

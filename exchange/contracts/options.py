@@ -45,6 +45,11 @@ class Option(ContractType):
     def margin(self, margins: Margins) -> float:
         """What the exchange keeps of the payout."""
 
+    def kept(self, terms: Terms, margins: Margins) -> float:
+        """What the exchange keeps of the payout of this contract."""
+        margin = self.margin(margins)
+        return max(margin, margins.financial) if terms.symbol.is_financial else margin
+
     def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
         """What the payout costs, or what the stake pays: the basis says which was named.
 
@@ -86,16 +91,16 @@ class Option(ContractType):
 
     def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
         """By the price in millionths of the payout."""
-        return present.ask - proposed.ask > self.margin(margins) / 2 * MILLION
+        return present.ask - proposed.ask > self.kept(present.terms, margins) / 2 * MILLION
 
     def ask(self, terms: Terms, life: Life, sight: Sight, margins: Margins) -> int:
         """The price in millionths of the payout, rounded up."""
-        chance = self.chance(terms, life, sight) + self.margin(margins)
+        chance = self.chance(terms, life, sight) + self.kept(terms, margins)
         return math.ceil(round(chance * MILLION, 6))
 
     def value(self, terms: Terms, life: Life, sight: Sight, margins: Margins) -> int:
         """The chance less half the margin, of the payout; rounded down twice."""
-        chance = self.chance(terms, life, sight) - self.margin(margins) / 2
+        chance = self.chance(terms, life, sight) - self.kept(terms, margins) / 2
         return terms.amount * max(0, math.floor(chance * MILLION)) // MILLION
 
     def check_sale(self, terms: Terms, life: Life, now: int) -> None:

@@ -40,14 +40,13 @@ class Reset(Option):
     def reset_moment(terms: Terms) -> int:
         """Half of the duration after the start; of the ticks after the entry, rounded down."""
         if terms.ticks is not None:
-            return terms.entry_epoch + terms.ticks // 2 * terms.symbol.step
+            return terms.symbol.next_tick(terms.entry_epoch, terms.ticks // 2)
         assert terms.expiry is not None  # noqa: S101 - every contract has one of the two
         return terms.start + (terms.expiry - terms.start) // 2
 
     def reset_epoch(self, terms: Terms) -> int:
         """The tick whose price may become the barrier: the last up to that moment."""
-        moment = self.reset_moment(terms)
-        return moment - moment % terms.symbol.step
+        return terms.symbol.last_tick(self.reset_moment(terms))
 
     def level(self, entry: int, kept: tuple[int, ...]) -> int:
         """The barrier in pips, as it stands."""

@@ -149,9 +149,9 @@ class Terms:
     @property
     def entry_epoch(self) -> int:
         """The tick at which it is entered: the first after the start, or the spot at the start."""
-        step = self.symbol.step
-        aligned = self.start - self.start % step
-        return aligned if self.is_forward else aligned + step
+        if self.is_forward:
+            return self.symbol.last_tick(self.start)
+        return self.symbol.next_tick(self.start)
 
     @property
     def lasts_days(self) -> bool:

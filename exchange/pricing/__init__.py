@@ -20,4 +20,6 @@ Sources, by the names used below:
 - Gray, Whaley 1999: Reset Put Options. Plackett 1954: A Reduction Formula for Normal Multivariate
   Integrals.
 - Goldman, Sosin, Gatto 1979: Path Dependent Options.
+- Merton 1976: Option Pricing When Underlying Stock Returns Are Discontinuous.
+- Siegmund 1985: Sequential Analysis.
 """

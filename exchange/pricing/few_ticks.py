@@ -13,11 +13,6 @@ from exchange.pricing.terminal import normal
 from exchange.pricing.touch import below
 
 
-def turned(outlook: Outlook) -> Outlook:
-    """The outlook of a price that falls where this one rises."""
-    return outlook._replace(mean=-outlook.mean)
-
-
 def above_average(known: Sequence[int], outlook: Outlook) -> float:
     """The chance that the last tick is above the mean of all, the known ones among them.
 

@@ -32,7 +32,7 @@ def inside(spot: float, low: float, high: float, outlook: Outlook) -> float:
 
 
 def _inside(low: float, high: float, outlook: Outlook) -> float:
-    ticks, mean, sd = outlook
+    ticks, mean, sd = outlook.ticks, outlook.mean, outlook.sd
     step_mean, step_sd = mean / ticks, sd / math.sqrt(ticks)
     shift = SHIFT * step_sd
     if ticks <= FEW_TICKS:

@@ -4,7 +4,7 @@ import math
 from functools import cache
 from typing import Final
 
-from exchange.outlook import Outlook
+from exchange.outlook import Outlook, turned
 from exchange.pricing.terminal import normal
 from exchange.pricing.touch import gauss_legendre
 
@@ -28,8 +28,7 @@ def above_reset(spot: float, entry: float, to_reset: Outlook, to_end: Outlook) -
 
 def below_reset(spot: float, entry: float, to_reset: Outlook, to_end: Outlook) -> float:
     """The chance to end below the entry, or else the price at the reset if that is higher."""
-    turned = (look._replace(mean=-look.mean) for look in (to_reset, to_end))
-    return above_reset(entry, spot, *turned)
+    return above_reset(entry, spot, turned(to_reset), turned(to_end))
 
 
 def both_below(x: float, y: float, correlation: float) -> float:

@@ -3,7 +3,8 @@
 import math
 from typing import Final
 
-from exchange.outlook import Outlook
+from exchange.outlook import Mixture, Outlook, Walk
+from exchange.pricing.walk import ends_above
 
 _SQRT_HALF: Final = math.sqrt(0.5)
 
@@ -14,12 +15,24 @@ def normal(x: float) -> float:
 
 
 def above(spot: float, level: float, outlook: Outlook) -> float:
-    """The chance that the price ends above the level (Black, Scholes 1973: N(d2), no interest)."""
-    return normal((math.log(spot / level) + outlook.mean) / outlook.sd)
+    """The chance that the price ends above the level.
+
+    Black, Scholes 1973: N(d2) without interest; for a mixture of normal laws the mean of theirs
+    (Merton 1976), for a walk of single pips the exact chance.
+    """
+    if isinstance(outlook, Walk):
+        return ends_above(spot, level, outlook)
+    away = math.log(spot / level) + outlook.mean
+    if isinstance(outlook, Mixture):
+        return sum(weight * normal(away / sd) for weight, sd in outlook.parts)
+    return normal(away / outlook.sd)
 
 
 def put(spot: float, strike: float, outlook: Outlook) -> float:
-    """The mean of max(strike - end, 0), undiscounted (Black 1976)."""
+    """The mean of max(strike - end, 0), undiscounted (Black 1976; Merton 1976 for a mixture)."""
+    if isinstance(outlook, Mixture):
+        parts = ((weight, _steady(outlook, sd)) for weight, sd in outlook.parts)
+        return sum(weight * put(spot, strike, part) for weight, part in parts)
     sd = outlook.sd
     forward = spot * math.exp(outlook.mean + sd * sd / 2)
     d1 = math.log(forward / strike) / sd + sd / 2
@@ -27,8 +40,16 @@ def put(spot: float, strike: float, outlook: Outlook) -> float:
 
 
 def call(spot: float, strike: float, outlook: Outlook) -> float:
-    """The mean of max(end - strike, 0), undiscounted (Black 1976)."""
+    """The mean of max(end - strike, 0), undiscounted (Black 1976; Merton 1976 for a mixture)."""
+    if isinstance(outlook, Mixture):
+        parts = ((weight, _steady(outlook, sd)) for weight, sd in outlook.parts)
+        return sum(weight * call(spot, strike, part) for weight, part in parts)
     sd = outlook.sd
     forward = spot * math.exp(outlook.mean + sd * sd / 2)
     d1 = math.log(forward / strike) / sd + sd / 2
     return forward * normal(d1) - strike * normal(d1 - sd)
+
+
+def _steady(mixture: Mixture, sd: float) -> Outlook:
+    """One of the laws that are mixed."""
+    return Outlook(mixture.ticks, mixture.mean, sd)

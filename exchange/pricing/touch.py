@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange.outlook import Outlook
+from exchange.outlook import Outlook, Walk
 from exchange.pricing.terminal import normal
+from exchange.pricing.walk import reaches
 
 SHIFT: Final = 0.5826
 """-zeta(1/2) / sqrt(2 pi): how far, in sd of a tick, a path between ticks outruns what is seen."""
@@ -33,8 +34,11 @@ def touch(spot: float, level: float, outlook: Outlook) -> float:
     Up to `FEW_TICKS` it is integrated tick by tick, within 2e-5. Beyond that, and where the level
     is `_FAR` away, it is the chance of a Brownian motion to pass a level that lies `SHIFT` further
     away (Broadie, Glasserman, Kou 1997), within 0.003 at 21 ticks and 0.001 from 60 on; close to
-    the level, where that would be off by up to 0.02, the first ticks are integrated.
+    the level, where that would be off by up to 0.02, the first ticks are integrated. Of a walk of
+    single pips it is the exact chance.
     """
+    if isinstance(outlook, Walk):
+        return reaches(spot, level, outlook)
     return min(1.0, max(0.0, _touch(spot, level, outlook)))
 
 

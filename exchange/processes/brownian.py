@@ -15,9 +15,9 @@ from exchange.hours import DAY, Place
 from exchange.outlook import Outlook
 from exchange.processes.bits import Bits
 from exchange.processes.process import Process
+from exchange.processes.rare import BLOCK
 from exchange.symbols import YEAR, Symbol
 
-ANCHOR_BLOCK: Final = 512  # days whose anchors come from one call of the generator
 _NORMALS_PER_ANCHOR: Final = 4  # one table entry has 65,536 values: too few for a day's total
 _PULL_BITS: Final = 30
 SD_UNIT: Final = fixedpoint.ONE // fixedpoint.NORMAL_UNIT
@@ -82,9 +82,9 @@ class Brownian(Process):
         """
         return np.zeros(1, np.int64)
 
-    def totals_beyond(self, first: int, days: int) -> list[int]:
-        """The sums of `beyond` for some days."""
-        return [0] * days
+    def totals_beyond(self, block: int) -> list[int]:
+        """The sums of `beyond` for each day of a block."""
+        return [0] * BLOCK
 
     def pips(self, state: int) -> int:
         """The price of one log price, rounded half to even."""
@@ -153,14 +153,12 @@ class Brownian(Process):
         anchors = anchors.copy()
         while day >= len(anchors):
             first = len(anchors) - 1
-            words = self._bits.short_words(
-                b"anchors", first // ANCHOR_BLOCK, ANCHOR_BLOCK * _NORMALS_PER_ANCHOR
-            )
-            normals = self._tables.normal[words].reshape(ANCHOR_BLOCK, _NORMALS_PER_ANCHOR)
+            words = self._bits.short_words(b"anchors", first // BLOCK, BLOCK * _NORMALS_PER_ANCHOR)
+            normals = self._tables.normal[words].reshape(BLOCK, _NORMALS_PER_ANCHOR)
             totals = normals.sum(axis=1, dtype=np.int64).tolist()
-            others = self.totals_beyond(first, ANCHOR_BLOCK)
+            others = self.totals_beyond(first // BLOCK)
             for passed, total, other in zip(
-                range(first, first + ANCHOR_BLOCK), totals, others, strict=True
+                range(first, first + BLOCK), totals, others, strict=True
             ):
                 moved = total * self._anchor_sds[passed % 7] + other
                 anchors.append(anchors[-1] + moved - self._pulled(anchors[-1], passed))

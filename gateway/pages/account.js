@@ -41,7 +41,9 @@ async function reset() {
 }
 
 begin(async () => {
-  const { active_symbols: symbols } = await insist(() => api.ask({ active_symbols: "brief" }));
+  const { active_symbols: symbols } = await insist(() =>
+    api.ask({ active_symbols: "brief", contract_type: ["CALL"] }),
+  );
   const ticket = buildTicket(symbols);
   let streams = [];
   const follow = () => {

@@ -34,15 +34,16 @@ from numpy.typing import NDArray
 from exchange.contracts import offer
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.european import European
-from exchange.contracts.life import End, Life, Status, begin, follow, sight
-from exchange.contracts.multipliers import Multiplier, choices
+from exchange.contracts.life import End, Life, Status, begin, check_hours, follow, sight
+from exchange.contracts.multipliers import Multiplier, choices, stop_out_worth
 from exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
 from exchange.contracts.touches import Touch
 from exchange.contracts.turbos import Turbo
 from exchange.contracts.vanillas import Vanilla
 from exchange.feed import Feed
+from exchange.outlook import Mixture, Outlook, Walk
 from exchange.rules import CANCELLATIONS, Margins
-from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
+from exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
 
 SEED: Final = "fair"
 LAST_DAY: Final = 2_200
@@ -56,6 +57,20 @@ OVERSHOOT: Final = 0.5825971579
 """-zeta(1/2) / sqrt(2 pi): by how many standard deviations of a tick the first tick beyond a level
 is beyond it, in the mean."""
 SOFT: Final = 0.2
+_LONGER: Final = 8 * 3_600
+
+VOLATILITY: Final = tuple(sorted(name for name in SYMBOLS if name.startswith(("R_", "1HZ"))))
+
+
+def _moved_by(motion: Motion) -> tuple[str, ...]:
+    return tuple(sorted(name for name, symbol in SYMBOLS.items() if symbol.motion is motion))
+
+
+_JUMPS: Final = _moved_by(Motion.JUMPS)
+_SPIKES: Final = _moved_by(Motion.SPIKES)
+_STEPS: Final = _moved_by(Motion.STEPS)
+_RESETS: Final = _moved_by(Motion.RESETS)
+_FINANCIAL: Final = ("OTC_SPC", "cryBTCUSD", "frxEURUSD", "frxUSDJPY", "frxXAUUSD")
 
 
 class Trade(NamedTuple):
@@ -95,9 +110,18 @@ def drift(feed: Feed, symbol: Symbol, first: int, last: int) -> float:
     while first < last:
         midnight = first - first % DAY + DAY
         until = min(midnight, last)
-        total += feed.drift(symbol, first) * ((until - first) // symbol.step)
+        total += feed.drift(symbol, first) * symbol.ticks_between(first, until)
         first = until
     return total
+
+
+def _growth(feed: Feed, symbol: Symbol, first: int, last: int) -> float:
+    """By which share the price grows in the mean from one tick to another, as is known."""
+    if symbol.motion is Motion.STEPS:
+        return 0.0  # it is the price that moves evenly, not its logarithm
+    per_tick = symbol.tick_sd * symbol.total_volatility / symbol.volatility
+    ticks = symbol.ticks_between(first, last)
+    return drift(feed, symbol, first, last) + ticks * per_tick**2 / 2
 
 
 def _ticks_or_time(rng: Random, ticks: tuple[int, int], seconds: tuple[int, int]) -> dict[str, Any]:
@@ -112,7 +136,7 @@ def _barrier(feed: Feed, symbol: Symbol, now: int, rng: Random, term: dict[str, 
     spot = feed.price(symbol, now)
     sd = spot * symbol.tick_sd * math.sqrt(ticks)
     away = max(1, round(sd * rng.uniform(0.1, 1.0))) * rng.choice((-1, 1))
-    if rng.random() < 0.5:
+    if symbol.is_financial or rng.random() < 0.5:
         return Barrier(away).text(symbol)
     return Barrier(spot + away, is_relative=False).text(symbol)
 
@@ -137,13 +161,22 @@ def _rise_fall(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margi
     is_relative = barrier is None or barrier.is_relative
     start = life.entry if is_relative else life.spot
     law = feed.outlook(symbol, life.spot.epoch, start.epoch, end.tick.epoch)
-    z = (math.log(end.tick.pips / start.pips) - law.mean) / law.sd
-    rank = 0.5 * math.erfc((-z if kind.rises else z) / math.sqrt(2))
-    edge = 1 - made.ask / 1e6 + kind.margin(margins)
+    paid, got, payout = made.price, end.pays, made.payout
+    if isinstance(law, Walk):  # ranks are no even numbers: the move itself, then, and its square
+        z = (end.tick.pips - start.pips) / math.sqrt(law.ticks) * (1 if kind.rises else -1)
+        return Trade(1, paid, got, paid - got, payout, (payout * z, payout * (z * z - 1)))
+    above = _chance_above(math.log(end.tick.pips / start.pips) - law.mean, law)
+    rank = 1 - above if kind.rises else above
+    edge = 1 - made.ask / 1e6 + kind.kept(made.terms, margins)
     width = min(SOFT, 2 * edge, 2 * (1 - edge))
     soft = min(1.0, max(0.0, (rank - edge) / width + 0.5))
-    paid, got, payout = made.price, end.pays, made.payout
     return Trade(1, paid, got, paid - got, payout, (payout * (soft - (1 - edge)),))
+
+
+def _chance_above(move: float, law: Outlook) -> float:
+    """How likely the log price moves by more than this, beyond its mean."""
+    parts = law.parts if isinstance(law, Mixture) else ((1.0, law.sd),)
+    return sum(weight * 0.5 * math.erfc(move / sd / math.sqrt(2)) for weight, sd in parts)
 
 
 def _touch(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
@@ -167,7 +200,7 @@ def _touch(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) 
     if not barrier.is_relative:
         up = 1 if barrier.pips > life.spot.pips else -1
     last = kind.exit_epoch(made.terms)
-    sd = symbol.tick_sd * math.sqrt((last - start.epoch) / symbol.step)
+    sd = symbol.tick_sd * math.sqrt(symbol.ticks_between(start.epoch, last))
 
     def moved(epoch: int, pips: int) -> float:
         return (math.log(pips / start.pips) - drift(feed, symbol, start.epoch, epoch)) / sd * up
@@ -175,7 +208,7 @@ def _touch(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) 
     stopped, final = moved(*end.tick), moved(last, feed.price(symbol, last))
     passed = (end.tick.epoch - start.epoch) / (last - start.epoch)
     square = stopped * stopped - passed
-    touched = made.ask / 1e6 - kind.margin(margins)
+    touched = made.ask / 1e6 - kind.kept(made.terms, margins)
     touched = touched if kind.touches else 1 - touched
     known = touched - 0.5
     size = made.payout * (1 if kind.touches else -1)
@@ -230,6 +263,8 @@ def _matches(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins
 def _multiplier_wish(symbol: Symbol, rng: Random, least: int, **more: Any) -> Wish:
     multiplier = Decimal(rng.choice(choices(symbol)[least:]))
     name = rng.choice(("MULTUP", "MULTDOWN"))
+    if symbol.motion is Motion.SPIKES:  # towards the spikes: what they are worth is charged there
+        name = "MULTDOWN" if symbol.rises else "MULTUP"
     return wish(name, symbol, amount=_STAKE, basis="stake", multiplier=multiplier, **more)
 
 
@@ -247,6 +282,9 @@ def _multiplier(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Marg
     kind = TYPES[terms.contract_type]
     assert isinstance(kind, Multiplier)
     until = now + rng.randint(1_800, 3_600)
+    if symbol.motion in (Motion.JUMPS, Motion.SPIKES):
+        until += _LONGER  # soon, only the larger jumps stop out; the theory is of them all
+    check_hours(symbol, until)
     life = follow(kind, terms, begin(terms, feed), feed, until)
     assert life.entry is not None
     if life.end is not None:
@@ -256,12 +294,14 @@ def _multiplier(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Marg
         kind.check_sale(terms, life, until)
         tick, got = seen.tick, kind.value(terms, life, seen, margins)
     position = kind.direction * terms.amount * terms.multiplier
-    ticks = (tick.epoch - life.entry.epoch) // symbol.step
-    known = drift(feed, symbol, life.entry.epoch, tick.epoch) + ticks * symbol.tick_sd**2 / 2
+    known = _growth(feed, symbol, life.entry.epoch, tick.epoch)
     luck = position * (tick.pips / life.entry.pips - 1 - known)
     stopped = life.end is not None and life.end.pays == 0
     forgiven = got - terms.amount + terms.commission - position * known
-    worth = terms.amount * terms.multiplier * symbol.tick_sd * OVERSHOOT if stopped else 0.0
+    beyond = stop_out_worth(symbol, rises=kind.direction > 0)
+    if symbol.motion is Motion.BROWNIAN:
+        beyond = symbol.tick_sd * OVERSHOOT
+    worth = terms.amount * terms.multiplier * beyond if stopped else 0.0
     charged = terms.commission if stopped else 0.0
     return Trade(1, made.price, got, charged - forgiven, worth, (luck,))
 
@@ -291,8 +331,8 @@ def _cancellation(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Ma
         tick, without = seen.tick, kind.value(terms, life, seen, margins)
         got = max(without, terms.amount)
     position = kind.direction * terms.amount * terms.multiplier
-    ticks = (tick.epoch - life.entry.epoch) // symbol.step
-    known = drift(feed, symbol, life.entry.epoch, tick.epoch) + ticks * symbol.tick_sd**2 / 2
+    ticks = symbol.ticks_between(life.entry.epoch, tick.epoch)
+    known = _growth(feed, symbol, life.entry.epoch, tick.epoch)
     luck = position * (tick.pips / life.entry.pips - 1 - known)
     spread = abs(position) * symbol.tick_sd * math.sqrt(CANCELLATIONS[window] / symbol.step)
     square = luck * luck / spread - spread * (ticks * symbol.step / CANCELLATIONS[window])
@@ -417,6 +457,8 @@ class Family:
     buy: Buyer
     a_group: int
     """How often it is bought in one group."""
+    symbols: tuple[str, ...] = VOLATILITY
+    """On which it is bought."""
     least: int = 20_000
     """How many contracts `GROUPS` groups buy at the least."""
 
@@ -432,11 +474,34 @@ FAMILIES: Final = (
     Family("Digit matches", "matches", "the payout", _matches, 24),
     Family("Multipliers", "multiplier", "what a stop-out is worth", _multiplier, 67),
     Family("Deal cancellation", "cancellation", "what it gave back", _cancellation, 67),
-    Family("Accumulators", "accumulator", "the worth at each tick", _accumulator, 40, 10_000),
-    Family("Vanillas", "vanilla", "what they paid", _vanilla, 20, 5_000),
-    Family("Turbos", "turbo", "what they paid", _turbo, 20, 5_000),
+    Family("Accumulators", "accumulator", "the worth at each tick", _accumulator, 40, least=10_000),
+    Family("Vanillas", "vanilla", "what they paid", _vanilla, 20, least=5_000),
+    Family("Turbos", "turbo", "what they paid", _turbo, 20, least=5_000),
 )
 """The families with one barrier or none, and multipliers; `fairness_paths` has the others."""
+
+MARKETS: Final = (
+    Family("Rise/fall, jump indices", "rise_fall", "the payout", _rise_fall, 67, _JUMPS),
+    Family("Rise/fall, step index", "rise_fall", "the payout", _rise_fall, 67, _STEPS),
+    Family("Rise/fall, daily reset", "rise_fall", "the payout", _rise_fall, 67, _RESETS),
+    Family("Rise/fall, real names", "financial", "the payout", _rise_fall, 200, _FINANCIAL),
+    Family("Touch, step index", "touch", "the payout", _touch, 67, _STEPS),
+    Family("Touch, daily reset", "touch", "the payout", _touch, 67, _RESETS),
+    Family("Touch, real names", "financial", "the payout", _touch, 200, _FINANCIAL),
+    Family("Multipliers, jumps", "multiplier", "what a stop-out is worth", _multiplier, 67, _JUMPS),
+    Family(
+        "Multipliers, spikes", "multiplier", "what a stop-out is worth", _multiplier, 67, _SPIKES
+    ),
+    Family(
+        "Multipliers, real names",
+        "multiplier",
+        "what a stop-out is worth",
+        _multiplier,
+        200,
+        _FINANCIAL,
+    ),
+)
+"""The other kinds of markets, with the families that are traded there."""
 
 GROUPS: Final = 300
 """As many make enough contracts of every family to find a margin that is wrong by half."""
@@ -505,10 +570,9 @@ class Tally:
         return Measure(margin, error / float(of.sum()))
 
 
-def _moments(seed: str, groups: int) -> Iterator[tuple[int, Symbol, int]]:
+def _moments(seed: str, groups: int, names: tuple[str, ...]) -> Iterator[tuple[int, Symbol, int]]:
     """Every group: its number, its symbol and the first second of its day, sorted by day."""
     rng = Random(f"{seed} days")
-    names = sorted(name for name in SYMBOLS if name.startswith(("R_", "1HZ")))
     found = [(rng.randrange(LAST_DAY), names[i % len(names)]) for i in range(groups)]
     for group, (day, name) in enumerate(sorted(found)):
         yield group, SYMBOLS[name], EARLIEST + day * DAY
@@ -524,13 +588,15 @@ def trade(
     """Buy and settle, group by group, so that a day's prices are computed once."""
     feed, terms = Feed(seed), margins or Margins()
     tallies = [Tally(family) for family in families]
-    for group, symbol, midnight in _moments(seed, groups):
-        for tally in tallies:
-            rng = Random(f"{seed} {tally.family.name} {group}")
-            moments = sorted(midnight + rng.randrange(DAY) for _ in range(tally.family.a_group))
-            for now in moments:
-                try:
-                    tally.add(group, tally.family.buy(feed, symbol, now, rng, terms))
-                except Refusal:  # nothing is sold that is all but certain, or moves too little
-                    continue
+    for names in dict.fromkeys(family.symbols for family in families):
+        here = [tally for tally in tallies if tally.family.symbols == names]
+        for group, symbol, midnight in _moments(seed, groups, names):
+            for tally in here:
+                rng = Random(f"{seed} {tally.family.name} {group}")
+                moments = sorted(midnight + rng.randrange(DAY) for _ in range(tally.family.a_group))
+                for now in moments:
+                    try:
+                        tally.add(group, tally.family.buy(feed, symbol, now, rng, terms))
+                    except Refusal:  # it is all but certain, moves too little, or is closed
+                        continue
     return tallies

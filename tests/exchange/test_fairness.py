@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from exchange.rules import Margins
-from tests.exchange.fairness import FAMILIES, Tally, trade
+from tests.exchange.fairness import FAMILIES, MARKETS, Tally, trade
 from tests.exchange.fairness_paths import FAMILIES as ALL
 
 STATED = Margins()
@@ -49,6 +49,15 @@ def test_what_is_taken_for_luck_is_luck(settled: dict[str, Tally], name: str) ->
     assert all(abs(z) < 3.5 for z in settled[name].controls())
 
 
+def test_every_kind_of_market_keeps_what_it_states() -> None:
+    """A few thousand contracts of each: the page has more of them."""
+    for tally in trade(20, families=MARKETS):
+        stated = tally.family.stated(STATED)
+        assert tally.contracts > 1_200
+        assert abs(tally.plain().z(stated)) < 3.5
+        assert abs(tally.sharp().z(stated)) < 3.5
+
+
 def test_prices_made_with_half_the_margin_are_caught() -> None:
     """Not only another number to compare with: contracts that were sold too cheaply."""
     [tally] = trade(200, margins=Margins(rise_fall=STATED.rise_fall / 2), families=FAMILIES[:1])
@@ -60,5 +69,5 @@ def test_the_page_shows_the_margins_of_the_code() -> None:
     shown = dict(
         re.findall(r"^\| ([^|]+) \| [\d,]+ \|.*?\| ([\d.]+) % of ", PAGE.read_text(), re.M)
     )
-    expected = {f.name: f"{100 * f.stated(STATED):.1f}" for f in ALL}
+    expected = {f.name: f"{100 * f.stated(STATED):.1f}" for f in (*ALL, *MARKETS)}
     assert shown == expected

@@ -485,7 +485,7 @@ def assert_complements(
 ) -> None:
     """One of both pays, so they cost a payout and both margins; each may be rounded up."""
     kinds = [TYPES[name] for name in names]
-    margins = sum(kind.margin(Margins()) for kind in kinds if isinstance(kind, Option))
+    margins = sum(kind.kept(both[0], Margins()) for kind in kinds if isinstance(kind, Option))
     exact = round((1 + margins) * MILLION)
     assert exact <= cost(names, both, sight, life) <= exact + 1
 

@@ -151,6 +151,7 @@ VALID: dict[str, list[dict[str, Any]]] = {
             "subscribe": 1,
         },
     ],
+    "economic_calendar": [{"economic_calendar": 1, "currency": "EUR"}],
     "forget": [{"forget": "d1ee7d0d-3ca9-fbb4-720b-5312d487185b"}],
     "forget_all": [{"forget_all": "ticks"}, {"forget_all": ["ticks", "candles"]}],
     "get_account_status": [{"get_account_status": 1}],
@@ -298,6 +299,7 @@ VALID: dict[str, list[dict[str, Any]]] = {
     "states_list": [{"states_list": "au"}],
     "statement": [{"statement": 1, "limit": 100, "offset": 25, "description": 1}],
     "ticks": [{"ticks": "R_50", "subscribe": 1}, {"ticks": ["R_50", "R_100"]}],
+    "ticks_batch": [{"ticks_batch": 1, "market": "forex", "subscribe": 1}],
     "ticks_history": [
         {"ticks_history": "R_50", "end": "latest", "count": 10, "style": "ticks"},
         {"ticks_history": "R_50", "end": 1767268800, "style": "candles", "granularity": 60},

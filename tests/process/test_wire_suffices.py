@@ -153,9 +153,16 @@ def product(contract_type: str, symbol: str, spot: float, chance: random.Random)
     return wanted
 
 
+async def tradable(client: SocketClient, contract_type: str) -> list[str]:
+    """The symbols on which contracts of a type are sold at the start, and for long."""
+    listed = await client.ask({"active_symbols": "brief", "contract_type": [contract_type]})
+    return [each["symbol"] for each in listed["active_symbols"] if each["exchange_is_open"]]
+
+
 async def trade(client: SocketClient, account: Account, chance: random.Random, count: int) -> None:
     """Buy so many contracts, and wait until the last of them has paid."""
     await client.authorize(account.token)
+    open_now = {name: await tradable(client, name) for name in TYPES}
     await client.ask({"transaction": 1, "subscribe": 1})
 
     def hear(message: dict[str, Any]) -> None:
@@ -168,7 +175,7 @@ async def trade(client: SocketClient, account: Account, chance: random.Random, c
         contract_type = TYPES[number % len(TYPES)]
         refused: list[Any] = []
         while True:  # what is refused is chosen anew
-            symbol = chance.choice(list(SYMBOLS))
+            symbol = chance.choice(open_now[contract_type])
             spot = (await client.ask({"ticks": symbol}))["tick"]["quote"]
             wanted = wish(contract_type, symbol, spot, chance)
             reply = await client.ask({"buy": "1", "price": 100, "parameters": wanted})

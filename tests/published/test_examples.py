@@ -84,6 +84,7 @@ LISTS = {
     "copytrading_list": "traders",
     "copytrading_statistics": "monthly_profitable_trades",
     "paymentagent_list": "list",
+    "economic_calendar": "events",
     "portfolio": "contracts",
     "profit_table": "transactions",
     "sell_contract_for_multiple_accounts": "result",
@@ -119,6 +120,7 @@ OTHER_VALUES: Mapping[tuple[str, str], str] = {
     ("proposal", "subscribe"): "0 means not subscribing, here as elsewhere",
     ("proposal_open_contract", "subscribe"): "0 means not subscribing, here as elsewhere",
     ("ticks", "subscribe"): "0 is sent by a published web app and means not subscribing",
+    ("ticks_batch", "subscribe"): "0 means not subscribing, here as elsewhere",
     ("ticks_history", "subscribe"): "0 is sent by a published web app and means not subscribing",
     ("ticks_history", "adjust_start_time"): "0 is the default, and may as well be said",
 }
@@ -486,6 +488,11 @@ STREAMS: Mapping[str, tuple[Request, str, Callable[[World], Awaitable[None]]]] =
     "history": (
         {"ticks_history": "R_50", "end": "latest", "count": 5, "subscribe": 1},
         "tick",
+        time_passes,
+    ),
+    "a market": (
+        {"ticks_batch": 1, "market": "cryptocurrency", "subscribe": 1},
+        "ticks_batch",
         time_passes,
     ),
     "candles": (_CANDLES | {"subscribe": 1}, "ohlc", time_passes),

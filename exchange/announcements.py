@@ -1,0 +1,108 @@
+"""A calendar of economic figures that never were: what a bot that reads one can be tried on.
+
+Which figure is told when, and what it says, depends on the seed alone. No price moves by it.
+"""
+
+import calendar
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from exchange.processes.bits import Bits
+from exchange.symbols import DAY
+
+CURRENCIES: Final = ("AUD", "CAD", "CHF", "EUR", "GBP", "JPY", "NZD", "USD")
+
+LONGEST: Final = 366 * DAY
+"""Seconds that one question may span; what is later is left out."""
+
+_TO_MONDAY: Final = {5: 2, 6: 1}
+"""Days from a Saturday and from a Sunday to the Monday after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """A figure that is told once a month."""
+
+    name: str
+    impact: int
+    day: int
+    """Of the month; the Monday after it, where it falls on a weekend."""
+    second: int
+    """Of the day."""
+    usual: int
+    """In tenths of a percent, as is the next."""
+    spread: int
+
+
+_FIGURES: Final = (
+    _Figure("Interest Rate Decision", 5, 6, 18 * 3_600, 35, 10),
+    _Figure("Unemployment Rate", 4, 4, 12 * 3_600 + 1_800, 50, 8),
+    _Figure("Consumer Price Index (YoY)", 4, 12, 12 * 3_600 + 1_800, 25, 12),
+    _Figure("Retail Sales (MoM)", 3, 16, 8 * 3_600, 2, 9),
+    _Figure("Gross Domestic Product (QoQ)", 3, 25, 9 * 3_600, 4, 6),
+)
+
+
+class Announcement(NamedTuple):
+    """One figure of one currency."""
+
+    epoch: int
+    currency: str
+    name: str
+    impact: int
+    """From 1 to 5."""
+    previous: str
+    forecast: str
+    actual: str
+
+
+class Announcements:
+    """The calendar of one seed."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed
+
+    def between(self, first: int, last: int, currency: str | None = None) -> list[Announcement]:
+        """What is told from `first` to `last`, both included, in order of time."""
+        last = min(last, first + LONGEST)
+        wanted = [name for name in CURRENCIES if currency in (None, name)]
+        found = [
+            self._announcement(month, epoch, name, figure)
+            for month, figure, epoch in _releases(first, last)
+            for name in wanted
+        ]
+        return sorted(found)
+
+    def _announcement(self, month: int, epoch: int, currency: str, figure: _Figure) -> Announcement:
+        before, (actual, forecast) = (
+            self._values(number, currency, figure) for number in (month - 1, month)
+        )
+        told = (f"{value / 10:.1f}%" for value in (before[0], forecast, actual))
+        return Announcement(epoch, currency, f"{figure.name} (simulated)", figure.impact, *told)
+
+    def _values(self, month: int, currency: str, figure: _Figure) -> tuple[int, int]:
+        """What the figure is in a month, and what is expected."""
+        bits = Bits(self._seed, f"{currency} {figure.name}")
+        actual, surprise = (int(word) for word in bits.words(b"announcements", month, 2))
+        value = figure.usual + actual % (2 * figure.spread + 1) - figure.spread
+        return value, value + surprise % 5 - 2
+
+
+def _releases(first: int, last: int) -> Iterator[tuple[int, _Figure, int]]:
+    """Each figure that is told within a span: the month, counted from year 0, and the moment."""
+    year, number = time.gmtime(first)[:2]
+    month = year * 12 + number - 1
+    while True:
+        year, number = divmod(month, 12)
+        begins = calendar.timegm((year, number + 1, 1, 0, 0, 0))
+        if begins > last:
+            return
+        for figure in _FIGURES:
+            midnight = begins + (figure.day - 1) * DAY
+            late = _TO_MONDAY.get(time.gmtime(midnight).tm_wday, 0)
+            epoch = midnight + late * DAY + figure.second
+            if first <= epoch <= last:
+                yield month, figure, epoch
+        month += 1

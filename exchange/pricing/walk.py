@@ -1,0 +1,95 @@
+"""A walk of single pips: how likely it ends above a level, or reaches one (exact counts of paths).
+
+Levels lie between two whole pips, or at one: what is above a level is the next whole pip or more.
+A walk that turns back from its bounds is one without bounds, folded: so every end has images, at
+distances of twice the width between the bounds.
+"""
+
+import math
+from functools import lru_cache
+from typing import Final
+
+from exchange.outlook import Walk
+
+MANY_STEPS: Final = 2_000
+"""From so many steps on the normal law with half a step's correction is within 2e-5."""
+_RARE: Final = 9.0  # standard deviations beyond which an end is left out
+
+
+@lru_cache(maxsize=4_096)
+def _at_least(steps: int, ups: int) -> float:
+    """The chance that at least so many of the steps lead up."""
+    if ups <= 0:
+        return 1.0
+    if ups > steps:
+        return 0.0
+    if steps > MANY_STEPS:
+        return 0.5 * math.erfc((ups - 0.5 - steps / 2) / math.sqrt(steps / 2))
+    if 2 * ups < steps + 1:
+        return 1.0 - _at_least(steps, steps - ups + 1)
+    term = math.exp(
+        math.lgamma(steps + 1)
+        - math.lgamma(ups + 1)
+        - math.lgamma(steps - ups + 1)
+        - steps * math.log(2)
+    )
+    total = 0.0
+    while term > total * 1e-17:
+        total += term
+        term *= (steps - ups) / (ups + 1)
+        ups += 1
+    return total
+
+
+def _beyond(steps: int, distance: float) -> float:
+    """The chance that the walk without bounds ends more than `distance` above its start."""
+    return _at_least(steps, math.floor((steps + distance) / 2) + 1)
+
+
+def _images(steps: int, width: int) -> range:
+    """Which images of an end may be reached, when two bounds lie `width` apart."""
+    most = 1 + int(min(steps, _RARE * math.sqrt(steps)) / (2 * width))
+    return range(-most, most + 1)
+
+
+def ends_above(spot: float, level: float, walk: Walk) -> float:
+    """The chance that the price ends above the level."""
+    if level < walk.low:
+        return 1.0
+    if level >= walk.high:
+        return 0.0
+    steps, period = walk.ticks, 2 * (walk.high - walk.low)
+    # Above the level are the pips from there to the upper bound and, folded, as many beyond it.
+    least, most = math.floor(level) - spot, 2 * walk.high - math.floor(level) - 1 - spot
+    return sum(
+        _beyond(steps, least + image * period) - _beyond(steps, most + image * period)
+        for image in _images(steps, walk.high - walk.low)
+    )
+
+
+def reaches(spot: float, level: float, walk: Walk) -> float:
+    """The chance that some tick is at or beyond the level (reflection principle)."""
+    if level > spot:
+        target, bound = math.ceil(level), walk.low
+        up, down = target - spot, spot - 2 * bound + target
+        is_out = target > walk.high
+    else:
+        target, bound = math.floor(level), walk.high
+        up, down = spot - target, 2 * bound - target - spot
+        is_out = target < walk.low
+    if up <= 0:
+        return 1.0
+    if is_out:
+        return 0.0
+    # Unfolded at the far bound, the walk must leave the room between the level and its image.
+    steps, width = walk.ticks, up + down
+
+    def between(low: float, high: float) -> float:
+        return _beyond(steps, low) - _beyond(steps, high - 1)
+
+    inside = sum(
+        between(-down + image * 2 * width, up + image * 2 * width)
+        - between(up + image * 2 * width, up + width + image * 2 * width)
+        for image in _images(steps, int(width))
+    )
+    return 1.0 - inside

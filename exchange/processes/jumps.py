@@ -1,0 +1,62 @@
+"""Jump indices: Brownian motion, and one tick in `Symbol.every` a jump either way."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exchange import fixedpoint
+from exchange.hours import Place
+from exchange.outlook import Mixture, Outlook
+from exchange.processes.brownian import SD_UNIT, Brownian
+from exchange.processes.rare import RareEvents
+from exchange.symbols import JUMP_SD, Symbol
+
+MANY_JUMPS = 200
+"""From so many jumps on, in the mean, their number hardly matters: the law is taken for normal.
+Its chances are then off by some 0.0002."""
+_RARE = 6.0
+"""Numbers of jumps that lie so many standard deviations away are left out."""
+
+
+class Jumps(Brownian):
+    """Brownian motion with jumps, whose size is normal too."""
+
+    def __init__(self, symbol: Symbol, seed: str, tables: fixedpoint.Tables) -> None:
+        super().__init__(symbol, seed, tables)
+        self._count = symbol.grid.counts[0]
+        self._chance = 1 / symbol.every
+        self._events = RareEvents(self._bits, symbol.every, self._count)
+        self._jump_sd = round(symbol.tick_sd * JUMP_SD * SD_UNIT)
+
+    def beyond(self, day: int) -> NDArray[np.int64]:
+        """The jumps of the day."""
+        ticks, words = self._events.day(day)
+        moves = np.zeros(self._count, np.int64)
+        moves[ticks] = self._sizes(words)
+        return moves
+
+    def totals_beyond(self, block: int) -> list[int]:
+        """The sums of each day's jumps."""
+        words, are_there = self._events.words(block)
+        totals: list[int] = np.where(are_there, self._sizes(words), 0).sum(axis=1).tolist()
+        return totals
+
+    def _sizes(self, words: NDArray[np.uint16]) -> NDArray[np.int64]:
+        return np.multiply(self._tables.normal[words], self._jump_sd, dtype=np.int64)
+
+    def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
+        """Normal for each number of jumps that may come until then (Merton 1976)."""
+        steady = super().outlook(known_day, state, first, last)
+        ticks, chance = steady.ticks, self._chance
+        mean = ticks * chance
+        if mean > MANY_JUMPS:
+            grown = math.sqrt(1 + JUMP_SD**2 * chance)
+            return Outlook(ticks, steady.mean, steady.sd * grown)
+        weight = (1 - chance) ** ticks
+        parts = []
+        for jumps in range(min(ticks, int(mean + _RARE * math.sqrt(mean)) + 6) + 1):
+            parts.append((weight, steady.sd * math.sqrt(1 + JUMP_SD**2 * jumps / ticks)))
+            weight *= (ticks - jumps) / (jumps + 1) * chance / (1 - chance)
+        sd = steady.sd * math.sqrt(1 + JUMP_SD**2 * chance)
+        return Mixture(ticks, steady.mean, sd, tuple(parts))

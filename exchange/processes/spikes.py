@@ -1,0 +1,51 @@
+"""Boom and crash indices: a small step one way every tick, and now and then a spike the other way.
+
+The mean of a tick is zero: what the steps between two spikes bring, a spike takes back in the mean.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exchange import fixedpoint
+from exchange.hours import Place
+from exchange.outlook import Outlook
+from exchange.processes.brownian import Brownian
+from exchange.processes.rare import RareEvents
+from exchange.symbols import SPIKE_SIZES, SPIKE_STEP, Symbol
+
+_EVEN_BITS = 17  # a 16-bit word w stands for (2 w + 1) / 2**17, evenly between 0 and 1
+
+
+class Spikes(Brownian):
+    """Steps with some noise, which is Brownian, and spikes."""
+
+    def __init__(self, symbol: Symbol, seed: str, tables: fixedpoint.Tables) -> None:
+        super().__init__(symbol, seed, tables)
+        self._count = symbol.grid.counts[0]
+        self._events = RareEvents(self._bits, symbol.every, self._count)
+        self._way = 1 if symbol.rises else -1
+        self._step = round(SPIKE_STEP * fixedpoint.ONE)
+        self._mean_spike = self._step * symbol.every
+
+    def beyond(self, day: int) -> NDArray[np.int64]:
+        """Steps and spikes of the day."""
+        ticks, words = self._events.day(day)
+        moves = np.full(self._count, -self._step, np.int64)
+        moves[ticks] += self._sizes(words)
+        return self._way * moves
+
+    def totals_beyond(self, block: int) -> list[int]:
+        """What steps and spikes bring, each day."""
+        words, are_there = self._events.words(block)
+        spikes = np.where(are_there, self._sizes(words), 0).sum(axis=1)
+        totals: list[int] = (self._way * (spikes - self._step * self._count)).tolist()
+        return totals
+
+    def _sizes(self, words: NDArray[np.uint16]) -> NDArray[np.int64]:
+        least, most = (round(size * (1 << _EVEN_BITS)) for size in SPIKE_SIZES)
+        parts = least + ((most - least) >> _EVEN_BITS) * (2 * words.astype(np.int64) + 1)
+        return (self._mean_spike * parts) >> _EVEN_BITS
+
+    def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
+        """None: no contract whose price needs one is offered."""
+        raise NotImplementedError("boom and crash indices have multipliers only")

@@ -1,0 +1,81 @@
+"""The step index: one pip up or down with every tick, with equal chance.
+
+The state is the price itself, in pips. Between bounds far away the walk turns back, so that a move
+is one pip there too.
+"""
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exchange import fixedpoint
+from exchange.hours import Place
+from exchange.outlook import Walk
+from exchange.processes.bits import Bits
+from exchange.processes.process import Process
+from exchange.symbols import STEP_BOUNDS, Symbol
+
+_DAYS: Final = 32  # days that come from one call of the generator
+
+
+class Steps(Process):
+    """A simple random walk; its anchors are where it would be without bounds."""
+
+    def __init__(self, symbol: Symbol, seed: str, tables: fixedpoint.Tables) -> None:
+        self._bits = Bits(seed, symbol.name)
+        self._grid = symbol.grid
+        self._count = symbol.grid.counts[0]
+        self._anchors = [symbol.level]
+
+    def _words(self, block: int) -> NDArray[np.uint64]:
+        """The bits of 32 days, one row each."""
+        words = self._bits.words(b"steps", block, _DAYS * self._count // 64)
+        return words.reshape(_DAYS, -1)
+
+    def anchor(self, day: int) -> int:
+        """Where the walk without bounds is at 00:00."""
+        if day < 0:
+            raise ValueError("there are no prices before 2020-01-01 00:00 UTC")
+        anchors = self._anchors
+        if day >= len(anchors):
+            anchors = anchors.copy()
+            while day >= len(anchors):
+                block = (len(anchors) - 1) // _DAYS
+                ups = np.bitwise_count(self._words(block)).sum(axis=1, dtype=np.int64)
+                for up in ups.tolist():
+                    anchors.append(anchors[-1] + 2 * up - self._count)
+            self._anchors = anchors
+        return anchors[day]
+
+    def path(self, day: int) -> NDArray[np.int64]:
+        """The prices of all ticks of the day."""
+        start = self.anchor(day)
+        words = self._words(day // _DAYS)[day % _DAYS]
+        bits = np.unpackbits(words.astype("<u8", copy=False).view(np.uint8), bitorder="little")
+        path = np.empty(self._count, np.int64)
+        path[0] = start
+        np.cumsum(2 * bits[:-1].astype(np.int64) - 1, out=path[1:])
+        path[1:] += start
+        low, high = STEP_BOUNDS
+        beyond = (path - low) % (2 * (high - low))
+        return low + np.minimum(beyond, 2 * (high - low) - beyond)
+
+    def pips(self, state: int) -> int:
+        """The state itself."""
+        return state
+
+    def pips_array(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The states themselves."""
+        return states
+
+    def drift(self, day: int) -> float:
+        """None."""
+        self.anchor(day)
+        return 0.0
+
+    def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Walk:
+        """A simple random walk, whatever is known."""
+        count = self._grid.number(last) - self._grid.number(first)
+        return Walk(count, 0.0, math.sqrt(count) / state, *STEP_BOUNDS)

@@ -1,0 +1,299 @@
+"""What is offered on which market, and how a market's hours bound its contracts."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from exchange.contracts import offer, offered
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.life import Offer, begin, follow
+from exchange.contracts.multipliers import choices, stop_out_worth
+from exchange.contracts.offer import make
+from exchange.contracts.terms import Refusal, Wish
+from exchange.feed import Feed
+from exchange.rules import Margins
+from exchange.symbols import DAY, SYMBOLS, Motion, Symbol
+
+FEED = Feed("offered")
+MARGINS = Margins()
+MONDAY = 1_767_571_200  # 2026-01-05 00:00 UTC
+AFTERNOON = MONDAY + 15 * 3_600
+FRIDAY_CLOSE = MONDAY + 4 * DAY + 75_300
+DIGITS = {name for name in TYPES if name.startswith("DIGIT")}
+ENDS = {"CALL", "CALLE", "PUT", "PUTE"}
+TOUCHES = {"ONETOUCH", "NOTOUCH"}
+MULTIPLIERS = {"MULTUP", "MULTDOWN"}
+
+
+def made(name: str, symbol: str, now: int = AFTERNOON, **more: Any) -> Offer:
+    given: dict[str, Any] = {"currency": "USD", "amount": Decimal(10), "basis": "stake"}
+    if name in MULTIPLIERS:
+        given["multiplier"] = Decimal(choices(SYMBOLS[symbol])[0])
+    elif not {"duration", "date_expiry"} & more.keys():
+        given |= {"duration": 5, "duration_unit": "m"}
+    return make(Wish(contract_type=name, symbol=symbol, **given | more), FEED, now, MARGINS)
+
+
+def refused(name: str, symbol: str, now: int = AFTERNOON, **more: Any) -> Refusal:
+    with pytest.raises(Refusal) as caught:
+        made(name, symbol, now, **more)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("symbol", "expected"),
+    [
+        ("R_100", ENDS | TOUCHES | DIGITS | MULTIPLIERS),
+        ("1HZ250V", ENDS | TOUCHES | DIGITS | MULTIPLIERS),
+        ("JD50", ENDS | MULTIPLIERS),
+        ("BOOM300N", MULTIPLIERS),
+        ("CRASH1000", MULTIPLIERS),
+        ("stpRNG", ENDS | TOUCHES | MULTIPLIERS),
+        ("RDBULL", ENDS | TOUCHES | DIGITS),
+        ("frxEURUSD", ENDS | TOUCHES | MULTIPLIERS),
+        ("frxXAUUSD", ENDS | TOUCHES | MULTIPLIERS),
+        ("cryBTCUSD", ENDS | TOUCHES | MULTIPLIERS),
+        ("OTC_SPC", ENDS | TOUCHES | MULTIPLIERS),
+    ],
+)
+def test_what_is_sold_is_what_the_law_of_the_price_allows(symbol: str, expected: set[str]) -> None:
+    known = ENDS | TOUCHES | DIGITS | MULTIPLIERS
+    found = {name for name in known if offered.is_offered(TYPES[name], SYMBOLS[symbol])}
+    assert found == expected
+    for name in known - expected:
+        refusal = refused(name, symbol)
+        assert refusal.code == "OfferingsValidationError"
+        assert refusal.message.startswith("Trading is not offered for this asset")
+
+
+@pytest.mark.parametrize("symbol", SYMBOLS.values(), ids=list(SYMBOLS))
+def test_whatever_is_offered_has_a_price(symbol: Symbol) -> None:
+    barrier = f"+{symbol.text(max(1, round(FEED.price(symbol, AFTERNOON) * symbol.tick_sd * 10)))}"
+    for name, kind in TYPES.items():
+        if not offered.is_offered(kind, symbol) or name not in ENDS | TOUCHES | MULTIPLIERS:
+            continue
+        more = {"barrier": barrier} if name in TOUCHES else {}
+        assert made(name, symbol.name, **more).price >= 1_000
+        if name in ENDS and symbol.motion is not Motion.RESETS:
+            for days in (1, 7, 364):
+                assert made(name, symbol.name, duration=days, duration_unit="d").price == 1_000
+
+
+# Hours.
+
+
+def test_a_closed_market_prices_nothing() -> None:
+    for symbol, now in (
+        ("frxEURUSD", FRIDAY_CLOSE),
+        ("OTC_SPC", MONDAY),
+        ("OTC_SPC", MONDAY + DAY),
+    ):
+        for name in ("CALL", "MULTUP"):
+            refusal = refused(name, symbol, now)
+            assert (refusal.code, refusal.message) == (
+                "MarketIsClosed",
+                "This market is presently closed.",
+            )
+    assert made("CALL", "cryBTCUSD", MONDAY + 5 * DAY).price == 1_000
+
+
+def test_a_contract_ends_while_its_market_is_open() -> None:
+    friday = FRIDAY_CLOSE - 600
+    assert made("CALL", "frxEURUSD", friday, duration=9, duration_unit="m")
+    refusal = refused("CALL", "frxEURUSD", friday, duration=10, duration_unit="m")
+    assert refusal.code == "OfferingsValidationError"
+    assert refusal.message.startswith("Contract must expire during trading hours")
+    assert set(refusal.details or {}) == {"duration"}
+    refusal = refused("CALL", "frxEURUSD", friday, date_expiry=friday + DAY)
+    assert set(refusal.details or {}) == {"date_expiry"}
+    assert made("CALL", "frxEURUSD", friday, date_expiry=MONDAY + 7 * DAY + 60)
+
+
+def test_a_contract_has_a_tick_after_its_entry() -> None:
+    """A second before the close, to end in the first second of the next week."""
+    last = FRIDAY_CLOSE - 1
+    monday = MONDAY + 7 * DAY
+    assert refused("CALL", "frxEURUSD", last, date_expiry=monday + 1).code == (
+        "OfferingsValidationError"
+    )
+    bought = made("CALL", "frxEURUSD", last, date_expiry=monday + 2)
+    assert (bought.terms.entry_epoch, TYPES["CALL"].exit_epoch(bought.terms)) == (
+        monday,
+        monday + 2,
+    )
+
+
+def test_ticks_are_counted_before_the_close() -> None:
+    assert made("CALL", "frxEURUSD", FRIDAY_CLOSE - 13, duration=5, duration_unit="t")
+    refusal = refused("CALL", "frxEURUSD", FRIDAY_CLOSE - 12, duration=5, duration_unit="t")
+    assert refusal.message == "The market closes before so many ticks."
+
+
+def test_a_daily_contract_ends_at_the_close_of_a_day_that_has_one() -> None:
+    friday = made("CALL", "frxEURUSD", duration=4, duration_unit="d").terms
+    assert friday.expiry == FRIDAY_CLOSE - 1
+    assert TYPES["CALL"].exit_epoch(friday) == FRIDAY_CLOSE - 2
+    assert made("CALL", "OTC_SPC", duration=1, duration_unit="d").terms.expiry == (
+        MONDAY + DAY + 72_000 - 1
+    )
+    refusal = refused("CALL", "frxEURUSD", duration=5, duration_unit="d")
+    assert refusal.message == "The market is closed on the day on which it would end."
+
+
+def test_a_contract_starts_while_its_market_is_open() -> None:
+    friday = FRIDAY_CLOSE - 1_200
+    opened = made("CALL", "frxEURUSD", friday, date_start=friday + 300).terms
+    assert opened.entry_epoch == friday + 300
+    refusal = refused("CALL", "frxEURUSD", friday, date_start=friday + 3_000)
+    assert set(refusal.details or {}) == {"date_start"}
+
+
+def test_a_contract_over_a_weekend_is_priced_by_the_ticks_that_there_are() -> None:
+    friday, monday = FRIDAY_CLOSE - 600, MONDAY + 7 * DAY
+    over = made("CALL", "frxEURUSD", friday, date_expiry=monday + 600, barrier="+0.00060")
+    short = made(
+        "CALL", "frxEURUSD", friday - 900, duration=20, duration_unit="m", barrier="+0.00060"
+    )
+    assert over.ask == pytest.approx(short.ask, abs=20_000)
+
+
+def test_a_contract_over_a_weekend_is_entered_and_settled_at_ticks() -> None:
+    terms = made(
+        "ONETOUCH",
+        "frxEURUSD",
+        FRIDAY_CLOSE - 1,
+        date_expiry=MONDAY + 7 * DAY + 300,
+        barrier="+0.00002",
+    ).terms
+    symbol, kind = terms.symbol, TYPES["ONETOUCH"]
+    life = begin(terms, FEED)
+    assert life.spot.epoch == FRIDAY_CLOSE - 2
+    on_sunday = follow(kind, terms, life, FEED, MONDAY + 6 * DAY)
+    assert on_sunday.entry is None
+    ended = follow(kind, terms, on_sunday, FEED, MONDAY + 8 * DAY)
+    assert ended.entry is not None
+    assert ended.end is not None
+    assert ended.entry.epoch == MONDAY + 7 * DAY
+    assert symbol.has_tick(ended.end.tick.epoch)
+    assert follow(kind, terms, life, FEED, MONDAY + 8 * DAY) == ended
+
+
+def test_nothing_is_bought_back_while_the_market_is_closed() -> None:
+    for name in ("CALL", "MULTUP"):
+        more = {} if name == "MULTUP" else {"duration": 4, "duration_unit": "d"}
+        terms = made(name, "OTC_SPC", **more).terms
+        life = follow(TYPES[name], terms, begin(terms, FEED), FEED, AFTERNOON + 10)
+        TYPES[name].check_sale(terms, life, AFTERNOON + 10)
+        with pytest.raises(Refusal, match="presently closed"):
+            TYPES[name].check_sale(terms, life, MONDAY + 72_000)
+
+
+def test_a_short_contract_on_a_real_name_takes_relative_barriers_alone() -> None:
+    spot = SYMBOLS["frxEURUSD"].text(FEED.price(SYMBOLS["frxEURUSD"], AFTERNOON))
+    refusal = refused("CALL", "frxEURUSD", barrier=spot)
+    assert (refusal.code, set(refusal.details or {})) == ("BarrierValidationError", {"barrier"})
+    assert made("CALL", "frxEURUSD", barrier="+0.00010")
+    assert made("CALL", "frxEURUSD", barrier=spot, duration=3, duration_unit="d")
+    index = SYMBOLS["R_50"]
+    assert made("CALL", "R_50", barrier=index.text(FEED.price(index, AFTERNOON)))
+
+
+def test_a_market_that_starts_anew_has_contracts_of_one_day() -> None:
+    late = MONDAY + DAY - 300
+    assert made("CALL", "RDBULL", late, duration=299, duration_unit="s")
+    for more in (
+        {"duration": 5, "duration_unit": "m"},
+        {"date_expiry": late + 400},
+    ):
+        assert "starts anew" in refused("CALL", "RDBULL", late, **more).message
+    assert (
+        "starts anew"
+        in refused("CALL", "RDBULL", MONDAY + DAY - 9, duration=5, duration_unit="t").message
+    )
+    assert refused("CALL", "RDBULL", duration=1, duration_unit="d").message == (
+        "Trading is not offered for this duration."
+    )
+    assert "starts anew" in refused("CALL", "RDBULL", late, date_start=late + 600).message
+
+
+def test_a_trend_is_in_the_price() -> None:
+    rise, fall = (
+        made(name, "RDBULL", duration=8, duration_unit="h").ask for name in ("CALL", "PUTE")
+    )
+    assert rise > fall + 200_000  # 0.58 sd in eight hours: 0.72 against 0.28
+
+
+# Multipliers.
+
+
+def test_the_commission_covers_what_the_stop_out_is_worth_and_the_margin() -> None:
+    for symbol in SYMBOLS.values():
+        for name in sorted(MULTIPLIERS):
+            if not offered.is_offered(TYPES[name], symbol):
+                continue
+            terms = made(name, symbol.name).terms
+            worth = stop_out_worth(symbol, rises=name == "MULTUP")
+            exact = terms.amount * terms.multiplier * worth * 1.3
+            assert exact - 1e-6 <= terms.commission <= exact + 1
+
+
+def test_who_bets_on_spikes_pays_for_them_and_who_bets_against_them_does_not() -> None:
+    """A position that a spike stops out never loses more than its stake."""
+    boom, crash = SYMBOLS["BOOM1000"], SYMBOLS["CRASH1000"]
+    against, along = (stop_out_worth(boom, rises=rises) for rises in (False, True))
+    assert against == pytest.approx(1_000 * 4e-6 * 1.25 / 3.25)
+    assert along < against / 15
+    assert stop_out_worth(crash, rises=True) == against
+    for symbol in (boom, crash, SYMBOLS["JD100"]):
+        for name in MULTIPLIERS:
+            for multiplier in choices(symbol):
+                terms = made(name, symbol.name, multiplier=Decimal(multiplier)).terms
+                assert terms.commission < terms.amount / 2
+
+
+def test_deal_cancellation_is_sold_where_its_formula_holds_and_within_the_hours() -> None:
+    for name in ("R_100", "frxEURUSD", "OTC_SPC", "cryETHUSD"):
+        assert made("MULTUP", name, cancellation="30m").cancellation_price > 0
+    for name in ("JD100", "BOOM500", "stpRNG"):
+        assert "not offered" in refused("MULTUP", name, cancellation="30m").message
+    refusal = refused("MULTUP", "frxEURUSD", FRIDAY_CLOSE - 1_200, cancellation="30m")
+    assert refusal.message == "The market closes before the deal cancellation ends."
+
+
+def test_a_multiplier_sleeps_while_its_market_is_closed() -> None:
+    terms = made("MULTUP", "OTC_SPC", stop_loss=Decimal(5)).terms
+    kind = TYPES["MULTUP"]
+    by_step = begin(terms, FEED)
+    for last in range(AFTERNOON, AFTERNOON + 3 * DAY, 3_601):
+        by_step = follow(kind, terms, by_step, FEED, last)
+    at_once = follow(kind, terms, begin(terms, FEED), FEED, AFTERNOON + 3 * DAY)
+    assert at_once.end == by_step.end
+    if at_once.end is not None:
+        assert terms.symbol.has_tick(at_once.end.tick.epoch)
+
+
+def test_the_margin_of_real_names_is_the_least_that_is_kept() -> None:
+    for symbol, kept in (("R_100", 12_000), ("frxEURUSD", 30_000), ("JD100", 12_000)):
+        both = [made(name, symbol).ask for name in ("CALL", "PUTE")]
+        assert sum(both) == pytest.approx(1_000_000 + 2 * kept, abs=3)
+    generous = replace(MARGINS, rise_fall=0.04)
+    wish = Wish(
+        contract_type="CALL",
+        symbol="frxEURUSD",
+        currency="USD",
+        amount=Decimal(10),
+        basis="stake",
+        duration=5,
+        duration_unit="m",
+    )
+    assert offer.make(wish, FEED, AFTERNOON, generous).ask == (
+        made("CALL", "frxEURUSD").ask + 10_000
+    )
+
+
+def test_a_rise_in_two_steps_is_priced_with_its_tie() -> None:
+    """One of four paths ends higher, one lower, and half of them where they began."""
+    asks = {name: made(name, "stpRNG", duration=2, duration_unit="t").ask for name in ENDS}
+    assert asks == {"CALL": 262_000, "PUT": 262_000, "CALLE": 762_000, "PUTE": 762_000}

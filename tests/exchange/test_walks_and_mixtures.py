@@ -1,0 +1,178 @@
+"""Prices under other laws than the normal one: walks of single pips, and mixtures."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from exchange import fixedpoint
+from exchange.feed import Feed
+from exchange.outlook import Mixture, Outlook, Walk
+from exchange.pricing import overshoot, walk
+from exchange.pricing.terminal import above, call, put
+from exchange.pricing.touch import SHIFT, touch
+from exchange.processes.jumps import MANY_JUMPS, Jumps
+from exchange.symbols import DAY, EARLIEST, JUMP_SD, SPIKE_SIZES, SYMBOLS
+
+repeatable = settings(derandomize=True, database=None, deadline=None, max_examples=100)
+TABLES = fixedpoint.tables()
+JUMPY = SYMBOLS["JD100"]
+
+
+def counted(spot: int, level: int, law: Walk, *, touches: bool) -> float:
+    """The chance by going through all paths, tick by tick, turning back at the bounds."""
+    chances, reached = {spot: 1.0}, 0.0
+    for _ in range(law.ticks):
+        following: dict[int, float] = {}
+        for place, chance in chances.items():
+            for move in (-1, 1):
+                onward = place + move
+                if not law.low <= onward <= law.high:
+                    onward = place - move
+                if touches and (onward >= level if level > spot else onward <= level):
+                    reached += chance / 2
+                else:
+                    following[onward] = following.get(onward, 0.0) + chance / 2
+        chances = following
+    return reached if touches else sum(p for place, p in chances.items() if place > level)
+
+
+def a_walk(ticks: int, low: int = 20_000, high: int = 140_000) -> Walk:
+    return Walk(ticks, 0.0, math.sqrt(ticks) / 80_000, low, high)
+
+
+@repeatable
+@given(st.integers(1, 40), st.integers(0, 12), st.integers(-2, 14))
+def test_ends_of_a_walk_are_counted_exactly_also_between_bounds(
+    ticks: int, spot: int, level: int
+) -> None:
+    law = a_walk(ticks, 0, 12)
+    expected = counted(spot, level, law, touches=False)
+    assert above(spot, level + 0.5, law) == pytest.approx(expected, abs=1e-12)
+
+
+@repeatable
+@given(st.integers(1, 40), st.integers(0, 12), st.integers(-2, 14))
+def test_touches_of_a_walk_are_counted_exactly_also_between_bounds(
+    ticks: int, spot: int, level: int
+) -> None:
+    assume(level != spot)
+    law = a_walk(ticks, 0, 12)
+    edge = level + (-0.5 if level > spot else 0.5)
+    expected = counted(spot, level, law, touches=True)
+    assert touch(spot, edge, law) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_walk_ends_where_it_began_as_often_as_it_should() -> None:
+    for ticks in (2, 10, 100, 1_000):
+        tie = above(80_000, 79_999.5, a_walk(ticks)) - above(80_000, 80_000.5, a_walk(ticks))
+        assert tie == pytest.approx(math.comb(ticks, ticks // 2) / 2**ticks, rel=1e-9)
+    assert above(80_000, 80_000.5, a_walk(9)) == pytest.approx(0.5)  # an odd number never does
+
+
+def test_long_walks_go_over_into_the_normal_law() -> None:
+    ticks = walk.MANY_STEPS
+    for away in range(-150, 151, 10):
+        exact = above(80_000, 80_000.5 + away, a_walk(ticks))
+        normal = math.erfc((away + 1) / math.sqrt(2 * ticks)) / 2  # two pips apart, half of that
+        assert exact == pytest.approx(normal, abs=2e-5)
+    # As far as the bounds: both sides alike from the middle, all chances in between.
+    law = a_walk(365 * DAY)
+    chances = [above(80_000, level + 0.5, law) for level in range(19_000, 141_001, 1_000)]
+    assert all(0 <= b <= a <= 1 for a, b in itertools.pairwise(chances))
+    assert above(80_000, 79_999.5, law) == pytest.approx(0.5, abs=1e-3)
+    assert (chances[0], chances[-1]) == (1, 0)
+
+
+def test_a_higher_on_a_jump_index_is_not_normal() -> None:
+    """A single normal law of the same variance would say 0.093 for two minutes and 1.5 sd."""
+    law = Feed("merton").outlook(JUMPY, EARLIEST, EARLIEST + 1, EARLIEST + 120)
+    assert isinstance(law, Mixture)
+    steady = JUMPY.tick_sd * math.sqrt(law.ticks)
+    level = 10**9 * math.exp(1.5 * steady)
+    mixed = above(10**9, level, law)
+    single = above(10**9, level, Outlook(law.ticks, law.mean, law.sd))
+    assert abs(mixed - single) > 0.03
+
+
+def test_ends_and_calls_on_a_jump_index_are_those_of_its_paths() -> None:
+    law = Jumps(JUMPY, "law", TABLES)
+    ticks = 120
+    moves = np.concatenate([np.diff(law.path(day)[::ticks]) for day in range(200)])
+    moves = moves / fixedpoint.ONE
+    feed = Feed("law")
+    outlook = feed.outlook(JUMPY, EARLIEST, EARLIEST, EARLIEST + ticks)
+    ends = 1e6 * np.exp(moves)
+    for sds in (-3.0, -1.0, -0.3, 0.5, 1.5, 4.0):
+        strike = 1e6 * math.exp(sds * JUMPY.tick_sd * math.sqrt(ticks))
+        share = above(1e6, strike, outlook)
+        error = math.sqrt(share * (1 - share) / len(ends))
+        assert abs(float((ends > strike).mean()) - share) < 3.5 * error
+        for price, pays in (
+            (call, np.maximum(ends - strike, 0)),
+            (put, np.maximum(strike - ends, 0)),
+        ):
+            error = float(pays.std()) / math.sqrt(len(ends))
+            assert abs(float(pays.mean()) - price(1e6, strike, outlook)) < 3.5 * error
+
+
+def test_calls_and_puts_of_a_mixture_keep_parity() -> None:
+    law = Mixture(10, 0.001, 0.03, ((0.9, 0.01), (0.1, 0.08)))
+    forward = sum(w * 100 * math.exp(law.mean + sd * sd / 2) for w, sd in law.parts)
+    for strike in (80.0, 99.0, 105.0):
+        assert call(100, strike, law) - put(100, strike, law) == pytest.approx(forward - strike)
+
+
+def test_many_jumps_are_taken_for_a_normal_law() -> None:
+    feed = Feed("many")
+    few, many = (
+        feed.outlook(JUMPY, EARLIEST, EARLIEST, EARLIEST + ticks)
+        for ticks in (MANY_JUMPS * 1_200 - 60, MANY_JUMPS * 1_200 + 60)
+    )
+    assert isinstance(few, Mixture)
+    assert not isinstance(many, Mixture)
+    for level in (0.8, 0.95, 1.0, 1.05, 1.3):
+        assert above(1.0, level, few) == pytest.approx(above(1.0, level, many), abs=1.5e-3)
+
+
+# How far a stop-out is overshot.
+
+
+def test_without_jumps_the_overshoot_is_the_known_constant() -> None:
+    assert overshoot.of_jumps(10**15, 1e-9) == pytest.approx(SHIFT, abs=5e-4)
+
+
+def test_jumps_overshoot_a_level_as_far_as_renewal_theory_says() -> None:
+    rng = np.random.default_rng(5)
+    beyond = []
+    level = 2 * JUMP_SD
+    for _ in range(20):
+        steps = rng.standard_normal((100, 20_000), np.float32)
+        jumps = rng.random(steps.shape, np.float32) < 1 / 1_200
+        steps[jumps] += JUMP_SD * rng.standard_normal(int(jumps.sum())).astype(np.float32)
+        path = np.cumsum(steps, axis=1)
+        crosses = path >= level
+        rows = np.flatnonzero(crosses.any(axis=1))
+        beyond.append(path[rows, crosses[rows].argmax(axis=1)] - level)
+    found = np.concatenate(beyond)
+    error = float(found.std()) / math.sqrt(len(found))
+    assert abs(float(found.mean()) - overshoot.of_jumps(1_200, JUMP_SD)) < 3 * error < 1.5
+
+
+def test_spikes_overshoot_a_level_as_far_as_renewal_theory_says() -> None:
+    """In units of a mean spike, of which there is one for each fall of one in all."""
+    rng = np.random.default_rng(6)
+    place, level = np.zeros(20_000), 2.0
+    beyond = []
+    for _ in range(400):
+        place -= rng.exponential(1.0, len(place))  # the steps between two spikes
+        place += rng.uniform(*SPIKE_SIZES, len(place))
+        over = place >= level
+        beyond.append(place[over] - level)
+        place = place[~over]
+    found = np.concatenate(beyond)
+    error = float(found.std()) / math.sqrt(len(found))
+    assert abs(float(found.mean()) - overshoot.of_spikes(1.0, SPIKE_SIZES)) < 3 * error
