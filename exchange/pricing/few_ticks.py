@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 
-from exchange.outlook import Outlook
+from exchange.outlook import Outlook, turned
 from exchange.pricing.terminal import normal
 from exchange.pricing.touch import below
 

@@ -273,7 +273,7 @@ def test_a_turbo_is_dearer_the_farther_its_barrier_and_no_dearer_than_a_vanilla(
     """Nor cheaper than what lies between spot and barrier: the gap beyond it costs nothing."""
     kind = TYPES[name]
     assert isinstance(kind, Turbo)
-    outlook = outlook._replace(mean=-(outlook.sd**2) / 2)
+    outlook = replace(outlook, mean=-(outlook.sd**2) / 2)
     distance = round(spot * away * outlook.sd) + 1
     near, far = spot + kind.side * distance, spot + kind.side * (distance + more)
     found = worth(name, spot, near, outlook)

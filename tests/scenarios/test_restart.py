@@ -16,6 +16,8 @@ import pytest
 from exchange.book import Contract, contract
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import Status
+from exchange.contracts.lookbacks import Lookback
+from exchange.feed import Feed
 from exchange.symbols import DAY, SYMBOLS
 from gateway.app import compose
 from gateway.clock import HandClock
@@ -42,11 +44,13 @@ class HurriedClock(HandClock):
 
 @dataclass
 class Twin:
-    """A gateway that is stopped, or is not, with one client of the demo account."""
+    """A gateway that is stopped, or is not, with a client of the demo account and one of another,
+    since an account may have so many contracts open."""
 
     settings: Settings
     clock: HandClock = field(default_factory=lambda: HandClock(NOON))
     lives: AsyncExitStack = field(default_factory=AsyncExitStack)
+    others_token: str = ""
 
     async def start(self) -> None:
         """Start it at the present moment of its market, and let the client in."""
@@ -54,10 +58,16 @@ class Twin:
         self.here = World(gateway, self.clock, Mailbox())
         self.client: MemoryClient = self.here.connect()
         await self.client.authorize(gateway.demo.token if gateway.demo else "")
+        self.other: MemoryClient = self.here.connect()
+        if not self.others_token:
+            loginid = self.here.real[0].loginid
+            self.others_token = await self.here.token("read", "trade", loginid=loginid)
+        await self.other.authorize(self.others_token)
 
     async def stop(self) -> None:
         """Stop it; its clock stands."""
         self.client.leave()
+        self.other.leave()
         await self.lives.aclose()
 
     async def restart(self, after: float, *, hurried: bool = False) -> None:
@@ -71,9 +81,9 @@ class Twin:
         self.clock.advance(seconds)
         await self.here.gateway.desk.settled()
 
-    async def done(self, request: Request) -> dict[str, Any]:
-        """Ask for something that is not refused; its body."""
-        reply = await self.client.ask(request)
+    async def done(self, request: Request, *, other: bool = False) -> dict[str, Any]:
+        """Ask for something that is not refused, by the one client or the other; its body."""
+        reply = await (self.other if other else self.client).ask(request)
         assert "error" not in reply, (request, reply["error"])
         body: dict[str, Any] = reply[next(iter(request))]
         return body
@@ -103,11 +113,11 @@ async def twins(tmp_path: Path) -> AsyncIterator[tuple[Twin, Twin]]:
 
 
 def options() -> list[Request]:
-    """Options of all types: such as end before the stop, during it, and after it."""
+    """Options of the first types: such as end before the stop, during it, and after it."""
     wanted: list[Request] = []
     for name, kind in TYPES.items():
         durations = kind.listing.durations
-        if durations.ticks is None:
+        if durations.ticks is None or kind.remembers:  # see `more_options`
             continue
         lasting = [(ticks, "t") for ticks in (1, 5, 10) if ticks >= durations.ticks[0]]
         if durations.seconds is not None:
@@ -139,6 +149,36 @@ def options() -> list[Request]:
         }
         for name in ("CALL", "PUTE")
     ]
+    return wanted
+
+
+def more_options(feed: Feed) -> list[Request]:
+    """Of the types with two barriers, and of those that remember something of their ticks."""
+    wanted: list[Request] = []
+    for name, kind in TYPES.items():
+        takes, durations = kind.takes, kind.listing.durations
+        if not kind.remembers and "barrier2" not in takes:
+            continue
+        if durations.seconds is not None:
+            long = min(3_660, durations.seconds[1])
+            for seconds, symbol in ((150, "1HZ100V"), (long, "R_100")):
+                known = SYMBOLS[symbol]
+                fields: Request = {"contract_type": name, "symbol": symbol, "duration": seconds}
+                if isinstance(kind, Lookback):
+                    fields["basis"] = "multiplier"
+                if "barrier2" in takes:
+                    away = feed.price(known, int(NOON)) * known.tick_sd
+                    away *= (seconds / known.step) ** 0.5
+                    fields["barrier"] = f"+{known.text(round(away))}"
+                    fields["barrier2"] = f"-{known.text(round(away * 0.9))}"
+                wanted.append(fields)
+        if durations.ticks is not None:  # of two seconds each: some are open at the stop
+            for symbol in ("R_10", "R_25", "R_50", "R_75", "R_100"):
+                fields = {"contract_type": name, "symbol": symbol, "duration_unit": "t"}
+                fields["duration"] = durations.ticks[1]
+                if "selected_tick" in takes:
+                    fields["selected_tick"] = 5
+                wanted.append(fields)
     return wanted
 
 
@@ -177,6 +217,9 @@ async def trade(twin: Twin) -> dict[int, Request]:
         bought = await twin.done({"buy": "1", "price": 100, "parameters": whole})
         if "multiplier" in fields:
             multiplied.append(bought["contract_id"])
+    for fields in more_options(twin.here.gateway.feed):
+        whole = {"currency": "USD", "amount": 10, "basis": "stake", **fields}
+        await twin.done({"buy": "1", "price": 1_000, "parameters": whole}, other=True)
     await twin.advance(BEFORE)
     held = (await twin.done({"portfolio": 1}))["contracts"]
     still_open = {each["contract_id"] for each in held}
@@ -244,11 +287,18 @@ async def test_what_ends_while_the_gateway_is_down_ends_as_if_it_were_up(
         {"portfolio": 1},
         {"balance": 1},
     ):
-        assert _told(await stopped.done(request)) == _told(await always.done(request))
+        for other in (False, True):
+            told = [_told(await twin.done(request, other=other)) for twin in twins]
+            assert told[0] == told[1]
 
     # Each sale stands in the ledger at its own moment.
+    asked = {"statement": 1, "action_type": "sell", "limit": 999}
     sales = [
-        (await twin.done({"statement": 1, "action_type": "sell", "limit": 999}))["transactions"]
+        [
+            row
+            for other in (False, True)
+            for row in (await twin.done(asked, other=other))["transactions"]
+        ]
         for twin in (stopped, always)
     ]
     moments = [{row["contract_id"]: row["transaction_time"] for row in rows} for rows in sales]
