@@ -70,17 +70,21 @@ class Following:
         )
 
     def check_stake(self, original: Contract) -> None:
-        """Raise `Refusal` where the trader has paid a price outside the copier's bounds."""
-        if self.min_stake is not None and original.price < self.min_stake:
+        """Raise `Refusal` where the trader has paid a price outside the copier's bounds.
+
+        What the trader has paid to an app's owner is left out, since a copy does not.
+        """
+        stake = original.price - original.markup
+        if self.min_stake is not None and stake < self.min_stake:
             bound, words = self.min_stake, "below your least"
-        elif self.max_stake is not None and original.price > self.max_stake:
+        elif self.max_stake is not None and stake > self.max_stake:
             bound, words = self.max_stake, "above your largest"
         else:
             return
         currency = original.terms.currency
         raise Refusal(
             "InvalidStakeLimit",
-            f"The trader's stake of {currency} {to_text(original.price, currency)} is {words},"
+            f"The trader's stake of {currency} {to_text(stake, currency)} is {words},"
             f" {currency} {to_text(bound, currency)}.",
         )
 

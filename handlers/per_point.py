@@ -45,10 +45,12 @@ def add_listed(
         ticks=None if duration else 10,
         expiry=start + duration if duration else None,
     )
-    row["barrier_choices"] = _barriers(kind, terms, seen)
-    row["barrier"] = row["barrier_choices"][1]
     row["max_stake"] = float(LARGEST_STAKE)
     row["min_stake"] = float(LEAST_STAKE)
+    if kind.exit_epoch(terms) <= terms.entry_epoch:
+        return  # the market is closed then, and nothing has a price
+    row["barrier_choices"] = _barriers(kind, terms, seen)
+    row["barrier"] = row["barrier_choices"][1]
     if isinstance(kind, Turbo):
         row["payout_choices"] = _payouts(kind, terms, seen, margins)
 

@@ -281,11 +281,11 @@ PATH_FAMILIES: Final = (
     Family("Ends between/outside", "rise_fall", "the payout", _ends, 67),
     Family("Stays between/goes outside", "touch", "the payout", _stays, 72),
     Family("Asians", "rise_fall", "the payout", _asian, 67),
-    Family("High/low ticks", "few_ticks", "the payout", _high_low, 67),
+    Family("High/low ticks", "few_ticks", "the payout", _high_low, 90),
     Family("Only ups/downs", "few_ticks", "the payout", _runs, 50),
     Family("Resets", "few_ticks", "the payout", _resets, 50),
     Family("Spreads", "spread", "the payout", _spread, 20),
-    Family("Lookbacks", "lookback", "what it is worth", _lookbacks, 20),
+    Family("Lookbacks", "lookback", "what it is worth", _lookbacks, 28),
 )
 """These families. The better luck is taken out of one, the fewer contracts tell its margin."""
 

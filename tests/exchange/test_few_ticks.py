@@ -14,6 +14,7 @@ from exchange.contracts.options import Option
 from exchange.contracts.terms import Terms
 from exchange.pricing.terminal import normal
 from exchange.symbols import SYMBOLS, Symbol
+from tests.exchange.fairness import VOLATILITY
 from tests.exchange.test_pricing import CURRENCY, NOON, SPOTS, pips, sighted
 
 # Number of the vector, type, symbol, duration in ticks, selected tick, chance, tolerance. The mean
@@ -80,7 +81,7 @@ def test_a_chance_is_that_of_the_vector(
     assert abs(found - expected) <= tolerance
 
 
-names = st.sampled_from(sorted(SYMBOLS))
+names = st.sampled_from(VOLATILITY)
 drifts = st.floats(-100.0, 100.0)
 
 

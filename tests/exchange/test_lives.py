@@ -29,6 +29,7 @@ from exchange.contracts.life import (
 )
 from exchange.contracts.lookbacks import Lookback
 from exchange.contracts.multipliers import Multiplier
+from exchange.contracts.orders import Ordered
 from exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
 from exchange.contracts.turbos import Turbo
 from exchange.feed import Feed
@@ -609,7 +610,8 @@ def test_a_life_is_the_same_however_it_is_followed(wish: Wish, pauses: list[int]
     for pause in pauses:
         moment = min(moment + pause, last)
         pieces = follow(kind, agreed, pieces, FEED, moment)
-        if pieces.end is None and pieces.entry is not None:  # as after new orders
+        if isinstance(kind, Ordered) and pieces.end is None and pieces.entry is not None:
+            # As after new orders.
             pieces = resume(agreed, FEED, pieces.seen)
     pieces = follow(kind, agreed, pieces, FEED, last)
     whole = lived(agreed, last)

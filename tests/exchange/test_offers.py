@@ -38,6 +38,7 @@ from exchange.rules import (
     Margins,
 )
 from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
+from tests.exchange.fairness import VOLATILITY
 
 FEED = Feed("offers")
 MARGINS = Margins()
@@ -682,7 +683,7 @@ def worth(bought: Offer) -> Decimal:
 
 @given(
     st.sampled_from(sorted(PER_POINT)),
-    st.sampled_from(sorted(SYMBOLS)),
+    st.sampled_from(VOLATILITY),
     st.sampled_from(sorted(CURRENCIES)),
     st.decimals("0.35", 2_000, places=2),
     st.one_of(st.integers(60, 7_200), st.integers(8 * DAY, 30 * DAY)),
@@ -758,7 +759,7 @@ def test_a_turbo_starts_on_its_side_of_the_barrier() -> None:
 
 @given(
     st.sampled_from(["TURBOSLONG", "TURBOSSHORT"]),
-    st.sampled_from(sorted(SYMBOLS)),
+    st.sampled_from(VOLATILITY),
     st.sampled_from([(5, "t"), (10, "t"), (15, "s"), (300, "s"), (7_200, "s")]),
     st.floats(0.22, 2.7),
 )

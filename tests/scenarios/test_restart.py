@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from exchange.book import Contract, contract
+from exchange.contracts.accumulators import Accumulator
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import Status
 from exchange.contracts.lookbacks import Lookback
+from exchange.contracts.per_point import PerPoint
 from exchange.feed import Feed
 from exchange.symbols import DAY, SYMBOLS
 from gateway.app import compose
@@ -117,7 +119,8 @@ def options() -> list[Request]:
     wanted: list[Request] = []
     for name, kind in TYPES.items():
         durations = kind.listing.durations
-        if durations.ticks is None or kind.remembers:  # see `more_options`
+        if durations.ticks is None or kind.remembers or isinstance(kind, PerPoint):
+            # See `more_options`.
             continue
         lasting = [(ticks, "t") for ticks in (1, 5, 10) if ticks >= durations.ticks[0]]
         if durations.seconds is not None:
@@ -153,11 +156,18 @@ def options() -> list[Request]:
 
 
 def more_options(feed: Feed) -> list[Request]:
-    """Of the types with two barriers, and of those that remember something of their ticks."""
+    """Of the types with two barriers, of those that remember something of their ticks, and of those
+    without a fixed payout."""
     wanted: list[Request] = []
     for name, kind in TYPES.items():
         takes, durations = kind.takes, kind.listing.durations
-        if not kind.remembers and "barrier2" not in takes:
+        if isinstance(kind, Accumulator):
+            wanted += [
+                {"contract_type": name, "symbol": symbol, "growth_rate": 0.01}
+                for symbol in ("1HZ100V", "R_10", "R_25", "R_50", "R_75", "R_100")
+            ]
+            continue
+        if not kind.remembers and "barrier2" not in takes and not isinstance(kind, PerPoint):
             continue
         if durations.seconds is not None:
             long = min(3_660, durations.seconds[1])
@@ -166,13 +176,16 @@ def more_options(feed: Feed) -> list[Request]:
                 fields: Request = {"contract_type": name, "symbol": symbol, "duration": seconds}
                 if isinstance(kind, Lookback):
                     fields["basis"] = "multiplier"
+                away = feed.price(known, int(NOON)) * known.tick_sd * (seconds / known.step) ** 0.5
+                if isinstance(kind, PerPoint):
+                    side = "-" if name in ("TURBOSLONG", "VANILLALONGPUT") else "+"
+                    fields["barrier"] = f"{side}{known.text(round(away * 0.7))}"
                 if "barrier2" in takes:
-                    away = feed.price(known, int(NOON)) * known.tick_sd
-                    away *= (seconds / known.step) ** 0.5
                     fields["barrier"] = f"+{known.text(round(away))}"
                     fields["barrier2"] = f"-{known.text(round(away * 0.9))}"
                 wanted.append(fields)
-        if durations.ticks is not None:  # of two seconds each: some are open at the stop
+        if durations.ticks is not None and not isinstance(kind, PerPoint):
+            # Of two seconds each: some are open at the stop.
             for symbol in ("R_10", "R_25", "R_50", "R_75", "R_100"):
                 fields = {"contract_type": name, "symbol": symbol, "duration_unit": "t"}
                 fields["duration"] = durations.ticks[1]
