@@ -12,6 +12,7 @@ from pathlib import Path
 from subprocess import CompletedProcess, TimeoutExpired
 
 import pytest
+import structlog
 from click.testing import CliRunner
 
 from gateway import market_start
@@ -43,6 +44,13 @@ class Greeter:
         """Say hello."""
         return {"greet": f"Hello, {request.greet}"}
 '''
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _logs_as_before() -> Iterator[None]:
+    """A command in this process sets up logs for a whole process: not for the tests that follow."""
+    yield
+    structlog.reset_defaults()
 
 
 @dataclass(frozen=True)
