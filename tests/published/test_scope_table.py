@@ -29,7 +29,7 @@ DENIED = {
 PUBLISHED_AND_OFFERED = sorted(PUBLISHED.keys() & OFFERED.keys())
 OPEN_TO_ALL = [name for name in PUBLISHED_AND_OFFERED if not PUBLISHED[name]]
 NEED_A_SCOPE = [name for name in PUBLISHED_AND_OFFERED if PUBLISHED[name]]
-OFFERED_AT_LEAST = 77
+OFFERED_AT_LEAST = 79
 """Calls are added and never lost; raise it as they come."""
 
 
