@@ -2,6 +2,8 @@
 
 import itertools
 import math
+from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -9,6 +11,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from exchange import fixedpoint
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.life import Life, Sight, Tick
+from exchange.contracts.options import Option
+from exchange.contracts.terms import Barrier, Terms
 from exchange.feed import Feed
 from exchange.outlook import Mixture, Outlook, Walk
 from exchange.pricing import overshoot, walk
@@ -20,6 +26,56 @@ from exchange.symbols import DAY, EARLIEST, JUMP_SD, SPIKE_SIZES, SYMBOLS
 repeatable = settings(derandomize=True, database=None, deadline=None, max_examples=100)
 TABLES = fixedpoint.tables()
 JUMPY = SYMBOLS["JD100"]
+
+
+# Number of the vector, type, symbol, spot, ticks ahead of the entry, drift of a tick, barrier,
+# chance, tolerance.
+VECTORS = (
+    (56, "CALL", "JD25", "98765.43", 60, -2.158344080075323e-09, "98792.68", 0.222661982, 2e-5),
+    (57, "PUT", "JD100", "10234.56", 180, -3.4533505281205166e-08, "10219.90", 0.295534118, 2e-5),
+    (58, "CALLE", "JD50", "54321.10", 300, -8.633376320301291e-09, "54321.10", 0.499438893, 2e-5),
+    (59, "CALL", "stpRNG", "8000.0", 20, 0.0, "8000.0", 0.411901474, 1e-9),
+    (60, "PUTE", "stpRNG", "8000.0", 15, 0.0, "7999.7", 0.303619385, 1e-9),
+    (61, "ONETOUCH", "stpRNG", "8000.0", 40, 0.0, "8000.6", 0.348888879, 1e-9),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol_name", "spot", "ticks", "drift", "barrier", "expected", "tolerance"),
+    [row[1:] for row in VECTORS],
+    ids=[f"{row[0]}-{row[1]}" for row in VECTORS],
+)
+def test_a_contract_on_jumps_or_steps_has_the_chance_of_the_vector(
+    name: str,
+    symbol_name: str,
+    spot: str,
+    ticks: int,
+    drift: float,
+    barrier: str,
+    expected: float,
+    tolerance: float,
+) -> None:
+    kind, symbol = TYPES[name], SYMBOLS[symbol_name]
+    assert isinstance(kind, Option)
+    terms = Terms(
+        contract_type=name,
+        symbol=symbol,
+        currency="USD",
+        amount=1_000,
+        start=EARLIEST + DAY,
+        ticks=ticks,
+        barrier=Barrier.parse(barrier, symbol),
+    )
+    entry = Tick(terms.entry_epoch, round(Decimal(spot).scaleb(symbol.digits)))
+    feed = Feed("vectors")
+
+    def law(first: int, last: int) -> Outlook:
+        found = feed.outlook(symbol, first, first, last)
+        assert isinstance(found, Mixture | Walk)
+        return replace(found, mean=drift * found.ticks)
+
+    life = Life(Tick(terms.start, entry.pips), entry.epoch, entry)
+    assert abs(kind.chance(terms, life, Sight(entry, law)) - expected) <= tolerance
 
 
 def counted(spot: int, level: int, law: Walk, *, touches: bool) -> float:
