@@ -6,7 +6,7 @@ from exchange.contracts.life import Life, Offer, Sight
 from exchange.contracts.per_point import PerPoint
 from exchange.contracts.terms import Barrier, Terms
 from exchange.contracts.turbos import Turbo
-from exchange.money import to_number, to_units
+from exchange.money import bound_in, to_number, to_units
 from exchange.rules import LARGEST_STAKE, LEAST_STAKE, Margins
 from exchange.symbols import DAY, Symbol
 from schemas.trading import AvailableContract, ProposalBody
@@ -23,7 +23,7 @@ def add_offer(
     body["barrier_choices"] = _barriers(kind, terms, seen)
     body["display_number_of_contracts"] = f"{terms.contracts:f}"
     body["max_stake"] = to_number(offer.largest_stake, terms.currency)
-    body["min_stake"] = float(LEAST_STAKE)
+    body["min_stake"] = to_number(bound_in(LEAST_STAKE, terms.currency), terms.currency)
     if isinstance(kind, Turbo):
         level = kind.level(terms, Life(offer.spot, offer.spot.epoch), offer.spot.pips)
         body["barrier_spot_distance"] = Barrier(level - offer.spot.pips).text(terms.symbol)
