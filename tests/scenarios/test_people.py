@@ -8,6 +8,7 @@ import pytest
 from exchange import ledger
 from gateway.testing import Client, World
 from tests.conftest import Stage
+from tests.scenarios.test_races import UP, buying
 
 ADA = "ada@example.com"
 PASSWORD = "Corr3ct horse"
@@ -204,6 +205,18 @@ async def test_a_currency_is_settled_once_and_brings_the_opening_balance(here: W
     # The stream ends with its token, as it would have done before.
     await client.ask({"api_token": 1, "delete_token": opened["oauth_token"]})
     assert (await witness.next())["error"]["code"] == "InvalidToken"
+
+
+async def test_a_markup_settles_no_currency(here: World) -> None:
+    empty = await here.open_account("owner@example.com")
+    app = await here.app("trade", owner=empty.user_id, markup="2")
+    client = here.connect(app_id=app.id)
+    await client.authorize(await here.token())
+    reply = await client.ask(buying(UP))
+    assert "error" not in reply, reply["error"]
+    owner = here.connect()
+    await owner.authorize(await here.token(loginid=empty.loginid))
+    assert (await owner.ask({"set_account_currency": "BTC"}))["set_account_currency"] == 1
 
 
 async def test_limits_keep_the_currency_in_which_they_were_set(here: World) -> None:
