@@ -31,7 +31,12 @@ def add_offer(
 
 
 def add_listed(
-    row: AvailableContract, kind: PerPoint, symbol: Symbol, seen: Sight, margins: Margins
+    row: AvailableContract,
+    kind: PerPoint,
+    symbol: Symbol,
+    seen: Sight,
+    margins: Margins,
+    currency: str,
 ) -> None:
     """List barriers, and payouts per point of the usual stake."""
     duration = _EXAMPLES[row["expiry_type"]]
@@ -39,16 +44,16 @@ def add_listed(
     terms = Terms(
         contract_type=kind.name,
         symbol=symbol,
-        currency="USD",
-        amount=to_units(Decimal(row["default_stake"]), "USD"),
+        currency=currency,
+        amount=to_units(Decimal(str(row["default_stake"])), currency),
         start=start,
         ticks=None if duration else 10,
         expiry=start + duration if duration else None,
     )
     row["barrier_choices"] = _barriers(kind, terms, seen)
     row["barrier"] = row["barrier_choices"][1]
-    row["max_stake"] = float(LARGEST_STAKE)
-    row["min_stake"] = float(LEAST_STAKE)
+    row["max_stake"] = to_number(bound_in(LARGEST_STAKE, currency), currency)
+    row["min_stake"] = to_number(bound_in(LEAST_STAKE, currency), currency)
     if isinstance(kind, Turbo):
         row["payout_choices"] = _payouts(kind, terms, seen, margins)
 
