@@ -9,7 +9,6 @@ Rules:
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 from exchange import exclusion, ledger, markups
@@ -19,7 +18,7 @@ from exchange.contracts.life import End, Offer, Status
 from exchange.contracts.terms import Refusal, Terms
 from exchange.ledger import Entry, InsufficientFundsError
 from exchange.markups import Introducer
-from exchange.money import to_text, to_units
+from exchange.money import bound_in, to_text
 from exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
 from gateway.store import Row, Transaction
 
@@ -159,11 +158,12 @@ def buy(
             f"You have {alike} open contracts of the type {terms.contract_type}, and may have"
             f" {most_alike}: wait until one ends, or sell one.",
         )
-    if payout + offer.payout > to_units(Decimal(LARGEST_OPEN_PAYOUT), terms.currency):
+    most_payout = bound_in(LARGEST_OPEN_PAYOUT, terms.currency)
+    if payout + offer.payout > most_payout:
         raise Refusal(
             "OpenPositionLimitExceeded",
-            f"Your open contracts together may pay {terms.currency} {LARGEST_OPEN_PAYOUT}: this one"
-            " would exceed that.",
+            f"Your open contracts together may pay {terms.currency}"
+            f" {to_text(most_payout, terms.currency)}: this one would exceed that.",
         )
     buyer = ledger.account(transaction, loginid)
     if buyer.currency != terms.currency:

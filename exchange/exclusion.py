@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 from exchange.contracts.terms import Refusal
+from exchange.ledger import OUTSIDE
 from exchange.money import to_text
 from exchange.symbols import DAY
 from gateway.store import Transaction
@@ -201,11 +202,12 @@ def refuse_deposit(
         row = transaction.one(
             "SELECT coalesce(sum(amount), 0) FROM ledger WHERE loginid = ? AND at >= ?"
             " AND contract_id IS NULL AND amount > 0 AND action IN (?, ?)"
-            # The first entry of all is the opening balance, which nobody has paid in.
-            " AND id > (SELECT min(id) FROM ledger WHERE loginid = ?)",
+            # The first entry, if it came from outside, is the opening balance: nobody paid it in.
+            " AND NOT (counter = ? AND id = (SELECT min(id) FROM ledger WHERE loginid = ?))",
             loginid,
             _window(at, days),
             *_PAID_IN,
+            OUTSIDE,
             loginid,
         )
         if row is not None and row[0] + amount > most:

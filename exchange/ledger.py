@@ -313,13 +313,18 @@ def fund(transaction: Transaction, opened: Account, *, at: float) -> Entry:
     )
 
 
+def is_settled(transaction: Transaction, loginid: str) -> bool:
+    """Whether the account's currency is settled, which it is once something was booked in it."""
+    return transaction.one("SELECT 1 FROM ledger WHERE loginid = ? LIMIT 1", loginid) is not None
+
+
 def settle_currency(transaction: Transaction, loginid: str, currency: str, *, at: float) -> bool:
     """Give an account in which nothing was booked yet its currency, and the opening balance.
 
     False when it has this currency already. Raises `CurrencySettledError` when it has another.
     """
     present = account(transaction, loginid)
-    if transaction.one("SELECT 1 FROM ledger WHERE loginid = ? LIMIT 1", loginid) is not None:
+    if is_settled(transaction, loginid):
         if present.currency == currency:
             return False
         raise CurrencySettledError(present.currency)

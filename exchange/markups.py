@@ -31,6 +31,8 @@ def payee(transaction: Transaction, buyer: Account, introducer: Introducer | Non
         return None
     row = transaction.one(
         "SELECT loginid FROM accounts WHERE user_id = ? AND currency = ? AND is_virtual = ?"
+        # Where nothing was booked yet, the currency is still the owner's to choose.
+        " AND EXISTS (SELECT 1 FROM ledger WHERE ledger.loginid = accounts.loginid)"
         " ORDER BY created_at, loginid LIMIT 1",
         introducer.user_id,
         buyer.currency,

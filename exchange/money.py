@@ -6,16 +6,20 @@ Rules: decimals appear where a person or a message writes an amount, floats only
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 
 
 @dataclass(frozen=True, slots=True)
 class Currency:
-    """A currency that accounts are kept in; `digits` is the number of its decimals."""
+    """A currency that accounts are kept in."""
 
     code: str
     name: str
     digits: int
+    """The number of its decimals."""
     is_crypto: bool = False
+    counts_for: int = 1
+    """How many units of an ordinary currency one unit counts for where a rule names an amount."""
 
 
 CURRENCIES: Mapping[str, Currency] = {
@@ -25,9 +29,9 @@ CURRENCIES: Mapping[str, Currency] = {
         Currency("EUR", "Euro", 2),
         Currency("GBP", "Pound Sterling", 2),
         Currency("USD", "US Dollar", 2),
-        Currency("BTC", "Bitcoin", 8, is_crypto=True),
-        Currency("ETH", "Ethereum", 8, is_crypto=True),
-        Currency("LTC", "Litecoin", 8, is_crypto=True),
+        Currency("BTC", "Bitcoin", 8, is_crypto=True, counts_for=50_000),
+        Currency("ETH", "Ethereum", 8, is_crypto=True, counts_for=2_000),
+        Currency("LTC", "Litecoin", 8, is_crypto=True, counts_for=100),
         Currency("USDC", "USD Coin", 2, is_crypto=True),
     )
 }
@@ -50,3 +54,9 @@ def to_units(amount: Decimal, currency: str) -> int:
     if units != units.to_integral_value():
         raise ValueError(f"{currency} has {CURRENCIES[currency].digits} decimals")
     return int(units)
+
+
+@cache
+def bound_in(bound: Decimal, currency: str) -> int:
+    """An amount that a rule names for all currencies, in smallest units of one of them."""
+    return to_units(bound / CURRENCIES[currency].counts_for, currency)

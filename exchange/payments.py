@@ -19,9 +19,9 @@ from enum import StrEnum
 from exchange import agents, exclusion, ledger
 from exchange.contracts.terms import Refusal
 from exchange.ledger import CONVERSION, OUTSIDE, TRANSFERS, Account, Entry, Guard
-from exchange.money import to_text, to_units
+from exchange.money import bound_in, to_text
 from exchange.rates import Rates, shown
-from exchange.rules import AGENT_BOUNDS
+from exchange.rules import LARGEST_AGENT_PAYMENT, LEAST_AGENT_PAYMENT
 from gateway.clock import Clock
 from gateway.store import Row, Store, Transaction
 
@@ -167,7 +167,14 @@ def _others(
             f"{payee.loginid} is kept in {payee.currency}, {payer.loginid} in {payer.currency}:"
             " agents deal in one currency."
         )
+    if order.kind is Kind.TO_CLIENT and not ledger.is_settled(reader, payee.loginid):
+        # Money would settle its currency, which is for its owner to choose.
+        raise _takes_nothing(order)
     return payee
+
+
+def _takes_nothing(order: Order) -> Refusal:
+    return order.refused(f"{order.payee} takes no such payment at present.")
 
 
 def _within_bounds(order: Order) -> None:
@@ -181,8 +188,7 @@ def _within_bounds(order: Order) -> None:
 
 def agent_bounds(currency: str) -> tuple[int, int]:
     """The least and the most that one payment through an agent moves, in smallest units."""
-    least, most = AGENT_BOUNDS[currency]
-    return to_units(least, currency), to_units(most, currency)
+    return bound_in(LEAST_AGENT_PAYMENT, currency), bound_in(LARGEST_AGENT_PAYMENT, currency)
 
 
 # Paying.
@@ -244,7 +250,7 @@ def pay(
         if transfer:
             raise
         # What somebody has excluded is not for others to know.
-        raise order.refused(f"{payee.loginid} takes no such payment at present.") from None
+        raise _takes_nothing(order) from None
     transaction.insert(
         "INSERT INTO payments (kind, paid_by, received_by, payer, payee, remarks, idempotency_key)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -1,6 +1,5 @@
 """What the paper exchange allows and charges, in one place."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -11,8 +10,8 @@ MOST_OPEN_POSITIONS: Final = 100
 MOST_OPEN_ACCUMULATORS: Final = 20
 """Of those so many may be accumulators: none else has to be looked at at every tick."""
 
-LARGEST_OPEN_PAYOUT: Final = 500_000
-"""What the open contracts of an account may pay together, in the account's currency."""
+LARGEST_OPEN_PAYOUT: Final = Decimal(500_000)
+"""What the open contracts of an account may pay together; see `exchange.money.bound_in`."""
 
 MOST_COPIERS: Final = 100
 """Accounts that may copy one trader: each of its trades is theirs in the same transaction."""
@@ -23,7 +22,7 @@ MOST_TRADERS: Final = 20
 LEAST_STAKE: Final = Decimal("0.35")
 LARGEST_STAKE: Final = Decimal(2_000)
 LARGEST_PAYOUT: Final = Decimal(50_000)
-"""The bounds of one contract, in the account's currency."""
+"""The bounds of one contract; a bitcoin and its like count for more: `exchange.money.bound_in`."""
 
 LEAST_ASK: Final = 20_000
 LARGEST_ASK: Final = 985_000
@@ -68,14 +67,9 @@ end: closer, it would be all but certain to be met; farther, to gain no more tha
 MULTIPLIER_DAYS: Final = 36_500
 """A multiplier ends at the close of the day that lies so far ahead."""
 
-_FIAT_BOUNDS = (Decimal(10), Decimal(2_000))
-AGENT_BOUNDS: Final[Mapping[str, tuple[Decimal, Decimal]]] = {
-    **dict.fromkeys(("AUD", "EUR", "GBP", "USD", "USDC"), _FIAT_BOUNDS),
-    "BTC": (Decimal("0.0002"), Decimal("0.05")),
-    "ETH": (Decimal("0.005"), Decimal(1)),
-    "LTC": (Decimal("0.1"), Decimal(25)),
-}
-"""The least and the most that one payment through a payment agent moves, by currency."""
+LEAST_AGENT_PAYMENT: Final = Decimal(10)
+LARGEST_AGENT_PAYMENT: Final = Decimal(2_000)
+"""The bounds of one payment through a payment agent; see `exchange.money.bound_in`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import orjson
 from exchange.book import Contract
 from exchange.desk import Desk
 from exchange.ledger import Account, Entry, Ledger
-from exchange.money import to_number, to_text
+from exchange.money import bound_in, to_number, to_text
 from exchange.payments import Payment, Teller
 from exchange.rates import Rates
 from exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
@@ -242,7 +242,9 @@ class Accounts:
             "get_limits": {
                 "account_balance": None,
                 "open_positions": MOST_OPEN_POSITIONS,
-                "payout": float(LARGEST_OPEN_PAYOUT),
+                "payout": to_number(
+                    bound_in(LARGEST_OPEN_PAYOUT, session.grant.currency), session.grant.currency
+                ),
             }
         }
 

@@ -14,6 +14,7 @@ import orjson
 
 from exchange import copying as copies
 from exchange import ledger, performance
+from exchange.contracts import bounds
 from exchange.contracts.catalogue import TYPES
 from exchange.copying import Copying, Following, Report
 from exchange.ledger import Guard
@@ -246,8 +247,8 @@ def _bounds(request: CopyStart, grant: Grant) -> tuple[int | None, int | None]:
     least, most = request.min_trade_stake, request.max_trade_stake
     if least is not None and least < 0:
         raise _bad_limit("min_trade_stake", "It cannot be less than nothing.")
-    if most is not None and most < LEAST_STAKE:
-        raise _bad_limit("max_trade_stake", f"Nothing is sold for less than {LEAST_STAKE}.")
+    if most is not None and most < Decimal(smallest := bounds.text(LEAST_STAKE, grant.currency)):
+        raise _bad_limit("max_trade_stake", f"Nothing is sold for less than {smallest}.")
     if least is not None and most is not None and least > most:
         raise _bad_limit("min_trade_stake", "It cannot be more than max_trade_stake.")
     return (

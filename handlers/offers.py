@@ -1,6 +1,7 @@
 """What may be traded: contracts by symbol, by type, and how long they may last."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from exchange.contracts import offered
 from exchange.contracts.accumulators import GROWTH_RATES, Accumulator
@@ -12,7 +13,7 @@ from exchange.contracts.multipliers import Multiplier, choices
 from exchange.contracts.per_point import PerPoint
 from exchange.contracts.terms import Barrier
 from exchange.feed import Feed
-from exchange.money import CURRENCIES
+from exchange.money import CURRENCIES, bound_in, to_number
 from exchange.rules import (
     CANCELLATIONS,
     LARGEST_PAYOUT,
@@ -43,7 +44,8 @@ from schemas.trading import (
     TradingDurationsReply,
 )
 
-DEFAULT_STAKE = 10.0
+DEFAULT_STAKE = Decimal(10)
+"""In dollars and the like; see `exchange.money.bound_in`."""
 _UNITS = {"t": "Ticks", "s": "Seconds", "d": "Days"}
 
 
@@ -63,17 +65,19 @@ class Offers:
             raise input_validation_failed(
                 {"currency": f"One of {', '.join(CURRENCIES)} is needed."}
             )
-        now = int(self._clock.now())
+        currency, now = request.currency, int(self._clock.now())
         spot = self._feed.price(symbol, now)
         midnight = now - now % DAY
         available = [
-            row for kind in _types(symbol) for row in _available(kind, symbol, spot, midnight)
+            row
+            for kind in _types(symbol)
+            for row in _available(kind, symbol, spot, midnight, currency)
         ]
         for row in available:
             kind = TYPES[row["contract_type"]]
             if isinstance(kind, PerPoint):
                 per_point.add_listed(
-                    row, kind, symbol, sight(self._feed, symbol, now), self._margins
+                    row, kind, symbol, sight(self._feed, symbol, now), self._margins, currency
                 )
         opens, closes = symbol.hours.running_or_next(now)
         return {
@@ -164,7 +168,7 @@ def _barriers(kind: ContractType) -> list[str]:
 
 
 def _available(
-    kind: ContractType, symbol: Symbol, spot: int, midnight: int
+    kind: ContractType, symbol: Symbol, spot: int, midnight: int, currency: str
 ) -> Iterator[AvailableContract]:
     """A row for each type of expiry, category of barriers and way to start."""
     listing = kind.listing
@@ -179,13 +183,13 @@ def _available(
                 "contract_category_display": listing.category_display,
                 "contract_display": listing.display,
                 "contract_type": kind.name,
-                "default_stake": DEFAULT_STAKE,
+                "default_stake": to_number(bound_in(DEFAULT_STAKE, currency), currency),
                 "exchange_name": symbol.exchange_name,
                 "expiry_type": expiry_type,
                 "market": symbol.market,
                 "max_contract_duration": longest,
                 "min_contract_duration": shortest,
-                "payout_limit": float(LARGEST_PAYOUT),
+                "payout_limit": to_number(bound_in(LARGEST_PAYOUT, currency), currency),
                 "sentiment": listing.sentiment,
                 "start_type": "spot",
                 "submarket": symbol.submarket,
@@ -236,7 +240,7 @@ def _type(kind: ContractType, category: str) -> OfferedType:
         "contract_category_display": listing.category_display,
         "contract_display": listing.display,
         "contract_type": kind.name,
-        "default_stake": DEFAULT_STAKE,
+        "default_stake": float(DEFAULT_STAKE),
         "sentiment": listing.sentiment,
     }
 

@@ -97,7 +97,10 @@ class Opening:
         at = self._clock.now()
 
         def address(transaction: Transaction) -> str:
-            return verification.address_of(transaction, verification.ACCOUNT_OPENING, code)
+            found = verification.address_of(transaction, verification.ACCOUNT_OPENING, code)
+            if users.is_known(transaction, found):
+                raise _duplicate()
+            return found
 
         # Looked at before the password is hashed, which costs what no stranger gets for nothing.
         email = await self._store.read(address)
@@ -117,9 +120,7 @@ class Opening:
             try:
                 user_id = users.create(transaction, email, password_hash=kept, country=residence)
             except StoreError:
-                raise ApiError(
-                    "DuplicateAccount", "There is a user of this address already: sign in instead."
-                ) from None
+                raise _duplicate() from None
             told: dict[str, Any] = {"residence": residence}
             if request.email_consent is not None:
                 told["email_consent"] = request.email_consent
@@ -202,6 +203,10 @@ class Opening:
                 f"The account {grant.loginid} is kept in {problem}, and something was booked in it:"
                 f" open another with new_account_real for one in {currency}.",
             ) from None
+
+
+def _duplicate() -> ApiError:
+    return ApiError("DuplicateAccount", "There is a user of this address already: sign in instead.")
 
 
 def _needed(request: NewAccountVirtual, field: str) -> str:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from exchange.ledger import Account, Ledger
 from exchange.money import CURRENCIES, to_text, to_units
 from exchange.payments import Kind, Order, Teller
-from exchange.rules import AGENT_BOUNDS
+from exchange.rules import LARGEST_AGENT_PAYMENT, LEAST_AGENT_PAYMENT
 from gateway.access import users, verification
 from gateway.access.guard import Access
 from gateway.calls import call
@@ -186,9 +186,9 @@ def _method(
 
 
 _AGENT_LIMITS: Mapping[str, CurrencyBounds] = {
-    currency: {"max": int(most), "min": int(least)}
-    for currency, (least, most) in AGENT_BOUNDS.items()
-    if least == int(least)  # the bounds of others are no whole numbers, as these must be
+    code: {"max": int(LARGEST_AGENT_PAYMENT), "min": int(LEAST_AGENT_PAYMENT)}
+    for code, currency in CURRENCIES.items()
+    if currency.counts_for == 1  # the bounds of others are no whole numbers, as these must be
 }
 _METHODS = [
     _method(

@@ -6,7 +6,7 @@ from exchange.contracts.life import Life, Offer, Sight
 from exchange.contracts.per_point import PerPoint
 from exchange.contracts.terms import Barrier, Terms
 from exchange.contracts.turbos import Turbo
-from exchange.money import to_number, to_units
+from exchange.money import bound_in, to_number, to_units
 from exchange.rules import LARGEST_STAKE, LEAST_STAKE, Margins
 from exchange.symbols import DAY, Symbol
 from schemas.trading import AvailableContract, ProposalBody
@@ -23,7 +23,7 @@ def add_offer(
     body["barrier_choices"] = _barriers(kind, terms, seen)
     body["display_number_of_contracts"] = f"{terms.contracts:f}"
     body["max_stake"] = to_number(offer.largest_stake, terms.currency)
-    body["min_stake"] = float(LEAST_STAKE)
+    body["min_stake"] = to_number(bound_in(LEAST_STAKE, terms.currency), terms.currency)
     if isinstance(kind, Turbo):
         level = kind.level(terms, Life(offer.spot, offer.spot.epoch), offer.spot.pips)
         body["barrier_spot_distance"] = Barrier(level - offer.spot.pips).text(terms.symbol)
@@ -31,7 +31,12 @@ def add_offer(
 
 
 def add_listed(
-    row: AvailableContract, kind: PerPoint, symbol: Symbol, seen: Sight, margins: Margins
+    row: AvailableContract,
+    kind: PerPoint,
+    symbol: Symbol,
+    seen: Sight,
+    margins: Margins,
+    currency: str,
 ) -> None:
     """List barriers, and payouts per point of the usual stake."""
     duration = _EXAMPLES[row["expiry_type"]]
@@ -39,14 +44,14 @@ def add_listed(
     terms = Terms(
         contract_type=kind.name,
         symbol=symbol,
-        currency="USD",
-        amount=to_units(Decimal(row["default_stake"]), "USD"),
+        currency=currency,
+        amount=to_units(Decimal(str(row["default_stake"])), currency),
         start=start,
         ticks=None if duration else 10,
         expiry=start + duration if duration else None,
     )
-    row["max_stake"] = float(LARGEST_STAKE)
-    row["min_stake"] = float(LEAST_STAKE)
+    row["max_stake"] = to_number(bound_in(LARGEST_STAKE, currency), currency)
+    row["min_stake"] = to_number(bound_in(LEAST_STAKE, currency), currency)
     if kind.exit_epoch(terms) <= terms.entry_epoch:
         return  # the market is closed then, and nothing has a price
     row["barrier_choices"] = _barriers(kind, terms, seen)

@@ -4,10 +4,9 @@ Published clients read the numbers out of "minimum stake of 0.35" and "maximum p
 """
 
 from decimal import Decimal
-from functools import cache
 
 from exchange.contracts.terms import Refusal
-from exchange.money import to_text, to_units
+from exchange.money import bound_in, to_text
 from exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE
 
 
@@ -17,20 +16,15 @@ def _bounds(currency: str) -> str:
 
 
 def text(bound: Decimal, currency: str) -> str:
-    """A bound with all decimals of the currency."""
-    return to_text(_units(bound, currency), currency)
-
-
-@cache
-def _units(bound: Decimal, currency: str) -> int:
-    return to_units(bound, currency)
+    """A bound as it is in a currency, with all its decimals."""
+    return to_text(bound_in(bound, currency), currency)
 
 
 def check_stake(stake: int, currency: str, *, payout: int | None = None) -> None:
     """Raise `Refusal` for a stake that is too small or too large."""
-    if stake < _units(LEAST_STAKE, currency):
+    if stake < bound_in(LEAST_STAKE, currency):
         raise _out_of_bounds(f"{_bounds(currency)}; the stake is {to_text(stake, currency)}.")
-    if stake > _units(LARGEST_STAKE, currency):
+    if stake > bound_in(LARGEST_STAKE, currency):
         if payout is not None:
             check_payout(payout, currency)
         raise _out_of_bounds(
@@ -41,7 +35,7 @@ def check_stake(stake: int, currency: str, *, payout: int | None = None) -> None
 
 def check_payout(payout: int, currency: str) -> None:
     """Raise `Refusal` for a payout that is too large."""
-    if payout > _units(LARGEST_PAYOUT, currency):
+    if payout > bound_in(LARGEST_PAYOUT, currency):
         raise _out_of_bounds(f"{_bounds(currency)}; the payout is {to_text(payout, currency)}.")
 
 

@@ -29,7 +29,7 @@ from exchange.contracts.listing import NO_END, Listing
 from exchange.contracts.offered import can_be_cancelled
 from exchange.contracts.orders import Ordered, order_units
 from exchange.contracts.terms import Terms, Wish, invalid, not_offered
-from exchange.money import to_text, to_units
+from exchange.money import bound_in, to_text
 from exchange.pricing import cancellation as protection
 from exchange.pricing import overshoot
 from exchange.pricing.touch import SHIFT
@@ -127,7 +127,7 @@ class Multiplier(Ordered):
 
     def order_limits(self, terms: Terms) -> Mapping[str, tuple[int, int]]:
         """A profit, and a loss beyond the commission and below the stake."""
-        most = to_units(LARGEST_PAYOUT, terms.currency)
+        most = bound_in(LARGEST_PAYOUT, terms.currency)
         return {"take_profit": (1, most), "stop_loss": (terms.commission + 1, terms.amount - 1)}
 
     def cancellation_price(self, terms: Terms, sight: Sight, seconds: int, margins: Margins) -> int:

@@ -25,7 +25,7 @@ from exchange.contracts.life import (
     unsaleable,
 )
 from exchange.contracts.terms import Barrier, Refusal, Terms, Wish, bad_barrier, invalid
-from exchange.money import CURRENCIES, to_text, to_units
+from exchange.money import CURRENCIES, bound_in, to_text
 from exchange.outlook import Outlook
 from exchange.rules import FAR_MOVE, LARGEST_PAYOUT, LARGEST_STAKE, Margins
 
@@ -100,8 +100,8 @@ class PerPoint(ContractType):
         """For which a far move pays no more than the largest payout."""
         far = spot * math.exp(FAR_MOVE * outlook.sd * (1 if self.rises else -1))
         paid = abs(far - level) * units_a_pip(terms)
-        most = to_units(LARGEST_PAYOUT, terms.currency) * cost / paid
-        return min(to_units(LARGEST_STAKE, terms.currency), int(most))
+        most = bound_in(LARGEST_PAYOUT, terms.currency) * cost / paid
+        return min(bound_in(LARGEST_STAKE, terms.currency), int(most))
 
     def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
         """By the price of one contract, of which the margin is a share."""

@@ -299,6 +299,8 @@ class Access:
                 tokens.record_use(transaction, token_id, address, call, count, at)
             for sign_in in sign_ins:
                 users.record_sign_in(transaction, sign_in)
+            for user_id in {sign_in.user_id for sign_in in sign_ins}:
+                users.forget_sign_ins(transaction, user_id)
 
         await self._store.write(job)
 

@@ -14,6 +14,9 @@ from gateway.access import tokens
 from gateway.errors import ApiError
 from gateway.store import Row, StoreError, Transaction
 
+KEPT_SIGN_INS = 1_000
+"""Records of signings in and out that are kept for a user, the latest ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
@@ -186,6 +189,18 @@ def record_sign_in(transaction: Transaction, sign_in: SignIn) -> int:
         sign_in.language,
         sign_in.user_agent,
         int(sign_in.succeeded),
+    )
+
+
+def forget_sign_ins(transaction: Transaction, user_id: int) -> None:
+    """Forget all but the latest records of a user, and those that tokens hang on."""
+    transaction.execute(
+        "DELETE FROM sign_ins WHERE user_id = ? AND id <= (SELECT id FROM sign_ins"
+        " WHERE user_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?)"
+        " AND NOT EXISTS (SELECT 1 FROM tokens WHERE sign_in_id = sign_ins.id)",
+        user_id,
+        user_id,
+        KEPT_SIGN_INS,
     )
 
 

@@ -25,7 +25,8 @@ from exchange.contracts.per_point import PerPoint
 from exchange.contracts.terms import Barrier, Refusal, Wish
 from exchange.contracts.turbos import Turbo
 from exchange.feed import Feed
-from exchange.money import CURRENCIES, to_units
+from exchange.ledger import OPENING_BALANCE
+from exchange.money import CURRENCIES, bound_in, to_units
 from exchange.rules import (
     CANCELLATIONS,
     LARGEST_ASK,
@@ -192,12 +193,20 @@ def test_a_payout_that_a_stake_would_bring_has_its_bound() -> None:
 
 @pytest.mark.parametrize("currency", sorted(CURRENCIES))
 def test_the_bounds_hold_in_every_currency(currency: str) -> None:
+    """A unit of a crypto currency counts for as many dollars as it is about worth."""
+    worth = {"BTC": 50_000, "ETH": 2_000, "LTC": 100}.get(currency, 1)
     unit = Decimal(1).scaleb(-CURRENCIES[currency].digits)
-    assert made(currency=currency, amount=LEAST_STAKE).price == to_units(LEAST_STAKE, currency)
-    assert made(currency=currency, amount=LARGEST_STAKE).price == to_units(LARGEST_STAKE, currency)
-    refused(currency=currency, amount=LEAST_STAKE - unit)
-    refused(currency=currency, amount=LARGEST_STAKE + unit)
-    refused(currency=currency, basis="payout", amount=LARGEST_PAYOUT + unit)
+    least, largest, most = (each / worth for each in (LEAST_STAKE, LARGEST_STAKE, LARGEST_PAYOUT))
+    assert made(currency=currency, amount=least).price == to_units(least, currency)
+    assert made(currency=currency, amount=largest).price == to_units(largest, currency)
+    refused(currency=currency, amount=least - unit)
+    refused(currency=currency, amount=largest + unit)
+    refused(currency=currency, basis="payout", amount=most + unit)
+
+
+def test_an_account_can_trade_with_its_opening_balance() -> None:
+    for currency, kept in CURRENCIES.items():
+        assert bound_in(LEAST_STAKE, currency) * 2 <= OPENING_BALANCE, kept.name
 
 
 def test_money_has_the_decimals_of_its_currency() -> None:
@@ -206,7 +215,7 @@ def test_money_has_the_decimals_of_its_currency() -> None:
         "InputValidationFailed",
         {"amount": "USD has 2 decimals."},
     )
-    assert made(amount=Decimal("10.00000001"), currency="BTC").price == 1_000_000_001
+    assert made(amount=Decimal("0.01000001"), currency="BTC").price == 1_000_001
     assert made(amount=Decimal("1E+1")).price == 1_000
 
 
@@ -701,6 +710,7 @@ def test_a_stake_buys_contracts_for_their_worth_and_the_margin(
 ) -> None:
     """Rounded down, by less than a ten-thousandth."""
     kind, base = kind_of(name), SYMBOLS[symbol]
+    amount /= CURRENCIES[currency].counts_for
     sd = FEED.price(base, NOON) * base.tick_sd * math.sqrt(seconds / base.step)
     offset = round(sd * away) or 1
     if isinstance(kind, Turbo):
@@ -716,7 +726,7 @@ def test_a_stake_buys_contracts_for_their_worth_and_the_margin(
             markup=markup,
         )
     except Refusal:  # a far strike, for which so large a stake is too much
-        assume(amount < 500)
+        assume(amount * CURRENCIES[currency].counts_for < 500)
         raise
     assert (bought.price, bought.payout) == (to_units(amount, currency), 0)
     assert bought.terms.amount == bought.price

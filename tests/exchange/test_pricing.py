@@ -366,7 +366,7 @@ def test_an_accumulator_brings_what_the_vector_says(
 
 def accumulator(symbol: Symbol, growth: int, seen: Sight) -> Terms:
     terms = Terms(
-        contract_type="ACCU", symbol=symbol, currency=CURRENCY, amount=units("10"), start=NOON
+        contract_type="ACCU", symbol=symbol, currency=CURRENCY, amount=units("0.04"), start=NOON
     )
     wish = Wish(
         contract_type="ACCU",

@@ -573,6 +573,46 @@ async def test_what_an_owner_excludes_is_not_paid_in(here: World) -> None:
     await right(here)
 
 
+async def test_a_first_payment_counts_where_no_opening_balance_came_before_it(here: World) -> None:
+    first, _ = here.real
+    empty = await here.open_account(virtual=False)
+    owner, payer = await signed_in_here(here, empty), await signed_in_here(here, first)
+    await owner.ask({"set_self_exclusion": 1, "max_deposit": 100})
+    assert "error" not in await payer.ask(transfer(first, empty, 60))
+    assert await payer.refused(transfer(first, empty, 60)) == "DailyDepositLimitExceeded"
+
+
+async def test_nobody_else_settles_the_currency_of_an_account(here: World) -> None:
+    """An agent's payment would: it would take the opening balance, and the choice, away."""
+    agent, empty = await somebody(here), await here.open_account(virtual=False)
+    await an_agent(here, agent)
+    paying, owner = await signed_in_here(here, agent), await signed_in_here(here, empty)
+    request = {
+        "paymentagent_transfer": 1,
+        "amount": 20,
+        "currency": "USD",
+        "transfer_to": empty.loginid,
+    }
+    assert await paying.refused(request) == "PaymentAgentTransferError"
+    assert (await owner.ask({"set_account_currency": "USD"}))["set_account_currency"] == 1
+    assert "error" not in await paying.ask(request)
+    assert await balances(here, empty) == [1_002_000]
+
+
+async def test_a_payment_through_an_agent_is_of_like_size_in_every_currency(here: World) -> None:
+    bitcoin = await here.account("BTC", 100_000_000)
+    await an_agent(here, bitcoin)
+    other = await somebody(here)
+    theirs = await here.account("BTC", 1, owner=other.user_id)
+    agent = await signed_in_here(here, bitcoin)
+    request = {"paymentagent_transfer": 1, "currency": "BTC", "transfer_to": theirs.loginid}
+    for amount in (0.00019999, 0.04000001):
+        error = (await agent.ask({**request, "amount": amount}))["error"]
+        assert "between 0.00020000 and 0.04000000 BTC" in error["message"]
+    assert "error" not in await agent.ask({**request, "amount": 0.04})
+    assert await balances(here, theirs) == [4_000_001]
+
+
 async def test_the_latest_reason_for_a_withdrawal_is_kept(here: World) -> None:
     mine = here.real[0]
     client = await signed_in_here(here, mine, "payments")

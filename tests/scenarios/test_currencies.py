@@ -1,0 +1,81 @@
+"""What is told of the bounds in a currency holds in it: a bitcoin counts for 50,000 dollars."""
+
+import re
+from typing import Any
+
+import pytest
+
+from gateway.testing import Client, World
+
+CALL = {
+    "basis": "stake",
+    "contract_type": "CALL",
+    "currency": "BTC",
+    "duration": 5,
+    "duration_unit": "t",
+    "symbol": "R_100",
+}
+SPECIAL: list[dict[str, Any]] = [
+    CALL,
+    {**CALL, "contract_type": "VANILLALONGCALL", "duration": 5, "duration_unit": "m"}
+    | {"barrier": "+0.50"},
+    {"contract_type": "ACCU", "growth_rate": 0.03, "symbol": "R_100"}
+    | {"basis": "stake", "currency": "BTC"},
+    {"contract_type": "MULTUP", "multiplier": 40, "symbol": "R_100"}
+    | {"basis": "stake", "currency": "BTC"},
+]
+
+
+async def bitcoin(here: World, units: int = 1_000_000) -> Client:
+    """Who is signed in to a bitcoin account that holds what it was opened with, or another sum."""
+    account = await here.account("BTC", units)
+    client = here.connect()
+    await client.authorize(await here.token(loginid=account.loginid))
+    return client
+
+
+async def proposed(client: Client, parameters: dict[str, Any], amount: float) -> dict[str, Any]:
+    return await client.ask({"proposal": 1, **parameters, "amount": amount})
+
+
+@pytest.mark.parametrize("parameters", SPECIAL, ids=lambda each: str(each["contract_type"]))
+async def test_every_family_is_sold_for_the_least_stake(
+    here: World, parameters: dict[str, Any]
+) -> None:
+    client = await bitcoin(here)
+    message = (await proposed(client, parameters, 0.00000699))["error"]["message"]
+    assert "minimum stake of 0.00000700 and a maximum payout of 1.00000000" in message
+    offer = (await proposed(client, parameters, 0.000007))["proposal"]
+    reply = await client.ask({"buy": offer["id"], "price": 0.01})
+    assert reply["buy"]["buy_price"] == pytest.approx(0.000007)
+    assert 0 < reply["buy"]["balance_after"] < 0.01
+
+
+async def test_the_largest_stake_is_that_of_the_currency(here: World) -> None:
+    client = await bitcoin(here, 100_000_000)
+    assert "error" not in await proposed(client, CALL, 0.04)
+    message = (await proposed(client, CALL, 0.04000001))["error"]["message"]
+    assert re.search(r"maximum stake of 0\.04000000", message)
+
+
+async def test_lists_and_limits_are_told_in_the_currency(here: World) -> None:
+    client = await bitcoin(here)
+    assert (await client.ask({"get_limits": 1}))["get_limits"]["payout"] == 10.0
+    reply = await client.ask({"contracts_for": "R_100", "currency": "BTC"})
+    rows = reply["contracts_for"]["available"]
+    assert {row["default_stake"] for row in rows} == {0.0002}
+    assert {row["payout_limit"] for row in rows} == {1.0}
+    bounds = {(row["min_stake"], row["max_stake"]) for row in rows if "max_stake" in row}
+    assert bounds == {(0.000007, 0.04)}
+
+
+async def test_a_copier_may_bound_its_stakes_below_a_dollar_cent(here: World) -> None:
+    trader = await here.open_account("trader@example.com", currency="BTC", virtual=False)
+    client = await bitcoin(here)
+    text = await here.token("read", loginid=trader.loginid)
+    other = here.connect()
+    await other.authorize(await here.token(loginid=trader.loginid))
+    await other.ask({"set_settings": 1, "allow_copiers": 1})
+    start = {"copy_start": text, "max_trade_stake": 0.00000699}
+    assert await client.refused(start) == "InvalidStakeLimit"
+    assert "error" not in await client.ask({**start, "max_trade_stake": 0.000007})
