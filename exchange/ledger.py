@@ -8,10 +8,11 @@ Rules:
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
 from typing import NamedTuple
 
-from exchange.money import CURRENCIES
+from exchange.money import CURRENCIES, bound_in
 from gateway.clock import Clock
 from gateway.store import Change, Row, Store, StoreError, Transaction
 
@@ -31,8 +32,7 @@ TRANSFERS = "transfers"
 CONVERSION = "conversion"
 """The counter account that takes one currency for another, at the rate of the moment."""
 
-OPENING_BALANCE = 1_000_000
-"""What a new account holds, and what a demo account is topped up to, in smallest units."""
+_OPENING_BALANCE = Decimal(10_000)
 
 MOST_OF_A_USER = 20
 """Accounts that a user may open."""
@@ -301,13 +301,24 @@ def open_with_balance(
         fund(transaction, opened, at=at)
 
 
+def opening_balance(currency: str) -> int:
+    """What a new account holds, and what a demo account is topped up to, in smallest units."""
+    return bound_in(_OPENING_BALANCE, currency)
+
+
+def reset(transaction: Transaction, loginid: str, *, at: float, note: str) -> Entry | None:
+    """Bring an account back to its opening balance; `None` when it holds just that."""
+    opening = opening_balance(account(transaction, loginid).currency)
+    return set_balance(transaction, loginid, "adjustment", opening, at=at, note=note)
+
+
 def fund(transaction: Transaction, opened: Account, *, at: float) -> Entry:
     """Book the opening balance in paper money, which every account gets once."""
     return book(
         transaction,
         opened.loginid,
         "virtual_credit" if opened.is_virtual else "deposit",
-        OPENING_BALANCE,
+        opening_balance(opened.currency),
         at=at,
         note="Opening balance in paper money.",
     )
@@ -329,7 +340,7 @@ def settle_currency(transaction: Transaction, loginid: str, currency: str, *, at
             return False
         raise CurrencySettledError(present.currency)
     transaction.execute("UPDATE accounts SET currency = ? WHERE loginid = ?", currency, loginid)
-    fund(transaction, present, at=at)
+    fund(transaction, replace(present, currency=currency), at=at)
     return True
 
 
@@ -429,9 +440,11 @@ class Ledger:
 
         def job(transaction: Transaction) -> Entry | None:
             guard(transaction)
-            if account(transaction, loginid).balance >= OPENING_BALANCE:
+            held = account(transaction, loginid)
+            full = opening_balance(held.currency)
+            if held.balance >= full:
                 return None
-            return set_balance(transaction, loginid, "virtual_credit", OPENING_BALANCE, at=at)
+            return set_balance(transaction, loginid, "virtual_credit", full, at=at)
 
         return await self._store.write(job)
 
@@ -441,8 +454,6 @@ class Ledger:
 
         def job(transaction: Transaction) -> Entry | None:
             guard(transaction)
-            return set_balance(
-                transaction, loginid, "adjustment", OPENING_BALANCE, at=at, note="Reset."
-            )
+            return reset(transaction, loginid, at=at, note="Reset.")
 
         return await self._store.write(job)

@@ -262,14 +262,8 @@ def account_reset(db: Path | None, loginid: str) -> None:
     """Bring an account back to its opening balance."""
 
     def job(transaction: Transaction) -> accounts.Account:
-        accounts.set_balance(
-            transaction,
-            loginid,
-            "adjustment",
-            accounts.OPENING_BALANCE,
-            at=market_start.present(transaction),
-            note="Reset by the operator.",
-        )
+        at = market_start.present(transaction)
+        accounts.reset(transaction, loginid, at=at, note="Reset by the operator.")
         return accounts.account(transaction, loginid)
 
     found = _run(db, job)

@@ -271,7 +271,7 @@ def _token_beside(transaction: Transaction, grant: Grant, loginid: str) -> str:
 
 def _demo_body(opened: Account, email: str, token: str) -> NewDemoAccount:
     return {
-        "balance": to_number(ledger.OPENING_BALANCE, opened.currency),
+        "balance": to_number(ledger.opening_balance(opened.currency), opened.currency),
         "client_id": opened.loginid,
         "currency": opened.currency,
         "currency_type": _type(opened.currency),

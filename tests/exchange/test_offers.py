@@ -25,7 +25,7 @@ from exchange.contracts.per_point import PerPoint
 from exchange.contracts.terms import Barrier, Refusal, Wish
 from exchange.contracts.turbos import Turbo
 from exchange.feed import Feed
-from exchange.ledger import OPENING_BALANCE
+from exchange.ledger import opening_balance
 from exchange.money import CURRENCIES, bound_in, to_units
 from exchange.rules import (
     CANCELLATIONS,
@@ -206,7 +206,7 @@ def test_the_bounds_hold_in_every_currency(currency: str) -> None:
 
 def test_an_account_can_trade_with_its_opening_balance() -> None:
     for currency, kept in CURRENCIES.items():
-        assert bound_in(LEAST_STAKE, currency) * 2 <= OPENING_BALANCE, kept.name
+        assert bound_in(LEAST_STAKE, currency) * 1_000 <= opening_balance(currency), kept.name
 
 
 def test_money_has_the_decimals_of_its_currency() -> None:

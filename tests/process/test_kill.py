@@ -257,7 +257,7 @@ def every_entry_is_there(path: Path, mine: Round) -> None:
         ).fetchall()
     assert set(mine.withdrawn) == {entry for entry, action, _ in rows if action == "withdrawal"}
     kept = Counter(amount / 100 for _, action, amount in rows if action == "virtual_credit")
-    kept[ledger.OPENING_BALANCE / 100] -= 1
+    kept[ledger.opening_balance("USD") / 100] -= 1
     told = Counter(mine.top_ups)
     # One more may have been kept when the kill came before its reply.
     assert told <= kept

@@ -197,7 +197,7 @@ async def test_a_currency_is_settled_once_and_brings_the_opening_balance(here: W
     # Live connections know it at once, and their streams go on.
     assert (await witness.next())["balance"] == {
         "id": first["id"],
-        "balance": 0.01,
+        "balance": 0.2,
         "currency": "BTC",
         "loginid": opened["client_id"],
     }
