@@ -1,5 +1,6 @@
 """What may be traded: contracts by symbol, by type, and how long they may last."""
 
+import math
 from collections.abc import Iterator
 
 from exchange.contracts import offered
@@ -8,6 +9,7 @@ from exchange.contracts.catalogue import TYPES
 from exchange.contracts.digits import Digits
 from exchange.contracts.life import ContractType, sight
 from exchange.contracts.listing import seconds_text
+from exchange.contracts.lookbacks import Lookback
 from exchange.contracts.multipliers import Multiplier, choices
 from exchange.contracts.per_point import PerPoint
 from exchange.contracts.terms import Barrier
@@ -196,6 +198,8 @@ def _available(
                 row["low_barrier"] = _example(symbol, spot, expiry_type, side=-1)
             elif row["barriers"]:
                 row["barrier"] = _example(symbol, spot, expiry_type)
+            if isinstance(kind, Lookback):
+                row["default_stake"] = _multiplier(symbol, spot)
             if isinstance(kind, Digits) and kind.choices is not None:
                 row["last_digit_range"] = list(kind.choices)
             if isinstance(kind, Multiplier):
@@ -216,6 +220,12 @@ def _available(
                     if opens != closes
                 ]
                 yield forward
+
+
+def _multiplier(symbol: Symbol, spot: int) -> float:
+    """A power of ten by which a minute's usual move comes to 1 to 10 units of money."""
+    minute = symbol.quote(spot) * symbol.tick_sd * math.sqrt(60 / symbol.step)
+    return 10.0 ** math.ceil(-math.log10(minute))
 
 
 def _example(symbol: Symbol, spot: int, expiry_type: str, *, side: int = 1) -> str:
