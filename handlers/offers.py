@@ -21,7 +21,7 @@ from exchange.rules import (
     LATEST_START,
     Margins,
 )
-from exchange.symbols import DAY, SYMBOLS, Symbol
+from exchange.symbols import DAY, SYMBOLS, Motion, Symbol
 from gateway.calls import call
 from gateway.clock import Clock
 from gateway.errors import input_validation_failed
@@ -71,12 +71,11 @@ class Offers:
         available = [
             row for kind in _types(symbol) for row in _available(kind, symbol, spot, midnight)
         ]
+        seen = sight(self._feed, symbol, _next_start(symbol, now))
         for row in available:
             kind = TYPES[row["contract_type"]]
             if isinstance(kind, PerPoint):
-                per_point.add_listed(
-                    row, kind, symbol, sight(self._feed, symbol, now), self._margins
-                )
+                per_point.add_listed(row, kind, symbol, seen, self._margins)
         opens, closes = symbol.hours.running_or_next(now)
         return {
             "contracts_for": {
@@ -220,6 +219,15 @@ def _available(
                     if opens != closes
                 ]
                 yield forward
+
+
+def _next_start(symbol: Symbol, now: int) -> int:
+    """When a contract of some minutes may start: on a market that starts anew at midnight, then,
+    where it would not end before."""
+    last = now + per_point.LONGEST_EXAMPLE
+    if symbol.motion is Motion.RESETS and last // DAY != now // DAY:
+        return last - last % DAY
+    return now
 
 
 def _multiplier(symbol: Symbol, spot: int) -> float:

@@ -14,6 +14,9 @@ from schemas.trading import AvailableContract, ProposalBody
 _EXAMPLES = {"tick": 0, "intraday": 300, "daily": DAY + 1}
 """How long a contract lasts for which barriers are listed, in seconds; ten ticks for the first."""
 
+LONGEST_EXAMPLE = _EXAMPLES["intraday"]
+"""Of those within a day, and longer than ten ticks."""
+
 
 def add_offer(
     body: ProposalBody, kind: PerPoint, offer: Offer, seen: Sight, margins: Margins

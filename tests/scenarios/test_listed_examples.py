@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from gateway.testing import World
+from gateway.testing import World, world
+
+MIDNIGHT = 1_767_657_600  # 2026-01-06 00:00 UTC
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,14 @@ async def test_a_later_start_says_which_durations_it_takes(here: World, unit: st
     refused = (await client.ask({"proposal": 1, **wish}))["error"]
     assert refused["code"] == "OfferingsValidationError"
     assert "seconds, minutes or hours" in refused["message"]
+
+
+@pytest.mark.parametrize("before", [301, 299, 1, 0])
+async def test_a_market_that_starts_anew_lists_its_contracts_until_midnight(before: int) -> None:
+    async with world(start=MIDNIGHT - before) as here:
+        client = here.connect()
+        available = (await client.ask({"contracts_for": "RDBULL"}))["contracts_for"]["available"]
+    rows = [row for row in available if row["contract_category"] in ("turbos", "vanilla")]
+    assert rows
+    for row in rows:
+        assert row["barrier"] in row["barrier_choices"]
