@@ -38,16 +38,22 @@ def add_listed(
 ) -> None:
     """List barriers, and payouts per point of the usual stake."""
     duration = _EXAMPLES[row["expiry_type"]]
-    start = seen.tick.epoch
-    terms = Terms(
-        contract_type=kind.name,
-        symbol=symbol,
-        currency="USD",
-        amount=to_units(Decimal(row["default_stake"]), "USD"),
-        start=start,
-        ticks=None if duration else 10,
-        expiry=start + duration if duration else None,
-    )
+    stake = to_units(Decimal(row["default_stake"]), "USD")
+
+    def starting(start: int) -> Terms:
+        return Terms(
+            contract_type=kind.name,
+            symbol=symbol,
+            currency="USD",
+            amount=stake,
+            start=start,
+            ticks=None if duration else 10,
+            expiry=start + duration if duration else None,
+        )
+
+    terms = starting(seen.tick.epoch)
+    if kind.exit_epoch(terms) <= terms.entry_epoch:  # the market is closed until then
+        terms = starting(terms.entry_epoch)
     row["barrier_choices"] = _barriers(kind, terms, seen)
     row["barrier"] = row["barrier_choices"][1]
     row["max_stake"] = float(LARGEST_STAKE)

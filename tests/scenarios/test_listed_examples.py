@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from exchange.symbols import DAY, SYMBOLS
 from gateway.testing import World, world
 
 MIDNIGHT = 1_767_657_600  # 2026-01-06 00:00 UTC
@@ -43,6 +44,21 @@ async def test_a_market_that_starts_anew_lists_its_contracts_until_midnight(befo
     async with world(start=MIDNIGHT - before) as here:
         client = here.connect()
         available = (await client.ask({"contracts_for": "RDBULL"}))["contracts_for"]["available"]
+    rows = [row for row in available if row["contract_category"] in ("turbos", "vanilla")]
+    assert rows
+    for row in rows:
+        assert row["barrier"] in row["barrier_choices"]
+
+
+@pytest.mark.parametrize("symbol", ["frxEURUSD", "OTC_SPC"])
+@pytest.mark.parametrize("after", [-200, -1, 0, DAY, 2 * DAY])
+async def test_what_is_listed_while_a_market_is_closed_is_for_when_it_opens(
+    symbol: str, after: int
+) -> None:
+    _, friday_close = SYMBOLS[symbol].hours.running_or_next(MIDNIGHT + 3 * DAY)
+    async with world(start=friday_close + after) as here:
+        client = here.connect()
+        available = (await client.ask({"contracts_for": symbol}))["contracts_for"]["available"]
     rows = [row for row in available if row["contract_category"] in ("turbos", "vanilla")]
     assert rows
     for row in rows:
