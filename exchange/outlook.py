@@ -1,6 +1,6 @@
 """What is known of how a price will move: the law of its logarithm between two ticks ahead."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +15,13 @@ class Outlook:
     """Steps from the first tick to the last; at least 1."""
     mean: float
     sd: float
+    kept: float = field(default=1.0, kw_only=True)
+    """Which share of the distance to its level, to which it is pulled on the way, is left then."""
 
 
 def turned(outlook: Outlook) -> Outlook:
     """The outlook of a price that falls where this one, which moves by the normal law, rises."""
-    return Outlook(outlook.ticks, -outlook.mean, outlook.sd)
+    return Outlook(outlook.ticks, -outlook.mean, outlook.sd, kept=outlook.kept)
 
 
 @dataclass(frozen=True, slots=True)

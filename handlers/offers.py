@@ -1,5 +1,6 @@
 """What may be traded: contracts by symbol, by type, and how long they may last."""
 
+import math
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ from exchange.contracts.catalogue import TYPES
 from exchange.contracts.digits import Digits
 from exchange.contracts.life import ContractType, sight
 from exchange.contracts.listing import seconds_text
+from exchange.contracts.lookbacks import Lookback
 from exchange.contracts.multipliers import Multiplier, choices
 from exchange.contracts.per_point import PerPoint
 from exchange.contracts.terms import Barrier
@@ -20,7 +22,7 @@ from exchange.rules import (
     LATEST_START,
     Margins,
 )
-from exchange.symbols import DAY, SYMBOLS, Symbol
+from exchange.symbols import DAY, SYMBOLS, Motion, Symbol
 from gateway.calls import call
 from gateway.clock import Clock
 from gateway.errors import input_validation_failed
@@ -73,12 +75,11 @@ class Offers:
             for kind in _types(symbol)
             for row in _available(kind, symbol, spot, midnight, currency)
         ]
+        seen = sight(self._feed, symbol, _next_start(symbol, now))
         for row in available:
             kind = TYPES[row["contract_type"]]
             if isinstance(kind, PerPoint):
-                per_point.add_listed(
-                    row, kind, symbol, sight(self._feed, symbol, now), self._margins, currency
-                )
+                per_point.add_listed(row, kind, symbol, seen, self._margins, currency)
         opens, closes = symbol.hours.running_or_next(now)
         return {
             "contracts_for": {
@@ -200,6 +201,8 @@ def _available(
                 row["low_barrier"] = _example(symbol, spot, expiry_type, side=-1)
             elif row["barriers"]:
                 row["barrier"] = _example(symbol, spot, expiry_type)
+            if isinstance(kind, Lookback):
+                row["default_stake"] = _multiplier(symbol, spot)
             if isinstance(kind, Digits) and kind.choices is not None:
                 row["last_digit_range"] = list(kind.choices)
             if isinstance(kind, Multiplier):
@@ -220,6 +223,21 @@ def _available(
                     if opens != closes
                 ]
                 yield forward
+
+
+def _next_start(symbol: Symbol, now: int) -> int:
+    """When a contract of some minutes may start: on a market that starts anew at midnight, then,
+    where it would not end before."""
+    last = now + per_point.LONGEST_EXAMPLE
+    if symbol.motion is Motion.RESETS and last // DAY != now // DAY:
+        return last - last % DAY
+    return now
+
+
+def _multiplier(symbol: Symbol, spot: int) -> float:
+    """A power of ten by which a minute's usual move comes to 1 to 10 units of money."""
+    minute = symbol.quote(spot) * symbol.tick_sd * math.sqrt(60 / symbol.step)
+    return 10.0 ** math.ceil(-math.log10(minute))
 
 
 def _example(symbol: Symbol, spot: int, expiry_type: str, *, side: int = 1) -> str:

@@ -14,6 +14,9 @@ from schemas.trading import AvailableContract, ProposalBody
 _EXAMPLES = {"tick": 0, "intraday": 300, "daily": DAY + 1}
 """How long a contract lasts for which barriers are listed, in seconds; ten ticks for the first."""
 
+LONGEST_EXAMPLE = _EXAMPLES["intraday"]
+"""Of those within a day, and longer than ten ticks."""
+
 
 def add_offer(
     body: ProposalBody, kind: PerPoint, offer: Offer, seen: Sight, margins: Margins
@@ -40,20 +43,24 @@ def add_listed(
 ) -> None:
     """List barriers, and payouts per point of the usual stake."""
     duration = _EXAMPLES[row["expiry_type"]]
-    start = seen.tick.epoch
-    terms = Terms(
-        contract_type=kind.name,
-        symbol=symbol,
-        currency=currency,
-        amount=to_units(Decimal(str(row["default_stake"])), currency),
-        start=start,
-        ticks=None if duration else 10,
-        expiry=start + duration if duration else None,
-    )
+    stake = to_units(Decimal(str(row["default_stake"])), currency)
+
+    def starting(start: int) -> Terms:
+        return Terms(
+            contract_type=kind.name,
+            symbol=symbol,
+            currency=currency,
+            amount=stake,
+            start=start,
+            ticks=None if duration else 10,
+            expiry=start + duration if duration else None,
+        )
+
+    terms = starting(seen.tick.epoch)
+    if kind.exit_epoch(terms) <= terms.entry_epoch:  # the market is closed until then
+        terms = starting(terms.entry_epoch)
     row["max_stake"] = to_number(bound_in(LARGEST_STAKE, currency), currency)
     row["min_stake"] = to_number(bound_in(LEAST_STAKE, currency), currency)
-    if kind.exit_epoch(terms) <= terms.entry_epoch:
-        return  # the market is closed then, and nothing has a price
     row["barrier_choices"] = _barriers(kind, terms, seen)
     row["barrier"] = row["barrier_choices"][1]
     if isinstance(kind, Turbo):

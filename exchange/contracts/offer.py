@@ -145,15 +145,19 @@ def _term(wish: Wish, kind: ContractType, symbol: Symbol, now: int) -> Terms:
     if wish.duration is None:
         raise invalid("duration", "Give a duration or a date_expiry.")
     count, unit = wish.duration, wish.duration_unit
+    if is_forward and unit in ("t", "d"):
+        raise not_offered(
+            "A contract that starts later lasts for seconds, minutes or hours.", "duration"
+        )
     if unit == "t":
-        if is_forward or durations.ticks is None:
+        if durations.ticks is None:
             raise _no_duration(kind)
         if not durations.ticks[0] <= count <= durations.ticks[1]:
             low, high = durations.ticks
             raise not_offered(f"Number of ticks must be between {low} and {high}.", "duration")
         return replace(terms, ticks=count)
     if unit == "d":
-        if is_forward or durations.days is None:
+        if durations.days is None:
             raise _no_duration(kind)
         if not durations.days[0] <= count <= durations.days[1]:
             low, high = durations.days

@@ -37,6 +37,8 @@ _SHORT = re.compile(
 _MILLION = 1_000_000
 SIGNIFICANT = 5
 """Of a number of contracts so many digits are significant at the least."""
+_DEEPEST = 100
+"""A strike that is suggested or worked out is at least this part of the spot, so above zero."""
 
 
 class PerPoint(ContractType):
@@ -178,7 +180,8 @@ class PerPoint(ContractType):
         """Strikes to suggest, the highest first: relative ones for contracts of a day at most."""
         spot = sight.tick.pips
         outlook = self.outlook(terms, Life(sight.tick, terms.entry_epoch - 1), sight)
-        offsets = sorted({round(spot * outlook.sd * far) for far in self.distances()}, reverse=True)
+        wished = (round(spot * outlook.sd * far) for far in self.distances())
+        offsets = sorted({max(offset, -deepest(spot)) for offset in wished}, reverse=True)
         if terms.lasts_days:
             return [Barrier(spot + offset, is_relative=False) for offset in offsets]
         return [Barrier(offset) for offset in offsets]
@@ -200,6 +203,11 @@ class PerPoint(ContractType):
         if strike.level(sight.tick.pips) <= 0:
             raise self.refused("The barrier must be above zero.", terms, sight)
         return strike
+
+
+def deepest(spot: int) -> int:
+    """How many pips below the spot a strike may lie."""
+    return spot - spot // _DEEPEST - 1
 
 
 def units_a_pip(terms: Terms) -> float:

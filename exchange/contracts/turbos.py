@@ -6,7 +6,13 @@ from exchange.contracts import wording
 from exchange.contracts.european import AT_ENTRY
 from exchange.contracts.life import End, Life, Sight, Status, Tick, Watch
 from exchange.contracts.listing import FEW_TICKS_OR_TIME, Listing
-from exchange.contracts.per_point import PerPoint, per_point_text, rounded, units_a_pip
+from exchange.contracts.per_point import (
+    PerPoint,
+    deepest,
+    per_point_text,
+    rounded,
+    units_a_pip,
+)
 from exchange.contracts.terms import Barrier, Terms, Wish, invalid, not_offered
 from exchange.outlook import Outlook
 from exchange.pricing.knockouts import turbo
@@ -67,7 +73,7 @@ class Turbo(PerPoint):
             side = "below" if self.rises else "above"
             raise self.refused(f"The barrier of {self.name} lies {side} the spot.", terms, sight)
         first = terms.entry_epoch if strike.is_relative else sight.tick.epoch
-        least, most = _bounds(spot, sight.outlook(first, self.exit_epoch(terms)))
+        least, most = self._bounds(spot, sight.outlook(first, self.exit_epoch(terms)))
         if not least <= away <= most:
             symbol = terms.symbol
             raise self.refused(
@@ -78,6 +84,11 @@ class Turbo(PerPoint):
             )
         return strike
 
+    def _bounds(self, spot: int, outlook: Outlook) -> tuple[int, int]:
+        """How many pips the barrier may be away, at the least and at the most."""
+        near, far = (max(1, round(share * spot * outlook.sd)) for share in TURBO_DISTANCES)
+        return near, min(far, deepest(spot)) if self.rises else far
+
     def _solved(self, payout: Decimal, terms: Terms, sight: Sight, dearer: float) -> Barrier:
         """The farthest barrier, in whole pips, at which the stake buys so much a point."""
         spot, outlook = sight.tick.pips, sight.outlook(terms.entry_epoch, self.exit_epoch(terms))
@@ -86,7 +97,7 @@ class Turbo(PerPoint):
             cost = self.worth(spot, spot + self.side * away, outlook) * dearer
             return rounded(terms.amount / (cost * units_a_pip(terms)), self.decimals)
 
-        least, most = _bounds(spot, outlook)
+        least, most = self._bounds(spot, outlook)
         highest, lowest = bought(least), bought(most)
         if not lowest <= payout <= highest:
             raise not_offered(
@@ -133,9 +144,3 @@ class Turbo(PerPoint):
         if counts and (tick.pips - self.level(terms, life, 0)) * self.side >= 0:
             return End(Status.LOST, tick, 0)
         return super().decide(terms, life, tick)
-
-
-def _bounds(spot: int, outlook: Outlook) -> tuple[int, int]:
-    """How many pips a barrier may be away, at the least and at the most."""
-    near, far = TURBO_DISTANCES
-    return max(1, round(near * spot * outlook.sd)), max(1, round(far * spot * outlook.sd))

@@ -6,7 +6,7 @@ from typing import Final
 
 from exchange.outlook import Outlook
 from exchange.pricing.terminal import call, put
-from exchange.pricing.touch import FEW_TICKS, SHIFT, below
+from exchange.pricing.touch import FEW_TICKS, SHIFT, below, is_pulled, pulled
 
 _FIRST_TICKS: Final = 4
 """So many suffice where the path is longer and begins close to the strike."""
@@ -26,7 +26,8 @@ def turbo(spot: float, strike: float, outlook: Outlook) -> float:
     Up to `FEW_TICKS` it is integrated tick by tick. Beyond that it is the price of a knock-out
     option (Reiner, Rubinstein 1991) whose barrier lies `SHIFT` further away than the strike
     (Broadie, Glasserman, Kou 1997): the gap beyond the strike costs the holder nothing more. Within
-    0.05 % of the value, and 0.4 % where the spot is closer to the strike than a tick moves.
+    0.05 % of the value, and 0.4 % where the spot is closer to the strike than a tick moves. Of a
+    path in which the pull shows, see `exchange.pricing.touch.pulled`.
     """
     ticks, rises = outlook.ticks, strike < spot
     side = -1.0 if rises else 1.0  # where the strike lies
@@ -38,6 +39,12 @@ def turbo(spot: float, strike: float, outlook: Outlook) -> float:
     owed = call if rises else put
     if ticks == 1:
         return owed(spot, strike, outlook)
+    if is_pulled(outlook):
+        edges = (-distance, math.inf) if rises else (-math.inf, distance)
+        return sum(
+            share * max(0.0, side * (strike - spot * math.exp(place)))
+            for place, share in zip(*pulled(*edges, outlook), strict=True)
+        )
     is_far = distance - side * outlook.mean > _FAR * outlook.sd
     if not is_far and (ticks <= FEW_TICKS or distance < _NEAR * step_sd):
         begun = ticks - 1 if ticks <= FEW_TICKS else _FIRST_TICKS

@@ -6,7 +6,7 @@ from typing import Final
 
 from exchange.outlook import Outlook
 from exchange.pricing.terminal import normal
-from exchange.pricing.touch import FEW_TICKS, SHIFT, between
+from exchange.pricing.touch import FEW_TICKS, SHIFT, between, is_pulled, pulled
 
 _FIRST_TICKS: Final = 4
 _REACH: Final = 5.5  # standard deviations of the whole move beyond which no path is looked for
@@ -24,10 +24,14 @@ def inside(spot: float, low: float, high: float, outlook: Outlook) -> float:
 
     Up to `FEW_TICKS` it is integrated tick by tick. Beyond that it is the chance of a Brownian
     motion to stay between levels that lie `SHIFT` further away (Broadie, Glasserman, Kou 1997),
-    within 0.003; with a level closer than a tick's move, the first ticks are integrated.
+    within 0.003; with a level closer than a tick's move, the first ticks are integrated. Of
+    a path in which the pull shows, see `exchange.pricing.touch.pulled`.
     """
     if not low < spot < high:
         return 0.0
+    if is_pulled(outlook):
+        staying = sum(pulled(math.log(low / spot), math.log(high / spot), outlook)[1])
+        return min(1.0, max(0.0, staying))
     return min(1.0, max(0.0, _inside(math.log(low / spot), math.log(high / spot), outlook)))
 
 

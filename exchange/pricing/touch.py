@@ -24,6 +24,12 @@ _REACH: Final = 6.0  # standard deviations of the whole move that the integral g
 _FAR: Final = 4.0
 """Standard deviations of the whole move beyond which a touch is rarer than 1e-4. There the nodes
 would lie further apart than a tick moves, and the sum over them would be worthless."""
+_PULL_SHOWS: Final = 0.005
+"""From this share of the distance to the level on that is taken back, a Brownian motion of the same
+end would touch too rarely, by 0.001 and more."""
+_PULLED_STEPS: Final = 32
+_STEPS_A_PULL: Final = 16  # so many more for each time that the distance shrinks to a third
+_PULLED_NODES: Final = 96
 _DENSITY: Final = 1.0 / math.sqrt(2.0 * math.pi)
 
 
@@ -35,10 +41,14 @@ def touch(spot: float, level: float, outlook: Outlook) -> float:
     is `_FAR` away, it is the chance of a Brownian motion to pass a level that lies `SHIFT` further
     away (Broadie, Glasserman, Kou 1997), within 0.003 at 21 ticks and 0.001 from 60 on; close to
     the level, where that would be off by up to 0.02, the first ticks are integrated. Of a walk of
-    single pips it is the exact chance.
+    single pips it is the exact chance; of a path in which the pull shows, see `pulled`.
     """
     if isinstance(outlook, Walk):
         return reaches(spot, level, outlook)
+    if is_pulled(outlook):
+        away = math.log(level / spot)
+        edges = (-math.inf, away) if away > 0 else (away, math.inf)
+        return min(1.0, max(0.0, 1.0 - sum(pulled(*edges, outlook)[1])))
     return min(1.0, max(0.0, _touch(spot, level, outlook)))
 
 
@@ -115,4 +125,37 @@ def between(
         onward = scale * np.exp(-0.5 * moves * moves) * weights[None, :]
         for _ in range(ticks - 1):
             density = onward @ density
+    return places.tolist(), (weights * density).tolist()
+
+
+def is_pulled(outlook: Outlook) -> bool:
+    """Whether the pull to the level shows in the path, not only in where it ends."""
+    return outlook.kept < 1.0 - _PULL_SHOWS
+
+
+def pulled(low: float, high: float, outlook: Outlook) -> tuple[list[float], list[float]]:
+    """Where the paths end that no tick took to either log level, when the pull shows in them.
+
+    Such a path moves more on its way than its end tells. From step to step its law is normal, and
+    within a step it passes a level as a Brownian bridge does (Glasserman 2003: Monte Carlo Methods
+    in Financial Engineering, section 6.4), `SHIFT` further away since it is seen once a tick.
+    Levels are relative to the start, and one of them may be infinite.
+    """
+    steps = _PULLED_STEPS + math.ceil(-_STEPS_A_PULL * math.log(outlook.kept))
+    kept = outlook.kept ** (1 / steps)
+    mean = outlook.mean * (1 - kept) / (1 - outlook.kept)
+    variance = outlook.sd**2 * (1 - kept**2) / (1 - outlook.kept**2)
+    shift = SHIFT * math.sqrt(variance * steps / outlook.ticks)
+    reach = _REACH * outlook.sd + abs(outlook.mean)
+    low, high = max(low - shift, -reach), min(high + shift, reach)
+    nodes, weights = gauss_legendre(_PULLED_NODES)
+    places, weights = low + (high - low) * nodes, weights * (high - low)
+    starts, ends = np.append(places, 0.0)[None, :], places[:, None]
+    moves = ends - kept * starts - mean
+    onward = _DENSITY / math.sqrt(variance) * np.exp(-moves * moves / (2 * variance))
+    for edge in (low, high):
+        onward *= -np.expm1(-2 * (edge - starts) * (edge - ends) / variance)
+    density, onward = onward[:, -1], onward[:, :-1] * weights
+    for _ in range(steps - 1):
+        density = onward @ density
     return places.tolist(), (weights * density).tolist()

@@ -110,13 +110,15 @@ class Brownian(Process):
             variance = count * self._tick_variance
             return Outlook(count, count * self.drift(known_day), math.sqrt(variance))
         distance = ahead = state / fixedpoint.ONE
-        gained = 0.0
+        gained, share = 0.0, 1.0
         if known_day == first.day:
             rest = self._grid.counts[first.day % 7] - first.tick
             ahead, gained = distance + rest * self.drift(known_day), rest * self._tick_variance
+            share, _ = self._stretch(first.day, rest)
             first = Place(first.day + 1, 0)
         kept, variance = self._moved(first, last)
-        return Outlook(count, ahead * kept - distance, math.sqrt(gained * kept**2 + variance))
+        sd = math.sqrt(gained * kept**2 + variance)
+        return Outlook(count, ahead * kept - distance, sd, kept=share * kept)
 
     def _moved(self, first: Place, last: Place) -> tuple[float, float]:
         """Which share of the distance to the level is kept from tick to tick, and the variance."""

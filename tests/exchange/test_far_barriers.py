@@ -1,0 +1,99 @@
+"""Barriers of contracts that last so long that the price may be anywhere by their end."""
+
+import math
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.life import Offer, sight
+from exchange.contracts.offer import make
+from exchange.contracts.per_point import PerPoint
+from exchange.contracts.terms import Refusal, Wish
+from exchange.feed import Feed
+from exchange.outlook import Outlook
+from exchange.pricing.knockouts import turbo
+from exchange.pricing.ranges import inside
+from exchange.pricing.touch import touch
+from exchange.rules import Margins
+from exchange.symbols import DAY, LEVEL_SD, SYMBOLS
+
+FEED = Feed("far barriers")
+MARGINS = Margins()
+NOON = 1_767_571_200 + 12 * 3_600
+
+
+def made(name: str, symbol: str, days: int, **more: Any) -> Offer:
+    given: dict[str, Any] = {"currency": "USD", "amount": Decimal(1), "basis": "stake"}
+    given |= {"duration": days, "duration_unit": "d"} | more
+    return make(Wish(contract_type=name, symbol=symbol, **given), FEED, NOON, MARGINS)
+
+
+@pytest.mark.parametrize("name", ["TURBOSLONG", "TURBOSSHORT"])
+@pytest.mark.parametrize("symbol", ["1HZ250V", "R_100", "cryBTCUSD"])
+def test_strikes_to_choose_from_are_above_zero_and_can_be_had(name: str, symbol: str) -> None:
+    kind, spot = TYPES[name], FEED.price(SYMBOLS[symbol], NOON)
+    assert isinstance(kind, PerPoint)
+    barrier = SYMBOLS[symbol].text(spot * 3 // 4 if name == "TURBOSLONG" else spot * 5 // 4)
+    offer = made(name, symbol, 364, barrier=barrier)
+    for choice in kind.choices(offer.terms, sight(FEED, SYMBOLS[symbol], NOON)):
+        assert choice.level(spot) > 0
+        assert made(name, symbol, 364, barrier=choice.text(SYMBOLS[symbol])).ask > 0
+
+
+@pytest.mark.parametrize("symbol", ["1HZ250V", "R_100"])
+def test_a_payout_per_point_finds_no_barrier_below_zero(symbol: str) -> None:
+    with pytest.raises(Refusal, match="The payout per point must be from") as caught:
+        made("TURBOSLONG", symbol, 364, payout_per_point=Decimal("0.000001"))
+    least = caught.value.message.split()[7]
+    offer = made("TURBOSLONG", symbol, 364, payout_per_point=Decimal(least))
+    assert offer.terms.barrier is not None
+    assert 0 < offer.terms.barrier.level(offer.spot.pips) < offer.spot.pips / 50
+
+
+@pytest.mark.parametrize(
+    ("pull", "from_level", "up", "down"),
+    [
+        (0.05, 0.0, 0.2, 0.2),
+        (0.5, -0.7, 0.6, 0.5),
+        (2.0, 0.0, 0.8, 0.8),
+        (6.0, 1.0, 0.5, 1.5),  # a year of the liveliest index
+    ],
+)
+def test_paths_that_are_pulled_to_the_level_meet_barriers_as_often_as_priced(
+    pull: float, from_level: float, up: float, down: float
+) -> None:
+    rng, count, ticks = np.random.default_rng(7), 20_000, 1_000
+    kept = math.exp(-pull / ticks)
+    place = np.full(count, from_level)
+    high, low = place.copy(), place.copy()
+    for _ in range(ticks):
+        place = kept * place + LEVEL_SD * math.sqrt(1 - kept**2) * rng.standard_normal(count)
+        np.maximum(high, place, out=high)
+        np.minimum(low, place, out=low)
+    rose, fell = high >= from_level + up, low <= from_level - down
+    ends = np.exp(place - from_level)
+
+    kept = math.exp(-pull)
+    sd = LEVEL_SD * math.sqrt(1 - kept**2)
+    outlook = Outlook(ticks, from_level * (kept - 1), sd, kept=kept)
+    spot, above, below = 1e9, 1e9 * math.exp(up), 1e9 * math.exp(-down)
+    for found, priced in (
+        (rose, touch(spot, above, outlook)),
+        (fell, touch(spot, below, outlook)),
+        (~(rose | fell), inside(spot, below, above, outlook)),
+        (np.maximum(ends - math.exp(-down), 0) * ~fell, turbo(spot, below, outlook) / spot),
+        (np.maximum(math.exp(up) - ends, 0) * ~rose, turbo(spot, above, outlook) / spot),
+    ):
+        assert abs(found.mean() - priced) < 4 * found.std() / math.sqrt(count) + 0.001
+
+
+def test_what_is_kept_of_the_distance_to_the_level_is_what_the_mean_says() -> None:
+    for name in ("1HZ250V", "frxEURUSD", "OTC_SPC"):
+        symbol = SYMBOLS[name]
+        distance = math.log(FEED.price(symbol, NOON) / symbol.level)
+        outlook = sight(FEED, symbol, NOON).outlook(NOON, NOON + 90 * DAY)
+        assert outlook.mean == pytest.approx(distance * (outlook.kept - 1), rel=0.01)
+        assert outlook.kept == pytest.approx(math.exp(-90 * symbol.daily_pull), rel=0.03)
