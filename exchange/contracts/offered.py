@@ -5,7 +5,7 @@ enough for what decides. So by how a symbol moves:
 
 - Brownian: every type.
 - with jumps: what the last tick alone decides, and multipliers.
-- steps: what the last tick alone decides, touches, and multipliers.
+- steps: what the last tick alone decides (no spreads or vanillas), touches, and multipliers.
 - spikes: multipliers.
 - anew every day: whatever ends on the day of its start; nothing without an end.
 
