@@ -54,6 +54,8 @@ class Announcement(NamedTuple):
     impact: int
     """From 1 to 5."""
     previous: str
+    previous_epoch: int
+    """When the previous value is told: one question may span several months to come."""
     forecast: str
     actual: str
 
@@ -79,8 +81,16 @@ class Announcements:
         before, (actual, forecast) = (
             self._values(number, currency, figure) for number in (month - 1, month)
         )
-        told = (f"{value / 10:.1f}%" for value in (before[0], forecast, actual))
-        return Announcement(epoch, currency, f"{figure.name} (simulated)", figure.impact, *told)
+        return Announcement(
+            epoch,
+            currency,
+            f"{figure.name} (simulated)",
+            figure.impact,
+            previous=_text(before[0]),
+            previous_epoch=_told(month - 1, figure),
+            forecast=_text(forecast),
+            actual=_text(actual),
+        )
 
     def _values(self, month: int, currency: str, figure: _Figure) -> tuple[int, int]:
         """What the figure is in a month, and what is expected."""
@@ -88,6 +98,19 @@ class Announcements:
         actual, surprise = (int(word) for word in bits.words(b"announcements", month, 2))
         value = figure.usual + actual % (2 * figure.spread + 1) - figure.spread
         return value, value + surprise % 5 - 2
+
+
+def _text(value: int) -> str:
+    """Tenths of a percent, for people."""
+    return f"{value / 10:.1f}%"
+
+
+def _told(month: int, figure: _Figure) -> int:
+    """When a figure is told in a month."""
+    year, number = divmod(month, 12)
+    midnight = calendar.timegm((year, number + 1, 1, 0, 0, 0)) + (figure.day - 1) * DAY
+    late = _TO_MONDAY.get(time.gmtime(midnight).tm_wday, 0)
+    return midnight + late * DAY + figure.second
 
 
 def _releases(first: int, last: int) -> Iterator[tuple[int, _Figure, int]]:
@@ -100,9 +123,7 @@ def _releases(first: int, last: int) -> Iterator[tuple[int, _Figure, int]]:
         if begins > last:
             return
         for figure in _FIGURES:
-            midnight = begins + (figure.day - 1) * DAY
-            late = _TO_MONDAY.get(time.gmtime(midnight).tm_wday, 0)
-            epoch = midnight + late * DAY + figure.second
+            epoch = _told(month, figure)
             if first <= epoch <= last:
                 yield month, figure, epoch
         month += 1

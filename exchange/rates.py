@@ -10,11 +10,13 @@ Rules:
 from collections.abc import Mapping
 from decimal import Context, Decimal
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exchange.feed import Feed
 from exchange.money import CURRENCIES
 from exchange.symbols import SYMBOLS
+
+if TYPE_CHECKING:  # it takes numpy, which a command that only looks after accounts goes without
+    from exchange.feed import Feed
 
 DOLLAR_SYMBOLS: Final[Mapping[str, str | None]] = {
     "AUD": "frxAUDUSD",
@@ -44,7 +46,7 @@ class Rate(NamedTuple):
 class Rates:
     """The rates between all currencies, at any moment."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: "Feed") -> None:
         self._feed = feed
 
     def rate(self, base: str, target: str, epoch: int) -> Rate:

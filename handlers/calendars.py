@@ -117,9 +117,10 @@ def _figure(announcement: Announcement, now: int) -> EconomicEvent:
         "event_name": announcement.name,
         "forecast": {"display_value": announcement.forecast},
         "impact": announcement.impact,
-        "previous": {"display_value": announcement.previous},
         "release_date": announcement.epoch,
     }
+    if announcement.previous_epoch <= now:
+        told["previous"] = {"display_value": announcement.previous}
     if announcement.epoch <= now:
         told["actual"] = {"display_value": announcement.actual}
     return told

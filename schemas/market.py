@@ -193,7 +193,7 @@ class EconomicEvent(TypedDict):
     event_name: str
     forecast: DisplayValue
     impact: int
-    previous: DisplayValue
+    previous: NotRequired[DisplayValue]
     release_date: int
 
 
