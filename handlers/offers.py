@@ -202,7 +202,7 @@ def _available(
             elif row["barriers"]:
                 row["barrier"] = _example(symbol, spot, expiry_type)
             if isinstance(kind, Lookback):
-                row["default_stake"] = _multiplier(symbol, spot)
+                row["default_stake"] = _multiplier(symbol, spot, currency)
             if isinstance(kind, Digits) and kind.choices is not None:
                 row["last_digit_range"] = list(kind.choices)
             if isinstance(kind, Multiplier):
@@ -234,10 +234,10 @@ def _next_start(symbol: Symbol, now: int) -> int:
     return now
 
 
-def _multiplier(symbol: Symbol, spot: int) -> float:
+def _multiplier(symbol: Symbol, spot: int, currency: str) -> float:
     """A power of ten by which a minute's usual move comes to 1 to 10 units of money."""
     minute = symbol.quote(spot) * symbol.tick_sd * math.sqrt(60 / symbol.step)
-    return 10.0 ** math.ceil(-math.log10(minute))
+    return float(10.0 ** math.ceil(-math.log10(minute * CURRENCIES[currency].counts_for)))
 
 
 def _example(symbol: Symbol, spot: int, expiry_type: str, *, side: int = 1) -> str:

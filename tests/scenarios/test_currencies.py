@@ -63,7 +63,12 @@ async def test_lists_and_limits_are_told_in_the_currency(here: World) -> None:
     assert (await client.ask({"get_limits": 1}))["get_limits"]["payout"] == 10.0
     reply = await client.ask({"contracts_for": "R_100", "currency": "BTC"})
     rows = reply["contracts_for"]["available"]
-    assert {row["default_stake"] for row in rows} == {0.0002}
+    lookback = next(row for row in rows if row["contract_type"] == "LBHIGHLOW")
+    stakes = {row["default_stake"] for row in rows if not row["contract_type"].startswith("LB")}
+    assert stakes == {0.0002}
+    asked = {"proposal": 1, "contract_type": "LBHIGHLOW", "currency": "BTC", "basis": "multiplier"}
+    asked |= {"amount": lookback["default_stake"], "symbol": "R_100", "duration": 60}
+    assert 0.000007 <= (await client.ask(asked))["proposal"]["ask_price"] <= 0.04
     assert {row["payout_limit"] for row in rows} == {1.0}
     bounds = {(row["min_stake"], row["max_stake"]) for row in rows if "max_stake" in row}
     assert bounds == {(0.000007, 0.04)}
