@@ -30,7 +30,7 @@ from gateway.session import Session
 from handlers import per_point
 from handlers.market import find_symbol
 from schemas.market import AssetIndex, AssetIndexReply
-from schemas.trading import (
+from schemas.offers import (
     AvailableContract,
     ContractsFor,
     ContractsForCompany,

@@ -9,7 +9,8 @@ from exchange.contracts.turbos import Turbo
 from exchange.money import bound_in, to_number, to_units
 from exchange.rules import LARGEST_STAKE, LEAST_STAKE, Margins
 from exchange.symbols import DAY, Symbol
-from schemas.trading import AvailableContract, ProposalBody
+from schemas.offers import AvailableContract
+from schemas.trading import ProposalBody
 
 _EXAMPLES = {"tick": 0, "intraday": 300, "daily": DAY + 1}
 """How long a contract lasts for which barriers are listed, in seconds; ten ticks for the first."""
