@@ -18,6 +18,17 @@ TICKS = 5
 """Ticks of each symbol to wait for."""
 
 
+GROWS = {
+    "proposal": 1,
+    "contract_type": "ACCU",
+    "symbol": "1HZ100V",
+    "currency": "USD",
+    "basis": "stake",
+    "amount": 10,
+    "growth_rate": 0.03,
+}
+
+
 async def refusal(call: Any) -> dict[str, Any]:
     """The error with which a call is refused, as the client hands it to its user."""
     try:
@@ -84,6 +95,8 @@ async def session(endpoint: str) -> dict[str, Any]:
     seen["beyond_scope"] = await refusal(api.topup_virtual())
     seen["within_scope"] = await api.balance()
     seen["unknown_symbol"] = await refusal(api.ticks({"ticks": "NOPE"}))
+    seen["cut"] = await refusal(api.proposal(dict(GROWS)))
+    seen["whole"] = await refusal(api.send(dict(GROWS)))
     seen["logout"] = await api.logout()
     seen["after_logout"] = await refusal(api.balance())
     seen["complaints"] = list(complaints)

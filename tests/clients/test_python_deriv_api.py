@@ -105,5 +105,11 @@ def test_it_is_stopped_where_its_scope_ends(seen: dict[str, Any], gateway: Serve
     assert seen["after_logout"]["code"] == "AuthorizationRequired"
 
 
+def test_what_is_no_whole_number_goes_by_send(seen: dict[str, Any]) -> None:
+    """A method of a call cuts decimals off; `docs/clients.md` says so."""
+    assert seen["cut"]["code"] == "OfferingsValidationError"
+    assert "grows by 3%" in seen["whole"]["answered"]["proposal"]["longcode"]
+
+
 def test_an_unknown_app_is_told_so(seen: dict[str, Any]) -> None:
     assert "Your app_id is invalid." in seen["stranger"]
