@@ -711,9 +711,13 @@ def test_a_stake_buys_contracts_for_their_worth_and_the_margin(
     """Rounded down, by less than a ten-thousandth."""
     kind, base = kind_of(name), SYMBOLS[symbol]
     amount /= CURRENCIES[currency].counts_for
-    sd = FEED.price(base, NOON) * base.tick_sd * math.sqrt(seconds / base.step)
-    offset = round(sd * away) or 1
+    spot = FEED.price(base, NOON)
+    sd = spot * base.tick_sd * math.sqrt(seconds / base.step)
+    law = FEED.outlook(base, NOON, NOON + base.step, base.last_tick(NOON + seconds))
+    # From where the price is pulled to in many days, not from where it is.
+    offset = round(spot * math.expm1(law.mean + away * law.sd)) or 1
     if isinstance(kind, Turbo):
+        offset = round(sd * away) or 1
         offset = (abs(offset) + round(0.21 * sd)) * kind.side
     try:
         bought = made(
