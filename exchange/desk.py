@@ -329,7 +329,7 @@ class Desk:
                 key=key,
                 introducer=introducer,
             )
-            self._copying.bought(transaction, bought, offer.without_markup())
+            self._copying.bought(transaction, bought, offer)
             return bought
 
         return await self._store.write(job)

@@ -56,6 +56,12 @@ def to_units(amount: Decimal, currency: str) -> int:
     return int(units)
 
 
+def rounded_units(amount: Decimal, currency: str, rounding: str) -> int:
+    """An amount in smallest units, whatever decimals it has; `rounding` is one of `decimal`'s."""
+    smallest = Decimal(1).scaleb(-CURRENCIES[currency].digits)
+    return to_units(amount.quantize(smallest, rounding), currency)
+
+
 @cache
 def bound_in(bound: Decimal, currency: str) -> int:
     """An amount that a rule names for all currencies, in smallest units of one of them."""

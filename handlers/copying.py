@@ -18,7 +18,7 @@ from exchange.contracts import bounds
 from exchange.contracts.catalogue import TYPES
 from exchange.copying import Copying, Following, Report
 from exchange.ledger import Guard
-from exchange.money import CURRENCIES, to_number, to_units
+from exchange.money import rounded_units, to_number
 from exchange.performance import Performance
 from exchange.rules import LEAST_STAKE
 from exchange.symbols import SYMBOLS
@@ -252,18 +252,13 @@ def _bounds(request: CopyStart, grant: Grant) -> tuple[int | None, int | None]:
     if least is not None and most is not None and least > most:
         raise _bad_limit("min_trade_stake", "It cannot be more than max_trade_stake.")
     return (
-        None if least is None else _units(least, grant.currency, ROUND_CEILING),
-        None if most is None else _units(most, grant.currency, ROUND_FLOOR),
+        None if least is None else rounded_units(least, grant.currency, ROUND_CEILING),
+        None if most is None else rounded_units(most, grant.currency, ROUND_FLOOR),
     )
 
 
 def _bad_limit(field: str, problem: str) -> ApiError:
     return ApiError("InvalidStakeLimit", f"The stake limits are wrong. {problem}", {field: problem})
-
-
-def _units(bound: Decimal, currency: str, rounding: str) -> int:
-    smallest = Decimal(1).scaleb(-CURRENCIES[currency].digits)
-    return to_units(bound.quantize(smallest, rounding), currency)
 
 
 def _shown(following: Following, currency: str) -> TraderShown:

@@ -5,7 +5,7 @@ from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 from exchange import exclusion
-from exchange.money import CURRENCIES, to_number, to_units
+from exchange.money import rounded_units, to_number
 from gateway.access.guard import Access
 from gateway.calls import call
 from gateway.clock import Clock
@@ -84,8 +84,7 @@ class SelfExclusion:
 
 def _units(amount: Decimal, currency: str, field: str) -> int:
     """An amount in smallest units, rounded down; 0 is kept for none."""
-    smallest = Decimal(1).scaleb(-CURRENCIES[currency].digits)
-    units = to_units(amount.quantize(smallest, ROUND_FLOOR), currency)
+    units = rounded_units(amount, currency, ROUND_FLOOR)
     if amount and not units:
         raise input_validation_failed({field: f"Less than the smallest amount of {currency}."})
     return units

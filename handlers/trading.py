@@ -19,7 +19,7 @@ from exchange.contracts.terms import Refusal, Wish
 from exchange.desk import Desk
 from exchange.ledger import Guard
 from exchange.markups import Introducer
-from exchange.money import CURRENCIES, to_number, to_units
+from exchange.money import rounded_units, to_number
 from exchange.rates import Rates
 from gateway import token_form
 from gateway.access.guard import Access
@@ -153,7 +153,7 @@ class Trading:
         deal = offers.agree(
             proposed,
             self._proposals.price(wish),
-            most=_units(price, currency, ROUND_FLOOR),
+            most=rounded_units(price, currency, ROUND_FLOOR),
             margins=self._desk.margins,
         )
         return await self._desk.buy(
@@ -202,7 +202,7 @@ class Trading:
         return await self._desk.sell(
             contract_id,
             loginid=grant.loginid,
-            least=_units(price, grant.currency, ROUND_CEILING),
+            least=rounded_units(price, grant.currency, ROUND_CEILING),
             app_id=grant.app_id,
             guard=self._access.guard(grant),
         )
@@ -312,12 +312,6 @@ class Trading:
             if position.contract.shortcode == shortcode:
                 return position.contract.id
         raise Refusal("NoOpenPosition", "The account has no open contract of this shortcode.")
-
-
-def _units(price: Decimal, currency: str, rounding: str) -> int:
-    """A bound that a client computed, in smallest units, whatever decimals it has."""
-    smallest = Decimal(1).scaleb(-CURRENCIES[currency].digits)
-    return to_units(price.quantize(smallest, rounding), currency)
 
 
 def _receipt(bought: Bought) -> BuyBody:

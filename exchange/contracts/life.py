@@ -250,15 +250,21 @@ def unsaleable(why: str) -> Refusal:
 
 
 def check_time_left(terms: Terms, now: int, least: int = NO_SALE_BEFORE_END) -> None:
-    """Raise `Refusal` for a contract that ends too soon, in `least` seconds, to be bought back."""
-    assert terms.expiry is not None  # noqa: S101 - those that last for ticks come not so far
+    """Raise `Refusal` for a contract that lasts for ticks, or ends in so few seconds."""
+    if terms.expiry is None:
+        raise unsaleable("A contract that lasts for ticks is not bought back.")
     if terms.expiry - now <= least:
         raise unsaleable(f"This contract is not bought back in its last {least} seconds.")
 
 
+def unentered(terms: Terms, spot: Tick) -> Life:
+    """The life of a contract that has seen no tick yet, with the latest tick when it started."""
+    return Life(spot, terms.entry_epoch - 1)
+
+
 def begin(terms: Terms, feed: Feed) -> Life:
     """The life of a contract that has seen no tick yet."""
-    return Life(latest(feed, terms.symbol, terms.start), terms.entry_epoch - 1)
+    return unentered(terms, latest(feed, terms.symbol, terms.start))
 
 
 def resume(terms: Terms, feed: Feed, seen: int) -> Life:

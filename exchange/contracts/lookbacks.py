@@ -18,6 +18,7 @@ from exchange.contracts.life import (
     Tick,
     Watch,
     check_time_left,
+    unentered,
 )
 from exchange.contracts.listing import Durations, Listing
 from exchange.contracts.terms import Terms, Wish, invalid
@@ -71,7 +72,7 @@ class Lookback(ContractType):
         """What it is worth, the margin and a markup, each a share of that; rounded up."""
         if wish.basis not in (None, "multiplier"):
             raise invalid("basis", "The amount of a lookback is its multiplier: leave basis out.")
-        worth = self.worth(terms, Life(sight.tick, terms.entry_epoch - 1), sight)
+        worth = self.worth(terms, unentered(terms, sight.tick), sight)
         price = math.ceil(round(worth * (1 + margins.lookback), 6))
         check_stake(price, terms.currency)
         markup = int(worth * float(wish.markup))
@@ -86,8 +87,7 @@ class Lookback(ContractType):
         """What it pays in the mean, in smallest units."""
         spot = sight.tick.pips
         low, high = life.kept or (spot, spot)
-        first = terms.entry_epoch if life.entry is None else sight.tick.epoch
-        outlook = sight.outlook(first, self.exit_epoch(terms))
+        outlook = self.outlook(terms, life, sight)
         upper, lower = (
             _MEANS[price](spot, low, high, outlook) for price in (self._upper, self._lower)
         )

@@ -16,7 +16,7 @@ from exchange.contracts.life import (
     Status,
     Tick,
     check_time_left,
-    unsaleable,
+    unentered,
 )
 from exchange.contracts.terms import Refusal, Terms, Wish, invalid
 from exchange.rules import LARGEST_ASK, LEAST_ASK, Margins
@@ -58,7 +58,7 @@ class Option(ContractType):
         terms = self.complete(terms, wish, sight)
         if wish.basis not in ("payout", "stake"):
             raise invalid("basis", "Say whether the amount is the payout or the stake.")
-        ask = self.ask(terms, Life(sight.tick, terms.entry_epoch - 1), sight, margins)
+        ask = self.ask(terms, unentered(terms, sight.tick), sight, margins)
         if not LEAST_ASK <= ask <= LARGEST_ASK:
             raise Refusal(
                 "ContractCreationFailure",
@@ -106,8 +106,6 @@ class Option(ContractType):
     def check_sale(self, terms: Terms, life: Life, now: int) -> None:
         """It is not bought back when it lasts for ticks, nor shortly before its end."""
         super().check_sale(terms, life, now)
-        if terms.expiry is None:
-            raise unsaleable("A contract that lasts for ticks is not bought back.")
         check_time_left(terms, now)
 
     def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:

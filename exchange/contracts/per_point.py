@@ -22,7 +22,7 @@ from exchange.contracts.life import (
     Status,
     Tick,
     check_time_left,
-    unsaleable,
+    unentered,
 )
 from exchange.contracts.terms import Barrier, Refusal, Terms, Wish, bad_barrier, invalid
 from exchange.money import CURRENCIES, bound_in, to_text
@@ -80,7 +80,7 @@ class PerPoint(ContractType):
         if strike != AT_ENTRY:
             terms = replace(terms, barrier=strike)
         spot, level = sight.tick.pips, strike.level(sight.tick.pips)
-        outlook = self.outlook(terms, Life(sight.tick, terms.entry_epoch - 1), sight)
+        outlook = self.outlook(terms, unentered(terms, sight.tick), sight)
         cost = self.worth(spot, level, outlook) * float(dearer) * units_a_pip(terms)
         most = self._largest_stake(terms, spot, level, outlook, cost)
         if terms.amount > most:
@@ -132,8 +132,6 @@ class PerPoint(ContractType):
     def check_sale(self, terms: Terms, life: Life, now: int) -> None:
         """It is not bought back when it lasts for ticks, nor shortly before its end."""
         super().check_sale(terms, life, now)
-        if terms.expiry is None:
-            raise unsaleable("A contract that lasts for ticks is not bought back.")
         check_time_left(terms, now, self.no_sale_before_end)
 
     def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:
@@ -179,7 +177,7 @@ class PerPoint(ContractType):
     def choices(self, terms: Terms, sight: Sight) -> list[Barrier]:
         """Strikes to suggest, the highest first: relative ones for contracts of a day at most."""
         spot = sight.tick.pips
-        outlook = self.outlook(terms, Life(sight.tick, terms.entry_epoch - 1), sight)
+        outlook = self.outlook(terms, unentered(terms, sight.tick), sight)
         wished = (round(spot * outlook.sd * far) for far in self.distances())
         offsets = sorted({max(offset, -deepest(spot)) for offset in wished}, reverse=True)
         if terms.lasts_days:

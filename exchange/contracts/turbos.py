@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from exchange.contracts import wording
 from exchange.contracts.european import AT_ENTRY
-from exchange.contracts.life import End, Life, Sight, Status, Tick, Watch
+from exchange.contracts.life import End, Life, Sight, Status, Tick, Watch, unentered
 from exchange.contracts.listing import FEW_TICKS_OR_TIME, Listing
 from exchange.contracts.per_point import (
     PerPoint,
@@ -111,7 +111,7 @@ class Turbo(PerPoint):
     def payout_choices(self, terms: Terms, sight: Sight, margins: Margins) -> list[Decimal]:
         """What the stake buys a point at each of the `choices`."""
         spot = sight.tick.pips
-        outlook = self.outlook(terms, Life(sight.tick, terms.entry_epoch - 1), sight)
+        outlook = self.outlook(terms, unentered(terms, sight.tick), sight)
         dearer = (1 + self.margin(margins)) * units_a_pip(terms)
         return [
             rounded(

@@ -253,6 +253,21 @@ async def trade_until_killed(gateway: Served, told: Told, chance: random.Random)
         )
         acknowledged()
 
+    async def take_profit(client: SocketClient, contract_id: int, profit: int) -> None:
+        """Order it to close once it has gained so many cents."""
+        reply = await client.ask(
+            {
+                "contract_update": 1,
+                "contract_id": contract_id,
+                "limit_order": {"take_profit": profit / 100},
+            }
+        )
+        if "error" not in reply:
+            told.orders.add(Order(contract_id, "take_profit", profit))
+            acknowledged()
+        else:
+            assert reply["error"]["code"] in UPDATE_REFUSALS, reply["error"]
+
     async def multiply(client: SocketClient, loginid: str) -> None:
         await client.authorize(told.tokens[loginid])
         await client.ask({"ticks": "1HZ100V", "subscribe": 1})
@@ -271,19 +286,7 @@ async def trade_until_killed(gateway: Served, told: Told, chance: random.Random)
             )
             if contract_id is None:
                 continue
-            profit = chance.randint(100, 900)
-            reply = await client.ask(
-                {
-                    "contract_update": 1,
-                    "contract_id": contract_id,
-                    "limit_order": {"take_profit": profit / 100},
-                }
-            )
-            if "error" not in reply:
-                told.orders.add(Order(contract_id, "take_profit", profit))
-                acknowledged()
-            else:
-                assert reply["error"]["code"] in UPDATE_REFUSALS, reply["error"]
+            await take_profit(client, contract_id, chance.randint(100, 900))
             if number % 3:  # every third stays open, from one life of the gateway to the next
                 await close(client, "cancel" if number % 2 else "sell", contract_id)
 
@@ -295,19 +298,7 @@ async def trade_until_killed(gateway: Served, told: Told, chance: random.Random)
             contract_id = await buy(client, 10, wanted)
             if contract_id is None:
                 continue
-            profit = chance.randint(10, 500)
-            reply = await client.ask(
-                {
-                    "contract_update": 1,
-                    "contract_id": contract_id,
-                    "limit_order": {"take_profit": profit / 100},
-                }
-            )
-            if "error" not in reply:
-                told.orders.add(Order(contract_id, "take_profit", profit))
-                acknowledged()
-            else:
-                assert reply["error"]["code"] in UPDATE_REFUSALS, reply["error"]
+            await take_profit(client, contract_id, chance.randint(10, 500))
             if number % 3 == 0:  # the others end by themselves, in this life or the next
                 await close(client, "sell", contract_id)
 
