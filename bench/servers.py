@@ -67,7 +67,7 @@ def scopegate() -> Iterator[Server]:
     command = [sys.executable, "-m", "gateway", "serve", "--port", "0", "--db", "bench.db"]
     limits = [
         f"--{group}-per-{span}={_NO_LIMIT}"
-        for group in ("general", "outcome", "pricing")
+        for group in ("messages", "general", "outcome", "pricing")
         for span in ("minute", "hour")
     ]
     with (

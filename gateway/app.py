@@ -22,6 +22,7 @@ from typing import Any
 import structlog
 
 from exchange import ledger as accounts
+from exchange import rules
 from exchange.announcements import Announcements
 from exchange.copying import Copying
 from exchange.desk import Desk
@@ -30,8 +31,9 @@ from exchange.ledger import Account, Ledger
 from exchange.payments import Teller
 from exchange.rates import Rates
 from exchange.rules import Margins
-from gateway import market_start
-from gateway.access import tokens, users
+from gateway import connection as connections
+from gateway import dispatch, http, market_start, server
+from gateway.access import apps, guard, passwords, tokens, users, verification
 from gateway.access.guard import Access
 from gateway.access.passwords import Passwords
 from gateway.bus import Bus
@@ -39,14 +41,25 @@ from gateway.calls import DeclarationError, Registry
 from gateway.clock import Clock, HandClock, RunningClock
 from gateway.connection import Connection, Transport
 from gateway.dispatch import Dispatcher
-from gateway.limits import PROFILES, Profile, RateLimiter
+from gateway.limits import (
+    MESSAGE_UNIT,
+    PROFILES,
+    Claim,
+    ConcurrencyLimiter,
+    Limit,
+    Per,
+    Profile,
+    RateLimiter,
+)
 from gateway.mail import LogMailer, Mailer, mailer
 from gateway.oauth import TokenEndpoint
-from gateway.server import Listening, Server, Visitor
-from gateway.session import Session
+from gateway.server import Accept, Listening, Server, Visitor
+from gateway.session import Session, unsigned_holder
 from gateway.settings import Settings, SettingsError
 from gateway.site import Site
 from gateway.store import Store, StoreError, Transaction
+from handlers import market, pages, proposals
+from handlers import verification as letters
 from handlers.accounts import Accounts
 from handlers.apps import Apps
 from handlers.assessment import Assessment
@@ -106,8 +119,7 @@ class Gateway:
     clock: Clock
     registry: Registry
     demo: Demo | None
-    connect: Callable[[Visitor, Callable[[bytes], None], Transport], Connection]
-    """Makes the connection of a client from what it said, its `send` and its transport."""
+    connect: Accept
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +128,18 @@ class Connect:
 
     dispatcher: Dispatcher
     access: Access
+    limiter: RateLimiter
+    connections: ConcurrencyLimiter
+
+    def refusal(self, visitor: Visitor) -> str | None:
+        """Why this visitor may not connect; `None` if it may. Counts as a message."""
+        holder = unsigned_holder(visitor.address, visitor.origin, visitor.host)
+        broken = self.connections.broken_by([holder], self._connection)
+        return broken or self.limiter.message_broken_by(holder.key, 0)
+
+    @property
+    def _connection(self) -> list[Claim]:
+        return [Claim("connections", self.limiter.profile.connections_per_address)]
 
     def __call__(
         self, visitor: Visitor, send: Callable[[bytes], None], transport: Transport
@@ -135,6 +159,9 @@ class Connect:
         )
         self.access.join(session)
         session.on_leave(partial(self.access.leave, session))
+        holders, claims = (session.unsigned,), self._connection
+        self.connections.take(holders, claims)
+        session.on_leave(partial(self.connections.give_back, holders, claims))
         return Connection(self.dispatcher, session, transport)
 
 
@@ -147,6 +174,7 @@ class _Parts:
     """Everything that handlers are made of. Building it opens and reads nothing."""
 
     profile: Profile
+    held: ConcurrencyLimiter
     store: Store
     clock: Clock
     feed: Feed
@@ -181,13 +209,15 @@ def _build(
     # Neighbours on one floor: that a token holds is the access's to know, and is passed on.
     copying = Copying(store, clock, tokens.holds)
     rates = Rates(feed)
+    held = ConcurrencyLimiter()
     return _Parts(
         profile=profile,
+        held=held,
         store=store,
         clock=clock,
         feed=feed,
         bus=Bus(),
-        access=Access(store),
+        access=Access(store, profile, held),
         ledger=Ledger(store, clock),
         copying=copying,
         desk=Desk(store, feed, clock, margins, copying),
@@ -200,7 +230,7 @@ def _build(
 def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pages]:
     """The registry of all calls, ours and those of strangers, and what must be told more."""
     registry = Registry()
-    general = General(parts.clock, parts.profile)
+    general = General(parts.clock, parts.profile, _limits(parts.profile))
     portfolio = Portfolio(parts.desk, parts.store, parts.bus)
     proposals = Proposals(
         parts.feed, parts.clock, parts.bus, parts.profile, parts.desk.margins, parts.access
@@ -260,6 +290,42 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
     return registry, ticker, pages
 
 
+def _limits(profile: Profile) -> list[Limit]:
+    """Every limit in force: those of the profile, then those that are the same everywhere."""
+    message, connection, address = Per.MESSAGE, Per.CONNECTION, Per.ADDRESS
+    return [
+        *profile.listed(),
+        Limit("message_unit", MESSAGE_UNIT, "bytes", message),
+        Limit("message_bytes", server.MAX_MESSAGE, "bytes", message),
+        Limit("message_fragments", server.MAX_FRAGMENTS, "frames", message),
+        Limit("message_depth", dispatch.MAX_DEPTH, "levels", message),
+        Limit("refusal_echo_bytes", dispatch.MAX_ECHO, "bytes", message),
+        Limit("answer_time", dispatch.PATIENCE, "seconds", message),
+        Limit("messages_waiting", connections.MAX_WAITING, "messages", connection),
+        Limit("messages_waiting_bytes", connections.MAX_WAITING_BYTES, "bytes", connection),
+        Limit("held_bytes", server.MAX_HELD, "bytes", connection),
+        Limit("idle_time", server.IDLE, "seconds", connection),
+        Limit("opening_time", server.HEAD_TIMEOUT, "seconds", connection),
+        Limit("proposal_time", proposals.GOOD_FOR, "seconds", connection),
+        Limit("proposals_kept", proposals.KEPT, "proposals", connection),
+        Limit("wrong_tokens", guard.WRONG_TOKENS_A_MINUTE, "tokens a minute", address),
+        Limit("wrong_passwords", passwords.FROM_AN_ADDRESS, "passwords a minute", address),
+        Limit("wrong_passwords_per_user", passwords.AT_AN_ACCOUNT, "passwords a minute", Per.USER),
+        Limit("letters", letters.FROM_AN_ADDRESS, "letters a minute", address),
+        Limit("letters_per_user", verification.MOST_OF_AN_ADDRESS, "letters an hour", Per.USER),
+        Limit("letters_of_all", verification.MOST_OF_ALL, "letters an hour", Per.GATEWAY),
+        Limit("passwords_waiting", passwords.MOST_WAITING, "passwords", Per.GATEWAY),
+        Limit("history_results", market.MOST_RESULTS, "ticks or candles", message),
+        Limit("open_positions", rules.MOST_OPEN_POSITIONS, "contracts", Per.ACCOUNT),
+        Limit("tokens", tokens.MOST_OF_A_USER, "tokens", Per.ACCOUNT),
+        Limit("sign_ins", pages.MOST_OF_A_USER, "sign-ins", Per.USER),
+        Limit("sign_in_time", pages.LASTS, "seconds", Per.USER),
+        Limit("apps", apps.MOST_OF_A_USER, "apps", Per.USER),
+        Limit("http_head_bytes", http.MAX_HEAD, "bytes", message),
+        Limit("http_body_bytes", http.MAX_BODY, "bytes", message),
+    ]
+
+
 def declared(modules: Iterable[str] = ()) -> Registry:
     """Every call that a gateway would offer, without one running: to be read, not to be made."""
     nowhere = Store(Path(os.devnull))
@@ -311,6 +377,7 @@ async def compose(
             registry,
             parts.bus,
             limiter,
+            parts.held,
             used=access.used,
             refusal=access.refusal,
         )
@@ -325,7 +392,7 @@ async def compose(
             clock=clock,
             registry=registry,
             demo=demo,
-            connect=Connect(dispatcher, access),
+            connect=Connect(dispatcher, access, limiter, parts.held),
         )
 
 

@@ -87,6 +87,8 @@ class Stream(Generic[BodyT]):
     """The id of the stream, where the handler must know it; any other is made up."""
     most: int | None = None
     """How many streams of this kind one connection may have, where that has a limit of its own."""
+    most_of_client: int | None = None
+    """How many streams of this kind one client (a user, or an address before sign-in) may have."""
     optional: bool = False
     """Whether the first reply stands by itself where the stream cannot be opened: what the call
     did is done."""

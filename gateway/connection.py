@@ -2,7 +2,7 @@
 
 Rules:
 - Messages are answered one after the other. While one waits for something, the next wait behind it;
-  past `MAX_WAITING` of them, or `MAX_WAITING_BYTES`, the client is not read from for a while.
+  from `MAX_WAITING` of them on, or `MAX_WAITING_BYTES`, the client is not read from for a while.
 - Nothing is handled for a client that does not take its replies.
 - One client's messages never hold up the others for much longer than `TURN`.
 - No task is made for a message unless its handler waits for something.
@@ -21,7 +21,7 @@ from gateway.errors import Disconnect
 from gateway.session import Session
 
 MAX_WAITING = 256
-MAX_WAITING_BYTES = 1024 * 1024
+MAX_WAITING_BYTES = 128 * 1024
 TURN = 0.01
 """Seconds after which one client's waiting messages let the others have a turn."""
 
@@ -68,6 +68,11 @@ class Connection:
         self._task: asyncio.Task[None] | None = None
         self._working = False
         self._reading = True
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of the messages that wait to be answered."""
+        return sum(map(len, self._waiting))
 
     @property
     def busy(self) -> bool:
@@ -130,7 +135,7 @@ class Connection:
                 self._reading = True
                 self._transport.resume()
         elif self._reading and (
-            len(waiting) >= MAX_WAITING or sum(map(len, waiting)) >= MAX_WAITING_BYTES
+            len(waiting) >= MAX_WAITING or self.waiting_bytes >= MAX_WAITING_BYTES
         ):
             self._reading = False
             self._transport.pause()

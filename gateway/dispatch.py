@@ -6,13 +6,15 @@ Rules:
 - All exceptions become replies in one place, `_failed`. What is neither `ApiError` nor `Disconnect`
   is a bug: it is logged with the call's name, and the client learns nothing of it.
 - Strangers learn nothing: limits and scopes come before validation.
+- A message that a limit refuses costs little: every message is counted before it is parsed, a call
+  before its message is inspected, and of a long one nothing but its `req_id` is echoed.
 - No secret leaves in an echo: fields that hold one, and well-formed tokens anywhere, are masked.
 """
 
 import asyncio
 import re
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from typing import Any
 
 import orjson
@@ -30,13 +32,18 @@ from gateway.errors import (
     permission_denied,
     rate_limit,
 )
-from gateway.limits import Penalty, RateLimiter
+from gateway.limits import Claim, ConcurrencyLimiter, Penalty, Rate, RateLimiter
 from gateway.session import Grant, Session, Subscription
+from gateway.skim import skim
 from gateway.token_form import NOT_SHOWN, SHORTEST, holds_token, without_tokens
 from schemas.fields import LARGEST_INTEGER
 from schemas.scopes import in_order
 
 MAX_DEPTH = 32
+MAX_ECHO = 2048
+"""Bytes of a message up to which a refusal by a limit echoes it."""
+REFUSED_CLOSE = 4429
+"""The close code after many refusals by a limit in a row."""
 PATIENCE = 4.0
 """Seconds that a handler has. A JavaScript client reconnects when its ping waits five behind it."""
 
@@ -56,6 +63,7 @@ class Dispatcher:
         registry: Registry,
         bus: Bus,
         limiter: RateLimiter,
+        open_streams: ConcurrencyLimiter,
         *,
         used: Callable[[Session, Grant, str], None],
         refusal: Callable[[Session], ApiError | None],
@@ -68,6 +76,7 @@ class Dispatcher:
         self._registry = registry
         self._bus = bus
         self._limiter = limiter
+        self._open_streams = open_streams
         self._used = used
         self._refusal = refusal
         self._patience = patience
@@ -86,8 +95,21 @@ class Dispatcher:
         session.acting = None
         session.answering = True
         refusal = self._refusal(session)
+        broken = self._limiter.message_broken_by(session.client, len(text))
         try:
+            if broken is not None and refusal is None:
+                self._limited(session, text, broken)
+                return None
             message = _parse(text)
+            call = self._find(message)
+            acting = _acting(session, message) if session.grants else None
+            broken = self._limiter.broken_by(
+                session.client if acting is None else acting.client,
+                Rate.GENERAL if call is None else call.rate,
+            )
+            if broken is not None and refusal is None:
+                self._limited(session, text, broken, message)
+                return None
             sane, secret = _inspect_object(message, 1)
             secret_fields = self._registry.secret_fields
             if secret or not secret_fields.isdisjoint(message):
@@ -98,8 +120,9 @@ class Dispatcher:
                 raise refusal
             if not sane:
                 raise ApiError("SanityCheckFailed", "Parameters sanity check failed.")
-            call = self._find(message)
-            self._admit(session, call, message)
+            if call is None:
+                raise self._unrecognised(message)
+            self._admit(session, call, acting, message)
             request = call.validate(message)
             coroutine = call.invoke(request, session)
             if not call.eager:
@@ -137,28 +160,26 @@ class Dispatcher:
             self._failed(session, call, message, echo, problem)
         session.replied()
 
-    def _find(self, message: Message) -> Call:
+    def _find(self, message: Message) -> Call | None:
         name = self._registry.find(message)
-        if name is not None and (call := self._registry.get(name)) is not None:
-            return call
+        return None if name is None else self._registry.get(name)
+
+    def _unrecognised(self, message: Message) -> ApiError:
+        name = self._registry.find(message)
         text = "Unrecognised request."
         if name is not None:
             text += f" The call {name} is not offered by this gateway."
-        raise ApiError("UnrecognisedRequest", text)
+        return ApiError("UnrecognisedRequest", text)
 
-    def _admit(self, session: Session, call: Call, message: Message) -> None:
-        if not session.grants:
-            self._count(call, session.address)
+    def _admit(self, session: Session, call: Call, acting: Grant | None, message: Message) -> None:
+        if acting is None:
             if call.needs_login:
                 raise authorization_required()
             if call.standing is AT_PAGES and not session.at_pages:
                 raise _not_at_pages()
+            session.refusals = 0
             return
-        acting = next(iter(session.grants.values()))
         wanted = message.get("loginid")
-        if type(wanted) is str:
-            acting = session.grants.get(wanted, acting)
-        self._count(call, acting.user_id)
         if type(wanted) is str and wanted != acting.loginid:
             raise input_validation_failed(
                 {"loginid": "No token of this connection is for this account."}
@@ -171,12 +192,41 @@ class Dispatcher:
                 raise permission_denied("the owner's own sign-in at the gateway's pages")
             if call.standing is AT_PAGES and not session.at_pages:
                 raise _not_at_pages()
+        session.refusals = 0
         self._used(session, acting, call.name)
 
-    def _count(self, call: Call, who: Hashable) -> None:
-        broken = self._limiter.broken_by(who, call.rate)
-        if broken is not None:
-            raise rate_limit(call.name, broken)
+    def _limited(
+        self, session: Session, text: bytes, broken: str, message: Message | None = None
+    ) -> None:
+        """Refuse a message by a limit, parsed or not. Raises `Disconnect` after many in a row.
+
+        The reply to a short message has everything that other replies have. Of a long one only its
+        call and its `req_id` are looked for, so that refusing costs less than answering.
+        """
+        echo: Message = {}
+        if len(text) > MAX_ECHO:
+            if message is None:
+                if not text.isascii():
+                    _check_utf8(text)
+                message = skim(text)
+        else:
+            try:
+                message = _parse(text) if message is None else message
+                _, secret = _inspect_object(message, 1)
+                echo = message
+                if secret or not self._registry.secret_fields.isdisjoint(message):
+                    echo = _masked(message, self._registry.secret_fields)
+            except ApiError:
+                message = message or {}
+        call = self._find(message)
+        error = rate_limit("messages" if call is None else call.name, broken)
+        self._failed(session, call, message, echo, error)
+        session.replied()
+        session.refusals += 1
+        if session.refusals >= self._limiter.profile.refusals_in_a_row:
+            raise Disconnect(
+                REFUSED_CLOSE, f"{session.refusals} messages in a row met a rate limit: send less"
+            )
 
     def _answer(
         self, session: Session, call: Call, message: Message, echo: Message, result: Any
@@ -205,13 +255,6 @@ class Dispatcher:
             return
         if session.subscribed(stream.key):
             raise ApiError("AlreadySubscribed", f"You are already subscribed to {stream.label}.")
-        profile = self._limiter.profile
-        if len(session.subscriptions) >= profile.streams:
-            raise rate_limit(call.name, f"{profile.streams} streams on one connection")
-        if stream.most is not None:
-            open_now = sum(s.kind == stream.kind for s in session.subscriptions.values())
-            if open_now >= stream.most:
-                raise rate_limit(call.name, f"{stream.most} {stream.kind} streams at once")
         grant = session.acting if call.needs_login else None
         if grant is not None and session.grants.get(grant.loginid) is not grant:
             raise authorization_required()  # it was revoked while the handler ran
@@ -229,8 +272,14 @@ class Dispatcher:
             forget=session.forget,
             stream_id=stream.id,
         )
+        give_back = self._claim(session, call, stream, subscription)
+
+        def close() -> None:
+            self._bus.unsubscribe(stream.topic, subscription)
+            give_back()
+
         self._bus.subscribe(stream.topic, subscription)
-        subscription.opened(lambda: self._bus.unsubscribe(stream.topic, subscription))
+        subscription.opened(close)
         session.open(subscription)
         body = dict(stream.first)
         msg_type = next(iter(body))
@@ -242,6 +291,38 @@ class Dispatcher:
             msg_type, told = next(iter(further.items()))
             event = {msg_type: {"id": subscription.id, **told} if stream.names_itself else told}
             _send(session, dict(head), event | {"subscription": {"id": subscription.id}})
+
+    def _claim(
+        self, session: Session, call: Call, stream: Stream[Any], subscription: Subscription
+    ) -> Callable[[], None]:
+        """Count a stream that is about to be opened; returns how to count it no longer.
+
+        Raises `RateLimit` where the connection or the client has too much open.
+        """
+        profile = self._limiter.profile
+        streams = session.subscriptions.values()
+        if len(streams) >= profile.streams:
+            raise rate_limit(call.name, f"{profile.streams} streams on one connection")
+        if stream.most is not None:
+            open_now = sum(s.kind == stream.kind for s in streams)
+            if open_now >= stream.most:
+                raise rate_limit(call.name, f"{stream.most} {stream.kind} streams at once")
+        if sum(s.size for s in streams) + subscription.size > profile.stream_bytes:
+            raise rate_limit(
+                call.name, f"{profile.stream_bytes} bytes held by the streams of one connection"
+            )
+        claims = [
+            Claim("streams", profile.streams_per_client),
+            Claim("bytes of streams", profile.stream_bytes_per_client, subscription.size),
+        ]
+        if stream.most_of_client is not None:
+            claims.append(Claim(f"{stream.kind} streams", stream.most_of_client))
+        holders = session.holders
+        broken = self._open_streams.broken_by(holders, claims)
+        if broken is not None:
+            raise rate_limit(call.name, broken)
+        self._open_streams.take(holders, claims)
+        return lambda: self._open_streams.give_back(holders, claims)
 
     def _failed(
         self,
@@ -289,14 +370,26 @@ def _parse(text: bytes) -> Message:
     try:
         message = orjson.loads(text)
     except orjson.JSONDecodeError:
-        try:
-            text.decode()
-        except UnicodeDecodeError:
-            raise Disconnect(1007, "a text message must be UTF-8") from None
+        _check_utf8(text)
         raise _bad_request() from None
     if type(message) is not dict:
         raise _bad_request()
     return message
+
+
+def _check_utf8(text: bytes) -> None:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        raise Disconnect(1007, "a text message must be UTF-8") from None
+
+
+def _acting(session: Session, message: Message) -> Grant:
+    """The grant that a message acts under; the first where it names none of the connection's."""
+    wanted = message.get("loginid")
+    if type(wanted) is str and (named := session.grants.get(wanted)) is not None:
+        return named
+    return next(iter(session.grants.values()))
 
 
 def _bad_request() -> ApiError:
@@ -318,17 +411,23 @@ def _inspect_object(value: Message, depth: int) -> tuple[bool, bool]:
 
     Raises `BadRequest` for what is nested too deeply to be echoed.
     """
-    if depth > MAX_DEPTH:
-        raise _bad_request()
-    sane = True
-    secret = False
-    for key, item in value.items():
+    sane, secret = _inspect_values(value.values(), depth)
+    for key in value:
         # A short identifier is what keys are; only others are worth the expressions.
         if len(key) >= SHORTEST or not (key.isidentifier() and key.isascii()):
             if not _KEY(key):
                 sane = False
             if holds_token(key):
                 secret = True
+    return sane, secret
+
+
+def _inspect_values(values: Iterable[Any], depth: int) -> tuple[bool, bool]:
+    if depth > MAX_DEPTH:
+        raise _bad_request()
+    sane = True
+    secret = False
+    for item in values:
         kind = type(item)
         if kind is int or kind is float:
             if not -LARGEST_INTEGER <= item <= LARGEST_INTEGER:
@@ -338,30 +437,10 @@ def _inspect_object(value: Message, depth: int) -> tuple[bool, bool]:
                 secret = True
             if "\x00" in item:
                 sane = False
-        elif kind is dict:
-            item_sane, item_secret = _inspect_object(item, depth + 1)
+        elif kind is dict or kind is list:
+            inspect = _inspect_object if kind is dict else _inspect_values
+            item_sane, item_secret = inspect(item, depth + 1)
             sane, secret = sane and item_sane, secret or item_secret
-        elif kind is list:
-            item_sane, item_secret = _inspect_list(item, depth + 1)
-            sane, secret = sane and item_sane, secret or item_secret
-    return sane, secret
-
-
-def _inspect_list(value: list[Any], depth: int) -> tuple[bool, bool]:
-    if depth > MAX_DEPTH:
-        raise _bad_request()
-    sane = True
-    secret = False
-    for item in value:
-        # An item is judged as the value of a harmless key: one rule for both.
-        item_sane, item_secret = (
-            _inspect_list(item, depth + 1)
-            if type(item) is list
-            else _inspect_object(item, depth + 1)
-            if type(item) is dict
-            else _inspect_object({"item": item}, depth)
-        )
-        sane, secret = sane and item_sane, secret or item_secret
     return sane, secret
 
 

@@ -1,16 +1,30 @@
-"""How much one user or address may ask for, and the counting of it.
+"""Limits: how many messages and calls a client may send, and how much it may hold at once.
 
 Rules:
-- Counted per user where one is signed in, else per address, in fixed windows of monotonic time.
-- What is counted is bounded: windows that have passed are dropped.
-- The `deriv` numbers are those that the published API states in `website_status`.
+- Rates are counted per client, in fixed windows of monotonic time: per app authorization, per token
+  of the owner's own, per sign-in at the pages, and before that per address block. No client's count
+  can be used up by another.
+- Every message counts, before it is parsed; its call counts once it is known.
+- What is open at once (connections, streams, bytes of streams) is counted per address block before
+  sign-in and per user after it. One app may hold half of what its user may hold; what the owner
+  opens at the pages is counted apart.
+- What is counted is bounded: windows that have passed are dropped, and so is the oldest of too many
+  clients.
+- The `deriv` numbers are those that the published API states in `website_status`, and ours where it
+  states none.
 """
 
 import ipaddress
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
+
+MESSAGE_UNIT = 2048
+"""Bytes: a message counts once, and once more for each further unit that it fills."""
+MAX_CLIENTS = 50_000
+"""Clients whose messages are counted at the same time."""
 
 
 class Rate(StrEnum):
@@ -20,24 +34,62 @@ class Rate(StrEnum):
     OUTCOME = "outcome"
     PRICING = "pricing"
 
+    # An enumeration's own takes a tenth of a microsecond, for each call.
+    __hash__ = str.__hash__
+
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How many calls of one group are answered in a minute and in an hour."""
+    """How many messages, or calls of one group, are answered in a minute and in an hour."""
 
     minutely: int
     hourly: int
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """Every limit in force, by the name under which `website_status` publishes it."""
+class Per(StrEnum):
+    """What a limit is counted for."""
 
+    MESSAGE = "message"
+    CONNECTION = "connection"
+    ADDRESS = "address"
+    """An address block: an IPv4 address, or an IPv6 /64."""
+    TOKEN = "token"  # noqa: S105 - no password
+    """For apps the authorization, before sign-in the address block."""
+    CLIENT = "client"
+    """The user, before sign-in the address block."""
+    USER = "user"
+    ACCOUNT = "account"
+    GATEWAY = "gateway"
+
+
+class Limit(NamedTuple):
+    """A limit in force, as the call `limits` lists it."""
+
+    name: str
+    value: float
+    unit: str
+    per: Per
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Every limit that can be set."""
+
+    messages: Allowance
     general: Allowance
     outcome: Allowance
     pricing: Allowance
+    refusals_in_a_row: int
+    """Messages that a limit refuses, without an accepted call, until the connection is closed."""
+    connections_per_address: int
+    connections_per_user: int
     proposal_streams: int
+    proposal_streams_per_client: int
     streams: int
+    streams_per_client: int
+    stream_bytes: int
+    """Bytes that the streams of one connection may hold: what is repeated in each message."""
+    stream_bytes_per_client: int
 
     def allowance(self, rate: Rate) -> Allowance:
         """The allowance of one group."""
@@ -47,59 +99,202 @@ class Profile:
             Rate.PRICING: self.pricing,
         }[rate]
 
+    def listed(self) -> list[Limit]:
+        """Each limit by the name of its setting."""
+        groups = [("messages", "messages", self.messages)]
+        groups += [(str(rate), f"{rate} calls", self.allowance(rate)) for rate in Rate]
+        rates = [
+            limit
+            for name, unit, allowance in groups
+            for limit in (
+                Limit(f"{name}_per_minute", allowance.minutely, f"{unit} a minute", Per.TOKEN),
+                Limit(f"{name}_per_hour", allowance.hourly, f"{unit} an hour", Per.TOKEN),
+            )
+        ]
+        of_open = [
+            ("connections_per_address", "connections", Per.ADDRESS),
+            ("connections_per_user", "connections", Per.USER),
+            ("streams", "streams", Per.CONNECTION),
+            ("streams_per_client", "streams", Per.CLIENT),
+            ("proposal_streams", "proposal streams", Per.CONNECTION),
+            ("proposal_streams_per_client", "proposal streams", Per.CLIENT),
+            ("stream_bytes", "bytes of streams", Per.CONNECTION),
+            ("stream_bytes_per_client", "bytes of streams", Per.CLIENT),
+        ]
+        return [
+            *rates,
+            Limit("refusals_in_a_row", self.refusals_in_a_row, "messages", Per.CONNECTION),
+            *(Limit(name, getattr(self, name), unit, per) for name, unit, per in of_open),
+        ]
+
 
 _FREE = Allowance(minutely=1_000_000, hourly=60_000_000)
 
 PROFILES: dict[str, Profile] = {
     "open": Profile(
-        general=_FREE, outcome=_FREE, pricing=_FREE, proposal_streams=1_000, streams=1_000
+        messages=Allowance(10_000_000, 600_000_000),
+        general=_FREE,
+        outcome=_FREE,
+        pricing=_FREE,
+        refusals_in_a_row=200,
+        connections_per_address=20_000,
+        connections_per_user=20_000,
+        proposal_streams=1_000,
+        proposal_streams_per_client=20_000,
+        streams=1_000,
+        streams_per_client=100_000,
+        stream_bytes=1024 * 1024,
+        stream_bytes_per_client=64 * 1024 * 1024,
     ),
     "deriv": Profile(
+        messages=Allowance(600, 36_000),
         general=Allowance(180, 14_400),
         outcome=Allowance(25, 1_500),
         pricing=Allowance(360, 14_400),
+        refusals_in_a_row=200,
+        connections_per_address=128,
+        connections_per_user=64,
         proposal_streams=5,
+        proposal_streams_per_client=10,
         streams=100,
+        streams_per_client=500,
+        stream_bytes=64 * 1024,
+        stream_bytes_per_client=256 * 1024,
     ),
 }
 
+_MESSAGES = 1
+_PLACES = {Rate.GENERAL: 3, Rate.OUTCOME: 5, Rate.PRICING: 7}
+
 
 class RateLimiter:
-    """Counts calls and tells which limit a further one would break."""
+    """Counts messages and calls, and names the limit that a further one would break."""
 
     def __init__(self, profile: Profile, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.profile = profile
-        self._allowances = {rate: profile.allowance(rate) for rate in Rate}
+        self._allowances = {
+            rate: (_PLACES[rate], profile.allowance(rate).minutely, profile.allowance(rate).hourly)
+            for rate in Rate
+        }
+        self._minutely = profile.messages.minutely
+        self._hourly = profile.messages.hourly
         self._monotonic = monotonic
+        self._minute = 0
         self._minute_ends = self._hour_ends = 0.0
-        self._this_minute: dict[tuple[Hashable, Rate], int] = {}
-        self._this_hour: dict[tuple[Hashable, Rate], int] = {}
+        # For each client: the minute that is counted, then for the messages and for each group the
+        # count of that minute and the count of the hour.
+        self._clients: dict[Hashable, list[int]] = {}
 
-    def broken_by(self, who: Hashable, rate: Rate) -> str | None:
+    def message_broken_by(self, client: Hashable, size: int) -> str | None:
+        """Count one message of this many bytes; the limit that it breaks, or `None`."""
+        now = self._monotonic()
+        if now >= self._minute_ends:
+            self._next_minute(now)
+        counts = self._clients.get(client)
+        if counts is None or counts[0] != self._minute:
+            counts = self._begin(client, counts)
+        units = 1 + size // MESSAGE_UNIT
+        count = counts[_MESSAGES] = counts[_MESSAGES] + units
+        if count > self._minutely:
+            return f"{self._minutely} messages a minute"
+        count = counts[_MESSAGES + 1] = counts[_MESSAGES + 1] + units
+        if count > self._hourly:
+            return f"{self._hourly} messages an hour"
+        return None
+
+    def broken_by(self, client: Hashable, rate: Rate) -> str | None:
         """Count one call; the limit that it breaks in words, or `None` when it may pass."""
         now = self._monotonic()
         if now >= self._minute_ends:
-            self._forget(now)
-        key = (who, rate)
-        allowance = self._allowances[rate]
-        count = self._this_minute[key] = self._this_minute.get(key, 0) + 1
-        if count > allowance.minutely:
-            return f"{allowance.minutely} {rate} calls a minute"
-        count = self._this_hour[key] = self._this_hour.get(key, 0) + 1
-        if count > allowance.hourly:
-            return f"{allowance.hourly} {rate} calls an hour"
+            self._next_minute(now)
+        counts = self._clients.get(client)
+        if counts is None or counts[0] != self._minute:
+            counts = self._begin(client, counts)
+        place, minutely, hourly = self._allowances[rate]
+        count = counts[place] = counts[place] + 1
+        if count > minutely:
+            return f"{minutely} {rate} calls a minute"
+        count = counts[place + 1] = counts[place + 1] + 1
+        if count > hourly:
+            return f"{hourly} {rate} calls an hour"
         return None
 
-    def _forget(self, now: float) -> None:
-        self._this_minute = {}
+    def _begin(self, client: Hashable, counts: list[int] | None) -> list[int]:
+        """The counts of a client that has sent nothing in this minute."""
+        if counts is None:
+            if len(self._clients) >= MAX_CLIENTS:
+                del self._clients[next(iter(self._clients))]
+            counts = self._clients[client] = [0] * 9
+        counts[0] = self._minute
+        counts[1] = counts[3] = counts[5] = counts[7] = 0
+        return counts
+
+    def _next_minute(self, now: float) -> None:
+        self._minute += 1
         self._minute_ends = (now // 60 + 1) * 60
         if now >= self._hour_ends:
-            self._this_hour = {}
+            self._clients = {}
             self._hour_ends = (now // 3600 + 1) * 3600
 
 
+class Holder(NamedTuple):
+    """Whom something open is counted for."""
+
+    key: str
+    kind: str
+    """What the key names: an address, a user, or an app."""
+    share: int = 1
+    """The part of a limit that it may use: all, or one half."""
+
+
+class Claim(NamedTuple):
+    """Something that a client wants to hold."""
+
+    what: str
+    """What is counted, as the client is told it: `connections`, `ticks streams`."""
+    limit: int
+    amount: int = 1
+
+
+class ConcurrencyLimiter:
+    """Counts what is open at once, for each holder."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, str], int] = {}
+
+    def broken_by(self, holders: Iterable[Holder], claims: Sequence[Claim]) -> str | None:
+        """The limit that these claims would break, in words; `None` when there is room."""
+        for holder in holders:
+            for what, limit, amount in claims:
+                limit = max(limit // holder.share, 1)
+                if self._held.get((holder.key, what), 0) + amount > limit:
+                    return f"{limit} {what} of one {holder.kind}"
+        return None
+
+    def take(self, holders: Iterable[Holder], claims: Sequence[Claim]) -> None:
+        """Count these claims, until they are given back."""
+        for holder in holders:
+            for what, _, amount in claims:
+                key = (holder.key, what)
+                self._held[key] = self._held.get(key, 0) + amount
+
+    def give_back(self, holders: Iterable[Holder], claims: Sequence[Claim]) -> None:
+        """Count these claims no longer."""
+        for holder in holders:
+            for what, _, amount in claims:
+                key = (holder.key, what)
+                left = self._held[key] - amount
+                if left:
+                    self._held[key] = left
+                else:
+                    del self._held[key]
+
+
 def block_of(address: str) -> str:
-    """What one client has of addresses: an IPv4 one, or an IPv6 /64; any other text as it is."""
+    """The address block that shares one limit: an IPv4 address, or an IPv6 /64.
+
+    Any other text is returned as it is.
+    """
     if ":" not in address:
         return address
     try:

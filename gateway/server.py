@@ -4,8 +4,9 @@ Rules:
 - The only file that names the WebSocket library. Handshake, control frames, fragments, close and
   protocol errors are the library's Sans-I/O core; whole, unfragmented text frames, which is what
   clients send, pass it by (`_Peer._frames`).
-- One write for each batch of bytes read. A write buffer holds at most `MAX_UNSENT`; a client that
-  lets it fill is cut, alone.
+- One write for each batch of bytes read. A client that has fallen behind is written nothing more
+  until it reads again. Whatever waits for it, unsent or unanswered, is at most `MAX_HELD`; a client
+  that needs more is cut, alone.
 - A connection is idle when no whole frame has come for `IDLE`; it is pinged after `PING_AFTER`.
 """
 
@@ -13,9 +14,11 @@ import asyncio
 import ipaddress
 import logging
 import re
+import socket
 import ssl
 import struct
 import time
+import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -31,7 +34,7 @@ from websockets.protocol import OPEN, SERVER, Protocol
 from websockets.server import ServerProtocol
 
 from gateway import hosts
-from gateway.connection import Connection
+from gateway.connection import Connection, Transport
 from gateway.hosts import Hosts
 from gateway.http import MAX_HEAD, HttpConversation, HttpPeer, Site
 
@@ -45,7 +48,16 @@ MAX_MESSAGE = 64 * 1024
 MAX_FRAGMENTS = 1024
 HIGH_WATER = 64 * 1024
 """A client with more than this unsent is congested: its messages wait."""
-MAX_UNSENT = 1024 * 1024
+MAX_HELD = 1024 * 1024
+"""Bytes that are kept for one client: unsent, read but not answered, or only part of a frame."""
+MAX_BATCH = 256
+MAX_BATCH_BYTES = 32 * 1024
+"""What is cut from what was read before it is asked whether the connection takes more."""
+SOCKET_BUFFER = 128 * 1024
+"""Bytes that the kernel keeps for one client, each way; it takes twice as much to keep them in.
+Left to itself it keeps several megabytes for a client that does not read."""
+_OBJECT = 64
+"""Bytes that a piece waiting to be sent costs beside its own."""
 IDLE = 120.0
 PING_AFTER = 60.0
 HEAD_TIMEOUT = 10.0
@@ -90,8 +102,16 @@ class Visitor:
     """Whether it came over TLS, or a proxy says so."""
 
 
-Accept = Callable[[Visitor, Callable[[bytes], None], "_Peer"], Connection]
-"""Makes the connection of a new client from what it said, its `send` and its transport."""
+class Accept(typing.Protocol):
+    """Takes new clients."""
+
+    def refusal(self, visitor: Visitor) -> str | None:
+        """Why this visitor may not connect now; `None` if it may. Asked once for each."""
+
+    def __call__(
+        self, visitor: Visitor, send: Callable[[bytes], None], transport: Transport
+    ) -> Connection:
+        """The connection of a new client from what it said, its `send` and its transport."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +150,9 @@ class Server:
             ssl_handshake_timeout=HEAD_TIMEOUT if self.how.tls else None,
             backlog=1024,
         )
+        for listener in self._server.sockets:  # what they accept is set alike
+            for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                listener.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
         self._sweep()
         port: int = self._server.sockets[0].getsockname()[1]
         return port
@@ -183,6 +206,7 @@ class _Peer(asyncio.Protocol):
         "_http",
         "_out",
         "_out_size",
+        "_paused",
         "_pinged",
         "_server",
         "_socket",
@@ -202,6 +226,7 @@ class _Peer(asyncio.Protocol):
         self._out_size = 0
         self._corked = False
         self._closing = False
+        self._paused = False
         self._pinged = False
         self._to_abort: asyncio.TimerHandle | None = None
         self._heard = time.monotonic()
@@ -254,6 +279,7 @@ class _Peer(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.congested = False
+        self._flush()
         if self._connection is not None:
             self.batched(self._connection.work)
 
@@ -290,18 +316,24 @@ class _Peer(asyncio.Protocol):
         events = core.events_received()
         if events and isinstance(request := events[0], Request):
             path, _, query = request.path.partition("?")
+            visitor = self._visitor(request, query)
             refused = self._refused(",".join(request.headers.get_all("Host")))
             if refused is not None:
                 response = core.reject(HTTPStatus.MISDIRECTED_REQUEST, refused)
-            elif path in PATHS:
-                response = core.accept(request)
-            else:
+            elif path not in PATHS:
                 response = core.reject(
                     HTTPStatus.NOT_FOUND, f"WebSockets are at {PATHS[0]}, not here.\n"
                 )
+            elif (limit := self._server.accept.refusal(visitor)) is not None:
+                response = core.reject(
+                    HTTPStatus.TOO_MANY_REQUESTS,
+                    f"You have reached the limit of {limit}. Close a connection, or wait a"
+                    " minute.\n",
+                )
+            else:
+                response = core.accept(request)
             core.send_response(response)
             if core.state is OPEN:
-                visitor = self._visitor(request, query)
                 self._connection = self._server.accept(visitor, self.send, self)
         self._from_core()
         if self._connection is not None:
@@ -349,10 +381,13 @@ class _Peer(asyncio.Protocol):
         assert core is not None and connection is not None  # noqa: S101, PT018 - open by now
         if self._buffer:
             data = self._buffer + data
+        if self._paused:  # nothing is cut that could only wait
+            self._buffer = data
+            return
         texts: list[bytes] = []
-        position, size = 0, len(data)
+        position, given, size = 0, 0, len(data)
         plain = not core.extensions and self._fragments is None
-        while size - position >= 2 and not self._closing:
+        while size - position >= 2 and not self._closing and not self._paused:
             length = data[position + 1] - _MASKED  # below 0 without a mask
             start = position + 6
             if length >= 126:
@@ -365,6 +400,9 @@ class _Peer(asyncio.Protocol):
                 if end > size:
                     break
                 texts.append(apply_mask(data[start:end], data[start - 4 : start]))
+                if len(texts) >= MAX_BATCH or end - given > MAX_BATCH_BYTES:
+                    connection.receive(texts)
+                    texts, given = [], end
             else:
                 if not 0 <= length <= MAX_MESSAGE:
                     end = size  # the core will fail the connection; it needs no more than the head
@@ -372,7 +410,7 @@ class _Peer(asyncio.Protocol):
                     break
                 if texts:
                     connection.receive(texts)
-                    texts = []
+                    texts, given = [], end
                 if not self._closing:
                     core.receive_data(data[position:end])
                     self._from_core()
@@ -436,20 +474,27 @@ class _Peer(asyncio.Protocol):
 
     def _queue(self, data: bytes) -> None:
         self._out.append(data)
-        self._out_size += len(data)
-        if not self._corked or self._out_size > HIGH_WATER:
+        self._out_size += len(data) + _OBJECT
+        if self.congested:
+            if self.held > MAX_HELD and not self._closing:
+                log.warning("cut a client that does not read", held=MAX_HELD)
+                self.abort()
+        elif not self._corked or self._out_size > HIGH_WATER:
             self._flush()
 
     def _flush(self) -> None:
-        if not self._out:
+        if not self._out or self.congested:
             return
         data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
         self._out.clear()
         self._out_size = 0
         self._socket.write(data)
-        if self.congested and self._socket.get_write_buffer_size() > MAX_UNSENT:
-            log.warning("cut a client that does not read", unsent=MAX_UNSENT)
-            self.abort()
+
+    @property
+    def held(self) -> int:
+        """Bytes that are kept for this client."""
+        waiting = 0 if self._connection is None else self._connection.waiting_bytes
+        return self._socket.get_write_buffer_size() + self._out_size + waiting + len(self._buffer)
 
     def _send_from_core(self) -> None:
         core = self._core
@@ -474,6 +519,7 @@ class _Peer(asyncio.Protocol):
 
     def _hang_up(self) -> None:
         """Close our side after what was sent; the client is given a while to close its own."""
+        self.congested = False  # what waits is all that follows
         self._flush()
         self._closing = True
         if self._connection is not None:
@@ -498,17 +544,23 @@ class _Peer(asyncio.Protocol):
     def abort(self) -> None:
         """Cut the connection now."""
         self._closing = True
+        self._out.clear()
+        self._out_size = 0
         self._socket.abort()
 
     def pause(self) -> None:
         """Read nothing more for now."""
+        self._paused = True
         if not self._socket.is_closing():
             self._socket.pause_reading()
 
     def resume(self) -> None:
-        """Read again."""
+        """Read again, first what was read and not looked at."""
+        self._paused = False
         if not self._socket.is_closing():
             self._socket.resume_reading()
+            if self._buffer and self._connection is not None:
+                asyncio.get_running_loop().call_soon(self.data_received, b"")
 
     def check(self, now: float) -> None:
         """End or ping the connection where it has been silent for too long."""

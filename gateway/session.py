@@ -4,6 +4,7 @@ Rules:
 - A session does no I/O; it is given a `send` that takes one encoded message.
 - Everything that lives as long as the client is undone by `close`.
 - An account's stream ends with the grant under which it was opened.
+- What a session does counts for its client: its first grant, or the address block before sign-in.
 """
 
 import secrets
@@ -15,6 +16,7 @@ import orjson
 
 from gateway.errors import ApiError, authorization_required, invalid_token
 from gateway.hosts import is_own_page
+from gateway.limits import Holder, block_of
 from schemas.scopes import Scope
 
 
@@ -34,6 +36,31 @@ class Grant:
     """Whether the owner signed in at the gateway's own pages, which no token can do."""
     expires_at: float | None = None
     """When the sign-in at the pages ends by itself, in real time."""
+    client: str = ""
+    """Whose messages and calls are counted together with those of this grant: its app's
+    authorization, its root token, or its sign-in at the pages."""
+
+    @property
+    def holders(self) -> tuple[Holder, ...]:
+        """For whom the connections and streams of this grant are counted.
+
+        One app cannot take all that its user may hold, and nothing takes what the owner needs at
+        the pages.
+        """
+        if self.is_owner:
+            return (Holder(f"owner {self.user_id}", "user"),)
+        user = Holder(f"user {self.user_id}", "user")
+        return (user,) if self.app_id is None else (user, Holder(self.client, "app", share=2))
+
+
+def unsigned_holder(address: str, origin: str, host: str) -> Holder:
+    """Whom a connection counts for before sign-in: the address block.
+
+    The gateway's own pages are counted apart, so that an owner can sign in whatever else comes from
+    the address.
+    """
+    block = block_of(address)
+    return Holder(f"pages {block}" if is_own_page(origin, host) else block, "address")
 
 
 def new_stream_id() -> str:
@@ -47,7 +74,7 @@ class Subscription:
     __slots__ = (
         "_close",
         "_forget",
-        "_head",
+        "_head_size",
         "_msg_type",
         "_prefix",
         "_send",
@@ -81,7 +108,7 @@ class Subscription:
         self.alive = True
         self._since = since
         self._send = send
-        self._head = head
+        self._head_size = len(head)
         self._msg_type = msg_type
         self._forget = forget
         self._close: Callable[[], None] | None = None
@@ -96,6 +123,15 @@ class Subscription:
             msg_type.encode(),
             opening,
         )
+
+    @property
+    def size(self) -> int:
+        """Bytes that the stream holds, and repeats in each of its messages."""
+        return len(self._prefix)
+
+    @property
+    def _head(self) -> bytes:
+        return self._prefix[: self._head_size]
 
     def opened(self, close: Callable[[], None]) -> None:
         """Remember how to stop what feeds this stream."""
@@ -146,6 +182,7 @@ class Session:
         "answering",
         "app_id",
         "at_pages",
+        "client",
         "closed",
         "grants",
         "host",
@@ -153,10 +190,12 @@ class Session:
         "language",
         "origin",
         "proxied",
+        "refusals",
         "secure",
         "send",
         "signed_in_at",
         "subscriptions",
+        "unsigned",
         "user_agent",
     )
 
@@ -187,6 +226,12 @@ class Session:
         """Whether it came over TLS, or a proxy says so."""
         self.at_pages = is_own_page(origin, host)
         """Whether the client is a page that this gateway served."""
+        self.unsigned = unsigned_holder(address, origin, host)
+        """Whom it counts for before sign-in."""
+        self.client: str = self.unsigned.key
+        """Whose messages those of this session are counted with."""
+        self.refusals = 0
+        """Messages in a row that a limit refused."""
         self.grants: dict[str, Grant] = {}
         """By loginid, in the order of their tokens: the first is the one a message means."""
         self.acting: Grant | None = None
@@ -199,6 +244,11 @@ class Session:
         """Whether a message is being answered at present."""
         self._after_reply: list[Callable[[], None]] = []
         self._leaving: list[Callable[[], None]] = []
+
+    @property
+    def holders(self) -> tuple[Holder, ...]:
+        """For whom a stream that is opened now is counted."""
+        return (self.unsigned,) if self.acting is None else self.acting.holders
 
     @property
     def grant(self) -> Grant:
@@ -236,7 +286,12 @@ class Session:
     def sign_in(self, grants: list[Grant]) -> None:
         """Act under these grants instead of any earlier ones, whose account streams end."""
         self.sign_out()
-        self.grants = {grant.loginid: grant for grant in grants}
+        self._act_under({grant.loginid: grant for grant in grants})
+
+    def _act_under(self, grants: dict[str, Grant]) -> None:
+        self.grants = grants
+        first = next(iter(grants.values()), None)
+        self.client = self.unsigned.key if first is None else first.client
 
     def regrant(self, grant: Grant) -> None:
         """Act under this grant in place of the one for its account; streams go on."""
@@ -248,7 +303,7 @@ class Session:
 
     def sign_out(self) -> None:
         """Act for nobody. Account streams end without a word; public ones go on."""
-        self.grants = {}
+        self._act_under({})
         for stream in [s for s in self.subscriptions.values() if s.grant is not None]:
             self.forget(stream.id)
 
@@ -258,9 +313,9 @@ class Session:
         With `reply_first` the streams hear of it once the present message has its reply.
         """
         ended = [grant for grant in self.grants.values() if grant.token_id == token_id]
-        self.grants = {
-            loginid: grant for loginid, grant in self.grants.items() if grant not in ended
-        }
+        self._act_under(
+            {loginid: grant for loginid, grant in self.grants.items() if grant not in ended}
+        )
         streams = [stream for stream in self.subscriptions.values() if stream.grant in ended]
 
         def tell() -> None:

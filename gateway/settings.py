@@ -84,17 +84,59 @@ class Settings(BaseSettings):
         False,
         description="Accept permessage-deflate: less traffic for 20 times the memory a connection.",
     )
+    messages_per_minute: int | None = Field(
+        None,
+        ge=1,
+        description="Messages of any kind, in a minute; one of over 2 KiB counts several times.",
+    )
+    messages_per_hour: int | None = Field(
+        None, ge=1, description="Messages of any kind, in an hour."
+    )
     general_per_minute: int | None = Field(None, ge=1, description="Any call, in a minute.")
     general_per_hour: int | None = Field(None, ge=1, description="Any call, in an hour.")
     outcome_per_minute: int | None = Field(None, ge=1, description="Outcome calls, in a minute.")
     outcome_per_hour: int | None = Field(None, ge=1, description="Outcome calls, in an hour.")
     pricing_per_minute: int | None = Field(None, ge=1, description="Pricing calls, in a minute.")
     pricing_per_hour: int | None = Field(None, ge=1, description="Pricing calls, in an hour.")
+    refusals_in_a_row: int | None = Field(
+        None,
+        ge=1,
+        description="Messages refused by a rate limit in a row after which a connection is closed.",
+    )
+    connections_per_address: int | None = Field(
+        None, ge=1, description="Connections from one address (IPv4 address, IPv6 /64)."
+    )
+    connections_per_user: int | None = Field(
+        None, ge=1, description="Connections that are signed in as one user."
+    )
     proposal_streams: int | None = Field(
         None, ge=1, description="Proposal streams that one connection may have."
     )
+    proposal_streams_per_client: int | None = Field(
+        None,
+        ge=1,
+        description="Proposal streams that one user, or one address before signing in, may have.",
+    )
     streams: int | None = Field(
         None, ge=1, description="Streams of all kinds that one connection may have."
+    )
+    streams_per_client: int | None = Field(
+        None,
+        ge=1,
+        description="Streams of all kinds that one user, or one address before signing in, may"
+        " have.",
+    )
+    stream_bytes: int | None = Field(
+        None,
+        ge=1024,
+        description="Bytes that the streams of one connection may hold: what of the request is"
+        " repeated in each message.",
+    )
+    stream_bytes_per_client: int | None = Field(
+        None,
+        ge=1024,
+        description="Bytes that the streams of one user, or of one address before signing in, may"
+        " hold.",
     )
 
     smtp_host: str | None = Field(
@@ -297,12 +339,26 @@ class Settings(BaseSettings):
         def allowance(default: Allowance, minutely: int | None, hourly: int | None) -> Allowance:
             return Allowance(minutely or default.minutely, hourly or default.hourly)
 
+        numbers: dict[str, int] = {
+            name: getattr(self, name) or getattr(base, name)
+            for name in (
+                "refusals_in_a_row",
+                "connections_per_address",
+                "connections_per_user",
+                "proposal_streams",
+                "proposal_streams_per_client",
+                "streams",
+                "streams_per_client",
+                "stream_bytes",
+                "stream_bytes_per_client",
+            )
+        }
         return Profile(
+            messages=allowance(base.messages, self.messages_per_minute, self.messages_per_hour),
             general=allowance(base.general, self.general_per_minute, self.general_per_hour),
             outcome=allowance(base.outcome, self.outcome_per_minute, self.outcome_per_hour),
             pricing=allowance(base.pricing, self.pricing_per_minute, self.pricing_per_hour),
-            proposal_streams=self.proposal_streams or base.proposal_streams,
-            streams=self.streams or base.streams,
+            **numbers,
         )
 
 

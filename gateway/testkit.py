@@ -448,6 +448,10 @@ class _Traffic:
         self._held = False
         self.record = _Record()
 
+    def refusal(self, visitor: Visitor) -> str | None:
+        """Why this visitor may not connect; `None` if it may."""
+        return self._connect.refusal(visitor)
+
     def __call__(
         self, visitor: Visitor, send: Callable[[bytes], None], transport: Transport
     ) -> Connection:

@@ -1,16 +1,18 @@
 """Liveness, the time, and the gateway's own state."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from exchange.money import CURRENCIES, Currency
 from gateway.calls import Stream, call
 from gateway.clock import Clock
-from gateway.limits import Profile, Rate
+from gateway.limits import Limit, Profile, Rate
 from gateway.session import Session
 from schemas.general import (
     CallLimit,
     CallLimits,
     CurrencyConfig,
+    Limits,
+    LimitsReply,
     PayoutCurrencies,
     PayoutCurrenciesReply,
     Ping,
@@ -48,9 +50,10 @@ _CURRENCIES = {code: _currency(currency) for code, currency in CURRENCIES.items(
 class General:
     """Liveness, the time, and the gateway's own state."""
 
-    def __init__(self, clock: Clock, profile: Profile) -> None:
+    def __init__(self, clock: Clock, profile: Profile, limits: Sequence[Limit]) -> None:
         self._clock = clock
         self._profile = profile
+        self._in_force = limits
         self._calls: Iterable[tuple[str, Rate]] = ()
 
     def counted(self, calls: Iterable[tuple[str, Rate]]) -> None:
@@ -87,6 +90,21 @@ class General:
                 "supported_languages": LANGUAGES,
                 "terms_conditions_version": TERMS_VERSION,
             }
+        }
+
+    @call("limits", needs=None)
+    async def limits(self, request: Limits, session: Session) -> LimitsReply:
+        """List every limit in force: its name, value and unit, and what it is counted for.
+
+        `per` is `message`, `connection`, `address` (an IPv4 address or an IPv6 /64), `token` (for
+        apps the authorization, before sign-in the address), `client` (the user, before sign-in the
+        address), `user`, `account` or `gateway`.
+        """
+        return {
+            "limits": [
+                {"name": limit.name, "value": limit.value, "unit": limit.unit, "per": limit.per}
+                for limit in self._in_force
+            ]
         }
 
     @call("website_status", needs=None)

@@ -113,6 +113,7 @@ class Proposals:
             since=quoted.second,
             id=proposal_id,
             most=self._profile.proposal_streams,
+            most_of_client=self._profile.proposal_streams_per_client,
         )
 
     def wish(self, fields: Proposal | BuyParameters | CopiedParameters, session: Session) -> Wish:

@@ -85,6 +85,23 @@ class WebsiteStatus(StreamRequest):
     website_status: One
 
 
+class Limits(Request):
+    """Asks for every limit in force."""
+
+    limits: One
+
+
+class LimitInForce(TypedDict):
+    name: str
+    value: float
+    unit: str
+    per: str
+
+
+class LimitsReply(TypedDict):
+    limits: list[LimitInForce]
+
+
 class CallLimit(TypedDict):
     applies_to: str
     minutely: int

@@ -47,6 +47,7 @@ FLOORS: dict[str, int] = {
     "gateway.hosts": 0,
     "gateway.limits": 0,
     "gateway.mail": 0,
+    "gateway.skim": 0,
     "gateway.settings": 1,
     "gateway.token_form": 0,
     "exchange": 0,

@@ -26,7 +26,7 @@ from gateway.errors import (
     invalid_token,
     rate_limit,
 )
-from gateway.limits import Penalty
+from gateway.limits import Claim, ConcurrencyLimiter, Holder, Penalty, Profile
 from gateway.session import Grant, Session
 from gateway.store import Change, Job, Store, StoreError, Transaction
 
@@ -42,8 +42,12 @@ log = structlog.get_logger("scopegate.access")
 class Access:
     """Grants by token, and takes back."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, profile: Profile, connections: ConcurrencyLimiter) -> None:
         self._store = store
+        self._connections = connections
+        self._connection = [Claim("connections", profile.connections_per_user)]
+        self._holders: dict[Session, frozenset[Holder]] = {}
+        """For whom each signed-in connection is counted."""
         self._apps: dict[int, App] = {}
         self._tokens: dict[bytes, Token] = {}
         self._live: dict[int, set[Session]] = {}
@@ -132,6 +136,7 @@ class Access:
             app_id=token.app_id,
             is_owner=token.sign_in_id is not None,
             expires_at=token.expires_at,
+            client=_client_of(token),
         )
 
     async def _known(self, text: str) -> Token | None:
@@ -153,11 +158,19 @@ class Access:
             self._of_app.setdefault(session.app_id, set()).add(session)
 
     def sign_in(self, session: Session, grants: list[Grant]) -> None:
-        """Let the session act under these grants. Call it without an `await` after `grants`."""
+        """Let the session act under these grants. Call it without an `await` after `grants`.
+
+        Raises `RateLimit` when the user has too many connections; nothing is changed then.
+        """
         if session.closed:
             return
+        further = _holders_of(grants) - self._holders.get(session, frozenset())
+        broken = self._connections.broken_by(further, self._connection)
+        if broken is not None:
+            raise rate_limit("authorize", broken)
         self._release(session)
         session.sign_in(grants)
+        self._count(session)
         for grant in session.grants.values():
             self._live.setdefault(grant.token_id, set()).add(session)
             if grant.expires_at is not None:
@@ -167,14 +180,25 @@ class Access:
         """The session acts for nobody any more."""
         self._release(session)
         session.sign_out()
+        self._count(session)
 
     def leave(self, session: Session) -> None:
         """The session is no more."""
         self._release(session)
+        self._connections.give_back(self._holders.pop(session, ()), self._connection)
         if session.app_id is not None and (others := self._of_app.get(session.app_id)):
             others.discard(session)
             if not others:
                 del self._of_app[session.app_id]
+
+    def _count(self, session: Session) -> None:
+        """Count the connection for those that it acts for, and for nobody else any more."""
+        before = self._holders.pop(session, frozenset())
+        now = _holders_of(session.grants.values())
+        self._connections.take(now - before, self._connection)
+        self._connections.give_back(before - now, self._connection)
+        if now:
+            self._holders[session] = now
 
     def _release(self, session: Session) -> None:
         """The session is no longer among the live ones of its tokens."""
@@ -238,6 +262,7 @@ class Access:
                 counted |= sessions
                 for session in sessions:
                     session.revoke(token_id, reply_first=session.id == change.data["by"])
+                    self._count(session)
         elif change.kind == tokens.CURRENCY_SETTLED:
             self._endings += 1  # what is being read of the account's tokens is old
             self._regrant(change.data["loginid"], change.data["currency"])
@@ -314,3 +339,19 @@ class Access:
                     await self._store.write(tokens.end_expired)
             except StoreError as problem:
                 log.error("uses of tokens were not written", exc_info=problem)
+
+
+def _holders_of(grants: Iterable[Grant]) -> frozenset[Holder]:
+    return frozenset(holder for grant in grants for holder in grant.holders)
+
+
+def _client_of(token: Token) -> str:
+    """Whose calls those made with this token are counted with.
+
+    All tokens of an app's authorization share one count, as do those of one sign-in at the pages.
+    """
+    if token.sign_in_id is not None:
+        return f"sign-in {token.sign_in_id}"
+    if token.link_id is not None:
+        return f"link {token.link_id}"
+    return f"token {token.id}"

@@ -15,7 +15,7 @@ from gateway.app import declared
 from gateway.bus import Bus
 from gateway.calls import Call, Stream
 from gateway.dispatch import Dispatcher, _resume
-from gateway.limits import PROFILES, RateLimiter
+from gateway.limits import PROFILES, ConcurrencyLimiter, RateLimiter
 from gateway.session import Session
 from gateway.testing import World, world
 
@@ -158,7 +158,7 @@ async def test_scopes_come_before_validation(here: World) -> None:
     assert await client.refused({"balance": "x", "nonsense": 1}) == "PermissionDenied"
 
 
-async def test_limits_are_named_and_counted_per_user_else_per_address() -> None:
+async def test_limits_are_named_and_counted_per_token_else_per_address() -> None:
     async with world(general_per_minute=5, outcome_per_minute=2) as here:
         first, second = here.connect(address="1.1.1.1"), here.connect(address="1.1.1.1")
         for client in (first, second, first, second, first):
@@ -169,10 +169,11 @@ async def test_limits_are_named_and_counted_per_user_else_per_address() -> None:
             "message": "You have reached the rate limit for ping.",
             "details": {"limit": "5 general calls a minute"},
         }
+        token = await here.token("read")
         elsewhere = here.connect(address="2.2.2.2")
-        await elsewhere.authorize(await here.token("read"))
+        await elsewhere.authorize(token)
         again = here.connect(address="3.3.3.3")
-        await again.authorize(await here.token("read"))
+        await again.authorize(token)
         for client in (elsewhere, again):
             assert "error" not in await client.ask({"statement": 1})
         assert await elsewhere.refused({"statement": 1}) == "RateLimit"
@@ -232,6 +233,7 @@ def a_stream(session: Session, **more: Any) -> tuple[Dispatcher, Call, Stream[An
         registry,
         Bus(),
         RateLimiter(limits),
+        ConcurrencyLimiter(),
         used=lambda *_: None,
         refusal=lambda _: None,
     )

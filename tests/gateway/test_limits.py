@@ -1,6 +1,8 @@
 """Counting calls and misdeeds: windows that pass, and memory that stays bounded."""
 
-from gateway.limits import PROFILES, Allowance, Penalty, Profile, Rate, RateLimiter
+from dataclasses import replace
+
+from gateway.limits import PROFILES, Allowance, Penalty, Rate, RateLimiter
 
 
 class Seconds:
@@ -14,7 +16,13 @@ class Seconds:
 def limiter(minutely: int, hourly: int) -> tuple[RateLimiter, Seconds]:
     seconds = Seconds()
     allowance = Allowance(minutely, hourly)
-    profile = Profile(allowance, allowance, allowance, proposal_streams=1, streams=1)
+    profile = replace(
+        PROFILES["open"],
+        messages=allowance,
+        general=allowance,
+        outcome=allowance,
+        pricing=allowance,
+    )
     return RateLimiter(profile, seconds), seconds
 
 
@@ -46,7 +54,7 @@ def test_windows_that_have_passed_are_dropped() -> None:
         counted.broken_by(number, Rate.GENERAL)
     seconds.now += 3600
     counted.broken_by("x", Rate.GENERAL)
-    assert len(counted._this_minute) == len(counted._this_hour) == 1
+    assert len(counted._clients) == 1
 
 
 def test_the_published_numbers() -> None:

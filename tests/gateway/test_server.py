@@ -290,7 +290,7 @@ async def test_requests_of_a_client_that_does_not_read_wait(server: Running) -> 
         client.writer.write(b"".join(text(message) for message in sent))
         await client.message()
         (peer,) = running.peers
-        assert peer._socket.get_write_buffer_size() < server_module.MAX_UNSENT
+        assert peer._socket.get_write_buffer_size() < server_module.MAX_HELD
         for number in range(1, 60):
             assert (await client.message())["req_id"] == number
 

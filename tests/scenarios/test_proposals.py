@@ -14,7 +14,7 @@ from gateway.bus import Bus
 from gateway.calls import Stream
 from gateway.clock import HandClock
 from gateway.errors import ApiError
-from gateway.limits import PROFILES
+from gateway.limits import PROFILES, ConcurrencyLimiter
 from gateway.session import Session
 from gateway.store import Store
 from gateway.testing import NOON
@@ -55,7 +55,7 @@ def proposals(now: Now) -> Proposals:
         Bus(),
         PROFILES["open"],
         Margins(),
-        Access(Store(Path(os.devnull))),
+        Access(Store(Path(os.devnull)), PROFILES["open"], ConcurrencyLimiter()),
         monotonic=now,
     )
 
