@@ -555,12 +555,17 @@ class _Peer(asyncio.Protocol):
             self._socket.pause_reading()
 
     def resume(self) -> None:
-        """Read again, first what was read and not looked at."""
+        """Read again, first what was read already and not looked at."""
         self._paused = False
-        if not self._socket.is_closing():
+        if self._buffer and self._connection is not None:
+            asyncio.get_running_loop().call_soon(self._go_on)
+        elif not self._socket.is_closing():
             self._socket.resume_reading()
-            if self._buffer and self._connection is not None:
-                asyncio.get_running_loop().call_soon(self.data_received, b"")
+
+    def _go_on(self) -> None:
+        self.data_received(b"")
+        if not self._paused and not self._socket.is_closing():
+            self._socket.resume_reading()
 
     def check(self, now: float) -> None:
         """End or ping the connection where it has been silent for too long."""

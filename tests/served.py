@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Origin
 
 from gateway.app import declared, listen
 from gateway.calls import Registry
@@ -74,9 +75,15 @@ async def over_sockets(here: World) -> AsyncIterator[Any]:
     clients: list[SocketClient] = []
     async with listen(here.gateway) as port:
 
-        async def connect_client(app_id: int | str = 1089) -> SocketClient:
+        async def connect_client(
+            app_id: int | str = 1089, *, address: str = "127.0.0.1", at_pages: bool = False
+        ) -> SocketClient:
+            own = f"127.0.0.1:{port}"
             socket = await connect(
-                f"ws://127.0.0.1:{port}/websockets/v3?app_id={app_id}", compression=None
+                f"ws://{own}/websockets/v3?app_id={app_id}",
+                compression=None,
+                local_addr=(address, 0),
+                origin=Origin(f"http://{own}") if at_pages else None,
             )
             clients.append(SocketClient(here.gateway.registry, socket))
             return clients[-1]

@@ -11,11 +11,12 @@ import pytest
 import structlog
 
 from gateway import connection as connection_module
+from gateway import dispatch
 from gateway.app import declared
 from gateway.bus import Bus
 from gateway.calls import Call, Stream
 from gateway.dispatch import Dispatcher, _resume
-from gateway.limits import PROFILES, ConcurrencyLimiter, RateLimiter
+from gateway.limits import PROFILES, ConcurrencyLimiter, Profile, RateLimiter
 from gateway.session import Session
 from gateway.testing import World, world
 
@@ -184,6 +185,106 @@ async def test_limits_are_named_and_counted_per_token_else_per_address() -> None
         assert "statement" in limits["max_requests_outcome"]["applies_to"]
 
 
+async def test_a_refusal_by_a_limit_has_what_clients_match_replies_by() -> None:
+    async with world(general_per_minute=1, refusals_in_a_row=1000) as here:
+        token = await here.token("read")
+        client = here.connect()
+        await client.ask({"ping": 1})
+        note = {"a": {"b": 1}}
+        reply = await client.ask({"time": 1, "req_id": 7, "passthrough": note})
+        assert reply["error"]["code"] == "RateLimit"
+        assert reply["error"]["message"] == "You have reached the rate limit for time."
+        assert reply["msg_type"] == "time"
+        assert reply["req_id"] == 7
+        assert reply["passthrough"] == note
+        assert reply["echo_req"] == {"time": 1, "req_id": 7, "passthrough": note}
+        reply = await client.ask({"authorize": token, "req_id": 8, "passthrough": {"t": token}})
+        assert reply["error"]["code"] == "RateLimit"
+        assert token not in str(reply)
+        assert reply["echo_req"]["authorize"] == "<not shown>"
+        reply = await client.ask({"nonsense": 1, "req_id": 9})
+        assert reply["error"]["code"] == "RateLimit"
+        assert reply["msg_type"] == "error"
+        long = {"time": 1, "req_id": 10, "passthrough": {"x": "y" * 3000}}
+        reply = await client.ask(long)
+        assert reply["error"]["code"] == "RateLimit"
+        assert (reply["msg_type"], reply["req_id"], reply["echo_req"]) == ("time", 10, {})
+        assert "passthrough" not in reply
+
+
+async def test_every_message_counts_whatever_it_says() -> None:
+    async with world(messages_per_minute=6, refusals_in_a_row=1000) as here:
+        client = here.connect(address="1.1.1.1")
+        for text in (b"nonsense", b"[1]", b'{"a b":1}', b'{"nonsense":1}', b'{"ping":"x"}'):
+            client.send_text(text)
+            assert (await client.next())["error"]["code"] != "RateLimit"
+        assert "error" not in await client.ask({"ping": 1})
+        limit = {"limit": "6 messages a minute"}
+        reply = await client.ask({"ping": 1})
+        assert reply["error"]["details"] == limit
+        client.send_text(b"nonsense")
+        reply = await client.next()
+        assert reply["error"]["details"] == limit
+        assert (reply["msg_type"], reply["echo_req"]) == ("error", {})
+        reply = await client.ask({"ping": 1, "passthrough": {"x": "y" * 60_000}, "req_id": 77})
+        assert reply["error"]["details"] == limit
+        assert (reply["msg_type"], reply["req_id"], reply["echo_req"]) == ("ping", 77, {})
+        client.send_text(b'{"ping":1,"x":"' + b"\xff" * 3000 + b'"}')
+        assert (await client.ended())[0] == 1007
+
+
+async def test_a_long_message_counts_several_times() -> None:
+    async with world(messages_per_minute=60) as here:
+        client = here.connect(address="1.1.1.1")
+        long = {"nonsense": 1, "passthrough": {"x": "y" * 55_000}}
+        assert [await client.refused(long) for _ in range(3)] == [
+            "UnrecognisedRequest",
+            "UnrecognisedRequest",
+            "RateLimit",
+        ]
+
+
+async def test_a_message_that_is_refused_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world(messages_per_minute=1, refusals_in_a_row=1000) as here:
+        client = here.connect(address="1.1.1.1")
+        await client.ask({"ping": 1})
+
+        def parsed(text: bytes) -> dict[str, Any]:
+            raise AssertionError(f"{len(text)} bytes were parsed")
+
+        monkeypatch.setattr(dispatch, "_parse", parsed)
+        reply = await client.ask({"ping": 1, "passthrough": {"x": "y" * 60_000}})
+        assert reply["error"]["code"] == "RateLimit"
+
+
+async def test_many_refusals_in_a_row_end_the_connection() -> None:
+    async with world(general_per_minute=2, refusals_in_a_row=5) as here:
+        client = here.connect()
+        for _ in range(2):
+            await client.ask({"ping": 1})
+        for _ in range(4):
+            assert await client.refused({"ping": 1}) == "RateLimit"
+        # A call that is answered, of another group, begins the row anew.
+        answered = await client.refused({"proposal": 1, "symbol": "none"})
+        assert answered == "InputValidationFailed"
+        for _ in range(4):
+            assert await client.refused({"ping": 1}) == "RateLimit"
+        assert client.closed is None
+        assert await client.refused({"ping": 1}) == "RateLimit"
+        assert await client.ended() == (
+            4429,
+            "5 messages in a row met a rate limit: send less",
+        )
+
+
+async def test_the_burst_of_a_page_ends_no_connection() -> None:
+    async with world(limits="deriv") as here:
+        client = here.connect(address="1.1.1.1")
+        replies = [await client.ask({"ping": 1}) for _ in range(180 + 199)]
+        assert sum("error" in reply for reply in replies) == 199
+        assert client.closed is None
+
+
 def test_resuming_passes_on_everything_that_a_task_sends() -> None:
     """The stand-in waits, returns, and is thrown at, just as the coroutine itself would be."""
 
@@ -225,10 +326,47 @@ async def test_who_comes_back_without_an_app_is_slowed(here: World) -> None:
     assert [dispatcher._delay("10.0.0.3") for _ in range(12)][-1] == 5.0
 
 
+def test_what_streams_hold_is_bounded() -> None:
+    sent: list[bytes] = []
+    session = Session(sent.append, app_id=1089)
+    dispatcher, call, stream = a_stream(session, streams=10, stream_bytes=2_500)
+    note = {"passthrough": {"x": "y" * 500}}
+    for number in range(3):
+        another = dataclasses.replace(stream, key=number)
+        dispatcher._answer(session, call, note, note, another)
+    *opened, refused = answered(sent)
+    assert all("subscription" in reply for reply in opened)
+    assert refused["error"]["code"] == "RateLimit"
+    limit = "2500 bytes held by the streams of one connection"
+    assert refused["error"]["details"] == {"limit": limit}
+    assert sum(stream.size for stream in session.subscriptions.values()) <= 2_500
+    # What is sent at each event is what is held, and the event.
+    size = max(stream.size for stream in session.subscriptions.values())
+    sent.clear()
+    dispatcher._bus.publish("a", b'{"n":1}', 1)
+    assert all(len(text) <= size + 10 for text in sent)
+
+
+def test_a_clients_streams_are_counted_together() -> None:
+    sent: list[bytes] = []
+    first, second = (Session(sent.append, app_id=1089, address="1.1.1.1") for _ in range(2))
+    elsewhere = Session(sent.append, app_id=1089, address="2.2.2.2")
+    dispatcher, call, stream = a_stream(first, streams_per_client=1, most_of_client=1)
+    for session in (first, second, elsewhere):
+        dispatcher._answer(session, call, {}, {}, stream)
+    assert ["subscription" in reply for reply in answered(sent)] == [True, False, True]
+    assert answered(sent)[1]["error"]["details"] == {"limit": "1 streams of one address"}
+    first.close()
+    dispatcher._answer(second, call, {}, {}, stream)
+    assert "subscription" in answered(sent)[-1]
+
+
 def a_stream(session: Session, **more: Any) -> tuple[Dispatcher, Call, Stream[Any]]:
     """A dispatcher of its own, and a stream of its bus that a handler may return."""
     registry = declared()
-    limits = dataclasses.replace(PROFILES["open"], streams=1)
+    numbers = {field.name for field in dataclasses.fields(Profile)}
+    chosen = {"streams": 1} | {name: more.pop(name) for name in numbers & more.keys()}
+    limits = dataclasses.replace(PROFILES["open"], **chosen)
     dispatcher = Dispatcher(
         registry,
         Bus(),

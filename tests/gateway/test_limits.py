@@ -1,8 +1,20 @@
 """Counting calls and misdeeds: windows that pass, and memory that stays bounded."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
-from gateway.limits import PROFILES, Allowance, Penalty, Rate, RateLimiter
+from gateway.limits import (
+    MAX_CLIENTS,
+    MESSAGE_UNIT,
+    PROFILES,
+    Allowance,
+    Claim,
+    ConcurrencyLimiter,
+    Holder,
+    Penalty,
+    Rate,
+    RateLimiter,
+    block_of,
+)
 
 
 class Seconds:
@@ -55,6 +67,80 @@ def test_windows_that_have_passed_are_dropped() -> None:
     seconds.now += 3600
     counted.broken_by("x", Rate.GENERAL)
     assert len(counted._clients) == 1
+
+
+def test_a_message_counts_by_its_size() -> None:
+    counted, seconds = limiter(5, 100)
+    assert counted.message_broken_by("a", 60_000) == "5 messages a minute"
+    assert counted.message_broken_by("b", MESSAGE_UNIT - 1) is None
+    assert counted.message_broken_by("b", 3 * MESSAGE_UNIT) is None
+    assert counted.message_broken_by("b", 0) == "5 messages a minute"
+    seconds.now += 60
+    assert counted.message_broken_by("b", 0) is None
+
+
+def test_messages_and_each_group_of_calls_are_counted_apart() -> None:
+    counted, _ = limiter(1, 100)
+    assert counted.message_broken_by("a", 0) is None
+    assert [counted.broken_by("a", rate) for rate in Rate] == [None] * 3
+    assert counted.message_broken_by("a", 0) is not None
+    assert all(counted.broken_by("a", rate) for rate in Rate)
+
+
+def test_a_crowd_of_clients_does_not_fill_the_memory() -> None:
+    counted, _ = limiter(1, 100)
+    for number in range(MAX_CLIENTS + 50):
+        counted.message_broken_by(str(number), 0)
+    assert len(counted._clients) == MAX_CLIENTS
+    assert counted.message_broken_by(str(MAX_CLIENTS), 0) is not None
+
+
+def test_what_is_open_at_once_is_counted_for_each_holder() -> None:
+    held = ConcurrencyLimiter()
+    user, app = Holder("user 1", "user"), Holder("link 1", "app", share=2)
+    claims = [Claim("streams", 5)]
+    for _ in range(2):
+        assert held.broken_by((user, app), claims) is None
+        held.take((user, app), claims)
+    assert held.broken_by((user, app), claims) == "2 streams of one app"
+    for _ in range(3):
+        assert held.broken_by((user,), claims) is None
+        held.take((user,), claims)
+    assert held.broken_by((user,), claims) == "5 streams of one user"
+    held.give_back((user, app), claims)
+    assert held.broken_by((user, app), claims) is None
+    held.give_back((user, app), claims)
+    for _ in range(3):
+        held.give_back((user,), claims)
+    assert held._held == {}
+
+
+def test_every_number_of_a_profile_is_listed() -> None:
+    for profile in PROFILES.values():
+        listed = {limit.name: limit.value for limit in profile.listed()}
+        assert len(listed) == len(profile.listed())
+        for field in fields(profile):
+            value = getattr(profile, field.name)
+            if isinstance(value, Allowance):
+                assert listed.pop(f"{field.name}_per_minute") == value.minutely
+                assert listed.pop(f"{field.name}_per_hour") == value.hourly
+            else:
+                assert listed.pop(field.name) == value
+        assert listed == {}
+
+
+def test_messages_leave_room_for_every_call_that_is_allowed() -> None:
+    for profile in PROFILES.values():
+        groups = [profile.allowance(rate) for rate in Rate]
+        assert profile.messages.minutely >= sum(group.minutely for group in groups)
+        assert profile.messages.hourly >= sum(group.hourly for group in groups)
+
+
+def test_an_address_block() -> None:
+    assert block_of("192.0.2.7") == "192.0.2.7"
+    assert block_of("::ffff:192.0.2.7") == "192.0.2.7"
+    assert block_of("2001:db8:1:2:3:4:5:6") == block_of("2001:db8:1:2::1") == "2001:db8:1:2::/64"
+    assert block_of("2001:db8:1:3::1") != block_of("2001:db8:1:2::1")
 
 
 def test_the_published_numbers() -> None:

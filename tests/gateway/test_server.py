@@ -5,6 +5,7 @@ import base64
 import itertools
 import json
 import os
+import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,9 +15,11 @@ from typing import Any
 import pytest
 
 from gateway import server as server_module
-from gateway.app import site
+from gateway.app import site, tls_context
 from gateway.server import Listening, Server, client_address
+from gateway.settings import chosen
 from gateway.testing import World
+from tests.served import unverified
 
 TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0
 
@@ -293,6 +296,84 @@ async def test_requests_of_a_client_that_does_not_read_wait(server: Running) -> 
         assert peer._socket.get_write_buffer_size() < server_module.MAX_HELD
         for number in range(1, 60):
             assert (await client.message())["req_id"] == number
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("kind", ["pings", "long messages", "histories", "events"])
+async def test_a_client_that_does_not_read_costs_a_megabyte_at_most(
+    here: World, kind: str, secure: bool
+) -> None:
+    """All that is kept for it: unsent, unanswered, or not even looked at."""
+    history = {"ticks_history": "1HZ100V", "end": "latest", "count": 5000}
+    stream = {"ticks": "1HZ100V", "subscribe": 1, "passthrough": {"x": "y" * 50_000}}
+    sent = {
+        "pings": text({"ping": 1}) * 100_000,
+        "long messages": text({"ping": 1, "passthrough": {"x": "y" * 60_000}}) * 50,
+        "histories": text(history) * 3_000,
+        "events": text(stream) + text(history) * 20,
+    }[kind]
+    tls = tls_context(chosen(tls_self_signed=True)) if secure else None
+    async with listening(here, tls=tls) as (running, port):
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, limit=1024, ssl=unverified() if secure else None
+        )
+        raw_client = Raw(reader, writer)
+        writer.write(HEAD)
+        await raw_client.head()
+        (peer,) = running.peers
+        writer.write(sent)
+        most = transport_most = 0
+        quiet = 0
+        for _ in range(2_000):
+            here.clock.advance(1 if kind == "events" else 0)
+            before = peer.held
+            for _ in range(10):
+                await asyncio.sleep(0)
+            if peer._closing:
+                break
+            most = max(most, peer.held)
+            transport_most = max(transport_most, peer._socket.get_write_buffer_size())
+            quiet = quiet + 1 if peer.held == before else 0
+            if kind != "events" and quiet > 200:
+                break
+        assert peer._closing == (kind == "events")
+        assert 64 * 1024 < most <= server_module.MAX_HELD
+        # The transport has at most what one batch added to what it takes before it is full.
+        assert transport_most <= server_module.HIGH_WATER + 256 * 1024
+        writer.transport.abort()
+
+
+async def test_the_kernel_keeps_little_for_a_client(server: Running) -> None:
+    """Left to itself it keeps megabytes for one that does not read."""
+    async with raw(server[1]):
+        (peer,) = server[0].peers
+        accepted = peer._socket.get_extra_info("socket")
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            kept = accepted.getsockopt(socket.SOL_SOCKET, option)
+            assert kept <= 2 * server_module.SOCKET_BUFFER
+
+
+async def test_what_was_not_sent_to_a_slow_client_is_sent_in_order(
+    here: World, server: Running
+) -> None:
+    """Nothing is written to who has fallen behind, and nothing is lost of it."""
+    running, port = server
+    async with raw(port) as slow:
+        stream = {"ticks": "1HZ100V", "subscribe": 1, "passthrough": {"x": "y" * 20_000}}
+        slow.writer.write(text(stream))
+        first = (await slow.message())["tick"]["epoch"]
+        (peer,) = running.peers
+        slow.reader._limit = 1024  # type: ignore[attr-defined]
+        told = 0
+        while not peer.congested or peer._out_size < 200_000:
+            here.clock.advance(1)
+            told += 1
+            await asyncio.sleep(0)
+        slow.writer.write(text({"ping": 1}) * 3)
+        epochs = [(await slow.message())["tick"]["epoch"] for _ in range(told)]
+        assert epochs == list(range(first + 1, first + told + 1))
+        for _ in range(3):
+            assert (await slow.message())["ping"] == "pong"
 
 
 async def test_http_on_the_same_port(server: Running) -> None:

@@ -1,0 +1,301 @@
+"""What one client sends or holds does not stand in another's way, nor an app in its user's."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from gateway import token_form
+from gateway.access import tokens
+from gateway.limits import PROFILES
+from gateway.store import Transaction
+from gateway.testing import Client, World, world
+from tests.served import over_sockets
+
+DERIV = PROFILES["deriv"]
+
+
+@dataclass
+class Stage:
+    """A world under some limits, and how its clients connect."""
+
+    here: World
+    connect: Callable[..., Awaitable[Client]]
+
+    async def owner(self) -> Client:
+        """A page of the gateway's own, at which the demo user has signed in."""
+        client = await self.connect(at_pages=True)
+        reply = await client.ask({"sign_in_demo": 1})
+        held = [account["token"] for account in reply["sign_in_demo"]["accounts"]]
+        assert "error" not in await client.ask({"authorize": "MULTI", "tokens": held})
+        return client
+
+
+@pytest.fixture(params=["memory", "socket"])
+def over(request: pytest.FixtureRequest) -> str:
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+async def stage(over: str) -> AsyncIterator[Stage]:
+    """The limits of the published API."""
+    async with world(limits="deriv") as here:
+        if over == "socket":
+            async with over_sockets(here) as connect_socket:
+                yield Stage(here, connect_socket)
+        else:
+
+            async def connect(app_id: int | str = 1089, **how: Any) -> Client:
+                return here.connect(app_id=app_id, **how)
+
+            yield Stage(here, connect)
+
+
+async def exhaust(client: Client, limit: int = DERIV.general.minutely) -> None:
+    """Send pings until one is refused, and a few more."""
+    replies = [await client.ask({"ping": 1}) for _ in range(limit + 5)]
+    assert "error" in replies[-1]
+
+
+async def test_an_owner_takes_back_access_while_the_app_floods(stage: Stage) -> None:
+    here = stage.here
+    app = await here.app("read")
+    token = await here.token("read", app=app)
+    signed_in_before = await stage.owner()
+    bot = await stage.connect(app_id=app.id)
+    await bot.authorize(token)
+    await exhaust(bot)
+    # Another connection of the app's, another token of its authorization: the same count.
+    again = await stage.connect(app_id=app.id)
+    await again.authorize(await here.token("read", app=app))
+    assert await again.refused({"ping": 1}) == "RateLimit"
+    # Nor does what the address does before it signs in stand in the owner's way.
+    anonymous = await stage.connect()
+    await exhaust(anonymous, DERIV.general.minutely - 2)
+    assert await anonymous.refused({"authorize": token}) == "RateLimit"
+
+    fresh = await stage.owner()
+    for owner in (signed_in_before, fresh):
+        assert "error" not in await owner.ask({"connected_apps": 1})
+        assert "error" not in await owner.ask({"token_list": 1})
+    assert "error" not in await fresh.ask({"revoke_access": app.id})
+    elsewhere = await stage.connect(app_id=app.id, address="127.0.0.3")
+    assert await elsewhere.refused({"authorize": token}) == "InvalidToken"
+    assert "error" not in await signed_in_before.ask({"sign_out": 1})
+
+
+async def test_each_token_has_its_own_count(stage: Stage) -> None:
+    here = stage.here
+    first, second = await here.token("read"), await here.token("read")
+    flooder = await stage.connect()
+    await flooder.authorize(first)
+    await exhaust(flooder)
+    other = await stage.connect()
+    await other.authorize(second)
+    assert (await other.ask({"ping": 1}))["ping"] == "pong"
+
+
+async def test_a_token_minted_by_an_app_shares_its_count(stage: Stage) -> None:
+    here = stage.here
+    app = await here.app("read", "admin")
+    client = await stage.connect(app_id=app.id)
+    await client.authorize(await here.token("read", "admin", app=app))
+    made = await client.ask({"api_token": 1, "new_token": "Further", "new_token_scopes": ["read"]})
+    minted = next(
+        row["token"] for row in made["api_token"]["tokens"] if row["display_name"] == "Further"
+    )
+    await exhaust(client)
+    further = await stage.connect(app_id=app.id)
+    await further.authorize(minted)
+    assert await further.refused({"ping": 1}) == "RateLimit"
+
+
+async def test_several_tokens_of_a_connection_are_counted_each_for_itself(stage: Stage) -> None:
+    here = stage.here
+    real = here.real[0].loginid
+    one, two = await here.token("read"), await here.token("read", loginid=real)
+    client = await stage.connect()
+    assert "error" not in await client.ask({"authorize": "MULTI", "tokens": [one, two]})
+    for loginid, answered in ((here.demo.loginid, 25), (real, 25)):
+        asked = {"statement": 1, "loginid": loginid}
+        replies = [await client.ask(asked) for _ in range(answered + 1)]
+        assert sum("error" not in reply for reply in replies) == answered
+
+
+async def test_addresses_are_counted_by_their_block() -> None:
+    async with world(limits="deriv") as here:
+        flooder = here.connect(address="2001:db8:1:2::1")
+        await exhaust(flooder)
+        same = here.connect(address="2001:db8:1:2:ffff::2")
+        assert await same.refused({"ping": 1}) == "RateLimit"
+        other = here.connect(address="2001:db8:1:3::1")
+        assert (await other.ask({"ping": 1}))["ping"] == "pong"
+
+
+def quote(number: int) -> dict[str, Any]:
+    return {
+        "proposal": 1,
+        "amount": 10 + number,
+        "basis": "stake",
+        "contract_type": "CALL",
+        "currency": "USD",
+        "duration": 5,
+        "duration_unit": "t",
+        "symbol": "1HZ100V",
+        "subscribe": 1,
+    }
+
+
+async def test_proposal_streams_are_bounded_for_an_address_and_for_a_user(stage: Stage) -> None:
+    most, on_one = DERIV.proposal_streams_per_client, DERIV.proposal_streams
+    clients = [await stage.connect() for _ in range(most // on_one + 2)]
+    replies = [
+        await client.ask(quote(number)) for client in clients for number in range(on_one + 1)
+    ]
+    opened = [reply["subscription"]["id"] for reply in replies if "error" not in reply]
+    assert len(opened) == most
+    limits = {reply["error"]["details"]["limit"] for reply in replies if "error" in reply}
+    assert limits == {
+        f"{on_one} proposal streams at once",
+        f"{most} proposal streams of one address",
+    }
+    # Who signs in is counted for the user, wherever it connects from.
+    token = await stage.here.token("read")
+    member = clients[-1]
+    await member.authorize(token)
+    assert "subscription" in await member.ask(quote(0))
+    # What is ended makes room.
+    assert (await clients[0].ask({"forget": opened[0]}))["forget"] == 1
+    assert "subscription" in await clients[0].ask(quote(99))
+
+
+async def test_one_app_cannot_take_all_streams_of_its_user() -> None:
+    async with world(limits="deriv", streams_per_client=8) as here:
+        app = await here.app("read")
+        bot = here.connect(app_id=app.id)
+        await bot.authorize(await here.token("read", app=app))
+        symbols = ["R_10", "R_25", "R_50", "R_75", "R_100"]
+        replies = [await bot.ask({"ticks": name, "subscribe": 1}) for name in symbols]
+        assert ["error" in reply for reply in replies] == [False] * 4 + [True]
+        assert replies[-1]["error"]["details"] == {"limit": "4 streams of one app"}
+        own = here.connect()
+        await own.authorize(await here.token("read"))
+        assert "error" not in await own.ask({"ticks": "R_10", "subscribe": 1})
+        owner = await here.owner()
+        for name in symbols:
+            assert "error" not in await owner.ask({"ticks": name, "subscribe": 1})
+
+
+async def test_connections_of_a_user_are_bounded() -> None:
+    async with world(limits="deriv", connections_per_user=2) as here:
+        token = await here.token("read")
+        clients = [here.connect(address=f"10.0.0.{number}") for number in range(3)]
+        for client in clients[:2]:
+            await client.authorize(token)
+        reply = await clients[2].ask({"authorize": token})
+        assert reply["error"]["code"] == "RateLimit"
+        assert reply["error"]["details"] == {"limit": "2 connections of one user"}
+        assert (await clients[2].ask({"ping": 1}))["ping"] == "pong"
+        await clients[0].authorize(token)  # again: it is counted already
+        await here.owner()
+        await clients[0].ask({"logout": 1})
+        await clients[2].authorize(token)
+        # A connection whose token has ended is nobody's.
+        digest = token_form.digest(token)
+
+        def end(transaction: Transaction) -> None:
+            found = tokens.find(transaction, digest)
+            assert found is not None
+            tokens.end(transaction, [found.id])
+
+        await here.gateway.store.write(end)
+        fresh = await here.token("read")
+        await clients[0].authorize(fresh)
+        await clients[1].authorize(fresh)
+        assert await clients[2].refused({"authorize": fresh}) == "RateLimit"
+        # Who has left is counted no longer, and nothing is remembered of it.
+        for client in clients:
+            client.leave()
+        counted = {holder for holder, _ in here.gateway.access._connections._held}
+        assert counted == {f"owner {here.demo.user_id}", "pages 127.0.0.1"}
+
+
+async def test_connections_of_an_address_are_refused_before_they_open() -> None:
+    async with (
+        world(limits="deriv", connections_per_address=3) as here,
+        over_sockets(here) as connect,
+    ):
+        clients = [await connect(address="127.0.0.2") for _ in range(3)]
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(address="127.0.0.2")
+        assert refused.value.response.status_code == 429
+        assert b"3 connections of one address" in refused.value.response.body
+        assert (await (await connect()).ask({"ping": 1}))["ping"] == "pong"
+        await connect(address="127.0.0.2", at_pages=True)
+        await clients[0].aclose()
+        await connect(address="127.0.0.2")
+
+
+async def test_an_address_that_has_sent_too_much_connects_later() -> None:
+    async with world(limits="deriv", messages_per_minute=4) as here, over_sockets(here) as connect:
+        client = await connect(address="127.0.0.2")
+        for _ in range(3):
+            await client.ask({"ping": 1})
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(address="127.0.0.2")
+        assert refused.value.response.status_code == 429
+        assert b"4 messages a minute" in refused.value.response.body
+
+
+async def test_thousands_of_local_connections_and_streams() -> None:
+    """The limits of a gateway on loopback are wide: one program may open all that it wants."""
+    async with world() as here:
+        token = await here.token("read")
+        clients = [here.connect() for _ in range(2_000)]
+        for client in clients:
+            await client.authorize(token)
+            assert "error" not in await client.ask({"ticks": "R_100", "subscribe": 1})
+        for client in clients[:20]:
+            for number in range(100):
+                assert "error" not in await client.ask(quote(number))
+
+
+async def test_a_long_passthrough_cannot_fill_the_memory(stage: Stage) -> None:
+    client = await stage.connect()
+    asked = {"ticks": "R_100", "subscribe": 1, "passthrough": {"x": "y" * 60_000}}
+    reply = await client.ask(asked)
+    assert reply["error"]["code"] == "RateLimit"
+    assert reply["error"]["details"] == {
+        "limit": f"{DERIV.stream_bytes} bytes held by the streams of one connection"
+    }
+    asked["passthrough"] = {"x": "y" * 20_000}
+    assert "error" not in await client.ask(asked)
+    assert await client.refused({**asked, "ticks": "R_10"}) == "RateLimit"
+    # The client's other connections share a bound as well.
+    opened = 1
+    for _ in range(10):
+        other = await stage.connect()
+        opened += "error" not in await other.ask(asked)
+    assert opened == DERIV.stream_bytes_per_client // 40_200
+
+
+async def test_every_limit_is_listed(stage: Stage) -> None:
+    client = await stage.connect()
+    rows = (await client.ask({"limits": 1}))["limits"]
+    listed = {row["name"]: row for row in rows}
+    assert len(listed) == len(rows)
+    assert listed["general_per_minute"] == {
+        "name": "general_per_minute",
+        "value": 180,
+        "unit": "general calls a minute",
+        "per": "token",
+    }
+    assert listed["connections_per_address"]["value"] == DERIV.connections_per_address
+    assert listed["message_bytes"]["value"] == 65536
+    published = (await client.ask({"website_status": 1}))["website_status"]["api_call_limits"]
+    assert published["max_requestes_general"]["minutely"] == 180
+    assert published["max_requests_pricing"]["hourly"] == 14_400
+    assert published["max_proposal_subscription"]["max"] == 5
