@@ -101,11 +101,11 @@ class Dispatcher:
                 self._limited(session, text, broken)
                 return None
             message = _parse(text)
-            call = self._find(message)
+            found = self._find(message)
             acting = _acting(session, message) if session.grants else None
             broken = self._limiter.broken_by(
                 session.client if acting is None else acting.client,
-                Rate.GENERAL if call is None else call.rate,
+                Rate.GENERAL if found is None else found.rate,
             )
             if broken is not None and refusal is None:
                 self._limited(session, text, broken, message)
@@ -120,8 +120,9 @@ class Dispatcher:
                 raise refusal
             if not sane:
                 raise ApiError("SanityCheckFailed", "Parameters sanity check failed.")
-            if call is None:
+            if found is None:
                 raise self._unrecognised(message)
+            call = found
             self._admit(session, call, acting, message)
             request = call.validate(message)
             coroutine = call.invoke(request, session)

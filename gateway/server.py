@@ -316,24 +316,27 @@ class _Peer(asyncio.Protocol):
         events = core.events_received()
         if events and isinstance(request := events[0], Request):
             path, _, query = request.path.partition("?")
-            visitor = self._visitor(request, query)
             refused = self._refused(",".join(request.headers.get_all("Host")))
+            visitor = None
             if refused is not None:
                 response = core.reject(HTTPStatus.MISDIRECTED_REQUEST, refused)
             elif path not in PATHS:
                 response = core.reject(
                     HTTPStatus.NOT_FOUND, f"WebSockets are at {PATHS[0]}, not here.\n"
                 )
-            elif (limit := self._server.accept.refusal(visitor)) is not None:
-                response = core.reject(
-                    HTTPStatus.TOO_MANY_REQUESTS,
-                    f"You have reached the limit of {limit}. Close a connection, or wait a"
-                    " minute.\n",
-                )
             else:
-                response = core.accept(request)
+                visitor = self._visitor(request, query)
+                limit = self._server.accept.refusal(visitor)
+                if limit is None:
+                    response = core.accept(request)
+                else:
+                    response = core.reject(
+                        HTTPStatus.TOO_MANY_REQUESTS,
+                        f"You have reached the limit of {limit}. Close a connection, or wait a"
+                        " minute.\n",
+                    )
             core.send_response(response)
-            if core.state is OPEN:
+            if visitor is not None and core.state is OPEN:
                 self._connection = self._server.accept(visitor, self.send, self)
         self._from_core()
         if self._connection is not None:

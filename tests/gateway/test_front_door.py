@@ -161,6 +161,7 @@ VALID: dict[str, list[dict[str, Any]]] = {
     "get_settings": [{"get_settings": 1}],
     "landing_company": [{"landing_company": "gb"}],
     "landing_company_details": [{"landing_company_details": "svg", "country": "gb"}],
+    "limits": [{"limits": 1}],
     "login_history": [{"login_history": 1, "limit": 25}],
     "logout": [{"logout": 1}],
     "new_account_real": [
