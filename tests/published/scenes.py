@@ -617,6 +617,7 @@ SCENES: Mapping[str, Scene] = {
     "get_settings": as_it_is(get_settings=1),
     "landing_company": as_it_is(landing_company="id"),
     "landing_company_details": as_it_is(landing_company_details="svg"),
+    "limits": as_it_is(limits=1),
     "login_history": a_sign_in_to_list,
     "logout": as_it_is(logout=1),
     "new_account_real": as_it_is(new_account_real=1, address_postcode="3002", currency="EUR"),
