@@ -95,7 +95,7 @@ class Dispatcher:
         session.acting = None
         session.answering = True
         refusal = self._refusal(session)
-        broken = self._limiter.message_broken_by(session.client, len(text))
+        broken = self._limiter.message_broken_by(session.bucket, len(text))
         try:
             if broken is not None and refusal is None:
                 self._limited(session, text, broken)
@@ -104,7 +104,7 @@ class Dispatcher:
             found = self._find(message)
             acting = _acting(session, message) if session.grants else None
             broken = self._limiter.broken_by(
-                session.client if acting is None else acting.client,
+                session.bucket if acting is None else acting.bucket,
                 Rate.GENERAL if found is None else found.rate,
             )
             if broken is not None and refusal is None:

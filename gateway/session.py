@@ -36,9 +36,9 @@ class Grant:
     """Whether the owner signed in at the gateway's own pages, which no token can do."""
     expires_at: float | None = None
     """When the sign-in at the pages ends by itself, in real time."""
-    client: str = ""
-    """Whose messages and calls are counted together with those of this grant: its app's
-    authorization, its root token, or its sign-in at the pages."""
+    bucket: str = ""
+    """Where messages and calls of this grant are counted: with those of its app's authorization, of
+    its root token, or of its sign-in at the pages."""
 
     @property
     def holders(self) -> tuple[Holder, ...]:
@@ -50,7 +50,7 @@ class Grant:
         if self.is_owner:
             return (Holder(f"owner {self.user_id}", "user"),)
         user = Holder(f"user {self.user_id}", "user")
-        return (user,) if self.app_id is None else (user, Holder(self.client, "app", share=2))
+        return (user,) if self.app_id is None else (user, Holder(self.bucket, "app", share=2))
 
 
 def unsigned_holder(address: str, origin: str, host: str) -> Holder:
@@ -182,7 +182,7 @@ class Session:
         "answering",
         "app_id",
         "at_pages",
-        "client",
+        "bucket",
         "closed",
         "grants",
         "host",
@@ -228,8 +228,8 @@ class Session:
         """Whether the client is a page that this gateway served."""
         self.unsigned = unsigned_holder(address, origin, host)
         """Whom it counts for before sign-in."""
-        self.client: str = self.unsigned.key
-        """Whose messages those of this session are counted with."""
+        self.bucket: str = self.unsigned.key
+        """Where its messages are counted."""
         self.refusals = 0
         """Messages in a row that a limit refused."""
         self.grants: dict[str, Grant] = {}
@@ -291,7 +291,7 @@ class Session:
     def _act_under(self, grants: dict[str, Grant]) -> None:
         self.grants = grants
         first = next(iter(grants.values()), None)
-        self.client = self.unsigned.key if first is None else first.client
+        self.bucket = self.unsigned.key if first is None else first.bucket
 
     def regrant(self, grant: Grant) -> None:
         """Act under this grant in place of the one for its account; streams go on."""

@@ -136,7 +136,7 @@ class Access:
             app_id=token.app_id,
             is_owner=token.sign_in_id is not None,
             expires_at=token.expires_at,
-            client=_client_of(token),
+            bucket=_bucket_of(token),
         )
 
     async def _known(self, text: str) -> Token | None:
@@ -345,10 +345,10 @@ def _holders_of(grants: Iterable[Grant]) -> frozenset[Holder]:
     return frozenset(holder for grant in grants for holder in grant.holders)
 
 
-def _client_of(token: Token) -> str:
-    """Whose calls those made with this token are counted with.
+def _bucket_of(token: Token) -> str:
+    """The bucket in which messages and calls of this token are counted.
 
-    All tokens of an app's authorization share one count, as do those of one sign-in at the pages.
+    All tokens of an app's authorization share one, as do those of one sign-in at the pages.
     """
     if token.sign_in_id is not None:
         return f"sign-in {token.sign_in_id}"
