@@ -39,6 +39,7 @@ from gateway.calls import DeclarationError, Registry
 from gateway.clock import Clock, HandClock, RunningClock
 from gateway.connection import Connection, Transport
 from gateway.dispatch import Dispatcher
+from gateway.fairness import Scheduler, Workers
 from gateway.limits import PROFILES, Profile, RateLimiter
 from gateway.mail import LogMailer, Mailer, mailer
 from gateway.oauth import TokenEndpoint
@@ -106,6 +107,8 @@ class Gateway:
     clock: Clock
     registry: Registry
     demo: Demo | None
+    scheduler: Scheduler
+    workers: Workers
     connect: Callable[[Visitor, Callable[[bytes], None], Transport], Connection]
     """Makes the connection of a client from what it said, its `send` and its transport."""
 
@@ -115,6 +118,7 @@ class Connect:
     """Makes the connection of a client."""
 
     dispatcher: Dispatcher
+    scheduler: Scheduler
     access: Access
 
     def __call__(
@@ -135,7 +139,7 @@ class Connect:
         )
         self.access.join(session)
         session.on_leave(partial(self.access.leave, session))
-        return Connection(self.dispatcher, session, transport)
+        return Connection(self.dispatcher, self.scheduler, session, transport)
 
 
 def _is_app_id(text: str) -> bool:
@@ -158,6 +162,7 @@ class _Parts:
     mail: Mailer
     rates: Rates
     teller: Teller
+    workers: Workers
 
     def by_type(self) -> Mapping[type, object]:
         """Each part by the type under which a constructor may ask for it."""
@@ -171,6 +176,7 @@ class _Parts:
             Ledger: self.ledger,
             Profile: self.profile,
             Store: self.store,
+            Workers: self.workers,
         }
 
 
@@ -194,6 +200,7 @@ def _build(
         mail=mail,
         rates=rates,
         teller=Teller(store, rates, clock),
+        workers=Workers(),
     )
 
 
@@ -291,6 +298,7 @@ async def compose(
         if mail is None:
             mail = await stack.enter_async_context(mailer(settings.mail_server()))
         parts = _build(settings.profile(), settings.margins(), store, clock, start.seed, mail)
+        stack.callback(parts.workers.close)
         registry, ticker, pages = _offer(parts, settings.handlers)
         access = parts.access
         await access.start()
@@ -307,6 +315,7 @@ async def compose(
         ticker.start(after=parts.desk.now)
         stack.callback(ticker.stop)
         limiter = RateLimiter(parts.profile)
+        scheduler = Scheduler()
         dispatcher = Dispatcher(
             registry,
             parts.bus,
@@ -325,7 +334,9 @@ async def compose(
             clock=clock,
             registry=registry,
             demo=demo,
-            connect=Connect(dispatcher, access),
+            scheduler=scheduler,
+            workers=parts.workers,
+            connect=Connect(dispatcher, scheduler, access),
         )
 
 

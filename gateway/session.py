@@ -15,6 +15,7 @@ import orjson
 
 from gateway.errors import ApiError, authorization_required, invalid_token
 from gateway.hosts import is_own_page
+from gateway.limits import block_of
 from schemas.scopes import Scope
 
 
@@ -157,6 +158,7 @@ class Session:
         "send",
         "signed_in_at",
         "subscriptions",
+        "turned_away",
         "user_agent",
     )
 
@@ -197,8 +199,17 @@ class Session:
         self.closed = False
         self.answering = False
         """Whether a message is being answered at present."""
+        self.turned_away = False
+        """Whether its connection is refused, and only waits to be told so."""
         self._after_reply: list[Callable[[], None]] = []
         self._leaving: list[Callable[[], None]] = []
+
+    @property
+    def client(self) -> Hashable:
+        """Who shares turns and queues with this session: the user, or else the address block."""
+        for grant in self.grants.values():
+            return grant.user_id
+        return block_of(self.address)
 
     @property
     def grant(self) -> Grant:

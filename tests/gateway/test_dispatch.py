@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from gateway import connection as connection_module
+from gateway import fairness
 from gateway.app import declared
 from gateway.bus import Bus
 from gateway.calls import Call, Stream
@@ -129,7 +130,8 @@ async def test_what_waits_behind_a_slow_handler_is_bounded(here: World) -> None:
 async def test_one_client_does_not_hold_up_the_others(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "TURN", 0.0)
+    monkeypatch.setattr(fairness, "ROUND", 0.0)
+    monkeypatch.setattr(fairness, "QUANTUM", 0.0)
     eager, other = here.connect(), here.connect()
     eager._connection.receive([b'{"ping":1}'] * 4)
     assert len(eager.told) == 1
