@@ -208,7 +208,7 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
     """The registry of all calls, ours and those of strangers, and what must be told more."""
     registry = Registry()
     general = General(parts.clock, parts.profile)
-    portfolio = Portfolio(parts.desk, parts.store, parts.bus)
+    portfolio = Portfolio(parts.desk, parts.store, parts.bus, parts.workers)
     proposals = Proposals(
         parts.feed, parts.clock, parts.bus, parts.profile, parts.desk.margins, parts.access
     )
@@ -226,9 +226,9 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
     ours: list[object] = [
         general,
         Sessions(parts.access, parts.ledger, parts.store, parts.clock),
-        Market(parts.feed, parts.clock),
+        Market(parts.feed, parts.clock, parts.workers),
         exchange_rates,
-        Calendars(Announcements(parts.feed.seed), parts.clock),
+        Calendars(Announcements(parts.feed.seed), parts.clock, parts.workers),
         Offers(parts.feed, parts.clock, parts.desk.margins),
         proposals,
         Trading(parts.desk, proposals, portfolio, parts.access, parts.clock, parts.rates),
@@ -242,8 +242,11 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
             parts.clock,
             parts.access,
             parts.bus,
+            parts.workers,
         ),
-        CopyTrading(parts.copying, parts.access, parts.store, parts.bus, parts.clock),
+        CopyTrading(
+            parts.copying, parts.access, parts.store, parts.bus, parts.clock, parts.workers
+        ),
         Payments(parts.teller, parts.ledger, parts.access),
         PaymentAgents(parts.teller, parts.access, parts.store),
         UserProfile(parts.access, parts.store, parts.clock),

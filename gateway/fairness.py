@@ -18,9 +18,9 @@ import time
 import types
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Hashable
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Hashable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -34,6 +34,8 @@ QUANTUM = 0.001
 MOST_RUNNING = 8
 """Handlers of one client that may wait for something at once; its further messages wait."""
 
+FEW_ROWS = 100
+"""More rows of the database are read and encoded in a turn of the workers' queue."""
 WORKERS = 1
 """Threads that compute."""
 SLICE = 0.005
@@ -171,6 +173,9 @@ class Scheduler:
             load.listed = True
             entry = (max(load.time, self._time), next(self._numbers), load)
             heapq.heappush(self._line, entry)
+        self._arm()
+
+    def _arm(self) -> None:
         if self._line and not self._is_due:
             self._is_due = True
             call_soon = self._call_soon or asyncio.get_running_loop().call_soon
@@ -206,6 +211,7 @@ class Scheduler:
                 break
         self._worked_until = now
         self._round_ends = now + ROUND
+        self._arm()
 
 
 class Turn:
@@ -250,6 +256,14 @@ class Turn:
         self._queue.release(self._client)
 
 
+class _FullError(Exception):
+    """A queue is full; `limit` says which of its bounds was met."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
 class FairQueue:
     """Lets `at_once` through: one of each client, and clients in turn."""
 
@@ -278,25 +292,41 @@ class FairQueue:
     async def turn(self, client: Hashable, name: str) -> AsyncIterator[Turn]:
         """Wait for a turn, which lasts until the block ends.
 
-        Raises `RateLimit` for the call `name` where the queue is full.
+        Where the queue is full, the last of the client that has most waiting is refused: it, or
+        else the caller, gets `RateLimit` for the call `name`.
         """
-        if len(self._waiting.get(client, ())) >= self._most_each:
-            raise rate_limit(name, f"{self._most_each} at once waiting for one client")
-        if self._count >= self._most:
-            raise rate_limit(name, f"{self._most} at once waiting")
         turn = Turn(self, client)
-        await turn.begin()
+        try:
+            await turn.begin()
+        except _FullError as full:
+            raise rate_limit(name, full.limit) from None
         try:
             yield turn
         finally:
             turn.end()
 
+    def _make_room(self, client: Hashable) -> None:
+        own = len(self._waiting.get(client, ()))
+        if own >= self._most_each:
+            raise _FullError(f"{self._most_each} waiting at once for one client")
+        if sum(map(len, self._waiting.values())) < self._most:
+            return
+        full = _FullError(f"{self._most} waiting at once")
+        other, waiting = max(self._waiting.items(), key=lambda item: len(item[1]))
+        if len(waiting) <= own + 1:
+            raise full
+        refused = waiting[-1]
+        self._drop(other, refused)
+        if not refused.done():
+            refused.set_exception(full)
+
     async def wait(self, client: Hashable) -> None:
-        """Wait for a turn behind the client's others."""
+        """Wait for a turn behind the client's others. Raises `_FullError`."""
         if self._free and client not in self._holding and client not in self._waiting:
             self._free -= 1
             self._holding.add(client)
             return
+        self._make_room(client)
         future = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault(client, deque())
         waiting.append(future)
@@ -318,7 +348,7 @@ class FairQueue:
         except asyncio.CancelledError:
             if future.cancelled():
                 self._drop(client, future)
-            else:  # it was granted in the same moment
+            elif future.exception() is None:  # it was granted in the same moment
                 self.release(client)
             raise
         finally:
@@ -365,6 +395,12 @@ class Workers:
         self.queue = FairQueue(WORKERS)
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="workers")
 
+    def reading(
+        self, client: Hashable, name: str, rows: int
+    ) -> AbstractAsyncContextManager[Turn | None]:
+        """A turn for a call that reads so many rows, or none where they are few."""
+        return self.queue.turn(client, name) if rows > FEW_ROWS else nullcontext()
+
     async def compute(self, client: Hashable, name: str, work: Generator[None, None, T]) -> T:
         """Run a generator in a thread; what it returns.
 
@@ -373,16 +409,41 @@ class Workers:
         `name` where too much waits.
         """
         async with self.queue.turn(client, name) as turn:
-            while True:
-                is_done, result = await turn.run(self._threads, _slice, work)
-                if is_done:
-                    returned: T = result
-                    return returned
-                await turn.pass_on()
+            return await self.compute_in(turn, work)
+
+    async def compute_in(self, turn: Turn | None, work: Generator[None, None, T]) -> T:
+        """Do the same in a turn that the caller has; without one at once."""
+        if turn is None:
+            return finished(work)
+        while True:
+            is_done, result = await turn.run(self._threads, _slice, work)
+            if is_done:
+                returned: T = result
+                return returned
+            await turn.pass_on()
 
     def close(self) -> None:
         """Compute nothing more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def finished(work: Generator[None, None, T]) -> T:
+    """What this work returns, which is done at once."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as returned:
+            result: T = returned.value
+            return result
+
+
+def one_by_one(made: Iterable[T]) -> Generator[None, None, list[T]]:
+    """A list, as work that may be interrupted before each of its items."""
+    found: list[T] = []
+    for item in made:
+        found.append(item)
+        yield
+    return found
 
 
 def _slice(work: Generator[None, None, Any]) -> tuple[bool, Any]:
