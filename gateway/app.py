@@ -40,7 +40,7 @@ from gateway.clock import Clock, HandClock, RunningClock
 from gateway.connection import Connection, Transport
 from gateway.dispatch import Dispatcher
 from gateway.fairness import Scheduler, Workers
-from gateway.limits import PROFILES, Profile, RateLimiter
+from gateway.limits import PROFILES, Profile, RateLimiter, RequestLimiter
 from gateway.mail import LogMailer, Mailer, mailer
 from gateway.oauth import TokenEndpoint
 from gateway.server import Listening, Server, Visitor
@@ -460,6 +460,7 @@ async def listen(gateway: Gateway, tls: ssl.SSLContext | None = None) -> AsyncIt
         ),
         gateway.connect,
         site(gateway, secure=tls is not None),
+        gateway.scheduler,
     )
     try:
         port = await server.start()
@@ -480,6 +481,8 @@ def site(gateway: Gateway, *, secure: bool) -> Site:
         gateway.registry,
         TokenEndpoint(gateway.store),
         app_of=gateway.access.app,
+        workers=gateway.workers,
+        limiter=RequestLimiter(gateway.settings.requests()),
         secure=secure,
     )
 
