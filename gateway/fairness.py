@@ -40,8 +40,8 @@ WORKERS = 1
 """Threads that compute."""
 SLICE = 0.005
 """Seconds after which a computation lets other clients have theirs."""
-MOST_QUEUED_EACH = 8
-"""Turns that one client may wait for in a queue."""
+MOST_QUEUED_EACH = 3
+"""Turns that one client may wait for in a queue: the longest take a second each."""
 MOST_QUEUED = 256
 """Turns that all clients may wait for in a queue."""
 
