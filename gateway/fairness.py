@@ -36,8 +36,8 @@ MOST_RUNNING = 8
 
 FEW_ROWS = 100
 """More rows of the database are read and encoded in a turn of the workers' queue."""
-WORKERS = 1
-"""Threads that compute."""
+WORKERS = 2
+"""Threads that compute: who floods has one of them."""
 SLICE = 0.005
 """Seconds after which a computation lets other clients have theirs."""
 MOST_QUEUED_EACH = 3
@@ -450,6 +450,7 @@ def _slice(work: Generator[None, None, Any]) -> tuple[bool, Any]:
     """Go on with this work for a slice; whether it is done, and its result."""
     ends = time.perf_counter() + SLICE
     try:
+        next(work)
         while time.perf_counter() < ends:
             next(work)
     except StopIteration as returned:
