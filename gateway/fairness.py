@@ -94,6 +94,8 @@ class Scheduler:
         )
         self._line: list[tuple[float, int, ClientLoad]] = []
         self._numbers = itertools.count()
+        self.round_length = ROUND
+        """Seconds; without an end where no sockets have to be read."""
         self._time = 0.0
         self._round_ends = 0.0
         self._worked_until = 0.0
@@ -164,7 +166,7 @@ class Scheduler:
             # Without a word from the loop: after a pause the sockets have been read again.
             if self._line or now - self._worked_until <= ROUND:
                 return False
-            self._round_ends = now + ROUND
+            self._round_ends = now + self.round_length
             return True
         return not self._line or load.time < self._line[0][0]
 
@@ -185,7 +187,7 @@ class Scheduler:
         """Serve clients for a round; what is left waits until the sockets have been read again."""
         self._is_due = False
         now = self._clock()
-        round_ends = now + ROUND
+        round_ends = now + self.round_length
         while self._line:
             since, _, load = heapq.heappop(self._line)
             load.listed = False
@@ -210,7 +212,7 @@ class Scheduler:
             if now >= round_ends:
                 break
         self._worked_until = now
-        self._round_ends = now + ROUND
+        self._round_ends = now + self.round_length
         self._arm()
 
 

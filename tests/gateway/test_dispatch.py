@@ -130,7 +130,7 @@ async def test_what_waits_behind_a_slow_handler_is_bounded(here: World) -> None:
 async def test_one_client_does_not_hold_up_the_others(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fairness, "ROUND", 0.0)
+    here.gateway.scheduler.round_length = 0.0
     monkeypatch.setattr(fairness, "QUANTUM", 0.0)
     eager, other = here.connect(), here.connect()
     eager._connection.receive([b'{"ping":1}'] * 4)

@@ -26,12 +26,12 @@ HOURS = {
 @pytest.fixture(autouse=True)
 def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """A message at a time: how fast this machine is decides nothing."""
-    for name in ("ROUND", "QUANTUM", "SLICE"):
+    for name in ("QUANTUM", "SLICE"):
         monkeypatch.setattr(fairness, name, 0.0)
 
 
 async def test_a_user_with_many_connections_keeps_nobody_waiting(here: World) -> None:
-    await here.user("eve@example.com")
+    here.gateway.scheduler.round_length = 0.0
     eve = await here.token()
     async with over_sockets(here) as connect:
         flood: list[Client] = [await connect() for _ in range(16)]
