@@ -1,8 +1,8 @@
 """Shares the gateway between clients: each is served in turn, whatever the others ask for.
 
 Rules:
-- A client is a signed-in user, or an address block where nobody is signed in (`Session.client`).
-  How many connections it has makes no difference.
+- A client is a signed-in user, or an address block where nobody is signed in (`Session.client`);
+  the gateway's own pages are clients of their own. How many connections it has makes no difference.
 - `Scheduler` shares the event loop. A message is handled at once while nobody waits. Otherwise the
   client that has had least of the loop is next, and of its connections the one that waited longest.
 - `FairQueue` shares what few can have at once, such as a thread: one turn a client, clients in

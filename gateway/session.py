@@ -206,10 +206,13 @@ class Session:
 
     @property
     def client(self) -> Hashable:
-        """Who shares turns and queues with this session: the user, or else the address block."""
+        """Who shares turns and queues with this session: the user, or else the address block.
+
+        The gateway's own pages have theirs apart, so that no app can keep its user from them.
+        """
         for grant in self.grants.values():
-            return grant.user_id
-        return block_of(self.address)
+            return (grant.user_id, grant.is_owner)
+        return (block_of(self.address), self.at_pages)
 
     @property
     def grant(self) -> Grant:
