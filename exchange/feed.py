@@ -14,7 +14,7 @@ How a price comes about is told in `exchange.processes`. Here are the answers th
 prices, and the caches; they only assume that `Process.pips` never falls as the state rises.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -135,10 +135,14 @@ class Feed:
         series = self._series.get(symbol)
         return series is not None and series.grid.place(epoch).day in series.paths
 
-    def warm(self, symbols: Iterable[Symbol], epoch: int) -> None:
-        """Find out what the first questions about this moment would take a while for."""
+    def warm(self, symbols: Iterable[Symbol], epoch: int) -> Generator[None, None, None]:
+        """Find out what the first questions about this moment would take a while for.
+
+        A generator, which may be left alone between any two symbols.
+        """
         for symbol in symbols:
             self.price(symbol, epoch)
+            yield
 
     def price(self, symbol: Symbol, epoch: int) -> int:
         """The price in pips of the last tick at or before the epoch.
@@ -198,9 +202,21 @@ class Feed:
         A candle of width w opens at an epoch t divisible by w and holds the ticks in [t, t + w);
         the last one may still be growing. There are none before `EARLIEST`, nor if `last` lies
         before `first`, nor while the market is closed. A day not asked for before costs about a
-        millisecond: take a worker thread for more than a few. Raises `ValueError` if
+        millisecond: take `candles_by_day` and a worker for more than a few. Raises `ValueError` if
         `granularity` is none of `GRANULARITIES`.
         """
+        days = self.candles_by_day(symbol, granularity, first, last)
+        while True:
+            try:
+                next(days)
+            except StopIteration as found:
+                candles: Candles = found.value
+                return candles
+
+    def candles_by_day(
+        self, symbol: Symbol, granularity: int, first: int, last: int
+    ) -> Generator[None, None, Candles]:
+        """What `candles` gives, by a generator that may be left alone after each day."""
         if granularity not in GRANULARITIES:
             raise ValueError(f"no candles of {granularity} seconds")
         series = self._open(symbol)
@@ -221,6 +237,7 @@ class Feed:
             numbers = before // width + np.arange(part.shape[1], dtype=np.int64)
             epochs.append(EARLIEST + day * DAY + granularity * numbers)
             parts.append(part)
+            yield
         prices = series.process.pips_array(np.concatenate(parts, axis=1))
         return Candles(np.concatenate(epochs), *prices)
 

@@ -41,6 +41,7 @@ from gateway.calls import DeclarationError, Registry
 from gateway.clock import Clock, HandClock, RunningClock
 from gateway.connection import Connection, Transport
 from gateway.dispatch import Dispatcher
+from gateway.fairness import Scheduler, Workers
 from gateway.limits import (
     MESSAGE_UNIT,
     PROFILES,
@@ -50,6 +51,7 @@ from gateway.limits import (
     Per,
     Profile,
     RateLimiter,
+    RequestLimiter,
 )
 from gateway.mail import LogMailer, Mailer, mailer
 from gateway.oauth import TokenEndpoint
@@ -119,6 +121,8 @@ class Gateway:
     clock: Clock
     registry: Registry
     demo: Demo | None
+    scheduler: Scheduler
+    workers: Workers
     connect: Accept
 
 
@@ -127,6 +131,7 @@ class Connect:
     """Makes the connection of a client."""
 
     dispatcher: Dispatcher
+    scheduler: Scheduler
     access: Access
     limiter: RateLimiter
     connections: ConcurrencyLimiter
@@ -162,7 +167,7 @@ class Connect:
         holders, claims = (session.unsigned,), self._connection
         self.connections.take(holders, claims)
         session.on_leave(partial(self.connections.give_back, holders, claims))
-        return Connection(self.dispatcher, session, transport)
+        return Connection(self.dispatcher, self.scheduler, session, transport)
 
 
 def _is_app_id(text: str) -> bool:
@@ -186,6 +191,7 @@ class _Parts:
     mail: Mailer
     rates: Rates
     teller: Teller
+    workers: Workers
 
     def by_type(self) -> Mapping[type, object]:
         """Each part by the type under which a constructor may ask for it."""
@@ -199,6 +205,7 @@ class _Parts:
             Ledger: self.ledger,
             Profile: self.profile,
             Store: self.store,
+            Workers: self.workers,
         }
 
 
@@ -224,6 +231,7 @@ def _build(
         mail=mail,
         rates=rates,
         teller=Teller(store, rates, clock),
+        workers=Workers(),
     )
 
 
@@ -231,7 +239,7 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
     """The registry of all calls, ours and those of strangers, and what must be told more."""
     registry = Registry()
     general = General(parts.clock, parts.profile, _limits(parts.profile))
-    portfolio = Portfolio(parts.desk, parts.store, parts.bus)
+    portfolio = Portfolio(parts.desk, parts.store, parts.bus, parts.workers)
     proposals = Proposals(
         parts.feed, parts.clock, parts.bus, parts.profile, parts.desk.margins, parts.access
     )
@@ -249,9 +257,9 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
     ours: list[object] = [
         general,
         Sessions(parts.access, parts.ledger, parts.store, parts.clock),
-        Market(parts.feed, parts.clock),
+        Market(parts.feed, parts.clock, parts.workers),
         exchange_rates,
-        Calendars(Announcements(parts.feed.seed), parts.clock),
+        Calendars(Announcements(parts.feed.seed), parts.clock, parts.workers),
         Offers(parts.feed, parts.clock, parts.desk.margins),
         proposals,
         Trading(parts.desk, proposals, portfolio, parts.access, parts.clock, parts.rates),
@@ -265,8 +273,11 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
             parts.clock,
             parts.access,
             parts.bus,
+            parts.workers,
         ),
-        CopyTrading(parts.copying, parts.access, parts.store, parts.bus, parts.clock),
+        CopyTrading(
+            parts.copying, parts.access, parts.store, parts.bus, parts.clock, parts.workers
+        ),
         Payments(parts.teller, parts.ledger, parts.access),
         PaymentAgents(parts.teller, parts.access, parts.store),
         UserProfile(parts.access, parts.store, parts.clock),
@@ -357,6 +368,7 @@ async def compose(
         if mail is None:
             mail = await stack.enter_async_context(mailer(settings.mail_server()))
         parts = _build(settings.profile(), settings.margins(), store, clock, start.seed, mail)
+        stack.callback(parts.workers.close)
         registry, ticker, pages = _offer(parts, settings.handlers)
         access = parts.access
         await access.start()
@@ -373,6 +385,7 @@ async def compose(
         ticker.start(after=parts.desk.now)
         stack.callback(ticker.stop)
         limiter = RateLimiter(parts.profile)
+        scheduler = Scheduler()
         dispatcher = Dispatcher(
             registry,
             parts.bus,
@@ -392,7 +405,9 @@ async def compose(
             clock=clock,
             registry=registry,
             demo=demo,
-            connect=Connect(dispatcher, access, limiter, parts.held),
+            scheduler=scheduler,
+            workers=parts.workers,
+            connect=Connect(dispatcher, scheduler, access, limiter, parts.held),
         )
 
 
@@ -513,6 +528,7 @@ async def listen(gateway: Gateway, tls: ssl.SSLContext | None = None) -> AsyncIt
         ),
         gateway.connect,
         site(gateway, secure=tls is not None),
+        gateway.scheduler,
     )
     try:
         port = await server.start()
@@ -533,6 +549,8 @@ def site(gateway: Gateway, *, secure: bool) -> Site:
         gateway.registry,
         TokenEndpoint(gateway.store),
         app_of=gateway.access.app,
+        workers=gateway.workers,
+        limiter=RequestLimiter(gateway.settings.requests()),
         secure=secure,
     )
 

@@ -4,12 +4,12 @@ Rules:
 - Messages are answered one after the other. While one waits for something, the next wait behind it;
   from `MAX_WAITING` of them on, or `MAX_WAITING_BYTES`, the client is not read from for a while.
 - Nothing is handled for a client that does not take its replies.
-- One client's messages never hold up the others for much longer than `TURN`.
+- Clients are served in turn (`gateway.fairness`), and no client's messages hold up the others for
+  much longer than a turn.
 - No task is made for a message unless its handler waits for something.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
@@ -18,12 +18,11 @@ import structlog
 
 from gateway.dispatch import Dispatcher
 from gateway.errors import Disconnect
+from gateway.fairness import ClientLoad, Scheduler
 from gateway.session import Session
 
 MAX_WAITING = 256
 MAX_WAITING_BYTES = 128 * 1024
-TURN = 0.01
-"""Seconds after which one client's waiting messages let the others have a turn."""
 
 log = structlog.get_logger("scopegate.connection")
 
@@ -52,22 +51,36 @@ class Connection:
 
     __slots__ = (
         "_dispatcher",
+        "_grants",
+        "_load",
         "_reading",
+        "_scheduler",
         "_task",
         "_transport",
         "_waiting",
         "_working",
+        "queued",
         "session",
     )
 
-    def __init__(self, dispatcher: Dispatcher, session: Session, transport: Transport) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        scheduler: Scheduler,
+        session: Session,
+        transport: Transport,
+    ) -> None:
         self.session = session
         self._dispatcher = dispatcher
+        self._scheduler = scheduler
         self._transport = transport
         self._waiting: deque[bytes] | tuple[()] = ()
         self._task: asyncio.Task[None] | None = None
         self._working = False
         self._reading = True
+        self._grants = session.grants
+        self._load = scheduler.load(session.client)
+        self.queued = False
 
     @property
     def waiting_bytes(self) -> int:
@@ -90,38 +103,70 @@ class Connection:
         self.work()
 
     def work(self) -> None:
-        """Answer what waits, as far as that is possible now; call again when congestion ends."""
-        if self._working:
+        """Answer what waits, in the client's turn; call again when congestion ends."""
+        if self._working or self._task is not None or self.queued or not self._waiting:
+            self._regulate()
             return
+        self._scheduler.run(self._client_load(), self)
+        if self.queued:
+            self._regulate()
+
+    def _client_load(self) -> ClientLoad:
+        grants = self.session.grants
+        if grants is not self._grants:  # it has signed in or out
+            self._grants = grants
+            self._load = self._scheduler.load(self.session.client)
+        return self._load
+
+    def serve(self, until: float) -> bool:
+        """Answer what waits, until this moment; whether more could be answered at once."""
         self._working = True
         handle, session, transport = self._dispatcher.handle, self.session, self._transport
-        turn_ends = time.perf_counter() + TURN
+        now = self._scheduler.now
         try:
             while self._waiting and self._task is None and not transport.congested:
                 rest = handle(session, self._waiting.popleft())
                 if rest is not None:
-                    self._task = asyncio.get_running_loop().create_task(self._run(rest))
-                elif self._waiting and time.perf_counter() > turn_ends:
-                    self._work_soon()
+                    self._start(rest)
+                elif self._waiting and now() > until:
                     break
         except Disconnect as end:
             self._end(end)
         finally:
             self._working = False
         self._regulate()
+        return bool(self._waiting) and self._task is None and not transport.congested
 
-    async def _run(self, rest: Coroutine[Any, Any, None]) -> None:
+    def turn(self, until: float) -> bool:
+        """Do the same, and send in one go what it brings about."""
+        more = False
+
+        def work() -> None:
+            nonlocal more
+            more = self.serve(until)
+
+        self._transport.batched(work)
+        return more
+
+    def _start(self, rest: Coroutine[Any, Any, None]) -> None:
+        # Who is turned away only waits, and keeps nobody else from being answered.
+        load = None if self.session.turned_away else self._load
+        if load is not None:
+            self._scheduler.started(load)
+        self._task = asyncio.get_running_loop().create_task(self._run(rest, load))
+
+    async def _run(self, rest: Coroutine[Any, Any, None], load: ClientLoad | None) -> None:
         try:
-            await rest
+            await self._scheduler.charged(self._load, rest)
         except Disconnect as end:
             self._end(end)
         finally:
             self._task = None
+            if load is not None:
+                self._scheduler.finished(load)
             # The next message is not handled inside this task: one that waits gets its own.
-            self._work_soon()
-
-    def _work_soon(self) -> None:
-        asyncio.get_running_loop().call_soon(self._transport.batched, self.work)
+            if self._waiting and not self.queued:
+                self._scheduler.wait(self._client_load(), self)
 
     def _end(self, end: Disconnect) -> None:
         self._transport.close(end.code, end.reason)

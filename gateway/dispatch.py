@@ -138,6 +138,7 @@ class Dispatcher:
                 return self._finish(session, call, message, echo, rest)
         except Exception as problem:  # noqa: BLE001 - hands over to the one place
             if refusal is not None:
+                session.turned_away = True
                 return self._refuse(session, message, echo, refusal)
             self._failed(session, call, message, echo, problem)
         session.replied()

@@ -4,11 +4,14 @@ Rules:
 - This file moves bytes and knows no page. A site is a function from a request to a response, or to
   a coroutine that gives one; the next request waits until that is sent.
 - A body is at most `MAX_BODY`. A request that is wrong is answered, and ends the connection.
-- Nothing is read while an answer is under way, and requests that came in one go hold up the others
-  for no longer than `TURN`: what waits is bounded by one read.
+- Nothing is read while an answer is under way: what waits is bounded by one read. Requests that
+  came in one go are answered in the client's turn (`gateway.fairness`).
+- A request whose end two servers could see at different places is refused, and ends the
+  connection: one with both `Content-Length` and `Transfer-Encoding`, one with a folded header.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -17,10 +20,13 @@ from typing import Any
 import h11
 import structlog
 
+from gateway.fairness import Work
+
 MAX_HEAD = 16 * 1024
 MAX_BODY = 64 * 1024
-TURN = 0.01
-"""Seconds after which one client's waiting requests let the others have a turn."""
+
+_FOLD = re.compile(rb"\n[ \t]")
+_HEAD_ENDS = re.compile(rb"\n\r?\n")
 
 log = structlog.get_logger("scopegate.http")
 
@@ -69,10 +75,16 @@ class HttpPeer:
     """Read nothing more for now."""
     resume: Callable[[], None]
     """Read again."""
+    run: Callable[[Work], None]
+    """Serve the conversation now, or in the client's turn."""
+    batched: Callable[[Callable[[], None]], None]
+    """Do something, and send in one go what it brings about."""
 
 
 class HttpConversation:
     """The HTTP requests of one connection."""
+
+    queued = False
 
     def __init__(self, site: Site, peer: HttpPeer) -> None:
         self._site = site
@@ -84,6 +96,11 @@ class HttpConversation:
         self._over = False
         self._answering: asyncio.Task[None] | None = None
         self._reading = True
+        self._begun = False
+        self._ended_with = b""
+        self._may_be_folded = False
+        self.since = time.monotonic()
+        """When the request began that is under way, or the last one was answered."""
 
     @property
     def busy(self) -> bool:
@@ -94,9 +111,14 @@ class HttpConversation:
         """Take bytes; answer every request that they complete. Nothing is kept after the last."""
         if self._over:
             return
+        if not self._begun:  # further bytes of a request give it no more time
+            self._begun, self.since = True, time.monotonic()
+        if not self._may_be_folded:
+            self._may_be_folded = _FOLD.search(self._ended_with + data) is not None
+            self._ended_with = data[-1:]
         self._core.receive_data(data)
-        if self._reading:
-            self._go_on()
+        if self._reading and not self.queued:
+            self._peer.run(self)
 
     def leave(self) -> None:
         """The client is gone, or is hung up on: nothing is answered any more."""
@@ -105,30 +127,46 @@ class HttpConversation:
             # Not at once: a coroutine that is cancelled before its first step was never awaited.
             asyncio.get_running_loop().call_soon(self._answering.cancel)
 
-    def _go_on(self) -> None:
-        """Answer what is there, and read on when that is done."""
+    def serve(self, until: float) -> bool:
+        """Answer what is there until this moment; whether more could be answered at once."""
         if self._over:
-            return
+            return False
         try:
-            done = self._proceed(time.perf_counter() + TURN)
+            done = self._proceed(until)
         except h11.RemoteProtocolError as wrong:
             self._refuse(wrong.error_status_hint, "This is not a valid HTTP request.\n")
-            return
+            return False
         if done != self._reading and not self._over:
             self._reading = done
             (self._peer.resume if done else self._peer.pause)()
-        if not done and self._answering is None:
-            asyncio.get_running_loop().call_soon(self._go_on)
+        return not (done or self._over) and self._answering is None
 
-    def _proceed(self, turn_ends: float) -> bool:
+    def turn(self, until: float) -> bool:
+        """Do the same, and send in one go what it brings about."""
+        more = False
+
+        def work() -> None:
+            nonlocal more
+            more = self.serve(until)
+
+        self._peer.batched(work)
+        return more
+
+    def _proceed(self, until: float) -> bool:
         """Answer requests until none is whole; `False` where more are, for another turn."""
         while True:
+            if self._may_be_folded and self._is_folded():
+                raise h11.RemoteProtocolError("a folded header")
             event = self._core.next_event()
             if event is h11.NEED_DATA:
+                if self._core.their_state is h11.IDLE and not self._core.trailing_data[0]:
+                    self._begun = False
                 if self._core.they_are_waiting_for_100_continue:
                     self._send(h11.InformationalResponse(status_code=100, headers=[]))
                 return True
             if isinstance(event, h11.Request):
+                if {b"content-length", b"transfer-encoding"} <= {name for name, _ in event.headers}:
+                    raise h11.RemoteProtocolError("two lengths")
                 self._request, self._body, self._size = event, [], 0
             elif isinstance(event, h11.Data):
                 self._size += len(event.data)
@@ -142,11 +180,19 @@ class HttpConversation:
                     return False
                 if not self._next():
                     return True
-                if time.perf_counter() > turn_ends:
+                if time.perf_counter() > until:
                     return False
             else:  # they closed, or wait for us to switch protocols, which we never do
                 self._end()
                 return True
+
+    def _is_folded(self) -> bool:
+        """Whether the head that comes next, as far as it is there, has a header on two lines."""
+        if self._core.their_state is not h11.IDLE:
+            return False
+        data = self._core.trailing_data[0]
+        end = _HEAD_ENDS.search(data)
+        return _FOLD.search(data, 0, end.start() if end else len(data)) is not None
 
     def _next(self) -> bool:
         """Whether another request may follow the one that was answered."""
@@ -154,6 +200,7 @@ class HttpConversation:
             self._end()
             return False
         self._core.start_next_cycle()
+        self.since = time.monotonic()
         return True
 
     def _respond(self) -> None:
@@ -196,7 +243,7 @@ class HttpConversation:
         if not self._over:
             self._reply(response, head_only=head_only)
             if self._next():
-                self._go_on()
+                self._peer.run(self)
 
     def _refuse(self, status: int, text: str) -> None:
         if self._core.our_state in (h11.IDLE, h11.SEND_RESPONSE):

@@ -343,3 +343,27 @@ class Penalty:
             moments.pop()
             if not moments:
                 del self._moments[address]
+
+
+HTTP_PER_MINUTE = {"open": 1_000_000, "deriv": 600}
+"""HTTP requests that an address block may make in a minute, by profile."""
+
+
+class RequestLimiter:
+    """Counts the HTTP requests of each address block, in fixed minutes of monotonic time."""
+
+    def __init__(self, most: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._monotonic = monotonic
+        self._counts: dict[str, int] = {}
+        self._ends = 0.0
+
+    def broken_by(self, address: str) -> str | None:
+        """Count one request; the limit that it breaks in words, or `None` when it may pass."""
+        now = self._monotonic()
+        if now >= self._ends:
+            self._counts = {}
+            self._ends = (now // 60 + 1) * 60
+        block = block_of(address)
+        count = self._counts[block] = self._counts.get(block, 0) + 1
+        return f"{self._most} requests a minute" if count > self._most else None

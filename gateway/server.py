@@ -8,15 +8,20 @@ Rules:
   until it reads again. Whatever waits for it, unsent or unanswered, is at most `MAX_HELD`; a client
   that needs more is cut, alone.
 - A connection is idle when no whole frame has come for `IDLE`; it is pinged after `PING_AFTER`.
+- A request, and a handshake, is whole `HEAD_TIMEOUT` after it began, however steadily it comes.
+- No more sockets are open than the process may have files, less `SPARE_FILES`: past that the oldest
+  without a WebSocket is cut, which may be the new one.
 """
 
 import asyncio
 import ipaddress
 import logging
+import math
 import re
 import socket
 import ssl
 import struct
+import sys
 import time
 import typing
 from collections.abc import Callable, Iterable
@@ -35,8 +40,10 @@ from websockets.server import ServerProtocol
 
 from gateway import hosts
 from gateway.connection import Connection, Transport
+from gateway.fairness import ClientLoad, Scheduler, Work
 from gateway.hosts import Hosts
 from gateway.http import MAX_HEAD, HttpConversation, HttpPeer, Site
+from gateway.limits import block_of
 
 try:
     from websockets.speedups import apply_mask
@@ -62,6 +69,8 @@ IDLE = 120.0
 PING_AFTER = 60.0
 HEAD_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 5.0
+SPARE_FILES = 64
+"""Files that are left for everything but clients: the database, the log, the event loop."""
 GOODBYE = 2.0
 """Seconds that clients have to hang up when the gateway stops."""
 
@@ -74,6 +83,11 @@ _SHORT = [bytes((_TEXT, length)) for length in range(126)]
 _LONG = struct.Struct("!BBH")
 _LONGEST = struct.Struct("!BBQ")
 _UPGRADE = re.compile(rb"^upgrade:[ \t]*websocket[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+
+_BAD_REQUEST: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: 34\r\nConnection: close\r\n\r\nThis is not a valid HTTP request.\n"
+)
 
 _PROXIES_SAY = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
 
@@ -129,12 +143,25 @@ class Listening:
 class Server:
     """Listens, and owns every connection until `stop`."""
 
-    def __init__(self, how: Listening, accept: Accept, site: Site) -> None:
+    def __init__(
+        self,
+        how: Listening,
+        accept: Accept,
+        site: Site,
+        scheduler: Scheduler,
+        *,
+        most_sockets: int | None = None,
+    ) -> None:
+        """`most_sockets` may be open; what the process may have files for if not given."""
         self.how = how
         self.accept = accept
         self.site = site
+        self.scheduler = scheduler
+        self.most_sockets = _most_sockets() if most_sockets is None else most_sockets
         self.extensions = [ServerPerMessageDeflateFactory()] if how.compression else None
         self.peers: set[_Peer] = set()
+        self._without_websocket: dict[_Peer, None] = {}
+        self._warned = -math.inf
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
@@ -179,9 +206,32 @@ class Server:
             self._emptied = asyncio.Event()
             await self._emptied.wait()
 
+    def joined(self, peer: "_Peer") -> None:
+        """A client has connected: where there are too many sockets, cut the oldest silent one."""
+        self.peers.add(peer)
+        self._without_websocket[peer] = None
+        if len(self.peers) <= self.most_sockets:
+            return
+        oldest = next((each for each in self._without_websocket if not each.is_answered), peer)
+        oldest.abort()
+        self.left(oldest)
+        now = time.monotonic()
+        if now - self._warned > 60:
+            self._warned = now
+            log.warning(
+                "all sockets are in use: cut one that has opened no WebSocket; allow the process"
+                " more open files",
+                most=self.most_sockets,
+            )
+
+    def opened(self, peer: "_Peer") -> None:
+        """A client has opened its WebSocket."""
+        self._without_websocket.pop(peer, None)
+
     def left(self, peer: "_Peer") -> None:
         """A client is gone."""
         self.peers.discard(peer)
+        self._without_websocket.pop(peer, None)
         if not self.peers and self._emptied is not None:
             self._emptied.set()
 
@@ -204,6 +254,7 @@ class _Peer(asyncio.Protocol):
         "_fragments",
         "_heard",
         "_http",
+        "_load",
         "_out",
         "_out_size",
         "_paused",
@@ -220,6 +271,7 @@ class _Peer(asyncio.Protocol):
         self._core: Protocol | None = None
         self._connection: Connection | None = None
         self._http: HttpConversation | None = None
+        self._load: ClientLoad
         self._buffer = b""
         self._fragments: list[bytes] | None = None
         self._out: list[bytes] = []
@@ -237,7 +289,7 @@ class _Peer(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._socket = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
         self._socket.set_write_buffer_limits(high=HIGH_WATER)
-        self._server.peers.add(self)
+        self._server.joined(self)
 
     def data_received(self, data: bytes) -> None:
         if not self._closing:  # else it is only waited for the client to hang up as well
@@ -247,7 +299,6 @@ class _Peer(asyncio.Protocol):
         if self._connection is not None:
             self._frames(data)
         elif self._http is not None:
-            self._heard = time.monotonic()
             self._http.receive(data)
         else:
             self._head(data)
@@ -304,9 +355,15 @@ class _Peer(asyncio.Protocol):
                 close=self._hang_up,
                 pause=self.pause,
                 resume=self.resume,
+                run=self._run_http,
+                batched=self.batched,
             )
+            self._load = self._server.scheduler.load(block_of(self._client_address("")))
             self._http = HttpConversation(self._server.site, peer)
             self._http.receive(head + rest)
+
+    def _run_http(self, work: Work) -> None:
+        self._server.scheduler.run(self._load, work)
 
     def _handshake(self, head: bytes) -> None:
         self._core = core = ServerProtocol(
@@ -338,8 +395,14 @@ class _Peer(asyncio.Protocol):
             core.send_response(response)
             if visitor is not None and core.state is OPEN:
                 self._connection = self._server.accept(visitor, self.send, self)
+        else:  # the core only hangs up on what it cannot read
+            core.data_to_send()
+            self._queue(_BAD_REQUEST)
+            self._hang_up()
+            return
         self._from_core()
         if self._connection is not None:
+            self._server.opened(self)
             # The core of the handshake keeps the request with all its headers: take another.
             self._core = Protocol(SERVER, max_size=MAX_MESSAGE, logger=_core_log)
             self._core.extensions = core.extensions
@@ -551,6 +614,11 @@ class _Peer(asyncio.Protocol):
         self._out_size = 0
         self._socket.abort()
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether a request over HTTP is being answered."""
+        return self._http is not None and self._http.busy
+
     def pause(self) -> None:
         """Read nothing more for now."""
         self._paused = True
@@ -572,11 +640,11 @@ class _Peer(asyncio.Protocol):
 
     def check(self, now: float) -> None:
         """End or ping the connection where it has been silent for too long."""
-        silent = now - self._heard
+        silent = now - (self._heard if self._http is None else self._http.since)
         if self._closing:
             return
         if self._connection is None:
-            if silent > HEAD_TIMEOUT and not (self._http is not None and self._http.busy):
+            if silent > HEAD_TIMEOUT and not self.is_answered:
                 self._hang_up()
         elif self.congested and silent > IDLE:
             self.abort()  # it takes nothing, a close frame neither
@@ -588,6 +656,18 @@ class _Peer(asyncio.Protocol):
             self._pinged = True
             self._core.send_ping(b"")
             self._send_from_core()
+
+
+def _most_sockets() -> int:
+    """How many sockets the process may have open, with some files to spare."""
+    try:
+        import resource
+    except ImportError:  # not on Windows, which has no such limit
+        return sys.maxsize
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(most - SPARE_FILES, most // 2)
 
 
 def client_address(peer: str, forwarded: str, trusted: Iterable[Network]) -> str:

@@ -199,6 +199,7 @@ class Session:
         "send",
         "signed_in_at",
         "subscriptions",
+        "turned_away",
         "unsigned",
         "user_agent",
     )
@@ -246,6 +247,8 @@ class Session:
         self.closed = False
         self.answering = False
         """Whether a message is being answered at present."""
+        self.turned_away = False
+        """Whether its connection is refused, and only waits to be told so."""
         self._after_reply: list[Callable[[], None]] = []
         self._leaving: list[Callable[[], None]] = []
 
@@ -253,6 +256,16 @@ class Session:
     def holders(self) -> tuple[Holder, ...]:
         """For whom a stream that is opened now is counted."""
         return (self.unsigned,) if self.acting is None else self.acting.holders
+
+    @property
+    def client(self) -> Hashable:
+        """Who shares turns and queues with this session: the user, or else the address block.
+
+        The gateway's own pages have theirs apart, so that no app can keep its user from them.
+        """
+        for grant in self.grants.values():
+            return (grant.user_id, grant.is_owner)
+        return (block_of(self.address), self.at_pages)
 
     @property
     def grant(self) -> Grant:

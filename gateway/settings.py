@@ -22,7 +22,7 @@ from pydantic_settings import (
 
 from exchange.rules import Margins
 from gateway.hosts import Hosts, is_loopback, name_of
-from gateway.limits import PROFILES, Allowance, Profile
+from gateway.limits import HTTP_PER_MINUTE, PROFILES, Allowance, Profile
 from gateway.mail import MailServer, Security
 
 PREFIX = "SCOPEGATE_"
@@ -98,6 +98,12 @@ class Settings(BaseSettings):
     outcome_per_hour: int | None = Field(None, ge=1, description="Outcome calls, in an hour.")
     pricing_per_minute: int | None = Field(None, ge=1, description="Pricing calls, in a minute.")
     pricing_per_hour: int | None = Field(None, ge=1, description="Pricing calls, in an hour.")
+    http_per_minute: int | None = Field(
+        None,
+        ge=1,
+        description="HTTP requests from an address block (IPv4 address, IPv6 /64) in a minute; 600"
+        " with the limits deriv, a million with open when not given.",
+    )
     refusals_in_a_row: int | None = Field(
         None,
         ge=1,
@@ -332,9 +338,17 @@ class Settings(BaseSettings):
             turbo=self.margin_turbo,
         )
 
+    @property
+    def _limits(self) -> Literal["open", "deriv"]:
+        return self.limits or ("open" if self.on_loopback else "deriv")
+
+    def requests(self) -> int:
+        """HTTP requests that an address block may make in a minute."""
+        return self.http_per_minute or HTTP_PER_MINUTE[self._limits]
+
     def profile(self) -> Profile:
         """The limits in force: a profile, with the numbers that are set one by one."""
-        base = PROFILES[self.limits or ("open" if self.on_loopback else "deriv")]
+        base = PROFILES[self._limits]
 
         def allowance(default: Allowance, minutely: int | None, hourly: int | None) -> Allowance:
             return Allowance(minutely or default.minutely, hourly or default.hourly)

@@ -5,17 +5,18 @@ Rules:
 - `gateway/pages/layout.html` is the frame of every page; a page is `NAME.html` beside it, whose
   first line is its title in a comment. Everything else there is served under `/assets/`.
 - All comes from memory: files are read at the start, descriptions made when first asked for.
+- Requests are limited for each address block.
 """
 
-import asyncio
 import functools
+import gzip
 import hashlib
 import importlib.resources
 import re
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from importlib.metadata import version
 from importlib.resources.abc import Traversable
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -24,7 +25,9 @@ from gateway.access import consent
 from gateway.access.apps import App
 from gateway.calls import Call, Registry
 from gateway.errors import ApiError
+from gateway.fairness import Workers
 from gateway.http import HttpRequest, HttpResponse
+from gateway.limits import RequestLimiter, block_of
 from gateway.oauth import TokenEndpoint
 
 _TYPES = {
@@ -51,6 +54,9 @@ CONSENT = "/oauth2/authorize"
 _PATHS = {"start": "/", "consent": CONSENT}
 """Where a page is that is not at its own name."""
 
+MOST_HOSTS = 8
+"""Names of the gateway for which the description is kept encoded."""
+
 _SCHEMA = re.compile(r"/schemas/v3/([A-Za-z0-9_-]{1,50})/(send|receive)\.json")
 
 
@@ -64,6 +70,8 @@ class Site:
         *,
         app_of: Callable[[int], App | None],
         secure: bool,
+        workers: Workers,
+        limiter: RequestLimiter,
     ) -> None:
         self._registry = registry
         self._token_endpoint = token_endpoint
@@ -71,29 +79,48 @@ class Site:
         self._secure = secure
         self._pages = dict(_pages())
         self._schema = functools.cache(_schema)
+        self._workers = workers
+        self._limiter = limiter
         self._document: dict[str, Any] | None = None
-        self._describing = asyncio.Lock()
+        self._described: dict[str, _Encodings] = {}
 
     def __call__(self, request: HttpRequest) -> HttpResponse | Coroutine[Any, Any, HttpResponse]:
         """The response to one request, or what will give it."""
+        broken = self._limiter.broken_by(request.address)
+        if broken is not None:
+            return _too_many(broken)
         if request.path == "/oauth2/token":
             return self._token_endpoint(request)
         if request.method not in ("GET", "HEAD"):
             return _refused(405, "Pages are read with GET.", allow="GET, HEAD")
         if request.path == "/asyncapi.json":
-            return self._described(request)
+            described = self._described.get(request.host)
+            return self._describe(request) if described is None else described.fitting(request)
         found = self._found(request)
         return _refused(404, "There is nothing here.") if found is None else _fresh(request, found)
 
-    async def _described(self, request: HttpRequest) -> HttpResponse:
-        async with self._describing:
-            if self._document is None:  # making it takes long: nobody else shall wait for that
-                self._document = await asyncio.to_thread(
-                    description.asyncapi, self._registry, version("scopegate")
-                )
-        servers = description.servers(request.host, secure=self._secure)
-        whole = self._document | {"servers": servers}
-        return _fresh(request, _cached(_JSON, orjson.dumps(whole)))
+    async def _describe(self, request: HttpRequest) -> HttpResponse:
+        client, host = block_of(request.address), request.host
+        try:
+            made = await self._workers.compute(client, request.path, self._encoded(host))
+        except ApiError as full:
+            return _too_many(str((full.details or {}).get("limit", "")))
+        if len(self._described) >= MOST_HOSTS:
+            del self._described[next(iter(self._described))]
+        self._described[host] = made
+        return made.fitting(request)
+
+    def _encoded(self, host: str) -> Generator[None, None, "_Encodings"]:
+        """The description as it is for those who reach the gateway by this name."""
+        document = self._document
+        if document is None:  # two who come first both make it
+            document = description.asyncapi(self._registry, version("scopegate"))
+            self._document = document
+            yield
+        servers = description.servers(host, secure=self._secure)
+        body = orjson.dumps(document | {"servers": servers})
+        yield
+        return _Encodings.of(_JSON, body)
 
     def _found(self, request: HttpRequest) -> HttpResponse | None:
         page = self._pages.get(request.path)
@@ -121,6 +148,42 @@ class Site:
         return page
 
 
+class _Encodings(NamedTuple):
+    """A large response, as it is and compressed."""
+
+    plain: HttpResponse
+    zipped: HttpResponse
+
+    @classmethod
+    def of(cls, kind: str, body: bytes) -> "_Encodings":
+        """Both, encoded once."""
+        plain = _cached(kind, body)
+        headers = {**plain.headers, "vary": "accept-encoding"}
+        of_zipped = {"content-encoding": "gzip", "etag": f'{headers["etag"][:-1]}-gzip"'}
+        return cls(
+            HttpResponse(200, body, kind, headers),
+            HttpResponse(200, gzip.compress(body, mtime=0), kind, headers | of_zipped),
+        )
+
+    def fitting(self, request: HttpRequest) -> HttpResponse:
+        """The one that the client can read, or word that it has it already."""
+        accepts = _accepts_gzip(request.headers.get("accept-encoding", ""))
+        return _fresh(request, self.zipped if accepts else self.plain)
+
+
+def _accepts_gzip(header: str) -> bool:
+    """Whether `Accept-Encoding` allows gzip (RFC 9110, 12.5.3)."""
+    weights: dict[str, float] = {}
+    for part in header.lower().split(","):
+        name, _, parameter = part.partition(";")
+        weight = parameter.strip().removeprefix("q=")
+        try:
+            weights[name.strip()] = float(weight or 1)
+        except ValueError:
+            weights[name.strip()] = 0.0
+    return weights.get("gzip", weights.get("*", 0.0)) > 0
+
+
 def _schema(call: Call, direction: str) -> HttpResponse:
     make = description.send_schema if direction == "send" else description.receive_schema
     return _cached(_JSON, orjson.dumps(make(call), option=orjson.OPT_INDENT_2))
@@ -128,13 +191,19 @@ def _schema(call: Call, direction: str) -> HttpResponse:
 
 def _fresh(request: HttpRequest, found: HttpResponse) -> HttpResponse:
     """What was found, or word that the browser has it already."""
-    if request.headers.get("if-none-match", "") == found.headers.get("etag"):
+    known = request.headers.get("if-none-match", "").split(",")
+    if found.headers.get("etag") in {tag.strip().removeprefix("W/") for tag in known}:
         return HttpResponse(304, b"", found.content_type, found.headers)
     return found
 
 
 def _refused(status: int, sentence: str, **headers: str) -> HttpResponse:
     return HttpResponse(status, f"{sentence}\n".encode(), headers={**SECURITY, **headers})
+
+
+def _too_many(limit: str) -> HttpResponse:
+    sentence = f"Too many requests: the limit is {limit}. Wait a minute, then try again."
+    return _refused(429, sentence, **{"retry-after": "60", "connection": "close"})
 
 
 def _cached(kind: str, body: bytes) -> HttpResponse:

@@ -16,6 +16,7 @@ from gateway.bus import Bus
 from gateway.calls import Stream, call
 from gateway.clock import Clock
 from gateway.errors import ApiError, input_validation_failed
+from gateway.fairness import Workers, one_by_one
 from gateway.limits import Rate
 from gateway.session import Session
 from handlers.contract_views import expiry, longcode
@@ -89,6 +90,7 @@ class Accounts:
         clock: Clock,
         access: Access,
         bus: Bus,
+        workers: Workers,
     ) -> None:
         self._ledger = ledger
         self._desk = desk
@@ -97,6 +99,7 @@ class Accounts:
         self._clock = clock
         self._access = access
         self._bus = bus
+        self._workers = workers
         ledger.listen(self._booked)
 
     @call("account_list", needs=Scope.READ)
@@ -199,27 +202,29 @@ class Accounts:
     @call("statement", needs=_INFORMED, rate=Rate.OUTCOME)
     async def statement(self, request: Statement, session: Session) -> StatementReply:
         """List the entries of the account's ledger, newest first."""
-        entries = await self._ledger.entries(
-            session.grant.loginid,
-            action=request.action_type,
-            first=request.date_from,
-            last=request.date_to,
-            limit=request.limit,
-            offset=request.offset,
-        )
-        told = request.description == 1
-        contracts = await self._desk.contracts(
-            {entry.contract_id for entry in entries if entry.contract_id is not None}
-        )
-        payments = await self._teller.of_entries(
-            {entry.id for entry in entries if entry.action == "transfer"}
-        )
-        transactions = [
-            _statement_entry(
-                entry, contracts.get(entry.contract_id or 0), payments.get(entry.id), told=told
+        loginid, told = session.grant.loginid, request.description == 1
+        async with self._workers.reading(session.client, "statement", request.limit) as turn:
+            entries = await self._ledger.entries(
+                loginid,
+                action=request.action_type,
+                first=request.date_from,
+                last=request.date_to,
+                limit=request.limit,
+                offset=request.offset,
             )
-            for entry in entries
-        ]
+            contracts = await self._desk.contracts(
+                {entry.contract_id for entry in entries if entry.contract_id is not None}
+            )
+            payments = await self._teller.of_entries(
+                {entry.id for entry in entries if entry.action == "transfer"}
+            )
+            listed = (
+                _statement_entry(
+                    entry, contracts.get(entry.contract_id or 0), payments.get(entry.id), told=told
+                )
+                for entry in entries
+            )
+            transactions = await self._workers.compute_in(turn, one_by_one(listed))
         return {"statement": {"count": len(transactions), "transactions": transactions}}
 
     @call("transaction", needs=_INFORMED)

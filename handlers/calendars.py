@@ -1,12 +1,14 @@
 """When markets are open, and what is announced for the days to come."""
 
 import time
+from collections.abc import Generator
 
-from exchange.announcements import Announcement, Announcements
+from exchange.announcements import LONGEST, Announcement, Announcements
 from exchange.hours import CLOSED, Hours
 from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
 from gateway.calls import call
 from gateway.clock import Clock
+from gateway.fairness import Workers
 from gateway.session import Session
 from handlers.days import midnight
 from schemas.market import (
@@ -31,9 +33,10 @@ _NONE = "--"
 class Calendars:
     """When markets are open, and what is announced."""
 
-    def __init__(self, announcements: Announcements, clock: Clock) -> None:
+    def __init__(self, announcements: Announcements, clock: Clock, workers: Workers) -> None:
         self._announcements = announcements
         self._clock = clock
+        self._workers = workers
 
     @call("economic_calendar", needs=None)
     async def economic_calendar(
@@ -50,8 +53,25 @@ class Calendars:
         if last is None:
             last = first + WEEK
         currency = request.currency and request.currency.upper()
-        found = self._announcements.between(first, last, currency)
-        return {"economic_calendar": {"events": [_figure(each, now) for each in found]}}
+        if last - first <= 2 * WEEK:
+            found = self._announcements.between(first, last, currency)
+            return {"economic_calendar": {"events": [_figure(each, now) for each in found]}}
+        events = await self._workers.compute(
+            session.client, "economic_calendar", self._by_week(first, last, currency, now)
+        )
+        return {"economic_calendar": {"events": events}}
+
+    def _by_week(
+        self, first: int, last: int, currency: str | None, now: int
+    ) -> Generator[None, None, list[EconomicEvent]]:
+        """The figures of a longer span, as work that may be interrupted after each week."""
+        events: list[EconomicEvent] = []
+        last = min(last, first + LONGEST)
+        for start in range(first, last + 1, WEEK):
+            found = self._announcements.between(start, min(last, start + WEEK - 1), currency)
+            events += [_figure(each, now) for each in found]
+            yield
+        return events
 
     @call("trading_times", needs=None)
     async def trading_times(self, request: TradingTimes, session: Session) -> TradingTimesReply:

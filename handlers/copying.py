@@ -28,6 +28,7 @@ from gateway.bus import Bus
 from gateway.calls import Stream, call
 from gateway.clock import Clock
 from gateway.errors import ApiError, input_validation_failed, invalid_token
+from gateway.fairness import Workers
 from gateway.limits import Rate
 from gateway.session import Grant, Session
 from gateway.store import Store, StoreError, Transaction
@@ -61,13 +62,20 @@ class CopyTrading:
     """Copying another trader's contracts."""
 
     def __init__(
-        self, copying: Copying, access: Access, store: Store, bus: Bus, clock: Clock
+        self,
+        copying: Copying,
+        access: Access,
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        workers: Workers,
     ) -> None:
         self._copying = copying
         self._access = access
         self._store = store
         self._bus = bus
         self._clock = clock
+        self._workers = workers
         copying.listen(self._reported)
 
     @call("copy_start", needs=Scope.TRADE)
@@ -176,7 +184,8 @@ class CopyTrading:
             found = performance.of(reader, loginid, now)
             return found, len(self._copying.copiers(reader, loginid))
 
-        found, copiers = await self._store.read(job)
+        async with self._workers.queue.turn(session.client, "copytrading_statistics"):
+            found, copiers = await self._store.read(job)
         return {
             "copytrading_statistics": {
                 "active_since": found.since,

@@ -1,9 +1,8 @@
 """Symbols, ticks and candles: what the feed says, up to the present moment and no further."""
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import NamedTuple, cast
 
-import numpy as np
 import orjson
 import structlog
 
@@ -16,6 +15,7 @@ from gateway.bus import Bus
 from gateway.calls import Stream, call
 from gateway.clock import Clock, Timer
 from gateway.errors import ApiError
+from gateway.fairness import Workers, finished, one_by_one
 from gateway.session import Session
 from handlers.contract_views import refusing
 from schemas.market import (
@@ -39,9 +39,11 @@ from schemas.market import (
 
 MOST_RESULTS = 5_000
 USUAL_RESULTS = 1_000
-THREADED_SPAN = 5 * DAY
-"""Candles over more than this are computed outside the event loop."""
-MOST_COLD = 4
+MOST_DAYS_AT_ONCE = 2
+"""Candles that reach over more days than this are computed outside the event loop."""
+MOST_CANDLES_AT_ONCE = 500
+"""More of them are, too: encoding them takes longer than finding them."""
+MOST_COLD = 1
 """Of more symbols whose day was not asked for yet, the prices are computed outside of it too."""
 MOST_SECONDS_AT_ONCE = 500
 """Market seconds that the ticker tells before the event loop gets a turn."""
@@ -224,9 +226,10 @@ class _Growing:
 class Market:
     """Symbols, ticks and candles."""
 
-    def __init__(self, feed: Feed, clock: Clock) -> None:
+    def __init__(self, feed: Feed, clock: Clock, workers: Workers) -> None:
         self._feed = feed
         self._clock = clock
+        self._workers = workers
 
     @call("active_symbols", needs=None)
     async def active_symbols(self, request: ActiveSymbols, session: Session) -> ActiveSymbolsReply:
@@ -240,17 +243,16 @@ class Market:
             kinds = [TYPES[name] for name in request.contract_type if name in TYPES]
             listed = [s for s in listed if any(is_offered(kind, s) for kind in kinds)]
         if full:
-            await self._warm(listed)
+            await self._warm(listed, session, "active_symbols")
         now = int(self._clock.now())
         return {"active_symbols": [self._listed(symbol, now, full=full) for symbol in listed]}
 
-    async def _warm(self, symbols: list[Symbol]) -> None:
+    async def _warm(self, symbols: list[Symbol], session: Session, name: str) -> None:
         """Have a worker find out what of many symbols would hold up the loop."""
         now = int(self._clock.now())
         cold = [symbol for symbol in symbols if not self._feed.is_warm(symbol, now)]
         if len(cold) > MOST_COLD:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(None, self._feed.warm, cold, now)
+            await self._workers.compute(session.client, name, self._feed.warm(cold, now))
 
     def _listed(self, symbol: Symbol, now: int, *, full: bool) -> ActiveSymbol:
         listed: ActiveSymbol = {
@@ -323,7 +325,7 @@ class Market:
         """
         topic = f"batch.{request.market}"
         symbols = _BATCHES.get(topic, [])
-        await self._warm(symbols)
+        await self._warm(symbols, session, "ticks_batch")
         now = int(self._clock.now())
         reply: TicksBatchReply = {
             "ticks_batch": [batched_tick(self._feed, symbol, now) for symbol in symbols]
@@ -378,19 +380,20 @@ class Market:
         if request.style == "candles":
             granularity = request.granularity or 60
             first = max(start, self._feed.first_of_candles(symbol, granularity, count, end))
-            candles = await self._candles(symbol, granularity, first, end)
-            if not request.subscribe:
-                return _candles_reply(symbol, candles)
-            if end == present:  # the market went on while a worker was reckoning
+            found = await self._candles(session, symbol, granularity, first, end)
+            if request.subscribe and end == present:
+                # The market went on while a worker computed.
                 present = int(self._clock.now())
-                candles = self._continued(symbol, granularity, candles, present)
+                found = self._continued(symbol, granularity, found, present)
                 end = present
+            if not request.subscribe:
+                return _candles_reply(symbol, found)
             return Stream(
                 kind="candles",
                 key=key,
                 label=symbol.name,
                 topic=_topic(symbol, granularity),
-                first=_candles_reply(symbol, candles),
+                first=_candles_reply(symbol, found),
                 msg_type="ohlc",
                 since=end,
             )
@@ -415,31 +418,50 @@ class Market:
             since=last,
         )
 
-    async def _candles(self, symbol: Symbol, granularity: int, first: int, last: int) -> Candles:
-        if last - first <= THREADED_SPAN:
-            return self._feed.candles(symbol, granularity, first, last)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            None, lambda: self._feed.candles(symbol, granularity, first, last)
-        )
+    async def _candles(
+        self, session: Session, symbol: Symbol, granularity: int, first: int, last: int
+    ) -> "_Listed":
+        work = self._listing(symbol, granularity, first, last)
+        many = (last - first) // granularity > MOST_CANDLES_AT_ONCE
+        if many or last - first > MOST_DAYS_AT_ONCE * DAY:
+            return await self._workers.compute(session.client, "ticks_history", work)
+        return finished(work)
+
+    def _listing(
+        self, symbol: Symbol, granularity: int, first: int, last: int
+    ) -> Generator[None, None, "_Listed"]:
+        """Candles as they travel, all but the last encoded; work for a worker."""
+        candles = yield from self._feed.candles_by_day(symbol, granularity, first, last)
+        yield
+        listed = yield from one_by_one(_each_candle(symbol, candles))
+        yield
+        newest = int(candles.epochs[-1]) if listed else None
+        return _Listed(orjson.dumps(listed[:-1])[1:-1], listed[-1:], newest)
 
     def _continued(
-        self, symbol: Symbol, granularity: int, candles: Candles, present: int
-    ) -> Candles:
+        self, symbol: Symbol, granularity: int, listed: "_Listed", present: int
+    ) -> "_Listed":
         """The candles with the last of them, and any after it, as they stand at present."""
-        if not len(candles.epochs):
-            return candles
-        ending = self._feed.candles(symbol, granularity, int(candles.epochs[-1]), present)
-        return Candles(
-            *(
-                np.concatenate((before[:-1], after))
-                for before, after in zip(candles, ending, strict=True)
-            )
-        )
+        if listed.newest is None:
+            return listed
+        ending = self._feed.candles(symbol, granularity, listed.newest, present)
+        return _Listed(listed.encoded, list(_each_candle(symbol, ending)), listed.newest)
 
 
-def _candles_reply(symbol: Symbol, candles: Candles) -> CandlesReply:
-    return {"candles": list(_each_candle(symbol, candles)), "pip_size": symbol.digits}
+class _Listed(NamedTuple):
+    """Candles in order of time, of which the last may still be growing."""
+
+    encoded: bytes
+    """All but the last, encoded, with commas between them."""
+    ending: list[Candle]
+    newest: int | None
+    """When the first candle of `ending` opened; `None` where there are none."""
+
+
+def _candles_reply(symbol: Symbol, listed: _Listed) -> CandlesReply:
+    parts = [part for part in (listed.encoded, orjson.dumps(listed.ending)[1:-1]) if part]
+    whole = orjson.Fragment(b"[" + b",".join(parts) + b"]")
+    return {"candles": cast("list[Candle]", whole), "pip_size": symbol.digits}
 
 
 def _each_candle(symbol: Symbol, candles: Candles) -> Iterator[Candle]:

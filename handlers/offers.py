@@ -1,8 +1,12 @@
 """What may be traded: contracts by symbol, by type, and how long they may last."""
 
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from typing import Any, TypeVar, cast
+
+import orjson
 
 from exchange.contracts import offered
 from exchange.contracts.accumulators import GROWTH_RATES, Accumulator
@@ -34,6 +38,7 @@ from schemas.offers import (
     AvailableContract,
     ContractsFor,
     ContractsForCompany,
+    ContractsForCompanyBody,
     ContractsForCompanyReply,
     ContractsForReply,
     DurationBounds,
@@ -48,6 +53,8 @@ from schemas.offers import (
 
 DEFAULT_STAKE = Decimal(10)
 """In dollars and the like; see `exchange.money.bound_in`."""
+T = TypeVar("T")
+
 _UNITS = {"t": "Ticks", "s": "Seconds", "d": "Days"}
 
 
@@ -97,42 +104,57 @@ class Offers:
         self, request: ContractsForCompany, session: Session
     ) -> ContractsForCompanyReply:
         """List the types of contracts that are offered."""
-        listed = [_type(kind, category) for kind in TYPES.values() for category in _barriers(kind)]
-        return {"contracts_for_company": {"available": listed, "hit_count": len(listed)}}
+        return {"contracts_for_company": _company()}
 
     @call("trading_durations", needs=None)
     async def trading_durations(
         self, request: TradingDurations, session: Session
     ) -> TradingDurationsReply:
         """Tell how long contracts may last, by market and type; of those that have a duration."""
-        markets: dict[str, MarketDurations] = {}
-        groups: dict[tuple[str, str], SubmarketDurations] = {}
-        for symbol in SYMBOLS.values():
-            market, submarket = _market(symbol), _submarket(symbol)
-            listed = markets.setdefault(
-                symbol.market, {"market": market, "submarket": submarket, "data": []}
-            )
-            key = (symbol.market, symbol.submarket)
-            if key not in groups:
-                groups[key] = {
-                    "market": market,
-                    "submarket": submarket,
-                    "symbol": [],
-                    "trade_durations": list(_trade_durations(symbol)),
-                }
-                listed["data"].append(groups[key])
-            groups[key]["symbol"].append({"name": symbol.name, "display_name": symbol.display_name})
-        return {"trading_durations": list(markets.values())}
+        return {"trading_durations": _durations()}
 
     @call("asset_index", needs=None)
     async def asset_index(self, request: AssetIndex, session: Session) -> AssetIndexReply:
         """List each symbol with the contracts offered for it and how long they last."""
-        return {
-            "asset_index": [
-                [symbol.name, symbol.display_name, _categories(symbol)]
-                for symbol in SYMBOLS.values()
-            ]
-        }
+        return {"asset_index": _index()}
+
+
+def _encoded(make: Callable[[], T]) -> Callable[[], T]:
+    """What never changes, made and encoded when first asked for."""
+    return cast("Callable[[], T]", functools.cache(lambda: orjson.Fragment(orjson.dumps(make()))))
+
+
+@_encoded
+def _company() -> ContractsForCompanyBody:
+    listed = [_type(kind, category) for kind in TYPES.values() for category in _barriers(kind)]
+    return {"available": listed, "hit_count": len(listed)}
+
+
+@_encoded
+def _durations() -> list[MarketDurations]:
+    markets: dict[str, MarketDurations] = {}
+    groups: dict[tuple[str, str], SubmarketDurations] = {}
+    for symbol in SYMBOLS.values():
+        market, submarket = _market(symbol), _submarket(symbol)
+        listed = markets.setdefault(
+            symbol.market, {"market": market, "submarket": submarket, "data": []}
+        )
+        key = (symbol.market, symbol.submarket)
+        if key not in groups:
+            groups[key] = {
+                "market": market,
+                "submarket": submarket,
+                "symbol": [],
+                "trade_durations": list(_trade_durations(symbol)),
+            }
+            listed["data"].append(groups[key])
+        groups[key]["symbol"].append({"name": symbol.name, "display_name": symbol.display_name})
+    return list(markets.values())
+
+
+@_encoded
+def _index() -> list[list[Any]]:
+    return [[symbol.name, symbol.display_name, _categories(symbol)] for symbol in SYMBOLS.values()]
 
 
 def _types(symbol: Symbol) -> Iterator[ContractType]:

@@ -110,7 +110,7 @@ class Opening:
             raise input_validation_failed(
                 {"client_password": "Your address is known to others: choose another password."}
             )
-        kept = await self._passwords.hash(password)
+        kept = await self._passwords.hash(password, session.client)
 
         def job(transaction: Transaction) -> NewDemoAccount:
             verification.take(transaction, email, verification.ACCOUNT_OPENING, code)

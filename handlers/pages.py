@@ -74,7 +74,7 @@ class Pages:
         The tokens work at the gateway's pages alone: `authorize` with `MULTI` and all of them.
         """
         who = users.normal(request.email)
-        with self._passwords.attempt(who, session.address) as attempt:
+        async with self._passwords.attempt(who, session.address, session.client) as attempt:
             user = await self._store.read(lambda reader: users.for_sign_in(reader, request.email))
             kept = None if user is None else user["password_hash"]
             right = await attempt.is_right(kept, request.password)

@@ -18,6 +18,7 @@ from exchange.symbols import DAY
 from gateway.bus import Bus
 from gateway.calls import BodyT, Stream, call
 from gateway.errors import ApiError
+from gateway.fairness import Workers, one_by_one
 from gateway.limits import Rate
 from gateway.session import Session
 from gateway.store import Store
@@ -67,8 +68,9 @@ def _of_account(loginid: str) -> str:
 class Portfolio:
     """What an account holds and has held."""
 
-    def __init__(self, desk: Desk, store: Store, bus: Bus) -> None:
+    def __init__(self, desk: Desk, store: Store, bus: Bus, workers: Workers) -> None:
         self._desk = desk
+        self._workers = workers
         self._store = store
         self._bus = bus
         self._told = 0
@@ -223,25 +225,23 @@ class Portfolio:
         types: Collection[str] = request.contract_type or ()
         first = None if request.date_from is None else _moment(request.date_from, "date_from")
         last = None if request.date_to is None else _moment(request.date_to, "date_to", ends=True)
-        found = await self._store.read(
-            lambda reader: book.closed(
-                reader,
-                loginid,
-                types=types,
-                first=first,
-                last=last,
-                limit=request.limit,
-                offset=request.offset,
-                ascending=request.sort == "ASC",
-            )
-        )
         told = request.description == 1
-        return {
-            "profit_table": {
-                "count": len(found),
-                "transactions": [_closed_row(contract, told=told) for contract in found],
-            }
-        }
+        async with self._workers.reading(session.client, "profit_table", request.limit) as turn:
+            found = await self._store.read(
+                lambda reader: book.closed(
+                    reader,
+                    loginid,
+                    types=types,
+                    first=first,
+                    last=last,
+                    limit=request.limit,
+                    offset=request.offset,
+                    ascending=request.sort == "ASC",
+                )
+            )
+            listed = (_closed_row(contract, told=told) for contract in found)
+            transactions = await self._workers.compute_in(turn, one_by_one(listed))
+        return {"profit_table": {"count": len(found), "transactions": transactions}}
 
     @call("reality_check", needs=_INFORMED, rate=Rate.OUTCOME)
     async def reality_check(self, request: RealityCheck, session: Session) -> RealityCheckReply:

@@ -27,9 +27,16 @@ class RareEvents:
         self._bits = bits
         self._count = count
         self._numbers = _numbers(every, count)
+        self._kept: tuple[int, NDArray[np.uint16], NDArray[np.bool_]] | None = None
 
     def words(self, block: int) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
         """A random word for each event of a block, a row for each day, and which are there."""
+        kept = self._kept
+        if kept is None or kept[0] != block:  # days are mostly asked for one after the other
+            kept = self._kept = (block, *self._drawn(block))
+        return kept[1:]
+
+    def _drawn(self, block: int) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
         drawn = (self._bits.words(b"events", block, BLOCK) >> np.uint64(1)).astype(np.int64)
         found = np.searchsorted(self._numbers, drawn, side="right")
         width = len(self._numbers)

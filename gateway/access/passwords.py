@@ -2,21 +2,22 @@
 
 Rules:
 - A password is kept as an argon2id hash. A check takes some 50 ms and 64 MiB on purpose, so
-  `AT_A_TIME` run at once, in threads of their own, whoever has gone meanwhile; for an unknown user
-  it takes as long as for a known one.
+  `AT_A_TIME` run at once, in threads of their own, one of each client, and clients in turn; for an
+  unknown user it takes as long as for a known one. What nobody waits for any more is not checked.
 - Attempts count before they are checked, so many at once gain nothing; those that succeeded, or
   were never checked to the end, count no more. Past `FROM_AN_ADDRESS` a minute from an address, or
   `AT_AN_ACCOUNT` at an account, all are refused unchecked; an address alone cannot keep an owner
-  out. Where `MOST_WAITING` wait to be checked, others are told so at once.
+  out. Where `MOST_WAITING` wait to be checked, or `MOST_WAITING_EACH` of one client, others are
+  told so at once.
 """
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from gateway.errors import ApiError, rate_limit
+from gateway.fairness import FairQueue, Turn
 from gateway.limits import Penalty
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ AT_A_TIME = 2
 """Passwords that are checked at once: with a hash's memory this bounds what sign-ins may take."""
 MOST_WAITING = 16
 """Passwords that wait for that: so many are checked well within a handler's time."""
+MOST_WAITING_EACH = 8
+"""Passwords of one client among them."""
 
 
 def _hasher() -> "PasswordHasher":
@@ -57,14 +60,14 @@ def _matches(kept: str | None, password: str) -> bool:
 class Attempt:
     """One attempt to sign in, which counted before anything was checked."""
 
-    def __init__(self, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, threads: ThreadPoolExecutor, turn: Turn) -> None:
         self._threads = threads
+        self._turn = turn
         self.was_wrong = False
 
     async def is_right(self, kept: str | None, password: str) -> bool:
         """Whether this is the password of which `kept` was kept; never for a user without one."""
-        loop = asyncio.get_running_loop()
-        right = await loop.run_in_executor(self._threads, _matches, kept, password)
+        right = await self._turn.run(self._threads, _matches, kept, password)
         self.was_wrong = not right
         return right
 
@@ -76,46 +79,50 @@ class Passwords:
         self._from_address = Penalty()
         self._at_account = Penalty()
         self._threads = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="passwords")
-        self._under_way = 0
+        self.queue = FairQueue(AT_A_TIME, most_each=MOST_WAITING_EACH, most=MOST_WAITING)
 
-    @contextmanager
-    def attempt(self, email: str, address: str) -> Iterator[Attempt]:
-        """An attempt to sign in. Raises `RateLimit` where there were too many, or too many wait."""
+    @asynccontextmanager
+    async def attempt(self, email: str, address: str, client: Hashable) -> AsyncIterator[Attempt]:
+        """An attempt to sign in, in the client's turn.
+
+        Raises `RateLimit` where there were too many, or too many wait.
+        """
+        self._refuse_guesses(email, address)
+        async with self._turn(client, "sign_in") as turn:
+            self._refuse_guesses(email, address)  # others were checked meanwhile
+            self._from_address.add(address)
+            self._at_account.add(email)
+            attempt = Attempt(self._threads, turn)
+            try:
+                yield attempt
+            finally:
+                if not attempt.was_wrong:
+                    self._from_address.take_back(address)
+                    self._at_account.take_back(email)
+
+    async def hash(self, password: str, client: Hashable) -> str:
+        """What is kept of a new password. Raises `RateLimit` where too many wait."""
+        async with self._turn(client, "new passwords") as turn:
+            return await turn.run(self._threads, hash_password, password)
+
+    def _refuse_guesses(self, email: str, address: str) -> None:
         for penalty, who, most in (
             (self._from_address, address, FROM_AN_ADDRESS),
             (self._at_account, email, AT_AN_ACCOUNT),
         ):
             if penalty.count(who) >= most:
                 limit = f"{most} wrong passwords a minute"
-                raise _later("sign_in", limit, "Wait a minute, then try again.")
-        self._refuse_crowd("sign_in")
-        self._from_address.add(address)
-        self._at_account.add(email)
-        self._under_way += 1
-        attempt = Attempt(self._threads)
-        try:
-            yield attempt
-        finally:
-            self._under_way -= 1
-            if not attempt.was_wrong:
-                self._from_address.take_back(address)
-                self._at_account.take_back(email)
+                raise _later(rate_limit("sign_in", limit), "Wait a minute, then try again.")
 
-    async def hash(self, password: str) -> str:
-        """What is kept of a new password. Raises `RateLimit` where too many wait."""
-        self._refuse_crowd("new passwords")
-        self._under_way += 1
-        try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, hash_password, password)
-        finally:
-            self._under_way -= 1
-
-    def _refuse_crowd(self, what: str) -> None:
-        if self._under_way >= AT_A_TIME + MOST_WAITING:
-            raise _later(what, "too many at once", "Try again in a few seconds.")
+    @asynccontextmanager
+    async def _turn(self, client: Hashable, what: str) -> AsyncIterator[Turn]:
+        async with AsyncExitStack() as stack:
+            try:
+                turn = await stack.enter_async_context(self.queue.turn(client, what))
+            except ApiError as full:
+                raise _later(full, "Try again in a few seconds.") from None
+            yield turn
 
 
-def _later(what: str, limit: str, what_to_do: str) -> ApiError:
-    error = rate_limit(what, limit)
+def _later(error: ApiError, what_to_do: str) -> ApiError:
     return ApiError(error.code, f"{error.message} {what_to_do}", error.details)

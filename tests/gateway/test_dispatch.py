@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from gateway import connection as connection_module
-from gateway import dispatch
+from gateway import dispatch, fairness
 from gateway.app import declared
 from gateway.bus import Bus
 from gateway.calls import Call, Stream
@@ -131,13 +131,35 @@ async def test_what_waits_behind_a_slow_handler_is_bounded(here: World) -> None:
 async def test_one_client_does_not_hold_up_the_others(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "TURN", 0.0)
+    here.gateway.scheduler.round_length = 0.0
+    monkeypatch.setattr(fairness, "QUANTUM", 0.0)
     eager, other = here.connect(), here.connect()
     eager._connection.receive([b'{"ping":1}'] * 4)
     assert len(eager.told) == 1
     assert (await other.ask({"ping": 1}))["ping"] == "pong"
     for _ in range(3):
         assert (await eager.next())["ping"] == "pong"
+
+
+async def test_an_app_with_every_place_of_its_user_keeps_the_owner_from_nothing(
+    here: World,
+) -> None:
+    app = await here.app("read")
+    token = await here.token("read", app=app)
+    apps = [here.connect(app_id=app.id) for _ in range(fairness.MOST_RUNNING + 1)]
+    for client in apps:
+        await client.authorize(token)
+    waiting = [asyncio.ensure_future(client.ask({"behave": "wait"})) for client in apps[:-1]]
+    await asyncio.sleep(0)
+    apps[-1].send_text(b'{"ping":1}')
+    owner = await here.owner()
+    assert "error" not in await owner.ask({"connected_apps": 1})
+    other = here.connect()
+    assert (await other.ask({"ping": 1}))["ping"] == "pong"
+    assert apps[-1].told == []
+    await here.connect().ask({"behave": "open"})
+    await asyncio.gather(*waiting)
+    assert (await apps[-1].next())["ping"] == "pong"
 
 
 async def test_signed_in_and_any_of_several_scopes(here: World) -> None:

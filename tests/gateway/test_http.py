@@ -1,16 +1,22 @@
 """HTTP beside the WebSocket: what waits, what is bounded, and what no rebound name gets."""
 
 import asyncio
+import gzip
+import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 import structlog
 
+from gateway import http as http_module
+from gateway import server as server_module
+from gateway.fairness import Work
 from gateway.hosts import Hosts, is_own_page, name_of, refusal
 from gateway.http import HttpConversation, HttpPeer, HttpRequest, HttpResponse
-from gateway.testing import World
-from tests.gateway.test_server import HEAD, listening, raw, text
+from gateway.testing import World, world
+from tests.gateway.test_server import HEAD, Raw, listening, raw, text
 
 GET = b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -31,8 +37,13 @@ class Conversation:
             close=self.close,
             pause=lambda: self.read(now=False),
             resume=lambda: self.read(now=True),
+            run=self.run,
+            batched=lambda work: work(),
         )
         self.core = HttpConversation(self.site, peer)
+
+    def run(self, work: Work) -> None:
+        work.serve(time.perf_counter() + 1)
 
     def read(self, *, now: bool) -> None:
         assert self.reading is not now
@@ -124,6 +135,169 @@ async def test_a_page_that_fails_tells_the_log_and_not_the_client() -> None:
     assert talk.written.startswith(b"HTTP/1.1 500 ")
     assert b"sesame" not in talk.written
     assert [entry["event"] for entry in logged] == ["a page failed"]
+
+
+# What two servers could read in two ways, what is slow, what is much.
+
+
+@pytest.mark.parametrize("upgrades", [False, True])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        b"X-Long: a\r\n b\r\n",
+        b"X-Long: a\r\n\tTransfer-Encoding: chunked\r\n",
+        b"Content-Length: 5\r\nContent-Length: 6\r\n",
+    ],
+)
+async def test_an_ambiguous_request_is_refused_and_ends_the_connection(
+    here: World, headers: bytes, upgrades: bool
+) -> None:
+    opening = HEAD if upgrades else b"POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    sent = opening.replace(b"\r\n\r\n", b"\r\n" + headers + b"\r\n") + b"0\r\n\r\n" + GET % b"x"
+    async with listening(here) as (_, port), raw(port, b"") as client:
+        client.writer.write(sent)
+        assert (await client.head()).startswith(b"HTTP/1.1 400 ")
+        async with asyncio.timeout(10):
+            assert b"HTTP/1.1" not in await client.reader.read()
+
+
+@pytest.mark.parametrize("size", [1_000, 1, 7])
+async def test_a_folded_header_is_noticed_in_every_cut_and_in_every_request(size: int) -> None:
+    talk = Conversation()
+    body = b"a\n b\r\n\r\n\tc"  # which may have whatever it likes
+    post = b"POST /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+    folded = (GET % b"c").replace(b"\r\n\r\n", b"\r\nX: a\r\n b\r\n\r\n")
+    sent = post + body + GET % b"b" + folded
+    for start in range(0, len(sent), size):
+        talk.core.receive(sent[start : start + size])
+        if talk.answers:
+            await talk.answer(b"answer")
+    while talk.answers:
+        await talk.answer(b"answer")
+    assert talk.asked == ["/a", "/b"]
+    assert talk.written.count(b"HTTP/1.1 400") == 1
+    assert talk.closed
+
+
+class Seconds:
+    """Time that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    perf_counter = monotonic
+
+
+async def test_a_request_that_comes_slowly_has_no_more_time(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte of a body used to give it another ten seconds."""
+    seconds = Seconds()
+    monkeypatch.setattr(server_module, "time", seconds)
+    monkeypatch.setattr(http_module, "time", seconds)
+    post = b"POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+
+    async with listening(here) as (server, port), raw(port, b"") as client:
+
+        async def pass_on(data: bytes, by: float) -> None:
+            client.writer.write(data)
+            await raw_turn(port)
+            seconds.now += by
+            for peer in list(server.peers):
+                peer.check(seconds.now)
+
+        # A connection that is kept has its time anew with each request.
+        await pass_on(b"", 8.0)
+        await pass_on(GET % b"assets/none", 0.0)
+        assert (await client.head()).startswith(b"HTTP/1.1 404 ")
+        await client.reader.readuntil(b"\n")
+        await pass_on(b"", 8.0)
+        for _ in range(3):
+            await pass_on(post or b"a", 4.0)
+            post = b""
+        async with asyncio.timeout(10):
+            assert await client.reader.read() == b""
+
+
+async def raw_turn(port: int) -> None:
+    """Have the gateway answer another connection, after what others have sent before."""
+    async with raw(port, b"") as other:
+        other.writer.write(GET % b"other")
+        await other.head()
+
+
+async def test_the_description_is_compressed_and_sent_once(here: World) -> None:
+    async with listening(here) as (_, port), raw(port, b"") as client:
+
+        async def ask(**headers: bytes) -> tuple[dict[str, str], bytes]:
+            more = b"".join(
+                b"%b: %b\r\n" % (name.replace("_", "-").encode(), value)
+                for name, value in headers.items()
+            )
+            client.writer.write((GET % b"asyncapi.json")[:-2] + more + b"\r\n")
+            status, *lines = (await client.head()).decode().strip().split("\r\n")
+            told = dict(line.lower().split(": ", 1) for line in lines)
+            body = await client.reader.readexactly(int(told.get("content-length", 0)))
+            return {"status": status.split()[1], **told}, body
+
+        plain, whole = await ask()
+        assert plain["vary"] == "accept-encoding"
+        zipped, small = await ask(accept_encoding=b"br, gzip")
+        assert zipped["content-encoding"] == "gzip"
+        assert gzip.decompress(small) == whole
+        assert len(small) < len(whole) / 5
+        assert zipped["etag"] != plain["etag"]
+        for refused in (b"gzip;q=0, *", b"identity", b"br", b"*;q=0"):
+            assert "content-encoding" not in (await ask(accept_encoding=refused))[0]
+        for tag in (zipped["etag"], f'"x", W/{zipped["etag"]}'):
+            headers, _ = await ask(accept_encoding=b"gzip", if_none_match=tag.encode())
+            assert headers["status"] == "304"
+            assert "content-length" not in headers
+        assert (await ask(if_none_match=zipped["etag"].encode()))[0]["status"] == "200"
+
+
+async def test_an_address_block_asks_for_so_many_pages_a_minute() -> None:
+    async with world(http_per_minute=3) as here, listening(here) as (_, port):
+        for _ in range(3):
+            await raw_turn(port)
+        async with raw(port, b"") as client:
+            client.writer.write(GET % b"")
+            head = await client.head()
+            assert head.startswith(b"HTTP/1.1 429 ")
+            assert b"retry-after: 60" in head
+            async with asyncio.timeout(10):
+                assert b"3 requests a minute" in await client.reader.read()
+        async with raw(port) as socket:  # which counts for itself
+            socket.writer.write(text({"ping": 1}))
+            assert (await socket.message())["ping"] == "pong"
+
+
+async def test_silent_sockets_make_room_for_others(here: World) -> None:
+    """The oldest without a WebSocket goes, before the process has no files left."""
+    async with listening(here, most_sockets=4) as (server, port), AsyncExitStack() as stack:
+
+        async def connected(opening: bytes = b"") -> Raw:
+            return await stack.enter_async_context(raw(port, opening))
+
+        speaking = await connected(HEAD)
+        silent = [await connected(), await connected()]
+        await raw_turn(port)  # all have arrived
+        *_, another = [await connected(HEAD) for _ in range(3)]
+        async with asyncio.timeout(10):
+            for client in silent:
+                assert await client.reader.read() == b""
+        for client in (speaking, another):
+            client.writer.write(text({"ping": 1}))
+            assert (await client.message())["ping"] == "pong"
+        # Where all speak, who comes is the one that goes.
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await connected(HEAD)
+        assert len(server.peers) == 4
 
 
 # Names.

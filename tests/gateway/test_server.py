@@ -25,9 +25,17 @@ TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0
 
 
 @asynccontextmanager
-async def listening(here: World, **how: Any) -> AsyncIterator[tuple[Server, int]]:
+async def listening(
+    here: World, *, most_sockets: int | None = None, **how: Any
+) -> AsyncIterator[tuple[Server, int]]:
     how = {"host": "127.0.0.1", "port": 0, "hosts": here.gateway.settings.hosts(), **how}
-    made = Server(Listening(**how), here.gateway.connect, site(here.gateway, secure=False))
+    made = Server(
+        Listening(**how),
+        here.gateway.connect,
+        site(here.gateway, secure=False),
+        here.gateway.scheduler,
+        most_sockets=most_sockets,
+    )
     port = await made.start()
     try:
         yield made, port

@@ -1,0 +1,460 @@
+"""Shares the gateway between clients: each is served in turn, whatever the others ask for.
+
+Rules:
+- A client is a signed-in user, or an address block where nobody is signed in (`Session.client`);
+  the gateway's own pages are clients of their own. How many connections it has makes no difference.
+- `Scheduler` shares the event loop. A message is handled at once while nobody waits. Otherwise the
+  client that has had least of the loop is next, and of its connections the one that waited longest.
+- `FairQueue` shares what few can have at once, such as a thread: one turn a client, clients in
+  turn. It is bounded for each client and in all; a full one refuses with `RateLimit`.
+- `Workers` computes in threads what would hold up the loop, in slices: between two slices other
+  clients have theirs, and work that nobody waits for any more ends.
+"""
+
+import asyncio
+import heapq
+import itertools
+import time
+import types
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Hashable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from gateway.errors import rate_limit
+
+ROUND = 0.002
+"""Seconds of handling after which the event loop reads its sockets again."""
+QUANTUM = 0.001
+"""Seconds that a connection has in its turn; a longer message is finished all the same."""
+MOST_RUNNING = 8
+"""Handlers of one client that may wait for something at once; its further messages wait."""
+
+FEW_ROWS = 100
+"""More rows of the database are read and encoded in a turn of the workers' queue."""
+WORKERS = 2
+"""Threads that compute: who floods has one of them."""
+SLICE = 0.005
+"""Seconds after which a computation lets other clients have theirs."""
+MOST_QUEUED_EACH = 3
+"""Turns that one client may wait for in a queue: the longest take a second each."""
+MOST_QUEUED = 256
+"""Turns that all clients may wait for in a queue."""
+
+T = TypeVar("T")
+
+log = structlog.get_logger("scopegate.fairness")
+
+
+class Work(Protocol):
+    """What a client wants done: the messages of a connection."""
+
+    queued: bool
+    """Whether it waits for its turn. Set by the scheduler."""
+
+    def serve(self, until: float) -> bool:
+        """Work until this moment of the scheduler's clock; whether more could be done at once."""
+
+    def turn(self, until: float) -> bool:
+        """Do the same when called by the scheduler, and send in one go what it brings about."""
+
+
+class ClientLoad:
+    """What one client has used of the event loop, and what it waits for."""
+
+    __slots__ = ("__weakref__", "listed", "running", "time", "waiting")
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        """Seconds used, raised to the scheduler's time where the client was idle meanwhile."""
+        self.waiting: deque[Work] = deque()
+        self.running = 0
+        """Handlers that wait for something."""
+        self.listed = False
+
+
+class Scheduler:
+    """Decides which client's messages are handled next."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+        call_soon: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
+        """`call_soon` calls after the sockets were read; the running loop's if not given."""
+        self.now = self._clock = clock
+        self._call_soon = call_soon
+        self._loads: weakref.WeakValueDictionary[Hashable, ClientLoad] = (
+            weakref.WeakValueDictionary()
+        )
+        self._line: list[tuple[float, int, ClientLoad]] = []
+        self._numbers = itertools.count()
+        self.round_length = ROUND
+        """Seconds; without an end where no sockets have to be read."""
+        self._time = 0.0
+        self._round_ends = 0.0
+        self._worked_until = 0.0
+        self._is_due = False
+
+    def load(self, client: Hashable) -> ClientLoad:
+        """The load of this client, one object as long as anybody holds it."""
+        load = self._loads.get(client)
+        if load is None:
+            load = self._loads[client] = ClientLoad()
+        return load
+
+    def run(self, load: ClientLoad, work: Work) -> None:
+        """Serve `work` now if it would be next, else when it is the client's turn."""
+        now = self._clock()
+        if load.waiting or load.running >= MOST_RUNNING or not self._is_next(load, now):
+            self.wait(load, work)
+            return
+        if load.time < self._time:
+            load.time = self._time
+        else:
+            self._time = load.time
+        more = work.serve(self._round_ends)
+        self._worked_until = self._clock()
+        load.time += self._worked_until - now
+        if more:
+            self.wait(load, work)
+
+    def wait(self, load: ClientLoad, work: Work) -> None:
+        """Serve `work` when it is the client's turn."""
+        work.queued = True
+        load.waiting.append(work)
+        self._list(load)
+
+    def started(self, load: ClientLoad) -> None:
+        """A handler of the client waits for something."""
+        load.running += 1
+
+    def finished(self, load: ClientLoad) -> None:
+        """A handler of the client waits no longer."""
+        load.running -= 1
+        if load.waiting:
+            self._list(load)
+
+    @types.coroutine
+    def charged(
+        self, load: ClientLoad, coroutine: Coroutine[Any, Any, T]
+    ) -> Generator[Any, Any, T]:
+        """Await a coroutine, and count every step of it as the client's."""
+        send: Callable[[Any], Any] = coroutine.send
+        value: Any = None
+        while True:
+            began = self._clock()
+            try:
+                waits_for = send(value)
+            except StopIteration as returned:
+                result: T = returned.value
+                return result
+            finally:
+                load.time = max(load.time, self._time) + self._clock() - began
+            try:
+                send, value = coroutine.send, (yield waits_for)
+            except BaseException as thrown:  # noqa: BLE001 - cancellation goes to the coroutine
+                send, value = coroutine.throw, thrown
+
+    def _is_next(self, load: ClientLoad, now: float) -> bool:
+        if now >= self._round_ends:
+            # Without a word from the loop: after a pause the sockets have been read again.
+            if self._line or now - self._worked_until <= ROUND:
+                return False
+            self._round_ends = now + self.round_length
+            return True
+        return not self._line or load.time < self._line[0][0]
+
+    def _list(self, load: ClientLoad) -> None:
+        if not load.listed and load.running < MOST_RUNNING:
+            load.listed = True
+            entry = (max(load.time, self._time), next(self._numbers), load)
+            heapq.heappush(self._line, entry)
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._line and not self._is_due:
+            self._is_due = True
+            call_soon = self._call_soon or asyncio.get_running_loop().call_soon
+            call_soon(self._serve)
+
+    def _serve(self) -> None:
+        """Serve clients for a round; what is left waits until the sockets have been read again."""
+        self._is_due = False
+        now = self._clock()
+        round_ends = now + self.round_length
+        while self._line:
+            since, _, load = heapq.heappop(self._line)
+            load.listed = False
+            if load.time > since and self._line and load.time > self._line[0][0]:
+                self._list(load)  # its handlers have used the loop meanwhile
+                continue
+            began, self._time = now, max(since, load.time)
+            work = load.waiting.popleft()
+            work.queued = False
+            try:
+                more = work.turn(began + QUANTUM)
+            except Exception as problem:
+                more = False
+                log.error("a connection failed", exc_info=problem)
+            now = self._clock()
+            load.time = self._time + now - began
+            if more and not work.queued:
+                work.queued = True
+                load.waiting.append(work)
+            if load.waiting:
+                self._list(load)
+            if now >= round_ends:
+                break
+        self._worked_until = now
+        self._round_ends = now + self.round_length
+        self._arm()
+
+
+class Turn:
+    """One turn in a queue, while it lasts."""
+
+    def __init__(self, queue: "FairQueue", client: Hashable) -> None:
+        self._queue = queue
+        self._client = client
+        self._holds = False
+        self._work: asyncio.Future[Any] | None = None
+
+    async def run(self, threads: Executor, function: Callable[..., T], *arguments: Any) -> T:
+        """Run a function in a thread. The turn lasts until it ends, also when the caller leaves."""
+        work = asyncio.get_running_loop().run_in_executor(threads, function, *arguments)
+        self._work = work
+        return await asyncio.shield(work)
+
+    async def pass_on(self) -> None:
+        """Let every other client that waits have a turn first."""
+        if self._queue.others_wait:
+            self._holds = False
+            await self._queue.wait_again(self._client)
+            self._holds = True
+
+    async def begin(self) -> None:
+        """Wait for the turn."""
+        await self._queue.wait(self._client)
+        self._holds = True
+
+    def end(self) -> None:
+        """Give the turn back, once its thread is free."""
+        if not self._holds:
+            return
+        if self._work is None or self._work.done():
+            self._queue.release(self._client)
+        else:
+            self._work.add_done_callback(self._release)
+
+    def _release(self, work: asyncio.Future[Any]) -> None:
+        if not work.cancelled():
+            work.exception()  # nobody else asks for it
+        self._queue.release(self._client)
+
+
+class _FullError(Exception):
+    """A queue is full; `limit` says which of its bounds was met."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+class FairQueue:
+    """Lets `at_once` through: one of each client, and clients in turn."""
+
+    def __init__(
+        self, at_once: int, *, most_each: int = MOST_QUEUED_EACH, most: int = MOST_QUEUED
+    ) -> None:
+        self._free = at_once
+        self._most_each = most_each
+        self._most = most
+        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
+        self._order: deque[Hashable] = deque()
+        self._holding: set[Hashable] = set()
+        self._count = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return self._count
+
+    @property
+    def others_wait(self) -> bool:
+        """Whether a client waits that has no turn."""
+        return bool(self._order)
+
+    @asynccontextmanager
+    async def turn(self, client: Hashable, name: str) -> AsyncIterator[Turn]:
+        """Wait for a turn, which lasts until the block ends.
+
+        Where the queue is full, the last of the client that has most waiting is refused: it, or
+        else the caller, gets `RateLimit` for the call `name`.
+        """
+        turn = Turn(self, client)
+        try:
+            await turn.begin()
+        except _FullError as full:
+            raise rate_limit(name, full.limit) from None
+        try:
+            yield turn
+        finally:
+            turn.end()
+
+    def _make_room(self, client: Hashable) -> None:
+        own = len(self._waiting.get(client, ()))
+        if own >= self._most_each:
+            raise _FullError(f"{self._most_each} waiting at once for one client")
+        if sum(map(len, self._waiting.values())) < self._most:
+            return
+        full = _FullError(f"{self._most} waiting at once")
+        other, waiting = max(self._waiting.items(), key=lambda item: len(item[1]))
+        if len(waiting) <= own + 1:
+            raise full
+        refused = waiting[-1]
+        self._drop(other, refused)
+        if not refused.done():
+            refused.set_exception(full)
+
+    async def wait(self, client: Hashable) -> None:
+        """Wait for a turn behind the client's others. Raises `_FullError`."""
+        if self._free and client not in self._holding and client not in self._waiting:
+            self._free -= 1
+            self._holding.add(client)
+            return
+        self._make_room(client)
+        future = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(client, deque())
+        waiting.append(future)
+        if len(waiting) == 1 and client not in self._holding:
+            self._order.append(client)
+        await self._granted(client, future)
+
+    async def wait_again(self, client: Hashable) -> None:
+        """Give a turn back and wait for another, before the client's others."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(client, deque()).appendleft(future)
+        self.release(client)
+        await self._granted(client, future)
+
+    async def _granted(self, client: Hashable, future: asyncio.Future[None]) -> None:
+        self._count += 1
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.cancelled():
+                self._drop(client, future)
+            elif future.exception() is None:  # it was granted in the same moment
+                self.release(client)
+            raise
+        finally:
+            self._count -= 1
+
+    def release(self, client: Hashable) -> None:
+        """Give a turn back: the client that has waited longest for one is next."""
+        self._free += 1
+        self._holding.discard(client)
+        if client in self._waiting:
+            self._order.append(client)
+        while self._free and self._order:
+            following = self._order.popleft()
+            waiting = self._waiting[following]
+            self._free -= 1
+            self._holding.add(following)
+            # Cancelled ones are here until their tasks run.
+            while waiting:
+                future = waiting.popleft()
+                if not future.done():
+                    future.set_result(None)
+                    break
+            else:
+                self._free += 1
+                self._holding.discard(following)
+            if not waiting:
+                del self._waiting[following]
+
+    def _drop(self, client: Hashable, future: asyncio.Future[None]) -> None:
+        waiting = self._waiting.get(client)
+        if waiting is None or future not in waiting:
+            return
+        waiting.remove(future)
+        if not waiting:
+            del self._waiting[client]
+            if client not in self._holding:
+                self._order.remove(client)
+
+
+class Workers:
+    """Computes in threads what would hold up the event loop."""
+
+    def __init__(self) -> None:
+        self.queue = FairQueue(WORKERS)
+        self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="workers")
+
+    def reading(
+        self, client: Hashable, name: str, rows: int
+    ) -> AbstractAsyncContextManager[Turn | None]:
+        """A turn for a call that reads so many rows, or none where they are few."""
+        return self.queue.turn(client, name) if rows > FEW_ROWS else nullcontext()
+
+    async def compute(self, client: Hashable, name: str, work: Generator[None, None, T]) -> T:
+        """Run a generator in a thread; what it returns.
+
+        It yields wherever it may be interrupted, every few milliseconds: other clients are served
+        there, and it ends there when the caller is cancelled. Raises `RateLimit` for the call
+        `name` where too much waits.
+        """
+        async with self.queue.turn(client, name) as turn:
+            return await self.compute_in(turn, work)
+
+    async def compute_in(self, turn: Turn | None, work: Generator[None, None, T]) -> T:
+        """Do the same in a turn that the caller has; without one at once."""
+        if turn is None:
+            return finished(work)
+        while True:
+            is_done, result = await turn.run(self._threads, _slice, work)
+            if is_done:
+                returned: T = result
+                return returned
+            await turn.pass_on()
+
+    def close(self) -> None:
+        """Compute nothing more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def finished(work: Generator[None, None, T]) -> T:
+    """What this work returns, which is done at once."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as returned:
+            result: T = returned.value
+            return result
+
+
+def one_by_one(made: Iterable[T]) -> Generator[None, None, list[T]]:
+    """A list, as work that may be interrupted before each of its items."""
+    found: list[T] = []
+    for item in made:
+        found.append(item)
+        yield
+    return found
+
+
+def _slice(work: Generator[None, None, Any]) -> tuple[bool, Any]:
+    """Go on with this work for a slice; whether it is done, and its result."""
+    ends = time.perf_counter() + SLICE
+    try:
+        next(work)
+        while time.perf_counter() < ends:
+            next(work)
+    except StopIteration as returned:
+        return True, returned.value
+    return False, None

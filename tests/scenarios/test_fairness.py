@@ -1,0 +1,145 @@
+"""Many connections of one client beside one of another's: who waits, and who is refused."""
+
+import asyncio
+from collections import Counter
+
+import orjson
+import pytest
+
+from exchange.feed import Feed
+from gateway import fairness
+from gateway.access import passwords
+from gateway.testing import PAGES, Client, World
+from tests.conftest import Stage
+from tests.served import over_sockets
+
+HOURS = {
+    "ticks_history": "R_100",
+    "end": "latest",
+    "count": 240,
+    "style": "candles",
+    "granularity": 3600,
+}
+"""Candles of ten days: more than are computed in the event loop."""
+
+
+@pytest.fixture(autouse=True)
+def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message at a time: how fast this machine is decides nothing."""
+    for name in ("QUANTUM", "SLICE"):
+        monkeypatch.setattr(fairness, name, 0.0)
+
+
+async def test_a_user_with_many_connections_keeps_nobody_waiting(here: World) -> None:
+    here.gateway.scheduler.round_length = 0.0
+    eve = await here.token()
+    async with over_sockets(here) as connect:
+        flood: list[Client] = [await connect() for _ in range(16)]
+        for client in flood:
+            await client.authorize(eve)
+        honest: Client = await connect()
+        for client in flood:
+            for _ in range(50):
+                client.send_text(b'{"asset_index":1}')
+        first = [await client.next() for client in flood]
+        before = sum(len(client._told) for client in flood)
+        assert (await honest.ask({"ping": 1}))["ping"] == "pong"
+        after = sum(len(client._told) for client in flood)
+        rest = [await client.next() for client in flood for _ in range(49)]
+    assert not any("error" in reply for reply in first + rest)
+    assert after - before < 16  # not one for each connection, of 784 that were there before it
+
+
+async def test_candles_are_computed_for_one_connection_of_a_client_at_a_time(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work: Counter[str] = Counter()
+    most: Counter[str] = Counter()
+    candles_by_day = Feed.candles_by_day
+
+    def counted(self, symbol, *rest):  # type: ignore[no-untyped-def]
+        at_work[symbol.name] += 1
+        most[symbol.name] = max(most[symbol.name], at_work[symbol.name])
+        try:
+            return (yield from candles_by_day(self, symbol, *rest))
+        finally:
+            at_work[symbol.name] -= 1
+
+    monkeypatch.setattr(Feed, "candles_by_day", counted)
+    flood = [await stage.connect() for _ in range(fairness.MOST_QUEUED_EACH + 4)]
+    honest = await stage.connect()
+    await honest.authorize(await stage.here.token())  # its user is another client
+    replies = asyncio.gather(*(client.ask(HOURS) for client in flood))
+    mine = await honest.ask({**HOURS, "ticks_history": "R_50"})
+    assert len(mine["candles"]) == 240
+    refused = [reply["error"] for reply in await replies if "error" in reply]
+    assert [error["code"] for error in refused] == ["RateLimit"] * 3
+    assert refused[0]["details"] == {
+        "limit": f"{fairness.MOST_QUEUED_EACH} waiting at once for one client"
+    }
+    assert most == {"R_100": 1, "R_50": 1}
+
+
+async def test_candles_that_nobody_waits_for_are_computed_no_further(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = 0
+    begun, loop = asyncio.Event(), asyncio.get_running_loop()
+    candles_by_day = Feed.candles_by_day
+
+    def counted(self, *rest):  # type: ignore[no-untyped-def]
+        nonlocal days
+        work = candles_by_day(self, *rest)
+        while True:
+            try:
+                next(work)
+            except StopIteration as found:
+                return found.value
+            days += 1
+            loop.call_soon_threadsafe(begun.set)
+            yield
+
+    monkeypatch.setattr(Feed, "candles_by_day", counted)
+    leaving = [here.connect() for _ in range(3)]
+    staying = here.connect()
+    for client in leaving:
+        client.send_text(orjson.dumps({**HOURS, "count": 5000, "granularity": 86_400}))
+    await begun.wait()
+    for client in leaving:
+        client.leave()
+    reply = await staying.ask({**HOURS, "ticks_history": "R_50"})
+    assert len(reply["candles"]) == 240
+    assert here.gateway.workers.queue.waiting == 0
+    assert days < 100  # of 2,192 for each who has left
+
+
+async def test_a_page_that_signs_in_again_and_again_blocks_nobody(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await here.user("eve@example.com", password="a long password of hers")
+    order: list[str] = []
+    begun = asyncio.Event()
+    right = passwords.Attempt.is_right
+
+    async def noted(self: passwords.Attempt, kept: str | None, password: str) -> bool:
+        order.append(password)
+        begun.set()
+        return await right(self, kept, password)
+
+    monkeypatch.setattr(passwords.Attempt, "is_right", noted)
+
+    def page(address: str) -> Client:
+        return here.connect(at_pages=True, address=address, host=PAGES.removeprefix("http://"))
+
+    eve = {"sign_in": 1, "email": "eve@example.com", "password": "a long password of hers"}
+    flood = [asyncio.ensure_future(page("203.0.113.1").ask(eve)) for _ in range(20)]
+    await begun.wait()
+    ada = await page("203.0.113.2").ask({**eve, "email": "ada@example.com", "password": "x"})
+    assert ada["error"]["code"] == "InvalidCredentials"
+    assert order.index("x") <= 2  # hers is checked beside the flood's first, or next
+    for reply in await asyncio.gather(*flood):
+        # Right ones at once are no wrong ones.
+        assert reply.get("error", {}).get("details") in (
+            None,
+            {"limit": f"{passwords.MOST_WAITING_EACH} waiting at once for one client"},
+        )
