@@ -90,6 +90,9 @@ class Stream(Generic[BodyT]):
     optional: bool = False
     """Whether the first reply stands by itself where the stream cannot be opened: what the call
     did is done."""
+    implied: bool = False
+    """Whether the client did not ask for a stream in so many words. The same request again is then
+    answered under the stream that is open, and one that asks for a stream takes it over."""
 
 
 class _Policy(TypedDict, total=False):

@@ -203,8 +203,17 @@ class Dispatcher:
     ) -> None:
         if session.closed:
             return
-        if session.subscribed(stream.key):
-            raise ApiError("AlreadySubscribed", f"You are already subscribed to {stream.label}.")
+        head = _head(message, echo)
+        already = session.stream(stream.key)
+        if already is not None:
+            if not stream.implied:
+                if not already.implied:
+                    raise ApiError(
+                        "AlreadySubscribed", f"You are already subscribed to {stream.label}."
+                    )
+                already.take_over(orjson.dumps(head)[:-1], stream.since)
+            _send(session, head, _under(already, stream, stream.first))
+            return
         profile = self._limiter.profile
         if len(session.subscriptions) >= profile.streams:
             raise rate_limit(call.name, f"{profile.streams} streams on one connection")
@@ -215,7 +224,6 @@ class Dispatcher:
         grant = session.acting if call.needs_login else None
         if grant is not None and session.grants.get(grant.loginid) is not grant:
             raise authorization_required()  # it was revoked while the handler ran
-        head = _head(message, echo)
         subscription = Subscription(
             kind=stream.kind,
             key=stream.key,
@@ -228,20 +236,13 @@ class Dispatcher:
             send=session.send,
             forget=session.forget,
             stream_id=stream.id,
+            implied=stream.implied,
         )
         self._bus.subscribe(stream.topic, subscription)
         subscription.opened(lambda: self._bus.unsubscribe(stream.topic, subscription))
         session.open(subscription)
-        body = dict(stream.first)
-        msg_type = next(iter(body))
-        if stream.names_itself and msg_type == stream.msg_type:
-            body[msg_type] = {"id": subscription.id, **body[msg_type]}
-        body["subscription"] = {"id": subscription.id}
-        _send(session, dict(head), body)
-        for further in stream.more:
-            msg_type, told = next(iter(further.items()))
-            event = {msg_type: {"id": subscription.id, **told} if stream.names_itself else told}
-            _send(session, dict(head), event | {"subscription": {"id": subscription.id}})
+        for body in (stream.first, *stream.more):
+            _send(session, dict(head), _under(subscription, stream, body))
 
     def _failed(
         self,
@@ -393,6 +394,16 @@ def _head(message: Message, echo: Message) -> Message:
         if type(passthrough) is dict:
             head["passthrough"] = passthrough
     return head
+
+
+def _under(subscription: Subscription, stream: Stream[Any], told: Body) -> Message:
+    """A message of a stream: with the subscription's id, and in the object too if it names itself."""
+    body = dict(told)
+    msg_type = next(iter(body))
+    if stream.names_itself and msg_type == stream.msg_type:
+        body[msg_type] = {"id": subscription.id, **body[msg_type]}
+    body["subscription"] = {"id": subscription.id}
+    return body
 
 
 def _send(session: Session, head: Message, body: Body, msg_type: str | None = None) -> None:

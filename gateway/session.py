@@ -45,6 +45,7 @@ class Subscription:
     """One stream to one client, from its first reply until it is forgotten."""
 
     __slots__ = (
+        "_after_head",
         "_close",
         "_forget",
         "_head",
@@ -55,6 +56,7 @@ class Subscription:
         "alive",
         "grant",
         "id",
+        "implied",
         "key",
         "kind",
     )
@@ -73,11 +75,14 @@ class Subscription:
         send: Callable[[bytes], None],
         forget: Callable[[str], object],
         stream_id: str | None = None,
+        implied: bool = False,
     ) -> None:
         self.id = stream_id or new_stream_id()
         self.kind = kind
         self.key = key
         self.grant = grant
+        self.implied = implied
+        """Whether the client did not ask for it in so many words: who does so takes it over."""
         self.alive = True
         self._since = since
         self._send = send
@@ -89,17 +94,24 @@ class Subscription:
         opening = b"[" if tells_lists else b"{"
         if names_itself:
             opening = b'{"id":"%b",' % self.id.encode()
-        self._prefix = b'%b,"subscription":{"id":"%b"},"msg_type":"%b","%b":%b' % (
-            head,
+        self._after_head = b',"subscription":{"id":"%b"},"msg_type":"%b","%b":%b' % (
             self.id.encode(),
             msg_type.encode(),
             msg_type.encode(),
             opening,
         )
+        self._prefix = head + self._after_head
 
     def opened(self, close: Callable[[], None]) -> None:
         """Remember how to stop what feeds this stream."""
         self._close = close
+
+    def take_over(self, head: bytes, since: int) -> None:
+        """Go on under the head of a request that asks for this stream, after its first reply."""
+        self.implied = False
+        self._head = head
+        self._prefix = head + self._after_head
+        self._since = max(self._since, since)
 
     def deliver(self, tail: bytes, position: int) -> None:
         """Send one event, unless the first reply told it already."""
@@ -210,9 +222,9 @@ class Session:
             raise authorization_required()
         return self.acting
 
-    def subscribed(self, key: Hashable) -> bool:
-        """Whether this very stream is open."""
-        return any(stream.key == key for stream in self.subscriptions.values())
+    def stream(self, key: Hashable) -> Subscription | None:
+        """The open stream with this key, if there is one."""
+        return next((s for s in self.subscriptions.values() if s.key == key), None)
 
     def open(self, subscription: Subscription) -> None:
         """Remember a stream until it is forgotten."""

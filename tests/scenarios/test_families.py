@@ -73,7 +73,7 @@ async def test_two_barriers_are_shown_and_the_contract_is_sold_back(
 
 async def test_barriers_may_be_prices_and_the_first_touch_decides(here: World) -> None:
     client = await trader(here)
-    spot = (await client.ask({"ticks": SYMBOL}))["tick"]["quote"]
+    spot = (await client.ask({"ticks": SYMBOL, "subscribe": 0}))["tick"]["quote"]
     prices = {"barrier": f"{spot + 5:.2f}", "barrier2": f"{spot - 5:.2f}"}
     numbers = [await bought(client, wanted(name, **prices)) for name in ("RANGE", "UPORDOWN")]
     start = int(here.clock.now())

@@ -661,7 +661,7 @@ async def test_rates_are_those_of_the_feed_and_are_streamed(stage: Stage) -> Non
     assert await client.refused(asked) == "AlreadySubscribed"
     steady = {**asked, "base_currency": "USDC"}
     unmoved = await client.ask(steady)
-    symbol = (await client.ask({"ticks": "cryBTCUSD"}))["tick"]
+    symbol = (await client.ask({"ticks": "cryBTCUSD", "subscribe": 0}))["tick"]
     assert first["exchange_rates"]["rates"]["USD"] == symbol["quote"]
     for _ in range(4):
         here.clock.advance(1)

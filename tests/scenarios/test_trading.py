@@ -238,7 +238,7 @@ async def test_a_proposal_is_bought_on_its_own_connection_and_for_a_while(here: 
 async def test_the_price_is_checked_against_the_market(here: World) -> None:
     client = await trader(here)
     here.clock.advance(0)
-    spot = (await client.ask({"ticks": "1HZ100V"}))["tick"]["quote"]
+    spot = (await client.ask({"ticks": "1HZ100V", "subscribe": 0}))["tick"]["quote"]
     near = {**MINUTES, "barrier": f"{spot:.2f}", "duration": 2, "basis": "payout", "amount": 100}
     quoted = (await client.ask({"proposal": 1, **near}))["proposal"]
     refused = await client.ask({"buy": quoted["id"], "price": quoted["ask_price"] - 1})
