@@ -397,7 +397,7 @@ def _head(message: Message, echo: Message) -> Message:
 
 
 def _under(subscription: Subscription, stream: Stream[Any], told: Body) -> Message:
-    """A message of a stream: with the subscription's id, and in the object too if it names itself."""
+    """A message of a stream: with the subscription's id, also in the object if it names itself."""
     body = dict(told)
     msg_type = next(iter(body))
     if stream.names_itself and msg_type == stream.msg_type:

@@ -4,6 +4,7 @@ Rules:
 - The only file that names the WebSocket library. Handshake, control frames, fragments, close and
   protocol errors are the library's Sans-I/O core; whole, unfragmented text frames, which is what
   clients send, pass it by (`_Peer._frames`).
+- A binary message that is JSON in UTF-8 is taken for the text that it holds; any other closes.
 - One write for each batch of bytes read. A write buffer holds at most `MAX_UNSENT`; a client that
   lets it fill is cut, alone.
 - A connection is idle when no whole frame has come for `IDLE`; it is pinged after `PING_AFTER`.
@@ -22,6 +23,7 @@ from http import HTTPStatus
 from typing import Final, cast
 from urllib.parse import parse_qs
 
+import orjson
 import structlog
 from websockets.exceptions import InvalidState
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
@@ -61,6 +63,7 @@ _MASKED: Final = 0x80
 _SHORT = [bytes((_TEXT, length)) for length in range(126)]
 _LONG = struct.Struct("!BBH")
 _LONGEST = struct.Struct("!BBQ")
+_MESSAGES: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 _UPGRADE = re.compile(rb"^upgrade:[ \t]*websocket[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 _PROXIES_SAY = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
@@ -173,6 +176,7 @@ class _Peer(asyncio.Protocol):
     """One socket: first the head of a request, then a WebSocket or a conversation in HTTP."""
 
     __slots__ = (
+        "_binary",
         "_buffer",
         "_closing",
         "_connection",
@@ -198,6 +202,7 @@ class _Peer(asyncio.Protocol):
         self._http: HttpConversation | None = None
         self._buffer = b""
         self._fragments: list[bytes] | None = None
+        self._binary = False
         self._out: list[bytes] = []
         self._out_size = 0
         self._corked = False
@@ -395,18 +400,19 @@ class _Peer(asyncio.Protocol):
         self._send_from_core()
 
     def _frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.BINARY:
-            self.close(1003, "messages must be text")
-        elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
+        if frame.opcode in _MESSAGES:
             if self._fragments is None:
                 self._fragments = []
+                self._binary = frame.opcode is Opcode.BINARY
             if frame.data:
                 self._fragments.append(bytes(frame.data))
             if len(self._fragments) > MAX_FRAGMENTS:
                 self.close(1009, f"a message may have at most {MAX_FRAGMENTS} fragments")
             elif frame.fin:
                 text, self._fragments = b"".join(self._fragments), None
-                if self._connection is not None:
+                if self._binary and not _is_json(text):
+                    self.close(1003, "messages must be text, or JSON in UTF-8")
+                elif self._connection is not None:
                     self._connection.receive([text])
 
     # Bytes out.
@@ -528,6 +534,15 @@ class _Peer(asyncio.Protocol):
             self._pinged = True
             self._core.send_ping(b"")
             self._send_from_core()
+
+
+def _is_json(data: bytes) -> bool:
+    """Whether a binary message is what a text message should be."""
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def client_address(peer: str, forwarded: str, trusted: Iterable[Network]) -> str:

@@ -203,7 +203,11 @@ async def test_ten_thousand_pings_make_no_task(server: Running) -> None:
 @pytest.mark.parametrize(
     ("sent", "code"),
     [
-        (frame(BINARY, b"{}"), 1003),
+        (frame(BINARY, b"{"), 1003),
+        (frame(BINARY, b""), 1003),
+        (frame(BINARY, b'{"ping":"\xff"}'), 1003),
+        (frame(BINARY, b'{"ping":', fin=False) + frame(CONTINUATION, b"\x00"), 1003),
+        (frame(BINARY, b" " * 40_000, fin=False) + frame(CONTINUATION, b" " * 40_000), 1009),
         (frame(TEXT, b'{"ping":"\xff"}'), 1007),
         (frame(TEXT, b"\xed\xa0\x80"), 1007),
         (frame(TEXT, b'{"ping":1}', masked=False), 1002),
@@ -223,6 +227,26 @@ async def test_what_is_no_text_closes(server: Running, sent: bytes, code: int) -
         client.writer.write(text({"ping": 1}) + sent + text({"ping": 1}))
         assert (await client.message())["ping"] == "pong"
         assert (await client.closed())[0] == code
+
+
+@pytest.mark.parametrize("compression", [True, False])
+async def test_json_in_binary_frames_is_taken_as_text(here: World, compression: bool) -> None:
+    async with listening(here, compression=compression) as (_, port), raw(port) as client:
+        for sent in (
+            text({"ping": 1, "req_id": 1}),
+            frame(BINARY, b'{"ping":1,"req_id":2}'),
+            frame(BINARY, b'{"ping":1,', fin=False),
+            frame(CONTINUATION, b'"req_', fin=False),
+            frame(CONTINUATION, b'id":3}'),
+            frame(BINARY, b"5"),
+            text({"ping": 1, "req_id": 5}),
+            frame(TEXT, b'{"ping":1,', fin=False) + frame(CONTINUATION, b'"req_id":6}'),
+        ):
+            client.writer.write(sent)
+        replies = [await client.message() for _ in range(6)]  # each is a text frame
+    assert [reply.get("req_id") for reply in replies] == [1, 2, 3, None, 5, 6]
+    assert [reply["msg_type"] for reply in replies] == ["ping"] * 3 + ["error"] + ["ping"] * 2
+    assert replies[3]["error"]["code"] == "BadRequest"
 
 
 async def test_a_message_of_64_kib_passes(server: Running) -> None:
