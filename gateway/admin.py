@@ -30,6 +30,9 @@ from schemas.scopes import Scope, in_order
 
 T = TypeVar("T")
 
+MOST_APP_ID = 999_999_999
+"""The largest id that may be chosen for an app: the next ones that are given follow it."""
+
 
 def fail(problem: Exception) -> NoReturn:
     """End the command with what the problem says, and exit code 1."""
@@ -374,6 +377,12 @@ def app() -> None:
 @app.command("create")
 @_DB
 @click.option("--name", required=True)
+@click.option(
+    "--app-id",
+    type=click.IntRange(1, MOST_APP_ID),
+    default=None,
+    help="The id that a bot has in its code; the next free one when not given.",
+)
 @click.option("--scopes", default="read", callback=_scopes, help="Such as read,trade.")
 @click.option("--redirect-uri", default="", help="https, or http on localhost.")
 @click.option("--email", default=None, help="The user who owns it; nobody when not given.")
@@ -387,6 +396,7 @@ def app() -> None:
 def app_create(
     db: Path | None,
     name: str,
+    app_id: int | None,
     scopes: frozenset[Scope],
     redirect_uri: str,
     email: str | None,
@@ -404,7 +414,7 @@ def app_create(
     def job(transaction: Transaction) -> apps.App:
         owner = None if email is None else users.by_email(transaction, email)["id"]
         values = {"name": asked.name, "scopes": scopes, "redirect_uri": asked.redirect_uri}
-        made = apps.register(transaction, owner, values)
+        made = apps.register(transaction, owner, values, app_id=app_id)
         return apps.set_origins(transaction, made, origins) if origins else made
 
     click.echo(_run(db, job).id)

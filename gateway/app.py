@@ -32,6 +32,7 @@ from exchange.rates import Rates
 from exchange.rules import Margins
 from gateway import market_start
 from gateway.access import tokens, users
+from gateway.access.apps import TEST_APP
 from gateway.access.guard import Access
 from gateway.access.passwords import Passwords
 from gateway.bus import Bus
@@ -116,15 +117,16 @@ class Connect:
 
     dispatcher: Dispatcher
     access: Access
+    any_app_id: bool
+    """Whether an unknown app_id means the test app."""
 
     def __call__(
         self, visitor: Visitor, send: Callable[[bytes], None], transport: Transport
     ) -> Connection:
         """A connection of this visitor's, over this transport."""
-        app_id = int(visitor.app_id) if _is_app_id(visitor.app_id) else 0
         session = Session(
             send,
-            app_id=app_id if self.access.app(app_id) else None,
+            app_id=self._app_id(visitor.app_id),
             address=visitor.address,
             language=visitor.language,
             user_agent=visitor.user_agent,
@@ -136,6 +138,15 @@ class Connect:
         self.access.join(session)
         session.on_leave(partial(self.access.leave, session))
         return Connection(self.dispatcher, session, transport)
+
+    def _app_id(self, text: str) -> int | None:
+        """The app that a client names; `None` where there is no such app."""
+        if not _is_app_id(text):
+            return None
+        app_id = int(text)
+        if self.access.app(app_id) is not None:
+            return app_id
+        return TEST_APP if self.any_app_id else None
 
 
 def _is_app_id(text: str) -> bool:
@@ -325,7 +336,7 @@ async def compose(
             clock=clock,
             registry=registry,
             demo=demo,
-            connect=Connect(dispatcher, access),
+            connect=Connect(dispatcher, access, settings.any_app_id),
         )
 
 

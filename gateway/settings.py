@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     handlers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Module with calls of your own to offer as well."
     )
+    any_app_id: bool = Field(
+        False,
+        description="Accept every app_id: a connection with an unknown one is one of app 1089.",
+    )
     demo: bool = Field(False, description="Make the demo user on an empty database on any host.")
     compression: bool = Field(
         False,

@@ -329,6 +329,26 @@ async def test_an_app_made_while_serving_can_connect(gateway: Served, ada: Perso
         assert await client.refused({"ping": 1}) == "InvalidAppID"
 
 
+async def test_an_app_gets_the_id_that_a_bot_has_in_its_code(gateway: Served) -> None:
+    create = ("app", "create", "--name", "Old bot", "--app-id")
+    async with watching(gateway, gateway.token) as client:
+        assert await command(gateway, *create, "32404") == "32404"
+        await command(
+            gateway, "account", "credit", "--loginid", gateway.loginids[0], "--amount", "1"
+        )
+        await soon(client)
+    async with gateway.connected(app_id=32404) as client:
+        assert (await client.ask({"ping": 1}))["ping"] == "pong"
+    for taken, why in (
+        ("32404", "app_id 32404 is taken: app list shows the apps; choose another"),
+        ("1089", "app_id 1089 is taken"),
+        ("0", "0 is not in the range 1<=x<=999999999"),
+    ):
+        done = scopegate(*create, taken, "--db", str(gateway.db), folder=gateway.folder)
+        assert done.returncode != 0
+        assert why in done.stderr
+
+
 # What is offered, by either name of the program.
 
 
