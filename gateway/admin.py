@@ -25,6 +25,7 @@ from gateway.calls import problems_of
 from gateway.errors import ApiError
 from gateway.settings import SettingsError, load
 from gateway.store import Row, StoreError, Transaction, run_once
+from handlers.countries import COUNTRIES
 from schemas.apps import AppOrigins, AppRegister
 from schemas.scopes import Scope, in_order
 
@@ -330,13 +331,23 @@ def _hashed(password: str) -> str:
 @user.command("create")
 @_DB
 @click.option("--email", required=True, callback=_email, help="By which the user signs in.")
+@click.option(
+    "--residence",
+    default=None,
+    help="Country that the user lives in, by its two letters. [default: the setting residence]",
+)
 @_PASSWORD
-def user_create(db: Path | None, email: str, password: str) -> None:
+def user_create(db: Path | None, email: str, residence: str | None, password: str) -> None:
     """Make a user with a demo account and a real-style one, both of paper money."""
     password_hash = _hashed(password)
 
     def job(transaction: Transaction) -> list[accounts.Account]:
-        user_id = users.create(transaction, email, password_hash=password_hash)
+        country = (residence or load().residence).lower()
+        if country not in COUNTRIES:
+            raise StoreError(
+                f"residence: {country!r} is no country's two letters, such as id or gb"
+            )
+        user_id = users.create(transaction, email, password_hash=password_hash, country=country)
         accounts.open_with_balance(
             transaction, user_id, virtual=(True, False), at=market_start.present(transaction)
         )

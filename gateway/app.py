@@ -45,7 +45,7 @@ from gateway.mail import LogMailer, Mailer, mailer
 from gateway.oauth import TokenEndpoint
 from gateway.server import Listening, Server, Visitor
 from gateway.session import Session
-from gateway.settings import Settings, SettingsError
+from gateway.settings import RESIDENCE, Settings, SettingsError
 from gateway.site import Site
 from gateway.store import Store, StoreError, Transaction
 from handlers.accounts import Accounts
@@ -54,6 +54,7 @@ from handlers.assessment import Assessment
 from handlers.calendars import Calendars
 from handlers.consent import Consent
 from handlers.copying import CopyTrading
+from handlers.countries import COUNTRIES
 from handlers.exchange_rates import ExchangeRates
 from handlers.exclusion import SelfExclusion
 from handlers.general import General
@@ -169,6 +170,7 @@ class _Parts:
     mail: Mailer
     rates: Rates
     teller: Teller
+    residence: str
 
     def by_type(self) -> Mapping[type, object]:
         """Each part by the type under which a constructor may ask for it."""
@@ -186,7 +188,13 @@ class _Parts:
 
 
 def _build(
-    profile: Profile, margins: Margins, store: Store, clock: Clock, seed: str, mail: Mailer
+    profile: Profile,
+    margins: Margins,
+    store: Store,
+    clock: Clock,
+    seed: str,
+    mail: Mailer,
+    residence: str = RESIDENCE,
 ) -> _Parts:
     feed = Feed(seed)
     # Neighbours on one floor: that a token holds is the access's to know, and is passed on.
@@ -205,13 +213,14 @@ def _build(
         mail=mail,
         rates=rates,
         teller=Teller(store, rates, clock),
+        residence=residence,
     )
 
 
 def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pages]:
     """The registry of all calls, ours and those of strangers, and what must be told more."""
     registry = Registry()
-    general = General(parts.clock, parts.profile)
+    general = General(parts.clock, parts.profile, parts.residence)
     portfolio = Portfolio(parts.desk, parts.store, parts.bus)
     proposals = Proposals(
         parts.feed, parts.clock, parts.bus, parts.profile, parts.desk.margins, parts.access
@@ -287,6 +296,10 @@ async def compose(
     `clock` replaces the running one, `mail` whatever the settings say of letters. Raises
     `StoreError`, `SettingsError` or `DeclarationError` when it can not start.
     """
+    if settings.residence not in COUNTRIES:
+        raise SettingsError(
+            f"residence: {settings.residence!r} is no country's two letters, such as id or gb"
+        )
     declared(settings.handlers)  # what is wrong with a call is said before anything is written
     async with AsyncExitStack() as stack:
         store = Store(settings.db)
@@ -301,10 +314,19 @@ async def compose(
             clock = RunningClock(start.resume, settings.speed)
         if mail is None:
             mail = await stack.enter_async_context(mailer(settings.mail_server()))
-        parts = _build(settings.profile(), settings.margins(), store, clock, start.seed, mail)
+        parts = _build(
+            settings.profile(),
+            settings.margins(),
+            store,
+            clock,
+            start.seed,
+            mail,
+            settings.residence,
+        )
         registry, ticker, pages = _offer(parts, settings.handlers)
         access = parts.access
         await access.start()
+        await store.write(lambda transaction: users.settle(transaction, settings.residence))
         demo = await _demo(store, settings, clock.now())
         if demo is not None and settings.demo_at_pages:
             pages.show_demo(demo.accounts[0].loginid, demo.token)
@@ -372,7 +394,9 @@ async def _demo(store: Store, settings: Settings, at: float) -> Demo | None:
 
     def job(transaction: Transaction) -> Demo | None:
         if transaction.one("SELECT 1 FROM users") is None:
-            user_id = users.create(transaction, DEMO_EMAIL, is_demo=True)
+            user_id = users.create(
+                transaction, DEMO_EMAIL, country=settings.residence, is_demo=True
+            )
             accounts.open_with_balance(transaction, user_id, virtual=(True, False, False), at=at)
         user = users.demo(transaction)
         if user is None:

@@ -28,6 +28,8 @@ from gateway.mail import MailServer, Security
 PREFIX = "SCOPEGATE_"
 _KEPT = Margins()
 DEFAULT_FILE = "scopegate.toml"
+RESIDENCE = "id"
+"""The country of users who were created without one, unless the settings name another."""
 
 
 class SettingsError(Exception):
@@ -82,6 +84,12 @@ class Settings(BaseSettings):
     any_app_id: bool = Field(
         False,
         description="Accept every app_id: a connection with an unknown one is one of app 1089.",
+    )
+    residence: str = Field(
+        RESIDENCE,
+        pattern=r"^[a-z]{2}$",
+        description="Country, by its two letters, of users who were created without one, and of"
+        " visitors in website_status.",
     )
     demo: bool = Field(False, description="Make the demo user on an empty database on any host.")
     compression: bool = Field(

@@ -62,7 +62,8 @@ class PaymentAgents:
     ) -> PaymentagentCreateReply:
         """Make the account a payment agent at once, or change what the agent tells of themselves.
 
-        Nobody is examined, since all money is paper: a real-style account and a residence will do.
+        Nobody is examined, since all money is paper: a real-style account will do. Agents are
+        listed by the country that they live in.
         """
         grant = session.grant
         application = Application(
@@ -96,10 +97,9 @@ class PaymentAgents:
         grant = session.grant
 
         def job(reader: Transaction) -> tuple[Agent | None, list[str]]:
-            country = users.residence(reader, grant.user_id)
             return (
                 agents.find(reader, grant.loginid),
-                agents.reasons_against(reader, grant.loginid, country),
+                agents.reasons_against(reader, grant.loginid),
             )
 
         agent, reasons = await self._store.read(job)

@@ -180,11 +180,31 @@ async def test_a_user_is_created_and_locked_out(gateway: Served) -> None:
     )
     real, demo = created.split()
     text, other = token(gateway, demo, "Bot"), token(gateway, real, "Bot")
+    async with gateway.connected() as client:
+        assert (await client.authorize(text))["country"] == "id"
     async with watching(gateway, text) as client, watching(gateway, other) as second:
         await command(gateway, "user", "disable", "--email", "grace@example.com")
         await is_signed_out(client)
         await is_signed_out(second)
         assert await client.refused({"authorize": text}) == "InvalidToken"
+
+
+async def test_a_user_is_created_with_a_residence(gateway: Served) -> None:
+    create = ("user", "create", "--password", "correct horse", "--email")
+    created = await command(gateway, *create, "alan@example.com", "--residence", "GB")
+    text = token(gateway, created.split()[1], "Bot")
+    async with gateway.connected() as client:
+        assert (await client.authorize(text))["country"] == "gb"
+    in_kenya = {"SCOPEGATE_RESIDENCE": "ke"}
+    db = ("--db", str(gateway.db))
+    done = scopegate(*create, "wangari@example.com", *db, folder=gateway.folder, settings=in_kenya)
+    text = token(gateway, done.stdout.split()[1], "Bot")
+    async with gateway.connected() as client:
+        assert (await client.authorize(text))["country"] == "ke"
+    unknown = ("hal@example.com", "--residence", "xx", *db)
+    refused = scopegate(*create, *unknown, folder=gateway.folder)
+    assert refused.returncode == 1
+    assert "'xx' is no country's two letters, such as id or gb" in refused.stderr
 
 
 async def test_a_password_is_kept_as_its_hash(gateway: Served, ada: Person) -> None:
