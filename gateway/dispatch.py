@@ -385,7 +385,9 @@ def _head(message: Message, echo: Message) -> Message:
     head: Message = {"echo_req": echo}
     if "req_id" in message:
         req_id = message["req_id"]
-        if type(req_id) is str and _INTEGER(req_id):
+        if (type(req_id) is str and _INTEGER(req_id)) or (
+            type(req_id) is float and req_id.is_integer()
+        ):
             req_id = int(req_id)
         if type(req_id) is int and -LARGEST_INTEGER <= req_id <= LARGEST_INTEGER:
             head["req_id"] = req_id

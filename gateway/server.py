@@ -42,7 +42,7 @@ try:
 except ImportError:  # no compiled part for this platform
     from websockets.utils import apply_mask
 
-PATHS = ("/websockets/v3", "/")
+PATHS = ("/websockets/v3", "/websockets/v3/", "/")
 MAX_MESSAGE = 64 * 1024
 MAX_FRAGMENTS = 1024
 HIGH_WATER = 64 * 1024

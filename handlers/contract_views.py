@@ -59,8 +59,14 @@ def refusing() -> Iterator[None]:
 
 
 def as_error(refusal: Refusal) -> ApiError:
-    """A refusal of the exchange as an error of the wire."""
-    return ApiError(refusal.code, refusal.message, refusal.details)
+    """A refusal of the exchange as an error of the wire.
+
+    `details.field` names the field at fault, by which a form marks its own.
+    """
+    details = refusal.details
+    if details:
+        details = {**details, "field": next(iter(details))}
+    return ApiError(refusal.code, refusal.message, details)
 
 
 def longcode(terms: Terms) -> str:

@@ -152,7 +152,7 @@ class PaymentAgents:
             if request.dry_run:
                 await self._teller.rehearse(order, guard=guard)
                 return {"paymentagent_transfer": REHEARSED, "client_to_loginid": order.payee}
-            paid = await self._teller.pay(order, app_id=grant.app_id, guard=guard, key=key)
+            paid = await self._teller.pay(order, app_id=session.app_id, guard=guard, key=key)
         return {
             "paymentagent_transfer": PAID,
             "client_to_loginid": paid.payee,
@@ -189,7 +189,7 @@ class PaymentAgents:
                 tried = await self._teller.rehearse(order, guard=guard, permit=take_code)
                 return {"paymentagent_withdraw": REHEARSED, "paymentagent_name": tried.agent_name}
             paid = await self._teller.pay(
-                order, app_id=grant.app_id, guard=guard, key=key, permit=take_code
+                order, app_id=session.app_id, guard=guard, key=key, permit=take_code
             )
         return {
             "paymentagent_withdraw": PAID,

@@ -319,6 +319,13 @@ async def test_requests_of_a_client_that_does_not_read_wait(server: Running) -> 
             assert (await client.message())["req_id"] == number
 
 
+@pytest.mark.parametrize("path", [b"/websockets/v3", b"/websockets/v3/", b"/"])
+async def test_a_websocket_is_opened_at_each_of_its_paths(server: Running, path: bytes) -> None:
+    async with raw(server[1], HEAD.replace(b"/websockets/v3", path)) as client:
+        client.writer.write(text({"ping": 1}))
+        assert (await client.message())["ping"] == "pong"
+
+
 async def test_http_on_the_same_port(server: Running) -> None:
     async with raw(server[1], b"") as client:
         client.writer.write(
@@ -346,6 +353,7 @@ async def test_http_on_the_same_port(server: Running) -> None:
         (HEAD.replace(b"GET ", b"POST "), b"405"),
         (HEAD.replace(b"/websockets/v3?", b"//[?"), b"404"),
         (b"GET /websockets/v3 HTTP/1.1\r\nHost: localhost\r\n\r\n", b"426"),
+        (b"GET /websockets/v3/ HTTP/1.1\r\nHost: localhost\r\n\r\n", b"426"),
         (b"nonsense\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nX: " + b"y" * 20_000, b"431"),
         (
