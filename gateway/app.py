@@ -478,6 +478,7 @@ async def listen(gateway: Gateway, tls: ssl.SSLContext | None = None) -> AsyncIt
             compression=settings.compression,
             trusted_proxies=tuple(ip_network(network) for network in settings.trusted_proxy),
             hosts=settings.hosts(),
+            ping_after=settings.ping_after,
         ),
         gateway.connect,
         site(gateway, secure=tls is not None),

@@ -7,7 +7,8 @@ Rules:
 - A binary message that is JSON in UTF-8 is taken for the text that it holds; any other closes.
 - One write for each batch of bytes read. A write buffer holds at most `MAX_UNSENT`; a client that
   lets it fill is cut, alone.
-- A connection is idle when no whole frame has come for `IDLE`; it is pinged after `PING_AFTER`.
+- A connection is idle when no whole frame has come for `IDLE`. It is pinged when none has come, or
+  nothing was sent, for `ping_after`: proxies cut a connection on which either side is silent.
 """
 
 import asyncio
@@ -36,6 +37,7 @@ from gateway import hosts
 from gateway.connection import Connection
 from gateway.hosts import Hosts
 from gateway.http import MAX_HEAD, HttpConversation, HttpPeer, Site
+from gateway.settings import PING_AFTER
 
 try:
     from websockets.speedups import apply_mask
@@ -49,7 +51,6 @@ HIGH_WATER = 64 * 1024
 """A client with more than this unsent is congested: its messages wait."""
 MAX_UNSENT = 1024 * 1024
 IDLE = 120.0
-PING_AFTER = 60.0
 HEAD_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 5.0
 GOODBYE = 2.0
@@ -107,6 +108,7 @@ class Listening:
     compression: bool = False
     trusted_proxies: tuple[Network, ...] = ()
     hosts: Hosts
+    ping_after: float = PING_AFTER
 
 
 class Server:
@@ -191,6 +193,8 @@ class _Peer(asyncio.Protocol):
         "_server",
         "_socket",
         "_to_abort",
+        "_wrote",
+        "_wrote_at",
         "congested",
     )
 
@@ -209,7 +213,8 @@ class _Peer(asyncio.Protocol):
         self._closing = False
         self._pinged = False
         self._to_abort: asyncio.TimerHandle | None = None
-        self._heard = time.monotonic()
+        self._heard = self._wrote_at = time.monotonic()
+        self._wrote = False
         self.congested = False
 
     # What the event loop tells.
@@ -452,6 +457,7 @@ class _Peer(asyncio.Protocol):
         data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
         self._out.clear()
         self._out_size = 0
+        self._wrote = True
         self._socket.write(data)
         if self.congested and self._socket.get_write_buffer_size() > MAX_UNSENT:
             log.warning("cut a client that does not read", unsent=MAX_UNSENT)
@@ -519,6 +525,9 @@ class _Peer(asyncio.Protocol):
     def check(self, now: float) -> None:
         """End or ping the connection where it has been silent for too long."""
         silent = now - self._heard
+        if self._wrote:  # since the last look; when exactly is not worth a clock at each write
+            self._wrote = False
+            self._wrote_at = now
         if self._closing:
             return
         if self._connection is None:
@@ -530,7 +539,10 @@ class _Peer(asyncio.Protocol):
             return
         elif silent > IDLE:
             self.close(IDLE_CLOSE, f"idle: no frame from you for {IDLE:.0f} seconds")
-        elif silent > PING_AFTER and not self._pinged and self._core is not None:
+        elif self._core is not None and (
+            (silent > self._server.how.ping_after and not self._pinged)
+            or now - self._wrote_at > self._server.how.ping_after
+        ):
             self._pinged = True
             self._core.send_ping(b"")
             self._send_from_core()

@@ -28,6 +28,7 @@ from gateway.mail import MailServer, Security
 PREFIX = "SCOPEGATE_"
 _KEPT = Margins()
 DEFAULT_FILE = "scopegate.toml"
+PING_AFTER = 25.0
 RESIDENCE = "id"
 """The country of users who were created without one, unless the settings name another."""
 
@@ -95,6 +96,13 @@ class Settings(BaseSettings):
     compression: bool = Field(
         False,
         description="Accept permessage-deflate: less traffic for 20 times the memory a connection.",
+    )
+    ping_after: float = Field(
+        PING_AFTER,
+        ge=1,
+        le=100,
+        description="Seconds of silence after which a client is pinged. Keep it well below the time"
+        " after which a proxy in between cuts a silent connection.",
     )
     general_per_minute: int | None = Field(None, ge=1, description="Any call, in a minute.")
     general_per_hour: int | None = Field(None, ge=1, description="Any call, in an hour.")

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from gateway import server as server_module
-from gateway.app import site
+from gateway.app import listen, site
 from gateway.server import Listening, Server, client_address
-from gateway.testing import World
+from gateway.testing import World, world
 
 TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0
 
@@ -263,12 +263,49 @@ async def test_an_idle_connection_is_pinged_then_closed(server: Running) -> None
         await client.message()
         (peer,) = running.peers
         heard = peer._heard
-        peer.check(heard + server_module.PING_AFTER - 1)
-        peer.check(heard + server_module.PING_AFTER + 1)
-        peer.check(heard + server_module.PING_AFTER + 2)
+        peer.check(heard)
+        peer.check(heard + 24)
+        peer.check(heard + 26)
+        peer.check(heard + 27)
+        assert await client.frame() == (PING, b"")
+        peer.check(heard + 53)  # it was silent all the while, and so was the gateway
         assert await client.frame() == (PING, b"")
         peer.check(heard + server_module.IDLE + 1)
         assert await client.closed() == (4408, "idle: no frame from you for 120 seconds")
+
+
+async def test_the_ping_comes_when_the_setting_says() -> None:
+    async with world(ping_after=1) as here, listen(here.gateway) as port, raw(port) as client:
+        assert await client.frame() == (PING, b"")
+
+
+async def test_a_client_that_is_only_heard_is_pinged_too(here: World) -> None:
+    """Its pongs keep it alive here, but a proxy looks at what the gateway sends."""
+    async with listening(here, ping_after=10.0) as (running, port), raw(port) as client:
+        client.writer.write(text({"ping": 1}))
+        await client.message()
+        (peer,) = running.peers
+        began = peer._heard
+        peer.check(began)
+        for second in range(2, 22, 2):
+            peer._heard = began + second - 1
+            peer.check(began + second)
+        assert await client.frame() == (PING, b"")
+        client.writer.write(text({"ping": 1}))
+        assert (await client.message())["ping"] == "pong"  # and once only
+
+
+async def test_a_client_that_is_only_told_is_pinged_once(here: World) -> None:
+    async with listening(here, ping_after=10.0) as (running, port), raw(port) as client:
+        client.writer.write(text({"ticks": "1HZ100V"}))
+        await client.message()
+        (peer,) = running.peers
+        began = peer._heard
+        for second in range(20):
+            here.clock.advance(1)
+            peer.check(began + second)
+        told = [await client.frame() for _ in range(21)]
+        assert [opcode for opcode, _ in told].count(PING) == 1
 
 
 async def test_half_a_message_does_not_keep_a_connection_alive(server: Running) -> None:
