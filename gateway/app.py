@@ -30,7 +30,7 @@ from exchange.ledger import Account, Ledger
 from exchange.payments import Teller
 from exchange.rates import Rates
 from exchange.rules import Margins
-from gateway import market_start
+from gateway import local_ca, market_start
 from gateway.access import tokens, users
 from gateway.access.apps import TEST_APP
 from gateway.access.guard import Access
@@ -514,15 +514,10 @@ def _why(problem: OSError) -> str:
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
     """TLS as it is set, or `None` for plain connections. Raises `SettingsError`."""
     if settings.tls_self_signed:
-        import trustme  # takes 70 ms and 8 MB that nobody else needs
-
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority = trustme.CA()
-        names = dict.fromkeys(
-            (settings.host, *settings.allowed_host, "localhost", "127.0.0.1", "::1")
+        return local_ca.context(
+            settings.db,
+            dict.fromkeys((settings.host, *settings.allowed_host, "localhost", "127.0.0.1", "::1")),
         )
-        authority.issue_cert(*names).configure_cert(context)
-        return context
     if settings.tls_cert is None or settings.tls_key is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

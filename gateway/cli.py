@@ -97,6 +97,7 @@ def _runner() -> asyncio.Runner:
 
 
 async def _serve(settings: Settings) -> None:
+    from gateway import local_ca
     from gateway.app import compose, listen, tls_context
 
     tls = tls_context(settings)
@@ -112,6 +113,11 @@ async def _serve(settings: Settings) -> None:
             f"listening on ws{secure}://{host}:{port}/websockets/v3",
             f"page         http{secure}://{host}:{port}/",
         ]
+        if settings.tls_self_signed:
+            lines.append(
+                f"authority    {local_ca.certificate_file(settings.db).resolve()}"
+                "  (clients that trust it trust this gateway)"
+            )
         if gateway.demo is not None:
             for account in gateway.demo.accounts:
                 kind = "demo" if account.is_virtual else "real-style, paper money"

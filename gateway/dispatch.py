@@ -255,7 +255,7 @@ class Dispatcher:
         if isinstance(problem, Disconnect):
             raise problem
         if isinstance(problem, ValidationError):
-            problem = input_validation_failed(problems_of(problem))
+            problem = input_validation_failed(problems_of(problem, message))
         if isinstance(problem, ApiError):
             error = problem
         else:

@@ -53,6 +53,7 @@ MAX_UNSENT = 1024 * 1024
 IDLE = 120.0
 HEAD_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 5.0
+MAX_LOGGED_HOSTS = 100
 GOODBYE = 2.0
 """Seconds that clients have to hang up when the gateway stops."""
 
@@ -120,6 +121,7 @@ class Server:
         self.site = site
         self.extensions = [ServerPerMessageDeflateFactory()] if how.compression else None
         self.peers: set[_Peer] = set()
+        self._refused_hosts: set[str] = set()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
@@ -160,6 +162,20 @@ class Server:
         if self.peers:
             self._emptied = asyncio.Event()
             await self._emptied.wait()
+
+    def refused(self, host: str) -> None:
+        """Log once for each name that a client was refused for it, and what would allow it.
+
+        Anybody can send any name, so no more than `MAX_LOGGED_HOSTS` are told.
+        """
+        name = hosts.name_of(host)
+        known = self._refused_hosts
+        if not name or len(name) > 253 or name in known or len(known) >= MAX_LOGGED_HOSTS:
+            return
+        known.add(name)
+        log.warning("refused a Host", host=name, allow_it_with=f"--allowed-host {name}")
+        if len(known) == MAX_LOGGED_HOSTS:
+            log.warning("further names in Host are refused without a line", after=MAX_LOGGED_HOSTS)
 
     def left(self, peer: "_Peer") -> None:
         """A client is gone."""
@@ -345,6 +361,7 @@ class _Peer(asyncio.Protocol):
         sockname = self._socket.get_extra_info("sockname")
         if self._server.how.hosts.allows(host, sockname[0] if sockname else ""):
             return None
+        self._server.refused(host)
         return hosts.refusal(host)
 
     # Frames in.

@@ -64,7 +64,9 @@ class Settings(BaseSettings):
     tls_cert: Path | None = Field(None, description="TLS certificate chain, PEM.")
     tls_key: Path | None = Field(None, description="TLS private key, PEM.")
     tls_self_signed: bool = Field(
-        False, description="Serve TLS with a certificate made for this run."
+        False,
+        description="Serve TLS with a certificate of a local authority, which is kept beside the"
+        " database for clients to trust.",
     )
     limits: Literal["open", "deriv"] | None = Field(
         None,

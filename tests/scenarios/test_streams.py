@@ -65,7 +65,20 @@ async def test_forget_all_ends_kinds(stage: Stage) -> None:
     stage.here.clock.advance(4)
     assert (await client.ask({"forget_all": "balance"}))["forget_all"] == []
     assert client.told == []
-    assert await client.refused({"forget_all": "everything"}) == "InputValidationFailed"
+    # A field at fault is named as it was sent.
+    for value, named in (
+        ("everything", "forget_all"),
+        (None, "forget_all"),
+        (["ticks", "everything"], "forget_all.1"),
+        ([], "forget_all"),
+    ):
+        refused = (await client.ask({"forget_all": value}))["error"]
+        assert refused["code"] == "InputValidationFailed"
+        assert refused["message"] == f"Input validation failed: {named}"
+        assert refused["details"].keys() == {named}
+    for field, value in (("forget", "x"), ("ticks", "R 100")):
+        refused = (await client.ask({field: value}))["error"]
+        assert refused["message"] == f"Input validation failed: {field}"
 
 
 async def test_a_growing_candle_agrees_with_history(stage: Stage) -> None:
