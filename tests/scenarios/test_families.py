@@ -204,9 +204,9 @@ async def test_what_a_lookback_takes_is_said(here: World) -> None:
     client = await trader(here)
     for more, field in (({"basis": "stake"}, "basis"), ({"barrier": "+1"}, "barrier")):
         reply = await buy(client, wanted("LBHIGHLOW", **({"basis": "multiplier"} | more)))
-        assert set(reply["error"]["details"]) == {field}
+        assert set(reply["error"]["details"]) == {field, "field"}
     reply = await buy(client, wanted("CALL", basis="multiplier"))
-    assert set(reply["error"]["details"]) == {"basis"}
+    assert set(reply["error"]["details"]) == {"basis", "field"}
 
 
 async def test_every_kind_is_listed_with_its_barriers(here: World) -> None:
