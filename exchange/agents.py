@@ -23,7 +23,6 @@ MOST_LISTED = 500
 
 REASONS_AGAINST: Mapping[str, str] = {
     "RealAccountNeeded": "A payment agent needs a real-style account: this one is a demo account.",
-    "ResidenceNeeded": "Agents are listed by country: tell your residence with set_settings first.",
 }
 """What keeps an account from being an agent, by code, in words."""
 
@@ -78,19 +77,17 @@ def _agent(row: Row) -> Agent:
     )
 
 
-def reasons_against(reader: Transaction, loginid: str, country: str) -> list[str]:
-    """The codes of what keeps the account from being an agent of this country; often none."""
+def reasons_against(reader: Transaction, loginid: str) -> list[str]:
+    """The codes of what keeps the account from being an agent's; often none."""
     found = []
     if account(reader, loginid).is_virtual:
         found.append("RealAccountNeeded")
-    if not country:
-        found.append("ResidenceNeeded")
     return found
 
 
 def approve(transaction: Transaction, loginid: str, country: str, application: Application) -> None:
     """Make the account an agent; what one told before is replaced. Raises `Refusal`."""
-    for code in reasons_against(transaction, loginid, country):
+    for code in reasons_against(transaction, loginid):
         raise Refusal(code, REASONS_AGAINST[code])
     transaction.execute(
         "INSERT INTO payment_agents (loginid, country, name, email, information, affiliate_id,"

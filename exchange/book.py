@@ -171,6 +171,7 @@ def buy(
             "ContractBuyValidationError",
             f"The account {loginid} is kept in {buyer.currency}: it cannot buy a contract in"
             f" {terms.currency}.",
+            {"currency": f"{buyer.currency} is needed."},
         )
     payee = markups.payee(transaction, buyer, introducer) if offer.markup else None
     if payee is None:

@@ -39,7 +39,7 @@ from exchange.contracts.life import (
     unsaleable,
 )
 from exchange.contracts.multipliers import Multiplier
-from exchange.contracts.terms import Refusal, Terms
+from exchange.contracts.terms import NOT_OPEN, Refusal, Terms
 from exchange.copying import Copying
 from exchange.feed import Feed
 from exchange.ledger import Guard
@@ -482,7 +482,7 @@ class Desk:
         position = self._positions.get(contract_id)
         if position is None or position.contract.loginid != loginid:
             if await self.find(contract_id, loginid) is None:
-                raise Refusal("ContractNotFound", "You have no contract of this number.")
+                raise Refusal("ContractNotFound", NOT_OPEN)
             raise _closed_already()
         self._follow(position, now)
         if position.life.end is not None:
@@ -512,7 +512,7 @@ def _ended_at(position: Position) -> float:
 
 
 def _closed_already() -> Refusal:
-    return Refusal("NoOpenPosition", "This contract is not open any more.")
+    return Refusal("NoOpenPosition", NOT_OPEN)
 
 
 def _settled(held: Contract, end: End, transaction: Transaction) -> Closed | None:

@@ -25,10 +25,14 @@ from gateway.calls import problems_of
 from gateway.errors import ApiError
 from gateway.settings import SettingsError, load
 from gateway.store import Row, StoreError, Transaction, run_once
+from handlers.countries import COUNTRIES
 from schemas.apps import AppOrigins, AppRegister
 from schemas.scopes import Scope, in_order
 
 T = TypeVar("T")
+
+MOST_APP_ID = 999_999_999
+"""The largest id that may be chosen for an app: the next ones that are given follow it."""
 
 
 def fail(problem: Exception) -> NoReturn:
@@ -327,13 +331,23 @@ def _hashed(password: str) -> str:
 @user.command("create")
 @_DB
 @click.option("--email", required=True, callback=_email, help="By which the user signs in.")
+@click.option(
+    "--residence",
+    default=None,
+    help="Country that the user lives in, by its two letters. [default: the setting residence]",
+)
 @_PASSWORD
-def user_create(db: Path | None, email: str, password: str) -> None:
+def user_create(db: Path | None, email: str, residence: str | None, password: str) -> None:
     """Make a user with a demo account and a real-style one, both of paper money."""
     password_hash = _hashed(password)
 
     def job(transaction: Transaction) -> list[accounts.Account]:
-        user_id = users.create(transaction, email, password_hash=password_hash)
+        country = (residence or load().residence).lower()
+        if country not in COUNTRIES:
+            raise StoreError(
+                f"residence: {country!r} is no country's two letters, such as id or gb"
+            )
+        user_id = users.create(transaction, email, password_hash=password_hash, country=country)
         accounts.open_with_balance(
             transaction, user_id, virtual=(True, False), at=market_start.present(transaction)
         )
@@ -374,6 +388,12 @@ def app() -> None:
 @app.command("create")
 @_DB
 @click.option("--name", required=True)
+@click.option(
+    "--app-id",
+    type=click.IntRange(1, MOST_APP_ID),
+    default=None,
+    help="The id that a bot has in its code; the next free one when not given.",
+)
 @click.option("--scopes", default="read", callback=_scopes, help="Such as read,trade.")
 @click.option("--redirect-uri", default="", help="https, or http on localhost.")
 @click.option("--email", default=None, help="The user who owns it; nobody when not given.")
@@ -387,6 +407,7 @@ def app() -> None:
 def app_create(
     db: Path | None,
     name: str,
+    app_id: int | None,
     scopes: frozenset[Scope],
     redirect_uri: str,
     email: str | None,
@@ -404,7 +425,7 @@ def app_create(
     def job(transaction: Transaction) -> apps.App:
         owner = None if email is None else users.by_email(transaction, email)["id"]
         values = {"name": asked.name, "scopes": scopes, "redirect_uri": asked.redirect_uri}
-        made = apps.register(transaction, owner, values)
+        made = apps.register(transaction, owner, values, app_id=app_id)
         return apps.set_origins(transaction, made, origins) if origins else made
 
     click.echo(_run(db, job).id)

@@ -32,8 +32,9 @@ from exchange.payments import Teller
 from exchange.rates import Rates
 from exchange.rules import Margins
 from gateway import connection as connections
-from gateway import dispatch, http, market_start, server
+from gateway import dispatch, http, local_ca, market_start, server
 from gateway.access import apps, guard, passwords, tokens, users, verification
+from gateway.access.apps import TEST_APP
 from gateway.access.guard import Access
 from gateway.access.passwords import Passwords
 from gateway.bus import Bus
@@ -57,7 +58,7 @@ from gateway.mail import LogMailer, Mailer, mailer
 from gateway.oauth import TokenEndpoint
 from gateway.server import Accept, Listening, Server, Visitor
 from gateway.session import Session, unsigned_holder
-from gateway.settings import Settings, SettingsError
+from gateway.settings import RESIDENCE, Settings, SettingsError
 from gateway.site import Site
 from gateway.store import Store, StoreError, Transaction
 from handlers import market, pages, proposals
@@ -68,6 +69,7 @@ from handlers.assessment import Assessment
 from handlers.calendars import Calendars
 from handlers.consent import Consent
 from handlers.copying import CopyTrading
+from handlers.countries import COUNTRIES
 from handlers.exchange_rates import ExchangeRates
 from handlers.exclusion import SelfExclusion
 from handlers.general import General
@@ -135,6 +137,8 @@ class Connect:
     access: Access
     limiter: RateLimiter
     connections: ConcurrencyLimiter
+    any_app_id: bool
+    """Whether an unknown app_id means the test app."""
 
     def refusal(self, visitor: Visitor) -> str | None:
         """Why this visitor may not connect; `None` if it may. Counts as a message."""
@@ -150,10 +154,9 @@ class Connect:
         self, visitor: Visitor, send: Callable[[bytes], None], transport: Transport
     ) -> Connection:
         """A connection of this visitor's, over this transport."""
-        app_id = int(visitor.app_id) if _is_app_id(visitor.app_id) else 0
         session = Session(
             send,
-            app_id=app_id if self.access.app(app_id) else None,
+            app_id=self._app_id(visitor.app_id),
             address=visitor.address,
             language=visitor.language,
             user_agent=visitor.user_agent,
@@ -168,6 +171,15 @@ class Connect:
         self.connections.take(holders, claims)
         session.on_leave(partial(self.connections.give_back, holders, claims))
         return Connection(self.dispatcher, self.scheduler, session, transport)
+
+    def _app_id(self, text: str) -> int | None:
+        """The app that a client names; `None` where there is no such app."""
+        if not _is_app_id(text):
+            return None
+        app_id = int(text)
+        if self.access.app(app_id) is not None:
+            return app_id
+        return TEST_APP if self.any_app_id else None
 
 
 def _is_app_id(text: str) -> bool:
@@ -192,6 +204,7 @@ class _Parts:
     rates: Rates
     teller: Teller
     workers: Workers
+    residence: str
 
     def by_type(self) -> Mapping[type, object]:
         """Each part by the type under which a constructor may ask for it."""
@@ -210,7 +223,13 @@ class _Parts:
 
 
 def _build(
-    profile: Profile, margins: Margins, store: Store, clock: Clock, seed: str, mail: Mailer
+    profile: Profile,
+    margins: Margins,
+    store: Store,
+    clock: Clock,
+    seed: str,
+    mail: Mailer,
+    residence: str = RESIDENCE,
 ) -> _Parts:
     feed = Feed(seed)
     # Neighbours on one floor: that a token holds is the access's to know, and is passed on.
@@ -232,13 +251,14 @@ def _build(
         rates=rates,
         teller=Teller(store, rates, clock),
         workers=Workers(),
+        residence=residence,
     )
 
 
 def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pages]:
     """The registry of all calls, ours and those of strangers, and what must be told more."""
     registry = Registry()
-    general = General(parts.clock, parts.profile, _limits(parts.profile))
+    general = General(parts.clock, parts.profile, _limits(parts.profile), parts.residence)
     portfolio = Portfolio(parts.desk, parts.store, parts.bus, parts.workers)
     proposals = Proposals(
         parts.feed, parts.clock, parts.bus, parts.profile, parts.desk.margins, parts.access
@@ -353,6 +373,10 @@ async def compose(
     `clock` replaces the running one, `mail` whatever the settings say of letters. Raises
     `StoreError`, `SettingsError` or `DeclarationError` when it can not start.
     """
+    if settings.residence not in COUNTRIES:
+        raise SettingsError(
+            f"residence: {settings.residence!r} is no country's two letters, such as id or gb"
+        )
     declared(settings.handlers)  # what is wrong with a call is said before anything is written
     async with AsyncExitStack() as stack:
         store = Store(settings.db)
@@ -367,11 +391,20 @@ async def compose(
             clock = RunningClock(start.resume, settings.speed)
         if mail is None:
             mail = await stack.enter_async_context(mailer(settings.mail_server()))
-        parts = _build(settings.profile(), settings.margins(), store, clock, start.seed, mail)
+        parts = _build(
+            settings.profile(),
+            settings.margins(),
+            store,
+            clock,
+            start.seed,
+            mail,
+            settings.residence,
+        )
         stack.callback(parts.workers.close)
         registry, ticker, pages = _offer(parts, settings.handlers)
         access = parts.access
         await access.start()
+        await store.write(lambda transaction: users.settle(transaction, settings.residence))
         demo = await _demo(store, settings, clock.now())
         if demo is not None and settings.demo_at_pages:
             pages.show_demo(demo.accounts[0].loginid, demo.token)
@@ -407,7 +440,9 @@ async def compose(
             demo=demo,
             scheduler=scheduler,
             workers=parts.workers,
-            connect=Connect(dispatcher, scheduler, access, limiter, parts.held),
+            connect=Connect(
+                dispatcher, scheduler, access, limiter, parts.held, settings.any_app_id
+            ),
         )
 
 
@@ -443,7 +478,9 @@ async def _demo(store: Store, settings: Settings, at: float) -> Demo | None:
 
     def job(transaction: Transaction) -> Demo | None:
         if transaction.one("SELECT 1 FROM users") is None:
-            user_id = users.create(transaction, DEMO_EMAIL, is_demo=True)
+            user_id = users.create(
+                transaction, DEMO_EMAIL, country=settings.residence, is_demo=True
+            )
             accounts.open_with_balance(transaction, user_id, virtual=(True, False, False), at=at)
         user = users.demo(transaction)
         if user is None:
@@ -525,6 +562,7 @@ async def listen(gateway: Gateway, tls: ssl.SSLContext | None = None) -> AsyncIt
             compression=settings.compression,
             trusted_proxies=tuple(ip_network(network) for network in settings.trusted_proxy),
             hosts=settings.hosts(),
+            ping_after=settings.ping_after,
         ),
         gateway.connect,
         site(gateway, secure=tls is not None),
@@ -563,15 +601,10 @@ def _why(problem: OSError) -> str:
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
     """TLS as it is set, or `None` for plain connections. Raises `SettingsError`."""
     if settings.tls_self_signed:
-        import trustme  # takes 70 ms and 8 MB that nobody else needs
-
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority = trustme.CA()
-        names = dict.fromkeys(
-            (settings.host, *settings.allowed_host, "localhost", "127.0.0.1", "::1")
+        return local_ca.context(
+            settings.db,
+            dict.fromkeys((settings.host, *settings.allowed_host, "localhost", "127.0.0.1", "::1")),
         )
-        authority.issue_cert(*names).configure_cert(context)
-        return context
     if settings.tls_cert is None or settings.tls_key is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

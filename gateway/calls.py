@@ -92,6 +92,9 @@ class Stream(Generic[BodyT]):
     optional: bool = False
     """Whether the first reply stands by itself where the stream cannot be opened: what the call
     did is done."""
+    implied: bool = False
+    """Whether the client did not ask for a stream in so many words. The same request again is then
+    answered under the stream that is open, and one that asks for a stream takes it over."""
 
 
 class _Policy(TypedDict, total=False):
@@ -341,11 +344,27 @@ def _first_sentence(text: str) -> str:
     return " ".join(text.split("\n\n")[0].split())
 
 
-def problems_of(invalid: ValidationError) -> dict[str, str]:
-    """What is wrong with a request: a sentence for each field at fault, without its value."""
+def problems_of(invalid: ValidationError, sent: Mapping[str, Any] | None = None) -> dict[str, str]:
+    """What is wrong with a request: a sentence for each field at fault, without its value.
+
+    Fields are named as they were `sent`: one value where a list may stand has no place in a list.
+    """
     problems: dict[str, str] = {}
     for error in invalid.errors(include_url=False, include_context=False, include_input=False):
-        field = ".".join(str(part) for part in error["loc"])
+        loc = error["loc"]
+        field = ".".join(map(str, loc if sent is None else _as_sent(loc, sent)))
         text = "Unknown field." if error["type"] == "extra_forbidden" else error["msg"]
         problems.setdefault(field, text if text.endswith(".") else text + ".")
     return problems
+
+
+def _as_sent(loc: tuple[int | str, ...], sent: Any) -> Iterator[int | str]:
+    """The way to a field at fault, without places in lists that were not sent as lists."""
+    for part in loc:
+        if type(sent) is dict and part in sent:
+            sent = sent[part]
+        elif type(part) is int:
+            if type(sent) is not list:
+                continue
+            sent = sent[part] if part < len(sent) else None
+        yield part

@@ -29,7 +29,7 @@ from schemas.scopes import in_order
 SWITCH_INTERVAL = 0.0005
 """Seconds that a computing thread may keep the event loop waiting; Python's default is 0.005."""
 
-_FLAGS = {"tls_self_signed", "demo", "compression"}
+_FLAGS = {"tls_self_signed", "any_app_id", "demo", "compression"}
 _REPEATED = {"trusted_proxy", "allowed_host", "handlers"}
 
 
@@ -101,6 +101,7 @@ def _runner() -> asyncio.Runner:
 
 
 async def _serve(settings: Settings) -> None:
+    from gateway import local_ca
     from gateway.app import compose, listen, tls_context
 
     tls = tls_context(settings)
@@ -116,6 +117,11 @@ async def _serve(settings: Settings) -> None:
             f"listening on ws{secure}://{host}:{port}/websockets/v3",
             f"page         http{secure}://{host}:{port}/",
         ]
+        if settings.tls_self_signed:
+            lines.append(
+                f"authority    {local_ca.certificate_file(settings.db).resolve()}"
+                "  (clients that trust it trust this gateway)"
+            )
         if gateway.demo is not None:
             for account in gateway.demo.accounts:
                 kind = "demo" if account.is_virtual else "real-style, paper money"

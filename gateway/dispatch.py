@@ -256,12 +256,23 @@ class Dispatcher:
     ) -> None:
         if session.closed:
             return
-        if session.subscribed(stream.key):
-            raise ApiError("AlreadySubscribed", f"You are already subscribed to {stream.label}.")
+        head = _head(message, echo)
+        already = session.stream(stream.key)
+        if already is not None:
+            if not stream.implied:
+                if not already.implied:
+                    raise ApiError(
+                        "AlreadySubscribed", f"You are already subscribed to {stream.label}."
+                    )
+                encoded = orjson.dumps(head)[:-1]
+                more = len(encoded) - already.head_size
+                self._claim_bytes(session, call, already.holders, more)
+                already.take_over(encoded, stream.since)
+            _send(session, head, _under(already, stream, stream.first))
+            return
         grant = session.acting if call.needs_login else None
         if grant is not None and session.grants.get(grant.loginid) is not grant:
             raise authorization_required()  # it was revoked while the handler ran
-        head = _head(message, echo)
         subscription = Subscription(
             kind=stream.kind,
             key=stream.key,
@@ -275,6 +286,7 @@ class Dispatcher:
             forget=session.forget,
             stream_id=stream.id,
             holders=session.holders,
+            implied=stream.implied,
         )
         give_back = self._claim(session, call, stream, subscription)
 
@@ -285,16 +297,8 @@ class Dispatcher:
         self._bus.subscribe(stream.topic, subscription)
         subscription.opened(close)
         session.open(subscription)
-        body = dict(stream.first)
-        msg_type = next(iter(body))
-        if stream.names_itself and msg_type == stream.msg_type:
-            body[msg_type] = {"id": subscription.id, **body[msg_type]}
-        body["subscription"] = {"id": subscription.id}
-        _send(session, dict(head), body)
-        for further in stream.more:
-            msg_type, told = next(iter(further.items()))
-            event = {msg_type: {"id": subscription.id, **told} if stream.names_itself else told}
-            _send(session, dict(head), event | {"subscription": {"id": subscription.id}})
+        for body in (stream.first, *stream.more):
+            _send(session, dict(head), _under(subscription, stream, body))
 
     def _claim(
         self, session: Session, call: Call, stream: Stream[Any], subscription: Subscription
@@ -357,7 +361,7 @@ class Dispatcher:
         if isinstance(problem, Disconnect):
             raise problem
         if isinstance(problem, ValidationError):
-            problem = input_validation_failed(problems_of(problem))
+            problem = input_validation_failed(problems_of(problem, message))
         if isinstance(problem, ApiError):
             error = problem
         else:
@@ -387,11 +391,17 @@ class Dispatcher:
         return 0.5 * min(before, 10)
 
 
+class Binary(bytes):
+    """A message that came in a binary frame. It may be JSON in UTF-8, and nothing else."""
+
+
 def _parse(text: bytes) -> Message:
     """The message, or `BadRequest`; `Disconnect` for what is not even text."""
     try:
         message = orjson.loads(text)
     except orjson.JSONDecodeError:
+        if type(text) is Binary:
+            raise Disconnect(1003, "messages must be text, or JSON in UTF-8") from None
         _check_utf8(text)
         raise _bad_request() from None
     if type(message) is not dict:
@@ -485,7 +495,9 @@ def _head(message: Message, echo: Message) -> Message:
     head: Message = {"echo_req": echo}
     if "req_id" in message:
         req_id = message["req_id"]
-        if type(req_id) is str and _INTEGER(req_id):
+        if (type(req_id) is str and _INTEGER(req_id)) or (
+            type(req_id) is float and req_id.is_integer()
+        ):
             req_id = int(req_id)
         if type(req_id) is int and -LARGEST_INTEGER <= req_id <= LARGEST_INTEGER:
             head["req_id"] = req_id
@@ -494,6 +506,16 @@ def _head(message: Message, echo: Message) -> Message:
         if type(passthrough) is dict:
             head["passthrough"] = passthrough
     return head
+
+
+def _under(subscription: Subscription, stream: Stream[Any], told: Body) -> Message:
+    """A message of a stream: with the subscription's id, also in the object if it names itself."""
+    body = dict(told)
+    msg_type = next(iter(body))
+    if stream.names_itself and msg_type == stream.msg_type:
+        body[msg_type] = {"id": subscription.id, **body[msg_type]}
+    body["subscription"] = {"id": subscription.id}
+    return body
 
 
 def _send(session: Session, head: Message, body: Body, msg_type: str | None = None) -> None:

@@ -4,7 +4,10 @@ Rules: loaded into every run of pytest where the product is installed, so it imp
 gateway before a test asks for one.
 """
 
-from collections.abc import Iterator
+import inspect
+import re
+import sys
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +19,14 @@ _MARK = (
     "scopegate(seed=..., start=..., balance=..., currency=..., handlers=..., **settings): how the"
     " gateway of the fixture `scopegate` begins"
 )
+
+
+_CONFIGURED = "in pyproject.toml, under [tool.pytest.ini_options], write "
+_ASYNCIO = (
+    "an asynchronous test needs a plugin that runs it: install pytest-asyncio and, "
+    f'{_CONFIGURED}asyncio_mode = "auto" and asyncio_default_fixture_loop_scope = "function"'
+)
+_PATH = f'{_CONFIGURED}pythonpath = ["."]'
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,6 +45,8 @@ def scopegate(request: pytest.FixtureRequest) -> Iterator["LiveGateway"]:
     from gateway.settings import SettingsError
     from gateway.testkit import live_gateway
 
+    if _is_run_by_nobody(request.node):
+        pytest.fail(_ASYNCIO, pytrace=False)
     options: dict[str, Any] = {}
     for mark in request.node.iter_markers("scopegate"):
         if mark.args:
@@ -42,5 +55,54 @@ def scopegate(request: pytest.FixtureRequest) -> Iterator["LiveGateway"]:
     try:
         with live_gateway(**options) as gateway:
             yield gateway
-    except (SettingsError, DeclarationError) as wrong:
+    except DeclarationError as wrong:
+        missing = isinstance(wrong.__cause__, ModuleNotFoundError)
+        hint = f". Where its folder is not on the path, {_PATH}" if missing else ""
+        pytest.fail(f"the gateway cannot start: {wrong}{hint}", pytrace=False)
+    except SettingsError as wrong:
         pytest.fail(f"the gateway cannot start: {wrong}", pytrace=False)
+
+
+def _is_run_by_nobody(item: pytest.Item) -> bool:
+    """Whether a test is a coroutine that no plugin has taken on, as far as can be seen.
+
+    pytest-asyncio makes an item of its own kind of it; anyio and trio go by their marks.
+    """
+    return (
+        type(item) is pytest.Function
+        and inspect.iscoroutinefunction(item.function)
+        and not any(item.get_closest_marker(name) for name in ("asyncio", "anyio", "trio"))
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """A test fails with the bot that it has run, also where it did not ask for the result."""
+    result = yield
+    testkit = sys.modules.get("gateway.testkit")
+    if testkit is not None:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, testkit.LiveGateway):
+                value.check_bots()
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Say which setting is missing where a bot's tests do not find the bot beside them."""
+    report = yield
+    if report.failed and isinstance(collector, pytest.Module):
+        for name in _not_found(report.longreprtext):
+            root = collector.config.rootpath
+            stands_there = (root / f"{name}.py").exists() or (root / name).is_dir()
+            if stands_there and "scopegate" in collector.path.read_text(errors="replace"):
+                hint = f"{name} stands in {root}, which is not on the path: {_PATH}"
+                report.sections.append(("scopegate", hint))
+    return report
+
+
+def _not_found(text: str) -> list[str]:
+    """The top-level modules that an import has not found."""
+    return re.findall(r"ModuleNotFoundError: No module named '([A-Za-z0-9_]+)", text)

@@ -4,10 +4,12 @@ Rules:
 - The only file that names the WebSocket library. Handshake, control frames, fragments, close and
   protocol errors are the library's Sans-I/O core; whole, unfragmented text frames, which is what
   clients send, pass it by (`_Peer._frames`).
+- A binary message that is JSON in UTF-8 is taken for the text that it holds; any other closes.
 - One write for each batch of bytes read. A client that has fallen behind is written nothing more
   until it reads again. Whatever waits for it, unsent or unanswered, is at most `MAX_HELD`; a client
   that needs more is cut, alone.
-- A connection is idle when no whole frame has come for `IDLE`; it is pinged after `PING_AFTER`.
+- A connection is idle when no whole frame has come for `IDLE`. It is pinged when none has come, or
+  nothing was sent, for `ping_after`: proxies cut a connection on which either side is silent.
 - A request, and a handshake, is whole `HEAD_TIMEOUT` after it began, however steadily it comes.
 - No more sockets are open than the process may have files, less `SPARE_FILES`: past that the oldest
   without a WebSocket is cut, which may be the new one.
@@ -40,17 +42,19 @@ from websockets.server import ServerProtocol
 
 from gateway import hosts
 from gateway.connection import Connection, Transport
+from gateway.dispatch import Binary
 from gateway.fairness import ClientLoad, Scheduler, Work
 from gateway.hosts import Hosts
 from gateway.http import MAX_HEAD, HttpConversation, HttpPeer, Site
 from gateway.limits import block_of
+from gateway.settings import PING_AFTER
 
 try:
     from websockets.speedups import apply_mask
 except ImportError:  # no compiled part for this platform
     from websockets.utils import apply_mask
 
-PATHS = ("/websockets/v3", "/")
+PATHS = ("/websockets/v3", "/websockets/v3/", "/")
 MAX_MESSAGE = 64 * 1024
 MAX_FRAGMENTS = 1024
 HIGH_WATER = 64 * 1024
@@ -66,11 +70,11 @@ Left to itself it keeps several megabytes for a client that does not read."""
 _OBJECT = 64
 """Bytes that a piece waiting to be sent costs beside its own."""
 IDLE = 120.0
-PING_AFTER = 60.0
 HEAD_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 5.0
 SPARE_FILES = 64
 """Files that are left for everything but clients: the database, the log, the event loop."""
+MAX_LOGGED_HOSTS = 100
 GOODBYE = 2.0
 """Seconds that clients have to hang up when the gateway stops."""
 
@@ -82,6 +86,7 @@ _MASKED: Final = 0x80
 _SHORT = [bytes((_TEXT, length)) for length in range(126)]
 _LONG = struct.Struct("!BBH")
 _LONGEST = struct.Struct("!BBQ")
+_MESSAGES: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 _UPGRADE = re.compile(rb"^upgrade:[ \t]*websocket[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 _BAD_REQUEST: Final = (
@@ -138,6 +143,7 @@ class Listening:
     compression: bool = False
     trusted_proxies: tuple[Network, ...] = ()
     hosts: Hosts
+    ping_after: float = PING_AFTER
 
 
 class Server:
@@ -162,6 +168,7 @@ class Server:
         self.peers: set[_Peer] = set()
         self._without_websocket: dict[_Peer, None] = {}
         self._warned = -math.inf
+        self._refused_hosts: set[str] = set()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
@@ -228,6 +235,20 @@ class Server:
         """A client has opened its WebSocket."""
         self._without_websocket.pop(peer, None)
 
+    def refused(self, host: str) -> None:
+        """Log once for each name that a client was refused for it, and what would allow it.
+
+        Anybody can send any name, so no more than `MAX_LOGGED_HOSTS` are told.
+        """
+        name = hosts.name_of(host)
+        known = self._refused_hosts
+        if not name or len(name) > 253 or name in known or len(known) >= MAX_LOGGED_HOSTS:
+            return
+        known.add(name)
+        log.warning("refused a Host", host=name, allow_it_with=f"--allowed-host {name}")
+        if len(known) == MAX_LOGGED_HOSTS:
+            log.warning("further names in Host are refused without a line", after=MAX_LOGGED_HOSTS)
+
     def left(self, peer: "_Peer") -> None:
         """A client is gone."""
         self.peers.discard(peer)
@@ -246,6 +267,7 @@ class _Peer(asyncio.Protocol):
     """One socket: first the head of a request, then a WebSocket or a conversation in HTTP."""
 
     __slots__ = (
+        "_binary",
         "_buffer",
         "_closing",
         "_connection",
@@ -262,6 +284,8 @@ class _Peer(asyncio.Protocol):
         "_server",
         "_socket",
         "_to_abort",
+        "_wrote",
+        "_wrote_at",
         "congested",
     )
 
@@ -274,6 +298,7 @@ class _Peer(asyncio.Protocol):
         self._load: ClientLoad
         self._buffer = b""
         self._fragments: list[bytes] | None = None
+        self._binary = False
         self._out: list[bytes] = []
         self._out_size = 0
         self._corked = False
@@ -281,7 +306,8 @@ class _Peer(asyncio.Protocol):
         self._paused = False
         self._pinged = False
         self._to_abort: asyncio.TimerHandle | None = None
-        self._heard = time.monotonic()
+        self._heard = self._wrote_at = time.monotonic()
+        self._wrote = False
         self.congested = False
 
     # What the event loop tells.
@@ -433,6 +459,7 @@ class _Peer(asyncio.Protocol):
         sockname = self._socket.get_extra_info("sockname")
         if self._server.how.hosts.allows(host, sockname[0] if sockname else ""):
             return None
+        self._server.refused(host)
         return hosts.refusal(host)
 
     # Frames in.
@@ -499,11 +526,10 @@ class _Peer(asyncio.Protocol):
         self._send_from_core()
 
     def _frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.BINARY:
-            self.close(1003, "messages must be text")
-        elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
+        if frame.opcode in _MESSAGES:
             if self._fragments is None:
                 self._fragments = []
+                self._binary = frame.opcode is Opcode.BINARY
             if frame.data:
                 self._fragments.append(bytes(frame.data))
             if len(self._fragments) > MAX_FRAGMENTS:
@@ -511,7 +537,7 @@ class _Peer(asyncio.Protocol):
             elif frame.fin:
                 text, self._fragments = b"".join(self._fragments), None
                 if self._connection is not None:
-                    self._connection.receive([text])
+                    self._connection.receive([Binary(text) if self._binary else text])
 
     # Bytes out.
 
@@ -554,6 +580,7 @@ class _Peer(asyncio.Protocol):
         data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
         self._out.clear()
         self._out_size = 0
+        self._wrote = True
         self._socket.write(data)
 
     @property
@@ -641,6 +668,9 @@ class _Peer(asyncio.Protocol):
     def check(self, now: float) -> None:
         """End or ping the connection where it has been silent for too long."""
         silent = now - (self._heard if self._http is None else self._http.since)
+        if self._wrote:  # since the last look; when exactly is not worth a clock at each write
+            self._wrote = False
+            self._wrote_at = now
         if self._closing:
             return
         if self._connection is None:
@@ -652,7 +682,10 @@ class _Peer(asyncio.Protocol):
             return
         elif silent > IDLE:
             self.close(IDLE_CLOSE, f"idle: no frame from you for {IDLE:.0f} seconds")
-        elif silent > PING_AFTER and not self._pinged and self._core is not None:
+        elif self._core is not None and (
+            (silent > self._server.how.ping_after and not self._pinged)
+            or now - self._wrote_at > self._server.how.ping_after
+        ):
             self._pinged = True
             self._core.send_ping(b"")
             self._send_from_core()

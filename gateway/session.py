@@ -74,15 +74,16 @@ class Subscription:
     __slots__ = (
         "_close",
         "_forget",
-        "_head_size",
         "_msg_type",
         "_prefix",
         "_send",
         "_since",
         "alive",
         "grant",
+        "head_size",
         "holders",
         "id",
+        "implied",
         "key",
         "kind",
     )
@@ -102,6 +103,7 @@ class Subscription:
         forget: Callable[[str], object],
         stream_id: str | None = None,
         holders: tuple[Holder, ...] = (),
+        implied: bool = False,
     ) -> None:
         self.id = stream_id or new_stream_id()
         self.holders = holders
@@ -109,10 +111,13 @@ class Subscription:
         self.kind = kind
         self.key = key
         self.grant = grant
+        self.implied = implied
+        """Whether the client did not ask for it in so many words: who does so takes it over."""
         self.alive = True
         self._since = since
         self._send = send
-        self._head_size = len(head)
+        self.head_size = len(head)
+        """Bytes of what is repeated of the request."""
         self._msg_type = msg_type
         self._forget = forget
         self._close: Callable[[], None] | None = None
@@ -135,11 +140,18 @@ class Subscription:
 
     @property
     def _head(self) -> bytes:
-        return self._prefix[: self._head_size]
+        return self._prefix[: self.head_size]
 
     def opened(self, close: Callable[[], None]) -> None:
         """Remember how to stop what feeds this stream."""
         self._close = close
+
+    def take_over(self, head: bytes, since: int) -> None:
+        """Go on under the head of a request that asks for this stream, after its first reply."""
+        self.implied = False
+        self._prefix = head + self._prefix[self.head_size :]
+        self.head_size = len(head)
+        self._since = max(self._since, since)
 
     def deliver(self, tail: bytes, position: int) -> None:
         """Send one event, unless the first reply told it already."""
@@ -277,9 +289,9 @@ class Session:
             raise authorization_required()
         return self.acting
 
-    def subscribed(self, key: Hashable) -> bool:
-        """Whether this very stream is open."""
-        return any(stream.key == key for stream in self.subscriptions.values())
+    def stream(self, key: Hashable) -> Subscription | None:
+        """The open stream with this key, if there is one."""
+        return next((s for s in self.subscriptions.values() if s.key == key), None)
 
     def open(self, subscription: Subscription) -> None:
         """Remember a stream until it is forgotten."""

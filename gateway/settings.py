@@ -28,6 +28,9 @@ from gateway.mail import MailServer, Security
 PREFIX = "SCOPEGATE_"
 _KEPT = Margins()
 DEFAULT_FILE = "scopegate.toml"
+PING_AFTER = 25.0
+RESIDENCE = "id"
+"""The country of users who were created without one, unless the settings name another."""
 
 
 class SettingsError(Exception):
@@ -61,7 +64,9 @@ class Settings(BaseSettings):
     tls_cert: Path | None = Field(None, description="TLS certificate chain, PEM.")
     tls_key: Path | None = Field(None, description="TLS private key, PEM.")
     tls_self_signed: bool = Field(
-        False, description="Serve TLS with a certificate made for this run."
+        False,
+        description="Serve TLS with a certificate of a local authority, which is kept beside the"
+        " database for clients to trust.",
     )
     limits: Literal["open", "deriv"] | None = Field(
         None,
@@ -79,10 +84,27 @@ class Settings(BaseSettings):
     handlers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Module with calls of your own to offer as well."
     )
+    any_app_id: bool = Field(
+        False,
+        description="Accept every app_id: a connection with an unknown one is one of app 1089.",
+    )
+    residence: str = Field(
+        RESIDENCE,
+        pattern=r"^[a-z]{2}$",
+        description="Country, by its two letters, of users who were created without one, and of"
+        " visitors in website_status.",
+    )
     demo: bool = Field(False, description="Make the demo user on an empty database on any host.")
     compression: bool = Field(
         False,
         description="Accept permessage-deflate: less traffic for 20 times the memory a connection.",
+    )
+    ping_after: float = Field(
+        PING_AFTER,
+        ge=1,
+        le=100,
+        description="Seconds of silence after which a client is pinged. Keep it well below the time"
+        " after which a proxy in between cuts a silent connection.",
     )
     messages_per_minute: int | None = Field(
         None,

@@ -129,7 +129,7 @@ class Site:
         if (named := _SCHEMA.fullmatch(request.path)) is not None:
             call = self._registry.get(named[1])
             return None if call is None else self._schema(call, named[2])
-        if request.path == "/websockets/v3":
+        if request.path.rstrip("/") == "/websockets/v3":
             return _refused(
                 426,
                 "This address speaks WebSocket: connect with a WebSocket client.",

@@ -34,7 +34,7 @@ from gateway.calls import Registry
 from gateway.clock import HandClock
 from gateway.mail import Letter
 from gateway.server import Visitor
-from gateway.settings import chosen
+from gateway.settings import RESIDENCE, chosen
 from gateway.store import Transaction
 from schemas.scopes import ALL_SCOPES, Scope
 
@@ -281,12 +281,14 @@ class World:
             lambda transaction: apps.register(transaction, user_id, values)
         )
 
-    async def user(self, email: str, *, password: str | None = None) -> list[Account]:
+    async def user(
+        self, email: str, *, password: str | None = None, country: str = RESIDENCE
+    ) -> list[Account]:
         """Another user, with a real-style account and a demo one."""
         kept = None if password is None else passwords.hash_password(password)
 
         def job(transaction: Transaction) -> list[Account]:
-            user_id = users.create(transaction, email, password_hash=kept)
+            user_id = users.create(transaction, email, password_hash=kept, country=country)
             at = self.clock.now()
             accounts.open_with_balance(transaction, user_id, virtual=(True, False), at=at)
             return accounts.accounts(transaction, user_id)

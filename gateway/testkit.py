@@ -12,6 +12,8 @@ Rules:
 - It is `gateway.testing.world` and nothing else that trades; here are the thread, and the waiting.
 - What is called here returns once it is done. Nothing is a matter of time: whoever moves the clock
   gets it back when all ticks are told and what has ended is settled.
+- A bot that fails makes its test fail, whether or not anybody asks for its result. What it raises
+  once the gateway has left is not counted: that is how most bots learn of it.
 - While the clock is moved nothing is read from clients. What they send is answered afterwards, so
   at a moment that does not depend on how quick anybody is.
 """
@@ -27,7 +29,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import orjson
 
@@ -52,6 +54,8 @@ SET_HERE = frozenset(
 )
 """Settings that are not for a test to choose: where it listens, what it keeps, how it runs."""
 
+LAST_STEPS = 0.1
+"""Real seconds that bots have to fail by themselves before the gateway leaves them."""
 GOODBYE = 2.0
 """Real seconds that bots have to end once the gateway has hung up."""
 _TURN = 0.0005
@@ -60,6 +64,41 @@ _TURN = 0.0005
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _Message = dict[str, Any]
+
+
+class BotFuture(Future[_T]):
+    """What a bot returns or raises, and whether anybody has been told."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.seen = False
+        self.left_alone = False
+        """Whether it was waited for already at the end of a test."""
+
+    def result(self, timeout: float | None = None) -> _T:
+        """What the bot returns. Raises what it raised, and `TimeoutError` while it runs."""
+        try:
+            return super().result(timeout)
+        finally:
+            self.seen = self.done()
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """What the bot raised. Raises `TimeoutError` while it runs."""
+        try:
+            return super().exception(timeout)
+        finally:
+            self.seen = self.done()
+
+    def untold(self) -> BaseException | None:
+        """What the bot raised and nobody was told; leaving with exit code 0 is no failure."""
+        if not self.done() or self.seen:
+            return None
+        problem = self.exception()
+        if problem is None or (isinstance(problem, SystemExit) and not problem.code):
+            return None
+        problem.add_note(f"The bot {self.name}, run by scopegate.run, has failed.")
+        return problem
 
 
 class LiveClock:
@@ -114,7 +153,7 @@ class LiveGateway:
         self._thread = thread
         self._here = here
         self._traffic = traffic
-        self._bots: list[Future[Any]] = []
+        self._bots: list[BotFuture[Any]] = []
         self._observers: dict[str, MemoryClient] = {}
         self.clock = LiveClock(thread, here.clock, _Market(here, traffic))
         """The market's clock."""
@@ -169,10 +208,11 @@ class LiveGateway:
     def run(self, bot: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
         """Run a bot in a thread of its own; the future of what it returns or raises.
 
-        A bot that fails is reported by `wait_for` at once, so that no test waits for it in vain.
-        For a bot that is a coroutine: `run(asyncio.run, bot(url, token))`.
+        A bot that fails is reported by `wait_for` at once, so that no test waits for it in vain,
+        and makes the test fail, unless the test has asked for its `result` or `exception`. For a
+        bot that is a coroutine: `run(asyncio.run, bot(url, token))`.
         """
-        done: Future[_T] = Future()
+        done: BotFuture[_T] = BotFuture(getattr(bot, "__qualname__", repr(bot)))
 
         def work() -> None:
             try:
@@ -192,17 +232,21 @@ class LiveGateway:
         msg_type: str,
         where: Callable[[dict[str, Any]], object] | None = None,
         *,
+        refused: bool = False,
         patience: float = PATIENCE,
     ) -> dict[str, Any]:
-        """The next message of this `msg_type` that a client is or was sent, errors included.
+        """The next message of this `msg_type` that a client is or was sent.
 
         Each message is given once: the first call gives the first of its type, the second the
         next, however long ago they were sent. With `where` it is the next of which that is true;
-        those before it are passed over.
+        those before it are passed over. An error is no such message: with `refused` the next
+        error is given, and nothing else.
 
-        Raises `TimeoutError` after `patience` real seconds, or what a bot of `run` has raised.
+        Raises `TimeoutError` after `patience` real seconds, or what a bot of `run` has raised
+        and nobody was told yet.
         """
-        return self._traffic.record.next(msg_type, where, patience, self._bots)
+        wanted = _Sort(msg_type, refused)
+        return self._traffic.record.next(wanted, where, patience, self._bots)
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -263,6 +307,21 @@ class LiveGateway:
 
         return self._thread.do(asked())
 
+    def check_bots(self) -> None:
+        """Raise what bots of `run` have raised and nobody was told of, each once.
+
+        Called at the end of each test. Several failures are raised together, in a group.
+        """
+        running = [bot for bot in self._bots if not (bot.done() or bot.left_alone)]
+        wait(running, LAST_STEPS)
+        for bot in running:
+            bot.left_alone = True
+        problems = [problem for bot in self._bots if (problem := bot.untold()) is not None]
+        if len(problems) == 1:
+            raise problems[0]
+        if problems:
+            raise BaseExceptionGroup("bots have failed", problems)
+
     def _leave(self) -> None:
         """Everybody goes: the gateway hangs up, and bots in threads have a while to end."""
         self.hang_up()
@@ -307,6 +366,7 @@ def live_gateway(
     with thread.running(composed) as made:
         try:
             yield made
+            made.check_bots()
         finally:
             made._leave()  # noqa: SLF001 - a gateway is left by whoever has made it
 
@@ -370,20 +430,28 @@ class _Market:
             await self._to(origin + (loop.time() - begun) * speed)
 
 
+class _Sort(NamedTuple):
+    """What `wait_for` tells messages apart by."""
+
+    msg_type: str
+    is_error: bool
+
+
 class _Record:
     """What clients were sent, written by the gateway's thread and read by any."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._texts: list[bytes] = []
-        self._by_type: dict[str, list[bytes]] = defaultdict(list)
-        self._given: Counter[str] = Counter()
+        self._by_sort: dict[_Sort, list[bytes]] = defaultdict(list)
+        self._given: Counter[_Sort] = Counter()
 
     def add(self, text: bytes) -> None:
-        msg_type = orjson.loads(text)["msg_type"]
+        message = orjson.loads(text)
+        sort = _Sort(message["msg_type"], "error" in message)
         with self._condition:
             self._texts.append(text)
-            self._by_type[msg_type].append(text)
+            self._by_sort[sort].append(text)
             self._condition.notify_all()
 
     def changed(self) -> None:
@@ -399,36 +467,45 @@ class _Record:
 
     def next(
         self,
-        msg_type: str,
+        wanted: _Sort,
         where: Callable[[_Message], object] | None,
         patience: float,
-        bots: list[Future[Any]],
+        bots: list[BotFuture[Any]],
     ) -> _Message:
         """The next that was not given before; see `LiveGateway.wait_for`."""
         deadline = time.monotonic() + patience
         with self._condition:
             while True:
-                if (found := self._take(msg_type, where)) is not None:
+                if (found := self._take(wanted, where)) is not None:
                     return found
                 for bot in bots:
-                    if bot.done() and (problem := bot.exception()) is not None:
+                    if (problem := bot.untold()) is not None:
                         raise problem
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
-                    raise TimeoutError(self._in_vain(msg_type, patience))
+                    raise TimeoutError(self._in_vain(wanted, patience))
                 self._condition.wait(remaining)
 
-    def _take(self, msg_type: str, where: Callable[[_Message], object] | None) -> _Message | None:
-        for text in self._by_type[msg_type][self._given[msg_type] :]:
-            self._given[msg_type] += 1
+    def _take(self, wanted: _Sort, where: Callable[[_Message], object] | None) -> _Message | None:
+        for text in self._by_sort[wanted][self._given[wanted] :]:
+            self._given[wanted] += 1
             message: _Message = orjson.loads(text)
             if where is None or where(message):
                 return message
         return None
 
-    def _in_vain(self, msg_type: str, patience: float) -> str:
-        sent = ", ".join(f"{len(texts)} {name}" for name, texts in self._by_type.items() if texts)
-        text = f"no {msg_type} was sent within {patience:g} s; sent so far: {sent or 'nothing'}"
+    def _in_vain(self, wanted: _Sort, patience: float) -> str:
+        sent = ", ".join(
+            f"{len(texts)} {'refused ' if sort.is_error else ''}{sort.msg_type}"
+            for sort, texts in self._by_sort.items()
+            if texts
+        )
+        kind = f"{'refused ' if wanted.is_error else ''}{wanted.msg_type}"
+        text = f"no {kind} was sent within {patience:g} s; sent so far: {sent or 'nothing'}"
+        refusals = self._by_sort.get(wanted._replace(is_error=True))
+        if refusals and not wanted.is_error:
+            error = orjson.loads(refusals[-1])["error"]
+            text += f". The last {wanted.msg_type} was refused: {error['code']}, {error['message']}"
         try:
             asyncio.get_running_loop()
         except RuntimeError:

@@ -50,17 +50,23 @@ ORDER_NAMES = {
 
 
 @contextmanager
-def refusing() -> Iterator[None]:
-    """What the exchange refuses is answered as an error of the call."""
+def refusing(*, names_field: bool = True) -> Iterator[None]:
+    """What the exchange refuses is answered as an error of the call; see `as_error`."""
     try:
         yield
     except Refusal as refusal:
-        raise as_error(refusal) from None
+        raise as_error(refusal, names_field=names_field) from None
 
 
-def as_error(refusal: Refusal) -> ApiError:
-    """A refusal of the exchange as an error of the wire."""
-    return ApiError(refusal.code, refusal.message, refusal.details)
+def as_error(refusal: Refusal, *, names_field: bool = True) -> ApiError:
+    """A refusal of the exchange as an error of the wire.
+
+    With `names_field`, `details.field` names the field at fault, by which a form marks its own.
+    """
+    details = refusal.details
+    if details and names_field:
+        details = {**details, "field": next(iter(details))}
+    return ApiError(refusal.code, refusal.message, details)
 
 
 def longcode(terms: Terms) -> str:

@@ -7,6 +7,8 @@ those of ISO 3166-2, for the countries that most users come from.
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from gateway.errors import input_validation_failed
+
 
 class Country(NamedTuple):
     """One country by the name it is commonly called by."""
@@ -361,3 +363,11 @@ COUNTRIES: Mapping[str, Country] = _countries()
 
 PARTS: Mapping[str, Mapping[str, str]] = _parts()
 """States or provinces by country: name by code, in the order of their names."""
+
+
+def check_country(code: str | None, field: str) -> None:
+    """Raise `InputValidationFailed` for a field with two letters that no country has."""
+    if code is not None and code not in COUNTRIES:
+        raise input_validation_failed(
+            {field: "No country has these letters: residence_list has all that do."}
+        )

@@ -74,7 +74,7 @@ class SelfExclusion:
                 value = midnight(value, name)
             wanted[name] = value
         at = int(self._clock.now())
-        with refusing():
+        with refusing(names_field=False):
             await self._access.write(
                 grant,
                 lambda transaction: exclusion.tighten(transaction, grant.loginid, wanted, at=at),

@@ -50,8 +50,12 @@ _CURRENCIES = {code: _currency(currency) for code, currency in CURRENCIES.items(
 class General:
     """Liveness, the time, and the gateway's own state."""
 
-    def __init__(self, clock: Clock, profile: Profile, limits: Sequence[Limit]) -> None:
+    def __init__(
+        self, clock: Clock, profile: Profile, limits: Sequence[Limit], residence: str
+    ) -> None:
+        """`residence` is the country that visitors are told they come from: none is looked up."""
         self._clock = clock
+        self._residence = residence
         self._profile = profile
         self._in_force = limits
         self._calls: Iterable[tuple[str, Rate]] = ()
@@ -115,7 +119,7 @@ class General:
         reply: WebsiteStatusReply = {
             "website_status": {
                 "api_call_limits": self._limits(),
-                "clients_country": "",
+                "clients_country": self._residence,
                 "currencies_config": _CURRENCIES,
                 "site_status": "up",
                 "supported_languages": LANGUAGES,

@@ -288,9 +288,12 @@ class Market:
     async def ticks(
         self, request: Ticks, session: Session
     ) -> list[TickReply | Stream[TickReply] | ApiError]:
-        """Tell the latest tick of each symbol; with `subscribe`, every tick that follows.
+        """Tell the latest tick of each symbol, and every tick that follows.
 
-        A symbol whose market is closed has none to tell: `MarketIsClosed`.
+        `subscribe: 0` asks for the latest alone. Without `subscribe`, the same request again is
+        answered under the stream that is open, and one with `subscribe: 1` takes it over; where no
+        more streams may be opened, the latest tick is told alone. A symbol whose market is closed
+        has none to tell: `MarketIsClosed`.
         """
         return [self._latest(name, request) for name in dict.fromkeys(request.ticks)]
 
@@ -305,6 +308,7 @@ class Market:
         reply: TickReply = {"tick": _tick(symbol, epoch, self._feed.price(symbol, epoch))}
         if not request.subscribe:
             return reply
+        implied = "subscribe" not in request.model_fields_set
         return Stream(
             kind="ticks",
             key=("ticks", name),
@@ -313,6 +317,8 @@ class Market:
             first=reply,
             msg_type="tick",
             since=epoch,
+            optional=implied,
+            implied=implied,
         )
 
     @call("ticks_batch", needs=None)

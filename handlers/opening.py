@@ -24,7 +24,7 @@ from gateway.errors import ApiError, input_validation_failed, invalid_app_id, pe
 from gateway.session import Grant, Session
 from gateway.store import Store, StoreError, Transaction
 from handlers.accounts import LANDING_COMPANIES, company_of
-from handlers.countries import COUNTRIES
+from handlers.countries import check_country
 from handlers.days import midnight
 from handlers.general import TERMS_VERSION
 from handlers.profile import TERMS
@@ -93,7 +93,7 @@ class Opening:
         code, password, residence = (
             _needed(request, name) for name in ("verification_code", "client_password", "residence")
         )
-        _check_country(residence)
+        check_country(residence, "residence")
         at = self._clock.now()
 
         def address(transaction: Transaction) -> str:
@@ -216,13 +216,6 @@ def _needed(request: NewAccountVirtual, field: str) -> str:
     return value
 
 
-def _check_country(code: str | None, field: str = "residence") -> None:
-    if code is not None and code not in COUNTRIES:
-        raise input_validation_failed(
-            {field: "No country has these letters: residence_list has all that do."}
-        )
-
-
 def _currency(code: str, field: str) -> str:
     if code not in CURRENCIES:
         raise input_validation_failed({field: f"One of {', '.join(CURRENCIES)} is needed."})
@@ -235,9 +228,9 @@ def _type(currency: str) -> str:
 
 def _told(request: NewAccountReal) -> Mapping[str, Any]:
     """What is to be kept of what the request tells of the user."""
-    _check_country(request.residence)
-    _check_country(request.place_of_birth, "place_of_birth")
-    _check_country(request.citizen or None, "citizen")
+    check_country(request.residence, "residence")
+    check_country(request.place_of_birth, "place_of_birth")
+    check_country(request.citizen or None, "citizen")
     if request.date_of_birth is not None:
         born = midnight(request.date_of_birth, "date_of_birth")
         if born > time.time():

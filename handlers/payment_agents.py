@@ -62,7 +62,8 @@ class PaymentAgents:
     ) -> PaymentagentCreateReply:
         """Make the account a payment agent at once, or change what the agent tells of themselves.
 
-        Nobody is examined, since all money is paper: a real-style account and a residence will do.
+        Nobody is examined, since all money is paper: a real-style account will do. Agents are
+        listed by the country that they live in.
         """
         grant = session.grant
         application = Application(
@@ -96,10 +97,9 @@ class PaymentAgents:
         grant = session.grant
 
         def job(reader: Transaction) -> tuple[Agent | None, list[str]]:
-            country = users.residence(reader, grant.user_id)
             return (
                 agents.find(reader, grant.loginid),
-                agents.reasons_against(reader, grant.loginid, country),
+                agents.reasons_against(reader, grant.loginid),
             )
 
         agent, reasons = await self._store.read(job)
@@ -152,7 +152,7 @@ class PaymentAgents:
             if request.dry_run:
                 await self._teller.rehearse(order, guard=guard)
                 return {"paymentagent_transfer": REHEARSED, "client_to_loginid": order.payee}
-            paid = await self._teller.pay(order, app_id=grant.app_id, guard=guard, key=key)
+            paid = await self._teller.pay(order, app_id=session.app_id, guard=guard, key=key)
         return {
             "paymentagent_transfer": PAID,
             "client_to_loginid": paid.payee,
@@ -189,7 +189,7 @@ class PaymentAgents:
                 tried = await self._teller.rehearse(order, guard=guard, permit=take_code)
                 return {"paymentagent_withdraw": REHEARSED, "paymentagent_name": tried.agent_name}
             paid = await self._teller.pay(
-                order, app_id=grant.app_id, guard=guard, key=key, permit=take_code
+                order, app_id=session.app_id, guard=guard, key=key, permit=take_code
             )
         return {
             "paymentagent_withdraw": PAID,

@@ -94,7 +94,7 @@ class Payments:
         with refusing():
             paid = await self._teller.pay(
                 order,
-                app_id=grant.app_id,
+                app_id=session.app_id,
                 guard=self._access.guard(grant),
                 key=key_of(request.passthrough),
             )

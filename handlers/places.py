@@ -4,10 +4,10 @@ from exchange.contracts.catalogue import TYPES
 from exchange.money import CURRENCIES
 from exchange.symbols import SYMBOLS
 from gateway.calls import call
-from gateway.errors import ApiError, input_validation_failed
+from gateway.errors import ApiError
 from gateway.session import Session
 from handlers.accounts import LANDING_COMPANIES, company_of
-from handlers.countries import COUNTRIES, PARTS
+from handlers.countries import COUNTRIES, PARTS, check_country
 from schemas.places import (
     Company,
     LandingCompany,
@@ -93,10 +93,7 @@ class Places:
 
 
 def _country(code: str, field: str) -> str:
-    if code.lower() not in COUNTRIES:
-        raise input_validation_failed(
-            {field: "No country has these letters: residence_list has all that do."}
-        )
+    check_country(code.lower(), field)
     return code.lower()
 
 

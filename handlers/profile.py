@@ -10,6 +10,7 @@ from gateway.clock import Clock
 from gateway.session import Session
 from gateway.store import Store, Transaction
 from handlers.copying import ALLOWS_COPIERS
+from handlers.countries import check_country
 from handlers.days import midnight
 from handlers.general import TERMS_VERSION
 from schemas.profile import (
@@ -65,8 +66,8 @@ class Profile:
         body: SettingsBody = {
             "allow_copiers": 0,
             "client_tnc_status": told.get(TERMS),
-            "country": country or None,
-            "country_code": country or None,
+            "country": country,
+            "country_code": country,
             "email": email,
             "email_consent": 0,
             "feature_flag": {"wallet": 0} | told.get("feature_flag", {}),
@@ -92,6 +93,7 @@ class Profile:
         told = request.model_dump(
             exclude={"set_settings", "loginid", "req_id", "passthrough"}, exclude_none=True
         )
+        check_country(request.residence, "residence")
         if "date_of_birth" in told:
             midnight(told["date_of_birth"], "date_of_birth")
         if "secret_answer" in told:

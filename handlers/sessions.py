@@ -79,7 +79,7 @@ class Sessions:
             "authorize": {
                 "account_list": summaries,
                 "balance": to_number(balance, grant.currency),
-                "country": user["country"],
+                "country": told.get("residence") or user["country"],
                 "currency": grant.currency,
                 "email": user["email"],
                 "fullname": "" if grant.is_virtual else " ".join(filter(None, names)),

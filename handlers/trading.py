@@ -15,7 +15,7 @@ from exchange import exclusion
 from exchange.book import Bought, Closed
 from exchange.contracts import offer as offers
 from exchange.contracts.life import Offer
-from exchange.contracts.terms import Refusal, Wish
+from exchange.contracts.terms import NOT_OPEN, Refusal, Wish
 from exchange.desk import Desk
 from exchange.ledger import Guard
 from exchange.markups import Introducer
@@ -149,6 +149,7 @@ class Trading:
                 "ContractBuyValidationError",
                 f"The account {grant.loginid} is kept in {grant.currency}: it cannot buy a contract"
                 f" in {currency}.",
+                {"currency": f"{grant.currency} is needed."},
             )
         deal = offers.agree(
             proposed,
@@ -159,7 +160,7 @@ class Trading:
         return await self._desk.buy(
             deal,
             loginid=grant.loginid,
-            app_id=grant.app_id,
+            app_id=session.app_id,
             at=int(self._clock.now()),
             guard=self._buying_guard(session, grant),
             key=key,
@@ -195,15 +196,17 @@ class Trading:
         """Sell an open contract back for what it is worth now, but not below a price."""
         grant = session.grant
         with refusing():
-            closed = await self._sell(request.sell, grant, request.price)
+            closed = await self._sell(request.sell, session, grant, request.price)
         return {"sell": _sold(closed)}
 
-    async def _sell(self, contract_id: int, grant: Grant, price: Decimal) -> Closed:
+    async def _sell(
+        self, contract_id: int, session: Session, grant: Grant, price: Decimal
+    ) -> Closed:
         return await self._desk.sell(
             contract_id,
             loginid=grant.loginid,
             least=rounded_units(price, grant.currency, ROUND_CEILING),
-            app_id=grant.app_id,
+            app_id=session.app_id,
             guard=self._access.guard(grant),
         )
 
@@ -221,7 +224,7 @@ class Trading:
             closed = await self._desk.cancel(
                 request.cancel,
                 loginid=grant.loginid,
-                app_id=grant.app_id,
+                app_id=session.app_id,
                 guard=self._access.guard(grant),
             )
         return {"cancel": _sold(closed)}
@@ -276,7 +279,10 @@ class Trading:
                 grant = await self._trader(token, session, request)
                 with refusing():
                     closed = await self._sell(
-                        self._held(grant.loginid, request.shortcode), grant, request.price
+                        self._held(grant.loginid, request.shortcode),
+                        session,
+                        grant,
+                        request.price,
                     )
             except ApiError as error:
                 results.append(_failed(error, token))
@@ -311,7 +317,7 @@ class Trading:
         for position in self._desk.positions(loginid):
             if position.contract.shortcode == shortcode:
                 return position.contract.id
-        raise Refusal("NoOpenPosition", "The account has no open contract of this shortcode.")
+        raise Refusal("NoOpenPosition", NOT_OPEN)
 
 
 def _receipt(bought: Bought) -> BuyBody:

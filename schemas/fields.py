@@ -2,8 +2,9 @@
 
 Rules:
 - A decimal string is taken where a number is wanted, and a number where a string is wanted, because
-  published clients send both. Nothing else is coerced: no booleans, nulls, blanks, underscores,
-  exponents for integers.
+  published clients send both. A JSON number without a fraction (5.0) is an integer, because typed
+  clients write it so. Nothing else is coerced: no booleans, nulls, blanks, underscores, nor strings
+  of integers with a fraction or an exponent.
 - Every message names its problem without repeating the value that caused it.
 - A pattern spells its characters out: `\\w` matches any Unicode letter here.
 """
@@ -25,6 +26,8 @@ _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,12})?", re.ASCII)
 def _integer(value: object) -> object:
     if type(value) is int:
         return value
+    if type(value) is float and value.is_integer():
+        return int(value)
     if type(value) is str and _INTEGER.fullmatch(value):
         return int(value)
     raise PydanticCustomError("integer", "An integer is needed.")
@@ -43,6 +46,8 @@ def _decimal(value: object) -> object:
 def _text(value: object) -> object:
     if type(value) is str:
         return value
+    if type(value) is float and value.is_integer():
+        value = int(value)
     if type(value) is int or type(value) is float:
         return repr(value)
     raise PydanticCustomError("text", "A string is needed.")
@@ -54,7 +59,7 @@ def listed(value: object) -> object:
 
 
 Int = Annotated[int, BeforeValidator(_integer)]
-"""An integer, or a string of its digits."""
+"""An integer, with a zero fraction or without, or a string of its digits."""
 
 Number = Annotated[Decimal, BeforeValidator(_decimal, json_schema_input_type=float)]
 """A finite number, or its plain decimal notation in a string; exact as a `Decimal`."""

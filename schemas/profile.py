@@ -34,8 +34,8 @@ class SettingsBody(TypedDict):
     calling_country_code: NotRequired[str]
     citizen: NotRequired[str]
     client_tnc_status: str | None
-    country: str | None
-    country_code: str | None
+    country: str
+    country_code: str
     date_of_birth: NotRequired[int]
     email: str
     email_consent: int

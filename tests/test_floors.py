@@ -28,6 +28,7 @@ FLOORS: dict[str, int] = {
     "handlers": 3,
     "gateway.calls": 2,
     "gateway.access": 2,
+    "gateway.local_ca": 2,
     "gateway.market_start": 2,
     "exchange.agents": 2,
     "exchange.ledger": 2,

@@ -1,6 +1,6 @@
 """The bounds of stake and payout, and the sentences that tell them.
 
-Published clients read the numbers out of "minimum stake of 0.35" and "maximum payout of 50000.00".
+Published clients read the numbers out of "Minimum stake of 0.35" and "maximum payout of 50000.00".
 """
 
 from decimal import Decimal
@@ -12,7 +12,7 @@ from exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE
 
 def _bounds(currency: str) -> str:
     least, most = (text(bound, currency) for bound in (LEAST_STAKE, LARGEST_PAYOUT))
-    return f"A minimum stake of {least} and a maximum payout of {most} apply"
+    return f"Minimum stake of {least} and maximum payout of {most}."
 
 
 def text(bound: Decimal, currency: str) -> str:
@@ -23,20 +23,20 @@ def text(bound: Decimal, currency: str) -> str:
 def check_stake(stake: int, currency: str, *, payout: int | None = None) -> None:
     """Raise `Refusal` for a stake that is too small or too large."""
     if stake < bound_in(LEAST_STAKE, currency):
-        raise _out_of_bounds(f"{_bounds(currency)}; the stake is {to_text(stake, currency)}.")
+        raise _out_of_bounds(f"{_bounds(currency)} Current stake is {to_text(stake, currency)}.")
     if stake > bound_in(LARGEST_STAKE, currency):
         if payout is not None:
             check_payout(payout, currency)
         raise _out_of_bounds(
-            f"A maximum stake of {text(LARGEST_STAKE, currency)} applies;"
-            f" the stake is {to_text(stake, currency)}."
+            f"Maximum stake allowed is {text(LARGEST_STAKE, currency)}."
+            f" Current stake is {to_text(stake, currency)}."
         )
 
 
 def check_payout(payout: int, currency: str) -> None:
     """Raise `Refusal` for a payout that is too large."""
     if payout > bound_in(LARGEST_PAYOUT, currency):
-        raise _out_of_bounds(f"{_bounds(currency)}; the payout is {to_text(payout, currency)}.")
+        raise _out_of_bounds(f"{_bounds(currency)} Current payout is {to_text(payout, currency)}.")
 
 
 def _out_of_bounds(problem: str) -> Refusal:

@@ -28,7 +28,7 @@ from exchange.contracts.life import (
 from exchange.contracts.listing import NO_END, Listing
 from exchange.contracts.offered import can_be_cancelled
 from exchange.contracts.orders import Ordered, order_units
-from exchange.contracts.terms import Terms, Wish, invalid, not_offered
+from exchange.contracts.terms import Terms, Wish, bad_amount, invalid, not_offered
 from exchange.money import bound_in, to_text
 from exchange.pricing import cancellation as protection
 from exchange.pricing import overshoot
@@ -104,8 +104,8 @@ class Multiplier(Ordered):
         if wish.multiplier is None:
             raise invalid("multiplier", f"{self.name} needs a multiplier.")
         if wish.multiplier not in offered:
-            listed = ", ".join(map(str, offered))
-            raise not_offered(
+            listed = ",".join(map(str, offered))
+            raise bad_amount(
                 f"Multiplier is not in acceptable range. Accepts {listed}.", "multiplier"
             )
         multiplier = int(wish.multiplier)
@@ -126,9 +126,9 @@ class Multiplier(Ordered):
         )
 
     def order_limits(self, terms: Terms) -> Mapping[str, tuple[int, int]]:
-        """A profit, and a loss beyond the commission and below the stake."""
+        """A profit, and a loss beyond the commission, up to the stake."""
         most = bound_in(LARGEST_PAYOUT, terms.currency)
-        return {"take_profit": (1, most), "stop_loss": (terms.commission + 1, terms.amount - 1)}
+        return {"take_profit": (1, most), "stop_loss": (terms.commission + 1, terms.amount)}
 
     def cancellation_price(self, terms: Terms, sight: Sight, seconds: int, margins: Margins) -> int:
         """The fee for being able to cancel for so many seconds, rounded up."""

@@ -11,7 +11,15 @@ from exchange.contracts import offered
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import ContractType, Offer, check_hours, sight
 from exchange.contracts.listing import NO_END, seconds_text
-from exchange.contracts.terms import Refusal, Terms, Wish, bad_barrier, invalid, not_offered
+from exchange.contracts.terms import (
+    Refusal,
+    Terms,
+    Wish,
+    bad_barrier,
+    invalid,
+    not_offered,
+    too_precise,
+)
 from exchange.feed import Feed
 from exchange.money import CURRENCIES, to_text, to_units
 from exchange.rules import (
@@ -47,10 +55,12 @@ def make(wish: Wish, feed: Feed, now: int, margins: Margins) -> Offer:
             "InvalidOfferings",
             f"Contracts of the type {wish.contract_type} are not offered here: contracts_for lists"
             " those that are.",
+            {"contract_type": "contracts_for lists the types that are offered."},
         )
     symbol = SYMBOLS.get(wish.symbol)
     if symbol is None:
-        raise Refusal("InvalidSymbol", f"Symbol {wish.symbol} is invalid.")
+        problem = f"Symbol {wish.symbol} is invalid."
+        raise Refusal("InvalidSymbol", problem, {"symbol": "active_symbols lists the symbols."})
     offered.check(kind, symbol)
     check_hours(symbol, now)
     if wish.currency not in CURRENCIES:
@@ -63,8 +73,8 @@ def make(wish: Wish, feed: Feed, now: int, margins: Margins) -> Offer:
         raise invalid("amount", "The stake or the payout is needed; of a lookback the multiplier.")
     try:
         amount = to_units(named, wish.currency)
-    except ValueError as problem:
-        raise invalid("amount", f"{problem}.") from None
+    except ValueError:
+        raise too_precise(wish.currency, "amount") from None
     seen = sight(feed, symbol, now)
     terms = replace(_term(wish, kind, symbol, now), currency=wish.currency, amount=amount)
     if kind.listing.durations != NO_END:
@@ -161,7 +171,7 @@ def _term(wish: Wish, kind: ContractType, symbol: Symbol, now: int) -> Terms:
             raise _no_duration(kind)
         if not durations.days[0] <= count <= durations.days[1]:
             low, high = durations.days
-            raise not_offered(f"Duration must be between {low}d and {high}d.", "duration")
+            raise _no_duration(kind, offered=f"Duration must be between {low}d and {high}d.")
         return replace(terms, expiry=_close(symbol, start // DAY + count))
     seconds = count * _SECONDS[unit]
     _check(kind, "duration", seconds, durations.seconds)
@@ -182,13 +192,14 @@ def _check(
     if most_days is not None:
         most = most_days[1] * DAY
     if not least <= seconds <= most:
-        raise not_offered(
-            f"Duration must be between {seconds_text(least)} and {seconds_text(most)}.", field
-        )
+        bounds_text = f"Duration must be between {seconds_text(least)} and {seconds_text(most)}."
+        raise _no_duration(kind, field, offered=bounds_text)
 
 
-def _no_duration(kind: ContractType, field: str = "duration") -> Refusal:
-    return not_offered("Trading is not offered for this duration.", field)
+def _no_duration(
+    kind: ContractType, field: str = "duration", *, offered: str | None = None
+) -> Refusal:
+    return not_offered("Trading is not offered for this duration.", field, offered=offered)
 
 
 def _close(symbol: Symbol, day: int) -> int:

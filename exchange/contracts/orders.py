@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from exchange.contracts.life import ContractType, Life
-from exchange.contracts.terms import Refusal, Terms, invalid
+from exchange.contracts.terms import Terms, bad_amount, invalid, too_precise
 from exchange.money import to_text, to_units
 
 
@@ -16,8 +16,8 @@ def order_units(amount: Decimal | None, terms: Terms, field: str) -> int | None:
         return None
     try:
         return to_units(amount, terms.currency)
-    except ValueError as problem:
-        raise invalid(field, f"{problem}.") from None
+    except ValueError:
+        raise too_precise(terms.currency, field) from None
 
 
 class Ordered(ContractType):
@@ -40,13 +40,12 @@ class Ordered(ContractType):
             if field not in limits:
                 raise invalid(field, f"Contracts of the type {self.name} do not take it.")
             least, most = limits[field]
-            if not least <= amount <= most:
-                raise Refusal(
-                    "ContractBuyValidationError",
-                    f"Please enter a {field.replace('_', ' ')} amount from"
-                    f" {to_text(least, terms.currency)} to {to_text(most, terms.currency)}.",
-                    {field: "The amount is outside of what is offered."},
-                )
+            if amount < least:
+                bound = f"higher than {to_text(least, terms.currency)}"
+                raise bad_amount(f"Enter an amount equal to or {bound}.", field)
+            if amount > most:
+                bound = f"lower than {to_text(most, terms.currency)}"
+                raise bad_amount(f"Enter an amount equal to or {bound}.", field)
         return replace(
             terms, take_profit=orders.get("take_profit"), stop_loss=orders.get("stop_loss")
         )

@@ -24,7 +24,16 @@ from exchange.contracts.life import (
     check_time_left,
     unentered,
 )
-from exchange.contracts.terms import Barrier, Refusal, Terms, Wish, bad_barrier, invalid
+from exchange.contracts.terms import (
+    Barrier,
+    Refusal,
+    Terms,
+    Wish,
+    bad_amount,
+    bad_barrier,
+    barriers_needed,
+    invalid,
+)
 from exchange.money import CURRENCIES, bound_in, to_text
 from exchange.outlook import Outlook
 from exchange.rules import FAR_MOVE, LARGEST_PAYOUT, LARGEST_STAKE, Margins
@@ -84,8 +93,8 @@ class PerPoint(ContractType):
         cost = self.worth(spot, level, outlook) * float(dearer) * units_a_pip(terms)
         most = self._largest_stake(terms, spot, level, outlook, cost)
         if terms.amount > most:
-            problem = f"A maximum stake of {to_text(most, terms.currency)} applies to this barrier."
-            raise Refusal("ContractBuyValidationError", problem, {"amount": problem})
+            bound = to_text(most, terms.currency)
+            raise bad_amount(f"Maximum stake allowed is {bound} at this barrier.", "amount")
         contracts = rounded(wish.payout_per_point or terms.amount / cost, self.decimals)
         return Offer(
             replace(terms, contracts=contracts),
@@ -196,7 +205,8 @@ class PerPoint(ContractType):
         """The strike as it is written, which must be above zero."""
         if wish.barrier is None:
             suggested = ", ".join(each.text(terms.symbol) for each in self.choices(terms, sight))
-            raise invalid("barrier", f"{self.name} needs a barrier, such as one of {suggested}.")
+            needed = f"{self.name} needs a barrier, such as one of {suggested}."
+            raise barriers_needed("Single", "barrier", needed)
         strike = Barrier.parse(wish.barrier, terms.symbol)
         if strike.level(sight.tick.pips) <= 0:
             raise self.refused("The barrier must be above zero.", terms, sight)

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from exchange.money import CURRENCIES
 from exchange.symbols import DAY, Symbol
+
+NOT_OPEN = "This contract was not found among your open positions."
 
 
 class Refusal(Exception):
@@ -32,9 +35,25 @@ def invalid(field: str, problem: str) -> Refusal:
     return Refusal("InputValidationFailed", f"Input validation failed: {field}", {field: problem})
 
 
-def not_offered(problem: str, field: str) -> Refusal:
-    """What is asked for is not among what is offered."""
-    return Refusal("OfferingsValidationError", problem, {field: problem})
+def not_offered(problem: str, field: str, *, offered: str | None = None) -> Refusal:
+    """What is asked for is not among what is offered; `offered` is a sentence on what is."""
+    return Refusal("OfferingsValidationError", problem, {field: offered or problem})
+
+
+def bad_amount(problem: str, field: str) -> Refusal:
+    """The amount of a stake, a payout or an order is outside of what can be bought."""
+    return Refusal("ContractBuyValidationError", problem, {field: problem})
+
+
+def too_precise(currency: str, field: str) -> Refusal:
+    """An amount has more decimals than its currency."""
+    return bad_amount(f"Only {CURRENCIES[currency].digits} decimal places allowed.", field)
+
+
+def barriers_needed(count: str, field: str, needed: str) -> Refusal:
+    """The `Single` or `Double` barrier of a type of contracts is missing; `needed` says which."""
+    text = f"Invalid barrier ({count} barrier input is expected)."
+    return Refusal("ContractCreationFailure", text, {field: needed})
 
 
 def bad_barrier(problem: str, field: str = "barrier") -> Refusal:

@@ -6,7 +6,7 @@ from exchange.contracts import wording
 from exchange.contracts.life import End, Life, Sight, Tick, Watch
 from exchange.contracts.listing import FEW_TICKS_OR_MINUTES, Listing
 from exchange.contracts.options import Option
-from exchange.contracts.terms import Barrier, Terms, Wish, bad_barrier, invalid
+from exchange.contracts.terms import Barrier, Terms, Wish, bad_barrier, barriers_needed
 from exchange.pricing.touch import touch
 from exchange.rules import Margins
 
@@ -36,7 +36,8 @@ class Touch(Option):
     def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
         """A barrier must be there, away from the spot."""
         if wish.barrier is None:
-            raise invalid("barrier", f"{self.name} needs a barrier, such as +0.50.")
+            needed = f"{self.name} needs a barrier, such as +0.50."
+            raise barriers_needed("Single", "barrier", needed)
         barrier = Barrier.parse(wish.barrier, terms.symbol)
         if barrier.level(sight.tick.pips) <= 0:
             raise bad_barrier("The barrier must be above zero.")

@@ -7,7 +7,7 @@ from exchange.contracts import short_fields, wording
 from exchange.contracts.life import End, Life, Sight, Status, Tick, Watch
 from exchange.contracts.listing import MINUTES_OR_DAYS, Listing
 from exchange.contracts.options import Option
-from exchange.contracts.terms import Barrier, Terms, Wish, bad_barrier, invalid
+from exchange.contracts.terms import Barrier, Terms, Wish, bad_barrier, barriers_needed, invalid
 from exchange.pricing.ranges import inside
 from exchange.pricing.terminal import above, call
 from exchange.rules import SPREAD_RANGES, Margins
@@ -25,8 +25,10 @@ class _TwoBarriers(Option):
         """Both barriers must be there, the spot between them."""
         for field, side, text in (("barrier", "above", "+0.50"), ("barrier2", "below", "-0.50")):
             if getattr(wish, field) is None:
-                raise invalid(
-                    field, f"{self.name} needs a {field} {side} the spot, such as {text}."
+                raise barriers_needed(
+                    "Double",
+                    "barrier",
+                    f"{self.name} needs a {field} {side} the spot, such as {text}.",
                 )
         assert wish.barrier is not None and wish.barrier2 is not None  # noqa: PT018, S101
         high = Barrier.parse(wish.barrier, terms.symbol)

@@ -14,11 +14,14 @@ from typing import Any
 
 from gateway.access import tokens
 from gateway.errors import ApiError
-from gateway.store import Row, Transaction
+from gateway.store import Row, StoreError, Transaction
 from schemas.scopes import Scope
 
 CHANGED = "app_changed"
 """The change that announces an app as it now is, or with `deleted`."""
+
+TEST_APP = 1089
+"""The app that every database has, for every demo."""
 
 MOST_OF_A_USER = 100
 
@@ -103,15 +106,27 @@ def find(transaction: Transaction, app_id: int, user_id: int) -> App:
     return _app(row)
 
 
-def register(transaction: Transaction, user_id: int | None, values: Mapping[str, Any]) -> App:
-    """A new app with these values by field name. Raises `ApiError` where a name is taken."""
+def register(
+    transaction: Transaction,
+    user_id: int | None,
+    values: Mapping[str, Any],
+    *,
+    app_id: int | None = None,
+) -> App:
+    """A new app with these values by field name, under this id or the next free one.
+
+    Raises `ApiError` where a name is taken, and `StoreError` where the id is.
+    """
+    if app_id is not None:
+        _refuse_id(transaction, app_id)
     if user_id is not None:
         owned = of_user(transaction, user_id)
         if len(owned) >= MOST_OF_A_USER:
             raise ApiError("AppRegister", f"A user may register {MOST_OF_A_USER} apps.")
         _refuse_name(owned, values["name"], "AppRegister")
     app_id = transaction.insert(
-        "INSERT INTO apps (user_id, name, scopes, created_at) VALUES (?, '', '', ?)",
+        "INSERT INTO apps (id, user_id, name, scopes, created_at) VALUES (?, ?, '', '', ?)",
+        app_id,
         user_id,
         time.time(),
     )
@@ -138,6 +153,15 @@ def set_origins(transaction: Transaction, app: App, origins: Iterable[str]) -> A
     )
     _announce(transaction, changed)
     return changed
+
+
+def _refuse_id(transaction: Transaction, app_id: int) -> None:
+    row = transaction.one("SELECT deleted_at FROM apps WHERE id = ?", app_id)
+    if row is None:
+        return
+    if row["deleted_at"] is None:
+        raise StoreError(f"app_id {app_id} is taken: app list shows the apps; choose another")
+    raise StoreError(f"app_id {app_id} was an app's that is deleted: choose another")
 
 
 def _refuse_name(owned: Iterable[App], name: str, code: str) -> None:

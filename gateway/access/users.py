@@ -12,6 +12,7 @@ import orjson
 
 from gateway.access import tokens
 from gateway.errors import ApiError
+from gateway.settings import RESIDENCE
 from gateway.store import Row, StoreError, Transaction
 
 KEPT_SIGN_INS = 1_000
@@ -36,7 +37,7 @@ def create(
     email: str,
     *,
     password_hash: str | None = None,
-    country: str = "",
+    country: str = RESIDENCE,
     is_demo: bool = False,
 ) -> int:
     """A new user; the id. Raises `StoreError` when the address is taken, in whatever letters."""
@@ -134,8 +135,13 @@ def settings(transaction: Transaction, user_id: int) -> dict[str, Any]:
     return told
 
 
+def settle(transaction: Transaction, country: str) -> None:
+    """Let users of whom no country is known, as older gateways made them, live in this one."""
+    transaction.execute("UPDATE users SET country = ? WHERE country = ''", country)
+
+
 def residence(transaction: Transaction, user_id: int) -> str:
-    """The country that the user lives in, by its two letters; empty where it is not known."""
+    """The country that the user lives in, by its two letters."""
     told: str | None = settings(transaction, user_id).get("residence")
     country: str = by_id(transaction, user_id)["country"]
     return told or country

@@ -191,6 +191,7 @@ function read(document) {
       needs: operation["x-needs"],
       scopes: operation["x-scopes"] ?? [],
       streams: operation["x-streams"] === true,
+      streamsUnasked: fields.some(({ name, byDefault }) => name === "subscribe" && byDefault === 1),
       fields,
       example: inOrder(message.examples?.[0]?.payload ?? { [name]: 1 }, fields),
     });
@@ -463,8 +464,9 @@ async function send(request) {
   }
   const isOpen = connection.api.state === "open";
   showAnswer(isOpen ? "Waiting for the answer…" : "Waiting for the connection…", null, "");
-  if (request.subscribe === 1) {
-    streams.start(connection.api, request, { needs: needsAccount(request), answered, failed });
+  const call = callOf(request);
+  if ("subscribe" in request ? request.subscribe === 1 : call?.streamsUnasked) {
+    streams.start(connection.api, request, { needs: call !== undefined && !isPublic(call), answered, failed });
     return;
   }
   try {
@@ -477,10 +479,9 @@ async function send(request) {
   }
 }
 
-/** Whether the call that a request names belongs to an account. */
-function needsAccount(request) {
-  const call = Object.keys(request).map((key) => calls.get(key)).find(Boolean);
-  return call !== undefined && !isPublic(call);
+/** The call that a request names, if there is such a call. */
+function callOf(request) {
+  return Object.keys(request).map((key) => calls.get(key)).find(Boolean);
 }
 
 function showAnswer(summary, message, kind) {

@@ -1,6 +1,6 @@
 // The fields of a request, in words, from its JSON Schema.
 
-/** `[{ name, required, type, description }]` of an object's schema within an AsyncAPI document. */
+/** `[{ name, required, type, description, byDefault }]` of an object's schema within an AsyncAPI document. */
 export function fieldsOf(schema, document) {
   const whole = resolved(schema, document);
   const required = new Set(whole.required ?? []);
@@ -11,6 +11,7 @@ export function fieldsOf(schema, document) {
       required: required.has(name),
       type: typeOf(own, document),
       description: own.description ?? "",
+      byDefault: own.default,
     };
   });
 }

@@ -86,7 +86,7 @@ def test_a_contract_is_sold_and_the_account_reset(page: Page, gateway: Served) -
 def test_what_cannot_be_bought_is_explained_and_each_account_shows_its_own(page: Page) -> None:
     open_account(page)
     page.get_by_label("Stake").fill("0.1")
-    expect(page.locator("#ticket-said")).to_contain_text("minimum stake of 0.35")
+    expect(page.locator("#ticket-said")).to_contain_text("Minimum stake of 0.35")
     page.get_by_label("Stake").fill("10")
     expect(page.locator("#ticket-said")).to_have_text("")
     page.get_by_label("Symbol").select_option("R_50")

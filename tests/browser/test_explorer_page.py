@@ -67,6 +67,7 @@ def test_what_is_no_json_is_said_before_it_is_sent(page: Page) -> None:
     ("call", "request_"),
     [
         ("ticks", {"ticks": "1HZ100V", "subscribe": 1}),
+        ("ticks", {"ticks": "1HZ100V"}),
         (
             "ticks_history",
             {

@@ -110,8 +110,25 @@ def test_the_published_javascript_client_on_a_socket_of_ours(here: Served, tmp_p
 def test_tls(over_tls: Served, tmp_path: Path, name: str) -> None:
     command = [sys.executable, name] if name.endswith(".py") else node(name)
     written(name, tmp_path, over_tls)
+    authority = over_tls.folder / "scopegate.ca.pem"
+    (tmp_path / authority.name).write_bytes(authority.read_bytes())
     [line] = run(command, tmp_path, {})
     assert '"ping":"pong"' in line
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"), [("ticks.py", "SSL_CERT_FILE"), ("ticks.mjs", "NODE_EXTRA_CA_CERTS")]
+)
+def test_a_program_is_told_whom_to_trust_from_outside(
+    over_tls: Served, tmp_path: Path, name: str, variable: str
+) -> None:
+    command = [sys.executable, name] if name.endswith(".py") else node(name)
+    written(name, tmp_path, over_tls)
+    program = tmp_path / name
+    program.write_text(program.read_text().replace("ws://", "wss://"))
+    authority = str(over_tls.folder / "scopegate.ca.pem")
+    lines = run(command, tmp_path, {"TOKEN": over_tls.token, variable: authority})
+    assert "tick" in {line.split()[0] for line in lines}
 
 
 async def test_a_name_that_an_app_has_in_its_code(tmp_path: Path) -> None:

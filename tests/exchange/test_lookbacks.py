@@ -180,7 +180,7 @@ def test_a_lookback_costs_what_it_is_worth_and_the_margin() -> None:
     offer = offers.make(wish(multiplier=Decimal(100)), FEED, NOON, Margins())
     assert abs(offer.price - 1.03 * fair.price) <= 2
     for amount in ("0", "0.01", "1000000"):
-        with pytest.raises(Refusal, match=r"m (minimum|maximum) stake|A m\w+ stake") as caught:
+        with pytest.raises(Refusal, match=r"M(inimum|aximum) stake") as caught:
             offers.make(wish(multiplier=Decimal(amount)), FEED, NOON, Margins())
         assert caught.value.code == "ContractBuyValidationError"
 

@@ -154,21 +154,21 @@ def test_a_buyer_never_gains_by_rounding_and_loses_less_than_a_unit(
 
 
 @pytest.mark.parametrize(("more", "text"), [
-    ({"amount": Decimal("0.34")}, "minimum stake of 0.35"),
+    ({"amount": Decimal("0.34")}, "Minimum stake of 0.35"),
     ({"amount": Decimal("0.34")}, "maximum payout of 50000.00"),
-    ({"amount": Decimal("0")}, "minimum stake of 0.35"),
-    ({"amount": Decimal("0.5"), "basis": "payout"}, "minimum stake of 0.35"),
+    ({"amount": Decimal("0")}, "Minimum stake of 0.35"),
+    ({"amount": Decimal("0.5"), "basis": "payout"}, "Minimum stake of 0.35"),
     ({"amount": Decimal("50000.01"), "basis": "payout"}, "maximum payout of 50000.00"),
-    ({"amount": Decimal("2000.01")}, "maximum stake of 2000.00"),
-    ({"amount": Decimal("49000"), "basis": "payout"}, "maximum stake of 2000.00"),
+    ({"amount": Decimal("2000.01")}, "Maximum stake allowed is 2000.00."),
+    ({"amount": Decimal("49000"), "basis": "payout"}, "Maximum stake allowed is 2000.00."),
     ({"amount": Decimal("2000"), "contract_type": "DIGITMATCH", "barrier": "5", "duration": 5,
       "duration_unit": "t"}, None),
     ({"amount": Decimal("0.35")}, None),
     ({"amount": Decimal("2000")}, None),
     ({"amount": Decimal("0.34"), "contract_type": "MULTUP", "multiplier": Decimal(100)},
-     "minimum stake of 0.35"),
+     "Minimum stake of 0.35"),
     ({"amount": Decimal("2000.01"), "contract_type": "MULTUP", "multiplier": Decimal(100)},
-     "maximum stake of 2000.00"),
+     "Maximum stake allowed is 2000.00."),
 ])  # fmt: skip
 def test_stakes_and_payouts_have_their_bounds(more: dict[str, Any], text: str | None) -> None:
     more = dict(more)
@@ -212,8 +212,8 @@ def test_an_account_can_trade_with_its_opening_balance() -> None:
 def test_money_has_the_decimals_of_its_currency() -> None:
     refusal = refused(amount=Decimal("10.001"))
     assert (refusal.code, refusal.details) == (
-        "InputValidationFailed",
-        {"amount": "USD has 2 decimals."},
+        "ContractBuyValidationError",
+        {"amount": "Only 2 decimal places allowed."},
     )
     assert made(amount=Decimal("0.01000001"), currency="BTC").price == 1_000_001
     assert made(amount=Decimal("1E+1")).price == 1_000
@@ -270,8 +270,9 @@ def test_a_duration_that_is_not_offered_is_refused(
     more: dict[str, Any] = {"barrier": "+1.00"} if name == "ONETOUCH" else {}
     refusal = refused(name, duration=duration, duration_unit=unit, **more)
     assert refusal.code == "OfferingsValidationError"
-    assert refusal.message == text
-    assert refusal.details == {"duration": text}
+    published = text if "ticks" in text else "Trading is not offered for this duration."
+    assert refusal.message == published
+    assert refusal.details == {"duration": text}  # with what is offered, where there is a range
 
 
 @pytest.mark.parametrize(("duration", "unit", "expiry"), [
@@ -364,7 +365,9 @@ def test_a_barrier_has_the_decimals_of_its_symbol() -> None:
 def test_a_touch_needs_a_barrier_away_from_the_spot() -> None:
     for text in ("+0", "-0.00", HZ.text(SPOT)):
         assert refused("ONETOUCH", barrier=text).code == "BarrierValidationError"
-    assert refused("NOTOUCH").code == "InputValidationFailed"
+    missing = refused("NOTOUCH")
+    assert missing.code == "ContractCreationFailure"
+    assert missing.message == "Invalid barrier (Single barrier input is expected)."
 
 
 def test_a_barrier_is_above_zero() -> None:
@@ -414,8 +417,8 @@ TWO = ("EXPIRYRANGE", "EXPIRYMISS", "EXPIRYRANGEE", "EXPIRYMISSE", "RANGE", "UPO
 
 @pytest.mark.parametrize("name", [*TWO, "CALLSPREAD", "PUTSPREAD"])
 @pytest.mark.parametrize(("more", "code", "field"), [
-    ({"barrier": None}, "InputValidationFailed", "barrier"),
-    ({"barrier2": None}, "InputValidationFailed", "barrier2"),
+    ({"barrier": None}, "ContractCreationFailure", "barrier"),
+    ({"barrier2": None}, "ContractCreationFailure", "barrier"),
     ({"barrier": "x"}, "BarrierValidationError", "barrier"),
     ({"barrier2": "-0.125"}, "BarrierValidationError", "barrier2"),
     ({"barrier2": HZ.text(SPOT - 2_000)}, "BarrierValidationError", "barrier2"),
@@ -434,6 +437,8 @@ def test_the_spot_lies_between_two_barriers(
         made(name, **barriers)
     refusal = refused(name, **(NEAR | more))
     assert (refusal.code, set(refusal.details or {})) == (code, {field})
+    if code == "ContractCreationFailure":
+        assert refusal.message == "Invalid barrier (Double barrier input is expected)."
 
 
 def test_a_spread_may_name_how_far_its_barriers_lie() -> None:
@@ -549,12 +554,10 @@ def test_a_multiplier_is_one_of_those_offered() -> None:
             assert bought.price == 1_000
             assert bought.payout == 0
     refusal = refused("MULTUP", multiplier=Decimal(99))
-    assert refusal.code == "OfferingsValidationError"
-    assert (
-        refusal.message == "Multiplier is not in acceptable range. Accepts 40, 100, 200, 300, 400."
-    )
+    assert refusal.code == "ContractBuyValidationError"
+    assert refusal.message == "Multiplier is not in acceptable range. Accepts 40,100,200,300,400."
     assert set(refusal.details or {}) == {"multiplier"}
-    assert refused("MULTUP", multiplier=Decimal("100.5")).code == "OfferingsValidationError"
+    assert refused("MULTUP", multiplier=Decimal("100.5")).code == "ContractBuyValidationError"
     assert refused("MULTUP", multiplier=None).code == "InputValidationFailed"
 
 
@@ -568,7 +571,7 @@ def test_a_multiplier_has_no_duration() -> None:
 
 def test_orders_lie_between_their_limits() -> None:
     commission = made("MULTUP", multiplier=Decimal(400)).terms.commission
-    units = {"take_profit": (1, 5_000_000), "stop_loss": (commission + 1, 999)}
+    units = {"take_profit": (1, 5_000_000), "stop_loss": (commission + 1, 1_000)}
     for field, (least, most) in units.items():
         for amount, fits in ((least - 1, False), (least, True), (most, True), (most + 1, False)):
             more: dict[str, Any] = {field: Decimal(amount).scaleb(-2), "multiplier": Decimal(400)}
@@ -578,11 +581,17 @@ def test_orders_lie_between_their_limits() -> None:
             refusal = refused("MULTUP", **more)
             assert refusal.code == "ContractBuyValidationError"
             assert set(refusal.details or {}) == {field}
-            words = f"from {Decimal(least).scaleb(-2):.2f} to {Decimal(most).scaleb(-2):.2f}"
-            assert words in refusal.message
+            bound = ("higher", least) if amount < least else ("lower", most)
+            assert refusal.message == enter(*bound)
         more = {field: Decimal("1.001"), "multiplier": Decimal(400)}
         refusal = refused("MULTUP", **more)
+        assert refusal.message == "Only 2 decimal places allowed."
         assert set(refusal.details or {}) == {field}
+
+
+def enter(side: str, units: int) -> str:
+    """What is told of an order beyond a bound."""
+    return f"Enter an amount equal to or {side} than {Decimal(units).scaleb(-2):.2f}."
 
 
 def test_a_commission_is_rounded_up_and_a_cancellation_costs_extra() -> None:
@@ -629,8 +638,11 @@ def test_an_accumulator_grows_by_one_of_the_rates_offered() -> None:
 def test_an_accumulator_has_a_stake_and_no_duration() -> None:
     assert set(refused("ACCU", basis="payout", **GROWS).details or {}) == {"basis"}
     assert set(refused("ACCU", duration=5, **GROWS).details or {}) == {"duration"}
-    assert "minimum stake of 0.35" in refused("ACCU", amount=Decimal("0.34"), **GROWS).message
-    assert "maximum stake of 2000.00" in refused("ACCU", amount=Decimal(2_001), **GROWS).message
+    assert "Minimum stake of 0.35" in refused("ACCU", amount=Decimal("0.34"), **GROWS).message
+    assert (
+        "Maximum stake allowed is 2000.00."
+        in refused("ACCU", amount=Decimal(2_001), **GROWS).message
+    )
 
 
 def test_an_accumulator_takes_a_profit_that_it_can_bring() -> None:
@@ -642,7 +654,8 @@ def test_an_accumulator_takes_a_profit_that_it_can_bring() -> None:
             continue
         refusal = refused("ACCU", **more)
         assert refusal.code == "ContractBuyValidationError"
-        assert f"from 0.01 to {Decimal(most).scaleb(-2)}" in refusal.message
+        bound = ("higher", 1) if amount < 1 else ("lower", most)
+        assert refusal.message == enter(*bound)
 
 
 def test_an_accumulator_costs_its_stake_and_what_the_owner_of_an_app_adds() -> None:
@@ -759,7 +772,7 @@ def test_a_barrier_is_one_of_those_suggested_or_any_other_that_is_near(name: str
         assert refusal.code == "BarrierValidationError"
         assert (refusal.details or {})["barrier_choices"] == [each.text(HZ) for each in suggested]
     missing = refused(name)
-    assert missing.code == "InputValidationFailed"
+    assert missing.code == "ContractCreationFailure"
     assert suggested[0].text(HZ) in str(missing.details)
     days = replace(bought.terms, expiry=NOON + 3 * DAY)
     assert not any(each.is_relative for each in kind.choices(days, seen))
@@ -816,7 +829,7 @@ def test_the_amount_of_a_vanilla_or_turbo_is_its_stake(name: str) -> None:
     barrier = PER_POINT[name]
     assert set(refused(name, basis="payout", barrier=barrier).details or {}) == {"basis"}
     made(name, basis=None, barrier=barrier)
-    assert "minimum stake" in refused(name, amount=Decimal("0.34"), barrier=barrier).message
+    assert "Minimum stake" in refused(name, amount=Decimal("0.34"), barrier=barrier).message
 
 
 def test_a_stake_is_bounded_by_what_a_far_move_would_pay() -> None:
@@ -827,7 +840,7 @@ def test_a_stake_is_bounded_by_what_a_far_move_would_pay() -> None:
     made("VANILLALONGCALL", barrier=barrier, amount=Decimal(most).scaleb(-2))
     refusal = refused("VANILLALONGCALL", barrier=barrier, amount=Decimal(most + 1).scaleb(-2))
     assert refusal.code == "ContractBuyValidationError"
-    assert f"maximum stake of {Decimal(most).scaleb(-2)}" in refusal.message
+    assert f"Maximum stake allowed is {Decimal(most).scaleb(-2)}" in refusal.message
     bought = made("VANILLALONGCALL", barrier=barrier, amount=Decimal(most).scaleb(-2))
     far = SPOT * math.exp(4 * sd / SPOT) - SPOT - round(1.9 * sd)
     assert far * float(bought.terms.contracts) == pytest.approx(5_000_000, rel=1e-3)

@@ -15,6 +15,7 @@ from gateway import server as server_module
 from gateway.fairness import Work
 from gateway.hosts import Hosts, is_own_page, name_of, refusal
 from gateway.http import HttpConversation, HttpPeer, HttpRequest, HttpResponse
+from gateway.server import MAX_LOGGED_HOSTS
 from gateway.testing import World, world
 from tests.gateway.test_server import HEAD, Raw, listening, raw, text
 
@@ -380,6 +381,32 @@ async def test_a_rebound_name_gets_no_page_and_no_socket(here: World) -> None:
                 client.writer.write(opening().replace(b"Host: localhost", REBOUND))
                 head = await client.head()
                 assert head.startswith(b"HTTP/1.1 421 ")
+
+
+async def test_a_refused_host_is_logged_once_with_what_would_allow_it(here: World) -> None:
+    asked = ["evil.test", "EVIL.test:80", "other.test", "<script>", *("evil.test",) * 3]
+    with structlog.testing.capture_logs() as logged:
+        async with listening(here) as (_, port):
+            for host in asked:
+                for opening in (HEAD, GET % b""):
+                    async with raw(port, b"") as client:
+                        name = b"Host: " + host.encode()
+                        client.writer.write(opening.replace(b"Host: localhost", name))
+                        assert (await client.head()).startswith(b"HTTP/1.1 421 ")
+    assert [(line["host"], line["allow_it_with"]) for line in logged] == [
+        ("evil.test", "--allowed-host evil.test"),
+        ("other.test", "--allowed-host other.test"),
+    ]
+
+
+async def test_no_more_than_some_refused_hosts_are_logged(here: World) -> None:
+    with structlog.testing.capture_logs() as logged:
+        async with listening(here) as (server, _):
+            for number in range(500):
+                server.refused(f"{number}.evil.test")
+            server.refused("x" * 300 + ".test")
+    assert len(logged) == MAX_LOGGED_HOSTS + 1
+    assert logged[-1]["event"] == "further names in Host are refused without a line"
 
 
 async def test_two_hosts_are_no_host(here: World) -> None:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.served import PATIENCE, environment
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +115,81 @@ def test_a_mark_that_is_wrong_is_an_error_in_one_line(tmp_path: Path) -> None:
     ):
         assert line in done.stdout
     assert "Traceback" not in done.stdout
+
+
+FAILING = """
+import pytest
+
+from gateway.testkit import live_gateway
+
+
+def fail():
+    raise LookupError("the bot's own problem")
+
+
+@pytest.fixture(scope="module")
+def exchange():
+    with live_gateway() as made:
+        yield made
+
+
+def test_nobody_asks(scopegate):
+    scopegate.run(fail)
+
+
+def test_nobody_asks_another(exchange):
+    exchange.run(fail)
+
+
+def test_the_test_asks(scopegate, exchange):
+    for each in (scopegate, exchange):
+        with pytest.raises(LookupError):
+            each.run(fail).result(timeout=10)
+"""
+
+
+def test_a_test_fails_with_its_bot(tmp_path: Path) -> None:
+    (tmp_path / "test_bot.py").write_text(FAILING)
+    done = run_pytest(tmp_path, *WITHOUT_ASYNCIO)
+    assert "2 failed, 1 passed" in done.stdout, done.stdout
+    for name in ("test_nobody_asks", "test_nobody_asks_another"):
+        assert f"FAILED test_bot.py::{name} - LookupError: the bot's own problem" in done.stdout
+    assert "The bot fail, run by scopegate.run, has failed." in done.stdout
+
+
+def test_a_setting_that_is_missing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "my_bot.py").write_text("")
+    (tmp_path / "my_calls.py").write_text("")
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    (tests / "test_beside.py").write_text("import my_bot\n\ndef test_it(scopegate): ...\n")
+    (tests / "test_other.py").write_text("import my_bot\n")  # none of our business
+    (tests / "test_calls.py").write_text(
+        "import pytest\n\n"
+        "@pytest.mark.scopegate(handlers='my_calls')\n"
+        "def test_it(scopegate): ...\n\n"
+        "async def test_later(scopegate): ...\n"
+    )
+    path = 'in pyproject.toml, under [tool.pytest.ini_options], write pythonpath = ["."]'
+    options = (*WITHOUT_ASYNCIO, "--continue-on-collection-errors")
+    done = run_pytest(tmp_path, *options, PYTHONSAFEPATH="1")  # as `pytest` runs by its own name
+    assert done.returncode == 1
+    beside = f"my_bot stands in {tmp_path}, which is not on the path: {path}"
+    assert done.stdout.count(beside) == 1, done.stdout
+    calls = "cannot import my_calls: ModuleNotFoundError: No module named 'my_calls'"
+    assert f"{calls}. Where its folder is not on the path, {path}" in done.stdout
+    later = "an asynchronous test needs a plugin that runs it: install pytest-asyncio and, in"
+    assert later in done.stdout
+    assert 'asyncio_mode = "auto"' in done.stdout
+
+
+@pytest.mark.parametrize("mode", ["auto", "strict"])
+def test_asynchronous_tests_run_with_the_settings_that_are_named(tmp_path: Path, mode: str) -> None:
+    mark = "" if mode == "auto" else "import pytest\n\n@pytest.mark.asyncio\n"
+    (tmp_path / "test_bot.py").write_text(f"{mark}async def test_it(scopegate): ...\n")
+    scope = "asyncio_default_fixture_loop_scope=function"
+    done = run_pytest(tmp_path, "-o", f"asyncio_mode={mode}", "-o", scope)
+    assert "1 passed" in done.stdout, done.stdout
 
 
 def test_it_costs_nothing_where_nobody_asks_for_it(tmp_path: Path) -> None:

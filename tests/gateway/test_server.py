@@ -10,15 +10,16 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway import server as server_module
-from gateway.app import site, tls_context
+from gateway.app import listen, site, tls_context
 from gateway.server import Listening, Server, client_address
 from gateway.settings import chosen
-from gateway.testing import World
+from gateway.testing import World, world
 from tests.served import unverified
 
 TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0
@@ -214,7 +215,11 @@ async def test_ten_thousand_pings_make_no_task(server: Running) -> None:
 @pytest.mark.parametrize(
     ("sent", "code"),
     [
-        (frame(BINARY, b"{}"), 1003),
+        (frame(BINARY, b"{"), 1003),
+        (frame(BINARY, b""), 1003),
+        (frame(BINARY, b'{"ping":"\xff"}'), 1003),
+        (frame(BINARY, b'{"ping":', fin=False) + frame(CONTINUATION, b"\x00"), 1003),
+        (frame(BINARY, b" " * 40_000, fin=False) + frame(CONTINUATION, b" " * 40_000), 1009),
         (frame(TEXT, b'{"ping":"\xff"}'), 1007),
         (frame(TEXT, b"\xed\xa0\x80"), 1007),
         (frame(TEXT, b'{"ping":1}', masked=False), 1002),
@@ -236,6 +241,26 @@ async def test_what_is_no_text_closes(server: Running, sent: bytes, code: int) -
         assert (await client.closed())[0] == code
 
 
+@pytest.mark.parametrize("compression", [True, False])
+async def test_json_in_binary_frames_is_taken_as_text(here: World, compression: bool) -> None:
+    async with listening(here, compression=compression) as (_, port), raw(port) as client:
+        for sent in (
+            text({"ping": 1, "req_id": 1}),
+            frame(BINARY, b'{"ping":1,"req_id":2}'),
+            frame(BINARY, b'{"ping":1,', fin=False),
+            frame(CONTINUATION, b'"req_', fin=False),
+            frame(CONTINUATION, b'id":3}'),
+            frame(BINARY, b"5"),
+            text({"ping": 1, "req_id": 5}),
+            frame(TEXT, b'{"ping":1,', fin=False) + frame(CONTINUATION, b'"req_id":6}'),
+        ):
+            client.writer.write(sent)
+        replies = [await client.message() for _ in range(6)]  # each is a text frame
+    assert [reply.get("req_id") for reply in replies] == [1, 2, 3, None, 5, 6]
+    assert [reply["msg_type"] for reply in replies] == ["ping"] * 3 + ["error"] + ["ping"] * 2
+    assert replies[3]["error"]["code"] == "BadRequest"
+
+
 async def test_a_message_of_64_kib_passes(server: Running) -> None:
     async with raw(server[1]) as client:
         message = b'{"ping":1}'
@@ -250,12 +275,49 @@ async def test_an_idle_connection_is_pinged_then_closed(server: Running) -> None
         await client.message()
         (peer,) = running.peers
         heard = peer._heard
-        peer.check(heard + server_module.PING_AFTER - 1)
-        peer.check(heard + server_module.PING_AFTER + 1)
-        peer.check(heard + server_module.PING_AFTER + 2)
+        peer.check(heard)
+        peer.check(heard + 24)
+        peer.check(heard + 26)
+        peer.check(heard + 27)
+        assert await client.frame() == (PING, b"")
+        peer.check(heard + 53)  # it was silent all the while, and so was the gateway
         assert await client.frame() == (PING, b"")
         peer.check(heard + server_module.IDLE + 1)
         assert await client.closed() == (4408, "idle: no frame from you for 120 seconds")
+
+
+async def test_the_ping_comes_when_the_setting_says() -> None:
+    async with world(ping_after=1) as here, listen(here.gateway) as port, raw(port) as client:
+        assert await client.frame() == (PING, b"")
+
+
+async def test_a_client_that_is_only_heard_is_pinged_too(here: World) -> None:
+    """Its pongs keep it alive here, but a proxy looks at what the gateway sends."""
+    async with listening(here, ping_after=10.0) as (running, port), raw(port) as client:
+        client.writer.write(text({"ping": 1}))
+        await client.message()
+        (peer,) = running.peers
+        began = peer._heard
+        peer.check(began)
+        for second in range(2, 22, 2):
+            peer._heard = began + second - 1
+            peer.check(began + second)
+        assert await client.frame() == (PING, b"")
+        client.writer.write(text({"ping": 1}))
+        assert (await client.message())["ping"] == "pong"  # and once only
+
+
+async def test_a_client_that_is_only_told_is_pinged_once(here: World) -> None:
+    async with listening(here, ping_after=10.0) as (running, port), raw(port) as client:
+        client.writer.write(text({"ticks": "1HZ100V"}))
+        await client.message()
+        (peer,) = running.peers
+        began = peer._heard
+        for second in range(20):
+            here.clock.advance(1)
+            peer.check(began + second)
+        told = [await client.frame() for _ in range(21)]
+        assert [opcode for opcode, _ in told].count(PING) == 1
 
 
 async def test_half_a_message_does_not_keep_a_connection_alive(server: Running) -> None:
@@ -309,7 +371,7 @@ async def test_requests_of_a_client_that_does_not_read_wait(server: Running) -> 
 @pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize("kind", ["pings", "long messages", "histories", "events"])
 async def test_a_client_that_does_not_read_costs_a_megabyte_at_most(
-    here: World, kind: str, secure: bool
+    here: World, kind: str, secure: bool, tmp_path: Path
 ) -> None:
     """All that is kept for it: unsent, unanswered, or not even looked at."""
     history = {"ticks_history": "1HZ100V", "end": "latest", "count": 5000}
@@ -320,7 +382,7 @@ async def test_a_client_that_does_not_read_costs_a_megabyte_at_most(
         "histories": text(history) * 3_000,
         "events": text(stream) + text(history) * 20,
     }[kind]
-    tls = tls_context(chosen(tls_self_signed=True)) if secure else None
+    tls = tls_context(chosen(tls_self_signed=True, db=tmp_path / "x.db")) if secure else None
     async with listening(here, tls=tls) as (running, port):
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", port, limit=1024, ssl=unverified() if secure else None
@@ -384,6 +446,13 @@ async def test_what_was_not_sent_to_a_slow_client_is_sent_in_order(
             assert (await slow.message())["ping"] == "pong"
 
 
+@pytest.mark.parametrize("path", [b"/websockets/v3", b"/websockets/v3/", b"/"])
+async def test_a_websocket_is_opened_at_each_of_its_paths(server: Running, path: bytes) -> None:
+    async with raw(server[1], HEAD.replace(b"/websockets/v3", path)) as client:
+        client.writer.write(text({"ping": 1}))
+        assert (await client.message())["ping"] == "pong"
+
+
 async def test_http_on_the_same_port(server: Running) -> None:
     async with raw(server[1], b"") as client:
         client.writer.write(
@@ -411,6 +480,7 @@ async def test_http_on_the_same_port(server: Running) -> None:
         (HEAD.replace(b"GET ", b"POST "), b"405"),
         (HEAD.replace(b"/websockets/v3?", b"//[?"), b"404"),
         (b"GET /websockets/v3 HTTP/1.1\r\nHost: localhost\r\n\r\n", b"426"),
+        (b"GET /websockets/v3/ HTTP/1.1\r\nHost: localhost\r\n\r\n", b"426"),
         (b"nonsense\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nX: " + b"y" * 20_000, b"431"),
         (

@@ -234,6 +234,68 @@ def test_a_bot_that_fails_is_not_waited_for(scopegate: LiveGateway) -> None:
         scopegate.wait_for("buy")
 
 
+def fail_at_the_clock() -> None:
+    with live_gateway() as exchange:
+        exchange.run(fail)
+        exchange.clock.advance(-1)
+
+
+def fail() -> None:
+    raise LookupError("the bot's own problem")
+
+
+def test_a_bot_that_fails_is_told_where_nobody_asks() -> None:
+    with (
+        pytest.raises(LookupError, match="own problem") as caught,
+        live_gateway() as exchange,
+    ):
+        exchange.run(fail)
+    assert caught.value.__notes__ == ["The bot fail, run by scopegate.run, has failed."]
+    with pytest.RaisesGroup(LookupError, ZeroDivisionError), live_gateway() as exchange:
+        exchange.run(fail)
+        exchange.run(lambda: 1 / 0)
+    # What the test itself says goes before.
+    with pytest.raises(ValueError, match="does not go back"):
+        fail_at_the_clock()
+
+
+def test_a_failure_that_was_asked_for_is_the_tests_own_affair() -> None:
+    with live_gateway() as exchange:
+        with pytest.raises(LookupError):
+            exchange.run(fail).result(timeout=10)
+        assert isinstance(exchange.run(fail).exception(timeout=10), LookupError)
+        exchange.run(fail)
+        with pytest.raises(LookupError):
+            exchange.wait_for("buy")
+        exchange.run(exit, 0)  # as a program ends that has done its work
+        waiting = exchange.run(trade, exchange.url, exchange.token("trade"))
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.01)
+    # The gateway has left it: its contract was never sold, which is no failure of the bot's.
+    assert isinstance(waiting.exception(timeout=10), AssertionError)
+
+
+def test_a_refusal_is_not_what_is_waited_for(
+    scopegate: LiveGateway, bot: Callable[..., Any]
+) -> None:
+    bot(authorize=scopegate.token("trade"))
+    for price in (1, 2):
+        assert bot(**{**BUY, "price": price, "req_id": price})["error"]["code"] == "PriceMoved"
+    with pytest.raises(TimeoutError) as caught:
+        scopegate.wait_for("buy", patience=0.01)
+    assert str(caught.value).startswith(
+        "no buy was sent within 0.01 s; sent so far: 1 authorize, 2 refused buy."
+        " The last buy was refused: PriceMoved, The market has moved"
+    )
+    bot(**BUY, req_id=3)
+    assert scopegate.wait_for("buy", refused=True)["req_id"] == 1
+    assert scopegate.wait_for("buy")["req_id"] == 3
+    is_second = scopegate.wait_for("buy", lambda m: m["error"]["code"], refused=True)
+    assert is_second["req_id"] == 2
+    with pytest.raises(TimeoutError, match="no refused buy was sent"):
+        scopegate.wait_for("buy", refused=True, patience=0.01)
+
+
 async def test_a_bot_may_run_in_the_event_loop_of_the_test(scopegate: LiveGateway) -> None:
     async def play() -> int:
         async with connect_async(scopegate.url) as opened:

@@ -178,11 +178,31 @@ async def test_a_user_is_created_and_locked_out(gateway: Served) -> None:
     )
     real, demo = created.split()
     text, other = token(gateway, demo, "Bot"), token(gateway, real, "Bot")
+    async with gateway.connected() as client:
+        assert (await client.authorize(text))["country"] == "id"
     async with watching(gateway, text) as client, watching(gateway, other) as second:
         await command(gateway, "user", "disable", "--email", "grace@example.com")
         await is_signed_out(client)
         await is_signed_out(second)
         assert await client.refused({"authorize": text}) == "InvalidToken"
+
+
+async def test_a_user_is_created_with_a_residence(gateway: Served) -> None:
+    create = ("user", "create", "--password", "correct horse", "--email")
+    created = await command(gateway, *create, "alan@example.com", "--residence", "GB")
+    text = token(gateway, created.split()[1], "Bot")
+    async with gateway.connected() as client:
+        assert (await client.authorize(text))["country"] == "gb"
+    in_kenya = {"SCOPEGATE_RESIDENCE": "ke"}
+    db = ("--db", str(gateway.db))
+    done = scopegate(*create, "wangari@example.com", *db, folder=gateway.folder, settings=in_kenya)
+    text = token(gateway, done.stdout.split()[1], "Bot")
+    async with gateway.connected() as client:
+        assert (await client.authorize(text))["country"] == "ke"
+    unknown = ("hal@example.com", "--residence", "xx", *db)
+    refused = scopegate(*create, *unknown, folder=gateway.folder)
+    assert refused.returncode == 1
+    assert "'xx' is no country's two letters, such as id or gb" in refused.stderr
 
 
 async def test_a_password_is_kept_as_its_hash(gateway: Served, ada: Person) -> None:
@@ -325,6 +345,26 @@ async def test_an_app_made_while_serving_can_connect(gateway: Served, ada: Perso
     assert [app_id, "My", "bot", "read,trade", "http://localhost:3000/callback"] in listed
     async with gateway.connected(app_id=int(app_id) + 1) as client:
         assert await client.refused({"ping": 1}) == "InvalidAppID"
+
+
+async def test_an_app_gets_the_id_that_a_bot_has_in_its_code(gateway: Served) -> None:
+    create = ("app", "create", "--name", "Old bot", "--app-id")
+    async with watching(gateway, gateway.token) as client:
+        assert await command(gateway, *create, "32404") == "32404"
+        await command(
+            gateway, "account", "credit", "--loginid", gateway.loginids[0], "--amount", "1"
+        )
+        await soon(client)
+    async with gateway.connected(app_id=32404) as client:
+        assert (await client.ask({"ping": 1}))["ping"] == "pong"
+    for taken, why in (
+        ("32404", "app_id 32404 is taken: app list shows the apps; choose another"),
+        ("1089", "app_id 1089 is taken"),
+        ("0", "0 is not in the range 1<=x<=999999999"),
+    ):
+        done = scopegate(*create, taken, "--db", str(gateway.db), folder=gateway.folder)
+        assert done.returncode != 0
+        assert why in done.stderr
 
 
 # What is offered, by either name of the program.

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from cryptography import x509
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidMessage
 
-from tests.served import Served, fetch, serving, unverified
+from tests.served import Served, fetch, scopegate, serving, unverified
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,35 @@ async def test_a_certificate_of_its_own_names_this_machine(self_signed: Served) 
     assert "localhost" in names.value.get_values_for_type(x509.DNSName)
     addresses = {str(found) for found in names.value.get_values_for_type(x509.IPAddress)}
     assert addresses == {"127.0.0.1", "::1"}
+
+
+def test_its_authority_is_kept_beside_the_database_for_clients_to_trust(tmp_path: Path) -> None:
+    authority, key = tmp_path / "scopegate.ca.pem", tmp_path / "scopegate.ca-key.pem"
+    seen = []
+    for _ in range(2):
+        with serving(tmp_path, "--tls-self-signed") as served:
+            [line] = [line for line in served.lines if line.startswith("authority")]
+            assert line.split()[1] == str(authority)
+            trusting = ssl.create_default_context(cafile=authority)
+            trusting.verify_flags |= ssl.VERIFY_X509_STRICT
+            assert fetch(served.page, trusting)[0] == 200
+            with pytest.raises(ssl.SSLCertVerificationError):
+                fetch(served.page, ssl.create_default_context())
+            seen.append((authority.read_bytes(), key.read_bytes()))
+    assert seen[0] == seen[1]
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+
+def test_half_an_authority_is_not_made_whole(tmp_path: Path) -> None:
+    (tmp_path / "scopegate.ca.pem").write_text("none")
+    refused = scopegate("serve", "--port", "0", "--tls-self-signed", folder=tmp_path)
+    assert refused.returncode == 1
+    assert "scopegate.ca-key.pem is missing beside scopegate.ca.pem" in refused.stderr
+    (tmp_path / "scopegate.ca-key.pem").write_text("none")
+    refused = scopegate("serve", "--port", "0", "--tls-self-signed", folder=tmp_path)
+    assert refused.returncode == 1
+    assert "tls_self_signed: cannot use scopegate.ca.pem" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 async def test_nothing_is_served_in_the_clear(self_signed: Served) -> None:

@@ -172,7 +172,7 @@ async def trade(client: SocketClient, account: Account, chance: random.Random, c
         refused: list[Any] = []
         while True:  # what is refused is chosen anew
             symbol = chance.choice(open_now[contract_type])
-            spot = (await client.ask({"ticks": symbol}))["tick"]["quote"]
+            spot = (await client.ask({"ticks": symbol, "subscribe": 0}))["tick"]["quote"]
             wanted = wish(contract_type, symbol, spot, chance)
             reply = await client.ask({"buy": "1", "price": 100, "parameters": wanted})
             if "error" not in reply:

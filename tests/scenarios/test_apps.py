@@ -2,7 +2,10 @@
 
 import pytest
 
-from gateway.testing import World
+from gateway.access import apps
+from gateway.store import StoreError, run_once
+from gateway.testing import World, world
+from schemas.scopes import Scope
 from tests.conftest import Stage
 
 FIELDS = {"name": "Chart bot", "scopes": ["read", "trade"], "redirect_uri": "https://bot.test/in"}
@@ -167,3 +170,37 @@ async def test_app_1089_is_there_for_every_demo(here: World) -> None:
         assert await here.connect(app_id=wrong, address=f"a{wrong}").refused({"ping": 1}) == (
             "InvalidAppID"
         )
+
+
+async def test_any_app_id_is_taken_where_the_operator_says_so() -> None:
+    async with world(any_app_id=True) as here:
+        app = await here.app("read")
+        for app_id in (1089, app.id, 28035, "000000000070489"):
+            client = here.connect(app_id=app_id)
+            assert (await client.ask({"ping": 1}))["ping"] == "pong"
+        # An unknown id means the test app, which makes no token of an app good.
+        stranger = here.connect(app_id=28035)
+        await stranger.authorize(await here.token("read"))
+        refused = await stranger.ask({"authorize": await here.token("read", app=app)})
+        assert "This connection is of app 1089" in refused["error"]["details"]["app_id"]
+        for wrong in ("", "abc", "-1", "1" * 16):
+            assert await here.connect(app_id=wrong).refused({"ping": 1}) == "InvalidAppID"
+
+
+async def test_the_id_of_an_app_is_never_given_twice(here: World) -> None:
+    def register(app_id: int | None) -> int:
+        values = {"name": "Bot", "scopes": frozenset[Scope](), "redirect_uri": ""}
+        return run_once(
+            here.gateway.settings.db,
+            lambda transaction: apps.register(transaction, None, values, app_id=app_id).id,
+        )
+
+    assert register(32404) == 32404
+    assert register(None) == 32405  # the next follows the largest
+    assert register(28035) == 28035
+    with pytest.raises(StoreError, match="28035 is taken"):
+        register(28035)
+    mine = await here.app("read")
+    await here.gateway.store.write(lambda transaction: apps.delete(transaction, mine))
+    with pytest.raises(StoreError, match=f"{mine.id} was an app's that is deleted"):
+        register(mine.id)

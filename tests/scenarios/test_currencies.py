@@ -44,7 +44,7 @@ async def test_every_family_is_sold_for_the_least_stake(
 ) -> None:
     client = await bitcoin(here)
     message = (await proposed(client, parameters, 0.00000699))["error"]["message"]
-    assert "minimum stake of 0.00000700 and a maximum payout of 1.00000000" in message
+    assert "Minimum stake of 0.00000700 and maximum payout of 1.00000000" in message
     offer = (await proposed(client, parameters, 0.000007))["proposal"]
     reply = await client.ask({"buy": offer["id"], "price": 0.01})
     assert reply["buy"]["buy_price"] == pytest.approx(0.000007)
@@ -55,7 +55,7 @@ async def test_the_largest_stake_is_that_of_the_currency(here: World) -> None:
     client = await bitcoin(here, 100_000_000)
     assert "error" not in await proposed(client, CALL, 0.04)
     message = (await proposed(client, CALL, 0.04000001))["error"]["message"]
-    assert re.search(r"maximum stake of 0\.04000000", message)
+    assert re.search(r"Maximum stake allowed is 0\.04000000\.", message)
 
 
 async def test_lists_and_limits_are_told_in_the_currency(here: World) -> None:

@@ -38,7 +38,7 @@ async def test_lists_agree_on_what_is_open() -> None:
                 ends = "24" if closes == "23:59:59" else closes
                 assert is_open == (opens != "--" and opens <= now < ends)
                 assert is_open == SYMBOLS[name].is_open(start)
-                answer = await client.ask({"ticks": name})
+                answer = await client.ask({"ticks": name, "subscribe": 0})
                 assert answer.get("error", CLOSED) == CLOSED
                 assert is_open == ("tick" in answer)
                 assert each["spot"] > 0
@@ -252,7 +252,7 @@ async def test_the_ticks_of_a_market_come_together(here: World) -> None:
     }
     for each in later["ticks_batch"]:
         assert each["epoch"] == first["ticks_batch"][0]["epoch"] + 1
-        tick = (await client.ask({"ticks": each["symbol"]}))["tick"]
+        tick = (await client.ask({"ticks": each["symbol"], "subscribe": 0}))["tick"]
         symbol = SYMBOLS[each["symbol"]]
         assert float(each["quote"]) == tick["quote"]
         assert len(each["quote"].partition(".")[2]) == symbol.digits

@@ -1,13 +1,17 @@
 """People open accounts: over memory and over a real socket, and what keeps them from more."""
 
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exchange import ledger
-from gateway.access import passwords
-from gateway.testing import Client, World
+from gateway.access import passwords, users
+from gateway.app import compose
+from gateway.settings import SettingsError, chosen
+from gateway.store import Transaction, run_once
+from gateway.testing import Client, World, world
 from tests.conftest import Stage
 from tests.scenarios.test_races import UP, buying
 
@@ -322,3 +326,52 @@ async def test_answers_are_bounded(here: World) -> None:
         == await client.refused(request | {"financial_information": {"occupation": ""}})
         == "InputValidationFailed"
     )
+
+
+async def test_every_user_has_a_country(stage: Stage) -> None:
+    """A web app asks for the company of its user's country, and stops where there is none."""
+    here = stage.here
+    british = await here.user("ada@example.com", country="gb")
+    for loginid, country in ((here.demo.loginid, "id"), (british[0].loginid, "gb")):
+        client = await stage.connect()
+        assert (await client.authorize(await here.token(loginid=loginid)))["country"] == country
+        told = (await client.ask({"get_settings": 1}))["get_settings"]
+        assert told["country_code"] == country
+        company = (await client.ask({"landing_company": country}))["landing_company"]
+        assert company["id"] == country
+        # What the user tells of themselves is told back everywhere.
+        assert (await client.ask({"set_settings": 1, "residence": "za"}))["set_settings"] == 1
+        assert (await client.authorize(await here.token(loginid=loginid)))["country"] == "za"
+        unknown = await client.ask({"set_settings": 1, "residence": "xx"})
+        assert unknown["error"]["details"].keys() == {"residence"}
+    status = (await client.ask({"website_status": 1}))["website_status"]
+    assert status["clients_country"] == "id"
+
+
+async def test_the_operator_says_where_users_live(tmp_path: Path) -> None:
+    async with world(residence="ke") as here:
+        client = here.connect()
+        status = (await client.ask({"website_status": 1}))["website_status"]
+        assert status["clients_country"] == "ke"
+        assert (await client.authorize(await here.token()))["country"] == "ke"
+    with pytest.raises(SettingsError, match="'xx' is no country's two letters"):
+        async with compose(chosen(db=tmp_path / "none.db", residence="xx")):
+            pass
+    assert not (tmp_path / "none.db").exists()
+
+
+async def test_users_of_an_older_database_get_a_country(tmp_path: Path) -> None:
+    settings = chosen(db=tmp_path / "old.db", port=0)
+    async with compose(settings):
+        pass
+
+    def as_it_was(transaction: Transaction) -> None:
+        users.create(transaction, "ada@example.com", country="gb")
+        transaction.execute("UPDATE users SET country = '' WHERE is_demo = 1")
+
+    run_once(settings.db, as_it_was)
+    async with compose(settings) as gateway:
+        rows = await gateway.store.read(
+            lambda reader: reader.all("SELECT country FROM users ORDER BY id")
+        )
+    assert [row["country"] for row in rows] == ["id", "gb"]

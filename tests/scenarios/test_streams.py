@@ -65,7 +65,20 @@ async def test_forget_all_ends_kinds(stage: Stage) -> None:
     stage.here.clock.advance(4)
     assert (await client.ask({"forget_all": "balance"}))["forget_all"] == []
     assert client.told == []
-    assert await client.refused({"forget_all": "everything"}) == "InputValidationFailed"
+    # A field at fault is named as it was sent.
+    for value, named in (
+        ("everything", "forget_all"),
+        (None, "forget_all"),
+        (["ticks", "everything"], "forget_all.1"),
+        ([], "forget_all"),
+    ):
+        refused = (await client.ask({"forget_all": value}))["error"]
+        assert refused["code"] == "InputValidationFailed"
+        assert refused["message"] == f"Input validation failed: {named}"
+        assert refused["details"].keys() == {named}
+    for field, value in (("forget", "x"), ("ticks", "R 100")):
+        refused = (await client.ask({field: value}))["error"]
+        assert refused["message"] == f"Input validation failed: {field}"
 
 
 async def test_a_growing_candle_agrees_with_history(stage: Stage) -> None:
@@ -181,3 +194,128 @@ def test_a_follower_that_fails_does_not_stop_the_market() -> None:
     ticker.stop()
     clock.advance(3)
     assert len(seen) == 3
+
+
+async def test_ticks_stream_unless_that_is_refused(stage: Stage) -> None:
+    client = await stage.connect()
+    once = await client.ask({"ticks": "1HZ50V", "subscribe": 0})
+    assert "subscription" not in once
+    first = await client.ask({"ticks": "1HZ10V", "req_id": 7, "passthrough": {"a": 1}})
+    assert first["tick"]["id"] == first["subscription"]["id"]
+    stage.here.clock.advance(2)
+    told = [await client.next() for _ in range(2)]
+    head = {name: first[name] for name in ("echo_req", "req_id", "passthrough", "subscription")}
+    assert [message["tick"]["epoch"] - first["tick"]["epoch"] for message in told] == [1, 2]
+    assert all(message.items() >= head.items() for message in told)
+    assert (await client.ask({"forget": first["subscription"]["id"]}))["forget"] == 1
+    stage.here.clock.advance(2)
+    await client.ask({"ping": 1})
+    assert client.told == []
+
+
+async def test_ticks_asked_for_again_are_told_under_the_same_stream(stage: Stage) -> None:
+    client = await stage.connect()
+    first = await client.ask({"ticks": "1HZ10V", "req_id": 7})
+    stage.here.clock.advance(1)
+    assert (await client.next())["req_id"] == 7
+    again = await client.ask({"ticks": "1HZ10V", "req_id": 8})
+    assert again["req_id"] == 8
+    assert again["subscription"] == first["subscription"]
+    assert again["tick"]["id"] == first["tick"]["id"]
+    assert again["tick"]["epoch"] == first["tick"]["epoch"] + 1
+    stage.here.clock.advance(1)
+    assert (await client.next())["req_id"] == 7
+    await client.ask({"ping": 1})
+    assert client.told == []  # there is one stream, told once
+
+
+async def test_who_subscribes_takes_over_the_stream_of_plain_ticks(stage: Stage) -> None:
+    client = await stage.connect()
+    first = await client.ask({"ticks": "1HZ10V", "req_id": 7, "passthrough": {"a": 1}})
+    asked = {"ticks": "1HZ10V", "subscribe": 1, "req_id": 8}
+    taken = await client.ask(asked)
+    assert taken["subscription"] == first["subscription"]
+    stage.here.clock.advance(1)
+    event = await client.next()
+    assert (event["req_id"], event["echo_req"]) == (8, asked)
+    assert "passthrough" not in event
+    assert event["subscription"] == first["subscription"]
+    assert await client.refused({**asked, "req_id": 9}) == "AlreadySubscribed"
+    # Plain ticks are still answered, and leave the stream with who subscribed to it.
+    plain = await client.ask({"ticks": "1HZ10V", "req_id": 10})
+    assert plain["subscription"] == first["subscription"]
+    stage.here.clock.advance(1)
+    assert (await client.next())["req_id"] == 8
+    await client.ask({"ping": 1})
+    assert client.told == []
+
+
+async def test_each_symbol_of_a_list_has_its_own_plain_stream(stage: Stage) -> None:
+    client = await stage.connect()
+    await client.ask({"ticks": "1HZ10V", "subscribe": 1})
+    one = await client.ask({"ticks": ["1HZ10V", "1HZ25V"]})
+    two = await client.next()
+    taken = await client.ask({"ticks": ["1HZ25V", "1HZ10V"], "subscribe": 1})
+    assert taken["subscription"] == two["subscription"] != one["subscription"]
+    assert (await client.next())["error"]["code"] == "AlreadySubscribed"
+    reply = await client.ask({"forget_all": "ticks"})
+    assert reply["forget_all"] == [one["subscription"]["id"], two["subscription"]["id"]]
+
+
+async def test_plain_ticks_are_answered_without_a_stream_at_the_limit() -> None:
+    async with world(streams=1) as here:
+        client = here.connect()
+        await client.ask({"ticks": "1HZ10V"})
+        beyond = await client.ask({"ticks": "1HZ25V"})
+        assert beyond["tick"]["symbol"] == "1HZ25V"
+        assert "subscription" not in beyond
+        assert "id" not in beyond["tick"]
+        assert await client.refused({"ticks": "1HZ25V", "subscribe": 1}) == "RateLimit"
+        here.clock.advance(1)
+        assert [message["tick"]["symbol"] for message in client.told] == ["1HZ10V"]
+        # What is open is taken over and answered again; nothing is added to it.
+        for _ in range(50):
+            assert "subscription" in await client.ask({"ticks": "1HZ10V"})
+        assert "subscription" in await client.ask({"ticks": "1HZ10V", "subscribe": 1})
+        assert len(client._connection.session.subscriptions) == 1
+
+
+async def test_only_ticks_stream_by_themselves(stage: Stage) -> None:
+    client = await stage.connect()
+    proposal = {
+        "proposal": 1,
+        "amount": 10,
+        "basis": "stake",
+        "contract_type": "CALL",
+        "currency": "USD",
+        "duration": 5,
+        "duration_unit": "m",
+        "symbol": "1HZ100V",
+    }
+    for asked in (
+        {"ticks_history": "1HZ10V", "end": "latest", "count": 1},
+        {"ticks_batch": 1, "market": "synthetic_index"},
+        proposal,
+        {"website_status": 1},
+    ):
+        assert "subscription" not in await client.ask(asked)
+    stage.here.clock.advance(2)
+    await client.ask({"ping": 1})
+    assert client.told == []
+
+
+async def test_a_tick_that_waits_to_be_told_is_not_told_twice_to_who_takes_over(
+    here: World,
+) -> None:
+    """A crowd makes ticks late; the reply that takes a stream over has told the latest already."""
+    crowd = [here.connect() for _ in range(SLICE + 1)]
+    for client in crowd:
+        await client.ask({"ticks": "1HZ100V"})
+    here.clock.advance(1)
+    late = crowd[-1]
+    first = await late.ask({"ticks": "1HZ100V", "subscribe": 1, "req_id": 99})
+    await here.caught_up()
+    here.clock.advance(1)
+    await here.caught_up()
+    epochs = [message["tick"]["epoch"] for message in late.told if message["req_id"] == 99]
+    assert epochs == [first["tick"]["epoch"] + 1]

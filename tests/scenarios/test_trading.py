@@ -238,7 +238,7 @@ async def test_a_proposal_is_bought_on_its_own_connection_and_for_a_while(here: 
 async def test_the_price_is_checked_against_the_market(here: World) -> None:
     client = await trader(here)
     here.clock.advance(0)
-    spot = (await client.ask({"ticks": "1HZ100V"}))["tick"]["quote"]
+    spot = (await client.ask({"ticks": "1HZ100V", "subscribe": 0}))["tick"]["quote"]
     near = {**MINUTES, "barrier": f"{spot:.2f}", "duration": 2, "basis": "payout", "amount": 100}
     quoted = (await client.ask({"proposal": 1, **near}))["proposal"]
     refused = await client.ask({"buy": quoted["id"], "price": quoted["ask_price"] - 1})
@@ -356,8 +356,12 @@ async def test_orders_are_changed_and_listed(here: World) -> None:
         ("stop_loss", "3.00"),
         ("take_profit", "50.00"),
     ]
-    too_much = await client.ask({**request, "limit_order": {"stop_loss": 10}})
+    all_of_it = (await client.ask({**request, "limit_order": {"stop_loss": 10}}))["contract_update"]
+    assert all_of_it["stop_loss"]["order_amount"] == -10.0
+    too_much = await client.ask({**request, "limit_order": {"stop_loss": 10.01}})
     assert too_much["error"]["code"] == "ContractBuyValidationError"
+    assert too_much["error"]["message"] == "Enter an amount equal to or lower than 10.00."
+    assert too_much["error"]["details"]["field"] == "stop_loss"
     assert await client.refused({**request, "limit_order": {}}) == "InputValidationFailed"
     option = await bought(client, MINUTES)
     assert await client.refused(
@@ -380,7 +384,9 @@ async def test_an_order_that_is_met_already_is_refused(here: World) -> None:
         reply = await client.ask(request)
         assert reply["error"]["code"] == "ContractUpdateFailure"
         assert f"{profits[number]:.2f}" in reply["error"]["message"]
-        assert reply["error"]["details"].keys() == order.keys()
+        [field] = order
+        assert reply["error"]["details"].keys() == {field, "field"}
+        assert reply["error"]["details"]["field"] == field
 
 
 async def test_a_deal_is_cancelled_while_it_may_be(here: World) -> None:

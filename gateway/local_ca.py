@@ -1,0 +1,76 @@
+"""The certificate authority of `--tls-self-signed`, kept beside the database.
+
+Rules:
+- It is made once. Clients that trust its certificate trust every later start of the gateway.
+- Its key is readable by its owner alone: whoever has it can pose as any server to those clients.
+- What it issues is made anew at each start, for a year, and its key is not kept.
+"""
+
+import os
+import ssl
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.settings import SettingsError
+
+if TYPE_CHECKING:
+    from trustme import CA
+
+VALID_FOR = timedelta(days=365)
+
+
+def certificate_file(db: Path) -> Path:
+    """The file of the authority's certificate, which clients are to trust."""
+    return db.with_suffix(".ca.pem")
+
+
+def key_file(db: Path) -> Path:
+    """The file of the authority's key."""
+    return db.with_suffix(".ca-key.pem")
+
+
+def context(db: Path, names: Iterable[str]) -> ssl.SSLContext:
+    """TLS with a certificate for these names and addresses. Raises `SettingsError`."""
+    authority = _authority(certificate_file(db), key_file(db))
+    now = datetime.now(UTC)
+    issued = authority.issue_cert(
+        *names, not_before=now - timedelta(days=1), not_after=now + VALID_FOR
+    )
+    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    issued.configure_cert(made)
+    return made
+
+
+def _authority(certificate: Path, key: Path) -> "CA":
+    import trustme  # takes 70 ms and 8 MB that nobody else needs
+
+    try:
+        if certificate.exists() != key.exists():
+            missing, other = (key, certificate) if certificate.exists() else (certificate, key)
+            raise SettingsError(
+                f"tls_self_signed: {missing} is missing beside {other}. Put it back, or delete"
+                " the other too: a new authority is made, which clients must trust anew."
+            )
+        if certificate.exists():
+            return trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
+        made = trustme.CA(
+            path_length=0,
+            organization_name="Scopegate",
+            organization_unit_name=f"Local authority of {certificate.resolve().parent.name}",
+        )
+        _write(key, made.private_key_pem.bytes(), 0o600)
+        _write(certificate, made.cert_pem.bytes(), 0o644)
+    except (OSError, ValueError) as problem:
+        raise SettingsError(
+            f"tls_self_signed: cannot use {certificate} and {key}: {problem}"
+        ) from problem
+    return made
+
+
+def _write(file: Path, content: bytes, mode: int) -> None:
+    """Write a file that is not there yet; from its first byte on nobody else can read a key."""
+    number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with open(number, "wb") as opened:
+        opened.write(content)
