@@ -4,6 +4,7 @@ from exchange.ledger import Ledger
 from exchange.money import to_number
 from gateway.access import apps, oversight
 from gateway.access.guard import Access
+from gateway.access.tokens import Token
 from gateway.calls import OWNER, call
 from gateway.session import Session
 from gateway.store import Store, Transaction
@@ -14,6 +15,7 @@ from schemas.owner import (
     ActivityReply,
     ConnectedApps,
     ConnectedAppsReply,
+    ParentToken,
     RevokeAccess,
     RevokeAccessReply,
     TokenList,
@@ -77,7 +79,10 @@ class Oversight:
 
     @call("token_list", needs=OWNER)
     async def token_list(self, request: TokenList, session: Session) -> TokenListReply:
-        """List the tokens of all the user's accounts, with where each was used last."""
+        """List the tokens of all the user's accounts, with where each was used last.
+
+        `parent` is the token that one was made with, and with which it ends.
+        """
         user_id = session.grant.user_id
         await self._access.flush()
         found = await self._store.read(lambda reader: oversight.tokens_of(reader, user_id))
@@ -91,6 +96,7 @@ class Oversight:
                     "loginid": one.token.loginid,
                     "made_by": one.made_by,
                     "name": one.token.name,
+                    "parent": _parent(one.parent),
                     "scopes": list(in_order(one.token.scopes)),
                     "token": one.token.masked,
                     "valid_for_ip": one.token.valid_for_ip,
@@ -143,6 +149,12 @@ class Oversight:
                 "loginid": grant.loginid,
             }
         }
+
+
+def _parent(token: Token | None) -> ParentToken | None:
+    if token is None:
+        return None
+    return {"loginid": token.loginid, "name": token.name, "token": token.masked}
 
 
 def _seconds(moment: float | None) -> int | None:

@@ -127,6 +127,12 @@ class TokenList(Request):
     token_list: One
 
 
+class ParentToken(TypedDict):
+    loginid: str
+    name: str
+    token: str
+
+
 class TokenDetails(TypedDict):
     created_at: int
     last_used: int | None
@@ -135,6 +141,7 @@ class TokenDetails(TypedDict):
     loginid: str
     made_by: str
     name: str
+    parent: ParentToken | None
     scopes: list[str]
     token: str
     valid_for_ip: str

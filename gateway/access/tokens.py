@@ -5,6 +5,8 @@ Rules:
 - A token reaches one account. One that was issued to an app hangs on the link between app and user,
   as does everything minted with it, and ends with that link.
 - A token of a sign-in at the pages hangs on that sign-in, and ends with it or when its time is up.
+- A token made with another is its child and ends with it, whatever ends the parent. A sign-in is no
+  parent: what the owner makes at the pages lives until it is deleted.
 - Ending tokens is announced, and with it takes effect on live connections.
 """
 
@@ -44,6 +46,8 @@ class Token:
     link_id: int | None
     kind: str
     sign_in_id: int | None
+    parent_id: int | None
+    """The token that it was made with; it ends with that one."""
     created_at: float
     expires_at: float | None
     last_used_at: float | None
@@ -94,6 +98,7 @@ def _token(row: Row) -> Token:
         link_id=row["link_id"],
         kind=row["kind"],
         sign_in_id=row["sign_in_id"],
+        parent_id=row["parent_id"],
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         last_used_at=row["last_used_at"],
@@ -129,12 +134,13 @@ def create(
     valid_for_ip: str = "",
     link_id: int | None = None,
     sign_in_id: int | None = None,
+    parent_id: int | None = None,
     expires_at: float | None = None,
 ) -> str:
     """A new token for an account, whole: the only time that its text is known.
 
-    `sign_in_id` and `expires_at` are those of a sign-in at the pages. Raises `ApiError` when the
-    account has `MOST_OF_A_USER` already, or another of that name.
+    `sign_in_id` is that of a sign-in at the pages, `parent_id` the token that it is made with.
+    Raises `ApiError` when the account has `MOST_OF_A_USER` already, or another of that name.
     """
     if transaction.one(
         "SELECT 1 FROM accounts JOIN users ON users.id = accounts.user_id"
@@ -153,7 +159,8 @@ def create(
     text = _new_text(transaction, loginid, kind)
     transaction.execute(
         "INSERT INTO tokens (digest, masked, loginid, name, scopes, valid_for_ip, link_id, kind,"
-        " sign_in_id, expires_at, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " sign_in_id, parent_id, expires_at, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         token_form.digest(text),
         token_form.masked(text),
         loginid,
@@ -163,6 +170,7 @@ def create(
         link_id,
         kind,
         sign_in_id,
+        parent_id,
         expires_at,
         time.time(),
     )
@@ -187,7 +195,8 @@ def issue(
 def create_beside(transaction: Transaction, token_id: int, loginid: str) -> str:
     """A token for another account of the same user, whole.
 
-    It may do what the token `token_id` may, is bound as that is, and ends with its link or sign-in.
+    It may do what the token `token_id` may, is bound as that is, and ends with its link, sign-in or
+    parent.
     """
     row = transaction.one("SELECT * FROM tokens WHERE id = ?", token_id)
     assert row is not None  # noqa: S101 - whoever asks acts under it
@@ -200,6 +209,7 @@ def create_beside(transaction: Transaction, token_id: int, loginid: str) -> str:
         valid_for_ip=row["valid_for_ip"],
         link_id=row["link_id"],
         sign_in_id=row["sign_in_id"],
+        parent_id=row["parent_id"],
         expires_at=row["expires_at"],
     )
 
@@ -231,13 +241,24 @@ def listed(transaction: Transaction, loginid: str) -> list[Token]:
         " ORDER BY tokens.id",
         loginid,
     )
-    return [_token(row) for row in rows]
+    return [token for token in map(_token, rows) if not token.expired]
+
+
+def parent_of(transaction: Transaction, token: Token) -> Token | None:
+    """The token that this one was made with, if it was made with one."""
+    if token.parent_id is None:
+        return None
+    row = transaction.one(_SELECT + " AND tokens.id = ?", token.parent_id)
+    return None if row is None else _token(row)
 
 
 def end(transaction: Transaction, ids: Iterable[int], *, by: str = "") -> list[int]:
-    """End these tokens; those that were alive. `by` is the session that asked for it."""
+    """End these tokens and their descendants; those that were alive.
+
+    `by` is the session that asked for it.
+    """
     ended: list[int] = []
-    for token_id in ids:
+    for token_id in _with_descendants(transaction, ids):
         cursor = transaction.execute(
             "UPDATE tokens SET ended_at = ? WHERE id = ? AND ended_at IS NULL",
             time.time(),
@@ -248,6 +269,24 @@ def end(transaction: Transaction, ids: Iterable[int], *, by: str = "") -> list[i
     if ended:
         transaction.announce(ENDED, ids=ended, by=by)
     return ended
+
+
+def _with_descendants(transaction: Transaction, ids: Iterable[int]) -> list[int]:
+    """These tokens and all that were made with them, and with those."""
+    found: dict[int, None] = {}
+    for token_id in ids:
+        if token_id not in found:
+            found |= dict.fromkeys(
+                _ids(
+                    transaction.all(
+                        "WITH RECURSIVE family (id) AS (SELECT ? UNION SELECT tokens.id"
+                        " FROM tokens JOIN family ON tokens.parent_id = family.id)"
+                        " SELECT id FROM family",
+                        token_id,
+                    )
+                )
+            )
+    return list(found)
 
 
 def _ids(rows: Iterable[Row]) -> list[int]:
@@ -349,7 +388,28 @@ def uses(transaction: Transaction, token_id: int) -> list[Row]:
     )
 
 
-def bounds_of(transaction: Transaction, token_id: int) -> tuple[int | None, str]:
-    """The link that a token hangs on, if any, and the address it is bound to, or an empty text."""
-    row = transaction.one("SELECT link_id, valid_for_ip FROM tokens WHERE id = ?", token_id)
-    return (None, "") if row is None else (row["link_id"], row["valid_for_ip"])
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a token passes on to those that are made with it."""
+
+    link_id: int | None
+    """The link that it hangs on."""
+    valid_for_ip: str
+    """The one address that it works from; empty where it works from any."""
+    parent_id: int | None
+    """The token itself; `None` for a sign-in at the pages, which is no parent."""
+    expires_at: float | None
+    """When it ends by itself, unless it is a sign-in."""
+
+
+def bounds_of(transaction: Transaction, token_id: int) -> Bounds:
+    """What a token passes on to those that are made with it."""
+    row = transaction.one("SELECT * FROM tokens WHERE id = ?", token_id)
+    assert row is not None  # noqa: S101 - whoever asks acts under it
+    is_sign_in = row["sign_in_id"] is not None
+    return Bounds(
+        row["link_id"],
+        row["valid_for_ip"],
+        None if is_sign_in else token_id,
+        None if is_sign_in else row["expires_at"],
+    )
