@@ -355,11 +355,18 @@ async def _keep_mark(store: Store, clock: Clock, start: market_start.Origin, spe
 
 
 async def _demo(store: Store, settings: Settings, at: float) -> Demo | None:
-    """The demo user, made on an empty database, with a new token in place of the last one."""
-    if not (settings.demo or settings.on_loopback):
-        return None
+    """The demo user, made on an empty database, with a new token in place of the last one.
+
+    What the last start let others do as the demo user ends with every start, also with one that
+    has no demo user to offer: only what that user made at the pages goes on.
+    """
 
     def job(transaction: Transaction) -> Demo | None:
+        tokens.end_demo(transaction)
+        if not settings.demo_at_pages and (signed_in := users.demo(transaction)) is not None:
+            tokens.end_sign_ins_of_user(transaction, signed_in["id"])
+        if not (settings.demo or settings.on_loopback):
+            return None
         if transaction.one("SELECT 1 FROM users") is None:
             user_id = users.create(transaction, DEMO_EMAIL, is_demo=True)
             accounts.open_with_balance(transaction, user_id, virtual=(True, False, False), at=at)
@@ -368,7 +375,6 @@ async def _demo(store: Store, settings: Settings, at: float) -> Demo | None:
             return None
         owned = accounts.accounts(transaction, user["id"])
         first = next(account for account in owned if account.is_virtual)
-        tokens.end_demo(transaction)
         token = tokens.create(transaction, first.loginid, "Demo", ALL_SCOPES, kind="demo")
         return Demo([first, *(account for account in owned if account != first)], token)
 

@@ -137,7 +137,8 @@ class Served:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def start(self) -> None:
+    def start(self, *, last: str = "token") -> None:
+        """Start it, and read until the line that begins so; one without a demo user ends "page"."""
         with (self.folder / "stderr.txt").open("a") as errors:
             self.process = subprocess.Popen(
                 [*MODULE, "serve", "--port", "0", "--db", str(self.db), *self.options],
@@ -151,14 +152,14 @@ class Served:
         self.lines: list[str] = []
         for line in self.process.stdout:
             self.lines.append(line.rstrip("\n"))
-            if line.startswith("token"):
+            if line.startswith(last):
                 break
         else:
             self.stop()
             raise AssertionError(f"serve did not start: {self.lines}, {self.stderr}")
         self.url = self.lines[0].removeprefix("listening on ")
         self.page = self.lines[1].split()[1]
-        self.token = self.lines[-1].split()[1]
+        self.token = self.lines[-1].split()[1] if last == "token" else ""
         self.loginids = [line.split()[1] for line in self.lines if line.startswith("account")]
 
     @property

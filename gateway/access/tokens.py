@@ -353,7 +353,7 @@ def end_expired(transaction: Transaction) -> None:
 
 
 def end_demo(transaction: Transaction) -> None:
-    """End the demo token of the last start."""
+    """End the demo token of the last start, and what was made with it."""
     end(transaction, _ids(transaction.all("SELECT id FROM tokens WHERE kind = 'demo'")))
 
 

@@ -5,6 +5,8 @@ import re
 import signal
 import stat
 from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -74,6 +76,47 @@ async def test_a_demo_token_ends_with_the_next_start(served: Served) -> None:
         assert await client.refused({"authorize": first}) == "InvalidToken"
         await client.authorize(served.token)
         assert await client.refused({"authorize": first}) == "InvalidToken"
+
+
+@pytest.mark.parametrize("public", [False, True])
+async def test_what_a_demo_token_made_ends_with_every_start(served: Served, public: bool) -> None:
+    """Also with a start that others can reach, and that has no demo user to offer."""
+
+    def text_of(reply: dict[str, Any]) -> str:
+        [text] = [
+            str(row["token"])
+            for row in reply["api_token"]["tokens"]
+            if token_form.well_formed(row["token"])
+        ]
+        return text
+
+    asked = {"api_token": 1, "new_token_scopes": ["read", "admin"]}
+    async with served.connected() as client:
+        await client.authorize(served.token)
+        child = text_of(await client.ask(asked | {"new_token": "Child"}))
+        opened = await client.ask({"new_account_real": 1, "currency": "USD"})
+        beside = opened["new_account_real"]["oauth_token"]
+        await client.authorize(child)
+        grandchild = text_of(await client.ask(asked | {"new_token": "Grandchild"}))
+    async with served.connected(origin=served.page.rstrip("/")) as page:
+        accounts = (await page.ask({"sign_in_demo": 1}))["sign_in_demo"]["accounts"]
+        await page.authorize(accounts[0]["token"])
+        own = text_of(await page.ask(asked | {"new_token": "Own"}))
+    ended = [served.token, child, grandchild, beside]
+    served.stop()
+    if public:
+        served.options += ("--host", "0.0.0.0")  # noqa: S104 - as an operator would
+    served.start(last="page" if public else "token")
+    port = urlsplit(served.url).port
+    served.url = f"ws://127.0.0.1:{port}/websockets/v3"
+    async with served.connected() as client:
+        for text in ended:
+            assert await client.refused({"authorize": text}) == "InvalidToken"
+        await client.authorize(own)
+    # So is a sign-in without a password, where there is none to be had any more.
+    async with served.connected(origin=f"http://127.0.0.1:{port}") as page:
+        reply = await page.ask({"authorize": accounts[0]["token"]})
+        assert ("error" in reply) == public
 
 
 async def test_no_token_is_ever_written_down(served: Served) -> None:
