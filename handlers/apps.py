@@ -52,7 +52,11 @@ class Apps:
 
     @call("app_update", needs=Scope.ADMIN)
     async def app_update(self, request: AppUpdate, session: Session) -> AppUpdateReply:
-        """Describe an app anew; other scopes than before end what users granted it."""
+        """Describe an app anew; what users did not agree to suspends it until they do.
+
+        That is a new name, a new origin of `redirect_uri`, other scopes, a higher markup: the app's
+        tokens allow nothing for a user who has not consented again.
+        """
         grant = session.grant
         values = _values(request)
 

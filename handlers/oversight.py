@@ -36,7 +36,10 @@ class Oversight:
 
     @call("connected_apps", needs=OWNER)
     async def connected_apps(self, request: ConnectedApps, session: Session) -> ConnectedAppsReply:
-        """List the apps that may act for the user, what each may do, and whether it does now."""
+        """List the apps that may act for the user, what each may do, and whether it does now.
+
+        An app that changed since (`changes`) can do nothing while it `needs_consent` again.
+        """
         user_id = session.grant.user_id
         await self._access.flush()
         found = await self._store.read(lambda reader: oversight.connected(reader, user_id))
@@ -44,11 +47,14 @@ class Oversight:
             "connected_apps": [
                 {
                     "app_id": one.link.app.id,
+                    "app_markup_percentage": float(one.link.app.markup),
+                    "changes": apps.changes(one.link) if one.link.suspended else [],
                     "connected_at": int(one.link.created_at),
                     "last_used": _seconds(one.link.last_used_at),
                     "live_connections": self._access.live_connections(one.token_ids),
                     "loginids": one.loginids,
                     "name": one.link.app.name,
+                    "needs_consent": int(one.link.suspended),
                     "official": int(one.link.app.official),
                     "owner": one.owner,
                     "scopes": list(in_order(one.link.scopes)),

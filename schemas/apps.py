@@ -117,7 +117,7 @@ class AppRegister(AppFields):
 
 
 class AppUpdate(AppFields):
-    """Describes an app of the user's anew; other scopes end every grant of the app."""
+    """Describes an app of the user's anew; users must agree again to what they did not agree to."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -91,11 +91,14 @@ class ConnectedApps(Request):
 
 class ConnectedAppDetails(TypedDict):
     app_id: int
+    app_markup_percentage: float
+    changes: list[str]
     connected_at: int
     last_used: int | None
     live_connections: int
     loginids: list[str]
     name: str
+    needs_consent: int
     official: int
     owner: str
     scopes: list[str]

@@ -69,7 +69,7 @@ def exchange(
     named = redirect_uri == row["redirect_uri"] or (
         redirect_uri is None and not row["redirect_uri_given"]
     )
-    if link is None or link.app.id != app_id or not named:
+    if link is None or link.suspended or link.app.id != app_id or not named:
         return None
     if not hmac.compare_digest(challenge_of(verifier), row["challenge"]):
         return None

@@ -54,8 +54,7 @@ class AuthorizationRequest:
     @property
     def returns_to(self) -> str:
         """The origin of the address that the answer goes to, as the user is shown it."""
-        target = urlsplit(self.app.redirect_uri)
-        return f"{target.scheme}://{target.netloc}"
+        return self.app.returns_to
 
     def returned(self, answer: Iterable[tuple[str, str]]) -> str:
         """The app's address with this answer, and the app's own state after it."""

@@ -7,7 +7,8 @@ Rules:
 - A token of a sign-in at the pages hangs on that sign-in, and ends with it or when its time is up.
 - A token made with another is its child and ends with it, whatever ends the parent. A sign-in is no
   parent: what the owner makes at the pages lives until it is deleted.
-- Ending tokens is announced, and with it takes effect on live connections.
+- The tokens of a suspended authorization allow nothing until its user agrees again.
+- Ending and suspending tokens is announced, and with it takes effect on live connections.
 """
 
 import time
@@ -27,6 +28,9 @@ MOST_OF_A_LINK = 20
 
 ENDED = "tokens_ended"
 """The change that announces the end of tokens: `ids`, and `by`, the session that asked for it."""
+
+SUSPENDED = "tokens_suspended"
+"""The change that announces that tokens allow nothing for now: `ids` and `by` as for `ENDED`."""
 
 CURRENCY_SETTLED = "currency_settled"
 """The change that announces an account's new currency: `loginid` and `currency`."""
@@ -54,6 +58,8 @@ class Token:
     user_id: int
     currency: str
     is_virtual: bool
+    suspended: bool
+    """Whether the app that it hangs on has to be agreed to again before it allows anything."""
 
     @property
     def expired(self) -> bool:
@@ -62,7 +68,8 @@ class Token:
 
 
 _SELECT = """
-    SELECT tokens.*, accounts.user_id, accounts.currency, accounts.is_virtual, links.app_id
+    SELECT tokens.*, accounts.user_id, accounts.currency, accounts.is_virtual, links.app_id,
+        links.suspended_at
     FROM tokens
     JOIN accounts ON accounts.loginid = tokens.loginid
     JOIN users ON users.id = accounts.user_id
@@ -105,11 +112,12 @@ def _token(row: Row) -> Token:
         user_id=row["user_id"],
         currency=row["currency"],
         is_virtual=bool(row["is_virtual"]),
+        suspended=row["suspended_at"] is not None,
     )
 
 
 def find(transaction: Transaction, digest: bytes) -> Token | None:
-    """The token with this digest, if it holds."""
+    """The token with this digest, unless it has ended; it may be suspended."""
     return _alive(transaction.one(_SELECT + " AND tokens.digest = ?", digest))
 
 
@@ -120,8 +128,9 @@ def _alive(row: Row | None) -> Token | None:
 
 
 def holds(transaction: Transaction, token_id: int) -> bool:
-    """Whether the token still holds, as this transaction sees it."""
-    return _alive(transaction.one(_SELECT + " AND tokens.id = ?", token_id)) is not None
+    """Whether the token still holds, and is not suspended, as this transaction sees it."""
+    found = _alive(transaction.one(_SELECT + " AND tokens.id = ?", token_id))
+    return found is not None and not found.suspended
 
 
 def create(
@@ -311,6 +320,13 @@ def end_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> 
     """End everything that hangs on a link."""
     rows = transaction.all("SELECT id FROM tokens WHERE link_id = ?", link_id)
     return end(transaction, _ids(rows), by=by)
+
+
+def suspend_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> None:
+    """Announce that a link is suspended, to everything that hangs on it and lives."""
+    rows = transaction.all("SELECT id FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id)
+    if rows:
+        transaction.announce(SUSPENDED, ids=_ids(rows), by=by)
 
 
 def end_sign_in(transaction: Transaction, token_id: int, *, by: str = "") -> None:

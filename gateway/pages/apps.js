@@ -14,6 +14,7 @@ import {
   field,
   fill,
   h,
+  markupWords,
   openDialog,
   scopeBadges,
   secretLine,
@@ -84,7 +85,7 @@ function card(app, info) {
       h("dd", {}, told.redirect_uri || "no address yet"),
       told.app_markup_percentage > 0 && [
         h("dt", {}, "Markup"),
-        h("dd", {}, `${told.app_markup_percentage} % of the payout`),
+        h("dd", {}, markupWords(told.app_markup_percentage)),
       ],
     );
     fill(consent, ...consentPart(told));
@@ -151,7 +152,7 @@ async function openForm(info, app, opener) {
       clearErrors(form);
       try {
         const values = valuesOf(form);
-        if (known !== null && !(await agreesToScopes(known, values))) {
+        if (known !== null && !(await agreesToChange(known, values))) {
           return;
         }
         known = await save(known, values);
@@ -235,15 +236,27 @@ function originsOf(form) {
   return form.elements.allowed_origins.value.split(/\s+/).filter(Boolean);
 }
 
-async function agreesToScopes(app, { scopes }) {
-  if ([...scopes].sort().join() === [...app.scopes].sort().join()) {
+/** The origin that users come back to; none where the address is wrong, as the gateway will say. */
+function originOf(address) {
+  return URL.canParse(address) ? new URL(address).origin : "";
+}
+
+/** Asks before users who let the app act must agree again: to what they have not agreed to yet. */
+async function agreesToChange(app, values) {
+  const origin = originOf(values.redirect_uri);
+  if (
+    values.name === app.name &&
+    (origin === "" || origin === originOf(app.redirect_uri)) &&
+    [...values.scopes].sort().join() === [...app.scopes].sort().join() &&
+    Number(values.app_markup_percentage) <= app.app_markup_percentage
+  ) {
     return true;
   }
   return confirm({
-    title: `Change what “${app.name}” may ask for?`,
+    title: `Change what users of “${app.name}” agreed to?`,
     text:
-      "Everything that users granted to it ends at once: its tokens stop working, and each user " +
-      "must allow it anew.",
+      "Users who let it act must consent again: until then its tokens do not work for them, and " +
+      "its connections are signed out.",
     action: "Change it",
     danger: true,
   });

@@ -46,17 +46,28 @@ def test_an_app_is_registered_tried_changed_and_deleted(page: Page, gateway: Ser
     )
     form.get_by_label("Name").fill("Helper 2")
     form.get_by_role("button", name="Save").click()
+    question = page.get_by_role("dialog").filter(has_text="must consent again")
+    question.get_by_role("button", name="Change it").click()
     expect(said).to_have_text("“Helper 2” is saved.")
 
     page.get_by_role("button", name="Edit Helper 2").click()
     form.get_by_label("trade ").uncheck()
+    form.get_by_label("Markup").fill("1.5")
     form.get_by_role("button", name="Save").click()
-    question = page.get_by_role("dialog").filter(has_text="Everything that users granted")
     question.get_by_role("button", name="Change it").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(card(page, "Helper 2")).to_contain_text("1.5 % of the payout")
     page.goto(f"{gateway.page}connected")
-    expect(page.get_by_role("heading", name="Activity")).to_be_visible()
-    expect(card(page, "Helper 2")).to_have_count(0)
+    changed = card(page, "Helper 2")
+    expect(changed).to_contain_text("needs your consent again")
+    expect(changed.get_by_role("listitem")).to_have_text(
+        [
+            "It was called Helper, and is called Helper 2 now.",
+            "It asks no longer for trade.",
+            "Its markup was 0 %, and is 1.5 % now.",
+        ]
+    )
+    expect(changed).to_contain_text("1.5 % of the payout, added to the price")
 
     page.goto(f"{gateway.page}apps")
     page.get_by_role("button", name="Delete Helper 2").click()
