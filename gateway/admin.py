@@ -389,6 +389,14 @@ def app() -> None:
     help="Origin whose pages may use it, such as https://bot.example.com; any when not given."
     " May be repeated.",
 )
+@click.option(
+    "--flow",
+    type=click.Choice(["tokens", "code", "both"]),
+    default="both",
+    show_default=True,
+    help="How it is answered after consent: tokens in the URL, as Deriv v3 web apps are; a code"
+    " with PKCE only; or either.",
+)
 def app_create(
     db: Path | None,
     name: str,
@@ -396,6 +404,7 @@ def app_create(
     redirect_uri: str,
     email: str | None,
     origins: tuple[str, ...],
+    flow: str,
 ) -> None:
     """Register an app and print its app_id, alone."""
     try:
@@ -408,7 +417,12 @@ def app_create(
 
     def job(transaction: Transaction) -> apps.App:
         owner = None if email is None else users.by_email(transaction, email)["id"]
-        values = {"name": asked.name, "scopes": scopes, "redirect_uri": asked.redirect_uri}
+        values = {
+            "name": asked.name,
+            "scopes": scopes,
+            "redirect_uri": asked.redirect_uri,
+            "flow": flow,
+        }
         made = apps.register(transaction, owner, values)
         return apps.set_origins(transaction, made, origins) if origins else made
 

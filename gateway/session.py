@@ -33,7 +33,7 @@ class Grant:
     is_owner: bool = False
     """Whether the owner signed in at the gateway's own pages, which no token can do."""
     expires_at: float | None = None
-    """When the sign-in at the pages ends by itself, in real time."""
+    """When the token ends by itself, in real time; `None` where it does not."""
 
 
 def new_stream_id() -> str:

@@ -40,7 +40,7 @@ class Consent:
         Who registered it is told to whoever is signed in, and to nobody else; so is what changed
         since they let it act, where that needs their consent again.
         """
-        asked = asking.understand(request.query, self._access.app)
+        asked = asking.understand(request.query, self._access.app, _issuer(session))
         owner, changed = "", list[str]()
         if session.grants:
             owner, changed = await self._store.read(partial(_known, asked.app, session))
@@ -65,14 +65,14 @@ class Consent:
         """
         grant = session.grant
         redirect_to = await self._access.write(
-            grant, lambda transaction: _allow(transaction, grant, request)
+            grant, lambda transaction: _allow(transaction, grant, request, _issuer(session))
         )
         return {"consent": {"redirect_to": redirect_to}}
 
     @call("consent_refuse", needs=AT_PAGES)
     async def consent_refuse(self, request: ConsentRefuse, session: Session) -> ConsentRefuseReply:
         """Refuse an app what it asks for; where its user goes next."""
-        asked = asking.understand(request.query, self._access.app)
+        asked = asking.understand(request.query, self._access.app, _issuer(session))
         return {"consent_refuse": {"redirect_to": asked.refused()}}
 
 
@@ -84,7 +84,12 @@ def _known(app: App, session: Session, reader: Transaction) -> tuple[str, list[s
     return users.owner_of(reader, app.user_id), [] if link is None else apps.changes(link)
 
 
-def _allow(transaction: Transaction, grant: Grant, request: ConsentGiven) -> str:
+def _issuer(session: Session) -> str:
+    """The origin by which the browser knows the gateway (RFC 9207): the page says so truly."""
+    return session.origin.lower() if session.at_pages else ""
+
+
+def _allow(transaction: Transaction, grant: Grant, request: ConsentGiven, issuer: str) -> str:
     """Link the app; the address with what it is given."""
     loginids = list(dict.fromkeys(request.loginids))
     scopes = frozenset(request.scopes)
@@ -92,7 +97,7 @@ def _allow(transaction: Transaction, grant: Grant, request: ConsentGiven) -> str
     def app_of(app_id: int) -> App | None:
         return apps.get(transaction, app_id)
 
-    asked = asking.understand(request.query, app_of)
+    asked = asking.understand(request.query, app_of, issuer)
     _check_shown(asked.app, request)
     beyond = scopes - asked.scopes
     if beyond:

@@ -44,6 +44,8 @@ class App:
     googleplay: str = ""
     markup: str = "0"
     """Percent of a contract's payout, as a decimal."""
+    flow: str = "both"
+    """How it takes its answer from the consent page: `tokens`, `code` or `both`."""
     official: bool = False
     allowed_origins: tuple[str, ...] = ()
     """The origins whose pages may use the app; any origin where there is none."""
@@ -159,6 +161,11 @@ def set_origins(transaction: Transaction, app: App, origins: Iterable[str]) -> A
     )
     _announce(transaction, changed)
     return changed
+
+
+def set_flow(transaction: Transaction, app: App, flow: str) -> App:
+    """The app with this flow instead: `tokens`, `code` or `both`."""
+    return _store(transaction, replace(app, flow=flow))
 
 
 def _refuse_name(owned: Iterable[App], name: str, code: str) -> None:

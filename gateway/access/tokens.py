@@ -187,10 +187,18 @@ def create(
 
 
 def issue(
-    transaction: Transaction, link_id: int, name: str, loginid: str, scopes: Iterable[Scope]
+    transaction: Transaction,
+    link_id: int,
+    name: str,
+    loginid: str,
+    scopes: Iterable[Scope],
+    *,
+    expires_at: float | None = None,
 ) -> str:
     """A new token of an app's for one account, whole; the oldest ends where there are many."""
-    text = create(transaction, loginid, name, scopes, kind="app", link_id=link_id)
+    text = create(
+        transaction, loginid, name, scopes, kind="app", link_id=link_id, expires_at=expires_at
+    )
     held = transaction.all(
         "SELECT id FROM tokens WHERE link_id = ? AND loginid = ? AND kind = 'app'"
         " AND ended_at IS NULL ORDER BY id DESC",

@@ -168,15 +168,16 @@ function row(token, info) {
 /** The token that this one was made with, and ends with. */
 function madeWith({ loginid, parent }) {
   const of = parent.loginid === loginid ? "" : ` of ${parent.loginid}`;
-  return [`with the token ${parent.name}${of}, which ends in `, h("code", {}, parent.token.slice(-4))];
+  const last = h("code", {}, parent.token.slice(-4));
+  return [`with the token ${parent.name}${of}, which ends in `, last];
 }
 
 async function removeToken({ name, token, loginid }, button) {
   const agreed = await confirm({
     title: `Delete “${name}”?`,
     text:
-      "Programs that use it are signed out at once, and cannot sign in with it again. Tokens that " +
-      "were made with it are deleted too.",
+      "Programs that use it are signed out at once, and cannot sign in with it again. Tokens " +
+      "that were made with it are deleted too.",
     action: "Delete the token",
     danger: true,
   });

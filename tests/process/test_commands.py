@@ -369,6 +369,28 @@ async def test_an_app_made_while_serving_can_connect(gateway: Served, ada: Perso
         assert await client.refused({"ping": 1}) == "InvalidAppID"
 
 
+async def test_an_app_made_for_one_flow_keeps_to_it(gateway: Served, ada: Person) -> None:
+    made = {}
+    for flow in ((), ("--flow", "code"), ("--flow", "tokens")):
+        made[flow[-1:]] = await command(
+            gateway,
+            *("app", "create", "--name", f"Flow {len(made)}", "--email", ada.email),
+            *("--redirect-uri", "http://localhost:3000/callback", *flow),
+        )
+    owner = run_once(
+        gateway.db,
+        lambda transaction: tokens.create(transaction, ada.demo, "Flows", {Scope.ADMIN}),
+    )
+    async with gateway.connected() as client:
+        await client.authorize(owner)
+        listed = (await client.ask({"app_flow": 1}))["app_flow"]
+    assert {str(each["app_id"]): each["flow"] for each in listed} == {
+        made[()]: "both",
+        made[("code",)]: "code",
+        made[("tokens",)]: "tokens",
+    }
+
+
 # What is offered, by either name of the program.
 
 
