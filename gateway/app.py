@@ -155,7 +155,7 @@ class _Parts:
     ledger: Ledger
     copying: Copying
     desk: Desk
-    mail: Mailer
+    mail: Mailer | None
     rates: Rates
     teller: Teller
 
@@ -175,7 +175,7 @@ class _Parts:
 
 
 def _build(
-    profile: Profile, margins: Margins, store: Store, clock: Clock, seed: str, mail: Mailer
+    profile: Profile, margins: Margins, store: Store, clock: Clock, seed: str, mail: Mailer | None
 ) -> _Parts:
     feed = Feed(seed)
     # Neighbours on one floor: that a token holds is the access's to know, and is passed on.
@@ -288,8 +288,9 @@ async def compose(
         )
         if clock is None:
             clock = RunningClock(start.resume, settings.speed)
-        if mail is None:
-            mail = await stack.enter_async_context(mailer(settings.mail_server()))
+        server = settings.mail_server()
+        if mail is None and (server is not None or settings.letters_in_log):
+            mail = await stack.enter_async_context(mailer(server))
         parts = _build(settings.profile(), settings.margins(), store, clock, start.seed, mail)
         registry, ticker, pages = _offer(parts, settings.handlers)
         access = parts.access
@@ -473,6 +474,8 @@ def site(gateway: Gateway, *, secure: bool) -> Site:
         TokenEndpoint(gateway.store),
         app_of=gateway.access.app,
         secure=secure,
+        # A browser keeps to TLS for a year then, which a certificate made for one run cannot bear.
+        keeps_to_tls=secure and gateway.settings.tls_cert is not None,
     )
 
 

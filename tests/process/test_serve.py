@@ -202,3 +202,27 @@ async def test_letters_stand_in_the_log_where_there_is_no_mail_server(served: Se
     # One letter, and not a word of what was done with it.
     assert len(served.stderr.strip().splitlines()) == 1
     assert "to=ada@example.com" in served.stderr
+
+
+async def test_letters_stand_in_no_log_that_others_could_read_unless_asked_for(
+    served: Served,
+) -> None:
+    asked = {"verify_email": "ada@example.com", "type": "account_opening"}
+    public = ("--host", "0.0.0.0", "--demo")  # noqa: S104 - as an operator would
+    for options in (public, ("--trusted-proxy", "127.0.0.1/32"), ("--allowed-host", "a.example")):
+        served.stop()
+        served.options = ("--seed", "tests", *options)
+        served.start()
+        served.url = served.url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+        async with served.connected() as client:
+            error = (await client.ask(asked))["error"]
+            assert error["code"] == "MailServerNeeded"
+            assert "smtp_host" in error["message"]
+            assert "log_letters" in error["message"]
+    assert served.stderr == ""
+    served.stop()
+    served.options += ("--log-letters",)
+    served.start()
+    async with served.connected() as client:
+        assert (await client.ask(asked))["verify_email"] == 1
+    assert len(re.findall(r"\b[a-z2-9]{16}\b", served.stderr)) == 1
