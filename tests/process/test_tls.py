@@ -112,8 +112,7 @@ def test_a_certificate_for_one_run_binds_no_browser(tmp_path: Path) -> None:
 
 async def test_a_certificate_from_files_is_one_that_clients_verify(tmp_path: Path) -> None:
     options, trusting = issued(tmp_path, "127.0.0.1")
-    served = Served(tmp_path, *options)
-    try:
+    with serving(tmp_path, *options) as served:
         async with served.connected(ssl=trusting) as client:
             assert (await client.ask({"ping": 1}))["ping"] == "pong"
         status, _, _ = await asyncio.to_thread(fetch, served.page, trusting)
@@ -121,5 +120,3 @@ async def test_a_certificate_from_files_is_one_that_clients_verify(tmp_path: Pat
         with pytest.raises(ssl.SSLCertVerificationError):
             async with served.connected(ssl=ssl.create_default_context()):
                 pass
-    finally:
-        assert served.stop() == 0
