@@ -62,7 +62,7 @@ class Consent(Request):
     returns_to: Annotated[Text, Field(max_length=255)] = Field(
         description="Where the user was told that the app returns to."
     )
-    name: OrAbsent[Text] = Field(
+    name: OrAbsent[Annotated[Text, Field(max_length=48)]] = Field(
         None, description="What the user was told that the app is called; refused if it changed."
     )
     app_markup_percentage: OrAbsent[Number] = Field(
