@@ -1,8 +1,10 @@
 """What tests share: a world in memory, the same over sockets, and a gateway in its own process."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -24,6 +26,15 @@ from tests.served import Served, over_sockets
 async def here() -> AsyncIterator[World]:
     """A gateway in memory whose clock the test moves."""
     async with world() as made:
+        yield made
+
+
+@asynccontextmanager
+async def limited(**settings: Any) -> AsyncIterator[World]:
+    """A world under some limits whose clock stands still: no minute ends amid a test."""
+    async with world(**settings) as made:
+        connect: Any = made.gateway.connect
+        connect.limiter._monotonic = lambda: 1_000.0
         yield made
 
 

@@ -19,6 +19,7 @@ from gateway.dispatch import Dispatcher, _resume
 from gateway.limits import PROFILES, ConcurrencyLimiter, Profile, RateLimiter
 from gateway.session import Session
 from gateway.testing import World, world
+from tests.conftest import limited
 
 
 @pytest.fixture
@@ -160,7 +161,7 @@ async def test_scopes_come_before_validation(here: World) -> None:
 
 
 async def test_limits_are_named_and_counted_per_token_else_per_address() -> None:
-    async with world(general_per_minute=5, outcome_per_minute=2) as here:
+    async with limited(general_per_minute=5, outcome_per_minute=2) as here:
         first, second = here.connect(address="1.1.1.1"), here.connect(address="1.1.1.1")
         for client in (first, second, first, second, first):
             assert "error" not in await client.ask({"ping": 1})
@@ -186,7 +187,7 @@ async def test_limits_are_named_and_counted_per_token_else_per_address() -> None
 
 
 async def test_a_refusal_by_a_limit_has_what_clients_match_replies_by() -> None:
-    async with world(general_per_minute=1, refusals_in_a_row=1000) as here:
+    async with limited(general_per_minute=1, refusals_in_a_row=1000) as here:
         token = await here.token("read")
         client = here.connect()
         await client.ask({"ping": 1})
@@ -213,7 +214,7 @@ async def test_a_refusal_by_a_limit_has_what_clients_match_replies_by() -> None:
 
 
 async def test_every_message_counts_whatever_it_says() -> None:
-    async with world(messages_per_minute=6, refusals_in_a_row=1000) as here:
+    async with limited(messages_per_minute=6, refusals_in_a_row=1000) as here:
         client = here.connect(address="1.1.1.1")
         for text in (b"nonsense", b"[1]", b'{"a b":1}', b'{"nonsense":1}', b'{"ping":"x"}'):
             client.send_text(text)
@@ -234,7 +235,7 @@ async def test_every_message_counts_whatever_it_says() -> None:
 
 
 async def test_a_long_message_counts_several_times() -> None:
-    async with world(messages_per_minute=60) as here:
+    async with limited(messages_per_minute=60) as here:
         client = here.connect(address="1.1.1.1")
         long = {"nonsense": 1, "passthrough": {"x": "y" * 55_000}}
         assert [await client.refused(long) for _ in range(3)] == [
@@ -245,7 +246,7 @@ async def test_a_long_message_counts_several_times() -> None:
 
 
 async def test_a_message_that_is_refused_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with world(messages_per_minute=1, refusals_in_a_row=1000) as here:
+    async with limited(messages_per_minute=1, refusals_in_a_row=1000) as here:
         client = here.connect(address="1.1.1.1")
         await client.ask({"ping": 1})
 
@@ -258,7 +259,7 @@ async def test_a_message_that_is_refused_is_not_parsed(monkeypatch: pytest.Monke
 
 
 async def test_many_refusals_in_a_row_end_the_connection() -> None:
-    async with world(general_per_minute=2, refusals_in_a_row=5) as here:
+    async with limited(general_per_minute=2, refusals_in_a_row=5) as here:
         client = here.connect()
         for _ in range(2):
             await client.ask({"ping": 1})
@@ -278,7 +279,7 @@ async def test_many_refusals_in_a_row_end_the_connection() -> None:
 
 
 async def test_the_burst_of_a_page_ends_no_connection() -> None:
-    async with world(limits="deriv") as here:
+    async with limited(limits="deriv") as here:
         client = here.connect(address="1.1.1.1")
         replies = [await client.ask({"ping": 1}) for _ in range(180 + 199)]
         assert sum("error" in reply for reply in replies) == 199

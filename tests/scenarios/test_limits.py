@@ -12,6 +12,7 @@ from gateway.access import tokens
 from gateway.limits import PROFILES
 from gateway.store import Transaction
 from gateway.testing import Client, World, world
+from tests.conftest import limited
 from tests.served import over_sockets
 
 DERIV = PROFILES["deriv"]
@@ -42,7 +43,7 @@ def over(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def stage(over: str) -> AsyncIterator[Stage]:
     """The limits of the published API."""
-    async with world(limits="deriv") as here:
+    async with limited(limits="deriv") as here:
         if over == "socket":
             async with over_sockets(here) as connect_socket:
                 yield Stage(here, connect_socket)
@@ -142,7 +143,7 @@ async def test_several_tokens_of_a_connection_are_counted_each_for_itself(stage:
 
 
 async def test_addresses_are_counted_by_their_block() -> None:
-    async with world(limits="deriv") as here:
+    async with limited(limits="deriv") as here:
         flooder = here.connect(address="2001:db8:1:2::1")
         await exhaust(flooder)
         same = here.connect(address="2001:db8:1:2:ffff::2")
@@ -189,7 +190,7 @@ async def test_proposal_streams_are_bounded_for_an_address_and_for_a_user(stage:
 
 
 async def test_one_app_cannot_take_all_streams_of_its_user() -> None:
-    async with world(limits="deriv", streams_per_client=8) as here:
+    async with limited(limits="deriv", streams_per_client=8) as here:
         app = await here.app("read")
         bot = here.connect(app_id=app.id)
         await bot.authorize(await here.token("read", app=app))
@@ -206,7 +207,7 @@ async def test_one_app_cannot_take_all_streams_of_its_user() -> None:
 
 
 async def test_connections_of_a_user_are_bounded() -> None:
-    async with world(limits="deriv", connections_per_user=2) as here:
+    async with limited(limits="deriv", connections_per_user=2) as here:
         token = await here.token("read")
         clients = [here.connect(address=f"10.0.0.{number}") for number in range(3)]
         for client in clients[:2]:
@@ -241,7 +242,7 @@ async def test_connections_of_a_user_are_bounded() -> None:
 
 async def test_connections_of_an_address_are_refused_before_they_open() -> None:
     async with (
-        world(limits="deriv", connections_per_address=3) as here,
+        limited(limits="deriv", connections_per_address=3) as here,
         over_sockets(here) as connect,
     ):
         clients = [await connect(address="127.0.0.2") for _ in range(3)]
@@ -256,7 +257,10 @@ async def test_connections_of_an_address_are_refused_before_they_open() -> None:
 
 
 async def test_an_address_that_has_sent_too_much_connects_later() -> None:
-    async with world(limits="deriv", messages_per_minute=4) as here, over_sockets(here) as connect:
+    async with (
+        limited(limits="deriv", messages_per_minute=4) as here,
+        over_sockets(here) as connect,
+    ):
         client = await connect(address="127.0.0.2")
         for _ in range(3):
             await client.ask({"ping": 1})
