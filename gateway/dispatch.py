@@ -14,7 +14,7 @@ Rules:
 import asyncio
 import re
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -32,7 +32,7 @@ from gateway.errors import (
     permission_denied,
     rate_limit,
 )
-from gateway.limits import Claim, ConcurrencyLimiter, Penalty, Rate, RateLimiter
+from gateway.limits import Claim, ConcurrencyLimiter, Holder, Penalty, Rate, RateLimiter
 from gateway.session import Grant, Session, Subscription
 from gateway.skim import skim
 from gateway.token_form import NOT_SHOWN, SHORTEST, holds_token, without_tokens
@@ -47,6 +47,7 @@ REFUSED_CLOSE = 4429
 PATIENCE = 4.0
 """Seconds that a handler has. A JavaScript client reconnects when its ping waits five behind it."""
 
+_BYTES = "bytes of streams"
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,50}", re.ASCII).fullmatch
 _INTEGER = re.compile(r"-?[0-9]{1,16}", re.ASCII).fullmatch
 
@@ -272,6 +273,7 @@ class Dispatcher:
             send=session.send,
             forget=session.forget,
             stream_id=stream.id,
+            holders=session.holders,
         )
         give_back = self._claim(session, call, stream, subscription)
 
@@ -308,22 +310,40 @@ class Dispatcher:
             open_now = sum(s.kind == stream.kind for s in streams)
             if open_now >= stream.most:
                 raise rate_limit(call.name, f"{stream.most} {stream.kind} streams at once")
-        if sum(s.size for s in streams) + subscription.size > profile.stream_bytes:
+        claims = [Claim("streams", profile.streams_per_client)]
+        if stream.most_of_client is not None:
+            claims.append(Claim(f"{stream.kind} streams", stream.most_of_client))
+        holders = subscription.holders
+        broken = self._open_streams.broken_by(holders, claims)
+        if broken is not None:
+            raise rate_limit(call.name, broken)
+        self._claim_bytes(session, call, holders, subscription.size)
+        self._open_streams.take(holders, claims)
+
+        def give_back() -> None:
+            held = Claim(_BYTES, profile.stream_bytes_per_client, subscription.size)
+            self._open_streams.give_back(holders, [*claims, held])
+
+        return give_back
+
+    def _claim_bytes(
+        self, session: Session, call: Call, holders: Sequence[Holder], size: int
+    ) -> None:
+        """Count bytes that a stream of these holders is about to hold, or to hold as well.
+
+        Raises `RateLimit` where the connection or the client has too many.
+        """
+        profile = self._limiter.profile
+        held = sum(stream.size for stream in session.subscriptions.values())
+        if held + size > profile.stream_bytes:
             raise rate_limit(
                 call.name, f"{profile.stream_bytes} bytes held by the streams of one connection"
             )
-        claims = [
-            Claim("streams", profile.streams_per_client),
-            Claim("bytes of streams", profile.stream_bytes_per_client, subscription.size),
-        ]
-        if stream.most_of_client is not None:
-            claims.append(Claim(f"{stream.kind} streams", stream.most_of_client))
-        holders = session.holders
+        claims = [Claim(_BYTES, profile.stream_bytes_per_client, size)]
         broken = self._open_streams.broken_by(holders, claims)
         if broken is not None:
             raise rate_limit(call.name, broken)
         self._open_streams.take(holders, claims)
-        return lambda: self._open_streams.give_back(holders, claims)
 
     def _failed(
         self,

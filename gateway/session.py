@@ -81,6 +81,7 @@ class Subscription:
         "_since",
         "alive",
         "grant",
+        "holders",
         "id",
         "key",
         "kind",
@@ -100,8 +101,11 @@ class Subscription:
         send: Callable[[bytes], None],
         forget: Callable[[str], object],
         stream_id: str | None = None,
+        holders: tuple[Holder, ...] = (),
     ) -> None:
         self.id = stream_id or new_stream_id()
+        self.holders = holders
+        """For whom it is counted."""
         self.kind = kind
         self.key = key
         self.grant = grant

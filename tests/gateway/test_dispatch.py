@@ -360,6 +360,9 @@ def test_a_clients_streams_are_counted_together() -> None:
     first.close()
     dispatcher._answer(second, call, {}, {}, stream)
     assert "subscription" in answered(sent)[-1]
+    second.close()
+    elsewhere.close()
+    assert dispatcher._open_streams._held == {}
 
 
 def a_stream(session: Session, **more: Any) -> tuple[Dispatcher, Call, Stream[Any]]:
