@@ -29,7 +29,7 @@ from schemas.scopes import in_order
 SWITCH_INTERVAL = 0.0005
 """Seconds that a computing thread may keep the event loop waiting; Python's default is 0.005."""
 
-_FLAGS = {"tls_self_signed", "any_app_id", "demo", "compression"}
+_FLAGS = {"tls_self_signed", "any_app_id", "demo", "compression", "log_letters"}
 _REPEATED = {"trusted_proxy", "allowed_host", "handlers"}
 
 

@@ -177,7 +177,7 @@ class Dispatcher:
     def _admit(self, session: Session, call: Call, acting: Grant | None, message: Message) -> None:
         if acting is None:
             if call.needs_login:
-                raise authorization_required()
+                raise session.login_needed()
             if call.standing is AT_PAGES and not session.at_pages:
                 raise _not_at_pages()
             session.refusals = 0

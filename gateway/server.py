@@ -45,7 +45,7 @@ from gateway.connection import Connection, Transport
 from gateway.dispatch import Binary
 from gateway.fairness import ClientLoad, Scheduler, Work
 from gateway.hosts import Hosts
-from gateway.http import MAX_HEAD, HttpConversation, HttpPeer, Site
+from gateway.http import MAX_HEAD, SECURITY, HttpConversation, HttpPeer, Site
 from gateway.limits import block_of
 from gateway.settings import PING_AFTER
 
@@ -89,12 +89,22 @@ _LONGEST = struct.Struct("!BBQ")
 _MESSAGES: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 _UPGRADE = re.compile(rb"^upgrade:[ \t]*websocket[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
-_BAD_REQUEST: Final = (
-    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    b"Content-Length: 34\r\nConnection: close\r\n\r\nThis is not a valid HTTP request.\n"
-)
+_BAD_REQUEST: Final = "".join(
+    (
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n",
+        *(f"{name}: {value}\r\n" for name, value in SECURITY.items()),
+        "Content-Length: 34\r\nConnection: close\r\n\r\nThis is not a valid HTTP request.\n",
+    )
+).encode()
 
-_PROXIES_SAY = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
+_PROXIES_SAY = frozenset(
+    [
+        *("cf-connecting-ip", "fastly-client-ip", "forwarded", "true-client-ip", "via"),
+        *("x-client-ip", "x-original-host", "x-real-ip"),
+    ]
+)
+"""Headers by which proxies say for whom they speak, beside all that begin as the next one does."""
+_FORWARDED = "x-forwarded"
 
 log = structlog.get_logger("scopegate.server")
 # The core reports what clients do wrong as well; only what it thinks impossible is worth a line.
@@ -418,6 +428,8 @@ class _Peer(asyncio.Protocol):
                         f"You have reached the limit of {limit}. Close a connection, or wait a"
                         " minute.\n",
                     )
+            if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+                response.headers.update(SECURITY)
             core.send_response(response)
             if visitor is not None and core.state is OPEN:
                 self._connection = self._server.accept(visitor, self.send, self)
@@ -443,7 +455,10 @@ class _Peer(asyncio.Protocol):
             user_agent=", ".join(headers.get_all("User-Agent"))[:200],
             origin=", ".join(headers.get_all("Origin"))[:200],
             host=headers.get("Host", ""),
-            proxied=any(name in headers for name in _PROXIES_SAY),
+            proxied=any(
+                name in _PROXIES_SAY or name.startswith(_FORWARDED)
+                for name in map(str.lower, headers)
+            ),
             secure=self._server.how.tls is not None
             or "https" in headers.get_all("X-Forwarded-Proto"),
         )

@@ -256,7 +256,7 @@ def _open(
 
 def _token_beside(transaction: Transaction, grant: Grant, loginid: str) -> str:
     """A token for a new account, which may do what the grant's may; its app reaches it as well."""
-    link_id, _ = tokens.bounds_of(transaction, grant.token_id)
+    link_id = tokens.bounds_of(transaction, grant.token_id).link_id
     if link_id is not None:
         apps.extend_link(transaction, link_id, loginid)
     return tokens.create_beside(transaction, grant.token_id, loginid)

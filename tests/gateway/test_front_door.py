@@ -31,6 +31,7 @@ VALID: dict[str, list[dict[str, Any]]] = {
         {"api_token": 1, "delete_token": "***"},
     ],
     "app_delete": [{"app_delete": 1234}],
+    "app_flow": [{"app_flow": 1}, {"app_flow": 1, "app_id": 1234, "flow": "code"}],
     "app_get": [{"app_get": 1234}],
     "app_list": [{"app_list": 1}],
     "app_markup_details": [
@@ -113,7 +114,16 @@ VALID: dict[str, list[dict[str, Any]]] = {
             "returns_to": "https://app.example.com",
             "loginids": ["VRTC9000001"],
             "scopes": ["read"],
-        }
+        },
+        {
+            "consent": 1,
+            "query": "client_id=1234",
+            "returns_to": "https://app.example.com",
+            "name": "App",
+            "app_markup_percentage": 0.5,
+            "loginids": ["VRTC9000001"],
+            "scopes": ["read"],
+        },
     ],
     "consent_refuse": [{"consent_refuse": 1, "query": "app_id=1234"}],
     "consent_request": [

@@ -3,12 +3,24 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from gateway import store as store_module
-from gateway.store import Change, Store, StoreBusyError, StoreError, Transaction, run_once
+from gateway.access import apps
+from gateway.store import (
+    Change,
+    Store,
+    StoreBusyError,
+    StoreError,
+    Transaction,
+    connect,
+    migrate,
+    run_once,
+)
 
 
 @pytest.fixture
@@ -243,3 +255,29 @@ async def test_two_gateways_do_not_share_a_database(store: Store) -> None:
     # Other processes write all the same: that is how the command line works.
     await asyncio.to_thread(run_once, store.path, put(1))
     assert await numbers(store) == [1]
+
+
+def test_an_authorization_from_before_covers_the_app_as_it_is(tmp_path: Path) -> None:
+    """What its user agreed to was not kept then."""
+    steps = sorted(
+        (resources.files("gateway") / "migrations").iterdir(), key=lambda step: step.name
+    )
+    before = [step for step in steps if step.name.endswith(".sql")]
+    [number] = [at for at, step in enumerate(before) if "agreements" in step.name]
+    with closing(connect(tmp_path / "old.db")) as connection:
+        for step in before[:number]:
+            connection.executescript(step.read_text())
+        connection.execute(f"PRAGMA user_version = {number}")
+        connection.executescript(
+            "INSERT INTO users (id, email, created_at) VALUES (1, 'ada@example.com', 0);"
+            "INSERT INTO apps (id, user_id, name, scopes, redirect_uri, markup, created_at)"
+            " VALUES (2000, 1, 'Bot', 'read', 'https://bot.example.com/', '1.5', 0);"
+            "INSERT INTO links (app_id, user_id, scopes, created_at) VALUES (2000, 1, 'read', 0);"
+        )
+        migrate(connection)
+        [link] = apps.links_of_user(Transaction(connection), 1)
+    agreed = link.agreement
+    assert (agreed.name, agreed.redirect_uri) == ("Bot", "https://bot.example.com/")
+    assert (agreed.scopes, agreed.markup) == ({"read"}, "1.5")
+    assert not link.suspended
+    assert apps.changes(link) == []

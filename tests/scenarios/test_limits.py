@@ -114,6 +114,22 @@ async def test_a_token_minted_by_an_app_shares_its_count(stage: Stage) -> None:
     assert await further.refused({"ping": 1}) == "RateLimit"
 
 
+async def test_tokens_made_with_a_token_share_its_count(stage: Stage) -> None:
+    async def mint(client: Client, name: str, *scopes: str) -> str:
+        made = await client.ask({"api_token": 1, "new_token": name, "new_token_scopes": [*scopes]})
+        rows = made["api_token"]["tokens"]
+        token: str = next(row["token"] for row in rows if row["display_name"] == name)
+        return token
+
+    root, child, grandchild = [await stage.connect() for _ in range(3)]
+    await root.authorize(await stage.here.token("read", "admin"))
+    await child.authorize(await mint(root, "Child", "read", "admin"))
+    await grandchild.authorize(await mint(child, "Grandchild", "read"))
+    await exhaust(grandchild)
+    for client in (root, child, grandchild):
+        assert await client.refused({"ping": 1}) == "RateLimit"
+
+
 async def test_several_tokens_of_a_connection_are_counted_each_for_itself(stage: Stage) -> None:
     here = stage.here
     real = here.real[0].loginid
