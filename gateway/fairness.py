@@ -411,12 +411,15 @@ class Workers:
         `name` where too much waits.
         """
         async with self.queue.turn(client, name) as turn:
-            return await self.compute_in(turn, work)
+            return await self._go_on(turn, work)
 
-    async def compute_in(self, turn: Turn | None, work: Generator[None, None, T]) -> T:
-        """Do the same in a turn that the caller has; without one at once."""
-        if turn is None:
-            return finished(work)
+    async def listed(self, turn: Turn | None, count: int, made: Iterable[T]) -> list[T]:
+        """A list of `count` items, made in this turn of `reading` where they are many."""
+        if turn is None or count <= FEW_ROWS:
+            return list(made)
+        return await self._go_on(turn, one_by_one(made))
+
+    async def _go_on(self, turn: Turn, work: Generator[None, None, T]) -> T:
         while True:
             is_done, result = await turn.run(self._threads, _slice, work)
             if is_done:

@@ -16,7 +16,7 @@ from gateway.bus import Bus
 from gateway.calls import Stream, call
 from gateway.clock import Clock
 from gateway.errors import ApiError, input_validation_failed
-from gateway.fairness import Workers, one_by_one
+from gateway.fairness import Workers
 from gateway.limits import Rate
 from gateway.session import Session
 from handlers.contract_views import expiry, longcode
@@ -224,7 +224,7 @@ class Accounts:
                 )
                 for entry in entries
             )
-            transactions = await self._workers.compute_in(turn, one_by_one(listed))
+            transactions = await self._workers.listed(turn, len(entries), listed)
         return {"statement": {"count": len(transactions), "transactions": transactions}}
 
     @call("transaction", needs=_INFORMED)

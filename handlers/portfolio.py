@@ -18,7 +18,7 @@ from exchange.symbols import DAY
 from gateway.bus import Bus
 from gateway.calls import BodyT, Stream, call
 from gateway.errors import ApiError
-from gateway.fairness import Workers, one_by_one
+from gateway.fairness import Workers
 from gateway.limits import Rate
 from gateway.session import Session
 from gateway.store import Store
@@ -240,7 +240,7 @@ class Portfolio:
                 )
             )
             listed = (_closed_row(contract, told=told) for contract in found)
-            transactions = await self._workers.compute_in(turn, one_by_one(listed))
+            transactions = await self._workers.listed(turn, len(found), listed)
         return {"profit_table": {"count": len(found), "transactions": transactions}}
 
     @call("reality_check", needs=_INFORMED, rate=Rate.OUTCOME)

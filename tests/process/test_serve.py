@@ -1,10 +1,13 @@
 """`scopegate serve` as a user meets it: what it says, how it stops, what it leaves behind."""
 
 import asyncio
+import contextlib
 import re
 import signal
+import socket
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +15,7 @@ import pytest
 
 from gateway import token_form
 from schemas.scopes import ALL_SCOPES, in_order
+from tests import served as served_module
 from tests.served import Served, fetch, scopegate, serving
 
 
@@ -225,3 +229,22 @@ async def test_letters_stand_in_no_log_that_others_could_read_unless_asked_for(
     async with served.connected() as client:
         assert (await client.ask(asked))["verify_email"] == 1
     assert len(re.findall(r"\b[a-z2-9]{16}\b", served.stderr)) == 1
+
+
+async def test_silent_sockets_never_use_up_the_files_of_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_few_files = ("sh", "-c", 'ulimit -n 128 && exec "$@"', "sh", *served_module.MODULE)
+    monkeypatch.setattr(served_module, "MODULE", with_few_files)
+    with Served(tmp_path, "--seed", "tests") as served, contextlib.ExitStack() as stack:
+        where = urlsplit(served.url)
+        for _ in range(200):
+            stack.enter_context(socket.create_connection((where.hostname, where.port)))
+        async with contextlib.AsyncExitStack() as clients:
+            connected = [await clients.enter_async_context(served.connected()) for _ in range(20)]
+            for client in connected:
+                assert (await client.ask({"ping": 1}))["ping"] == "pong"
+        assert served.stop() == 0
+    # Told once, and nothing else: no file could not be opened.
+    (warning,) = served.stderr.splitlines()
+    assert "all sockets are in use" in warning

@@ -113,6 +113,21 @@ async def test_candles_that_nobody_waits_for_are_computed_no_further(
     assert days < 100  # of 2,192 for each who has left
 
 
+async def test_a_long_list_in_turns_is_the_list_at_once(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loginid = here.real[0].loginid
+    for amount in range(1, 6):
+        await here.credit(amount, loginid)
+    client = here.connect()
+    await client.authorize(await here.token(loginid=loginid))
+    requests = [{"statement": 1, "description": 1}, {"profit_table": 1}]
+    at_once = [await client.ask({**request, "req_id": 7}) for request in requests]
+    monkeypatch.setattr(fairness, "FEW_ROWS", 1)
+    assert [await client.ask({**request, "req_id": 7}) for request in requests] == at_once
+    assert at_once[0]["statement"]["count"] > 5
+
+
 async def test_a_page_that_signs_in_again_and_again_blocks_nobody(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
