@@ -5,6 +5,7 @@ gateway itself, only the parts they need.
 """
 
 import asyncio
+import contextlib
 import importlib
 import importlib.metadata
 import inspect
@@ -18,8 +19,6 @@ from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-
-import structlog
 
 from exchange import ledger as accounts
 from exchange.announcements import Announcements
@@ -46,7 +45,8 @@ from gateway.server import Listening, Server, Visitor
 from gateway.session import Session
 from gateway.settings import Settings, SettingsError
 from gateway.site import Site
-from gateway.store import Store, StoreError, Transaction
+from gateway.store import Store, StoreUnavailableError, Transaction
+from gateway.supervisor import supervise
 from handlers.accounts import Accounts
 from handlers.apps import Apps
 from handlers.assessment import Assessment
@@ -80,8 +80,6 @@ HANDLER_GROUP = "scopegate.handlers"
 
 DEMO_EMAIL = "demo@scopegate.invalid"
 _MARK_EVERY = 1.0
-
-log = structlog.get_logger("scopegate.app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,8 +296,10 @@ async def compose(
         if demo is not None and settings.demo_at_pages:
             pages.show_demo(demo.accounts[0].loginid, demo.token)
         keeping = [
-            asyncio.create_task(access.run()),
-            asyncio.create_task(_keep_mark(store, clock, start, settings.speed)),
+            supervise("access", access.run),
+            supervise(
+                "the market's mark", partial(_keep_mark, store, clock, start, settings.speed)
+            ),
         ]
         stack.push_async_callback(_finish, keeping, access, store, clock)
         await parts.desk.start()
@@ -335,8 +335,9 @@ async def _finish(
     for task in keeping:
         task.cancel()
     await asyncio.gather(*keeping, return_exceptions=True)
-    await access.flush()
-    await store.write(lambda transaction: market_start.stand(transaction, clock.now()))
+    with contextlib.suppress(StoreUnavailableError):  # it is logged, and a stop goes on
+        await access.flush()
+        await store.write(lambda transaction: market_start.stand(transaction, clock.now()))
 
 
 async def _keep_mark(store: Store, clock: Clock, start: market_start.Origin, speed: float) -> None:
@@ -345,12 +346,9 @@ async def _keep_mark(store: Store, clock: Clock, start: market_start.Origin, spe
     every = _MARK_EVERY if by_itself else 60.0
     ahead = 2 * _MARK_EVERY * speed if by_itself else 0.0
     while True:
-        try:
-            await store.write(
-                lambda transaction: market_start.run(transaction, clock.now(), speed, ahead=ahead)
-            )
-        except StoreError as problem:
-            log.error("the market's moment was not kept", exc_info=problem)
+        await store.write(
+            lambda transaction: market_start.run(transaction, clock.now(), speed, ahead=ahead)
+        )
         await asyncio.sleep(every)
 
 

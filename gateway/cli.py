@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import gc
 import json
-import logging
 import os
 import signal
 import sys
@@ -17,16 +16,16 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-import structlog
 from pydantic_core import PydanticUndefined
 
 from exchange.money import to_text
-from gateway import admin, token_form
+from gateway import admin, logs
 from gateway.settings import Settings, SettingsError, load
 from gateway.store import StoreError
 from schemas.scopes import in_order
 
 _FLAGS = {"tls_self_signed", "demo", "compression"}
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 _REPEATED = {"trusted_proxy", "allowed_host", "handlers"}
 
 
@@ -76,14 +75,14 @@ def serve(**options: Any) -> None:
     """
     from gateway.calls import DeclarationError
 
-    _set_up_logs()
+    logs.set_up()
     _allow_many_connections()
     given = {name: value for name, value in options.items() if value not in (None, ())}
     try:
         settings = load(**given)
         _find_modules_here()
-        with _runner() as runner:
-            runner.run(_serve(settings))
+        with _runner() as runner, contextlib.suppress(asyncio.CancelledError):
+            runner.run(_serve(settings))  # cancelled when it was asked to stop while it started
     except (SettingsError, StoreError, DeclarationError) as problem:
         admin.fail(problem)
 
@@ -102,10 +101,22 @@ async def _serve(settings: Settings) -> None:
     tls = tls_context(settings)
 
     stopped = asyncio.Event()
+    serving = asyncio.current_task()
+    starting = True
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+
+    def stop() -> None:
+        for number in _STOPS:  # a second signal ends the process at once
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        stopped.set()
+        if starting and serving is not None:
+            serving.cancel()
+
+    for number in _STOPS:
+        loop.add_signal_handler(number, stop)
     async with compose(settings) as gateway, listen(gateway, tls) as port:
+        starting = False
         secure = "s" if tls is not None else ""
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         lines = [
@@ -146,29 +157,6 @@ def _allow_many_connections() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _set_up_logs() -> None:
-    def scrub(_logger: Any, _name: str, event: structlog.typing.EventDict) -> Any:
-        return {
-            key: token_form.without_tokens(value) if isinstance(value, str) else value
-            for key, value in event.items()
-        }
-
-    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            scrub,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-            if sys.stderr.isatty()
-            else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
 
 
 # calls

@@ -29,9 +29,11 @@ from gateway.errors import (
     internal_error,
     permission_denied,
     rate_limit,
+    storage_unavailable,
 )
 from gateway.limits import Penalty, RateLimiter
 from gateway.session import Grant, Session, Subscription
+from gateway.store import StoreUnavailableError
 from gateway.token_form import NOT_SHOWN, SHORTEST, holds_token, without_tokens
 from schemas.fields import LARGEST_INTEGER
 from schemas.scopes import in_order
@@ -255,6 +257,8 @@ class Dispatcher:
             raise problem
         if isinstance(problem, ValidationError):
             problem = input_validation_failed(problems_of(problem))
+        if isinstance(problem, StoreUnavailableError):
+            problem = storage_unavailable()  # the store has logged it
         if isinstance(problem, ApiError):
             error = problem
         else:

@@ -6,6 +6,7 @@ Rules:
   clients send, pass it by (`_Peer._frames`).
 - One write for each batch of bytes read. A write buffer holds at most `MAX_UNSENT`; a client that
   lets it fill is cut, alone.
+- A stop answers everything that was received, within `DRAIN`, before it closes connections.
 - A connection is idle when no whole frame has come for `IDLE`; it is pinged after `PING_AFTER`.
 """
 
@@ -18,6 +19,7 @@ import struct
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Final, cast
 from urllib.parse import parse_qs
@@ -32,6 +34,7 @@ from websockets.server import ServerProtocol
 
 from gateway import hosts
 from gateway.connection import Connection
+from gateway.errors import service_restart
 from gateway.hosts import Hosts
 from gateway.http import MAX_HEAD, HttpConversation, HttpPeer, Site
 
@@ -50,11 +53,15 @@ IDLE = 120.0
 PING_AFTER = 60.0
 HEAD_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 5.0
+DRAIN = 5.0
+"""Seconds in which a stop answers what was received before it."""
 GOODBYE = 2.0
 """Seconds that clients have to hang up when the gateway stops."""
 
 IDLE_CLOSE = 4408
-SHUTDOWN_CLOSE = 1001
+SHUTDOWN_CLOSE = 1012
+
+_DRAIN_TURN = 0.01
 
 _TEXT: Final = 0x81  # a text frame, whole, with no reserved bit
 _MASKED: Final = 0x80
@@ -135,13 +142,23 @@ class Server:
         return port
 
     async def stop(self) -> None:
-        """Take no more connections, say goodbye to those there are, and cut who does not answer."""
+        """Stop serving: answer what was received, end the streams, and close the connections.
+
+        Nothing more is read. Answers have `DRAIN` seconds, clients `GOODBYE` to hang up; then they
+        are cut.
+        """
         if self._sweeper is not None:
             self._sweeper.cancel()
         if self._server is not None:
             self._server.close()
         for peer in list(self.peers):
-            peer.close(SHUTDOWN_CLOSE, "the gateway is shutting down")
+            peer.drain()
+        ends = time.monotonic() + DRAIN
+        # Nothing says when a client has its last answer: this is only looked at during a stop.
+        while any(peer.busy for peer in self.peers) and time.monotonic() < ends:  # noqa: ASYNC110
+            await asyncio.sleep(_DRAIN_TURN)
+        for peer in list(self.peers):
+            peer.finish()
         try:
             async with asyncio.timeout(GOODBYE):
                 await self._empty()
@@ -163,10 +180,14 @@ class Server:
             self._emptied.set()
 
     def _sweep(self) -> None:
+        self._sweeper = asyncio.get_running_loop().call_later(1.0, self._sweep)
         now = time.monotonic()
         for peer in list(self.peers):
-            peer.check(now)
-        self._sweeper = asyncio.get_running_loop().call_later(1.0, self._sweep)
+            try:
+                peer.check(now)
+            except Exception as problem:  # the others are looked at all the same
+                log.error("a connection could not be checked", exc_info=problem)
+                peer.abort()
 
 
 class _Peer(asyncio.Protocol):
@@ -178,6 +199,7 @@ class _Peer(asyncio.Protocol):
         "_connection",
         "_core",
         "_corked",
+        "_draining",
         "_fragments",
         "_heard",
         "_http",
@@ -202,6 +224,7 @@ class _Peer(asyncio.Protocol):
         self._out_size = 0
         self._corked = False
         self._closing = False
+        self._draining = False
         self._pinged = False
         self._to_abort: asyncio.TimerHandle | None = None
         self._heard = time.monotonic()
@@ -215,7 +238,8 @@ class _Peer(asyncio.Protocol):
         self._server.peers.add(self)
 
     def data_received(self, data: bytes) -> None:
-        if not self._closing:  # else it is only waited for the client to hang up as well
+        # When closing it is only waited for the client to hang up as well.
+        if not self._closing and not self._draining:
             self.batched(lambda: self._received(data))
 
     def _received(self, data: bytes) -> None:
@@ -472,6 +496,30 @@ class _Peer(asyncio.Protocol):
             self._core.fail(code, reason)
             self._send_from_core()
 
+    @property
+    def busy(self) -> bool:
+        """Whether something that was received is still to be answered."""
+        if self._closing:
+            return False
+        if self._connection is not None:
+            return self._connection.busy
+        return self._http is not None and self._http.busy
+
+    def drain(self) -> None:
+        """Read nothing more; what was received is still answered."""
+        self._draining = True
+        self.pause()
+
+    def finish(self) -> None:
+        """End the streams, each with an error, and close the connection."""
+        if self._closing:
+            return
+        if self._connection is not None:
+            self.batched(partial(self._connection.session.finish_streams, service_restart()))
+        self.close(SHUTDOWN_CLOSE, "the gateway is shutting down")
+        if not self._socket.is_closing():
+            self._socket.resume_reading()  # the client's own close is waited for
+
     def _hang_up(self) -> None:
         """Close our side after what was sent; the client is given a while to close its own."""
         self._flush()
@@ -507,7 +555,7 @@ class _Peer(asyncio.Protocol):
 
     def resume(self) -> None:
         """Read again."""
-        if not self._socket.is_closing():
+        if not self._socket.is_closing() and not self._draining:
             self._socket.resume_reading()
 
     def check(self, now: float) -> None:

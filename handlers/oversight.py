@@ -36,7 +36,7 @@ class Oversight:
     async def connected_apps(self, request: ConnectedApps, session: Session) -> ConnectedAppsReply:
         """List the apps that may act for the user, what each may do, and whether it does now."""
         user_id = session.grant.user_id
-        await self._access.flush()
+        await self._access.catch_up()
         found = await self._store.read(lambda reader: oversight.connected(reader, user_id))
         return {
             "connected_apps": [
@@ -79,7 +79,7 @@ class Oversight:
     async def token_list(self, request: TokenList, session: Session) -> TokenListReply:
         """List the tokens of all the user's accounts, with where each was used last."""
         user_id = session.grant.user_id
-        await self._access.flush()
+        await self._access.catch_up()
         found = await self._store.read(lambda reader: oversight.tokens_of(reader, user_id))
         return {
             "token_list": [
@@ -106,7 +106,7 @@ class Oversight:
         Uses of one token for one call from one address are one entry, with the last of them.
         """
         user_id = session.grant.user_id
-        await self._access.flush()
+        await self._access.catch_up()
         uses = await self._store.read(
             lambda reader: oversight.uses_of(
                 reader, user_id, limit=request.limit, own_pages=bool(request.own_pages)

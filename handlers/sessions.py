@@ -108,7 +108,7 @@ class Sessions:
     async def login_history(self, request: LoginHistory, session: Session) -> LoginHistoryReply:
         """List when and from where the user signed in, newest first."""
         user_id = session.grant.user_id
-        await self._access.flush()
+        await self._access.catch_up()
         found = await self._store.read(
             lambda reader: users.sign_ins(reader, user_id, request.limit)
         )

@@ -34,7 +34,7 @@ class Tokens:
         made = ""
         if request.new_token is not None or request.delete_token is not None:
             made = await self._access.write(grant, partial(_change, grant, request, session))
-        await self._access.flush()
+        await self._access.catch_up()
         listed = await self._store.read(lambda reader: tokens.listed(reader, grant.loginid))
         mask = token_form.masked(made) if made else ""
         body: ApiTokenBody = {

@@ -121,6 +121,9 @@ def scopegate(
 class Served:
     """`scopegate serve`, in a process that the test started and ends."""
 
+    program: tuple[str, ...] = MODULE
+    """How the command line is started."""
+
     def __init__(
         self, folder: Path, *options: str, settings: Mapping[str, str] | None = None
     ) -> None:
@@ -140,7 +143,7 @@ class Served:
     def start(self) -> None:
         with (self.folder / "stderr.txt").open("a") as errors:
             self.process = subprocess.Popen(
-                [*MODULE, "serve", "--port", "0", "--db", str(self.db), *self.options],
+                [*self.program, "serve", "--port", "0", "--db", str(self.db), *self.options],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
