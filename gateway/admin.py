@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 from pydantic import ValidationError
@@ -29,6 +29,29 @@ from schemas.apps import AppOrigins, AppRegister
 from schemas.scopes import Scope, in_order
 
 T = TypeVar("T")
+
+
+_SECRETS = {"password", "which"}
+"""Parameters that may hold a token: a password is kept hashed; the other names a token."""
+
+
+class _Command(click.Command):
+    """A command that refuses a token where it would be kept in clear text."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Check the parameters, and run."""
+        for name, value in ctx.params.items():
+            texts = value if isinstance(value, tuple) else (value,)
+            if name not in _SECRETS and any(token_form.holds_token(str(text)) for text in texts):
+                raise click.BadParameter(
+                    "holds a token, which is a secret: leave it out, and replace that token",
+                    param_hint=f"--{name.replace('_', '-')}",
+                )
+        return super().invoke(ctx)
+
+
+class _Group(click.Group):
+    command_class = _Command
 
 
 def fail(problem: Exception) -> NoReturn:
@@ -69,7 +92,7 @@ def _run(db: Path | None, job: Callable[[Transaction], T]) -> T:
 # token
 
 
-@click.group()
+@click.group(cls=_Group)
 def token() -> None:
     """Make, list and revoke tokens."""
 
@@ -184,7 +207,7 @@ def token_revoke(db: Path | None, which: str) -> None:
 # account
 
 
-@click.group()
+@click.group(cls=_Group)
 def account() -> None:
     """List accounts and move their paper money."""
 
@@ -304,7 +327,7 @@ def account_lift(db: Path | None, loginid: str) -> None:
 # user
 
 
-@click.group()
+@click.group(cls=_Group)
 def user() -> None:
     """Create users, lock them out, change their passwords."""
 
@@ -366,7 +389,7 @@ def user_password(db: Path | None, email: str, password: str) -> None:
 # app
 
 
-@click.group()
+@click.group(cls=_Group)
 def app() -> None:
     """Register and list apps."""
 

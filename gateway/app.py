@@ -47,6 +47,7 @@ from gateway.settings import Settings, SettingsError
 from gateway.site import Site
 from gateway.store import Store, StoreUnavailableError, Transaction
 from gateway.supervisor import supervise
+from gateway.token_form import without_tokens
 from handlers.accounts import Accounts
 from handlers.apps import Apps
 from handlers.assessment import Assessment
@@ -124,9 +125,9 @@ class Connect:
             send,
             app_id=app_id if self.access.app(app_id) else None,
             address=visitor.address,
-            language=visitor.language,
-            user_agent=visitor.user_agent,
-            origin=visitor.origin,
+            language=without_tokens(visitor.language),
+            user_agent=without_tokens(visitor.user_agent),
+            origin=without_tokens(visitor.origin),
             host=visitor.host,
             proxied=visitor.proxied,
             secure=visitor.secure,
