@@ -405,6 +405,19 @@ class Teller:
 
         return await self._store.write(job)
 
+    async def transfer(
+        self, order: Order, *, user_id: int, guard: Guard, app_id: int | None, key: str | None
+    ) -> tuple[Payment, list[Account]]:
+        """Carry out an order as `pay` does; and the accounts of this user, as they then are."""
+        at = self._clock.now()
+
+        def job(transaction: Transaction) -> tuple[Payment, list[Account]]:
+            guard(transaction)
+            paid = pay(transaction, order, self._rates, at=at, app_id=app_id, key=key)
+            return paid, ledger.accounts(transaction, user_id)
+
+        return await self._store.write(job)
+
     async def rehearse(self, order: Order, *, guard: Guard, permit: Guard | None = None) -> Payment:
         """The payment that an order would be, which is not made. Raises what `pay` would."""
         at = self._clock.now()

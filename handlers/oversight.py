@@ -134,12 +134,11 @@ class Oversight:
     async def account_reset(self, request: AccountReset, session: Session) -> AccountResetReply:
         """Bring an account back to its opening balance, whatever it holds: all money is paper."""
         grant = session.grant
-        await self._ledger.reset(grant.loginid, self._access.guard(grant))
-        balance = await self._ledger.balance(grant.loginid)
+        account = await self._ledger.reset(grant.loginid, self._access.guard(grant))
         return {
             "account_reset": {
-                "balance": to_number(balance.units, grant.currency),
-                "currency": grant.currency,
+                "balance": to_number(account.balance, account.currency),
+                "currency": account.currency,
                 "loginid": grant.loginid,
             }
         }
