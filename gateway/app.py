@@ -80,7 +80,6 @@ HANDLER_GROUP = "scopegate.handlers"
 """The entry-point group in which installed packages offer calls."""
 
 DEMO_EMAIL = "demo@scopegate.invalid"
-_MARK_EVERY = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +285,7 @@ async def compose(
             )
         )
         if clock is None:
-            clock = RunningClock(start.resume, settings.speed)
+            clock = RunningClock(start.clock, settings.speed, least=start.resume)
         if mail is None:
             mail = await stack.enter_async_context(mailer(settings.mail_server()))
         parts = _build(settings.profile(), settings.margins(), store, clock, start.seed, mail)
@@ -296,11 +295,10 @@ async def compose(
         demo = await _demo(store, settings, clock.now())
         if demo is not None and settings.demo_at_pages:
             pages.show_demo(demo.accounts[0].loginid, demo.token)
+        await _mark(store, clock, settings.speed)  # before the first second is told
         keeping = [
             supervise("access", access.run),
-            supervise(
-                "the market's mark", partial(_keep_mark, store, clock, start, settings.speed)
-            ),
+            supervise("the market's mark", partial(_keep_mark, store, clock, settings.speed)),
         ]
         stack.push_async_callback(_finish, keeping, access, store, clock)
         await parts.desk.start()
@@ -341,16 +339,15 @@ async def _finish(
         await store.write(lambda transaction: market_start.stand(transaction, clock.now()))
 
 
-async def _keep_mark(store: Store, clock: Clock, start: market_start.Origin, speed: float) -> None:
-    """Keep a mark that the market never resumes before, ahead of it where it runs by itself."""
-    by_itself = start.start is not None or speed != 1
-    every = _MARK_EVERY if by_itself else 60.0
-    ahead = 2 * _MARK_EVERY * speed if by_itself else 0.0
+async def _keep_mark(store: Store, clock: Clock, speed: float) -> None:
+    """Keep a mark ahead of the market, that it never resumes before."""
     while True:
-        await store.write(
-            lambda transaction: market_start.run(transaction, clock.now(), speed, ahead=ahead)
-        )
-        await asyncio.sleep(every)
+        await asyncio.sleep(market_start.MARK_EVERY)
+        await _mark(store, clock, speed)
+
+
+async def _mark(store: Store, clock: Clock, speed: float) -> None:
+    await store.write(lambda transaction: market_start.run(transaction, clock.now(), speed))
 
 
 async def _demo(store: Store, settings: Settings, at: float) -> Demo | None:

@@ -21,7 +21,7 @@ from pydantic_core import PydanticUndefined
 from exchange.money import to_text
 from gateway import admin, logs
 from gateway.settings import Settings, SettingsError, load
-from gateway.store import StoreError
+from gateway.store import StoreError, check_file
 from schemas.scopes import in_order
 
 _FLAGS = {"tls_self_signed", "demo", "compression"}
@@ -75,6 +75,7 @@ def serve(**options: Any) -> None:
     """
     from gateway.calls import DeclarationError
 
+    gc.disable()  # all that a start makes stays: to look through it again and again is in vain
     logs.set_up()
     _allow_many_connections()
     given = {name: value for name, value in options.items() if value not in (None, ())}
@@ -96,10 +97,6 @@ def _runner() -> asyncio.Runner:
 
 
 async def _serve(settings: Settings) -> None:
-    from gateway.app import compose, listen, tls_context
-
-    tls = tls_context(settings)
-
     stopped = asyncio.Event()
     serving = asyncio.current_task()
     starting = True
@@ -115,6 +112,12 @@ async def _serve(settings: Settings) -> None:
 
     for number in _STOPS:
         loop.add_signal_handler(number, stop)
+    # Beside the loading of modules: of a large database either takes a part of a second.
+    checked = loop.run_in_executor(None, check_file, settings.db)
+    from gateway.app import compose, listen, tls_context
+
+    tls = tls_context(settings)
+    await checked
     async with compose(settings) as gateway, listen(gateway, tls) as port:
         starting = False
         secure = "s" if tls is not None else ""
@@ -137,6 +140,7 @@ async def _serve(settings: Settings) -> None:
         click.echo("\n".join(lines))
         sys.stdout.flush()
         gc.collect()
+        gc.enable()
         gc.freeze()  # a full collection would go through all of the start again, for some 30 ms
         await stopped.wait()
 

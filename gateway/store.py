@@ -237,10 +237,26 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def _prepare(path: Path) -> None:
-    """Open, check and migrate the database once. Raises `StoreDamagedError`."""
+    """Open and migrate the database once."""
     with contextlib.closing(connect(path)) as connection:
-        check(connection, path)
         migrate(connection)
+
+
+def check_file(path: Path) -> None:
+    """Check a database before it is served, if there is one. Raises `StoreError`."""
+    if not path.exists():
+        return
+    try:
+        with contextlib.closing(connect(path)) as connection:
+            check(connection, path)
+    except (sqlite3.Error, OSError) as problem:
+        raise _unusable(path, problem) from problem
+
+
+def _unusable(path: Path, problem: Exception) -> StoreError:
+    if isinstance(_fault(problem), StoreDamagedError):
+        return damaged(path, problem)
+    return StoreError(f"cannot use the database {path}: {problem}")
 
 
 def check(connection: sqlite3.Connection, path: Path, seconds: float = CHECK_SECONDS) -> None:
@@ -367,9 +383,7 @@ class Store:
             self._seen_change = await self.read(_last_change)
         except (sqlite3.Error, OSError) as problem:
             await self.close()
-            if isinstance(_fault(problem), StoreDamagedError):
-                raise damaged(self.path, problem) from problem
-            raise StoreError(f"cannot use the database {self.path}: {problem}") from problem
+            raise _unusable(self.path, problem) from problem
         except BaseException:
             await self.close()
             raise

@@ -121,8 +121,8 @@ def scopegate(
 class Served:
     """`scopegate serve`, in a process that the test started and ends."""
 
-    program: tuple[str, ...] = MODULE
-    """How the command line is started."""
+    program: tuple[str, ...] | None = None
+    """How the command line is started, where not as a module."""
 
     def __init__(
         self, folder: Path, *options: str, settings: Mapping[str, str] | None = None
@@ -143,7 +143,15 @@ class Served:
     def start(self) -> None:
         with (self.folder / "stderr.txt").open("a") as errors:
             self.process = subprocess.Popen(
-                [*self.program, "serve", "--port", "0", "--db", str(self.db), *self.options],
+                [
+                    *(self.program or MODULE),
+                    "serve",
+                    "--port",
+                    "0",
+                    "--db",
+                    str(self.db),
+                    *self.options,
+                ],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
