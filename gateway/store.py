@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import importlib.resources
 import os
+import re
 import sqlite3
 import time
 from collections import deque
@@ -48,8 +49,6 @@ POLL = 0.25
 BUSY_TIMEOUT = 5.0
 CHECK_SECONDS = 0.5
 """How long the check at a start may take; what it has not reached by then is trusted."""
-CHECKED_BYTES = 256 * 1024 * 1024
-"""Of a larger file the tables that grow without end are not checked at a start."""
 COMPLAINT_SECONDS = 1.0
 """Seconds between two lines of the log about faults of the machine."""
 
@@ -64,6 +63,7 @@ _UNAVAILABLE = {
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_PROTOCOL,
 }
+_PARTIAL = re.compile(r"\bWHERE\b.*", re.DOTALL)
 _GROWING = ("contracts", "ledger")
 """The tables that grow without end."""
 
@@ -260,32 +260,44 @@ def _unusable(path: Path, problem: Exception) -> StoreError:
 
 
 def check(connection: sqlite3.Connection, path: Path, seconds: float = CHECK_SECONDS) -> None:
-    """Check the pages of every table and index, smaller tables first, for so many seconds.
+    """Walk over every page of each table and index, those that grow last, for so many seconds.
 
-    Raises `StoreDamagedError` where one is damaged. What was not reached in time is trusted:
-    damage there is reported when it is met.
+    Raises `StoreDamagedError` where a page is none. What was not reached in time is trusted: damage
+    there is reported when it is met. The rows are not looked into, which `PRAGMA integrity_check`
+    does at some five times the cost.
     """
     ends = time.monotonic() + seconds
-    connection.set_progress_handler(lambda: time.monotonic() > ends, 10_000)
+    connection.set_progress_handler(lambda: time.monotonic() > ends, 1_000)
     try:
-        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-        names = sorted(["sqlite_schema", *(row[0] for row in tables)])
-        small = [name for name in names if name not in _GROWING]
-        is_large = path.stat().st_size > CHECKED_BYTES
-        for name in small if is_large else [*small, *(n for n in _GROWING if n in names)]:
-            # The pragma takes no parameter; the name is one of the database's own.
-            [found] = connection.execute(f'PRAGMA quick_check("{name}")').fetchone()
-            if found != "ok":
-                raise damaged(path, found)
+        for statement in _walks(connection):
+            connection.execute(statement).fetchone()
+            if time.monotonic() > ends:
+                break
     except sqlite3.DatabaseError as problem:
-        if problem.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-            log.info("the database was not checked whole", seconds=seconds)
-        elif isinstance(_fault(problem), StoreDamagedError):
+        if isinstance(_fault(problem), StoreDamagedError):
             raise damaged(path, problem) from problem
-        else:
+        if problem.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
     finally:
         connection.set_progress_handler(None, 0)
+
+
+def _walks(connection: sqlite3.Connection) -> list[str]:
+    """A statement for each table and each index that visits all of its pages."""
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema").fetchall()
+    rows.sort(key=lambda row: row["tbl_name"] in _GROWING)
+    walks = []
+    for row in rows:
+        if row["type"] == "table":
+            walks.append(f'SELECT count(*) FROM "{row["name"]}" NOT INDEXED')  # noqa: S608
+        elif row["type"] == "index" and row["sql"] is not None:
+            # Of an index of some rows only these can be counted by it.
+            where = _PARTIAL.search(row["sql"])
+            walks.append(
+                f'SELECT count(*) FROM "{row["tbl_name"]}" INDEXED BY "{row["name"]}"'  # noqa: S608
+                f" {where.group() if where else ''}"
+            )
+    return walks
 
 
 def _statements(script: str) -> list[str]:
