@@ -25,6 +25,7 @@ from gateway.calls import problems_of
 from gateway.errors import ApiError
 from gateway.settings import SettingsError, load
 from gateway.store import Row, StoreError, Transaction, run_once
+from gateway.store import backup as copy_to
 from schemas.apps import AppOrigins, AppRegister
 from schemas.scopes import Scope, in_order
 
@@ -87,6 +88,21 @@ def _run(db: Path | None, job: Callable[[Transaction], T]) -> T:
         fail(StoreError(f"cannot use the database {path}: {problem}"))
     except (StoreError, SettingsError, ApiError, accounts.InsufficientFundsError) as problem:
         fail(problem)
+
+
+@click.command(cls=_Command)
+@_DB
+@click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
+def backup(db: Path | None, target: Path) -> None:
+    """Copy the database to a new file, also while the gateway serves, and check the copy."""
+    try:
+        path = db or load().db
+        if not path.exists():
+            raise StoreError(f"there is no database {path}: give --db")
+        copy_to(path, target)
+    except (StoreError, SettingsError) as problem:
+        fail(problem)
+    click.echo(str(target))
 
 
 # token

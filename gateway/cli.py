@@ -40,7 +40,7 @@ def cli() -> None:
     """A WebSocket API gateway in the style of the Deriv API v3, with a paper exchange behind it."""
 
 
-for _group in (admin.token, admin.account, admin.user, admin.app):
+for _group in (admin.token, admin.account, admin.user, admin.app, admin.backup):
     cli.add_command(_group)
 
 

@@ -341,6 +341,30 @@ def run_once(path: Path, job: Job[T]) -> T:
         connection.close()
 
 
+def backup(path: Path, target: Path) -> None:
+    """Copy a database, also one that is being served, to a new file, and check every row of that.
+
+    Raises `StoreError`; then there is no new file.
+    """
+    if target.exists():
+        raise StoreError(f"there is a file {target} already: name another")
+    try:
+        os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        with (
+            contextlib.closing(connect(path)) as source,
+            contextlib.closing(sqlite3.connect(target)) as copy,
+        ):
+            source.backup(copy)
+            [found] = copy.execute("PRAGMA integrity_check(1)").fetchone()
+            if found != "ok":
+                raise damaged(path, found)
+    except BaseException as problem:
+        target.unlink(missing_ok=True)
+        if isinstance(problem, sqlite3.Error | OSError):
+            raise _unusable(path, problem) from problem
+        raise
+
+
 class _Thread(aiosqlite.Connection):
     """A connection on a thread of its own that runs whole functions there.
 

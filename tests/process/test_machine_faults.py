@@ -102,10 +102,8 @@ class UnderLimit(Served):
 def fillable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     if request.param is OnSmallDisk and (reason := why_no_mounts()):
         pytest.skip(f"no file system can be mounted: {reason}")
-    running = request.param(tmp_path, *SPEEDY)
-    yield running
-    if running.process.poll() is None:
-        running.kill()
+    with request.param(tmp_path, *SPEEDY) as running:
+        yield running
 
 
 def buying(**more: Any) -> dict[str, Any]:
@@ -145,8 +143,7 @@ async def test_contracts_settle_once_a_full_disk_with_the_log_on_it_is_freed(
 ) -> None:
     if reason := why_no_mounts():
         pytest.skip(f"no file system can be mounted: {reason}")
-    served = WithLogOnSmallDisk(tmp_path, *SPEEDY)
-    try:
+    with WithLogOnSmallDisk(tmp_path, *SPEEDY) as served:
         async with trading(served) as client, trading(served) as watcher:
             await watcher.ask({"transaction": 1, "subscribe": 1})
             bought = [(await client.ask(buying()))["buy"] for _ in range(24)]
@@ -164,9 +161,6 @@ async def test_contracts_settle_once_a_full_disk_with_the_log_on_it_is_freed(
             while "error" in await client.ask(buying()):
                 pass
         assert await asyncio.to_thread(served.stop) == 0
-    finally:
-        if served.process.poll() is None:
-            served.kill()
 
 
 async def test_a_full_disk_is_told_by_its_code_and_reads_go_on(fillable: Any) -> None:
@@ -249,6 +243,34 @@ async def test_a_damaged_database_is_refused_with_what_to_do(served: Served, nam
         assert "error" not in await client.ask(buying())
 
 
+async def test_a_backup_that_was_made_while_serving_is_served(served: Served) -> None:
+    copy = served.folder / "backup.db"
+    async with trading(served) as client:
+        bought = (await client.ask(buying()))["buy"]["contract_id"]
+        done = await asyncio.to_thread(served.command, "backup", str(copy))
+        assert done == str(copy)
+        await client.ask(buying())
+    assert copy.stat().st_mode & 0o777 == 0o600
+    again = scopegate("backup", str(copy), "--db", str(served.db), folder=served.folder)
+    assert (again.returncode, again.stderr.count("already")) == (1, 1)
+    assert served.stop() == 0
+    for path in served.folder.glob("scopegate.db*"):
+        path.unlink()
+    copy.rename(served.db)
+    served.start()
+    assert booked(served.db) == {bought}
+
+
+def test_no_backup_is_made_of_what_is_damaged(served: Served) -> None:
+    copy = served.folder / "backup.db"
+    assert served.stop() == 0
+    damage(served.db, "ledger_of_account")
+    done = scopegate("backup", str(copy), "--db", str(served.db), folder=served.folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is damaged" in done.stderr
+    assert not copy.exists()
+
+
 async def held(client: SocketClient) -> list[int]:
     """The account's open contracts."""
     reply = await client.ask({"portfolio": 1})
@@ -256,8 +278,7 @@ async def held(client: SocketClient) -> list[int]:
 
 
 async def test_what_cannot_be_settled_is_set_aside_and_holds_up_nothing(tmp_path: Path) -> None:
-    served = Served(tmp_path, *SPEEDY)
-    try:
+    with Served(tmp_path, *SPEEDY) as served:
         async with trading(served) as client:
             bought = [(await client.ask(buying()))["buy"] for _ in range(3)]
             stuck = bought[1]["contract_id"]
@@ -277,9 +298,6 @@ async def test_what_cannot_be_settled_is_set_aside_and_holds_up_nothing(tmp_path
         for line in lines:
             assert "set aside" in line
             assert f"contracts={stuck}" in line
-    finally:
-        if served.process.poll() is None:
-            served.kill()
 
 
 def refuse(db: Path, contract_id: int) -> None:
@@ -316,10 +334,14 @@ def test_a_signal_ends_a_start_that_waits(served: Served, number: int) -> None:
             text=True,
             cwd=served.folder,
         )
-        while not catches(starting.pid, signal.SIGTERM):
-            os.sched_yield()
-        starting.send_signal(number)
-        told, errors = starting.communicate(timeout=30)
+        try:
+            while not catches(starting.pid, signal.SIGTERM):
+                os.sched_yield()
+            starting.send_signal(number)
+            told, errors = starting.communicate(timeout=30)
+        finally:
+            starting.kill()
+            starting.wait()
     assert (starting.returncode, told) == (0, "")
     assert "Traceback" not in errors
 

@@ -33,10 +33,8 @@ class Moved(Served):
 
 @pytest.fixture
 def moved(tmp_path: Path) -> Iterator[Moved]:
-    running = Moved(tmp_path, "--seed", "tests", settings={"MOVED_BY": "0"})
-    yield running
-    if running.process.poll() is None:
-        running.stop()
+    with Moved(tmp_path, "--seed", "tests", settings={"MOVED_BY": "0"}) as running:
+        yield running
 
 
 async def last_told(served: Served, count: int) -> tuple[int, int]:
