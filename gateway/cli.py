@@ -86,6 +86,8 @@ def serve(**options: Any) -> None:
             runner.run(_serve(settings))  # cancelled when it was asked to stop while it started
     except (SettingsError, StoreError, DeclarationError) as problem:
         admin.fail(problem)
+    finally:
+        gc.enable()
 
 
 def _runner() -> asyncio.Runner:
