@@ -8,6 +8,7 @@ Rules:
 - What it knows of a contract it learns from the book's announcements, so from what is committed.
 - Whoever copies a trader buys and closes in the transaction of the trader (`exchange.copying`).
 - On start, contracts that ended while nobody followed them are settled before anything else.
+- What cannot be settled is set aside, reported once, and tried again later: nothing waits for it.
 """
 
 import asyncio
@@ -48,7 +49,16 @@ from exchange.money import to_text
 from exchange.rules import Margins
 from exchange.symbols import Symbol
 from gateway.clock import Clock
-from gateway.store import Change, Store, Transaction
+from gateway.store import (
+    Change,
+    Row,
+    Store,
+    StoreDamagedError,
+    StoreError,
+    StoreUnavailableError,
+    Transaction,
+)
+from gateway.supervisor import supervise
 
 SETTLED_TOGETHER = 256
 """Contracts that are handed to the store at once; the others wait for these."""
@@ -58,6 +68,12 @@ ATTEMPTS = 3
 """How often a sale or a change is tried while the contract's orders change under it."""
 RETRY = 1.0
 """Real seconds after which a settlement that the store could not keep is tried again."""
+SETTLING_ATTEMPTS = 5
+"""How often a settlement is tried before it is set aside."""
+ASIDE = 60.0
+"""Real seconds after which a settlement that was set aside is tried again."""
+NAMED = 20
+"""Contracts that one line of the log names at most."""
 
 Done = TypeVar("Done")
 Key = TypeVar("Key", int, str)
@@ -111,6 +127,11 @@ class Desk:
         self._second = 0
         self._due: list[Position] = []
         self._settling: asyncio.Task[None] | None = None
+        self._failures: dict[int, int] = {}
+        """By contract, how often its settlement has failed."""
+        self._reported: set[int] = set()
+        """Contracts that were reported as set aside."""
+        self._closing = False
         self._opened: list[Callable[[Position], None]] = []
         self._closed: list[Callable[[Contract], None]] = []
         store.listen(self._changed)
@@ -130,17 +151,24 @@ class Desk:
     async def start(self) -> None:
         """Take up every open contract, and settle those that have ended meanwhile."""
         self._second = int(self._clock.now())
-        held = await self._store.read(book.all_open)
+        rows = await self._store.read(book.open_rows)
         loop = asyncio.get_running_loop()
-        lives = await loop.run_in_executor(None, self._lives, held)
-        positions = [Position(*each) for each in zip(held, lives, strict=True)]
+        positions = await loop.run_in_executor(None, self._read, rows)
         # In the order of their ends, since the ledger's time does not go back.
         for position in sorted(positions, key=_ended_at):
             self._take_up(position)
         await self.settled()
 
-    def _lives(self, held: Iterable[Contract]) -> list[Life]:
-        return [self._followed(contract) for contract in held]
+    def _read(self, rows: Iterable[Row]) -> list[Position]:
+        """The positions of these rows; a row that cannot be understood is reported and left out."""
+        positions: list[Position] = []
+        for row in rows:
+            try:
+                contract = book.contract(row)
+                positions.append(Position(contract, self._followed(contract)))
+            except Exception as problem:
+                log.error("an open contract cannot be read", contract=row["id"], exc_info=problem)
+        return positions
 
     def _followed(self, contract: Contract) -> Life:
         """The life of a contract up to the present second, from the ticks alone."""
@@ -153,12 +181,13 @@ class Desk:
         return follow(kind, terms, life, self.feed, self._second)
 
     async def settled(self) -> None:
-        """Wait until everything that is due has been settled."""
+        """Wait until everything that is due has been settled, or was set aside."""
         while self._settling is not None:
             await asyncio.wait([self._settling])
 
     async def close(self) -> None:
         """Finish what is being settled."""
+        self._closing = True
         if self._settling is not None:
             try:
                 async with asyncio.timeout(RETRY * 2):
@@ -227,8 +256,7 @@ class Desk:
         floor.by_level.pop(contract_id, None)
         if position.life.end is not None:
             self._due.append(position)
-            if self._settling is None:
-                self._settling = asyncio.get_running_loop().create_task(self._settle())
+            self._start_settling()
             return
         watch = position.kind.watch(position.terms, position.life)
         if watch.until != position.watch.until:  # else it is there already
@@ -237,24 +265,82 @@ class Desk:
         if watch.low is not None or watch.high is not None:
             floor.by_level[contract_id] = position
 
+    def _start_settling(self) -> None:
+        if self._settling is None and self._due:
+            self._settling = supervise("settlement", self._settle)
+
     async def _settle(self) -> None:
         try:
             while self._due:
                 batch, self._due = self._due[:SETTLED_TOGETHER], self._due[SETTLED_TOGETHER:]
-                jobs = [
-                    self._store.write(partial(_settled, position.contract, position.life.end))
-                    for position in batch
-                    if position.life.end is not None
-                ]
-                results = await asyncio.gather(*jobs, return_exceptions=True)
-                failed = [result for result in results if isinstance(result, BaseException)]
-                if failed:
-                    log.error("contracts were not settled", count=len(failed), exc_info=failed[0])
-                    # Those that were settled are no positions any more.
-                    self._due += [p for p in batch if p.contract.id in self._positions]
-                    await asyncio.sleep(RETRY)
+                try:
+                    await self._settle_together(batch)
+                except Exception:
+                    self._try_after(ASIDE, batch)
+                    raise
         finally:
-            self._settling = None
+            if not self._due:
+                self._settling = None
+
+    async def _settle_together(self, batch: list[Position]) -> None:
+        """Settle these; what fails is tried again soon, or set aside."""
+        ended = [(held, held.life.end) for held in batch if held.life.end is not None]
+        jobs = [
+            self._store.write(partial(_settled, position.contract, end)) for position, end in ended
+        ]
+        results = await asyncio.gather(*jobs, return_exceptions=True)
+        again: list[Position] = []
+        unavailable: list[Position] = []
+        aside: list[Position] = []
+        why: BaseException | None = None
+        for (position, _), result in zip(ended, results, strict=True):
+            contract_id = position.contract.id
+            if not isinstance(result, BaseException) or contract_id not in self._positions:
+                continue
+            if isinstance(result, StoreUnavailableError) and not isinstance(
+                result, StoreDamagedError
+            ):
+                unavailable.append(position)
+                continue
+            why = result
+            count = self._failures[contract_id] = self._failures.get(contract_id, 0) + 1
+            is_passing = isinstance(result, StoreError) and not isinstance(
+                result, StoreDamagedError
+            )
+            if is_passing and count < SETTLING_ATTEMPTS:
+                again.append(position)
+            else:
+                aside.append(position)
+        if unavailable:
+            self._try_after(RETRY, unavailable)
+        if aside:
+            self._set_aside(aside, why)
+        if again:
+            log.error("contracts were not settled", count=len(again), exc_info=why)
+            await asyncio.sleep(RETRY)
+            self._due += again
+
+    def _set_aside(self, positions: list[Position], why: BaseException | None) -> None:
+        self._try_after(ASIDE, positions)
+        new = [p.contract.id for p in positions if p.contract.id not in self._reported]
+        self._reported.update(new)
+        if new:
+            log.error(
+                "contracts cannot be settled and are set aside",
+                count=len(new),
+                contracts=" ".join(map(str, new[:NAMED])),
+                why=str(why),
+            )
+
+    def _try_after(self, seconds: float, positions: list[Position]) -> None:
+        """Settle these in a while; `settled` does not wait for it."""
+
+        def due() -> None:
+            if not self._closing:
+                self._due += [held for held in positions if held.contract.id in self._positions]
+                self._start_settling()
+
+        asyncio.get_running_loop().call_later(seconds, due)
 
     # What the book announces.
 
@@ -289,6 +375,8 @@ class Desk:
     def _drop(self, contract: Contract) -> None:
         if self._positions.pop(contract.id, None) is None:
             return
+        self._failures.pop(contract.id, None)
+        self._reported.discard(contract.id)
         _take_out(self._of_account, contract.loginid, contract.id)
         if contract.copied_from is not None:
             _take_out(self._copies, contract.copied_from, contract.id)

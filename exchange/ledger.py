@@ -448,12 +448,13 @@ class Ledger:
 
         return await self._store.write(job)
 
-    async def reset(self, loginid: str, guard: Guard) -> Entry | None:
-        """Bring an account back to its opening balance; `None` when it holds just that."""
+    async def reset(self, loginid: str, guard: Guard) -> Account:
+        """Bring an account back to its opening balance; the account as it then is."""
         at = self._clock.now()
 
-        def job(transaction: Transaction) -> Entry | None:
+        def job(transaction: Transaction) -> Account:
             guard(transaction)
-            return reset(transaction, loginid, at=at, note="Reset.")
+            reset(transaction, loginid, at=at, note="Reset.")
+            return account(transaction, loginid)
 
         return await self._store.write(job)

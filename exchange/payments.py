@@ -438,6 +438,19 @@ class Teller:
 
         return await self._store.write(job)
 
+    async def transfer(
+        self, order: Order, *, user_id: int, guard: Guard, app_id: int | None, key: str | None
+    ) -> tuple[Payment, list[Account]]:
+        """Carry out an order as `pay` does; and the accounts of this user, as they then are."""
+        at = self._clock.now()
+
+        def job(transaction: Transaction) -> tuple[Payment, list[Account]]:
+            guard(transaction)
+            paid = pay(transaction, order, self._rates, at=at, app_id=app_id, key=key)
+            return paid, ledger.accounts(transaction, user_id)
+
+        return await self._store.write(job)
+
     async def rehearse(self, order: Order, *, guard: Guard, permit: Guard | None = None) -> str:
         """Try an order without a payment; the name of the agent who takes part, or an empty text.
 

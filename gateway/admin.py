@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 from pydantic import ValidationError
@@ -25,6 +25,7 @@ from gateway.calls import problems_of
 from gateway.errors import ApiError
 from gateway.settings import SettingsError, load
 from gateway.store import Row, StoreError, Transaction, run_once
+from gateway.store import backup as copy_to
 from handlers.countries import COUNTRIES
 from schemas.apps import AppOrigins, AppRegister
 from schemas.scopes import Scope, in_order
@@ -33,6 +34,29 @@ T = TypeVar("T")
 
 MOST_APP_ID = 999_999_999
 """The largest id that may be chosen for an app: the next ones that are given follow it."""
+
+
+_SECRETS = {"password", "which"}
+"""Parameters that may hold a token: a password is kept hashed; the other names a token."""
+
+
+class _Command(click.Command):
+    """A command that refuses a token where it would be kept in clear text."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Check the parameters, and run."""
+        for name, value in ctx.params.items():
+            texts = value if isinstance(value, tuple) else (value,)
+            if name not in _SECRETS and any(token_form.holds_token(str(text)) for text in texts):
+                raise click.BadParameter(
+                    "holds a token, which is a secret: leave it out, and replace that token",
+                    param_hint=f"--{name.replace('_', '-')}",
+                )
+        return super().invoke(ctx)
+
+
+class _Group(click.Group):
+    command_class = _Command
 
 
 def fail(problem: Exception) -> NoReturn:
@@ -70,10 +94,25 @@ def _run(db: Path | None, job: Callable[[Transaction], T]) -> T:
         fail(problem)
 
 
+@click.command(cls=_Command)
+@_DB
+@click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
+def backup(db: Path | None, target: Path) -> None:
+    """Copy the database to a new file, also while the gateway serves, and check the copy."""
+    try:
+        path = db or load().db
+        if not path.exists():
+            raise StoreError(f"there is no database {path}: give --db")
+        copy_to(path, target)
+    except (StoreError, SettingsError) as problem:
+        fail(problem)
+    click.echo(str(target))
+
+
 # token
 
 
-@click.group()
+@click.group(cls=_Group)
 def token() -> None:
     """Make, list and revoke tokens."""
 
@@ -193,7 +232,7 @@ def token_revoke(db: Path | None, which: str) -> None:
 # account
 
 
-@click.group()
+@click.group(cls=_Group)
 def account() -> None:
     """List accounts and move their paper money."""
 
@@ -313,7 +352,7 @@ def account_lift(db: Path | None, loginid: str) -> None:
 # user
 
 
-@click.group()
+@click.group(cls=_Group)
 def user() -> None:
     """Create users, lock them out, change their passwords."""
 
@@ -385,7 +424,7 @@ def user_password(db: Path | None, email: str, password: str) -> None:
 # app
 
 
-@click.group()
+@click.group(cls=_Group)
 def app() -> None:
     """Register and list apps."""
 

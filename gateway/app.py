@@ -5,6 +5,7 @@ gateway itself, only the parts they need.
 """
 
 import asyncio
+import contextlib
 import importlib
 import importlib.metadata
 import inspect
@@ -18,8 +19,6 @@ from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-
-import structlog
 
 from exchange import ledger as accounts
 from exchange import rules
@@ -60,7 +59,9 @@ from gateway.server import Accept, Listening, Server, Visitor
 from gateway.session import Session, unsigned_holder
 from gateway.settings import RESIDENCE, Settings, SettingsError
 from gateway.site import Site
-from gateway.store import Store, StoreError, Transaction
+from gateway.store import Store, StoreUnavailableError, Transaction
+from gateway.supervisor import supervise
+from gateway.token_form import without_tokens
 from handlers import market, pages, proposals
 from handlers import verification as letters
 from handlers.accounts import Accounts
@@ -96,9 +97,6 @@ HANDLER_GROUP = "scopegate.handlers"
 """The entry-point group in which installed packages offer calls."""
 
 DEMO_EMAIL = "demo@scopegate.invalid"
-_MARK_EVERY = 1.0
-
-log = structlog.get_logger("scopegate.app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +156,9 @@ class Connect:
             send,
             app_id=self._app_id(visitor.app_id),
             address=visitor.address,
-            language=visitor.language,
-            user_agent=visitor.user_agent,
-            origin=visitor.origin,
+            language=without_tokens(visitor.language),
+            user_agent=without_tokens(visitor.user_agent),
+            origin=without_tokens(visitor.origin),
             host=visitor.host,
             proxied=visitor.proxied,
             secure=visitor.secure,
@@ -388,7 +386,7 @@ async def compose(
             )
         )
         if clock is None:
-            clock = RunningClock(start.resume, settings.speed)
+            clock = RunningClock(start.clock, settings.speed, least=start.resume)
         mail_server = settings.mail_server()
         if mail is None and (mail_server is not None or settings.letters_in_log):
             mail = await stack.enter_async_context(mailer(mail_server))
@@ -409,9 +407,10 @@ async def compose(
         demo = await _demo(store, settings, clock.now())
         if demo is not None and settings.demo_at_pages:
             pages.show_demo(demo.accounts[0].loginid, demo.token)
+        await _mark(store, clock, settings.speed)  # before the first second is told
         keeping = [
-            asyncio.create_task(access.run()),
-            asyncio.create_task(_keep_mark(store, clock, start, settings.speed)),
+            supervise("access", access.run),
+            supervise("the market's mark", partial(_keep_mark, store, clock, settings.speed)),
         ]
         stack.push_async_callback(_finish, keeping, access, store, clock)
         await parts.desk.start()
@@ -453,23 +452,20 @@ async def _finish(
     for task in keeping:
         task.cancel()
     await asyncio.gather(*keeping, return_exceptions=True)
-    await access.flush()
-    await store.write(lambda transaction: market_start.stand(transaction, clock.now()))
+    with contextlib.suppress(StoreUnavailableError):  # it is logged, and a stop goes on
+        await access.flush()
+        await store.write(lambda transaction: market_start.stand(transaction, clock.now()))
 
 
-async def _keep_mark(store: Store, clock: Clock, start: market_start.Origin, speed: float) -> None:
-    """Keep a mark that the market never resumes before, ahead of it where it runs by itself."""
-    by_itself = start.start is not None or speed != 1
-    every = _MARK_EVERY if by_itself else 60.0
-    ahead = 2 * _MARK_EVERY * speed if by_itself else 0.0
+async def _keep_mark(store: Store, clock: Clock, speed: float) -> None:
+    """Keep a mark ahead of the market, that it never resumes before."""
     while True:
-        try:
-            await store.write(
-                lambda transaction: market_start.run(transaction, clock.now(), speed, ahead=ahead)
-            )
-        except StoreError as problem:
-            log.error("the market's moment was not kept", exc_info=problem)
-        await asyncio.sleep(every)
+        await asyncio.sleep(market_start.MARK_EVERY)
+        await _mark(store, clock, speed)
+
+
+async def _mark(store: Store, clock: Clock, speed: float) -> None:
+    await store.write(lambda transaction: market_start.run(transaction, clock.now(), speed))
 
 
 async def _demo(store: Store, settings: Settings, at: float) -> Demo | None:

@@ -110,4 +110,7 @@ class Bus:
             self._backlog.popleft()
         waiting, self._when_idle = self._when_idle, []
         for callback in waiting:
-            callback()
+            try:
+                callback()
+            except Exception as problem:
+                log.error("what waited for the bus failed", exc_info=problem)

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import gc
 import json
-import logging
 import os
 import signal
 import sys
@@ -17,19 +16,19 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-import structlog
 from pydantic_core import PydanticUndefined
 
 from exchange.money import to_text
-from gateway import admin, token_form
+from gateway import admin, logs
 from gateway.settings import Settings, SettingsError, load
-from gateway.store import StoreError
+from gateway.store import StoreError, check_file
 from schemas.scopes import in_order
 
 SWITCH_INTERVAL = 0.0005
 """Seconds that a computing thread may keep the event loop waiting; Python's default is 0.005."""
 
 _FLAGS = {"tls_self_signed", "any_app_id", "demo", "compression", "log_letters"}
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 _REPEATED = {"trusted_proxy", "allowed_host", "handlers"}
 
 
@@ -44,7 +43,7 @@ def cli() -> None:
     """A WebSocket API gateway in the style of the Deriv API v3, with a paper exchange behind it."""
 
 
-for _group in (admin.token, admin.account, admin.user, admin.app):
+for _group in (admin.token, admin.account, admin.user, admin.app, admin.backup):
     cli.add_command(_group)
 
 
@@ -79,17 +78,20 @@ def serve(**options: Any) -> None:
     """
     from gateway.calls import DeclarationError
 
-    _set_up_logs()
+    gc.disable()  # all that a start makes stays: to look through it again and again is in vain
+    logs.set_up()
     _allow_many_connections()
     sys.setswitchinterval(SWITCH_INTERVAL)
     given = {name: value for name, value in options.items() if value not in (None, ())}
     try:
         settings = load(**given)
         _find_modules_here()
-        with _runner() as runner:
-            runner.run(_serve(settings))
+        with _runner() as runner, contextlib.suppress(asyncio.CancelledError):
+            runner.run(_serve(settings))  # cancelled when it was asked to stop while it started
     except (SettingsError, StoreError, DeclarationError) as problem:
         admin.fail(problem)
+    finally:
+        gc.enable()
 
 
 def _runner() -> asyncio.Runner:
@@ -101,16 +103,30 @@ def _runner() -> asyncio.Runner:
 
 
 async def _serve(settings: Settings) -> None:
+    stopped = asyncio.Event()
+    serving = asyncio.current_task()
+    starting = True
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        for number in _STOPS:  # a second signal ends the process at once
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        stopped.set()
+        if starting and serving is not None:
+            serving.cancel()
+
+    for number in _STOPS:
+        loop.add_signal_handler(number, stop)
+    # Beside the loading of modules: of a large database either takes a part of a second.
+    checked = loop.run_in_executor(None, check_file, settings.db)
     from gateway import local_ca
     from gateway.app import compose, listen, tls_context
 
     tls = tls_context(settings)
-
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+    await checked
     async with compose(settings) as gateway, listen(gateway, tls) as port:
+        starting = False
         secure = "s" if tls is not None else ""
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         lines = [
@@ -136,6 +152,7 @@ async def _serve(settings: Settings) -> None:
         click.echo("\n".join(lines))
         sys.stdout.flush()
         gc.collect()
+        gc.enable()
         gc.freeze()  # a full collection would go through all of the start again, for some 30 ms
         await stopped.wait()
 
@@ -156,29 +173,6 @@ def _allow_many_connections() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _set_up_logs() -> None:
-    def scrub(_logger: Any, _name: str, event: structlog.typing.EventDict) -> Any:
-        return {
-            key: token_form.without_tokens(value) if isinstance(value, str) else value
-            for key, value in event.items()
-        }
-
-    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            scrub,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-            if sys.stderr.isatty()
-            else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
 
 
 # calls

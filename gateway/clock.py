@@ -32,16 +32,20 @@ class Clock(Protocol):
 
 
 class RunningClock:
-    """A clock that runs by itself from `start`, `speed` market seconds to a real one."""
+    """A clock that runs by itself from `start`, `speed` market seconds to a real one.
 
-    def __init__(self, start: float, speed: float = 1.0) -> None:
+    It stands still at `least` until it would have reached that by itself.
+    """
+
+    def __init__(self, start: float, speed: float = 1.0, *, least: float = 0.0) -> None:
         self._start = start
+        self._least = least
         self._speed = speed
         self._origin = time.monotonic()
 
     def now(self) -> float:
         """The present moment of the market."""
-        return self._start + (time.monotonic() - self._origin) * self._speed
+        return max(self._least, self._start + (time.monotonic() - self._origin) * self._speed)
 
     def call_at(self, moment: float, callback: Callable[[], None]) -> Timer:
         """Run `callback` in the event loop once `now()` has reached `moment`."""
@@ -50,7 +54,10 @@ class RunningClock:
 
     def real_seconds_until(self, moment: float) -> float:
         """How many real seconds remain until the market reaches `moment`; 0 if it has."""
-        return max(0.0, (moment - self.now()) / self._speed)
+        if moment <= self._least:
+            return 0.0
+        passed = (time.monotonic() - self._origin) * self._speed
+        return max(0.0, (moment - self._start - passed) / self._speed)
 
 
 class _Alarm:

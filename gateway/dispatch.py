@@ -9,6 +9,7 @@ Rules:
 - A message that a limit refuses costs little: every message is counted before it is parsed, a call
   before its message is inspected, and of a long one nothing but its `req_id` is echoed.
 - No secret leaves in an echo: fields that hold one, and well-formed tokens anywhere, are masked.
+- No token reaches a handler in a field that is no place for one: it would be kept in clear text.
 """
 
 import asyncio
@@ -31,10 +32,12 @@ from gateway.errors import (
     internal_error,
     permission_denied,
     rate_limit,
+    storage_unavailable,
 )
 from gateway.limits import Claim, ConcurrencyLimiter, Holder, Penalty, Rate, RateLimiter
 from gateway.session import Grant, Session, Subscription
 from gateway.skim import skim
+from gateway.store import StoreUnavailableError
 from gateway.token_form import NOT_SHOWN, SHORTEST, holds_token, without_tokens
 from schemas.fields import LARGEST_INTEGER
 from schemas.scopes import in_order
@@ -49,6 +52,7 @@ PATIENCE = 4.0
 
 _BYTES = "bytes of streams"
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,50}", re.ASCII).fullmatch
+_MISPLACED = "Holds a token, which is a secret: leave it out, and replace that token."
 _INTEGER = re.compile(r"-?[0-9]{1,16}", re.ASCII).fullmatch
 
 log = structlog.get_logger("scopegate.dispatch")
@@ -126,6 +130,8 @@ class Dispatcher:
             call = found
             self._admit(session, call, acting, message)
             request = call.validate(message)
+            if secret:
+                _refuse_tokens(message, secret_fields)
             coroutine = call.invoke(request, session)
             if not call.eager:
                 return self._finish(session, call, message, echo, coroutine)
@@ -362,6 +368,8 @@ class Dispatcher:
             raise problem
         if isinstance(problem, ValidationError):
             problem = input_validation_failed(problems_of(problem, message))
+        if isinstance(problem, StoreUnavailableError):
+            problem = storage_unavailable()  # the store has logged it
         if isinstance(problem, ApiError):
             error = problem
         else:
@@ -489,6 +497,30 @@ def _masked(value: Any, secret_fields: frozenset[str] = frozenset()) -> Any:
     if type(value) is str:
         return without_tokens(value)
     return value
+
+
+def _refuse_tokens(message: Message, secret_fields: frozenset[str]) -> None:
+    """Raise where a token stands in a field that is not declared as holding a secret."""
+    misplaced = [
+        field
+        for field, value in message.items()
+        # What a client passes through is only ever given back, masked.
+        if field != "passthrough" and _holds_token({field: value}, secret_fields)
+    ]
+    if misplaced:
+        raise input_validation_failed(dict.fromkeys(misplaced, _MISPLACED))
+
+
+def _holds_token(value: Any, secret_fields: frozenset[str]) -> bool:
+    """Whether a token stands in a text here, or in a key, outside of the fields for secrets."""
+    if type(value) is dict:
+        return any(
+            holds_token(key) or (key not in secret_fields and _holds_token(item, secret_fields))
+            for key, item in value.items()
+        )
+    if type(value) is list:
+        return any(_holds_token(item, secret_fields) for item in value)
+    return type(value) is str and holds_token(value)
 
 
 def _head(message: Message, echo: Message) -> Message:

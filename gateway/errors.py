@@ -83,6 +83,19 @@ def rate_limit(name: str, limit: str) -> ApiError:
     return ApiError("RateLimit", f"You have reached the rate limit for {name}.", {"limit": limit})
 
 
+def storage_unavailable() -> ApiError:
+    """Nothing can be stored at present: the disk is full or fails, or too many writes wait."""
+    return ApiError(
+        "StorageUnavailable",
+        "The gateway cannot store anything at present, and nothing was changed. Try again later.",
+    )
+
+
+def service_restart() -> ApiError:
+    """The gateway stops; it ends every stream."""
+    return ApiError("ServiceRestart", "The gateway is shutting down. Connect again in a while.")
+
+
 def internal_error() -> ApiError:
     """A bug of ours; the text tells the client nothing else."""
     return ApiError(

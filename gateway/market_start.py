@@ -3,7 +3,10 @@
 Rules:
 - Seed and start are kept with a new database; a different one later refuses to start.
 - A market without a start keeps real time. One with a start runs only while the gateway does.
-- Market time never goes back, not even after a crash: a mark that lies ahead is kept while it runs.
+- Market time never goes back, not even after a crash, nor where the wall clock was set back: while
+  the market runs, a mark that lies ahead of it is kept, and it never resumes before the mark.
+- A market that keeps real time waits for a mark that is at most `WAITED_FOR` seconds ahead, as one
+  is after a crash; where the wall clock was set back further, it goes on from the mark at once.
 """
 
 import secrets
@@ -14,6 +17,12 @@ from datetime import UTC, datetime
 from exchange.symbols import EARLIEST
 from gateway.settings import SettingsError
 from gateway.store import Transaction
+
+MARK_EVERY = 1.0
+"""Real seconds between two marks."""
+WAITED_FOR = 3 * MARK_EVERY
+"""Real seconds by which the mark lies ahead: a market that can store none for longer than that may
+be told again after a crash, if the wall clock was set back as well."""
 
 LATEST = 4_102_444_800
 """2100-01-01 00:00 UTC: no market begins later."""
@@ -28,6 +37,8 @@ class Origin:
     """Where market time began; `None` where it is real time."""
     resume: float
     """Where market time goes on now."""
+    clock: float
+    """Where the market's clock is started: a little before `resume` where it waits for that."""
 
 
 def parse_start(text: str) -> float:
@@ -85,14 +96,19 @@ def settle(
             "start: the market of this database began elsewhere; leave it out, or take another db"
         )
     mark = float(_get(transaction, "mark") or 0.0)
-    return Origin(kept_seed, begun, max(time.time() if begun is None else begun, mark))
+    if begun is not None:
+        resume = max(begun, mark)
+        return Origin(kept_seed, begun, resume, resume)
+    now = time.time()
+    resume = max(now, mark)
+    return Origin(kept_seed, None, resume, now if resume - now <= WAITED_FOR else resume)
 
 
-def run(transaction: Transaction, moment: float, speed: float, *, ahead: float) -> None:
-    """Note where the running market stands; never resume before `ahead` seconds after that."""
+def run(transaction: Transaction, moment: float, speed: float) -> None:
+    """Note where the running market stands; it never resumes before a mark ahead of that."""
     kept = float(_get(transaction, "mark") or 0.0)
-    _put(transaction, "mark", repr(max(kept, moment + ahead)))
-    _put(transaction, "pace", f"{moment!r} {time.time()!r} {speed!r}" if ahead else "")
+    _put(transaction, "mark", repr(max(kept, moment + WAITED_FOR * speed)))
+    _put(transaction, "pace", f"{moment!r} {time.time()!r} {speed!r}")
 
 
 def stand(transaction: Transaction, moment: float) -> None:
@@ -103,9 +119,9 @@ def stand(transaction: Transaction, moment: float) -> None:
 
 def present(transaction: Transaction) -> float:
     """Where the market stands, for a process that does not run it."""
-    kept = float(_get(transaction, "mark") or 0.0)
+    mark = float(_get(transaction, "mark") or 0.0)
     if pace := _get(transaction, "pace"):
         moment, noted, speed = map(float, pace.split())
-        return min(moment + max(0.0, time.time() - noted) * speed, kept)
-    start = _get(transaction, "start")
-    return max(kept, float(start) if start else time.time())
+        mark = min(moment + max(0.0, time.time() - noted) * speed, mark)
+    # A market without a start keeps real time, also while nobody serves it.
+    return mark if _get(transaction, "start") else max(mark, time.time())

@@ -16,9 +16,9 @@ from gateway import token_form
 from gateway.access import codes
 from gateway.access.codes import Exchanged
 from gateway.access.consent import APP_ID
-from gateway.errors import ApiError
+from gateway.errors import ApiError, storage_unavailable
 from gateway.http import HttpRequest, HttpResponse
-from gateway.store import Store
+from gateway.store import Store, StoreUnavailableError
 from schemas.scopes import in_order
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
@@ -49,7 +49,10 @@ class TokenEndpoint:
         missing = [name for name in ("client_id", "code", "code_verifier") if not asked.get(name)]
         if missing:
             return _failed("invalid_request", f"{' and '.join(missing)} must be there.")
-        exchanged = await self._exchange(asked)
+        try:
+            exchanged = await self._exchange(asked)
+        except StoreUnavailableError:  # the store has logged it
+            return _failed("temporarily_unavailable", storage_unavailable().message, 503)
         if exchanged is None:
             return _failed(
                 "invalid_grant",

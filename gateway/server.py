@@ -8,6 +8,7 @@ Rules:
 - One write for each batch of bytes read. A client that has fallen behind is written nothing more
   until it reads again. Whatever waits for it, unsent or unanswered, is at most `MAX_HELD`; a client
   that needs more is cut, alone.
+- A stop answers everything that was received, within `DRAIN`, before it closes connections.
 - A connection is idle when no whole frame has come for `IDLE`. It is pinged when none has come, or
   nothing was sent, for `ping_after`: proxies cut a connection on which either side is silent.
 - A request, and a handshake, is whole `HEAD_TIMEOUT` after it began, however steadily it comes.
@@ -28,6 +29,7 @@ import time
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Final, cast
 from urllib.parse import parse_qs
@@ -43,6 +45,7 @@ from websockets.server import ServerProtocol
 from gateway import hosts
 from gateway.connection import Connection, Transport
 from gateway.dispatch import Binary
+from gateway.errors import service_restart
 from gateway.fairness import ClientLoad, Scheduler, Work
 from gateway.hosts import Hosts
 from gateway.http import MAX_HEAD, SECURITY, HttpConversation, HttpPeer, Site
@@ -75,11 +78,15 @@ CLOSE_TIMEOUT = 5.0
 SPARE_FILES = 64
 """Files that are left for everything but clients: the database, the log, the event loop."""
 MAX_LOGGED_HOSTS = 100
+DRAIN = 5.0
+"""Seconds in which a stop answers what was received before it."""
 GOODBYE = 2.0
 """Seconds that clients have to hang up when the gateway stops."""
 
 IDLE_CLOSE = 4408
-SHUTDOWN_CLOSE = 1001
+SHUTDOWN_CLOSE = 1012
+
+_DRAIN_TURN = 0.01
 
 _TEXT: Final = 0x81  # a text frame, whole, with no reserved bit
 _MASKED: Final = 0x80
@@ -202,13 +209,23 @@ class Server:
         return port
 
     async def stop(self) -> None:
-        """Take no more connections, say goodbye to those there are, and cut who does not answer."""
+        """Stop serving: answer what was received, end the streams, and close the connections.
+
+        Nothing more is read. Answers have `DRAIN` seconds, clients `GOODBYE` to hang up; then they
+        are cut.
+        """
         if self._sweeper is not None:
             self._sweeper.cancel()
         if self._server is not None:
             self._server.close()
         for peer in list(self.peers):
-            peer.close(SHUTDOWN_CLOSE, "the gateway is shutting down")
+            peer.drain()
+        ends = time.monotonic() + DRAIN
+        # Nothing says when a client has its last answer: this is only looked at during a stop.
+        while any(peer.busy for peer in self.peers) and time.monotonic() < ends:  # noqa: ASYNC110
+            await asyncio.sleep(_DRAIN_TURN)
+        for peer in list(self.peers):
+            peer.finish()
         try:
             async with asyncio.timeout(GOODBYE):
                 await self._empty()
@@ -267,10 +284,14 @@ class Server:
             self._emptied.set()
 
     def _sweep(self) -> None:
+        self._sweeper = asyncio.get_running_loop().call_later(1.0, self._sweep)
         now = time.monotonic()
         for peer in list(self.peers):
-            peer.check(now)
-        self._sweeper = asyncio.get_running_loop().call_later(1.0, self._sweep)
+            try:
+                peer.check(now)
+            except Exception as problem:  # the others are looked at all the same
+                log.error("a connection could not be checked", exc_info=problem)
+                peer.abort()
 
 
 class _Peer(asyncio.Protocol):
@@ -283,7 +304,9 @@ class _Peer(asyncio.Protocol):
         "_connection",
         "_core",
         "_corked",
+        "_draining",
         "_fragments",
+        "_goes_on",
         "_heard",
         "_http",
         "_load",
@@ -313,6 +336,8 @@ class _Peer(asyncio.Protocol):
         self._out_size = 0
         self._corked = False
         self._closing = False
+        self._draining = False
+        self._goes_on = False
         self._paused = False
         self._pinged = False
         self._to_abort: asyncio.TimerHandle | None = None
@@ -328,7 +353,8 @@ class _Peer(asyncio.Protocol):
         self._server.joined(self)
 
     def data_received(self, data: bytes) -> None:
-        if not self._closing:  # else it is only waited for the client to hang up as well
+        # When closing it is only waited for the client to hang up as well.
+        if not self._closing and not self._draining:
             self.batched(lambda: self._received(data))
 
     def _received(self, data: bytes) -> None:
@@ -625,6 +651,31 @@ class _Peer(asyncio.Protocol):
             self._core.fail(code, reason)
             self._send_from_core()
 
+    @property
+    def busy(self) -> bool:
+        """Whether something that was received is still to be answered."""
+        if self._closing:
+            return False
+        if self._connection is not None:
+            return self._connection.busy or self._goes_on
+        return self.is_answered
+
+    def drain(self) -> None:
+        """Read nothing more; what was received is still answered."""
+        self._draining = True
+        if not self._socket.is_closing():
+            self._socket.pause_reading()
+
+    def finish(self) -> None:
+        """End the streams, each with an error, and close the connection."""
+        if self._closing:
+            return
+        if self._connection is not None:
+            self.batched(partial(self._connection.session.finish_streams, service_restart()))
+        self.close(SHUTDOWN_CLOSE, "the gateway is shutting down")
+        if not self._socket.is_closing():
+            self._socket.resume_reading()  # the client's own close is waited for
+
     def _hang_up(self) -> None:
         """Close our side after what was sent; the client is given a while to close its own."""
         self.congested = False  # what waits is all that follows
@@ -671,13 +722,20 @@ class _Peer(asyncio.Protocol):
         """Read again, first what was read already and not looked at."""
         self._paused = False
         if self._buffer and self._connection is not None:
+            self._goes_on = True
             asyncio.get_running_loop().call_soon(self._go_on)
-        elif not self._socket.is_closing():
-            self._socket.resume_reading()
+        else:
+            self._read_again()
 
     def _go_on(self) -> None:
-        self.data_received(b"")
-        if not self._paused and not self._socket.is_closing():
+        self._goes_on = False
+        if not self._closing:
+            self.batched(partial(self._received, b""))
+        if not self._paused:
+            self._read_again()
+
+    def _read_again(self) -> None:
+        if not self._socket.is_closing() and not self._draining:
             self._socket.resume_reading()
 
     def check(self, now: float) -> None:

@@ -7,6 +7,9 @@ Rules:
 - What a job announces happens once, after COMMIT and before its caller goes on: listeners are told,
   in the order of the jobs. What another process announces is found in the table `changes`.
 - A reader's function only reads. It sees every commit that was answered before it was asked.
+- A fault of the machine (a full disk, a damaged file) is a `StoreUnavailableError`, for writes and
+  reads alike. It is logged here, at most once a second; callers need not.
+- Callers are answered first; what is logged comes after.
 - SQL stays plain: no more of SQLite than `BEGIN IMMEDIATE`, savepoints and the pragmas, all here.
 """
 
@@ -14,7 +17,9 @@ import asyncio
 import contextlib
 import importlib.resources
 import os
+import re
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +36,8 @@ import aiosqlite
 import orjson
 import structlog
 
+from gateway.supervisor import ReportedError, supervise
+
 T = TypeVar("T")
 
 MAX_BATCH = 256
@@ -40,6 +47,31 @@ MAX_WAITING = 10_000
 POLL = 0.25
 """Seconds between two looks for what other processes changed."""
 BUSY_TIMEOUT = 5.0
+CHECK_SECONDS = 0.5
+"""How long the check at a start may take; what it has not reached by then is trusted."""
+SMALL_FILE = 16 * 1024 * 1024
+"""Bytes of a database up to which a start checks more than that each page is one."""
+COMPLAINT_SECONDS = 1.0
+"""Seconds between two lines of the log about faults of the machine."""
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_UNAVAILABLE = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PROTOCOL,
+}
+_PARTIAL = re.compile(r"\bWHERE\b.*", re.DOTALL)
+_RESTORE = (
+    "move it and its -wal and -shm files away, copy your latest backup there, and start again;"
+    " docs/operating.md shows how"
+)
+_GROWING = ("contracts", "ledger")
+"""The tables that grow without end."""
 
 log = structlog.get_logger("scopegate.store")
 
@@ -50,8 +82,34 @@ class StoreError(Exception):
     """The store could not do what it was asked; nothing of it was kept."""
 
 
-class StoreBusyError(StoreError):
+class StoreUnavailableError(StoreError, ReportedError):
+    """The machine failed: the disk is full, or cannot be written or read. Try again later."""
+
+
+class StoreBusyError(StoreUnavailableError):
     """Too many jobs are waiting."""
+
+
+class StoreDamagedError(StoreUnavailableError):
+    """A part of the database that is needed is damaged: trying again will not help."""
+
+
+def _fault(problem: BaseException) -> StoreUnavailableError | None:
+    """What a fault of the machine is to callers; `None` for any other problem."""
+    if isinstance(problem, StoreUnavailableError):
+        return problem
+    code = getattr(problem, "sqlite_errorcode", 0) & 0xFF  # without the extended part
+    if code in _DAMAGED:
+        return StoreDamagedError(f"the database is damaged ({problem}): {_RESTORE}")
+    if code in _UNAVAILABLE or isinstance(problem, OSError):
+        return StoreUnavailableError(f"the database cannot be used at present: {problem}")
+    return None
+
+
+def damaged(path: Path, problem: object) -> StoreDamagedError:
+    """The error that refuses a damaged database and says how to go on."""
+    what = " ".join(str(problem).split())
+    return StoreDamagedError(f"the database {path} is damaged ({what}): {_RESTORE}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +224,7 @@ def migrate(connection: sqlite3.Connection) -> None:
         raise StoreError(
             f"the database has version {version}, this program knows {len(steps)}: use a newer one"
         )
-    for number, step in enumerate(steps, 1):
+    for number, step in enumerate(steps[version:], version + 1):
         connection.execute("BEGIN IMMEDIATE")
         try:
             # Read again inside: another process may have come first.
@@ -176,7 +234,8 @@ def migrate(connection: sqlite3.Connection) -> None:
                 connection.execute(f"PRAGMA user_version = {number:d}")
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise
 
 
@@ -184,6 +243,70 @@ def _prepare(path: Path) -> None:
     """Open and migrate the database once."""
     with contextlib.closing(connect(path)) as connection:
         migrate(connection)
+
+
+def check_file(path: Path) -> None:
+    """Check a database before it is served, if there is one. Raises `StoreError`."""
+    if not path.exists():
+        return
+    try:
+        with contextlib.closing(connect(path)) as connection:
+            check(connection, path)
+    except (sqlite3.Error, OSError) as problem:
+        raise _unusable(path, problem) from problem
+
+
+def _unusable(path: Path, problem: Exception) -> StoreError:
+    if isinstance(_fault(problem), StoreDamagedError):
+        return damaged(path, problem)
+    return StoreError(f"cannot use the database {path}: {problem}")
+
+
+def check(connection: sqlite3.Connection, path: Path, seconds: float = CHECK_SECONDS) -> None:
+    """Walk over every page of each table and index, those that grow last, for so many seconds.
+
+    Raises `StoreDamagedError` where a page is none. What was not reached in time is trusted: damage
+    there is reported when it is met. Into the rows of a page it looks in a small file only: that
+    takes five times as long.
+    """
+    ends = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > ends, 1_000)
+    try:
+        if path.stat().st_size <= SMALL_FILE:
+            [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise damaged(path, found)
+            return
+        for statement in _walks(connection):
+            connection.execute(statement).fetchone()
+            if time.monotonic() > ends:
+                break
+    except sqlite3.DatabaseError as problem:
+        if isinstance(_fault(problem), StoreDamagedError):
+            raise damaged(path, problem) from problem
+        if problem.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+def _walks(connection: sqlite3.Connection) -> list[str]:
+    """A statement for each table and each index that visits all of its pages."""
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema").fetchall()
+    rows.sort(key=lambda row: row["tbl_name"] in _GROWING)
+    walks = []
+    for row in rows:
+        if row["type"] == "table":
+            walks.append(f'SELECT count(*) FROM "{row["name"]}" NOT INDEXED')  # noqa: S608
+        elif row["type"] == "index":
+            # Of an index of some rows only these can be counted by it. Without any condition SQLite
+            # counts by the smallest index, whichever is named.
+            where = _PARTIAL.search(row["sql"] or "")
+            walks.append(
+                f'SELECT count(*) FROM "{row["tbl_name"]}" INDEXED BY "{row["name"]}"'  # noqa: S608
+                f" {where.group() if where else 'WHERE abs(1)'}"
+            )
+    return walks
 
 
 def _statements(script: str) -> list[str]:
@@ -215,11 +338,40 @@ def run_once(path: Path, job: Job[T]) -> T:
                 )
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise
         return result
+    except sqlite3.DatabaseError as problem:
+        if isinstance(_fault(problem), StoreDamagedError):
+            raise damaged(path, problem) from problem
+        raise
     finally:
         connection.close()
+
+
+def backup(path: Path, target: Path) -> None:
+    """Copy a database, also one that is being served, to a new file, and check every row of that.
+
+    Raises `StoreError`; then there is no new file.
+    """
+    if target.exists():
+        raise StoreError(f"there is a file {target} already: name another")
+    try:
+        os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        with (
+            contextlib.closing(connect(path)) as source,
+            contextlib.closing(sqlite3.connect(target)) as copy,
+        ):
+            source.backup(copy)
+            [found] = copy.execute("PRAGMA integrity_check(1)").fetchone()
+            if found != "ok":
+                raise damaged(path, found)
+    except BaseException as problem:
+        target.unlink(missing_ok=True)
+        if isinstance(problem, sqlite3.Error | OSError):
+            raise _unusable(path, problem) from problem
+        raise
 
 
 class _Thread(aiosqlite.Connection):
@@ -261,6 +413,9 @@ class Store:
         self._lock: int | None = None
         self._seen_version = 0
         self._seen_change = 0
+        self._complained_at = -COMPLAINT_SECONDS
+        self._unsaid = 0
+        """Faults of the machine since the last line about one."""
 
     async def open(self) -> None:
         """Open and migrate the database. Raises `StoreError` when it can not be used."""
@@ -270,14 +425,14 @@ class Store:
             self._lock = _lock(self.path)
             await self._writer
             await self._reader
+            self._seen_change = await self.read(_last_change)
         except (sqlite3.Error, OSError) as problem:
             await self.close()
-            raise StoreError(f"cannot use the database {self.path}: {problem}") from problem
-        except StoreError:
+            raise _unusable(self.path, problem) from problem
+        except BaseException:
             await self.close()
             raise
-        self._seen_change = await self.read(_last_change)
-        self._poller = asyncio.get_running_loop().create_task(self._poll())
+        self._poller = supervise("changes by other processes", self._poll)
 
     async def close(self) -> None:
         """Finish the jobs that wait, and close."""
@@ -287,9 +442,11 @@ class Store:
         while self._work is not None:
             await asyncio.wait([self._work])
         for thread in (self._reader, self._writer):
-            await thread.close()
+            with contextlib.suppress(sqlite3.Error):  # nothing is lost: the log has every commit
+                await thread.close()
         if self._lock is not None:
             os.close(self._lock)
+            self._lock = None
 
     def listen(self, listener: OnChange) -> None:
         """Tell `listener` of every change once it is committed, here or by another process."""
@@ -298,11 +455,14 @@ class Store:
     async def write(self, job: Job[T]) -> T:
         """Run a job in a transaction; what it returns, after COMMIT.
 
-        Raises what the job raised, in which case it did nothing, or `StoreError`. The job goes on
-        when the caller is cancelled.
+        Raises what the job raised, in which case it did nothing, or `StoreError`; of these
+        `StoreUnavailableError` for a fault of the machine. The job goes on when the caller is
+        cancelled.
         """
         if len(self._waiting) >= MAX_WAITING:
-            raise StoreBusyError("too many writes are waiting")
+            fault = StoreBusyError("too many writes are waiting")
+            self._complain(fault)
+            raise fault
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._waiting.append(_Waiting(job, future))
@@ -311,29 +471,60 @@ class Store:
         return await future
 
     async def read(self, job: Job[T]) -> T:
-        """Run a function that only reads, all of it at one moment; what it returns."""
-        return await self._reader.run(partial(_read, job))
+        """Run a function that only reads, all of it at one moment; what it returns.
+
+        Raises `StoreUnavailableError` for a fault of the machine.
+        """
+        try:
+            return await self._reader.run(partial(_read, job))
+        except Exception as problem:
+            fault = _fault(problem)
+            # A job that tries to write here is a bug, not a disk that cannot be written.
+            if fault is None or getattr(problem, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY:
+                raise
+            self._complain(fault)
+            raise fault from problem
 
     async def _write_all(self) -> None:
         try:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
-                try:
-                    foreign = await self._writer.run(partial(_commit, batch, self._seen_change))
-                    self._hear(foreign)
-                except Exception as problem:
-                    log.error("a commit failed", exc_info=problem)
-                    for waiting in batch:
-                        waiting.failed = waiting.failed or StoreError("the store failed")
-                for waiting in batch:
-                    self._settle(waiting)
+                await self._write_together(batch)
         finally:
             self._work = None
+            if self._waiting:  # something went wrong that must not hold up the others
+                self._work = asyncio.get_running_loop().create_task(self._write_all())
 
-    def _settle(self, waiting: _Waiting) -> None:
+    async def _write_together(self, batch: list[_Waiting]) -> None:
+        """Commit a batch and answer each of its callers, whatever happens; then log."""
+        problems: list[tuple[str, Exception]] = []
+        failure: StoreError | None = StoreError("the store has stopped")
+        try:
+            foreign = await self._writer.run(partial(_commit, batch, self._seen_change))
+            failure = None
+            self._hear(foreign, problems)
+        except Exception as problem:  # noqa: BLE001 - logged once the callers have their answers
+            failure = _fault(problem)
+            if failure is None:
+                problems.append(("a commit failed", problem))
+                failure = StoreError("the store failed")
+        finally:
+            for waiting in batch:
+                if waiting.failed is None and failure is not None:
+                    waiting.failed = type(failure)(*failure.args)  # each caller raises its own
+                elif waiting.failed is not None:
+                    waiting.failed = _fault(waiting.failed) or waiting.failed
+                self._settle(waiting, problems)
+        for waiting in batch:
+            if isinstance(waiting.failed, StoreUnavailableError):
+                self._complain(waiting.failed)
+        for event, reason in problems:
+            log.error(event, exc_info=reason)
+
+    def _settle(self, waiting: _Waiting, problems: list[tuple[str, Exception]]) -> None:
         if waiting.failed is None and waiting.transaction is not None:
             for change in waiting.transaction.changes:
-                self._tell(change)
+                self._tell(change, problems)
         if waiting.future.done():
             return  # the caller was cancelled; the job was done all the same
         if waiting.failed is None:
@@ -341,30 +532,40 @@ class Store:
         else:
             waiting.future.set_exception(waiting.failed)
 
-    def _tell(self, change: Change) -> None:
+    def _complain(self, fault: StoreUnavailableError) -> None:
+        """Log a fault of the machine, unless a line about one was written just now."""
+        now = time.monotonic()
+        if now - self._complained_at < COMPLAINT_SECONDS:
+            self._unsaid += 1
+            return
+        log.error("the store is unavailable", why=str(fault), since_then=self._unsaid)
+        self._complained_at, self._unsaid = now, 0
+
+    def _tell(self, change: Change, problems: list[tuple[str, Exception]]) -> None:
         for listener in self._listeners:
             try:
                 listener(change)
-            except Exception as problem:
-                log.error("a listener failed", change=change.kind, exc_info=problem)
+            except Exception as problem:  # noqa: BLE001 - logged once the callers have answers
+                problems.append((f"a listener failed at {change.kind}", problem))
 
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(POLL)
-            try:
-                version, news = await self.read(self._news)
-                if news:
-                    # Told by the writer, which alone knows how they stand to our own changes.
-                    await self.write(lambda transaction: None)
-            except (sqlite3.Error, StoreError) as problem:
-                log.error("cannot read changes", exc_info=problem)
-                continue
+            version, news = await self.read(self._news)
+            if news:
+                # Told by the writer, which alone knows how they stand to our own changes.
+                await self.write(lambda transaction: None)
             self._seen_version = version
 
-    def _hear(self, rows: Sequence[Row]) -> None:
+    def _hear(self, rows: Sequence[Row], problems: list[tuple[str, Exception]]) -> None:
         for row in rows:
             self._seen_change = row["id"]
-            self._tell(Change(row["kind"], orjson.loads(row["data"])))
+            try:
+                change = Change(row["kind"], orjson.loads(row["data"]))
+            except ValueError as problem:  # what another process wrote is no reason to stop
+                problems.append((f"a change by another process is not JSON: {row['id']}", problem))
+            else:
+                self._tell(change, problems)
 
     def _news(self, reader: Transaction) -> tuple[int, bool]:
         row = reader.one("PRAGMA data_version")

@@ -40,7 +40,7 @@ from gateway.app import listen
 from gateway.clock import HandClock
 from gateway.connection import Connection, Transport
 from gateway.market_start import parse_start
-from gateway.server import SHUTDOWN_CLOSE, Visitor
+from gateway.server import Visitor
 from gateway.settings import SettingsError
 from gateway.testing import NOON, PATIENCE, MemoryClient, World, world
 
@@ -58,6 +58,8 @@ LAST_STEPS = 0.1
 """Real seconds that bots have to fail by themselves before the gateway leaves them."""
 GOODBYE = 2.0
 """Real seconds that bots have to end once the gateway has hung up."""
+GOING_AWAY = 1001
+"""The close code of a gateway that does not come back, unlike one that is started again."""
 _TURN = 0.0005
 """Real seconds between two looks at what clients are about."""
 
@@ -582,7 +584,7 @@ class _Traffic:
     async def hang_up(self) -> None:
         """Say goodbye to everybody."""
         for transport in list(self._clients.values()):
-            transport.close(SHUTDOWN_CLOSE, "the gateway is shutting down")
+            transport.close(GOING_AWAY, "the gateway is shutting down")
 
 
 class _Thread:

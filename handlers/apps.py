@@ -136,7 +136,7 @@ class Apps:
     async def oauth_apps(self, request: OauthApps, session: Session) -> OauthAppsReply:
         """List the apps that are connected to the user, with what each may do."""
         user_id = session.grant.user_id
-        await self._access.flush()
+        await self._access.catch_up()
         links = await self._store.read(lambda reader: apps.links_of_user(reader, user_id))
         return {"oauth_apps": [_connected(link) for link in links]}
 

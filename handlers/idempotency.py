@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from gateway.errors import input_validation_failed
+from gateway.token_form import holds_token
 
 IDEMPOTENCY_KEY = "idempotency_key"
 """The key of `passthrough` under which a client names one purchase or payment."""
@@ -19,5 +20,9 @@ def key_of(passthrough: dict[str, Any] | None) -> str | None:
     if type(key) is not str or not _KEY.fullmatch(key):
         raise input_validation_failed(
             {"passthrough": f"{IDEMPOTENCY_KEY} is a text of 1 to 64 characters without blanks."}
+        )
+    if holds_token(key):  # it is kept
+        raise input_validation_failed(
+            {"passthrough": f"{IDEMPOTENCY_KEY} holds a token, which is a secret: take another."}
         )
     return key

@@ -154,11 +154,19 @@ class Ticker:
     def _wake(self) -> None:
         if self._timer is None:
             return
+        try:
+            self._catch_up()
+        finally:  # whatever failed, the market goes on with the next second
+            self._wait()
+
+    def _catch_up(self) -> None:
+        """Tell every second that the market has reached."""
         last = min(int(self._clock.now()), self._next + MOST_SECONDS_AT_ONCE - 1)
         heard = [topic for topic in _TOPICS if self._bus.has_listeners(topic)]
         batches = [topic for topic in _BATCHES if self._bus.has_listeners(topic)]
         self._candles = {topic: self._candles[topic] for topic in heard if topic in self._candles}
         for second in range(self._next, last + 1):
+            self._next = second + 1
             for topic in heard:
                 if _TOPICS[topic][0].has_tick(second):
                     self._bus.publish(topic, self._event(topic, second), second)
@@ -171,8 +179,6 @@ class Ticker:
                     follower(second)
                 except Exception as problem:  # the market goes on
                     log.error("a follower of the market failed", exc_info=problem)
-        self._next = last + 1
-        self._wait()
 
     def _event(self, topic: str, epoch: int) -> bytes:
         """The tick of a topic, or the candle as it stands with it."""

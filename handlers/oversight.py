@@ -41,7 +41,7 @@ class Oversight:
         An app that changed since (`changes`) can do nothing while it `needs_consent` again.
         """
         user_id = session.grant.user_id
-        await self._access.flush()
+        await self._access.catch_up()
         found = await self._store.read(lambda reader: oversight.connected(reader, user_id))
         return {
             "connected_apps": [
@@ -90,7 +90,7 @@ class Oversight:
         `parent` is the token that one was made with, and with which it ends.
         """
         user_id = session.grant.user_id
-        await self._access.flush()
+        await self._access.catch_up()
         found = await self._store.read(lambda reader: oversight.tokens_of(reader, user_id))
         return {
             "token_list": [
@@ -118,7 +118,7 @@ class Oversight:
         Uses of one token for one call from one address are one entry, with the last of them.
         """
         user_id = session.grant.user_id
-        await self._access.flush()
+        await self._access.catch_up()
         uses = await self._store.read(
             lambda reader: oversight.uses_of(
                 reader, user_id, limit=request.limit, own_pages=bool(request.own_pages)
@@ -146,12 +146,11 @@ class Oversight:
     async def account_reset(self, request: AccountReset, session: Session) -> AccountResetReply:
         """Bring an account back to its opening balance, whatever it holds: all money is paper."""
         grant = session.grant
-        await self._ledger.reset(grant.loginid, self._access.guard(grant))
-        balance = await self._ledger.balance(grant.loginid)
+        account = await self._ledger.reset(grant.loginid, self._access.guard(grant))
         return {
             "account_reset": {
-                "balance": to_number(balance.units, grant.currency),
-                "currency": grant.currency,
+                "balance": to_number(account.balance, account.currency),
+                "currency": account.currency,
                 "loginid": grant.loginid,
             }
         }

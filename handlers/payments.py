@@ -92,14 +92,14 @@ class Payments:
             currency=request.currency,
         )
         with refusing():
-            paid = await self._teller.pay(
+            paid, accounts = await self._teller.transfer(
                 order,
+                user_id=grant.user_id,
                 app_id=session.app_id,
                 guard=self._access.guard(grant),
                 key=key_of(request.passthrough),
             )
         left = {paid.payer: paid.payer_balance, paid.payee: paid.payee_balance}
-        accounts = await self._ledger.accounts(grant.user_id)
         return {
             "transfer_between_accounts": 1,
             "accounts": [

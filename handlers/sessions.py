@@ -2,6 +2,8 @@
 
 import re
 import time
+from functools import partial
+from typing import Any
 
 from exchange.ledger import Ledger
 from exchange.money import CURRENCIES, to_number
@@ -11,7 +13,7 @@ from gateway.calls import call
 from gateway.clock import Clock
 from gateway.errors import input_validation_failed, invalid_token
 from gateway.session import Session
-from gateway.store import Store
+from gateway.store import Row, Store, Transaction
 from handlers.accounts import LANDING_COMPANIES, company_of, summary
 from schemas.accounts import AccountSummary
 from schemas.scopes import Scope, in_order
@@ -58,20 +60,22 @@ class Sessions:
             raise invalid_token()
         if len({grant.loginid for grant in grants}) < len(grants):
             raise input_validation_failed({"tokens": "Two of these are for the same account."})
+        # All that the reply needs is read first: nothing that may fail comes after the sign-in.
+        while True:
+            user_id, loginid = grants[0].user_id, grants[0].loginid
+            accounts = await self._ledger.accounts(user_id)
+            user, told = await self._store.read(partial(_user, user_id))
+            balance = (await self._ledger.balance(loginid)).units
+            currency = grants[0].currency
+            grants = await self._access.grants(texts, session)  # one may have ended meanwhile
+            if grants[0].currency == currency:
+                break
         self._access.sign_in(session, grants)
         session.signed_in_at = self._clock.now()
         grant = grants[0]
         if request.add_to_login_history or grant.app_id is not None:
             self._access.signed_in(session, grant.user_id, "login")
         self._access.used(session, grant, "authorize")
-        accounts = await self._ledger.accounts(grant.user_id)
-        user, told = await self._store.read(
-            lambda reader: (
-                users.by_id(reader, grant.user_id),
-                users.settings(reader, grant.user_id),
-            )
-        )
-        balance = (await self._ledger.balance(grant.loginid)).units
         summaries: list[AccountSummary] = [summary(account) for account in accounts]
         names = (told.get("first_name", ""), told.get("last_name", ""))
         company = company_of(is_virtual=grant.is_virtual)
@@ -108,7 +112,7 @@ class Sessions:
     async def login_history(self, request: LoginHistory, session: Session) -> LoginHistoryReply:
         """List when and from where the user signed in, newest first."""
         user_id = session.grant.user_id
-        await self._access.flush()
+        await self._access.catch_up()
         found = await self._store.read(
             lambda reader: users.sign_ins(reader, user_id, request.limit)
         )
@@ -123,6 +127,11 @@ class Sessions:
     async def forget_all(self, request: ForgetAll, session: Session) -> ForgetAllReply:
         """End every stream of one type or several, and list the ids of those ended."""
         return {"forget_all": session.forget_kinds(frozenset(request.forget_all))}
+
+
+def _user(user_id: int, reader: Transaction) -> tuple[Row, dict[str, Any]]:
+    """A user, and what they have told of themselves."""
+    return users.by_id(reader, user_id), users.settings(reader, user_id)
 
 
 def _record(sign_in: users.SignIn) -> SignInRecord:

@@ -31,11 +31,15 @@ class Tokens:
         grant = session.grant
         if request.new_token is not None:
             _check_scopes(grant, request.new_token_scopes or [])
-        made = ""
         if request.new_token is not None or request.delete_token is not None:
-            made = await self._access.write(grant, partial(_change, grant, request, session))
-        await self._access.flush()
-        listed = await self._store.read(lambda reader: tokens.listed(reader, grant.loginid))
+            # Listed by the job that writes: a new token is shown in no other reply than this.
+            made, listed = await self._access.write(
+                grant, partial(_change, grant, request, session)
+            )
+        else:
+            made = ""
+            await self._access.catch_up()
+            listed = await self._store.read(lambda reader: tokens.listed(reader, grant.loginid))
         mask = token_form.masked(made) if made else ""
         body: ApiTokenBody = {
             "tokens": [
@@ -61,8 +65,10 @@ def _check_scopes(grant: Grant, scopes: list[Scope]) -> None:
         )
 
 
-def _change(grant: Grant, request: ApiToken, session: Session, transaction: Transaction) -> str:
-    """Make a token and delete one, as far as that is asked for, or neither; the new one's text."""
+def _change(
+    grant: Grant, request: ApiToken, session: Session, transaction: Transaction
+) -> tuple[str, list[Token]]:
+    """Make a token and delete one, as asked for; the new one's text, and the list after it."""
     made = ""
     if request.new_token is not None:
         # What a token makes ends with it; what a token that is bound to an address makes is bound
@@ -90,7 +96,7 @@ def _change(grant: Grant, request: ApiToken, session: Session, transaction: Tran
         if not found:
             raise ApiError("APITokenError", "There is no such token.")
         tokens.end(transaction, found, by=session.id)
-    return made
+    return made, tokens.listed(transaction, grant.loginid)
 
 
 def _summary(token: Token, text: str) -> TokenSummary:

@@ -25,9 +25,9 @@ from gateway import token_form
 from gateway.access.guard import Access
 from gateway.calls import Stream, call
 from gateway.clock import Clock
-from gateway.errors import ApiError, input_validation_failed
+from gateway.errors import ApiError, input_validation_failed, storage_unavailable
 from gateway.session import Grant, Session
-from gateway.store import Transaction
+from gateway.store import StoreUnavailableError, Transaction
 from handlers.contract_views import longcode, refusing
 from handlers.idempotency import key_of
 from handlers.portfolio import Portfolio
@@ -250,6 +250,9 @@ class Trading:
             except ApiError as error:
                 results.append(_failed(error, token))
                 continue
+            except StoreUnavailableError:  # what was done for the others is told all the same
+                results.append(_failed(storage_unavailable(), token))
+                continue
             receipt = _receipt(bought)
             results.append(
                 {
@@ -286,6 +289,9 @@ class Trading:
                     )
             except ApiError as error:
                 results.append(_failed(error, token))
+                continue
+            except StoreUnavailableError:  # what was done for the others is told all the same
+                results.append(_failed(storage_unavailable(), token))
                 continue
             sold = _sold(closed)
             moment = time.gmtime(closed.contract.sold_at)

@@ -132,6 +132,9 @@ class Served:
     Within the block it may be stopped, killed and started anew.
     """
 
+    program: tuple[str, ...] | None = None
+    """How the command line is started, where not as a module."""
+
     def __init__(
         self, folder: Path, *options: str, settings: Mapping[str, str] | None = None
     ) -> None:
@@ -162,7 +165,15 @@ class Served:
         """
         with (self.folder / "stderr.txt").open("a") as errors:
             self.process = subprocess.Popen(
-                [*MODULE, "serve", "--port", "0", "--db", str(self.db), *self.options],
+                [
+                    *(self.program or MODULE),
+                    "serve",
+                    "--port",
+                    "0",
+                    "--db",
+                    str(self.db),
+                    *self.options,
+                ],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,

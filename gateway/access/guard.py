@@ -8,12 +8,11 @@ Rules:
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
-
-import structlog
 
 from gateway import token_form
 from gateway.access import apps, tokens, users
@@ -29,15 +28,15 @@ from gateway.errors import (
 )
 from gateway.limits import Claim, ConcurrencyLimiter, Holder, Penalty, Profile
 from gateway.session import Grant, Session
-from gateway.store import Change, Job, Store, StoreError, Transaction
+from gateway.store import Change, Job, Store, StoreUnavailableError, Transaction
 
 FLUSH = 1.0
 WRONG_TOKENS_A_MINUTE = 5
 CACHED_TOKENS = 10_000
+MOST_UNWRITTEN = 10_000
+"""Uses of tokens, and sign-ins, that are kept in memory while nothing can be written."""
 
 T = TypeVar("T")
-
-log = structlog.get_logger("scopegate.access")
 
 
 class Access:
@@ -336,18 +335,33 @@ class Access:
             for user_id in {sign_in.user_id for sign_in in sign_ins}:
                 users.forget_sign_ins(transaction, user_id)
 
-        await self._store.write(job)
+        try:
+            await self._store.write(job)
+        except StoreUnavailableError:
+            self._remember_again(uses, sign_ins)
+            raise
+
+    def _remember_again(
+        self, uses: Mapping[tuple[int, str, str], int], sign_ins: list[users.SignIn]
+    ) -> None:
+        """Keep what could not be written for the next attempt, within bounds."""
+        for key, count in uses.items():
+            if key in self._uses or len(self._uses) < MOST_UNWRITTEN:
+                self._uses[key] = self._uses.get(key, 0) + count
+        self._sign_ins = (sign_ins + self._sign_ins)[-MOST_UNWRITTEN:]
+
+    async def catch_up(self) -> None:
+        """Write what was counted before it is read, as far as anything can be written."""
+        with contextlib.suppress(StoreUnavailableError):
+            await self.flush()
 
     async def run(self) -> None:
         """Flush every now and then, and end what has expired, for as long as the gateway runs."""
         while True:
             await asyncio.sleep(FLUSH)
-            try:
-                await self.flush()
-                if any(moment <= time.time() for moment in self._expiring.values()):
-                    await self._store.write(tokens.end_expired)
-            except StoreError as problem:
-                log.error("uses of tokens were not written", exc_info=problem)
+            await self.flush()
+            if any(moment <= time.time() for moment in self._expiring.values()):
+                await self._store.write(tokens.end_expired)
 
 
 def _holders_of(grants: Iterable[Grant]) -> frozenset[Holder]:

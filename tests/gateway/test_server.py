@@ -519,7 +519,7 @@ async def test_stopping_says_goodbye(here: World) -> None:
         client.writer.write(text({"ping": 1}))
         await client.message()
         stopping = asyncio.get_running_loop().create_task(running.stop())
-        assert await client.closed() == (1001, "the gateway is shutting down")
+        assert await client.closed() == (1012, "the gateway is shutting down")
         client.writer.close()
         await stopping
 

@@ -1,6 +1,7 @@
 """The store: whole transactions, shared commits, and what is promised of both."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -15,7 +16,9 @@ from gateway.store import (
     Change,
     Store,
     StoreBusyError,
+    StoreDamagedError,
     StoreError,
+    StoreUnavailableError,
     Transaction,
     connect,
     migrate,
@@ -281,3 +284,51 @@ def test_an_authorization_from_before_covers_the_app_as_it_is(tmp_path: Path) ->
     assert (agreed.scopes, agreed.markup) == ({"read"}, "1.5")
     assert not link.suspended
     assert apps.changes(link) == []
+
+
+def refusal(path: Path) -> str:
+    """Why the file is not served; empty where it is."""
+    try:
+        store_module.check_file(path)
+    except StoreDamagedError as problem:
+        return str(problem)
+    return ""
+
+
+@pytest.mark.parametrize("small_file", [0, store_module.SMALL_FILE])
+async def test_a_damaged_page_is_found_in_tables_and_indexes(
+    store: Store, monkeypatch: pytest.MonkeyPatch, small_file: int
+) -> None:
+    monkeypatch.setattr(store_module, "SMALL_FILE", small_file)
+    await store.close()
+    store_module.check_file(store.path)
+    sound = store.path.read_bytes()
+    with contextlib.closing(sqlite3.connect(store.path)) as connection:
+        pages = connection.execute(
+            "SELECT name, rootpage FROM sqlite_schema WHERE rootpage > 1 ORDER BY rootpage"
+        ).fetchall()
+        [size] = connection.execute("PRAGMA page_size").fetchone()
+    assert len(pages) > 50
+    missed = []
+    for name, page in pages:
+        start = (page - 1) * size
+        store.path.write_bytes(sound[:start] + b"x" * size + sound[start + size :])
+        if "copy your latest backup" not in refusal(store.path):
+            missed.append(name)
+    assert missed == []
+
+
+async def test_callers_are_answered_although_the_log_fails(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def error(self, *_: object, **__: object) -> None:
+            raise OSError("no space left")
+
+    monkeypatch.setattr(store_module, "log", Broken())
+    await store._writer.run(lambda writer: writer.execute("PRAGMA query_only = ON"))
+    results = await asyncio.gather(*(store.write(put(x)) for x in range(3)), return_exceptions=True)
+    assert [type(result) for result in results] == [StoreUnavailableError] * 3
+    await store._writer.run(lambda writer: writer.execute("PRAGMA query_only = OFF"))
+    await store.write(put(4))
+    assert await numbers(store) == [4]

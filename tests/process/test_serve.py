@@ -59,7 +59,7 @@ async def test_it_stops_when_asked_and_says_goodbye(served: Served, number: int)
     async with served.connected() as client:
         await client.ask({"ping": 1})
         code = await asyncio.to_thread(served.stop, number)
-        assert await client.ended() == (1001, "the gateway is shutting down")
+        assert await client.ended() == (1012, "the gateway is shutting down")
     assert code == 0
     assert served.stderr == ""
     assert len(served.lines) == told

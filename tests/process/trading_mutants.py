@@ -14,7 +14,7 @@ from exchange.book import Bought
 from exchange.contracts.life import Offer
 from exchange.contracts.terms import Refusal
 from exchange.copying import Copying
-from exchange.ledger import Entry
+from exchange.ledger import Account, Entry
 from exchange.payments import Order, Parties, Payment, Teller
 from gateway import cli, store
 from gateway.store import Transaction
@@ -164,7 +164,14 @@ def payment_by_halves() -> None:
 
         return await self._store.write(give)
 
+    async def transfer(
+        self: Teller, order: Order, *, user_id: int, **named: Any
+    ) -> tuple[Payment, list[Account]]:
+        paid = await pay(self, order, **named)
+        return paid, await self._store.read(lambda reader: ledger.accounts(reader, user_id))
+
     Teller.pay = pay  # type: ignore[method-assign]
+    Teller.transfer = transfer  # type: ignore[method-assign]
 
 
 MUTANTS: dict[str, Callable[[], None]] = {

@@ -1,0 +1,85 @@
+"""The log of a serving gateway: one line of text for each event, on standard error.
+
+Rules:
+- Logging never raises: what the log says is never worth more than what it is said about. Lines that
+  could not be written are counted, and the next line that can be written tells how many they were.
+- No token is ever written out.
+"""
+
+import logging
+import os
+import sys
+from typing import Any
+
+import structlog
+
+from gateway import token_form
+
+_lost = 0
+
+
+class SafeLogger(structlog.make_filtering_bound_logger(logging.INFO)):  # type: ignore[misc]
+    """A logger whose methods swallow every failure of their own, and count the lines lost."""
+
+    def _proxy_to_logger(
+        self, method_name: str, event: str | None = None, *event_args: str, **event_kw: Any
+    ) -> Any:
+        global _lost
+        try:
+            if _lost:
+                event_kw["lost_lines"] = _lost
+            super()._proxy_to_logger(method_name, event, *event_args, **event_kw)
+        except Exception:  # noqa: BLE001 - a disk that is full, an exception that cannot be shown
+            _lost += 1
+        else:
+            _lost = 0
+
+
+class _StandardError:
+    """Writes each line whole, past Python's buffer: what fails is not kept to fail again."""
+
+    def _write(self, line: str) -> None:
+        data = line.encode(errors="backslashreplace") + b"\n"
+        while data:
+            data = data[os.write(sys.stderr.fileno(), data) :]
+
+    msg = debug = info = warning = error = exception = critical = log = _write
+
+
+class _SafeHandler(logging.Handler):
+    """Passes on what libraries log, as lines of our own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; `SafeLogger` swallows what goes wrong."""
+        try:
+            text = record.getMessage()
+        except Exception:  # noqa: BLE001 - arguments that do not fit their text
+            text = str(record.msg)
+        logger = structlog.get_logger(record.name)
+        logger.log(max(record.levelno, logging.INFO), text, exc_info=record.exc_info)
+
+
+def set_up() -> None:
+    """Log to standard error, in colours where that is a terminal."""
+
+    def scrub(_logger: Any, _name: str, event: structlog.typing.EventDict) -> Any:
+        return {
+            key: token_form.without_tokens(value) if isinstance(value, str) else value
+            for key, value in event.items()
+        }
+
+    logging.raiseExceptions = False
+    logging.basicConfig(handlers=[_SafeHandler()], level=logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            scrub,
+            structlog.dev.ConsoleRenderer(colors=True)
+            if sys.stderr.isatty()
+            else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        logger_factory=lambda *_: _StandardError(),
+        wrapper_class=SafeLogger,
+    )

@@ -1,0 +1,74 @@
+"""Logging never raises, and no token is written out."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from gateway import logs, token_form
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("nothing can be said of this")
+
+
+@pytest.fixture
+def _set_up() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    root.handlers.clear()
+    raises = logging.raiseExceptions
+    try:
+        logs.set_up()
+        yield
+    finally:
+        structlog.reset_defaults()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        logging.raiseExceptions = raises
+
+
+@pytest.mark.usefixtures("_set_up")
+def test_lines_are_written_whole(capfd: pytest.CaptureFixture[str]) -> None:
+    token = token_form.new_owner_token()
+    structlog.get_logger("scopegate.test").error("it failed", why=f"because of {token}")
+    logging.getLogger("some.library").warning("%s of %s", "two", "three")
+    first, second = capfd.readouterr().err.splitlines()
+    assert 'level=error event="it failed"' in first
+    assert token not in first
+    assert 'level=warning event="two of three"' in second
+
+
+@pytest.mark.usefixtures("_set_up")
+def test_what_cannot_be_written_is_counted(capfd: pytest.CaptureFixture[str]) -> None:
+    log = structlog.get_logger("scopegate.test")
+    number = sys.stderr.fileno()
+    standard_error = os.dup(number)
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        os.dup2(full, number)
+        for _ in range(3):
+            log.error("lost")
+    finally:
+        os.dup2(standard_error, number)
+        os.close(full)
+        os.close(standard_error)
+    log.error("found")
+    log.error("again")
+    found, again = capfd.readouterr().err.splitlines()
+    assert "lost_lines=3" in found
+    assert "lost_lines" not in again
+
+
+@pytest.mark.usefixtures("_set_up")
+def test_what_cannot_be_said_harms_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+    log = structlog.get_logger("scopegate.test")
+    log.error("it failed", **{"no key for a line": 1})
+    log.error("it failed", exc_info=Unprintable())
+    logging.getLogger("some.library").error("%d", "no number")
+    log.error("on it goes")
+    assert "on it goes" in capfd.readouterr().err.splitlines()[-1]

@@ -1,0 +1,97 @@
+"""A real-time market never tells a moment twice, wherever the wall clock stands after a crash."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway import market_start
+from gateway.clock import RunningClock
+from gateway.store import run_once
+from tests.served import Served
+
+MOVED = """
+import os, time
+told = time.time
+time.time = lambda: told() + float(os.environ["MOVED_BY"])
+from gateway.cli import main
+main()
+"""
+
+
+class Moved(Served):
+    """A gateway on a machine whose wall clock can be set."""
+
+    program = (sys.executable, "-c", MOVED)
+    settings: dict[str, str]
+
+    def start_again(self, moved_by: float) -> None:
+        self.settings["MOVED_BY"] = str(moved_by)
+        self.start()
+
+
+@pytest.fixture
+def moved(tmp_path: Path) -> Iterator[Moved]:
+    with Moved(tmp_path, "--seed", "tests", settings={"MOVED_BY": "0"}) as running:
+        yield running
+
+
+async def last_told(served: Served, count: int) -> tuple[int, int]:
+    """The first and the last tick that a client hears of."""
+    async with served.connected() as client:
+        reply = await client.ask({"ticks": "1HZ100V", "subscribe": 1})
+        first = last = reply["tick"]["epoch"]
+        for _ in range(count):
+            last = (await client.next())["tick"]["epoch"]
+        assert (await client.ask({"time": 1}))["time"] >= last
+    return first, last
+
+
+async def test_no_tick_is_told_again_where_the_clock_was_set_back(moved: Moved) -> None:
+    _, last = await last_told(moved, 3)
+    for moved_by in (-40.0, -3600.0, -3601.0, -3600.5):
+        moved.kill()
+        moved.start_again(moved_by)
+        first, now = await last_told(moved, 2)
+        assert first >= last  # the tick that stands when a client comes was told already, at most
+        assert now > last
+        last = now
+    assert moved.stop() == 0
+    assert moved.stderr == ""
+
+
+async def test_a_clean_stop_leaves_no_gap(moved: Moved) -> None:
+    _, last = await last_told(moved, 1)
+    assert moved.stop() == 0
+    moved.start_again(-40.0)
+    first, _ = await last_told(moved, 1)
+    # It goes on where it stood: of the start itself not every second need be told.
+    assert last <= first
+
+
+def test_a_clock_waits_for_a_mark_that_is_near_and_goes_on_from_one_that_is_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = tmp_path / "market.db"
+    wall = 1_800_000_000.0
+    monkeypatch.setattr(market_start.time, "time", lambda: wall)
+
+    def settle() -> market_start.Origin:
+        return run_once(
+            db, lambda opened: market_start.settle(opened, seed="x", start=None, speed=1)
+        )
+
+    assert settle().clock == settle().resume == wall
+    run_once(db, lambda opened: market_start.run(opened, wall, 1.0))
+    assert run_once(db, market_start.present) == wall
+    origin = settle()
+    assert (origin.clock, origin.resume) == (wall, wall + market_start.WAITED_FOR)
+    clock = RunningClock(origin.clock, least=origin.resume)
+    assert clock.now() == origin.resume
+    assert clock.real_seconds_until(origin.resume) == 0.0
+    remaining = clock.real_seconds_until(origin.resume + 1)
+    assert market_start.WAITED_FOR <= remaining <= market_start.WAITED_FOR + 1
+    wall -= 3600
+    origin = settle()
+    assert origin.clock == origin.resume == wall + 3600 + market_start.WAITED_FOR

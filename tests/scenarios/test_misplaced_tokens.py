@@ -1,0 +1,100 @@
+"""A token that somebody pastes where it does not belong is refused, and never kept."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from gateway import token_form
+from gateway.calls import SENSITIVE_FIELDS
+from gateway.cli import cli
+from gateway.server import Visitor
+from gateway.testing import MemoryClient, World
+from tests.conftest import Stage
+from tests.published.scenes import OWN, SCENES, signed_in
+
+TOKEN = token_form.new_owner_token()
+ISSUED = token_form.new_app_token()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"app_register": 1, "name": "My {}", "scopes": ["read"]},
+        {"api_token": 1, "new_token": "{}", "new_token_scopes": ["read"]},
+        {"set_settings": 1, "address_line_1": "{} Street"},
+        {"paymentagent_withdraw_justification": 1, "message": "Because {}."},
+        {"verify_email": "{}@example.com", "type": "account_opening"},
+        {"app_register": 1, "name": "App", "scopes": ["read"], "homepage": "https://x.org/?t={}"},
+    ],
+)
+@pytest.mark.parametrize("token", [TOKEN, ISSUED], ids=["owner", "app"])
+async def test_a_token_in_a_text_is_refused(
+    stage: Stage, request_: dict[str, Any], token: str
+) -> None:
+    client = await stage.connect()
+    await client.authorize(await stage.here.token())
+    wrong = {
+        field: value.replace("{}", token) if type(value) is str else value
+        for field, value in request_.items()
+    }
+    reply = await client.ask(wrong)
+    assert reply["error"]["code"] == "InputValidationFailed"
+    [(field, sentence)] = reply["error"]["details"].items()
+    assert token in wrong[field]
+    assert "token" in sentence or field == "new_token"  # no name is as long as some tokens
+    assert token not in str(reply)
+
+
+async def test_a_token_is_no_idempotency_key(here: World) -> None:
+    client = await signed_in(here)
+    request = await SCENES["buy"](here, client)
+    reply = await client.ask(request | {"passthrough": {"idempotency_key": TOKEN}})
+    assert reply["error"]["code"] == "InputValidationFailed"
+    assert "passthrough" in reply["error"]["details"]
+    # Elsewhere in it, it is only given back, masked.
+    reply = await client.ask(request | {"passthrough": {"mine": TOKEN}})
+    assert reply["passthrough"] == {"mine": token_form.NOT_SHOWN}
+    assert "error" not in reply
+
+
+@pytest.mark.parametrize("name", SCENES)
+async def test_no_call_keeps_a_token_in_clear_text(here: World, name: str) -> None:
+    """Whatever text of its request a token is put into."""
+    client = await here.owner() if name in OWN else await signed_in(here, to_make=name)
+    request = await SCENES[name](here, client)
+    for field, value in request.items():
+        for wrong in (TOKEN, f"{value} {TOKEN}", [TOKEN], {"name": TOKEN}):
+            if field not in SENSITIVE_FIELDS:
+                await client.ask({**request, field: wrong})
+    await here.gateway.access.flush()
+    assert TOKEN.encode() not in b"".join(
+        path.read_bytes() for path in here.gateway.store.path.parent.glob("world.db*")
+    )
+
+
+async def test_what_a_client_says_of_itself_is_kept_without_tokens(here: World) -> None:
+    client = MemoryClient(
+        here.gateway,
+        Visitor(address="127.0.0.1", app_id="1089", language="EN", user_agent=f"Bot/1.0 {TOKEN}"),
+    )
+    await client.ask({"authorize": await here.token(), "add_to_login_history": 1})
+    reply = await client.ask({"login_history": 1})
+    assert "Bot/1.0 <not shown>" in reply["login_history"][0]["environment"]
+
+
+async def test_the_command_line_takes_tokens_where_they_belong_alone(here: World) -> None:
+    db = ["--db", str(here.gateway.store.path)]
+    for command in (
+        ["token", "create", "--loginid", here.demo.loginid, "--scopes", "read", "--name", TOKEN],
+        ["app", "create", "--name", f"My {TOKEN}"],
+        ["user", "create", "--email", f"{TOKEN}@example.com", "--password", "long enough"],
+    ):
+        done = await asyncio.to_thread(CliRunner().invoke, cli, [*command, *db])
+        assert done.exit_code == 2
+        assert "holds a token" in done.output
+        assert TOKEN not in done.output
+    made = await here.token("read")
+    done = await asyncio.to_thread(CliRunner().invoke, cli, ["token", "revoke", made, *db])
+    assert done.exit_code == 0, done.output
