@@ -34,6 +34,14 @@ class Grant:
     """Whether the owner signed in at the gateway's own pages, which no token can do."""
     expires_at: float | None = None
     """When the sign-in at the pages ends by itself, in real time."""
+    link_id: int | None = None
+    """The authorization that the token belongs to; `None` for a token that the owner made."""
+    loginids: frozenset[str] | None = None
+    """The accounts of that authorization; `None` where all accounts of the user are in reach."""
+
+    def reaches(self, loginid: str) -> bool:
+        """Whether an account of the user's is in reach."""
+        return self.loginids is None or loginid in self.loginids
 
 
 def new_stream_id() -> str:
@@ -100,6 +108,10 @@ class Subscription:
     def opened(self, close: Callable[[], None]) -> None:
         """Remember how to stop what feeds this stream."""
         self._close = close
+
+    def reaches(self, loginid: str) -> bool:
+        """Whether the grant under which the stream was opened reaches this account."""
+        return self.grant is None or self.grant.reaches(loginid)
 
     def deliver(self, tail: bytes, position: int) -> None:
         """Send one event, unless the first reply told it already."""
@@ -242,6 +254,8 @@ class Session:
         """Act under this grant in place of the one for its account; streams go on."""
         old = self.grants[grant.loginid]
         self.grants[grant.loginid] = grant
+        if self.acting is old:
+            self.acting = grant
         for stream in self.subscriptions.values():
             if stream.grant is old:
                 stream.grant = grant

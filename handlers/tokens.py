@@ -21,12 +21,13 @@ class Tokens:
         self._access = access
         self._store = store
 
-    @call("api_token", needs=Scope.ADMIN)
+    @call("api_token", needs=Scope.ADMIN, app_tokens=True)
     async def api_token(self, request: ApiToken, session: Session) -> ApiTokenReply:
         """List the account's tokens, after making one or deleting one where that is asked for.
 
         A new token is shown whole in this one reply, and masked ever after; either form deletes it.
-        A token cannot make one that may do more than itself.
+        A token cannot make one that may do more than itself. With an app's token the call lists and
+        deletes only tokens that were made under the same authorization.
         """
         grant = session.grant
         if request.new_token is not None:
@@ -35,7 +36,9 @@ class Tokens:
         if request.new_token is not None or request.delete_token is not None:
             made = await self._access.write(grant, partial(_change, grant, request, session))
         await self._access.flush()
-        listed = await self._store.read(lambda reader: tokens.listed(reader, grant.loginid))
+        listed = await self._store.read(
+            lambda reader: tokens.listed(reader, grant.loginid, link_id=grant.link_id)
+        )
         mask = token_form.masked(made) if made else ""
         body: ApiTokenBody = {
             "tokens": [
@@ -81,7 +84,7 @@ def _change(grant: Grant, request: ApiToken, session: Session, transaction: Tran
         wanted = token_form.masked(shown) if token_form.well_formed(shown) else shown
         found = [
             token.id
-            for token in tokens.listed(transaction, grant.loginid)
+            for token in tokens.listed(transaction, grant.loginid, link_id=grant.link_id)
             if token.masked == wanted
         ]
         if not found:

@@ -20,7 +20,14 @@ from schemas.scopes import Scope
 CHANGED = "app_changed"
 """The change that announces an app as it now is, or with `deleted`."""
 
+EXTENDED = "link_extended"
+"""The change that announces the accounts of an authorization: `link_id` and `loginids`."""
+
 MOST_OF_A_USER = 100
+"""Apps that a user may register."""
+
+MOST_OF_AN_APP = 20
+"""Apps that one app may register for a user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +49,11 @@ class App:
     official: bool = False
     allowed_origins: tuple[str, ...] = ()
     """The origins whose pages may use the app; any origin where there is none."""
+    registered_by: int | None = None
+    """The app whose token registered it; `None` where its owner did."""
 
 
-_NOT_TOLD = ("id", "user_id", "official", "allowed_origins")
+_NOT_TOLD = ("id", "user_id", "official", "allowed_origins", "registered_by")
 _FIELDS = [field.name for field in fields(App) if field.name not in _NOT_TOLD]
 
 
@@ -56,6 +65,7 @@ def _app(row: Mapping[str, Any] | Row) -> App:
         user_id=row["user_id"],
         official=bool(row["official"]),
         allowed_origins=tuple(row["allowed_origins"].split()),
+        registered_by=row["registered_by"],
         **values,
     )
 
@@ -79,10 +89,16 @@ def load_all(transaction: Transaction) -> list[App]:
     return [_app(row) for row in transaction.all("SELECT * FROM apps WHERE deleted_at IS NULL")]
 
 
-def of_user(transaction: Transaction, user_id: int) -> list[App]:
-    """The apps that a user registered, oldest first."""
+def of_user(
+    transaction: Transaction, user_id: int, *, registered_by: int | None = None
+) -> list[App]:
+    """The apps of a user, oldest first; with `registered_by` those that this app registered."""
     rows = transaction.all(
-        "SELECT * FROM apps WHERE user_id = ? AND deleted_at IS NULL ORDER BY id", user_id
+        "SELECT * FROM apps WHERE user_id = ? AND (? IS NULL OR registered_by = ?)"
+        " AND deleted_at IS NULL ORDER BY id",
+        user_id,
+        registered_by,
+        registered_by,
     )
     return [_app(row) for row in rows]
 
@@ -93,29 +109,51 @@ def get(transaction: Transaction, app_id: int) -> App | None:
     return None if row is None else _app(row)
 
 
-def find(transaction: Transaction, app_id: int, user_id: int) -> App:
-    """The user's own app. Raises `InvalidAppID` for another's as for none."""
-    row = transaction.one(
-        "SELECT * FROM apps WHERE id = ? AND user_id = ? AND deleted_at IS NULL", app_id, user_id
+def find(
+    transaction: Transaction, app_id: int, user_id: int, *, registered_by: int | None = None
+) -> App:
+    """The user's own app; with `registered_by` only if this app registered it.
+
+    Raises `InvalidAppID` for any other as for none.
+    """
+    for app in of_user(transaction, user_id, registered_by=registered_by):
+        if app.id == app_id:
+            return app
+    raise ApiError(
+        "InvalidAppID",
+        "You have no app of this app_id."
+        if registered_by is None
+        else "The app that this token was issued to has registered no app of this app_id.",
     )
-    if row is None:
-        raise ApiError("InvalidAppID", "You have no app of this app_id.")
-    return _app(row)
 
 
-def register(transaction: Transaction, user_id: int | None, values: Mapping[str, Any]) -> App:
-    """A new app with these values by field name. Raises `ApiError` where a name is taken."""
+def register(
+    transaction: Transaction,
+    user_id: int | None,
+    values: Mapping[str, Any],
+    *,
+    registered_by: int | None = None,
+) -> App:
+    """A new app with these values by field name. Raises `ApiError` where a name is taken.
+
+    `registered_by` is the app whose token asks for it; those of each are counted apart.
+    """
     if user_id is not None:
         owned = of_user(transaction, user_id)
-        if len(owned) >= MOST_OF_A_USER:
-            raise ApiError("AppRegister", f"A user may register {MOST_OF_A_USER} apps.")
+        most = MOST_OF_A_USER if registered_by is None else MOST_OF_AN_APP
+        if sum(app.registered_by == registered_by for app in owned) >= most:
+            who = "A user" if registered_by is None else "An app"
+            raise ApiError("AppRegister", f"{who} may register {most} apps. Delete one first.")
         _refuse_name(owned, values["name"], "AppRegister")
     app_id = transaction.insert(
-        "INSERT INTO apps (user_id, name, scopes, created_at) VALUES (?, '', '', ?)",
+        "INSERT INTO apps (user_id, name, scopes, registered_by, created_at)"
+        " VALUES (?, '', '', ?, ?)",
         user_id,
+        registered_by,
         time.time(),
     )
-    return _store(transaction, App(id=app_id, user_id=user_id, **values))
+    app = App(id=app_id, user_id=user_id, registered_by=registered_by, **values)
+    return _store(transaction, app)
 
 
 def update(transaction: Transaction, app: App, values: Mapping[str, Any], *, by: str = "") -> App:
@@ -215,6 +253,7 @@ def extend_link(transaction: Transaction, link_id: int, loginid: str) -> None:
     assert row is not None  # noqa: S101 - a token hangs on it
     loginids = sorted({*row["loginids"].split(","), loginid} - {""})
     transaction.execute("UPDATE links SET loginids = ? WHERE id = ?", ",".join(loginids), link_id)
+    transaction.announce(EXTENDED, link_id=link_id, loginids=loginids)
 
 
 _LINKS = (
