@@ -1,7 +1,7 @@
 """Letting an app act for the user."""
 
 from exchange import ledger
-from gateway.access import apps, codes, tokens, users
+from gateway.access import apps, codes, tokens
 from gateway.access import consent as asking
 from gateway.access.apps import App
 from gateway.access.consent import AuthorizationRequest
@@ -39,7 +39,7 @@ class Consent:
         asked = asking.understand(request.query, self._access.app)
         owner = ""
         if session.grants:
-            owner = await self._store.read(lambda reader: users.owner_of(reader, asked.app.user_id))
+            owner = await self._store.read(lambda reader: apps.registrant(reader, asked.app))
         return {
             "consent_request": {
                 "app_id": asked.app.id,

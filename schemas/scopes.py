@@ -19,17 +19,17 @@ ALL_SCOPES: frozenset[Scope] = frozenset(Scope)
 MANAGING: frozenset[Scope] = frozenset({Scope.ADMIN, Scope.PAYMENTS})
 """The scopes whose calls are closed to tokens of apps unless a call says otherwise."""
 
-BY_RISK: tuple[Scope, ...] = (
-    Scope.ADMIN,
-    Scope.PAYMENTS,
-    Scope.TRADE,
-    Scope.READ,
-    Scope.TRADING_INFORMATION,
-)
-"""Every scope, the most dangerous first: the order in which an owner is shown them."""
+DANGER: dict[Scope, int] = {
+    Scope.ADMIN: 3,
+    Scope.PAYMENTS: 2,
+    Scope.TRADE: 1,
+    Scope.READ: 0,
+    Scope.TRADING_INFORMATION: 0,
+}
+"""How dangerous each scope is in the hands of an app, the most dangerous first.
 
-DANGEROUS: frozenset[Scope] = frozenset({Scope.ADMIN, Scope.PAYMENTS, Scope.TRADE})
-"""The scopes that change something: never preselected where a user allows an app."""
+0 is for what changes nothing. Anything above is never preselected where a user allows an app.
+"""
 
 PLAIN_WORDS: dict[Scope, str] = {
     Scope.READ: "See your personal details, settings, limits, balances, purchase history and"
@@ -44,20 +44,19 @@ PLAIN_WORDS: dict[Scope, str] = {
 """What a token that the owner made may do with each scope."""
 
 APP_WORDS: dict[Scope, str] = {
-    Scope.READ: "See your name, e-mail address, personal details, settings and past sign-ins, and"
-    " the balances, limits and purchases of the accounts chosen here.",
-    Scope.TRADE: "Buy and sell contracts with the money in the accounts chosen here, and copy other"
+    Scope.READ: "See your e-mail address, personal details, settings and past sign-ins, and the"
+    " balances, limits and purchases of the chosen accounts.",
+    Scope.TRADE: "Buy and sell contracts with the money in the chosen accounts, and copy other"
     " traders. It can lose all of that money. It can also top up demo accounts.",
-    Scope.PAYMENTS: "Move money between the accounts chosen here, and withdraw it to payment agents"
-    " with a code that only you get by e-mail.",
-    Scope.ADMIN: "Open accounts in your name, let others copy your trades, change preferences, add"
-    " personal details that are missing, create further tokens that may do what this app may, and"
-    " register apps in your name. It cannot touch your own tokens and apps, other apps, or your"
-    " trading limits.",
-    Scope.TRADING_INFORMATION: "See the balances, open contracts and trading history of the"
-    " accounts chosen here.",
+    Scope.PAYMENTS: "Move money between the chosen accounts, and withdraw it to payment agents with"
+    " a code that only you get by e-mail.",
+    Scope.ADMIN: "Open accounts and register apps for you, let others copy your contracts, change"
+    " preferences, add missing personal details, and create more tokens that may do what the app"
+    " may. It cannot touch your own tokens and apps, other connected apps, or your trading limits.",
+    Scope.TRADING_INFORMATION: "See the balances, open contracts and trading history of the chosen"
+    " accounts.",
 }
-"""What an app may do with each scope, as the consent page tells the user."""
+"""What an app may do with each scope, as its user is told."""
 
 
 def in_order(scopes: Iterable[Scope]) -> list[Scope]:

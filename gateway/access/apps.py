@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from gateway.access import tokens
+from gateway.access import tokens, users
 from gateway.errors import ApiError
 from gateway.store import Row, Transaction
 from schemas.scopes import Scope
@@ -125,6 +125,15 @@ def find(
         if registered_by is None
         else "The app that this token was issued to has registered no app of this app_id.",
     )
+
+
+def registrant(transaction: Transaction, app: App) -> str:
+    """Who registered an app, as others are told: its owner, and the app that did it for them."""
+    owner = users.owner_of(transaction, app.user_id)
+    if app.registered_by is None:
+        return owner
+    row = transaction.one("SELECT name FROM apps WHERE id = ?", app.registered_by)
+    return f"{owner}, through the app {'that was deleted' if row is None else row['name']}"
 
 
 def register(

@@ -1,10 +1,10 @@
 -- What an app's token has made, so that it can manage that and nothing else.
 
 -- The app whose token registered this one; none where its owner did.
-ALTER TABLE apps ADD COLUMN registered_by INTEGER REFERENCES apps (id);
+ALTER TABLE apps ADD COLUMN registered_by INTEGER;
 
 -- The app whose token opened the account; none where its owner did.
-ALTER TABLE accounts ADD COLUMN opened_by INTEGER REFERENCES apps (id);
+ALTER TABLE accounts ADD COLUMN opened_by INTEGER;
 
 -- Every authorization names its accounts: those of its tokens, where none were kept.
 UPDATE links SET loginids = (

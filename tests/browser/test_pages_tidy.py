@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
+from schemas.scopes import Scope
 from tests.browser.checks import assert_accessible, assert_tidy
 from tests.browser.conftest import Browse
 from tests.browser.programs import owner, program, registered
@@ -105,9 +106,7 @@ def gateway(shared_gateway: Served) -> Served:
 def app_id(shared_gateway: Served) -> Iterator[int]:
     """An app that the demo user has connected, and that is at work."""
     with (
-        registered(
-            *(shared_gateway, BACK, "read", "trade", "payments"), name=LONG_NAME
-        ) as registered_app,
+        registered(*(shared_gateway, BACK, *Scope), name=LONG_NAME) as registered_app,
         owner(shared_gateway) as page,
     ):
         account = shared_gateway.loginids[0]
