@@ -96,15 +96,35 @@ class Parties:
 
 
 def check(reader: Transaction, order: Order) -> Parties:
-    """The accounts of an order, as they are now. Raises `Refusal` unless it may be carried out."""
-    payer = ledger.account(reader, order.payer)
+    """The accounts of an order, as they are now. Raises `Refusal` unless it may be carried out.
+
+    The payee is looked at last: what is wrong with the payer is told whoever that is.
+    """
+    payer, agent = _paying(reader, order)
     payee = _account(reader, order.payee)
     if order.kind is Kind.TRANSFER:
-        agent = None
         payee = _own(order, payer, payee)
+    elif order.kind is Kind.TO_AGENT:
+        payee = _agent(order, payer, payee)
     else:
+        payee = _client(reader, order, payer, payee)
+    return Parties(payer, payee, "" if agent is None else agent.name)
+
+
+def _paying(reader: Transaction, order: Order) -> tuple[Account, agents.Agent | None]:
+    """The account that pays, and the agent who takes part. Raises `Refusal` if it cannot pay."""
+    payer = ledger.account(reader, order.payer)
+    agent = None
+    if order.kind is not Kind.TRANSFER:
         agent = agents.find(reader, order.payee if order.kind is Kind.TO_AGENT else order.payer)
-        payee = _others(reader, order, payer, payee, agent)
+        if agent is None:
+            raise order.refused(
+                f"{order.payee} is no payment agent: paymentagent_list names them."
+                if order.kind is Kind.TO_AGENT
+                else f"{order.payer} is no payment agent: paymentagent_create makes it one."
+            )
+        if payer.is_virtual:
+            raise _not_real(order, payer.loginid)
     if order.currency != payer.currency:
         raise order.refused(
             f"{payer.loginid} is kept in {payer.currency}: tell the amount in {payer.currency}."
@@ -119,7 +139,7 @@ def check(reader: Transaction, order: Order) -> Parties:
             f"{payer.loginid} holds {payer.currency} {to_text(payer.balance, payer.currency)}, less"
             f" than the {payer.currency} {to_text(order.units, payer.currency)} to be paid.",
         )
-    return Parties(payer, payee, "" if agent is None else agent.name)
+    return payer, agent
 
 
 def _account(reader: Transaction, loginid: str) -> Account | None:
@@ -143,34 +163,47 @@ def _own(order: Order, payer: Account, payee: Account | None) -> Account:
     return payee
 
 
-def _others(
-    reader: Transaction,
-    order: Order,
-    payer: Account,
-    payee: Account | None,
-    agent: agents.Agent | None,
-) -> Account:
-    """The payee of a payment between a payment agent and a client."""
-    if agent is None:
-        raise order.refused(
-            f"{order.payee} is no payment agent: paymentagent_list names them."
-            if order.kind is Kind.TO_AGENT
-            else f"{order.payer} is no payment agent: paymentagent_create makes it one."
-        )
-    if payer.is_virtual or payee is None or payee.is_virtual:
-        problem = payer.loginid if payer.is_virtual else order.payee
-        raise order.refused(f"{problem} is no real-style account: agents deal with such alone.")
+def _agent(order: Order, payer: Account, payee: Account | None) -> Account:
+    """The payment agent whom a client pays: what is wrong with one is no secret."""
+    if payee is None or payee.is_virtual:
+        raise _not_real(order, order.payee)
     if payee.user_id == payer.user_id:
-        raise order.refused("Both accounts are yours: use transfer_between_accounts.")
+        raise _both_own(order)
     if payee.currency != payer.currency:
         raise order.refused(
             f"{payee.loginid} is kept in {payee.currency}, {payer.loginid} in {payer.currency}:"
             " agents deal in one currency."
         )
-    if order.kind is Kind.TO_CLIENT and not ledger.is_settled(reader, payee.loginid):
+    return payee
+
+
+def _client(reader: Transaction, order: Order, payer: Account, payee: Account | None) -> Account:
+    """The client whom a payment agent pays.
+
+    Whatever is wrong with another user's account, the agent is told the same as where there is no
+    such account: which accounts exist is not for agents to find out.
+    """
+    _refuse_own(order, payer, payee)
+    if payee is None or payee.is_virtual or payee.currency != payer.currency:
+        raise _takes_nothing(order)
+    if not ledger.is_settled(reader, payee.loginid):
         # Money would settle its currency, which is for its owner to choose.
         raise _takes_nothing(order)
     return payee
+
+
+def _refuse_own(order: Order, payer: Account, payee: Account | None) -> None:
+    """Raises `Refusal` where an agent pays an account of their own, which they know."""
+    if payee is not None and payee.user_id == payer.user_id:
+        raise _not_real(order, payee.loginid) if payee.is_virtual else _both_own(order)
+
+
+def _not_real(order: Order, loginid: str) -> Refusal:
+    return order.refused(f"{loginid} is no real-style account: agents deal with such alone.")
+
+
+def _both_own(order: Order) -> Refusal:
+    return order.refused("Both accounts are yours: use transfer_between_accounts.")
 
 
 def _takes_nothing(order: Order) -> Refusal:
@@ -405,14 +438,24 @@ class Teller:
 
         return await self._store.write(job)
 
-    async def rehearse(self, order: Order, *, guard: Guard, permit: Guard | None = None) -> Payment:
-        """The payment that an order would be, which is not made. Raises what `pay` would."""
+    async def rehearse(self, order: Order, *, guard: Guard, permit: Guard | None = None) -> str:
+        """Try an order without a payment; the name of the agent who takes part, or an empty text.
+
+        Raises what `pay` would, save for what concerns the client whom an agent would pay: an agent
+        could find out for nothing which accounts exist, and what their owners have excluded.
+        """
         at = self._clock.now()
-        tried: list[Payment] = []
+        tried: list[str] = []
 
         def job(transaction: Transaction) -> None:
             guard(transaction)
-            tried.append(pay(transaction, order, self._rates, at=at, permit=permit))
+            if order.kind is Kind.TO_CLIENT:
+                payer, agent = _paying(transaction, order)
+                _refuse_own(order, payer, _account(transaction, order.payee))
+                tried.append("" if agent is None else agent.name)
+            else:
+                made = pay(transaction, order, self._rates, at=at, permit=permit)
+                tried.append(made.agent_name)
             raise _Undone
 
         with contextlib.suppress(_Undone):

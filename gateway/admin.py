@@ -113,7 +113,7 @@ def token_create(db: Path | None, loginid: str, scopes: frozenset[Scope], name: 
 @_DB
 @click.option("--loginid", default=None, help="Tokens of this account alone.")
 def token_list(db: Path | None, loginid: str | None) -> None:
-    """List tokens with their numbers, masked."""
+    """List tokens with their numbers, masked, and the number of the token each was made with."""
 
     def job(transaction: Transaction) -> list[tokens.Token]:
         if loginid is not None:
@@ -132,11 +132,12 @@ def token_list(db: Path | None, loginid: str | None) -> None:
             found.name,
             ",".join(in_order(found.scopes)),
             found.masked,
+            "" if found.parent_id is None else str(found.parent_id),
             tokens.moment_text(found.last_used_at),
         )
         for found in _run(db, job)
     ]
-    table(rows, ("number", "loginid", "name", "scopes", "token", "last used (UTC)"))
+    table(rows, ("number", "loginid", "name", "scopes", "token", "made with", "last used (UTC)"))
 
 
 @token.command("uses")
@@ -161,7 +162,10 @@ def token_uses(db: Path | None, number: int) -> None:
 @_DB
 @click.argument("which")
 def token_revoke(db: Path | None, which: str) -> None:
-    """End a token, given by its number, its text, or the masked text that the list shows."""
+    """End a token, given by its number, its text, or the masked text that the list shows.
+
+    Tokens that were made with it end too.
+    """
 
     def job(transaction: Transaction) -> list[int]:
         mask = token_form.masked(which) if token_form.well_formed(which) else which
@@ -177,8 +181,9 @@ def token_revoke(db: Path | None, which: str) -> None:
             )
         return tokens.end(transaction, found)
 
-    _run(db, job)
-    click.echo("revoked", err=True)
+    ended = _run(db, job)
+    others = f", with {len(ended) - 1} made with it" if len(ended) > 1 else ""
+    click.echo(f"revoked{others}", err=True)
 
 
 # account
@@ -384,6 +389,14 @@ def app() -> None:
     help="Origin whose pages may use it, such as https://bot.example.com; any when not given."
     " May be repeated.",
 )
+@click.option(
+    "--flow",
+    type=click.Choice(["tokens", "code", "both"]),
+    default="both",
+    show_default=True,
+    help="How it is answered after consent: tokens in the URL, as Deriv v3 web apps are; a code"
+    " with PKCE only; or either.",
+)
 def app_create(
     db: Path | None,
     name: str,
@@ -391,6 +404,7 @@ def app_create(
     redirect_uri: str,
     email: str | None,
     origins: tuple[str, ...],
+    flow: str,
 ) -> None:
     """Register an app and print its app_id, alone."""
     try:
@@ -403,7 +417,12 @@ def app_create(
 
     def job(transaction: Transaction) -> apps.App:
         owner = None if email is None else users.by_email(transaction, email)["id"]
-        values = {"name": asked.name, "scopes": scopes, "redirect_uri": asked.redirect_uri}
+        values = {
+            "name": asked.name,
+            "scopes": scopes,
+            "redirect_uri": asked.redirect_uri,
+            "flow": flow,
+        }
         made = apps.register(transaction, owner, values)
         return apps.set_origins(transaction, made, origins) if origins else made
 

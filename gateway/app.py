@@ -155,7 +155,7 @@ class _Parts:
     ledger: Ledger
     copying: Copying
     desk: Desk
-    mail: Mailer
+    mail: Mailer | None
     rates: Rates
     teller: Teller
 
@@ -175,7 +175,7 @@ class _Parts:
 
 
 def _build(
-    profile: Profile, margins: Margins, store: Store, clock: Clock, seed: str, mail: Mailer
+    profile: Profile, margins: Margins, store: Store, clock: Clock, seed: str, mail: Mailer | None
 ) -> _Parts:
     feed = Feed(seed)
     # Neighbours on one floor: that a token holds is the access's to know, and is passed on.
@@ -288,8 +288,9 @@ async def compose(
         )
         if clock is None:
             clock = RunningClock(start.resume, settings.speed)
-        if mail is None:
-            mail = await stack.enter_async_context(mailer(settings.mail_server()))
+        server = settings.mail_server()
+        if mail is None and (server is not None or settings.letters_in_log):
+            mail = await stack.enter_async_context(mailer(server))
         parts = _build(settings.profile(), settings.margins(), store, clock, start.seed, mail)
         registry, ticker, pages = _offer(parts, settings.handlers)
         access = parts.access
@@ -355,11 +356,18 @@ async def _keep_mark(store: Store, clock: Clock, start: market_start.Origin, spe
 
 
 async def _demo(store: Store, settings: Settings, at: float) -> Demo | None:
-    """The demo user, made on an empty database, with a new token in place of the last one."""
-    if not (settings.demo or settings.on_loopback):
-        return None
+    """The demo user, made on an empty database, with a new token in place of the last one.
+
+    What the last start let others do as the demo user ends with every start, also with one that
+    has no demo user to offer: only what that user made at the pages goes on.
+    """
 
     def job(transaction: Transaction) -> Demo | None:
+        tokens.end_demo(transaction)
+        if not settings.demo_at_pages and (signed_in := users.demo(transaction)) is not None:
+            tokens.end_sign_ins_of_user(transaction, signed_in["id"])
+        if not (settings.demo or settings.on_loopback):
+            return None
         if transaction.one("SELECT 1 FROM users") is None:
             user_id = users.create(transaction, DEMO_EMAIL, is_demo=True)
             accounts.open_with_balance(transaction, user_id, virtual=(True, False, False), at=at)
@@ -368,7 +376,6 @@ async def _demo(store: Store, settings: Settings, at: float) -> Demo | None:
             return None
         owned = accounts.accounts(transaction, user["id"])
         first = next(account for account in owned if account.is_virtual)
-        tokens.end_demo(transaction)
         token = tokens.create(transaction, first.loginid, "Demo", ALL_SCOPES, kind="demo")
         return Demo([first, *(account for account in owned if account != first)], token)
 
@@ -467,6 +474,8 @@ def site(gateway: Gateway, *, secure: bool) -> Site:
         TokenEndpoint(gateway.store),
         app_of=gateway.access.app,
         secure=secure,
+        # A browser keeps to TLS for a year then, which a certificate made for one run cannot bear.
+        keeps_to_tls=secure and gateway.settings.tls_cert is not None,
     )
 
 

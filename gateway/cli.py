@@ -26,7 +26,7 @@ from gateway.settings import Settings, SettingsError, load
 from gateway.store import StoreError
 from schemas.scopes import in_order
 
-_FLAGS = {"tls_self_signed", "demo", "compression"}
+_FLAGS = {"tls_self_signed", "demo", "compression", "log_letters"}
 _REPEATED = {"trusted_proxy", "allowed_host", "handlers"}
 
 

@@ -151,7 +151,7 @@ class Dispatcher:
         if not session.grants:
             self._count(call, session.address)
             if call.needs_login:
-                raise authorization_required()
+                raise session.login_needed()
             if call.standing is AT_PAGES and not session.at_pages:
                 raise _not_at_pages()
             return

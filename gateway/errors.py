@@ -46,14 +46,26 @@ def input_validation_failed(problems: Mapping[str, str]) -> ApiError:
     )
 
 
-def authorization_required() -> ApiError:
-    """The call needs a signed-in account and there is none."""
-    return ApiError("AuthorizationRequired", "Please log in.")
+def authorization_required(details: Mapping[str, Any] | None = None) -> ApiError:
+    """The call needs a signed-in account and there is none; `details` may tell why not."""
+    return ApiError("AuthorizationRequired", "Please log in.", details)
 
 
 def invalid_token() -> ApiError:
     """The token is unknown, ended, or mistyped: one answer for all three."""
     return ApiError("InvalidToken", "The token is invalid.")
+
+
+def token_suspended() -> ApiError:
+    """The token is that of an app which has changed since its user agreed to it."""
+    return ApiError(
+        "InvalidToken",
+        "The token is invalid.",
+        {
+            "consent": "The app has changed since its user agreed to it, so its authorization is"
+            " suspended. Send the user to /oauth2/authorize to agree again."
+        },
+    )
 
 
 def invalid_app_id(details: Mapping[str, Any] | None = None) -> ApiError:

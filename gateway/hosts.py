@@ -30,6 +30,26 @@ def is_loopback(name: str) -> bool:
         return False
 
 
+_PRIVATE = frozenset(
+    [
+        *("corp", "example", "home", "internal", "intranet", "invalid", "lan", "local"),
+        *("localhost", "onion", "private", "test"),
+    ]
+)
+"""Last labels of names that nobody can look up beyond their own network (RFC 6761 and others)."""
+
+
+def is_public(name: str) -> bool:
+    """Whether this is a name that anybody can look up: no address, none of a private network."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        labels = name.split(".")
+        private = labels[-1] in _PRIVATE or labels[-2:] == ["home", "arpa"]
+        return len(labels) > 1 and all(labels) and not private
+    return False
+
+
 def is_own_page(origin: str, host: str) -> bool:
     """Whether a page of this origin was served by the gateway that it reaches at this `Host`.
 

@@ -61,6 +61,7 @@ class TokenEndpoint:
             {
                 "access_token": exchanged.tokens[0][1],
                 "token_type": "Bearer",
+                "expires_in": codes.TOKENS_LAST,
                 "scope": " ".join(in_order(exchanged.link.scopes)),
                 "accounts": [
                     {"loginid": loginid, "token": token} for loginid, token in exchanged.tokens

@@ -33,7 +33,7 @@ from websockets.server import ServerProtocol
 from gateway import hosts
 from gateway.connection import Connection
 from gateway.hosts import Hosts
-from gateway.http import MAX_HEAD, HttpConversation, HttpPeer, Site
+from gateway.http import MAX_HEAD, SECURITY, HttpConversation, HttpPeer, Site
 
 try:
     from websockets.speedups import apply_mask
@@ -63,7 +63,14 @@ _LONG = struct.Struct("!BBH")
 _LONGEST = struct.Struct("!BBQ")
 _UPGRADE = re.compile(rb"^upgrade:[ \t]*websocket[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
-_PROXIES_SAY = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
+_PROXIES_SAY = frozenset(
+    [
+        *("cf-connecting-ip", "fastly-client-ip", "forwarded", "true-client-ip", "via"),
+        *("x-client-ip", "x-original-host", "x-real-ip"),
+    ]
+)
+"""Headers by which proxies say for whom they speak, beside all that begin as the next one does."""
+_FORWARDED = "x-forwarded"
 
 log = structlog.get_logger("scopegate.server")
 # The core reports what clients do wrong as well; only what it thinks impossible is worth a line.
@@ -299,6 +306,8 @@ class _Peer(asyncio.Protocol):
                 response = core.reject(
                     HTTPStatus.NOT_FOUND, f"WebSockets are at {PATHS[0]}, not here.\n"
                 )
+            if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+                response.headers.update(SECURITY)
             core.send_response(response)
             if core.state is OPEN:
                 visitor = self._visitor(request, query)
@@ -319,7 +328,10 @@ class _Peer(asyncio.Protocol):
             user_agent=", ".join(headers.get_all("User-Agent"))[:200],
             origin=", ".join(headers.get_all("Origin"))[:200],
             host=headers.get("Host", ""),
-            proxied=any(name in headers for name in _PROXIES_SAY),
+            proxied=any(
+                name in _PROXIES_SAY or name.startswith(_FORWARDED)
+                for name in map(str.lower, headers)
+            ),
             secure=self._server.how.tls is not None
             or "https" in headers.get_all("X-Forwarded-Proto"),
         )

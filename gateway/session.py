@@ -33,7 +33,7 @@ class Grant:
     is_owner: bool = False
     """Whether the owner signed in at the gateway's own pages, which no token can do."""
     expires_at: float | None = None
-    """When the sign-in at the pages ends by itself, in real time."""
+    """When the token ends by itself, in real time; `None` where it does not."""
     link_id: int | None = None
     """The authorization that the token belongs to; `None` for a token that the owner made."""
     loginids: frozenset[str] | None = None
@@ -168,6 +168,7 @@ class Session:
         "secure",
         "send",
         "signed_in_at",
+        "signed_out",
         "subscriptions",
         "user_agent",
     )
@@ -206,6 +207,8 @@ class Session:
         self.subscriptions: dict[str, Subscription] = {}
         self.signed_in_at = 0.0
         """The market's time when it signed in."""
+        self.signed_out: ApiError | None = None
+        """Why its last grant was taken from it, where there is more to say than that it was."""
         self.closed = False
         self.answering = False
         """Whether a message is being answered at present."""
@@ -219,8 +222,12 @@ class Session:
         Raises `AuthorizationRequired` where there is none, so a handler can not act for nobody.
         """
         if self.acting is None:
-            raise authorization_required()
+            raise self.login_needed()
         return self.acting
+
+    def login_needed(self) -> ApiError:
+        """The error for a call that needs a login, where there is none."""
+        return authorization_required(None if self.signed_out is None else self.signed_out.details)
 
     def subscribed(self, key: Hashable) -> bool:
         """Whether this very stream is open."""
@@ -263,23 +270,29 @@ class Session:
     def sign_out(self) -> None:
         """Act for nobody. Account streams end without a word; public ones go on."""
         self.grants = {}
+        self.signed_out = None
         for stream in [s for s in self.subscriptions.values() if s.grant is not None]:
             self.forget(stream.id)
 
-    def revoke(self, token_id: int, *, reply_first: bool = False) -> None:
+    def revoke(
+        self, token_id: int, *, reply_first: bool = False, why: ApiError | None = None
+    ) -> None:
         """One token is no more: its grants are gone, and each of its streams is told and ends.
 
-        With `reply_first` the streams hear of it once the present message has its reply.
+        With `reply_first` the streams hear of it once the present message has its reply. `why` is
+        the error that they are told, `InvalidToken` when not given; later calls are told its
+        details.
         """
         ended = [grant for grant in self.grants.values() if grant.token_id == token_id]
         self.grants = {
             loginid: grant for loginid, grant in self.grants.items() if grant not in ended
         }
+        self.signed_out = why
         streams = [stream for stream in self.subscriptions.values() if stream.grant in ended]
 
         def tell() -> None:
             for stream in streams:
-                stream.finish(invalid_token())
+                stream.finish(why or invalid_token())
 
         if reply_first:
             self._once_replied(tell)

@@ -100,7 +100,12 @@ class Settings(BaseSettings):
     smtp_host: str | None = Field(
         None,
         description="Mail server for the letters that hold codes; without one they are written"
-        " into the log, for developing.",
+        " into the log, for developing, where only this machine can connect.",
+    )
+    log_letters: bool = Field(
+        False,
+        description="Without a mail server, write letters and their codes into the log also where"
+        " others can connect: whoever reads the log can use every code.",
     )
     smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server.")
     smtp_security: Security = Field(
@@ -254,6 +259,15 @@ class Settings(BaseSettings):
         here through one, only if a demo user was asked for.
         """
         return self.on_loopback and not self.trusted_proxy and (self.demo or not self.allowed_host)
+
+    @property
+    def letters_in_log(self) -> bool:
+        """Whether letters are written into the log where there is no mail server.
+
+        Where others can come, directly or through a proxy, that has to be asked for.
+        """
+        for_this_machine = self.on_loopback and not (self.trusted_proxy or self.allowed_host)
+        return self.log_letters or for_this_machine
 
     def hosts(self) -> Hosts:
         """The names under which the gateway answers."""

@@ -13,6 +13,7 @@ import hashlib
 import importlib.resources
 import re
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -24,7 +25,8 @@ from gateway.access import consent
 from gateway.access.apps import App
 from gateway.calls import Call, Registry
 from gateway.errors import ApiError
-from gateway.http import HttpRequest, HttpResponse
+from gateway.hosts import is_public, name_of
+from gateway.http import SECURITY, HttpRequest, HttpResponse
 from gateway.oauth import TokenEndpoint
 
 _TYPES = {
@@ -36,16 +38,8 @@ _TYPES = {
 _HTML = "text/html; charset=utf-8"
 _JSON = "application/json"
 
-SECURITY = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self';"
-    " img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none';"
-    " frame-ancestors 'none'",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-}
+_KEEP_TO_TLS = "max-age=31536000"
+"""For how many seconds a browser asks for nothing here without TLS (RFC 6797)."""
 
 CONSENT = "/oauth2/authorize"
 _PATHS = {"start": "/", "consent": CONSENT}
@@ -64,11 +58,14 @@ class Site:
         *,
         app_of: Callable[[int], App | None],
         secure: bool,
+        keeps_to_tls: bool = False,
     ) -> None:
+        """`keeps_to_tls` asks browsers that come by a public name never to come without TLS."""
         self._registry = registry
         self._token_endpoint = token_endpoint
         self._app_of = app_of
         self._secure = secure
+        self._keeps_to_tls = keeps_to_tls
         self._pages = dict(_pages())
         self._schema = functools.cache(_schema)
         self._document: dict[str, Any] | None = None
@@ -76,6 +73,12 @@ class Site:
 
     def __call__(self, request: HttpRequest) -> HttpResponse | Coroutine[Any, Any, HttpResponse]:
         """The response to one request, or what will give it."""
+        answer = self._answer(request)
+        if not (self._keeps_to_tls and is_public(name_of(request.host))):
+            return answer
+        return _kept_to_tls(answer) if isinstance(answer, HttpResponse) else _keep_to_tls(answer)
+
+    def _answer(self, request: HttpRequest) -> HttpResponse | Coroutine[Any, Any, HttpResponse]:
         if request.path == "/oauth2/token":
             return self._token_endpoint(request)
         if request.method not in ("GET", "HEAD"):
@@ -131,6 +134,15 @@ def _fresh(request: HttpRequest, found: HttpResponse) -> HttpResponse:
     if request.headers.get("if-none-match", "") == found.headers.get("etag"):
         return HttpResponse(304, b"", found.content_type, found.headers)
     return found
+
+
+def _kept_to_tls(response: HttpResponse) -> HttpResponse:
+    headers = {**response.headers, "strict-transport-security": _KEEP_TO_TLS}
+    return replace(response, headers=headers)
+
+
+async def _keep_to_tls(answer: Coroutine[Any, Any, HttpResponse]) -> HttpResponse:
+    return _kept_to_tls(await answer)
 
 
 def _refused(status: int, sentence: str, **headers: str) -> HttpResponse:

@@ -267,6 +267,7 @@ class World:
         name: str | None = None,
         owner: int | None = None,
         markup: str = "0",
+        flow: str = "both",
     ) -> App:
         """An app of the demo user's, or of the user with this number; `markup` is in percent."""
         values = {
@@ -274,6 +275,7 @@ class World:
             "scopes": frozenset(Scope(scope) for scope in scopes) or ALL_SCOPES,
             "redirect_uri": "https://app.example.com/back",
             "markup": markup,
+            "flow": flow,
         }
         user_id = owner or self.demo.user_id
         return await self.gateway.store.write(

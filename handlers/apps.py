@@ -14,6 +14,8 @@ from schemas.apps import (
     AppDelete,
     AppDeleteReply,
     AppFields,
+    AppFlow,
+    AppFlowReply,
     AppGet,
     AppGetReply,
     AppList,
@@ -58,7 +60,11 @@ class Apps:
 
     @call("app_update", needs=Scope.ADMIN, app_tokens=True)
     async def app_update(self, request: AppUpdate, session: Session) -> AppUpdateReply:
-        """Describe an app anew; other scopes than before end what users granted it."""
+        """Describe an app anew; what users did not agree to suspends it until they do.
+
+        That is a new name, a new origin of `redirect_uri`, other scopes, a higher markup: the app's
+        tokens allow nothing for a user who has not consented again.
+        """
         grant = session.grant
         values = _values(request)
 
@@ -96,6 +102,27 @@ class Apps:
         app = await self._access.write(grant, job)
         return {"app_origins": {"allowed_origins": list(app.allowed_origins), "app_id": app.id}}
 
+    @call("app_flow", needs=Scope.ADMIN, app_tokens=True)
+    async def app_flow(self, request: AppFlow, session: Session) -> AppFlowReply:
+        """List by which flow each of the user's apps is answered, after choosing that for one.
+
+        A link to the consent page that asks for another flow is refused.
+        """
+        grant = session.grant
+        app_id, flow = request.app_id, request.flow
+        if (app_id is None) != (flow is None):
+            missing = "app_id" if app_id is None else "flow"
+            raise input_validation_failed({missing: "Choosing a flow needs app_id and flow."})
+
+        def job(transaction: Transaction) -> list[App]:
+            if app_id is not None and flow is not None:
+                apps.set_flow(transaction, _find(transaction, app_id, grant), flow)
+            return _owned(transaction, grant)
+
+        reads = app_id is None
+        found = await (self._store.read(job) if reads else self._access.write(grant, job))
+        return {"app_flow": [{"app_id": app.id, "flow": app.flow} for app in found]}
+
     @call("app_get", needs=Scope.READ)
     async def app_get(self, request: AppGet, session: Session) -> AppGetReply:
         """Show one of the user's apps."""
@@ -107,9 +134,7 @@ class Apps:
     async def app_list(self, request: AppList, session: Session) -> AppListReply:
         """List the user's apps; with an app's token those that the app itself has registered."""
         grant = session.grant
-        owned = await self._store.read(
-            lambda reader: apps.of_user(reader, grant.user_id, registered_by=grant.app_id)
-        )
+        owned = await self._store.read(lambda reader: _owned(reader, grant))
         return {"app_list": [_body(app) for app in owned]}
 
     @call("oauth_apps", needs=Scope.READ)
@@ -140,6 +165,11 @@ class Apps:
             lambda transaction: apps.unlink(transaction, app_id, grant.user_id, by=session.id),
         )
         return {"revoke_oauth_app": 1}
+
+
+def _owned(reader: Transaction, grant: Grant) -> list[App]:
+    """The user's apps; for an app's token those that this app has registered."""
+    return apps.of_user(reader, grant.user_id, registered_by=grant.app_id)
 
 
 def _find(transaction: Transaction, app_id: int, grant: Grant) -> App:

@@ -1,5 +1,8 @@
 """Letting an app act for the user."""
 
+from decimal import Decimal
+from functools import partial
+
 from exchange import ledger
 from gateway.access import apps, codes, tokens
 from gateway.access import consent as asking
@@ -34,15 +37,18 @@ class Consent:
     ) -> ConsentRequestReply:
         """Tell which app asks for what, as the database knows it, never as the link says.
 
-        Who registered it is told to whoever is signed in, and to nobody else.
+        Who registered it is told to whoever is signed in, and to nobody else; so is what changed
+        since they let it act, where that needs their consent again.
         """
-        asked = asking.understand(request.query, self._access.app)
-        owner = ""
+        asked = asking.understand(request.query, self._access.app, _issuer(session))
+        owner, changed = "", list[str]()
         if session.grants:
-            owner = await self._store.read(lambda reader: apps.registrant(reader, asked.app))
+            owner, changed = await self._store.read(partial(_known, asked.app, session))
         return {
             "consent_request": {
                 "app_id": asked.app.id,
+                "app_markup_percentage": float(asked.app.markup),
+                "changes": changed,
                 "flow": asked.flow,
                 "name": asked.app.name,
                 "owner": owner,
@@ -59,18 +65,31 @@ class Consent:
         """
         grant = session.grant
         redirect_to = await self._access.write(
-            grant, lambda transaction: _allow(transaction, grant, request)
+            grant, lambda transaction: _allow(transaction, grant, request, _issuer(session))
         )
         return {"consent": {"redirect_to": redirect_to}}
 
     @call("consent_refuse", needs=AT_PAGES)
     async def consent_refuse(self, request: ConsentRefuse, session: Session) -> ConsentRefuseReply:
         """Refuse an app what it asks for; where its user goes next."""
-        asked = asking.understand(request.query, self._access.app)
+        asked = asking.understand(request.query, self._access.app, _issuer(session))
         return {"consent_refuse": {"redirect_to": asked.refused()}}
 
 
-def _allow(transaction: Transaction, grant: Grant, request: ConsentGiven) -> str:
+def _known(app: App, session: Session, reader: Transaction) -> tuple[str, list[str]]:
+    """Who registered the app, and what this user has not agreed to since they let it act."""
+    link = None
+    if (grant := next(iter(session.grants.values()), None)) is not None:
+        link = apps.link_of_user(reader, app.id, grant.user_id)
+    return apps.registrant(reader, app), [] if link is None else apps.changes(link)
+
+
+def _issuer(session: Session) -> str:
+    """The origin by which the browser knows the gateway (RFC 9207): the page says so truly."""
+    return session.origin.lower() if session.at_pages else ""
+
+
+def _allow(transaction: Transaction, grant: Grant, request: ConsentGiven, issuer: str) -> str:
     """Link the app; the address with what it is given."""
     loginids = list(dict.fromkeys(request.loginids))
     scopes = frozenset(request.scopes)
@@ -78,13 +97,8 @@ def _allow(transaction: Transaction, grant: Grant, request: ConsentGiven) -> str
     def app_of(app_id: int) -> App | None:
         return apps.get(transaction, app_id)
 
-    asked = asking.understand(request.query, app_of)
-    if request.returns_to != asked.returns_to:
-        raise ApiError(
-            "ConsentRefused",
-            f"{asked.app.name} returns to another address than you were shown: {asked.returns_to}."
-            " Nothing was given. Open its link again.",
-        )
+    asked = asking.understand(request.query, app_of, issuer)
+    _check_shown(asked.app, request)
     beyond = scopes - asked.scopes
     if beyond:
         raise input_validation_failed({"scopes": "The app did not ask for all of these."})
@@ -108,6 +122,19 @@ def _allow(transaction: Transaction, grant: Grant, request: ConsentGiven) -> str
             (f"cur{number}", account.currency),
         ]
     return asked.returned(triples)
+
+
+def _check_shown(app: App, request: ConsentGiven) -> None:
+    """Raises `ConsentRefused` unless the app is still what the user was shown."""
+    problem = ""
+    if request.returns_to != app.returns_to:
+        problem = f"{app.name} returns to another address than you were shown: {app.returns_to}."
+    elif request.name not in (None, app.name):
+        problem = f"The app has another name than you were shown: {app.name}."
+    elif request.app_markup_percentage not in (None, Decimal(app.markup)):
+        problem = f"{app.name} has another markup than you were shown: {app.markup} %."
+    if problem:
+        raise ApiError("ConsentRefused", f"{problem} Nothing was given. Open its link again.")
 
 
 def _with_code(transaction: Transaction, asked: AuthorizationRequest, link_id: int) -> str:

@@ -312,7 +312,7 @@ def _token_beside(transaction: Transaction, grant: Grant, loginid: str) -> str:
 
     Call it before the account is funded, so that the app's streams are told of that.
     """
-    link_id, _ = tokens.bounds_of(transaction, grant.token_id)
+    link_id = tokens.bounds_of(transaction, grant.token_id).link_id
     if link_id is not None:
         apps.extend_link(transaction, link_id, loginid)
     return tokens.create_beside(transaction, grant.token_id, loginid)

@@ -4,6 +4,7 @@ from exchange.ledger import Ledger
 from exchange.money import to_number
 from gateway.access import apps, oversight
 from gateway.access.guard import Access
+from gateway.access.tokens import Token
 from gateway.calls import OWNER, call
 from gateway.session import Session
 from gateway.store import Store, Transaction
@@ -14,6 +15,7 @@ from schemas.owner import (
     ActivityReply,
     ConnectedApps,
     ConnectedAppsReply,
+    ParentToken,
     RevokeAccess,
     RevokeAccessReply,
     TokenList,
@@ -34,7 +36,10 @@ class Oversight:
 
     @call("connected_apps", needs=OWNER)
     async def connected_apps(self, request: ConnectedApps, session: Session) -> ConnectedAppsReply:
-        """List the apps that may act for the user, what each may do, and whether it does now."""
+        """List the apps that may act for the user, what each may do, and whether it does now.
+
+        An app that changed since (`changes`) can do nothing while it `needs_consent` again.
+        """
         user_id = session.grant.user_id
         await self._access.flush()
         found = await self._store.read(lambda reader: oversight.connected(reader, user_id))
@@ -42,11 +47,14 @@ class Oversight:
             "connected_apps": [
                 {
                     "app_id": one.link.app.id,
+                    "app_markup_percentage": float(one.link.app.markup),
+                    "changes": apps.changes(one.link) if one.link.suspended else [],
                     "connected_at": int(one.link.created_at),
                     "last_used": _seconds(one.link.last_used_at),
                     "live_connections": self._access.live_connections(one.token_ids),
                     "loginids": one.loginids,
                     "name": one.link.app.name,
+                    "needs_consent": int(one.link.suspended),
                     "official": int(one.link.app.official),
                     "owner": one.owner,
                     "scopes": list(in_order(one.link.scopes)),
@@ -77,7 +85,10 @@ class Oversight:
 
     @call("token_list", needs=OWNER)
     async def token_list(self, request: TokenList, session: Session) -> TokenListReply:
-        """List the tokens of all the user's accounts, with where each was used last."""
+        """List the tokens of all the user's accounts, with where each was used last.
+
+        `parent` is the token that one was made with, and with which it ends.
+        """
         user_id = session.grant.user_id
         await self._access.flush()
         found = await self._store.read(lambda reader: oversight.tokens_of(reader, user_id))
@@ -91,6 +102,7 @@ class Oversight:
                     "loginid": one.token.loginid,
                     "made_by": one.made_by,
                     "name": one.token.name,
+                    "parent": _parent(one.parent),
                     "scopes": list(in_order(one.token.scopes)),
                     "token": one.token.masked,
                     "valid_for_ip": one.token.valid_for_ip,
@@ -143,6 +155,12 @@ class Oversight:
                 "loginid": grant.loginid,
             }
         }
+
+
+def _parent(token: Token | None) -> ParentToken | None:
+    if token is None:
+        return None
+    return {"loginid": token.loginid, "name": token.name, "token": token.masked}
 
 
 def _seconds(moment: float | None) -> int | None:

@@ -4,7 +4,8 @@ Rules:
 - What a token does here is checked once more inside the transaction: nothing is paid for a token
   that was revoked meanwhile.
 - A code for a withdrawal is used up in the transaction that pays, and by nothing else.
-- Nobody learns another user's name or address here but what an agent tells of themselves.
+- Nobody learns another user's name or address here but what an agent tells of themselves, and no
+  agent learns without paying which accounts exist.
 """
 
 from exchange import agents
@@ -136,7 +137,10 @@ class PaymentAgents:
     ) -> PaymentagentTransferReply:
         """Pay a client from the account of a payment agent; with `dry_run`, only try it.
 
-        It takes no code by e-mail, so no app may do this for the user.
+        It takes no code by e-mail, so no app may do this for the user. A `dry_run` tries what
+        concerns the agent. Whether the client's account exists and takes the payment is told by the
+        payment alone, and a refusal does not say which of the two it is.
+
         A client that may have to repeat itself puts an `idempotency_key` of its own making, 1 to 64
         characters, into `passthrough`: the account pays once for a key.
         """
@@ -188,8 +192,8 @@ class PaymentAgents:
 
         with refusing():
             if request.dry_run:
-                tried = await self._teller.rehearse(order, guard=guard, permit=take_code)
-                return {"paymentagent_withdraw": REHEARSED, "paymentagent_name": tried.agent_name}
+                name = await self._teller.rehearse(order, guard=guard, permit=take_code)
+                return {"paymentagent_withdraw": REHEARSED, "paymentagent_name": name}
             paid = await self._teller.pay(
                 order, app_id=grant.app_id, guard=guard, key=key, permit=take_code
             )

@@ -26,8 +26,9 @@ class Tokens:
         """List the account's tokens, after making one or deleting one where that is asked for.
 
         A new token is shown whole in this one reply, and masked ever after; either form deletes it.
-        A token cannot make one that may do more than itself. With an app's token the call lists and
-        deletes only tokens that were made under the same authorization.
+        A token cannot make one that may do more than itself, and what it makes ends with it. With
+        an app's token the call lists and deletes only tokens that were made under the same
+        authorization.
         """
         grant = session.grant
         if request.new_token is not None:
@@ -68,16 +69,19 @@ def _change(grant: Grant, request: ApiToken, session: Session, transaction: Tran
     """Make a token and delete one, as far as that is asked for, or neither; the new one's text."""
     made = ""
     if request.new_token is not None:
-        # What an app's token makes ends with the app's link; what a token that is bound to an
-        # address makes is bound to it as well.
-        link_id, bound_to = tokens.bounds_of(transaction, grant.token_id)
+        # What a token makes ends with it; what a token that is bound to an address makes is bound
+        # to it as well.
+        bounds = tokens.bounds_of(transaction, grant.token_id)
+        here = session.address if request.valid_for_current_ip_only else ""
         made = tokens.create(
             transaction,
             grant.loginid,
             request.new_token,
             request.new_token_scopes or [],
-            valid_for_ip=bound_to or (session.address if request.valid_for_current_ip_only else ""),
-            link_id=link_id,
+            valid_for_ip=bounds.valid_for_ip or here,
+            link_id=bounds.link_id,
+            parent_id=bounds.parent_id,
+            expires_at=bounds.expires_at,
         )
     if request.delete_token is not None:
         shown = request.delete_token

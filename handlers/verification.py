@@ -1,9 +1,10 @@
 """Codes by e-mail."""
 
 from gateway.access import users, verification
+from gateway.access.verification import Requester
 from gateway.calls import call
 from gateway.errors import ApiError, rate_limit
-from gateway.limits import Penalty
+from gateway.limits import Penalty, block_of
 from gateway.mail import Letter, Mailer
 from gateway.session import Session
 from gateway.store import Store, Transaction
@@ -22,7 +23,8 @@ _PURPOSES = {
 class Verification:
     """Codes by e-mail."""
 
-    def __init__(self, store: Store, mail: Mailer) -> None:
+    def __init__(self, store: Store, mail: Mailer | None) -> None:
+        """`mail` is `None` where the gateway has no way to send letters."""
         self._store = store
         self._mail = mail
         self._asked = Penalty()
@@ -40,19 +42,33 @@ class Verification:
                 "No call of this gateway takes a code of this type. The types that are of use: "
                 + ", ".join(_PURPOSES),
             )
+        mail = self._mail
+        if mail is None:
+            raise ApiError(
+                "MailServerNeeded",
+                "This gateway cannot send e-mail. Its operator can name a mail server with the"
+                " setting smtp_host, or have codes written into the log with log_letters.",
+            )
         if self._asked.count(session.address) >= FROM_AN_ADDRESS:
             raise rate_limit("verify_email", f"{FROM_AN_ADDRESS} letters a minute")
         self._asked.add(session.address)
 
+        grant = session.acting
+        requester = Requester(
+            block_of(session.address),
+            None if grant is None else grant.user_id,
+            by_app=grant is not None and grant.app_id is not None,
+        )
+
         def job(transaction: Transaction) -> tuple[str, bool]:
-            code = verification.create(transaction, email, kind)
+            code = verification.create(transaction, email, kind, requester)
             return code, users.is_known(transaction, email)
 
         code, is_known = await self._store.write(job)
         if is_known != (kind == verification.ACCOUNT_OPENING):
-            self._mail.send(_letter_with(code, email, _PURPOSES[kind]))
+            mail.send(_letter_with(code, email, _PURPOSES[kind]))
         elif is_known:
-            self._mail.send(_letter_to_a_user(email))
+            mail.send(_letter_to_a_user(email))
         return {"verify_email": 1}
 
 

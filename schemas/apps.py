@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -117,7 +117,7 @@ class AppRegister(AppFields):
 
 
 class AppUpdate(AppFields):
-    """Describes an app of the user's anew; other scopes end every grant of the app."""
+    """Describes an app of the user's anew; users must agree again to what they did not agree to."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -172,6 +172,31 @@ class AppOriginsBody(TypedDict):
 
 class AppOriginsReply(TypedDict):
     app_origins: AppOriginsBody
+
+
+class AppFlow(AccountRequest):
+    """Asks by which flow each of the user's apps is answered after consent, or chooses that."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"app_flow": 1, "app_id": 1090, "flow": "code"}]}
+    )
+
+    app_flow: One
+    app_id: OrAbsent[AppId] = Field(None, description="The app to choose for.")
+    flow: OrAbsent[Literal["tokens", "code", "both"]] = Field(
+        None,
+        description="tokens: Deriv v3 web app, with its tokens in the URL. code: a code with PKCE"
+        " only. both: either, as the link asks.",
+    )
+
+
+class FlowOfApp(TypedDict):
+    app_id: int
+    flow: str
+
+
+class AppFlowReply(TypedDict):
+    app_flow: list[FlowOfApp]
 
 
 class AppGet(AccountRequest):

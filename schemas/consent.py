@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from schemas.fields import LoginId, One, Request, Text
+from schemas.fields import LoginId, Number, One, OrAbsent, Request, Text
 from schemas.tokens import Scopes
 
 Query = Annotated[
@@ -27,6 +27,8 @@ class ConsentRequest(Request):
 
 class Asked(TypedDict):
     app_id: int
+    app_markup_percentage: float
+    changes: list[str]
     flow: str
     name: str
     owner: str
@@ -59,6 +61,12 @@ class Consent(Request):
     query: Query
     returns_to: Annotated[Text, Field(max_length=255)] = Field(
         description="Where the user was told that the app returns to."
+    )
+    name: OrAbsent[Text] = Field(
+        None, description="What the user was told that the app is called; refused if it changed."
+    )
+    app_markup_percentage: OrAbsent[Number] = Field(
+        None, description="What the user was told of its markup; refused if it changed."
     )
     loginids: Annotated[list[LoginId], Field(min_length=1, max_length=25)] = Field(
         description="The accounts that the app may reach."

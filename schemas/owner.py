@@ -96,11 +96,14 @@ class ConnectedApps(Request):
 
 class ConnectedAppDetails(TypedDict):
     app_id: int
+    app_markup_percentage: float
+    changes: list[str]
     connected_at: int
     last_used: int | None
     live_connections: int
     loginids: list[str]
     name: str
+    needs_consent: int
     official: int
     owner: str
     scopes: list[str]
@@ -132,6 +135,12 @@ class TokenList(Request):
     token_list: One
 
 
+class ParentToken(TypedDict):
+    loginid: str
+    name: str
+    token: str
+
+
 class TokenDetails(TypedDict):
     created_at: int
     last_used: int | None
@@ -140,6 +149,7 @@ class TokenDetails(TypedDict):
     loginid: str
     made_by: str
     name: str
+    parent: ParentToken | None
     scopes: list[str]
     token: str
     valid_for_ip: str

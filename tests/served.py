@@ -148,8 +148,11 @@ class Served:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def start(self) -> None:
-        """Start it, and wait until it says where it listens. It does not outlive a failed start."""
+    def start(self, *, last: str = "token") -> None:
+        """Start it, and wait until it says where it listens. It does not outlive a failed start.
+
+        `last` is how the line begins that it says last: "page" where there is no demo user.
+        """
         with (self.folder / "stderr.txt").open("a") as errors:
             self.process = subprocess.Popen(
                 [*MODULE, "serve", "--port", "0", "--db", str(self.db), *self.options],
@@ -161,23 +164,23 @@ class Served:
             )
         leftovers.supervised.add(self.process.pid)
         try:
-            self._read_first_lines()
+            self._read_first_lines(last)
         except BaseException:
             self.kill()
             raise
 
-    def _read_first_lines(self) -> None:
+    def _read_first_lines(self, last: str) -> None:
         assert self.process.stdout is not None
         self.lines: list[str] = []
         for line in self.process.stdout:
             self.lines.append(line.rstrip("\n"))
-            if line.startswith("token"):
+            if line.startswith(last):
                 break
         else:
             raise AssertionError(f"serve did not start: {self.lines}, {self.stderr}")
         self.url = self.lines[0].removeprefix("listening on ")
         self.page = self.lines[1].split()[1]
-        self.token = self.lines[-1].split()[1]
+        self.token = self.lines[-1].split()[1] if last == "token" else ""
         self.loginids = [line.split()[1] for line in self.lines if line.startswith("account")]
 
     @property

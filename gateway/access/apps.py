@@ -4,18 +4,23 @@ Rules:
 - An app belongs to the user who registered it. App 1089 belongs to nobody and always exists.
 - A link gives one app some scopes of one user, never more than the app registered for. Ending it
   ends every token that hangs on it.
+- A link covers the app as the user agreed to it: name, origin of the redirect, scopes, markup. The
+  link of an app that goes beyond that is suspended until the user agrees again: its tokens allow
+  nothing.
 - Every change of an app is announced whole, so that the gateway's table of apps needs no reading.
 """
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway.access import tokens, users
 from gateway.errors import ApiError
 from gateway.store import Row, Transaction
-from schemas.scopes import Scope
+from schemas.scopes import Scope, in_order
 
 CHANGED = "app_changed"
 """The change that announces an app as it now is, or with `deleted`."""
@@ -46,11 +51,23 @@ class App:
     googleplay: str = ""
     markup: str = "0"
     """Percent of a contract's payout, as a decimal."""
+    flow: str = "both"
+    """How it takes its answer from the consent page: `tokens`, `code` or `both`."""
     official: bool = False
     allowed_origins: tuple[str, ...] = ()
     """The origins whose pages may use the app; any origin where there is none."""
     registered_by: int | None = None
     """The app whose token registered it; `None` where its owner did."""
+
+    @property
+    def returns_to(self) -> str:
+        """The origin of the address that its users come back to; empty where it has none."""
+        return _origin(self.redirect_uri)
+
+
+def _origin(uri: str) -> str:
+    target = urlsplit(uri)
+    return f"{target.scheme}://{target.netloc}" if uri else ""
 
 
 _NOT_TOLD = ("id", "user_id", "official", "allowed_origins", "registered_by")
@@ -166,13 +183,19 @@ def register(
 
 
 def update(transaction: Transaction, app: App, values: Mapping[str, Any], *, by: str = "") -> App:
-    """The app with these values instead. Other scopes than before end every link of the app."""
+    """The app with these values instead; links that do not cover what it is now are suspended."""
     assert app.user_id is not None  # noqa: S101 - only an owner's app is updated
     others = [other for other in of_user(transaction, app.user_id) if other.id != app.id]
     _refuse_name(others, values["name"], "AppUpdate")
-    if values["scopes"] != app.scopes:
-        _end_links(transaction, app.id, by=by)
-    return _store(transaction, replace(app, **values))
+    changed = _store(transaction, replace(app, **values))
+    for row in transaction.all(f"{_LINKS} AND links.app_id = ?", app.id):
+        link = _link(row)
+        if not link.suspended and changes(link):
+            transaction.execute(
+                "UPDATE links SET suspended_at = ? WHERE id = ?", time.time(), link.id
+            )
+            tokens.suspend_all_of_link(transaction, link.id, by=by)
+    return changed
 
 
 def set_origins(transaction: Transaction, app: App, origins: Iterable[str]) -> App:
@@ -185,6 +208,11 @@ def set_origins(transaction: Transaction, app: App, origins: Iterable[str]) -> A
     )
     _announce(transaction, changed)
     return changed
+
+
+def set_flow(transaction: Transaction, app: App, flow: str) -> App:
+    """The app with this flow instead: `tokens`, `code` or `both`."""
+    return _store(transaction, replace(app, flow=flow))
 
 
 def _refuse_name(owned: Iterable[App], name: str, code: str) -> None:
@@ -211,6 +239,17 @@ def delete(transaction: Transaction, app: App, *, by: str = "") -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Agreement:
+    """The app that a user agreed to, as it was then."""
+
+    name: str
+    scopes: frozenset[Scope]
+    """What it was registered for, of which the user may have given less."""
+    redirect_uri: str
+    markup: str
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """One app that acts for one user."""
 
@@ -220,6 +259,27 @@ class Link:
     loginids: list[str]
     created_at: float
     last_used_at: float | None
+    agreement: Agreement
+    suspended: bool
+    """Whether the app has gone beyond the agreement since: the user must agree again."""
+
+
+def changes(link: Link) -> list[str]:
+    """What the user of a link did not agree to in the app as it is now, a sentence for each."""
+    app, agreed = link.app, link.agreement
+    found = []
+    if app.name != agreed.name:
+        found.append(f"It was called {agreed.name}, and is called {app.name} now.")
+    if app.returns_to and app.returns_to != _origin(agreed.redirect_uri):
+        before = _origin(agreed.redirect_uri) or "no address"
+        found.append(f"It returned to {before}, and returns to {app.returns_to} now.")
+    if wider := app.scopes - agreed.scopes:
+        found.append(f"It asks for more permissions: {', '.join(in_order(wider))}.")
+    if missing := link.scopes - app.scopes:
+        found.append(f"It asks no longer for {', '.join(in_order(missing))}.")
+    if Decimal(app.markup) > Decimal(agreed.markup):
+        found.append(f"Its markup was {agreed.markup} %, and is {app.markup} % now.")
+    return found
 
 
 def link(
@@ -229,10 +289,11 @@ def link(
     scopes: Iterable[Scope],
     loginids: Sequence[str],
 ) -> int:
-    """Let an app act for a user with these scopes on these accounts; the link's id.
+    """Let an app, as it is now, act for a user with these scopes on these accounts; the link's id.
 
     Who grants the same again goes on with the link there is, so that signing in on a second device
-    signs nobody out. Granting anything else ends the earlier link.
+    signs nobody out; where it was suspended its tokens hold again. Granting anything else ends the
+    earlier link.
     """
     kept_scopes = tokens.scopes_to_text(frozenset(scopes) & app.scopes)
     kept_loginids = ",".join(sorted(loginids))
@@ -243,10 +304,9 @@ def link(
         user_id,
     ):
         if (row["scopes"], row["loginids"]) == (kept_scopes, kept_loginids):
-            link_id: int = row["id"]
-            return link_id
+            return _agree(transaction, row["id"], app)
         end_link(transaction, row["id"])
-    return transaction.insert(
+    link_id = transaction.insert(
         "INSERT INTO links (app_id, user_id, scopes, loginids, created_at) VALUES (?, ?, ?, ?, ?)",
         app.id,
         user_id,
@@ -254,6 +314,21 @@ def link(
         kept_loginids,
         time.time(),
     )
+    return _agree(transaction, link_id, app)
+
+
+def _agree(transaction: Transaction, link_id: int, app: App) -> int:
+    """Let a link cover the app as it is now; the link's id."""
+    transaction.execute(
+        "UPDATE links SET agreed_name = ?, agreed_scopes = ?, agreed_redirect_uri = ?,"
+        " agreed_markup = ?, suspended_at = NULL WHERE id = ?",
+        app.name,
+        tokens.scopes_to_text(app.scopes),
+        app.redirect_uri,
+        app.markup,
+        link_id,
+    )
+    return link_id
 
 
 def extend_link(transaction: Transaction, link_id: int, loginid: str) -> None:
@@ -267,7 +342,8 @@ def extend_link(transaction: Transaction, link_id: int, loginid: str) -> None:
 
 _LINKS = (
     "SELECT apps.*, links.id AS link_id, links.scopes AS link_scopes, links.loginids,"
-    " links.created_at AS linked_at, links.last_used_at"
+    " links.created_at AS linked_at, links.last_used_at, links.agreed_name, links.agreed_scopes,"
+    " links.agreed_redirect_uri, links.agreed_markup, links.suspended_at"
     " FROM links JOIN apps ON apps.id = links.app_id WHERE links.ended_at IS NULL"
 )
 
@@ -280,6 +356,13 @@ def _link(row: Row) -> Link:
         row["loginids"].split(",") if row["loginids"] else [],
         row["linked_at"],
         row["last_used_at"],
+        Agreement(
+            row["agreed_name"],
+            tokens.scopes_from_text(row["agreed_scopes"]),
+            row["agreed_redirect_uri"],
+            row["agreed_markup"],
+        ),
+        row["suspended_at"] is not None,
     )
 
 
@@ -289,19 +372,25 @@ def links_of_user(transaction: Transaction, user_id: int) -> list[Link]:
     return [_link(row) for row in rows]
 
 
+def link_of_user(transaction: Transaction, app_id: int, user_id: int) -> Link | None:
+    """By what an app acts for a user, if it does; it may be suspended."""
+    row = transaction.one(_LINKS + " AND links.app_id = ? AND links.user_id = ?", app_id, user_id)
+    return None if row is None else _link(row)
+
+
 def link_by_id(transaction: Transaction, link_id: int) -> Link | None:
-    """The link of this id, if it holds."""
+    """The link of this id, unless it has ended; it may be suspended."""
     row = transaction.one(_LINKS + " AND links.id = ?", link_id)
     return None if row is None else _link(row)
 
 
 def unlink(transaction: Transaction, app_id: int, user_id: int, *, by: str = "") -> str:
     """The app acts for the user no more; its name. Raises `InvalidAppID` when it did not."""
-    row = transaction.one(_LINKS + " AND links.app_id = ? AND links.user_id = ?", app_id, user_id)
-    if row is None:
+    found = link_of_user(transaction, app_id, user_id)
+    if found is None:
         raise ApiError("InvalidAppID", "No app of this app_id is connected to you.")
-    end_link(transaction, row["link_id"], by=by)
-    return _app(row).name
+    end_link(transaction, found.id, by=by)
+    return found.app.name
 
 
 def _end_links(transaction: Transaction, app_id: int, *, by: str = "") -> None:

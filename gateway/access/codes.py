@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from gateway import token_form
 from gateway.access import apps, tokens
@@ -19,6 +20,8 @@ from gateway.access.apps import Link
 from gateway.store import Transaction
 
 LIFETIME = 60.0
+TOKENS_LAST = 60 * 86_400
+"""Seconds for which the tokens are good that a code is exchanged for."""
 _KEPT = 3600.0
 """Seconds for which a code that is over is remembered, to tell a second use of it."""
 
@@ -69,7 +72,7 @@ def exchange(
     named = redirect_uri == row["redirect_uri"] or (
         redirect_uri is None and not row["redirect_uri_given"]
     )
-    if link is None or link.app.id != app_id or not named:
+    if link is None or link.suspended or link.app.id != app_id or not named:
         return None
     if not hmac.compare_digest(challenge_of(verifier), row["challenge"]):
         return None
@@ -78,11 +81,10 @@ def exchange(
         return None
     if row["expires_at"] <= time.time():
         return None
-    issued = [
-        (loginid, tokens.issue(transaction, link.id, link.app.name, loginid, link.scopes))
-        for loginid in link.loginids
-    ]
-    transaction.execute("UPDATE codes SET used_at = ? WHERE digest = ?", time.time(), row["digest"])
+    now = time.time()
+    issue = partial(tokens.issue, transaction, link.id, link.app.name, expires_at=now + TOKENS_LAST)
+    issued = [(loginid, issue(loginid, link.scopes)) for loginid in link.loginids]
+    transaction.execute("UPDATE codes SET used_at = ? WHERE digest = ?", now, row["digest"])
     return Exchanged(link, issued)
 
 

@@ -7,6 +7,9 @@ Two ways lead back to an app. With `app_id` its tokens stand in the address (`ac
 Rules:
 - The answer goes to the app's registered address, exactly, or nowhere: it is never taken from the
   request. An app that names one must name that one.
+- An app is answered by the flow that it has chosen, whatever the link asks for: no link may turn a
+  code, which is of no use without its verifier, into tokens in the address.
+- The answers of the code flow name their issuer (`iss`, RFC 9207); those with tokens do not.
 - A parameter that stands twice, or cannot be understood, is refused, never guessed.
 """
 
@@ -37,7 +40,16 @@ _KNOWN = [
     "code_challenge_method",
 ]
 
+_OF_CODES = frozenset({"response_type", "client_id", "code_challenge", "code_challenge_method"})
+"""What a request of the code flow names, and one for tokens does not."""
+
 Flow = Literal["tokens", "code"]
+
+_OTHER_FLOW: Mapping[Flow, str] = {
+    "tokens": "{} takes no tokens in an address: it must ask with response_type=code and PKCE.",
+    "code": "{} takes its tokens in the address, and no code: it must leave out response_type.",
+}
+"""Why a request of this flow is refused to an app that has chosen the other one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +62,17 @@ class AuthorizationRequest:
     state: str | None
     challenge: str
     redirect_uri_given: bool
+    issuer: str
+    """The gateway's own origin where the answer names it, else empty."""
 
     @property
     def returns_to(self) -> str:
         """The origin of the address that the answer goes to, as the user is shown it."""
-        target = urlsplit(self.app.redirect_uri)
-        return f"{target.scheme}://{target.netloc}"
+        return self.app.returns_to
 
     def returned(self, answer: Iterable[tuple[str, str]]) -> str:
         """The app's address with this answer, and the app's own state after it."""
-        return _returned(self.app, answer, self.state)
+        return _returned(self.app, answer, self.state, self.issuer)
 
     def refused(self) -> str:
         """The app's address, told that the user would not."""
@@ -68,14 +81,18 @@ class AuthorizationRequest:
         )
 
 
-def _returned(app: App, answer: Iterable[tuple[str, str]], state: str | None) -> str:
+def _returned(app: App, answer: Iterable[tuple[str, str]], state: str | None, issuer: str) -> str:
     pairs = [*answer, *([] if state is None else [("state", state)])]
+    if issuer:
+        pairs.append(("iss", issuer))
     joint = "&" if urlsplit(app.redirect_uri).query else "" if "?" in app.redirect_uri else "?"
     return f"{app.redirect_uri}{joint}{urlencode(pairs)}"
 
 
-def understand(query: str, app_of: Callable[[int], App | None]) -> AuthorizationRequest:
-    """What this query of the consent page asks for.
+def understand(
+    query: str, app_of: Callable[[int], App | None], issuer: str = ""
+) -> AuthorizationRequest:
+    """What this query of the consent page asks for; `issuer` is the page's origin.
 
     Raises `ApiError` with a sentence for the user where it cannot be granted; `details.back` leads
     back to the app, told why, where the app and its address are beyond doubt.
@@ -103,15 +120,21 @@ def understand(query: str, app_of: Callable[[int], App | None]) -> Authorization
     if state is not None and len(state) > MAX_STATE:
         raise _refusal(f"The link's state is longer than {MAX_STATE} characters.")
 
+    kind = asked.get("response_type")
+    if app.flow != "code" and asked.keys().isdisjoint(_OF_CODES):
+        issuer = ""
+
     def returning(error: str, sentence: str) -> ApiError:
         pairs = [("error", error), ("error_description", sentence)]
-        return _refusal(sentence, {"back": _returned(app, pairs, state)})
+        return _refusal(sentence, {"back": _returned(app, pairs, state, issuer)})
 
-    kind = asked.get("response_type")
     if kind is None and ("client_id" in asked or "code_challenge" in asked):
         raise returning("invalid_request", "response_type=code is missing.")
     if kind not in (None, "code"):
         raise returning("unsupported_response_type", "response_type may be code, or left out.")
+    flow: Flow = "tokens" if kind is None else "code"
+    if app.flow not in ("both", flow):
+        raise returning("unauthorized_client", _OTHER_FLOW[flow].format(app.name))
     challenge = asked.get("code_challenge", "")
     if kind == "code" and (
         asked.get("code_challenge_method") != "S256" or not _CHALLENGE.fullmatch(challenge)
@@ -121,11 +144,12 @@ def understand(query: str, app_of: Callable[[int], App | None]) -> Authorization
         )
     return AuthorizationRequest(
         app=app,
-        flow="tokens" if kind is None else "code",
+        flow=flow,
         scopes=_scopes(app, asked, returning),
         state=state,
         challenge=challenge,
         redirect_uri_given="redirect_uri" in asked,
+        issuer=issuer,
     )
 
 

@@ -25,6 +25,7 @@ from gateway.errors import (
     invalid_app_id,
     invalid_token,
     rate_limit,
+    token_suspended,
 )
 from gateway.limits import Penalty
 from gateway.session import Grant, Session
@@ -110,6 +111,8 @@ class Access:
             )
         if token.expired:
             raise invalid_token()
+        if token.suspended:
+            raise token_suspended()
         if token.sign_in_id is not None and not session.at_pages:
             raise ApiError(
                 "InvalidToken",
@@ -143,7 +146,7 @@ class Access:
             return cached
         endings = self._endings
         found = await self._store.read(lambda reader: tokens.find(reader, digest))
-        if found is not None and endings == self._endings:
+        if found is not None and not found.suspended and endings == self._endings:
             if len(self._tokens) >= CACHED_TOKENS:
                 self._tokens.clear()
             self._tokens[digest] = found
@@ -228,18 +231,9 @@ class Access:
 
     def _changed(self, change: Change) -> None:
         if change.kind == tokens.ENDED:
-            self._endings += 1
-            ended = set(change.data["ids"])
-            self._tokens = {
-                digest: token for digest, token in self._tokens.items() if token.id not in ended
-            }
-            counted = self._signed_out.get(change.data["by"], set())
-            for token_id in ended:
-                sessions = self._live.pop(token_id, set())
-                self._expiring.pop(token_id, None)
-                counted |= sessions
-                for session in sessions:
-                    session.revoke(token_id, reply_first=session.id == change.data["by"])
+            self._take_back(change, why=None)
+        elif change.kind == tokens.SUSPENDED:
+            self._take_back(change, why=token_suspended())
         elif change.kind == tokens.CURRENCY_SETTLED:
             self._endings += 1  # what is being read of the account's tokens is old
             self._regrant(change.data["loginid"], change.data["currency"])
@@ -256,6 +250,21 @@ class Access:
                 refusal = self.refusal(session)
                 if refusal is not None:  # it learns so with its next message; streams end now
                     session.finish_streams(refusal)
+
+    def _take_back(self, change: Change, *, why: ApiError | None) -> None:
+        """Nothing is granted any more by the tokens of a change; live connections are told why."""
+        self._endings += 1
+        ended = set(change.data["ids"])
+        self._tokens = {
+            digest: token for digest, token in self._tokens.items() if token.id not in ended
+        }
+        counted = self._signed_out.get(change.data["by"], set())
+        for token_id in ended:
+            sessions = self._live.pop(token_id, set())
+            self._expiring.pop(token_id, None)
+            counted |= sessions
+            for session in sessions:
+                session.revoke(token_id, reply_first=session.id == change.data["by"], why=why)
 
     def _regrant(self, loginid: str, currency: str) -> None:
         """What is known of an account's tokens, and granted to live connections, is renewed."""

@@ -5,7 +5,10 @@ Rules:
 - A token reaches one account. One that was issued to an app hangs on the link between app and user,
   as does everything minted with it, and ends with that link.
 - A token of a sign-in at the pages hangs on that sign-in, and ends with it or when its time is up.
-- Ending tokens is announced, and with it takes effect on live connections.
+- A token made with another is its child and ends with it, whatever ends the parent. A sign-in is no
+  parent: what the owner makes at the pages lives until it is deleted.
+- The tokens of a suspended authorization allow nothing until its user agrees again.
+- Ending and suspending tokens is announced, and with it takes effect on live connections.
 """
 
 import time
@@ -29,6 +32,9 @@ As many again it may mint for the account with `api_token`: a further one is ref
 ENDED = "tokens_ended"
 """The change that announces the end of tokens: `ids`, and `by`, the session that asked for it."""
 
+SUSPENDED = "tokens_suspended"
+"""The change that announces that tokens allow nothing for now: `ids` and `by` as for `ENDED`."""
+
 CURRENCY_SETTLED = "currency_settled"
 """The change that announces an account's new currency: `loginid` and `currency`."""
 
@@ -49,12 +55,16 @@ class Token:
     """The accounts of the token's authorization; `None` where it has none."""
     kind: str
     sign_in_id: int | None
+    parent_id: int | None
+    """The token that it was made with; it ends with that one."""
     created_at: float
     expires_at: float | None
     last_used_at: float | None
     user_id: int
     currency: str
     is_virtual: bool
+    suspended: bool
+    """Whether the app that it hangs on has to be agreed to again before it allows anything."""
 
     @property
     def expired(self) -> bool:
@@ -64,7 +74,7 @@ class Token:
 
 _SELECT = """
     SELECT tokens.*, accounts.user_id, accounts.currency, accounts.is_virtual, links.app_id,
-        links.loginids AS link_loginids
+        links.loginids AS link_loginids, links.suspended_at
     FROM tokens
     JOIN accounts ON accounts.loginid = tokens.loginid
     JOIN users ON users.id = accounts.user_id
@@ -105,17 +115,19 @@ def _token(row: Row) -> Token:
         ),
         kind=row["kind"],
         sign_in_id=row["sign_in_id"],
+        parent_id=row["parent_id"],
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         last_used_at=row["last_used_at"],
         user_id=row["user_id"],
         currency=row["currency"],
         is_virtual=bool(row["is_virtual"]),
+        suspended=row["suspended_at"] is not None,
     )
 
 
 def find(transaction: Transaction, digest: bytes) -> Token | None:
-    """The token with this digest, if it holds."""
+    """The token with this digest, unless it has ended; it may be suspended."""
     return _alive(transaction.one(_SELECT + " AND tokens.digest = ?", digest))
 
 
@@ -126,8 +138,9 @@ def _alive(row: Row | None) -> Token | None:
 
 
 def holds(transaction: Transaction, token_id: int) -> bool:
-    """Whether the token still holds, as this transaction sees it."""
-    return _alive(transaction.one(_SELECT + " AND tokens.id = ?", token_id)) is not None
+    """Whether the token still holds, and is not suspended, as this transaction sees it."""
+    found = _alive(transaction.one(_SELECT + " AND tokens.id = ?", token_id))
+    return found is not None and not found.suspended
 
 
 def create(
@@ -140,13 +153,15 @@ def create(
     valid_for_ip: str = "",
     link_id: int | None = None,
     sign_in_id: int | None = None,
+    parent_id: int | None = None,
     expires_at: float | None = None,
 ) -> str:
     """A new token for an account, whole: the only time that its text is known.
 
-    `sign_in_id` and `expires_at` are those of a sign-in at the pages. Raises `ApiError` when the
-    account has `MOST_OF_A_USER` already, or another of that name. Those that an app mints are
-    counted and named apart, so that no app is in the way of the owner or of another app.
+    `sign_in_id` is that of a sign-in at the pages, `parent_id` the token that it is made with.
+    Raises `ApiError` when the account has `MOST_OF_A_USER` already, or another of that name. Those
+    that an app mints are counted and named apart, so that no app is in the way of the owner or of
+    another app.
     """
     if transaction.one(
         "SELECT 1 FROM accounts JOIN users ON users.id = accounts.user_id"
@@ -169,7 +184,8 @@ def create(
     text = _new_text(transaction, loginid, kind)
     transaction.execute(
         "INSERT INTO tokens (digest, masked, loginid, name, scopes, valid_for_ip, link_id, kind,"
-        " sign_in_id, expires_at, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " sign_in_id, parent_id, expires_at, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         token_form.digest(text),
         token_form.masked(text),
         loginid,
@@ -179,6 +195,7 @@ def create(
         link_id,
         kind,
         sign_in_id,
+        parent_id,
         expires_at,
         time.time(),
     )
@@ -186,10 +203,18 @@ def create(
 
 
 def issue(
-    transaction: Transaction, link_id: int, name: str, loginid: str, scopes: Iterable[Scope]
+    transaction: Transaction,
+    link_id: int,
+    name: str,
+    loginid: str,
+    scopes: Iterable[Scope],
+    *,
+    expires_at: float | None = None,
 ) -> str:
     """A new token of an app's for one account, whole; the oldest ends where there are many."""
-    text = create(transaction, loginid, name, scopes, kind="app", link_id=link_id)
+    text = create(
+        transaction, loginid, name, scopes, kind="app", link_id=link_id, expires_at=expires_at
+    )
     held = transaction.all(
         "SELECT id FROM tokens WHERE link_id = ? AND loginid = ? AND kind = 'app'"
         " AND ended_at IS NULL ORDER BY id DESC",
@@ -203,7 +228,8 @@ def issue(
 def create_beside(transaction: Transaction, token_id: int, loginid: str) -> str:
     """A token for another account of the same user, whole.
 
-    It may do what the token `token_id` may, is bound as that is, and ends with its link or sign-in.
+    It may do what the token `token_id` may, is bound as that is, and ends with its link, sign-in or
+    parent.
     """
     row = transaction.one("SELECT * FROM tokens WHERE id = ?", token_id)
     assert row is not None  # noqa: S101 - whoever asks acts under it
@@ -216,6 +242,7 @@ def create_beside(transaction: Transaction, token_id: int, loginid: str) -> str:
         valid_for_ip=row["valid_for_ip"],
         link_id=row["link_id"],
         sign_in_id=row["sign_in_id"],
+        parent_id=row["parent_id"],
         expires_at=row["expires_at"],
     )
 
@@ -250,13 +277,24 @@ def listed(transaction: Transaction, loginid: str, *, link_id: int | None = None
         link_id,
         link_id,
     )
-    return [_token(row) for row in rows]
+    return [token for token in map(_token, rows) if not token.expired]
+
+
+def parent_of(transaction: Transaction, token: Token) -> Token | None:
+    """The token that this one was made with, if it was made with one."""
+    if token.parent_id is None:
+        return None
+    row = transaction.one(_SELECT + " AND tokens.id = ?", token.parent_id)
+    return None if row is None else _token(row)
 
 
 def end(transaction: Transaction, ids: Iterable[int], *, by: str = "") -> list[int]:
-    """End these tokens; those that were alive. `by` is the session that asked for it."""
+    """End these tokens and their descendants; those that were alive.
+
+    `by` is the session that asked for it.
+    """
     ended: list[int] = []
-    for token_id in ids:
+    for token_id in _with_descendants(transaction, ids):
         cursor = transaction.execute(
             "UPDATE tokens SET ended_at = ? WHERE id = ? AND ended_at IS NULL",
             time.time(),
@@ -267,6 +305,24 @@ def end(transaction: Transaction, ids: Iterable[int], *, by: str = "") -> list[i
     if ended:
         transaction.announce(ENDED, ids=ended, by=by)
     return ended
+
+
+def _with_descendants(transaction: Transaction, ids: Iterable[int]) -> list[int]:
+    """These tokens and all that were made with them, and with those."""
+    found: dict[int, None] = {}
+    for token_id in ids:
+        if token_id not in found:
+            found |= dict.fromkeys(
+                _ids(
+                    transaction.all(
+                        "WITH RECURSIVE family (id) AS (SELECT ? UNION SELECT tokens.id"
+                        " FROM tokens JOIN family ON tokens.parent_id = family.id)"
+                        " SELECT id FROM family",
+                        token_id,
+                    )
+                )
+            )
+    return list(found)
 
 
 def _ids(rows: Iterable[Row]) -> list[int]:
@@ -291,6 +347,13 @@ def end_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> 
     """End everything that hangs on a link."""
     rows = transaction.all("SELECT id FROM tokens WHERE link_id = ?", link_id)
     return end(transaction, _ids(rows), by=by)
+
+
+def suspend_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> None:
+    """Announce that a link is suspended, to everything that hangs on it and lives."""
+    rows = transaction.all("SELECT id FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id)
+    if rows:
+        transaction.announce(SUSPENDED, ids=_ids(rows), by=by)
 
 
 def end_sign_in(transaction: Transaction, token_id: int, *, by: str = "") -> None:
@@ -333,7 +396,7 @@ def end_expired(transaction: Transaction) -> None:
 
 
 def end_demo(transaction: Transaction) -> None:
-    """End the demo token of the last start."""
+    """End the demo token of the last start, and what was made with it."""
     end(transaction, _ids(transaction.all("SELECT id FROM tokens WHERE kind = 'demo'")))
 
 
@@ -368,7 +431,28 @@ def uses(transaction: Transaction, token_id: int) -> list[Row]:
     )
 
 
-def bounds_of(transaction: Transaction, token_id: int) -> tuple[int | None, str]:
-    """The link that a token hangs on, if any, and the address it is bound to, or an empty text."""
-    row = transaction.one("SELECT link_id, valid_for_ip FROM tokens WHERE id = ?", token_id)
-    return (None, "") if row is None else (row["link_id"], row["valid_for_ip"])
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a token passes on to those that are made with it."""
+
+    link_id: int | None
+    """The link that it hangs on."""
+    valid_for_ip: str
+    """The one address that it works from; empty where it works from any."""
+    parent_id: int | None
+    """The token itself; `None` for a sign-in at the pages, which is no parent."""
+    expires_at: float | None
+    """When it ends by itself, unless it is a sign-in."""
+
+
+def bounds_of(transaction: Transaction, token_id: int) -> Bounds:
+    """What a token passes on to those that are made with it."""
+    row = transaction.one("SELECT * FROM tokens WHERE id = ?", token_id)
+    assert row is not None  # noqa: S101 - whoever asks acts under it
+    is_sign_in = row["sign_in_id"] is not None
+    return Bounds(
+        row["link_id"],
+        row["valid_for_ip"],
+        None if is_sign_in else token_id,
+        None if is_sign_in else row["expires_at"],
+    )

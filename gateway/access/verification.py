@@ -6,11 +6,16 @@ Rules:
 - An address is written to `MOST_OF_AN_ADDRESS` times an hour at the most, and all of them together
   `MOST_OF_ALL` times. Known addresses and others count alike: no answer and no limit tells them
   apart.
+- A requester, who is an address block and the user who is signed in, causes `MOST_FROM_ONE` of an
+  address's letters at the most: nobody uses up all letters of another's address alone.
+- What users ask for themselves, with a token of their own, counts apart from all that: nobody else
+  can use it up, and no app.
 """
 
 import hashlib
 import secrets
 import time
+from dataclasses import dataclass
 
 from gateway.access import users
 from gateway.errors import ApiError, rate_limit
@@ -19,6 +24,10 @@ from gateway.store import Transaction
 LIFETIME = 3600.0
 MOST_OF_AN_ADDRESS = 5
 MOST_OF_ALL = 10_000
+MOST_FROM_ONE = 3
+"""Letters an hour to one address for which one requester asks."""
+MOST_OF_A_REQUESTER = 60
+"""Letters an hour for which one requester asks, to whatever addresses."""
 
 ACCOUNT_OPENING = "account_opening"
 PAYMENT_AGENT_WITHDRAW = "paymentagent_withdraw"
@@ -30,31 +39,84 @@ _LENGTH = 16
 """Sixteen of them are 80 bits, more than can be guessed in an hour."""
 
 
-def create(transaction: Transaction, email: str, kind: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """Who asks for a letter."""
+
+    block: str | None = None
+    """The address block that the client is in; `None` where it is no client who asks."""
+    user_id: int | None = None
+    """The user who is signed in, if one is."""
+    by_app: bool = False
+    """Whether it is an app that acts for this user."""
+
+
+def create(
+    transaction: Transaction, email: str, kind: str, requester: Requester = Requester()
+) -> str:
     """A new code for this purpose, whole: the only time that its text is known.
 
-    Raises `RateLimit` where too much has been sent to the address, or at all.
+    Raises `RateLimit` where too much has been sent to the address, for the requester, or at all.
     """
     email = users.normal(email)
     now = time.time()
     transaction.execute("DELETE FROM email_codes WHERE sent_at <= ?", now - LIFETIME)
-    _refuse_many(transaction, "WHERE email = ?", email, most=MOST_OF_AN_ADDRESS, what="address")
-    _refuse_many(transaction, "", most=MOST_OF_ALL, what="gateway")
+    own = _is_reader(transaction, email, requester)
+    if own:
+        _refuse_many(transaction, "own = 1 AND email = ?", email)
+    else:
+        _refuse_as_stranger(transaction, email, requester)
     text = "".join(secrets.choice(_LETTERS) for _ in range(_LENGTH))
     transaction.execute(
-        "INSERT INTO email_codes (digest, email, kind, sent_at) VALUES (?, ?, ?, ?)",
+        "INSERT INTO email_codes (digest, email, kind, sent_at, block, user_id, own)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         _digest(text),
         email,
         kind,
         now,
+        requester.block,
+        requester.user_id,
+        int(own),
     )
     return text
 
 
-def _refuse_many(transaction: Transaction, where: str, *values: str, most: int, what: str) -> None:
-    row = transaction.one(f"SELECT count(*) FROM email_codes {where}", *values)  # noqa: S608
+def _is_reader(transaction: Transaction, email: str, requester: Requester) -> bool:
+    """Whether the letter is for the very user who asks for it."""
+    if requester.user_id is None or requester.by_app:
+        return False
+    known: str = users.by_id(transaction, requester.user_id)["email"]
+    return users.normal(known) == email
+
+
+def _refuse_as_stranger(transaction: Transaction, email: str, requester: Requester) -> None:
+    for column, value in (("block", requester.block), ("user_id", requester.user_id)):
+        if value is None:
+            continue
+        _refuse_many(
+            *(transaction, f"own = 0 AND {column} = ? AND email = ?", value, email),
+            most=MOST_FROM_ONE,
+            what="to one address from one client",
+        )
+        _refuse_many(
+            *(transaction, f"own = 0 AND {column} = ?", value),
+            most=MOST_OF_A_REQUESTER,
+            what="from one client",
+        )
+    _refuse_many(transaction, "own = 0 AND email = ?", email)
+    _refuse_many(transaction, "own = 0", most=MOST_OF_ALL, what="for one gateway")
+
+
+def _refuse_many(
+    transaction: Transaction,
+    where: str,
+    *values: str | int,
+    most: int = MOST_OF_AN_ADDRESS,
+    what: str = "for one address",
+) -> None:
+    row = transaction.one(f"SELECT count(*) FROM email_codes WHERE {where}", *values)  # noqa: S608
     if row is not None and row[0] >= most:
-        raise rate_limit("verify_email", f"{most} letters an hour for one {what}")
+        raise rate_limit("verify_email", f"{most} letters an hour {what}")
 
 
 def _digest(text: str) -> bytes:

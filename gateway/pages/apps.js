@@ -2,11 +2,13 @@
 //
 // Rules:
 // - What ends what users granted says so first.
-// - Registering and changing are one form; `app_origins` is a call of its own, made after it.
+// - Registering and changing are one form; `app_flow` and `app_origins` are calls of their own,
+//   made after it. Of the flows none is chosen beforehand.
 
 import {
   busy,
   byId,
+  choice,
   clearErrors,
   confirm,
   copyButton,
@@ -14,6 +16,7 @@ import {
   field,
   fill,
   h,
+  markupWords,
   openDialog,
   scopeBadges,
   secretLine,
@@ -38,6 +41,24 @@ const RIGHT = {
   appstore: "An http or https URL.",
   googleplay: "An http or https URL.",
 };
+const FLOWS = {
+  tokens: {
+    words: "Deriv v3 web app (tokens in the URL)",
+    hint: "Users come back with a token for each account in the address, as such apps expect.",
+  },
+  code: {
+    words: "Code with PKCE only",
+    hint:
+      "Users come back with a code (OAuth 2), and no token stands in an address: choose this " +
+      "where you can.",
+  },
+  both: {
+    words: "Either, as its link asks",
+    hint:
+      "Registered without a choice: anybody can send its users a link that asks for tokens in " +
+      "the URL.",
+  },
+};
 const NEW = {
   name: "",
   redirect_uri: "",
@@ -48,6 +69,7 @@ const NEW = {
   github: "",
   appstore: "",
   googleplay: "",
+  flow: null,
 };
 
 let refresh;
@@ -56,6 +78,10 @@ let refresh;
 
 function consentLink(appId) {
   return `${location.origin}/oauth2/authorize?app_id=${appId}`;
+}
+
+function codeLink(appId) {
+  return `${location.origin}/oauth2/authorize?response_type=code&client_id=${appId}`;
 }
 
 function card(app, info) {
@@ -84,7 +110,11 @@ function card(app, info) {
       h("dd", {}, told.redirect_uri || "no address yet"),
       told.app_markup_percentage > 0 && [
         h("dt", {}, "Markup"),
-        h("dd", {}, `${told.app_markup_percentage} % of the payout`),
+        h("dd", {}, markupWords(told.app_markup_percentage)),
+      ],
+      told.redirect_uri !== "" && [
+        h("dt", {}, "Flow"),
+        h("dd", {}, FLOWS[told.flow].words),
       ],
     );
     fill(consent, ...consentPart(told));
@@ -93,9 +123,15 @@ function card(app, info) {
   return { element: h("li", { class: "card" }, title, facts, consent, actions), update };
 }
 
-function consentPart({ app_id: appId, redirect_uri: returnsTo }) {
+function consentPart({ app_id: appId, redirect_uri: returnsTo, flow }) {
   if (returnsTo === "") {
     return [h("p", { class: "hint" }, "Users can be sent to consent once it has a redirect URL.")];
+  }
+  if (flow === "code") {
+    return [
+      h("p", {}, "Send users here to consent, with a code_challenge (S256) and a state added:"),
+      secretLine(codeLink(appId), "the consent link"),
+    ];
   }
   const link = consentLink(appId);
   return [
@@ -150,11 +186,12 @@ async function openForm(info, app, opener) {
     busy(form.querySelector("[type=submit]"), async () => {
       clearErrors(form);
       try {
+        const flow = flowOf(form);
         const values = valuesOf(form);
-        if (known !== null && !(await agreesToScopes(known, values))) {
+        if (known !== null && !(await agreesToChange(known, values))) {
           return;
         }
-        known = await save(known, values);
+        known = await save(known, values, flow);
         const wanted = originsOf(form);
         if (wanted.join() !== origins.join()) {
           await api.ask({ app_origins: known.app_id, allowed_origins: wanted });
@@ -185,6 +222,18 @@ function buildForm(info, app, origins) {
     field(label, h("input", { ...url, name, value: app[name] })),
   );
   const scopes = info.scopes.map(({ scope }) => scope);
+  const flows = h(
+    "fieldset",
+    { class: "field", name: "flow", tabindex: "-1" },
+    h("legend", {}, "How users come back"),
+    ["tokens", "code", ...(app.flow === "both" ? ["both"] : [])].map((flow) =>
+      choice(
+        FLOWS[flow].words,
+        h("input", { type: "radio", name: "flow_chosen", value: flow, checked: app.flow === flow }),
+        { hint: FLOWS[flow].hint },
+      ),
+    ),
+  );
   const allowed = h(
     "textarea",
     { name: "allowed_origins", class: "mono", rows: "3", spellcheck: "false" },
@@ -202,6 +251,7 @@ function buildForm(info, app, origins) {
     field("Redirect URL", h("input", { ...url, name: "redirect_uri", value: app.redirect_uri }), {
       hint: "Where users come back to, with what they allowed: https, or http on localhost.",
     }),
+    flows,
     scopeChoices("What it may ask for", scopes, info.forApps, {
       name: "scopes",
       chosen: app.scopes,
@@ -234,28 +284,55 @@ function valuesOf(form) {
   };
 }
 
+/** The flow that was chosen. Throws what stands beside the field where none was. */
+function flowOf(form) {
+  const chosen = form.elements.flow_chosen.value;
+  if (chosen === "") {
+    const sentence = "Choose how users come back to the app.";
+    const details = { flow: sentence };
+    throw new ApiError({ code: "InputValidationFailed", message: sentence, details });
+  }
+  return chosen;
+}
+
 function originsOf(form) {
   return form.elements.allowed_origins.value.split(/\s+/).filter(Boolean);
 }
 
-async function agreesToScopes(app, { scopes }) {
-  if ([...scopes].sort().join() === [...app.scopes].sort().join()) {
+/** The origin that users come back to; none where the address is wrong, as the gateway will say. */
+function originOf(address) {
+  return URL.canParse(address) ? new URL(address).origin : "";
+}
+
+/** Asks before users who let the app act must agree again: to what they have not agreed to yet. */
+async function agreesToChange(app, values) {
+  const origin = originOf(values.redirect_uri);
+  if (
+    values.name === app.name &&
+    (origin === "" || origin === originOf(app.redirect_uri)) &&
+    [...values.scopes].sort().join() === [...app.scopes].sort().join() &&
+    Number(values.app_markup_percentage) <= app.app_markup_percentage
+  ) {
     return true;
   }
   return confirm({
-    title: `Change what “${app.name}” may ask for?`,
+    title: `Change what users of “${app.name}” agreed to?`,
     text:
-      "Everything that users granted to it ends at once: its tokens stop working, and each user " +
-      "must allow it anew.",
+      "Users who let it act must consent again: until then its tokens do not work for them, and " +
+      "its connections are signed out.",
     action: "Change it",
     danger: true,
   });
 }
 
-async function save(app, values) {
+async function save(app, values, flow) {
   const request = app === null ? { app_register: 1 } : { app_update: app.app_id };
   const reply = await api.ask({ ...request, ...values });
-  return reply[reply.msg_type];
+  const saved = { ...reply[reply.msg_type], flow: app?.flow ?? "both" };
+  if (flow !== saved.flow) {
+    await api.ask({ app_flow: 1, app_id: saved.app_id, flow });
+  }
+  return { ...saved, flow };
 }
 
 function tellSaved({ app_id: appId, name, redirect_uri: returnsTo }, isNew) {
@@ -278,7 +355,9 @@ begin(async (info) => {
   const show = livingList(list, ({ app_id: appId }) => appId, (app) => card(app, info));
   refresh = keepFresh(async () => {
     const { app_list: apps } = await api.ask({ app_list: 1 });
-    show(apps);
+    const { app_flow: chosen } = await api.ask({ app_flow: 1 });
+    const flows = new Map(chosen.map(({ app_id: appId, flow }) => [appId, flow]));
+    show(apps.map((app) => ({ ...app, flow: flows.get(app.app_id) ?? "both" })));
     const wanted = apps.length === 0 ? none : list;
     if (!place.contains(wanted)) {
       fill(place, wanted);

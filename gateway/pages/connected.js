@@ -13,6 +13,7 @@ import {
   field,
   fill,
   h,
+  markupWords,
   moment,
   scopeList,
   skeleton,
@@ -56,13 +57,18 @@ function card(app, info) {
         { class: "head" },
         h("h2", {}, told.name),
         told.official ? h("span", { class: "badge good" }, "official") : null,
+        told.needs_consent
+          ? h("span", { class: "badge warning" }, "needs your consent again")
+          : null,
       ),
+      told.needs_consent ? changed(told) : null,
       h("p", { class: "hint" }, `App ${told.app_id}, registered by ${told.owner}. It may:`),
       scopeList(byDanger(told.scopes, info), info.forApps),
     );
     fill(
       facts,
       fact(told.loginids.length === 1 ? "Account" : "Accounts", told.loginids.join(", ")),
+      fact("Markup", markupWords(told.app_markup_percentage)),
       fact("Connected", moment(told.connected_at)),
       fact("Last used", told.last_used === null ? "never" : moment(told.last_used)),
       fact("Live connections", liveBadge(told.live_connections)),
@@ -70,6 +76,17 @@ function card(app, info) {
   };
   const actions = h("div", { class: "actions" }, revoke);
   return { element: h("li", { class: "card" }, about, facts, actions), update };
+}
+
+/** Why an app can do nothing for now, and what to do. */
+function changed({ name, changes }) {
+  return h(
+    "div",
+    { class: "notice warning" },
+    h("p", {}, `${name} has changed since you let it act for you, and can do nothing until you ` +
+      "allow it again: sign in from the app. If you do not trust it any more, revoke its access."),
+    h("ul", {}, changes.map((sentence) => h("li", {}, sentence))),
+  );
 }
 
 function fact(title, ...what) {

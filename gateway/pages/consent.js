@@ -14,6 +14,7 @@ import {
   clearErrors,
   fill,
   h,
+  markupWords,
   notice,
   scopeList,
   showErrors,
@@ -80,7 +81,7 @@ function refuseButton(host) {
 // What is asked.
 
 function showAsked(asked, info) {
-  const { name, owner, returns_to: host, scopes } = asked;
+  const { name, owner, returns_to: host, scopes, app_markup_percentage: markup } = asked;
   fill(
     byId("asked"),
     h("h1", {}, `Allow ${name} to act for you?`),
@@ -93,7 +94,10 @@ function showAsked(asked, info) {
       h("dd", { id: "owner" }, owner || "Told once you have signed in"),
       h("dt", {}, "Returns to"),
       h("dd", {}, h("code", {}, host)),
+      h("dt", {}, "Markup"),
+      h("dd", {}, markupWords(markup)),
     ),
+    h("div", { id: "changes", "data-owner": true }),
     h(
       "div",
       { "data-guest": true },
@@ -103,14 +107,25 @@ function showAsked(asked, info) {
   );
 }
 
-/** Who registered the app is told to whoever is signed in. */
+/** Who registered the app, and what changed since, is told to whoever is signed in. */
 async function showOwner() {
   try {
     const { consent_request: asked } = await insist(() => api.ask({ consent_request: 1, query }));
     fill(byId("owner"), asked.owner);
+    fill(byId("changes"), asked.changes.length > 0 && changesNotice(asked));
   } catch {
     // Allowing says what is wrong with the app now; its owner's name would tell no more.
   }
+}
+
+function changesNotice({ name, changes }) {
+  return h(
+    "div",
+    { class: "notice warning" },
+    h("p", {}, `You have allowed this app before. It has changed since, and ${name} can do ` +
+      "nothing for you until you allow it again:"),
+    h("ul", {}, changes.map((sentence) => h("li", {}, sentence))),
+  );
 }
 
 function showRefused(error) {
@@ -185,7 +200,7 @@ function buildChoices(asked, info) {
   );
   form.onsubmit = (event) => {
     event.preventDefault();
-    decide(allow, () => give(form, host));
+    decide(allow, () => give(form, asked));
   };
   let shownFor = null;
   return {
@@ -201,10 +216,11 @@ function buildChoices(asked, info) {
   };
 }
 
-async function give(form, host) {
+async function give(form, { name, returns_to: host, app_markup_percentage: markup }) {
   clearErrors(form);
   const { loginids, scopes } = form.elements;
-  const given = { returns_to: host, loginids: picked(loginids), scopes: picked(scopes) };
+  const shown = { name, returns_to: host, app_markup_percentage: markup };
+  const given = { ...shown, loginids: picked(loginids), scopes: picked(scopes) };
   try {
     const { consent } = await api.ask({ consent: 1, query, ...given });
     await leave(consent.redirect_to, host);

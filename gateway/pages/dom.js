@@ -442,6 +442,13 @@ export function scopeList(scopes, info) {
   );
 }
 
+/** What an app adds to the price of contracts, in words. */
+export function markupWords(percentage) {
+  return percentage === 0
+    ? "None"
+    : `${percentage} % of the payout, added to the price of each contract bought through it`;
+}
+
 /** Tabs after the ARIA pattern: `tabs("Snippets", [{ title, content }])`. */
 export function tabs(label, panes) {
   const buttons = panes.map(({ title }) =>

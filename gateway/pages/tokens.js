@@ -159,15 +159,25 @@ function row(token, info) {
       made,
       moment(told.created_at),
       told.made_by && h("p", { class: "hint" }, `by the app ${told.made_by}`),
+      told.parent && h("p", { class: "hint" }, ...madeWith(told)),
     );
   };
   return { element: tableRow(COLUMNS, cells), update };
 }
 
+/** The token that this one was made with, and ends with. */
+function madeWith({ loginid, parent }) {
+  const of = parent.loginid === loginid ? "" : ` of ${parent.loginid}`;
+  const last = h("code", {}, parent.token.slice(-4));
+  return [`with the token ${parent.name}${of}, which ends in `, last];
+}
+
 async function removeToken({ name, token, loginid }, button) {
   const agreed = await confirm({
     title: `Delete “${name}”?`,
-    text: "Programs that use it are signed out at once, and cannot sign in with it again.",
+    text:
+      "Programs that use it are signed out at once, and cannot sign in with it again. Tokens " +
+      "that were made with it are deleted too.",
     action: "Delete the token",
     danger: true,
   });

@@ -1,10 +1,13 @@
 """My apps in the browser: registered, tried, changed, deleted."""
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.programs import site
+from tests.browser.programs import registered, site
 from tests.browser.steps import sign_in_as_demo
+from tests.browser.watch import Watch
 from tests.served import Served
 
 
@@ -26,6 +29,14 @@ def test_an_app_is_registered_tried_changed_and_deleted(page: Page, gateway: Ser
     with site() as address:
         form.get_by_label("Name").fill("Helper")
         form.get_by_label("Redirect URL").fill(address)
+        flows = form.get_by_role("group", name="How users come back")
+        expect(flows.get_by_role("radio")).to_have_count(2)
+        for flow in flows.get_by_role("radio").all():
+            expect(flow).not_to_be_checked()
+        form.get_by_role("button", name="Register").click()
+        expect(flows.locator(".field-error")).to_have_text("Choose how users come back to the app.")
+        expect(flows).to_be_focused()
+        flows.get_by_label("Deriv v3 web app").check()
         form.get_by_label("trade ").check()
         form.get_by_label("Allowed origins").fill("https://bot.example.com\nhttps://b.example")
         form.get_by_role("button", name="Register").click()
@@ -44,19 +55,31 @@ def test_an_app_is_registered_tried_changed_and_deleted(page: Page, gateway: Ser
     expect(form.get_by_label("Allowed origins")).to_have_value(
         "https://bot.example.com\nhttps://b.example"
     )
+    expect(form.get_by_label("Deriv v3 web app")).to_be_checked()
     form.get_by_label("Name").fill("Helper 2")
     form.get_by_role("button", name="Save").click()
+    question = page.get_by_role("dialog").filter(has_text="must consent again")
+    question.get_by_role("button", name="Change it").click()
     expect(said).to_have_text("“Helper 2” is saved.")
 
     page.get_by_role("button", name="Edit Helper 2").click()
     form.get_by_label("trade ").uncheck()
+    form.get_by_label("Markup").fill("1.5")
     form.get_by_role("button", name="Save").click()
-    question = page.get_by_role("dialog").filter(has_text="Everything that users granted")
     question.get_by_role("button", name="Change it").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(card(page, "Helper 2")).to_contain_text("1.5 % of the payout")
     page.goto(f"{gateway.page}connected")
-    expect(page.get_by_role("heading", name="Activity")).to_be_visible()
-    expect(card(page, "Helper 2")).to_have_count(0)
+    changed = card(page, "Helper 2")
+    expect(changed).to_contain_text("needs your consent again")
+    expect(changed.get_by_role("listitem")).to_have_text(
+        [
+            "It was called Helper, and is called Helper 2 now.",
+            "It asks no longer for trade.",
+            "Its markup was 0 %, and is 1.5 % now.",
+        ]
+    )
+    expect(changed).to_contain_text("1.5 % of the payout, added to the price")
 
     page.goto(f"{gateway.page}apps")
     page.get_by_role("button", name="Delete Helper 2").click()
@@ -65,11 +88,39 @@ def test_an_app_is_registered_tried_changed_and_deleted(page: Page, gateway: Ser
     expect(card(page, "Helper 2")).to_have_count(0)
 
 
+def test_an_app_that_takes_a_code_gets_no_tokens(page: Page, gateway: Served, watch: Watch) -> None:
+    page.goto("/apps")
+    sign_in_as_demo(page)
+    with site() as address, registered(gateway, address, "read") as app_id:
+        app = card(page, "Helper")
+        expect(app).to_contain_text("FlowEither, as its link asks")
+        page.get_by_role("button", name="Edit Helper").click()
+        form = page.get_by_role("dialog")
+        expect(form.get_by_label("Either, as its link asks")).to_be_checked()
+        form.get_by_label("Code with PKCE only").check()
+        form.get_by_role("button", name="Save").click()
+        expect(app).to_contain_text("FlowCode with PKCE only")
+        expect(app).to_contain_text(f"response_type=code&client_id={app_id}")
+        expect(app.get_by_role("link", name="try it")).to_have_count(0)
+
+        page.goto(f"{gateway.page}oauth2/authorize?app_id={app_id}&state=x")
+        expect(page.get_by_role("alert")).to_contain_text("takes no tokens in an address")
+        expect(page.get_by_role("button", name="Allow Helper")).to_have_count(0)
+        page.get_by_role("link", name="Back to the app").click()
+        page.wait_for_url("**/back?**")
+        told = parse_qs(urlsplit(page.url).query)
+        assert told["error"] == ["unauthorized_client"]
+        assert told["iss"] == [gateway.page.rstrip("/")]
+        assert "token1" not in told
+    watch.take("status of 400")
+
+
 def test_what_is_wrong_stands_beside_its_field(page: Page) -> None:
     page.goto("/apps")
     sign_in_as_demo(page)
     page.get_by_role("button", name="Register an app").click()
     form = page.get_by_role("dialog")
+    form.get_by_label("Code with PKCE only").check()
     form.get_by_label("Redirect URL").fill("http://example.com/back")
     form.get_by_label("Markup").fill("4")
     form.get_by_text("More about it").click()

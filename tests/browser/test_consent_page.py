@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.programs import program, registered, site
+from tests.browser.programs import program, refusal_of, registered, site
 from tests.browser.steps import sign_in_as_demo
 from tests.browser.watch import Watch
 from tests.served import Served
@@ -113,6 +113,41 @@ def test_an_app_that_asks_only_for_what_is_dangerous_gets_nothing_unticked(
         token = given(page)["token1"]
         with program(gateway, token, app_id=app_id) as app:
             assert app.ask(authorize=token)["authorize"]["scopes"] == ["trade"]
+
+
+def test_what_changed_since_is_told_to_who_has_allowed_it_before(
+    page: Page, gateway: Served, address: str, app_id: int
+) -> None:
+    page.goto(f"/oauth2/authorize?app_id={app_id}")
+    expect(page.locator("#asked")).to_contain_text("MarkupNone")
+    sign_in_as_demo(page)
+    expect(page.locator("#changes")).to_be_empty()
+    page.get_by_role("button", name="Allow Helper").click()
+    token = given(page)["token1"]
+
+    page.goto(f"{gateway.page}oauth2/authorize?app_id={app_id}")
+    sign_in_as_demo(page)
+    scopes = ["read", "trade", "payments"]
+    now = {"name": "Deriv Official", "scopes": scopes, "redirect_uri": address}
+    with program(gateway, gateway.token) as maker:
+        maker.ask(app_update=app_id, app_markup_percentage=3, **now)
+    # Nobody agrees to what they were not shown.
+    page.get_by_role("button", name="Allow Helper").click()
+    expect(page.get_by_role("alert")).to_contain_text("another name than you were shown")
+    assert refusal_of(gateway, token, app_id=app_id) == "InvalidToken"
+
+    page.reload()
+    expect(page.locator("#changes").get_by_role("listitem")).to_have_text(
+        [
+            "It was called Helper, and is called Deriv Official now.",
+            "Its markup was 0 %, and is 3 % now.",
+        ]
+    )
+    expect(page.locator("#asked")).to_contain_text("Markup3 % of the payout, added to the price")
+    page.get_by_role("button", name="Allow Deriv Official").click()
+    page.wait_for_url("**/back?**")
+    with program(gateway, token, app_id=app_id) as app:
+        assert app.ask(balance=1)["balance"]["loginid"] == "CR900001"
 
 
 def test_a_sign_in_from_before_stays(page: Page, gateway: Served, app_id: int) -> None:

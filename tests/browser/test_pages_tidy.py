@@ -92,6 +92,7 @@ PAGES = {
     "explorer-fields": Shown("/explorer#proposal", "#call-more table"),
     "account": Shown("/account", "#open li, #open article, #open table", buy),
     "consent": Shown("/oauth2/authorize?app_id={app_id}&state=x", "#choices form", sign_in_as_demo),
+    "consent-changed": Shown("/oauth2/authorize?app_id={changed}", "#changes li", sign_in_as_demo),
     "consent-signed-out": Shown("/oauth2/authorize?app_id={app_id}", "#refuse button"),
     "consent-refused": Shown("/oauth2/authorize?app_id={app_id}&scopes=root", "#asked .notice"),
 }
@@ -104,22 +105,30 @@ def gateway(shared_gateway: Served) -> Served:
 
 @pytest.fixture(scope="module")
 def app_id(shared_gateway: Served) -> Iterator[int]:
-    """An app that the demo user has connected, and that is at work."""
+    """An app that the demo user has connected, and that is at work; another one has changed."""
+    asked = ("read", "trade", "payments")
     with (
-        registered(*(shared_gateway, BACK, *Scope), name=LONG_NAME) as registered_app,
+        registered(shared_gateway, BACK, *Scope, name=LONG_NAME) as registered_app,
+        registered(shared_gateway, BACK, *asked, name="Helper") as changed_app,
         owner(shared_gateway) as page,
+        program(shared_gateway, shared_gateway.token) as maker,
     ):
-        account = shared_gateway.loginids[0]
-        query = f"app_id={registered_app}"
-        allowed = page.ask(
-            consent=1,
-            query=query,
-            returns_to="http://127.0.0.1:9",
-            loginids=[account],
-            scopes=["read", "trade"],
-        )
-        answer = parse_qs(urlsplit(allowed["consent"]["redirect_to"]).query)
-        with program(shared_gateway, answer["token1"][0], app_id=registered_app) as bot:
+
+        def allow(app_id: int) -> str:
+            allowed = page.ask(
+                consent=1,
+                query=f"app_id={app_id}",
+                returns_to="http://127.0.0.1:9",
+                loginids=[shared_gateway.loginids[0]],
+                scopes=["read", "trade"],
+            )
+            return parse_qs(urlsplit(allowed["consent"]["redirect_to"]).query)["token1"][0]
+
+        allow(changed_app)
+        now = {"name": "Deriv Official", "scopes": asked, "redirect_uri": BACK}
+        maker.ask(app_update=changed_app, app_markup_percentage=2.5, **now)
+        maker.ask(api_token=1, new_token="Made by the demo token", new_token_scopes=["read"])
+        with program(shared_gateway, allow(registered_app), app_id=registered_app) as bot:
             bot.ask(balance=1)
             yield registered_app
 
@@ -128,7 +137,7 @@ def app_id(shared_gateway: Served) -> Iterator[int]:
 def test_it_is_tidy_and_accessible(browse: Browse, watch: Watch, app_id: int, name: str) -> None:
     page = browse(width=360)
     shown = PAGES[name]
-    page.goto(shown.path.format(app_id=app_id))
+    page.goto(shown.path.format(app_id=app_id, changed=app_id + 1))
     shown.first(page)
     expect(page.locator(shown.ready).first).to_be_visible()
     for width, scheme in itertools.product((360, 1280), SCHEMES):

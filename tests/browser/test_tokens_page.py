@@ -56,6 +56,32 @@ def test_a_token_is_made_used_and_deleted(page: Page, gateway: Served) -> None:
     expect(row).to_have_count(0)
 
 
+def test_what_a_token_made_is_shown_with_it_and_deleted_with_it(
+    page: Page, gateway: Served
+) -> None:
+    page.goto("/tokens")
+    sign_in_as_demo(page)
+    make(page, "Parent", "read", "admin")
+    token = page.locator("#said .notice code").inner_text()
+    parent = page.get_by_role("row").filter(has=page.get_by_text("Parent", exact=True))
+    child = page.get_by_role("row").filter(has=page.get_by_text("Child", exact=True))
+    with program(gateway, token) as bot:
+        made = bot.ask(api_token=1, new_token="Child", new_token_scopes=["read"])["api_token"]
+        [text] = [each["token"] for each in made["tokens"] if each["display_name"] == "Child"]
+    with program(gateway, text) as bot:
+        assert bot.ask(balance=1, subscribe=1)["balance"]["loginid"]
+        expect(child).to_contain_text(f"with the token Parent, which ends in {token[-4:]}")
+        expect(parent).not_to_contain_text("with the token")
+        parent.get_by_role("button", name="Delete the token Parent").click()
+        question = page.get_by_role("dialog")
+        expect(question).to_contain_text("Tokens that were made with it are deleted too.")
+        question.get_by_role("button", name="Delete the token").click()
+        expect(parent).to_have_count(0)
+        expect(child).to_have_count(0)
+        ended = bot.hear(lambda message: "error" in message)
+    assert ended["error"]["code"] == "InvalidToken"
+
+
 def test_what_is_wrong_is_said_where_it_is(page: Page, gateway: Served) -> None:
     gateway.command("user", "create", "--email", "ada@example.com", "--password", "correct horse")
     page.goto("/tokens")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import structlog
 
-from gateway.hosts import Hosts, is_own_page, name_of, refusal
-from gateway.http import HttpConversation, HttpPeer, HttpRequest, HttpResponse
+from gateway.hosts import Hosts, is_own_page, is_public, name_of, refusal
+from gateway.http import SECURITY, HttpConversation, HttpPeer, HttpRequest, HttpResponse
 from gateway.testing import World
 from tests.gateway.test_server import HEAD, listening, raw, text
 
@@ -188,6 +188,26 @@ def test_a_page_is_the_gateways_own_where_its_origin_is_the_host(
     assert is_own_page(origin, host) is own
 
 
+@pytest.mark.parametrize(
+    ("name", "public"),
+    [
+        ("trade.example.com", True),
+        ("example.org", True),
+        ("trade.internal", False),
+        ("trade.home.arpa", False),
+        ("gate.local", False),
+        ("a.localhost", False),
+        ("gate", False),
+        ("", False),
+        ("203.0.113.9", False),
+        ("2001:db8::1", False),
+        ("a..com", False),
+    ],
+)
+def test_a_public_name_is_one_that_anybody_can_look_up(name: str, public: bool) -> None:
+    assert is_public(name) is public
+
+
 REBOUND = b"Host: evil.test:5555"
 """What a browser says when a page's name was rebound to this machine."""
 
@@ -206,6 +226,32 @@ async def test_a_rebound_name_gets_no_page_and_no_socket(here: World) -> None:
                 client.writer.write(opening().replace(b"Host: localhost", REBOUND))
                 head = await client.head()
                 assert head.startswith(b"HTTP/1.1 421 ")
+
+
+@pytest.mark.parametrize(
+    ("opening", "status"),
+    [
+        (HEAD.replace(b"Host: localhost", REBOUND), b"421"),
+        ((GET % b"").replace(b"Host: localhost", REBOUND), b"421"),
+        (HEAD.replace(b"/websockets/v3", b"/elsewhere"), b"404"),
+        (HEAD.replace(b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: 12"), b"400"),
+        (b"not HTTP at all\r\n\r\n", b"400"),
+        (
+            b"POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 70000\r\n\r\n"
+            + b"x" * 70_000,
+            b"413",
+        ),
+    ],
+)
+async def test_every_refusal_carries_the_policy_of_the_pages(
+    here: World, opening: bytes, status: bytes
+) -> None:
+    async with listening(here) as (_, port), raw(port, b"") as client:
+        client.writer.write(opening)
+        head = (await client.head()).lower()
+    assert head.split()[1] == status
+    for name, value in SECURITY.items():
+        assert f"{name}: {value.lower()}".encode() in head
 
 
 async def test_two_hosts_are_no_host(here: World) -> None:

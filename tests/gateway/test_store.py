@@ -1,15 +1,16 @@
 """The store: whole transactions, shared commits, and what is promised of both."""
 
 import asyncio
-import contextlib
-import importlib.resources
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from gateway import store as store_module
+from gateway.access import apps
 from gateway.store import (
     Change,
     Store,
@@ -258,11 +259,11 @@ async def test_two_gateways_do_not_share_a_database(store: Store) -> None:
 
 def test_an_authorization_from_before_names_the_accounts_of_its_tokens(tmp_path: Path) -> None:
     """Which accounts an app reaches was not always kept: older ones reach what they had."""
-    folder = importlib.resources.files("gateway") / "migrations"
+    folder = resources.files("gateway") / "migrations"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     before = names[: next(i for i, name in enumerate(names) if name.endswith("_app_tokens.sql"))]
     path = tmp_path / "old.db"
-    with contextlib.closing(sqlite3.connect(path)) as old:
+    with closing(sqlite3.connect(path)) as old:
         for name in before:
             old.executescript((folder / name).read_text(encoding="utf-8"))
         old.execute(f"PRAGMA user_version = {len(before)}")
@@ -282,7 +283,33 @@ def test_an_authorization_from_before_names_the_accounts_of_its_tokens(tmp_path:
                    (x'04', '*4', 'CR900002', 'C', '', 2, 'app', 0);
             """
         )
-    with contextlib.closing(connect(path)) as opened:
+    with closing(connect(path)) as opened:
         migrate(opened)
         kept = opened.execute("SELECT loginids FROM links ORDER BY id").fetchall()
     assert [row[0] for row in kept] == ["CR900001,CR900002", "CR900001"]
+
+
+def test_an_authorization_from_before_covers_the_app_as_it_is(tmp_path: Path) -> None:
+    """What its user agreed to was not kept then."""
+    steps = sorted(
+        (resources.files("gateway") / "migrations").iterdir(), key=lambda step: step.name
+    )
+    before = [step for step in steps if step.name.endswith(".sql")]
+    [number] = [at for at, step in enumerate(before) if "agreements" in step.name]
+    with closing(connect(tmp_path / "old.db")) as connection:
+        for step in before[:number]:
+            connection.executescript(step.read_text())
+        connection.execute(f"PRAGMA user_version = {number}")
+        connection.executescript(
+            "INSERT INTO users (id, email, created_at) VALUES (1, 'ada@example.com', 0);"
+            "INSERT INTO apps (id, user_id, name, scopes, redirect_uri, markup, created_at)"
+            " VALUES (2000, 1, 'Bot', 'read', 'https://bot.example.com/', '1.5', 0);"
+            "INSERT INTO links (app_id, user_id, scopes, created_at) VALUES (2000, 1, 'read', 0);"
+        )
+        migrate(connection)
+        [link] = apps.links_of_user(Transaction(connection), 1)
+    agreed = link.agreement
+    assert (agreed.name, agreed.redirect_uri) == ("Bot", "https://bot.example.com/")
+    assert (agreed.scopes, agreed.markup) == ({"read"}, "1.5")
+    assert not link.suspended
+    assert apps.changes(link) == []

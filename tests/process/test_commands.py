@@ -155,6 +155,46 @@ async def test_a_revoked_token_ends_on_live_connections(gateway: Served, ada: Pe
         assert keeper.told == []
 
 
+async def test_what_a_token_made_is_shown_and_ends_with_it(gateway: Served, ada: Person) -> None:
+    def root(name: str) -> str:
+        return run_once(
+            gateway.db,
+            lambda transaction: tokens.create(
+                transaction, ada.real, name, {Scope.READ, Scope.ADMIN}
+            ),
+        )
+
+    async def child(parent: str, name: str) -> str:
+        async with gateway.connected() as client:
+            await client.authorize(parent)
+            request = {"api_token": 1, "new_token": name, "new_token_scopes": ["read"]}
+            made = (await client.ask(request))["api_token"]["tokens"]
+        [text] = [each["token"] for each in made if each["display_name"] == name]
+        return str(text)
+
+    revoked, disabled = await child(root("Root"), "Child"), await child(root("Other"), "Orphan")
+    lines = await command(gateway, "token", "list", "--loginid", ada.real)
+    heading, *rows = (line.split() for line in lines.splitlines())
+    assert heading[5:7] == ["made", "with"]
+    numbers = {row[2]: row[0] for row in rows}
+    assert {row[2]: row[5] for row in rows if row[2] in ("Child", "Orphan")} == {
+        "Child": numbers["Root"],
+        "Orphan": numbers["Other"],
+    }
+    async with watching(gateway, revoked) as client, watching(gateway, disabled) as other:
+        done = await asyncio.to_thread(
+            lambda: scopegate(
+                *("token", "revoke", numbers["Root"], "--db", str(gateway.db)),
+                folder=gateway.folder,
+            )
+        )
+        assert (done.returncode, done.stderr) == (0, "revoked, with 1 made with it\n")
+        await is_signed_out(client)
+        assert await client.refused({"authorize": revoked}) == "InvalidToken"
+        await command(gateway, "user", "disable", "--email", ada.email)
+        await is_signed_out(other)
+
+
 async def test_the_operator_sees_what_a_token_was_used_for(gateway: Served, ada: Person) -> None:
     async with gateway.connected() as client:
         await client.authorize(token(gateway, ada.real, "Watched"))
@@ -325,6 +365,28 @@ async def test_an_app_made_while_serving_can_connect(gateway: Served, ada: Perso
     assert [app_id, "My", "bot", "read,trade", "http://localhost:3000/callback"] in listed
     async with gateway.connected(app_id=int(app_id) + 1) as client:
         assert await client.refused({"ping": 1}) == "InvalidAppID"
+
+
+async def test_an_app_made_for_one_flow_keeps_to_it(gateway: Served, ada: Person) -> None:
+    made = {}
+    for flow in ((), ("--flow", "code"), ("--flow", "tokens")):
+        made[flow[-1:]] = await command(
+            gateway,
+            *("app", "create", "--name", f"Flow {len(made)}", "--email", ada.email),
+            *("--redirect-uri", "http://localhost:3000/callback", *flow),
+        )
+    owner = run_once(
+        gateway.db,
+        lambda transaction: tokens.create(transaction, ada.demo, "Flows", {Scope.ADMIN}),
+    )
+    async with gateway.connected() as client:
+        await client.authorize(owner)
+        listed = (await client.ask({"app_flow": 1}))["app_flow"]
+    assert {str(each["app_id"]): each["flow"] for each in listed} == {
+        made[()]: "both",
+        made[("code",)]: "code",
+        made[("tokens",)]: "tokens",
+    }
 
 
 # What is offered, by either name of the program.

@@ -5,6 +5,8 @@ import re
 import signal
 import stat
 from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -73,6 +75,47 @@ async def test_a_demo_token_ends_with_the_next_start(served: Served) -> None:
         assert await client.refused({"authorize": first}) == "InvalidToken"
         await client.authorize(served.token)
         assert await client.refused({"authorize": first}) == "InvalidToken"
+
+
+@pytest.mark.parametrize("public", [False, True])
+async def test_what_a_demo_token_made_ends_with_every_start(served: Served, public: bool) -> None:
+    """Also with a start that others can reach, and that has no demo user to offer."""
+
+    def text_of(reply: dict[str, Any]) -> str:
+        [text] = [
+            str(row["token"])
+            for row in reply["api_token"]["tokens"]
+            if token_form.well_formed(row["token"])
+        ]
+        return text
+
+    asked = {"api_token": 1, "new_token_scopes": ["read", "admin"]}
+    async with served.connected() as client:
+        await client.authorize(served.token)
+        child = text_of(await client.ask(asked | {"new_token": "Child"}))
+        opened = await client.ask({"new_account_real": 1, "currency": "USD"})
+        beside = opened["new_account_real"]["oauth_token"]
+        await client.authorize(child)
+        grandchild = text_of(await client.ask(asked | {"new_token": "Grandchild"}))
+    async with served.connected(origin=served.page.rstrip("/")) as page:
+        accounts = (await page.ask({"sign_in_demo": 1}))["sign_in_demo"]["accounts"]
+        await page.authorize(accounts[0]["token"])
+        own = text_of(await page.ask(asked | {"new_token": "Own"}))
+    ended = [served.token, child, grandchild, beside]
+    served.stop()
+    if public:
+        served.options += ("--host", "0.0.0.0")  # noqa: S104 - as an operator would
+    served.start(last="page" if public else "token")
+    port = urlsplit(served.url).port
+    served.url = f"ws://127.0.0.1:{port}/websockets/v3"
+    async with served.connected() as client:
+        for text in ended:
+            assert await client.refused({"authorize": text}) == "InvalidToken"
+        await client.authorize(own)
+    # So is a sign-in without a password, where there is none to be had any more.
+    async with served.connected(origin=f"http://127.0.0.1:{port}") as page:
+        reply = await page.ask({"authorize": accounts[0]["token"]})
+        assert ("error" in reply) == public
 
 
 async def test_no_token_is_ever_written_down(served: Served) -> None:
@@ -158,3 +201,27 @@ async def test_letters_stand_in_the_log_where_there_is_no_mail_server(served: Se
     # One letter, and not a word of what was done with it.
     assert len(served.stderr.strip().splitlines()) == 1
     assert "to=ada@example.com" in served.stderr
+
+
+async def test_letters_stand_in_no_log_that_others_could_read_unless_asked_for(
+    served: Served,
+) -> None:
+    asked = {"verify_email": "ada@example.com", "type": "account_opening"}
+    public = ("--host", "0.0.0.0", "--demo")  # noqa: S104 - as an operator would
+    for options in (public, ("--trusted-proxy", "127.0.0.1/32"), ("--allowed-host", "a.example")):
+        served.stop()
+        served.options = ("--seed", "tests", *options)
+        served.start()
+        served.url = served.url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+        async with served.connected() as client:
+            error = (await client.ask(asked))["error"]
+            assert error["code"] == "MailServerNeeded"
+            assert "smtp_host" in error["message"]
+            assert "log_letters" in error["message"]
+    assert served.stderr == ""
+    served.stop()
+    served.options += ("--log-letters",)
+    served.start()
+    async with served.connected() as client:
+        assert (await client.ask(asked))["verify_email"] == 1
+    assert len(re.findall(r"\b[a-z2-9]{16}\b", served.stderr)) == 1

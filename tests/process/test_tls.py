@@ -1,8 +1,10 @@
 """TLS: the WebSocket and the pages on one port, and nothing in the clear."""
 
 import asyncio
+import http.client
 import ssl
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,7 +14,7 @@ from cryptography import x509
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidMessage
 
-from tests.served import Served, fetch, serving, unverified
+from tests.served import PATIENCE, Served, fetch, serving, unverified
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +62,57 @@ async def test_nothing_is_served_in_the_clear(self_signed: Served) -> None:
         assert (await client.ask({"ping": 1}))["ping"] == "pong"
 
 
-async def test_a_certificate_from_files_is_one_that_clients_verify(tmp_path: Path) -> None:
+def issued(folder: Path, *names: str) -> tuple[tuple[str, ...], ssl.SSLContext]:
+    """Options with which a certificate for these names is served, and what trusts it."""
     authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1")
-    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    issued = authority.issue_cert(*names)
+    chain, key = folder / "chain.pem", folder / "key.pem"
     chain.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     key.write_bytes(issued.private_key_pem.bytes())
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
+    return ("--tls-cert", chain.name, "--tls-key", key.name), trusting
 
-    with serving(tmp_path, "--tls-cert", chain.name, "--tls-key", key.name) as served:
+
+NAMES = ("--allowed-host", "trade.example.com", "--allowed-host", "gate.lan")
+
+
+def keeps_to_tls(served: Served, host: str, path: str) -> str | None:
+    """What a response says to a browser that came by this name of keeping to TLS."""
+    page = urlsplit(served.page)
+    connection = http.client.HTTPSConnection(
+        "127.0.0.1", page.port, timeout=PATIENCE, context=unverified()
+    )
+    with closing(connection):
+        connection.request("GET", path, headers={"Host": f"{host}:{page.port}"})
+        response = connection.getresponse()
+        response.read()
+        return response.headers.get("Strict-Transport-Security")
+
+
+@pytest.mark.parametrize("path", ["/", "/assets/style.css", "/nothing", "/asyncapi.json"])
+def test_browsers_keep_to_tls_by_a_public_name(served_by_files: Served, path: str) -> None:
+    assert keeps_to_tls(served_by_files, "trade.example.com", path) == "max-age=31536000"
+    for host in ("127.0.0.1", "localhost", "gate.lan"):
+        assert keeps_to_tls(served_by_files, host, path) is None
+
+
+@pytest.fixture(scope="module")
+def served_by_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("files")
+    options, _ = issued(folder, "trade.example.com")
+    with serving(folder, *options, *NAMES, "--demo") as served:
+        yield served
+
+
+def test_a_certificate_for_one_run_binds_no_browser(tmp_path: Path) -> None:
+    with serving(tmp_path, "--tls-self-signed", *NAMES, "--demo") as served:
+        assert keeps_to_tls(served, "trade.example.com", "/") is None
+
+
+async def test_a_certificate_from_files_is_one_that_clients_verify(tmp_path: Path) -> None:
+    options, trusting = issued(tmp_path, "127.0.0.1")
+    with serving(tmp_path, *options) as served:
         async with served.connected(ssl=trusting) as client:
             assert (await client.ask({"ping": 1}))["ping"] == "pong"
         status, _, _ = await asyncio.to_thread(fetch, served.page, trusting)

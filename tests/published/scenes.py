@@ -315,6 +315,10 @@ async def origins_to_allow(here: World, client: Client) -> Request:
     return {"app_origins": app.id, "allowed_origins": ["https://bot.example.com"]}
 
 
+async def a_flow_to_choose(here: World, client: Client) -> Request:
+    return {"app_flow": 1, "app_id": (await here.app("read")).id, "flow": "code"}
+
+
 async def access_to_revoke(here: World, client: Client) -> Request:
     return {"revoke_access": (await a_connected_app(here, client))["revoke_oauth_app"]}
 
@@ -579,6 +583,7 @@ SCENES: Mapping[str, Scene] = {
     "activity": what_an_app_did,
     "api_token": as_it_is(api_token=1, new_token="Bot", new_token_scopes=["admin"]),
     "app_delete": an_app_of_ones_own("app_delete"),
+    "app_flow": a_flow_to_choose,
     "app_get": an_app_of_ones_own("app_get"),
     "app_list": apps_of_ones_own,
     "app_markup_details": markups_to_list,

@@ -100,6 +100,7 @@ FOR_THE_PAGES = [name for name in OWN if OFFERED[name].standing is AT_PAGES]
 def test_every_own_call_is_for_the_owner_or_the_pages_or_has_a_scope() -> None:
     rest = [name for name in OWN if name not in FOR_THE_OWNER + FOR_THE_PAGES]
     assert {name: OFFERED[name].scopes for name in rest} == {
+        "app_flow": {Scope.ADMIN},
         "app_origins": {Scope.ADMIN},
         "copy_report": READ_OR_TRADING,
     }

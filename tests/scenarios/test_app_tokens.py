@@ -81,6 +81,7 @@ async def test_an_app_manages_only_the_apps_that_it_registered(stage: Stage) -> 
         {"app_get": mine.id},
         {"app_update": mine.id, **moved},
         {"app_origins": mine.id, "allowed_origins": ["https://evil.test"]},
+        {"app_flow": 1, "app_id": mine.id, "flow": "code"},
         {"app_delete": mine.id},
     ):
         await refused(bot, "InvalidAppID", **request)
@@ -90,6 +91,7 @@ async def test_an_app_manages_only_the_apps_that_it_registered(stage: Stage) -> 
     number = made["app_id"]
     assert await done(bot, app_list=1) == [made]
     assert await done(bot, app_get=number) == made
+    assert [one["app_id"] for one in await done(bot, app_flow=1)] == [number]
     assert (await done(bot, app_update=number, **moved))["redirect_uri"] == moved["redirect_uri"]
     await done(bot, app_origins=number, allowed_origins=["https://bot.test"])
     # Neither does another app reach it; its owner does.
@@ -244,6 +246,7 @@ async def test_an_app_settles_only_the_currency_of_an_account_that_it_opened(her
 MADE_BY_APPS = {
     "api_token",
     "app_delete",
+    "app_flow",
     "app_origins",
     "app_register",
     "app_update",

@@ -147,7 +147,7 @@ async def test_deleting_an_app_or_changing_its_scopes_ends_its_grants(
     await bot.authorize(await here.token("read", app=app))
     owner = here.connect()
     await owner.authorize(await here.token("admin"))
-    same = {"name": "Renamed", "scopes": ["read"], "redirect_uri": "https://app.example.com/back"}
+    same = {"name": "Mine", "scopes": ["read"], "redirect_uri": "https://app.example.com/other"}
     await owner.ask({"app_update": app.id, **same})
     assert "error" not in await bot.ask({"balance": 1})
     change = {**same, "scopes": ["trade"]} if end == "app_update" else {}

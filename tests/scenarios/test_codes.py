@@ -115,6 +115,7 @@ async def test_a_kept_client_library_gets_its_tokens(flow: Flow) -> None:
             code_verifier=VERIFIER,
         )
         assert token["token_type"] == "Bearer"
+        assert token["expires_in"] == 60 * 24 * 3600
         assert token["scope"] == "read"
         real, demo = flow.here.real[0].loginid, flow.here.demo.loginid
         assert [account["loginid"] for account in token["accounts"]] == [real, demo]
@@ -136,7 +137,7 @@ async def test_a_kept_client_library_gets_its_tokens(flow: Flow) -> None:
 
 async def test_a_code_stands_in_the_url_and_no_token(flow: Flow) -> None:
     brought = await flow.allowed(flow.asked(state="s"))
-    assert list(brought) == ["code", "state"]
+    assert list(brought) == ["code", "state", "iss"]
     assert "token" not in str(brought)
 
 

@@ -36,6 +36,8 @@ async def test_an_app_gets_what_its_user_gives_and_no_more(here: World) -> None:
     shown = (await owner.ask({"consent_request": 1, "query": asked}))["consent_request"]
     assert shown == {
         "app_id": app.id,
+        "app_markup_percentage": 0.0,
+        "changes": [],
         "flow": "tokens",
         "name": "Chart bot",
         "owner": "demo@scopegate.invalid",

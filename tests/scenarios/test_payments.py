@@ -511,13 +511,14 @@ async def test_agents_refuse_what_is_not_for_them(here: World) -> None:
     await refused("between 10.00 and 2000.00 USD", transfer_to=other.loginid, amount=2000.01)
     await refused("use transfer_between_accounts", transfer_to=second.loginid)
     await refused("no real-style account", transfer_to=here.demo.loginid)
-    await refused("no real-style account", transfer_to="CR1")
+    await refused("takes no such payment", transfer_to="CR1")
     await refused("is kept in USD", transfer_to=other.loginid, currency="EUR")
     foreign = await here.account("EUR", 0, owner=other.user_id)
-    await refused("in one currency", transfer_to=foreign.loginid)
+    await refused("takes no such payment", transfer_to=foreign.loginid)
     poor = {**request, "transfer_to": other.loginid}
     await here.credit(-999_000, first.loginid)
     assert await agent.refused(poor) == "InsufficientBalance"
+    await here.credit(999_000, first.loginid)
     # Whoever is locked out is paid nothing, and is no agent.
     client = await signed_in_here(here, other)
     code = await a_letter(here, agent)
@@ -526,7 +527,7 @@ async def test_agents_refuse_what_is_not_for_them(here: World) -> None:
             "UPDATE users SET disabled_at = 1 WHERE id = ?", other.user_id
         )
     )
-    await refused("no real-style account", transfer_to=other.loginid)
+    await refused("takes no such payment", transfer_to=other.loginid)
     assert (await client.ask({"paymentagent_list": "id"}))["paymentagent_list"]["list"]
     withdrawal = {
         "paymentagent_withdraw": 1,
@@ -559,18 +560,71 @@ async def test_what_an_owner_excludes_is_not_paid_in(here: World) -> None:
     }
     assert "error" not in await payer.ask(transfer(first, second, 60))
     assert await payer.refused(transfer(first, second, 60)) == "DailyDepositLimitExceeded"
-    for request in (client, {**client, "dry_run": 1}):
-        error = (await paying.ask(request))["error"]
-        assert error == {
-            "code": "PaymentAgentTransferError",
-            "message": f"{second.loginid} takes no such payment at present.",
-        }
+    error = (await paying.ask(client))["error"]
+    assert error == {
+        "code": "PaymentAgentTransferError",
+        "message": f"{second.loginid} takes no such payment at present.",
+    }
     assert "error" not in await paying.ask({**client, "amount": 40})
     assert await balances(here, first, second, agent) == [994_000, 1_010_000, 996_000]
     # The next day is another day.
     here.clock.advance(86_400)
     assert "error" not in await payer.ask(transfer(first, second, 60))
     await right(here)
+
+
+async def test_an_agent_does_not_find_out_which_accounts_exist(stage: Stage) -> None:
+    here = stage.here
+    mine, theirs = here.real[0], await somebody(here)
+    await an_agent(here, mine)
+    agent = await signed_in(stage, mine, "payments")
+    excluding = (await here.user("excluding@example.com"))[0]
+    owner = await signed_in(stage, excluding)
+    assert "error" not in await owner.ask({"set_self_exclusion": 1, "max_deposit": 1})
+    others = {
+        "there": theirs.loginid,
+        "none": "CR99999",
+        "demo": (await here.user("demo@example.com"))[1].loginid,
+        "none like it": "VRTC99999",
+        "foreign": (await here.account("EUR", 100, owner=theirs.user_id)).loginid,
+        "empty": (await here.open_account("new@example.com", virtual=False)).loginid,
+        "excluding": excluding.loginid,
+    }
+    request = {"paymentagent_transfer": 1, "amount": 30, "currency": "USD"}
+
+    async def told(**change: Any) -> dict[str, Any]:
+        """What the agent is told of each account, without the loginid that they have named."""
+        replies = {}
+        for name, loginid in others.items():
+            reply = await agent.ask({**request, "transfer_to": loginid, "req_id": 1, **change})
+            del reply["echo_req"]
+            replies[name] = {key: str(value).replace(loginid, "X") for key, value in reply.items()}
+        return replies
+
+    tried = await told(dry_run=1)
+    assert tried["there"]["paymentagent_transfer"] == "2"
+    # Tried, or refused for a reason of the agent's own: each account is answered alike.
+    changes: list[dict[str, Any]] = [
+        {"amount": 9},
+        {"currency": "EUR"},
+        {"amount": 9, "dry_run": 1},
+        {"dry_run": 1},
+    ]
+    for change in changes:
+        replies = await told(**change)
+        assert all(reply == replies["there"] for reply in replies.values())
+    await here.set_balance(1_000, mine.loginid)
+    poor = await told()
+    assert "InsufficientBalance" in poor["there"]["error"]
+    assert all(reply == poor["there"] for reply in poor.values())
+    # Only a payment that is made tells that there is an account.
+    await here.set_balance(100_000, mine.loginid)
+    paid = await told()
+    assert paid.pop("there")["paymentagent_transfer"] == "1"
+    assert all(reply == paid["none"] for reply in paid.values())
+    # An agent knows which accounts are the agent's own.
+    own = {**request, "transfer_to": here.real[1].loginid, "dry_run": 1}
+    assert "use transfer_between_accounts" in (await agent.ask(own))["error"]["message"]
 
 
 async def test_a_first_payment_counts_where_no_opening_balance_came_before_it(here: World) -> None:

@@ -6,10 +6,14 @@ from typing import Any
 import orjson
 import pytest
 from argon2 import PasswordHasher
+from websockets.asyncio.client import connect
+from websockets.typing import Origin
 
 from gateway.access import passwords, users
+from gateway.app import listen
 from gateway.store import StoreError
 from gateway.testing import Client, MemoryClient, World, world
+from tests.served import SocketClient
 
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
 
@@ -275,6 +279,26 @@ async def test_nobody_is_let_in_as_the_demo_user_from_elsewhere() -> None:
     async with world(allowed_host=("trade.example.com",), demo=True) as here:  # asked for
         page = here.connect(at_pages=True)
         assert "error" not in await page.ask({"sign_in_demo": 1})
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("X-Forwarded-Proto", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port"),
+        *("Forwarded", "Via", "X-Real-IP", "CF-Connecting-IP", ""),
+    ],
+)
+async def test_whatever_a_proxy_says_of_itself_makes_it_one(here: World, header: str) -> None:
+    async with listen(here.gateway) as port:
+        url = f"ws://127.0.0.1:{port}/websockets/v3?app_id=1089"
+        said = {header: "https"} if header else {}
+        async with connect(
+            url, origin=Origin(f"http://127.0.0.1:{port}"), additional_headers=said
+        ) as socket:
+            page = SocketClient(here.gateway.registry, socket)
+            reply = await page.ask({"sign_in_demo": 1})
+            assert ("error" in reply) == bool(header)
+            await page.aclose()
 
 
 async def test_an_owner_oversees_tokens_and_what_was_done_with_them(here: World) -> None:

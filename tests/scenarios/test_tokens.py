@@ -1,8 +1,10 @@
 """An owner's tokens: made, shown once, bounded, used, deleted."""
 
 import re
+import time
 
 from gateway import token_form
+from gateway.access import tokens
 from gateway.testing import Client, World
 from tests.conftest import Stage
 
@@ -187,8 +189,6 @@ async def test_sign_ins_are_remembered_where_asked_for(here: World) -> None:
 
 
 async def test_every_use_of_a_token_is_counted_by_call_and_address(here: World) -> None:
-    from gateway.access import tokens
-
     client = here.connect(address="10.0.0.7")
     await client.authorize(await here.token("read"))
     for _ in range(3):
@@ -248,3 +248,139 @@ async def test_passthrough_keeps_its_own_names(here: World) -> None:
     reply = await here.connect().ask({"authorize": "wrong", "passthrough": passthrough})
     assert reply["passthrough"] == passthrough
     assert reply["echo_req"]["authorize"] == "<not shown>"
+
+
+# Tokens that are made with tokens.
+
+
+async def minted(client: Client, name: str, *scopes: str) -> str:
+    """The text of a token that the client makes with the one it is signed in with."""
+    asked = {"api_token": 1, "new_token": name, "new_token_scopes": list(scopes)}
+    text: str = named(await client.ask(asked), name)["token"]
+    return text
+
+
+async def listed(owner: Client) -> dict[str, dict]:
+    """The owner's tokens by name, as the pages list them."""
+    return {one["name"]: one for one in (await owner.ask({"token_list": 1}))["token_list"]}
+
+
+async def test_what_a_token_made_ends_with_it(stage: Stage) -> None:
+    here = stage.here
+    root = await here.token("admin", "read")
+    program = await stage.connect()
+    await program.authorize(root)
+    child = await minted(program, "Child", "admin", "read")
+    other = await stage.connect()
+    await other.authorize(child)
+    grandchild = await minted(other, "Grandchild", "read")
+    reader = await stage.connect()
+    await reader.authorize(grandchild)
+    for client in (program, other, reader):
+        await client.ask({"balance": 1, "subscribe": 1})
+
+    owner = await here.owner()
+    shown = await listed(owner)
+    assert shown["Grandchild"]["parent"] == {
+        "loginid": here.demo.loginid,
+        "name": "Child",
+        "token": shown["Child"]["token"],
+    }
+    assert shown["Child"]["parent"]["token"] == token_form.masked(root)
+    # The published list has no room for it.
+    assert "parent" not in named(await program.ask({"api_token": 1}), "Child")
+
+    mask = token_form.masked(root)
+    assert "error" not in await owner.ask({"api_token": 1, "delete_token": mask})
+    # From that reply on nothing of the family holds.
+    for client, text in ((program, root), (other, child), (reader, grandchild)):
+        assert (await client.next())["error"]["code"] == "InvalidToken"
+        assert await client.refused({"balance": 1}) == "AuthorizationRequired"
+        assert await client.refused({"authorize": text}) == "InvalidToken"
+    assert {"Child", "Grandchild"}.isdisjoint(await listed(owner))
+
+
+async def test_deleting_a_child_leaves_its_parent_and_its_sibling(here: World) -> None:
+    client = await owner(here, "admin", "read")
+    first, second = await minted(client, "First", "read"), await minted(client, "Second", "read")
+    await client.ask({"api_token": 1, "delete_token": token_form.masked(first)})
+    assert await here.connect().refused({"authorize": first}) == "InvalidToken"
+    await here.connect().authorize(second)
+    assert "error" not in await client.ask({"balance": 1})
+
+
+async def test_a_sign_in_is_no_parent(here: World) -> None:
+    page = await here.owner()
+    text = await minted(page, "From the page", "read", "admin")
+    assert (await listed(page))["From the page"]["parent"] is None
+    await page.ask({"sign_out": 1})
+    client = here.connect()
+    await client.authorize(text)
+    assert "error" not in await client.ask({"balance": 1})
+    # A demo user signs in anew, and the token is still there.
+    assert "From the page" in await listed(await here.owner())
+
+
+async def test_an_account_opened_with_a_token_has_a_token_of_the_same_parent(here: World) -> None:
+    root = await here.token("admin", "read")
+    client = here.connect()
+    await client.authorize(root)
+    child = await minted(client, "Child", "admin", "read")
+    await client.authorize(child)
+    opened = (await client.ask({"new_account_real": 1, "currency": "USD"}))["new_account_real"]
+    sibling = opened["oauth_token"]
+    bot = here.connect()
+    await bot.authorize(sibling)
+    page = await here.owner()
+    [shown] = [
+        one
+        for one in (await page.ask({"token_list": 1}))["token_list"]
+        if one["loginid"] == opened["client_id"]
+    ]
+    assert shown["parent"]["token"] == token_form.masked(root)
+    assert shown["parent"]["loginid"] == here.demo.loginid
+    # It is a sibling, so the child's end leaves it alone, and the parent's does not.
+    await page.ask({"api_token": 1, "delete_token": token_form.masked(child)})
+    assert "error" not in await bot.ask({"balance": 1})
+    await page.ask({"api_token": 1, "delete_token": token_form.masked(root)})
+    assert await bot.refused({"balance": 1}) == "AuthorizationRequired"
+
+
+async def test_a_child_ends_when_the_time_of_its_parent_is_up(here: World) -> None:
+    def set_end(transaction: tokens.Transaction) -> None:
+        transaction.execute(
+            "UPDATE tokens SET expires_at = ? WHERE id = ?", ends_at, grant.token_id
+        )
+
+    client = here.connect()
+    root = await here.token("admin", "read")
+    await client.authorize(root)
+    grant = client._connection.session.grants[here.demo.loginid]
+    ends_at = time.time() + 3600
+    await here.gateway.store.write(set_end)
+    child = await minted(client, "Child", "read")
+    bot = here.connect()
+    await bot.authorize(child)
+    ends_at = time.time() - 1
+    await here.gateway.store.write(set_end)
+    await here.gateway.store.write(tokens.end_expired)
+    assert await bot.refused({"balance": 1}) == "AuthorizationRequired"
+    assert await bot.refused({"authorize": child}) == "InvalidToken"
+
+
+async def test_a_child_keeps_to_the_time_of_its_parent(here: World) -> None:
+    """Nobody has noticed yet that the parent's time is up: the child is over all the same."""
+    client = here.connect()
+    await client.authorize(await here.token("admin", "read"))
+    grant = client._connection.session.grants[here.demo.loginid]
+    await here.gateway.store.write(
+        lambda transaction: transaction.execute(
+            "UPDATE tokens SET expires_at = ? WHERE id = ?", time.time() + 3600, grant.token_id
+        )
+    )
+    child = await minted(client, "Child", "read")
+    await here.gateway.store.write(
+        lambda transaction: transaction.execute("UPDATE tokens SET expires_at = expires_at - 7200")
+    )
+    assert await here.connect().refused({"authorize": child}) == "InvalidToken"
+    assert "Child" not in await listed(await here.owner())

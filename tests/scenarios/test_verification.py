@@ -7,7 +7,9 @@ import pytest
 from gateway.access import verification
 from gateway.errors import ApiError
 from gateway.mail import LogMailer
-from gateway.testing import World, world
+from gateway.store import Transaction
+from gateway.testing import Client, World, world
+from tests.conftest import Stage
 
 ADA = "ada@example.com"
 
@@ -65,12 +67,12 @@ async def test_the_answer_does_not_tell_whether_an_address_is_known(here: World)
 
 async def test_nobody_is_flooded_with_letters(here: World) -> None:
     await here.user(ADA)
-    client = here.connect()
+    clients = [here.connect(address=f"192.0.2.{number}") for number in range(6)]
     for email in (ADA, "stranger@example.com"):
         request = {"verify_email": email, "type": "payment_withdraw"}
-        for _ in range(verification.MOST_OF_AN_ADDRESS):
+        for client in clients[: verification.MOST_OF_AN_ADDRESS]:
             assert (await client.ask(request))["verify_email"] == 1
-        reply = await client.ask(request)
+        reply = await clients[-1].ask(request)
         assert reply["error"]["code"] == "RateLimit"
         assert reply["error"]["details"] == {"limit": "5 letters an hour for one address"}
 
@@ -84,6 +86,77 @@ async def test_one_client_does_not_write_to_everybody(here: World) -> None:
     assert [n for n, reply in enumerate(codes) if "error" in reply] == [20]
     other = here.connect(address="192.0.2.7")
     assert "error" not in await other.ask({"verify_email": ADA, "type": "account_opening"})
+
+
+async def told(client: Client, email: str, kind: str = "payment_withdraw") -> str:
+    """What limit a letter is beyond; empty where it was sent."""
+    reply = await client.ask({"verify_email": email, "type": kind})
+    if "error" not in reply:
+        return ""
+    assert reply["error"]["code"] == "RateLimit"
+    limit: str = reply["error"]["details"]["limit"]
+    return limit
+
+
+@pytest.mark.parametrize("as_user", [False, True])
+async def test_nobody_uses_up_the_letters_of_another(here: World, as_user: bool) -> None:
+    """Not from one address block, signed in or not; the other is still sent theirs."""
+    await here.user(ADA)
+    eve = (await here.user("eve@example.com"))[0]
+    sent = []
+    for number in range(8):
+        mallory = here.connect(address=f"2001:db8:0:1::{number}")
+        if as_user and number % 2:
+            await mallory.authorize(await here.token(loginid=eve.loginid))
+        sent.append(await told(mallory, ADA))
+    assert sent == [""] * 3 + ["3 letters an hour to one address from one client"] * 5
+    assert await told(here.connect(address="198.51.100.7"), ADA) == ""
+
+
+async def test_a_user_is_one_requester_wherever_they_are(here: World) -> None:
+    await here.user(ADA)
+    eve = (await here.user("eve@example.com"))[0]
+    sent = []
+    for number in range(4):
+        client = here.connect(address=f"192.0.2.{number}")
+        await client.authorize(await here.token(loginid=eve.loginid))
+        sent.append(await told(client, ADA))
+    assert [bool(limit) for limit in sent] == [False, False, False, True]
+
+
+async def test_what_users_ask_for_themselves_nobody_else_uses_up(stage: Stage) -> None:
+    here = stage.here
+    ada = (await here.user(ADA))[0]
+    app = await here.app("read")
+    by_app = await stage.connect(app_id=app.id)
+    await by_app.authorize(await here.token(loginid=ada.loginid, app=app))
+    for number in range(verification.MOST_OF_AN_ADDRESS - 3):
+        assert await told(here.connect(address=f"192.0.2.{number}"), ADA) == ""
+    # An app that acts for her counts as anybody else.
+    sent = [await told(by_app, ADA) for _ in range(4)]
+    assert [bool(limit) for limit in sent] == [False, False, False, True]
+    assert (
+        await told(here.connect(address="192.0.2.99"), ADA) == "5 letters an hour for one address"
+    )
+
+    client = await stage.connect()
+    await client.authorize(await here.token(loginid=ada.loginid))
+    for _ in range(verification.MOST_OF_AN_ADDRESS):
+        assert await told(client, "ADA@example.com") == ""
+    assert await told(client, ADA) == "5 letters an hour for one address"
+
+
+async def test_one_client_has_so_many_letters_an_hour(here: World) -> None:
+    def an_hour(transaction: Transaction) -> None:
+        for number in range(verification.MOST_OF_A_REQUESTER):
+            requester = verification.Requester("192.0.2.7")
+            email = f"a{number}@example.com"
+            verification.create(transaction, email, verification.ACCOUNT_OPENING, requester)
+
+    await here.gateway.store.write(an_hour)
+    limit = "60 letters an hour from one client"
+    assert await told(here.connect(address="192.0.2.7"), ADA, "account_opening") == limit
+    assert await told(here.connect(address="192.0.2.8"), ADA, "account_opening") == ""
 
 
 async def test_a_type_that_nothing_here_takes_is_refused(here: World) -> None:
