@@ -37,6 +37,9 @@ _OPENING_BALANCE = Decimal(10_000)
 MOST_OF_A_USER = 20
 """Accounts that a user may open."""
 
+MOST_BY_APPS = 10
+"""How many of them apps may open: accounts are never closed, and some must be left to the owner."""
+
 
 class InsufficientFundsError(Exception):
     """The balance is smaller than what was to be taken from it."""
@@ -56,6 +59,8 @@ class Account:
     is_virtual: bool
     balance: int
     created_at: float
+    opened_by: int | None = None
+    """The app whose token opened it; `None` where its owner did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +92,20 @@ def _account(row: Row) -> Account:
         bool(row["is_virtual"]),
         row["balance"],
         row["created_at"],
+        row["opened_by"],
     )
 
 
 def open_account(
-    transaction: Transaction, user_id: int, *, currency: str, is_virtual: bool, at: float
+    transaction: Transaction,
+    user_id: int,
+    *,
+    currency: str,
+    is_virtual: bool,
+    at: float,
+    opened_by: int | None = None,
 ) -> Account:
-    """A new, empty account of a user."""
+    """A new, empty account of a user; `opened_by` is the app whose token asks for it."""
     if currency not in CURRENCIES:
         raise StoreError(f"no accounts are kept in {currency}: one of {', '.join(CURRENCIES)}")
     prefix = DEMO_PREFIX if is_virtual else REAL_PREFIX
@@ -105,15 +117,16 @@ def open_account(
     number = _FIRST_NUMBER[prefix] if row is None or row[0] is None else row[0] + 1
     loginid = f"{prefix}{number}"
     transaction.execute(
-        "INSERT INTO accounts (loginid, user_id, currency, is_virtual, created_at)"
-        " VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO accounts (loginid, user_id, currency, is_virtual, created_at, opened_by)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
         loginid,
         user_id,
         currency,
         int(is_virtual),
         at,
+        opened_by,
     )
-    return Account(loginid, user_id, currency, is_virtual, 0, at)
+    return Account(loginid, user_id, currency, is_virtual, 0, at, opened_by)
 
 
 def account(transaction: Transaction, loginid: str) -> Account:

@@ -99,16 +99,37 @@ ORDERS = {
 }
 """What a list of markups can be sorted by."""
 
-_OF_OWNER = (
-    " FROM markups JOIN contracts ON contracts.id = markups.contract_id"
-    " WHERE markups.loginid IN (SELECT loginid FROM accounts WHERE user_id = ?)"
-    " AND markups.at >= ? AND markups.at <= ?"
-)
+
+class Payees(NamedTuple):
+    """Whose markups are read."""
+
+    loginids: Sequence[str]
+    """The accounts that they were paid to."""
+    app_ids: Sequence[int] | None = None
+    """The apps that they were charged by; any app where there are none."""
+
+
+def _paid(payees: Payees, first: int, last: int) -> tuple[str, list[str | int]]:
+    """The rows of the markups that were paid between two moments: SQL and its values."""
+
+    def marks(values: Sequence[object]) -> str:
+        return ", ".join("?" * len(values))
+
+    sql = (
+        " FROM markups JOIN contracts ON contracts.id = markups.contract_id"
+        f" WHERE markups.loginid IN ({marks(payees.loginids)})"
+        " AND markups.at >= ? AND markups.at <= ?"
+    )
+    values: list[str | int] = [*payees.loginids, first, last]
+    if payees.app_ids is not None:
+        sql += f" AND markups.app_id IN ({marks(payees.app_ids)})"
+        values += payees.app_ids
+    return sql, values
 
 
 def of_owner(
     reader: Transaction,
-    user_id: int,
+    payees: Payees,
     *,
     first: int,
     last: int,
@@ -119,7 +140,7 @@ def of_owner(
     limit: int,
     offset: int,
 ) -> list[Markup]:
-    """What a user got between two moments, through one app or all, from one account or all.
+    """What payees got between two moments, through one app or all, from one account or all.
 
     `order` are names of `ORDERS`; time goes up where `ascending`, the others always do.
     """
@@ -128,14 +149,13 @@ def of_owner(
         for name in order
     ]
     direction = "ASC" if ascending else "DESC"
+    paid, values = _paid(payees, first, last)
     rows = reader.all(
         "SELECT markups.*, contracts.currency, contracts.loginid AS buyer, contracts.bought_by"
-        f"{_OF_OWNER} AND markups.app_id = coalesce(?, markups.app_id)"
+        f"{paid} AND markups.app_id = coalesce(?, markups.app_id)"
         " AND contracts.loginid = coalesce(?, contracts.loginid)"
         f" ORDER BY {', '.join([*terms, f'markups.contract_id {direction}'])} LIMIT ? OFFSET ?",
-        user_id,
-        first,
-        last,
+        *values,
         app_id,
         buyer,
         limit,
@@ -168,15 +188,14 @@ class Sum(NamedTuple):
     contracts: int
 
 
-def sums(reader: Transaction, user_id: int, *, first: int, last: int) -> list[Sum]:
-    """What a user got between two moments, by app and currency."""
+def sums(reader: Transaction, payees: Payees, *, first: int, last: int) -> list[Sum]:
+    """What payees got between two moments, by app and currency."""
+    paid, values = _paid(payees, first, last)
     rows = reader.all(
         "SELECT markups.app_id, contracts.currency, sum(markups.amount),"
         " sum(markups.cents), count(*)"
-        f"{_OF_OWNER} GROUP BY markups.app_id, contracts.currency"
+        f"{paid} GROUP BY markups.app_id, contracts.currency"
         " ORDER BY markups.app_id, contracts.currency",
-        user_id,
-        first,
-        last,
+        *values,
     )
     return [Sum(*row) for row in rows]

@@ -27,6 +27,9 @@ log = structlog.get_logger("scopegate.bus")
 class Listener(Protocol):
     """Somebody who listens to one topic."""
 
+    def reaches(self, loginid: str) -> bool:
+        """Whether the listener may be told of this account."""
+
     def deliver(self, tail: bytes, position: int) -> None:
         """Take one event: its JSON after the opening brace or bracket, and where it stands."""
 
@@ -62,13 +65,21 @@ class Bus:
         """Whether anybody would get what is published on `topic`."""
         return topic in self._topics
 
-    def publish(self, topic: str, inner: bytes, position: int = 0) -> None:
+    def publish(
+        self, topic: str, inner: bytes, position: int = 0, *, of_account: str | None = None
+    ) -> None:
         """Deliver a JSON object or list, encoded, that stands at `position` of its stream.
 
-        A listener that started at or after `position` has had it already and skips it.
+        A listener that started at or after `position` has had it already and skips it. With
+        `of_account` only listeners that reach this account get it.
         """
         tail = inner[1:] + b"}"
-        self._give(topic, lambda listener: listener.deliver(tail, position))
+
+        def give(listener: Listener) -> None:
+            if of_account is None or listener.reaches(of_account):
+                listener.deliver(tail, position)
+
+        self._give(topic, give)
 
     def conclude(self, topic: str, inner: bytes, position: int, *, ends: bool) -> None:
         """Deliver the last that is told of something; with `ends` the streams end with it."""

@@ -21,7 +21,7 @@ from gateway.limits import Rate
 from gateway.session import Session
 from schemas.fields import Request
 from schemas.published import ALSO_FIELDS, PUBLISHED, SENSITIVE_FIELDS
-from schemas.scopes import Scope, in_order
+from schemas.scopes import MANAGING, Scope, in_order
 
 
 class Standing(Enum):
@@ -40,6 +40,9 @@ OWNER: Final = Standing.OWNER
 
 AT_PAGES: Final = Standing.AT_PAGES
 """Anybody, from a page that the gateway itself has served."""
+
+NO_APPS: Final = "not for apps"
+"""How lists of calls say that a call refuses tokens of apps."""
 
 Needs = Scope | Collection[Scope] | Standing | None
 """Who may make a call: one scope, any one of several, a standing, or (`None`) anybody."""
@@ -99,6 +102,7 @@ class Stream(Generic[BodyT]):
 
 class _Policy(TypedDict, total=False):
     needs: Required[Needs]
+    app_tokens: bool
     rate: Rate
 
 
@@ -115,7 +119,10 @@ def call(name: str, **policy: Unpack[_Policy]) -> Callable[[MethodT], MethodT]:
 
     The method takes the request and the session, and returns a body, a `Stream`, or a list of
     these where one message has several answers; it raises `ApiError` to refuse. `needs` says who
-    may make the call, `rate` in which group it is counted.
+    may make the call, `rate` in which group it is counted. `app_tokens` says whether a token that
+    was issued to an app, or created with one, may make it. Left out, it may, unless every scope in
+    `needs` is one of `MANAGING`: what manages an owner's affairs is the owner's own unless a call
+    says otherwise.
     """
 
     def declare(method: MethodT) -> MethodT:
@@ -136,6 +143,8 @@ class Call:
     needs_login: bool
     standing: Standing | None
     """What it needs in place of a scope."""
+    app_tokens: bool
+    """Whether a token that was issued to an app, or created with one, may make it."""
     rate: Rate
     group: str
     description: str
@@ -157,8 +166,10 @@ class Call:
     def needs_text(self) -> str:
         """Who may make the call, in words."""
         if self.scopes:
-            return " or ".join(in_order(self.scopes))
-        return "nothing" if self.standing is None else self.standing.value
+            names = " or ".join(in_order(self.scopes))
+        else:
+            names = "nothing" if self.standing is None else self.standing.value
+        return names if self.app_tokens else f"{names}, {NO_APPS}"
 
     @property
     def group_sentence(self) -> str:
@@ -295,6 +306,7 @@ def _declared(
         scopes=scopes,
         needs_login=needs is not None and needs is not AT_PAGES,
         standing=standing,
+        app_tokens=policy.get("app_tokens", not scopes or not scopes <= MANAGING),
         rate=policy.get("rate", Rate.GENERAL),
         group=group,
         description=description,

@@ -198,6 +198,7 @@ def calls(as_json: bool, handlers: tuple[str, ...]) -> None:
                 "group": found.group,
                 "needs": in_order(found.scopes),
                 "needs_login": found.needs_login,
+                "app_tokens": found.app_tokens,
                 "standing": None if found.standing is None else found.standing.value,
                 "sentence": found.sentence,
             }

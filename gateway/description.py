@@ -121,7 +121,8 @@ def asyncapi(registry: Registry, version: str) -> Schema:
             " `req_id`; what is asked for with `subscribe` goes on with further replies. A decimal"
             " string is taken where a number is wanted, and a number where a string is wanted."
             " Who needs a login sends `authorize` with a token first: `x-needs` says what a call"
-            " needs, and any one of `x-scopes` will do.",
+            " needs, and any one of `x-scopes` will do. A call with `x-app-tokens` false refuses"
+            " tokens that were issued to an app.",
             "tags": [
                 {"name": name, "description": sentence} for name, sentence in sorted(groups.items())
             ],
@@ -203,6 +204,7 @@ def _operation(call: Call) -> Schema:
         },
         "x-needs": call.needs_text,
         "x-scopes": list(in_order(call.scopes)),
+        "x-app-tokens": call.app_tokens,
         "x-streams": _streams(call),
     }
 

@@ -30,6 +30,7 @@ from gateway.errors import (
     authorization_required,
     input_validation_failed,
     internal_error,
+    owners_token_required,
     permission_denied,
     rate_limit,
     storage_unavailable,
@@ -196,6 +197,8 @@ class Dispatcher:
         session.acting = acting
         if call.scopes and call.scopes.isdisjoint(acting.scopes):
             raise _permission_denied(call)
+        if not call.app_tokens and acting.link_id is not None:
+            raise owners_token_required()
         if call.standing is not None:
             if call.standing is OWNER and not acting.is_owner:
                 raise permission_denied("the owner's own sign-in at the gateway's pages")

@@ -78,6 +78,14 @@ def permission_denied(what: str) -> ApiError:
     return ApiError("PermissionDenied", f"Permission denied, requires {what}.")
 
 
+def owners_token_required() -> ApiError:
+    """The call is closed to tokens that were issued to an app, or created with one."""
+    return permission_denied(
+        "a token of your own, and this one belongs to an app: create one on the gateway's page"
+        " /tokens"
+    )
+
+
 def rate_limit(name: str, limit: str) -> ApiError:
     """Too many of something; `limit` says which number was met."""
     return ApiError("RateLimit", f"You have reached the rate limit for {name}.", {"limit": limit})

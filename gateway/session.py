@@ -39,6 +39,10 @@ class Grant:
     bucket: str = ""
     """Where messages and calls of this grant are counted: with those of its app's authorization, of
     its root token, or of its sign-in at the pages."""
+    link_id: int | None = None
+    """The authorization that the token belongs to; `None` for a token that the owner made."""
+    loginids: frozenset[str] | None = None
+    """The accounts of that authorization; `None` where all accounts of the user are in reach."""
 
     @property
     def holders(self) -> tuple[Holder, ...]:
@@ -51,6 +55,10 @@ class Grant:
             return (Holder(f"owner {self.user_id}", "user"),)
         user = Holder(f"user {self.user_id}", "user")
         return (user,) if self.app_id is None else (user, Holder(self.bucket, "app", share=2))
+
+    def reaches(self, loginid: str) -> bool:
+        """Whether an account of the user's is in reach."""
+        return self.loginids is None or loginid in self.loginids
 
 
 def unsigned_holder(address: str, origin: str, host: str) -> Holder:
@@ -152,6 +160,10 @@ class Subscription:
         self._prefix = head + self._prefix[self.head_size :]
         self.head_size = len(head)
         self._since = max(self._since, since)
+
+    def reaches(self, loginid: str) -> bool:
+        """Whether the grant under which the stream was opened reaches this account."""
+        return self.grant is None or self.grant.reaches(loginid)
 
     def deliver(self, tail: bytes, position: int) -> None:
         """Send one event, unless the first reply told it already."""
@@ -333,6 +345,8 @@ class Session:
         """Act under this grant in place of the one for its account; streams go on."""
         old = self.grants[grant.loginid]
         self.grants[grant.loginid] = grant
+        if self.acting is old:
+            self.acting = grant
         for stream in self.subscriptions.values():
             if stream.grant is old:
                 stream.grant = grant

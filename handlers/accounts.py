@@ -8,7 +8,7 @@ from exchange.book import Contract
 from exchange.desk import Desk
 from exchange.ledger import Account, Entry, Ledger
 from exchange.money import bound_in, to_number, to_text
-from exchange.payments import Payment, Teller
+from exchange.payments import Kind, Payment, Teller
 from exchange.rates import Rates
 from exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
 from gateway.access.guard import Access
@@ -18,8 +18,9 @@ from gateway.clock import Clock
 from gateway.errors import ApiError, input_validation_failed
 from gateway.fairness import Workers
 from gateway.limits import Rate
-from gateway.session import Session
+from gateway.session import Grant, Session
 from handlers.contract_views import expiry, longcode
+from handlers.reach import accounts_of, within
 from schemas.accounts import (
     AccountList,
     AccountListReply,
@@ -104,8 +105,11 @@ class Accounts:
 
     @call("account_list", needs=Scope.READ)
     async def account_list(self, request: AccountList, session: Session) -> AccountListReply:
-        """List every account of the user, the real-style ones first."""
-        accounts = await self._ledger.accounts(session.grant.user_id)
+        """List every account of the user, the real-style ones first.
+
+        With an app's token it lists those that the app may use.
+        """
+        accounts = await accounts_of(self._ledger, session.grant)
         return {"account_list": [summary(account) for account in accounts]}
 
     @call("balance", needs=_INFORMED)
@@ -114,17 +118,18 @@ class Accounts:
     ) -> BalanceReply | Stream[BalanceReply]:
         """Tell the balance of the account, of another of the user's, or of all of them.
 
-        With `subscribe` every change follows, once each, in order.
+        With `subscribe` every change follows, once each, in order. With an app's token `all` means
+        the accounts that the app may use.
         """
         grant = session.grant
         body: BalanceBody
         if request.account == "all":
-            body, since = await self._all(grant.user_id, grant.loginid)
+            body, since = await self._all(grant)
             topic = f"balances.{grant.user_id}"
         else:
             loginid, currency = grant.loginid, grant.currency
             if request.account not in ("current", loginid):
-                other = await self._other(grant.user_id, request.account)
+                other = await self._other(grant, request.account)
                 loginid, currency = other.loginid, other.currency
             since, units = await self._ledger.balance(loginid)
             body = {
@@ -145,15 +150,16 @@ class Accounts:
             since=since,
         )
 
-    async def _other(self, user_id: int, loginid: str) -> Account:
-        for account in await self._ledger.accounts(user_id):
+    async def _other(self, grant: Grant, loginid: str) -> Account:
+        for account in await accounts_of(self._ledger, grant):
             if account.loginid == loginid:
                 return account
         raise input_validation_failed({"account": "You have no account of this loginid."})
 
-    async def _all(self, user_id: int, current: str) -> tuple[BalanceBody, int]:
-        accounts, position = await self._ledger.standing(user_id)
-        mine = next(account for account in accounts if account.loginid == current)
+    async def _all(self, grant: Grant) -> tuple[BalanceBody, int]:
+        owned, position = await self._ledger.standing(grant.user_id)
+        accounts = within(owned, grant)
+        mine = next(account for account in accounts if account.loginid == grant.loginid)
         now = int(self._clock.now())
         in_dollars = {
             account.loginid: self._rates.converted(
@@ -201,11 +207,15 @@ class Accounts:
 
     @call("statement", needs=_INFORMED, rate=Rate.OUTCOME)
     async def statement(self, request: Statement, session: Session) -> StatementReply:
-        """List the entries of the account's ledger, newest first."""
-        loginid, told = session.grant.loginid, request.description == 1
+        """List the entries of the account's ledger, newest first.
+
+        With an app's token a transfer to or from an account that the app may not use names only the
+        account of the statement.
+        """
+        grant, told = session.grant, request.description == 1
         async with self._workers.reading(session.client, "statement", request.limit) as turn:
             entries = await self._ledger.entries(
-                loginid,
+                grant.loginid,
                 action=request.action_type,
                 first=request.date_from,
                 last=request.date_to,
@@ -220,7 +230,11 @@ class Accounts:
             )
             listed = (
                 _statement_entry(
-                    entry, contracts.get(entry.contract_id or 0), payments.get(entry.id), told=told
+                    entry,
+                    contracts.get(entry.contract_id or 0),
+                    payments.get(entry.id),
+                    grant,
+                    told=told,
                 )
                 for entry in entries
             )
@@ -270,7 +284,7 @@ class Accounts:
         }
         encoded = orjson.dumps(balance)
         self._bus.publish(one, encoded, entry.id)
-        self._bus.publish(all_of_user, encoded, entry.id)
+        self._bus.publish(all_of_user, encoded, entry.id, of_account=entry.loginid)
         body: TransactionBody = {
             "action": entry.action,
             "amount": to_number(entry.amount, entry.currency),
@@ -316,7 +330,7 @@ def _totals(accounts: list[Account], in_dollars: Mapping[str, int]) -> Totals:
 
 
 def _statement_entry(
-    entry: Entry, contract: Contract | None, payment: Payment | None, *, told: bool
+    entry: Entry, contract: Contract | None, payment: Payment | None, grant: Grant, *, told: bool
 ) -> StatementEntry:
     shown: StatementEntry = {
         "action_type": entry.action,
@@ -329,8 +343,16 @@ def _statement_entry(
         "transaction_id": entry.id,
         "transaction_time": entry.at,
     }
+    note = entry.note
     if payment is not None:
-        shown["from"], shown["to"] = {"loginid": payment.payer}, {"loginid": payment.payee}
+        # Both accounts of a transfer are the user's; of other payments only this one is.
+        between_own = payment.kind is Kind.TRANSFER
+        if not between_own or grant.reaches(payment.payer):
+            shown["from"] = {"loginid": payment.payer}
+        if not between_own or grant.reaches(payment.payee):
+            shown["to"] = {"loginid": payment.payee}
+        if not ("from" in shown and "to" in shown):
+            note = ""
     if contract is not None:
         shown["payout"] = to_number(contract.payout, entry.currency)
         if entry.action == "sell":
@@ -342,6 +364,6 @@ def _statement_entry(
     elif told:
         words = _WORDS.get(entry.action, entry.action)
         amount = to_text(abs(entry.amount), entry.currency)
-        shown["longcode"] = entry.note or f"{words}: {entry.currency} {amount}."
+        shown["longcode"] = note or f"{words}: {entry.currency} {amount}."
         shown["shortcode"] = None
     return shown

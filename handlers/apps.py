@@ -7,7 +7,7 @@ from gateway.access.apps import App, Link
 from gateway.access.guard import Access
 from gateway.calls import call
 from gateway.errors import input_validation_failed
-from gateway.session import Session
+from gateway.session import Grant, Session
 from gateway.store import Store, Transaction
 from schemas.apps import (
     AppBody,
@@ -36,23 +36,29 @@ from schemas.scopes import Scope, in_order
 
 
 class Apps:
-    """The user's own apps, and the apps that are connected to the user."""
+    """The user's own apps, and the apps that are connected to the user.
+
+    An app's token reaches only the apps that this app has registered.
+    """
 
     def __init__(self, access: Access, store: Store) -> None:
         self._access = access
         self._store = store
 
-    @call("app_register", needs=Scope.ADMIN)
+    @call("app_register", needs=Scope.ADMIN, app_tokens=True)
     async def app_register(self, request: AppRegister, session: Session) -> AppRegisterReply:
         """Register an app that users may then let act for them."""
         grant = session.grant
         values = _values(request)
         app = await self._access.write(
-            grant, lambda transaction: apps.register(transaction, grant.user_id, values)
+            grant,
+            lambda transaction: apps.register(
+                transaction, grant.user_id, values, registered_by=grant.app_id
+            ),
         )
         return {"app_register": _body(app)}
 
-    @call("app_update", needs=Scope.ADMIN)
+    @call("app_update", needs=Scope.ADMIN, app_tokens=True)
     async def app_update(self, request: AppUpdate, session: Session) -> AppUpdateReply:
         """Describe an app anew; what users did not agree to suspends it until they do.
 
@@ -63,24 +69,24 @@ class Apps:
         values = _values(request)
 
         def job(transaction: Transaction) -> App:
-            app = apps.find(transaction, request.app_update, grant.user_id)
+            app = _find(transaction, request.app_update, grant)
             return apps.update(transaction, app, values, by=session.id)
 
         return {"app_update": _body(await self._access.write(grant, job))}
 
-    @call("app_delete", needs=Scope.ADMIN)
+    @call("app_delete", needs=Scope.ADMIN, app_tokens=True)
     async def app_delete(self, request: AppDelete, session: Session) -> AppDeleteReply:
         """Delete an app, and with it everything that users granted it."""
         grant = session.grant
 
         def job(transaction: Transaction) -> None:
-            app = apps.find(transaction, request.app_delete, grant.user_id)
+            app = _find(transaction, request.app_delete, grant)
             apps.delete(transaction, app, by=session.id)
 
         await self._access.write(grant, job)
         return {"app_delete": 1}
 
-    @call("app_origins", needs=Scope.ADMIN)
+    @call("app_origins", needs=Scope.ADMIN, app_tokens=True)
     async def app_origins(self, request: AppOrigins, session: Session) -> AppOriginsReply:
         """Tell from which origins' pages an app may be used, after changing that where asked to.
 
@@ -90,13 +96,13 @@ class Apps:
         origins = request.allowed_origins
 
         def job(transaction: Transaction) -> App:
-            app = apps.find(transaction, request.app_origins, grant.user_id)
+            app = _find(transaction, request.app_origins, grant)
             return app if origins is None else apps.set_origins(transaction, app, origins)
 
         app = await self._access.write(grant, job)
         return {"app_origins": {"allowed_origins": list(app.allowed_origins), "app_id": app.id}}
 
-    @call("app_flow", needs=Scope.ADMIN)
+    @call("app_flow", needs=Scope.ADMIN, app_tokens=True)
     async def app_flow(self, request: AppFlow, session: Session) -> AppFlowReply:
         """List by which flow each of the user's apps is answered, after choosing that for one.
 
@@ -110,9 +116,8 @@ class Apps:
 
         def job(transaction: Transaction) -> list[App]:
             if app_id is not None and flow is not None:
-                app = apps.find(transaction, app_id, grant.user_id)
-                apps.set_flow(transaction, app, flow)
-            return apps.of_user(transaction, grant.user_id)
+                apps.set_flow(transaction, _find(transaction, app_id, grant), flow)
+            return _owned(transaction, grant)
 
         reads = app_id is None
         found = await (self._store.read(job) if reads else self._access.write(grant, job))
@@ -121,30 +126,38 @@ class Apps:
     @call("app_get", needs=Scope.READ)
     async def app_get(self, request: AppGet, session: Session) -> AppGetReply:
         """Show one of the user's apps."""
-        user_id = session.grant.user_id
-        app = await self._store.read(lambda reader: apps.find(reader, request.app_get, user_id))
+        grant = session.grant
+        app = await self._store.read(lambda reader: _find(reader, request.app_get, grant))
         return {"app_get": _body(app)}
 
     @call("app_list", needs=Scope.READ)
     async def app_list(self, request: AppList, session: Session) -> AppListReply:
-        """List the user's apps."""
-        user_id = session.grant.user_id
-        owned = await self._store.read(lambda reader: apps.of_user(reader, user_id))
+        """List the user's apps; with an app's token those that the app itself has registered."""
+        grant = session.grant
+        owned = await self._store.read(lambda reader: _owned(reader, grant))
         return {"app_list": [_body(app) for app in owned]}
 
     @call("oauth_apps", needs=Scope.READ)
     async def oauth_apps(self, request: OauthApps, session: Session) -> OauthAppsReply:
-        """List the apps that are connected to the user, with what each may do."""
-        user_id = session.grant.user_id
-        await self._access.catch_up()
-        links = await self._store.read(lambda reader: apps.links_of_user(reader, user_id))
-        return {"oauth_apps": [_connected(link) for link in links]}
+        """List the apps that are connected to the user, with what each may do.
 
-    @call("revoke_oauth_app", needs=Scope.ADMIN)
+        With an app's token it lists that app alone.
+        """
+        grant = session.grant
+        await self._access.catch_up()
+        links = await self._store.read(lambda reader: apps.links_of_user(reader, grant.user_id))
+        return {
+            "oauth_apps": [_connected(link) for link in links if grant.link_id in (None, link.id)]
+        }
+
+    @call("revoke_oauth_app", needs=Scope.ADMIN, app_tokens=False)
     async def revoke_oauth_app(
         self, request: RevokeOauthApp, session: Session
     ) -> RevokeOauthAppReply:
-        """Disconnect an app: its tokens end at once, on live connections too."""
+        """Disconnect an app: its tokens end at once, on live connections too.
+
+        No app may do this for the user.
+        """
         grant = session.grant
         app_id = request.revoke_oauth_app
         await self._access.write(
@@ -152,6 +165,16 @@ class Apps:
             lambda transaction: apps.unlink(transaction, app_id, grant.user_id, by=session.id),
         )
         return {"revoke_oauth_app": 1}
+
+
+def _owned(reader: Transaction, grant: Grant) -> list[App]:
+    """The user's apps; for an app's token those that this app has registered."""
+    return apps.of_user(reader, grant.user_id, registered_by=grant.app_id)
+
+
+def _find(transaction: Transaction, app_id: int, grant: Grant) -> App:
+    """An app of the user's; for an app's token only one that this app has registered."""
+    return apps.find(transaction, app_id, grant.user_id, registered_by=grant.app_id)
 
 
 def _values(request: AppFields) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from gateway.access.guard import Access
 from gateway.calls import call
 from gateway.errors import input_validation_failed
 from gateway.session import Session
-from gateway.store import Store
+from gateway.store import Store, Transaction
+from handlers.reach import refuse_changes
 from schemas.assessment import (
     GetFinancialAssessment,
     GetFinancialAssessmentReply,
@@ -39,21 +40,27 @@ class Assessment:
             told |= (kept or {}).get(part, {})
         return {"get_financial_assessment": told}
 
-    @call("set_financial_assessment", needs=Scope.ADMIN)
+    @call("set_financial_assessment", needs=Scope.ADMIN, app_tokens=True)
     async def set_financial_assessment(
         self, request: SetFinancialAssessment, session: Session
     ) -> SetFinancialAssessmentReply:
         """Keep the user's answers; what is not answered now stays as it was.
 
-        A score is the number of questions that were answered: paper money needs no judgement.
+        A score is the number of questions that were answered: paper money needs no judgement. An
+        app's token may answer what is not answered yet, and may not change an answer.
         """
         answers = {part: given for part in _PARTS if (given := getattr(request, part)) is not None}
         if not any(answers.values()):
             raise input_validation_failed({_MEANS: "Answer something, here or about experience."})
         grant = session.grant
-        kept = await self._access.write(
-            grant, lambda transaction: users.answer(transaction, grant.user_id, answers)
-        )
+
+        def job(transaction: Transaction) -> users.Assessment:
+            before = users.assessment(transaction, grant.user_id) or {}
+            for part, given in answers.items():
+                refuse_changes(grant, before.get(part, {}), given)
+            return users.answer(transaction, grant.user_id, answers)
+
+        kept = await self._access.write(grant, job)
         return {"set_financial_assessment": _scores(kept)}
 
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 from functools import partial
 
 from exchange import ledger
-from gateway.access import apps, codes, tokens, users
+from gateway.access import apps, codes, tokens
 from gateway.access import consent as asking
 from gateway.access.apps import App
 from gateway.access.consent import AuthorizationRequest
@@ -81,7 +81,7 @@ def _known(app: App, session: Session, reader: Transaction) -> tuple[str, list[s
     link = None
     if (grant := next(iter(session.grants.values()), None)) is not None:
         link = apps.link_of_user(reader, app.id, grant.user_id)
-    return users.owner_of(reader, app.user_id), [] if link is None else apps.changes(link)
+    return apps.registrant(reader, app), [] if link is None else apps.changes(link)
 
 
 def _issuer(session: Session) -> str:

@@ -33,6 +33,7 @@ from gateway.limits import Rate
 from gateway.session import Grant, Session
 from gateway.store import Store, StoreError, Transaction
 from handlers.contract_views import refusing
+from handlers.reach import out_of_reach
 from schemas.copying import (
     CopyReport,
     CopyReportBody,
@@ -142,25 +143,29 @@ class CopyTrading:
             )
         return {"copy_stop": 1}
 
-    @call("copytrading_list", needs=Scope.ADMIN)
+    @call("copytrading_list", needs=Scope.ADMIN, app_tokens=True)
     async def copytrading_list(
         self, request: CopytradingList, session: Session
     ) -> CopytradingListReply:
         """List the accounts that copy this one, and the traders whom this one copies.
 
-        In place of a trader's token stands a word that `copy_stop` takes as well.
+        In place of a trader's token stands a word that `copy_stop` takes as well. With an app's
+        token other accounts of the user are listed only if the app may use them.
         """
         grant = session.grant
-        copiers, traders = await self._store.read(
+        copiers, traders, hidden = await self._store.read(
             lambda reader: (
                 self._copying.copiers(reader, grant.loginid),
                 self._copying.traders(reader, grant.loginid),
+                out_of_reach(reader, grant),
             )
         )
         return {
             "copytrading_list": {
-                "copiers": [{"loginid": loginid} for loginid in copiers],
-                "traders": [_shown(each, grant.currency) for each in traders],
+                "copiers": [{"loginid": loginid} for loginid in copiers if loginid not in hidden],
+                "traders": [
+                    _shown(each, grant.currency) for each in traders if each.trader not in hidden
+                ],
             }
         }
 

@@ -53,7 +53,7 @@ class SelfExclusion:
         body.update(told)  # type: ignore[typeddict-item] # the names are those of the columns
         return {"get_self_exclusion": body}
 
-    @call("set_self_exclusion", needs=Scope.ADMIN)
+    @call("set_self_exclusion", needs=Scope.ADMIN, app_tokens=False)
     async def set_self_exclusion(
         self, request: SetSelfExclusion, session: Session
     ) -> SetSelfExclusionReply:
@@ -61,6 +61,7 @@ class SelfExclusion:
 
         What is set can be made stricter, and is never eased or taken back by this call; 0 and null
         stand for none. Amounts are in the account's currency, days are those of the market (UTC).
+        No app may do this for the user.
         """
         grant = session.grant
         wanted: dict[str, int | None] = {}

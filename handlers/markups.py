@@ -1,11 +1,14 @@
 """What an app's owner gets for the contracts that are bought through it."""
 
 from exchange import markups
+from exchange.ledger import accounts
 from exchange.money import to_number
+from gateway.access import apps
 from gateway.calls import call
-from gateway.session import Session
-from gateway.store import Store
+from gateway.session import Grant, Session
+from gateway.store import Store, Transaction
 from handlers.days import moment
+from handlers.reach import within
 from schemas.markups import (
     AppMarkupDetails,
     AppMarkupDetailsReply,
@@ -30,14 +33,15 @@ class Markups:
         """List the markup of each contract that was bought through the user's apps.
 
         It was booked to an account of the user's in the buyer's currency; what it is in US dollars
-        is told at the rate of the purchase.
+        is told at the rate of the purchase. With an app's token: of the apps that this app has
+        registered, and of the accounts that it may use.
         """
-        user_id = session.grant.user_id
+        grant = session.grant
         first, last = moment(request.date_from, "date_from"), moment(request.date_to, "date_to")
         found = await self._store.read(
             lambda reader: markups.of_owner(
                 reader,
-                user_id,
+                _payees(reader, grant),
                 first=first,
                 last=last,
                 app_id=request.app_id,
@@ -54,11 +58,15 @@ class Markups:
     async def app_markup_statistics(
         self, request: AppMarkupStatistics, session: Session
     ) -> AppMarkupStatisticsReply:
-        """Tell what the user got through each app in each currency, and in US dollars together."""
-        user_id = session.grant.user_id
+        """Tell what the user got through each app in each currency, and in US dollars together.
+
+        With an app's token: of the apps that this app has registered, and of the accounts that it
+        may use.
+        """
+        grant = session.grant
         first, last = moment(request.date_from, "date_from"), moment(request.date_to, "date_to")
         found = await self._store.read(
-            lambda reader: markups.sums(reader, user_id, first=first, last=last)
+            lambda reader: markups.sums(reader, _payees(reader, grant), first=first, last=last)
         )
         breakdown = [_of_app(each) for each in found]
         return {
@@ -68,6 +76,15 @@ class Markups:
                 "total_transactions_count": sum(each.contracts for each in found),
             }
         }
+
+
+def _payees(reader: Transaction, grant: Grant) -> markups.Payees:
+    """The accounts and the apps whose markups a grant may see."""
+    loginids = [account.loginid for account in within(accounts(reader, grant.user_id), grant)]
+    if grant.link_id is None:
+        return markups.Payees(loginids)
+    registered = apps.of_user(reader, grant.user_id, registered_by=grant.app_id)
+    return markups.Payees(loginids, [app.id for app in registered])
 
 
 def _of_contract(markup: markups.Markup) -> MarkupOfContract:

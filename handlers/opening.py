@@ -20,14 +20,20 @@ from gateway.access.guard import Access
 from gateway.access.passwords import Passwords
 from gateway.calls import call
 from gateway.clock import Clock
-from gateway.errors import ApiError, input_validation_failed, invalid_app_id, permission_denied
+from gateway.errors import (
+    ApiError,
+    input_validation_failed,
+    invalid_app_id,
+    owners_token_required,
+    permission_denied,
+)
 from gateway.session import Grant, Session
 from gateway.store import Store, StoreError, Transaction
 from handlers.accounts import LANDING_COMPANIES, company_of
 from handlers.countries import check_country
 from handlers.days import midnight
 from handlers.general import TERMS_VERSION
-from handlers.profile import TERMS
+from handlers.profile import TERMS, tell
 from schemas.fields import AccountRequest
 from schemas.opening import (
     NewAccountReal,
@@ -82,10 +88,18 @@ class Opening:
         at = self._clock.now()
 
         def job(transaction: Transaction) -> NewDemoAccount:
-            opened = _open(transaction, grant.user_id, "USD", is_virtual=True, at=at)
+            opened = _open(
+                transaction,
+                grant.user_id,
+                "USD",
+                is_virtual=True,
+                at=at,
+                opened_by=grant.app_id,
+            )
+            token = _token_beside(transaction, grant, opened.loginid)
             ledger.fund(transaction, opened, at=at)
             email = users.by_id(transaction, grant.user_id)["email"]
-            return _demo_body(opened, email, _token_beside(transaction, grant, opened.loginid))
+            return _demo_body(opened, email, token)
 
         return {"new_account_virtual": await self._access.write(grant, job)}
 
@@ -133,7 +147,7 @@ class Opening:
 
         return await self._store.write(job)
 
-    @call("new_account_real", needs=Scope.ADMIN)
+    @call("new_account_real", needs=Scope.ADMIN, app_tokens=True)
     async def new_account_real(
         self, request: NewAccountReal, session: Session
     ) -> NewAccountRealReply:
@@ -141,6 +155,7 @@ class Opening:
 
         What is told of the user is kept as by `set_settings`. The token in the answer may do what
         the one in use may. Without a currency the account is empty until `set_account_currency`.
+        An account that is opened with an app's token is one that the app may use.
         """
         grant = session.grant
         currency = None if request.currency is None else _currency(request.currency, "currency")
@@ -148,11 +163,19 @@ class Opening:
         at = self._clock.now()
 
         def job(transaction: Transaction) -> tuple[Account, str]:
-            opened = _open(transaction, grant.user_id, currency or "USD", is_virtual=False, at=at)
+            opened = _open(
+                transaction,
+                grant.user_id,
+                currency or "USD",
+                is_virtual=False,
+                at=at,
+                opened_by=grant.app_id,
+            )
+            token = _token_beside(transaction, grant, opened.loginid)
             if currency is not None:
                 ledger.fund(transaction, opened, at=at)
-            users.change_settings(transaction, grant.user_id, told)
-            return opened, _token_beside(transaction, grant, opened.loginid)
+            tell(transaction, grant, told)
+            return opened, token
 
         opened, token = await self._access.write(grant, job)
         company = company_of(is_virtual=False)
@@ -170,20 +193,24 @@ class Opening:
             reply["new_account_real"]["currency_type"] = _type(currency)
         return reply
 
-    @call("set_account_currency", needs=Scope.ADMIN)
+    @call("set_account_currency", needs=Scope.ADMIN, app_tokens=True)
     async def set_account_currency(
         self, request: SetAccountCurrency, session: Session
     ) -> SetAccountCurrencyReply:
         """Settle the currency of an account in which nothing was booked yet; it is then funded.
 
-        1 when it was settled, 0 when it was this one already.
+        1 when it was settled, 0 when it was this one already. It cannot be changed afterwards, so
+        an app's token settles only the currency of an account that the app has opened.
         """
         grant = session.grant
         currency = _currency(request.set_account_currency, "set_account_currency")
         at = self._clock.now()
 
         def job(transaction: Transaction) -> bool:
-            present = ledger.account(transaction, grant.loginid).currency
+            account = ledger.account(transaction, grant.loginid)
+            if grant.link_id is not None and account.opened_by != grant.app_id:
+                raise owners_token_required()
+            present = account.currency
             limits = exclusion.in_force(transaction, grant.loginid, int(at))
             if currency != present and not limits.keys().isdisjoint(exclusion.AMOUNTS):
                 raise ApiError(
@@ -244,18 +271,40 @@ def _told(request: NewAccountReal) -> Mapping[str, Any]:
 
 
 def _open(
-    transaction: Transaction, user_id: int, currency: str, *, is_virtual: bool, at: float
+    transaction: Transaction,
+    user_id: int,
+    currency: str,
+    *,
+    is_virtual: bool,
+    at: float,
+    opened_by: int | None = None,
 ) -> Account:
-    """A new, empty account. Raises `ApiError` where the user has enough of them."""
-    if len(ledger.accounts(transaction, user_id)) >= ledger.MOST_OF_A_USER:
+    """A new, empty account. Raises `ApiError` where the user, or apps for them, have enough."""
+    owned = ledger.accounts(transaction, user_id)
+    if len(owned) >= ledger.MOST_OF_A_USER:
         raise ApiError("TooManyAccounts", f"A user may have {ledger.MOST_OF_A_USER} accounts.")
+    by_apps = sum(account.opened_by is not None for account in owned)
+    if opened_by is not None and by_apps >= ledger.MOST_BY_APPS:
+        raise ApiError(
+            "TooManyAccounts",
+            f"Apps may open {ledger.MOST_BY_APPS} accounts for a user: open further ones with a"
+            " token of your own.",
+        )
     return ledger.open_account(
-        transaction, user_id, currency=currency, is_virtual=is_virtual, at=at
+        transaction,
+        user_id,
+        currency=currency,
+        is_virtual=is_virtual,
+        at=at,
+        opened_by=opened_by,
     )
 
 
 def _token_beside(transaction: Transaction, grant: Grant, loginid: str) -> str:
-    """A token for a new account, which may do what the grant's may; its app reaches it as well."""
+    """A token for a new account, which may do what the grant's may; its app reaches it as well.
+
+    Call it before the account is funded, so that the app's streams are told of that.
+    """
     link_id = tokens.bounds_of(transaction, grant.token_id).link_id
     if link_id is not None:
         apps.extend_link(transaction, link_id, loginid)

@@ -28,7 +28,7 @@ from schemas.owner import (
     SignOut,
     SignOutReply,
 )
-from schemas.scopes import ALL_SCOPES, PLAIN_WORDS
+from schemas.scopes import ALL_SCOPES, APP_WORDS, DANGER, PLAIN_WORDS, Scope
 
 LASTS = 12 * 3600.0
 """Seconds after which a sign-in at the pages has ended."""
@@ -61,7 +61,13 @@ class Pages:
             "page_info": {
                 "demo": self._demo_for(session),
                 "scopes": [
-                    {"scope": scope.value, "words": words} for scope, words in PLAIN_WORDS.items()
+                    {
+                        "scope": scope.value,
+                        "words": PLAIN_WORDS[scope],
+                        "app_words": APP_WORDS[scope],
+                        "danger": DANGER[scope],
+                    }
+                    for scope in Scope
                 ],
                 "version": version("scopegate"),
             }

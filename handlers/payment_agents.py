@@ -57,14 +57,14 @@ class PaymentAgents:
         self._access = access
         self._store = store
 
-    @call("paymentagent_create", needs=Scope.ADMIN)
+    @call("paymentagent_create", needs=Scope.ADMIN, app_tokens=False)
     async def paymentagent_create(
         self, request: PaymentagentCreate, session: Session
     ) -> PaymentagentCreateReply:
         """Make the account a payment agent at once, or change what the agent tells of themselves.
 
         Nobody is examined, since all money is paper: a real-style account will do. Agents are
-        listed by the country that they live in.
+        listed by the country that they live in. No app may do this for the user.
         """
         grant = session.grant
         application = Application(
@@ -87,7 +87,7 @@ class PaymentAgents:
             await self._access.write(grant, job)
         return {"paymentagent_create": 1}
 
-    @call("paymentagent_details", needs=Scope.ADMIN)
+    @call("paymentagent_details", needs=Scope.ADMIN, app_tokens=True)
     async def paymentagent_details(
         self, request: PaymentagentDetails, session: Session
     ) -> PaymentagentDetailsReply:
@@ -130,14 +130,15 @@ class PaymentAgents:
             }
         }
 
-    @call("paymentagent_transfer", needs=Scope.PAYMENTS)
+    @call("paymentagent_transfer", needs=Scope.PAYMENTS, app_tokens=False)
     async def paymentagent_transfer(
         self, request: PaymentagentTransfer, session: Session
     ) -> PaymentagentTransferReply:
         """Pay a client from the account of a payment agent; with `dry_run`, only try it.
 
-        A `dry_run` tries what concerns the agent. Whether the client's account exists and takes the
-        payment is told by the payment alone, and a refusal does not say which of the two it is.
+        It takes no code by e-mail, so no app may do this for the user. A `dry_run` tries what
+        concerns the agent. Whether the client's account exists and takes the payment is told by the
+        payment alone, and a refusal does not say which of the two it is.
 
         A client that may have to repeat itself puts an `idempotency_key` of its own making, 1 to 64
         characters, into `passthrough`: the account pays once for a key.
@@ -163,7 +164,7 @@ class PaymentAgents:
             "transaction_id": paid.paid_by,
         }
 
-    @call("paymentagent_withdraw", needs=Scope.PAYMENTS)
+    @call("paymentagent_withdraw", needs=Scope.PAYMENTS, app_tokens=True)
     async def paymentagent_withdraw(
         self, request: PaymentagentWithdraw, session: Session
     ) -> PaymentagentWithdrawReply:
@@ -201,7 +202,7 @@ class PaymentAgents:
             "transaction_id": paid.paid_by,
         }
 
-    @call("paymentagent_withdraw_justification", needs=Scope.PAYMENTS)
+    @call("paymentagent_withdraw_justification", needs=Scope.PAYMENTS, app_tokens=True)
     async def paymentagent_withdraw_justification(
         self, request: PaymentagentWithdrawJustification, session: Session
     ) -> PaymentagentWithdrawJustificationReply:

@@ -23,6 +23,7 @@ from gateway.store import Transaction
 from handlers.accounts import company_of
 from handlers.contract_views import refusing
 from handlers.idempotency import key_of
+from handlers.reach import accounts_of
 from schemas.payments import (
     Cashier,
     CashierReply,
@@ -55,7 +56,7 @@ class Payments:
         self._ledger = ledger
         self._access = access
 
-    @call("transfer_between_accounts", needs=Scope.PAYMENTS)
+    @call("transfer_between_accounts", needs=Scope.PAYMENTS, app_tokens=True)
     async def transfer_between_accounts(
         self, request: TransferBetweenAccounts, session: Session
     ) -> TransferBetweenAccountsReply:
@@ -63,11 +64,12 @@ class Payments:
 
         Between currencies it is converted at the rate of the moment, rounded down, without a fee.
         A client that may have to repeat itself puts an `idempotency_key` of its own making, 1 to 64
-        characters, into `passthrough`: the account pays once for a key.
+        characters, into `passthrough`: the account pays once for a key. With an app's token both
+        accounts must be ones that the app may use.
         """
         grant = session.grant
         if request.account_from is None or request.account_to is None:
-            accounts = await self._ledger.accounts(grant.user_id)
+            accounts = await accounts_of(self._ledger, grant)
             return {
                 "transfer_between_accounts": 0,
                 "accounts": [
@@ -80,6 +82,12 @@ class Payments:
             raise ApiError(
                 "TransferBetweenAccountsError",
                 f"You are signed in to {grant.loginid}: account_from must be that account.",
+            )
+        if not grant.reaches(request.account_to):
+            raise ApiError(
+                "TransferBetweenAccountsError",
+                f"You have no account {request.account_to} that this app may use: call without"
+                " account_to to list those that it may.",
             )
         if request.amount is None or request.currency is None:
             missing = [name for name in ("amount", "currency") if getattr(request, name) is None]
@@ -111,7 +119,7 @@ class Payments:
             "transaction_id": paid.paid_by,
         }
 
-    @call("cashier", needs=Scope.PAYMENTS)
+    @call("cashier", needs=Scope.PAYMENTS, app_tokens=True)
     async def cashier(self, request: Cashier, session: Session) -> CashierReply:
         """Tell the page where the account's paper money is: no real money comes in or goes out.
 

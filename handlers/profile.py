@@ -1,5 +1,6 @@
 """What a user has told of themselves, and what their account may do."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from exchange import agents, copying, exclusion
@@ -7,12 +8,13 @@ from gateway.access import users
 from gateway.access.guard import Access
 from gateway.calls import call
 from gateway.clock import Clock
-from gateway.session import Session
+from gateway.session import Grant, Session
 from gateway.store import Store, Transaction
 from handlers.copying import ALLOWS_COPIERS
 from handlers.countries import check_country
 from handlers.days import midnight
 from handlers.general import TERMS_VERSION
+from handlers.reach import refuse_changes
 from schemas.profile import (
     GetAccountStatus,
     GetAccountStatusReply,
@@ -40,6 +42,28 @@ _NOT_TOLD_BACK = frozenset(
         "date_of_birth",
     }
 )
+
+
+PREFERENCES = frozenset(
+    {
+        ALLOWS_COPIERS,
+        TERMS,
+        "dxtrade_user_exception",
+        "email_consent",
+        "feature_flag",
+        "preferred_language",
+        "trading_hub",
+    }
+)
+"""What is kept of a user that an app may change; all else of it are personal details."""
+
+
+def tell(transaction: Transaction, grant: Grant, told: Mapping[str, Any]) -> None:
+    """Keep this of the user. Raises `PermissionDenied` where an app may not change it."""
+    kept = users.settings(transaction, grant.user_id)
+    kept["residence"] = users.residence(transaction, grant.user_id)
+    refuse_changes(grant, kept, {name: told[name] for name in told.keys() - PREFERENCES})
+    users.change_settings(transaction, grant.user_id, told)
 
 
 class Profile:
@@ -86,9 +110,14 @@ class Profile:
         body.update(known)  # type: ignore[typeddict-item] # validated when they were told
         return {"get_settings": body}
 
-    @call("set_settings", needs=Scope.ADMIN)
+    @call("set_settings", needs=Scope.ADMIN, app_tokens=True)
     async def set_settings(self, request: SetSettings, session: Session) -> SetSettingsReply:
-        """Keep what the user tells of themselves; what is not named stays as it was."""
+        """Keep what the user tells of themselves; what is not named stays as it was.
+
+        An app's token may change preferences (`allow_copiers`, `email_consent`, `feature_flag`,
+        `preferred_language`, `trading_hub`) and add personal details that are missing. It may not
+        change those that are stored.
+        """
         grant = session.grant
         told = request.model_dump(
             exclude={"set_settings", "loginid", "req_id", "passthrough"}, exclude_none=True
@@ -102,14 +131,14 @@ class Profile:
         at = self._clock.now()
 
         def job(transaction: Transaction) -> None:
-            users.change_settings(transaction, grant.user_id, told)
+            tell(transaction, grant, told)
             if told.get(ALLOWS_COPIERS) == 0:
                 copying.end_all_of_user(transaction, grant.user_id, at=at)
 
         await self._access.write(grant, job)
         return {"set_settings": 1}
 
-    @call("tnc_approval", needs=Scope.ADMIN)
+    @call("tnc_approval", needs=Scope.ADMIN, app_tokens=True)
     async def tnc_approval(self, request: TncApproval, session: Session) -> TncApprovalReply:
         """Accept the terms as they now are; `get_settings` tells which version was accepted."""
         grant = session.grant

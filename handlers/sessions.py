@@ -15,6 +15,7 @@ from gateway.errors import input_validation_failed, invalid_token
 from gateway.session import Session
 from gateway.store import Row, Store, Transaction
 from handlers.accounts import LANDING_COMPANIES, company_of, summary
+from handlers.reach import within
 from schemas.accounts import AccountSummary
 from schemas.scopes import Scope, in_order
 from schemas.sessions import (
@@ -49,7 +50,8 @@ class Sessions:
     async def authorize(self, request: Authorize, session: Session) -> AuthorizeReply:
         """Sign in with a token, or with several for several accounts of one user.
 
-        Signing in again replaces what the connection was signed in as.
+        Signing in again replaces what the connection was signed in as. `account_list` has every
+        account of the user, with an app's token those that the app may use.
         """
         several = request.authorize == SEVERAL
         if several and not request.tokens:
@@ -76,7 +78,7 @@ class Sessions:
         if request.add_to_login_history or grant.app_id is not None:
             self._access.signed_in(session, grant.user_id, "login")
         self._access.used(session, grant, "authorize")
-        summaries: list[AccountSummary] = [summary(account) for account in accounts]
+        summaries: list[AccountSummary] = [summary(account) for account in within(accounts, grant)]
         names = (told.get("first_name", ""), told.get("last_name", ""))
         company = company_of(is_virtual=grant.is_virtual)
         return {

@@ -21,12 +21,14 @@ class Tokens:
         self._access = access
         self._store = store
 
-    @call("api_token", needs=Scope.ADMIN)
+    @call("api_token", needs=Scope.ADMIN, app_tokens=True)
     async def api_token(self, request: ApiToken, session: Session) -> ApiTokenReply:
         """List the account's tokens, after making one or deleting one where that is asked for.
 
         A new token is shown whole in this one reply, and masked ever after; either form deletes it.
-        A token cannot make one that may do more than itself, and what it makes ends with it.
+        A token cannot make one that may do more than itself, and what it makes ends with it. With
+        an app's token the call lists and deletes only tokens that were made under the same
+        authorization.
         """
         grant = session.grant
         if request.new_token is not None:
@@ -39,7 +41,9 @@ class Tokens:
         else:
             made = ""
             await self._access.catch_up()
-            listed = await self._store.read(lambda reader: tokens.listed(reader, grant.loginid))
+            listed = await self._store.read(
+                lambda reader: tokens.listed(reader, grant.loginid, link_id=grant.link_id)
+            )
         mask = token_form.masked(made) if made else ""
         body: ApiTokenBody = {
             "tokens": [
@@ -90,13 +94,13 @@ def _change(
         wanted = token_form.masked(shown) if token_form.well_formed(shown) else shown
         found = [
             token.id
-            for token in tokens.listed(transaction, grant.loginid)
+            for token in tokens.listed(transaction, grant.loginid, link_id=grant.link_id)
             if token.masked == wanted
         ]
         if not found:
             raise ApiError("APITokenError", "There is no such token.")
         tokens.end(transaction, found, by=session.id)
-    return made, tokens.listed(transaction, grant.loginid)
+    return made, tokens.listed(transaction, grant.loginid, link_id=grant.link_id)
 
 
 def _summary(token: Token, text: str) -> TokenSummary:

@@ -16,14 +16,47 @@ class Scope(StrEnum):
 
 ALL_SCOPES: frozenset[Scope] = frozenset(Scope)
 
-PLAIN_WORDS: dict[Scope, str] = {
-    Scope.READ: "See your settings, limits, balance and purchase history",
-    Scope.TRADE: "Buy and sell contracts, renew expired purchases, top up demo accounts",
-    Scope.PAYMENTS: "Withdraw to payment agents and move money between your accounts",
-    Scope.ADMIN: "Open accounts, change settings, and make or delete tokens",
-    Scope.TRADING_INFORMATION: "See your trading history",
+MANAGING: frozenset[Scope] = frozenset({Scope.ADMIN, Scope.PAYMENTS})
+"""The scopes whose calls are closed to tokens of apps unless a call says otherwise."""
+
+DANGER: dict[Scope, int] = {
+    Scope.ADMIN: 3,
+    Scope.PAYMENTS: 2,
+    Scope.TRADE: 1,
+    Scope.READ: 0,
+    Scope.TRADING_INFORMATION: 0,
 }
-"""What an owner is told that each scope allows."""
+"""How dangerous each scope is in the hands of an app, the most dangerous first.
+
+0 is for what changes nothing. Anything above is never preselected where a user allows an app.
+"""
+
+PLAIN_WORDS: dict[Scope, str] = {
+    Scope.READ: "See your personal details, settings, limits, balances, purchase history and"
+    " sign-ins",
+    Scope.TRADE: "Buy and sell contracts, copy traders, top up demo accounts",
+    Scope.PAYMENTS: "Move money between your accounts, pay as a payment agent, and withdraw to one"
+    " with a code that you get by e-mail",
+    Scope.ADMIN: "Open accounts, change settings, manage tokens and apps, become a payment agent,"
+    " set limits on trading",
+    Scope.TRADING_INFORMATION: "See your balances, open contracts and trading history",
+}
+"""What a token that the owner made may do with each scope."""
+
+APP_WORDS: dict[Scope, str] = {
+    Scope.READ: "See your e-mail address, personal details, settings and past sign-ins, and the"
+    " balances, limits and purchases of the chosen accounts.",
+    Scope.TRADE: "Buy and sell contracts with the money in the chosen accounts, and copy other"
+    " traders. It can lose all of that money. It can also top up demo accounts.",
+    Scope.PAYMENTS: "Move money between the chosen accounts, and withdraw it to payment agents with"
+    " a code that only you get by e-mail.",
+    Scope.ADMIN: "Open accounts and register apps for you, let others copy your contracts, change"
+    " preferences, add missing personal details, and create more tokens that may do what the app"
+    " may. It cannot touch your own tokens and apps, other connected apps, or your trading limits.",
+    Scope.TRADING_INFORMATION: "See the balances, open contracts and trading history of the chosen"
+    " accounts.",
+}
+"""What an app may do with each scope, as its user is told."""
 
 
 def in_order(scopes: Iterable[Scope]) -> list[Scope]:

@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.access import tokens
+from gateway.access import tokens, users
 from gateway.errors import ApiError
 from gateway.store import Row, StoreError, Transaction
 from schemas.scopes import Scope, in_order
@@ -28,7 +28,14 @@ CHANGED = "app_changed"
 TEST_APP = 1089
 """The app that every database has, for every demo."""
 
+EXTENDED = "link_extended"
+"""The change that announces the accounts of an authorization: `link_id` and `loginids`."""
+
 MOST_OF_A_USER = 100
+"""Apps that a user may register."""
+
+MOST_OF_AN_APP = 20
+"""Apps that one app may register for a user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +59,8 @@ class App:
     official: bool = False
     allowed_origins: tuple[str, ...] = ()
     """The origins whose pages may use the app; any origin where there is none."""
+    registered_by: int | None = None
+    """The app whose token registered it; `None` where its owner did."""
 
     @property
     def returns_to(self) -> str:
@@ -64,7 +73,7 @@ def _origin(uri: str) -> str:
     return f"{target.scheme}://{target.netloc}" if uri else ""
 
 
-_NOT_TOLD = ("id", "user_id", "official", "allowed_origins")
+_NOT_TOLD = ("id", "user_id", "official", "allowed_origins", "registered_by")
 _FIELDS = [field.name for field in fields(App) if field.name not in _NOT_TOLD]
 
 
@@ -76,6 +85,7 @@ def _app(row: Mapping[str, Any] | Row) -> App:
         user_id=row["user_id"],
         official=bool(row["official"]),
         allowed_origins=tuple(row["allowed_origins"].split()),
+        registered_by=row["registered_by"],
         **values,
     )
 
@@ -99,10 +109,16 @@ def load_all(transaction: Transaction) -> list[App]:
     return [_app(row) for row in transaction.all("SELECT * FROM apps WHERE deleted_at IS NULL")]
 
 
-def of_user(transaction: Transaction, user_id: int) -> list[App]:
-    """The apps that a user registered, oldest first."""
+def of_user(
+    transaction: Transaction, user_id: int, *, registered_by: int | None = None
+) -> list[App]:
+    """The apps of a user, oldest first; with `registered_by` those that this app registered."""
     rows = transaction.all(
-        "SELECT * FROM apps WHERE user_id = ? AND deleted_at IS NULL ORDER BY id", user_id
+        "SELECT * FROM apps WHERE user_id = ? AND (? IS NULL OR registered_by = ?)"
+        " AND deleted_at IS NULL ORDER BY id",
+        user_id,
+        registered_by,
+        registered_by,
     )
     return [_app(row) for row in rows]
 
@@ -113,14 +129,31 @@ def get(transaction: Transaction, app_id: int) -> App | None:
     return None if row is None else _app(row)
 
 
-def find(transaction: Transaction, app_id: int, user_id: int) -> App:
-    """The user's own app. Raises `InvalidAppID` for another's as for none."""
-    row = transaction.one(
-        "SELECT * FROM apps WHERE id = ? AND user_id = ? AND deleted_at IS NULL", app_id, user_id
+def find(
+    transaction: Transaction, app_id: int, user_id: int, *, registered_by: int | None = None
+) -> App:
+    """The user's own app; with `registered_by` only if this app registered it.
+
+    Raises `InvalidAppID` for any other as for none.
+    """
+    for app in of_user(transaction, user_id, registered_by=registered_by):
+        if app.id == app_id:
+            return app
+    raise ApiError(
+        "InvalidAppID",
+        "You have no app of this app_id."
+        if registered_by is None
+        else "The app that this token was issued to has registered no app of this app_id.",
     )
-    if row is None:
-        raise ApiError("InvalidAppID", "You have no app of this app_id.")
-    return _app(row)
+
+
+def registrant(transaction: Transaction, app: App) -> str:
+    """Who registered an app, as others are told: its owner, and the app that did it for them."""
+    owner = users.owner_of(transaction, app.user_id)
+    if app.registered_by is None:
+        return owner
+    row = transaction.one("SELECT name FROM apps WHERE id = ?", app.registered_by)
+    return f"{owner}, through the app {'that was deleted' if row is None else row['name']}"
 
 
 def register(
@@ -129,25 +162,32 @@ def register(
     values: Mapping[str, Any],
     *,
     app_id: int | None = None,
+    registered_by: int | None = None,
 ) -> App:
     """A new app with these values by field name, under this id or the next free one.
 
-    Raises `ApiError` where a name is taken, and `StoreError` where the id is.
+    `registered_by` is the app whose token asks for it; those of each are counted apart. Raises
+    `ApiError` where a name is taken, and `StoreError` where the id is.
     """
     if app_id is not None:
         _refuse_id(transaction, app_id)
     if user_id is not None:
         owned = of_user(transaction, user_id)
-        if len(owned) >= MOST_OF_A_USER:
-            raise ApiError("AppRegister", f"A user may register {MOST_OF_A_USER} apps.")
+        most = MOST_OF_A_USER if registered_by is None else MOST_OF_AN_APP
+        if sum(app.registered_by == registered_by for app in owned) >= most:
+            who = "A user" if registered_by is None else "An app"
+            raise ApiError("AppRegister", f"{who} may register {most} apps. Delete one first.")
         _refuse_name(owned, values["name"], "AppRegister")
     app_id = transaction.insert(
-        "INSERT INTO apps (id, user_id, name, scopes, created_at) VALUES (?, ?, '', '', ?)",
+        "INSERT INTO apps (id, user_id, name, scopes, registered_by, created_at)"
+        " VALUES (?, ?, '', '', ?, ?)",
         app_id,
         user_id,
+        registered_by,
         time.time(),
     )
-    return _store(transaction, App(id=app_id, user_id=user_id, **values))
+    app = App(id=app_id, user_id=user_id, registered_by=registered_by, **values)
+    return _store(transaction, app)
 
 
 def update(transaction: Transaction, app: App, values: Mapping[str, Any], *, by: str = "") -> App:
@@ -314,6 +354,7 @@ def extend_link(transaction: Transaction, link_id: int, loginid: str) -> None:
     assert row is not None  # noqa: S101 - a token hangs on it
     loginids = sorted({*row["loginids"].split(","), loginid} - {""})
     transaction.execute("UPDATE links SET loginids = ? WHERE id = ?", ",".join(loginids), link_id)
+    transaction.announce(EXTENDED, link_id=link_id, loginids=loginids)
 
 
 _LINKS = (

@@ -139,6 +139,8 @@ class Access:
             is_owner=token.sign_in_id is not None,
             expires_at=token.expires_at,
             bucket=_bucket_of(token),
+            link_id=token.link_id,
+            loginids=token.link_loginids,
         )
 
     async def _known(self, text: str) -> Token | None:
@@ -258,6 +260,9 @@ class Access:
         elif change.kind == tokens.CURRENCY_SETTLED:
             self._endings += 1  # what is being read of the account's tokens is old
             self._regrant(change.data["loginid"], change.data["currency"])
+        elif change.kind == apps.EXTENDED:
+            self._endings += 1  # what is being read of the authorization's tokens is old
+            self._extend(change.data["link_id"], frozenset(change.data["loginids"]))
         elif change.kind == apps.CHANGED:
             app = apps.from_change(change.data)
             if change.data["deleted"]:
@@ -294,6 +299,16 @@ class Access:
             grant = session.grants.get(loginid)
             if grant is not None:
                 session.regrant(replace(grant, currency=currency))
+
+    def _extend(self, link_id: int, loginids: frozenset[str]) -> None:
+        """Live connections of this authorization reach these accounts from now on."""
+        self._tokens = {
+            digest: token for digest, token in self._tokens.items() if token.link_id != link_id
+        }
+        for session in set[Session]().union(*self._live.values()):
+            for grant in list(session.grants.values()):
+                if grant.link_id == link_id:
+                    session.regrant(replace(grant, loginids=loginids))
 
     # Remembering.
 

@@ -5,7 +5,7 @@ Rules: every function only reads; nothing that has ended is shown as if it held.
 
 from dataclasses import dataclass
 
-from gateway.access import apps, tokens, users
+from gateway.access import apps, tokens
 from gateway.access.apps import Link
 from gateway.access.tokens import Token
 from gateway.store import Row, Transaction
@@ -30,7 +30,7 @@ def connected(transaction: Transaction, user_id: int) -> list[Connected]:
             "SELECT id, loginid FROM tokens WHERE link_id = ? AND ended_at IS NULL", link.id
         )
         loginids = link.loginids or sorted({row["loginid"] for row in held})
-        owner = users.owner_of(transaction, link.app.user_id)
+        owner = apps.registrant(transaction, link.app)
         found.append(Connected(link, owner, [row["id"] for row in held], loginids))
     return found
 

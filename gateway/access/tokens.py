@@ -24,7 +24,10 @@ MOST_OF_A_USER = 100
 """Owner tokens that one account may have at once."""
 
 MOST_OF_A_LINK = 20
-"""Tokens that an app may hold of one account: a further one ends the oldest."""
+"""Tokens that an app may hold of one account: a further one ends the oldest.
+
+As many again it may mint for the account with `api_token`: a further one is refused.
+"""
 
 ENDED = "tokens_ended"
 """The change that announces the end of tokens: `ids`, and `by`, the session that asked for it."""
@@ -48,6 +51,8 @@ class Token:
     valid_for_ip: str
     app_id: int | None
     link_id: int | None
+    link_loginids: frozenset[str] | None
+    """The accounts of the token's authorization; `None` where it has none."""
     kind: str
     sign_in_id: int | None
     parent_id: int | None
@@ -71,7 +76,7 @@ class Token:
 
 _SELECT = """
     SELECT tokens.*, accounts.user_id, accounts.currency, accounts.is_virtual, links.app_id,
-        links.suspended_at
+        links.loginids AS link_loginids, links.suspended_at
     FROM tokens
     JOIN accounts ON accounts.loginid = tokens.loginid
     JOIN users ON users.id = accounts.user_id
@@ -105,6 +110,11 @@ def _token(row: Row) -> Token:
         valid_for_ip=row["valid_for_ip"],
         app_id=row["app_id"],
         link_id=row["link_id"],
+        link_loginids=(
+            None
+            if row["link_loginids"] is None
+            else frozenset(row["link_loginids"].split(",")) - {""}
+        ),
         kind=row["kind"],
         sign_in_id=row["sign_in_id"],
         parent_id=row["parent_id"],
@@ -162,7 +172,9 @@ def create(
     """A new token for an account, whole: the only time that its text is known.
 
     `sign_in_id` is that of a sign-in at the pages, `parent_id` the token that it is made with.
-    Raises `ApiError` when the account has `MOST_OF_A_USER` already, or another of that name.
+    Raises `ApiError` when the account has `MOST_OF_A_USER` already, or another of that name. Those
+    that an app mints are counted and named apart, so that no app is in the way of the owner or of
+    another app.
     """
     if transaction.one(
         "SELECT 1 FROM accounts JOIN users ON users.id = accounts.user_id"
@@ -171,10 +183,14 @@ def create(
     ):
         raise ApiError("APITokenError", f"The user of {loginid} is disabled.")
     if kind == "owner" and sign_in_id is None:
-        names = [token.name for token in listed(transaction, loginid)]
-        if len(names) >= MOST_OF_A_USER:
+        names = [token.name for token in listed(transaction, loginid) if token.link_id == link_id]
+        most = MOST_OF_A_USER if link_id is None else MOST_OF_A_LINK
+        if len(names) >= most:
             raise ApiError(
-                "TooManyTokens", f"An account may have {MOST_OF_A_USER} tokens. Delete one first."
+                "TooManyTokens",
+                f"An account may have {most} tokens. Delete one first."
+                if link_id is None
+                else f"An app may create {most} tokens for an account. Delete one first.",
             )
         if name in names:
             raise ApiError("APITokenError", "There is a token of this name already.")
@@ -261,15 +277,18 @@ def _new_text(transaction: Transaction, loginid: str, kind: str) -> str:
             return text
 
 
-def listed(transaction: Transaction, loginid: str) -> list[Token]:
+def listed(transaction: Transaction, loginid: str, *, link_id: int | None = None) -> list[Token]:
     """The account's tokens that its owner looks after, oldest first.
 
-    Those issued to apps end with the app's link, those of a sign-in with the sign-in.
+    Those issued to apps end with the app's link, those of a sign-in with the sign-in. With
+    `link_id` only those that were minted under this authorization.
     """
     rows = transaction.all(
         _SELECT + " AND tokens.loginid = ? AND tokens.kind <> 'app' AND tokens.sign_in_id IS NULL"
-        " ORDER BY tokens.id",
+        " AND (? IS NULL OR tokens.link_id = ?) ORDER BY tokens.id",
         loginid,
+        link_id,
+        link_id,
     )
     return [token for token in map(_token, rows) if not token.expired]
 

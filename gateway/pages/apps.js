@@ -105,7 +105,7 @@ function card(app, info) {
       h("dt", {}, "App ID"),
       h("dd", { class: "with-copy" }, h("code", {}, appId), copyButton(appId, "app_id")),
       h("dt", {}, "May ask for"),
-      h("dd", {}, told.scopes.length === 0 ? "nothing" : scopeBadges(told.scopes, info)),
+      h("dd", {}, told.scopes.length === 0 ? "nothing" : scopeBadges(told.scopes, info.forApps)),
       h("dt", {}, "Returns to"),
       h("dd", {}, told.redirect_uri || "no address yet"),
       told.app_markup_percentage > 0 && [
@@ -252,7 +252,10 @@ function buildForm(info, app, origins) {
       hint: "Where users come back to, with what they allowed: https, or http on localhost.",
     }),
     flows,
-    scopeChoices("What it may ask for", scopes, info, { name: "scopes", chosen: app.scopes }),
+    scopeChoices("What it may ask for", scopes, info.forApps, {
+      name: "scopes",
+      chosen: app.scopes,
+    }),
     field("Markup", h("input", { ...markup, value: app.app_markup_percentage }), {
       hint: "Percent of a payout that is added to the price of what users buy through it: 0 to 3.",
     }),

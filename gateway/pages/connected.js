@@ -20,7 +20,7 @@ import {
   table,
   tableRow,
 } from "/assets/dom.js";
-import { begin, keepFresh, liveBadge, livingList, tell } from "/assets/owner.js";
+import { begin, byDanger, keepFresh, liveBadge, livingList, tell } from "/assets/owner.js";
 import { api } from "/assets/session.js";
 
 const MOST = 200;
@@ -63,7 +63,7 @@ function card(app, info) {
       ),
       told.needs_consent ? changed(told) : null,
       h("p", { class: "hint" }, `App ${told.app_id}, registered by ${told.owner}. It may:`),
-      scopeList(told.scopes, info),
+      scopeList(byDanger(told.scopes, info), info.forApps),
     );
     fill(
       facts,

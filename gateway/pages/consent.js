@@ -4,6 +4,7 @@
 // - The page's query is passed on as it is and shown nowhere: all that is told of the app is what
 //   the gateway answers.
 // - A sign-in that was made on this page, for this, ends with it; an earlier one stays.
+// - The most dangerous permission stands first, and none that can change something is ticked.
 // - Whoever has to sign in again in the middle finds the choices as they were.
 
 import {
@@ -19,7 +20,7 @@ import {
   showErrors,
   skeleton,
 } from "/assets/dom.js";
-import { insist, picked, scopeChoices } from "/assets/owner.js";
+import { byDanger, dangerOf, insist, picked, scopeChoices } from "/assets/owner.js";
 import { api, onSignIn, pageInfo, signedIn, signInForm, signOut } from "/assets/session.js";
 
 const MADE_HERE = "scopegate.sign-in-for-consent";
@@ -97,7 +98,12 @@ function showAsked(asked, info) {
       h("dd", {}, markupWords(markup)),
     ),
     h("div", { id: "changes", "data-owner": true }),
-    h("div", { "data-guest": true }, h("h2", {}, "It asks to"), scopeList(scopes, info)),
+    h(
+      "div",
+      { "data-guest": true },
+      h("h2", {}, "It asks to"),
+      scopeList(byDanger(scopes, info), info.forApps),
+    ),
   );
 }
 
@@ -162,14 +168,27 @@ function accountChoices(accounts) {
   );
 }
 
+function permissionChoices({ scopes }, info) {
+  const shown = byDanger(scopes, info);
+  const isDangerous = (scope) => dangerOf(scope, info) > 0;
+  const hint =
+    "Permissions that can cost you money or change something are not ticked: tick those that you" +
+    " want the app to have. Without them it may not work as it should, and can ask again.";
+  return scopeChoices("It may", shown, info.forApps, {
+    name: "scopes",
+    chosen: shown.filter((scope) => !isDangerous(scope)),
+    hint: shown.some(isDangerous) && hint,
+  });
+}
+
 function buildChoices(asked, info) {
-  const { scopes, name, returns_to: host } = asked;
+  const { name, returns_to: host } = asked;
   const form = h("form");
   const allow = h("button", { type: "submit", class: "primary" }, `Allow ${name}`);
   const { button: refuse, place } = refuseButton(host);
   const accounts = h("div");
   form.append(
-    scopeChoices("It may", scopes, info, { name: "scopes", chosen: scopes }),
+    permissionChoices(asked, info),
     accounts,
     h("div", { class: "actions" }, allow, refuse),
     place,

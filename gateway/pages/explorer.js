@@ -190,6 +190,7 @@ function read(document) {
       description: operation.description ?? operation.summary ?? "",
       needs: operation["x-needs"],
       scopes: operation["x-scopes"] ?? [],
+      appTokens: operation["x-app-tokens"] ?? true,
       streams: operation["x-streams"] === true,
       streamsUnasked: fields.some(({ name, byDefault }) => name === "subscribe" && byDefault === 1),
       fields,
@@ -314,7 +315,7 @@ function exampleOf(call) {
   return JSON.stringify(call.example, null, 2);
 }
 
-function needsOf({ scopes, needs }) {
+function needsOf({ scopes, needs, appTokens }) {
   const words = {
     nothing: "nothing: anybody may call it",
     login: "a sign-in, whatever its scopes",
@@ -324,7 +325,11 @@ function needsOf({ scopes, needs }) {
   if (scopes.length === 0) {
     return h("span", { class: "badge" }, words[needs] ?? needs);
   }
-  return [scopeBadges(scopes, info), scopes.length > 1 && h("span", {}, "(one of them is enough)")];
+  return [
+    scopeBadges(scopes, info),
+    scopes.length > 1 && h("span", {}, "(one of them is enough)"),
+    !appTokens && h("span", {}, "(not for apps: a token of your own)"),
+  ];
 }
 
 function streamsOf(call) {

@@ -122,6 +122,16 @@ export function scopeChoices(legend, scopes, info, { name, chosen = [], hint }) 
   );
 }
 
+/** How dangerous a scope is in the hands of an app; 0 where it changes nothing. */
+export function dangerOf(scope, info) {
+  return info.scopes.find((one) => one.scope === scope)?.danger ?? 0;
+}
+
+/** These scopes, the most dangerous first. */
+export function byDanger(scopes, info) {
+  return [...scopes].sort((one, other) => dangerOf(other, info) - dangerOf(one, info));
+}
+
 /** The values of the boxes that are ticked in a fieldset. */
 export function picked(fieldset) {
   return [...fieldset.querySelectorAll("input:checked")].map(({ value }) => value);

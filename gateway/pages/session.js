@@ -194,7 +194,12 @@ api.onState((state) => {
   }
 });
 
-/** `{ demo: { loginid, token } or null, scopes: [{ scope, words }], version, words: Map }`. */
+/**
+ * `{ demo: { loginid, token } or null, scopes: [{ scope, danger, … }], version, words: Map }`.
+ *
+ * `words` say what a token of the owner's own may do; those of `forApps`, which is the same for all
+ * else, what an app may do.
+ */
 export function pageInfo() {
   info ??= loadInfo();
   return info;
@@ -204,7 +209,9 @@ async function loadInfo() {
   try {
     await api.ready();
     const { page_info: told } = await api.ask({ page_info: 1 });
-    return { ...told, words: new Map(told.scopes.map(({ scope, words }) => [scope, words])) };
+    const wordsOf = (kind) => new Map(told.scopes.map((one) => [one.scope, one[kind]]));
+    const forApps = { ...told, words: wordsOf("app_words") };
+    return { ...told, words: wordsOf("words"), forApps };
   } catch (error) {
     info = null; // the next one to want it asks again
     throw error;

@@ -16,6 +16,7 @@ def test_an_app_is_watched_and_cut_off(page: Page, gateway: Served) -> None:
     expect(page.get_by_role("heading", name="Nothing was done yet")).to_be_visible()
     with site() as address, registered(gateway, address, "read", "trade") as app_id:
         page.goto(f"/oauth2/authorize?app_id={app_id}")
+        page.get_by_label("trade ").check()
         page.get_by_role("button", name="Allow Helper").click()
         page.wait_for_url("**/back?**")
         told = parse_qs(urlsplit(page.url).query)

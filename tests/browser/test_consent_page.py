@@ -72,6 +72,49 @@ def test_an_app_gets_what_its_user_leaves_ticked(
     assert page.evaluate("sessionStorage.length") == 0
 
 
+def test_dangerous_permissions_come_first_and_are_not_ticked(
+    page: Page, gateway: Served, address: str
+) -> None:
+    every = ("admin", "payments", "trade", "read", "trading_information")
+    with registered(gateway, address, *reversed(every)) as app_id:
+        page.goto(f"/oauth2/authorize?app_id={app_id}")
+        asked = page.locator("#asked .scope-list dt")
+        shown = [scope.replace("_", " ") for scope in every]
+        expect(asked).to_have_text(shown)
+        sign_in_as_demo(page)
+        scopes = page.get_by_role("group", name="It may")
+        expect(scopes.locator(".badge")).to_have_text(shown)
+        for scope in shown:
+            box = scopes.get_by_label(f"{scope} ")
+            expect(box).to_be_checked(checked=scope in ("read", "trading information"))
+        expect(scopes).to_contain_text("It can lose all of that money.")
+        expect(scopes).to_contain_text("It cannot touch your own tokens and apps")
+        expect(scopes).to_contain_text("Without them it may not work as it should")
+        page.get_by_role("button", name="Allow Helper").click()
+        token = given(page)["token1"]
+        with program(gateway, token, app_id=app_id) as app:
+            told = app.ask(authorize=token)["authorize"]
+            assert told["scopes"] == ["read", "trading_information"]
+            assert len(told["account_list"]) == 3
+            assert app.ask(api_token=1)["error"]["code"] == "PermissionDenied"
+
+
+def test_an_app_that_asks_only_for_what_is_dangerous_gets_nothing_unticked(
+    page: Page, gateway: Served, address: str
+) -> None:
+    with registered(gateway, address, "trade", "admin") as app_id:
+        page.goto(f"/oauth2/authorize?app_id={app_id}")
+        sign_in_as_demo(page)
+        page.get_by_role("button", name="Allow Helper").click()
+        scopes = page.get_by_role("group", name="It may")
+        expect(scopes.locator(".field-error")).to_be_visible()
+        scopes.get_by_label("trade ").check()
+        page.get_by_role("button", name="Allow Helper").click()
+        token = given(page)["token1"]
+        with program(gateway, token, app_id=app_id) as app:
+            assert app.ask(authorize=token)["authorize"]["scopes"] == ["trade"]
+
+
 def test_what_changed_since_is_told_to_who_has_allowed_it_before(
     page: Page, gateway: Served, address: str, app_id: int
 ) -> None:
@@ -130,7 +173,7 @@ def test_refusing_leads_back_without_anything(page: Page, app_id: int) -> None:
 def test_a_sign_in_that_ends_amid_it_keeps_the_choices(page: Page, app_id: int) -> None:
     page.goto(f"/oauth2/authorize?app_id={app_id}")
     sign_in_as_demo(page)
-    page.get_by_label("trade ").uncheck()
+    page.get_by_label("trade ").check()
     page.get_by_label("CR900001").uncheck()
     # The same sign-in, ended in another tab.
     with page.expect_popup() as popup:
@@ -141,7 +184,7 @@ def test_a_sign_in_that_ends_amid_it_keeps_the_choices(page: Page, app_id: int) 
     page.get_by_role("button", name="Allow Helper").click()
     expect(page.get_by_text("Your sign-in has ended. Sign in to go on")).to_be_visible()
     sign_in_as_demo(page)
-    expect(page.get_by_label("trade ")).not_to_be_checked()
+    expect(page.get_by_label("trade ")).to_be_checked()
     expect(page.get_by_label("CR900001")).not_to_be_checked()
     page.get_by_role("button", name="Allow Helper").click()
     assert "CR900001" not in given(page).values()

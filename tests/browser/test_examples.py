@@ -146,6 +146,7 @@ def ask_for_consent(page: Page, gateway: Served, site: str, app_id: str) -> None
 def link(page: Page, gateway: Served, site: str, app_id: str) -> None:
     ask_for_consent(page, gateway, site, app_id)
     page.get_by_role("button", name="Continue as the demo user").click()
+    page.get_by_label("trade ").check()
     page.get_by_role("button", name="Allow Trade page").click()
     says(page, f"Connected to {gateway.loginids[1]}.")
 

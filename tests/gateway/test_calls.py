@@ -5,10 +5,11 @@ from pydantic import ValidationError
 from typing_extensions import TypedDict
 
 from gateway.app import declared
-from gateway.calls import DeclarationError, Registry, call, problems_of
+from gateway.calls import SIGNED_IN, DeclarationError, Registry, call, problems_of
 from gateway.session import Session
 from schemas.fields import One, Request
 from schemas.published import PUBLISHED
+from schemas.scopes import Scope
 
 
 class Greet(Request):
@@ -47,6 +48,35 @@ def test_a_declaration_says_everything() -> None:
     assert found.needs_text == "nothing"
     assert found.replies == (GreetReply,)
     assert not found.eager
+
+
+def test_what_manages_is_closed_to_apps_unless_it_says_otherwise() -> None:
+    """A plugin that says nothing gives no app what only an owner should do."""
+    for needs, given, expected in (
+        (Scope.ADMIN, {}, False),
+        (Scope.PAYMENTS, {}, False),
+        ((Scope.ADMIN, Scope.PAYMENTS), {}, False),
+        (Scope.ADMIN, {"app_tokens": True}, True),
+        ((Scope.READ, Scope.PAYMENTS), {}, True),
+        (Scope.TRADE, {}, True),
+        (Scope.TRADE, {"app_tokens": False}, False),
+        (SIGNED_IN, {"app_tokens": False}, False),
+        (None, {}, True),
+        (SIGNED_IN, {}, True),
+    ):
+
+        class Handler:
+            """Greetings."""
+
+            @call("greet", needs=needs, **given)  # type: ignore[arg-type]
+            async def greet(self, request: Greet, session: Session) -> GreetReply:
+                """Greet whoever asks."""
+                return {"greet": "Hello"}
+
+        registry = Registry()
+        registry.add(Handler(), eager=False)
+        assert registry["greet"].app_tokens is expected, needs
+        assert ("not for apps" in registry["greet"].needs_text) is not expected
 
 
 class Strange:

@@ -331,7 +331,9 @@ def test_every_call_is_an_operation() -> None:
     for name, offered in OFFERED.items():
         assert told[name]["summary"] == offered.sentence
         assert told[name]["x-needs"] == offered.needs_text
+        assert told[name]["x-app-tokens"] is offered.app_tokens
         assert told[name]["x-streams"] is ("subscribe" in offered.request.model_fields)
+    assert told["paymentagent_create"]["x-needs"] == "admin, not for apps"
     assert told["balance"]["x-scopes"] == ["read", "trading_information"]
     assert told["ping"]["tags"] == [{"name": "General"}]
     tags = {tag["name"]: tag["description"] for tag in document()["info"]["tags"]}

@@ -260,6 +260,38 @@ async def test_two_gateways_do_not_share_a_database(store: Store) -> None:
     assert await numbers(store) == [1]
 
 
+def test_an_authorization_from_before_names_the_accounts_of_its_tokens(tmp_path: Path) -> None:
+    """Which accounts an app reaches was not always kept: older ones reach what they had."""
+    folder = resources.files("gateway") / "migrations"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    before = names[: next(i for i, name in enumerate(names) if name.endswith("_app_tokens.sql"))]
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as old:
+        for name in before:
+            old.executescript((folder / name).read_text(encoding="utf-8"))
+        old.execute(f"PRAGMA user_version = {len(before)}")
+        old.executescript(
+            """
+            INSERT INTO users (id, email, created_at) VALUES (1, 'ada@example.com', 0);
+            INSERT INTO accounts (loginid, user_id, currency, is_virtual, created_at)
+            VALUES ('CR900001', 1, 'USD', 0, 0), ('CR900002', 1, 'USD', 0, 0);
+            INSERT INTO apps (id, user_id, name, scopes, created_at) VALUES (2000, 1, 'B', '', 0);
+            INSERT INTO links (id, app_id, user_id, scopes, created_at) VALUES (1, 2000, 1, '', 0);
+            INSERT INTO links (id, app_id, user_id, scopes, loginids, created_at)
+            VALUES (2, 1089, 1, '', 'CR900001', 0);
+            INSERT INTO tokens (digest, masked, loginid, name, scopes, link_id, kind, created_at)
+            VALUES (x'01', '*1', 'CR900002', 'B', '', 1, 'app', 0),
+                   (x'02', '*2', 'CR900001', 'B', '', 1, 'app', 0),
+                   (x'03', '*3', 'CR900001', 'B', '', 1, 'app', 0),
+                   (x'04', '*4', 'CR900002', 'C', '', 2, 'app', 0);
+            """
+        )
+    with closing(connect(path)) as opened:
+        migrate(opened)
+        kept = opened.execute("SELECT loginids FROM links ORDER BY id").fetchall()
+    assert [row[0] for row in kept] == ["CR900001,CR900002", "CR900001"]
+
+
 def test_an_authorization_from_before_covers_the_app_as_it_is(tmp_path: Path) -> None:
     """What its user agreed to was not kept then."""
     steps = sorted(

@@ -117,6 +117,22 @@ async def test_who_registered_an_app_is_told_to_users_alone(here: World) -> None
     assert told == "demo@scopegate.invalid"
 
 
+async def test_an_app_that_another_app_registered_is_shown_as_such(here: World) -> None:
+    """An app registers an app in its user's name, who is then asked to allow that."""
+    first = await here.app("admin", name="Chart bot")
+    bot = here.connect(app_id=first.id)
+    await bot.authorize(await here.token("admin", app=first))
+    fields = {"name": "Deriv Official", "scopes": ["read"], "redirect_uri": BACK}
+    second = (await bot.ask({"app_register": 1, **fields}))["app_register"]["app_id"]
+    owner = await here.owner()
+    asked = {"consent_request": 1, "query": f"app_id={second}"}
+    shown = "demo@scopegate.invalid, through the app Chart bot"
+    assert (await owner.ask(asked))["consent_request"]["owner"] == shown
+    await allow(owner, f"app_id={second}", [here.demo.loginid], "read")
+    connected = (await owner.ask({"connected_apps": 1}))["connected_apps"]
+    assert [one["owner"] for one in connected] == ["demo@scopegate.invalid", shown]
+
+
 async def test_nobody_is_sent_elsewhere_than_they_were_shown(here: World) -> None:
     app = await here.app("read")
     owner = await here.owner()

@@ -1,0 +1,50 @@
+"""What a token reaches: every account of the user, or only those that an app was given.
+
+Rules:
+- Calls that look across accounts take them from `accounts_of`, never from the ledger.
+- An app may add to what the user has told of themselves, and may not change it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from exchange import ledger
+from exchange.ledger import Account, Ledger
+from gateway.errors import ApiError
+from gateway.session import Grant
+from gateway.store import Transaction
+
+
+def within(accounts: Iterable[Account], grant: Grant) -> list[Account]:
+    """Those of a user's accounts that a grant reaches, in their order."""
+    return [account for account in accounts if grant.reaches(account.loginid)]
+
+
+async def accounts_of(ledger: Ledger, grant: Grant) -> list[Account]:
+    """The user's accounts that a grant reaches; the real-style ones first."""
+    return within(await ledger.accounts(grant.user_id), grant)
+
+
+def out_of_reach(reader: Transaction, grant: Grant) -> frozenset[str]:
+    """The user's own accounts that a grant does not reach, by loginid."""
+    return frozenset(
+        account.loginid
+        for account in ledger.accounts(reader, grant.user_id)
+        if not grant.reaches(account.loginid)
+    )
+
+
+def refuse_changes(grant: Grant, kept: Mapping[str, Any], told: Mapping[str, Any]) -> None:
+    """Raise `PermissionDenied` where an app's token would change what the user has told."""
+    if grant.link_id is None:
+        return
+    changed = sorted(
+        name for name, value in told.items() if kept.get(name) not in (None, "", value)
+    )
+    if changed:
+        raise ApiError(
+            "PermissionDenied",
+            "Permission denied, an app may not change personal details that are already stored:"
+            " leave these fields out, or change them with a token of your own.",
+            dict.fromkeys(changed, "Already stored."),
+        )
