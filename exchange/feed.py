@@ -8,7 +8,7 @@ Rules of this module:
   caller clips every question to the present; nobody else will.
 - Up to the last step everything is integer arithmetic (see `exchange.fixedpoint`); from there on
   a price is a whole number of pips.
-- A change that alters any price increments `FEED_VERSION`.
+- A change that alters any price increments `exchange.symbols.FEED_VERSION`.
 
 How a price comes about is told in `exchange.processes`. Here are the answers that are made of
 prices, and the caches; they only assume that `Process.pips` never falls as the state rises.
@@ -30,9 +30,6 @@ from exchange.processes.resets import Resets
 from exchange.processes.spikes import Spikes
 from exchange.processes.steps import Steps
 from exchange.symbols import DAY, EARLIEST, Motion, Symbol
-
-FEED_VERSION: Final = 1
-"""Two feeds of the same version, seed and symbol have the same history."""
 
 HOUR: Final = 3_600
 

@@ -5,7 +5,7 @@ Rules of this module:
 - A price is a whole number of pips (`int`). Only `Symbol.quote` makes a float of it and only
   `Symbol.text` a string; nothing else in the market should scale by the digits.
 - Name, step, volatility, level, motion and hours decide a symbol's whole history. Changing one of
-  them in a row is a new version of the feed (`exchange.feed.FEED_VERSION`); the other facts are
+  them in a row is a new version of the feed (`FEED_VERSION`); the other facts are
   labels.
 - It imports no numpy, so that a command which only names symbols starts quickly.
 
@@ -24,6 +24,9 @@ from typing import Any, Final
 from exchange.hours import ALWAYS, FOREX, STOCKS, Grid, Hours, grid
 from exchange.hours import DAY as DAY
 from exchange.hours import EARLIEST as EARLIEST
+
+FEED_VERSION: Final = 2
+"""Two feeds of the same version, seed and symbol have the same history."""
 
 YEAR = 365 * DAY
 """Seconds in the year that volatilities refer to."""

@@ -83,7 +83,7 @@ FROZEN = {
 
 
 @pytest.mark.parametrize("name", FROZEN)
-def test_the_markets_of_feed_1_are_frozen(name: str) -> None:
+def test_the_markets_of_the_feed_are_frozen(name: str) -> None:
     """A digest that differs is a different market: see `test_feed`."""
     symbol = SYMBOLS[name]
     noon = EARLIEST + 2_000 * DAY + 15 * HOURLY  # a Tuesday, when all are open
