@@ -24,12 +24,13 @@ from exchange import fixedpoint
 from exchange.hours import ALWAYS, Place
 from exchange.outlook import Outlook
 from exchange.processes.brownian import Brownian
+from exchange.processes.combined import Combined, Leg
 from exchange.processes.jumps import Jumps
 from exchange.processes.process import Process
 from exchange.processes.resets import Resets
 from exchange.processes.spikes import Spikes
 from exchange.processes.steps import Steps
-from exchange.symbols import DAY, EARLIEST, Motion, Symbol
+from exchange.symbols import DAY, EARLIEST, LEVEL_SYMBOLS, Motion, Symbol
 
 HOUR: Final = 3_600
 
@@ -242,10 +243,20 @@ class Feed:
     def _open(self, symbol: Symbol) -> _Series:
         series = self._series.get(symbol)
         if series is None:
-            process = _PROCESSES[symbol.motion](symbol, self.seed, self._tables)
+            process = self._process(symbol)
             # Where two threads come first, both take the series that got there first.
             series = self._series.setdefault(symbol, _Series(symbol, process))
         return series
+
+    def _process(self, symbol: Symbol) -> Process:
+        if not symbol.legs:
+            return _PROCESSES[symbol.motion](symbol, self.seed, self._tables)
+        legs = []
+        for name, weight in symbol.legs:
+            level = self._open(LEVEL_SYMBOLS[name])  # shared by all that are made of it
+            assert isinstance(level.process, Brownian)  # noqa: S101 - levels are
+            legs.append(Leg(weight, level.process.anchor, level.path))
+        return Combined(symbol, self.seed, self._tables, legs)
 
 
 def _candles(

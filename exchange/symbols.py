@@ -24,6 +24,7 @@ from typing import Any, Final
 from exchange.hours import ALWAYS, FOREX, STOCKS, Grid, Hours, grid
 from exchange.hours import DAY as DAY
 from exchange.hours import EARLIEST as EARLIEST
+from exchange.levels import LEVELS, YEARLY_PULL
 
 FEED_VERSION: Final = 2
 """Two feeds of the same version, seed and symbol have the same history."""
@@ -32,7 +33,9 @@ YEAR = 365 * DAY
 """Seconds in the year that volatilities refer to."""
 
 LEVEL_SD = 0.7
-"""Long-run standard deviation of ln(price / level): a factor of 2 either way is one sd."""
+"""Long-run standard deviation of ln(price / level): a factor of 2 either way is one sd.
+
+Pairs and baskets keep closer to theirs: see `exchange.levels.YEARLY_PULL`."""
 
 
 class Motion(StrEnum):
@@ -98,6 +101,13 @@ class Symbol:
     rises: bool = True
     """Which way spikes or the trend of a day go."""
     hours: Hours = ALWAYS
+    level_sd: float = LEVEL_SD
+    legs: tuple[tuple[str, int], ...] = ()
+    """The levels (`exchange.levels`) that its price is made of, each with a weight: its log price
+    is the weighted sum of theirs, divided by `parts`. Empty where it is drawn by itself."""
+    parts: int = 1
+    exact_level: float | None = None
+    """The level before it was rounded to whole pips; of a pair that must agree with others."""
 
     @property
     def is_financial(self) -> bool:
@@ -169,11 +179,11 @@ class Symbol:
         """Share of ln(price / level) that the drift takes back in a day.
 
         With daily variance v the log price x' = x * (1 - pull) + noise has the stationary
-        variance v / (2 * pull), to first order in pull; solved here for `LEVEL_SD`.
+        variance v / (2 * pull), to first order in pull; solved here for `level_sd`.
         """
         volatility = self.total_volatility
         day_variance = volatility * volatility * DAY / YEAR
-        return day_variance / (2 * LEVEL_SD * LEVEL_SD)
+        return day_variance / (2 * self.level_sd * self.level_sd)
 
     def quote(self, pips: int) -> float:
         """The price as the nearest float, whose shortest decimal form shows no stray digits."""
@@ -263,27 +273,13 @@ def _reset_index(side: str) -> Symbol:
     )
 
 
-def _simulated(
-    name: str,
-    display_name: str,
-    market: str,
-    submarket: str,
-    *,
-    digits: int,
-    level: str,
-    percent: int,
-    hours: Hours,
-    quoted_currency: str = "USD",
-) -> Symbol:
+def _simulated(name: str, display_name: str, market: str, submarket: str, **more: Any) -> Symbol:
     """A row that is named after a real market, of which it knows nothing."""
     market_display_name, symbol_type, exchange_name = _MARKETS[market]
     return Symbol(
         name=name,
         display_name=f"{display_name} (simulated)",
-        digits=digits,
         step=2,
-        volatility=percent / 100,
-        level=int(Decimal(level).scaleb(digits)),
         market=market,
         market_display_name=market_display_name,
         submarket=submarket,
@@ -292,12 +288,38 @@ def _simulated(
         subgroup_display_name="None",
         symbol_type=symbol_type,
         exchange_name=exchange_name,
-        hours=hours,
-        quoted_currency=quoted_currency,
+        **more,
     )
 
 
-def _pair(name: str, submarket: str, level: str, percent: int) -> Symbol:
+def _pips(level: str, digits: int) -> int:
+    return int(Decimal(level).scaleb(digits))
+
+
+def _ratio(base: str, quoted: str, digits: int) -> dict[str, Any]:
+    """What a row says of the ratio of two levels."""
+    exact = float(LEVELS[base].dollars / LEVELS[quoted].dollars * 10**digits)
+    return _combined({base: 1, quoted: -1}) | {
+        "digits": digits,
+        "exact_level": exact,
+        "level": round(exact),
+        "quoted_currency": quoted,
+    }
+
+
+def _combined(weights: Mapping[str, int], parts: int = 1) -> dict[str, Any]:
+    """What a row says of levels that are put together."""
+    variance = sum((LEVELS[name].volatility * w / parts) ** 2 for name, w in weights.items())
+    return {
+        "hours": FOREX,
+        "legs": tuple(weights.items()),
+        "level_sd": math.sqrt(variance / (2 * YEARLY_PULL)),
+        "parts": parts,
+        "volatility": math.sqrt(variance),
+    }
+
+
+def _pair(name: str, submarket: str) -> Symbol:
     """Two currencies, such as EURUSD: what one of the first costs in the second."""
     base, quoted = name[:3], name[3:]
     return _simulated(
@@ -305,24 +327,17 @@ def _pair(name: str, submarket: str, level: str, percent: int) -> Symbol:
         f"{base}/{quoted}",
         "forex",
         submarket,
-        digits=3 if quoted == "JPY" else 5,
-        level=level,
-        percent=percent,
-        hours=FOREX,
-        quoted_currency=quoted,
+        **_ratio(base, quoted, 3 if quoted == "JPY" else 5),
     )
 
 
-def _metal(name: str, display_name: str, digits: int, level: str, percent: int) -> Symbol:
+def _metal(name: str, display_name: str, digits: int) -> Symbol:
     return _simulated(
         f"frx{name}",
         display_name,
         "commodities",
         "metals",
-        digits=digits,
-        level=level,
-        percent=percent,
-        hours=FOREX,
+        **_ratio(name[:3], name[3:], digits),
     )
 
 
@@ -333,9 +348,8 @@ def _coin(name: str, level: str, percent: int) -> Symbol:
         "cryptocurrency",
         "non_stable_coin",
         digits=3,
-        level=level,
-        percent=percent,
-        hours=ALWAYS,
+        level=_pips(level, 3),
+        volatility=percent / 100,
     )
 
 
@@ -346,8 +360,8 @@ def _stocks(name: str, display_name: str, submarket: str, level: str, currency: 
         "indices",
         submarket,
         digits=2,
-        level=level,
-        percent=18,
+        level=_pips(level, 2),
+        volatility=0.18,
         hours=STOCKS,
         quoted_currency=currency,
     )
@@ -375,6 +389,14 @@ _SUBMARKETS: Final = {
     "asia_oceania_OTC": "Asian Indices",
     "metals": "Metals",
     "non_stable_coin": "Cryptocurrencies",
+}
+
+
+_PAIRS: Final = {
+    "major_pairs": "EURUSD GBPUSD USDJPY AUDUSD USDCAD USDCHF EURGBP EURJPY EURCHF EURAUD EURCAD"
+    " GBPJPY GBPAUD AUDJPY",
+    "minor_pairs": "NZDUSD EURNZD GBPCAD GBPCHF GBPNZD AUDCAD AUDCHF AUDNZD CADJPY NZDJPY",
+    "exotic_pairs": "USDMXN USDPLN USDSEK",
 }
 
 
@@ -417,47 +439,13 @@ def _rows() -> Iterator[Symbol]:
     )
     yield _reset_index("Bear")
     yield _reset_index("Bull")
-    # The levels of pairs agree with each other; their prices, each drawn by itself, do not.
-    for name, level, percent in (
-        ("EURUSD", "1.10", 8),
-        ("GBPUSD", "1.27", 9),
-        ("USDJPY", "148", 9),
-        ("AUDUSD", "0.66", 9),
-        ("USDCAD", "1.36", 7),
-        ("USDCHF", "0.88", 8),
-        ("EURGBP", "0.86614", 7),
-        ("EURJPY", "162.8", 9),
-        ("EURCHF", "0.968", 7),
-        ("EURAUD", "1.66667", 8),
-        ("EURCAD", "1.496", 8),
-        ("GBPJPY", "187.96", 9),
-        ("GBPAUD", "1.92424", 9),
-        ("AUDJPY", "97.68", 9),
-    ):
-        yield _pair(name, "major_pairs", level, percent)
-    for name, level, percent in (
-        ("NZDUSD", "0.61", 9),
-        ("EURNZD", "1.80328", 9),
-        ("GBPCAD", "1.7272", 8),
-        ("GBPCHF", "1.1176", 8),
-        ("GBPNZD", "2.08197", 9),
-        ("AUDCAD", "0.8976", 8),
-        ("AUDCHF", "0.5808", 9),
-        ("AUDNZD", "1.08197", 7),
-        ("CADJPY", "108.824", 9),
-        ("NZDJPY", "90.28", 9),
-    ):
-        yield _pair(name, "minor_pairs", level, percent)
-    for name, level, percent in (
-        ("USDMXN", "17.5", 12),
-        ("USDPLN", "4", 12),
-        ("USDSEK", "10.5", 11),
-    ):
-        yield _pair(name, "exotic_pairs", level, percent)
-    yield _metal("XAUUSD", "Gold/USD", 2, "2000", 15)
-    yield _metal("XAGUSD", "Silver/USD", 4, "24", 28)
-    yield _metal("XPTUSD", "Platinum/USD", 2, "1000", 24)
-    yield _metal("XPDUSD", "Palladium/USD", 2, "1200", 35)
+    for submarket, pairs in _PAIRS.items():
+        for pair in pairs.split():
+            yield _pair(pair, submarket)
+    yield _metal("XAUUSD", "Gold/USD", 2)
+    yield _metal("XAGUSD", "Silver/USD", 4)
+    yield _metal("XPTUSD", "Platinum/USD", 2)
+    yield _metal("XPDUSD", "Palladium/USD", 2)
     yield _coin("BTCUSD", "40000", 60)
     yield _coin("ETHUSD", "2500", 60)
     yield _coin("LTCUSD", "90", 60)
@@ -488,3 +476,27 @@ SYMBOLS: Mapping[str, Symbol] = MappingProxyType(
     {row.name: replace(row, display_order=order) for order, row in enumerate(_rows(), 1)}
 )
 """Every symbol by its name, in display order. Read-only."""
+
+
+def _level(name: str) -> Symbol:
+    """A level as a price: not listed, and only its log price is used."""
+    return Symbol(
+        name=f"level {name}",
+        display_name=name,
+        digits=5,
+        step=2,
+        level=100_000,
+        market="level",
+        market_display_name="Levels",
+        submarket="level",
+        submarket_display_name="Levels",
+        subgroup="none",
+        subgroup_display_name="None",
+        symbol_type="level",
+        exchange_name="FOREX",
+        **_combined({name: 1}) | {"legs": ()},
+    )
+
+
+LEVEL_SYMBOLS: Mapping[str, Symbol] = MappingProxyType({name: _level(name) for name in LEVELS})
+"""The levels that the prices of pairs and baskets are made of. Read-only."""

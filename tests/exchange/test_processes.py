@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from exchange import fixedpoint
 from exchange.feed import Feed
 from exchange.hours import Place
+from exchange.levels import YEARLY_PULL
 from exchange.outlook import Mixture, Walk
 from exchange.processes.brownian import Brownian
 from exchange.processes.jumps import Jumps
 from exchange.processes.process import Process
-from exchange.processes.resets import DAILY_TREND, Resets
-from exchange.processes.spikes import Spikes
+from exchange.processes.resets import DAILY_TREND
 from exchange.processes.steps import Steps
 from exchange.symbols import (
     DAY,
@@ -29,25 +29,16 @@ from exchange.symbols import (
     SPIKE_STEP,
     STEP_BOUNDS,
     SYMBOLS,
-    Motion,
     Symbol,
 )
 
-TABLES = fixedpoint.tables()
-CLASSES = {
-    Motion.BROWNIAN: Brownian,
-    Motion.JUMPS: Jumps,
-    Motion.SPIKES: Spikes,
-    Motion.STEPS: Steps,
-    Motion.RESETS: Resets,
-}
 JUMPY, STEPPING = SYMBOLS["JD100"], SYMBOLS["stpRNG"]
 SPIKED = [SYMBOLS[name] for name in ("BOOM300N", "BOOM500", "CRASH1000")]
 HOURLY = 3_600
 
 
 def process(symbol: Symbol, seed: str = "law") -> Process:
-    return CLASSES[symbol.motion](symbol, seed, TABLES)
+    return Feed(seed)._open(symbol).process
 
 
 def moves(symbol: Symbol, days: int, seed: str = "law") -> NDArray[np.float64]:
@@ -74,11 +65,12 @@ FROZEN = {
     "stpRNG": "c93658732078c69d301901842e1dd7d4f1066ad48b13023bf1beac4bc70fb37e",
     "RDBULL": "31f3e4b409c925fb5e55cb2146836b050d2ba6c780ac77fd75e4792e139d9a04",
     "RDBEAR": "3e25338d9cf9a36ebd559e5fc9dbdb5d295b016da79a0741ae103bdf52177906",
-    "frxEURUSD": "4a62af3b8e8b6c0f3279eae3bf055471132cc0e84b5cbdc95e71225925bf1b9a",
-    "frxUSDJPY": "da815c7a83d722503666705de5e2415770b2ecb2d888c4e4538f186b78654772",
-    "frxXAUUSD": "999e8976df156f15ebaac8a6c0b2db6eb1f4b6ede2ec68d3c70b9093b48295b2",
+    "frxEURUSD": "95d6a9aebe0a5ac9edc34aeffc272f033bb8ff8993a577d3f2b7bad6f4cb0c1a",
+    "frxUSDJPY": "24f7759ff61799eac7fc18adeb9a5345ff5ef175558027998585b6d1ee1d6e03",
+    "frxXAUUSD": "d0abbef068e61487fc30f2f51d4aebd68118778111c5f5b8bcf71f7b9aed3dd5",
     "cryBTCUSD": "0ef6aad03e0ce1384ac99d587adf907ccb7f386ff339dc7c9f4913077a37e70f",
     "OTC_SPC": "40a5d2a06d0502e34245772836a5c3e396f60d10c2fe7fa1f09c79553b25d756",
+    "frxEURJPY": "6e0c398db40ab763aea51157ed0000d1566b518d8afca220c0257422b8f4d2d2",
 }
 
 
@@ -374,8 +366,9 @@ def test_what_lies_ahead_is_counted_in_open_time() -> None:
     assert law.ticks == EURO.ticks_between(friday, tuesday) == (5_300 + DAY + 10_000) // 2
     assert law.sd == pytest.approx(EURO.tick_sd * math.sqrt(law.ticks), rel=1e-3)
     far = feed.outlook(EURO, friday, friday, tuesday + 364 * DAY)
-    days = EURO.volatility * math.sqrt((364 + law.ticks * 2 / EURO.hours.mean_day) / 365)
-    assert far.sd == pytest.approx(days, rel=0.01)
+    years = (364 + law.ticks * 2 / EURO.hours.mean_day) / 365
+    pulled = -math.expm1(-2 * YEARLY_PULL * years) / (2 * YEARLY_PULL)
+    assert far.sd == pytest.approx(EURO.volatility * math.sqrt(pulled), rel=0.01)
 
 
 # --- What is known of what comes ----------------------------------------------------------------

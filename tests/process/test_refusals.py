@@ -120,9 +120,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[st
         ),
     )
     shutil.copy(found / "kept.db", found / "earlier.db")
-    with closing(sqlite3.connect(found / "earlier.db")) as earlier:
-        with earlier:
-            earlier.execute("DELETE FROM meta WHERE name = 'feed'")
+    with closing(sqlite3.connect(found / "earlier.db")) as earlier, earlier:
+        earlier.execute("DELETE FROM meta WHERE name = 'feed'")
     with closing(sqlite3.connect(found / "later.db")) as later:
         later.execute("PRAGMA user_version = 900")
     with socket.create_server(("127.0.0.1", 0)) as taken:
