@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from exchange import fixedpoint
 from exchange.hours import ALWAYS, Place
-from exchange.outlook import Outlook
+from exchange.outlook import Growth, Outlook
 from exchange.processes.brownian import Brownian
 from exchange.processes.combined import Combined, Leg
 from exchange.processes.jumps import Jumps
@@ -78,13 +78,25 @@ class _Series:
     price. There is no lock, so the loop never waits for a worker.
     """
 
-    __slots__ = ("_hours", "grid", "paths", "process")
+    __slots__ = ("_grown", "_hours", "grid", "paths", "process")
 
     def __init__(self, symbol: Symbol, process: Process) -> None:
         self.grid = symbol.grid
         self.process = process
         self.paths: dict[int, NDArray[np.int64]] = {}
         self._hours: dict[int, NDArray[np.int64]] = {}
+        self._grown = [0]
+
+    def grown(self, day: int) -> int:
+        """The expected growth from the beginning of history to the first tick of the day."""
+        grown = self._grown
+        if day >= len(grown):
+            counts, growth = self.grid.counts, self.process.growth
+            grown = grown.copy()
+            for passed in range(len(grown) - 1, day):
+                grown.append(grown[-1] + counts[passed % 7] * growth(passed))
+            self._grown = grown
+        return grown[day]
 
     def path(self, day: int) -> NDArray[np.int64]:
         """The day's path."""
@@ -160,6 +172,19 @@ class Feed:
         The steps' standard deviation is `Symbol.tick_sd`. Raises `ValueError` before `EARLIEST`.
         """
         return self._open(symbol).process.drift((epoch - EARLIEST) // DAY)
+
+    def growth(self, symbol: Symbol, epoch: int) -> Growth:
+        """The expected growth of the price up to the last tick at or before the epoch.
+
+        About a microsecond. Nothing later than the first tick of that tick's day is used. Raises
+        `ValueError` before `EARLIEST`.
+        """
+        series = self._open(symbol)
+        grid = series.grid
+        place = grid.place(epoch)
+        a_tick = series.process.growth(place.day)
+        total = series.grown(place.day) + place.tick * a_tick
+        return Growth(total, a_tick, grid.epoch(grid.nth(grid.number(Place(place.day + 1, 0)))))
 
     def outlook(self, symbol: Symbol, known: int, first: int, last: int) -> Outlook:
         """How the price will move from the tick at `first` to that at `last`, an epoch each.

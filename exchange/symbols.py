@@ -162,6 +162,10 @@ class Symbol:
         """Standard deviation of the log price over one tick, but for jumps and spikes."""
         return self.volatility * math.sqrt(self.step / YEAR * (DAY / self.hours.mean_day))
 
+    def tick_sd_at(self, pips: int) -> float:
+        """The same at a price: what moves by whole pips moves relatively less where it is high."""
+        return 1 / pips if self.motion is Motion.STEPS else self.tick_sd
+
     @property
     def total_volatility(self) -> float:
         """Standard deviation of the log price over a `YEAR`, with jumps and spikes."""

@@ -11,7 +11,7 @@ from exchange.contracts.digits import Digits
 from exchange.contracts.life import ContractType, sight
 from exchange.contracts.listing import seconds_text
 from exchange.contracts.lookbacks import Lookback
-from exchange.contracts.multipliers import Multiplier, choices
+from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.per_point import PerPoint
 from exchange.contracts.terms import Barrier
 from exchange.feed import Feed
@@ -206,7 +206,7 @@ def _available(
             if isinstance(kind, Digits) and kind.choices is not None:
                 row["last_digit_range"] = list(kind.choices)
             if isinstance(kind, Multiplier):
-                row["multiplier_range"] = choices(symbol)
+                row["multiplier_range"] = kind.choices(symbol, spot)
                 if offered.can_be_cancelled(symbol):
                     row["cancellation_range"] = list(CANCELLATIONS)
             if isinstance(kind, Accumulator):
@@ -236,17 +236,17 @@ def _next_start(symbol: Symbol, now: int) -> int:
 
 def _multiplier(symbol: Symbol, spot: int, currency: str) -> float:
     """A power of ten by which a minute's usual move comes to 1 to 10 units of money."""
-    minute = symbol.quote(spot) * symbol.tick_sd * math.sqrt(60 / symbol.step)
+    minute = symbol.quote(spot) * symbol.tick_sd_at(spot) * math.sqrt(60 / symbol.step)
     return float(10.0 ** math.ceil(-math.log10(minute * CURRENCIES[currency].counts_for)))
 
 
 def _example(symbol: Symbol, spot: int, expiry_type: str, *, side: int = 1) -> str:
     """A barrier that makes sense: about one sd of ten ticks, or five minutes, away."""
     if expiry_type == "daily":
-        away = round(spot * symbol.tick_sd * (DAY / symbol.step) ** 0.5)
+        away = round(spot * symbol.tick_sd_at(spot) * (DAY / symbol.step) ** 0.5)
         return symbol.text(spot + side * away)
     ticks = 10 if expiry_type == "tick" else 300 / symbol.step
-    away = max(1, round(spot * symbol.tick_sd * ticks**0.5))
+    away = max(1, round(spot * symbol.tick_sd_at(spot) * ticks**0.5))
     return Barrier(side * away).text(symbol)
 
 

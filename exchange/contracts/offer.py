@@ -76,9 +76,9 @@ def make(wish: Wish, feed: Feed, now: int, margins: Margins) -> Offer:
 def agree(proposed: Offer | None, present: Offer, *, most: int, margins: Margins) -> Offer:
     """What a buyer gets who was offered `proposed`, when `present` is the offer now.
 
-    The better of both, as long as the price has not risen by more than half of what the exchange
-    keeps; so an offer that is held on to never becomes worth more than it costs. Raises `Refusal`
-    (`PriceMoved`) when it has, or when the price is more than `most`.
+    The better of both, as long as the price has not risen by more than the share `HONOURED` of
+    what the exchange keeps; so an offer that is held on to never becomes worth more than it costs.
+    Raises `Refusal` (`PriceMoved`) when it has, or when the price is more than `most`.
     """
     deal = present
     if proposed is not None and (present.ask > proposed.ask or present.price > proposed.price):

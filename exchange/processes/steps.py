@@ -75,6 +75,12 @@ class Steps(Process):
         self.anchor(day)
         return 0.0
 
+    def growth(self, day: int) -> int:
+        """None: it is the price itself that moves evenly. (It is taken to be far from its bounds,
+        which lie two hundred of a day's standard deviations from where it began.)"""
+        self.anchor(day)
+        return 0
+
     def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Walk:
         """A simple random walk, whatever is known."""
         count = self._grid.number(last) - self._grid.number(first)

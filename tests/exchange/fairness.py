@@ -35,7 +35,7 @@ from exchange.contracts import offer
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.european import European
 from exchange.contracts.life import End, Life, Status, begin, check_hours, follow, sight
-from exchange.contracts.multipliers import Multiplier, choices, stop_out_worth
+from exchange.contracts.multipliers import Multiplier, multipliers, stop_out_worth
 from exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
 from exchange.contracts.touches import Touch
 from exchange.contracts.turbos import Turbo
@@ -261,7 +261,7 @@ def _matches(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins
 
 
 def _multiplier_wish(symbol: Symbol, rng: Random, least: int, **more: Any) -> Wish:
-    multiplier = Decimal(rng.choice(choices(symbol)[least:]))
+    multiplier = Decimal(rng.choice(multipliers(symbol)[least:]))
     name = rng.choice(("MULTUP", "MULTDOWN"))
     if symbol.motion is Motion.SPIKES:  # towards the spikes: what they are worth is charged there
         name = "MULTDOWN" if symbol.rises else "MULTUP"
