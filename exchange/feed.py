@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from exchange import fixedpoint
 from exchange.hours import ALWAYS, Place
 from exchange.outlook import Growth, Outlook
+from exchange.processes.breaks import Breaks
 from exchange.processes.brownian import Brownian
 from exchange.processes.combined import Combined, Leg
 from exchange.processes.jumps import Jumps
@@ -30,6 +31,7 @@ from exchange.processes.process import Process
 from exchange.processes.resets import Resets
 from exchange.processes.spikes import Spikes
 from exchange.processes.steps import Steps
+from exchange.processes.switches import Switches
 from exchange.symbols import DAY, EARLIEST, LEVEL_SYMBOLS, Motion, Symbol
 
 HOUR: Final = 3_600
@@ -45,6 +47,8 @@ _PROCESSES: Final[dict[Motion, Callable[[Symbol, str, fixedpoint.Tables], Proces
     Motion.SPIKES: Spikes,
     Motion.STEPS: Steps,
     Motion.RESETS: Resets,
+    Motion.BREAKS: Breaks,
+    Motion.SWITCHES: Switches,
 }
 
 

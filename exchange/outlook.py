@@ -50,8 +50,10 @@ class Mixture(Outlook):
 
 @dataclass(frozen=True, slots=True)
 class Walk(Outlook):
-    """One pip up or down with every tick, with equal chance, and back from either bound."""
+    """A step up or down with every tick, with equal chance, and back from either bound."""
 
     low: int
     high: int
     """The bounds, in pips."""
+    size: int = 1
+    """Pips of a step."""

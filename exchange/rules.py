@@ -49,6 +49,9 @@ MULTIPLIED_VOLATILITIES: Final = (40, 100, 200, 300, 400)
 MULTIPLIED_JUMPS: Final = (40, 50, 60, 80, 100)
 """The same where a price jumps: beyond these, what a stop-out is worth takes most of the stake."""
 
+MULTIPLIED_BREAKS: Final = (2, 3, 4, 5, 6)
+"""The same where ranges break: a break may jump over a stop-out by the width of a range."""
+
 _SPIKED = (100, 200, 300, 400, 500)
 MULTIPLIERS: Final = {
     "R_75": (50, 100, 200, 300, 500),

@@ -50,6 +50,10 @@ class Motion(StrEnum):
     """One pip up or down with every tick."""
     RESETS = "resets"
     """Brownian with a trend, anew from the level every day."""
+    BREAKS = "breaks"
+    """One pip up or down with every tick, within a range that now and then is left with a jump."""
+    SWITCHES = "switches"
+    """Brownian, with a drift that rises, falls or is none, and now and then is another."""
 
 
 JUMP_SD: Final = 30 * math.sqrt(math.pi / 2)
@@ -63,7 +67,15 @@ SPIKE_SIZES: Final = (0.5, 1.5)
 """Between which a spike is, evenly: in what the steps between two spikes bring in the mean."""
 
 STEP_BOUNDS: Final = (20_000, 140_000)
-"""Where a price that moves by single pips turns back."""
+"""Where a price that moves by steps turns back."""
+
+BREAK_BOUNDS: Final = (0.25, 1.75)
+"""Between which shares of its level a price stays whose ranges break."""
+
+SWITCH_DRIFT: Final = 0.06
+"""A rising or falling drift, in standard deviations of a tick."""
+SWITCH_SIZES: Final = (0.5, 1.5)
+"""Between which the step back at its end is, evenly: in what such a drift brings in the mean."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -97,7 +109,10 @@ class Symbol:
     quoted_currency: str = "USD"
     motion: Motion = Motion.BROWNIAN
     every: int = 0
-    """Ticks from one jump or spike to the next, in the mean."""
+    """Ticks from one jump, spike or switch to the next, in the mean; of a range, how often its
+    borders are met until it breaks, and its width in pips."""
+    size: int = 1
+    """Pips of a step, where the price moves by steps."""
     rises: bool = True
     """Which way spikes or the trend of a day go."""
     hours: Hours = ALWAYS
@@ -111,8 +126,8 @@ class Symbol:
 
     @property
     def is_financial(self) -> bool:
-        """Whether it is named after a real market."""
-        return self.market != "synthetic_index"
+        """Whether it is named after a real market, or made of such."""
+        return self.market != "synthetic_index" or bool(self.legs)
 
     @property
     def grid(self) -> Grid:
@@ -164,7 +179,11 @@ class Symbol:
 
     def tick_sd_at(self, pips: int) -> float:
         """The same at a price: what moves by whole pips moves relatively less where it is high."""
-        return 1 / pips if self.motion is Motion.STEPS else self.tick_sd
+        if self.motion is Motion.STEPS:
+            return self.size / pips
+        if self.motion is Motion.BREAKS:  # half of its variance are the breaks
+            return math.sqrt(2) / pips
+        return self.tick_sd
 
     @property
     def total_volatility(self) -> float:
@@ -176,6 +195,11 @@ class Symbol:
             square = (low * low + low * high + high * high) / 3
             variance = SPIKE_NOISE**2 + square * self.every - 1
             return SPIKE_STEP * math.sqrt(variance * YEAR / self.step)
+        if self.motion is Motion.SWITCHES:  # two of three drifts lead somewhere, and back
+            low, high = SWITCH_SIZES
+            square = (low * low + low * high + high * high) / 3
+            ended = SWITCH_DRIFT**2 * (square * self.every - 1) * 2 / 3
+            return self.volatility * math.sqrt(1 + ended)
         return self.volatility
 
     @property
@@ -250,7 +274,7 @@ def _jump_index(percent: int, level: int) -> Symbol:
 
 def _spike_index(side: str, every: int) -> Symbol:
     return _index(
-        f"{side.upper()}{every}{'N' * (every == 300)}",
+        f"{side.upper()}{every}{'N' * (every in (150, 300))}",
         f"{side} {every} Index",
         "crash_index",
         level=10_000,
@@ -260,6 +284,69 @@ def _spike_index(side: str, every: int) -> Symbol:
         motion=Motion.SPIKES,
         every=every,
         rises=side == "Boom",
+    )
+
+
+def _step_index(size: int) -> Symbol:
+    return _index(
+        f"stpRNG{size}" if size > 1 else "stpRNG",
+        f"Step Index {size}00" if size > 1 else "Step Index",
+        "step_index",
+        level=8_000,
+        digits=1,
+        step=1,
+        volatility=size * math.sqrt(YEAR) / 80_000,  # at its level
+        motion=Motion.STEPS,
+        size=size,
+    )
+
+
+def _break_index(every: int) -> Symbol:
+    return _index(
+        f"RB{every}",
+        f"Range Break {every} Index",
+        "range_index",
+        level=10_000,
+        digits=1,
+        step=1,
+        volatility=math.sqrt(2 * YEAR) / 100_000,  # at its level; half of it are the breaks
+        motion=Motion.BREAKS,
+        every=every,
+    )
+
+
+def _switch_index(minutes: int) -> Symbol:
+    return _index(
+        f"DSI{minutes}",
+        f"Drift Switch Index {minutes}",
+        "drift_switch_index",
+        level=10_000,
+        digits=2,
+        step=1,
+        volatility=0.1,
+        motion=Motion.SWITCHES,
+        every=60 * minutes,
+    )
+
+
+def _basket(base: str, others: str, display_name: str, submarket: str) -> Symbol:
+    """A currency or metal, measured in a fifth of each of five others."""
+    parts = others.split()
+    return Symbol(
+        name=f"WLD{base}",
+        display_name=f"{display_name} Basket",
+        digits=3,
+        step=2,
+        level=1_000_000,
+        market="synthetic_index",
+        market_display_name="Derived",
+        submarket=submarket,
+        submarket_display_name=_SUBMARKETS[submarket],
+        subgroup="baskets",
+        subgroup_display_name="Baskets",
+        symbol_type=submarket,
+        exchange_name="FOREX",
+        **_combined({base: len(parts)} | dict.fromkeys(parts, -1), len(parts)),
     )
 
 
@@ -345,15 +432,15 @@ def _metal(name: str, display_name: str, digits: int) -> Symbol:
     )
 
 
-def _coin(name: str, level: str, percent: int) -> Symbol:
+def _coin(name: str, level: str, *, digits: int = 3) -> Symbol:
     return _simulated(
         f"cry{name}",
         f"{name[:3]}/{name[3:]}",
         "cryptocurrency",
         "non_stable_coin",
-        digits=3,
-        level=_pips(level, 3),
-        volatility=percent / 100,
+        digits=digits,
+        level=_pips(level, digits),
+        volatility=0.6,
     )
 
 
@@ -384,7 +471,11 @@ _SUBMARKETS: Final = {
     "jump_index": "Jump Indices",
     "crash_index": "Crash/Boom Indices",
     "step_index": "Step Indices",
+    "range_index": "Range Break Indices",
+    "drift_switch_index": "Drift Switch Indices",
     "random_daily": "Daily Reset Indices",
+    "forex_basket": "Forex Basket",
+    "commodity_basket": "Commodities Basket",
     "major_pairs": "Major Pairs",
     "minor_pairs": "Minor Pairs",
     "exotic_pairs": "Exotic Pairs",
@@ -429,20 +520,21 @@ def _rows() -> Iterator[Symbol]:
     yield _jump_index(75, 4_500)
     yield _jump_index(100, 3_400)
     for side in ("Boom", "Crash"):
-        for every in (300, 500, 1_000):
+        for every in (150, 300, 500, 600, 900, 1_000):
             yield _spike_index(side, every)
-    yield _index(
-        "stpRNG",
-        "Step Index",
-        "step_index",
-        level=8_000,
-        digits=1,
-        step=1,
-        volatility=math.sqrt(YEAR) / 80_000,  # at its level
-        motion=Motion.STEPS,
-    )
+    for size in range(1, 6):
+        yield _step_index(size)
+    yield _break_index(100)
+    yield _break_index(200)
+    for minutes in (10, 20):
+        yield _switch_index(minutes)
     yield _reset_index("Bear")
     yield _reset_index("Bull")
+    yield _basket("AUD", "USD EUR GBP JPY CAD", "AUD", "forex_basket")
+    yield _basket("EUR", "USD AUD GBP JPY CAD", "EUR", "forex_basket")
+    yield _basket("GBP", "USD EUR AUD JPY CAD", "GBP", "forex_basket")
+    yield _basket("USD", "EUR AUD GBP JPY CAD", "USD", "forex_basket")
+    yield _basket("XAU", "EUR GBP JPY AUD USD", "Gold", "commodity_basket")
     for submarket, pairs in _PAIRS.items():
         for pair in pairs.split():
             yield _pair(pair, submarket)
@@ -450,9 +542,10 @@ def _rows() -> Iterator[Symbol]:
     yield _metal("XAGUSD", "Silver/USD", 4)
     yield _metal("XPTUSD", "Platinum/USD", 2)
     yield _metal("XPDUSD", "Palladium/USD", 2)
-    yield _coin("BTCUSD", "40000", 60)
-    yield _coin("ETHUSD", "2500", 60)
-    yield _coin("LTCUSD", "90", 60)
+    yield _coin("BTCUSD", "40000")
+    yield _coin("ETHUSD", "2500")
+    yield _coin("LTCUSD", "90")
+    yield _coin("XRPUSD", "0.5", digits=5)
     for name, display_name, level in (
         ("SPC", "US 500", "5000"),
         ("NDX", "US Tech 100", "18000"),

@@ -45,12 +45,21 @@ from exchange.rules import (
     HONOURED,
     LARGEST_PAYOUT,
     MOST_WAIVED,
+    MULTIPLIED_BREAKS,
     MULTIPLIED_JUMPS,
     MULTIPLIED_VOLATILITIES,
     MULTIPLIERS,
     Margins,
 )
-from exchange.symbols import JUMP_SD, SPIKE_SIZES, SPIKE_STEP, Motion, Symbol
+from exchange.symbols import (
+    JUMP_SD,
+    SPIKE_SIZES,
+    SPIKE_STEP,
+    SWITCH_DRIFT,
+    SWITCH_SIZES,
+    Motion,
+    Symbol,
+)
 
 PARTS: Final = 1_000_000
 """Parts of a pip in which a forward price is counted."""
@@ -354,8 +363,11 @@ def multipliers(symbol: Symbol) -> list[int]:
     """The list of a symbol's multipliers."""
     if symbol.name in MULTIPLIERS:
         return list(MULTIPLIERS[symbol.name])
-    jumps = symbol.motion in (Motion.JUMPS, Motion.SPIKES)
-    products = MULTIPLIED_JUMPS if jumps else MULTIPLIED_VOLATILITIES
+    products = MULTIPLIED_VOLATILITIES
+    if symbol.motion in (Motion.JUMPS, Motion.SPIKES, Motion.SWITCHES):
+        products = MULTIPLIED_JUMPS
+    elif symbol.motion is Motion.BREAKS:
+        products = MULTIPLIED_BREAKS
     return [round(product / symbol.total_volatility) for product in products]
 
 
@@ -366,9 +378,12 @@ def stop_out_worth(symbol: Symbol, spot: int, *, rises: bool) -> float:
     far, in the mean. For normal ticks that is `SHIFT` standard deviations, which is also the least
     that is charged where the price nears the level by small steps alone.
 
+    Where a range breaks, it is up to the width of the range: which level a break jumps over, a
+    client may choose by waiting for the entry spot.
+
     The level is the first whole pip that takes the stake: on average half a pip beyond where the
     stake is lost, up to a whole one for an entry spot that a client may wait for. So half a pip
-    comes on top, and the least is one pip.
+    comes on top, and the least is one pip; where the price moves by steps, it is a step.
     """
     tick_sd = symbol.total_volatility / symbol.volatility * symbol.tick_sd_at(spot)
     beyond = SHIFT * tick_sd
@@ -376,7 +391,12 @@ def stop_out_worth(symbol: Symbol, spot: int, *, rises: bool) -> float:
         beyond = overshoot.of_jumps(symbol.every, JUMP_SD) * symbol.tick_sd
     elif symbol.motion is Motion.SPIKES and symbol.rises != rises:
         beyond = max(beyond, overshoot.of_spikes(symbol.every * SPIKE_STEP, SPIKE_SIZES))
-    return max(beyond + 0.5 / spot, 1 / spot)
+    elif symbol.motion is Motion.SWITCHES:
+        back = symbol.every * SWITCH_DRIFT * symbol.tick_sd
+        beyond = max(beyond, overshoot.of_spikes(back, SWITCH_SIZES))
+    elif symbol.motion is Motion.BREAKS:
+        beyond = symbol.every / spot
+    return max(beyond + 0.5 * symbol.size / spot, symbol.size / spot)
 
 
 def _check_cancellation(terms: Terms, seconds: int) -> None:

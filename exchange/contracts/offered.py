@@ -6,7 +6,7 @@ enough for what decides. So by how a symbol moves:
 - Brownian: every type.
 - with jumps: what the last tick alone decides, and multipliers.
 - steps: what the last tick alone decides (no spreads or vanillas), touches, and multipliers.
-- spikes: multipliers.
+- spikes, ranges that break, drifts that switch: multipliers.
 - anew every day: whatever ends on the day of its start; nothing without an end.
 
 What is named after a real market moves by few pips a tick: no digits, and nothing else that few
@@ -36,6 +36,8 @@ _BY_MOTION: Final = {
     Motion.JUMPS: _ENDS | _WORTH_AT_END | _MULTIPLIERS,
     Motion.STEPS: _ENDS | _TOUCHES | _MULTIPLIERS,
     Motion.SPIKES: _MULTIPLIERS,
+    Motion.BREAKS: _MULTIPLIERS,
+    Motion.SWITCHES: _MULTIPLIERS,
 }
 
 

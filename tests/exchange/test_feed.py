@@ -38,7 +38,11 @@ TABLES = fixedpoint.tables()
 LIVELY, CALM = SYMBOLS["1HZ100V"], SYMBOLS["R_10"]
 
 repeatable = settings(derandomize=True, database=None, deadline=None, max_examples=60)
-KINDS = [*list(SYMBOLS)[:15], "JD100", "CRASH300N", "stpRNG", "RDBULL", "frxEURUSD", "OTC_SPC"]
+KINDS = [
+    *list(SYMBOLS)[:15],
+    *("JD100", "CRASH300N", "stpRNG", "stpRNG3", "RB100", "DSI10", "RDBULL", "WLDAUD", "frxEURUSD"),
+    "OTC_SPC",
+]
 """Every volatility index, and one symbol of each other kind."""
 
 symbols = st.sampled_from([SYMBOLS[name] for name in KINDS])

@@ -38,7 +38,7 @@ from exchange.rules import (
     NO_SALE_BEFORE_END,
     Margins,
 )
-from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
+from exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
 from tests.exchange.fairness import VOLATILITY
 
 FEED = Feed("offers")
@@ -966,16 +966,26 @@ def test_an_offer_that_is_held_on_to_is_never_worth_more_than_it_costs(
 # Buying and selling back at once.
 
 
-def bought_back(name: str, more: dict[str, Any], symbol: Symbol, now: int) -> int:
-    """By how much selling back right after the entry, at the same pips, beats what was paid."""
+def bought_back(name: str, more: dict[str, Any], symbol: Symbol, now: int) -> float:
+    """By how much selling back right after the entry, at the same pips, beats what was paid.
+
+    Where each tick moves by a step, one either way, it is the mean of both.
+    """
     bought = made(name, symbol=symbol.name, now=now, **more)
     terms, kind = bought.terms, TYPES[name]
-    entry = Tick(terms.entry_epoch, bought.spot.pips)
-    kind.check_sale(terms, Life(bought.spot, entry.epoch, entry), entry.epoch)
-    life = kind.step(terms, Life(bought.spot, entry.epoch - 1), entry)
-    assert life.end is None
-    seen = sight(FEED, symbol, entry.epoch)._replace(tick=entry)
-    return kind.value(terms, life, seen, MARGINS) - bought.price
+    moves = (-symbol.size, symbol.size) if symbol.motion is Motion.STEPS else (0,)
+    got = 0
+    for move in moves:
+        entry = Tick(terms.entry_epoch, bought.spot.pips + move)
+        kind.check_sale(terms, Life(bought.spot, entry.epoch, entry), entry.epoch)
+        life = kind.step(terms, Life(bought.spot, entry.epoch - 1), entry)
+        if life.end is not None:
+            assert move
+            got += life.end.pays
+            continue
+        seen = sight(FEED, symbol, entry.epoch)._replace(tick=entry)
+        got += kind.value(terms, life, seen, MARGINS)
+    return got / len(moves) - bought.price
 
 
 def both(high: int, low: int, spot: int | None, symbol: Symbol) -> dict[str, str]:

@@ -161,3 +161,56 @@ def test_levels_are_drawn_once_for_all_pairs(monkeypatch: pytest.MonkeyPatch) ->
     feed = Feed("shared")
     feed.warm(PAIRS.values(), EARLIEST + 2_000 * DAY)
     assert len(drawn) == len(set(map(id, drawn))) == len(LEVELS)
+
+
+BASKETS = {
+    "WLDAUD": ("AUDUSD", "-EURAUD", "-GBPAUD", "AUDJPY", "AUDCAD"),
+    "WLDEUR": ("EURUSD", "EURAUD", "EURGBP", "EURJPY", "EURCAD"),
+    "WLDGBP": ("GBPUSD", "-EURGBP", "GBPAUD", "GBPJPY", "GBPCAD"),
+    "WLDUSD": ("-EURUSD", "-AUDUSD", "-GBPUSD", "USDJPY", "USDCAD"),
+}
+"""Of what pairs a basket is made, each a fifth; with a minus the other way round."""
+
+
+def moved(name: str, epoch: int) -> float:
+    """By how much the logarithm of a pair differs from that of its level."""
+    symbol = SYMBOLS[f"frx{name.lstrip('-')}"]
+    away = math.log(FEED.price(symbol, epoch) / (symbol.exact_level or 0))
+    return -away if name.startswith("-") else away
+
+
+@pytest.mark.parametrize("name", BASKETS)
+def test_a_basket_is_the_mean_of_five_pairs(name: str) -> None:
+    basket = SYMBOLS[name]
+    for day in WEEKDAYS:
+        for epoch in (day, day + 40_000):
+            mean = sum(moved(pair, epoch) for pair in BASKETS[name]) / 5
+            found = math.log(FEED.price(basket, epoch) / basket.level)
+            assert found == pytest.approx(mean, abs=1e-5)  # the pips of five pairs
+    assert basket.volatility == pytest.approx(
+        math.sqrt(
+            LEVELS[name[3:]].volatility ** 2
+            + sum((LEVELS[leg].volatility / 5) ** 2 for leg, weight in basket.legs if weight < 0)
+        )
+    )
+
+
+def test_the_gold_basket_is_gold_in_five_currencies() -> None:
+    basket = SYMBOLS["WLDXAU"]
+    for day in WEEKDAYS:
+        others = moved("-EURUSD", day), moved("-GBPUSD", day), moved("USDJPY", day)
+        mean = moved("XAUUSD", day) + sum((*others, moved("-AUDUSD", day))) / 5
+        found = math.log(FEED.price(basket, day) / basket.level)
+        assert found == pytest.approx(mean, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", [*BASKETS, "WLDXAU"])
+def test_a_basket_moves_by_its_volatility_and_its_ticks_are_those_of_pairs(name: str) -> None:
+    symbol = SYMBOLS[name]
+    law = law_of(symbol)
+    steps = np.concatenate([np.diff(law.path(day)) for day in (5, 6, 7, 8, 12)])
+    z = steps / fixedpoint.ONE / symbol.tick_sd
+    near(float((z**2).mean()), 1, math.sqrt(2 / len(z)))
+    assert symbol.hours is EURO.hours
+    assert symbol.level * symbol.tick_sd > 15  # pips
+    assert law.path(3).size == 0

@@ -33,7 +33,7 @@ from exchange.symbols import (
 )
 
 JUMPY, STEPPING = SYMBOLS["JD100"], SYMBOLS["stpRNG"]
-SPIKED = [SYMBOLS[name] for name in ("BOOM300N", "BOOM500", "CRASH1000")]
+SPIKED = [SYMBOLS[name] for name in ("BOOM150N", "BOOM300N", "BOOM500", "CRASH900", "CRASH1000")]
 HOURLY = 3_600
 
 
@@ -71,6 +71,17 @@ FROZEN = {
     "cryBTCUSD": "0ef6aad03e0ce1384ac99d587adf907ccb7f386ff339dc7c9f4913077a37e70f",
     "OTC_SPC": "40a5d2a06d0502e34245772836a5c3e396f60d10c2fe7fa1f09c79553b25d756",
     "frxEURJPY": "6e0c398db40ab763aea51157ed0000d1566b518d8afca220c0257422b8f4d2d2",
+    "stpRNG2": "268c76c28a0813b5a0c897b0b547ae31f5f0417468bf1da54c8c30ec7b308bed",
+    "stpRNG5": "7bbe4bc517c405daccfd2eab03525a3c0f162b953eb43c69f078efab97b223d0",
+    "BOOM150N": "a63bcb023f72a77625f099e6aa77aecdbeb111521c8c499c63f0e4a1d5d3ffad",
+    "CRASH900": "9f117dfc33fa6eb2a2646b31089e77e06f9e69313474dab31d4fbc87a38aaf35",
+    "RB100": "09327e839ff046542eeee32e76dda7aa6cfe6c8ce4e0c3b33f94475dc6b46ac8",
+    "RB200": "8bcda7aa2f951a81dcafcf8b5674a1d4cc7975fa49c3baf3a120ea2dcb197d07",
+    "DSI10": "53da25bd3e9906407680e7b9671618a1da12eacb78f730c65c9eb89cb6439783",
+    "DSI20": "2803ebb326a85ba42711d8cc0ea19c466c0928af3776ad9fda266a17e4e6a74f",
+    "WLDAUD": "42f904d31b0567c5e8e2cd89c6fa0312651859b0f31251ec98406c998e79950e",
+    "WLDXAU": "5e12049e89f1768389d79e13e38a7a83f56e73b3ce15df71579c3fbdd354806e",
+    "cryXRPUSD": "330eda0e7072ff44ec4feec840f7e1a0e6e12080dc5ed9912f558cc8733e6064",
 }
 
 
@@ -148,10 +159,12 @@ def test_spikes_are_as_rare_as_the_name_says_and_pay_for_the_drift(symbol: Symbo
     expected = steps.size / symbol.every
     near(float(is_spike.sum()), expected, math.sqrt(expected))
     hourly = is_spike.sum() / steps.size * HOURLY
-    assert hourly == pytest.approx({300: 12, 500: 7.2, 1_000: 3.6}[symbol.every], rel=0.05)
+    assert hourly == pytest.approx(HOURLY / symbol.every, rel=0.05)
     spikes = steps[is_spike] / SPIKE_STEP / symbol.every
-    assert 0.49 < spikes.min() < 0.51 < 1.49 < spikes.max() < 1.51
-    near(float(spikes.mean()), 1, 1 / math.sqrt(12 * len(spikes)))
+    edge = max(0.01, 2 / symbol.every)  # the noise is a larger part of smaller spikes
+    assert 0.5 - edge < spikes.min() < 0.51 < 1.49 < spikes.max() < 1.5 + edge
+    # The small step of its tick is taken off a spike.
+    near(float(spikes.mean()), 1 - 1 / symbol.every, 1 / math.sqrt(12 * len(spikes)))
     between = steps[~is_spike] / SPIKE_STEP
     pull = way * np.mean([process(symbol).drift(day) for day in range(150)]) / SPIKE_STEP
     assert abs(pull) < 0.005
@@ -200,22 +213,25 @@ def test_the_total_volatility_is_that_of_a_day(symbol: Symbol) -> None:
 # --- Steps --------------------------------------------------------------------------------------
 
 
-def test_every_move_is_one_pip_also_at_the_bounds_and_across_midnight() -> None:
-    law = process(STEPPING)
+@pytest.mark.parametrize("name", ["stpRNG", "stpRNG2", "stpRNG3", "stpRNG4", "stpRNG5"])
+def test_every_move_is_one_step_also_at_the_bounds_and_across_midnight(name: str) -> None:
+    symbol = SYMBOLS[name]
+    step = int(name[6:] or 1)  # in pips, of 0.1
+    law = process(symbol)
     assert isinstance(law, Steps)
     low, high = STEP_BOUNDS
-    assert law.path(0)[0] == STEPPING.level
+    assert law.path(0)[0] == symbol.level
     for day in (0, 1, 31, 32, 2_000):
         path = np.append(law.path(day), law.path(day + 1)[:2])
-        assert set(np.diff(path).tolist()) == {-1, 1}
+        assert set(np.diff(path).tolist()) == {-step, step}
     # As far from the level as after centuries, the walk turns back.
-    law._anchors = [high - 3, *itertools.repeat(high - 3, 40)]
+    law._anchors = [high - 3 * step, *itertools.repeat(high - 3 * step, 40)]
     at_high = law.path(1)
-    law._anchors = [low + 3, *itertools.repeat(low + 3, 40)]
+    law._anchors = [low + 3 * step, *itertools.repeat(low + 3 * step, 40)]
     at_low = law.path(1)
     assert (at_high.max(), at_low.min()) == (high, low)
     for path in (at_high, at_low):
-        assert set(np.diff(path).tolist()) == {-1, 1}
+        assert set(np.diff(path).tolist()) == {-step, step}
 
 
 def test_ups_are_as_many_as_downs_and_forget_the_one_before() -> None:
@@ -392,6 +408,10 @@ def test_an_outlook_of_steps_is_a_walk_between_the_bounds() -> None:
     outlook = law.outlook(5, 80_000, Place(5, 10), Place(6, 5))
     assert isinstance(outlook, Walk)
     assert (outlook.ticks, outlook.low, outlook.high) == (DAY - 5, *STEP_BOUNDS)
+    larger = process(SYMBOLS["stpRNG5"]).outlook(5, 80_000, Place(5, 10), Place(6, 5))
+    assert isinstance(larger, Walk)
+    assert (outlook.size, larger.size) == (1, 5)
+    assert larger.sd == pytest.approx(5 * outlook.sd)
 
 
 def test_an_outlook_across_the_midnight_at_which_a_price_starts_anew_is_none() -> None:
