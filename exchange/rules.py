@@ -36,6 +36,11 @@ proposal to be bought at its own price. Who buys only where a price has risen sa
 NO_SALE_BEFORE_END: Final = 15
 """Seconds before its end from which on a contract is not bought back."""
 
+MOST_SHARED: Final = 0.006
+"""A contract that is paid in a currency which moves with its symbol is worth something else in
+dollars than in that currency: as if the symbol had moved by a part of its standard deviation. Where
+that is up to this part for a day, contracts of up to a day are sold; else none."""
+
 SPREAD_RANGES: Final = {"tight": 0.5, "middle": 1.0, "wide": 1.5}
 """How far the barriers of a spread lie from the spot, in standard deviations of the whole move, by
 the name that a client may give instead."""

@@ -223,6 +223,15 @@ class Symbol:
         return f"{'-' if pips < 0 else ''}{whole}.{fraction:0{self.digits}d}"
 
 
+def covariance(first: Symbol, second: Symbol) -> float:
+    """That of both log prices, over a year; nothing for what is drawn apart from each other."""
+    if first is second:
+        return first.total_volatility**2
+    weights = dict(second.legs)
+    shared = sum(w * weights.get(name, 0) * LEVELS[name].volatility ** 2 for name, w in first.legs)
+    return shared / (first.parts * second.parts)
+
+
 # Builders of rows; `level` is in units of price and becomes pips.
 
 

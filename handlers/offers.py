@@ -72,7 +72,7 @@ class Offers:
         midnight = now - now % DAY
         available = [
             row
-            for kind in _types(symbol)
+            for kind in _types(symbol, currency)
             for row in _available(kind, symbol, spot, midnight, currency)
         ]
         seen = sight(self._feed, symbol, _next_start(symbol, now))
@@ -135,9 +135,9 @@ class Offers:
         }
 
 
-def _types(symbol: Symbol) -> Iterator[ContractType]:
-    """The types of contracts that are offered for a symbol."""
-    return (kind for kind in TYPES.values() if offered.is_offered(kind, symbol))
+def _types(symbol: Symbol, currency: str = "USD") -> Iterator[ContractType]:
+    """The types of contracts that are offered for a symbol, paid in a currency."""
+    return (kind for kind in TYPES.values() if offered.is_offered(kind, symbol, currency))
 
 
 def _market(symbol: Symbol) -> Named:
@@ -148,9 +148,11 @@ def _submarket(symbol: Symbol) -> Named:
     return {"name": symbol.submarket, "display_name": symbol.submarket_display_name}
 
 
-def _bounds(kind: ContractType, symbol: Symbol) -> dict[str, tuple[str, str]]:
+def _bounds(
+    kind: ContractType, symbol: Symbol, currency: str = "USD"
+) -> dict[str, tuple[str, str]]:
     """The shortest and the longest duration, by type of expiry."""
-    durations = offered.durations(kind, symbol)
+    durations = offered.durations(kind, symbol, currency)
     found: dict[str, tuple[str, str]] = {}
     if durations.ticks is not None:
         found["tick"] = (f"{durations.ticks[0]}t", f"{durations.ticks[1]}t")
@@ -175,7 +177,7 @@ def _available(
     listing = kind.listing
     takes_level = "barrier" in kind.takes and not kind.barrier_is_digit
     takes_two = "barrier2" in kind.takes
-    for expiry_type, (shortest, longest) in _bounds(kind, symbol).items():
+    for expiry_type, (shortest, longest) in _bounds(kind, symbol, currency).items():
         for category in _barriers(kind):
             row: AvailableContract = {
                 "barrier_category": category,

@@ -55,6 +55,7 @@ def make(wish: Wish, feed: Feed, now: int, margins: Margins) -> Offer:
     check_hours(symbol, now)
     if wish.currency not in CURRENCIES:
         raise invalid("currency", f"One of {', '.join(CURRENCIES)} is needed.")
+    offered.check_currency(kind, symbol, wish.currency)
     for field in _SPECIAL:
         if getattr(wish, field) is not None and field not in kind.takes:
             raise invalid(field, f"Contracts of the type {kind.name} do not take it.")
@@ -130,7 +131,7 @@ def _term(wish: Wish, kind: ContractType, symbol: Symbol, now: int) -> Terms:
         start=start,
         is_forward=is_forward,
     )
-    durations = offered.durations(kind, symbol)
+    durations = offered.durations(kind, symbol, wish.currency)
     if durations == NO_END:
         if wish.duration is not None or wish.date_expiry is not None:
             raise not_offered(f"A contract of the type {kind.name} has no duration.", "duration")
@@ -158,6 +159,12 @@ def _term(wish: Wish, kind: ContractType, symbol: Symbol, now: int) -> Terms:
         return replace(terms, ticks=count)
     if unit == "d":
         if durations.days is None:
+            if offered.durations(kind, symbol).days is not None:
+                raise not_offered(
+                    "Trading is not offered for this duration: contracts on"
+                    f" {symbol.display_name} that are paid in {wish.currency} end within a day.",
+                    "duration",
+                )
             raise _no_duration(kind)
         if not durations.days[0] <= count <= durations.days[1]:
             low, high = durations.days
