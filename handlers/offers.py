@@ -15,6 +15,8 @@ from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.per_point import PerPoint
 from exchange.contracts.terms import Barrier
 from exchange.feed import Feed
+from exchange.fixedpoint import ONE
+from exchange.hours import Place
 from exchange.money import CURRENCIES, bound_in, to_number
 from exchange.rules import (
     CANCELLATIONS,
@@ -22,10 +24,10 @@ from exchange.rules import (
     LATEST_START,
     Margins,
 )
-from exchange.symbols import DAY, SYMBOLS, Motion, Symbol
+from exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
 from gateway.calls import call
 from gateway.clock import Clock
-from gateway.errors import input_validation_failed
+from gateway.errors import ApiError, input_validation_failed
 from gateway.session import Session
 from handlers import per_point
 from handlers.market import find_symbol
@@ -37,7 +39,10 @@ from schemas.offers import (
     ContractsForCompanyReply,
     ContractsForReply,
     DurationBounds,
+    FinancedDay,
     MarketDurations,
+    MultiplierFinancing,
+    MultiplierFinancingReply,
     Named,
     OfferedType,
     SubmarketDurations,
@@ -48,6 +53,9 @@ from schemas.offers import (
 
 DEFAULT_STAKE = Decimal(10)
 """In dollars and the like; see `exchange.money.bound_in`."""
+MOST_DAYS = 400
+"""Days of which the financing is told at once."""
+FAR = 1 << 40
 _UNITS = {"t": "Ticks", "s": "Seconds", "d": "Days"}
 
 
@@ -91,6 +99,44 @@ class Offers:
                 "spot": symbol.quote(spot),
             }
         }
+
+    @call("multiplier_financing", needs=None)
+    async def multiplier_financing(
+        self, request: MultiplierFinancing, session: Session
+    ) -> MultiplierFinancingReply:
+        """Tell what the forward price of a symbol's multipliers follows, day by day.
+
+        A forward price is the entry spot times e to the sum, over all ticks from the entry up to
+        the one before the present, of the `growth_per_tick` of each tick's day. That is known with
+        the day's `first_tick`.
+        """
+        symbol = find_symbol(request.multiplier_financing)
+        if not offered.is_offered(TYPES["MULTUP"], symbol):
+            raise ApiError(
+                "OfferingsValidationError", f"Multipliers are not offered for {symbol.name}."
+            )
+        last = min(request.end or FAR, int(self._clock.now()))
+        first = last if request.start is None else request.start
+        grid = symbol.grid
+        latest = grid.place(last).day
+        earliest = grid.place(max(first, EARLIEST)).day
+        if latest - earliest >= MOST_DAYS:
+            raise input_validation_failed({"start": f"At most {MOST_DAYS} days are told at once."})
+        days: list[FinancedDay] = []
+        for day in range(earliest, latest + 1):
+            ticks = grid.counts[day % 7]
+            if ticks:
+                opened = grid.epoch(Place(day, 0))
+                growth = self._feed.growth(symbol, opened).a_tick / ONE
+                days.append(
+                    {
+                        "first_tick": opened,
+                        "growth_per_tick": growth,
+                        "step": symbol.step,
+                        "ticks": ticks,
+                    }
+                )
+        return {"multiplier_financing": {"symbol": symbol.name, "days": days}}
 
     @call("contracts_for_company", needs=None)
     async def contracts_for_company(

@@ -102,6 +102,7 @@ def test_every_own_call_is_for_the_owner_or_the_pages_or_has_a_scope() -> None:
     assert {name: OFFERED[name].scopes for name in rest} == {
         "app_origins": {Scope.ADMIN},
         "copy_report": READ_OR_TRADING,
+        "multiplier_financing": frozenset(),
     }
 
 
