@@ -4,9 +4,9 @@
 
 Each line of standard input is a token that may read one account, in a currency of two decimals. Of
 every closed contract in its `profit_table` that lasted at most an hour and was not sold back, and
-of every accumulator, the shortcode says what was agreed and `ticks_history` what the market did; what
-follows from these must be what `profit_table` says. Those that differ are printed, and a last line
-counts: `200 contracts, 0 differ`. Ends with 1 if any differs.
+of every accumulator, the shortcode says what was agreed and `ticks_history` what the market did;
+what follows from these must be what `profit_table` says. Those that differ are printed, and a last
+line counts: `200 contracts, 0 differ`. Ends with 1 if any differs.
 
 Of a multiplier, `proposal_open_contract` tells the orders and what commission and financing came
 to, and `multiplier_financing` what the forward price follows, against which it is measured.
