@@ -38,7 +38,6 @@ from exchange.contracts.life import End, Life, Status, begin, check_hours, follo
 from exchange.contracts.multipliers import (
     PARTS,
     Multiplier,
-    multipliers,
     reference,
     stop_out_worth,
 )
@@ -257,11 +256,16 @@ def _matches(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins
     return _bundle(wishes, feed, symbol, now, margins)
 
 
-def _multiplier_wish(symbol: Symbol, rng: Random, least: int, **more: Any) -> Wish:
-    multiplier = Decimal(rng.choice(multipliers(symbol)[least:]))
+def _multiplier_wish(
+    feed: Feed, symbol: Symbol, now: int, rng: Random, least: int, **more: Any
+) -> Wish:
     name = rng.choice(("MULTUP", "MULTDOWN"))
     if symbol.motion is Motion.SPIKES:  # towards the spikes: what they are worth is charged there
         name = "MULTDOWN" if symbol.rises else "MULTUP"
+    kind = TYPES[name]
+    assert isinstance(kind, Multiplier)
+    offered = kind.choices(symbol, feed.price(symbol, now))
+    multiplier = Decimal(rng.choice(offered[least:] or offered))
     return wish(name, symbol, amount=_STAKE, basis="stake", multiplier=multiplier, **more)
 
 
@@ -275,7 +279,8 @@ def _multiplier(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Marg
     commission. The control is what the move beyond the forward price brings.
     """
     profit = rng.choice((None, _STAKE * rng.randint(1, 4) / 2))
-    made = offer.make(_multiplier_wish(symbol, rng, 1, take_profit=profit), feed, now, margins)
+    wanted = _multiplier_wish(feed, symbol, now, rng, 1, take_profit=profit)
+    made = offer.make(wanted, feed, now, margins)
     terms = made.terms
     kind = TYPES[terms.contract_type]
     assert isinstance(kind, Multiplier)
@@ -315,7 +320,7 @@ def _cancellation(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Ma
     in the mean. The control is the luck of the move, as for multipliers.
     """
     window = rng.choice(("5m", "10m", "15m", "30m"))
-    wish = _multiplier_wish(symbol, rng, 0, cancellation=window)
+    wish = _multiplier_wish(feed, symbol, now, rng, 0, cancellation=window)
     made = offer.make(wish, feed, now, margins)
     terms = made.terms
     kind = TYPES[terms.contract_type]

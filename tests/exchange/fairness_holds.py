@@ -117,12 +117,18 @@ def mean_waived(
 
     `level` is where the stake is lost, as a share of the entry spot. From there to the whole pip at
     which it closes; steps end there. What moves by more is at that pip from half a pip before it
-    on, and goes further.
+    on, and goes further. A range that breaks is jumped over as far as a pip from its far border.
     """
     exact = level * pips
-    to_pip = (exact - np.floor(exact) if direction > 0 else np.ceil(exact) - exact) / pips
     if symbol.motion is Motion.STEPS:
-        return multiplier * to_pip
+        away = np.abs(pips - exact)
+        waived: Floats = multiplier * (np.ceil(away / symbol.size) * symbol.size - away) / pips
+        return waived
+    if symbol.motion is Motion.BREAKS:
+        inside = (exact - symbol.level + symbol.every // 2) % symbol.every
+        over: Floats = inside - 1 if direction > 0 else symbol.every - 1 - inside
+        return multiplier * over / pips
+    to_pip = (exact - np.floor(exact) if direction > 0 else np.ceil(exact) - exact) / pips
     worth = SHIFT * symbol.tick_sd
     if symbol.motion is Motion.SPIKES:
         worth = SPIKE_STEP / 2
@@ -189,7 +195,8 @@ def _quick(
     stopped = (moved <= limit[:, None]).any(1)
     gained = multiplier * direction * np.expm1(moved[:, -1] * direction) - commission
     waived = mean_waived(symbol, multiplier, pips, level, direction)
-    if symbol.motion in (Motion.JUMPS, Motion.SPIKES):  # stated of all jumps, also the later ones
+    # Stated of all jumps, also the later ones.
+    if symbol.motion in (Motion.JUMPS, Motion.SPIKES, Motion.BREAKS, Motion.SWITCHES):
         tick = (moved <= limit[:, None]).argmax(1)
         there = moved[np.arange(len(moved)), tick]
         waived = -1 - (multiplier * direction * np.expm1(there * direction) - commission)

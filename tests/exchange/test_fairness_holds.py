@@ -38,6 +38,7 @@ STATED = Margins().multiplier
 SHORT = 700
 SEED = ("hold 1",)
 EACH = ("1HZ250V", "R_10", "JD100", "BOOM1000", "CRASH300N", "stpRNG", "frxEURGBP", "OTC_SPC")
+NEWER = ("stpRNG5", "RB100", "RB200", "DSI10", "WLDAUD")
 """One of each kind of market; the step index and the pair move by one or two pips a tick."""
 
 
@@ -47,7 +48,7 @@ def brought(name: str) -> tuple[list[Result], Margin]:
     return results(name, SEED, SHORT)
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", [*EACH, *NEWER])
 def test_holding_brings_what_is_stated_and_no_gain(name: str) -> None:
     found, _ = brought(name)
     assert {result.held for result in found} == set(EVERY)
