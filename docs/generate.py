@@ -186,7 +186,8 @@ def contracts_page() -> str:
 
 def _group(symbol: Symbol) -> str:
     """What symbols are called together, of which the same is offered."""
-    group = symbol.market_display_name if symbol.is_financial else symbol.submarket_display_name
+    is_derived = symbol.market == "synthetic_index"
+    group = symbol.submarket_display_name if is_derived else symbol.market_display_name
     return group.lower()
 
 

@@ -62,6 +62,7 @@ def contract(row: Row | dict[str, Any]) -> Contract:
     terms = replace(
         terms,
         commission=row["commission"],
+        is_financed=bool(row["is_financed"]),
         take_profit=row["take_profit"],
         stop_loss=row["stop_loss"],
     )
@@ -182,8 +183,8 @@ def buy(
     contract_id = transaction.insert(
         "INSERT INTO contracts (loginid, app_id, contract_type, shortcode, currency, price, payout,"
         " cancellation_price, commission, take_profit, take_profit_at, stop_loss, stop_loss_at,"
-        " bought_at, idempotency_key, copied_from, markup)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " bought_at, idempotency_key, copied_from, markup, is_financed)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         loginid,
         app_id,
         terms.contract_type,
@@ -201,6 +202,7 @@ def buy(
         key,
         copied_from,
         offer.markup,
+        int(terms.is_financed),
     )
     for kind, amount in (("take_profit", terms.take_profit), ("stop_loss", terms.stop_loss)):
         if amount is not None:

@@ -38,6 +38,7 @@ from exchange.contracts.life import (
     resume,
     sight,
     unsaleable,
+    with_growth,
 )
 from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.terms import NOT_OPEN, Refusal, Terms
@@ -244,6 +245,9 @@ class Desk:
             for contract_id, position in floor.by_level.items()
             if position.watch.matters(tick)
         }
+        if any(position.terms.is_financed for position in due.values()):
+            symbol = next(iter(due.values())).terms.symbol
+            tick = with_growth(tick, self.feed, symbol)
         for position in due.values():
             if position.life.end is None and position.life.seen < tick.epoch:
                 position.life = position.kind.step(position.terms, position.life, tick)

@@ -8,7 +8,7 @@ Rules of this module:
   caller clips every question to the present; nobody else will.
 - Up to the last step everything is integer arithmetic (see `exchange.fixedpoint`); from there on
   a price is a whole number of pips.
-- A change that alters any price increments `FEED_VERSION`.
+- A change that alters any price increments `exchange.symbols.FEED_VERSION`.
 
 How a price comes about is told in `exchange.processes`. Here are the answers that are made of
 prices, and the caches; they only assume that `Process.pips` never falls as the state rises.
@@ -22,17 +22,17 @@ from numpy.typing import NDArray
 
 from exchange import fixedpoint
 from exchange.hours import ALWAYS, Place
-from exchange.outlook import Outlook
+from exchange.outlook import Growth, Outlook
+from exchange.processes.breaks import Breaks
 from exchange.processes.brownian import Brownian
+from exchange.processes.combined import Combined, Leg
 from exchange.processes.jumps import Jumps
 from exchange.processes.process import Process
 from exchange.processes.resets import Resets
 from exchange.processes.spikes import Spikes
 from exchange.processes.steps import Steps
-from exchange.symbols import DAY, EARLIEST, Motion, Symbol
-
-FEED_VERSION: Final = 1
-"""Two feeds of the same version, seed and symbol have the same history."""
+from exchange.processes.switches import Switches
+from exchange.symbols import DAY, EARLIEST, LEVEL_SYMBOLS, Motion, Symbol
 
 HOUR: Final = 3_600
 
@@ -47,6 +47,8 @@ _PROCESSES: Final[dict[Motion, Callable[[Symbol, str, fixedpoint.Tables], Proces
     Motion.SPIKES: Spikes,
     Motion.STEPS: Steps,
     Motion.RESETS: Resets,
+    Motion.BREAKS: Breaks,
+    Motion.SWITCHES: Switches,
 }
 
 
@@ -80,13 +82,25 @@ class _Series:
     price. There is no lock, so the loop never waits for a worker.
     """
 
-    __slots__ = ("_hours", "grid", "paths", "process")
+    __slots__ = ("_grown", "_hours", "grid", "paths", "process")
 
     def __init__(self, symbol: Symbol, process: Process) -> None:
         self.grid = symbol.grid
         self.process = process
         self.paths: dict[int, NDArray[np.int64]] = {}
         self._hours: dict[int, NDArray[np.int64]] = {}
+        self._grown = [0]
+
+    def grown(self, day: int) -> int:
+        """The expected growth from the beginning of history to the first tick of the day."""
+        grown = self._grown
+        if day >= len(grown):
+            counts, growth = self.grid.counts, self.process.growth
+            grown = grown.copy()
+            for passed in range(len(grown) - 1, day):
+                grown.append(grown[-1] + counts[passed % 7] * growth(passed))
+            self._grown = grown
+        return grown[day]
 
     def path(self, day: int) -> NDArray[np.int64]:
         """The day's path."""
@@ -166,6 +180,19 @@ class Feed:
         The steps' standard deviation is `Symbol.tick_sd`. Raises `ValueError` before `EARLIEST`.
         """
         return self._open(symbol).process.drift((epoch - EARLIEST) // DAY)
+
+    def growth(self, symbol: Symbol, epoch: int) -> Growth:
+        """The expected growth of the price up to the last tick at or before the epoch.
+
+        About a microsecond. Nothing later than the first tick of that tick's day is used. Raises
+        `ValueError` before `EARLIEST`.
+        """
+        series = self._open(symbol)
+        grid = series.grid
+        place = grid.place(epoch)
+        a_tick = series.process.growth(place.day)
+        total = series.grown(place.day) + place.tick * a_tick
+        return Growth(total, a_tick, grid.epoch(grid.nth(grid.number(Place(place.day + 1, 0)))))
 
     def outlook(self, symbol: Symbol, known: int, first: int, last: int) -> Outlook:
         """How the price will move from the tick at `first` to that at `last`, an epoch each.
@@ -262,10 +289,20 @@ class Feed:
     def _open(self, symbol: Symbol) -> _Series:
         series = self._series.get(symbol)
         if series is None:
-            process = _PROCESSES[symbol.motion](symbol, self.seed, self._tables)
+            process = self._process(symbol)
             # Where two threads come first, both take the series that got there first.
             series = self._series.setdefault(symbol, _Series(symbol, process))
         return series
+
+    def _process(self, symbol: Symbol) -> Process:
+        if not symbol.legs:
+            return _PROCESSES[symbol.motion](symbol, self.seed, self._tables)
+        legs = []
+        for name, weight in symbol.legs:
+            level = self._open(LEVEL_SYMBOLS[name])  # shared by all that are made of it
+            assert isinstance(level.process, Brownian)  # noqa: S101 - levels are
+            legs.append(Leg(weight, level.process.anchor, level.path))
+        return Combined(symbol, self.seed, self._tables, legs)
 
 
 def _candles(

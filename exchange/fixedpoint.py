@@ -36,6 +36,7 @@ _UNIT = 1.0 / ONE
 _SHIFT = 44
 _REST = (1 << _SHIFT) - 1
 _HALF = 2048
+_FAR = 8 * ONE
 _C2, _C3, _C4, _C5 = 1 / 2, 1 / 6, 1 / 24, 1 / 120
 
 
@@ -67,6 +68,18 @@ class Tables:
         r = (x & _REST) * _UNIT
         series = ((((_C5 * r + _C4) * r + _C3) * r + _C2) * r + 1.0) * r + 1.0
         return self._exp_list[(x >> _SHIFT) + _HALF] * series
+
+    def factor(self, x: int) -> float:
+        """exp(x / ONE) for any x, by multiplication where it lies outside of the domain of `exp`.
+
+        The same on every machine, as `exp` is.
+        """
+        power = 1.0
+        while x >= _FAR:
+            power, x = power * self.exp(_FAR // 2), x - _FAR // 2
+        while x < -_FAR:
+            power, x = power * self.exp(-_FAR // 2), x + _FAR // 2
+        return power * self.exp(x)
 
     def exp_array(self, x: NDArray[np.int64]) -> NDArray[np.float64]:
         """What `exp` gives for each element, exactly."""

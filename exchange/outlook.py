@@ -1,6 +1,22 @@
 """What is known of how a price will move: the law of its logarithm between two ticks ahead."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Growth(NamedTuple):
+    """By how much a price was expected to grow, up to a tick: logarithms, as whole numbers.
+
+    They are in units of 1 / `exchange.fixedpoint.ONE`. Each market day's part is known at its
+    first tick and accrues evenly, tick by tick (`exchange.processes.process.Process.growth`).
+    """
+
+    total: int = 0
+    """Since the beginning of history."""
+    a_tick: int = 0
+    """What each tick adds, up to and including that at `until`."""
+    until: int | None = None
+    """The first tick of the next market day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +50,10 @@ class Mixture(Outlook):
 
 @dataclass(frozen=True, slots=True)
 class Walk(Outlook):
-    """One pip up or down with every tick, with equal chance, and back from either bound."""
+    """A step up or down with every tick, with equal chance, and back from either bound."""
 
     low: int
     high: int
     """The bounds, in pips."""
+    size: int = 1
+    """Pips of a step."""

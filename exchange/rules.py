@@ -29,8 +29,17 @@ LARGEST_ASK: Final = 985_000
 """Between these shares of the payout, in millionths, a contract is sold: outside, one side of the
 trade would be all but certain."""
 
+HONOURED: Final = 0.1
+"""By which share of what the exchange keeps a price may have risen since it was proposed, for the
+proposal to be bought at its own price. Who buys only where a price has risen saves no more."""
+
 NO_SALE_BEFORE_END: Final = 15
 """Seconds before its end from which on a contract is not bought back."""
+
+MOST_SHARED: Final = 0.006
+"""A contract that is paid in a currency which moves with its symbol is worth something else in
+dollars than in that currency: as if the symbol had moved by a part of its standard deviation. Where
+that is up to this part for a day, contracts of up to a day are sold; else none."""
 
 SPREAD_RANGES: Final = {"tight": 0.5, "middle": 1.0, "wide": 1.5}
 """How far the barriers of a spread lie from the spot, in standard deviations of the whole move, by
@@ -40,11 +49,30 @@ LATEST_START: Final = 24 * 3_600
 """How far ahead a forward-starting contract may start, in seconds."""
 
 MULTIPLIED_VOLATILITIES: Final = (40, 100, 200, 300, 400)
-"""Multiplier times yearly volatility: the choices. A smaller product would be worth holding for
-the drift that keeps an index near its level."""
+"""Multiplier times yearly volatility: the choices where no others are named."""
 
 MULTIPLIED_JUMPS: Final = (40, 50, 60, 80, 100)
 """The same where a price jumps: beyond these, what a stop-out is worth takes most of the stake."""
+
+MULTIPLIED_BREAKS: Final = (2, 3, 4, 5, 6)
+"""The same where ranges break: a break may jump over a stop-out by the width of a range."""
+
+_SPIKED = (100, 200, 300, 400, 500)
+MULTIPLIERS: Final = {
+    "R_75": (50, 100, 200, 300, 500),
+    "1HZ75V": (50, 100, 200, 300, 500),
+    "1HZ15V": (300, 600, 1_200, 2_000, 2_600),
+    "1HZ30V": (140, 300, 600, 1_000, 1_300),
+    "1HZ90V": (45, 110, 220, 330, 440),
+    "BOOM1000": _SPIKED,
+    "CRASH1000": _SPIKED,
+    "cryBTCUSD": (100, 200, 300, 500, 800),
+}
+"""The multipliers of symbols for which bots know them by heart; the others follow from products."""
+
+MOST_WAIVED: Final = 0.4
+"""A multiplier is offered where its stop-out is worth no more than this share of the stake: beyond,
+the commission would take most of the stake."""
 
 CANCELLATIONS: Final = {"5m": 300, "10m": 600, "15m": 900, "30m": 1_800, "60m": 3_600}
 """How long a multiplier can be cancelled, in seconds by name."""

@@ -5,7 +5,7 @@ Rules of this module:
 - A price is a whole number of pips (`int`). Only `Symbol.quote` makes a float of it and only
   `Symbol.text` a string; nothing else in the market should scale by the digits.
 - Name, step, volatility, level, motion and hours decide a symbol's whole history. Changing one of
-  them in a row is a new version of the feed (`exchange.feed.FEED_VERSION`); the other facts are
+  them in a row is a new version of the feed (`FEED_VERSION`); the other facts are
   labels.
 - It imports no numpy, so that a command which only names symbols starts quickly.
 
@@ -24,12 +24,18 @@ from typing import Any, Final
 from exchange.hours import ALWAYS, FOREX, STOCKS, Grid, Hours, grid
 from exchange.hours import DAY as DAY
 from exchange.hours import EARLIEST as EARLIEST
+from exchange.levels import LEVELS, YEARLY_PULL
+
+FEED_VERSION: Final = 2
+"""Two feeds of the same version, seed and symbol have the same history."""
 
 YEAR = 365 * DAY
 """Seconds in the year that volatilities refer to."""
 
 LEVEL_SD = 0.7
-"""Long-run standard deviation of ln(price / level): a factor of 2 either way is one sd."""
+"""Long-run standard deviation of ln(price / level): a factor of 2 either way is one sd.
+
+Pairs and baskets keep closer to theirs: see `exchange.levels.YEARLY_PULL`."""
 
 
 class Motion(StrEnum):
@@ -44,6 +50,10 @@ class Motion(StrEnum):
     """One pip up or down with every tick."""
     RESETS = "resets"
     """Brownian with a trend, anew from the level every day."""
+    BREAKS = "breaks"
+    """One pip up or down with every tick, within a range that now and then is left with a jump."""
+    SWITCHES = "switches"
+    """Brownian, with a drift that rises, falls or is none, and now and then is another."""
 
 
 JUMP_SD: Final = 30 * math.sqrt(math.pi / 2)
@@ -57,7 +67,15 @@ SPIKE_SIZES: Final = (0.5, 1.5)
 """Between which a spike is, evenly: in what the steps between two spikes bring in the mean."""
 
 STEP_BOUNDS: Final = (20_000, 140_000)
-"""Where a price that moves by single pips turns back."""
+"""Where a price that moves by steps turns back."""
+
+BREAK_BOUNDS: Final = (0.25, 1.75)
+"""Between which shares of its level a price stays whose ranges break."""
+
+SWITCH_DRIFT: Final = 0.06
+"""A rising or falling drift, in standard deviations of a tick."""
+SWITCH_SIZES: Final = (0.5, 1.5)
+"""Between which the step back at its end is, evenly: in what such a drift brings in the mean."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -91,15 +109,25 @@ class Symbol:
     quoted_currency: str = "USD"
     motion: Motion = Motion.BROWNIAN
     every: int = 0
-    """Ticks from one jump or spike to the next, in the mean."""
+    """Ticks from one jump, spike or switch to the next, in the mean; of a range, how often its
+    borders are met until it breaks, and its width in pips."""
+    size: int = 1
+    """Pips of a step, where the price moves by steps."""
     rises: bool = True
     """Which way spikes or the trend of a day go."""
     hours: Hours = ALWAYS
+    level_sd: float = LEVEL_SD
+    legs: tuple[tuple[str, int], ...] = ()
+    """The levels (`exchange.levels`) that its price is made of, each with a weight: its log price
+    is the weighted sum of theirs, divided by `parts`. Empty where it is drawn by itself."""
+    parts: int = 1
+    exact_level: float | None = None
+    """The level before it was rounded to whole pips; of a pair that must agree with others."""
 
     @property
     def is_financial(self) -> bool:
-        """Whether it is named after a real market."""
-        return self.market != "synthetic_index"
+        """Whether it is named after a real market, or made of such."""
+        return self.market != "synthetic_index" or bool(self.legs)
 
     @property
     def grid(self) -> Grid:
@@ -149,6 +177,14 @@ class Symbol:
         """Standard deviation of the log price over one tick, but for jumps and spikes."""
         return self.volatility * math.sqrt(self.step / YEAR * (DAY / self.hours.mean_day))
 
+    def tick_sd_at(self, pips: int) -> float:
+        """The same at a price: what moves by whole pips moves relatively less where it is high."""
+        if self.motion is Motion.STEPS:
+            return self.size / pips
+        if self.motion is Motion.BREAKS:  # half of its variance are the breaks
+            return math.sqrt(2) / pips
+        return self.tick_sd
+
     @property
     def total_volatility(self) -> float:
         """Standard deviation of the log price over a `YEAR`, with jumps and spikes."""
@@ -159,6 +195,11 @@ class Symbol:
             square = (low * low + low * high + high * high) / 3
             variance = SPIKE_NOISE**2 + square * self.every - 1
             return SPIKE_STEP * math.sqrt(variance * YEAR / self.step)
+        if self.motion is Motion.SWITCHES:  # two of three drifts lead somewhere, and back
+            low, high = SWITCH_SIZES
+            square = (low * low + low * high + high * high) / 3
+            ended = SWITCH_DRIFT**2 * (square * self.every - 1) * 2 / 3
+            return self.volatility * math.sqrt(1 + ended)
         return self.volatility
 
     @property
@@ -166,11 +207,11 @@ class Symbol:
         """Share of ln(price / level) that the drift takes back in a day.
 
         With daily variance v the log price x' = x * (1 - pull) + noise has the stationary
-        variance v / (2 * pull), to first order in pull; solved here for `LEVEL_SD`.
+        variance v / (2 * pull), to first order in pull; solved here for `level_sd`.
         """
         volatility = self.total_volatility
         day_variance = volatility * volatility * DAY / YEAR
-        return day_variance / (2 * LEVEL_SD * LEVEL_SD)
+        return day_variance / (2 * self.level_sd * self.level_sd)
 
     def quote(self, pips: int) -> float:
         """The price as the nearest float, whose shortest decimal form shows no stray digits."""
@@ -180,6 +221,15 @@ class Symbol:
         """The price with all its decimals, trailing zeros included: "2400.10"."""
         whole, fraction = divmod(abs(pips), 10**self.digits)
         return f"{'-' if pips < 0 else ''}{whole}.{fraction:0{self.digits}d}"
+
+
+def covariance(first: Symbol, second: Symbol) -> float:
+    """That of both log prices, over a year; nothing for what is drawn apart from each other."""
+    if first is second:
+        return first.total_volatility**2
+    weights = dict(second.legs)
+    shared = sum(w * weights.get(name, 0) * LEVELS[name].volatility ** 2 for name, w in first.legs)
+    return shared / (first.parts * second.parts)
 
 
 # Builders of rows; `level` is in units of price and becomes pips.
@@ -233,7 +283,7 @@ def _jump_index(percent: int, level: int) -> Symbol:
 
 def _spike_index(side: str, every: int) -> Symbol:
     return _index(
-        f"{side.upper()}{every}{'N' * (every == 300)}",
+        f"{side.upper()}{every}{'N' * (every in (150, 300))}",
         f"{side} {every} Index",
         "crash_index",
         level=10_000,
@@ -243,6 +293,69 @@ def _spike_index(side: str, every: int) -> Symbol:
         motion=Motion.SPIKES,
         every=every,
         rises=side == "Boom",
+    )
+
+
+def _step_index(size: int) -> Symbol:
+    return _index(
+        f"stpRNG{size}" if size > 1 else "stpRNG",
+        f"Step Index {size}00" if size > 1 else "Step Index",
+        "step_index",
+        level=8_000,
+        digits=1,
+        step=1,
+        volatility=size * math.sqrt(YEAR) / 80_000,  # at its level
+        motion=Motion.STEPS,
+        size=size,
+    )
+
+
+def _break_index(every: int) -> Symbol:
+    return _index(
+        f"RB{every}",
+        f"Range Break {every} Index",
+        "range_index",
+        level=10_000,
+        digits=1,
+        step=1,
+        volatility=math.sqrt(2 * YEAR) / 100_000,  # at its level; half of it are the breaks
+        motion=Motion.BREAKS,
+        every=every,
+    )
+
+
+def _switch_index(minutes: int) -> Symbol:
+    return _index(
+        f"DSI{minutes}",
+        f"Drift Switch Index {minutes}",
+        "drift_switch_index",
+        level=10_000,
+        digits=2,
+        step=1,
+        volatility=0.1,
+        motion=Motion.SWITCHES,
+        every=60 * minutes,
+    )
+
+
+def _basket(base: str, others: str, display_name: str, submarket: str) -> Symbol:
+    """A currency or metal, measured in a fifth of each of five others."""
+    parts = others.split()
+    return Symbol(
+        name=f"WLD{base}",
+        display_name=f"{display_name} Basket",
+        digits=3,
+        step=2,
+        level=1_000_000,
+        market="synthetic_index",
+        market_display_name="Derived",
+        submarket=submarket,
+        submarket_display_name=_SUBMARKETS[submarket],
+        subgroup="baskets",
+        subgroup_display_name="Baskets",
+        symbol_type=submarket,
+        exchange_name="FOREX",
+        **_combined({base: len(parts)} | dict.fromkeys(parts, -1), len(parts)),
     )
 
 
@@ -260,27 +373,13 @@ def _reset_index(side: str) -> Symbol:
     )
 
 
-def _simulated(
-    name: str,
-    display_name: str,
-    market: str,
-    submarket: str,
-    *,
-    digits: int,
-    level: str,
-    percent: int,
-    hours: Hours,
-    quoted_currency: str = "USD",
-) -> Symbol:
+def _simulated(name: str, display_name: str, market: str, submarket: str, **more: Any) -> Symbol:
     """A row that is named after a real market, of which it knows nothing."""
     market_display_name, symbol_type, exchange_name = _MARKETS[market]
     return Symbol(
         name=name,
         display_name=f"{display_name} (simulated)",
-        digits=digits,
         step=2,
-        volatility=percent / 100,
-        level=int(Decimal(level).scaleb(digits)),
         market=market,
         market_display_name=market_display_name,
         submarket=submarket,
@@ -289,12 +388,38 @@ def _simulated(
         subgroup_display_name="None",
         symbol_type=symbol_type,
         exchange_name=exchange_name,
-        hours=hours,
-        quoted_currency=quoted_currency,
+        **more,
     )
 
 
-def _pair(name: str, submarket: str, level: str, percent: int) -> Symbol:
+def _pips(level: str, digits: int) -> int:
+    return int(Decimal(level).scaleb(digits))
+
+
+def _ratio(base: str, quoted: str, digits: int) -> dict[str, Any]:
+    """What a row says of the ratio of two levels."""
+    exact = float(LEVELS[base].dollars / LEVELS[quoted].dollars * 10**digits)
+    return _combined({base: 1, quoted: -1}) | {
+        "digits": digits,
+        "exact_level": exact,
+        "level": round(exact),
+        "quoted_currency": quoted,
+    }
+
+
+def _combined(weights: Mapping[str, int], parts: int = 1) -> dict[str, Any]:
+    """What a row says of levels that are put together."""
+    variance = sum((LEVELS[name].volatility * w / parts) ** 2 for name, w in weights.items())
+    return {
+        "hours": FOREX,
+        "legs": tuple(weights.items()),
+        "level_sd": math.sqrt(variance / (2 * YEARLY_PULL)),
+        "parts": parts,
+        "volatility": math.sqrt(variance),
+    }
+
+
+def _pair(name: str, submarket: str) -> Symbol:
     """Two currencies, such as EURUSD: what one of the first costs in the second."""
     base, quoted = name[:3], name[3:]
     return _simulated(
@@ -302,37 +427,29 @@ def _pair(name: str, submarket: str, level: str, percent: int) -> Symbol:
         f"{base}/{quoted}",
         "forex",
         submarket,
-        digits=3 if quoted == "JPY" else 5,
-        level=level,
-        percent=percent,
-        hours=FOREX,
-        quoted_currency=quoted,
+        **_ratio(base, quoted, 3 if quoted == "JPY" else 5),
     )
 
 
-def _metal(name: str, display_name: str, digits: int, level: str, percent: int) -> Symbol:
+def _metal(name: str, display_name: str, digits: int) -> Symbol:
     return _simulated(
         f"frx{name}",
         display_name,
         "commodities",
         "metals",
-        digits=digits,
-        level=level,
-        percent=percent,
-        hours=FOREX,
+        **_ratio(name[:3], name[3:], digits),
     )
 
 
-def _coin(name: str, level: str, percent: int) -> Symbol:
+def _coin(name: str, level: str, *, digits: int = 3) -> Symbol:
     return _simulated(
         f"cry{name}",
         f"{name[:3]}/{name[3:]}",
         "cryptocurrency",
         "non_stable_coin",
-        digits=3,
-        level=level,
-        percent=percent,
-        hours=ALWAYS,
+        digits=digits,
+        level=_pips(level, digits),
+        volatility=0.6,
     )
 
 
@@ -343,8 +460,8 @@ def _stocks(name: str, display_name: str, submarket: str, level: str, currency: 
         "indices",
         submarket,
         digits=2,
-        level=level,
-        percent=18,
+        level=_pips(level, 2),
+        volatility=0.18,
         hours=STOCKS,
         quoted_currency=currency,
     )
@@ -363,7 +480,11 @@ _SUBMARKETS: Final = {
     "jump_index": "Jump Indices",
     "crash_index": "Crash/Boom Indices",
     "step_index": "Step Indices",
+    "range_index": "Range Break Indices",
+    "drift_switch_index": "Drift Switch Indices",
     "random_daily": "Daily Reset Indices",
+    "forex_basket": "Forex Basket",
+    "commodity_basket": "Commodities Basket",
     "major_pairs": "Major Pairs",
     "minor_pairs": "Minor Pairs",
     "exotic_pairs": "Exotic Pairs",
@@ -372,6 +493,14 @@ _SUBMARKETS: Final = {
     "asia_oceania_OTC": "Asian Indices",
     "metals": "Metals",
     "non_stable_coin": "Cryptocurrencies",
+}
+
+
+_PAIRS: Final = {
+    "major_pairs": "EURUSD GBPUSD USDJPY AUDUSD USDCAD USDCHF EURGBP EURJPY EURCHF EURAUD EURCAD"
+    " GBPJPY GBPAUD AUDJPY",
+    "minor_pairs": "NZDUSD EURNZD GBPCAD GBPCHF GBPNZD AUDCAD AUDCHF AUDNZD CADJPY NZDJPY",
+    "exotic_pairs": "USDMXN USDPLN USDSEK",
 }
 
 
@@ -400,64 +529,32 @@ def _rows() -> Iterator[Symbol]:
     yield _jump_index(75, 4_500)
     yield _jump_index(100, 3_400)
     for side in ("Boom", "Crash"):
-        for every in (300, 500, 1_000):
+        for every in (150, 300, 500, 600, 900, 1_000):
             yield _spike_index(side, every)
-    yield _index(
-        "stpRNG",
-        "Step Index",
-        "step_index",
-        level=8_000,
-        digits=1,
-        step=1,
-        volatility=math.sqrt(YEAR) / 80_000,  # at its level
-        motion=Motion.STEPS,
-    )
+    for size in range(1, 6):
+        yield _step_index(size)
+    yield _break_index(100)
+    yield _break_index(200)
+    for minutes in (10, 20):
+        yield _switch_index(minutes)
     yield _reset_index("Bear")
     yield _reset_index("Bull")
-    # The levels of pairs agree with each other; their prices, each drawn by itself, do not.
-    for name, level, percent in (
-        ("EURUSD", "1.10", 8),
-        ("GBPUSD", "1.27", 9),
-        ("USDJPY", "148", 9),
-        ("AUDUSD", "0.66", 9),
-        ("USDCAD", "1.36", 7),
-        ("USDCHF", "0.88", 8),
-        ("EURGBP", "0.86614", 7),
-        ("EURJPY", "162.8", 9),
-        ("EURCHF", "0.968", 7),
-        ("EURAUD", "1.66667", 8),
-        ("EURCAD", "1.496", 8),
-        ("GBPJPY", "187.96", 9),
-        ("GBPAUD", "1.92424", 9),
-        ("AUDJPY", "97.68", 9),
-    ):
-        yield _pair(name, "major_pairs", level, percent)
-    for name, level, percent in (
-        ("NZDUSD", "0.61", 9),
-        ("EURNZD", "1.80328", 9),
-        ("GBPCAD", "1.7272", 8),
-        ("GBPCHF", "1.1176", 8),
-        ("GBPNZD", "2.08197", 9),
-        ("AUDCAD", "0.8976", 8),
-        ("AUDCHF", "0.5808", 9),
-        ("AUDNZD", "1.08197", 7),
-        ("CADJPY", "108.824", 9),
-        ("NZDJPY", "90.28", 9),
-    ):
-        yield _pair(name, "minor_pairs", level, percent)
-    for name, level, percent in (
-        ("USDMXN", "17.5", 12),
-        ("USDPLN", "4", 12),
-        ("USDSEK", "10.5", 11),
-    ):
-        yield _pair(name, "exotic_pairs", level, percent)
-    yield _metal("XAUUSD", "Gold/USD", 2, "2000", 15)
-    yield _metal("XAGUSD", "Silver/USD", 4, "24", 28)
-    yield _metal("XPTUSD", "Platinum/USD", 2, "1000", 24)
-    yield _metal("XPDUSD", "Palladium/USD", 2, "1200", 35)
-    yield _coin("BTCUSD", "40000", 60)
-    yield _coin("ETHUSD", "2500", 60)
-    yield _coin("LTCUSD", "90", 60)
+    yield _basket("AUD", "USD EUR GBP JPY CAD", "AUD", "forex_basket")
+    yield _basket("EUR", "USD AUD GBP JPY CAD", "EUR", "forex_basket")
+    yield _basket("GBP", "USD EUR AUD JPY CAD", "GBP", "forex_basket")
+    yield _basket("USD", "EUR AUD GBP JPY CAD", "USD", "forex_basket")
+    yield _basket("XAU", "EUR GBP JPY AUD USD", "Gold", "commodity_basket")
+    for submarket, pairs in _PAIRS.items():
+        for pair in pairs.split():
+            yield _pair(pair, submarket)
+    yield _metal("XAUUSD", "Gold/USD", 2)
+    yield _metal("XAGUSD", "Silver/USD", 4)
+    yield _metal("XPTUSD", "Platinum/USD", 2)
+    yield _metal("XPDUSD", "Palladium/USD", 2)
+    yield _coin("BTCUSD", "40000")
+    yield _coin("ETHUSD", "2500")
+    yield _coin("LTCUSD", "90")
+    yield _coin("XRPUSD", "0.5", digits=5)
     for name, display_name, level in (
         ("SPC", "US 500", "5000"),
         ("NDX", "US Tech 100", "18000"),
@@ -485,3 +582,27 @@ SYMBOLS: Mapping[str, Symbol] = MappingProxyType(
     {row.name: replace(row, display_order=order) for order, row in enumerate(_rows(), 1)}
 )
 """Every symbol by its name, in display order. Read-only."""
+
+
+def _level(name: str) -> Symbol:
+    """A level as a price: not listed, and only its log price is used."""
+    return Symbol(
+        name=f"level {name}",
+        display_name=name,
+        digits=5,
+        step=2,
+        level=100_000,
+        market="level",
+        market_display_name="Levels",
+        submarket="level",
+        submarket_display_name="Levels",
+        subgroup="none",
+        subgroup_display_name="None",
+        symbol_type="level",
+        exchange_name="FOREX",
+        **_combined({name: 1}) | {"legs": ()},
+    )
+
+
+LEVEL_SYMBOLS: Mapping[str, Symbol] = MappingProxyType({name: _level(name) for name in LEVELS})
+"""The levels that the prices of pairs and baskets are made of. Read-only."""

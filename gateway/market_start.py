@@ -2,6 +2,8 @@
 
 Rules:
 - Seed and start are kept with a new database; a different one later refuses to start.
+- The version of the feed is kept too. A database of another one is not opened
+  (`gateway.store.migrate`): its prices would differ from those that were published.
 - A market without a start keeps real time. One with a start runs only while the gateway does.
 - Market time never goes back, not even after a crash, nor where the wall clock was set back: while
   the market runs, a mark that lies ahead of it is kept, and it never resumes before the mark.
@@ -14,7 +16,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from exchange.symbols import EARLIEST
+from exchange.symbols import EARLIEST, FEED_VERSION
 from gateway.settings import SettingsError
 from gateway.store import Transaction
 
@@ -84,6 +86,7 @@ def settle(
     if kept_seed is None:
         kept_seed = seed or secrets.token_hex(32)
         _put(transaction, "seed", kept_seed)
+        _put(transaction, "feed", str(FEED_VERSION))
         # A market that runs at a speed of its own can not keep real time.
         begins = time.time() if wanted is None and speed != 1 else wanted
         _put(transaction, "start", "" if begins is None else repr(begins))

@@ -36,6 +36,7 @@ import aiosqlite
 import orjson
 import structlog
 
+from exchange.symbols import FEED_VERSION
 from gateway.supervisor import ReportedError, supervise
 
 T = TypeVar("T")
@@ -224,6 +225,8 @@ def migrate(connection: sqlite3.Connection) -> None:
         raise StoreError(
             f"the database has version {version}, this program knows {len(steps)}: use a newer one"
         )
+    if version:
+        _check_feed(connection)
     for number, step in enumerate(steps[version:], version + 1):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -237,6 +240,23 @@ def migrate(connection: sqlite3.Connection) -> None:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def _check_feed(connection: sqlite3.Connection) -> None:
+    """Raise `StoreError` where the market of the database is that of another feed.
+
+    Its contracts would settle at other prices than their owners saw. Checked before any migration,
+    so that the program which made the database can still use it.
+    """
+    rows = connection.execute("SELECT name, value FROM meta WHERE name IN ('seed', 'feed')")
+    kept = dict(rows.fetchall())
+    found = kept.get("feed", "1")  # the first feed was not written down
+    if "seed" in kept and found != str(FEED_VERSION):
+        raise StoreError(
+            f"the prices of this database are those of feed {found}, this program has feed"
+            f" {FEED_VERSION}, in which they differ: serve it with the release that made it, or"
+            " begin a new one with --db FILE; nothing in it was changed"
+        )
 
 
 def _prepare(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Contracts, offers and orders as the wire shows them."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,17 +18,20 @@ from exchange.contracts.life import (
     follow,
     latest,
     sight,
+    tick_of,
     unsaleable,
 )
 from exchange.contracts.lookbacks import Lookback
-from exchange.contracts.multipliers import Multiplier
+from exchange.contracts.multipliers import Multiplier, reference
 from exchange.contracts.options import Option
 from exchange.contracts.orders import Ordered
 from exchange.contracts.per_point import PerPoint
 from exchange.contracts.resets import Reset
 from exchange.contracts.terms import Refusal, Terms
-from exchange.feed import Feed
+from exchange.feed import HOUR, Feed
+from exchange.fixedpoint import ONE
 from exchange.money import to_number, to_text
+from exchange.outlook import Growth
 from exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE, Margins
 from exchange.symbols import DAY, Symbol
 from gateway.errors import ApiError
@@ -103,15 +107,20 @@ def multiplier(terms: Terms) -> Multiplier:
 
 
 def orders_shown(
-    terms: Terms, entry: int, placed: int, take_profit_at: int | None, stop_loss_at: int | None
+    terms: Terms,
+    entry: Tick,
+    tick: Tick,
+    placed: int,
+    take_profit_at: int | None,
+    stop_loss_at: int | None,
 ) -> OrdersShown:
-    """Where a contract closes by itself, for one that is entered at this price."""
+    """Where a contract closes by itself at a tick, for one that was entered at `entry`."""
     if terms.growth:  # it closes after so many ticks, at whatever price
         if terms.take_profit is None:
             return {}
         at = take_profit_at or placed
         return {"take_profit": order_shown("take_profit", terms.take_profit, None, at, terms)}
-    levels = multiplier(terms).shown_levels(terms, entry)
+    levels = multiplier(terms).levels(terms, reference(terms, entry, tick))
     shown: OrdersShown = {
         "stop_out": order_shown("stop_out", -terms.amount, levels.stop_out, placed, terms)
     }
@@ -195,9 +204,10 @@ def proposal_body(offer: Offer, feed: Feed, margins: Margins) -> ProposalBody:
     if isinstance(kind, Multiplier):
         body["multiplier"] = float(terms.multiplier)
         body["commission"] = to_number(terms.commission, currency)
+        body["longcode"] += " " + _financed_at_present(symbol, offer.spot.growth)
     if isinstance(kind, Multiplier) or terms.take_profit is not None:
         body["limit_order"] = orders_shown(
-            terms, offer.spot.pips, terms.start, terms.start, terms.start
+            terms, offer.spot, offer.spot, terms.start, terms.start, terms.start
         )
     if terms.cancellation:
         body["cancellation"] = {
@@ -210,6 +220,14 @@ def proposal_body(offer: Offer, feed: Feed, margins: Margins) -> ProposalBody:
     return body
 
 
+def _financed_at_present(symbol: Symbol, growth: Growth) -> str:
+    """By how much the forward price of a multiplier moves in an hour of the market."""
+    an_hour = 100 * math.expm1(growth.a_tick / ONE * HOUR / symbol.step)
+    return (
+        f"Profit is measured against the entry spot changed by {an_hour:+.5f}% an hour, at present."
+    )
+
+
 # Contracts.
 
 
@@ -220,7 +238,7 @@ def open_contract(
     terms = contract.terms
     kind = TYPES[terms.contract_type]
     currency = terms.currency
-    body = _common(contract, life, seen.tick.pips)
+    body = _common(contract, life, seen.tick)
     body["status"] = Status.OPEN.value
     body["bid_price"] = to_number(worth, currency)
     body["display_value"] = to_text(worth, currency)
@@ -260,14 +278,14 @@ def closed_contract(contract: Contract, feed: Feed) -> OpenContract:
     terms = contract.terms
     symbol, currency = terms.symbol, terms.currency
     assert contract.exit_epoch is not None  # noqa: S101 - it has ended
-    ended = latest(feed, symbol, contract.exit_epoch)
+    ended = tick_of(terms, feed, contract.exit_epoch)
     was_entered = terms.entry_epoch <= ended.epoch
-    entry = latest(feed, symbol, terms.entry_epoch) if was_entered else None
+    entry = tick_of(terms, feed, terms.entry_epoch) if was_entered else None
     life = Life(latest(feed, symbol, terms.start), ended.epoch, entry)
     kind = TYPES[terms.contract_type]
     if kind.remembers:
         life = follow(kind, terms, begin(terms, feed), feed, ended.epoch)
-    body = _common(contract, life, ended.pips)
+    body = _common(contract, life, ended)
     paid = contract.sold_for or 0
     body["status"] = contract.status.value
     body["bid_price"] = body["sell_price"] = to_number(paid, currency)
@@ -298,13 +316,13 @@ def _gain(contract: Contract, worth: int) -> OpenContract:
     }
 
 
-def _common(contract: Contract, life: Life, spot: int) -> OpenContract:
-    """What is the same for open and for closed contracts."""
+def _common(contract: Contract, life: Life, tick: Tick) -> OpenContract:
+    """What is the same for open and for closed contracts, at the latest tick or that of the end."""
     terms, entry = contract.terms, life.entry
     symbol, currency = terms.symbol, terms.currency
     ends = expiry(terms)
     kind = TYPES[terms.contract_type]
-    shown = barriers_shown(terms, entry.pips if entry is not None else spot, life.kept)
+    shown = barriers_shown(terms, (entry or tick).pips, life.kept)
     body: OpenContract = {
         "account_id": int("".join(filter(str.isdigit, contract.loginid))),
         "barrier_count": 2 if terms.growth else len(shown),
@@ -350,16 +368,18 @@ def _common(contract: Contract, life: Life, spot: int) -> OpenContract:
     if isinstance(kind, Ordered):
         body["limit_order"] = orders_shown(
             terms,
-            entry.pips if entry is not None else spot,
+            entry or tick,
+            tick,
             contract.bought_at,
             contract.take_profit_at,
             contract.stop_loss_at,
         )
     if terms.contracts:
         body["display_number_of_contracts"] = f"{terms.contracts:f}"
-    if terms.multiplier:
+    if isinstance(kind, Multiplier):
         body["multiplier"] = float(terms.multiplier)
-        body["commission"] = to_number(terms.commission, currency)
+        financing = 0 if entry is None else kind.financing(terms, entry, tick)
+        body["commission"] = to_number(terms.commission + financing, currency)
         if terms.cancellation:
             body["cancellation"] = {
                 "ask_price": to_number(contract.cancellation_price, currency),

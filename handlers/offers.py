@@ -15,10 +15,12 @@ from exchange.contracts.digits import Digits
 from exchange.contracts.life import ContractType, sight
 from exchange.contracts.listing import seconds_text
 from exchange.contracts.lookbacks import Lookback
-from exchange.contracts.multipliers import Multiplier, choices
+from exchange.contracts.multipliers import Multiplier
 from exchange.contracts.per_point import PerPoint
 from exchange.contracts.terms import Barrier
 from exchange.feed import Feed
+from exchange.fixedpoint import ONE
+from exchange.hours import Place
 from exchange.money import CURRENCIES, bound_in, to_number
 from exchange.rules import (
     CANCELLATIONS,
@@ -26,10 +28,10 @@ from exchange.rules import (
     LATEST_START,
     Margins,
 )
-from exchange.symbols import DAY, SYMBOLS, Motion, Symbol
+from exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
 from gateway.calls import call
 from gateway.clock import Clock
-from gateway.errors import input_validation_failed
+from gateway.errors import ApiError, input_validation_failed
 from gateway.session import Session
 from handlers import per_point
 from handlers.market import find_symbol
@@ -42,7 +44,10 @@ from schemas.offers import (
     ContractsForCompanyReply,
     ContractsForReply,
     DurationBounds,
+    FinancedDay,
     MarketDurations,
+    MultiplierFinancing,
+    MultiplierFinancingReply,
     Named,
     OfferedType,
     SubmarketDurations,
@@ -53,6 +58,9 @@ from schemas.offers import (
 
 DEFAULT_STAKE = Decimal(10)
 """In dollars and the like; see `exchange.money.bound_in`."""
+MOST_DAYS = 400
+"""Days of which the financing is told at once."""
+FAR = 1 << 40
 T = TypeVar("T")
 
 _UNITS = {"t": "Ticks", "s": "Seconds", "d": "Days"}
@@ -79,7 +87,7 @@ class Offers:
         midnight = now - now % DAY
         available = [
             row
-            for kind in _types(symbol)
+            for kind in _types(symbol, currency)
             for row in _available(kind, symbol, spot, midnight, currency)
         ]
         seen = sight(self._feed, symbol, _next_start(symbol, now))
@@ -98,6 +106,44 @@ class Offers:
                 "spot": symbol.quote(spot),
             }
         }
+
+    @call("multiplier_financing", needs=None)
+    async def multiplier_financing(
+        self, request: MultiplierFinancing, session: Session
+    ) -> MultiplierFinancingReply:
+        """Tell what the forward price of a symbol's multipliers follows, day by day.
+
+        A forward price is the entry spot times e to the sum, over all ticks from the entry up to
+        the one before the present, of the `growth_per_tick` of each tick's day. That is known with
+        the day's `first_tick`.
+        """
+        symbol = find_symbol(request.multiplier_financing)
+        if not offered.is_offered(TYPES["MULTUP"], symbol):
+            raise ApiError(
+                "OfferingsValidationError", f"Multipliers are not offered for {symbol.name}."
+            )
+        last = min(request.end or FAR, int(self._clock.now()))
+        first = last if request.start is None else request.start
+        grid = symbol.grid
+        latest = grid.place(last).day
+        earliest = grid.place(max(first, EARLIEST)).day
+        if latest - earliest >= MOST_DAYS:
+            raise input_validation_failed({"start": f"At most {MOST_DAYS} days are told at once."})
+        days: list[FinancedDay] = []
+        for day in range(earliest, latest + 1):
+            ticks = grid.counts[day % 7]
+            if ticks:
+                opened = grid.epoch(Place(day, 0))
+                growth = self._feed.growth(symbol, opened).a_tick / ONE
+                days.append(
+                    {
+                        "first_tick": opened,
+                        "growth_per_tick": growth,
+                        "step": symbol.step,
+                        "ticks": ticks,
+                    }
+                )
+        return {"multiplier_financing": {"symbol": symbol.name, "days": days}}
 
     @call("contracts_for_company", needs=None)
     async def contracts_for_company(
@@ -157,9 +203,9 @@ def _index() -> list[list[Any]]:
     return [[symbol.name, symbol.display_name, _categories(symbol)] for symbol in SYMBOLS.values()]
 
 
-def _types(symbol: Symbol) -> Iterator[ContractType]:
-    """The types of contracts that are offered for a symbol."""
-    return (kind for kind in TYPES.values() if offered.is_offered(kind, symbol))
+def _types(symbol: Symbol, currency: str = "USD") -> Iterator[ContractType]:
+    """The types of contracts that are offered for a symbol, paid in a currency."""
+    return (kind for kind in TYPES.values() if offered.is_offered(kind, symbol, currency))
 
 
 def _market(symbol: Symbol) -> Named:
@@ -170,9 +216,11 @@ def _submarket(symbol: Symbol) -> Named:
     return {"name": symbol.submarket, "display_name": symbol.submarket_display_name}
 
 
-def _bounds(kind: ContractType, symbol: Symbol) -> dict[str, tuple[str, str]]:
+def _bounds(
+    kind: ContractType, symbol: Symbol, currency: str = "USD"
+) -> dict[str, tuple[str, str]]:
     """The shortest and the longest duration, by type of expiry."""
-    durations = offered.durations(kind, symbol)
+    durations = offered.durations(kind, symbol, currency)
     found: dict[str, tuple[str, str]] = {}
     if durations.ticks is not None:
         found["tick"] = (f"{durations.ticks[0]}t", f"{durations.ticks[1]}t")
@@ -197,7 +245,7 @@ def _available(
     listing = kind.listing
     takes_level = "barrier" in kind.takes and not kind.barrier_is_digit
     takes_two = "barrier2" in kind.takes
-    for expiry_type, (shortest, longest) in _bounds(kind, symbol).items():
+    for expiry_type, (shortest, longest) in _bounds(kind, symbol, currency).items():
         for category in _barriers(kind):
             row: AvailableContract = {
                 "barrier_category": category,
@@ -228,7 +276,7 @@ def _available(
             if isinstance(kind, Digits) and kind.choices is not None:
                 row["last_digit_range"] = list(kind.choices)
             if isinstance(kind, Multiplier):
-                row["multiplier_range"] = choices(symbol)
+                row["multiplier_range"] = kind.choices(symbol, spot)
                 if offered.can_be_cancelled(symbol):
                     row["cancellation_range"] = list(CANCELLATIONS)
             if isinstance(kind, Accumulator):
@@ -258,17 +306,17 @@ def _next_start(symbol: Symbol, now: int) -> int:
 
 def _multiplier(symbol: Symbol, spot: int, currency: str) -> float:
     """A power of ten by which a minute's usual move comes to 1 to 10 units of money."""
-    minute = symbol.quote(spot) * symbol.tick_sd * math.sqrt(60 / symbol.step)
+    minute = symbol.quote(spot) * symbol.tick_sd_at(spot) * math.sqrt(60 / symbol.step)
     return float(10.0 ** math.ceil(-math.log10(minute * CURRENCIES[currency].counts_for)))
 
 
 def _example(symbol: Symbol, spot: int, expiry_type: str, *, side: int = 1) -> str:
     """A barrier that makes sense: about one sd of ten ticks, or five minutes, away."""
     if expiry_type == "daily":
-        away = round(spot * symbol.tick_sd * (DAY / symbol.step) ** 0.5)
+        away = round(spot * symbol.tick_sd_at(spot) * (DAY / symbol.step) ** 0.5)
         return symbol.text(spot + side * away)
     ticks = 10 if expiry_type == "tick" else 300 / symbol.step
-    away = max(1, round(spot * symbol.tick_sd * ticks**0.5))
+    away = max(1, round(spot * symbol.tick_sd_at(spot) * ticks**0.5))
     return Barrier(side * away).text(symbol)
 
 

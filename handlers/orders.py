@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from exchange import book
 from exchange.book import Contract, Order
-from exchange.contracts.life import Tick, latest
+from exchange.contracts.life import Tick, tick_of
+from exchange.contracts.multipliers import reference
 from exchange.contracts.orders import Ordered, order_units
 from exchange.contracts.terms import Refusal, Terms
 from exchange.desk import Desk, Position
@@ -79,7 +80,7 @@ class Orders:
     def _updated(self, contract: Contract) -> UpdatedOrders:
         shown = orders_shown(
             contract.terms,
-            self._entry(contract),
+            *self._ticks(contract),
             contract.bought_at,
             contract.take_profit_at,
             contract.stop_loss_at,
@@ -90,11 +91,11 @@ class Orders:
             updated["stop_loss"] = _plain("stop_loss", shown.get("stop_loss"))
         return updated
 
-    def _entry(self, contract: Contract) -> int:
-        """The entry spot in pips; before there is one, the spot."""
-        now = int(self._clock.now())
-        epoch = min(contract.terms.entry_epoch, now)
-        return latest(self._desk.feed, contract.terms.symbol, epoch).pips
+    def _ticks(self, contract: Contract) -> tuple[Tick, Tick]:
+        """The entry tick (before there is one, the latest), and the latest while it was open."""
+        terms, now = contract.terms, int(self._clock.now())
+        entry, last = min(terms.entry_epoch, now), contract.exit_epoch or now
+        return tick_of(terms, self._desk.feed, entry), tick_of(terms, self._desk.feed, last)
 
     @call("contract_update_history", needs=Scope.READ)
     async def contract_update_history(
@@ -109,7 +110,7 @@ class Orders:
         orders = await self._store.read(
             lambda reader: book.orders(reader, request.contract_id, limit)
         )
-        entry = self._entry(contract)
+        ticks = self._ticks(contract)
         return {
             "contract_update_history": [
                 {
@@ -117,7 +118,7 @@ class Orders:
                     "order_amount": to_text(order.amount or 0, contract.terms.currency),
                     "order_date": order.at,
                     "order_type": order.kind,
-                    "value": _level(contract.terms, order, entry),
+                    "value": _level(contract.terms, order, *ticks),
                 }
                 for order in orders
             ]
@@ -128,7 +129,7 @@ def _check_unmet(kind: Ordered, terms: Terms, position: Position, tick: Tick) ->
     """Raise `Refusal` for orders that the present price would meet at once."""
     if position.life.entry is None:
         return
-    profit = kind.gained(terms, position.life, tick.pips)
+    profit = kind.gained(terms, position.life, tick)
     shown = f"{terms.currency} {to_text(profit, terms.currency)}"
     if terms.take_profit is not None and profit >= terms.take_profit:
         problem = f"The profit is {shown} already: sell, or take a larger profit."
@@ -146,12 +147,13 @@ def _plain(name: str, order: OrderShown | None) -> OrderShown:
     return order
 
 
-def _level(terms: Terms, order: Order, entry: int) -> str | None:
-    """The price that an order waited for."""
+def _level(terms: Terms, order: Order, entry: Tick, tick: Tick) -> str | None:
+    """The price that an order waits for at a tick."""
     if order.amount is None or terms.growth:
         return None
-    levels = multiplier(terms).shown_levels(
-        replace(terms, take_profit=order.amount, stop_loss=order.amount), entry
+    levels = multiplier(terms).levels(
+        replace(terms, take_profit=order.amount, stop_loss=order.amount),
+        reference(terms, entry, tick),
     )
     level = levels.take_profit if order.kind == "take_profit" else levels.stop_loss
     return None if level is None else terms.symbol.text(level)

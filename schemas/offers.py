@@ -5,7 +5,7 @@ from typing import Any, Literal, NotRequired
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, One, OrAbsent, SymbolName
+from schemas.fields import AccountRequest, Epoch, One, OrAbsent, SymbolName
 from schemas.market import NO_EFFECT, LandingCompany
 from schemas.trading import CurrencyCode
 
@@ -35,6 +35,36 @@ class TradingDurations(AccountRequest):
     trading_durations: One
     landing_company: OrAbsent[LandingCompany] = Field(None, description=NO_EFFECT)
     landing_company_short: OrAbsent[LandingCompany] = Field(None, description=NO_EFFECT)
+
+
+class MultiplierFinancing(AccountRequest):
+    """Asks what the forward price of multipliers follows, day by day."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"multiplier_financing": "R_100"}]})
+
+    multiplier_financing: SymbolName = Field(description="A symbol.")
+    start: OrAbsent[Epoch] = Field(
+        None, description="Tell of the market days from this moment on; without it, of the latest."
+    )
+    end: OrAbsent[Epoch] = Field(
+        None, description="Up to this moment; without it, or later than now, up to now."
+    )
+
+
+class FinancedDay(TypedDict):
+    first_tick: int
+    growth_per_tick: float
+    step: int
+    ticks: int
+
+
+class Financing(TypedDict):
+    symbol: str
+    days: list[FinancedDay]
+
+
+class MultiplierFinancingReply(TypedDict):
+    multiplier_financing: Financing
 
 
 class AvailableContract(TypedDict):

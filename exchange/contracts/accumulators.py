@@ -102,7 +102,7 @@ class Accumulator(Ordered):
         """What it pays when it stays in to its last tick."""
         return _worth(terms.amount, terms.growth, MOST_ACCUMULATED[terms.growth])
 
-    def gained(self, terms: Terms, life: Life, spot: int) -> int:
+    def gained(self, terms: Terms, life: Life, tick: Tick) -> int:
         """What it has grown."""
         return _worth(terms.amount, terms.growth, self.stayed(terms, life)) - terms.amount
 

@@ -19,7 +19,7 @@ import numpy as np
 from exchange.contracts.listing import Listing
 from exchange.contracts.terms import Refusal, Terms, Wish
 from exchange.feed import Feed
-from exchange.outlook import Outlook
+from exchange.outlook import Growth, Outlook
 from exchange.rules import NO_SALE_BEFORE_END, Margins
 from exchange.symbols import DAY, Symbol
 
@@ -39,6 +39,8 @@ class Tick(NamedTuple):
 
     epoch: int
     pips: int
+    growth: Growth = Growth()
+    """By how much the price was expected to grow up to here, where somebody asked for it."""
 
 
 class End(NamedTuple):
@@ -77,7 +79,7 @@ class Life:
     """The epoch up to which it has been followed."""
     entry: Tick | None = None
     last: Tick | None = None
-    """The tick of `seen`, kept by types for which the next one is compared with it."""
+    """The latest tick that mattered, kept by types that compare later ones with it."""
     end: End | None = None
     kept: tuple[int, ...] = ()
     """What its type remembers of the ticks since the entry, in pips: see its `remember`."""
@@ -96,9 +98,20 @@ def latest(feed: Feed, symbol: Symbol, epoch: int) -> Tick:
     return Tick(symbol.last_tick(epoch), feed.price(symbol, epoch))
 
 
+def tick_of(terms: Terms, feed: Feed, epoch: int) -> Tick:
+    """The last tick at or before the epoch, with all that matters to a contract of these terms."""
+    tick = latest(feed, terms.symbol, epoch)
+    return with_growth(tick, feed, terms.symbol) if terms.is_financed else tick
+
+
+def with_growth(tick: Tick, feed: Feed, symbol: Symbol) -> Tick:
+    """The tick with the growth that was expected up to it."""
+    return tick._replace(growth=feed.growth(symbol, tick.epoch))
+
+
 def sight(feed: Feed, symbol: Symbol, epoch: int) -> Sight:
     """What may be known at an epoch."""
-    tick = latest(feed, symbol, epoch)
+    tick = with_growth(latest(feed, symbol, epoch), feed, symbol)
     return Sight(tick, lambda first, last: feed.outlook(symbol, tick.epoch, first, last))
 
 
@@ -158,7 +171,7 @@ class ContractType(ABC):
 
     @abstractmethod
     def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
-        """Whether the price has risen by more than half of what the exchange keeps."""
+        """Whether the price has risen by more than `HONOURED` of what the exchange keeps."""
 
     def honoured(self, proposed: Terms, present: Terms) -> Terms:
         """The present terms, with what the price of the proposed ones buys."""
@@ -269,23 +282,23 @@ def begin(terms: Terms, feed: Feed) -> Life:
 
 def resume(terms: Terms, feed: Feed, seen: int) -> Life:
     """The life of a contract that is known to be entered, and open after the ticks up to `seen`."""
-    entry = latest(feed, terms.symbol, terms.entry_epoch)
+    entry = tick_of(terms, feed, terms.entry_epoch)
     start = latest(feed, terms.symbol, terms.start)
-    return Life(start, seen, entry, last=latest(feed, terms.symbol, seen))
+    return Life(start, seen, entry, last=tick_of(terms, feed, seen))
 
 
 def follow(kind: ContractType, terms: Terms, life: Life, feed: Feed, last: int) -> Life:
     """The life after all ticks up to the epoch `last`, or at its end."""
     while life.end is None and life.seen < last:
-        tick = _next(terms.symbol, life.seen, kind.watch(terms, life), feed, last)
-        if tick is None:
+        epoch = _next(terms.symbol, life.seen, kind.watch(terms, life), feed, last)
+        if epoch is None:
             return replace(life, seen=last)
-        life = kind.step(terms, life, tick)
+        life = kind.step(terms, life, tick_of(terms, feed, epoch))
     return life
 
 
-def _next(symbol: Symbol, seen: int, watch: Watch, feed: Feed, last: int) -> Tick | None:
-    """The first tick after `seen`, up to `last`, that matters."""
+def _next(symbol: Symbol, seen: int, watch: Watch, feed: Feed, last: int) -> int | None:
+    """The epoch of the first tick after `seen`, up to `last`, that matters."""
     first = symbol.next_tick(seen)
     until = min(watch.until, last)
     if watch.low is not None or watch.high is not None:
@@ -295,8 +308,8 @@ def _next(symbol: Symbol, seen: int, watch: Watch, feed: Feed, last: int) -> Tic
             ticks = feed.ticks(symbol, first, min(until, first + DAY - 1))
             beyond = np.flatnonzero((ticks.pips <= low) | (ticks.pips >= high))
             if beyond.size:
-                return Tick(int(ticks.epochs[beyond[0]]), int(ticks.pips[beyond[0]]))
+                return int(ticks.epochs[beyond[0]])
             first += DAY
     if watch.until > last:
         return None
-    return latest(feed, symbol, watch.until)
+    return symbol.last_tick(watch.until)

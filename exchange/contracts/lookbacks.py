@@ -24,7 +24,7 @@ from exchange.contracts.listing import Durations, Listing
 from exchange.contracts.terms import Terms, Wish, invalid
 from exchange.outlook import Outlook
 from exchange.pricing.lookbacks import forward, highest, lowest
-from exchange.rules import Margins
+from exchange.rules import HONOURED, Margins
 
 _SHORT = re.compile(short_fields.PLAIN, re.ASCII)
 
@@ -81,7 +81,7 @@ class Lookback(ContractType):
     def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
         """By the price."""
         kept = proposed.price * margins.lookback / (1 + margins.lookback)
-        return present.price - proposed.price > kept / 2
+        return present.price - proposed.price > kept * HONOURED
 
     def worth(self, terms: Terms, life: Life, sight: Sight) -> float:
         """What it pays in the mean, in smallest units."""

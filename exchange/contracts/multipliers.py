@@ -1,19 +1,26 @@
 """Multipliers: a stake that gains and loses with the price, many times over.
 
-With stake, multiplier, entry and a direction d of +1 or -1, the profit at a spot is
+With stake, multiplier and a direction d of +1 or -1, the profit at a spot is
 
-    d * stake * multiplier * (spot / entry - 1) - commission,
+    d * stake * multiplier * (spot / forward - 1) - commission,
 
-and never less than the stake. Everything is compared in whole numbers, so a level is the exact
-number of pips at which an amount is reached.
+and never less than the stake. The forward price is the entry spot, grown by what the price was
+expected to grow since (`exchange.outlook.Growth`): each market day's part is known when the day
+begins, and accrues evenly, tick by tick. Spot / forward is a martingale, so no holding period and
+no rule that knows the past gains by the market's drift. Against the entry spot, that is a charge
+or a credit: the financing.
+
+Everything is compared in whole numbers, so a level is the exact number of pips at which an amount
+is reached.
 """
 
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from exchange import fixedpoint
 from exchange.contracts import short_fields, wording
 from exchange.contracts.bounds import check_stake
 from exchange.contracts.life import (
@@ -35,12 +42,29 @@ from exchange.pricing import overshoot
 from exchange.pricing.touch import SHIFT
 from exchange.rules import (
     CANCELLATIONS,
+    HONOURED,
     LARGEST_PAYOUT,
+    MOST_WAIVED,
+    MULTIPLIED_BREAKS,
     MULTIPLIED_JUMPS,
     MULTIPLIED_VOLATILITIES,
+    MULTIPLIERS,
     Margins,
 )
-from exchange.symbols import JUMP_SD, SPIKE_SIZES, SPIKE_STEP, Motion, Symbol
+from exchange.symbols import (
+    JUMP_SD,
+    SPIKE_SIZES,
+    SPIKE_STEP,
+    SWITCH_DRIFT,
+    SWITCH_SIZES,
+    Motion,
+    Symbol,
+)
+
+PARTS: Final = 1_000_000
+"""Parts of a pip in which a forward price is counted."""
+LOOKED_AT: Final = 3_600
+"""Seconds after which the levels of an open contract are computed anew."""
 
 _CANCELLATIONS = {seconds: name for name, seconds in CANCELLATIONS.items()} | {0: "0"}
 _SHORT = re.compile(
@@ -85,22 +109,36 @@ class Multiplier(Ordered):
         if wish.basis not in (None, "stake"):
             raise invalid("basis", "The amount of a multiplier is its stake.")
         check_stake(terms.amount, terms.currency)
-        terms = self.complete(terms, wish, margins)
+        terms = self.complete(terms, wish, sight.tick.pips, margins)
         fee = 0
         if terms.cancellation:
             fee = self.cancellation_price(terms, sight, terms.cancellation, margins)
         markup = int(terms.amount * wish.markup)
         price = terms.amount + fee + markup
-        return Offer(terms, price, sight.tick, cancellation_price=fee, markup=markup)
+        return Offer(
+            terms,
+            price,
+            sight.tick,
+            ask=terms.commission,
+            cancellation_price=fee,
+            markup=markup,
+        )
 
     def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
-        """By the fee for cancellation: nothing else of the price depends on the market."""
-        allowed = proposed.cancellation_price * margins.cancellation / 2
-        return present.price - proposed.price > allowed
+        """By the fee for cancellation, or by the commission and more than a rounding."""
+        allowed = proposed.cancellation_price * margins.cancellation * HONOURED
+        dearer = proposed.ask * margins.multiplier / (1 + margins.multiplier) * HONOURED
+        return present.price - proposed.price > allowed or present.ask - proposed.ask > max(
+            dearer, 1
+        )
 
-    def complete(self, terms: Terms, wish: Wish, margins: Margins) -> Terms:
+    def honoured(self, proposed: Terms, present: Terms) -> Terms:
+        """The proposed commission."""
+        return replace(present, amount=proposed.amount, commission=proposed.commission)
+
+    def complete(self, terms: Terms, wish: Wish, spot: int, margins: Margins) -> Terms:
         """A multiplier must be there; orders and a time to cancel may be."""
-        offered = choices(terms.symbol)
+        offered = self.choices(terms.symbol, spot)
         if wish.multiplier is None:
             raise invalid("multiplier", f"{self.name} needs a multiplier.")
         if wish.multiplier not in offered:
@@ -109,7 +147,8 @@ class Multiplier(Ordered):
                 f"Multiplier is not in acceptable range. Accepts {listed}.", "multiplier"
             )
         multiplier = int(wish.multiplier)
-        rate = stop_out_worth(terms.symbol, rises=self.direction > 0) * (1 + margins.multiplier)
+        worth = stop_out_worth(terms.symbol, spot, rises=self.direction > 0)
+        rate = worth * (1 + margins.multiplier)
         commission = math.ceil(round(terms.amount * multiplier * rate, 6))
         seconds = 0
         if wish.cancellation is not None:
@@ -118,7 +157,13 @@ class Multiplier(Ordered):
                 raise not_offered(f"Deal cancellation lasts one of {listed}.", "cancellation")
             seconds = CANCELLATIONS[wish.cancellation]
             _check_cancellation(terms, seconds)
-        terms = replace(terms, multiplier=multiplier, commission=commission, cancellation=seconds)
+        terms = replace(
+            terms,
+            multiplier=multiplier,
+            commission=commission,
+            cancellation=seconds,
+            is_financed=True,
+        )
         return self.with_orders(
             terms,
             take_profit=order_units(wish.take_profit, terms, "take_profit"),
@@ -131,61 +176,63 @@ class Multiplier(Ordered):
         return {"take_profit": (1, most), "stop_loss": (terms.commission + 1, terms.amount)}
 
     def cancellation_price(self, terms: Terms, sight: Sight, seconds: int, margins: Margins) -> int:
-        """The fee for being able to cancel for so many seconds, rounded up."""
+        """The fee for being able to cancel for so many seconds, rounded up.
+
+        The stop-out is where the price rounds to the first whole pip that takes the stake. Against
+        the forward price there is no drift.
+        """
         spot, entry = sight.tick.pips, terms.entry_epoch
-        last = terms.start + seconds
+        outlook = sight.outlook(entry, terms.symbol.last_tick(terms.start + seconds))
         value = terms.amount * terms.multiplier
         worth = protection.cancellation(
             spot,
             spot * (1 + self.direction * terms.commission / value),
-            spot * (1 - self.direction * (terms.amount - terms.commission) / value),
+            self.levels(terms, spot * PARTS).stop_out + self.direction / 2,
             value,
             terms.amount,
-            sight.outlook(entry, terms.symbol.last_tick(last)),
+            replace(outlook, mean=-(outlook.sd**2) / 2),
         )
         return math.ceil(round(worth * (1 + margins.cancellation), 6))
 
-    def gained(self, terms: Terms, life: Life, spot: int) -> int:
+    def gained(self, terms: Terms, life: Life, tick: Tick) -> int:
         """The profit."""
         assert life.entry is not None  # noqa: S101 - it is entered
-        return self.profit(terms, life.entry.pips, spot)
+        return self.profit(terms, reference(terms, life.entry, tick), tick.pips)
 
-    def profit(self, terms: Terms, entry: int, spot: int) -> int:
-        """What has been gained, the commission taken off; rounded down, at the worst the stake."""
-        value = terms.amount * terms.multiplier
-        gained = self.direction * value * (spot - entry) // entry
-        return max(gained - terms.commission, -terms.amount)
+    def profit(self, terms: Terms, against: int, spot: int) -> int:
+        """What has been gained at a spot, commission taken off; at the worst the stake is lost.
 
-    def _level(self, terms: Terms, entry: int, profit: int, *, inward: bool) -> int:
-        """The price at which the profit (or loss, if negative) is reached, in whole pips.
-
-        The first price that has reached it or, with `inward`, the last before it.
+        `against` is the price that the spot is measured against, in parts of a pip. Rounded down.
         """
+        return max(self._moved(terms, against, spot) - terms.commission, -terms.amount)
+
+    def _moved(self, terms: Terms, against: int, spot: int) -> int:
         value = terms.amount * terms.multiplier
-        owed = (profit + terms.commission) * entry
-        away = owed // value if inward == (profit > 0) else -(-owed // value)
-        return entry + self.direction * away
+        return self.direction * value * (spot * PARTS - against) // against
 
-    def levels(self, terms: Terms, entry: int) -> Levels:
-        """Where it closes by itself, for a contract that was entered at this price."""
+    def financing(self, terms: Terms, entry: Tick, tick: Tick) -> int:
+        """What the position has been charged from the entry to a tick; below 0 it was credited.
+
+        By how much less it has gained against the forward price than against the entry spot.
+        """
+        against, spot = reference(terms, entry, tick), tick.pips
+        return self._moved(terms, entry.pips * PARTS, spot) - self._moved(terms, against, spot)
+
+    def _level(self, terms: Terms, against: int, profit: int) -> int:
+        """The first price, in whole pips, at which the profit (or loss, if negative) is reached."""
+        value = terms.amount * terms.multiplier
+        exact = against * (value + self.direction * (profit + terms.commission))
+        if (self.direction > 0) == (profit > 0):
+            return -(-exact // (value * PARTS))
+        return exact // (value * PARTS)
+
+    def levels(self, terms: Terms, against: int) -> Levels:
+        """Where it closes by itself while it is measured against this price, in parts of a pip."""
         take_profit, stop_loss = terms.take_profit, terms.stop_loss
-
-        def reached(profit: int) -> int:
-            return self._level(terms, entry, profit, inward=False)
-
         return Levels(
-            reached(-terms.amount),
-            None if take_profit is None else reached(take_profit),
-            None if stop_loss is None else reached(-stop_loss),
-        )
-
-    def shown_levels(self, terms: Terms, entry: int) -> Levels:
-        """The same for showing: rounded to the pip that is worse for the client."""
-        take_profit, stop_loss = terms.take_profit, terms.stop_loss
-        return Levels(
-            self._level(terms, entry, -terms.amount, inward=True),
-            None if take_profit is None else self._level(terms, entry, take_profit, inward=False),
-            None if stop_loss is None else self._level(terms, entry, -stop_loss, inward=True),
+            self._level(terms, against, -terms.amount),
+            None if take_profit is None else self._level(terms, against, take_profit),
+            None if stop_loss is None else self._level(terms, against, -stop_loss),
         )
 
     def sentence(self, terms: Terms) -> str:
@@ -193,7 +240,8 @@ class Multiplier(Ordered):
         side = "rise" if self.direction > 0 else "fall"
         text = (
             f"Each 1% {side} of {terms.symbol.display_name} gains, and each 1% the other way"
-            f" loses, {terms.multiplier}% of a stake of {wording.money(terms)}, less a commission."
+            f" loses, {terms.multiplier}% of a stake of {wording.money(terms)}, less a commission"
+            f"{' and financing' if terms.is_financed else ''}."
         )
         if terms.cancellation:
             text += f" The deal can be cancelled for {wording.duration(terms.cancellation)}."
@@ -228,31 +276,51 @@ class Multiplier(Ordered):
         return bool(terms.cancellation) and moment <= terms.start + terms.cancellation
 
     def watch(self, terms: Terms, life: Life) -> Watch:
-        """Until an order or the stop-out is reached, or the time to cancel is over."""
-        if life.entry is None:
+        """Until an order or the stop-out is reached, or the time to cancel is over.
+
+        The levels move with the forward price. Until it is looked at again, for `LOOKED_AT` seconds
+        and within a market day, they lie between where they are and where they will be then.
+        """
+        entry = life.entry
+        if entry is None:
             return super().watch(terms, life)
-        levels = self.levels(terms, life.entry.pips)
-        until = self.exit_epoch(terms)
-        low = [levels.stop_out]
-        symbol = terms.symbol
-        if self.can_be_cancelled(terms, symbol.next_tick(life.seen)):
+        symbol, until = terms.symbol, self.exit_epoch(terms)
+        can_be_cancelled = self.can_be_cancelled(terms, symbol.next_tick(life.seen))
+        if can_be_cancelled:
             until = min(until, symbol.next_tick(terms.start + terms.cancellation))
-        elif levels.stop_loss is not None:
-            low.append(levels.stop_loss)
+        known = life.last or entry
+        if terms.is_financed and known.growth.until is not None:
+            within = symbol.last_tick(known.epoch + LOOKED_AT)
+            tomorrow = known.growth.until
+            until = min(until, within if known.epoch < within < tomorrow else tomorrow)
+        later = known.growth.total + known.growth.a_tick * symbol.ticks_between(known.epoch, until)
+        first, last = (
+            self.levels(terms, reference(terms, entry, tick))
+            for tick in (known, known._replace(growth=known.growth._replace(total=later)))
+        )
+        losses = [first.stop_out, last.stop_out]
+        if first.stop_loss is not None and last.stop_loss is not None and not can_be_cancelled:
+            losses += first.stop_loss, last.stop_loss
+        gains = [each.take_profit for each in (first, last) if each.take_profit is not None]
         if self.direction > 0:
-            return Watch(until, low=max(low), high=levels.take_profit)
-        return Watch(until, low=levels.take_profit, high=min(low))
+            return Watch(until, low=max(losses), high=min(gains, default=None))
+        return Watch(until, low=max(gains, default=None), high=min(losses))
+
+    def step(self, terms: Terms, life: Life, tick: Tick) -> Life:
+        """The tick tells from where, and by how much, the forward price moves on."""
+        life = super().step(terms, life, tick)
+        return replace(life, last=tick) if terms.is_financed and life.entry is not None else life
 
     def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
         """Stop-out first, then the orders, then the end of time."""
         assert life.entry is not None  # noqa: S101 - the entry comes first
-        entry, direction = life.entry.pips, self.direction
-        levels = self.levels(terms, entry)
+        against, direction = reference(terms, life.entry, tick), self.direction
+        levels = self.levels(terms, against)
         if (tick.pips - levels.stop_out) * direction <= 0:
             if self.can_be_cancelled(terms, tick.epoch):
                 return End(Status.CANCELLED, tick, terms.amount)
             return End(Status.LOST, tick, 0)
-        worth = terms.amount + self.profit(terms, entry, tick.pips)
+        worth = terms.amount + self.profit(terms, against, tick.pips)
         if levels.take_profit is not None and (tick.pips - levels.take_profit) * direction >= 0:
             return End(Status.WON, tick, worth)
         if (
@@ -267,31 +335,68 @@ class Multiplier(Ordered):
 
     def value(self, terms: Terms, life: Life, sight: Sight, margins: Margins) -> int:
         """Stake and profit; its cost was the commission."""
-        entry = life.entry.pips if life.entry is not None else sight.tick.pips
-        return terms.amount + self.profit(terms, entry, sight.tick.pips)
+        tick = sight.tick
+        against = reference(terms, life.entry or tick, tick)
+        return terms.amount + self.profit(terms, against, tick.pips)
+
+    def choices(self, symbol: Symbol, spot: int) -> list[int]:
+        """The multipliers that are offered for a symbol at a spot.
+
+        Those of its list of which the stop-out is worth no more than `MOST_WAIVED` of the stake.
+        """
+        worth = stop_out_worth(symbol, spot, rises=self.direction > 0)
+        return [each for each in multipliers(symbol) if each * worth <= MOST_WAIVED]
 
 
-def choices(symbol: Symbol) -> list[int]:
-    """The multipliers that are offered for a symbol."""
-    jumps = symbol.motion in (Motion.JUMPS, Motion.SPIKES)
-    products = MULTIPLIED_JUMPS if jumps else MULTIPLIED_VOLATILITIES
+def reference(terms: Terms, entry: Tick, tick: Tick) -> int:
+    """The price that a tick is measured against, in millionths of a pip: the forward price.
+
+    What the entry spot is expected to have grown to; the same on every machine, and at the least 1.
+    """
+    growth = tick.growth.total - entry.growth.total
+    if not terms.is_financed or not growth:
+        return entry.pips * PARTS
+    return max(1, round(entry.pips * PARTS * fixedpoint.tables().factor(growth)))
+
+
+def multipliers(symbol: Symbol) -> list[int]:
+    """The list of a symbol's multipliers."""
+    if symbol.name in MULTIPLIERS:
+        return list(MULTIPLIERS[symbol.name])
+    products = MULTIPLIED_VOLATILITIES
+    if symbol.motion in (Motion.JUMPS, Motion.SPIKES, Motion.SWITCHES):
+        products = MULTIPLIED_JUMPS
+    elif symbol.motion is Motion.BREAKS:
+        products = MULTIPLIED_BREAKS
     return [round(product / symbol.total_volatility) for product in products]
 
 
-def stop_out_worth(symbol: Symbol, *, rises: bool) -> float:
+def stop_out_worth(symbol: Symbol, spot: int, *, rises: bool) -> float:
     """What a stop-out is worth to the client at most, as a share of the position.
 
     The tick that crosses the level goes further, and no more than the stake is lost: so it is how
     far, in the mean. For normal ticks that is `SHIFT` standard deviations, which is also the least
     that is charged where the price nears the level by small steps alone.
+
+    Where a range breaks, it is up to the width of the range: which level a break jumps over, a
+    client may choose by waiting for the entry spot.
+
+    The level is the first whole pip that takes the stake: on average half a pip beyond where the
+    stake is lost, up to a whole one for an entry spot that a client may wait for. So half a pip
+    comes on top, and the least is one pip; where the price moves by steps, it is a step.
     """
-    tick_sd = symbol.total_volatility / symbol.volatility * symbol.tick_sd
+    tick_sd = symbol.total_volatility / symbol.volatility * symbol.tick_sd_at(spot)
     beyond = SHIFT * tick_sd
     if symbol.motion is Motion.JUMPS:
         beyond = overshoot.of_jumps(symbol.every, JUMP_SD) * symbol.tick_sd
     elif symbol.motion is Motion.SPIKES and symbol.rises != rises:
         beyond = max(beyond, overshoot.of_spikes(symbol.every * SPIKE_STEP, SPIKE_SIZES))
-    return beyond
+    elif symbol.motion is Motion.SWITCHES:
+        back = symbol.every * SWITCH_DRIFT * symbol.tick_sd
+        beyond = max(beyond, overshoot.of_spikes(back, SWITCH_SIZES))
+    elif symbol.motion is Motion.BREAKS:
+        beyond = symbol.every / spot
+    return max(beyond + 0.5 * symbol.size / spot, symbol.size / spot)
 
 
 def _check_cancellation(terms: Terms, seconds: int) -> None:

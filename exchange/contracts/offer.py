@@ -65,6 +65,7 @@ def make(wish: Wish, feed: Feed, now: int, margins: Margins) -> Offer:
     check_hours(symbol, now)
     if wish.currency not in CURRENCIES:
         raise invalid("currency", f"One of {', '.join(CURRENCIES)} is needed.")
+    offered.check_currency(kind, symbol, wish.currency)
     for field in _SPECIAL:
         if getattr(wish, field) is not None and field not in kind.takes:
             raise invalid(field, f"Contracts of the type {kind.name} do not take it.")
@@ -86,9 +87,9 @@ def make(wish: Wish, feed: Feed, now: int, margins: Margins) -> Offer:
 def agree(proposed: Offer | None, present: Offer, *, most: int, margins: Margins) -> Offer:
     """What a buyer gets who was offered `proposed`, when `present` is the offer now.
 
-    The better of both, as long as the price has not risen by more than half of what the exchange
-    keeps; so an offer that is held on to never becomes worth more than it costs. Raises `Refusal`
-    (`PriceMoved`) when it has, or when the price is more than `most`.
+    The better of both, as long as the price has not risen by more than the share `HONOURED` of
+    what the exchange keeps; so an offer that is held on to never becomes worth more than it costs.
+    Raises `Refusal` (`PriceMoved`) when it has, or when the price is more than `most`.
     """
     deal = present
     if proposed is not None and (present.ask > proposed.ask or present.price > proposed.price):
@@ -140,7 +141,7 @@ def _term(wish: Wish, kind: ContractType, symbol: Symbol, now: int) -> Terms:
         start=start,
         is_forward=is_forward,
     )
-    durations = offered.durations(kind, symbol)
+    durations = offered.durations(kind, symbol, wish.currency)
     if durations == NO_END:
         if wish.duration is not None or wish.date_expiry is not None:
             raise not_offered(f"A contract of the type {kind.name} has no duration.", "duration")
@@ -168,6 +169,12 @@ def _term(wish: Wish, kind: ContractType, symbol: Symbol, now: int) -> Terms:
         return replace(terms, ticks=count)
     if unit == "d":
         if durations.days is None:
+            if offered.durations(kind, symbol).days is not None:
+                raise not_offered(
+                    "Trading is not offered for this duration: contracts on"
+                    f" {symbol.display_name} that are paid in {wish.currency} end within a day.",
+                    "duration",
+                )
             raise _no_duration(kind)
         if not durations.days[0] <= count <= durations.days[1]:
             low, high = durations.days

@@ -6,20 +6,29 @@ enough for what decides. So by how a symbol moves:
 - Brownian: every type.
 - with jumps: what the last tick alone decides, and multipliers.
 - steps: what the last tick alone decides (no spreads or vanillas), touches, and multipliers.
-- spikes: multipliers.
+- spikes, ranges that break, drifts that switch: multipliers.
 - anew every day: whatever ends on the day of its start; nothing without an end.
 
 What is named after a real market moves by few pips a tick: no digits, and nothing else that few
 ticks decide.
+
+Every price is fair in the currency that a contract is paid in. Counted in dollars, one that pays
+when its own currency has risen is worth more than it costs, and the opposite less. No price is fair
+in both, so where a currency and a symbol move together, only what ends soon is sold: within a day
+the difference is a small part of any usual margin (`exchange.rules.MOST_SHARED`). Of coins, which
+move more, nothing is sold; of what has no end, nothing either.
 """
 
+import math
 from dataclasses import replace
 from typing import Final
 
 from exchange.contracts.life import ContractType
-from exchange.contracts.listing import Durations
+from exchange.contracts.listing import NO_END, Durations
 from exchange.contracts.terms import not_offered
-from exchange.symbols import Motion, Symbol
+from exchange.rates import DOLLAR_SYMBOLS
+from exchange.rules import MOST_SHARED
+from exchange.symbols import DAY, SYMBOLS, YEAR, Motion, Symbol, covariance
 
 _MULTIPLIERS: Final = frozenset({"MULTUP", "MULTDOWN"})
 _ENDS: Final = frozenset(
@@ -36,11 +45,17 @@ _BY_MOTION: Final = {
     Motion.JUMPS: _ENDS | _WORTH_AT_END | _MULTIPLIERS,
     Motion.STEPS: _ENDS | _TOUCHES | _MULTIPLIERS,
     Motion.SPIKES: _MULTIPLIERS,
+    Motion.BREAKS: _MULTIPLIERS,
+    Motion.SWITCHES: _MULTIPLIERS,
 }
 
 
-def is_offered(kind: ContractType, symbol: Symbol) -> bool:
-    """Whether contracts of this type are sold on this symbol."""
+def is_offered(kind: ContractType, symbol: Symbol, currency: str = "USD") -> bool:
+    """Whether contracts of this type, paid in this currency, are sold on this symbol."""
+    return _is_priced(kind, symbol) and _is_paid_in(kind, symbol, currency)
+
+
+def _is_priced(kind: ContractType, symbol: Symbol) -> bool:
     name = kind.name
     only = _BY_MOTION.get(symbol.motion)
     if only is not None:
@@ -53,9 +68,25 @@ def is_offered(kind: ContractType, symbol: Symbol) -> bool:
     return True
 
 
+def _is_paid_in(kind: ContractType, symbol: Symbol, currency: str) -> bool:
+    shared = shared_in_a_day(symbol, currency)
+    return not shared or (shared <= MOST_SHARED and kind.listing.durations != NO_END)
+
+
+def shared_in_a_day(symbol: Symbol, currency: str) -> float:
+    """By which part of its standard deviation a symbol seems to move on a day, counted in dollars
+    instead of a currency: its covariance with the rate of that currency, over its own deviation."""
+    name = DOLLAR_SYMBOLS[currency]
+    if name is None:
+        return 0.0
+    a_day = DAY * DAY / symbol.hours.mean_day / YEAR
+    shared = abs(covariance(SYMBOLS[name], symbol))
+    return shared / symbol.total_volatility * math.sqrt(a_day)
+
+
 def check(kind: ContractType, symbol: Symbol) -> None:
     """Raise `Refusal` unless contracts of this type are sold on this symbol."""
-    if not is_offered(kind, symbol):
+    if not _is_priced(kind, symbol):
         raise not_offered(
             f"Trading is not offered for this asset: contracts_for lists what is offered for"
             f" {symbol.name}.",
@@ -63,10 +94,22 @@ def check(kind: ContractType, symbol: Symbol) -> None:
         )
 
 
-def durations(kind: ContractType, symbol: Symbol) -> Durations:
-    """How long contracts of this type may last on this symbol."""
+def check_currency(kind: ContractType, symbol: Symbol, currency: str) -> None:
+    """Raise `Refusal` where contracts of this type are not paid in this currency."""
+    if not _is_paid_in(kind, symbol, currency):
+        raise not_offered(
+            f"Trading is not offered for this asset in {currency}, which moves with it: use an"
+            f" account in USD. contracts_for lists what is offered in {currency}.",
+            "currency",
+        )
+
+
+def durations(kind: ContractType, symbol: Symbol, currency: str = "USD") -> Durations:
+    """How long contracts of this type, paid in this currency, may last on this symbol."""
     offered = kind.listing.durations
-    return replace(offered, days=None) if symbol.motion is Motion.RESETS else offered
+    if symbol.motion is Motion.RESETS or shared_in_a_day(symbol, currency):
+        return replace(offered, days=None)
+    return offered
 
 
 def can_be_cancelled(symbol: Symbol) -> bool:

@@ -19,7 +19,7 @@ from exchange.contracts.life import (
     unentered,
 )
 from exchange.contracts.terms import Refusal, Terms, Wish, invalid
-from exchange.rules import LARGEST_ASK, LEAST_ASK, Margins
+from exchange.rules import HONOURED, LARGEST_ASK, LEAST_ASK, Margins
 
 _SHORT = re.compile(
     f"{short_fields.PLAIN}_{short_fields.BARRIER}_{short_fields.BARRIER}",
@@ -91,7 +91,8 @@ class Option(ContractType):
 
     def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
         """By the price in millionths of the payout."""
-        return present.ask - proposed.ask > self.kept(present.terms, margins) / 2 * MILLION
+        allowed = self.kept(present.terms, margins) * HONOURED * MILLION
+        return present.ask - proposed.ask > round(allowed, 6)
 
     def ask(self, terms: Terms, life: Life, sight: Sight, margins: Margins) -> int:
         """The price in millionths of the payout, rounded up."""

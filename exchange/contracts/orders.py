@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from exchange.contracts.life import ContractType, Life
+from exchange.contracts.life import ContractType, Life, Tick
 from exchange.contracts.terms import Terms, bad_amount, invalid, too_precise
 from exchange.money import to_text, to_units
 
@@ -28,8 +28,8 @@ class Ordered(ContractType):
         """The least and the most of each order that it takes, in smallest units."""
 
     @abstractmethod
-    def gained(self, terms: Terms, life: Life, spot: int) -> int:
-        """What an entered contract has gained at this price, in smallest units."""
+    def gained(self, terms: Terms, life: Life, tick: Tick) -> int:
+        """What an entered contract has gained at this tick, in smallest units."""
 
     def with_orders(self, terms: Terms, **orders: int | None) -> Terms:
         """The terms with these orders, by name, instead of any others. Raises `Refusal`."""

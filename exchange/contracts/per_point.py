@@ -36,7 +36,7 @@ from exchange.contracts.terms import (
 )
 from exchange.money import CURRENCIES, bound_in, to_text
 from exchange.outlook import Outlook
-from exchange.rules import FAR_MOVE, LARGEST_PAYOUT, LARGEST_STAKE, Margins
+from exchange.rules import FAR_MOVE, HONOURED, LARGEST_PAYOUT, LARGEST_STAKE, Margins
 
 _SHORT = re.compile(
     f"{short_fields.MONEY}_([0-9]{{1,11}})_(?:([0-9]{{1,11}})(F?)|([0-9]{{1,3}})T)"
@@ -117,7 +117,7 @@ class PerPoint(ContractType):
     def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
         """By the price of one contract, of which the margin is a share."""
         margin = self.margin(margins)
-        return present.ask - proposed.ask > proposed.ask * margin / (1 + margin) / 2
+        return present.ask - proposed.ask > proposed.ask * margin / (1 + margin) * HONOURED
 
     def honoured(self, proposed: Terms, present: Terms) -> Terms:
         """As many contracts, for a strike as far from the entry."""

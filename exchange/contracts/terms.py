@@ -156,6 +156,9 @@ class Terms:
     cancellation: int = 0
     """For how many seconds after the start it can be cancelled."""
     commission: int = 0
+    is_financed: bool = False
+    """Whether a multiplier is measured against the forward price; those bought by the first rules
+    are measured against the entry spot for as long as they are open."""
     take_profit: int | None = None
     stop_loss: int | None = None
     growth: int = 0

@@ -1,4 +1,4 @@
-"""A walk of single pips: how likely it ends above a level, or reaches one (exact counts of paths).
+"""A walk of equal steps: how likely it ends above a level, or reaches one (exact counts of paths).
 
 Levels lie between two whole pips, or at one: what is above a level is the next whole pip or more.
 A walk that turns back from its bounds is one without bounds, folded: so every end has images, at
@@ -6,6 +6,7 @@ distances of twice the width between the bounds.
 """
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -52,8 +53,17 @@ def _images(steps: int, width: int) -> range:
     return range(-most, most + 1)
 
 
+def _in_steps(spot: float, level: float, walk: Walk) -> tuple[float, float, Walk]:
+    """The same question where a step is one pip, with the spot at 0."""
+    if walk.size == 1:
+        return spot, level, walk
+    low, high = (round((bound - spot) / walk.size) for bound in (walk.low, walk.high))
+    return 0, (level - spot) / walk.size, replace(walk, low=low, high=high, size=1)
+
+
 def ends_above(spot: float, level: float, walk: Walk) -> float:
     """The chance that the price ends above the level."""
+    spot, level, walk = _in_steps(spot, level, walk)
     if level < walk.low:
         return 1.0
     if level >= walk.high:
@@ -69,6 +79,7 @@ def ends_above(spot: float, level: float, walk: Walk) -> float:
 
 def reaches(spot: float, level: float, walk: Walk) -> float:
     """The chance that some tick is at or beyond the level (reflection principle)."""
+    spot, level, walk = _in_steps(spot, level, walk)
     if level > spot:
         target, bound = math.ceil(level), walk.low
         up, down = target - spot, spot - 2 * bound + target

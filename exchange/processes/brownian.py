@@ -41,6 +41,7 @@ class Brownian(Process):
         self._pulls = [round(symbol.daily_pull * share * (1 << _PULL_BITS)) for share in shares]
         self._anchors = [0]
         self._tick_variance = (self._tick_sd / SD_UNIT) ** 2
+        self._convexity = round(self.convexity() * fixedpoint.ONE)
 
     def anchor(self, day: int) -> int:
         """The log price where the day begins."""
@@ -99,6 +100,18 @@ class Brownian(Process):
         count = self._grid.counts[day % 7]
         pulled = self._pulled(self.anchor(day), day)
         return -pulled / fixedpoint.ONE / count if count else 0.0
+
+    def convexity(self) -> float:
+        """By how much the logarithm of the expected price rises a tick where the pull is none.
+
+        Half the variance, for normal steps: the mean of exp(x) is exp(variance / 2).
+        """
+        return self._tick_variance / 2
+
+    def growth(self, day: int) -> int:
+        """The convexity of a step, less what the pull takes back."""
+        count = self._grid.counts[day % 7]
+        return self._convexity - self._pulled(self.anchor(day), day) // count if count else 0
 
     def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
         """Within a day the drift follows from the day's anchor, or from `state` where the day lies

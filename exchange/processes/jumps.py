@@ -23,11 +23,11 @@ class Jumps(Brownian):
     """Brownian motion with jumps, whose size is normal too."""
 
     def __init__(self, symbol: Symbol, seed: str, tables: fixedpoint.Tables) -> None:
+        self._chance = 1 / symbol.every
+        self._jump_sd = round(symbol.tick_sd * JUMP_SD * SD_UNIT)
         super().__init__(symbol, seed, tables)
         self._count = symbol.grid.counts[0]
-        self._chance = 1 / symbol.every
         self._events = RareEvents(self._bits, symbol.every, self._count)
-        self._jump_sd = round(symbol.tick_sd * JUMP_SD * SD_UNIT)
 
     def beyond(self, day: int) -> NDArray[np.int64]:
         """The jumps of the day."""
@@ -44,6 +44,11 @@ class Jumps(Brownian):
 
     def _sizes(self, words: NDArray[np.uint16]) -> NDArray[np.int64]:
         return np.multiply(self._tables.normal[words], self._jump_sd, dtype=np.int64)
+
+    def convexity(self) -> float:
+        """Also of a jump, which may come: the mean of exp(x) is exp(variance / 2) for it too."""
+        jump = (self._jump_sd / SD_UNIT) ** 2
+        return super().convexity() + math.log1p(self._chance * math.expm1(jump / 2))
 
     def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
         """Normal for each number of jumps that may come until then (Merton 1976)."""

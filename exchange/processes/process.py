@@ -33,6 +33,16 @@ class Process(ABC):
         """The mean step of the log price from one tick of the day to the next."""
 
     @abstractmethod
+    def growth(self, day: int) -> int:
+        """By how much the logarithm of the expected price rises with each tick of the day.
+
+        In units of 1 / `exchange.fixedpoint.ONE`, for every step from the day's first tick up to
+        the first tick of the next market day. It depends on nothing later than the day's first
+        tick: the price divided by what it was expected to grow since any earlier tick is a
+        martingale. 0 on a day without ticks.
+        """
+
+    @abstractmethod
     def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
         """How the price moves from the tick `first` to the tick `last`.
 

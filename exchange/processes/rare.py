@@ -46,7 +46,12 @@ class RareEvents:
     def day(self, day: int) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
         """After which ticks of the day events come, in order, and a random word for each."""
         words, are_there = self.words(day // BLOCK)
-        words = words[day % BLOCK][are_there[day % BLOCK]]
+        return self.placed(day, words[day % BLOCK][are_there[day % BLOCK]])
+
+    def placed(
+        self, day: int, words: NDArray[np.uint16]
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+        """The same, of a day whose words are known."""
         # Twice as many as needed: some may fall on a tick that is taken.
         raw = self._bits.words(b"event ticks", day, len(words)).astype("<u8", copy=False)
         drawn = (raw.view("<u4").astype(np.uint64) * np.uint64(self._count)) >> np.uint64(32)

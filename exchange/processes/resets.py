@@ -47,6 +47,12 @@ class Resets(Brownian):
         self.anchor(day)  # there is none before history begins
         return self._trend / fixedpoint.ONE
 
+    def growth(self, day: int) -> int:
+        """The trend and the convexity of the steps; the jump at midnight is left out, since no
+        contract across it is offered."""
+        self.anchor(day)
+        return self._trend + self._convexity
+
     def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
         """The trend and the steps; none across midnight, where the price starts anew."""
         if first.day != last.day:

@@ -3,6 +3,8 @@
 The mean of a tick is zero: what the steps between two spikes bring, a spike takes back in the mean.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,12 +22,13 @@ class Spikes(Brownian):
     """Steps with some noise, which is Brownian, and spikes."""
 
     def __init__(self, symbol: Symbol, seed: str, tables: fixedpoint.Tables) -> None:
+        self._way = 1 if symbol.rises else -1
+        self._every = symbol.every
+        self._step = round(SPIKE_STEP * fixedpoint.ONE)
+        self._mean_spike = self._step * symbol.every
         super().__init__(symbol, seed, tables)
         self._count = symbol.grid.counts[0]
         self._events = RareEvents(self._bits, symbol.every, self._count)
-        self._way = 1 if symbol.rises else -1
-        self._step = round(SPIKE_STEP * fixedpoint.ONE)
-        self._mean_spike = self._step * symbol.every
 
     def beyond(self, day: int) -> NDArray[np.int64]:
         """Steps and spikes of the day."""
@@ -45,6 +48,13 @@ class Spikes(Brownian):
         least, most = (round(size * (1 << _EVEN_BITS)) for size in SPIKE_SIZES)
         parts = least + ((most - least) >> _EVEN_BITS) * (2 * words.astype(np.int64) + 1)
         return (self._mean_spike * parts) >> _EVEN_BITS
+
+    def convexity(self) -> float:
+        """Of the noise, the step and the spike that may come, which is evenly between two sizes."""
+        step = self._way * self._step / fixedpoint.ONE
+        low, high = (step * self._every * size for size in SPIKE_SIZES)
+        mean = (math.expm1(high) - math.expm1(low)) / (high - low)
+        return super().convexity() - step + math.log1p((mean - 1) / self._every)
 
     def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
         """None: no contract whose price needs one is offered."""

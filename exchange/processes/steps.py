@@ -1,7 +1,7 @@
-"""The step index: one pip up or down with every tick, with equal chance.
+"""Step indices: a step up or down with every tick, with equal chance.
 
 The state is the price itself, in pips. Between bounds far away the walk turns back, so that a move
-is one pip there too.
+is one step there too.
 """
 
 import math
@@ -17,7 +17,7 @@ from exchange.processes.bits import Bits
 from exchange.processes.process import Process
 from exchange.symbols import STEP_BOUNDS, Symbol
 
-_DAYS: Final = 32  # days that come from one call of the generator
+DAYS: Final = 32  # days that come from one call of the generator
 
 
 class Steps(Process):
@@ -28,11 +28,12 @@ class Steps(Process):
         self._grid = symbol.grid
         self._count = symbol.grid.counts[0]
         self._anchors = [symbol.level]
+        self._size = symbol.size
 
     def _words(self, block: int) -> NDArray[np.uint64]:
         """The bits of 32 days, one row each."""
-        words = self._bits.words(b"steps", block, _DAYS * self._count // 64)
-        return words.reshape(_DAYS, -1)
+        words = self._bits.words(b"steps", block, DAYS * self._count // 64)
+        return words.reshape(DAYS, -1)
 
     def anchor(self, day: int) -> int:
         """Where the walk without bounds is at 00:00."""
@@ -42,25 +43,27 @@ class Steps(Process):
         if day >= len(anchors):
             anchors = anchors.copy()
             while day >= len(anchors):
-                block = (len(anchors) - 1) // _DAYS
+                block = (len(anchors) - 1) // DAYS
                 ups = np.bitwise_count(self._words(block)).sum(axis=1, dtype=np.int64)
                 for up in ups.tolist():
-                    anchors.append(anchors[-1] + 2 * up - self._count)
+                    anchors.append(anchors[-1] + self._size * (2 * up - self._count))
             self._anchors = anchors
         return anchors[day]
 
     def path(self, day: int) -> NDArray[np.int64]:
         """The prices of all ticks of the day."""
+        return folded(self.unbound(day), *STEP_BOUNDS)
+
+    def unbound(self, day: int) -> NDArray[np.int64]:
+        """Where the walk without bounds is at all ticks of the day."""
         start = self.anchor(day)
-        words = self._words(day // _DAYS)[day % _DAYS]
+        words = self._words(day // DAYS)[day % DAYS]
         bits = np.unpackbits(words.astype("<u8", copy=False).view(np.uint8), bitorder="little")
         path = np.empty(self._count, np.int64)
         path[0] = start
-        np.cumsum(2 * bits[:-1].astype(np.int64) - 1, out=path[1:])
+        np.cumsum(self._size * (2 * bits[:-1].astype(np.int64) - 1), out=path[1:])
         path[1:] += start
-        low, high = STEP_BOUNDS
-        beyond = (path - low) % (2 * (high - low))
-        return low + np.minimum(beyond, 2 * (high - low) - beyond)
+        return path
 
     def pips(self, state: int) -> int:
         """The state itself."""
@@ -75,7 +78,20 @@ class Steps(Process):
         self.anchor(day)
         return 0.0
 
+    def growth(self, day: int) -> int:
+        """None: it is the price itself that moves evenly. (It is taken to be far from its bounds,
+        which lie two hundred of a day's standard deviations from where it began.)"""
+        self.anchor(day)
+        return 0
+
     def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Walk:
         """A simple random walk, whatever is known."""
         count = self._grid.number(last) - self._grid.number(first)
-        return Walk(count, 0.0, math.sqrt(count) / state, *STEP_BOUNDS)
+        sd = self._size * math.sqrt(count) / state
+        return Walk(count, 0.0, sd, *STEP_BOUNDS, self._size)
+
+
+def folded(path: NDArray[np.int64], low: int, high: int) -> NDArray[np.int64]:
+    """A walk without bounds, turned back from either."""
+    beyond = (path - low) % (2 * (high - low))
+    return low + np.minimum(beyond, 2 * (high - low) - beyond)

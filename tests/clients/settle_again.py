@@ -3,10 +3,13 @@
     settle_again.py URL < TOKENS
 
 Each line of standard input is a token that may read one account, in a currency of two decimals. Of
-every closed contract in its `profit_table` that lasted at most an hour, was not sold back and is no
-multiplier, and of every accumulator, the shortcode says what was agreed and `ticks_history` what
-the market did; what follows from these must be what `profit_table` says. Those that differ are
-printed, and a last line counts: `200 contracts, 0 differ`. Ends with 1 if any differs.
+every closed contract in its `profit_table` that lasted at most an hour and was not sold back, and
+of every accumulator, the shortcode says what was agreed and `ticks_history` what the market did;
+what follows from these must be what `profit_table` says. Those that differ are printed, and a last
+line counts: `200 contracts, 0 differ`. Ends with 1 if any differs.
+
+Of a multiplier, `proposal_open_contract` tells the orders and what commission and financing came
+to, and `multiplier_financing` what the forward price follows, against which it is measured.
 
 What a vanilla or a turbo is sold for before its end follows from no tick: that is taken as it is.
 
@@ -15,6 +18,7 @@ It imports nothing but the standard library and websockets: whoever has those ca
 
 import asyncio
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -380,6 +384,99 @@ class PerPoint:
         return pays, decided_at
 
 
+@dataclass(frozen=True)
+class Multiplier:
+    """What the shortcode of a multiplier tells, and what the wire tells of its end."""
+
+    contract_type: str
+    symbol: str
+    stake: Decimal
+    multiplier: int
+    start: int
+    cancelled_for: int
+    last_moment: int
+    """When it was closed."""
+    take_profit: Decimal | None
+    stop_loss: Decimal | None
+    charged: Decimal
+    """Commission and financing."""
+    status: str
+    growth: tuple[tuple[int, float], ...]
+    """First ticks of days, the latest first, and by how much each tick of the day adds."""
+
+    @staticmethod
+    def is_of(shortcode: str) -> bool:
+        """Whether it is the shortcode of a multiplier."""
+        return shortcode.startswith(("MULTUP_", "MULTDOWN_"))
+
+    @staticmethod
+    def started(shortcode: str) -> int:
+        """The moment of its start."""
+        return int(shortcode.rsplit("_", 5)[1])
+
+    @classmethod
+    async def read(cls, socket: ClientConnection, row: dict[str, Any]) -> "Multiplier":
+        """`TYPE_SYMBOL_STAKE_MULTIPLIER_START_END_CANCELLATION_TAKEPROFIT_N1`, and two calls."""
+        head, stake, factor, start, _, cancellation, _, _ = row["shortcode"].rsplit("_", 7)
+        contract_type, symbol = head.split("_", 1)
+        told = await ask(socket, proposal_open_contract=1, contract_id=row["contract_id"])
+        body = told["proposal_open_contract"]
+        orders = {
+            name: Decimal(str(abs(order["order_amount"])))
+            for name, order in body["limit_order"].items()
+        }
+        days = await ask(
+            socket, multiplier_financing=symbol, start=int(start), end=row["sell_time"]
+        )
+        growth = [
+            (day["first_tick"], float(day["growth_per_tick"]))
+            for day in days["multiplier_financing"]["days"]
+        ]
+        return cls(
+            contract_type,
+            symbol,
+            Decimal(stake),
+            int(factor),
+            int(start),
+            int(start) + 60 * int(cancellation.removesuffix("m")),
+            row["sell_time"],
+            orders.get("take_profit"),
+            orders.get("stop_loss"),
+            Decimal(str(body["commission"])),
+            body["status"],
+            tuple(sorted(growth, reverse=True)),
+        )
+
+    def settle(self, ticks: Sequence[Tick], closed_at: int, _: int) -> tuple[Decimal, int]:
+        """What it pays and when, knowing when it was closed and what was charged for it."""
+        path = [tick for tick in ticks if self.start < tick.epoch <= closed_at]
+        side = 1 if self.contract_type == "MULTUP" else -1
+        entry, last = path[0], path[-1]
+        value = int(self.stake / CENT) * self.multiplier * side
+        forwards, grown = [], 0.0
+        for tick in path:
+            forwards.append(round(entry.pips * MILLION * math.exp(grown)))
+            grown += next(growth for first, growth in self.growth if first <= tick.epoch)
+        plain = value * (last.pips - entry.pips) // entry.pips
+        charged = int(self.charged / CENT)
+        financed = value * (last.pips * MILLION - forwards[-1]) // forwards[-1]
+        commission = charged - (plain - financed)
+        for tick, forward in zip(path, forwards, strict=True):
+            profit = value * (Fraction(tick.pips * MILLION, forward) - 1) - commission
+            can_be_cancelled = self.cancelled_for > self.start and tick.epoch <= self.cancelled_for
+            if profit <= -self.stake / CENT:
+                return (self.stake if can_be_cancelled else Decimal(0)), tick.epoch
+            loses = self.stop_loss is not None and profit <= -self.stop_loss / CENT
+            gains = self.take_profit is not None and profit >= self.take_profit / CENT
+            if gains or (loses and not can_be_cancelled):
+                return self.stake + math.floor(profit) * CENT, tick.epoch
+        if self.status == "cancelled":
+            return self.stake, closed_at
+        if self.status != "sold":
+            return Decimal(-1), last.epoch  # nothing has closed it
+        return self.stake + (financed - commission) * CENT, closed_at
+
+
 def rounded_down(exact: Fraction, like: Decimal) -> Decimal:
     """An amount of money with as many decimals as another has."""
     unit = Decimal(1).scaleb(like.as_tuple().exponent)  # type: ignore[arg-type] # it is finite
@@ -396,7 +493,7 @@ async def ask(socket: ClientConnection, **request: Any) -> dict[str, Any]:
 
 
 async def history(
-    socket: ClientConnection, agreed: Agreed | Accumulator | PerPoint
+    socket: ClientConnection, agreed: Agreed | Accumulator | Multiplier | PerPoint
 ) -> tuple[list[Tick], int]:
     """The ticks around a contract, and the decimals of their prices."""
     reply = await ask(
@@ -428,7 +525,11 @@ async def differences(socket: ClientConnection, row: dict[str, Any]) -> list[str
             "sell_time": result.decided_at,
         }
     else:
-        product = Accumulator.read(code) if Accumulator.is_of(code) else PerPoint.read(code)
+        product: Accumulator | Multiplier | PerPoint
+        if Multiplier.is_of(code):
+            product = await Multiplier.read(socket, row)
+        else:
+            product = Accumulator.read(code) if Accumulator.is_of(code) else PerPoint.read(code)
         ticks, pip_size = await history(socket, product)
         paid = product.settle(ticks, row["sell_time"], pip_size)
         expected = {} if paid is None else {"sell_price": paid[0], "sell_time": paid[1]}
@@ -456,6 +557,8 @@ async def check_account(url: str, token: str) -> tuple[int, list[str]]:
             for row in rows:
                 code = row["shortcode"]
                 follows = Accumulator.is_of(code) or PerPoint.is_of(code)
+                if Multiplier.is_of(code):
+                    follows = row["sell_time"] - Multiplier.started(code) <= LONGEST
                 if follows or (Agreed.is_of(code) and not await was_sold(socket, row)):
                     count += 1
                     wrong += await differences(socket, row)

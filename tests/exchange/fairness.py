@@ -34,8 +34,13 @@ from numpy.typing import NDArray
 from exchange.contracts import offer
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.european import European
-from exchange.contracts.life import End, Life, Status, begin, check_hours, follow, sight
-from exchange.contracts.multipliers import Multiplier, choices, stop_out_worth
+from exchange.contracts.life import End, Life, Status, begin, check_hours, follow, sight, tick_of
+from exchange.contracts.multipliers import (
+    PARTS,
+    Multiplier,
+    reference,
+    stop_out_worth,
+)
 from exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
 from exchange.contracts.touches import Touch
 from exchange.contracts.turbos import Turbo
@@ -113,15 +118,6 @@ def drift(feed: Feed, symbol: Symbol, first: int, last: int) -> float:
         total += feed.drift(symbol, first) * symbol.ticks_between(first, until)
         first = until
     return total
-
-
-def _growth(feed: Feed, symbol: Symbol, first: int, last: int) -> float:
-    """By which share the price grows in the mean from one tick to another, as is known."""
-    if symbol.motion is Motion.STEPS:
-        return 0.0  # it is the price that moves evenly, not its logarithm
-    per_tick = symbol.tick_sd * symbol.total_volatility / symbol.volatility
-    ticks = symbol.ticks_between(first, last)
-    return drift(feed, symbol, first, last) + ticks * per_tick**2 / 2
 
 
 def _ticks_or_time(rng: Random, ticks: tuple[int, int], seconds: tuple[int, int]) -> dict[str, Any]:
@@ -205,7 +201,7 @@ def _touch(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) 
     def moved(epoch: int, pips: int) -> float:
         return (math.log(pips / start.pips) - drift(feed, symbol, start.epoch, epoch)) / sd * up
 
-    stopped, final = moved(*end.tick), moved(last, feed.price(symbol, last))
+    stopped, final = moved(end.tick.epoch, end.tick.pips), moved(last, feed.price(symbol, last))
     passed = (end.tick.epoch - start.epoch) / (last - start.epoch)
     square = stopped * stopped - passed
     touched = made.ask / 1e6 - kind.kept(made.terms, margins)
@@ -260,11 +256,16 @@ def _matches(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins
     return _bundle(wishes, feed, symbol, now, margins)
 
 
-def _multiplier_wish(symbol: Symbol, rng: Random, least: int, **more: Any) -> Wish:
-    multiplier = Decimal(rng.choice(choices(symbol)[least:]))
+def _multiplier_wish(
+    feed: Feed, symbol: Symbol, now: int, rng: Random, least: int, **more: Any
+) -> Wish:
     name = rng.choice(("MULTUP", "MULTDOWN"))
     if symbol.motion is Motion.SPIKES:  # towards the spikes: what they are worth is charged there
         name = "MULTDOWN" if symbol.rises else "MULTUP"
+    kind = TYPES[name]
+    assert isinstance(kind, Multiplier)
+    offered = kind.choices(symbol, feed.price(symbol, now))
+    multiplier = Decimal(rng.choice(offered[least:] or offered))
     return wish(name, symbol, amount=_STAKE, basis="stake", multiplier=multiplier, **more)
 
 
@@ -273,11 +274,13 @@ def _multiplier(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Marg
 
     The commission is stated to exceed by the margin what the stop-out is worth to a client who is
     stopped out: that the tick which crosses it goes further, in the mean by `OVERSHOOT` standard
-    deviations of a tick. Contracts that are not stopped out leave the whole commission. What the
-    feed's known drift brings is taken off; the control is what the rest of the move brings.
+    deviations of a tick, and that it closes at a whole pip, for which half a pip is charged; what
+    that keeps or gives away is taken off. Contracts that are not stopped out leave the whole
+    commission. The control is what the move beyond the forward price brings.
     """
     profit = rng.choice((None, _STAKE * rng.randint(1, 4) / 2))
-    made = offer.make(_multiplier_wish(symbol, rng, 1, take_profit=profit), feed, now, margins)
+    wanted = _multiplier_wish(feed, symbol, now, rng, 1, take_profit=profit)
+    made = offer.make(wanted, feed, now, margins)
     terms = made.terms
     kind = TYPES[terms.contract_type]
     assert isinstance(kind, Multiplier)
@@ -293,17 +296,20 @@ def _multiplier(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Marg
         seen = sight(feed, symbol, until)
         kind.check_sale(terms, life, until)
         tick, got = seen.tick, kind.value(terms, life, seen, margins)
-    position = kind.direction * terms.amount * terms.multiplier
-    known = _growth(feed, symbol, life.entry.epoch, tick.epoch)
-    luck = position * (tick.pips / life.entry.pips - 1 - known)
-    stopped = life.end is not None and life.end.pays == 0
-    forgiven = got - terms.amount + terms.commission - position * known
-    beyond = stop_out_worth(symbol, rises=kind.direction > 0)
+    spot, value = made.spot.pips, terms.amount * terms.multiplier
+    against = reference(terms, life.entry, tick_of(terms, feed, tick.epoch))
+    luck = kind.direction * value * (tick.pips * PARTS / against - 1)
+    forgiven = got - terms.amount + terms.commission
+    beyond = stop_out_worth(symbol, spot, rises=kind.direction > 0) - 0.5 / spot
     if symbol.motion is Motion.BROWNIAN:
         beyond = symbol.tick_sd * OVERSHOOT
-    worth = terms.amount * terms.multiplier * beyond if stopped else 0.0
-    charged = terms.commission if stopped else 0.0
-    return Trade(1, made.price, got, charged - forgiven, worth, (luck,))
+    if life.end is None or life.end.pays > 0:  # not stopped out
+        return Trade(1, made.price, got, -forgiven, 0.0, (luck,))
+    exact = against / PARTS * (1 - kind.direction * (terms.amount - terms.commission) / value)
+    level = kind.levels(terms, against).stop_out
+    to_pip = value * (abs(exact - level) / life.entry.pips - 0.5 / spot)
+    charged = terms.commission - value * 0.5 / spot * (1 + margins.multiplier)
+    return Trade(1, made.price, got, charged - forgiven + to_pip, value * beyond, (luck,))
 
 
 def _cancellation(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
@@ -314,7 +320,7 @@ def _cancellation(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Ma
     in the mean. The control is the luck of the move, as for multipliers.
     """
     window = rng.choice(("5m", "10m", "15m", "30m"))
-    wish = _multiplier_wish(symbol, rng, 0, cancellation=window)
+    wish = _multiplier_wish(feed, symbol, now, rng, 0, cancellation=window)
     made = offer.make(wish, feed, now, margins)
     terms = made.terms
     kind = TYPES[terms.contract_type]
@@ -330,11 +336,11 @@ def _cancellation(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Ma
         seen = sight(feed, symbol, until)
         tick, without = seen.tick, kind.value(terms, life, seen, margins)
         got = max(without, terms.amount)
-    position = kind.direction * terms.amount * terms.multiplier
+    value = terms.amount * terms.multiplier
     ticks = symbol.ticks_between(life.entry.epoch, tick.epoch)
-    known = _growth(feed, symbol, life.entry.epoch, tick.epoch)
-    luck = position * (tick.pips / life.entry.pips - 1 - known)
-    spread = abs(position) * symbol.tick_sd * math.sqrt(CANCELLATIONS[window] / symbol.step)
+    against = reference(terms, life.entry, tick_of(terms, feed, tick.epoch))
+    luck = kind.direction * value * (tick.pips * PARTS / against - 1)
+    spread = value * symbol.tick_sd * math.sqrt(CANCELLATIONS[window] / symbol.step)
     square = luck * luck / spread - spread * (ticks * symbol.step / CANCELLATIONS[window])
     bought = got - without
     share = made.cancellation_price / terms.amount - 0.5

@@ -108,7 +108,7 @@ def _stays(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) 
     over = OVERSHOOT / math.sqrt(law.ticks)
     low, high = (math.log(level / start.pips) / law.sd for level in kind.levels(terms, start.pips))
     low, high = low - over, high + over
-    stopped, final = moved(*end.tick), moved(last, feed.price(symbol, last))
+    stopped, final = moved(end.tick.epoch, end.tick.pips), moved(last, feed.price(symbol, last))
     passed = (end.tick.epoch - start.epoch) / (last - start.epoch)
     q = math.pi / (high - low)
     wave = math.exp(q * q * (passed - 1) / 2) * math.sin(q * (stopped - low))

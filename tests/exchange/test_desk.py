@@ -11,7 +11,7 @@ from exchange.contracts import offer as offers
 from exchange.contracts.accumulators import Accumulator
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import Status, begin, follow, latest
-from exchange.contracts.multipliers import Multiplier
+from exchange.contracts.multipliers import PARTS, Multiplier
 from exchange.contracts.terms import Wish
 from gateway.store import Store, StoreError
 from gateway.testing import World
@@ -86,7 +86,7 @@ async def test_new_orders_are_not_met_by_ticks_before_them(here: World) -> None:
     while peak < 3 or profit > peak - 3:  # cents: up, and down again
         here.clock.advance(1)
         spot = desk.feed.price(contract.terms.symbol, int(here.clock.now()))
-        profit = kind.profit(contract.terms, entry, spot)
+        profit = kind.profit(contract.terms, entry * PARTS, spot)
         peak = max(peak, profit)
     changed = await desk.change_orders(
         contract.id,

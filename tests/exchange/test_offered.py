@@ -9,7 +9,7 @@ import pytest
 from exchange.contracts import offer, offered
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import Offer, begin, follow
-from exchange.contracts.multipliers import choices, stop_out_worth
+from exchange.contracts.multipliers import Multiplier, multipliers, stop_out_worth
 from exchange.contracts.offer import make
 from exchange.contracts.terms import Refusal, Wish
 from exchange.feed import Feed
@@ -30,7 +30,7 @@ MULTIPLIERS = {"MULTUP", "MULTDOWN"}
 def made(name: str, symbol: str, now: int = AFTERNOON, **more: Any) -> Offer:
     given: dict[str, Any] = {"currency": "USD", "amount": Decimal(10), "basis": "stake"}
     if name in MULTIPLIERS:
-        given["multiplier"] = Decimal(choices(SYMBOLS[symbol])[0])
+        given["multiplier"] = Decimal(multipliers(SYMBOLS[symbol])[0])
     elif not {"duration", "date_expiry"} & more.keys():
         given |= {"duration": 5, "duration_unit": "m"}
     return make(Wish(contract_type=name, symbol=symbol, **given | more), FEED, now, MARGINS)
@@ -51,7 +51,15 @@ def refused(name: str, symbol: str, now: int = AFTERNOON, **more: Any) -> Refusa
         ("BOOM300N", MULTIPLIERS),
         ("CRASH1000", MULTIPLIERS),
         ("stpRNG", ENDS | TOUCHES | MULTIPLIERS),
+        ("stpRNG5", ENDS | TOUCHES | MULTIPLIERS),
+        ("BOOM150N", MULTIPLIERS),
+        ("CRASH900", MULTIPLIERS),
+        ("RB100", MULTIPLIERS),
+        ("DSI20", MULTIPLIERS),
         ("RDBULL", ENDS | TOUCHES | DIGITS),
+        ("WLDAUD", ENDS | TOUCHES | MULTIPLIERS),
+        ("WLDXAU", ENDS | TOUCHES | MULTIPLIERS),
+        ("cryXRPUSD", ENDS | TOUCHES | MULTIPLIERS),
         ("frxEURUSD", ENDS | TOUCHES | MULTIPLIERS),
         ("frxXAUUSD", ENDS | TOUCHES | MULTIPLIERS),
         ("cryBTCUSD", ENDS | TOUCHES | MULTIPLIERS),
@@ -233,8 +241,9 @@ def test_the_commission_covers_what_the_stop_out_is_worth_and_the_margin() -> No
         for name in sorted(MULTIPLIERS):
             if not offered.is_offered(TYPES[name], symbol):
                 continue
-            terms = made(name, symbol.name).terms
-            worth = stop_out_worth(symbol, rises=name == "MULTUP")
+            offered_now = made(name, symbol.name)
+            terms, spot = offered_now.terms, offered_now.spot.pips
+            worth = stop_out_worth(symbol, spot, rises=name == "MULTUP")
             exact = terms.amount * terms.multiplier * worth * 1.3
             assert exact - 1e-6 <= terms.commission <= exact + 1
 
@@ -242,15 +251,73 @@ def test_the_commission_covers_what_the_stop_out_is_worth_and_the_margin() -> No
 def test_who_bets_on_spikes_pays_for_them_and_who_bets_against_them_does_not() -> None:
     """A position that a spike stops out never loses more than its stake."""
     boom, crash = SYMBOLS["BOOM1000"], SYMBOLS["CRASH1000"]
-    against, along = (stop_out_worth(boom, rises=rises) for rises in (False, True))
-    assert against == pytest.approx(1_000 * 4e-6 * 1.25 / 3.25)
+    spot = 10_000_000
+    against, along = (stop_out_worth(boom, spot, rises=rises) for rises in (False, True))
+    assert against == pytest.approx(1_000 * 4e-6 * 1.25 / 3.25 + 0.5 / spot)
     assert along < against / 15
-    assert stop_out_worth(crash, rises=True) == against
+    assert stop_out_worth(crash, spot, rises=True) == against
     for symbol in (boom, crash, SYMBOLS["JD100"]):
         for name in MULTIPLIERS:
-            for multiplier in choices(symbol):
+            kind = TYPES[name]
+            assert isinstance(kind, Multiplier)
+            for multiplier in kind.choices(symbol, FEED.price(symbol, AFTERNOON)):
                 terms = made(name, symbol.name, multiplier=Decimal(multiplier)).terms
-                assert terms.commission < terms.amount / 2
+                assert terms.commission <= terms.amount * 0.52
+
+
+def test_a_multiplier_is_not_offered_where_a_spike_would_waive_most_of_the_stake() -> None:
+    """A spike of 0.4 % goes so far beyond a stop-out that x300 would waive half of the stake."""
+    for symbol, along, against in (
+        ("BOOM1000", "MULTUP", "MULTDOWN"),
+        ("CRASH1000", "MULTDOWN", "MULTUP"),
+    ):
+        for multiplier in (100, 200):
+            for name in MULTIPLIERS:
+                made(name, symbol, multiplier=Decimal(multiplier))
+        for multiplier in (300, 400, 500):
+            made(along, symbol, multiplier=Decimal(multiplier))
+            refusal = refused(against, symbol, multiplier=Decimal(multiplier))
+            assert refusal.message.endswith("Accepts 100, 200.")
+
+
+@pytest.mark.parametrize(
+    ("symbol", "known"),
+    [
+        ("R_10", [400, 1_000, 2_000, 3_000, 4_000]),
+        ("R_25", [160, 400, 800, 1_200, 1_600]),
+        ("R_50", [80, 200, 400, 600, 800]),
+        ("R_75", [50]),
+        ("R_100", [40, 100, 200, 300, 400]),
+        ("1HZ75V", [50]),
+        ("1HZ15V", [300]),
+        ("1HZ30V", [140]),
+        ("1HZ90V", [45]),
+        ("BOOM1000", [100, 200, 300, 400, 500]),
+        ("CRASH1000", [100, 200, 300, 400, 500]),
+        ("cryBTCUSD", [100, 200, 300, 500, 800]),
+    ],
+)
+def test_the_multipliers_that_bots_know_are_there(symbol: str, known: list[int]) -> None:
+    assert multipliers(SYMBOLS[symbol])[: len(known)] == known
+    kind = TYPES["MULTDOWN" if symbol == "CRASH1000" else "MULTUP"]
+    assert isinstance(kind, Multiplier)
+    assert kind.choices(SYMBOLS[symbol], SYMBOLS[symbol].level) == multipliers(SYMBOLS[symbol])
+
+
+def test_the_commission_covers_a_stop_out_at_a_whole_pip() -> None:
+    """The step index at 4,218.5: up to a pip, of which there are eight until the stop-out."""
+    symbol, spot = SYMBOLS["stpRNG"], 42_185
+    worth = stop_out_worth(symbol, spot, rises=True)
+    assert symbol.tick_sd_at(spot) == 1 / spot
+    assert 1 / spot <= worth <= 1.1 / spot
+    pair = SYMBOLS["frxEURGBP"]
+    for spot in (80_000, 8_000, 800):  # 1.7 pips a tick, and less
+        assert stop_out_worth(pair, spot, rises=True) >= 1 / spot
+        assert stop_out_worth(pair, spot, rises=True) >= 0.5825 * pair.tick_sd + 0.5 / spot
+    kind = TYPES["MULTUP"]
+    assert isinstance(kind, Multiplier)
+    assert kind.choices(pair, 8_000) == multipliers(pair)[:3]
+    assert kind.choices(pair, 800) == []
 
 
 def test_deal_cancellation_is_sold_where_its_formula_holds_and_within_the_hours() -> None:

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from exchange import fixedpoint
 from exchange.feed import Feed
 from exchange.hours import Place
+from exchange.levels import YEARLY_PULL
 from exchange.outlook import Mixture, Walk
 from exchange.processes.brownian import Brownian
 from exchange.processes.jumps import Jumps
 from exchange.processes.process import Process
-from exchange.processes.resets import DAILY_TREND, Resets
-from exchange.processes.spikes import Spikes
+from exchange.processes.resets import DAILY_TREND
 from exchange.processes.steps import Steps
 from exchange.symbols import (
     DAY,
@@ -29,25 +29,16 @@ from exchange.symbols import (
     SPIKE_STEP,
     STEP_BOUNDS,
     SYMBOLS,
-    Motion,
     Symbol,
 )
 
-TABLES = fixedpoint.tables()
-CLASSES = {
-    Motion.BROWNIAN: Brownian,
-    Motion.JUMPS: Jumps,
-    Motion.SPIKES: Spikes,
-    Motion.STEPS: Steps,
-    Motion.RESETS: Resets,
-}
 JUMPY, STEPPING = SYMBOLS["JD100"], SYMBOLS["stpRNG"]
-SPIKED = [SYMBOLS[name] for name in ("BOOM300N", "BOOM500", "CRASH1000")]
+SPIKED = [SYMBOLS[name] for name in ("BOOM150N", "BOOM300N", "BOOM500", "CRASH900", "CRASH1000")]
 HOURLY = 3_600
 
 
 def process(symbol: Symbol, seed: str = "law") -> Process:
-    return CLASSES[symbol.motion](symbol, seed, TABLES)
+    return Feed(seed)._open(symbol).process
 
 
 def moves(symbol: Symbol, days: int, seed: str = "law") -> NDArray[np.float64]:
@@ -74,16 +65,28 @@ FROZEN = {
     "stpRNG": "c93658732078c69d301901842e1dd7d4f1066ad48b13023bf1beac4bc70fb37e",
     "RDBULL": "31f3e4b409c925fb5e55cb2146836b050d2ba6c780ac77fd75e4792e139d9a04",
     "RDBEAR": "3e25338d9cf9a36ebd559e5fc9dbdb5d295b016da79a0741ae103bdf52177906",
-    "frxEURUSD": "4a62af3b8e8b6c0f3279eae3bf055471132cc0e84b5cbdc95e71225925bf1b9a",
-    "frxUSDJPY": "da815c7a83d722503666705de5e2415770b2ecb2d888c4e4538f186b78654772",
-    "frxXAUUSD": "999e8976df156f15ebaac8a6c0b2db6eb1f4b6ede2ec68d3c70b9093b48295b2",
+    "frxEURUSD": "95d6a9aebe0a5ac9edc34aeffc272f033bb8ff8993a577d3f2b7bad6f4cb0c1a",
+    "frxUSDJPY": "24f7759ff61799eac7fc18adeb9a5345ff5ef175558027998585b6d1ee1d6e03",
+    "frxXAUUSD": "d0abbef068e61487fc30f2f51d4aebd68118778111c5f5b8bcf71f7b9aed3dd5",
     "cryBTCUSD": "0ef6aad03e0ce1384ac99d587adf907ccb7f386ff339dc7c9f4913077a37e70f",
     "OTC_SPC": "40a5d2a06d0502e34245772836a5c3e396f60d10c2fe7fa1f09c79553b25d756",
+    "frxEURJPY": "6e0c398db40ab763aea51157ed0000d1566b518d8afca220c0257422b8f4d2d2",
+    "stpRNG2": "268c76c28a0813b5a0c897b0b547ae31f5f0417468bf1da54c8c30ec7b308bed",
+    "stpRNG5": "7bbe4bc517c405daccfd2eab03525a3c0f162b953eb43c69f078efab97b223d0",
+    "BOOM150N": "a63bcb023f72a77625f099e6aa77aecdbeb111521c8c499c63f0e4a1d5d3ffad",
+    "CRASH900": "9f117dfc33fa6eb2a2646b31089e77e06f9e69313474dab31d4fbc87a38aaf35",
+    "RB100": "09327e839ff046542eeee32e76dda7aa6cfe6c8ce4e0c3b33f94475dc6b46ac8",
+    "RB200": "8bcda7aa2f951a81dcafcf8b5674a1d4cc7975fa49c3baf3a120ea2dcb197d07",
+    "DSI10": "53da25bd3e9906407680e7b9671618a1da12eacb78f730c65c9eb89cb6439783",
+    "DSI20": "2803ebb326a85ba42711d8cc0ea19c466c0928af3776ad9fda266a17e4e6a74f",
+    "WLDAUD": "42f904d31b0567c5e8e2cd89c6fa0312651859b0f31251ec98406c998e79950e",
+    "WLDXAU": "5e12049e89f1768389d79e13e38a7a83f56e73b3ce15df71579c3fbdd354806e",
+    "cryXRPUSD": "330eda0e7072ff44ec4feec840f7e1a0e6e12080dc5ed9912f558cc8733e6064",
 }
 
 
 @pytest.mark.parametrize("name", FROZEN)
-def test_the_markets_of_feed_1_are_frozen(name: str) -> None:
+def test_the_markets_of_the_feed_are_frozen(name: str) -> None:
     """A digest that differs is a different market: see `test_feed`."""
     symbol = SYMBOLS[name]
     noon = EARLIEST + 2_000 * DAY + 15 * HOURLY  # a Tuesday, when all are open
@@ -156,10 +159,12 @@ def test_spikes_are_as_rare_as_the_name_says_and_pay_for_the_drift(symbol: Symbo
     expected = steps.size / symbol.every
     near(float(is_spike.sum()), expected, math.sqrt(expected))
     hourly = is_spike.sum() / steps.size * HOURLY
-    assert hourly == pytest.approx({300: 12, 500: 7.2, 1_000: 3.6}[symbol.every], rel=0.05)
+    assert hourly == pytest.approx(HOURLY / symbol.every, rel=0.05)
     spikes = steps[is_spike] / SPIKE_STEP / symbol.every
-    assert 0.49 < spikes.min() < 0.51 < 1.49 < spikes.max() < 1.51
-    near(float(spikes.mean()), 1, 1 / math.sqrt(12 * len(spikes)))
+    edge = max(0.01, 2 / symbol.every)  # the noise is a larger part of smaller spikes
+    assert 0.5 - edge < spikes.min() < 0.51 < 1.49 < spikes.max() < 1.5 + edge
+    # The small step of its tick is taken off a spike.
+    near(float(spikes.mean()), 1 - 1 / symbol.every, 1 / math.sqrt(12 * len(spikes)))
     between = steps[~is_spike] / SPIKE_STEP
     pull = way * np.mean([process(symbol).drift(day) for day in range(150)]) / SPIKE_STEP
     assert abs(pull) < 0.005
@@ -208,22 +213,25 @@ def test_the_total_volatility_is_that_of_a_day(symbol: Symbol) -> None:
 # --- Steps --------------------------------------------------------------------------------------
 
 
-def test_every_move_is_one_pip_also_at_the_bounds_and_across_midnight() -> None:
-    law = process(STEPPING)
+@pytest.mark.parametrize("name", ["stpRNG", "stpRNG2", "stpRNG3", "stpRNG4", "stpRNG5"])
+def test_every_move_is_one_step_also_at_the_bounds_and_across_midnight(name: str) -> None:
+    symbol = SYMBOLS[name]
+    step = int(name[6:] or 1)  # in pips, of 0.1
+    law = process(symbol)
     assert isinstance(law, Steps)
     low, high = STEP_BOUNDS
-    assert law.path(0)[0] == STEPPING.level
+    assert law.path(0)[0] == symbol.level
     for day in (0, 1, 31, 32, 2_000):
         path = np.append(law.path(day), law.path(day + 1)[:2])
-        assert set(np.diff(path).tolist()) == {-1, 1}
+        assert set(np.diff(path).tolist()) == {-step, step}
     # As far from the level as after centuries, the walk turns back.
-    law._anchors = [high - 3, *itertools.repeat(high - 3, 40)]
+    law._anchors = [high - 3 * step, *itertools.repeat(high - 3 * step, 40)]
     at_high = law.path(1)
-    law._anchors = [low + 3, *itertools.repeat(low + 3, 40)]
+    law._anchors = [low + 3 * step, *itertools.repeat(low + 3 * step, 40)]
     at_low = law.path(1)
     assert (at_high.max(), at_low.min()) == (high, low)
     for path in (at_high, at_low):
-        assert set(np.diff(path).tolist()) == {-1, 1}
+        assert set(np.diff(path).tolist()) == {-step, step}
 
 
 def test_ups_are_as_many_as_downs_and_forget_the_one_before() -> None:
@@ -374,8 +382,9 @@ def test_what_lies_ahead_is_counted_in_open_time() -> None:
     assert law.ticks == EURO.ticks_between(friday, tuesday) == (5_300 + DAY + 10_000) // 2
     assert law.sd == pytest.approx(EURO.tick_sd * math.sqrt(law.ticks), rel=1e-3)
     far = feed.outlook(EURO, friday, friday, tuesday + 364 * DAY)
-    days = EURO.volatility * math.sqrt((364 + law.ticks * 2 / EURO.hours.mean_day) / 365)
-    assert far.sd == pytest.approx(days, rel=0.01)
+    years = (364 + law.ticks * 2 / EURO.hours.mean_day) / 365
+    pulled = -math.expm1(-2 * YEARLY_PULL * years) / (2 * YEARLY_PULL)
+    assert far.sd == pytest.approx(EURO.volatility * math.sqrt(pulled), rel=0.01)
 
 
 # --- What is known of what comes ----------------------------------------------------------------
@@ -399,6 +408,10 @@ def test_an_outlook_of_steps_is_a_walk_between_the_bounds() -> None:
     outlook = law.outlook(5, 80_000, Place(5, 10), Place(6, 5))
     assert isinstance(outlook, Walk)
     assert (outlook.ticks, outlook.low, outlook.high) == (DAY - 5, *STEP_BOUNDS)
+    larger = process(SYMBOLS["stpRNG5"]).outlook(5, 80_000, Place(5, 10), Place(6, 5))
+    assert isinstance(larger, Walk)
+    assert (outlook.size, larger.size) == (1, 5)
+    assert larger.sd == pytest.approx(5 * outlook.sd)
 
 
 def test_an_outlook_across_the_midnight_at_which_a_price_starts_anew_is_none() -> None:

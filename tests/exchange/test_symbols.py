@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exchange.contracts.life import check_hours
 from exchange.contracts.terms import Refusal
-from exchange.symbols import DAY, EARLIEST, LEVEL_SD, SYMBOLS, Symbol
+from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
 
 ROOT = Path(__file__).parents[2]
 
@@ -83,7 +83,7 @@ def test_the_sd_of_a_tick() -> None:
 
 @every_symbol
 def test_the_daily_pull_balances_a_days_variance_at_the_long_run_sd(symbol: Symbol) -> None:
-    variance = LEVEL_SD**2
+    variance = symbol.level_sd**2
     kept = (1 - symbol.daily_pull) ** 2 * variance
     assert kept + symbol.total_volatility**2 / 365 == pytest.approx(variance, rel=4e-4)
 

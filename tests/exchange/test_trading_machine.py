@@ -33,7 +33,7 @@ from exchange.book import Contract
 from exchange.contracts.catalogue import TYPES
 from exchange.contracts.life import Life, Status, begin, follow, sight
 from exchange.contracts.lookbacks import Lookback
-from exchange.contracts.multipliers import choices
+from exchange.contracts.multipliers import multipliers
 from exchange.contracts.per_point import PerPoint
 from exchange.contracts.turbos import Turbo
 from exchange.symbols import SYMBOLS
@@ -111,7 +111,7 @@ class Wanted:
             fields["basis"] = "multiplier"
         elif "multiplier" in kind.takes:
             fields["basis"] = "stake"
-            fields["multiplier"] = choices(symbol)[self.choice % 5]
+            fields["multiplier"] = multipliers(symbol)[self.choice % 5]
             if self.choice % 2:
                 fields["cancellation"] = ("5m", "10m")[self.length % 2]
             orders = {"take_profit": self.length / 2, "stop_loss": self.cents / 200}

@@ -122,6 +122,21 @@ def test_touches_of_a_walk_are_counted_exactly_also_between_bounds(
     assert touch(spot, edge, law) == pytest.approx(expected, abs=1e-12)
 
 
+@repeatable
+@given(st.integers(1, 30), st.integers(2, 5), st.integers(0, 12), st.integers(-8, 56))
+def test_a_walk_of_larger_steps_is_the_same_walk(
+    ticks: int, size: int, spot: int, quarters: int
+) -> None:
+    """Levels need not be whole steps away, nor is it whole steps from zero."""
+    level = quarters / 4
+    small, large = a_walk(ticks, 0, 12), a_walk(ticks, 7, 7 + 12 * size)
+    large = replace(large, size=size)
+    edge = 7 + level * size
+    assert above(7 + spot * size, edge, large) == pytest.approx(above(spot, level, small))
+    if level != spot:
+        assert touch(7 + spot * size, edge, large) == pytest.approx(touch(spot, level, small))
+
+
 def test_a_walk_ends_where_it_began_as_often_as_it_should() -> None:
     for ticks in (2, 10, 100, 1_000):
         tie = above(80_000, 79_999.5, a_walk(ticks)) - above(80_000, 80_000.5, a_walk(ticks))

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from exchange.symbols import FEED_VERSION
+from gateway import market_start
 from gateway import store as store_module
 from gateway.access import apps
 from gateway.store import (
@@ -234,6 +236,34 @@ async def test_a_newer_database_is_refused(store: Store, tmp_path: Path) -> None
     await store.write(lambda transaction: transaction.execute("PRAGMA user_version = 99"))
     with pytest.raises(StoreError, match="version 99"):
         run_once(store.path, put(1))
+
+
+@pytest.mark.parametrize("feed", [None, "0"])
+async def test_the_database_of_another_feed_is_refused_and_left_as_it_is(
+    store: Store, feed: str | None
+) -> None:
+    """Its market would have other prices; the program that made it must still be able to go on."""
+
+    def as_it_was(transaction: Transaction) -> None:
+        transaction.execute("INSERT INTO meta (name, value) VALUES ('seed', 'old')")
+        if feed is not None:
+            transaction.execute("INSERT INTO meta (name, value) VALUES ('feed', ?)", feed)
+        transaction.execute("PRAGMA user_version = 1")  # the further steps are not to be taken
+
+    await store.write(as_it_was)
+    with pytest.raises(StoreError, match=f"feed {feed or 1}, .* --db FILE; nothing .* changed"):
+        run_once(store.path, put(1))
+    version = await store.read(lambda reader: reader.one("PRAGMA user_version"))
+    assert version is not None
+    assert version[0] == 1
+
+
+async def test_a_new_database_has_the_feed_of_the_program(store: Store) -> None:
+    await store.write(lambda t: market_start.settle(t, seed="new", start=None, speed=1))
+    run_once(store.path, put(1))
+    row = await store.read(lambda reader: reader.one("SELECT value FROM meta WHERE name = 'feed'"))
+    assert row is not None
+    assert row["value"] == str(FEED_VERSION)
 
 
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 import structlog
 from click.testing import CliRunner
 
+from exchange.symbols import FEED_VERSION
 from gateway import market_start
 from gateway.cli import cli
 from gateway.store import run_once
@@ -76,6 +77,10 @@ WRONG = {
         files={"notes.txt": "Scopegate keeps no notes here, this is a text of mine.\n"},
     ),
     "db is of a later version": Wrong(("--db", "later.db", "--port", "0"), ("version 900",)),
+    "db is of an earlier feed": Wrong(
+        ("--db", "earlier.db", "--port", "0"),
+        (f"feed 1, this program has feed {FEED_VERSION}", "--db FILE", "nothing in it was changed"),
+    ),
     "speed 0": Wrong(("--speed", "0"), ("speed", "greater than 0")),
     "start is no moment": Wrong(("--start", "yesterday", "--port", "0"), ("start", "yesterday")),
     "no such certificate": Wrong(
@@ -114,6 +119,9 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[st
             transaction, seed="first", start="2026-01-01", speed=1.0
         ),
     )
+    shutil.copy(found / "kept.db", found / "earlier.db")
+    with closing(sqlite3.connect(found / "earlier.db")) as earlier, earlier:
+        earlier.execute("DELETE FROM meta WHERE name = 'feed'")
     with closing(sqlite3.connect(found / "later.db")) as later:
         later.execute("PRAGMA user_version = 900")
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -20,6 +20,7 @@ import pytest
 from exchange import ledger
 from exchange.contracts.catalogue import TYPES as CATALOGUE
 from exchange.contracts.lookbacks import Lookback
+from exchange.contracts.multipliers import multipliers
 from exchange.symbols import SYMBOLS
 from gateway.access import tokens, users
 from gateway.store import Transaction, run_once
@@ -29,11 +30,12 @@ from tests.served import PATIENCE, Served, SocketClient, serving
 SCRIPT = Path(__file__).parent.parent / "clients" / "settle_again.py"
 CONTRACTS = 248
 ACCOUNTS = 4
-OTHERS = {"MULTUP", "MULTDOWN"}
-"""What their orders and commissions are is not told by a shortcode."""
-PRODUCTS = ("ACCU", "VANILLALONGCALL", "VANILLALONGPUT", "TURBOSLONG", "TURBOSSHORT")
-"""They last for ticks of their own, or for a minute."""
-TYPES = [*PRODUCTS, *(name for name in CATALOGUE if name not in {*OTHERS, *PRODUCTS})]
+PRODUCTS = (
+    *("ACCU", "MULTDOWN", "MULTUP"),
+    *("VANILLALONGCALL", "VANILLALONGPUT", "TURBOSLONG", "TURBOSSHORT"),
+)
+"""They last for ticks of their own, until an order is reached, or for a minute."""
+TYPES = [*PRODUCTS, *(name for name in CATALOGUE if name not in PRODUCTS)]
 EUROPEAN = ("CALL", "PUT", "CALLE", "PUTE")
 REFUSALS = {
     *("BarrierValidationError", "ContractBuyValidationError", "ContractCreationFailure"),
@@ -136,6 +138,10 @@ def product(contract_type: str, symbol: str, spot: float, chance: random.Random)
         wanted["growth_rate"] = chance.randint(1, 5) / 100
         wanted["limit_order"] = {"take_profit": chance.choice((0.1, 0.5))}
         return wanted
+    if contract_type in ("MULTDOWN", "MULTUP"):
+        wanted["multiplier"] = multipliers(SYMBOLS[symbol])[chance.randint(1, 2)]
+        wanted["limit_order"] = {"take_profit": 0.2, "stop_loss": wanted["amount"] / 2}
+        return wanted
     wanted |= {"duration": 60, "duration_unit": "s"}
     steps = 60 / SYMBOLS[symbol].step
     if contract_type.startswith("TURBOS") and chance.random() < 0.5:
@@ -152,7 +158,10 @@ def product(contract_type: str, symbol: str, spot: float, chance: random.Random)
 async def tradable(client: SocketClient, contract_type: str) -> list[str]:
     """The symbols on which contracts of a type are sold at the start, and for long."""
     listed = await client.ask({"active_symbols": "brief", "contract_type": [contract_type]})
-    return [each["symbol"] for each in listed["active_symbols"] if each["exchange_is_open"]]
+    found = [each["symbol"] for each in listed["active_symbols"] if each["exchange_is_open"]]
+    if contract_type in ("MULTDOWN", "MULTUP"):  # one that never closes, and moves soon
+        found = [symbol for symbol in found if symbol.startswith(("1HZ", "R_", "cry"))]
+    return found
 
 
 async def trade(client: SocketClient, account: Account, chance: random.Random, count: int) -> None:

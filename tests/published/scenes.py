@@ -675,6 +675,7 @@ SCENES: Mapping[str, Scene] = {
     "tnc_approval": as_it_is(tnc_approval=1),
     "token_list": tokens_to_list,
     "topup_virtual": less_than_at_the_opening,
+    "multiplier_financing": as_it_is(multiplier_financing="R_100"),
     "trading_durations": as_it_is(trading_durations=1),
     "trading_times": as_it_is(trading_times="2026-01-02"),
     "transaction": as_it_is(transaction=1, subscribe=1),

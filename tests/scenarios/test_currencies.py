@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.testing import Client, World
+from tests.conftest import Stage
 
 CALL = {
     "basis": "stake",
@@ -84,3 +85,48 @@ async def test_a_copier_may_bound_its_stakes_below_a_dollar_cent(here: World) ->
     start = {"copy_start": text, "max_trade_stake": 0.00000699}
     assert await client.refused(start) == "InvalidStakeLimit"
     assert "error" not in await client.ask({**start, "max_trade_stake": 0.000007})
+
+
+async def test_an_account_buys_what_its_currency_does_not_move_with(stage: Stage) -> None:
+    """Lists, prices and purchases agree: nothing on a coin itself, less on the euro's pairs."""
+    here = stage.here
+
+    async def signed_in(currency: str, units: int) -> Client:
+        account = await here.account(currency, units)
+        client = await stage.connect()
+        await client.authorize(await here.token(loginid=account.loginid))
+        return client
+
+    async def listed(client: Client, symbol: str, currency: str) -> dict[str, set[str]]:
+        reply = await client.ask({"contracts_for": symbol, "currency": currency})
+        found: dict[str, set[str]] = {}
+        for row in reply["contracts_for"]["available"]:
+            found.setdefault(row["contract_type"], set()).add(row["expiry_type"])
+        return found
+
+    rise = {"contract_type": "CALL", "basis": "stake", "duration": 28, "duration_unit": "d"}
+    bitcoin = await signed_in("BTC", 1_000_000)
+    on_itself = rise | {"symbol": "cryBTCUSD", "currency": "BTC", "amount": 0.001}
+    assert await listed(bitcoin, "cryBTCUSD", "BTC") == {}
+    for refused in (
+        await bitcoin.ask({"proposal": 1, **on_itself}),
+        await bitcoin.ask({"buy": 1, "price": 1, "parameters": on_itself}),
+    ):
+        assert refused["error"]["code"] == "OfferingsValidationError"
+        assert "not offered for this asset in BTC" in refused["error"]["message"]
+        assert set(refused["error"]["details"]) >= {"currency"}
+    other = on_itself | {"symbol": "cryETHUSD"}
+    assert "daily" in (await listed(bitcoin, "cryETHUSD", "BTC"))["CALL"]
+    assert "error" not in await bitcoin.ask({"buy": 1, "price": 1, "parameters": other})
+
+    euro = await signed_in("EUR", 1_000_000)
+    on_dollar = rise | {"symbol": "frxEURUSD", "currency": "EUR", "amount": 10}
+    offered = await listed(euro, "frxEURUSD", "EUR")
+    assert offered["CALL"] == {"tick", "intraday"}
+    assert "MULTUP" not in offered
+    refused = await euro.ask({"buy": 1, "price": 10, "parameters": on_dollar})
+    assert "that are paid in EUR end within a day" in refused["error"]["message"]
+    within = on_dollar | {"duration": 23, "duration_unit": "h"}
+    assert "error" not in await euro.ask({"buy": 1, "price": 10, "parameters": within})
+    apart = on_dollar | {"symbol": "frxGBPJPY"}
+    assert "error" not in await euro.ask({"buy": 1, "price": 10, "parameters": apart})

@@ -8,6 +8,7 @@ from exchange.contracts.catalogue import TYPES
 from exchange.contracts.offered import is_offered
 from exchange.symbols import DAY, EARLIEST, SYMBOLS
 from gateway.testing import World, world
+from tests.conftest import Stage
 
 MONDAY = 1_767_571_200  # 2026-01-05 00:00 UTC
 CLOSE = MONDAY + 4 * DAY + 75_300  # Friday 20:55
@@ -211,7 +212,10 @@ async def test_every_list_offers_the_same_for_a_symbol(here: World) -> None:
         for group in market["data"]
         for symbol in group["symbol"]
     }
-    for name in ("R_50", "JD100", "BOOM500", "stpRNG", "RDBEAR", "frxEURUSD", "cryBTCUSD"):
+    cancelled = {"R_50", "frxEURUSD", "cryBTCUSD", "cryXRPUSD", "WLDUSD", "WLDXAU"}
+    brief = {"BOOM150N", "BOOM500", "CRASH900", "RB100", "RB200", "DSI10", "RDBEAR"}
+    others = {"JD100", "stpRNG", "stpRNG2", "stpRNG5"}
+    for name in sorted(cancelled | brief | others):
         reply = await client.ask({"contracts_for": name, "currency": "USD"})
         rows = reply["contracts_for"]["available"]
         types = {row["contract_type"] for row in rows}
@@ -220,10 +224,55 @@ async def test_every_list_offers_the_same_for_a_symbol(here: World) -> None:
         assert durations[name] == {
             row["contract_type"] for row in rows if row["expiry_type"] != "no_expiry"
         }
-        assert ("cancellation_range" in str(rows)) == (name in ("R_50", "frxEURUSD", "cryBTCUSD"))
-        assert ("daily" in {row["expiry_type"] for row in rows}) == (
-            name not in ("BOOM500", "RDBEAR")
-        )
+        assert ("cancellation_range" in str(rows)) == (name in cancelled)
+        assert ("daily" in {row["expiry_type"] for row in rows}) == (name not in brief)
+
+
+NEWER = {
+    "stpRNG2": ("Step Index 200", "step_index", "Step Indices"),
+    "stpRNG3": ("Step Index 300", "step_index", "Step Indices"),
+    "stpRNG4": ("Step Index 400", "step_index", "Step Indices"),
+    "stpRNG5": ("Step Index 500", "step_index", "Step Indices"),
+    "BOOM150N": ("Boom 150 Index", "crash_index", "Crash/Boom Indices"),
+    "BOOM600": ("Boom 600 Index", "crash_index", "Crash/Boom Indices"),
+    "BOOM900": ("Boom 900 Index", "crash_index", "Crash/Boom Indices"),
+    "CRASH150N": ("Crash 150 Index", "crash_index", "Crash/Boom Indices"),
+    "CRASH600": ("Crash 600 Index", "crash_index", "Crash/Boom Indices"),
+    "CRASH900": ("Crash 900 Index", "crash_index", "Crash/Boom Indices"),
+    "RB100": ("Range Break 100 Index", "range_index", "Range Break Indices"),
+    "RB200": ("Range Break 200 Index", "range_index", "Range Break Indices"),
+    "DSI10": ("Drift Switch Index 10", "drift_switch_index", "Drift Switch Indices"),
+    "DSI20": ("Drift Switch Index 20", "drift_switch_index", "Drift Switch Indices"),
+    "WLDAUD": ("AUD Basket", "forex_basket", "Forex Basket"),
+    "WLDEUR": ("EUR Basket", "forex_basket", "Forex Basket"),
+    "WLDGBP": ("GBP Basket", "forex_basket", "Forex Basket"),
+    "WLDUSD": ("USD Basket", "forex_basket", "Forex Basket"),
+    "WLDXAU": ("Gold Basket", "commodity_basket", "Commodities Basket"),
+    "cryXRPUSD": ("XRP/USD (simulated)", "non_stable_coin", "Cryptocurrencies"),
+}
+
+
+async def test_newer_symbols_are_in_every_list_and_have_prices(stage: Stage) -> None:
+    client = await stage.connect()
+    listed = (await client.ask({"active_symbols": "full"}))["active_symbols"]
+    found = {each["symbol"]: each for each in listed}
+    index = {row[0]: row[1] for row in (await client.ask({"asset_index": 1}))["asset_index"]}
+    times = {
+        each["symbol"]: each
+        for market in (await client.ask({"trading_times": "today"}))["trading_times"]["markets"]
+        for submarket in market["submarkets"]
+        for each in submarket["symbols"]
+    }
+    for name, (display, submarket, submarket_display) in NEWER.items():
+        each = found[name]
+        assert each["display_name"] == index[name] == times[name]["name"] == display
+        assert each["submarket"] == submarket
+        assert each["submarket_display_name"] == submarket_display
+        ticks = await client.ask({"ticks_history": name, "end": "latest", "count": 10})
+        assert ticks["history"]["prices"][-1] == each["spot"]
+        assert len(ticks["history"]["prices"]) == 10
+        contracts = await client.ask({"contracts_for": name, "currency": "USD"})
+        assert contracts["contracts_for"]["hit_count"] > 0
 
 
 async def test_symbols_can_be_asked_for_by_what_is_traded_on_them(here: World) -> None:

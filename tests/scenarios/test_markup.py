@@ -250,6 +250,7 @@ async def test_a_copy_pays_no_markup(here: World) -> None:
     [own], [copy] = await trader.rows(), await copier.rows()
     assert (own["price"], own["markup"]) == (9_996, 196)
     assert (copy["price"], copy["markup"]) == (9_800, 0)
+    assert copy["payout"] == own["payout"]
     assert await balance(here, earner.loginid) - before == 196
 
 

@@ -1,0 +1,94 @@
+"""Range break indices: a walk of single pips within a range, which breaks now and then.
+
+The range is `Symbol.every` pips wide. At a border the walk turns back; with a chance of one in
+`every`, it breaks through instead: the whole range, and the price in it, moves on by its width.
+Turning back costs the price one pip, a break brings it `every` less one, so the mean of every tick
+is zero, at a border as within: neither waiting for a break nor betting on the border pays.
+
+The state is the price itself, in pips.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exchange import fixedpoint
+from exchange.hours import Place
+from exchange.outlook import Walk
+from exchange.processes.steps import DAYS, Steps, folded
+from exchange.symbols import BREAK_BOUNDS, Symbol
+
+_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
+_MOVES = 2 * _BYTE.astype(np.int32) - 1
+_BEFORE = np.cumsum(_MOVES, axis=1, dtype=np.int32) - _MOVES
+"""How far eight steps, a byte's bits, have led before each of them."""
+_EIGHT = _MOVES.sum(axis=1, dtype=np.int32)
+
+
+class Breaks(Steps):
+    """The anchors are two: the walk without borders, and how many ranges up the price is."""
+
+    def __init__(self, symbol: Symbol, seed: str, tables: fixedpoint.Tables) -> None:
+        super().__init__(symbol, seed, tables)
+        self._width = symbol.every
+        self._base = symbol.level - self._width // 2  # the first range has the level in its middle
+        self._anchors = [self._width // 2]
+        self._ranges = [0]
+        low, high = (round((share - 1) * symbol.level / self._width) for share in BREAK_BOUNDS)
+        self._bounds = low, high
+        self._breaks_below = np.uint64(2**64 // self._width)
+
+    def range(self, day: int) -> int:
+        """How many ranges up the price is at 00:00, as if there were no bounds."""
+        self.anchor(day)
+        ranges = self._ranges
+        if day >= len(ranges):
+            ranges = ranges.copy()
+            while day >= len(ranges):
+                first = len(ranges) - 1
+                ticks, ways = self._met(self._words(first // DAYS), self.anchor(first))
+                for passed in range(first, first + DAYS):
+                    begin, end = np.searchsorted(
+                        ticks, [(passed - first) * self._count, (passed - first + 1) * self._count]
+                    )
+                    broken = self._broken(passed, int(end - begin))
+                    ranges.append(ranges[-1] + int(ways[begin:end][broken].sum()))
+            self._ranges = ranges
+        return ranges[day]
+
+    def path(self, day: int) -> NDArray[np.int64]:
+        """The prices of all ticks of the day."""
+        start = self.anchor(day)
+        ticks, ways = self._met(self._words(day // DAYS)[day % DAYS], start)
+        broken = self._broken(day, len(ticks))
+        ticks, ways = ticks[broken] + 1, ways[broken]  # the next tick is in the new range
+        is_today = ticks < self._count
+        moved = np.zeros(self._count, np.int64)
+        moved[0] = self.range(day)
+        moved[ticks[is_today]] = ways[is_today]
+        ranges = folded(np.cumsum(moved), *self._bounds)
+        return self._base + folded(self.unbound(day), 0, self._width) + self._width * ranges
+
+    def _met(
+        self, words: NDArray[np.uint64], start: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """At which ticks the walk is at a border, in order, and which way a break there leads.
+
+        `words` are the bits of successive steps, `start` where the walk is before them.
+        """
+        steps = words.astype("<u8", copy=False).view(np.uint8).reshape(-1)
+        moved = _EIGHT[steps]
+        places = np.cumsum(moved, dtype=np.int32) + (start - moved)
+        inside = places % self._width
+        near = np.flatnonzero((inside < 8) | (inside > self._width - 8))
+        places = places[near, None] + _BEFORE[steps[near]]
+        rows, columns = np.nonzero(places % self._width == 0)
+        is_upper = places[rows, columns] // self._width % 2 == 1
+        return 8 * near[rows] + columns, np.where(is_upper, 1, -1)
+
+    def _broken(self, day: int, times: int) -> NDArray[np.bool_]:
+        """Whether the range breaks, for each time that a border is met on the day."""
+        return self._bits.words(b"breaks", day, times) < self._breaks_below
+
+    def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Walk:
+        """None: no contract whose price needs one is offered."""
+        raise NotImplementedError("range break indices have multipliers only")

@@ -1,0 +1,55 @@
+"""Pairs and baskets: the log price is a weighted sum of levels that are drawn by themselves.
+
+Sums of independent Brownian motions that are pulled back equally fast are such a motion again, so
+everything that is known of one is known of the sum: the law, the pull and the outlook are those of
+`Brownian`, of which only the anchors and the paths are found otherwise.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exchange import fixedpoint
+from exchange.processes.brownian import Brownian
+from exchange.symbols import Symbol
+
+
+class Leg(NamedTuple):
+    """A level, and the weight that it has in the sum."""
+
+    weight: int
+    anchor: Callable[[int], int]
+    """Its log price where a day begins."""
+    path: Callable[[int], NDArray[np.int64]]
+    """Its log prices at all ticks of a day."""
+
+
+class Combined(Brownian):
+    """Levels put together; they have the hours and ticks of the symbol."""
+
+    def __init__(
+        self, symbol: Symbol, seed: str, tables: fixedpoint.Tables, legs: Sequence[Leg]
+    ) -> None:
+        super().__init__(symbol, seed, tables)
+        if symbol.exact_level is not None:
+            self._level = symbol.exact_level
+        self._legs = legs
+        self._parts = symbol.parts
+
+    def anchor(self, day: int) -> int:
+        """The log price where the day begins."""
+        return sum(leg.weight * leg.anchor(day) for leg in self._legs) // self._parts
+
+    def path(self, day: int) -> NDArray[np.int64]:
+        """The log prices of all ticks of the day."""
+        first, *others = self._legs
+        path = first.path(day)
+        path = path.copy() if first.weight == 1 else first.weight * path
+        for leg in others:
+            if leg.weight == -1:  # of a pair: spares a multiplication
+                path -= leg.path(day)
+            else:
+                path += leg.weight * leg.path(day)
+        return path if self._parts == 1 else path // self._parts

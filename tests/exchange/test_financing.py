@@ -1,0 +1,313 @@
+"""Multipliers against the forward price: what is expected of a market earns nothing.
+
+The growth that a day is expected to bring is known when it begins. A multiplier is measured
+against its entry spot, grown by that; here tick by tick, with fractions, without any level.
+"""
+
+import math
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from exchange.contracts import offer
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.life import (
+    End,
+    Life,
+    Status,
+    Tick,
+    begin,
+    follow,
+    resume,
+    sight,
+    tick_of,
+    with_growth,
+)
+from exchange.contracts.multipliers import PARTS, Multiplier, multipliers, reference
+from exchange.contracts.offered import is_offered
+from exchange.contracts.terms import Terms, Wish
+from exchange.feed import Feed
+from exchange.fixedpoint import ONE, tables
+from exchange.hours import Place
+from exchange.rules import Margins
+from exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
+
+FEED = Feed("financing")
+NOON = 1_767_268_800  # 2026-01-01 12:00 UTC, a Thursday
+MARGINS = Margins()
+KINDS = ("1HZ250V", "R_100", "JD100", "BOOM1000", "CRASH300N", "stpRNG", "frxEURUSD", "OTC_SPC")
+
+
+def agreed(name: str, symbol: str, now: int = NOON, **more: Any) -> Terms:
+    given: dict[str, Any] = {"currency": "USD", "amount": Decimal(1_000), "basis": "stake"}
+    given["multiplier"] = Decimal(multipliers(SYMBOLS[symbol])[0])
+    wish = Wish(contract_type=name, symbol=symbol, **given | more)
+    return offer.make(wish, FEED, now, MARGINS).terms
+
+
+def kind_of(terms: Terms) -> Multiplier:
+    kind = TYPES[terms.contract_type]
+    assert isinstance(kind, Multiplier)
+    return kind
+
+
+def expected_growth(symbol: Symbol, first: int, last: int) -> float:
+    """The sum of what each tick from the first to the one before the last adds, as documented."""
+    total = 0
+    for day, low, high in symbol.grid.days(first, last):
+        opened = symbol.grid.epoch(Place(day, 0))
+        ticks = high - low - (symbol.grid.epoch(Place(day, high - 1)) == last)
+        total += ticks * FEED.growth(symbol, opened).a_tick
+    return total / ONE
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_forward_price_is_the_entry_spot_grown_tick_by_tick(name: str) -> None:
+    symbol = SYMBOLS[name]
+    entry = with_growth(
+        Tick(first := symbol.next_tick(NOON), FEED.price(symbol, first)), FEED, symbol
+    )
+    terms = agreed("MULTUP", name, now=NOON + 6 * DAY + 3 * 3_600)
+    for later in (0, 1, 100, 40_000, 90_000, 5 * DAY, 30 * DAY):
+        last = symbol.last_tick(first + later)
+        tick = with_growth(Tick(last, 1), FEED, symbol)
+        exact = entry.pips * math.exp(expected_growth(symbol, first, last))
+        assert abs(reference(terms, entry, tick) - exact * PARTS) < 0.51
+        plain = replace(terms, is_financed=False)
+        assert reference(plain, entry, tick) == entry.pips * PARTS
+
+
+def test_the_growth_of_years_has_a_forward_price_too() -> None:
+    for growth in (0.0, 7.9, 8.0, 12.5, 40.0, 300.0, -7.9, -8.0, -8.1, -40.0):
+        assert tables().factor(round(growth * ONE)) == pytest.approx(math.exp(growth), rel=1e-13)
+    terms = agreed("MULTUP", "R_100")
+    entry, later = Tick(NOON, 2), Tick(NOON, 1, FEED.growth(terms.symbol, NOON)._replace(total=0))
+    far = later._replace(growth=later.growth._replace(total=-60 * ONE))
+    assert reference(terms, entry, far) == 1
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_price_is_expected_to_grow_as_is_told(name: str) -> None:
+    """The growth of many days, each known when it begins: on average the price does just that."""
+    symbol = SYMBOLS[name]
+    found = []
+    for seed in ("growth 1", "growth 2"):
+        feed = Feed(seed)
+        prices, totals = [], []
+        for day in range(2_400):
+            if symbol.grid.counts[day % 7]:
+                opened = symbol.grid.epoch(Place(day, 0))
+                prices.append(feed.price(symbol, opened))
+                totals.append(feed.growth(symbol, opened).total)
+        ratios = (
+            np.diff(np.log(prices)) - np.diff(np.array(totals, dtype=object)).astype(float) / ONE
+        )
+        found += [np.expm1(ratios)]
+    returns = np.concatenate(found)
+    error = returns.std() / math.sqrt(len(returns))
+    assert abs(returns.mean()) < 3.5 * error
+    rising = np.concatenate([np.sign(np.concatenate(([0.0], each[:-1]))) for each in found])
+    assert abs((returns * rising).mean()) < 3.5 * error
+
+
+@pytest.mark.parametrize("name", ["1HZ250V", "frxEURUSD", "OTC_SPC"])
+def test_a_day_is_known_with_its_first_tick(name: str) -> None:
+    """All its ticks have one growth, up to the first tick of the next day of the market."""
+    symbol = SYMBOLS[name]
+    tick = symbol.next_tick(NOON - DAY)
+    for _ in range(8):
+        growth = FEED.growth(symbol, tick)
+        assert growth.until is not None
+        assert symbol.has_tick(growth.until)
+        assert growth.until > tick
+        assert growth.until % DAY == symbol.hours.session_of(growth.until)[0]
+        ticks = symbol.ticks_between(tick, growth.until)
+        assert FEED.growth(symbol, growth.until).total == growth.total + ticks * growth.a_tick
+        middle = symbol.next_tick(tick, ticks // 2)
+        assert FEED.growth(symbol, middle).a_tick == growth.a_tick
+        assert FEED.growth(symbol, growth.until - 1).until == growth.until
+        tick = growth.until
+
+
+def by_hand(terms: Terms, last: int, first: int | None = None) -> End | None:
+    """The end of a contract, from every tick since its entry (or after `first`), with fractions."""
+    kind, symbol = kind_of(terms), terms.symbol
+    entry = tick_of(terms, FEED, terms.entry_epoch)
+    stake, commission, value = terms.amount, terms.commission, terms.amount * terms.multiplier
+    day, opened = -1, entry
+    ticks = FEED.ticks(symbol, (first or terms.entry_epoch - 1) + 1, last)
+    for epoch, pips in zip(ticks.epochs.tolist(), ticks.pips.tolist(), strict=True):
+        if epoch // DAY != day:
+            day, opened = epoch // DAY, with_growth(Tick(epoch, pips), FEED, symbol)
+        ahead = (epoch - opened.epoch) // symbol.step * opened.growth.a_tick
+        growth = opened.growth.total + ahead - entry.growth.total
+        against = max(1, round(entry.pips * PARTS * tables().factor(growth)))
+        profit = kind.direction * value * (Fraction(pips * PARTS, against) - 1) - commission
+        tick = Tick(epoch, pips)
+        if profit <= -stake:
+            return End(Status.LOST, tick, 0)
+        worth = stake + kind.direction * value * (pips * PARTS - against) // against - commission
+        if terms.take_profit is not None and profit >= terms.take_profit:
+            return End(Status.WON, tick, worth)
+        if terms.stop_loss is not None and profit <= -terms.stop_loss:
+            return End(Status.LOST, tick, worth)
+    return None
+
+
+def same(found: End | None, expected: End | None) -> None:
+    if found is None or expected is None:
+        assert found is expected is None
+        return
+    assert (found.status, found.tick[:2], found.pays) == (
+        expected.status,
+        expected.tick[:2],
+        expected.pays,
+    )
+
+
+CASES: list[tuple[str, str, dict[str, Any]]] = [
+    (name, symbol, orders)
+    for name in ("MULTUP", "MULTDOWN")
+    for symbol in ("1HZ250V", "JD100", "BOOM1000", "stpRNG", "frxEURUSD")
+    for orders in ({}, {"take_profit": Decimal(900)}, {"stop_loss": Decimal(800)})
+]
+
+
+@pytest.mark.parametrize(("name", "symbol", "orders"), CASES)
+def test_it_closes_at_the_first_tick_that_reaches_an_amount(
+    name: str, symbol: str, orders: dict[str, Decimal]
+) -> None:
+    """Over several days and midnights, followed at once, from hour to hour, and after a restart."""
+    for start in (NOON - 3_600, NOON + 40_000):
+        terms = agreed(name, symbol, now=start, **orders)
+        kind = kind_of(terms)
+        last = start + 6 * DAY
+        expected = by_hand(terms, last)
+        at_once = follow(kind, terms, begin(terms, FEED), FEED, last)
+        same(at_once.end, expected)
+        life = begin(terms, FEED)
+        for moment in range(start, last, 4_999):
+            if life.end is None and life.entry is not None:
+                life = resume(terms, FEED, moment)
+            life = follow(kind, terms, life, FEED, min(moment + 4_999, last))
+            if life.end is not None:
+                break
+        same(life.end, expected)
+
+
+def test_some_of_these_end_and_others_do_not() -> None:
+    ends = [
+        by_hand(agreed(name, symbol, **orders), NOON + 6 * DAY) for name, symbol, orders in CASES
+    ]
+    kinds = {None if end is None else end.status for end in ends}
+    assert kinds == {None, Status.LOST, Status.WON}
+
+
+def test_the_watch_lies_inside_of_every_level_until_it_is_looked_at_again() -> None:
+    for name in ("MULTUP", "MULTDOWN"):
+        for symbol in ("1HZ250V", "OTC_SPC", "frxUSDJPY"):
+            now = NOON + 6 * DAY + 2 * 3_600
+            terms = agreed(name, symbol, now=now, take_profit=Decimal(500), stop_loss=Decimal(700))
+            kind, sym = kind_of(terms), terms.symbol
+            life = follow(kind, terms, begin(terms, FEED), FEED, terms.entry_epoch)
+            seen = terms.entry_epoch
+            for _ in range(40):
+                assert life.entry is not None
+                watch = kind.watch(terms, life)
+                assert seen < watch.until <= sym.next_tick(seen + 3_600) or not sym.is_open(
+                    seen + 3_600
+                )
+                for moment in (
+                    sym.next_tick(seen),
+                    sym.last_tick((seen + watch.until) // 2),
+                    watch.until,
+                ):
+                    tick = tick_of(terms, FEED, max(moment, sym.next_tick(seen)))
+                    levels = kind.levels(terms, reference(terms, life.entry, tick))
+                    for level in levels:
+                        assert level is not None
+                        assert watch.matters(tick._replace(pips=level, epoch=seen))
+                life = replace(kind.step(terms, life, tick_of(terms, FEED, watch.until)), end=None)
+                seen = watch.until
+
+
+@pytest.mark.parametrize("name", sorted(SYMBOLS))
+def test_financing_is_small_within_an_hour(name: str) -> None:
+    """Of the position: a thousandth of the price at most, and a tenth of an hour's usual move."""
+    symbol = SYMBOLS[name]
+    if not is_offered(TYPES["MULTUP"], symbol):
+        return
+    for day in range(0, 2_400, 40):
+        ticks = 3_600 // symbol.step
+        growth = FEED.growth(symbol, EARLIEST + day * DAY + 50_000).a_tick / ONE * ticks
+        usual = symbol.total_volatility / symbol.volatility * symbol.tick_sd * math.sqrt(ticks)
+        assert abs(growth) < 0.002
+        assert abs(growth) < usual / 8
+
+
+def test_what_was_bought_before_is_measured_against_its_entry_spot() -> None:
+    terms = replace(agreed("MULTUP", "1HZ250V"), is_financed=False)
+    kind = kind_of(terms)
+    last = NOON + 3_600
+    life = follow(kind, terms, begin(terms, FEED), FEED, last)
+    assert life.entry is not None
+    spot = FEED.price(terms.symbol, last)
+    entry, value = life.entry.pips, terms.amount * terms.multiplier
+    assert life.end is None
+    gained = value * (spot - entry) // entry - terms.commission
+    assert (
+        kind.value(terms, life, sight(FEED, terms.symbol, last), MARGINS) == terms.amount + gained
+    )
+    financed = replace(terms, is_financed=True)
+    assert (
+        kind.value(
+            financed,
+            follow(kind, financed, begin(financed, FEED), FEED, last),
+            sight(FEED, terms.symbol, last),
+            MARGINS,
+        )
+        != terms.amount + gained
+    )
+
+
+def test_commission_and_financing_make_up_the_difference_to_the_entry_spot() -> None:
+    for name in ("MULTUP", "MULTDOWN"):
+        terms = agreed(name, "1HZ250V")
+        kind = kind_of(terms)
+        entry = tick_of(terms, FEED, terms.entry_epoch)
+        for later in (0, 600, 3_600, 2 * DAY):
+            tick = tick_of(terms, FEED, terms.entry_epoch + later)
+            value = terms.amount * terms.multiplier
+            plain = kind.direction * value * (tick.pips - entry.pips) // entry.pips
+            profit = plain - terms.commission - kind.financing(terms, entry, tick)
+            against = reference(terms, entry, tick)
+            assert max(profit, -terms.amount) == kind.profit(terms, against, tick.pips)
+            if later == 0:
+                assert kind.financing(terms, entry, tick) == 0
+
+
+def test_the_stop_out_that_is_shown_is_the_price_at_which_it_closes() -> None:
+    terms = agreed("MULTUP", "stpRNG", multiplier=Decimal(5_698))
+    kind = kind_of(terms)
+    life = Life(Tick(NOON, 1), NOON, tick_of(terms, FEED, terms.entry_epoch))
+    assert life.entry is not None
+    level = kind.levels(terms, life.entry.pips * PARTS).stop_out
+    for pips, closes in ((level + 1, False), (level, True)):
+        end = kind.decide(terms, life, life.entry._replace(pips=pips))
+        assert (end is not None) == closes
+    waived = -terms.amount - (
+        terms.amount * terms.multiplier * (level - life.entry.pips) / life.entry.pips
+        - terms.commission
+    )
+    assert 0 <= waived <= terms.commission / (1 + MARGINS.multiplier)
+
+
+def test_of_steps_the_index_itself_does_not_grow() -> None:
+    steps = [symbol for symbol in SYMBOLS.values() if symbol.motion is Motion.STEPS]
+    assert steps
+    for symbol in steps:
+        assert FEED.growth(symbol, NOON).total == 0

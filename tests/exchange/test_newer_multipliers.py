@@ -1,0 +1,98 @@
+"""Multipliers on the newer symbols: no hold and no rule that knows the past gains."""
+
+import math
+from collections.abc import Callable
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from exchange.contracts import offer
+from exchange.contracts.catalogue import TYPES
+from exchange.contracts.life import begin, follow, sight
+from exchange.contracts.multipliers import Multiplier
+from exchange.contracts.terms import Wish
+from exchange.feed import Feed
+from exchange.hours import Place
+from exchange.rules import Margins
+from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
+
+FEED = Feed("newer")
+MARGINS = Margins()
+NAMES = ["stpRNG5", "BOOM150N", "RB100", "RB200", "DSI10", "WLDAUD", "frxEURJPY", "cryXRPUSD"]
+HOUR = 3_600
+
+every_symbol = pytest.mark.parametrize(
+    "symbol", [SYMBOLS[name] for name in NAMES], ids=lambda symbol: symbol.name
+)
+
+
+def result(symbol: Symbol, now: int, hold: int, *, rises: bool, rank: int) -> float:
+    """What a multiplier brings that is bought and, if it is still there, sold: in stakes."""
+    name = "MULTUP" if rises else "MULTDOWN"
+    kind = TYPES[name]
+    assert isinstance(kind, Multiplier)
+    multiplier = Decimal(kind.choices(symbol, FEED.price(symbol, now))[rank])
+    wish = Wish(
+        contract_type=name,
+        symbol=symbol.name,
+        currency="USD",
+        amount=Decimal(1_000),
+        basis="stake",
+        multiplier=multiplier,
+    )
+    made = offer.make(wish, FEED, now, MARGINS)
+    until = now + hold
+    life = follow(kind, made.terms, begin(made.terms, FEED), FEED, until)
+    if life.end is not None:
+        return life.end.pays / made.price - 1
+    return kind.value(made.terms, life, sight(FEED, symbol, until), MARGINS) / made.price - 1
+
+
+def gained(
+    symbol: Symbol, hold: int, count: int, rises: Callable[[int], bool], rank: int
+) -> tuple[float, float]:
+    """The mean over moments some days apart, all in the open hours, and its standard error."""
+    found = []
+    for number in range(count):
+        now = EARLIEST + (14 + 7 * number) * DAY + DAY // 2  # a Wednesday at noon
+        found.append(result(symbol, now, hold, rises=rises(now), rank=rank))
+    return float(np.mean(found)), float(np.std(found)) / math.sqrt(count)
+
+
+@every_symbol
+@pytest.mark.parametrize(("hold", "count"), [(HOUR, 160), (DAY, 100), (7 * DAY, 60)])
+def test_no_hold_gains(symbol: Symbol, hold: int, count: int) -> None:
+    for rank in (0, -1):
+        for side in (True, False):
+            mean, error = gained(symbol, hold, count, lambda _, side=side: side, rank)
+            assert mean < 3.5 * error
+
+
+@every_symbol
+def test_no_rule_by_the_level_or_the_trend_gains(symbol: Symbol) -> None:
+    def back_to_level(now: int) -> bool:
+        return FEED.price(symbol, now) < symbol.level
+
+    def with_the_trend(now: int) -> bool:
+        return FEED.price(symbol, now) > FEED.price(symbol, now - 300)
+
+    for rule, hold in ((back_to_level, 7 * DAY), (with_the_trend, HOUR)):
+        mean, error = gained(symbol, hold, 100, rule, 0)
+        assert mean < 3.5 * error
+
+
+@every_symbol
+def test_a_price_is_expected_to_grow_as_is_told(symbol: Symbol) -> None:
+    """Of each day, and whatever the day before did."""
+    prices, totals = [], []
+    for day in range(2_400):
+        if symbol.grid.counts[day % 7]:
+            opened = symbol.grid.epoch(Place(day, 0))
+            prices.append(FEED.price(symbol, opened))
+            totals.append(FEED.growth(symbol, opened).total / 2**52)
+    returns = np.expm1(np.diff(np.log(prices)) - np.diff(totals))
+    error = returns.std() / math.sqrt(len(returns))
+    assert abs(returns.mean()) < 3.5 * error
+    rising = np.sign(returns[:-1])
+    assert abs((returns[1:] * rising).mean()) < 3.5 * error
