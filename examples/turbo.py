@@ -71,15 +71,19 @@ async def main(token: str, url: str = URL) -> None:
         barrier = await chosen_barrier(socket)
         # The proposal has choices of its own, for exactly this duration; any between will do.
         proposal = (await ask(socket, proposal=1, **WANTED, barrier=barrier))["proposal"]
-        print(proposal["longcode"])
-        print(f"{proposal['display_number_of_contracts']} a point", flush=True)
         # A proposal can be bought by its id for a minute; the price guards against a worse deal.
-        await ask(socket, buy=proposal["id"], price=proposal["ask_price"], subscribe=1)
+        # The market may have moved since: what was bought is what the reply says, not the quote.
+        bought = await ask(socket, buy=proposal["id"], price=proposal["ask_price"], subscribe=1)
+        print(bought["buy"]["longcode"], flush=True)
+        points = ""
         is_leaving = False
         while True:
             contract = (await receive(socket)).get("proposal_open_contract")
             if contract is None:  # the reply to the sale
                 continue
+            if not points:
+                points = contract["display_number_of_contracts"]
+                print(f"{points} a point", flush=True)
             spot = contract["current_spot_display_value"]
             if contract["is_sold"]:
                 break

@@ -10,6 +10,13 @@ from hypothesis import settings
 from gateway.app import declared
 from gateway.testing import Client, World, world
 from schemas.published import PUBLISHED
+from tests.leftovers import (  # noqa: F401 - fixtures and hooks
+    no_process_is_left,
+    no_process_is_left_by_fixtures,
+    pytest_collection_finish,
+    pytest_runtest_makereport,
+    pytest_runtest_teardown,
+)
 from tests.served import Served, over_sockets
 
 
@@ -46,10 +53,8 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     """`scopegate serve` in its own process, with a fixed seed."""
-    running = Served(tmp_path, "--seed", "tests")
-    yield running
-    if running.process.poll() is None:
-        running.stop()
+    with Served(tmp_path, "--seed", "tests") as running:
+        yield running
 
 
 settings.register_profile("default", max_examples=300, deadline=None)

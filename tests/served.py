@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from gateway.app import declared, listen
 from gateway.calls import Registry
 from gateway.testing import Client, World
+from tests import leftovers
 
 MODULE = (sys.executable, "-m", "gateway")
 SCRIPT = (str(Path(sys.executable).with_name("scopegate")),)
@@ -119,7 +120,10 @@ def scopegate(
 
 
 class Served:
-    """`scopegate serve`, in a process that the test started and ends."""
+    """`scopegate serve` in a process of its own, from the beginning of a block to its end.
+
+    Within the block it may be stopped, killed and started anew.
+    """
 
     def __init__(
         self, folder: Path, *options: str, settings: Mapping[str, str] | None = None
@@ -129,7 +133,14 @@ class Served:
         self.db = folder / "scopegate.db"
         self.options = options
         self.settings = settings
+
+    def __enter__(self) -> Self:
         self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it, however the block ended; `stop` beforehand to judge how it ends by itself."""
+        self.kill()
 
     def command(self, *arguments: str) -> str:
         """Run another command of scopegate on this database; its standard output, stripped."""
@@ -138,6 +149,7 @@ class Served:
         return done.stdout.strip()
 
     def start(self) -> None:
+        """Start it, and wait until it says where it listens. It does not outlive a failed start."""
         with (self.folder / "stderr.txt").open("a") as errors:
             self.process = subprocess.Popen(
                 [*MODULE, "serve", "--port", "0", "--db", str(self.db), *self.options],
@@ -147,6 +159,14 @@ class Served:
                 cwd=self.folder,
                 env=environment(self.settings),
             )
+        leftovers.supervised.add(self.process.pid)
+        try:
+            self._read_first_lines()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _read_first_lines(self) -> None:
         assert self.process.stdout is not None
         self.lines: list[str] = []
         for line in self.process.stdout:
@@ -154,7 +174,6 @@ class Served:
             if line.startswith("token"):
                 break
         else:
-            self.stop()
             raise AssertionError(f"serve did not start: {self.lines}, {self.stderr}")
         self.url = self.lines[0].removeprefix("listening on ")
         self.page = self.lines[1].split()[1]
@@ -180,34 +199,42 @@ class Served:
                 await client.aclose()
 
     def kill(self) -> None:
-        """The end that nothing can prepare for."""
+        """The end that nothing can prepare for. Harmless when it has ended."""
         self.process.kill()
         self._reap()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Ask it to stop; its exit code. Harmless when it has stopped."""
+        """Ask it to stop; its exit code. Harmless when it has ended.
+
+        Fails when it does not stop in time, and ends it then.
+        """
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self._reap()
 
     def _reap(self) -> int:
-        code = self.process.wait(PATIENCE)
-        if self.process.stdout is not None and not self.process.stdout.closed:
-            self.lines += self.process.stdout.read().splitlines()
-            self.process.stdout.close()
+        try:
+            code = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"serve did not stop: {self.lines}, {self.stderr}") from None
+        finally:
+            leftovers.supervised.discard(self.process.pid)
+            if self.process.stdout is not None and not self.process.stdout.closed:
+                self.lines += self.process.stdout.read().splitlines()
+                self.process.stdout.close()
         return code
 
 
 @contextlib.contextmanager
 def serving(folder: Path, *options: str) -> Iterator[Served]:
     """A gateway with a fixed seed that has no reason to complain, until the block ends."""
-    served = Served(folder, "--seed", "tests", *options)
-    try:
+    with Served(folder, *(() if "--seed" in options else ("--seed", "tests")), *options) as served:
         yield served
-    finally:
         code = served.stop()
-    assert code == 0
-    assert served.stderr == ""
+        assert code == 0
+        assert served.stderr == ""
 
 
 def printed(

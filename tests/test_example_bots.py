@@ -17,7 +17,7 @@ import pytest
 from gateway.access import tokens
 from gateway.store import run_once
 from schemas.scopes import ALL_SCOPES
-from tests.served import PATIENCE, Served, environment
+from tests.served import PATIENCE, Served, environment, serving
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 BOTS = (
@@ -29,10 +29,8 @@ BOTS = (
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A market that runs fast, so that the bots need not wait long."""
-    served = Served(tmp_path_factory.mktemp("bots"), "--seed", "tests", "--speed", "50")
-    yield served
-    assert served.stop() == 0
-    assert served.stderr == ""
+    with serving(tmp_path_factory.mktemp("bots"), "--speed", "50") as served:
+        yield served
 
 
 def run(

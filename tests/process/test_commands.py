@@ -21,7 +21,7 @@ from gateway import token_form
 from gateway.access import tokens, users
 from gateway.store import Transaction, run_once
 from schemas.scopes import Scope
-from tests.served import MODULE, SCRIPT, Served, SocketClient, scopegate
+from tests.served import MODULE, SCRIPT, Served, SocketClient, scopegate, serving
 
 SOON = 2.0
 """Real seconds within which a live connection must feel what a command has done."""
@@ -45,10 +45,8 @@ def person(transaction: Transaction, name: str) -> Person:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    served = Served(tmp_path_factory.mktemp("commands"), "--seed", "tests")
-    yield served
-    assert served.stop() == 0
-    assert served.stderr == ""
+    with serving(tmp_path_factory.mktemp("commands")) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from gateway import market_start
 from gateway.access import apps, tokens, users
 from gateway.store import Transaction, run_once
 from schemas.scopes import ALL_SCOPES, Scope
-from tests.served import PATIENCE, Served, SocketClient
+from tests.served import PATIENCE, Served, SocketClient, serving
 
 ROUNDS = 4
 LINKED = 2
@@ -61,11 +61,9 @@ class Round:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("kill")
-    served = Served(folder, "--seed", "kill", "--start", "2026-01-01T00:00", "--speed", "100")
-    yield served
-    assert served.stop() == 0
-    assert served.stderr == ""
+    options = ("--seed", "kill", "--start", "2026-01-01T00:00", "--speed", "100")
+    with serving(tmp_path_factory.mktemp("kill"), *options) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
@@ -294,17 +292,13 @@ async def test_a_market_of_real_time_that_was_hurried_does_not_go_back(tmp_path:
         tmp_path / "scopegate.db",
         lambda transaction: market_start.settle(transaction, seed="kill", start=None, speed=1),
     )
-    hurried = Served(tmp_path, "--speed", "10000")
-    async with hurried.connected() as client:
-        reply = await client.ask({"ticks": "1HZ100V", "subscribe": 1})
-        begun = reply["tick"]["epoch"]
-        while reply["tick"]["epoch"] < begun + 5_000:
-            reply = await client.next()
-        latest = (await client.ask({"time": 1}))["time"]
-        hurried.kill()
-    later = Served(tmp_path)
-    try:
+    with Served(tmp_path, "--speed", "10000") as hurried:
+        async with hurried.connected() as client:
+            begun = latest = (await client.ask({"time": 1}))["time"]
+            # Asked, not streamed: nobody could read ten thousand ticks a second.
+            while latest < begun + 5_000:
+                latest = (await client.ask({"time": 1}))["time"]
+            hurried.kill()
+    with Served(tmp_path) as later:
         async with later.connected() as client:
             assert (await client.ask({"time": 1}))["time"] >= latest
-    finally:
-        later.stop()

@@ -35,7 +35,7 @@ from gateway.store import Transaction, run_once
 from schemas.scopes import ALL_SCOPES
 from tests import books, served
 from tests.process import trading_mutants
-from tests.served import PATIENCE, Served, SocketClient
+from tests.served import PATIENCE, Served, SocketClient, serving
 
 ROUNDS = int(os.environ.get("KILL_PAYMENTS_ROUNDS", "2"))
 MUTANT_ROUNDS = 60
@@ -204,10 +204,8 @@ def violations(path: Path, told: Told) -> list[str]:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    running = Served(tmp_path_factory.mktemp("kill"), *OPTIONS)
-    yield running
-    assert running.stop() == 0
-    assert running.stderr == ""
+    with serving(tmp_path_factory.mktemp("kill"), *OPTIONS) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -237,8 +235,7 @@ async def test_the_checker_finds_a_gateway_that_pays_by_halves(
     mutant: Callable[[], None] = trading_mutants.payment_by_halves
     launcher = (sys.executable, str(trading_mutants.__file__), mutant.__name__)
     monkeypatch.setattr(served, "MODULE", launcher)
-    faulty = Served(tmp_path, *OPTIONS)
-    try:
+    with Served(tmp_path, *OPTIONS) as faulty:
         told = begin(faulty)
         found: list[str] = []
         for number in range(MUTANT_ROUNDS):
@@ -248,5 +245,3 @@ async def test_the_checker_finds_a_gateway_that_pays_by_halves(
                 break
             faulty.start()
         assert found
-    finally:
-        faulty.stop()

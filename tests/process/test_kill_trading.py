@@ -41,7 +41,7 @@ from tests import served
 from tests.clients.settle_again import LONGEST_STEP, Agreed, PerPoint, settle
 from tests.clients.settle_again import Tick as ToldTick
 from tests.process import trading_mutants
-from tests.served import PATIENCE, Served, SocketClient
+from tests.served import PATIENCE, Served, SocketClient, serving
 
 ROUNDS = int(os.environ.get("KILL_TRADING_ROUNDS", "4"))
 MUTANT_ROUNDS = 60
@@ -539,10 +539,8 @@ async def all_tick_contracts_end(gateway: Served, told: Told) -> None:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    running = Served(tmp_path_factory.mktemp("kill"), *OPTIONS)
-    yield running
-    assert running.stop() == 0
-    assert running.stderr == ""
+    with serving(tmp_path_factory.mktemp("kill"), *OPTIONS) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -597,8 +595,7 @@ async def test_the_checker_finds_a_gateway_that(
 ) -> None:
     launcher = (sys.executable, str(trading_mutants.__file__), mutant.__name__)
     monkeypatch.setattr(served, "MODULE", launcher)
-    faulty = Served(tmp_path, *OPTIONS)
-    try:
+    with Served(tmp_path, *OPTIONS) as faulty:
         told = begin_trading(faulty)
         await begin_copying(faulty, told)
         found: list[str] = []
@@ -610,5 +607,3 @@ async def test_the_checker_finds_a_gateway_that(
             faulty.start()
         assert found
         assert all(violation.startswith(kind) for violation in found)
-    finally:
-        faulty.stop()

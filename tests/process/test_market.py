@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from exchange.feed import Feed
 from exchange.symbols import SYMBOLS
 from gateway import market_start
 from gateway.store import run_once
-from tests.served import Served, SocketClient
+from tests.served import Served, SocketClient, serving
 
 SPEED = 100
 START = 1_772_359_200  # 2026-03-01 10:00 UTC
@@ -24,11 +23,8 @@ HOUR = 3600
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Served]]:
     """Two gateways, each with a database of its own."""
     folders = [tmp_path_factory.mktemp(name) for name in ("first", "second")]
-    with ThreadPoolExecutor(2) as threads:
-        first, second = threads.map(lambda folder: Served(folder, *MARKET), folders)
-    yield first, second
-    assert [first.stop(), second.stop()] == [0, 0]
-    assert first.stderr + second.stderr == ""
+    with serving(folders[0], *MARKET) as first, serving(folders[1], *MARKET) as second:
+        yield first, second
 
 
 async def ticks(client: SocketClient, symbol: str, first: int, last: int) -> dict[str, Any]:

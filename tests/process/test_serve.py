@@ -10,15 +10,14 @@ import pytest
 
 from gateway import token_form
 from schemas.scopes import ALL_SCOPES, in_order
-from tests.served import Served, fetch, scopegate
+from tests.served import Served, fetch, scopegate, serving
 
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One that nobody stops or writes to the database of."""
-    running = Served(tmp_path_factory.mktemp("serve"), "--seed", "tests")
-    yield running
-    running.stop()
+    with serving(tmp_path_factory.mktemp("serve")) as running:
+        yield running
 
 
 async def test_the_first_lines_say_where_it_is_and_whom_to_be(gateway: Served) -> None:

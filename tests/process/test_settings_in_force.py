@@ -56,7 +56,7 @@ async def test_an_option_wins_over_the_environment_and_that_over_the_file(tmp_pa
             "SCOPEGATE_PRICING_PER_MINUTE": "23",
         }
         served = Served(tmp_path, "--pricing-per-minute", "33", settings=settings)
-    try:
+    with served:
         async with served.connected() as client:
             status = (await client.ask({"website_status": 1}))["website_status"]
             limits = status["api_call_limits"]
@@ -69,5 +69,3 @@ async def test_an_option_wins_over_the_environment_and_that_over_the_file(tmp_pa
             assert await client.refused({"greet": "Ada"}) == "AuthorizationRequired"
             await client.authorize(served.token)
             assert (await client.ask({"greet": "Ada"}))["greet"] == "Hello, Ada"
-    finally:
-        served.stop()

@@ -69,8 +69,7 @@ async def test_a_certificate_from_files_is_one_that_clients_verify(tmp_path: Pat
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
 
-    served = Served(tmp_path, "--tls-cert", chain.name, "--tls-key", key.name)
-    try:
+    with serving(tmp_path, "--tls-cert", chain.name, "--tls-key", key.name) as served:
         async with served.connected(ssl=trusting) as client:
             assert (await client.ask({"ping": 1}))["ping"] == "pong"
         status, _, _ = await asyncio.to_thread(fetch, served.page, trusting)
@@ -78,5 +77,3 @@ async def test_a_certificate_from_files_is_one_that_clients_verify(tmp_path: Pat
         with pytest.raises(ssl.SSLCertVerificationError):
             async with served.connected(ssl=ssl.create_default_context()):
                 pass
-    finally:
-        assert served.stop() == 0

@@ -13,14 +13,13 @@ from exchange import ledger
 from gateway.access import tokens
 from gateway.store import Transaction, run_once
 from schemas.scopes import Scope
-from tests.served import Served, SocketClient
+from tests.served import Served, SocketClient, serving
 
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    served = Served(tmp_path_factory.mktemp("writers"), "--seed", "tests")
-    yield served
-    assert served.stop() == 0
+    with serving(tmp_path_factory.mktemp("writers")) as served:
+        yield served
 
 
 def credit(gateway: Served, units: int, loginid: str | None = None) -> ledger.Entry:

@@ -25,7 +25,7 @@ from exchange.symbols import SYMBOLS
 from gateway.access import tokens, users
 from gateway.store import Transaction, run_once
 from schemas.scopes import ALL_SCOPES
-from tests.served import PATIENCE, Served, SocketClient
+from tests.served import PATIENCE, Served, SocketClient, serving
 
 SCRIPT = Path(__file__).parent.parent / "clients" / "settle_again.py"
 CONTRACTS = 248
@@ -64,13 +64,9 @@ class Account:
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A gateway in whose market 200 seconds pass in one."""
-    running = Served(
-        tmp_path_factory.mktemp("wire"),
-        *("--seed", "wire", "--start", "2026-01-01T12:00", "--speed", "200"),
-    )
-    yield running
-    assert running.stop() == 0
-    assert running.stderr == ""
+    options = ("--seed", "wire", "--start", "2026-01-01T12:00", "--speed", "200")
+    with serving(tmp_path_factory.mktemp("wire"), *options) as running:
+        yield running
 
 
 def accounts(gateway: Served) -> list[Account]:
