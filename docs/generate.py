@@ -228,6 +228,7 @@ def _example(kind: ContractType) -> Terms:
         selected_tick=3 if "selected_tick" in takes else None,
         multiplier=100 if multiplies else 0,
         cancellation=3_600 if multiplies else 0,
+        is_financed=multiplies,
         growth=3 if grows else 0,
         width=536_900_000 if grows else 0,
         contracts=Decimal("1.25000") if isinstance(kind, PerPoint) else Decimal(0),

@@ -77,6 +77,9 @@ _STEPS: Final = _moved_by(Motion.STEPS)
 _RESETS: Final = _moved_by(Motion.RESETS)
 _FINANCIAL: Final = ("OTC_SPC", "cryBTCUSD", "frxEURUSD", "frxUSDJPY", "frxXAUUSD")
 
+_PAIRS: Final = ("frxEURCHF", "frxEURGBP", "frxEURUSD", "frxUSDJPY")
+"""A few pips a tick."""
+
 
 class Trade(NamedTuple):
     """What came of one contract, or of several that were bought at the same moment."""
@@ -505,6 +508,9 @@ MARKETS: Final = (
         _multiplier,
         200,
         _FINANCIAL,
+    ),
+    Family(
+        "Deal cancellation, pairs", "cancellation", "what it gave back", _cancellation, 200, _PAIRS
     ),
 )
 """The other kinds of markets, with the families that are traded there."""
