@@ -42,6 +42,7 @@ from gateway.dispatch import Dispatcher
 from gateway.limits import PROFILES, Profile, RateLimiter
 from gateway.mail import LogMailer, Mailer, mailer
 from gateway.oauth import TokenEndpoint
+from gateway.retention import EVERY, Retention
 from gateway.server import Listening, Server, Visitor
 from gateway.session import Session
 from gateway.settings import Settings, SettingsError
@@ -299,6 +300,7 @@ async def compose(
             pages.show_demo(demo.accounts[0].loginid, demo.token)
         keeping = [
             asyncio.create_task(access.run()),
+            asyncio.create_task(_purge(Retention(store, clock))),
             asyncio.create_task(_keep_mark(store, clock, start, settings.speed)),
         ]
         stack.push_async_callback(_finish, keeping, access, store, clock)
@@ -352,6 +354,15 @@ async def _keep_mark(store: Store, clock: Clock, start: market_start.Origin, spe
         except StoreError as problem:
             log.error("the market's moment was not kept", exc_info=problem)
         await asyncio.sleep(every)
+
+
+async def _purge(retention: Retention) -> None:
+    while True:
+        await asyncio.sleep(EVERY)
+        try:
+            await retention.purge()
+        except StoreError as problem:
+            log.error("old rows were not deleted", exc_info=problem)
 
 
 async def _demo(store: Store, settings: Settings, at: float) -> Demo | None:

@@ -42,7 +42,6 @@ class Shown:
     token: Token
     made_by: str
     """The app that minted it; empty where the owner did."""
-    last_used_from: str
 
 
 def tokens_of(transaction: Transaction, user_id: int) -> list[Shown]:
@@ -53,8 +52,7 @@ def tokens_of(transaction: Transaction, user_id: int) -> list[Shown]:
     ):
         for token in reversed(tokens.listed(transaction, row["loginid"])):
             app = None if token.app_id is None else apps.get(transaction, token.app_id)
-            uses = tokens.uses(transaction, token.id)
-            shown.append(Shown(token, app.name if app else "", uses[0]["address"] if uses else ""))
+            shown.append(Shown(token, app.name if app else ""))
     return shown
 
 
