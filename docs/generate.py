@@ -1,4 +1,4 @@
-"""Writes the generated documentation: docs/calls.md, docs/contracts.md and docs/settings.md.
+"""Writes the generated documentation: calls.md, contracts.md, retention.md and settings.md.
 
 make docs                     write them
 docs/generate.py --check      exit with 1 where one of them is not what would be written
@@ -25,6 +25,7 @@ from exchange.rules import MOST_ACCUMULATED
 from exchange.symbols import EARLIEST, SYMBOLS, Symbol
 from gateway.app import declared
 from gateway.calls import NO_APPS, Call, Registry
+from gateway.retention import RULES
 from gateway.settings import PREFIX, Settings
 from schemas.fields import AccountRequest, Request, StreamRequest
 from schemas.published import PUBLISHED
@@ -241,7 +242,38 @@ def _barrier(kind: ContractType) -> Barrier | None:
     return Barrier(-50 if isinstance(kind, Turbo) and kind.rises else 50)
 
 
-PAGES = {"calls.md": calls_page, "contracts.md": contracts_page, "settings.md": settings_page}
+def retention_page() -> str:
+    """What is kept in the database, and for how long."""
+    lines = [
+        "# What is kept, and for how long",
+        "",
+        NOTE,
+        "",
+        "Users, accounts, contracts, payments and the ledger are the books: they are kept for"
+        " ever. Everything else that clients can make grow has a bound. Rows that are no longer"
+        " kept are deleted while the gateway serves, once a minute and a few hundred at a time."
+        " Days are real days; where it says so, days of the market.",
+        "",
+        "| rows | kept |",
+        "|---|---|",
+    ]
+    lines += [f"| {rule.rows} | {rule.kept} |" for rule in RULES]
+    lines += [
+        "",
+        "SQLite uses the space of deleted rows again; the file itself does not shrink. To make it"
+        " smaller, stop the gateway and run `sqlite3 scopegate.db VACUUM`.",
+        "",
+        "In memory: hourly candles of the most recently asked symbols, 32 MiB in all.",
+    ]
+    return "\n".join([*lines, ""])
+
+
+PAGES = {
+    "calls.md": calls_page,
+    "contracts.md": contracts_page,
+    "retention.md": retention_page,
+    "settings.md": settings_page,
+}
 
 
 def main(check: bool) -> int:

@@ -22,6 +22,9 @@ from exchange.money import bound_in, to_text
 from exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
 from gateway.store import Row, Transaction
 
+KEPT_ORDERS = 100
+"""Orders that are kept for a contract, the latest ones."""
+
 OPENED = "contract_opened"
 CHANGED = "contract_changed"
 CLOSED = "contract_closed"
@@ -328,6 +331,13 @@ def _record_order(
         kind,
         amount,
         at,
+    )
+    transaction.execute(
+        "DELETE FROM contract_orders WHERE contract_id = ? AND id <="
+        " (SELECT id FROM contract_orders WHERE contract_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
+        contract_id,
+        contract_id,
+        KEPT_ORDERS,
     )
 
 

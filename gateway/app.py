@@ -55,6 +55,7 @@ from gateway.limits import (
 )
 from gateway.mail import LogMailer, Mailer, mailer
 from gateway.oauth import TokenEndpoint
+from gateway.retention import EVERY, Retention
 from gateway.server import Accept, Listening, Server, Visitor
 from gateway.session import Session, unsigned_holder
 from gateway.settings import RESIDENCE, Settings, SettingsError
@@ -410,6 +411,7 @@ async def compose(
         await _mark(store, clock, settings.speed)  # before the first second is told
         keeping = [
             supervise("access", access.run),
+            supervise("retention", partial(_purge, Retention(store, clock))),
             supervise("the market's mark", partial(_keep_mark, store, clock, settings.speed)),
         ]
         stack.push_async_callback(_finish, keeping, access, store, clock)
@@ -466,6 +468,12 @@ async def _keep_mark(store: Store, clock: Clock, speed: float) -> None:
 
 async def _mark(store: Store, clock: Clock, speed: float) -> None:
     await store.write(lambda transaction: market_start.run(transaction, clock.now(), speed))
+
+
+async def _purge(retention: Retention) -> None:
+    while True:
+        await asyncio.sleep(EVERY)
+        await retention.purge()
 
 
 async def _demo(store: Store, settings: Settings, at: float) -> Demo | None:

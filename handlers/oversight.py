@@ -97,7 +97,7 @@ class Oversight:
                 {
                     "created_at": int(one.token.created_at),
                     "last_used": _seconds(one.token.last_used_at),
-                    "last_used_from": one.last_used_from,
+                    "last_used_from": one.token.last_used_from,
                     "live_connections": self._access.live_connections([one.token.id]),
                     "loginid": one.token.loginid,
                     "made_by": one.made_by,

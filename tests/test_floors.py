@@ -19,6 +19,7 @@ FLOORS: dict[str, int] = {
     "gateway.testing": 7,
     "gateway.admin": 6,
     "gateway.app": 6,
+    "gateway.retention": 3,
     "gateway.server": 5,
     "gateway.site": 5,
     "gateway.connection": 4,

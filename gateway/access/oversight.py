@@ -44,7 +44,6 @@ class Shown:
     """The app that minted it; empty where the owner did."""
     parent: Token | None
     """The token that it was made with, if it was made with one."""
-    last_used_from: str
 
 
 def tokens_of(transaction: Transaction, user_id: int) -> list[Shown]:
@@ -55,10 +54,8 @@ def tokens_of(transaction: Transaction, user_id: int) -> list[Shown]:
     ):
         for token in reversed(tokens.listed(transaction, row["loginid"])):
             app = None if token.app_id is None else apps.get(transaction, token.app_id)
-            uses = tokens.uses(transaction, token.id)
             parent = tokens.parent_of(transaction, token)
-            used_from = uses[0]["address"] if uses else ""
-            shown.append(Shown(token, app.name if app else "", parent, used_from))
+            shown.append(Shown(token, app.name if app else "", parent))
     return shown
 
 

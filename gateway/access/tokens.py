@@ -29,6 +29,9 @@ MOST_OF_A_LINK = 20
 As many again it may mint for the account with `api_token`: a further one is refused.
 """
 
+KEPT_USES = 500
+"""Rows of uses that are kept for a token, by call and address; the latest ones."""
+
 ENDED = "tokens_ended"
 """The change that announces the end of tokens: `ids`, and `by`, the session that asked for it."""
 
@@ -62,6 +65,8 @@ class Token:
     created_at: float
     expires_at: float | None
     last_used_at: float | None
+    last_used_from: str
+    """The address of its last use; empty before the first."""
     user_id: int
     currency: str
     is_virtual: bool
@@ -122,6 +127,7 @@ def _token(row: Row) -> Token:
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         last_used_at=row["last_used_at"],
+        last_used_from=row["last_used_from"],
         user_id=row["user_id"],
         currency=row["currency"],
         is_virtual=bool(row["is_virtual"]),
@@ -427,7 +433,16 @@ def record_use(
         uses,
         at,
     )
-    transaction.execute("UPDATE tokens SET last_used_at = ? WHERE id = ?", at, token_id)
+    transaction.execute(
+        "DELETE FROM token_uses WHERE token_id = ? AND last_at < (SELECT last_at FROM token_uses"
+        " WHERE token_id = ? ORDER BY last_at DESC LIMIT 1 OFFSET ?)",
+        token_id,
+        token_id,
+        KEPT_USES - 1,
+    )
+    transaction.execute(
+        "UPDATE tokens SET last_used_at = ?, last_used_from = ? WHERE id = ?", at, address, token_id
+    )
     transaction.execute(
         "UPDATE links SET last_used_at = ? WHERE id = (SELECT link_id FROM tokens WHERE id = ?)",
         at,

@@ -1,9 +1,15 @@
 """What a client can make grow is bounded."""
 
+import asyncio
+import time
+
 import pytest
 
-from gateway.access import users
-from gateway.testing import World
+from gateway import app
+from gateway.access import tokens, users
+from gateway.retention import DAY, Retention
+from gateway.store import Transaction
+from gateway.testing import World, world
 
 
 async def test_the_latest_signings_in_are_kept(
@@ -23,3 +29,208 @@ async def test_the_latest_signings_in_are_kept(
     assert 5 <= row[0] <= 6  # the owner's own, at a page, has tokens that hang on it
     assert (await client.ask({"login_history": 1, "limit": 50}))["login_history"]
     assert "error" not in await owner.ask({"balance": 1})
+
+
+LONG_AGO = time.time() - 91 * DAY
+
+
+async def count(here: World, table: str, where: str = "1") -> int:
+    row = await here.gateway.store.read(
+        lambda reader: reader.one(f"SELECT count(*) FROM {table} WHERE {where}")  # noqa: S608
+    )
+    assert row is not None
+    return int(row[0])
+
+
+async def purge(here: World) -> None:
+    await Retention(here.gateway.store, here.clock).purge()
+
+
+async def run(here: World, statement: str, *parameters: object) -> None:
+    await here.gateway.store.write(lambda transaction: transaction.execute(statement, *parameters))
+
+
+async def test_of_a_token_s_uses_the_latest_are_kept(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "KEPT_USES", 3)
+    token = await here.token("read")
+    for number in range(6):
+        client = here.connect(address=f"10.0.0.{number}")
+        await client.authorize(token)
+        await client.ask({"balance": 1})
+        await here.gateway.access.flush()
+    where = "address LIKE '10.0.0.%'"
+    assert 3 <= await count(here, "token_uses", where) <= 4  # two of one flush are equally old
+    assert await count(here, "token_uses", "address = '10.0.0.0'") == 0
+    owner = await here.owner()
+    listed = (await owner.ask({"token_list": 1}))["token_list"]
+    assert "10.0.0.5" in [row["last_used_from"] for row in listed]
+
+
+async def test_uses_of_long_ago_are_forgotten(here: World) -> None:
+    client = here.connect(address="10.0.0.7")
+    await client.authorize(await here.token("read"))
+    await here.gateway.access.flush()
+    await purge(here)
+    assert await count(here, "token_uses", "address = '10.0.0.7'") == 1
+    await run(here, "UPDATE token_uses SET last_at = ?", LONG_AGO)
+    await purge(here)
+    assert await count(here, "token_uses") == 0
+
+
+async def test_tokens_that_ended_long_ago_are_deleted_and_no_others(here: World) -> None:
+    client = here.connect()
+    await client.authorize(await here.token("read", "admin"))
+    for name in ("Kept", "Recent", "Old"):
+        await client.ask({"api_token": 1, "new_token": name, "new_token_scopes": ["read"]})
+    listed = (await client.ask({"api_token": 1}))["api_token"]["tokens"]
+    for row in listed:
+        if row["display_name"] in ("Recent", "Old"):
+            await client.ask({"api_token": 1, "delete_token": row["token"]})
+    before = await count(here, "tokens", "ended_at IS NULL")
+    await run(
+        here,
+        "INSERT INTO token_uses (token_id, address, call, uses, last_at)"
+        " SELECT id, '::1', 'ping', 1, ? FROM tokens WHERE name = 'Old'",
+        time.time(),
+    )
+    await run(here, "UPDATE tokens SET ended_at = ? WHERE name = 'Old'", LONG_AGO)
+    await purge(here)
+    assert await count(here, "tokens", "name = 'Old'") == 0
+    assert await count(here, "tokens", "name = 'Recent'") == 1
+    assert await count(here, "tokens", "ended_at IS NULL") == before
+
+
+async def test_only_the_latest_of_an_account_s_ended_tokens_are_kept(here: World) -> None:
+    def many(transaction: Transaction) -> None:
+        for number in range(1_300):
+            transaction.execute(
+                "INSERT INTO tokens (digest, masked, loginid, name, scopes, kind, created_at,"
+                " ended_at) VALUES (?, '', ?, ?, 'read', 'owner', 0, ?)",
+                str(number).encode(),
+                here.demo.loginid,
+                f"Ended {number}",
+                time.time() - 2_000 + number,
+            )
+
+    await here.gateway.store.write(many)
+    await purge(here)
+    assert await count(here, "tokens", "ended_at IS NOT NULL") == 1_000
+    assert await count(here, "tokens", "name = 'Ended 299'") == 0
+    assert await count(here, "tokens", "name = 'Ended 300'") == 1
+
+
+async def test_a_deleted_app_goes_with_its_authorizations_and_one_that_earned_stays(
+    here: World,
+) -> None:
+    gone, earned = [await here.app(name=name) for name in ("Gone", "Earned")]
+    for each in (gone, earned):
+        await here.token("read", app=each)
+    await run(
+        here,
+        "INSERT INTO contracts (loginid, contract_type, shortcode, currency, price, payout,"
+        " bought_at) VALUES (?, 'CALL', '', 'USD', 1, 1, 0)",
+        here.demo.loginid,
+    )
+    await run(
+        here,
+        "INSERT INTO markups (contract_id, app_id, loginid, amount, cents, booked_by, at)"
+        " SELECT max(contracts.id), ?, ?, 1, 1, max(ledger.id), 0 FROM contracts, ledger",
+        earned.id,
+        here.demo.loginid,
+    )
+    await run(
+        here, "UPDATE apps SET deleted_at = ? WHERE id IN (?, ?)", LONG_AGO, gone.id, earned.id
+    )
+    await run(here, "UPDATE links SET ended_at = ?", LONG_AGO)
+    await run(here, "UPDATE tokens SET ended_at = ? WHERE link_id IS NOT NULL", LONG_AGO)
+    await purge(here)
+    assert await count(here, "tokens", "link_id IS NOT NULL") == 0
+    assert await count(here, "links") == 0
+    assert await count(here, "apps", "name = 'Gone'") == 0
+    assert await count(here, "apps", "name = 'Earned'") == 1
+
+
+async def test_orders_of_a_contract_are_bounded_and_go_after_its_end(here: World) -> None:
+    client = here.connect()
+    await client.authorize(await here.token("trade", "read"))
+    terms = {
+        "contract_type": "MULTUP",
+        "symbol": "1HZ100V",
+        "currency": "USD",
+        "basis": "stake",
+        "amount": 10,
+        "multiplier": 100,
+    }
+    bought = await client.ask({"buy": 1, "price": 10, "parameters": terms})
+    number = bought["buy"]["contract_id"]
+    here.clock.advance(2)
+    for amount in range(1, 131):
+        order = {"take_profit": 1_000 + amount}
+        reply = await client.ask(
+            {"contract_update": 1, "contract_id": number, "limit_order": order}
+        )
+        assert "error" not in reply
+    history = {"contract_update_history": 1, "contract_id": number, "limit": 999}
+    rows = (await client.ask(history))["contract_update_history"]
+    assert len(rows) == 100
+    assert float(rows[0]["order_amount"]) == 1_130
+    await client.ask({"sell": number, "price": 0})
+    ago = here.clock.now() - 91 * DAY
+    await run(here, "UPDATE contract_orders SET at = ?", ago)
+    await purge(here)
+    assert await count(here, "contract_orders") == 100  # the contract has ended just now
+    await run(here, "UPDATE contracts SET sold_at = ? WHERE status <> 'open'", ago)
+    await purge(here)
+    assert await count(here, "contract_orders") == 0
+
+
+async def test_of_announced_changes_the_latest_are_kept(here: World) -> None:
+    def many(transaction: Transaction) -> None:
+        for _ in range(1_250):
+            transaction.execute("INSERT INTO changes (kind, data) VALUES ('nothing', '{}')")
+
+    await here.gateway.store.write(many)
+    await purge(here)
+    assert await count(here, "changes") == 1_000
+
+
+async def test_sign_ins_and_copying_relations_of_long_ago_are_forgotten(here: World) -> None:
+    assert here.gateway.demo is not None
+    trader, copier, _ = (account.loginid for account in here.gateway.demo.accounts)
+    await here.token("read")
+    await run(
+        here,
+        "INSERT INTO sign_ins (user_id, action, at, address, language, user_agent, succeeded)"
+        " VALUES (1, 'login', ?, '', 'EN', '', 1)",
+        time.time() - 366 * DAY,
+    )
+    await run(
+        here,
+        "INSERT INTO copyings (copier, trader, handle, copier_token, trader_token, assets,"
+        " trade_types, started_at, ended_at)"
+        " SELECT ?, ?, 'handle', max(id), max(id), '', '', 0, ? FROM tokens",
+        copier,
+        trader,
+        here.clock.now() - 91 * DAY,
+    )
+    last = "(SELECT max(id) FROM tokens)"
+    await run(here, f"UPDATE tokens SET ended_at = ? WHERE id = {last}", LONG_AGO)  # noqa: S608
+    await purge(here)
+    assert await count(here, "sign_ins", f"at < {time.time() - 365 * DAY}") == 0
+    assert await count(here, "copyings") == 0
+    assert await count(here, "tokens", "ended_at IS NOT NULL") == 0
+
+
+async def test_old_rows_are_deleted_while_the_gateway_serves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(app, "EVERY", 0.001)
+    async with world() as here:
+        client = here.connect()
+        for _ in range(1_001):
+            await run(here, "INSERT INTO changes (kind, data) VALUES ('nothing', '{}')")
+        async with asyncio.timeout(10):
+            while await count(here, "changes") > 1_000:
+                await client.ask({"ping": 1})

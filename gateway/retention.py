@@ -1,0 +1,313 @@
+"""How long rows are kept that clients can make grow, and their deletion while the gateway serves.
+
+Rules:
+- `RULES` is the one list: `docs/retention.md` is generated from it. Users, accounts, contracts and
+  the ledger are the books, and are never deleted.
+- Candidates are found by a reader; a row is deleted only if it still meets the condition then.
+- A job deletes at most `BATCH` rows, so that other writes wait for milliseconds.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from exchange.book import KEPT_ORDERS
+from exchange.copying import KEPT_REPORTS
+from gateway.access.tokens import KEPT_USES
+from gateway.access.users import KEPT_SIGN_INS
+from gateway.clock import Clock
+from gateway.store import Store, Transaction
+
+DAY: Final = 86_400.0
+EVERY: Final = 60.0
+"""Seconds between two purges."""
+BATCH: Final = 200
+ROUNDS: Final = 50
+"""Batches of one rule in one purge; what is left then waits for the next."""
+
+ENDED_DAYS: Final = 90
+"""Days for which what has ended is kept, unless there is too much of it."""
+ENDED_TOKENS: Final = 1_000
+ENDED_LINKS: Final = 1_000
+DELETED_APPS: Final = 100
+SIGN_IN_DAYS: Final = 365
+CHANGES: Final = 1_000
+
+Key = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """The present: in real time for the audit, in market time for contracts and copying."""
+
+    real: float
+    market: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is kept of one kind of rows."""
+
+    rows: str
+    kept: str
+    """Both in words, for the documentation."""
+    find: Callable[[Transaction, Moments], Sequence[Key]] | None = None
+    """At most `BATCH` keys of rows that can go; `None` where rows are bounded as they are added."""
+    delete: Callable[[Transaction, Key], None] = lambda transaction, key: None
+    """Delete one of them, unless something has changed."""
+
+
+class Retention:
+    """Deletes what `RULES` no longer keep."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def purge(self) -> int:
+        """Delete what can go by now; the number of rows that were found.
+
+        Raises `StoreError` when the store fails; what was deleted until then stays deleted.
+        """
+        found = 0
+        now = Moments(time.time(), self._clock.now())
+        for rule in RULES:
+            if rule.find is not None:
+                found += await self._apply(rule.find, rule.delete, now)
+        return found
+
+    async def _apply(
+        self,
+        find: Callable[[Transaction, Moments], Sequence[Key]],
+        delete: Callable[[Transaction, Key], None],
+        now: Moments,
+    ) -> int:
+        found = 0
+        for _ in range(ROUNDS):
+            keys = await self._store.read(lambda reader: find(reader, now))
+            if not keys:
+                break
+
+            def job(transaction: Transaction, keys: Sequence[Key] = keys) -> None:
+                for key in keys:
+                    delete(transaction, key)
+
+            await self._store.write(job)
+            found += len(keys)
+            if len(keys) < BATCH:
+                break
+        return found
+
+
+def _old_uses(reader: Transaction, now: Moments) -> Sequence[Key]:
+    return reader.all(
+        "SELECT token_id, address, call, last_at FROM token_uses WHERE last_at < ? LIMIT ?",
+        now.real - ENDED_DAYS * DAY,
+        BATCH,
+    )
+
+
+def _delete_use(transaction: Transaction, key: Key) -> None:
+    transaction.execute(
+        "DELETE FROM token_uses WHERE token_id = ? AND address = ? AND call = ? AND last_at = ?",
+        *key,
+    )
+
+
+def _old_copyings(reader: Transaction, now: Moments) -> Sequence[Key]:
+    return reader.all(
+        "SELECT copier, trader, ended_at FROM copyings WHERE ended_at < ? LIMIT ?",
+        now.market - ENDED_DAYS * DAY,
+        BATCH,
+    )
+
+
+def _delete_copying(transaction: Transaction, key: Key) -> None:
+    transaction.execute(
+        "DELETE FROM copyings WHERE copier = ? AND trader = ? AND ended_at = ?", *key
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """Rows that have ended: the latest of each owner are kept, for `ENDED_DAYS`.
+
+    All names are SQL: the table, its columns for the owner and for the moment of the end (real
+    time), and the condition that no other row refers to a row.
+    """
+
+    table: str
+    owner: str
+    ended: str
+    unused: str
+    most: int
+
+    def find(self, reader: Transaction, now: Moments) -> Sequence[Key]:
+        """Those that are too old, and those of owners who have too many."""
+        found: list[Key] = []
+        found += reader.all(
+            f"SELECT id FROM {self.table} WHERE {self.ended} < ? AND {self.unused} LIMIT ?",  # noqa: S608
+            now.real - ENDED_DAYS * DAY,
+            BATCH,
+        )
+        for owner, count in reader.all(
+            f"SELECT {self.owner}, count(*) FROM {self.table} WHERE {self.ended} IS NOT NULL"  # noqa: S608
+            f" GROUP BY {self.owner} HAVING count(*) > ?",
+            self.most,
+        ):
+            found += reader.all(
+                f"SELECT id FROM {self.table}"  # noqa: S608
+                f" WHERE {self.owner} = ? AND {self.ended} IS NOT NULL AND {self.unused}"
+                f" ORDER BY {self.ended}, id LIMIT ?",
+                owner,
+                min(BATCH, count - self.most),
+            )
+        return found[:BATCH]
+
+    def delete(self, transaction: Transaction, key: Key) -> None:
+        """Delete one, unless something refers to it by now."""
+        transaction.execute(
+            f"DELETE FROM {self.table} WHERE id = ? AND {self.ended} IS NOT NULL AND {self.unused}",  # noqa: S608
+            *key,
+        )
+
+
+_TOKENS = _Ended(
+    table="tokens",
+    owner="loginid",
+    ended="ended_at",
+    unused="NOT EXISTS (SELECT 1 FROM copyings WHERE copier_token = tokens.id)"
+    " AND NOT EXISTS (SELECT 1 FROM copyings WHERE trader_token = tokens.id)"
+    " AND NOT EXISTS (SELECT 1 FROM tokens AS made WHERE made.parent_id = tokens.id)",
+    most=ENDED_TOKENS,
+)
+_LINKS = _Ended(
+    table="links",
+    owner="user_id",
+    ended="ended_at",
+    unused="NOT EXISTS (SELECT 1 FROM tokens WHERE link_id = links.id)"
+    " AND NOT EXISTS (SELECT 1 FROM codes WHERE link_id = links.id)",
+    most=ENDED_LINKS,
+)
+_APPS = _Ended(
+    table="apps",
+    owner="user_id",
+    ended="deleted_at",
+    unused="NOT EXISTS (SELECT 1 FROM links WHERE app_id = apps.id)"
+    " AND NOT EXISTS (SELECT 1 FROM markups WHERE app_id = apps.id)",
+    most=DELETED_APPS,
+)
+
+
+def _delete_token(transaction: Transaction, key: Key) -> None:
+    # A token that has ended never comes back, and no new row refers to it.
+    transaction.execute("DELETE FROM token_uses WHERE token_id = ?", *key)
+    _TOKENS.delete(transaction, key)
+
+
+_UNUSED_SIGN_IN = "NOT EXISTS (SELECT 1 FROM tokens WHERE sign_in_id = sign_ins.id)"
+
+
+def _old_sign_ins(reader: Transaction, now: Moments) -> Sequence[Key]:
+    return reader.all(
+        f"SELECT id FROM sign_ins WHERE at < ? AND {_UNUSED_SIGN_IN} LIMIT ?",  # noqa: S608
+        now.real - SIGN_IN_DAYS * DAY,
+        BATCH,
+    )
+
+
+def _delete_sign_in(transaction: Transaction, key: Key) -> None:
+    transaction.execute(
+        f"DELETE FROM sign_ins WHERE id = ? AND {_UNUSED_SIGN_IN}",  # noqa: S608
+        *key,
+    )
+
+
+def _old_orders(reader: Transaction, now: Moments) -> Sequence[Key]:
+    before = now.market - ENDED_DAYS * DAY
+    return reader.all(
+        "SELECT contract_orders.id FROM contract_orders"
+        " JOIN contracts ON contracts.id = contract_orders.contract_id"
+        " WHERE contract_orders.at < ? AND contracts.sold_at < ? LIMIT ?",
+        before,
+        before,
+        BATCH,
+    )
+
+
+def _delete_order(transaction: Transaction, key: Key) -> None:
+    transaction.execute("DELETE FROM contract_orders WHERE id = ?", *key)
+
+
+def _old_changes(reader: Transaction, now: Moments) -> Sequence[Key]:
+    return reader.all(
+        "SELECT id FROM changes WHERE id <= (SELECT max(id) FROM changes) - ? LIMIT ?",
+        CHANGES,
+        BATCH,
+    )
+
+
+def _delete_change(transaction: Transaction, key: Key) -> None:
+    # Changes older than this job were applied before it (`Store`), so none is missed.
+    transaction.execute("DELETE FROM changes WHERE id = ?", *key)
+
+
+# Tokens, authorizations and apps refer to each other: their rows go in this order.
+RULES: Final = (
+    Rule(
+        "Uses of a token, one row per call and address",
+        f"the latest {KEPT_USES} of a token; {ENDED_DAYS} days after the last such use",
+        _old_uses,
+        _delete_use,
+    ),
+    Rule(
+        "Ended copying relations",
+        f"{ENDED_DAYS} days of the market, or until the trader is copied again",
+        _old_copyings,
+        _delete_copying,
+    ),
+    Rule(
+        "Ended tokens, those of page sign-ins among them, with their uses",
+        f"{ENDED_DAYS} days; the latest {ENDED_TOKENS:,} of an account;"
+        " while a token that was made with them, or a copying relation that was started with"
+        " them, is kept",
+        _TOKENS.find,
+        _delete_token,
+    ),
+    Rule(
+        "Ended authorizations of apps",
+        f"{ENDED_DAYS} days; the latest {ENDED_LINKS:,} of a user; while a token of theirs is kept",
+        _LINKS.find,
+        _LINKS.delete,
+    ),
+    Rule(
+        "Deleted apps",
+        f"{ENDED_DAYS} days; the latest {DELETED_APPS} of a user; while an authorization is kept;"
+        " for ever once they have earned markup",
+        _APPS.find,
+        _APPS.delete,
+    ),
+    Rule(
+        "Sign-ins and sign-outs (`login_history`)",
+        f"{SIGN_IN_DAYS} days; the latest {KEPT_SIGN_INS:,} of a user;"
+        " while a token of theirs is kept",
+        _old_sign_ins,
+        _delete_sign_in,
+    ),
+    Rule(
+        "Orders of a contract (`contract_update_history`)",
+        f"the latest {KEPT_ORDERS} of a contract; {ENDED_DAYS} days of the market after its end",
+        _old_orders,
+        _delete_order,
+    ),
+    Rule(
+        "Changes that the command line announces to a running gateway",
+        f"the latest {CHANGES:,}",
+        _old_changes,
+        _delete_change,
+    ),
+    Rule("Reports of copied trades (`copy_report`)", f"the latest {KEPT_REPORTS:,} of a copier"),
+    Rule("Codes by e-mail", "an hour; 10,000 letters an hour in all"),
+    Rule("Authorization codes of apps", "an hour after they have expired"),
+)
