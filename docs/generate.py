@@ -21,6 +21,7 @@ from exchange.contracts.offered import is_offered
 from exchange.contracts.per_point import PerPoint
 from exchange.contracts.terms import Barrier, Terms
 from exchange.contracts.turbos import Turbo
+from exchange.feed import KEPT_DAYS
 from exchange.rules import MOST_ACCUMULATED
 from exchange.symbols import EARLIEST, SYMBOLS, Symbol
 from gateway.app import declared
@@ -263,7 +264,8 @@ def retention_page() -> str:
         "SQLite uses the space of deleted rows again; the file itself does not shrink. To make it"
         " smaller, stop the gateway and run `sqlite3 scopegate.db VACUUM`.",
         "",
-        "In memory: hourly candles of the most recently asked symbols, 32 MiB in all.",
+        f"In memory: the hourly candles of {KEPT_DAYS:,} days, of all symbols together and asked"
+        " for last: some 36 MB.",
     ]
     return "\n".join([*lines, ""])
 

@@ -14,6 +14,8 @@ How a price comes about is told in `exchange.processes`. Here are the answers th
 prices, and the caches; they only assume that `Process.pips` never falls as the state rises.
 """
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable
 from typing import Final, NamedTuple
 
@@ -35,6 +37,9 @@ from exchange.processes.switches import Switches
 from exchange.symbols import DAY, EARLIEST, LEVEL_SYMBOLS, Motion, Symbol
 
 HOUR: Final = 3_600
+
+KEPT_DAYS: Final = 40_000
+"""Days of hourly candles that are kept in memory, of all symbols together: some 36 MB."""
 
 GRANULARITIES: Final = (
     60, 120, 180, 300, 600, 900, 1_800, HOUR, 7_200, 14_400, 28_800, DAY
@@ -73,22 +78,22 @@ class _Series:
     """One symbol's process, and what is kept of it.
 
     Kept: the paths of the two latest days asked for and of one more, the last asked for (at most
-    3 x 0.7 MB), so that a reader of old days does not take today away from the live ticks. Also,
-    a day, an anchor and, once asked for, 24 hourly candles (0.9 KB): for ten years some 3.5 MB.
+    3 x 0.7 MB), so that a reader of old days does not take today away from the live ticks. Also an
+    anchor for each day, and in a cache that all symbols share the hourly candles of days asked for.
 
     Threads: a worker's candles and the event loop's ticks may come here at once. A value is built
     completely, then published by one assignment, and never altered afterwards. Two threads that
     miss the same value both build it and one copy is dropped: it costs time and cannot cost a
-    price. There is no lock, so the loop never waits for a worker.
+    price. There is no lock while a value is built, so the loop never waits for a worker.
     """
 
     __slots__ = ("_grown", "_hours", "grid", "paths", "process")
 
-    def __init__(self, symbol: Symbol, process: Process) -> None:
+    def __init__(self, symbol: Symbol, process: Process, hours: "_HourlyCandles") -> None:
         self.grid = symbol.grid
         self.process = process
         self.paths: dict[int, NDArray[np.int64]] = {}
-        self._hours: dict[int, NDArray[np.int64]] = {}
+        self._hours = hours
         self._grown = [0]
 
     def grown(self, day: int) -> int:
@@ -119,14 +124,32 @@ class _Series:
 
     def hours(self, day: int) -> NDArray[np.int64]:
         """The candles of each hour of the day that has ticks: rows open, high, low, close."""
-        hours = self._hours.get(day)
+        key = (self.process, day)
+        hours = self._hours.get(key)
         if hours is None:
             path = self.path(day)
             a_tick = (path, path, path, path)
             step = self.grid.step
             opens = self.grid.opens(day) // step
-            hours = self._hours[day] = _candles(*a_tick, before=opens, width=HOUR // step)
+            hours = _candles(*a_tick, before=opens, width=HOUR // step)
+            self._hours.keep(key, hours)
         return hours
+
+
+class _HourlyCandles:
+    """The hourly candles of days: 0.9 KB each; beyond `KEPT_DAYS` the oldest go."""
+
+    def __init__(self) -> None:
+        self._days: OrderedDict[tuple[Process, int], NDArray[np.int64]] = OrderedDict()
+        self._lock = threading.Lock()
+        self.get = self._days.get
+
+    def keep(self, key: tuple[Process, int], hours: NDArray[np.int64]) -> None:
+        """Keep these, in place of the oldest where there are too many."""
+        with self._lock:  # a worker may add others; it is held for a microsecond
+            self._days[key] = hours
+            if len(self._days) > KEPT_DAYS:
+                self._days.popitem(last=False)
 
 
 class Feed:
@@ -143,6 +166,7 @@ class Feed:
         self.seed = seed
         self._tables = fixedpoint.tables()
         self._series: dict[Symbol, _Series] = {}
+        self._hours = _HourlyCandles()
 
     def is_warm(self, symbol: Symbol, epoch: int) -> bool:
         """Whether the price at this moment is known, so that it costs a microsecond to ask."""
@@ -291,7 +315,7 @@ class Feed:
         if series is None:
             process = self._process(symbol)
             # Where two threads come first, both take the series that got there first.
-            series = self._series.setdefault(symbol, _Series(symbol, process))
+            series = self._series.setdefault(symbol, _Series(symbol, process, self._hours))
         return series
 
     def _process(self, symbol: Symbol) -> Process:

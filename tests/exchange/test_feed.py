@@ -321,6 +321,19 @@ def test_a_day_read_by_the_hour_is_not_built_again(monkeypatch: pytest.MonkeyPat
     assert same(feed.candles(LIVELY, DAY, first, last), once)
 
 
+def test_hourly_candles_are_kept_for_so_many_days_of_all_symbols(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feed_module, "KEPT_DAYS", 30)
+    feed, fresh = Feed("bounded"), Feed("bounded")
+    last = EARLIEST + 40 * DAY
+    for name in ("R_100", "R_50", "1HZ10V"):
+        for symbol in (SYMBOLS[name], SYMBOLS["R_100"]):
+            told = feed.candles(symbol, DAY, EARLIEST, last)
+            assert all(map(np.array_equal, told, fresh.candles(symbol, DAY, EARLIEST, last)))
+            assert len(feed._hours._days) <= 30
+
+
 def test_another_seed_or_another_symbol_is_another_market() -> None:
     def steps(seed: str, name: str) -> NDArray[np.float64]:
         ticks = Feed(seed).last_ticks(SYMBOLS[name], 40_000, MIDNIGHT + 50_000)
