@@ -45,6 +45,7 @@ def test_an_app_is_registered_tried_changed_and_deleted(page: Page, gateway: Ser
         expect(said).to_be_focused()
 
         card(page, "Helper").get_by_role("link", name="try it").click()
+        page.get_by_label("trade ").check()
         page.get_by_role("button", name="Allow Helper").click()
         page.wait_for_url(f"{address}?acct1=**")
         page.goto(f"{gateway.page}connected")

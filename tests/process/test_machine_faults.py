@@ -409,4 +409,5 @@ async def test_a_second_signal_ends_it_at_once(served: Served) -> None:
                 os.sched_yield()
             served.process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(served.process.wait, 10) == -signal.SIGTERM
+        assert (await client.ended())[0] == 1006  # it was still answering, and said no goodbye
     served.stop()
