@@ -105,6 +105,8 @@ class Report:
     code: str | None
     message: str | None
     at: int
+    is_own: bool
+    """Whether both accounts are of one user."""
 
 
 _REPORT_FIELDS = tuple(each.name for each in fields(Report))
@@ -343,7 +345,10 @@ class Copying:
 
         def job(reader: Transaction) -> list[Report]:
             rows = reader.all(
-                "SELECT * FROM copy_reports WHERE copier = ? ORDER BY id DESC LIMIT ?",
+                "SELECT copy_reports.*, mine.user_id = theirs.user_id AS is_own FROM copy_reports"
+                " JOIN accounts AS mine ON mine.loginid = copier"
+                " JOIN accounts AS theirs ON theirs.loginid = trader"
+                " WHERE copier = ? ORDER BY id DESC LIMIT ?",
                 copier,
                 limit,
             )
@@ -404,7 +409,9 @@ def _tell(
         copier,
         KEPT_REPORTS,
     )
+    users = [ledger.account(transaction, each).user_id for each in (copier, original.loginid)]
     report = Report(
-        number, copier, original.loginid, action, original.id, contract_id, code, message, at
+        *(number, copier, original.loginid, action, original.id, contract_id, code, message, at),
+        is_own=users[0] == users[1],
     )
     transaction.announce(COPIED, **asdict(report))

@@ -214,11 +214,15 @@ class CopyTrading:
     ) -> CopyReportReply | Stream[CopyReportReply]:
         """List what was copied for the account of late and what was refused, the latest first.
 
-        With `subscribe` each further trade of a trader follows, once it is copied or refused.
+        With `subscribe` each further trade of a trader follows, once it is copied or refused. With
+        an app's token what was copied from another account of the user's is told only if the app
+        may use that account.
         """
-        loginid = session.grant.loginid
+        grant = session.grant
+        loginid = grant.loginid
         found, since = await self._copying.latest(loginid, request.limit)
-        body: CopyReportReply = {"copy_report": _told(loginid, found)}
+        reached = [each for each in found if not each.is_own or grant.reaches(each.trader)]
+        body: CopyReportReply = {"copy_report": _told(loginid, reached)}
         if not request.subscribe:
             return body
         return Stream(
@@ -235,7 +239,8 @@ class CopyTrading:
         topic = f"copies.{report.copier}"
         if self._bus.has_listeners(topic):
             body = _told(report.copier, [report])
-            self._bus.publish(topic, orjson.dumps(body), report.id)
+            own_trader = report.trader if report.is_own else None
+            self._bus.publish(topic, orjson.dumps(body), report.id, of_account=own_trader)
 
 
 def _allows(reader: Transaction, user_id: int) -> bool:

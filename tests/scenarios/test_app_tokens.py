@@ -482,6 +482,40 @@ async def test_a_list_of_copies_shows_accounts_in_reach(stage: Stage) -> None:
     assert shown["loginid"] == trader.loginid
 
 
+async def test_a_report_of_copies_names_accounts_in_reach(stage: Stage) -> None:
+    """What an account copied from another of the user's is no affair of an app that has the one."""
+    here = stage.here
+    trader, copier = here.real
+    stranger = await somebody(here)
+    copying = await owner_of(stage, "trade", loginid=copier.loginid)
+    trading = {}
+    for account in (trader, stranger):
+        trading[account.loginid] = await owner_of(stage, loginid=account.loginid)
+        await done(trading[account.loginid], set_settings=1, allow_copiers=1)
+        await done(copying, copy_start=await here.token("read", loginid=account.loginid))
+    app = await here.app("read")
+    given = [await bot_of(stage, app, copier.loginid)]
+    given.append(await bot_of(stage, await here.app("read"), copier.loginid, trader.loginid))
+    for bot in given:
+        assert (await done(bot, copy_report=1, subscribe=1))["copies"] == []
+    parameters = {
+        "amount": 10,
+        "basis": "stake",
+        "contract_type": "CALL",
+        "currency": "USD",
+        "duration": 5,
+        "duration_unit": "t",
+        "symbol": "R_100",
+    }
+    for client in trading.values():
+        await done(client, buy=1, price=100, parameters=parameters)
+    for bot, traders in zip(given, ([stranger.loginid], list(trading)), strict=True):
+        streamed = [(await bot.next())["copy_report"]["copies"][0]["trader"] for _ in traders]
+        assert streamed == traders
+        listed = (await done(bot, copy_report=1))["copies"]
+        assert [one["trader"] for one in listed] == traders[::-1]
+
+
 async def test_an_app_sees_the_markups_of_apps_that_it_registered(stage: Stage) -> None:
     here = stage.here
     buyer = await somebody(here)
