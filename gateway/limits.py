@@ -350,7 +350,11 @@ HTTP_PER_MINUTE = {"open": 1_000_000, "deriv": 600}
 
 
 class RequestLimiter:
-    """Counts the HTTP requests of each address block, in fixed minutes of monotonic time."""
+    """Counts the HTTP requests of each address block, in fixed minutes of monotonic time.
+
+    Those that a browser makes for the gateway's own pages are counted apart, so that no page of
+    another origin can keep an owner from them.
+    """
 
     def __init__(self, most: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._most = most
@@ -358,12 +362,16 @@ class RequestLimiter:
         self._counts: dict[str, int] = {}
         self._ends = 0.0
 
-    def broken_by(self, address: str) -> str | None:
-        """Count one request; the limit that it breaks in words, or `None` when it may pass."""
+    def broken_by(self, address: str, *, for_pages: bool = False) -> str | None:
+        """Count one request; the limit that it breaks in words, or `None` when it may pass.
+
+        `for_pages` says that it is for the gateway's own pages.
+        """
         now = self._monotonic()
         if now >= self._ends:
             self._counts = {}
             self._ends = (now // 60 + 1) * 60
         block = block_of(address)
-        count = self._counts[block] = self._counts.get(block, 0) + 1
+        key = f"pages {block}" if for_pages else block
+        count = self._counts[key] = self._counts.get(key, 0) + 1
         return f"{self._most} requests a minute" if count > self._most else None

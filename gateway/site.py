@@ -5,7 +5,8 @@ Rules:
 - `gateway/pages/layout.html` is the frame of every page; a page is `NAME.html` beside it, whose
   first line is its title in a comment. Everything else there is served under `/assets/`.
 - All comes from memory: files are read at the start, descriptions made when first asked for.
-- Requests are limited for each address block.
+- Requests are limited for each address block; those that a browser makes for these pages, or when
+  its user goes to one, are counted apart from what other pages make it ask for.
 """
 
 import functools
@@ -48,6 +49,9 @@ CONSENT = "/oauth2/authorize"
 _PATHS = {"start": "/", "consent": CONSENT}
 """Where a page is that is not at its own name."""
 
+_FOR_PAGES = frozenset(["none", "same-origin"])
+"""What `Sec-Fetch-Site` says of a request that no page of another origin has caused."""
+
 MOST_HOSTS = 8
 """Names of the gateway for which the description is kept encoded."""
 
@@ -89,7 +93,8 @@ class Site:
         return _kept_to_tls(answer) if isinstance(answer, HttpResponse) else _keep_to_tls(answer)
 
     def _answer(self, request: HttpRequest) -> HttpResponse | Coroutine[Any, Any, HttpResponse]:
-        broken = self._limiter.broken_by(request.address)
+        for_pages = request.headers.get("sec-fetch-site") in _FOR_PAGES
+        broken = self._limiter.broken_by(request.address, for_pages=for_pages)
         if broken is not None:
             return _too_many(broken)
         if request.path == "/oauth2/token":

@@ -278,6 +278,24 @@ async def test_an_address_block_asks_for_so_many_pages_a_minute() -> None:
             assert (await socket.message())["ping"] == "pong"
 
 
+async def test_no_other_page_uses_up_the_requests_for_the_gateways_own() -> None:
+    """A page elsewhere has the owner's browser ask, again and again."""
+
+    async def answered(port: int, site: bytes) -> bytes:
+        async with raw(port, b"") as client:
+            client.writer.write((GET % b"")[:-2] + b"Sec-Fetch-Site: %b\r\n\r\n" % site)
+            return (await client.head()).split()[1]
+
+    async with world(http_per_minute=3) as here, listening(here) as (_, port):
+        for site in (b"cross-site", b"same-site", b"cross-site"):
+            assert await answered(port, site) == b"200"
+        for site in (b"cross-site", b"same-site", b"anything"):
+            assert await answered(port, site) == b"429"
+        for site in (b"none", b"same-origin", b"same-origin"):
+            assert await answered(port, site) == b"200"
+        assert await answered(port, b"same-origin") == b"429"
+
+
 async def test_silent_sockets_make_room_for_others(here: World) -> None:
     """The oldest without a WebSocket goes, before the process has no files left."""
     async with listening(here, most_sockets=4) as (server, port), AsyncExitStack() as stack:
