@@ -11,7 +11,7 @@ from gateway.store import Store, Transaction
 from schemas.verification import VerifyEmail, VerifyEmailReply
 
 FROM_AN_ADDRESS = 20
-"""Letters a minute that one network address may have sent."""
+"""Letters a minute that an address may have sent, or a user with a token of their own."""
 
 _PURPOSES = {
     verification.ACCOUNT_OPENING: "to open an account",
@@ -49,15 +49,16 @@ class Verification:
                 "This gateway cannot send e-mail. Its operator can name a mail server with the"
                 " setting smtp_host, or have codes written into the log with log_letters.",
             )
-        if self._asked.count(session.address) >= FROM_AN_ADDRESS:
-            raise rate_limit("verify_email", f"{FROM_AN_ADDRESS} letters a minute")
-        self._asked.add(session.address)
-
         grant = session.acting
+        by_app = grant is not None and grant.app_id is not None
+        # Who uses a token of their own is not held up by an app at the same address.
+        who = session.address if grant is None or by_app else f"user {grant.user_id}"
+        if self._asked.count(who) >= FROM_AN_ADDRESS:
+            raise rate_limit("verify_email", f"{FROM_AN_ADDRESS} letters a minute")
+        self._asked.add(who)
+
         requester = Requester(
-            block_of(session.address),
-            None if grant is None else grant.user_id,
-            by_app=grant is not None and grant.app_id is not None,
+            block_of(session.address), None if grant is None else grant.user_id, by_app=by_app
         )
 
         def job(transaction: Transaction) -> tuple[str, bool]:

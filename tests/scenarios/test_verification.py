@@ -146,6 +146,20 @@ async def test_what_users_ask_for_themselves_nobody_else_uses_up(stage: Stage) -
     assert await told(client, ADA) == "5 letters an hour for one address"
 
 
+async def test_an_app_at_the_users_address_keeps_them_from_no_letter(stage: Stage) -> None:
+    here = stage.here
+    ada = (await here.user(ADA))[0]
+    app = await here.app("read")
+    by_app = await stage.connect(app_id=app.id)
+    await by_app.authorize(await here.token(loginid=ada.loginid, app=app))
+    for number in range(20):
+        await told(by_app, f"a{number}@example.com")
+    assert await told(by_app, "a@example.com") == "20 letters a minute"
+    client = await stage.connect()
+    await client.authorize(await here.token(loginid=ada.loginid))
+    assert await told(client, ADA) == ""
+
+
 async def test_one_client_has_so_many_letters_an_hour(here: World) -> None:
     def an_hour(transaction: Transaction) -> None:
         for number in range(verification.MOST_OF_A_REQUESTER):
