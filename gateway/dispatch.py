@@ -297,24 +297,25 @@ class Dispatcher:
             holders=session.holders,
             implied=stream.implied,
         )
-        give_back = self._claim(session, call, stream, subscription)
+        give_back, recount = self._claim(session, call, stream, subscription)
 
         def close() -> None:
             self._bus.unsubscribe(stream.topic, subscription)
             give_back()
 
         self._bus.subscribe(stream.topic, subscription)
-        subscription.opened(close)
+        subscription.opened(close, recount)
         session.open(subscription)
         for body in (stream.first, *stream.more):
             _send(session, dict(head), _under(subscription, stream, body))
 
     def _claim(
         self, session: Session, call: Call, stream: Stream[Any], subscription: Subscription
-    ) -> Callable[[], None]:
-        """Count a stream that is about to be opened; returns how to count it no longer.
+    ) -> tuple[Callable[[], None], Callable[[tuple[Holder, ...]], str | None]]:
+        """Count a stream that is about to be opened.
 
-        Raises `RateLimit` where the connection or the client has too much open.
+        Returns how to count it no longer, and how to count it for others. Raises `RateLimit` where
+        the connection or the client has too much open.
         """
         profile = self._limiter.profile
         streams = session.subscriptions.values()
@@ -327,18 +328,26 @@ class Dispatcher:
         claims = [Claim("streams", profile.streams_per_client)]
         if stream.most_of_client is not None:
             claims.append(Claim(f"{stream.kind} streams", stream.most_of_client))
-        holders = subscription.holders
-        broken = self._open_streams.broken_by(holders, claims)
+        broken = self._open_streams.broken_by(subscription.holders, claims)
         if broken is not None:
             raise rate_limit(call.name, broken)
-        self._claim_bytes(session, call, holders, subscription.size)
-        self._open_streams.take(holders, claims)
+        self._claim_bytes(session, call, subscription.holders, subscription.size)
+        self._open_streams.take(subscription.holders, claims)
+
+        def held() -> list[Claim]:
+            return [*claims, Claim(_BYTES, profile.stream_bytes_per_client, subscription.size)]
 
         def give_back() -> None:
-            held = Claim(_BYTES, profile.stream_bytes_per_client, subscription.size)
-            self._open_streams.give_back(holders, [*claims, held])
+            self._open_streams.give_back(subscription.holders, held())
 
-        return give_back
+        def recount(others: tuple[Holder, ...]) -> str | None:
+            broken = self._open_streams.broken_by(others, held())
+            if broken is None:
+                give_back()
+                self._open_streams.take(others, held())
+            return broken
+
+        return give_back, recount
 
     def _claim_bytes(
         self, session: Session, call: Call, holders: Sequence[Holder], size: int

@@ -5,16 +5,18 @@ Rules:
 - Everything that lives as long as the client is undone by `close`.
 - An account's stream ends with the grant under which it was opened.
 - What a session does counts for its client: its first grant, or the address block before sign-in.
+  Streams that go on after the grants under which they were opened count for the address block.
 """
 
 import secrets
 import uuid
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 
-from gateway.errors import ApiError, authorization_required, invalid_token
+from gateway.errors import ApiError, authorization_required, invalid_token, rate_limit
 from gateway.hosts import is_own_page
 from gateway.limits import Holder, block_of
 from schemas.scopes import Scope
@@ -84,6 +86,7 @@ class Subscription:
         "_forget",
         "_msg_type",
         "_prefix",
+        "_recount",
         "_send",
         "_since",
         "alive",
@@ -129,6 +132,7 @@ class Subscription:
         self._msg_type = msg_type
         self._forget = forget
         self._close: Callable[[], None] | None = None
+        self._recount: Callable[[tuple[Holder, ...]], str | None] | None = None
         # Everything of a message that never changes for this client is encoded once, here.
         opening = b"[" if tells_lists else b"{"
         if names_itself:
@@ -150,9 +154,22 @@ class Subscription:
     def _head(self) -> bytes:
         return self._prefix[: self.head_size]
 
-    def opened(self, close: Callable[[], None]) -> None:
-        """Remember how to stop what feeds this stream."""
+    def opened(
+        self, close: Callable[[], None], recount: Callable[[tuple[Holder, ...]], str | None]
+    ) -> None:
+        """Remember how to stop what feeds this stream, and how to count it for others.
+
+        `recount` returns the limit that would break for them, in words; it counts nothing then.
+        """
         self._close = close
+        self._recount = recount
+
+    def count_for(self, holders: tuple[Holder, ...]) -> str | None:
+        """Count it for these from now on, unless that would break a limit, which is returned."""
+        broken = None if self._recount is None else self._recount(holders)
+        if broken is None:
+            self.holders = holders
+        return broken
 
     def take_over(self, head: bytes, since: int) -> None:
         """Go on under the head of a request that asks for this stream, after its first reply."""
@@ -333,13 +350,28 @@ class Session:
 
     def sign_in(self, grants: list[Grant]) -> None:
         """Act under these grants instead of any earlier ones, whose account streams end."""
-        self.sign_out()
-        self._act_under({grant.loginid: grant for grant in grants})
+        self._begin({grant.loginid: grant for grant in grants})
+
+    def _begin(self, grants: dict[str, Grant]) -> None:
+        for stream in [s for s in self.subscriptions.values() if s.grant is not None]:
+            self.forget(stream.id)
+        self._act_under(grants)
+        self.signed_out = None
 
     def _act_under(self, grants: dict[str, Grant]) -> None:
         self.grants = grants
         first = next(iter(grants.values()), None)
         self.bucket = self.unsigned.key if first is None else first.bucket
+        self._recount_streams()
+
+    def _recount_streams(self) -> None:
+        """Count no stream any more for whom the session acts no longer; it may have to end."""
+        here = {self.unsigned}.union(*(grant.holders for grant in self.grants.values()))
+        for stream in list(self.subscriptions.values()):
+            if stream.grant is None and not here.issuperset(stream.holders):
+                broken = stream.count_for((self.unsigned,))
+                if broken is not None:
+                    self._once_replied(partial(stream.finish, rate_limit(stream.kind, broken)))
 
     def regrant(self, grant: Grant) -> None:
         """Act under this grant in place of the one for its account; streams go on."""
@@ -353,10 +385,7 @@ class Session:
 
     def sign_out(self) -> None:
         """Act for nobody. Account streams end without a word; public ones go on."""
-        self._act_under({})
-        self.signed_out = None
-        for stream in [s for s in self.subscriptions.values() if s.grant is not None]:
-            self.forget(stream.id)
+        self._begin({})
 
     def revoke(
         self, token_id: int, *, reply_first: bool = False, why: ApiError | None = None

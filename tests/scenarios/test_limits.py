@@ -206,6 +206,47 @@ async def test_one_app_cannot_take_all_streams_of_its_user() -> None:
             assert "error" not in await owner.ask({"ticks": name, "subscribe": 1})
 
 
+@pytest.mark.parametrize("by", ["revocation", "logout"])
+async def test_streams_of_who_is_signed_out_do_not_count_for_the_user(by: str) -> None:
+    """Two apps take all streams of their user: without them the user has room again."""
+    async with limited(limits="deriv", streams_per_client=8) as here:
+        symbols = ["R_10", "R_25", "R_50", "R_75"]
+        bots = []
+        owner = await here.owner()
+        for number in range(2):
+            app = await here.app("read")
+            bot = here.connect(app_id=app.id, address=f"192.0.2.{number}")
+            token = await here.token("read", app=app)
+            await bot.authorize(token)
+            for name in symbols:
+                assert "error" not in await bot.ask({"ticks": name, "subscribe": 1})
+            await bot.authorize(token)  # again: its streams are the user's still
+            bots.append((bot, app))
+        own = here.connect()
+        await own.authorize(await here.token("read"))
+        assert await own.refused({"ticks": "R_100", "subscribe": 1}) == "RateLimit"
+        # From the address of the second app others have streams too.
+        other = here.connect(address="192.0.2.1")
+        for name in ("R_10", "R_25", "R_50", "R_75", "R_100", "1HZ10V"):
+            assert "error" not in await other.ask({"ticks": name, "subscribe": 1})
+
+        for bot, app in bots:
+            if by == "logout":
+                await bot.ask({"logout": 1})
+            else:
+                assert "error" not in await owner.ask({"revoke_access": app.id})
+        for name in [*symbols, "R_100", "1HZ10V", "1HZ25V", "1HZ50V"]:
+            assert "error" not in await own.ask({"ticks": name, "subscribe": 1})
+        # They go on where their address has room for them, and end where it has not.
+        assert bots[0][0].told == []
+        ended = [message["error"]["details"] for message in bots[1][0].told]
+        assert ended == [{"limit": "8 streams of one address"}] * 2
+        for client in (own, other, *(bot for bot, _ in bots)):
+            client.leave()
+        counted = {holder for holder, _ in here.gateway.access._connections._held}
+        assert counted == {f"owner {here.demo.user_id}", "pages 127.0.0.1"}
+
+
 async def test_connections_of_a_user_are_bounded() -> None:
     async with limited(limits="deriv", connections_per_user=2) as here:
         token = await here.token("read")
