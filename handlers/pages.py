@@ -14,6 +14,7 @@ from gateway.access.users import SignIn as SignInRecord
 from gateway.calls import AT_PAGES, OWNER, call
 from gateway.errors import ApiError, permission_denied
 from gateway.hosts import is_loopback, name_of
+from gateway.limits import block_of
 from gateway.session import Session
 from gateway.store import Row, Store, Transaction
 from schemas.owner import (
@@ -79,8 +80,14 @@ class Pages:
 
         The tokens work at the gateway's pages alone: `authorize` with `MULTI` and all of them.
         """
-        who = users.normal(request.email)
-        async with self._passwords.attempt(who, session.address, session.client) as attempt:
+        who, address = users.normal(request.email), session.address
+
+        async def is_familiar() -> bool:
+            block = block_of(address)
+            return await self._store.read(lambda reader: users.signed_in_from(reader, who, block))
+
+        attempts = self._passwords.attempt(who, address, session.client, is_familiar)
+        async with attempts as attempt:
             user = await self._store.read(lambda reader: users.for_sign_in(reader, request.email))
             kept = None if user is None else user["password_hash"]
             right = await attempt.is_right(kept, request.password)

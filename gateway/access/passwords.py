@@ -6,12 +6,13 @@ Rules:
   unknown user it takes as long as for a known one. What nobody waits for any more is not checked.
 - Attempts count before they are checked, so many at once gain nothing; those that succeeded, or
   were never checked to the end, count no more. Past `FROM_AN_ADDRESS` a minute from an address, or
-  `AT_AN_ACCOUNT` at an account, all are refused unchecked; an address alone cannot keep an owner
-  out. Where `MOST_WAITING` wait to be checked, or `MOST_WAITING_EACH` of one client, others are
-  told so at once.
+  `AT_AN_ACCOUNT` at an account, all are refused unchecked. An address alone cannot keep an owner
+  out, nor can many keep out one who comes from where they have signed in before. Where
+  `MOST_WAITING` wait to be checked, or `MOST_WAITING_EACH` of one client, others are told so at
+  once.
 """
 
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -82,14 +83,22 @@ class Passwords:
         self.queue = FairQueue(AT_A_TIME, most_each=MOST_WAITING_EACH, most=MOST_WAITING)
 
     @asynccontextmanager
-    async def attempt(self, email: str, address: str, client: Hashable) -> AsyncIterator[Attempt]:
+    async def attempt(
+        self,
+        email: str,
+        address: str,
+        client: Hashable,
+        is_familiar: Callable[[], Awaitable[bool]],
+    ) -> AsyncIterator[Attempt]:
         """An attempt to sign in, in the client's turn.
 
-        Raises `RateLimit` where there were too many, or too many wait.
+        `is_familiar` tells whether the owner has signed in from the address before. Raises
+        `RateLimit` where there were too many, or too many wait.
         """
-        self._refuse_guesses(email, address)
+        await self._refuse_guesses(email, address, is_familiar)
         async with self._turn(client, "sign_in") as turn:
-            self._refuse_guesses(email, address)  # others were checked meanwhile
+            # Others were checked meanwhile.
+            await self._refuse_guesses(email, address, is_familiar)
             self._from_address.add(address)
             self._at_account.add(email)
             attempt = Attempt(self._threads, turn)
@@ -105,14 +114,13 @@ class Passwords:
         async with self._turn(client, "new passwords") as turn:
             return await turn.run(self._threads, hash_password, password)
 
-    def _refuse_guesses(self, email: str, address: str) -> None:
-        for penalty, who, most in (
-            (self._from_address, address, FROM_AN_ADDRESS),
-            (self._at_account, email, AT_AN_ACCOUNT),
-        ):
-            if penalty.count(who) >= most:
-                limit = f"{most} wrong passwords a minute"
-                raise _later(rate_limit("sign_in", limit), "Wait a minute, then try again.")
+    async def _refuse_guesses(
+        self, email: str, address: str, is_familiar: Callable[[], Awaitable[bool]]
+    ) -> None:
+        if self._at_account.count(email) >= AT_AN_ACCOUNT and not await is_familiar():
+            raise _too_many(AT_AN_ACCOUNT)
+        if self._from_address.count(address) >= FROM_AN_ADDRESS:
+            raise _too_many(FROM_AN_ADDRESS)
 
     @asynccontextmanager
     async def _turn(self, client: Hashable, what: str) -> AsyncIterator[Turn]:
@@ -122,6 +130,11 @@ class Passwords:
             except ApiError as full:
                 raise _later(full, "Try again in a few seconds.") from None
             yield turn
+
+
+def _too_many(most: int) -> ApiError:
+    limit = f"{most} wrong passwords a minute"
+    return _later(rate_limit("sign_in", limit), "Wait a minute, then try again.")
 
 
 def _later(error: ApiError, what_to_do: str) -> ApiError:

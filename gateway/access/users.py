@@ -12,6 +12,7 @@ import orjson
 
 from gateway.access import tokens
 from gateway.errors import ApiError
+from gateway.limits import block_of
 from gateway.settings import RESIDENCE
 from gateway.store import Row, StoreError, Transaction
 
@@ -95,6 +96,19 @@ def for_sign_in(transaction: Transaction, email: str) -> Row | None:
     """The user who may sign in with this address; or none."""
     row = _find(transaction, email)
     return None if row is None or row["disabled_at"] is not None else row
+
+
+def signed_in_from(transaction: Transaction, email: str, block: str) -> bool:
+    """Whether this user has signed in at the pages, of late, from this address block."""
+    user = _find(transaction, email)
+    if user is None:
+        return False
+    rows = transaction.all(
+        "SELECT DISTINCT address FROM sign_ins JOIN tokens ON tokens.sign_in_id = sign_ins.id"
+        " WHERE sign_ins.user_id = ?",
+        user["id"],
+    )
+    return any(block_of(row["address"]) == block for row in rows)
 
 
 def demo(transaction: Transaction) -> Row | None:

@@ -211,6 +211,28 @@ async def test_an_account_that_many_try_waits(ada: World) -> None:
     assert await page.refused(wrong(0)) == "RateLimit"
 
 
+async def test_who_signed_in_from_there_before_is_kept_out_by_nobody_elsewhere(ada: World) -> None:
+    """An app that is told its user's address could try passwords from many networks, for ever."""
+    await ada.connect(at_pages=True, address="2001:db8:1:2::1").ask(RIGHT)
+    # Where an app has signed in with its token, the owner has not.
+    app = await ada.app("read")
+    bot = ada.connect(app_id=app.id, address="203.0.113.200")
+    own = await ada.gateway.store.read(lambda reader: users.by_email(reader, EMAIL)["id"])
+    [account, *_] = await ada.gateway.ledger.accounts(own)
+    await bot.authorize(await ada.token("read", loginid=account.loginid, app=app))
+    await ada.gateway.access.flush()
+    for number in range(passwords.AT_AN_ACCOUNT):
+        page = ada.connect(at_pages=True, address=f"203.0.113.{number}")
+        assert await page.refused(wrong(number)) == "InvalidCredentials"
+    home = ada.connect(at_pages=True, address="2001:db8:1:2::9")
+    assert "error" not in await home.ask(RIGHT)
+    assert await ada.connect(at_pages=True, address="203.0.113.200").refused(RIGHT) == "RateLimit"
+    # From there as many passwords are tried as from any address.
+    for number in range(passwords.FROM_AN_ADDRESS):
+        assert await home.refused(wrong(number)) == "InvalidCredentials"
+    assert await home.refused(RIGHT) == "RateLimit"
+
+
 async def test_attempts_at_once_are_no_way_around(ada: World) -> None:
     pages = [ada.connect(at_pages=True) for _ in range(12)]
     for number, page in enumerate(pages):
