@@ -327,7 +327,7 @@ def end(transaction: Transaction, ids: Iterable[int], *, by: str = "") -> list[i
 
 
 def _with_descendants(transaction: Transaction, ids: Iterable[int]) -> list[int]:
-    """These tokens and all that were made with them, and with those."""
+    """These tokens and all that were made with them, and with those, and have not ended."""
     found: dict[int, None] = {}
     for token_id in ids:
         if token_id not in found:
@@ -335,7 +335,8 @@ def _with_descendants(transaction: Transaction, ids: Iterable[int]) -> list[int]
                 _ids(
                     transaction.all(
                         "WITH RECURSIVE family (id) AS (SELECT ? UNION SELECT tokens.id"
-                        " FROM tokens JOIN family ON tokens.parent_id = family.id)"
+                        " FROM tokens JOIN family ON tokens.parent_id = family.id"
+                        " WHERE tokens.ended_at IS NULL)"
                         " SELECT id FROM family",
                         token_id,
                     )
@@ -355,7 +356,7 @@ def end_all_of_user(transaction: Transaction, user_id: int) -> list[int]:
         _ids(
             transaction.all(
                 "SELECT tokens.id FROM tokens JOIN accounts ON accounts.loginid = tokens.loginid"
-                " WHERE accounts.user_id = ?",
+                " WHERE accounts.user_id = ? AND tokens.ended_at IS NULL",
                 user_id,
             )
         ),
@@ -364,7 +365,7 @@ def end_all_of_user(transaction: Transaction, user_id: int) -> list[int]:
 
 def end_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> list[int]:
     """End everything that hangs on a link."""
-    rows = transaction.all("SELECT id FROM tokens WHERE link_id = ?", link_id)
+    rows = transaction.all("SELECT id FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id)
     return end(transaction, _ids(rows), by=by)
 
 

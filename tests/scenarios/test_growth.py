@@ -1,12 +1,14 @@
 """What a client can make grow is bounded."""
 
 import asyncio
+import sqlite3
 import time
+from typing import Any
 
 import pytest
 
 from gateway import app
-from gateway.access import tokens, users
+from gateway.access import apps, tokens, users
 from gateway.retention import DAY, Retention
 from gateway.store import Transaction
 from gateway.testing import World, world
@@ -100,6 +102,35 @@ async def test_tokens_that_ended_long_ago_are_deleted_and_no_others(here: World)
     assert await count(here, "tokens", "name = 'Old'") == 0
     assert await count(here, "tokens", "name = 'Recent'") == 1
     assert await count(here, "tokens", "ended_at IS NULL") == before
+
+
+async def test_taking_back_access_takes_no_longer_for_tokens_that_have_ended(here: World) -> None:
+    """However many an app has made and deleted: one statement more for each would hold up all."""
+
+    class Counting(Transaction):
+        executed = 0
+
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            Counting.executed += 1
+            return super().execute(sql, *parameters)
+
+    executed = []
+    for made in (0, 20):
+        made_by = await here.app("read", "admin")
+        bot = here.connect(app_id=made_by.id)
+        await bot.authorize(await here.token("read", "admin", app=made_by))
+        for _ in range(made):
+            reply = await bot.ask({"api_token": 1, "new_token": "T", "new_token_scopes": ["read"]})
+            [token] = reply["api_token"]["tokens"]
+            await bot.ask({"api_token": 1, "delete_token": token["token"]})
+
+        def job(transaction: Transaction, app_id: int = made_by.id) -> int:
+            Counting.executed = 0
+            apps.unlink(Counting(transaction._connection), app_id, here.demo.user_id)
+            return Counting.executed
+
+        executed.append(await here.gateway.store.write(job))
+    assert executed[0] == executed[1]
 
 
 async def test_only_the_latest_of_an_account_s_ended_tokens_are_kept(here: World) -> None:
