@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from exchange.book import KEPT_ORDERS
 from exchange.copying import KEPT_REPORTS
+from gateway.access import tokens
 from gateway.access.tokens import KEPT_USES
 from gateway.access.users import KEPT_SIGN_INS
 from gateway.clock import Clock
@@ -70,6 +71,8 @@ class Retention:
 
         Raises `StoreError` when the store fails; what was deleted until then stays deleted.
         """
+        # Nobody may have been signed in with them when their time was up.
+        await self._store.write(tokens.end_expired)
         found = 0
         now = Moments(time.time(), self._clock.now())
         for rule in RULES:

@@ -423,16 +423,20 @@ def end_demo(transaction: Transaction) -> None:
 def record_use(
     transaction: Transaction, token_id: int, address: str, call: str, uses: int, at: float
 ) -> None:
-    """Count the uses of a token for one call from one address, the last of them at `at`."""
+    """Count the uses of a token for one call from one address, the last of them at `at`.
+
+    Where the token's row was deleted meanwhile nothing is kept.
+    """
     transaction.execute(
-        "INSERT INTO token_uses (token_id, address, call, uses, last_at) VALUES (?, ?, ?, ?, ?)"
+        "INSERT INTO token_uses (token_id, address, call, uses, last_at)"
+        " SELECT id, ?, ?, ?, ? FROM tokens WHERE id = ?"
         " ON CONFLICT (token_id, address, call)"
         " DO UPDATE SET uses = uses + excluded.uses, last_at = excluded.last_at",
-        token_id,
         address,
         call,
         uses,
         at,
+        token_id,
     )
     transaction.execute(
         "DELETE FROM token_uses WHERE token_id = ? AND last_at < (SELECT last_at FROM token_uses"

@@ -104,6 +104,22 @@ async def test_tokens_that_ended_long_ago_are_deleted_and_no_others(here: World)
     assert await count(here, "tokens", "ended_at IS NULL") == before
 
 
+async def test_tokens_that_ran_out_unused_end_all_the_same(here: World) -> None:
+    """Those of a page that was closed, and what an app let run out."""
+    await here.owner()
+    await run(here, "UPDATE tokens SET expires_at = ? WHERE sign_in_id IS NOT NULL", LONG_AGO)
+    await purge(here)
+    assert await count(here, "tokens", "sign_in_id IS NOT NULL AND ended_at IS NULL") == 0
+    await run(here, "UPDATE tokens SET ended_at = ? WHERE sign_in_id IS NOT NULL", LONG_AGO)
+    client, token = here.connect(), await here.token("read")
+    await client.authorize(token)
+    await purge(here)
+    assert await count(here, "tokens", "sign_in_id IS NOT NULL") == 0
+    # What was counted of them and not yet written is no matter, and nobody else's is lost.
+    await here.gateway.access.flush()
+    assert await count(here, "token_uses") == 1
+
+
 async def test_taking_back_access_takes_no_longer_for_tokens_that_have_ended(here: World) -> None:
     """However many an app has made and deleted: one statement more for each would hold up all."""
 
