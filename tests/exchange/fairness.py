@@ -38,7 +38,6 @@ from exchange.contracts.life import End, Life, Status, begin, check_hours, follo
 from exchange.contracts.multipliers import (
     PARTS,
     Multiplier,
-    multipliers,
     reference,
     stop_out_worth,
 )
@@ -261,10 +260,12 @@ def _matches(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins
 
 
 def _multiplier_wish(symbol: Symbol, rng: Random, least: int, **more: Any) -> Wish:
-    multiplier = Decimal(rng.choice(multipliers(symbol)[least:]))
     name = rng.choice(("MULTUP", "MULTDOWN"))
     if symbol.motion is Motion.SPIKES:  # towards the spikes: what they are worth is charged there
         name = "MULTDOWN" if symbol.rises else "MULTUP"
+    kind = TYPES[name]
+    assert isinstance(kind, Multiplier)
+    multiplier = Decimal(rng.choice(kind.choices(symbol, symbol.level)[least:]))
     return wish(name, symbol, amount=_STAKE, basis="stake", multiplier=multiplier, **more)
 
 
