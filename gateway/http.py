@@ -115,8 +115,8 @@ class HttpConversation:
 
     @property
     def busy(self) -> bool:
-        """Whether an answer is under way."""
-        return self._answering is not None
+        """Whether an answer is under way, or a request that is whole waits for its turn."""
+        return self._answering is not None or self.queued or not self._reading
 
     def receive(self, data: bytes) -> None:
         """Take bytes; answer every request that they complete. Nothing is kept after the last."""
