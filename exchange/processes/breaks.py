@@ -19,7 +19,7 @@ from exchange.symbols import BREAK_BOUNDS, Symbol
 
 _BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
 _MOVES = 2 * _BYTE.astype(np.int32) - 1
-_BEFORE = np.cumsum(_MOVES, axis=1, dtype=np.int32) - _MOVES
+_BEFORE = (np.cumsum(_MOVES, axis=1) - _MOVES).astype(np.int8)
 """How far eight steps, a byte's bits, have led before each of them."""
 _EIGHT = _MOVES.sum(axis=1, dtype=np.int32)
 
@@ -80,9 +80,10 @@ class Breaks(Steps):
         places = np.cumsum(moved, dtype=np.int32) + (start - moved)
         inside = places % self._width
         near = np.flatnonzero((inside < 8) | (inside > self._width - 8))
-        places = places[near, None] + _BEFORE[steps[near]]
-        rows, columns = np.nonzero(places % self._width == 0)
-        is_upper = places[rows, columns] // self._width % 2 == 1
+        places, inside = places[near], inside[near]
+        away = np.where(inside < 8, -inside, self._width - inside).astype(np.int8)
+        rows, columns = np.nonzero(_BEFORE[steps[near]] == away[:, None])
+        is_upper = (places[rows] + away[rows]) // self._width % 2 == 1
         return 8 * near[rows] + columns, np.where(is_upper, 1, -1)
 
     def _broken(self, day: int, times: int) -> NDArray[np.bool_]:

@@ -26,6 +26,7 @@ from exchange.contracts.life import (
     latest,
     resume,
     sight,
+    tick_of,
 )
 from exchange.contracts.lookbacks import Lookback
 from exchange.contracts.multipliers import Multiplier
@@ -604,7 +605,7 @@ def test_a_life_is_the_same_however_it_is_followed(wish: Wish, pauses: list[int]
     plain = begin(agreed, FEED)
     for epoch in range(NOON + symbol.step, last + 1, symbol.step):
         if plain.end is None and epoch > plain.seen:
-            plain = kind.step(agreed, plain, latest(FEED, symbol, epoch))
+            plain = kind.step(agreed, plain, tick_of(agreed, FEED, epoch))
     pieces = begin(agreed, FEED)
     moment = NOON
     for pause in pauses:

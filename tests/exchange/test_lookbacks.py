@@ -185,10 +185,10 @@ def test_a_lookback_costs_what_it_is_worth_and_the_margin() -> None:
         assert caught.value.code == "ContractBuyValidationError"
 
 
-def test_a_proposal_is_honoured_until_half_the_margin_is_gone() -> None:
+def test_a_proposal_is_honoured_until_a_tenth_of_the_margin_is_gone() -> None:
     proposed = offers.make(wish(multiplier=Decimal(100)), FEED, NOON, Margins())
-    half = proposed.price * 0.03 / 1.03 / 2
-    for price, agreed in ((math.floor(half), True), (math.ceil(half), False)):
+    tenth = proposed.price * 0.03 / 1.03 / 10
+    for price, agreed in ((math.floor(tenth), True), (math.ceil(tenth), False)):
         present = replace(proposed, price=proposed.price + price)
         if agreed:
             deal = offers.agree(proposed, present, most=proposed.price, margins=Margins())

@@ -277,7 +277,7 @@ def test_a_multiplier_is_not_offered_where_a_spike_would_waive_most_of_the_stake
         for multiplier in (300, 400, 500):
             made(along, symbol, multiplier=Decimal(multiplier))
             refusal = refused(against, symbol, multiplier=Decimal(multiplier))
-            assert refusal.message.endswith("Accepts 100, 200.")
+            assert refusal.message.endswith("Accepts 100,200.")
 
 
 @pytest.mark.parametrize(

@@ -889,6 +889,27 @@ def test_a_buyer_gets_the_better_of_both_prices(by: int) -> None:
     assert deal.terms.start == present.terms.start
 
 
+def test_who_buys_only_what_has_become_dearer_pays_nine_tenths_of_the_margin() -> None:
+    """Quotes are held for up to ten seconds, and bought only where their price has risen since."""
+    margin = MARGINS.rise_fall * MILLION
+    saved = []
+    for moment in range(NOON, NOON + 3_000, 3):
+        barrier = HZ.text(FEED.price(HZ, moment))
+        more: dict[str, Any] = {"barrier": barrier, "date_expiry": NOON + DAY, "symbol": HZ.name}
+        proposed = made(now=moment, **more)
+        for held in range(1, 11):
+            present = made(now=moment + held, **more)
+            if present.ask <= proposed.ask:
+                continue
+            try:
+                deal = offer.agree(proposed, present, most=10_000, margins=MARGINS)
+            except Refusal:
+                continue
+            saved.append((present.ask - deal.ask) / margin)
+    assert len(saved) > 300
+    assert 0.05 < max(saved) <= 0.1
+
+
 def test_a_price_is_never_more_than_the_buyer_allowed() -> None:
     present = made()
     assert offer.agree(None, present, most=1_000, margins=MARGINS) == present

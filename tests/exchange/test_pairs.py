@@ -159,7 +159,7 @@ def test_levels_are_drawn_once_for_all_pairs(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(Brownian, "path", counted)
     feed = Feed("shared")
-    feed.warm(PAIRS.values(), EARLIEST + 2_000 * DAY)
+    list(feed.warm(PAIRS.values(), EARLIEST + 2_000 * DAY))
     assert len(drawn) == len(set(map(id, drawn))) == len(LEVELS)
 
 

@@ -89,7 +89,8 @@ def test_a_currency_pays_within_a_day_for_what_moves_with_it() -> None:
         assert refusal.message.startswith("Trading is not offered for this duration: contracts on")
         assert f"paid in {currency} end within a day" in refusal.message
         refusal = refused("CALL", symbol, currency, date_expiry=NOON + DAY + 60)
-        assert refusal.message == "Duration must be between 15s and 1d."
+        assert refusal.message == "Trading is not offered for this duration."
+        assert "15s" in (refusal.details or {})["date_expiry"]
         assert set(refused("MULTUP", symbol, currency, **multiplier).details or {}) == {"currency"}
 
 

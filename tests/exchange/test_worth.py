@@ -119,9 +119,10 @@ def test_a_price_is_the_mean_of_those_a_tick_later(
         after = kind.step(terms, life, tick)
         if after.end is not None:
             break
-        life, sight = after, look(*tick, log_mean)
+        life, sight = after, look(tick.epoch, tick.pips, log_mean)
     later = math.fsum(
-        chance * worth(kind, terms, kind.step(terms, life, tick), look(*tick, log_mean))
+        chance
+        * worth(kind, terms, kind.step(terms, life, tick), look(tick.epoch, tick.pips, log_mean))
         for tick, chance in next_ticks(sight, log_mean)
     )
     exact = worth(kind, terms, life, sight)

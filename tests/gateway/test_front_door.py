@@ -174,6 +174,7 @@ VALID: dict[str, list[dict[str, Any]]] = {
     "limits": [{"limits": 1}],
     "login_history": [{"login_history": 1, "limit": 25}],
     "logout": [{"logout": 1}],
+    "multiplier_financing": [{"multiplier_financing": "R_100", "start": 0, "end": 1767355200}],
     "new_account_real": [
         {"new_account_real": 1},
         {
