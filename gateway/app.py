@@ -31,7 +31,8 @@ from exchange.payments import Teller
 from exchange.rates import Rates
 from exchange.rules import Margins
 from gateway import connection as connections
-from gateway import dispatch, http, local_ca, market_start, server
+from gateway import dispatch, fairness, http, local_ca, market_start, server
+from gateway import store as stores
 from gateway.access import apps, guard, passwords, tokens, users, verification
 from gateway.access.apps import TEST_APP
 from gateway.access.guard import Access
@@ -43,6 +44,7 @@ from gateway.connection import Connection, Transport
 from gateway.dispatch import Dispatcher
 from gateway.fairness import Scheduler, Workers
 from gateway.limits import (
+    HTTP_PER_MINUTE,
     MESSAGE_UNIT,
     PROFILES,
     Claim,
@@ -190,6 +192,8 @@ class _Parts:
     """Everything that handlers are made of. Building it opens and reads nothing."""
 
     profile: Profile
+    requests: int
+    """HTTP requests that an address block may make in a minute."""
     held: ConcurrencyLimiter
     store: Store
     clock: Clock
@@ -229,6 +233,7 @@ def _build(
     seed: str,
     mail: Mailer | None,
     residence: str = RESIDENCE,
+    requests: int = HTTP_PER_MINUTE["open"],
 ) -> _Parts:
     feed = Feed(seed)
     # Neighbours on one floor: that a token holds is the access's to know, and is passed on.
@@ -237,6 +242,7 @@ def _build(
     held = ConcurrencyLimiter()
     return _Parts(
         profile=profile,
+        requests=requests,
         held=held,
         store=store,
         clock=clock,
@@ -257,7 +263,9 @@ def _build(
 def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pages]:
     """The registry of all calls, ours and those of strangers, and what must be told more."""
     registry = Registry()
-    general = General(parts.clock, parts.profile, _limits(parts.profile), parts.residence)
+    general = General(
+        parts.clock, parts.profile, _limits(parts.profile, parts.requests), parts.residence
+    )
     portfolio = Portfolio(parts.desk, parts.store, parts.bus, parts.workers)
     proposals = Proposals(
         parts.feed, parts.clock, parts.bus, parts.profile, parts.desk.margins, parts.access
@@ -320,19 +328,26 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
     return registry, ticker, pages
 
 
-def _limits(profile: Profile) -> list[Limit]:
+def _limits(profile: Profile, requests: int) -> list[Limit]:
     """Every limit in force: those of the profile, then those that are the same everywhere."""
     message, connection, address = Per.MESSAGE, Per.CONNECTION, Per.ADDRESS
     return [
         *profile.listed(),
+        Limit("http_per_minute", requests, "requests a minute", address),
         Limit("message_unit", MESSAGE_UNIT, "bytes", message),
         Limit("message_bytes", server.MAX_MESSAGE, "bytes", message),
         Limit("message_fragments", server.MAX_FRAGMENTS, "frames", message),
+        Limit("empty_frames", server.MAX_EMPTY_FRAMES, "frames a second", connection),
         Limit("message_depth", dispatch.MAX_DEPTH, "levels", message),
         Limit("refusal_echo_bytes", dispatch.MAX_ECHO, "bytes", message),
         Limit("answer_time", dispatch.PATIENCE, "seconds", message),
         Limit("messages_waiting", connections.MAX_WAITING, "messages", connection),
         Limit("messages_waiting_bytes", connections.MAX_WAITING_BYTES, "bytes", connection),
+        Limit("handlers_at_once", fairness.MOST_RUNNING, "handlers", Per.CLIENT),
+        Limit("long_work_at_once", fairness.WORKERS, "calls", Per.GATEWAY),
+        Limit("long_work_waiting", fairness.MOST_QUEUED, "calls", Per.GATEWAY),
+        Limit("long_work_waiting_per_client", fairness.MOST_QUEUED_EACH, "calls", Per.CLIENT),
+        Limit("writes_waiting", stores.MAX_WAITING, "writes", Per.GATEWAY),
         Limit("held_bytes", server.MAX_HELD, "bytes", connection),
         Limit("idle_time", server.IDLE, "seconds", connection),
         Limit("opening_time", server.HEAD_TIMEOUT, "seconds", connection),
@@ -343,14 +358,21 @@ def _limits(profile: Profile) -> list[Limit]:
         Limit("wrong_passwords_per_user", passwords.AT_AN_ACCOUNT, "passwords a minute", Per.USER),
         Limit("letters", letters.FROM_AN_ADDRESS, "letters a minute", address),
         Limit("letters_per_user", verification.MOST_OF_AN_ADDRESS, "letters an hour", Per.USER),
+        Limit("letters_of_client", verification.MOST_OF_A_REQUESTER, "letters an hour", Per.CLIENT),
         Limit("letters_of_all", verification.MOST_OF_ALL, "letters an hour", Per.GATEWAY),
+        Limit("passwords_at_once", passwords.AT_A_TIME, "passwords", Per.GATEWAY),
         Limit("passwords_waiting", passwords.MOST_WAITING, "passwords", Per.GATEWAY),
+        Limit("passwords_waiting_per_client", passwords.MOST_WAITING_EACH, "passwords", Per.CLIENT),
         Limit("history_results", market.MOST_RESULTS, "ticks or candles", message),
         Limit("open_positions", rules.MOST_OPEN_POSITIONS, "contracts", Per.ACCOUNT),
         Limit("tokens", tokens.MOST_OF_A_USER, "tokens", Per.ACCOUNT),
+        Limit("tokens_of_app", tokens.MOST_OF_A_LINK, "tokens of one app", Per.ACCOUNT),
         Limit("sign_ins", pages.MOST_OF_A_USER, "sign-ins", Per.USER),
         Limit("sign_in_time", pages.LASTS, "seconds", Per.USER),
         Limit("apps", apps.MOST_OF_A_USER, "apps", Per.USER),
+        Limit("apps_of_app", apps.MOST_OF_AN_APP, "apps that one app registered", Per.USER),
+        Limit("accounts", accounts.MOST_OF_A_USER, "accounts", Per.USER),
+        Limit("accounts_by_apps", accounts.MOST_BY_APPS, "accounts opened by apps", Per.USER),
         Limit("http_head_bytes", http.MAX_HEAD, "bytes", message),
         Limit("http_body_bytes", http.MAX_BODY, "bytes", message),
     ]
@@ -399,6 +421,7 @@ async def compose(
             start.seed,
             mail,
             settings.residence,
+            settings.requests(),
         )
         stack.callback(parts.workers.close)
         registry, ticker, pages = _offer(parts, settings.handlers)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+import structlog
 from pydantic_core import PydanticUndefined
 
 from exchange.money import to_text
@@ -30,6 +31,8 @@ SWITCH_INTERVAL = 0.0005
 _FLAGS = {"tls_self_signed", "any_app_id", "demo", "compression", "log_letters"}
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 _REPEATED = {"trusted_proxy", "allowed_host", "handlers"}
+
+log = structlog.get_logger("scopegate.cli")
 
 
 def main() -> None:
@@ -149,12 +152,23 @@ async def _serve(settings: Settings) -> None:
                 f"token        {gateway.demo.token}"
                 "  (demo account, all scopes, until the next start)"
             )
-        click.echo("\n".join(lines))
-        sys.stdout.flush()
+        _say("\n".join(lines))
         gc.collect()
         gc.enable()
         gc.freeze()  # a full collection would go through all of the start again, for some 30 ms
         await stopped.wait()
+
+
+def _say(text: str) -> None:
+    """Print; where that is not possible, on a full disk, serving goes on all the same."""
+    try:
+        click.echo(text)
+        sys.stdout.flush()
+    except OSError as problem:
+        log.warning("cannot write to standard output", why=str(problem))
+        # What is still to be written of it would fail again when the process ends.
+        with open(os.devnull, "w") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
 def _find_modules_here() -> None:

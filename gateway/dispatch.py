@@ -422,7 +422,7 @@ def _parse(text: bytes) -> Message:
         message = orjson.loads(memoryview(text) if type(text) is Binary else text)
     except orjson.JSONDecodeError:
         if type(text) is Binary:
-            raise Disconnect(1003, "messages must be text, or JSON in UTF-8") from None
+            raise _not_json() from None
         _check_utf8(text)
         raise _bad_request() from None
     if type(message) is not dict:
@@ -430,10 +430,16 @@ def _parse(text: bytes) -> Message:
     return message
 
 
+def _not_json() -> Disconnect:
+    return Disconnect(1003, "messages must be text, or JSON in UTF-8")
+
+
 def _check_utf8(text: bytes) -> None:
     try:
         text.decode()
     except UnicodeDecodeError:
+        if type(text) is Binary:
+            raise _not_json() from None
         raise Disconnect(1007, "a text message must be UTF-8") from None
 
 

@@ -115,8 +115,8 @@ class HttpConversation:
 
     @property
     def busy(self) -> bool:
-        """Whether an answer is under way."""
-        return self._answering is not None
+        """Whether an answer is under way, or a request that is whole waits for its turn."""
+        return self._answering is not None or self.queued or not self._reading
 
     def receive(self, data: bytes) -> None:
         """Take bytes; answer every request that they complete. Nothing is kept after the last."""
@@ -176,9 +176,9 @@ class HttpConversation:
                     self._send(h11.InformationalResponse(status_code=100, headers=[]))
                 return True
             if isinstance(event, h11.Request):
+                self._request, self._body, self._size = event, [], 0
                 if {b"content-length", b"transfer-encoding"} <= {name for name, _ in event.headers}:
                     raise h11.RemoteProtocolError("two lengths")
-                self._request, self._body, self._size = event, [], 0
             elif isinstance(event, h11.Data):
                 self._size += len(event.data)
                 if self._size > MAX_BODY:
@@ -211,6 +211,7 @@ class HttpConversation:
             self._end()
             return False
         self._core.start_next_cycle()
+        self._request = None
         self.since = time.monotonic()
         return True
 
@@ -260,7 +261,9 @@ class HttpConversation:
     def _refuse(self, status: int, text: str) -> None:
         if self._core.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             headers = {**SECURITY, "connection": "close"}
-            self._reply(HttpResponse(status, text.encode(), headers=headers))
+            head_only = self._request is not None and self._request.method == b"HEAD"
+            refusal = HttpResponse(status, text.encode(), headers=headers)
+            self._reply(refusal, head_only=head_only)
         self._end()
 
     def _end(self) -> None:

@@ -11,9 +11,12 @@ Rules:
 - A stop answers everything that was received, within `DRAIN`, before it closes connections.
 - A connection is idle when no whole frame has come for `IDLE`. It is pinged when none has come, or
   nothing was sent, for `ping_after`: proxies cut a connection on which either side is silent.
+- Frames without a part of a message are few (`MAX_EMPTY_FRAMES`), and what is not a whole text
+  frame is taken a little at a time: nothing else counts them against the client.
 - A request, and a handshake, is whole `HEAD_TIMEOUT` after it began, however steadily it comes.
 - No more sockets are open than the process may have files, less `SPARE_FILES`: past that the oldest
-  without a WebSocket is cut, which may be the new one.
+  without a WebSocket is cut, which may be the new one. Over TLS they count from when they are
+  accepted, agreed on TLS or not.
 """
 
 import asyncio
@@ -44,7 +47,7 @@ from websockets.server import ServerProtocol
 
 from gateway import hosts
 from gateway.connection import Connection, Transport
-from gateway.dispatch import Binary
+from gateway.dispatch import REFUSED_CLOSE, Binary
 from gateway.errors import service_restart
 from gateway.fairness import ClientLoad, Scheduler, Work
 from gateway.hosts import Hosts
@@ -60,6 +63,10 @@ except ImportError:  # no compiled part for this platform
 PATHS = ("/websockets/v3", "/websockets/v3/", "/")
 MAX_MESSAGE = 64 * 1024
 MAX_FRAGMENTS = 1024
+MAX_EMPTY_FRAMES = 30
+"""Frames without a part of a message (pings, pongs, empty fragments) taken in a second."""
+MAX_FRAMES_AT_ONCE = 64
+"""Frames that the core takes in one go; then other connections are read from."""
 HIGH_WATER = 64 * 1024
 """A client with more than this unsent is congested: its messages wait."""
 MAX_HELD = 1024 * 1024
@@ -183,7 +190,8 @@ class Server:
         self.most_sockets = _most_sockets() if most_sockets is None else most_sockets
         self.extensions = [ServerPerMessageDeflateFactory()] if how.compression else None
         self.peers: set[_Peer] = set()
-        self._without_websocket: dict[_Peer, None] = {}
+        self._handshakes: set[_Handshake] = set()
+        self._without_websocket: dict[_Peer | _Handshake, None] = {}
         self._warned = -math.inf
         self._refused_hosts: set[str] = set()
         self._server: asyncio.Server | None = None
@@ -193,12 +201,11 @@ class Server:
     async def start(self) -> int:
         """Listen; the port, which is a free one where 0 was asked for."""
         loop = asyncio.get_running_loop()
+        tls = self.how.tls
         self._server = await loop.create_server(
-            lambda: _Peer(self),
+            partial(_Peer, self) if tls is None else partial(_Handshake, self, tls),
             self.how.host,
             self.how.port,
-            ssl=self.how.tls,
-            ssl_handshake_timeout=HEAD_TIMEOUT if self.how.tls else None,
             backlog=1024,
         )
         for listener in self._server.sockets:  # what they accept is set alike
@@ -218,6 +225,8 @@ class Server:
             self._sweeper.cancel()
         if self._server is not None:
             self._server.close()
+        for handshake in list(self._handshakes):
+            handshake.abort()
         for peer in list(self.peers):
             peer.drain()
         ends = time.monotonic() + DRAIN
@@ -243,10 +252,18 @@ class Server:
     def joined(self, peer: "_Peer") -> None:
         """A client has connected: where there are too many sockets, cut the oldest silent one."""
         self.peers.add(peer)
-        self._without_websocket[peer] = None
-        if len(self.peers) <= self.most_sockets:
+        self._count(peer)
+
+    def begun(self, handshake: "_Handshake") -> None:
+        """A client is about to agree on TLS: where there are too many sockets, cut one alike."""
+        self._handshakes.add(handshake)
+        self._count(handshake)
+
+    def _count(self, newest: "_Peer | _Handshake") -> None:
+        self._without_websocket[newest] = None
+        if len(self.peers) + len(self._handshakes) <= self.most_sockets:
             return
-        oldest = next((each for each in self._without_websocket if not each.is_answered), peer)
+        oldest = next((each for each in self._without_websocket if not each.is_answered), newest)
         oldest.abort()
         self.left(oldest)
         now = time.monotonic()
@@ -276,9 +293,12 @@ class Server:
         if len(known) == MAX_LOGGED_HOSTS:
             log.warning("further names in Host are refused without a line", after=MAX_LOGGED_HOSTS)
 
-    def left(self, peer: "_Peer") -> None:
+    def left(self, peer: "_Peer | _Handshake") -> None:
         """A client is gone."""
-        self.peers.discard(peer)
+        if isinstance(peer, _Peer):
+            self.peers.discard(peer)
+        else:
+            self._handshakes.discard(peer)
         self._without_websocket.pop(peer, None)
         if not self.peers and self._emptied is not None:
             self._emptied.set()
@@ -294,10 +314,54 @@ class Server:
                 peer.abort()
 
 
+class _Handshake(asyncio.Protocol):
+    """One socket until its client has agreed on TLS; then a `_Peer` takes its place.
+
+    The event loop tells of a client over TLS only then, so until then the socket is taken from it.
+    """
+
+    is_answered = False
+
+    def __init__(self, server: Server, tls: ssl.SSLContext) -> None:
+        self._server = server
+        self._tls = tls
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        try:
+            taken: socket.socket = transport.get_extra_info("socket").dup()
+        except OSError:  # no file is left for a moment
+            return
+        finally:
+            cast("asyncio.Transport", transport).abort()
+        self._task = asyncio.get_running_loop().create_task(self._agree(taken))
+        self._server.begun(self)
+
+    async def _agree(self, taken: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                partial(_Peer, self._server, self),
+                taken,
+                ssl=self._tls,
+                ssl_handshake_timeout=HEAD_TIMEOUT,
+            )
+        except OSError:  # it spoke no TLS, or not in time, or was gone
+            pass
+        finally:
+            self._server.left(self)
+
+    def abort(self) -> None:
+        """Cut the connection now."""
+        if self._task is not None:
+            # Not at once: what is cancelled before its first step closes no socket.
+            asyncio.get_running_loop().call_soon(self._task.cancel)
+
+
 class _Peer(asyncio.Protocol):
     """One socket: first the head of a request, then a WebSocket or a conversation in HTTP."""
 
     __slots__ = (
+        "_after",
         "_binary",
         "_buffer",
         "_closing",
@@ -305,6 +369,7 @@ class _Peer(asyncio.Protocol):
         "_core",
         "_corked",
         "_draining",
+        "_empty_frames",
         "_fragments",
         "_goes_on",
         "_heard",
@@ -322,8 +387,10 @@ class _Peer(asyncio.Protocol):
         "congested",
     )
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, after: _Handshake | None = None) -> None:
+        """`after` counts for this socket until the client has agreed on TLS."""
         self._server = server
+        self._after = after
         self._socket: asyncio.Transport
         self._core: Protocol | None = None
         self._connection: Connection | None = None
@@ -332,6 +399,7 @@ class _Peer(asyncio.Protocol):
         self._buffer = b""
         self._fragments: list[bytes] | None = None
         self._binary = False
+        self._empty_frames = 0
         self._out: list[bytes] = []
         self._out_size = 0
         self._corked = False
@@ -350,6 +418,9 @@ class _Peer(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._socket = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
         self._socket.set_write_buffer_limits(high=HIGH_WATER)
+        if self._after is not None:
+            self._server.left(self._after)
+            self._after = None
         self._server.joined(self)
 
     def data_received(self, data: bytes) -> None:
@@ -520,8 +591,12 @@ class _Peer(asyncio.Protocol):
             return
         texts: list[bytes] = []
         position, given, size = 0, 0, len(data)
+        handed = 0
         plain = not core.extensions and self._fragments is None
         while size - position >= 2 and not self._closing and not self._paused:
+            if handed == MAX_FRAMES_AT_ONCE:
+                self._go_on_soon()
+                break
             length = data[position + 1] - _MASKED  # below 0 without a mask
             start = position + 6
             if length >= 126:
@@ -548,6 +623,7 @@ class _Peer(asyncio.Protocol):
                 if not self._closing:
                     core.receive_data(data[position:end])
                     self._from_core()
+                    handed += 1
                 plain = not core.extensions and self._fragments is None
             position = end
         if position:
@@ -567,7 +643,16 @@ class _Peer(asyncio.Protocol):
         self._send_from_core()
 
     def _frame(self, frame: Frame) -> None:
-        if frame.opcode in _MESSAGES:
+        is_part = frame.opcode in _MESSAGES
+        if not is_part or not (frame.data or frame.fin):
+            self._empty_frames += 1
+            if self._empty_frames > MAX_EMPTY_FRAMES:
+                self.close(
+                    REFUSED_CLOSE,
+                    f"more than {MAX_EMPTY_FRAMES} frames without a message in a second: send less",
+                )
+                return
+        if is_part:
             if self._fragments is None:
                 self._fragments = []
                 self._binary = frame.opcode is Opcode.BINARY
@@ -709,7 +794,7 @@ class _Peer(asyncio.Protocol):
 
     @property
     def is_answered(self) -> bool:
-        """Whether a request over HTTP is being answered."""
+        """Whether a request over HTTP is being answered, or waits for its turn."""
         return self._http is not None and self._http.busy
 
     def pause(self) -> None:
@@ -722,16 +807,22 @@ class _Peer(asyncio.Protocol):
         """Read again, first what was read already and not looked at."""
         self._paused = False
         if self._buffer and self._connection is not None:
-            self._goes_on = True
-            asyncio.get_running_loop().call_soon(self._go_on)
+            self._go_on_soon()
         else:
             self._read_again()
+
+    def _go_on_soon(self) -> None:
+        """Look at the rest of what was read once other connections were read from."""
+        self._goes_on = True
+        if not self._socket.is_closing():
+            self._socket.pause_reading()
+        asyncio.get_running_loop().call_soon(self._go_on)
 
     def _go_on(self) -> None:
         self._goes_on = False
         if not self._closing:
             self.batched(partial(self._received, b""))
-        if not self._paused:
+        if not self._paused and not self._goes_on:
             self._read_again()
 
     def _read_again(self) -> None:
@@ -740,6 +831,7 @@ class _Peer(asyncio.Protocol):
 
     def check(self, now: float) -> None:
         """End or ping the connection where it has been silent for too long."""
+        self._empty_frames = 0
         silent = now - (self._heard if self._http is None else self._http.since)
         if self._wrote:  # since the last look; when exactly is not worth a clock at each write
             self._wrote = False

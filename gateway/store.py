@@ -267,9 +267,9 @@ def _prepare(path: Path) -> None:
 
 def check_file(path: Path) -> None:
     """Check a database before it is served, if there is one. Raises `StoreError`."""
-    if not path.exists():
-        return
     try:
+        if not path.exists():
+            return
         with contextlib.closing(connect(path)) as connection:
             check(connection, path)
     except (sqlite3.Error, OSError) as problem:

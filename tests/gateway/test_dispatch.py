@@ -252,8 +252,12 @@ async def test_every_message_counts_whatever_it_says() -> None:
         reply = await client.ask({"ping": 1, "passthrough": {"x": "y" * 60_000}, "req_id": 77})
         assert reply["error"]["details"] == limit
         assert (reply["msg_type"], reply["req_id"], reply["echo_req"]) == ("ping", 77, {})
-        client.send_text(b'{"ping":1,"x":"' + b"\xff" * 3000 + b'"}')
+        wrong = b'{"ping":1,"x":"' + b"\xff" * 3000 + b'"}'
+        client.send_text(wrong)
         assert (await client.ended())[0] == 1007
+        client = here.connect(address="1.1.1.1")
+        client.send_text(dispatch.Binary(wrong))
+        assert (await client.ended())[0] == 1003
 
 
 async def test_a_long_message_counts_several_times() -> None:

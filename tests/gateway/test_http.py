@@ -164,6 +164,31 @@ async def test_an_ambiguous_request_is_refused_and_ends_the_connection(
             assert b"HTTP/1.1" not in await client.reader.read()
 
 
+@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.parametrize("method", [b"HEAD", b"POST"])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", b"400"),
+        (b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n", b"400"),
+        (b"Content-Length: 70000\r\n\r\n" + b"x" * 70_000, b"413"),
+        (b"X: a\r\n b\r\n\r\n", b"400"),
+    ],
+)
+async def test_a_refusal_of_any_method_ends_the_connection(
+    method: bytes, headers: bytes, status: bytes, before: int
+) -> None:
+    """Also where its response has no body, as to HEAD, or one to HEAD came before."""
+    talk = Conversation()
+    for _ in range(before):
+        talk.core.receive((GET % b"").replace(b"GET", b"HEAD"))
+        await talk.answer(b"answer")
+    talk.core.receive(method + b" / HTTP/1.1\r\nHost: localhost\r\n" + headers)
+    assert talk.closed
+    _, _, refusal = talk.written.rpartition(b"HTTP/1.1 ")
+    assert refusal.startswith(status)
+
+
 @pytest.mark.parametrize("size", [1_000, 1, 7])
 async def test_a_folded_header_is_noticed_in_every_cut_and_in_every_request(size: int) -> None:
     talk = Conversation()

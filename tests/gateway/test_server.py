@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
@@ -17,6 +18,7 @@ import pytest
 
 from gateway import server as server_module
 from gateway.app import listen, site, tls_context
+from gateway.dispatch import REFUSED_CLOSE
 from gateway.server import Listening, Server, client_address
 from gateway.settings import chosen
 from gateway.testing import World, world
@@ -582,13 +584,77 @@ async def test_nothing_is_kept_of_what_follows_the_end(
 async def test_fragments_without_end_are_refused(server: Running) -> None:
     async with raw(server[1]) as client:
         client.writer.write(
-            frame(TEXT, b"", fin=False) + frame(CONTINUATION, b"", fin=False) * 5000
+            frame(TEXT, b"", fin=False)
+            + frame(CONTINUATION, b"", fin=False) * (server_module.MAX_EMPTY_FRAMES - 1)
         )
         client.writer.write(frame(CONTINUATION, b'{"ping":1}'))
         assert (await client.message())["ping"] == "pong"
         client.writer.write(frame(TEXT, b" ", fin=False))
         client.writer.write(frame(CONTINUATION, b" ", fin=False) * server_module.MAX_FRAGMENTS)
         assert (await client.closed())[0] == 1009
+
+
+@pytest.mark.parametrize(
+    ("opening", "sent"),
+    [
+        (b"", frame(PING, b"")),
+        (b"", frame(PONG, b"")),
+        (frame(TEXT, b"{", fin=False), frame(CONTINUATION, b"", fin=False)),
+    ],
+    ids=["pings", "pongs", "empty fragments"],
+)
+async def test_a_flood_of_frames_without_a_message_is_cut(
+    server: Running, opening: bytes, sent: bytes
+) -> None:
+    running, port = server
+    most = server_module.MAX_EMPTY_FRAMES
+    assert running._sweeper is not None
+    running._sweeper.cancel()  # seconds pass where the test says so
+    async with raw(port) as client:
+        (peer,) = running.peers
+        client.writer.write(opening)
+        for _ in range(2):  # as many in one second as in the next
+            client.writer.write(sent * most)
+            async with asyncio.timeout(10):
+                while peer._empty_frames < most:  # noqa: ASYNC110 - nobody is told of it
+                    await asyncio.sleep(0)
+            peer.check(time.monotonic())
+        client.writer.write(sent * 10_000)
+        got = await client.frame()
+        while got[0] == PONG:
+            got = await client.frame()
+    assert got[0] == CLOSE
+    assert int.from_bytes(got[1][:2], "big") == REFUSED_CLOSE
+
+
+async def test_a_message_in_many_fragments_holds_up_nobody(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "MAX_FRAMES_AT_ONCE", 1)
+    running, port = server
+    async with raw(port) as client:
+        (peer,) = running.peers
+        async with raw(port) as other:
+            blanks = frame(CONTINUATION, b" ", fin=False) * (server_module.MAX_FRAGMENTS - 2)
+            client.writer.write(
+                frame(TEXT, b'{"ping":', fin=False) + blanks + frame(CONTINUATION, b"1}")
+            )
+            async with asyncio.timeout(10):
+                while not peer._fragments:  # noqa: ASYNC110 - nobody is told of it
+                    await asyncio.sleep(0)
+            other.writer.write(text({"ping": 1}))
+            await other.message()
+            assert peer._fragments  # it is still being taken
+        assert (await client.message())["ping"] == "pong"
+
+
+async def test_a_stop_answers_every_request_that_was_received(here: World) -> None:
+    here.gateway.scheduler.round_length = 0.0  # one request in each turn
+    async with listening(here) as (running, port), raw(port, b"") as client:
+        client.writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
+        head = await client.head()
+        rest, _ = await asyncio.gather(client.reader.read(), running.stop())
+    assert (head + rest).count(b"HTTP/1.1 200 ") == 200
 
 
 async def test_who_takes_nothing_is_idle_too(server: Running) -> None:

@@ -348,6 +348,11 @@ def test_an_authorization_from_before_covers_the_app_as_it_is(tmp_path: Path) ->
     assert apps.changes(link) == []
 
 
+def test_a_file_that_cannot_be_looked_at_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot use the database"):
+        store_module.check_file(tmp_path / ("x" * 300))
+
+
 def refusal(path: Path) -> str:
     """Why the file is not served; empty where it is."""
     try:

@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.served import MODULE, Served, SocketClient, scopegate
+from tests.served import MODULE, Served, SocketClient, environment, scopegate
 
 SIZE = 3 * 1024 * 1024
 SPEEDY = ("--seed", "faults", "--start", "2026-03-01T10:00", "--speed", "20")
@@ -311,6 +311,28 @@ def refuse(db: Path, contract_id: int) -> None:
 
 
 # A stop.
+
+
+def test_it_serves_also_where_it_can_print_nothing(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        serving = subprocess.Popen(
+            [*MODULE, "serve", "--port", "0", "--seed", "tests"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env=environment(),
+        )
+    try:
+        assert serving.stderr is not None
+        told = serving.stderr.readline()
+        assert "cannot write to standard output" in told
+        serving.send_signal(signal.SIGTERM)
+        _, rest = serving.communicate(timeout=30)
+    finally:
+        serving.kill()
+        serving.wait()
+    assert (serving.returncode, rest) == (0, "")
 
 
 def catches(pid: int, number: int) -> bool:

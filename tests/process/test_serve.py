@@ -16,7 +16,7 @@ import pytest
 from gateway import token_form
 from schemas.scopes import ALL_SCOPES, in_order
 from tests import served as served_module
-from tests.served import Served, fetch, scopegate, serving
+from tests.served import Served, fetch, scopegate, serving, unverified
 
 
 @pytest.fixture(scope="module")
@@ -231,17 +231,25 @@ async def test_letters_stand_in_no_log_that_others_could_read_unless_asked_for(
     assert len(re.findall(r"\b[a-z2-9]{16}\b", served.stderr)) == 1
 
 
+@pytest.mark.parametrize("tls", [False, True], ids=["in the clear", "over TLS"])
 async def test_silent_sockets_never_use_up_the_files_of_the_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, tls: bool
 ) -> None:
+    options = ["--tls-self-signed"] if tls else []
+    how = {"ssl": unverified()} if tls else {}
     with_few_files = ("sh", "-c", 'ulimit -n 128 && exec "$@"', "sh", *served_module.MODULE)
     monkeypatch.setattr(served_module, "MODULE", with_few_files)
-    with Served(tmp_path, "--seed", "tests") as served, contextlib.ExitStack() as stack:
+    with (
+        Served(tmp_path, "--seed", "tests", *options) as served,
+        contextlib.ExitStack() as stack,
+    ):
         where = urlsplit(served.url)
         for _ in range(200):
             stack.enter_context(socket.create_connection((where.hostname, where.port)))
         async with contextlib.AsyncExitStack() as clients:
-            connected = [await clients.enter_async_context(served.connected()) for _ in range(20)]
+            connected = [
+                await clients.enter_async_context(served.connected(**how)) for _ in range(20)
+            ]
             for client in connected:
                 assert (await client.ask({"ping": 1}))["ping"] == "pong"
         assert served.stop() == 0

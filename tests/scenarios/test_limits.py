@@ -343,6 +343,25 @@ async def test_a_long_passthrough_cannot_fill_the_memory(stage: Stage) -> None:
     assert opened == DERIV.stream_bytes_per_client // 40_200
 
 
+BOUNDS = {
+    "empty_frames": (30, "connection"),
+    "handlers_at_once": (8, "client"),
+    "long_work_at_once": (2, "gateway"),
+    "long_work_waiting": (256, "gateway"),
+    "long_work_waiting_per_client": (3, "client"),
+    "passwords_at_once": (2, "gateway"),
+    "passwords_waiting": (16, "gateway"),
+    "passwords_waiting_per_client": (8, "client"),
+    "writes_waiting": (10_000, "gateway"),
+    "letters_of_client": (60, "client"),
+    "tokens_of_app": (20, "account"),
+    "apps_of_app": (20, "user"),
+    "accounts": (20, "user"),
+    "accounts_by_apps": (10, "user"),
+}
+"""What is bounded alike with all limits, and for whom."""
+
+
 async def test_every_limit_is_listed(stage: Stage) -> None:
     client = await stage.connect()
     rows = (await client.ask({"limits": 1}))["limits"]
@@ -356,6 +375,14 @@ async def test_every_limit_is_listed(stage: Stage) -> None:
     }
     assert listed["connections_per_address"]["value"] == DERIV.connections_per_address
     assert listed["message_bytes"]["value"] == 65536
+    assert listed["http_per_minute"] == {
+        "name": "http_per_minute",
+        "value": 600,
+        "unit": "requests a minute",
+        "per": "address",
+    }
+    bounds = {name: (listed[name]["value"], listed[name]["per"]) for name in BOUNDS}
+    assert bounds == BOUNDS
     published = (await client.ask({"website_status": 1}))["website_status"]["api_call_limits"]
     assert published["max_requestes_general"]["minutely"] == 180
     assert published["max_requests_pricing"]["hourly"] == 14_400
