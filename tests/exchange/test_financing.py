@@ -237,7 +237,7 @@ def test_the_watch_lies_inside_of_every_level_until_it_is_looked_at_again() -> N
 
 @pytest.mark.parametrize("name", sorted(SYMBOLS))
 def test_financing_is_small_within_an_hour(name: str) -> None:
-    """Of the position: a thousandth of the price at most, and a tenth of an hour's usual move."""
+    """Less than 0.2 % of the price, and less than an eighth of an hour's usual move."""
     symbol = SYMBOLS[name]
     if not is_offered(TYPES["MULTUP"], symbol):
         return
