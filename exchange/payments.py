@@ -119,7 +119,7 @@ def _paying(reader: Transaction, order: Order) -> tuple[Account, agents.Agent | 
         agent = agents.find(reader, order.payee if order.kind is Kind.TO_AGENT else order.payer)
         if agent is None:
             raise order.refused(
-                f"{order.payee} is no payment agent: paymentagent_list names them."
+                f"{order.payee} is no payment agent: paymentagent_list lists them."
                 if order.kind is Kind.TO_AGENT
                 else f"{order.payer} is no payment agent: paymentagent_create makes it one."
             )
@@ -199,7 +199,7 @@ def _refuse_own(order: Order, payer: Account, payee: Account | None) -> None:
 
 
 def _not_real(order: Order, loginid: str) -> Refusal:
-    return order.refused(f"{loginid} is no real-style account: agents deal with such alone.")
+    return order.refused(f"{loginid} is not a real-style account: payment agents need one.")
 
 
 def _both_own(order: Order) -> Refusal:

@@ -374,7 +374,7 @@ async def compose(
     """
     if settings.residence not in COUNTRIES:
         raise SettingsError(
-            f"residence: {settings.residence!r} is no country's two letters, such as id or gb"
+            f"residence: {settings.residence!r} is not a two-letter country code, such as id or gb"
         )
     declared(settings.handlers)  # what is wrong with a call is said before anything is written
     async with AsyncExitStack() as stack:

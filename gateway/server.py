@@ -274,7 +274,7 @@ class Server:
         known.add(name)
         log.warning("refused a Host", host=name, allow_it_with=f"--allowed-host {name}")
         if len(known) == MAX_LOGGED_HOSTS:
-            log.warning("further names in Host are refused without a line", after=MAX_LOGGED_HOSTS)
+            log.warning("further refused names in Host are not logged", after=MAX_LOGGED_HOSTS)
 
     def left(self, peer: "_Peer") -> None:
         """A client is gone."""

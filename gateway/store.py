@@ -254,8 +254,8 @@ def _check_feed(connection: sqlite3.Connection) -> None:
     if "seed" in kept and found != str(FEED_VERSION):
         raise StoreError(
             f"the prices of this database are those of feed {found}, this program has feed"
-            f" {FEED_VERSION}, in which they differ: serve it with the release that made it, or"
-            " begin a new one with --db FILE; nothing in it was changed"
+            f" {FEED_VERSION}: serve the database with the release that created it, or start a new"
+            " one with --db FILE; nothing in it was changed"
         )
 
 
@@ -376,7 +376,7 @@ def backup(path: Path, target: Path) -> None:
     Raises `StoreError`; then there is no new file.
     """
     if target.exists():
-        raise StoreError(f"there is a file {target} already: name another")
+        raise StoreError(f"the file {target} exists already: name another")
     try:
         os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         with (

@@ -141,9 +141,9 @@ def find(
             return app
     raise ApiError(
         "InvalidAppID",
-        "You have no app of this app_id."
+        "You have no app with this app_id. app_list lists your apps."
         if registered_by is None
-        else "The app that this token was issued to has registered no app of this app_id.",
+        else "The app that holds this token has not registered an app with this app_id.",
     )
 
 
@@ -224,7 +224,7 @@ def _refuse_id(transaction: Transaction, app_id: int) -> None:
         return
     if row["deleted_at"] is None:
         raise StoreError(f"app_id {app_id} is taken: app list shows the apps; choose another")
-    raise StoreError(f"app_id {app_id} was an app's that is deleted: choose another")
+    raise StoreError(f"app_id {app_id} belonged to an app that was deleted: choose another")
 
 
 def set_flow(transaction: Transaction, app: App, flow: str) -> App:
@@ -286,16 +286,16 @@ def changes(link: Link) -> list[str]:
     app, agreed = link.app, link.agreement
     found = []
     if app.name != agreed.name:
-        found.append(f"It was called {agreed.name}, and is called {app.name} now.")
+        found.append(f"Its name changed from {agreed.name} to {app.name}.")
     if app.returns_to and app.returns_to != _origin(agreed.redirect_uri):
         before = _origin(agreed.redirect_uri) or "no address"
-        found.append(f"It returned to {before}, and returns to {app.returns_to} now.")
+        found.append(f"Its address changed from {before} to {app.returns_to}.")
     if wider := app.scopes - agreed.scopes:
         found.append(f"It asks for more permissions: {', '.join(in_order(wider))}.")
     if missing := link.scopes - app.scopes:
-        found.append(f"It asks no longer for {', '.join(in_order(missing))}.")
+        found.append(f"It no longer asks for {', '.join(in_order(missing))}.")
     if Decimal(app.markup) > Decimal(agreed.markup):
-        found.append(f"Its markup was {agreed.markup} %, and is {app.markup} % now.")
+        found.append(f"Its markup changed from {agreed.markup} % to {app.markup} %.")
     return found
 
 

@@ -101,7 +101,7 @@ function showAsked(asked, info) {
     h(
       "div",
       { "data-guest": true },
-      h("h2", {}, "It asks to"),
+      h("h2", {}, "Permissions"),
       scopeList(byDanger(scopes, info), info.forApps),
     ),
   );
@@ -172,9 +172,9 @@ function permissionChoices({ scopes }, info) {
   const shown = byDanger(scopes, info);
   const isDangerous = (scope) => dangerOf(scope, info) > 0;
   const hint =
-    "Permissions that can cost you money or change something are not ticked: tick those that you" +
+    "Permissions that can cost you money or change something are not ticked. Tick those that you" +
     " want the app to have. Without them it may not work as it should, and can ask again.";
-  return scopeChoices("It may", shown, info.forApps, {
+  return scopeChoices("Permissions", shown, info.forApps, {
     name: "scopes",
     chosen: shown.filter((scope) => !isDangerous(scope)),
     hint: shown.some(isDangerous) && hint,

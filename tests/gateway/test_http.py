@@ -426,7 +426,7 @@ async def test_no_more_than_some_refused_hosts_are_logged(here: World) -> None:
                 server.refused(f"{number}.evil.test")
             server.refused("x" * 300 + ".test")
     assert len(logged) == MAX_LOGGED_HOSTS + 1
-    assert logged[-1]["event"] == "further names in Host are refused without a line"
+    assert logged[-1]["event"] == "further refused names in Host are not logged"
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,7 @@ async def test_a_user_is_created_with_a_residence(gateway: Served) -> None:
     unknown = ("hal@example.com", "--residence", "xx", *db)
     refused = scopegate(*create, *unknown, folder=gateway.folder)
     assert refused.returncode == 1
-    assert "'xx' is no country's two letters, such as id or gb" in refused.stderr
+    assert "'xx' is not a two-letter country code, such as id or gb" in refused.stderr
 
 
 async def test_a_password_is_kept_as_its_hash(gateway: Served, ada: Person) -> None:

@@ -19,7 +19,7 @@ from tests.published.scenes import AGENT, OFFERED, SCENES, a_resident, an_agent,
 
 APP = {"name": "Chart bot", "scopes": ["read"], "redirect_uri": "https://bot.test/in"}
 OWN_TOKEN = (
-    "Permission denied, requires a token of your own, and this one belongs to an app: create one on"
+    "Permission denied, requires your own API token, but this one belongs to an app. Create one on"
     " the gateway's page /tokens."
 )
 

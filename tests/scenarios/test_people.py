@@ -354,7 +354,7 @@ async def test_the_operator_says_where_users_live(tmp_path: Path) -> None:
         status = (await client.ask({"website_status": 1}))["website_status"]
         assert status["clients_country"] == "ke"
         assert (await client.authorize(await here.token()))["country"] == "ke"
-    with pytest.raises(SettingsError, match="'xx' is no country's two letters"):
+    with pytest.raises(SettingsError, match="'xx' is not a two-letter country code"):
         async with compose(chosen(db=tmp_path / "none.db", residence="xx")):
             pass
     assert not (tmp_path / "none.db").exists()

@@ -63,19 +63,18 @@ async def connected(here: World) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"name": "Deriv Official"}, "It was called Chart bot, and is called Deriv Official now."),
+        ({"name": "Deriv Official"}, "Its name changed from Chart bot to Deriv Official."),
         (
             {"redirect_uri": "https://elsewhere.example/back"},
-            "It returned to https://app.example.com, and returns to https://elsewhere.example now.",
+            "Its address changed from https://app.example.com to https://elsewhere.example.",
         ),
         (
             {"redirect_uri": "https://app.example.com:8443/back"},
-            "It returned to https://app.example.com, and returns to https://app.example.com:8443"
-            " now.",
+            "Its address changed from https://app.example.com to https://app.example.com:8443.",
         ),
         ({"scopes": ["read", "trade", "payments"]}, "It asks for more permissions: payments."),
-        ({"scopes": ["read"]}, "It asks no longer for trade."),
-        ({"app_markup_percentage": 3}, "Its markup was 1 %, and is 3 % now."),
+        ({"scopes": ["read"]}, "It no longer asks for trade."),
+        ({"app_markup_percentage": 3}, "Its markup changed from 1 % to 3 %."),
     ],
 )
 async def test_an_app_that_changes_is_suspended_until_its_user_consents_again(
@@ -167,7 +166,7 @@ async def test_what_a_consent_covers_is_the_latest_that_was_given(here: World) -
     await change(maker, app, app_markup_percentage=0)
     token = await token_for(here, app)
     await change(maker, app)
-    assert (await connected(here))["changes"] == ["Its markup was 0 %, and is 1 % now."]
+    assert (await connected(here))["changes"] == ["Its markup changed from 0 % to 1 %."]
     assert await here.connect(app_id=app.id).refused({"authorize": token}) == "InvalidToken"
 
 
