@@ -186,7 +186,7 @@ def settled(family: Family, *, groups: int, seed: str) -> Tally:
 
 
 def held_on(name: str, *, days: int) -> Held:
-    """What rules brought on one symbol."""
+    """The results of all rules on one symbol."""
     return holds.results(name, holds.SEEDS, days)
 
 

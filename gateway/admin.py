@@ -33,15 +33,15 @@ from schemas.scopes import Scope, in_order
 T = TypeVar("T")
 
 MOST_APP_ID = 999_999_999
-"""The largest id that may be chosen for an app: the next ones that are given follow it."""
+"""The largest id that may be chosen for an app: later apps get the ids that follow it."""
 
 
 _SECRETS = {"password", "which"}
-"""Parameters that may hold a token: a password is kept hashed; the other names a token."""
+"""Parameters that may hold a token: a password is stored as a hash; the other names a token."""
 
 
 class _Command(click.Command):
-    """A command that refuses a token where it would be kept in clear text."""
+    """A command that refuses a token in a parameter that would be stored in clear text."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Check the parameters, and run."""

@@ -55,7 +55,7 @@ SET_HERE = frozenset(
 """Settings that are not for a test to choose: where it listens, what it keeps, how it runs."""
 
 LAST_STEPS = 0.1
-"""Real seconds that bots have to fail by themselves before the gateway leaves them."""
+"""Real seconds that bots have to fail by themselves before the gateway closes."""
 GOODBYE = 2.0
 """Real seconds that bots have to end once the gateway has hung up."""
 GOING_AWAY = 1001
@@ -69,7 +69,7 @@ _Message = dict[str, Any]
 
 
 class BotFuture(Future[_T]):
-    """What a bot returns or raises, and whether anybody has been told."""
+    """The result or exception of a bot, and whether the test has seen it."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class BotFuture(Future[_T]):
             self.seen = self.done()
 
     def untold(self) -> BaseException | None:
-        """What the bot raised and nobody was told; leaving with exit code 0 is no failure."""
+        """The bot's exception, if the test has not seen it; exit code 0 is not a failure."""
         if not self.done() or self.seen:
             return None
         problem = self.exception()
@@ -310,7 +310,7 @@ class LiveGateway:
         return self._thread.do(asked())
 
     def check_bots(self) -> None:
-        """Raise what bots of `run` have raised and nobody was told of, each once.
+        """Raise the exceptions of bots of `run` that the test has not seen, each once.
 
         Called at the end of each test. Several failures are raised together, in a group.
         """
@@ -433,7 +433,7 @@ class _Market:
 
 
 class _Sort(NamedTuple):
-    """What `wait_for` tells messages apart by."""
+    """The key by which `wait_for` distinguishes messages."""
 
     msg_type: str
     is_error: bool

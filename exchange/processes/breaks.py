@@ -1,4 +1,4 @@
-"""Range break indices: a walk of single pips within a range, which breaks now and then.
+"""Range break indices: a walk of single pips within a range, until the range breaks.
 
 The range is `Symbol.every` pips wide. At a border the walk turns back; with a chance of one in
 `every`, it breaks through instead: the whole range, and the price in it, moves on by its width.
@@ -20,7 +20,7 @@ from exchange.symbols import BREAK_BOUNDS, Symbol
 _BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
 _MOVES = 2 * _BYTE.astype(np.int32) - 1
 _BEFORE = np.cumsum(_MOVES, axis=1, dtype=np.int32) - _MOVES
-"""How far eight steps, a byte's bits, have led before each of them."""
+"""For each byte: the sum of the earlier steps before each of its eight steps (bits)."""
 _EIGHT = _MOVES.sum(axis=1, dtype=np.int32)
 
 
@@ -90,5 +90,5 @@ class Breaks(Steps):
         return self._bits.words(b"breaks", day, times) < self._breaks_below
 
     def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Walk:
-        """None: no contract whose price needs one is offered."""
+        """Not needed: only multipliers are offered."""
         raise NotImplementedError("range break indices have multipliers only")

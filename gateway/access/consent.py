@@ -41,7 +41,7 @@ _KNOWN = [
 ]
 
 _OF_CODES = frozenset({"response_type", "client_id", "code_challenge", "code_challenge_method"})
-"""What a request of the code flow names, and one for tokens does not."""
+"""The parameters that a request of the code flow has, and one for tokens does not."""
 
 Flow = Literal["tokens", "code"]
 
@@ -63,7 +63,7 @@ class AuthorizationRequest:
     challenge: str
     redirect_uri_given: bool
     issuer: str
-    """The gateway's own origin where the answer names it, else empty."""
+    """The gateway's own origin, for redirects that name their issuer; else empty."""
 
     @property
     def returns_to(self) -> str:
@@ -92,7 +92,7 @@ def _returned(app: App, answer: Iterable[tuple[str, str]], state: str | None, is
 def understand(
     query: str, app_of: Callable[[int], App | None], issuer: str = ""
 ) -> AuthorizationRequest:
-    """What this query of the consent page asks for; `issuer` is the page's origin.
+    """Parse the query of the consent page; `issuer` is the page's origin.
 
     Raises `ApiError` with a sentence for the user where it cannot be granted; `details.back` leads
     back to the app, told why, where the app and its address are beyond doubt.

@@ -2,8 +2,8 @@
 
 Rules:
 - A password is kept as an argon2id hash. A check takes some 50 ms and 64 MiB on purpose, so
-  `AT_A_TIME` run at once, in threads of their own, one of each client, and clients in turn; for an
-  unknown user it takes as long as for a known one. What nobody waits for any more is not checked.
+  `AT_A_TIME` run at once, in separate threads, one per client, and clients in turn; for an
+  unknown user it takes as long as for a known one. A waiting check that is cancelled is not made.
 - Attempts count before they are checked, so many at once gain nothing; those that succeeded, or
   were never checked to the end, count no more. Past `FROM_AN_ADDRESS` a minute from an address, or
   `AT_AN_ACCOUNT` at an account, all are refused unchecked; an address alone cannot keep an owner
@@ -30,7 +30,7 @@ AT_A_TIME = 2
 MOST_WAITING = 16
 """Passwords that wait for that: so many are checked well within a handler's time."""
 MOST_WAITING_EACH = 8
-"""Passwords of one client among them."""
+"""Passwords of one client that may wait for that."""
 
 
 def _hasher() -> "PasswordHasher":
@@ -83,13 +83,13 @@ class Passwords:
 
     @asynccontextmanager
     async def attempt(self, email: str, address: str, client: Hashable) -> AsyncIterator[Attempt]:
-        """An attempt to sign in, in the client's turn.
+        """Check a password in the client's turn.
 
-        Raises `RateLimit` where there were too many, or too many wait.
+        Raises `RateLimit` if there were too many attempts, or if too many wait.
         """
         self._refuse_guesses(email, address)
         async with self._turn(client, "sign_in") as turn:
-            self._refuse_guesses(email, address)  # others were checked meanwhile
+            self._refuse_guesses(email, address)  # others may have failed meanwhile
             self._from_address.add(address)
             self._at_account.add(email)
             attempt = Attempt(self._threads, turn)
@@ -101,7 +101,7 @@ class Passwords:
                     self._at_account.take_back(email)
 
     async def hash(self, password: str, client: Hashable) -> str:
-        """What is kept of a new password. Raises `RateLimit` where too many wait."""
+        """The hash of a new password. Raises `RateLimit` if too many wait."""
         async with self._turn(client, "new passwords") as turn:
             return await turn.run(self._threads, hash_password, password)
 

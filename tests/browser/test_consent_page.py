@@ -99,7 +99,7 @@ def test_dangerous_permissions_come_first_and_are_not_ticked(
             assert app.ask(api_token=1)["error"]["code"] == "PermissionDenied"
 
 
-def test_an_app_that_asks_only_for_what_is_dangerous_gets_nothing_unticked(
+def test_dangerous_permissions_are_not_granted_unless_ticked(
     page: Page, gateway: Served, address: str
 ) -> None:
     with registered(gateway, address, "trade", "admin") as app_id:
@@ -115,7 +115,7 @@ def test_an_app_that_asks_only_for_what_is_dangerous_gets_nothing_unticked(
             assert app.ask(authorize=token)["authorize"]["scopes"] == ["trade"]
 
 
-def test_what_changed_since_is_told_to_who_has_allowed_it_before(
+def test_a_user_who_has_consented_before_sees_what_changed(
     page: Page, gateway: Served, address: str, app_id: int
 ) -> None:
     page.goto(f"/oauth2/authorize?app_id={app_id}")

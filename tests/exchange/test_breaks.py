@@ -83,7 +83,7 @@ def test_no_tick_has_a_mean_wherever_the_price_is(symbol: Symbol) -> None:
 
 
 @every_index
-def test_days_have_the_volatility_that_is_told(symbol: Symbol) -> None:
+def test_days_have_the_stated_volatility(symbol: Symbol) -> None:
     law = law_of(symbol)
     days = 2_000
     places = law._base + symbol.every * np.array([law.range(day) for day in range(days)])

@@ -1,4 +1,4 @@
-"""Currencies and metals have one level each, so that whatever is quoted in them agrees."""
+"""Currencies and metals have one level each, so that all prices that are quoted in them agree."""
 
 import itertools
 import math
@@ -130,7 +130,7 @@ def test_a_pair_stays_near_its_level_for_centuries(symbol: Symbol) -> None:
         assert np.mean((dollars > 109) & (dollars < 201)) > 0.99
 
 
-def test_what_is_known_of_a_pair_ahead_is_how_it_moves() -> None:
+def test_a_pair_moves_by_its_outlook() -> None:
     """Over a month and over a year, on which the pull shows."""
     law = law_of(CROSS)
     for ahead in (28, 364):

@@ -307,7 +307,7 @@ async def test_a_client_that_is_only_heard_is_pinged_too(here: World) -> None:
         assert (await client.message())["ping"] == "pong"  # and once only
 
 
-async def test_a_client_that_is_only_told_is_pinged_once(here: World) -> None:
+async def test_a_client_that_only_listens_is_pinged_once(here: World) -> None:
     async with listening(here, ping_after=10.0) as (running, port), raw(port) as client:
         client.writer.write(text({"ticks": "1HZ100V"}))
         await client.message()
@@ -423,10 +423,8 @@ async def test_the_kernel_keeps_little_for_a_client(server: Running) -> None:
             assert kept <= 2 * server_module.SOCKET_BUFFER
 
 
-async def test_what_was_not_sent_to_a_slow_client_is_sent_in_order(
-    here: World, server: Running
-) -> None:
-    """Nothing is written to who has fallen behind, and nothing is lost of it."""
+async def test_a_slow_client_gets_everything_in_order(here: World, server: Running) -> None:
+    """Nothing is written to a client that has fallen behind, and nothing is lost."""
     running, port = server
     async with raw(port) as slow:
         stream = {"ticks": "1HZ100V", "subscribe": 1, "passthrough": {"x": "y" * 20_000}}

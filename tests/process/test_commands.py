@@ -155,7 +155,9 @@ async def test_a_revoked_token_ends_on_live_connections(gateway: Served, ada: Pe
         assert keeper.told == []
 
 
-async def test_what_a_token_made_is_shown_and_ends_with_it(gateway: Served, ada: Person) -> None:
+async def test_child_tokens_are_listed_and_end_with_their_parent(
+    gateway: Served, ada: Person
+) -> None:
     def root(name: str) -> str:
         return run_once(
             gateway.db,

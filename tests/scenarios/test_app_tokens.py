@@ -1,4 +1,4 @@
-"""What a token of an app may do: what its user gave it, with what the app made."""
+"""Tokens of apps: limited to what the user gave, and to what the app itself created."""
 
 import itertools
 from typing import Any
@@ -265,7 +265,7 @@ MADE_BY_APPS = {
 """The calls of the scopes admin and payments that an app may make, each within its bounds."""
 
 
-async def test_what_needs_admin_or_payments_refuses_apps_but_for_a_list(here: World) -> None:
+async def test_calls_that_need_admin_or_payments_refuse_apps_except_a_list(here: World) -> None:
     managing = {name for name, call in OFFERED.items() if call.scopes & MANAGING}
     assert {name for name in managing if OFFERED[name].app_tokens} == MADE_BY_APPS
     assert managing - MADE_BY_APPS == {

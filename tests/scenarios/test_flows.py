@@ -1,4 +1,4 @@
-"""An app chooses how it is answered after consent, and no link makes it otherwise."""
+"""An app chooses its flow after consent, and no link can change it."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -77,7 +77,7 @@ async def test_each_flow_is_answered_in_its_way(here: World) -> None:
         assert given["iss"] == PAGES
 
 
-async def test_who_refuses_is_told_apart_by_its_issuer_in_the_code_flow_alone(here: World) -> None:
+async def test_only_refusals_of_the_code_flow_name_the_issuer(here: World) -> None:
     app = await here.app("read")
     page = here.connect(at_pages=True)
     by_code = await asked(page, "consent_refuse", code_link(app))

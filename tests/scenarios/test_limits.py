@@ -1,4 +1,4 @@
-"""What one client sends or holds does not stand in another's way, nor an app in its user's."""
+"""One client's messages and streams do not limit another's, nor an app those of its user."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ async def exhaust(client: Client, limit: int = DERIV.general.minutely) -> None:
     assert "error" in replies[-1]
 
 
-async def test_an_owner_takes_back_access_while_the_app_floods(stage: Stage) -> None:
+async def test_an_owner_revokes_access_while_the_app_floods(stage: Stage) -> None:
     here = stage.here
     app = await here.app("read")
     token = await here.token("read", app=app)

@@ -142,7 +142,9 @@ async def test_an_app_that_changes_is_suspended_until_its_user_consents_again(
         {"homepage": "https://app.example.com/"},
     ],
 )
-async def test_what_a_consent_covers_goes_on(here: World, values: Mapping[str, Any]) -> None:
+async def test_changes_within_the_consent_do_not_suspend(
+    here: World, values: Mapping[str, Any]
+) -> None:
     app, maker = await app_of(here)
     bot = here.connect(app_id=app.id)
     await bot.authorize(await token_for(here, app))
@@ -159,8 +161,8 @@ async def test_fewer_scopes_than_the_user_gave_matter_and_others_do_not(here: Wo
     assert "error" not in await bot.ask({"balance": 1})
 
 
-async def test_what_a_consent_covers_is_the_latest_that_was_given(here: World) -> None:
-    """A lower markup that a user agreed to anew is all that they agreed to."""
+async def test_the_latest_consent_counts(here: World) -> None:
+    """After consent to a lower markup, a higher one needs consent again."""
     app, maker = await app_of(here)
     await token_for(here, app)
     await change(maker, app, app_markup_percentage=0)
@@ -170,7 +172,7 @@ async def test_what_a_consent_covers_is_the_latest_that_was_given(here: World) -
     assert await here.connect(app_id=app.id).refused({"authorize": token}) == "InvalidToken"
 
 
-async def test_what_a_suspended_app_minted_is_suspended_with_it(stage: Stage) -> None:
+async def test_tokens_of_a_suspended_app_are_suspended_with_it(stage: Stage) -> None:
     here = stage.here
     app, maker = await app_of(here)
     scopes = ["read", "admin"]
@@ -200,7 +202,7 @@ async def test_nothing_commits_for_a_suspended_app(here: World) -> None:
         await here.gateway.access.write(grant, lambda transaction: None)
 
 
-async def test_a_code_from_before_a_change_is_good_for_nothing(here: World) -> None:
+async def test_a_code_from_before_a_change_is_refused(here: World) -> None:
     app, maker = await app_of(here)
     await token_for(here, app)
 
