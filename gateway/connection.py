@@ -138,7 +138,7 @@ class Connection:
         return bool(self._waiting) and self._task is None and not transport.congested
 
     def turn(self, until: float) -> bool:
-        """Do the same, and send in one go what it brings about."""
+        """Do the same, and send the replies in one go."""
         more = False
 
         def work() -> None:

@@ -1,14 +1,14 @@
 """Limits: how many messages and calls a client may send, and how much it may hold at once.
 
 Rules:
-- Rates are counted per client, in fixed windows of monotonic time: per app authorization, per token
-  of the owner's own, per sign-in at the pages, and before that per address block. No client's count
-  can be used up by another.
+- Rates are counted per client, in fixed windows of monotonic time: per app authorization, per API
+  token of the owner, per sign-in at the pages, and before sign-in per address block. No client uses
+  up the limit of another.
 - Every message counts, before it is parsed; its call counts once it is known.
 - What is open at once (connections, streams, bytes of streams) is counted per address block before
   sign-in and per user after it. One app may hold half of what its user may hold; what the owner
   opens at the pages is counted apart.
-- What is counted is bounded: windows that have passed are dropped, and so is the oldest of too many
+- Counts are bounded: windows that have passed are dropped, and so is the oldest of too many
   clients.
 - The `deriv` numbers are those that the published API states in `website_status`, and ours where it
   states none.

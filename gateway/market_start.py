@@ -23,8 +23,8 @@ from gateway.store import Transaction
 MARK_EVERY = 1.0
 """Real seconds between two marks."""
 WAITED_FOR = 3 * MARK_EVERY
-"""Real seconds by which the mark lies ahead: a market that can store none for longer than that may
-be told again after a crash, if the wall clock was set back as well."""
+"""Real seconds by which the mark lies ahead. If no mark can be stored for longer, moments may be
+published twice after a crash, if the wall clock was set back as well."""
 
 LATEST = 4_102_444_800
 """2100-01-01 00:00 UTC: no market begins later."""

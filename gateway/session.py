@@ -363,9 +363,8 @@ class Session:
     ) -> None:
         """One token is no more: its grants are gone, and each of its streams is told and ends.
 
-        With `reply_first` the streams hear of it once the present message has its reply. `why` is
-        the error that they are told, `InvalidToken` when not given; later calls are told its
-        details.
+        With `reply_first` the streams end after the reply to the present message. `why` is their
+        error, `InvalidToken` if it is not given; later calls get its details.
         """
         ended = [grant for grant in self.grants.values() if grant.token_id == token_id]
         self._act_under(

@@ -241,11 +241,11 @@ class LiveGateway:
 
         Each message is given once: the first call gives the first of its type, the second the
         next, however long ago they were sent. With `where` it is the next of which that is true;
-        those before it are passed over. An error is no such message: with `refused` the next
-        error is given, and nothing else.
+        those before it are passed over. Errors are skipped; with `refused`, the next error of
+        this call is returned instead.
 
-        Raises `TimeoutError` after `patience` real seconds, or what a bot of `run` has raised
-        and nobody was told yet.
+        Raises `TimeoutError` after `patience` real seconds, or the exception of a bot of `run`
+        that the test has not seen yet.
         """
         wanted = _Sort(msg_type, refused)
         return self._traffic.record.next(wanted, where, patience, self._bots)

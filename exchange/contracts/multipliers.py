@@ -64,7 +64,7 @@ from exchange.symbols import (
 PARTS: Final = 1_000_000
 """Parts of a pip in which a forward price is counted."""
 LOOKED_AT: Final = 3_600
-"""Seconds after which the levels of an open contract are computed anew."""
+"""Seconds after which the levels of an open contract are computed again."""
 
 _CANCELLATIONS = {seconds: name for name, seconds in CANCELLATIONS.items()} | {0: "0"}
 _SHORT = re.compile(

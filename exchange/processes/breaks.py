@@ -2,8 +2,8 @@
 
 The range is `Symbol.every` pips wide. At a border the walk turns back; with a chance of one in
 `every`, it breaks through instead: the whole range, and the price in it, moves on by its width.
-Turning back costs the price one pip, a break brings it `every` less one, so the mean of every tick
-is zero, at a border as within: neither waiting for a break nor betting on the border pays.
+Turning back moves the price by one pip, a break by `every` less one, so the mean of every tick is
+zero, at a border as within: neither waiting for a break nor betting on the border pays.
 
 The state is the price itself, in pips.
 """

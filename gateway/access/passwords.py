@@ -7,8 +7,8 @@ Rules:
 - Attempts count before they are checked, so many at once gain nothing; those that succeeded, or
   were never checked to the end, count no more. Past `FROM_AN_ADDRESS` a minute from an address, or
   `AT_AN_ACCOUNT` at an account, all are refused unchecked; an address alone cannot keep an owner
-  out. Where `MOST_WAITING` wait to be checked, or `MOST_WAITING_EACH` of one client, others are
-  told so at once.
+  out. If `MOST_WAITING` wait to be checked, or `MOST_WAITING_EACH` of one client, others are
+  refused at once.
 """
 
 from collections.abc import AsyncIterator, Hashable

@@ -251,7 +251,7 @@ def create_beside(transaction: Transaction, token_id: int, loginid: str) -> str:
     sign-in or parent.
     """
     row = transaction.one("SELECT * FROM tokens WHERE id = ?", token_id)
-    assert row is not None  # noqa: S101 - whoever asks acts under it
+    assert row is not None  # noqa: S101 - the caller acts under it
     return create(
         transaction,
         loginid,
@@ -476,7 +476,7 @@ class Bounds:
 def bounds_of(transaction: Transaction, token_id: int) -> Bounds:
     """The bounds that a token passes on to its children."""
     row = transaction.one("SELECT * FROM tokens WHERE id = ?", token_id)
-    assert row is not None  # noqa: S101 - whoever asks acts under it
+    assert row is not None  # noqa: S101 - the caller acts under it
     is_sign_in = row["sign_in_id"] is not None
     return Bounds(
         row["link_id"],

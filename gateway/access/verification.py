@@ -82,7 +82,7 @@ def create(
 
 
 def _is_reader(transaction: Transaction, email: str, requester: Requester) -> bool:
-    """Whether the letter is for the very user who asks for it."""
+    """Whether the letter goes to the same user who requests it."""
     if requester.user_id is None or requester.by_app:
         return False
     known: str = users.by_id(transaction, requester.user_id)["email"]

@@ -284,7 +284,7 @@ function valuesOf(form) {
   };
 }
 
-/** The flow that was chosen. Throws what stands beside the field where none was. */
+/** The chosen flow. Throws the error to show beside the field if none was chosen. */
 function flowOf(form) {
   const chosen = form.elements.flow_chosen.value;
   if (chosen === "") {

@@ -4,7 +4,7 @@
 // - The page's query is passed on as it is and shown nowhere: all that is told of the app is what
 //   the gateway answers.
 // - A sign-in that was made on this page, for this, ends with it; an earlier one stays.
-// - The most dangerous permission stands first, and none that can change something is ticked.
+// - The most dangerous permission comes first, and none that can change something is ticked.
 // - Whoever has to sign in again in the middle finds the choices as they were.
 
 import {
@@ -107,7 +107,7 @@ function showAsked(asked, info) {
   );
 }
 
-/** Who registered the app, and what changed since, is told to whoever is signed in. */
+/** Show who registered the app, and what has changed since consent, to a signed-in user. */
 async function showOwner() {
   try {
     const { consent_request: asked } = await insist(() => api.ask({ consent_request: 1, query }));

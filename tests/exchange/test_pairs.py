@@ -111,7 +111,7 @@ def test_a_day_of_a_pair_has_the_variance_and_the_drift_that_are_known(symbol: S
     near(float((z**2).mean()), 1, math.sqrt(2 / len(z)))
     near(float(np.corrcoef(z, starts)[0, 1]), 0, 1 / math.sqrt(len(z)))
     near(float(np.corrcoef(z[1:], z[:-1])[0, 1]), 0, 1 / math.sqrt(len(z)))
-    # Not only what the pair shows: what its base alone shows tells no more than that.
+    # Not only given the pair: its base alone gives no more information than that.
     base = law_of(LEVEL_SYMBOLS[symbol.legs[0][0]])
     levels = np.array([base.anchor(day) for day in days]) / fixedpoint.ONE
     near(float(np.corrcoef(z, levels)[0, 1]), 0, 1 / math.sqrt(len(z)))

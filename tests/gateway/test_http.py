@@ -138,7 +138,7 @@ async def test_a_page_that_fails_tells_the_log_and_not_the_client() -> None:
     assert [entry["event"] for entry in logged] == ["a page failed"]
 
 
-# What two servers could read in two ways, what is slow, what is much.
+# Ambiguous requests, slow requests, many requests.
 
 
 @pytest.mark.parametrize("upgrades", [False, True])
@@ -295,7 +295,7 @@ async def test_silent_sockets_make_room_for_others(here: World) -> None:
         for client in (speaking, another):
             client.writer.write(text({"ping": 1}))
             assert (await client.message())["ping"] == "pong"
-        # Where all speak, who comes is the one that goes.
+        # If all sockets have a WebSocket, the new one is cut.
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await connected(HEAD)
         assert len(server.peers) == 4

@@ -408,7 +408,7 @@ async def test_a_client_that_does_not_read_costs_a_megabyte_at_most(
                 break
         assert peer._closing == (kind == "events")
         assert 64 * 1024 < most <= server_module.MAX_HELD
-        # The transport has at most what one batch added to what it takes before it is full.
+        # The transport holds at most its limit and the output of one batch.
         assert transport_most <= server_module.HIGH_WATER + 256 * 1024
         writer.transport.abort()
 

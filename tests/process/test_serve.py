@@ -245,6 +245,6 @@ async def test_silent_sockets_never_use_up_the_files_of_the_process(
             for client in connected:
                 assert (await client.ask({"ping": 1}))["ping"] == "pong"
         assert served.stop() == 0
-    # Told once, and nothing else: no file could not be opened.
+    # Logged once, and nothing else: every file could be opened.
     (warning,) = served.stderr.splitlines()
     assert "all sockets are in use" in warning

@@ -66,7 +66,7 @@ async def test_a_clean_stop_leaves_no_gap(moved: Moved) -> None:
     assert moved.stop() == 0
     moved.start_again(-40.0)
     first, _ = await last_told(moved, 1)
-    # It goes on where it stood: of the start itself not every second need be told.
+    # It resumes where it stopped; not every second of the start itself is published.
     assert last <= first
 
 

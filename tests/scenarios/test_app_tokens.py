@@ -147,7 +147,7 @@ async def test_an_app_manages_only_the_tokens_of_its_authorization(stage: Stage)
     for shown in (minted["token"], token_form.masked(minted["token"])):
         await refused(other, "APITokenError", api_token=1, delete_token=shown)
 
-    # What was minted with an app's token is an app's token.
+    # A token that was created with an app's token is an app's token.
     child = await stage.connect(app_id=app.id)
     await child.authorize(minted["token"])
     await refused(child, "PermissionDenied", api_token=1)  # it has read alone
@@ -357,7 +357,7 @@ async def test_an_app_empties_no_account_past_the_code_by_e_mail(stage: Stage) -
     await refused(bot, "InvalidToken", **withdrawing, verification_code="guessed1")
     assert (await done(bot, balance=1))["balance"] == 10_000
 
-    # With the code that only the owner gets it does what it was given payments for.
+    # With the code that only the owner gets, it may pay.
     code = await here.gateway.store.write(
         lambda transaction: verification.create(
             transaction, DEMO_EMAIL, verification.PAYMENT_AGENT_WITHDRAW
@@ -390,7 +390,7 @@ async def test_an_app_moves_money_between_its_accounts_alone(stage: Stage) -> No
     )
     assert await done(bot, **given, account_to=second.loginid) == 1
 
-    # What the owner moves is in the account's statement, which names no other account.
+    # A transfer by the owner is in the account's statement, without the other account.
     owner = await owner_of(stage, loginid=first.loginid)
     assert len((await owner.ask({"transfer_between_accounts": 1}))["accounts"]) == 3
     assert await done(owner, **given, account_to=third.loginid) == 1

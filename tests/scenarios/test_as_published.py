@@ -80,7 +80,7 @@ async def test_a_refused_order_or_multiplier_has_its_published_error(stage: Stag
         assert order["details"]["field"] == name
     order = await refused(limit_order={"stop_loss": 5.001})
     assert order["message"] == "Only 2 decimal places allowed."
-    # All of the stake may be put at stake: the order then stands where the stop-out does.
+    # A stop loss may be the whole stake: its level is then that of the stop-out.
     number = await bought(client, {**UP, "limit_order": {"stop_loss": 10}})
     asked = {"proposal_open_contract": 1, "contract_id": number}
     orders = (await client.ask(asked))["proposal_open_contract"]["limit_order"]

@@ -116,7 +116,7 @@ async def test_an_owner_chooses_the_flow_of_an_app(stage: Stage) -> None:
     chosen = [{"app_id": made, "flow": "code"}]
     request = {"app_flow": 1, "app_id": made, "flow": "code"}
     assert (await client.ask(request))["app_flow"] == chosen
-    # Describing the app anew leaves it as it is.
+    # Changing the app leaves the flow as it is.
     assert "error" not in await client.ask({"app_update": made, **fields, "name": "Bot 2"})
     assert (await client.ask({"app_flow": 1}))["app_flow"] == chosen
     page = await here.owner()

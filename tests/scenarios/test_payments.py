@@ -609,7 +609,7 @@ async def test_an_agent_does_not_find_out_which_accounts_exist(stage: Stage) -> 
     poor = await told()
     assert "InsufficientBalance" in poor["there"]["error"]
     assert all(reply == poor["there"] for reply in poor.values())
-    # Only a payment that is made tells that there is an account.
+    # Only an actual payment shows that there is an account.
     await here.set_balance(100_000, mine.loginid)
     paid = await told()
     assert paid.pop("there")["paymentagent_transfer"] == "1"

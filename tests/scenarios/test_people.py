@@ -339,7 +339,7 @@ async def test_every_user_has_a_country(stage: Stage) -> None:
         assert told["country_code"] == country
         company = (await client.ask({"landing_company": country}))["landing_company"]
         assert company["id"] == country
-        # What the user tells of themselves is told back everywhere.
+        # The user's own residence is reported everywhere.
         assert (await client.ask({"set_settings": 1, "residence": "za"}))["set_settings"] == 1
         assert (await client.authorize(await here.token(loginid=loginid)))["country"] == "za"
         unknown = await client.ask({"set_settings": 1, "residence": "xx"})
