@@ -312,9 +312,9 @@ class Dispatcher:
     def _claim(
         self, session: Session, call: Call, stream: Stream[Any], subscription: Subscription
     ) -> Callable[[], None]:
-        """Count a stream that is about to be opened; returns a function that undoes this.
+        """Count a stream that is about to be opened; returns how to count it no longer.
 
-        Raises `RateLimit` if the connection or the client has too much open.
+        Raises `RateLimit` where the connection or the client has too much open.
         """
         profile = self._limiter.profile
         streams = session.subscriptions.values()

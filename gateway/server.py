@@ -11,10 +11,9 @@ Rules:
 - A stop answers everything that was received, within `DRAIN`, before it closes connections.
 - A connection is idle when no whole frame has come for `IDLE`. It is pinged when none has come, or
   nothing was sent, for `ping_after`: proxies cut a connection on which either side is silent.
-- A request, or a handshake, must be complete `HEAD_TIMEOUT` after it began, however steadily it
-  comes.
-- The number of open sockets stays below the process's limit of files, less `SPARE_FILES`. Beyond
-  that the oldest socket without a WebSocket is cut, which may be the new one.
+- A request, and a handshake, is whole `HEAD_TIMEOUT` after it began, however steadily it comes.
+- No more sockets are open than the process may have files, less `SPARE_FILES`: past that the oldest
+  without a WebSocket is cut, which may be the new one.
 """
 
 import asyncio

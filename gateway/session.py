@@ -4,7 +4,7 @@ Rules:
 - A session does no I/O; it is given a `send` that takes one encoded message.
 - Everything that lives as long as the client is undone by `close`.
 - An account's stream ends with the grant under which it was opened.
-- A session's messages count for its client: its first grant, or the address block before sign-in.
+- What a session does counts for its client: its first grant, or the address block before sign-in.
 """
 
 import secrets

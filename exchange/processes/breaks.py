@@ -20,7 +20,7 @@ from exchange.symbols import BREAK_BOUNDS, Symbol
 _BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
 _MOVES = 2 * _BYTE.astype(np.int32) - 1
 _BEFORE = np.cumsum(_MOVES, axis=1, dtype=np.int32) - _MOVES
-"""For each byte: the sum of the earlier steps before each of its eight steps (bits)."""
+"""How far eight steps, a byte's bits, have led before each of them."""
 _EIGHT = _MOVES.sum(axis=1, dtype=np.int32)
 
 

@@ -7,8 +7,8 @@ Rules:
 - Attempts count before they are checked, so many at once gain nothing; those that succeeded, or
   were never checked to the end, count no more. Past `FROM_AN_ADDRESS` a minute from an address, or
   `AT_AN_ACCOUNT` at an account, all are refused unchecked; an address alone cannot keep an owner
-  out. If `MOST_WAITING` wait to be checked, or `MOST_WAITING_EACH` of one client, others are
-  refused at once.
+  out. Where `MOST_WAITING` wait to be checked, or `MOST_WAITING_EACH` of one client, others are
+  told so at once.
 """
 
 from collections.abc import AsyncIterator, Hashable
@@ -83,13 +83,13 @@ class Passwords:
 
     @asynccontextmanager
     async def attempt(self, email: str, address: str, client: Hashable) -> AsyncIterator[Attempt]:
-        """Check a password in the client's turn.
+        """An attempt to sign in, in the client's turn.
 
-        Raises `RateLimit` if there were too many attempts, or if too many wait.
+        Raises `RateLimit` where there were too many, or too many wait.
         """
         self._refuse_guesses(email, address)
         async with self._turn(client, "sign_in") as turn:
-            self._refuse_guesses(email, address)  # others may have failed meanwhile
+            self._refuse_guesses(email, address)  # others were checked meanwhile
             self._from_address.add(address)
             self._at_account.add(email)
             attempt = Attempt(self._threads, turn)
