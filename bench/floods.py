@@ -3,16 +3,16 @@
     python bench/floods.py [--tree DIRECTORY ...] [--seconds 10] [--flood NAME ...] [--limits deriv]
 
 For each flood a gateway is started on a free port of 127.0.0.1, with a new database and the rate
-limits of the profile `deriv`. The attackers come from 127.0.0.2, out of a process of their own that
-gives way to the others; the honest client comes from 127.0.0.1 and keeps within its limits. It is
-measured alone first, then beside the flood: shown are the median and the 99th percentile of what
-its calls took, in milliseconds, and how many were refused. `--tree` names a copy of the project to
-measure in place of this one, such as an older commit; with several the table has them side by side.
+limits of the profile `deriv`. The attackers come from 127.0.0.2, in a separate process with low
+priority; the honest client comes from 127.0.0.1 and keeps within its limits. It is measured first
+alone, then beside the flood. The table has the median and the 99th percentile of the time of its
+calls, in milliseconds, and the number of refusals. `--tree` names a copy of the project to measure
+instead of this one, such as an older commit; with several, the table has them side by side.
 
-With `--limits open` no rate limit is met, and the order of service alone has to hold.
+With `--limits open` no rate limit is reached, and only fair scheduling protects the client.
 
-Bounded: every flood ends after `--seconds`, has the connections that it says, and what was started
-is ended by its id. Needs Linux.
+Bounded: every flood ends after `--seconds` and has the number of connections in its name; processes
+are ended by id. Needs Linux.
 """
 
 import argparse
@@ -51,7 +51,7 @@ class FloodError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A gateway that runs, and who may sign in."""
+    """A running gateway, and the tokens and users of the clients."""
 
     port: int
     honest: str
@@ -61,7 +61,7 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """What the attackers do, and what the honest client wants meanwhile."""
+    """A flood, and the calls of the honest client meanwhile."""
 
     name: str
     honest: tuple[Message, ...]
@@ -140,7 +140,7 @@ async def connected(
 
 
 async def forever(count: int, one: Callable[[int], Awaitable[None]]) -> None:
-    """Let `count` attackers do something again and again, whatever becomes of each."""
+    """Run `count` attackers again and again, whatever their results."""
 
     async def again(number: int) -> None:
         while True:
@@ -377,7 +377,7 @@ FLOODS = (
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What the honest client's calls of one kind took."""
+    """The times of the honest client's calls of one kind."""
 
     seconds: tuple[float, ...]
     refused: int
@@ -389,7 +389,7 @@ class Taken:
 
 
 async def honest(gateway: Gateway, flood: Flood, *, seconds: float, gap: float) -> dict[str, Taken]:
-    """Make the honest client's calls for so long; what they took, by call."""
+    """Make the honest client's calls for so many seconds; their times, by call."""
     taken: dict[str, list[float]] = {next(iter(call)): [] for call in flood.honest}
     refused = dict.fromkeys(taken, 0)
     async with asyncio.timeout(seconds + PATIENCE):
@@ -447,7 +447,7 @@ def attacked(flood: Flood, gateway: Gateway) -> Iterator[None]:
 def measure(
     tree: Path, flood: Flood, *, limits: str, seconds: float
 ) -> tuple[dict[str, Taken], dict[str, Taken]]:
-    """What the honest client's calls take alone, and beside the flood, each on a new gateway."""
+    """Measure the honest client's calls alone and beside the flood, each on a new gateway."""
     gap = GAP if limits == "deriv" else GAP_OPEN
     if flood.at_pages:
         gap = max(gap, 0.5)

@@ -2,10 +2,10 @@
 
     python bench/start.py [--entries 600000] [--open 1000] [--starts 10]
 
-The database has so many entries of the ledger, half as many contracts that are closed, and some
-that are open for another day. Each start follows a `kill -9`, and counts from the program's start
-until it says where it listens: loading modules, recovery of SQLite's log, the check of the file,
-and the open contracts, which are followed up to the present.
+The database has so many ledger entries, half as many closed contracts, and some contracts that are
+open for another day. Each start follows a `kill -9`. The time runs from the start of the program
+until it prints its address: it loads modules, recovers SQLite's log, checks the file, and replays
+the open contracts up to the present.
 """
 
 import argparse

@@ -1,10 +1,10 @@
 """Writes docs/fairness.md: what the paper exchange keeps, measured on contracts that it settled.
 
 make fairness                 buy and settle some three million contracts, and hold multipliers on
-                              12,000 days of every symbol: some 25 minutes of two cores
+                              12,000 days of every symbol: some 25 minutes on two cores
 docs/fairness.py --groups N   more or fewer; the suite's own test takes 300
-docs/fairness.py --days N     days of each of four histories; the suite's own test takes 700 of one
-docs/fairness.py --seed TEXT  another history of the market, of what is not held
+docs/fairness.py --days N     days of each of four histories; the test suite uses 700 of one
+docs/fairness.py --seed TEXT  another history of the market, except for held multipliers
 """
 
 import argparse
@@ -77,18 +77,18 @@ def held_page(found: list[Held], days: int) -> Iterator[str]:
         "## Multipliers held for long",
         "",
         "A multiplier is measured against a forward price"
-        " ([trading.md](trading.md#financing)), so that no holding period and no rule that knows"
-        " the past should gain. These results are raw: nothing is taken off for luck. On every"
-        " symbol that offers multipliers its smallest one was held for an hour, four hours, a day"
-        f" and a week of the market, on {len(holds.SEEDS)} histories of {days:,} days each, by"
-        " three rules: always up; up where the price was below its level when the day began, else"
-        " down; up, and sold after the first quarter of the time at which it was ahead.",
+        " ([trading.md](trading.md#financing)), so no holding period and no rule that uses past"
+        " prices should gain. These results are raw: luck is not taken out. On every symbol that"
+        " offers multipliers, the smallest one was held for an hour, four hours, a day and a week"
+        f" of the market, on {len(holds.SEEDS)} histories of {days:,} days each, by three rules:"
+        " always up; up if the price was below its level when the day began, else down; up, and"
+        " sold after the first quarter of the time at which there was a profit.",
         "",
-        "The columns show what the second rule brought, in percent of the stake, with its standard"
-        " error. **Best** is the result of the best of all twelve, in standard errors above zero;"
-        " **z** is by how many of them the farthest one differs from what is stated: that a"
-        " contract loses its commission, and is spared what a stop-out is worth if it is stopped"
-        " out.",
+        "The columns show the results of the second rule, in percent of the stake, with standard"
+        " errors. **Best** is the best of all twelve results, in standard errors above zero. **z**"
+        " is the largest difference of the twelve from the stated result, in standard errors. The"
+        " stated result is that a contract loses its commission, and that a stop-out saves what it"
+        " is worth.",
         "",
         f"Largest z {farthest:.1f}, best result {best:+.1f} standard errors, of"
         f" {sum(len(results) for results, _ in found):,}.",
@@ -97,11 +97,11 @@ def held_page(found: list[Held], days: int) -> Iterator[str]:
         "|---|--:|--:|--:|--:|--:|--:|",
         *map(held_row, found),
         "",
-        "The luck of an hour and more is far larger than the margin of a commission. That was found"
-        " by contracts with the largest multiplier, up and down, bought every five minutes and sold"
-        " five minutes later; raw too. **Kept** is what they lost, in percent of the stake, where"
-        " **stated** is what they should have lost. The last column shows what z would be if half"
-        " of the margin were stated: a margin that is wrong by half does not go unseen.",
+        "Luck over an hour or more is far larger than the margin of a commission. So the margin was"
+        " measured with the largest multiplier, up and down, bought every five minutes and sold"
+        " five minutes later; these results are raw, too. **Kept** is what the contracts lost, in"
+        " percent of the stake; **stated** is what they should have lost. The last column shows z"
+        " if half of the margin were stated: a margin that is wrong by half would be noticed.",
         "",
         f"Largest z {quick:.1f}; half of the margin is at least {least:.1f} standard errors away.",
         "",
@@ -144,9 +144,9 @@ def page(
         " such number, and both measures are the same.",
         "- **Multipliers** have no fixed payout: their price is a commission. It exceeds by the"
         " stated margin what a stop-out is worth to you, namely that the tick which crosses it goes"
-        " further and you lose no more than the stake. Half a pip is charged beside it, since a"
-        " stop-out comes at a whole pip; what that keeps or gives away is taken off. They were held"
-        " for 30 to 60 minutes, half of them with a take profit.",
+        " further and you lose no more than the stake. Half a pip is charged in addition, because"
+        " a stop-out happens at a whole pip; the effect of that rounding is taken off. Multipliers"
+        " were held for 30 to 60 minutes, half of them with a take profit.",
         "- **Deal cancellation**: contracts were cancelled when the time to do so ended, unless"
         " they had gained, which is the best that can be done. Its price exceeds by the stated"
         " margin what came back beyond the same contract without it.",
@@ -162,9 +162,9 @@ def page(
         " on spikes are bets towards the spikes.",
         "- **Real names** are symbols named after real markets: a stock index, a coin, two pairs of"
         " currencies and gold, while their markets are open.",
-        "- **A proposal that is held on to** is honoured while its price has risen by no more than"
-        f" {100 * HONOURED:.0f} % of the margin: whoever buys only where a price has risen pays at"
-        f" the least {100 * (1 - HONOURED):.0f} % of it. Here everything was bought at once.",
+        "- **A proposal that is bought later** is honoured while its price has risen by no more"
+        f" than {100 * HONOURED:.0f} % of the margin. Buying only after a rise still pays at least"
+        f" {100 * (1 - HONOURED):.0f} % of the margin. Here everything was bought at once.",
         "- **Durations**: 1 to 10 ticks and up to an hour; with two barriers and with a reset up to"
         " 30 minutes, lookbacks up to 7.",
         "",
@@ -172,7 +172,7 @@ def page(
         " by half would be noticed. `make fairness` writes this page anew: the same seed, the same"
         " numbers. [fairness.py](../tests/exchange/fairness.py) and"
         " [fairness_paths.py](../tests/exchange/fairness_paths.py) have the method,"
-        " [fairness_holds.py](../tests/exchange/fairness_holds.py) that of what follows.",
+        " [fairness_holds.py](../tests/exchange/fairness_holds.py) that of the next section.",
         "",
     )
     yield from held_page(held, days)
@@ -186,7 +186,7 @@ def settled(family: Family, *, groups: int, seed: str) -> Tally:
 
 
 def held_on(name: str, *, days: int) -> Held:
-    """What rules brought on one symbol."""
+    """The results of all rules on one symbol."""
     return holds.results(name, holds.SEEDS, days)
 
 

@@ -57,10 +57,10 @@ def _offered(registry: Registry) -> Iterator[str]:
         " object), which come back on every reply; a call marked † takes `loginid` where a"
         " connection is signed in to several accounts, one marked ‡ takes `subscribe`."
         " *owner* is who signed in at the gateway's own pages, which no token can do; *pages* is"
-        f" anybody, at these pages. *{NO_APPS}* means that a token of the owner's own is needed:"
-        " one that was issued to an app, or created with such a token, is refused.",
+        f" anybody, at these pages. *{NO_APPS}* means that the owner's own API token is needed:"
+        " a token that was issued to an app, or created with such a token, is refused.",
         "",
-        "| scope | a token of the owner's own may | an app may |",
+        "| scope | the owner's API token may | an app may |",
         "|---|---|---|",
     )
     for scope in DANGER:
@@ -250,10 +250,10 @@ def retention_page() -> str:
         "",
         NOTE,
         "",
-        "Users, accounts, contracts, payments and the ledger are the books: they are kept for"
-        " ever. Everything else that clients can make grow has a bound. Rows that are no longer"
-        " kept are deleted while the gateway serves, once a minute and a few hundred at a time."
-        " Days are real days; where it says so, days of the market.",
+        "Users, accounts, contracts, payments and the ledger are kept for ever. Everything else"
+        " that clients can make grow has a bound. Older rows are deleted while the gateway serves,"
+        " once a minute and a few hundred at a time. Days are real days, unless the table says"
+        " days of the market.",
         "",
         "| rows | kept |",
         "|---|---|",
@@ -261,11 +261,11 @@ def retention_page() -> str:
     lines += [f"| {rule.rows} | {rule.kept} |" for rule in RULES]
     lines += [
         "",
-        "SQLite uses the space of deleted rows again; the file itself does not shrink. To make it"
+        "SQLite reuses the space of deleted rows; the file itself does not shrink. To make it"
         " smaller, stop the gateway and run `sqlite3 scopegate.db VACUUM`.",
         "",
-        f"In memory: the hourly candles of {KEPT_DAYS:,} days, of all symbols together and asked"
-        " for last: some 36 MB.",
+        f"In memory, the gateway keeps the hourly candles of {KEPT_DAYS:,} days of symbols, those"
+        " requested last: some 36 MB.",
     ]
     return "\n".join([*lines, ""])
 

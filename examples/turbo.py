@@ -72,7 +72,7 @@ async def main(token: str, url: str = URL) -> None:
         # The proposal has choices of its own, for exactly this duration; any between will do.
         proposal = (await ask(socket, proposal=1, **WANTED, barrier=barrier))["proposal"]
         # A proposal can be bought by its id for a minute; the price guards against a worse deal.
-        # The market may have moved since: what was bought is what the reply says, not the quote.
+        # The market may have moved since the quote: the reply has the terms of the purchase.
         bought = await ask(socket, buy=proposal["id"], price=proposal["ask_price"], subscribe=1)
         print(bought["buy"]["longcode"], flush=True)
         points = ""

@@ -78,7 +78,7 @@ def _agent(row: Row) -> Agent:
 
 
 def reasons_against(reader: Transaction, loginid: str) -> list[str]:
-    """The codes of what keeps the account from being an agent's; often none."""
+    """The error codes that keep the account from being an agent's; often none."""
     found = []
     if account(reader, loginid).is_virtual:
         found.append("RealAccountNeeded")

@@ -23,7 +23,7 @@ from exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
 from gateway.store import Row, Transaction
 
 KEPT_ORDERS = 100
-"""Orders that are kept for a contract, the latest ones."""
+"""The latest orders of a contract that are kept."""
 
 OPENED = "contract_opened"
 CHANGED = "contract_changed"
@@ -345,8 +345,8 @@ def _record_order(
 
 
 def open_rows(reader: Transaction) -> list[Row]:
-    """The row of every open contract, in the order of their buying."""
-    # The plus keeps SQLite from reading every contract there ever was for the sake of the order.
+    """The row of every open contract, in the order of purchase."""
+    # The plus keeps SQLite from reading all contracts, closed ones too, just for the order.
     return reader.all("SELECT * FROM contracts WHERE status = 'open' ORDER BY +id")
 
 

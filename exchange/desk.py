@@ -8,7 +8,8 @@ Rules:
 - What it knows of a contract it learns from the book's announcements, so from what is committed.
 - Whoever copies a trader buys and closes in the transaction of the trader (`exchange.copying`).
 - On start, contracts that ended while nobody followed them are settled before anything else.
-- What cannot be settled is set aside, reported once, and tried again later: nothing waits for it.
+- A contract that cannot be settled is set aside, reported once, and tried again later: nothing
+  waits for it.
 """
 
 import asyncio
@@ -70,11 +71,11 @@ ATTEMPTS = 3
 RETRY = 1.0
 """Real seconds after which a settlement that the store could not keep is tried again."""
 SETTLING_ATTEMPTS = 5
-"""How often a settlement is tried before it is set aside."""
+"""Failed attempts after which a settlement is set aside."""
 ASIDE = 60.0
 """Real seconds after which a settlement that was set aside is tried again."""
 NAMED = 20
-"""Contracts that one line of the log names at most."""
+"""Maximum number of contracts that one line of the log names."""
 
 Done = TypeVar("Done")
 Key = TypeVar("Key", int, str)
@@ -129,7 +130,7 @@ class Desk:
         self._due: list[Position] = []
         self._settling: asyncio.Task[None] | None = None
         self._failures: dict[int, int] = {}
-        """By contract, how often its settlement has failed."""
+        """The number of failed settlements, by contract."""
         self._reported: set[int] = set()
         """Contracts that were reported as set aside."""
         self._closing = False
@@ -161,7 +162,7 @@ class Desk:
         await self.settled()
 
     def _read(self, rows: Iterable[Row]) -> list[Position]:
-        """The positions of these rows; a row that cannot be understood is reported and left out."""
+        """The positions of these rows; a row that cannot be read is reported and left out."""
         positions: list[Position] = []
         for row in rows:
             try:
@@ -182,7 +183,7 @@ class Desk:
         return follow(kind, terms, life, self.feed, self._second)
 
     async def settled(self) -> None:
-        """Wait until everything that is due has been settled, or was set aside."""
+        """Wait until all due contracts have been settled or set aside."""
         while self._settling is not None:
             await asyncio.wait([self._settling])
 
@@ -287,7 +288,7 @@ class Desk:
                 self._settling = None
 
     async def _settle_together(self, batch: list[Position]) -> None:
-        """Settle these; what fails is tried again soon, or set aside."""
+        """Settle these contracts; those that fail are tried again soon, or set aside."""
         ended = [(held, held.life.end) for held in batch if held.life.end is not None]
         jobs = [
             self._store.write(partial(_settled, position.contract, end)) for position, end in ended
@@ -337,7 +338,7 @@ class Desk:
             )
 
     def _try_after(self, seconds: float, positions: list[Position]) -> None:
-        """Settle these in a while; `settled` does not wait for it."""
+        """Settle these contracts later; `settled` does not wait for them."""
 
         def due() -> None:
             if not self._closing:

@@ -39,7 +39,7 @@ from exchange.symbols import DAY, EARLIEST, LEVEL_SYMBOLS, Motion, Symbol
 HOUR: Final = 3_600
 
 KEPT_DAYS: Final = 40_000
-"""Days of hourly candles that are kept in memory, of all symbols together: some 36 MB."""
+"""Days of hourly candles in memory, of all symbols together: some 36 MB."""
 
 GRANULARITIES: Final = (
     60, 120, 180, 300, 600, 900, 1_800, HOUR, 7_200, 14_400, 28_800, DAY
@@ -137,7 +137,7 @@ class _Series:
 
 
 class _HourlyCandles:
-    """The hourly candles of days: 0.9 KB each; beyond `KEPT_DAYS` the oldest go."""
+    """A cache of the hourly candles of days: 0.9 KB each; beyond `KEPT_DAYS` the oldest go."""
 
     def __init__(self) -> None:
         self._days: OrderedDict[tuple[Process, int], NDArray[np.int64]] = OrderedDict()
@@ -145,7 +145,7 @@ class _HourlyCandles:
         self.get = self._days.get
 
     def keep(self, key: tuple[Process, int], hours: NDArray[np.int64]) -> None:
-        """Keep these, in place of the oldest where there are too many."""
+        """Keep these candles; drop the oldest if there are too many."""
         with self._lock:  # a worker may add others; it is held for a microsecond
             self._days[key] = hours
             if len(self._days) > KEPT_DAYS:
@@ -174,9 +174,9 @@ class Feed:
         return series is not None and series.grid.place(epoch).day in series.paths
 
     def warm(self, symbols: Iterable[Symbol], epoch: int) -> Generator[None, None, None]:
-        """Find out what the first questions about this moment would take a while for.
+        """Compute in advance what the first requests for this moment need.
 
-        A generator, which may be left alone between any two symbols.
+        A generator, which may be abandoned between any two symbols.
         """
         for symbol in symbols:
             self.price(symbol, epoch)
@@ -267,7 +267,7 @@ class Feed:
     def candles_by_day(
         self, symbol: Symbol, granularity: int, first: int, last: int
     ) -> Generator[None, None, Candles]:
-        """What `candles` gives, by a generator that may be left alone after each day."""
+        """The same as `candles`; a generator, which may be abandoned after each day."""
         if granularity not in GRANULARITIES:
             raise ValueError(f"no candles of {granularity} seconds")
         series = self._open(symbol)
@@ -323,7 +323,7 @@ class Feed:
             return _PROCESSES[symbol.motion](symbol, self.seed, self._tables)
         legs = []
         for name, weight in symbol.legs:
-            level = self._open(LEVEL_SYMBOLS[name])  # shared by all that are made of it
+            level = self._open(LEVEL_SYMBOLS[name])  # shared by all symbols that use the level
             assert isinstance(level.process, Brownian)  # noqa: S101 - levels are
             legs.append(Leg(weight, level.process.anchor, level.path))
         return Combined(symbol, self.seed, self._tables, legs)

@@ -70,7 +70,7 @@ class Tables:
         return self._exp_list[(x >> _SHIFT) + _HALF] * series
 
     def factor(self, x: int) -> float:
-        """exp(x / ONE) for any x, by multiplication where it lies outside of the domain of `exp`.
+        """exp(x / ONE) for any x, by multiplication if x is outside of the domain of `exp`.
 
         The same on every machine, as `exp` is.
         """

@@ -38,7 +38,7 @@ MOST_OF_A_USER = 20
 """Accounts that a user may open."""
 
 MOST_BY_APPS = 10
-"""How many of them apps may open: accounts are never closed, and some must be left to the owner."""
+"""How many of them apps may open: accounts are never closed, so some are reserved for the owner."""
 
 
 class InsufficientFundsError(Exception):
@@ -60,7 +60,7 @@ class Account:
     balance: int
     created_at: float
     opened_by: int | None = None
-    """The app whose token opened it; `None` where its owner did."""
+    """The app whose token opened it; `None` if its owner did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def open_account(
     at: float,
     opened_by: int | None = None,
 ) -> Account:
-    """A new, empty account of a user; `opened_by` is the app whose token asks for it."""
+    """Open an empty account for a user; `opened_by` is the app whose token makes the call."""
     if currency not in CURRENCIES:
         raise StoreError(f"no accounts are kept in {currency}: one of {', '.join(CURRENCIES)}")
     prefix = DEMO_PREFIX if is_virtual else REAL_PREFIX
@@ -462,7 +462,7 @@ class Ledger:
         return await self._store.write(job)
 
     async def reset(self, loginid: str, guard: Guard) -> Account:
-        """Bring an account back to its opening balance; the account as it then is."""
+        """Reset an account to its opening balance; the account after that."""
         at = self._clock.now()
 
         def job(transaction: Transaction) -> Account:

@@ -1,12 +1,12 @@
-"""The levels of currencies and metals, of which the prices of pairs and baskets are made.
+"""The levels of currencies and metals, from which the prices of pairs and baskets follow.
 
 Rules:
 
-- Each level is drawn by itself, against a numeraire that nothing is quoted in. A pair is the ratio
-  of two levels, so pairs agree to the pip: EUR/USD times USD/JPY is EUR/JPY.
+- Each level is independent, measured against a numeraire that nothing is quoted in. A pair is the
+  ratio of two levels, so pairs agree to the pip: EUR/USD times USD/JPY is EUR/JPY.
 - All levels are pulled back equally fast. The ratio of two is then a Brownian motion that is pulled
-  back at this speed, too, and its volatility is the root of the sum of their squares.
-- What is here decides prices: a change is a new version of the feed.
+  back at the same speed, and its volatility is the square root of the sum of their squares.
+- These numbers decide prices: a change is a new version of the feed.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ from types import MappingProxyType
 from typing import Final
 
 YEARLY_PULL: Final = 0.4
-"""How fast a level returns, a year: half of the way takes 1.7 years. In the long run the log price
-of a pair of 9 % volatility has a standard deviation of 0.1."""
+"""The share of its log price by which a level returns in a year: half of the way takes 1.7 years.
+In the long run the log price of a pair of 9 % volatility has a standard deviation of 0.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Level:
 
     name: str
     dollars: Fraction
-    """What it is worth at the beginning of history, and returns to."""
+    """Its worth in dollars at the beginning of history, to which it returns."""
     volatility: float
     """Standard deviation of its log price over a year, against the numeraire."""
 

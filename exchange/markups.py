@@ -101,12 +101,12 @@ ORDERS = {
 
 
 class Payees(NamedTuple):
-    """Whose markups are read."""
+    """The owner whose markups are read."""
 
     loginids: Sequence[str]
-    """The accounts that they were paid to."""
+    """The accounts that the markups were paid to."""
     app_ids: Sequence[int] | None = None
-    """The apps that they were charged by; any app where there are none."""
+    """The apps that charged them; all apps if this is empty."""
 
 
 def _paid(payees: Payees, first: int, last: int) -> tuple[str, list[str | int]]:
@@ -140,7 +140,7 @@ def of_owner(
     limit: int,
     offset: int,
 ) -> list[Markup]:
-    """What payees got between two moments, through one app or all, from one account or all.
+    """The markups of payees between two moments, through one app or all, from one account or all.
 
     `order` are names of `ORDERS`; time goes up where `ascending`, the others always do.
     """
@@ -189,7 +189,7 @@ class Sum(NamedTuple):
 
 
 def sums(reader: Transaction, payees: Payees, *, first: int, last: int) -> list[Sum]:
-    """What payees got between two moments, by app and currency."""
+    """The markups of payees between two moments, by app and currency."""
     paid, values = _paid(payees, first, last)
     rows = reader.all(
         "SELECT markups.app_id, contracts.currency, sum(markups.amount),"

@@ -5,16 +5,16 @@ from typing import NamedTuple
 
 
 class Growth(NamedTuple):
-    """By how much a price was expected to grow, up to a tick: logarithms, as whole numbers.
+    """The expected growth of a price up to a tick: logarithms, as whole numbers.
 
-    They are in units of 1 / `exchange.fixedpoint.ONE`. Each market day's part is known at its
-    first tick and accrues evenly, tick by tick (`exchange.processes.process.Process.growth`).
+    They are in units of 1 / `exchange.fixedpoint.ONE`. The growth of each market day is known at
+    its first tick and accrues evenly, tick by tick (`exchange.processes.process.Process.growth`).
     """
 
     total: int = 0
     """Since the beginning of history."""
     a_tick: int = 0
-    """What each tick adds, up to and including that at `until`."""
+    """The growth that each tick adds, up to and including the tick at `until`."""
     until: int | None = None
     """The first tick of the next market day."""
 

@@ -98,7 +98,7 @@ class Parties:
 def check(reader: Transaction, order: Order) -> Parties:
     """The accounts of an order, as they are now. Raises `Refusal` unless it may be carried out.
 
-    The payee is looked at last: what is wrong with the payer is told whoever that is.
+    The payee is checked last: faults of the payer are reported for any payee.
     """
     payer, agent = _paying(reader, order)
     payee = _account(reader, order.payee)
@@ -119,7 +119,7 @@ def _paying(reader: Transaction, order: Order) -> tuple[Account, agents.Agent | 
         agent = agents.find(reader, order.payee if order.kind is Kind.TO_AGENT else order.payer)
         if agent is None:
             raise order.refused(
-                f"{order.payee} is no payment agent: paymentagent_list names them."
+                f"{order.payee} is no payment agent: paymentagent_list lists them."
                 if order.kind is Kind.TO_AGENT
                 else f"{order.payer} is no payment agent: paymentagent_create makes it one."
             )
@@ -164,7 +164,7 @@ def _own(order: Order, payer: Account, payee: Account | None) -> Account:
 
 
 def _agent(order: Order, payer: Account, payee: Account | None) -> Account:
-    """The payment agent whom a client pays: what is wrong with one is no secret."""
+    """The payment agent whom a client pays; any fault of an agent may be reported."""
     if payee is None or payee.is_virtual:
         raise _not_real(order, order.payee)
     if payee.user_id == payer.user_id:
@@ -180,8 +180,8 @@ def _agent(order: Order, payer: Account, payee: Account | None) -> Account:
 def _client(reader: Transaction, order: Order, payer: Account, payee: Account | None) -> Account:
     """The client whom a payment agent pays.
 
-    Whatever is wrong with another user's account, the agent is told the same as where there is no
-    such account: which accounts exist is not for agents to find out.
+    Any fault of another user's account gives the same error as an account that does not exist:
+    agents must not find out which accounts exist.
     """
     _refuse_own(order, payer, payee)
     if payee is None or payee.is_virtual or payee.currency != payer.currency:
@@ -193,13 +193,13 @@ def _client(reader: Transaction, order: Order, payer: Account, payee: Account | 
 
 
 def _refuse_own(order: Order, payer: Account, payee: Account | None) -> None:
-    """Raises `Refusal` where an agent pays an account of their own, which they know."""
+    """Raise `Refusal` if an agent pays one of their own accounts, which they know."""
     if payee is not None and payee.user_id == payer.user_id:
         raise _not_real(order, payee.loginid) if payee.is_virtual else _both_own(order)
 
 
 def _not_real(order: Order, loginid: str) -> Refusal:
-    return order.refused(f"{loginid} is no real-style account: agents deal with such alone.")
+    return order.refused(f"{loginid} is no real-style account: payment agents need one.")
 
 
 def _both_own(order: Order) -> Refusal:
@@ -441,7 +441,7 @@ class Teller:
     async def transfer(
         self, order: Order, *, user_id: int, guard: Guard, app_id: int | None, key: str | None
     ) -> tuple[Payment, list[Account]]:
-        """Carry out an order as `pay` does; and the accounts of this user, as they then are."""
+        """Carry out an order as `pay` does; the payment, and this user's accounts after it."""
         at = self._clock.now()
 
         def job(transaction: Transaction) -> tuple[Payment, list[Account]]:
@@ -452,10 +452,10 @@ class Teller:
         return await self._store.write(job)
 
     async def rehearse(self, order: Order, *, guard: Guard, permit: Guard | None = None) -> str:
-        """Try an order without a payment; the name of the agent who takes part, or an empty text.
+        """Check an order without a payment; the name of the agent taking part, or an empty text.
 
-        Raises what `pay` would, save for what concerns the client whom an agent would pay: an agent
-        could find out for nothing which accounts exist, and what their owners have excluded.
+        Raises what `pay` would, except for faults of the client whom an agent would pay: otherwise
+        an agent could find out which accounts exist, and what their owners have excluded.
         """
         at = self._clock.now()
         tried: list[str] = []

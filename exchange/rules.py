@@ -30,16 +30,16 @@ LARGEST_ASK: Final = 985_000
 trade would be all but certain."""
 
 HONOURED: Final = 0.1
-"""By which share of what the exchange keeps a price may have risen since it was proposed, for the
-proposal to be bought at its own price. Who buys only where a price has risen saves no more."""
+"""The share of the exchange's margin by which a price may have risen since its proposal, for the
+proposal to be bought at its own price. Buying only after a rise saves no more than that."""
 
 NO_SALE_BEFORE_END: Final = 15
 """Seconds before its end from which on a contract is not bought back."""
 
 MOST_SHARED: Final = 0.006
-"""A contract that is paid in a currency which moves with its symbol is worth something else in
-dollars than in that currency: as if the symbol had moved by a part of its standard deviation. Where
-that is up to this part for a day, contracts of up to a day are sold; else none."""
+"""If a contract is paid in a currency that moves with its symbol, its value in dollars differs, as
+if the symbol had a drift: a part of its standard deviation. If that is up to this part for a day,
+contracts of up to a day are sold; else none."""
 
 SPREAD_RANGES: Final = {"tight": 0.5, "middle": 1.0, "wide": 1.5}
 """How far the barriers of a spread lie from the spot, in standard deviations of the whole move, by
@@ -49,7 +49,7 @@ LATEST_START: Final = 24 * 3_600
 """How far ahead a forward-starting contract may start, in seconds."""
 
 MULTIPLIED_VOLATILITIES: Final = (40, 100, 200, 300, 400)
-"""Multiplier times yearly volatility: the choices where no others are named."""
+"""Multiplier times yearly volatility: the default choices."""
 
 MULTIPLIED_JUMPS: Final = (40, 50, 60, 80, 100)
 """The same where a price jumps: beyond these, what a stop-out is worth takes most of the stake."""
@@ -68,10 +68,11 @@ MULTIPLIERS: Final = {
     "CRASH1000": _SPIKED,
     "cryBTCUSD": (100, 200, 300, 500, 800),
 }
-"""The multipliers of symbols for which bots know them by heart; the others follow from products."""
+"""The multipliers of symbols whose multipliers bots have in their code; others follow from the
+products above."""
 
 MOST_WAIVED: Final = 0.4
-"""A multiplier is offered where its stop-out is worth no more than this share of the stake: beyond,
+"""A multiplier is offered if its stop-out is worth no more than this share of the stake: otherwise
 the commission would take most of the stake."""
 
 CANCELLATIONS: Final = {"5m": 300, "10m": 600, "15m": 900, "30m": 1_800, "60m": 3_600}

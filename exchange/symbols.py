@@ -51,9 +51,9 @@ class Motion(StrEnum):
     RESETS = "resets"
     """Brownian with a trend, anew from the level every day."""
     BREAKS = "breaks"
-    """One pip up or down with every tick, within a range that now and then is left with a jump."""
+    """One pip up or down with every tick, within a range that breaks with a jump."""
     SWITCHES = "switches"
-    """Brownian, with a drift that rises, falls or is none, and now and then is another."""
+    """Brownian, with an upward, a downward or no drift, which switches now and then."""
 
 
 JUMP_SD: Final = 30 * math.sqrt(math.pi / 2)
@@ -67,15 +67,15 @@ SPIKE_SIZES: Final = (0.5, 1.5)
 """Between which a spike is, evenly: in what the steps between two spikes bring in the mean."""
 
 STEP_BOUNDS: Final = (20_000, 140_000)
-"""Where a price that moves by steps turns back."""
+"""The bounds at which a price that moves by steps turns back."""
 
 BREAK_BOUNDS: Final = (0.25, 1.75)
-"""Between which shares of its level a price stays whose ranges break."""
+"""The bounds of a price whose ranges break, as shares of its level."""
 
 SWITCH_DRIFT: Final = 0.06
 """A rising or falling drift, in standard deviations of a tick."""
 SWITCH_SIZES: Final = (0.5, 1.5)
-"""Between which the step back at its end is, evenly: in what such a drift brings in the mean."""
+"""The bounds of the step back at its end, which is uniform: in units of a drift's mean total."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -109,8 +109,8 @@ class Symbol:
     quoted_currency: str = "USD"
     motion: Motion = Motion.BROWNIAN
     every: int = 0
-    """Ticks from one jump, spike or switch to the next, in the mean; of a range, how often its
-    borders are met until it breaks, and its width in pips."""
+    """Mean number of ticks from one jump, spike or switch to the next; for a range, the mean number
+    of touches of its borders until it breaks, and its width in pips."""
     size: int = 1
     """Pips of a step, where the price moves by steps."""
     rises: bool = True
@@ -119,14 +119,14 @@ class Symbol:
     level_sd: float = LEVEL_SD
     legs: tuple[tuple[str, int], ...] = ()
     """The levels (`exchange.levels`) that its price is made of, each with a weight: its log price
-    is the weighted sum of theirs, divided by `parts`. Empty where it is drawn by itself."""
+    is the weighted sum of theirs, divided by `parts`. Empty if its price is independent."""
     parts: int = 1
     exact_level: float | None = None
-    """The level before it was rounded to whole pips; of a pair that must agree with others."""
+    """The level before rounding to whole pips, for pairs, which must agree with each other."""
 
     @property
     def is_financial(self) -> bool:
-        """Whether it is named after a real market, or made of such."""
+        """Whether it is named after a real market, or made of such markets."""
         return self.market != "synthetic_index" or bool(self.legs)
 
     @property
@@ -178,7 +178,7 @@ class Symbol:
         return self.volatility * math.sqrt(self.step / YEAR * (DAY / self.hours.mean_day))
 
     def tick_sd_at(self, pips: int) -> float:
-        """The same at a price: what moves by whole pips moves relatively less where it is high."""
+        """The same at a price: steps of whole pips are relatively smaller at a high price."""
         if self.motion is Motion.STEPS:
             return self.size / pips
         if self.motion is Motion.BREAKS:  # half of its variance are the breaks
@@ -224,7 +224,7 @@ class Symbol:
 
 
 def covariance(first: Symbol, second: Symbol) -> float:
-    """That of both log prices, over a year; nothing for what is drawn apart from each other."""
+    """The covariance of both log prices over a year; 0 if they are independent."""
     if first is second:
         return first.total_volatility**2
     weights = dict(second.legs)
@@ -397,7 +397,7 @@ def _pips(level: str, digits: int) -> int:
 
 
 def _ratio(base: str, quoted: str, digits: int) -> dict[str, Any]:
-    """What a row says of the ratio of two levels."""
+    """The fields of a row for the ratio of two levels."""
     exact = float(LEVELS[base].dollars / LEVELS[quoted].dollars * 10**digits)
     return _combined({base: 1, quoted: -1}) | {
         "digits": digits,
@@ -408,7 +408,7 @@ def _ratio(base: str, quoted: str, digits: int) -> dict[str, Any]:
 
 
 def _combined(weights: Mapping[str, int], parts: int = 1) -> dict[str, Any]:
-    """What a row says of levels that are put together."""
+    """The fields of a row for a weighted sum of levels."""
     variance = sum((LEVELS[name].volatility * w / parts) ** 2 for name, w in weights.items())
     return {
         "hours": FOREX,

@@ -33,15 +33,15 @@ from schemas.scopes import Scope, in_order
 T = TypeVar("T")
 
 MOST_APP_ID = 999_999_999
-"""The largest id that may be chosen for an app: the next ones that are given follow it."""
+"""The largest id that may be chosen for an app: later apps get the ids that follow it."""
 
 
 _SECRETS = {"password", "which"}
-"""Parameters that may hold a token: a password is kept hashed; the other names a token."""
+"""Parameters that may hold a token: a password is stored as a hash; the other names a token."""
 
 
 class _Command(click.Command):
-    """A command that refuses a token where it would be kept in clear text."""
+    """A command that refuses a token in a parameter that would be stored in clear text."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Check the parameters, and run."""
@@ -102,7 +102,7 @@ def backup(db: Path | None, target: Path) -> None:
     try:
         path = db or load().db
         if not path.exists():
-            raise StoreError(f"there is no database {path}: give --db")
+            raise StoreError(f"there is no database {path}: name it with --db")
         copy_to(path, target)
     except (StoreError, SettingsError) as problem:
         fail(problem)
@@ -156,7 +156,7 @@ def token_create(db: Path | None, loginid: str, scopes: frozenset[Scope], name: 
 @_DB
 @click.option("--loginid", default=None, help="Tokens of this account alone.")
 def token_list(db: Path | None, loginid: str | None) -> None:
-    """List tokens with their numbers, masked, and the number of the token each was made with."""
+    """List masked tokens with their numbers, and the number of the token each was made with."""
 
     def job(transaction: Transaction) -> list[tokens.Token]:
         if loginid is not None:
@@ -378,7 +378,7 @@ def _hashed(password: str) -> str:
 @click.option(
     "--residence",
     default=None,
-    help="Country that the user lives in, by its two letters. [default: the setting residence]",
+    help="Two-letter code of the user's country. [default: the setting residence]",
 )
 @_PASSWORD
 def user_create(db: Path | None, email: str, residence: str | None, password: str) -> None:
@@ -389,7 +389,7 @@ def user_create(db: Path | None, email: str, residence: str | None, password: st
         country = (residence or load().residence).lower()
         if country not in COUNTRIES:
             raise StoreError(
-                f"residence: {country!r} is no country's two letters, such as id or gb"
+                f"residence: {country!r} is not a two-letter country code, such as id or gb"
             )
         user_id = users.create(transaction, email, password_hash=password_hash, country=country)
         accounts.open_with_balance(
@@ -436,7 +436,7 @@ def app() -> None:
     "--app-id",
     type=click.IntRange(1, MOST_APP_ID),
     default=None,
-    help="The id that a bot has in its code; the next free one when not given.",
+    help="The app_id that a bot has in its code. [default: the next free one]",
 )
 @click.option("--scopes", default="read", callback=_scopes, help="Such as read,trade.")
 @click.option("--redirect-uri", default="", help="https, or http on localhost.")
@@ -453,8 +453,8 @@ def app() -> None:
     type=click.Choice(["tokens", "code", "both"]),
     default="both",
     show_default=True,
-    help="How it is answered after consent: tokens in the URL, as Deriv v3 web apps are; a code"
-    " with PKCE only; or either.",
+    help="What the app gets after consent: tokens in the URL (Deriv v3 web apps), only a code with"
+    " PKCE, or either.",
 )
 def app_create(
     db: Path | None,

@@ -142,7 +142,7 @@ class Connect:
     """Whether an unknown app_id means the test app."""
 
     def refusal(self, visitor: Visitor) -> str | None:
-        """Why this visitor may not connect; `None` if it may. Counts as a message."""
+        """The limit that keeps this visitor from connecting, or `None`. Counts as a message."""
         holder = unsigned_holder(visitor.address, visitor.origin, visitor.host)
         broken = self.connections.broken_by([holder], self._connection)
         return broken or self.limiter.message_broken_by(holder.key, 0)
@@ -174,7 +174,7 @@ class Connect:
         return Connection(self.dispatcher, self.scheduler, session, transport)
 
     def _app_id(self, text: str) -> int | None:
-        """The app that a client names; `None` where there is no such app."""
+        """The app that a client names; `None` if there is no such app."""
         if not _is_app_id(text):
             return None
         app_id = int(text)
@@ -396,7 +396,7 @@ async def compose(
     """
     if settings.residence not in COUNTRIES:
         raise SettingsError(
-            f"residence: {settings.residence!r} is no country's two letters, such as id or gb"
+            f"residence: {settings.residence!r} is not a two-letter country code, such as id or gb"
         )
     declared(settings.handlers)  # what is wrong with a call is said before anything is written
     async with AsyncExitStack() as stack:
@@ -431,7 +431,7 @@ async def compose(
         demo = await _demo(store, settings, clock.now())
         if demo is not None and settings.demo_at_pages:
             pages.show_demo(demo.accounts[0].loginid, demo.token)
-        await _mark(store, clock, settings.speed)  # before the first second is told
+        await _mark(store, clock, settings.speed)  # before the first second is published
         keeping = [
             supervise("access", access.run),
             supervise("retention", partial(_purge, Retention(store, clock))),
@@ -483,7 +483,7 @@ async def _finish(
 
 
 async def _keep_mark(store: Store, clock: Clock, speed: float) -> None:
-    """Keep a mark ahead of the market, that it never resumes before."""
+    """Keep a mark ahead of the market; it never resumes before its mark."""
     while True:
         await asyncio.sleep(market_start.MARK_EVERY)
         await _mark(store, clock, speed)
@@ -500,10 +500,10 @@ async def _purge(retention: Retention) -> None:
 
 
 async def _demo(store: Store, settings: Settings, at: float) -> Demo | None:
-    """The demo user, made on an empty database, with a new token in place of the last one.
+    """Create the demo user on an empty database, and replace the demo token of the last start.
 
-    What the last start let others do as the demo user ends with every start, also with one that
-    has no demo user to offer: only what that user made at the pages goes on.
+    The last demo token ends at every start, also at one without a demo user. Tokens that the demo
+    user created at the pages stay.
     """
 
     def job(transaction: Transaction) -> Demo | None:
@@ -624,7 +624,7 @@ def site(gateway: Gateway, *, secure: bool) -> Site:
         workers=gateway.workers,
         limiter=RequestLimiter(gateway.settings.requests()),
         secure=secure,
-        # A browser keeps to TLS for a year then, which a certificate made for one run cannot bear.
+        # A browser then insists on TLS for a year, which does not suit a certificate for one run.
         keeps_to_tls=secure and gateway.settings.tls_cert is not None,
     )
 

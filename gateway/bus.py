@@ -28,7 +28,7 @@ class Listener(Protocol):
     """Somebody who listens to one topic."""
 
     def reaches(self, loginid: str) -> bool:
-        """Whether the listener may be told of this account."""
+        """Whether the listener may get events of this account."""
 
     def deliver(self, tail: bytes, position: int) -> None:
         """Take one event: its JSON after the opening brace or bracket, and where it stands."""
@@ -70,8 +70,8 @@ class Bus:
     ) -> None:
         """Deliver a JSON object or list, encoded, that stands at `position` of its stream.
 
-        A listener that started at or after `position` has had it already and skips it. With
-        `of_account` only listeners that reach this account get it.
+        A listener that started at or after `position` skips it. With `of_account` only listeners
+        that reach this account get it.
         """
         tail = inner[1:] + b"}"
 

@@ -42,7 +42,7 @@ AT_PAGES: Final = Standing.AT_PAGES
 """Anybody, from a page that the gateway itself has served."""
 
 NO_APPS: Final = "not for apps"
-"""How lists of calls say that a call refuses tokens of apps."""
+"""The note in lists of calls for a call that refuses tokens of apps."""
 
 Needs = Scope | Collection[Scope] | Standing | None
 """Who may make a call: one scope, any one of several, a standing, or (`None`) anybody."""
@@ -96,8 +96,8 @@ class Stream(Generic[BodyT]):
     """Whether the first reply stands by itself where the stream cannot be opened: what the call
     did is done."""
     implied: bool = False
-    """Whether the client did not ask for a stream in so many words. The same request again is then
-    answered under the stream that is open, and one that asks for a stream takes it over."""
+    """Whether the request did not ask for the stream explicitly. The same request again is then
+    answered under the open stream, and one that asks for a stream takes it over."""
 
 
 class _Policy(TypedDict, total=False):
@@ -120,9 +120,8 @@ def call(name: str, **policy: Unpack[_Policy]) -> Callable[[MethodT], MethodT]:
     The method takes the request and the session, and returns a body, a `Stream`, or a list of
     these where one message has several answers; it raises `ApiError` to refuse. `needs` says who
     may make the call, `rate` in which group it is counted. `app_tokens` says whether a token that
-    was issued to an app, or created with one, may make it. Left out, it may, unless every scope in
-    `needs` is one of `MANAGING`: what manages an owner's affairs is the owner's own unless a call
-    says otherwise.
+    was issued to an app, or created with one, may make it. By default it may, unless every scope
+    in `needs` is one of `MANAGING`.
     """
 
     def declare(method: MethodT) -> MethodT:
@@ -357,9 +356,9 @@ def _first_sentence(text: str) -> str:
 
 
 def problems_of(invalid: ValidationError, sent: Mapping[str, Any] | None = None) -> dict[str, str]:
-    """What is wrong with a request: a sentence for each field at fault, without its value.
+    """Describe what is wrong with a request: a sentence for each field at fault, without its value.
 
-    Fields are named as they were `sent`: one value where a list may stand has no place in a list.
+    Fields are named as they were `sent`: a single value in place of a list has no index.
     """
     problems: dict[str, str] = {}
     for error in invalid.errors(include_url=False, include_context=False, include_input=False):
@@ -371,7 +370,7 @@ def problems_of(invalid: ValidationError, sent: Mapping[str, Any] | None = None)
 
 
 def _as_sent(loc: tuple[int | str, ...], sent: Any) -> Iterator[int | str]:
-    """The way to a field at fault, without places in lists that were not sent as lists."""
+    """The path of a field at fault, without indexes into values that were not sent as lists."""
     for part in loc:
         if type(sent) is dict and part in sent:
             sent = sent[part]

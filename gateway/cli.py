@@ -81,7 +81,7 @@ def serve(**options: Any) -> None:
     """
     from gateway.calls import DeclarationError
 
-    gc.disable()  # all that a start makes stays: to look through it again and again is in vain
+    gc.disable()  # nothing that a start creates is garbage
     logs.set_up()
     _allow_many_connections()
     sys.setswitchinterval(SWITCH_INTERVAL)

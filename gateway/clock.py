@@ -34,7 +34,7 @@ class Clock(Protocol):
 class RunningClock:
     """A clock that runs by itself from `start`, `speed` market seconds to a real one.
 
-    It stands still at `least` until it would have reached that by itself.
+    It stays at `least` until it would have reached that by itself.
     """
 
     def __init__(self, start: float, speed: float = 1.0, *, least: float = 0.0) -> None:

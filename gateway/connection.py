@@ -4,8 +4,8 @@ Rules:
 - Messages are answered one after the other. While one waits for something, the next wait behind it;
   from `MAX_WAITING` of them on, or `MAX_WAITING_BYTES`, the client is not read from for a while.
 - Nothing is handled for a client that does not take its replies.
-- Clients are served in turn (`gateway.fairness`), and no client's messages hold up the others for
-  much longer than a turn.
+- Clients are served in turn (`gateway.fairness`), so no client's messages delay the others for much
+  longer than a turn.
 - No task is made for a message unless its handler waits for something.
 """
 
@@ -138,7 +138,7 @@ class Connection:
         return bool(self._waiting) and self._task is None and not transport.congested
 
     def turn(self, until: float) -> bool:
-        """Do the same, and send in one go what it brings about."""
+        """Do the same, and send the replies in one go."""
         more = False
 
         def work() -> None:
@@ -149,7 +149,7 @@ class Connection:
         return more
 
     def _start(self, rest: Coroutine[Any, Any, None]) -> None:
-        # Who is turned away only waits, and keeps nobody else from being answered.
+        # A refused connection only waits, and delays no other client.
         load = None if self.session.turned_away else self._load
         if load is not None:
             self._scheduler.started(load)

@@ -6,10 +6,10 @@ Rules:
 - All exceptions become replies in one place, `_failed`. What is neither `ApiError` nor `Disconnect`
   is a bug: it is logged with the call's name, and the client learns nothing of it.
 - Strangers learn nothing: limits and scopes come before validation.
-- A message that a limit refuses costs little: every message is counted before it is parsed, a call
-  before its message is inspected, and of a long one nothing but its `req_id` is echoed.
+- Refusing a message by a limit is cheap: every message is counted before it is parsed, a call
+  before its message is inspected, and the refusal of a long message echoes only its `req_id`.
 - No secret leaves in an echo: fields that hold one, and well-formed tokens anywhere, are masked.
-- No token reaches a handler in a field that is no place for one: it would be kept in clear text.
+- No token reaches a handler in a field that is not meant for one: it would be stored in clear text.
 """
 
 import asyncio
@@ -212,8 +212,8 @@ class Dispatcher:
     ) -> None:
         """Refuse a message by a limit, parsed or not. Raises `Disconnect` after many in a row.
 
-        The reply to a short message has everything that other replies have. Of a long one only its
-        call and its `req_id` are looked for, so that refusing costs less than answering.
+        The reply to a short message is complete. In a long one only the call and the `req_id` are
+        looked for, so that refusing costs less than answering.
         """
         echo: Message = {}
         if len(text) > MAX_ECHO:
@@ -352,9 +352,9 @@ class Dispatcher:
     def _claim_bytes(
         self, session: Session, call: Call, holders: Sequence[Holder], size: int
     ) -> None:
-        """Count bytes that a stream of these holders is about to hold, or to hold as well.
+        """Count further bytes that a stream of these holders is about to hold.
 
-        Raises `RateLimit` where the connection or the client has too many.
+        Raises `RateLimit` if the connection or the client has too many.
         """
         profile = self._limiter.profile
         held = sum(stream.size for stream in session.subscriptions.values())
@@ -412,7 +412,7 @@ class Dispatcher:
 
 
 class Binary(bytes):
-    """A message that came in a binary frame. It may be JSON in UTF-8, and nothing else."""
+    """Decode a binary message, which must be JSON in UTF-8."""
 
 
 def _parse(text: bytes) -> Message:
@@ -444,7 +444,7 @@ def _check_utf8(text: bytes) -> None:
 
 
 def _acting(session: Session, message: Message) -> Grant:
-    """The grant that a message acts under; the first where it names none of the connection's."""
+    """The grant that a message acts under; the first if it names none of the connection's."""
     wanted = message.get("loginid")
     if type(wanted) is str and (named := session.grants.get(wanted)) is not None:
         return named
@@ -518,11 +518,11 @@ def _masked(value: Any, secret_fields: frozenset[str] = frozenset()) -> Any:
 
 
 def _refuse_tokens(message: Message, secret_fields: frozenset[str]) -> None:
-    """Raise where a token stands in a field that is not declared as holding a secret."""
+    """Raise if a field that is not declared as a secret holds a token."""
     misplaced = [
         field
         for field, value in message.items()
-        # What a client passes through is only ever given back, masked.
+        # `passthrough` is only returned to the client, masked.
         if field != "passthrough" and _holds_token({field: value}, secret_fields)
     ]
     if misplaced:
@@ -530,7 +530,7 @@ def _refuse_tokens(message: Message, secret_fields: frozenset[str]) -> None:
 
 
 def _holds_token(value: Any, secret_fields: frozenset[str]) -> bool:
-    """Whether a token stands in a text here, or in a key, outside of the fields for secrets."""
+    """Whether a text or a key holds a token, outside of the fields for secrets."""
     if type(value) is dict:
         return any(
             holds_token(key) or (key not in secret_fields and _holds_token(item, secret_fields))

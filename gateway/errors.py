@@ -47,7 +47,7 @@ def input_validation_failed(problems: Mapping[str, str]) -> ApiError:
 
 
 def authorization_required(details: Mapping[str, Any] | None = None) -> ApiError:
-    """The call needs a signed-in account and there is none; `details` may tell why not."""
+    """The call needs a signed-in account and there is none; `details` may say why."""
     return ApiError("AuthorizationRequired", "Please log in.", details)
 
 
@@ -57,13 +57,13 @@ def invalid_token() -> ApiError:
 
 
 def token_suspended() -> ApiError:
-    """The token is that of an app which has changed since its user agreed to it."""
+    """The token belongs to an app that has changed since its user agreed to it."""
     return ApiError(
         "InvalidToken",
         "The token is invalid.",
         {
             "consent": "The app has changed since its user agreed to it, so its authorization is"
-            " suspended. Send the user to /oauth2/authorize to agree again."
+            " suspended. Send the user to /oauth2/authorize, where they can agree again."
         },
     )
 
@@ -81,7 +81,7 @@ def permission_denied(what: str) -> ApiError:
 def owners_token_required() -> ApiError:
     """The call is closed to tokens that were issued to an app, or created with one."""
     return permission_denied(
-        "a token of your own, and this one belongs to an app: create one on the gateway's page"
+        "your own API token, but this one belongs to an app. Create one on the gateway's page"
         " /tokens"
     )
 
@@ -100,7 +100,7 @@ def storage_unavailable() -> ApiError:
 
 
 def service_restart() -> ApiError:
-    """The gateway stops; it ends every stream."""
+    """The gateway is stopping; this error ends every stream."""
     return ApiError("ServiceRestart", "The gateway is shutting down. Connect again in a while.")
 
 

@@ -1,14 +1,14 @@
-"""Shares the gateway between clients: each is served in turn, whatever the others ask for.
+"""Fair scheduling: clients are served in turn, whatever the others send.
 
 Rules:
 - A client is a signed-in user, or an address block where nobody is signed in (`Session.client`);
-  the gateway's own pages are clients of their own. How many connections it has makes no difference.
+  the gateway's own pages count as separate clients. The number of its connections does not matter.
 - `Scheduler` shares the event loop. A message is handled at once while nobody waits. Otherwise the
   client that has had least of the loop is next, and of its connections the one that waited longest.
-- `FairQueue` shares what few can have at once, such as a thread: one turn a client, clients in
-  turn. It is bounded for each client and in all; a full one refuses with `RateLimit`.
-- `Workers` computes in threads what would hold up the loop, in slices: between two slices other
-  clients have theirs, and work that nobody waits for any more ends.
+- `FairQueue` shares a scarce resource, such as a thread: one turn per client, clients in turn. It
+  is bounded for each client and in total; when it is full, it refuses with `RateLimit`.
+- `Workers` computes in threads, in slices, what would block the loop: between two slices other
+  clients have their turns, and cancelled work ends.
 """
 
 import asyncio
@@ -35,11 +35,11 @@ MOST_RUNNING = 8
 """Handlers of one client that may wait for something at once; its further messages wait."""
 
 FEW_ROWS = 100
-"""More rows of the database are read and encoded in a turn of the workers' queue."""
+"""Reading and encoding more rows than this takes a turn in the workers' queue."""
 WORKERS = 2
-"""Threads that compute: who floods has one of them."""
+"""Threads that compute; one client has at most one of them."""
 SLICE = 0.005
-"""Seconds after which a computation lets other clients have theirs."""
+"""Seconds after which a computation gives other clients a turn."""
 MOST_QUEUED_EACH = 3
 """Turns that one client may wait for in a queue: the longest take a second each."""
 MOST_QUEUED = 256
@@ -51,7 +51,7 @@ log = structlog.get_logger("scopegate.fairness")
 
 
 class Work(Protocol):
-    """What a client wants done: the messages of a connection."""
+    """Work of a client, such as the messages of a connection."""
 
     queued: bool
     """Whether it waits for its turn. Set by the scheduler."""
@@ -60,11 +60,11 @@ class Work(Protocol):
         """Work until this moment of the scheduler's clock; whether more could be done at once."""
 
     def turn(self, until: float) -> bool:
-        """Do the same when called by the scheduler, and send in one go what it brings about."""
+        """Do the same when called by the scheduler, and send the output in one go."""
 
 
 class ClientLoad:
-    """What one client has used of the event loop, and what it waits for."""
+    """A client's use of the event loop, and its waiting work."""
 
     __slots__ = ("__weakref__", "listed", "running", "time", "waiting")
 
@@ -95,14 +95,14 @@ class Scheduler:
         self._line: list[tuple[float, int, ClientLoad]] = []
         self._numbers = itertools.count()
         self.round_length = ROUND
-        """Seconds; without an end where no sockets have to be read."""
+        """Seconds of a round; infinite if no sockets have to be read."""
         self._time = 0.0
         self._round_ends = 0.0
         self._worked_until = 0.0
         self._is_due = False
 
     def load(self, client: Hashable) -> ClientLoad:
-        """The load of this client, one object as long as anybody holds it."""
+        """The load of this client: the same object as long as it is referenced."""
         load = self._loads.get(client)
         if load is None:
             load = self._loads[client] = ClientLoad()
@@ -131,11 +131,11 @@ class Scheduler:
         self._list(load)
 
     def started(self, load: ClientLoad) -> None:
-        """A handler of the client waits for something."""
+        """Count a handler of the client that starts to wait."""
         load.running += 1
 
     def finished(self, load: ClientLoad) -> None:
-        """A handler of the client waits no longer."""
+        """Count a handler of the client that waits no longer."""
         load.running -= 1
         if load.waiting:
             self._list(load)
@@ -163,7 +163,7 @@ class Scheduler:
 
     def _is_next(self, load: ClientLoad, now: float) -> bool:
         if now >= self._round_ends:
-            # Without a word from the loop: after a pause the sockets have been read again.
+            # Without this hint from the loop: after a pause the sockets have been read again.
             if self._line or now - self._worked_until <= ROUND:
                 return False
             self._round_ends = now + self.round_length
@@ -184,7 +184,7 @@ class Scheduler:
             call_soon(self._serve)
 
     def _serve(self) -> None:
-        """Serve clients for a round; what is left waits until the sockets have been read again."""
+        """Serve clients for a round; the rest waits until the sockets have been read again."""
         self._is_due = False
         now = self._clock()
         round_ends = now + self.round_length
@@ -259,7 +259,7 @@ class Turn:
 
 
 class _FullError(Exception):
-    """A queue is full; `limit` says which of its bounds was met."""
+    """Raised when a queue is full; `limit` names the bound that was reached."""
 
     def __init__(self, limit: str) -> None:
         super().__init__(limit)
@@ -267,7 +267,7 @@ class _FullError(Exception):
 
 
 class FairQueue:
-    """Lets `at_once` through: one of each client, and clients in turn."""
+    """Admits `at_once` turns at a time: at most one per client, and clients in turn."""
 
     def __init__(
         self, at_once: int, *, most_each: int = MOST_QUEUED_EACH, most: int = MOST_QUEUED
@@ -282,7 +282,7 @@ class FairQueue:
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """The number of waiting turns."""
         return self._count
 
     @property
@@ -294,8 +294,8 @@ class FairQueue:
     async def turn(self, client: Hashable, name: str) -> AsyncIterator[Turn]:
         """Wait for a turn, which lasts until the block ends.
 
-        Where the queue is full, the last of the client that has most waiting is refused: it, or
-        else the caller, gets `RateLimit` for the call `name`.
+        When the queue is full, the latest turn of the client that has most waiting is refused with
+        `RateLimit` for the call `name`; that may be the caller's.
         """
         turn = Turn(self, client)
         try:
@@ -400,21 +400,21 @@ class Workers:
     def reading(
         self, client: Hashable, name: str, rows: int
     ) -> AbstractAsyncContextManager[Turn | None]:
-        """A turn for a call that reads so many rows, or none where they are few."""
+        """A turn for a call that reads so many rows, or none if they are few."""
         return self.queue.turn(client, name) if rows > FEW_ROWS else nullcontext()
 
     async def compute(self, client: Hashable, name: str, work: Generator[None, None, T]) -> T:
         """Run a generator in a thread; what it returns.
 
-        It yields wherever it may be interrupted, every few milliseconds: other clients are served
-        there, and it ends there when the caller is cancelled. Raises `RateLimit` for the call
-        `name` where too much waits.
+        It yields every few milliseconds. At a yield other clients may have their turns, and the
+        work ends if the caller was cancelled. Raises `RateLimit` for the call `name` if too much
+        waits.
         """
         async with self.queue.turn(client, name) as turn:
             return await self._go_on(turn, work)
 
     async def listed(self, turn: Turn | None, count: int, made: Iterable[T]) -> list[T]:
-        """A list of `count` items, made in this turn of `reading` where they are many."""
+        """Build a list of `count` items, in this turn of `reading` if they are many."""
         if turn is None or count <= FEW_ROWS:
             return list(made)
         return await self._go_on(turn, one_by_one(made))
@@ -428,12 +428,12 @@ class Workers:
             await turn.pass_on()
 
     def close(self) -> None:
-        """Compute nothing more."""
+        """Stop computing."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def finished(work: Generator[None, None, T]) -> T:
-    """What this work returns, which is done at once."""
+    """Run this work at once; its result."""
     while True:
         try:
             next(work)
@@ -443,7 +443,7 @@ def finished(work: Generator[None, None, T]) -> T:
 
 
 def one_by_one(made: Iterable[T]) -> Generator[None, None, list[T]]:
-    """A list, as work that may be interrupted before each of its items."""
+    """Build a list; a generator that yields before each item."""
     found: list[T] = []
     for item in made:
         found.append(item)
@@ -452,7 +452,7 @@ def one_by_one(made: Iterable[T]) -> Generator[None, None, list[T]]:
 
 
 def _slice(work: Generator[None, None, Any]) -> tuple[bool, Any]:
-    """Go on with this work for a slice; whether it is done, and its result."""
+    """Continue this work for a slice; whether it is done, and its result."""
     ends = time.perf_counter() + SLICE
     try:
         next(work)

@@ -36,11 +36,11 @@ _PRIVATE = frozenset(
         *("localhost", "onion", "private", "test"),
     ]
 )
-"""Last labels of names that nobody can look up beyond their own network (RFC 6761 and others)."""
+"""Last labels of names that resolve only in a private network (RFC 6761 and others)."""
 
 
 def is_public(name: str) -> bool:
-    """Whether this is a name that anybody can look up: no address, none of a private network."""
+    """Whether this is a public name: not an address, nor a name in a private network."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

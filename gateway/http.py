@@ -4,10 +4,10 @@ Rules:
 - This file moves bytes and knows no page. A site is a function from a request to a response, or to
   a coroutine that gives one; the next request waits until that is sent.
 - A body is at most `MAX_BODY`. A request that is wrong is answered, and ends the connection.
-- Nothing is read while an answer is under way: what waits is bounded by one read. Requests that
-  came in one go are answered in the client's turn (`gateway.fairness`).
-- A request whose end two servers could see at different places is refused, and ends the
-  connection: one with both `Content-Length` and `Transfer-Encoding`, one with a folded header.
+- Nothing is read while a response is under way, so at most one read waits. Requests that arrived
+  together are answered in the client's turn (`gateway.fairness`).
+- A request whose end is ambiguous between servers is refused, and ends the connection: one with
+  both `Content-Length` and `Transfer-Encoding`, one with a folded header.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ SECURITY = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-"""What every response says to browsers, one that refuses a request too."""
+"""Security headers of every response, also of refusals."""
 
 _FOLD = re.compile(rb"\n[ \t]")
 _HEAD_ENDS = re.compile(rb"\n\r?\n")
@@ -89,7 +89,7 @@ class HttpPeer:
     run: Callable[[Work], None]
     """Serve the conversation now, or in the client's turn."""
     batched: Callable[[Callable[[], None]], None]
-    """Do something, and send in one go what it brings about."""
+    """Run a function, and send its output in one go."""
 
 
 class HttpConversation:
@@ -122,7 +122,7 @@ class HttpConversation:
         """Take bytes; answer every request that they complete. Nothing is kept after the last."""
         if self._over:
             return
-        if not self._begun:  # further bytes of a request give it no more time
+        if not self._begun:  # further bytes of a request do not extend its time
             self._begun, self.since = True, time.monotonic()
         if not self._may_be_folded:
             self._may_be_folded = _FOLD.search(self._ended_with + data) is not None
@@ -139,7 +139,7 @@ class HttpConversation:
             asyncio.get_running_loop().call_soon(self._answering.cancel)
 
     def serve(self, until: float) -> bool:
-        """Answer what is there until this moment; whether more could be answered at once."""
+        """Answer received requests until this moment; whether more could be answered at once."""
         if self._over:
             return False
         try:
@@ -153,7 +153,7 @@ class HttpConversation:
         return not (done or self._over) and self._answering is None
 
     def turn(self, until: float) -> bool:
-        """Do the same, and send in one go what it brings about."""
+        """Do the same, and send the responses in one go."""
         more = False
 
         def work() -> None:
@@ -198,7 +198,7 @@ class HttpConversation:
                 return True
 
     def _is_folded(self) -> bool:
-        """Whether the head that comes next, as far as it is there, has a header on two lines."""
+        """Whether the next head, as far as it was received, has a header on two lines."""
         if self._core.their_state is not h11.IDLE:
             return False
         data = self._core.trailing_data[0]

@@ -1,14 +1,14 @@
 """Limits: how many messages and calls a client may send, and how much it may hold at once.
 
 Rules:
-- Rates are counted per client, in fixed windows of monotonic time: per app authorization, per token
-  of the owner's own, per sign-in at the pages, and before that per address block. No client's count
-  can be used up by another.
+- Rates are counted per client, in fixed windows of monotonic time: per app authorization, per API
+  token of the owner, per sign-in at the pages, and before sign-in per address block. No client uses
+  up the limit of another.
 - Every message counts, before it is parsed; its call counts once it is known.
 - What is open at once (connections, streams, bytes of streams) is counted per address block before
   sign-in and per user after it. One app may hold half of what its user may hold; what the owner
   opens at the pages is counted apart.
-- What is counted is bounded: windows that have passed are dropped, and so is the oldest of too many
+- Counts are bounded: windows that have passed are dropped, and so is the oldest of too many
   clients.
 - The `deriv` numbers are those that the published API states in `website_status`, and ours where it
   states none.
@@ -47,7 +47,7 @@ class Allowance:
 
 
 class Per(StrEnum):
-    """What a limit is counted for."""
+    """The unit that a limit is counted for."""
 
     MESSAGE = "message"
     CONNECTION = "connection"
@@ -80,7 +80,7 @@ class Profile:
     outcome: Allowance
     pricing: Allowance
     refusals_in_a_row: int
-    """Messages that a limit refuses, without an accepted call, until the connection is closed."""
+    """Refusals by a limit in a row, without an accepted call, until the connection is closed."""
     connections_per_address: int
     connections_per_user: int
     proposal_streams: int
@@ -88,7 +88,7 @@ class Profile:
     streams: int
     streams_per_client: int
     stream_bytes: int
-    """Bytes that the streams of one connection may hold: what is repeated in each message."""
+    """Bytes of the streams of one connection: the parts of a request that each message repeats."""
     stream_bytes_per_client: int
 
     def allowance(self, rate: Rate) -> Allowance:
@@ -100,7 +100,7 @@ class Profile:
         }[rate]
 
     def listed(self) -> list[Limit]:
-        """Each limit by the name of its setting."""
+        """Every limit, by the name of its setting."""
         groups = [("messages", "messages", self.messages)]
         groups += [(str(rate), f"{rate} calls", self.allowance(rate)) for rate in Rate]
         rates = [
@@ -238,20 +238,20 @@ class RateLimiter:
 
 
 class Holder(NamedTuple):
-    """Whom something open is counted for."""
+    """The address, user or app that something open is counted for."""
 
     key: str
     kind: str
-    """What the key names: an address, a user, or an app."""
+    """The kind of the key: an address, a user or an app."""
     share: int = 1
-    """The part of a limit that it may use: all, or one half."""
+    """The divisor of its limit: 1 for all of it, 2 for one half."""
 
 
 class Claim(NamedTuple):
-    """Something that a client wants to hold."""
+    """A request to hold something open."""
 
     what: str
-    """What is counted, as the client is told it: `connections`, `ticks streams`."""
+    """The counted thing, as errors name it: `connections`, `ticks streams`."""
     limit: int
     amount: int = 1
 

@@ -1,9 +1,9 @@
 """The certificate authority of `--tls-self-signed`, kept beside the database.
 
 Rules:
-- It is made once. Clients that trust its certificate trust every later start of the gateway.
-- Its key is readable by its owner alone: whoever has it can pose as any server to those clients.
-- What it issues is made anew at each start, for a year, and its key is not kept.
+- It is created once. Clients that trust its certificate trust every later start of the gateway.
+- Only its owner can read its key: anyone who has the key can pose as any server to those clients.
+- Each start issues a new server certificate, for a year; its key is not stored.
 """
 
 import os
@@ -51,7 +51,7 @@ def _authority(certificate: Path, key: Path) -> "CA":
             missing, other = (key, certificate) if certificate.exists() else (certificate, key)
             raise SettingsError(
                 f"tls_self_signed: {missing} is missing beside {other}. Put it back, or delete"
-                " the other too: a new authority is made, which clients must trust anew."
+                " the other too: then a new authority is made, and clients must trust that one."
             )
         if certificate.exists():
             return trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
@@ -70,7 +70,7 @@ def _authority(certificate: Path, key: Path) -> "CA":
 
 
 def _write(file: Path, content: bytes, mode: int) -> None:
-    """Write a file that is not there yet; from its first byte on nobody else can read a key."""
+    """Write a new file; other users cannot read a key from the first byte on."""
     number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with open(number, "wb") as opened:
         opened.write(content)

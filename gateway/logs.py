@@ -1,9 +1,9 @@
 """The log of a serving gateway: one line of text for each event, on standard error.
 
 Rules:
-- Logging never raises: what the log says is never worth more than what it is said about. Lines that
-  could not be written are counted, and the next line that can be written tells how many they were.
-- No token is ever written out.
+- Logging never raises, so it cannot break what it reports on. Lines that could not be written are
+  counted, and the next line that can be written has their number.
+- No token is ever logged.
 """
 
 import logging
@@ -36,7 +36,7 @@ class SafeLogger(structlog.make_filtering_bound_logger(logging.INFO)):  # type: 
 
 
 class _StandardError:
-    """Writes each line whole, past Python's buffer: what fails is not kept to fail again."""
+    """Writes each line whole, without Python's buffer: a failed line is not retried."""
 
     def _write(self, line: str) -> None:
         data = line.encode(errors="backslashreplace") + b"\n"
@@ -47,7 +47,7 @@ class _StandardError:
 
 
 class _SafeHandler(logging.Handler):
-    """Passes on what libraries log, as lines of our own."""
+    """Formats the log records of libraries like our own."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; `SafeLogger` swallows what goes wrong."""

@@ -92,7 +92,7 @@ class SmtpMailer:
         except smtplib.SMTPResponseException as refusal:
             # The server's own words are left out: some repeat what they were sent.
             _lost(letter, f"the mail server answered {refusal.smtp_code}")
-        except Exception as problem:  # noqa: BLE001 - nobody waits for what this thread raises
+        except Exception as problem:  # noqa: BLE001 - no caller gets the exceptions of this thread
             _lost(letter, type(problem).__name__)
 
     def _hand_in(self, letter: Letter) -> None:

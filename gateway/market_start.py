@@ -5,10 +5,10 @@ Rules:
 - The version of the feed is kept too. A database of another one is not opened
   (`gateway.store.migrate`): its prices would differ from those that were published.
 - A market without a start keeps real time. One with a start runs only while the gateway does.
-- Market time never goes back, not even after a crash, nor where the wall clock was set back: while
-  the market runs, a mark that lies ahead of it is kept, and it never resumes before the mark.
-- A market that keeps real time waits for a mark that is at most `WAITED_FOR` seconds ahead, as one
-  is after a crash; where the wall clock was set back further, it goes on from the mark at once.
+- Market time never goes back, not even after a crash or if the wall clock was set back: while the
+  market runs, a mark ahead of it is stored, and it never resumes before the mark.
+- After a crash, a market in real time waits for a mark that is at most `WAITED_FOR` seconds ahead;
+  if the wall clock was set back further, it resumes from the mark at once.
 """
 
 import secrets
@@ -23,8 +23,8 @@ from gateway.store import Transaction
 MARK_EVERY = 1.0
 """Real seconds between two marks."""
 WAITED_FOR = 3 * MARK_EVERY
-"""Real seconds by which the mark lies ahead: a market that can store none for longer than that may
-be told again after a crash, if the wall clock was set back as well."""
+"""Real seconds by which the mark lies ahead. If no mark can be stored for longer, moments may be
+published twice after a crash, if the wall clock was set back as well."""
 
 LATEST = 4_102_444_800
 """2100-01-01 00:00 UTC: no market begins later."""
@@ -40,7 +40,7 @@ class Origin:
     resume: float
     """Where market time goes on now."""
     clock: float
-    """Where the market's clock is started: a little before `resume` where it waits for that."""
+    """The moment at which the market's clock starts; before `resume` if it waits for that."""
 
 
 def parse_start(text: str) -> float:
@@ -108,7 +108,7 @@ def settle(
 
 
 def run(transaction: Transaction, moment: float, speed: float) -> None:
-    """Note where the running market stands; it never resumes before a mark ahead of that."""
+    """Store the market's present moment; it never resumes before a mark ahead of that."""
     kept = float(_get(transaction, "mark") or 0.0)
     _put(transaction, "mark", repr(max(kept, moment + WAITED_FOR * speed)))
     _put(transaction, "pace", f"{moment!r} {time.time()!r} {speed!r}")

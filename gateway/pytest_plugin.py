@@ -57,7 +57,7 @@ def scopegate(request: pytest.FixtureRequest) -> Iterator["LiveGateway"]:
             yield gateway
     except DeclarationError as wrong:
         missing = isinstance(wrong.__cause__, ModuleNotFoundError)
-        hint = f". Where its folder is not on the path, {_PATH}" if missing else ""
+        hint = f". If its folder is not on the path, {_PATH}" if missing else ""
         pytest.fail(f"the gateway cannot start: {wrong}{hint}", pytrace=False)
     except SettingsError as wrong:
         pytest.fail(f"the gateway cannot start: {wrong}", pytrace=False)
@@ -98,7 +98,7 @@ def pytest_make_collect_report(
             root = collector.config.rootpath
             stands_there = (root / f"{name}.py").exists() or (root / name).is_dir()
             if stands_there and "scopegate" in collector.path.read_text(errors="replace"):
-                hint = f"{name} stands in {root}, which is not on the path: {_PATH}"
+                hint = f"{name} is in {root}, which is not on the path: {_PATH}"
                 report.sections.append(("scopegate", hint))
     return report
 

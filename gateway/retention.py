@@ -1,8 +1,8 @@
-"""How long rows are kept that clients can make grow, and their deletion while the gateway serves.
+"""Bounds for the tables that clients can make grow, and the deletion of older rows.
 
 Rules:
 - `RULES` is the one list: `docs/retention.md` is generated from it. Users, accounts, contracts and
-  the ledger are the books, and are never deleted.
+  the ledger are never deleted.
 - Candidates are found by a reader; a row is deleted only if it still meets the condition then.
 - A job deletes at most `BATCH` rows, so that other writes wait for milliseconds.
 """
@@ -25,10 +25,10 @@ EVERY: Final = 60.0
 """Seconds between two purges."""
 BATCH: Final = 200
 ROUNDS: Final = 50
-"""Batches of one rule in one purge; what is left then waits for the next."""
+"""Batches of one rule in one purge; the rest waits for the next purge."""
 
 ENDED_DAYS: Final = 90
-"""Days for which what has ended is kept, unless there is too much of it."""
+"""Days for which ended rows are kept, unless there are too many."""
 ENDED_TOKENS: Final = 1_000
 ENDED_LINKS: Final = 1_000
 DELETED_APPS: Final = 100
@@ -48,7 +48,7 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is kept of one kind of rows."""
+    """The rule for one kind of rows."""
 
     rows: str
     kept: str
@@ -60,16 +60,16 @@ class Rule:
 
 
 class Retention:
-    """Deletes what `RULES` no longer keep."""
+    """Deletes rows by `RULES`."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
     async def purge(self) -> int:
-        """Delete what can go by now; the number of rows that were found.
+        """Delete old rows; the number of rows that were found.
 
-        Raises `StoreError` when the store fails; what was deleted until then stays deleted.
+        Raises `StoreError` if the store fails; rows deleted before that stay deleted.
         """
         # Nobody may have been signed in with them when their time was up.
         await self._store.write(tokens.end_expired)

@@ -4,10 +4,10 @@ Rules:
 - The only file that names the WebSocket library. Handshake, control frames, fragments, close and
   protocol errors are the library's Sans-I/O core; whole, unfragmented text frames, which is what
   clients send, pass it by (`_Peer._frames`).
-- A binary message that is JSON in UTF-8 is taken for the text that it holds; any other closes.
-- One write for each batch of bytes read. A client that has fallen behind is written nothing more
-  until it reads again. Whatever waits for it, unsent or unanswered, is at most `MAX_HELD`; a client
-  that needs more is cut, alone.
+- A binary message that is JSON in UTF-8 is handled like text; any other closes the connection.
+- One write for each batch of bytes read. A client that has fallen behind gets nothing more until it
+  reads again. At most `MAX_HELD` bytes are kept for it, unsent or unanswered; a client that needs
+  more is cut off.
 - A stop answers everything that was received, within `DRAIN`, before it closes connections.
 - A connection is idle when no whole frame has come for `IDLE`. It is pinged when none has come, or
   nothing was sent, for `ping_after`: proxies cut a connection on which either side is silent.
@@ -73,20 +73,20 @@ MAX_HELD = 1024 * 1024
 """Bytes that are kept for one client: unsent, read but not answered, or only part of a frame."""
 MAX_BATCH = 256
 MAX_BATCH_BYTES = 32 * 1024
-"""What is cut from what was read before it is asked whether the connection takes more."""
+"""Bytes that are handled before the connection is asked again whether it takes more."""
 SOCKET_BUFFER = 128 * 1024
-"""Bytes that the kernel keeps for one client, each way; it takes twice as much to keep them in.
-Left to itself it keeps several megabytes for a client that does not read."""
+"""Bytes that the kernel buffers for one client, each way; it uses twice as much memory for them.
+By default it buffers several megabytes for a client that does not read."""
 _OBJECT = 64
-"""Bytes that a piece waiting to be sent costs beside its own."""
+"""Overhead, in bytes, of each piece that waits to be sent."""
 IDLE = 120.0
 HEAD_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 5.0
 SPARE_FILES = 64
-"""Files that are left for everything but clients: the database, the log, the event loop."""
+"""Files reserved for everything but clients: the database, the log, the event loop."""
 MAX_LOGGED_HOSTS = 100
 DRAIN = 5.0
-"""Seconds in which a stop answers what was received before it."""
+"""Seconds in which a stop answers messages that were received before it."""
 GOODBYE = 2.0
 """Seconds that clients have to hang up when the gateway stops."""
 
@@ -117,7 +117,7 @@ _PROXIES_SAY = frozenset(
         *("x-client-ip", "x-original-host", "x-real-ip"),
     ]
 )
-"""Headers by which proxies say for whom they speak, beside all that begin as the next one does."""
+"""Headers that proxies add, besides those with the prefix below."""
 _FORWARDED = "x-forwarded"
 
 log = structlog.get_logger("scopegate.server")
@@ -146,7 +146,7 @@ class Visitor:
 
 
 class Accept(typing.Protocol):
-    """Takes new clients."""
+    """Accepts new clients."""
 
     def refusal(self, visitor: Visitor) -> str | None:
         """Why this visitor may not connect now; `None` if it may. Asked once for each."""
@@ -230,7 +230,7 @@ class Server:
         for peer in list(self.peers):
             peer.drain()
         ends = time.monotonic() + DRAIN
-        # Nothing says when a client has its last answer: this is only looked at during a stop.
+        # No event marks a client's last answer, so this polls; it only happens during a stop.
         while any(peer.busy for peer in self.peers) and time.monotonic() < ends:  # noqa: ASYNC110
             await asyncio.sleep(_DRAIN_TURN)
         for peer in list(self.peers):
@@ -250,7 +250,7 @@ class Server:
             await self._emptied.wait()
 
     def joined(self, peer: "_Peer") -> None:
-        """A client has connected: where there are too many sockets, cut the oldest silent one."""
+        """Add a new client; if there are too many sockets, cut the oldest silent one."""
         self.peers.add(peer)
         self._count(peer)
 
@@ -276,13 +276,13 @@ class Server:
             )
 
     def opened(self, peer: "_Peer") -> None:
-        """A client has opened its WebSocket."""
+        """Called when a client has opened its WebSocket."""
         self._without_websocket.pop(peer, None)
 
     def refused(self, host: str) -> None:
-        """Log once for each name that a client was refused for it, and what would allow it.
+        """Log each refused name once, with the option that would allow it.
 
-        Anybody can send any name, so no more than `MAX_LOGGED_HOSTS` are told.
+        Anybody can send any name, so at most `MAX_LOGGED_HOSTS` are logged.
         """
         name = hosts.name_of(host)
         known = self._refused_hosts
@@ -291,7 +291,7 @@ class Server:
         known.add(name)
         log.warning("refused a Host", host=name, allow_it_with=f"--allowed-host {name}")
         if len(known) == MAX_LOGGED_HOSTS:
-            log.warning("further names in Host are refused without a line", after=MAX_LOGGED_HOSTS)
+            log.warning("further refused names in Host are not logged", after=MAX_LOGGED_HOSTS)
 
     def left(self, peer: "_Peer | _Handshake") -> None:
         """A client is gone."""
@@ -309,7 +309,7 @@ class Server:
         for peer in list(self.peers):
             try:
                 peer.check(now)
-            except Exception as problem:  # the others are looked at all the same
+            except Exception as problem:  # the others are checked nevertheless
                 log.error("a connection could not be checked", exc_info=problem)
                 peer.abort()
 
@@ -738,7 +738,7 @@ class _Peer(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether something that was received is still to be answered."""
+        """Whether a received message is still to be answered."""
         if self._closing:
             return False
         if self._connection is not None:
@@ -746,7 +746,7 @@ class _Peer(asyncio.Protocol):
         return self.is_answered
 
     def drain(self) -> None:
-        """Read nothing more; what was received is still answered."""
+        """Stop reading; received messages are still answered."""
         self._draining = True
         if not self._socket.is_closing():
             self._socket.pause_reading()
@@ -763,7 +763,7 @@ class _Peer(asyncio.Protocol):
 
     def _hang_up(self) -> None:
         """Close our side after what was sent; the client is given a while to close its own."""
-        self.congested = False  # what waits is all that follows
+        self.congested = False  # only the waiting messages follow
         self._flush()
         self._closing = True
         if self._connection is not None:
@@ -804,7 +804,7 @@ class _Peer(asyncio.Protocol):
             self._socket.pause_reading()
 
     def resume(self) -> None:
-        """Read again, first what was read already and not looked at."""
+        """Read again, starting with bytes that were received but not handled yet."""
         self._paused = False
         if self._buffer and self._connection is not None:
             self._go_on_soon()

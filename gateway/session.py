@@ -37,21 +37,21 @@ class Grant:
     is_owner: bool = False
     """Whether the owner signed in at the gateway's own pages, which no token can do."""
     expires_at: float | None = None
-    """When the token ends by itself, in real time; `None` where it does not."""
+    """When the token expires, in real time; `None` if it does not."""
     bucket: str = ""
-    """Where messages and calls of this grant are counted: with those of its app's authorization, of
-    its root token, or of its sign-in at the pages."""
+    """The bucket in which messages and calls of this grant are counted: that of its app's
+    authorization, of its root token, or of its sign-in at the pages."""
     link_id: int | None = None
     """The authorization that the token belongs to; `None` for a token that the owner made."""
     loginids: frozenset[str] | None = None
-    """The accounts of that authorization; `None` where all accounts of the user are in reach."""
+    """The accounts of that authorization; `None` if all accounts of the user are in reach."""
 
     @property
     def holders(self) -> tuple[Holder, ...]:
-        """For whom the connections and streams of this grant are counted.
+        """The holders that connections and streams of this grant count for.
 
-        One app cannot take all that its user may hold, and nothing takes what the owner needs at
-        the pages.
+        One app cannot use up its user's limit, and nothing uses up the limit of the owner at the
+        pages.
         """
         if self.is_owner:
             return (Holder(f"owner {self.user_id}", "user"),)
@@ -59,15 +59,15 @@ class Grant:
         return (user,) if self.app_id is None else (user, Holder(self.bucket, "app", share=2))
 
     def reaches(self, loginid: str) -> bool:
-        """Whether an account of the user's is in reach."""
+        """Whether the grant covers this account of the user."""
         return self.loginids is None or loginid in self.loginids
 
 
 def unsigned_holder(address: str, origin: str, host: str) -> Holder:
-    """Whom a connection counts for before sign-in: the address block.
+    """The holder that a connection counts for before sign-in: the address block.
 
-    The gateway's own pages are counted apart, so that an owner can sign in whatever else comes from
-    the address.
+    The gateway's own pages count separately, so that an owner can sign in whatever else the
+    address sends.
     """
     block = block_of(address)
     return Holder(f"pages {block}" if is_own_page(origin, host) else block, "address")
@@ -118,17 +118,17 @@ class Subscription:
     ) -> None:
         self.id = stream_id or new_stream_id()
         self.holders = holders
-        """For whom it is counted."""
+        """The holders that it counts for."""
         self.kind = kind
         self.key = key
         self.grant = grant
         self.implied = implied
-        """Whether the client did not ask for it in so many words: who does so takes it over."""
+        """Whether the client did not ask for it explicitly: a request that does takes it over."""
         self.alive = True
         self._since = since
         self._send = send
         self.head_size = len(head)
-        """Bytes of what is repeated of the request."""
+        """Bytes of the request that are repeated."""
         self._msg_type = msg_type
         self._forget = forget
         self._close: Callable[[], None] | None = None
@@ -172,7 +172,7 @@ class Subscription:
         return broken
 
     def take_over(self, head: bytes, since: int) -> None:
-        """Go on under the head of a request that asks for this stream, after its first reply."""
+        """Continue with the head of a request that asks for this stream, after its first reply."""
         self.implied = False
         self._prefix = head + self._prefix[self.head_size :]
         self.head_size = len(head)
@@ -274,11 +274,11 @@ class Session:
         self.at_pages = is_own_page(origin, host)
         """Whether the client is a page that this gateway served."""
         self.unsigned = unsigned_holder(address, origin, host)
-        """Whom it counts for before sign-in."""
+        """The holder that it counts for before sign-in."""
         self.bucket: str = self.unsigned.key
-        """Where its messages are counted."""
+        """The bucket in which its messages are counted."""
         self.refusals = 0
-        """Messages in a row that a limit refused."""
+        """Number of messages in a row that a limit refused."""
         self.grants: dict[str, Grant] = {}
         """By loginid, in the order of their tokens: the first is the one a message means."""
         self.acting: Grant | None = None
@@ -287,25 +287,25 @@ class Session:
         self.signed_in_at = 0.0
         """The market's time when it signed in."""
         self.signed_out: ApiError | None = None
-        """Why its last grant was taken from it, where there is more to say than that it was."""
+        """The error that ended its last grant, if any; later calls get its details."""
         self.closed = False
         self.answering = False
         """Whether a message is being answered at present."""
         self.turned_away = False
-        """Whether its connection is refused, and only waits to be told so."""
+        """Whether its connection is refused and only waits for the error."""
         self._after_reply: list[Callable[[], None]] = []
         self._leaving: list[Callable[[], None]] = []
 
     @property
     def holders(self) -> tuple[Holder, ...]:
-        """For whom a stream that is opened now is counted."""
+        """The holders that a stream opened now counts for."""
         return (self.unsigned,) if self.acting is None else self.acting.holders
 
     @property
     def client(self) -> Hashable:
         """Who shares turns and queues with this session: the user, or else the address block.
 
-        The gateway's own pages have theirs apart, so that no app can keep its user from them.
+        The gateway's own pages have separate ones, so that no app can keep its user from them.
         """
         for grant in self.grants.values():
             return (grant.user_id, grant.is_owner)
@@ -322,7 +322,7 @@ class Session:
         return self.acting
 
     def login_needed(self) -> ApiError:
-        """The error for a call that needs a login, where there is none."""
+        """The error for a call that needs a login, if there is none."""
         return authorization_required(None if self.signed_out is None else self.signed_out.details)
 
     def stream(self, key: Hashable) -> Subscription | None:
@@ -392,9 +392,8 @@ class Session:
     ) -> None:
         """One token is no more: its grants are gone, and each of its streams is told and ends.
 
-        With `reply_first` the streams hear of it once the present message has its reply. `why` is
-        the error that they are told, `InvalidToken` when not given; later calls are told its
-        details.
+        With `reply_first` the streams end after the reply to the present message. `why` is their
+        error, `InvalidToken` if it is not given; later calls get its details.
         """
         ended = [grant for grant in self.grants.values() if grant.token_id == token_id]
         self._act_under(

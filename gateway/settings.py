@@ -30,7 +30,7 @@ _KEPT = Margins()
 DEFAULT_FILE = "scopegate.toml"
 PING_AFTER = 25.0
 RESIDENCE = "id"
-"""The country of users who were created without one, unless the settings name another."""
+"""The default country of users who were created without one."""
 
 
 class SettingsError(Exception):
@@ -65,8 +65,8 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(None, description="TLS private key, PEM.")
     tls_self_signed: bool = Field(
         False,
-        description="Serve TLS with a certificate of a local authority, which is kept beside the"
-        " database for clients to trust.",
+        description="Serve TLS with a certificate of a local authority. Its own certificate is kept"
+        " beside the database, for clients to trust.",
     )
     limits: Literal["open", "deriv"] | None = Field(
         None,
@@ -86,12 +86,12 @@ class Settings(BaseSettings):
     )
     any_app_id: bool = Field(
         False,
-        description="Accept every app_id: a connection with an unknown one is one of app 1089.",
+        description="Accept every app_id: an unknown one counts as app 1089.",
     )
     residence: str = Field(
         RESIDENCE,
         pattern=r"^[a-z]{2}$",
-        description="Country, by its two letters, of users who were created without one, and of"
+        description="Two-letter code of the country of users who were created without one, and of"
         " visitors in website_status.",
     )
     demo: bool = Field(False, description="Make the demo user on an empty database on any host.")
@@ -103,13 +103,13 @@ class Settings(BaseSettings):
         PING_AFTER,
         ge=1,
         le=100,
-        description="Seconds of silence after which a client is pinged. Keep it well below the time"
-        " after which a proxy in between cuts a silent connection.",
+        description="Seconds of silence after which a client is pinged. Keep it well below the"
+        " timeout of a proxy in between.",
     )
     messages_per_minute: int | None = Field(
         None,
         ge=1,
-        description="Messages of any kind, in a minute; one of over 2 KiB counts several times.",
+        description="Messages of any kind, in a minute; one of 2 KiB or more counts several times.",
     )
     messages_per_hour: int | None = Field(
         None, ge=1, description="Messages of any kind, in an hour."
@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     refusals_in_a_row: int | None = Field(
         None,
         ge=1,
-        description="Messages refused by a rate limit in a row after which a connection is closed.",
+        description="Number of refusals by a rate limit in a row that closes a connection.",
     )
     connections_per_address: int | None = Field(
         None, ge=1, description="Connections from one address (IPv4 address, IPv6 /64)."
@@ -143,7 +143,7 @@ class Settings(BaseSettings):
     proposal_streams_per_client: int | None = Field(
         None,
         ge=1,
-        description="Proposal streams that one user, or one address before signing in, may have.",
+        description="Proposal streams of one user, or of one address before sign-in.",
     )
     streams: int | None = Field(
         None, ge=1, description="Streams of all kinds that one connection may have."
@@ -151,20 +151,18 @@ class Settings(BaseSettings):
     streams_per_client: int | None = Field(
         None,
         ge=1,
-        description="Streams of all kinds that one user, or one address before signing in, may"
-        " have.",
+        description="Streams of all kinds of one user, or of one address before sign-in.",
     )
     stream_bytes: int | None = Field(
         None,
         ge=1024,
-        description="Bytes that the streams of one connection may hold: what of the request is"
-        " repeated in each message.",
+        description="Bytes of the streams of one connection: the parts of a request that each"
+        " message repeats.",
     )
     stream_bytes_per_client: int | None = Field(
         None,
         ge=1024,
-        description="Bytes that the streams of one user, or of one address before signing in, may"
-        " hold.",
+        description="Bytes of the streams of one user, or of one address before sign-in.",
     )
 
     smtp_host: str | None = Field(
@@ -174,8 +172,8 @@ class Settings(BaseSettings):
     )
     log_letters: bool = Field(
         False,
-        description="Without a mail server, write letters and their codes into the log also where"
-        " others can connect: whoever reads the log can use every code.",
+        description="Without a mail server, write letters and their codes into the log even if"
+        " others can connect. Anyone who reads the log can use every code.",
     )
     smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server.")
     smtp_security: Security = Field(
@@ -332,7 +330,7 @@ class Settings(BaseSettings):
 
     @property
     def letters_in_log(self) -> bool:
-        """Whether letters are written into the log where there is no mail server.
+        """Whether letters are written into the log if there is no mail server.
 
         Where others can come, directly or through a proxy, that has to be asked for.
         """

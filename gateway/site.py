@@ -119,7 +119,7 @@ class Site:
         return made.fitting(request)
 
     def _encoded(self, host: str) -> Generator[None, None, "_Encodings"]:
-        """The description as it is for those who reach the gateway by this name."""
+        """The description for clients that reach the gateway by this name."""
         document = self._document
         if document is None:  # two who come first both make it
             document = description.asyncapi(self._registry, version("scopegate"))
@@ -174,7 +174,7 @@ class _Encodings(NamedTuple):
         )
 
     def fitting(self, request: HttpRequest) -> HttpResponse:
-        """The one that the client can read, or word that it has it already."""
+        """The response in an encoding that the client accepts, or 304 if the client has it."""
         accepts = _accepts_gzip(request.headers.get("accept-encoding", ""))
         return _fresh(request, self.zipped if accepts else self.plain)
 

@@ -1,9 +1,9 @@
-"""What a reply needs of a message that is not parsed: the names of its calls and its `req_id`.
+"""Find the calls and the `req_id` of a message without parsing it, for the reply that refuses it.
 
-Only the beginning and the end are looked at, and only as far as they hold members of the message
+Only the beginning and the end are scanned, and only as far as they hold members of the message
 itself. For valid JSON that is exact: a member of the beginning follows the opening brace and other
-plain members, one of the end is followed by plain members and the closing brace. What stands in
-between is not seen.
+plain members, one of the end is followed by plain members and the closing brace. The part in
+between is not scanned.
 """
 
 import re

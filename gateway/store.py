@@ -9,7 +9,7 @@ Rules:
 - A reader's function only reads. It sees every commit that was answered before it was asked.
 - A fault of the machine (a full disk, a damaged file) is a `StoreUnavailableError`, for writes and
   reads alike. It is logged here, at most once a second; callers need not.
-- Callers are answered first; what is logged comes after.
+- Callers are answered first; logging comes after.
 - SQL stays plain: no more of SQLite than `BEGIN IMMEDIATE`, savepoints and the pragmas, all here.
 """
 
@@ -49,9 +49,9 @@ POLL = 0.25
 """Seconds between two looks for what other processes changed."""
 BUSY_TIMEOUT = 5.0
 CHECK_SECONDS = 0.5
-"""How long the check at a start may take; what it has not reached by then is trusted."""
+"""How long the check at a start may take; pages that it has not reached by then are trusted."""
 SMALL_FILE = 16 * 1024 * 1024
-"""Bytes of a database up to which a start checks more than that each page is one."""
+"""Bytes of a database up to which a start also checks the contents of pages."""
 COMPLAINT_SECONDS = 1.0
 """Seconds between two lines of the log about faults of the machine."""
 
@@ -96,7 +96,7 @@ class StoreDamagedError(StoreUnavailableError):
 
 
 def _fault(problem: BaseException) -> StoreUnavailableError | None:
-    """What a fault of the machine is to callers; `None` for any other problem."""
+    """Convert a fault of the machine to the error for callers; `None` for any other problem."""
     if isinstance(problem, StoreUnavailableError):
         return problem
     code = getattr(problem, "sqlite_errorcode", 0) & 0xFF  # without the extended part
@@ -108,7 +108,7 @@ def _fault(problem: BaseException) -> StoreUnavailableError | None:
 
 
 def damaged(path: Path, problem: object) -> StoreDamagedError:
-    """The error that refuses a damaged database and says how to go on."""
+    """The error for a damaged database, with what to do."""
     what = " ".join(str(problem).split())
     return StoreDamagedError(f"the database {path} is damaged ({what}): {_RESTORE}")
 
@@ -243,10 +243,10 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def _check_feed(connection: sqlite3.Connection) -> None:
-    """Raise `StoreError` where the market of the database is that of another feed.
+    """Raise `StoreError` if the database belongs to another version of the feed.
 
-    Its contracts would settle at other prices than their owners saw. Checked before any migration,
-    so that the program which made the database can still use it.
+    Its contracts would settle at other prices than their owners saw. This is checked before any
+    migration, so that the program that created the database can still use it.
     """
     rows = connection.execute("SELECT name, value FROM meta WHERE name IN ('seed', 'feed')")
     kept = dict(rows.fetchall())
@@ -254,8 +254,8 @@ def _check_feed(connection: sqlite3.Connection) -> None:
     if "seed" in kept and found != str(FEED_VERSION):
         raise StoreError(
             f"the prices of this database are those of feed {found}, this program has feed"
-            f" {FEED_VERSION}, in which they differ: serve it with the release that made it, or"
-            " begin a new one with --db FILE; nothing in it was changed"
+            f" {FEED_VERSION}: serve the database with the release that created it, or start a new"
+            " one with --db FILE; nothing in it was changed"
         )
 
 
@@ -283,10 +283,10 @@ def _unusable(path: Path, problem: Exception) -> StoreError:
 
 
 def check(connection: sqlite3.Connection, path: Path, seconds: float = CHECK_SECONDS) -> None:
-    """Walk over every page of each table and index, those that grow last, for so many seconds.
+    """Read every page of each table and index, growing tables last, for so many seconds.
 
-    Raises `StoreDamagedError` where a page is none. What was not reached in time is trusted: damage
-    there is reported when it is met. Into the rows of a page it looks in a small file only: that
+    Raises `StoreDamagedError` at a damaged page. Pages that were not reached in time are trusted:
+    damage there is reported when it is found. Rows are checked in small files only, because that
     takes five times as long.
     """
     ends = time.monotonic() + seconds
@@ -376,7 +376,7 @@ def backup(path: Path, target: Path) -> None:
     Raises `StoreError`; then there is no new file.
     """
     if target.exists():
-        raise StoreError(f"there is a file {target} already: name another")
+        raise StoreError(f"the file {target} exists already: name another")
     try:
         os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         with (
@@ -573,7 +573,7 @@ class Store:
             await asyncio.sleep(POLL)
             version, news = await self.read(self._news)
             if news:
-                # Told by the writer, which alone knows how they stand to our own changes.
+                # Passed on by the writer, which alone knows their order among our own changes.
                 await self.write(lambda transaction: None)
             self._seen_version = version
 

@@ -1,8 +1,8 @@
 """Long-lived tasks: each is kept running, whatever it raises.
 
 Rules:
-- A task that fails is reported and started again after a delay. Nothing else ends it but its owner,
-  who cancels it.
+- A task that fails is reported and started again after a delay. Only its owner ends it, by
+  cancelling it.
 - A failure that its origin has logged already (`ReportedError`) is not logged again.
 """
 

@@ -55,7 +55,7 @@ SET_HERE = frozenset(
 """Settings that are not for a test to choose: where it listens, what it keeps, how it runs."""
 
 LAST_STEPS = 0.1
-"""Real seconds that bots have to fail by themselves before the gateway leaves them."""
+"""Real seconds that bots have to fail by themselves before the gateway closes."""
 GOODBYE = 2.0
 """Real seconds that bots have to end once the gateway has hung up."""
 GOING_AWAY = 1001
@@ -69,7 +69,7 @@ _Message = dict[str, Any]
 
 
 class BotFuture(Future[_T]):
-    """What a bot returns or raises, and whether anybody has been told."""
+    """The result or exception of a bot, and whether the test has seen it."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class BotFuture(Future[_T]):
             self.seen = self.done()
 
     def untold(self) -> BaseException | None:
-        """What the bot raised and nobody was told; leaving with exit code 0 is no failure."""
+        """The bot's exception, if the test has not seen it; exit code 0 is not a failure."""
         if not self.done() or self.seen:
             return None
         problem = self.exception()
@@ -241,11 +241,11 @@ class LiveGateway:
 
         Each message is given once: the first call gives the first of its type, the second the
         next, however long ago they were sent. With `where` it is the next of which that is true;
-        those before it are passed over. An error is no such message: with `refused` the next
-        error is given, and nothing else.
+        those before it are passed over. Errors are skipped; with `refused`, the next error of
+        this call is returned instead.
 
-        Raises `TimeoutError` after `patience` real seconds, or what a bot of `run` has raised
-        and nobody was told yet.
+        Raises `TimeoutError` after `patience` real seconds, or the exception of a bot of `run`
+        that the test has not seen yet.
         """
         wanted = _Sort(msg_type, refused)
         return self._traffic.record.next(wanted, where, patience, self._bots)
@@ -310,7 +310,7 @@ class LiveGateway:
         return self._thread.do(asked())
 
     def check_bots(self) -> None:
-        """Raise what bots of `run` have raised and nobody was told of, each once.
+        """Raise the exceptions of bots of `run` that the test has not seen, each once.
 
         Called at the end of each test. Several failures are raised together, in a group.
         """
@@ -433,7 +433,7 @@ class _Market:
 
 
 class _Sort(NamedTuple):
-    """What `wait_for` tells messages apart by."""
+    """The key by which `wait_for` distinguishes messages."""
 
     msg_type: str
     is_error: bool

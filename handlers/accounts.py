@@ -107,7 +107,7 @@ class Accounts:
     async def account_list(self, request: AccountList, session: Session) -> AccountListReply:
         """List every account of the user, the real-style ones first.
 
-        With an app's token it lists those that the app may use.
+        With an app's token it lists only those that the app may use.
         """
         accounts = await accounts_of(self._ledger, session.grant)
         return {"account_list": [summary(account) for account in accounts]}
@@ -209,8 +209,8 @@ class Accounts:
     async def statement(self, request: Statement, session: Session) -> StatementReply:
         """List the entries of the account's ledger, newest first.
 
-        With an app's token a transfer to or from an account that the app may not use names only the
-        account of the statement.
+        With an app's token, a transfer does not name the other account if the app may not use
+        that account.
         """
         grant, told = session.grant, request.description == 1
         async with self._workers.reading(session.client, "statement", request.limit) as turn:
@@ -345,7 +345,7 @@ def _statement_entry(
     }
     note = entry.note
     if payment is not None:
-        # Both accounts of a transfer are the user's; of other payments only this one is.
+        # Both accounts of a transfer belong to the user; of other payments only this one does.
         between_own = payment.kind is Kind.TRANSFER
         if not between_own or grant.reaches(payment.payer):
             shown["from"] = {"loginid": payment.payer}

@@ -38,7 +38,7 @@ from schemas.scopes import Scope, in_order
 class Apps:
     """The user's own apps, and the apps that are connected to the user.
 
-    An app's token reaches only the apps that this app has registered.
+    An app's token reaches only the apps that the same app has registered.
     """
 
     def __init__(self, access: Access, store: Store) -> None:
@@ -60,10 +60,10 @@ class Apps:
 
     @call("app_update", needs=Scope.ADMIN, app_tokens=True)
     async def app_update(self, request: AppUpdate, session: Session) -> AppUpdateReply:
-        """Describe an app anew; what users did not agree to suspends it until they do.
+        """Change an app. If users have not agreed to the change, the app is suspended for them.
 
-        That is a new name, a new origin of `redirect_uri`, other scopes, a higher markup: the app's
-        tokens allow nothing for a user who has not consented again.
+        This applies to another name, another origin of `redirect_uri`, other scopes and a higher
+        markup: the app's tokens allow nothing for a user until that user has consented again.
         """
         grant = session.grant
         values = _values(request)
@@ -104,15 +104,15 @@ class Apps:
 
     @call("app_flow", needs=Scope.ADMIN, app_tokens=True)
     async def app_flow(self, request: AppFlow, session: Session) -> AppFlowReply:
-        """List by which flow each of the user's apps is answered, after choosing that for one.
+        """List the OAuth flow of each of the user's apps; with `app_id` and `flow`, set it first.
 
-        A link to the consent page that asks for another flow is refused.
+        The consent page refuses a link that asks for another flow.
         """
         grant = session.grant
         app_id, flow = request.app_id, request.flow
         if (app_id is None) != (flow is None):
             missing = "app_id" if app_id is None else "flow"
-            raise input_validation_failed({missing: "Choosing a flow needs app_id and flow."})
+            raise input_validation_failed({missing: "To choose a flow, give app_id and flow."})
 
         def job(transaction: Transaction) -> list[App]:
             if app_id is not None and flow is not None:
@@ -132,7 +132,7 @@ class Apps:
 
     @call("app_list", needs=Scope.READ)
     async def app_list(self, request: AppList, session: Session) -> AppListReply:
-        """List the user's apps; with an app's token those that the app itself has registered."""
+        """List the user's apps; with an app's token, only those that this app registered."""
         grant = session.grant
         owned = await self._store.read(lambda reader: _owned(reader, grant))
         return {"app_list": [_body(app) for app in owned]}
@@ -141,7 +141,7 @@ class Apps:
     async def oauth_apps(self, request: OauthApps, session: Session) -> OauthAppsReply:
         """List the apps that are connected to the user, with what each may do.
 
-        With an app's token it lists that app alone.
+        With an app's token it lists only that app.
         """
         grant = session.grant
         await self._access.catch_up()
@@ -156,7 +156,7 @@ class Apps:
     ) -> RevokeOauthAppReply:
         """Disconnect an app: its tokens end at once, on live connections too.
 
-        No app may do this for the user.
+        Apps may not make this call.
         """
         grant = session.grant
         app_id = request.revoke_oauth_app
@@ -168,12 +168,12 @@ class Apps:
 
 
 def _owned(reader: Transaction, grant: Grant) -> list[App]:
-    """The user's apps; for an app's token those that this app has registered."""
+    """The user's apps; for an app's token, only those that this app registered."""
     return apps.of_user(reader, grant.user_id, registered_by=grant.app_id)
 
 
 def _find(transaction: Transaction, app_id: int, grant: Grant) -> App:
-    """An app of the user's; for an app's token only one that this app has registered."""
+    """An app of the user's; for an app's token, only one that this app registered."""
     return apps.find(transaction, app_id, grant.user_id, registered_by=grant.app_id)
 
 

@@ -47,7 +47,7 @@ class Assessment:
         """Keep the user's answers; what is not answered now stays as it was.
 
         A score is the number of questions that were answered: paper money needs no judgement. An
-        app's token may answer what is not answered yet, and may not change an answer.
+        app's token may answer further questions, and may not change an answer.
         """
         answers = {part: given for part in _PARTS if (given := getattr(request, part)) is not None}
         if not any(answers.values()):

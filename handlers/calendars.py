@@ -64,7 +64,7 @@ class Calendars:
     def _by_week(
         self, first: int, last: int, currency: str | None, now: int
     ) -> Generator[None, None, list[EconomicEvent]]:
-        """The figures of a longer span, as work that may be interrupted after each week."""
+        """Yield after each week while the figures of a longer span are computed."""
         events: list[EconomicEvent] = []
         last = min(last, first + LONGEST)
         for start in range(first, last + 1, WEEK):

@@ -37,8 +37,8 @@ class Consent:
     ) -> ConsentRequestReply:
         """Tell which app asks for what, as the database knows it, never as the link says.
 
-        Who registered it is told to whoever is signed in, and to nobody else; so is what changed
-        since they let it act, where that needs their consent again.
+        After sign-in the reply also says who registered the app, and what has changed since the
+        user's consent, if that needs consent again.
         """
         asked = asking.understand(request.query, self._access.app, _issuer(session))
         owner, changed = "", list[str]()
@@ -77,7 +77,7 @@ class Consent:
 
 
 def _known(app: App, session: Session, reader: Transaction) -> tuple[str, list[str]]:
-    """Who registered the app, and what this user has not agreed to since they let it act."""
+    """Who registered the app, and its changes that this user has not agreed to."""
     link = None
     if (grant := next(iter(session.grants.values()), None)) is not None:
         link = apps.link_of_user(reader, app.id, grant.user_id)
@@ -85,7 +85,7 @@ def _known(app: App, session: Session, reader: Transaction) -> tuple[str, list[s
 
 
 def _issuer(session: Session) -> str:
-    """The origin by which the browser knows the gateway (RFC 9207): the page says so truly."""
+    """The gateway's origin as the browser knows it (RFC 9207)."""
     return session.origin.lower() if session.at_pages else ""
 
 
@@ -128,13 +128,15 @@ def _check_shown(app: App, request: ConsentGiven) -> None:
     """Raises `ConsentRefused` unless the app is still what the user was shown."""
     problem = ""
     if request.returns_to != app.returns_to:
-        problem = f"{app.name} returns to another address than you were shown: {app.returns_to}."
+        problem = f"{app.name} has another address than you were shown: {app.returns_to}."
     elif request.name not in (None, app.name):
         problem = f"The app has another name than you were shown: {app.name}."
     elif request.app_markup_percentage not in (None, Decimal(app.markup)):
         problem = f"{app.name} has another markup than you were shown: {app.markup} %."
     if problem:
-        raise ApiError("ConsentRefused", f"{problem} Nothing was given. Open its link again.")
+        raise ApiError(
+            "ConsentRefused", f"{problem} No access was given. Open the app's link again."
+        )
 
 
 def _with_code(transaction: Transaction, asked: AuthorizationRequest, link_id: int) -> str:

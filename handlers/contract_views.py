@@ -55,7 +55,7 @@ ORDER_NAMES = {
 
 @contextmanager
 def refusing(*, names_field: bool = True) -> Iterator[None]:
-    """What the exchange refuses is answered as an error of the call; see `as_error`."""
+    """Raise a `Refusal` of the exchange as an error of the call; see `as_error`."""
     try:
         yield
     except Refusal as refusal:
@@ -63,9 +63,9 @@ def refusing(*, names_field: bool = True) -> Iterator[None]:
 
 
 def as_error(refusal: Refusal, *, names_field: bool = True) -> ApiError:
-    """A refusal of the exchange as an error of the wire.
+    """Convert a refusal of the exchange to an API error.
 
-    With `names_field`, `details.field` names the field at fault, by which a form marks its own.
+    With `names_field`, `details.field` names the field at fault, so that a form can mark it.
     """
     details = refusal.details
     if details and names_field:
@@ -221,10 +221,11 @@ def proposal_body(offer: Offer, feed: Feed, margins: Margins) -> ProposalBody:
 
 
 def _financed_at_present(symbol: Symbol, growth: Growth) -> str:
-    """By how much the forward price of a multiplier moves in an hour of the market."""
+    """A sentence with the change of a multiplier's forward price in an hour of the market."""
     an_hour = 100 * math.expm1(growth.a_tick / ONE * HOUR / symbol.step)
     return (
-        f"Profit is measured against the entry spot changed by {an_hour:+.5f}% an hour, at present."
+        "Profit is measured against a forward price: the entry spot, changed by"
+        f" {an_hour:+.5f}% an hour at present."
     )
 
 
@@ -317,7 +318,7 @@ def _gain(contract: Contract, worth: int) -> OpenContract:
 
 
 def _common(contract: Contract, life: Life, tick: Tick) -> OpenContract:
-    """What is the same for open and for closed contracts, at the latest tick or that of the end."""
+    """The fields that open and closed contracts share, at the latest tick or the last one."""
     terms, entry = contract.terms, life.entry
     symbol, currency = terms.symbol, terms.currency
     ends = expiry(terms)

@@ -149,8 +149,8 @@ class CopyTrading:
     ) -> CopytradingListReply:
         """List the accounts that copy this one, and the traders whom this one copies.
 
-        In place of a trader's token stands a word that `copy_stop` takes as well. With an app's
-        token other accounts of the user are listed only if the app may use them.
+        Instead of a trader's token, the list has a word that `copy_stop` accepts as well. With an
+        app's token, other accounts of the user are listed only if the app may use them.
         """
         grant = session.grant
         copiers, traders, hidden = await self._store.read(

@@ -366,8 +366,8 @@ PARTS: Mapping[str, Mapping[str, str]] = _parts()
 
 
 def check_country(code: str | None, field: str) -> None:
-    """Raise `InputValidationFailed` for a field with two letters that no country has."""
+    """Raise `InputValidationFailed` for this field if its value is not a country's code."""
     if code is not None and code not in COUNTRIES:
         raise input_validation_failed(
-            {field: "No country has these letters: residence_list has all that do."}
+            {field: "This is not a country code. residence_list lists them all."}
         )

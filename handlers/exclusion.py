@@ -61,7 +61,7 @@ class SelfExclusion:
 
         What is set can be made stricter, and is never eased or taken back by this call; 0 and null
         stand for none. Amounts are in the account's currency, days are those of the market (UTC).
-        No app may do this for the user.
+        Apps may not make this call.
         """
         grant = session.grant
         wanted: dict[str, int | None] = {}

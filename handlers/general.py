@@ -53,7 +53,7 @@ class General:
     def __init__(
         self, clock: Clock, profile: Profile, limits: Sequence[Limit], residence: str
     ) -> None:
-        """`residence` is the country that visitors are told they come from: none is looked up."""
+        """`residence` is the country that is reported to all visitors: none is looked up."""
         self._clock = clock
         self._residence = residence
         self._profile = profile
@@ -100,9 +100,9 @@ class General:
     async def limits(self, request: Limits, session: Session) -> LimitsReply:
         """List every limit in force: its name, value and unit, and what it is counted for.
 
-        `per` is `message`, `connection`, `address` (an IPv4 address or an IPv6 /64), `token` (for
-        apps the authorization, before sign-in the address), `client` (the user, before sign-in the
-        address), `user`, `account` or `gateway`.
+        `per` is `message`, `connection`, `address` (an IPv4 address or an IPv6 /64), `token` (an
+        app's authorization for apps, the address before sign-in), `client` (the user, or the
+        address before sign-in), `user`, `account` or `gateway`.
         """
         return {
             "limits": [

@@ -23,6 +23,6 @@ def key_of(passthrough: dict[str, Any] | None) -> str | None:
         )
     if holds_token(key):  # it is kept
         raise input_validation_failed(
-            {"passthrough": f"{IDEMPOTENCY_KEY} holds a token, which is a secret: take another."}
+            {"passthrough": f"{IDEMPOTENCY_KEY} holds a token, which is a secret: use another key."}
         )
     return key

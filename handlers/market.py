@@ -40,9 +40,9 @@ from schemas.market import (
 MOST_RESULTS = 5_000
 USUAL_RESULTS = 1_000
 MOST_DAYS_AT_ONCE = 2
-"""Candles that reach over more days than this are computed outside the event loop."""
+"""Candles over more days than this are computed outside the event loop."""
 MOST_CANDLES_AT_ONCE = 500
-"""More of them are, too: encoding them takes longer than finding them."""
+"""More candles than this are, too: encoding them takes longer than finding them."""
 MOST_COLD = 1
 """Of more symbols whose day was not asked for yet, the prices are computed outside of it too."""
 MOST_SECONDS_AT_ONCE = 500
@@ -160,7 +160,7 @@ class Ticker:
             self._wait()
 
     def _catch_up(self) -> None:
-        """Tell every second that the market has reached."""
+        """Publish every second that the market has reached."""
         last = min(int(self._clock.now()), self._next + MOST_SECONDS_AT_ONCE - 1)
         heard = [topic for topic in _TOPICS if self._bus.has_listeners(topic)]
         batches = [topic for topic in _BATCHES if self._bus.has_listeners(topic)]
@@ -294,12 +294,12 @@ class Market:
     async def ticks(
         self, request: Ticks, session: Session
     ) -> list[TickReply | Stream[TickReply] | ApiError]:
-        """Tell the latest tick of each symbol, and every tick that follows.
+        """Stream the ticks of each symbol, the latest one first.
 
-        `subscribe: 0` asks for the latest alone. Without `subscribe`, the same request again is
-        answered under the stream that is open, and one with `subscribe: 1` takes it over; where no
-        more streams may be opened, the latest tick is told alone. A symbol whose market is closed
-        has none to tell: `MarketIsClosed`.
+        With `subscribe: 0` the reply is the latest tick only. Without `subscribe`, the same
+        request again is answered under the open stream, and one with `subscribe: 1` takes that
+        stream over; at the limit of streams, the reply is the latest tick only. `MarketIsClosed`
+        if the symbol's market is closed.
         """
         return [self._latest(name, request) for name in dict.fromkeys(request.ticks)]
 
@@ -394,7 +394,7 @@ class Market:
             first = max(start, self._feed.first_of_candles(symbol, granularity, count, end))
             found = await self._candles(session, symbol, granularity, first, end)
             if request.subscribe and end == present:
-                # The market went on while a worker computed.
+                # The market moved on while a worker computed.
                 present = int(self._clock.now())
                 found = self._continued(symbol, granularity, found, present)
                 end = present
@@ -442,7 +442,7 @@ class Market:
     def _listing(
         self, symbol: Symbol, granularity: int, first: int, last: int
     ) -> Generator[None, None, "_Listed"]:
-        """Candles as they travel, all but the last encoded; work for a worker."""
+        """Encode all candles but the last one; work for a worker."""
         candles = yield from self._feed.candles_by_day(symbol, granularity, first, last)
         yield
         listed = yield from one_by_one(_each_candle(symbol, candles))

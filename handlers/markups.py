@@ -32,9 +32,9 @@ class Markups:
     ) -> AppMarkupDetailsReply:
         """List the markup of each contract that was bought through the user's apps.
 
-        It was booked to an account of the user's in the buyer's currency; what it is in US dollars
-        is told at the rate of the purchase. With an app's token: of the apps that this app has
-        registered, and of the accounts that it may use.
+        A markup was booked to an account of the user's in the buyer's currency; it is converted to
+        US dollars at the rate of the purchase. With an app's token, only of the apps that this app
+        has registered, and of the accounts that it may use.
         """
         grant = session.grant
         first, last = moment(request.date_from, "date_from"), moment(request.date_to, "date_to")
@@ -58,10 +58,10 @@ class Markups:
     async def app_markup_statistics(
         self, request: AppMarkupStatistics, session: Session
     ) -> AppMarkupStatisticsReply:
-        """Tell what the user got through each app in each currency, and in US dollars together.
+        """Report the user's markup through each app in each currency, and the total in US dollars.
 
-        With an app's token: of the apps that this app has registered, and of the accounts that it
-        may use.
+        With an app's token, only of the apps that this app has registered, and of the accounts
+        that it may use.
         """
         grant = session.grant
         first, last = moment(request.date_from, "date_from"), moment(request.date_to, "date_to")
@@ -79,7 +79,7 @@ class Markups:
 
 
 def _payees(reader: Transaction, grant: Grant) -> markups.Payees:
-    """The accounts and the apps whose markups a grant may see."""
+    """The accounts and apps whose markups a grant may see."""
     loginids = [account.loginid for account in within(accounts(reader, grant.user_id), grant)]
     if grant.link_id is None:
         return markups.Payees(loginids)

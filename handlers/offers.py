@@ -59,7 +59,7 @@ from schemas.offers import (
 DEFAULT_STAKE = Decimal(10)
 """In dollars and the like; see `exchange.money.bound_in`."""
 MOST_DAYS = 400
-"""Days of which the financing is told at once."""
+"""Market days of financing in one reply."""
 FAR = 1 << 40
 T = TypeVar("T")
 
@@ -111,11 +111,11 @@ class Offers:
     async def multiplier_financing(
         self, request: MultiplierFinancing, session: Session
     ) -> MultiplierFinancingReply:
-        """Tell what the forward price of a symbol's multipliers follows, day by day.
+        """List the growth of the forward price of a symbol's multipliers, by market day.
 
-        A forward price is the entry spot times e to the sum, over all ticks from the entry up to
-        the one before the present, of the `growth_per_tick` of each tick's day. That is known with
-        the day's `first_tick`.
+        The forward price is the entry spot times exp(sum). The sum is over all ticks from the
+        entry to the one before the present: each adds the `growth_per_tick` of its day, which is
+        known at the day's `first_tick`. A reply has 400 days at most.
         """
         symbol = find_symbol(request.multiplier_financing)
         if not offered.is_offered(TYPES["MULTUP"], symbol):
@@ -128,7 +128,7 @@ class Offers:
         latest = grid.place(last).day
         earliest = grid.place(max(first, EARLIEST)).day
         if latest - earliest >= MOST_DAYS:
-            raise input_validation_failed({"start": f"At most {MOST_DAYS} days are told at once."})
+            raise input_validation_failed({"start": f"The span may have {MOST_DAYS} days at most."})
         days: list[FinancedDay] = []
         for day in range(earliest, latest + 1):
             ticks = grid.counts[day % 7]
@@ -166,7 +166,7 @@ class Offers:
 
 
 def _encoded(make: Callable[[], T]) -> Callable[[], T]:
-    """What never changes, made and encoded when first asked for."""
+    """A constant reply, built and encoded at its first use."""
     return cast("Callable[[], T]", functools.cache(lambda: orjson.Fragment(orjson.dumps(make()))))
 
 

@@ -155,7 +155,7 @@ class Opening:
 
         What is told of the user is kept as by `set_settings`. The token in the answer may do what
         the one in use may. Without a currency the account is empty until `set_account_currency`.
-        An account that is opened with an app's token is one that the app may use.
+        An app may use the accounts that are opened with its token.
         """
         grant = session.grant
         currency = None if request.currency is None else _currency(request.currency, "currency")
@@ -199,8 +199,8 @@ class Opening:
     ) -> SetAccountCurrencyReply:
         """Settle the currency of an account in which nothing was booked yet; it is then funded.
 
-        1 when it was settled, 0 when it was this one already. It cannot be changed afterwards, so
-        an app's token settles only the currency of an account that the app has opened.
+        The reply is 1 if the currency was set, 0 if it was this one already. It cannot be changed
+        afterwards, so an app's token sets it only for an account that the app has opened.
         """
         grant = session.grant
         currency = _currency(request.set_account_currency, "set_account_currency")
@@ -279,7 +279,7 @@ def _open(
     at: float,
     opened_by: int | None = None,
 ) -> Account:
-    """A new, empty account. Raises `ApiError` where the user, or apps for them, have enough."""
+    """Open an empty account. Raises `ApiError` if the user, or apps for the user, have too many."""
     owned = ledger.accounts(transaction, user_id)
     if len(owned) >= ledger.MOST_OF_A_USER:
         raise ApiError("TooManyAccounts", f"A user may have {ledger.MOST_OF_A_USER} accounts.")
@@ -287,8 +287,8 @@ def _open(
     if opened_by is not None and by_apps >= ledger.MOST_BY_APPS:
         raise ApiError(
             "TooManyAccounts",
-            f"Apps may open {ledger.MOST_BY_APPS} accounts for a user: open further ones with a"
-            " token of your own.",
+            f"Apps may open at most {ledger.MOST_BY_APPS} accounts for a user. Open further ones"
+            " with your own API token.",
         )
     return ledger.open_account(
         transaction,
@@ -301,9 +301,9 @@ def _open(
 
 
 def _token_beside(transaction: Transaction, grant: Grant, loginid: str) -> str:
-    """A token for a new account, which may do what the grant's may; its app reaches it as well.
+    """Create a token for a new account, with the scopes of the grant; its app may use the account.
 
-    Call it before the account is funded, so that the app's streams are told of that.
+    Call it before the account is funded, so that the app's streams report the funding.
     """
     link_id = tokens.bounds_of(transaction, grant.token_id).link_id
     if link_id is not None:

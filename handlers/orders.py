@@ -148,7 +148,7 @@ def _plain(name: str, order: OrderShown | None) -> OrderShown:
 
 
 def _level(terms: Terms, order: Order, entry: Tick, tick: Tick) -> str | None:
-    """The price that an order waits for at a tick."""
+    """The price at which an order closes the contract, as of a tick."""
     if order.amount is None or terms.growth:
         return None
     levels = multiplier(terms).levels(

@@ -38,7 +38,8 @@ class Oversight:
     async def connected_apps(self, request: ConnectedApps, session: Session) -> ConnectedAppsReply:
         """List the apps that may act for the user, what each may do, and whether it does now.
 
-        An app that changed since (`changes`) can do nothing while it `needs_consent` again.
+        While `needs_consent` is 1, an app can do nothing: `changes` lists what the user has not
+        agreed to.
         """
         user_id = session.grant.user_id
         await self._access.catch_up()
@@ -87,7 +88,7 @@ class Oversight:
     async def token_list(self, request: TokenList, session: Session) -> TokenListReply:
         """List the tokens of all the user's accounts, with where each was used last.
 
-        `parent` is the token that one was made with, and with which it ends.
+        `parent` is the token that a token was made with; it ends with its parent.
         """
         user_id = session.grant.user_id
         await self._access.catch_up()

@@ -4,8 +4,8 @@ Rules:
 - What a token does here is checked once more inside the transaction: nothing is paid for a token
   that was revoked meanwhile.
 - A code for a withdrawal is used up in the transaction that pays, and by nothing else.
-- Nobody learns another user's name or address here but what an agent tells of themselves, and no
-  agent learns without paying which accounts exist.
+- Only the details that agents publish show another user's name or address, and no agent learns
+  without paying which accounts exist.
 """
 
 from exchange import agents
@@ -63,8 +63,8 @@ class PaymentAgents:
     ) -> PaymentagentCreateReply:
         """Make the account a payment agent at once, or change what the agent tells of themselves.
 
-        Nobody is examined, since all money is paper: a real-style account will do. Agents are
-        listed by the country that they live in. No app may do this for the user.
+        A real-style account is enough: nobody is examined, since all money is paper. Agents are
+        listed by the country that they live in. Apps may not make this call.
         """
         grant = session.grant
         application = Application(
@@ -136,9 +136,9 @@ class PaymentAgents:
     ) -> PaymentagentTransferReply:
         """Pay a client from the account of a payment agent; with `dry_run`, only try it.
 
-        It takes no code by e-mail, so no app may do this for the user. A `dry_run` tries what
-        concerns the agent. Whether the client's account exists and takes the payment is told by the
-        payment alone, and a refusal does not say which of the two it is.
+        It needs no code by e-mail, so apps may not make this call. A `dry_run` checks only the
+        agent's side. Only a payment shows whether the client's account exists and accepts it, and
+        an error does not say which of the two failed.
 
         A client that may have to repeat itself puts an `idempotency_key` of its own making, 1 to 64
         characters, into `passthrough`: the account pays once for a key.

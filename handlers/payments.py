@@ -64,8 +64,8 @@ class Payments:
 
         Between currencies it is converted at the rate of the moment, rounded down, without a fee.
         A client that may have to repeat itself puts an `idempotency_key` of its own making, 1 to 64
-        characters, into `passthrough`: the account pays once for a key. With an app's token both
-        accounts must be ones that the app may use.
+        characters, into `passthrough`: the account pays once for a key. With an app's token, the
+        app must be allowed to use both accounts.
         """
         grant = session.grant
         if request.account_from is None or request.account_to is None:
@@ -87,7 +87,7 @@ class Payments:
             raise ApiError(
                 "TransferBetweenAccountsError",
                 f"You have no account {request.account_to} that this app may use: call without"
-                " account_to to list those that it may.",
+                " account_to to list those that it may use.",
             )
         if request.amount is None or request.currency is None:
             missing = [name for name in ("amount", "currency") if getattr(request, name) is None]

@@ -55,11 +55,11 @@ PREFERENCES = frozenset(
         "trading_hub",
     }
 )
-"""What is kept of a user that an app may change; all else of it are personal details."""
+"""The settings that an app may change; all others are personal details."""
 
 
 def tell(transaction: Transaction, grant: Grant, told: Mapping[str, Any]) -> None:
-    """Keep this of the user. Raises `PermissionDenied` where an app may not change it."""
+    """Store these settings. Raises `PermissionDenied` if an app may not change one of them."""
     kept = users.settings(transaction, grant.user_id)
     kept["residence"] = users.residence(transaction, grant.user_id)
     refuse_changes(grant, kept, {name: told[name] for name in told.keys() - PREFERENCES})
@@ -112,7 +112,7 @@ class Profile:
 
     @call("set_settings", needs=Scope.ADMIN, app_tokens=True)
     async def set_settings(self, request: SetSettings, session: Session) -> SetSettingsReply:
-        """Keep what the user tells of themselves; what is not named stays as it was.
+        """Store the user's settings and personal details; fields that are left out do not change.
 
         An app's token may change preferences (`allow_copiers`, `email_consent`, `feature_flag`,
         `preferred_language`, `trading_hub`) and add personal details that are missing. It may not

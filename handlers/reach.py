@@ -1,8 +1,8 @@
-"""What a token reaches: every account of the user, or only those that an app was given.
+"""The accounts that a token reaches: all of the user's, or those that an app was given.
 
 Rules:
 - Calls that look across accounts take them from `accounts_of`, never from the ledger.
-- An app may add to what the user has told of themselves, and may not change it.
+- An app may add personal details that are missing, and may not change those that are stored.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ from gateway.store import Transaction
 
 
 def within(accounts: Iterable[Account], grant: Grant) -> list[Account]:
-    """Those of a user's accounts that a grant reaches, in their order."""
+    """Filter a user's accounts by what a grant reaches; the order stays."""
     return [account for account in accounts if grant.reaches(account.loginid)]
 
 
@@ -35,7 +35,7 @@ def out_of_reach(reader: Transaction, grant: Grant) -> frozenset[str]:
 
 
 def refuse_changes(grant: Grant, kept: Mapping[str, Any], told: Mapping[str, Any]) -> None:
-    """Raise `PermissionDenied` where an app's token would change what the user has told."""
+    """Raise `PermissionDenied` if an app's token would change stored personal details."""
     if grant.link_id is None:
         return
     changed = sorted(
@@ -44,7 +44,7 @@ def refuse_changes(grant: Grant, kept: Mapping[str, Any], told: Mapping[str, Any
     if changed:
         raise ApiError(
             "PermissionDenied",
-            "Permission denied, an app may not change personal details that are already stored:"
-            " leave these fields out, or change them with a token of your own.",
+            "Permission denied, an app may not change personal details that are already stored."
+            " Leave these fields out, or change them with your own API token.",
             dict.fromkeys(changed, "Already stored."),
         )

@@ -50,8 +50,8 @@ class Sessions:
     async def authorize(self, request: Authorize, session: Session) -> AuthorizeReply:
         """Sign in with a token, or with several for several accounts of one user.
 
-        Signing in again replaces what the connection was signed in as. `account_list` has every
-        account of the user, with an app's token those that the app may use.
+        Signing in again replaces the earlier sign-in of the connection. `account_list` has every
+        account of the user; with an app's token, only those that the app may use.
         """
         several = request.authorize == SEVERAL
         if several and not request.tokens:
@@ -62,14 +62,14 @@ class Sessions:
             raise invalid_token()
         if len({grant.loginid for grant in grants}) < len(grants):
             raise input_validation_failed({"tokens": "Two of these are for the same account."})
-        # All that the reply needs is read first: nothing that may fail comes after the sign-in.
+        # Read everything that the reply needs first: nothing after the sign-in may fail.
         while True:
             user_id, loginid = grants[0].user_id, grants[0].loginid
             accounts = await self._ledger.accounts(user_id)
             user, told = await self._store.read(partial(_user, user_id))
             balance = (await self._ledger.balance(loginid)).units
             currency = grants[0].currency
-            grants = await self._access.grants(texts, session)  # one may have ended meanwhile
+            grants = await self._access.grants(texts, session)  # a token may have ended meanwhile
             if grants[0].currency == currency:
                 break
         self._access.sign_in(session, grants)
@@ -132,7 +132,7 @@ class Sessions:
 
 
 def _user(user_id: int, reader: Transaction) -> tuple[Row, dict[str, Any]]:
-    """A user, and what they have told of themselves."""
+    """A user and their settings."""
     return users.by_id(reader, user_id), users.settings(reader, user_id)
 
 

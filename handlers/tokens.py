@@ -25,8 +25,8 @@ class Tokens:
     async def api_token(self, request: ApiToken, session: Session) -> ApiTokenReply:
         """List the account's tokens, after making one or deleting one where that is asked for.
 
-        A new token is shown whole in this one reply, and masked ever after; either form deletes it.
-        A token cannot make one that may do more than itself, and what it makes ends with it. With
+        Only this reply shows a new token whole; later it is masked. Either form deletes it. A
+        token that is made with another has no more scopes than that one, and ends with it. With
         an app's token the call lists and deletes only tokens that were made under the same
         authorization.
         """
@@ -34,7 +34,7 @@ class Tokens:
         if request.new_token is not None:
             _check_scopes(grant, request.new_token_scopes or [])
         if request.new_token is not None or request.delete_token is not None:
-            # Listed by the job that writes: a new token is shown in no other reply than this.
+            # Listed by the job that writes: no other reply shows a new token.
             made, listed = await self._access.write(
                 grant, partial(_change, grant, request, session)
             )
@@ -72,11 +72,10 @@ def _check_scopes(grant: Grant, scopes: list[Scope]) -> None:
 def _change(
     grant: Grant, request: ApiToken, session: Session, transaction: Transaction
 ) -> tuple[str, list[Token]]:
-    """Make a token and delete one, as asked for; the new one's text, and the list after it."""
+    """Create and delete a token, as requested; the new token's text, and the list after that."""
     made = ""
     if request.new_token is not None:
-        # What a token makes ends with it; what a token that is bound to an address makes is bound
-        # to it as well.
+        # A new token ends with the token that made it, and is bound to the same address.
         bounds = tokens.bounds_of(transaction, grant.token_id)
         here = session.address if request.valid_for_current_ip_only else ""
         made = tokens.create(

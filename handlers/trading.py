@@ -250,7 +250,7 @@ class Trading:
             except ApiError as error:
                 results.append(_failed(error, token))
                 continue
-            except StoreUnavailableError:  # what was done for the others is told all the same
+            except StoreUnavailableError:  # the trades of the other accounts are reported
                 results.append(_failed(storage_unavailable(), token))
                 continue
             receipt = _receipt(bought)
@@ -290,7 +290,7 @@ class Trading:
             except ApiError as error:
                 results.append(_failed(error, token))
                 continue
-            except StoreUnavailableError:  # what was done for the others is told all the same
+            except StoreUnavailableError:  # the trades of the other accounts are reported
                 results.append(_failed(storage_unavailable(), token))
                 continue
             sold = _sold(closed)

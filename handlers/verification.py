@@ -24,7 +24,7 @@ class Verification:
     """Codes by e-mail."""
 
     def __init__(self, store: Store, mail: Mailer | None) -> None:
-        """`mail` is `None` where the gateway has no way to send letters."""
+        """`mail` is `None` if the gateway cannot send letters."""
         self._store = store
         self._mail = mail
         self._asked = Penalty()

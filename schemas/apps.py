@@ -117,7 +117,7 @@ class AppRegister(AppFields):
 
 
 class AppUpdate(AppFields):
-    """Describes an app of the user's anew; users must agree again to what they did not agree to."""
+    """Changes an app of the user's; its users must agree again to what they have not agreed to."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -175,7 +175,7 @@ class AppOriginsReply(TypedDict):
 
 
 class AppFlow(AccountRequest):
-    """Asks by which flow each of the user's apps is answered after consent, or chooses that."""
+    """Lists the OAuth flow of each of the user's apps, or chooses that of one app."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"app_flow": 1, "app_id": 1090, "flow": "code"}]}
@@ -185,8 +185,8 @@ class AppFlow(AccountRequest):
     app_id: OrAbsent[AppId] = Field(None, description="The app to choose for.")
     flow: OrAbsent[Literal["tokens", "code", "both"]] = Field(
         None,
-        description="tokens: Deriv v3 web app, with its tokens in the URL. code: a code with PKCE"
-        " only. both: either, as the link asks.",
+        description="tokens: for a Deriv v3 web app, tokens in the URL. code: only a code with"
+        " PKCE. both: the link decides.",
     )
 
 

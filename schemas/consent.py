@@ -63,10 +63,10 @@ class Consent(Request):
         description="Where the user was told that the app returns to."
     )
     name: OrAbsent[Annotated[Text, Field(max_length=48)]] = Field(
-        None, description="What the user was told that the app is called; refused if it changed."
+        None, description="The app's name as shown to the user; refused if it has changed."
     )
     app_markup_percentage: OrAbsent[Number] = Field(
-        None, description="What the user was told of its markup; refused if it changed."
+        None, description="The app's markup as shown to the user; refused if it has changed."
     )
     loginids: Annotated[list[LoginId], Field(min_length=1, max_length=25)] = Field(
         description="The accounts that the app may reach."

@@ -86,7 +86,7 @@ class WebsiteStatus(StreamRequest):
 
 
 class Limits(Request):
-    """Asks for every limit in force."""
+    """Lists every limit in force."""
 
     limits: One
 

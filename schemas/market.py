@@ -153,7 +153,7 @@ class Ticks(StreamRequest):
 
     ticks: OneOrMore[SymbolName] = Field(description="A symbol, or a list of them.")
     subscribe: Flag = Field(
-        1, description="1, or nothing, to go on receiving ticks; 0 for the latest alone."
+        1, description="1, the default, to receive further ticks; 0 for the latest tick only."
     )
 
 

@@ -38,16 +38,16 @@ class TradingDurations(AccountRequest):
 
 
 class MultiplierFinancing(AccountRequest):
-    """Asks what the forward price of multipliers follows, day by day."""
+    """Lists the growth of the forward price of multipliers, day by day."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"multiplier_financing": "R_100"}]})
 
     multiplier_financing: SymbolName = Field(description="A symbol.")
     start: OrAbsent[Epoch] = Field(
-        None, description="Tell of the market days from this moment on; without it, of the latest."
+        None, description="List market days from this moment on; only the latest one by default."
     )
     end: OrAbsent[Epoch] = Field(
-        None, description="Up to this moment; without it, or later than now, up to now."
+        None, description="List market days up to this moment; up to now by default."
     )
 
 

@@ -22,11 +22,11 @@ class DemoAccess(TypedDict):
 class ScopeWords(TypedDict):
     scope: str
     words: str
-    """What a token of the owner's own may do with it."""
+    """What the owner's API token may do with it."""
     app_words: str
     """What an app may do with it."""
     danger: int
-    """0 where it changes nothing; the larger, the more dangerous."""
+    """0 for a scope that changes nothing; the larger, the more dangerous."""
 
 
 class PageInfoBody(TypedDict):

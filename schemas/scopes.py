@@ -17,7 +17,7 @@ class Scope(StrEnum):
 ALL_SCOPES: frozenset[Scope] = frozenset(Scope)
 
 MANAGING: frozenset[Scope] = frozenset({Scope.ADMIN, Scope.PAYMENTS})
-"""The scopes whose calls are closed to tokens of apps unless a call says otherwise."""
+"""Calls that need only these scopes refuse tokens of apps, unless the call allows them."""
 
 DANGER: dict[Scope, int] = {
     Scope.ADMIN: 3,
@@ -28,7 +28,7 @@ DANGER: dict[Scope, int] = {
 }
 """How dangerous each scope is in the hands of an app, the most dangerous first.
 
-0 is for what changes nothing. Anything above is never preselected where a user allows an app.
+0 means that it changes nothing. Scopes above 0 are never ticked in advance at the consent page.
 """
 
 PLAIN_WORDS: dict[Scope, str] = {
@@ -41,7 +41,7 @@ PLAIN_WORDS: dict[Scope, str] = {
     " set limits on trading",
     Scope.TRADING_INFORMATION: "See your balances, open contracts and trading history",
 }
-"""What a token that the owner made may do with each scope."""
+"""What the owner's API token may do with each scope, as shown to the owner."""
 
 APP_WORDS: dict[Scope, str] = {
     Scope.READ: "See your e-mail address, personal details, settings and past sign-ins, and the"
@@ -56,7 +56,7 @@ APP_WORDS: dict[Scope, str] = {
     Scope.TRADING_INFORMATION: "See the balances, open contracts and trading history of the chosen"
     " accounts.",
 }
-"""What an app may do with each scope, as its user is told."""
+"""What an app may do with each scope, as shown to its user."""
 
 
 def in_order(scopes: Iterable[Scope]) -> list[Scope]:

@@ -1,4 +1,4 @@
-"""Whatever a test started and left running or open is ended here, and is that test's fault.
+"""End what a test left running or open, and fail that test.
 
 Rules:
 - A process that was started during a test and outlives it is ended by its id, and the test fails,

@@ -79,7 +79,7 @@ def test_innocent_user(fixture):
 """
 
 
-def test_whoever_leaves_something_fails_alone_and_it_is_ended(tmp_path: Path) -> None:
+def test_a_leftover_is_ended_and_fails_only_its_own_test(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_faulty.py").write_text(FAULTY)
     (tmp_path / "pyproject.toml").write_text(

@@ -40,7 +40,7 @@ class Tick(NamedTuple):
     epoch: int
     pips: int
     growth: Growth = Growth()
-    """By how much the price was expected to grow up to here, where somebody asked for it."""
+    """The expected growth of the price up to here, if it was asked for."""
 
 
 class End(NamedTuple):
@@ -79,7 +79,7 @@ class Life:
     """The epoch up to which it has been followed."""
     entry: Tick | None = None
     last: Tick | None = None
-    """The latest tick that mattered, kept by types that compare later ones with it."""
+    """The latest relevant tick, kept by types that compare later ones with it."""
     end: End | None = None
     kept: tuple[int, ...] = ()
     """What its type remembers of the ticks since the entry, in pips: see its `remember`."""
@@ -99,13 +99,13 @@ def latest(feed: Feed, symbol: Symbol, epoch: int) -> Tick:
 
 
 def tick_of(terms: Terms, feed: Feed, epoch: int) -> Tick:
-    """The last tick at or before the epoch, with all that matters to a contract of these terms."""
+    """The last tick at or before the epoch, with its growth if these terms need it."""
     tick = latest(feed, terms.symbol, epoch)
     return with_growth(tick, feed, terms.symbol) if terms.is_financed else tick
 
 
 def with_growth(tick: Tick, feed: Feed, symbol: Symbol) -> Tick:
-    """The tick with the growth that was expected up to it."""
+    """The tick, with the expected growth up to it."""
     return tick._replace(growth=feed.growth(symbol, tick.epoch))
 
 
@@ -298,7 +298,7 @@ def follow(kind: ContractType, terms: Terms, life: Life, feed: Feed, last: int) 
 
 
 def _next(symbol: Symbol, seen: int, watch: Watch, feed: Feed, last: int) -> int | None:
-    """The epoch of the first tick after `seen`, up to `last`, that matters."""
+    """The epoch of the first relevant tick after `seen`, up to `last`."""
     first = symbol.next_tick(seen)
     until = min(watch.until, last)
     if watch.low is not None or watch.high is not None:

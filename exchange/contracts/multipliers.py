@@ -4,11 +4,11 @@ With stake, multiplier and a direction d of +1 or -1, the profit at a spot is
 
     d * stake * multiplier * (spot / forward - 1) - commission,
 
-and never less than the stake. The forward price is the entry spot, grown by what the price was
-expected to grow since (`exchange.outlook.Growth`): each market day's part is known when the day
-begins, and accrues evenly, tick by tick. Spot / forward is a martingale, so no holding period and
-no rule that knows the past gains by the market's drift. Against the entry spot, that is a charge
-or a credit: the financing.
+and the loss is never more than the stake. The forward price is the entry spot times the expected
+growth of the price since (`exchange.outlook.Growth`): the growth of each market day is known when
+the day begins, and accrues evenly, tick by tick. Spot / forward is a martingale, so no holding
+period and no rule that uses past prices gains by the market's drift. Compared with the entry spot,
+that is a charge or a credit: the financing.
 
 Everything is compared in whole numbers, so a level is the exact number of pips at which an amount
 is reached.
@@ -64,7 +64,7 @@ from exchange.symbols import (
 PARTS: Final = 1_000_000
 """Parts of a pip in which a forward price is counted."""
 LOOKED_AT: Final = 3_600
-"""Seconds after which the levels of an open contract are computed anew."""
+"""Seconds after which the levels of an open contract are computed again."""
 
 _CANCELLATIONS = {seconds: name for name, seconds in CANCELLATIONS.items()} | {0: "0"}
 _SHORT = re.compile(
@@ -125,7 +125,7 @@ class Multiplier(Ordered):
         )
 
     def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
-        """By the fee for cancellation, or by the commission and more than a rounding."""
+        """Whether the fee or the commission has risen by more than `HONOURED` of its margin."""
         allowed = proposed.cancellation_price * margins.cancellation * HONOURED
         dearer = proposed.ask * margins.multiplier / (1 + margins.multiplier) * HONOURED
         return present.price - proposed.price > allowed or present.ask - proposed.ask > max(
@@ -176,7 +176,7 @@ class Multiplier(Ordered):
         return {"take_profit": (1, most), "stop_loss": (terms.commission + 1, terms.amount)}
 
     def cancellation_price(self, terms: Terms, sight: Sight, seconds: int, margins: Margins) -> int:
-        """The fee for being able to cancel for so many seconds, rounded up.
+        """The fee for the right to cancel for so many seconds, rounded up.
 
         The stop-out is where the price rounds to the first whole pip that takes the stake. Against
         the forward price there is no drift.
@@ -200,7 +200,7 @@ class Multiplier(Ordered):
         return self.profit(terms, reference(terms, life.entry, tick), tick.pips)
 
     def profit(self, terms: Terms, against: int, spot: int) -> int:
-        """What has been gained at a spot, commission taken off; at the worst the stake is lost.
+        """The profit at a spot, less the commission; the loss is the stake at most.
 
         `against` is the price that the spot is measured against, in parts of a pip. Rounded down.
         """
@@ -211,9 +211,9 @@ class Multiplier(Ordered):
         return self.direction * value * (spot * PARTS - against) // against
 
     def financing(self, terms: Terms, entry: Tick, tick: Tick) -> int:
-        """What the position has been charged from the entry to a tick; below 0 it was credited.
+        """The financing charged from the entry to a tick; a credit if below 0.
 
-        By how much less it has gained against the forward price than against the entry spot.
+        It is the profit against the entry spot less the profit against the forward price.
         """
         against, spot = reference(terms, entry, tick), tick.pips
         return self._moved(terms, entry.pips * PARTS, spot) - self._moved(terms, against, spot)
@@ -227,7 +227,7 @@ class Multiplier(Ordered):
         return exact // (value * PARTS)
 
     def levels(self, terms: Terms, against: int) -> Levels:
-        """Where it closes by itself while it is measured against this price, in parts of a pip."""
+        """The levels at which it closes by itself, measured against this price (parts of a pip)."""
         take_profit, stop_loss = terms.take_profit, terms.stop_loss
         return Levels(
             self._level(terms, against, -terms.amount),
@@ -276,10 +276,10 @@ class Multiplier(Ordered):
         return bool(terms.cancellation) and moment <= terms.start + terms.cancellation
 
     def watch(self, terms: Terms, life: Life) -> Watch:
-        """Until an order or the stop-out is reached, or the time to cancel is over.
+        """Watch for an order, the stop-out, or the end of the time to cancel.
 
-        The levels move with the forward price. Until it is looked at again, for `LOOKED_AT` seconds
-        and within a market day, they lie between where they are and where they will be then.
+        The levels move with the forward price. For the next `LOOKED_AT` seconds, within a market
+        day, they lie between the present levels and the levels at the end of that time.
         """
         entry = life.entry
         if entry is None:
@@ -307,7 +307,7 @@ class Multiplier(Ordered):
         return Watch(until, low=max(gains, default=None), high=min(losses))
 
     def step(self, terms: Terms, life: Life, tick: Tick) -> Life:
-        """The tick tells from where, and by how much, the forward price moves on."""
+        """Keep the tick: its growth is needed for the forward price of later ticks."""
         life = super().step(terms, life, tick)
         return replace(life, last=tick) if terms.is_financed and life.entry is not None else life
 
@@ -342,7 +342,7 @@ class Multiplier(Ordered):
     def choices(self, symbol: Symbol, spot: int) -> list[int]:
         """The multipliers that are offered for a symbol at a spot.
 
-        Those of its list of which the stop-out is worth no more than `MOST_WAIVED` of the stake.
+        Those of the symbol's list whose stop-out is worth no more than `MOST_WAIVED` of the stake.
         """
         worth = stop_out_worth(symbol, spot, rises=self.direction > 0)
         return [each for each in multipliers(symbol) if each * worth <= MOST_WAIVED]
@@ -351,7 +351,7 @@ class Multiplier(Ordered):
 def reference(terms: Terms, entry: Tick, tick: Tick) -> int:
     """The price that a tick is measured against, in millionths of a pip: the forward price.
 
-    What the entry spot is expected to have grown to; the same on every machine, and at the least 1.
+    The entry spot times its expected growth; the same on every machine, and at least 1.
     """
     growth = tick.growth.total - entry.growth.total
     if not terms.is_financed or not growth:
@@ -378,12 +378,12 @@ def stop_out_worth(symbol: Symbol, spot: int, *, rises: bool) -> float:
     far, in the mean. For normal ticks that is `SHIFT` standard deviations, which is also the least
     that is charged where the price nears the level by small steps alone.
 
-    Where a range breaks, it is up to the width of the range: which level a break jumps over, a
-    client may choose by waiting for the entry spot.
+    Where a range breaks, it is up to the width of the range: a client may choose the level that a
+    break jumps over by waiting for an entry spot.
 
-    The level is the first whole pip that takes the stake: on average half a pip beyond where the
-    stake is lost, up to a whole one for an entry spot that a client may wait for. So half a pip
-    comes on top, and the least is one pip; where the price moves by steps, it is a step.
+    The level is the first whole pip that takes the stake: on average half a pip beyond the loss of
+    the stake, up to a whole pip for an entry spot that a client may wait for. So half a pip is
+    added, and the minimum is one pip; where the price moves by steps, it is a step.
     """
     tick_sd = symbol.total_volatility / symbol.volatility * symbol.tick_sd_at(spot)
     beyond = SHIFT * tick_sd

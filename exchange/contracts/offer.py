@@ -88,8 +88,8 @@ def agree(proposed: Offer | None, present: Offer, *, most: int, margins: Margins
     """What a buyer gets who was offered `proposed`, when `present` is the offer now.
 
     The better of both, as long as the price has not risen by more than the share `HONOURED` of
-    what the exchange keeps; so an offer that is held on to never becomes worth more than it costs.
-    Raises `Refusal` (`PriceMoved`) when it has, or when the price is more than `most`.
+    the exchange's margin; so a quote that is bought later is never worth more than it costs.
+    Raises `Refusal` (`PriceMoved`) if it has, or if the price is more than `most`.
     """
     deal = present
     if proposed is not None and (present.ask > proposed.ask or present.price > proposed.price):

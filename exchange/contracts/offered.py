@@ -6,17 +6,17 @@ enough for what decides. So by how a symbol moves:
 - Brownian: every type.
 - with jumps: what the last tick alone decides, and multipliers.
 - steps: what the last tick alone decides (no spreads or vanillas), touches, and multipliers.
-- spikes, ranges that break, drifts that switch: multipliers.
+- spikes, range breaks, drift switches: multipliers.
 - anew every day: whatever ends on the day of its start; nothing without an end.
 
 What is named after a real market moves by few pips a tick: no digits, and nothing else that few
 ticks decide.
 
-Every price is fair in the currency that a contract is paid in. Counted in dollars, one that pays
-when its own currency has risen is worth more than it costs, and the opposite less. No price is fair
-in both, so where a currency and a symbol move together, only what ends soon is sold: within a day
-the difference is a small part of any usual margin (`exchange.rules.MOST_SHARED`). Of coins, which
-move more, nothing is sold; of what has no end, nothing either.
+Every price is fair in the currency in which the contract is paid. In dollars, a contract that pays
+when its own currency has risen is worth more than it costs, and the opposite contract less. No
+price is fair in both currencies. So where a currency and a symbol move together, only contracts
+that end within a day are sold: the difference is then a small part of any usual margin
+(`exchange.rules.MOST_SHARED`). On coins, which move more, none are sold.
 """
 
 import math
@@ -74,8 +74,8 @@ def _is_paid_in(kind: ContractType, symbol: Symbol, currency: str) -> bool:
 
 
 def shared_in_a_day(symbol: Symbol, currency: str) -> float:
-    """By which part of its standard deviation a symbol seems to move on a day, counted in dollars
-    instead of a currency: its covariance with the rate of that currency, over its own deviation."""
+    """The drift of a symbol on a day in dollars instead of this currency, as a part of its standard
+    deviation: its covariance with the rate of the currency, divided by its own deviation."""
     name = DOLLAR_SYMBOLS[currency]
     if name is None:
         return 0.0
@@ -95,7 +95,7 @@ def check(kind: ContractType, symbol: Symbol) -> None:
 
 
 def check_currency(kind: ContractType, symbol: Symbol, currency: str) -> None:
-    """Raise `Refusal` where contracts of this type are not paid in this currency."""
+    """Raise `Refusal` if contracts of this type are not paid in this currency."""
     if not _is_paid_in(kind, symbol, currency):
         raise not_offered(
             f"Trading is not offered for this asset in {currency}, which moves with it: use an"

@@ -29,7 +29,7 @@ class Ordered(ContractType):
 
     @abstractmethod
     def gained(self, terms: Terms, life: Life, tick: Tick) -> int:
-        """What an entered contract has gained at this tick, in smallest units."""
+        """The profit of an entered contract at this tick, in smallest units."""
 
     def with_orders(self, terms: Terms, **orders: int | None) -> Terms:
         """The terms with these orders, by name, instead of any others. Raises `Refusal`."""

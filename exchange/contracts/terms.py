@@ -36,12 +36,12 @@ def invalid(field: str, problem: str) -> Refusal:
 
 
 def not_offered(problem: str, field: str, *, offered: str | None = None) -> Refusal:
-    """What is asked for is not among what is offered; `offered` is a sentence on what is."""
+    """The requested value is not offered; `offered` is a sentence on the values that are."""
     return Refusal("OfferingsValidationError", problem, {field: offered or problem})
 
 
 def bad_amount(problem: str, field: str) -> Refusal:
-    """The amount of a stake, a payout or an order is outside of what can be bought."""
+    """The amount of a stake, a payout or an order is out of bounds."""
     return Refusal("ContractBuyValidationError", problem, {field: problem})
 
 
@@ -51,7 +51,7 @@ def too_precise(currency: str, field: str) -> Refusal:
 
 
 def barriers_needed(count: str, field: str, needed: str) -> Refusal:
-    """The `Single` or `Double` barrier of a type of contracts is missing; `needed` says which."""
+    """The `Single` or `Double` barrier of a contract type is missing; `needed` says which."""
     text = f"Invalid barrier ({count} barrier input is expected)."
     return Refusal("ContractCreationFailure", text, {field: needed})
 
@@ -157,8 +157,8 @@ class Terms:
     """For how many seconds after the start it can be cancelled."""
     commission: int = 0
     is_financed: bool = False
-    """Whether a multiplier is measured against the forward price; those bought by the first rules
-    are measured against the entry spot for as long as they are open."""
+    """Whether a multiplier is measured against the forward price; those that were bought before
+    there was financing are measured against the entry spot."""
     take_profit: int | None = None
     stop_loss: int | None = None
     growth: int = 0

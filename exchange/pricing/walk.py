@@ -1,4 +1,4 @@
-"""A walk of equal steps: how likely it ends above a level, or reaches one (exact counts of paths).
+"""A walk of equal steps: the chance that it ends above a level, or reaches one (exact path counts).
 
 Levels lie between two whole pips, or at one: what is above a level is the next whole pip or more.
 A walk that turns back from its bounds is one without bounds, folded: so every end has images, at

@@ -1,9 +1,9 @@
-"""Range break indices: a walk of single pips within a range, which breaks now and then.
+"""Range break indices: a walk of single pips within a range, until the range breaks.
 
 The range is `Symbol.every` pips wide. At a border the walk turns back; with a chance of one in
 `every`, it breaks through instead: the whole range, and the price in it, moves on by its width.
-Turning back costs the price one pip, a break brings it `every` less one, so the mean of every tick
-is zero, at a border as within: neither waiting for a break nor betting on the border pays.
+Turning back moves the price by one pip, a break by `every` less one, so the mean of every tick is
+zero, at a border as within: neither waiting for a break nor betting on the border pays.
 
 The state is the price itself, in pips.
 """
@@ -91,5 +91,5 @@ class Breaks(Steps):
         return self._bits.words(b"breaks", day, times) < self._breaks_below
 
     def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Walk:
-        """None: no contract whose price needs one is offered."""
+        """Not needed: only multipliers are offered."""
         raise NotImplementedError("range break indices have multipliers only")

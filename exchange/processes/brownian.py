@@ -102,14 +102,14 @@ class Brownian(Process):
         return -pulled / fixedpoint.ONE / count if count else 0.0
 
     def convexity(self) -> float:
-        """By how much the logarithm of the expected price rises a tick where the pull is none.
+        """The growth of the logarithm of the expected price per tick, without the pull.
 
         Half the variance, for normal steps: the mean of exp(x) is exp(variance / 2).
         """
         return self._tick_variance / 2
 
     def growth(self, day: int) -> int:
-        """The convexity of a step, less what the pull takes back."""
+        """The convexity of a step, less the pull."""
         count = self._grid.counts[day % 7]
         return self._convexity - self._pulled(self.anchor(day), day) // count if count else 0
 

@@ -1,8 +1,8 @@
-"""Pairs and baskets: the log price is a weighted sum of levels that are drawn by themselves.
+"""Pairs and baskets: the log price is a weighted sum of independent levels.
 
-Sums of independent Brownian motions that are pulled back equally fast are such a motion again, so
-everything that is known of one is known of the sum: the law, the pull and the outlook are those of
-`Brownian`, of which only the anchors and the paths are found otherwise.
+A sum of independent Brownian motions that are pulled back equally fast is such a motion again. So
+the law, the pull and the outlook are those of `Brownian`; only the anchors and the paths come from
+the levels.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ class Leg(NamedTuple):
 
 
 class Combined(Brownian):
-    """Levels put together; they have the hours and ticks of the symbol."""
+    """A weighted sum of levels, which have the hours and ticks of the symbol."""
 
     def __init__(
         self, symbol: Symbol, seed: str, tables: fixedpoint.Tables, legs: Sequence[Leg]

@@ -46,7 +46,7 @@ class Jumps(Brownian):
         return np.multiply(self._tables.normal[words], self._jump_sd, dtype=np.int64)
 
     def convexity(self) -> float:
-        """Also of a jump, which may come: the mean of exp(x) is exp(variance / 2) for it too."""
+        """Includes a possible jump: the mean of exp(x) is exp(variance / 2) for jumps, too."""
         jump = (self._jump_sd / SD_UNIT) ** 2
         return super().convexity() + math.log1p(self._chance * math.expm1(jump / 2))
 

@@ -34,12 +34,12 @@ class Process(ABC):
 
     @abstractmethod
     def growth(self, day: int) -> int:
-        """By how much the logarithm of the expected price rises with each tick of the day.
+        """The growth of the logarithm of the expected price with each tick of the day.
 
         In units of 1 / `exchange.fixedpoint.ONE`, for every step from the day's first tick up to
         the first tick of the next market day. It depends on nothing later than the day's first
-        tick: the price divided by what it was expected to grow since any earlier tick is a
-        martingale. 0 on a day without ticks.
+        tick. The price divided by its expected growth since any earlier tick is a martingale. 0 on
+        a day without ticks.
         """
 
     @abstractmethod

@@ -51,7 +51,7 @@ class RareEvents:
     def placed(
         self, day: int, words: NDArray[np.uint16]
     ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
-        """The same, of a day whose words are known."""
+        """The same, for a day whose words are known."""
         # Twice as many as needed: some may fall on a tick that is taken.
         raw = self._bits.words(b"event ticks", day, len(words)).astype("<u8", copy=False)
         drawn = (raw.view("<u4").astype(np.uint64) * np.uint64(self._count)) >> np.uint64(32)

@@ -48,8 +48,8 @@ class Resets(Brownian):
         return self._trend / fixedpoint.ONE
 
     def growth(self, day: int) -> int:
-        """The trend and the convexity of the steps; the jump at midnight is left out, since no
-        contract across it is offered."""
+        """The trend and the convexity of the steps, without the jump at midnight: no contract
+        across midnight is offered."""
         self.anchor(day)
         return self._trend + self._convexity
 

@@ -50,7 +50,7 @@ class Spikes(Brownian):
         return (self._mean_spike * parts) >> _EVEN_BITS
 
     def convexity(self) -> float:
-        """Of the noise, the step and the spike that may come, which is evenly between two sizes."""
+        """Includes the noise, the step and a possible spike, of uniform size between two bounds."""
         step = self._way * self._step / fixedpoint.ONE
         low, high = (step * self._every * size for size in SPIKE_SIZES)
         mean = (math.expm1(high) - math.expm1(low)) / (high - low)

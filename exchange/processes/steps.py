@@ -55,7 +55,7 @@ class Steps(Process):
         return folded(self.unbound(day), *STEP_BOUNDS)
 
     def unbound(self, day: int) -> NDArray[np.int64]:
-        """Where the walk without bounds is at all ticks of the day."""
+        """The walk without bounds at all ticks of the day."""
         start = self.anchor(day)
         words = self._words(day // DAYS)[day % DAYS]
         bits = np.unpackbits(words.astype("<u8", copy=False).view(np.uint8), bitorder="little")
@@ -79,8 +79,8 @@ class Steps(Process):
         return 0.0
 
     def growth(self, day: int) -> int:
-        """None: it is the price itself that moves evenly. (It is taken to be far from its bounds,
-        which lie two hundred of a day's standard deviations from where it began.)"""
+        """0: the price itself is a martingale, as long as it is far from its bounds, which are two
+        hundred of a day's standard deviations away at the beginning."""
         self.anchor(day)
         return 0
 
@@ -92,6 +92,6 @@ class Steps(Process):
 
 
 def folded(path: NDArray[np.int64], low: int, high: int) -> NDArray[np.int64]:
-    """A walk without bounds, turned back from either."""
+    """Fold a walk without bounds at both bounds."""
     beyond = (path - low) % (2 * (high - low))
     return low + np.minimum(beyond, 2 * (high - low) - beyond)

@@ -1,8 +1,8 @@
-"""Drift switch indices: Brownian motion with a drift that rises, falls or is none.
+"""Drift switch indices: Brownian motion with an upward, a downward or no drift.
 
-One tick in `Symbol.every` ends the drift, and one of the two others begins. With the last tick of a
-rising or falling drift the price goes back by what such a drift brings in the mean: so the mean of
-every tick is zero, whichever drift there is, and following a trend does not pay.
+One tick in `Symbol.every` ends the drift, and one of the two others begins. With the last tick of
+an upward or downward drift the price goes back by the mean total of such a drift. So the mean of
+every tick is zero, whatever the drift, and following a trend does not pay.
 """
 
 import math
@@ -19,7 +19,7 @@ from exchange.symbols import SWITCH_DRIFT, SWITCH_SIZES, Symbol
 
 _EVEN_BITS = 16  # half a word w stands for (2 w + 1) / 2**16, evenly between 0 and 1
 _WAYS = (0, 1, -1)
-"""Which way each of the three drifts leads."""
+"""The direction of each of the three drifts."""
 
 
 class Switches(Brownian):
@@ -51,7 +51,7 @@ class Switches(Brownian):
         return moves
 
     def totals_beyond(self, block: int) -> list[int]:
-        """What drifts and steps back bring, each day."""
+        """The sums of the drifts and steps back of each day."""
         words, are_there = self._events.words(block)
         totals = []
         for row, start in enumerate(self._starts(block)):
@@ -75,14 +75,14 @@ class Switches(Brownian):
         return starts
 
     def _switched(self, block: int) -> list[int]:
-        """By how many drifts, in their order, each day of the block moves on."""
+        """The number of drifts by which each day of the block moves on, in their order."""
         words, are_there = self._events.words(block)
         switched: list[int] = np.where(are_there, 1 + (words & 1), 0).sum(axis=1).tolist()
         return switched
 
     @staticmethod
     def _drifts(start: int, words: NDArray[np.uint16]) -> NDArray[np.int64]:
-        """The drifts of a day, one after the other; each event begins one of the two others."""
+        """The drifts of a day, one after the other; each event starts one of the two others."""
         moves = np.concatenate(([start], 1 + (words & 1).astype(np.int64)))
         return np.cumsum(moves) % 3
 
@@ -94,15 +94,15 @@ class Switches(Brownian):
         return (self._back[drifts] * parts) >> _EVEN_BITS
 
     def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
-        """None: no contract whose price needs one is offered."""
+        """Not needed: only multipliers are offered."""
         raise NotImplementedError("drift switch indices have multipliers only")
 
 
 def _gained(step: float, every: int) -> float:
-    """The logarithm of what a price grows by in the mean, with a drift whose steps are `step`.
+    """The logarithm of the mean growth of a price per tick, with a drift of `step` per tick.
 
-    Taken off each step, so that the price itself, and not only its logarithm, is expected to move
-    alike whichever drift there is.
+    It is subtracted from each step, so that the expected price, not only its logarithm, is the same
+    for each drift.
     """
     if not step:
         return 0.0

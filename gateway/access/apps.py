@@ -4,8 +4,8 @@ Rules:
 - An app belongs to the user who registered it. App 1089 belongs to nobody and always exists.
 - A link gives one app some scopes of one user, never more than the app registered for. Ending it
   ends every token that hangs on it.
-- A link covers the app as the user agreed to it: name, origin of the redirect, scopes, markup. The
-  link of an app that goes beyond that is suspended until the user agrees again: its tokens allow
+- A link covers the app as the user agreed to it: name, origin of the redirect, scopes, markup. When
+  the app goes beyond that, the link is suspended until the user agrees again: its tokens allow
   nothing.
 - Every change of an app is announced whole, so that the gateway's table of apps needs no reading.
 """
@@ -55,7 +55,7 @@ class App:
     markup: str = "0"
     """Percent of a contract's payout, as a decimal."""
     flow: str = "both"
-    """How it takes its answer from the consent page: `tokens`, `code` or `both`."""
+    """The flow by which it gets its tokens after consent: `tokens`, `code` or `both`."""
     official: bool = False
     allowed_origins: tuple[str, ...] = ()
     """The origins whose pages may use the app; any origin where there is none."""
@@ -64,7 +64,7 @@ class App:
 
     @property
     def returns_to(self) -> str:
-        """The origin of the address that its users come back to; empty where it has none."""
+        """The origin of its `redirect_uri`; empty if it has none."""
         return _origin(self.redirect_uri)
 
 
@@ -141,14 +141,14 @@ def find(
             return app
     raise ApiError(
         "InvalidAppID",
-        "You have no app of this app_id."
+        "You have no app with this app_id. app_list lists your apps."
         if registered_by is None
-        else "The app that this token was issued to has registered no app of this app_id.",
+        else "The app that holds this token has not registered an app with this app_id.",
     )
 
 
 def registrant(transaction: Transaction, app: App) -> str:
-    """Who registered an app, as others are told: its owner, and the app that did it for them."""
+    """Who registered an app, for other users: its owner, and the app that did it for the owner."""
     owner = users.owner_of(transaction, app.user_id)
     if app.registered_by is None:
         return owner
@@ -166,8 +166,8 @@ def register(
 ) -> App:
     """A new app with these values by field name, under this id or the next free one.
 
-    `registered_by` is the app whose token asks for it; those of each are counted apart. Raises
-    `ApiError` where a name is taken, and `StoreError` where the id is.
+    `registered_by` is the app whose token makes the call; the apps of each are counted separately.
+    Raises `ApiError` if the name is taken, and `StoreError` if the id is.
     """
     if app_id is not None:
         _refuse_id(transaction, app_id)
@@ -191,7 +191,7 @@ def register(
 
 
 def update(transaction: Transaction, app: App, values: Mapping[str, Any], *, by: str = "") -> App:
-    """The app with these values instead; links that do not cover what it is now are suspended."""
+    """Change an app; suspend the links that do not cover the change."""
     assert app.user_id is not None  # noqa: S101 - only an owner's app is updated
     others = [other for other in of_user(transaction, app.user_id) if other.id != app.id]
     _refuse_name(others, values["name"], "AppUpdate")
@@ -224,11 +224,11 @@ def _refuse_id(transaction: Transaction, app_id: int) -> None:
         return
     if row["deleted_at"] is None:
         raise StoreError(f"app_id {app_id} is taken: app list shows the apps; choose another")
-    raise StoreError(f"app_id {app_id} was an app's that is deleted: choose another")
+    raise StoreError(f"app_id {app_id} belonged to an app that was deleted: choose another")
 
 
 def set_flow(transaction: Transaction, app: App, flow: str) -> App:
-    """The app with this flow instead: `tokens`, `code` or `both`."""
+    """Change an app's flow to `tokens`, `code` or `both`."""
     return _store(transaction, replace(app, flow=flow))
 
 
@@ -261,7 +261,7 @@ class Agreement:
 
     name: str
     scopes: frozenset[Scope]
-    """What it was registered for, of which the user may have given less."""
+    """The scopes that it was registered for; the user may have given fewer."""
     redirect_uri: str
     markup: str
 
@@ -282,20 +282,20 @@ class Link:
 
 
 def changes(link: Link) -> list[str]:
-    """What the user of a link did not agree to in the app as it is now, a sentence for each."""
+    """The changes of the app that the user of a link has not agreed to, a sentence for each."""
     app, agreed = link.app, link.agreement
     found = []
     if app.name != agreed.name:
-        found.append(f"It was called {agreed.name}, and is called {app.name} now.")
+        found.append(f"Its name changed from {agreed.name} to {app.name}.")
     if app.returns_to and app.returns_to != _origin(agreed.redirect_uri):
         before = _origin(agreed.redirect_uri) or "no address"
-        found.append(f"It returned to {before}, and returns to {app.returns_to} now.")
+        found.append(f"Its address changed from {before} to {app.returns_to}.")
     if wider := app.scopes - agreed.scopes:
         found.append(f"It asks for more permissions: {', '.join(in_order(wider))}.")
     if missing := link.scopes - app.scopes:
-        found.append(f"It asks no longer for {', '.join(in_order(missing))}.")
+        found.append(f"It no longer asks for {', '.join(in_order(missing))}.")
     if Decimal(app.markup) > Decimal(agreed.markup):
-        found.append(f"Its markup was {agreed.markup} %, and is {app.markup} % now.")
+        found.append(f"Its markup changed from {agreed.markup} % to {app.markup} %.")
     return found
 
 
@@ -390,7 +390,7 @@ def links_of_user(transaction: Transaction, user_id: int) -> list[Link]:
 
 
 def link_of_user(transaction: Transaction, app_id: int, user_id: int) -> Link | None:
-    """By what an app acts for a user, if it does; it may be suspended."""
+    """The link by which an app acts for a user, if there is one; it may be suspended."""
     row = transaction.one(_LINKS + " AND links.app_id = ? AND links.user_id = ?", app_id, user_id)
     return None if row is None else _link(row)
 

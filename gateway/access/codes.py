@@ -21,7 +21,7 @@ from gateway.store import Transaction
 
 LIFETIME = 60.0
 TOKENS_LAST = 60 * 86_400
-"""Seconds for which the tokens are good that a code is exchanged for."""
+"""Seconds for which tokens that were issued for a code are valid."""
 _KEPT = 3600.0
 """Seconds for which a code that is over is remembered, to tell a second use of it."""
 

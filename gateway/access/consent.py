@@ -7,9 +7,9 @@ Two ways lead back to an app. With `app_id` its tokens stand in the address (`ac
 Rules:
 - The answer goes to the app's registered address, exactly, or nowhere: it is never taken from the
   request. An app that names one must name that one.
-- An app is answered by the flow that it has chosen, whatever the link asks for: no link may turn a
-  code, which is of no use without its verifier, into tokens in the address.
-- The answers of the code flow name their issuer (`iss`, RFC 9207); those with tokens do not.
+- Only the flow that an app has chosen is used, whatever the link asks for: no link may turn a code,
+  which is useless without its verifier, into tokens in the URL.
+- Redirects of the code flow name their issuer (`iss`, RFC 9207); those with tokens do not.
 - A parameter that stands twice, or cannot be understood, is refused, never guessed.
 """
 
@@ -41,15 +41,15 @@ _KNOWN = [
 ]
 
 _OF_CODES = frozenset({"response_type", "client_id", "code_challenge", "code_challenge_method"})
-"""What a request of the code flow names, and one for tokens does not."""
+"""The parameters that a request of the code flow has, and one for tokens does not."""
 
 Flow = Literal["tokens", "code"]
 
 _OTHER_FLOW: Mapping[Flow, str] = {
-    "tokens": "{} takes no tokens in an address: it must ask with response_type=code and PKCE.",
-    "code": "{} takes its tokens in the address, and no code: it must leave out response_type.",
+    "tokens": "{} does not accept tokens in a URL: its link must have response_type=code and PKCE.",
+    "code": "{} expects tokens in the URL, not a code: its link must not have response_type.",
 }
-"""Why a request of this flow is refused to an app that has chosen the other one."""
+"""The error for a request of this flow, if the app has chosen the other one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class AuthorizationRequest:
     challenge: str
     redirect_uri_given: bool
     issuer: str
-    """The gateway's own origin where the answer names it, else empty."""
+    """The gateway's own origin, for redirects that name their issuer; else empty."""
 
     @property
     def returns_to(self) -> str:
@@ -92,7 +92,7 @@ def _returned(app: App, answer: Iterable[tuple[str, str]], state: str | None, is
 def understand(
     query: str, app_of: Callable[[int], App | None], issuer: str = ""
 ) -> AuthorizationRequest:
-    """What this query of the consent page asks for; `issuer` is the page's origin.
+    """Parse the query of the consent page; `issuer` is the page's origin.
 
     Raises `ApiError` with a sentence for the user where it cannot be granted; `details.back` leads
     back to the app, told why, where the app and its address are beyond doubt.

@@ -47,7 +47,7 @@ class Access:
         self._connections = connections
         self._connection = [Claim("connections", profile.connections_per_user)]
         self._holders: dict[Session, frozenset[Holder]] = {}
-        """For whom each signed-in connection is counted."""
+        """The holders that each signed-in connection counts for."""
         self._apps: dict[int, App] = {}
         self._tokens: dict[bytes, Token] = {}
         self._live: dict[int, set[Session]] = {}
@@ -196,7 +196,7 @@ class Access:
                 del self._of_app[session.app_id]
 
     def _count(self, session: Session) -> None:
-        """Count the connection for those that it acts for, and for nobody else any more."""
+        """Count the connection for the holders of its grants, and no longer for earlier ones."""
         before = self._holders.pop(session, frozenset())
         now = _holders_of(session.grants.values())
         self._connections.take(now - before, self._connection)
@@ -261,7 +261,7 @@ class Access:
             self._endings += 1  # what is being read of the account's tokens is old
             self._regrant(change.data["loginid"], change.data["currency"])
         elif change.kind == apps.EXTENDED:
-            self._endings += 1  # what is being read of the authorization's tokens is old
+            self._endings += 1  # reads of the authorization's tokens under way are out of date
             self._extend(change.data["link_id"], frozenset(change.data["loginids"]))
         elif change.kind == apps.CHANGED:
             app = apps.from_change(change.data)
@@ -275,7 +275,7 @@ class Access:
                     session.finish_streams(refusal)
 
     def _take_back(self, change: Change, *, why: ApiError | None) -> None:
-        """Nothing is granted any more by the tokens of a change; live connections are told why."""
+        """Revoke the grants of a change's tokens, and report the reason on live connections."""
         self._endings += 1
         ended = set(change.data["ids"])
         self._tokens = {
@@ -301,7 +301,7 @@ class Access:
                 session.regrant(replace(grant, currency=currency))
 
     def _extend(self, link_id: int, loginids: frozenset[str]) -> None:
-        """Live connections of this authorization reach these accounts from now on."""
+        """Let live connections of this authorization reach these accounts from now on."""
         self._tokens = {
             digest: token for digest, token in self._tokens.items() if token.link_id != link_id
         }
@@ -359,14 +359,14 @@ class Access:
     def _remember_again(
         self, uses: Mapping[tuple[int, str, str], int], sign_ins: list[users.SignIn]
     ) -> None:
-        """Keep what could not be written for the next attempt, within bounds."""
+        """Keep uses that could not be written for the next attempt, within bounds."""
         for key, count in uses.items():
             if key in self._uses or len(self._uses) < MOST_UNWRITTEN:
                 self._uses[key] = self._uses.get(key, 0) + count
         self._sign_ins = (sign_ins + self._sign_ins)[-MOST_UNWRITTEN:]
 
     async def catch_up(self) -> None:
-        """Write what was counted before it is read, as far as anything can be written."""
+        """Write pending counts before a read, if the store can be written."""
         with contextlib.suppress(StoreUnavailableError):
             await self.flush()
 

@@ -43,7 +43,7 @@ class Shown:
     made_by: str
     """The app that minted it; empty where the owner did."""
     parent: Token | None
-    """The token that it was made with, if it was made with one."""
+    """Its parent, the token that it was made with, if there is one."""
 
 
 def tokens_of(transaction: Transaction, user_id: int) -> list[Shown]:

@@ -2,8 +2,8 @@
 
 Rules:
 - A password is kept as an argon2id hash. A check takes some 50 ms and 64 MiB on purpose, so
-  `AT_A_TIME` run at once, in threads of their own, one of each client, and clients in turn; for an
-  unknown user it takes as long as for a known one. What nobody waits for any more is not checked.
+  `AT_A_TIME` run at once, in separate threads, one per client, and clients in turn; for an
+  unknown user it takes as long as for a known one. A waiting check that is cancelled is not made.
 - Attempts count before they are checked, so many at once gain nothing; those that succeeded, or
   were never checked to the end, count no more. Past `FROM_AN_ADDRESS` a minute from an address, or
   `AT_AN_ACCOUNT` at an account, all are refused unchecked. An address alone cannot keep an owner
@@ -31,7 +31,7 @@ AT_A_TIME = 2
 MOST_WAITING = 16
 """Passwords that wait for that: so many are checked well within a handler's time."""
 MOST_WAITING_EACH = 8
-"""Passwords of one client among them."""
+"""Passwords of one client that may wait for that."""
 
 
 def _hasher() -> "PasswordHasher":
@@ -110,7 +110,7 @@ class Passwords:
                     self._at_account.take_back(email)
 
     async def hash(self, password: str, client: Hashable) -> str:
-        """What is kept of a new password. Raises `RateLimit` where too many wait."""
+        """The hash of a new password. Raises `RateLimit` if too many wait."""
         async with self._turn(client, "new passwords") as turn:
             return await turn.run(self._threads, hash_password, password)
 

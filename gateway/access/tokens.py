@@ -5,10 +5,10 @@ Rules:
 - A token reaches one account. One that was issued to an app hangs on the link between app and user,
   as does everything minted with it, and ends with that link.
 - A token of a sign-in at the pages hangs on that sign-in, and ends with it or when its time is up.
-- A token made with another is its child and ends with it, whatever ends the parent. A sign-in is no
-  parent: what the owner makes at the pages lives until it is deleted.
+- A token made with another is its child and ends with it, whatever ends the parent. A sign-in is
+  not a parent: tokens that the owner creates at the pages last until they are deleted.
 - The tokens of a suspended authorization allow nothing until its user agrees again.
-- Ending and suspending tokens is announced, and with it takes effect on live connections.
+- When tokens end or are suspended, this is announced, and live connections act on it.
 """
 
 import time
@@ -24,19 +24,19 @@ MOST_OF_A_USER = 100
 """Owner tokens that one account may have at once."""
 
 MOST_OF_A_LINK = 20
-"""Tokens that an app may hold of one account: a further one ends the oldest.
+"""Tokens that an app may hold for one account: a further one ends the oldest.
 
-As many again it may mint for the account with `api_token`: a further one is refused.
+It may create as many again for the account with `api_token`: a further one is refused.
 """
 
 KEPT_USES = 500
-"""Rows of uses that are kept for a token, by call and address; the latest ones."""
+"""The latest uses that are kept for a token, one row per call and address."""
 
 ENDED = "tokens_ended"
 """The change that announces the end of tokens: `ids`, and `by`, the session that asked for it."""
 
 SUSPENDED = "tokens_suspended"
-"""The change that announces that tokens allow nothing for now: `ids` and `by` as for `ENDED`."""
+"""The change that announces suspended tokens: `ids` and `by` as for `ENDED`."""
 
 CURRENCY_SETTLED = "currency_settled"
 """The change that announces an account's new currency: `loginid` and `currency`."""
@@ -59,9 +59,9 @@ class Token:
     kind: str
     sign_in_id: int | None
     parent_id: int | None
-    """The token that it was made with; it ends with that one."""
+    """Its parent, the token that it was made with; it ends with its parent."""
     root_id: int
-    """The token at the head of its line of parents; the token itself where it has none."""
+    """The first token in its line of parents; the token itself if it has no parent."""
     created_at: float
     expires_at: float | None
     last_used_at: float | None
@@ -71,7 +71,7 @@ class Token:
     currency: str
     is_virtual: bool
     suspended: bool
-    """Whether the app that it hangs on has to be agreed to again before it allows anything."""
+    """Whether it allows nothing until the user agrees to the app again."""
 
     @property
     def expired(self) -> bool:
@@ -178,9 +178,9 @@ def create(
     """A new token for an account, whole: the only time that its text is known.
 
     `sign_in_id` is that of a sign-in at the pages, `parent_id` the token that it is made with.
-    Raises `ApiError` when the account has `MOST_OF_A_USER` already, or another of that name. Those
-    that an app mints are counted and named apart, so that no app is in the way of the owner or of
-    another app.
+    Raises `ApiError` if the account has `MOST_OF_A_USER` already, or another of that name. Tokens
+    that an app creates are counted and named separately, so that no app uses up the owner's or
+    another app's.
     """
     if transaction.one(
         "SELECT 1 FROM accounts JOIN users ON users.id = accounts.user_id"
@@ -247,11 +247,11 @@ def issue(
 def create_beside(transaction: Transaction, token_id: int, loginid: str) -> str:
     """A token for another account of the same user, whole.
 
-    It may do what the token `token_id` may, is bound as that is, and ends with its link, sign-in or
-    parent.
+    It has the scopes of the token `token_id`, works from the same address, and ends with its link,
+    sign-in or parent.
     """
     row = transaction.one("SELECT * FROM tokens WHERE id = ?", token_id)
-    assert row is not None  # noqa: S101 - whoever asks acts under it
+    assert row is not None  # noqa: S101 - the caller acts under it
     return create(
         transaction,
         loginid,
@@ -287,7 +287,7 @@ def listed(transaction: Transaction, loginid: str, *, link_id: int | None = None
     """The account's tokens that its owner looks after, oldest first.
 
     Those issued to apps end with the app's link, those of a sign-in with the sign-in. With
-    `link_id` only those that were minted under this authorization.
+    `link_id` only those that were created under this authorization.
     """
     rows = transaction.all(
         _SELECT + " AND tokens.loginid = ? AND tokens.kind <> 'app' AND tokens.sign_in_id IS NULL"
@@ -370,7 +370,7 @@ def end_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> 
 
 
 def suspend_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> None:
-    """Announce that a link is suspended, to everything that hangs on it and lives."""
+    """Announce that the live tokens of a link are suspended."""
     rows = transaction.all("SELECT id FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id)
     if rows:
         transaction.announce(SUSPENDED, ids=_ids(rows), by=by)
@@ -416,7 +416,7 @@ def end_expired(transaction: Transaction) -> None:
 
 
 def end_demo(transaction: Transaction) -> None:
-    """End the demo token of the last start, and what was made with it."""
+    """End the demo token of the last start, and the tokens made with it."""
     end(transaction, _ids(transaction.all("SELECT id FROM tokens WHERE kind = 'demo'")))
 
 
@@ -466,22 +466,22 @@ def uses(transaction: Transaction, token_id: int) -> list[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a token passes on to those that are made with it."""
+    """The bounds that a token passes on to its children."""
 
     link_id: int | None
     """The link that it hangs on."""
     valid_for_ip: str
     """The one address that it works from; empty where it works from any."""
     parent_id: int | None
-    """The token itself; `None` for a sign-in at the pages, which is no parent."""
+    """The token itself; `None` for a sign-in at the pages, which is not a parent."""
     expires_at: float | None
     """When it ends by itself, unless it is a sign-in."""
 
 
 def bounds_of(transaction: Transaction, token_id: int) -> Bounds:
-    """What a token passes on to those that are made with it."""
+    """The bounds that a token passes on to its children."""
     row = transaction.one("SELECT * FROM tokens WHERE id = ?", token_id)
-    assert row is not None  # noqa: S101 - whoever asks acts under it
+    assert row is not None  # noqa: S101 - the caller acts under it
     is_sign_in = row["sign_in_id"] is not None
     return Bounds(
         row["link_id"],

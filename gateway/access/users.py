@@ -150,12 +150,12 @@ def settings(transaction: Transaction, user_id: int) -> dict[str, Any]:
 
 
 def settle(transaction: Transaction, country: str) -> None:
-    """Let users of whom no country is known, as older gateways made them, live in this one."""
+    """Set the country of users without one, as older versions created them."""
     transaction.execute("UPDATE users SET country = ? WHERE country = ''", country)
 
 
 def residence(transaction: Transaction, user_id: int) -> str:
-    """The country that the user lives in, by its two letters."""
+    """The two-letter code of the user's country."""
     told: str | None = settings(transaction, user_id).get("residence")
     country: str = by_id(transaction, user_id)["country"]
     return told or country

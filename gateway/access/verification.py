@@ -6,10 +6,10 @@ Rules:
 - An address is written to `MOST_OF_AN_ADDRESS` times an hour at the most, and all of them together
   `MOST_OF_ALL` times. Known addresses and others count alike: no answer and no limit tells them
   apart.
-- A requester, who is an address block and the user who is signed in, causes `MOST_FROM_ONE` of an
-  address's letters at the most: nobody uses up all letters of another's address alone.
-- What users ask for themselves, with a token of their own, counts apart from all that: nobody else
-  can use it up, and no app.
+- One requester (an address block, and the signed-in user) causes `MOST_FROM_ONE` of the letters to
+  an address at most, and so cannot use up all letters of another user's address.
+- Letters that users request for themselves with their own API token count separately: nobody else
+  can use them up, nor can an app.
 """
 
 import hashlib
@@ -25,9 +25,9 @@ LIFETIME = 3600.0
 MOST_OF_AN_ADDRESS = 5
 MOST_OF_ALL = 10_000
 MOST_FROM_ONE = 3
-"""Letters an hour to one address for which one requester asks."""
+"""Letters an hour to one address, for one requester."""
 MOST_OF_A_REQUESTER = 60
-"""Letters an hour for which one requester asks, to whatever addresses."""
+"""Letters an hour for one requester, to all addresses."""
 
 ACCOUNT_OPENING = "account_opening"
 PAYMENT_AGENT_WITHDRAW = "paymentagent_withdraw"
@@ -41,14 +41,14 @@ _LENGTH = 16
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """Who asks for a letter."""
+    """The client that requests a letter."""
 
     block: str | None = None
-    """The address block that the client is in; `None` where it is no client who asks."""
+    """The client's address block; `None` if the request comes from no client."""
     user_id: int | None = None
-    """The user who is signed in, if one is."""
+    """The signed-in user, if there is one."""
     by_app: bool = False
-    """Whether it is an app that acts for this user."""
+    """Whether an app acts for this user."""
 
 
 def create(
@@ -56,7 +56,7 @@ def create(
 ) -> str:
     """A new code for this purpose, whole: the only time that its text is known.
 
-    Raises `RateLimit` where too much has been sent to the address, for the requester, or at all.
+    Raises `RateLimit` after too many letters to the address, for the requester, or in total.
     """
     email = users.normal(email)
     now = time.time()
@@ -82,7 +82,7 @@ def create(
 
 
 def _is_reader(transaction: Transaction, email: str, requester: Requester) -> bool:
-    """Whether the letter is for the very user who asks for it."""
+    """Whether the letter goes to the same user who requests it."""
     if requester.user_id is None or requester.by_app:
         return False
     known: str = users.by_id(transaction, requester.user_id)["email"]

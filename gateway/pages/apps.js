@@ -44,18 +44,18 @@ const RIGHT = {
 const FLOWS = {
   tokens: {
     words: "Deriv v3 web app (tokens in the URL)",
-    hint: "Users come back with a token for each account in the address, as such apps expect.",
+    hint: "Users come back with a token for each account in the URL, as such apps expect.",
   },
   code: {
     words: "Code with PKCE only",
     hint:
-      "Users come back with a code (OAuth 2), and no token stands in an address: choose this " +
-      "where you can.",
+      "Users come back with a code (OAuth 2), and no token is ever in a URL: choose this " +
+      "if you can.",
   },
   both: {
-    words: "Either, as its link asks",
+    words: "Either: the link decides",
     hint:
-      "Registered without a choice: anybody can send its users a link that asks for tokens in " +
+      "No flow was chosen: anybody can send users of the app a link that asks for tokens in " +
       "the URL.",
   },
 };
@@ -252,7 +252,7 @@ function buildForm(info, app, origins) {
       hint: "Where users come back to, with what they allowed: https, or http on localhost.",
     }),
     flows,
-    scopeChoices("What it may ask for", scopes, info.forApps, {
+    scopeChoices("Permissions that it may ask for", scopes, info.forApps, {
       name: "scopes",
       chosen: app.scopes,
     }),
@@ -284,7 +284,7 @@ function valuesOf(form) {
   };
 }
 
-/** The flow that was chosen. Throws what stands beside the field where none was. */
+/** The chosen flow. Throws the error to show beside the field if none was chosen. */
 function flowOf(form) {
   const chosen = form.elements.flow_chosen.value;
   if (chosen === "") {
@@ -318,7 +318,7 @@ async function agreesToChange(app, values) {
   return confirm({
     title: `Change what users of “${app.name}” agreed to?`,
     text:
-      "Users who let it act must consent again: until then its tokens do not work for them, and " +
+      "Users who allowed it must consent again. Until then its tokens do not work for them, and " +
       "its connections are signed out.",
     action: "Change it",
     danger: true,

@@ -83,8 +83,8 @@ function changed({ name, changes }) {
   return h(
     "div",
     { class: "notice warning" },
-    h("p", {}, `${name} has changed since you let it act for you, and can do nothing until you ` +
-      "allow it again: sign in from the app. If you do not trust it any more, revoke its access."),
+    h("p", {}, `${name} has changed since you allowed it, and can do nothing until you allow it ` +
+      "again: sign in from the app. If you no longer trust it, revoke its access."),
     h("ul", {}, changes.map((sentence) => h("li", {}, sentence))),
   );
 }

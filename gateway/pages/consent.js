@@ -4,7 +4,7 @@
 // - The page's query is passed on as it is and shown nowhere: all that is told of the app is what
 //   the gateway answers.
 // - A sign-in that was made on this page, for this, ends with it; an earlier one stays.
-// - The most dangerous permission stands first, and none that can change something is ticked.
+// - The most dangerous permission comes first, and none that can change something is ticked.
 // - Whoever has to sign in again in the middle finds the choices as they were.
 
 import {
@@ -101,13 +101,13 @@ function showAsked(asked, info) {
     h(
       "div",
       { "data-guest": true },
-      h("h2", {}, "It asks to"),
+      h("h2", {}, "Permissions"),
       scopeList(byDanger(scopes, info), info.forApps),
     ),
   );
 }
 
-/** Who registered the app, and what changed since, is told to whoever is signed in. */
+/** Show who registered the app, and what has changed since consent, to a signed-in user. */
 async function showOwner() {
   try {
     const { consent_request: asked } = await insist(() => api.ask({ consent_request: 1, query }));
@@ -172,9 +172,9 @@ function permissionChoices({ scopes }, info) {
   const shown = byDanger(scopes, info);
   const isDangerous = (scope) => dangerOf(scope, info) > 0;
   const hint =
-    "Permissions that can cost you money or change something are not ticked: tick those that you" +
+    "Permissions that can cost you money or change something are not ticked. Tick those that you" +
     " want the app to have. Without them it may not work as it should, and can ask again.";
-  return scopeChoices("It may", shown, info.forApps, {
+  return scopeChoices("Permissions", shown, info.forApps, {
     name: "scopes",
     chosen: shown.filter((scope) => !isDangerous(scope)),
     hint: shown.some(isDangerous) && hint,

@@ -328,7 +328,7 @@ function needsOf({ scopes, needs, appTokens }) {
   return [
     scopeBadges(scopes, info),
     scopes.length > 1 && h("span", {}, "(one of them is enough)"),
-    !appTokens && h("span", {}, "(not for apps: a token of your own)"),
+    !appTokens && h("span", {}, "(not for apps: use your own API token)"),
   ];
 }
 

@@ -197,8 +197,8 @@ api.onState((state) => {
 /**
  * `{ demo: { loginid, token } or null, scopes: [{ scope, danger, … }], version, words: Map }`.
  *
- * `words` say what a token of the owner's own may do; those of `forApps`, which is the same for all
- * else, what an app may do.
+ * `words` describe what the owner's API token may do. `forApps` is the same object with the words
+ * for apps.
  */
 export function pageInfo() {
   info ??= loadInfo();

@@ -75,9 +75,9 @@ def test_an_app_is_registered_tried_changed_and_deleted(page: Page, gateway: Ser
     expect(changed).to_contain_text("needs your consent again")
     expect(changed.get_by_role("listitem")).to_have_text(
         [
-            "It was called Helper, and is called Helper 2 now.",
-            "It asks no longer for trade.",
-            "Its markup was 0 %, and is 1.5 % now.",
+            "Its name changed from Helper to Helper 2.",
+            "It no longer asks for trade.",
+            "Its markup changed from 0 % to 1.5 %.",
         ]
     )
     expect(changed).to_contain_text("1.5 % of the payout, added to the price")
@@ -94,10 +94,10 @@ def test_an_app_that_takes_a_code_gets_no_tokens(page: Page, gateway: Served, wa
     sign_in_as_demo(page)
     with site() as address, registered(gateway, address, "read") as app_id:
         app = card(page, "Helper")
-        expect(app).to_contain_text("FlowEither, as its link asks")
+        expect(app).to_contain_text("FlowEither: the link decides")
         page.get_by_role("button", name="Edit Helper").click()
         form = page.get_by_role("dialog")
-        expect(form.get_by_label("Either, as its link asks")).to_be_checked()
+        expect(form.get_by_label("Either: the link decides")).to_be_checked()
         form.get_by_label("Code with PKCE only").check()
         form.get_by_role("button", name="Save").click()
         expect(app).to_contain_text("FlowCode with PKCE only")
@@ -105,7 +105,7 @@ def test_an_app_that_takes_a_code_gets_no_tokens(page: Page, gateway: Served, wa
         expect(app.get_by_role("link", name="try it")).to_have_count(0)
 
         page.goto(f"{gateway.page}oauth2/authorize?app_id={app_id}&state=x")
-        expect(page.get_by_role("alert")).to_contain_text("takes no tokens in an address")
+        expect(page.get_by_role("alert")).to_contain_text("does not accept tokens in a URL")
         expect(page.get_by_role("button", name="Allow Helper")).to_have_count(0)
         page.get_by_role("link", name="Back to the app").click()
         page.wait_for_url("**/back?**")

@@ -49,7 +49,7 @@ def test_an_app_gets_what_its_user_leaves_ticked(
 
     sign_in_as_demo(page)
     expect(asked).to_contain_text("Registered bydemo@scopegate.invalid")
-    scopes = page.get_by_role("group", name="It may")
+    scopes = page.get_by_role("group", name="Permissions")
     for scope in ("read ", "trade ", "payments "):
         scopes.get_by_label(scope).uncheck()
     page.get_by_role("button", name="Allow Helper").click()
@@ -82,7 +82,7 @@ def test_dangerous_permissions_come_first_and_are_not_ticked(
         shown = [scope.replace("_", " ") for scope in every]
         expect(asked).to_have_text(shown)
         sign_in_as_demo(page)
-        scopes = page.get_by_role("group", name="It may")
+        scopes = page.get_by_role("group", name="Permissions")
         expect(scopes.locator(".badge")).to_have_text(shown)
         for scope in shown:
             box = scopes.get_by_label(f"{scope} ")
@@ -99,14 +99,14 @@ def test_dangerous_permissions_come_first_and_are_not_ticked(
             assert app.ask(api_token=1)["error"]["code"] == "PermissionDenied"
 
 
-def test_an_app_that_asks_only_for_what_is_dangerous_gets_nothing_unticked(
+def test_dangerous_permissions_are_not_granted_unless_ticked(
     page: Page, gateway: Served, address: str
 ) -> None:
     with registered(gateway, address, "trade", "admin") as app_id:
         page.goto(f"/oauth2/authorize?app_id={app_id}")
         sign_in_as_demo(page)
         page.get_by_role("button", name="Allow Helper").click()
-        scopes = page.get_by_role("group", name="It may")
+        scopes = page.get_by_role("group", name="Permissions")
         expect(scopes.locator(".field-error")).to_be_visible()
         scopes.get_by_label("trade ").check()
         page.get_by_role("button", name="Allow Helper").click()
@@ -115,7 +115,7 @@ def test_an_app_that_asks_only_for_what_is_dangerous_gets_nothing_unticked(
             assert app.ask(authorize=token)["authorize"]["scopes"] == ["trade"]
 
 
-def test_what_changed_since_is_told_to_who_has_allowed_it_before(
+def test_a_user_who_has_consented_before_sees_what_changed(
     page: Page, gateway: Served, address: str, app_id: int
 ) -> None:
     page.goto(f"/oauth2/authorize?app_id={app_id}")
@@ -139,8 +139,8 @@ def test_what_changed_since_is_told_to_who_has_allowed_it_before(
     page.reload()
     expect(page.locator("#changes").get_by_role("listitem")).to_have_text(
         [
-            "It was called Helper, and is called Deriv Official now.",
-            "Its markup was 0 %, and is 3 % now.",
+            "Its name changed from Helper to Deriv Official.",
+            "Its markup changed from 0 % to 3 %.",
         ]
     )
     expect(page.locator("#asked")).to_contain_text("Markup3 % of the payout, added to the price")

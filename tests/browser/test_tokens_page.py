@@ -56,9 +56,7 @@ def test_a_token_is_made_used_and_deleted(page: Page, gateway: Served) -> None:
     expect(row).to_have_count(0)
 
 
-def test_what_a_token_made_is_shown_with_it_and_deleted_with_it(
-    page: Page, gateway: Served
-) -> None:
+def test_a_child_token_shows_its_parent_and_is_deleted_with_it(page: Page, gateway: Served) -> None:
     page.goto("/tokens")
     sign_in_as_demo(page)
     make(page, "Parent", "read", "admin")

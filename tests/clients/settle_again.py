@@ -4,12 +4,12 @@
 
 Each line of standard input is a token that may read one account, in a currency of two decimals. Of
 every closed contract in its `profit_table` that lasted at most an hour and was not sold back, and
-of every accumulator, the shortcode says what was agreed and `ticks_history` what the market did;
-what follows from these must be what `profit_table` says. Those that differ are printed, and a last
-line counts: `200 contracts, 0 differ`. Ends with 1 if any differs.
+of every accumulator, the shortcode has the terms and `ticks_history` the market; the result
+computed from these must be that of `profit_table`. Contracts that differ are printed, and a last
+line counts them: `200 contracts, 0 differ`. The exit code is 1 if any differs.
 
-Of a multiplier, `proposal_open_contract` tells the orders and what commission and financing came
-to, and `multiplier_financing` what the forward price follows, against which it is measured.
+For a multiplier, `proposal_open_contract` has the orders and the total of commission and financing,
+and `multiplier_financing` the growth of the forward price against which it is measured.
 
 What a vanilla or a turbo is sold for before its end follows from no tick: that is taken as it is.
 
@@ -386,7 +386,7 @@ class PerPoint:
 
 @dataclass(frozen=True)
 class Multiplier:
-    """What the shortcode of a multiplier tells, and what the wire tells of its end."""
+    """The terms in the shortcode of a multiplier, and its end from other replies."""
 
     contract_type: str
     symbol: str
@@ -402,7 +402,7 @@ class Multiplier:
     """Commission and financing."""
     status: str
     growth: tuple[tuple[int, float], ...]
-    """First ticks of days, the latest first, and by how much each tick of the day adds."""
+    """The first tick of each day, the latest first, and the growth per tick of the day."""
 
     @staticmethod
     def is_of(shortcode: str) -> bool:
@@ -448,7 +448,7 @@ class Multiplier:
         )
 
     def settle(self, ticks: Sequence[Tick], closed_at: int, _: int) -> tuple[Decimal, int]:
-        """What it pays and when, knowing when it was closed and what was charged for it."""
+        """Its payment and the moment, given the moment of its closing and its charges."""
         path = [tick for tick in ticks if self.start < tick.epoch <= closed_at]
         side = 1 if self.contract_type == "MULTUP" else -1
         entry, last = path[0], path[-1]

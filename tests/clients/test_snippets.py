@@ -119,7 +119,7 @@ def test_tls(over_tls: Served, tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "variable"), [("ticks.py", "SSL_CERT_FILE"), ("ticks.mjs", "NODE_EXTRA_CA_CERTS")]
 )
-def test_a_program_is_told_whom_to_trust_from_outside(
+def test_a_program_trusts_the_authority_of_its_environment(
     over_tls: Served, tmp_path: Path, name: str, variable: str
 ) -> None:
     command = [sys.executable, name] if name.endswith(".py") else node(name)

@@ -1,4 +1,4 @@
-"""Clients that ask for ticks and never send `subscribe` are told every tick.
+"""Clients that ask for ticks without `subscribe` receive every tick.
 
 The one-file demos of the API in many languages differ in how they wait for a message; there is a
 program here for each way. The published clients run unchanged.
@@ -144,14 +144,14 @@ def assert_one_stream(told: list[Message], *, symbol: str = "1HZ100V") -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_every_way_of_waiting_is_told_the_ticks(
+def test_every_way_of_waiting_receives_the_ticks(
     gateway: Served, way: Callable[[str], list[Message]]
 ) -> None:
     assert_one_stream(way(f"{gateway.url}?app_id=1089&l=EN&brand="))
 
 
-def test_who_polls_is_answered_each_time(gateway: Served) -> None:
-    """A bot that asks anew for each tick gets one reply to each request, and what it streams."""
+def test_a_polling_bot_is_answered_each_time(gateway: Served) -> None:
+    """A bot that sends a request for each tick gets one reply to each request, and the stream."""
     with opened(f"{gateway.url}?app_id=1089") as socket:
         answers: dict[int, Message] = {}
         for number in range(1, 6):
@@ -168,7 +168,7 @@ def test_who_polls_is_answered_each_time(gateway: Served) -> None:
 
 @pytest.fixture
 def node(tmp_path: Path) -> Callable[[str, str], Any]:
-    """Runs a program of this folder with what npm installed; the JSON that it has printed."""
+    """Runs a program of this folder with the npm packages; the JSON that it has printed."""
 
     def run(program: str, address: str) -> Any:
         (tmp_path / program).write_text((HERE / program).read_text())

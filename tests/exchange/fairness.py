@@ -277,9 +277,9 @@ def _multiplier(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Marg
 
     The commission is stated to exceed by the margin what the stop-out is worth to a client who is
     stopped out: that the tick which crosses it goes further, in the mean by `OVERSHOOT` standard
-    deviations of a tick, and that it closes at a whole pip, for which half a pip is charged; what
-    that keeps or gives away is taken off. Contracts that are not stopped out leave the whole
-    commission. The control is what the move beyond the forward price brings.
+    deviations of a tick, and that it closes at a whole pip, for which half a pip is charged; the
+    effect of that rounding is taken off. Contracts that are not stopped out leave the whole
+    commission. The control variate is the result of the move beyond the forward price.
     """
     profit = rng.choice((None, _STAKE * rng.randint(1, 4) / 2))
     wanted = _multiplier_wish(feed, symbol, now, rng, 1, take_profit=profit)

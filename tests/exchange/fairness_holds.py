@@ -1,17 +1,17 @@
-"""Multipliers that are held for an hour to seven days, by rules that know the past.
+"""Multipliers that are held for an hour to seven days, by rules that use past prices.
 
 How it is measured:
 
-- A contract is entered at the first tick of five minutes of the market, held for as long as is
-  said while the market is open, and sold unless it is stopped out before; the stake is 1,000.00.
-  What it brings is computed for all contracts of a symbol at once (`Days`, `Held`), which
-  `test_fairness_holds` holds against the code that settles.
-- The results are raw: nothing is taken off for luck. They are judged against what is stated:
-  that a contract loses its commission, and is spared what a stop-out is worth if it is stopped out.
+- A contract is entered at the first tick of five minutes of the market, held for a given time of
+  the open market, and then sold unless it was stopped out; the stake is 1,000.00. The results of
+  all contracts of a symbol are computed at once (`Days`, `Held`); `test_fairness_holds` compares
+  this with the code that settles.
+- The results are raw: luck is not taken out. They are compared with the stated result: a contract
+  loses its commission, and a stop-out saves what it is worth.
 - Contracts overlap, also from day to day. So the standard error comes from the scatter between
   blocks of `BLOCK` days, each as long as four of the longest holds.
-- The margin of the commission is far smaller than the luck of days. It is found where it counts
-  most: with the largest multiplier, bought anew every five minutes and sold five minutes later.
+- The margin of the commission is far smaller than the luck of days. It is measured where it
+  matters most: with the largest multiplier, bought every five minutes and sold five minutes later.
 """
 
 import math
@@ -88,7 +88,7 @@ class Quick(NamedTuple):
     profits: Floats
     commissions: Floats
     waived: Floats
-    """What the stop-out is stated to be worth, for those that were stopped out."""
+    """The stated worth of the stop-out, for contracts that were stopped out."""
 
 
 def multiplier_of(symbol: Symbol, direction: int, *, largest: bool = False) -> int:
@@ -113,7 +113,7 @@ def commission_of(
 def mean_waived(
     symbol: Symbol, multiplier: int, pips: NDArray[np.int64], level: Floats, direction: int
 ) -> Floats:
-    """What a stop-out waives in the mean, in stakes.
+    """The mean loss beyond the stake that a stop-out waives, in stakes.
 
     `level` is where the stake is lost, as a share of the entry spot. From there to the whole pip at
     which it closes; steps end there. What moves by more is at that pip from half a pip before it
@@ -270,7 +270,7 @@ def mean(values: Floats, blocks: NDArray[np.int64]) -> Mean:
 
 
 class Result(NamedTuple):
-    """What one rule brought on one symbol, held for as long."""
+    """The result of one rule on one symbol, for one holding period."""
 
     symbol: str
     held: str
@@ -283,7 +283,7 @@ class Result(NamedTuple):
 
 
 class Margin(NamedTuple):
-    """What the exchange kept of contracts that last for five minutes."""
+    """The exchange's gain from contracts that last for five minutes."""
 
     symbol: str
     multipliers: tuple[int, int]

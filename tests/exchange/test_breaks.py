@@ -66,7 +66,7 @@ def test_a_range_breaks_as_rarely_as_the_name_says_and_either_way(symbol: Symbol
     assert not broken[~at_border].any()
     near(broken.sum(), met / symbol.every, math.sqrt(met / symbol.every))
     near(float((moves[broken] > 0).mean()), 0.5, 0.5 / math.sqrt(broken.sum()))
-    # One forgets the other: what is between two breaks is as spread as it is long.
+    # Breaks are independent: the times between them have a standard deviation equal to their mean.
     waits = np.diff(np.flatnonzero(broken[at_border]))
     near(float(waits.std() / waits.mean()), 1, 2 / math.sqrt(len(waits)))
 
@@ -83,7 +83,7 @@ def test_no_tick_has_a_mean_wherever_the_price_is(symbol: Symbol) -> None:
 
 
 @every_index
-def test_days_have_the_volatility_that_is_told(symbol: Symbol) -> None:
+def test_days_have_the_stated_volatility(symbol: Symbol) -> None:
     law = law_of(symbol)
     days = 2_000
     places = law._base + symbol.every * np.array([law.range(day) for day in range(days)])

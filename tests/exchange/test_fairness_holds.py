@@ -1,6 +1,6 @@
-"""No holding period and no rule that knows the past earns anything with multipliers.
+"""No holding period and no rule that uses past prices gains with multipliers.
 
-`tests.exchange.fairness_holds` says how it is measured; `docs/fairness.py` takes all symbols, and
+`tests.exchange.fairness_holds` describes the method; `docs/fairness.py` measures all symbols, and
 many more days.
 """
 
@@ -44,12 +44,12 @@ NEWER = ("stpRNG5", "RB100", "RB200", "DSI10", "WLDAUD")
 
 @cache
 def brought(name: str) -> tuple[list[Result], Margin]:
-    """What rules brought on a symbol."""
+    """The results of all rules on a symbol."""
     return results(name, SEED, SHORT)
 
 
 @pytest.mark.parametrize("name", [*EACH, *NEWER])
-def test_holding_brings_what_is_stated_and_no_gain(name: str) -> None:
+def test_holding_has_the_stated_result_and_no_gain(name: str) -> None:
     found, _ = brought(name)
     assert {result.held for result in found} == set(EVERY)
     for result in found:
@@ -72,7 +72,7 @@ def test_contracts_that_were_sold_with_half_the_margin_are_caught() -> None:
 
 
 def test_without_financing_a_rule_that_knows_the_level_gains() -> None:
-    """Measured against the entry spot, as they once were."""
+    """Measured against the entry spot, as multipliers once were."""
     found, _ = results("1HZ250V", ("hold 1", "hold 2"), 3_500, financed=False)
     gains = {(result.held, result.rule): result.profit.z for result in found}
     assert gains["1 day", "towards the level"] > JUDGED
@@ -81,7 +81,7 @@ def test_without_financing_a_rule_that_knows_the_level_gains() -> None:
 
 @pytest.mark.parametrize("name", EACH)
 @pytest.mark.parametrize("direction", [1, -1])
-def test_what_is_measured_is_what_is_settled(name: str, direction: int) -> None:
+def test_the_measured_results_are_those_of_settlement(name: str, direction: int) -> None:
     """To the cent: the code that answers `proposal`, follows contracts and buys them back."""
     symbol, feed = SYMBOLS[name], Feed(*SEED)
     found = days(symbol, *SEED, 30, margin=STATED)

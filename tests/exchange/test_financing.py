@@ -1,7 +1,7 @@
-"""Multipliers against the forward price: what is expected of a market earns nothing.
+"""Multipliers against the forward price: the expected growth of a market earns nothing.
 
-The growth that a day is expected to bring is known when it begins. A multiplier is measured
-against its entry spot, grown by that; here tick by tick, with fractions, without any level.
+The expected growth of a day is known when it begins. A multiplier is measured against its entry
+spot times that growth; here tick by tick, with fractions, without any level.
 """
 
 import math
@@ -91,8 +91,8 @@ def test_the_growth_of_years_has_a_forward_price_too() -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_price_is_expected_to_grow_as_is_told(name: str) -> None:
-    """The growth of many days, each known when it begins: on average the price does just that."""
+def test_a_price_grows_as_expected(name: str) -> None:
+    """The growth of many days, each known when it begins: on average the price grows by that."""
     symbol = SYMBOLS[name]
     found = []
     for seed in ("growth 1", "growth 2"):
@@ -237,7 +237,7 @@ def test_the_watch_lies_inside_of_every_level_until_it_is_looked_at_again() -> N
 
 @pytest.mark.parametrize("name", sorted(SYMBOLS))
 def test_financing_is_small_within_an_hour(name: str) -> None:
-    """Of the position: a thousandth of the price at most, and a tenth of an hour's usual move."""
+    """Less than 0.2 % of the price, and less than an eighth of an hour's usual move."""
     symbol = SYMBOLS[name]
     if not is_offered(TYPES["MULTUP"], symbol):
         return
@@ -249,7 +249,7 @@ def test_financing_is_small_within_an_hour(name: str) -> None:
         assert abs(growth) < usual / 8
 
 
-def test_what_was_bought_before_is_measured_against_its_entry_spot() -> None:
+def test_older_multipliers_are_measured_against_their_entry_spot() -> None:
     terms = replace(agreed("MULTUP", "1HZ250V"), is_financed=False)
     kind = kind_of(terms)
     last = NOON + 3_600

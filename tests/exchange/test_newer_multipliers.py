@@ -1,4 +1,4 @@
-"""Multipliers on the newer symbols: no hold and no rule that knows the past gains."""
+"""Multipliers on the newer symbols: no holding period and no rule that uses past prices gains."""
 
 import math
 from collections.abc import Callable
@@ -28,7 +28,7 @@ every_symbol = pytest.mark.parametrize(
 
 
 def result(symbol: Symbol, now: int, hold: int, *, rises: bool, rank: int) -> float:
-    """What a multiplier brings that is bought and, if it is still there, sold: in stakes."""
+    """The result, in stakes, of a multiplier that is bought and sold unless it closes before."""
     name = "MULTUP" if rises else "MULTDOWN"
     kind = TYPES[name]
     assert isinstance(kind, Multiplier)
@@ -83,8 +83,8 @@ def test_no_rule_by_the_level_or_the_trend_gains(symbol: Symbol) -> None:
 
 
 @every_symbol
-def test_a_price_is_expected_to_grow_as_is_told(symbol: Symbol) -> None:
-    """Of each day, and whatever the day before did."""
+def test_a_price_grows_as_expected(symbol: Symbol) -> None:
+    """On each day, whatever the day before."""
     prices, totals = [], []
     for day in range(2_400):
         if symbol.grid.counts[day % 7]:

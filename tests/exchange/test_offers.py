@@ -592,7 +592,7 @@ def test_orders_lie_between_their_limits() -> None:
 
 
 def enter(side: str, units: int) -> str:
-    """What is told of an order beyond a bound."""
+    """The error for an order beyond a bound."""
     return f"Enter an amount equal to or {side} than {Decimal(units).scaleb(-2):.2f}."
 
 

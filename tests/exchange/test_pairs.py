@@ -1,4 +1,4 @@
-"""Currencies and metals have one level each, so that whatever is quoted in them agrees."""
+"""Currencies and metals have one level each, so that all prices that are quoted in them agree."""
 
 import itertools
 import math
@@ -111,7 +111,7 @@ def test_a_day_of_a_pair_has_the_variance_and_the_drift_that_are_known(symbol: S
     near(float((z**2).mean()), 1, math.sqrt(2 / len(z)))
     near(float(np.corrcoef(z, starts)[0, 1]), 0, 1 / math.sqrt(len(z)))
     near(float(np.corrcoef(z[1:], z[:-1])[0, 1]), 0, 1 / math.sqrt(len(z)))
-    # Not only what the pair shows: what its base alone shows tells no more than that.
+    # Not only given the pair: its base alone gives no more information than that.
     base = law_of(LEVEL_SYMBOLS[symbol.legs[0][0]])
     levels = np.array([base.anchor(day) for day in days]) / fixedpoint.ONE
     near(float(np.corrcoef(z, levels)[0, 1]), 0, 1 / math.sqrt(len(z)))
@@ -130,7 +130,7 @@ def test_a_pair_stays_near_its_level_for_centuries(symbol: Symbol) -> None:
         assert np.mean((dollars > 109) & (dollars < 201)) > 0.99
 
 
-def test_what_is_known_of_a_pair_ahead_is_how_it_moves() -> None:
+def test_a_pair_moves_by_its_outlook() -> None:
     """Over a month and over a year, on which the pull shows."""
     law = law_of(CROSS)
     for ahead in (28, 364):

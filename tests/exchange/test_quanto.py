@@ -1,7 +1,7 @@
-"""No contract gains by the currency that it is paid in.
+"""No contract gains by the currency in which it is paid.
 
-A price is fair in the currency of the account. Where that currency moves with the symbol, it is not
-fair in dollars: so what is sold there is only what the margin covers many times over.
+A price is fair in the currency of the account. If that currency moves with the symbol, it is not
+fair in dollars: so only contracts are sold whose margin covers the difference many times over.
 """
 
 import math
@@ -95,7 +95,7 @@ def test_a_currency_pays_within_a_day_for_what_moves_with_it() -> None:
 
 
 @pytest.mark.parametrize("currency", CURRENCIES)
-def test_what_is_sold_is_worth_no_more_in_dollars_than_it_costs(currency: str) -> None:
+def test_no_contract_is_worth_more_in_dollars_than_it_costs(currency: str) -> None:
     """By the law of both: counted in dollars, the log price has a drift of the covariance."""
     for symbol in SYMBOLS.values():
         shared = offered.shared_in_a_day(symbol, currency)
@@ -142,7 +142,7 @@ def test_symbols_that_share_nothing_move_apart() -> None:
 
 
 def in_dollars(symbol: str, currency: str, days: int, *, rises: bool) -> tuple[float, float]:
-    """What a contract at the money gains in dollars, in the mean, for a price of its chance.
+    """The mean gain in dollars of a contract at the money whose price is its chance.
 
     Bought over and over: a share of what it costs in dollars, and its standard error.
     """

@@ -57,7 +57,7 @@ def test_a_drift_lasts_as_long_as_the_name_says_and_then_is_another(symbol: Symb
 
 
 @every_index
-def test_a_drift_shows_and_what_it_brings_is_taken_back(symbol: Symbol) -> None:
+def test_a_drift_is_visible_and_its_mean_total_is_taken_back(symbol: Symbol) -> None:
     law = law_of(symbol)
     days = 300
     steps: list[NDArray[np.float64]] = []
@@ -80,7 +80,7 @@ def test_a_drift_shows_and_what_it_brings_is_taken_back(symbol: Symbol) -> None:
             sizes = back / SWITCH_DRIFT / symbol.every
             assert SWITCH_SIZES[0] - 0.15 < sizes.min() < sizes.max() < SWITCH_SIZES[1] + 0.15
             near(float(sizes.mean()), 1, float(sizes.std()) / math.sqrt(len(sizes)))
-        # Whoever knows which drift there is, and whoever does not, gains nothing by it.
+        # Knowing the drift gains nothing.
         chosen = step[kind == number]
         near(float(chosen.mean()), 0, float(chosen.std()) / math.sqrt(len(chosen)))
     near(float(step.mean()), 0, float(step.std()) / math.sqrt(len(step)))

@@ -50,8 +50,8 @@ def test_a_declaration_says_everything() -> None:
     assert not found.eager
 
 
-def test_what_manages_is_closed_to_apps_unless_it_says_otherwise() -> None:
-    """A plugin that says nothing gives no app what only an owner should do."""
+def test_managing_calls_are_closed_to_apps_by_default() -> None:
+    """A plugin does not open a managing call to apps by omission."""
     for needs, given, expected in (
         (Scope.ADMIN, {}, False),
         (Scope.PAYMENTS, {}, False),

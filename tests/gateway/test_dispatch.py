@@ -367,7 +367,7 @@ def test_what_streams_hold_is_bounded() -> None:
     limit = "2500 bytes held by the streams of one connection"
     assert refused["error"]["details"] == {"limit": limit}
     assert sum(stream.size for stream in session.subscriptions.values()) <= 2_500
-    # What is sent at each event is what is held, and the event.
+    # Each message consists of the held bytes and the event.
     size = max(stream.size for stream in session.subscriptions.values())
     sent.clear()
     dispatcher._bus.publish("a", b'{"n":1}', 1)

@@ -1,4 +1,4 @@
-"""Whose turn it is: the order of service, what waits, and what is never computed."""
+"""Fair scheduling: the order of service, waiting work, and work that is dropped."""
 
 import asyncio
 from collections import Counter
@@ -67,7 +67,7 @@ class Messages:
     turn = serve
 
 
-def test_who_is_alone_is_served_at_once() -> None:
+def test_a_client_alone_is_served_at_once() -> None:
     loop = Loop()
     alone = Messages(loop, "ada")
     for _ in range(100):
@@ -101,7 +101,7 @@ def test_the_connections_of_one_client_take_turns() -> None:
     assert abs(middle["first"] - middle["second"]) <= 2 * fairness.QUANTUM / MESSAGE
 
 
-def test_who_comes_between_two_readings_of_the_sockets_is_served_at_once() -> None:
+def test_a_client_between_two_readings_of_the_sockets_is_served_at_once() -> None:
     loop = Loop()
     flood, honest = Messages(loop, "eve"), Messages(loop, "ada")
     flood.receive(*[MESSAGE] * 1_000)
@@ -112,7 +112,7 @@ def test_who_comes_between_two_readings_of_the_sockets_is_served_at_once() -> No
         assert flood.queued
 
 
-def test_who_was_idle_has_saved_up_nothing_and_who_was_alone_owes_nothing() -> None:
+def test_an_idle_client_saves_up_nothing_and_a_client_alone_owes_nothing() -> None:
     loop = Loop()
     old, new = Messages(loop, "eve"), Messages(loop, "ada")
     for _ in range(1_000):
@@ -278,7 +278,7 @@ async def test_one_client_has_one_turn_though_more_are_free() -> None:
     assert turns.begun == ["a1", "b1", "a2"]
 
 
-async def test_a_full_queue_refuses_who_has_most_in_it() -> None:
+async def test_a_full_queue_refuses_the_client_with_most_in_it() -> None:
     turns = Turns(FairQueue(1, most_each=3, most=4))
     await turns.want("a1", "a2", "a3", "a4", "a5")
     assert turns.refused == ["a5: 3 waiting at once for one client"]
@@ -295,7 +295,7 @@ async def test_a_full_queue_refuses_who_has_most_in_it() -> None:
     assert turns.queue.waiting == 0
 
 
-async def test_who_leaves_frees_its_place() -> None:
+async def test_a_cancelled_turn_frees_its_place() -> None:
     turns = Turns(FairQueue(1))
     await turns.want("a1", "b1", "b2", "c1")
     await turns.cancel("b1")
@@ -308,7 +308,7 @@ async def test_who_leaves_frees_its_place() -> None:
     assert turns.queue.waiting == 0
 
 
-async def test_a_turn_that_is_granted_to_who_leaves_goes_to_the_next() -> None:
+async def test_a_turn_that_is_granted_to_a_cancelled_task_goes_to_the_next() -> None:
     turns = Turns(FairQueue(1))
     await turns.want("a1", "b1", "c1")
     turns._ends["a1"].set()
@@ -357,7 +357,7 @@ def steps(name: str, count: int, done: list[str]) -> Generator[None, None, str]:
     return name
 
 
-async def test_work_is_done_in_slices_between_which_others_have_theirs(
+async def test_work_is_done_in_slices_between_those_of_others(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fairness, "_slice", a_step)
@@ -383,9 +383,7 @@ def a_step(work: Generator[None, None, Any]) -> tuple[bool, Any]:
     return False, None
 
 
-async def test_what_nobody_waits_for_is_computed_no_further(
-    workers: Workers, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_cancelled_work_stops(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fairness, "_slice", a_step)
     done: list[str] = []
     endless = asyncio.ensure_future(workers.compute("a", "call", steps("a", 10**9, done)))

@@ -138,7 +138,7 @@ async def test_a_page_that_fails_tells_the_log_and_not_the_client() -> None:
     assert [entry["event"] for entry in logged] == ["a page failed"]
 
 
-# What two servers could read in two ways, what is slow, what is much.
+# Ambiguous requests, slow requests, many requests.
 
 
 @pytest.mark.parametrize("upgrades", [False, True])
@@ -338,7 +338,7 @@ async def test_silent_sockets_make_room_for_others(here: World) -> None:
         for client in (speaking, another):
             client.writer.write(text({"ping": 1}))
             assert (await client.message())["ping"] == "pong"
-        # Where all speak, who comes is the one that goes.
+        # If all sockets have a WebSocket, the new one is cut.
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await connected(HEAD)
         assert len(server.peers) == 4
@@ -469,7 +469,7 @@ async def test_no_more_than_some_refused_hosts_are_logged(here: World) -> None:
                 server.refused(f"{number}.evil.test")
             server.refused("x" * 300 + ".test")
     assert len(logged) == MAX_LOGGED_HOSTS + 1
-    assert logged[-1]["event"] == "further names in Host are refused without a line"
+    assert logged[-1]["event"] == "further refused names in Host are not logged"
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_lines_are_written_whole(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("_set_up")
-def test_what_cannot_be_written_is_counted(capfd: pytest.CaptureFixture[str]) -> None:
+def test_lines_that_cannot_be_written_are_counted(capfd: pytest.CaptureFixture[str]) -> None:
     log = structlog.get_logger("scopegate.test")
     number = sys.stderr.fileno()
     standard_error = os.dup(number)
@@ -65,7 +65,7 @@ def test_what_cannot_be_written_is_counted(capfd: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.usefixtures("_set_up")
-def test_what_cannot_be_said_harms_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_to_log_raises_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     log = structlog.get_logger("scopegate.test")
     log.error("it failed", **{"no key for a line": 1})
     log.error("it failed", exc_info=Unprintable())

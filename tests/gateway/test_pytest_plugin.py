@@ -174,10 +174,10 @@ def test_a_setting_that_is_missing_is_named(tmp_path: Path) -> None:
     options = (*WITHOUT_ASYNCIO, "--continue-on-collection-errors")
     done = run_pytest(tmp_path, *options, PYTHONSAFEPATH="1")  # as `pytest` runs by its own name
     assert done.returncode == 1
-    beside = f"my_bot stands in {tmp_path}, which is not on the path: {path}"
+    beside = f"my_bot is in {tmp_path}, which is not on the path: {path}"
     assert done.stdout.count(beside) == 1, done.stdout
     calls = "cannot import my_calls: ModuleNotFoundError: No module named 'my_calls'"
-    assert f"{calls}. Where its folder is not on the path, {path}" in done.stdout
+    assert f"{calls}. If its folder is not on the path, {path}" in done.stdout
     later = "an asynchronous test needs a plugin that runs it: install pytest-asyncio and, in"
     assert later in done.stdout
     assert 'asyncio_mode = "auto"' in done.stdout

@@ -309,7 +309,7 @@ async def test_a_client_that_is_only_heard_is_pinged_too(here: World) -> None:
         assert (await client.message())["ping"] == "pong"  # and once only
 
 
-async def test_a_client_that_is_only_told_is_pinged_once(here: World) -> None:
+async def test_a_client_that_only_listens_is_pinged_once(here: World) -> None:
     async with listening(here, ping_after=10.0) as (running, port), raw(port) as client:
         client.writer.write(text({"ticks": "1HZ100V"}))
         await client.message()
@@ -410,7 +410,7 @@ async def test_a_client_that_does_not_read_costs_a_megabyte_at_most(
                 break
         assert peer._closing == (kind == "events")
         assert 64 * 1024 < most <= server_module.MAX_HELD
-        # The transport has at most what one batch added to what it takes before it is full.
+        # The transport holds at most its limit and the output of one batch.
         assert transport_most <= server_module.HIGH_WATER + 256 * 1024
         writer.transport.abort()
 
@@ -425,10 +425,8 @@ async def test_the_kernel_keeps_little_for_a_client(server: Running) -> None:
             assert kept <= 2 * server_module.SOCKET_BUFFER
 
 
-async def test_what_was_not_sent_to_a_slow_client_is_sent_in_order(
-    here: World, server: Running
-) -> None:
-    """Nothing is written to who has fallen behind, and nothing is lost of it."""
+async def test_a_slow_client_gets_everything_in_order(here: World, server: Running) -> None:
+    """Nothing is written to a client that has fallen behind, and nothing is lost."""
     running, port = server
     async with raw(port) as slow:
         stream = {"ticks": "1HZ100V", "subscribe": 1, "passthrough": {"x": "y" * 20_000}}

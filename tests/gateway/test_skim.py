@@ -40,7 +40,7 @@ def test_calls_and_req_id_are_found_at_both_ends(message: dict[str, Any]) -> Non
         b"",
     ],
 )
-def test_what_is_not_the_messages_own_is_not_taken_for_it(text: bytes) -> None:
+def test_nested_members_are_not_taken_for_those_of_the_message(text: bytes) -> None:
     assert skim(text).get("req_id") is None
 
 

@@ -244,7 +244,7 @@ def fail() -> None:
     raise LookupError("the bot's own problem")
 
 
-def test_a_bot_that_fails_is_told_where_nobody_asks() -> None:
+def test_a_bots_failure_is_raised_unless_the_test_asks_for_it() -> None:
     with (
         pytest.raises(LookupError, match="own problem") as caught,
         live_gateway() as exchange,
@@ -254,12 +254,12 @@ def test_a_bot_that_fails_is_told_where_nobody_asks() -> None:
     with pytest.RaisesGroup(LookupError, ZeroDivisionError), live_gateway() as exchange:
         exchange.run(fail)
         exchange.run(lambda: 1 / 0)
-    # What the test itself says goes before.
+    # The test's own failure comes first.
     with pytest.raises(ValueError, match="does not go back"):
         fail_at_the_clock()
 
 
-def test_a_failure_that_was_asked_for_is_the_tests_own_affair() -> None:
+def test_a_failure_that_the_test_asked_for_is_not_raised_again() -> None:
     with live_gateway() as exchange:
         with pytest.raises(LookupError):
             exchange.run(fail).result(timeout=10)

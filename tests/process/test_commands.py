@@ -155,7 +155,9 @@ async def test_a_revoked_token_ends_on_live_connections(gateway: Served, ada: Pe
         assert keeper.told == []
 
 
-async def test_what_a_token_made_is_shown_and_ends_with_it(gateway: Served, ada: Person) -> None:
+async def test_child_tokens_are_listed_and_end_with_their_parent(
+    gateway: Served, ada: Person
+) -> None:
     def root(name: str) -> str:
         return run_once(
             gateway.db,
@@ -242,7 +244,7 @@ async def test_a_user_is_created_with_a_residence(gateway: Served) -> None:
     unknown = ("hal@example.com", "--residence", "xx", *db)
     refused = scopegate(*create, *unknown, folder=gateway.folder)
     assert refused.returncode == 1
-    assert "'xx' is no country's two letters, such as id or gb" in refused.stderr
+    assert "'xx' is not a two-letter country code, such as id or gb" in refused.stderr
 
 
 async def test_a_password_is_kept_as_its_hash(gateway: Served, ada: Person) -> None:

@@ -1,4 +1,4 @@
-"""What the gateway promises when its machine fails: a full disk, a damaged file, a stop.
+"""The gateway's promises when its machine fails: a full disk, a damaged file, a stop.
 
 A full disk is a small file system of the gateway's own, in a mount namespace, which the test fills
 and frees through `/proc/PID/root`. A limit of the size of files is another way for writes to fail.
@@ -163,7 +163,7 @@ async def test_contracts_settle_once_a_full_disk_with_the_log_on_it_is_freed(
         assert await asyncio.to_thread(served.stop) == 0
 
 
-async def test_a_full_disk_is_told_by_its_code_and_reads_go_on(fillable: Any) -> None:
+async def test_a_full_disk_has_its_error_code_and_reads_go_on(fillable: Any) -> None:
     async with trading(fillable) as client:
         for _ in range(5):
             await client.ask(buying())
@@ -261,7 +261,7 @@ async def test_a_backup_that_was_made_while_serving_is_served(served: Served) ->
     assert booked(served.db) == {bought}
 
 
-def test_no_backup_is_made_of_what_is_damaged(served: Served) -> None:
+def test_no_backup_is_made_of_a_damaged_database(served: Served) -> None:
     copy = served.folder / "backup.db"
     assert served.stop() == 0
     damage(served.db, "ledger_of_account")
@@ -277,7 +277,7 @@ async def held(client: SocketClient) -> list[int]:
     return [each["contract_id"] for each in reply["portfolio"]["contracts"]]
 
 
-async def test_what_cannot_be_settled_is_set_aside_and_holds_up_nothing(tmp_path: Path) -> None:
+async def test_a_contract_that_cannot_be_settled_is_set_aside(tmp_path: Path) -> None:
     with Served(tmp_path, *SPEEDY) as served:
         async with trading(served) as client:
             bought = [(await client.ask(buying()))["buy"] for _ in range(3)]

@@ -82,8 +82,8 @@ async def test_a_demo_token_ends_with_the_next_start(served: Served) -> None:
 
 
 @pytest.mark.parametrize("public", [False, True])
-async def test_what_a_demo_token_made_ends_with_every_start(served: Served, public: bool) -> None:
-    """Also with a start that others can reach, and that has no demo user to offer."""
+async def test_children_of_a_demo_token_end_with_every_start(served: Served, public: bool) -> None:
+    """Also with a start that others can reach, and that offers no demo user."""
 
     def text_of(reply: dict[str, Any]) -> str:
         [text] = [
@@ -207,7 +207,7 @@ async def test_letters_stand_in_the_log_where_there_is_no_mail_server(served: Se
     assert "to=ada@example.com" in served.stderr
 
 
-async def test_letters_stand_in_no_log_that_others_could_read_unless_asked_for(
+async def test_letters_are_not_logged_when_others_can_connect_unless_asked_for(
     served: Served,
 ) -> None:
     asked = {"verify_email": "ada@example.com", "type": "account_opening"}
@@ -253,6 +253,6 @@ async def test_silent_sockets_never_use_up_the_files_of_the_process(
             for client in connected:
                 assert (await client.ask({"ping": 1}))["ping"] == "pong"
         assert served.stop() == 0
-    # Told once, and nothing else: no file could not be opened.
+    # Logged once, and nothing else: every file could be opened.
     (warning,) = served.stderr.splitlines()
     assert "all sockets are in use" in warning

@@ -1,4 +1,4 @@
-"""A real-time market never tells a moment twice, wherever the wall clock stands after a crash."""
+"""A market in real time never publishes a moment twice, wherever the clock is after a crash."""
 
 import sys
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ async def last_told(served: Served, count: int) -> tuple[int, int]:
     return first, last
 
 
-async def test_no_tick_is_told_again_where_the_clock_was_set_back(moved: Moved) -> None:
+async def test_no_tick_is_sent_again_after_the_clock_was_set_back(moved: Moved) -> None:
     _, last = await last_told(moved, 3)
     for moved_by in (-40.0, -3600.0, -3601.0, -3600.5):
         moved.kill()
@@ -66,7 +66,7 @@ async def test_a_clean_stop_leaves_no_gap(moved: Moved) -> None:
     assert moved.stop() == 0
     moved.start_again(-40.0)
     first, _ = await last_told(moved, 1)
-    # It goes on where it stood: of the start itself not every second need be told.
+    # It resumes where it stopped; not every second of the start itself is published.
     assert last <= first
 
 

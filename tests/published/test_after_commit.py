@@ -1,4 +1,4 @@
-"""Nothing that can fail comes between a COMMIT and its reply: what was done is told as done.
+"""Nothing that can fail comes between a COMMIT and its reply: committed writes are acknowledged.
 
 Every call that is offered is made once in a world whose reader fails from the moment at which the
 writer commits something for that call, until the reply is there. The failure is SQLite's own: its
@@ -14,7 +14,7 @@ from gateway.testing import World
 from tests.published.scenes import OWN, SCENES, signed_in
 
 _BOOKKEEPING = re.compile(r"\b(token_uses|sign_ins|last_used_at)\b")
-"""What is written of the use of tokens, for no call in particular."""
+"""Writes of token uses, which belong to no call in particular."""
 
 
 class BrokenReader:
@@ -45,7 +45,7 @@ class BrokenReader:
 
 
 @pytest.mark.parametrize("name", SCENES)
-async def test_what_was_committed_is_answered(
+async def test_committed_writes_are_acknowledged(
     here: World, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(guard, "FLUSH", 3600.0)

@@ -1,4 +1,4 @@
-"""What a token of an app may do: what its user gave it, with what the app made."""
+"""Tokens of apps: limited to what the user gave, and to what the app itself created."""
 
 import itertools
 from typing import Any
@@ -19,7 +19,7 @@ from tests.published.scenes import AGENT, OFFERED, SCENES, a_resident, an_agent,
 
 APP = {"name": "Chart bot", "scopes": ["read"], "redirect_uri": "https://bot.test/in"}
 OWN_TOKEN = (
-    "Permission denied, requires a token of your own, and this one belongs to an app: create one on"
+    "Permission denied, requires your own API token, but this one belongs to an app. Create one on"
     " the gateway's page /tokens."
 )
 
@@ -147,7 +147,7 @@ async def test_an_app_manages_only_the_tokens_of_its_authorization(stage: Stage)
     for shown in (minted["token"], token_form.masked(minted["token"])):
         await refused(other, "APITokenError", api_token=1, delete_token=shown)
 
-    # What was minted with an app's token is an app's token.
+    # A token that was created with an app's token is an app's token.
     child = await stage.connect(app_id=app.id)
     await child.authorize(minted["token"])
     await refused(child, "PermissionDenied", api_token=1)  # it has read alone
@@ -265,7 +265,7 @@ MADE_BY_APPS = {
 """The calls of the scopes admin and payments that an app may make, each within its bounds."""
 
 
-async def test_what_needs_admin_or_payments_refuses_apps_but_for_a_list(here: World) -> None:
+async def test_calls_that_need_admin_or_payments_refuse_apps_except_a_list(here: World) -> None:
     managing = {name for name, call in OFFERED.items() if call.scopes & MANAGING}
     assert {name for name in managing if OFFERED[name].app_tokens} == MADE_BY_APPS
     assert managing - MADE_BY_APPS == {
@@ -357,7 +357,7 @@ async def test_an_app_empties_no_account_past_the_code_by_e_mail(stage: Stage) -
     await refused(bot, "InvalidToken", **withdrawing, verification_code="guessed1")
     assert (await done(bot, balance=1))["balance"] == 10_000
 
-    # With the code that only the owner gets it does what it was given payments for.
+    # With the code that only the owner gets, it may pay.
     code = await here.gateway.store.write(
         lambda transaction: verification.create(
             transaction, DEMO_EMAIL, verification.PAYMENT_AGENT_WITHDRAW
@@ -390,7 +390,7 @@ async def test_an_app_moves_money_between_its_accounts_alone(stage: Stage) -> No
     )
     assert await done(bot, **given, account_to=second.loginid) == 1
 
-    # What the owner moves is in the account's statement, which names no other account.
+    # A transfer by the owner is in the account's statement, without the other account.
     owner = await owner_of(stage, loginid=first.loginid)
     assert len((await owner.ask({"transfer_between_accounts": 1}))["accounts"]) == 3
     assert await done(owner, **given, account_to=third.loginid) == 1

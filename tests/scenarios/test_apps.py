@@ -202,5 +202,5 @@ async def test_the_id_of_an_app_is_never_given_twice(here: World) -> None:
         register(28035)
     mine = await here.app("read")
     await here.gateway.store.write(lambda transaction: apps.delete(transaction, mine))
-    with pytest.raises(StoreError, match=f"{mine.id} was an app's that is deleted"):
+    with pytest.raises(StoreError, match=f"{mine.id} belonged to an app that was deleted"):
         register(mine.id)

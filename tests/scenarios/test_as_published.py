@@ -58,7 +58,7 @@ async def test_a_refusal_has_its_published_text_and_names_the_field(
         assert error["details"][field]  # a sentence for people
 
 
-async def test_a_refused_order_or_multiplier_is_told_as_published(stage: Stage) -> None:
+async def test_a_refused_order_or_multiplier_has_its_published_error(stage: Stage) -> None:
     client = await trader(stage)
 
     async def refused(**more: Any) -> dict[str, Any]:
@@ -80,7 +80,7 @@ async def test_a_refused_order_or_multiplier_is_told_as_published(stage: Stage) 
         assert order["details"]["field"] == name
     order = await refused(limit_order={"stop_loss": 5.001})
     assert order["message"] == "Only 2 decimal places allowed."
-    # All of the stake may be put at stake: the order then stands where the stop-out does.
+    # A stop loss may be the whole stake: its level is then that of the stop-out.
     number = await bought(client, {**UP, "limit_order": {"stop_loss": 10}})
     asked = {"proposal_open_contract": 1, "contract_id": number}
     orders = (await client.ask(asked))["proposal_open_contract"]["limit_order"]
@@ -88,7 +88,7 @@ async def test_a_refused_order_or_multiplier_is_told_as_published(stage: Stage) 
     assert orders["stop_loss"]["order_amount"] == -10
 
 
-async def test_a_contract_that_is_not_there_is_told_as_published(stage: Stage) -> None:
+async def test_an_unknown_contract_has_its_published_error(stage: Stage) -> None:
     client = await trader(stage)
     number = await bought(client, UP)
     stage.here.clock.advance(2)

@@ -80,7 +80,7 @@ async def test_candles_are_computed_for_one_connection_of_a_client_at_a_time(
     assert most == {"R_100": 1, "R_50": 1}
 
 
-async def test_candles_that_nobody_waits_for_are_computed_no_further(
+async def test_the_computation_of_candles_stops_when_the_client_leaves(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     days = 0

@@ -1,4 +1,4 @@
-"""Multipliers held over midnights: what financing is, and how anybody can compute it again."""
+"""Multipliers held over midnights: their financing, computed again from replies."""
 
 import math
 from typing import Any
@@ -76,7 +76,7 @@ async def test_the_quote_and_the_open_contract_show_the_financing(here: World) -
         assert after["profit"] == before["profit"]
 
 
-async def test_the_financing_of_days_is_told_up_to_today_and_no_further(here: World) -> None:
+async def test_financing_is_listed_up_to_today_and_no_further(here: World) -> None:
     client = here.connect()
 
     async def days(**more: int) -> list[dict[str, Any]]:
@@ -145,7 +145,7 @@ async def test_a_multiplier_ends_over_midnight_as_if_it_were_followed_at_once(
     assert ended == {True, False}
 
 
-async def test_what_was_open_before_keeps_its_terms(twins: tuple[Twin, Twin]) -> None:
+async def test_multipliers_of_an_older_version_keep_their_terms(twins: tuple[Twin, Twin]) -> None:
     """As a database of an earlier version has it: measured against the entry spot."""
     always, old = twins
     for twin in twins:

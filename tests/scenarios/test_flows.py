@@ -1,4 +1,4 @@
-"""An app chooses how it is answered after consent, and no link makes it otherwise."""
+"""An app chooses its flow after consent, and no link can change it."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -77,7 +77,7 @@ async def test_each_flow_is_answered_in_its_way(here: World) -> None:
         assert given["iss"] == PAGES
 
 
-async def test_who_refuses_is_told_apart_by_its_issuer_in_the_code_flow_alone(here: World) -> None:
+async def test_only_refusals_of_the_code_flow_name_the_issuer(here: World) -> None:
     app = await here.app("read")
     page = here.connect(at_pages=True)
     by_code = await asked(page, "consent_refuse", code_link(app))
@@ -116,7 +116,7 @@ async def test_an_owner_chooses_the_flow_of_an_app(stage: Stage) -> None:
     chosen = [{"app_id": made, "flow": "code"}]
     request = {"app_flow": 1, "app_id": made, "flow": "code"}
     assert (await client.ask(request))["app_flow"] == chosen
-    # Describing the app anew leaves it as it is.
+    # Changing the app leaves the flow as it is.
     assert "error" not in await client.ask({"app_update": made, **fields, "name": "Bot 2"})
     assert (await client.ask({"app_flow": 1}))["app_flow"] == chosen
     page = await here.owner()

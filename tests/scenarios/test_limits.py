@@ -1,4 +1,4 @@
-"""What one client sends or holds does not stand in another's way, nor an app in its user's."""
+"""One client's messages and streams do not limit another's, nor an app those of its user."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ async def exhaust(client: Client, limit: int = DERIV.general.minutely) -> None:
     assert "error" in replies[-1]
 
 
-async def test_an_owner_takes_back_access_while_the_app_floods(stage: Stage) -> None:
+async def test_an_owner_revokes_access_while_the_app_floods(stage: Stage) -> None:
     here = stage.here
     app = await here.app("read")
     token = await here.token("read", app=app)
@@ -73,7 +73,7 @@ async def test_an_owner_takes_back_access_while_the_app_floods(stage: Stage) -> 
     again = await stage.connect(app_id=app.id)
     await again.authorize(await here.token("read", app=app))
     assert await again.refused({"ping": 1}) == "RateLimit"
-    # Nor does what the address does before it signs in stand in the owner's way.
+    # Nor do messages of the address before sign-in limit the owner.
     anonymous = await stage.connect()
     await exhaust(anonymous, DERIV.general.minutely - 2)
     assert await anonymous.refused({"authorize": token}) == "RateLimit"
@@ -179,7 +179,7 @@ async def test_proposal_streams_are_bounded_for_an_address_and_for_a_user(stage:
         f"{on_one} proposal streams at once",
         f"{most} proposal streams of one address",
     }
-    # Who signs in is counted for the user, wherever it connects from.
+    # After sign-in a client counts for the user, from any address.
     token = await stage.here.token("read")
     member = clients[-1]
     await member.authorize(token)
@@ -274,7 +274,7 @@ async def test_connections_of_a_user_are_bounded() -> None:
         await clients[0].authorize(fresh)
         await clients[1].authorize(fresh)
         assert await clients[2].refused({"authorize": fresh}) == "RateLimit"
-        # Who has left is counted no longer, and nothing is remembered of it.
+        # A closed connection no longer counts, and nothing of it is kept.
         for client in clients:
             client.leave()
         counted = {holder for holder, _ in here.gateway.access._connections._held}

@@ -1,4 +1,4 @@
-"""A token that somebody pastes where it does not belong is refused, and never kept."""
+"""A token in a field that is not meant for one is refused, and never stored."""
 
 import asyncio
 from typing import Any

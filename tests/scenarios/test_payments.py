@@ -585,7 +585,7 @@ async def test_an_agent_does_not_find_out_which_accounts_exist(stage: Stage) -> 
     request = {"paymentagent_transfer": 1, "amount": 30, "currency": "USD"}
 
     async def told(**change: Any) -> dict[str, Any]:
-        """What the agent is told of each account, without the loginid that they have named."""
+        """The agent's error for each account, without the loginid in the request."""
         replies = {}
         for name, loginid in others.items():
             reply = await agent.ask({**request, "transfer_to": loginid, "req_id": 1, **change})
@@ -609,7 +609,7 @@ async def test_an_agent_does_not_find_out_which_accounts_exist(stage: Stage) -> 
     poor = await told()
     assert "InsufficientBalance" in poor["there"]["error"]
     assert all(reply == poor["there"] for reply in poor.values())
-    # Only a payment that is made tells that there is an account.
+    # Only an actual payment shows that there is an account.
     await here.set_balance(100_000, mine.loginid)
     paid = await told()
     assert paid.pop("there")["paymentagent_transfer"] == "1"

@@ -339,7 +339,7 @@ async def test_every_user_has_a_country(stage: Stage) -> None:
         assert told["country_code"] == country
         company = (await client.ask({"landing_company": country}))["landing_company"]
         assert company["id"] == country
-        # What the user tells of themselves is told back everywhere.
+        # The user's own residence is reported everywhere.
         assert (await client.ask({"set_settings": 1, "residence": "za"}))["set_settings"] == 1
         assert (await client.authorize(await here.token(loginid=loginid)))["country"] == "za"
         unknown = await client.ask({"set_settings": 1, "residence": "xx"})
@@ -354,7 +354,7 @@ async def test_the_operator_says_where_users_live(tmp_path: Path) -> None:
         status = (await client.ask({"website_status": 1}))["website_status"]
         assert status["clients_country"] == "ke"
         assert (await client.authorize(await here.token()))["country"] == "ke"
-    with pytest.raises(SettingsError, match="'xx' is no country's two letters"):
+    with pytest.raises(SettingsError, match="'xx' is not a two-letter country code"):
         async with compose(chosen(db=tmp_path / "none.db", residence="xx")):
             pass
     assert not (tmp_path / "none.db").exists()

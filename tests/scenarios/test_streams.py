@@ -213,7 +213,7 @@ async def test_ticks_stream_unless_that_is_refused(stage: Stage) -> None:
     assert client.told == []
 
 
-async def test_ticks_asked_for_again_are_told_under_the_same_stream(stage: Stage) -> None:
+async def test_ticks_requested_again_come_under_the_same_stream(stage: Stage) -> None:
     client = await stage.connect()
     first = await client.ask({"ticks": "1HZ10V", "req_id": 7})
     stage.here.clock.advance(1)
@@ -229,7 +229,7 @@ async def test_ticks_asked_for_again_are_told_under_the_same_stream(stage: Stage
     assert client.told == []  # there is one stream, told once
 
 
-async def test_who_subscribes_takes_over_the_stream_of_plain_ticks(stage: Stage) -> None:
+async def test_a_subscription_takes_over_the_stream_of_plain_ticks(stage: Stage) -> None:
     client = await stage.connect()
     first = await client.ask({"ticks": "1HZ10V", "req_id": 7, "passthrough": {"a": 1}})
     asked = {"ticks": "1HZ10V", "subscribe": 1, "req_id": 8}
@@ -304,7 +304,7 @@ async def test_only_ticks_stream_by_themselves(stage: Stage) -> None:
     assert client.told == []
 
 
-async def test_a_tick_that_waits_to_be_told_is_not_told_twice_to_who_takes_over(
+async def test_a_pending_tick_is_not_sent_twice_after_a_takeover(
     here: World,
 ) -> None:
     """A crowd makes ticks late; the reply that takes a stream over has told the latest already."""

@@ -63,19 +63,18 @@ async def connected(here: World) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"name": "Deriv Official"}, "It was called Chart bot, and is called Deriv Official now."),
+        ({"name": "Deriv Official"}, "Its name changed from Chart bot to Deriv Official."),
         (
             {"redirect_uri": "https://elsewhere.example/back"},
-            "It returned to https://app.example.com, and returns to https://elsewhere.example now.",
+            "Its address changed from https://app.example.com to https://elsewhere.example.",
         ),
         (
             {"redirect_uri": "https://app.example.com:8443/back"},
-            "It returned to https://app.example.com, and returns to https://app.example.com:8443"
-            " now.",
+            "Its address changed from https://app.example.com to https://app.example.com:8443.",
         ),
         ({"scopes": ["read", "trade", "payments"]}, "It asks for more permissions: payments."),
-        ({"scopes": ["read"]}, "It asks no longer for trade."),
-        ({"app_markup_percentage": 3}, "Its markup was 1 %, and is 3 % now."),
+        ({"scopes": ["read"]}, "It no longer asks for trade."),
+        ({"app_markup_percentage": 3}, "Its markup changed from 1 % to 3 %."),
     ],
 )
 async def test_an_app_that_changes_is_suspended_until_its_user_consents_again(
@@ -143,7 +142,9 @@ async def test_an_app_that_changes_is_suspended_until_its_user_consents_again(
         {"homepage": "https://app.example.com/"},
     ],
 )
-async def test_what_a_consent_covers_goes_on(here: World, values: Mapping[str, Any]) -> None:
+async def test_changes_within_the_consent_do_not_suspend(
+    here: World, values: Mapping[str, Any]
+) -> None:
     app, maker = await app_of(here)
     bot = here.connect(app_id=app.id)
     await bot.authorize(await token_for(here, app))
@@ -160,18 +161,18 @@ async def test_fewer_scopes_than_the_user_gave_matter_and_others_do_not(here: Wo
     assert "error" not in await bot.ask({"balance": 1})
 
 
-async def test_what_a_consent_covers_is_the_latest_that_was_given(here: World) -> None:
-    """A lower markup that a user agreed to anew is all that they agreed to."""
+async def test_the_latest_consent_counts(here: World) -> None:
+    """After consent to a lower markup, a higher one needs consent again."""
     app, maker = await app_of(here)
     await token_for(here, app)
     await change(maker, app, app_markup_percentage=0)
     token = await token_for(here, app)
     await change(maker, app)
-    assert (await connected(here))["changes"] == ["Its markup was 0 %, and is 1 % now."]
+    assert (await connected(here))["changes"] == ["Its markup changed from 0 % to 1 %."]
     assert await here.connect(app_id=app.id).refused({"authorize": token}) == "InvalidToken"
 
 
-async def test_what_a_suspended_app_minted_is_suspended_with_it(stage: Stage) -> None:
+async def test_tokens_of_a_suspended_app_are_suspended_with_it(stage: Stage) -> None:
     here = stage.here
     app, maker = await app_of(here)
     scopes = ["read", "admin"]
@@ -201,7 +202,7 @@ async def test_nothing_commits_for_a_suspended_app(here: World) -> None:
         await here.gateway.access.write(grant, lambda transaction: None)
 
 
-async def test_a_code_from_before_a_change_is_good_for_nothing(here: World) -> None:
+async def test_a_code_from_before_a_change_is_refused(here: World) -> None:
     app, maker = await app_of(here)
     await token_for(here, app)
 

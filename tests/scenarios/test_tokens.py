@@ -265,7 +265,7 @@ async def listed(owner: Client) -> dict[str, dict]:
     return {one["name"]: one for one in (await owner.ask({"token_list": 1}))["token_list"]}
 
 
-async def test_what_a_token_made_ends_with_it(stage: Stage) -> None:
+async def test_children_of_a_token_end_with_it(stage: Stage) -> None:
     here = stage.here
     root = await here.token("admin", "read")
     program = await stage.connect()

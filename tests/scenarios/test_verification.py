@@ -89,7 +89,7 @@ async def test_one_client_does_not_write_to_everybody(here: World) -> None:
 
 
 async def told(client: Client, email: str, kind: str = "payment_withdraw") -> str:
-    """What limit a letter is beyond; empty where it was sent."""
+    """The limit that refused a letter; empty if it was sent."""
     reply = await client.ask({"verify_email": email, "type": kind})
     if "error" not in reply:
         return ""
@@ -124,7 +124,7 @@ async def test_a_user_is_one_requester_wherever_they_are(here: World) -> None:
     assert [bool(limit) for limit in sent] == [False, False, False, True]
 
 
-async def test_what_users_ask_for_themselves_nobody_else_uses_up(stage: Stage) -> None:
+async def test_nobody_else_uses_up_letters_to_ones_own_address(stage: Stage) -> None:
     here = stage.here
     ada = (await here.user(ADA))[0]
     app = await here.app("read")
