@@ -212,7 +212,7 @@ def test_all_offered_calls_are_there_without_a_gateway() -> None:
     assert "balance" in offered
     own = [found for found in offered if found.name not in PUBLISHED]
     assert {found.group for found in own} == {
-        *("Apps", "Consent", "CopyTrading", "General", "Oversight", "Pages"),
+        *("Apps", "Consent", "CopyTrading", "General", "Offers", "Oversight", "Pages"),
     }
     assert "greet" not in offered
     assert "behave" in declared(["tests.strangers"])
