@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from exchange import ledger as accounts
-from exchange import rules
 from exchange.announcements import Announcements
 from exchange.copying import Copying
 from exchange.desk import Desk
@@ -30,10 +29,8 @@ from exchange.ledger import Account, Ledger
 from exchange.payments import Teller
 from exchange.rates import Rates
 from exchange.rules import Margins
-from gateway import connection as connections
-from gateway import dispatch, fairness, http, local_ca, market_start, server
-from gateway import store as stores
-from gateway.access import apps, guard, passwords, tokens, users, verification
+from gateway import local_ca, market_start
+from gateway.access import tokens, users
 from gateway.access.apps import TEST_APP
 from gateway.access.guard import Access
 from gateway.access.passwords import Passwords
@@ -45,16 +42,14 @@ from gateway.dispatch import Dispatcher
 from gateway.fairness import Scheduler, Workers
 from gateway.limits import (
     HTTP_PER_MINUTE,
-    MESSAGE_UNIT,
     PROFILES,
     Claim,
     ConcurrencyLimiter,
-    Limit,
-    Per,
     Profile,
     RateLimiter,
     RequestLimiter,
 )
+from gateway.limits_in_force import limits_in_force
 from gateway.mail import LogMailer, Mailer, mailer
 from gateway.oauth import TokenEndpoint
 from gateway.retention import EVERY, Retention
@@ -65,8 +60,6 @@ from gateway.site import Site
 from gateway.store import Store, StoreUnavailableError, Transaction
 from gateway.supervisor import supervise
 from gateway.token_form import without_tokens
-from handlers import market, pages, proposals
-from handlers import verification as letters
 from handlers.accounts import Accounts
 from handlers.apps import Apps
 from handlers.assessment import Assessment
@@ -264,7 +257,7 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
     """The registry of all calls, ours and those of strangers, and what must be told more."""
     registry = Registry()
     general = General(
-        parts.clock, parts.profile, _limits(parts.profile, parts.requests), parts.residence
+        parts.clock, parts.profile, limits_in_force(parts.profile, parts.requests), parts.residence
     )
     portfolio = Portfolio(parts.desk, parts.store, parts.bus, parts.workers)
     proposals = Proposals(
@@ -326,56 +319,6 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
         registry.add(handler, eager=False)
     general.counted((call.name, call.rate) for call in registry)
     return registry, ticker, pages
-
-
-def _limits(profile: Profile, requests: int) -> list[Limit]:
-    """Every limit in force: those of the profile, then those that are the same everywhere."""
-    message, connection, address = Per.MESSAGE, Per.CONNECTION, Per.ADDRESS
-    return [
-        *profile.listed(),
-        Limit("http_per_minute", requests, "requests a minute", address),
-        Limit("message_unit", MESSAGE_UNIT, "bytes", message),
-        Limit("message_bytes", server.MAX_MESSAGE, "bytes", message),
-        Limit("message_fragments", server.MAX_FRAGMENTS, "frames", message),
-        Limit("empty_frames", server.MAX_EMPTY_FRAMES, "frames a second", connection),
-        Limit("message_depth", dispatch.MAX_DEPTH, "levels", message),
-        Limit("refusal_echo_bytes", dispatch.MAX_ECHO, "bytes", message),
-        Limit("answer_time", dispatch.PATIENCE, "seconds", message),
-        Limit("messages_waiting", connections.MAX_WAITING, "messages", connection),
-        Limit("messages_waiting_bytes", connections.MAX_WAITING_BYTES, "bytes", connection),
-        Limit("handlers_at_once", fairness.MOST_RUNNING, "handlers", Per.CLIENT),
-        Limit("long_work_at_once", fairness.WORKERS, "calls", Per.GATEWAY),
-        Limit("long_work_waiting", fairness.MOST_QUEUED, "calls", Per.GATEWAY),
-        Limit("long_work_waiting_per_client", fairness.MOST_QUEUED_EACH, "calls", Per.CLIENT),
-        Limit("writes_waiting", stores.MAX_WAITING, "writes", Per.GATEWAY),
-        Limit("held_bytes", server.MAX_HELD, "bytes", connection),
-        Limit("idle_time", server.IDLE, "seconds", connection),
-        Limit("opening_time", server.HEAD_TIMEOUT, "seconds", connection),
-        Limit("proposal_time", proposals.GOOD_FOR, "seconds", connection),
-        Limit("proposals_kept", proposals.KEPT, "proposals", connection),
-        Limit("wrong_tokens", guard.WRONG_TOKENS_A_MINUTE, "tokens a minute", address),
-        Limit("wrong_passwords", passwords.FROM_AN_ADDRESS, "passwords a minute", address),
-        Limit("wrong_passwords_per_user", passwords.AT_AN_ACCOUNT, "passwords a minute", Per.USER),
-        Limit("letters", letters.FROM_AN_ADDRESS, "letters a minute", address),
-        Limit("letters_per_user", verification.MOST_OF_AN_ADDRESS, "letters an hour", Per.USER),
-        Limit("letters_of_client", verification.MOST_OF_A_REQUESTER, "letters an hour", Per.CLIENT),
-        Limit("letters_of_all", verification.MOST_OF_ALL, "letters an hour", Per.GATEWAY),
-        Limit("passwords_at_once", passwords.AT_A_TIME, "passwords", Per.GATEWAY),
-        Limit("passwords_waiting", passwords.MOST_WAITING, "passwords", Per.GATEWAY),
-        Limit("passwords_waiting_per_client", passwords.MOST_WAITING_EACH, "passwords", Per.CLIENT),
-        Limit("history_results", market.MOST_RESULTS, "ticks or candles", message),
-        Limit("open_positions", rules.MOST_OPEN_POSITIONS, "contracts", Per.ACCOUNT),
-        Limit("tokens", tokens.MOST_OF_A_USER, "tokens", Per.ACCOUNT),
-        Limit("tokens_of_app", tokens.MOST_OF_A_LINK, "tokens of one app", Per.ACCOUNT),
-        Limit("sign_ins", pages.MOST_OF_A_USER, "sign-ins", Per.USER),
-        Limit("sign_in_time", pages.LASTS, "seconds", Per.USER),
-        Limit("apps", apps.MOST_OF_A_USER, "apps", Per.USER),
-        Limit("apps_of_app", apps.MOST_OF_AN_APP, "apps that one app registered", Per.USER),
-        Limit("accounts", accounts.MOST_OF_A_USER, "accounts", Per.USER),
-        Limit("accounts_by_apps", accounts.MOST_BY_APPS, "accounts opened by apps", Per.USER),
-        Limit("http_head_bytes", http.MAX_HEAD, "bytes", message),
-        Limit("http_body_bytes", http.MAX_BODY, "bytes", message),
-    ]
 
 
 def declared(modules: Iterable[str] = ()) -> Registry:

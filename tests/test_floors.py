@@ -12,13 +12,14 @@ ROOT = Path(__file__).parent.parent
 ROOMS = ("exchange", "gateway", "handlers", "schemas")
 
 FLOORS: dict[str, int] = {
-    "gateway.pytest_plugin": 9,
-    "gateway.__main__": 8,
-    "gateway.testkit": 8,
-    "gateway.cli": 7,
-    "gateway.testing": 7,
-    "gateway.admin": 6,
-    "gateway.app": 6,
+    "gateway.pytest_plugin": 10,
+    "gateway.__main__": 9,
+    "gateway.testkit": 9,
+    "gateway.cli": 8,
+    "gateway.testing": 8,
+    "gateway.admin": 7,
+    "gateway.app": 7,
+    "gateway.limits_in_force": 6,
     "gateway.retention": 3,
     "gateway.server": 5,
     "gateway.site": 5,

@@ -1,0 +1,64 @@
+"""The list that the call `limits` answers with: every limit in force, wherever it is kept.
+
+Rule: a limit that a client can meet is listed here, with the name that the documentation uses.
+"""
+
+from exchange import ledger as accounts
+from exchange import rules
+from gateway import connection as connections
+from gateway import dispatch, fairness, http, server
+from gateway import store as stores
+from gateway.access import apps, guard, passwords, tokens, verification
+from gateway.limits import MESSAGE_UNIT, Limit, Per, Profile
+from handlers import market, pages, proposals
+from handlers import verification as letters
+
+
+def limits_in_force(profile: Profile, http_per_minute: int) -> list[Limit]:
+    """Every limit in force: those of the profile, then those that are the same everywhere."""
+    message, connection, address = Per.MESSAGE, Per.CONNECTION, Per.ADDRESS
+    return [
+        *profile.listed(),
+        Limit("http_per_minute", http_per_minute, "requests a minute", address),
+        Limit("message_unit", MESSAGE_UNIT, "bytes", message),
+        Limit("message_bytes", server.MAX_MESSAGE, "bytes", message),
+        Limit("message_fragments", server.MAX_FRAGMENTS, "frames", message),
+        Limit("empty_frames", server.MAX_EMPTY_FRAMES, "frames a second", connection),
+        Limit("message_depth", dispatch.MAX_DEPTH, "levels", message),
+        Limit("refusal_echo_bytes", dispatch.MAX_ECHO, "bytes", message),
+        Limit("answer_time", dispatch.PATIENCE, "seconds", message),
+        Limit("messages_waiting", connections.MAX_WAITING, "messages", connection),
+        Limit("messages_waiting_bytes", connections.MAX_WAITING_BYTES, "bytes", connection),
+        Limit("handlers_at_once", fairness.MOST_RUNNING, "handlers", Per.CLIENT),
+        Limit("long_work_at_once", fairness.WORKERS, "calls", Per.GATEWAY),
+        Limit("long_work_waiting", fairness.MOST_QUEUED, "calls", Per.GATEWAY),
+        Limit("long_work_waiting_per_client", fairness.MOST_QUEUED_EACH, "calls", Per.CLIENT),
+        Limit("writes_waiting", stores.MAX_WAITING, "writes", Per.GATEWAY),
+        Limit("held_bytes", server.MAX_HELD, "bytes", connection),
+        Limit("idle_time", server.IDLE, "seconds", connection),
+        Limit("opening_time", server.HEAD_TIMEOUT, "seconds", connection),
+        Limit("proposal_time", proposals.GOOD_FOR, "seconds", connection),
+        Limit("proposals_kept", proposals.KEPT, "proposals", connection),
+        Limit("wrong_tokens", guard.WRONG_TOKENS_A_MINUTE, "tokens a minute", address),
+        Limit("wrong_passwords", passwords.FROM_AN_ADDRESS, "passwords a minute", address),
+        Limit("wrong_passwords_per_user", passwords.AT_AN_ACCOUNT, "passwords a minute", Per.USER),
+        Limit("letters", letters.FROM_AN_ADDRESS, "letters a minute", address),
+        Limit("letters_per_user", verification.MOST_OF_AN_ADDRESS, "letters an hour", Per.USER),
+        Limit("letters_of_client", verification.MOST_OF_A_REQUESTER, "letters an hour", Per.CLIENT),
+        Limit("letters_of_all", verification.MOST_OF_ALL, "letters an hour", Per.GATEWAY),
+        Limit("passwords_at_once", passwords.AT_A_TIME, "passwords", Per.GATEWAY),
+        Limit("passwords_waiting", passwords.MOST_WAITING, "passwords", Per.GATEWAY),
+        Limit("passwords_waiting_per_client", passwords.MOST_WAITING_EACH, "passwords", Per.CLIENT),
+        Limit("history_results", market.MOST_RESULTS, "ticks or candles", message),
+        Limit("open_positions", rules.MOST_OPEN_POSITIONS, "contracts", Per.ACCOUNT),
+        Limit("tokens", tokens.MOST_OF_A_USER, "tokens", Per.ACCOUNT),
+        Limit("tokens_of_app", tokens.MOST_OF_A_LINK, "tokens of one app", Per.ACCOUNT),
+        Limit("sign_ins", pages.MOST_OF_A_USER, "sign-ins", Per.USER),
+        Limit("sign_in_time", pages.LASTS, "seconds", Per.USER),
+        Limit("apps", apps.MOST_OF_A_USER, "apps", Per.USER),
+        Limit("apps_of_app", apps.MOST_OF_AN_APP, "apps that one app registered", Per.USER),
+        Limit("accounts", accounts.MOST_OF_A_USER, "accounts", Per.USER),
+        Limit("accounts_by_apps", accounts.MOST_BY_APPS, "accounts opened by apps", Per.USER),
+        Limit("http_head_bytes", http.MAX_HEAD, "bytes", message),
+        Limit("http_body_bytes", http.MAX_BODY, "bytes", message),
+    ]
