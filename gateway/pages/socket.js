@@ -19,6 +19,7 @@ const LONGEST_WAIT = 15_000;
 const PING_EVERY = 25_000;
 const PATIENCE = 10_000;
 const UNKNOWN_APP = 1008;
+const RESTART = "ServiceRestart";
 
 /** What a request or a stream fails with: `message` for people, `code` for programs. */
 export class ApiError extends Error {
@@ -241,6 +242,8 @@ export class Api {
       this.#forgottenLate.delete(JSON.stringify(stream.request))
     ) {
       this.#subscribe(stream); // the earlier one, asked for just before, is forgotten by now
+    } else if (message.error?.code === RESTART) {
+      // The connection ends next. That ends the stream, or has it asked for again afterwards.
     } else if (message.error) {
       const error = new ApiError(message.error);
       this.#stop(stream);

@@ -13,6 +13,9 @@ function byEvent() {
     const told = [];
     api.events.on("error", ({ error }) => reject(new Error(error.message)));
     api.events.on("tick", (message) => {
+      if (told.length === TICKS) {
+        return; // more may arrive until the connection has ended
+      }
       told.push(message);
       if (told.length === TICKS) {
         api.disconnect();
@@ -26,11 +29,14 @@ function byEvent() {
 function asStream() {
   const api = new liveApi.LiveApi({ apiUrl, appId: 1089, websocket: WebSocket, useRx: true });
   return new Promise((resolve, reject) => {
-    const told = [];
-    const ticks = api.subscribeToTicks(["1HZ100V", "1HZ50V"]);
+    const told = { "1HZ100V": [], "1HZ50V": [] };
+    const ticks = api.subscribeToTicks(Object.keys(told));
     ticks.subscribe((message) => {
-      told.push(message);
-      if (told.length === 2 * TICKS) {
+      const ofSymbol = told[message.tick.symbol];
+      if (ofSymbol.length < TICKS) {
+        ofSymbol.push(message);
+      }
+      if (Object.values(told).every((each) => each.length === TICKS)) {
         api.disconnect();
         resolve(told);
       }

@@ -183,7 +183,7 @@ async def trade(client: SocketClient, account: Account, chance: random.Random, c
             symbol = chance.choice(open_now[contract_type])
             spot = (await client.ask({"ticks": symbol, "subscribe": 0}))["tick"]["quote"]
             wanted = wish(contract_type, symbol, spot, chance)
-            reply = await client.ask({"buy": "1", "price": 100, "parameters": wanted})
+            reply = await client.ask({"buy": "1", "price": 2_000, "parameters": wanted})
             if "error" not in reply:
                 break
             refused.append(reply["error"])
