@@ -73,8 +73,7 @@ def no_process_is_left() -> Iterator[None]:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Leave out what is there before the first test when garbage is collected after each."""
-    gc.collect()
-    gc.freeze()
+    _freeze()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -88,12 +87,14 @@ def pytest_runtest_makereport(
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
     """Collect what this test left unclosed, and fail it for that."""
     try:
         return (yield)
     finally:
         complaints = _collect(item.stash.get(_FAILURES, []))
+        if nextitem is not None and nextitem.path != item.path:
+            _freeze()
         if complaints:
             pytest.fail("left unclosed:\n" + "\n".join(complaints), pytrace=False)
 
@@ -107,6 +108,12 @@ def _clear(failure: BaseException | None) -> None:
         for part in failure.exceptions if isinstance(failure, BaseExceptionGroup) else ():
             _clear(part)
         failure = failure.__cause__ or failure.__context__
+
+
+def _freeze() -> None:
+    """Let what is there now be out of the way of later collections."""
+    gc.collect()
+    gc.freeze()
 
 
 def _collect(failures: list[BaseException]) -> list[str]:

@@ -73,7 +73,7 @@ def test_contracts_that_were_sold_with_half_the_margin_are_caught() -> None:
 
 def test_without_financing_a_rule_that_knows_the_level_gains() -> None:
     """Measured against the entry spot, as multipliers once were."""
-    found, _ = results("1HZ250V", ("hold 1", "hold 2"), 3_500, financed=False)
+    found, _ = results("1HZ250V", ("hold 1", "hold 2"), 2_000, financed=False)
     gains = {(result.held, result.rule): result.profit.z for result in found}
     assert gains["1 day", "towards the level"] > JUDGED
     assert gains["7 days", "towards the level"] > JUDGED

@@ -8,6 +8,7 @@ import math
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -94,23 +95,18 @@ def test_the_growth_of_years_has_a_forward_price_too() -> None:
 def test_a_price_grows_as_expected(name: str) -> None:
     """The growth of many days, each known when it begins: on average the price grows by that."""
     symbol = SYMBOLS[name]
-    found = []
-    for seed in ("growth 1", "growth 2"):
-        feed = Feed(seed)
-        prices, totals = [], []
-        for day in range(2_400):
-            if symbol.grid.counts[day % 7]:
-                opened = symbol.grid.epoch(Place(day, 0))
-                prices.append(feed.price(symbol, opened))
-                totals.append(feed.growth(symbol, opened).total)
-        ratios = (
-            np.diff(np.log(prices)) - np.diff(np.array(totals, dtype=object)).astype(float) / ONE
-        )
-        found += [np.expm1(ratios)]
-    returns = np.concatenate(found)
+    feed = Feed("growth 1")
+    prices, totals = [], []
+    for day in range(2_400):
+        if symbol.grid.counts[day % 7]:
+            opened = symbol.grid.epoch(Place(day, 0))
+            prices.append(feed.price(symbol, opened))
+            totals.append(feed.growth(symbol, opened).total)
+    grown = np.diff(np.array(totals, dtype=object)).astype(float) / ONE
+    returns = np.expm1(np.diff(np.log(prices)) - grown)
     error = returns.std() / math.sqrt(len(returns))
     assert abs(returns.mean()) < 3.5 * error
-    rising = np.concatenate([np.sign(np.concatenate(([0.0], each[:-1]))) for each in found])
+    rising = np.sign(np.concatenate(([0.0], returns[:-1])))
     assert abs((returns * rising).mean()) < 3.5 * error
 
 
@@ -133,6 +129,7 @@ def test_a_day_is_known_with_its_first_tick(name: str) -> None:
         tick = growth.until
 
 
+@cache
 def by_hand(terms: Terms, last: int, first: int | None = None) -> End | None:
     """The end of a contract, from every tick since its entry (or after `first`), with fractions."""
     kind, symbol = kind_of(terms), terms.symbol
@@ -169,6 +166,8 @@ def same(found: End | None, expected: End | None) -> None:
     )
 
 
+START = NOON - 3_600
+LAST = START + 6 * DAY
 CASES: list[tuple[str, str, dict[str, Any]]] = [
     (name, symbol, orders)
     for name in ("MULTUP", "MULTDOWN")
@@ -182,26 +181,24 @@ def test_it_closes_at_the_first_tick_that_reaches_an_amount(
     name: str, symbol: str, orders: dict[str, Decimal]
 ) -> None:
     """Over several days and midnights, followed at once, from hour to hour, and after a restart."""
-    for start in (NOON - 3_600, NOON + 40_000):
-        terms = agreed(name, symbol, now=start, **orders)
-        kind = kind_of(terms)
-        last = start + 6 * DAY
-        expected = by_hand(terms, last)
-        at_once = follow(kind, terms, begin(terms, FEED), FEED, last)
-        same(at_once.end, expected)
-        life = begin(terms, FEED)
-        for moment in range(start, last, 4_999):
-            if life.end is None and life.entry is not None:
-                life = resume(terms, FEED, moment)
-            life = follow(kind, terms, life, FEED, min(moment + 4_999, last))
-            if life.end is not None:
-                break
-        same(life.end, expected)
+    terms = agreed(name, symbol, now=START, **orders)
+    kind = kind_of(terms)
+    expected = by_hand(terms, LAST)
+    at_once = follow(kind, terms, begin(terms, FEED), FEED, LAST)
+    same(at_once.end, expected)
+    life = begin(terms, FEED)
+    for moment in range(START, LAST, 4_999):
+        if life.end is None and life.entry is not None:
+            life = resume(terms, FEED, moment)
+        life = follow(kind, terms, life, FEED, min(moment + 4_999, LAST))
+        if life.end is not None:
+            break
+    same(life.end, expected)
 
 
 def test_some_of_these_end_and_others_do_not() -> None:
     ends = [
-        by_hand(agreed(name, symbol, **orders), NOON + 6 * DAY) for name, symbol, orders in CASES
+        by_hand(agreed(name, symbol, now=START, **orders), LAST) for name, symbol, orders in CASES
     ]
     kinds = {None if end is None else end.status for end in ends}
     assert kinds == {None, Status.LOST, Status.WON}
