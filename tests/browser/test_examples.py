@@ -171,6 +171,7 @@ def test_the_trading_page_trades_until_its_access_is_taken_back(
     page.get_by_label("Account").select_option(gateway.loginids[0])
     says(page, f"Connected to {gateway.loginids[0]}.")
     for side, number in (("Rise", 1), ("Fall", 2)):
+        expect(balance).to_have_text(re.compile(r"^\d+\.\d\d USD$"))
         before = float(balance.inner_text().split()[0])
         page.get_by_role("button", name=re.compile(rf"^{side}: pays \d+\.\d\d USD$")).click()
         contracts = page.locator("#contracts li")
