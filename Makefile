@@ -9,11 +9,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --require-has
 COMPILE := uv pip compile -q --universal --generate-hashes --no-header --fork-strategy fewest --python-version 3.11
 SOURCES := exchange gateway handlers schemas tests examples bench docs
 
-.PHONY: help setup serve test check format docs fairness bench lock clean
+.PHONY: help setup serve test proofs check format docs fairness bench lock clean
 
 help:
 	@echo "make serve    start the gateway (first makes $(VENV))"
 	@echo "make test     run the whole test suite"
+	@echo "make proofs   the same tests in their long form"
 	@echo "make setup    make $(VENV) with the command scopegate"
 	@echo "make check    format, lint, types, floors, generated files"
 	@echo "make format   format the code"
@@ -60,6 +61,9 @@ serve: setup
 
 test: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+proofs: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
+	SCOPEGATE_PROOFS=long $(BIN)/python -m pytest -n 2 --dist loadfile -o asyncio_debug=true
 
 check: $(VENV)/made-for-tests
 	$(BIN)/ruff format --check $(SOURCES)

@@ -6,6 +6,7 @@ Rules:
 - Whatever is wrong with a declaration stops the start with a `DeclarationError` naming the call.
 """
 
+import functools
 import inspect
 import types
 import typing
@@ -281,7 +282,7 @@ def _declared(
     description = inspect.getdoc(method)
     if not description:
         raise DeclarationError(f"{where} has no docstring: its first sentence is the documentation")
-    request, replies = _signature(where, method)
+    request, replies = _signature(where, method.__func__ if inspect.ismethod(method) else method)
     if name not in request.model_fields:
         raise DeclarationError(f"{where}: {request.__name__} has no field named {name!r}")
     if not inspect.iscoroutinefunction(method):
@@ -317,10 +318,11 @@ def _declared(
     )
 
 
-def _signature(where: str, method: Callable[..., Any]) -> tuple[type[Request], tuple[type, ...]]:
-    hints = typing.get_type_hints(method)
+@functools.cache  # tests start many gateways in one process
+def _signature(where: str, function: Callable[..., Any]) -> tuple[type[Request], tuple[type, ...]]:
+    hints = typing.get_type_hints(function)
     returned = hints.pop("return", None)
-    parameters = list(inspect.signature(method).parameters)
+    parameters = [name for name in inspect.signature(function).parameters if name != "self"]
     request = hints.get(parameters[0]) if len(parameters) == 2 else None
     if not (isinstance(request, type) and issubclass(request, Request)):
         raise DeclarationError(

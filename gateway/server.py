@@ -748,7 +748,7 @@ class _Peer(asyncio.Protocol):
     def drain(self) -> None:
         """Stop reading; received messages are still answered."""
         self._draining = True
-        if not self._socket.is_closing():
+        if not self._closing and not self._socket.is_closing():
             self._socket.pause_reading()
 
     def finish(self) -> None:
@@ -758,8 +758,6 @@ class _Peer(asyncio.Protocol):
         if self._connection is not None:
             self.batched(partial(self._connection.session.finish_streams, service_restart()))
         self.close(SHUTDOWN_CLOSE, "the gateway is shutting down")
-        if not self._socket.is_closing():
-            self._socket.resume_reading()  # the client's own close is waited for
 
     def _hang_up(self) -> None:
         """Close our side after what was sent; the client is given a while to close its own."""
@@ -780,6 +778,7 @@ class _Peer(asyncio.Protocol):
         except OSError:  # the client was quicker
             half_closed = False
         if half_closed:
+            self._socket.resume_reading()  # or the client would not be heard hanging up
             loop = asyncio.get_running_loop()
             self._to_abort = loop.call_later(CLOSE_TIMEOUT, self.abort)
         else:

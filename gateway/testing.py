@@ -12,6 +12,8 @@ file in a temporary folder, since a database in memory has other locks.
 """
 
 import asyncio
+import contextlib
+import functools
 import itertools
 import math
 import re
@@ -27,6 +29,7 @@ from pydantic import TypeAdapter
 
 from exchange import ledger as accounts
 from exchange.ledger import Account
+from gateway import store
 from gateway.access import apps, passwords, tokens, users
 from gateway.access.apps import App
 from gateway.app import Gateway, compose
@@ -371,8 +374,10 @@ async def world(
     """
     with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
         clock = HandClock(start)
+        db = Path(folder) / "world.db"
+        db.write_bytes(_empty_database())
         given = chosen(
-            db=Path(folder) / "world.db",
+            db=db,
             seed=seed,
             start=repr(start),
             handlers=tuple(handlers),
@@ -384,6 +389,16 @@ async def world(
             # A client in memory is answered at once, however long the test has been busy before.
             gateway.scheduler.round_length = math.inf
             yield World(gateway, clock, mail)
+
+
+@functools.cache  # to migrate one takes a third of a start
+def _empty_database() -> bytes:
+    """The file of a new, migrated database."""
+    with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
+        empty = Path(folder) / "empty.db"
+        with contextlib.closing(store.connect(empty)) as connection:
+            store.migrate(connection)
+        return empty.read_bytes()
 
 
 _adapters: dict[tuple[type, ...], TypeAdapter[Any]] = {}

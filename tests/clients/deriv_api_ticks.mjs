@@ -17,7 +17,7 @@ const stream = await new Promise((resolve, reject) => {
   basic.subscribe({ ticks: "1HZ100V" }).subscribe((message) => {
     told.push(message);
     if (told.length === TICKS) {
-      resolve(told);
+      resolve([...told]); // more ticks may come before it is printed
     }
   }, reject);
 });

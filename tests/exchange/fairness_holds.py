@@ -17,6 +17,7 @@ How it is measured:
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -79,7 +80,32 @@ class Days:
     blocks: NDArray[np.int64]
     below: NDArray[np.bool_]
     """Whether the price was below its level when the chunk's day began."""
+    beyond: dict[int, float]
+    """By how much a tick goes beyond a level that it is the first to cross, by `Extremes`, for
+    contracts on a rise (1) and on a fall (-1)."""
     quick: dict[int, "Quick"] = field(default_factory=dict)
+
+
+class Extremes:
+    """The mean distance from a level to the first tick beyond it, below or above.
+
+    Such a tick is a new extreme of its day. If levels lie evenly, one that is passed by a new
+    extreme `d` beyond the former one is passed by d / 2 in the mean, and is as likely as `d` is
+    long: so the mean over all levels is sum(d^2) / (2 sum(d)).
+    """
+
+    def __init__(self) -> None:
+        self._sums = {1: np.zeros(2), -1: np.zeros(2)}
+
+    def add(self, logs: Floats) -> None:
+        """Take a day's ticks into account."""
+        for direction, sums in self._sums.items():
+            steps = -np.diff(np.minimum.accumulate(logs * direction))
+            sums += (float(steps.sum()), float(steps @ steps))
+
+    def beyond(self) -> dict[int, float]:
+        """The means, for contracts on a rise (1) and on a fall (-1)."""
+        return {side: float(sums[1] / sums[0] / 2) for side, sums in self._sums.items()}
 
 
 class Quick(NamedTuple):
@@ -103,21 +129,30 @@ def commission_of(
 ) -> Floats:
     """The commissions at these spots, in stakes; not a number where it is not offered."""
     spots, where = np.unique(pips, return_inverse=True)
-    worth = np.array([stop_out_worth(symbol, int(spot), rises=direction > 0) for spot in spots])
+    worth = np.array([_worth(symbol, spot, rises=direction > 0) for spot in spots.tolist()])
     charged = np.ceil(np.round(STAKE * multiplier * worth * (1 + margin), 6)) / STAKE
     charged[multiplier * worth > MOST_WAIVED] = np.nan
     found: Floats = charged[where]
     return found
 
 
+_worth = cache(stop_out_worth)
+
+
 def mean_waived(
-    symbol: Symbol, multiplier: int, pips: NDArray[np.int64], level: Floats, direction: int
+    symbol: Symbol,
+    multiplier: int,
+    pips: NDArray[np.int64],
+    level: Floats,
+    direction: int,
+    beyond: float,
 ) -> Floats:
     """The mean loss beyond the stake that a stop-out waives, in stakes.
 
     `level` is where the stake is lost, as a share of the entry spot. From there to the whole pip at
     which it closes; steps end there. What moves by more is at that pip from half a pip before it
     on, and goes further. A range that breaks is jumped over as far as a pip from its far border.
+    There is no formula for drifts that switch: there it is `beyond`, from `Extremes`.
     """
     exact = level * pips
     if symbol.motion is Motion.STEPS:
@@ -132,6 +167,8 @@ def mean_waived(
     worth = SHIFT * symbol.tick_sd
     if symbol.motion is Motion.SPIKES:
         worth = SPIKE_STEP / 2
+    if symbol.motion is Motion.SWITCHES:
+        worth = beyond
     if symbol.motion is Motion.JUMPS or (
         symbol.motion is Motion.SPIKES and symbol.rises != (direction > 0)
     ):
@@ -147,6 +184,7 @@ def days(
     parts: list[tuple[NDArray[np.int64], Floats, Floats, Floats, int, bool]] = []
     quick: dict[int, list[Quick]] = {1: [], -1: []}
     times = np.arange(86_400 // symbol.step + 1, dtype=np.float64)
+    extremes = Extremes()
     for day in range(365, 365 + count):
         number = symbol.grid.counts[day % 7]
         if not number:
@@ -157,6 +195,8 @@ def days(
         logs = np.log(pips)
         if growth is not None:
             logs -= growth.total / ONE + growth.a_tick / ONE * times[:number]
+        if symbol.motion is Motion.SWITCHES:
+            extremes.add(logs)
         table = logs.reshape(-1, width)
         below = bool(pips[0] < symbol.level)
         first = pips.reshape(-1, width)[:, 0]
@@ -176,6 +216,7 @@ def days(
         highs=column(3),
         blocks=np.repeat([part[4] // BLOCK for part in parts], sizes),
         below=np.repeat([part[5] for part in parts], sizes),
+        beyond=extremes.beyond() if symbol.motion is Motion.SWITCHES else {1: 0.0, -1: 0.0},
         quick={
             side: Quick(*(np.concatenate(each) for each in zip(*found, strict=True)))
             for side, found in quick.items()
@@ -194,7 +235,7 @@ def _quick(
     limit = np.log(level) * direction
     stopped = (moved <= limit[:, None]).any(1)
     gained = multiplier * direction * np.expm1(moved[:, -1] * direction) - commission
-    waived = mean_waived(symbol, multiplier, pips, level, direction)
+    waived = mean_waived(symbol, multiplier, pips, level, direction, 0.0)
     # Stated of all jumps, also the later ones.
     if symbol.motion in (Motion.JUMPS, Motion.SPIKES, Motion.BREAKS, Motion.SWITCHES):
         tick = (moved <= limit[:, None]).argmax(1)
@@ -225,7 +266,7 @@ def hold(
     commission = commission_of(symbol, multiplier, pips, direction, margin)
     level = 1 - direction * (1 - commission) / multiplier
     limit = found.logs[entries] + np.log(level)
-    waived = mean_waived(symbol, multiplier, pips, level, direction)
+    waived = mean_waived(symbol, multiplier, pips, level, direction, found.beyond[direction])
     profits, early = (np.full(len(entries), np.nan) for _ in range(2))
     stopped, sold = (np.zeros(len(entries), np.bool_) for _ in range(2))
     stopped_early = stopped.copy()

@@ -3,18 +3,22 @@
 import pytest
 
 from exchange.rules import Margins
-from tests.exchange.fairness import Tally, trade
+from tests.effort import LONG, chosen
+from tests.exchange.fairness import GROUPS, Tally, trade
 from tests.exchange.fairness_paths import PATH_FAMILIES
 
 STATED = Margins()
-LEAST = 5_000
+SOME = chosen(150, GROUPS)
+LEAST = 5_000 * SOME // GROUPS
 """Of those whose luck is known best; of the others up to four times as many."""
+NOTICED = ("Spreads",)
+"""Families of which a short run notices a wrong margin; a long one does of all."""
 
 
 @pytest.fixture(scope="module")
 def settled() -> dict[str, Tally]:
     """Every contract, bought and settled once for all tests."""
-    return {tally.family.name: tally for tally in trade(families=PATH_FAMILIES)}
+    return {tally.family.name: tally for tally in trade(SOME, families=PATH_FAMILIES)}
 
 
 @pytest.mark.parametrize("name", [family.name for family in PATH_FAMILIES])
@@ -24,6 +28,7 @@ def test_a_family_keeps_what_it_states(settled: dict[str, Tally], name: str) -> 
     assert tally.contracts >= LEAST
     assert abs(tally.plain().z(stated)) < 3
     assert abs(tally.sharp().z(stated)) < 3
-    assert tally.sharp().z(stated * 0.5) > 3  # a margin that is wrong by half is caught
-    assert tally.sharp().z(stated * 1.5) < -3
+    if LONG or name in NOTICED:
+        assert tally.sharp().z(stated * 0.5) > 3  # a margin that is wrong by half is caught
+        assert tally.sharp().z(stated * 1.5) < -3
     assert all(abs(z) < 3.5 for z in tally.controls())  # what is taken for luck is luck

@@ -14,6 +14,7 @@ from exchange.levels import LEVELS
 from exchange.processes.brownian import Brownian
 from exchange.rates import Rates
 from exchange.symbols import DAY, EARLIEST, LEVEL_SYMBOLS, SYMBOLS, Symbol
+from tests.effort import chosen
 
 FEED = Feed("pairs")
 PAIRS = {
@@ -120,9 +121,10 @@ def test_a_day_of_a_pair_has_the_variance_and_the_drift_that_are_known(symbol: S
 @pytest.mark.parametrize("symbol", PAIRS.values(), ids=lambda s: s.name)
 def test_a_pair_stays_near_its_level_for_centuries(symbol: Symbol) -> None:
     law = law_of(symbol)
-    anchors = np.array([law.anchor(day) for day in range(0, 150_000, 100)]) / fixedpoint.ONE
+    years = chosen(120, 410)
+    anchors = np.array([law.anchor(day) for day in range(0, years * 365, 100)]) / fixedpoint.ONE
     # Values 1 / pull apart are nearly independent: of 410 years some 160.
-    error = symbol.level_sd * math.sqrt(1 / (2 * 410 * 0.4))
+    error = symbol.level_sd * math.sqrt(1 / (2 * years * 0.4))
     near(float(anchors.std()), symbol.level_sd, error)
     assert abs(anchors).max() < 4.5 * symbol.level_sd
     if symbol is YEN:  # four in a thousand are beyond these

@@ -25,6 +25,7 @@ from exchange.pricing.terminal import above, call
 from exchange.rates import DOLLAR_SYMBOLS, Rates
 from exchange.rules import MOST_SHARED, Margins
 from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol, covariance
+from tests.effort import chosen
 
 MONDAY = 1_767_571_200  # 2026-01-05 00:00 UTC
 NOON = MONDAY + 15 * 3_600
@@ -141,6 +142,9 @@ def test_symbols_that_share_nothing_move_apart() -> None:
             assert abs(found - expected) * math.sqrt(len(days)) < 4
 
 
+SAMPLE = chosen(3_000, 6_000)
+
+
 def in_dollars(symbol: str, currency: str, days: int, *, rises: bool) -> tuple[float, float]:
     """The mean gain in dollars of a contract at the money whose price is its chance.
 
@@ -161,7 +165,7 @@ def in_dollars(symbol: str, currency: str, days: int, *, rises: bool) -> tuple[f
         )
         pays = (last > first) if rises else (last < first)
         gained.append(pays * after / before / chance - 1)
-        if len(gained) == 6_000:
+        if len(gained) == SAMPLE:
             break
     return float(np.mean(gained)), float(np.std(gained)) / math.sqrt(len(gained))
 

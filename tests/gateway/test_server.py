@@ -651,8 +651,32 @@ async def test_a_stop_answers_every_request_that_was_received(here: World) -> No
     async with listening(here) as (running, port), raw(port, b"") as client:
         client.writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
         head = await client.head()
-        rest, _ = await asyncio.gather(client.reader.read(), running.stop())
+        stopping = asyncio.ensure_future(running.stop())
+        rest = await client.reader.read()
+        client.writer.close()
+        await stopping
     assert (head + rest).count(b"HTTP/1.1 200 ") == 200
+
+
+@pytest.mark.parametrize("paused", [False, True], ids=["reading", "paused"])
+async def test_a_client_that_was_closed_holds_up_no_stop(
+    here: World, monkeypatch: pytest.MonkeyPatch, paused: bool
+) -> None:
+    monkeypatch.setattr(server_module, "GOODBYE", 3_600)
+    monkeypatch.setattr(server_module, "CLOSE_TIMEOUT", 3_600)
+    async with listening(here) as (running, port), raw(port) as client:
+        client.writer.write(text({"ping": 1}))
+        await client.message()
+        (peer,) = running.peers
+        if paused:
+            peer.pause()
+        peer.close(1008, "of no further use")
+        await client.closed()
+        stopping = asyncio.ensure_future(running.stop())
+        await asyncio.sleep(0)
+        client.writer.close()
+        async with asyncio.timeout(10):
+            await stopping
 
 
 async def test_who_takes_nothing_is_idle_too(server: Running) -> None:
