@@ -7,7 +7,7 @@ LOCKS := .ci/requirements
 BROWSER_TESTS := tests/browser
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --require-hashes
 COMPILE := uv pip compile -q --universal --generate-hashes --no-header --fork-strategy fewest --python-version 3.11
-SOURCES := exchange gateway handlers schemas tests examples bench docs
+SOURCES := exchange gateway handlers schemas scopegate tests examples bench docs .ci
 
 .PHONY: help setup serve test proofs check format docs fairness bench lock clean
 

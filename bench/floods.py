@@ -470,7 +470,7 @@ def started(tree: Path, limits: str) -> Iterator[Gateway]:
     """A gateway of this copy of the project, with two users."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SCOPEGATE_")}
     environment["PYTHONPATH"] = str(tree)
-    program = [sys.executable, "-m", "gateway"]
+    program = [sys.executable, "-m", "scopegate"]
     with TemporaryDirectory(prefix="scopegate-floods-") as folder:
         database = str(Path(folder) / "floods.db")
 

@@ -19,10 +19,10 @@ from typing import Any
 
 from servers import rotated, what_is_measured
 
-from exchange.contracts.offer import make
-from exchange.contracts.terms import Wish
-from exchange.feed import Feed
-from exchange.rules import Margins
+from scopegate.exchange.contracts.offer import make
+from scopegate.exchange.contracts.terms import Wish
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.rules import Margins
 
 NOON = 1_767_268_800
 """2026-01-01 12:00 UTC."""

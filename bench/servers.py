@@ -64,7 +64,7 @@ def scopegate() -> Iterator[Server]:
 
     Everything is default, save that the rate limits, which count all the same, are never met.
     """
-    command = [sys.executable, "-m", "gateway", "serve", "--port", "0", "--db", "bench.db"]
+    command = [sys.executable, "-m", "scopegate", "serve", "--port", "0", "--db", "bench.db"]
     limits = [
         f"--{group}-per-{span}={_NO_LIMIT}"
         for group in ("messages", "general", "outcome", "pricing")

@@ -19,9 +19,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from exchange import ledger
-from gateway.access import users
-from gateway.store import Transaction, run_once
+from scopegate.exchange import ledger
+from scopegate.gateway.access import users
+from scopegate.gateway.store import Transaction, run_once
 
 ACCOUNTS = 50
 
@@ -89,7 +89,7 @@ def started(db: Path) -> tuple[subprocess.Popen[str], float]:
     """A gateway, and the seconds until it listened."""
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "gateway", "serve", "--port", "0", "--db", str(db)],
+        [sys.executable, "-m", "scopegate", "serve", "--port", "0", "--db", str(db)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

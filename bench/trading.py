@@ -40,18 +40,18 @@ from load import Client, Load, LoadError, Message, Requests, VaryingClient
 from requests import OUTSTANDING, WARM_UP, Case, Sample
 from servers import FASTAPI, SCOPEGATE, SERVERS, Server, rotated, what_is_measured
 
-from exchange import book, ledger
-from exchange.book import Contract
-from exchange.contracts import offer as offers
-from exchange.contracts.life import End, Offer, Status, Tick
-from exchange.contracts.terms import Wish
-from exchange.feed import Feed
-from exchange.ledger import Account
-from exchange.rules import MOST_OPEN_POSITIONS, Margins
-from gateway.access import tokens, users
-from gateway.store import Transaction, connect, migrate, run_once
-from gateway.testing import NOON, world
-from schemas.scopes import ALL_SCOPES
+from scopegate.exchange import book, ledger
+from scopegate.exchange.book import Contract
+from scopegate.exchange.contracts import offer as offers
+from scopegate.exchange.contracts.life import End, Offer, Status, Tick
+from scopegate.exchange.contracts.terms import Wish
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.ledger import Account
+from scopegate.exchange.rules import MOST_OPEN_POSITIONS, Margins
+from scopegate.gateway.access import tokens, users
+from scopegate.gateway.store import Transaction, connect, migrate, run_once
+from scopegate.schemas.scopes import ALL_SCOPES
+from scopegate.testing import NOON, world
 
 PRICED: Mapping[str, Message] = {
     "rise, 5 minutes": {"contract_type": "CALL", "duration": 5, "duration_unit": "m"},

@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from exchange.rules import HONOURED, Margins
+from scopegate.exchange.rules import HONOURED, Margins
 from tests.exchange import fairness_holds as holds
 from tests.exchange.fairness import MARKETS, SEED, Family, Tally, trade
 from tests.exchange.fairness_paths import FAMILIES

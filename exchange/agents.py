@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from exchange.contracts.terms import Refusal
-from exchange.ledger import account
-from gateway.store import Row, Transaction
+from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.ledger import account
+from scopegate.gateway.store import Row, Transaction
 
 MOST_LISTED = 500
 """Agents of one country that are listed, those who have been agents for longest."""

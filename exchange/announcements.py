@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from exchange.processes.bits import Bits
-from exchange.symbols import DAY
+from scopegate.exchange.processes.bits import Bits
+from scopegate.exchange.symbols import DAY
 
 CURRENCIES: Final = ("AUD", "CAD", "CHF", "EUR", "GBP", "JPY", "NZD", "USD")
 

@@ -11,16 +11,16 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from exchange import exclusion, ledger, markups
-from exchange.contracts import shortcode
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import End, Offer, Status
-from exchange.contracts.terms import Refusal, Terms
-from exchange.ledger import Entry, InsufficientFundsError
-from exchange.markups import Introducer
-from exchange.money import bound_in, to_text
-from exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
-from gateway.store import Row, Transaction
+from scopegate.exchange import exclusion, ledger, markups
+from scopegate.exchange.contracts import shortcode
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import End, Offer, Status
+from scopegate.exchange.contracts.terms import Refusal, Terms
+from scopegate.exchange.ledger import Entry, InsufficientFundsError
+from scopegate.exchange.markups import Introducer
+from scopegate.exchange.money import bound_in, to_text
+from scopegate.exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
+from scopegate.gateway.store import Row, Transaction
 
 KEPT_ORDERS = 100
 """The latest orders of a contract that are kept."""

@@ -16,15 +16,15 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, fields
 
-from exchange import book, ledger
-from exchange.book import Bought, Closed, Contract
-from exchange.contracts.life import End, Offer, Status
-from exchange.contracts.terms import Refusal
-from exchange.ledger import Account, Guard
-from exchange.money import to_text
-from exchange.rules import MOST_COPIERS, MOST_TRADERS
-from gateway.clock import Clock
-from gateway.store import Change, Row, Store, Transaction
+from scopegate.exchange import book, ledger
+from scopegate.exchange.book import Bought, Closed, Contract
+from scopegate.exchange.contracts.life import End, Offer, Status
+from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.ledger import Account, Guard
+from scopegate.exchange.money import to_text
+from scopegate.exchange.rules import MOST_COPIERS, MOST_TRADERS
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.store import Change, Row, Store, Transaction
 
 COPIED = "copied"
 """The change that announces a report: the fields of `Report`."""

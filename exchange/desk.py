@@ -22,10 +22,10 @@ from typing import TypeVar
 
 import structlog
 
-from exchange import book
-from exchange.book import Bought, Closed, Contract
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import (
+from scopegate.exchange import book
+from scopegate.exchange.book import Bought, Closed, Contract
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import (
     End,
     Life,
     Offer,
@@ -41,17 +41,17 @@ from exchange.contracts.life import (
     unsaleable,
     with_growth,
 )
-from exchange.contracts.multipliers import Multiplier
-from exchange.contracts.terms import NOT_OPEN, Refusal, Terms
-from exchange.copying import Copying
-from exchange.feed import Feed
-from exchange.ledger import Guard
-from exchange.markups import Introducer
-from exchange.money import to_text
-from exchange.rules import Margins
-from exchange.symbols import Symbol
-from gateway.clock import Clock
-from gateway.store import (
+from scopegate.exchange.contracts.multipliers import Multiplier
+from scopegate.exchange.contracts.terms import NOT_OPEN, Refusal, Terms
+from scopegate.exchange.copying import Copying
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.ledger import Guard
+from scopegate.exchange.markups import Introducer
+from scopegate.exchange.money import to_text
+from scopegate.exchange.rules import Margins
+from scopegate.exchange.symbols import Symbol
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.store import (
     Change,
     Row,
     Store,
@@ -60,7 +60,7 @@ from gateway.store import (
     StoreUnavailableError,
     Transaction,
 )
-from gateway.supervisor import supervise
+from scopegate.gateway.supervisor import supervise
 
 SETTLED_TOGETHER = 256
 """Contracts that are handed to the store at once; the others wait for these."""

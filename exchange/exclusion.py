@@ -12,11 +12,11 @@ import calendar
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
-from exchange.contracts.terms import Refusal
-from exchange.ledger import OUTSIDE
-from exchange.money import to_text
-from exchange.symbols import DAY
-from gateway.store import Transaction
+from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.ledger import OUTSIDE
+from scopegate.exchange.money import to_text
+from scopegate.exchange.symbols import DAY
+from scopegate.gateway.store import Transaction
 
 AMOUNTS = (
     "max_balance",

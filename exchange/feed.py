@@ -22,19 +22,19 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange import fixedpoint
-from exchange.hours import ALWAYS, Place
-from exchange.outlook import Growth, Outlook
-from exchange.processes.breaks import Breaks
-from exchange.processes.brownian import Brownian
-from exchange.processes.combined import Combined, Leg
-from exchange.processes.jumps import Jumps
-from exchange.processes.process import Process
-from exchange.processes.resets import Resets
-from exchange.processes.spikes import Spikes
-from exchange.processes.steps import Steps
-from exchange.processes.switches import Switches
-from exchange.symbols import DAY, EARLIEST, LEVEL_SYMBOLS, Motion, Symbol
+from scopegate.exchange import fixedpoint
+from scopegate.exchange.hours import ALWAYS, Place
+from scopegate.exchange.outlook import Growth, Outlook
+from scopegate.exchange.processes.breaks import Breaks
+from scopegate.exchange.processes.brownian import Brownian
+from scopegate.exchange.processes.combined import Combined, Leg
+from scopegate.exchange.processes.jumps import Jumps
+from scopegate.exchange.processes.process import Process
+from scopegate.exchange.processes.resets import Resets
+from scopegate.exchange.processes.spikes import Spikes
+from scopegate.exchange.processes.steps import Steps
+from scopegate.exchange.processes.switches import Switches
+from scopegate.exchange.symbols import DAY, EARLIEST, LEVEL_SYMBOLS, Motion, Symbol
 
 HOUR: Final = 3_600
 

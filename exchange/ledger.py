@@ -12,9 +12,9 @@ from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import NamedTuple
 
-from exchange.money import CURRENCIES, bound_in
-from gateway.clock import Clock
-from gateway.store import Change, Row, Store, StoreError, Transaction
+from scopegate.exchange.money import CURRENCIES, bound_in
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.store import Change, Row, Store, StoreError, Transaction
 
 BOOKED = "booked"
 """The change that announces an entry of the ledger: the fields of `Entry`."""

@@ -11,9 +11,9 @@ Rules:
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from exchange import ledger
-from exchange.ledger import EXCHANGE, Account, Entry
-from gateway.store import Row, Transaction
+from scopegate.exchange import ledger
+from scopegate.exchange.ledger import EXCHANGE, Account, Entry
+from scopegate.gateway.store import Row, Transaction
 
 
 class Introducer(NamedTuple):

@@ -16,14 +16,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from exchange import agents, exclusion, ledger
-from exchange.contracts.terms import Refusal
-from exchange.ledger import CONVERSION, OUTSIDE, TRANSFERS, Account, Entry, Guard
-from exchange.money import bound_in, to_text
-from exchange.rates import Rates, shown
-from exchange.rules import LARGEST_AGENT_PAYMENT, LEAST_AGENT_PAYMENT
-from gateway.clock import Clock
-from gateway.store import Row, Store, Transaction
+from scopegate.exchange import agents, exclusion, ledger
+from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.ledger import CONVERSION, OUTSIDE, TRANSFERS, Account, Entry, Guard
+from scopegate.exchange.money import bound_in, to_text
+from scopegate.exchange.rates import Rates, shown
+from scopegate.exchange.rules import LARGEST_AGENT_PAYMENT, LEAST_AGENT_PAYMENT
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.store import Row, Store, Transaction
 
 
 class Kind(StrEnum):

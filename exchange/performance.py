@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from exchange.symbols import SYMBOLS, Symbol
-from gateway.store import Row, Transaction
+from scopegate.exchange.symbols import SYMBOLS, Symbol
+from scopegate.gateway.store import Row, Transaction
 
 LATEST = 5_000
 """Contracts that are looked at, the ones that were closed last."""

@@ -12,11 +12,11 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exchange.money import CURRENCIES
-from exchange.symbols import SYMBOLS
+from scopegate.exchange.money import CURRENCIES
+from scopegate.exchange.symbols import SYMBOLS
 
 if TYPE_CHECKING:  # it takes numpy, which a command that only looks after accounts goes without
-    from exchange.feed import Feed
+    from scopegate.exchange.feed import Feed
 
 DOLLAR_SYMBOLS: Final[Mapping[str, str | None]] = {
     "AUD": "frxAUDUSD",

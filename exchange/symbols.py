@@ -21,10 +21,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from exchange.hours import ALWAYS, FOREX, STOCKS, Grid, Hours, grid
-from exchange.hours import DAY as DAY
-from exchange.hours import EARLIEST as EARLIEST
-from exchange.levels import LEVELS, YEARLY_PULL
+from scopegate.exchange.hours import ALWAYS, FOREX, STOCKS, Grid, Hours, grid
+from scopegate.exchange.hours import DAY as DAY
+from scopegate.exchange.hours import EARLIEST as EARLIEST
+from scopegate.exchange.levels import LEVELS, YEARLY_PULL
 
 FEED_VERSION: Final = 2
 """Two feeds of the same version, seed and symbol have the same history."""

@@ -18,11 +18,11 @@ from typing import Any, Final, Generic, Required, TypedDict, TypeVar, Union, Unp
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from typing_extensions import is_typeddict
 
-from gateway.limits import Rate
-from gateway.session import Session
-from schemas.fields import Request
-from schemas.published import ALSO_FIELDS, PUBLISHED, SENSITIVE_FIELDS
-from schemas.scopes import MANAGING, Scope, in_order
+from scopegate.gateway.limits import Rate
+from scopegate.gateway.session import Session
+from scopegate.schemas.fields import Request
+from scopegate.schemas.published import ALSO_FIELDS, PUBLISHED, SENSITIVE_FIELDS
+from scopegate.schemas.scopes import MANAGING, Scope, in_order
 
 
 class Standing(Enum):

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 import structlog
 
-from gateway.dispatch import Dispatcher
-from gateway.errors import Disconnect
-from gateway.fairness import ClientLoad, Scheduler
-from gateway.session import Session
+from scopegate.gateway.dispatch import Dispatcher
+from scopegate.gateway.errors import Disconnect
+from scopegate.gateway.fairness import ClientLoad, Scheduler
+from scopegate.gateway.session import Session
 
 MAX_WAITING = 256
 MAX_WAITING_BYTES = 128 * 1024

@@ -15,9 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from gateway.calls import Call, Registry
-from schemas.fields import AccountRequest, Request, StreamRequest, listed, present
-from schemas.scopes import in_order
+from scopegate.gateway.calls import Call, Registry
+from scopegate.schemas.fields import AccountRequest, Request, StreamRequest, listed, present
+from scopegate.schemas.scopes import in_order
 
 Schema = dict[str, Any]
 

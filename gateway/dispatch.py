@@ -22,9 +22,9 @@ import orjson
 import structlog
 from pydantic import ValidationError
 
-from gateway.bus import Bus
-from gateway.calls import AT_PAGES, OWNER, Body, Call, Registry, Stream, problems_of
-from gateway.errors import (
+from scopegate.gateway.bus import Bus
+from scopegate.gateway.calls import AT_PAGES, OWNER, Body, Call, Registry, Stream, problems_of
+from scopegate.gateway.errors import (
     ApiError,
     Disconnect,
     authorization_required,
@@ -35,13 +35,13 @@ from gateway.errors import (
     rate_limit,
     storage_unavailable,
 )
-from gateway.limits import Claim, ConcurrencyLimiter, Holder, Penalty, Rate, RateLimiter
-from gateway.session import Grant, Session, Subscription
-from gateway.skim import skim
-from gateway.store import StoreUnavailableError
-from gateway.token_form import NOT_SHOWN, SHORTEST, holds_token, without_tokens
-from schemas.fields import LARGEST_INTEGER
-from schemas.scopes import in_order
+from scopegate.gateway.limits import Claim, ConcurrencyLimiter, Holder, Penalty, Rate, RateLimiter
+from scopegate.gateway.session import Grant, Session, Subscription
+from scopegate.gateway.skim import skim
+from scopegate.gateway.store import StoreUnavailableError
+from scopegate.gateway.token_form import NOT_SHOWN, SHORTEST, holds_token, without_tokens
+from scopegate.schemas.fields import LARGEST_INTEGER
+from scopegate.schemas.scopes import in_order
 
 MAX_DEPTH = 32
 MAX_ECHO = 2048

@@ -20,7 +20,7 @@ from typing import Any
 import h11
 import structlog
 
-from gateway.fairness import Work
+from scopegate.gateway.fairness import Work
 
 MAX_HEAD = 16 * 1024
 MAX_BODY = 64 * 1024

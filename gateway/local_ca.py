@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.settings import SettingsError
+from scopegate.settings import SettingsError
 
 if TYPE_CHECKING:
     from trustme import CA

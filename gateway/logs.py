@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from gateway import token_form
+from scopegate.gateway import token_form
 
 _lost = 0
 

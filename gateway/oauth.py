@@ -12,14 +12,14 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from gateway import token_form
-from gateway.access import codes
-from gateway.access.codes import Exchanged
-from gateway.access.consent import APP_ID
-from gateway.errors import ApiError, storage_unavailable
-from gateway.http import HttpRequest, HttpResponse
-from gateway.store import Store, StoreUnavailableError
-from schemas.scopes import in_order
+from scopegate.gateway import token_form
+from scopegate.gateway.access import codes
+from scopegate.gateway.access.codes import Exchanged
+from scopegate.gateway.access.consent import APP_ID
+from scopegate.gateway.errors import ApiError, storage_unavailable
+from scopegate.gateway.http import HttpRequest, HttpResponse
+from scopegate.gateway.store import Store, StoreUnavailableError
+from scopegate.schemas.scopes import in_order
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
 _HEADERS = {

@@ -45,15 +45,15 @@ from websockets.http11 import Request
 from websockets.protocol import OPEN, SERVER, Protocol
 from websockets.server import ServerProtocol
 
-from gateway import hosts
-from gateway.connection import Connection, Transport
-from gateway.dispatch import REFUSED_CLOSE, Binary
-from gateway.errors import service_restart
-from gateway.fairness import ClientLoad, Scheduler, Work
-from gateway.hosts import Hosts
-from gateway.http import MAX_HEAD, SECURITY, HttpConversation, HttpPeer, Site
-from gateway.limits import block_of
-from gateway.settings import PING_AFTER
+from scopegate.gateway import hosts
+from scopegate.gateway.connection import Connection, Transport
+from scopegate.gateway.dispatch import REFUSED_CLOSE, Binary
+from scopegate.gateway.errors import service_restart
+from scopegate.gateway.fairness import ClientLoad, Scheduler, Work
+from scopegate.gateway.hosts import Hosts
+from scopegate.gateway.http import MAX_HEAD, SECURITY, HttpConversation, HttpPeer, Site
+from scopegate.gateway.limits import block_of
+from scopegate.settings import PING_AFTER
 
 try:
     from websockets.speedups import apply_mask

@@ -16,10 +16,10 @@ from functools import partial
 
 import orjson
 
-from gateway.errors import ApiError, authorization_required, invalid_token, rate_limit
-from gateway.hosts import is_own_page
-from gateway.limits import Holder, block_of
-from schemas.scopes import Scope
+from scopegate.gateway.errors import ApiError, authorization_required, invalid_token, rate_limit
+from scopegate.gateway.hosts import is_own_page
+from scopegate.gateway.limits import Holder, block_of
+from scopegate.schemas.scopes import Scope
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,16 +22,16 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from gateway import description
-from gateway.access import consent
-from gateway.access.apps import App
-from gateway.calls import Call, Registry
-from gateway.errors import ApiError
-from gateway.fairness import Workers
-from gateway.hosts import is_public, name_of
-from gateway.http import SECURITY, HttpRequest, HttpResponse
-from gateway.limits import RequestLimiter, block_of
-from gateway.oauth import TokenEndpoint
+from scopegate.gateway import description
+from scopegate.gateway.access import consent
+from scopegate.gateway.access.apps import App
+from scopegate.gateway.calls import Call, Registry
+from scopegate.gateway.errors import ApiError
+from scopegate.gateway.fairness import Workers
+from scopegate.gateway.hosts import is_public, name_of
+from scopegate.gateway.http import SECURITY, HttpRequest, HttpResponse
+from scopegate.gateway.limits import RequestLimiter, block_of
+from scopegate.gateway.oauth import TokenEndpoint
 
 _TYPES = {
     "css": "text/css; charset=utf-8",
@@ -232,7 +232,7 @@ def _cached(kind: str, body: bytes) -> HttpResponse:
 
 def _pages() -> Iterator[tuple[str, HttpResponse]]:
     """Every page and every file beside them, by path."""
-    folder = importlib.resources.files("gateway") / "pages"
+    folder = importlib.resources.files("scopegate.gateway") / "pages"
     yield from _assets(folder, "/assets/")
     layout = (folder / "layout.html").read_text()
     for entry in folder.iterdir():

@@ -36,8 +36,8 @@ import aiosqlite
 import orjson
 import structlog
 
-from exchange.symbols import FEED_VERSION
-from gateway.supervisor import ReportedError, supervise
+from scopegate.exchange.symbols import FEED_VERSION
+from scopegate.gateway.supervisor import ReportedError, supervise
 
 T = TypeVar("T")
 
@@ -215,7 +215,7 @@ def _lock(path: Path) -> int | None:
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the database to the newest form; each step is a transaction of its own."""
-    folder = importlib.resources.files("gateway") / "migrations"
+    folder = importlib.resources.files("scopegate.gateway") / "migrations"
     steps = sorted(
         (entry for entry in folder.iterdir() if entry.name.endswith(".sql")),
         key=lambda entry: entry.name,

@@ -4,24 +4,24 @@ from collections.abc import Mapping
 
 import orjson
 
-from exchange.book import Contract
-from exchange.desk import Desk
-from exchange.ledger import Account, Entry, Ledger
-from exchange.money import bound_in, to_number, to_text
-from exchange.payments import Kind, Payment, Teller
-from exchange.rates import Rates
-from exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
-from gateway.access.guard import Access
-from gateway.bus import Bus
-from gateway.calls import Stream, call
-from gateway.clock import Clock
-from gateway.errors import ApiError, input_validation_failed
-from gateway.fairness import Workers
-from gateway.limits import Rate
-from gateway.session import Grant, Session
-from handlers.contract_views import expiry, longcode
-from handlers.reach import accounts_of, within
-from schemas.accounts import (
+from scopegate.exchange.book import Contract
+from scopegate.exchange.desk import Desk
+from scopegate.exchange.ledger import Account, Entry, Ledger
+from scopegate.exchange.money import bound_in, to_number, to_text
+from scopegate.exchange.payments import Kind, Payment, Teller
+from scopegate.exchange.rates import Rates
+from scopegate.exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.bus import Bus
+from scopegate.gateway.calls import Stream, call
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.errors import ApiError, input_validation_failed
+from scopegate.gateway.fairness import Workers
+from scopegate.gateway.limits import Rate
+from scopegate.gateway.session import Grant, Session
+from scopegate.handlers.contract_views import expiry, longcode
+from scopegate.handlers.reach import accounts_of, within
+from scopegate.schemas.accounts import (
     AccountList,
     AccountListReply,
     AccountSummary,
@@ -40,7 +40,7 @@ from schemas.accounts import (
     TransactionBody,
     TransactionReply,
 )
-from schemas.scopes import Scope
+from scopegate.schemas.scopes import Scope
 
 LANDING_COMPANIES = {"virtual": "Scopegate paper accounts", "svg": "Scopegate paper accounts"}
 """By the short names that clients know; all money here is paper."""

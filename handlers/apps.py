@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from gateway.access import apps, tokens
-from gateway.access.apps import App, Link
-from gateway.access.guard import Access
-from gateway.calls import call
-from gateway.errors import input_validation_failed
-from gateway.session import Grant, Session
-from gateway.store import Store, Transaction
-from schemas.apps import (
+from scopegate.gateway.access import apps, tokens
+from scopegate.gateway.access.apps import App, Link
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls import call
+from scopegate.gateway.errors import input_validation_failed
+from scopegate.gateway.session import Grant, Session
+from scopegate.gateway.store import Store, Transaction
+from scopegate.schemas.apps import (
     AppBody,
     AppDelete,
     AppDeleteReply,
@@ -32,7 +32,7 @@ from schemas.apps import (
     RevokeOauthApp,
     RevokeOauthAppReply,
 )
-from schemas.scopes import Scope, in_order
+from scopegate.schemas.scopes import Scope, in_order
 
 
 class Apps:

@@ -1,20 +1,20 @@
 """What a user has told of their means and their experience."""
 
-from gateway.access import users
-from gateway.access.guard import Access
-from gateway.calls import call
-from gateway.errors import input_validation_failed
-from gateway.session import Session
-from gateway.store import Store, Transaction
-from handlers.reach import refuse_changes
-from schemas.assessment import (
+from scopegate.gateway.access import users
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls import call
+from scopegate.gateway.errors import input_validation_failed
+from scopegate.gateway.session import Session
+from scopegate.gateway.store import Store, Transaction
+from scopegate.handlers.reach import refuse_changes
+from scopegate.schemas.assessment import (
     GetFinancialAssessment,
     GetFinancialAssessmentReply,
     Scores,
     SetFinancialAssessment,
     SetFinancialAssessmentReply,
 )
-from schemas.scopes import Scope
+from scopegate.schemas.scopes import Scope
 
 _MEANS = "financial_information"
 _PARTS = (_MEANS, "trading_experience", "trading_experience_regulated")

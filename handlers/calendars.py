@@ -3,15 +3,15 @@
 import time
 from collections.abc import Generator
 
-from exchange.announcements import LONGEST, Announcement, Announcements
-from exchange.hours import CLOSED, Hours
-from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
-from gateway.calls import call
-from gateway.clock import Clock
-from gateway.fairness import Workers
-from gateway.session import Session
-from handlers.days import midnight
-from schemas.market import (
+from scopegate.exchange.announcements import LONGEST, Announcement, Announcements
+from scopegate.exchange.hours import CLOSED, Hours
+from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
+from scopegate.gateway.calls import call
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.fairness import Workers
+from scopegate.gateway.session import Session
+from scopegate.handlers.days import midnight
+from scopegate.schemas.market import (
     EconomicCalendar,
     EconomicCalendarReply,
     EconomicEvent,

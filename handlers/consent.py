@@ -3,25 +3,25 @@
 from decimal import Decimal
 from functools import partial
 
-from exchange import ledger
-from gateway.access import apps, codes, tokens
-from gateway.access import consent as asking
-from gateway.access.apps import App
-from gateway.access.consent import AuthorizationRequest
-from gateway.access.guard import Access
-from gateway.calls import AT_PAGES, OWNER, call
-from gateway.errors import ApiError, input_validation_failed
-from gateway.session import Grant, Session
-from gateway.store import Store, Transaction
-from schemas.consent import Consent as ConsentGiven
-from schemas.consent import (
+from scopegate.exchange import ledger
+from scopegate.gateway.access import apps, codes, tokens
+from scopegate.gateway.access import consent as asking
+from scopegate.gateway.access.apps import App
+from scopegate.gateway.access.consent import AuthorizationRequest
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls import AT_PAGES, OWNER, call
+from scopegate.gateway.errors import ApiError, input_validation_failed
+from scopegate.gateway.session import Grant, Session
+from scopegate.gateway.store import Store, Transaction
+from scopegate.schemas.consent import Consent as ConsentGiven
+from scopegate.schemas.consent import (
     ConsentRefuse,
     ConsentRefuseReply,
     ConsentReply,
     ConsentRequest,
     ConsentRequestReply,
 )
-from schemas.scopes import in_order
+from scopegate.schemas.scopes import in_order
 
 
 class Consent:

@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from exchange.book import Contract
-from exchange.contracts import bounds
-from exchange.contracts.accumulators import Accumulator
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import (
+from scopegate.exchange.book import Contract
+from scopegate.exchange.contracts import bounds
+from scopegate.exchange.contracts.accumulators import Accumulator
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import (
     Life,
     Offer,
     Sight,
@@ -21,23 +21,23 @@ from exchange.contracts.life import (
     tick_of,
     unsaleable,
 )
-from exchange.contracts.lookbacks import Lookback
-from exchange.contracts.multipliers import Multiplier, reference
-from exchange.contracts.options import Option
-from exchange.contracts.orders import Ordered
-from exchange.contracts.per_point import PerPoint
-from exchange.contracts.resets import Reset
-from exchange.contracts.terms import Refusal, Terms
-from exchange.feed import HOUR, Feed
-from exchange.fixedpoint import ONE
-from exchange.money import to_number, to_text
-from exchange.outlook import Growth
-from exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE, Margins
-from exchange.symbols import DAY, Symbol
-from gateway.errors import ApiError
-from handlers import growth, per_point
-from schemas.portfolio import AuditDetails, OpenContract, TickShown, ValidToUpdate
-from schemas.trading import (
+from scopegate.exchange.contracts.lookbacks import Lookback
+from scopegate.exchange.contracts.multipliers import Multiplier, reference
+from scopegate.exchange.contracts.options import Option
+from scopegate.exchange.contracts.orders import Ordered
+from scopegate.exchange.contracts.per_point import PerPoint
+from scopegate.exchange.contracts.resets import Reset
+from scopegate.exchange.contracts.terms import Refusal, Terms
+from scopegate.exchange.feed import HOUR, Feed
+from scopegate.exchange.fixedpoint import ONE
+from scopegate.exchange.money import to_number, to_text
+from scopegate.exchange.outlook import Growth
+from scopegate.exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE, Margins
+from scopegate.exchange.symbols import DAY, Symbol
+from scopegate.gateway.errors import ApiError
+from scopegate.handlers import growth, per_point
+from scopegate.schemas.portfolio import AuditDetails, OpenContract, TickShown, ValidToUpdate
+from scopegate.schemas.trading import (
     BarriersShown,
     ContractDetails,
     OrderShown,

@@ -12,29 +12,29 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import orjson
 
-from exchange import copying as copies
-from exchange import ledger, performance
-from exchange.contracts import bounds
-from exchange.contracts.catalogue import TYPES
-from exchange.copying import Copying, Following, Report
-from exchange.ledger import Guard
-from exchange.money import rounded_units, to_number
-from exchange.performance import Performance
-from exchange.rules import LEAST_STAKE
-from exchange.symbols import SYMBOLS
-from gateway.access import tokens, users
-from gateway.access.guard import Access
-from gateway.bus import Bus
-from gateway.calls import Stream, call
-from gateway.clock import Clock
-from gateway.errors import ApiError, input_validation_failed, invalid_token
-from gateway.fairness import Workers
-from gateway.limits import Rate
-from gateway.session import Grant, Session
-from gateway.store import Store, StoreError, Transaction
-from handlers.contract_views import refusing
-from handlers.reach import out_of_reach
-from schemas.copying import (
+from scopegate.exchange import copying as copies
+from scopegate.exchange import ledger, performance
+from scopegate.exchange.contracts import bounds
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.copying import Copying, Following, Report
+from scopegate.exchange.ledger import Guard
+from scopegate.exchange.money import rounded_units, to_number
+from scopegate.exchange.performance import Performance
+from scopegate.exchange.rules import LEAST_STAKE
+from scopegate.exchange.symbols import SYMBOLS
+from scopegate.gateway.access import tokens, users
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.bus import Bus
+from scopegate.gateway.calls import Stream, call
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.errors import ApiError, input_validation_failed, invalid_token
+from scopegate.gateway.fairness import Workers
+from scopegate.gateway.limits import Rate
+from scopegate.gateway.session import Grant, Session
+from scopegate.gateway.store import Store, StoreError, Transaction
+from scopegate.handlers.contract_views import refusing
+from scopegate.handlers.reach import out_of_reach
+from scopegate.schemas.copying import (
     CopyReport,
     CopyReportBody,
     CopyReportReply,
@@ -49,7 +49,7 @@ from schemas.copying import (
     CopytradingStatisticsReply,
     TraderShown,
 )
-from schemas.scopes import Scope
+from scopegate.schemas.scopes import Scope
 
 ALLOWS_COPIERS = "allow_copiers"
 """The setting by which a user lets others copy."""

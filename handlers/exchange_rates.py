@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 import orjson
 
-from exchange.money import CURRENCIES
-from exchange.rates import Rates, shown
-from gateway.bus import Bus
-from gateway.calls import Stream, call
-from gateway.clock import Clock
-from gateway.errors import input_validation_failed
-from gateway.session import Session
-from schemas.rates import ExchangeRates as Request
-from schemas.rates import ExchangeRatesReply, RatesBody, Spread
+from scopegate.exchange.money import CURRENCIES
+from scopegate.exchange.rates import Rates, shown
+from scopegate.gateway.bus import Bus
+from scopegate.gateway.calls import Stream, call
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.errors import input_validation_failed
+from scopegate.gateway.session import Session
+from scopegate.schemas.rates import ExchangeRates as Request
+from scopegate.schemas.rates import ExchangeRatesReply, RatesBody, Spread
 
 _CALL = "exchange_rates"
 

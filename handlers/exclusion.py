@@ -4,24 +4,24 @@ import time
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
-from exchange import exclusion
-from exchange.money import rounded_units, to_number
-from gateway.access.guard import Access
-from gateway.calls import call
-from gateway.clock import Clock
-from gateway.errors import input_validation_failed
-from gateway.session import Session
-from gateway.store import Store
-from handlers.contract_views import refusing
-from handlers.days import midnight
-from schemas.exclusion import (
+from scopegate.exchange import exclusion
+from scopegate.exchange.money import rounded_units, to_number
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls import call
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.errors import input_validation_failed
+from scopegate.gateway.session import Session
+from scopegate.gateway.store import Store
+from scopegate.handlers.contract_views import refusing
+from scopegate.handlers.days import midnight
+from scopegate.schemas.exclusion import (
     GetSelfExclusion,
     GetSelfExclusionReply,
     SelfExclusionBody,
     SetSelfExclusion,
     SetSelfExclusionReply,
 )
-from schemas.scopes import Scope
+from scopegate.schemas.scopes import Scope
 
 
 class SelfExclusion:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from exchange.money import CURRENCIES, Currency
-from gateway.calls import Stream, call
-from gateway.clock import Clock
-from gateway.limits import Limit, Profile, Rate
-from gateway.session import Session
-from schemas.general import (
+from scopegate.exchange.money import CURRENCIES, Currency
+from scopegate.gateway.calls import Stream, call
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.limits import Limit, Profile, Rate
+from scopegate.gateway.session import Session
+from scopegate.schemas.general import (
     CallLimit,
     CallLimits,
     CurrencyConfig,

@@ -2,16 +2,16 @@
 
 from decimal import Decimal
 
-from exchange.contracts import bounds
-from exchange.contracts.accumulators import reach, stays, width_text
-from exchange.contracts.life import Tick, latest
-from exchange.contracts.terms import WIDTH_UNITS, Terms
-from exchange.feed import Feed
-from exchange.money import to_number
-from exchange.rules import LARGEST_STAKE, LEAST_STAKE, MOST_ACCUMULATED
-from exchange.symbols import Symbol
-from schemas.portfolio import OpenContract
-from schemas.trading import ContractDetails
+from scopegate.exchange.contracts import bounds
+from scopegate.exchange.contracts.accumulators import reach, stays, width_text
+from scopegate.exchange.contracts.life import Tick, latest
+from scopegate.exchange.contracts.terms import WIDTH_UNITS, Terms
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.money import to_number
+from scopegate.exchange.rules import LARGEST_STAKE, LEAST_STAKE, MOST_ACCUMULATED
+from scopegate.exchange.symbols import Symbol
+from scopegate.schemas.portfolio import OpenContract
+from scopegate.schemas.trading import ContractDetails
 
 
 def _text(symbol: Symbol, tenths: int) -> str:

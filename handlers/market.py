@@ -6,19 +6,19 @@ from typing import NamedTuple, cast
 import orjson
 import structlog
 
-from exchange.contracts import life
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.offered import is_offered
-from exchange.feed import Candles, Feed
-from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
-from gateway.bus import Bus
-from gateway.calls import Stream, call
-from gateway.clock import Clock, Timer
-from gateway.errors import ApiError
-from gateway.fairness import Workers, finished, one_by_one
-from gateway.session import Session
-from handlers.contract_views import refusing
-from schemas.market import (
+from scopegate.exchange.contracts import life
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.offered import is_offered
+from scopegate.exchange.feed import Candles, Feed
+from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
+from scopegate.gateway.bus import Bus
+from scopegate.gateway.calls import Stream, call
+from scopegate.gateway.clock import Clock, Timer
+from scopegate.gateway.errors import ApiError
+from scopegate.gateway.fairness import Workers, finished, one_by_one
+from scopegate.gateway.session import Session
+from scopegate.handlers.contract_views import refusing
+from scopegate.schemas.market import (
     GRANULARITIES,
     ActiveSymbol,
     ActiveSymbols,

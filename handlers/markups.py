@@ -1,15 +1,15 @@
 """What an app's owner gets for the contracts that are bought through it."""
 
-from exchange import markups
-from exchange.ledger import accounts
-from exchange.money import to_number
-from gateway.access import apps
-from gateway.calls import call
-from gateway.session import Grant, Session
-from gateway.store import Store, Transaction
-from handlers.days import moment
-from handlers.reach import within
-from schemas.markups import (
+from scopegate.exchange import markups
+from scopegate.exchange.ledger import accounts
+from scopegate.exchange.money import to_number
+from scopegate.gateway.access import apps
+from scopegate.gateway.calls import call
+from scopegate.gateway.session import Grant, Session
+from scopegate.gateway.store import Store, Transaction
+from scopegate.handlers.days import moment
+from scopegate.handlers.reach import within
+from scopegate.schemas.markups import (
     AppMarkupDetails,
     AppMarkupDetailsReply,
     AppMarkupStatistics,
@@ -17,7 +17,7 @@ from schemas.markups import (
     MarkupOfApp,
     MarkupOfContract,
 )
-from schemas.scopes import Scope
+from scopegate.schemas.scopes import Scope
 
 
 class Markups:

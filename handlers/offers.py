@@ -8,35 +8,35 @@ from typing import Any, TypeVar, cast
 
 import orjson
 
-from exchange.contracts import offered
-from exchange.contracts.accumulators import GROWTH_RATES, Accumulator
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.digits import Digits
-from exchange.contracts.life import ContractType, sight
-from exchange.contracts.listing import seconds_text
-from exchange.contracts.lookbacks import Lookback
-from exchange.contracts.multipliers import Multiplier
-from exchange.contracts.per_point import PerPoint
-from exchange.contracts.terms import Barrier
-from exchange.feed import Feed
-from exchange.fixedpoint import ONE
-from exchange.hours import Place
-from exchange.money import CURRENCIES, bound_in, to_number
-from exchange.rules import (
+from scopegate.exchange.contracts import offered
+from scopegate.exchange.contracts.accumulators import GROWTH_RATES, Accumulator
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.digits import Digits
+from scopegate.exchange.contracts.life import ContractType, sight
+from scopegate.exchange.contracts.listing import seconds_text
+from scopegate.exchange.contracts.lookbacks import Lookback
+from scopegate.exchange.contracts.multipliers import Multiplier
+from scopegate.exchange.contracts.per_point import PerPoint
+from scopegate.exchange.contracts.terms import Barrier
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.fixedpoint import ONE
+from scopegate.exchange.hours import Place
+from scopegate.exchange.money import CURRENCIES, bound_in, to_number
+from scopegate.exchange.rules import (
     CANCELLATIONS,
     LARGEST_PAYOUT,
     LATEST_START,
     Margins,
 )
-from exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
-from gateway.calls import call
-from gateway.clock import Clock
-from gateway.errors import ApiError, input_validation_failed
-from gateway.session import Session
-from handlers import per_point
-from handlers.market import find_symbol
-from schemas.market import AssetIndex, AssetIndexReply
-from schemas.offers import (
+from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
+from scopegate.gateway.calls import call
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.errors import ApiError, input_validation_failed
+from scopegate.gateway.session import Session
+from scopegate.handlers import per_point
+from scopegate.handlers.market import find_symbol
+from scopegate.schemas.market import AssetIndex, AssetIndexReply
+from scopegate.schemas.offers import (
     AvailableContract,
     ContractsFor,
     ContractsForCompany,

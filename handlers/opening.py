@@ -12,30 +12,30 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from exchange import exclusion, ledger
-from exchange.ledger import Account, CurrencySettledError
-from exchange.money import CURRENCIES, to_number
-from gateway.access import apps, tokens, users, verification
-from gateway.access.guard import Access
-from gateway.access.passwords import Passwords
-from gateway.calls import call
-from gateway.clock import Clock
-from gateway.errors import (
+from scopegate.exchange import exclusion, ledger
+from scopegate.exchange.ledger import Account, CurrencySettledError
+from scopegate.exchange.money import CURRENCIES, to_number
+from scopegate.gateway.access import apps, tokens, users, verification
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.access.passwords import Passwords
+from scopegate.gateway.calls import call
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.errors import (
     ApiError,
     input_validation_failed,
     invalid_app_id,
     owners_token_required,
     permission_denied,
 )
-from gateway.session import Grant, Session
-from gateway.store import Store, StoreError, Transaction
-from handlers.accounts import LANDING_COMPANIES, company_of
-from handlers.countries import check_country
-from handlers.days import midnight
-from handlers.general import TERMS_VERSION
-from handlers.profile import TERMS, tell
-from schemas.fields import AccountRequest
-from schemas.opening import (
+from scopegate.gateway.session import Grant, Session
+from scopegate.gateway.store import Store, StoreError, Transaction
+from scopegate.handlers.accounts import LANDING_COMPANIES, company_of
+from scopegate.handlers.countries import check_country
+from scopegate.handlers.days import midnight
+from scopegate.handlers.general import TERMS_VERSION
+from scopegate.handlers.profile import TERMS, tell
+from scopegate.schemas.fields import AccountRequest
+from scopegate.schemas.opening import (
     NewAccountReal,
     NewAccountRealReply,
     NewAccountVirtual,
@@ -44,8 +44,8 @@ from schemas.opening import (
     SetAccountCurrency,
     SetAccountCurrencyReply,
 )
-from schemas.profile import PersonalData
-from schemas.scopes import Scope
+from scopegate.schemas.profile import PersonalData
+from scopegate.schemas.scopes import Scope
 
 _TOLD = (PersonalData.model_fields.keys() - AccountRequest.model_fields.keys()) | {
     "address_line_2",

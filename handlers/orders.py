@@ -2,23 +2,23 @@
 
 from dataclasses import replace
 
-from exchange import book
-from exchange.book import Contract, Order
-from exchange.contracts.life import Tick, tick_of
-from exchange.contracts.multipliers import reference
-from exchange.contracts.orders import Ordered, order_units
-from exchange.contracts.terms import Refusal, Terms
-from exchange.desk import Desk, Position
-from exchange.money import to_text
-from gateway.access.guard import Access
-from gateway.calls import call
-from gateway.clock import Clock
-from gateway.errors import ApiError, input_validation_failed
-from gateway.session import Session
-from gateway.store import Store
-from handlers.contract_views import ORDER_NAMES, multiplier, orders_shown, refusing
-from schemas.scopes import Scope
-from schemas.trading import (
+from scopegate.exchange import book
+from scopegate.exchange.book import Contract, Order
+from scopegate.exchange.contracts.life import Tick, tick_of
+from scopegate.exchange.contracts.multipliers import reference
+from scopegate.exchange.contracts.orders import Ordered, order_units
+from scopegate.exchange.contracts.terms import Refusal, Terms
+from scopegate.exchange.desk import Desk, Position
+from scopegate.exchange.money import to_text
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls import call
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.errors import ApiError, input_validation_failed
+from scopegate.gateway.session import Session
+from scopegate.gateway.store import Store
+from scopegate.handlers.contract_views import ORDER_NAMES, multiplier, orders_shown, refusing
+from scopegate.schemas.scopes import Scope
+from scopegate.schemas.trading import (
     ContractUpdate,
     ContractUpdateHistory,
     ContractUpdateHistoryReply,

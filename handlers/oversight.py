@@ -1,14 +1,14 @@
 """What an owner sees of those who act for them, and takes back."""
 
-from exchange.ledger import Ledger
-from exchange.money import to_number
-from gateway.access import apps, oversight
-from gateway.access.guard import Access
-from gateway.access.tokens import Token
-from gateway.calls import OWNER, call
-from gateway.session import Session
-from gateway.store import Store, Transaction
-from schemas.owner import (
+from scopegate.exchange.ledger import Ledger
+from scopegate.exchange.money import to_number
+from scopegate.gateway.access import apps, oversight
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.access.tokens import Token
+from scopegate.gateway.calls import OWNER, call
+from scopegate.gateway.session import Session
+from scopegate.gateway.store import Store, Transaction
+from scopegate.schemas.owner import (
     AccountReset,
     AccountResetReply,
     Activity,
@@ -21,7 +21,7 @@ from schemas.owner import (
     TokenList,
     TokenListReply,
 )
-from schemas.scopes import in_order
+from scopegate.schemas.scopes import in_order
 
 _KINDS = {"owner": "token", "app": "app", "demo": "demo"}
 

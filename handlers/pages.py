@@ -5,19 +5,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
 
-from exchange import ledger
-from exchange.ledger import Account
-from gateway.access import tokens, users
-from gateway.access.guard import Access
-from gateway.access.passwords import Passwords
-from gateway.access.users import SignIn as SignInRecord
-from gateway.calls import AT_PAGES, OWNER, call
-from gateway.errors import ApiError, permission_denied
-from gateway.hosts import is_loopback, name_of
-from gateway.limits import block_of
-from gateway.session import Session
-from gateway.store import Row, Store, Transaction
-from schemas.owner import (
+from scopegate.exchange import ledger
+from scopegate.exchange.ledger import Account
+from scopegate.gateway.access import tokens, users
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.access.passwords import Passwords
+from scopegate.gateway.access.users import SignIn as SignInRecord
+from scopegate.gateway.calls import AT_PAGES, OWNER, call
+from scopegate.gateway.errors import ApiError, permission_denied
+from scopegate.gateway.hosts import is_loopback, name_of
+from scopegate.gateway.limits import block_of
+from scopegate.gateway.session import Session
+from scopegate.gateway.store import Row, Store, Transaction
+from scopegate.schemas.owner import (
     DemoAccess,
     PageInfo,
     PageInfoReply,
@@ -29,7 +29,7 @@ from schemas.owner import (
     SignOut,
     SignOutReply,
 )
-from schemas.scopes import ALL_SCOPES, APP_WORDS, DANGER, PLAIN_WORDS, Scope
+from scopegate.schemas.scopes import ALL_SCOPES, APP_WORDS, DANGER, PLAIN_WORDS, Scope
 
 LASTS = 12 * 3600.0
 """Seconds after which a sign-in at the pages has ended."""

@@ -8,21 +8,21 @@ Rules:
   without paying which accounts exist.
 """
 
-from exchange import agents
-from exchange.agents import Agent, Application
-from exchange.money import to_number, to_text
-from exchange.payments import Kind, Order, Teller, agent_bounds
-from gateway.access import users, verification
-from gateway.access.guard import Access
-from gateway.calls import call
-from gateway.errors import input_validation_failed
-from gateway.session import Session
-from gateway.store import Store, Transaction
-from handlers.contract_views import refusing
-from handlers.countries import COUNTRIES
-from handlers.idempotency import key_of
-from handlers.payments import units_of
-from schemas.payment_agents import (
+from scopegate.exchange import agents
+from scopegate.exchange.agents import Agent, Application
+from scopegate.exchange.money import to_number, to_text
+from scopegate.exchange.payments import Kind, Order, Teller, agent_bounds
+from scopegate.gateway.access import users, verification
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls import call
+from scopegate.gateway.errors import input_validation_failed
+from scopegate.gateway.session import Session
+from scopegate.gateway.store import Store, Transaction
+from scopegate.handlers.contract_views import refusing
+from scopegate.handlers.countries import COUNTRIES
+from scopegate.handlers.idempotency import key_of
+from scopegate.handlers.payments import units_of
+from scopegate.schemas.payment_agents import (
     DetailsBody,
     ListedAgent,
     MethodShown,
@@ -35,7 +35,7 @@ from schemas.payment_agents import (
     PhoneNumberShown,
     UrlShown,
 )
-from schemas.payments import (
+from scopegate.schemas.payments import (
     PaymentagentTransfer,
     PaymentagentTransferReply,
     PaymentagentWithdraw,
@@ -43,7 +43,7 @@ from schemas.payments import (
     PaymentagentWithdrawJustificationReply,
     PaymentagentWithdrawReply,
 )
-from schemas.scopes import Scope
+from scopegate.schemas.scopes import Scope
 
 PAID, REHEARSED = 1, 2
 """What a payment answers that was made, and one that was only tried."""

@@ -10,21 +10,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from exchange.ledger import Account, Ledger
-from exchange.money import CURRENCIES, to_text, to_units
-from exchange.payments import Kind, Order, Teller
-from exchange.rules import LARGEST_AGENT_PAYMENT, LEAST_AGENT_PAYMENT
-from gateway.access import users, verification
-from gateway.access.guard import Access
-from gateway.calls import call
-from gateway.errors import ApiError, input_validation_failed
-from gateway.session import Session
-from gateway.store import Transaction
-from handlers.accounts import company_of
-from handlers.contract_views import refusing
-from handlers.idempotency import key_of
-from handlers.reach import accounts_of
-from schemas.payments import (
+from scopegate.exchange.ledger import Account, Ledger
+from scopegate.exchange.money import CURRENCIES, to_text, to_units
+from scopegate.exchange.payments import Kind, Order, Teller
+from scopegate.exchange.rules import LARGEST_AGENT_PAYMENT, LEAST_AGENT_PAYMENT
+from scopegate.gateway.access import users, verification
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls import call
+from scopegate.gateway.errors import ApiError, input_validation_failed
+from scopegate.gateway.session import Session
+from scopegate.gateway.store import Transaction
+from scopegate.handlers.accounts import company_of
+from scopegate.handlers.contract_views import refusing
+from scopegate.handlers.idempotency import key_of
+from scopegate.handlers.reach import accounts_of
+from scopegate.schemas.payments import (
     Cashier,
     CashierReply,
     CurrencyBounds,
@@ -35,7 +35,7 @@ from schemas.payments import (
     TransferBetweenAccounts,
     TransferBetweenAccountsReply,
 )
-from schemas.scopes import Scope
+from scopegate.schemas.scopes import Scope
 
 
 def units_of(amount: Decimal, currency: str) -> int:

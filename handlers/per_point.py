@@ -2,15 +2,15 @@
 
 from decimal import Decimal
 
-from exchange.contracts.life import Life, Offer, Sight
-from exchange.contracts.per_point import PerPoint
-from exchange.contracts.terms import Barrier, Terms
-from exchange.contracts.turbos import Turbo
-from exchange.money import bound_in, to_number, to_units
-from exchange.rules import LARGEST_STAKE, LEAST_STAKE, Margins
-from exchange.symbols import DAY, Symbol
-from schemas.offers import AvailableContract
-from schemas.trading import ProposalBody
+from scopegate.exchange.contracts.life import Life, Offer, Sight
+from scopegate.exchange.contracts.per_point import PerPoint
+from scopegate.exchange.contracts.terms import Barrier, Terms
+from scopegate.exchange.contracts.turbos import Turbo
+from scopegate.exchange.money import bound_in, to_number, to_units
+from scopegate.exchange.rules import LARGEST_STAKE, LEAST_STAKE, Margins
+from scopegate.exchange.symbols import DAY, Symbol
+from scopegate.schemas.offers import AvailableContract
+from scopegate.schemas.trading import ProposalBody
 
 _EXAMPLES = {"tick": 0, "intraday": 300, "daily": DAY + 1}
 """How long a contract lasts for which barriers are listed, in seconds; ten ticks for the first."""

@@ -1,14 +1,14 @@
 """Countries, and the companies that keep accounts. All accounts here are of paper money."""
 
-from exchange.contracts.catalogue import TYPES
-from exchange.money import CURRENCIES
-from exchange.symbols import SYMBOLS
-from gateway.calls import call
-from gateway.errors import ApiError
-from gateway.session import Session
-from handlers.accounts import LANDING_COMPANIES, company_of
-from handlers.countries import COUNTRIES, PARTS, check_country
-from schemas.places import (
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.money import CURRENCIES
+from scopegate.exchange.symbols import SYMBOLS
+from scopegate.gateway.calls import call
+from scopegate.gateway.errors import ApiError
+from scopegate.gateway.session import Session
+from scopegate.handlers.accounts import LANDING_COMPANIES, company_of
+from scopegate.handlers.countries import COUNTRIES, PARTS, check_country
+from scopegate.schemas.places import (
     Company,
     LandingCompany,
     LandingCompanyDetails,

@@ -10,27 +10,27 @@ from collections.abc import Collection
 
 import orjson
 
-from exchange import book
-from exchange.book import Contract
-from exchange.desk import Desk, Position
-from exchange.money import to_number
-from exchange.symbols import DAY
-from gateway.bus import Bus
-from gateway.calls import BodyT, Stream, call
-from gateway.errors import ApiError
-from gateway.fairness import Workers
-from gateway.limits import Rate
-from gateway.session import Session
-from gateway.store import Store
-from handlers.contract_views import (
+from scopegate.exchange import book
+from scopegate.exchange.book import Contract
+from scopegate.exchange.desk import Desk, Position
+from scopegate.exchange.money import to_number
+from scopegate.exchange.symbols import DAY
+from scopegate.gateway.bus import Bus
+from scopegate.gateway.calls import BodyT, Stream, call
+from scopegate.gateway.errors import ApiError
+from scopegate.gateway.fairness import Workers
+from scopegate.gateway.limits import Rate
+from scopegate.gateway.session import Session
+from scopegate.gateway.store import Store
+from scopegate.handlers.contract_views import (
     closed_contract,
     expiry,
     longcode,
     open_contract,
     tick_stream,
 )
-from handlers.days import midnight
-from schemas.portfolio import (
+from scopegate.handlers.days import midnight
+from scopegate.schemas.portfolio import (
     ClosedContract,
     HeldContract,
     OpenContract,
@@ -42,10 +42,10 @@ from schemas.portfolio import (
     RealityCheck,
     RealityCheckReply,
 )
-from schemas.portfolio import (
+from scopegate.schemas.portfolio import (
     Portfolio as PortfolioRequest,
 )
-from schemas.scopes import Scope
+from scopegate.schemas.scopes import Scope
 
 _INFORMED = (Scope.READ, Scope.TRADING_INFORMATION)
 _CALL = "proposal_open_contract"

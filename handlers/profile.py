@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from exchange import agents, copying, exclusion
-from gateway.access import users
-from gateway.access.guard import Access
-from gateway.calls import call
-from gateway.clock import Clock
-from gateway.session import Grant, Session
-from gateway.store import Store, Transaction
-from handlers.copying import ALLOWS_COPIERS
-from handlers.countries import check_country
-from handlers.days import midnight
-from handlers.general import TERMS_VERSION
-from handlers.reach import refuse_changes
-from schemas.profile import (
+from scopegate.exchange import agents, copying, exclusion
+from scopegate.gateway.access import users
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls import call
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.session import Grant, Session
+from scopegate.gateway.store import Store, Transaction
+from scopegate.handlers.copying import ALLOWS_COPIERS
+from scopegate.handlers.countries import check_country
+from scopegate.handlers.days import midnight
+from scopegate.handlers.general import TERMS_VERSION
+from scopegate.handlers.reach import refuse_changes
+from scopegate.schemas.profile import (
     GetAccountStatus,
     GetAccountStatusReply,
     GetSettings,
@@ -26,7 +26,7 @@ from schemas.profile import (
     TncApproval,
     TncApprovalReply,
 )
-from schemas.scopes import Scope
+from scopegate.schemas.scopes import Scope
 
 TERMS = "terms"
 """Under which name the settings keep the version of the terms that the user has accepted."""

@@ -15,22 +15,22 @@ from functools import partial
 
 import orjson
 
-from exchange.contracts import offer as offers
-from exchange.contracts.life import Offer
-from exchange.contracts.terms import Refusal, Wish
-from exchange.feed import Feed
-from exchange.rules import Margins
-from exchange.symbols import SYMBOLS
-from gateway.access.apps import App
-from gateway.access.guard import Access
-from gateway.bus import Bus
-from gateway.calls import Stream, call
-from gateway.clock import Clock
-from gateway.errors import ApiError
-from gateway.limits import Profile, Rate
-from gateway.session import Session, new_stream_id
-from handlers.contract_views import as_error, proposal_body, refusing
-from schemas.trading import BuyParameters, CopiedParameters, Proposal, ProposalReply
+from scopegate.exchange.contracts import offer as offers
+from scopegate.exchange.contracts.life import Offer
+from scopegate.exchange.contracts.terms import Refusal, Wish
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.rules import Margins
+from scopegate.exchange.symbols import SYMBOLS
+from scopegate.gateway.access.apps import App
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.bus import Bus
+from scopegate.gateway.calls import Stream, call
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.errors import ApiError
+from scopegate.gateway.limits import Profile, Rate
+from scopegate.gateway.session import Session, new_stream_id
+from scopegate.handlers.contract_views import as_error, proposal_body, refusing
+from scopegate.schemas.trading import BuyParameters, CopiedParameters, Proposal, ProposalReply
 
 GOOD_FOR = 60.0
 """Real seconds in which a proposal can be bought."""

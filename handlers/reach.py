@@ -8,11 +8,11 @@ Rules:
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from exchange import ledger
-from exchange.ledger import Account, Ledger
-from gateway.errors import ApiError
-from gateway.session import Grant
-from gateway.store import Transaction
+from scopegate.exchange import ledger
+from scopegate.exchange.ledger import Account, Ledger
+from scopegate.gateway.errors import ApiError
+from scopegate.gateway.session import Grant
+from scopegate.gateway.store import Transaction
 
 
 def within(accounts: Iterable[Account], grant: Grant) -> list[Account]:

@@ -5,20 +5,20 @@ import time
 from functools import partial
 from typing import Any
 
-from exchange.ledger import Ledger
-from exchange.money import CURRENCIES, to_number
-from gateway.access import users
-from gateway.access.guard import Access
-from gateway.calls import call
-from gateway.clock import Clock
-from gateway.errors import input_validation_failed, invalid_token
-from gateway.session import Session
-from gateway.store import Row, Store, Transaction
-from handlers.accounts import LANDING_COMPANIES, company_of, summary
-from handlers.reach import within
-from schemas.accounts import AccountSummary
-from schemas.scopes import Scope, in_order
-from schemas.sessions import (
+from scopegate.exchange.ledger import Ledger
+from scopegate.exchange.money import CURRENCIES, to_number
+from scopegate.gateway.access import users
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls import call
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.errors import input_validation_failed, invalid_token
+from scopegate.gateway.session import Session
+from scopegate.gateway.store import Row, Store, Transaction
+from scopegate.handlers.accounts import LANDING_COMPANIES, company_of, summary
+from scopegate.handlers.reach import within
+from scopegate.schemas.accounts import AccountSummary
+from scopegate.schemas.scopes import Scope, in_order
+from scopegate.schemas.sessions import (
     Authorize,
     AuthorizeReply,
     Forget,

@@ -2,16 +2,16 @@
 
 from functools import partial
 
-from gateway import token_form
-from gateway.access import tokens
-from gateway.access.guard import Access
-from gateway.access.tokens import Token
-from gateway.calls import call
-from gateway.errors import ApiError, input_validation_failed
-from gateway.session import Grant, Session
-from gateway.store import Store, Transaction
-from schemas.scopes import Scope, in_order
-from schemas.tokens import ApiToken, ApiTokenBody, ApiTokenReply, TokenSummary
+from scopegate.gateway import token_form
+from scopegate.gateway.access import tokens
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.access.tokens import Token
+from scopegate.gateway.calls import call
+from scopegate.gateway.errors import ApiError, input_validation_failed
+from scopegate.gateway.session import Grant, Session
+from scopegate.gateway.store import Store, Transaction
+from scopegate.schemas.scopes import Scope, in_order
+from scopegate.schemas.tokens import ApiToken, ApiTokenBody, ApiTokenReply, TokenSummary
 
 
 class Tokens:

@@ -11,30 +11,30 @@ import asyncio
 import time
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from exchange import exclusion
-from exchange.book import Bought, Closed
-from exchange.contracts import offer as offers
-from exchange.contracts.life import Offer
-from exchange.contracts.terms import NOT_OPEN, Refusal, Wish
-from exchange.desk import Desk
-from exchange.ledger import Guard
-from exchange.markups import Introducer
-from exchange.money import rounded_units, to_number
-from exchange.rates import Rates
-from gateway import token_form
-from gateway.access.guard import Access
-from gateway.calls import Stream, call
-from gateway.clock import Clock
-from gateway.errors import ApiError, input_validation_failed, storage_unavailable
-from gateway.session import Grant, Session
-from gateway.store import StoreUnavailableError, Transaction
-from handlers.contract_views import longcode, refusing
-from handlers.idempotency import key_of
-from handlers.portfolio import Portfolio
-from handlers.proposals import Proposals
-from schemas.portfolio import ProposalOpenContractReply
-from schemas.scopes import Scope
-from schemas.trading import (
+from scopegate.exchange import exclusion
+from scopegate.exchange.book import Bought, Closed
+from scopegate.exchange.contracts import offer as offers
+from scopegate.exchange.contracts.life import Offer
+from scopegate.exchange.contracts.terms import NOT_OPEN, Refusal, Wish
+from scopegate.exchange.desk import Desk
+from scopegate.exchange.ledger import Guard
+from scopegate.exchange.markups import Introducer
+from scopegate.exchange.money import rounded_units, to_number
+from scopegate.exchange.rates import Rates
+from scopegate.gateway import token_form
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls import Stream, call
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.errors import ApiError, input_validation_failed, storage_unavailable
+from scopegate.gateway.session import Grant, Session
+from scopegate.gateway.store import StoreUnavailableError, Transaction
+from scopegate.handlers.contract_views import longcode, refusing
+from scopegate.handlers.idempotency import key_of
+from scopegate.handlers.portfolio import Portfolio
+from scopegate.handlers.proposals import Proposals
+from scopegate.schemas.portfolio import ProposalOpenContractReply
+from scopegate.schemas.scopes import Scope
+from scopegate.schemas.trading import (
     BoughtForOne,
     Buy,
     BuyBody,

@@ -1,14 +1,14 @@
 """Codes by e-mail."""
 
-from gateway.access import users, verification
-from gateway.access.verification import Requester
-from gateway.calls import call
-from gateway.errors import ApiError, rate_limit
-from gateway.limits import Penalty, block_of
-from gateway.mail import Letter, Mailer
-from gateway.session import Session
-from gateway.store import Store, Transaction
-from schemas.verification import VerifyEmail, VerifyEmailReply
+from scopegate.gateway.access import users, verification
+from scopegate.gateway.access.verification import Requester
+from scopegate.gateway.calls import call
+from scopegate.gateway.errors import ApiError, rate_limit
+from scopegate.gateway.limits import Penalty, block_of
+from scopegate.gateway.mail import Letter, Mailer
+from scopegate.gateway.session import Session
+from scopegate.gateway.store import Store, Transaction
+from scopegate.schemas.verification import VerifyEmail, VerifyEmailReply
 
 FROM_AN_ADDRESS = 20
 """Letters a minute that an address may have sent, or a user with a token of their own."""

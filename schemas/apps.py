@@ -10,8 +10,8 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, AppId, Number, One, OrAbsent, Text
-from schemas.tokens import Scopes
+from scopegate.schemas.fields import AccountRequest, AppId, Number, One, OrAbsent, Text
+from scopegate.schemas.tokens import Scopes
 
 
 def _on_loopback(host: str) -> bool:

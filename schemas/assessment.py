@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, One, OrAbsent, Text
+from scopegate.schemas.fields import AccountRequest, One, OrAbsent, Text
 
 Question = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,60}$")]
 Answer = Annotated[Text, Field(min_length=1, max_length=200)]

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from schemas.fields import LoginId, Number, One, OrAbsent, Request, Text
-from schemas.tokens import Scopes
+from scopegate.schemas.fields import LoginId, Number, One, OrAbsent, Request, Text
+from scopegate.schemas.tokens import Scopes
 
 Query = Annotated[
     Text,

@@ -5,7 +5,7 @@ from typing import Annotated, NotRequired
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from schemas.fields import (
+from scopegate.schemas.fields import (
     AccountRequest,
     Int,
     LoginId,

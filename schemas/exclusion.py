@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, Int, Number, One, Text
+from scopegate.schemas.fields import AccountRequest, Int, Number, One, Text
 
 Amount = Annotated[Number, Field(ge=0, le=10**9)]
 Day = Annotated[Text, Field(pattern=r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}$")]

@@ -4,7 +4,7 @@ from typing import NotRequired
 
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, One, Request, StreamRequest
+from scopegate.schemas.fields import AccountRequest, One, Request, StreamRequest
 
 
 class Ping(Request):

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from schemas.fields import (
+from scopegate.schemas.fields import (
     AccountRequest,
     Epoch,
     Flag,

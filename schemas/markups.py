@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, Flag, Int, LoginId, One, OrAbsent, Text
+from scopegate.schemas.fields import AccountRequest, Flag, Int, LoginId, One, OrAbsent, Text
 
 Moment = Annotated[
     Text,

@@ -5,9 +5,9 @@ from typing import Any, Literal, NotRequired
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, Epoch, One, OrAbsent, SymbolName
-from schemas.market import NO_EFFECT, LandingCompany
-from schemas.trading import CurrencyCode
+from scopegate.schemas.fields import AccountRequest, Epoch, One, OrAbsent, SymbolName
+from scopegate.schemas.market import NO_EFFECT, LandingCompany
+from scopegate.schemas.trading import CurrencyCode
 
 
 class ContractsFor(AccountRequest):

@@ -7,9 +7,9 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, Flag, One, OrAbsent, Text, secret
-from schemas.profile import Country, Line, PersonalData
-from schemas.verification import AdCookies, Campaign, EmailAddress, VerificationCode
+from scopegate.schemas.fields import AccountRequest, Flag, One, OrAbsent, Text, secret
+from scopegate.schemas.profile import Country, Line, PersonalData
+from scopegate.schemas.verification import AdCookies, Campaign, EmailAddress, VerificationCode
 
 _PASSWORD = re.compile(r"(?=.*[a-z])(?=.*[0-9])(?=.*[A-Z])[ -~]{8,25}")
 

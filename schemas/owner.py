@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, AppId, Flag, Int, One, Request, Text, secret
+from scopegate.schemas.fields import AccountRequest, AppId, Flag, Int, One, Request, Text, secret
 
 
 class PageInfo(Request):

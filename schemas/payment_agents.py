@@ -5,9 +5,9 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, Number, One, OrAbsent, Text
-from schemas.rates import CurrencyCode
-from schemas.verification import EmailAddress
+from scopegate.schemas.fields import AccountRequest, Number, One, OrAbsent, Text
+from scopegate.schemas.rates import CurrencyCode
+from scopegate.schemas.verification import EmailAddress
 
 Commission = Annotated[Number, Field(ge=0, le=9)]
 Words = Annotated[Text, Field(pattern=r"^[\p{L}\p{Nd}\s'.,:;()@#/+-]+$")]

@@ -5,10 +5,19 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, Flag, LoginId, Number, One, OrAbsent, Text, secret
-from schemas.profile import Explanation
-from schemas.rates import CurrencyCode
-from schemas.verification import VerificationCode
+from scopegate.schemas.fields import (
+    AccountRequest,
+    Flag,
+    LoginId,
+    Number,
+    One,
+    OrAbsent,
+    Text,
+    secret,
+)
+from scopegate.schemas.profile import Explanation
+from scopegate.schemas.rates import CurrencyCode
+from scopegate.schemas.verification import VerificationCode
 
 Amount = Annotated[Number, Field(ge=0, le=10**9)]
 """What may be paid at once; a balance never comes near the upper bound."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from schemas.fields import One, OrAbsent, Request, Text
+from scopegate.schemas.fields import One, OrAbsent, Request, Text
 
 CountryCode = Annotated[Text, Field(pattern=r"^[A-Za-z0-9_]{2}$")]
 

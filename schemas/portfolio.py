@@ -5,8 +5,8 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, Flag, Int, One, OrAbsent, StreamRequest, Text
-from schemas.trading import (
+from scopegate.schemas.fields import AccountRequest, Flag, Int, One, OrAbsent, StreamRequest, Text
+from scopegate.schemas.trading import (
     CancellationShown,
     ContractId,
     ContractType,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, Flag, One, OrAbsent, Text, secret
+from scopegate.schemas.fields import AccountRequest, Flag, One, OrAbsent, Text, secret
 
 Country = Annotated[Text, Field(pattern=r"^[a-z]{2}$")]
 Name = Annotated[Text, Field(pattern=r"^[\p{L}\s'.-]+$", max_length=50)]

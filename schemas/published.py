@@ -6,7 +6,7 @@ answered with an error that says so. Names and scopes are facts of the published
 
 from collections.abc import Mapping
 
-from schemas.scopes import Scope
+from scopegate.schemas.scopes import Scope
 
 
 def _table() -> dict[str, frozenset[Scope]]:

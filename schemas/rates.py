@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, One, OrAbsent, StreamRequest, Text
+from scopegate.schemas.fields import AccountRequest, One, OrAbsent, StreamRequest, Text
 
 CurrencyCode = Annotated[Text, Field(pattern=r"^[a-zA-Z0-9]{2,20}$")]
 

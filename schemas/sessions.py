@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from schemas.accounts import AccountSummary, LinkedAccount
-from schemas.fields import (
+from scopegate.schemas.accounts import AccountSummary, LinkedAccount
+from scopegate.schemas.fields import (
     AccountRequest,
     Flag,
     Int,

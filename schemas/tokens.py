@@ -6,8 +6,8 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, Flag, One, OrAbsent, Text, secret
-from schemas.scopes import Scope
+from scopegate.schemas.fields import AccountRequest, Flag, One, OrAbsent, Text, secret
+from scopegate.schemas.scopes import Scope
 
 
 def _distinct(scopes: list[Scope]) -> list[Scope]:

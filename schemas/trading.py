@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from typing_extensions import TypedDict
 
-from schemas.fields import (
+from scopegate.schemas.fields import (
     AccountRequest,
     Epoch,
     Int,
@@ -17,7 +17,7 @@ from schemas.fields import (
     Text,
     secret,
 )
-from schemas.market import NO_EFFECT
+from scopegate.schemas.market import NO_EFFECT
 
 ContractType = Literal[
     "ACCU",

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from schemas.fields import AccountRequest, OrAbsent, Text
+from scopegate.schemas.fields import AccountRequest, OrAbsent, Text
 
 EmailAddress = Annotated[
     Text, Field(pattern=r"^[A-Za-z0-9_.+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,63}$", max_length=254)

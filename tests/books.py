@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from gateway.store import Transaction
+from scopegate.gateway.store import Transaction
 
 Sums = dict[str, int]
 

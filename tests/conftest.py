@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from gateway.app import declared
-from gateway.testing import Client, World, world
-from schemas.published import PUBLISHED
+from scopegate.app import declared
+from scopegate.schemas.published import PUBLISHED
+from scopegate.testing import Client, World, world
 from tests.leftovers import (  # noqa: F401 - fixtures and hooks
     no_process_is_left,
     no_process_is_left_by_fixtures,

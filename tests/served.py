@@ -19,12 +19,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
 
-from gateway.app import declared, listen
-from gateway.calls import Registry
-from gateway.testing import Client, World
+from scopegate.app import declared, listen
+from scopegate.gateway.calls import Registry
+from scopegate.testing import Client, World
 from tests import leftovers
 
-MODULE = (sys.executable, "-m", "gateway")
+MODULE = (sys.executable, "-m", "scopegate")
 SCRIPT = (str(Path(sys.executable).with_name("scopegate")),)
 """The two ways to start the program; the second is what a user types."""
 

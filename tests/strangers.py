@@ -6,13 +6,13 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from gateway.calls import SIGNED_IN, call
-from gateway.clock import Clock
-from gateway.errors import ApiError, Disconnect
-from gateway.session import Session
-from gateway.store import Store, Transaction
-from schemas.fields import One, Request, Text, secret
-from schemas.scopes import Scope
+from scopegate.gateway.calls import SIGNED_IN, call
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.errors import ApiError, Disconnect
+from scopegate.gateway.session import Session
+from scopegate.gateway.store import Store, Transaction
+from scopegate.schemas.fields import One, Request, Text, secret
+from scopegate.schemas.scopes import Scope
 
 
 class Behave(Request):

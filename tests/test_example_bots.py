@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from gateway.access import tokens
-from gateway.store import run_once
-from schemas.scopes import ALL_SCOPES
+from scopegate.gateway.access import tokens
+from scopegate.gateway.store import run_once
+from scopegate.schemas.scopes import ALL_SCOPES
 from tests.served import PATIENCE, Served, environment, serving
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -17,16 +17,32 @@ from typing import Final
 
 import numpy as np
 
-from exchange.contracts import short_fields, wording
-from exchange.contracts.bounds import check_stake
-from exchange.contracts.life import End, Life, Offer, Sight, Status, Tick, Watch, unsaleable
-from exchange.contracts.listing import NO_END, Listing
-from exchange.contracts.orders import Ordered, order_units
-from exchange.contracts.terms import WIDTH_UNITS, Refusal, Terms, Wish, invalid, not_offered
-from exchange.feed import Feed
-from exchange.money import to_text
-from exchange.pricing.accumulators import widest
-from exchange.rules import MOST_ACCUMULATED, MOST_OPEN_ACCUMULATORS, Margins
+from scopegate.exchange.contracts import short_fields, wording
+from scopegate.exchange.contracts.bounds import check_stake
+from scopegate.exchange.contracts.life import (
+    End,
+    Life,
+    Offer,
+    Sight,
+    Status,
+    Tick,
+    Watch,
+    unsaleable,
+)
+from scopegate.exchange.contracts.listing import NO_END, Listing
+from scopegate.exchange.contracts.orders import Ordered, order_units
+from scopegate.exchange.contracts.terms import (
+    WIDTH_UNITS,
+    Refusal,
+    Terms,
+    Wish,
+    invalid,
+    not_offered,
+)
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.money import to_text
+from scopegate.exchange.pricing.accumulators import widest
+from scopegate.exchange.rules import MOST_ACCUMULATED, MOST_OPEN_ACCUMULATORS, Margins
 
 TICKS_SEARCHED: Final = 2_000
 ROWS_SHOWN: Final = 100

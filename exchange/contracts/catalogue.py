@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from operator import eq, gt, lt, ne
 from types import MappingProxyType
 
-from exchange.contracts.accumulators import Accumulator
-from exchange.contracts.digits import Digits
-from exchange.contracts.european import European
-from exchange.contracts.few_ticks import Asian, Run, SelectedTick
-from exchange.contracts.life import ContractType
-from exchange.contracts.lookbacks import Lookback
-from exchange.contracts.multipliers import Multiplier
-from exchange.contracts.resets import Reset
-from exchange.contracts.touches import Touch
-from exchange.contracts.turbos import Turbo
-from exchange.contracts.two_barriers import Ends, Spread, Stays
-from exchange.contracts.vanillas import Vanilla
+from scopegate.exchange.contracts.accumulators import Accumulator
+from scopegate.exchange.contracts.digits import Digits
+from scopegate.exchange.contracts.european import European
+from scopegate.exchange.contracts.few_ticks import Asian, Run, SelectedTick
+from scopegate.exchange.contracts.life import ContractType
+from scopegate.exchange.contracts.lookbacks import Lookback
+from scopegate.exchange.contracts.multipliers import Multiplier
+from scopegate.exchange.contracts.resets import Reset
+from scopegate.exchange.contracts.touches import Touch
+from scopegate.exchange.contracts.turbos import Turbo
+from scopegate.exchange.contracts.two_barriers import Ends, Spread, Stays
+from scopegate.exchange.contracts.vanillas import Vanilla
 
 _ROWS: tuple[ContractType, ...] = (
     European("CALL", "Higher", rises=True, ties=False),

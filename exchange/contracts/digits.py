@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from exchange.contracts import short_fields, wording
-from exchange.contracts.life import End, Life, Sight, Tick
-from exchange.contracts.listing import TICKS_ONLY, Listing
-from exchange.contracts.options import Option
-from exchange.contracts.terms import Refusal, Terms, Wish, bad_barrier, invalid
-from exchange.rules import Margins
+from scopegate.exchange.contracts import short_fields, wording
+from scopegate.exchange.contracts.life import End, Life, Sight, Tick
+from scopegate.exchange.contracts.listing import TICKS_ONLY, Listing
+from scopegate.exchange.contracts.options import Option
+from scopegate.exchange.contracts.terms import Refusal, Terms, Wish, bad_barrier, invalid
+from scopegate.exchange.rules import Margins
 
 LEAST_SD: float = 8.0
 """Standard deviation of a tick, in pips, from which on the next digit is uniform: the chances are

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from exchange.contracts import wording
-from exchange.contracts.life import End, Life, Sight, Tick
-from exchange.contracts.listing import TICKS_OR_TIME, Listing
-from exchange.contracts.options import Option
-from exchange.contracts.terms import Barrier, Terms, Wish, bad_barrier
-from exchange.pricing.terminal import above
-from exchange.rules import Margins
+from scopegate.exchange.contracts import wording
+from scopegate.exchange.contracts.life import End, Life, Sight, Tick
+from scopegate.exchange.contracts.listing import TICKS_OR_TIME, Listing
+from scopegate.exchange.contracts.options import Option
+from scopegate.exchange.contracts.terms import Barrier, Terms, Wish, bad_barrier
+from scopegate.exchange.pricing.terminal import above
+from scopegate.exchange.rules import Margins
 
 AT_ENTRY = Barrier(0)
 """The barrier of a contract that names none: its entry spot."""

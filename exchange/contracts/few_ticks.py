@@ -6,14 +6,14 @@ They remember every tick from the entry on.
 import re
 from dataclasses import replace
 
-from exchange.contracts import short_fields, wording
-from exchange.contracts.life import End, Life, Sight, Tick, Watch
-from exchange.contracts.listing import Durations, Listing
-from exchange.contracts.options import Option
-from exchange.contracts.terms import Terms, Wish, invalid
-from exchange.outlook import Outlook, turned
-from exchange.pricing.few_ticks import above_average, rising, stays_below, tops_all
-from exchange.rules import Margins
+from scopegate.exchange.contracts import short_fields, wording
+from scopegate.exchange.contracts.life import End, Life, Sight, Tick, Watch
+from scopegate.exchange.contracts.listing import Durations, Listing
+from scopegate.exchange.contracts.options import Option
+from scopegate.exchange.contracts.terms import Terms, Wish, invalid
+from scopegate.exchange.outlook import Outlook, turned
+from scopegate.exchange.pricing.few_ticks import above_average, rising, stays_below, tops_all
+from scopegate.exchange.rules import Margins
 
 _ASIAN = re.compile(short_fields.PLAIN, re.ASCII)
 _SELECTED = re.compile(

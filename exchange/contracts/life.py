@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from exchange.contracts.listing import Listing
-from exchange.contracts.terms import Refusal, Terms, Wish
-from exchange.feed import Feed
-from exchange.outlook import Growth, Outlook
-from exchange.rules import NO_SALE_BEFORE_END, Margins
-from exchange.symbols import DAY, Symbol
+from scopegate.exchange.contracts.listing import Listing
+from scopegate.exchange.contracts.terms import Refusal, Terms, Wish
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.outlook import Growth, Outlook
+from scopegate.exchange.rules import NO_SALE_BEFORE_END, Margins
+from scopegate.exchange.symbols import DAY, Symbol
 
 
 class Status(StrEnum):

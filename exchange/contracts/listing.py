@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from exchange.symbols import DAY
+from scopegate.exchange.symbols import DAY
 
 YEAR_DAYS: Final = 365
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
-from exchange.contracts import short_fields, wording
-from exchange.contracts.bounds import check_stake
-from exchange.contracts.life import (
+from scopegate.exchange.contracts import short_fields, wording
+from scopegate.exchange.contracts.bounds import check_stake
+from scopegate.exchange.contracts.life import (
     ContractType,
     End,
     Life,
@@ -20,11 +20,11 @@ from exchange.contracts.life import (
     check_time_left,
     unentered,
 )
-from exchange.contracts.listing import Durations, Listing
-from exchange.contracts.terms import Terms, Wish, invalid
-from exchange.outlook import Outlook
-from exchange.pricing.lookbacks import forward, highest, lowest
-from exchange.rules import HONOURED, Margins
+from scopegate.exchange.contracts.listing import Durations, Listing
+from scopegate.exchange.contracts.terms import Terms, Wish, invalid
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.pricing.lookbacks import forward, highest, lowest
+from scopegate.exchange.rules import HONOURED, Margins
 
 _SHORT = re.compile(short_fields.PLAIN, re.ASCII)
 

@@ -20,10 +20,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from exchange import fixedpoint
-from exchange.contracts import short_fields, wording
-from exchange.contracts.bounds import check_stake
-from exchange.contracts.life import (
+from scopegate.exchange import fixedpoint
+from scopegate.exchange.contracts import short_fields, wording
+from scopegate.exchange.contracts.bounds import check_stake
+from scopegate.exchange.contracts.life import (
     End,
     Life,
     Offer,
@@ -32,15 +32,15 @@ from exchange.contracts.life import (
     Tick,
     Watch,
 )
-from exchange.contracts.listing import NO_END, Listing
-from exchange.contracts.offered import can_be_cancelled
-from exchange.contracts.orders import Ordered, order_units
-from exchange.contracts.terms import Terms, Wish, bad_amount, invalid, not_offered
-from exchange.money import bound_in, to_text
-from exchange.pricing import cancellation as protection
-from exchange.pricing import overshoot
-from exchange.pricing.touch import SHIFT
-from exchange.rules import (
+from scopegate.exchange.contracts.listing import NO_END, Listing
+from scopegate.exchange.contracts.offered import can_be_cancelled
+from scopegate.exchange.contracts.orders import Ordered, order_units
+from scopegate.exchange.contracts.terms import Terms, Wish, bad_amount, invalid, not_offered
+from scopegate.exchange.money import bound_in, to_text
+from scopegate.exchange.pricing import cancellation as protection
+from scopegate.exchange.pricing import overshoot
+from scopegate.exchange.pricing.touch import SHIFT
+from scopegate.exchange.rules import (
     CANCELLATIONS,
     HONOURED,
     LARGEST_PAYOUT,
@@ -51,7 +51,7 @@ from exchange.rules import (
     MULTIPLIERS,
     Margins,
 )
-from exchange.symbols import (
+from scopegate.exchange.symbols import (
     JUMP_SD,
     SPIKE_SIZES,
     SPIKE_STEP,

@@ -7,11 +7,11 @@ payout pays the price rounded up. Commissions and fees are rounded up.
 
 from dataclasses import replace
 
-from exchange.contracts import offered
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import ContractType, Offer, check_hours, sight
-from exchange.contracts.listing import NO_END, seconds_text
-from exchange.contracts.terms import (
+from scopegate.exchange.contracts import offered
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import ContractType, Offer, check_hours, sight
+from scopegate.exchange.contracts.listing import NO_END, seconds_text
+from scopegate.exchange.contracts.terms import (
     Refusal,
     Terms,
     Wish,
@@ -20,14 +20,14 @@ from exchange.contracts.terms import (
     not_offered,
     too_precise,
 )
-from exchange.feed import Feed
-from exchange.money import CURRENCIES, to_text, to_units
-from exchange.rules import (
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.money import CURRENCIES, to_text, to_units
+from scopegate.exchange.rules import (
     LATEST_START,
     MULTIPLIER_DAYS,
     Margins,
 )
-from exchange.symbols import DAY, SYMBOLS, Motion, Symbol
+from scopegate.exchange.symbols import DAY, SYMBOLS, Motion, Symbol
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600}
 _SPECIAL = (

@@ -23,12 +23,12 @@ import math
 from dataclasses import replace
 from typing import Final
 
-from exchange.contracts.life import ContractType
-from exchange.contracts.listing import NO_END, Durations
-from exchange.contracts.terms import not_offered
-from exchange.rates import DOLLAR_SYMBOLS
-from exchange.rules import MOST_SHARED
-from exchange.symbols import DAY, SYMBOLS, YEAR, Motion, Symbol, covariance
+from scopegate.exchange.contracts.life import ContractType
+from scopegate.exchange.contracts.listing import NO_END, Durations
+from scopegate.exchange.contracts.terms import not_offered
+from scopegate.exchange.rates import DOLLAR_SYMBOLS
+from scopegate.exchange.rules import MOST_SHARED
+from scopegate.exchange.symbols import DAY, SYMBOLS, YEAR, Motion, Symbol, covariance
 
 _MULTIPLIERS: Final = frozenset({"MULTUP", "MULTDOWN"})
 _ENDS: Final = frozenset(

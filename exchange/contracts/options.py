@@ -5,9 +5,9 @@ import re
 from abc import abstractmethod
 from dataclasses import replace
 
-from exchange.contracts import short_fields
-from exchange.contracts.bounds import check_payout, check_stake
-from exchange.contracts.life import (
+from scopegate.exchange.contracts import short_fields
+from scopegate.exchange.contracts.bounds import check_payout, check_stake
+from scopegate.exchange.contracts.life import (
     ContractType,
     End,
     Life,
@@ -18,8 +18,8 @@ from exchange.contracts.life import (
     check_time_left,
     unentered,
 )
-from exchange.contracts.terms import Refusal, Terms, Wish, invalid
-from exchange.rules import HONOURED, LARGEST_ASK, LEAST_ASK, Margins
+from scopegate.exchange.contracts.terms import Refusal, Terms, Wish, invalid
+from scopegate.exchange.rules import HONOURED, LARGEST_ASK, LEAST_ASK, Margins
 
 _SHORT = re.compile(
     f"{short_fields.PLAIN}_{short_fields.BARRIER}_{short_fields.BARRIER}",

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from exchange.contracts.life import ContractType, Life, Tick
-from exchange.contracts.terms import Terms, bad_amount, invalid, too_precise
-from exchange.money import to_text, to_units
+from scopegate.exchange.contracts.life import ContractType, Life, Tick
+from scopegate.exchange.contracts.terms import Terms, bad_amount, invalid, too_precise
+from scopegate.exchange.money import to_text, to_units
 
 
 def order_units(amount: Decimal | None, terms: Terms, field: str) -> int | None:

@@ -10,10 +10,10 @@ from abc import abstractmethod
 from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
 
-from exchange.contracts import short_fields
-from exchange.contracts.bounds import check_stake
-from exchange.contracts.european import AT_ENTRY
-from exchange.contracts.life import (
+from scopegate.exchange.contracts import short_fields
+from scopegate.exchange.contracts.bounds import check_stake
+from scopegate.exchange.contracts.european import AT_ENTRY
+from scopegate.exchange.contracts.life import (
     ContractType,
     End,
     Life,
@@ -24,7 +24,7 @@ from exchange.contracts.life import (
     check_time_left,
     unentered,
 )
-from exchange.contracts.terms import (
+from scopegate.exchange.contracts.terms import (
     Barrier,
     Refusal,
     Terms,
@@ -34,9 +34,9 @@ from exchange.contracts.terms import (
     barriers_needed,
     invalid,
 )
-from exchange.money import CURRENCIES, bound_in, to_text
-from exchange.outlook import Outlook
-from exchange.rules import FAR_MOVE, HONOURED, LARGEST_PAYOUT, LARGEST_STAKE, Margins
+from scopegate.exchange.money import CURRENCIES, bound_in, to_text
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.rules import FAR_MOVE, HONOURED, LARGEST_PAYOUT, LARGEST_STAKE, Margins
 
 _SHORT = re.compile(
     f"{short_fields.MONEY}_([0-9]{{1,11}})_(?:([0-9]{{1,11}})(F?)|([0-9]{{1,3}})T)"

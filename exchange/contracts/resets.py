@@ -1,13 +1,13 @@
 """Rises and falls whose barrier is set anew at half time, if that is better for the client."""
 
-from exchange.contracts import wording
-from exchange.contracts.life import End, Life, Sight, Tick, Watch
-from exchange.contracts.listing import Durations, Listing
-from exchange.contracts.options import Option
-from exchange.contracts.terms import Terms
-from exchange.pricing.resets import above_reset, below_reset
-from exchange.pricing.terminal import above
-from exchange.rules import Margins
+from scopegate.exchange.contracts import wording
+from scopegate.exchange.contracts.life import End, Life, Sight, Tick, Watch
+from scopegate.exchange.contracts.listing import Durations, Listing
+from scopegate.exchange.contracts.options import Option
+from scopegate.exchange.contracts.terms import Terms
+from scopegate.exchange.pricing.resets import above_reset, below_reset
+from scopegate.exchange.pricing.terminal import above
+from scopegate.exchange.rules import Margins
 
 
 class Reset(Option):

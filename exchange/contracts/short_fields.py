@@ -8,9 +8,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from exchange.contracts.terms import Barrier, Terms
-from exchange.money import to_text, to_units
-from exchange.symbols import Symbol
+from scopegate.exchange.contracts.terms import Barrier, Terms
+from scopegate.exchange.money import to_text, to_units
+from scopegate.exchange.symbols import Symbol
 
 MONEY = r"([0-9.]{1,20})"
 START = r"([0-9]{1,11})(F?)"

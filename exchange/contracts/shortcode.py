@@ -18,9 +18,9 @@ loss, orders placed later) is kept beside it.
 import re
 from functools import lru_cache
 
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.terms import Terms
-from exchange.symbols import SYMBOLS
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.terms import Terms
+from scopegate.exchange.symbols import SYMBOLS
 
 _PATTERN = re.compile(rf"({'|'.join(TYPES)})_({'|'.join(SYMBOLS)})_(.{{1,200}})", re.ASCII)
 

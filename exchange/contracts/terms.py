@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from exchange.money import CURRENCIES
-from exchange.symbols import DAY, Symbol
+from scopegate.exchange.money import CURRENCIES
+from scopegate.exchange.symbols import DAY, Symbol
 
 NOT_OPEN = "This contract was not found among your open positions."
 

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from exchange.contracts import wording
-from exchange.contracts.life import End, Life, Sight, Tick, Watch
-from exchange.contracts.listing import FEW_TICKS_OR_MINUTES, Listing
-from exchange.contracts.options import Option
-from exchange.contracts.terms import Barrier, Terms, Wish, bad_barrier, barriers_needed
-from exchange.pricing.touch import touch
-from exchange.rules import Margins
+from scopegate.exchange.contracts import wording
+from scopegate.exchange.contracts.life import End, Life, Sight, Tick, Watch
+from scopegate.exchange.contracts.listing import FEW_TICKS_OR_MINUTES, Listing
+from scopegate.exchange.contracts.options import Option
+from scopegate.exchange.contracts.terms import Barrier, Terms, Wish, bad_barrier, barriers_needed
+from scopegate.exchange.pricing.touch import touch
+from scopegate.exchange.rules import Margins
 
 
 class Touch(Option):

@@ -2,21 +2,21 @@
 
 from decimal import Decimal
 
-from exchange.contracts import wording
-from exchange.contracts.european import AT_ENTRY
-from exchange.contracts.life import End, Life, Sight, Status, Tick, Watch, unentered
-from exchange.contracts.listing import FEW_TICKS_OR_TIME, Listing
-from exchange.contracts.per_point import (
+from scopegate.exchange.contracts import wording
+from scopegate.exchange.contracts.european import AT_ENTRY
+from scopegate.exchange.contracts.life import End, Life, Sight, Status, Tick, Watch, unentered
+from scopegate.exchange.contracts.listing import FEW_TICKS_OR_TIME, Listing
+from scopegate.exchange.contracts.per_point import (
     PerPoint,
     deepest,
     per_point_text,
     rounded,
     units_a_pip,
 )
-from exchange.contracts.terms import Barrier, Terms, Wish, invalid, not_offered
-from exchange.outlook import Outlook
-from exchange.pricing.knockouts import turbo
-from exchange.rules import NO_SALE_BEFORE_END, TURBO_DISTANCES, Margins
+from scopegate.exchange.contracts.terms import Barrier, Terms, Wish, invalid, not_offered
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.pricing.knockouts import turbo
+from scopegate.exchange.rules import NO_SALE_BEFORE_END, TURBO_DISTANCES, Margins
 
 
 class Turbo(PerPoint):

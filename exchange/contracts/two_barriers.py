@@ -3,14 +3,21 @@
 import math
 from dataclasses import replace
 
-from exchange.contracts import short_fields, wording
-from exchange.contracts.life import End, Life, Sight, Status, Tick, Watch
-from exchange.contracts.listing import MINUTES_OR_DAYS, Listing
-from exchange.contracts.options import Option
-from exchange.contracts.terms import Barrier, Terms, Wish, bad_barrier, barriers_needed, invalid
-from exchange.pricing.ranges import inside
-from exchange.pricing.terminal import above, call
-from exchange.rules import SPREAD_RANGES, Margins
+from scopegate.exchange.contracts import short_fields, wording
+from scopegate.exchange.contracts.life import End, Life, Sight, Status, Tick, Watch
+from scopegate.exchange.contracts.listing import MINUTES_OR_DAYS, Listing
+from scopegate.exchange.contracts.options import Option
+from scopegate.exchange.contracts.terms import (
+    Barrier,
+    Terms,
+    Wish,
+    bad_barrier,
+    barriers_needed,
+    invalid,
+)
+from scopegate.exchange.pricing.ranges import inside
+from scopegate.exchange.pricing.terminal import above, call
+from scopegate.exchange.rules import SPREAD_RANGES, Margins
 
 _DEEPEST = 100
 """The lower barrier lies above this part of the spot."""

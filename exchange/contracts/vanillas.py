@@ -1,13 +1,13 @@
 """Vanillas: calls and puts, which pay for each point that the exit lies beyond the strike."""
 
-from exchange.contracts import wording
-from exchange.contracts.life import Sight
-from exchange.contracts.listing import MINUTES, Listing
-from exchange.contracts.per_point import PerPoint, per_point_text
-from exchange.contracts.terms import Barrier, Terms, Wish
-from exchange.outlook import Outlook
-from exchange.pricing.terminal import above, call, put
-from exchange.rules import LARGEST_ASK, LEAST_ASK, NO_VANILLA_SALE_BEFORE_END, Margins
+from scopegate.exchange.contracts import wording
+from scopegate.exchange.contracts.life import Sight
+from scopegate.exchange.contracts.listing import MINUTES, Listing
+from scopegate.exchange.contracts.per_point import PerPoint, per_point_text
+from scopegate.exchange.contracts.terms import Barrier, Terms, Wish
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.pricing.terminal import above, call, put
+from scopegate.exchange.rules import LARGEST_ASK, LEAST_ASK, NO_VANILLA_SALE_BEFORE_END, Margins
 
 
 class Vanilla(PerPoint):

@@ -2,10 +2,10 @@
 
 import time
 
-from exchange.contracts.listing import seconds_text
-from exchange.contracts.terms import Barrier, Terms
-from exchange.money import to_text
-from exchange.symbols import DAY, Symbol
+from scopegate.exchange.contracts.listing import seconds_text
+from scopegate.exchange.contracts.terms import Barrier, Terms
+from scopegate.exchange.money import to_text
+from scopegate.exchange.symbols import DAY, Symbol
 
 _ORDINALS = {1: "1st", 2: "2nd", 3: "3rd"}
 _UNITS = {"d": "day", "h": "hour", "m": "minute", "s": "second"}

@@ -4,8 +4,8 @@ import math
 from statistics import NormalDist
 from typing import Final
 
-from exchange.outlook import Outlook
-from exchange.pricing.terminal import normal
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.pricing.terminal import normal
 
 _NORMAL: Final = NormalDist()
 

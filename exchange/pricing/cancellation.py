@@ -2,9 +2,9 @@
 
 import math
 
-from exchange.outlook import Outlook
-from exchange.pricing.terminal import above, call, put
-from exchange.pricing.touch import SHIFT, passing
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.pricing.terminal import above, call, put
+from scopegate.exchange.pricing.touch import SHIFT, passing
 
 
 def cancellation(

@@ -8,9 +8,9 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 
-from exchange.outlook import Outlook, turned
-from exchange.pricing.terminal import normal
-from exchange.pricing.touch import below
+from scopegate.exchange.outlook import Outlook, turned
+from scopegate.exchange.pricing.terminal import normal
+from scopegate.exchange.pricing.touch import below
 
 
 def above_average(known: Sequence[int], outlook: Outlook) -> float:

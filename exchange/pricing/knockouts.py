@@ -4,9 +4,9 @@ import math
 from functools import lru_cache
 from typing import Final
 
-from exchange.outlook import Outlook
-from exchange.pricing.terminal import call, put
-from exchange.pricing.touch import FEW_TICKS, SHIFT, below, is_pulled, pulled
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.pricing.terminal import call, put
+from scopegate.exchange.pricing.touch import FEW_TICKS, SHIFT, below, is_pulled, pulled
 
 _FIRST_TICKS: Final = 4
 """So many suffice where the path is longer and begins close to the strike."""

@@ -4,8 +4,8 @@ import math
 from functools import cache, lru_cache
 from typing import Final
 
-from exchange.outlook import Outlook
-from exchange.pricing.touch import SHIFT, gauss_legendre, passing
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.pricing.touch import SHIFT, gauss_legendre, passing
 
 _NODES: Final = 16
 _RANGE: Final = 7.5  # standard deviations of the whole move beyond which no price is looked for

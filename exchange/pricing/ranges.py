@@ -4,9 +4,9 @@ import math
 from functools import lru_cache
 from typing import Final
 
-from exchange.outlook import Outlook
-from exchange.pricing.terminal import normal
-from exchange.pricing.touch import FEW_TICKS, SHIFT, between, is_pulled, pulled
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.pricing.terminal import normal
+from scopegate.exchange.pricing.touch import FEW_TICKS, SHIFT, between, is_pulled, pulled
 
 _FIRST_TICKS: Final = 4
 _REACH: Final = 5.5  # standard deviations of the whole move beyond which no path is looked for

@@ -4,9 +4,9 @@ import math
 from functools import cache
 from typing import Final
 
-from exchange.outlook import Outlook, turned
-from exchange.pricing.terminal import normal
-from exchange.pricing.touch import gauss_legendre
+from scopegate.exchange.outlook import Outlook, turned
+from scopegate.exchange.pricing.terminal import normal
+from scopegate.exchange.pricing.touch import gauss_legendre
 
 _NODES: Final = 16
 

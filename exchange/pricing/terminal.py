@@ -3,8 +3,8 @@
 import math
 from typing import Final
 
-from exchange.outlook import Mixture, Outlook, Walk
-from exchange.pricing.walk import ends_above
+from scopegate.exchange.outlook import Mixture, Outlook, Walk
+from scopegate.exchange.pricing.walk import ends_above
 
 _SQRT_HALF: Final = math.sqrt(0.5)
 

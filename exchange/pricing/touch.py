@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange.outlook import Outlook, Walk
-from exchange.pricing.terminal import normal
-from exchange.pricing.walk import reaches
+from scopegate.exchange.outlook import Outlook, Walk
+from scopegate.exchange.pricing.terminal import normal
+from scopegate.exchange.pricing.walk import reaches
 
 SHIFT: Final = 0.5826
 """-zeta(1/2) / sqrt(2 pi): how far, in sd of a tick, a path between ticks outruns what is seen."""

@@ -11,11 +11,11 @@ The state is the price itself, in pips.
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange import fixedpoint
-from exchange.hours import Place
-from exchange.outlook import Walk
-from exchange.processes.steps import DAYS, Steps, folded
-from exchange.symbols import BREAK_BOUNDS, Symbol
+from scopegate.exchange import fixedpoint
+from scopegate.exchange.hours import Place
+from scopegate.exchange.outlook import Walk
+from scopegate.exchange.processes.steps import DAYS, Steps, folded
+from scopegate.exchange.symbols import BREAK_BOUNDS, Symbol
 
 _BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
 _MOVES = 2 * _BYTE.astype(np.int32) - 1

@@ -10,13 +10,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange import fixedpoint
-from exchange.hours import DAY, Place
-from exchange.outlook import Outlook
-from exchange.processes.bits import Bits
-from exchange.processes.process import Process
-from exchange.processes.rare import BLOCK
-from exchange.symbols import YEAR, Symbol
+from scopegate.exchange import fixedpoint
+from scopegate.exchange.hours import DAY, Place
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.processes.bits import Bits
+from scopegate.exchange.processes.process import Process
+from scopegate.exchange.processes.rare import BLOCK
+from scopegate.exchange.symbols import YEAR, Symbol
 
 _NORMALS_PER_ANCHOR: Final = 4  # one table entry has 65,536 values: too few for a day's total
 _PULL_BITS: Final = 30

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange import fixedpoint
-from exchange.processes.brownian import Brownian
-from exchange.symbols import Symbol
+from scopegate.exchange import fixedpoint
+from scopegate.exchange.processes.brownian import Brownian
+from scopegate.exchange.symbols import Symbol
 
 
 class Leg(NamedTuple):

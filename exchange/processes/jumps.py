@@ -5,12 +5,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange import fixedpoint
-from exchange.hours import Place
-from exchange.outlook import Mixture, Outlook
-from exchange.processes.brownian import SD_UNIT, Brownian
-from exchange.processes.rare import RareEvents
-from exchange.symbols import JUMP_SD, Symbol
+from scopegate.exchange import fixedpoint
+from scopegate.exchange.hours import Place
+from scopegate.exchange.outlook import Mixture, Outlook
+from scopegate.exchange.processes.brownian import SD_UNIT, Brownian
+from scopegate.exchange.processes.rare import RareEvents
+from scopegate.exchange.symbols import JUMP_SD, Symbol
 
 MANY_JUMPS = 200
 """From so many jumps on, in the mean, their number hardly matters: the law is taken for normal.

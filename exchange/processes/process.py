@@ -5,8 +5,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange.hours import Place
-from exchange.outlook import Outlook
+from scopegate.exchange.hours import Place
+from scopegate.exchange.outlook import Outlook
 
 
 class Process(ABC):

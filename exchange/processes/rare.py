@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange.processes.bits import Bits
+from scopegate.exchange.processes.bits import Bits
 
 BLOCK: Final = 512
 """Days whose numbers of events come from one call of the generator."""

@@ -5,11 +5,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange import fixedpoint
-from exchange.hours import Place
-from exchange.outlook import Outlook
-from exchange.processes.brownian import Brownian
-from exchange.symbols import Symbol
+from scopegate.exchange import fixedpoint
+from scopegate.exchange.hours import Place
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.processes.brownian import Brownian
+from scopegate.exchange.symbols import Symbol
 
 DAILY_TREND = 1.0
 """By how many of a day's standard deviations the log price moves in a day, in the mean: five days

@@ -8,12 +8,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange import fixedpoint
-from exchange.hours import Place
-from exchange.outlook import Outlook
-from exchange.processes.brownian import Brownian
-from exchange.processes.rare import RareEvents
-from exchange.symbols import SPIKE_SIZES, SPIKE_STEP, Symbol
+from scopegate.exchange import fixedpoint
+from scopegate.exchange.hours import Place
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.processes.brownian import Brownian
+from scopegate.exchange.processes.rare import RareEvents
+from scopegate.exchange.symbols import SPIKE_SIZES, SPIKE_STEP, Symbol
 
 _EVEN_BITS = 17  # a 16-bit word w stands for (2 w + 1) / 2**17, evenly between 0 and 1
 

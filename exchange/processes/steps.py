@@ -10,12 +10,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange import fixedpoint
-from exchange.hours import Place
-from exchange.outlook import Walk
-from exchange.processes.bits import Bits
-from exchange.processes.process import Process
-from exchange.symbols import STEP_BOUNDS, Symbol
+from scopegate.exchange import fixedpoint
+from scopegate.exchange.hours import Place
+from scopegate.exchange.outlook import Walk
+from scopegate.exchange.processes.bits import Bits
+from scopegate.exchange.processes.process import Process
+from scopegate.exchange.symbols import STEP_BOUNDS, Symbol
 
 DAYS: Final = 32  # days that come from one call of the generator
 

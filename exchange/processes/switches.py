@@ -10,12 +10,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange import fixedpoint
-from exchange.hours import Place
-from exchange.outlook import Outlook
-from exchange.processes.brownian import Brownian
-from exchange.processes.rare import BLOCK, RareEvents
-from exchange.symbols import SWITCH_DRIFT, SWITCH_SIZES, Symbol
+from scopegate.exchange import fixedpoint
+from scopegate.exchange.hours import Place
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.processes.brownian import Brownian
+from scopegate.exchange.processes.rare import BLOCK, RareEvents
+from scopegate.exchange.symbols import SWITCH_DRIFT, SWITCH_SIZES, Symbol
 
 _EVEN_BITS = 16  # half a word w stands for (2 w + 1) / 2**16, evenly between 0 and 1
 _WAYS = (0, 1, -1)

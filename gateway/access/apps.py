@@ -17,10 +17,10 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.access import tokens, users
-from gateway.errors import ApiError
-from gateway.store import Row, StoreError, Transaction
-from schemas.scopes import Scope, in_order
+from scopegate.gateway.access import tokens, users
+from scopegate.gateway.errors import ApiError
+from scopegate.gateway.store import Row, StoreError, Transaction
+from scopegate.schemas.scopes import Scope, in_order
 
 CHANGED = "app_changed"
 """The change that announces an app as it now is, or with `deleted`."""

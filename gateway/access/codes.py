@@ -14,10 +14,10 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
-from gateway import token_form
-from gateway.access import apps, tokens
-from gateway.access.apps import Link
-from gateway.store import Transaction
+from scopegate.gateway import token_form
+from scopegate.gateway.access import apps, tokens
+from scopegate.gateway.access.apps import Link
+from scopegate.gateway.store import Transaction
 
 LIFETIME = 60.0
 TOKENS_LAST = 60 * 86_400

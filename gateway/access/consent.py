@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from gateway.access.apps import App
-from gateway.errors import ApiError
-from schemas.apps import is_target
-from schemas.scopes import Scope, in_order
+from scopegate.gateway.access.apps import App
+from scopegate.gateway.errors import ApiError
+from scopegate.schemas.apps import is_target
+from scopegate.schemas.scopes import Scope, in_order
 
 MAX_STATE = 1024
 

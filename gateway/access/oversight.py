@@ -5,10 +5,10 @@ Rules: every function only reads; nothing that has ended is shown as if it held.
 
 from dataclasses import dataclass
 
-from gateway.access import apps, tokens
-from gateway.access.apps import Link
-from gateway.access.tokens import Token
-from gateway.store import Row, Transaction
+from scopegate.gateway.access import apps, tokens
+from scopegate.gateway.access.apps import Link
+from scopegate.gateway.access.tokens import Token
+from scopegate.gateway.store import Row, Transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from gateway import token_form
-from gateway.errors import ApiError
-from gateway.store import Row, Transaction
-from schemas.scopes import Scope, in_order
+from scopegate.gateway import token_form
+from scopegate.gateway.errors import ApiError
+from scopegate.gateway.store import Row, Transaction
+from scopegate.schemas.scopes import Scope, in_order
 
 MOST_OF_A_USER = 100
 """Owner tokens that one account may have at once."""

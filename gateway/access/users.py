@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from gateway.access import tokens
-from gateway.errors import ApiError
-from gateway.limits import block_of
-from gateway.settings import RESIDENCE
-from gateway.store import Row, StoreError, Transaction
+from scopegate.gateway.access import tokens
+from scopegate.gateway.errors import ApiError
+from scopegate.gateway.limits import block_of
+from scopegate.gateway.store import Row, StoreError, Transaction
+from scopegate.settings import RESIDENCE
 
 KEPT_SIGN_INS = 1_000
 """Records of signings in and out that are kept for a user, the latest ones."""

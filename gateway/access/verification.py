@@ -17,9 +17,9 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from gateway.access import users
-from gateway.errors import ApiError, rate_limit
-from gateway.store import Transaction
+from scopegate.gateway.access import users
+from scopegate.gateway.errors import ApiError, rate_limit
+from scopegate.gateway.store import Transaction
 
 LIFETIME = 3600.0
 MOST_OF_AN_ADDRESS = 5

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from schemas.scopes import Scope
+from scopegate.schemas.scopes import Scope
 from tests.browser.checks import assert_accessible, assert_tidy
 from tests.browser.conftest import Browse
 from tests.browser.programs import owner, program, registered

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.testkit import LiveGateway
+from scopegate.testkit import LiveGateway
 from tests.browser.tools import missing
 from tests.clients.conftest import HERE, HOME, PYTHON
 from tests.served import printed

@@ -31,24 +31,33 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange.contracts import offer
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.european import European
-from exchange.contracts.life import End, Life, Status, begin, check_hours, follow, sight, tick_of
-from exchange.contracts.multipliers import (
+from scopegate.exchange.contracts import offer
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.european import European
+from scopegate.exchange.contracts.life import (
+    End,
+    Life,
+    Status,
+    begin,
+    check_hours,
+    follow,
+    sight,
+    tick_of,
+)
+from scopegate.exchange.contracts.multipliers import (
     PARTS,
     Multiplier,
     reference,
     stop_out_worth,
 )
-from exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
-from exchange.contracts.touches import Touch
-from exchange.contracts.turbos import Turbo
-from exchange.contracts.vanillas import Vanilla
-from exchange.feed import Feed
-from exchange.outlook import Mixture, Outlook, Walk
-from exchange.rules import CANCELLATIONS, Margins
-from exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
+from scopegate.exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
+from scopegate.exchange.contracts.touches import Touch
+from scopegate.exchange.contracts.turbos import Turbo
+from scopegate.exchange.contracts.vanillas import Vanilla
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.outlook import Mixture, Outlook, Walk
+from scopegate.exchange.rules import CANCELLATIONS, Margins
+from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
 
 SEED: Final = "fair"
 LAST_DAY: Final = 2_200

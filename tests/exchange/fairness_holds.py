@@ -23,15 +23,15 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.multipliers import Multiplier, stop_out_worth
-from exchange.contracts.offered import is_offered
-from exchange.feed import Feed
-from exchange.fixedpoint import ONE
-from exchange.hours import Place
-from exchange.pricing.touch import SHIFT
-from exchange.rules import MOST_WAIVED, Margins
-from exchange.symbols import SPIKE_STEP, SYMBOLS, Motion, Symbol
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.multipliers import Multiplier, stop_out_worth
+from scopegate.exchange.contracts.offered import is_offered
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.fixedpoint import ONE
+from scopegate.exchange.hours import Place
+from scopegate.exchange.pricing.touch import SHIFT
+from scopegate.exchange.rules import MOST_WAIVED, Margins
+from scopegate.exchange.symbols import SPIKE_STEP, SYMBOLS, Motion, Symbol
 
 Floats = NDArray[np.float64]
 

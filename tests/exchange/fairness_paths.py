@@ -11,18 +11,18 @@ from itertools import pairwise
 from random import Random
 from typing import Any, Final
 
-from exchange.contracts import offer
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.few_ticks import HIGH_LOW_TICKS
-from exchange.contracts.life import End, Life, Tick
-from exchange.contracts.lookbacks import Lookback
-from exchange.contracts.resets import Reset
-from exchange.contracts.terms import Barrier, Terms
-from exchange.contracts.two_barriers import Ends, Spread, Stays
-from exchange.feed import Feed
-from exchange.outlook import Outlook
-from exchange.rules import Margins
-from exchange.symbols import Symbol
+from scopegate.exchange.contracts import offer
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.few_ticks import HIGH_LOW_TICKS
+from scopegate.exchange.contracts.life import End, Life, Tick
+from scopegate.exchange.contracts.lookbacks import Lookback
+from scopegate.exchange.contracts.resets import Reset
+from scopegate.exchange.contracts.terms import Barrier, Terms
+from scopegate.exchange.contracts.two_barriers import Ends, Spread, Stays
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.rules import Margins
+from scopegate.exchange.symbols import Symbol
 from tests.exchange import fairness
 from tests.exchange.fairness import OVERSHOOT, SOFT, Family, Trade, drift, settled, wish
 

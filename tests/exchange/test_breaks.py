@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from exchange.feed import Feed
-from exchange.processes.breaks import Breaks
-from exchange.symbols import BREAK_BOUNDS, DAY, EARLIEST, SYMBOLS, Symbol
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.processes.breaks import Breaks
+from scopegate.exchange.symbols import BREAK_BOUNDS, DAY, EARLIEST, SYMBOLS, Symbol
 
 INDICES = [SYMBOLS["RB100"], SYMBOLS["RB200"]]
 every_index = pytest.mark.parametrize("symbol", INDICES, ids=lambda symbol: symbol.name)

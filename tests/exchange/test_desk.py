@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from exchange import desk as desk_module
-from exchange.book import Bought
-from exchange.contracts import offer as offers
-from exchange.contracts.accumulators import Accumulator
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Status, begin, follow, latest
-from exchange.contracts.multipliers import PARTS, Multiplier
-from exchange.contracts.terms import Wish
-from gateway.store import Store, StoreError
-from gateway.testing import World
+from scopegate.exchange import desk as desk_module
+from scopegate.exchange.book import Bought
+from scopegate.exchange.contracts import offer as offers
+from scopegate.exchange.contracts.accumulators import Accumulator
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import Status, begin, follow, latest
+from scopegate.exchange.contracts.multipliers import PARTS, Multiplier
+from scopegate.exchange.contracts.terms import Wish
+from scopegate.gateway.store import Store, StoreError
+from scopegate.testing import World
 
 
 async def bought(here: World, **wanted: Any) -> Bought:

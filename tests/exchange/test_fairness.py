@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.rules import Margins
+from scopegate.exchange.rules import Margins
 from tests.effort import LONG, chosen
 from tests.exchange.fairness import FAMILIES, GROUPS, MARKETS, Tally, trade
 from tests.exchange.fairness_paths import FAMILIES as ALL

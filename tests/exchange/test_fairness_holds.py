@@ -11,14 +11,14 @@ from functools import cache
 import numpy as np
 import pytest
 
-from exchange.contracts import offer
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import begin, follow, sight
-from exchange.contracts.multipliers import Multiplier
-from exchange.contracts.terms import Wish
-from exchange.feed import Feed
-from exchange.rules import Margins
-from exchange.symbols import DAY, EARLIEST, SYMBOLS
+from scopegate.exchange.contracts import offer
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import begin, follow, sight
+from scopegate.exchange.contracts.multipliers import Multiplier
+from scopegate.exchange.contracts.terms import Wish
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.rules import Margins
+from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS
 from tests.effort import LONG, chosen
 from tests.exchange.fairness_holds import (
     CHUNK,

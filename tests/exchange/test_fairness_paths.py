@@ -2,7 +2,7 @@
 
 import pytest
 
-from exchange.rules import Margins
+from scopegate.exchange.rules import Margins
 from tests.effort import LONG, chosen
 from tests.exchange.fairness import GROUPS, Tally, trade
 from tests.exchange.fairness_paths import PATH_FAMILIES

@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Offer, sight
-from exchange.contracts.offer import make
-from exchange.contracts.per_point import PerPoint
-from exchange.contracts.terms import Refusal, Wish
-from exchange.feed import Feed
-from exchange.outlook import Outlook
-from exchange.pricing.knockouts import turbo
-from exchange.pricing.ranges import inside
-from exchange.pricing.touch import touch
-from exchange.rules import Margins
-from exchange.symbols import DAY, LEVEL_SD, SYMBOLS
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import Offer, sight
+from scopegate.exchange.contracts.offer import make
+from scopegate.exchange.contracts.per_point import PerPoint
+from scopegate.exchange.contracts.terms import Refusal, Wish
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.pricing.knockouts import turbo
+from scopegate.exchange.pricing.ranges import inside
+from scopegate.exchange.pricing.touch import touch
+from scopegate.exchange.rules import Margins
+from scopegate.exchange.symbols import DAY, LEVEL_SD, SYMBOLS
 
 FEED = Feed("far barriers")
 MARGINS = Margins()

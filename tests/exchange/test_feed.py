@@ -25,12 +25,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from exchange import feed as feed_module
-from exchange import fixedpoint
-from exchange.feed import GRANULARITIES, Candles, Feed, Ticks
-from exchange.processes import brownian as brownian_module
-from exchange.processes.brownian import Brownian
-from exchange.symbols import DAY, EARLIEST, FEED_VERSION, SYMBOLS, Motion, Symbol
+from scopegate.exchange import feed as feed_module
+from scopegate.exchange import fixedpoint
+from scopegate.exchange.feed import GRANULARITIES, Candles, Feed, Ticks
+from scopegate.exchange.processes import brownian as brownian_module
+from scopegate.exchange.processes.brownian import Brownian
+from scopegate.exchange.symbols import DAY, EARLIEST, FEED_VERSION, SYMBOLS, Motion, Symbol
 
 ROOT = Path(__file__).parents[2]
 TraceFunction = Callable[[FrameType, str, Any], Any]
@@ -181,9 +181,9 @@ def test_a_second_process_asked_in_another_order_gives_the_same_bytes() -> None:
     code = """
 import json, sys
 import numpy as np
-from exchange import fixedpoint
-from exchange.feed import Feed
-from exchange.symbols import SYMBOLS
+from scopegate.exchange import fixedpoint
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.symbols import SYMBOLS
 feed = Feed("another process")
 answers = {}
 for name, first in json.load(sys.stdin):

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.few_ticks import HIGH_LOW_TICKS
-from exchange.contracts.life import Life, Tick
-from exchange.contracts.options import Option
-from exchange.contracts.terms import Terms
-from exchange.pricing.terminal import normal
-from exchange.symbols import SYMBOLS, Symbol
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.few_ticks import HIGH_LOW_TICKS
+from scopegate.exchange.contracts.life import Life, Tick
+from scopegate.exchange.contracts.options import Option
+from scopegate.exchange.contracts.terms import Terms
+from scopegate.exchange.pricing.terminal import normal
+from scopegate.exchange.symbols import SYMBOLS, Symbol
 from tests.exchange.fairness import VOLATILITY
 from tests.exchange.test_pricing import CURRENCY, NOON, SPOTS, pips, sighted
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exchange.contracts import offer
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import (
+from scopegate.exchange.contracts import offer
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import (
     End,
     Life,
     Status,
@@ -28,14 +28,14 @@ from exchange.contracts.life import (
     tick_of,
     with_growth,
 )
-from exchange.contracts.multipliers import PARTS, Multiplier, multipliers, reference
-from exchange.contracts.offered import is_offered
-from exchange.contracts.terms import Terms, Wish
-from exchange.feed import Feed
-from exchange.fixedpoint import ONE, tables
-from exchange.hours import Place
-from exchange.rules import Margins
-from exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
+from scopegate.exchange.contracts.multipliers import PARTS, Multiplier, multipliers, reference
+from scopegate.exchange.contracts.offered import is_offered
+from scopegate.exchange.contracts.terms import Terms, Wish
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.fixedpoint import ONE, tables
+from scopegate.exchange.hours import Place
+from scopegate.exchange.rules import Margins
+from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
 from tests.effort import chosen
 
 FEED = Feed("financing")

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange import ledger
-from exchange.ledger import InsufficientFundsError
-from exchange.money import CURRENCIES, to_number, to_text, to_units
-from gateway.store import Transaction
-from gateway.testing import World
+from scopegate.exchange import ledger
+from scopegate.exchange.ledger import InsufficientFundsError
+from scopegate.exchange.money import CURRENCIES, to_number, to_text, to_units
+from scopegate.gateway.store import Transaction
+from scopegate.testing import World
 
 
 def explained(reader: Transaction) -> bool:

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.contracts import offer as offers
-from exchange.contracts.accumulators import Accumulator
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.digits import Digits
-from exchange.contracts.few_ticks import HIGH_LOW_TICKS
-from exchange.contracts.life import (
+from scopegate.exchange.contracts import offer as offers
+from scopegate.exchange.contracts.accumulators import Accumulator
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.digits import Digits
+from scopegate.exchange.contracts.few_ticks import HIGH_LOW_TICKS
+from scopegate.exchange.contracts.life import (
     End,
     Life,
     Status,
@@ -28,14 +28,14 @@ from exchange.contracts.life import (
     sight,
     tick_of,
 )
-from exchange.contracts.lookbacks import Lookback
-from exchange.contracts.multipliers import Multiplier
-from exchange.contracts.orders import Ordered
-from exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
-from exchange.contracts.turbos import Turbo
-from exchange.feed import Feed
-from exchange.rules import MOST_ACCUMULATED, Margins
-from exchange.symbols import SYMBOLS
+from scopegate.exchange.contracts.lookbacks import Lookback
+from scopegate.exchange.contracts.multipliers import Multiplier
+from scopegate.exchange.contracts.orders import Ordered
+from scopegate.exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
+from scopegate.exchange.contracts.turbos import Turbo
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.rules import MOST_ACCUMULATED, Margins
+from scopegate.exchange.symbols import SYMBOLS
 
 FEED = Feed("lives")
 NOON = 1_767_268_800

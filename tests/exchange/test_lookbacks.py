@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.contracts import offer as offers
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Life, Tick
-from exchange.contracts.lookbacks import Lookback
-from exchange.contracts.terms import Refusal, Terms, Wish
-from exchange.feed import Feed
-from exchange.outlook import Outlook
-from exchange.pricing import lookbacks
-from exchange.pricing.terminal import normal
-from exchange.rules import Margins
-from exchange.symbols import SYMBOLS
+from scopegate.exchange.contracts import offer as offers
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import Life, Tick
+from scopegate.exchange.contracts.lookbacks import Lookback
+from scopegate.exchange.contracts.terms import Refusal, Terms, Wish
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.pricing import lookbacks
+from scopegate.exchange.pricing.terminal import normal
+from scopegate.exchange.rules import Margins
+from scopegate.exchange.symbols import SYMBOLS
 from tests.exchange.test_pricing import NOON, SPOTS, pips, sighted
 
 # Number of the vector, type, symbol, ticks after the entry, value of a multiplier of 1, tolerance.

@@ -7,15 +7,15 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from exchange.contracts import offer
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import begin, follow, sight
-from exchange.contracts.multipliers import Multiplier
-from exchange.contracts.terms import Wish
-from exchange.feed import Feed
-from exchange.hours import Place
-from exchange.rules import Margins
-from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
+from scopegate.exchange.contracts import offer
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import begin, follow, sight
+from scopegate.exchange.contracts.multipliers import Multiplier
+from scopegate.exchange.contracts.terms import Wish
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.hours import Place
+from scopegate.exchange.rules import Margins
+from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
 from tests.effort import chosen
 
 FEED = Feed("newer")

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from exchange.contracts import offer, offered
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Offer, begin, follow
-from exchange.contracts.multipliers import Multiplier, multipliers, stop_out_worth
-from exchange.contracts.offer import make
-from exchange.contracts.terms import Refusal, Wish
-from exchange.feed import Feed
-from exchange.rules import Margins
-from exchange.symbols import DAY, SYMBOLS, Motion, Symbol
+from scopegate.exchange.contracts import offer, offered
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import Offer, begin, follow
+from scopegate.exchange.contracts.multipliers import Multiplier, multipliers, stop_out_worth
+from scopegate.exchange.contracts.offer import make
+from scopegate.exchange.contracts.terms import Refusal, Wish
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.rules import Margins
+from scopegate.exchange.symbols import DAY, SYMBOLS, Motion, Symbol
 
 FEED = Feed("offered")
 MARGINS = Margins()

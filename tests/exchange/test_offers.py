@@ -13,21 +13,21 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from exchange.contracts import offer
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.digits import LEAST_SD
-from exchange.contracts.life import Life, Offer, Tick, latest, sight
-from exchange.contracts.lookbacks import Lookback
-from exchange.contracts.multipliers import Multiplier, multipliers
-from exchange.contracts.offered import is_offered
-from exchange.contracts.options import MILLION, Option
-from exchange.contracts.per_point import PerPoint
-from exchange.contracts.terms import Barrier, Refusal, Wish
-from exchange.contracts.turbos import Turbo
-from exchange.feed import Feed
-from exchange.ledger import opening_balance
-from exchange.money import CURRENCIES, bound_in, to_units
-from exchange.rules import (
+from scopegate.exchange.contracts import offer
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.digits import LEAST_SD
+from scopegate.exchange.contracts.life import Life, Offer, Tick, latest, sight
+from scopegate.exchange.contracts.lookbacks import Lookback
+from scopegate.exchange.contracts.multipliers import Multiplier, multipliers
+from scopegate.exchange.contracts.offered import is_offered
+from scopegate.exchange.contracts.options import MILLION, Option
+from scopegate.exchange.contracts.per_point import PerPoint
+from scopegate.exchange.contracts.terms import Barrier, Refusal, Wish
+from scopegate.exchange.contracts.turbos import Turbo
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.ledger import opening_balance
+from scopegate.exchange.money import CURRENCIES, bound_in, to_units
+from scopegate.exchange.rules import (
     CANCELLATIONS,
     LARGEST_ASK,
     LARGEST_PAYOUT,
@@ -38,7 +38,7 @@ from exchange.rules import (
     NO_SALE_BEFORE_END,
     Margins,
 )
-from exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
+from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
 from tests.exchange.fairness import VOLATILITY
 
 FEED = Feed("offers")

@@ -7,13 +7,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from exchange import fixedpoint
-from exchange.feed import Feed
-from exchange.hours import Place
-from exchange.levels import LEVELS
-from exchange.processes.brownian import Brownian
-from exchange.rates import Rates
-from exchange.symbols import DAY, EARLIEST, LEVEL_SYMBOLS, SYMBOLS, Symbol
+from scopegate.exchange import fixedpoint
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.hours import Place
+from scopegate.exchange.levels import LEVELS
+from scopegate.exchange.processes.brownian import Brownian
+from scopegate.exchange.rates import Rates
+from scopegate.exchange.symbols import DAY, EARLIEST, LEVEL_SYMBOLS, SYMBOLS, Symbol
 from tests.effort import chosen
 
 FEED = Feed("pairs")

@@ -14,16 +14,16 @@ import hypothesis.strategies as st
 from hypothesis import settings as how_long
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from exchange import agents, ledger, payments
-from exchange.agents import Application
-from exchange.contracts.terms import Refusal
-from exchange.feed import Feed
-from exchange.money import CURRENCIES
-from exchange.payments import Kind, Order, Payment
-from exchange.rates import Rates
-from gateway.access import users
-from gateway.store import Transaction, migrate
-from gateway.testing import NOON
+from scopegate.exchange import agents, ledger, payments
+from scopegate.exchange.agents import Application
+from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.money import CURRENCIES
+from scopegate.exchange.payments import Kind, Order, Payment
+from scopegate.exchange.rates import Rates
+from scopegate.gateway.access import users
+from scopegate.gateway.store import Transaction, migrate
+from scopegate.testing import NOON
 from tests import books
 
 RATES = Rates(Feed("payments machine"))

@@ -15,23 +15,23 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from exchange.contracts import offer as offers
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.digits import Digits
-from exchange.contracts.life import Life, Sight, Tick
-from exchange.contracts.multipliers import Multiplier
-from exchange.contracts.options import MILLION, Option
-from exchange.contracts.per_point import PerPoint
-from exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
-from exchange.contracts.turbos import Turbo
-from exchange.feed import Feed
-from exchange.outlook import Outlook
-from exchange.pricing import touch as touches
-from exchange.pricing.accumulators import within
-from exchange.pricing.knockouts import turbo
-from exchange.pricing.terminal import call, normal, put
-from exchange.rules import MOST_ACCUMULATED, Margins
-from exchange.symbols import DAY, SYMBOLS, Symbol
+from scopegate.exchange.contracts import offer as offers
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.digits import Digits
+from scopegate.exchange.contracts.life import Life, Sight, Tick
+from scopegate.exchange.contracts.multipliers import Multiplier
+from scopegate.exchange.contracts.options import MILLION, Option
+from scopegate.exchange.contracts.per_point import PerPoint
+from scopegate.exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
+from scopegate.exchange.contracts.turbos import Turbo
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.pricing import touch as touches
+from scopegate.exchange.pricing.accumulators import within
+from scopegate.exchange.pricing.knockouts import turbo
+from scopegate.exchange.pricing.terminal import call, normal, put
+from scopegate.exchange.rules import MOST_ACCUMULATED, Margins
+from scopegate.exchange.symbols import DAY, SYMBOLS, Symbol
 
 NOON = 1_767_268_800
 MARGINS = Margins()

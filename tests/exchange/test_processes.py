@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from exchange import fixedpoint
-from exchange.feed import Feed
-from exchange.hours import Place
-from exchange.levels import YEARLY_PULL
-from exchange.outlook import Mixture, Walk
-from exchange.processes.brownian import Brownian
-from exchange.processes.jumps import Jumps
-from exchange.processes.process import Process
-from exchange.processes.resets import DAILY_TREND
-from exchange.processes.steps import Steps
-from exchange.symbols import (
+from scopegate.exchange import fixedpoint
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.hours import Place
+from scopegate.exchange.levels import YEARLY_PULL
+from scopegate.exchange.outlook import Mixture, Walk
+from scopegate.exchange.processes.brownian import Brownian
+from scopegate.exchange.processes.jumps import Jumps
+from scopegate.exchange.processes.process import Process
+from scopegate.exchange.processes.resets import DAILY_TREND
+from scopegate.exchange.processes.steps import Steps
+from scopegate.exchange.symbols import (
     DAY,
     EARLIEST,
     JUMP_SD,

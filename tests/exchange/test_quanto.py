@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exchange import fixedpoint
-from exchange.contracts import offered
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.listing import NO_END
-from exchange.contracts.offer import make
-from exchange.contracts.terms import Refusal, Wish
-from exchange.feed import Feed
-from exchange.money import CURRENCIES
-from exchange.outlook import Outlook
-from exchange.pricing.terminal import above, call
-from exchange.rates import DOLLAR_SYMBOLS, Rates
-from exchange.rules import MOST_SHARED, Margins
-from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol, covariance
+from scopegate.exchange import fixedpoint
+from scopegate.exchange.contracts import offered
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.listing import NO_END
+from scopegate.exchange.contracts.offer import make
+from scopegate.exchange.contracts.terms import Refusal, Wish
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.money import CURRENCIES
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.pricing.terminal import above, call
+from scopegate.exchange.rates import DOLLAR_SYMBOLS, Rates
+from scopegate.exchange.rules import MOST_SHARED, Margins
+from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol, covariance
 from tests.effort import chosen
 
 MONDAY = 1_767_571_200  # 2026-01-05 00:00 UTC

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.feed import Feed
-from exchange.money import CURRENCIES
-from exchange.rates import DOLLAR_SYMBOLS, Rates, shown
-from exchange.symbols import SYMBOLS
-from gateway.testing import NOON
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.money import CURRENCIES
+from scopegate.exchange.rates import DOLLAR_SYMBOLS, Rates, shown
+from scopegate.exchange.symbols import SYMBOLS
+from scopegate.testing import NOON
 
 FEED = Feed("rates")
 RATES = Rates(FEED)

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Life, Tick
-from exchange.contracts.options import Option
-from exchange.contracts.terms import Barrier, Terms
-from exchange.pricing.resets import both_below
-from exchange.pricing.terminal import normal
-from exchange.symbols import SYMBOLS
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import Life, Tick
+from scopegate.exchange.contracts.options import Option
+from scopegate.exchange.contracts.terms import Barrier, Terms
+from scopegate.exchange.pricing.resets import both_below
+from scopegate.exchange.pricing.terminal import normal
+from scopegate.exchange.symbols import SYMBOLS
 from tests.exchange.test_pricing import CURRENCY, NOON, SPOTS, integral, pips, sighted
 
 # Number of the vector, type, symbol, ticks after the entry, chance, tolerance.

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.contracts.accumulators import Accumulator
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.digits import Digits
-from exchange.contracts.few_ticks import SelectedTick
-from exchange.contracts.multipliers import Multiplier
-from exchange.contracts.per_point import PerPoint
-from exchange.contracts.shortcode import ShortcodeError, decode, encode
-from exchange.contracts.terms import WIDTH_UNITS, Barrier, Terms
-from exchange.money import CURRENCIES
-from exchange.rules import CANCELLATIONS, MOST_ACCUMULATED
-from exchange.symbols import SYMBOLS
+from scopegate.exchange.contracts.accumulators import Accumulator
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.digits import Digits
+from scopegate.exchange.contracts.few_ticks import SelectedTick
+from scopegate.exchange.contracts.multipliers import Multiplier
+from scopegate.exchange.contracts.per_point import PerPoint
+from scopegate.exchange.contracts.shortcode import ShortcodeError, decode, encode
+from scopegate.exchange.contracts.terms import WIDTH_UNITS, Barrier, Terms
+from scopegate.exchange.money import CURRENCIES
+from scopegate.exchange.rules import CANCELLATIONS, MOST_ACCUMULATED
+from scopegate.exchange.symbols import SYMBOLS
 
 NOON = 1_767_268_800
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from exchange import fixedpoint
-from exchange.feed import Feed
-from exchange.processes.switches import Switches
-from exchange.symbols import DAY, SWITCH_DRIFT, SWITCH_SIZES, SYMBOLS, Symbol
+from scopegate.exchange import fixedpoint
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.processes.switches import Switches
+from scopegate.exchange.symbols import DAY, SWITCH_DRIFT, SWITCH_SIZES, SYMBOLS, Symbol
 
 INDICES = [SYMBOLS["DSI10"], SYMBOLS["DSI20"]]
 every_index = pytest.mark.parametrize("symbol", INDICES, ids=lambda symbol: symbol.name)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.contracts.life import check_hours
-from exchange.contracts.terms import Refusal
-from exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
+from scopegate.exchange.contracts.life import check_hours
+from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
 
 ROOT = Path(__file__).parents[2]
 

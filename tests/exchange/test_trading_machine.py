@@ -28,23 +28,23 @@ import hypothesis.strategies as st
 from hypothesis import settings as how_long
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from exchange import book, ledger
-from exchange.book import Contract
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Life, Status, begin, follow, sight
-from exchange.contracts.lookbacks import Lookback
-from exchange.contracts.multipliers import multipliers
-from exchange.contracts.per_point import PerPoint
-from exchange.contracts.turbos import Turbo
-from exchange.symbols import SYMBOLS
-from gateway.access import tokens
-from gateway.app import Gateway, compose
-from gateway.clock import HandClock
-from gateway.server import Visitor
-from gateway.settings import Settings
-from gateway.store import Transaction
-from gateway.testing import NOON, MemoryClient
-from schemas.scopes import ALL_SCOPES
+from scopegate.app import Gateway, compose
+from scopegate.exchange import book, ledger
+from scopegate.exchange.book import Contract
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import Life, Status, begin, follow, sight
+from scopegate.exchange.contracts.lookbacks import Lookback
+from scopegate.exchange.contracts.multipliers import multipliers
+from scopegate.exchange.contracts.per_point import PerPoint
+from scopegate.exchange.contracts.turbos import Turbo
+from scopegate.exchange.symbols import SYMBOLS
+from scopegate.gateway.access import tokens
+from scopegate.gateway.clock import HandClock
+from scopegate.gateway.server import Visitor
+from scopegate.gateway.store import Transaction
+from scopegate.schemas.scopes import ALL_SCOPES
+from scopegate.settings import Settings
+from scopegate.testing import NOON, MemoryClient
 
 POOR = 5_000
 """What the poorest trader begins with, and is given anew, in smallest units."""

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Life, Sight, Tick
-from exchange.contracts.options import MILLION, Option
-from exchange.contracts.terms import Barrier, Terms
-from exchange.outlook import Outlook
-from exchange.pricing import ranges
-from exchange.pricing.terminal import normal
-from exchange.pricing.touch import FEW_TICKS, touch
-from exchange.rules import Margins
-from exchange.symbols import SYMBOLS
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import Life, Sight, Tick
+from scopegate.exchange.contracts.options import MILLION, Option
+from scopegate.exchange.contracts.terms import Barrier, Terms
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.pricing import ranges
+from scopegate.exchange.pricing.terminal import normal
+from scopegate.exchange.pricing.touch import FEW_TICKS, touch
+from scopegate.exchange.rules import Margins
+from scopegate.exchange.symbols import SYMBOLS
 from tests.exchange.fairness import VOLATILITY
 from tests.exchange.test_pricing import CURRENCY, NOON, SPOTS, integral, pips, sighted
 

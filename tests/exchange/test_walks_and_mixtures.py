@@ -10,18 +10,18 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from exchange import fixedpoint
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Life, Sight, Tick
-from exchange.contracts.options import Option
-from exchange.contracts.terms import Barrier, Terms
-from exchange.feed import Feed
-from exchange.outlook import Mixture, Outlook, Walk
-from exchange.pricing import overshoot, walk
-from exchange.pricing.terminal import above, call, put
-from exchange.pricing.touch import SHIFT, touch
-from exchange.processes.jumps import MANY_JUMPS, Jumps
-from exchange.symbols import DAY, EARLIEST, JUMP_SD, SPIKE_SIZES, SYMBOLS
+from scopegate.exchange import fixedpoint
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import Life, Sight, Tick
+from scopegate.exchange.contracts.options import Option
+from scopegate.exchange.contracts.terms import Barrier, Terms
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.outlook import Mixture, Outlook, Walk
+from scopegate.exchange.pricing import overshoot, walk
+from scopegate.exchange.pricing.terminal import above, call, put
+from scopegate.exchange.pricing.touch import SHIFT, touch
+from scopegate.exchange.processes.jumps import MANY_JUMPS, Jumps
+from scopegate.exchange.symbols import DAY, EARLIEST, JUMP_SD, SPIKE_SIZES, SYMBOLS
 
 repeatable = settings(derandomize=True, database=None, deadline=None, max_examples=100)
 TABLES = fixedpoint.tables()

@@ -15,16 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.few_ticks import HIGH_LOW_TICKS, Asian
-from exchange.contracts.life import ContractType, Life, Sight, Tick
-from exchange.contracts.lookbacks import Lookback
-from exchange.contracts.options import Option
-from exchange.contracts.terms import Barrier, Terms
-from exchange.outlook import Outlook
-from exchange.pricing.terminal import normal
-from exchange.rules import NO_SALE_BEFORE_END
-from exchange.symbols import SYMBOLS
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.few_ticks import HIGH_LOW_TICKS, Asian
+from scopegate.exchange.contracts.life import ContractType, Life, Sight, Tick
+from scopegate.exchange.contracts.lookbacks import Lookback
+from scopegate.exchange.contracts.options import Option
+from scopegate.exchange.contracts.terms import Barrier, Terms
+from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.pricing.terminal import normal
+from scopegate.exchange.rules import NO_SALE_BEFORE_END
+from scopegate.exchange.symbols import SYMBOLS
 
 NOON = 1_767_268_800
 SYMBOL = SYMBOLS["1HZ100V"]

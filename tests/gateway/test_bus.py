@@ -4,8 +4,8 @@ import asyncio
 
 import structlog
 
-from gateway.bus import SLICE, Bus
-from gateway.errors import ApiError
+from scopegate.gateway.bus import SLICE, Bus
+from scopegate.gateway.errors import ApiError
 
 
 class Ear:

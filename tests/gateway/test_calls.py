@@ -4,12 +4,12 @@ import pytest
 from pydantic import ValidationError
 from typing_extensions import TypedDict
 
-from gateway.app import declared
-from gateway.calls import SIGNED_IN, DeclarationError, Registry, call, problems_of
-from gateway.session import Session
-from schemas.fields import One, Request
-from schemas.published import PUBLISHED
-from schemas.scopes import Scope
+from scopegate.app import declared
+from scopegate.gateway.calls import SIGNED_IN, DeclarationError, Registry, call, problems_of
+from scopegate.gateway.session import Session
+from scopegate.schemas.fields import One, Request
+from scopegate.schemas.published import PUBLISHED
+from scopegate.schemas.scopes import Scope
 
 
 class Greet(Request):

@@ -13,14 +13,14 @@ from jsonschema.validators import extend
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from gateway.app import declared
-from gateway.calls import Call, Registry, call
-from gateway.description import asyncapi, receive_schema, send_schema, servers
-from gateway.session import Session
-from gateway.testing import Client, World
-from gateway.token_form import holds_token
-from schemas.fields import OneOrMore, Request, StreamRequest, Text
-from schemas.published import PUBLISHED
+from scopegate.app import declared
+from scopegate.gateway.calls import Call, Registry, call
+from scopegate.gateway.description import asyncapi, receive_schema, send_schema, servers
+from scopegate.gateway.session import Session
+from scopegate.gateway.token_form import holds_token
+from scopegate.schemas.fields import OneOrMore, Request, StreamRequest, Text
+from scopegate.schemas.published import PUBLISHED
+from scopegate.testing import Client, World
 from tests.published.scenes import OFFERED, OWN, SCENES, signed_in
 from tests.published.test_examples import STREAMS
 

@@ -10,15 +10,15 @@ import orjson
 import pytest
 import structlog
 
-from gateway import connection as connection_module
-from gateway import dispatch, fairness
-from gateway.app import declared
-from gateway.bus import Bus
-from gateway.calls import Call, Stream
-from gateway.dispatch import Dispatcher, _resume
-from gateway.limits import PROFILES, ConcurrencyLimiter, Profile, RateLimiter
-from gateway.session import Session
-from gateway.testing import World, world
+from scopegate.app import declared
+from scopegate.gateway import connection as connection_module
+from scopegate.gateway import dispatch, fairness
+from scopegate.gateway.bus import Bus
+from scopegate.gateway.calls import Call, Stream
+from scopegate.gateway.dispatch import Dispatcher, _resume
+from scopegate.gateway.limits import PROFILES, ConcurrencyLimiter, Profile, RateLimiter
+from scopegate.gateway.session import Session
+from scopegate.testing import World, world
 from tests.conftest import limited
 
 

@@ -15,7 +15,7 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.testing import Client, MemoryClient, World, world
+from scopegate.testing import Client, MemoryClient, World, world
 
 VALID: dict[str, list[dict[str, Any]]] = {
     "account_list": [{"account_list": 1}],

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import structlog
 
-from gateway import http as http_module
-from gateway import server as server_module
-from gateway.fairness import Work
-from gateway.hosts import Hosts, is_own_page, is_public, name_of, refusal
-from gateway.http import SECURITY, HttpConversation, HttpPeer, HttpRequest, HttpResponse
-from gateway.server import MAX_LOGGED_HOSTS
-from gateway.testing import World, world
+from scopegate.gateway import http as http_module
+from scopegate.gateway import server as server_module
+from scopegate.gateway.fairness import Work
+from scopegate.gateway.hosts import Hosts, is_own_page, is_public, name_of, refusal
+from scopegate.gateway.http import SECURITY, HttpConversation, HttpPeer, HttpRequest, HttpResponse
+from scopegate.gateway.server import MAX_LOGGED_HOSTS
+from scopegate.testing import World, world
 from tests.gateway.test_server import HEAD, Raw, listening, raw, text
 
 GET = b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -2,7 +2,7 @@
 
 from dataclasses import fields, replace
 
-from gateway.limits import (
+from scopegate.gateway.limits import (
     MAX_CLIENTS,
     MESSAGE_UNIT,
     PROFILES,

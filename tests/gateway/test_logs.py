@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from gateway import logs, token_form
+from scopegate.gateway import logs, token_form
 
 
 class Unprintable(Exception):

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import trustme
 
-from gateway.mail import MOST_WAITING, Letter, MailServer, SmtpMailer, mailer
-from gateway.settings import SettingsError, load
-from gateway.testing import PATIENCE, world
+from scopegate.gateway.mail import MOST_WAITING, Letter, MailServer, SmtpMailer, mailer
+from scopegate.settings import SettingsError, load
+from scopegate.testing import PATIENCE, world
 
 LETTER = Letter("ada@example.com", "Your code", "Here it is:\n\n    s3cretc0de\n")
 PASSWORD = "pass phrase"

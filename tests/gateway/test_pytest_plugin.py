@@ -120,7 +120,7 @@ def test_a_mark_that_is_wrong_is_an_error_in_one_line(tmp_path: Path) -> None:
 FAILING = """
 import pytest
 
-from gateway.testkit import live_gateway
+from scopegate.testkit import live_gateway
 
 
 def fail():
@@ -195,8 +195,8 @@ def test_asynchronous_tests_run_with_the_settings_that_are_named(tmp_path: Path,
 def test_it_costs_nothing_where_nobody_asks_for_it(tmp_path: Path) -> None:
     (tmp_path / "test_bot.py").write_text(
         "import sys\n\ndef test_it():\n"
-        "    assert 'gateway.pytest_plugin' in sys.modules\n"
-        "    assert {'numpy', 'pydantic', 'gateway.testkit'}.isdisjoint(sys.modules)\n"
+        "    assert 'scopegate.pytest_plugin' in sys.modules\n"
+        "    assert {'numpy', 'pydantic', 'scopegate.testkit'}.isdisjoint(sys.modules)\n"
     )
     done = run_pytest(tmp_path, *WITHOUT_ASYNCIO)
     assert done.returncode == 0, done.stdout

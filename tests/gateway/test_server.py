@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from gateway import server as server_module
-from gateway.app import listen, site, tls_context
-from gateway.dispatch import REFUSED_CLOSE
-from gateway.server import Listening, Server, client_address
-from gateway.settings import chosen
-from gateway.testing import World, world
+from scopegate.app import listen, site, tls_context
+from scopegate.gateway import server as server_module
+from scopegate.gateway.dispatch import REFUSED_CLOSE
+from scopegate.gateway.server import Listening, Server, client_address
+from scopegate.settings import chosen
+from scopegate.testing import World, world
 from tests.served import unverified
 
 TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0

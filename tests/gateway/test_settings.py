@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import SettingsError, load
+from scopegate.settings import SettingsError, load
 
 
 @pytest.fixture(autouse=True)

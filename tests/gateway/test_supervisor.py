@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from gateway import supervisor
-from gateway.store import StoreUnavailableError
-from gateway.supervisor import supervise
+from scopegate.gateway import supervisor
+from scopegate.gateway.store import StoreUnavailableError
+from scopegate.gateway.supervisor import supervise
 
 
 @pytest.fixture(autouse=True)

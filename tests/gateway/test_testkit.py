@@ -16,10 +16,10 @@ from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosedOK
 from websockets.sync.client import ClientConnection, connect
 
-from gateway import testkit
-from gateway.settings import SettingsError
-from gateway.testing import NOON, world
-from gateway.testkit import LiveGateway, live_gateway
+from scopegate import testkit
+from scopegate.settings import SettingsError
+from scopegate.testing import NOON, world
+from scopegate.testkit import LiveGateway, live_gateway
 
 PARAMETERS = {
     "contract_type": "CALL",
@@ -368,9 +368,9 @@ def test_the_port_is_free_and_bots_have_ended_after_the_block() -> None:
 FAULTY = '''
 import asyncio
 from typing_extensions import TypedDict
-from gateway.calls import call
-from gateway.session import Session
-from schemas.fields import One, Request
+from scopegate.gateway.calls import call
+from scopegate.gateway.session import Session
+from scopegate.schemas.fields import One, Request
 
 class Later(Request):
     """Asks for trouble."""

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from exchange import agents, exclusion, ledger
-from gateway import token_form
-from gateway.access import tokens, users
-from gateway.store import Transaction, run_once
-from schemas.scopes import Scope
+from scopegate.exchange import agents, exclusion, ledger
+from scopegate.gateway import token_form
+from scopegate.gateway.access import tokens, users
+from scopegate.gateway.store import Transaction, run_once
+from scopegate.schemas.scopes import Scope
 from tests.served import MODULE, SCRIPT, Served, SocketClient, scopegate, serving
 
 SOON = 2.0

@@ -22,11 +22,11 @@ from pathlib import Path
 
 import pytest
 
-from exchange import ledger
-from gateway import market_start
-from gateway.access import apps, tokens, users
-from gateway.store import Transaction, run_once
-from schemas.scopes import ALL_SCOPES, Scope
+from scopegate import market_start
+from scopegate.exchange import ledger
+from scopegate.gateway.access import apps, tokens, users
+from scopegate.gateway.store import Transaction, run_once
+from scopegate.schemas.scopes import ALL_SCOPES, Scope
 from tests.served import PATIENCE, Served, SocketClient, serving
 
 ROUNDS = 4

@@ -28,11 +28,11 @@ from typing import Any
 
 import pytest
 
-from exchange import agents, ledger
-from exchange.agents import Application
-from gateway.access import tokens, users, verification
-from gateway.store import Transaction, run_once
-from schemas.scopes import ALL_SCOPES
+from scopegate.exchange import agents, ledger
+from scopegate.exchange.agents import Application
+from scopegate.gateway.access import tokens, users, verification
+from scopegate.gateway.store import Transaction, run_once
+from scopegate.schemas.scopes import ALL_SCOPES
 from tests import books, served
 from tests.process import trading_mutants
 from tests.served import PATIENCE, Served, SocketClient, serving

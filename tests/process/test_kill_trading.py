@@ -27,16 +27,16 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exchange import book, ledger
-from exchange.book import Contract
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Status, begin, follow, resume
-from exchange.contracts.lookbacks import Lookback
-from exchange.copying import KEPT_REPORTS
-from exchange.feed import Feed
-from gateway.access import tokens, users
-from gateway.store import Transaction, run_once
-from schemas.scopes import ALL_SCOPES
+from scopegate.exchange import book, ledger
+from scopegate.exchange.book import Contract
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import Status, begin, follow, resume
+from scopegate.exchange.contracts.lookbacks import Lookback
+from scopegate.exchange.copying import KEPT_REPORTS
+from scopegate.exchange.feed import Feed
+from scopegate.gateway.access import tokens, users
+from scopegate.gateway.store import Transaction, run_once
+from scopegate.schemas.scopes import ALL_SCOPES
 from tests import served
 from tests.clients.settle_again import LONGEST_STEP, Agreed, PerPoint, settle
 from tests.clients.settle_again import Tick as ToldTick

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from exchange.feed import Feed
-from exchange.symbols import SYMBOLS
-from gateway import market_start
-from gateway.store import run_once
+from scopegate import market_start
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.symbols import SYMBOLS
+from scopegate.gateway.store import run_once
 from tests.served import Served, SocketClient, serving
 
 SPEED = 100

@@ -15,18 +15,18 @@ import pytest
 import structlog
 from click.testing import CliRunner
 
-from exchange.symbols import FEED_VERSION
-from gateway import market_start
-from gateway.cli import cli
-from gateway.store import run_once
+from scopegate import market_start
+from scopegate.cli import cli
+from scopegate.exchange.symbols import FEED_VERSION
+from scopegate.gateway.store import run_once
 from tests.served import MODULE, SCRIPT, scopegate
 
 CALLS_WITHOUT_NEEDS = '''
 from typing_extensions import TypedDict
 
-from gateway.calls import call
-from gateway.session import Session
-from schemas.fields import Request, Text
+from scopegate.gateway.calls import call
+from scopegate.gateway.session import Session
+from scopegate.schemas.fields import Request, Text
 
 
 class Greet(Request):

@@ -17,10 +17,10 @@ handlers = ["greetings"]
 GREETINGS = '''
 from typing_extensions import TypedDict
 
-from gateway.calls import call
-from gateway.session import Session
-from schemas.fields import Request, Text
-from schemas.scopes import Scope
+from scopegate.gateway.calls import call
+from scopegate.gateway.session import Session
+from scopegate.schemas.fields import Request, Text
+from scopegate.schemas.scopes import Scope
 
 
 class Greet(Request):

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from exchange import ledger
-from gateway.access import tokens
-from gateway.store import Transaction, run_once
-from schemas.scopes import Scope
+from scopegate.exchange import ledger
+from scopegate.gateway.access import tokens
+from scopegate.gateway.store import Transaction, run_once
+from scopegate.schemas.scopes import Scope
 from tests.served import Served, SocketClient, serving
 
 

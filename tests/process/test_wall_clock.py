@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from gateway import market_start
-from gateway.clock import RunningClock
-from gateway.store import run_once
+from scopegate import market_start
+from scopegate.gateway.clock import RunningClock
+from scopegate.gateway.store import run_once
 from tests.served import Served
 
 MOVED = """
 import os, time
 told = time.time
 time.time = lambda: told() + float(os.environ["MOVED_BY"])
-from gateway.cli import main
+from scopegate.cli import main
 main()
 """
 

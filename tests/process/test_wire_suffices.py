@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from exchange import ledger
-from exchange.contracts.catalogue import TYPES as CATALOGUE
-from exchange.contracts.lookbacks import Lookback
-from exchange.contracts.multipliers import multipliers
-from exchange.symbols import SYMBOLS
-from gateway.access import tokens, users
-from gateway.store import Transaction, run_once
-from schemas.scopes import ALL_SCOPES
+from scopegate.exchange import ledger
+from scopegate.exchange.contracts.catalogue import TYPES as CATALOGUE
+from scopegate.exchange.contracts.lookbacks import Lookback
+from scopegate.exchange.contracts.multipliers import multipliers
+from scopegate.exchange.symbols import SYMBOLS
+from scopegate.gateway.access import tokens, users
+from scopegate.gateway.store import Transaction, run_once
+from scopegate.schemas.scopes import ALL_SCOPES
 from tests.served import PATIENCE, Served, SocketClient, serving
 
 SCRIPT = Path(__file__).parent.parent / "clients" / "settle_again.py"

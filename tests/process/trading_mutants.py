@@ -9,15 +9,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from exchange import book, desk, ledger, payments
-from exchange.book import Bought
-from exchange.contracts.life import Offer
-from exchange.contracts.terms import Refusal
-from exchange.copying import Copying
-from exchange.ledger import Account, Entry
-from exchange.payments import Order, Parties, Payment, Teller
-from gateway import cli, store
-from gateway.store import Transaction
+from scopegate import cli
+from scopegate.exchange import book, desk, ledger, payments
+from scopegate.exchange.book import Bought
+from scopegate.exchange.contracts.life import Offer
+from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.copying import Copying
+from scopegate.exchange.ledger import Account, Entry
+from scopegate.exchange.payments import Order, Parties, Payment, Teller
+from scopegate.gateway import store
+from scopegate.gateway.store import Transaction
 
 
 class _NeverCommits:

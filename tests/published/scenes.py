@@ -8,13 +8,13 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from exchange.ledger import Account
-from gateway.access import users, verification
-from gateway.app import DEMO_EMAIL, declared
-from gateway.calls import Call
-from gateway.store import Transaction
-from gateway.testing import Client, World
-from schemas.published import PUBLISHED
+from scopegate.app import DEMO_EMAIL, declared
+from scopegate.exchange.ledger import Account
+from scopegate.gateway.access import users, verification
+from scopegate.gateway.calls import Call
+from scopegate.gateway.store import Transaction
+from scopegate.schemas.published import PUBLISHED
+from scopegate.testing import Client, World
 
 Request = dict[str, Any]
 Scene = Callable[[World, Client], Awaitable[Request]]

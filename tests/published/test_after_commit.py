@@ -9,8 +9,8 @@ import re
 
 import pytest
 
-from gateway.access import guard
-from gateway.testing import World
+from scopegate.gateway.access import guard
+from scopegate.testing import World
 from tests.published.scenes import OWN, SCENES, signed_in
 
 _BOOKKEEPING = re.compile(r"\b(token_uses|sign_ins|last_used_at)\b")

@@ -21,9 +21,9 @@ import pytest
 from jsonschema.validators import extend
 from pydantic import ValidationError
 
-from gateway.calls import Call, problems_of
-from gateway.testing import Client, World
-from schemas.published import ALSO_FIELDS, PUBLISHED
+from scopegate.gateway.calls import Call, problems_of
+from scopegate.schemas.published import ALSO_FIELDS, PUBLISHED
+from scopegate.testing import Client, World
 from tests.published.scenes import (
     FAMILIES,
     OFFERED,

@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from gateway.calls import AT_PAGES, OWNER
-from gateway.testing import World
-from schemas.published import PUBLISHED
-from schemas.scopes import Scope
+from scopegate.gateway.calls import AT_PAGES, OWNER
+from scopegate.schemas.published import PUBLISHED
+from scopegate.schemas.scopes import Scope
+from scopegate.testing import World
 from tests.published.scenes import OFFERED, OWN, SCENES, signed_in
 
 READ_OR_TRADING = frozenset({Scope.READ, Scope.TRADING_INFORMATION})

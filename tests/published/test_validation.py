@@ -10,9 +10,9 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from gateway.calls import Call, problems_of
-from gateway.testing import Client, World
-from schemas.published import SENSITIVE_FIELDS
+from scopegate.gateway.calls import Call, problems_of
+from scopegate.schemas.published import SENSITIVE_FIELDS
+from scopegate.testing import Client, World
 from tests.published.scenes import OFFERED, SCENES, Request
 
 FIELDS = [(name, field) for name, call in OFFERED.items() for field in call.request.model_fields]

@@ -2,8 +2,8 @@
 
 from itertools import pairwise
 
-from exchange.symbols import DAY
-from gateway.testing import World
+from scopegate.exchange.symbols import DAY
+from scopegate.testing import World
 
 
 async def test_a_later_figure_does_not_tell_the_one_before_it_too_early(here: World) -> None:

@@ -6,14 +6,14 @@ from typing import Any
 import orjson
 import pytest
 
-from exchange.ledger import MOST_BY_APPS, MOST_OF_A_USER
-from gateway import token_form
-from gateway.access import apps, tokens, verification
-from gateway.access.apps import App
-from gateway.app import DEMO_EMAIL
-from gateway.store import Transaction
-from gateway.testing import Client, World
-from schemas.scopes import MANAGING
+from scopegate.app import DEMO_EMAIL
+from scopegate.exchange.ledger import MOST_BY_APPS, MOST_OF_A_USER
+from scopegate.gateway import token_form
+from scopegate.gateway.access import apps, tokens, verification
+from scopegate.gateway.access.apps import App
+from scopegate.gateway.store import Transaction
+from scopegate.schemas.scopes import MANAGING
+from scopegate.testing import Client, World
 from tests.conftest import Stage
 from tests.published.scenes import AGENT, OFFERED, SCENES, a_resident, an_agent, somebody
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from gateway.access import apps
-from gateway.store import StoreError, run_once
-from gateway.testing import World, world
-from schemas.scopes import Scope
+from scopegate.gateway.access import apps
+from scopegate.gateway.store import StoreError, run_once
+from scopegate.schemas.scopes import Scope
+from scopegate.testing import World, world
 from tests.conftest import Stage
 
 FIELDS = {"name": "Chart bot", "scopes": ["read", "trade"], "redirect_uri": "https://bot.test/in"}

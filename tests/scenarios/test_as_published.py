@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.testing import Client
+from scopegate.testing import Client
 from tests.conftest import Stage
 from tests.scenarios.test_trading import UP, bought
 

@@ -14,11 +14,11 @@ import pytest
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
-from gateway import token_form
-from gateway.access import codes, users
-from gateway.access.apps import App
-from gateway.app import listen
-from gateway.testing import World
+from scopegate.app import listen
+from scopegate.gateway import token_form
+from scopegate.gateway.access import codes, users
+from scopegate.gateway.access.apps import App
+from scopegate.testing import World
 
 BACK = "https://app.example.com/back"  # what World.app registers
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # RFC 7636, appendix B

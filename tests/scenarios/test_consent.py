@@ -4,12 +4,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from gateway.access import consent
-from gateway.access.apps import App
-from gateway.errors import ApiError
-from gateway.testing import MemoryClient, World
-from schemas.apps import is_target
-from schemas.scopes import ALL_SCOPES, Scope
+from scopegate.gateway.access import consent
+from scopegate.gateway.access.apps import App
+from scopegate.gateway.errors import ApiError
+from scopegate.schemas.apps import is_target
+from scopegate.schemas.scopes import ALL_SCOPES, Scope
+from scopegate.testing import MemoryClient, World
 
 BACK = "https://app.example.com/back"
 CONSENT = {"consent": 1, "returns_to": "https://app.example.com"}

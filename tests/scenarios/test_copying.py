@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from exchange import copying, ledger, performance
-from exchange.ledger import Account
-from exchange.rules import MOST_COPIERS, MOST_TRADERS
-from gateway import token_form
-from gateway.access import tokens
-from gateway.store import Transaction
-from gateway.testing import Client, World
+from scopegate.exchange import copying, ledger, performance
+from scopegate.exchange.ledger import Account
+from scopegate.exchange.rules import MOST_COPIERS, MOST_TRADERS
+from scopegate.gateway import token_form
+from scopegate.gateway.access import tokens
+from scopegate.gateway.store import Transaction
+from scopegate.testing import Client, World
 from tests.conftest import Stage
 from tests.scenarios.test_races import CALL, UP, bought, buying
 

@@ -6,10 +6,10 @@ from collections import Counter
 import orjson
 import pytest
 
-from exchange.feed import Feed
-from gateway import fairness
-from gateway.access import passwords
-from gateway.testing import PAGES, Client, World
+from scopegate.exchange.feed import Feed
+from scopegate.gateway import fairness
+from scopegate.gateway.access import passwords
+from scopegate.testing import PAGES, Client, World
 from tests.conftest import Stage
 from tests.served import over_sockets
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.testing import Client, World
+from scopegate.testing import Client, World
 from tests.scenarios.test_trading import bought, buy, standing, trader
 
 SYMBOL = "1HZ100V"

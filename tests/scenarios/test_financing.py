@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import begin, follow
-from exchange.symbols import DAY, EARLIEST, SYMBOLS
-from gateway.testing import NOON as START
-from gateway.testing import Client, World
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import begin, follow
+from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS
+from scopegate.testing import NOON as START
+from scopegate.testing import Client, World
 from tests.scenarios.test_restart import Twin, twins
 from tests.scenarios.test_trading import UP, bought, standing, trader
 

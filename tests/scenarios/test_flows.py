@@ -7,11 +7,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx2
 import pytest
 
-from gateway.access import consent, tokens
-from gateway.access.apps import App
-from gateway.app import listen
-from gateway.errors import ApiError
-from gateway.testing import PAGES, MemoryClient, World
+from scopegate.app import listen
+from scopegate.gateway.access import consent, tokens
+from scopegate.gateway.access.apps import App
+from scopegate.gateway.errors import ApiError
+from scopegate.testing import PAGES, MemoryClient, World
 from tests.conftest import Stage
 from tests.scenarios.test_consent import APP, BACK, CHALLENGE
 

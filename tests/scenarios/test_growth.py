@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from gateway import app
-from gateway.access import apps, tokens, users
-from gateway.retention import DAY, Retention
-from gateway.store import Transaction
-from gateway.testing import World, world
+from scopegate import app
+from scopegate.gateway.access import apps, tokens, users
+from scopegate.gateway.store import Transaction
+from scopegate.retention import DAY, Retention
+from scopegate.testing import World, world
 
 
 async def test_the_latest_signings_in_are_kept(

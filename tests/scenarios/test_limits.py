@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from gateway import token_form
-from gateway.access import tokens
-from gateway.limits import PROFILES
-from gateway.store import Transaction
-from gateway.testing import Client, World, world
+from scopegate.gateway import token_form
+from scopegate.gateway.access import tokens
+from scopegate.gateway.limits import PROFILES
+from scopegate.gateway.store import Transaction
+from scopegate.testing import Client, World, world
 from tests.conftest import limited
 from tests.served import over_sockets
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from exchange.symbols import DAY, SYMBOLS
-from gateway.testing import World, world
+from scopegate.exchange.symbols import DAY, SYMBOLS
+from scopegate.testing import World, world
 
 MIDNIGHT = 1_767_657_600  # 2026-01-06 00:00 UTC
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.offered import is_offered
-from exchange.symbols import DAY, EARLIEST, SYMBOLS
-from gateway.testing import World, world
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.offered import is_offered
+from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS
+from scopegate.testing import World, world
 from tests.conftest import Stage
 
 MONDAY = 1_767_571_200  # 2026-01-05 00:00 UTC

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange import ledger
-from exchange.contracts import offer as offers
-from exchange.contracts.terms import Refusal, Wish
-from exchange.feed import Feed
-from exchange.ledger import Account
-from exchange.rates import Rates
-from exchange.rules import Margins
-from gateway.access.apps import App
-from gateway.store import Transaction
-from gateway.testing import NOON, Client, World
+from scopegate.exchange import ledger
+from scopegate.exchange.contracts import offer as offers
+from scopegate.exchange.contracts.terms import Refusal, Wish
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.ledger import Account
+from scopegate.exchange.rates import Rates
+from scopegate.exchange.rules import Margins
+from scopegate.gateway.access.apps import App
+from scopegate.gateway.store import Transaction
+from scopegate.testing import NOON, Client, World
 from tests.conftest import Stage
 from tests.scenarios.test_copying import party, trader_of
 

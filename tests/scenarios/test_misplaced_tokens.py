@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from gateway import token_form
-from gateway.calls import SENSITIVE_FIELDS
-from gateway.cli import cli
-from gateway.server import Visitor
-from gateway.testing import MemoryClient, World
+from scopegate.cli import cli
+from scopegate.gateway import token_form
+from scopegate.gateway.calls import SENSITIVE_FIELDS
+from scopegate.gateway.server import Visitor
+from scopegate.testing import MemoryClient, World
 from tests.conftest import Stage
 from tests.published.scenes import OWN, SCENES, signed_in
 

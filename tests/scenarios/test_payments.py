@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from exchange import agents
-from exchange.ledger import Account
-from exchange.rates import Rates
-from gateway import token_form
-from gateway.app import DEMO_EMAIL, compose
-from gateway.clock import HandClock
-from gateway.settings import Settings
-from gateway.testing import NOON, Client, Mailbox, World
+from scopegate.app import DEMO_EMAIL, compose
+from scopegate.exchange import agents
+from scopegate.exchange.ledger import Account
+from scopegate.exchange.rates import Rates
+from scopegate.gateway import token_form
+from scopegate.gateway.clock import HandClock
+from scopegate.settings import Settings
+from scopegate.testing import NOON, Client, Mailbox, World
 from tests import books
 from tests.conftest import Stage
 from tests.published.scenes import AGENT, a_resident, an_agent, somebody

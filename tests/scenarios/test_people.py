@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from exchange import ledger
-from gateway.access import passwords, users
-from gateway.app import compose
-from gateway.settings import SettingsError, chosen
-from gateway.store import Transaction, run_once
-from gateway.testing import Client, World, world
+from scopegate.app import compose
+from scopegate.exchange import ledger
+from scopegate.gateway.access import passwords, users
+from scopegate.gateway.store import Transaction, run_once
+from scopegate.settings import SettingsError, chosen
+from scopegate.testing import Client, World, world
 from tests.conftest import Stage
 from tests.scenarios.test_races import UP, buying
 

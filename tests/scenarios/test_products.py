@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.testing import World
+from scopegate.testing import World
 from tests.conftest import Stage
 from tests.scenarios.test_trading import bought, buy, closing, standing, trader
 

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from exchange.contracts.terms import Wish
-from exchange.feed import Feed
-from exchange.rules import Margins
-from gateway.access.guard import Access
-from gateway.bus import Bus
-from gateway.calls import Stream
-from gateway.clock import HandClock
-from gateway.errors import ApiError
-from gateway.limits import PROFILES, ConcurrencyLimiter
-from gateway.session import Session
-from gateway.store import Store
-from gateway.testing import NOON
-from handlers import proposals as module
-from handlers.proposals import Proposals
-from schemas.trading import Proposal
+from scopegate.exchange.contracts.terms import Wish
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.rules import Margins
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.bus import Bus
+from scopegate.gateway.calls import Stream
+from scopegate.gateway.clock import HandClock
+from scopegate.gateway.errors import ApiError
+from scopegate.gateway.limits import PROFILES, ConcurrencyLimiter
+from scopegate.gateway.session import Session
+from scopegate.gateway.store import Store
+from scopegate.handlers import proposals as module
+from scopegate.handlers.proposals import Proposals
+from scopegate.schemas.trading import Proposal
+from scopegate.testing import NOON
 
 WISH = {
     "contract_type": "CALL",

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from exchange.rules import MOST_OPEN_POSITIONS
-from gateway import token_form
-from gateway.store import Transaction
-from gateway.testing import Client, MemoryClient, World
+from scopegate.exchange.rules import MOST_OPEN_POSITIONS
+from scopegate.gateway import token_form
+from scopegate.gateway.store import Transaction
+from scopegate.testing import Client, MemoryClient, World
 from tests.conftest import Stage
 
 RACING = 1_000

@@ -13,19 +13,19 @@ from typing import Any
 
 import pytest
 
-from exchange.book import Contract, contract
-from exchange.contracts.accumulators import Accumulator
-from exchange.contracts.catalogue import TYPES
-from exchange.contracts.life import Status
-from exchange.contracts.lookbacks import Lookback
-from exchange.contracts.per_point import PerPoint
-from exchange.feed import Feed
-from exchange.symbols import DAY, SYMBOLS
-from gateway.app import compose
-from gateway.clock import HandClock
-from gateway.settings import Settings
-from gateway.store import Transaction
-from gateway.testing import NOON, Mailbox, MemoryClient, World
+from scopegate.app import compose
+from scopegate.exchange.book import Contract, contract
+from scopegate.exchange.contracts.accumulators import Accumulator
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.life import Status
+from scopegate.exchange.contracts.lookbacks import Lookback
+from scopegate.exchange.contracts.per_point import PerPoint
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.symbols import DAY, SYMBOLS
+from scopegate.gateway.clock import HandClock
+from scopegate.gateway.store import Transaction
+from scopegate.settings import Settings
+from scopegate.testing import NOON, Mailbox, MemoryClient, World
 
 SEED = "restart"
 BEFORE = 7

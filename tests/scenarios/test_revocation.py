@@ -2,9 +2,9 @@
 
 import asyncio
 
-from gateway import token_form
-from gateway.access import tokens
-from gateway.testing import World
+from scopegate.gateway import token_form
+from scopegate.gateway.access import tokens
+from scopegate.testing import World
 from tests.conftest import Stage
 
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange import exclusion, ledger
-from exchange.contracts.terms import Refusal
-from exchange.symbols import DAY
-from gateway.access import users
-from gateway.store import Transaction, migrate
-from gateway.testing import NOON, Client, World
+from scopegate.exchange import exclusion, ledger
+from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.symbols import DAY
+from scopegate.gateway.access import users
+from scopegate.gateway.store import Transaction, migrate
+from scopegate.testing import NOON, Client, World
 from tests.conftest import Stage
 from tests.scenarios.test_copying import pair
 

@@ -9,10 +9,10 @@ from argon2 import PasswordHasher
 from websockets.asyncio.client import connect
 from websockets.typing import Origin
 
-from gateway.access import passwords, users
-from gateway.app import listen
-from gateway.store import StoreError
-from gateway.testing import Client, MemoryClient, World, world
+from scopegate.app import listen
+from scopegate.gateway.access import passwords, users
+from scopegate.gateway.store import StoreError
+from scopegate.testing import Client, MemoryClient, World, world
 from tests.served import SocketClient
 
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery"

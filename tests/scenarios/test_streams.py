@@ -4,11 +4,11 @@ import asyncio
 
 import structlog
 
-from exchange.feed import Feed
-from gateway.bus import SLICE, Bus
-from gateway.clock import HandClock
-from gateway.testing import NOON, World, world
-from handlers.market import Ticker
+from scopegate.exchange.feed import Feed
+from scopegate.gateway.bus import SLICE, Bus
+from scopegate.gateway.clock import HandClock
+from scopegate.handlers.market import Ticker
+from scopegate.testing import NOON, World, world
 from tests.conftest import Stage
 
 

@@ -6,9 +6,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from gateway.access import codes
-from gateway.access.apps import App
-from gateway.testing import Client, MemoryClient, World
+from scopegate.gateway.access import codes
+from scopegate.gateway.access.apps import App
+from scopegate.testing import Client, MemoryClient, World
 from tests.conftest import Stage
 from tests.scenarios.test_markup import RISE
 

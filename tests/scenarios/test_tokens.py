@@ -3,9 +3,9 @@
 import re
 import time
 
-from gateway import token_form
-from gateway.access import tokens
-from gateway.testing import Client, World
+from scopegate.gateway import token_form
+from scopegate.gateway.access import tokens
+from scopegate.testing import Client, World
 from tests.conftest import Stage
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.testing import Client, World
+from scopegate.testing import Client, World
 from tests.conftest import Stage
 
 RISE: dict[str, Any] = {

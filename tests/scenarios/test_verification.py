@@ -4,11 +4,11 @@ import sqlite3
 
 import pytest
 
-from gateway.access import verification
-from gateway.errors import ApiError
-from gateway.mail import LogMailer
-from gateway.store import Transaction
-from gateway.testing import Client, World, world
+from scopegate.gateway.access import verification
+from scopegate.gateway.errors import ApiError
+from scopegate.gateway.mail import LogMailer
+from scopegate.gateway.store import Transaction
+from scopegate.testing import Client, World, world
 from tests.conftest import Stage
 
 ADA = "ada@example.com"

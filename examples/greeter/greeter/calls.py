@@ -5,12 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from gateway.calls import call
-from gateway.clock import Clock
-from gateway.errors import ApiError
-from gateway.session import Session
-from schemas.fields import AccountRequest, Text
-from schemas.scopes import Scope
+from scopegate import AccountRequest, ApiError, Clock, Scope, Session, Text, call
 
 
 class Greet(AccountRequest):

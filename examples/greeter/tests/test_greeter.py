@@ -1,6 +1,6 @@
 """The call, tested against a gateway in this process: no socket, no waiting, no real clock."""
 
-from gateway.testing import world
+from scopegate.testing import world
 
 
 async def test_readers_are_greeted_at_the_markets_time_of_day() -> None:

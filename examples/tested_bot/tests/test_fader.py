@@ -3,7 +3,7 @@
 import fader
 import pytest
 
-from gateway.testkit import LiveGateway
+from scopegate.testkit import LiveGateway
 
 
 def seconds_to_a_run(exchange: LiveGateway, quote: float) -> int:

@@ -3,15 +3,15 @@
 Rule: a limit that a client can meet is listed here, with the name that the documentation uses.
 """
 
-from exchange import ledger as accounts
-from exchange import rules
-from gateway import connection as connections
-from gateway import dispatch, fairness, http, server
-from gateway import store as stores
-from gateway.access import apps, guard, passwords, tokens, verification
-from gateway.limits import MESSAGE_UNIT, Limit, Per, Profile
-from handlers import market, pages, proposals
-from handlers import verification as letters
+from scopegate.exchange import ledger as accounts
+from scopegate.exchange import rules
+from scopegate.gateway import connection as connections
+from scopegate.gateway import dispatch, fairness, http, server
+from scopegate.gateway import store as stores
+from scopegate.gateway.access import apps, guard, passwords, tokens, verification
+from scopegate.gateway.limits import MESSAGE_UNIT, Limit, Per, Profile
+from scopegate.handlers import market, pages, proposals
+from scopegate.handlers import verification as letters
 
 
 def limits_in_force(profile: Profile, http_per_minute: int) -> list[Limit]:

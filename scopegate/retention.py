@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from exchange.book import KEPT_ORDERS
-from exchange.copying import KEPT_REPORTS
-from gateway.access import tokens
-from gateway.access.tokens import KEPT_USES
-from gateway.access.users import KEPT_SIGN_INS
-from gateway.clock import Clock
-from gateway.store import Store, Transaction
+from scopegate.exchange.book import KEPT_ORDERS
+from scopegate.exchange.copying import KEPT_REPORTS
+from scopegate.gateway.access import tokens
+from scopegate.gateway.access.tokens import KEPT_USES
+from scopegate.gateway.access.users import KEPT_SIGN_INS
+from scopegate.gateway.clock import Clock
+from scopegate.gateway.store import Store, Transaction
 
 DAY: Final = 86_400.0
 EVERY: Final = 60.0

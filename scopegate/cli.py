@@ -19,11 +19,12 @@ import click
 import structlog
 from pydantic_core import PydanticUndefined
 
-from exchange.money import to_text
-from gateway import admin, logs
-from gateway.settings import Settings, SettingsError, load
-from gateway.store import StoreError, check_file
-from schemas.scopes import in_order
+from scopegate import admin
+from scopegate.exchange.money import to_text
+from scopegate.gateway import logs
+from scopegate.gateway.store import StoreError, check_file
+from scopegate.schemas.scopes import in_order
+from scopegate.settings import Settings, SettingsError, load
 
 SWITCH_INTERVAL = 0.0005
 """Seconds that a computing thread may keep the event loop waiting; Python's default is 0.005."""
@@ -79,7 +80,7 @@ def serve(**options: Any) -> None:
     Every option is also an environment variable (SCOPEGATE_PORT) and a line of the settings file
     (port = 5555 in scopegate.toml, or in the file that SCOPEGATE_SETTINGS names).
     """
-    from gateway.calls import DeclarationError
+    from scopegate.gateway.calls import DeclarationError
 
     gc.disable()  # nothing that a start creates is garbage
     logs.set_up()
@@ -123,8 +124,8 @@ async def _serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop)
     # Beside the loading of modules: of a large database either takes a part of a second.
     checked = loop.run_in_executor(None, check_file, settings.db)
-    from gateway import local_ca
-    from gateway.app import compose, listen, tls_context
+    from scopegate.app import compose, listen, tls_context
+    from scopegate.gateway import local_ca
 
     tls = tls_context(settings)
     await checked
@@ -172,10 +173,10 @@ def _say(text: str) -> None:
 
 
 def _find_modules_here() -> None:
-    """The modules of `--handlers` may stand where the user does, as under `python -m gateway`."""
+    """Let `--handlers` name modules of the working directory, after everything installed."""
     here = os.getcwd()
     if here not in sys.path:
-        sys.path.insert(0, here)
+        sys.path.append(here)
 
 
 def _allow_many_connections() -> None:
@@ -197,8 +198,8 @@ def _allow_many_connections() -> None:
 @click.option("--handlers", multiple=True, help="Module with calls of your own. May be repeated.")
 def calls(as_json: bool, handlers: tuple[str, ...]) -> None:
     """List every call that is offered, its scope and what it does."""
-    from gateway.app import declared
-    from gateway.calls import DeclarationError
+    from scopegate.app import declared
+    from scopegate.gateway.calls import DeclarationError
 
     _find_modules_here()
     try:

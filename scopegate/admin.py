@@ -15,20 +15,21 @@ from typing import Any, NoReturn, TypeVar
 import click
 from pydantic import ValidationError
 
-from exchange import agents, exclusion, payments
-from exchange import ledger as accounts
-from exchange.contracts.terms import Refusal
-from exchange.money import to_number, to_text, to_units
-from gateway import market_start, token_form
-from gateway.access import apps, passwords, tokens, users
-from gateway.calls import problems_of
-from gateway.errors import ApiError
-from gateway.settings import SettingsError, load
-from gateway.store import Row, StoreError, Transaction, run_once
-from gateway.store import backup as copy_to
-from handlers.countries import COUNTRIES
-from schemas.apps import AppOrigins, AppRegister
-from schemas.scopes import Scope, in_order
+from scopegate import market_start
+from scopegate.exchange import agents, exclusion, payments
+from scopegate.exchange import ledger as accounts
+from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.money import to_number, to_text, to_units
+from scopegate.gateway import token_form
+from scopegate.gateway.access import apps, passwords, tokens, users
+from scopegate.gateway.calls import problems_of
+from scopegate.gateway.errors import ApiError
+from scopegate.gateway.store import Row, StoreError, Transaction, run_once
+from scopegate.gateway.store import backup as copy_to
+from scopegate.handlers.countries import COUNTRIES
+from scopegate.schemas.apps import AppOrigins, AppRegister
+from scopegate.schemas.scopes import Scope, in_order
+from scopegate.settings import SettingsError, load
 
 T = TypeVar("T")
 

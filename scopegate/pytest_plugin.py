@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from gateway.testkit import LiveGateway
+    from scopegate.testkit import LiveGateway
 
 _MARK = (
     "scopegate(seed=..., start=..., balance=..., currency=..., handlers=..., **settings): how the"
@@ -41,9 +41,9 @@ def scopegate(request: pytest.FixtureRequest) -> Iterator["LiveGateway"]:
     `@pytest.mark.scopegate(balance="500.00")` says how it begins; of several marks (on the test,
     its class, its module) each adds what the nearer ones do not say.
     """
-    from gateway.calls import DeclarationError
-    from gateway.settings import SettingsError
-    from gateway.testkit import live_gateway
+    from scopegate.gateway.calls import DeclarationError
+    from scopegate.settings import SettingsError
+    from scopegate.testkit import live_gateway
 
     if _is_run_by_nobody(request.node):
         pytest.fail(_ASYNCIO, pytrace=False)
@@ -79,7 +79,7 @@ def _is_run_by_nobody(item: pytest.Item) -> bool:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """A test fails with the bot that it has run, also where it did not ask for the result."""
     result = yield
-    testkit = sys.modules.get("gateway.testkit")
+    testkit = sys.modules.get("scopegate.testkit")
     if testkit is not None:
         for value in getattr(item, "funcargs", {}).values():
             if isinstance(value, testkit.LiveGateway):

@@ -9,7 +9,7 @@
 Under pytest the fixture `scopegate` is one of these.
 
 Rules:
-- It is `gateway.testing.world` and nothing else that trades; here are the thread, and the waiting.
+- What trades is `scopegate.testing.world` alone; here are the thread, and the waiting.
 - What is called here returns once it is done. Nothing is a matter of time: whoever moves the clock
   gets it back when all ticks are told and what has ended is settled.
 - A bot that fails makes its test fail, whether or not anybody asks for its result. What it raises
@@ -33,16 +33,16 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import orjson
 
-from exchange.money import CURRENCIES, to_units
-from exchange.symbols import SYMBOLS
-from gateway.access.apps import App
-from gateway.app import listen
-from gateway.clock import HandClock
-from gateway.connection import Connection, Transport
-from gateway.market_start import parse_start
-from gateway.server import Visitor
-from gateway.settings import SettingsError
-from gateway.testing import NOON, PATIENCE, MemoryClient, World, world
+from scopegate.app import listen
+from scopegate.exchange.money import CURRENCIES, to_units
+from scopegate.exchange.symbols import SYMBOLS
+from scopegate.gateway.access.apps import App
+from scopegate.gateway.clock import HandClock
+from scopegate.gateway.connection import Connection, Transport
+from scopegate.gateway.server import Visitor
+from scopegate.market_start import parse_start
+from scopegate.settings import SettingsError
+from scopegate.testing import NOON, PATIENCE, MemoryClient, World, world
 
 Amount = str | int | float | Decimal
 """Money in its currency, such as `"500.00"`."""

@@ -15,32 +15,33 @@ import typing
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from exchange import ledger as accounts
-from exchange.announcements import Announcements
-from exchange.copying import Copying
-from exchange.desk import Desk
-from exchange.feed import Feed
-from exchange.ledger import Account, Ledger
-from exchange.payments import Teller
-from exchange.rates import Rates
-from exchange.rules import Margins
-from gateway import local_ca, market_start
-from gateway.access import tokens, users
-from gateway.access.apps import TEST_APP
-from gateway.access.guard import Access
-from gateway.access.passwords import Passwords
-from gateway.bus import Bus
-from gateway.calls import DeclarationError, Registry
-from gateway.clock import Clock, HandClock, RunningClock
-from gateway.connection import Connection, Transport
-from gateway.dispatch import Dispatcher
-from gateway.fairness import Scheduler, Workers
-from gateway.limits import (
+from scopegate import market_start
+from scopegate.exchange import ledger as accounts
+from scopegate.exchange.announcements import Announcements
+from scopegate.exchange.copying import Copying
+from scopegate.exchange.desk import Desk
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.ledger import Account, Ledger
+from scopegate.exchange.payments import Teller
+from scopegate.exchange.rates import Rates
+from scopegate.exchange.rules import Margins
+from scopegate.gateway import local_ca
+from scopegate.gateway.access import tokens, users
+from scopegate.gateway.access.apps import TEST_APP
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.access.passwords import Passwords
+from scopegate.gateway.bus import Bus
+from scopegate.gateway.calls import DeclarationError, Registry
+from scopegate.gateway.clock import Clock, HandClock, RunningClock
+from scopegate.gateway.connection import Connection, Transport
+from scopegate.gateway.dispatch import Dispatcher
+from scopegate.gateway.fairness import Scheduler, Workers
+from scopegate.gateway.limits import (
     HTTP_PER_MINUTE,
     PROFILES,
     Claim,
@@ -49,45 +50,45 @@ from gateway.limits import (
     RateLimiter,
     RequestLimiter,
 )
-from gateway.limits_in_force import limits_in_force
-from gateway.mail import LogMailer, Mailer, mailer
-from gateway.oauth import TokenEndpoint
-from gateway.retention import EVERY, Retention
-from gateway.server import Accept, Listening, Server, Visitor
-from gateway.session import Session, unsigned_holder
-from gateway.settings import RESIDENCE, Settings, SettingsError
-from gateway.site import Site
-from gateway.store import Store, StoreUnavailableError, Transaction
-from gateway.supervisor import supervise
-from gateway.token_form import without_tokens
-from handlers.accounts import Accounts
-from handlers.apps import Apps
-from handlers.assessment import Assessment
-from handlers.calendars import Calendars
-from handlers.consent import Consent
-from handlers.copying import CopyTrading
-from handlers.countries import COUNTRIES
-from handlers.exchange_rates import ExchangeRates
-from handlers.exclusion import SelfExclusion
-from handlers.general import General
-from handlers.market import Market, Ticker
-from handlers.markups import Markups
-from handlers.offers import Offers
-from handlers.opening import Opening
-from handlers.orders import Orders
-from handlers.oversight import Oversight
-from handlers.pages import Pages
-from handlers.payment_agents import PaymentAgents
-from handlers.payments import Payments
-from handlers.places import Places
-from handlers.portfolio import Portfolio
-from handlers.profile import Profile as UserProfile
-from handlers.proposals import Proposals
-from handlers.sessions import Sessions
-from handlers.tokens import Tokens
-from handlers.trading import Trading
-from handlers.verification import Verification
-from schemas.scopes import ALL_SCOPES
+from scopegate.gateway.mail import LogMailer, Mailer, mailer
+from scopegate.gateway.oauth import TokenEndpoint
+from scopegate.gateway.server import Accept, Listening, Server, Visitor
+from scopegate.gateway.session import Session, unsigned_holder
+from scopegate.gateway.site import Site
+from scopegate.gateway.store import Store, StoreUnavailableError, Transaction
+from scopegate.gateway.supervisor import supervise
+from scopegate.gateway.token_form import without_tokens
+from scopegate.handlers.accounts import Accounts
+from scopegate.handlers.apps import Apps
+from scopegate.handlers.assessment import Assessment
+from scopegate.handlers.calendars import Calendars
+from scopegate.handlers.consent import Consent
+from scopegate.handlers.copying import CopyTrading
+from scopegate.handlers.countries import COUNTRIES
+from scopegate.handlers.exchange_rates import ExchangeRates
+from scopegate.handlers.exclusion import SelfExclusion
+from scopegate.handlers.general import General
+from scopegate.handlers.market import Market, Ticker
+from scopegate.handlers.markups import Markups
+from scopegate.handlers.offers import Offers
+from scopegate.handlers.opening import Opening
+from scopegate.handlers.orders import Orders
+from scopegate.handlers.oversight import Oversight
+from scopegate.handlers.pages import Pages
+from scopegate.handlers.payment_agents import PaymentAgents
+from scopegate.handlers.payments import Payments
+from scopegate.handlers.places import Places
+from scopegate.handlers.portfolio import Portfolio
+from scopegate.handlers.profile import Profile as UserProfile
+from scopegate.handlers.proposals import Proposals
+from scopegate.handlers.sessions import Sessions
+from scopegate.handlers.tokens import Tokens
+from scopegate.handlers.trading import Trading
+from scopegate.handlers.verification import Verification
+from scopegate.limits_in_force import limits_in_force
+from scopegate.retention import EVERY, Retention
+from scopegate.schemas.scopes import ALL_SCOPES
+from scopegate.settings import RESIDENCE, Settings, SettingsError
 
 HANDLER_GROUP = "scopegate.handlers"
 """The entry-point group in which installed packages offer calls."""
@@ -218,6 +219,12 @@ class _Parts:
         }
 
 
+@lru_cache(maxsize=2)
+def _feed(seed: str) -> Feed:
+    """Gateways of one process that share a seed, as those of tests, compute each price once."""
+    return Feed(seed)
+
+
 def _build(
     profile: Profile,
     margins: Margins,
@@ -228,7 +235,7 @@ def _build(
     residence: str = RESIDENCE,
     requests: int = HTTP_PER_MINUTE["open"],
 ) -> _Parts:
-    feed = Feed(seed)
+    feed = _feed(seed)
     # Neighbours on one floor: that a token holds is the access's to know, and is passed on.
     copying = Copying(store, clock, tokens.holds)
     rates = Rates(feed)

@@ -20,10 +20,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from exchange.rules import Margins
-from gateway.hosts import Hosts, is_loopback, name_of
-from gateway.limits import HTTP_PER_MINUTE, PROFILES, Allowance, Profile
-from gateway.mail import MailServer, Security
+from scopegate.exchange.rules import Margins
+from scopegate.gateway.hosts import Hosts, is_loopback, name_of
+from scopegate.gateway.limits import HTTP_PER_MINUTE, PROFILES, Allowance, Profile
+from scopegate.gateway.mail import MailServer, Security
 
 PREFIX = "SCOPEGATE_"
 _KEPT = Margins()

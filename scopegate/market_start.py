@@ -16,9 +16,9 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from exchange.symbols import EARLIEST, FEED_VERSION
-from gateway.settings import SettingsError
-from gateway.store import Transaction
+from scopegate.exchange.symbols import EARLIEST, FEED_VERSION
+from scopegate.gateway.store import Transaction
+from scopegate.settings import SettingsError
 
 MARK_EVERY = 1.0
 """Real seconds between two marks."""

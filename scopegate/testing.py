@@ -27,19 +27,19 @@ from typing import Any, Union
 import orjson
 from pydantic import TypeAdapter
 
-from exchange import ledger as accounts
-from exchange.ledger import Account
-from gateway import store
-from gateway.access import apps, passwords, tokens, users
-from gateway.access.apps import App
-from gateway.app import Gateway, compose
-from gateway.calls import Registry
-from gateway.clock import HandClock
-from gateway.mail import Letter
-from gateway.server import Visitor
-from gateway.settings import RESIDENCE, chosen
-from gateway.store import Transaction
-from schemas.scopes import ALL_SCOPES, Scope
+from scopegate.app import Gateway, compose
+from scopegate.exchange import ledger as accounts
+from scopegate.exchange.ledger import Account
+from scopegate.gateway import store
+from scopegate.gateway.access import apps, passwords, tokens, users
+from scopegate.gateway.access.apps import App
+from scopegate.gateway.calls import Registry
+from scopegate.gateway.clock import HandClock
+from scopegate.gateway.mail import Letter
+from scopegate.gateway.server import Visitor
+from scopegate.gateway.store import Transaction
+from scopegate.schemas.scopes import ALL_SCOPES, Scope
+from scopegate.settings import RESIDENCE, chosen
 
 NOON = 1_767_268_800.0
 """2026-01-01 12:00 UTC: where the market stands when a world begins."""
@@ -226,7 +226,7 @@ class World:
             address=address,
             app_id=str(app_id),
             language=language,
-            user_agent="gateway.testing",
+            user_agent="scopegate.testing",
             origin=PAGES if at_pages else origin,
             host=host,
             proxied=proxied,

@@ -1,6 +1,0 @@
-"""`python -m gateway` is `scopegate`."""
-
-from gateway.cli import main
-
-if __name__ == "__main__":
-    main()

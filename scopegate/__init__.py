@@ -1,0 +1,80 @@
+"""Scopegate: an asynchronous WebSocket API gateway with tokens, scopes and connected apps.
+
+These names are the public API for authors of calls; `docs/adding-a-call.md` shows their use. They
+stay as they are within a major version. `scopegate.testing` and `scopegate.testkit` are public too;
+all other modules may change with any release.
+
+Each name is imported when it is first used, so importing one module of `scopegate` does not import
+the whole gateway.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scopegate.gateway.access.guard import Access as Access
+    from scopegate.gateway.bus import Bus as Bus
+    from scopegate.gateway.calls import AT_PAGES as AT_PAGES
+    from scopegate.gateway.calls import OWNER as OWNER
+    from scopegate.gateway.calls import SIGNED_IN as SIGNED_IN
+    from scopegate.gateway.calls import DeclarationError as DeclarationError
+    from scopegate.gateway.calls import Stream as Stream
+    from scopegate.gateway.calls import call as call
+    from scopegate.gateway.clock import Clock as Clock
+    from scopegate.gateway.errors import ApiError as ApiError
+    from scopegate.gateway.errors import Disconnect as Disconnect
+    from scopegate.gateway.fairness import Workers as Workers
+    from scopegate.gateway.limits import Rate as Rate
+    from scopegate.gateway.session import Grant as Grant
+    from scopegate.gateway.session import Session as Session
+    from scopegate.gateway.store import Store as Store
+    from scopegate.gateway.store import Transaction as Transaction
+    from scopegate.schemas.fields import AccountRequest as AccountRequest
+    from scopegate.schemas.fields import Flag as Flag
+    from scopegate.schemas.fields import Int as Int
+    from scopegate.schemas.fields import Number as Number
+    from scopegate.schemas.fields import One as One
+    from scopegate.schemas.fields import Request as Request
+    from scopegate.schemas.fields import StreamRequest as StreamRequest
+    from scopegate.schemas.fields import Text as Text
+    from scopegate.schemas.fields import secret as secret
+    from scopegate.schemas.scopes import Scope as Scope
+
+_MODULES = {
+    "call": "gateway.calls",
+    "Stream": "gateway.calls",
+    "SIGNED_IN": "gateway.calls",
+    "OWNER": "gateway.calls",
+    "AT_PAGES": "gateway.calls",
+    "DeclarationError": "gateway.calls",
+    "Rate": "gateway.limits",
+    "Session": "gateway.session",
+    "Grant": "gateway.session",
+    "ApiError": "gateway.errors",
+    "Disconnect": "gateway.errors",
+    "Request": "schemas.fields",
+    "AccountRequest": "schemas.fields",
+    "StreamRequest": "schemas.fields",
+    "Int": "schemas.fields",
+    "Number": "schemas.fields",
+    "Text": "schemas.fields",
+    "Flag": "schemas.fields",
+    "One": "schemas.fields",
+    "secret": "schemas.fields",
+    "Scope": "schemas.scopes",
+    "Access": "gateway.access.guard",
+    "Bus": "gateway.bus",
+    "Clock": "gateway.clock",
+    "Store": "gateway.store",
+    "Transaction": "gateway.store",
+    "Workers": "gateway.fairness",
+}
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"scopegate.{module}"), name)
