@@ -7,7 +7,7 @@ LOCKS := .ci/requirements
 BROWSER_TESTS := tests/browser
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --require-hashes
 COMPILE := uv pip compile -q --universal --generate-hashes --no-header --fork-strategy fewest --python-version 3.11
-SOURCES := exchange gateway handlers schemas scopegate tests examples bench docs .ci
+SOURCES := exchange gateway handlers runtime schemas scopegate store tests examples bench docs .ci
 
 .PHONY: help setup serve test proofs check format docs fairness bench lock clean
 
@@ -16,7 +16,7 @@ help:
 	@echo "make test     run the whole test suite"
 	@echo "make proofs   the same tests in their long form"
 	@echo "make setup    make $(VENV) with the command scopegate"
-	@echo "make check    format, lint, types, floors, generated files"
+	@echo "make check    format, lint, types, layers, generated files"
 	@echo "make format   format the code"
 	@echo "make docs     write the generated documentation anew"
 	@echo "make fairness buy and settle many thousands of contracts, and write what they cost"
@@ -69,7 +69,7 @@ check: $(VENV)/made-for-tests
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_floors.py
+	$(BIN)/python -m pytest -q tests/test_layers.py
 	$(BIN)/python docs/generate.py --check
 
 format: $(VENV)/made-for-tests

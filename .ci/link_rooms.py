@@ -9,7 +9,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-ROOMS = ("exchange", "gateway", "handlers", "schemas")
+ROOMS = ("exchange", "gateway", "handlers", "runtime", "schemas", "store")
 
 
 class LinkRooms(BuildHookInterface):

@@ -21,7 +21,7 @@ from typing import Any
 
 from scopegate.exchange import ledger
 from scopegate.gateway.access import users
-from scopegate.gateway.store import Transaction, run_once
+from scopegate.store.sqlite import Transaction, run_once
 
 ACCOUNTS = 50
 

@@ -49,8 +49,8 @@ from scopegate.exchange.feed import Feed
 from scopegate.exchange.ledger import Account
 from scopegate.exchange.rules import MOST_OPEN_POSITIONS, Margins
 from scopegate.gateway.access import tokens, users
-from scopegate.gateway.store import Transaction, connect, migrate, run_once
 from scopegate.schemas.scopes import ALL_SCOPES
+from scopegate.store.sqlite import Transaction, connect, migrate, run_once
 from scopegate.testing import NOON, world
 
 PRICED: Mapping[str, Message] = {

@@ -25,7 +25,7 @@ from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.feed import KEPT_DAYS
 from scopegate.exchange.rules import MOST_ACCUMULATED
 from scopegate.exchange.symbols import EARLIEST, SYMBOLS, Symbol
-from scopegate.gateway.calls import NO_APPS, Call, Registry
+from scopegate.gateway.calls.registry import NO_APPS, Call, Registry
 from scopegate.retention import RULES
 from scopegate.schemas.fields import AccountRequest, Request, StreamRequest
 from scopegate.schemas.published import PUBLISHED

@@ -16,7 +16,7 @@ from decimal import Decimal
 
 from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.ledger import account
-from scopegate.gateway.store import Row, Transaction
+from scopegate.store.sqlite import Row, Transaction
 
 MOST_LISTED = 500
 """Agents of one country that are listed, those who have been agents for longest."""

@@ -20,7 +20,7 @@ from scopegate.exchange.ledger import Entry, InsufficientFundsError
 from scopegate.exchange.markups import Introducer
 from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
-from scopegate.gateway.store import Row, Transaction
+from scopegate.store.sqlite import Row, Transaction
 
 KEPT_ORDERS = 100
 """The latest orders of a contract that are kept."""

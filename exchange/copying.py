@@ -23,8 +23,8 @@ from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.ledger import Account, Guard
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import MOST_COPIERS, MOST_TRADERS
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.store import Change, Row, Store, Transaction
+from scopegate.runtime.clock import Clock
+from scopegate.store.sqlite import Change, Row, Store, Transaction
 
 COPIED = "copied"
 """The change that announces a report: the fields of `Report`."""

@@ -50,8 +50,9 @@ from scopegate.exchange.markups import Introducer
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import Symbol
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.store import (
+from scopegate.runtime.clock import Clock
+from scopegate.runtime.supervisor import supervise
+from scopegate.store.sqlite import (
     Change,
     Row,
     Store,
@@ -60,7 +61,6 @@ from scopegate.gateway.store import (
     StoreUnavailableError,
     Transaction,
 )
-from scopegate.gateway.supervisor import supervise
 
 SETTLED_TOGETHER = 256
 """Contracts that are handed to the store at once; the others wait for these."""

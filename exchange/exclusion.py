@@ -16,7 +16,7 @@ from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.ledger import OUTSIDE
 from scopegate.exchange.money import to_text
 from scopegate.exchange.symbols import DAY
-from scopegate.gateway.store import Transaction
+from scopegate.store.sqlite import Transaction
 
 AMOUNTS = (
     "max_balance",

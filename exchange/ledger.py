@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from scopegate.exchange.money import CURRENCIES, bound_in
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.store import Change, Row, Store, StoreError, Transaction
+from scopegate.runtime.clock import Clock
+from scopegate.store.sqlite import Change, Row, Store, StoreError, Transaction
 
 BOOKED = "booked"
 """The change that announces an entry of the ledger: the fields of `Entry`."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from scopegate.exchange import ledger
 from scopegate.exchange.ledger import EXCHANGE, Account, Entry
-from scopegate.gateway.store import Row, Transaction
+from scopegate.store.sqlite import Row, Transaction
 
 
 class Introducer(NamedTuple):

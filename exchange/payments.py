@@ -22,8 +22,8 @@ from scopegate.exchange.ledger import CONVERSION, OUTSIDE, TRANSFERS, Account, E
 from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rates import Rates, shown
 from scopegate.exchange.rules import LARGEST_AGENT_PAYMENT, LEAST_AGENT_PAYMENT
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.store import Row, Store, Transaction
+from scopegate.runtime.clock import Clock
+from scopegate.store.sqlite import Row, Store, Transaction
 
 
 class Kind(StrEnum):

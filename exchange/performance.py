@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scopegate.exchange.symbols import SYMBOLS, Symbol
-from scopegate.gateway.store import Row, Transaction
+from scopegate.store.sqlite import Row, Transaction
 
 LATEST = 5_000
 """Contracts that are looked at, the ones that were closed last."""

@@ -12,15 +12,15 @@ from scopegate.exchange.payments import Kind, Payment, Teller
 from scopegate.exchange.rates import Rates
 from scopegate.exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.bus import Bus
-from scopegate.gateway.calls import Stream, call
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.errors import ApiError, input_validation_failed
-from scopegate.gateway.fairness import Workers
-from scopegate.gateway.limits import Rate
-from scopegate.gateway.session import Grant, Session
+from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.fairness import Workers
+from scopegate.gateway.calls.limits import Rate
+from scopegate.gateway.calls.registry import Stream, call
+from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.contract_views import expiry, longcode
 from scopegate.handlers.reach import accounts_of, within
+from scopegate.runtime.clock import Clock
 from scopegate.schemas.accounts import (
     AccountList,
     AccountListReply,

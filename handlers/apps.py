@@ -5,10 +5,9 @@ from typing import Any
 from scopegate.gateway.access import apps, tokens
 from scopegate.gateway.access.apps import App, Link
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.calls import call
-from scopegate.gateway.errors import input_validation_failed
-from scopegate.gateway.session import Grant, Session
-from scopegate.gateway.store import Store, Transaction
+from scopegate.gateway.calls.errors import input_validation_failed
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Grant, Session
 from scopegate.schemas.apps import (
     AppBody,
     AppDelete,
@@ -33,6 +32,7 @@ from scopegate.schemas.apps import (
     RevokeOauthAppReply,
 )
 from scopegate.schemas.scopes import Scope, in_order
+from scopegate.store.sqlite import Store, Transaction
 
 
 class Apps:

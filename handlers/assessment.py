@@ -2,10 +2,9 @@
 
 from scopegate.gateway.access import users
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.calls import call
-from scopegate.gateway.errors import input_validation_failed
-from scopegate.gateway.session import Session
-from scopegate.gateway.store import Store, Transaction
+from scopegate.gateway.calls.errors import input_validation_failed
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
 from scopegate.handlers.reach import refuse_changes
 from scopegate.schemas.assessment import (
     GetFinancialAssessment,
@@ -15,6 +14,7 @@ from scopegate.schemas.assessment import (
     SetFinancialAssessmentReply,
 )
 from scopegate.schemas.scopes import Scope
+from scopegate.store.sqlite import Store, Transaction
 
 _MEANS = "financial_information"
 _PARTS = (_MEANS, "trading_experience", "trading_experience_regulated")

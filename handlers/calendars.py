@@ -6,11 +6,11 @@ from collections.abc import Generator
 from scopegate.exchange.announcements import LONGEST, Announcement, Announcements
 from scopegate.exchange.hours import CLOSED, Hours
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
-from scopegate.gateway.calls import call
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.fairness import Workers
-from scopegate.gateway.session import Session
+from scopegate.gateway.calls.fairness import Workers
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
 from scopegate.handlers.days import midnight
+from scopegate.runtime.clock import Clock
 from scopegate.schemas.market import (
     EconomicCalendar,
     EconomicCalendarReply,

@@ -9,10 +9,9 @@ from scopegate.gateway.access import consent as asking
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.access.consent import AuthorizationRequest
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.calls import AT_PAGES, OWNER, call
-from scopegate.gateway.errors import ApiError, input_validation_failed
-from scopegate.gateway.session import Grant, Session
-from scopegate.gateway.store import Store, Transaction
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.registry import AT_PAGES, OWNER, call
+from scopegate.gateway.calls.session import Grant, Session
 from scopegate.schemas.consent import Consent as ConsentGiven
 from scopegate.schemas.consent import (
     ConsentRefuse,
@@ -22,6 +21,7 @@ from scopegate.schemas.consent import (
     ConsentRequestReply,
 )
 from scopegate.schemas.scopes import in_order
+from scopegate.store.sqlite import Store, Transaction
 
 
 class Consent:

@@ -34,7 +34,7 @@ from scopegate.exchange.money import to_number, to_text
 from scopegate.exchange.outlook import Growth
 from scopegate.exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE, Margins
 from scopegate.exchange.symbols import DAY, Symbol
-from scopegate.gateway.errors import ApiError
+from scopegate.gateway.calls.errors import ApiError
 from scopegate.handlers import growth, per_point
 from scopegate.schemas.portfolio import AuditDetails, OpenContract, TickShown, ValidToUpdate
 from scopegate.schemas.trading import (

@@ -24,16 +24,15 @@ from scopegate.exchange.rules import LEAST_STAKE
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access import tokens, users
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.bus import Bus
-from scopegate.gateway.calls import Stream, call
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.errors import ApiError, input_validation_failed, invalid_token
-from scopegate.gateway.fairness import Workers
-from scopegate.gateway.limits import Rate
-from scopegate.gateway.session import Grant, Session
-from scopegate.gateway.store import Store, StoreError, Transaction
+from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed, invalid_token
+from scopegate.gateway.calls.fairness import Workers
+from scopegate.gateway.calls.limits import Rate
+from scopegate.gateway.calls.registry import Stream, call
+from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.contract_views import refusing
 from scopegate.handlers.reach import out_of_reach
+from scopegate.runtime.clock import Clock
 from scopegate.schemas.copying import (
     CopyReport,
     CopyReportBody,
@@ -50,6 +49,7 @@ from scopegate.schemas.copying import (
     TraderShown,
 )
 from scopegate.schemas.scopes import Scope
+from scopegate.store.sqlite import Store, StoreError, Transaction
 
 ALLOWS_COPIERS = "allow_copiers"
 """The setting by which a user lets others copy."""

@@ -7,7 +7,7 @@ those of ISO 3166-2, for the countries that most users come from.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from scopegate.gateway.errors import input_validation_failed
+from scopegate.gateway.calls.errors import input_validation_failed
 
 
 class Country(NamedTuple):

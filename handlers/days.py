@@ -3,7 +3,7 @@
 import calendar
 import time
 
-from scopegate.gateway.errors import input_validation_failed
+from scopegate.gateway.calls.errors import input_validation_failed
 
 
 def midnight(day: str, field: str) -> int:

@@ -10,11 +10,11 @@ import orjson
 
 from scopegate.exchange.money import CURRENCIES
 from scopegate.exchange.rates import Rates, shown
-from scopegate.gateway.bus import Bus
-from scopegate.gateway.calls import Stream, call
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.errors import input_validation_failed
-from scopegate.gateway.session import Session
+from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.errors import input_validation_failed
+from scopegate.gateway.calls.registry import Stream, call
+from scopegate.gateway.calls.session import Session
+from scopegate.runtime.clock import Clock
 from scopegate.schemas.rates import ExchangeRates as Request
 from scopegate.schemas.rates import ExchangeRatesReply, RatesBody, Spread
 

@@ -7,13 +7,12 @@ from typing import Any
 from scopegate.exchange import exclusion
 from scopegate.exchange.money import rounded_units, to_number
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.calls import call
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.errors import input_validation_failed
-from scopegate.gateway.session import Session
-from scopegate.gateway.store import Store
+from scopegate.gateway.calls.errors import input_validation_failed
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
 from scopegate.handlers.contract_views import refusing
 from scopegate.handlers.days import midnight
+from scopegate.runtime.clock import Clock
 from scopegate.schemas.exclusion import (
     GetSelfExclusion,
     GetSelfExclusionReply,
@@ -22,6 +21,7 @@ from scopegate.schemas.exclusion import (
     SetSelfExclusionReply,
 )
 from scopegate.schemas.scopes import Scope
+from scopegate.store.sqlite import Store
 
 
 class SelfExclusion:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from scopegate.exchange.money import CURRENCIES, Currency
-from scopegate.gateway.calls import Stream, call
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.limits import Limit, Profile, Rate
-from scopegate.gateway.session import Session
+from scopegate.gateway.calls.limits import Limit, Profile, Rate
+from scopegate.gateway.calls.registry import Stream, call
+from scopegate.gateway.calls.session import Session
+from scopegate.runtime.clock import Clock
 from scopegate.schemas.general import (
     CallLimit,
     CallLimits,

@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from scopegate.gateway.errors import input_validation_failed
-from scopegate.gateway.token_form import holds_token
+from scopegate.gateway.calls.errors import input_validation_failed
+from scopegate.gateway.calls.token_form import holds_token
 
 IDEMPOTENCY_KEY = "idempotency_key"
 """The key of `passthrough` under which a client names one purchase or payment."""

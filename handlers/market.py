@@ -11,13 +11,13 @@ from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.offered import is_offered
 from scopegate.exchange.feed import Candles, Feed
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
-from scopegate.gateway.bus import Bus
-from scopegate.gateway.calls import Stream, call
-from scopegate.gateway.clock import Clock, Timer
-from scopegate.gateway.errors import ApiError
-from scopegate.gateway.fairness import Workers, finished, one_by_one
-from scopegate.gateway.session import Session
+from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.fairness import Workers, finished, one_by_one
+from scopegate.gateway.calls.registry import Stream, call
+from scopegate.gateway.calls.session import Session
 from scopegate.handlers.contract_views import refusing
+from scopegate.runtime.clock import Clock, Timer
 from scopegate.schemas.market import (
     GRANULARITIES,
     ActiveSymbol,

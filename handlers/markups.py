@@ -4,9 +4,8 @@ from scopegate.exchange import markups
 from scopegate.exchange.ledger import accounts
 from scopegate.exchange.money import to_number
 from scopegate.gateway.access import apps
-from scopegate.gateway.calls import call
-from scopegate.gateway.session import Grant, Session
-from scopegate.gateway.store import Store, Transaction
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.days import moment
 from scopegate.handlers.reach import within
 from scopegate.schemas.markups import (
@@ -18,6 +17,7 @@ from scopegate.schemas.markups import (
     MarkupOfContract,
 )
 from scopegate.schemas.scopes import Scope
+from scopegate.store.sqlite import Store, Transaction
 
 
 class Markups:

@@ -29,12 +29,12 @@ from scopegate.exchange.rules import (
     Margins,
 )
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
-from scopegate.gateway.calls import call
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.errors import ApiError, input_validation_failed
-from scopegate.gateway.session import Session
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
 from scopegate.handlers import per_point
 from scopegate.handlers.market import find_symbol
+from scopegate.runtime.clock import Clock
 from scopegate.schemas.market import AssetIndex, AssetIndexReply
 from scopegate.schemas.offers import (
     AvailableContract,

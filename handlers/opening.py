@@ -18,22 +18,21 @@ from scopegate.exchange.money import CURRENCIES, to_number
 from scopegate.gateway.access import apps, tokens, users, verification
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.passwords import Passwords
-from scopegate.gateway.calls import call
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.errors import (
+from scopegate.gateway.calls.errors import (
     ApiError,
     input_validation_failed,
     invalid_app_id,
     owners_token_required,
     permission_denied,
 )
-from scopegate.gateway.session import Grant, Session
-from scopegate.gateway.store import Store, StoreError, Transaction
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.accounts import LANDING_COMPANIES, company_of
 from scopegate.handlers.countries import check_country
 from scopegate.handlers.days import midnight
 from scopegate.handlers.general import TERMS_VERSION
 from scopegate.handlers.profile import TERMS, tell
+from scopegate.runtime.clock import Clock
 from scopegate.schemas.fields import AccountRequest
 from scopegate.schemas.opening import (
     NewAccountReal,
@@ -46,6 +45,7 @@ from scopegate.schemas.opening import (
 )
 from scopegate.schemas.profile import PersonalData
 from scopegate.schemas.scopes import Scope
+from scopegate.store.sqlite import Store, StoreError, Transaction
 
 _TOLD = (PersonalData.model_fields.keys() - AccountRequest.model_fields.keys()) | {
     "address_line_2",

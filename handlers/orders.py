@@ -11,12 +11,11 @@ from scopegate.exchange.contracts.terms import Refusal, Terms
 from scopegate.exchange.desk import Desk, Position
 from scopegate.exchange.money import to_text
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.calls import call
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.errors import ApiError, input_validation_failed
-from scopegate.gateway.session import Session
-from scopegate.gateway.store import Store
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
 from scopegate.handlers.contract_views import ORDER_NAMES, multiplier, orders_shown, refusing
+from scopegate.runtime.clock import Clock
 from scopegate.schemas.scopes import Scope
 from scopegate.schemas.trading import (
     ContractUpdate,
@@ -26,6 +25,7 @@ from scopegate.schemas.trading import (
     OrderShown,
     UpdatedOrders,
 )
+from scopegate.store.sqlite import Store
 
 
 class Orders:

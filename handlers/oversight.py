@@ -5,9 +5,8 @@ from scopegate.exchange.money import to_number
 from scopegate.gateway.access import apps, oversight
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.tokens import Token
-from scopegate.gateway.calls import OWNER, call
-from scopegate.gateway.session import Session
-from scopegate.gateway.store import Store, Transaction
+from scopegate.gateway.calls.registry import OWNER, call
+from scopegate.gateway.calls.session import Session
 from scopegate.schemas.owner import (
     AccountReset,
     AccountResetReply,
@@ -22,6 +21,7 @@ from scopegate.schemas.owner import (
     TokenListReply,
 )
 from scopegate.schemas.scopes import in_order
+from scopegate.store.sqlite import Store, Transaction
 
 _KINDS = {"owner": "token", "app": "app", "demo": "demo"}
 

@@ -11,12 +11,11 @@ from scopegate.gateway.access import tokens, users
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.passwords import Passwords
 from scopegate.gateway.access.users import SignIn as SignInRecord
-from scopegate.gateway.calls import AT_PAGES, OWNER, call
-from scopegate.gateway.errors import ApiError, permission_denied
-from scopegate.gateway.hosts import is_loopback, name_of
-from scopegate.gateway.limits import block_of
-from scopegate.gateway.session import Session
-from scopegate.gateway.store import Row, Store, Transaction
+from scopegate.gateway.calls.errors import ApiError, permission_denied
+from scopegate.gateway.calls.hosts import is_loopback, name_of
+from scopegate.gateway.calls.limits import block_of
+from scopegate.gateway.calls.registry import AT_PAGES, OWNER, call
+from scopegate.gateway.calls.session import Session
 from scopegate.schemas.owner import (
     DemoAccess,
     PageInfo,
@@ -30,6 +29,7 @@ from scopegate.schemas.owner import (
     SignOutReply,
 )
 from scopegate.schemas.scopes import ALL_SCOPES, APP_WORDS, DANGER, PLAIN_WORDS, Scope
+from scopegate.store.sqlite import Row, Store, Transaction
 
 LASTS = 12 * 3600.0
 """Seconds after which a sign-in at the pages has ended."""

@@ -14,10 +14,9 @@ from scopegate.exchange.money import to_number, to_text
 from scopegate.exchange.payments import Kind, Order, Teller, agent_bounds
 from scopegate.gateway.access import users, verification
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.calls import call
-from scopegate.gateway.errors import input_validation_failed
-from scopegate.gateway.session import Session
-from scopegate.gateway.store import Store, Transaction
+from scopegate.gateway.calls.errors import input_validation_failed
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
 from scopegate.handlers.contract_views import refusing
 from scopegate.handlers.countries import COUNTRIES
 from scopegate.handlers.idempotency import key_of
@@ -44,6 +43,7 @@ from scopegate.schemas.payments import (
     PaymentagentWithdrawReply,
 )
 from scopegate.schemas.scopes import Scope
+from scopegate.store.sqlite import Store, Transaction
 
 PAID, REHEARSED = 1, 2
 """What a payment answers that was made, and one that was only tried."""

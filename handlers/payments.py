@@ -16,10 +16,9 @@ from scopegate.exchange.payments import Kind, Order, Teller
 from scopegate.exchange.rules import LARGEST_AGENT_PAYMENT, LEAST_AGENT_PAYMENT
 from scopegate.gateway.access import users, verification
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.calls import call
-from scopegate.gateway.errors import ApiError, input_validation_failed
-from scopegate.gateway.session import Session
-from scopegate.gateway.store import Transaction
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
 from scopegate.handlers.accounts import company_of
 from scopegate.handlers.contract_views import refusing
 from scopegate.handlers.idempotency import key_of
@@ -36,6 +35,7 @@ from scopegate.schemas.payments import (
     TransferBetweenAccountsReply,
 )
 from scopegate.schemas.scopes import Scope
+from scopegate.store.sqlite import Transaction
 
 
 def units_of(amount: Decimal, currency: str) -> int:

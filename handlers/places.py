@@ -3,9 +3,9 @@
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.money import CURRENCIES
 from scopegate.exchange.symbols import SYMBOLS
-from scopegate.gateway.calls import call
-from scopegate.gateway.errors import ApiError
-from scopegate.gateway.session import Session
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
 from scopegate.handlers.accounts import LANDING_COMPANIES, company_of
 from scopegate.handlers.countries import COUNTRIES, PARTS, check_country
 from scopegate.schemas.places import (

@@ -15,13 +15,12 @@ from scopegate.exchange.book import Contract
 from scopegate.exchange.desk import Desk, Position
 from scopegate.exchange.money import to_number
 from scopegate.exchange.symbols import DAY
-from scopegate.gateway.bus import Bus
-from scopegate.gateway.calls import BodyT, Stream, call
-from scopegate.gateway.errors import ApiError
-from scopegate.gateway.fairness import Workers
-from scopegate.gateway.limits import Rate
-from scopegate.gateway.session import Session
-from scopegate.gateway.store import Store
+from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.fairness import Workers
+from scopegate.gateway.calls.limits import Rate
+from scopegate.gateway.calls.registry import BodyT, Stream, call
+from scopegate.gateway.calls.session import Session
 from scopegate.handlers.contract_views import (
     closed_contract,
     expiry,
@@ -46,6 +45,7 @@ from scopegate.schemas.portfolio import (
     Portfolio as PortfolioRequest,
 )
 from scopegate.schemas.scopes import Scope
+from scopegate.store.sqlite import Store
 
 _INFORMED = (Scope.READ, Scope.TRADING_INFORMATION)
 _CALL = "proposal_open_contract"

@@ -6,15 +6,14 @@ from typing import Any
 from scopegate.exchange import agents, copying, exclusion
 from scopegate.gateway.access import users
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.calls import call
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.session import Grant, Session
-from scopegate.gateway.store import Store, Transaction
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.copying import ALLOWS_COPIERS
 from scopegate.handlers.countries import check_country
 from scopegate.handlers.days import midnight
 from scopegate.handlers.general import TERMS_VERSION
 from scopegate.handlers.reach import refuse_changes
+from scopegate.runtime.clock import Clock
 from scopegate.schemas.profile import (
     GetAccountStatus,
     GetAccountStatusReply,
@@ -27,6 +26,7 @@ from scopegate.schemas.profile import (
     TncApprovalReply,
 )
 from scopegate.schemas.scopes import Scope
+from scopegate.store.sqlite import Store, Transaction
 
 TERMS = "terms"
 """Under which name the settings keep the version of the terms that the user has accepted."""

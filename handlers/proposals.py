@@ -23,13 +23,13 @@ from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.bus import Bus
-from scopegate.gateway.calls import Stream, call
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.errors import ApiError
-from scopegate.gateway.limits import Profile, Rate
-from scopegate.gateway.session import Session, new_stream_id
+from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.limits import Profile, Rate
+from scopegate.gateway.calls.registry import Stream, call
+from scopegate.gateway.calls.session import Session, new_stream_id
 from scopegate.handlers.contract_views import as_error, proposal_body, refusing
+from scopegate.runtime.clock import Clock
 from scopegate.schemas.trading import BuyParameters, CopiedParameters, Proposal, ProposalReply
 
 GOOD_FOR = 60.0

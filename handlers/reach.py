@@ -10,9 +10,9 @@ from typing import Any
 
 from scopegate.exchange import ledger
 from scopegate.exchange.ledger import Account, Ledger
-from scopegate.gateway.errors import ApiError
-from scopegate.gateway.session import Grant
-from scopegate.gateway.store import Transaction
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.session import Grant
+from scopegate.store.sqlite import Transaction
 
 
 def within(accounts: Iterable[Account], grant: Grant) -> list[Account]:

@@ -9,13 +9,12 @@ from scopegate.exchange.ledger import Ledger
 from scopegate.exchange.money import CURRENCIES, to_number
 from scopegate.gateway.access import users
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.calls import call
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.errors import input_validation_failed, invalid_token
-from scopegate.gateway.session import Session
-from scopegate.gateway.store import Row, Store, Transaction
+from scopegate.gateway.calls.errors import input_validation_failed, invalid_token
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
 from scopegate.handlers.accounts import LANDING_COMPANIES, company_of, summary
 from scopegate.handlers.reach import within
+from scopegate.runtime.clock import Clock
 from scopegate.schemas.accounts import AccountSummary
 from scopegate.schemas.scopes import Scope, in_order
 from scopegate.schemas.sessions import (
@@ -31,6 +30,7 @@ from scopegate.schemas.sessions import (
     LogoutReply,
     SignInRecord,
 )
+from scopegate.store.sqlite import Row, Store, Transaction
 
 SEVERAL = "MULTI"
 _PRODUCT = re.compile(r"(Firefox|Edg|OPR|Chrome|Version)/([0-9.]+)")

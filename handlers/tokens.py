@@ -2,16 +2,16 @@
 
 from functools import partial
 
-from scopegate.gateway import token_form
 from scopegate.gateway.access import tokens
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.tokens import Token
-from scopegate.gateway.calls import call
-from scopegate.gateway.errors import ApiError, input_validation_failed
-from scopegate.gateway.session import Grant, Session
-from scopegate.gateway.store import Store, Transaction
+from scopegate.gateway.calls import token_form
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Grant, Session
 from scopegate.schemas.scopes import Scope, in_order
 from scopegate.schemas.tokens import ApiToken, ApiTokenBody, ApiTokenReply, TokenSummary
+from scopegate.store.sqlite import Store, Transaction
 
 
 class Tokens:

@@ -21,17 +21,16 @@ from scopegate.exchange.ledger import Guard
 from scopegate.exchange.markups import Introducer
 from scopegate.exchange.money import rounded_units, to_number
 from scopegate.exchange.rates import Rates
-from scopegate.gateway import token_form
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.calls import Stream, call
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.errors import ApiError, input_validation_failed, storage_unavailable
-from scopegate.gateway.session import Grant, Session
-from scopegate.gateway.store import StoreUnavailableError, Transaction
+from scopegate.gateway.calls import token_form
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed, storage_unavailable
+from scopegate.gateway.calls.registry import Stream, call
+from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.contract_views import longcode, refusing
 from scopegate.handlers.idempotency import key_of
 from scopegate.handlers.portfolio import Portfolio
 from scopegate.handlers.proposals import Proposals
+from scopegate.runtime.clock import Clock
 from scopegate.schemas.portfolio import ProposalOpenContractReply
 from scopegate.schemas.scopes import Scope
 from scopegate.schemas.trading import (
@@ -55,6 +54,7 @@ from scopegate.schemas.trading import (
     SellReply,
     SoldForOne,
 )
+from scopegate.store.sqlite import StoreUnavailableError, Transaction
 
 
 class Trading:

@@ -1,14 +1,14 @@
 """Codes by e-mail."""
 
 from scopegate.gateway.access import users, verification
+from scopegate.gateway.access.mail import Letter, Mailer
 from scopegate.gateway.access.verification import Requester
-from scopegate.gateway.calls import call
-from scopegate.gateway.errors import ApiError, rate_limit
-from scopegate.gateway.limits import Penalty, block_of
-from scopegate.gateway.mail import Letter, Mailer
-from scopegate.gateway.session import Session
-from scopegate.gateway.store import Store, Transaction
+from scopegate.gateway.calls.errors import ApiError, rate_limit
+from scopegate.gateway.calls.limits import Penalty, block_of
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
 from scopegate.schemas.verification import VerifyEmail, VerifyEmailReply
+from scopegate.store.sqlite import Store, Transaction
 
 FROM_AN_ADDRESS = 20
 """Letters a minute that an address may have sent, or a user with a token of their own."""

@@ -13,22 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scopegate.gateway.access.guard import Access as Access
-    from scopegate.gateway.bus import Bus as Bus
-    from scopegate.gateway.calls import AT_PAGES as AT_PAGES
-    from scopegate.gateway.calls import OWNER as OWNER
-    from scopegate.gateway.calls import SIGNED_IN as SIGNED_IN
-    from scopegate.gateway.calls import DeclarationError as DeclarationError
-    from scopegate.gateway.calls import Stream as Stream
-    from scopegate.gateway.calls import call as call
-    from scopegate.gateway.clock import Clock as Clock
-    from scopegate.gateway.errors import ApiError as ApiError
-    from scopegate.gateway.errors import Disconnect as Disconnect
-    from scopegate.gateway.fairness import Workers as Workers
-    from scopegate.gateway.limits import Rate as Rate
-    from scopegate.gateway.session import Grant as Grant
-    from scopegate.gateway.session import Session as Session
-    from scopegate.gateway.store import Store as Store
-    from scopegate.gateway.store import Transaction as Transaction
+    from scopegate.gateway.calls.bus import Bus as Bus
+    from scopegate.gateway.calls.errors import ApiError as ApiError
+    from scopegate.gateway.calls.errors import Disconnect as Disconnect
+    from scopegate.gateway.calls.fairness import Workers as Workers
+    from scopegate.gateway.calls.limits import Rate as Rate
+    from scopegate.gateway.calls.registry import AT_PAGES as AT_PAGES
+    from scopegate.gateway.calls.registry import OWNER as OWNER
+    from scopegate.gateway.calls.registry import SIGNED_IN as SIGNED_IN
+    from scopegate.gateway.calls.registry import DeclarationError as DeclarationError
+    from scopegate.gateway.calls.registry import Stream as Stream
+    from scopegate.gateway.calls.registry import call as call
+    from scopegate.gateway.calls.session import Grant as Grant
+    from scopegate.gateway.calls.session import Session as Session
+    from scopegate.runtime.clock import Clock as Clock
     from scopegate.schemas.fields import AccountRequest as AccountRequest
     from scopegate.schemas.fields import Flag as Flag
     from scopegate.schemas.fields import Int as Int
@@ -39,19 +37,21 @@ if TYPE_CHECKING:
     from scopegate.schemas.fields import Text as Text
     from scopegate.schemas.fields import secret as secret
     from scopegate.schemas.scopes import Scope as Scope
+    from scopegate.store.sqlite import Store as Store
+    from scopegate.store.sqlite import Transaction as Transaction
 
 _MODULES = {
-    "call": "gateway.calls",
-    "Stream": "gateway.calls",
-    "SIGNED_IN": "gateway.calls",
-    "OWNER": "gateway.calls",
-    "AT_PAGES": "gateway.calls",
-    "DeclarationError": "gateway.calls",
-    "Rate": "gateway.limits",
-    "Session": "gateway.session",
-    "Grant": "gateway.session",
-    "ApiError": "gateway.errors",
-    "Disconnect": "gateway.errors",
+    "call": "gateway.calls.registry",
+    "Stream": "gateway.calls.registry",
+    "SIGNED_IN": "gateway.calls.registry",
+    "OWNER": "gateway.calls.registry",
+    "AT_PAGES": "gateway.calls.registry",
+    "DeclarationError": "gateway.calls.registry",
+    "Rate": "gateway.calls.limits",
+    "Session": "gateway.calls.session",
+    "Grant": "gateway.calls.session",
+    "ApiError": "gateway.calls.errors",
+    "Disconnect": "gateway.calls.errors",
     "Request": "schemas.fields",
     "AccountRequest": "schemas.fields",
     "StreamRequest": "schemas.fields",
@@ -63,11 +63,11 @@ _MODULES = {
     "secret": "schemas.fields",
     "Scope": "schemas.scopes",
     "Access": "gateway.access.guard",
-    "Bus": "gateway.bus",
-    "Clock": "gateway.clock",
-    "Store": "gateway.store",
-    "Transaction": "gateway.store",
-    "Workers": "gateway.fairness",
+    "Bus": "gateway.calls.bus",
+    "Clock": "runtime.clock",
+    "Store": "store.sqlite",
+    "Transaction": "store.sqlite",
+    "Workers": "gateway.calls.fairness",
 }
 
 __all__ = list(_MODULES)

@@ -20,16 +20,16 @@ from scopegate.exchange import agents, exclusion, payments
 from scopegate.exchange import ledger as accounts
 from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.money import to_number, to_text, to_units
-from scopegate.gateway import token_form
 from scopegate.gateway.access import apps, passwords, tokens, users
-from scopegate.gateway.calls import problems_of
-from scopegate.gateway.errors import ApiError
-from scopegate.gateway.store import Row, StoreError, Transaction, run_once
-from scopegate.gateway.store import backup as copy_to
+from scopegate.gateway.calls import token_form
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.registry import problems_of
 from scopegate.handlers.countries import COUNTRIES
 from scopegate.schemas.apps import AppOrigins, AppRegister
 from scopegate.schemas.scopes import Scope, in_order
 from scopegate.settings import SettingsError, load
+from scopegate.store.sqlite import Row, StoreError, Transaction, run_once
+from scopegate.store.sqlite import backup as copy_to
 
 T = TypeVar("T")
 
@@ -88,7 +88,7 @@ def _run(db: Path | None, job: Callable[[Transaction], T]) -> T:
         path = path or load().db
         if not path.exists():
             raise StoreError(f"there is no database {path}: serve makes it, or give --db")
-        return run_once(path, job)
+        return run_once(path, job, market_start.check_feed)
     except (sqlite3.Error, OSError) as problem:
         fail(StoreError(f"cannot use the database {path}: {problem}"))
     except (StoreError, SettingsError, ApiError, accounts.InsufficientFundsError) as problem:

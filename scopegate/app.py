@@ -6,58 +6,46 @@ gateway itself, only the parts they need.
 
 import asyncio
 import contextlib
-import importlib
-import importlib.metadata
-import inspect
 import os
-import ssl
-import typing
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
 
-from scopegate import market_start
-from scopegate.exchange import ledger as accounts
+from scopegate import demo as demo_user
+from scopegate import market_start, plugins
+from scopegate.demo import Demo
 from scopegate.exchange.announcements import Announcements
 from scopegate.exchange.copying import Copying
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
-from scopegate.exchange.ledger import Account, Ledger
+from scopegate.exchange.ledger import Ledger
 from scopegate.exchange.payments import Teller
 from scopegate.exchange.rates import Rates
 from scopegate.exchange.rules import Margins
-from scopegate.gateway import local_ca
 from scopegate.gateway.access import tokens, users
 from scopegate.gateway.access.apps import TEST_APP
 from scopegate.gateway.access.guard import Access
+from scopegate.gateway.access.mail import LogMailer, Mailer, mailer
 from scopegate.gateway.access.passwords import Passwords
-from scopegate.gateway.bus import Bus
-from scopegate.gateway.calls import DeclarationError, Registry
-from scopegate.gateway.clock import Clock, HandClock, RunningClock
-from scopegate.gateway.connection import Connection, Transport
-from scopegate.gateway.dispatch import Dispatcher
-from scopegate.gateway.fairness import Scheduler, Workers
-from scopegate.gateway.limits import (
+from scopegate.gateway.access.users import RESIDENCE
+from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.dispatch import Dispatcher
+from scopegate.gateway.calls.fairness import Scheduler, Workers
+from scopegate.gateway.calls.limits import (
     HTTP_PER_MINUTE,
     PROFILES,
     Claim,
     ConcurrencyLimiter,
     Profile,
     RateLimiter,
-    RequestLimiter,
 )
-from scopegate.gateway.mail import LogMailer, Mailer, mailer
-from scopegate.gateway.oauth import TokenEndpoint
-from scopegate.gateway.server import Accept, Listening, Server, Visitor
-from scopegate.gateway.session import Session, unsigned_holder
-from scopegate.gateway.site import Site
-from scopegate.gateway.store import Store, StoreUnavailableError, Transaction
-from scopegate.gateway.supervisor import supervise
-from scopegate.gateway.token_form import without_tokens
+from scopegate.gateway.calls.registry import Registry
+from scopegate.gateway.calls.session import Session, unsigned_holder
+from scopegate.gateway.calls.token_form import without_tokens
+from scopegate.gateway.transport.connection import Connection, Transport
+from scopegate.gateway.transport.server import Accept, Visitor
 from scopegate.handlers.accounts import Accounts
 from scopegate.handlers.apps import Apps
 from scopegate.handlers.assessment import Assessment
@@ -87,21 +75,10 @@ from scopegate.handlers.trading import Trading
 from scopegate.handlers.verification import Verification
 from scopegate.limits_in_force import limits_in_force
 from scopegate.retention import EVERY, Retention
-from scopegate.schemas.scopes import ALL_SCOPES
-from scopegate.settings import RESIDENCE, Settings, SettingsError
-
-HANDLER_GROUP = "scopegate.handlers"
-"""The entry-point group in which installed packages offer calls."""
-
-DEMO_EMAIL = "demo@scopegate.invalid"
-
-
-@dataclass(frozen=True, slots=True)
-class Demo:
-    """What a demo user needs to begin: their accounts, and this start's token for the first."""
-
-    accounts: Sequence[Account]
-    token: str
+from scopegate.runtime.clock import Clock, HandClock, RunningClock
+from scopegate.runtime.supervisor import supervise
+from scopegate.settings import Settings, SettingsError
+from scopegate.store.sqlite import Store, StoreUnavailableError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,7 +299,7 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
     ]
     for handler in ours:
         registry.add(handler, eager=True)
-    for handler in _strangers(modules, parts.by_type()):
+    for handler in plugins.handlers(modules, parts.by_type()):
         registry.add(handler, eager=False)
     general.counted((call.name, call.rate) for call in registry)
     return registry, ticker, pages
@@ -350,7 +327,7 @@ async def compose(
         )
     declared(settings.handlers)  # what is wrong with a call is said before anything is written
     async with AsyncExitStack() as stack:
-        store = Store(settings.db)
+        store = Store(settings.db, market_start.check_feed)
         await store.open()
         stack.push_async_callback(store.close)
         start = await store.write(
@@ -378,7 +355,7 @@ async def compose(
         access = parts.access
         await access.start()
         await store.write(lambda transaction: users.settle(transaction, settings.residence))
-        demo = await _demo(store, settings, clock.now())
+        demo = await demo_user.settle(store, settings, clock.now())
         if demo is not None and settings.demo_at_pages:
             pages.show_demo(demo.accounts[0].loginid, demo.token)
         await _mark(store, clock, settings.speed)  # before the first second is published
@@ -447,155 +424,3 @@ async def _purge(retention: Retention) -> None:
     while True:
         await asyncio.sleep(EVERY)
         await retention.purge()
-
-
-async def _demo(store: Store, settings: Settings, at: float) -> Demo | None:
-    """Create the demo user on an empty database, and replace the demo token of the last start.
-
-    The last demo token ends at every start, also at one without a demo user. Tokens that the demo
-    user created at the pages stay.
-    """
-
-    def job(transaction: Transaction) -> Demo | None:
-        tokens.end_demo(transaction)
-        if not settings.demo_at_pages and (signed_in := users.demo(transaction)) is not None:
-            tokens.end_sign_ins_of_user(transaction, signed_in["id"])
-        if not (settings.demo or settings.on_loopback):
-            return None
-        if transaction.one("SELECT 1 FROM users") is None:
-            user_id = users.create(
-                transaction, DEMO_EMAIL, country=settings.residence, is_demo=True
-            )
-            accounts.open_with_balance(transaction, user_id, virtual=(True, False, False), at=at)
-        user = users.demo(transaction)
-        if user is None:
-            return None
-        owned = accounts.accounts(transaction, user["id"])
-        first = next(account for account in owned if account.is_virtual)
-        token = tokens.create(transaction, first.loginid, "Demo", ALL_SCOPES, kind="demo")
-        return Demo([first, *(account for account in owned if account != first)], token)
-
-    return await store.write(job)
-
-
-# Calls of strangers.
-
-
-def _strangers(modules: Iterable[str], parts: Mapping[type, object]) -> list[object]:
-    """Handlers from installed packages and the named modules, given the parts they ask for."""
-    classes: dict[type, None] = {}
-    for entry in importlib.metadata.entry_points(group=HANDLER_GROUP):
-        try:
-            loaded = entry.load()
-        except Exception as problem:
-            raise DeclarationError(f"cannot load {entry.value}: {problem}") from problem
-        classes |= dict.fromkeys(_handler_classes(loaded))
-    for name in modules:
-        try:
-            module = importlib.import_module(name)
-        except Exception as problem:
-            raise DeclarationError(
-                f"cannot import {name}: {type(problem).__name__}: {problem}"
-            ) from problem
-        classes |= dict.fromkeys(_handler_classes(module))
-    return [_make(handler, parts) for handler in classes]
-
-
-def _handler_classes(loaded: Any) -> list[type]:
-    """A class, or every class of a module that declares a call."""
-    if inspect.isclass(loaded):
-        return [loaded]
-    found = [
-        member
-        for _, member in inspect.getmembers(loaded, inspect.isclass)
-        if member.__module__ == loaded.__name__ and Registry.declares_calls(member)
-    ]
-    if not found:
-        raise DeclarationError(f"{loaded.__name__} has no class with a method under @call")
-    return found
-
-
-def _make(handler: type, parts: Mapping[type, object]) -> object:
-    """An object of the class, given the parts that its constructor names by type."""
-    constructor = vars(handler).get("__init__")
-    hints = typing.get_type_hints(constructor) if constructor is not None else {}
-    hints.pop("return", None)
-    arguments: dict[str, object] = {}
-    for name, wanted in hints.items():
-        if wanted not in parts:
-            offered = ", ".join(sorted(part.__name__ for part in parts))
-            raise DeclarationError(
-                f"{handler.__name__}.__init__ asks for {name}: {wanted!r}; it can have {offered}"
-            )
-        arguments[name] = parts[wanted]
-    return handler(**arguments)
-
-
-# Listening.
-
-
-@asynccontextmanager
-async def listen(gateway: Gateway, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """The port that the gateway listens on, with TLS or without, until the block ends."""
-    settings = gateway.settings
-    server = Server(
-        Listening(
-            host=settings.host,
-            port=settings.port,
-            tls=tls,
-            compression=settings.compression,
-            trusted_proxies=tuple(ip_network(network) for network in settings.trusted_proxy),
-            hosts=settings.hosts(),
-            ping_after=settings.ping_after,
-        ),
-        gateway.connect,
-        site(gateway, secure=tls is not None),
-        gateway.scheduler,
-    )
-    try:
-        port = await server.start()
-    except OSError as problem:
-        raise SettingsError(
-            f"cannot listen on {settings.host}:{settings.port}: {_why(problem)}; choose another"
-            " address with --host or --port"
-        ) from problem
-    try:
-        yield port
-    finally:
-        await server.stop()
-
-
-def site(gateway: Gateway, *, secure: bool) -> Site:
-    """What the gateway answers over plain HTTP, or over TLS where it is `secure`."""
-    return Site(
-        gateway.registry,
-        TokenEndpoint(gateway.store),
-        app_of=gateway.access.app,
-        workers=gateway.workers,
-        limiter=RequestLimiter(gateway.settings.requests()),
-        secure=secure,
-        # A browser then insists on TLS for a year, which does not suit a certificate for one run.
-        keeps_to_tls=secure and gateway.settings.tls_cert is not None,
-    )
-
-
-def _why(problem: OSError) -> str:
-    """The system's own words; asyncio puts many more around them."""
-    return os.strerror(problem.errno) if problem.errno and problem.errno > 0 else str(problem)
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """TLS as it is set, or `None` for plain connections. Raises `SettingsError`."""
-    if settings.tls_self_signed:
-        return local_ca.context(
-            settings.db,
-            dict.fromkeys((settings.host, *settings.allowed_host, "localhost", "127.0.0.1", "::1")),
-        )
-    if settings.tls_cert is None or settings.tls_key is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    except (OSError, ssl.SSLError) as problem:
-        raise SettingsError(f"tls_cert, tls_key: {problem}") from problem
-    return context

@@ -19,12 +19,11 @@ import click
 import structlog
 from pydantic_core import PydanticUndefined
 
-from scopegate import admin
+from scopegate import admin, logs
 from scopegate.exchange.money import to_text
-from scopegate.gateway import logs
-from scopegate.gateway.store import StoreError, check_file
 from scopegate.schemas.scopes import in_order
 from scopegate.settings import Settings, SettingsError, load
+from scopegate.store.sqlite import StoreError, check_file
 
 SWITCH_INTERVAL = 0.0005
 """Seconds that a computing thread may keep the event loop waiting; Python's default is 0.005."""
@@ -80,7 +79,7 @@ def serve(**options: Any) -> None:
     Every option is also an environment variable (SCOPEGATE_PORT) and a line of the settings file
     (port = 5555 in scopegate.toml, or in the file that SCOPEGATE_SETTINGS names).
     """
-    from scopegate.gateway.calls import DeclarationError
+    from scopegate.gateway.calls.registry import DeclarationError
 
     gc.disable()  # nothing that a start creates is garbage
     logs.set_up()
@@ -124,8 +123,9 @@ async def _serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop)
     # Beside the loading of modules: of a large database either takes a part of a second.
     checked = loop.run_in_executor(None, check_file, settings.db)
-    from scopegate.app import compose, listen, tls_context
-    from scopegate.gateway import local_ca
+    from scopegate import local_ca
+    from scopegate.app import compose
+    from scopegate.listening import listen, tls_context
 
     tls = tls_context(settings)
     await checked
@@ -199,7 +199,7 @@ def _allow_many_connections() -> None:
 def calls(as_json: bool, handlers: tuple[str, ...]) -> None:
     """List every call that is offered, its scope and what it does."""
     from scopegate.app import declared
-    from scopegate.gateway.calls import DeclarationError
+    from scopegate.gateway.calls.registry import DeclarationError
 
     _find_modules_here()
     try:

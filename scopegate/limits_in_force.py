@@ -5,13 +5,14 @@ Rule: a limit that a client can meet is listed here, with the name that the docu
 
 from scopegate.exchange import ledger as accounts
 from scopegate.exchange import rules
-from scopegate.gateway import connection as connections
-from scopegate.gateway import dispatch, fairness, http, server
-from scopegate.gateway import store as stores
 from scopegate.gateway.access import apps, guard, passwords, tokens, verification
-from scopegate.gateway.limits import MESSAGE_UNIT, Limit, Per, Profile
+from scopegate.gateway.calls import dispatch, fairness
+from scopegate.gateway.calls.limits import MESSAGE_UNIT, Limit, Per, Profile
+from scopegate.gateway.transport import connection as connections
+from scopegate.gateway.transport import http, server
 from scopegate.handlers import market, pages, proposals
 from scopegate.handlers import verification as letters
+from scopegate.store import sqlite as stores
 
 
 def limits_in_force(profile: Profile, http_per_minute: int) -> list[Limit]:

@@ -3,7 +3,7 @@
 Rules:
 - Seed and start are kept with a new database; a different one later refuses to start.
 - The version of the feed is kept too. A database of another one is not opened
-  (`gateway.store.migrate`): its prices would differ from those that were published.
+  (`check_feed`): its prices would differ from those that were published.
 - A market without a start keeps real time. One with a start runs only while the gateway does.
 - Market time never goes back, not even after a crash or if the wall clock was set back: while the
   market runs, a mark ahead of it is stored, and it never resumes before the mark.
@@ -12,13 +12,14 @@ Rules:
 """
 
 import secrets
+import sqlite3
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from scopegate.exchange.symbols import EARLIEST, FEED_VERSION
-from scopegate.gateway.store import Transaction
 from scopegate.settings import SettingsError
+from scopegate.store.sqlite import StoreError, Transaction
 
 MARK_EVERY = 1.0
 """Real seconds between two marks."""
@@ -58,6 +59,23 @@ def parse_start(text: str) -> float:
     if not EARLIEST <= moment <= LATEST:
         raise SettingsError("start: the market exists from 2020-01-01 to 2100-01-01 UTC")
     return moment
+
+
+def check_feed(connection: sqlite3.Connection) -> None:
+    """Raise `StoreError` if the database belongs to another version of the feed.
+
+    Its contracts would settle at other prices than their owners saw. This is checked before any
+    migration, so that the program that created the database can still use it.
+    """
+    rows = connection.execute("SELECT name, value FROM meta WHERE name IN ('seed', 'feed')")
+    kept = dict(rows.fetchall())
+    found = kept.get("feed", "1")  # the first feed was not written down
+    if "seed" in kept and found != str(FEED_VERSION):
+        raise StoreError(
+            f"the prices of this database are those of feed {found}, this program has feed"
+            f" {FEED_VERSION}: serve the database with the release that created it, or start a new"
+            " one with --db FILE; nothing in it was changed"
+        )
 
 
 def _get(transaction: Transaction, name: str) -> str | None:

@@ -41,7 +41,7 @@ def scopegate(request: pytest.FixtureRequest) -> Iterator["LiveGateway"]:
     `@pytest.mark.scopegate(balance="500.00")` says how it begins; of several marks (on the test,
     its class, its module) each adds what the nearer ones do not say.
     """
-    from scopegate.gateway.calls import DeclarationError
+    from scopegate.gateway.calls.registry import DeclarationError
     from scopegate.settings import SettingsError
     from scopegate.testkit import live_gateway
 

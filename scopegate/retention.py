@@ -17,8 +17,8 @@ from scopegate.exchange.copying import KEPT_REPORTS
 from scopegate.gateway.access import tokens
 from scopegate.gateway.access.tokens import KEPT_USES
 from scopegate.gateway.access.users import KEPT_SIGN_INS
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.store import Store, Transaction
+from scopegate.runtime.clock import Clock
+from scopegate.store.sqlite import Store, Transaction
 
 DAY: Final = 86_400.0
 EVERY: Final = 60.0

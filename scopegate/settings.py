@@ -21,16 +21,14 @@ from pydantic_settings import (
 )
 
 from scopegate.exchange.rules import Margins
-from scopegate.gateway.hosts import Hosts, is_loopback, name_of
-from scopegate.gateway.limits import HTTP_PER_MINUTE, PROFILES, Allowance, Profile
-from scopegate.gateway.mail import MailServer, Security
+from scopegate.gateway.access.mail import MailServer, Security
+from scopegate.gateway.access.users import RESIDENCE
+from scopegate.gateway.calls.hosts import Hosts, is_loopback, name_of
+from scopegate.gateway.calls.limits import HTTP_PER_MINUTE, PING_AFTER, PROFILES, Allowance, Profile
 
 PREFIX = "SCOPEGATE_"
 _KEPT = Margins()
 DEFAULT_FILE = "scopegate.toml"
-PING_AFTER = 25.0
-RESIDENCE = "id"
-"""The default country of users who were created without one."""
 
 
 class SettingsError(Exception):

@@ -30,16 +30,17 @@ from pydantic import TypeAdapter
 from scopegate.app import Gateway, compose
 from scopegate.exchange import ledger as accounts
 from scopegate.exchange.ledger import Account
-from scopegate.gateway import store
 from scopegate.gateway.access import apps, passwords, tokens, users
 from scopegate.gateway.access.apps import App
-from scopegate.gateway.calls import Registry
-from scopegate.gateway.clock import HandClock
-from scopegate.gateway.mail import Letter
-from scopegate.gateway.server import Visitor
-from scopegate.gateway.store import Transaction
+from scopegate.gateway.access.mail import Letter
+from scopegate.gateway.access.users import RESIDENCE
+from scopegate.gateway.calls.registry import Registry
+from scopegate.gateway.transport.server import Visitor
+from scopegate.runtime.clock import HandClock
 from scopegate.schemas.scopes import ALL_SCOPES, Scope
-from scopegate.settings import RESIDENCE, chosen
+from scopegate.settings import chosen
+from scopegate.store import sqlite as store
+from scopegate.store.sqlite import Transaction
 
 NOON = 1_767_268_800.0
 """2026-01-01 12:00 UTC: where the market stands when a world begins."""

@@ -33,14 +33,14 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import orjson
 
-from scopegate.app import listen
 from scopegate.exchange.money import CURRENCIES, to_units
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access.apps import App
-from scopegate.gateway.clock import HandClock
-from scopegate.gateway.connection import Connection, Transport
-from scopegate.gateway.server import Visitor
+from scopegate.gateway.transport.connection import Connection, Transport
+from scopegate.gateway.transport.server import Visitor
+from scopegate.listening import listen
 from scopegate.market_start import parse_start
+from scopegate.runtime.clock import HandClock
 from scopegate.settings import SettingsError
 from scopegate.testing import NOON, PATIENCE, MemoryClient, World, world
 

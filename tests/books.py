@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from scopegate.gateway.store import Transaction
+from scopegate.store.sqlite import Transaction
 
 Sums = dict[str, int]
 

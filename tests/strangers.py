@@ -6,13 +6,13 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from scopegate.gateway.calls import SIGNED_IN, call
-from scopegate.gateway.clock import Clock
-from scopegate.gateway.errors import ApiError, Disconnect
-from scopegate.gateway.session import Session
-from scopegate.gateway.store import Store, Transaction
+from scopegate.gateway.calls.errors import ApiError, Disconnect
+from scopegate.gateway.calls.registry import SIGNED_IN, call
+from scopegate.gateway.calls.session import Session
+from scopegate.runtime.clock import Clock
 from scopegate.schemas.fields import One, Request, Text, secret
 from scopegate.schemas.scopes import Scope
+from scopegate.store.sqlite import Store, Transaction
 
 
 class Behave(Request):

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from scopegate.gateway.access import tokens
-from scopegate.gateway.store import run_once
 from scopegate.schemas.scopes import ALL_SCOPES
+from scopegate.store.sqlite import run_once
 from tests.served import PATIENCE, Served, environment, serving
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

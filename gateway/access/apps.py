@@ -18,9 +18,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scopegate.gateway.access import tokens, users
-from scopegate.gateway.errors import ApiError
-from scopegate.gateway.store import Row, StoreError, Transaction
+from scopegate.gateway.calls.errors import ApiError
 from scopegate.schemas.scopes import Scope, in_order
+from scopegate.store.sqlite import Row, StoreError, Transaction
 
 CHANGED = "app_changed"
 """The change that announces an app as it now is, or with `deleted`."""

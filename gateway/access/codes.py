@@ -14,10 +14,10 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
-from scopegate.gateway import token_form
 from scopegate.gateway.access import apps, tokens
 from scopegate.gateway.access.apps import Link
-from scopegate.gateway.store import Transaction
+from scopegate.gateway.calls import token_form
+from scopegate.store.sqlite import Transaction
 
 LIFETIME = 60.0
 TOKENS_LAST = 60 * 86_400

@@ -2,7 +2,7 @@
 
 Two ways lead back to an app. With `app_id` its tokens stand in the address (`acct1`, `token1`,
 `cur1`, … and `state`), as the published API does it. With `response_type=code` a code does
-(RFC 6749, 4.1, with PKCE of RFC 7636, S256), which `gateway.oauth` exchanges for tokens.
+(RFC 6749, 4.1, with PKCE of RFC 7636, S256), which `gateway.web.oauth` exchanges for tokens.
 
 Rules:
 - The answer goes to the app's registered address, exactly, or nowhere: it is never taken from the
@@ -20,7 +20,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from scopegate.gateway.access.apps import App
-from scopegate.gateway.errors import ApiError
+from scopegate.gateway.calls.errors import ApiError
 from scopegate.schemas.apps import is_target
 from scopegate.schemas.scopes import Scope, in_order
 

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from scopegate.gateway import token_form
 from scopegate.gateway.access import apps, tokens, users
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.access.tokens import Token
-from scopegate.gateway.errors import (
+from scopegate.gateway.calls import token_form
+from scopegate.gateway.calls.errors import (
     ApiError,
     authorization_required,
     invalid_app_id,
@@ -26,9 +26,9 @@ from scopegate.gateway.errors import (
     rate_limit,
     token_suspended,
 )
-from scopegate.gateway.limits import Claim, ConcurrencyLimiter, Holder, Penalty, Profile
-from scopegate.gateway.session import Grant, Session
-from scopegate.gateway.store import Change, Job, Store, StoreUnavailableError, Transaction
+from scopegate.gateway.calls.limits import Claim, ConcurrencyLimiter, Holder, Penalty, Profile
+from scopegate.gateway.calls.session import Grant, Session
+from scopegate.store.sqlite import Change, Job, Store, StoreUnavailableError, Transaction
 
 FLUSH = 1.0
 WRONG_TOKENS_A_MINUTE = 5

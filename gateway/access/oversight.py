@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scopegate.gateway.access import apps, tokens
 from scopegate.gateway.access.apps import Link
 from scopegate.gateway.access.tokens import Token
-from scopegate.gateway.store import Row, Transaction
+from scopegate.store.sqlite import Row, Transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from scopegate.gateway.errors import ApiError, rate_limit
-from scopegate.gateway.fairness import FairQueue, Turn
-from scopegate.gateway.limits import Penalty
+from scopegate.gateway.calls.errors import ApiError, rate_limit
+from scopegate.gateway.calls.fairness import FairQueue, Turn
+from scopegate.gateway.calls.limits import Penalty
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher

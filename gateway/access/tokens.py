@@ -15,10 +15,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from scopegate.gateway import token_form
-from scopegate.gateway.errors import ApiError
-from scopegate.gateway.store import Row, Transaction
+from scopegate.gateway.calls import token_form
+from scopegate.gateway.calls.errors import ApiError
 from scopegate.schemas.scopes import Scope, in_order
+from scopegate.store.sqlite import Row, Transaction
 
 MOST_OF_A_USER = 100
 """Owner tokens that one account may have at once."""

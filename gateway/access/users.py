@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 
 from scopegate.gateway.access import tokens
-from scopegate.gateway.errors import ApiError
-from scopegate.gateway.limits import block_of
-from scopegate.gateway.store import Row, StoreError, Transaction
-from scopegate.settings import RESIDENCE
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.limits import block_of
+from scopegate.store.sqlite import Row, StoreError, Transaction
 
+RESIDENCE = "id"
+"""The default country of users who were created without one."""
 KEPT_SIGN_INS = 1_000
 """Records of signings in and out that are kept for a user, the latest ones."""
 

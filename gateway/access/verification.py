@@ -18,8 +18,8 @@ import time
 from dataclasses import dataclass
 
 from scopegate.gateway.access import users
-from scopegate.gateway.errors import ApiError, rate_limit
-from scopegate.gateway.store import Transaction
+from scopegate.gateway.calls.errors import ApiError, rate_limit
+from scopegate.store.sqlite import Transaction
 
 LIFETIME = 3600.0
 MOST_OF_AN_ADDRESS = 5

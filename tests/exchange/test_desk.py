@@ -13,7 +13,7 @@ from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.life import Status, begin, follow, latest
 from scopegate.exchange.contracts.multipliers import PARTS, Multiplier
 from scopegate.exchange.contracts.terms import Wish
-from scopegate.gateway.store import Store, StoreError
+from scopegate.store.sqlite import Store, StoreError
 from scopegate.testing import World
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scopegate.exchange import ledger
 from scopegate.exchange.ledger import InsufficientFundsError
 from scopegate.exchange.money import CURRENCIES, to_number, to_text, to_units
-from scopegate.gateway.store import Transaction
+from scopegate.store.sqlite import Transaction
 from scopegate.testing import World
 
 

@@ -22,7 +22,7 @@ from scopegate.exchange.money import CURRENCIES
 from scopegate.exchange.payments import Kind, Order, Payment
 from scopegate.exchange.rates import Rates
 from scopegate.gateway.access import users
-from scopegate.gateway.store import Transaction, migrate
+from scopegate.store.sqlite import Transaction, migrate
 from scopegate.testing import NOON
 from tests import books
 

@@ -39,11 +39,11 @@ from scopegate.exchange.contracts.per_point import PerPoint
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access import tokens
-from scopegate.gateway.clock import HandClock
-from scopegate.gateway.server import Visitor
-from scopegate.gateway.store import Transaction
+from scopegate.gateway.transport.server import Visitor
+from scopegate.runtime.clock import HandClock
 from scopegate.schemas.scopes import ALL_SCOPES
 from scopegate.settings import Settings
+from scopegate.store.sqlite import Transaction
 from scopegate.testing import NOON, MemoryClient
 
 POOR = 5_000

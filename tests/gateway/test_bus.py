@@ -4,8 +4,8 @@ import asyncio
 
 import structlog
 
-from scopegate.gateway.bus import SLICE, Bus
-from scopegate.gateway.errors import ApiError
+from scopegate.gateway.calls.bus import SLICE, Bus
+from scopegate.gateway.calls.errors import ApiError
 
 
 class Ear:

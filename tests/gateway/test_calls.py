@@ -5,8 +5,14 @@ from pydantic import ValidationError
 from typing_extensions import TypedDict
 
 from scopegate.app import declared
-from scopegate.gateway.calls import SIGNED_IN, DeclarationError, Registry, call, problems_of
-from scopegate.gateway.session import Session
+from scopegate.gateway.calls.registry import (
+    SIGNED_IN,
+    DeclarationError,
+    Registry,
+    call,
+    problems_of,
+)
+from scopegate.gateway.calls.session import Session
 from scopegate.schemas.fields import One, Request
 from scopegate.schemas.published import PUBLISHED
 from scopegate.schemas.scopes import Scope

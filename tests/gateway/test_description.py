@@ -14,10 +14,10 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from scopegate.app import declared
-from scopegate.gateway.calls import Call, Registry, call
-from scopegate.gateway.description import asyncapi, receive_schema, send_schema, servers
-from scopegate.gateway.session import Session
-from scopegate.gateway.token_form import holds_token
+from scopegate.gateway.calls.registry import Call, Registry, call
+from scopegate.gateway.calls.session import Session
+from scopegate.gateway.calls.token_form import holds_token
+from scopegate.gateway.web.description import asyncapi, receive_schema, send_schema, servers
 from scopegate.schemas.fields import OneOrMore, Request, StreamRequest, Text
 from scopegate.schemas.published import PUBLISHED
 from scopegate.testing import Client, World

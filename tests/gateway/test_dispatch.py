@@ -11,13 +11,13 @@ import pytest
 import structlog
 
 from scopegate.app import declared
-from scopegate.gateway import connection as connection_module
-from scopegate.gateway import dispatch, fairness
-from scopegate.gateway.bus import Bus
-from scopegate.gateway.calls import Call, Stream
-from scopegate.gateway.dispatch import Dispatcher, _resume
-from scopegate.gateway.limits import PROFILES, ConcurrencyLimiter, Profile, RateLimiter
-from scopegate.gateway.session import Session
+from scopegate.gateway.calls import dispatch, fairness
+from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.dispatch import Dispatcher, _resume
+from scopegate.gateway.calls.limits import PROFILES, ConcurrencyLimiter, Profile, RateLimiter
+from scopegate.gateway.calls.registry import Call, Stream
+from scopegate.gateway.calls.session import Session
+from scopegate.gateway.transport import connection as connection_module
 from scopegate.testing import World, world
 from tests.conftest import limited
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scopegate.gateway import fairness
-from scopegate.gateway.errors import ApiError
-from scopegate.gateway.fairness import FairQueue, Scheduler, Workers, one_by_one
+from scopegate.gateway.calls import fairness
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.fairness import FairQueue, Scheduler, Workers, one_by_one
 
 MESSAGE = fairness.QUANTUM / 4
 """What a message costs that is not worth a turn of its own."""

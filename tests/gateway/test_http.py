@@ -10,12 +10,18 @@ from typing import Any
 import pytest
 import structlog
 
-from scopegate.gateway import http as http_module
-from scopegate.gateway import server as server_module
-from scopegate.gateway.fairness import Work
-from scopegate.gateway.hosts import Hosts, is_own_page, is_public, name_of, refusal
-from scopegate.gateway.http import SECURITY, HttpConversation, HttpPeer, HttpRequest, HttpResponse
-from scopegate.gateway.server import MAX_LOGGED_HOSTS
+from scopegate.gateway.calls.fairness import Work
+from scopegate.gateway.calls.hosts import Hosts, is_own_page, is_public, name_of, refusal
+from scopegate.gateway.transport import http as http_module
+from scopegate.gateway.transport import server as server_module
+from scopegate.gateway.transport.http import (
+    SECURITY,
+    HttpConversation,
+    HttpPeer,
+    HttpRequest,
+    HttpResponse,
+)
+from scopegate.gateway.transport.server import MAX_LOGGED_HOSTS
 from scopegate.testing import World, world
 from tests.gateway.test_server import HEAD, Raw, listening, raw, text
 

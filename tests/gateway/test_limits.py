@@ -2,7 +2,7 @@
 
 from dataclasses import fields, replace
 
-from scopegate.gateway.limits import (
+from scopegate.gateway.calls.limits import (
     MAX_CLIENTS,
     MESSAGE_UNIT,
     PROFILES,

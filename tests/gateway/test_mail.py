@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from scopegate.gateway.mail import MOST_WAITING, Letter, MailServer, SmtpMailer, mailer
+from scopegate.gateway.access.mail import MOST_WAITING, Letter, MailServer, SmtpMailer, mailer
 from scopegate.settings import SettingsError, load
 from scopegate.testing import PATIENCE, world
 

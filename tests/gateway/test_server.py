@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from scopegate.app import listen, site, tls_context
-from scopegate.gateway import server as server_module
-from scopegate.gateway.dispatch import REFUSED_CLOSE
-from scopegate.gateway.server import Listening, Server, client_address
+from scopegate.gateway.calls.dispatch import REFUSED_CLOSE
+from scopegate.gateway.transport import server as server_module
+from scopegate.gateway.transport.server import Listening, Server, client_address
+from scopegate.listening import listen, site, tls_context
 from scopegate.settings import chosen
 from scopegate.testing import World, world
 from tests.served import unverified

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scopegate.gateway.skim import skim
+from scopegate.gateway.calls.skim import skim
 
 LONG = {"x": "y" * 55_000}
 

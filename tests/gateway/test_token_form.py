@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scopegate.gateway.token_form import (
+from scopegate.gateway.calls.token_form import (
     ALPHABET,
     digest,
     holds_token,

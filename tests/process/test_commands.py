@@ -17,10 +17,10 @@ import pytest
 from argon2 import PasswordHasher
 
 from scopegate.exchange import agents, exclusion, ledger
-from scopegate.gateway import token_form
 from scopegate.gateway.access import tokens, users
-from scopegate.gateway.store import Transaction, run_once
+from scopegate.gateway.calls import token_form
 from scopegate.schemas.scopes import Scope
+from scopegate.store.sqlite import Transaction, run_once
 from tests.served import MODULE, SCRIPT, Served, SocketClient, scopegate, serving
 
 SOON = 2.0

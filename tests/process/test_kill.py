@@ -25,8 +25,8 @@ import pytest
 from scopegate import market_start
 from scopegate.exchange import ledger
 from scopegate.gateway.access import apps, tokens, users
-from scopegate.gateway.store import Transaction, run_once
 from scopegate.schemas.scopes import ALL_SCOPES, Scope
+from scopegate.store.sqlite import Transaction, run_once
 from tests.served import PATIENCE, Served, SocketClient, serving
 
 ROUNDS = 4

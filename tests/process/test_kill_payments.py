@@ -31,8 +31,8 @@ import pytest
 from scopegate.exchange import agents, ledger
 from scopegate.exchange.agents import Application
 from scopegate.gateway.access import tokens, users, verification
-from scopegate.gateway.store import Transaction, run_once
 from scopegate.schemas.scopes import ALL_SCOPES
+from scopegate.store.sqlite import Transaction, run_once
 from tests import books, served
 from tests.process import trading_mutants
 from tests.served import PATIENCE, Served, SocketClient, serving

@@ -35,8 +35,8 @@ from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.copying import KEPT_REPORTS
 from scopegate.exchange.feed import Feed
 from scopegate.gateway.access import tokens, users
-from scopegate.gateway.store import Transaction, run_once
 from scopegate.schemas.scopes import ALL_SCOPES
+from scopegate.store.sqlite import Transaction, run_once
 from tests import served
 from tests.clients.settle_again import LONGEST_STEP, Agreed, PerPoint, settle
 from tests.clients.settle_again import Tick as ToldTick

@@ -18,14 +18,14 @@ from click.testing import CliRunner
 from scopegate import market_start
 from scopegate.cli import cli
 from scopegate.exchange.symbols import FEED_VERSION
-from scopegate.gateway.store import run_once
+from scopegate.store.sqlite import run_once
 from tests.served import MODULE, SCRIPT, scopegate
 
 CALLS_WITHOUT_NEEDS = '''
 from typing_extensions import TypedDict
 
-from scopegate.gateway.calls import call
-from scopegate.gateway.session import Session
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
 from scopegate.schemas.fields import Request, Text
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from scopegate.gateway import token_form
+from scopegate.gateway.calls import token_form
 from scopegate.schemas.scopes import ALL_SCOPES, in_order
 from tests import served as served_module
 from tests.served import Served, fetch, scopegate, serving, unverified

@@ -17,8 +17,8 @@ handlers = ["greetings"]
 GREETINGS = '''
 from typing_extensions import TypedDict
 
-from scopegate.gateway.calls import call
-from scopegate.gateway.session import Session
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
 from scopegate.schemas.fields import Request, Text
 from scopegate.schemas.scopes import Scope
 

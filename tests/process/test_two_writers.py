@@ -11,8 +11,8 @@ import pytest
 
 from scopegate.exchange import ledger
 from scopegate.gateway.access import tokens
-from scopegate.gateway.store import Transaction, run_once
 from scopegate.schemas.scopes import Scope
+from scopegate.store.sqlite import Transaction, run_once
 from tests.served import Served, SocketClient, serving
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from scopegate import market_start
-from scopegate.gateway.clock import RunningClock
-from scopegate.gateway.store import run_once
+from scopegate.runtime.clock import RunningClock
+from scopegate.store.sqlite import run_once
 from tests.served import Served
 
 MOVED = """

@@ -19,8 +19,8 @@ import pytest
 from tests.served import PATIENCE, Served, environment
 
 ROOT = Path(__file__).parents[2]
-PACKAGED = ("exchange", "gateway", "handlers", "schemas", "scopegate")
-HOSTILE = ("exchange", "gateway", "schemas", "store")
+PACKAGED = ("exchange", "gateway", "handlers", "runtime", "schemas", "scopegate", "store")
+HOSTILE = ("exchange", "gateway", "runtime", "schemas", "store")
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +174,6 @@ async def test_it_takes_handlers_from_there(installed: Path, hostile: Path) -> N
 
 def test_it_is_the_installed_one_as_a_module_too(installed: Path, hostile: Path) -> None:
     assert "version" in run(installed / "python", "-m", "scopegate", "--version", folder=hostile)
-    where = "import scopegate.gateway.server as module; print(module.__file__)"
+    where = "import scopegate.gateway.transport.server as module; print(module.__file__)"
     found = run(installed / "python", "-c", where, folder=hostile).strip()
     assert found.startswith(f"{installed.parent}{os.sep}")

@@ -23,8 +23,8 @@ from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.multipliers import multipliers
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access import tokens, users
-from scopegate.gateway.store import Transaction, run_once
 from scopegate.schemas.scopes import ALL_SCOPES
+from scopegate.store.sqlite import Transaction, run_once
 from tests.served import PATIENCE, Served, SocketClient, serving
 
 SCRIPT = Path(__file__).parent.parent / "clients" / "settle_again.py"

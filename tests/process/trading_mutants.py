@@ -17,8 +17,8 @@ from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.copying import Copying
 from scopegate.exchange.ledger import Account, Entry
 from scopegate.exchange.payments import Order, Parties, Payment, Teller
-from scopegate.gateway import store
-from scopegate.gateway.store import Transaction
+from scopegate.store import sqlite as store
+from scopegate.store.sqlite import Transaction
 
 
 class _NeverCommits:

@@ -8,12 +8,13 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from scopegate.app import DEMO_EMAIL, declared
+from scopegate.app import declared
+from scopegate.demo import DEMO_EMAIL
 from scopegate.exchange.ledger import Account
 from scopegate.gateway.access import users, verification
-from scopegate.gateway.calls import Call
-from scopegate.gateway.store import Transaction
+from scopegate.gateway.calls.registry import Call
 from scopegate.schemas.published import PUBLISHED
+from scopegate.store.sqlite import Transaction
 from scopegate.testing import Client, World
 
 Request = dict[str, Any]

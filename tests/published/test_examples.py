@@ -21,7 +21,7 @@ import pytest
 from jsonschema.validators import extend
 from pydantic import ValidationError
 
-from scopegate.gateway.calls import Call, problems_of
+from scopegate.gateway.calls.registry import Call, problems_of
 from scopegate.schemas.published import ALSO_FIELDS, PUBLISHED
 from scopegate.testing import Client, World
 from tests.published.scenes import (

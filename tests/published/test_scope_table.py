@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from scopegate.gateway.calls import AT_PAGES, OWNER
+from scopegate.gateway.calls.registry import AT_PAGES, OWNER
 from scopegate.schemas.published import PUBLISHED
 from scopegate.schemas.scopes import Scope
 from scopegate.testing import World

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from scopegate.gateway.calls import Call, problems_of
+from scopegate.gateway.calls.registry import Call, problems_of
 from scopegate.schemas.published import SENSITIVE_FIELDS
 from scopegate.testing import Client, World
 from tests.published.scenes import OFFERED, SCENES, Request

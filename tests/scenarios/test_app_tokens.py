@@ -6,13 +6,13 @@ from typing import Any
 import orjson
 import pytest
 
-from scopegate.app import DEMO_EMAIL
+from scopegate.demo import DEMO_EMAIL
 from scopegate.exchange.ledger import MOST_BY_APPS, MOST_OF_A_USER
-from scopegate.gateway import token_form
 from scopegate.gateway.access import apps, tokens, verification
 from scopegate.gateway.access.apps import App
-from scopegate.gateway.store import Transaction
+from scopegate.gateway.calls import token_form
 from scopegate.schemas.scopes import MANAGING
+from scopegate.store.sqlite import Transaction
 from scopegate.testing import Client, World
 from tests.conftest import Stage
 from tests.published.scenes import AGENT, OFFERED, SCENES, a_resident, an_agent, somebody

@@ -3,8 +3,8 @@
 import pytest
 
 from scopegate.gateway.access import apps
-from scopegate.gateway.store import StoreError, run_once
 from scopegate.schemas.scopes import Scope
+from scopegate.store.sqlite import StoreError, run_once
 from scopegate.testing import World, world
 from tests.conftest import Stage
 

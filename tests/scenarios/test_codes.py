@@ -14,10 +14,10 @@ import pytest
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
-from scopegate.app import listen
-from scopegate.gateway import token_form
 from scopegate.gateway.access import codes, users
 from scopegate.gateway.access.apps import App
+from scopegate.gateway.calls import token_form
+from scopegate.listening import listen
 from scopegate.testing import World
 
 BACK = "https://app.example.com/back"  # what World.app registers

@@ -6,7 +6,7 @@ import pytest
 
 from scopegate.gateway.access import consent
 from scopegate.gateway.access.apps import App
-from scopegate.gateway.errors import ApiError
+from scopegate.gateway.calls.errors import ApiError
 from scopegate.schemas.apps import is_target
 from scopegate.schemas.scopes import ALL_SCOPES, Scope
 from scopegate.testing import MemoryClient, World

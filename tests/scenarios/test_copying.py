@@ -14,9 +14,9 @@ import pytest
 from scopegate.exchange import copying, ledger, performance
 from scopegate.exchange.ledger import Account
 from scopegate.exchange.rules import MOST_COPIERS, MOST_TRADERS
-from scopegate.gateway import token_form
 from scopegate.gateway.access import tokens
-from scopegate.gateway.store import Transaction
+from scopegate.gateway.calls import token_form
+from scopegate.store.sqlite import Transaction
 from scopegate.testing import Client, World
 from tests.conftest import Stage
 from tests.scenarios.test_races import CALL, UP, bought, buying

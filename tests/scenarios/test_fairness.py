@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from scopegate.exchange.feed import Feed
-from scopegate.gateway import fairness
 from scopegate.gateway.access import passwords
+from scopegate.gateway.calls import fairness
 from scopegate.testing import PAGES, Client, World
 from tests.conftest import Stage
 from tests.served import over_sockets

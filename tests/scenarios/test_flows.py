@@ -7,10 +7,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx2
 import pytest
 
-from scopegate.app import listen
 from scopegate.gateway.access import consent, tokens
 from scopegate.gateway.access.apps import App
-from scopegate.gateway.errors import ApiError
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.listening import listen
 from scopegate.testing import PAGES, MemoryClient, World
 from tests.conftest import Stage
 from tests.scenarios.test_consent import APP, BACK, CHALLENGE

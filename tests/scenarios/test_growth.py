@@ -9,8 +9,8 @@ import pytest
 
 from scopegate import app
 from scopegate.gateway.access import apps, tokens, users
-from scopegate.gateway.store import Transaction
 from scopegate.retention import DAY, Retention
+from scopegate.store.sqlite import Transaction
 from scopegate.testing import World, world
 
 

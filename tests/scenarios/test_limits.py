@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from scopegate.gateway import token_form
 from scopegate.gateway.access import tokens
-from scopegate.gateway.limits import PROFILES
-from scopegate.gateway.store import Transaction
+from scopegate.gateway.calls import token_form
+from scopegate.gateway.calls.limits import PROFILES
+from scopegate.store.sqlite import Transaction
 from scopegate.testing import Client, World, world
 from tests.conftest import limited
 from tests.served import over_sockets

@@ -14,7 +14,7 @@ from scopegate.exchange.ledger import Account
 from scopegate.exchange.rates import Rates
 from scopegate.exchange.rules import Margins
 from scopegate.gateway.access.apps import App
-from scopegate.gateway.store import Transaction
+from scopegate.store.sqlite import Transaction
 from scopegate.testing import NOON, Client, World
 from tests.conftest import Stage
 from tests.scenarios.test_copying import party, trader_of

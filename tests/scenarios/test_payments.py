@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from scopegate.app import DEMO_EMAIL, compose
+from scopegate.app import compose
+from scopegate.demo import DEMO_EMAIL
 from scopegate.exchange import agents
 from scopegate.exchange.ledger import Account
 from scopegate.exchange.rates import Rates
-from scopegate.gateway import token_form
-from scopegate.gateway.clock import HandClock
+from scopegate.gateway.calls import token_form
+from scopegate.runtime.clock import HandClock
 from scopegate.settings import Settings
 from scopegate.testing import NOON, Client, Mailbox, World
 from tests import books

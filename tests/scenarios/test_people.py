@@ -9,8 +9,8 @@ import pytest
 from scopegate.app import compose
 from scopegate.exchange import ledger
 from scopegate.gateway.access import passwords, users
-from scopegate.gateway.store import Transaction, run_once
 from scopegate.settings import SettingsError, chosen
+from scopegate.store.sqlite import Transaction, run_once
 from scopegate.testing import Client, World, world
 from tests.conftest import Stage
 from tests.scenarios.test_races import UP, buying

@@ -10,16 +10,16 @@ from scopegate.exchange.contracts.terms import Wish
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.bus import Bus
-from scopegate.gateway.calls import Stream
-from scopegate.gateway.clock import HandClock
-from scopegate.gateway.errors import ApiError
-from scopegate.gateway.limits import PROFILES, ConcurrencyLimiter
-from scopegate.gateway.session import Session
-from scopegate.gateway.store import Store
+from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.limits import PROFILES, ConcurrencyLimiter
+from scopegate.gateway.calls.registry import Stream
+from scopegate.gateway.calls.session import Session
 from scopegate.handlers import proposals as module
 from scopegate.handlers.proposals import Proposals
+from scopegate.runtime.clock import HandClock
 from scopegate.schemas.trading import Proposal
+from scopegate.store.sqlite import Store
 from scopegate.testing import NOON
 
 WISH = {

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from scopegate.exchange.rules import MOST_OPEN_POSITIONS
-from scopegate.gateway import token_form
-from scopegate.gateway.store import Transaction
+from scopegate.gateway.calls import token_form
+from scopegate.store.sqlite import Transaction
 from scopegate.testing import Client, MemoryClient, World
 from tests.conftest import Stage
 

@@ -22,9 +22,9 @@ from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.per_point import PerPoint
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.symbols import DAY, SYMBOLS
-from scopegate.gateway.clock import HandClock
-from scopegate.gateway.store import Transaction
+from scopegate.runtime.clock import HandClock
 from scopegate.settings import Settings
+from scopegate.store.sqlite import Transaction
 from scopegate.testing import NOON, Mailbox, MemoryClient, World
 
 SEED = "restart"

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from scopegate.gateway import token_form
 from scopegate.gateway.access import tokens
+from scopegate.gateway.calls import token_form
 from scopegate.testing import World
 from tests.conftest import Stage
 

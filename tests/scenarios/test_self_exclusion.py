@@ -14,7 +14,7 @@ from scopegate.exchange import exclusion, ledger
 from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.symbols import DAY
 from scopegate.gateway.access import users
-from scopegate.gateway.store import Transaction, migrate
+from scopegate.store.sqlite import Transaction, migrate
 from scopegate.testing import NOON, Client, World
 from tests.conftest import Stage
 from tests.scenarios.test_copying import pair

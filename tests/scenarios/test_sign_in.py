@@ -9,9 +9,9 @@ from argon2 import PasswordHasher
 from websockets.asyncio.client import connect
 from websockets.typing import Origin
 
-from scopegate.app import listen
 from scopegate.gateway.access import passwords, users
-from scopegate.gateway.store import StoreError
+from scopegate.listening import listen
+from scopegate.store.sqlite import StoreError
 from scopegate.testing import Client, MemoryClient, World, world
 from tests.served import SocketClient
 

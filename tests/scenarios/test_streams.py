@@ -5,9 +5,9 @@ import asyncio
 import structlog
 
 from scopegate.exchange.feed import Feed
-from scopegate.gateway.bus import SLICE, Bus
-from scopegate.gateway.clock import HandClock
+from scopegate.gateway.calls.bus import SLICE, Bus
 from scopegate.handlers.market import Ticker
+from scopegate.runtime.clock import HandClock
 from scopegate.testing import NOON, World, world
 from tests.conftest import Stage
 

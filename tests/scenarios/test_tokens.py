@@ -3,8 +3,8 @@
 import re
 import time
 
-from scopegate.gateway import token_form
 from scopegate.gateway.access import tokens
+from scopegate.gateway.calls import token_form
 from scopegate.testing import Client, World
 from tests.conftest import Stage
 

@@ -5,9 +5,9 @@ import sqlite3
 import pytest
 
 from scopegate.gateway.access import verification
-from scopegate.gateway.errors import ApiError
-from scopegate.gateway.mail import LogMailer
-from scopegate.gateway.store import Transaction
+from scopegate.gateway.access.mail import LogMailer
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.store.sqlite import Transaction
 from scopegate.testing import Client, World, world
 from tests.conftest import Stage
 

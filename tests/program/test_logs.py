@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from scopegate.gateway import logs, token_form
+from scopegate import logs
+from scopegate.gateway.calls import token_form
 
 
 class Unprintable(Exception):

@@ -36,8 +36,7 @@ import aiosqlite
 import orjson
 import structlog
 
-from scopegate.exchange.symbols import FEED_VERSION
-from scopegate.gateway.supervisor import ReportedError, supervise
+from scopegate.runtime.supervisor import ReportedError, supervise
 
 T = TypeVar("T")
 
@@ -174,6 +173,8 @@ class Transaction:
 
 Job = Callable[[Transaction], T]
 OnChange = Callable[[Change], None]
+Check = Callable[[sqlite3.Connection], None]
+"""Raises `StoreError` for a database that this program must not use."""
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -213,9 +214,12 @@ def _lock(path: Path) -> int | None:
     return descriptor
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the database to the newest form; each step is a transaction of its own."""
-    folder = importlib.resources.files("scopegate.gateway") / "migrations"
+def migrate(connection: sqlite3.Connection, check: Check | None = None) -> None:
+    """Bring the database to the newest form; each step is a transaction of its own.
+
+    `check` sees a database that is not new before anything in it is changed.
+    """
+    folder = importlib.resources.files("scopegate.store") / "migrations"
     steps = sorted(
         (entry for entry in folder.iterdir() if entry.name.endswith(".sql")),
         key=lambda entry: entry.name,
@@ -225,8 +229,8 @@ def migrate(connection: sqlite3.Connection) -> None:
         raise StoreError(
             f"the database has version {version}, this program knows {len(steps)}: use a newer one"
         )
-    if version:
-        _check_feed(connection)
+    if version and check is not None:
+        check(connection)
     for number, step in enumerate(steps[version:], version + 1):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -242,27 +246,10 @@ def migrate(connection: sqlite3.Connection) -> None:
             raise
 
 
-def _check_feed(connection: sqlite3.Connection) -> None:
-    """Raise `StoreError` if the database belongs to another version of the feed.
-
-    Its contracts would settle at other prices than their owners saw. This is checked before any
-    migration, so that the program that created the database can still use it.
-    """
-    rows = connection.execute("SELECT name, value FROM meta WHERE name IN ('seed', 'feed')")
-    kept = dict(rows.fetchall())
-    found = kept.get("feed", "1")  # the first feed was not written down
-    if "seed" in kept and found != str(FEED_VERSION):
-        raise StoreError(
-            f"the prices of this database are those of feed {found}, this program has feed"
-            f" {FEED_VERSION}: serve the database with the release that created it, or start a new"
-            " one with --db FILE; nothing in it was changed"
-        )
-
-
-def _prepare(path: Path) -> None:
+def _prepare(path: Path, check: Check | None) -> None:
     """Open and migrate the database once."""
     with contextlib.closing(connect(path)) as connection:
-        migrate(connection)
+        migrate(connection, check)
 
 
 def check_file(path: Path) -> None:
@@ -341,11 +328,14 @@ def _statements(script: str) -> list[str]:
     return statements
 
 
-def run_once(path: Path, job: Job[T]) -> T:
-    """Run one job from a process that is not the gateway; a running gateway notices its changes."""
+def run_once(path: Path, job: Job[T], check: Check | None = None) -> T:
+    """Run one job from a process that is not the gateway; a running gateway notices its changes.
+
+    `check` is as for `migrate`.
+    """
     connection = connect(path)
     try:
-        migrate(connection)
+        migrate(connection, check)
         connection.execute("BEGIN IMMEDIATE")
         transaction = Transaction(connection)
         try:
@@ -422,8 +412,10 @@ class _Waiting:
 class Store:
     """The gateway's own access to its database."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, check: Check | None = None) -> None:
+        """`check` is as for `migrate`."""
         self.path = path
+        self._check = check
         self._writer = _Thread(lambda: connect(path), iter_chunk_size=64)
         self._reader = _Thread(lambda: connect(path, read_only=True), iter_chunk_size=64)
         self._waiting: deque[_Waiting] = deque()
@@ -441,7 +433,7 @@ class Store:
         """Open and migrate the database. Raises `StoreError` when it can not be used."""
         try:
             # aiosqlite leaves a thread behind when it cannot open, so that is tried without it.
-            await asyncio.get_running_loop().run_in_executor(None, _prepare, self.path)
+            await asyncio.get_running_loop().run_in_executor(None, _prepare, self.path, self._check)
             self._lock = _lock(self.path)
             await self._writer
             await self._reader

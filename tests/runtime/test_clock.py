@@ -2,7 +2,7 @@
 
 import asyncio
 
-from scopegate.gateway.clock import HandClock, RunningClock
+from scopegate.runtime.clock import HandClock, RunningClock
 
 
 def test_callbacks_run_at_their_own_moments_in_order() -> None:

@@ -45,15 +45,14 @@ from websockets.http11 import Request
 from websockets.protocol import OPEN, SERVER, Protocol
 from websockets.server import ServerProtocol
 
-from scopegate.gateway import hosts
-from scopegate.gateway.connection import Connection, Transport
-from scopegate.gateway.dispatch import REFUSED_CLOSE, Binary
-from scopegate.gateway.errors import service_restart
-from scopegate.gateway.fairness import ClientLoad, Scheduler, Work
-from scopegate.gateway.hosts import Hosts
-from scopegate.gateway.http import MAX_HEAD, SECURITY, HttpConversation, HttpPeer, Site
-from scopegate.gateway.limits import block_of
-from scopegate.settings import PING_AFTER
+from scopegate.gateway.calls import hosts
+from scopegate.gateway.calls.dispatch import REFUSED_CLOSE, Binary
+from scopegate.gateway.calls.errors import service_restart
+from scopegate.gateway.calls.fairness import ClientLoad, Scheduler, Work
+from scopegate.gateway.calls.hosts import Hosts
+from scopegate.gateway.calls.limits import PING_AFTER, block_of
+from scopegate.gateway.transport.connection import Connection, Transport
+from scopegate.gateway.transport.http import MAX_HEAD, SECURITY, HttpConversation, HttpPeer, Site
 
 try:
     from websockets.speedups import apply_mask

@@ -12,14 +12,14 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from scopegate.gateway import token_form
 from scopegate.gateway.access import codes
 from scopegate.gateway.access.codes import Exchanged
 from scopegate.gateway.access.consent import APP_ID
-from scopegate.gateway.errors import ApiError, storage_unavailable
-from scopegate.gateway.http import HttpRequest, HttpResponse
-from scopegate.gateway.store import Store, StoreUnavailableError
+from scopegate.gateway.calls import token_form
+from scopegate.gateway.calls.errors import ApiError, storage_unavailable
+from scopegate.gateway.transport.http import HttpRequest, HttpResponse
 from scopegate.schemas.scopes import in_order
+from scopegate.store.sqlite import Store, StoreUnavailableError
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
 _HEADERS = {

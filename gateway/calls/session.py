@@ -16,9 +16,14 @@ from functools import partial
 
 import orjson
 
-from scopegate.gateway.errors import ApiError, authorization_required, invalid_token, rate_limit
-from scopegate.gateway.hosts import is_own_page
-from scopegate.gateway.limits import Holder, block_of
+from scopegate.gateway.calls.errors import (
+    ApiError,
+    authorization_required,
+    invalid_token,
+    rate_limit,
+)
+from scopegate.gateway.calls.hosts import is_own_page
+from scopegate.gateway.calls.limits import Holder, block_of
 from scopegate.schemas.scopes import Scope
 
 

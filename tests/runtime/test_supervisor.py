@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from scopegate.gateway import supervisor
-from scopegate.gateway.store import StoreUnavailableError
-from scopegate.gateway.supervisor import supervise
+from scopegate.runtime import supervisor
+from scopegate.runtime.supervisor import supervise
+from scopegate.store.sqlite import StoreUnavailableError
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 Rules:
 - No inline code, no framing, no other host, no cookie; a page does everything over the WebSocket.
-- `gateway/pages/layout.html` is the frame of every page; a page is `NAME.html` beside it, whose
+- `gateway/web/pages/layout.html` is the frame of every page; a page is `NAME.html` beside it, whose
   first line is its title in a comment. Everything else there is served under `/assets/`.
 - All comes from memory: files are read at the start, descriptions made when first asked for.
 - Requests are limited for each address block; those that a browser makes for these pages, or when
@@ -22,16 +22,16 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from scopegate.gateway import description
 from scopegate.gateway.access import consent
 from scopegate.gateway.access.apps import App
-from scopegate.gateway.calls import Call, Registry
-from scopegate.gateway.errors import ApiError
-from scopegate.gateway.fairness import Workers
-from scopegate.gateway.hosts import is_public, name_of
-from scopegate.gateway.http import SECURITY, HttpRequest, HttpResponse
-from scopegate.gateway.limits import RequestLimiter, block_of
-from scopegate.gateway.oauth import TokenEndpoint
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.fairness import Workers
+from scopegate.gateway.calls.hosts import is_public, name_of
+from scopegate.gateway.calls.limits import RequestLimiter, block_of
+from scopegate.gateway.calls.registry import Call, Registry
+from scopegate.gateway.transport.http import SECURITY, HttpRequest, HttpResponse
+from scopegate.gateway.web import description
+from scopegate.gateway.web.oauth import TokenEndpoint
 
 _TYPES = {
     "css": "text/css; charset=utf-8",
@@ -232,7 +232,7 @@ def _cached(kind: str, body: bytes) -> HttpResponse:
 
 def _pages() -> Iterator[tuple[str, HttpResponse]]:
     """Every page and every file beside them, by path."""
-    folder = importlib.resources.files("scopegate.gateway") / "pages"
+    folder = importlib.resources.files("scopegate.gateway.web") / "pages"
     yield from _assets(folder, "/assets/")
     layout = (folder / "layout.html").read_text()
     for entry in folder.iterdir():

@@ -12,9 +12,9 @@ import pytest
 
 from scopegate import market_start
 from scopegate.exchange.symbols import FEED_VERSION
-from scopegate.gateway import store as store_module
 from scopegate.gateway.access import apps
-from scopegate.gateway.store import (
+from scopegate.store import sqlite as store_module
+from scopegate.store.sqlite import (
     Change,
     Store,
     StoreBusyError,
@@ -252,7 +252,7 @@ async def test_the_database_of_another_feed_is_refused_and_left_as_it_is(
 
     await store.write(as_it_was)
     with pytest.raises(StoreError, match=f"feed {feed or 1}, .* --db FILE; nothing .* changed"):
-        run_once(store.path, put(1))
+        run_once(store.path, put(1), market_start.check_feed)
     version = await store.read(lambda reader: reader.one("PRAGMA user_version"))
     assert version is not None
     assert version[0] == 1
@@ -292,7 +292,7 @@ async def test_two_gateways_do_not_share_a_database(store: Store) -> None:
 
 def test_an_authorization_from_before_names_the_accounts_of_its_tokens(tmp_path: Path) -> None:
     """Which accounts an app reaches was not always kept: older ones reach what they had."""
-    folder = resources.files("scopegate.gateway") / "migrations"
+    folder = resources.files("scopegate.store") / "migrations"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     before = names[: next(i for i, name in enumerate(names) if name.endswith("_app_tokens.sql"))]
     path = tmp_path / "old.db"
@@ -325,7 +325,7 @@ def test_an_authorization_from_before_names_the_accounts_of_its_tokens(tmp_path:
 def test_an_authorization_from_before_covers_the_app_as_it_is(tmp_path: Path) -> None:
     """What its user agreed to was not kept then."""
     steps = sorted(
-        (resources.files("scopegate.gateway") / "migrations").iterdir(), key=lambda step: step.name
+        (resources.files("scopegate.store") / "migrations").iterdir(), key=lambda step: step.name
     )
     before = [step for step in steps if step.name.endswith(".sql")]
     [number] = [at for at, step in enumerate(before) if "agreements" in step.name]

@@ -22,9 +22,8 @@ import orjson
 import structlog
 from pydantic import ValidationError
 
-from scopegate.gateway.bus import Bus
-from scopegate.gateway.calls import AT_PAGES, OWNER, Body, Call, Registry, Stream, problems_of
-from scopegate.gateway.errors import (
+from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.errors import (
     ApiError,
     Disconnect,
     authorization_required,
@@ -35,13 +34,29 @@ from scopegate.gateway.errors import (
     rate_limit,
     storage_unavailable,
 )
-from scopegate.gateway.limits import Claim, ConcurrencyLimiter, Holder, Penalty, Rate, RateLimiter
-from scopegate.gateway.session import Grant, Session, Subscription
-from scopegate.gateway.skim import skim
-from scopegate.gateway.store import StoreUnavailableError
-from scopegate.gateway.token_form import NOT_SHOWN, SHORTEST, holds_token, without_tokens
+from scopegate.gateway.calls.limits import (
+    Claim,
+    ConcurrencyLimiter,
+    Holder,
+    Penalty,
+    Rate,
+    RateLimiter,
+)
+from scopegate.gateway.calls.registry import (
+    AT_PAGES,
+    OWNER,
+    Body,
+    Call,
+    Registry,
+    Stream,
+    problems_of,
+)
+from scopegate.gateway.calls.session import Grant, Session, Subscription
+from scopegate.gateway.calls.skim import skim
+from scopegate.gateway.calls.token_form import NOT_SHOWN, SHORTEST, holds_token, without_tokens
 from scopegate.schemas.fields import LARGEST_INTEGER
 from scopegate.schemas.scopes import in_order
+from scopegate.store.sqlite import StoreUnavailableError
 
 MAX_DEPTH = 32
 MAX_ECHO = 2048

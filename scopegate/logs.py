@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from scopegate.gateway import token_form
+from scopegate.gateway.calls import token_form
 
 _lost = 0
 

@@ -18,8 +18,8 @@ from typing import Any, Final, Generic, Required, TypedDict, TypeVar, Union, Unp
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from typing_extensions import is_typeddict
 
-from scopegate.gateway.limits import Rate
-from scopegate.gateway.session import Session
+from scopegate.gateway.calls.limits import Rate
+from scopegate.gateway.calls.session import Session
 from scopegate.schemas.fields import Request
 from scopegate.schemas.published import ALSO_FIELDS, PUBLISHED, SENSITIVE_FIELDS
 from scopegate.schemas.scopes import MANAGING, Scope, in_order

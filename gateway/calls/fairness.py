@@ -25,7 +25,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from scopegate.gateway.errors import rate_limit
+from scopegate.gateway.calls.errors import rate_limit
 
 ROUND = 0.002
 """Seconds of handling after which the event loop reads its sockets again."""

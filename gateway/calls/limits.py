@@ -25,6 +25,8 @@ MESSAGE_UNIT = 2048
 """Bytes: a message counts once, and once more for each further unit that it fills."""
 MAX_CLIENTS = 50_000
 """Clients whose messages are counted at the same time."""
+PING_AFTER = 25.0
+"""Seconds of silence after which a client is pinged, if no setting says otherwise."""
 
 
 class Rate(StrEnum):

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from scopegate.gateway.calls import Call, Registry
+from scopegate.gateway.calls.registry import Call, Registry
 from scopegate.schemas.fields import AccountRequest, Request, StreamRequest, listed, present
 from scopegate.schemas.scopes import in_order
 

@@ -17,7 +17,7 @@ from typing import Protocol
 
 import structlog
 
-from scopegate.gateway.errors import ApiError
+from scopegate.gateway.calls.errors import ApiError
 
 SLICE = 64
 

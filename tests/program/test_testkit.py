@@ -368,8 +368,8 @@ def test_the_port_is_free_and_bots_have_ended_after_the_block() -> None:
 FAULTY = '''
 import asyncio
 from typing_extensions import TypedDict
-from scopegate.gateway.calls import call
-from scopegate.gateway.session import Session
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
 from scopegate.schemas.fields import One, Request
 
 class Later(Request):

@@ -1,0 +1,1 @@
+"""Bytes and frames: one object owns each socket until it is closed."""

@@ -1,0 +1,82 @@
+"""What a composed gateway listens with: an address, TLS, and the site that HTTP answers."""
+
+import os
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_network
+
+from scopegate import local_ca
+from scopegate.app import Gateway
+from scopegate.gateway.calls.limits import RequestLimiter
+from scopegate.gateway.transport.server import Listening, Server
+from scopegate.gateway.web.oauth import TokenEndpoint
+from scopegate.gateway.web.site import Site
+from scopegate.settings import Settings, SettingsError
+
+
+@asynccontextmanager
+async def listen(gateway: Gateway, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """The port that the gateway listens on, with TLS or without, until the block ends."""
+    settings = gateway.settings
+    server = Server(
+        Listening(
+            host=settings.host,
+            port=settings.port,
+            tls=tls,
+            compression=settings.compression,
+            trusted_proxies=tuple(ip_network(network) for network in settings.trusted_proxy),
+            hosts=settings.hosts(),
+            ping_after=settings.ping_after,
+        ),
+        gateway.connect,
+        site(gateway, secure=tls is not None),
+        gateway.scheduler,
+    )
+    try:
+        port = await server.start()
+    except OSError as problem:
+        raise SettingsError(
+            f"cannot listen on {settings.host}:{settings.port}: {_why(problem)}; choose another"
+            " address with --host or --port"
+        ) from problem
+    try:
+        yield port
+    finally:
+        await server.stop()
+
+
+def site(gateway: Gateway, *, secure: bool) -> Site:
+    """What the gateway answers over plain HTTP, or over TLS where it is `secure`."""
+    return Site(
+        gateway.registry,
+        TokenEndpoint(gateway.store),
+        app_of=gateway.access.app,
+        workers=gateway.workers,
+        limiter=RequestLimiter(gateway.settings.requests()),
+        secure=secure,
+        # A browser then insists on TLS for a year, which does not suit a certificate for one run.
+        keeps_to_tls=secure and gateway.settings.tls_cert is not None,
+    )
+
+
+def _why(problem: OSError) -> str:
+    """The system's own words; asyncio puts many more around them."""
+    return os.strerror(problem.errno) if problem.errno and problem.errno > 0 else str(problem)
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """TLS as it is set, or `None` for plain connections. Raises `SettingsError`."""
+    if settings.tls_self_signed:
+        return local_ca.context(
+            settings.db,
+            dict.fromkeys((settings.host, *settings.allowed_host, "localhost", "127.0.0.1", "::1")),
+        )
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as problem:
+        raise SettingsError(f"tls_cert, tls_key: {problem}") from problem
+    return context
