@@ -111,8 +111,7 @@ class Closed(NamedTuple):
 
 
 def _announce(transaction: Transaction, kind: str, contract_id: int) -> Contract:
-    row = transaction.one("SELECT * FROM contracts WHERE id = ?", contract_id)
-    assert row is not None  # noqa: S101 - it was just written
+    row = transaction.single("SELECT * FROM contracts WHERE id = ?", contract_id)
     plain = dict(row)
     transaction.announce(kind, **plain)
     return contract(plain)
@@ -141,13 +140,12 @@ def buy(
     if key is not None and (before := bought_with(transaction, loginid, key)) is not None:
         return before
     terms = offer.terms
-    held = transaction.one(
+    held = transaction.single(
         "SELECT count(*), coalesce(sum(payout), 0), coalesce(sum(contract_type = ?), 0)"
         " FROM contracts WHERE loginid = ? AND status = 'open'",
         terms.contract_type,
         loginid,
     )
-    assert held is not None  # noqa: S101 - an aggregate always has a row
     count, payout, alike = held
     if count >= MOST_OPEN_POSITIONS:
         raise Refusal(
@@ -422,7 +420,7 @@ class Traded(NamedTuple):
 
 def traded_since(reader: Transaction, loginid: str, moment: int) -> Traded:
     """The account's trading since a moment."""
-    row = reader.one(
+    row = reader.single(
         "SELECT count(CASE action WHEN 'buy' THEN 1 END),"
         " coalesce(-sum(CASE action WHEN 'buy' THEN amount END), 0),"
         " count(CASE action WHEN 'sell' THEN 1 END),"
@@ -431,5 +429,4 @@ def traded_since(reader: Transaction, loginid: str, moment: int) -> Traded:
         loginid,
         moment,
     )
-    assert row is not None  # noqa: S101 - an aggregate always has a row
     return Traded(*row)

@@ -121,6 +121,7 @@ def _refused(name: str, problem: str) -> Refusal:
         "SetSelfExclusionError",
         f"{name}: {problem} The operator of the gateway can lift what was excluded.",
         {name: problem},
+        names_field=False,
     )
 
 
@@ -159,13 +160,12 @@ def refuse_purchase(
         loss_limit = limits.get(pattern.format("losses"))
         if turnover_limit is None and loss_limit is None:
             continue
-        row = transaction.one(
+        row = transaction.single(
             "SELECT coalesce(sum(price), 0), coalesce(sum(price - coalesce(sold_for, 0)), 0)"
             " FROM contracts WHERE loginid = ? AND bought_at >= ?",
             loginid,
             _window(at, days),
         )
-        assert row is not None  # noqa: S101 - an aggregate always has a row
         for most, so_far, what in (
             (turnover_limit, row[0], "Turnover"),
             (loss_limit, row[1], "Loss"),

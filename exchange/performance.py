@@ -85,12 +85,6 @@ def of(reader: Transaction, loginid: str, now: int) -> Performance:
     )
 
 
-def _one(reader: Transaction, sql: str, *parameters: object) -> Row:
-    row = reader.one(sql, *parameters)
-    assert row is not None  # noqa: S101 - an aggregate always has a row
-    return row
-
-
 def _share(part: int, whole: int) -> float:
     return round(100 * part / whole, 2) if whole else 0.0
 
@@ -102,7 +96,7 @@ def _since(reader: Transaction, loginid: str) -> int:
         loginid,
     )
     if first is None:
-        first = _one(reader, "SELECT created_at FROM accounts WHERE loginid = ?", loginid)
+        first = reader.single("SELECT created_at FROM accounts WHERE loginid = ?", loginid)
     return int(first[0])
 
 

@@ -1,8 +1,6 @@
 """Contracts, offers and orders as the wire shows them."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from scopegate.exchange.book import Contract
 from scopegate.exchange.contracts import bounds
@@ -53,22 +51,10 @@ ORDER_NAMES = {
 }
 
 
-@contextmanager
-def refusing(*, names_field: bool = True) -> Iterator[None]:
-    """Raise a `Refusal` of the exchange as an error of the call; see `as_error`."""
-    try:
-        yield
-    except Refusal as refusal:
-        raise as_error(refusal, names_field=names_field) from None
-
-
-def as_error(refusal: Refusal, *, names_field: bool = True) -> ApiError:
-    """Convert a refusal of the exchange to an API error.
-
-    With `names_field`, `details.field` names the field at fault, so that a form can mark it.
-    """
+def as_error(refusal: Refusal) -> ApiError:
+    """Convert a refusal of the exchange to an API error, as dispatch does with what calls raise."""
     details = refusal.details
-    if details and names_field:
+    if details and refusal.names_field:
         details = {**details, "field": next(iter(details))}
     return ApiError(refusal.code, refusal.message, details)
 

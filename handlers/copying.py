@@ -30,7 +30,6 @@ from scopegate.gateway.calls.fairness import Workers
 from scopegate.gateway.calls.limits import Rate
 from scopegate.gateway.calls.registry import Stream, call
 from scopegate.gateway.calls.session import Grant, Session
-from scopegate.handlers.contract_views import refusing
 from scopegate.handlers.reach import out_of_reach
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.copying import (
@@ -94,20 +93,19 @@ class CopyTrading:
         least, most = _bounds(request, grant)
         [trader] = await self._access.grants([request.copy_start], session)
         self._access.used(session, trader, "copy_start")
-        with refusing():
-            await self._copying.start(
-                Following(
-                    copier=grant.loginid,
-                    trader=trader.loginid,
-                    copier_token=grant.token_id,
-                    trader_token=trader.token_id,
-                    assets=request.assets or (),
-                    trade_types=request.trade_types or (),
-                    min_stake=least,
-                    max_stake=most,
-                ),
-                self._may_copy(grant, trader),
-            )
+        await self._copying.start(
+            Following(
+                copier=grant.loginid,
+                trader=trader.loginid,
+                copier_token=grant.token_id,
+                trader_token=trader.token_id,
+                assets=request.assets or (),
+                trade_types=request.trade_types or (),
+                min_stake=least,
+                max_stake=most,
+            ),
+            self._may_copy(grant, trader),
+        )
         return {"copy_start": 1}
 
     def _may_copy(self, grant: Grant, trader: Grant) -> Guard:

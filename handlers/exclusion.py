@@ -10,7 +10,6 @@ from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.errors import input_validation_failed
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
-from scopegate.handlers.contract_views import refusing
 from scopegate.handlers.days import midnight
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.exclusion import (
@@ -75,11 +74,10 @@ class SelfExclusion:
                 value = midnight(value, name)
             wanted[name] = value
         at = int(self._clock.now())
-        with refusing(names_field=False):
-            await self._access.write(
-                grant,
-                lambda transaction: exclusion.tighten(transaction, grant.loginid, wanted, at=at),
-            )
+        await self._access.write(
+            grant,
+            lambda transaction: exclusion.tighten(transaction, grant.loginid, wanted, at=at),
+        )
         return {"set_self_exclusion": 1}
 
 

@@ -9,6 +9,7 @@ import structlog
 from scopegate.exchange.contracts import life
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.offered import is_offered
+from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.feed import Candles, Feed
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
 from scopegate.gateway.calls.bus import Bus
@@ -16,7 +17,7 @@ from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.fairness import Workers, finished, one_by_one
 from scopegate.gateway.calls.registry import Stream, call
 from scopegate.gateway.calls.session import Session
-from scopegate.handlers.contract_views import refusing
+from scopegate.handlers.contract_views import as_error
 from scopegate.runtime.clock import Clock, Timer
 from scopegate.schemas.market import (
     GRANULARITIES,
@@ -75,12 +76,6 @@ def find_symbol(name: str) -> Symbol:
     if symbol is None:
         raise ApiError("InvalidSymbol", f"Symbol {name} is invalid.")
     return symbol
-
-
-def check_open(symbol: Symbol, now: int) -> None:
-    """Raise `MarketIsClosed` while the symbol's market is closed."""
-    with refusing():
-        life.check_hours(symbol, now)
 
 
 def _tick(symbol: Symbol, epoch: int, pips: int) -> Tick:
@@ -307,9 +302,11 @@ class Market:
         try:
             symbol = find_symbol(name)
             now = int(self._clock.now())
-            check_open(symbol, now)
-        except ApiError as refusal:
-            return refusal
+            life.check_hours(symbol, now)
+        except ApiError as error:
+            return error
+        except Refusal as refusal:
+            return as_error(refusal)
         epoch = symbol.last_tick(now)
         reply: TickReply = {"tick": _tick(symbol, epoch, self._feed.price(symbol, epoch))}
         if not request.subscribe:
@@ -375,7 +372,7 @@ class Market:
         symbol = find_symbol(request.ticks_history)
         present = int(self._clock.now())
         if request.subscribe:
-            check_open(symbol, present)
+            life.check_hours(symbol, present)
         end = present if request.end == "latest" else min(int(request.end), present)
         if request.start is not None and request.start > end:
             raise ApiError(

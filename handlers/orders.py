@@ -14,7 +14,7 @@ from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
-from scopegate.handlers.contract_views import ORDER_NAMES, multiplier, orders_shown, refusing
+from scopegate.handlers.contract_views import ORDER_NAMES, multiplier, orders_shown
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.scopes import Scope
 from scopegate.schemas.trading import (
@@ -68,13 +68,12 @@ class Orders:
             _check_unmet(kind, changed, position, self._desk.sight(terms.symbol).tick)
             return changed
 
-        with refusing():
-            changed = await self._desk.change_orders(
-                request.contract_id,
-                loginid=grant.loginid,
-                change=change,
-                guard=self._access.guard(grant),
-            )
+        changed = await self._desk.change_orders(
+            request.contract_id,
+            loginid=grant.loginid,
+            change=change,
+            guard=self._access.guard(grant),
+        )
         return {"contract_update": self._updated(changed)}
 
     def _updated(self, contract: Contract) -> UpdatedOrders:

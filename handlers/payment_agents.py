@@ -17,7 +17,6 @@ from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.errors import input_validation_failed
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
-from scopegate.handlers.contract_views import refusing
 from scopegate.handlers.countries import COUNTRIES
 from scopegate.handlers.idempotency import key_of
 from scopegate.handlers.payments import units_of
@@ -83,8 +82,7 @@ class PaymentAgents:
             country = users.residence(transaction, grant.user_id)
             agents.approve(transaction, grant.loginid, country, application)
 
-        with refusing():
-            await self._access.write(grant, job)
+        await self._access.write(grant, job)
         return {"paymentagent_create": 1}
 
     @call("paymentagent_details", needs=Scope.ADMIN, app_tokens=True)
@@ -153,11 +151,10 @@ class PaymentAgents:
             remarks=request.description or "",
         )
         key, guard = key_of(request.passthrough), self._access.guard(grant)
-        with refusing():
-            if request.dry_run:
-                await self._teller.rehearse(order, guard=guard)
-                return {"paymentagent_transfer": REHEARSED, "client_to_loginid": order.payee}
-            paid = await self._teller.pay(order, app_id=session.app_id, guard=guard, key=key)
+        if request.dry_run:
+            await self._teller.rehearse(order, guard=guard)
+            return {"paymentagent_transfer": REHEARSED, "client_to_loginid": order.payee}
+        paid = await self._teller.pay(order, app_id=session.app_id, guard=guard, key=key)
         return {
             "paymentagent_transfer": PAID,
             "client_to_loginid": paid.payee,
@@ -189,13 +186,12 @@ class PaymentAgents:
             email = users.by_id(transaction, grant.user_id)["email"]
             verification.take(transaction, email, verification.PAYMENT_AGENT_WITHDRAW, code)
 
-        with refusing():
-            if request.dry_run:
-                name = await self._teller.rehearse(order, guard=guard, permit=take_code)
-                return {"paymentagent_withdraw": REHEARSED, "paymentagent_name": name}
-            paid = await self._teller.pay(
-                order, app_id=session.app_id, guard=guard, key=key, permit=take_code
-            )
+        if request.dry_run:
+            name = await self._teller.rehearse(order, guard=guard, permit=take_code)
+            return {"paymentagent_withdraw": REHEARSED, "paymentagent_name": name}
+        paid = await self._teller.pay(
+            order, app_id=session.app_id, guard=guard, key=key, permit=take_code
+        )
         return {
             "paymentagent_withdraw": PAID,
             "paymentagent_name": paid.agent_name,

@@ -20,7 +20,6 @@ from scopegate.gateway.calls.errors import ApiError, input_validation_failed
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.accounts import company_of
-from scopegate.handlers.contract_views import refusing
 from scopegate.handlers.idempotency import key_of
 from scopegate.handlers.reach import accounts_of
 from scopegate.schemas.payments import (
@@ -99,14 +98,13 @@ class Payments:
             units=units_of(request.amount, request.currency),
             currency=request.currency,
         )
-        with refusing():
-            paid, accounts = await self._teller.transfer(
-                order,
-                user_id=grant.user_id,
-                app_id=session.app_id,
-                guard=self._access.guard(grant),
-                key=key_of(request.passthrough),
-            )
+        paid, accounts = await self._teller.transfer(
+            order,
+            user_id=grant.user_id,
+            app_id=session.app_id,
+            guard=self._access.guard(grant),
+            key=key_of(request.passthrough),
+        )
         left = {paid.payer: paid.payer_balance, paid.payee: paid.payee_balance}
         return {
             "transfer_between_accounts": 1,

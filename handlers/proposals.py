@@ -28,7 +28,7 @@ from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.limits import Profile, Rate
 from scopegate.gateway.calls.registry import Stream, call
 from scopegate.gateway.calls.session import Session, new_stream_id
-from scopegate.handlers.contract_views import as_error, proposal_body, refusing
+from scopegate.handlers.contract_views import as_error, proposal_body
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.trading import BuyParameters, CopiedParameters, Proposal, ProposalReply
 
@@ -92,8 +92,7 @@ class Proposals:
         quoted = self._streams.get(topic) if request.subscribe else None
         if quoted is None or not self._bus.has_listeners(topic):
             now = int(self._clock.now())
-            with refusing():
-                offer = offers.make(wish, self._feed, now, self._margins)
+            offer = offers.make(wish, self._feed, now, self._margins)
             quoted = Quoted(wish, offer, now, self._monotonic())
         # Who joins others is told what they were told last: theirs is no other offer than before.
         proposal_id = new_stream_id()

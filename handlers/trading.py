@@ -26,7 +26,7 @@ from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed, storage_unavailable
 from scopegate.gateway.calls.registry import Stream, call
 from scopegate.gateway.calls.session import Grant, Session
-from scopegate.handlers.contract_views import longcode, refusing
+from scopegate.handlers.contract_views import as_error, longcode
 from scopegate.handlers.idempotency import key_of
 from scopegate.handlers.portfolio import Portfolio
 from scopegate.handlers.proposals import Proposals
@@ -107,13 +107,12 @@ class Trading:
         """Buy what the request names, unless that was done under the key meanwhile."""
         try:
             wish, proposed = self._named(session, request.buy, request.parameters)
-            with refusing():
-                bought = await self._buy(wish, proposed, session, grant, request.price, key)
+            bought = await self._buy(wish, proposed, session, grant, request.price, key)
         except asyncio.CancelledError:
             # It took too long, and will be bought all the same: not a second time by this id.
             self._proposals.bought(session, request.buy)
             raise
-        except ApiError:
+        except (ApiError, Refusal):
             # A purchase under the key may be on its way into the book while this one is refused.
             before = key and await self._desk.bought_with(grant.loginid, key, pending=True)
             if not before:
@@ -195,8 +194,7 @@ class Trading:
     async def sell(self, request: Sell, session: Session) -> SellReply:
         """Sell an open contract back for what it is worth now, but not below a price."""
         grant = session.grant
-        with refusing():
-            closed = await self._sell(request.sell, session, grant, request.price)
+        closed = await self._sell(request.sell, session, grant, request.price)
         return {"sell": _sold(closed)}
 
     async def _sell(
@@ -220,13 +218,12 @@ class Trading:
     async def cancel(self, request: Cancel, session: Session) -> CancelReply:
         """Cancel a multiplier whose cancellation was paid for: the stake comes back."""
         grant = session.grant
-        with refusing():
-            closed = await self._desk.cancel(
-                request.cancel,
-                loginid=grant.loginid,
-                app_id=session.app_id,
-                guard=self._access.guard(grant),
-            )
+        closed = await self._desk.cancel(
+            request.cancel,
+            loginid=grant.loginid,
+            app_id=session.app_id,
+            guard=self._access.guard(grant),
+        )
         return {"cancel": _sold(closed)}
 
     # For several accounts at once.
@@ -245,10 +242,9 @@ class Trading:
         for token in request.tokens:
             try:
                 grant = await self._trader(token, session, request)
-                with refusing():
-                    bought = await self._buy(wish, proposed, session, grant, request.price, None)
-            except ApiError as error:
-                results.append(_failed(error, token))
+                bought = await self._buy(wish, proposed, session, grant, request.price, None)
+            except (ApiError, Refusal) as problem:
+                results.append(_failed(problem, token))
                 continue
             except StoreUnavailableError:  # the trades of the other accounts are reported
                 results.append(_failed(storage_unavailable(), token))
@@ -280,15 +276,14 @@ class Trading:
         for token in request.tokens:
             try:
                 grant = await self._trader(token, session, request)
-                with refusing():
-                    closed = await self._sell(
-                        self._held(grant.loginid, request.shortcode),
-                        session,
-                        grant,
-                        request.price,
-                    )
-            except ApiError as error:
-                results.append(_failed(error, token))
+                closed = await self._sell(
+                    self._held(grant.loginid, request.shortcode),
+                    session,
+                    grant,
+                    request.price,
+                )
+            except (ApiError, Refusal) as problem:
+                results.append(_failed(problem, token))
                 continue
             except StoreUnavailableError:  # the trades of the other accounts are reported
                 results.append(_failed(storage_unavailable(), token))
@@ -353,7 +348,8 @@ def _sold(closed: Closed) -> SellBody:
     }
 
 
-def _failed(error: ApiError, token: str) -> FailedForOne:
+def _failed(problem: ApiError | Refusal, token: str) -> FailedForOne:
+    error = as_error(problem) if isinstance(problem, Refusal) else problem
     return {
         "code": error.code,
         "message_to_client": error.message,

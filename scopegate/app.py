@@ -17,6 +17,7 @@ from scopegate import demo as demo_user
 from scopegate import market_start, plugins
 from scopegate.demo import Demo
 from scopegate.exchange.announcements import Announcements
+from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.copying import Copying
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
@@ -51,6 +52,7 @@ from scopegate.handlers.apps import Apps
 from scopegate.handlers.assessment import Assessment
 from scopegate.handlers.calendars import Calendars
 from scopegate.handlers.consent import Consent
+from scopegate.handlers.contract_views import as_error
 from scopegate.handlers.copying import CopyTrading
 from scopegate.handlers.countries import COUNTRIES
 from scopegate.handlers.exchange_rates import ExchangeRates
@@ -378,6 +380,7 @@ async def compose(
             parts.held,
             used=access.used,
             refusal=access.refusal,
+            errors={Refusal: as_error},
         )
         yield Gateway(
             settings=settings,

@@ -138,6 +138,16 @@ class Transaction:
         row: Row | None = self._connection.execute(sql, parameters).fetchone()
         return row
 
+    def single(self, sql: str, *parameters: Any) -> Row:
+        """The row of a query that always has one, such as an aggregate.
+
+        Raises `LookupError` where it has none: a fault of the program.
+        """
+        row = self.one(sql, *parameters)
+        if row is None:
+            raise LookupError(f"no row for {sql}")
+        return row
+
     def all(self, sql: str, *parameters: Any) -> list[Row]:
         """Every row."""
         return self._connection.execute(sql, parameters).fetchall()
@@ -580,8 +590,7 @@ class Store:
                 self._tell(change, problems)
 
     def _news(self, reader: Transaction) -> tuple[int, bool]:
-        row = reader.one("PRAGMA data_version")
-        assert row is not None  # noqa: S101 - the pragma always answers
+        row = reader.single("PRAGMA data_version")
         if row[0] == self._seen_version:
             return self._seen_version, False
         return row[0], _last_change(reader) > self._seen_change

@@ -20,14 +20,23 @@ class Refusal(Exception):
     """What was asked for is not done; nothing has happened.
 
     `code` is a word of the wire, `message` a sentence that says what to do, `details` the fields
-    at fault with a sentence each.
+    at fault with a sentence each. With `names_field`, clients are told in a field of its own which
+    one that is, so that a form can mark it.
     """
 
-    def __init__(self, code: str, message: str, details: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        details: dict[str, Any] | None = None,
+        *,
+        names_field: bool = True,
+    ) -> None:
         super().__init__(code, message)
         self.code = code
         self.message = message
         self.details = details
+        self.names_field = names_field
 
 
 def invalid(field: str, problem: str) -> Refusal:

@@ -350,8 +350,7 @@ def _agree(transaction: Transaction, link_id: int, app: App) -> int:
 
 def extend_link(transaction: Transaction, link_id: int, loginid: str) -> None:
     """Let the linked app reach one account more, which it has opened."""
-    row = transaction.one("SELECT loginids FROM links WHERE id = ?", link_id)
-    assert row is not None  # noqa: S101 - a token hangs on it
+    row = transaction.single("SELECT loginids FROM links WHERE id = ?", link_id)
     loginids = sorted({*row["loginids"].split(","), loginid} - {""})
     transaction.execute("UPDATE links SET loginids = ? WHERE id = ?", ",".join(loginids), link_id)
     transaction.announce(EXTENDED, link_id=link_id, loginids=loginids)

@@ -250,8 +250,7 @@ def create_beside(transaction: Transaction, token_id: int, loginid: str) -> str:
     It has the scopes of the token `token_id`, works from the same address, and ends with its link,
     sign-in or parent.
     """
-    row = transaction.one("SELECT * FROM tokens WHERE id = ?", token_id)
-    assert row is not None  # noqa: S101 - the caller acts under it
+    row = transaction.single("SELECT * FROM tokens WHERE id = ?", token_id)
     return create(
         transaction,
         loginid,
@@ -480,8 +479,7 @@ class Bounds:
 
 def bounds_of(transaction: Transaction, token_id: int) -> Bounds:
     """The bounds that a token passes on to its children."""
-    row = transaction.one("SELECT * FROM tokens WHERE id = ?", token_id)
-    assert row is not None  # noqa: S101 - the caller acts under it
+    row = transaction.single("SELECT * FROM tokens WHERE id = ?", token_id)
     is_sign_in = row["sign_in_id"] is not None
     return Bounds(
         row["link_id"],

@@ -15,7 +15,15 @@ Rules:
 import asyncio
 import re
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from typing import Any
 
 import orjson
@@ -88,11 +96,13 @@ class Dispatcher:
         *,
         used: Callable[[Session, Grant, str], None],
         refusal: Callable[[Session], ApiError | None],
+        errors: Mapping[type[Exception], Callable[[Any], ApiError]] | None = None,
         patience: float = PATIENCE,
     ) -> None:
         """`used` is told of every call that a grant made, before it runs.
 
         `refusal` says, for each message, why its connection is not served at all; `None` if it is.
+        `errors` converts further exceptions of handlers, by their class, to what clients are told.
         """
         self._registry = registry
         self._bus = bus
@@ -100,6 +110,7 @@ class Dispatcher:
         self._open_streams = open_streams
         self._used = used
         self._refusal = refusal
+        self._errors = errors or {}
         self._patience = patience
         self._strangers = Penalty()
 
@@ -393,6 +404,8 @@ class Dispatcher:
     ) -> None:
         if isinstance(problem, Disconnect):
             raise problem
+        if (convert := self._errors.get(type(problem))) is not None:
+            problem = convert(problem)
         if isinstance(problem, ValidationError):
             problem = input_validation_failed(problems_of(problem, message))
         if isinstance(problem, StoreUnavailableError):

@@ -14,6 +14,7 @@ from scopegate.app import declared
 from scopegate.gateway.calls import dispatch, fairness
 from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.dispatch import Dispatcher, _resume
+from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.limits import PROFILES, ConcurrencyLimiter, Profile, RateLimiter
 from scopegate.gateway.calls.registry import Call, Stream
 from scopegate.gateway.calls.session import Session
@@ -389,6 +390,21 @@ def test_a_clients_streams_are_counted_together() -> None:
     second.close()
     elsewhere.close()
     assert dispatcher._open_streams._held == {}
+
+
+class NotToday(Exception):
+    """What a part that knows no errors of the wire may raise."""
+
+
+def test_what_handlers_raise_is_converted_in_one_place() -> None:
+    sent: list[bytes] = []
+    session = Session(sent.append, app_id=1089)
+    dispatcher, call, _ = a_stream(session)
+    dispatcher._errors = {NotToday: lambda problem: ApiError("NotToday", str(problem))}
+    dispatcher._failed(session, call, {}, {}, NotToday("Come back tomorrow."))
+    [told] = answered(sent)
+    assert told["error"] == {"code": "NotToday", "message": "Come back tomorrow."}
+    assert told["msg_type"] == "ping"
 
 
 def a_stream(session: Session, **more: Any) -> tuple[Dispatcher, Call, Stream[Any]]:
