@@ -53,8 +53,7 @@ class Performance:
 
 def of(reader: Transaction, loginid: str, now: int) -> Performance:
     """The performance of an account that exists."""
-    summed = _one(
-        reader,
+    summed = reader.single(
         "SELECT count(*) AS trades, count(CASE WHEN sold_for > price THEN 1 END) AS gained,"  # noqa: S608
         " avg(sold_at - bought_at) AS duration,"
         " avg(CASE WHEN sold_for > price THEN 100.0 * (sold_for - price) / price END) AS gain,"
@@ -68,8 +67,7 @@ def of(reader: Transaction, loginid: str, now: int) -> Performance:
     )
     return Performance(
         since=_since(reader, loginid),
-        trades=_one(
-            reader,
+        trades=reader.single(
             "SELECT count(*) FROM contracts WHERE loginid = ? AND status <> 'open'",
             loginid,
         )[0],
@@ -117,8 +115,7 @@ def _luck(reader: Transaction, loginid: str) -> float:
     One that costs c and pays p or nothing is, at a fair price, won with a chance of c / p; what it
     brings has the mean 0 and the variance c (p - c).
     """
-    row = _one(
-        reader,
+    row = reader.single(
         # `total` adds up floats: whole numbers of crypto units would overflow.
         "SELECT total(sold_for - price) AS profit,"  # noqa: S608
         " total(1.0 * price * (payout - price)) AS variance"
