@@ -16,7 +16,7 @@ from decimal import Decimal
 
 from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.ledger import account
-from scopegate.store.sqlite import Row, Transaction
+from scopegate.store.sqlite import Row, Snapshot, Transaction
 
 MOST_LISTED = 500
 """Agents of one country that are listed, those who have been agents for longest."""
@@ -77,7 +77,7 @@ def _agent(row: Row) -> Agent:
     )
 
 
-def reasons_against(reader: Transaction, loginid: str) -> list[str]:
+def reasons_against(reader: Snapshot, loginid: str) -> list[str]:
     """The error codes that keep the account from being an agent's; often none."""
     found = []
     if account(reader, loginid).is_virtual:
@@ -115,13 +115,13 @@ def approve(transaction: Transaction, loginid: str, country: str, application: A
     )
 
 
-def find(reader: Transaction, loginid: str) -> Agent | None:
+def find(reader: Snapshot, loginid: str) -> Agent | None:
     """The agent of this account, if it is one's that may act."""
     row = reader.one(f"{_SELECT} AND payment_agents.loginid = ?", loginid)
     return None if row is None else _agent(row)
 
 
-def of_country(reader: Transaction, country: str, currency: str | None) -> list[Agent]:
+def of_country(reader: Snapshot, country: str, currency: str | None) -> list[Agent]:
     """The agents of a country, of one currency where it is named."""
     rows = reader.all(
         f"{_SELECT} AND payment_agents.country = ? AND currency = coalesce(?, currency)"
@@ -133,7 +133,7 @@ def of_country(reader: Transaction, country: str, currency: str | None) -> list[
     return [_agent(row) for row in rows]
 
 
-def countries(reader: Transaction) -> list[str]:
+def countries(reader: Snapshot) -> list[str]:
     """The countries that have an agent."""
     rows = reader.all(f"SELECT DISTINCT payment_agents.country{_FROM} ORDER BY 1")
     return [row[0] for row in rows]
@@ -162,7 +162,7 @@ def give_reason(transaction: Transaction, loginid: str, message: str) -> None:
     )
 
 
-def reasons(reader: Transaction) -> list[Reason]:
+def reasons(reader: Snapshot) -> list[Reason]:
     """The latest reason of each account, newest first."""
     rows = reader.all("SELECT * FROM withdrawal_reasons ORDER BY at DESC, loginid")
     return [Reason(row["loginid"], row["message"], row["at"]) for row in rows]

@@ -20,7 +20,7 @@ from scopegate.exchange.ledger import Entry, InsufficientFundsError
 from scopegate.exchange.markups import Introducer
 from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
-from scopegate.store.sqlite import Row, Transaction
+from scopegate.store.sqlite import Row, Snapshot, Transaction
 
 KEPT_ORDERS = 100
 """The latest orders of a contract that are kept."""
@@ -238,9 +238,9 @@ def buy(
     return Bought(opened, entry.balance_after)
 
 
-def bought_with(transaction: Transaction, loginid: str, key: str) -> Bought | None:
+def bought_with(reader: Snapshot, loginid: str, key: str) -> Bought | None:
     """The contract that the account bought under this key, if there is one."""
-    row = transaction.one(
+    row = reader.one(
         "SELECT contracts.*, ledger.balance_after FROM contracts"
         " JOIN ledger ON ledger.id = contracts.bought_by"
         " WHERE contracts.loginid = ? AND idempotency_key = ?",
@@ -342,19 +342,19 @@ def _record_order(
 # Reading.
 
 
-def open_rows(reader: Transaction) -> list[Row]:
+def open_rows(reader: Snapshot) -> list[Row]:
     """The row of every open contract, in the order of purchase."""
     # The plus keeps SQLite from reading all contracts, closed ones too, just for the order.
     return reader.all("SELECT * FROM contracts WHERE status = 'open' ORDER BY +id")
 
 
-def find(reader: Transaction, contract_id: int, loginid: str) -> Contract | None:
+def find(reader: Snapshot, contract_id: int, loginid: str) -> Contract | None:
     """A contract of the account's, open or closed."""
     row = reader.one("SELECT * FROM contracts WHERE id = ? AND loginid = ?", contract_id, loginid)
     return None if row is None else contract(row)
 
 
-def several(reader: Transaction, ids: Collection[int]) -> dict[int, Contract]:
+def several(reader: Snapshot, ids: Collection[int]) -> dict[int, Contract]:
     """The contracts with these ids, by id."""
     marks = ", ".join("?" * len(ids))
     rows = reader.all(f"SELECT * FROM contracts WHERE id IN ({marks})", *ids)  # noqa: S608 - marks
@@ -362,7 +362,7 @@ def several(reader: Transaction, ids: Collection[int]) -> dict[int, Contract]:
 
 
 def closed(
-    reader: Transaction,
+    reader: Snapshot,
     loginid: str,
     *,
     types: Collection[str] = (),
@@ -398,7 +398,7 @@ class Order(NamedTuple):
     at: int
 
 
-def orders(reader: Transaction, contract_id: int, limit: int) -> list[Order]:
+def orders(reader: Snapshot, contract_id: int, limit: int) -> list[Order]:
     """What orders were placed for a contract, latest first."""
     rows = reader.all(
         "SELECT kind, amount, at FROM contract_orders WHERE contract_id = ?"
@@ -418,7 +418,7 @@ class Traded(NamedTuple):
     received: int
 
 
-def traded_since(reader: Transaction, loginid: str, moment: int) -> Traded:
+def traded_since(reader: Snapshot, loginid: str, moment: int) -> Traded:
     """The account's trading since a moment."""
     row = reader.single(
         "SELECT count(CASE action WHEN 'buy' THEN 1 END),"

@@ -24,7 +24,7 @@ from scopegate.exchange.ledger import Account, Guard
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import MOST_COPIERS, MOST_TRADERS
 from scopegate.runtime.clock import Clock
-from scopegate.store.sqlite import Change, Row, Store, Transaction
+from scopegate.store.sqlite import Change, Row, Snapshot, Store, Transaction
 
 COPIED = "copied"
 """The change that announces a report: the fields of `Report`."""
@@ -34,7 +34,7 @@ KEPT_REPORTS = 1_000
 
 HANDLE_PREFIX = "copy-"
 
-Holds = Callable[[Transaction, int], bool]
+Holds = Callable[[Snapshot, int], bool]
 """Whether the token of this id still holds, as the transaction sees it."""
 
 
@@ -241,7 +241,7 @@ class Copying:
 
         return await self._store.write(job)
 
-    def traders(self, reader: Transaction, copier: str) -> list[Following]:
+    def traders(self, reader: Snapshot, copier: str) -> list[Following]:
         """Whom an account copies, in the order of the beginning."""
         rows = reader.all(
             "SELECT * FROM copyings WHERE copier = ? AND ended_at IS NULL"
@@ -250,11 +250,11 @@ class Copying:
         )
         return [each for each in map(_following, rows) if self._goes_on(reader, each)]
 
-    def copiers(self, reader: Transaction, trader: str) -> list[str]:
+    def copiers(self, reader: Snapshot, trader: str) -> list[str]:
         """The accounts that copy a trader."""
         return [each.copier for each in self._all_of(reader, trader) if self._goes_on(reader, each)]
 
-    def _all_of(self, reader: Transaction, trader: str) -> list[Following]:
+    def _all_of(self, reader: Snapshot, trader: str) -> list[Following]:
         rows = reader.all(
             "SELECT * FROM copyings WHERE trader = ? AND ended_at IS NULL"
             " ORDER BY started_at, copier",
@@ -262,7 +262,7 @@ class Copying:
         )
         return [_following(row) for row in rows]
 
-    def _goes_on(self, reader: Transaction, following: Following) -> bool:
+    def _goes_on(self, reader: Snapshot, following: Following) -> bool:
         return self._holds(reader, following.trader_token) and self._holds(
             reader, following.copier_token
         )
@@ -343,7 +343,7 @@ class Copying:
         They are the latest at the moment of the return.
         """
 
-        def job(reader: Transaction) -> list[Report]:
+        def job(reader: Snapshot) -> list[Report]:
             rows = reader.all(
                 "SELECT copy_reports.*, mine.user_id = theirs.user_id AS is_own FROM copy_reports"
                 " JOIN accounts AS mine ON mine.loginid = copier"

@@ -16,7 +16,7 @@ from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.ledger import OUTSIDE
 from scopegate.exchange.money import to_text
 from scopegate.exchange.symbols import DAY
-from scopegate.store.sqlite import Transaction
+from scopegate.store.sqlite import Snapshot, Transaction
 
 AMOUNTS = (
     "max_balance",
@@ -46,7 +46,7 @@ _WINDOWS = (("max_{}", 1, "Daily"), ("max_7day_{}", 7, "7Day"), ("max_30day_{}",
 _PAID_IN = ("deposit", "transfer")
 
 
-def in_force(reader: Transaction, loginid: str, at: int) -> dict[str, int]:
+def in_force(reader: Snapshot, loginid: str, at: int) -> dict[str, int]:
     """What is excluded at a moment, by its name in `FIELDS`."""
     row = reader.one("SELECT * FROM self_exclusions WHERE loginid = ?", loginid)
     if row is None:
@@ -129,13 +129,13 @@ def _refused(name: str, problem: str) -> Refusal:
 
 
 def refuse_purchase(
-    transaction: Transaction, loginid: str, *, currency: str, price: int, held: int, at: int
+    reader: Snapshot, loginid: str, *, currency: str, price: int, held: int, at: int
 ) -> None:
     """Raise `Refusal` where the account's owner has excluded this purchase.
 
     `held` is how many contracts the account has open.
     """
-    limits = in_force(transaction, loginid, at)
+    limits = in_force(reader, loginid, at)
     if not limits:
         return
     _refuse_pause(limits)
@@ -148,7 +148,7 @@ def refuse_purchase(
         )
     most = limits.get("max_balance")
     if most is not None:
-        row = transaction.one("SELECT balance FROM accounts WHERE loginid = ?", loginid)
+        row = reader.one("SELECT balance FROM accounts WHERE loginid = ?", loginid)
         if row is not None and row[0] > most:
             raise Refusal(
                 "AccountBalanceExceedsLimit",
@@ -160,7 +160,7 @@ def refuse_purchase(
         loss_limit = limits.get(pattern.format("losses"))
         if turnover_limit is None and loss_limit is None:
             continue
-        row = transaction.single(
+        row = reader.single(
             "SELECT coalesce(sum(price), 0), coalesce(sum(price - coalesce(sold_for, 0)), 0)"
             " FROM contracts WHERE loginid = ? AND bought_at >= ?",
             loginid,
@@ -178,17 +178,15 @@ def refuse_purchase(
                 )
 
 
-def refuse_deposit(
-    transaction: Transaction, loginid: str, *, currency: str, amount: int, at: int
-) -> None:
+def refuse_deposit(reader: Snapshot, loginid: str, *, currency: str, amount: int, at: int) -> None:
     """Raise `Refusal` where the account's owner has excluded that this amount is paid in."""
-    limits = in_force(transaction, loginid, at)
+    limits = in_force(reader, loginid, at)
     if not limits:
         return
     _refuse_pause(limits)
     most = limits.get("max_balance")
     if most is not None:
-        row = transaction.one("SELECT balance FROM accounts WHERE loginid = ?", loginid)
+        row = reader.one("SELECT balance FROM accounts WHERE loginid = ?", loginid)
         if row is not None and row[0] + amount > most:
             raise Refusal(
                 "AccountBalanceExceedsLimit",
@@ -199,7 +197,7 @@ def refuse_deposit(
         most = limits.get(pattern.format("deposit"))
         if most is None:
             continue
-        row = transaction.one(
+        row = reader.one(
             "SELECT coalesce(sum(amount), 0) FROM ledger WHERE loginid = ? AND at >= ?"
             " AND contract_id IS NULL AND amount > 0 AND action IN (?, ?)"
             # The first entry, if it came from outside, is the opening balance: nobody paid it in.
@@ -218,14 +216,12 @@ def refuse_deposit(
             )
 
 
-def refuse_long_session(
-    transaction: Transaction, loginid: str, *, signed_in_for: float, at: int
-) -> None:
+def refuse_long_session(reader: Snapshot, loginid: str, *, signed_in_for: float, at: int) -> None:
     """Raise `Refusal` when the account's owner chose to trade no longer in one session.
 
     `signed_in_for` is in seconds of the market.
     """
-    minutes = in_force(transaction, loginid, at).get("session_duration_limit")
+    minutes = in_force(reader, loginid, at).get("session_duration_limit")
     if minutes is not None and signed_in_for >= minutes * 60:
         raise Refusal(
             "SessionDurationLimitExceeded",

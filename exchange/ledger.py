@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from scopegate.exchange.money import CURRENCIES, bound_in
 from scopegate.runtime.clock import Clock
-from scopegate.store.sqlite import Change, Row, Store, StoreError, Transaction
+from scopegate.store.sqlite import Change, Row, Snapshot, Store, StoreError, Transaction
 
 BOOKED = "booked"
 """The change that announces an entry of the ledger: the fields of `Entry`."""
@@ -129,17 +129,17 @@ def open_account(
     return Account(loginid, user_id, currency, is_virtual, 0, at, opened_by)
 
 
-def account(transaction: Transaction, loginid: str) -> Account:
+def account(reader: Snapshot, loginid: str) -> Account:
     """One account. Raises `StoreError` when there is none of this loginid."""
-    row = transaction.one("SELECT * FROM accounts WHERE loginid = ?", loginid)
+    row = reader.one("SELECT * FROM accounts WHERE loginid = ?", loginid)
     if row is None:
         raise StoreError(f"there is no account {loginid}")
     return _account(row)
 
 
-def accounts(transaction: Transaction, user_id: int | None = None) -> list[Account]:
+def accounts(reader: Snapshot, user_id: int | None = None) -> list[Account]:
     """A user's accounts, or all; the real-style ones first, in the order of their opening."""
-    rows = transaction.all(
+    rows = reader.all(
         "SELECT * FROM accounts WHERE user_id = coalesce(?, user_id)"
         " ORDER BY user_id, is_virtual, created_at, loginid",
         user_id,
@@ -246,9 +246,9 @@ def post(
     )
 
 
-def last_entry(transaction: Transaction) -> int:
+def last_entry(reader: Snapshot) -> int:
     """The number of the last entry of all; 0 when there is none."""
-    row = transaction.one("SELECT coalesce(max(id), 0) FROM ledger")
+    row = reader.one("SELECT coalesce(max(id), 0) FROM ledger")
     return row[0] if row is not None else 0
 
 
@@ -263,7 +263,7 @@ def set_balance(
 
 
 def entries(
-    transaction: Transaction,
+    reader: Snapshot,
     loginid: str,
     *,
     action: str | None = None,
@@ -273,7 +273,7 @@ def entries(
     offset: int = 0,
 ) -> list[Entry]:
     """The account's entries of an action between two moments, newest first."""
-    rows = transaction.all(
+    rows = reader.all(
         "SELECT ledger.*, accounts.user_id, accounts.currency, accounts.is_virtual"
         " FROM ledger JOIN accounts ON accounts.loginid = ledger.loginid"
         " WHERE ledger.loginid = ? AND action = coalesce(?, action)"
@@ -337,9 +337,9 @@ def fund(transaction: Transaction, opened: Account, *, at: float) -> Entry:
     )
 
 
-def is_settled(transaction: Transaction, loginid: str) -> bool:
+def is_settled(reader: Snapshot, loginid: str) -> bool:
     """Whether the account's currency is settled, which it is once something was booked in it."""
-    return transaction.one("SELECT 1 FROM ledger WHERE loginid = ? LIMIT 1", loginid) is not None
+    return reader.one("SELECT 1 FROM ledger WHERE loginid = ? LIMIT 1", loginid) is not None
 
 
 def settle_currency(transaction: Transaction, loginid: str, currency: str, *, at: float) -> bool:
@@ -357,7 +357,7 @@ def settle_currency(transaction: Transaction, loginid: str, currency: str, *, at
     return True
 
 
-Guard = Callable[[Transaction], None]
+Guard = Callable[[Snapshot], None]
 """A check inside the transaction that raises unless the one who asks may still do so."""
 
 
@@ -397,7 +397,7 @@ class Ledger:
     async def balance(self, loginid: str) -> Standing:
         """The balance after the last entry known; without waiting, where it is in memory."""
 
-        def job(reader: Transaction) -> Standing:
+        def job(reader: Snapshot) -> Standing:
             return Standing(last_entry(reader), account(reader, loginid).balance)
 
         known = self._balances.get(loginid)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from scopegate.exchange import ledger
 from scopegate.exchange.ledger import EXCHANGE, Account, Entry
-from scopegate.store.sqlite import Row, Transaction
+from scopegate.store.sqlite import Row, Snapshot, Transaction
 
 
 class Introducer(NamedTuple):
@@ -25,11 +25,11 @@ class Introducer(NamedTuple):
     """What the markup of the contract is worth in US cents at present."""
 
 
-def payee(transaction: Transaction, buyer: Account, introducer: Introducer | None) -> str | None:
+def payee(reader: Snapshot, buyer: Account, introducer: Introducer | None) -> str | None:
     """The account that gets a markup; `None` where none is charged."""
     if introducer is None or introducer.user_id == buyer.user_id:
         return None
-    row = transaction.one(
+    row = reader.one(
         "SELECT loginid FROM accounts WHERE user_id = ? AND currency = ? AND is_virtual = ?"
         # Where nothing was booked yet, the currency is still the owner's to choose.
         " AND EXISTS (SELECT 1 FROM ledger WHERE ledger.loginid = accounts.loginid)"
@@ -128,7 +128,7 @@ def _paid(payees: Payees, first: int, last: int) -> tuple[str, list[str | int]]:
 
 
 def of_owner(
-    reader: Transaction,
+    reader: Snapshot,
     payees: Payees,
     *,
     first: int,
@@ -188,7 +188,7 @@ class Sum(NamedTuple):
     contracts: int
 
 
-def sums(reader: Transaction, payees: Payees, *, first: int, last: int) -> list[Sum]:
+def sums(reader: Snapshot, payees: Payees, *, first: int, last: int) -> list[Sum]:
     """The markups of payees between two moments, by app and currency."""
     paid, values = _paid(payees, first, last)
     rows = reader.all(

@@ -12,7 +12,7 @@ Rules:
 """
 
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,7 +23,7 @@ from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rates import Rates, shown
 from scopegate.exchange.rules import LARGEST_AGENT_PAYMENT, LEAST_AGENT_PAYMENT
 from scopegate.runtime.clock import Clock
-from scopegate.store.sqlite import Row, Store, Transaction
+from scopegate.store.sqlite import Row, Snapshot, Store, Transaction
 
 
 class Kind(StrEnum):
@@ -36,6 +36,9 @@ class Kind(StrEnum):
     TO_AGENT = "to_agent"
     """A client, to a payment agent's account."""
 
+
+Permit = Callable[[Transaction], None]
+"""Permits a new payment, or raises; it may use something up for it, such as a code."""
 
 _REFUSED = {
     Kind.TRANSFER: "TransferBetweenAccountsError",
@@ -95,7 +98,7 @@ class Parties:
 # Checking.
 
 
-def check(reader: Transaction, order: Order) -> Parties:
+def check(reader: Snapshot, order: Order) -> Parties:
     """The accounts of an order, as they are now. Raises `Refusal` unless it may be carried out.
 
     The payee is checked last: faults of the payer are reported for any payee.
@@ -111,7 +114,7 @@ def check(reader: Transaction, order: Order) -> Parties:
     return Parties(payer, payee, "" if agent is None else agent.name)
 
 
-def _paying(reader: Transaction, order: Order) -> tuple[Account, agents.Agent | None]:
+def _paying(reader: Snapshot, order: Order) -> tuple[Account, agents.Agent | None]:
     """The account that pays, and the agent who takes part. Raises `Refusal` if it cannot pay."""
     payer = ledger.account(reader, order.payer)
     agent = None
@@ -142,7 +145,7 @@ def _paying(reader: Transaction, order: Order) -> tuple[Account, agents.Agent | 
     return payer, agent
 
 
-def _account(reader: Transaction, loginid: str) -> Account | None:
+def _account(reader: Snapshot, loginid: str) -> Account | None:
     """An account whose owner is not locked out, if there is one of this loginid."""
     row = reader.one(
         "SELECT 1 FROM accounts JOIN users ON users.id = accounts.user_id"
@@ -177,7 +180,7 @@ def _agent(order: Order, payer: Account, payee: Account | None) -> Account:
     return payee
 
 
-def _client(reader: Transaction, order: Order, payer: Account, payee: Account | None) -> Account:
+def _client(reader: Snapshot, order: Order, payer: Account, payee: Account | None) -> Account:
     """The client whom a payment agent pays.
 
     Any fault of another user's account gives the same error as an account that does not exist:
@@ -235,7 +238,7 @@ def pay(
     at: float,
     app_id: int | None = None,
     key: str | None = None,
-    permit: Guard | None = None,
+    permit: Permit | None = None,
 ) -> Payment:
     """Carry out an order, or answer with the payment that was made for it under the key.
 
@@ -365,7 +368,7 @@ def _payment(row: Row) -> Payment:
     )
 
 
-def _paid_with(reader: Transaction, order: Order, key: str) -> Payment | None:
+def _paid_with(reader: Snapshot, order: Order, key: str) -> Payment | None:
     """What the account paid under this key. Raises `Refusal` where that was something else."""
     row = reader.one(
         f"{_SELECT} WHERE payer = ? AND kind = ? AND idempotency_key = ?",
@@ -391,7 +394,7 @@ def _paid_with(reader: Transaction, order: Order, key: str) -> Payment | None:
     return made
 
 
-def of_entries(reader: Transaction, ids: Collection[int]) -> Mapping[int, Payment]:
+def of_entries(reader: Snapshot, ids: Collection[int]) -> Mapping[int, Payment]:
     """The payments that these entries of the ledger belong to, by entry."""
     marks = ", ".join("?" * len(ids))
     rows = reader.all(
@@ -425,7 +428,7 @@ class Teller:
         guard: Guard,
         app_id: int | None = None,
         key: str | None = None,
-        permit: Guard | None = None,
+        permit: Permit | None = None,
     ) -> Payment:
         """Carry out an order, once for a `key`; see `pay`. Raises also what the guard raises."""
         at = self._clock.now()
@@ -451,7 +454,7 @@ class Teller:
 
         return await self._store.write(job)
 
-    async def rehearse(self, order: Order, *, guard: Guard, permit: Guard | None = None) -> str:
+    async def rehearse(self, order: Order, *, guard: Guard, permit: Permit | None = None) -> str:
         """Check an order without a payment; the name of the agent taking part, or an empty text.
 
         Raises what `pay` would, except for faults of the client whom an agent would pay: otherwise

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scopegate.exchange.symbols import SYMBOLS, Symbol
-from scopegate.store.sqlite import Row, Transaction
+from scopegate.store.sqlite import Snapshot
 
 LATEST = 5_000
 """Contracts that are looked at, the ones that were closed last."""
@@ -51,7 +51,7 @@ class Performance:
     """The share of each market."""
 
 
-def of(reader: Transaction, loginid: str, now: int) -> Performance:
+def of(reader: Snapshot, loginid: str, now: int) -> Performance:
     """The performance of an account that exists."""
     summed = reader.single(
         "SELECT count(*) AS trades, count(CASE WHEN sold_for > price THEN 1 END) AS gained,"  # noqa: S608
@@ -87,7 +87,7 @@ def _share(part: int, whole: int) -> float:
     return round(100 * part / whole, 2) if whole else 0.0
 
 
-def _since(reader: Transaction, loginid: str) -> int:
+def _since(reader: Snapshot, loginid: str) -> int:
     first = reader.one(
         "SELECT bought_at FROM contracts WHERE loginid = ? AND status <> 'open'"
         " ORDER BY sold_at, id LIMIT 1",
@@ -98,7 +98,7 @@ def _since(reader: Transaction, loginid: str) -> int:
     return int(first[0])
 
 
-def _gaining(reader: Transaction, loginid: str, span: str) -> dict[str, float]:
+def _gaining(reader: Snapshot, loginid: str, span: str) -> dict[str, float]:
     rows = reader.all(
         "SELECT strftime(?, sold_at, 'unixepoch') AS span, count(*) AS trades,"  # noqa: S608
         " count(CASE WHEN sold_for > price THEN 1 END) AS gained"
@@ -109,7 +109,7 @@ def _gaining(reader: Transaction, loginid: str, span: str) -> dict[str, float]:
     return {row["span"]: _share(row["gained"], row["trades"]) for row in rows}
 
 
-def _luck(reader: Transaction, loginid: str) -> float:
+def _luck(reader: Snapshot, loginid: str) -> float:
     """By the central limit theorem.
 
     One that costs c and pays p or nothing is, at a fair price, won with a chance of c / p; what it
@@ -127,7 +127,7 @@ def _luck(reader: Transaction, loginid: str) -> float:
     return round(0.5 * (1 + math.erf(row["profit"] / math.sqrt(2 * row["variance"]))), 4)
 
 
-def _by_market(reader: Transaction, loginid: str) -> dict[str, float]:
+def _by_market(reader: Snapshot, loginid: str) -> dict[str, float]:
     rows = reader.all(
         f"SELECT contract_type, shortcode FROM {_CLOSED}",  # noqa: S608
         loginid,

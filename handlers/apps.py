@@ -32,7 +32,7 @@ from scopegate.schemas.apps import (
     RevokeOauthAppReply,
 )
 from scopegate.schemas.scopes import Scope, in_order
-from scopegate.store.sqlite import Store, Transaction
+from scopegate.store.sqlite import Snapshot, Store, Transaction
 
 
 class Apps:
@@ -119,8 +119,11 @@ class Apps:
                 apps.set_flow(transaction, _find(transaction, app_id, grant), flow)
             return _owned(transaction, grant)
 
-        reads = app_id is None
-        found = await (self._store.read(job) if reads else self._access.write(grant, job))
+        found = await (
+            self._store.read(lambda reader: _owned(reader, grant))
+            if app_id is None
+            else self._access.write(grant, job)
+        )
         return {"app_flow": [{"app_id": app.id, "flow": app.flow} for app in found]}
 
     @call("app_get", needs=Scope.READ)
@@ -167,14 +170,14 @@ class Apps:
         return {"revoke_oauth_app": 1}
 
 
-def _owned(reader: Transaction, grant: Grant) -> list[App]:
+def _owned(reader: Snapshot, grant: Grant) -> list[App]:
     """The user's apps; for an app's token, only those that this app registered."""
     return apps.of_user(reader, grant.user_id, registered_by=grant.app_id)
 
 
-def _find(transaction: Transaction, app_id: int, grant: Grant) -> App:
+def _find(reader: Snapshot, app_id: int, grant: Grant) -> App:
     """An app of the user's; for an app's token, only one that this app registered."""
-    return apps.find(transaction, app_id, grant.user_id, registered_by=grant.app_id)
+    return apps.find(reader, app_id, grant.user_id, registered_by=grant.app_id)
 
 
 def _values(request: AppFields) -> dict[str, Any]:

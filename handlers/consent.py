@@ -21,7 +21,7 @@ from scopegate.schemas.consent import (
     ConsentRequestReply,
 )
 from scopegate.schemas.scopes import in_order
-from scopegate.store.sqlite import Store, Transaction
+from scopegate.store.sqlite import Snapshot, Store, Transaction
 
 
 class Consent:
@@ -76,7 +76,7 @@ class Consent:
         return {"consent_refuse": {"redirect_to": asked.refused()}}
 
 
-def _known(app: App, session: Session, reader: Transaction) -> tuple[str, list[str]]:
+def _known(app: App, session: Session, reader: Snapshot) -> tuple[str, list[str]]:
     """Who registered the app, and its changes that this user has not agreed to."""
     link = None
     if (grant := next(iter(session.grants.values()), None)) is not None:

@@ -48,7 +48,7 @@ from scopegate.schemas.copying import (
     TraderShown,
 )
 from scopegate.schemas.scopes import Scope
-from scopegate.store.sqlite import Store, StoreError, Transaction
+from scopegate.store.sqlite import Snapshot, Store, StoreError
 
 ALLOWS_COPIERS = "allow_copiers"
 """The setting by which a user lets others copy."""
@@ -111,11 +111,11 @@ class CopyTrading:
     def _may_copy(self, grant: Grant, trader: Grant) -> Guard:
         still_holds = self._access.guard(grant)
 
-        def may_copy(transaction: Transaction) -> None:
-            still_holds(transaction)
-            if not tokens.holds(transaction, trader.token_id):
+        def may_copy(reader: Snapshot) -> None:
+            still_holds(reader)
+            if not tokens.holds(reader, trader.token_id):
                 raise invalid_token()
-            if not _allows(transaction, trader.user_id):
+            if not _allows(reader, trader.user_id):
                 raise _not_allowed()
 
         return may_copy
@@ -177,7 +177,7 @@ class CopyTrading:
         """
         loginid, now = request.trader_id, int(self._clock.now())
 
-        def job(reader: Transaction) -> tuple[Performance, int]:
+        def job(reader: Snapshot) -> tuple[Performance, int]:
             try:
                 account = ledger.account(reader, loginid)
             except StoreError:
@@ -241,7 +241,7 @@ class CopyTrading:
             self._bus.publish(topic, orjson.dumps(body), report.id, of_account=own_trader)
 
 
-def _allows(reader: Transaction, user_id: int) -> bool:
+def _allows(reader: Snapshot, user_id: int) -> bool:
     """Whether a user lets others copy."""
     return users.settings(reader, user_id).get(ALLOWS_COPIERS) == 1
 

@@ -17,7 +17,7 @@ from scopegate.schemas.markups import (
     MarkupOfContract,
 )
 from scopegate.schemas.scopes import Scope
-from scopegate.store.sqlite import Store, Transaction
+from scopegate.store.sqlite import Snapshot, Store
 
 
 class Markups:
@@ -78,7 +78,7 @@ class Markups:
         }
 
 
-def _payees(reader: Transaction, grant: Grant) -> markups.Payees:
+def _payees(reader: Snapshot, grant: Grant) -> markups.Payees:
     """The accounts and apps whose markups a grant may see."""
     loginids = [account.loginid for account in within(accounts(reader, grant.user_id), grant)]
     if grant.link_id is None:

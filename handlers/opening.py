@@ -45,7 +45,7 @@ from scopegate.schemas.opening import (
 )
 from scopegate.schemas.profile import PersonalData
 from scopegate.schemas.scopes import Scope
-from scopegate.store.sqlite import Store, StoreError, Transaction
+from scopegate.store.sqlite import Snapshot, Store, StoreError, Transaction
 
 _TOLD = (PersonalData.model_fields.keys() - AccountRequest.model_fields.keys()) | {
     "address_line_2",
@@ -110,9 +110,9 @@ class Opening:
         check_country(residence, "residence")
         at = self._clock.now()
 
-        def address(transaction: Transaction) -> str:
-            found = verification.address_of(transaction, verification.ACCOUNT_OPENING, code)
-            if users.is_known(transaction, found):
+        def address(reader: Snapshot) -> str:
+            found = verification.address_of(reader, verification.ACCOUNT_OPENING, code)
+            if users.is_known(reader, found):
                 raise _duplicate()
             return found
 

@@ -29,7 +29,7 @@ from scopegate.schemas.owner import (
     SignOutReply,
 )
 from scopegate.schemas.scopes import ALL_SCOPES, APP_WORDS, DANGER, PLAIN_WORDS, Scope
-from scopegate.store.sqlite import Row, Store, Transaction
+from scopegate.store.sqlite import Row, Snapshot, Store, Transaction
 
 LASTS = 12 * 3600.0
 """Seconds after which a sign-in at the pages has ended."""
@@ -96,9 +96,9 @@ class Pages:
                 self._access.signed_in(session, user["id"], "login", succeeded=False)
             raise _wrong()
 
-        def still(transaction: Transaction) -> Row:
+        def still(reader: Snapshot) -> Row:
             """The user, unless they were locked out or given another password meanwhile."""
-            found = users.for_sign_in(transaction, request.email)
+            found = users.for_sign_in(reader, request.email)
             if found is None or found["password_hash"] != kept:
                 raise _wrong()
             return found
@@ -111,8 +111,8 @@ class Pages:
         if self._demo_for(session) is None:
             raise _no_demo()
 
-        def there(transaction: Transaction) -> Row:
-            found = users.demo(transaction)
+        def there(reader: Snapshot) -> Row:
+            found = users.demo(reader)
             if found is None:
                 raise _no_demo()
             return found

@@ -42,7 +42,7 @@ from scopegate.schemas.payments import (
     PaymentagentWithdrawReply,
 )
 from scopegate.schemas.scopes import Scope
-from scopegate.store.sqlite import Store, Transaction
+from scopegate.store.sqlite import Snapshot, Store, Transaction
 
 PAID, REHEARSED = 1, 2
 """What a payment answers that was made, and one that was only tried."""
@@ -95,7 +95,7 @@ class PaymentAgents:
         """
         grant = session.grant
 
-        def job(reader: Transaction) -> tuple[Agent | None, list[str]]:
+        def job(reader: Snapshot) -> tuple[Agent | None, list[str]]:
             return (
                 agents.find(reader, grant.loginid),
                 agents.reasons_against(reader, grant.loginid),

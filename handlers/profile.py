@@ -26,7 +26,7 @@ from scopegate.schemas.profile import (
     TncApprovalReply,
 )
 from scopegate.schemas.scopes import Scope
-from scopegate.store.sqlite import Store, Transaction
+from scopegate.store.sqlite import Snapshot, Store, Transaction
 
 TERMS = "terms"
 """Under which name the settings keep the version of the terms that the user has accepted."""
@@ -80,7 +80,7 @@ class Profile:
         grant = session.grant
         user_id = grant.user_id
 
-        def job(reader: Transaction) -> tuple[str, str, dict[str, Any], bool]:
+        def job(reader: Snapshot) -> tuple[str, str, dict[str, Any], bool]:
             user = users.by_id(reader, user_id)
             is_agent = agents.find(reader, grant.loginid) is not None
             return user["email"], user["country"], users.settings(reader, user_id), is_agent
@@ -159,7 +159,7 @@ class Profile:
         grant = session.grant
         at = int(self._clock.now())
 
-        def job(reader: Transaction) -> tuple[bool, bool]:
+        def job(reader: Snapshot) -> tuple[bool, bool]:
             limits = exclusion.in_force(reader, grant.loginid, at)
             paused = any(name in limits for name in exclusion.PAUSES)
             return paused, users.assessment(reader, grant.user_id) is not None

@@ -12,7 +12,7 @@ from scopegate.exchange import ledger
 from scopegate.exchange.ledger import Account, Ledger
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.session import Grant
-from scopegate.store.sqlite import Transaction
+from scopegate.store.sqlite import Snapshot
 
 
 def within(accounts: Iterable[Account], grant: Grant) -> list[Account]:
@@ -25,7 +25,7 @@ async def accounts_of(ledger: Ledger, grant: Grant) -> list[Account]:
     return within(await ledger.accounts(grant.user_id), grant)
 
 
-def out_of_reach(reader: Transaction, grant: Grant) -> frozenset[str]:
+def out_of_reach(reader: Snapshot, grant: Grant) -> frozenset[str]:
     """The user's own accounts that a grant does not reach, by loginid."""
     return frozenset(
         account.loginid

@@ -30,7 +30,7 @@ from scopegate.schemas.sessions import (
     LogoutReply,
     SignInRecord,
 )
-from scopegate.store.sqlite import Row, Store, Transaction
+from scopegate.store.sqlite import Row, Snapshot, Store
 
 SEVERAL = "MULTI"
 _PRODUCT = re.compile(r"(Firefox|Edg|OPR|Chrome|Version)/([0-9.]+)")
@@ -131,7 +131,7 @@ class Sessions:
         return {"forget_all": session.forget_kinds(frozenset(request.forget_all))}
 
 
-def _user(user_id: int, reader: Transaction) -> tuple[Row, dict[str, Any]]:
+def _user(user_id: int, reader: Snapshot) -> tuple[Row, dict[str, Any]]:
     """A user and their settings."""
     return users.by_id(reader, user_id), users.settings(reader, user_id)
 

@@ -54,7 +54,7 @@ from scopegate.schemas.trading import (
     SellReply,
     SoldForOne,
 )
-from scopegate.store.sqlite import StoreUnavailableError, Transaction
+from scopegate.store.sqlite import Snapshot, StoreUnavailableError
 
 
 class Trading:
@@ -182,11 +182,9 @@ class Trading:
         # A token that buys for several accounts is no session.
         lasted = now - session.signed_in_at if grant.loginid in session.grants else 0.0
 
-        def guard(transaction: Transaction) -> None:
-            still_holds(transaction)
-            exclusion.refuse_long_session(
-                transaction, grant.loginid, signed_in_for=lasted, at=int(now)
-            )
+        def guard(reader: Snapshot) -> None:
+            still_holds(reader)
+            exclusion.refuse_long_session(reader, grant.loginid, signed_in_for=lasted, at=int(now))
 
         return guard
 

@@ -28,7 +28,7 @@ from scopegate.handlers.countries import COUNTRIES
 from scopegate.schemas.apps import AppOrigins, AppRegister
 from scopegate.schemas.scopes import Scope, in_order
 from scopegate.settings import SettingsError, load
-from scopegate.store.sqlite import Row, StoreError, Transaction, run_once
+from scopegate.store.sqlite import Row, Snapshot, StoreError, Transaction, run_once
 from scopegate.store.sqlite import backup as copy_to
 
 T = TypeVar("T")
@@ -159,14 +159,14 @@ def token_create(db: Path | None, loginid: str, scopes: frozenset[Scope], name: 
 def token_list(db: Path | None, loginid: str | None) -> None:
     """List masked tokens with their numbers, and the number of the token each was made with."""
 
-    def job(transaction: Transaction) -> list[tokens.Token]:
+    def job(reader: Snapshot) -> list[tokens.Token]:
         if loginid is not None:
-            accounts.account(transaction, loginid)
+            accounts.account(reader, loginid)
         return [
             found
-            for account in accounts.accounts(transaction)
+            for account in accounts.accounts(reader)
             if loginid in (None, account.loginid)
-            for found in tokens.listed(transaction, account.loginid)
+            for found in tokens.listed(reader, account.loginid)
         ]
 
     rows = [
@@ -190,10 +190,10 @@ def token_list(db: Path | None, loginid: str | None) -> None:
 def token_uses(db: Path | None, number: int) -> None:
     """Tell for which calls, from where and when a token was used; its number is in the list."""
 
-    def job(transaction: Transaction) -> list[Row]:
-        if transaction.one("SELECT 1 FROM tokens WHERE id = ?", number) is None:
+    def job(reader: Snapshot) -> list[Row]:
+        if reader.one("SELECT 1 FROM tokens WHERE id = ?", number) is None:
             raise StoreError("there is no such token")
-        return tokens.uses(transaction, number)
+        return tokens.uses(reader, number)
 
     rows = [
         (row["call"], row["address"], str(row["uses"]), tokens.moment_text(row["last_at"]))

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 
 from scopegate.exchange.symbols import EARLIEST, FEED_VERSION
 from scopegate.settings import SettingsError
-from scopegate.store.sqlite import StoreError, Transaction
+from scopegate.store.sqlite import Snapshot, StoreError, Transaction
 
 MARK_EVERY = 1.0
 """Real seconds between two marks."""
@@ -78,8 +78,8 @@ def check_feed(connection: sqlite3.Connection) -> None:
         )
 
 
-def _get(transaction: Transaction, name: str) -> str | None:
-    row = transaction.one("SELECT value FROM meta WHERE name = ?", name)
+def _get(reader: Snapshot, name: str) -> str | None:
+    row = reader.one("SELECT value FROM meta WHERE name = ?", name)
     return None if row is None else row["value"]
 
 
@@ -138,11 +138,11 @@ def stand(transaction: Transaction, moment: float) -> None:
     _put(transaction, "pace", "")
 
 
-def present(transaction: Transaction) -> float:
+def present(reader: Snapshot) -> float:
     """Where the market stands, for a process that does not run it."""
-    mark = float(_get(transaction, "mark") or 0.0)
-    if pace := _get(transaction, "pace"):
+    mark = float(_get(reader, "mark") or 0.0)
+    if pace := _get(reader, "pace"):
         moment, noted, speed = map(float, pace.split())
         mark = min(moment + max(0.0, time.time() - noted) * speed, mark)
     # A market without a start keeps real time, also while nobody serves it.
-    return mark if _get(transaction, "start") else max(mark, time.time())
+    return mark if _get(reader, "start") else max(mark, time.time())

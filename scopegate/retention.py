@@ -18,7 +18,7 @@ from scopegate.gateway.access import tokens
 from scopegate.gateway.access.tokens import KEPT_USES
 from scopegate.gateway.access.users import KEPT_SIGN_INS
 from scopegate.runtime.clock import Clock
-from scopegate.store.sqlite import Store, Transaction
+from scopegate.store.sqlite import Snapshot, Store, Transaction
 
 DAY: Final = 86_400.0
 EVERY: Final = 60.0
@@ -53,7 +53,7 @@ class Rule:
     rows: str
     kept: str
     """Both in words, for the documentation."""
-    find: Callable[[Transaction, Moments], Sequence[Key]] | None = None
+    find: Callable[[Snapshot, Moments], Sequence[Key]] | None = None
     """At most `BATCH` keys of rows that can go; `None` where rows are bounded as they are added."""
     delete: Callable[[Transaction, Key], None] = lambda transaction, key: None
     """Delete one of them, unless something has changed."""
@@ -82,7 +82,7 @@ class Retention:
 
     async def _apply(
         self,
-        find: Callable[[Transaction, Moments], Sequence[Key]],
+        find: Callable[[Snapshot, Moments], Sequence[Key]],
         delete: Callable[[Transaction, Key], None],
         now: Moments,
     ) -> int:
@@ -103,7 +103,7 @@ class Retention:
         return found
 
 
-def _old_uses(reader: Transaction, now: Moments) -> Sequence[Key]:
+def _old_uses(reader: Snapshot, now: Moments) -> Sequence[Key]:
     return reader.all(
         "SELECT token_id, address, call, last_at FROM token_uses WHERE last_at < ? LIMIT ?",
         now.real - ENDED_DAYS * DAY,
@@ -118,7 +118,7 @@ def _delete_use(transaction: Transaction, key: Key) -> None:
     )
 
 
-def _old_copyings(reader: Transaction, now: Moments) -> Sequence[Key]:
+def _old_copyings(reader: Snapshot, now: Moments) -> Sequence[Key]:
     return reader.all(
         "SELECT copier, trader, ended_at FROM copyings WHERE ended_at < ? LIMIT ?",
         now.market - ENDED_DAYS * DAY,
@@ -146,7 +146,7 @@ class _Ended:
     unused: str
     most: int
 
-    def find(self, reader: Transaction, now: Moments) -> Sequence[Key]:
+    def find(self, reader: Snapshot, now: Moments) -> Sequence[Key]:
         """Those that are too old, and those of owners who have too many."""
         found: list[Key] = []
         found += reader.all(
@@ -212,7 +212,7 @@ def _delete_token(transaction: Transaction, key: Key) -> None:
 _UNUSED_SIGN_IN = "NOT EXISTS (SELECT 1 FROM tokens WHERE sign_in_id = sign_ins.id)"
 
 
-def _old_sign_ins(reader: Transaction, now: Moments) -> Sequence[Key]:
+def _old_sign_ins(reader: Snapshot, now: Moments) -> Sequence[Key]:
     return reader.all(
         f"SELECT id FROM sign_ins WHERE at < ? AND {_UNUSED_SIGN_IN} LIMIT ?",  # noqa: S608
         now.real - SIGN_IN_DAYS * DAY,
@@ -227,7 +227,7 @@ def _delete_sign_in(transaction: Transaction, key: Key) -> None:
     )
 
 
-def _old_orders(reader: Transaction, now: Moments) -> Sequence[Key]:
+def _old_orders(reader: Snapshot, now: Moments) -> Sequence[Key]:
     before = now.market - ENDED_DAYS * DAY
     return reader.all(
         "SELECT contract_orders.id FROM contract_orders"
@@ -243,7 +243,7 @@ def _delete_order(transaction: Transaction, key: Key) -> None:
     transaction.execute("DELETE FROM contract_orders WHERE id = ?", *key)
 
 
-def _old_changes(reader: Transaction, now: Moments) -> Sequence[Key]:
+def _old_changes(reader: Snapshot, now: Moments) -> Sequence[Key]:
     return reader.all(
         "SELECT id FROM changes WHERE id <= (SELECT max(id) FROM changes) - ? LIMIT ?",
         CHANGES,

@@ -120,18 +120,13 @@ class Change:
     data: dict[str, Any]
 
 
-class Transaction:
-    """What a job works with: SQL within one transaction."""
+class Snapshot:
+    """The database at one moment, to be read."""
 
-    __slots__ = ("_connection", "changes")
+    __slots__ = ("_connection",)
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self.changes: list[Change] = []
-
-    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
-        """Run one statement."""
-        return self._connection.execute(sql, parameters)
 
     def one(self, sql: str, *parameters: Any) -> Row | None:
         """The first row, if there is one."""
@@ -151,6 +146,20 @@ class Transaction:
     def all(self, sql: str, *parameters: Any) -> list[Row]:
         """Every row."""
         return self._connection.execute(sql, parameters).fetchall()
+
+
+class Transaction(Snapshot):
+    """What a job works with: SQL within one transaction."""
+
+    __slots__ = ("changes",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self.changes: list[Change] = []
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        """Run one statement."""
+        return self._connection.execute(sql, parameters)
 
     def insert(self, sql: str, *parameters: Any) -> int:
         """Insert one row; its id."""
@@ -182,6 +191,7 @@ class Transaction:
 
 
 Job = Callable[[Transaction], T]
+Reading = Callable[[Snapshot], T]
 OnChange = Callable[[Change], None]
 Check = Callable[[sqlite3.Connection], None]
 """Raises `StoreError` for a database that this program must not use."""
@@ -492,7 +502,7 @@ class Store:
             self._work = loop.create_task(self._write_all())
         return await future
 
-    async def read(self, job: Job[T]) -> T:
+    async def read(self, job: Reading[T]) -> T:
         """Run a function that only reads, all of it at one moment; what it returns.
 
         Raises `StoreUnavailableError` for a fault of the machine.
@@ -589,22 +599,22 @@ class Store:
             else:
                 self._tell(change, problems)
 
-    def _news(self, reader: Transaction) -> tuple[int, bool]:
+    def _news(self, reader: Snapshot) -> tuple[int, bool]:
         row = reader.single("PRAGMA data_version")
         if row[0] == self._seen_version:
             return self._seen_version, False
         return row[0], _last_change(reader) > self._seen_change
 
 
-def _read(job: Job[T], connection: sqlite3.Connection) -> T:
+def _read(job: Reading[T], connection: sqlite3.Connection) -> T:
     connection.execute("BEGIN")
     try:
-        return job(Transaction(connection))
+        return job(Snapshot(connection))
     finally:
         connection.execute("ROLLBACK")
 
 
-def _last_change(reader: Transaction) -> int:
+def _last_change(reader: Snapshot) -> int:
     row = reader.one("SELECT coalesce(max(id), 0) FROM changes")
     return row[0] if row is not None else 0
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from scopegate.gateway.access import tokens, users
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.schemas.scopes import Scope, in_order
-from scopegate.store.sqlite import Row, StoreError, Transaction
+from scopegate.store.sqlite import Row, Snapshot, StoreError, Transaction
 
 CHANGED = "app_changed"
 """The change that announces an app as it now is, or with `deleted`."""
@@ -104,16 +104,14 @@ def _announce(transaction: Transaction, app: App, *, deleted: bool = False) -> N
     transaction.announce(CHANGED, **data)
 
 
-def load_all(transaction: Transaction) -> list[App]:
+def load_all(reader: Snapshot) -> list[App]:
     """Every app there is."""
-    return [_app(row) for row in transaction.all("SELECT * FROM apps WHERE deleted_at IS NULL")]
+    return [_app(row) for row in reader.all("SELECT * FROM apps WHERE deleted_at IS NULL")]
 
 
-def of_user(
-    transaction: Transaction, user_id: int, *, registered_by: int | None = None
-) -> list[App]:
+def of_user(reader: Snapshot, user_id: int, *, registered_by: int | None = None) -> list[App]:
     """The apps of a user, oldest first; with `registered_by` those that this app registered."""
-    rows = transaction.all(
+    rows = reader.all(
         "SELECT * FROM apps WHERE user_id = ? AND (? IS NULL OR registered_by = ?)"
         " AND deleted_at IS NULL ORDER BY id",
         user_id,
@@ -123,20 +121,18 @@ def of_user(
     return [_app(row) for row in rows]
 
 
-def get(transaction: Transaction, app_id: int) -> App | None:
+def get(reader: Snapshot, app_id: int) -> App | None:
     """The app of this id, if there is one."""
-    row = transaction.one("SELECT * FROM apps WHERE id = ? AND deleted_at IS NULL", app_id)
+    row = reader.one("SELECT * FROM apps WHERE id = ? AND deleted_at IS NULL", app_id)
     return None if row is None else _app(row)
 
 
-def find(
-    transaction: Transaction, app_id: int, user_id: int, *, registered_by: int | None = None
-) -> App:
+def find(reader: Snapshot, app_id: int, user_id: int, *, registered_by: int | None = None) -> App:
     """The user's own app; with `registered_by` only if this app registered it.
 
     Raises `InvalidAppID` for any other as for none.
     """
-    for app in of_user(transaction, user_id, registered_by=registered_by):
+    for app in of_user(reader, user_id, registered_by=registered_by):
         if app.id == app_id:
             return app
     raise ApiError(
@@ -147,12 +143,12 @@ def find(
     )
 
 
-def registrant(transaction: Transaction, app: App) -> str:
+def registrant(reader: Snapshot, app: App) -> str:
     """Who registered an app, for other users: its owner, and the app that did it for the owner."""
-    owner = users.owner_of(transaction, app.user_id)
+    owner = users.owner_of(reader, app.user_id)
     if app.registered_by is None:
         return owner
-    row = transaction.one("SELECT name FROM apps WHERE id = ?", app.registered_by)
+    row = reader.one("SELECT name FROM apps WHERE id = ?", app.registered_by)
     return f"{owner}, through the app {'that was deleted' if row is None else row['name']}"
 
 
@@ -218,8 +214,8 @@ def set_origins(transaction: Transaction, app: App, origins: Iterable[str]) -> A
     return changed
 
 
-def _refuse_id(transaction: Transaction, app_id: int) -> None:
-    row = transaction.one("SELECT deleted_at FROM apps WHERE id = ?", app_id)
+def _refuse_id(reader: Snapshot, app_id: int) -> None:
+    row = reader.one("SELECT deleted_at FROM apps WHERE id = ?", app_id)
     if row is None:
         return
     if row["deleted_at"] is None:
@@ -382,21 +378,21 @@ def _link(row: Row) -> Link:
     )
 
 
-def links_of_user(transaction: Transaction, user_id: int) -> list[Link]:
+def links_of_user(reader: Snapshot, user_id: int) -> list[Link]:
     """The apps that act for a user, the first linked first."""
-    rows = transaction.all(_LINKS + " AND links.user_id = ? ORDER BY links.id", user_id)
+    rows = reader.all(_LINKS + " AND links.user_id = ? ORDER BY links.id", user_id)
     return [_link(row) for row in rows]
 
 
-def link_of_user(transaction: Transaction, app_id: int, user_id: int) -> Link | None:
+def link_of_user(reader: Snapshot, app_id: int, user_id: int) -> Link | None:
     """The link by which an app acts for a user, if there is one; it may be suspended."""
-    row = transaction.one(_LINKS + " AND links.app_id = ? AND links.user_id = ?", app_id, user_id)
+    row = reader.one(_LINKS + " AND links.app_id = ? AND links.user_id = ?", app_id, user_id)
     return None if row is None else _link(row)
 
 
-def link_by_id(transaction: Transaction, link_id: int) -> Link | None:
+def link_by_id(reader: Snapshot, link_id: int) -> Link | None:
     """The link of this id, unless it has ended; it may be suspended."""
-    row = transaction.one(_LINKS + " AND links.id = ?", link_id)
+    row = reader.one(_LINKS + " AND links.id = ?", link_id)
     return None if row is None else _link(row)
 
 

@@ -17,7 +17,7 @@ from functools import partial
 from scopegate.gateway.access import apps, tokens
 from scopegate.gateway.access.apps import Link
 from scopegate.gateway.calls import token_form
-from scopegate.store.sqlite import Transaction
+from scopegate.store.sqlite import Snapshot, Transaction
 
 LIFETIME = 60.0
 TOKENS_LAST = 60 * 86_400
@@ -55,10 +55,10 @@ class Exchanged:
     """Account and token, whole."""
 
 
-def is_known(transaction: Transaction, text: str) -> bool:
+def is_known(reader: Snapshot, text: str) -> bool:
     """Whether there is, or was a while ago, such a code."""
     digest = token_form.digest(text)
-    return transaction.one("SELECT 1 FROM codes WHERE digest = ?", digest) is not None
+    return reader.one("SELECT 1 FROM codes WHERE digest = ?", digest) is not None
 
 
 def exchange(

@@ -28,7 +28,7 @@ from scopegate.gateway.calls.errors import (
 )
 from scopegate.gateway.calls.limits import Claim, ConcurrencyLimiter, Holder, Penalty, Profile
 from scopegate.gateway.calls.session import Grant, Session
-from scopegate.store.sqlite import Change, Job, Store, StoreUnavailableError, Transaction
+from scopegate.store.sqlite import Change, Job, Snapshot, Store, StoreUnavailableError, Transaction
 
 FLUSH = 1.0
 WRONG_TOKENS_A_MINUTE = 5
@@ -214,11 +214,11 @@ class Access:
                     del self._live[grant.token_id]
                     self._expiring.pop(grant.token_id, None)
 
-    def guard(self, grant: Grant) -> Callable[[Transaction], None]:
+    def guard(self, grant: Grant) -> Callable[[Snapshot], None]:
         """A check for inside a transaction: raises unless the grant still holds there."""
 
-        def still_holds(transaction: Transaction) -> None:
-            if not tokens.holds(transaction, grant.token_id):
+        def still_holds(reader: Snapshot) -> None:
+            if not tokens.holds(reader, grant.token_id):
                 raise authorization_required()
 
         return still_holds

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scopegate.gateway.access import apps, tokens
 from scopegate.gateway.access.apps import Link
 from scopegate.gateway.access.tokens import Token
-from scopegate.store.sqlite import Row, Transaction
+from scopegate.store.sqlite import Row, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +22,15 @@ class Connected:
     loginids: list[str]
 
 
-def connected(transaction: Transaction, user_id: int) -> list[Connected]:
+def connected(reader: Snapshot, user_id: int) -> list[Connected]:
     """The apps that act for a user, the first linked first."""
     found = []
-    for link in apps.links_of_user(transaction, user_id):
-        held = transaction.all(
+    for link in apps.links_of_user(reader, user_id):
+        held = reader.all(
             "SELECT id, loginid FROM tokens WHERE link_id = ? AND ended_at IS NULL", link.id
         )
         loginids = link.loginids or sorted({row["loginid"] for row in held})
-        owner = apps.registrant(transaction, link.app)
+        owner = apps.registrant(reader, link.app)
         found.append(Connected(link, owner, [row["id"] for row in held], loginids))
     return found
 
@@ -46,22 +46,22 @@ class Shown:
     """Its parent, the token that it was made with, if there is one."""
 
 
-def tokens_of(transaction: Transaction, user_id: int) -> list[Shown]:
+def tokens_of(reader: Snapshot, user_id: int) -> list[Shown]:
     """The tokens of all of a user's accounts, by account, the newest first."""
     shown = []
-    for row in transaction.all(
+    for row in reader.all(
         "SELECT loginid FROM accounts WHERE user_id = ? ORDER BY is_virtual DESC, loginid", user_id
     ):
-        for token in reversed(tokens.listed(transaction, row["loginid"])):
-            app = None if token.app_id is None else apps.get(transaction, token.app_id)
-            parent = tokens.parent_of(transaction, token)
+        for token in reversed(tokens.listed(reader, row["loginid"])):
+            app = None if token.app_id is None else apps.get(reader, token.app_id)
+            parent = tokens.parent_of(reader, token)
             shown.append(Shown(token, app.name if app else "", parent))
     return shown
 
 
-def uses_of(transaction: Transaction, user_id: int, *, limit: int, own_pages: bool) -> list[Row]:
+def uses_of(reader: Snapshot, user_id: int, *, limit: int, own_pages: bool) -> list[Row]:
     """Uses of a user's tokens, newest first: a row for each token, call and address."""
-    return transaction.all(
+    return reader.all(
         "SELECT token_uses.*, tokens.loginid, tokens.name, tokens.masked, tokens.kind,"
         " tokens.sign_in_id, tokens.ended_at, links.app_id, apps.name AS app_name"
         " FROM token_uses JOIN tokens ON tokens.id = token_uses.token_id"

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.schemas.scopes import Scope, in_order
-from scopegate.store.sqlite import Row, Transaction
+from scopegate.store.sqlite import Row, Snapshot, Transaction
 
 MOST_OF_A_USER = 100
 """Owner tokens that one account may have at once."""
@@ -135,12 +135,12 @@ def _token(row: Row) -> Token:
     )
 
 
-def find(transaction: Transaction, digest: bytes) -> Token | None:
+def find(reader: Snapshot, digest: bytes) -> Token | None:
     """The token with this digest, unless it has ended; it may be suspended."""
-    token = _alive(transaction.one(_SELECT + " AND tokens.digest = ?", digest))
+    token = _alive(reader.one(_SELECT + " AND tokens.digest = ?", digest))
     if token is None or token.parent_id is None:
         return token
-    line = transaction.all(
+    line = reader.all(
         "WITH RECURSIVE line (id, parent_id) AS (SELECT id, parent_id FROM tokens WHERE id = ?"
         " UNION SELECT tokens.id, tokens.parent_id FROM tokens"
         " JOIN line ON tokens.id = line.parent_id)"
@@ -156,9 +156,9 @@ def _alive(row: Row | None) -> Token | None:
     return token
 
 
-def holds(transaction: Transaction, token_id: int) -> bool:
+def holds(reader: Snapshot, token_id: int) -> bool:
     """Whether the token still holds, and is not suspended, as this transaction sees it."""
-    found = _alive(transaction.one(_SELECT + " AND tokens.id = ?", token_id))
+    found = _alive(reader.one(_SELECT + " AND tokens.id = ?", token_id))
     return found is not None and not found.suspended
 
 
@@ -270,11 +270,11 @@ def currency_settled(transaction: Transaction, loginid: str, currency: str) -> N
     transaction.announce(CURRENCY_SETTLED, loginid=loginid, currency=currency)
 
 
-def _new_text(transaction: Transaction, loginid: str, kind: str) -> str:
+def _new_text(reader: Snapshot, loginid: str, kind: str) -> str:
     """A new token whose masked form names it alone among the account's tokens."""
     while True:
         text = token_form.new_app_token() if kind == "app" else token_form.new_owner_token()
-        if not transaction.one(
+        if not reader.one(
             "SELECT 1 FROM tokens WHERE loginid = ? AND masked = ?",
             loginid,
             token_form.masked(text),
@@ -282,13 +282,13 @@ def _new_text(transaction: Transaction, loginid: str, kind: str) -> str:
             return text
 
 
-def listed(transaction: Transaction, loginid: str, *, link_id: int | None = None) -> list[Token]:
+def listed(reader: Snapshot, loginid: str, *, link_id: int | None = None) -> list[Token]:
     """The account's tokens that its owner looks after, oldest first.
 
     Those issued to apps end with the app's link, those of a sign-in with the sign-in. With
     `link_id` only those that were created under this authorization.
     """
-    rows = transaction.all(
+    rows = reader.all(
         _SELECT + " AND tokens.loginid = ? AND tokens.kind <> 'app' AND tokens.sign_in_id IS NULL"
         " AND (? IS NULL OR tokens.link_id = ?) ORDER BY tokens.id",
         loginid,
@@ -298,11 +298,11 @@ def listed(transaction: Transaction, loginid: str, *, link_id: int | None = None
     return [token for token in map(_token, rows) if not token.expired]
 
 
-def parent_of(transaction: Transaction, token: Token) -> Token | None:
+def parent_of(reader: Snapshot, token: Token) -> Token | None:
     """The token that this one was made with, if it was made with one."""
     if token.parent_id is None:
         return None
-    row = transaction.one(_SELECT + " AND tokens.id = ?", token.parent_id)
+    row = reader.one(_SELECT + " AND tokens.id = ?", token.parent_id)
     return None if row is None else _token(row)
 
 
@@ -325,14 +325,14 @@ def end(transaction: Transaction, ids: Iterable[int], *, by: str = "") -> list[i
     return ended
 
 
-def _with_descendants(transaction: Transaction, ids: Iterable[int]) -> list[int]:
+def _with_descendants(reader: Snapshot, ids: Iterable[int]) -> list[int]:
     """These tokens and all that were made with them, and with those, and have not ended."""
     found: dict[int, None] = {}
     for token_id in ids:
         if token_id not in found:
             found |= dict.fromkeys(
                 _ids(
-                    transaction.all(
+                    reader.all(
                         "WITH RECURSIVE family (id) AS (SELECT ? UNION SELECT tokens.id"
                         " FROM tokens JOIN family ON tokens.parent_id = family.id"
                         " WHERE tokens.ended_at IS NULL)"
@@ -454,9 +454,9 @@ def record_use(
     )
 
 
-def uses(transaction: Transaction, token_id: int) -> list[Row]:
+def uses(reader: Snapshot, token_id: int) -> list[Row]:
     """For which calls and from where a token was used: rows of call, address, uses, last_at."""
-    return transaction.all(
+    return reader.all(
         "SELECT call, address, uses, last_at FROM token_uses WHERE token_id = ?"
         " ORDER BY last_at DESC",
         token_id,
@@ -477,9 +477,9 @@ class Bounds:
     """When it ends by itself, unless it is a sign-in."""
 
 
-def bounds_of(transaction: Transaction, token_id: int) -> Bounds:
+def bounds_of(reader: Snapshot, token_id: int) -> Bounds:
     """The bounds that a token passes on to its children."""
-    row = transaction.single("SELECT * FROM tokens WHERE id = ?", token_id)
+    row = reader.single("SELECT * FROM tokens WHERE id = ?", token_id)
     is_sign_in = row["sign_in_id"] is not None
     return Bounds(
         row["link_id"],

@@ -13,7 +13,7 @@ import orjson
 from scopegate.gateway.access import tokens
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.limits import block_of
-from scopegate.store.sqlite import Row, StoreError, Transaction
+from scopegate.store.sqlite import Row, Snapshot, StoreError, Transaction
 
 RESIDENCE = "id"
 """The default country of users who were created without one."""
@@ -62,9 +62,9 @@ def normal(email: str) -> str:
     return email.strip().lower()
 
 
-def _find(transaction: Transaction, email: str) -> Row | None:
+def _find(reader: Snapshot, email: str) -> Row | None:
     """The user with this address; one that was kept as it was written is found by that as well."""
-    return transaction.one(
+    return reader.one(
         "SELECT * FROM users WHERE email IN (?, ?) ORDER BY email = ? DESC LIMIT 1",
         normal(email),
         email,
@@ -72,39 +72,39 @@ def _find(transaction: Transaction, email: str) -> Row | None:
     )
 
 
-def by_email(transaction: Transaction, email: str) -> Row:
+def by_email(reader: Snapshot, email: str) -> Row:
     """The user with this address. Raises `StoreError` when there is none."""
-    row = _find(transaction, email)
+    row = _find(reader, email)
     if row is None:
         raise StoreError(f"there is no user {email}")
     return row
 
 
-def is_known(transaction: Transaction, email: str) -> bool:
+def is_known(reader: Snapshot, email: str) -> bool:
     """Whether there is a user with this address, locked out or not."""
-    return _find(transaction, email) is not None
+    return _find(reader, email) is not None
 
 
-def by_id(transaction: Transaction, user_id: int) -> Row:
+def by_id(reader: Snapshot, user_id: int) -> Row:
     """The user with this id, who exists."""
-    row = transaction.one("SELECT * FROM users WHERE id = ?", user_id)
+    row = reader.one("SELECT * FROM users WHERE id = ?", user_id)
     if row is None:
         raise StoreError(f"there is no user {user_id}")
     return row
 
 
-def for_sign_in(transaction: Transaction, email: str) -> Row | None:
+def for_sign_in(reader: Snapshot, email: str) -> Row | None:
     """The user who may sign in with this address; or none."""
-    row = _find(transaction, email)
+    row = _find(reader, email)
     return None if row is None or row["disabled_at"] is not None else row
 
 
-def signed_in_from(transaction: Transaction, email: str, block: str) -> bool:
+def signed_in_from(reader: Snapshot, email: str, block: str) -> bool:
     """Whether this user has signed in at the pages, of late, from this address block."""
-    user = _find(transaction, email)
+    user = _find(reader, email)
     if user is None:
         return False
-    rows = transaction.all(
+    rows = reader.all(
         "SELECT DISTINCT address FROM sign_ins JOIN tokens ON tokens.sign_in_id = sign_ins.id"
         " WHERE sign_ins.user_id = ?",
         user["id"],
@@ -112,16 +112,14 @@ def signed_in_from(transaction: Transaction, email: str, block: str) -> bool:
     return any(block_of(row["address"]) == block for row in rows)
 
 
-def demo(transaction: Transaction) -> Row | None:
+def demo(reader: Snapshot) -> Row | None:
     """The demo user, if there is one."""
-    return transaction.one("SELECT * FROM users WHERE is_demo = 1 AND disabled_at IS NULL")
+    return reader.one("SELECT * FROM users WHERE is_demo = 1 AND disabled_at IS NULL")
 
 
-def owner_of(transaction: Transaction, user_id: int | None) -> str:
+def owner_of(reader: Snapshot, user_id: int | None) -> str:
     """By which name others know a user who registered an app."""
-    return (
-        "the operator of this gateway" if user_id is None else by_id(transaction, user_id)["email"]
-    )
+    return "the operator of this gateway" if user_id is None else by_id(reader, user_id)["email"]
 
 
 def set_password(transaction: Transaction, email: str, password_hash: str) -> None:
@@ -144,9 +142,9 @@ def disable(transaction: Transaction, email: str) -> int:
     return len(tokens.end_all_of_user(transaction, user["id"]))
 
 
-def settings(transaction: Transaction, user_id: int) -> dict[str, Any]:
+def settings(reader: Snapshot, user_id: int) -> dict[str, Any]:
     """What the user has told of themselves with `set_settings`."""
-    told: dict[str, Any] = orjson.loads(by_id(transaction, user_id)["settings"])
+    told: dict[str, Any] = orjson.loads(by_id(reader, user_id)["settings"])
     return told
 
 
@@ -155,10 +153,10 @@ def settle(transaction: Transaction, country: str) -> None:
     transaction.execute("UPDATE users SET country = ? WHERE country = ''", country)
 
 
-def residence(transaction: Transaction, user_id: int) -> str:
+def residence(reader: Snapshot, user_id: int) -> str:
     """The two-letter code of the user's country."""
-    told: str | None = settings(transaction, user_id).get("residence")
-    country: str = by_id(transaction, user_id)["country"]
+    told: str | None = settings(reader, user_id).get("residence")
+    country: str = by_id(reader, user_id)["country"]
     return told or country
 
 
@@ -176,9 +174,9 @@ Assessment = Mapping[str, Mapping[str, str]]
 """Answers by question, by part of the assessment."""
 
 
-def assessment(transaction: Transaction, user_id: int) -> Assessment | None:
+def assessment(reader: Snapshot, user_id: int) -> Assessment | None:
     """The user's answers about their means and their experience; `None` when they gave none."""
-    row = transaction.one("SELECT answers FROM financial_assessments WHERE user_id = ?", user_id)
+    row = reader.one("SELECT answers FROM financial_assessments WHERE user_id = ?", user_id)
     return None if row is None else orjson.loads(row["answers"])
 
 
@@ -225,7 +223,7 @@ def forget_sign_ins(transaction: Transaction, user_id: int) -> None:
     )
 
 
-def sign_ins(transaction: Transaction, user_id: int, limit: int) -> list[SignIn]:
+def sign_ins(reader: Snapshot, user_id: int, limit: int) -> list[SignIn]:
     """The latest signings in and out, newest first."""
     return [
         SignIn(
@@ -237,7 +235,7 @@ def sign_ins(transaction: Transaction, user_id: int, limit: int) -> list[SignIn]
             row["user_agent"],
             bool(row["succeeded"]),
         )
-        for row in transaction.all(
+        for row in reader.all(
             "SELECT * FROM sign_ins WHERE user_id = ? ORDER BY id DESC LIMIT ?", user_id, limit
         )
     ]

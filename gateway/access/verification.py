@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from scopegate.gateway.access import users
 from scopegate.gateway.calls.errors import ApiError, rate_limit
-from scopegate.store.sqlite import Transaction
+from scopegate.store.sqlite import Snapshot, Transaction
 
 LIFETIME = 3600.0
 MOST_OF_AN_ADDRESS = 5
@@ -81,11 +81,11 @@ def create(
     return text
 
 
-def _is_reader(transaction: Transaction, email: str, requester: Requester) -> bool:
+def _is_reader(reader: Snapshot, email: str, requester: Requester) -> bool:
     """Whether the letter goes to the same user who requests it."""
     if requester.user_id is None or requester.by_app:
         return False
-    known: str = users.by_id(transaction, requester.user_id)["email"]
+    known: str = users.by_id(reader, requester.user_id)["email"]
     return users.normal(known) == email
 
 
@@ -108,13 +108,13 @@ def _refuse_as_stranger(transaction: Transaction, email: str, requester: Request
 
 
 def _refuse_many(
-    transaction: Transaction,
+    reader: Snapshot,
     where: str,
     *values: str | int,
     most: int = MOST_OF_AN_ADDRESS,
     what: str = "for one address",
 ) -> None:
-    row = transaction.one(f"SELECT count(*) FROM email_codes WHERE {where}", *values)  # noqa: S608
+    row = reader.one(f"SELECT count(*) FROM email_codes WHERE {where}", *values)  # noqa: S608
     if row is not None and row[0] >= most:
         raise rate_limit("verify_email", f"{most} letters an hour {what}")
 
@@ -124,9 +124,9 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def address_of(transaction: Transaction, kind: str, code: str) -> str:
+def address_of(reader: Snapshot, kind: str, code: str) -> str:
     """The address that the code was sent to. Raises `InvalidToken` unless it is good."""
-    row = transaction.one(
+    row = reader.one(
         "SELECT email FROM email_codes"
         " WHERE digest = ? AND kind = ? AND used_at IS NULL AND sent_at > ?",
         _digest(code),
