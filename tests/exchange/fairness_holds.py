@@ -17,7 +17,7 @@ How it is measured:
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -136,7 +136,7 @@ def commission_of(
     return found
 
 
-_worth = cache(stop_out_worth)
+_worth = lru_cache(maxsize=100_000)(stop_out_worth)
 
 
 def mean_waived(
