@@ -10,7 +10,7 @@ import orjson
 
 from scopegate.exchange.money import CURRENCIES
 from scopegate.exchange.rates import Rates, shown
-from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.bus import Bus, Heard
 from scopegate.gateway.calls.errors import input_validation_failed
 from scopegate.gateway.calls.registry import Stream, call
 from scopegate.gateway.calls.session import Session
@@ -41,7 +41,7 @@ class ExchangeRates:
         self._rates = rates
         self._clock = clock
         self._bus = bus
-        self._told: dict[_Asked, RatesBody] = {}
+        self._told: Heard[_Asked, RatesBody] = Heard(bus, lambda asked: asked.topic)
         """Of what is streamed, what was told last."""
 
     @call(_CALL, needs=None)
@@ -57,7 +57,7 @@ class ExchangeRates:
         body = self._body(asked, now)
         if not request.subscribe:
             return {"exchange_rates": body}
-        self._told.setdefault(asked, body)
+        self._told.begin(asked, self._told.get(asked) or body)
         return Stream(
             kind=_CALL,
             key=(_CALL, asked),
@@ -71,11 +71,6 @@ class ExchangeRates:
 
     def second(self, epoch: int) -> None:
         """The market has reached this second: tell what has changed, to whoever listens."""
-        self._told = {
-            asked: body
-            for asked, body in self._told.items()
-            if self._bus.has_listeners(asked.topic)
-        }
         for asked, before in self._told.items():
             body = self._body(asked, epoch)
             if body["rates"] != before["rates"]:

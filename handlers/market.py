@@ -1,6 +1,6 @@
 """Symbols, ticks and candles: what the feed says, up to the present moment and no further."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple, cast
 
 import orjson
@@ -12,25 +12,21 @@ from scopegate.exchange.contracts.offered import is_offered
 from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.feed import Candles, Feed
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
-from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.fairness import Workers, finished, one_by_one
 from scopegate.gateway.calls.registry import Stream, call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.contract_views import as_error
-from scopegate.runtime.clock import Clock, Timer
+from scopegate.handlers.tick_streams import MARKETS, TickStreams, batched_tick, change_today, tick
+from scopegate.runtime.clock import Clock
 from scopegate.schemas.market import (
-    GRANULARITIES,
     ActiveSymbol,
     ActiveSymbols,
     ActiveSymbolsReply,
-    BatchedTick,
     Candle,
     CandlesReply,
     HistoryReply,
-    Ohlc,
     OhlcReply,
-    Tick,
     TickReply,
     Ticks,
     TicksBatch,
@@ -46,28 +42,8 @@ MOST_CANDLES_AT_ONCE = 500
 """More candles than this are, too: encoding them takes longer than finding them."""
 MOST_COLD = 1
 """Of more symbols whose day was not asked for yet, the prices are computed outside of it too."""
-MOST_SECONDS_AT_ONCE = 500
-"""Market seconds that the ticker tells before the event loop gets a turn."""
 
 log = structlog.get_logger("scopegate.market")
-
-
-def _topic(symbol: Symbol, granularity: int = 0) -> str:
-    """Where a symbol's ticks are published, or its candles of a granularity."""
-    return f"candles.{symbol.name}.{granularity}" if granularity else f"ticks.{symbol.name}"
-
-
-_TOPICS: dict[str, tuple[Symbol, int]] = {
-    _topic(symbol, granularity): (symbol, granularity)
-    for symbol in SYMBOLS.values()
-    for granularity in (0, *GRANULARITIES)
-}
-
-
-_BATCHES: dict[str, list[Symbol]] = {}
-"""Where the ticks of all symbols of a market are published together, and which they are."""
-for _symbol in SYMBOLS.values():
-    _BATCHES.setdefault(f"batch.{_symbol.market}", []).append(_symbol)
 
 
 def find_symbol(name: str) -> Symbol:
@@ -78,159 +54,14 @@ def find_symbol(name: str) -> Symbol:
     return symbol
 
 
-def _tick(symbol: Symbol, epoch: int, pips: int) -> Tick:
-    """A tick as it travels: one pip to either side is what a buyer and a seller are quoted."""
-    return {
-        "ask": symbol.quote(pips + 1),
-        "bid": symbol.quote(pips - 1),
-        "epoch": epoch,
-        "pip_size": symbol.digits,
-        "quote": symbol.quote(pips),
-        "symbol": symbol.name,
-    }
-
-
-def batched_tick(feed: Feed, symbol: Symbol, now: int) -> BatchedTick:
-    """The latest tick of a symbol, as it travels among those of its market."""
-    epoch = symbol.last_tick(now)
-    pips = feed.price(symbol, epoch)
-    return {
-        "ask": symbol.text(pips + 1),
-        "bid": symbol.text(pips - 1),
-        "change": _change(feed, symbol, epoch, pips),
-        "epoch": epoch,
-        "quote": symbol.text(pips),
-        "symbol": symbol.name,
-    }
-
-
-def _change(feed: Feed, symbol: Symbol, epoch: int, pips: int) -> str:
-    """By how many percent the price has changed since 00:00."""
-    midnight = feed.price(symbol, epoch - epoch % DAY)
-    return f"{(pips / midnight - 1) * 100:.2f}"
-
-
-class Ticker:
-    """Publishes every tick, and every candle as it grows, to whoever listens.
-
-    A tick is told once the market has reached its moment, each in turn, none left out, also when
-    the market runs fast. Nothing is computed for a symbol that nobody listens to.
-    """
-
-    def __init__(self, feed: Feed, clock: Clock, bus: Bus) -> None:
-        self._feed = feed
-        self._clock = clock
-        self._bus = bus
-        self._next = 0
-        self._candles: dict[str, _Growing] = {}
-        self._followers: list[Callable[[int], None]] = []
-        self._timer: Timer | None = None
-
-    def follow(self, follower: Callable[[int], None]) -> None:
-        """Tell `follower` of every second of the market, in order, once its ticks are told."""
-        self._followers.append(follower)
-
-    def start(self, after: int) -> None:
-        """Begin with the second after this one, up to which followers know the market."""
-        self._next = after + 1
-        self._wait()
-
-    def stop(self) -> None:
-        """Tell nothing more."""
-        self._followers = []
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _wait(self) -> None:
-        # A crowd too large for the market's speed makes the ticks late, and loses none.
-        self._timer = self._clock.call_at(self._next, lambda: self._bus.when_idle(self._wake))
-
-    def _wake(self) -> None:
-        if self._timer is None:
-            return
-        try:
-            self._catch_up()
-        finally:  # whatever failed, the market goes on with the next second
-            self._wait()
-
-    def _catch_up(self) -> None:
-        """Publish every second that the market has reached."""
-        last = min(int(self._clock.now()), self._next + MOST_SECONDS_AT_ONCE - 1)
-        heard = [topic for topic in _TOPICS if self._bus.has_listeners(topic)]
-        batches = [topic for topic in _BATCHES if self._bus.has_listeners(topic)]
-        self._candles = {topic: self._candles[topic] for topic in heard if topic in self._candles}
-        for second in range(self._next, last + 1):
-            self._next = second + 1
-            for topic in heard:
-                if _TOPICS[topic][0].has_tick(second):
-                    self._bus.publish(topic, self._event(topic, second), second)
-            for topic in batches:
-                ticked = [symbol for symbol in _BATCHES[topic] if symbol.has_tick(second)]
-                if ticked:
-                    self._bus.publish(topic, orjson.dumps(self._batch(ticked, second)), second)
-            for follower in self._followers:
-                try:
-                    follower(second)
-                except Exception as problem:  # the market goes on
-                    log.error("a follower of the market failed", exc_info=problem)
-
-    def _event(self, topic: str, epoch: int) -> bytes:
-        """The tick of a topic, or the candle as it stands with it."""
-        symbol, granularity = _TOPICS[topic]
-        if granularity == 0:
-            return orjson.dumps(_tick(symbol, epoch, self._feed.price(symbol, epoch)))
-        return orjson.dumps(self._grow(topic, symbol, granularity, epoch).ohlc(symbol, epoch))
-
-    def _batch(self, symbols: list[Symbol], second: int) -> list[BatchedTick]:
-        return [batched_tick(self._feed, symbol, second) for symbol in symbols]
-
-    def _grow(self, topic: str, symbol: Symbol, granularity: int, epoch: int) -> "_Growing":
-        opened = epoch - epoch % granularity
-        candle = self._candles.get(topic)
-        if candle is None or candle.opened != opened:
-            found = self._feed.candles(symbol, granularity, opened, epoch)
-            candle = self._candles[topic] = _Growing(granularity, found)
-        else:
-            candle.add(self._feed.price(symbol, epoch))
-        return candle
-
-
-class _Growing:
-    """A candle whose time has not passed yet."""
-
-    def __init__(self, granularity: int, found: Candles) -> None:
-        self.granularity = granularity
-        self.opened, self.first, self.high, self.low, self.last = (
-            int(column[-1]) for column in found
-        )
-
-    def add(self, pips: int) -> None:
-        self.high = max(self.high, pips)
-        self.low = min(self.low, pips)
-        self.last = pips
-
-    def ohlc(self, symbol: Symbol, epoch: int) -> Ohlc:
-        return {
-            "close": symbol.text(self.last),
-            "epoch": epoch,
-            "granularity": self.granularity,
-            "high": symbol.text(self.high),
-            "low": symbol.text(self.low),
-            "open": symbol.text(self.first),
-            "open_time": self.opened,
-            "pip_size": symbol.digits,
-            "symbol": symbol.name,
-        }
-
-
 class Market:
     """Symbols, ticks and candles."""
 
-    def __init__(self, feed: Feed, clock: Clock, workers: Workers) -> None:
+    def __init__(self, feed: Feed, clock: Clock, workers: Workers, streams: TickStreams) -> None:
         self._feed = feed
         self._clock = clock
         self._workers = workers
+        self._streams = streams
 
     @call("active_symbols", needs=None)
     async def active_symbols(self, request: ActiveSymbols, session: Session) -> ActiveSymbolsReply:
@@ -281,7 +112,7 @@ class Market:
             listed["quoted_currency_symbol"] = symbol.quoted_currency
             listed["spot"] = symbol.quote(pips)
             listed["spot_age"] = str(now - epoch)
-            listed["spot_percentage_change"] = _change(self._feed, symbol, epoch, pips)
+            listed["spot_percentage_change"] = change_today(self._feed, symbol, epoch, pips)
             listed["spot_time"] = str(epoch)
         return listed
 
@@ -308,7 +139,7 @@ class Market:
         except Refusal as refusal:
             return as_error(refusal)
         epoch = symbol.last_tick(now)
-        reply: TickReply = {"tick": _tick(symbol, epoch, self._feed.price(symbol, epoch))}
+        reply: TickReply = {"tick": tick(symbol, epoch, self._feed.price(symbol, epoch))}
         if not request.subscribe:
             return reply
         implied = "subscribe" not in request.model_fields_set
@@ -316,7 +147,7 @@ class Market:
             kind="ticks",
             key=("ticks", name),
             label=name,
-            topic=_topic(symbol),
+            topic=self._streams.begin(symbol),
             first=reply,
             msg_type="tick",
             since=epoch,
@@ -332,8 +163,7 @@ class Market:
 
         With `subscribe`, the ticks of each second follow together.
         """
-        topic = f"batch.{request.market}"
-        symbols = _BATCHES.get(topic, [])
+        symbols = MARKETS.get(request.market, [])
         await self._warm(symbols, session, "ticks_batch")
         now = int(self._clock.now())
         reply: TicksBatchReply = {
@@ -345,7 +175,7 @@ class Market:
             kind="ticks",
             key=("ticks_batch", request.market),
             label=request.market,
-            topic=topic,
+            topic=self._streams.begin_market(request.market),
             first=reply,
             msg_type="ticks_batch",
             since=now,
@@ -401,7 +231,7 @@ class Market:
                 kind="candles",
                 key=key,
                 label=symbol.name,
-                topic=_topic(symbol, granularity),
+                topic=self._streams.begin(symbol, granularity),
                 first=_candles_reply(symbol, found),
                 msg_type="ohlc",
                 since=end,
@@ -421,7 +251,7 @@ class Market:
             kind="ticks",
             key=key,
             label=symbol.name,
-            topic=_topic(symbol),
+            topic=self._streams.begin(symbol),
             first=reply,
             msg_type="tick",
             since=last,

@@ -15,7 +15,7 @@ from scopegate.exchange.book import Contract
 from scopegate.exchange.desk import Desk, Position
 from scopegate.exchange.money import to_number
 from scopegate.exchange.symbols import DAY
-from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.bus import Bus, Heard
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.fairness import Workers
 from scopegate.gateway.calls.limits import Rate
@@ -74,9 +74,9 @@ class Portfolio:
         self._store = store
         self._bus = bus
         self._told = 0
-        self._contracts: set[int] = set()
+        self._contracts: Heard[int, None] = Heard(bus, _of_contract)
         """The contracts that have streams of their own."""
-        self._accounts: set[str] = set()
+        self._accounts: Heard[str, None] = Heard(bus, _of_account)
         """The accounts whose contracts are streamed."""
         desk.listen(opened=self._opened, closed=self._closed)
 
@@ -110,7 +110,7 @@ class Portfolio:
         first, *more = bodies or [ProposalOpenContractReply(proposal_open_contract={})]
         if not request.subscribe:
             return [first, *more]
-        self._accounts.add(loginid)
+        self._accounts.begin(loginid, None)
         return Stream(
             kind=_CALL,
             key=(_CALL, loginid),
@@ -129,7 +129,7 @@ class Portfolio:
         """
         if self._desk.position(contract.id) is None:
             return first
-        self._contracts.add(contract.id)
+        self._contracts.begin(contract.id, None)
         return Stream(
             kind=_CALL,
             key=(_CALL, contract.id),
@@ -165,9 +165,7 @@ class Portfolio:
 
     def second(self, epoch: int) -> None:
         """The market has reached this second: tell how contracts stand, to whoever listens."""
-        bus, desk = self._bus, self._desk
-        self._contracts = {c for c in self._contracts if bus.has_listeners(_of_contract(c))}
-        self._accounts = {a for a in self._accounts if bus.has_listeners(_of_account(a))}
+        desk = self._desk
         heard = {
             contract_id: position
             for contract_id in self._contracts

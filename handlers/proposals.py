@@ -23,7 +23,7 @@ from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.bus import Bus, Heard
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.limits import Profile, Rate
 from scopegate.gateway.calls.registry import Stream, call
@@ -75,7 +75,7 @@ class Proposals:
         self._margins = margins
         self._access = access
         self._monotonic = monotonic
-        self._streams: dict[str, Quoted] = {}
+        self._streams: Heard[str, Quoted] = Heard(bus, str)
         """What is told on each topic of the bus."""
         self._told: dict[Session, dict[str, Quoted]] = {}
 
@@ -90,7 +90,7 @@ class Proposals:
         wish = self.wish(request, session)
         topic = f"proposal.{wish!r}"
         quoted = self._streams.get(topic) if request.subscribe else None
-        if quoted is None or not self._bus.has_listeners(topic):
+        if quoted is None:
             now = int(self._clock.now())
             offer = offers.make(wish, self._feed, now, self._margins)
             quoted = Quoted(wish, offer, now, self._monotonic())
@@ -101,7 +101,7 @@ class Proposals:
         if not request.subscribe:
             body["id"] = proposal_id
             return {"proposal": body}
-        self._streams[topic] = quoted
+        self._streams.begin(topic, quoted)
         return Stream(
             kind="proposal",
             key=("proposal", wish),
@@ -169,11 +169,6 @@ class Proposals:
 
     def second(self, epoch: int) -> None:
         """The market has reached this second: tell the new prices to whoever listens."""
-        self._streams = {
-            topic: quoted
-            for topic, quoted in self._streams.items()
-            if self._bus.has_listeners(topic)
-        }
         now = self._monotonic()
         for topic, quoted in self._streams.items():
             if epoch % SYMBOLS[quoted.wish.symbol].step or epoch <= quoted.second:

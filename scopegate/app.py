@@ -21,6 +21,7 @@ from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.copying import Copying
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
+from scopegate.exchange.heartbeat import Heartbeat
 from scopegate.exchange.ledger import Ledger
 from scopegate.exchange.payments import Teller
 from scopegate.exchange.rates import Rates
@@ -58,7 +59,7 @@ from scopegate.handlers.countries import COUNTRIES
 from scopegate.handlers.exchange_rates import ExchangeRates
 from scopegate.handlers.exclusion import SelfExclusion
 from scopegate.handlers.general import General
-from scopegate.handlers.market import Market, Ticker
+from scopegate.handlers.market import Market
 from scopegate.handlers.markups import Markups
 from scopegate.handlers.offers import Offers
 from scopegate.handlers.opening import Opening
@@ -72,6 +73,7 @@ from scopegate.handlers.portfolio import Portfolio
 from scopegate.handlers.profile import Profile as UserProfile
 from scopegate.handlers.proposals import Proposals
 from scopegate.handlers.sessions import Sessions
+from scopegate.handlers.tick_streams import TickStreams
 from scopegate.handlers.tokens import Tokens
 from scopegate.handlers.trading import Trading
 from scopegate.handlers.verification import Verification
@@ -239,7 +241,7 @@ def _build(
     )
 
 
-def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pages]:
+def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Heartbeat, Pages]:
     """The registry of all calls, ours and those of strangers, and what must be told more."""
     registry = Registry()
     general = General(
@@ -249,21 +251,25 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
     proposals = Proposals(
         parts.feed, parts.clock, parts.bus, parts.profile, parts.desk.margins, parts.access
     )
-    ticker = Ticker(parts.feed, parts.clock, parts.bus)
+    tick_streams = TickStreams(parts.feed, parts.bus)
     passwords = Passwords()
     pages = Pages(parts.access, parts.store, passwords)
     exchange_rates = ExchangeRates(parts.rates, parts.clock, parts.bus)
-    for follower in (
-        parts.desk.second,
-        portfolio.second,
-        proposals.second,
-        exchange_rates.second,
-    ):
-        ticker.follow(follower)
+    heartbeat = Heartbeat(
+        parts.clock,
+        (
+            tick_streams.second,
+            parts.desk.second,
+            portfolio.second,
+            proposals.second,
+            exchange_rates.second,
+        ),
+        parts.bus.when_idle,
+    )
     ours: list[object] = [
         general,
         Sessions(parts.access, parts.ledger, parts.store, parts.clock),
-        Market(parts.feed, parts.clock, parts.workers),
+        Market(parts.feed, parts.clock, parts.workers, tick_streams),
         exchange_rates,
         Calendars(Announcements(parts.feed.seed), parts.clock, parts.workers),
         Offers(parts.feed, parts.clock, parts.desk.margins),
@@ -304,7 +310,7 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Ticker, Pag
     for handler in plugins.handlers(modules, parts.by_type()):
         registry.add(handler, eager=False)
     general.counted((call.name, call.rate) for call in registry)
-    return registry, ticker, pages
+    return registry, heartbeat, pages
 
 
 def declared(modules: Iterable[str] = ()) -> Registry:
@@ -353,7 +359,7 @@ async def compose(
             settings.requests(),
         )
         stack.callback(parts.workers.close)
-        registry, ticker, pages = _offer(parts, settings.handlers)
+        registry, heartbeat, pages = _offer(parts, settings.handlers)
         access = parts.access
         await access.start()
         await store.write(lambda transaction: users.settle(transaction, settings.residence))
@@ -369,8 +375,8 @@ async def compose(
         stack.push_async_callback(_finish, keeping, access, store, clock)
         await parts.desk.start()
         stack.push_async_callback(parts.desk.close)
-        ticker.start(after=parts.desk.now)
-        stack.callback(ticker.stop)
+        heartbeat.start(after=parts.desk.now)
+        stack.callback(heartbeat.stop)
         limiter = RateLimiter(parts.profile)
         scheduler = Scheduler()
         dispatcher = Dispatcher(

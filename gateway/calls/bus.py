@@ -12,8 +12,9 @@ Rules:
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Hashable, Iterator
+from functools import partial
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
@@ -48,6 +49,7 @@ class Bus:
         self._topics: dict[str, dict[Listener, None]] = {}
         self._backlog: deque[tuple[Iterator[Listener], Callable[[Listener], None]]] = deque()
         self._when_idle: list[Callable[[], None]] = []
+        self._when_left: dict[str, Callable[[], None]] = {}
 
     def subscribe(self, topic: str, listener: Listener) -> None:
         """Deliver to `listener` what is published on `topic` from now on."""
@@ -60,10 +62,23 @@ class Bus:
             listeners.pop(listener, None)
             if not listeners:
                 del self._topics[topic]
+                left = self._when_left.pop(topic, None)
+                if left is not None:
+                    left()
 
     def has_listeners(self, topic: str) -> bool:
         """Whether anybody would get what is published on `topic`."""
         return topic in self._topics
+
+    def when_left(self, topic: str, callback: Callable[[], None]) -> bool:
+        """Call this, and nothing given before, once nobody listens to `topic` any more.
+
+        False, and nothing is called, if nobody listens now.
+        """
+        if topic not in self._topics:
+            return False
+        self._when_left[topic] = callback
+        return True
 
     def publish(
         self, topic: str, inner: bytes, position: int = 0, *, of_account: str | None = None
@@ -125,3 +140,53 @@ class Bus:
                 callback()
             except Exception as problem:
                 log.error("what waited for the bus failed", exc_info=problem)
+
+
+KeyT = TypeVar("KeyT", bound=Hashable)
+ValueT = TypeVar("ValueT")
+
+
+class Heard(Generic[KeyT, ValueT]):
+    """What is told on topics of the bus, each from its first listener to its last.
+
+    A handler begins a topic before its stream is opened; if it is not opened, the topic is dropped
+    when the market next tells something.
+    """
+
+    def __init__(self, bus: Bus, topic_of: Callable[[KeyT], str]) -> None:
+        self._bus = bus
+        self._topic_of = topic_of
+        self._values: dict[KeyT, ValueT] = {}
+        self._new: set[KeyT] = set()
+
+    def begin(self, key: KeyT, value: ValueT) -> None:
+        """Somebody is about to listen; `value` is what is known of the topic."""
+        self._values[key] = value
+        self._new.add(key)
+
+    def __setitem__(self, key: KeyT, value: ValueT) -> None:
+        """Change what is known of a topic, if somebody still listens to it."""
+        if key in self._values:
+            self._values[key] = value
+
+    def __contains__(self, key: KeyT) -> bool:
+        return key in self._values
+
+    def get(self, key: KeyT) -> ValueT | None:
+        """What is known of a topic that somebody listens to, or is about to."""
+        return self._values.get(key)
+
+    def __iter__(self) -> Iterator[KeyT]:
+        """The topics that somebody listens to, in the order in which they began."""
+        new, self._new = self._new, set()
+        for key in new:
+            if not self._bus.when_left(self._topic_of(key), partial(self._end, key)):
+                self._end(key)
+        return iter(list(self._values))
+
+    def items(self) -> list[tuple[KeyT, ValueT]]:
+        """The topics that somebody listens to, and what is known of each."""
+        return [(key, self._values[key]) for key in self]
+
+    def _end(self, key: KeyT) -> None:
+        self._values.pop(key, None)

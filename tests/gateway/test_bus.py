@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from scopegate.gateway.calls.bus import SLICE, Bus
+from scopegate.gateway.calls.bus import SLICE, Bus, Heard
 from scopegate.gateway.calls.errors import ApiError
 
 
@@ -94,3 +94,38 @@ async def test_a_listener_that_fails_harms_nobody() -> None:
         bus.publish("t", b"{}", 2)
     assert [position for _, position in ear.heard] == [1, 2]
     assert [entry["event"] for entry in logged] == ["a listener failed"] * 2
+
+
+def test_a_topic_is_heard_from_its_first_listener_to_its_last() -> None:
+    bus, first, second = Bus(), Ear(), Ear()
+    heard: Heard[int, str] = Heard(bus, lambda number: f"t.{number}")
+    heard.begin(1, "one")
+    heard.begin(2, "two")
+    assert heard.get(2) == "two"  # its stream is about to be opened
+    bus.subscribe("t.1", first)
+    assert heard.items() == [(1, "one")]
+    assert 2 not in heard  # it was not opened
+    heard[2] = "nobody listens"
+    assert 2 not in heard
+    heard[1] = "changed"
+    bus.subscribe("t.1", second)
+    bus.unsubscribe("t.1", first)
+    assert list(heard) == [1]
+    heard.begin(1, "again")  # somebody joins
+    assert heard.items() == [(1, "again")]
+    bus.unsubscribe("t.1", second)
+    assert 1 not in heard
+    assert heard.items() == []
+    assert not bus._when_left
+
+
+def test_what_ends_while_it_is_told_is_no_longer_heard() -> None:
+    bus, ear = Bus(), Ear()
+    heard: Heard[int, int] = Heard(bus, str)
+    for number in (1, 2):
+        heard.begin(number, number)
+        bus.subscribe(str(number), ear)
+    for number, value in heard.items():
+        bus.unsubscribe(str(3 - number), ear)
+        heard[number] = value + 1
+    assert heard.items() == []

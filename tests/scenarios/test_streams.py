@@ -4,9 +4,8 @@ import asyncio
 
 import structlog
 
-from scopegate.exchange.feed import Feed
+from scopegate.exchange.heartbeat import Heartbeat
 from scopegate.gateway.calls.bus import SLICE, Bus
-from scopegate.handlers.market import Ticker
 from scopegate.runtime.clock import HandClock
 from scopegate.testing import NOON, World, world
 from tests.conftest import Stage
@@ -177,15 +176,13 @@ async def test_streams_are_bounded() -> None:
         assert "error" not in await client.ask({"ticks": "R_75", "subscribe": 1})
 
 
-def test_a_follower_that_fails_does_not_stop_the_market() -> None:
+def test_a_step_that_fails_does_not_stop_the_market() -> None:
     clock, seen = HandClock(NOON), list[int]()
-    ticker = Ticker(Feed("ticker"), clock, Bus())
 
     def fails(epoch: int) -> None:
         raise ZeroDivisionError
 
-    for follower in (fails, seen.append):
-        ticker.follow(follower)
+    ticker = Heartbeat(clock, (fails, seen.append), Bus().when_idle)
     ticker.start(after=int(NOON))
     with structlog.testing.capture_logs() as logged:
         clock.advance(3)
