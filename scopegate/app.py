@@ -47,7 +47,8 @@ from scopegate.gateway.calls.registry import Registry
 from scopegate.gateway.calls.session import Session, unsigned_holder
 from scopegate.gateway.calls.token_form import without_tokens
 from scopegate.gateway.transport.connection import Connection, Transport
-from scopegate.gateway.transport.server import Accept, Visitor
+from scopegate.gateway.transport.peer import Accept
+from scopegate.gateway.transport.visitor import Visitor
 from scopegate.handlers.accounts import Accounts
 from scopegate.handlers.apps import Apps
 from scopegate.handlers.assessment import Assessment

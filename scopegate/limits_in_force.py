@@ -9,7 +9,8 @@ from scopegate.gateway.access import apps, guard, passwords, tokens, verificatio
 from scopegate.gateway.calls import dispatch, fairness
 from scopegate.gateway.calls.limits import MESSAGE_UNIT, Limit, Per, Profile
 from scopegate.gateway.transport import connection as connections
-from scopegate.gateway.transport import http, server
+from scopegate.gateway.transport import http
+from scopegate.gateway.transport import peer as peers
 from scopegate.handlers import market, pages, proposals
 from scopegate.handlers import verification as letters
 from scopegate.store import sqlite as stores
@@ -22,9 +23,9 @@ def limits_in_force(profile: Profile, http_per_minute: int) -> list[Limit]:
         *profile.listed(),
         Limit("http_per_minute", http_per_minute, "requests a minute", address),
         Limit("message_unit", MESSAGE_UNIT, "bytes", message),
-        Limit("message_bytes", server.MAX_MESSAGE, "bytes", message),
-        Limit("message_fragments", server.MAX_FRAGMENTS, "frames", message),
-        Limit("empty_frames", server.MAX_EMPTY_FRAMES, "frames a second", connection),
+        Limit("message_bytes", peers.MAX_MESSAGE, "bytes", message),
+        Limit("message_fragments", peers.MAX_FRAGMENTS, "frames", message),
+        Limit("empty_frames", peers.MAX_EMPTY_FRAMES, "frames a second", connection),
         Limit("message_depth", dispatch.MAX_DEPTH, "levels", message),
         Limit("refusal_echo_bytes", dispatch.MAX_ECHO, "bytes", message),
         Limit("answer_time", dispatch.PATIENCE, "seconds", message),
@@ -35,9 +36,9 @@ def limits_in_force(profile: Profile, http_per_minute: int) -> list[Limit]:
         Limit("long_work_waiting", fairness.MOST_QUEUED, "calls", Per.GATEWAY),
         Limit("long_work_waiting_per_client", fairness.MOST_QUEUED_EACH, "calls", Per.CLIENT),
         Limit("writes_waiting", stores.MAX_WAITING, "writes", Per.GATEWAY),
-        Limit("held_bytes", server.MAX_HELD, "bytes", connection),
-        Limit("idle_time", server.IDLE, "seconds", connection),
-        Limit("opening_time", server.HEAD_TIMEOUT, "seconds", connection),
+        Limit("held_bytes", peers.MAX_HELD, "bytes", connection),
+        Limit("idle_time", peers.IDLE, "seconds", connection),
+        Limit("opening_time", peers.HEAD_TIMEOUT, "seconds", connection),
         Limit("proposal_time", proposals.GOOD_FOR, "seconds", connection),
         Limit("proposals_kept", proposals.KEPT, "proposals", connection),
         Limit("wrong_tokens", guard.WRONG_TOKENS_A_MINUTE, "tokens a minute", address),

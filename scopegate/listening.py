@@ -9,7 +9,8 @@ from ipaddress import ip_network
 from scopegate import local_ca
 from scopegate.app import Gateway
 from scopegate.gateway.calls.limits import RequestLimiter
-from scopegate.gateway.transport.server import Listening, Server
+from scopegate.gateway.transport.peer import Listening
+from scopegate.gateway.transport.server import Server
 from scopegate.gateway.web.oauth import TokenEndpoint
 from scopegate.gateway.web.site import Site
 from scopegate.settings import Settings, SettingsError

@@ -35,7 +35,7 @@ from scopegate.gateway.access.apps import App
 from scopegate.gateway.access.mail import Letter
 from scopegate.gateway.access.users import RESIDENCE
 from scopegate.gateway.calls.registry import Registry
-from scopegate.gateway.transport.server import Visitor
+from scopegate.gateway.transport.visitor import Visitor
 from scopegate.runtime.clock import HandClock
 from scopegate.schemas.scopes import ALL_SCOPES, Scope
 from scopegate.settings import chosen

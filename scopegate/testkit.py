@@ -37,7 +37,7 @@ from scopegate.exchange.money import CURRENCIES, to_units
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.transport.connection import Connection, Transport
-from scopegate.gateway.transport.server import Visitor
+from scopegate.gateway.transport.visitor import Visitor
 from scopegate.listening import listen
 from scopegate.market_start import parse_start
 from scopegate.runtime.clock import HandClock

@@ -39,7 +39,7 @@ from scopegate.exchange.contracts.per_point import PerPoint
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access import tokens
-from scopegate.gateway.transport.server import Visitor
+from scopegate.gateway.transport.visitor import Visitor
 from scopegate.runtime.clock import HandClock
 from scopegate.schemas.scopes import ALL_SCOPES
 from scopegate.settings import Settings

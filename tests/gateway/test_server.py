@@ -17,8 +17,11 @@ from typing import Any
 import pytest
 
 from scopegate.gateway.calls.dispatch import REFUSED_CLOSE
+from scopegate.gateway.transport import peer as peer_module
 from scopegate.gateway.transport import server as server_module
-from scopegate.gateway.transport.server import Listening, Server, client_address
+from scopegate.gateway.transport.peer import Listening
+from scopegate.gateway.transport.server import Server
+from scopegate.gateway.transport.visitor import client_address
 from scopegate.listening import listen, site, tls_context
 from scopegate.settings import chosen
 from scopegate.testing import World, world
@@ -284,7 +287,7 @@ async def test_an_idle_connection_is_pinged_then_closed(server: Running) -> None
         assert await client.frame() == (PING, b"")
         peer.check(heard + 53)  # it was silent all the while, and so was the gateway
         assert await client.frame() == (PING, b"")
-        peer.check(heard + server_module.IDLE + 1)
+        peer.check(heard + peer_module.IDLE + 1)
         assert await client.closed() == (4408, "idle: no frame from you for 120 seconds")
 
 
@@ -365,7 +368,7 @@ async def test_requests_of_a_client_that_does_not_read_wait(server: Running) -> 
         client.writer.write(b"".join(text(message) for message in sent))
         await client.message()
         (peer,) = running.peers
-        assert peer._socket.get_write_buffer_size() < server_module.MAX_HELD
+        assert peer._socket.get_write_buffer_size() < peer_module.MAX_HELD
         for number in range(1, 60):
             assert (await client.message())["req_id"] == number
 
@@ -409,9 +412,9 @@ async def test_a_client_that_does_not_read_costs_a_megabyte_at_most(
             if kind != "events" and quiet > 200:
                 break
         assert peer._closing == (kind == "events")
-        assert 64 * 1024 < most <= server_module.MAX_HELD
+        assert 64 * 1024 < most <= peer_module.MAX_HELD
         # The transport holds at most its limit and the output of one batch.
-        assert transport_most <= server_module.HIGH_WATER + 256 * 1024
+        assert transport_most <= peer_module.HIGH_WATER + 256 * 1024
         writer.transport.abort()
 
 
@@ -509,7 +512,7 @@ async def test_no_head_within_its_time_hangs_up(server: Running) -> None:
             other.writer.write(text({"ping": 1}))
             await other.message()
             for peer in list(running.peers):
-                peer.check(peer._heard + server_module.HEAD_TIMEOUT + 1)
+                peer.check(peer._heard + peer_module.HEAD_TIMEOUT + 1)
             async with asyncio.timeout(10):
                 assert await client.reader.read() == b""
 
@@ -583,12 +586,12 @@ async def test_fragments_without_end_are_refused(server: Running) -> None:
     async with raw(server[1]) as client:
         client.writer.write(
             frame(TEXT, b"", fin=False)
-            + frame(CONTINUATION, b"", fin=False) * (server_module.MAX_EMPTY_FRAMES - 1)
+            + frame(CONTINUATION, b"", fin=False) * (peer_module.MAX_EMPTY_FRAMES - 1)
         )
         client.writer.write(frame(CONTINUATION, b'{"ping":1}'))
         assert (await client.message())["ping"] == "pong"
         client.writer.write(frame(TEXT, b" ", fin=False))
-        client.writer.write(frame(CONTINUATION, b" ", fin=False) * server_module.MAX_FRAGMENTS)
+        client.writer.write(frame(CONTINUATION, b" ", fin=False) * peer_module.MAX_FRAGMENTS)
         assert (await client.closed())[0] == 1009
 
 
@@ -605,7 +608,7 @@ async def test_a_flood_of_frames_without_a_message_is_cut(
     server: Running, opening: bytes, sent: bytes
 ) -> None:
     running, port = server
-    most = server_module.MAX_EMPTY_FRAMES
+    most = peer_module.MAX_EMPTY_FRAMES
     assert running._sweeper is not None
     running._sweeper.cancel()  # seconds pass where the test says so
     async with raw(port) as client:
@@ -628,12 +631,12 @@ async def test_a_flood_of_frames_without_a_message_is_cut(
 async def test_a_message_in_many_fragments_holds_up_nobody(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "MAX_FRAMES_AT_ONCE", 1)
+    monkeypatch.setattr(peer_module, "MAX_FRAMES_AT_ONCE", 1)
     running, port = server
     async with raw(port) as client:
         (peer,) = running.peers
         async with raw(port) as other:
-            blanks = frame(CONTINUATION, b" ", fin=False) * (server_module.MAX_FRAGMENTS - 2)
+            blanks = frame(CONTINUATION, b" ", fin=False) * (peer_module.MAX_FRAGMENTS - 2)
             client.writer.write(
                 frame(TEXT, b'{"ping":', fin=False) + blanks + frame(CONTINUATION, b"1}")
             )
@@ -663,7 +666,7 @@ async def test_a_client_that_was_closed_holds_up_no_stop(
     here: World, monkeypatch: pytest.MonkeyPatch, paused: bool
 ) -> None:
     monkeypatch.setattr(server_module, "GOODBYE", 3_600)
-    monkeypatch.setattr(server_module, "CLOSE_TIMEOUT", 3_600)
+    monkeypatch.setattr(peer_module, "CLOSE_TIMEOUT", 3_600)
     async with listening(here) as (running, port), raw(port) as client:
         client.writer.write(text({"ping": 1}))
         await client.message()
@@ -689,7 +692,7 @@ async def test_who_takes_nothing_is_idle_too(server: Running) -> None:
         async with asyncio.timeout(10):
             while not peer.congested:  # noqa: ASYNC110 - nobody is told of it
                 await asyncio.sleep(0)
-        peer.check(peer._heard + server_module.IDLE + 1)
+        peer.check(peer._heard + peer_module.IDLE + 1)
         async with asyncio.timeout(10):
             await running._empty()
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from scopegate.cli import cli
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.registry import SENSITIVE_FIELDS
-from scopegate.gateway.transport.server import Visitor
+from scopegate.gateway.transport.visitor import Visitor
 from scopegate.testing import MemoryClient, World
 from tests.conftest import Stage
 from tests.published.scenes import OWN, SCENES, signed_in

@@ -16,6 +16,7 @@ from scopegate.gateway.access import apps
 from scopegate.store import sqlite as store_module
 from scopegate.store.sqlite import (
     Change,
+    Snapshot,
     Store,
     StoreBusyError,
     StoreDamagedError,
@@ -229,7 +230,8 @@ async def test_too_many_waiting_jobs_are_refused(
 
 async def test_a_reader_cannot_write(store: Store) -> None:
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        await store.read(put(1))
+        await store.read(lambda reader: reader.one("INSERT INTO t VALUES (1)"))
+    assert not hasattr(Snapshot, "execute")
 
 
 async def test_a_newer_database_is_refused(store: Store, tmp_path: Path) -> None:

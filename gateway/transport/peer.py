@@ -1,0 +1,638 @@
+"""One socket: the head of a request, then WebSocket frames or a conversation in HTTP.
+
+Rules:
+- The only file that names the protocol of the WebSocket library. Handshake, control frames,
+  fragments, close and protocol errors are the library's Sans-I/O core; whole, unfragmented text
+  frames, which is what clients send, pass it by (`Peer._frames`).
+- A binary message that is JSON in UTF-8 is handled like text; any other closes the connection.
+- One write for each batch of bytes read. A client that has fallen behind gets nothing more until it
+  reads again. At most `MAX_HELD` bytes are kept for it, unsent or unanswered; a client that needs
+  more is cut off.
+- A connection is idle when no whole frame has come for `IDLE`. It is pinged when none has come, or
+  nothing was sent, for `ping_after`: proxies cut a connection on which either side is silent.
+- Frames without a part of a message are few (`MAX_EMPTY_FRAMES`), and what is not a whole text
+  frame is taken a little at a time: nothing else counts them against the client.
+- A request, and a handshake, is whole `HEAD_TIMEOUT` after it began, however steadily it comes.
+"""
+
+import asyncio
+import logging
+import re
+import ssl
+import struct
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final, cast
+from typing import Protocol as Interface
+
+import structlog
+from websockets.exceptions import InvalidState
+from websockets.extensions import ServerExtensionFactory
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import OPEN, SERVER, Protocol
+from websockets.server import ServerProtocol
+
+from scopegate.gateway.calls import hosts
+from scopegate.gateway.calls.dispatch import REFUSED_CLOSE, Binary
+from scopegate.gateway.calls.errors import service_restart
+from scopegate.gateway.calls.fairness import ClientLoad, Scheduler, Work
+from scopegate.gateway.calls.hosts import Hosts
+from scopegate.gateway.calls.limits import PING_AFTER, block_of
+from scopegate.gateway.transport.connection import Connection, Transport
+from scopegate.gateway.transport.http import MAX_HEAD, SECURITY, HttpConversation, HttpPeer, Site
+from scopegate.gateway.transport.visitor import Network, Visitor, client_address, visitor_of
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # no compiled part for this platform
+    from websockets.utils import apply_mask
+
+PATHS = ("/websockets/v3", "/websockets/v3/", "/")
+MAX_MESSAGE = 64 * 1024
+MAX_FRAGMENTS = 1024
+MAX_EMPTY_FRAMES = 30
+"""Frames without a part of a message (pings, pongs, empty fragments) taken in a second."""
+MAX_FRAMES_AT_ONCE = 64
+"""Frames that the core takes in one go; then other connections are read from."""
+HIGH_WATER = 64 * 1024
+"""A client with more than this unsent is congested: its messages wait."""
+MAX_HELD = 1024 * 1024
+"""Bytes that are kept for one client: unsent, read but not answered, or only part of a frame."""
+MAX_BATCH = 256
+MAX_BATCH_BYTES = 32 * 1024
+"""Bytes that are handled before the connection is asked again whether it takes more."""
+_OBJECT = 64
+"""Overhead, in bytes, of each piece that waits to be sent."""
+IDLE = 120.0
+HEAD_TIMEOUT = 10.0
+CLOSE_TIMEOUT = 5.0
+
+IDLE_CLOSE = 4408
+SHUTDOWN_CLOSE = 1012
+
+
+_TEXT: Final = 0x81  # a text frame, whole, with no reserved bit
+_MASKED: Final = 0x80
+_SHORT = [bytes((_TEXT, length)) for length in range(126)]
+_LONG = struct.Struct("!BBH")
+_LONGEST = struct.Struct("!BBQ")
+_MESSAGES: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
+_UPGRADE = re.compile(rb"^upgrade:[ \t]*websocket[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+
+_BAD_REQUEST: Final = "".join(
+    (
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n",
+        *(f"{name}: {value}\r\n" for name, value in SECURITY.items()),
+        "Content-Length: 34\r\nConnection: close\r\n\r\nThis is not a valid HTTP request.\n",
+    )
+).encode()
+
+log = structlog.get_logger("scopegate.server")
+# The core reports what clients do wrong as well; only what it thinks impossible is worth a line.
+_core_log = logging.getLogger("scopegate.websockets")
+_core_log.setLevel(logging.ERROR)
+
+
+class Accept(Interface):
+    """Accepts new clients."""
+
+    def refusal(self, visitor: Visitor) -> str | None:
+        """Why this visitor may not connect now; `None` if it may. Asked once for each."""
+
+    def __call__(
+        self, visitor: Visitor, send: Callable[[bytes], None], transport: Transport
+    ) -> Connection:
+        """The connection of a new client from what it said, its `send` and its transport."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """How to listen."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    compression: bool = False
+    trusted_proxies: tuple[Network, ...] = ()
+    hosts: Hosts
+    ping_after: float = PING_AFTER
+
+
+class Listener(Interface):
+    """What a socket needs of the server that has accepted it."""
+
+    how: Listening
+    accept: Accept
+    site: Site
+    scheduler: Scheduler
+
+    @property
+    def extensions(self) -> Sequence[ServerExtensionFactory] | None:
+        """What the WebSocket may be extended by, such as compression."""
+
+    def joined(self, peer: "Peer") -> None:
+        """A client has come."""
+
+    def opened(self, peer: "Peer") -> None:
+        """A client has opened its WebSocket."""
+
+    def refused(self, host: str) -> None:
+        """A client named a `Host` that is not answered."""
+
+    def left(self, peer: Any) -> None:
+        """A client is gone, or what counted for it."""
+
+
+class Peer(asyncio.Protocol):
+    """One socket: first the head of a request, then a WebSocket or a conversation in HTTP."""
+
+    __slots__ = (
+        "_after",
+        "_binary",
+        "_buffer",
+        "_closing",
+        "_connection",
+        "_core",
+        "_corked",
+        "_draining",
+        "_empty_frames",
+        "_fragments",
+        "_goes_on",
+        "_heard",
+        "_http",
+        "_load",
+        "_out",
+        "_out_size",
+        "_paused",
+        "_pinged",
+        "_server",
+        "_socket",
+        "_to_abort",
+        "_wrote",
+        "_wrote_at",
+        "congested",
+    )
+
+    def __init__(self, server: Listener, after: object | None = None) -> None:
+        """`after` counts for this socket until the client has agreed on TLS."""
+        self._server = server
+        self._after = after
+        self._socket: asyncio.Transport
+        self._core: Protocol | None = None
+        self._connection: Connection | None = None
+        self._http: HttpConversation | None = None
+        self._load: ClientLoad
+        self._buffer = b""
+        self._fragments: list[bytes] | None = None
+        self._binary = False
+        self._empty_frames = 0
+        self._out: list[bytes] = []
+        self._out_size = 0
+        self._corked = False
+        self._closing = False
+        self._draining = False
+        self._goes_on = False
+        self._paused = False
+        self._pinged = False
+        self._to_abort: asyncio.TimerHandle | None = None
+        self._heard = self._wrote_at = time.monotonic()
+        self._wrote = False
+        self.congested = False
+
+    # What the event loop tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is open."""
+        self._socket = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+        self._socket.set_write_buffer_limits(high=HIGH_WATER)
+        if self._after is not None:
+            self._server.left(self._after)
+            self._after = None
+        self._server.joined(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        # When closing it is only waited for the client to hang up as well.
+        if not self._closing and not self._draining:
+            self.batched(lambda: self._received(data))
+
+    def _received(self, data: bytes) -> None:
+        if self._connection is not None:
+            self._frames(data)
+        elif self._http is not None:
+            self._http.receive(data)
+        else:
+            self._head(data)
+
+    def batched(self, work: Callable[[], None]) -> None:
+        """Do something, and send in one write what it brings about."""
+        self._corked = True
+        try:
+            work()
+        finally:
+            self._corked = False
+            self._flush()
+
+    def eof_received(self) -> bool:
+        """The client sends nothing more."""
+        return False  # the transport closes after what is still to be sent
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed."""
+        self._closing = True
+        self._server.left(self)
+        if self._to_abort is not None:
+            self._to_abort.cancel()
+        if self._connection is not None:
+            self._connection.leave()
+        if self._http is not None:
+            self._http.leave()
+
+    def pause_writing(self) -> None:
+        """The client does not take what it is sent."""
+        self.congested = True
+
+    def resume_writing(self) -> None:
+        """The client takes more."""
+        self.congested = False
+        self._flush()
+        if self._connection is not None:
+            self.batched(self._connection.work)
+
+    # The head of the first request.
+
+    def _head(self, data: bytes) -> None:
+        self._buffer += data
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0 and len(self._buffer) <= MAX_HEAD:
+            return
+        head, rest = self._buffer[: end + 4], self._buffer[end + 4 :]
+        self._buffer = b""
+        if end >= 0 and len(head) <= MAX_HEAD and _UPGRADE.search(head):
+            self._handshake(head)
+            if rest and self._connection is not None:
+                self._frames(rest)
+        else:
+            peer = HttpPeer(
+                address_for=self._client_address,
+                refuses=self._refused,
+                write=self._queue,
+                close=self._hang_up,
+                pause=self.pause,
+                resume=self.resume,
+                run=self._run_http,
+                batched=self.batched,
+            )
+            self._load = self._server.scheduler.load(block_of(self._client_address("")))
+            self._http = HttpConversation(self._server.site, peer)
+            self._http.receive(head + rest)
+
+    def _run_http(self, work: Work) -> None:
+        self._server.scheduler.run(self._load, work)
+
+    def _handshake(self, head: bytes) -> None:
+        self._core = core = ServerProtocol(
+            extensions=self._server.extensions, max_size=MAX_MESSAGE, logger=_core_log
+        )
+        core.receive_data(head)
+        events = core.events_received()
+        if events and isinstance(request := events[0], Request):
+            path = request.path.partition("?")[0]
+            refused = self._refused(",".join(request.headers.get_all("Host")))
+            visitor = None
+            if refused is not None:
+                response = core.reject(HTTPStatus.MISDIRECTED_REQUEST, refused)
+            elif path not in PATHS:
+                response = core.reject(
+                    HTTPStatus.NOT_FOUND, f"WebSockets are at {PATHS[0]}, not here.\n"
+                )
+            else:
+                forwarded = ",".join(request.headers.get_all("X-Forwarded-For"))
+                visitor = visitor_of(
+                    request,
+                    address=self._client_address(forwarded),
+                    secure=self._server.how.tls is not None,
+                )
+                limit = self._server.accept.refusal(visitor)
+                if limit is None:
+                    response = core.accept(request)
+                else:
+                    response = core.reject(
+                        HTTPStatus.TOO_MANY_REQUESTS,
+                        f"You have reached the limit of {limit}. Close a connection, or wait a"
+                        " minute.\n",
+                    )
+            if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+                response.headers.update(SECURITY)
+            core.send_response(response)
+            if visitor is not None and core.state is OPEN:
+                self._connection = self._server.accept(visitor, self.send, self)
+        else:  # the core only hangs up on what it cannot read
+            core.data_to_send()
+            self._queue(_BAD_REQUEST)
+            self._hang_up()
+            return
+        self._from_core()
+        if self._connection is not None:
+            self._server.opened(self)
+            # The core of the handshake keeps the request with all its headers: take another.
+            self._core = Protocol(SERVER, max_size=MAX_MESSAGE, logger=_core_log)
+            self._core.extensions = core.extensions
+
+    def _client_address(self, forwarded: str) -> str:
+        peername = self._socket.get_extra_info("peername")
+        return client_address(
+            peername[0] if peername else "", forwarded, self._server.how.trusted_proxies
+        )
+
+    def _refused(self, host: str) -> str | None:
+        """What to tell a client that names this `Host`; `None` where it is answered."""
+        sockname = self._socket.get_extra_info("sockname")
+        if self._server.how.hosts.allows(host, sockname[0] if sockname else ""):
+            return None
+        self._server.refused(host)
+        return hosts.refusal(host)
+
+    # Frames in.
+
+    def _frames(self, data: bytes) -> None:
+        """Answer the whole frames in these bytes and keep the rest.
+
+        Text frames that are whole go straight to the connection; every other frame goes to the
+        core, whole, or as soon as its head shows that the core will refuse it.
+        """
+        core, connection = self._core, self._connection
+        assert core is not None and connection is not None  # noqa: S101, PT018 - open by now
+        if self._buffer:
+            data = self._buffer + data
+        if self._paused:  # nothing is cut that could only wait
+            self._buffer = data
+            return
+        texts: list[bytes] = []
+        position, given, size = 0, 0, len(data)
+        handed = 0
+        plain = not core.extensions and self._fragments is None
+        while size - position >= 2 and not self._closing and not self._paused:
+            if handed == MAX_FRAMES_AT_ONCE:
+                self._go_on_soon()
+                break
+            length = data[position + 1] - _MASKED  # below 0 without a mask
+            start = position + 6
+            if length >= 126:
+                start += 2 if length == 126 else 8
+                if size < start - 4:
+                    break
+                length = int.from_bytes(data[position + 2 : start - 4], "big")
+            end = start + length
+            if plain and data[position] == _TEXT and 0 <= length <= MAX_MESSAGE:
+                if end > size:
+                    break
+                texts.append(apply_mask(data[start:end], data[start - 4 : start]))
+                if len(texts) >= MAX_BATCH or end - given > MAX_BATCH_BYTES:
+                    connection.receive(texts)
+                    texts, given = [], end
+            else:
+                if not 0 <= length <= MAX_MESSAGE:
+                    end = size  # the core will fail the connection; it needs no more than the head
+                elif end > size:
+                    break
+                if texts:
+                    connection.receive(texts)
+                    texts, given = [], end
+                if not self._closing:
+                    core.receive_data(data[position:end])
+                    self._from_core()
+                    handed += 1
+                plain = not core.extensions and self._fragments is None
+            position = end
+        if position:
+            self._heard = time.monotonic()
+            self._pinged = False
+        self._buffer = data[position:] if not self._closing else b""
+        if texts:
+            connection.receive(texts)
+
+    def _from_core(self) -> None:
+        """Take what the core made of what it was given: messages, and bytes to be sent."""
+        core = self._core
+        assert core is not None  # noqa: S101 - called by those who fed it
+        for event in core.events_received():
+            if isinstance(event, Frame):
+                self._frame(event)
+        self._send_from_core()
+
+    def _frame(self, frame: Frame) -> None:
+        is_part = frame.opcode in _MESSAGES
+        if not is_part or not (frame.data or frame.fin):
+            self._empty_frames += 1
+            if self._empty_frames > MAX_EMPTY_FRAMES:
+                self.close(
+                    REFUSED_CLOSE,
+                    f"more than {MAX_EMPTY_FRAMES} frames without a message in a second: send less",
+                )
+                return
+        if is_part:
+            if self._fragments is None:
+                self._fragments = []
+                self._binary = frame.opcode is Opcode.BINARY
+            if frame.data:
+                self._fragments.append(bytes(frame.data))
+            if len(self._fragments) > MAX_FRAGMENTS:
+                self.close(1009, f"a message may have at most {MAX_FRAGMENTS} fragments")
+            elif frame.fin:
+                text, self._fragments = b"".join(self._fragments), None
+                if self._connection is not None:
+                    self._connection.receive([Binary(text) if self._binary else text])
+
+    # Bytes out.
+
+    def send(self, text: bytes) -> None:
+        """Send one text message, with what else this batch of bytes brings about."""
+        if self._closing:
+            return
+        core = self._core
+        assert core is not None  # noqa: S101 - nobody is given `send` before the handshake
+        if core.extensions:
+            try:
+                core.send_text(text)
+            except InvalidState:
+                return  # the client has said goodbye
+            for data in core.data_to_send():
+                self._queue(data)
+            return
+        length = len(text)
+        if length < 126:
+            header = _SHORT[length]
+        elif length < 65536:
+            header = _LONG.pack(_TEXT, 126, length)
+        else:
+            header = _LONGEST.pack(_TEXT, 127, length)
+        self._queue(header + text)
+
+    def _queue(self, data: bytes) -> None:
+        self._out.append(data)
+        self._out_size += len(data) + _OBJECT
+        if self.congested:
+            if self.held > MAX_HELD and not self._closing:
+                log.warning("cut a client that does not read", held=MAX_HELD)
+                self.abort()
+        elif not self._corked or self._out_size > HIGH_WATER:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._out or self.congested:
+            return
+        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        self._out.clear()
+        self._out_size = 0
+        self._wrote = True
+        self._socket.write(data)
+
+    @property
+    def held(self) -> int:
+        """Bytes that are kept for this client."""
+        waiting = 0 if self._connection is None else self._connection.waiting_bytes
+        return self._socket.get_write_buffer_size() + self._out_size + waiting + len(self._buffer)
+
+    def _send_from_core(self) -> None:
+        core = self._core
+        assert core is not None  # noqa: S101 - called by those who have one
+        for data in core.data_to_send():
+            if data:
+                self._queue(data)
+            else:
+                self._hang_up()
+
+    # The end.
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a close frame after what was sent, and hang up."""
+        if self._closing:
+            return
+        if self._core is None or self._connection is None:
+            self._hang_up()
+        elif self._core.state is OPEN:
+            self._core.fail(code, reason)
+            self._send_from_core()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a received message is still to be answered."""
+        if self._closing:
+            return False
+        if self._connection is not None:
+            return self._connection.busy or self._goes_on
+        return self.is_answered
+
+    def drain(self) -> None:
+        """Stop reading; received messages are still answered."""
+        self._draining = True
+        if not self._closing and not self._socket.is_closing():
+            self._socket.pause_reading()
+
+    def finish(self) -> None:
+        """End the streams, each with an error, and close the connection."""
+        if self._closing:
+            return
+        if self._connection is not None:
+            self.batched(partial(self._connection.session.finish_streams, service_restart()))
+        self.close(SHUTDOWN_CLOSE, "the gateway is shutting down")
+
+    def _hang_up(self) -> None:
+        """Close our side after what was sent; the client is given a while to close its own."""
+        self.congested = False  # only the waiting messages follow
+        self._flush()
+        self._closing = True
+        if self._connection is not None:
+            self._connection.leave()
+        if self._http is not None:
+            self._http.leave()
+        if self._socket.is_closing():
+            return
+        # Closing at once with bytes unread would reset the connection, and with it our last words.
+        try:
+            half_closed = self._socket.can_write_eof()
+            if half_closed:
+                self._socket.write_eof()
+        except OSError:  # the client was quicker
+            half_closed = False
+        if half_closed:
+            self._socket.resume_reading()  # or the client would not be heard hanging up
+            loop = asyncio.get_running_loop()
+            self._to_abort = loop.call_later(CLOSE_TIMEOUT, self.abort)
+        else:
+            self._socket.close()
+
+    def abort(self) -> None:
+        """Cut the connection now."""
+        self._closing = True
+        self._out.clear()
+        self._out_size = 0
+        self._socket.abort()
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether a request over HTTP is being answered, or waits for its turn."""
+        return self._http is not None and self._http.busy
+
+    def pause(self) -> None:
+        """Read nothing more for now."""
+        self._paused = True
+        if not self._socket.is_closing():
+            self._socket.pause_reading()
+
+    def resume(self) -> None:
+        """Read again, starting with bytes that were received but not handled yet."""
+        self._paused = False
+        if self._buffer and self._connection is not None:
+            self._go_on_soon()
+        else:
+            self._read_again()
+
+    def _go_on_soon(self) -> None:
+        """Look at the rest of what was read once other connections were read from."""
+        self._goes_on = True
+        if not self._socket.is_closing():
+            self._socket.pause_reading()
+        asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._goes_on = False
+        if not self._closing:
+            self.batched(partial(self._received, b""))
+        if not self._paused and not self._goes_on:
+            self._read_again()
+
+    def _read_again(self) -> None:
+        if not self._socket.is_closing() and not self._draining:
+            self._socket.resume_reading()
+
+    def check(self, now: float) -> None:
+        """End or ping the connection where it has been silent for too long."""
+        self._empty_frames = 0
+        silent = now - (self._heard if self._http is None else self._http.since)
+        if self._wrote:  # since the last look; when exactly is not worth a clock at each write
+            self._wrote = False
+            self._wrote_at = now
+        if self._closing:
+            return
+        if self._connection is None:
+            if silent > HEAD_TIMEOUT and not self.is_answered:
+                self._hang_up()
+        elif self.congested and silent > IDLE:
+            self.abort()  # it takes nothing, a close frame neither
+        elif self._connection.busy:
+            return
+        elif silent > IDLE:
+            self.close(IDLE_CLOSE, f"idle: no frame from you for {IDLE:.0f} seconds")
+        elif self._core is not None and (
+            (silent > self._server.how.ping_after and not self._pinged)
+            or now - self._wrote_at > self._server.how.ping_after
+        ):
+            self._pinged = True
+            self._core.send_ping(b"")
+            self._send_from_core()
