@@ -7,9 +7,9 @@ Rules:
 - Every change is announced with the whole row: whoever follows contracts hears of each once.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 from scopegate.exchange import exclusion, ledger, markups
 from scopegate.exchange.contracts import shortcode
@@ -20,15 +20,10 @@ from scopegate.exchange.ledger import Entry, InsufficientFundsError
 from scopegate.exchange.markups import Introducer
 from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
-from scopegate.store.sqlite import Row, Snapshot, Transaction
+from scopegate.store.sqlite import Announcement, Row, Snapshot, Transaction
 
 KEPT_ORDERS = 100
 """The latest orders of a contract that are kept."""
-
-OPENED = "contract_opened"
-CHANGED = "contract_changed"
-CLOSED = "contract_closed"
-"""The changes that announce contracts: the columns of the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +54,7 @@ class Contract:
     exit_epoch: int | None
 
 
-def contract(row: Row | dict[str, Any]) -> Contract:
+def contract(row: Row | Mapping[str, Any]) -> Contract:
     """The contract of a row, or of an announcement."""
     terms = shortcode.decode(row["shortcode"], row["currency"])
     terms = replace(
@@ -110,11 +105,45 @@ class Closed(NamedTuple):
     entry: Entry
 
 
-def _announce(transaction: Transaction, kind: str, contract_id: int) -> Contract:
-    row = transaction.single("SELECT * FROM contracts WHERE id = ?", contract_id)
-    plain = dict(row)
-    transaction.announce(kind, **plain)
-    return contract(plain)
+@dataclass(frozen=True, slots=True)
+class ContractChanged(Announcement):
+    """The orders of an open contract are other ones."""
+
+    kind: ClassVar[str] = "contract_changed"
+    contract: Contract
+    row: Mapping[str, Any]
+    """Its row in the table."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The row alone."""
+        return dict(self.row)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The contract of a row."""
+        return cls(contract(data), data)
+
+
+@dataclass(frozen=True, slots=True)
+class ContractOpened(ContractChanged):
+    """A contract was bought."""
+
+    kind: ClassVar[str] = "contract_opened"
+
+
+@dataclass(frozen=True, slots=True)
+class ContractClosed(ContractChanged):
+    """A contract was settled, sold or cancelled."""
+
+    kind: ClassVar[str] = "contract_closed"
+
+
+def _announce(transaction: Transaction, kind: type[ContractChanged], contract_id: int) -> Contract:
+    announced = kind.from_json(
+        dict(transaction.single("SELECT * FROM contracts WHERE id = ?", contract_id))
+    )
+    transaction.announce(announced)
+    return announced.contract
 
 
 def buy(
@@ -228,7 +257,7 @@ def buy(
         ) from None
     transaction.execute("UPDATE contracts SET bought_by = ? WHERE id = ?", entry.id, contract_id)
     # Whoever hears of the entry knows the contract that it names.
-    opened = _announce(transaction, OPENED, contract_id)
+    opened = _announce(transaction, ContractOpened, contract_id)
     ledger.announce(transaction, entry)
     if payee is not None and introducer is not None:
         paid = markups.pay(
@@ -280,7 +309,7 @@ def close(
     )
     transaction.execute("UPDATE contracts SET sold_by = ? WHERE id = ?", entry.id, held.id)
     ledger.announce(transaction, entry)
-    return Closed(_announce(transaction, CLOSED, held.id), entry)
+    return Closed(_announce(transaction, ContractClosed, held.id), entry)
 
 
 def change_orders(
@@ -317,7 +346,7 @@ def change_orders(
     ):
         if new != old:
             _record_order(transaction, held.id, kind, new, at)
-    return _announce(transaction, CHANGED, held.id)
+    return _announce(transaction, ContractChanged, held.id)
 
 
 def _record_order(

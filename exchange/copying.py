@@ -14,7 +14,8 @@ Rules:
 import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
+from typing import ClassVar
 
 from scopegate.exchange import book, ledger
 from scopegate.exchange.book import Bought, Closed, Contract
@@ -24,9 +25,8 @@ from scopegate.exchange.ledger import Account, Guard
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import MOST_COPIERS, MOST_TRADERS
 from scopegate.runtime.clock import Clock
-from scopegate.store.sqlite import Change, Row, Snapshot, Store, Transaction
+from scopegate.store.sqlite import Announcement, Row, Snapshot, Store, Transaction
 
-COPIED = "copied"
 """The change that announces a report: the fields of `Report`."""
 
 KEPT_REPORTS = 1_000
@@ -90,9 +90,10 @@ class Following:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Report(Announcement):
     """What became of one trade of a trader for one copier; refused where there is a `code`."""
 
+    kind: ClassVar[str] = "copied"
     id: int
     copier: str
     trader: str
@@ -159,18 +160,16 @@ class Copying:
         self._listeners: list[Callable[[Report], None]] = []
         self._reported: Counter[str] = Counter()
         """How many reports were heard of, by copier."""
-        store.listen(self._changed)
+        store.listen(Report, self._reported_one)
 
     def listen(self, listener: Callable[[Report], None]) -> None:
         """Tell `listener` of every report, once it is committed."""
         self._listeners.append(listener)
 
-    def _changed(self, change: Change) -> None:
-        if change.kind == COPIED:
-            report = Report(**change.data)
-            self._reported[report.copier] += 1
-            for listener in self._listeners:
-                listener(report)
+    def _reported_one(self, report: Report) -> None:
+        self._reported[report.copier] += 1
+        for listener in self._listeners:
+            listener(report)
 
     # Who copies whom.
 
@@ -414,4 +413,4 @@ def _tell(
         *(number, copier, original.loginid, action, original.id, contract_id, code, message, at),
         is_own=users[0] == users[1],
     )
-    transaction.announce(COPIED, **asdict(report))
+    transaction.announce(report)

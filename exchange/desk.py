@@ -23,7 +23,14 @@ from typing import TypeVar
 import structlog
 
 from scopegate.exchange import book
-from scopegate.exchange.book import Bought, Closed, Contract
+from scopegate.exchange.book import (
+    Bought,
+    Closed,
+    Contract,
+    ContractChanged,
+    ContractClosed,
+    ContractOpened,
+)
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.life import (
     End,
@@ -53,7 +60,6 @@ from scopegate.exchange.symbols import Symbol
 from scopegate.runtime.clock import Clock
 from scopegate.runtime.supervisor import supervise
 from scopegate.store.sqlite import (
-    Change,
     Row,
     Store,
     StoreDamagedError,
@@ -136,7 +142,9 @@ class Desk:
         self._closing = False
         self._opened: list[Callable[[Position], None]] = []
         self._closed: list[Callable[[Contract], None]] = []
-        store.listen(self._changed)
+        store.listen(ContractOpened, self._contract_opened)
+        store.listen(ContractChanged, self._contract_changed)
+        store.listen(ContractClosed, self._contract_closed)
 
     def listen(
         self,
@@ -349,24 +357,23 @@ class Desk:
 
     # What the book announces.
 
-    def _changed(self, change: Change) -> None:
-        if change.kind == book.OPENED:
-            contract = book.contract(change.data)
-            position = Position(contract, self._followed(contract))
-            self._take_up(position)
-            for opened in self._opened:
-                opened(position)
-        elif change.kind == book.CHANGED:
-            known = self._positions.get(change.data["id"])
-            if known is not None:
-                known.contract = book.contract(change.data)
-                known.life = self._followed(known.contract)
-                self._arm(known)
-        elif change.kind == book.CLOSED:
-            contract = book.contract(change.data)
-            self._drop(contract)
-            for closed in self._closed:
-                closed(contract)
+    def _contract_opened(self, opened: ContractOpened) -> None:
+        position = Position(opened.contract, self._followed(opened.contract))
+        self._take_up(position)
+        for listener in self._opened:
+            listener(position)
+
+    def _contract_changed(self, changed: ContractChanged) -> None:
+        known = self._positions.get(changed.contract.id)
+        if known is not None:
+            known.contract = changed.contract
+            known.life = self._followed(known.contract)
+            self._arm(known)
+
+    def _contract_closed(self, closed: ContractClosed) -> None:
+        self._drop(closed.contract)
+        for listener in self._closed:
+            listener(closed.contract)
 
     def _take_up(self, position: Position) -> None:
         contract = position.contract

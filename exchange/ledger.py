@@ -8,15 +8,14 @@ Rules:
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from scopegate.exchange.money import CURRENCIES, bound_in
 from scopegate.runtime.clock import Clock
-from scopegate.store.sqlite import Change, Row, Snapshot, Store, StoreError, Transaction
+from scopegate.store.sqlite import Announcement, Row, Snapshot, Store, StoreError, Transaction
 
-BOOKED = "booked"
 """The change that announces an entry of the ledger: the fields of `Entry`."""
 
 DEMO_PREFIX = "VRTC"
@@ -64,8 +63,10 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One change of one balance, with what it left."""
+class Entry(Announcement):
+    """One change of one balance, with what it left; announced when it is booked."""
+
+    kind: ClassVar[str] = "booked"
 
     id: int
     loginid: str
@@ -79,9 +80,6 @@ class Entry:
     app_id: int | None
     note: str
     contract_id: int | None = None
-
-
-_ENTRY_FIELDS = tuple(field.name for field in fields(Entry))
 
 
 def _account(row: Row) -> Account:
@@ -171,8 +169,7 @@ def book(
 
 def announce(transaction: Transaction, entry: Entry) -> None:
     """Tell of an entry that was posted."""
-    # `dataclasses.asdict` copies deeply, at five times the cost.
-    transaction.announce(BOOKED, **{name: getattr(entry, name) for name in _ENTRY_FIELDS})
+    transaction.announce(entry)
 
 
 def post(
@@ -377,16 +374,13 @@ class Ledger:
         self._balances: dict[str, Standing] = {}
         self._booked = 0
         self._listeners: list[Callable[[Entry], None]] = []
-        store.listen(self._changed)
+        store.listen(Entry, self._booked_one)
 
     def listen(self, listener: Callable[[Entry], None]) -> None:
         """Tell `listener` of every entry, once it is committed."""
         self._listeners.append(listener)
 
-    def _changed(self, change: Change) -> None:
-        if change.kind != BOOKED:
-            return
-        entry = Entry(**change.data)
+    def _booked_one(self, entry: Entry) -> None:
         self._booked += 1
         known = self._balances.get(entry.loginid)
         if known is not None and entry.id > known.position:

@@ -73,7 +73,7 @@ class Stranger:
             async with asyncio.timeout(5):
                 await asyncio.sleep(0)
         elif what == "write":
-            await self.store.write(lambda transaction: transaction.announce("stranger"))
+            await self.store.write(lambda transaction: transaction.execute("SELECT 1"))
         elif what == "count":
             row = await self.store.read(_count)
             return {"behave": str(row)}

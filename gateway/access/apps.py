@@ -14,22 +14,16 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from scopegate.gateway.access import tokens, users
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.schemas.scopes import Scope, in_order
-from scopegate.store.sqlite import Row, Snapshot, StoreError, Transaction
-
-CHANGED = "app_changed"
-"""The change that announces an app as it now is, or with `deleted`."""
+from scopegate.store.sqlite import Announcement, Row, Snapshot, StoreError, Transaction
 
 TEST_APP = 1089
 """The app that every database has, for every demo."""
-
-EXTENDED = "link_extended"
-"""The change that announces the accounts of an authorization: `link_id` and `loginids`."""
 
 MOST_OF_A_USER = 100
 """Apps that a user may register."""
@@ -90,18 +84,35 @@ def _app(row: Mapping[str, Any] | Row) -> App:
     )
 
 
-def from_change(data: Mapping[str, Any]) -> App:
-    """The app that a change announces."""
-    return _app(data)
+@dataclass(frozen=True, slots=True)
+class AppChanged(Announcement):
+    """An app is as it is here, or is deleted."""
+
+    kind: ClassVar[str] = "app_changed"
+    app: App
+    deleted: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The columns of its row, and whether it is deleted."""
+        return asdict(self.app) | {
+            "scopes": tokens.scopes_to_text(self.app.scopes),
+            "allowed_origins": " ".join(self.app.allowed_origins),
+            "deleted": self.deleted,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The app of such columns."""
+        return cls(_app(data), data["deleted"])
 
 
-def _announce(transaction: Transaction, app: App, *, deleted: bool = False) -> None:
-    data = asdict(app) | {
-        "scopes": tokens.scopes_to_text(app.scopes),
-        "allowed_origins": " ".join(app.allowed_origins),
-        "deleted": deleted,
-    }
-    transaction.announce(CHANGED, **data)
+@dataclass(frozen=True, slots=True)
+class LinkExtended(Announcement):
+    """An authorization covers these accounts now."""
+
+    kind: ClassVar[str] = "link_extended"
+    link_id: int
+    loginids: list[str]
 
 
 def load_all(reader: Snapshot) -> list[App]:
@@ -210,7 +221,7 @@ def set_origins(transaction: Transaction, app: App, origins: Iterable[str]) -> A
         " ".join(changed.allowed_origins),
         app.id,
     )
-    _announce(transaction, changed)
+    transaction.announce(AppChanged(changed))
     return changed
 
 
@@ -240,7 +251,7 @@ def _store(transaction: Transaction, app: App) -> App:
     ]
     assignments = ", ".join(f"{name} = ?" for name in _FIELDS)
     transaction.execute(f"UPDATE apps SET {assignments} WHERE id = ?", *values, app.id)  # noqa: S608
-    _announce(transaction, app)
+    transaction.announce(AppChanged(app))
     return app
 
 
@@ -248,7 +259,7 @@ def delete(transaction: Transaction, app: App, *, by: str = "") -> None:
     """The app is no more, nor any link to it."""
     transaction.execute("UPDATE apps SET deleted_at = ? WHERE id = ?", time.time(), app.id)
     _end_links(transaction, app.id, by=by)
-    _announce(transaction, app, deleted=True)
+    transaction.announce(AppChanged(app, deleted=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +360,7 @@ def extend_link(transaction: Transaction, link_id: int, loginid: str) -> None:
     row = transaction.single("SELECT loginids FROM links WHERE id = ?", link_id)
     loginids = sorted({*row["loginids"].split(","), loginid} - {""})
     transaction.execute("UPDATE links SET loginids = ? WHERE id = ?", ",".join(loginids), link_id)
-    transaction.announce(EXTENDED, link_id=link_id, loginids=loginids)
+    transaction.announce(LinkExtended(link_id, loginids))
 
 
 _LINKS = (

@@ -15,8 +15,13 @@ from dataclasses import replace
 from typing import TypeVar
 
 from scopegate.gateway.access import apps, tokens, users
-from scopegate.gateway.access.apps import App
-from scopegate.gateway.access.tokens import Token
+from scopegate.gateway.access.apps import App, AppChanged, LinkExtended
+from scopegate.gateway.access.tokens import (
+    CurrencySettled,
+    Token,
+    TokensEnded,
+    TokensSuspended,
+)
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import (
     ApiError,
@@ -28,7 +33,7 @@ from scopegate.gateway.calls.errors import (
 )
 from scopegate.gateway.calls.limits import Claim, ConcurrencyLimiter, Holder, Penalty, Profile
 from scopegate.gateway.calls.session import Grant, Session
-from scopegate.store.sqlite import Change, Job, Snapshot, Store, StoreUnavailableError, Transaction
+from scopegate.store.sqlite import Job, Snapshot, Store, StoreUnavailableError, Transaction
 
 FLUSH = 1.0
 WRONG_TOKENS_A_MINUTE = 5
@@ -63,7 +68,11 @@ class Access:
 
     async def start(self) -> None:
         """Know every app, and hear of changes."""
-        self._store.listen(self._changed)
+        self._store.listen(TokensEnded, self._ended)
+        self._store.listen(TokensSuspended, self._suspended)
+        self._store.listen(CurrencySettled, self._currency_settled)
+        self._store.listen(LinkExtended, self._link_extended)
+        self._store.listen(AppChanged, self._app_changed)
         for app in await self._store.read(apps.load_all):
             self._apps[app.id] = app
 
@@ -252,42 +261,45 @@ class Access:
         """How many connections are signed in now with one of these tokens, or several."""
         return len(set[Session]().union(*(self._live.get(number, ()) for number in token_ids)))
 
-    def _changed(self, change: Change) -> None:
-        if change.kind == tokens.ENDED:
-            self._take_back(change, why=None)
-        elif change.kind == tokens.SUSPENDED:
-            self._take_back(change, why=token_suspended())
-        elif change.kind == tokens.CURRENCY_SETTLED:
-            self._endings += 1  # what is being read of the account's tokens is old
-            self._regrant(change.data["loginid"], change.data["currency"])
-        elif change.kind == apps.EXTENDED:
-            self._endings += 1  # reads of the authorization's tokens under way are out of date
-            self._extend(change.data["link_id"], frozenset(change.data["loginids"]))
-        elif change.kind == apps.CHANGED:
-            app = apps.from_change(change.data)
-            if change.data["deleted"]:
-                self._apps.pop(app.id, None)
-            else:
-                self._apps[app.id] = app
-            for session in list(self._of_app.get(app.id, ())):
-                refusal = self.refusal(session)
-                if refusal is not None:  # it learns so with its next message; streams end now
-                    session.finish_streams(refusal)
+    def _ended(self, ended: TokensEnded) -> None:
+        self._take_back(ended, why=None)
 
-    def _take_back(self, change: Change, *, why: ApiError | None) -> None:
-        """Revoke the grants of a change's tokens, and report the reason on live connections."""
+    def _suspended(self, suspended: TokensSuspended) -> None:
+        self._take_back(suspended, why=token_suspended())
+
+    def _currency_settled(self, settled: CurrencySettled) -> None:
+        self._endings += 1  # what is being read of the account's tokens is old
+        self._regrant(settled.loginid, settled.currency)
+
+    def _link_extended(self, extended: LinkExtended) -> None:
+        self._endings += 1  # reads of the authorization's tokens under way are out of date
+        self._extend(extended.link_id, frozenset(extended.loginids))
+
+    def _app_changed(self, changed: AppChanged) -> None:
+        app = changed.app
+        if changed.deleted:
+            self._apps.pop(app.id, None)
+        else:
+            self._apps[app.id] = app
+        for session in list(self._of_app.get(app.id, ())):
+            refusal = self.refusal(session)
+            if refusal is not None:  # it learns so with its next message; streams end now
+                session.finish_streams(refusal)
+
+    def _take_back(self, announced: TokensEnded, *, why: ApiError | None) -> None:
+        """Revoke the grants of the tokens, and report the reason on live connections."""
         self._endings += 1
-        ended = set(change.data["ids"])
+        ended = set(announced.ids)
         self._tokens = {
             digest: token for digest, token in self._tokens.items() if token.id not in ended
         }
-        counted = self._signed_out.get(change.data["by"], set())
+        counted = self._signed_out.get(announced.by, set())
         for token_id in ended:
             sessions = self._live.pop(token_id, set())
             self._expiring.pop(token_id, None)
             counted |= sessions
             for session in sessions:
-                session.revoke(token_id, reply_first=session.id == change.data["by"], why=why)
+                session.revoke(token_id, reply_first=session.id == announced.by, why=why)
                 self._count(session)
 
     def _regrant(self, loginid: str, currency: str) -> None:

@@ -14,11 +14,12 @@ Rules:
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.schemas.scopes import Scope, in_order
-from scopegate.store.sqlite import Row, Snapshot, Transaction
+from scopegate.store.sqlite import Announcement, Row, Snapshot, Transaction
 
 MOST_OF_A_USER = 100
 """Owner tokens that one account may have at once."""
@@ -32,14 +33,31 @@ It may create as many again for the account with `api_token`: a further one is r
 KEPT_USES = 500
 """The latest uses that are kept for a token, one row per call and address."""
 
-ENDED = "tokens_ended"
-"""The change that announces the end of tokens: `ids`, and `by`, the session that asked for it."""
 
-SUSPENDED = "tokens_suspended"
-"""The change that announces suspended tokens: `ids` and `by` as for `ENDED`."""
+@dataclass(frozen=True, slots=True)
+class TokensEnded(Announcement):
+    """Tokens have ended."""
 
-CURRENCY_SETTLED = "currency_settled"
-"""The change that announces an account's new currency: `loginid` and `currency`."""
+    kind: ClassVar[str] = "tokens_ended"
+    ids: list[int]
+    by: str
+    """The session that asked for it; empty where it was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokensSuspended(TokensEnded):
+    """The tokens of an authorization may do nothing until its user agrees to the app's changes."""
+
+    kind: ClassVar[str] = "tokens_suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class CurrencySettled(Announcement):
+    """An account has another currency."""
+
+    kind: ClassVar[str] = "currency_settled"
+    loginid: str
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +285,7 @@ def create_beside(transaction: Transaction, token_id: int, loginid: str) -> str:
 
 def currency_settled(transaction: Transaction, loginid: str, currency: str) -> None:
     """Tell whoever holds a grant for the account that its currency is another now."""
-    transaction.announce(CURRENCY_SETTLED, loginid=loginid, currency=currency)
+    transaction.announce(CurrencySettled(loginid, currency))
 
 
 def _new_text(reader: Snapshot, loginid: str, kind: str) -> str:
@@ -321,7 +339,7 @@ def end(transaction: Transaction, ids: Iterable[int], *, by: str = "") -> list[i
         if cursor.rowcount:
             ended.append(token_id)
     if ended:
-        transaction.announce(ENDED, ids=ended, by=by)
+        transaction.announce(TokensEnded(ended, by))
     return ended
 
 
@@ -372,7 +390,7 @@ def suspend_all_of_link(transaction: Transaction, link_id: int, *, by: str = "")
     """Announce that the live tokens of a link are suspended."""
     rows = transaction.all("SELECT id FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id)
     if rows:
-        transaction.announce(SUSPENDED, ids=_ids(rows), by=by)
+        transaction.announce(TokensSuspended(_ids(rows), by))
 
 
 def end_sign_in(transaction: Transaction, token_id: int, *, by: str = "") -> None:

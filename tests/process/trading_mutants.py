@@ -45,13 +45,13 @@ def reply_before_commit() -> None:
         if connection.in_transaction:
             connection.execute("COMMIT")
         foreign = commit(batch, seen_change, _NeverCommits(connection))  # type: ignore[arg-type]
-        kinds = {
-            change.kind
+        moves_contracts = any(
+            isinstance(change, book.ContractChanged)
             for waiting in batch
             if waiting.failed is None
             for change in waiting.transaction.changes
-        }
-        if not kinds & {book.OPENED, book.CHANGED, book.CLOSED}:
+        )
+        if not moves_contracts:
             connection.execute("COMMIT")
         return foreign
 

@@ -5,17 +5,20 @@ import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+import structlog
 
 from scopegate import market_start
 from scopegate.exchange.symbols import FEED_VERSION
 from scopegate.gateway.access import apps
 from scopegate.store import sqlite as store_module
 from scopegate.store.sqlite import (
-    Change,
+    Announcement,
     Snapshot,
     Store,
     StoreBusyError,
@@ -36,6 +39,12 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await made.write(lambda transaction: transaction.execute("CREATE TABLE t (x INTEGER UNIQUE)"))
     yield made
     await made.close()
+
+
+@dataclass(frozen=True)
+class Told(Announcement):
+    kind: ClassVar[str] = "told"
+    x: int
 
 
 def put(x: int) -> store_module.Job[None]:
@@ -72,18 +81,18 @@ async def test_one_jobs_failure_is_its_own(store: Store) -> None:
 
 async def test_a_parts_failure_is_its_own(store: Store) -> None:
     """What a part wrote and announced is gone, what the job did around it stays."""
-    told: list[Change] = []
-    store.listen(told.append)
+    told: list[Told] = []
+    store.listen(Told, told.append)
 
     def job(transaction: Transaction) -> list[str]:
         failed = []
         put(1)(transaction)
-        transaction.announce("put", x=1)
+        transaction.announce(Told(1))
         for values in ([2], [3, 1], [4, 4], [5]):
             try:
                 with transaction.part():
                     for value in values:
-                        transaction.announce("put", x=value)
+                        transaction.announce(Told(value))
                         put(value)(transaction)
             except sqlite3.IntegrityError:
                 failed.append(str(values))
@@ -92,16 +101,16 @@ async def test_a_parts_failure_is_its_own(store: Store) -> None:
 
     assert await store.write(job) == ["[3, 1]", "[4, 4]"]
     assert await numbers(store) == [1, 2, 5, 6]
-    assert [change.data["x"] for change in told] == [1, 2, 5]
+    assert [each.x for each in told] == [1, 2, 5]
 
 
 async def test_a_job_runs_to_its_end_when_its_caller_is_cancelled(store: Store) -> None:
-    told: list[Change] = []
-    store.listen(told.append)
+    told: list[Told] = []
+    store.listen(Told, told.append)
 
     def job(transaction: Transaction) -> None:
         put(7)(transaction)
-        transaction.announce("seven", x=7)
+        transaction.announce(Told(7))
 
     caller = asyncio.ensure_future(store.write(job))
     await asyncio.sleep(0)
@@ -110,7 +119,7 @@ async def test_a_job_runs_to_its_end_when_its_caller_is_cancelled(store: Store) 
         await caller
     await store.write(put(8))
     assert await numbers(store) == [7, 8]
-    assert told == [Change("seven", {"x": 7})]
+    assert told == [Told(7)]
 
 
 async def test_waiting_jobs_share_commits(store: Store) -> None:
@@ -127,16 +136,16 @@ async def test_changes_are_told_after_commit_in_order_before_the_caller_goes_on(
     seen: list[tuple[int, list[int]]] = []
     connection = sqlite3.connect(store.path)
 
-    def listener(change: Change) -> None:
+    def listener(told_now: Told) -> None:
         rows = connection.execute("SELECT x FROM t ORDER BY x").fetchall()
-        seen.append((change.data["x"], [row[0] for row in rows]))
+        seen.append((told_now.x, [row[0] for row in rows]))
 
-    store.listen(listener)
+    store.listen(Told, listener)
 
     def announce(x: int) -> store_module.Job[None]:
         def job(transaction: Transaction) -> None:
             put(x)(transaction)
-            transaction.announce("put", x=x)
+            transaction.announce(Told(x))
 
         return job
 
@@ -151,11 +160,11 @@ async def test_changes_are_told_after_commit_in_order_before_the_caller_goes_on(
 
 
 async def test_what_failed_announces_nothing(store: Store) -> None:
-    told: list[Change] = []
-    store.listen(told.append)
+    told: list[Told] = []
+    store.listen(Told, told.append)
 
     def job(transaction: Transaction) -> None:
-        transaction.announce("never")
+        transaction.announce(Told(0))
         raise LookupError
 
     with pytest.raises(LookupError):
@@ -165,35 +174,60 @@ async def test_what_failed_announces_nothing(store: Store) -> None:
 
 async def test_another_process_is_heard(store: Store) -> None:
     heard = asyncio.Event()
-    told: list[Change] = []
+    told: list[Told] = []
 
-    def listener(change: Change) -> None:
-        told.append(change)
+    def listener(told_now: Told) -> None:
+        told.append(told_now)
         heard.set()
 
-    store.listen(listener)
+    store.listen(Told, listener)
 
     def job(transaction: Transaction) -> None:
         put(5)(transaction)
-        transaction.announce("five", x=5)
+        transaction.announce(Told(5))
 
     await asyncio.to_thread(run_once, store.path, job)
     async with asyncio.timeout(5):
         await heard.wait()
-    assert told == [Change("five", {"x": 5})]
+    assert told == [Told(5)]
     assert await numbers(store) == [5]
 
 
-async def test_a_listener_that_fails_harms_nobody(store: Store) -> None:
-    told: list[Change] = []
+async def test_what_another_process_announces_wrongly_stops_nothing(store: Store) -> None:
+    heard = asyncio.Event()
+    told: list[Told] = []
 
-    def broken(change: Change) -> None:
+    def listener(told_now: Told) -> None:
+        told.append(told_now)
+        heard.set()
+
+    store.listen(Told, listener)
+
+    def job(transaction: Transaction) -> None:
+        for kind, data in (("told", "{"), ("told", '{"y": 1}'), ("of a newer version", "{}")):
+            transaction.execute("INSERT INTO changes (kind, data) VALUES (?, ?)", kind, data)
+        transaction.announce(Told(5))
+
+    with structlog.testing.capture_logs() as logged:
+        await asyncio.to_thread(run_once, store.path, job)
+        async with asyncio.timeout(5):
+            await heard.wait()
+    assert told == [Told(5)]
+    assert [line["event"] for line in logged] == [
+        f"a change by another process is invalid: {number}" for number in (1, 2)
+    ]
+
+
+async def test_a_listener_that_fails_harms_nobody(store: Store) -> None:
+    told: list[Told] = []
+
+    def broken(told_now: Told) -> None:
         raise ZeroDivisionError
 
-    store.listen(broken)
-    store.listen(told.append)
-    await store.write(lambda transaction: transaction.announce("x"))
-    assert told == [Change("x", {})]
+    store.listen(Told, broken)
+    store.listen(Told, told.append)
+    await store.write(lambda transaction: transaction.announce(Told(1)))
+    assert told == [Told(1)]
 
 
 async def test_a_full_disk_fails_the_batch_and_the_store_goes_on(store: Store) -> None:
