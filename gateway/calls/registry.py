@@ -297,7 +297,14 @@ def _declared(
     elif isinstance(needs, Scope):
         scopes = frozenset({needs})
     else:
-        scopes = frozenset(needs)
+        given: list[Any] = [needs] if isinstance(needs, str) else list(needs)
+        unknown = [scope for scope in given if not isinstance(scope, Scope)]
+        if unknown:
+            raise DeclarationError(
+                f"{where} needs {unknown[0]!r}, which is no scope: name members of Scope, such as"
+                " Scope.READ"
+            )
+        scopes = frozenset(given)
         if not scopes:
             raise DeclarationError(f"{where} needs one of no scopes: nobody could make it")
     return Call(

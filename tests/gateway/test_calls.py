@@ -1,5 +1,7 @@
 """Declaring calls: what is refused at the start, and what the refusal says."""
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 from typing_extensions import TypedDict
@@ -112,6 +114,21 @@ def test_a_call_without_needs_is_refused_by_name() -> None:
             return {"greet": ""}
 
     assert 'call "greet" (Bad.hello) does not say who may make it' in refusal(Bad())
+
+
+@pytest.mark.parametrize("needs", ["typo", "read", [Scope.READ, "typo"], [1]])
+def test_what_is_no_scope_is_refused_by_name(needs: Any) -> None:
+    """Not even the name of a scope: who misspells it would open the call to nobody, or to all."""
+
+    class Bad:
+        @call("greet", needs=needs)
+        async def greet(self, request: Greet, session: Session) -> GreetReply:
+            """Greet."""
+            return {"greet": ""}
+
+    told = refusal(Bad())
+    assert 'call "greet" (Bad.greet) needs ' in told
+    assert "which is no scope" in told
 
 
 def test_a_call_without_a_docstring_is_refused() -> None:
