@@ -26,10 +26,10 @@ from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed, storage_unavailable
 from scopegate.gateway.calls.registry import Stream, call
 from scopegate.gateway.calls.session import Grant, Session
+from scopegate.handlers.contract_streams import ContractStreams
 from scopegate.handlers.contract_views import as_error, longcode
 from scopegate.handlers.idempotency import key_of
-from scopegate.handlers.portfolio import Portfolio
-from scopegate.handlers.proposals import Proposals
+from scopegate.handlers.quotes import Quotes
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.portfolio import ProposalOpenContractReply
 from scopegate.schemas.scopes import Scope
@@ -63,15 +63,15 @@ class Trading:
     def __init__(
         self,
         desk: Desk,
-        proposals: Proposals,
-        portfolio: Portfolio,
+        quotes: Quotes,
+        streams: ContractStreams,
         access: Access,
         clock: Clock,
         rates: Rates,
     ) -> None:
         self._desk = desk
-        self._proposals = proposals
-        self._portfolio = portfolio
+        self._quotes = quotes
+        self._streams = streams
         self._access = access
         self._clock = clock
         self._rates = rates
@@ -96,7 +96,7 @@ class Trading:
         reply: BuyReply = {"buy": _receipt(bought)}
         if not request.subscribe:
             return reply
-        followed: BuyReply | Stream[BuyReply] = self._portfolio.stream(
+        followed: BuyReply | Stream[BuyReply] = self._streams.of_contract(
             bought.contract, reply, optional=True
         )
         return followed
@@ -110,7 +110,7 @@ class Trading:
             bought = await self._buy(wish, proposed, session, grant, request.price, key)
         except asyncio.CancelledError:
             # It took too long, and will be bought all the same: not a second time by this id.
-            self._proposals.bought(session, request.buy)
+            self._quotes.bought(session, request.buy)
             raise
         except (ApiError, Refusal):
             # A purchase under the key may be on its way into the book while this one is refused.
@@ -118,7 +118,7 @@ class Trading:
             if not before:
                 raise
             return before
-        self._proposals.bought(session, request.buy)
+        self._quotes.bought(session, request.buy)
         return bought
 
     def _named(
@@ -126,11 +126,11 @@ class Trading:
     ) -> tuple[Wish, Offer | None]:
         """What is to be bought, and the offer that was told for it, if one was."""
         if named != "1":
-            quoted = self._proposals.find(session, named)
+            quoted = self._quotes.find(session, named)
             return quoted.wish, quoted.offer
         if parameters is None:
             raise input_validation_failed({"parameters": "Needed when no proposal is named."})
-        return self._proposals.wish(parameters, session), None
+        return self._quotes.wish(parameters, session), None
 
     async def _buy(
         self,
@@ -152,7 +152,7 @@ class Trading:
             )
         deal = offers.agree(
             proposed,
-            self._proposals.price(wish),
+            self._quotes.price(wish),
             most=rounded_units(price, currency, ROUND_FLOOR),
             margins=self._desk.margins,
         )
@@ -168,7 +168,7 @@ class Trading:
 
     def _introducer(self, session: Session, deal: Offer) -> Introducer | None:
         """Whose the markup of a purchase is; `None` where the connection's app has none."""
-        app = self._proposals.introducing(session)
+        app = self._quotes.introducing(session)
         if app is None or app.user_id is None:
             return None
         now = int(self._clock.now())
@@ -262,7 +262,7 @@ class Trading:
                 }
             )
         if any("code" not in result for result in results):
-            self._proposals.bought(session, request.buy_contract_for_multiple_accounts)
+            self._quotes.bought(session, request.buy_contract_for_multiple_accounts)
         return {"buy_contract_for_multiple_accounts": {"result": results}}
 
     @call("sell_contract_for_multiple_accounts", needs=Scope.TRADE)

@@ -54,6 +54,7 @@ from scopegate.handlers.apps import Apps
 from scopegate.handlers.assessment import Assessment
 from scopegate.handlers.calendars import Calendars
 from scopegate.handlers.consent import Consent
+from scopegate.handlers.contract_streams import ContractStreams
 from scopegate.handlers.contract_views import as_error
 from scopegate.handlers.copying import CopyTrading
 from scopegate.handlers.countries import COUNTRIES
@@ -73,6 +74,7 @@ from scopegate.handlers.places import Places
 from scopegate.handlers.portfolio import Portfolio
 from scopegate.handlers.profile import Profile as UserProfile
 from scopegate.handlers.proposals import Proposals
+from scopegate.handlers.quotes import Quotes
 from scopegate.handlers.sessions import Sessions
 from scopegate.handlers.tick_streams import TickStreams
 from scopegate.handlers.tokens import Tokens
@@ -248,10 +250,8 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Heartbeat, 
     general = General(
         parts.clock, parts.profile, limits_in_force(parts.profile, parts.requests), parts.residence
     )
-    portfolio = Portfolio(parts.desk, parts.store, parts.bus, parts.workers)
-    proposals = Proposals(
-        parts.feed, parts.clock, parts.bus, parts.profile, parts.desk.margins, parts.access
-    )
+    contract_streams = ContractStreams(parts.desk, parts.bus)
+    quotes = Quotes(parts.feed, parts.clock, parts.bus, parts.desk.margins, parts.access)
     tick_streams = TickStreams(parts.feed, parts.bus)
     passwords = Passwords()
     pages = Pages(parts.access, parts.store, passwords)
@@ -261,8 +261,8 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Heartbeat, 
         (
             tick_streams.second,
             parts.desk.second,
-            portfolio.second,
-            proposals.second,
+            contract_streams.second,
+            quotes.second,
             exchange_rates.second,
         ),
         parts.bus.when_idle,
@@ -274,10 +274,10 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Heartbeat, 
         exchange_rates,
         Calendars(Announcements(parts.feed.seed), parts.clock, parts.workers),
         Offers(parts.feed, parts.clock, parts.desk.margins),
-        proposals,
-        Trading(parts.desk, proposals, portfolio, parts.access, parts.clock, parts.rates),
+        Proposals(quotes, parts.profile),
+        Trading(parts.desk, quotes, contract_streams, parts.access, parts.clock, parts.rates),
         Orders(parts.desk, parts.access, parts.clock, parts.store),
-        portfolio,
+        Portfolio(parts.desk, parts.store, parts.workers, contract_streams),
         Accounts(
             parts.ledger,
             parts.desk,

@@ -11,7 +11,7 @@ from scopegate.gateway.calls.limits import MESSAGE_UNIT, Limit, Per, Profile
 from scopegate.gateway.transport import connection as connections
 from scopegate.gateway.transport import http
 from scopegate.gateway.transport import peer as peers
-from scopegate.handlers import market, pages, proposals
+from scopegate.handlers import market, pages, quotes
 from scopegate.handlers import verification as letters
 from scopegate.store import sqlite as stores
 
@@ -39,8 +39,8 @@ def limits_in_force(profile: Profile, http_per_minute: int) -> list[Limit]:
         Limit("held_bytes", peers.MAX_HELD, "bytes", connection),
         Limit("idle_time", peers.IDLE, "seconds", connection),
         Limit("opening_time", peers.HEAD_TIMEOUT, "seconds", connection),
-        Limit("proposal_time", proposals.GOOD_FOR, "seconds", connection),
-        Limit("proposals_kept", proposals.KEPT, "proposals", connection),
+        Limit("proposal_time", quotes.GOOD_FOR, "seconds", connection),
+        Limit("proposals_kept", quotes.KEPT, "proposals", connection),
         Limit("wrong_tokens", guard.WRONG_TOKENS_A_MINUTE, "tokens a minute", address),
         Limit("wrong_passwords", passwords.FROM_AN_ADDRESS, "passwords a minute", address),
         Limit("wrong_passwords_per_user", passwords.AT_AN_ACCOUNT, "passwords a minute", Per.USER),

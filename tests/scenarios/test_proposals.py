@@ -15,8 +15,9 @@ from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.limits import PROFILES, ConcurrencyLimiter
 from scopegate.gateway.calls.registry import Stream
 from scopegate.gateway.calls.session import Session
-from scopegate.handlers import proposals as module
+from scopegate.handlers import quotes as module
 from scopegate.handlers.proposals import Proposals
+from scopegate.handlers.quotes import Quotes
 from scopegate.runtime.clock import HandClock
 from scopegate.schemas.trading import Proposal
 from scopegate.store.sqlite import Store
@@ -48,54 +49,55 @@ def now() -> Now:
 
 
 @pytest.fixture
-def proposals(now: Now) -> Proposals:
-    return Proposals(
+def quotes(now: Now) -> Quotes:
+    return Quotes(
         Feed("p"),
         HandClock(NOON),
         Bus(),
-        PROFILES["open"],
         Margins(),
         Access(Store(Path(os.devnull)), PROFILES["open"], ConcurrencyLimiter()),
         monotonic=now,
     )
 
 
-async def asked(proposals: Proposals, session: Session) -> str:
-    reply = await proposals.proposal(Proposal(proposal=1, **WISH), session)
+async def asked(quotes: Quotes, session: Session) -> str:
+    reply = await Proposals(quotes, PROFILES["open"]).proposal(
+        Proposal(proposal=1, **WISH), session
+    )
     assert isinstance(reply, dict)
     return reply["proposal"]["id"]
 
 
-def is_known(proposals: Proposals, session: Session, proposal_id: str) -> bool:
+def is_known(quotes: Quotes, session: Session, proposal_id: str) -> bool:
     try:
-        quoted = proposals.find(session, proposal_id)
+        quoted = quotes.find(session, proposal_id)
     except ApiError as error:
         return error.code != "InvalidContractProposal"
     return quoted.wish == Wish(**{**WISH, "amount": Decimal(10)})
 
 
-async def test_a_proposal_is_good_for_a_minute(proposals: Proposals, now: Now) -> None:
+async def test_a_proposal_is_good_for_a_minute(quotes: Quotes, now: Now) -> None:
     session = Session([].append)
-    first = await asked(proposals, session)
+    first = await asked(quotes, session)
     now.seconds = 60.0
-    assert is_known(proposals, session, first)
+    assert is_known(quotes, session, first)
     now.seconds = 60.1
-    assert not is_known(proposals, session, first)
-    await asked(proposals, session)
-    assert len(proposals._told[session]) == 1
+    assert not is_known(quotes, session, first)
+    await asked(quotes, session)
+    assert len(quotes._told[session]) == 1
 
 
 async def test_so_many_are_remembered_and_none_of_who_has_left(
-    proposals: Proposals, monkeypatch: pytest.MonkeyPatch
+    quotes: Quotes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "KEPT", 3)
     session, other = Session([].append), Session([].append)
-    ids = [await asked(proposals, session) for _ in range(5)]
-    assert [is_known(proposals, session, one) for one in ids] == [False, False, True, True, True]
-    assert not is_known(proposals, other, ids[-1])
+    ids = [await asked(quotes, session) for _ in range(5)]
+    assert [is_known(quotes, session, one) for one in ids] == [False, False, True, True, True]
+    assert not is_known(quotes, other, ids[-1])
     session.close()
-    assert not is_known(proposals, session, ids[-1])
-    assert proposals._told == {}
+    assert not is_known(quotes, session, ids[-1])
+    assert quotes._told == {}
 
 
 class Ear:
@@ -115,26 +117,26 @@ class Ear:
 
 
 async def test_a_stream_never_goes_back_and_who_joins_is_told_what_the_others_were(
-    proposals: Proposals,
+    quotes: Quotes,
 ) -> None:
-    clock, bus, ear = proposals._clock, proposals._bus, Ear()
+    clock, bus, ear = quotes._clock, quotes._bus, Ear()
     assert isinstance(clock, HandClock)
     clock.advance(4)  # the ticker is late: it has told no second of these yet
     request = Proposal(proposal=1, subscribe=1, **WISH)
-    first = await proposals.proposal(request, Session([].append))
+    first = await Proposals(quotes, PROFILES["open"]).proposal(request, Session([].append))
     assert isinstance(first, Stream)
     assert first.since == NOON + 4
     bus.subscribe(first.topic, ear)
     for second in range(1, 5):
-        proposals.second(int(NOON) + second)
+        quotes.second(int(NOON) + second)
     assert ear.heard == []
     clock.advance(3)
     other = Session([].append)
-    joined = await proposals.proposal(request, other)
+    joined = await Proposals(quotes, PROFILES["open"]).proposal(request, other)
     assert isinstance(joined, Stream)
     assert joined.first == first.first
     assert joined.since == NOON + 4
-    proposals.second(int(NOON) + 6)
+    quotes.second(int(NOON) + 6)
     assert ear.heard == [NOON + 6]
     assert joined.id is not None
-    assert proposals.find(other, joined.id).second == NOON + 6
+    assert quotes.find(other, joined.id).second == NOON + 6
