@@ -244,7 +244,7 @@ def _build(
     )
 
 
-def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Heartbeat, Pages]:
+def _offer(parts: _Parts, strangers: Iterable[object]) -> tuple[Registry, Heartbeat, Pages]:
     """The registry of all calls, ours and those of strangers, and what must be told more."""
     registry = Registry()
     general = General(
@@ -308,7 +308,7 @@ def _offer(parts: _Parts, modules: Iterable[str]) -> tuple[Registry, Heartbeat, 
     ]
     for handler in ours:
         registry.add(handler, eager=True)
-    for handler in plugins.handlers(modules, parts.by_type()):
+    for handler in strangers:
         registry.add(handler, eager=False)
     general.counted((call.name, call.rate) for call in registry)
     return registry, heartbeat, pages
@@ -318,7 +318,10 @@ def declared(modules: Iterable[str] = ()) -> Registry:
     """Every call that a gateway would offer, without one running: to be read, not to be made."""
     nowhere = Store(Path(os.devnull))
     parts = _build(PROFILES["open"], Margins(), nowhere, HandClock(0.0), "none", LogMailer())
-    return _offer(parts, modules)[0]
+    strangers = plugins.classes_of(modules)
+    for handler in strangers:
+        plugins.needs_of(handler, parts.by_type().keys())
+    return _offer(parts, strangers)[0]
 
 
 @asynccontextmanager
@@ -360,7 +363,11 @@ async def compose(
             settings.requests(),
         )
         stack.callback(parts.workers.close)
-        registry, heartbeat, pages = _offer(parts, settings.handlers)
+        strangers = [
+            plugins.made(handler, parts.by_type())
+            for handler in plugins.classes_of(settings.handlers)
+        ]
+        registry, heartbeat, pages = _offer(parts, strangers)
         access = parts.access
         await access.start()
         await store.write(lambda transaction: users.settle(transaction, settings.residence))

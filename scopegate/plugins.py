@@ -4,7 +4,7 @@ import importlib
 import importlib.metadata
 import inspect
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from scopegate.gateway.calls.registry import DeclarationError, Registry
@@ -13,10 +13,10 @@ HANDLER_GROUP = "scopegate.handlers"
 """The entry-point group in which installed packages offer calls."""
 
 
-def handlers(modules: Iterable[str], parts: Mapping[type, object]) -> list[object]:
-    """Handlers from installed packages and the named modules, given the parts they ask for.
+def classes_of(modules: Iterable[str]) -> list[type]:
+    """The classes with calls of installed packages and of the named modules; none is made yet.
 
-    Raises `DeclarationError` for what cannot be loaded, and for a part that nobody offers.
+    Raises `DeclarationError` for what cannot be loaded.
     """
     classes: dict[type, None] = {}
     for entry in importlib.metadata.entry_points(group=HANDLER_GROUP):
@@ -33,7 +33,7 @@ def handlers(modules: Iterable[str], parts: Mapping[type, object]) -> list[objec
                 f"cannot import {name}: {type(problem).__name__}: {problem}"
             ) from problem
         classes |= dict.fromkeys(_handler_classes(module))
-    return [_make(handler, parts) for handler in classes]
+    return list(classes)
 
 
 def _handler_classes(loaded: Any) -> list[type]:
@@ -50,17 +50,24 @@ def _handler_classes(loaded: Any) -> list[type]:
     return found
 
 
-def _make(handler: type, parts: Mapping[type, object]) -> object:
-    """An object of the class, given the parts that its constructor names by type."""
+def needs_of(handler: type, offered: Collection[type]) -> dict[str, type]:
+    """The parts that a constructor asks for by type, by the names of its parameters.
+
+    Raises `DeclarationError` for a part that is not offered.
+    """
     constructor = vars(handler).get("__init__")
-    hints = typing.get_type_hints(constructor) if constructor is not None else {}
-    hints.pop("return", None)
-    arguments: dict[str, object] = {}
-    for name, wanted in hints.items():
-        if wanted not in parts:
-            offered = ", ".join(sorted(part.__name__ for part in parts))
+    wanted = typing.get_type_hints(constructor) if constructor is not None else {}
+    wanted.pop("return", None)
+    for name, part in wanted.items():
+        if part not in offered:
+            names = ", ".join(sorted(each.__name__ for each in offered))
             raise DeclarationError(
-                f"{handler.__name__}.__init__ asks for {name}: {wanted!r}; it can have {offered}"
+                f"{handler.__name__}.__init__ asks for {name}: {part!r}; it can have {names}"
             )
-        arguments[name] = parts[wanted]
-    return handler(**arguments)
+    return wanted
+
+
+def made(handler: type, parts: Mapping[type, object]) -> object:
+    """An object of the class, given the parts that its constructor names by type."""
+    needs = needs_of(handler, parts.keys())
+    return handler(**{name: parts[part] for name, part in needs.items()})

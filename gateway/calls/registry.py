@@ -205,13 +205,16 @@ class Registry:
     def add(self, handler: object, *, eager: bool) -> None:
         """Offer every call that the object's class declares.
 
+        Of a class instead of an object, the calls can be read but not made.
+
         With `eager` the first step of a handler runs at once and a task is made only if it
         suspends. On Python 3.11 there is no current task in that step, and `asyncio.timeout`
         fails: so only for handlers known not to need one there.
         """
-        group = type(handler).__name__
+        declaring = handler if isinstance(handler, type) else type(handler)
+        group = declaring.__name__
         found = False
-        for attribute, member in inspect.getmembers(type(handler), callable):
+        for attribute, member in inspect.getmembers(declaring, callable):
             declaration = getattr(member, _MARK, None)
             if declaration is not None:
                 found = True

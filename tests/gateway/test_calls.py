@@ -18,6 +18,8 @@ from scopegate.gateway.calls.session import Session
 from scopegate.schemas.fields import One, Request
 from scopegate.schemas.published import PUBLISHED
 from scopegate.schemas.scopes import Scope
+from scopegate.testing import world
+from tests import counted_calls
 
 
 class Greet(Request):
@@ -239,6 +241,15 @@ def test_all_offered_calls_are_there_without_a_gateway() -> None:
     }
     assert "greet" not in offered
     assert "behave" in declared(["tests.strangers"])
+
+
+async def test_a_plugin_is_made_once_for_a_gateway_and_not_to_be_read() -> None:
+    counted_calls.MADE.clear()
+    assert "counted" in declared(["tests.counted_calls"])
+    assert counted_calls.MADE == []
+    async with world(handlers=["tests.counted_calls"]) as here:
+        assert [here.clock] == counted_calls.MADE
+        assert (await here.connect().ask({"counted": 1}))["counted"] == 1
 
 
 @pytest.mark.parametrize("module", ["no_such_module", "json"])
