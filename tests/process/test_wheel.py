@@ -172,6 +172,23 @@ async def test_it_takes_handlers_from_there(installed: Path, hostile: Path) -> N
             assert (await client.ask({"ping": 1}))["ping"] == "pong"
 
 
+@pytest.mark.parametrize("example", ["greeter", "tested_bot"])
+def test_the_tests_of_an_example_run(installed: Path, tmp_path: Path, example: str) -> None:
+    """As its README says, but that what it installs is here already."""
+    folder = tmp_path / example
+    shutil.copytree(ROOT / "examples" / example, folder)
+    if example == "greeter":
+        pip = ("-m", "pip", "--disable-pip-version-check", "--python", installed / "python")
+        given = ("--no-deps", "--no-index", "--no-build-isolation")
+        run(sys.executable, *pip, "install", "-q", *given, folder, folder=folder)
+        assert "greet" in run(installed / "scopegate", "calls", folder=folder)
+    printed = run(installed / "python", "-m", "pytest", "-p", "no:cacheprovider", folder=folder)
+    assert " passed" in printed
+    assert "skipped" not in printed
+    if example == "greeter":
+        run(sys.executable, *pip, "uninstall", "-q", "-y", "greeter", folder=folder)
+
+
 def test_it_is_the_installed_one_as_a_module_too(installed: Path, hostile: Path) -> None:
     assert "version" in run(installed / "python", "-m", "scopegate", "--version", folder=hostile)
     where = "import scopegate.gateway.transport.server as module; print(module.__file__)"
