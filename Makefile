@@ -3,17 +3,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-LOCKS := .ci/requirements
+LOCKS := requirements
 BROWSER_TESTS := tests/browser
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --require-hashes
 COMPILE := uv pip compile -q --universal --generate-hashes --no-header --fork-strategy fewest --python-version 3.11
 SOURCES := exchange gateway handlers runtime schemas scopegate store tests examples bench docs .ci
 
-.PHONY: help setup serve test proofs check format docs fairness bench lock clean
+.PHONY: help setup serve quick test proofs check format docs fairness bench lock clean
 
 help:
 	@echo "make serve    start the gateway (first makes $(VENV))"
 	@echo "make test     run the whole test suite"
+	@echo "make quick    the unit tests alone, in about a minute"
 	@echo "make proofs   the same tests in their long form"
 	@echo "make setup    make $(VENV) with the command scopegate"
 	@echo "make check    format, lint, types, layers, generated files"
@@ -24,7 +25,7 @@ help:
 	@echo "make lock     resolve the dependencies anew (needs uv and npm)"
 	@echo "make clean    remove everything that was made"
 
-$(VENV)/made: $(LOCKS)/run.txt $(LOCKS)/build.txt pyproject.toml
+$(VENV)/made: $(LOCKS)/run.txt $(LOCKS)/build.txt pyproject.toml .ci/link_rooms.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
 	@echo "Making $(VENV); this takes about half a minute."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -61,6 +62,9 @@ serve: setup
 
 test: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+quick: $(VENV)/made-for-tests
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/exchange tests/gateway tests/runtime tests/store tests/test_layers.py
 
 proofs: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
 	SCOPEGATE_PROOFS=long $(BIN)/python -m pytest -n 2 --dist loadfile -o asyncio_debug=true
