@@ -127,7 +127,8 @@ class SmtpMailer:
         """Finish the letter that is being handed in; those that still wait are lost."""
         if self._waiting > 1:
             log.warning("letters were not sent before the stop", count=self._waiting - 1)
-        await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)  # now, or more would be begun
+        await asyncio.to_thread(self._thread.shutdown, wait=True)
 
 
 def _lost(letter: Letter, why: str) -> None:
