@@ -30,6 +30,8 @@ class Server:
         self._refuses = refuses
         self.port = 0
         self.letters: asyncio.Queue[tuple[EmailMessage, dict[str, Any]]] = asyncio.Queue()
+        self.asked = asyncio.Event()
+        """Set once a letter's text has come."""
         self.waits = asyncio.Event()
         """Not set: a letter's text is not answered."""
         self.waits.set()
@@ -70,6 +72,7 @@ class Server:
                 case "DATA":
                     say("354 end with a dot")
                     text = (await reader.readuntil(b"\r\n.\r\n")).removesuffix(b".\r\n")
+                    self.asked.set()
                     await self.waits.wait()
                     if self._refuses:
                         say("554 not this: " + text.decode().replace("\r\n", " "))
@@ -194,10 +197,12 @@ async def test_what_waits_is_bounded_and_a_stop_waits_for_one_letter_only(
         for _ in range(MOST_WAITING + 1):
             mail.send(LETTER)
         assert f"{MOST_WAITING} letters are waiting already" in capsys.readouterr().out
+        async with asyncio.timeout(PATIENCE):
+            await server.asked.wait()
         closing = asyncio.create_task(mail.close())
         server.waits.set()
         await closing
-        assert server.letters.qsize() <= 1
+        assert server.letters.qsize() == 1
     assert "letters were not sent before the stop" in capsys.readouterr().out
 
 
