@@ -17,7 +17,7 @@ help:
 	@echo "make quick    the unit tests alone, in about a minute"
 	@echo "make proofs   the same tests in their long form"
 	@echo "make setup    make $(VENV) with the command scopegate"
-	@echo "make check    format, lint, types, layers, generated files"
+	@echo "make check    check format, lint, types, layers, generated files"
 	@echo "make format   format the code"
 	@echo "make docs     write the generated documentation anew"
 	@echo "make fairness buy and settle many thousands of contracts, and write what they cost"
@@ -84,7 +84,7 @@ docs: setup
 	$(BIN)/python docs/generate.py
 
 fairness: setup
-	$(BIN)/python docs/fairness.py
+	$(BIN)/python -m docs.fairness
 
 bench: $(VENV)/made-for-bench
 	@$(BIN)/python bench/requests.py

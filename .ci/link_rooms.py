@@ -2,6 +2,7 @@
 
 The rooms are folders at the top level and import as `scopegate.ROOM`. A wheel has them in place
 (`sources` in pyproject.toml). In a clone, links let Python, type checkers and editors find them.
+What is put on Python's path is `.links/`, which has a link to `scopegate/` and nothing else.
 """
 
 from pathlib import Path
@@ -19,9 +20,25 @@ class LinkRooms(BuildHookInterface):
         """Called by hatchling before it builds; `version` is the kind of wheel."""
         if version != "editable":
             return
+        root = Path(self.root)
+        (root / ".links").mkdir(exist_ok=True)
+        _link(root / ".links" / "scopegate", Path("..", "scopegate"))
         for room in ROOMS:
-            link, target = Path(self.root, "scopegate", room), Path("..", room)
-            if link.is_symlink() and link.readlink() != target:
-                link.unlink()
-            if not link.is_symlink():
-                link.symlink_to(target, target_is_directory=True)
+            _link(root / "scopegate" / room, Path("..", room))
+
+
+def _link(link: Path, target: Path) -> None:
+    """Make a link, or replace one that leads elsewhere."""
+    if link.is_symlink():
+        if link.readlink() == target:
+            return
+        link.unlink()
+    try:
+        link.symlink_to(target, target_is_directory=True)
+    except FileExistsError:
+        raise SystemExit(f"{link} is in the way of a link to {target}: remove it") from None
+    except OSError as problem:
+        raise SystemExit(
+            f"cannot make the link {link}: {problem}; an editable installation needs symbolic"
+            " links, `pip install .` does not"
+        ) from problem

@@ -27,8 +27,6 @@ from scopegate.exchange.rules import MOST_COPIERS, MOST_TRADERS
 from scopegate.runtime.clock import Clock
 from scopegate.store.sqlite import Announcement, Row, Snapshot, Store, Transaction
 
-"""The change that announces a report: the fields of `Report`."""
-
 KEPT_REPORTS = 1_000
 """Reports that are kept for an account, the latest ones."""
 

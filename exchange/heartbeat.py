@@ -5,8 +5,9 @@ Rules:
 - The composition names the steps: tell the ticks, settle contracts, tell how contracts stand, price
   proposals, tell exchange rates. So a contract is settled before its owner is told how it stands.
 - A step that fails is logged; the other steps and the next seconds go on.
-- Nothing more happens while the last second is still being told: a crowd too large for the market's
-  speed makes the seconds late, and fills no memory.
+- No second is taken while earlier ones are still being told, but for those that are taken together
+  (`MOST_SECONDS_AT_ONCE`): a crowd too large for the market's speed makes the seconds late, and
+  does not fill the memory.
 """
 
 from collections.abc import Callable, Sequence
@@ -63,4 +64,5 @@ class Heartbeat:
                     step(second)
                 except Exception as problem:  # the market goes on
                     log.error("a step of the market failed", exc_info=problem)
-        self._wait()
+        if self._timer is not None:  # a step may have stopped it
+            self._wait()

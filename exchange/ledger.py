@@ -16,8 +16,6 @@ from scopegate.exchange.money import CURRENCIES, bound_in
 from scopegate.runtime.clock import Clock
 from scopegate.store.sqlite import Announcement, Row, Snapshot, Store, StoreError, Transaction
 
-"""The change that announces an entry of the ledger: the fields of `Entry`."""
-
 DEMO_PREFIX = "VRTC"
 REAL_PREFIX = "CR"
 _FIRST_NUMBER = {DEMO_PREFIX: 9_000_001, REAL_PREFIX: 900_001}

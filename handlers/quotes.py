@@ -88,7 +88,7 @@ class Quotes:
         """
         topic = topic_of(wish)
         quoted = self._streams.get(topic) if streams else None
-        if quoted is None:
+        if quoted is None or not self._bus.has_listeners(topic):
             now = int(self._clock.now())
             offer = offers.make(wish, self._feed, now, self._margins)
             quoted = Quoted(wish, offer, now, self._monotonic())

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from scopegate.schemas.fields import Text as Text
     from scopegate.schemas.fields import secret as secret
     from scopegate.schemas.scopes import Scope as Scope
+    from scopegate.store.sqlite import Snapshot as Snapshot
     from scopegate.store.sqlite import Store as Store
     from scopegate.store.sqlite import Transaction as Transaction
 
@@ -66,6 +67,7 @@ _MODULES = {
     "Bus": "gateway.calls.bus",
     "Clock": "runtime.clock",
     "Store": "store.sqlite",
+    "Snapshot": "store.sqlite",
     "Transaction": "store.sqlite",
     "Workers": "gateway.calls.fairness",
 }
@@ -78,3 +80,7 @@ def __getattr__(name: str) -> Any:
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"scopegate.{module}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

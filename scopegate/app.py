@@ -220,7 +220,7 @@ def _build(
     requests: int = HTTP_PER_MINUTE["open"],
 ) -> _Parts:
     feed = _feed(seed)
-    # Neighbours on one floor: that a token holds is the access's to know, and is passed on.
+    # The exchange knows no access: that a token holds is the access's to know, and is passed on.
     copying = Copying(store, clock, tokens.holds)
     rates = Rates(feed)
     held = ConcurrencyLimiter()
@@ -337,14 +337,14 @@ async def compose(
         raise SettingsError(
             f"residence: {settings.residence!r} is not a two-letter country code, such as id or gb"
         )
-    declared(settings.handlers)  # what is wrong with a call is said before anything is written
+    declared(settings.handlers)  # what is wrong with a call is said before a file is created
     async with AsyncExitStack() as stack:
         store = Store(settings.db, market_start.check_feed)
         await store.open()
         stack.push_async_callback(store.close)
-        start = await store.write(
-            lambda transaction: market_start.settle(
-                transaction, seed=settings.seed, start=settings.start, speed=settings.speed
+        start = await store.read(
+            lambda reader: market_start.foresee(
+                reader, seed=settings.seed, start=settings.start, speed=settings.speed
             )
         )
         if clock is None:
@@ -368,6 +368,8 @@ async def compose(
             for handler in plugins.classes_of(settings.handlers)
         ]
         registry, heartbeat, pages = _offer(parts, strangers)
+        # The first write: until here a start that fails leaves an empty database.
+        await store.write(lambda transaction: market_start.settle(transaction, start))
         access = parts.access
         await access.start()
         await store.write(lambda transaction: users.settle(transaction, settings.residence))

@@ -92,37 +92,44 @@ def _put(transaction: Transaction, name: str, value: str) -> None:
     )
 
 
-def settle(
-    transaction: Transaction, *, seed: str | None, start: str | None, speed: float
-) -> Origin:
-    """What the market of this database is, written down where it is new.
+def foresee(reader: Snapshot, *, seed: str | None, start: str | None, speed: float) -> Origin:
+    """What the market of this database is, or will be once `settle` has written that down.
 
     Raises `SettingsError` when another seed or start is asked for than the database has.
     """
     wanted = None if start is None else parse_start(start)
-    kept_seed = _get(transaction, "seed")
+    kept_seed = _get(reader, "seed")
     if kept_seed is None:
         kept_seed = seed or secrets.token_hex(32)
-        _put(transaction, "seed", kept_seed)
-        _put(transaction, "feed", str(FEED_VERSION))
         # A market that runs at a speed of its own can not keep real time.
-        begins = time.time() if wanted is None and speed != 1 else wanted
-        _put(transaction, "start", "" if begins is None else repr(begins))
-    elif seed is not None and seed != kept_seed:
-        raise SettingsError("seed: this database has another one; leave it out, or take another db")
-    kept_start = _get(transaction, "start")
-    begun = float(kept_start) if kept_start else None
-    if wanted is not None and wanted != begun:
-        raise SettingsError(
-            "start: the market of this database began elsewhere; leave it out, or take another db"
-        )
-    mark = float(_get(transaction, "mark") or 0.0)
+        begun = time.time() if wanted is None and speed != 1 else wanted
+    else:
+        if seed is not None and seed != kept_seed:
+            raise SettingsError(
+                "seed: this database has another one; leave it out, or take another db"
+            )
+        kept_start = _get(reader, "start")
+        begun = float(kept_start) if kept_start else None
+        if wanted is not None and wanted != begun:
+            raise SettingsError(
+                "start: the market of this database began elsewhere; leave it out, or take"
+                " another db"
+            )
+    mark = float(_get(reader, "mark") or 0.0)
     if begun is not None:
         resume = max(begun, mark)
         return Origin(kept_seed, begun, resume, resume)
     now = time.time()
     resume = max(now, mark)
     return Origin(kept_seed, None, resume, now if resume - now <= WAITED_FOR else resume)
+
+
+def settle(transaction: Transaction, origin: Origin) -> None:
+    """Write down what a new database's market is; of another nothing is changed."""
+    if _get(transaction, "seed") is None:
+        _put(transaction, "seed", origin.seed)
+        _put(transaction, "feed", str(FEED_VERSION))
+        _put(transaction, "start", "" if origin.start is None else repr(origin.start))
 
 
 def run(transaction: Transaction, moment: float, speed: float) -> None:

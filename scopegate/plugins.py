@@ -46,7 +46,10 @@ def _handler_classes(loaded: Any) -> list[type]:
         if member.__module__ == loaded.__name__ and Registry.declares_calls(member)
     ]
     if not found:
-        raise DeclarationError(f"{loaded.__name__} has no class with a method under @call")
+        where = getattr(loaded, "__file__", None) or "built in"
+        raise DeclarationError(
+            f"{loaded.__name__} ({where}) has no class with a method under @call"
+        )
     return found
 
 
@@ -55,9 +58,17 @@ def needs_of(handler: type, offered: Collection[type]) -> dict[str, type]:
 
     Raises `DeclarationError` for a part that is not offered.
     """
-    constructor = vars(handler).get("__init__")
-    wanted = typing.get_type_hints(constructor) if constructor is not None else {}
+    constructor: Any = inspect.getattr_static(handler, "__init__")
+    if constructor is object.__init__:
+        return {}
+    wanted = typing.get_type_hints(constructor)
     wanted.pop("return", None)
+    for name, parameter in list(inspect.signature(constructor).parameters.items())[1:]:
+        plain = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if plain and parameter.default is parameter.empty and name not in wanted:
+            raise DeclarationError(
+                f"{handler.__name__}.__init__ does not say what {name} is: annotate it with a type"
+            )
     for name, part in wanted.items():
         if part not in offered:
             names = ", ".join(sorted(each.__name__ for each in offered))
@@ -68,6 +79,14 @@ def needs_of(handler: type, offered: Collection[type]) -> dict[str, type]:
 
 
 def made(handler: type, parts: Mapping[type, object]) -> object:
-    """An object of the class, given the parts that its constructor names by type."""
+    """An object of the class, given the parts that its constructor names by type.
+
+    Raises `DeclarationError` where that fails.
+    """
     needs = needs_of(handler, parts.keys())
-    return handler(**{name: parts[part] for name, part in needs.items()})
+    try:
+        return handler(**{name: parts[part] for name, part in needs.items()})
+    except Exception as problem:
+        raise DeclarationError(
+            f"cannot make {handler.__name__}: {type(problem).__name__}: {problem}"
+        ) from problem

@@ -189,4 +189,5 @@ class Heard(Generic[KeyT, ValueT]):
         return [(key, self._values[key]) for key in self]
 
     def _end(self, key: KeyT) -> None:
-        self._values.pop(key, None)
+        if key not in self._new:  # else somebody is about to listen again
+            self._values.pop(key, None)

@@ -332,7 +332,7 @@ def _declared(
 def _signature(where: str, function: Callable[..., Any]) -> tuple[type[Request], tuple[type, ...]]:
     hints = typing.get_type_hints(function)
     returned = hints.pop("return", None)
-    parameters = [name for name in inspect.signature(function).parameters if name != "self"]
+    parameters = list(inspect.signature(function).parameters)[1:]  # without the object itself
     request = hints.get(parameters[0]) if len(parameters) == 2 else None
     if not (isinstance(request, type) and issubclass(request, Request)):
         raise DeclarationError(

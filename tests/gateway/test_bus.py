@@ -119,6 +119,20 @@ def test_a_topic_is_heard_from_its_first_listener_to_its_last() -> None:
     assert not bus._when_left
 
 
+def test_who_begins_while_the_last_listener_leaves_is_heard() -> None:
+    bus, first, second = Bus(), Ear(), Ear()
+    heard: Heard[int, str] = Heard(bus, str)
+    heard.begin(1, "one")
+    bus.subscribe("1", first)
+    assert list(heard) == [1]
+    heard.begin(1, "again")
+    bus.unsubscribe("1", first)
+    bus.subscribe("1", second)
+    assert heard.items() == [(1, "again")]
+    bus.unsubscribe("1", second)
+    assert 1 not in heard
+
+
 def test_what_ends_while_it_is_told_is_no_longer_heard() -> None:
     bus, ear = Bus(), Ear()
     heard: Heard[int, int] = Heard(bus, str)

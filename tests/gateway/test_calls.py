@@ -1,12 +1,13 @@
 """Declaring calls: what is refused at the start, and what the refusal says."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 from typing_extensions import TypedDict
 
-from scopegate.app import declared
+from scopegate.app import compose, declared
 from scopegate.gateway.calls.registry import (
     SIGNED_IN,
     DeclarationError,
@@ -15,10 +16,12 @@ from scopegate.gateway.calls.registry import (
     problems_of,
 )
 from scopegate.gateway.calls.session import Session
+from scopegate.runtime.clock import HandClock
 from scopegate.schemas.fields import One, Request
 from scopegate.schemas.published import PUBLISHED
 from scopegate.schemas.scopes import Scope
-from scopegate.testing import world
+from scopegate.settings import chosen
+from scopegate.testing import NOON, world
 from tests import counted_calls
 
 
@@ -250,6 +253,62 @@ async def test_a_plugin_is_made_once_for_a_gateway_and_not_to_be_read() -> None:
     async with world(handlers=["tests.counted_calls"]) as here:
         assert [here.clock] == counted_calls.MADE
         assert (await here.connect().ask({"counted": 1}))["counted"] == 1
+
+
+FAULTY = """
+from typing_extensions import TypedDict
+
+from scopegate import Clock, One, Request, Session, call
+
+
+class Faulty(Request):
+    \"\"\"Asks for nothing.\"\"\"
+
+    faulty: One
+
+
+class FaultyReply(TypedDict):
+    faulty: int
+
+
+class Base:
+    {constructor}
+
+
+class Handler(Base):
+    @call("faulty", needs=None)
+    async def faulty(self, request: Faulty, session: Session) -> FaultyReply:
+        \"\"\"Answer.\"\"\"
+        return {{"faulty": 1}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("constructor", "said"),
+    [
+        ("def __init__(self, key): ...", "Handler.__init__ does not say what key is"),
+        ("def __init__(self, number: int): ...", "Handler.__init__ asks for number"),
+        (
+            "def __init__(self, clock: Clock): raise LookupError('no key set')",
+            "cannot make Handler: LookupError: no key set",
+        ),
+    ],
+    ids=["unannotated", "unknown", "fails"],
+)
+async def test_a_plugin_that_cannot_be_made_is_refused_and_leaves_a_database_without_market(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, constructor: str, said: str
+) -> None:
+    """Also where the constructor is inherited."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = f"faulty_{abs(hash(constructor))}"
+    (tmp_path / f"{module}.py").write_text(FAULTY.format(constructor=constructor))
+    settings = chosen(db=tmp_path / "x.db", handlers=(module,), port=0)
+    with pytest.raises(DeclarationError, match=said):
+        async with compose(settings, HandClock(NOON)):
+            pass
+    other = chosen(db=tmp_path / "x.db", seed="another", port=0)
+    async with compose(other, HandClock(NOON)) as gateway:
+        assert gateway.feed.seed == "another"
 
 
 @pytest.mark.parametrize("module", ["no_such_module", "json"])

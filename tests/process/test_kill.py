@@ -290,7 +290,9 @@ async def test_a_market_of_real_time_that_was_hurried_does_not_go_back(tmp_path:
     """A database that was made without a speed may be served with one: then it runs ahead."""
     run_once(
         tmp_path / "scopegate.db",
-        lambda transaction: market_start.settle(transaction, seed="kill", start=None, speed=1),
+        lambda transaction: market_start.settle(
+            transaction, market_start.foresee(transaction, seed="kill", start=None, speed=1)
+        ),
     )
     with Served(tmp_path, "--speed", "10000") as hurried:
         async with hurried.connected() as client:

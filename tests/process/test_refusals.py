@@ -116,7 +116,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[st
     run_once(
         found / "kept.db",
         lambda transaction: market_start.settle(
-            transaction, seed="first", start="2026-01-01", speed=1.0
+            transaction,
+            market_start.foresee(transaction, seed="first", start="2026-01-01", speed=1.0),
         ),
     )
     shutil.copy(found / "kept.db", found / "earlier.db")

@@ -79,7 +79,8 @@ def test_a_clock_waits_for_a_mark_that_is_near_and_goes_on_from_one_that_is_far(
 
     def settle() -> market_start.Origin:
         return run_once(
-            db, lambda opened: market_start.settle(opened, seed="x", start=None, speed=1)
+            db,
+            lambda opened: market_start.foresee(opened, seed="x", start=None, speed=1),
         )
 
     assert settle().clock == settle().resume == wall

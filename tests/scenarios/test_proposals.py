@@ -121,7 +121,7 @@ async def test_a_stream_never_goes_back_and_who_joins_is_told_what_the_others_we
 ) -> None:
     clock, bus, ear = quotes._clock, quotes._bus, Ear()
     assert isinstance(clock, HandClock)
-    clock.advance(4)  # the ticker is late: it has told no second of these yet
+    clock.advance(4)  # the heartbeat is late: it has told no second of these yet
     request = Proposal(proposal=1, subscribe=1, **WISH)
     first = await Proposals(quotes, PROFILES["open"]).proposal(request, Session([].append))
     assert isinstance(first, Stream)
@@ -140,3 +140,21 @@ async def test_a_stream_never_goes_back_and_who_joins_is_told_what_the_others_we
     assert ear.heard == [NOON + 6]
     assert joined.id is not None
     assert quotes.find(other, joined.id).second == NOON + 6
+
+
+async def test_who_comes_after_the_last_listener_gets_a_quote_of_their_own(
+    quotes: Quotes, now: Now
+) -> None:
+    """However long the market's second lasts: the old one may be too old to be bought."""
+    bus, ear, handler = quotes._bus, Ear(), Proposals(quotes, PROFILES["open"])
+    request = Proposal(proposal=1, subscribe=1, **WISH)
+    first = await handler.proposal(request, Session([].append))
+    assert isinstance(first, Stream)
+    bus.subscribe(first.topic, ear)
+    bus.unsubscribe(first.topic, ear)
+    now.seconds += 70
+    session = Session([].append)
+    second = await handler.proposal(request, session)
+    assert isinstance(second, Stream)
+    assert second.id is not None
+    assert is_known(quotes, session, second.id)

@@ -182,15 +182,29 @@ def test_a_step_that_fails_does_not_stop_the_market() -> None:
     def fails(epoch: int) -> None:
         raise ZeroDivisionError
 
-    ticker = Heartbeat(clock, (fails, seen.append), Bus().when_idle)
-    ticker.start(after=int(NOON))
+    heartbeat = Heartbeat(clock, (fails, seen.append), Bus().when_idle)
+    heartbeat.start(after=int(NOON))
     with structlog.testing.capture_logs() as logged:
         clock.advance(3)
     assert seen == [NOON + 1, NOON + 2, NOON + 3]
     assert len(logged) == 3
-    ticker.stop()
+    heartbeat.stop()
     clock.advance(3)
     assert len(seen) == 3
+
+
+def test_a_step_may_stop_the_market() -> None:
+    clock, seen = HandClock(NOON), list[int]()
+
+    def stops(epoch: int) -> None:
+        seen.append(epoch)
+        heartbeat.stop()
+
+    heartbeat = Heartbeat(clock, (stops,), Bus().when_idle)
+    heartbeat.start(after=int(NOON))
+    clock.advance(3)
+    assert seen == [NOON + 1]
+    assert clock._waiting == []
 
 
 async def test_ticks_stream_unless_that_is_refused(stage: Stage) -> None:

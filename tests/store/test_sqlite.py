@@ -295,7 +295,9 @@ async def test_the_database_of_another_feed_is_refused_and_left_as_it_is(
 
 
 async def test_a_new_database_has_the_feed_of_the_program(store: Store) -> None:
-    await store.write(lambda t: market_start.settle(t, seed="new", start=None, speed=1))
+    await store.write(
+        lambda t: market_start.settle(t, market_start.foresee(t, seed="new", start=None, speed=1))
+    )
     run_once(store.path, put(1))
     row = await store.read(lambda reader: reader.one("SELECT value FROM meta WHERE name = 'feed'"))
     assert row is not None
