@@ -14,7 +14,7 @@ SOURCES := exchange gateway handlers runtime schemas scopegate store tests examp
 help:
 	@echo "make serve    start the gateway (first makes $(VENV))"
 	@echo "make test     run the whole test suite"
-	@echo "make quick    the unit tests alone, in about a minute"
+	@echo "make quick    the unit tests alone"
 	@echo "make proofs   the same tests in their long form"
 	@echo "make setup    make $(VENV) with the command scopegate"
 	@echo "make check    check format, lint, types, layers, generated files"
