@@ -258,12 +258,12 @@ def buy(
     transaction.execute("UPDATE contracts SET bought_by = ? WHERE id = ?", entry.id, contract_id)
     # Whoever hears of the entry knows the contract that it names.
     opened = _announce(transaction, ContractOpened, contract_id)
-    ledger.announce(transaction, entry)
+    transaction.announce(entry)
     if payee is not None and introducer is not None:
         paid = markups.pay(
             transaction, payee, introducer, contract_id=contract_id, amount=offer.markup, at=at
         )
-        ledger.announce(transaction, paid)
+        transaction.announce(paid)
     return Bought(opened, entry.balance_after)
 
 
@@ -308,7 +308,7 @@ def close(
         contract_id=held.id,
     )
     transaction.execute("UPDATE contracts SET sold_by = ? WHERE id = ?", entry.id, held.id)
-    ledger.announce(transaction, entry)
+    transaction.announce(entry)
     return Closed(_announce(transaction, ContractClosed, held.id), entry)
 
 

@@ -197,7 +197,7 @@ def refuse_deposit(reader: Snapshot, loginid: str, *, currency: str, amount: int
         most = limits.get(pattern.format("deposit"))
         if most is None:
             continue
-        row = reader.one(
+        [paid_in] = reader.single(
             "SELECT coalesce(sum(amount), 0) FROM ledger WHERE loginid = ? AND at >= ?"
             " AND contract_id IS NULL AND amount > 0 AND action IN (?, ?)"
             # The first entry, if it came from outside, is the opening balance: nobody paid it in.
@@ -208,10 +208,10 @@ def refuse_deposit(reader: Snapshot, loginid: str, *, currency: str, amount: int
             OUTSIDE,
             loginid,
         )
-        if row is not None and row[0] + amount > most:
+        if paid_in + amount > most:
             raise Refusal(
                 f"{word}DepositLimitExceeded",
-                f"{_exceeded('Deposit', days, most, row[0], currency)}, and this payment is"
+                f"{_exceeded('Deposit', days, most, paid_in, currency)}, and this payment is"
                 f" {currency} {to_text(amount, currency)}.",
             )
 

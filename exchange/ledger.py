@@ -105,12 +105,12 @@ def open_account(
     if currency not in CURRENCIES:
         raise StoreError(f"no accounts are kept in {currency}: one of {', '.join(CURRENCIES)}")
     prefix = DEMO_PREFIX if is_virtual else REAL_PREFIX
-    row = transaction.one(
+    [last] = transaction.single(
         "SELECT max(CAST(substr(loginid, ?) AS INTEGER)) FROM accounts WHERE is_virtual = ?",
         len(prefix) + 1,
         int(is_virtual),
     )
-    number = _FIRST_NUMBER[prefix] if row is None or row[0] is None else row[0] + 1
+    number = _FIRST_NUMBER[prefix] if last is None else last + 1
     loginid = f"{prefix}{number}"
     transaction.execute(
         "INSERT INTO accounts (loginid, user_id, currency, is_virtual, created_at, opened_by)"
@@ -161,13 +161,8 @@ def book(
     entry = post(
         transaction, loginid, action, amount, at=at, app_id=app_id, note=note, counter=counter
     )
-    announce(transaction, entry)
-    return entry
-
-
-def announce(transaction: Transaction, entry: Entry) -> None:
-    """Tell of an entry that was posted."""
     transaction.announce(entry)
+    return entry
 
 
 def post(
@@ -243,8 +238,8 @@ def post(
 
 def last_entry(reader: Snapshot) -> int:
     """The number of the last entry of all; 0 when there is none."""
-    row = reader.one("SELECT coalesce(max(id), 0) FROM ledger")
-    return row[0] if row is not None else 0
+    newest: int = reader.single("SELECT coalesce(max(id), 0) FROM ledger")[0]
+    return newest
 
 
 def set_balance(

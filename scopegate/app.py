@@ -316,9 +316,12 @@ def _offer(parts: _Parts, strangers: Iterable[object]) -> tuple[Registry, Heartb
 
 def declared(modules: Iterable[str] = ()) -> Registry:
     """Every call that a gateway would offer, without one running: to be read, not to be made."""
+    return _declared(plugins.classes_of(modules))
+
+
+def _declared(strangers: Iterable[type]) -> Registry:
     nowhere = Store(Path(os.devnull))
     parts = _build(PROFILES["open"], Margins(), nowhere, HandClock(0.0), "none", LogMailer())
-    strangers = plugins.classes_of(modules)
     for handler in strangers:
         plugins.needs_of(handler, parts.by_type().keys())
     return _offer(parts, strangers)[0]
@@ -337,7 +340,8 @@ async def compose(
         raise SettingsError(
             f"residence: {settings.residence!r} is not a two-letter country code, such as id or gb"
         )
-    declared(settings.handlers)  # what is wrong with a call is said before a file is created
+    plugin_classes = plugins.classes_of(settings.handlers)
+    _declared(plugin_classes)  # what is wrong with a call is said before a file is created
     async with AsyncExitStack() as stack:
         store = Store(settings.db, market_start.check_feed)
         await store.open()
@@ -363,10 +367,7 @@ async def compose(
             settings.requests(),
         )
         stack.callback(parts.workers.close)
-        strangers = [
-            plugins.made(handler, parts.by_type())
-            for handler in plugins.classes_of(settings.handlers)
-        ]
+        strangers = [plugins.made(handler, parts.by_type()) for handler in plugin_classes]
         registry, heartbeat, pages = _offer(parts, strangers)
         # The first write: until here a start that fails leaves an empty database.
         await store.write(lambda transaction: market_start.settle(transaction, start))

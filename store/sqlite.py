@@ -636,8 +636,8 @@ def _read(job: Reading[T], connection: sqlite3.Connection) -> T:
 
 
 def _last_change(reader: Snapshot) -> int:
-    row = reader.one("SELECT coalesce(max(id), 0) FROM changes")
-    return row[0] if row is not None else 0
+    newest: int = reader.single("SELECT coalesce(max(id), 0) FROM changes")[0]
+    return newest
 
 
 def _commit(batch: list[_Waiting], seen_change: int, connection: sqlite3.Connection) -> list[Row]:

@@ -114,8 +114,8 @@ def _refuse_many(
     most: int = MOST_OF_AN_ADDRESS,
     what: str = "for one address",
 ) -> None:
-    row = reader.one(f"SELECT count(*) FROM email_codes WHERE {where}", *values)  # noqa: S608
-    if row is not None and row[0] >= most:
+    [sent] = reader.single(f"SELECT count(*) FROM email_codes WHERE {where}", *values)  # noqa: S608
+    if sent >= most:
         raise rate_limit("verify_email", f"{most} letters an hour {what}")
 
 
