@@ -1,7 +1,7 @@
 """Writes docs/fairness.md: what the paper exchange keeps, measured on contracts that it settled.
 
 make fairness                        buy and settle some three million contracts, and hold
-                                     multipliers on 12,000 days of every symbol
+                                     multipliers on 6,000 days of every symbol
 python -m docs.fairness --groups N   more or fewer; the suite's own test takes 300
 python -m docs.fairness --days N     days of each of four histories; the test suite uses 700 of one
 python -m docs.fairness --seed TEXT  another history of the market, except for held multipliers

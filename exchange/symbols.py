@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -78,7 +79,7 @@ SWITCH_SIZES: Final = (0.5, 1.5)
 """The bounds of the step back at its end, which is uniform: in units of a drift's mean total."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Symbol:
     """One underlying: what identifies it, what its price process needs, how it is listed.
 
@@ -172,7 +173,7 @@ class Symbol:
         """Smallest price movement, in units of price: 0.01 for two digits."""
         return self.quote(1)
 
-    @property
+    @cached_property
     def tick_sd(self) -> float:
         """Standard deviation of the log price over one tick, but for jumps and spikes."""
         return self.volatility * math.sqrt(self.step / YEAR * (DAY / self.hours.mean_day))
@@ -185,7 +186,7 @@ class Symbol:
             return math.sqrt(2) / pips
         return self.tick_sd
 
-    @property
+    @cached_property
     def total_volatility(self) -> float:
         """Standard deviation of the log price over a `YEAR`, with jumps and spikes."""
         if self.motion is Motion.JUMPS:
@@ -202,7 +203,7 @@ class Symbol:
             return self.volatility * math.sqrt(1 + ended)
         return self.volatility
 
-    @property
+    @cached_property
     def daily_pull(self) -> float:
         """Share of ln(price / level) that the drift takes back in a day.
 

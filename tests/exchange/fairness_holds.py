@@ -45,7 +45,7 @@ EVERY: Final = {"1 hour": 12, "4 hours": 48, "1 day": 96, "7 days": 288}
 BLOCK: Final = 28
 QUARTERS: Final = 4
 SEEDS: Final = ("hold 1", "hold 2", "hold 3", "hold 4")
-DAYS: Final = 3_000
+DAYS: Final = 1_500
 JUDGED: Final = 3.5
 
 HELD: Final = tuple(name for name, symbol in SYMBOLS.items() if is_offered(TYPES["MULTUP"], symbol))
