@@ -45,11 +45,12 @@ from scopegate.exchange.book import Contract
 from scopegate.exchange.contracts import offer as offers
 from scopegate.exchange.contracts.life import End, Offer, Status, Tick
 from scopegate.exchange.contracts.terms import Wish
+from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.ledger import Account
 from scopegate.exchange.rules import MOST_OPEN_POSITIONS, Margins
 from scopegate.gateway.access import tokens, users
-from scopegate.schemas.scopes import ALL_SCOPES
+from scopegate.handlers.exchange.scopes import SCOPES
 from scopegate.store.sqlite import Transaction, connect, migrate, run_once
 from scopegate.testing import NOON, world
 
@@ -254,7 +255,7 @@ def _traders(db: Path, count: int) -> list[str]:
 
     def job(transaction: Transaction) -> list[str]:
         return [
-            tokens.create(transaction, account.loginid, "Bench", ALL_SCOPES)
+            tokens.create(transaction, account.loginid, "Bench", SCOPES)
             for account in open_accounts(transaction, count)
         ]
 
@@ -355,10 +356,10 @@ async def our_books(contracts: int) -> Books:
     async with world() as here:
         gateway, now = here.gateway, int(here.clock.now())
         owned = await gateway.store.write(lambda t: open_accounts(t, -(-contracts // per_account)))
-        offer = _offer(gateway.feed, now)
+        offer = _offer(gateway.part(Feed), now)
 
         async def buy(loginid: str) -> None:
-            await gateway.desk.buy(
+            await gateway.part(Desk).buy(
                 offer, loginid=loginid, app_id=None, at=now, guard=lambda _transaction: None
             )
 
@@ -367,13 +368,13 @@ async def our_books(contracts: int) -> Books:
             await _all(buy, whose, MOST_AT_ONCE)
         with _timed(contracts, books, "settled"):
             here.clock.advance(1)
-            await gateway.desk.settled()
+            await gateway.part(Desk).settled()
         row = await gateway.store.read(
             lambda reader: reader.one("SELECT count(*) FROM ledger WHERE action = 'sell'")
         )
         assert row is not None
         assert row[0] == contracts
-        assert not any(gateway.desk.positions(account.loginid) for account in owned)
+        assert not any(gateway.part(Desk).positions(account.loginid) for account in owned)
 
         async def credit(loginid: str) -> None:
             await gateway.store.write(lambda t: ledger.book(t, loginid, "deposit", 1, at=now))

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
+from scopegate import paper_retention
 from scopegate.app import declared
 from scopegate.exchange.contracts.accumulators import Accumulator
 from scopegate.exchange.contracts.catalogue import TYPES
@@ -26,10 +27,11 @@ from scopegate.exchange.feed import KEPT_DAYS
 from scopegate.exchange.rules import MOST_ACCUMULATED
 from scopegate.exchange.symbols import EARLIEST, SYMBOLS, Symbol
 from scopegate.gateway.calls.registry import NO_APPS, Call, Registry
+from scopegate.handlers.exchange.scopes import SCOPES
 from scopegate.retention import RULES
+from scopegate.schemas.declared import with_names
 from scopegate.schemas.fields import AccountRequest, Request, StreamRequest
 from scopegate.schemas.published import PUBLISHED
-from scopegate.schemas.scopes import APP_WORDS, DANGER, PLAIN_WORDS, in_order
 from scopegate.settings import PREFIX, Settings
 
 HERE = Path(__file__).parent
@@ -63,8 +65,8 @@ def _offered(registry: Registry) -> Iterator[str]:
         "| scope | the owner's API token may | an app may |",
         "|---|---|---|",
     )
-    for scope in DANGER:
-        yield f"| `{scope}` | {PLAIN_WORDS[scope]} | {APP_WORDS[scope]} |"
+    for scope in sorted(SCOPES, key=lambda scope: -scope.risk):
+        yield f"| `{scope}` | {scope.allows} | {scope.allows_apps} |"
     yield from ("", "| call | needs | what it does |", "|---|---|---|")
     for call in calls:
         yield f"| [`{call.name}`](#{call.name}){_marks(call)} | {_needs(call)} | {call.sentence} |"
@@ -87,13 +89,13 @@ def _marks(call: Call) -> str:
 
 def _needs(call: Call) -> str:
     if call.scopes:
-        names = " or ".join(f"`{scope}`" for scope in in_order(call.scopes))
+        names = " or ".join(f"`{scope}`" for scope in call.scopes_in_order)
         return names if call.app_tokens else f"{names}, {NO_APPS}"
     return call.needs_text
 
 
 def _fields(call: Call) -> Iterator[str]:
-    schema = call.request.model_json_schema(mode="validation")
+    schema = with_names(call.request.model_json_schema(mode="validation"), call.names)
     required = set(schema.get("required", ()))
     for name, part in schema["properties"].items():
         if name not in COMMON:
@@ -258,7 +260,7 @@ def retention_page() -> str:
         "| rows | kept |",
         "|---|---|",
     ]
-    lines += [f"| {rule.rows} | {rule.kept} |" for rule in RULES]
+    lines += [f"| {rule.rows} | {rule.kept} |" for rule in (*RULES, *paper_retention.RULES)]
     lines += [
         "",
         "SQLite reuses the space of deleted rows; the file itself does not shrink. To make it"

@@ -80,6 +80,17 @@ class Entry(Announcement):
     contract_id: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CurrencySettled(Announcement):
+    """An account has got its currency for good."""
+
+    kind: ClassVar[str] = "currency_settled"
+
+    loginid: str
+    currency: str
+    is_virtual: bool
+
+
 def _account(row: Row) -> Account:
     return Account(
         row["loginid"],
@@ -136,7 +147,7 @@ def account(reader: Snapshot, loginid: str) -> Account:
 def accounts(reader: Snapshot, user_id: int | None = None) -> list[Account]:
     """A user's accounts, or all; the real-style ones first, in the order of their opening."""
     rows = reader.all(
-        "SELECT * FROM accounts WHERE user_id = coalesce(?, user_id)"
+        "SELECT * FROM accounts WHERE user_id = coalesce(?, user_id) AND currency <> ''"
         " ORDER BY user_id, is_virtual, created_at, loginid",
         user_id,
     )
@@ -304,6 +315,15 @@ def open_with_balance(
         fund(transaction, opened, at=at)
 
 
+def take_over(transaction: Transaction, *, at: float) -> None:
+    """Make real-style USD accounts of those that were opened while no exchange was served."""
+    for row in transaction.all("SELECT * FROM accounts WHERE currency = ''"):
+        transaction.execute(
+            "UPDATE accounts SET currency = 'USD' WHERE loginid = ?", row["loginid"]
+        )
+        fund(transaction, replace(_account(row), currency="USD"), at=at)
+
+
 def opening_balance(currency: str) -> int:
     """What a new account holds, and what a demo account is topped up to, in smallest units."""
     return bound_in(_OPENING_BALANCE, currency)
@@ -344,6 +364,7 @@ def settle_currency(transaction: Transaction, loginid: str, currency: str, *, at
         raise CurrencySettledError(present.currency)
     transaction.execute("UPDATE accounts SET currency = ? WHERE loginid = ?", currency, loginid)
     fund(transaction, replace(present, currency=currency), at=at)
+    transaction.announce(CurrencySettled(loginid, currency, present.is_virtual))
     return True
 
 

@@ -1,1 +1,4 @@
-"""What each call does: one class for each group of calls."""
+"""What each call does: one class for each group of calls.
+
+`gateway` has the calls that every gateway offers, `exchange` those of the paper exchange.
+"""

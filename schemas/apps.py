@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from scopegate.schemas.fields import AccountRequest, AppId, Number, One, OrAbsent, Text
-from scopegate.schemas.tokens import Scopes
+from scopegate.schemas.scopes import ScopeNames
 
 
 def _on_loopback(host: str) -> bool:
@@ -82,7 +82,7 @@ class AppFields(AccountRequest):
         Text,
         Field(max_length=48, pattern=r"^[\p{L}\p{M}\p{N}_ -]*[\p{L}\p{N}][\p{L}\p{M}\p{N}_ -]*$"),
     ] = Field(description="What users are asked to trust: letters of any script, digits, `_`, `-`.")
-    scopes: Scopes = Field(description="The most that a user can grant the app.")
+    scopes: ScopeNames = Field(description="The most that a user can grant the app.")
     redirect_uri: Target = Field(
         "", description="Where consent leads back to: https, or http on localhost."
     )

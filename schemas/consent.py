@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from scopegate.schemas.fields import LoginId, Number, One, OrAbsent, Request, Text
-from scopegate.schemas.tokens import Scopes
+from scopegate.schemas.scopes import ScopeNames
 
 Query = Annotated[
     Text,
@@ -71,7 +71,7 @@ class Consent(Request):
     loginids: Annotated[list[LoginId], Field(min_length=1, max_length=25)] = Field(
         description="The accounts that the app may reach."
     )
-    scopes: Annotated[Scopes, Field(min_length=1)] = Field(
+    scopes: Annotated[ScopeNames, Field(min_length=1)] = Field(
         description="What the app may do there: of what it asks for, all or less."
     )
 

@@ -1,6 +1,6 @@
 """Requests and replies of the gateway's own pages: signing in, and what an owner sees there."""
 
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -64,8 +64,10 @@ class SignOut(Request):
 
 
 class SignedInAccount(TypedDict):
-    currency: str
-    is_virtual: int
+    """The fields that may be missing are those of the paper exchange."""
+
+    currency: NotRequired[str]
+    is_virtual: NotRequired[int]
     loginid: str
     token: str
 

@@ -6,18 +6,16 @@ answered with an error that says so. Names and scopes are facts of the published
 
 from collections.abc import Mapping
 
-from scopegate.schemas.scopes import Scope
 
-
-def _table() -> dict[str, frozenset[Scope]]:
-    rows: dict[str, frozenset[Scope]] = {}
+def _table() -> dict[str, frozenset[str]]:
+    rows: dict[str, frozenset[str]] = {}
     for scopes, names in _NAMES_BY_SCOPES:
         for name in names.split():
             rows[name] = frozenset(scopes)
     return dict(sorted(rows.items()))
 
 
-_NAMES_BY_SCOPES: tuple[tuple[tuple[Scope, ...], str], ...] = (
+_NAMES_BY_SCOPES: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         (),
         """
@@ -32,7 +30,7 @@ _NAMES_BY_SCOPES: tuple[tuple[tuple[Scope, ...], str], ...] = (
         """,
     ),
     (
-        (Scope.ADMIN,),
+        ("admin",),
         """
         api_token app_delete app_register app_update copytrading_list document_upload
         mt5_new_account mt5_password_change mt5_password_check mt5_password_reset
@@ -45,7 +43,7 @@ _NAMES_BY_SCOPES: tuple[tuple[tuple[Scope, ...], str], ...] = (
         """,
     ),
     (
-        (Scope.PAYMENTS,),
+        ("payments",),
         """
         cashier mt5_deposit mt5_withdrawal p2p_advert_create p2p_advert_info
         p2p_advert_list p2p_advert_update p2p_advertiser_adverts p2p_advertiser_create
@@ -58,7 +56,7 @@ _NAMES_BY_SCOPES: tuple[tuple[tuple[Scope, ...], str], ...] = (
         """,
     ),
     (
-        (Scope.READ,),
+        ("read",),
         """
         account_list app_get app_list app_markup_details app_markup_statistics
         connect_copy connect_status contract_update_history
@@ -69,14 +67,14 @@ _NAMES_BY_SCOPES: tuple[tuple[tuple[Scope, ...], str], ...] = (
         """,
     ),
     (
-        (Scope.TRADE,),
+        ("trade",),
         """
         buy buy_contract_for_multiple_accounts cancel contract_update copy_start
         copy_stop sell sell_contract_for_multiple_accounts sell_expired topup_virtual
         """,
     ),
     (
-        (Scope.READ, Scope.TRADING_INFORMATION),
+        ("read", "trading_information"),
         """
         balance portfolio profit_table proposal_open_contract reality_check statement
         transaction
@@ -84,7 +82,7 @@ _NAMES_BY_SCOPES: tuple[tuple[tuple[Scope, ...], str], ...] = (
     ),
 )
 
-PUBLISHED: Mapping[str, frozenset[Scope]] = _table()
+PUBLISHED: Mapping[str, frozenset[str]] = _table()
 """Call name to the scopes of which any one will do; an empty set needs no login."""
 
 ALSO_FIELDS: Mapping[str, frozenset[str]] = {

@@ -1,65 +1,108 @@
-"""The five scopes: what a token or an app may do for the owner of an account."""
+"""Scopes: what a token or an app may do for its owner, as a gateway declares it.
 
-from collections.abc import Iterable
-from enum import StrEnum
-
-
-class Scope(StrEnum):
-    """One permission; the value is its name on the wire."""
-
-    READ = "read"
-    TRADE = "trade"
-    PAYMENTS = "payments"
-    ADMIN = "admin"
-    TRADING_INFORMATION = "trading_information"
-
-
-ALL_SCOPES: frozenset[Scope] = frozenset(Scope)
-
-MANAGING: frozenset[Scope] = frozenset({Scope.ADMIN, Scope.PAYMENTS})
-"""Calls that need only these scopes refuse tokens of apps, unless the call allows them."""
-
-DANGER: dict[Scope, int] = {
-    Scope.ADMIN: 3,
-    Scope.PAYMENTS: 2,
-    Scope.TRADE: 1,
-    Scope.READ: 0,
-    Scope.TRADING_INFORMATION: 0,
-}
-"""How dangerous each scope is in the hands of an app, the most dangerous first.
-
-0 means that it changes nothing. Scopes above 0 are never ticked in advance at the consent page.
+A scope is its name: that is what stands on the wire and in the database, and two scopes of one name
+are the same permission. What it allows is described for owners, by whoever declares it.
 """
 
-PLAIN_WORDS: dict[Scope, str] = {
-    Scope.READ: "See your personal details, settings, limits, balances, purchase history and"
-    " sign-ins",
-    Scope.TRADE: "Buy and sell contracts, copy traders, top up demo accounts",
-    Scope.PAYMENTS: "Move money between your accounts, pay as a payment agent, and withdraw to one"
-    " with a code that you get by e-mail",
-    Scope.ADMIN: "Open accounts, change settings, manage tokens and apps, become a payment agent,"
-    " set limits on trading",
-    Scope.TRADING_INFORMATION: "See your balances, open contracts and trading history",
-}
-"""What the owner's API token may do with each scope, as shown to the owner."""
+import re
+from collections.abc import Iterable, Iterator
+from enum import IntEnum
+from typing import Annotated, Final
 
-APP_WORDS: dict[Scope, str] = {
-    Scope.READ: "See your e-mail address, personal details, settings and past sign-ins, and the"
-    " balances, limits and purchases of the chosen accounts.",
-    Scope.TRADE: "Buy and sell contracts with the money in the chosen accounts, and copy other"
-    " traders. It can lose all of that money. It can also top up demo accounts.",
-    Scope.PAYMENTS: "Move money between the chosen accounts, and withdraw it to payment agents with"
-    " a code that only you get by e-mail.",
-    Scope.ADMIN: "Open accounts and register apps for you, let others copy your contracts, change"
-    " preferences, add missing personal details, and create more tokens that may do what the app"
-    " may. It cannot touch your own tokens and apps, other connected apps, or your trading limits.",
-    Scope.TRADING_INFORMATION: "See the balances, open contracts and trading history of the chosen"
-    " accounts.",
-}
-"""What an app may do with each scope, as shown to its user."""
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from scopegate.schemas.declared import Declared
+
+_NAME = re.compile(r"[a-z][a-z0-9_.:-]{0,39}", re.ASCII)
 
 
-def in_order(scopes: Iterable[Scope]) -> list[Scope]:
-    """The given scopes in the order of their declaration: the order of every reply."""
-    chosen = frozenset(scopes)
-    return [scope for scope in Scope if scope in chosen]
+class Risk(IntEnum):
+    """How dangerous a scope is in the hands of an app."""
+
+    LOW = 0
+    """It changes nothing. Only such scopes are ticked in advance at the consent page."""
+    MEDIUM = 1
+    HIGH = 2
+    """Calls that need only scopes of this risk or above refuse tokens of apps by default."""
+    CRITICAL = 3
+
+
+class Scope(str):
+    """One permission: a name, a sentence for owners, and a risk.
+
+    `allows` says what an owner's token may do with it, `allows_apps` what an app may, where that
+    differs. Raises `ValueError` for a name that is not of lower-case letters, digits and `_.:-`,
+    or a sentence that is missing.
+    """
+
+    __slots__ = ("allows", "allows_apps", "risk")
+
+    allows: str
+    allows_apps: str
+    risk: Risk
+
+    def __new__(
+        cls, name: str, allows: str, *, risk: Risk = Risk.LOW, allows_apps: str = ""
+    ) -> "Scope":
+        """A scope of this name."""
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is no name for a scope: it begins with a lower-case letter and has up to"
+                " 40 of lower-case letters, digits and _.:-"
+            )
+        if not allows.strip():
+            raise ValueError(f"scope {name}: say in a sentence what it allows, for its owner")
+        made = super().__new__(cls, name)
+        made.allows = allows
+        made.allows_apps = allows_apps or allows
+        made.risk = risk
+        return made
+
+    def __repr__(self) -> str:
+        return f"<Scope {self!s}>"
+
+
+class Scopes:
+    """The scopes that one gateway declares, in the order in which replies list them."""
+
+    def __init__(self, declared: Iterable[Scope]) -> None:
+        """Raises `ValueError` if a name is declared twice."""
+        self._scopes: dict[str, Scope] = {}
+        for scope in declared:
+            if scope in self._scopes:
+                raise ValueError(f"scope {scope} is declared twice")
+            self._scopes[scope] = scope
+        self.names: Final = frozenset(self._scopes)
+        """The names alone."""
+
+    def __iter__(self) -> Iterator[Scope]:
+        return iter(self._scopes.values())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._scopes
+
+    def in_order(self, names: Iterable[str]) -> list[str]:
+        """These names in the order of declaration; last those that are declared no longer."""
+        chosen = frozenset(names)
+        known = [str(scope) for scope in self._scopes if scope in chosen]
+        return known + sorted(chosen - self.names)
+
+    def __len__(self) -> int:
+        return len(self._scopes)
+
+
+SCOPES: Final = "scopes"
+"""What scopes are called among declared names."""
+
+
+def _distinct(names: list[str]) -> list[str]:
+    if len(set(names)) != len(names):
+        raise PydanticCustomError("distinct", "Each scope may stand once.")
+    return names
+
+
+ScopeNames = Annotated[
+    list[Annotated[str, Field(strict=True), Declared(SCOPES)]], AfterValidator(_distinct)
+]
+"""Names of declared scopes, each once."""

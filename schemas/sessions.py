@@ -1,11 +1,12 @@
 """Requests and replies of signing in and out, and of ending streams."""
 
-from typing import Annotated
+from typing import Annotated, Final, NotRequired
 
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from scopegate.schemas.accounts import AccountSummary, LinkedAccount
+from scopegate.schemas.declared import Declared
 from scopegate.schemas.fields import (
     AccountRequest,
     Flag,
@@ -48,22 +49,28 @@ class CurrencyDigits(TypedDict):
     fractional_digits: int
 
 
+class AccountName(TypedDict):
+    loginid: str
+
+
 class AuthorizeBody(TypedDict):
-    account_list: list[AccountSummary]
-    balance: float
+    """The fields that may be missing are those of the paper exchange."""
+
+    account_list: list[AccountSummary] | list[AccountName]
+    balance: NotRequired[float]
     country: str
-    currency: str
+    currency: NotRequired[str]
     email: str
     fullname: str
-    is_virtual: int
-    landing_company_fullname: str
-    landing_company_name: str
-    linked_to: list[LinkedAccount]
-    local_currencies: dict[str, CurrencyDigits]
+    is_virtual: NotRequired[int]
+    landing_company_fullname: NotRequired[str]
+    landing_company_name: NotRequired[str]
+    linked_to: NotRequired[list[LinkedAccount]]
+    local_currencies: NotRequired[dict[str, CurrencyDigits]]
     loginid: str
     preferred_language: str
     scopes: list[str]
-    upgradeable_landing_companies: list[str]
+    upgradeable_landing_companies: NotRequired[list[str]]
     user_id: int
 
 
@@ -123,10 +130,9 @@ class ForgetReply(TypedDict):
     forget: int
 
 
-STREAM_TYPES = (
+PUBLISHED_STREAMS: Final = (
     "balance",
     "candles",
-    "copy_report",  # ours; the others are published
     "cashier_payments",
     "crypto_estimations",
     "p2p_advert",
@@ -141,7 +147,10 @@ STREAM_TYPES = (
     "website_status",
 )
 
-StreamType = Annotated[Text, Field(pattern=f"^({'|'.join(STREAM_TYPES)})$")]
+STREAMS: Final = "streams"
+"""What types of streams are called among declared names."""
+
+StreamType = Annotated[Text, Declared(STREAMS)]
 
 
 class ForgetAll(Request):

@@ -2,21 +2,11 @@
 
 from typing import Annotated, NotRequired
 
-from pydantic import AfterValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from scopegate.schemas.fields import AccountRequest, Flag, One, OrAbsent, Text, secret
-from scopegate.schemas.scopes import Scope
-
-
-def _distinct(scopes: list[Scope]) -> list[Scope]:
-    if len(set(scopes)) != len(scopes):
-        raise PydanticCustomError("distinct", "Each scope may stand once.")
-    return scopes
-
-
-Scopes = Annotated[list[Scope], AfterValidator(_distinct)]
+from scopegate.schemas.scopes import ScopeNames
 
 
 class ApiToken(AccountRequest):
@@ -38,7 +28,7 @@ class ApiToken(AccountRequest):
     new_token: OrAbsent[Annotated[Text, Field(pattern=r"^[A-Za-z0-9\s_]{1,64}$")]] = Field(
         None, description="The name of a token to make."
     )
-    new_token_scopes: OrAbsent[Scopes] = Field(None, description="What the new token may do.")
+    new_token_scopes: OrAbsent[ScopeNames] = Field(None, description="What the new token may do.")
     valid_for_current_ip_only: Flag = Field(
         0, description="1 to let the new token work from this address alone."
     )

@@ -12,8 +12,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scopegate.framework import Gateway as Gateway
+    from scopegate.framework import Serving as Serving
+    from scopegate.gateway.access.accounts import Accounts as Accounts
     from scopegate.gateway.access.guard import Access as Access
     from scopegate.gateway.calls.bus import Bus as Bus
+    from scopegate.gateway.calls.channel import Channel as Channel
     from scopegate.gateway.calls.errors import ApiError as ApiError
     from scopegate.gateway.calls.errors import Disconnect as Disconnect
     from scopegate.gateway.calls.fairness import Workers as Workers
@@ -26,6 +30,13 @@ if TYPE_CHECKING:
     from scopegate.gateway.calls.registry import call as call
     from scopegate.gateway.calls.session import Grant as Grant
     from scopegate.gateway.calls.session import Session as Session
+    from scopegate.handlers.exchange.scopes import PAYMENTS as PAYMENTS
+    from scopegate.handlers.exchange.scopes import TRADE as TRADE
+    from scopegate.handlers.exchange.scopes import TRADING_INFORMATION as TRADING_INFORMATION
+    from scopegate.handlers.gateway.scopes import ADMIN as ADMIN
+    from scopegate.handlers.gateway.scopes import READ as READ
+    from scopegate.paper_exchange import PAPER_EXCHANGE as PAPER_EXCHANGE
+    from scopegate.plugins import Plugin as Plugin
     from scopegate.runtime.clock import Clock as Clock
     from scopegate.schemas.fields import AccountRequest as AccountRequest
     from scopegate.schemas.fields import Flag as Flag
@@ -36,9 +47,13 @@ if TYPE_CHECKING:
     from scopegate.schemas.fields import StreamRequest as StreamRequest
     from scopegate.schemas.fields import Text as Text
     from scopegate.schemas.fields import secret as secret
+    from scopegate.schemas.scopes import Risk as Risk
     from scopegate.schemas.scopes import Scope as Scope
+    from scopegate.settings import Settings as Settings
+    from scopegate.settings import SettingsError as SettingsError
     from scopegate.store.sqlite import Snapshot as Snapshot
     from scopegate.store.sqlite import Store as Store
+    from scopegate.store.sqlite import StoreError as StoreError
     from scopegate.store.sqlite import Transaction as Transaction
 
 _MODULES = {
@@ -70,6 +85,21 @@ _MODULES = {
     "Snapshot": "store.sqlite",
     "Transaction": "store.sqlite",
     "Workers": "gateway.calls.fairness",
+    "Accounts": "gateway.access.accounts",
+    "Channel": "gateway.calls.channel",
+    "Risk": "schemas.scopes",
+    "READ": "handlers.gateway.scopes",
+    "ADMIN": "handlers.gateway.scopes",
+    "TRADE": "handlers.exchange.scopes",
+    "PAYMENTS": "handlers.exchange.scopes",
+    "TRADING_INFORMATION": "handlers.exchange.scopes",
+    "Plugin": "plugins",
+    "Gateway": "framework",
+    "Serving": "framework",
+    "PAPER_EXCHANGE": "paper_exchange",
+    "Settings": "settings",
+    "SettingsError": "settings",
+    "StoreError": "store.sqlite",
 }
 
 __all__ = list(_MODULES)

@@ -7,7 +7,7 @@ Rules:
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -15,18 +15,19 @@ from typing import Any, NoReturn, TypeVar
 import click
 from pydantic import ValidationError
 
-from scopegate import market_start
+from scopegate import market_start, offered
 from scopegate.exchange import agents, exclusion, payments
 from scopegate.exchange import ledger as accounts
 from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.money import to_number, to_text, to_units
 from scopegate.gateway.access import apps, passwords, tokens, users
+from scopegate.gateway.access.accounts import all_loginids, open_account
+from scopegate.gateway.access.accounts import check as check_account
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.registry import problems_of
-from scopegate.handlers.countries import COUNTRIES
+from scopegate.handlers.gateway.countries import COUNTRIES
 from scopegate.schemas.apps import AppOrigins, AppRegister
-from scopegate.schemas.scopes import Scope, in_order
 from scopegate.settings import SettingsError, load
 from scopegate.store.sqlite import Row, Snapshot, StoreError, Transaction, run_once
 from scopegate.store.sqlite import backup as copy_to
@@ -118,11 +119,20 @@ def token() -> None:
     """Make, list and revoke tokens."""
 
 
-def _scopes(_context: click.Context, _option: click.Parameter, value: str) -> frozenset[Scope]:
-    try:
-        return frozenset(Scope(name.strip()) for name in value.split(","))
-    except ValueError:
-        raise click.BadParameter(f"scopes are {', '.join(Scope)}, with commas between") from None
+def _scopes(_context: click.Context, _option: click.Parameter, value: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in value.split(","))
+
+
+def _check_scopes(reader: Snapshot, scopes: Collection[str]) -> None:
+    """Raise `StoreError` for a scope that the gateway of this database does not declare."""
+    declared = offered.scopes_of(reader)
+    if not set(declared).issuperset(scopes):
+        raise StoreError(f"scopes are {', '.join(declared)}, with commas between")
+
+
+def _in_order(scopes: Collection[str], declared: Sequence[str]) -> list[str]:
+    """Scopes in the order of declaration; last those that are declared no longer."""
+    return [*(each for each in declared if each in scopes), *sorted(set(scopes) - set(declared))]
 
 
 def _name(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -143,11 +153,12 @@ def _email(_context: click.Context, _option: click.Parameter, value: str) -> str
 @click.option("--loginid", required=True, help="Account that the token reaches.")
 @click.option("--scopes", required=True, callback=_scopes, help="Such as read,trade.")
 @click.option("--name", required=True, callback=_name, help="How the list shows it.")
-def token_create(db: Path | None, loginid: str, scopes: frozenset[Scope], name: str) -> None:
+def token_create(db: Path | None, loginid: str, scopes: frozenset[str], name: str) -> None:
     """Make a token and print it, alone. It is not shown again."""
 
     def job(transaction: Transaction) -> str:
-        accounts.account(transaction, loginid)
+        check_account(transaction, loginid)
+        _check_scopes(transaction, scopes)
         return tokens.create(transaction, loginid, name, scopes)
 
     click.echo(_run(db, job))
@@ -159,27 +170,29 @@ def token_create(db: Path | None, loginid: str, scopes: frozenset[Scope], name: 
 def token_list(db: Path | None, loginid: str | None) -> None:
     """List masked tokens with their numbers, and the number of the token each was made with."""
 
-    def job(reader: Snapshot) -> list[tokens.Token]:
+    def job(reader: Snapshot) -> tuple[list[tokens.Token], Sequence[str]]:
         if loginid is not None:
-            accounts.account(reader, loginid)
-        return [
+            check_account(reader, loginid)
+        found = [
             found
-            for account in accounts.accounts(reader)
-            if loginid in (None, account.loginid)
-            for found in tokens.listed(reader, account.loginid)
+            for each in all_loginids(reader)
+            if loginid in (None, each)
+            for found in tokens.listed(reader, each)
         ]
+        return found, offered.scopes_of(reader)
 
+    held, declared = _run(db, job)
     rows = [
         (
             str(found.id),
             found.loginid,
             found.name,
-            ",".join(in_order(found.scopes)),
+            ",".join(_in_order(found.scopes, declared)),
             found.masked,
             "" if found.parent_id is None else str(found.parent_id),
             tokens.moment_text(found.last_used_at),
         )
-        for found in _run(db, job)
+        for found in held
     ]
     table(rows, ("number", "loginid", "name", "scopes", "token", "made with", "last used (UTC)"))
 
@@ -215,8 +228,8 @@ def token_revoke(db: Path | None, which: str) -> None:
         mask = token_form.masked(which) if token_form.well_formed(which) else which
         found = [
             token.id
-            for account in accounts.accounts(transaction)
-            for token in tokens.listed(transaction, account.loginid)
+            for each in all_loginids(transaction)
+            for token in tokens.listed(transaction, each)
             if which == str(token.id) or mask == token.masked
         ]
         if len(found) != 1:
@@ -383,23 +396,28 @@ def _hashed(password: str) -> str:
 )
 @_PASSWORD
 def user_create(db: Path | None, email: str, residence: str | None, password: str) -> None:
-    """Make a user with a demo account and a real-style one, both of paper money."""
+    """Make a user with a demo account and a real-style one, both of paper money.
+
+    Where the gateway of the database has no paper exchange, the user has one account.
+    """
     password_hash = _hashed(password)
 
-    def job(transaction: Transaction) -> list[accounts.Account]:
+    def job(transaction: Transaction) -> list[str]:
         country = (residence or load().residence).lower()
         if country not in COUNTRIES:
             raise StoreError(
                 f"residence: {country!r} is not a two-letter country code, such as id or gb"
             )
         user_id = users.create(transaction, email, password_hash=password_hash, country=country)
+        if not offered.has_exchange(transaction):
+            return [open_account(transaction, user_id)]
         accounts.open_with_balance(
             transaction, user_id, virtual=(True, False), at=market_start.present(transaction)
         )
-        return accounts.accounts(transaction, user_id)
+        return [opened.loginid for opened in accounts.accounts(transaction, user_id)]
 
-    for opened in _run(db, job):
-        click.echo(opened.loginid)
+    for loginid in _run(db, job):
+        click.echo(loginid)
 
 
 @user.command("disable")
@@ -461,7 +479,7 @@ def app_create(
     db: Path | None,
     name: str,
     app_id: int | None,
-    scopes: frozenset[Scope],
+    scopes: frozenset[str],
     redirect_uri: str,
     email: str | None,
     origins: tuple[str, ...],
@@ -470,13 +488,14 @@ def app_create(
     """Register an app and print its app_id, alone."""
     try:
         asked = AppRegister(
-            app_register=1, name=name, scopes=in_order(scopes), redirect_uri=redirect_uri
+            app_register=1, name=name, scopes=sorted(scopes), redirect_uri=redirect_uri
         )
         AppOrigins(app_origins=1, allowed_origins=list(origins))
     except ValidationError as invalid:
         fail(StoreError("; ".join(f"{k}: {v}" for k, v in problems_of(invalid).items())))
 
     def job(transaction: Transaction) -> apps.App:
+        _check_scopes(transaction, scopes)
         owner = None if email is None else users.by_email(transaction, email)["id"]
         values = {
             "name": asked.name,
@@ -494,8 +513,14 @@ def app_create(
 @_DB
 def app_list(db: Path | None) -> None:
     """List every app."""
+    every, declared = _run(db, lambda reader: (apps.load_all(reader), offered.scopes_of(reader)))
     rows = [
-        (str(found.id), found.name, ",".join(in_order(found.scopes)), found.redirect_uri)
-        for found in _run(db, apps.load_all)
+        (
+            str(found.id),
+            found.name,
+            ",".join(_in_order(found.scopes, declared)),
+            found.redirect_uri,
+        )
+        for found in every
     ]
     table(rows, ("app_id", "name", "scopes", "redirect_uri"))

@@ -1,110 +1,114 @@
-"""Composes a gateway: builds every part, introduces handlers to it, and owns their lifetimes.
+"""Composes a gateway: its own calls, those of plugins, and all that they need, in the right order.
 
-Rules: the only file that knows every part; what it opens it closes, in reverse; nobody is given the
-gateway itself, only the parts they need.
+Rules: what it opens it closes, in reverse; nobody is given the gateway itself, only the services
+that they ask for by type.
 """
 
 import asyncio
 import contextlib
-import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel
 
 from scopegate import demo as demo_user
-from scopegate import market_start, plugins
+from scopegate import plugins as found
 from scopegate.demo import Demo
-from scopegate.exchange.announcements import Announcements
-from scopegate.exchange.contracts.terms import Refusal
-from scopegate.exchange.copying import Copying
-from scopegate.exchange.desk import Desk
-from scopegate.exchange.feed import Feed
-from scopegate.exchange.heartbeat import Heartbeat
-from scopegate.exchange.ledger import Ledger
-from scopegate.exchange.payments import Teller
-from scopegate.exchange.rates import Rates
-from scopegate.exchange.rules import Margins
-from scopegate.gateway.access import tokens, users
+from scopegate.gateway.access import users
+from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.apps import TEST_APP
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.access.mail import LogMailer, Mailer, mailer
+from scopegate.gateway.access.mail import Mailer, mailer
 from scopegate.gateway.access.passwords import Passwords
-from scopegate.gateway.access.users import RESIDENCE
+from scopegate.gateway.access.users import Residence
 from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.dispatch import Dispatcher
 from scopegate.gateway.calls.fairness import Scheduler, Workers
 from scopegate.gateway.calls.limits import (
-    HTTP_PER_MINUTE,
-    PROFILES,
     Claim,
     ConcurrencyLimiter,
+    LimitsInForce,
     Profile,
     RateLimiter,
 )
-from scopegate.gateway.calls.registry import Registry
+from scopegate.gateway.calls.registry import DeclarationError, Registry
 from scopegate.gateway.calls.session import Session, unsigned_holder
 from scopegate.gateway.calls.token_form import without_tokens
 from scopegate.gateway.transport.connection import Connection, Transport
 from scopegate.gateway.transport.peer import Accept
 from scopegate.gateway.transport.visitor import Visitor
-from scopegate.handlers.accounts import Accounts
-from scopegate.handlers.apps import Apps
-from scopegate.handlers.assessment import Assessment
-from scopegate.handlers.calendars import Calendars
-from scopegate.handlers.consent import Consent
-from scopegate.handlers.contract_streams import ContractStreams
-from scopegate.handlers.contract_views import as_error
-from scopegate.handlers.copying import CopyTrading
-from scopegate.handlers.countries import COUNTRIES
-from scopegate.handlers.exchange_rates import ExchangeRates
-from scopegate.handlers.exclusion import SelfExclusion
-from scopegate.handlers.general import General
-from scopegate.handlers.market import Market
-from scopegate.handlers.markups import Markups
-from scopegate.handlers.offers import Offers
-from scopegate.handlers.opening import Opening
-from scopegate.handlers.orders import Orders
-from scopegate.handlers.oversight import Oversight
-from scopegate.handlers.pages import Pages
-from scopegate.handlers.payment_agents import PaymentAgents
-from scopegate.handlers.payments import Payments
-from scopegate.handlers.places import Places
-from scopegate.handlers.portfolio import Portfolio
-from scopegate.handlers.profile import Profile as UserProfile
-from scopegate.handlers.proposals import Proposals
-from scopegate.handlers.quotes import Quotes
-from scopegate.handlers.sessions import Sessions
-from scopegate.handlers.tick_streams import TickStreams
-from scopegate.handlers.tokens import Tokens
-from scopegate.handlers.trading import Trading
-from scopegate.handlers.verification import Verification
+from scopegate.handlers.gateway.apps import Apps
+from scopegate.handlers.gateway.consent import Consent
+from scopegate.handlers.gateway.countries import COUNTRIES
+from scopegate.handlers.gateway.general import General
+from scopegate.handlers.gateway.oversight import Oversight
+from scopegate.handlers.gateway.pages import Pages
+from scopegate.handlers.gateway.scopes import SCOPES
+from scopegate.handlers.gateway.sessions import Sessions
+from scopegate.handlers.gateway.tokens import Tokens
 from scopegate.limits_in_force import limits_in_force
+from scopegate.offered import keep_offered
+from scopegate.plugins import EXCHANGE, Plugin
 from scopegate.retention import EVERY, Retention
-from scopegate.runtime.clock import Clock, HandClock, RunningClock
+from scopegate.runtime.clock import Clock, RunningClock
 from scopegate.runtime.supervisor import supervise
-from scopegate.settings import Settings, SettingsError
+from scopegate.schemas.scopes import Scope, Scopes
+from scopegate.services import Services
+from scopegate.settings import Settings, SettingsError, check_tables, plugin_settings
 from scopegate.store.sqlite import Store, StoreUnavailableError
+
+T = TypeVar("T")
+
+HANDLERS: Final[tuple[type, ...]] = (General, Sessions, Tokens, Apps, Pages, Consent, Oversight)
+"""The calls of every gateway."""
+
+GIVEN: Final[frozenset[type]] = frozenset(
+    {
+        Access,
+        Accounts,
+        Bus,
+        Clock,
+        ConcurrencyLimiter,
+        LimitsInForce,
+        Passwords,
+        Profile,
+        Registry,
+        Residence,
+        Scopes,
+        Settings,
+        Store,
+        Workers,
+    }
+)
+"""The parts of the gateway that services, handlers and background work may ask for by type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gateway:
-    """A composed gateway: what the command line and the tests hold on to."""
+class Running:
+    """A composed gateway: what the command line, programs and tests hold on to."""
 
     settings: Settings
     store: Store
     bus: Bus
     access: Access
-    ledger: Ledger
-    desk: Desk
-    feed: Feed
     clock: Clock
     registry: Registry
     demo: Demo | None
     scheduler: Scheduler
     workers: Workers
     connect: Accept
+    services: Services
+    plugins: frozenset[str]
+    """The names of the plugins that it offers."""
+
+    def part(self, kind: type[T]) -> T:
+        """A service or a handler by its type. Raises `KeyError` if there is none."""
+        return self.services[kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,278 +170,274 @@ def _is_app_id(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
-    """Everything that handlers are made of. Building it opens and reads nothing."""
+class Offer:
+    """What a gateway offers: its plugins, in order, and the calls that it leaves out."""
 
-    profile: Profile
-    requests: int
-    """HTTP requests that an address block may make in a minute."""
-    held: ConcurrencyLimiter
-    store: Store
-    clock: Clock
-    feed: Feed
-    bus: Bus
-    access: Access
-    ledger: Ledger
-    copying: Copying
-    desk: Desk
-    mail: Mailer | None
-    rates: Rates
-    teller: Teller
-    workers: Workers
-    residence: str
+    plugins: tuple[Plugin, ...]
+    omit: frozenset[str] = frozenset()
 
-    def by_type(self) -> Mapping[type, object]:
-        """Each part by the type under which a constructor may ask for it."""
-        return {
-            Access: self.access,
-            Bus: self.bus,
-            Clock: self.clock,
-            Copying: self.copying,
-            Desk: self.desk,
-            Feed: self.feed,
-            Ledger: self.ledger,
-            Profile: self.profile,
-            Store: self.store,
-            Workers: self.workers,
-        }
+    def scopes(self) -> Scopes:
+        """Every declared scope: those of plugins, then the gateway's own.
 
+        A plugin may describe a scope of the gateway's own instead. Raises `DeclarationError` if two
+        plugins declare one name.
+        """
+        declared: dict[str, Scope] = {}
+        for plugin in self.plugins:
+            for scope in plugin.scopes:
+                if declared.setdefault(scope, scope) is not scope:
+                    raise DeclarationError(
+                        f"scope {scope} is declared by {plugin.name} and by another plugin: one of"
+                        " them must choose another name"
+                    )
+        return Scopes([*declared.values(), *(each for each in SCOPES if each not in declared)])
 
-@lru_cache(maxsize=2)
-def _feed(seed: str) -> Feed:
-    """Gateways of one process that share a seed, as those of tests, compute each price once."""
-    return Feed(seed)
+    def check(self) -> Registry:
+        """Every call, without a gateway running: to be read, not to be made.
 
+        Raises `DeclarationError` for whatever would stop a start.
+        """
+        names = [plugin.name for plugin in self.plugins]
+        for name in names:
+            if names.count(name) > 1:
+                raise DeclarationError(f"there are two plugins of the name {name}")
+            if name in Settings.model_fields:
+                raise DeclarationError(f"{name} is a setting: a plugin needs another name")
+        services = Services(self._providers(), {})
+        handlers = [handler for plugin in self.plugins for handler in plugin.handlers]
+        services.check([*HANDLERS, *handlers], self._given())
+        background = [each for plugin in self.plugins for each in plugin.background]
+        services.check(background, {*self._given(), *handlers})
+        registry = Registry(self.scopes())
+        self.fill(registry, lambda handler: handler)
+        return registry
 
-def _build(
-    profile: Profile,
-    margins: Margins,
-    store: Store,
-    clock: Clock,
-    seed: str,
-    mail: Mailer | None,
-    residence: str = RESIDENCE,
-    requests: int = HTTP_PER_MINUTE["open"],
-) -> _Parts:
-    feed = _feed(seed)
-    # The exchange knows no access: that a token holds is the access's to know, and is passed on.
-    copying = Copying(store, clock, tokens.holds)
-    rates = Rates(feed)
-    held = ConcurrencyLimiter()
-    return _Parts(
-        profile=profile,
-        requests=requests,
-        held=held,
-        store=store,
-        clock=clock,
-        feed=feed,
-        bus=Bus(),
-        access=Access(store, profile, held),
-        ledger=Ledger(store, clock),
-        copying=copying,
-        desk=Desk(store, feed, clock, margins, copying),
-        mail=mail,
-        rates=rates,
-        teller=Teller(store, rates, clock),
-        workers=Workers(),
-        residence=residence,
-    )
+    def _providers(self) -> list[Callable[..., Any]]:
+        return [provider for plugin in self.plugins for provider in plugin.services]
+
+    def _given(self) -> set[type]:
+        own = {plugin.settings for plugin in self.plugins if plugin.settings is not None}
+        return {*GIVEN, *own}
+
+    def fill(self, registry: Registry, made: Callable[[type], object]) -> None:
+        """Add the calls of all handlers to a registry: of each what is `made` of it."""
+        omitted: set[str] = set()
+        for handler in HANDLERS:
+            omitted |= registry.add(made(handler), eager=True, omit=self.omit)
+        for plugin in self.plugins:
+            omit = self.omit if plugin.trusted else frozenset[str]()
+            for handler in plugin.handlers:
+                omitted |= registry.add(made(handler), eager=plugin.trusted, omit=omit)
+        unknown = self.omit - omitted
+        if unknown:
+            raise DeclarationError(
+                f"there is no call {min(unknown)} to leave out; `scopegate calls` lists all"
+            )
 
 
-def _offer(parts: _Parts, strangers: Iterable[object]) -> tuple[Registry, Heartbeat, Pages]:
-    """The registry of all calls, ours and those of strangers, and what must be told more."""
-    registry = Registry()
-    general = General(
-        parts.clock, parts.profile, limits_in_force(parts.profile, parts.requests), parts.residence
-    )
-    contract_streams = ContractStreams(parts.desk, parts.bus)
-    quotes = Quotes(parts.feed, parts.clock, parts.bus, parts.desk.margins, parts.access)
-    tick_streams = TickStreams(parts.feed, parts.bus)
-    passwords = Passwords()
-    pages = Pages(parts.access, parts.store, passwords)
-    exchange_rates = ExchangeRates(parts.rates, parts.clock, parts.bus)
-    heartbeat = Heartbeat(
-        parts.clock,
-        (
-            tick_streams.second,
-            parts.desk.second,
-            contract_streams.second,
-            quotes.second,
-            exchange_rates.second,
-        ),
-        parts.bus.when_idle,
-    )
-    ours: list[object] = [
-        general,
-        Sessions(parts.access, parts.ledger, parts.store, parts.clock),
-        Market(parts.feed, parts.clock, parts.workers, tick_streams),
-        exchange_rates,
-        Calendars(Announcements(parts.feed.seed), parts.clock, parts.workers),
-        Offers(parts.feed, parts.clock, parts.desk.margins),
-        Proposals(quotes, parts.profile),
-        Trading(parts.desk, quotes, contract_streams, parts.access, parts.clock, parts.rates),
-        Orders(parts.desk, parts.access, parts.clock, parts.store),
-        Portfolio(parts.desk, parts.store, parts.workers, contract_streams),
-        Accounts(
-            parts.ledger,
-            parts.desk,
-            parts.teller,
-            parts.rates,
-            parts.clock,
-            parts.access,
-            parts.bus,
-            parts.workers,
-        ),
-        CopyTrading(
-            parts.copying, parts.access, parts.store, parts.bus, parts.clock, parts.workers
-        ),
-        Payments(parts.teller, parts.ledger, parts.access),
-        PaymentAgents(parts.teller, parts.access, parts.store),
-        UserProfile(parts.access, parts.store, parts.clock),
-        Assessment(parts.access, parts.store),
-        Tokens(parts.access, parts.store),
-        Apps(parts.access, parts.store),
-        Verification(parts.store, parts.mail),
-        Opening(parts.access, parts.store, parts.clock, passwords),
-        Places(),
-        Markups(parts.store),
-        SelfExclusion(parts.access, parts.store, parts.clock),
-        pages,
-        Consent(parts.access, parts.store),
-        Oversight(parts.access, parts.store, parts.ledger),
-    ]
-    for handler in ours:
-        registry.add(handler, eager=True)
-    for handler in strangers:
-        registry.add(handler, eager=False)
-    general.counted((call.name, call.rate) for call in registry)
-    return registry, heartbeat, pages
+def _offer(
+    plugins: Iterable[Plugin] | None,
+    modules: Iterable[str],
+    without: Collection[str],
+    omit: Iterable[str],
+) -> Offer:
+    """These plugins and those of the modules, but for what is left out."""
+    chosen = standard(without) if plugins is None else plugins
+    every = list(dict.fromkeys([*chosen, *found.of_modules(modules)]))
+    names = {plugin.name for plugin in every}
+    for name in without:
+        if name not in names and name != EXCHANGE:
+            raise SettingsError(f"without: there is no plugin {name} to leave out")
+    return Offer(tuple(plugin for plugin in every if plugin.name not in without), frozenset(omit))
 
 
-def declared(modules: Iterable[str] = ()) -> Registry:
+def standard(without: Iterable[str] = ()) -> list[Plugin]:
+    """The plugins of `scopegate serve`: the paper exchange, and those of installed packages."""
+    plugins = found.installed()
+    if EXCHANGE not in without:
+        from scopegate.paper_exchange import PAPER_EXCHANGE  # numpy, and all of the market
+
+        plugins.insert(0, PAPER_EXCHANGE)
+    return plugins
+
+
+def declared(
+    modules: Iterable[str] = (),
+    *,
+    plugins: Iterable[Plugin] | None = None,
+    without: Collection[str] = (),
+    omit: Iterable[str] = (),
+) -> Registry:
     """Every call that a gateway would offer, without one running: to be read, not to be made."""
-    return _declared(plugins.classes_of(modules))
-
-
-def _declared(strangers: Iterable[type]) -> Registry:
-    nowhere = Store(Path(os.devnull))
-    parts = _build(PROFILES["open"], Margins(), nowhere, HandClock(0.0), "none", LogMailer())
-    for handler in strangers:
-        plugins.needs_of(handler, parts.by_type().keys())
-    return _offer(parts, strangers)[0]
+    return _offer(plugins, modules, without, omit).check()
 
 
 @asynccontextmanager
 async def compose(
-    settings: Settings, clock: Clock | None = None, mail: Mailer | None = None
-) -> AsyncIterator[Gateway]:
+    settings: Settings,
+    clock: Clock | None = None,
+    mail: Mailer | None = None,
+    *,
+    plugins: Iterable[Plugin] | None = None,
+    omit: Iterable[str] = (),
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> AsyncIterator[Running]:
     """A gateway with everything but a listener, until the block ends.
 
-    `clock` replaces the running one, `mail` whatever the settings say of letters. Raises
+    `clock` replaces the running one, `mail` whatever the settings say of letters. `plugins` are
+    those of `scopegate serve` where none are named, and `options` their settings by name. Raises
     `StoreError`, `SettingsError` or `DeclarationError` when it can not start.
     """
     if settings.residence not in COUNTRIES:
         raise SettingsError(
             f"residence: {settings.residence!r} is not a two-letter country code, such as id or gb"
         )
-    plugin_classes = plugins.classes_of(settings.handlers)
-    _declared(plugin_classes)  # what is wrong with a call is said before a file is created
+    offer = _offer(plugins, settings.handlers, settings.without, [*omit, *settings.omit_call])
+    offer.check()  # what is wrong with a declaration is said before a file is created
+    own = _settings_of(settings, offer.plugins, options or {})
+    given: dict[type, object] = {}
+    if clock is not None:
+        given[Clock] = clock
+    if mail is not None:
+        given[Mailer] = mail
     async with AsyncExitStack() as stack:
-        store = Store(settings.db, market_start.check_feed)
-        await store.open()
-        stack.push_async_callback(store.close)
-        start = await store.read(
-            lambda reader: market_start.foresee(
-                reader, seed=settings.seed, start=settings.start, speed=settings.speed
-            )
+        store = await _opened(settings, offer.plugins, stack)
+        workers, held, bus = Workers(), ConcurrencyLimiter(), Bus()
+        stack.callback(workers.close)
+        profile = settings.profile()
+        limits = limits_in_force(profile, settings.requests())
+        services = Services(
+            [
+                Accounts,
+                Access,
+                Passwords,
+                _wall_clock,
+                *(provider for plugin in offer.plugins for provider in plugin.services),
+            ],
+            {
+                Bus: bus,
+                ConcurrencyLimiter: held,
+                LimitsInForce: LimitsInForce(
+                    [*limits, *(each for plugin in offer.plugins for each in plugin.limits)]
+                ),
+                Profile: profile,
+                Residence: Residence(settings.residence),
+                Scopes: offer.scopes(),
+                Settings: settings,
+                Store: store,
+                Workers: workers,
+                **own,
+                **given,
+            },
         )
-        if clock is None:
-            clock = RunningClock(start.clock, settings.speed, least=start.resume)
+        registry = Registry(services[Scopes])
+        services.add(Registry, registry)
         mail_server = settings.mail_server()
         if mail is None and (mail_server is not None or settings.letters_in_log):
-            mail = await stack.enter_async_context(mailer(mail_server))
-        parts = _build(
-            settings.profile(),
-            settings.margins(),
-            store,
-            clock,
-            start.seed,
-            mail,
-            settings.residence,
-            settings.requests(),
+            services.add(Mailer, await stack.enter_async_context(mailer(mail_server)))
+        await stack.enter_async_context(services)
+        made: dict[type, object] = {}
+        for handler in (*HANDLERS, *(each for plugin in offer.plugins for each in plugin.handlers)):
+            made[handler] = await services.make(handler)
+        offer.fill(registry, lambda handler: made[handler])
+        for handler, one in made.items():
+            services.add(handler, one)
+        access: Access = await services.get(Access)
+        accounts: Accounts = await services.get(Accounts)
+        now: Clock = await services.get(Clock)
+        # The first writes: until here a start that fails leaves an empty database.
+        await store.write(
+            lambda transaction: keep_offered(transaction, offer.scopes(), offer.plugins)
         )
-        stack.callback(parts.workers.close)
-        strangers = [plugins.made(handler, parts.by_type()) for handler in plugin_classes]
-        registry, heartbeat, pages = _offer(parts, strangers)
-        # The first write: until here a start that fails leaves an empty database.
-        await store.write(lambda transaction: market_start.settle(transaction, start))
-        access = parts.access
         await access.start()
         await store.write(lambda transaction: users.settle(transaction, settings.residence))
-        demo = await demo_user.settle(store, settings, clock.now())
-        if demo is not None and settings.demo_at_pages:
-            pages.show_demo(demo.accounts[0].loginid, demo.token)
-        await _mark(store, clock, settings.speed)  # before the first second is published
+        further = [rule for plugin in offer.plugins for rule in plugin.retention]
+        retention = Retention(store, now, further)
+        services.add(Retention, retention)
         keeping = [
             supervise("access", access.run),
-            supervise("retention", partial(_purge, Retention(store, clock))),
-            supervise("the market's mark", partial(_keep_mark, store, clock, settings.speed)),
+            supervise("retention", partial(_purge, retention)),
         ]
-        stack.push_async_callback(_finish, keeping, access, store, clock)
-        await parts.desk.start()
-        stack.push_async_callback(parts.desk.close)
-        heartbeat.start(after=parts.desk.now)
-        stack.callback(heartbeat.stop)
-        limiter = RateLimiter(parts.profile)
+        stack.push_async_callback(_finish, keeping, access)
+        for plugin in offer.plugins:
+            for background in plugin.background:
+                await services.enter(background)
+        demo = await demo_user.settle(store, settings, accounts, services[Scopes])
+        if demo is not None and settings.demo_at_pages:
+            services[Pages].show_demo(demo.accounts[0].loginid, demo.token)
+        limiter = RateLimiter(profile)
         scheduler = Scheduler()
         dispatcher = Dispatcher(
             registry,
-            parts.bus,
+            bus,
             limiter,
-            parts.held,
+            held,
             used=access.used,
             refusal=access.refusal,
-            errors={Refusal: as_error},
+            errors={
+                kind: as_error
+                for plugin in offer.plugins
+                for kind, as_error in (plugin.errors or {}).items()
+            },
         )
-        yield Gateway(
+        yield Running(
             settings=settings,
             store=store,
-            bus=parts.bus,
+            bus=bus,
             access=access,
-            ledger=parts.ledger,
-            desk=parts.desk,
-            feed=parts.feed,
-            clock=clock,
+            clock=now,
             registry=registry,
             demo=demo,
             scheduler=scheduler,
-            workers=parts.workers,
-            connect=Connect(
-                dispatcher, scheduler, access, limiter, parts.held, settings.any_app_id
-            ),
+            workers=workers,
+            connect=Connect(dispatcher, scheduler, access, limiter, held, settings.any_app_id),
+            services=services,
+            plugins=frozenset(plugin.name for plugin in offer.plugins),
         )
 
 
-async def _finish(
-    keeping: list[asyncio.Task[None]], access: Access, store: Store, clock: Clock
-) -> None:
+def _wall_clock() -> Clock:
+    """Real time, where no plugin has a market with its own."""
+    return RunningClock(time.time())
+
+
+def _settings_of(
+    settings: Settings, plugins: Iterable[Plugin], options: Mapping[str, Mapping[str, Any]]
+) -> dict[type, BaseModel]:
+    """The settings of each plugin that has some, by their type. Raises `SettingsError`."""
+    if settings.from_surroundings:
+        check_tables([plugin.name for plugin in plugins if plugin.settings is not None])
+    return {
+        plugin.settings: plugin_settings(
+            plugin.name,
+            plugin.settings,
+            options.get(plugin.name, {}),
+            from_surroundings=settings.from_surroundings,
+        )
+        for plugin in plugins
+        if plugin.settings is not None
+    }
+
+
+async def _opened(settings: Settings, plugins: tuple[Plugin, ...], stack: AsyncExitStack) -> Store:
+    def check(connection: sqlite3.Connection) -> None:
+        for plugin in plugins:
+            if plugin.check is not None:
+                plugin.check(connection)
+
+    folders = {each.name: each.migrations for each in plugins if each.migrations is not None}
+    store = Store(settings.db, check, folders)
+    await store.open()
+    stack.push_async_callback(store.close)
+    return store
+
+
+async def _finish(keeping: list[asyncio.Task[None]], access: Access) -> None:
     for task in keeping:
         task.cancel()
     await asyncio.gather(*keeping, return_exceptions=True)
     with contextlib.suppress(StoreUnavailableError):  # it is logged, and a stop goes on
         await access.flush()
-        await store.write(lambda transaction: market_start.stand(transaction, clock.now()))
-
-
-async def _keep_mark(store: Store, clock: Clock, speed: float) -> None:
-    """Keep a mark ahead of the market; it never resumes before its mark."""
-    while True:
-        await asyncio.sleep(market_start.MARK_EVERY)
-        await _mark(store, clock, speed)
-
-
-async def _mark(store: Store, clock: Clock, speed: float) -> None:
-    await store.write(lambda transaction: market_start.run(transaction, clock.now(), speed))
 
 
 async def _purge(retention: Retention) -> None:

@@ -13,24 +13,25 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import structlog
 from pydantic_core import PydanticUndefined
 
 from scopegate import admin, logs
-from scopegate.exchange.money import to_text
-from scopegate.schemas.scopes import in_order
 from scopegate.settings import Settings, SettingsError, load
 from scopegate.store.sqlite import StoreError, check_file
+
+if TYPE_CHECKING:
+    from scopegate.framework import Gateway
 
 SWITCH_INTERVAL = 0.0005
 """Seconds that a computing thread may keep the event loop waiting; Python's default is 0.005."""
 
 _FLAGS = {"tls_self_signed", "any_app_id", "demo", "compression", "log_letters"}
 _STOPS = (signal.SIGTERM, signal.SIGINT)
-_REPEATED = {"trusted_proxy", "allowed_host", "handlers"}
+_REPEATED = {"trusted_proxy", "allowed_host", "handlers", "without", "omit_call"}
 
 log = structlog.get_logger("scopegate.cli")
 
@@ -72,9 +73,12 @@ def _serve_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @cli.command()
+@click.argument("target", required=False, metavar="[MODULE:GATEWAY]")
 @_serve_options
-def serve(**options: Any) -> None:
+def serve(target: str | None, **options: Any) -> None:
     """Serve the API and the pages until interrupted.
+
+    MODULE:GATEWAY names a gateway of your own; without it the paper exchange is served.
 
     Every option is also an environment variable (SCOPEGATE_PORT) and a line of the settings file
     (port = 5555 in scopegate.toml, or in the file that SCOPEGATE_SETTINGS names).
@@ -87,14 +91,26 @@ def serve(**options: Any) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL)
     given = {name: value for name, value in options.items() if value not in (None, ())}
     try:
-        settings = load(**given)
-        _find_modules_here()
+        gateway = _named(target)
+        settings = load(**given) if gateway is None else gateway.settings(**given)
         with _runner() as runner, contextlib.suppress(asyncio.CancelledError):
-            runner.run(_serve(settings))  # cancelled when it was asked to stop while it started
+            runner.run(
+                _serve(settings, gateway)
+            )  # cancelled when it was asked to stop while it started
     except (SettingsError, StoreError, DeclarationError) as problem:
         admin.fail(problem)
     finally:
         gc.enable()
+
+
+def _named(target: str | None) -> "Gateway | None":
+    """The gateway of one's own that is meant, if any; modules are found here as well."""
+    _find_modules_here()
+    if target is None:
+        return None
+    from scopegate.framework import named
+
+    return named(target)
 
 
 def _runner() -> asyncio.Runner:
@@ -105,7 +121,7 @@ def _runner() -> asyncio.Runner:
     return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, own: "Gateway | None") -> None:
     stopped = asyncio.Event()
     serving = asyncio.current_task()
     starting = True
@@ -129,7 +145,8 @@ async def _serve(settings: Settings) -> None:
 
     tls = tls_context(settings)
     await checked
-    async with compose(settings) as gateway, listen(gateway, tls) as port:
+    composed = compose(settings) if own is None else own.composed(settings)
+    async with composed as gateway, listen(gateway, tls) as port:
         starting = False
         secure = "s" if tls is not None else ""
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -143,12 +160,10 @@ async def _serve(settings: Settings) -> None:
                 "  (clients that trust it trust this gateway)"
             )
         if gateway.demo is not None:
-            for account in gateway.demo.accounts:
-                kind = "demo" if account.is_virtual else "real-style, paper money"
-                balance = to_text(account.balance, account.currency)
-                lines.append(
-                    f"account      {account.loginid}  {balance} {account.currency}  ({kind})"
-                )
+            lines += [
+                f"account      {account.loginid}  {account.in_words}".rstrip()
+                for account in gateway.demo.accounts
+            ]
             lines.append(
                 f"token        {gateway.demo.token}"
                 "  (demo account, all scopes, until the next start)"
@@ -194,24 +209,29 @@ def _allow_many_connections() -> None:
 
 
 @cli.command()
+@click.argument("target", required=False, metavar="[MODULE:GATEWAY]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.option("--handlers", multiple=True, help="Module with calls of your own. May be repeated.")
-def calls(as_json: bool, handlers: tuple[str, ...]) -> None:
+@click.option("--without", multiple=True, help="Plugin to leave out, such as exchange.")
+def calls(
+    target: str | None, as_json: bool, handlers: tuple[str, ...], without: tuple[str, ...]
+) -> None:
     """List every call that is offered, its scope and what it does."""
     from scopegate.app import declared
     from scopegate.gateway.calls.registry import DeclarationError
 
-    _find_modules_here()
     try:
-        offered = declared(handlers)
-    except DeclarationError as problem:
+        gateway = _named(target)
+        every = declared if gateway is None else gateway.declared
+        offered = every(handlers, without=without)
+    except (DeclarationError, SettingsError) as problem:
         admin.fail(problem)
     if as_json:
         rows = [
             {
                 "call": found.name,
                 "group": found.group,
-                "needs": in_order(found.scopes),
+                "needs": list(found.scopes_in_order),
                 "needs_login": found.needs_login,
                 "app_tokens": found.app_tokens,
                 "standing": None if found.standing is None else found.standing.value,

@@ -1,12 +1,11 @@
-"""The demo user of a start: its accounts, and a token that ends with the next start."""
+"""The demo user of a start: their accounts, and a token that ends with the next start."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scopegate.exchange import ledger as accounts
-from scopegate.exchange.ledger import Account
 from scopegate.gateway.access import tokens, users
-from scopegate.schemas.scopes import ALL_SCOPES
+from scopegate.gateway.access.accounts import Accounts
+from scopegate.schemas.scopes import Scopes
 from scopegate.settings import Settings
 from scopegate.store.sqlite import Store, Transaction
 
@@ -14,14 +13,26 @@ DEMO_EMAIL = "demo@scopegate.invalid"
 
 
 @dataclass(frozen=True, slots=True)
+class DemoAccount:
+    """An account of the demo user."""
+
+    loginid: str
+    user_id: int
+    in_words: str
+    """What the operator is shown of it, such as its balance."""
+
+
+@dataclass(frozen=True, slots=True)
 class Demo:
     """What a demo user needs to begin: their accounts, and this start's token for the first."""
 
-    accounts: Sequence[Account]
+    accounts: Sequence[DemoAccount]
     token: str
 
 
-async def settle(store: Store, settings: Settings, at: float) -> Demo | None:
+async def settle(
+    store: Store, settings: Settings, accounts: Accounts, scopes: Scopes
+) -> Demo | None:
     """Create the demo user on an empty database, and replace the demo token of the last start.
 
     The last demo token ends at every start, also at one without a demo user. Tokens that the demo
@@ -38,13 +49,20 @@ async def settle(store: Store, settings: Settings, at: float) -> Demo | None:
             user_id = users.create(
                 transaction, DEMO_EMAIL, country=settings.residence, is_demo=True
             )
-            accounts.open_with_balance(transaction, user_id, virtual=(True, False, False), at=at)
+            accounts.open_first(transaction, user_id, is_demo=True)
         user = users.demo(transaction)
         if user is None:
             return None
-        owned = accounts.accounts(transaction, user["id"])
-        first = next(account for account in owned if account.is_virtual)
-        token = tokens.create(transaction, first.loginid, "Demo", ALL_SCOPES, kind="demo")
-        return Demo([first, *(account for account in owned if account != first)], token)
+        owned = accounts.first_choice(accounts.of_user(transaction, user["id"]))
+        token = tokens.create(transaction, owned[0].loginid, "Demo", scopes.names, kind="demo")
+        return Demo(
+            [
+                DemoAccount(
+                    each.loginid, each.user_id, accounts.in_words(transaction, each.loginid)
+                )
+                for each in owned
+            ],
+            token,
+        )
 
     return await store.write(job)

@@ -1,18 +1,15 @@
-"""The list that the call `limits` answers with: every limit in force, wherever it is kept.
+"""What the call `limits` answers with, but for the limits of plugins: wherever each is kept.
 
 Rule: a limit that a client can meet is listed here, with the name that the documentation uses.
 """
 
-from scopegate.exchange import ledger as accounts
-from scopegate.exchange import rules
-from scopegate.gateway.access import apps, guard, passwords, tokens, verification
+from scopegate.gateway.access import apps, guard, passwords, tokens
 from scopegate.gateway.calls import dispatch, fairness
 from scopegate.gateway.calls.limits import MESSAGE_UNIT, Limit, Per, Profile
 from scopegate.gateway.transport import connection as connections
 from scopegate.gateway.transport import http
 from scopegate.gateway.transport import peer as peers
-from scopegate.handlers import market, pages, quotes
-from scopegate.handlers import verification as letters
+from scopegate.handlers.gateway import pages
 from scopegate.store import sqlite as stores
 
 
@@ -39,28 +36,18 @@ def limits_in_force(profile: Profile, http_per_minute: int) -> list[Limit]:
         Limit("held_bytes", peers.MAX_HELD, "bytes", connection),
         Limit("idle_time", peers.IDLE, "seconds", connection),
         Limit("opening_time", peers.HEAD_TIMEOUT, "seconds", connection),
-        Limit("proposal_time", quotes.GOOD_FOR, "seconds", connection),
-        Limit("proposals_kept", quotes.KEPT, "proposals", connection),
         Limit("wrong_tokens", guard.WRONG_TOKENS_A_MINUTE, "tokens a minute", address),
         Limit("wrong_passwords", passwords.FROM_AN_ADDRESS, "passwords a minute", address),
         Limit("wrong_passwords_per_user", passwords.AT_AN_ACCOUNT, "passwords a minute", Per.USER),
-        Limit("letters", letters.FROM_AN_ADDRESS, "letters a minute", address),
-        Limit("letters_per_user", verification.MOST_OF_AN_ADDRESS, "letters an hour", Per.USER),
-        Limit("letters_of_client", verification.MOST_OF_A_REQUESTER, "letters an hour", Per.CLIENT),
-        Limit("letters_of_all", verification.MOST_OF_ALL, "letters an hour", Per.GATEWAY),
         Limit("passwords_at_once", passwords.AT_A_TIME, "passwords", Per.GATEWAY),
         Limit("passwords_waiting", passwords.MOST_WAITING, "passwords", Per.GATEWAY),
         Limit("passwords_waiting_per_client", passwords.MOST_WAITING_EACH, "passwords", Per.CLIENT),
-        Limit("history_results", market.MOST_RESULTS, "ticks or candles", message),
-        Limit("open_positions", rules.MOST_OPEN_POSITIONS, "contracts", Per.ACCOUNT),
         Limit("tokens", tokens.MOST_OF_A_USER, "tokens", Per.ACCOUNT),
         Limit("tokens_of_app", tokens.MOST_OF_A_LINK, "tokens of one app", Per.ACCOUNT),
         Limit("sign_ins", pages.MOST_OF_A_USER, "sign-ins", Per.USER),
         Limit("sign_in_time", pages.LASTS, "seconds", Per.USER),
         Limit("apps", apps.MOST_OF_A_USER, "apps", Per.USER),
         Limit("apps_of_app", apps.MOST_OF_AN_APP, "apps that one app registered", Per.USER),
-        Limit("accounts", accounts.MOST_OF_A_USER, "accounts", Per.USER),
-        Limit("accounts_by_apps", accounts.MOST_BY_APPS, "accounts opened by apps", Per.USER),
         Limit("http_head_bytes", http.MAX_HEAD, "bytes", message),
         Limit("http_body_bytes", http.MAX_BODY, "bytes", message),
     ]

@@ -7,17 +7,18 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_network
 
 from scopegate import local_ca
-from scopegate.app import Gateway
+from scopegate.app import Running
 from scopegate.gateway.calls.limits import RequestLimiter
 from scopegate.gateway.transport.peer import Listening
 from scopegate.gateway.transport.server import Server
 from scopegate.gateway.web.oauth import TokenEndpoint
 from scopegate.gateway.web.site import Site
+from scopegate.plugins import EXCHANGE
 from scopegate.settings import Settings, SettingsError
 
 
 @asynccontextmanager
-async def listen(gateway: Gateway, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def listen(gateway: Running, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """The port that the gateway listens on, with TLS or without, until the block ends."""
     settings = gateway.settings
     server = Server(
@@ -47,14 +48,15 @@ async def listen(gateway: Gateway, tls: ssl.SSLContext | None = None) -> AsyncIt
         await server.stop()
 
 
-def site(gateway: Gateway, *, secure: bool) -> Site:
+def site(gateway: Running, *, secure: bool) -> Site:
     """What the gateway answers over plain HTTP, or over TLS where it is `secure`."""
     return Site(
         gateway.registry,
-        TokenEndpoint(gateway.store),
+        TokenEndpoint(gateway.store, gateway.registry.scopes),
         app_of=gateway.access.app,
         workers=gateway.workers,
         limiter=RequestLimiter(gateway.settings.requests()),
+        has_exchange=EXCHANGE in gateway.plugins,
         secure=secure,
         # A browser then insists on TLS for a year, which does not suit a certificate for one run.
         keeps_to_tls=secure and gateway.settings.tls_cert is not None,

@@ -1,92 +1,125 @@
-"""Calls of installed packages and of the modules that the command line names."""
+"""Plugins: what a gateway offers beside its own calls, from installed packages and from modules."""
 
 import importlib
 import importlib.metadata
 import inspect
-import typing
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from typing import Any, Final
 
+from pydantic import BaseModel
+
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.limits import Limit
 from scopegate.gateway.calls.registry import DeclarationError, Registry
+from scopegate.retention import Rule
+from scopegate.schemas.scopes import Scope
+from scopegate.services import Provider
 
 HANDLER_GROUP = "scopegate.handlers"
 """The entry-point group in which installed packages offer calls."""
 
+EXCHANGE: Final = "exchange"
+"""The name of the plugin that `scopegate serve` has and can leave out."""
 
-def classes_of(modules: Iterable[str]) -> list[type]:
-    """The classes with calls of installed packages and of the named modules; none is made yet.
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,29}", re.ASCII)
 
-    Raises `DeclarationError` for what cannot be loaded.
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plugin:
+    """Calls, with everything that they need.
+
+    Constructors, services and background work say by the types of their parameters what they need:
+    a service of any plugin, or a part of the gateway (`docs/plugins.md` lists them). Raises
+    `DeclarationError` for a name that is not of lower-case letters, digits and underscores.
     """
-    classes: dict[type, None] = {}
+
+    name: str
+    """Names its settings, its tables and its migrations."""
+    handlers: Sequence[type] = ()
+    """The classes whose methods are calls; each is made once per start."""
+    scopes: Sequence[Scope] = ()
+    """The scopes that its calls need and that the gateway does not have."""
+    services: Sequence[Provider] = ()
+    """What handlers ask for by type: classes, functions, or functions under `asynccontextmanager`
+    that yield a service and close it at the end."""
+    background: Sequence[Callable[..., AbstractAsyncContextManager[Any]]] = ()
+    """What runs while the gateway serves: functions under `asynccontextmanager`. Each is entered
+    once all handlers are there, and left at the stop, the last first."""
+    settings: type[BaseModel] | None = None
+    """Its settings, a service as well: fields with the environment variables
+    `SCOPEGATE_<NAME>_<FIELD>` and the table `[name]` in the settings file."""
+    migrations: Traversable | None = None
+    """A folder of SQL files whose names begin with 0001, 0002, …: the steps by which its tables
+    are made. Tables and indexes are named after the plugin (`weather_places`)."""
+    check: Callable[[sqlite3.Connection], None] | None = None
+    """Raises `StoreError` for a database that the plugin must not use, before any migration."""
+    errors: Mapping[type[Exception], Callable[[Any], ApiError]] | None = None
+    """Exceptions of its own that handlers may raise, and what clients are told of each."""
+    limits: Sequence[Limit] = ()
+    """What the call `limits` lists of its own."""
+    retention: Sequence[Rule] = ()
+    """How old rows of its tables are deleted."""
+    trusted: bool = False
+    """Whether the first step of its handlers runs without a task (`Registry.add`)."""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise DeclarationError(
+                f"{self.name!r} is no name for a plugin: it begins with a lower-case letter and has"
+                " up to 30 lower-case letters, digits and underscores"
+            )
+
+
+def installed() -> list[Plugin]:
+    """The plugins of installed packages. Raises `DeclarationError` for what cannot be loaded."""
+    found = []
     for entry in importlib.metadata.entry_points(group=HANDLER_GROUP):
         try:
             loaded = entry.load()
         except Exception as problem:
             raise DeclarationError(f"cannot load {entry.value}: {problem}") from problem
-        classes |= dict.fromkeys(_handler_classes(loaded))
-    for name in modules:
-        try:
-            module = importlib.import_module(name)
-        except Exception as problem:
-            raise DeclarationError(
-                f"cannot import {name}: {type(problem).__name__}: {problem}"
-            ) from problem
-        classes |= dict.fromkeys(_handler_classes(module))
-    return list(classes)
+        found += _plugins_in(loaded, entry.name)
+    return found
 
 
-def _handler_classes(loaded: Any) -> list[type]:
-    """A class, or every class of a module that declares a call."""
-    if inspect.isclass(loaded):
+def of_modules(modules: Iterable[str]) -> list[Plugin]:
+    """The plugins of named modules. Raises `DeclarationError` for what cannot be loaded."""
+    return [plugin for name in modules for plugin in _plugins_in(imported(name), name)]
+
+
+def imported(name: str) -> Any:
+    """A module of this name. Raises `DeclarationError` where it cannot be imported."""
+    try:
+        return importlib.import_module(name)
+    except Exception as problem:
+        raise DeclarationError(
+            f"cannot import {name}: {type(problem).__name__}: {problem}"
+        ) from problem
+
+
+def _plugins_in(loaded: Any, name: str) -> list[Plugin]:
+    """A plugin, those of a module, or a plugin of the classes with calls that there are."""
+    if isinstance(loaded, Plugin):
         return [loaded]
-    found = [
+    plain = re.sub(r"[^a-z0-9_]", "_", name.lower()).lstrip("_0123456789")[:30] or "plugin"
+    if inspect.isclass(loaded):
+        return [Plugin(name=plain, handlers=(loaded,))]
+    plugins = [member for member in vars(loaded).values() if isinstance(member, Plugin)]
+    if plugins:
+        return list(dict.fromkeys(plugins))
+    classes = [
         member
         for _, member in inspect.getmembers(loaded, inspect.isclass)
         if member.__module__ == loaded.__name__ and Registry.declares_calls(member)
     ]
-    if not found:
+    if not classes:
         where = getattr(loaded, "__file__", None) or "built in"
         raise DeclarationError(
-            f"{loaded.__name__} ({where}) has no class with a method under @call"
+            f"{loaded.__name__} ({where}) has no Plugin, and no class with a method under @call"
         )
-    return found
-
-
-def needs_of(handler: type, offered: Collection[type]) -> dict[str, type]:
-    """The parts that a constructor asks for by type, by the names of its parameters.
-
-    Raises `DeclarationError` for a part that is not offered.
-    """
-    constructor: Any = inspect.getattr_static(handler, "__init__")
-    if constructor is object.__init__:
-        return {}
-    wanted = typing.get_type_hints(constructor)
-    wanted.pop("return", None)
-    for name, parameter in list(inspect.signature(constructor).parameters.items())[1:]:
-        plain = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        if plain and parameter.default is parameter.empty and name not in wanted:
-            raise DeclarationError(
-                f"{handler.__name__}.__init__ does not say what {name} is: annotate it with a type"
-            )
-    for name, part in wanted.items():
-        if part not in offered:
-            names = ", ".join(sorted(each.__name__ for each in offered))
-            raise DeclarationError(
-                f"{handler.__name__}.__init__ asks for {name}: {part!r}; it can have {names}"
-            )
-    return wanted
-
-
-def made(handler: type, parts: Mapping[type, object]) -> object:
-    """An object of the class, given the parts that its constructor names by type.
-
-    Raises `DeclarationError` where that fails.
-    """
-    needs = needs_of(handler, parts.keys())
-    try:
-        return handler(**{name: parts[part] for name, part in needs.items()})
-    except Exception as problem:
-        raise DeclarationError(
-            f"cannot make {handler.__name__}: {type(problem).__name__}: {problem}"
-        ) from problem
+    return [Plugin(name=plain, handlers=classes)]

@@ -1,8 +1,8 @@
 """Bounds for the tables that clients can make grow, and the deletion of older rows.
 
 Rules:
-- `RULES` is the one list: `docs/retention.md` is generated from it. Users, accounts, contracts and
-  the ledger are never deleted.
+- `RULES` is the one list for the gateway's own tables, and each plugin has one for its own:
+  `docs/retention.md` is generated from them. Users and accounts are never deleted.
 - Candidates are found by a reader; a row is deleted only if it still meets the condition then.
 - A job deletes at most `BATCH` rows, so that other writes wait for milliseconds.
 """
@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from scopegate.exchange.book import KEPT_ORDERS
-from scopegate.exchange.copying import KEPT_REPORTS
 from scopegate.gateway.access import tokens
 from scopegate.gateway.access.tokens import KEPT_USES
 from scopegate.gateway.access.users import KEPT_SIGN_INS
@@ -60,9 +58,10 @@ class Rule:
 
 
 class Retention:
-    """Deletes rows by `RULES`."""
+    """Deletes rows by `RULES`, and by those of plugins before."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, further: Sequence[Rule] = ()) -> None:
+        self._rules = (*further, *RULES)
         self._store = store
         self._clock = clock
 
@@ -75,7 +74,7 @@ class Retention:
         await self._store.write(tokens.end_expired)
         found = 0
         now = Moments(time.time(), self._clock.now())
-        for rule in RULES:
+        for rule in self._rules:
             if rule.find is not None:
                 found += await self._apply(rule.find, rule.delete, now)
         return found
@@ -115,20 +114,6 @@ def _delete_use(transaction: Transaction, key: Key) -> None:
     transaction.execute(
         "DELETE FROM token_uses WHERE token_id = ? AND address = ? AND call = ? AND last_at = ?",
         *key,
-    )
-
-
-def _old_copyings(reader: Snapshot, now: Moments) -> Sequence[Key]:
-    return reader.all(
-        "SELECT copier, trader, ended_at FROM copyings WHERE ended_at < ? LIMIT ?",
-        now.market - ENDED_DAYS * DAY,
-        BATCH,
-    )
-
-
-def _delete_copying(transaction: Transaction, key: Key) -> None:
-    transaction.execute(
-        "DELETE FROM copyings WHERE copier = ? AND trader = ? AND ended_at = ?", *key
     )
 
 
@@ -227,22 +212,6 @@ def _delete_sign_in(transaction: Transaction, key: Key) -> None:
     )
 
 
-def _old_orders(reader: Snapshot, now: Moments) -> Sequence[Key]:
-    before = now.market - ENDED_DAYS * DAY
-    return reader.all(
-        "SELECT contract_orders.id FROM contract_orders"
-        " JOIN contracts ON contracts.id = contract_orders.contract_id"
-        " WHERE contract_orders.at < ? AND contracts.sold_at < ? LIMIT ?",
-        before,
-        before,
-        BATCH,
-    )
-
-
-def _delete_order(transaction: Transaction, key: Key) -> None:
-    transaction.execute("DELETE FROM contract_orders WHERE id = ?", *key)
-
-
 def _old_changes(reader: Snapshot, now: Moments) -> Sequence[Key]:
     return reader.all(
         "SELECT id FROM changes WHERE id <= (SELECT max(id) FROM changes) - ? LIMIT ?",
@@ -263,12 +232,6 @@ RULES: Final = (
         f"the latest {KEPT_USES} of a token; {ENDED_DAYS} days after the last such use",
         _old_uses,
         _delete_use,
-    ),
-    Rule(
-        "Ended copying relations",
-        f"{ENDED_DAYS} days of the market, or until the trader is copied again",
-        _old_copyings,
-        _delete_copying,
     ),
     Rule(
         "Ended tokens, those of page sign-ins among them, with their uses",
@@ -299,18 +262,11 @@ RULES: Final = (
         _delete_sign_in,
     ),
     Rule(
-        "Orders of a contract (`contract_update_history`)",
-        f"the latest {KEPT_ORDERS} of a contract; {ENDED_DAYS} days of the market after its end",
-        _old_orders,
-        _delete_order,
-    ),
-    Rule(
         "Changes that the command line announces to a running gateway",
         f"the latest {CHANGES:,}",
         _old_changes,
         _delete_change,
     ),
-    Rule("Reports of copied trades (`copy_report`)", f"the latest {KEPT_REPORTS:,} of a copier"),
     Rule("Codes by e-mail", "an hour; 10,000 letters an hour in all"),
     Rule("Authorization codes of apps", "an hour after they have expired"),
 )

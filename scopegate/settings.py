@@ -7,11 +7,12 @@ here is the text of `--help` and of the documentation.
 
 import ipaddress
 import os
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -41,6 +42,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True
     )
+
+    from_surroundings: ClassVar[bool] = True
+    """Whether the environment and the settings file count."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(5555, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
@@ -81,6 +85,13 @@ class Settings(BaseSettings):
     )
     handlers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Module with calls of your own to offer as well."
+    )
+    without: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Plugin to leave out: exchange, for a gateway without the paper exchange."
+    )
+    omit_call: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Call to leave out. A module of yours may then offer another of that name.",
     )
     any_app_id: bool = Field(
         False,
@@ -261,14 +272,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Options, then the environment, then the file."""
-        file = os.environ.get(PREFIX + "SETTINGS", DEFAULT_FILE)
-        return (
-            init_settings,
-            env_settings,
-            TomlConfigSettingsSource(settings_cls, toml_file=file),
-        )
+        return (init_settings, env_settings, _File(settings_cls, toml_file=_file()))
 
-    @field_validator("trusted_proxy", "allowed_host", "handlers", mode="before")
+    @field_validator(
+        "trusted_proxy", "allowed_host", "handlers", "without", "omit_call", mode="before"
+    )
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
@@ -408,18 +416,85 @@ class Settings(BaseSettings):
         )
 
 
-def load(**options: Any) -> Settings:
-    """The settings, from these options, the environment and the file. Raises `SettingsError`."""
+def load(defaults: Mapping[str, Any] | None = None, **options: Any) -> Settings:
+    """The settings, from these options, the environment, the file and, last, `defaults`.
+
+    Raises `SettingsError`.
+    """
     named = os.environ.get(PREFIX + "SETTINGS")
     if named is not None and not Path(named).is_file():
         raise SettingsError(f"SCOPEGATE_SETTINGS names {named}, which is no file")
     try:
-        return _valid(Settings, options)
+        loaded = _valid(Settings, options)
     except ValueError as unreadable:
+        raise SettingsError(f"the settings file cannot be read: {unreadable}") from unreadable
+    left = {k: v for k, v in (defaults or {}).items() if k not in loaded.model_fields_set}
+    return _valid(Settings, {**left, **options}) if left else loaded
+
+
+def _file() -> str:
+    return os.environ.get(PREFIX + "SETTINGS", DEFAULT_FILE)
+
+
+class _File(TomlConfigSettingsSource):
+    """The settings file, without the tables of plugins."""
+
+    def __call__(self) -> dict[str, Any]:
+        return {
+            name: value for name, value in super().__call__().items() if type(value) is not dict
+        }
+
+
+def check_tables(plugins: Collection[str]) -> None:
+    """Raise `SettingsError` for a table of the settings file that is of none of these plugins."""
+    for name, value in _tables().items():
+        if type(value) is dict and name not in plugins:
+            raise SettingsError(f"[{name}] in {_file()}: there is no plugin of this name")
+
+
+def _tables() -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(_file()).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as unreadable:
         raise SettingsError(f"the settings file cannot be read: {unreadable}") from unreadable
 
 
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def plugin_settings(
+    name: str, model: type[ModelT], options: Mapping[str, Any], *, from_surroundings: bool
+) -> ModelT:
+    """The settings of a plugin: its variables, its table in the file and, last, `options`.
+
+    Variables are `SCOPEGATE_<NAME>_<FIELD>`. Without `from_surroundings` the options alone count.
+    Raises `SettingsError`.
+    """
+    values = dict(options)
+    if from_surroundings:
+        table = _tables().get(name, {})
+        values |= table if type(table) is dict else {}
+        for field in model.model_fields:
+            variable = f"{PREFIX}{name}_{field}".upper()
+            if variable in os.environ:
+                values[field] = os.environ[variable]
+    unknown = values.keys() - model.model_fields.keys()
+    if unknown:
+        raise SettingsError(f"{name}.{min(unknown)}: there is no such setting")
+    try:
+        return model.model_validate(values)
+    except ValidationError as invalid:
+        problems = "; ".join(f"{name}.{problem}" for problem in _problems(invalid))
+        raise SettingsError(
+            f"{problems} (set it with {PREFIX}{name.upper()}_… or [{name}] in {_file()})"
+        ) from invalid
+
+
 class _Chosen(Settings):
+    from_surroundings = False
+
     @classmethod
     def settings_customise_sources(
         cls,

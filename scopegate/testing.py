@@ -19,17 +19,18 @@ import math
 import re
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, TypeVar, Union
 
 import orjson
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from scopegate.app import Gateway, compose
+from scopegate.app import Running, compose
 from scopegate.exchange import ledger as accounts
 from scopegate.exchange.ledger import Account
+from scopegate.framework import Gateway
 from scopegate.gateway.access import apps, passwords, tokens, users
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.access.mail import Letter
@@ -37,10 +38,11 @@ from scopegate.gateway.access.users import RESIDENCE
 from scopegate.gateway.calls.registry import Registry
 from scopegate.gateway.transport.visitor import Visitor
 from scopegate.runtime.clock import HandClock
-from scopegate.schemas.scopes import ALL_SCOPES, Scope
 from scopegate.settings import chosen
 from scopegate.store import sqlite as store
-from scopegate.store.sqlite import Transaction
+from scopegate.store.sqlite import Snapshot, Transaction
+
+T = TypeVar("T")
 
 NOON = 1_767_268_800.0
 """2026-01-01 12:00 UTC: where the market stands when a world begins."""
@@ -55,7 +57,8 @@ PATIENCE = 10.0
 class Client:
     """A client of the gateway: asks, and is told. Subclasses carry the messages.
 
-    Every successful reply is checked against the types that its call declares.
+    Every successful reply, and every event of a stream, is checked against the types that its call
+    declares.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -64,6 +67,8 @@ class Client:
         self._asked: dict[Any, asyncio.Future[dict[str, Any]]] = {}
         self._told: deque[dict[str, Any]] = deque()
         self._news = asyncio.Event()
+        self._wrong: ValidationError | None = None
+        """An event that was not of the type that its call declares."""
         self.closed: tuple[int, str] | None = None
         """The close code and reason, once the gateway has ended the connection."""
 
@@ -73,6 +78,7 @@ class Client:
 
     async def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request and wait for its first reply, whatever else arrives meanwhile."""
+        self._raise_wrong()
         message = dict(request)
         message.setdefault("req_id", next(self._ids))
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -103,11 +109,18 @@ class Client:
             while not self._told:
                 self._news.clear()
                 await self._news.wait()
+        self._raise_wrong()
         return self._told.popleft()
+
+    def _raise_wrong(self) -> None:
+        wrong, self._wrong = self._wrong, None
+        if wrong is not None:
+            raise wrong
 
     @property
     def told(self) -> list[dict[str, Any]]:
         """What has arrived and was not asked for, taken away."""
+        self._raise_wrong()
         taken = list(self._told)
         self._told.clear()
         return taken
@@ -128,6 +141,11 @@ class Client:
         else:
             self._told.append(message)
             self._news.set()
+            if "subscription" in message:
+                try:
+                    _check(self._registry, message["echo_req"], message)
+                except ValidationError as wrong:  # the bus would only log it
+                    self._wrong = wrong
 
     def _ended(self, code: int, reason: str) -> None:
         self.closed = (code, reason)
@@ -142,7 +160,7 @@ class MemoryClient(Client):
 
     congested = False
 
-    def __init__(self, gateway: Gateway, visitor: Visitor) -> None:
+    def __init__(self, gateway: Running, visitor: Visitor) -> None:
         super().__init__(gateway.registry)
         self._connection = gateway.connect(visitor, self._arrived, self)
 
@@ -190,26 +208,22 @@ class Mailbox:
 _CODE = re.compile(r"^    (\w+)$", re.MULTILINE)
 
 
-class World:
+class Scene:
     """A gateway with its clock and its mailbox, and ways to set the scene."""
 
-    def __init__(self, gateway: Gateway, clock: HandClock, mail: Mailbox) -> None:
+    def __init__(self, gateway: Running, clock: HandClock, mail: Mailbox) -> None:
+        assert gateway.demo is not None  # noqa: S101 - a scene listens on loopback
         self.gateway = gateway
         self.clock = clock
         self.mail = mail
+        self.loginid = gateway.demo.accounts[0].loginid
+        """The demo user's first account."""
+        self.user_id = gateway.demo.accounts[0].user_id
         self._names = itertools.count(1)
 
-    @property
-    def demo(self) -> Account:
-        """The demo account that every world has."""
-        assert self.gateway.demo is not None  # noqa: S101 - a world listens on loopback
-        return self.gateway.demo.accounts[0]
-
-    @property
-    def real(self) -> list[Account]:
-        """The demo user's two real-style accounts."""
-        assert self.gateway.demo is not None  # noqa: S101
-        return list(self.gateway.demo.accounts[1:])
+    def part(self, kind: type[T]) -> T:
+        """A service or a handler of the gateway, by its type."""
+        return self.gateway.part(kind)
 
     def connect(
         self,
@@ -247,14 +261,14 @@ class World:
 
         With `app` it is the token that the app gets when the account's owner lets it act.
         """
-        chosen = frozenset(Scope(name) for name in scopes) or ALL_SCOPES
+        chosen = frozenset(scopes) or self.gateway.registry.scopes.names
         name = f"Test {next(self._names)}"
-        target = loginid or self.demo.loginid
+        target = loginid or self.loginid
 
         def job(transaction: Transaction) -> str:
             if app is None:
                 return tokens.create(transaction, target, name, chosen)
-            owner = accounts.account(transaction, target).user_id
+            owner = _owner_of(transaction, target)
             return tokens.create(
                 transaction,
                 target,
@@ -277,15 +291,58 @@ class World:
         """An app of the demo user's, or of the user with this number; `markup` is in percent."""
         values = {
             "name": name or f"App {next(self._names)}",
-            "scopes": frozenset(Scope(scope) for scope in scopes) or ALL_SCOPES,
+            "scopes": frozenset(scopes) or self.gateway.registry.scopes.names,
             "redirect_uri": "https://app.example.com/back",
             "markup": markup,
             "flow": flow,
         }
-        user_id = owner or self.demo.user_id
+        user_id = owner or self.user_id
         return await self.gateway.store.write(
             lambda transaction: apps.register(transaction, user_id, values)
         )
+
+    async def _told(self) -> None:
+        """Wait until what was published is delivered."""
+        told = asyncio.get_running_loop().create_future()
+        self.gateway.bus.when_idle(lambda: told.set_result(None))
+        await told
+
+
+def _owner_of(reader: Snapshot, loginid: str) -> int:
+    """The user whose account this is."""
+    row = reader.single("SELECT user_id FROM accounts WHERE loginid = ?", loginid)
+    user_id: int = row["user_id"]
+    return user_id
+
+
+class World(Scene):
+    """A gateway with the paper exchange: a scene with accounts and their money."""
+
+    def __init__(
+        self, gateway: Running, clock: HandClock, mail: Mailbox, accounts: Sequence[Account]
+    ) -> None:
+        super().__init__(gateway, clock, mail)
+        self._accounts = accounts
+
+    @classmethod
+    async def around(cls, gateway: Running, clock: HandClock, mail: Mailbox) -> "World":
+        """The world of a gateway with a demo user, as every gateway on loopback has one."""
+        assert gateway.demo is not None  # noqa: S101 - a test helper
+        loginids = [each.loginid for each in gateway.demo.accounts]
+        owned = await gateway.store.read(
+            lambda reader: [accounts.account(reader, loginid) for loginid in loginids]
+        )
+        return cls(gateway, clock, mail, owned)
+
+    @property
+    def demo(self) -> Account:
+        """The demo account that every world has."""
+        return self._accounts[0]
+
+    @property
+    def real(self) -> list[Account]:
+        """The demo user's two real-style accounts."""
+        return list(self._accounts[1:])
 
     async def user(
         self, email: str, *, password: str | None = None, country: str = RESIDENCE
@@ -351,17 +408,40 @@ class World:
 
     async def caught_up(self) -> None:
         """Wait until the market has told all that its clock has reached, and has settled it."""
-        while self.gateway.desk.now < int(self.clock.now()):
+        from scopegate.exchange.desk import Desk  # numpy, and all of the market
+
+        while self.gateway.part(Desk).now < int(self.clock.now()):
             await self._told()
             self.clock.advance(0)  # a crowd makes ticks late: the rest is told now
-        await self.gateway.desk.settled()
+        await self.gateway.part(Desk).settled()
         await self._told()
 
-    async def _told(self) -> None:
-        """Wait until what was published is delivered."""
-        told = asyncio.get_running_loop().create_future()
-        self.gateway.bus.when_idle(lambda: told.set_result(None))
-        await told
+
+@asynccontextmanager
+async def scene(gateway: Gateway, *, start: float = NOON, **settings: Any) -> AsyncIterator[Scene]:
+    """A gateway of one's own in this process, with a new database and a clock that stands still.
+
+    `settings` win over those of the gateway, and a mapping by a plugin's name over that plugin's;
+    the environment and settings files are not looked at. Raises what `compose` raises.
+    """
+    with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
+        clock, mail = HandClock(start), Mailbox()
+        options = {**gateway.options, **_of_plugins(gateway, settings)}
+        given = chosen(
+            **{**gateway.defaults, "port": 0, **settings, "db": Path(folder) / "scene.db"}
+        )
+        composed = compose(
+            given, clock, mail, plugins=gateway.plugins, omit=gateway.omit, options=options
+        )
+        async with composed as running:
+            running.scheduler.round_length = math.inf
+            yield Scene(running, clock, mail)
+
+
+def _of_plugins(gateway: Gateway, settings: dict[str, Any]) -> dict[str, Any]:
+    """Take the settings of plugins out of these."""
+    names = {plugin.name for plugin in gateway.plugins}
+    return {name: settings.pop(name) for name in names & settings.keys()}
 
 
 @asynccontextmanager
@@ -389,7 +469,7 @@ async def world(
         async with compose(given, clock, None if given.smtp_host else mail) as gateway:
             # A client in memory is answered at once, however long the test has been busy before.
             gateway.scheduler.round_length = math.inf
-            yield World(gateway, clock, mail)
+            yield await World.around(gateway, clock, mail)
 
 
 @functools.cache  # to migrate one takes a third of a start

@@ -33,6 +33,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import orjson
 
+from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import CURRENCIES, to_units
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access.apps import App
@@ -261,7 +262,7 @@ class LiveGateway:
         For a test that goes to the very moment at which a bot should act.
         """
         of, now = SYMBOLS[symbol], int(self.clock.now())
-        found = self._here.gateway.feed.ticks(of, now + 1, now + seconds)
+        found = self._here.gateway.part(Feed).ticks(of, now + 1, now + seconds)
         return [
             {"epoch": int(epoch), "quote": of.quote(int(pips))}
             for epoch, pips in zip(found.epochs, found.pips, strict=True)

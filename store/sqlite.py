@@ -24,6 +24,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, cast
 
@@ -208,6 +209,8 @@ Reading = Callable[[Snapshot], T]
 AnnouncedT = TypeVar("AnnouncedT", bound=Announcement)
 Check = Callable[[sqlite3.Connection], None]
 """Raises `StoreError` for a database that this program must not use."""
+Migrations = Mapping[str, Traversable]
+"""The folders with the migrations of plugins, by the names of these."""
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -247,17 +250,16 @@ def _lock(path: Path) -> int | None:
     return descriptor
 
 
-def migrate(connection: sqlite3.Connection, check: Check | None = None) -> None:
+def migrate(
+    connection: sqlite3.Connection, check: Check | None = None, plugins: Migrations | None = None
+) -> None:
     """Bring the database to the newest form; each step is a transaction of its own.
 
-    `check` sees a database that is not new before anything in it is changed.
+    `check` sees a database that is not new before anything in it is changed. `plugins` have their
+    own steps, after the gateway's.
     """
-    folder = importlib.resources.files("scopegate.store") / "migrations"
-    steps = sorted(
-        (entry for entry in folder.iterdir() if entry.name.endswith(".sql")),
-        key=lambda entry: entry.name,
-    )
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    steps = _steps(importlib.resources.files("scopegate.store") / "migrations")
+    version = _version(connection)
     if version > len(steps):
         raise StoreError(
             f"the database has version {version}, this program knows {len(steps)}: use a newer one"
@@ -265,24 +267,96 @@ def migrate(connection: sqlite3.Connection, check: Check | None = None) -> None:
     if version and check is not None:
         check(connection)
     for number, step in enumerate(steps[version:], version + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with _step(connection):
             # Read again inside: another process may have come first.
-            if connection.execute("PRAGMA user_version").fetchone()[0] < number:
-                for statement in _statements(step.read_text(encoding="utf-8")):
-                    connection.execute(statement)
+            if _version(connection) < number:
+                _run_script(connection, step)
                 connection.execute(f"PRAGMA user_version = {number:d}")
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+    for name, folder in (plugins or {}).items():
+        _migrate_plugin(connection, name, _steps(folder))
 
 
-def _prepare(path: Path, check: Check | None) -> None:
+def _migrate_plugin(connection: sqlite3.Connection, name: str, steps: list[str]) -> None:
+    """Take the steps of one plugin. Its tables and indexes are named after it."""
+    version = _version_of(connection, name)
+    if version > len(steps):
+        raise StoreError(
+            f"the tables of {name} have version {version}, the plugin here knows {len(steps)}: use"
+            " a newer one"
+        )
+    for number, step in enumerate(steps[version:], version + 1):
+        with _step(connection):
+            if _version_of(connection, name) >= number:
+                continue
+            before = _objects(connection)
+            try:
+                _run_script(connection, step)
+            except sqlite3.Error as problem:
+                raise StoreError(f"migration {number} of {name} failed: {problem}") from problem
+            changed = {thing for thing, _ in before.items() ^ _objects(connection).items()}
+            foreign = sorted(thing for thing in changed if not thing.startswith(f"{name}_"))
+            if foreign:
+                raise StoreError(
+                    f"migration {number} of {name} changes {foreign[0]}: the names of its tables"
+                    f" and indexes begin with {name}_"
+                )
+            connection.execute(
+                "INSERT INTO plugin_migrations (plugin, version) VALUES (?, ?)"
+                " ON CONFLICT (plugin) DO UPDATE SET version = excluded.version",
+                (name, number),
+            )
+
+
+def _steps(folder: Traversable) -> list[str]:
+    """The scripts of a folder, in the order of their numbers, which begin with 1."""
+    found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    if [name[:4] for name in found] != [f"{number:04}" for number in range(1, len(found) + 1)]:
+        raise StoreError(
+            f"the migrations in {folder} must be numbered without a gap, from 0001 on; there are"
+            f" {', '.join(found) or 'none'}"
+        )
+    return [(folder / name).read_text(encoding="utf-8") for name in found]
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    number: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return number
+
+
+def _version_of(connection: sqlite3.Connection, plugin: str) -> int:
+    found = connection.execute(
+        "SELECT version FROM plugin_migrations WHERE plugin = ?", (plugin,)
+    ).fetchone()
+    return 0 if found is None else int(found[0])
+
+
+def _objects(connection: sqlite3.Connection) -> dict[str, str]:
+    """Every table, index, view and trigger by its name, but for those that SQLite makes itself."""
+    rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
+    return {row[0]: row[1] for row in rows.fetchall()}
+
+
+@contextlib.contextmanager
+def _step(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _run_script(connection: sqlite3.Connection, script: str) -> None:
+    for statement in _statements(script):
+        connection.execute(statement)
+
+
+def _prepare(path: Path, check: Check | None, plugins: Migrations) -> None:
     """Open and migrate the database once."""
     with contextlib.closing(connect(path)) as connection:
-        migrate(connection, check)
+        migrate(connection, check, plugins)
 
 
 def check_file(path: Path) -> None:
@@ -353,8 +427,8 @@ def _statements(script: str) -> list[str]:
     """The statements of a script; `executescript` would commit before the first."""
     statements: list[str] = []
     statement = ""
-    for line in script.splitlines():
-        statement += line + "\n"
+    for part in re.split(r"(?<=;)", script):
+        statement += part
         if sqlite3.complete_statement(statement):
             statements.append(statement)
             statement = ""
@@ -445,9 +519,12 @@ class _Waiting:
 class Store:
     """The gateway's own access to its database."""
 
-    def __init__(self, path: Path, check: Check | None = None) -> None:
-        """`check` is as for `migrate`."""
+    def __init__(
+        self, path: Path, check: Check | None = None, plugins: Migrations | None = None
+    ) -> None:
+        """`check` and `plugins` are as for `migrate`."""
         self.path = path
+        self._plugins = plugins or {}
         self._check = check
         self._writer = _Thread(lambda: connect(path), iter_chunk_size=64)
         self._reader = _Thread(lambda: connect(path, read_only=True), iter_chunk_size=64)
@@ -467,7 +544,9 @@ class Store:
         """Open and migrate the database. Raises `StoreError` when it can not be used."""
         try:
             # aiosqlite leaves a thread behind when it cannot open, so that is tried without it.
-            await asyncio.get_running_loop().run_in_executor(None, _prepare, self.path, self._check)
+            await asyncio.get_running_loop().run_in_executor(
+                None, _prepare, self.path, self._check, self._plugins
+            )
             self._lock = _lock(self.path)
             await self._writer
             await self._reader

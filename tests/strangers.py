@@ -9,9 +9,9 @@ from typing_extensions import TypedDict
 from scopegate.gateway.calls.errors import ApiError, Disconnect
 from scopegate.gateway.calls.registry import SIGNED_IN, call
 from scopegate.gateway.calls.session import Session
+from scopegate.handlers.exchange.scopes import PAYMENTS, READ
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.fields import One, Request, Text, secret
-from scopegate.schemas.scopes import Scope
 from scopegate.store.sqlite import Store, Transaction
 
 
@@ -98,7 +98,7 @@ class EitherReply(TypedDict):
 class Second:
     """A second class of the same module."""
 
-    @call("either", needs=(Scope.PAYMENTS, Scope.READ))
+    @call("either", needs=(PAYMENTS, READ))
     async def either(self, request: Either, session: Session) -> EitherReply:
         """Answer to readers and payers."""
         return {"either": 1}

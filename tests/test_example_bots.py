@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from scopegate.gateway.access import tokens
-from scopegate.schemas.scopes import ALL_SCOPES
+from scopegate.handlers.exchange.scopes import SCOPES
 from scopegate.store.sqlite import run_once
 from tests.served import PATIENCE, Served, environment, serving
 
@@ -192,7 +192,7 @@ def token_for(loginid: str, gateway: Served) -> str:
     """A token of all scopes for an account."""
     return run_once(
         gateway.db,
-        lambda transaction: tokens.create(transaction, loginid, "Bot", ALL_SCOPES),
+        lambda transaction: tokens.create(transaction, loginid, "Bot", SCOPES),
     )
 
 

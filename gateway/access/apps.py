@@ -11,7 +11,7 @@ Rules:
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from decimal import Decimal
 from typing import Any, ClassVar, Self
@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 
 from scopegate.gateway.access import tokens, users
 from scopegate.gateway.calls.errors import ApiError
-from scopegate.schemas.scopes import Scope, in_order
 from scopegate.store.sqlite import Announcement, Row, Snapshot, StoreError, Transaction
 
 TEST_APP = 1089
@@ -39,7 +38,7 @@ class App:
     id: int
     user_id: int | None
     name: str
-    scopes: frozenset[Scope]
+    scopes: frozenset[str]
     redirect_uri: str = ""
     verification_uri: str = ""
     homepage: str = ""
@@ -267,7 +266,7 @@ class Agreement:
     """The app that a user agreed to, as it was then."""
 
     name: str
-    scopes: frozenset[Scope]
+    scopes: frozenset[str]
     """The scopes that it was registered for; the user may have given fewer."""
     redirect_uri: str
     markup: str
@@ -279,7 +278,7 @@ class Link:
 
     id: int
     app: App
-    scopes: frozenset[Scope]
+    scopes: frozenset[str]
     loginids: list[str]
     created_at: float
     last_used_at: float | None
@@ -288,7 +287,7 @@ class Link:
     """Whether the app has gone beyond the agreement since: the user must agree again."""
 
 
-def changes(link: Link) -> list[str]:
+def changes(link: Link, in_order: Callable[[Iterable[str]], Sequence[str]] = sorted) -> list[str]:
     """The changes of the app that the user of a link has not agreed to, a sentence for each."""
     app, agreed = link.app, link.agreement
     found = []
@@ -310,7 +309,7 @@ def link(
     transaction: Transaction,
     app: App,
     user_id: int,
-    scopes: Iterable[Scope],
+    scopes: Iterable[str],
     loginids: Sequence[str],
 ) -> int:
     """Let an app, as it is now, act for a user with these scopes on these accounts; the link's id.
@@ -319,7 +318,7 @@ def link(
     signs nobody out; where it was suspended its tokens hold again. Granting anything else ends the
     earlier link.
     """
-    kept_scopes = tokens.scopes_to_text(frozenset(scopes) & app.scopes)
+    given = frozenset(scopes) & app.scopes
     kept_loginids = ",".join(sorted(loginids))
     for row in transaction.all(
         "SELECT id, scopes, loginids FROM links"
@@ -327,14 +326,15 @@ def link(
         app.id,
         user_id,
     ):
-        if (row["scopes"], row["loginids"]) == (kept_scopes, kept_loginids):
+        before = tokens.scopes_from_text(row["scopes"])
+        if (before, row["loginids"]) == (given, kept_loginids):
             return _agree(transaction, row["id"], app)
         end_link(transaction, row["id"])
     link_id = transaction.insert(
         "INSERT INTO links (app_id, user_id, scopes, loginids, created_at) VALUES (?, ?, ?, ?, ?)",
         app.id,
         user_id,
-        kept_scopes,
+        tokens.scopes_to_text(given),
         kept_loginids,
         time.time(),
     )

@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.schemas.apps import is_target
-from scopegate.schemas.scopes import Scope, in_order
+from scopegate.schemas.scopes import Scopes
 
 MAX_STATE = 1024
 
@@ -58,7 +58,7 @@ class AuthorizationRequest:
 
     app: App
     flow: Flow
-    scopes: frozenset[Scope]
+    scopes: frozenset[str]
     state: str | None
     challenge: str
     redirect_uri_given: bool
@@ -90,9 +90,11 @@ def _returned(app: App, answer: Iterable[tuple[str, str]], state: str | None, is
 
 
 def understand(
-    query: str, app_of: Callable[[int], App | None], issuer: str = ""
+    query: str, app_of: Callable[[int], App | None], scopes: Scopes, issuer: str = ""
 ) -> AuthorizationRequest:
     """Parse the query of the consent page; `issuer` is the page's origin.
+
+    `scopes` are those that the gateway declares: no others can be granted.
 
     Raises `ApiError` with a sentence for the user where it cannot be granted; `details.back` leads
     back to the app, told why, where the app and its address are beyond doubt.
@@ -145,7 +147,7 @@ def understand(
     return AuthorizationRequest(
         app=app,
         flow=flow,
-        scopes=_scopes(app, asked, returning),
+        scopes=_scopes(app, asked, scopes, returning),
         state=state,
         challenge=challenge,
         redirect_uri_given="redirect_uri" in asked,
@@ -168,24 +170,27 @@ def _parameters(query: str) -> dict[str, str]:
 
 
 def _scopes(
-    app: App, parameters: Mapping[str, str], returning: Callable[[str, str], ApiError]
-) -> frozenset[Scope]:
+    app: App,
+    parameters: Mapping[str, str],
+    scopes: Scopes,
+    returning: Callable[[str, str], ApiError],
+) -> frozenset[str]:
     """The scopes that are asked for: those that the app registered for where none is named."""
     if "scope" in parameters and "scopes" in parameters:
         raise returning("invalid_request", "scope and scopes are one: send either.")
     text = parameters.get("scopes", parameters.get("scope", ""))
     names = [name for name in re.split(r"[ ,+]+", text) if name]
     if not names:
-        return app.scopes
-    try:
-        asked = frozenset(Scope(name) for name in names)
-    except ValueError:
-        raise returning("invalid_scope", f"Scopes are {', '.join(Scope)}.") from None
+        return app.scopes & scopes.names
+    asked = frozenset(names)
+    if not asked <= scopes.names:
+        raise returning("invalid_scope", f"Scopes are {', '.join(scopes)}.")
     beyond = asked - app.scopes
     if beyond:
         raise returning(
             "invalid_scope",
-            f"{app.name} asks for {', '.join(in_order(beyond))}, which it has not registered for.",
+            f"{app.name} asks for {', '.join(scopes.in_order(beyond))}, which it has not registered"
+            " for.",
         )
     return asked
 

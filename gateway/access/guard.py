@@ -12,16 +12,13 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from scopegate.gateway.access import apps, tokens, users
+from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.apps import App, AppChanged, LinkExtended
-from scopegate.gateway.access.tokens import (
-    CurrencySettled,
-    Token,
-    TokensEnded,
-    TokensSuspended,
-)
+from scopegate.gateway.access.tokens import Token, TokensEnded, TokensSuspended
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import (
     ApiError,
@@ -33,6 +30,7 @@ from scopegate.gateway.calls.errors import (
 )
 from scopegate.gateway.calls.limits import Claim, ConcurrencyLimiter, Holder, Penalty, Profile
 from scopegate.gateway.calls.session import Grant, Session
+from scopegate.schemas.scopes import Scopes
 from scopegate.store.sqlite import Job, Snapshot, Store, StoreUnavailableError, Transaction
 
 FLUSH = 1.0
@@ -47,8 +45,17 @@ T = TypeVar("T")
 class Access:
     """Grants by token, and takes back."""
 
-    def __init__(self, store: Store, profile: Profile, connections: ConcurrencyLimiter) -> None:
+    def __init__(
+        self,
+        store: Store,
+        scopes: Scopes,
+        accounts: Accounts,
+        profile: Profile,
+        connections: ConcurrencyLimiter,
+    ) -> None:
         self._store = store
+        self._accounts = accounts
+        self._scopes = scopes
         self._connections = connections
         self._connection = [Claim("connections", profile.connections_per_user)]
         self._holders: dict[Session, frozenset[Holder]] = {}
@@ -70,7 +77,6 @@ class Access:
         """Know every app, and hear of changes."""
         self._store.listen(TokensEnded, self._ended)
         self._store.listen(TokensSuspended, self._suspended)
-        self._store.listen(CurrencySettled, self._currency_settled)
         self._store.listen(LinkExtended, self._link_extended)
         self._store.listen(AppChanged, self._app_changed)
         for app in await self._store.read(apps.load_all):
@@ -141,15 +147,14 @@ class Access:
             token_id=token.id,
             user_id=token.user_id,
             loginid=token.loginid,
-            currency=token.currency,
-            is_virtual=token.is_virtual,
-            scopes=token.scopes,
+            scopes=token.scopes & self._scopes.names,
             app_id=token.app_id,
             is_owner=token.sign_in_id is not None,
             expires_at=token.expires_at,
             bucket=_bucket_of(token),
             link_id=token.link_id,
             loginids=token.link_loginids,
+            account=token.account,
         )
 
     async def _known(self, text: str) -> Token | None:
@@ -158,12 +163,18 @@ class Access:
         if cached is not None:
             return cached
         endings = self._endings
-        found = await self._store.read(lambda reader: tokens.find(reader, digest))
+        found = await self._store.read(partial(self._find, digest))
         if found is not None and not found.suspended and endings == self._endings:
             if len(self._tokens) >= CACHED_TOKENS:
                 self._tokens.clear()
             self._tokens[digest] = found
         return found
+
+    def _find(self, digest: bytes, reader: Snapshot) -> Token | None:
+        token = tokens.find(reader, digest)
+        if token is None:
+            return None
+        return replace(token, account=self._accounts.facts(reader, token.loginid))
 
     def join(self, session: Session) -> None:
         """The session is there, as a client of its app."""
@@ -267,10 +278,6 @@ class Access:
     def _suspended(self, suspended: TokensSuspended) -> None:
         self._take_back(suspended, why=token_suspended())
 
-    def _currency_settled(self, settled: CurrencySettled) -> None:
-        self._endings += 1  # what is being read of the account's tokens is old
-        self._regrant(settled.loginid, settled.currency)
-
     def _link_extended(self, extended: LinkExtended) -> None:
         self._endings += 1  # reads of the authorization's tokens under way are out of date
         self._extend(extended.link_id, frozenset(extended.loginids))
@@ -302,15 +309,19 @@ class Access:
                 session.revoke(token_id, reply_first=session.id == announced.by, why=why)
                 self._count(session)
 
-    def _regrant(self, loginid: str, currency: str) -> None:
-        """What is known of an account's tokens, and granted to live connections, is renewed."""
+    def account_changed(self, loginid: str, facts: object) -> None:
+        """Renew what is known of an account's tokens, and granted to live connections.
+
+        `facts` is what a plugin keeps of the account from now on (`Accounts.facts`).
+        """
+        self._endings += 1  # what is being read of the account's tokens is old
         self._tokens = {
             digest: token for digest, token in self._tokens.items() if token.loginid != loginid
         }
         for session in set[Session]().union(*self._live.values()):
             grant = session.grants.get(loginid)
             if grant is not None:
-                session.regrant(replace(grant, currency=currency))
+                session.regrant(replace(grant, account=facts))
 
     def _extend(self, link_id: int, loginids: frozenset[str]) -> None:
         """Let live connections of this authorization reach these accounts from now on."""

@@ -3,9 +3,11 @@
 Rules: every function only reads; nothing that has ended is shown as if it held.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scopegate.gateway.access import apps, tokens
+from scopegate.gateway.access.accounts import Account
 from scopegate.gateway.access.apps import Link
 from scopegate.gateway.access.tokens import Token
 from scopegate.store.sqlite import Row, Snapshot
@@ -46,13 +48,11 @@ class Shown:
     """Its parent, the token that it was made with, if there is one."""
 
 
-def tokens_of(reader: Snapshot, user_id: int) -> list[Shown]:
-    """The tokens of all of a user's accounts, by account, the newest first."""
+def tokens_of(reader: Snapshot, accounts: Iterable[Account]) -> list[Shown]:
+    """The tokens of these accounts, by account, the newest first."""
     shown = []
-    for row in reader.all(
-        "SELECT loginid FROM accounts WHERE user_id = ? ORDER BY is_virtual DESC, loginid", user_id
-    ):
-        for token in reversed(tokens.listed(reader, row["loginid"])):
+    for account in accounts:
+        for token in reversed(tokens.listed(reader, account.loginid)):
             app = None if token.app_id is None else apps.get(reader, token.app_id)
             parent = tokens.parent_of(reader, token)
             shown.append(Shown(token, app.name if app else "", parent))

@@ -18,7 +18,6 @@ from typing import ClassVar
 
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError
-from scopegate.schemas.scopes import Scope, in_order
 from scopegate.store.sqlite import Announcement, Row, Snapshot, Transaction
 
 MOST_OF_A_USER = 100
@@ -52,15 +51,6 @@ class TokensSuspended(TokensEnded):
 
 
 @dataclass(frozen=True, slots=True)
-class CurrencySettled(Announcement):
-    """An account has another currency."""
-
-    kind: ClassVar[str] = "currency_settled"
-    loginid: str
-    currency: str
-
-
-@dataclass(frozen=True, slots=True)
 class Token:
     """What is known of one token, with what it needs of its account, user and link."""
 
@@ -68,7 +58,7 @@ class Token:
     masked: str
     loginid: str
     name: str
-    scopes: frozenset[Scope]
+    scopes: frozenset[str]
     valid_for_ip: str
     app_id: int | None
     link_id: int | None
@@ -86,10 +76,10 @@ class Token:
     last_used_from: str
     """The address of its last use; empty before the first."""
     user_id: int
-    currency: str
-    is_virtual: bool
     suspended: bool
     """Whether it allows nothing until the user agrees to the app again."""
+    account: object = None
+    """What a plugin keeps of its account."""
 
     @property
     def expired(self) -> bool:
@@ -98,8 +88,8 @@ class Token:
 
 
 _SELECT = """
-    SELECT tokens.*, accounts.user_id, accounts.currency, accounts.is_virtual, links.app_id,
-        links.loginids AS link_loginids, links.suspended_at
+    SELECT tokens.*, accounts.user_id, links.app_id, links.loginids AS link_loginids,
+        links.suspended_at
     FROM tokens
     JOIN accounts ON accounts.loginid = tokens.loginid
     JOIN users ON users.id = accounts.user_id
@@ -108,14 +98,14 @@ _SELECT = """
 """
 
 
-def scopes_to_text(scopes: Iterable[Scope]) -> str:
+def scopes_to_text(scopes: Iterable[str]) -> str:
     """Scopes as a column holds them."""
-    return ",".join(in_order(scopes))
+    return ",".join(sorted(scopes))
 
 
-def scopes_from_text(text: str) -> frozenset[Scope]:
+def scopes_from_text(text: str) -> frozenset[str]:
     """Scopes as a column held them."""
-    return frozenset(Scope(name) for name in text.split(",") if name)
+    return frozenset(text.split(",")) - {""}
 
 
 def moment_text(moment: float | None) -> str:
@@ -147,8 +137,6 @@ def _token(row: Row) -> Token:
         last_used_at=row["last_used_at"],
         last_used_from=row["last_used_from"],
         user_id=row["user_id"],
-        currency=row["currency"],
-        is_virtual=bool(row["is_virtual"]),
         suspended=row["suspended_at"] is not None,
     )
 
@@ -184,7 +172,7 @@ def create(
     transaction: Transaction,
     loginid: str,
     name: str,
-    scopes: Iterable[Scope],
+    scopes: Iterable[str],
     *,
     kind: str = "owner",
     valid_for_ip: str = "",
@@ -244,7 +232,7 @@ def issue(
     link_id: int,
     name: str,
     loginid: str,
-    scopes: Iterable[Scope],
+    scopes: Iterable[str],
     *,
     expires_at: float | None = None,
 ) -> str:
@@ -281,11 +269,6 @@ def create_beside(transaction: Transaction, token_id: int, loginid: str) -> str:
         parent_id=row["parent_id"],
         expires_at=row["expires_at"],
     )
-
-
-def currency_settled(transaction: Transaction, loginid: str, currency: str) -> None:
-    """Tell whoever holds a grant for the account that its currency is another now."""
-    transaction.announce(CurrencySettled(loginid, currency))
 
 
 def _new_text(reader: Snapshot, loginid: str, kind: str) -> str:

@@ -17,6 +17,14 @@ from scopegate.store.sqlite import Row, Snapshot, StoreError, Transaction
 
 RESIDENCE = "id"
 """The default country of users who were created without one."""
+
+
+class Residence(str):
+    """The two-letter code of the country of users who were created without one."""
+
+    __slots__ = ()
+
+
 KEPT_SIGN_INS = 1_000
 """Records of signings in and out that are kept for a user, the latest ones."""
 

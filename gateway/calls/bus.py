@@ -12,21 +12,42 @@ Rules:
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
+import orjson
 import structlog
 
 from scopegate.gateway.calls.errors import ApiError
 
 SLICE = 64
 
+Event = Mapping[str, object] | Sequence[object]
+"""What is published: a JSON object or list."""
+
 log = structlog.get_logger("scopegate.bus")
+
+
+class Encoded(bytes):
+    """A JSON object or list, encoded once for several topics."""
+
+    __slots__ = ()
+
+
+def encoded(event: Event) -> Encoded:
+    """Encode an event. Raises `TypeError` for what is neither an object nor a list of JSON."""
+    if not isinstance(event, dict | list):
+        raise TypeError(f"an event is a dict or a list, not {type(event).__name__}")
+    return Encoded(orjson.dumps(event))
 
 
 class Listener(Protocol):
     """Somebody who listens to one topic."""
+
+    @property
+    def lists(self) -> bool:
+        """Whether it takes lists; else it takes objects."""
 
     def reaches(self, loginid: str) -> bool:
         """Whether the listener may get events of this account."""
@@ -81,14 +102,22 @@ class Bus:
         return True
 
     def publish(
-        self, topic: str, inner: bytes, position: int = 0, *, of_account: str | None = None
+        self,
+        topic: str,
+        event: Event | Encoded,
+        position: int = 0,
+        *,
+        of_account: str | None = None,
     ) -> None:
-        """Deliver a JSON object or list, encoded, that stands at `position` of its stream.
+        """Deliver an object or a list that stands at `position` of its stream.
 
         A listener that started at or after `position` skips it. With `of_account` only listeners
-        that reach this account get it.
+        that reach this account get it. Raises `TypeError` for what is not JSON, and for a list
+        where the streams of the topic have objects, or the other way round.
         """
-        tail = inner[1:] + b"}"
+        if topic not in self._topics:
+            return
+        tail = self._tail(topic, event)
 
         def give(listener: Listener) -> None:
             if of_account is None or listener.reaches(of_account):
@@ -96,10 +125,23 @@ class Bus:
 
         self._give(topic, give)
 
-    def conclude(self, topic: str, inner: bytes, position: int, *, ends: bool) -> None:
-        """Deliver the last that is told of something; with `ends` the streams end with it."""
-        tail = inner[1:] + b"}"
+    def conclude(self, topic: str, event: Event | Encoded, position: int, *, ends: bool) -> None:
+        """Deliver the last that is told of something; with `ends` the streams end with it.
+
+        Raises as `publish`.
+        """
+        if topic not in self._topics:
+            return
+        tail = self._tail(topic, event)
         self._give(topic, lambda listener: listener.conclude(tail, position, ends=ends))
+
+    def _tail(self, topic: str, event: Event | Encoded) -> bytes:
+        """What follows the opening brace or bracket of an event, with the end of its message."""
+        text = event if isinstance(event, Encoded) else encoded(event)
+        wanted = next(iter(self._topics[topic])).lists
+        if (text[:1] == b"[") is not wanted:
+            raise TypeError(f"the streams of {topic} have {'lists' if wanted else 'objects'}")
+        return text[1:] + b"}"
 
     def finish(self, topic: str, error: ApiError) -> None:
         """End every stream of a topic with an error."""

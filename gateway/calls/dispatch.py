@@ -59,11 +59,10 @@ from scopegate.gateway.calls.registry import (
     Stream,
     problems_of,
 )
-from scopegate.gateway.calls.session import Grant, Session, Subscription
+from scopegate.gateway.calls.session import Grant, Session, Shape, Subscription
 from scopegate.gateway.calls.skim import skim
 from scopegate.gateway.calls.token_form import NOT_SHOWN, SHORTEST, holds_token, without_tokens
 from scopegate.schemas.fields import LARGEST_INTEGER
-from scopegate.schemas.scopes import in_order
 from scopegate.store.sqlite import StoreUnavailableError
 
 MAX_DEPTH = 32
@@ -291,6 +290,9 @@ class Dispatcher:
     ) -> None:
         if session.closed:
             return
+        if stream.kind not in call.kinds:
+            kinds = ", ".join(sorted(call.kinds)) or "none"
+            raise TypeError(f"the call opens a stream of kind {stream.kind}; it declares {kinds}")
         head = _head(message, echo)
         already = session.stream(stream.key)
         if already is not None:
@@ -314,8 +316,7 @@ class Dispatcher:
             grant=grant,
             head=orjson.dumps(head)[:-1],
             msg_type=stream.msg_type,
-            names_itself=stream.names_itself,
-            tells_lists=stream.tells_lists,
+            shape=stream.shape,
             since=stream.since,
             send=session.send,
             forget=session.forget,
@@ -484,7 +485,7 @@ def _bad_request() -> ApiError:
 
 
 def _permission_denied(call: Call) -> ApiError:
-    names = in_order(call.scopes)
+    names = call.scopes_in_order
     noun = "scope" if len(names) == 1 else "scopes"
     return permission_denied(f"{' or '.join(names)} {noun}")
 
@@ -591,7 +592,7 @@ def _under(subscription: Subscription, stream: Stream[Any], told: Body) -> Messa
     """A message of a stream: with the subscription's id, also in the object if it names itself."""
     body = dict(told)
     msg_type = next(iter(body))
-    if stream.names_itself and msg_type == stream.msg_type:
+    if stream.shape is Shape.NAMED and msg_type == stream.msg_type:
         body[msg_type] = {"id": subscription.id, **body[msg_type]}
     body["subscription"] = {"id": subscription.id}
     return body

@@ -73,6 +73,12 @@ class Limit(NamedTuple):
     per: Per
 
 
+class LimitsInForce(tuple[Limit, ...]):
+    """Every limit in force, as the call `limits` lists them."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """Every limit that can be set."""

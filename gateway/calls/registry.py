@@ -8,6 +8,7 @@ Rules:
 
 import functools
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Collection, Coroutine, Hashable, Iterator, Mapping, Sequence
@@ -19,10 +20,12 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from typing_extensions import is_typeddict
 
 from scopegate.gateway.calls.limits import Rate
-from scopegate.gateway.calls.session import Session
+from scopegate.gateway.calls.session import Session, Shape
+from scopegate.schemas.declared import Names, takes_declared
 from scopegate.schemas.fields import Request
 from scopegate.schemas.published import ALSO_FIELDS, PUBLISHED, SENSITIVE_FIELDS
-from scopegate.schemas.scopes import MANAGING, Scope, in_order
+from scopegate.schemas.scopes import SCOPES, Risk, Scope, Scopes
+from scopegate.schemas.sessions import PUBLISHED_STREAMS, STREAMS
 
 
 class Standing(Enum):
@@ -81,10 +84,8 @@ class Stream(Generic[BodyT]):
     """The `msg_type` of what follows, and the name of the object that it carries."""
     since: int = 0
     """Where the first reply stands: events at or before this position are not repeated."""
-    names_itself: bool = True
-    """Whether the objects of this stream carry the subscription's id as their own `id`."""
-    tells_lists: bool = False
-    """Whether it tells lists instead of objects; a list does not name itself."""
+    shape: Shape = Shape.NAMED
+    """What each of its events is."""
     more: Sequence[BodyT] = ()
     """What else is told at once, after the first reply, as events of the stream."""
     id: str | None = None
@@ -105,6 +106,7 @@ class _Policy(TypedDict, total=False):
     needs: Required[Needs]
     app_tokens: bool
     rate: Rate
+    streams: str | Collection[str]
 
 
 class _Declaration(typing.NamedTuple):
@@ -113,6 +115,7 @@ class _Declaration(typing.NamedTuple):
 
 
 _MARK = "__scopegate_call__"
+_KIND = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 
 
 def call(name: str, **policy: Unpack[_Policy]) -> Callable[[MethodT], MethodT]:
@@ -122,7 +125,8 @@ def call(name: str, **policy: Unpack[_Policy]) -> Callable[[MethodT], MethodT]:
     these where one message has several answers; it raises `ApiError` to refuse. `needs` says who
     may make the call, `rate` in which group it is counted. `app_tokens` says whether a token that
     was issued to an app, or created with one, may make it. By default it may, unless every scope
-    in `needs` is one of `MANAGING`.
+    in `needs` is of a high risk. `streams` names the kinds of streams that it opens; one that
+    returns a `Stream` opens one kind, of its own name, if nothing is said.
     """
 
     def declare(method: MethodT) -> MethodT:
@@ -138,15 +142,24 @@ class Call:
 
     name: str
     needs: Needs
-    scopes: frozenset[Scope]
+    scopes: frozenset[str]
     """Any one of these will do; empty when no scope is needed."""
+    scopes_in_order: tuple[str, ...]
+    """The same, as lists show them."""
     needs_login: bool
     standing: Standing | None
     """What it needs in place of a scope."""
     app_tokens: bool
     """Whether a token that was issued to an app, or created with one, may make it."""
     rate: Rate
+    kinds: frozenset[str]
+    """The kinds of streams that it may open."""
+    names: Names
+    """What its request may name: the scopes and kinds of streams that the gateway declares."""
     group: str
+    """The name of the handler class."""
+    group_sentence: str
+    """What its group is about: the first sentence of the handler class's docstring."""
     description: str
     request: type[Request]
     replies: tuple[type, ...]
@@ -166,22 +179,21 @@ class Call:
     def needs_text(self) -> str:
         """Who may make the call, in words."""
         if self.scopes:
-            names = " or ".join(in_order(self.scopes))
+            names = " or ".join(self.scopes_in_order)
         else:
             names = "nothing" if self.standing is None else self.standing.value
         return names if self.app_tokens else f"{names}, {NO_APPS}"
-
-    @property
-    def group_sentence(self) -> str:
-        """What its group is about: the first sentence of the handler class's docstring."""
-        handler = getattr(self.invoke, "__self__", None)
-        return _first_sentence(inspect.getdoc(type(handler)) or "")
 
 
 class Registry:
     """All calls that are offered, by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, scopes: Scopes) -> None:
+        """`scopes` are those that the gateway declares: calls may need these and no others."""
+        self.scopes = scopes
+        self._kinds = dict.fromkeys(PUBLISHED_STREAMS)
+        self.names: Names = {SCOPES: scopes, STREAMS: self._kinds}
+        """What requests may name: the scopes, and the kinds of streams."""
         self._calls: dict[str, Call] = {}
         self._fields: dict[str, frozenset[str]] = {
             name: ALSO_FIELDS.get(name, frozenset()) for name in PUBLISHED
@@ -202,8 +214,10 @@ class Registry:
         """Whether a method of the class is a call."""
         return any(hasattr(member, _MARK) for _, member in inspect.getmembers(handler, callable))
 
-    def add(self, handler: object, *, eager: bool) -> None:
-        """Offer every call that the object's class declares.
+    def add(
+        self, handler: object, *, eager: bool, omit: frozenset[str] = frozenset()
+    ) -> frozenset[str]:
+        """Offer every call that the object's class declares, but those to `omit`; these it has.
 
         Of a class instead of an object, the calls can be read but not made.
 
@@ -214,25 +228,107 @@ class Registry:
         declaring = handler if isinstance(handler, type) else type(handler)
         group = declaring.__name__
         found = False
+        omitted: set[str] = set()
         for attribute, member in inspect.getmembers(declaring, callable):
             declaration = getattr(member, _MARK, None)
             if declaration is not None:
                 found = True
-                new = _declared(declaration, getattr(handler, attribute), group, eager)
+                if declaration.name in omit:
+                    omitted.add(declaration.name)
+                    continue
+                new = self._declared(declaration, getattr(handler, attribute), declaring, eager)
                 if not eager:  # ours are described in the tests; it takes a while
                     _check_replies(new)
                 self._add(new)
         if not found:
             raise DeclarationError(f"{group} declares no call: put @call on its methods")
+        return frozenset(omitted)
+
+    def _declared(
+        self, declaration: _Declaration, method: Callable[..., Any], handler: type, eager: bool
+    ) -> Call:
+        name, policy = declaration
+        group = handler.__name__
+        where = f'call "{name}" ({group}.{method.__name__})'
+        if "needs" not in policy:
+            raise DeclarationError(
+                f"{where} does not say who may make it: give @call a needs= of one scope, several,"
+                " SIGNED_IN, OWNER, AT_PAGES, or None for anybody"
+            )
+        description = inspect.getdoc(method)
+        if not description:
+            raise DeclarationError(
+                f"{where} has no docstring: its first sentence is the documentation"
+            )
+        function = method.__func__ if inspect.ismethod(method) else method
+        request, replies, streams = _signature(where, function)
+        if name not in request.model_fields:
+            raise DeclarationError(f"{where}: {request.__name__} has no field named {name!r}")
+        if not inspect.iscoroutinefunction(method):
+            raise DeclarationError(f"{where} is no coroutine: write async def")
+        needs = policy["needs"]
+        standing = needs if isinstance(needs, Standing) else None
+        scopes = self._needed(where, needs)
+        validate = request.__pydantic_validator__.validate_python
+        return Call(
+            name=name,
+            needs=needs,
+            scopes=scopes,
+            scopes_in_order=tuple(self.scopes.in_order(scopes)),
+            needs_login=needs is not None and needs is not AT_PAGES,
+            standing=standing,
+            app_tokens=policy.get("app_tokens", not scopes or not self._are_managing(scopes)),
+            rate=policy.get("rate", Rate.GENERAL),
+            kinds=_kinds(where, policy.get("streams", name if streams else ())),
+            names=self.names,
+            group=group,
+            group_sentence=_first_sentence(inspect.getdoc(handler) or ""),
+            description=description,
+            request=request,
+            replies=replies,
+            validate=(
+                functools.partial(validate, context=self.names)
+                if takes_declared(request)
+                else validate
+            ),
+            invoke=method,
+            eager=eager,
+        )
+
+    def _needed(self, where: str, needs: Needs) -> frozenset[str]:
+        """The scopes of which a call needs one, all of them declared."""
+        if needs is None or isinstance(needs, Standing):
+            return frozenset()
+        given: list[Any] = [needs] if isinstance(needs, str) else list(needs)
+        if not given:
+            raise DeclarationError(f"{where} needs one of no scopes: nobody could make it")
+        for scope in given:
+            if not isinstance(scope, Scope):
+                raise DeclarationError(
+                    f"{where} needs {scope!r}, which is no scope: give it a Scope, such as"
+                    ' scopegate.READ or your own Scope("name", "What it allows.")'
+                )
+            if scope not in self.scopes:
+                declared = ", ".join(self.scopes) or "none"
+                raise DeclarationError(
+                    f"{where} needs the scope {scope}, which this gateway does not declare (it has"
+                    f" {declared}): name it in scopes= of your Plugin"
+                )
+        return frozenset(map(str, given))
+
+    def _are_managing(self, scopes: Collection[str]) -> bool:
+        """Whether all of these are of a high risk."""
+        return all(scope.risk >= Risk.HIGH for scope in self.scopes if scope in scopes)
 
     def _add(self, new: Call) -> None:
         if new.name in self._calls:
             raise DeclarationError(
                 f'call "{new.name}" is declared twice, by {self._calls[new.name].group}'
-                f" and by {new.group}"
+                f" and by {new.group}; leave one out by its name, with omit= or --omit-call"
             )
         fields = new.request.model_fields
         self._calls[new.name] = new
+        self._kinds |= dict.fromkeys(sorted(new.kinds))
         self._fields[new.name] = frozenset(fields) - {new.name}
         self.secret_fields |= {
             name
@@ -272,64 +368,11 @@ class Registry:
         return self._calls.get(name)
 
 
-def _declared(
-    declaration: _Declaration, method: Callable[..., Any], group: str, eager: bool
-) -> Call:
-    name, policy = declaration
-    where = f'call "{name}" ({group}.{method.__name__})'
-    if "needs" not in policy:
-        raise DeclarationError(
-            f"{where} does not say who may make it: give @call a needs= of one scope, several,"
-            " SIGNED_IN, OWNER, AT_PAGES, or None for anybody"
-        )
-    description = inspect.getdoc(method)
-    if not description:
-        raise DeclarationError(f"{where} has no docstring: its first sentence is the documentation")
-    request, replies = _signature(where, method.__func__ if inspect.ismethod(method) else method)
-    if name not in request.model_fields:
-        raise DeclarationError(f"{where}: {request.__name__} has no field named {name!r}")
-    if not inspect.iscoroutinefunction(method):
-        raise DeclarationError(f"{where} is no coroutine: write async def")
-    needs = policy["needs"]
-    scopes: frozenset[Scope]
-    standing: Standing | None = None
-    if needs is None:
-        scopes = frozenset()
-    elif isinstance(needs, Standing):
-        scopes, standing = frozenset(), needs
-    elif isinstance(needs, Scope):
-        scopes = frozenset({needs})
-    else:
-        given: list[Any] = [needs] if isinstance(needs, str) else list(needs)
-        unknown = [scope for scope in given if not isinstance(scope, Scope)]
-        if unknown:
-            raise DeclarationError(
-                f"{where} needs {unknown[0]!r}, which is no scope: name members of Scope, such as"
-                " Scope.READ"
-            )
-        scopes = frozenset(given)
-        if not scopes:
-            raise DeclarationError(f"{where} needs one of no scopes: nobody could make it")
-    return Call(
-        name=name,
-        needs=needs,
-        scopes=scopes,
-        needs_login=needs is not None and needs is not AT_PAGES,
-        standing=standing,
-        app_tokens=policy.get("app_tokens", not scopes or not scopes <= MANAGING),
-        rate=policy.get("rate", Rate.GENERAL),
-        group=group,
-        description=description,
-        request=request,
-        replies=replies,
-        validate=request.__pydantic_validator__.validate_python,
-        invoke=method,
-        eager=eager,
-    )
-
-
 @functools.cache  # tests start many gateways in one process
-def _signature(where: str, function: Callable[..., Any]) -> tuple[type[Request], tuple[type, ...]]:
+def _signature(
+    where: str, function: Callable[..., Any]
+) -> tuple[type[Request], tuple[type, ...], bool]:
+    """The request, the bodies of all replies, and whether it may return a stream."""
     hints = typing.get_type_hints(function)
     returned = hints.pop("return", None)
     parameters = list(inspect.signature(function).parameters)[1:]  # without the object itself
@@ -341,7 +384,25 @@ def _signature(where: str, function: Callable[..., Any]) -> tuple[type[Request],
     replies = tuple(dict.fromkeys(_bodies(returned)))
     if not replies:
         raise DeclarationError(f"{where} must say what it returns: a TypedDict, or a Stream of one")
-    return request, replies
+    return request, replies, _may_stream(returned)
+
+
+def _may_stream(annotation: Any) -> bool:
+    """Whether a return annotation has a `Stream`."""
+    origin = typing.get_origin(annotation) or annotation
+    return origin is Stream or any(map(_may_stream, typing.get_args(annotation)))
+
+
+def _kinds(where: str, named: str | Collection[str]) -> frozenset[str]:
+    """The kinds of streams that a call may open."""
+    kinds = frozenset([named] if isinstance(named, str) else named)
+    for kind in kinds:
+        if not _KIND.fullmatch(kind):
+            raise DeclarationError(
+                f"{where}: {kind!r} is no name for a kind of streams: use lower-case letters,"
+                " digits and underscores"
+            )
+    return kinds
 
 
 def _bodies(annotation: Any) -> Iterator[type]:

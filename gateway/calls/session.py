@@ -12,7 +12,9 @@ import secrets
 import uuid
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
+from typing import Final
 
 import orjson
 
@@ -24,7 +26,6 @@ from scopegate.gateway.calls.errors import (
 )
 from scopegate.gateway.calls.hosts import is_own_page
 from scopegate.gateway.calls.limits import Holder, block_of
-from scopegate.schemas.scopes import Scope
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,9 +35,8 @@ class Grant:
     token_id: int
     user_id: int
     loginid: str
-    currency: str
-    is_virtual: bool
-    scopes: frozenset[Scope]
+    scopes: frozenset[str]
+    """Those of the token that the gateway declares."""
     app_id: int | None
     """The app that the token was issued to; `None` for a token of the owner's own making."""
     is_owner: bool = False
@@ -50,6 +50,8 @@ class Grant:
     """The authorization that the token belongs to; `None` for a token that the owner made."""
     loginids: frozenset[str] | None = None
     """The accounts of that authorization; `None` if all accounts of the user are in reach."""
+    account: object = None
+    """What a plugin keeps of the account (`Accounts.facts`); `None` where none does."""
 
     @property
     def holders(self) -> tuple[Holder, ...]:
@@ -83,6 +85,18 @@ def new_stream_id() -> str:
     return str(uuid.uuid4())
 
 
+class Shape(Enum):
+    """What each event of a stream is."""
+
+    NAMED = "an object with the id of the stream as its id"
+    OBJECT = "an object"
+    LIST = "a list"
+
+
+NO_FIELDS: Final = b"}}"
+"""How an event without fields arrives at a stream: its end, and that of the message."""
+
+
 class Subscription:
     """One stream to one client, from its first reply until it is forgotten."""
 
@@ -102,6 +116,7 @@ class Subscription:
         "implied",
         "key",
         "kind",
+        "shape",
     )
 
     def __init__(
@@ -112,8 +127,7 @@ class Subscription:
         grant: Grant | None,
         head: bytes,
         msg_type: str,
-        names_itself: bool,
-        tells_lists: bool,
+        shape: Shape,
         since: int,
         send: Callable[[bytes], None],
         forget: Callable[[str], object],
@@ -139,8 +153,9 @@ class Subscription:
         self._close: Callable[[], None] | None = None
         self._recount: Callable[[tuple[Holder, ...]], str | None] | None = None
         # Everything of a message that never changes for this client is encoded once, here.
-        opening = b"[" if tells_lists else b"{"
-        if names_itself:
+        self.shape = shape
+        opening = b"[" if shape is Shape.LIST else b"{"
+        if shape is Shape.NAMED:
             opening = b'{"id":"%b",' % self.id.encode()
         self._prefix = b'%b,"subscription":{"id":"%b"},"msg_type":"%b","%b":%b' % (
             head,
@@ -183,6 +198,11 @@ class Subscription:
         self.head_size = len(head)
         self._since = max(self._since, since)
 
+    @property
+    def lists(self) -> bool:
+        """Whether its events are lists."""
+        return self.shape is Shape.LIST
+
     def reaches(self, loginid: str) -> bool:
         """Whether the grant under which the stream was opened reaches this account."""
         return self.grant is None or self.grant.reaches(loginid)
@@ -191,7 +211,10 @@ class Subscription:
         """Send one event, unless the first reply told it already."""
         if self.alive and position > self._since:
             self._since = position
-            self._send(self._prefix + tail)
+            if tail == NO_FIELDS and self.shape is Shape.NAMED:  # no comma after its id
+                self._send(self._prefix[:-1] + tail)
+            else:
+                self._send(self._prefix + tail)
 
     def conclude(self, tail: bytes, position: int, *, ends: bool) -> None:
         """Send the last that is told of something: such a message names no subscription."""

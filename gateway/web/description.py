@@ -16,8 +16,8 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
 from scopegate.gateway.calls.registry import Call, Registry
+from scopegate.schemas.declared import Names, with_names
 from scopegate.schemas.fields import AccountRequest, Request, StreamRequest, listed, present
-from scopegate.schemas.scopes import in_order
 
 Schema = dict[str, Any]
 
@@ -69,11 +69,11 @@ _SUBSCRIPTION: Schema = {
 
 def send_schema(call: Call) -> Schema:
     """The JSON Schema of a call's request."""
-    [request], definitions = _generated([call.request], "#/$defs/{model}")
+    [request], definitions = _generated([call.request], "#/$defs/{model}", call.names)
     return {
         **_opening(call, "send"),
         "auth_required": int(call.needs_login),
-        "auth_scopes": list(in_order(call.scopes)),
+        "auth_scopes": list(call.scopes_in_order),
         **_request(call, request),
         **({"$defs": definitions} if definitions else {}),
     }
@@ -81,7 +81,7 @@ def send_schema(call: Call) -> Schema:
 
 def receive_schema(call: Call) -> Schema:
     """The JSON Schema of every reply to a call, those of its stream and errors among them."""
-    bodies, definitions = _generated(call.replies, "#/$defs/{model}")
+    bodies, definitions = _generated(call.replies, "#/$defs/{model}", call.names)
     return {
         **_opening(call, "receive"),
         **_reply(call, bodies, head=_HEAD, error=_ERROR),
@@ -96,7 +96,7 @@ def asyncapi(registry: Registry, version: str) -> Schema:
     """
     calls = sorted(registry, key=lambda call: call.name)
     types = [type_ for call in calls for type_ in (call.request, *call.replies)]
-    generated, definitions = _generated(types, "#/components/schemas/{model}")
+    generated, definitions = _generated(types, "#/components/schemas/{model}", registry.names)
     schemas = dict(zip(types, generated, strict=True))
     definitions |= {"reply-head": _HEAD, "reply-error": _ERROR}
     messages: Schema = {}
@@ -203,7 +203,7 @@ def _operation(call: Call) -> Schema:
             "messages": [{"$ref": f"#/channels/v3/messages/{call.name}_reply"}],
         },
         "x-needs": call.needs_text,
-        "x-scopes": list(in_order(call.scopes)),
+        "x-scopes": list(call.scopes_in_order),
         "x-app-tokens": call.app_tokens,
         "x-streams": _streams(call),
     }
@@ -358,8 +358,13 @@ class _Taken(GenerateJsonSchema):
         return False
 
 
-def _generated(types: Iterable[type], template: str) -> tuple[list[Schema], dict[str, Schema]]:
-    """The schema of each type itself, and the definitions that these refer to."""
+def _generated(
+    types: Iterable[type], template: str, names: Names
+) -> tuple[list[Schema], dict[str, Schema]]:
+    """The schema of each type itself, and the definitions that these refer to.
+
+    Where a declared name is wanted the schema has those that there are.
+    """
     wanted = list(types)
     keys: Mapping[Hashable, type] = dict(enumerate(wanted))
     made, rest = TypeAdapter.json_schemas(
@@ -373,12 +378,12 @@ def _generated(types: Iterable[type], template: str) -> tuple[list[Schema], dict
     def itself(schema: Schema) -> Schema:
         return definitions[by_ref[schema["$ref"]]] if "$ref" in schema else schema
 
-    schemas = [itself(made[key, "validation"]) for key in keys]
+    schemas = [with_names(itself(made[key, "validation"]), names) for key in keys]
     needed: dict[str, Schema] = {}
     waiting: list[Any] = list(schemas)
     while waiting:
         for name in {by_ref[ref] for ref in _refs(waiting.pop())} - needed.keys():
-            needed[name] = definitions[name]
+            needed[name] = with_names(definitions[name], names)
             waiting.append(definitions[name])
     return schemas, needed
 

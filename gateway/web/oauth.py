@@ -18,7 +18,7 @@ from scopegate.gateway.access.consent import APP_ID
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError, storage_unavailable
 from scopegate.gateway.transport.http import HttpRequest, HttpResponse
-from scopegate.schemas.scopes import in_order
+from scopegate.schemas.scopes import Scopes
 from scopegate.store.sqlite import Store, StoreUnavailableError
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
@@ -34,8 +34,9 @@ _HEADERS = {
 class TokenEndpoint:
     """`POST /oauth2/token`: a code for tokens (RFC 6749, 4.1.3)."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, scopes: Scopes) -> None:
         self._store = store
+        self._scopes = scopes
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
         """The response to one request; every failure in the words of RFC 6749, 5.2."""
@@ -65,7 +66,7 @@ class TokenEndpoint:
                 "access_token": exchanged.tokens[0][1],
                 "token_type": "Bearer",
                 "expires_in": codes.TOKENS_LAST,
-                "scope": " ".join(in_order(exchanged.link.scopes)),
+                "scope": " ".join(self._scopes.in_order(exchanged.link.scopes)),
                 "accounts": [
                     {"loginid": loginid, "token": token} for loginid, token in exchanged.tokens
                 ],

@@ -46,8 +46,14 @@ _KEEP_TO_TLS = "max-age=31536000"
 """For how many seconds a browser asks for nothing here without TLS (RFC 6797)."""
 
 CONSENT = "/oauth2/authorize"
-_PATHS = {"start": "/", "consent": CONSENT}
+_PATHS = {"start": "/", "welcome": "/", "consent": CONSENT}
 """Where a page is that is not at its own name."""
+_OF_EXCHANGE = frozenset({"start", "account"})
+"""The pages that only a gateway with the paper exchange has."""
+_INSTEAD = frozenset({"welcome"})
+"""The pages that only a gateway without it has."""
+_PARTS_OF_EXCHANGE = re.compile(r"<!-- exchange -->(.*?)<!-- /exchange -->", re.DOTALL)
+"""The parts of the layout that only a gateway with the exchange has."""
 
 _FOR_PAGES = frozenset(["none", "same-origin"])
 """What `Sec-Fetch-Site` says of a request that no page of another origin has caused."""
@@ -71,14 +77,18 @@ class Site:
         workers: Workers,
         limiter: RequestLimiter,
         keeps_to_tls: bool = False,
+        has_exchange: bool = True,
     ) -> None:
-        """`keeps_to_tls` asks browsers that come by a public name never to come without TLS."""
+        """`keeps_to_tls` asks browsers that come by a public name never to come without TLS.
+
+        `has_exchange` is whether there are pages about the paper exchange.
+        """
         self._registry = registry
         self._token_endpoint = token_endpoint
         self._app_of = app_of
         self._secure = secure
         self._keeps_to_tls = keeps_to_tls
-        self._pages = dict(_pages())
+        self._pages = dict(_pages(has_exchange=has_exchange))
         self._schema = functools.cache(_schema)
         self._workers = workers
         self._limiter = limiter
@@ -149,7 +159,7 @@ class Site:
     def _consent(self, request: HttpRequest, page: HttpResponse) -> HttpResponse:
         """The consent page; its status says whether it can ask for anything at all."""
         try:
-            consent.understand(request.query, self._app_of)
+            consent.understand(request.query, self._app_of, self._registry.scopes)
         except ApiError:  # the page tells what is wrong, in words
             headers = {name: value for name, value in page.headers.items() if name != "etag"}
             return HttpResponse(400, page.body, page.content_type, headers)
@@ -230,14 +240,16 @@ def _cached(kind: str, body: bytes) -> HttpResponse:
     return HttpResponse(200, body, kind, headers)
 
 
-def _pages() -> Iterator[tuple[str, HttpResponse]]:
+def _pages(*, has_exchange: bool) -> Iterator[tuple[str, HttpResponse]]:
     """Every page and every file beside them, by path."""
+    left_out = _INSTEAD if has_exchange else _OF_EXCHANGE
     folder = importlib.resources.files("scopegate.gateway.web") / "pages"
     yield from _assets(folder, "/assets/")
     layout = (folder / "layout.html").read_text()
+    layout = _PARTS_OF_EXCHANGE.sub(r"\1" if has_exchange else "", layout)
     for entry in folder.iterdir():
         name, _, suffix = entry.name.rpartition(".")
-        if suffix == "html" and name != "layout":
+        if suffix == "html" and name != "layout" and name not in left_out:
             whole = _composed(layout, name, entry.read_text())
             yield _PATHS.get(name, f"/{name}"), _cached(_HTML, whole)
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from scopegate.schemas.scopes import Scope
+from scopegate.handlers.exchange.scopes import SCOPES
 from tests.browser.checks import assert_accessible, assert_tidy
 from tests.browser.conftest import Browse
 from tests.browser.programs import owner, program, registered
@@ -108,7 +108,7 @@ def app_id(shared_gateway: Served) -> Iterator[int]:
     """An app that the demo user has connected, and that is at work; another one has changed."""
     asked = ("read", "trade", "payments")
     with (
-        registered(shared_gateway, BACK, *Scope, name=LONG_NAME) as registered_app,
+        registered(shared_gateway, BACK, *SCOPES, name=LONG_NAME) as registered_app,
         registered(shared_gateway, BACK, *asked, name="Helper") as changed_app,
         owner(shared_gateway) as page,
         program(shared_gateway, shared_gateway.token) as maker,

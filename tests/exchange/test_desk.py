@@ -13,6 +13,7 @@ from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.life import Status, begin, follow, latest
 from scopegate.exchange.contracts.multipliers import PARTS, Multiplier
 from scopegate.exchange.contracts.terms import Wish
+from scopegate.exchange.desk import Desk
 from scopegate.store.sqlite import Store, StoreError
 from scopegate.testing import World
 
@@ -21,7 +22,7 @@ async def bought(here: World, **wanted: Any) -> Bought:
     """A contract of the demo account's."""
     given = {"symbol": "1HZ100V", "currency": "USD", "amount": Decimal(1), "basis": "stake"}
     wish = Wish(**(given | wanted))
-    desk, now = here.gateway.desk, int(here.clock.now())
+    desk, now = here.gateway.part(Desk), int(here.clock.now())
     offer = offers.make(wish, desk.feed, now, desk.margins)
     return await desk.buy(
         offer, loginid=here.demo.loginid, app_id=None, at=now, guard=lambda transaction: None
@@ -32,7 +33,7 @@ async def test_contracts_that_were_closed_early_leave_nothing_behind(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk_module, "STALE", 10)
-    desk = here.gateway.desk
+    desk = here.gateway.part(Desk)
     for _ in range(50):
         contract = (await bought(here, contract_type="MULTUP", multiplier=Decimal(40))).contract
         here.clock.advance(1)
@@ -53,7 +54,7 @@ async def test_a_settlement_that_fails_is_made_up_for(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk_module, "RETRY", 0.0)
-    desk, store = here.gateway.desk, here.gateway.store
+    desk, store = here.gateway.part(Desk), here.gateway.store
     contract = (
         await bought(here, contract_type="DIGITEVEN", duration=1, duration_unit="t")
     ).contract
@@ -77,7 +78,7 @@ async def test_a_settlement_that_fails_is_made_up_for(
 
 
 async def test_new_orders_are_not_met_by_ticks_before_them(here: World) -> None:
-    desk = here.gateway.desk
+    desk = here.gateway.part(Desk)
     contract = (await bought(here, contract_type="MULTUP", multiplier=Decimal(40))).contract
     entry = desk.feed.price(contract.terms.symbol, contract.terms.entry_epoch)
     kind = TYPES["MULTUP"]
@@ -106,7 +107,7 @@ async def test_new_orders_are_not_met_by_ticks_before_them(here: World) -> None:
 
 async def test_a_life_that_restarts_with_new_orders_knows_the_tick_before(here: World) -> None:
     """Of an accumulator, that every tick is held against: followed, and found anew."""
-    desk, last = here.gateway.desk, None
+    desk, last = here.gateway.part(Desk), None
     kind = TYPES["ACCU"]
     assert isinstance(kind, Accumulator)
     terms = {"growth_rate": Decimal("0.01"), "amount": Decimal(100)}
@@ -140,7 +141,7 @@ async def test_a_life_that_restarts_with_new_orders_knows_the_tick_before(here: 
 async def test_a_tick_that_decides_while_new_orders_are_written_is_judged_anew(
     here: World,
 ) -> None:
-    desk = here.gateway.desk
+    desk = here.gateway.part(Desk)
     terms = {"multiplier": Decimal(400), "stop_loss": Decimal("0.5")}
     contract = (await bought(here, contract_type="MULTDOWN", **terms)).contract
     here.clock.advance(1)

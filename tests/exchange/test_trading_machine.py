@@ -28,7 +28,7 @@ import hypothesis.strategies as st
 from hypothesis import settings as how_long
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from scopegate.app import Gateway, compose
+from scopegate.app import Running, compose
 from scopegate.exchange import book, ledger
 from scopegate.exchange.book import Contract
 from scopegate.exchange.contracts.catalogue import TYPES
@@ -37,11 +37,14 @@ from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.multipliers import multipliers
 from scopegate.exchange.contracts.per_point import PerPoint
 from scopegate.exchange.contracts.turbos import Turbo
+from scopegate.exchange.desk import Desk
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.ledger import Ledger
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access import tokens
 from scopegate.gateway.transport.visitor import Visitor
+from scopegate.handlers.exchange.scopes import SCOPES
 from scopegate.runtime.clock import HandClock
-from scopegate.schemas.scopes import ALL_SCOPES
 from scopegate.settings import Settings
 from scopegate.store.sqlite import Transaction
 from scopegate.testing import NOON, MemoryClient
@@ -249,15 +252,15 @@ class Hall:
 
     async def open(self) -> None:
         """Start the gateway, and connect every trader."""
-        self.gateway: Gateway = await self._stack.enter_async_context(
+        self.gateway: Running = await self._stack.enter_async_context(
             compose(self._settings, self.clock)
         )
         if not self.traders:
             assert self.gateway.demo is not None
-            self.traders = [
-                Trader(account.loginid, account.is_virtual)
-                for account in self.gateway.demo.accounts
-            ]
+            owner = self.gateway.demo.accounts[0].user_id
+            owned = await self.gateway.part(Ledger).accounts(owner)
+            owned.sort(key=lambda account: not account.is_virtual)
+            self.traders = [Trader(account.loginid, account.is_virtual) for account in owned]
             poorest = self.traders[-1].loginid
 
             def withdraw(transaction: Transaction) -> None:
@@ -297,7 +300,7 @@ class Hall:
 
     async def _token(self, trader: Trader, name: str) -> str:
         return await self.gateway.store.write(
-            lambda transaction: tokens.create(transaction, trader.loginid, name, ALL_SCOPES)
+            lambda transaction: tokens.create(transaction, trader.loginid, name, SCOPES)
         )
 
     async def arrive(self, trader: Trader) -> None:
@@ -335,7 +338,7 @@ class Hall:
     async def buy(self, trader: Trader, wanted: Wanted) -> None:
         """Buy a contract, if it is offered and there is money for it."""
         symbol = SYMBOLS[wanted.symbol]
-        spot = self.gateway.feed.price(symbol, int(self.clock.now()))
+        spot = self.gateway.part(Feed).price(symbol, int(self.clock.now()))
         body = await self._ask(
             trader, {"buy": "1", "price": 10_000, "parameters": wanted.parameters(spot)}
         )
@@ -462,7 +465,7 @@ class Hall:
 
     async def check(self) -> None:
         """Compare the books."""
-        await self.gateway.desk.settled()
+        await self.gateway.part(Desk).settled()
         booked = self._read_ledger()
         self._check_contracts()
         self._check_copies()
@@ -595,7 +598,7 @@ class Hall:
             row = self._db.execute("SELECT * FROM contracts WHERE id = ?", [number]).fetchone()
             contract = book.contract(row)
             if followed is None:
-                life = begin(contract.terms, self.gateway.feed)
+                life = begin(contract.terms, self.gateway.part(Feed))
                 followed = self.followed[number] = Followed(contract, life)
                 assert (contract.bought_by, -contract.price) == self.debited[number]
             else:  # new orders: none of the ticks that were followed has met them
@@ -608,7 +611,7 @@ class Hall:
     def _step(self, followed: Followed, last: int) -> None:
         terms = followed.contract.terms
         kind = TYPES[terms.contract_type]
-        followed.life = follow(kind, terms, followed.life, self.gateway.feed, last)
+        followed.life = follow(kind, terms, followed.life, self.gateway.part(Feed), last)
 
     def _closed(self, number: int, entry: sqlite3.Row) -> None:
         """A contract was paid for: once, and what the market or the client made of it."""
@@ -623,7 +626,7 @@ class Hall:
         self.closed[f"{contract.terms.contract_type} {contract.status.value}"] += 1
         told = self.acknowledged.pop(entry["id"], None)
         by_client = self.ended_by_client.pop(number, None)
-        life, feed = followed.life, self.gateway.feed
+        life, feed = followed.life, self.gateway.part(Feed)
         if by_client is not None:
             assert told == (number, entry["amount"])
             self.closed_by_traders.append(number)
@@ -637,7 +640,7 @@ class Hall:
             if by_client is Status.SOLD:
                 seen = sight(feed, contract.terms.symbol, contract.sold_at)
                 kind = TYPES[contract.terms.contract_type]
-                expected = kind.value(contract.terms, life, seen, self.gateway.desk.margins)
+                expected = kind.value(contract.terms, life, seen, self.gateway.part(Desk).margins)
             assert contract.sold_for == expected
             return
         assert told is None

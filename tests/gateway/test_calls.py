@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from typing_extensions import TypedDict
 
 from scopegate.app import compose, declared
+from scopegate.exchange.feed import Feed
 from scopegate.gateway.calls.registry import (
     SIGNED_IN,
     DeclarationError,
@@ -16,10 +17,11 @@ from scopegate.gateway.calls.registry import (
     problems_of,
 )
 from scopegate.gateway.calls.session import Session
+from scopegate.handlers.exchange.scopes import ADMIN, PAYMENTS, READ, SCOPES, TRADE
 from scopegate.runtime.clock import HandClock
 from scopegate.schemas.fields import One, Request
 from scopegate.schemas.published import PUBLISHED
-from scopegate.schemas.scopes import Scope
+from scopegate.schemas.scopes import Scopes
 from scopegate.settings import chosen
 from scopegate.testing import NOON, world
 from tests import counted_calls
@@ -49,12 +51,12 @@ class Fine:
 
 def refusal(handler: object, registry: Registry | None = None) -> str:
     with pytest.raises(DeclarationError) as refused:
-        (registry or Registry()).add(handler, eager=True)
+        (registry or Registry(Scopes(SCOPES))).add(handler, eager=True)
     return str(refused.value)
 
 
 def test_a_declaration_says_everything() -> None:
-    registry = Registry()
+    registry = Registry(Scopes(SCOPES))
     registry.add(Fine(), eager=False)
     (found,) = registry
     assert (found.name, found.group, found.sentence) == ("greet", "Fine", "Greet whoever asks.")
@@ -66,13 +68,13 @@ def test_a_declaration_says_everything() -> None:
 def test_managing_calls_are_closed_to_apps_by_default() -> None:
     """A plugin does not open a managing call to apps by omission."""
     for needs, given, expected in (
-        (Scope.ADMIN, {}, False),
-        (Scope.PAYMENTS, {}, False),
-        ((Scope.ADMIN, Scope.PAYMENTS), {}, False),
-        (Scope.ADMIN, {"app_tokens": True}, True),
-        ((Scope.READ, Scope.PAYMENTS), {}, True),
-        (Scope.TRADE, {}, True),
-        (Scope.TRADE, {"app_tokens": False}, False),
+        (ADMIN, {}, False),
+        (PAYMENTS, {}, False),
+        ((ADMIN, PAYMENTS), {}, False),
+        (ADMIN, {"app_tokens": True}, True),
+        ((READ, PAYMENTS), {}, True),
+        (TRADE, {}, True),
+        (TRADE, {"app_tokens": False}, False),
         (SIGNED_IN, {"app_tokens": False}, False),
         (None, {}, True),
         (SIGNED_IN, {}, True),
@@ -86,7 +88,7 @@ def test_managing_calls_are_closed_to_apps_by_default() -> None:
                 """Greet whoever asks."""
                 return {"greet": "Hello"}
 
-        registry = Registry()
+        registry = Registry(Scopes(SCOPES))
         registry.add(Handler(), eager=False)
         assert registry["greet"].app_tokens is expected, needs
         assert ("not for apps" in registry["greet"].needs_text) is not expected
@@ -108,7 +110,7 @@ def test_a_strangers_reply_that_cannot_be_described_is_refused_at_the_start() ->
             return {"greet": Strange()}
 
     with pytest.raises(DeclarationError, match=r'call "greet" returns StrangeReply: .*Strange'):
-        Registry().add(Bad(), eager=False)
+        Registry(Scopes(SCOPES)).add(Bad(), eager=False)
 
 
 def test_a_call_without_needs_is_refused_by_name() -> None:
@@ -121,7 +123,7 @@ def test_a_call_without_needs_is_refused_by_name() -> None:
     assert 'call "greet" (Bad.hello) does not say who may make it' in refusal(Bad())
 
 
-@pytest.mark.parametrize("needs", ["typo", "read", [Scope.READ, "typo"], [1]])
+@pytest.mark.parametrize("needs", ["typo", "read", [READ, "typo"], [1]])
 def test_what_is_no_scope_is_refused_by_name(needs: Any) -> None:
     """Not even the name of a scope: who misspells it would open the call to nobody, or to all."""
 
@@ -146,7 +148,7 @@ def test_a_call_without_a_docstring_is_refused() -> None:
 
 
 def test_a_call_declared_twice_is_refused() -> None:
-    registry = Registry()
+    registry = Registry(Scopes(SCOPES))
     registry.add(Fine(), eager=True)
     assert 'call "greet" is declared twice, by Fine and by Fine' in refusal(Fine(), registry)
 
@@ -240,7 +242,7 @@ def test_all_offered_calls_are_there_without_a_gateway() -> None:
     assert "balance" in offered
     own = [found for found in offered if found.name not in PUBLISHED]
     assert {found.group for found in own} == {
-        *("Apps", "Consent", "CopyTrading", "General", "Offers", "Oversight", "Pages"),
+        *("Accounts", "Apps", "Consent", "CopyTrading", "General", "Offers", "Oversight", "Pages"),
     }
     assert "greet" not in offered
     assert "behave" in declared(["tests.strangers"])
@@ -286,8 +288,11 @@ class Handler(Base):
 @pytest.mark.parametrize(
     ("constructor", "said"),
     [
-        ("def __init__(self, key): ...", "Handler.__init__ does not say what key is"),
-        ("def __init__(self, number: int): ...", "Handler.__init__ asks for number"),
+        ("def __init__(self, key): ...", "Handler does not say what key is"),
+        (
+            "def __init__(self, number: int): ...",
+            "Handler asks for number: int, which nothing provides",
+        ),
         (
             "def __init__(self, clock: Clock): raise LookupError('no key set')",
             "cannot make Handler: LookupError: no key set",
@@ -308,7 +313,7 @@ async def test_a_plugin_that_cannot_be_made_is_refused_and_leaves_a_database_wit
             pass
     other = chosen(db=tmp_path / "x.db", seed="another", port=0)
     async with compose(other, HandClock(NOON)) as gateway:
-        assert gateway.feed.seed == "another"
+        assert gateway.part(Feed).seed == "another"
 
 
 @pytest.mark.parametrize("module", ["no_such_module", "json"])

@@ -18,8 +18,10 @@ from scopegate.gateway.calls.registry import Call, Registry, call
 from scopegate.gateway.calls.session import Session
 from scopegate.gateway.calls.token_form import holds_token
 from scopegate.gateway.web.description import asyncapi, receive_schema, send_schema, servers
+from scopegate.handlers.exchange.scopes import SCOPES
 from scopegate.schemas.fields import OneOrMore, Request, StreamRequest, Text
 from scopegate.schemas.published import PUBLISHED
+from scopegate.schemas.scopes import Scopes
 from scopegate.testing import Client, World
 from tests.published.scenes import OFFERED, OWN, SCENES, signed_in
 from tests.published.test_examples import STREAMS
@@ -267,7 +269,7 @@ class Stranger:
 
 
 def registered(handler: object) -> Registry:
-    registry = Registry()
+    registry = Registry(Scopes(SCOPES))
     registry.add(handler, eager=False)
     return registry
 
@@ -337,7 +339,7 @@ def test_every_call_is_an_operation() -> None:
     assert told["balance"]["x-scopes"] == ["read", "trading_information"]
     assert told["ping"]["tags"] == [{"name": "General"}]
     tags = {tag["name"]: tag["description"] for tag in document()["info"]["tags"]}
-    assert tags["General"] == "Liveness, the time, and the gateway's own state."
+    assert tags["General"] == "Liveness, the time, and the limits in force."
     assert tags.keys() == {tag["name"] for about in told.values() for tag in about["tags"]}
 
 

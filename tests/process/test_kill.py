@@ -25,7 +25,7 @@ import pytest
 from scopegate import market_start
 from scopegate.exchange import ledger
 from scopegate.gateway.access import apps, tokens, users
-from scopegate.schemas.scopes import ALL_SCOPES, Scope
+from scopegate.handlers.exchange.scopes import READ, SCOPES
 from scopegate.store.sqlite import Transaction, run_once
 from tests.served import PATIENCE, Served, SocketClient, serving
 
@@ -90,7 +90,7 @@ async def begin(gateway: Served) -> Round:
             account.loginid for account in ledger.accounts(transaction, mine.user_id)
         )
         for loginid in (mine.real, mine.demo):
-            mine.owner[loginid] = tokens.create(transaction, loginid, "Owner", ALL_SCOPES)
+            mine.owner[loginid] = tokens.create(transaction, loginid, "Owner", SCOPES)
         mine.withdrawn.append(withdraw(transaction, mine.demo))  # there is something to top up
 
     run_once(gateway.db, settle)
@@ -108,9 +108,9 @@ async def begin(gateway: Served) -> Round:
                     transaction,
                     mine.demo,
                     app.name,
-                    {Scope.READ},
+                    {READ},
                     kind="app",
-                    link_id=apps.link(transaction, app, mine.user_id, {Scope.READ}, [mine.demo]),
+                    link_id=apps.link(transaction, app, mine.user_id, {READ}, [mine.demo]),
                 )
 
             mine.app_tokens[app_id] = run_once(gateway.db, consent)

@@ -31,7 +31,7 @@ import pytest
 from scopegate.exchange import agents, ledger
 from scopegate.exchange.agents import Application
 from scopegate.gateway.access import tokens, users, verification
-from scopegate.schemas.scopes import ALL_SCOPES
+from scopegate.handlers.exchange.scopes import SCOPES
 from scopegate.store.sqlite import Transaction, run_once
 from tests import books, served
 from tests.process import trading_mutants
@@ -90,7 +90,7 @@ def begin(gateway: Served) -> Told:
                 opened.append(loginid)
         agents.approve(transaction, opened[-1], "id", SHOP)
         return Told(
-            {loginid: tokens.create(transaction, loginid, "Kill", ALL_SCOPES) for loginid in opened}
+            {loginid: tokens.create(transaction, loginid, "Kill", SCOPES) for loginid in opened}
         )
 
     return run_once(gateway.db, job)

@@ -35,7 +35,7 @@ from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.copying import KEPT_REPORTS
 from scopegate.exchange.feed import Feed
 from scopegate.gateway.access import tokens, users
-from scopegate.schemas.scopes import ALL_SCOPES
+from scopegate.handlers.exchange.scopes import SCOPES
 from scopegate.store.sqlite import Transaction, run_once
 from tests import served
 from tests.clients.settle_again import LONGEST_STEP, Agreed, PerPoint, settle
@@ -107,7 +107,7 @@ def begin_trading(gateway: Served) -> Told:
         ledger.set_balance(transaction, poorer, "withdrawal", POOR, at=0)
         return Told(
             {
-                account.loginid: tokens.create(transaction, account.loginid, "Kill", ALL_SCOPES)
+                account.loginid: tokens.create(transaction, account.loginid, "Kill", SCOPES)
                 for account in accounts
             }
         )

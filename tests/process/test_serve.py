@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from scopegate.gateway.calls import token_form
-from scopegate.schemas.scopes import ALL_SCOPES, in_order
+from scopegate.handlers.exchange.scopes import SCOPES
 from tests import served as served_module
 from tests.served import Served, fetch, scopegate, serving, unverified
 
@@ -47,7 +47,7 @@ async def test_the_first_lines_say_where_it_is_and_whom_to_be(gateway: Served) -
     async with gateway.connected() as client:
         signed_in = await client.authorize(gateway.token)
         assert signed_in["loginid"] == gateway.loginids[0]
-        assert signed_in["scopes"] == list(in_order(ALL_SCOPES))
+        assert signed_in["scopes"] == list(SCOPES)
         assert {account["loginid"] for account in signed_in["account_list"]} == set(
             gateway.loginids
         )

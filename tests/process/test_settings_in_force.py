@@ -17,10 +17,10 @@ handlers = ["greetings"]
 GREETINGS = '''
 from typing_extensions import TypedDict
 
+from scopegate.handlers.exchange.scopes import READ
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
 from scopegate.schemas.fields import Request, Text
-from scopegate.schemas.scopes import Scope
 
 
 class Greet(Request):
@@ -34,7 +34,7 @@ class Greeting(TypedDict):
 class Greeter:
     """Greetings."""
 
-    @call("greet", needs=Scope.READ)
+    @call("greet", needs=READ)
     async def greet(self, request: Greet, session: Session) -> Greeting:
         """Say hello."""
         return {"greet": f"Hello, {request.greet}"}

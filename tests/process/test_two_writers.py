@@ -11,7 +11,7 @@ import pytest
 
 from scopegate.exchange import ledger
 from scopegate.gateway.access import tokens
-from scopegate.schemas.scopes import Scope
+from scopegate.handlers.exchange.scopes import ADMIN, TRADE
 from scopegate.store.sqlite import Transaction, run_once
 from tests.served import Served, SocketClient, serving
 
@@ -107,9 +107,7 @@ async def test_a_token_commits_nothing_after_its_revocation(gateway: Served) -> 
     async with gateway.connected() as client:
         text = run_once(
             gateway.db,
-            lambda transaction: tokens.create(
-                transaction, loginid, "Trader", {Scope.TRADE, Scope.ADMIN}
-            ),
+            lambda transaction: tokens.create(transaction, loginid, "Trader", {TRADE, ADMIN}),
         )
         await client.authorize(text)
         low = credit(gateway, -100)

@@ -23,7 +23,7 @@ from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.multipliers import multipliers
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access import tokens, users
-from scopegate.schemas.scopes import ALL_SCOPES
+from scopegate.handlers.exchange.scopes import SCOPES
 from scopegate.store.sqlite import Transaction, run_once
 from tests.served import PATIENCE, Served, SocketClient, serving
 
@@ -74,7 +74,7 @@ def accounts(gateway: Served) -> list[Account]:
         user_id = users.create(transaction, "wire@example.com")
         ledger.open_with_balance(transaction, user_id, virtual=[True] * ACCOUNTS, at=0)
         return [
-            Account(tokens.create(transaction, account.loginid, "Wire", ALL_SCOPES))
+            Account(tokens.create(transaction, account.loginid, "Wire", SCOPES))
             for account in ledger.accounts(transaction, user_id)
         ]
 

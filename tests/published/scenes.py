@@ -10,7 +10,7 @@ from typing import Any
 
 from scopegate.app import declared
 from scopegate.demo import DEMO_EMAIL
-from scopegate.exchange.ledger import Account
+from scopegate.exchange.ledger import Account, Ledger
 from scopegate.gateway.access import users, verification
 from scopegate.gateway.calls.registry import Call
 from scopegate.schemas.published import PUBLISHED
@@ -446,7 +446,7 @@ async def a_code(here: World, kind: str) -> str:
 
 
 async def two_accounts(here: World, client: Client) -> Request:
-    accounts = await here.gateway.ledger.accounts(here.demo.user_id)
+    accounts = await here.gateway.part(Ledger).accounts(here.demo.user_id)
     euros = [account.loginid for account in accounts if account.currency == "EUR"]
     source = euros[-1] if euros else here.real[0].loginid
     return {

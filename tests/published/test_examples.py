@@ -21,6 +21,7 @@ import pytest
 from jsonschema.validators import extend
 from pydantic import ValidationError
 
+from scopegate.exchange.desk import Desk
 from scopegate.gateway.calls.registry import Call, problems_of
 from scopegate.schemas.published import ALSO_FIELDS, PUBLISHED
 from scopegate.testing import Client, World
@@ -452,7 +453,7 @@ async def test_a_contract_of_every_type_is_told_as_published(
     number = reply["buy"]["contract_id"]
     for seconds in (0, 2, 300):
         here.clock.advance(seconds)
-        await here.gateway.desk.settled()
+        await here.gateway.part(Desk).settled()
         told = await fits("proposal_open_contract", contract_id=number)
         assert told["contract_type"] == contract_type
         assert (told["status"] == "open") == (seconds < 300) or told["exit_tick_time"]

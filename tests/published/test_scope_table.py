@@ -5,26 +5,33 @@ from collections import Counter
 import pytest
 
 from scopegate.gateway.calls.registry import AT_PAGES, OWNER
+from scopegate.handlers.exchange.scopes import (
+    ADMIN,
+    PAYMENTS,
+    READ,
+    SCOPES,
+    TRADE,
+    TRADING_INFORMATION,
+)
 from scopegate.schemas.published import PUBLISHED
-from scopegate.schemas.scopes import Scope
 from scopegate.testing import World
 from tests.published.scenes import OFFERED, OWN, SCENES, signed_in
 
-READ_OR_TRADING = frozenset({Scope.READ, Scope.TRADING_INFORMATION})
+READ_OR_TRADING = frozenset({READ, TRADING_INFORMATION})
 ROWS = {
-    frozenset[Scope](): 37,
-    frozenset({Scope.READ}): 24,
+    frozenset[str](): 37,
+    frozenset({READ}): 24,
     READ_OR_TRADING: 7,
-    frozenset({Scope.TRADE}): 10,
-    frozenset({Scope.PAYMENTS}): 30,
-    frozenset({Scope.ADMIN}): 29,
+    frozenset({TRADE}): 10,
+    frozenset({PAYMENTS}): 30,
+    frozenset({ADMIN}): 29,
 }
 DENIED = {
-    frozenset({Scope.READ}): "Permission denied, requires read scope.",
+    frozenset({READ}): "Permission denied, requires read scope.",
     READ_OR_TRADING: "Permission denied, requires read or trading_information scopes.",
-    frozenset({Scope.TRADE}): "Permission denied, requires trade scope.",
-    frozenset({Scope.PAYMENTS}): "Permission denied, requires payments scope.",
-    frozenset({Scope.ADMIN}): "Permission denied, requires admin scope.",
+    frozenset({TRADE}): "Permission denied, requires trade scope.",
+    frozenset({PAYMENTS}): "Permission denied, requires payments scope.",
+    frozenset({ADMIN}): "Permission denied, requires admin scope.",
 }
 PUBLISHED_AND_OFFERED = sorted(PUBLISHED.keys() & OFFERED.keys())
 OPEN_TO_ALL = [name for name in PUBLISHED_AND_OFFERED if not PUBLISHED[name]]
@@ -73,7 +80,7 @@ async def test_a_call_answers_the_right_scopes_and_no_other(here: World, name: s
     stranger = here.connect()
     reply = await stranger.ask(await SCENES[name](here, stranger))
     assert reply["error"] == {"code": "AuthorizationRequired", "message": "Please log in."}
-    for scope in Scope:
+    for scope in SCOPES:
         client = await signed_in(here, scope, to_make=name)
         reply = await client.ask(await SCENES[name](here, client))
         if scope in PUBLISHED[name]:
@@ -100,8 +107,8 @@ FOR_THE_PAGES = [name for name in OWN if OFFERED[name].standing is AT_PAGES]
 def test_every_own_call_but_the_limits_is_for_the_owner_or_the_pages_or_has_a_scope() -> None:
     rest = [name for name in OWN if name not in FOR_THE_OWNER + FOR_THE_PAGES]
     assert {name: OFFERED[name].scopes for name in rest} == {
-        "app_flow": {Scope.ADMIN},
-        "app_origins": {Scope.ADMIN},
+        "app_flow": {ADMIN},
+        "app_origins": {ADMIN},
         "copy_report": READ_OR_TRADING,
         "limits": frozenset(),
         "multiplier_financing": frozenset(),

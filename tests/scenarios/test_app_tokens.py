@@ -7,11 +7,11 @@ import orjson
 import pytest
 
 from scopegate.demo import DEMO_EMAIL
-from scopegate.exchange.ledger import MOST_BY_APPS, MOST_OF_A_USER
+from scopegate.exchange.ledger import MOST_BY_APPS, MOST_OF_A_USER, Ledger
 from scopegate.gateway.access import apps, tokens, verification
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.calls import token_form
-from scopegate.schemas.scopes import MANAGING
+from scopegate.handlers.exchange.scopes import ADMIN, PAYMENTS
 from scopegate.store.sqlite import Transaction
 from scopegate.testing import Client, World
 from tests.conftest import Stage
@@ -192,7 +192,7 @@ async def test_an_app_is_not_in_the_owners_way(here: World) -> None:
         owner = here.connect()
         await owner.authorize(await here.token("read", "admin"))
         assert "error" not in await owner.ask(_numbered(request, next(number)))
-    owned = await here.gateway.ledger.accounts(here.demo.user_id)
+    owned = await here.gateway.part(Ledger).accounts(here.demo.user_id)
     assert len(owned) < MOST_OF_A_USER
 
 
@@ -266,7 +266,7 @@ MADE_BY_APPS = {
 
 
 async def test_calls_that_need_admin_or_payments_refuse_apps_except_a_list(here: World) -> None:
-    managing = {name for name, call in OFFERED.items() if call.scopes & MANAGING}
+    managing = {name for name, call in OFFERED.items() if call.scopes & {ADMIN, PAYMENTS}}
     assert {name for name in managing if OFFERED[name].app_tokens} == MADE_BY_APPS
     assert managing - MADE_BY_APPS == {
         "paymentagent_create",
@@ -586,7 +586,7 @@ async def test_no_reply_to_an_app_names_an_account_that_it_was_not_given(
         request["account"] = "all"
     answered = await bot.ask(request)
     reply = orjson.dumps({key: answered[key] for key in answered.keys() - {"echo_req"}}).decode()
-    owned = await here.gateway.ledger.accounts(here.demo.user_id)
+    owned = await here.gateway.part(Ledger).accounts(here.demo.user_id)
     reached = {mine, *_opened_by(answered)}
     named = {one.loginid for one in owned if one.loginid not in reached and one.loginid in reply}
     assert named - {request.get("account_to")} == set(), euros.loginid

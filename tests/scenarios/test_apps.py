@@ -3,7 +3,6 @@
 import pytest
 
 from scopegate.gateway.access import apps
-from scopegate.schemas.scopes import Scope
 from scopegate.store.sqlite import StoreError, run_once
 from scopegate.testing import World, world
 from tests.conftest import Stage
@@ -189,7 +188,7 @@ async def test_any_app_id_is_taken_where_the_operator_says_so() -> None:
 
 async def test_the_id_of_an_app_is_never_given_twice(here: World) -> None:
     def register(app_id: int | None) -> int:
-        values = {"name": "Bot", "scopes": frozenset[Scope](), "redirect_uri": ""}
+        values = {"name": "Bot", "scopes": frozenset[str](), "redirect_uri": ""}
         return run_once(
             here.gateway.settings.db,
             lambda transaction: apps.register(transaction, None, values, app_id=app_id).id,

@@ -7,8 +7,9 @@ import pytest
 from scopegate.gateway.access import consent
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.calls.errors import ApiError
+from scopegate.handlers.exchange.scopes import READ, SCOPES, TRADE
 from scopegate.schemas.apps import is_target
-from scopegate.schemas.scopes import ALL_SCOPES, Scope
+from scopegate.schemas.scopes import Scopes
 from scopegate.testing import MemoryClient, World
 
 BACK = "https://app.example.com/back"
@@ -229,14 +230,14 @@ APP = App(
     id=7,
     user_id=1,
     name="App",
-    scopes=frozenset({Scope.READ, Scope.TRADE}),
+    scopes=frozenset({READ, TRADE}),
     redirect_uri=BACK,
 )
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636, appendix B
 
 
 def understood(asked: str, app: App = APP) -> consent.AuthorizationRequest:
-    return consent.understand(asked, {app.id: app}.get)
+    return consent.understand(asked, {app.id: app}.get, Scopes(SCOPES))
 
 
 @pytest.mark.parametrize(
@@ -396,7 +397,7 @@ def test_most_hostile_addresses_cannot_even_be_registered() -> None:
 
 @pytest.mark.parametrize("target", ["", "http://app.example.com/back", "javascript:alert(1)"])
 def test_an_address_in_the_database_is_looked_at_once_more(target: str) -> None:
-    app = App(id=7, user_id=1, name="App", scopes=ALL_SCOPES, redirect_uri=target)
+    app = App(id=7, user_id=1, name="App", scopes=frozenset(SCOPES), redirect_uri=target)
     with pytest.raises(ApiError, match="no address is registered"):
         understood("app_id=7", app)
 
@@ -411,7 +412,7 @@ def test_an_address_in_the_database_is_looked_at_once_more(target: str) -> None:
     ],
 )
 def test_an_answer_is_added_to_the_registered_address(registered: str, returned: str) -> None:
-    app = App(id=7, user_id=1, name="App", scopes=ALL_SCOPES, redirect_uri=registered)
+    app = App(id=7, user_id=1, name="App", scopes=frozenset(SCOPES), redirect_uri=registered)
     assert understood("app_id=7&state=s", app).returned([("code", "1")]) == returned
 
 

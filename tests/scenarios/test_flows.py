@@ -10,7 +10,9 @@ import pytest
 from scopegate.gateway.access import consent, tokens
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.calls.errors import ApiError
+from scopegate.handlers.exchange.scopes import SCOPES
 from scopegate.listening import listen
+from scopegate.schemas.scopes import Scopes
 from scopegate.testing import PAGES, MemoryClient, World
 from tests.conftest import Stage
 from tests.scenarios.test_consent import APP, BACK, CHALLENGE
@@ -99,7 +101,7 @@ async def test_only_refusals_of_the_code_flow_name_the_issuer(here: World) -> No
 )
 def test_errors_of_the_code_flow_name_the_issuer(query: str, error: str, named: bool) -> None:
     with pytest.raises(ApiError) as refused:
-        consent.understand(query, {7: APP}.get, "https://gate.example")
+        consent.understand(query, {7: APP}.get, Scopes(SCOPES), "https://gate.example")
     assert refused.value.details is not None
     back = answer(refused.value.details["back"])
     assert back["error"] == error

@@ -45,7 +45,7 @@ async def count(here: World, table: str, where: str = "1") -> int:
 
 
 async def purge(here: World) -> None:
-    await Retention(here.gateway.store, here.clock).purge()
+    await here.gateway.part(Retention).purge()
 
 
 async def run(here: World, statement: str, *parameters: object) -> None:

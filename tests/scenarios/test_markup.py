@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scopegate.exchange import ledger
 from scopegate.exchange.contracts import offer as offers
 from scopegate.exchange.contracts.terms import Refusal, Wish
+from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
-from scopegate.exchange.ledger import Account
+from scopegate.exchange.ledger import Account, Ledger
 from scopegate.exchange.rates import Rates
 from scopegate.exchange.rules import Margins
 from scopegate.gateway.access.apps import App
@@ -46,7 +47,7 @@ async def owner_of_apps(here: World) -> list[Account]:
 
 
 async def balance(here: World, loginid: str) -> int:
-    return (await here.gateway.ledger.balance(loginid)).units
+    return (await here.gateway.part(Ledger).balance(loginid)).units
 
 
 async def exchange_keeps(here: World) -> int:
@@ -229,7 +230,7 @@ async def test_a_markup_in_another_currency_is_told_in_dollars(here: World) -> N
         "app_markup_details"
     ]["transactions"]
     assert {(row["app_markup_value"], row["dev_currcode"]) for row in listed} == {(2.0, "EUR")}
-    rates = Rates(here.gateway.feed)
+    rates = Rates(here.gateway.part(Feed))
     worth = [
         rates.converted(200, "EUR", "USD", int(row["transaction_time"])) / 100 for row in listed
     ]
@@ -311,7 +312,7 @@ async def test_all_balances_still_add_up_to_nothing(here: World) -> None:
     for parameters in (RISE, UP, RISE | {"basis": "stake", "amount": 7.77}):
         await bought(client, parameters)
     here.clock.advance(20)
-    await here.gateway.desk.settled()
+    await here.gateway.part(Desk).settled()
 
     def job(reader: Transaction) -> list[Any]:
         return reader.all(

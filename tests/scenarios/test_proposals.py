@@ -9,16 +9,19 @@ import pytest
 from scopegate.exchange.contracts.terms import Wish
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
+from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.limits import PROFILES, ConcurrencyLimiter
 from scopegate.gateway.calls.registry import Stream
 from scopegate.gateway.calls.session import Session
-from scopegate.handlers import quotes as module
-from scopegate.handlers.proposals import Proposals
-from scopegate.handlers.quotes import Quotes
+from scopegate.handlers.exchange import quotes as module
+from scopegate.handlers.exchange.proposals import Proposals
+from scopegate.handlers.exchange.quotes import Quotes
+from scopegate.handlers.exchange.scopes import SCOPES
 from scopegate.runtime.clock import HandClock
+from scopegate.schemas.scopes import Scopes
 from scopegate.schemas.trading import Proposal
 from scopegate.store.sqlite import Store
 from scopegate.testing import NOON
@@ -55,7 +58,13 @@ def quotes(now: Now) -> Quotes:
         HandClock(NOON),
         Bus(),
         Margins(),
-        Access(Store(Path(os.devnull)), PROFILES["open"], ConcurrencyLimiter()),
+        Access(
+            Store(Path(os.devnull)),
+            Scopes(SCOPES),
+            Accounts(),
+            PROFILES["open"],
+            ConcurrencyLimiter(),
+        ),
         monotonic=now,
     )
 
@@ -102,6 +111,8 @@ async def test_so_many_are_remembered_and_none_of_who_has_left(
 
 class Ear:
     """Hears what is told on a topic."""
+
+    lists = False
 
     def __init__(self) -> None:
         self.heard: list[int] = []

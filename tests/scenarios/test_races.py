@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from scopegate.exchange.desk import Desk
 from scopegate.exchange.rules import MOST_OPEN_POSITIONS
 from scopegate.gateway.calls import token_form
 from scopegate.store.sqlite import Transaction
@@ -216,7 +217,7 @@ async def test_a_contract_that_is_sold_as_it_ends_is_paid_once(here: World, call
             await asyncio.sleep(0)
         here.clock.advance(1)
         reply = await asked
-        await here.gateway.desk.settled()
+        await here.gateway.part(Desk).settled()
         status, _, sold_for = (await contracts(here))[number]
         if "error" in reply:
             assert reply["error"]["code"] == "NoOpenPosition"
@@ -249,7 +250,7 @@ async def test_orders_that_change_as_the_contract_ends_do_not_pay_twice(here: Wo
             await asyncio.sleep(0)
         here.clock.advance(1)
         reply = await asked
-        await here.gateway.desk.settled()
+        await here.gateway.part(Desk).settled()
         status = (await contracts(here))[number][0]
         if "error" in reply:
             assert reply["error"]["code"] == "NoOpenPosition"

@@ -20,6 +20,7 @@ from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.life import Status
 from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.per_point import PerPoint
+from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.symbols import DAY, SYMBOLS
 from scopegate.runtime.clock import HandClock
@@ -57,7 +58,7 @@ class Twin:
     async def start(self) -> None:
         """Start it at the present moment of its market, and let the client in."""
         gateway = await self.lives.enter_async_context(compose(self.settings, self.clock))
-        self.here = World(gateway, self.clock, Mailbox())
+        self.here = await World.around(gateway, self.clock, Mailbox())
         self.client: MemoryClient = self.here.connect()
         await self.client.authorize(gateway.demo.token if gateway.demo else "")
         self.other: MemoryClient = self.here.connect()
@@ -81,7 +82,7 @@ class Twin:
     async def advance(self, seconds: float) -> None:
         """Let the market go on, and what ends be settled."""
         self.clock.advance(seconds)
-        await self.here.gateway.desk.settled()
+        await self.here.gateway.part(Desk).settled()
 
     async def done(self, request: Request, *, other: bool = False) -> dict[str, Any]:
         """Ask for something that is not refused, by the one client or the other; its body."""
@@ -230,7 +231,7 @@ async def trade(twin: Twin) -> dict[int, Request]:
         bought = await twin.done({"buy": "1", "price": 100, "parameters": whole})
         if "multiplier" in fields:
             multiplied.append(bought["contract_id"])
-    for fields in more_options(twin.here.gateway.feed):
+    for fields in more_options(twin.here.gateway.part(Feed)):
         whole = {"currency": "USD", "amount": 10, "basis": "stake", **fields}
         await twin.done({"buy": "1", "price": 1_000, "parameters": whole}, other=True)
     await twin.advance(BEFORE)

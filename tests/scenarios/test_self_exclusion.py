@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from scopegate.exchange import exclusion, ledger
 from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.desk import Desk
 from scopegate.exchange.symbols import DAY
 from scopegate.gateway.access import users
 from scopegate.store.sqlite import Transaction, migrate
@@ -89,7 +90,7 @@ async def test_open_contracts_and_the_balance_are_bounded(here: World) -> None:
     await exclude(client, max_open_bets=2)
     assert [await buy(client) for _ in range(3)] == ["", "", "OpenPositionLimitExceeded"]
     here.clock.advance(20)
-    await here.gateway.desk.settled()
+    await here.gateway.part(Desk).settled()
     await exclude(client, max_balance=9_990)
     await here.credit(50_00)
     assert await buy(client) == "AccountBalanceExceedsLimit"

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from scopegate import AccountRequest, ApiError, Clock, Scope, Session, Text, call
+from scopegate import READ, AccountRequest, ApiError, Clock, Session, Text, call
 
 
 class Greet(AccountRequest):
@@ -26,7 +26,7 @@ class Greeter:
         # A constructor asks for the parts it needs by their type.
         self._clock = clock
 
-    @call("greet", needs=Scope.READ)
+    @call("greet", needs=READ)
     async def greet(self, request: Greet, session: Session) -> GreetReply:
         """Greet somebody in the name of an account.
 

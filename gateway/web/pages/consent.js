@@ -153,16 +153,26 @@ function showSignIn(reason) {
 
 // Choosing.
 
+/** The accounts to choose from; with a single one there is nothing to choose. */
 function accountChoices(accounts) {
+  if (accounts.length === 1) {
+    const [account] = accounts;
+    return [
+      h("p", {}, "On your account ", h("strong", {}, accountText(account)), "."),
+      h("input", { type: "hidden", name: "loginids", value: account.loginid }),
+    ];
+  }
   return h(
     "fieldset",
     { class: "field", name: "loginids", tabindex: "-1" },
     h("legend", {}, "On these accounts"),
     accounts.map(({ loginid, currency, is_virtual: isDemo }) =>
       choice(
-        `${loginid} · ${currency}`,
+        currency === undefined ? loginid : `${loginid} · ${currency}`,
         h("input", { type: "checkbox", value: loginid, checked: true }),
-        { hint: isDemo ? "Demo account" : "Real-style account, of paper money too" },
+        currency === undefined
+          ? {}
+          : { hint: isDemo ? "Demo account" : "Real-style account, of paper money too" },
       ),
     ),
   );
@@ -216,11 +226,16 @@ function buildChoices(asked, info) {
   };
 }
 
+/** The login ids that are ticked, or the only one. */
+function chosenOf(field) {
+  return field.type === "hidden" ? [field.value] : picked(field);
+}
+
 async function give(form, { name, returns_to: host, app_markup_percentage: markup }) {
   clearErrors(form);
   const { loginids, scopes } = form.elements;
   const shown = { name, returns_to: host, app_markup_percentage: markup };
-  const given = { ...shown, loginids: picked(loginids), scopes: picked(scopes) };
+  const given = { ...shown, loginids: chosenOf(loginids), scopes: picked(scopes) };
   try {
     const { consent } = await api.ask({ consent: 1, query, ...given });
     await leave(consent.redirect_to, host);

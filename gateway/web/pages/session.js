@@ -151,14 +151,17 @@ export async function checkSignIn() {
 
 // Accounts.
 
-/** The account that was picked: `{ loginid, currency, is_virtual }`; the demo one at first. */
+/** The account that was picked, `{ loginid, … }`; at first the one that the gateway names first. */
 export function account() {
   const { accounts, loginid } = signedInAs;
   return accounts.find((candidate) => candidate.loginid === loginid) ?? accounts[0];
 }
 
-/** "VRTC9000001 · USD · demo". */
+/** "VRTC9000001 · USD · demo"; the login id alone where no exchange keeps more of it. */
 export function accountText({ loginid, currency, is_virtual: isDemo }) {
+  if (currency === undefined) {
+    return loginid;
+  }
   return `${loginid} · ${currency} · ${isDemo ? "demo" : "real-style, paper money"}`;
 }
 

@@ -1,12 +1,12 @@
 // The start page: a live index, the demo token, and three programs to paste.
 
-import { byId, codeBlock, fill, h, notice, secretLine, skeleton, tabs } from "/assets/dom.js";
+import { byId, codeBlock, fill, notice, secretLine, skeleton, tabs } from "/assets/dom.js";
+import { PLACEHOLDER, tokenView } from "/assets/how-to-connect.js";
 import { liveChart } from "/assets/live-chart.js";
 import { api, pageInfo } from "/assets/session.js";
 import { addressFor } from "/assets/socket.js";
 
 const SYMBOL = "1HZ100V";
-const PLACEHOLDER = "A-TOKEN-FROM-THE-PAGE-API-TOKENS";
 
 // The live index.
 
@@ -107,23 +107,10 @@ function showPrograms(token) {
   fill(byId("snippets"), tabs("Programs", panes));
 }
 
-function showToken(demo) {
-  if (demo === null) {
-    const link = h("a", { href: "/tokens" }, "Make one under API tokens");
-    fill(byId("token"), h("p", {}, link, " and put it in the place of the capitals below."));
-    return;
-  }
-  fill(
-    byId("token"),
-    secretLine(demo.token, "the demo token"),
-    h("p", { class: "hint" }, `For the demo account ${demo.loginid}, until the next start.`),
-  );
-}
-
 async function showHowToConnect() {
   try {
     const { demo } = await pageInfo();
-    showToken(demo);
+    fill(byId("token"), tokenView(demo));
     showPrograms(demo === null ? PLACEHOLDER : demo.token);
   } catch (error) {
     fill(byId("token"), notice("error", error.message));

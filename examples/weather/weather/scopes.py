@@ -1,0 +1,6 @@
+"""The scopes of the weather API. Owners see these sentences when they give a token or a consent."""
+
+from scopegate import Risk, Scope
+
+FORECASTS = Scope("forecasts", "See your places, and the forecasts for them.")
+PLACES = Scope("places", "Add places to your list, and remove them.", risk=Risk.MEDIUM)

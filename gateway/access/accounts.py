@@ -1,0 +1,99 @@
+"""Accounts: what tokens are for. A user has one or several, each with its own login id.
+
+The gateway itself knows the login id of an account and its user. A plugin that keeps more of an
+account, such as a currency and a balance, provides a subclass of `Accounts` as a service.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scopegate.gateway.calls.session import Grant
+from scopegate.store.sqlite import Snapshot, StoreError, Transaction
+
+PREFIX = "AC"
+_FIRST_NUMBER = 1001
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account, as it is at the moment of reading."""
+
+    loginid: str
+    user_id: int
+    facts: object = None
+    """What a plugin keeps of it; grants for the account have the same."""
+
+
+class Accounts:
+    """The accounts of users, as the gateway itself needs them."""
+
+    def of_user(self, reader: Snapshot, user_id: int) -> list[Account]:
+        """The accounts of a user, in the order in which lists show them."""
+        return [
+            Account(row["loginid"], user_id, self.facts(reader, row["loginid"]))
+            for row in reader.all(
+                "SELECT loginid FROM accounts WHERE user_id = ? ORDER BY created_at, loginid",
+                user_id,
+            )
+        ]
+
+    def facts(self, reader: Snapshot, loginid: str) -> object:
+        """What a plugin keeps of an account, and every grant for it needs; here nothing."""
+        return None
+
+    def first_choice(self, accounts: Sequence[Account]) -> Sequence[Account]:
+        """The accounts of a user, that which pages and the demo token begin with first."""
+        return accounts
+
+    def brief(self, account: Account) -> Mapping[str, Any]:
+        """Fields beside the login id where a page lists accounts."""
+        return {}
+
+    def in_redirect(self, account: Account) -> Iterable[tuple[str, str]]:
+        """What the address with tokens says of an account beside `acct1` and `token1`."""
+        return ()
+
+    def authorized(self, reader: Snapshot, grant: Grant) -> Mapping[str, Any]:
+        """Further fields of the reply to `authorize`; they win over the gateway's own."""
+        return {}
+
+    def in_words(self, reader: Snapshot, loginid: str) -> str:
+        """What the operator is shown of an account beside its login id."""
+        return ""
+
+    def open_first(self, transaction: Transaction, user_id: int, *, is_demo: bool) -> None:
+        """Open the accounts that a new user begins with."""
+        open_account(transaction, user_id)
+
+
+def open_account(transaction: Transaction, user_id: int) -> str:
+    """Open an account of which the gateway alone knows; its login id."""
+    [last] = transaction.single(
+        "SELECT max(CAST(substr(loginid, ?) AS INTEGER)) FROM accounts WHERE loginid LIKE ?",
+        len(PREFIX) + 1,
+        f"{PREFIX}%",
+    )
+    loginid = f"{PREFIX}{_FIRST_NUMBER if last is None else last + 1}"
+    # An empty currency: the exchange has not taken the account over.
+    transaction.execute(
+        "INSERT INTO accounts (loginid, user_id, currency, is_virtual, created_at)"
+        " VALUES (?, ?, '', 0, ?)",
+        loginid,
+        user_id,
+        time.time(),
+    )
+    return loginid
+
+
+def check(reader: Snapshot, loginid: str) -> None:
+    """Raise `StoreError` if there is no account of this login id."""
+    if reader.one("SELECT 1 FROM accounts WHERE loginid = ?", loginid) is None:
+        raise StoreError(f"there is no account {loginid}")
+
+
+def all_loginids(reader: Snapshot) -> list[str]:
+    """The login ids of all accounts, by user."""
+    rows = reader.all("SELECT loginid FROM accounts ORDER BY user_id, created_at, loginid")
+    return [row["loginid"] for row in rows]

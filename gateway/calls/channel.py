@@ -1,0 +1,77 @@
+"""Streams for authors of calls: one kind of stream, with the type of its events.
+
+Rules: what is published is checked against that type before anybody gets it; a stream that is
+opened gets every later event once, in order.
+"""
+
+from collections.abc import Hashable
+from typing import Any, Generic, TypeVar, get_origin
+
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import is_typeddict
+
+from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.registry import DeclarationError, Stream, problems_of
+from scopegate.gateway.calls.session import Shape
+
+EventT = TypeVar("EventT")
+BodyT = TypeVar("BodyT")
+
+
+class Channel(Generic[EventT]):
+    """Streams of one kind. Events with one key go to the streams that were opened with it."""
+
+    def __init__(self, bus: Bus, kind: str, event: type[EventT]) -> None:
+        """`kind` is what `forget_all` takes, and the `msg_type` of the events.
+
+        `event` is a `TypedDict`, or a list of some type. Raises `DeclarationError` for another.
+        """
+        is_list = get_origin(event) is list
+        if not is_list and not is_typeddict(event):
+            raise DeclarationError(
+                f"streams of kind {kind}: an event is a TypedDict or a list, not {event!r}"
+            )
+        self._bus = bus
+        self._kind = kind
+        self._shape = Shape.LIST if is_list else Shape.OBJECT
+        self._adapter: TypeAdapter[Any] = TypeAdapter(event)
+        self._position = 0
+
+    def stream(self, key: Hashable, first: BodyT, *, label: str = "") -> Stream[BodyT]:
+        """Answer with `first`, the whole body of the reply, and go on with the events of `key`.
+
+        `label` is what a client is told it is subscribed to already. Between taking the values of
+        `first` and returning the stream there must be no `await`.
+        """
+        return Stream(
+            kind=self._kind,
+            key=(self._kind, key),
+            label=label or f"{self._kind} {key}",
+            topic=self._topic(key),
+            first=first,
+            msg_type=self._kind,
+            since=self._position,
+            shape=self._shape,
+        )
+
+    def publish(self, key: Hashable, event: EventT, *, of_account: str | None = None) -> None:
+        """Send an event to every stream with this key.
+
+        With `of_account` only clients that reach this account get it. Raises `TypeError` for an
+        event that is not of the declared type; nobody gets it then.
+        """
+        try:
+            self._adapter.validate_python(event, strict=True, extra="forbid")
+        except ValidationError as invalid:
+            problems = "; ".join(f"{name}: {text}" for name, text in problems_of(invalid).items())
+            raise TypeError(f"an event of kind {self._kind} is wrong: {problems}") from None
+        self._position += 1
+        checked: Any = event
+        self._bus.publish(self._topic(key), checked, self._position, of_account=of_account)
+
+    def has_listeners(self, key: Hashable) -> bool:
+        """Whether a stream with this key is open."""
+        return self._bus.has_listeners(self._topic(key))
+
+    def _topic(self, key: Hashable) -> str:
+        return f"{self._kind} {key!r}"

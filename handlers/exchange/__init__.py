@@ -1,0 +1,1 @@
+"""The calls of the paper exchange, and the services that several of them share."""

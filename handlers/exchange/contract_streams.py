@@ -1,0 +1,145 @@
+"""Streams of contracts: how each stands, told to whoever follows it.
+
+Rules:
+- While somebody listens, an open contract is told once a tick, and once more when it is closed,
+  after the COMMIT that pays for it. Nothing is told of it after that.
+- What was told is counted: a stream's first reply stands at the count of its moment.
+"""
+
+from scopegate.exchange.book import Contract
+from scopegate.exchange.desk import Desk, Position
+from scopegate.gateway.calls.bus import Bus, Heard, encoded
+from scopegate.gateway.calls.registry import BodyT, Stream
+from scopegate.handlers.exchange.contract_views import closed_contract, open_contract, tick_stream
+from scopegate.schemas.portfolio import OpenContract, ProposalOpenContractReply
+
+_CALL = "proposal_open_contract"
+TICKS_STREAMED = 11
+"""The latest ticks that are told of an open contract: all, but of accumulators."""
+
+
+def _of_contract(contract_id: int) -> str:
+    """The topic on which one contract is told."""
+    return f"contract.{contract_id}"
+
+
+def _of_account(loginid: str) -> str:
+    """The topic on which all contracts of an account are told."""
+    return f"contracts.{loginid}"
+
+
+class ContractStreams:
+    """How contracts stand, and the streams that tell it."""
+
+    def __init__(self, desk: Desk, bus: Bus) -> None:
+        self._desk = desk
+        self._bus = bus
+        self._told = 0
+        self._contracts: Heard[int, None] = Heard(bus, _of_contract)
+        """The contracts that have streams of their own."""
+        self._accounts: Heard[str, None] = Heard(bus, _of_account)
+        """The accounts whose contracts are streamed."""
+        desk.listen(opened=self._opened, closed=self._closed)
+
+    def of_account(self, loginid: str) -> Stream[ProposalOpenContractReply]:
+        """A stream that begins with the open contracts of an account, and follows them all."""
+        first, *more = self.open_of(loginid)
+        self._accounts.begin(loginid, None)
+        return Stream(
+            kind=_CALL,
+            key=(_CALL, loginid),
+            label=_CALL,
+            topic=_of_account(loginid),
+            first=first,
+            msg_type=_CALL,
+            since=self._told,
+            more=more,
+        )
+
+    def open_of(self, loginid: str) -> list[ProposalOpenContractReply]:
+        """The open contracts of an account, each as it stands; an empty reply if there is none."""
+        bodies: list[ProposalOpenContractReply] = [
+            {"proposal_open_contract": self._standing(position)}
+            for position in self._desk.positions(loginid)
+        ]
+        return bodies or [ProposalOpenContractReply(proposal_open_contract={})]
+
+    def of_contract(
+        self, contract: Contract, first: BodyT, *, optional: bool
+    ) -> Stream[BodyT] | BodyT:
+        """A stream that begins with a reply and goes on telling of the contract, if it is open.
+
+        With `optional` the reply stands by itself where the stream cannot be opened.
+        """
+        if self._desk.position(contract.id) is None:
+            return first
+        self._contracts.begin(contract.id, None)
+        return Stream(
+            kind=_CALL,
+            key=(_CALL, contract.id),
+            label=f"contract {contract.id}",
+            topic=_of_contract(contract.id),
+            first=first,
+            msg_type=_CALL,
+            since=self._told,
+            optional=optional,
+        )
+
+    def body(self, contract: Contract) -> OpenContract:
+        """How a contract stands, or how it ended."""
+        position = self._desk.position(contract.id)
+        if position is not None:
+            return self._standing(position)
+        return closed_contract(contract, self._desk.feed)
+
+    def _standing(self, position: Position) -> OpenContract:
+        """The open contract at the second that the desk has seen."""
+        terms = position.terms
+        seen = self._desk.sight(terms.symbol)
+        if position.life.end is not None:  # it is being settled
+            seen = seen._replace(tick=position.life.end.tick)
+        worth = self._desk.value(position, seen)
+        now = self._desk.now
+        feed = self._desk.feed
+        body = open_contract(position.contract, position.life, seen, worth, now, feed)
+        if terms.ticks is not None:
+            body["tick_stream"] = tick_stream(terms, feed, seen.tick.epoch, most=TICKS_STREAMED)
+        return body
+
+    # What streams are told.
+
+    def second(self, epoch: int) -> None:
+        """The market has reached this second: tell how contracts stand, to whoever listens."""
+        desk = self._desk
+        heard = {
+            contract_id: position
+            for contract_id in self._contracts
+            if (position := desk.position(contract_id)) is not None
+        }
+        for loginid in self._accounts:
+            heard |= {position.contract.id: position for position in desk.positions(loginid)}
+        for position in heard.values():
+            if position.life.end is None and position.terms.symbol.has_tick(epoch):
+                self._tell(position.contract, self._standing(position))
+
+    def _tell(self, contract: Contract, body: OpenContract, *, closed: bool = False) -> None:
+        self._told += 1
+        event = encoded(body)
+        one, every = _of_contract(contract.id), _of_account(contract.loginid)
+        if closed:
+            self._bus.conclude(one, event, self._told, ends=True)
+            self._bus.conclude(every, event, self._told, ends=False)
+        else:
+            self._bus.publish(one, event, self._told)
+            self._bus.publish(every, event, self._told)
+
+    def _heard(self, contract: Contract) -> bool:
+        return contract.id in self._contracts or contract.loginid in self._accounts
+
+    def _opened(self, position: Position) -> None:
+        if self._heard(position.contract):
+            self._tell(position.contract, self._standing(position))
+
+    def _closed(self, contract: Contract) -> None:
+        if self._heard(contract):
+            self._tell(contract, closed_contract(contract, self._desk.feed), closed=True)

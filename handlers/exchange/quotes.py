@@ -1,0 +1,180 @@
+"""Quotes: what was told to whom, for how long it can be bought, and what its streams are told.
+
+Rules:
+- A proposal can be bought on the connection that was told it, for `GOOD_FOR` seconds of real time,
+  or as long as its stream goes on.
+- Through an app with a markup a contract costs that much more, whoever asks but the app's owner.
+- Streams of the same wish share one price: it is reckoned and encoded once a tick.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from functools import partial
+
+from scopegate.exchange.contracts import offer as offers
+from scopegate.exchange.contracts.life import Offer
+from scopegate.exchange.contracts.terms import Refusal, Wish
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.rules import Margins
+from scopegate.exchange.symbols import SYMBOLS
+from scopegate.gateway.access.apps import App
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls.bus import Bus, Heard
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.session import Session, new_stream_id
+from scopegate.handlers.exchange.contract_views import as_error, proposal_body
+from scopegate.runtime.clock import Clock
+from scopegate.schemas.trading import BuyParameters, CopiedParameters, Proposal, ProposalBody
+
+GOOD_FOR = 60.0
+"""Real seconds in which a proposal can be bought."""
+KEPT = 1_000
+"""Proposals that are remembered for one connection, its streams aside."""
+
+
+_WISHED = frozenset(Wish.__dataclass_fields__)
+
+
+class Quoted:
+    """A wish, and the last offer that was told for it."""
+
+    __slots__ = ("offer", "second", "told_at", "wish")
+
+    def __init__(self, wish: Wish, offer: Offer, second: int, told_at: float) -> None:
+        self.wish = wish
+        self.offer = offer
+        self.second = second
+        """The second of the market at which the offer stands."""
+        self.told_at = told_at
+        """When it was told, in monotonic time."""
+
+
+def topic_of(wish: Wish) -> str:
+    """Where the price of a wish is published."""
+    return f"proposal.{wish!r}"
+
+
+class Quotes:
+    """The quotes of all connections, and the streams of prices."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        clock: Clock,
+        bus: Bus,
+        margins: Margins,
+        access: Access,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._feed = feed
+        self._clock = clock
+        self._bus = bus
+        self._margins = margins
+        self._access = access
+        self._monotonic = monotonic
+        self._streams: Heard[str, Quoted] = Heard(bus, str)
+        """What is told on each topic of the bus."""
+        self._told: dict[Session, dict[str, Quoted]] = {}
+
+    def quote(self, wish: Wish, session: Session, *, streams: bool) -> tuple[str, Quoted]:
+        """The offer for a wish now, and the id under which the session can buy it.
+
+        With `streams` the quote is told anew with every tick, on the topic of the wish; who joins
+        others is told what they were told last. Raises `Refusal`.
+        """
+        topic = topic_of(wish)
+        quoted = self._streams.get(topic) if streams else None
+        if quoted is None or not self._bus.has_listeners(topic):
+            now = int(self._clock.now())
+            offer = offers.make(wish, self._feed, now, self._margins)
+            quoted = Quoted(wish, offer, now, self._monotonic())
+        proposal_id = new_stream_id()
+        self._remember(session, proposal_id, quoted)
+        if streams:
+            self._streams.begin(topic, quoted)
+        return proposal_id, quoted
+
+    def body(self, quoted: Quoted) -> ProposalBody:
+        """What is told of a quote."""
+        return proposal_body(quoted.offer, self._feed, self._margins)
+
+    def wish(self, fields: Proposal | BuyParameters | CopiedParameters, session: Session) -> Wish:
+        """What a request asks the price of, with the markup of the app that it comes through."""
+        wish = _wish_of(fields)
+        app = self.introducing(session)
+        return wish if app is None else replace(wish, markup=Decimal(app.markup) / 100)
+
+    def introducing(self, session: Session) -> App | None:
+        """The connection's app, if it has a markup, and an owner who is another."""
+        app = None if session.app_id is None else self._access.app(session.app_id)
+        if app is None or app.user_id is None or not Decimal(app.markup):
+            return None
+        if session.acting is not None and session.acting.user_id == app.user_id:
+            return None
+        return app
+
+    def price(self, wish: Wish) -> Offer:
+        """The offer that meets a wish now. Raises `Refusal`."""
+        return offers.make(wish, self._feed, int(self._clock.now()), self._margins)
+
+    def find(self, session: Session, proposal_id: str) -> Quoted:
+        """What was told under this id. Raises `InvalidContractProposal`."""
+        quoted = self._told.get(session, {}).get(proposal_id)
+        if quoted is None or quoted.told_at < self._monotonic() - GOOD_FOR:
+            raise ApiError("InvalidContractProposal", "Unknown contract proposal")
+        return quoted
+
+    def bought(self, session: Session, proposal_id: str) -> None:
+        """A proposal is bought, or may have been: it is no more, and its stream ends."""
+        self._told.get(session, {}).pop(proposal_id, None)
+        session.forget(proposal_id)
+
+    def _remember(self, session: Session, proposal_id: str, quoted: Quoted) -> None:
+        told = self._told.get(session)
+        if told is None:
+            told = self._told[session] = {}
+            session.on_leave(partial(self._forget, session))
+        told[proposal_id] = quoted
+        stale = self._monotonic() - GOOD_FOR
+        surplus = len(told) - len(session.subscriptions) - KEPT
+        dropped: list[str] = []
+        for other, known in told.items():
+            if other in session.subscriptions:
+                continue
+            if known.told_at >= stale and len(dropped) >= surplus:
+                break  # the others are younger
+            dropped.append(other)
+        for other in dropped:
+            del told[other]
+
+    def _forget(self, session: Session) -> None:
+        self._told.pop(session, None)
+
+    def second(self, epoch: int) -> None:
+        """The market has reached this second: tell the new prices to whoever listens."""
+        now = self._monotonic()
+        for topic, quoted in self._streams.items():
+            if epoch % SYMBOLS[quoted.wish.symbol].step or epoch <= quoted.second:
+                continue
+            try:
+                offer = offers.make(quoted.wish, self._feed, epoch, self._margins)
+            except Refusal as refusal:
+                self._bus.finish(topic, as_error(refusal))
+                continue
+            quoted.offer, quoted.second, quoted.told_at = offer, epoch, now
+            self._bus.publish(topic, self.body(quoted), epoch)
+
+
+def _wish_of(fields: Proposal | BuyParameters | CopiedParameters) -> Wish:
+    """What a request asks the price of."""
+    given = {
+        name: value
+        for name, value in fields.__dict__.items()
+        if value is not None and name in _WISHED
+    }
+    orders = fields.__dict__.get("limit_order")
+    if orders is not None:
+        given["stop_loss"], given["take_profit"] = orders.stop_loss, orders.take_profit
+    return Wish(**given)

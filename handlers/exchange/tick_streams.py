@@ -1,0 +1,135 @@
+"""Streams of ticks and of growing candles: what is told at each second of the market."""
+
+from typing import Final
+
+from scopegate.exchange.feed import Candles, Feed
+from scopegate.exchange.symbols import DAY, SYMBOLS, Symbol
+from scopegate.gateway.calls.bus import Bus, Heard, encoded
+from scopegate.schemas.market import BatchedTick, Ohlc, Tick
+
+MARKETS: Final[dict[str, list[Symbol]]] = {}
+"""The symbols of each market."""
+for _symbol in SYMBOLS.values():
+    MARKETS.setdefault(_symbol.market, []).append(_symbol)
+
+
+def tick(symbol: Symbol, epoch: int, pips: int) -> Tick:
+    """A tick as it travels: one pip to either side is what a buyer and a seller are quoted."""
+    return {
+        "ask": symbol.quote(pips + 1),
+        "bid": symbol.quote(pips - 1),
+        "epoch": epoch,
+        "pip_size": symbol.digits,
+        "quote": symbol.quote(pips),
+        "symbol": symbol.name,
+    }
+
+
+def batched_tick(feed: Feed, symbol: Symbol, now: int) -> BatchedTick:
+    """The latest tick of a symbol, as it travels among those of its market."""
+    epoch = symbol.last_tick(now)
+    pips = feed.price(symbol, epoch)
+    return {
+        "ask": symbol.text(pips + 1),
+        "bid": symbol.text(pips - 1),
+        "change": change_today(feed, symbol, epoch, pips),
+        "epoch": epoch,
+        "quote": symbol.text(pips),
+        "symbol": symbol.name,
+    }
+
+
+def change_today(feed: Feed, symbol: Symbol, epoch: int, pips: int) -> str:
+    """By how many percent the price has changed since 00:00."""
+    midnight = feed.price(symbol, epoch - epoch % DAY)
+    return f"{(pips / midnight - 1) * 100:.2f}"
+
+
+def _topic(listened: tuple[Symbol, int]) -> str:
+    """Where a symbol's ticks are published (granularity 0), or its candles of a granularity."""
+    symbol, granularity = listened
+    return f"candles.{symbol.name}.{granularity}" if granularity else f"ticks.{symbol.name}"
+
+
+def _topic_of_market(market: str) -> str:
+    """Where the ticks of all symbols of a market are published together."""
+    return f"batch.{market}"
+
+
+class TickStreams:
+    """Publishes every tick, and every candle as it grows, to whoever listens.
+
+    Nothing is computed for a symbol that nobody listens to.
+    """
+
+    def __init__(self, feed: Feed, bus: Bus) -> None:
+        self._feed = feed
+        self._bus = bus
+        self._symbols: Heard[tuple[Symbol, int], _Growing | None] = Heard(bus, _topic)
+        self._markets: Heard[str, None] = Heard(bus, _topic_of_market)
+
+    def begin(self, symbol: Symbol, granularity: int = 0) -> str:
+        """Somebody is about to listen to ticks, or to candles of a granularity; the topic."""
+        listened = (symbol, granularity)
+        self._symbols.begin(listened, self._symbols.get(listened))
+        return _topic(listened)
+
+    def begin_market(self, market: str) -> str:
+        """Somebody is about to listen to the ticks of a market; the topic."""
+        self._markets.begin(market, None)
+        return _topic_of_market(market)
+
+    def second(self, epoch: int) -> None:
+        """Tell the ticks of this second of the market, and the candles as they stand with them."""
+        for (symbol, granularity), candle in self._symbols.items():
+            if not symbol.has_tick(epoch):
+                continue
+            if granularity:
+                grown = self._grown(candle, symbol, granularity, epoch)
+                self._symbols[symbol, granularity] = grown
+                event = encoded(grown.ohlc(symbol, epoch))
+            else:
+                event = encoded(tick(symbol, epoch, self._feed.price(symbol, epoch)))
+            self._bus.publish(_topic((symbol, granularity)), event, epoch)
+        for market in self._markets:
+            ticked = [symbol for symbol in MARKETS.get(market, ()) if symbol.has_tick(epoch)]
+            if ticked:
+                batch = [batched_tick(self._feed, symbol, epoch) for symbol in ticked]
+                self._bus.publish(_topic_of_market(market), batch, epoch)
+
+    def _grown(
+        self, candle: "_Growing | None", symbol: Symbol, granularity: int, epoch: int
+    ) -> "_Growing":
+        opened = epoch - epoch % granularity
+        if candle is None or candle.opened != opened:
+            return _Growing(granularity, self._feed.candles(symbol, granularity, opened, epoch))
+        candle.add(self._feed.price(symbol, epoch))
+        return candle
+
+
+class _Growing:
+    """A candle whose time has not passed yet."""
+
+    def __init__(self, granularity: int, found: Candles) -> None:
+        self.granularity = granularity
+        self.opened, self.first, self.high, self.low, self.last = (
+            int(column[-1]) for column in found
+        )
+
+    def add(self, pips: int) -> None:
+        self.high = max(self.high, pips)
+        self.low = min(self.low, pips)
+        self.last = pips
+
+    def ohlc(self, symbol: Symbol, epoch: int) -> Ohlc:
+        return {
+            "close": symbol.text(self.last),
+            "epoch": epoch,
+            "granularity": self.granularity,
+            "high": symbol.text(self.high),
+            "low": symbol.text(self.low),
+            "open": symbol.text(self.first),
+            "open_time": self.opened,
+            "pip_size": symbol.digits,
+            "symbol": symbol.name,
+        }

@@ -1,0 +1,1 @@
+"""The calls of every gateway: signing in, tokens, apps, consent, oversight, and its own state."""

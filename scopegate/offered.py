@@ -1,0 +1,48 @@
+"""What a gateway offered when it last served a database: its scopes and its plugins.
+
+The commands that look after a database know by it what a token can be made for.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import orjson
+
+from scopegate.plugins import EXCHANGE, Plugin
+from scopegate.schemas.scopes import Scopes
+from scopegate.store.sqlite import Snapshot, Transaction
+
+_SCOPES = "scopes"
+_PLUGINS = "plugins"
+
+_STANDARD_SCOPES = ("read", "trade", "payments", "admin", "trading_information")
+"""Those of a database that was never served, which will be by `scopegate serve`."""
+
+
+def keep_offered(transaction: Transaction, scopes: Scopes, plugins: Iterable[Plugin]) -> None:
+    """Write down the names of the scopes and of the plugins of this start."""
+    rows = {_SCOPES: [str(scope) for scope in scopes], _PLUGINS: [each.name for each in plugins]}
+    for name, values in rows.items():
+        text = orjson.dumps(values).decode()
+        if _kept(transaction, name) != values:
+            transaction.execute(
+                "INSERT INTO meta (name, value) VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                name,
+                text,
+            )
+
+
+def scopes_of(reader: Snapshot) -> Sequence[str]:
+    """The names of the scopes that can be given, in order."""
+    return _kept(reader, _SCOPES) or _STANDARD_SCOPES
+
+
+def has_exchange(reader: Snapshot) -> bool:
+    """Whether the database is one of a paper exchange."""
+    plugins = _kept(reader, _PLUGINS)
+    return plugins is None or EXCHANGE in plugins
+
+
+def _kept(reader: Snapshot, name: str) -> list[str] | None:
+    row = reader.one("SELECT value FROM meta WHERE name = ?", name)
+    return None if row is None else orjson.loads(row["value"])

@@ -1,0 +1,257 @@
+"""The paper exchange as a plugin: simulated markets, contracts, accounts with paper money.
+
+Rules: services are listed in no particular order, because each is made when it is first needed;
+what runs while the gateway serves is entered in the order of `background`.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import Final
+
+from scopegate import market_start, paper_retention
+from scopegate.exchange import ledger, rules
+from scopegate.exchange.announcements import Announcements
+from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.copying import Copying
+from scopegate.exchange.desk import Desk
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.heartbeat import Heartbeat
+from scopegate.exchange.ledger import CurrencySettled, Ledger
+from scopegate.exchange.payments import Teller
+from scopegate.exchange.rates import Rates
+from scopegate.exchange.rules import Margins
+from scopegate.gateway.access import tokens, verification
+from scopegate.gateway.access.accounts import Accounts as AccountsKept
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.limits import Limit, Per
+from scopegate.handlers.exchange import market, quotes
+from scopegate.handlers.exchange import verification as letters
+from scopegate.handlers.exchange.accounts import Accounts
+from scopegate.handlers.exchange.assessment import Assessment
+from scopegate.handlers.exchange.calendars import Calendars
+from scopegate.handlers.exchange.contract_streams import ContractStreams
+from scopegate.handlers.exchange.contract_views import as_error
+from scopegate.handlers.exchange.copying import CopyTrading
+from scopegate.handlers.exchange.exchange_rates import ExchangeRates
+from scopegate.handlers.exchange.exclusion import SelfExclusion
+from scopegate.handlers.exchange.market import Market
+from scopegate.handlers.exchange.markups import Markups
+from scopegate.handlers.exchange.offers import Offers
+from scopegate.handlers.exchange.opening import Opening
+from scopegate.handlers.exchange.orders import Orders
+from scopegate.handlers.exchange.paper_accounts import PaperAccounts, kept_after
+from scopegate.handlers.exchange.payment_agents import PaymentAgents
+from scopegate.handlers.exchange.payments import Payments
+from scopegate.handlers.exchange.places import Places
+from scopegate.handlers.exchange.portfolio import Portfolio
+from scopegate.handlers.exchange.profile import Profile
+from scopegate.handlers.exchange.proposals import Proposals
+from scopegate.handlers.exchange.quotes import Quotes
+from scopegate.handlers.exchange.scopes import SCOPES
+from scopegate.handlers.exchange.tick_streams import TickStreams
+from scopegate.handlers.exchange.trading import Trading
+from scopegate.handlers.exchange.verification import Verification
+from scopegate.handlers.exchange.website import Website
+from scopegate.market_start import Origin
+from scopegate.plugins import EXCHANGE, Plugin
+from scopegate.runtime.clock import Clock, RunningClock
+from scopegate.runtime.supervisor import supervise
+from scopegate.settings import Settings
+from scopegate.store.sqlite import Store, StoreUnavailableError
+
+
+@lru_cache(maxsize=2)
+def _feed(seed: str) -> Feed:
+    """Gateways of one process that share a seed, as those of tests, compute each price once."""
+    return Feed(seed)
+
+
+# Services.
+
+
+@asynccontextmanager
+async def origin(store: Store, settings: Settings) -> AsyncIterator[Origin]:
+    """Where the market of this database comes from, or will once `market` has written it down."""
+    yield await store.read(
+        lambda reader: market_start.foresee(
+            reader, seed=settings.seed, start=settings.start, speed=settings.speed
+        )
+    )
+
+
+def clock(origin: Origin, settings: Settings) -> Clock:
+    """The market's clock."""
+    return RunningClock(origin.clock, settings.speed, least=origin.resume)
+
+
+def margins(settings: Settings) -> Margins:
+    """What the exchange keeps, by family of contracts."""
+    return settings.margins()
+
+
+def feed(origin: Origin) -> Feed:
+    """The prices."""
+    return _feed(origin.seed)
+
+
+def copying(store: Store, clock: Clock) -> Copying:
+    """Copied trades. Whether a token holds is for the gateway to know."""
+    return Copying(store, clock, tokens.holds)
+
+
+def rates(feed: Feed) -> Rates:
+    """Rates between currencies."""
+    return Rates(feed)
+
+
+def announcements(origin: Origin) -> Announcements:
+    """The economic calendar."""
+    return Announcements(origin.seed)
+
+
+def accounts(clock: Clock) -> AccountsKept:
+    """Accounts with a currency and a balance."""
+    return PaperAccounts(clock)
+
+
+# What runs while the gateway serves.
+
+
+@asynccontextmanager
+async def the_market(
+    store: Store, clock: Clock, origin: Origin, settings: Settings, access: Access
+) -> AsyncIterator[None]:
+    """Write down where the market is, from its beginning to its stop."""
+    await store.write(lambda transaction: market_start.settle(transaction, origin))
+    await store.write(lambda transaction: ledger.take_over(transaction, at=clock.now()))
+    store.listen(
+        CurrencySettled,
+        lambda settled: access.account_changed(settled.loginid, kept_after(settled)),
+    )
+
+    async def mark() -> None:
+        await store.write(
+            lambda transaction: market_start.run(transaction, clock.now(), settings.speed)
+        )
+
+    async def keep_mark() -> None:
+        """Keep a mark ahead of the market; it never resumes before its mark."""
+        while True:
+            await asyncio.sleep(market_start.MARK_EVERY)
+            await mark()
+
+    await mark()  # before the first second is published
+    keeping = supervise("the market's mark", keep_mark)
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        with contextlib.suppress(StoreUnavailableError):  # it is logged, and a stop goes on
+            await store.write(lambda transaction: market_start.stand(transaction, clock.now()))
+
+
+@asynccontextmanager
+async def settlement(desk: Desk) -> AsyncIterator[None]:
+    """Settle open contracts."""
+    await desk.start()
+    try:
+        yield
+    finally:
+        await desk.close()
+
+
+@asynccontextmanager
+async def heartbeat(
+    clock: Clock,
+    bus: Bus,
+    desk: Desk,
+    tick_streams: TickStreams,
+    contract_streams: ContractStreams,
+    quotes: Quotes,
+    exchange_rates: ExchangeRates,
+) -> AsyncIterator[None]:
+    """Let the market tell each of its seconds, in this order."""
+    beating = Heartbeat(
+        clock,
+        (
+            tick_streams.second,
+            desk.second,
+            contract_streams.second,
+            quotes.second,
+            exchange_rates.second,
+        ),
+        bus.when_idle,
+    )
+    beating.start(after=desk.now)
+    try:
+        yield
+    finally:
+        beating.stop()
+
+
+LIMITS: Final = (
+    Limit("proposal_time", quotes.GOOD_FOR, "seconds", Per.CONNECTION),
+    Limit("proposals_kept", quotes.KEPT, "proposals", Per.CONNECTION),
+    Limit("letters", letters.FROM_AN_ADDRESS, "letters a minute", Per.ADDRESS),
+    Limit("letters_per_user", verification.MOST_OF_AN_ADDRESS, "letters an hour", Per.USER),
+    Limit("letters_of_client", verification.MOST_OF_A_REQUESTER, "letters an hour", Per.CLIENT),
+    Limit("letters_of_all", verification.MOST_OF_ALL, "letters an hour", Per.GATEWAY),
+    Limit("history_results", market.MOST_RESULTS, "ticks or candles", Per.MESSAGE),
+    Limit("open_positions", rules.MOST_OPEN_POSITIONS, "contracts", Per.ACCOUNT),
+    Limit("accounts", ledger.MOST_OF_A_USER, "accounts", Per.USER),
+    Limit("accounts_by_apps", ledger.MOST_BY_APPS, "accounts opened by apps", Per.USER),
+)
+
+PAPER_EXCHANGE: Final = Plugin(
+    name=EXCHANGE,
+    scopes=SCOPES,
+    handlers=(
+        Website,
+        Market,
+        ExchangeRates,
+        Calendars,
+        Offers,
+        Proposals,
+        Trading,
+        Orders,
+        Portfolio,
+        Accounts,
+        CopyTrading,
+        Payments,
+        PaymentAgents,
+        Profile,
+        Assessment,
+        Verification,
+        Opening,
+        Places,
+        Markups,
+        SelfExclusion,
+    ),
+    services=(
+        origin,
+        clock,
+        margins,
+        feed,
+        copying,
+        rates,
+        announcements,
+        accounts,
+        Ledger,
+        Teller,
+        Desk,
+        TickStreams,
+        ContractStreams,
+        Quotes,
+    ),
+    background=(the_market, settlement, heartbeat),
+    check=market_start.check_feed,
+    errors={Refusal: as_error},
+    limits=LIMITS,
+    retention=paper_retention.RULES,
+    trusted=True,
+)

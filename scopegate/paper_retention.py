@@ -1,0 +1,57 @@
+"""How old rows of the paper exchange are deleted. Contracts and the ledger never are."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from scopegate.exchange.book import KEPT_ORDERS
+from scopegate.exchange.copying import KEPT_REPORTS
+from scopegate.retention import BATCH, DAY, ENDED_DAYS, Key, Moments, Rule
+from scopegate.store.sqlite import Snapshot, Transaction
+
+
+def _old_copyings(reader: Snapshot, now: Moments) -> Sequence[Key]:
+    return reader.all(
+        "SELECT copier, trader, ended_at FROM copyings WHERE ended_at < ? LIMIT ?",
+        now.market - ENDED_DAYS * DAY,
+        BATCH,
+    )
+
+
+def _delete_copying(transaction: Transaction, key: Key) -> None:
+    transaction.execute(
+        "DELETE FROM copyings WHERE copier = ? AND trader = ? AND ended_at = ?", *key
+    )
+
+
+def _old_orders(reader: Snapshot, now: Moments) -> Sequence[Key]:
+    before = now.market - ENDED_DAYS * DAY
+    return reader.all(
+        "SELECT contract_orders.id FROM contract_orders"
+        " JOIN contracts ON contracts.id = contract_orders.contract_id"
+        " WHERE contract_orders.at < ? AND contracts.sold_at < ? LIMIT ?",
+        before,
+        before,
+        BATCH,
+    )
+
+
+def _delete_order(transaction: Transaction, key: Key) -> None:
+    transaction.execute("DELETE FROM contract_orders WHERE id = ?", *key)
+
+
+# Tokens to which copying relations refer are deleted after these.
+RULES: Final = (
+    Rule(
+        "Ended copying relations",
+        f"{ENDED_DAYS} days of the market, or until the trader is copied again",
+        _old_copyings,
+        _delete_copying,
+    ),
+    Rule(
+        "Orders of a contract (`contract_update_history`)",
+        f"the latest {KEPT_ORDERS} of a contract; {ENDED_DAYS} days of the market after its end",
+        _old_orders,
+        _delete_order,
+    ),
+    Rule("Reports of copied trades (`copy_report`)", f"the latest {KEPT_REPORTS:,} of a copier"),
+)

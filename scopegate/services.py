@@ -1,0 +1,181 @@
+"""Services by type: who needs a part of the gateway names its type, and gets the one there is.
+
+Rules:
+- A service is made once per start, when somebody needs it first, and closed in reverse order.
+- What is needed and not there is found before anything is made (`check`), and named.
+"""
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, TypeVar, Union
+
+from scopegate.gateway.calls.registry import DeclarationError
+
+T = TypeVar("T")
+
+Provider = Callable[..., Any]
+"""A class, a function that returns a service, or one under `asynccontextmanager` that yields it.
+Its parameters say by their types what it needs, and what it returns is what it provides."""
+
+_LIFETIMES = (AsyncIterator, AsyncGenerator, AbstractAsyncContextManager)
+
+
+class Services:
+    """The services of one start."""
+
+    def __init__(self, providers: Iterable[Provider], given: Mapping[type, object]) -> None:
+        """`given` are there already, and win over a provider of the same type.
+
+        Of two providers of one type the later one counts. Raises `DeclarationError` for one that
+        does not say what it provides.
+        """
+        self._made: dict[type, Any] = dict(given)
+        self._providers: dict[type, Provider] = {}
+        for provider in providers:
+            self._providers[provided_by(provider)] = provider
+        self._stack = AsyncExitStack()
+        self._making: list[type] = []
+
+    async def __aenter__(self) -> "Services":
+        """Begin; services are made as they are needed."""
+        return self
+
+    async def __aexit__(self, *problem: Any) -> None:
+        await self._stack.__aexit__(*problem)
+
+    def __getitem__(self, kind: type[T]) -> T:
+        """A service that was made or given. Raises `KeyError` if there is none."""
+        found: T = self._made[kind]
+        return found
+
+    def add(self, kind: type, service: object) -> None:
+        """Offer a further service from now on."""
+        self._made[kind] = service
+
+    def check(self, needy: Iterable[Provider], also: Iterable[type] = ()) -> None:
+        """Raise `DeclarationError` for a need of these, or of a provider, that nothing meets.
+
+        `also` are types that will be there later.
+        """
+        there = {*self._made, *self._providers, *also}
+        for one in [*needy, *self._providers.values()]:
+            for name, need in needs_of(one).items():
+                if need.kind not in there and not need.optional:
+                    names = ", ".join(sorted({kind.__name__ for kind in there}))
+                    raise DeclarationError(
+                        f"{one.__qualname__} asks for {name}: {need.kind.__name__}, which nothing"
+                        f" provides here. There are {names}. Another plugin may be missing, or a"
+                        " service in services= of yours"
+                    )
+
+    async def get(self, kind: type) -> Any:
+        """A service, made now if it was not yet, with everything that it needs."""
+        if kind in self._made:
+            return self._made[kind]
+        if kind in self._making:
+            circle = " -> ".join(each.__name__ for each in [*self._making, kind])
+            raise DeclarationError(f"these services need each other: {circle}")
+        self._making.append(kind)
+        self._made[kind] = made = await self._run(self._providers[kind])
+        self._making.pop()
+        return made
+
+    async def make(self, needy: Callable[..., T]) -> T:
+        """Call a class or a function with the services that it needs."""
+        needs = needs_of(needy)
+        given = {
+            name: await self.get(need.kind)
+            for name, need in needs.items()
+            if not need.optional or need.kind in self._made or need.kind in self._providers
+        }
+        absent = dict.fromkeys(needs.keys() - given.keys())
+        try:
+            return needy(**given, **absent)
+        except Exception as problem:
+            raise DeclarationError(
+                f"cannot make {needy.__qualname__}: {type(problem).__name__}: {problem}"
+            ) from problem
+
+    async def _run(self, provider: Provider) -> Any:
+        made = await self.make(provider)
+        if isinstance(made, AbstractAsyncContextManager) and not inspect.isclass(provider):
+            return await self._stack.enter_async_context(made)
+        return made
+
+    async def enter(self, background: Callable[..., AbstractAsyncContextManager[Any]]) -> None:
+        """Enter an async context manager with the services that it needs, until the end."""
+        await self._stack.enter_async_context(await self.make(background))
+
+
+class Need(typing.NamedTuple):
+    """What one parameter asks for."""
+
+    kind: type
+    optional: bool
+    """Whether it takes `None` if there is no such service."""
+
+
+@functools.cache
+def needs_of(needy: Provider) -> Mapping[str, Need]:
+    """The services that a constructor or a function asks for, by the names of its parameters.
+
+    Parameters with a default are left alone. Raises `DeclarationError` for one without a type.
+    """
+    constructor: Any = needy
+    if inspect.isclass(needy):
+        constructor = inspect.getattr_static(needy, "__init__")
+        if constructor is object.__init__:
+            return {}
+    hints = _hints(constructor)
+    hints.pop("return", None)
+    parameters = list(inspect.signature(constructor).parameters.items())
+    if inspect.isclass(needy):
+        parameters = parameters[1:]
+    for name, parameter in parameters:
+        plain = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if not plain or parameter.default is not parameter.empty:
+            hints.pop(name, None)
+        elif name not in hints:
+            raise DeclarationError(
+                f"{needy.__qualname__} does not say what {name} is: annotate it with a type"
+            )
+    return {name: _need(needy, name, hint) for name, hint in hints.items()}
+
+
+def _need(needy: Provider, name: str, hint: Any) -> Need:
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        kinds = [each for each in typing.get_args(hint) if each is not type(None)]
+        if len(kinds) == 1 and isinstance(kinds[0], type):
+            return Need(kinds[0], optional=True)
+    elif isinstance(hint, type):
+        return Need(hint, optional=False)
+    raise DeclarationError(
+        f"{needy.__qualname__} asks for {name}: {hint!r}; a service is asked for by its class"
+    )
+
+
+@functools.cache
+def provided_by(provider: Provider) -> type:
+    """The type of the service that a provider makes. Raises `DeclarationError` if it is unsaid."""
+    if inspect.isclass(provider):
+        return provider
+    returned = _hints(provider).get("return")
+    if typing.get_origin(returned) in _LIFETIMES:
+        returned = typing.get_args(returned)[0]
+    if not isinstance(returned, type) or returned is type(None):
+        raise DeclarationError(
+            f"{provider.__qualname__} does not say which service it makes: annotate what it returns"
+        )
+    return returned
+
+
+def _hints(function: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function)
+    except Exception as problem:
+        name = getattr(function, "__qualname__", repr(function))
+        raise DeclarationError(f"the types of {name} cannot be read: {problem}") from problem

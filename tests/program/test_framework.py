@@ -1,0 +1,486 @@
+"""A gateway of one's own: without the exchange, with declared scopes, settings and services."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
+
+from scopegate import (
+    ADMIN,
+    PAPER_EXCHANGE,
+    READ,
+    AccountRequest,
+    DeclarationError,
+    Gateway,
+    One,
+    Plugin,
+    Request,
+    Risk,
+    Scope,
+    Session,
+    SettingsError,
+    StoreError,
+    call,
+)
+from scopegate.app import compose
+from scopegate.exchange.ledger import Ledger
+from scopegate.runtime.clock import HandClock
+from scopegate.schemas.scopes import Scopes
+from scopegate.settings import chosen
+from scopegate.testing import NOON, Mailbox, MemoryClient, Scene, World, scene
+from tests.served import over_sockets
+
+SEE = Scope("garden:see", "See what grows in your garden.")
+DIG = Scope("garden:dig", "Plant and remove things in your garden.", risk=Risk.MEDIUM)
+SELL = Scope("garden:sell", "Sell your garden.", risk=Risk.HIGH)
+
+
+class Look(AccountRequest):
+    """Looks at the garden."""
+
+    look: One
+
+
+class Looked(TypedDict):
+    look: str
+
+
+class Dig(AccountRequest):
+    """Plants something."""
+
+    dig: One
+
+
+class Dug(TypedDict):
+    dig: int
+
+
+class Sell(AccountRequest):
+    """Sells the garden."""
+
+    sell_garden: One
+
+
+class Sold(TypedDict):
+    sell_garden: int
+
+
+class Garden:
+    """A garden."""
+
+    @call("look", needs=(SEE, DIG))
+    async def look(self, request: Look, session: Session) -> Looked:
+        """Tell what grows."""
+        return {"look": "roses"}
+
+    @call("dig", needs=DIG)
+    async def dig(self, request: Dig, session: Session) -> Dug:
+        """Plant something."""
+        return {"dig": 1}
+
+    @call("sell_garden", needs=SELL)
+    async def sell(self, request: Sell, session: Session) -> Sold:
+        """Sell it."""
+        return {"sell_garden": 1}
+
+
+GARDEN = Plugin(name="garden", handlers=(Garden,), scopes=(SEE, DIG, SELL))
+GATEWAY = Gateway(GARDEN)
+
+
+# Without the exchange.
+
+
+async def owner(here: Scene) -> tuple[MemoryClient, list[dict[str, Any]]]:
+    """The demo user at the pages, and their accounts as the page was told them."""
+    client = here.connect(at_pages=True)
+    accounts = (await client.ask({"sign_in_demo": 1}))["sign_in_demo"]["accounts"]
+    await client.ask({"authorize": "MULTI", "tokens": [each["token"] for each in accounts]})
+    return client, accounts
+
+
+async def test_sessions_tokens_apps_consent_and_revocation_work_without_the_exchange() -> None:
+    async with scene(GATEWAY) as here:
+        page, accounts = await owner(here)
+        assert [sorted(each) for each in accounts] == [["loginid", "token"]]
+        app = await here.app("garden:see", "garden:dig", name="Mower")
+        asked = await page.ask({"consent_request": 1, "query": f"app_id={app.id}"})
+        assert asked["consent_request"]["scopes"] == ["garden:see", "garden:dig"]
+        given = await page.ask(
+            {
+                "consent": 1,
+                "query": f"app_id={app.id}",
+                "loginids": [here.loginid],
+                "scopes": ["garden:see"],
+                "returns_to": app.returns_to,
+            }
+        )
+        redirect = given["consent"]["redirect_to"]
+        assert f"acct1={here.loginid}&token1=" in redirect
+        assert "cur1" not in redirect
+        client = here.connect(app_id=app.id)
+        signed_in = await client.authorize(redirect.split("token1=")[1])
+        assert sorted(signed_in) == [
+            *("account_list", "country", "email", "fullname", "loginid", "preferred_language"),
+            *("scopes", "user_id"),
+        ]
+        assert signed_in["account_list"] == [{"loginid": here.loginid}]
+        assert signed_in["scopes"] == ["garden:see"]
+        assert (await client.ask({"look": 1}))["look"] == "roses"
+        denied = await client.ask({"dig": 1})
+        assert denied["error"]["message"] == "Permission denied, requires garden:dig scope."
+        [connected] = (await page.ask({"connected_apps": 1}))["connected_apps"]
+        assert (connected["name"], connected["live_connections"]) == ("Mower", 1)
+        revoked = await page.ask({"revoke_access": app.id})
+        assert revoked["revoke_access"]["signed_out"] == 1
+        assert await client.refused({"look": 1}) == "AuthorizationRequired"
+
+
+async def test_only_its_own_calls_are_there() -> None:
+    offered = {each.name for each in GATEWAY.declared()}
+    assert {"ping", "time", "limits", "authorize", "api_token", "look", "dig"} <= offered
+    assert not offered & {"balance", "buy", "ticks", "website_status", "get_settings"}
+    async with scene(GATEWAY) as here:
+        client = here.connect()
+        reply = await client.ask({"ticks": "R_100"})
+        assert reply["error"]["code"] == "UnrecognisedRequest"
+        names = {each["name"] for each in (await client.ask({"limits": 1}))["limits"]}
+        assert "tokens" in names
+        assert "open_positions" not in names
+
+
+def test_no_market_and_no_numpy_are_loaded(tmp_path: Path) -> None:
+    program = """
+import asyncio, sys
+from scopegate import Gateway
+
+async def main():
+    async with Gateway().serving(port=0, db="x.db") as serving:
+        assert serving.url.startswith("http://127.0.0.1:"), serving.url
+        loaded = [name for name in sys.modules if name.split(".")[0] == "numpy"]
+        loaded += [name for name in sys.modules if "heartbeat" in name or "exchange.feed" in name]
+        print(loaded)
+
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+async def test_an_account_from_before_the_exchange_becomes_one_of_it(tmp_path: Path) -> None:
+    settings = chosen(db=tmp_path / "x.db", port=0, start=repr(NOON), seed="test")
+    async with compose(settings, HandClock(NOON), plugins=[GARDEN]) as running:
+        before = Scene(running, HandClock(NOON), Mailbox())
+        loginid, token = before.loginid, await before.token("garden:see")
+    clock = HandClock(NOON)
+    async with compose(settings, clock, plugins=[PAPER_EXCHANGE, GARDEN]) as running:
+        here = await World.around(running, clock, Mailbox())
+        client = here.connect()
+        signed_in = await client.authorize(token)
+        assert signed_in["loginid"] == loginid
+        assert (signed_in["currency"], signed_in["balance"]) == ("USD", 10_000)
+        assert (await client.ask({"look": 1}))["look"] == "roses"
+        assert await running.part(Ledger).balance(loginid)
+
+
+# Scopes.
+
+
+async def test_pages_tokens_and_descriptions_show_what_is_declared() -> None:
+    async with scene(GATEWAY) as here:
+        page, _ = await owner(here)
+        told = (await page.ask({"page_info": 1}))["page_info"]["scopes"]
+        assert [(each["scope"], each["danger"]) for each in told] == [
+            *(("garden:see", 0), ("garden:dig", 1), ("garden:sell", 2)),
+            *(("read", 0), ("admin", 3)),
+        ]
+        assert told[0]["words"] == told[0]["app_words"] == SEE.allows
+        made = {"api_token": 1, "new_token": "Spade", "new_token_scopes": ["garden:dig"]}
+        assert (await page.ask(made))["api_token"]["tokens"][-1]["scopes"] == ["garden:dig"]
+        refused = await page.ask(made | {"new_token_scopes": ["trade"]})
+        assert refused["error"]["details"]["new_token_scopes.0"] == (
+            "Input should be 'garden:see', 'garden:dig', 'garden:sell', 'read' or 'admin'."
+        )
+
+
+async def test_calls_of_a_high_risk_refuse_tokens_of_apps() -> None:
+    async with scene(GATEWAY) as here:
+        app = await here.app()
+        client = here.connect(app_id=app.id)
+        await client.authorize(await here.token(app=app))
+        assert (await client.ask({"dig": 1}))["dig"] == 1
+        assert await client.refused({"sell_garden": 1}) == "PermissionDenied"
+        own = here.connect()
+        await own.authorize(await here.token())
+        assert (await own.ask({"sell_garden": 1}))["sell_garden"] == 1
+
+
+@pytest.mark.parametrize(
+    ("needs", "said"),
+    [
+        ("typo", "needs 'typo', which is no scope"),
+        ((), "needs one of no scopes"),
+        (Scope("moon", "Fly there."), "needs the scope moon, which this gateway does not declare"),
+        ((SEE, "typo"), "needs 'typo', which is no scope"),
+    ],
+    ids=["unknown", "empty", "foreign", "one of two"],
+)
+def test_a_need_that_is_not_declared_stops_the_start(needs: Any, said: str) -> None:
+    class Flights:
+        """Flights."""
+
+        @call("look", needs=needs)
+        async def look(self, request: Look, session: Session) -> Looked:
+            """Look."""
+            return {"look": ""}
+
+    plugin = Plugin(name="flights", handlers=(Flights,), scopes=(SEE,))
+    with pytest.raises(DeclarationError, match=rf'call "look" \(Flights.look\) {said}'):
+        Gateway(plugin).declared()
+
+
+def test_scopes_are_declared_once_and_those_of_the_gateway_can_be_described_again() -> None:
+    other = Plugin(name="other", handlers=(), scopes=(Scope("garden:see", "Something else."),))
+    with pytest.raises(DeclarationError, match="scope garden:see is declared by other"):
+        Gateway(GARDEN, other).declared()
+    own = Scope("read", "See your garden and your settings.")
+    described = Gateway(Plugin(name="garden", handlers=(Garden,), scopes=(SEE, DIG, SELL, own)))
+    scopes = {str(each): each.allows for each in described.declared().scopes}
+    assert scopes["read"] == "See your garden and your settings."
+    assert scopes["admin"] == ADMIN.allows
+    assert own == READ  # a scope is its name
+
+
+@pytest.mark.parametrize("name", ["", "Read", "a b", "a,b", "a+b", "1a", "a" * 41])
+def test_a_scope_has_a_name_that_fits_everywhere(name: str) -> None:
+    with pytest.raises(ValueError, match="no name for a scope"):
+        Scope(name, "Something.")
+
+
+def test_a_scope_says_what_it_allows() -> None:
+    with pytest.raises(ValueError, match="say in a sentence"):
+        Scope("a", " ")
+    with pytest.raises(ValueError, match="declared twice"):
+        Scopes([SEE, SEE])
+
+
+async def test_a_scope_that_is_removed_ends_no_token_and_allows_nothing(tmp_path: Path) -> None:
+    settings = chosen(db=tmp_path / "x.db", port=0)
+    async with compose(settings, HandClock(NOON), plugins=[GARDEN]) as running:
+        before = Scene(running, HandClock(NOON), Mailbox())
+        token = await before.token("garden:see", "read")
+        app = await before.app("garden:see", "read")
+
+    class Pond:
+        """A pond instead of a garden."""
+
+        @call("look", needs=READ)
+        async def look(self, request: Look, session: Session) -> Looked:
+            """Tell what swims."""
+            return {"look": "carps"}
+
+    pond = Plugin(name="pond", handlers=(Pond,))
+    async with compose(settings, HandClock(NOON), plugins=[pond]) as running:
+        here = Scene(running, HandClock(NOON), Mailbox())
+        client = here.connect()
+        assert (await client.authorize(token))["scopes"] == ["read"]
+        page, _ = await owner(here)
+        held = {
+            each["name"]: each["scopes"]
+            for each in (await page.ask({"token_list": 1}))["token_list"]
+        }
+        assert held["Test 1"] == ["read", "garden:see"]
+        asked = await page.ask({"consent_request": 1, "query": f"app_id={app.id}"})
+        assert asked["consent_request"]["scopes"] == ["read"]
+    async with compose(settings, HandClock(NOON), plugins=[GARDEN]) as running:
+        client = Scene(running, HandClock(NOON), Mailbox()).connect()
+        assert (await client.authorize(token))["scopes"] == ["garden:see", "read"]
+        assert (await client.ask({"look": 1}))["look"] == "roses"
+
+
+# Calls that are left out.
+
+
+class Ping(Request):
+    """Asks for a sign of life."""
+
+    ping: One
+
+
+class Echoed(TypedDict):
+    ping: str
+
+
+class Echo:
+    """Another ping."""
+
+    @call("ping", needs=None)
+    async def ping(self, request: Ping, session: Session) -> Echoed:
+        """Answer otherwise."""
+        return {"ping": "echo"}
+
+
+async def test_a_call_is_left_out_or_replaced_by_name() -> None:
+    echo = Plugin(name="echo", handlers=(Echo,))
+    with pytest.raises(DeclarationError, match=r'"ping" is declared twice.*--omit-call'):
+        Gateway(echo).declared()
+    async with scene(Gateway(echo, omit=["ping", "time"])) as here:
+        client = here.connect()
+        assert (await client.ask({"ping": 1}))["ping"] == "echo"
+        assert await client.refused({"time": 1}) == "UnrecognisedRequest"
+    async with scene(Gateway(), omit_call=["time"]) as here:
+        assert await here.connect().refused({"time": 1}) == "UnrecognisedRequest"
+    with pytest.raises(DeclarationError, match="there is no call tme to leave out"):
+        Gateway(omit=["tme"]).declared()
+
+
+# Settings, services and background work.
+
+
+class GardenSettings(BaseModel):
+    size: Annotated[int, Field(ge=1)] = 10
+    flowers: str = "roses"
+
+
+class Tools:
+    def __init__(self, settings: GardenSettings) -> None:
+        self.settings = settings
+
+
+events: list[str] = []
+
+
+class Plants:
+    """What grows."""
+
+    def __init__(self, tools: Tools, settings: GardenSettings) -> None:
+        events.append("made")
+        self.settings = settings
+        assert tools.settings is settings
+
+    @call("look", needs=None)
+    async def look(self, request: Look, session: Session) -> Looked:
+        """Tell what grows."""
+        return {"look": f"{self.settings.size} {self.settings.flowers}"}
+
+
+@asynccontextmanager
+async def growing(plants: Plants, tools: Tools) -> AsyncIterator[None]:
+    events.append("growing")
+    yield
+    events.append("withered")
+
+
+PLANTS = Plugin(
+    name="plants",
+    handlers=(Plants,),
+    services=(Tools,),
+    background=(growing,),
+    settings=GardenSettings,
+)
+
+
+async def test_a_constructor_runs_once_and_background_work_ends_with_the_gateway() -> None:
+    events.clear()
+    async with scene(Gateway(PLANTS, plants={"size": 3})) as here:
+        assert (await here.connect().ask({"look": 1}))["look"] == "3 roses"
+    assert events == ["made", "growing", "withered"]
+
+
+async def test_settings_come_from_the_environment_the_file_and_the_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scopegate.toml").write_text('[plants]\nsize = 4\nflowers = "tulips"\n')
+    monkeypatch.setenv("SCOPEGATE_PLANTS_FLOWERS", "lilies")
+    gateway = Gateway(PLANTS, db=tmp_path / "x.db", port=0, plants={"size": 3})
+    async with (
+        gateway.serving() as serving,
+        over_sockets(Scene(serving.running, HandClock(NOON), Mailbox())) as connect,
+    ):
+        assert (await (await connect()).ask({"look": 1}))["look"] == "4 lilies"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[plants]\nsize = 0\n", r"plants.size: .*set it with SCOPEGATE_PLANTS_"),
+        ("[plants]\ncolour = 'red'\n", "plants.colour: there is no such setting"),
+        ("[plnts]\nsize = 3\n", r"\[plnts\] in scopegate.toml: there is no plugin"),
+        ("nonsense = 3\n", "nonsense: there is no such setting"),
+    ],
+)
+async def test_wrong_settings_stop_the_start_and_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scopegate.toml").write_text(text)
+    with pytest.raises(SettingsError, match=said):
+        async with Gateway(PLANTS, port=0).serving():
+            pass
+    assert not (tmp_path / "scopegate.db").exists()
+
+
+def missing_service() -> Plugin:
+    return Plugin(name="plants", handlers=(Plants,), settings=GardenSettings)
+
+
+def two_of_a_name() -> Plugin:
+    return Plugin(name="garden", handlers=())
+
+
+@pytest.mark.parametrize(
+    ("plugin", "said"),
+    [
+        (missing_service, "Plants asks for tools: Tools, which nothing provides"),
+        (two_of_a_name, "two plugins of the name garden"),
+        (lambda: Plugin(name="port"), "port is a setting"),
+        (lambda: Plugin(name="My plugin"), "no name for a plugin"),
+        (lambda: Plugin(name="empty", handlers=(Session,)), "Session asks for send"),
+    ],
+)
+async def test_a_plugin_that_cannot_work_stops_the_start_before_there_is_a_database(
+    tmp_path: Path, plugin: Callable[[], Plugin], said: str
+) -> None:
+    with pytest.raises(DeclarationError, match=said):
+        async with Gateway(GARDEN, plugin()).serving(port=0, db=tmp_path / "x.db"):
+            pass
+    assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240
+
+
+async def test_a_table_of_a_plugin_is_there(tmp_path: Path) -> None:
+    (tmp_path / "0001_beds.sql").write_text("CREATE TABLE garden_beds (bed TEXT);")
+    plugin = Plugin(name="garden", migrations=tmp_path)
+    async with scene(Gateway(plugin)) as here:
+        await here.gateway.store.write(
+            lambda transaction: transaction.execute("INSERT INTO garden_beds VALUES ('one')")
+        )
+    (tmp_path / "0001_beds.sql").write_text("CREATE TABLE beds (bed TEXT);")
+    with pytest.raises(StoreError, match="the names of its tables and indexes begin with garden_"):
+        async with scene(Gateway(plugin)):
+            pass
+
+
+async def test_two_gateways_with_other_scopes_serve_in_one_program(tmp_path: Path) -> None:
+    async with (
+        Gateway(GARDEN).serving(port=0, db=tmp_path / "one.db") as one,
+        Gateway().serving(port=0, db=tmp_path / "two.db") as two,
+    ):
+        assert one.port != two.port
+        first = Scene(one.running, HandClock(NOON), Mailbox())
+        second = Scene(two.running, HandClock(NOON), Mailbox())
+        assert (
+            "garden:see"
+            in (await first.connect().ask({"authorize": one.demo_token}))["authorize"]["scopes"]
+        )
+        assert (await second.connect().ask({"authorize": two.demo_token}))["authorize"][
+            "scopes"
+        ] == ["read", "admin"]
