@@ -198,11 +198,14 @@ class Offer:
         Raises `DeclarationError` for whatever would stop a start.
         """
         names = [plugin.name for plugin in self.plugins]
-        for name in names:
-            if names.count(name) > 1:
-                raise DeclarationError(f"there are two plugins of the name {name}")
-            if name in Settings.model_fields:
-                raise DeclarationError(f"{name} is a setting: a plugin needs another name")
+        for plugin in self.plugins:
+            if names.count(plugin.name) > 1:
+                raise DeclarationError(f"there are two plugins of the name {plugin.name}")
+            if plugin.settings is not None and plugin.name in Settings.model_fields:
+                raise DeclarationError(
+                    f"{plugin.name} is a setting of the gateway: a plugin with settings needs"
+                    " another name"
+                )
         services = Services(self._providers(), {})
         handlers = [handler for plugin in self.plugins for handler in plugin.handlers]
         services.check([*HANDLERS, *handlers], self._given())
@@ -243,7 +246,7 @@ def _offer(
 ) -> Offer:
     """These plugins and those of the modules, but for what is left out."""
     chosen = standard(without) if plugins is None else plugins
-    every = list(dict.fromkeys([*chosen, *found.of_modules(modules)]))
+    every = found.each_once([*chosen, *found.of_modules(modules)])
     names = {plugin.name for plugin in every}
     for name in without:
         if name not in names and name != EXCHANGE:

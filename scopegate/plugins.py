@@ -92,6 +92,17 @@ def of_modules(modules: Iterable[str]) -> list[Plugin]:
     return [plugin for name in modules for plugin in _plugins_in(imported(name), name)]
 
 
+def each_once(plugins: Iterable[Plugin]) -> list[Plugin]:
+    """These plugins without repetitions: a module may be named, and installed as well."""
+    kept: list[Plugin] = []
+    handlers: set[type] = set()
+    for plugin in dict.fromkeys(plugins):
+        if not plugin.handlers or not handlers.issuperset(plugin.handlers):
+            kept.append(plugin)
+            handlers.update(plugin.handlers)
+    return kept
+
+
 def imported(name: str) -> Any:
     """A module of this name. Raises `DeclarationError` where it cannot be imported."""
     try:

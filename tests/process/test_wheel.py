@@ -1,80 +1,19 @@
-"""The wheel in a new environment, used in a folder whose names are those of our rooms.
-
-The environment has this one's libraries beside it, and the wheel instead of the clone.
-"""
+"""The wheel in a new environment, used in a folder whose names are those of our rooms."""
 
 import os
 import shutil
-import subprocess
 import sys
-import sysconfig
-import venv
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.served import PATIENCE, Served, environment
+from tests.installation import PACKAGED, ROOT, installed, run, served, wheel
 
-ROOT = Path(__file__).parents[2]
-PACKAGED = ("exchange", "gateway", "handlers", "runtime", "schemas", "scopegate", "store")
+__all__ = ["installed", "wheel"]
+"""The fixtures of `tests.installation`."""
+
 HOSTILE = ("exchange", "gateway", "runtime", "schemas", "store")
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of the sources without what is generated in a clone."""
-    folder = tmp_path_factory.mktemp("sources")
-    for room in PACKAGED:
-        shutil.copytree(
-            ROOT / room,
-            folder / room,
-            ignore=lambda where, names: [
-                name for name in names if name == "__pycache__" or Path(where, name).is_symlink()
-            ],
-        )
-    (folder / ".ci").mkdir()
-    for name in ("README.md", "pyproject.toml", ".ci/link_rooms.py"):
-        shutil.copy(ROOT / name, folder / name)
-    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", folder=folder)
-    [built] = (folder / "dist").iterdir()
-    return built
-
-
-def run(*command: str | Path, folder: Path, **variables: str) -> str:
-    """Run a command that must succeed; what it printed."""
-    done = subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=environment({"COLUMNS": "200", **variables}),
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the programs of an environment with the wheel."""
-    folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder, symlinks=True)
-    programs = folder / "bin"
-    pip = ("-m", "pip", "--disable-pip-version-check", "--python", programs / "python", "install")
-    run(sys.executable, *pip, "-q", "--no-deps", "--no-index", wheel, folder=folder)
-    site = Path(run(programs / "python", "-c", "import site; print(site.getsitepackages()[0])",
-                    folder=folder).strip())  # fmt: skip
-    # Links in the folders of a .pth file are not followed, so the clone is not found by this.
-    (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    (programs / "pytest").write_text(
-        f"#!{programs / 'python'}\nimport pytest\nraise SystemExit(pytest.console_main())\n"
-    )
-    (programs / "pytest").chmod(0o755)
-    return programs
 
 
 @pytest.fixture
@@ -149,16 +88,6 @@ def test_tests_of_such_a_project_run(installed: Path, hostile: Path, command: li
     assert "1 passed" in printed
 
 
-@contextmanager
-def served(installed: Path, folder: Path, *options: str, **variables: str) -> Iterator[Served]:
-    running = Served(folder, *options, settings=variables)
-    running.program = (str(installed / "scopegate"),)
-    with running:
-        yield running
-        assert running.stop() == 0
-        assert running.stderr == ""
-
-
 async def test_it_serves_there(installed: Path, hostile: Path) -> None:
     with served(installed, hostile, PYTHONPATH=".") as running:
         async with running.connected() as client:
@@ -172,7 +101,7 @@ async def test_it_takes_handlers_from_there(installed: Path, hostile: Path) -> N
             assert (await client.ask({"ping": 1}))["ping"] == "pong"
 
 
-@pytest.mark.parametrize("example", ["greeter", "tested_bot"])
+@pytest.mark.parametrize("example", ["greeter", "tested_bot", "weather"])
 def test_the_tests_of_an_example_run(installed: Path, tmp_path: Path, example: str) -> None:
     """As its README says, but that what it installs is here already."""
     folder = tmp_path / example

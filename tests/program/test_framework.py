@@ -442,7 +442,7 @@ def two_of_a_name() -> Plugin:
     [
         (missing_service, "Plants asks for tools: Tools, which nothing provides"),
         (two_of_a_name, "two plugins of the name garden"),
-        (lambda: Plugin(name="port"), "port is a setting"),
+        (lambda: Plugin(name="port", settings=GardenSettings), "port is a setting"),
         (lambda: Plugin(name="My plugin"), "no name for a plugin"),
         (lambda: Plugin(name="empty", handlers=(Session,)), "Session asks for send"),
     ],

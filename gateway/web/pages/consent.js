@@ -12,6 +12,7 @@ import {
   byId,
   choice,
   clearErrors,
+  dangerOf,
   fill,
   h,
   markupWords,
@@ -20,8 +21,16 @@ import {
   showErrors,
   skeleton,
 } from "/assets/dom.js";
-import { byDanger, dangerOf, insist, picked, scopeChoices } from "/assets/owner.js";
-import { api, onSignIn, pageInfo, signedIn, signInForm, signOut } from "/assets/session.js";
+import { byDanger, insist, picked, scopeChoices } from "/assets/owner.js";
+import {
+  accountText,
+  api,
+  onSignIn,
+  pageInfo,
+  signedIn,
+  signInForm,
+  signOut,
+} from "/assets/session.js";
 
 const MADE_HERE = "scopegate.sign-in-for-consent";
 const GONE = ["ConsentRefused", "InvalidAppID"]; // the app was changed or deleted meanwhile

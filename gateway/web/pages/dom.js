@@ -416,15 +416,28 @@ export function skeleton(lines = 3) {
   );
 }
 
+const GONE = "no longer offered by this gateway";
+
+/** How dangerous a scope is in the hands of an app; 0 where it changes nothing. */
+export function dangerOf(scope, info) {
+  return info.scopes.find((one) => one.scope === scope)?.danger ?? 0;
+}
+
+/** The name of a scope, coloured by its danger. */
+export function scopeName(scope, info) {
+  const risk = ["risk-low", "risk-medium", "risk-medium", "risk-high"][dangerOf(scope, info)];
+  return h("span", { class: `badge ${risk}` }, scope.replaceAll("_", " "));
+}
+
 /** Scopes as badges; `info` is what `pageInfo()` gives, for the words that explain each. */
 export function scopeBadges(scopes, info) {
   const badge = (scope) => {
-    const words = info.words.get(scope);
+    const words = info.words.get(scope) ?? GONE;
     return h(
       "li",
-      { class: `badge ${scope}`, title: words },
-      scope.replaceAll("_", " "),
-      words && h("span", { class: "sr-only" }, `: ${words}`),
+      { title: words },
+      scopeName(scope, info),
+      h("span", { class: "sr-only" }, `: ${words}`),
     );
   };
   return h("ul", { class: "badges" }, scopes.map(badge));
@@ -436,8 +449,8 @@ export function scopeList(scopes, info) {
     "dl",
     { class: "scope-list" },
     scopes.map((scope) => [
-      h("dt", {}, h("span", { class: `badge ${scope}` }, scope.replaceAll("_", " "))),
-      h("dd", {}, info.words.get(scope)),
+      h("dt", {}, scopeName(scope, info)),
+      h("dd", {}, info.words.get(scope) ?? GONE),
     ]),
   );
 }

@@ -1,7 +1,7 @@
 // What the owner's pages share: a start that waits for the sign-in, lists that keep themselves
 // fresh, scopes to choose, and results that are told.
 
-import { choice, fill, h, newId, notice } from "/assets/dom.js";
+import { choice, dangerOf, fill, h, newId, notice, scopeName } from "/assets/dom.js";
 import { api, owner, pageInfo } from "/assets/session.js";
 
 const EVERY = 2000;
@@ -113,18 +113,13 @@ export function scopeChoices(legend, scopes, info, { name, chosen = [], hint }) 
     scopes.map((scope) =>
       choice(
         [
-          h("span", { class: `badge ${scope}` }, scope.replaceAll("_", " ")),
+          scopeName(scope, info),
           ` ${info.words.get(scope)}`,
         ],
         h("input", { type: "checkbox", value: scope, checked: chosen.includes(scope) }),
       ),
     ),
   );
-}
-
-/** How dangerous a scope is in the hands of an app; 0 where it changes nothing. */
-export function dangerOf(scope, info) {
-  return info.scopes.find((one) => one.scope === scope)?.danger ?? 0;
 }
 
 /** These scopes, the most dangerous first. */
