@@ -2,10 +2,10 @@
 
     python bench/requests.py [--rounds 5] [--seconds 2] [--connections 50] [--json FILE]
 
-Scopegate answers full calls, a `ping` and, on connections that are signed in, a `balance`, through
-the process that users start. `websockets`' own server echoes bytes, FastAPI echoes JSON. Each has
-1 request outstanding on every connection, then 32. Only one server is loaded at a time; they take
-turns, in another order each round.
+Scopegate answers full calls, a `ping`, the same as a call of a plugin and, on connections that
+are signed in, a `balance`, through the process that users start. `websockets`' own server echoes
+bytes, FastAPI echoes JSON. Each has 1 request outstanding on every connection, then 32. Only one
+server is loaded at a time; they take turns, in another order each round.
 
 What is shown are medians over the rounds; a ratio is to what FastAPI did in the same round. CPU
 time is the server's, user and system. `server` and `load` tell how much of a core each took: where
@@ -65,6 +65,15 @@ def _is_pong(request: Message, reply: Message) -> bool:
     }
 
 
+def _is_plugin_pong(request: Message, reply: Message) -> bool:
+    return reply == {
+        "echo_req": request,
+        "req_id": request["req_id"],
+        "msg_type": "plugin_ping",
+        "plugin_ping": "pong",
+    }
+
+
 def _is_balance(request: Message, reply: Message) -> bool:
     balance = reply.get("balance", {})
     return (
@@ -82,9 +91,11 @@ def _is_echo(request: Message, reply: Message) -> bool:
 
 
 PING = Requests({"ping": 1})
+PLUGIN_PING = Requests({"plugin_ping": 1})
 BALANCE = Requests({"balance": 1})
 CASES = (
     Case(SCOPEGATE, "ping", PING, _is_pong),
+    Case(SCOPEGATE, "ping of a plugin", PLUGIN_PING, _is_plugin_pong),
     Case(SCOPEGATE, "balance, signed in", BALANCE, _is_balance, signs_in=True),
     Case(WEBSOCKETS, "echo of bytes", PING, _is_echo),
     Case(FASTAPI, "echo of JSON", PING, _is_echo),

@@ -4,6 +4,7 @@ Needs Linux: CPU time and memory are read from `/proc`.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,9 @@ from urllib.parse import urlsplit
 from peers import FASTAPI_WEBSOCKETS
 
 SCOPEGATE, WEBSOCKETS, FASTAPI = "Scopegate", "websockets", "FastAPI"
+
+PLUGIN = Path(__file__).with_name("plugin_calls.py")
+"""Copied into the folder that Scopegate runs in: modules here are named like some of libraries."""
 
 _END_PATIENCE = 20.0
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
@@ -62,9 +66,11 @@ class Server:
 def scopegate() -> Iterator[Server]:
     """Scopegate as its users start it, with a new database.
 
-    Everything is default, save that the rate limits, which count all the same, are never met.
+    Everything is default, save that the rate limits, which count all the same, are never met, and
+    that there is a plugin, `plugin_calls`.
     """
     command = [sys.executable, "-m", "scopegate", "serve", "--port", "0", "--db", "bench.db"]
+    command += ["--handlers", PLUGIN.stem]
     limits = [
         f"--{group}-per-{span}={_NO_LIMIT}"
         for group in ("messages", "general", "outcome", "pricing")
@@ -72,12 +78,17 @@ def scopegate() -> Iterator[Server]:
     ]
     with (
         TemporaryDirectory(prefix="scopegate-bench-") as folder,
-        _process([*command, *limits], folder) as process,
+        _process([*command, *limits], _with_plugin(folder)) as process,
     ):
         url = _said(process, "listening on ")
         token = _said(process, "token ").split()[0]
         server = _server(SCOPEGATE, process, f"{url}?app_id=1089", token)
         yield replace(server, db=Path(folder) / "bench.db")
+
+
+def _with_plugin(folder: str) -> str:
+    shutil.copy(PLUGIN, folder)
+    return folder
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Rules:
 - Whatever is wrong with a declaration stops the start with a `DeclarationError` naming the call.
 """
 
+import dis
 import functools
 import inspect
 import re
@@ -223,7 +224,7 @@ class Registry:
 
         With `eager` the first step of a handler runs at once and a task is made only if it
         suspends. On Python 3.11 there is no current task in that step, and `asyncio.timeout`
-        fails: so only for handlers known not to need one there.
+        fails: so only for handlers known not to need one there. Those that never wait do not.
         """
         declaring = handler if isinstance(handler, type) else type(handler)
         group = declaring.__name__
@@ -292,7 +293,7 @@ class Registry:
                 else validate
             ),
             invoke=method,
-            eager=eager,
+            eager=eager or _never_waits(function),
         )
 
     def _needed(self, where: str, needs: Needs) -> frozenset[str]:
@@ -385,6 +386,14 @@ def _signature(
     if not replies:
         raise DeclarationError(f"{where} must say what it returns: a TypedDict, or a Stream of one")
     return request, replies, _may_stream(returned)
+
+
+def _never_waits(function: Callable[..., Any]) -> bool:
+    """Whether a coroutine function has no `await`, `async with` or `async for`."""
+    return not any(step.opname in _WAITING for step in dis.get_instructions(function))
+
+
+_WAITING = {"GET_AWAITABLE", "GET_AITER", "BEFORE_ASYNC_WITH", "LOAD_SPECIAL", "YIELD_VALUE"}
 
 
 def _may_stream(annotation: Any) -> bool:

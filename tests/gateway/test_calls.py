@@ -1,5 +1,6 @@
 """Declaring calls: what is refused at the start, and what the refusal says."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.scopes import ADMIN, PAYMENTS, READ, SCOPES, TRADE
 from scopegate.runtime.clock import HandClock
 from scopegate.schemas.fields import One, Request
+from scopegate.schemas.general import Limits, LimitsReply, Ping, Pong, Time, TimeReply
 from scopegate.schemas.published import PUBLISHED
 from scopegate.schemas.scopes import Scopes
 from scopegate.settings import chosen
@@ -62,7 +64,7 @@ def test_a_declaration_says_everything() -> None:
     assert (found.name, found.group, found.sentence) == ("greet", "Fine", "Greet whoever asks.")
     assert found.needs_text == "nothing"
     assert found.replies == (GreetReply,)
-    assert not found.eager
+    assert found.eager  # it never waits
 
 
 def test_managing_calls_are_closed_to_apps_by_default() -> None:
@@ -320,3 +322,33 @@ async def test_a_plugin_that_cannot_be_made_is_refused_and_leaves_a_database_wit
 def test_a_module_without_calls_is_refused_by_name(module: str) -> None:
     with pytest.raises(DeclarationError, match=module):
         declared([module])
+
+
+def test_a_handler_of_a_plugin_that_never_waits_needs_no_task() -> None:
+    class Handlers:
+        """Some wait."""
+
+        @call("ping", needs=None)
+        async def at_once(self, request: Ping, session: Session) -> Pong:
+            """Answer."""
+            return {"ping": "pong"}
+
+        @call("time", needs=None)
+        async def waits(self, request: Time, session: Session) -> TimeReply:
+            """Wait, and answer."""
+            await asyncio.sleep(0)
+            return {"time": 1}
+
+        @call("limits", needs=None)
+        async def waits_within(self, request: Limits, session: Session) -> LimitsReply:
+            """Wait within a block, and answer."""
+            async with asyncio.Lock():
+                return {"limits": []}
+
+    registry = Registry(Scopes(SCOPES))
+    registry.add(Handlers(), eager=False)
+    assert {each.name: each.eager for each in registry} == {
+        "ping": True,
+        "time": False,
+        "limits": False,
+    }

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from conftest import Stub
 from weather import gateway
 from weather.forecasts import Forecasts
+from weather.stub import Stub
 
 from scopegate.testing import Scene, scene
 

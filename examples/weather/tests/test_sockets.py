@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from conftest import Stub
 from weather import gateway
+from weather.stub import Stub
 from websockets.asyncio.client import ClientConnection, connect
 
 

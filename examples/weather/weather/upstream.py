@@ -48,6 +48,7 @@ class Upstream:
             body = await asyncio.to_thread(self._get, f"{self._settings.url}/forecast?{query}")
             return _WEATHER.validate_python(json.loads(body))
         except HTTPError as problem:
+            problem.close()
             if problem.code == 404:
                 raise ApiError("UnknownPlace", f"There is no forecast for {place}.") from None
             raise _unavailable() from problem
