@@ -7,6 +7,7 @@ LOCKS := requirements
 BROWSER_TESTS := tests/browser
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --require-hashes
 COMPILE := uv pip compile -q --universal --generate-hashes --no-header --fork-strategy fewest --python-version 3.11
+UNIT_TESTS := tests/exchange tests/gateway tests/runtime tests/store tests/test_layers.py
 SOURCES := exchange gateway handlers runtime schemas scopegate store tests examples bench docs .ci
 
 .PHONY: help setup serve quick test proofs check format docs fairness bench lock clean
@@ -64,7 +65,7 @@ test: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_mod
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: $(VENV)/made-for-tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/exchange tests/gateway tests/runtime tests/store tests/test_layers.py
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" --hypothesis-profile=quick $(UNIT_TESTS)
 
 proofs: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
 	SCOPEGATE_PROOFS=long $(BIN)/python -m pytest -n 2 --dist loadfile -o asyncio_debug=true

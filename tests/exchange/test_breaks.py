@@ -10,6 +10,8 @@ from scopegate.exchange.feed import Feed
 from scopegate.exchange.processes.breaks import Breaks
 from scopegate.exchange.symbols import BREAK_BOUNDS, DAY, EARLIEST, SYMBOLS, Symbol
 
+pytestmark = pytest.mark.slow
+
 INDICES = [SYMBOLS["RB100"], SYMBOLS["RB200"]]
 every_index = pytest.mark.parametrize("symbol", INDICES, ids=lambda symbol: symbol.name)
 

@@ -14,6 +14,8 @@ from tests.effort import LONG, chosen
 from tests.exchange.fairness import FAMILIES, GROUPS, MARKETS, Tally, trade
 from tests.exchange.fairness_paths import FAMILIES as ALL
 
+pytestmark = pytest.mark.slow
+
 STATED = Margins()
 SOME = chosen(150, GROUPS)
 PAGE = Path(__file__).parents[2] / "docs" / "fairness.md"

@@ -35,6 +35,8 @@ from tests.exchange.fairness_holds import (
     results,
 )
 
+pytestmark = pytest.mark.slow
+
 STATED = Margins().multiplier
 SHORT = chosen(700, 1_500)
 SEED = ("hold 1",)

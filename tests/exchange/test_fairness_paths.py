@@ -7,6 +7,8 @@ from tests.effort import LONG, chosen
 from tests.exchange.fairness import GROUPS, Tally, trade
 from tests.exchange.fairness_paths import PATH_FAMILIES
 
+pytestmark = pytest.mark.slow
+
 STATED = Margins()
 SOME = chosen(150, GROUPS)
 LEAST = 5_000 * SOME // GROUPS

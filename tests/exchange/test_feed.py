@@ -177,6 +177,7 @@ def test_the_feed_is_frozen() -> None:
     assert found == FROZEN
 
 
+@pytest.mark.slow
 def test_a_second_process_asked_in_another_order_gives_the_same_bytes() -> None:
     code = """
 import json, sys
@@ -217,6 +218,7 @@ json.dump(answers, sys.stdout)
     assert json.loads(there.stdout) == here
 
 
+@pytest.mark.slow
 @repeatable
 @given(st.lists(st.tuples(symbols, epochs), min_size=2, max_size=12))
 def test_the_order_of_the_questions_does_not_matter(questions: list[tuple[Symbol, int]]) -> None:
@@ -254,6 +256,7 @@ def test_threads_that_ask_at_once_get_the_answers_of_one_alone() -> None:
     assert together == alone
 
 
+@pytest.mark.slow
 def test_a_question_interrupted_at_any_line_is_answered_as_if_it_were_alone() -> None:
     """What a thread can do to another in one switch, tried at every line instead of by luck."""
 

@@ -18,6 +18,8 @@ from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
 from tests.effort import chosen
 
+pytestmark = pytest.mark.slow
+
 FEED = Feed("newer")
 MARGINS = Margins()
 NAMES = ["stpRNG5", "BOOM150N", "RB100", "RB200", "DSI10", "WLDAUD", "frxEURJPY", "cryXRPUSD"]

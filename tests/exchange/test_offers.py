@@ -889,6 +889,7 @@ def test_a_buyer_gets_the_better_of_both_prices(by: int) -> None:
     assert deal.terms.start == present.terms.start
 
 
+@pytest.mark.slow
 def test_who_buys_only_what_has_become_dearer_pays_nine_tenths_of_the_margin() -> None:
     """Quotes are held for up to ten seconds, and bought only where their price has risen since."""
     margin = MARGINS.rise_fall * MILLION

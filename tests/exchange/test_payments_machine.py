@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings as how_long
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -25,6 +26,8 @@ from scopegate.gateway.access import users
 from scopegate.store.sqlite import Transaction, migrate
 from scopegate.testing import NOON
 from tests import books
+
+pytestmark = pytest.mark.slow
 
 RATES = Rates(Feed("payments machine"))
 OWNED = (

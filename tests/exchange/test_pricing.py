@@ -313,6 +313,7 @@ def integrated(spot: int, strike: int, ticks: int, mean: float, sd: float) -> fl
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ticks", [2, 5, 10, 20, 21, 40, 120])
 @pytest.mark.parametrize("side", [1, -1])
 def test_a_turbo_is_priced_as_directly_integrated(ticks: int, side: int) -> None:

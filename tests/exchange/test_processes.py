@@ -151,6 +151,7 @@ def test_jumps_add_to_the_variance_at_every_horizon(ticks: int, days: int) -> No
 # --- Boom and crash -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("symbol", SPIKED, ids=lambda symbol: symbol.name)
 def test_spikes_are_as_rare_as_the_name_says_and_pay_for_the_drift(symbol: Symbol) -> None:
     way = 1 if symbol.rises else -1
@@ -183,6 +184,7 @@ def test_between_spikes_one_tick_in_thirty_thousand_goes_the_wrong_way(symbol: S
     assert 28_000 < steps.size / expected < 33_000
 
 
+@pytest.mark.slow
 def test_the_small_steps_of_a_day_do_not_tell_of_its_spikes() -> None:
     """What a day's total is must not show in its first hour, or the rest would be known."""
     symbol = SYMBOLS["BOOM500"]
@@ -255,6 +257,7 @@ def test_its_prices_are_shown_in_tenths() -> None:
 # --- Daily reset --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "way"), [("RDBULL", 1), ("RDBEAR", -1)])
 def test_a_day_begins_at_the_level_and_has_its_trend(name: str, way: int) -> None:
     symbol = SYMBOLS[name]

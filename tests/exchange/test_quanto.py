@@ -27,6 +27,8 @@ from scopegate.exchange.rules import MOST_SHARED, Margins
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol, covariance
 from tests.effort import chosen
 
+pytestmark = pytest.mark.slow
+
 MONDAY = 1_767_571_200  # 2026-01-05 00:00 UTC
 NOON = MONDAY + 15 * 3_600
 FEED = Feed("quanto")

@@ -11,6 +11,8 @@ from scopegate.exchange.feed import Feed
 from scopegate.exchange.processes.switches import Switches
 from scopegate.exchange.symbols import DAY, SWITCH_DRIFT, SWITCH_SIZES, SYMBOLS, Symbol
 
+pytestmark = pytest.mark.slow
+
 INDICES = [SYMBOLS["DSI10"], SYMBOLS["DSI20"]]
 every_index = pytest.mark.parametrize("symbol", INDICES, ids=lambda symbol: symbol.name)
 

@@ -151,6 +151,7 @@ def test_a_market_is_open_in_its_hours_and_one_without_always() -> None:
                 check_hours(symbol, epoch)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, database=None, deadline=None)
 @given(
     st.sampled_from([SYMBOLS[name] for name in ("R_50", "frxEURUSD", "OTC_SPC", "1HZ100V")]),

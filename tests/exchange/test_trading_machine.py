@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings as how_long
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -49,6 +50,8 @@ from scopegate.settings import Settings
 from scopegate.store.sqlite import Transaction
 from scopegate.testing import NOON, MemoryClient
 from tests.effort import chosen
+
+pytestmark = pytest.mark.slow
 
 POOR = 5_000
 """What the poorest trader begins with, and is given anew, in smallest units."""

@@ -290,6 +290,7 @@ def test_an_example_that_the_call_refuses_is_left_out() -> None:
 # The document of all calls.
 
 
+@pytest.mark.slow
 def test_the_document_is_valid_asyncapi() -> None:
     if not OFFICIAL.is_file():
         missing = f"{OFFICIAL} is not there: run npm ci in tests/browser"

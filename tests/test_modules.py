@@ -1,0 +1,356 @@
+"""Every module of the product has a test file: one of its own name, or the one that is listed here.
+
+And that test file mentions the module: its import, a call or type of contracts of its own, or (for
+what is reached through other modules alone) the test that is listed here.
+"""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import scopegate
+from scopegate.app import declared
+from scopegate.exchange.contracts.catalogue import TYPES
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("exchange", "gateway", "handlers", "runtime", "schemas", "store")
+
+OTHER_SUBJECT = frozenset(
+    {
+        "exchange/processes/resets.py",  # `test_resets.py` is about contracts with a reset
+        "handlers/exchange/growth.py",  # `test_growth.py` is about what grows in the database
+        "handlers/exchange/market.py",  # `test_market.py` is about seeds and starts
+        "handlers/exchange/offers.py",  # `test_offers.py` is about `exchange/contracts/offer.py`
+        "schemas/market.py",
+        "schemas/offers.py",
+        "schemas/rates.py",  # `test_rates.py` is about `exchange/rates.py`
+        "scopegate/offered.py",  # `test_offered.py` is about `exchange/contracts/offered.py`
+    }
+)
+"""The modules for which a test file of the same name is none of theirs."""
+
+TESTED_BY: dict[str, str] = {
+    # The exchange.
+    "exchange/agents.py": "tests/scenarios/test_payments.py",
+    "exchange/book.py": "tests/exchange/test_trading_machine.py",
+    "exchange/contracts/accumulators.py": "tests/exchange/test_lives.py",
+    "exchange/contracts/bounds.py": "tests/exchange/test_offers.py",
+    "exchange/contracts/catalogue.py": "tests/exchange/test_offered.py",
+    "exchange/contracts/digits.py": "tests/exchange/test_lives.py",
+    "exchange/contracts/european.py": "tests/exchange/test_lives.py",
+    "exchange/contracts/life.py": "tests/exchange/test_lives.py",
+    "exchange/contracts/listing.py": "tests/exchange/test_offers.py",
+    "exchange/contracts/multipliers.py": "tests/exchange/test_financing.py",
+    "exchange/contracts/offer.py": "tests/exchange/test_offers.py",
+    "exchange/contracts/options.py": "tests/exchange/test_pricing.py",
+    "exchange/contracts/orders.py": "tests/exchange/test_offers.py",
+    "exchange/contracts/per_point.py": "tests/exchange/test_offers.py",
+    "exchange/contracts/short_fields.py": "tests/exchange/test_shortcodes.py",
+    "exchange/contracts/shortcode.py": "tests/exchange/test_shortcodes.py",
+    "exchange/contracts/terms.py": "tests/exchange/test_offers.py",
+    "exchange/contracts/touches.py": "tests/exchange/test_lives.py",
+    "exchange/contracts/turbos.py": "tests/exchange/test_lives.py",
+    "exchange/contracts/vanillas.py": "tests/exchange/test_lives.py",
+    "exchange/contracts/wording.py": "tests/scenarios/test_families.py",
+    "exchange/exclusion.py": "tests/scenarios/test_self_exclusion.py",
+    "exchange/fixedpoint.py": "tests/exchange/test_feed.py",
+    "exchange/heartbeat.py": "tests/scenarios/test_streams.py",
+    "exchange/hours.py": "tests/exchange/test_symbols.py",
+    "exchange/levels.py": "tests/exchange/test_pairs.py",
+    "exchange/markups.py": "tests/scenarios/test_markup.py",
+    "exchange/money.py": "tests/exchange/test_ledger.py",
+    "exchange/outlook.py": "tests/exchange/test_walks_and_mixtures.py",
+    "exchange/performance.py": "tests/scenarios/test_copying.py",
+    "exchange/pricing/accumulators.py": "tests/exchange/test_pricing.py",
+    "exchange/pricing/cancellation.py": "tests/exchange/test_pricing.py",
+    "exchange/pricing/knockouts.py": "tests/exchange/test_pricing.py",
+    "exchange/pricing/overshoot.py": "tests/exchange/test_walks_and_mixtures.py",
+    "exchange/pricing/ranges.py": "tests/exchange/test_two_barriers.py",
+    "exchange/pricing/terminal.py": "tests/exchange/test_pricing.py",
+    "exchange/pricing/touch.py": "tests/exchange/test_pricing.py",
+    "exchange/pricing/walk.py": "tests/exchange/test_walks_and_mixtures.py",
+    "exchange/processes/bits.py": "tests/exchange/test_feed.py",
+    "exchange/processes/brownian.py": "tests/exchange/test_feed.py",
+    "exchange/processes/combined.py": "tests/exchange/test_pairs.py",
+    "exchange/processes/jumps.py": "tests/exchange/test_processes.py",
+    "exchange/processes/process.py": "tests/exchange/test_processes.py",
+    "exchange/processes/rare.py": "tests/exchange/test_processes.py",
+    "exchange/processes/resets.py": "tests/exchange/test_processes.py",
+    "exchange/processes/spikes.py": "tests/exchange/test_processes.py",
+    "exchange/processes/steps.py": "tests/exchange/test_processes.py",
+    "exchange/rules.py": "tests/exchange/test_offers.py",
+    # The gateway.
+    "gateway/access/accounts.py": "tests/program/test_framework.py",
+    "gateway/access/guard.py": "tests/scenarios/test_revocation.py",
+    "gateway/access/oversight.py": "tests/scenarios/test_sign_in.py",
+    "gateway/access/passwords.py": "tests/scenarios/test_sign_in.py",
+    "gateway/access/users.py": "tests/scenarios/test_people.py",
+    "gateway/calls/errors.py": "tests/gateway/test_dispatch.py",
+    "gateway/calls/hosts.py": "tests/gateway/test_http.py",
+    "gateway/calls/registry.py": "tests/gateway/test_calls.py",
+    "gateway/calls/session.py": "tests/gateway/test_dispatch.py",
+    "gateway/transport/connection.py": "tests/gateway/test_dispatch.py",
+    "gateway/transport/peer.py": "tests/gateway/test_server.py",
+    "gateway/transport/visitor.py": "tests/gateway/test_server.py",
+    "gateway/web/oauth.py": "tests/scenarios/test_codes.py",
+    "gateway/web/site.py": "tests/gateway/test_http.py",
+    # The calls.
+    "handlers/exchange/accounts.py": "tests/exchange/test_ledger.py",
+    "handlers/exchange/assessment.py": "tests/scenarios/test_people.py",
+    "handlers/exchange/calendars.py": "tests/scenarios/test_markets.py",
+    "handlers/exchange/contract_streams.py": "tests/scenarios/test_trading.py",
+    "handlers/exchange/contract_views.py": "tests/scenarios/test_trading.py",
+    "handlers/exchange/days.py": "tests/scenarios/test_markup.py",
+    "handlers/exchange/exchange_rates.py": "tests/scenarios/test_payments.py",
+    "handlers/exchange/exclusion.py": "tests/scenarios/test_self_exclusion.py",
+    "handlers/exchange/growth.py": "tests/scenarios/test_products.py",
+    "handlers/exchange/idempotency.py": "tests/scenarios/test_trading.py",
+    "handlers/exchange/market.py": "tests/scenarios/test_markets.py",
+    "handlers/exchange/markups.py": "tests/scenarios/test_markup.py",
+    "handlers/exchange/offers.py": "tests/scenarios/test_markets.py",
+    "handlers/exchange/opening.py": "tests/scenarios/test_people.py",
+    "handlers/exchange/orders.py": "tests/scenarios/test_trading.py",
+    "handlers/exchange/paper_accounts.py": "tests/scenarios/test_app_tokens.py",
+    "handlers/exchange/payment_agents.py": "tests/scenarios/test_payments.py",
+    "handlers/exchange/per_point.py": "tests/scenarios/test_products.py",
+    "handlers/exchange/places.py": "tests/scenarios/test_people.py",
+    "handlers/exchange/portfolio.py": "tests/scenarios/test_trading.py",
+    "handlers/exchange/profile.py": "tests/scenarios/test_people.py",
+    "handlers/exchange/quotes.py": "tests/scenarios/test_proposals.py",
+    "handlers/exchange/reach.py": "tests/scenarios/test_app_tokens.py",
+    "handlers/exchange/scopes.py": "tests/published/test_scope_table.py",
+    "handlers/exchange/tick_streams.py": "tests/scenarios/test_streams.py",
+    "handlers/exchange/website.py": "tests/scenarios/test_people.py",
+    "handlers/gateway/countries.py": "tests/scenarios/test_people.py",
+    "handlers/gateway/general.py": "tests/scenarios/test_limits.py",
+    "handlers/gateway/oversight.py": "tests/scenarios/test_consent.py",
+    "handlers/gateway/pages.py": "tests/scenarios/test_sign_in.py",
+    "handlers/gateway/scopes.py": "tests/program/test_framework.py",
+    "handlers/gateway/sessions.py": "tests/scenarios/test_tokens.py",
+    # Requests and replies.
+    "schemas/accounts.py": "tests/exchange/test_ledger.py",
+    "schemas/assessment.py": "tests/scenarios/test_people.py",
+    "schemas/declared.py": "tests/program/test_framework.py",
+    "schemas/exclusion.py": "tests/scenarios/test_self_exclusion.py",
+    "schemas/fields.py": "tests/published/test_validation.py",
+    "schemas/general.py": "tests/scenarios/test_limits.py",
+    "schemas/market.py": "tests/scenarios/test_markets.py",
+    "schemas/markups.py": "tests/scenarios/test_markup.py",
+    "schemas/offers.py": "tests/scenarios/test_markets.py",
+    "schemas/opening.py": "tests/scenarios/test_people.py",
+    "schemas/owner.py": "tests/scenarios/test_sign_in.py",
+    "schemas/payment_agents.py": "tests/scenarios/test_payments.py",
+    "schemas/places.py": "tests/scenarios/test_people.py",
+    "schemas/portfolio.py": "tests/scenarios/test_trading.py",
+    "schemas/profile.py": "tests/scenarios/test_people.py",
+    "schemas/published.py": "tests/published/test_examples.py",
+    "schemas/rates.py": "tests/scenarios/test_payments.py",
+    "schemas/scopes.py": "tests/program/test_framework.py",
+    "schemas/sessions.py": "tests/scenarios/test_tokens.py",
+    # The program.
+    "scopegate/admin.py": "tests/process/test_commands.py",
+    "scopegate/app.py": "tests/program/test_framework.py",
+    "scopegate/cli.py": "tests/process/test_refusals.py",
+    "scopegate/demo.py": "tests/process/test_serve.py",
+    "scopegate/limits_in_force.py": "tests/scenarios/test_limits.py",
+    "scopegate/listening.py": "tests/gateway/test_server.py",
+    "scopegate/local_ca.py": "tests/process/test_tls.py",
+    "scopegate/market_start.py": "tests/process/test_wall_clock.py",
+    "scopegate/offered.py": "tests/process/test_without_exchange.py",
+    "scopegate/paper_exchange.py": "tests/program/test_framework.py",
+    "scopegate/paper_retention.py": "tests/scenarios/test_growth.py",
+    "scopegate/plugins.py": "tests/program/test_framework.py",
+    "scopegate/retention.py": "tests/scenarios/test_growth.py",
+    "scopegate/testing.py": "tests/program/test_testkit.py",
+}
+"""The test file that exercises a module most directly, where none has the module's name."""
+
+SHOWN_BY: dict[str, str] = {
+    # Parts of contracts and prices, which are made and asked through the types of contracts.
+    "exchange/contracts/bounds.py": "test_stakes_and_payouts_have_their_bounds",
+    "exchange/contracts/listing.py": "test_a_duration_that_is_not_offered_is_refused",
+    "exchange/contracts/orders.py": "test_orders_lie_between_their_limits",
+    "exchange/contracts/short_fields.py": "test_every_contract_is_read_back_from_its_shortcode",
+    "exchange/contracts/wording.py": (
+        "test_two_barriers_are_shown_and_the_contract_is_sold_back"  # by their longcodes
+    ),
+    "exchange/pricing/cancellation.py": "test_a_deal_cancellation_costs_what_the_vector_says",
+    "exchange/pricing/few_ticks.py": "test_a_chance_is_that_of_the_vector",
+    # Parts of the market, which are asked through the feed and its symbols.
+    "exchange/hours.py": "test_ticks_are_counted_over_the_open_time_alone",
+    "exchange/processes/bits.py": "test_another_seed_or_another_symbol_is_another_market",
+    "exchange/processes/combined.py": "test_two_pairs_make_the_third_to_the_pip",
+    "exchange/processes/rare.py": "test_jumps_come_three_times_an_hour_and_are_thirty_ticks_large",
+    "exchange/processes/spikes.py": (
+        "test_spikes_are_as_rare_as_the_name_says_and_pay_for_the_drift"
+    ),
+    # Rules, rows and replies that several handlers share: a story tells them by its calls.
+    "exchange/announcements.py": (
+        "test_a_later_figure_does_not_tell_the_one_before_it_too_early"  # of `economic_calendar`
+    ),
+    "exchange/markups.py": "test_a_markup_is_paid_by_the_buyer_and_booked_to_the_apps_owner",
+    "exchange/payments.py": "test_money_moves_between_ones_own_accounts",
+    "gateway/access/accounts.py": (
+        "test_sessions_tokens_apps_consent_and_revocation_work_without_the_exchange"
+    ),
+    "gateway/access/guard.py": "test_revoking_reaches_every_live_connection_and_no_other",
+    "gateway/access/oversight.py": (
+        "test_an_owner_oversees_tokens_and_what_was_done_with_them"  # by `token_list`, `activity`
+    ),
+    "handlers/exchange/contract_streams.py": "test_what_streams_tell_is_one_story",
+    "handlers/exchange/contract_views.py": "test_a_contract_is_priced_bought_followed_and_settled",
+    "handlers/exchange/days.py": "test_markups_are_listed_as_they_are_asked_for",
+    "handlers/exchange/growth.py": (
+        "test_an_accumulator_grows_with_each_tick_until_one_goes_too_far"
+    ),
+    "handlers/exchange/idempotency.py": "test_a_retried_purchase_is_the_same_contract",
+    "handlers/exchange/paper_accounts.py": "test_an_app_sees_the_accounts_that_it_was_given",
+    "handlers/exchange/per_point.py": "test_what_is_offered_lists_what_there_is_to_choose",
+    "handlers/exchange/reach.py": "test_an_app_adds_personal_details_and_changes_none",
+    "handlers/exchange/tick_streams.py": "test_no_tick_is_lost_between_history_and_stream",
+    "handlers/gateway/countries.py": "test_every_country_is_listed_and_the_states_of_many",
+    "schemas/declared.py": "test_pages_tokens_and_descriptions_show_what_is_declared",
+    "schemas/fields.py": "test_a_wrong_type_is_refused_and_the_field_named",
+    "scopegate/limits_in_force.py": "test_every_limit_is_listed",  # by the call `limits`
+    "scopegate/paper_retention.py": (
+        "test_sign_ins_and_copying_relations_of_long_ago_are_forgotten"
+    ),
+    # What answers over HTTP: asked for its addresses.
+    "gateway/web/oauth.py": "test_what_is_wrong_is_told_in_the_words_of_the_rfc",
+    "gateway/web/site.py": "test_what_a_browser_has_already_is_not_sent_again",
+    # Of programs that run in processes of their own.
+    "scopegate/admin.py": "test_a_token_is_printed_alone_and_works_at_once",
+    "scopegate/demo.py": "test_a_demo_token_ends_with_the_next_start",
+    "scopegate/local_ca.py": (
+        "test_its_authority_is_kept_beside_the_database_for_clients_to_trust"
+    ),
+    "scopegate/offered.py": "test_it_serves_and_its_commands_know_its_scopes",
+    "scopegate/pytest_plugin.py": (
+        "test_it_works_without_further_ado_in_parallel_and_leaves_nothing"
+    ),
+}
+"""The modules that their test file does not mention, as it reaches them through others: by which
+test of it they are seen at work."""
+
+
+def modules() -> Iterator[str]:
+    """The product's modules, as paths from the root."""
+    for room in (*ROOMS, "scopegate"):
+        # The links in `scopegate/` lead to the others.
+        for path in sorted((ROOT / room).glob("*.py" if room == "scopegate" else "**/*.py")):
+            if path.name not in ("__init__.py", "__main__.py"):
+                yield path.relative_to(ROOT).as_posix()
+
+
+def files_by_name() -> Mapping[str, list[str]]:
+    """The test files by the name that each has after `test_`."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        if "node_modules" not in path.parts:
+            found[path.stem.removeprefix("test_")].append(path.relative_to(ROOT).as_posix())
+    return found
+
+
+def names() -> Mapping[str, set[str]]:
+    """By what tests name a module that they reach over the wire: its calls, or its contracts."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for call in declared():
+        found[call.invoke.__module__].add(call.name)  # the handler's
+        found[call.request.__module__].add(call.name)  # the schema's
+    for name, kind in TYPES.items():
+        found[type(kind).__module__].add(name)
+    return found
+
+
+MODULES = tuple(modules())
+TEST_FILES = files_by_name()
+NAMES = names()
+
+
+def dotted(module: str) -> str:
+    """The name under which a module is imported."""
+    name = module.removesuffix(".py").replace("/", ".")
+    return name if name.startswith("scopegate.") else f"scopegate.{name}"
+
+
+def of_its_name(module: str) -> list[str]:
+    """The test files that are named after a module, and are about it."""
+    return [] if module in OTHER_SUBJECT else TEST_FILES.get(Path(module).stem, [])
+
+
+def files_for(module: str) -> list[str]:
+    """The test files of a module."""
+    return [TESTED_BY[module]] if module in TESTED_BY else of_its_name(module)
+
+
+@cache
+def text_of(file: str) -> str:
+    return (ROOT / file).read_text()
+
+
+@cache
+def imports_of(file: str) -> frozenset[str]:
+    """What a test file imports, also by way of the public names of `scopegate`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(text_of(file))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None, f"{file} imports relatively"
+            found.add(node.module)
+            for alias in node.names:
+                public = node.module == "scopegate" and scopegate._MODULES.get(alias.name)
+                found.add(f"{node.module}.{public or alias.name}")
+    return frozenset(found)
+
+
+def mentions(file: str, module: str) -> bool:
+    """Whether a test file imports a module, or has the quoted name of what the module offers."""
+    name = dotted(module)
+    return name in imports_of(file) or any(
+        f'"{each}"' in text_of(file) for each in NAMES.get(name, ())
+    )
+
+
+def test_every_module_has_a_test_file() -> None:
+    assert {"exchange/feed.py", "gateway/calls/bus.py", "scopegate/app.py"} <= set(MODULES)
+    missing = [module for module in MODULES if not files_for(module)]
+    assert missing == [], (
+        f"no test file is named after {', '.join(missing)}: write one, or name in TESTED_BY of"
+        " tests/test_modules.py the test file that exercises the module most directly"
+    )
+
+
+def test_what_is_listed_is_there_and_needed() -> None:
+    listed = {*TESTED_BY, *SHOWN_BY, *OTHER_SUBJECT}
+    gone = sorted(listed - set(MODULES))
+    assert gone == [], f"these are no modules (any more), take them out: {gone}"
+    needless = {module: of_its_name(module) for module in TESTED_BY if of_its_name(module)}
+    assert needless == {}, f"take these out of TESTED_BY, they have their own: {needless}"
+    files = {file for of_a_name in TEST_FILES.values() for file in of_a_name}
+    wrong = {module: file for module, file in TESTED_BY.items() if file not in files}
+    assert wrong == {}, f"TESTED_BY names what is no test file: {wrong}"
+    alone = sorted(module for module in OTHER_SUBJECT if Path(module).stem not in TEST_FILES)
+    assert alone == [], f"no test file has their name, take them out of OTHER_SUBJECT: {alone}"
+
+
+def test_each_test_file_mentions_its_module() -> None:
+    silent = {
+        module: files_for(module)
+        for module in MODULES
+        if module not in SHOWN_BY and not any(mentions(file, module) for file in files_for(module))
+    }
+    assert silent == {}, (
+        f"these neither import their module nor name a call of it: {silent}; name another file in"
+        " TESTED_BY, or in SHOWN_BY the test that shows the module at work"
+    )
+
+
+def test_what_is_only_shown_is_shown() -> None:
+    for module, test in SHOWN_BY.items():
+        files = files_for(module)
+        assert any(f"def {test}(" in text_of(file) for file in files), f"{test} is not in {files}"
+        needless = [file for file in files if mentions(file, module)]
+        assert needless == [], f"{needless} mentions {module}: take it out of SHOWN_BY"
