@@ -10,12 +10,13 @@ COMPILE := uv pip compile -q --universal --generate-hashes --no-header --fork-st
 UNIT_TESTS := tests/exchange tests/gateway tests/runtime tests/store tests/test_layers.py
 SOURCES := exchange gateway handlers runtime schemas scopegate store tests examples bench docs .ci
 
-.PHONY: help setup serve quick test proofs check format docs fairness bench lock clean
+.PHONY: help setup serve quick test coverage proofs check format docs fairness bench lock clean
 
 help:
 	@echo "make serve    start the gateway (first makes $(VENV))"
 	@echo "make test     run the whole test suite"
-	@echo "make quick    the unit tests alone"
+	@echo "make quick    the unit tests alone, in a minute"
+	@echo "make coverage the whole suite, and which branches it takes"
 	@echo "make proofs   the same tests in their long form"
 	@echo "make setup    make $(VENV) with the command scopegate"
 	@echo "make check    check format, lint, types, layers, generated files"
@@ -63,6 +64,9 @@ serve: setup
 
 test: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+coverage: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 quick: $(VENV)/made-for-tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" --hypothesis-profile=quick $(UNIT_TESTS)
