@@ -141,6 +141,8 @@ def account(reader: Snapshot, loginid: str) -> Account:
     row = reader.one("SELECT * FROM accounts WHERE loginid = ?", loginid)
     if row is None:
         raise StoreError(f"there is no account {loginid}")
+    if not row["currency"]:
+        raise StoreError(f"the account {loginid} has no money: there is no exchange here")
     return _account(row)
 
 

@@ -56,11 +56,27 @@ class Scope(str):
         made = super().__new__(cls, name)
         made.allows = allows
         made.allows_apps = allows_apps or allows
-        made.risk = risk
+        made.risk = Risk(risk)
         return made
+
+    def with_more(self, other: "Scope") -> "Scope":
+        """This scope, if what `other` describes is allowed with it too."""
+        return Scope(
+            self,
+            f"{_sentence(self.allows)} {_sentence(other.allows)}",
+            allows_apps=f"{_sentence(self.allows_apps)} {_sentence(other.allows_apps)}",
+            risk=max(self.risk, other.risk),
+        )
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str, str], dict[str, object]]:
+        return (str(self), self.allows), {"risk": self.risk, "allows_apps": self.allows_apps}
 
     def __repr__(self) -> str:
         return f"<Scope {self!s}>"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 class Scopes:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from scopegate.gateway.calls.errors import ApiError as ApiError
     from scopegate.gateway.calls.errors import Disconnect as Disconnect
     from scopegate.gateway.calls.fairness import Workers as Workers
+    from scopegate.gateway.calls.limits import Limit as Limit
+    from scopegate.gateway.calls.limits import Per as Per
     from scopegate.gateway.calls.limits import Rate as Rate
     from scopegate.gateway.calls.registry import AT_PAGES as AT_PAGES
     from scopegate.gateway.calls.registry import OWNER as OWNER
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
     from scopegate.handlers.gateway.scopes import READ as READ
     from scopegate.paper_exchange import PAPER_EXCHANGE as PAPER_EXCHANGE
     from scopegate.plugins import Plugin as Plugin
+    from scopegate.retention import Rule as Rule
     from scopegate.runtime.clock import Clock as Clock
+    from scopegate.runtime.supervisor import supervise as supervise
     from scopegate.schemas.fields import AccountRequest as AccountRequest
     from scopegate.schemas.fields import Flag as Flag
     from scopegate.schemas.fields import Int as Int
@@ -85,6 +89,10 @@ _MODULES = {
     "Snapshot": "store.sqlite",
     "Transaction": "store.sqlite",
     "Workers": "gateway.calls.fairness",
+    "supervise": "runtime.supervisor",
+    "Limit": "gateway.calls.limits",
+    "Per": "gateway.calls.limits",
+    "Rule": "retention",
     "Accounts": "gateway.access.accounts",
     "Channel": "gateway.calls.channel",
     "Risk": "schemas.scopes",

@@ -255,8 +255,9 @@ def account() -> None:
 @_DB
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def account_list(db: Path | None, as_json: bool) -> None:
-    """List accounts with their balances."""
-    found = _run(db, accounts.accounts)
+    """List accounts with their balances; without the exchange, their login ids."""
+    found, loginids = _run(db, lambda reader: (accounts.accounts(reader), all_loginids(reader)))
+    bare = [each for each in loginids if each not in {row.loginid for row in found}]
     if as_json:
         rows = [
             {
@@ -267,7 +268,7 @@ def account_list(db: Path | None, as_json: bool) -> None:
             }
             for row in found
         ]
-        click.echo(json.dumps(rows))
+        click.echo(json.dumps([*rows, *({"loginid": each} for each in bare)]))
         return
     table(
         [
@@ -278,7 +279,8 @@ def account_list(db: Path | None, as_json: bool) -> None:
                 to_text(row.balance, row.currency),
             )
             for row in found
-        ],
+        ]
+        + [(each, "", "", "") for each in bare],
         ("loginid", "kind", "currency", "balance"),
     )
 

@@ -58,14 +58,16 @@ from scopegate.retention import EVERY, Retention
 from scopegate.runtime.clock import Clock, RunningClock
 from scopegate.runtime.supervisor import supervise
 from scopegate.schemas.scopes import Scope, Scopes
-from scopegate.services import Services
-from scopegate.settings import Settings, SettingsError, check_tables, plugin_settings
+from scopegate.services import Services, provided_by
+from scopegate.settings import Settings, SettingsError, plugin_settings, warn_of_tables
 from scopegate.store.sqlite import Store, StoreUnavailableError
 
 T = TypeVar("T")
 
 HANDLERS: Final[tuple[type, ...]] = (General, Sessions, Tokens, Apps, Pages, Consent, Oversight)
 """The calls of every gateway."""
+
+_OWN: Final = {str(scope): scope for scope in SCOPES}
 
 GIVEN: Final[frozenset[type]] = frozenset(
     {
@@ -179,13 +181,19 @@ class Offer:
     def scopes(self) -> Scopes:
         """Every declared scope: those of plugins, then the gateway's own.
 
-        A plugin may describe a scope of the gateway's own instead. Raises `DeclarationError` if two
-        plugins declare one name.
+        A plugin may describe a scope of the gateway's own for its calls: its sentence is added, and
+        the higher risk counts. The exchange describes all of its scopes itself. Raises
+        `DeclarationError` if two plugins declare one name.
         """
         declared: dict[str, Scope] = {}
-        for plugin in self.plugins:
+        for plugin in sorted(self.plugins, key=lambda plugin: not plugin.trusted):
             for scope in plugin.scopes:
-                if declared.setdefault(scope, scope) is not scope:
+                own = declared.get(scope) or (None if plugin.trusted else _OWN.get(scope))
+                if own is None or own is scope:
+                    declared[scope] = scope
+                elif scope in _OWN:
+                    declared[scope] = own.with_more(scope)
+                else:
                     raise DeclarationError(
                         f"scope {scope} is declared by {plugin.name} and by another plugin: one of"
                         " them must choose another name"
@@ -201,11 +209,7 @@ class Offer:
         for plugin in self.plugins:
             if names.count(plugin.name) > 1:
                 raise DeclarationError(f"there are two plugins of the name {plugin.name}")
-            if plugin.settings is not None and plugin.name in Settings.model_fields:
-                raise DeclarationError(
-                    f"{plugin.name} is a setting of the gateway: a plugin with settings needs"
-                    " another name"
-                )
+            self._check_names(plugin)
         services = Services(self._providers(), {})
         handlers = [handler for plugin in self.plugins for handler in plugin.handlers]
         services.check([*HANDLERS, *handlers], self._given())
@@ -215,6 +219,44 @@ class Offer:
         self.fill(registry, lambda handler: handler)
         return registry
 
+    def _check_names(self, plugin: Plugin) -> None:
+        """Raise `DeclarationError` if its settings, tables or services would meet those of others.
+
+        Variables of the environment and names of tables begin with the name of a plugin.
+        """
+        for other in self.plugins:
+            if other.name.startswith(f"{plugin.name}_"):
+                raise DeclarationError(
+                    f"the plugins {plugin.name} and {other.name} need names of which neither begins"
+                    " with the other"
+                )
+            if other is not plugin and plugin.settings and other.settings is plugin.settings:
+                raise DeclarationError(
+                    f"the plugins {plugin.name} and {other.name} have the same class of settings"
+                )
+            kinds = {provided_by(each) for each in plugin.services}
+            twice = kinds & {provided_by(each) for each in other.services}
+            if other is not plugin and twice:
+                raise DeclarationError(
+                    f"the plugins {plugin.name} and {other.name} both provide"
+                    f" {min(kind.__name__ for kind in twice)}"
+                )
+        for provider in plugin.services:
+            if provided_by(provider) in GIVEN - {Accounts, Clock}:
+                raise DeclarationError(
+                    f"{plugin.name} provides {provided_by(provider).__name__}, which is the"
+                    " gateway's own"
+                )
+        meets = [
+            name
+            for name in Settings.model_fields
+            if name == plugin.name or name.startswith(f"{plugin.name}_")
+        ]
+        if plugin.settings is not None and meets:
+            raise DeclarationError(
+                f"the gateway has a setting {meets[0]}: the plugin {plugin.name} needs another name"
+            )
+
     def _providers(self) -> list[Callable[..., Any]]:
         return [provider for plugin in self.plugins for provider in plugin.services]
 
@@ -223,18 +265,19 @@ class Offer:
         return {*GIVEN, *own}
 
     def fill(self, registry: Registry, made: Callable[[type], object]) -> None:
-        """Add the calls of all handlers to a registry: of each what is `made` of it."""
-        omitted: set[str] = set()
+        """Add the calls of all handlers to a registry: of each what is `made` of it.
+
+        Of the calls of a name to omit, the first is left out: those of the gateway come first.
+        """
+        left = self.omit
         for handler in HANDLERS:
-            omitted |= registry.add(made(handler), eager=True, omit=self.omit)
+            left -= registry.add(made(handler), eager=True, omit=left)
         for plugin in self.plugins:
-            omit = self.omit if plugin.trusted else frozenset[str]()
             for handler in plugin.handlers:
-                omitted |= registry.add(made(handler), eager=plugin.trusted, omit=omit)
-        unknown = self.omit - omitted
-        if unknown:
+                left -= registry.add(made(handler), eager=plugin.trusted, omit=left)
+        if left:
             raise DeclarationError(
-                f"there is no call {min(unknown)} to leave out; `scopegate calls` lists all"
+                f"there is no call {min(left)} to leave out; `scopegate calls` lists all"
             )
 
 
@@ -297,6 +340,8 @@ async def compose(
         )
     offer = _offer(plugins, settings.handlers, settings.without, [*omit, *settings.omit_call])
     offer.check()  # what is wrong with a declaration is said before a file is created
+    if EXCHANGE not in {plugin.name for plugin in offer.plugins}:
+        settings.refuse_market()
     own = _settings_of(settings, offer.plugins, options or {})
     given: dict[type, object] = {}
     if clock is not None:
@@ -409,7 +454,7 @@ def _settings_of(
 ) -> dict[type, BaseModel]:
     """The settings of each plugin that has some, by their type. Raises `SettingsError`."""
     if settings.from_surroundings:
-        check_tables([plugin.name for plugin in plugins if plugin.settings is not None])
+        warn_of_tables([plugin.name for plugin in plugins if plugin.settings is not None])
     return {
         plugin.settings: plugin_settings(
             plugin.name,

@@ -213,17 +213,25 @@ def _allow_many_connections() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.option("--handlers", multiple=True, help="Module with calls of your own. May be repeated.")
 @click.option("--without", multiple=True, help="Plugin to leave out, such as exchange.")
-def calls(
-    target: str | None, as_json: bool, handlers: tuple[str, ...], without: tuple[str, ...]
-) -> None:
-    """List every call that is offered, its scope and what it does."""
+@click.option("--omit-call", multiple=True, help="Call to leave out. May be repeated.")
+def calls(target: str | None, as_json: bool, **options: tuple[str, ...]) -> None:
+    """List every call that is offered, its scope and what it does.
+
+    The settings of `serve` count here as well.
+    """
     from scopegate.app import declared
     from scopegate.gateway.calls.registry import DeclarationError
 
     try:
         gateway = _named(target)
-        every = declared if gateway is None else gateway.declared
-        offered = every(handlers, without=without)
+        given: dict[str, Any] = {name: value for name, value in options.items() if value}
+        settings = load(**given) if gateway is None else gateway.settings(**given)
+        offered = declared(
+            settings.handlers,
+            plugins=None if gateway is None else gateway.plugins,
+            without=settings.without,
+            omit=[*settings.omit_call, *(() if gateway is None else gateway.omit)],
+        )
     except (DeclarationError, SettingsError) as problem:
         admin.fail(problem)
     if as_json:

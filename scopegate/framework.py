@@ -49,13 +49,19 @@ class Gateway:
     """
 
     def __init__(self, *plugins: Plugin, omit: Iterable[str] = (), **settings: Any) -> None:
-        self._names = names = {plugin.name for plugin in plugins}
+        self._names = {plugin.name for plugin in plugins if plugin.settings is not None}
         self.plugins = plugins
-        self.omit = frozenset(omit)
+        self.omit = frozenset([omit] if isinstance(omit, str) else omit)
         self.options: Mapping[str, Mapping[str, Any]] = {
-            name: value for name, value in settings.items() if name in names
+            name: value for name, value in settings.items() if self._is_own(name, value)
         }
-        self.defaults = {name: value for name, value in settings.items() if name not in names}
+        self.defaults = {
+            name: value for name, value in settings.items() if not self._is_own(name, value)
+        }
+
+    def _is_own(self, name: str, value: object) -> bool:
+        """Whether these are the settings of a plugin."""
+        return name in self._names and isinstance(value, Mapping)
 
     def settings(self, **options: Any) -> Settings:
         """The settings of a start with these options. Raises `SettingsError`."""
@@ -72,12 +78,18 @@ class Gateway:
     async def serving(self, **options: Any) -> AsyncIterator[Serving]:
         """Serve in the running event loop until the block ends; `options` are further settings.
 
+        A mapping by the name of a plugin has settings of that plugin.
+
         Signals, logging and garbage collection are left to the program. Raises `SettingsError`,
         `StoreError` or `DeclarationError` when it can not start.
         """
+        own = {
+            each: options.pop(each) for each in list(options) if self._is_own(each, options[each])
+        }
         settings = self.settings(**options)
         tls = tls_context(settings)
-        async with self.composed(settings) as running, listen(running, tls) as port:
+        gateway = self.with_settings(**own)
+        async with gateway.composed(settings) as running, listen(running, tls) as port:
             yield Serving(running, port, tls is not None)
 
     def composed(self, settings: Settings) -> AbstractAsyncContextManager[Running]:

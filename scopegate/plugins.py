@@ -18,7 +18,7 @@ from scopegate.gateway.calls.limits import Limit
 from scopegate.gateway.calls.registry import DeclarationError, Registry
 from scopegate.retention import Rule
 from scopegate.schemas.scopes import Scope
-from scopegate.services import Provider
+from scopegate.services import Provider, check_form
 
 HANDLER_GROUP = "scopegate.handlers"
 """The entry-point group in which installed packages offer calls."""
@@ -68,10 +68,36 @@ class Plugin:
     """Whether the first step of its handlers runs without a task (`Registry.add`)."""
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        name: Any = self.name
+        if not (isinstance(name, str) and _NAME.fullmatch(name)):
             raise DeclarationError(
                 f"{self.name!r} is no name for a plugin: it begins with a lower-case letter and has"
                 " up to 30 lower-case letters, digits and underscores"
+            )
+        for field in ("handlers", "scopes", "services", "background", "limits", "retention"):
+            if not isinstance(getattr(self, field), list | tuple):
+                raise DeclarationError(
+                    f"plugin {self.name}: {field} is a tuple or a list, such as {field}=(…,)"
+                )
+        for handler in self.handlers:
+            if not inspect.isclass(handler):
+                raise DeclarationError(f"plugin {self.name}: {handler!r} in handlers is no class")
+        for scope in self.scopes:
+            if not isinstance(scope, Scope):
+                raise DeclarationError(f"plugin {self.name}: {scope!r} in scopes is no Scope")
+        for service in self.services:
+            check_form(service)
+        for background in self.background:
+            check_form(background, background=True)
+        settings: Any = self.settings
+        if settings is not None and not (
+            inspect.isclass(settings) and issubclass(settings, BaseModel)
+        ):
+            raise DeclarationError(f"plugin {self.name}: settings is a class, a pydantic BaseModel")
+        if self.migrations is not None and not hasattr(self.migrations, "iterdir"):
+            raise DeclarationError(
+                f"plugin {self.name}: migrations is a folder, such as"
+                f' files("{self.name}") / "migrations" or a Path'
             )
 
 
@@ -97,7 +123,8 @@ def each_once(plugins: Iterable[Plugin]) -> list[Plugin]:
     kept: list[Plugin] = []
     handlers: set[type] = set()
     for plugin in dict.fromkeys(plugins):
-        if not plugin.handlers or not handlers.issuperset(plugin.handlers):
+        has_more = plugin.scopes or plugin.services or plugin.background or plugin.migrations
+        if not plugin.handlers or has_more or not handlers.issuperset(plugin.handlers):
             kept.append(plugin)
             handlers.update(plugin.handlers)
     return kept
@@ -120,17 +147,29 @@ def _plugins_in(loaded: Any, name: str) -> list[Plugin]:
     plain = re.sub(r"[^a-z0-9_]", "_", name.lower()).lstrip("_0123456789")[:30] or "plugin"
     if inspect.isclass(loaded):
         return [Plugin(name=plain, handlers=(loaded,))]
-    plugins = [member for member in vars(loaded).values() if isinstance(member, Plugin)]
-    if plugins:
-        return list(dict.fromkeys(plugins))
+    # The exchange may be imported there; it is offered, or left out, by the gateway itself.
+    plugins = [
+        member
+        for member in dict.fromkeys(_members(loaded, Plugin))
+        if isinstance(member, Plugin) and not member.trusted
+    ]
+    offered = {handler for plugin in plugins for handler in plugin.handlers}
     classes = [
         member
         for _, member in inspect.getmembers(loaded, inspect.isclass)
-        if member.__module__ == loaded.__name__ and Registry.declares_calls(member)
+        if member.__module__ == loaded.__name__
+        and member not in offered
+        and Registry.declares_calls(member)
     ]
+    if plugins and not classes:
+        return plugins
     if not classes:
         where = getattr(loaded, "__file__", None) or "built in"
         raise DeclarationError(
             f"{loaded.__name__} ({where}) has no Plugin, and no class with a method under @call"
         )
-    return [Plugin(name=plain, handlers=classes)]
+    return [*plugins, Plugin(name=plain, handlers=classes)]
+
+
+def _members(module: Any, kind: type) -> list[Any]:
+    return [member for member in vars(module).values() if isinstance(member, kind)]

@@ -7,16 +7,22 @@ Rules:
 - A job deletes at most `BATCH` rows, so that other writes wait for milliseconds.
 """
 
+import contextlib
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
+
 from scopegate.gateway.access import tokens
 from scopegate.gateway.access.tokens import KEPT_USES
 from scopegate.gateway.access.users import KEPT_SIGN_INS
 from scopegate.runtime.clock import Clock
-from scopegate.store.sqlite import Snapshot, Store, Transaction
+from scopegate.store.sqlite import Snapshot, Store, StoreUnavailableError, Transaction
+
+log = structlog.get_logger("scopegate.retention")
 
 DAY: Final = 86_400.0
 EVERY: Final = 60.0
@@ -76,7 +82,13 @@ class Retention:
         now = Moments(time.time(), self._clock.now())
         for rule in self._rules:
             if rule.find is not None:
-                found += await self._apply(rule.find, rule.delete, now)
+                try:
+                    found += await self._apply(rule.find, rule.delete, now)
+                except StoreUnavailableError:
+                    raise
+                except Exception as problem:
+                    # One rule, of a plugin perhaps, does not keep the others from their work.
+                    log.error("old rows cannot be deleted", rows=rule.rows, exc_info=problem)
         return found
 
     async def _apply(
@@ -86,14 +98,19 @@ class Retention:
         now: Moments,
     ) -> int:
         found = 0
+        before: list[tuple[Any, ...]] = []
         for _ in range(ROUNDS):
             keys = await self._store.read(lambda reader: find(reader, now))
-            if not keys:
+            here = [tuple(key) for key in keys]
+            if not keys or here == before:  # the same again: none of them could be deleted
                 break
+            before = here
 
             def job(transaction: Transaction, keys: Sequence[Key] = keys) -> None:
                 for key in keys:
-                    delete(transaction, key)
+                    # A row that something refers to, such as a table of a plugin, stays.
+                    with contextlib.suppress(sqlite3.IntegrityError), transaction.part():
+                        delete(transaction, key)
 
             await self._store.write(job)
             found += len(keys)

@@ -14,6 +14,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeVar, Union
 
 from scopegate.gateway.calls.registry import DeclarationError
+from scopegate.settings import SettingsError
+from scopegate.store.sqlite import StoreError
 
 T = TypeVar("T")
 
@@ -67,7 +69,7 @@ class Services:
                 if need.kind not in there and not need.optional:
                     names = ", ".join(sorted({kind.__name__ for kind in there}))
                     raise DeclarationError(
-                        f"{one.__qualname__} asks for {name}: {need.kind.__name__}, which nothing"
+                        f"{name_of(one)} asks for {name}: {need.kind.__name__}, which nothing"
                         f" provides here. There are {names}. Another plugin may be missing, or a"
                         " service in services= of yours"
                     )
@@ -97,18 +99,30 @@ class Services:
             return needy(**given, **absent)
         except Exception as problem:
             raise DeclarationError(
-                f"cannot make {needy.__qualname__}: {type(problem).__name__}: {problem}"
+                f"cannot make {name_of(needy)}: {type(problem).__name__}: {problem}"
             ) from problem
 
     async def _run(self, provider: Provider) -> Any:
         made = await self.make(provider)
-        if isinstance(made, AbstractAsyncContextManager) and not inspect.isclass(provider):
-            return await self._stack.enter_async_context(made)
-        return made
+        return await self._entered(provider, made) if has_lifetime(provider) else made
 
     async def enter(self, background: Callable[..., AbstractAsyncContextManager[Any]]) -> None:
         """Enter an async context manager with the services that it needs, until the end."""
-        await self._stack.enter_async_context(await self.make(background))
+        await self._entered(background, await self.make(background))
+
+    async def _entered(self, provider: Provider, made: Any) -> Any:
+        """What an async context manager gives. Raises `DeclarationError` if it cannot be entered.
+
+        Errors of the store and of settings are its own business, and go on as they are.
+        """
+        try:
+            return await self._stack.enter_async_context(made)
+        except (StoreError, SettingsError, DeclarationError):
+            raise
+        except Exception as problem:
+            raise DeclarationError(
+                f"cannot open {name_of(provider)}: {type(problem).__name__}: {problem}"
+            ) from problem
 
 
 class Need(typing.NamedTuple):
@@ -141,7 +155,7 @@ def needs_of(needy: Provider) -> Mapping[str, Need]:
             hints.pop(name, None)
         elif name not in hints:
             raise DeclarationError(
-                f"{needy.__qualname__} does not say what {name} is: annotate it with a type"
+                f"{name_of(needy)} does not say what {name} is: annotate it with a type"
             )
     return {name: _need(needy, name, hint) for name, hint in hints.items()}
 
@@ -154,8 +168,36 @@ def _need(needy: Provider, name: str, hint: Any) -> Need:
     elif isinstance(hint, type):
         return Need(hint, optional=False)
     raise DeclarationError(
-        f"{needy.__qualname__} asks for {name}: {hint!r}; a service is asked for by its class"
+        f"{name_of(needy)} asks for {name}: {hint!r}; a service is asked for by its class"
     )
+
+
+def name_of(provider: Any) -> str:
+    """What a class or a function is called in errors."""
+    return str(getattr(provider, "__qualname__", repr(provider)))
+
+
+def has_lifetime(provider: Provider) -> bool:
+    """Whether a provider is an async context manager, by what it says that it returns."""
+    if inspect.isclass(provider):
+        return False
+    return typing.get_origin(_hints(provider).get("return")) in _LIFETIMES
+
+
+def check_form(provider: Any, *, background: bool = False) -> None:
+    """Raise `DeclarationError` for what is no provider, or no background work."""
+    if not callable(provider):
+        raise DeclarationError(f"{provider!r} is no class and no function")
+    if inspect.isasyncgenfunction(provider) or inspect.iscoroutinefunction(provider):
+        raise DeclarationError(
+            f"{name_of(provider)} is an async function: write @asynccontextmanager above it, and"
+            " yield once"
+        )
+    if background and not has_lifetime(provider):
+        raise DeclarationError(
+            f"{name_of(provider)} is no background work: write an async function that yields once,"
+            " under @asynccontextmanager, and annotate that it returns AsyncIterator[None]"
+        )
 
 
 @functools.cache
@@ -168,7 +210,7 @@ def provided_by(provider: Provider) -> type:
         returned = typing.get_args(returned)[0]
     if not isinstance(returned, type) or returned is type(None):
         raise DeclarationError(
-            f"{provider.__qualname__} does not say which service it makes: annotate what it returns"
+            f"{name_of(provider)} does not say which service it makes: annotate what it returns"
         )
     return returned
 
@@ -177,5 +219,7 @@ def _hints(function: Any) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function)
     except Exception as problem:
-        name = getattr(function, "__qualname__", repr(function))
-        raise DeclarationError(f"the types of {name} cannot be read: {problem}") from problem
+        raise DeclarationError(
+            f"the types of {name_of(function)} cannot be read: {problem}; import them outside of"
+            " TYPE_CHECKING"
+        ) from problem

@@ -5,16 +5,20 @@ Rules: an option wins over an environment variable (`SCOPEGATE_PORT`), that over
 here is the text of `--help` and of the documentation.
 """
 
+import contextlib
 import ipaddress
+import json
 import os
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
+import structlog
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -30,6 +34,8 @@ from scopegate.gateway.calls.limits import HTTP_PER_MINUTE, PING_AFTER, PROFILES
 PREFIX = "SCOPEGATE_"
 _KEPT = Margins()
 DEFAULT_FILE = "scopegate.toml"
+
+log = structlog.get_logger("scopegate.settings")
 
 
 class SettingsError(Exception):
@@ -320,6 +326,12 @@ class Settings(BaseSettings):
             raise ValueError("smtp_security: a password is not sent in the clear; use starttls")
         return self
 
+    def refuse_market(self) -> None:
+        """Raise `SettingsError` for a setting that is of no use without the exchange."""
+        for name in ("seed", "start", "speed"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise SettingsError(f"{name}: there is no market without the exchange")
+
     @property
     def on_loopback(self) -> bool:
         """Whether only this machine can connect."""
@@ -424,12 +436,30 @@ def load(defaults: Mapping[str, Any] | None = None, **options: Any) -> Settings:
     named = os.environ.get(PREFIX + "SETTINGS")
     if named is not None and not Path(named).is_file():
         raise SettingsError(f"SCOPEGATE_SETTINGS names {named}, which is no file")
+    kind: type[Settings] = Settings
+    if defaults:
+        kind = type("Settings", (_WithDefaults,), {"defaults": dict(defaults)})
     try:
-        loaded = _valid(Settings, options)
+        return _valid(kind, options)
     except ValueError as unreadable:
         raise SettingsError(f"the settings file cannot be read: {unreadable}") from unreadable
-    left = {k: v for k, v in (defaults or {}).items() if k not in loaded.model_fields_set}
-    return _valid(Settings, {**left, **options}) if left else loaded
+
+
+class _WithDefaults(Settings):
+    """Settings with defaults of a program, which everything else wins over."""
+
+    defaults: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        *sources: PydanticBaseSettingsSource,
+        **named: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Those of every start, and the defaults last."""
+        usual = super().settings_customise_sources(settings_cls, *sources, **named)
+        return (*usual, InitSettingsSource(settings_cls, cls.defaults))
 
 
 def _file() -> str:
@@ -445,11 +475,14 @@ class _File(TomlConfigSettingsSource):
         }
 
 
-def check_tables(plugins: Collection[str]) -> None:
-    """Raise `SettingsError` for a table of the settings file that is of none of these plugins."""
+def warn_of_tables(plugins: Collection[str]) -> None:
+    """Log each table of the settings file that is of none of these plugins.
+
+    It may be of a plugin that another gateway has, or be misspelt.
+    """
     for name, value in _tables().items():
         if type(value) is dict and name not in plugins:
-            raise SettingsError(f"[{name}] in {_file()}: there is no plugin of this name")
+            log.warning("no plugin here has these settings", table=f"[{name}]", file=_file())
 
 
 def _tables() -> dict[str, Any]:
@@ -462,6 +495,14 @@ def _tables() -> dict[str, Any]:
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def _structured(text: str) -> Any:
+    """The value of a variable: a list or an object, if it is one in JSON, else the text itself."""
+    if text[:1] in ("[", "{"):
+        with contextlib.suppress(ValueError):
+            return json.loads(text)
+    return text
 
 
 def plugin_settings(
@@ -479,7 +520,7 @@ def plugin_settings(
         for field in model.model_fields:
             variable = f"{PREFIX}{name}_{field}".upper()
             if variable in os.environ:
-                values[field] = os.environ[variable]
+                values[field] = _structured(os.environ[variable])
     unknown = values.keys() - model.model_fields.keys()
     if unknown:
         raise SettingsError(f"{name}.{min(unknown)}: there is no such setting")

@@ -426,7 +426,7 @@ async def scene(gateway: Gateway, *, start: float = NOON, **settings: Any) -> As
     """
     with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
         clock, mail = HandClock(start), Mailbox()
-        options = {**gateway.options, **_of_plugins(gateway, settings)}
+        options = gateway.with_settings(**_of_plugins(settings)).options
         given = chosen(
             **{**gateway.defaults, "port": 0, **settings, "db": Path(folder) / "scene.db"}
         )
@@ -438,10 +438,10 @@ async def scene(gateway: Gateway, *, start: float = NOON, **settings: Any) -> As
             yield Scene(running, clock, mail)
 
 
-def _of_plugins(gateway: Gateway, settings: dict[str, Any]) -> dict[str, Any]:
-    """Take the settings of plugins out of these."""
-    names = {plugin.name for plugin in gateway.plugins}
-    return {name: settings.pop(name) for name in names & settings.keys()}
+def _of_plugins(settings: dict[str, Any]) -> dict[str, Any]:
+    """Take the settings of plugins out of these: each is a mapping by a plugin's name."""
+    names = [name for name, value in settings.items() if isinstance(value, Mapping)]
+    return {name: settings.pop(name) for name in names}
 
 
 @asynccontextmanager
@@ -450,13 +450,15 @@ async def world(
 ) -> AsyncIterator[World]:
     """A gateway of one's own, with the modules of `handlers` offered as well.
 
-    `settings` are further ones; the environment and settings files are not looked at. Letters are
-    kept in its `mail`, unless a mail server is set. Raises what `compose` raises.
+    `settings` are further ones, a mapping by a plugin's name those of the plugin; the environment
+    and settings files are not looked at. Letters are kept in its `mail`, unless a mail server is
+    set. Raises what `compose` raises.
     """
     with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
         clock = HandClock(start)
         db = Path(folder) / "world.db"
         db.write_bytes(_empty_database())
+        options = _of_plugins(settings)
         given = chosen(
             db=db,
             seed=seed,
@@ -466,7 +468,8 @@ async def world(
             **settings,
         )
         mail = Mailbox()
-        async with compose(given, clock, None if given.smtp_host else mail) as gateway:
+        composed = compose(given, clock, None if given.smtp_host else mail, options=options)
+        async with composed as gateway:
             # A client in memory is answered at once, however long the test has been busy before.
             gateway.scheduler.round_length = math.inf
             yield await World.around(gateway, clock, mail)

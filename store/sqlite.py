@@ -309,13 +309,21 @@ def _migrate_plugin(connection: sqlite3.Connection, name: str, steps: list[str])
 
 def _steps(folder: Traversable) -> list[str]:
     """The scripts of a folder, in the order of their numbers, which begin with 1."""
-    found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    if [name[:4] for name in found] != [f"{number:04}" for number in range(1, len(found) + 1)]:
+    try:
+        found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    except OSError as problem:
+        raise StoreError(f"the migrations in {folder} cannot be read: {problem}") from problem
+    if not found or [name[:4] for name in found] != [
+        f"{number:04}" for number in range(1, len(found) + 1)
+    ]:
         raise StoreError(
             f"the migrations in {folder} must be numbered without a gap, from 0001 on; there are"
             f" {', '.join(found) or 'none'}"
         )
-    return [(folder / name).read_text(encoding="utf-8") for name in found]
+    try:
+        return [(folder / name).read_text(encoding="utf-8") for name in found]
+    except ValueError as problem:
+        raise StoreError(f"a migration in {folder} is not UTF-8: {problem}") from problem
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -432,6 +440,8 @@ def _statements(script: str) -> list[str]:
         if sqlite3.complete_statement(statement):
             statements.append(statement)
             statement = ""
+    if statement.strip():  # the last one may do without its semicolon
+        statements.append(statement)
     return statements
 
 
@@ -544,10 +554,11 @@ class Store:
         """Open and migrate the database. Raises `StoreError` when it can not be used."""
         try:
             # aiosqlite leaves a thread behind when it cannot open, so that is tried without it.
+            # The lock comes first: another gateway's database is not migrated under its feet.
+            self._lock = _lock(self.path)
             await asyncio.get_running_loop().run_in_executor(
                 None, _prepare, self.path, self._check, self._plugins
             )
-            self._lock = _lock(self.path)
             await self._writer
             await self._reader
             self._seen_change = await self.read(_last_change)

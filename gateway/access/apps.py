@@ -311,12 +311,14 @@ def link(
     user_id: int,
     scopes: Iterable[str],
     loginids: Sequence[str],
+    *,
+    declared: frozenset[str] | None = None,
 ) -> int:
     """Let an app, as it is now, act for a user with these scopes on these accounts; the link's id.
 
     Who grants the same again goes on with the link there is, so that signing in on a second device
     signs nobody out; where it was suspended its tokens hold again. Granting anything else ends the
-    earlier link.
+    earlier link. Scopes beside those `declared` could not be granted now: they make no difference.
     """
     given = frozenset(scopes) & app.scopes
     kept_loginids = ",".join(sorted(loginids))
@@ -327,6 +329,7 @@ def link(
         user_id,
     ):
         before = tokens.scopes_from_text(row["scopes"])
+        before = before if declared is None else before & declared
         if (before, row["loginids"]) == (given, kept_loginids):
             return _agree(transaction, row["id"], app)
         end_link(transaction, row["id"])

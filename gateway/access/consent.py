@@ -181,10 +181,12 @@ def _scopes(
     text = parameters.get("scopes", parameters.get("scope", ""))
     names = [name for name in re.split(r"[ ,+]+", text) if name]
     if not names:
-        return app.scopes & scopes.names
-    asked = frozenset(names)
-    if not asked <= scopes.names:
-        raise returning("invalid_scope", f"Scopes are {', '.join(scopes)}.")
+        asked = app.scopes
+    else:
+        asked = frozenset(names)
+        # A scope that the app registered for may be one that is declared no longer.
+        if not asked <= scopes.names | app.scopes:
+            raise returning("invalid_scope", f"Scopes are {', '.join(scopes)}.")
     beyond = asked - app.scopes
     if beyond:
         raise returning(
@@ -192,7 +194,11 @@ def _scopes(
             f"{app.name} asks for {', '.join(scopes.in_order(beyond))}, which it has not registered"
             " for.",
         )
-    return asked
+    if app.scopes and not asked & scopes.names:
+        raise returning(
+            "invalid_scope", f"{app.name} asks for nothing that this gateway has at present."
+        )
+    return asked & scopes.names
 
 
 def _refusal(sentence: str, details: Mapping[str, Any] | None = None) -> ApiError:

@@ -143,13 +143,14 @@ class Access:
                 "The token is invalid.",
                 {"valid_for_ip": "The token works from another address only."},
             )
+        is_owner = token.sign_in_id is not None  # who may do all there is
         return Grant(
             token_id=token.id,
             user_id=token.user_id,
             loginid=token.loginid,
-            scopes=token.scopes & self._scopes.names,
+            scopes=self._scopes.names if is_owner else token.scopes & self._scopes.names,
             app_id=token.app_id,
-            is_owner=token.sign_in_id is not None,
+            is_owner=is_owner,
             expires_at=token.expires_at,
             bucket=_bucket_of(token),
             link_id=token.link_id,

@@ -52,6 +52,9 @@ class Listener(Protocol):
     def reaches(self, loginid: str) -> bool:
         """Whether the listener may get events of this account."""
 
+    def acts_for(self, loginid: str) -> bool:
+        """Whether the listener was opened by a client that acts for this account."""
+
     def deliver(self, tail: bytes, position: int) -> None:
         """Take one event: its JSON after the opening brace or bracket, and where it stands."""
 
@@ -67,16 +70,23 @@ class Bus:
 
     def __init__(self) -> None:
         # A dict as an ordered set: listeners are served in the order in which they came.
-        self._topics: dict[str, dict[Listener, None]] = {}
+        self._topics: dict[Hashable, dict[Listener, None]] = {}
         self._backlog: deque[tuple[Iterator[Listener], Callable[[Listener], None]]] = deque()
         self._when_idle: list[Callable[[], None]] = []
-        self._when_left: dict[str, Callable[[], None]] = {}
+        self._when_left: dict[Hashable, Callable[[], None]] = {}
+        self._channels: set[str] = set()
 
-    def subscribe(self, topic: str, listener: Listener) -> None:
+    def claim(self, kind: str) -> bool:
+        """Take a kind of streams for one channel; false if it is taken."""
+        taken = kind in self._channels
+        self._channels.add(kind)
+        return not taken
+
+    def subscribe(self, topic: Hashable, listener: Listener) -> None:
         """Deliver to `listener` what is published on `topic` from now on."""
         self._topics.setdefault(topic, {})[listener] = None
 
-    def unsubscribe(self, topic: str, listener: Listener) -> None:
+    def unsubscribe(self, topic: Hashable, listener: Listener) -> None:
         """Deliver nothing more on this topic; harmless when it is not subscribed."""
         listeners = self._topics.get(topic)
         if listeners is not None:
@@ -87,11 +97,11 @@ class Bus:
                 if left is not None:
                     left()
 
-    def has_listeners(self, topic: str) -> bool:
+    def has_listeners(self, topic: Hashable) -> bool:
         """Whether anybody would get what is published on `topic`."""
         return topic in self._topics
 
-    def when_left(self, topic: str, callback: Callable[[], None]) -> bool:
+    def when_left(self, topic: Hashable, callback: Callable[[], None]) -> bool:
         """Call this, and nothing given before, once nobody listens to `topic` any more.
 
         False, and nothing is called, if nobody listens now.
@@ -103,29 +113,37 @@ class Bus:
 
     def publish(
         self,
-        topic: str,
+        topic: Hashable,
         event: Event | Encoded,
         position: int = 0,
         *,
         of_account: str | None = None,
+        acting_for: str | None = None,
     ) -> None:
         """Deliver an object or a list that stands at `position` of its stream.
 
-        A listener that started at or after `position` skips it. With `of_account` only listeners
-        that reach this account get it. Raises `TypeError` for what is not JSON, and for a list
-        where the streams of the topic have objects, or the other way round.
+        A listener that started at or after `position` skips it. With `of_account`, on a topic of
+        one user's, only listeners whose grant reaches this account get it; with `acting_for`
+        only those that act for this very account, whoever else listens. Raises `TypeError` for
+        what is not JSON, and for a list where the streams of the topic have objects, or the other
+        way round.
         """
         if topic not in self._topics:
             return
         tail = self._tail(topic, event)
 
         def give(listener: Listener) -> None:
-            if of_account is None or listener.reaches(of_account):
-                listener.deliver(tail, position)
+            if of_account is not None and not listener.reaches(of_account):
+                return
+            if acting_for is not None and not listener.acts_for(acting_for):
+                return
+            listener.deliver(tail, position)
 
         self._give(topic, give)
 
-    def conclude(self, topic: str, event: Event | Encoded, position: int, *, ends: bool) -> None:
+    def conclude(
+        self, topic: Hashable, event: Event | Encoded, position: int, *, ends: bool
+    ) -> None:
         """Deliver the last that is told of something; with `ends` the streams end with it.
 
         Raises as `publish`.
@@ -135,7 +153,7 @@ class Bus:
         tail = self._tail(topic, event)
         self._give(topic, lambda listener: listener.conclude(tail, position, ends=ends))
 
-    def _tail(self, topic: str, event: Event | Encoded) -> bytes:
+    def _tail(self, topic: Hashable, event: Event | Encoded) -> bytes:
         """What follows the opening brace or bracket of an event, with the end of its message."""
         text = event if isinstance(event, Encoded) else encoded(event)
         wanted = next(iter(self._topics[topic])).lists
@@ -143,11 +161,11 @@ class Bus:
             raise TypeError(f"the streams of {topic} have {'lists' if wanted else 'objects'}")
         return text[1:] + b"}"
 
-    def finish(self, topic: str, error: ApiError) -> None:
+    def finish(self, topic: Hashable, error: ApiError) -> None:
         """End every stream of a topic with an error."""
         self._give(topic, lambda listener: listener.finish(error))
 
-    def _give(self, topic: str, give: Callable[[Listener], None]) -> None:
+    def _give(self, topic: Hashable, give: Callable[[Listener], None]) -> None:
         listeners = self._topics.get(topic)
         if not listeners:
             return

@@ -24,8 +24,14 @@ class Channel(Generic[EventT]):
     def __init__(self, bus: Bus, kind: str, event: type[EventT]) -> None:
         """`kind` is what `forget_all` takes, and the `msg_type` of the events.
 
-        `event` is a `TypedDict`, or a list of some type. Raises `DeclarationError` for another.
+        `event` is a `TypedDict`, or a list of some type. Raises `DeclarationError` for another, and
+        for a second channel of one kind: what one published, the streams of the other would miss.
         """
+        if not bus.claim(kind):
+            raise DeclarationError(
+                f"there is a channel for streams of kind {kind} already: let the classes that need"
+                " it share one, in a service"
+            )
         is_list = get_origin(event) is list
         if not is_list and not is_typeddict(event):
             raise DeclarationError(
@@ -57,8 +63,8 @@ class Channel(Generic[EventT]):
     def publish(self, key: Hashable, event: EventT, *, of_account: str | None = None) -> None:
         """Send an event to every stream with this key.
 
-        With `of_account` only clients that reach this account get it. Raises `TypeError` for an
-        event that is not of the declared type; nobody gets it then.
+        With `of_account` only streams get it that were opened under a token for this account.
+        Raises `TypeError` for an event that is not of the declared type; nobody gets it then.
         """
         try:
             self._adapter.validate_python(event, strict=True, extra="forbid")
@@ -67,11 +73,11 @@ class Channel(Generic[EventT]):
             raise TypeError(f"an event of kind {self._kind} is wrong: {problems}") from None
         self._position += 1
         checked: Any = event
-        self._bus.publish(self._topic(key), checked, self._position, of_account=of_account)
+        self._bus.publish(self._topic(key), checked, self._position, acting_for=of_account)
 
     def has_listeners(self, key: Hashable) -> bool:
         """Whether a stream with this key is open."""
         return self._bus.has_listeners(self._topic(key))
 
-    def _topic(self, key: Hashable) -> str:
-        return f"{self._kind} {key!r}"
+    def _topic(self, key: Hashable) -> Hashable:
+        return (self._kind, key)

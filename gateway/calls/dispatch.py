@@ -168,7 +168,8 @@ class Dispatcher:
             else:
                 rest = _resume(coroutine, waits_for)
                 return self._finish(session, call, message, echo, rest)
-        except Exception as problem:  # noqa: BLE001 - hands over to the one place
+        except (Exception, asyncio.CancelledError) as problem:  # noqa: BLE001 - as below
+            # Nothing cancels this step itself: the handler waited for something cancelled.
             if refusal is not None:
                 session.turned_away = True
                 return self._refuse(session, message, echo, refusal)
@@ -189,10 +190,13 @@ class Dispatcher:
             async with limit:
                 result = await handler
             self._answer(session, call, message, echo, result)
-        except Exception as problem:  # noqa: BLE001 - hands over to the one place
+        except (Exception, asyncio.CancelledError) as problem:
+            if isinstance(problem, asyncio.CancelledError) and _is_cancelled():
+                raise
             if isinstance(problem, TimeoutError) and limit.expired():
-                problem = ApiError("Timeout", "Timeout")
-            self._failed(session, call, message, echo, problem)
+                self._failed(session, call, message, echo, ApiError("Timeout", "Timeout"))
+            else:
+                self._failed(session, call, message, echo, problem)
         session.replied()
 
     def _find(self, message: Message) -> Call | None:
@@ -401,29 +405,36 @@ class Dispatcher:
         call: Call | None,
         message: Message,
         echo: Message,
-        problem: Exception,
+        problem: BaseException,
     ) -> None:
         if isinstance(problem, Disconnect):
             raise problem
-        if (convert := self._errors.get(type(problem))) is not None:
-            problem = convert(problem)
+        name = call.name if call else "error"
+        try:
+            body = self._converted(problem, message, call).body()
+            if echo is not message:
+                body = _masked(body)
+            _send(session, _head(message, echo), {"error": body}, msg_type=name)
+        except Exception as worse:  # the error itself cannot be told
+            log.error("a handler failed", call=name, exc_info=_shown(worse))
+            body = internal_error().body()
+            _send(session, _head(message, echo), {"error": body}, msg_type=name)
+
+    def _converted(self, problem: BaseException, message: Message, call: Call | None) -> ApiError:
+        """What the client is told of an exception; a fault of the program is logged."""
+        for kind in type(problem).__mro__:
+            if (convert := self._errors.get(kind)) is not None:
+                problem = convert(problem)
+                break
         if isinstance(problem, ValidationError):
-            problem = input_validation_failed(problems_of(problem, message))
+            return input_validation_failed(problems_of(problem, message))
         if isinstance(problem, StoreUnavailableError):
-            problem = storage_unavailable()  # the store has logged it
+            return storage_unavailable()  # the store has logged it
         if isinstance(problem, ApiError):
-            error = problem
-        else:
-            log.error(
-                "a handler failed", call=call.name if call else None, exc_info=_shown(problem)
-            )
-            error = internal_error()
-        body = error.body()
-        if echo is not message:
-            body = _masked(body)
-        _send(
-            session, _head(message, echo), {"error": body}, msg_type=call.name if call else "error"
-        )
+            return problem
+        name = call.name if call else None
+        log.error("a handler failed", call=name, exc_info=_shown(problem))
+        return internal_error()
 
     async def _refuse(
         self, session: Session, message: Message, echo: Message, refusal: ApiError
@@ -478,6 +489,12 @@ def _acting(session: Session, message: Message) -> Grant:
     if type(wanted) is str and (named := session.grants.get(wanted)) is not None:
         return named
     return next(iter(session.grants.values()))
+
+
+def _is_cancelled() -> bool:
+    """Whether the present task is to end; else something that it waited for was cancelled."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _bad_request() -> ApiError:
@@ -604,7 +621,7 @@ def _send(session: Session, head: Message, body: Body, msg_type: str | None = No
     session.send(orjson.dumps(head))
 
 
-def _shown(problem: Exception) -> Exception:
+def _shown(problem: BaseException) -> BaseException:
     """The exception as it may be logged: with its traceback, without tokens in its text."""
     if not any(isinstance(part, str) and holds_token(part) for part in problem.args):
         return problem

@@ -29,12 +29,18 @@ class ApiError(Exception):
 
 
 class Disconnect(Exception):
-    """Ends the connection with a WebSocket close code and a reason of at most 123 bytes."""
+    """Ends the connection with a WebSocket close code and a reason.
+
+    A handler may end it with a code from 4000 to 4999. A reason is cut after 123 bytes, which is
+    what a close frame can hold. Raises `ValueError` for a code that no close frame may have.
+    """
 
     def __init__(self, code: int, reason: str) -> None:
+        if not (1000 <= code <= 1014 or 3000 <= code <= 4999) or code in (1004, 1005, 1006):
+            raise ValueError(f"{code} is no WebSocket close code: use one from 4000 to 4999")
         super().__init__(code, reason)
         self.code = code
-        self.reason = reason
+        self.reason = reason.encode()[:123].decode(errors="ignore")
 
 
 def input_validation_failed(problems: Mapping[str, str]) -> ApiError:

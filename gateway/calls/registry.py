@@ -77,7 +77,7 @@ class Stream(Generic[BodyT]):
     """Two streams with one key are the same stream, which a client may have once."""
     label: str
     """What the client is told it is already subscribed to."""
-    topic: str
+    topic: Hashable
     """Where on the bus its events are published."""
     first: BodyT
     """The body of the first reply."""
@@ -116,6 +116,7 @@ class _Declaration(typing.NamedTuple):
 
 
 _MARK = "__scopegate_call__"
+_ENVELOPE = {"echo_req", "error", "msg_type", "passthrough", "req_id", "subscription", "loginid"}
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 
 
@@ -256,6 +257,8 @@ class Registry:
                 f"{where} does not say who may make it: give @call a needs= of one scope, several,"
                 " SIGNED_IN, OWNER, AT_PAGES, or None for anybody"
             )
+        if name in _ENVELOPE:
+            raise DeclarationError(f"{where}: every message has a part of this name; rename it")
         description = inspect.getdoc(method)
         if not description:
             raise DeclarationError(
@@ -374,7 +377,12 @@ def _signature(
     where: str, function: Callable[..., Any]
 ) -> tuple[type[Request], tuple[type, ...], bool]:
     """The request, the bodies of all replies, and whether it may return a stream."""
-    hints = typing.get_type_hints(function)
+    try:
+        hints = typing.get_type_hints(function)
+    except Exception as problem:
+        raise DeclarationError(
+            f"{where}: its types cannot be read: {problem}; import them outside of TYPE_CHECKING"
+        ) from problem
     returned = hints.pop("return", None)
     parameters = list(inspect.signature(function).parameters)[1:]  # without the object itself
     request = hints.get(parameters[0]) if len(parameters) == 2 else None
@@ -427,7 +435,7 @@ def _check_replies(call: Call) -> None:
     """Raise `DeclarationError` for a reply that the description of the calls could not tell."""
     for reply in call.replies:
         try:
-            TypeAdapter[Any](reply)
+            TypeAdapter[Any](reply).json_schema()
         except PydanticUserError as problem:
             why = str(problem.message).splitlines()[0]
             raise DeclarationError(f'call "{call.name}" returns {reply.__name__}: {why}') from None

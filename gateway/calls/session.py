@@ -207,6 +207,10 @@ class Subscription:
         """Whether the grant under which the stream was opened reaches this account."""
         return self.grant is None or self.grant.reaches(loginid)
 
+    def acts_for(self, loginid: str) -> bool:
+        """Whether the stream was opened under a grant for this account."""
+        return self.grant is not None and self.grant.loginid == loginid
+
     def deliver(self, tail: bytes, position: int) -> None:
         """Send one event, unless the first reply told it already."""
         if self.alive and position > self._since:

@@ -72,7 +72,9 @@ class Apps:
 
         def job(transaction: Transaction) -> App:
             app = _find(transaction, request.app_update, grant)
-            return apps.update(transaction, app, values, by=session.id)
+            # What the gateway does not declare at present cannot be named, and is not given up.
+            scopes = values["scopes"] | (app.scopes - self._scopes.names)
+            return apps.update(transaction, app, values | {"scopes": scopes}, by=session.id)
 
         return {"app_update": _body(await self._access.write(grant, job), self._scopes)}
 
@@ -217,7 +219,7 @@ def _body(app: App, scopes: Scopes) -> AppBody:
         "homepage": app.homepage,
         "name": app.name,
         "redirect_uri": app.redirect_uri,
-        "scopes": scopes.in_order(app.scopes),
+        "scopes": scopes.in_order(app.scopes & scopes.names),
         "verification_uri": app.verification_uri,
     }
 

@@ -111,7 +111,14 @@ class Consent:
         ]
         if len(chosen) != len(loginids):
             raise input_validation_failed({"loginids": "Some of these accounts are not yours."})
-        link_id = apps.link(transaction, asked.app, grant.user_id, scopes, loginids)
+        link_id = apps.link(
+            transaction,
+            asked.app,
+            grant.user_id,
+            scopes,
+            loginids,
+            declared=self._scopes.names,
+        )
         if asked.flow == "code":
             return _with_code(transaction, asked, link_id)
         triples: list[tuple[str, str]] = []

@@ -1,12 +1,28 @@
 """Channels: an event of the declared type reaches its streams, and any other reaches nobody."""
 
+from enum import StrEnum
 from typing import Any
 
 import pytest
 from typing_extensions import TypedDict
 
-from scopegate import Bus, Channel, DeclarationError, Plugin, Request, Session, Stream, Text, call
+from scopegate import (
+    READ,
+    AccountRequest,
+    Bus,
+    Channel,
+    DeclarationError,
+    Plugin,
+    Request,
+    Session,
+    Stream,
+    Text,
+    Transaction,
+    call,
+)
 from scopegate.framework import Gateway
+from scopegate.gateway.access import users
+from scopegate.gateway.access.accounts import open_account
 from scopegate.testing import scene
 
 
@@ -21,6 +37,10 @@ class Follow(Request):
 
 class Followed(TypedDict):
     news: News
+
+
+class FollowOwn(AccountRequest):
+    follow_own: Text
 
 
 class FollowList(Request):
@@ -42,6 +62,11 @@ class Papers:
     async def follow(self, request: Follow, session: Session) -> Stream[Followed]:
         """Follow a paper."""
         return self.news.stream(request.follow, {"news": {"title": "first", "lines": 1}})
+
+    @call("follow_own", needs=READ, streams="news")
+    async def follow_own(self, request: FollowOwn, session: Session) -> Stream[Followed]:
+        """Follow a paper in the name of an account."""
+        return self.news.stream(request.follow_own, {"news": {"title": "first", "lines": 1}})
 
     @call("follow_list", needs=None, streams="headlines")
     async def follow_list(self, request: FollowList, session: Session) -> Stream[FollowedList]:
@@ -110,7 +135,7 @@ async def test_the_bus_itself_refuses_what_would_break_a_message() -> None:
         await client.ask({"follow": "a"})
         for wrong in (["a"], "text", b'{"a":1}', {1: 2}):
             with pytest.raises(TypeError):
-                here.gateway.bus.publish("news 'a'", wrong)  # type: ignore[arg-type]
+                here.gateway.bus.publish(("news", "a"), wrong)  # type: ignore[arg-type]
         assert client.told == []
 
 
@@ -138,3 +163,44 @@ async def test_a_kind_that_no_call_declares_cannot_be_forgotten_or_opened() -> N
         reply = await client.ask({"forget_all": "news"})
         assert reply["error"]["code"] == "InputValidationFailed"
         assert "'follow'" in reply["error"]["details"]["forget_all"]
+
+
+async def test_with_an_account_only_those_who_act_for_it_are_told() -> None:
+    async with scene(GATEWAY) as here:
+        other = await here.gateway.store.write(_another_account)
+        mine, theirs, nobody = (here.connect() for _ in range(3))
+        await mine.authorize(await here.token("read"))
+        await theirs.authorize(await here.token("read", loginid=other))
+        for client in (mine, theirs, nobody):
+            await client.ask({"follow_own" if client is not nobody else "follow": "a"})
+        news = here.part(Papers).news
+        news.publish("a", {"title": "private", "lines": 1}, of_account=here.loginid)
+        news.publish("a", {"title": "public", "lines": 1})
+        titles = [
+            [event["news"]["title"] for event in client.told] for client in (mine, theirs, nobody)
+        ]
+        assert titles == [["private", "public"], ["public"], ["public"]]
+
+
+def _another_account(transaction: Transaction) -> str:
+    return open_account(transaction, users.create(transaction, "ada@example.com"))
+
+
+class Rain(StrEnum):
+    HEAVY = "heavy"
+
+
+async def test_equal_keys_are_one_key() -> None:
+    async with scene(GATEWAY) as here:
+        client = here.connect()
+        await client.ask({"follow": "heavy"})
+        here.part(Papers).news.publish(Rain.HEAVY, {"title": "wet", "lines": 1})
+        assert (await client.next())["news"]["title"] == "wet"
+
+
+def test_a_kind_has_one_channel() -> None:
+    bus = Bus()
+    Channel(bus, "news", News)
+    Channel(Bus(), "news", News)
+    with pytest.raises(DeclarationError, match="a channel for streams of kind news already"):
+        Channel(bus, "news", News)

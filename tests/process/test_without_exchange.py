@@ -42,6 +42,15 @@ async def test_it_serves_and_its_commands_know_its_scopes(tmp_path: Path) -> Non
         )
         assert created == "AC1002"
         assert "AC1001" in gateway.command("token", "list")
+        assert gateway.command("account", "list").split() == [
+            *("loginid", "kind", "currency", "balance", "AC1001", "AC1002")
+        ]
+        no_money = scopegate(
+            *("account", "credit", "--loginid", "AC1001", "--amount", "5"),
+            *("--db", str(gateway.db)),
+            folder=tmp_path,
+        )
+        assert "the account AC1001 has no money: there is no exchange here" in no_money.stderr
         assert gateway.stop() == 0
         assert gateway.stderr == ""
 
@@ -64,6 +73,10 @@ def test_calls_are_listed_without_it() -> None:
     assert listed.returncode == 0
     assert "authorize" in listed.stdout
     assert "balance" not in listed.stdout
+    by_setting = scopegate("calls", folder=Path.cwd(), settings={"SCOPEGATE_WITHOUT": "exchange"})
+    assert by_setting.stdout == listed.stdout
+    fewer = scopegate("calls", "--without", "exchange", "--omit-call", "time", folder=Path.cwd())
+    assert set(listed.stdout.splitlines()) - set(fewer.stdout.splitlines())
 
 
 @pytest.mark.parametrize(

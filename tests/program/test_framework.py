@@ -1,5 +1,6 @@
 """A gateway of one's own: without the exchange, with declared scopes, settings and services."""
 
+import copy
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
+import structlog
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
@@ -25,14 +27,16 @@ from scopegate import (
     Scope,
     Session,
     SettingsError,
+    Store,
     StoreError,
     call,
 )
-from scopegate.app import compose
+from scopegate.app import compose, declared
 from scopegate.exchange.ledger import Ledger
+from scopegate.gateway.access.apps import App
 from scopegate.runtime.clock import HandClock
 from scopegate.schemas.scopes import Scopes
-from scopegate.settings import chosen
+from scopegate.settings import chosen, plugin_settings
 from scopegate.testing import NOON, Mailbox, MemoryClient, Scene, World, scene
 from tests.served import over_sockets
 
@@ -176,11 +180,13 @@ asyncio.run(main())
 
 
 async def test_an_account_from_before_the_exchange_becomes_one_of_it(tmp_path: Path) -> None:
-    settings = chosen(db=tmp_path / "x.db", port=0, start=repr(NOON), seed="test")
-    async with compose(settings, HandClock(NOON), plugins=[GARDEN]) as running:
+    async with compose(
+        chosen(db=tmp_path / "x.db", port=0), HandClock(NOON), plugins=[GARDEN]
+    ) as running:
         before = Scene(running, HandClock(NOON), Mailbox())
         loginid, token = before.loginid, await before.token("garden:see")
     clock = HandClock(NOON)
+    settings = chosen(db=tmp_path / "x.db", port=0, start=repr(NOON), seed="test")
     async with compose(settings, clock, plugins=[PAPER_EXCHANGE, GARDEN]) as running:
         here = await World.around(running, clock, Mailbox())
         client = here.connect()
@@ -251,12 +257,20 @@ def test_scopes_are_declared_once_and_those_of_the_gateway_can_be_described_agai
     other = Plugin(name="other", handlers=(), scopes=(Scope("garden:see", "Something else."),))
     with pytest.raises(DeclarationError, match="scope garden:see is declared by other"):
         Gateway(GARDEN, other).declared()
-    own = Scope("read", "See your garden and your settings.")
-    described = Gateway(Plugin(name="garden", handlers=(Garden,), scopes=(SEE, DIG, SELL, own)))
-    scopes = {str(each): each.allows for each in described.declared().scopes}
-    assert scopes["read"] == "See your garden and your settings."
-    assert scopes["admin"] == ADMIN.allows
-    assert own == READ  # a scope is its name
+    own = (
+        Scope("read", "See your garden."),
+        Scope("admin", "Rename your garden.", risk=Risk.LOW, allows_apps="Rename it."),
+    )
+    described = Plugin(name="garden", handlers=(Garden,), scopes=(SEE, DIG, SELL, *own))
+    scopes = {str(each): each for each in Gateway(described).declared().scopes}
+    assert scopes["read"].allows == f"{READ.allows} See your garden."
+    assert scopes["admin"].allows_apps == f"{ADMIN.allows_apps} Rename it."
+    assert scopes["admin"].risk is Risk.CRITICAL  # no plugin makes it harmless
+    assert own[0] == READ  # a scope is its name
+    both = {str(each): each for each in Gateway(described, PAPER_EXCHANGE).declared().scopes}
+    assert both["read"].allows.endswith("purchase history and sign-ins. See your garden.")
+    assert copy.copy(DIG).risk is DIG.risk
+    assert copy.deepcopy(DIG).allows == DIG.allows
 
 
 @pytest.mark.parametrize("name", ["", "Read", "a b", "a,b", "a+b", "1a", "a" * 41])
@@ -304,6 +318,68 @@ async def test_a_scope_that_is_removed_ends_no_token_and_allows_nothing(tmp_path
         client = Scene(running, HandClock(NOON), Mailbox()).connect()
         assert (await client.authorize(token))["scopes"] == ["garden:see", "read"]
         assert (await client.ask({"look": 1}))["look"] == "roses"
+
+
+class Weeds:
+    """A garden in which nothing can be planted."""
+
+    @call("look", needs=SEE)
+    async def look(self, request: Look, session: Session) -> Looked:
+        """Tell what grows."""
+        return {"look": "weeds"}
+
+
+WEEDS = Plugin(name="garden", handlers=(Weeds,), scopes=(SEE,))
+"""The garden after a scope was removed: nobody can dig any more."""
+
+
+async def consented(page: MemoryClient, app: App, loginid: str, *scopes: str) -> dict[str, Any]:
+    request = {
+        "consent": 1,
+        "query": f"app_id={app.id}",
+        "loginids": [loginid],
+        "scopes": scopes,
+        "returns_to": app.returns_to,
+    }
+    return await page.ask(request)
+
+
+async def test_a_scope_that_is_removed_changes_no_consent_and_no_app(tmp_path: Path) -> None:
+    settings = chosen(db=tmp_path / "x.db", port=0)
+    async with compose(settings, HandClock(NOON), plugins=[GARDEN]) as running:
+        here = Scene(running, HandClock(NOON), Mailbox())
+        app = await here.app("garden:see", "garden:dig", name="Mower")
+        digger = await here.app("garden:dig", name="Digger")
+        page, _ = await owner(here)
+        given = await consented(page, app, here.loginid, "garden:see", "garden:dig")
+        token = given["consent"]["redirect_to"].split("token1=")[1]
+    async with compose(settings, HandClock(NOON), plugins=[WEEDS]) as running:
+        here = Scene(running, HandClock(NOON), Mailbox())
+        client = here.connect(app_id=app.id)
+        assert (await client.authorize(token))["scopes"] == ["garden:see"]
+        page, _ = await owner(here)
+        # The same again on a second device: nobody is signed out on the first.
+        query = f"app_id={app.id}&scope=garden:see+garden:dig"
+        asked = await page.ask({"consent_request": 1, "query": query})
+        assert asked["consent_request"]["scopes"] == ["garden:see"]
+        assert "consent" in await consented(page, app, here.loginid, "garden:see")
+        assert (await client.ask({"look": 1}))["look"] == "weeds"
+        # The owner of the app changes something else of it.
+        shown = (await page.ask({"app_get": app.id}))["app_get"]
+        assert shown["scopes"] == ["garden:see"]
+        fields = ("name", "scopes", "redirect_uri")
+        changed = {"app_update": app.id, "homepage": "https://example.com/"}
+        assert "error" not in await page.ask(changed | {name: shown[name] for name in fields})
+        [connected] = (await page.ask({"connected_apps": 1}))["connected_apps"]
+        assert connected["needs_consent"] == 0
+        # An app that wants nothing else is told so.
+        nothing = await page.ask({"consent_request": 1, "query": f"app_id={digger.id}"})
+        assert nothing["error"]["message"] == (
+            "Digger asks for nothing that this gateway has at present."
+        )
+    async with compose(settings, HandClock(NOON), plugins=[GARDEN]) as running:
+        client = Scene(running, HandClock(NOON), Mailbox()).connect(app_id=app.id)
+        assert (await client.authorize(token))["scopes"] == ["garden:see", "garden:dig"]
 
 
 # Calls that are left out.
@@ -414,7 +490,6 @@ async def test_settings_come_from_the_environment_the_file_and_the_code(
     [
         ("[plants]\nsize = 0\n", r"plants.size: .*set it with SCOPEGATE_PLANTS_"),
         ("[plants]\ncolour = 'red'\n", "plants.colour: there is no such setting"),
-        ("[plnts]\nsize = 3\n", r"\[plnts\] in scopegate.toml: there is no plugin"),
         ("nonsense = 3\n", "nonsense: there is no such setting"),
     ],
 )
@@ -442,7 +517,7 @@ def two_of_a_name() -> Plugin:
     [
         (missing_service, "Plants asks for tools: Tools, which nothing provides"),
         (two_of_a_name, "two plugins of the name garden"),
-        (lambda: Plugin(name="port", settings=GardenSettings), "port is a setting"),
+        (lambda: Plugin(name="port", settings=GardenSettings), "the gateway has a setting port"),
         (lambda: Plugin(name="My plugin"), "no name for a plugin"),
         (lambda: Plugin(name="empty", handlers=(Session,)), "Session asks for send"),
     ],
@@ -484,3 +559,206 @@ async def test_two_gateways_with_other_scopes_serve_in_one_program(tmp_path: Pat
         assert (await second.connect().ask({"authorize": two.demo_token}))["authorize"][
             "scopes"
         ] == ["read", "admin"]
+
+
+async def test_a_table_of_no_plugin_here_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be misspelt, or of a plugin that another gateway of the program has."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scopegate.toml").write_text("[plnts]\nsize = 3\n")
+    with structlog.testing.capture_logs() as logged:
+        async with Gateway(PLANTS, port=0).serving():
+            pass
+    assert {"table": "[plnts]", "file": "scopegate.toml"}.items() <= logged[0].items()
+
+
+async def test_a_setting_in_code_goes_with_another_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SCOPEGATE_SMTP_USER", "ada")
+    monkeypatch.setenv("SCOPEGATE_SMTP_PASSWORD", "secret")
+    gateway = Gateway(smtp_host="mail.example.com", smtp_from="a@example.com", port=1)
+    assert gateway.settings().smtp_user == "ada"
+    assert gateway.settings(port=2).port == 2
+
+
+class Listed(BaseModel):
+    names: list[str] = Field(default_factory=list)
+
+
+def test_a_variable_may_hold_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCOPEGATE_PLANTS_NAMES", '["rose", "lily"]')
+    made = plugin_settings("plants", Listed, {}, from_surroundings=True)
+    assert made.names == ["rose", "lily"]
+
+
+async def test_settings_of_a_plugin_are_merged_where_it_is_tested_and_served(
+    tmp_path: Path,
+) -> None:
+    gateway = Gateway(PLANTS, plants={"size": 3})
+    async with scene(gateway, plants={"flowers": "lilies"}) as here:
+        assert (await here.connect().ask({"look": 1}))["look"] == "3 lilies"
+    async with gateway.serving(
+        port=0, db=tmp_path / "x.db", plants={"flowers": "tulips"}
+    ) as serving:
+        client = Scene(serving.running, HandClock(NOON), Mailbox()).connect()
+        assert (await client.ask({"look": 1}))["look"] == "3 tulips"
+
+
+async def test_the_sign_in_at_the_pages_has_the_scopes_of_now(tmp_path: Path) -> None:
+    settings = chosen(db=tmp_path / "x.db", port=0)
+    async with compose(settings, HandClock(NOON), plugins=[]) as running:
+        page, accounts = await owner(Scene(running, HandClock(NOON), Mailbox()))
+    async with compose(settings, HandClock(NOON), plugins=[GARDEN]) as running:
+        page = Scene(running, HandClock(NOON), Mailbox()).connect(at_pages=True)
+        signed_in = await page.authorize(accounts[0]["token"])
+        assert "garden:sell" in signed_in["scopes"]
+
+
+# What another gateway, or another plugin, may have done.
+
+
+def plugin(name: str, **parts: Any) -> Plugin:
+    return Plugin(name=name, **parts)
+
+
+class Never:
+    async def __aenter__(self) -> None:
+        raise AssertionError("this is no lifetime of a service")
+
+
+def never() -> Never:
+    return Never()
+
+
+async def coroutine() -> Tools: ...
+
+
+async def generator() -> AsyncIterator[Tools]:
+    yield Tools(GardenSettings())
+
+
+@asynccontextmanager
+async def broken() -> AsyncIterator[Tools]:
+    raise LookupError("no key")
+    yield
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"handlers": Garden}, "handlers is a tuple or a list"),
+        ({"handlers": (Garden(),)}, "in handlers is no class"),
+        ({"scopes": ("garden:see",)}, "'garden:see' in scopes is no Scope"),
+        ({"scopes": SEE}, "scopes is a tuple or a list"),
+        ({"services": (coroutine,)}, "coroutine is an async function: write @asynccontextmanager"),
+        ({"services": (generator,)}, "generator is an async function"),
+        ({"services": (5,)}, "5 is no class and no function"),
+        ({"background": (generator,)}, "generator is an async function"),
+        ({"background": (never,)}, "never is no background work"),
+        ({"settings": GardenSettings()}, "settings is a class, a pydantic BaseModel"),
+        ({"migrations": "migrations"}, "migrations is a folder"),
+    ],
+)
+def test_a_plugin_of_the_wrong_form_is_refused(parts: dict[str, Any], said: str) -> None:
+    with pytest.raises(DeclarationError, match=said):
+        plugin("garden", **parts)
+
+
+@pytest.mark.parametrize(
+    ("plugins", "said"),
+    [
+        ((PLANTS, plugin("trees", settings=GardenSettings)), "the same class of settings"),
+        (
+            (plugin("one", services=(Tools,)), plugin("two", services=(Tools,))),
+            "both provide Tools",
+        ),
+        ((plugin("shop"), plugin("shop_cart")), "neither begins with the other"),
+        ((plugin("smtp", settings=GardenSettings),), "the gateway has a setting smtp_host"),
+        ((plugin("one", services=(Store,)),), "one provides Store, which is the gateway's own"),
+    ],
+)
+def test_plugins_that_would_meet_are_refused(plugins: tuple[Plugin, ...], said: str) -> None:
+    with pytest.raises(DeclarationError, match=said):
+        Gateway(*plugins).declared()
+
+
+async def test_a_service_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    gateway = Gateway(
+        plugin("plants", handlers=(Plants,), services=(broken,), settings=GardenSettings)
+    )
+    with pytest.raises(DeclarationError, match="cannot open broken: LookupError: no key"):
+        async with gateway.serving(port=0, db=tmp_path / "x.db"):
+            pass
+
+
+async def test_a_service_that_happens_to_be_a_context_manager_is_not_entered() -> None:
+    class Holder:
+        """Holds it."""
+
+        def __init__(self, held: Never) -> None:
+            self.held = held
+
+        @call("look", needs=None)
+        async def look(self, request: Look, session: Session) -> Looked:
+            """Look."""
+            return {"look": type(self.held).__name__}
+
+    async with scene(Gateway(plugin("holder", handlers=(Holder,), services=(never,)))) as here:
+        assert (await here.connect().ask({"look": 1}))["look"] == "Never"
+
+
+def test_of_two_plugins_with_one_call_the_first_can_be_left_out() -> None:
+    class Other:
+        """Another garden."""
+
+        @call("look", needs=None)
+        async def look(self, request: Look, session: Session) -> Looked:
+            """Look elsewhere."""
+            return {"look": "weeds"}
+
+    other = plugin("other", handlers=(Other,))
+    with pytest.raises(DeclarationError, match='"look" is declared twice'):
+        Gateway(GARDEN, other).declared()
+    assert Gateway(GARDEN, other, omit="look").declared()["look"].group == "Other"
+    assert "look" not in Gateway(GARDEN, omit=["look"]).declared()
+
+
+def test_a_module_that_imports_everything_offers_its_own_calls_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "everything.py").write_text(
+        "from scopegate import *\nfrom tests.program.test_framework import Looked, Look\n"
+        "class Mine:\n    @call('look', needs=None)\n"
+        "    async def look(self, request: Look, session: Session) -> Looked:\n"
+        "        'Look.'\n        return {'look': 'mine'}\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = declared(["everything"], plugins=[])
+    assert "look" in found
+    assert "balance" not in found
+
+
+def test_a_call_is_not_named_like_a_part_of_every_message() -> None:
+    class Error(Request):
+        error: One
+
+    class Errors:
+        """Errors."""
+
+        @call("error", needs=None)
+        async def error(self, request: Error, session: Session) -> Looked:
+            """Look."""
+            return {"look": ""}
+
+    with pytest.raises(DeclarationError, match="every message has a part of this name"):
+        Gateway(plugin("errors", handlers=(Errors,))).declared()
+
+
+async def test_what_only_the_exchange_has_is_refused_without_it(tmp_path: Path) -> None:
+    for options in ({"seed": "a"}, {"start": "2026-01-01"}, {"speed": 2}):
+        with pytest.raises(SettingsError, match="there is no market without the exchange"):
+            async with Gateway().serving(port=0, db=tmp_path / "x.db", **options):
+                pass

@@ -3,14 +3,16 @@
 import asyncio
 import sqlite3
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import structlog
 
 from scopegate import app
 from scopegate.gateway.access import apps, tokens, users
-from scopegate.retention import DAY, Retention
-from scopegate.store.sqlite import Transaction
+from scopegate.retention import DAY, Key, Moments, Retention, Rule
+from scopegate.store.sqlite import Snapshot, Transaction
 from scopegate.testing import World, world
 
 
@@ -281,3 +283,33 @@ async def test_old_rows_are_deleted_while_the_gateway_serves(
         async with asyncio.timeout(10):
             while await count(here, "changes") > 1_000:
                 await client.ask({"ping": 1})
+
+
+async def test_what_cannot_be_deleted_keeps_nothing_else(here: World) -> None:
+    """A table of a plugin may refer to a row, and a rule of a plugin may fail."""
+
+    def refer(transaction: Transaction) -> None:
+        transaction.execute("CREATE TABLE plugin_notes (token_id INTEGER REFERENCES tokens (id))")
+        transaction.execute("INSERT INTO plugin_notes SELECT max(id) FROM tokens")
+
+    for _ in range(3):
+        await here.token("read")
+    await here.gateway.store.write(refer)
+    await here.gateway.store.write(
+        lambda transaction: transaction.execute(
+            "UPDATE tokens SET ended_at = 1 WHERE kind = 'owner'"
+        )
+    )
+
+    def broken(reader: Snapshot, now: Moments) -> Sequence[Key]:
+        raise LookupError("a rule of a plugin")
+
+    rule = Rule("Rows of a plugin", "never", broken)
+    with structlog.testing.capture_logs() as logged:
+        await Retention(here.gateway.store, here.clock, [rule]).purge()
+    errors = [line["rows"] for line in logged if line["log_level"] == "error"]
+    assert errors == ["Rows of a plugin"]
+    left = await here.gateway.store.read(
+        lambda reader: reader.all("SELECT id FROM tokens WHERE ended_at IS NOT NULL")
+    )
+    assert len(left) == 1

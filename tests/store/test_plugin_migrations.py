@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scopegate.store.sqlite import StoreError, connect, migrate
+from scopegate.store.sqlite import Store, StoreError, connect, migrate
 
 
 @pytest.fixture
@@ -34,6 +34,41 @@ def test_each_step_runs_once(database: sqlite3.Connection, folder: Path) -> None
     assert dict(row) == {"place": "Oslo", "sky": None}
     [kept] = database.execute("SELECT * FROM plugin_migrations").fetchall()
     assert tuple(kept) == ("weather", 2)
+
+
+def test_the_last_statement_may_do_without_its_semicolon(
+    database: sqlite3.Connection, folder: Path
+) -> None:
+    (folder / "0001_places.sql").write_text(
+        "CREATE TABLE weather_a (x); CREATE TABLE weather_b (x)\n"
+    )
+    migrate(database, None, {"weather": folder})
+    assert database.execute("SELECT count(*) FROM weather_b").fetchone()[0] == 0
+
+
+async def test_the_database_of_a_running_gateway_is_not_migrated(
+    tmp_path: Path, folder: Path
+) -> None:
+    first = Store(tmp_path / "x.db", None, {"weather": folder})
+    await first.open()
+    (folder / "0002_away.sql").write_text("ALTER TABLE weather_places RENAME TO weather_gone;")
+    with pytest.raises(StoreError, match="another gateway serves the database"):
+        await Store(tmp_path / "x.db", None, {"weather": folder}).open()
+    assert await first.read(lambda reader: reader.all("SELECT * FROM weather_places")) == []
+    await first.close()
+
+
+@pytest.mark.parametrize("fault", ["missing", "empty", "not text"])
+def test_a_folder_without_migrations_is_named(
+    database: sqlite3.Connection, folder: Path, fault: str
+) -> None:
+    (folder / "0001_places.sql").unlink()
+    if fault == "not text":
+        (folder / "0001_places.sql").write_bytes(b"\xff\xfe")
+    if fault == "missing":
+        folder.rmdir()
+    with pytest.raises(StoreError, match="migration"):
+        migrate(database, None, {"weather": folder})
 
 
 def test_without_its_plugin_a_table_stays(database: sqlite3.Connection, folder: Path) -> None:

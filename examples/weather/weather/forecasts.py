@@ -17,6 +17,7 @@ from scopegate import (
     Stream,
     StreamRequest,
     call,
+    supervise,
 )
 from weather.places import Place, places_of
 from weather.scopes import FORECASTS
@@ -84,7 +85,7 @@ async def refreshing(forecasts: Forecasts, settings: WeatherSettings) -> AsyncIt
             await asyncio.sleep(settings.every)
             await forecasts.refresh()
 
-    working = asyncio.create_task(work())
+    working = supervise("weather", work)  # what fails is logged, and starts again
     try:
         yield
     finally:

@@ -68,16 +68,18 @@ class Places:
         grant = session.grant
 
         def job(transaction: Transaction) -> int:
-            if len(places_of(transaction, grant.user_id)) >= MOST:
+            places = places_of(transaction, grant.user_id)
+            if request.place_add in places:
+                return 0
+            if len(places) >= MOST:
                 raise ApiError("TooManyPlaces", f"A list has at most {MOST} places: remove one.")
-            cursor = transaction.execute(
-                "INSERT INTO weather_places (user_id, place, added_at) VALUES (?, ?, ?)"
-                " ON CONFLICT DO NOTHING",
+            transaction.execute(
+                "INSERT INTO weather_places (user_id, place, added_at) VALUES (?, ?, ?)",
                 grant.user_id,
                 request.place_add,
                 time.time(),
             )
-            return cursor.rowcount
+            return 1
 
         # Unlike `store.write`, this commits nothing for a token that was revoked meanwhile.
         return {"place_add": await self._access.write(grant, job)}

@@ -5,8 +5,9 @@ It answers `GET /forecast?place=Oslo` with `{"place": "Oslo", "degrees": 4.5, "s
 
 import asyncio
 import json
+from http.client import HTTPException
 from typing import Annotated
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -45,14 +46,15 @@ class Upstream:
         """The weather of a place now. Raises `ApiError` when there is none to be had."""
         query = urlencode({"place": place})
         try:
-            body = await asyncio.to_thread(self._get, f"{self._settings.url}/forecast?{query}")
+            async with asyncio.timeout(self._settings.timeout):
+                body = await asyncio.to_thread(self._get, f"{self._settings.url}/forecast?{query}")
             return _WEATHER.validate_python(json.loads(body))
         except HTTPError as problem:
             problem.close()
             if problem.code == 404:
                 raise ApiError("UnknownPlace", f"There is no forecast for {place}.") from None
             raise _unavailable() from problem
-        except (URLError, TimeoutError, ConnectionError, ValidationError, ValueError) as problem:
+        except (OSError, HTTPException, ValidationError, ValueError) as problem:
             raise _unavailable() from problem
 
     def _get(self, url: str) -> bytes:

@@ -1,0 +1,130 @@
+"""Whatever a handler does, every message gets one reply, and what was wrong is logged."""
+
+import asyncio
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import structlog
+from typing_extensions import TypedDict
+
+from scopegate import ApiError, Disconnect, Gateway, Plugin, Request, Session, Text, call
+from scopegate.testing import scene
+
+
+class Fail(Request):
+    fail: Text
+
+
+class Wait(Request):
+    wait: Text
+
+
+class Done(TypedDict):
+    done: int
+
+
+class OwnError(Exception):
+    pass
+
+
+class MoreSpecialError(OwnError):
+    pass
+
+
+class OtherError(Exception):
+    pass
+
+
+def fault(kind: str) -> BaseException:
+    faults: dict[str, BaseException] = {
+        "details": ApiError("X", "y", {"at": Decimal(1)}),
+        "text": ApiError("X", "y", "no mapping"),  # type: ignore[arg-type]
+        "own": OwnError("mine"),
+        "special": MoreSpecialError("mine"),
+        "converter": OtherError("mine"),
+        "cancelled": asyncio.CancelledError(),
+        "bug": ZeroDivisionError(),
+        "code": ValueError("99 is no WebSocket close code"),
+    }
+    return faults[kind]
+
+
+class Faults:
+    """Fails."""
+
+    @call("fail", needs=None)
+    async def fail(self, request: Fail, session: Session) -> Done:
+        """Fail at once."""
+        raise fault(request.fail)
+
+    @call("wait", needs=None)
+    async def wait(self, request: Wait, session: Session) -> Done:
+        """Fail after waiting for something."""
+        if request.wait == "cancelled":
+            waiting = asyncio.ensure_future(asyncio.sleep(60))
+            asyncio.get_running_loop().call_soon(waiting.cancel)
+            await waiting
+        await asyncio.sleep(0)
+        raise fault(request.wait)
+
+
+def converted(problem: OwnError) -> ApiError:
+    return ApiError("Own", str(problem))
+
+
+def not_converted(problem: OtherError) -> ApiError:
+    raise LookupError("the converter fails too")
+
+
+GATEWAY = Gateway(
+    Plugin(
+        name="faults",
+        handlers=(Faults,),
+        errors={OwnError: converted, OtherError: not_converted},
+    )
+)
+
+
+@pytest.fixture
+def logged() -> Iterator[Any]:
+    with structlog.testing.capture_logs() as lines:
+        yield lines
+
+
+@pytest.mark.parametrize("how", ["fail", "wait"])
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("details", "InternalServerError"),
+        ("text", "InternalServerError"),
+        ("own", "Own"),
+        ("special", "Own"),
+        ("converter", "InternalServerError"),
+        ("cancelled", "InternalServerError"),
+        ("bug", "InternalServerError"),
+    ],
+)
+async def test_every_failure_gets_a_reply(logged: Any, how: str, kind: str, code: str) -> None:
+    async with scene(GATEWAY) as here:
+        client = here.connect()
+        assert await client.refused({how: kind}) == code
+        assert (await client.ask({"ping": 1}))["ping"] == "pong"
+    reported = [line for line in logged if line["event"] == "a handler failed"]
+    assert len(reported) == (code == "InternalServerError")
+    assert all(line["call"] == how for line in reported)
+
+
+async def test_a_client_that_leaves_ends_what_its_handler_waits_for() -> None:
+    async with scene(GATEWAY) as here:
+        client = here.connect()
+        client.send_text(b'{"wait": "bug"}')
+        client.leave()
+        assert (await here.connect().ask({"ping": 1}))["ping"] == "pong"
+
+
+def test_a_close_frame_holds_its_code_and_reason() -> None:
+    with pytest.raises(ValueError, match="99 is no WebSocket close code"):
+        Disconnect(99, "no")
+    assert len(Disconnect(4000, "é" * 200).reason.encode()) <= 123
