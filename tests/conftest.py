@@ -74,6 +74,20 @@ settings.register_profile("long", max_examples=30_000, deadline=None)
 settings.load_profile("default")
 
 
+FIRST = ("browser", "process", "program", "clients", "exchange")
+"""Folders whose files take long: they come first, so that no worker is left with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run folders in the order of `FIRST`, then the others."""
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return FIRST.index(folder) if folder in FIRST else len(FIRST)
+
+    items.sort(key=place)
+
+
 def pytest_report_header() -> str:
     """How much of the published API is there, at the head of every run."""
     offered = sum(call.name in PUBLISHED for call in declared())
