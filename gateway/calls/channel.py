@@ -60,10 +60,10 @@ class Channel(Generic[EventT]):
             shape=self._shape,
         )
 
-    def publish(self, key: Hashable, event: EventT, *, of_account: str | None = None) -> None:
+    def publish(self, key: Hashable, event: EventT, *, only_for: str | None = None) -> None:
         """Send an event to every stream with this key.
 
-        With `of_account` only streams get it that were opened under a token for this account.
+        With `only_for` only streams get it that were opened under a token for this account.
         Raises `TypeError` for an event that is not of the declared type; nobody gets it then.
         """
         try:
@@ -73,7 +73,7 @@ class Channel(Generic[EventT]):
             raise TypeError(f"an event of kind {self._kind} is wrong: {problems}") from None
         self._position += 1
         checked: Any = event
-        self._bus.publish(self._topic(key), checked, self._position, acting_for=of_account)
+        self._bus.publish(self._topic(key), checked, self._position, acting_for=only_for)
 
     def has_listeners(self, key: Hashable) -> bool:
         """Whether a stream with this key is open."""

@@ -36,7 +36,7 @@ def test_its_scopes_are_given_to_an_app_and_taken_back(page: Page, gateway: Serv
     page.goto("/tokens")
     sign_in_as_demo(page)
     scopes = page.get_by_role("group", name="What it may do")
-    expect(scopes).to_contain_text("Add places to your list, and remove them.")
+    expect(scopes).to_contain_text("See your places, add places and remove them.")
     expect(scopes).not_to_contain_text("Buy and sell")
 
     page.goto("/explorer")
@@ -45,8 +45,8 @@ def test_its_scopes_are_given_to_an_app_and_taken_back(page: Page, gateway: Serv
     with site() as address, registered(gateway, address, "forecasts", "places") as app_id:
         page.goto(f"/oauth2/authorize?app_id={app_id}")
         choices = page.get_by_role("group", name="Permissions")
-        expect(choices.get_by_role("checkbox", name="forecasts")).to_be_checked()
-        expect(choices.get_by_role("checkbox", name="places Add")).not_to_be_checked()
+        expect(choices.get_by_role("checkbox", name="forecasts See")).to_be_checked()
+        expect(choices.get_by_role("checkbox", name="places See")).not_to_be_checked()
         expect(page.get_by_role("group", name="On these accounts")).to_have_count(0)
         expect(page.locator("#choices")).to_contain_text("On your account AC1001.")
         page.get_by_role("button", name="Allow Helper").click()

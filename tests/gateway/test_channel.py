@@ -174,7 +174,7 @@ async def test_with_an_account_only_those_who_act_for_it_are_told() -> None:
         for client in (mine, theirs, nobody):
             await client.ask({"follow_own" if client is not nobody else "follow": "a"})
         news = here.part(Papers).news
-        news.publish("a", {"title": "private", "lines": 1}, of_account=here.loginid)
+        news.publish("a", {"title": "private", "lines": 1}, only_for=here.loginid)
         news.publish("a", {"title": "public", "lines": 1})
         titles = [
             [event["news"]["title"] for event in client.told] for client in (mine, theirs, nobody)

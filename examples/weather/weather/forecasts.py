@@ -48,7 +48,7 @@ class Forecasts:
     async def forecast(
         self, request: Forecast, session: Session
     ) -> ForecastReply | Stream[ForecastReply]:
-        """Tell the weather of a place; with `subscribe`, every change of it too."""
+        """The weather of a place; with `subscribe`, an event at each change."""
         place, user_id = request.forecast, session.grant.user_id
         if place not in await self._store.read(lambda reader: places_of(reader, user_id)):
             raise ApiError("UnknownPlace", f"Add {place} to your places first, with place_add.")

@@ -101,13 +101,13 @@ class Places:
 
     @call("place_list", needs=(FORECASTS, PLACES))
     async def place_list(self, request: PlaceList, session: Session) -> PlaceListReply:
-        """List the places, those added first at the beginning."""
+        """List the places, oldest first."""
         user_id = session.grant.user_id
         return {"place_list": await self._store.read(lambda reader: places_of(reader, user_id))}
 
 
 def places_of(reader: Snapshot, user_id: int) -> list[str]:
-    """The places of a user, those added first at the beginning."""
+    """The places of a user, oldest first."""
     rows = reader.all(
         "SELECT place FROM weather_places WHERE user_id = ? ORDER BY added_at, place", user_id
     )

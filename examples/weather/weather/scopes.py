@@ -3,4 +3,4 @@
 from scopegate import Risk, Scope
 
 FORECASTS = Scope("forecasts", "See your places, and the forecasts for them.")
-PLACES = Scope("places", "Add places to your list, and remove them.", risk=Risk.MEDIUM)
+PLACES = Scope("places", "See your places, add places and remove them.", risk=Risk.MEDIUM)

@@ -24,7 +24,7 @@ class Stub:
         self.url = ""
 
     def find(self, place: str) -> Any:
-        """The weather of a place; `None` for a place that there is not."""
+        """The weather of a place; `None` if the place is unknown."""
         return self.weather.get(place)
 
 

@@ -43,7 +43,7 @@ class Upstream:
         self._settings = settings
 
     async def weather(self, place: str) -> Weather:
-        """The weather of a place now. Raises `ApiError` when there is none to be had."""
+        """The weather of a place now. Raises `ApiError` if the service has none."""
         query = urlencode({"place": place})
         try:
             async with asyncio.timeout(self._settings.timeout):
