@@ -60,6 +60,23 @@ class RunningClock:
         return max(0.0, (moment - self._start - passed) / self._speed)
 
 
+class WallClock(RunningClock):
+    """Real time, which never goes back: where the clock was set back it stands still until then."""
+
+    def __init__(self) -> None:
+        super().__init__(time.time())
+        self._latest = 0.0
+
+    def now(self) -> float:
+        """The present moment."""
+        self._latest = max(self._latest, time.time())
+        return self._latest
+
+    def real_seconds_until(self, moment: float) -> float:
+        """How many seconds remain until `moment`; 0 if it has passed."""
+        return max(0.0, moment - self.now())
+
+
 class _Alarm:
     def __init__(self, clock: RunningClock, moment: float, callback: Callable[[], None]) -> None:
         self._clock = clock

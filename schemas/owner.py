@@ -1,6 +1,6 @@
 """Requests and replies of the gateway's own pages: signing in, and what an owner sees there."""
 
-from typing import Annotated, NotRequired
+from typing import Annotated
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -64,10 +64,6 @@ class SignOut(Request):
 
 
 class SignedInAccount(TypedDict):
-    """The fields that may be missing are those of the paper exchange."""
-
-    currency: NotRequired[str]
-    is_virtual: NotRequired[int]
     loginid: str
     token: str
 
@@ -84,6 +80,27 @@ class SignInReply(TypedDict):
 
 class SignInDemoReply(TypedDict):
     sign_in_demo: SignInBody
+
+
+class PaperSignedInAccount(SignedInAccount):
+    """An account of the paper exchange."""
+
+    currency: str
+    is_virtual: int
+
+
+class PaperSignInBody(TypedDict):
+    accounts: list[PaperSignedInAccount]
+    email: str
+    expires_at: int
+
+
+class PaperSignInReply(TypedDict):
+    sign_in: PaperSignInBody
+
+
+class PaperSignInDemoReply(TypedDict):
+    sign_in_demo: PaperSignInBody
 
 
 class SignOutReply(TypedDict):

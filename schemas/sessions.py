@@ -1,6 +1,6 @@
 """Requests and replies of signing in and out, and of ending streams."""
 
-from typing import Annotated, Final, NotRequired
+from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
@@ -54,28 +54,43 @@ class AccountName(TypedDict):
 
 
 class AuthorizeBody(TypedDict):
-    """The fields that may be missing are those of the paper exchange."""
-
-    account_list: list[AccountSummary] | list[AccountName]
-    balance: NotRequired[float]
+    account_list: list[AccountName]
     country: str
-    currency: NotRequired[str]
     email: str
     fullname: str
-    is_virtual: NotRequired[int]
-    landing_company_fullname: NotRequired[str]
-    landing_company_name: NotRequired[str]
-    linked_to: NotRequired[list[LinkedAccount]]
-    local_currencies: NotRequired[dict[str, CurrencyDigits]]
     loginid: str
     preferred_language: str
     scopes: list[str]
-    upgradeable_landing_companies: NotRequired[list[str]]
     user_id: int
 
 
 class AuthorizeReply(TypedDict):
     authorize: AuthorizeBody
+
+
+class PaperAuthorizeBody(TypedDict):
+    """What `authorize` answers with the paper exchange."""
+
+    account_list: list[AccountSummary]
+    balance: float
+    country: str
+    currency: str
+    email: str
+    fullname: str
+    is_virtual: int
+    landing_company_fullname: str
+    landing_company_name: str
+    linked_to: list[LinkedAccount]
+    local_currencies: dict[str, CurrencyDigits]
+    loginid: str
+    preferred_language: str
+    scopes: list[str]
+    upgradeable_landing_companies: list[str]
+    user_id: int
+
+
+class PaperAuthorizeReply(TypedDict):
+    authorize: PaperAuthorizeBody
 
 
 class Logout(AccountRequest):

@@ -7,7 +7,6 @@ that they ask for by type.
 import asyncio
 import contextlib
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -55,7 +54,7 @@ from scopegate.limits_in_force import limits_in_force
 from scopegate.offered import keep_offered
 from scopegate.plugins import EXCHANGE, Plugin
 from scopegate.retention import EVERY, Retention
-from scopegate.runtime.clock import Clock, RunningClock
+from scopegate.runtime.clock import Clock, WallClock
 from scopegate.runtime.supervisor import supervise
 from scopegate.schemas.scopes import Scope, Scopes
 from scopegate.services import Services, provided_by
@@ -88,6 +87,15 @@ GIVEN: Final[frozenset[type]] = frozenset(
     }
 )
 """The parts of the gateway that services, handlers and background work may ask for by type."""
+
+
+def _wall_clock() -> Clock:
+    """Real time, where no plugin has a market with its own."""
+    return WallClock()
+
+
+_PROVIDERS: Final = (Accounts, Access, Passwords, _wall_clock)
+"""The gateway's own services, of which plugins may provide others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +199,8 @@ class Offer:
                 own = declared.get(scope) or (None if plugin.trusted else _OWN.get(scope))
                 if own is None or own is scope:
                     declared[scope] = scope
+                elif scope is _OWN.get(scope):
+                    continue  # named, and not described
                 elif scope in _OWN:
                     declared[scope] = own.with_more(scope)
                 else:
@@ -207,10 +217,10 @@ class Offer:
         """
         names = [plugin.name for plugin in self.plugins]
         for plugin in self.plugins:
-            if names.count(plugin.name) > 1:
+            if plugin.is_named and names.count(plugin.name) > 1:
                 raise DeclarationError(f"there are two plugins of the name {plugin.name}")
             self._check_names(plugin)
-        services = Services(self._providers(), {})
+        services = Services([*_PROVIDERS, *self._providers()], {})
         handlers = [handler for plugin in self.plugins for handler in plugin.handlers]
         services.check([*HANDLERS, *handlers], self._given())
         background = [each for plugin in self.plugins for each in plugin.background]
@@ -225,7 +235,7 @@ class Offer:
         Variables of the environment and names of tables begin with the name of a plugin.
         """
         for other in self.plugins:
-            if other.name.startswith(f"{plugin.name}_"):
+            if plugin.is_named and other.is_named and other.name.startswith(f"{plugin.name}_"):
                 raise DeclarationError(
                     f"the plugins {plugin.name} and {other.name} need names of which neither begins"
                     " with the other"
@@ -242,10 +252,16 @@ class Offer:
                     f" {min(kind.__name__ for kind in twice)}"
                 )
         for provider in plugin.services:
-            if provided_by(provider) in GIVEN - {Accounts, Clock}:
+            kind = provided_by(provider)
+            for base in (Accounts, Clock):
+                if kind is not base and base in kind.__mro__:
+                    raise DeclarationError(
+                        f"{plugin.name} provides {kind.__name__}, which nobody asks for: in its"
+                        f" place write a function that is annotated to return {base.__name__}"
+                    )
+            if kind in GIVEN - {Accounts, Clock}:
                 raise DeclarationError(
-                    f"{plugin.name} provides {provided_by(provider).__name__}, which is the"
-                    " gateway's own"
+                    f"{plugin.name} provides {kind.__name__}, which is the gateway's own"
                 )
         meets = [
             name
@@ -274,7 +290,12 @@ class Offer:
             left -= registry.add(made(handler), eager=True, omit=left)
         for plugin in self.plugins:
             for handler in plugin.handlers:
-                left -= registry.add(made(handler), eager=plugin.trusted, omit=left)
+                left -= registry.add(
+                    made(handler), eager=plugin.trusted, omit=left, errors=plugin.errors or {}
+                )
+        for plugin in self.plugins:
+            for name, reply in plugin.replies.items():
+                registry.describe(name, reply)
         if left:
             raise DeclarationError(
                 f"there is no call {min(left)} to leave out; `scopegate calls` lists all"
@@ -355,13 +376,7 @@ async def compose(
         profile = settings.profile()
         limits = limits_in_force(profile, settings.requests())
         services = Services(
-            [
-                Accounts,
-                Access,
-                Passwords,
-                _wall_clock,
-                *(provider for plugin in offer.plugins for provider in plugin.services),
-            ],
+            [*_PROVIDERS, *(each for plugin in offer.plugins for each in plugin.services)],
             {
                 Bus: bus,
                 ConcurrencyLimiter: held,
@@ -422,11 +437,6 @@ async def compose(
             held,
             used=access.used,
             refusal=access.refusal,
-            errors={
-                kind: as_error
-                for plugin in offer.plugins
-                for kind, as_error in (plugin.errors or {}).items()
-            },
         )
         yield Running(
             settings=settings,
@@ -444,15 +454,14 @@ async def compose(
         )
 
 
-def _wall_clock() -> Clock:
-    """Real time, where no plugin has a market with its own."""
-    return RunningClock(time.time())
-
-
 def _settings_of(
     settings: Settings, plugins: Iterable[Plugin], options: Mapping[str, Mapping[str, Any]]
 ) -> dict[type, BaseModel]:
     """The settings of each plugin that has some, by their type. Raises `SettingsError`."""
+    plugins = list(plugins)
+    unknown = options.keys() - {each.name for each in plugins if each.settings is not None}
+    if unknown:
+        raise SettingsError(f"{min(unknown)}: no plugin here has settings of this name")
     if settings.from_surroundings:
         warn_of_tables([plugin.name for plugin in plugins if plugin.settings is not None])
     return {

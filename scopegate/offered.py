@@ -1,4 +1,4 @@
-"""What a gateway offered when it last served a database: its scopes and its plugins.
+"""What a gateway offered when it last started on a database: its scopes and its plugins.
 
 The commands that look after a database know by it what a token can be made for.
 """
@@ -7,15 +7,13 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
+from scopegate.handlers.exchange.scopes import SCOPES
 from scopegate.plugins import EXCHANGE, Plugin
 from scopegate.schemas.scopes import Scopes
 from scopegate.store.sqlite import Snapshot, Transaction
 
 _SCOPES = "scopes"
 _PLUGINS = "plugins"
-
-_STANDARD_SCOPES = ("read", "trade", "payments", "admin", "trading_information")
-"""Those of a database that was never served, which will be by `scopegate serve`."""
 
 
 def keep_offered(transaction: Transaction, scopes: Scopes, plugins: Iterable[Plugin]) -> None:
@@ -33,8 +31,11 @@ def keep_offered(transaction: Transaction, scopes: Scopes, plugins: Iterable[Plu
 
 
 def scopes_of(reader: Snapshot) -> Sequence[str]:
-    """The names of the scopes that can be given, in order."""
-    return _kept(reader, _SCOPES) or _STANDARD_SCOPES
+    """The names of the scopes that can be given, in order.
+
+    A database that was never served will be by `scopegate serve`, so it has those of the exchange.
+    """
+    return _kept(reader, _SCOPES) or [str(scope) for scope in SCOPES]
 
 
 def has_exchange(reader: Snapshot) -> bool:

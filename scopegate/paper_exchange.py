@@ -60,6 +60,8 @@ from scopegate.market_start import Origin
 from scopegate.plugins import EXCHANGE, Plugin
 from scopegate.runtime.clock import Clock, RunningClock
 from scopegate.runtime.supervisor import supervise
+from scopegate.schemas.owner import PaperSignInDemoReply, PaperSignInReply
+from scopegate.schemas.sessions import PaperAuthorizeReply
 from scopegate.settings import Settings
 from scopegate.store.sqlite import Store, StoreUnavailableError
 
@@ -251,6 +253,11 @@ PAPER_EXCHANGE: Final = Plugin(
     background=(the_market, settlement, heartbeat),
     check=market_start.check_feed,
     errors={Refusal: as_error},
+    replies={
+        "authorize": PaperAuthorizeReply,
+        "sign_in": PaperSignInReply,
+        "sign_in_demo": PaperSignInDemoReply,
+    },
     limits=LIMITS,
     retention=paper_retention.RULES,
     trusted=True,

@@ -7,7 +7,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
@@ -60,12 +60,18 @@ class Plugin:
     """Raises `StoreError` for a database that the plugin must not use, before any migration."""
     errors: Mapping[type[Exception], Callable[[Any], ApiError]] | None = None
     """Exceptions of its own that handlers may raise, and what clients are told of each."""
+    replies: Mapping[str, type] = field(default_factory=dict)
+    """Calls of the gateway to whose replies its `Accounts` add fields: `authorize`, `sign_in` and
+    `sign_in_demo`, each with the whole type of the reply."""
     limits: Sequence[Limit] = ()
     """What the call `limits` lists of its own."""
     retention: Sequence[Rule] = ()
     """How old rows of its tables are deleted."""
     trusted: bool = False
-    """Whether the first step of its handlers runs without a task (`Registry.add`)."""
+    """Whether it is the exchange: the first step of its handlers runs without a task
+    (`Registry.add`), and it describes the gateway's own scopes itself."""
+    is_named: bool = True
+    """Whether its author named it; a module without a plugin is one under the module's name."""
 
     def __post_init__(self) -> None:
         name: Any = self.name
@@ -74,10 +80,10 @@ class Plugin:
                 f"{self.name!r} is no name for a plugin: it begins with a lower-case letter and has"
                 " up to 30 lower-case letters, digits and underscores"
             )
-        for field in ("handlers", "scopes", "services", "background", "limits", "retention"):
-            if not isinstance(getattr(self, field), list | tuple):
+        for part in ("handlers", "scopes", "services", "background", "limits", "retention"):
+            if not isinstance(getattr(self, part), list | tuple):
                 raise DeclarationError(
-                    f"plugin {self.name}: {field} is a tuple or a list, such as {field}=(…,)"
+                    f"plugin {self.name}: {part} is a tuple or a list, such as {part}=(…,)"
                 )
         for handler in self.handlers:
             if not inspect.isclass(handler):
@@ -89,6 +95,19 @@ class Plugin:
             check_form(service)
         for background in self.background:
             check_form(background, background=True)
+        for part, kind in (("limits", Limit), ("retention", Rule)):
+            for each in getattr(self, part):
+                if not isinstance(each, kind):
+                    raise DeclarationError(
+                        f"plugin {self.name}: {each!r} in {part} is no {kind.__name__}"
+                    )
+        errors: Mapping[Any, Any] = self.errors or {}
+        for error, convert in errors.items():
+            if not (inspect.isclass(error) and issubclass(error, Exception) and callable(convert)):
+                raise DeclarationError(
+                    f"plugin {self.name}: errors has a class of exceptions and a function for each,"
+                    f" not {error!r}"
+                )
         settings: Any = self.settings
         if settings is not None and not (
             inspect.isclass(settings) and issubclass(settings, BaseModel)
@@ -146,12 +165,14 @@ def _plugins_in(loaded: Any, name: str) -> list[Plugin]:
         return [loaded]
     plain = re.sub(r"[^a-z0-9_]", "_", name.lower()).lstrip("_0123456789")[:30] or "plugin"
     if inspect.isclass(loaded):
-        return [Plugin(name=plain, handlers=(loaded,))]
+        return [Plugin(name=plain, handlers=(loaded,), is_named=False)]
+    if not inspect.ismodule(loaded):
+        raise DeclarationError(
+            f"{name} names {loaded!r}: name a Plugin, a module, or a class with calls"
+        )
     # The exchange may be imported there; it is offered, or left out, by the gateway itself.
     plugins = [
-        member
-        for member in dict.fromkeys(_members(loaded, Plugin))
-        if isinstance(member, Plugin) and not member.trusted
+        member for member in dict.fromkeys(_members(loaded, Plugin)) if member.name != EXCHANGE
     ]
     offered = {handler for plugin in plugins for handler in plugin.handlers}
     classes = [
@@ -168,7 +189,7 @@ def _plugins_in(loaded: Any, name: str) -> list[Plugin]:
         raise DeclarationError(
             f"{loaded.__name__} ({where}) has no Plugin, and no class with a method under @call"
         )
-    return [*plugins, Plugin(name=plain, handlers=classes)]
+    return [*plugins, Plugin(name=plain, handlers=classes, is_named=False)]
 
 
 def _members(module: Any, kind: type) -> list[Any]:

@@ -100,9 +100,12 @@ class Retention:
         found = 0
         before: list[tuple[Any, ...]] = []
         for _ in range(ROUNDS):
-            keys = await self._store.read(lambda reader: find(reader, now))
+            keys = (await self._store.read(lambda reader: find(reader, now)))[:BATCH]
             here = [tuple(key) for key in keys]
-            if not keys or here == before:  # the same again: none of them could be deleted
+            if not keys:
+                break
+            if here == before:
+                log.warning("a table of a plugin refers to old rows, which stay", example=here[0])
                 break
             before = here
 

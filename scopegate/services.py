@@ -1,4 +1,4 @@
-"""Services by type: who needs a part of the gateway names its type, and gets the one there is.
+"""Services by type: code that needs a part of the gateway names its type, and gets the one made.
 
 Rules:
 - A service is made once per start, when somebody needs it first, and closed in reverse order.
@@ -40,7 +40,6 @@ class Services:
         for provider in providers:
             self._providers[provided_by(provider)] = provider
         self._stack = AsyncExitStack()
-        self._making: list[type] = []
 
     async def __aenter__(self) -> "Services":
         """Begin; services are made as they are needed."""
@@ -64,6 +63,8 @@ class Services:
         `also` are types that will be there later.
         """
         there = {*self._made, *self._providers, *also}
+        for kind in self._providers:
+            self._check_circle(kind, [])
         for one in [*needy, *self._providers.values()]:
             for name, need in needs_of(one).items():
                 if need.kind not in there and not need.optional:
@@ -74,16 +75,20 @@ class Services:
                         " service in services= of yours"
                     )
 
+    def _check_circle(self, kind: type, needing: list[type]) -> None:
+        if kind in needing:
+            circle = " -> ".join(each.__name__ for each in [*needing, kind])
+            raise DeclarationError(f"these services need each other: {circle}")
+        provider = self._providers.get(kind)
+        if provider is not None and kind not in self._made:
+            for need in needs_of(provider).values():
+                self._check_circle(need.kind, [*needing, kind])
+
     async def get(self, kind: type) -> Any:
         """A service, made now if it was not yet, with everything that it needs."""
         if kind in self._made:
             return self._made[kind]
-        if kind in self._making:
-            circle = " -> ".join(each.__name__ for each in [*self._making, kind])
-            raise DeclarationError(f"these services need each other: {circle}")
-        self._making.append(kind)
         self._made[kind] = made = await self._run(self._providers[kind])
-        self._making.pop()
         return made
 
     async def make(self, needy: Callable[..., T]) -> T:
@@ -97,6 +102,8 @@ class Services:
         absent = dict.fromkeys(needs.keys() - given.keys())
         try:
             return needy(**given, **absent)
+        except (StoreError, SettingsError, DeclarationError):
+            raise
         except Exception as problem:
             raise DeclarationError(
                 f"cannot make {name_of(needy)}: {type(problem).__name__}: {problem}"

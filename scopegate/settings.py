@@ -328,8 +328,9 @@ class Settings(BaseSettings):
 
     def refuse_market(self) -> None:
         """Raise `SettingsError` for a setting that is of no use without the exchange."""
-        for name in ("seed", "start", "speed"):
-            if getattr(self, name) != type(self).model_fields[name].default:
+        for name in type(self).model_fields:
+            of_market = name in ("seed", "start", "speed") or name.startswith("margin_")
+            if of_market and getattr(self, name) != type(self).model_fields[name].default:
                 raise SettingsError(f"{name}: there is no market without the exchange")
 
     @property

@@ -426,7 +426,11 @@ async def scene(gateway: Gateway, *, start: float = NOON, **settings: Any) -> As
     """
     with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
         clock, mail = HandClock(start), Mailbox()
-        options = gateway.with_settings(**_of_plugins(settings)).options
+        own = _of_plugins(settings)
+        options = {
+            name: {**gateway.options.get(name, {}), **own.get(name, {})}
+            for name in gateway.options.keys() | own.keys()
+        }
         given = chosen(
             **{**gateway.defaults, "port": 0, **settings, "db": Path(folder) / "scene.db"}
         )

@@ -66,6 +66,10 @@ _UNAVAILABLE = {
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_PROTOCOL,
 }
+_ENDS_TRANSACTION = re.compile(
+    r"(^|;)\s*(BEGIN|COMMIT|ROLLBACK)\b(?=\s*(;|$|TRANSACTION|IMMEDIATE|EXCLUSIVE|DEFERRED))",
+    re.IGNORECASE,
+)
 _PARTIAL = re.compile(r"\bWHERE\b.*", re.DOTALL)
 _RESTORE = (
     "move it and its -wal and -shm files away, copy your latest backup there, and start again;"
@@ -278,6 +282,11 @@ def migrate(
 
 def _migrate_plugin(connection: sqlite3.Connection, name: str, steps: list[str]) -> None:
     """Take the steps of one plugin. Its tables and indexes are named after it."""
+    for step in steps:
+        if _ENDS_TRANSACTION.search(step):
+            raise StoreError(
+                f"a migration of {name} begins or ends a transaction: each is one by itself"
+            )
     version = _version_of(connection, name)
     if version > len(steps):
         raise StoreError(
@@ -293,6 +302,10 @@ def _migrate_plugin(connection: sqlite3.Connection, name: str, steps: list[str])
                 _run_script(connection, step)
             except sqlite3.Error as problem:
                 raise StoreError(f"migration {number} of {name} failed: {problem}") from problem
+            if not connection.in_transaction:
+                raise StoreError(
+                    f"migration {number} of {name} ends its transaction: leave COMMIT out"
+                )
             changed = {thing for thing, _ in before.items() ^ _objects(connection).items()}
             foreign = sorted(thing for thing in changed if not thing.startswith(f"{name}_"))
             if foreign:

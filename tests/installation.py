@@ -78,4 +78,4 @@ def served(installed: Path, folder: Path, *options: str, **variables: str) -> It
     with running:
         yield running
         assert running.stop() == 0
-        assert running.stderr == ""
+        assert running.stderr == "", running.stderr

@@ -256,7 +256,7 @@ def serving(folder: Path, *options: str) -> Iterator[Served]:
         yield served
         code = served.stop()
         assert code == 0
-        assert served.stderr == ""
+        assert served.stderr == "", served.stderr
 
 
 def printed(

@@ -192,9 +192,6 @@ SHOWN_BY: dict[str, str] = {
     ),
     "exchange/markups.py": "test_a_markup_is_paid_by_the_buyer_and_booked_to_the_apps_owner",
     "exchange/payments.py": "test_money_moves_between_ones_own_accounts",
-    "gateway/access/accounts.py": (
-        "test_sessions_tokens_apps_consent_and_revocation_work_without_the_exchange"
-    ),
     "gateway/access/guard.py": "test_revoking_reaches_every_live_connection_and_no_other",
     "gateway/access/oversight.py": (
         "test_an_owner_oversees_tokens_and_what_was_done_with_them"  # by `token_list`, `activity`

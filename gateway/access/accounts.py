@@ -1,7 +1,8 @@
 """Accounts: what tokens are for. A user has one or several, each with its own login id.
 
 The gateway itself knows the login id of an account and its user. A plugin that keeps more of an
-account, such as a currency and a balance, provides a subclass of `Accounts` as a service.
+account, such as a currency and a balance, has a subclass of `Accounts`, and a service that is a
+function annotated to return `Accounts`.
 """
 
 import time
@@ -56,7 +57,7 @@ class Accounts:
         return ()
 
     def authorized(self, reader: Snapshot, grant: Grant) -> Mapping[str, Any]:
-        """Further fields of the reply to `authorize`; they win over the gateway's own."""
+        """Further fields of the reply to `authorize`; also `account_list` and `fullname`."""
         return {}
 
     def in_words(self, reader: Snapshot, loginid: str) -> str:

@@ -21,7 +21,6 @@ from collections.abc import (
     Coroutine,
     Generator,
     Iterable,
-    Mapping,
     Sequence,
 )
 from typing import Any
@@ -78,6 +77,9 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{1,50}", re.ASCII).fullmatch
 _MISPLACED = "Holds a token, which is a secret: leave it out, and replace that token."
 _INTEGER = re.compile(r"-?[0-9]{1,16}", re.ASCII).fullmatch
 
+_OURS = (ApiError, ValidationError, StoreUnavailableError)
+"""What no handler's own errors may stand for."""
+
 log = structlog.get_logger("scopegate.dispatch")
 
 Message = dict[str, Any]
@@ -95,13 +97,11 @@ class Dispatcher:
         *,
         used: Callable[[Session, Grant, str], None],
         refusal: Callable[[Session], ApiError | None],
-        errors: Mapping[type[Exception], Callable[[Any], ApiError]] | None = None,
         patience: float = PATIENCE,
     ) -> None:
         """`used` is told of every call that a grant made, before it runs.
 
         `refusal` says, for each message, why its connection is not served at all; `None` if it is.
-        `errors` converts further exceptions of handlers, by their class, to what clients are told.
         """
         self._registry = registry
         self._bus = bus
@@ -109,7 +109,6 @@ class Dispatcher:
         self._open_streams = open_streams
         self._used = used
         self._refusal = refusal
-        self._errors = errors or {}
         self._patience = patience
         self._strangers = Penalty()
 
@@ -275,6 +274,8 @@ class Dispatcher:
         if type(result) is dict:
             _send(session, _head(message, echo), result)
             return
+        if isinstance(result, list) and not result:
+            raise TypeError("the call returned a list without an answer")
         for answer in result if isinstance(result, list) else (result,):
             if isinstance(answer, ApiError):
                 self._failed(session, call, message, echo, answer)
@@ -300,6 +301,7 @@ class Dispatcher:
         head = _head(message, echo)
         already = session.stream(stream.key)
         if already is not None:
+            reply = _encoded(dict(head), _under(already, stream, stream.first))
             if not stream.implied:
                 if not already.implied:
                     raise ApiError(
@@ -309,7 +311,7 @@ class Dispatcher:
                 more = len(encoded) - already.head_size
                 self._claim_bytes(session, call, already.holders, more)
                 already.take_over(encoded, stream.since)
-            _send(session, head, _under(already, stream, stream.first))
+            session.send(reply)
             return
         grant = session.acting if call.needs_login else None
         if grant is not None and session.grants.get(grant.loginid) is not grant:
@@ -328,6 +330,11 @@ class Dispatcher:
             holders=session.holders,
             implied=stream.implied,
         )
+        # Encoded first: a body that cannot be sent must not leave a stream behind.
+        texts = [
+            _encoded(dict(head), _under(subscription, stream, body))
+            for body in (stream.first, *stream.more)
+        ]
         give_back, recount = self._claim(session, call, stream, subscription)
 
         def close() -> None:
@@ -337,8 +344,8 @@ class Dispatcher:
         self._bus.subscribe(stream.topic, subscription)
         subscription.opened(close, recount)
         session.open(subscription)
-        for body in (stream.first, *stream.more):
-            _send(session, dict(head), _under(subscription, stream, body))
+        for text in texts:
+            session.send(text)
 
     def _claim(
         self, session: Session, call: Call, stream: Stream[Any], subscription: Subscription
@@ -422,10 +429,11 @@ class Dispatcher:
 
     def _converted(self, problem: BaseException, message: Message, call: Call | None) -> ApiError:
         """What the client is told of an exception; a fault of the program is logged."""
-        for kind in type(problem).__mro__:
-            if (convert := self._errors.get(kind)) is not None:
-                problem = convert(problem)
-                break
+        if call is not None and call.errors and not isinstance(problem, _OURS):
+            for kind in type(problem).__mro__:
+                if (convert := call.errors.get(kind)) is not None:
+                    problem = convert(problem)
+                    break
         if isinstance(problem, ValidationError):
             return input_validation_failed(problems_of(problem, message))
         if isinstance(problem, StoreUnavailableError):
@@ -616,9 +624,13 @@ def _under(subscription: Subscription, stream: Stream[Any], told: Body) -> Messa
 
 
 def _send(session: Session, head: Message, body: Body, msg_type: str | None = None) -> None:
+    session.send(_encoded(head, body, msg_type))
+
+
+def _encoded(head: Message, body: Body, msg_type: str | None = None) -> bytes:
     head["msg_type"] = msg_type or next(iter(body))
     head.update(body)
-    session.send(orjson.dumps(head))
+    return orjson.dumps(head)
 
 
 def _shown(problem: BaseException) -> BaseException:

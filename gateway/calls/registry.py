@@ -12,14 +12,25 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Collection, Coroutine, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import (
+    Callable,
+    Collection,
+    Coroutine,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass, replace
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, Final, Generic, Required, TypedDict, TypeVar, Union, Unpack
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from typing_extensions import is_typeddict
 
+from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.limits import Rate
 from scopegate.gateway.calls.session import Session, Shape
 from scopegate.schemas.declared import Names, takes_declared
@@ -54,6 +65,9 @@ Needs = Scope | Collection[Scope] | Standing | None
 
 Body = Mapping[str, Any]
 """The part of a reply that is the call's own; its first key is the reply's `msg_type`."""
+
+Errors = Mapping[type[Exception], Callable[[Any], ApiError]]
+"""Exceptions, each with the function that makes an error for clients of one."""
 
 BodyT = TypeVar("BodyT")
 MethodT = TypeVar("MethodT", bound=Callable[..., Any])
@@ -171,6 +185,8 @@ class Call:
     invoke: Callable[[Any, Session], Coroutine[Any, Any, Any]]
     eager: bool
     """Whether its first step runs without a task; see `Registry.add`."""
+    errors: Errors
+    """The exceptions of its handler that are no bugs, and what clients are told of each."""
 
     @property
     def sentence(self) -> str:
@@ -217,9 +233,16 @@ class Registry:
         return any(hasattr(member, _MARK) for _, member in inspect.getmembers(handler, callable))
 
     def add(
-        self, handler: object, *, eager: bool, omit: frozenset[str] = frozenset()
+        self,
+        handler: object,
+        *,
+        eager: bool,
+        omit: frozenset[str] = frozenset(),
+        errors: Errors = MappingProxyType({}),
     ) -> frozenset[str]:
         """Offer every call that the object's class declares, but those to `omit`; these it has.
+
+        `errors` are the exceptions of its handlers that are no bugs.
 
         Of a class instead of an object, the calls can be read but not made.
 
@@ -238,7 +261,9 @@ class Registry:
                 if declaration.name in omit:
                     omitted.add(declaration.name)
                     continue
-                new = self._declared(declaration, getattr(handler, attribute), declaring, eager)
+                new = self._declared(
+                    declaration, getattr(handler, attribute), declaring, eager, errors
+                )
                 if not eager:  # ours are described in the tests; it takes a while
                     _check_replies(new)
                 self._add(new)
@@ -247,7 +272,12 @@ class Registry:
         return frozenset(omitted)
 
     def _declared(
-        self, declaration: _Declaration, method: Callable[..., Any], handler: type, eager: bool
+        self,
+        declaration: _Declaration,
+        method: Callable[..., Any],
+        handler: type,
+        eager: bool,
+        errors: Errors,
     ) -> Call:
         name, policy = declaration
         group = handler.__name__
@@ -272,7 +302,8 @@ class Registry:
             raise DeclarationError(f"{where} is no coroutine: write async def")
         needs = policy["needs"]
         standing = needs if isinstance(needs, Standing) else None
-        scopes = self._needed(where, needs)
+        needed = self._needed(where, needs)
+        scopes = frozenset(map(str, needed))
         validate = request.__pydantic_validator__.validate_python
         return Call(
             name=name,
@@ -281,7 +312,7 @@ class Registry:
             scopes_in_order=tuple(self.scopes.in_order(scopes)),
             needs_login=needs is not None and needs is not AT_PAGES,
             standing=standing,
-            app_tokens=policy.get("app_tokens", not scopes or not self._are_managing(scopes)),
+            app_tokens=policy.get("app_tokens", not needed or not _are_managing(needed)),
             rate=policy.get("rate", Rate.GENERAL),
             kinds=_kinds(where, policy.get("streams", name if streams else ())),
             names=self.names,
@@ -297,12 +328,13 @@ class Registry:
             ),
             invoke=method,
             eager=eager or _never_waits(function),
+            errors=errors,
         )
 
-    def _needed(self, where: str, needs: Needs) -> frozenset[str]:
+    def _needed(self, where: str, needs: Needs) -> list[Scope]:
         """The scopes of which a call needs one, all of them declared."""
         if needs is None or isinstance(needs, Standing):
-            return frozenset()
+            return []
         given: list[Any] = [needs] if isinstance(needs, str) else list(needs)
         if not given:
             raise DeclarationError(f"{where} needs one of no scopes: nobody could make it")
@@ -318,11 +350,15 @@ class Registry:
                     f"{where} needs the scope {scope}, which this gateway does not declare (it has"
                     f" {declared}): name it in scopes= of your Plugin"
                 )
-        return frozenset(map(str, given))
+        return given
 
-    def _are_managing(self, scopes: Collection[str]) -> bool:
-        """Whether all of these are of a high risk."""
-        return all(scope.risk >= Risk.HIGH for scope in self.scopes if scope in scopes)
+    def describe(self, name: str, reply: type) -> None:
+        """Let a call be known to answer with this type, which a plugin has added fields to.
+
+        Nothing changes where the call is left out.
+        """
+        if name in self._calls:
+            self._calls[name] = replace(self._calls[name], replies=(reply,))
 
     def _add(self, new: Call) -> None:
         if new.name in self._calls:
@@ -394,6 +430,11 @@ def _signature(
     if not replies:
         raise DeclarationError(f"{where} must say what it returns: a TypedDict, or a Stream of one")
     return request, replies, _may_stream(returned)
+
+
+def _are_managing(scopes: Iterable[Scope]) -> bool:
+    """Whether all of these are of a high risk, as the declaration of the call has them."""
+    return all(scope.risk >= Risk.HIGH for scope in scopes)
 
 
 def _never_waits(function: Callable[..., Any]) -> bool:

@@ -225,7 +225,8 @@ class Subscription:
         if self.alive and position > self._since:
             self._since = position
             name = self._msg_type.encode()
-            self._send(b'%b,"msg_type":"%b","%b":{%b' % (self._head, name, name, tail))
+            bracket = b"[" if self.lists else b"{"
+            self._send(b'%b,"msg_type":"%b","%b":%b%b' % (self._head, name, name, bracket, tail))
             if ends:
                 self._forget(self.id)
 

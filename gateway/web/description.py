@@ -223,7 +223,7 @@ def _flowing(text: str) -> str:
 
 
 def _streams(call: Call) -> bool:
-    return "subscribe" in call.request.model_fields
+    return bool(call.kinds)
 
 
 def _request(call: Call, generated: Schema) -> Schema:
@@ -294,7 +294,7 @@ def _derived(call: Call, schema: Schema) -> Iterator[Schema]:
         field: value for field in wanted for value in _values(schema["properties"].get(field, {}))
     }
     if example.keys() == wanted.keys():
-        yield example | ({"subscribe": 1} if _streams(call) else {})
+        yield example | ({"subscribe": 1} if "subscribe" in call.request.model_fields else {})
 
 
 def _values(field: Schema) -> list[Any]:

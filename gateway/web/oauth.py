@@ -66,7 +66,9 @@ class TokenEndpoint:
                 "access_token": exchanged.tokens[0][1],
                 "token_type": "Bearer",
                 "expires_in": codes.TOKENS_LAST,
-                "scope": " ".join(self._scopes.in_order(exchanged.link.scopes)),
+                "scope": " ".join(
+                    self._scopes.in_order(exchanged.link.scopes & self._scopes.names)
+                ),
                 "accounts": [
                     {"loginid": loginid, "token": token} for loginid, token in exchanged.tokens
                 ],

@@ -158,9 +158,9 @@ class Pages:
             return {
                 "accounts": [
                     {
+                        **self._accounts.brief(account),  # type: ignore[typeddict-item]
                         "loginid": account.loginid,
                         "token": create(account.loginid),
-                        **self._accounts.brief(account),  # type: ignore[typeddict-item]
                     }
                     for account in self._accounts.first_choice(owned)
                 ],

@@ -76,18 +76,18 @@ class Sessions:
         if request.add_to_login_history or grant.app_id is not None:
             self._access.signed_in(session, grant.user_id, "login")
         self._access.used(session, grant, "authorize")
-        body: AuthorizeBody = {
-            "account_list": [],
+        own: AuthorizeBody = {
+            "account_list": further.pop("account_list"),
             "country": told.get("residence") or user["country"],
             "email": user["email"],
-            "fullname": "",
+            "fullname": further.pop("fullname", ""),
             "loginid": grant.loginid,
             "preferred_language": told.get("preferred_language") or "EN",
             "scopes": self._scopes.in_order(grant.scopes),
             "user_id": grant.user_id,
         }
-        body.update(further)  # type: ignore[typeddict-item] # a plugin's own fields
-        return {"authorize": body}
+        # Those that a plugin adds (`Plugin.replies`) never stand for one of these.
+        return {"authorize": {**further, **own}}  # type: ignore[typeddict-item]
 
     def _read(self, grant: Grant, reader: Snapshot) -> tuple[Row, dict[str, Any], dict[str, Any]]:
         """The user, their settings, and the fields that depend on their accounts."""

@@ -115,7 +115,7 @@ def test_all_comes_back_after_the_gateway_was_gone(
     expect(page.get_by_text("no price")).to_have_count(2)
 
     port = str(urlsplit(gateway.page).port)
-    gateway.options = (*gateway.options, "--port", port, "--speed", "600")
+    gateway.options = (*gateway.options, "--port", port, "--speed", "60")
     gateway.start()
     expect(page.get_by_text("Connected again.")).to_be_visible()
     expect(contracts(page, "Last results")).to_have_count(1)

@@ -400,7 +400,8 @@ def test_what_handlers_raise_is_converted_in_one_place() -> None:
     sent: list[bytes] = []
     session = Session(sent.append, app_id=1089)
     dispatcher, call, _ = a_stream(session)
-    dispatcher._errors = {NotToday: lambda problem: ApiError("NotToday", str(problem))}
+    errors = {NotToday: lambda problem: ApiError("NotToday", str(problem))}
+    call = dataclasses.replace(call, errors=errors)
     dispatcher._failed(session, call, {}, {}, NotToday("Come back tomorrow."))
     [told] = answered(sent)
     assert told["error"] == {"code": "NotToday", "message": "Come back tomorrow."}

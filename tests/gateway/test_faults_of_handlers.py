@@ -9,7 +9,18 @@ import pytest
 import structlog
 from typing_extensions import TypedDict
 
-from scopegate import ApiError, Disconnect, Gateway, Plugin, Request, Session, Text, call
+from scopegate import (
+    ApiError,
+    Disconnect,
+    Gateway,
+    Plugin,
+    Request,
+    Session,
+    Stream,
+    Text,
+    call,
+)
+from scopegate.gateway.calls.session import Shape
 from scopegate.testing import scene
 
 
@@ -114,6 +125,59 @@ async def test_every_failure_gets_a_reply(logged: Any, how: str, kind: str, code
     reported = [line for line in logged if line["event"] == "a handler failed"]
     assert len(reported) == (code == "InternalServerError")
     assert all(line["call"] == how for line in reported)
+
+
+async def test_the_errors_of_a_plugin_are_those_of_its_own_calls() -> None:
+    greedy = Plugin(
+        name="greedy", handlers=(Faults,), errors={Exception: lambda _: ApiError("Stolen", "mine")}
+    )
+    async with scene(Gateway(greedy)) as here:
+        client = here.connect()
+        assert await client.refused({"authorize": "no-such-token"}) == "InvalidToken"
+        assert await client.refused({"nothing": 1}) == "UnrecognisedRequest"
+        assert await client.refused({"fail": 5, "more": 1}) == "InputValidationFailed"
+        assert await client.refused({"fail": "details"}) == "InternalServerError"
+        assert await client.refused({"fail": "bug"}) == "Stolen"
+
+
+class Answers(Request):
+    answers: Text
+
+
+class Answered(TypedDict):
+    answers: int
+
+
+class Odd:
+    """Answers that cannot be sent."""
+
+    @call("answers", needs=None)
+    async def answers(
+        self, request: Answers, session: Session
+    ) -> list[Answered] | Stream[Answered]:
+        """Answer nothing, or open a stream whose first answer is not JSON."""
+        if request.answers == "none":
+            return []
+        first: Any = {"answers": Decimal(1)} if request.answers == "wrong" else {"answers": 1}
+        return Stream(
+            kind="answers",
+            key="a",
+            label="a",
+            topic="a",
+            first=first,
+            msg_type="answers",
+            shape=Shape.OBJECT,
+        )
+
+
+async def test_an_answer_that_cannot_be_sent_leaves_nothing_behind() -> None:
+    async with scene(Gateway(Plugin(name="odd", handlers=(Odd,)))) as here:
+        client = here.connect()
+        assert await client.refused({"answers": "none"}) == "InternalServerError"
+        assert await client.refused({"answers": "wrong"}) == "InternalServerError"
+        assert not here.gateway.bus.has_listeners("a")
+        client.send_text(b'{"answers": "right", "req_id": 7}')
+        assert (await client.next())["subscription"]
 
 
 async def test_a_client_that_leaves_ends_what_its_handler_waits_for() -> None:

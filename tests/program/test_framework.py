@@ -18,8 +18,10 @@ from scopegate import (
     PAPER_EXCHANGE,
     READ,
     AccountRequest,
+    Accounts,
     DeclarationError,
     Gateway,
+    Grant,
     One,
     Plugin,
     Request,
@@ -27,6 +29,7 @@ from scopegate import (
     Scope,
     Session,
     SettingsError,
+    Snapshot,
     Store,
     StoreError,
     call,
@@ -34,6 +37,7 @@ from scopegate import (
 from scopegate.app import compose, declared
 from scopegate.exchange.ledger import Ledger
 from scopegate.gateway.access.apps import App
+from scopegate.plugins import _plugins_in as plugins_in
 from scopegate.runtime.clock import HandClock
 from scopegate.schemas.scopes import Scopes
 from scopegate.settings import chosen, plugin_settings
@@ -660,11 +664,49 @@ async def broken() -> AsyncIterator[Tools]:
         ({"background": (never,)}, "never is no background work"),
         ({"settings": GardenSettings()}, "settings is a class, a pydantic BaseModel"),
         ({"migrations": "migrations"}, "migrations is a folder"),
+        ({"limits": ("x",)}, "'x' in limits is no Limit"),
+        ({"retention": ("x",)}, "'x' in retention is no Rule"),
+        ({"errors": {"x": 1}}, "errors has a class of exceptions and a function"),
     ],
 )
 def test_a_plugin_of_the_wrong_form_is_refused(parts: dict[str, Any], said: str) -> None:
     with pytest.raises(DeclarationError, match=said):
         plugin("garden", **parts)
+
+
+class MoreAccounts(Accounts):
+    """Accounts with a plan."""
+
+    def authorized(self, reader: Snapshot, grant: Grant) -> dict[str, Any]:
+        return {"plan": "gold", "loginid": "not this one", "fullname": "Ada"}
+
+
+def more_accounts() -> Accounts:
+    return MoreAccounts()
+
+
+class WithPlan(TypedDict):
+    plan: str
+    account_list: list[dict[str, str]]
+    country: str
+    email: str
+    fullname: str
+    loginid: str
+    preferred_language: str
+    scopes: list[str]
+    user_id: int
+
+
+class WithPlanReply(TypedDict):
+    authorize: WithPlan
+
+
+async def test_a_plugin_adds_fields_to_authorize_and_replaces_none() -> None:
+    plans = plugin("plans", services=(more_accounts,), replies={"authorize": WithPlanReply})
+    async with scene(Gateway(plans)) as here:
+        signed_in = await here.connect().authorize(await here.token("read"))
+        assert (signed_in["plan"], signed_in["fullname"]) == ("gold", "Ada")
+        assert signed_in["loginid"] == here.loginid
 
 
 @pytest.mark.parametrize(
@@ -678,6 +720,7 @@ def test_a_plugin_of_the_wrong_form_is_refused(parts: dict[str, Any], said: str)
         ((plugin("shop"), plugin("shop_cart")), "neither begins with the other"),
         ((plugin("smtp", settings=GardenSettings),), "the gateway has a setting smtp_host"),
         ((plugin("one", services=(Store,)),), "one provides Store, which is the gateway's own"),
+        ((plugin("one", services=(MoreAccounts,)),), "annotated to return Accounts"),
     ],
 )
 def test_plugins_that_would_meet_are_refused(plugins: tuple[Plugin, ...], said: str) -> None:
@@ -762,3 +805,52 @@ async def test_what_only_the_exchange_has_is_refused_without_it(tmp_path: Path) 
         with pytest.raises(SettingsError, match="there is no market without the exchange"):
             async with Gateway().serving(port=0, db=tmp_path / "x.db", **options):
                 pass
+
+
+async def test_settings_of_a_plugin_that_is_not_there_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="nonsense: no plugin here has settings"):
+        async with scene(Gateway(PLANTS), nonsense={"size": 1}):
+            pass
+    with pytest.raises(SettingsError, match="margin_touch: there is no market"):
+        async with Gateway().serving(port=0, db=tmp_path / "x.db", margin_touch=0.3):
+            pass
+
+
+def test_a_risk_that_one_plugin_sees_changes_no_call_of_others() -> None:
+    risky = plugin("risky", scopes=(Scope("read", "Read your diary.", risk=Risk.HIGH),))
+    offered = Gateway(risky).declared()
+    assert next(each for each in offered.scopes if each == "read").risk is Risk.HIGH
+    assert offered["app_list"].app_tokens
+
+
+def test_a_scope_of_the_gateway_may_be_named_without_describing_it() -> None:
+    named = plugin("named", scopes=(READ,))
+    for gateway in (Gateway(named), Gateway(PAPER_EXCHANGE, named)):
+        read = next(each for each in gateway.declared().scopes if each == "read")
+        assert not read.allows.endswith(READ.allows) or read is READ
+
+
+def test_modules_need_no_names_that_stay_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what has a namespace of its own, a `Plugin`, has to have a name of its own."""
+    text = (
+        "from scopegate import *\nfrom tests.program.test_framework import Looked, Look\n"
+        "from pydantic import create_model\n"
+        "Ask = create_model('Ask', __base__=Request, {name}=(One, ...))\n"
+        "class Mine:\n    @call('{name}', needs=None)\n"
+        "    async def ask(self, request: Ask, session: Session) -> Looked:\n"
+        "        'Look.'\n        return {{'look': 'mine'}}\n"
+    )
+    for name in ("weather1", "weather1_extra", "exchange"):
+        (tmp_path / f"{name}_calls.py").write_text(text.format(name=f"ask_{name}"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    modules = ["weather1_calls", "weather1_extra_calls", "exchange_calls"]
+    assert "ask_exchange" in declared(modules, plugins=[PAPER_EXCHANGE])
+
+
+def test_an_entry_point_that_names_something_else_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(DeclarationError, match="name a Plugin, a module, or a class with calls"):
+        plugins_in(GATEWAY, "garden")

@@ -85,6 +85,7 @@ def test_without_its_plugin_a_table_stays(database: sqlite3.Connection, folder: 
         ("ALTER TABLE users ADD COLUMN sky TEXT;", "changes users"),
         ("DROP TABLE token_uses;", "changes token_uses"),
         ("CREATE TABLE weather_a (x); NONSENSE;", "migration 1 of weather failed"),
+        ("CREATE TABLE weather_a (x); COMMIT; DROP TABLE users;", "begins or ends a transaction"),
     ],
 )
 def test_a_step_that_reaches_beyond_its_plugin_is_undone(

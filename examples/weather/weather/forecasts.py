@@ -71,7 +71,7 @@ class Forecasts:
                 weather = await self._upstream.weather(place)
             except ApiError:
                 continue  # the next round asks again
-            if weather != known:
+            if self._followed.get(place) == known != weather:  # nothing newer was told meanwhile
                 self._followed[place] = weather
                 self._changes.publish(place, weather)
 
