@@ -144,6 +144,8 @@ class Served:
         self.db = folder / "scopegate.db"
         self.options = options
         self.settings = settings
+        self.calls: Registry | None = None
+        """Its calls, where they are not those of `scopegate serve`."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -214,7 +216,7 @@ class Served:
         """A client over a socket of its own; `options` are those of the WebSocket library."""
         url = f"{self.url}?app_id={app_id}"
         async with connect(url, compression=None, **options) as socket:
-            client = SocketClient(our_calls(), socket)
+            client = SocketClient(self.calls or our_calls(), socket)
             try:
                 yield client
             finally:

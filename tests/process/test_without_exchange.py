@@ -7,6 +7,7 @@ import pytest
 from tests.served import Served, scopegate
 
 MODULE = """
+from scopegate.app import declared
 from scopegate import Gateway
 
 gateway = Gateway(db="mine.db")
@@ -22,6 +23,7 @@ def mapped(gateway: Served) -> str:
 
 async def test_it_serves_and_its_commands_know_its_scopes(tmp_path: Path) -> None:
     with Served(tmp_path, "--without", "exchange") as gateway:
+        gateway.calls = declared(without=["exchange"])
         assert gateway.loginids == ["AC1001"]
         assert gateway.lines[2] == "account      AC1001"
         assert "numpy" not in mapped(gateway)
