@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from scopegate.app import declared
 from tests.served import Served, scopegate
 
 MODULE = """
-from scopegate.app import declared
 from scopegate import Gateway
 
 gateway = Gateway(db="mine.db")
