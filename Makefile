@@ -10,13 +10,14 @@ COMPILE := uv pip compile -q --universal --generate-hashes --no-header --fork-st
 UNIT_TESTS := tests/exchange tests/gateway tests/runtime tests/store tests/test_layers.py
 SOURCES := exchange gateway handlers runtime schemas scopegate store tests examples bench docs .ci
 
-.PHONY: help setup serve quick test coverage proofs check format docs fairness bench lock clean
+.PHONY: help setup serve quick test coverage oldest proofs check format docs fairness bench lock clean
 
 help:
 	@echo "make serve    start the gateway (first makes $(VENV))"
 	@echo "make test     run the whole test suite"
 	@echo "make quick    the unit tests alone, in a minute"
 	@echo "make coverage the whole suite, and which branches it takes"
+	@echo "make oldest   the unit tests with the oldest versions of what is needed"
 	@echo "make proofs   the same tests in their long form"
 	@echo "make setup    make $(VENV) with the command scopegate"
 	@echo "make check    check format, lint, types, layers, generated files"
@@ -38,6 +39,15 @@ $(VENV)/made: $(LOCKS)/run.txt $(LOCKS)/build.txt pyproject.toml .ci/link_rooms.
 $(VENV)/made-for-tests: $(VENV)/made $(LOCKS)/dev.txt
 	@echo "Installing what the tests need."
 	@$(PIP) -r $(LOCKS)/dev.txt
+	@touch $@
+
+# The oldest versions that pyproject.toml allows, of what the gateway itself needs.
+$(VENV)-oldest/made: $(LOCKS)/oldest.txt $(LOCKS)/build.txt pyproject.toml .ci/link_rooms.py
+	@echo "Making $(VENV)-oldest, with the oldest versions that are allowed."
+	@test -x $(VENV)-oldest/bin/python || $(PYTHON) -m venv $(VENV)-oldest
+	@$(VENV)-oldest/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $(LOCKS)/oldest.txt
+	@$(VENV)-oldest/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $(LOCKS)/build.txt
+	@$(VENV)-oldest/bin/python -m pip --disable-pip-version-check -q install --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
 $(VENV)/made-for-bench: $(VENV)/made $(LOCKS)/bench.txt
@@ -71,6 +81,9 @@ coverage: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node
 quick: $(VENV)/made-for-tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" --hypothesis-profile=quick $(UNIT_TESTS)
 
+oldest: $(VENV)-oldest/made
+	$(VENV)-oldest/bin/python -m pytest -q -p no:anyio -n 2 --dist loadfile -m "not slow" --hypothesis-profile=quick $(UNIT_TESTS)
+
 proofs: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
 	SCOPEGATE_PROOFS=long $(BIN)/python -m pytest -n 2 --dist loadfile -o asyncio_debug=true
 
@@ -101,9 +114,11 @@ lock:
 	$(COMPILE) pyproject.toml -o $(LOCKS)/run.txt
 	$(COMPILE) $(LOCKS)/build.in -c $(LOCKS)/run.txt -o $(LOCKS)/build.txt
 	$(COMPILE) --group dev -c $(LOCKS)/run.txt -o $(LOCKS)/dev.txt
+	$(COMPILE) --resolution lowest-direct pyproject.toml -o $(VENV)/lowest.txt
+	$(COMPILE) pyproject.toml --group test -c $(VENV)/lowest.txt -o $(LOCKS)/oldest.txt
 	$(COMPILE) --group bench -c $(LOCKS)/run.txt -o $(LOCKS)/bench.txt
 	$(COMPILE) $(LOCKS)/deriv-client.in -o $(LOCKS)/deriv-client.txt
 	cd $(BROWSER_TESTS) && npm install --package-lock-only
 
 clean:
-	rm -rf $(VENV) $(VENV)-deriv-client $(BROWSER_TESTS)/node_modules build dist
+	rm -rf $(VENV) $(VENV)-deriv-client $(VENV)-oldest $(BROWSER_TESTS)/node_modules build dist
