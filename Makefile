@@ -72,11 +72,12 @@ setup: $(VENV)/made
 serve: setup
 	@$(BIN)/scopegate serve
 
+# Browsers and processes are waited for, so three workers suit two cores.
 test: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),--cov --cov-report=term)
 
-coverage: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+coverage:
+	@$(MAKE) --no-print-directory test COVERAGE=1
 
 quick: $(VENV)/made-for-tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" --hypothesis-profile=quick $(UNIT_TESTS)

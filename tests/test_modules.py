@@ -122,7 +122,6 @@ TESTED_BY: dict[str, str] = {
     "handlers/exchange/reach.py": "tests/scenarios/test_app_tokens.py",
     "handlers/exchange/scopes.py": "tests/published/test_scope_table.py",
     "handlers/exchange/tick_streams.py": "tests/scenarios/test_streams.py",
-    "handlers/exchange/website.py": "tests/scenarios/test_people.py",
     "handlers/gateway/countries.py": "tests/scenarios/test_people.py",
     "handlers/gateway/general.py": "tests/scenarios/test_limits.py",
     "handlers/gateway/oversight.py": "tests/scenarios/test_consent.py",
