@@ -37,7 +37,7 @@ async def test_the_site_tells_the_limits_that_are_set() -> None:
 async def test_there_is_no_bank_and_one_company(here: World) -> None:
     client = here.connect()
     methods = (await client.ask({"payment_methods": 1}))["payment_methods"]
-    assert [each["display_name"] for each in methods][0] == "Paper money"
+    assert methods[0]["display_name"] == "Paper money"
     assert "All money here is paper" in methods[0]["description"]
     offered = (await client.ask({"contracts_for_company": 1}))["contracts_for_company"]
     types = {each["contract_type"] for each in offered["available"]}
