@@ -135,3 +135,16 @@ def test_the_gateway_tells_the_order_of_its_folders() -> None:
     told = [line.split("`")[1] for line in text.splitlines() if line.startswith("- `")]
     inside = [folder for layer in LAYERS for folder in layer if folder.startswith("gateway/")]
     assert [f"gateway/{name}" for name in told] == inside
+
+
+def test_numpy_is_imported_in_the_exchange_alone() -> None:
+    """A gateway without the exchange does not load it."""
+    found = set()
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            if any(name.split(".")[0] == "numpy" for name in names):
+                found.add(module.split(".")[1])
+    assert found == {"exchange"}
