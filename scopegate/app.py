@@ -180,7 +180,7 @@ def _is_app_id(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class Composition:
     """What a gateway offers: its plugins, in order, and the calls that it leaves out."""
 
     plugins: tuple[Plugin, ...]
@@ -302,12 +302,12 @@ class Offer:
             )
 
 
-def _offer(
+def _composition(
     plugins: Iterable[Plugin] | None,
     modules: Iterable[str],
     without: Collection[str],
     omit: Iterable[str],
-) -> Offer:
+) -> Composition:
     """These plugins and those of the modules, but for what is left out."""
     chosen = standard(without) if plugins is None else plugins
     every = found.each_once([*chosen, *found.of_modules(modules)])
@@ -315,7 +315,9 @@ def _offer(
     for name in without:
         if name not in names and name != EXCHANGE:
             raise SettingsError(f"without: there is no plugin {name} to leave out")
-    return Offer(tuple(plugin for plugin in every if plugin.name not in without), frozenset(omit))
+    return Composition(
+        tuple(plugin for plugin in every if plugin.name not in without), frozenset(omit)
+    )
 
 
 def standard(without: Iterable[str] = ()) -> list[Plugin]:
@@ -336,7 +338,7 @@ def declared(
     omit: Iterable[str] = (),
 ) -> Registry:
     """Every call that a gateway would offer, without one running: to be read, not to be made."""
-    return _offer(plugins, modules, without, omit).check()
+    return _composition(plugins, modules, without, omit).check()
 
 
 @asynccontextmanager
@@ -359,33 +361,35 @@ async def compose(
         raise SettingsError(
             f"residence: {settings.residence!r} is not a two-letter country code, such as id or gb"
         )
-    offer = _offer(plugins, settings.handlers, settings.without, [*omit, *settings.omit_call])
-    offer.check()  # what is wrong with a declaration is said before a file is created
-    if EXCHANGE not in {plugin.name for plugin in offer.plugins}:
+    composition = _composition(
+        plugins, settings.handlers, settings.without, [*omit, *settings.omit_call]
+    )
+    composition.check()  # what is wrong with a declaration is said before a file is created
+    if EXCHANGE not in {plugin.name for plugin in composition.plugins}:
         settings.refuse_market()
-    own = _settings_of(settings, offer.plugins, options or {})
+    own = _settings_of(settings, composition.plugins, options or {})
     given: dict[type, object] = {}
     if clock is not None:
         given[Clock] = clock
     if mail is not None:
         given[Mailer] = mail
     async with AsyncExitStack() as stack:
-        store = await _opened(settings, offer.plugins, stack)
+        store = await _opened(settings, composition.plugins, stack)
         workers, held, bus = Workers(), ConcurrencyLimiter(), Bus()
         stack.callback(workers.close)
         profile = settings.profile()
         limits = limits_in_force(profile, settings.requests())
         services = Services(
-            [*_PROVIDERS, *(each for plugin in offer.plugins for each in plugin.services)],
+            [*_PROVIDERS, *(each for plugin in composition.plugins for each in plugin.services)],
             {
                 Bus: bus,
                 ConcurrencyLimiter: held,
                 LimitsInForce: LimitsInForce(
-                    [*limits, *(each for plugin in offer.plugins for each in plugin.limits)]
+                    [*limits, *(each for plugin in composition.plugins for each in plugin.limits)]
                 ),
                 Profile: profile,
                 Residence: Residence(settings.residence),
-                Scopes: offer.scopes(),
+                Scopes: composition.scopes(),
                 Settings: settings,
                 Store: store,
                 Workers: workers,
@@ -400,9 +404,12 @@ async def compose(
             services.add(Mailer, await stack.enter_async_context(mailer(mail_server)))
         await stack.enter_async_context(services)
         made: dict[type, object] = {}
-        for handler in (*HANDLERS, *(each for plugin in offer.plugins for each in plugin.handlers)):
+        for handler in (
+            *HANDLERS,
+            *(each for plugin in composition.plugins for each in plugin.handlers),
+        ):
             made[handler] = await services.make(handler)
-        offer.fill(registry, lambda handler: made[handler])
+        composition.fill(registry, lambda handler: made[handler])
         for handler, one in made.items():
             services.add(handler, one)
         access: Access = await services.get(Access)
@@ -410,11 +417,11 @@ async def compose(
         now: Clock = await services.get(Clock)
         # The first writes: until here a start that fails leaves an empty database.
         await store.write(
-            lambda transaction: keep_offered(transaction, offer.scopes(), offer.plugins)
+            lambda transaction: keep_offered(transaction, composition.scopes(), composition.plugins)
         )
         await access.start()
         await store.write(lambda transaction: users.settle(transaction, settings.residence))
-        further = [rule for plugin in offer.plugins for rule in plugin.retention]
+        further = [rule for plugin in composition.plugins for rule in plugin.retention]
         retention = Retention(store, now, further)
         services.add(Retention, retention)
         keeping = [
@@ -422,7 +429,7 @@ async def compose(
             supervise("retention", partial(_purge, retention)),
         ]
         stack.push_async_callback(_finish, keeping, access)
-        for plugin in offer.plugins:
+        for plugin in composition.plugins:
             for background in plugin.background:
                 await services.enter(background)
         demo = await demo_user.settle(store, settings, accounts, services[Scopes])
@@ -450,7 +457,7 @@ async def compose(
             workers=workers,
             connect=Connect(dispatcher, scheduler, access, limiter, held, settings.any_app_id),
             services=services,
-            plugins=frozenset(plugin.name for plugin in offer.plugins),
+            plugins=frozenset(plugin.name for plugin in composition.plugins),
         )
 
 

@@ -24,7 +24,7 @@ from scopegate.exchange.payments import Teller
 from scopegate.exchange.rates import Rates
 from scopegate.exchange.rules import Margins
 from scopegate.gateway.access import tokens, verification
-from scopegate.gateway.access.accounts import Accounts as AccountsKept
+from scopegate.gateway.access.accounts import Accounts as GatewayAccounts
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.limits import Limit, Per
@@ -43,7 +43,7 @@ from scopegate.handlers.exchange.markups import Markups
 from scopegate.handlers.exchange.offers import Offers
 from scopegate.handlers.exchange.opening import Opening
 from scopegate.handlers.exchange.orders import Orders
-from scopegate.handlers.exchange.paper_accounts import PaperAccounts, kept_after
+from scopegate.handlers.exchange.paper_accounts import PaperAccounts, facts_after
 from scopegate.handlers.exchange.payment_agents import PaymentAgents
 from scopegate.handlers.exchange.payments import Payments
 from scopegate.handlers.exchange.places import Places
@@ -115,7 +115,7 @@ def announcements(origin: Origin) -> Announcements:
     return Announcements(origin.seed)
 
 
-def accounts(clock: Clock) -> AccountsKept:
+def accounts(clock: Clock) -> GatewayAccounts:
     """Accounts with a currency and a balance."""
     return PaperAccounts(clock)
 
@@ -124,7 +124,7 @@ def accounts(clock: Clock) -> AccountsKept:
 
 
 @asynccontextmanager
-async def the_market(
+async def market_marks(
     store: Store, clock: Clock, origin: Origin, settings: Settings, access: Access
 ) -> AsyncIterator[None]:
     """Write down where the market is, from its beginning to its stop."""
@@ -132,7 +132,7 @@ async def the_market(
     await store.write(lambda transaction: ledger.take_over(transaction, at=clock.now()))
     store.listen(
         CurrencySettled,
-        lambda settled: access.account_changed(settled.loginid, kept_after(settled)),
+        lambda settled: access.account_changed(settled.loginid, facts_after(settled)),
     )
 
     async def mark() -> None:
@@ -250,7 +250,7 @@ PAPER_EXCHANGE: Final = Plugin(
         ContractStreams,
         Quotes,
     ),
-    background=(the_market, settlement, heartbeat),
+    background=(market_marks, settlement, heartbeat),
     check=market_start.check_feed,
     errors={Refusal: as_error},
     replies={

@@ -17,7 +17,7 @@ from scopegate.gateway.calls.limits import Rate
 from scopegate.gateway.calls.registry import OWNER, Stream, call
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.exchange.contract_views import expiry, longcode
-from scopegate.handlers.exchange.paper_accounts import kept, summary
+from scopegate.handlers.exchange.paper_accounts import facts_of, summary
 from scopegate.handlers.exchange.reach import accounts_of, within
 from scopegate.handlers.exchange.scopes import READ, TRADE, TRADING_INFORMATION
 from scopegate.runtime.clock import Clock
@@ -102,7 +102,7 @@ class Accounts:
             body, since = await self._all(grant)
             topic = f"balances.{grant.user_id}"
         else:
-            loginid, currency = grant.loginid, kept(grant).currency
+            loginid, currency = grant.loginid, facts_of(grant).currency
             if request.account not in ("current", loginid):
                 other = await self._other(grant, request.account)
                 loginid, currency = other.loginid, other.currency
@@ -178,7 +178,7 @@ class Accounts:
     async def topup_virtual(self, request: TopupVirtual, session: Session) -> TopupVirtualReply:
         """Bring a demo account that holds less back to its opening balance."""
         grant = session.grant
-        if not kept(grant).is_virtual:
+        if not facts_of(grant).is_virtual:
             raise ApiError("TopupVirtualError", "Only a demo account can be topped up.")
         entry = await self._ledger.top_up(grant.loginid, self._access.guard(grant))
         if entry is None:
@@ -250,8 +250,8 @@ class Accounts:
                 "account_balance": None,
                 "open_positions": MOST_OPEN_POSITIONS,
                 "payout": to_number(
-                    bound_in(LARGEST_OPEN_PAYOUT, kept(session.grant).currency),
-                    kept(session.grant).currency,
+                    bound_in(LARGEST_OPEN_PAYOUT, facts_of(session.grant).currency),
+                    facts_of(session.grant).currency,
                 ),
             }
         }

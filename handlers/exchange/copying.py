@@ -28,7 +28,7 @@ from scopegate.gateway.calls.fairness import Workers
 from scopegate.gateway.calls.limits import Rate
 from scopegate.gateway.calls.registry import Stream, call
 from scopegate.gateway.calls.session import Grant, Session
-from scopegate.handlers.exchange.paper_accounts import kept
+from scopegate.handlers.exchange.paper_accounts import facts_of
 from scopegate.handlers.exchange.reach import out_of_reach
 from scopegate.handlers.exchange.scopes import ADMIN, READ, TRADE, TRADING_INFORMATION
 from scopegate.runtime.clock import Clock
@@ -161,7 +161,7 @@ class CopyTrading:
             "copytrading_list": {
                 "copiers": [{"loginid": loginid} for loginid in copiers if loginid not in hidden],
                 "traders": [
-                    _shown(each, kept(grant).currency)
+                    _shown(each, facts_of(grant).currency)
                     for each in traders
                     if each.trader not in hidden
                 ],
@@ -266,14 +266,14 @@ def _bounds(request: CopyStart, grant: Grant) -> tuple[int | None, int | None]:
     if least is not None and least < 0:
         raise _bad_limit("min_trade_stake", "It cannot be less than nothing.")
     if most is not None and most < Decimal(
-        smallest := bounds.text(LEAST_STAKE, kept(grant).currency)
+        smallest := bounds.text(LEAST_STAKE, facts_of(grant).currency)
     ):
         raise _bad_limit("max_trade_stake", f"Nothing is sold for less than {smallest}.")
     if least is not None and most is not None and least > most:
         raise _bad_limit("min_trade_stake", "It cannot be more than max_trade_stake.")
     return (
-        None if least is None else rounded_units(least, kept(grant).currency, ROUND_CEILING),
-        None if most is None else rounded_units(most, kept(grant).currency, ROUND_FLOOR),
+        None if least is None else rounded_units(least, facts_of(grant).currency, ROUND_CEILING),
+        None if most is None else rounded_units(most, facts_of(grant).currency, ROUND_FLOOR),
     )
 
 

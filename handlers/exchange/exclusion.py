@@ -11,7 +11,7 @@ from scopegate.gateway.calls.errors import input_validation_failed
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.days import midnight
-from scopegate.handlers.exchange.paper_accounts import kept
+from scopegate.handlers.exchange.paper_accounts import facts_of
 from scopegate.handlers.exchange.scopes import ADMIN, READ
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.exclusion import (
@@ -45,7 +45,7 @@ class SelfExclusion:
         told: dict[str, Any] = dict(limits)
         for name in exclusion.AMOUNTS:
             if name in told:
-                told[name] = to_number(limits[name], kept(grant).currency)
+                told[name] = to_number(limits[name], facts_of(grant).currency)
         if "exclude_until" in told:
             moment = time.gmtime(limits["exclude_until"])
             told["exclude_until"] = time.strftime("%Y-%m-%d", moment)
@@ -70,7 +70,7 @@ class SelfExclusion:
             if name not in request.model_fields_set:
                 continue
             if isinstance(value, Decimal):
-                value = _units(value, kept(grant).currency, name)
+                value = _units(value, facts_of(grant).currency, name)
             elif name == "exclude_until" and value is not None:
                 value = midnight(value, name)
             wanted[name] = value

@@ -20,23 +20,23 @@ LANDING_COMPANIES = {"virtual": "Scopegate paper accounts", "svg": "Scopegate pa
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class AccountFacts:
     """The facts of an account that grants for it have."""
 
     currency: str
     is_virtual: bool
 
 
-def kept(grant: Grant) -> Kept:
+def facts_of(grant: Grant) -> AccountFacts:
     """The currency and the kind of the account that a grant is for."""
     facts = grant.account
-    assert isinstance(facts, Kept)  # noqa: S101 - `PaperAccounts` has put it there
+    assert isinstance(facts, AccountFacts)  # noqa: S101 - `PaperAccounts` has put it there
     return facts
 
 
-def kept_after(settled: CurrencySettled) -> Kept:
+def facts_after(settled: CurrencySettled) -> AccountFacts:
     """The facts of an account whose currency was settled."""
-    return Kept(settled.currency, settled.is_virtual)
+    return AccountFacts(settled.currency, settled.is_virtual)
 
 
 def company_of(*, is_virtual: bool) -> str:
@@ -69,27 +69,27 @@ class PaperAccounts(Accounts):
     def of_user(self, reader: Snapshot, user_id: int) -> list[Account]:
         """The accounts of a user, the real-style ones first."""
         return [
-            Account(each.loginid, user_id, Kept(each.currency, each.is_virtual))
+            Account(each.loginid, user_id, AccountFacts(each.currency, each.is_virtual))
             for each in ledger.accounts(reader, user_id)
         ]
 
-    def facts(self, reader: Snapshot, loginid: str) -> Kept:
+    def facts(self, reader: Snapshot, loginid: str) -> AccountFacts:
         """The currency and the kind of an account."""
         account = ledger.account(reader, loginid)
-        return Kept(account.currency, account.is_virtual)
+        return AccountFacts(account.currency, account.is_virtual)
 
     def first_choice(self, accounts: Sequence[Account]) -> Sequence[Account]:
         """The demo accounts first."""
-        return sorted(accounts, key=lambda account: not _kept(account).is_virtual)
+        return sorted(accounts, key=lambda account: not _facts(account).is_virtual)
 
     def brief(self, account: Account) -> Mapping[str, Any]:
         """The currency and the kind."""
-        facts = _kept(account)
+        facts = _facts(account)
         return {"currency": facts.currency, "is_virtual": int(facts.is_virtual)}
 
     def in_redirect(self, account: Account) -> Iterable[tuple[str, str]]:
         """The currency, as the published address has it: `cur1`."""
-        return [("cur", _kept(account).currency)]
+        return [("cur", _facts(account).currency)]
 
     def authorized(self, reader: Snapshot, grant: Grant) -> Mapping[str, Any]:
         """The fields of `authorize` about accounts and money."""
@@ -125,6 +125,6 @@ class PaperAccounts(Accounts):
         ledger.open_with_balance(transaction, user_id, virtual=virtual, at=self._clock.now())
 
 
-def _kept(account: Account) -> Kept:
-    assert isinstance(account.facts, Kept)  # noqa: S101 - `of_user` has put it there
+def _facts(account: Account) -> AccountFacts:
+    assert isinstance(account.facts, AccountFacts)  # noqa: S101 - `of_user` has put it there
     return account.facts

@@ -20,7 +20,7 @@ from scopegate.gateway.calls.errors import ApiError, input_validation_failed
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.idempotency import key_of
-from scopegate.handlers.exchange.paper_accounts import company_of, kept
+from scopegate.handlers.exchange.paper_accounts import company_of, facts_of
 from scopegate.handlers.exchange.reach import accounts_of
 from scopegate.handlers.exchange.scopes import PAYMENTS
 from scopegate.schemas.payments import (
@@ -74,7 +74,7 @@ class Payments:
                 "accounts": [
                     _listed(account, grant.loginid)
                     for account in accounts
-                    if account.is_virtual == kept(grant).is_virtual
+                    if account.is_virtual == facts_of(grant).is_virtual
                 ],
             }
         if request.account_from != grant.loginid:

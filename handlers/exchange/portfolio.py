@@ -18,7 +18,7 @@ from scopegate.handlers.exchange.contract_views import (
     longcode,
 )
 from scopegate.handlers.exchange.days import midnight
-from scopegate.handlers.exchange.paper_accounts import kept
+from scopegate.handlers.exchange.paper_accounts import facts_of
 from scopegate.handlers.exchange.scopes import READ, TRADING_INFORMATION
 from scopegate.schemas.portfolio import (
     ClosedContract,
@@ -132,13 +132,13 @@ class Portfolio:
         )
         return {
             "reality_check": {
-                "buy_amount": to_number(traded.paid, kept(grant).currency),
+                "buy_amount": to_number(traded.paid, facts_of(grant).currency),
                 "buy_count": traded.bought,
-                "currency": kept(grant).currency,
+                "currency": facts_of(grant).currency,
                 "loginid": grant.loginid,
                 "open_contract_count": len(positions),
-                "potential_profit": to_number(gain, kept(grant).currency),
-                "sell_amount": to_number(traded.received, kept(grant).currency),
+                "potential_profit": to_number(gain, facts_of(grant).currency),
+                "sell_amount": to_number(traded.received, facts_of(grant).currency),
                 "sell_count": traded.sold,
                 "start_time": since,
             }

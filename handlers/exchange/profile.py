@@ -10,7 +10,7 @@ from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.exchange.copying import ALLOWS_COPIERS
 from scopegate.handlers.exchange.days import midnight
-from scopegate.handlers.exchange.paper_accounts import kept
+from scopegate.handlers.exchange.paper_accounts import facts_of
 from scopegate.handlers.exchange.reach import refuse_changes
 from scopegate.handlers.exchange.scopes import ADMIN, READ
 from scopegate.handlers.exchange.website import TERMS_VERSION
@@ -175,7 +175,7 @@ class Profile:
             "get_account_status": {
                 "authentication": {"needs_verification": []},
                 "currency_config": {
-                    kept(grant).currency: {
+                    facts_of(grant).currency: {
                         "is_deposit_suspended": 0,
                         "is_withdrawal_suspended": 0,
                     }

@@ -29,7 +29,7 @@ from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.exchange.contract_streams import ContractStreams
 from scopegate.handlers.exchange.contract_views import as_error, longcode
 from scopegate.handlers.exchange.idempotency import key_of
-from scopegate.handlers.exchange.paper_accounts import kept
+from scopegate.handlers.exchange.paper_accounts import facts_of
 from scopegate.handlers.exchange.quotes import Quotes
 from scopegate.handlers.exchange.scopes import TRADE
 from scopegate.runtime.clock import Clock
@@ -144,7 +144,7 @@ class Trading:
     ) -> Bought:
         """Buy what is wished, at the present price or the one proposed. Raises `Refusal`."""
         currency = wish.currency
-        own = kept(grant).currency
+        own = facts_of(grant).currency
         if currency != own:
             raise Refusal(
                 "ContractBuyValidationError",
@@ -203,7 +203,7 @@ class Trading:
         return await self._desk.sell(
             contract_id,
             loginid=grant.loginid,
-            least=rounded_units(price, kept(grant).currency, ROUND_CEILING),
+            least=rounded_units(price, facts_of(grant).currency, ROUND_CEILING),
             app_id=session.app_id,
             guard=self._access.guard(grant),
         )

@@ -5,7 +5,7 @@ from scopegate.gateway.access.users import Residence
 from scopegate.gateway.calls.limits import Profile, Rate
 from scopegate.gateway.calls.registry import Registry, Stream, call
 from scopegate.gateway.calls.session import Session, Shape
-from scopegate.handlers.exchange.paper_accounts import kept
+from scopegate.handlers.exchange.paper_accounts import facts_of
 from scopegate.schemas.general import (
     CallLimit,
     CallLimits,
@@ -55,7 +55,7 @@ class Website:
     ) -> PayoutCurrenciesReply:
         """List the currencies of accounts; for who is signed in, that of the account."""
         if session.acting is not None:
-            return {"payout_currencies": [kept(session.acting).currency]}
+            return {"payout_currencies": [facts_of(session.acting).currency]}
         return {"payout_currencies": list(CURRENCIES)}
 
     @call("website_config", needs=None)
