@@ -51,6 +51,13 @@ def why_no_mounts() -> str:
     return tried.stderr.strip() if tried.returncode else ""
 
 
+@pytest.fixture(autouse=True)
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit of files and early signals would hit what measures coverage in these processes."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    monkeypatch.delenv("COVERAGE_PROCESS_START", raising=False)
+
+
 class OnSmallDisk(Served):
     """A gateway whose folder is a small file system."""
 
