@@ -13,7 +13,7 @@ from typing import Any
 from pydantic_core import PydanticUndefined
 
 from scopegate import paper_retention
-from scopegate.app import declared
+from scopegate.composition import declared
 from scopegate.exchange.contracts.accumulators import Accumulator
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.life import ContractType

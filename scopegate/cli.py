@@ -219,7 +219,7 @@ def calls(target: str | None, as_json: bool, **options: tuple[str, ...]) -> None
 
     The settings of `serve` count here as well.
     """
-    from scopegate.app import declared
+    from scopegate.composition import declared
     from scopegate.gateway.calls.registry import DeclarationError
 
     try:

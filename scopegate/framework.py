@@ -5,7 +5,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from scopegate.app import Running, compose, declared
+from scopegate.app import Running, compose
+from scopegate.composition import declared
 from scopegate.gateway.calls.registry import DeclarationError, Registry
 from scopegate.listening import listen, tls_context
 from scopegate.plugins import Plugin, imported

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from scopegate.app import declared
+from scopegate.composition import declared
 from scopegate.schemas.published import PUBLISHED
 from scopegate.testing import Client, World, world
 from tests.leftovers import (  # noqa: F401 - fixtures and hooks

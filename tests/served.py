@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
 
-from scopegate.app import declared
+from scopegate.composition import declared
 from scopegate.gateway.calls.registry import Registry
 from scopegate.listening import listen
 from scopegate.testing import Client, World

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import scopegate
-from scopegate.app import declared
+from scopegate.composition import declared
 from scopegate.exchange.contracts.catalogue import TYPES
 
 ROOT = Path(__file__).parents[1]
@@ -150,6 +150,8 @@ TESTED_BY: dict[str, str] = {
     "schemas/sessions.py": "tests/scenarios/test_tokens.py",
     # The program.
     "scopegate/admin.py": "tests/process/test_commands.py",
+    "scopegate/composition.py": "tests/program/test_framework.py",
+    "scopegate/connecting.py": "tests/scenarios/test_apps.py",
     "scopegate/app.py": "tests/program/test_framework.py",
     "scopegate/cli.py": "tests/process/test_refusals.py",
     "scopegate/demo.py": "tests/process/test_serve.py",
@@ -217,6 +219,7 @@ SHOWN_BY: dict[str, str] = {
     "gateway/web/oauth.py": "test_what_is_wrong_is_told_in_the_words_of_the_rfc",
     "gateway/web/site.py": "test_what_a_browser_has_already_is_not_sent_again",
     # Of programs that run in processes of their own.
+    "scopegate/connecting.py": "test_any_app_id_is_taken_where_the_operator_says_so",
     "scopegate/admin.py": "test_a_token_is_printed_alone_and_works_at_once",
     "scopegate/demo.py": "test_a_demo_token_ends_with_the_next_start",
     "scopegate/local_ca.py": (

@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from scopegate.app import declared
+from scopegate.composition import declared
 from tests.browser.conftest import Browse
 from tests.browser.steps import sign_in_as_demo
 from tests.served import Served

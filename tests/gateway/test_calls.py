@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 from typing_extensions import TypedDict
 
-from scopegate.app import compose, declared
+from scopegate.app import compose
+from scopegate.composition import declared
 from scopegate.exchange.feed import Feed
 from scopegate.gateway.calls.registry import (
     SIGNED_IN,

@@ -13,7 +13,7 @@ from jsonschema.validators import extend
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from scopegate.app import declared
+from scopegate.composition import declared
 from scopegate.gateway.calls.registry import Call, Registry, call
 from scopegate.gateway.calls.session import Session
 from scopegate.gateway.calls.token_form import holds_token

@@ -10,7 +10,7 @@ import orjson
 import pytest
 import structlog
 
-from scopegate.app import declared
+from scopegate.composition import declared
 from scopegate.gateway.calls import dispatch, fairness
 from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.dispatch import Dispatcher, _resume

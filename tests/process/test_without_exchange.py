@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scopegate.app import declared
+from scopegate.composition import declared
 from tests.served import Served, scopegate
 
 MODULE = """

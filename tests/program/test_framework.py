@@ -34,7 +34,8 @@ from scopegate import (
     StoreError,
     call,
 )
-from scopegate.app import compose, declared
+from scopegate.app import compose
+from scopegate.composition import declared
 from scopegate.exchange.ledger import Ledger
 from scopegate.gateway.access.apps import App
 from scopegate.plugins import _plugins_in as plugins_in

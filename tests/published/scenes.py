@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from scopegate.app import declared
+from scopegate.composition import declared
 from scopegate.demo import DEMO_EMAIL
 from scopegate.exchange.ledger import Account, Ledger
 from scopegate.gateway.access import users, verification

@@ -1,0 +1,77 @@
+"""Connections of clients: which visitors may have one, and what each is made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from scopegate.gateway.access.apps import TEST_APP
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls.dispatch import Dispatcher
+from scopegate.gateway.calls.fairness import Scheduler
+from scopegate.gateway.calls.limits import (
+    Claim,
+    ConcurrencyLimiter,
+    RateLimiter,
+)
+from scopegate.gateway.calls.session import Session, unsigned_holder
+from scopegate.gateway.calls.token_form import without_tokens
+from scopegate.gateway.transport.connection import Connection, Transport
+from scopegate.gateway.transport.visitor import Visitor
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Makes the connection of a client."""
+
+    dispatcher: Dispatcher
+    scheduler: Scheduler
+    access: Access
+    limiter: RateLimiter
+    connections: ConcurrencyLimiter
+    any_app_id: bool
+    """Whether an unknown app_id means the test app."""
+
+    def refusal(self, visitor: Visitor) -> str | None:
+        """The limit that keeps this visitor from connecting, or `None`. Counts as a message."""
+        holder = unsigned_holder(visitor.address, visitor.origin, visitor.host)
+        broken = self.connections.broken_by([holder], self._connection)
+        return broken or self.limiter.message_broken_by(holder.key, 0)
+
+    @property
+    def _connection(self) -> list[Claim]:
+        return [Claim("connections", self.limiter.profile.connections_per_address)]
+
+    def __call__(
+        self, visitor: Visitor, send: Callable[[bytes], None], transport: Transport
+    ) -> Connection:
+        """A connection of this visitor's, over this transport."""
+        session = Session(
+            send,
+            app_id=self._app_id(visitor.app_id),
+            address=visitor.address,
+            language=without_tokens(visitor.language),
+            user_agent=without_tokens(visitor.user_agent),
+            origin=without_tokens(visitor.origin),
+            host=visitor.host,
+            proxied=visitor.proxied,
+            secure=visitor.secure,
+        )
+        self.access.join(session)
+        session.on_leave(partial(self.access.leave, session))
+        holders, claims = (session.unsigned,), self._connection
+        self.connections.take(holders, claims)
+        session.on_leave(partial(self.connections.give_back, holders, claims))
+        return Connection(self.dispatcher, self.scheduler, session, transport)
+
+    def _app_id(self, text: str) -> int | None:
+        """The app that a client names; `None` if there is no such app."""
+        if not _is_app_id(text):
+            return None
+        app_id = int(text)
+        if self.access.app(app_id) is not None:
+            return app_id
+        return TEST_APP if self.any_app_id else None
+
+
+def _is_app_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 15
