@@ -100,12 +100,17 @@ class Scopes:
 
     def in_order(self, names: Iterable[str]) -> list[str]:
         """These names in the order of declaration; last those that are declared no longer."""
-        chosen = frozenset(names)
-        known = [str(scope) for scope in self._scopes if scope in chosen]
-        return known + sorted(chosen - self.names)
+        return in_order(names, self._scopes)
 
     def __len__(self) -> int:
         return len(self._scopes)
+
+
+def in_order(names: Iterable[str], declared: Iterable[str]) -> list[str]:
+    """Names in the order of those that are declared; last those that are not."""
+    chosen = set(names)
+    known = [str(name) for name in declared if name in chosen]
+    return known + sorted(chosen.difference(known))
 
 
 SCOPES: Final = "scopes"

@@ -28,6 +28,7 @@ from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.registry import problems_of
 from scopegate.handlers.gateway.countries import COUNTRIES
 from scopegate.schemas.apps import AppOrigins, AppRegister
+from scopegate.schemas.scopes import in_order
 from scopegate.settings import SettingsError, load
 from scopegate.store.sqlite import Row, Snapshot, StoreError, Transaction, run_once
 from scopegate.store.sqlite import backup as copy_to
@@ -130,11 +131,6 @@ def _check_scopes(reader: Snapshot, scopes: Collection[str]) -> None:
         raise StoreError(f"scopes are {', '.join(declared)}, with commas between")
 
 
-def _in_order(scopes: Collection[str], declared: Sequence[str]) -> list[str]:
-    """Scopes in the order of declaration; last those that are declared no longer."""
-    return [*(each for each in declared if each in scopes), *sorted(set(scopes) - set(declared))]
-
-
 def _name(_context: click.Context, _option: click.Parameter, value: str) -> str:
     if not (value.isprintable() and 0 < len(value.strip()) <= 64):
         raise click.BadParameter("a name has 1 to 64 printable characters")
@@ -187,7 +183,7 @@ def token_list(db: Path | None, loginid: str | None) -> None:
             str(found.id),
             found.loginid,
             found.name,
-            ",".join(_in_order(found.scopes, declared)),
+            ",".join(in_order(found.scopes, declared)),
             found.masked,
             "" if found.parent_id is None else str(found.parent_id),
             tokens.moment_text(found.last_used_at),
@@ -520,7 +516,7 @@ def app_list(db: Path | None) -> None:
         (
             str(found.id),
             found.name,
-            ",".join(_in_order(found.scopes, declared)),
+            ",".join(in_order(found.scopes, declared)),
             found.redirect_uri,
         )
         for found in every

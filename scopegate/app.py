@@ -149,7 +149,7 @@ async def compose(
         now: Clock = await services.get(Clock)
         # The first writes: until here a start that fails leaves an empty database.
         await store.write(
-            lambda transaction: keep_offered(transaction, composition.scopes(), composition.plugins)
+            lambda transaction: keep_offered(transaction, services[Scopes], composition.plugins)
         )
         await access.start()
         await store.write(lambda transaction: users.settle(transaction, settings.residence))

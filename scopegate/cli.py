@@ -141,6 +141,7 @@ async def _serve(settings: Settings, own: "Gateway | None") -> None:
     checked = loop.run_in_executor(None, check_file, settings.db)
     from scopegate import local_ca
     from scopegate.app import compose
+    from scopegate.framework import Serving
     from scopegate.listening import listen, tls_context
 
     tls = tls_context(settings)
@@ -148,12 +149,8 @@ async def _serve(settings: Settings, own: "Gateway | None") -> None:
     composed = compose(settings) if own is None else own.composed(settings)
     async with composed as gateway, listen(gateway, tls) as port:
         starting = False
-        secure = "s" if tls is not None else ""
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        lines = [
-            f"listening on ws{secure}://{host}:{port}/websockets/v3",
-            f"page         http{secure}://{host}:{port}/",
-        ]
+        listening = Serving(gateway, port, tls is not None)
+        lines = [f"listening on {listening.websocket_url}", f"page         {listening.url}/"]
         if settings.tls_self_signed:
             lines.append(
                 f"authority    {local_ca.certificate_file(settings.db).resolve()}"

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 
 from scopegate.exchange.symbols import EARLIEST, FEED_VERSION
 from scopegate.settings import SettingsError
+from scopegate.store import meta
 from scopegate.store.sqlite import Snapshot, StoreError, Transaction
 
 MARK_EVERY = 1.0
@@ -78,27 +79,13 @@ def check_feed(connection: sqlite3.Connection) -> None:
         )
 
 
-def _get(reader: Snapshot, name: str) -> str | None:
-    row = reader.one("SELECT value FROM meta WHERE name = ?", name)
-    return None if row is None else row["value"]
-
-
-def _put(transaction: Transaction, name: str, value: str) -> None:
-    transaction.execute(
-        "INSERT INTO meta (name, value) VALUES (?, ?)"
-        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        name,
-        value,
-    )
-
-
 def foresee(reader: Snapshot, *, seed: str | None, start: str | None, speed: float) -> Origin:
     """What the market of this database is, or will be once `settle` has written that down.
 
     Raises `SettingsError` when another seed or start is asked for than the database has.
     """
     wanted = None if start is None else parse_start(start)
-    kept_seed = _get(reader, "seed")
+    kept_seed = meta.get(reader, "seed")
     if kept_seed is None:
         kept_seed = seed or secrets.token_hex(32)
         # A market that runs at a speed of its own can not keep real time.
@@ -108,14 +95,14 @@ def foresee(reader: Snapshot, *, seed: str | None, start: str | None, speed: flo
             raise SettingsError(
                 "seed: this database has another one; leave it out, or take another db"
             )
-        kept_start = _get(reader, "start")
+        kept_start = meta.get(reader, "start")
         begun = float(kept_start) if kept_start else None
         if wanted is not None and wanted != begun:
             raise SettingsError(
                 "start: the market of this database began elsewhere; leave it out, or take"
                 " another db"
             )
-    mark = float(_get(reader, "mark") or 0.0)
+    mark = float(meta.get(reader, "mark") or 0.0)
     if begun is not None:
         resume = max(begun, mark)
         return Origin(kept_seed, begun, resume, resume)
@@ -126,30 +113,30 @@ def foresee(reader: Snapshot, *, seed: str | None, start: str | None, speed: flo
 
 def settle(transaction: Transaction, origin: Origin) -> None:
     """Write down what a new database's market is; of another nothing is changed."""
-    if _get(transaction, "seed") is None:
-        _put(transaction, "seed", origin.seed)
-        _put(transaction, "feed", str(FEED_VERSION))
-        _put(transaction, "start", "" if origin.start is None else repr(origin.start))
+    if meta.get(transaction, "seed") is None:
+        meta.put(transaction, "seed", origin.seed)
+        meta.put(transaction, "feed", str(FEED_VERSION))
+        meta.put(transaction, "start", "" if origin.start is None else repr(origin.start))
 
 
 def run(transaction: Transaction, moment: float, speed: float) -> None:
     """Store the market's present moment; it never resumes before a mark ahead of that."""
-    kept = float(_get(transaction, "mark") or 0.0)
-    _put(transaction, "mark", repr(max(kept, moment + WAITED_FOR * speed)))
-    _put(transaction, "pace", f"{moment!r} {time.time()!r} {speed!r}")
+    kept = float(meta.get(transaction, "mark") or 0.0)
+    meta.put(transaction, "mark", repr(max(kept, moment + WAITED_FOR * speed)))
+    meta.put(transaction, "pace", f"{moment!r} {time.time()!r} {speed!r}")
 
 
 def stand(transaction: Transaction, moment: float) -> None:
     """Note where the market has stopped: it goes on from there, and nobody has seen more of it."""
-    _put(transaction, "mark", repr(moment))
-    _put(transaction, "pace", "")
+    meta.put(transaction, "mark", repr(moment))
+    meta.put(transaction, "pace", "")
 
 
 def present(reader: Snapshot) -> float:
     """Where the market stands, for a process that does not run it."""
-    mark = float(_get(reader, "mark") or 0.0)
-    if pace := _get(reader, "pace"):
+    mark = float(meta.get(reader, "mark") or 0.0)
+    if pace := meta.get(reader, "pace"):
         moment, noted, speed = map(float, pace.split())
         mark = min(moment + max(0.0, time.time() - noted) * speed, mark)
     # A market without a start keeps real time, also while nobody serves it.
-    return mark if _get(reader, "start") else max(mark, time.time())
+    return mark if meta.get(reader, "start") else max(mark, time.time())

@@ -10,6 +10,7 @@ import orjson
 from scopegate.handlers.exchange.scopes import SCOPES
 from scopegate.plugins import EXCHANGE, Plugin
 from scopegate.schemas.scopes import Scopes
+from scopegate.store import meta
 from scopegate.store.sqlite import Snapshot, Transaction
 
 _SCOPES = "scopes"
@@ -20,14 +21,8 @@ def keep_offered(transaction: Transaction, scopes: Scopes, plugins: Iterable[Plu
     """Write down the names of the scopes and of the plugins of this start."""
     rows = {_SCOPES: [str(scope) for scope in scopes], _PLUGINS: [each.name for each in plugins]}
     for name, values in rows.items():
-        text = orjson.dumps(values).decode()
         if _kept(transaction, name) != values:
-            transaction.execute(
-                "INSERT INTO meta (name, value) VALUES (?, ?)"
-                " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                name,
-                text,
-            )
+            meta.put(transaction, name, orjson.dumps(values).decode())
 
 
 def scopes_of(reader: Snapshot) -> Sequence[str]:
@@ -45,5 +40,5 @@ def has_exchange(reader: Snapshot) -> bool:
 
 
 def _kept(reader: Snapshot, name: str) -> list[str] | None:
-    row = reader.one("SELECT value FROM meta WHERE name = ?", name)
-    return None if row is None else orjson.loads(row["value"])
+    text = meta.get(reader, name)
+    return None if text is None else orjson.loads(text)

@@ -9,8 +9,8 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from typing import Any, TypeVar, Union
 
 from scopegate.gateway.calls.registry import DeclarationError
@@ -100,14 +100,8 @@ class Services:
             if not need.optional or need.kind in self._made or need.kind in self._providers
         }
         absent = dict.fromkeys(needs.keys() - given.keys())
-        try:
+        with _named("make", needy):
             return needy(**given, **absent)
-        except (StoreError, SettingsError, DeclarationError):
-            raise
-        except Exception as problem:
-            raise DeclarationError(
-                f"cannot make {name_of(needy)}: {type(problem).__name__}: {problem}"
-            ) from problem
 
     async def _run(self, provider: Provider) -> Any:
         made = await self.make(provider)
@@ -118,18 +112,25 @@ class Services:
         await self._entered(background, await self.make(background))
 
     async def _entered(self, provider: Provider, made: Any) -> Any:
-        """What an async context manager gives. Raises `DeclarationError` if it cannot be entered.
-
-        Errors of the store and of settings are its own business, and go on as they are.
-        """
-        try:
+        """What an async context manager gives. Raises `DeclarationError` if that fails."""
+        with _named("open", provider):
             return await self._stack.enter_async_context(made)
-        except (StoreError, SettingsError, DeclarationError):
-            raise
-        except Exception as problem:
-            raise DeclarationError(
-                f"cannot open {name_of(provider)}: {type(problem).__name__}: {problem}"
-            ) from problem
+
+
+@contextmanager
+def _named(doing: str, provider: Provider) -> Iterator[None]:
+    """Turn a failure into a `DeclarationError` that names the class or the function at fault.
+
+    Errors of the store, of settings and of declarations say enough, and go on as they are.
+    """
+    try:
+        yield
+    except (StoreError, SettingsError, DeclarationError):
+        raise
+    except Exception as problem:
+        raise DeclarationError(
+            f"cannot {doing} {name_of(provider)}: {type(problem).__name__}: {problem}"
+        ) from problem
 
 
 class Need(typing.NamedTuple):

@@ -150,6 +150,7 @@ TESTED_BY: dict[str, str] = {
     "schemas/sessions.py": "tests/scenarios/test_tokens.py",
     # The program.
     "scopegate/admin.py": "tests/process/test_commands.py",
+    "store/meta.py": "tests/process/test_market.py",
     "scopegate/composition.py": "tests/program/test_framework.py",
     "scopegate/connecting.py": "tests/scenarios/test_apps.py",
     "scopegate/app.py": "tests/program/test_framework.py",
@@ -219,6 +220,7 @@ SHOWN_BY: dict[str, str] = {
     "gateway/web/oauth.py": "test_what_is_wrong_is_told_in_the_words_of_the_rfc",
     "gateway/web/site.py": "test_what_a_browser_has_already_is_not_sent_again",
     # Of programs that run in processes of their own.
+    "store/meta.py": "test_what_the_operator_books_stands_at_the_market_s_present",
     "scopegate/connecting.py": "test_any_app_id_is_taken_where_the_operator_says_so",
     "scopegate/admin.py": "test_a_token_is_printed_alone_and_works_at_once",
     "scopegate/demo.py": "test_a_demo_token_ends_with_the_next_start",

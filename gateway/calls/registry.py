@@ -475,11 +475,19 @@ def _bodies(annotation: Any) -> Iterator[type]:
 def _check_replies(call: Call) -> None:
     """Raise `DeclarationError` for a reply that the description of the calls could not tell."""
     for reply in call.replies:
-        try:
-            TypeAdapter[Any](reply).json_schema()
-        except PydanticUserError as problem:
-            why = str(problem.message).splitlines()[0]
-            raise DeclarationError(f'call "{call.name}" returns {reply.__name__}: {why}') from None
+        problem = _undescribed(reply)
+        if problem is not None:
+            raise DeclarationError(f'call "{call.name}" returns {reply.__name__}: {problem}')
+
+
+@functools.cache  # calls are declared twice in a start: to be checked, and to be made
+def _undescribed(reply: type) -> str | None:
+    """Why there is no JSON Schema of a type; `None` if there is one."""
+    try:
+        TypeAdapter[Any](reply).json_schema()
+    except PydanticUserError as problem:
+        return str(problem.message).splitlines()[0]
+    return None
 
 
 def _first_sentence(text: str) -> str:
