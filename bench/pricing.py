@@ -2,9 +2,9 @@
 
     python bench/pricing.py [--rounds 5] [--prices 2000] [--json FILE]
 
-A price is what `proposal` reckons: from a client's wish to terms, chance, margin and money, at the
-spot of a moment, through `exchange.contracts.offer.make`. Every price is of another second, and no
-price is kept by anybody. The market's ticks of the day are in memory, as in a gateway that runs.
+A price is what `proposal` computes: from a client's request to terms, chance, margin and money, at
+the spot of a moment, through `exchange.contracts.quoting.make_quote`. Each price is of another
+second, and none is cached. The market's ticks of the day are in memory, as in a gateway that runs.
 Rows take turns, in another order each round; medians over the rounds, CPU time of this process.
 """
 
@@ -19,8 +19,8 @@ from typing import Any
 
 from servers import rotated, what_is_measured
 
-from scopegate.exchange.contracts.offer import make
-from scopegate.exchange.contracts.terms import Wish
+from scopegate.exchange.contracts.quoting import make_quote
+from scopegate.exchange.contracts.terms import QuoteRequest
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
 
@@ -28,8 +28,10 @@ NOON = 1_767_268_800
 """2026-01-01 12:00 UTC."""
 
 
-def _option(contract_type: str, duration: int, unit: str, barrier: str | None = None) -> Wish:
-    return Wish(
+def _option(
+    contract_type: str, duration: int, unit: str, barrier: str | None = None
+) -> QuoteRequest:
+    return QuoteRequest(
         contract_type=contract_type,
         symbol="1HZ100V",
         currency="USD",
@@ -41,8 +43,8 @@ def _option(contract_type: str, duration: int, unit: str, barrier: str | None = 
     )
 
 
-def _multiplier(cancellation: str | None = None) -> Wish:
-    return Wish(
+def _multiplier(cancellation: str | None = None) -> QuoteRequest:
+    return QuoteRequest(
         contract_type="MULTUP",
         symbol="1HZ100V",
         currency="USD",
@@ -54,8 +56,8 @@ def _multiplier(cancellation: str | None = None) -> Wish:
     )
 
 
-def _staked(contract_type: str, **more: Any) -> Wish:
-    return Wish(
+def _staked(contract_type: str, **more: Any) -> QuoteRequest:
+    return QuoteRequest(
         contract_type=contract_type,
         symbol="1HZ100V",
         currency="USD",
@@ -65,7 +67,7 @@ def _staked(contract_type: str, **more: Any) -> Wish:
     )
 
 
-WISHES: Mapping[str, Wish] = {
+REQUESTS: Mapping[str, QuoteRequest] = {
     "rise, 5 ticks": _option("CALL", 5, "t"),
     "rise, 5 minutes": _option("CALL", 5, "m"),
     "higher, 1 hour": _option("CALL", 1, "h", "+5.00"),
@@ -86,13 +88,13 @@ WISHES: Mapping[str, Wish] = {
 }
 
 
-def sample(wish: Wish, feed: Feed, prices: int) -> float:
+def sample(request: QuoteRequest, feed: Feed, prices: int) -> float:
     """Microseconds for one price."""
     margins = Margins()
-    make(wish, feed, NOON, margins)
+    make_quote(request, feed, NOON, margins)
     began = process_time()
     for second in range(NOON, NOON + prices):
-        make(wish, feed, second, margins)
+        make_quote(request, feed, second, margins)
     return (process_time() - began) / prices * 1e6
 
 
@@ -104,10 +106,10 @@ def main() -> None:
     options.add_argument("--json", type=Path, metavar="FILE", help="write every sample there too")
     given = options.parse_args()
     feed = Feed("bench")
-    samples: dict[str, list[float]] = {name: [] for name in WISHES}
+    samples: dict[str, list[float]] = {name: [] for name in REQUESTS}
     for number in range(given.rounds):
-        for name in rotated(list(WISHES), number):
-            samples[name].append(sample(WISHES[name], feed, given.prices))
+        for name in rotated(list(REQUESTS), number):
+            samples[name].append(sample(REQUESTS[name], feed, given.prices))
     print(what_is_measured())
     print(f"medians of {given.rounds} rounds of {given.prices} prices each")
     print(f"{'contract':<25} {'µs':>7} {'prices/s':>9}")

@@ -42,9 +42,9 @@ from servers import FASTAPI, SCOPEGATE, SERVERS, Server, rotated, what_is_measur
 
 from scopegate.exchange import book, ledger
 from scopegate.exchange.book import Contract
-from scopegate.exchange.contracts import offer as offers
-from scopegate.exchange.contracts.life import End, Offer, Status, Tick
-from scopegate.exchange.contracts.terms import Wish
+from scopegate.exchange.contracts import quoting
+from scopegate.exchange.contracts.state import Outcome, Quote, Status, Tick
+from scopegate.exchange.contracts.terms import QuoteRequest
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.ledger import Account
@@ -325,8 +325,8 @@ def _timed(count: int, books: Books, what: str) -> Iterator[None]:
     books[what] = Rate(count / took, cpu / count * 1e6)
 
 
-def _offer(feed: Feed, now: int) -> Offer:
-    wish = Wish(
+def _offer(feed: Feed, now: int) -> Quote:
+    request = QuoteRequest(
         contract_type=_DIGIT["contract_type"],
         symbol=_DIGIT["symbol"],
         currency=_DIGIT["currency"],
@@ -335,7 +335,7 @@ def _offer(feed: Feed, now: int) -> Offer:
         duration=_DIGIT["duration"],
         duration_unit=_DIGIT["duration_unit"],
     )
-    return offers.make(wish, feed, now, Margins())
+    return quoting.make_quote(request, feed, now, Margins())
 
 
 async def _all(do: Callable[[str], Awaitable[None]], loginids: Sequence[str], at_once: int) -> None:
@@ -356,10 +356,10 @@ async def our_books(contracts: int) -> Books:
     async with world() as here:
         gateway, now = here.gateway, int(here.clock.now())
         owned = await gateway.store.write(lambda t: open_accounts(t, -(-contracts // per_account)))
-        offer = _offer(gateway.part(Feed), now)
+        offer = _offer(gateway.service(Feed), now)
 
         async def buy(loginid: str) -> None:
-            await gateway.part(Desk).buy(
+            await gateway.service(Desk).buy(
                 offer, loginid=loginid, app_id=None, at=now, guard=lambda _transaction: None
             )
 
@@ -368,13 +368,13 @@ async def our_books(contracts: int) -> Books:
             await _all(buy, whose, MOST_AT_ONCE)
         with _timed(contracts, books, "settled"):
             here.clock.advance(1)
-            await gateway.part(Desk).settled()
+            await gateway.service(Desk).settled()
         row = await gateway.store.read(
             lambda reader: reader.one("SELECT count(*) FROM ledger WHERE action = 'sell'")
         )
         assert row is not None
         assert row[0] == contracts
-        assert not any(gateway.part(Desk).positions(account.loginid) for account in owned)
+        assert not any(gateway.service(Desk).positions(account.loginid) for account in owned)
 
         async def credit(loginid: str) -> None:
             await gateway.store.write(lambda t: ledger.book(t, loginid, "deposit", 1, at=now))
@@ -396,9 +396,9 @@ def _database(accounts: int) -> Iterator[tuple[Path, list[Account]]]:
         yield path, opened
 
 
-def _ended(offer: Offer) -> End:
+def _ended(offer: Quote) -> Outcome:
     terms = offer.terms
-    return End(Status.WON, Tick(terms.entry_epoch, offer.spot.pips), offer.payout)
+    return Outcome(Status.WON, Tick(terms.entry_epoch, offer.spot.pips), offer.payout)
 
 
 def plain_books() -> Books:

@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from scopegate.exchange.rules import HONOURED, Margins
+from scopegate.exchange.rules import PRICE_TOLERANCE, Margins
 from tests.exchange import fairness_holds as holds
 from tests.exchange.fairness import MARKETS, SEED, Family, Tally, trade
 from tests.exchange.fairness_paths import FAMILIES
@@ -163,8 +163,9 @@ def page(
         "- **Real names** are symbols named after real markets: a stock index, a coin, two pairs of"
         " currencies and gold, while their markets are open.",
         "- **A proposal that is bought later** is honoured while its price has risen by no more"
-        f" than {100 * HONOURED:.0f} % of the margin. Buying only after a rise still pays at least"
-        f" {100 * (1 - HONOURED):.0f} % of the margin. Here everything was bought at once.",
+        f" than {100 * PRICE_TOLERANCE:.0f} % of the margin. Buying only after a rise still pays at"
+        f" least {100 * (1 - PRICE_TOLERANCE):.0f} % of the margin. Here everything was bought at"
+        " once.",
         "- **Durations**: 1 to 10 ticks and up to an hour; with two barriers and with a reset up to"
         " 30 minutes, lookbacks up to 7.",
         "",

@@ -16,11 +16,11 @@ from scopegate import paper_retention
 from scopegate.composition import declared
 from scopegate.exchange.contracts.accumulators import Accumulator
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import ContractType
+from scopegate.exchange.contracts.eligibility import is_offered
 from scopegate.exchange.contracts.listing import seconds_text
 from scopegate.exchange.contracts.multipliers import Multiplier
-from scopegate.exchange.contracts.offered import is_offered
 from scopegate.exchange.contracts.per_point import PerPoint
+from scopegate.exchange.contracts.state import ContractType
 from scopegate.exchange.contracts.terms import Barrier, Terms
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.feed import KEPT_DAYS

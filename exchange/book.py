@@ -14,10 +14,10 @@ from typing import Any, ClassVar, NamedTuple, Self
 from scopegate.exchange import exclusion, ledger, markups
 from scopegate.exchange.contracts import shortcode
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import End, Offer, Status
+from scopegate.exchange.contracts.state import Outcome, Quote, Status
 from scopegate.exchange.contracts.terms import Refusal, Terms
 from scopegate.exchange.ledger import Entry, InsufficientFundsError
-from scopegate.exchange.markups import Introducer
+from scopegate.exchange.markups import MarkupPayee
 from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
 from scopegate.store.sqlite import Announcement, Row, Snapshot, Transaction
@@ -148,19 +148,19 @@ def _announce(transaction: Transaction, kind: type[ContractChanged], contract_id
 
 def buy(
     transaction: Transaction,
-    offer: Offer,
+    offer: Quote,
     *,
     loginid: str,
     app_id: int | None,
     at: int,
     key: str | None = None,
     copied_from: int | None = None,
-    introducer: Introducer | None = None,
+    markup_payee: MarkupPayee | None = None,
 ) -> Bought:
     """Open a contract and charge for it; of a repeated `key` the contract that it opened before.
 
     `copied_from` is the contract of which it is a copy. The markup in the offer's price goes to the
-    owner of the app, the `introducer`, in the same transaction; where nobody is to get it, it is
+    owner of the app, the `markup_payee`, in the same transaction; where nobody is to get it, it is
     not charged.
 
     Raises `Refusal` when the account has not enough, has too much open, or its owner has excluded
@@ -204,7 +204,7 @@ def buy(
             f" {terms.currency}.",
             {"currency": f"{buyer.currency} is needed."},
         )
-    payee = markups.payee(transaction, buyer, introducer) if offer.markup else None
+    payee = markups.payee(transaction, buyer, markup_payee) if offer.markup else None
     if payee is None:
         offer = offer.without_markup()
     exclusion.refuse_purchase(
@@ -259,9 +259,9 @@ def buy(
     # Whoever hears of the entry knows the contract that it names.
     opened = _announce(transaction, ContractOpened, contract_id)
     transaction.announce(entry)
-    if payee is not None and introducer is not None:
+    if payee is not None and markup_payee is not None:
         paid = markups.pay(
-            transaction, payee, introducer, contract_id=contract_id, amount=offer.markup, at=at
+            transaction, payee, markup_payee, contract_id=contract_id, amount=offer.markup, at=at
         )
         transaction.announce(paid)
     return Bought(opened, entry.balance_after)
@@ -280,7 +280,7 @@ def bought_with(reader: Snapshot, loginid: str, key: str) -> Bought | None:
 
 
 def close(
-    transaction: Transaction, held: Contract, end: End, *, at: int, app_id: int | None = None
+    transaction: Transaction, held: Contract, end: Outcome, *, at: int, app_id: int | None = None
 ) -> Closed | None:
     """Close an open contract and pay for it.
 

@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from scopegate.exchange import book, ledger
 from scopegate.exchange.book import Bought, Closed, Contract
-from scopegate.exchange.contracts.life import End, Offer, Status
+from scopegate.exchange.contracts.state import Outcome, Quote, Status
 from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.ledger import Account, Guard
 from scopegate.exchange.money import to_text
@@ -276,7 +276,7 @@ class Copying:
 
     # The copies.
 
-    def bought(self, transaction: Transaction, bought: Bought, offer: Offer) -> None:
+    def bought(self, transaction: Transaction, bought: Bought, offer: Quote) -> None:
         """The trader has bought: buy the same, at the same price, for whoever copies that."""
         original = bought.contract
         if not bought.is_new:
@@ -287,7 +287,7 @@ class Copying:
                 continue
             contract_id, refusal = None, None
             try:
-                with transaction.part():
+                with transaction.savepoint():
                     following.check_stake(original)
                     copy = book.buy(
                         transaction,
@@ -306,7 +306,7 @@ class Copying:
         self,
         transaction: Transaction,
         closed: Closed,
-        copies: Sequence[tuple[Contract, End | Refusal]],
+        copies: Sequence[tuple[Contract, Outcome | Refusal]],
         *,
         at: int,
     ) -> None:

@@ -2,7 +2,7 @@
 
 Rules:
 - It is told every second of the market, in order, and looks only at contracts for which the tick
-  may matter (`exchange.contracts.life.Watch`).
+  may matter (`exchange.contracts.state.Trigger`).
 - A contract is settled exactly once, at the tick that decides it, whoever is connected. Of a
   contract that has ended nothing else is done: a sale or new orders come too late.
 - What it knows of a contract it learns from the book's announcements, so from what is committed.
@@ -32,28 +32,28 @@ from scopegate.exchange.book import (
     ContractOpened,
 )
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import (
-    End,
-    Life,
-    Offer,
-    Sight,
+from scopegate.exchange.contracts.multipliers import Multiplier
+from scopegate.exchange.contracts.state import (
+    ContractState,
+    MarketView,
+    Outcome,
+    Quote,
     Status,
     Tick,
-    Watch,
+    Trigger,
     begin,
-    follow,
     latest,
+    market_view,
+    replay,
     resume,
-    sight,
     unsaleable,
     with_growth,
 )
-from scopegate.exchange.contracts.multipliers import Multiplier
 from scopegate.exchange.contracts.terms import NOT_OPEN, Refusal, Terms
 from scopegate.exchange.copying import Copying
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.ledger import Guard
-from scopegate.exchange.markups import Introducer
+from scopegate.exchange.markups import MarkupPayee
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import Symbol
@@ -92,13 +92,13 @@ log = structlog.get_logger("scopegate.desk")
 class Position:
     """An open contract and where it stands."""
 
-    __slots__ = ("contract", "kind", "life", "watch")
+    __slots__ = ("contract", "kind", "state", "trigger")
 
-    def __init__(self, contract: Contract, life: Life) -> None:
+    def __init__(self, contract: Contract, state: ContractState) -> None:
         self.contract = contract
         self.kind = TYPES[contract.terms.contract_type]
-        self.life = life
-        self.watch = Watch(0)
+        self.state = state
+        self.trigger = Trigger(0)
 
     @property
     def terms(self) -> Terms:
@@ -106,7 +106,7 @@ class Position:
         return self.contract.terms
 
 
-class _Floor:
+class _TriggerIndex:
     """The positions of one symbol, by when they must be looked at."""
 
     __slots__ = ("by_level", "by_time")
@@ -131,7 +131,7 @@ class Desk:
         self._of_account: dict[str, dict[int, Position]] = {}
         self._copies: dict[int, dict[int, Position]] = {}
         """The open copies of a contract, by its number."""
-        self._floors: dict[Symbol, _Floor] = {}
+        self._triggers: dict[Symbol, _TriggerIndex] = {}
         self._second = 0
         self._due: list[Position] = []
         self._settling: asyncio.Task[None] | None = None
@@ -180,15 +180,15 @@ class Desk:
                 log.error("an open contract cannot be read", contract=row["id"], exc_info=problem)
         return positions
 
-    def _followed(self, contract: Contract) -> Life:
+    def _followed(self, contract: Contract) -> ContractState:
         """The life of a contract up to the present second, from the ticks alone."""
         terms = contract.terms
         kind = TYPES[terms.contract_type]
-        life = begin(terms, self.feed)
-        if contract.followed_to > life.seen:
+        state = begin(terms, self.feed)
+        if contract.followed_to > state.seen:
             # Its orders changed then, and it was open: earlier ticks met other orders.
-            life = resume(terms, self.feed, contract.followed_to)
-        return follow(kind, terms, life, self.feed, self._second)
+            state = resume(terms, self.feed, contract.followed_to)
+        return replay(kind, terms, state, self.feed, self._second)
 
     async def settled(self) -> None:
         """Wait until all due contracts have been settled or set aside."""
@@ -220,63 +220,63 @@ class Desk:
         """The second of the market that the desk has been told last."""
         return self._second
 
-    def sight(self, symbol: Symbol) -> Sight:
+    def market_view(self, symbol: Symbol) -> MarketView:
         """What may be known of a symbol at the second that the desk has been told."""
-        return sight(self.feed, symbol, self._second)
+        return market_view(self.feed, symbol, self._second)
 
-    def value(self, position: Position, seen: Sight) -> int:
+    def value(self, position: Position, seen: MarketView) -> int:
         """What the exchange would pay for it now, whether or not it buys back at this moment.
 
         Of a contract that has ended, and is being settled, what it pays.
         """
-        if position.life.end is not None:
-            return position.life.end.pays
-        return position.kind.value(position.terms, position.life, seen, self.margins)
+        if position.state.outcome is not None:
+            return position.state.outcome.pays
+        return position.kind.value(position.terms, position.state, seen, self.margins)
 
     # Every second.
 
     def second(self, epoch: int) -> None:
         """The market has reached this second: see what it brings."""
         self._second = epoch
-        for symbol, floor in self._floors.items():
-            if symbol.has_tick(epoch) and (floor.by_time or floor.by_level):
-                self._tick(floor, Tick(epoch, self.feed.price(symbol, epoch)))
+        for symbol, index in self._triggers.items():
+            if symbol.has_tick(epoch) and (index.by_time or index.by_level):
+                self._tick(index, Tick(epoch, self.feed.price(symbol, epoch)))
 
-    def _tick(self, floor: _Floor, tick: Tick) -> None:
+    def _tick(self, index: _TriggerIndex, tick: Tick) -> None:
         due: dict[int, Position] = {}
-        while floor.by_time and floor.by_time[0][0] <= tick.epoch:
-            _, contract_id = heapq.heappop(floor.by_time)
+        while index.by_time and index.by_time[0][0] <= tick.epoch:
+            _, contract_id = heapq.heappop(index.by_time)
             position = self._positions.get(contract_id)
-            if position is not None and position.watch.until <= tick.epoch:
+            if position is not None and position.trigger.until <= tick.epoch:
                 due[contract_id] = position
         due |= {
             contract_id: position
-            for contract_id, position in floor.by_level.items()
-            if position.watch.matters(tick)
+            for contract_id, position in index.by_level.items()
+            if position.trigger.matters(tick)
         }
         if any(position.terms.is_financed for position in due.values()):
             symbol = next(iter(due.values())).terms.symbol
             tick = with_growth(tick, self.feed, symbol)
         for position in due.values():
-            if position.life.end is None and position.life.seen < tick.epoch:
-                position.life = position.kind.step(position.terms, position.life, tick)
+            if position.state.outcome is None and position.state.seen < tick.epoch:
+                position.state = position.kind.step(position.terms, position.state, tick)
                 self._arm(position)
 
     def _arm(self, position: Position) -> None:
         """Know when to look at the position again, or that it is due."""
-        floor = self._floors[position.terms.symbol]
+        index = self._triggers[position.terms.symbol]
         contract_id = position.contract.id
-        floor.by_level.pop(contract_id, None)
-        if position.life.end is not None:
+        index.by_level.pop(contract_id, None)
+        if position.state.outcome is not None:
             self._due.append(position)
             self._start_settling()
             return
-        watch = position.kind.watch(position.terms, position.life)
-        if watch.until != position.watch.until:  # else it is there already
-            heapq.heappush(floor.by_time, (watch.until, contract_id))
-        position.watch = watch
-        if watch.low is not None or watch.high is not None:
-            floor.by_level[contract_id] = position
+        trigger = position.kind.trigger(position.terms, position.state)
+        if trigger.until != position.trigger.until:  # else it is there already
+            heapq.heappush(index.by_time, (trigger.until, contract_id))
+        position.trigger = trigger
+        if trigger.low is not None or trigger.high is not None:
+            index.by_level[contract_id] = position
 
     def _start_settling(self) -> None:
         if self._settling is None and self._due:
@@ -297,7 +297,7 @@ class Desk:
 
     async def _settle_together(self, batch: list[Position]) -> None:
         """Settle these contracts; those that fail are tried again soon, or set aside."""
-        ended = [(held, held.life.end) for held in batch if held.life.end is not None]
+        ended = [(held, held.state.outcome) for held in batch if held.state.outcome is not None]
         jobs = [
             self._store.write(partial(_settled, position.contract, end)) for position, end in ended
         ]
@@ -367,7 +367,7 @@ class Desk:
         known = self._positions.get(changed.contract.id)
         if known is not None:
             known.contract = changed.contract
-            known.life = self._followed(known.contract)
+            known.state = self._followed(known.contract)
             self._arm(known)
 
     def _contract_closed(self, closed: ContractClosed) -> None:
@@ -381,7 +381,7 @@ class Desk:
         self._of_account.setdefault(contract.loginid, {})[contract.id] = position
         if contract.copied_from is not None:
             self._copies.setdefault(contract.copied_from, {})[contract.id] = position
-        self._floors.setdefault(contract.terms.symbol, _Floor())
+        self._triggers.setdefault(contract.terms.symbol, _TriggerIndex())
         self._arm(position)
 
     def _drop(self, contract: Contract) -> None:
@@ -392,29 +392,29 @@ class Desk:
         _take_out(self._of_account, contract.loginid, contract.id)
         if contract.copied_from is not None:
             _take_out(self._copies, contract.copied_from, contract.id)
-        floor = self._floors[contract.terms.symbol]
-        floor.by_level.pop(contract.id, None)
-        if len(floor.by_time) > STALE + 2 * len(self._positions):
+        index = self._triggers[contract.terms.symbol]
+        index.by_level.pop(contract.id, None)
+        if len(index.by_time) > STALE + 2 * len(self._positions):
             # Of contracts that were closed early, whose time may be years away.
-            floor.by_time = [entry for entry in floor.by_time if entry[1] in self._positions]
-            heapq.heapify(floor.by_time)
+            index.by_time = [entry for entry in index.by_time if entry[1] in self._positions]
+            heapq.heapify(index.by_time)
 
     # What clients ask for.
 
     async def buy(
         self,
-        offer: Offer,
+        offer: Quote,
         *,
         loginid: str,
         app_id: int | None,
         at: int,
         guard: Guard,
         key: str | None = None,
-        introducer: Introducer | None = None,
+        markup_payee: MarkupPayee | None = None,
     ) -> Bought:
         """Buy a contract, once for a `key`, and its copies for whoever copies the account.
 
-        The `introducer` is the app that gets the markup of the contract; copies have none. Raises
+        The `markup_payee` is the app that gets the markup of the contract; copies have none. Raises
         `Refusal`, or what the guard raises.
         """
 
@@ -427,7 +427,7 @@ class Desk:
                 app_id=app_id,
                 at=at,
                 key=key,
-                introducer=introducer,
+                markup_payee=markup_payee,
             )
             self._copying.bought(transaction, bought, offer)
             return bought
@@ -460,11 +460,11 @@ class Desk:
     ) -> Closed:
         """Sell a contract back for what it is worth now, but not below `least`."""
 
-        def sale(position: Position, now: int) -> End:
+        def sale(position: Position, now: int) -> Outcome:
             terms = position.terms
-            position.kind.check_sale(terms, position.life, now)
-            seen = sight(self.feed, terms.symbol, now)
-            return End(Status.SOLD, seen.tick, self.value(position, seen))
+            position.kind.check_sale(terms, position.state, now)
+            seen = market_view(self.feed, terms.symbol, now)
+            return Outcome(Status.SOLD, seen.tick, self.value(position, seen))
 
         return await self._end(contract_id, loginid, sale, app_id, guard, least)
 
@@ -473,14 +473,14 @@ class Desk:
     ) -> Closed:
         """Cancel a multiplier whose cancellation was paid for: the stake comes back."""
 
-        def cancellation(position: Position, now: int) -> End:
+        def cancellation(position: Position, now: int) -> Outcome:
             kind, terms = position.kind, position.terms
             if not isinstance(kind, Multiplier) or not terms.cancellation:
                 raise unsaleable("Deal cancellation was not bought with this contract.")
             if not kind.can_be_cancelled(terms, now):
                 raise unsaleable("The time in which this contract could be cancelled is over.")
             tick = latest(self.feed, terms.symbol, now)
-            return End(Status.CANCELLED, tick, terms.amount)
+            return Outcome(Status.CANCELLED, tick, terms.amount)
 
         return await self._end(contract_id, loginid, cancellation, app_id, guard)
 
@@ -490,7 +490,7 @@ class Desk:
         """Replace the orders of an open contract by those of the terms that `change` makes."""
 
         async def attempt(position: Position, now: int) -> Contract | None:
-            held, terms, followed_to = position.contract, change(position), position.life.seen
+            held, terms, followed_to = position.contract, change(position), position.state.seen
 
             def job(transaction: Transaction) -> Contract | None:
                 guard(transaction)
@@ -504,7 +504,7 @@ class Desk:
         self,
         contract_id: int,
         loginid: str,
-        end: Callable[[Position, int], End],
+        end: Callable[[Position, int], Outcome],
         app_id: int | None,
         guard: Guard,
         least: int = 0,
@@ -537,13 +537,13 @@ class Desk:
         return await self._insist(contract_id, loginid, attempt)
 
     def _ends_of_copies(
-        self, held: Contract, end: Callable[[Position, int], End], now: int
-    ) -> list[tuple[Contract, End | Refusal]]:
+        self, held: Contract, end: Callable[[Position, int], Outcome], now: int
+    ) -> list[tuple[Contract, Outcome | Refusal]]:
         """The open copies of a contract, each with the end that it has now, or why it has none."""
-        ends: list[tuple[Contract, End | Refusal]] = []
+        ends: list[tuple[Contract, Outcome | Refusal]] = []
         for copy in self._copies.get(held.id, {}).values():
             self._follow(copy, now)
-            if copy.life.end is None:  # else it is being settled
+            if copy.state.outcome is None:  # else it is being settled
                 try:
                     ends.append((copy.contract, end(copy, now)))
                 except Refusal as refusal:
@@ -573,7 +573,7 @@ class Desk:
         ended = 0
         for position in self.positions(loginid):
             self._follow(position, now)
-            ended += position.life.end is not None
+            ended += position.state.outcome is not None
         await self.settled()
         return ended
 
@@ -585,16 +585,16 @@ class Desk:
                 raise Refusal("ContractNotFound", NOT_OPEN)
             raise _closed_already()
         self._follow(position, now)
-        if position.life.end is not None:
+        if position.state.outcome is not None:
             raise _closed_already()
         return position
 
     def _follow(self, position: Position, epoch: int) -> None:
         # Up to the present second every tick was watched, though few needed a step.
-        life = replace(position.life, seen=max(position.life.seen, self._second))
-        position.life = life
-        if life.end is None and life.seen < epoch:
-            position.life = follow(position.kind, position.terms, life, self.feed, epoch)
+        state = replace(position.state, seen=max(position.state.seen, self._second))
+        position.state = state
+        if state.outcome is None and state.seen < epoch:
+            position.state = replay(position.kind, position.terms, state, self.feed, epoch)
             self._arm(position)
 
 
@@ -607,7 +607,7 @@ def _take_out(groups: dict[Key, dict[int, Position]], key: Key, contract_id: int
 
 
 def _ended_at(position: Position) -> float:
-    end = position.life.end
+    end = position.state.outcome
     return math.inf if end is None else end.tick.epoch
 
 
@@ -615,5 +615,5 @@ def _closed_already() -> Refusal:
     return Refusal("NoOpenPosition", NOT_OPEN)
 
 
-def _settled(held: Contract, end: End, transaction: Transaction) -> Closed | None:
+def _settled(held: Contract, end: Outcome, transaction: Transaction) -> Closed | None:
     return book.close(transaction, held, end, at=end.tick.epoch)

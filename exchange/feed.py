@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scopegate.exchange import fixedpoint
+from scopegate.exchange.distribution import Growth, PriceDistribution
 from scopegate.exchange.hours import ALWAYS, Place
-from scopegate.exchange.outlook import Growth, Outlook
 from scopegate.exchange.processes.breaks import Breaks
 from scopegate.exchange.processes.brownian import Brownian
 from scopegate.exchange.processes.combined import Combined, Leg
@@ -218,7 +218,7 @@ class Feed:
         total = series.grown(place.day) + place.tick * a_tick
         return Growth(total, a_tick, grid.epoch(grid.nth(grid.number(Place(place.day + 1, 0)))))
 
-    def outlook(self, symbol: Symbol, known: int, first: int, last: int) -> Outlook:
+    def distribution(self, symbol: Symbol, known: int, first: int, last: int) -> PriceDistribution:
         """How the price will move from the tick at `first` to that at `last`, an epoch each.
 
         `known` is the epoch of the latest tick that may be used, not after `first`. Raises
@@ -227,7 +227,9 @@ class Feed:
         series = self._open(symbol)
         place = series.grid.place
         known_day = place(known).day
-        return series.process.outlook(known_day, series.state(known), place(first), place(last))
+        return series.process.distribution(
+            known_day, series.state(known), place(first), place(last)
+        )
 
     def ticks(self, symbol: Symbol, first: int, last: int) -> Ticks:
         """All ticks with `first` <= epoch <= `last`; none before `EARLIEST`."""

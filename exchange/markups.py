@@ -16,7 +16,7 @@ from scopegate.exchange.ledger import EXCHANGE, Account, Entry
 from scopegate.store.sqlite import Row, Snapshot, Transaction
 
 
-class Introducer(NamedTuple):
+class MarkupPayee(NamedTuple):
     """The app through which a contract is bought, and the user who owns it."""
 
     app_id: int
@@ -25,16 +25,16 @@ class Introducer(NamedTuple):
     """What the markup of the contract is worth in US cents at present."""
 
 
-def payee(reader: Snapshot, buyer: Account, introducer: Introducer | None) -> str | None:
+def payee(reader: Snapshot, buyer: Account, markup_payee: MarkupPayee | None) -> str | None:
     """The account that gets a markup; `None` where none is charged."""
-    if introducer is None or introducer.user_id == buyer.user_id:
+    if markup_payee is None or markup_payee.user_id == buyer.user_id:
         return None
     row = reader.one(
         "SELECT loginid FROM accounts WHERE user_id = ? AND currency = ? AND is_virtual = ?"
         # Where nothing was booked yet, the currency is still the owner's to choose.
         " AND EXISTS (SELECT 1 FROM ledger WHERE ledger.loginid = accounts.loginid)"
         " ORDER BY created_at, loginid LIMIT 1",
-        introducer.user_id,
+        markup_payee.user_id,
         buyer.currency,
         int(buyer.is_virtual),
     )
@@ -44,7 +44,7 @@ def payee(reader: Snapshot, buyer: Account, introducer: Introducer | None) -> st
 def pay(
     transaction: Transaction,
     loginid: str,
-    introducer: Introducer,
+    markup_payee: MarkupPayee,
     *,
     contract_id: int,
     amount: int,
@@ -57,18 +57,18 @@ def pay(
         "adjustment",
         amount,
         at=at,
-        app_id=introducer.app_id,
-        note=f"Markup of the app {introducer.app_id} on the contract {contract_id}.",
+        app_id=markup_payee.app_id,
+        note=f"Markup of the app {markup_payee.app_id} on the contract {contract_id}.",
         counter=EXCHANGE,
     )
     transaction.execute(
         "INSERT INTO markups (contract_id, app_id, loginid, amount, cents, booked_by, at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         contract_id,
-        introducer.app_id,
+        markup_payee.app_id,
         loginid,
         amount,
-        introducer.cents,
+        markup_payee.cents,
         entry.id,
         at,
     )

@@ -29,7 +29,7 @@ LARGEST_ASK: Final = 985_000
 """Between these shares of the payout, in millionths, a contract is sold: outside, one side of the
 trade would be all but certain."""
 
-HONOURED: Final = 0.1
+PRICE_TOLERANCE: Final = 0.1
 """The share of the exchange's margin by which a price may have risen since its proposal, for the
 proposal to be bought at its own price. Buying only after a rise saves no more than that."""
 

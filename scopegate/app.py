@@ -69,7 +69,7 @@ class Running:
     plugins: frozenset[str]
     """The names of the plugins that it offers."""
 
-    def part(self, kind: type[T]) -> T:
+    def service(self, kind: type[T]) -> T:
         """A service or a handler by its type. Raises `KeyError` if there is none."""
         return self.services[kind]
 

@@ -16,7 +16,7 @@ from scopegate.gateway.calls.limits import (
 from scopegate.gateway.calls.session import Session, unsigned_holder
 from scopegate.gateway.calls.token_form import without_tokens
 from scopegate.gateway.transport.connection import Connection, Transport
-from scopegate.gateway.transport.visitor import Visitor
+from scopegate.gateway.transport.handshake import Handshake
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Connect:
     any_app_id: bool
     """Whether an unknown app_id means the test app."""
 
-    def refusal(self, visitor: Visitor) -> str | None:
+    def refusal(self, handshake: Handshake) -> str | None:
         """The limit that keeps this visitor from connecting, or `None`. Counts as a message."""
-        holder = unsigned_holder(visitor.address, visitor.origin, visitor.host)
+        holder = unsigned_holder(handshake.address, handshake.origin, handshake.host)
         broken = self.connections.broken_by([holder], self._connection)
         return broken or self.limiter.message_broken_by(holder.key, 0)
 
@@ -42,19 +42,19 @@ class Connect:
         return [Claim("connections", self.limiter.profile.connections_per_address)]
 
     def __call__(
-        self, visitor: Visitor, send: Callable[[bytes], None], transport: Transport
+        self, handshake: Handshake, send: Callable[[bytes], None], transport: Transport
     ) -> Connection:
         """A connection of this visitor's, over this transport."""
         session = Session(
             send,
-            app_id=self._app_id(visitor.app_id),
-            address=visitor.address,
-            language=without_tokens(visitor.language),
-            user_agent=without_tokens(visitor.user_agent),
-            origin=without_tokens(visitor.origin),
-            host=visitor.host,
-            proxied=visitor.proxied,
-            secure=visitor.secure,
+            app_id=self._app_id(handshake.app_id),
+            address=handshake.address,
+            language=without_tokens(handshake.language),
+            user_agent=without_tokens(handshake.user_agent),
+            origin=without_tokens(handshake.origin),
+            host=handshake.host,
+            proxied=handshake.proxied,
+            secure=handshake.secure,
         )
         self.access.join(session)
         session.on_leave(partial(self.access.leave, session))

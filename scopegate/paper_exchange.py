@@ -40,7 +40,7 @@ from scopegate.handlers.exchange.exchange_rates import ExchangeRates
 from scopegate.handlers.exchange.exclusion import SelfExclusion
 from scopegate.handlers.exchange.market import Market
 from scopegate.handlers.exchange.markups import Markups
-from scopegate.handlers.exchange.offers import Offers
+from scopegate.handlers.exchange.offerings import Offerings
 from scopegate.handlers.exchange.opening import Opening
 from scopegate.handlers.exchange.orders import Orders
 from scopegate.handlers.exchange.paper_accounts import PaperAccounts, facts_after
@@ -217,7 +217,7 @@ PAPER_EXCHANGE: Final = Plugin(
         Market,
         ExchangeRates,
         Calendars,
-        Offers,
+        Offerings,
         Proposals,
         Trading,
         Orders,

@@ -112,7 +112,7 @@ class Retention:
             def job(transaction: Transaction, keys: Sequence[Key] = keys) -> None:
                 for key in keys:
                     # A row that something refers to, such as a table of a plugin, stays.
-                    with contextlib.suppress(sqlite3.IntegrityError), transaction.part():
+                    with contextlib.suppress(sqlite3.IntegrityError), transaction.savepoint():
                         delete(transaction, key)
 
             await self._store.write(job)

@@ -36,7 +36,7 @@ from scopegate.gateway.access.apps import App
 from scopegate.gateway.access.mail import Letter
 from scopegate.gateway.access.users import RESIDENCE
 from scopegate.gateway.calls.registry import Registry
-from scopegate.gateway.transport.visitor import Visitor
+from scopegate.gateway.transport.handshake import Handshake
 from scopegate.runtime.clock import HandClock
 from scopegate.settings import chosen
 from scopegate.store import sqlite as store
@@ -160,9 +160,9 @@ class MemoryClient(Client):
 
     congested = False
 
-    def __init__(self, gateway: Running, visitor: Visitor) -> None:
+    def __init__(self, gateway: Running, handshake: Handshake) -> None:
         super().__init__(gateway.registry)
-        self._connection = gateway.connect(visitor, self._arrived, self)
+        self._connection = gateway.connect(handshake, self._arrived, self)
 
     def send_text(self, text: bytes) -> None:
         """Send any text, as it is."""
@@ -221,9 +221,9 @@ class Scene:
         self.user_id = gateway.demo.accounts[0].user_id
         self._names = itertools.count(1)
 
-    def part(self, kind: type[T]) -> T:
+    def service(self, kind: type[T]) -> T:
         """A service or a handler of the gateway, by its type."""
-        return self.gateway.part(kind)
+        return self.gateway.service(kind)
 
     def connect(
         self,
@@ -237,7 +237,7 @@ class Scene:
         at_pages: bool = False,
     ) -> MemoryClient:
         """A client of an app, from an address; a page of this origin, or one of the gateway's."""
-        visitor = Visitor(
+        handshake = Handshake(
             address=address,
             app_id=str(app_id),
             language=language,
@@ -246,7 +246,7 @@ class Scene:
             host=host,
             proxied=proxied,
         )
-        return MemoryClient(self.gateway, visitor)
+        return MemoryClient(self.gateway, handshake)
 
     async def owner(self) -> MemoryClient:
         """A page of the gateway's own, at which the demo user has signed in."""
@@ -410,10 +410,10 @@ class World(Scene):
         """Wait until the market has told all that its clock has reached, and has settled it."""
         from scopegate.exchange.desk import Desk  # numpy, and all of the market
 
-        while self.gateway.part(Desk).now < int(self.clock.now()):
+        while self.gateway.service(Desk).now < int(self.clock.now()):
             await self._told()
             self.clock.advance(0)  # a crowd makes ticks late: the rest is told now
-        await self.gateway.part(Desk).settled()
+        await self.gateway.service(Desk).settled()
         await self._told()
 
 

@@ -38,7 +38,7 @@ from scopegate.exchange.money import CURRENCIES, to_units
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.transport.connection import Connection, Transport
-from scopegate.gateway.transport.visitor import Visitor
+from scopegate.gateway.transport.handshake import Handshake
 from scopegate.listening import listen
 from scopegate.market_start import parse_start
 from scopegate.runtime.clock import HandClock
@@ -262,7 +262,7 @@ class LiveGateway:
         For a test that goes to the very moment at which a bot should act.
         """
         of, now = SYMBOLS[symbol], int(self.clock.now())
-        found = self._here.gateway.part(Feed).ticks(of, now + 1, now + seconds)
+        found = self._here.gateway.service(Feed).ticks(of, now + 1, now + seconds)
         return [
             {"epoch": int(epoch), "quote": of.quote(int(pips))}
             for epoch, pips in zip(found.epochs, found.pips, strict=True)
@@ -528,12 +528,12 @@ class _Traffic:
         self._held = False
         self.record = _Record()
 
-    def refusal(self, visitor: Visitor) -> str | None:
+    def refusal(self, handshake: Handshake) -> str | None:
         """Why this visitor may not connect; `None` if it may."""
-        return self._connect.refusal(visitor)
+        return self._connect.refusal(handshake)
 
     def __call__(
-        self, visitor: Visitor, send: Callable[[bytes], None], transport: Transport
+        self, handshake: Handshake, send: Callable[[bytes], None], transport: Transport
     ) -> Connection:
         """The connection of a client, whose messages are recorded."""
 
@@ -544,7 +544,7 @@ class _Traffic:
         def left() -> None:
             del self._clients[connection]
 
-        connection = self._connect(visitor, sent, transport)
+        connection = self._connect(handshake, sent, transport)
         self._clients[connection] = transport
         connection.session.on_leave(left)
         if self._held:

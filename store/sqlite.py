@@ -190,7 +190,7 @@ class Transaction(Snapshot):
         self.changes.append(announcement)
 
     @contextlib.contextmanager
-    def part(self) -> Iterator[None]:
+    def savepoint(self) -> Iterator[None]:
         """A part of the job that fails by itself: it leaves nothing then, and announces nothing.
 
         What it raised goes on to the caller.

@@ -22,11 +22,8 @@ OTHER_SUBJECT = frozenset(
         "exchange/processes/resets.py",  # `test_resets.py` is about contracts with a reset
         "handlers/exchange/growth.py",  # `test_growth.py` is about what grows in the database
         "handlers/exchange/market.py",  # `test_market.py` is about seeds and starts
-        "handlers/exchange/offers.py",  # `test_offers.py` is about `exchange/contracts/offer.py`
         "schemas/market.py",
-        "schemas/offers.py",
         "schemas/rates.py",  # `test_rates.py` is about `exchange/rates.py`
-        "scopegate/offered.py",  # `test_offered.py` is about `exchange/contracts/offered.py`
     }
 )
 """The modules for which a test file of the same name is none of theirs."""
@@ -35,24 +32,23 @@ TESTED_BY: dict[str, str] = {
     # The exchange.
     "exchange/agents.py": "tests/scenarios/test_payments.py",
     "exchange/book.py": "tests/exchange/test_trading_machine.py",
-    "exchange/contracts/accumulators.py": "tests/exchange/test_lives.py",
-    "exchange/contracts/bounds.py": "tests/exchange/test_offers.py",
-    "exchange/contracts/catalogue.py": "tests/exchange/test_offered.py",
-    "exchange/contracts/digits.py": "tests/exchange/test_lives.py",
-    "exchange/contracts/european.py": "tests/exchange/test_lives.py",
-    "exchange/contracts/life.py": "tests/exchange/test_lives.py",
-    "exchange/contracts/listing.py": "tests/exchange/test_offers.py",
+    "exchange/contracts/accumulators.py": "tests/exchange/test_replay.py",
+    "exchange/contracts/bounds.py": "tests/exchange/test_quoting.py",
+    "exchange/contracts/catalogue.py": "tests/exchange/test_eligibility.py",
+    "exchange/contracts/digits.py": "tests/exchange/test_replay.py",
+    "exchange/contracts/european.py": "tests/exchange/test_replay.py",
+    "exchange/contracts/state.py": "tests/exchange/test_replay.py",
+    "exchange/contracts/listing.py": "tests/exchange/test_quoting.py",
     "exchange/contracts/multipliers.py": "tests/exchange/test_financing.py",
-    "exchange/contracts/offer.py": "tests/exchange/test_offers.py",
     "exchange/contracts/options.py": "tests/exchange/test_pricing.py",
-    "exchange/contracts/orders.py": "tests/exchange/test_offers.py",
-    "exchange/contracts/per_point.py": "tests/exchange/test_offers.py",
+    "exchange/contracts/orders.py": "tests/exchange/test_quoting.py",
+    "exchange/contracts/per_point.py": "tests/exchange/test_quoting.py",
     "exchange/contracts/short_fields.py": "tests/exchange/test_shortcodes.py",
     "exchange/contracts/shortcode.py": "tests/exchange/test_shortcodes.py",
-    "exchange/contracts/terms.py": "tests/exchange/test_offers.py",
-    "exchange/contracts/touches.py": "tests/exchange/test_lives.py",
-    "exchange/contracts/turbos.py": "tests/exchange/test_lives.py",
-    "exchange/contracts/vanillas.py": "tests/exchange/test_lives.py",
+    "exchange/contracts/terms.py": "tests/exchange/test_quoting.py",
+    "exchange/contracts/touches.py": "tests/exchange/test_replay.py",
+    "exchange/contracts/turbos.py": "tests/exchange/test_replay.py",
+    "exchange/contracts/vanillas.py": "tests/exchange/test_replay.py",
     "exchange/contracts/wording.py": "tests/scenarios/test_families.py",
     "exchange/exclusion.py": "tests/scenarios/test_self_exclusion.py",
     "exchange/fixedpoint.py": "tests/exchange/test_feed.py",
@@ -61,7 +57,7 @@ TESTED_BY: dict[str, str] = {
     "exchange/levels.py": "tests/exchange/test_pairs.py",
     "exchange/markups.py": "tests/scenarios/test_markup.py",
     "exchange/money.py": "tests/exchange/test_ledger.py",
-    "exchange/outlook.py": "tests/exchange/test_walks_and_mixtures.py",
+    "exchange/distribution.py": "tests/exchange/test_walks_and_mixtures.py",
     "exchange/performance.py": "tests/scenarios/test_copying.py",
     "exchange/pricing/accumulators.py": "tests/exchange/test_pricing.py",
     "exchange/pricing/cancellation.py": "tests/exchange/test_pricing.py",
@@ -80,7 +76,7 @@ TESTED_BY: dict[str, str] = {
     "exchange/processes/resets.py": "tests/exchange/test_processes.py",
     "exchange/processes/spikes.py": "tests/exchange/test_processes.py",
     "exchange/processes/steps.py": "tests/exchange/test_processes.py",
-    "exchange/rules.py": "tests/exchange/test_offers.py",
+    "exchange/rules.py": "tests/exchange/test_quoting.py",
     # The gateway.
     "gateway/access/accounts.py": "tests/program/test_framework.py",
     "gateway/access/guard.py": "tests/scenarios/test_revocation.py",
@@ -93,7 +89,7 @@ TESTED_BY: dict[str, str] = {
     "gateway/calls/session.py": "tests/gateway/test_dispatch.py",
     "gateway/transport/connection.py": "tests/gateway/test_dispatch.py",
     "gateway/transport/peer.py": "tests/gateway/test_server.py",
-    "gateway/transport/visitor.py": "tests/gateway/test_server.py",
+    "gateway/transport/handshake.py": "tests/gateway/test_server.py",
     "gateway/web/oauth.py": "tests/scenarios/test_codes.py",
     "gateway/web/site.py": "tests/gateway/test_http.py",
     # The calls.
@@ -109,7 +105,7 @@ TESTED_BY: dict[str, str] = {
     "handlers/exchange/idempotency.py": "tests/scenarios/test_trading.py",
     "handlers/exchange/market.py": "tests/scenarios/test_markets.py",
     "handlers/exchange/markups.py": "tests/scenarios/test_markup.py",
-    "handlers/exchange/offers.py": "tests/scenarios/test_markets.py",
+    "handlers/exchange/offerings.py": "tests/scenarios/test_markets.py",
     "handlers/exchange/opening.py": "tests/scenarios/test_people.py",
     "handlers/exchange/orders.py": "tests/scenarios/test_trading.py",
     "handlers/exchange/paper_accounts.py": "tests/scenarios/test_app_tokens.py",
@@ -137,7 +133,7 @@ TESTED_BY: dict[str, str] = {
     "schemas/general.py": "tests/scenarios/test_limits.py",
     "schemas/market.py": "tests/scenarios/test_markets.py",
     "schemas/markups.py": "tests/scenarios/test_markup.py",
-    "schemas/offers.py": "tests/scenarios/test_markets.py",
+    "schemas/offerings.py": "tests/scenarios/test_markets.py",
     "schemas/opening.py": "tests/scenarios/test_people.py",
     "schemas/owner.py": "tests/scenarios/test_sign_in.py",
     "schemas/payment_agents.py": "tests/scenarios/test_payments.py",

@@ -19,23 +19,23 @@ import numpy as np
 
 from scopegate.exchange.contracts import short_fields, wording
 from scopegate.exchange.contracts.bounds import check_stake
-from scopegate.exchange.contracts.life import (
-    End,
-    Life,
-    Offer,
-    Sight,
-    Status,
-    Tick,
-    Watch,
-    unsaleable,
-)
 from scopegate.exchange.contracts.listing import NO_END, Listing
 from scopegate.exchange.contracts.orders import Ordered, order_units
+from scopegate.exchange.contracts.state import (
+    ContractState,
+    MarketView,
+    Outcome,
+    Quote,
+    Status,
+    Tick,
+    Trigger,
+    unsaleable,
+)
 from scopegate.exchange.contracts.terms import (
     WIDTH_UNITS,
+    QuoteRequest,
     Refusal,
     Terms,
-    Wish,
     invalid,
     not_offered,
 )
@@ -78,14 +78,16 @@ class Accumulator(Ordered):
         durations=NO_END,
     )
 
-    def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
+    def quote(
+        self, terms: Terms, request: QuoteRequest, market: MarketView, margins: Margins
+    ) -> Quote:
         """The stake; what the owner of an app adds is a share of it that comes on top."""
-        if wish.basis == "payout":
+        if request.basis == "payout":
             raise invalid("basis", "The amount of an accumulator is its stake.")
         check_stake(terms.amount, terms.currency)
-        growth = _growth(wish)
-        spot, symbol = sight.tick.pips, terms.symbol
-        tick = sight.outlook(sight.tick.epoch, sight.tick.epoch + symbol.step)
+        growth = _growth(request)
+        spot, symbol = market.tick.pips, terms.symbol
+        tick = market.distribution(market.tick.epoch, market.tick.epoch + symbol.step)
         pips = 0
         if spot * tick.sd >= LEAST_SD:
             pips = widest(spot, (1.0 - margins.accumulator) / (1.0 + growth / 100), tick)
@@ -101,12 +103,12 @@ class Accumulator(Ordered):
             terms, expiry=None, ticks=MOST_ACCUMULATED[growth], growth=growth, width=width
         )
         terms = self.with_orders(
-            terms, take_profit=order_units(wish.take_profit, terms, "take_profit")
+            terms, take_profit=order_units(request.take_profit, terms, "take_profit")
         )
-        markup = int(terms.amount * wish.markup)
-        return Offer(terms, terms.amount + markup, sight.tick, markup=markup)
+        markup = int(terms.amount * request.markup)
+        return Quote(terms, terms.amount + markup, market.tick, markup=markup)
 
-    def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
+    def has_moved(self, proposed: Quote, present: Quote, margins: Margins) -> bool:
         """Never: the stake is the price, and the width follows the spot."""
         return False
 
@@ -118,15 +120,15 @@ class Accumulator(Ordered):
         """What it pays when it stays in to its last tick."""
         return _worth(terms.amount, terms.growth, MOST_ACCUMULATED[terms.growth])
 
-    def gained(self, terms: Terms, life: Life, tick: Tick) -> int:
+    def gained(self, terms: Terms, state: ContractState, tick: Tick) -> int:
         """What it has grown."""
-        return _worth(terms.amount, terms.growth, self.stayed(terms, life)) - terms.amount
+        return _worth(terms.amount, terms.growth, self.stayed(terms, state)) - terms.amount
 
-    def stayed(self, terms: Terms, life: Life) -> int:
+    def stayed(self, terms: Terms, state: ContractState) -> int:
         """How many ticks have come since the entry tick, and stayed."""
-        if life.entry is None or life.last is None:
+        if state.entry is None or state.last is None:
             return 0
-        return (life.last.epoch - life.entry.epoch) // terms.symbol.step
+        return (state.last.epoch - state.entry.epoch) // terms.symbol.step
 
     def sentence(self, terms: Terms) -> str:
         """By what it grows, and what ends it."""
@@ -153,49 +155,51 @@ class Accumulator(Ordered):
             ticks=MOST_ACCUMULATED[int(growth)],
         )
 
-    def watch(self, terms: Terms, life: Life) -> Watch:
+    def trigger(self, terms: Terms, state: ContractState) -> Trigger:
         """Every tick: each is compared with the one before."""
-        if life.last is None:
-            return super().watch(terms, life)
-        return Watch(life.last.epoch + terms.symbol.step)
+        if state.last is None:
+            return super().trigger(terms, state)
+        return Trigger(state.last.epoch + terms.symbol.step)
 
-    def step(self, terms: Terms, life: Life, tick: Tick) -> Life:
+    def step(self, terms: Terms, state: ContractState, tick: Tick) -> ContractState:
         """The tick is what the next one is compared with."""
-        if life.entry is None:
-            return replace(super().step(terms, life, tick), last=tick)
+        if state.entry is None:
+            return replace(super().step(terms, state, tick), last=tick)
         # Written out, since every tick comes here: a fourth of what `replace` takes.
-        end = self.decide(terms, life, tick)
-        return Life(life.spot, tick.epoch, life.entry, end=end, last=tick)
+        outcome = self.decide(terms, state, tick)
+        return ContractState(state.spot, tick.epoch, state.entry, outcome=outcome, last=tick)
 
-    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
         """A tick that goes too far, then the take profit, then the end of ticks."""
-        assert life.entry is not None  # noqa: S101 - the entry comes first
-        before = life.last
+        assert state.entry is not None  # noqa: S101 - the entry comes first
+        before = state.last
         if before is None:
             return None
         if abs(tick.pips - before.pips) * WIDTH_UNITS >= terms.width * before.pips:
-            return End(Status.LOST, tick, 0)
-        count = (tick.epoch - life.entry.epoch) // terms.symbol.step
+            return Outcome(Status.LOST, tick, 0)
+        count = (tick.epoch - state.entry.epoch) // terms.symbol.step
         if count < _enough(terms.amount, terms.growth, terms.take_profit):
             return None
-        return End(Status.WON, tick, _worth(terms.amount, terms.growth, count))
+        return Outcome(Status.WON, tick, _worth(terms.amount, terms.growth, count))
 
-    def value(self, terms: Terms, life: Life, sight: Sight, margins: Margins) -> int:
+    def value(
+        self, terms: Terms, state: ContractState, market: MarketView, margins: Margins
+    ) -> int:
         """What it has grown to."""
-        return _worth(terms.amount, terms.growth, self.stayed(terms, life))
+        return _worth(terms.amount, terms.growth, self.stayed(terms, state))
 
-    def check_sale(self, terms: Terms, life: Life, now: int) -> None:
+    def check_sale(self, terms: Terms, state: ContractState, now: int) -> None:
         """It is bought back once it has grown."""
-        super().check_sale(terms, life, now)
-        if not self.stayed(terms, life):
+        super().check_sale(terms, state, now)
+        if not self.stayed(terms, state):
             raise unsaleable("An accumulator is bought back from the first tick after its entry.")
 
 
-def _growth(wish: Wish) -> int:
+def _growth(request: QuoteRequest) -> int:
     """The percent of growth that were chosen."""
-    if wish.growth_rate is None:
+    if request.growth_rate is None:
         raise invalid("growth_rate", "ACCU needs a growth_rate, such as 0.03.")
-    percent = wish.growth_rate * 100
+    percent = request.growth_rate * 100
     if percent not in MOST_ACCUMULATED:
         listed = ", ".join(map(str, GROWTH_RATES))
         raise not_offered(

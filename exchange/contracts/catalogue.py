@@ -12,10 +12,10 @@ from scopegate.exchange.contracts.accumulators import Accumulator
 from scopegate.exchange.contracts.digits import Digits
 from scopegate.exchange.contracts.european import European
 from scopegate.exchange.contracts.few_ticks import Asian, Run, SelectedTick
-from scopegate.exchange.contracts.life import ContractType
 from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.multipliers import Multiplier
 from scopegate.exchange.contracts.resets import Reset
+from scopegate.exchange.contracts.state import ContractType
 from scopegate.exchange.contracts.touches import Touch
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.contracts.two_barriers import Ends, Spread, Stays

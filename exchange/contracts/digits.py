@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from scopegate.exchange.contracts import short_fields, wording
-from scopegate.exchange.contracts.life import End, Life, Sight, Tick
 from scopegate.exchange.contracts.listing import TICKS_ONLY, Listing
 from scopegate.exchange.contracts.options import Option
-from scopegate.exchange.contracts.terms import Refusal, Terms, Wish, bad_barrier, invalid
+from scopegate.exchange.contracts.state import ContractState, MarketView, Outcome, Tick
+from scopegate.exchange.contracts.terms import QuoteRequest, Refusal, Terms, bad_barrier, invalid
 from scopegate.exchange.rules import Margins
 
 LEAST_SD: float = 8.0
@@ -53,9 +53,9 @@ class Digits(Option):
             durations=TICKS_ONLY,
         )
 
-    def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
+    def complete(self, terms: Terms, request: QuoteRequest, market: MarketView) -> Terms:
         """The digit is written as the barrier."""
-        if sight.tick.pips * terms.symbol.tick_sd < LEAST_SD:
+        if market.tick.pips * terms.symbol.tick_sd < LEAST_SD:
             raise Refusal(
                 "InvalidOfferings",
                 f"{terms.symbol.display_name} moves too few pips a tick at present for contracts"
@@ -64,17 +64,17 @@ class Digits(Option):
         if self.choices is None:
             return terms
         words = f"a digit from {self.choices.start} to {self.choices.stop - 1}"
-        if wish.barrier is None:
+        if request.barrier is None:
             raise invalid("barrier", f"{self.name} needs {words} as its barrier.")
-        if wish.barrier not in map(str, self.choices):
+        if request.barrier not in map(str, self.choices):
             raise bad_barrier(f"The barrier of {self.name} is {words}.")
-        return replace(terms, digit=int(wish.barrier))
+        return replace(terms, digit=int(request.barrier))
 
     def margin(self, margins: Margins) -> float:
         """That of digits; a match has a smaller one, for a chance of one in ten."""
         return margins.matches if self.name == "DIGITMATCH" else margins.digits
 
-    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
         """How many of the ten digits win."""
         return sum(self._wins(digit, terms.digit or 0) for digit in range(10)) / 10
 
@@ -101,7 +101,7 @@ class Digits(Option):
             raise ValueError(first)
         return replace(terms, digit=int(first) if self.choices else None)
 
-    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
         """The exit tick decides."""
         if tick.epoch < self.exit_epoch(terms):
             return None

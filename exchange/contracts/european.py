@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from scopegate.exchange.contracts import wording
-from scopegate.exchange.contracts.life import End, Life, Sight, Tick
 from scopegate.exchange.contracts.listing import TICKS_OR_TIME, Listing
 from scopegate.exchange.contracts.options import Option
-from scopegate.exchange.contracts.terms import Barrier, Terms, Wish, bad_barrier
+from scopegate.exchange.contracts.state import ContractState, MarketView, Outcome, Tick
+from scopegate.exchange.contracts.terms import Barrier, QuoteRequest, Terms, bad_barrier
 from scopegate.exchange.pricing.terminal import above
 from scopegate.exchange.rules import Margins
 
@@ -36,12 +36,12 @@ class European(Option):
             takes_forward_start=True,
         )
 
-    def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
+    def complete(self, terms: Terms, request: QuoteRequest, market: MarketView) -> Terms:
         """A barrier may be there."""
-        if wish.barrier is None:
+        if request.barrier is None:
             return terms
-        barrier = Barrier.parse(wish.barrier, terms.symbol)
-        if barrier.level(sight.tick.pips) <= 0:
+        barrier = Barrier.parse(request.barrier, terms.symbol)
+        if barrier.level(market.tick.pips) <= 0:
             raise bad_barrier("The barrier must be above zero.")
         return terms if barrier == AT_ENTRY else replace(terms, barrier=barrier)
 
@@ -49,13 +49,13 @@ class European(Option):
         """That of rise and fall."""
         return margins.rise_fall
 
-    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
         """How likely the exit tick is on the side that wins."""
         barrier = terms.barrier or AT_ENTRY
-        strike = barrier.level(life.entry.pips if life.entry else sight.tick.pips)
+        strike = barrier.level(state.entry.pips if state.entry else market.tick.pips)
         # A whole pip above the strike wins, and so, with ties, does the strike itself.
         edge = strike + (0.5 if self.rises != self.ties else -0.5)
-        chance = above(sight.tick.pips, edge, self.outlook(terms, life, sight))
+        chance = above(market.tick.pips, edge, self.distribution(terms, state, market))
         return chance if self.rises else 1.0 - chance
 
     def sentence(self, terms: Terms) -> str:
@@ -67,11 +67,11 @@ class European(Option):
             f" {wording.barrier(terms)} {wording.at_end(terms)}."
         )
 
-    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
         """The exit tick decides."""
         if tick.epoch < self.exit_epoch(terms):
             return None
-        assert life.entry is not None  # noqa: S101 - the entry comes first
-        beyond = tick.pips - (terms.barrier or AT_ENTRY).level(life.entry.pips)
+        assert state.entry is not None  # noqa: S101 - the entry comes first
+        beyond = tick.pips - (terms.barrier or AT_ENTRY).level(state.entry.pips)
         won = beyond == 0 if self.ties else False
         return self.settled(terms, tick, won=won or (beyond > 0 if self.rises else beyond < 0))

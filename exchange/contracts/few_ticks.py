@@ -7,11 +7,11 @@ import re
 from dataclasses import replace
 
 from scopegate.exchange.contracts import short_fields, wording
-from scopegate.exchange.contracts.life import End, Life, Sight, Tick, Watch
 from scopegate.exchange.contracts.listing import Durations, Listing
 from scopegate.exchange.contracts.options import Option
-from scopegate.exchange.contracts.terms import Terms, Wish, invalid
-from scopegate.exchange.outlook import Outlook, turned
+from scopegate.exchange.contracts.state import ContractState, MarketView, Outcome, Tick, Trigger
+from scopegate.exchange.contracts.terms import QuoteRequest, Terms, invalid
+from scopegate.exchange.distribution import PriceDistribution, turned
 from scopegate.exchange.pricing.few_ticks import above_average, rising, stays_below, tops_all
 from scopegate.exchange.rules import Margins
 
@@ -30,19 +30,19 @@ class _FewTicks(Option):
     remembers = True
     rises: bool
 
-    def remember(self, terms: Terms, life: Life, tick: Tick) -> tuple[int, ...]:
+    def remember(self, terms: Terms, state: ContractState, tick: Tick) -> tuple[int, ...]:
         """Every tick."""
-        return (*life.kept, tick.pips)
+        return (*state.kept, tick.pips)
 
-    def watch(self, terms: Terms, life: Life) -> Watch:
+    def trigger(self, terms: Terms, state: ContractState) -> Trigger:
         """Every tick."""
-        if life.entry is None:
-            return super().watch(terms, life)
-        return Watch(terms.symbol.next_tick(life.seen))
+        if state.entry is None:
+            return super().trigger(terms, state)
+        return Trigger(terms.symbol.next_tick(state.seen))
 
-    def turned(self, outlook: Outlook) -> Outlook:
+    def turned(self, distribution: PriceDistribution) -> PriceDistribution:
         """The outlook of a rise: where a fall is bought, that of the market turned over."""
-        return outlook if self.rises else turned(outlook)
+        return distribution if self.rises else turned(distribution)
 
 
 class Asian(_FewTicks):
@@ -66,12 +66,12 @@ class Asian(_FewTicks):
         """That of rise and fall."""
         return margins.rise_fall
 
-    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
         """How likely the last tick is on the side that wins."""
-        known = life.kept or (sight.tick.pips,)
+        known = state.kept or (market.tick.pips,)
         if not self.rises:
             known = tuple(2 * known[-1] - pips for pips in known)
-        return above_average(known, self.turned(self.outlook(terms, life, sight)))
+        return above_average(known, self.turned(self.distribution(terms, state, market)))
 
     def sentence(self, terms: Terms) -> str:
         """What is compared."""
@@ -96,11 +96,11 @@ class Asian(_FewTicks):
         """What `encode` wrote."""
         return short_fields.read_plain(terms, *short_fields.match(_ASIAN, text))
 
-    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
         """The last tick decides."""
         if tick.epoch < self.exit_epoch(terms):
             return None
-        beyond = tick.pips * len(life.kept) - sum(life.kept)
+        beyond = tick.pips * len(state.kept) - sum(state.kept)
         return self.settled(terms, tick, won=beyond > 0 if self.rises else beyond < 0)
 
 
@@ -125,33 +125,33 @@ class SelectedTick(_FewTicks):
             durations=Durations(ticks=(HIGH_LOW_TICKS, HIGH_LOW_TICKS)),
         )
 
-    def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
+    def complete(self, terms: Terms, request: QuoteRequest, market: MarketView) -> Terms:
         """A tick must be selected."""
-        if wish.selected_tick is None or not 1 <= wish.selected_tick <= HIGH_LOW_TICKS:
+        if request.selected_tick is None or not 1 <= request.selected_tick <= HIGH_LOW_TICKS:
             raise invalid("selected_tick", f"{self.name} needs a tick from 1 to {HIGH_LOW_TICKS}.")
-        return replace(terms, selected_tick=wish.selected_tick)
+        return replace(terms, selected_tick=request.selected_tick)
 
     def margin(self, margins: Margins) -> float:
         """That of contracts on few ticks."""
         return margins.few_ticks
 
-    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
         """How likely the selected tick beats all others, when it has not been beaten yet."""
-        spot, selected = sight.tick.pips, terms.selected_tick or 0
-        first = sight.tick.epoch if life.kept else terms.entry_epoch
-        known, last = life.kept or (spot,), self.exit_epoch(terms)
+        spot, selected = market.tick.pips, terms.selected_tick or 0
+        first = market.tick.epoch if state.kept else terms.entry_epoch
+        known, last = state.kept or (spot,), self.exit_epoch(terms)
         ahead = selected - len(known)
         if ahead < 0:
             lead = abs(known[selected - 1] - spot)
-            return stays_below(spot, lead - 0.5, self.turned(sight.outlook(first, last)))
+            return stays_below(spot, lead - 0.5, self.turned(market.distribution(first, last)))
         chance, at_selected = 1.0, first
         if ahead:
             best = max(known) if self.rises else min(known)
             at_selected = terms.symbol.next_tick(first, ahead)
-            to_selected = sight.outlook(first, at_selected)
+            to_selected = market.distribution(first, at_selected)
             chance = tops_all(spot, abs(best - spot), self.turned(to_selected))
         if selected < HIGH_LOW_TICKS:
-            rest = sight.outlook(at_selected, last)
+            rest = market.distribution(at_selected, last)
             chance *= stays_below(spot, -0.5, self.turned(rest))
         return chance
 
@@ -182,9 +182,9 @@ class SelectedTick(_FewTicks):
         terms = short_fields.read_plain(terms, amount, start, forward, None, None, ticks)
         return replace(terms, selected_tick=int(selected))
 
-    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
         """A tick that beats the selected one, or is its equal, decides, else the last."""
-        kept, selected = life.kept, terms.selected_tick or 0
+        kept, selected = state.kept, terms.selected_tick or 0
         if len(kept) >= selected:
             best = max(kept) if self.rises else min(kept)
             if kept[selected - 1] != best or kept.count(best) > 1:
@@ -216,9 +216,9 @@ class Run(_FewTicks):
         """That of contracts on few ticks."""
         return margins.few_ticks
 
-    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
         """How likely all ticks to come go on as they must."""
-        return rising(sight.tick.pips, self.turned(self.outlook(terms, life, sight)))
+        return rising(market.tick.pips, self.turned(self.distribution(terms, state, market)))
 
     def sentence(self, terms: Terms) -> str:
         """What each tick must do."""
@@ -228,10 +228,10 @@ class Run(_FewTicks):
             f" {terms.ticks} ticks after the entry spot."
         )
 
-    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
         """A tick that goes the wrong way decides, or does not move; else the last."""
-        if len(life.kept) > 1:
-            moved = life.kept[-1] - life.kept[-2]
+        if len(state.kept) > 1:
+            moved = state.kept[-1] - state.kept[-2]
             if moved <= 0 if self.rises else moved >= 0:
                 return self.settled(terms, tick, won=False)
         if tick.epoch < self.exit_epoch(terms):

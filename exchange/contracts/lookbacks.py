@@ -8,30 +8,30 @@ from typing import Final
 
 from scopegate.exchange.contracts import short_fields, wording
 from scopegate.exchange.contracts.bounds import check_stake
-from scopegate.exchange.contracts.life import (
+from scopegate.exchange.contracts.listing import Durations, Listing
+from scopegate.exchange.contracts.state import (
+    ContractState,
     ContractType,
-    End,
-    Life,
-    Offer,
-    Sight,
+    MarketView,
+    Outcome,
+    Quote,
     Status,
     Tick,
-    Watch,
+    Trigger,
     check_time_left,
     unentered,
 )
-from scopegate.exchange.contracts.listing import Durations, Listing
-from scopegate.exchange.contracts.terms import Terms, Wish, invalid
-from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.contracts.terms import QuoteRequest, Terms, invalid
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.pricing.lookbacks import forward, highest, lowest
-from scopegate.exchange.rules import HONOURED, Margins
+from scopegate.exchange.rules import PRICE_TOLERANCE, Margins
 
 _SHORT = re.compile(short_fields.PLAIN, re.ASCII)
 
-_MEANS: Final[Mapping[str, Callable[[int, int, int, Outlook], float]]] = {
-    "close": lambda spot, low, high, outlook: forward(spot, outlook),
-    "low": lambda spot, low, high, outlook: lowest(spot, low, outlook),
-    "high": lambda spot, low, high, outlook: highest(spot, high, outlook),
+_MEANS: Final[Mapping[str, Callable[[int, int, int, PriceDistribution], float]]] = {
+    "close": lambda spot, low, high, distribution: forward(spot, distribution),
+    "low": lambda spot, low, high, distribution: lowest(spot, low, distribution),
+    "high": lambda spot, low, high, distribution: highest(spot, high, distribution),
 }
 
 
@@ -60,47 +60,51 @@ class Lookback(ContractType):
             durations=Durations(seconds=(60, 1_800)),
         )
 
-    def amount(self, wish: Wish) -> Decimal | None:
+    def amount(self, request: QuoteRequest) -> Decimal | None:
         """The multiplier, by either name."""
-        if wish.multiplier is None:
-            return wish.amount
-        if wish.amount not in (None, wish.multiplier):
+        if request.multiplier is None:
+            return request.amount
+        if request.amount not in (None, request.multiplier):
             raise invalid("amount", "The amount of a lookback is its multiplier: give it once.")
-        return wish.multiplier
+        return request.multiplier
 
-    def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
+    def quote(
+        self, terms: Terms, request: QuoteRequest, market: MarketView, margins: Margins
+    ) -> Quote:
         """What it is worth, the margin and a markup, each a share of that; rounded up."""
-        if wish.basis not in (None, "multiplier"):
+        if request.basis not in (None, "multiplier"):
             raise invalid("basis", "The amount of a lookback is its multiplier: leave basis out.")
-        worth = self.worth(terms, unentered(terms, sight.tick), sight)
+        worth = self.worth(terms, unentered(terms, market.tick), market)
         price = math.ceil(round(worth * (1 + margins.lookback), 6))
         check_stake(price, terms.currency)
-        markup = int(worth * float(wish.markup))
-        return Offer(terms, price + markup, sight.tick, markup=markup)
+        markup = int(worth * float(request.markup))
+        return Quote(terms, price + markup, market.tick, markup=markup)
 
-    def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
+    def has_moved(self, proposed: Quote, present: Quote, margins: Margins) -> bool:
         """By the price."""
         kept = proposed.price * margins.lookback / (1 + margins.lookback)
-        return present.price - proposed.price > kept * HONOURED
+        return present.price - proposed.price > kept * PRICE_TOLERANCE
 
-    def worth(self, terms: Terms, life: Life, sight: Sight) -> float:
+    def worth(self, terms: Terms, state: ContractState, market: MarketView) -> float:
         """What it pays in the mean, in smallest units."""
-        spot = sight.tick.pips
-        low, high = life.kept or (spot, spot)
-        outlook = self.outlook(terms, life, sight)
+        spot = market.tick.pips
+        low, high = state.kept or (spot, spot)
+        distribution = self.distribution(terms, state, market)
         upper, lower = (
-            _MEANS[price](spot, low, high, outlook) for price in (self._upper, self._lower)
+            _MEANS[price](spot, low, high, distribution) for price in (self._upper, self._lower)
         )
         return terms.amount * terms.symbol.pip * (upper - lower)
 
-    def value(self, terms: Terms, life: Life, sight: Sight, margins: Margins) -> int:
+    def value(
+        self, terms: Terms, state: ContractState, market: MarketView, margins: Margins
+    ) -> int:
         """What it is worth less half the margin, rounded down."""
-        worth = self.worth(terms, life, sight) * (1 - margins.lookback / 2)
+        worth = self.worth(terms, state, market) * (1 - margins.lookback / 2)
         return max(0, math.floor(worth))
 
-    def check_sale(self, terms: Terms, life: Life, now: int) -> None:
+    def check_sale(self, terms: Terms, state: ContractState, now: int) -> None:
         """It is not bought back shortly before its end."""
-        super().check_sale(terms, life, now)
+        super().check_sale(terms, state, now)
         check_time_left(terms, now)
 
     def sentence(self, terms: Terms) -> str:
@@ -131,24 +135,24 @@ class Lookback(ContractType):
             raise ValueError(text)
         return terms
 
-    def remember(self, terms: Terms, life: Life, tick: Tick) -> tuple[int, ...]:
+    def remember(self, terms: Terms, state: ContractState, tick: Tick) -> tuple[int, ...]:
         """The lowest and the highest price."""
-        low, high = life.kept or (tick.pips, tick.pips)
+        low, high = state.kept or (tick.pips, tick.pips)
         return min(low, tick.pips), max(high, tick.pips)
 
-    def watch(self, terms: Terms, life: Life) -> Watch:
+    def trigger(self, terms: Terms, state: ContractState) -> Trigger:
         """Until the exit, or a new extreme."""
-        if not life.kept:
-            return super().watch(terms, life)
-        low, high = life.kept
-        return Watch(self.exit_epoch(terms), low=low - 1, high=high + 1)
+        if not state.kept:
+            return super().trigger(terms, state)
+        low, high = state.kept
+        return Trigger(self.exit_epoch(terms), low=low - 1, high=high + 1)
 
-    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
         """The exit tick decides; what it pays is rounded down."""
         if tick.epoch < self.exit_epoch(terms):
             return None
-        low, high = life.kept
+        low, high = state.kept
         prices = {"close": tick.pips, "low": low, "high": high}
         difference = prices[self._upper] - prices[self._lower]
         pays = terms.amount * difference // 10**terms.symbol.digits
-        return End(Status.WON if pays else Status.LOST, tick, pays)
+        return Outcome(Status.WON if pays else Status.LOST, tick, pays)

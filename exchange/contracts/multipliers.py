@@ -5,7 +5,7 @@ With stake, multiplier and a direction d of +1 or -1, the profit at a spot is
     d * stake * multiplier * (spot / forward - 1) - commission,
 
 and the loss is never more than the stake. The forward price is the entry spot times the expected
-growth of the price since (`exchange.outlook.Growth`): the growth of each market day is known when
+growth of the price since (`exchange.distribution.Growth`): that of each market day is known when
 the day begins, and accrues evenly, tick by tick. Spot / forward is a martingale, so no holding
 period and no rule that uses past prices gains by the market's drift. Compared with the entry spot,
 that is a charge or a credit: the financing.
@@ -23,32 +23,32 @@ from typing import Final, NamedTuple
 from scopegate.exchange import fixedpoint
 from scopegate.exchange.contracts import short_fields, wording
 from scopegate.exchange.contracts.bounds import check_stake
-from scopegate.exchange.contracts.life import (
-    End,
-    Life,
-    Offer,
-    Sight,
+from scopegate.exchange.contracts.eligibility import can_be_cancelled
+from scopegate.exchange.contracts.listing import NO_END, Listing
+from scopegate.exchange.contracts.orders import Ordered, order_units
+from scopegate.exchange.contracts.state import (
+    ContractState,
+    MarketView,
+    Outcome,
+    Quote,
     Status,
     Tick,
-    Watch,
+    Trigger,
 )
-from scopegate.exchange.contracts.listing import NO_END, Listing
-from scopegate.exchange.contracts.offered import can_be_cancelled
-from scopegate.exchange.contracts.orders import Ordered, order_units
-from scopegate.exchange.contracts.terms import Terms, Wish, bad_amount, invalid, not_offered
+from scopegate.exchange.contracts.terms import QuoteRequest, Terms, bad_amount, invalid, not_offered
 from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.pricing import cancellation as protection
 from scopegate.exchange.pricing import overshoot
 from scopegate.exchange.pricing.touch import SHIFT
 from scopegate.exchange.rules import (
     CANCELLATIONS,
-    HONOURED,
     LARGEST_PAYOUT,
     MOST_WAIVED,
     MULTIPLIED_BREAKS,
     MULTIPLIED_JUMPS,
     MULTIPLIED_VOLATILITIES,
     MULTIPLIERS,
+    PRICE_TOLERANCE,
     Margins,
 )
 from scopegate.exchange.symbols import (
@@ -104,58 +104,60 @@ class Multiplier(Ordered):
             durations=NO_END,
         )
 
-    def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
+    def quote(
+        self, terms: Terms, request: QuoteRequest, market: MarketView, margins: Margins
+    ) -> Quote:
         """The stake, the fee for being able to cancel, and a markup: a share of the stake."""
-        if wish.basis not in (None, "stake"):
+        if request.basis not in (None, "stake"):
             raise invalid("basis", "The amount of a multiplier is its stake.")
         check_stake(terms.amount, terms.currency)
-        terms = self.complete(terms, wish, sight.tick.pips, margins)
+        terms = self.complete(terms, request, market.tick.pips, margins)
         fee = 0
         if terms.cancellation:
-            fee = self.cancellation_price(terms, sight, terms.cancellation, margins)
-        markup = int(terms.amount * wish.markup)
+            fee = self.cancellation_price(terms, market, terms.cancellation, margins)
+        markup = int(terms.amount * request.markup)
         price = terms.amount + fee + markup
-        return Offer(
+        return Quote(
             terms,
             price,
-            sight.tick,
+            market.tick,
             ask=terms.commission,
             cancellation_price=fee,
             markup=markup,
         )
 
-    def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
-        """Whether the fee or the commission has risen by more than `HONOURED` of its margin."""
-        allowed = proposed.cancellation_price * margins.cancellation * HONOURED
-        dearer = proposed.ask * margins.multiplier / (1 + margins.multiplier) * HONOURED
+    def has_moved(self, proposed: Quote, present: Quote, margins: Margins) -> bool:
+        """Whether fee or commission has risen by more than `PRICE_TOLERANCE` of its margin."""
+        allowed = proposed.cancellation_price * margins.cancellation * PRICE_TOLERANCE
+        dearer = proposed.ask * margins.multiplier / (1 + margins.multiplier) * PRICE_TOLERANCE
         return present.price - proposed.price > allowed or present.ask - proposed.ask > max(
             dearer, 1
         )
 
-    def honoured(self, proposed: Terms, present: Terms) -> Terms:
+    def locked(self, proposed: Terms, present: Terms) -> Terms:
         """The proposed commission."""
         return replace(present, amount=proposed.amount, commission=proposed.commission)
 
-    def complete(self, terms: Terms, wish: Wish, spot: int, margins: Margins) -> Terms:
+    def complete(self, terms: Terms, request: QuoteRequest, spot: int, margins: Margins) -> Terms:
         """A multiplier must be there; orders and a time to cancel may be."""
         offered = self.choices(terms.symbol, spot)
-        if wish.multiplier is None:
+        if request.multiplier is None:
             raise invalid("multiplier", f"{self.name} needs a multiplier.")
-        if wish.multiplier not in offered:
+        if request.multiplier not in offered:
             listed = ",".join(map(str, offered))
             raise bad_amount(
                 f"Multiplier is not in acceptable range. Accepts {listed}.", "multiplier"
             )
-        multiplier = int(wish.multiplier)
+        multiplier = int(request.multiplier)
         worth = stop_out_worth(terms.symbol, spot, rises=self.direction > 0)
         rate = worth * (1 + margins.multiplier)
         commission = math.ceil(round(terms.amount * multiplier * rate, 6))
         seconds = 0
-        if wish.cancellation is not None:
-            if wish.cancellation not in CANCELLATIONS:
+        if request.cancellation is not None:
+            if request.cancellation not in CANCELLATIONS:
                 listed = ", ".join(CANCELLATIONS)
                 raise not_offered(f"Deal cancellation lasts one of {listed}.", "cancellation")
-            seconds = CANCELLATIONS[wish.cancellation]
+            seconds = CANCELLATIONS[request.cancellation]
             _check_cancellation(terms, seconds)
         terms = replace(
             terms,
@@ -166,8 +168,8 @@ class Multiplier(Ordered):
         )
         return self.with_orders(
             terms,
-            take_profit=order_units(wish.take_profit, terms, "take_profit"),
-            stop_loss=order_units(wish.stop_loss, terms, "stop_loss"),
+            take_profit=order_units(request.take_profit, terms, "take_profit"),
+            stop_loss=order_units(request.stop_loss, terms, "stop_loss"),
         )
 
     def order_limits(self, terms: Terms) -> Mapping[str, tuple[int, int]]:
@@ -175,14 +177,16 @@ class Multiplier(Ordered):
         most = bound_in(LARGEST_PAYOUT, terms.currency)
         return {"take_profit": (1, most), "stop_loss": (terms.commission + 1, terms.amount)}
 
-    def cancellation_price(self, terms: Terms, sight: Sight, seconds: int, margins: Margins) -> int:
+    def cancellation_price(
+        self, terms: Terms, market: MarketView, seconds: int, margins: Margins
+    ) -> int:
         """The fee for the right to cancel for so many seconds, rounded up.
 
         The stop-out is where the price rounds to the first whole pip that takes the stake. Against
         the forward price there is no drift.
         """
-        spot, entry = sight.tick.pips, terms.entry_epoch
-        outlook = sight.outlook(entry, terms.symbol.last_tick(terms.start + seconds))
+        spot, entry = market.tick.pips, terms.entry_epoch
+        distribution = market.distribution(entry, terms.symbol.last_tick(terms.start + seconds))
         value = terms.amount * terms.multiplier
         worth = protection.cancellation(
             spot,
@@ -190,14 +194,14 @@ class Multiplier(Ordered):
             self.levels(terms, spot * PARTS).stop_out + self.direction / 2,
             value,
             terms.amount,
-            replace(outlook, mean=-(outlook.sd**2) / 2),
+            replace(distribution, mean=-(distribution.sd**2) / 2),
         )
         return math.ceil(round(worth * (1 + margins.cancellation), 6))
 
-    def gained(self, terms: Terms, life: Life, tick: Tick) -> int:
+    def gained(self, terms: Terms, state: ContractState, tick: Tick) -> int:
         """The profit."""
-        assert life.entry is not None  # noqa: S101 - it is entered
-        return self.profit(terms, reference(terms, life.entry, tick), tick.pips)
+        assert state.entry is not None  # noqa: S101 - it is entered
+        return self.profit(terms, reference(terms, state.entry, tick), tick.pips)
 
     def profit(self, terms: Terms, against: int, spot: int) -> int:
         """The profit at a spot, less the commission; the loss is the stake at most.
@@ -275,20 +279,20 @@ class Multiplier(Ordered):
         """Whether the time to cancel has not passed."""
         return bool(terms.cancellation) and moment <= terms.start + terms.cancellation
 
-    def watch(self, terms: Terms, life: Life) -> Watch:
+    def trigger(self, terms: Terms, state: ContractState) -> Trigger:
         """Watch for an order, the stop-out, or the end of the time to cancel.
 
         The levels move with the forward price. For the next `LOOKED_AT` seconds, within a market
         day, they lie between the present levels and the levels at the end of that time.
         """
-        entry = life.entry
+        entry = state.entry
         if entry is None:
-            return super().watch(terms, life)
+            return super().trigger(terms, state)
         symbol, until = terms.symbol, self.exit_epoch(terms)
-        can_be_cancelled = self.can_be_cancelled(terms, symbol.next_tick(life.seen))
+        can_be_cancelled = self.can_be_cancelled(terms, symbol.next_tick(state.seen))
         if can_be_cancelled:
             until = min(until, symbol.next_tick(terms.start + terms.cancellation))
-        known = life.last or entry
+        known = state.last or entry
         if terms.is_financed and known.growth.until is not None:
             within = symbol.last_tick(known.epoch + LOOKED_AT)
             tomorrow = known.growth.until
@@ -303,40 +307,42 @@ class Multiplier(Ordered):
             losses += first.stop_loss, last.stop_loss
         gains = [each.take_profit for each in (first, last) if each.take_profit is not None]
         if self.direction > 0:
-            return Watch(until, low=max(losses), high=min(gains, default=None))
-        return Watch(until, low=max(gains, default=None), high=min(losses))
+            return Trigger(until, low=max(losses), high=min(gains, default=None))
+        return Trigger(until, low=max(gains, default=None), high=min(losses))
 
-    def step(self, terms: Terms, life: Life, tick: Tick) -> Life:
+    def step(self, terms: Terms, state: ContractState, tick: Tick) -> ContractState:
         """Keep the tick: its growth is needed for the forward price of later ticks."""
-        life = super().step(terms, life, tick)
-        return replace(life, last=tick) if terms.is_financed and life.entry is not None else life
+        state = super().step(terms, state, tick)
+        return replace(state, last=tick) if terms.is_financed and state.entry is not None else state
 
-    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
         """Stop-out first, then the orders, then the end of time."""
-        assert life.entry is not None  # noqa: S101 - the entry comes first
-        against, direction = reference(terms, life.entry, tick), self.direction
+        assert state.entry is not None  # noqa: S101 - the entry comes first
+        against, direction = reference(terms, state.entry, tick), self.direction
         levels = self.levels(terms, against)
         if (tick.pips - levels.stop_out) * direction <= 0:
             if self.can_be_cancelled(terms, tick.epoch):
-                return End(Status.CANCELLED, tick, terms.amount)
-            return End(Status.LOST, tick, 0)
+                return Outcome(Status.CANCELLED, tick, terms.amount)
+            return Outcome(Status.LOST, tick, 0)
         worth = terms.amount + self.profit(terms, against, tick.pips)
         if levels.take_profit is not None and (tick.pips - levels.take_profit) * direction >= 0:
-            return End(Status.WON, tick, worth)
+            return Outcome(Status.WON, tick, worth)
         if (
             levels.stop_loss is not None
             and (tick.pips - levels.stop_loss) * direction <= 0
             and not self.can_be_cancelled(terms, tick.epoch)
         ):
-            return End(Status.LOST, tick, worth)
+            return Outcome(Status.LOST, tick, worth)
         if tick.epoch >= self.exit_epoch(terms):
-            return End(Status.WON if worth > terms.amount else Status.LOST, tick, worth)
+            return Outcome(Status.WON if worth > terms.amount else Status.LOST, tick, worth)
         return None
 
-    def value(self, terms: Terms, life: Life, sight: Sight, margins: Margins) -> int:
+    def value(
+        self, terms: Terms, state: ContractState, market: MarketView, margins: Margins
+    ) -> int:
         """Stake and profit; its cost was the commission."""
-        tick = sight.tick
-        against = reference(terms, life.entry or tick, tick)
+        tick = market.tick
+        against = reference(terms, state.entry or tick, tick)
         return terms.amount + self.profit(terms, against, tick.pips)
 
     def choices(self, symbol: Symbol, spot: int) -> list[int]:

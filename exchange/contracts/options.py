@@ -7,19 +7,19 @@ from dataclasses import replace
 
 from scopegate.exchange.contracts import short_fields
 from scopegate.exchange.contracts.bounds import check_payout, check_stake
-from scopegate.exchange.contracts.life import (
+from scopegate.exchange.contracts.state import (
+    ContractState,
     ContractType,
-    End,
-    Life,
-    Offer,
-    Sight,
+    MarketView,
+    Outcome,
+    Quote,
     Status,
     Tick,
     check_time_left,
     unentered,
 )
-from scopegate.exchange.contracts.terms import Refusal, Terms, Wish, invalid
-from scopegate.exchange.rules import HONOURED, LARGEST_ASK, LEAST_ASK, Margins
+from scopegate.exchange.contracts.terms import QuoteRequest, Refusal, Terms, invalid
+from scopegate.exchange.rules import LARGEST_ASK, LEAST_ASK, PRICE_TOLERANCE, Margins
 
 _SHORT = re.compile(
     f"{short_fields.PLAIN}_{short_fields.BARRIER}_{short_fields.BARRIER}",
@@ -33,12 +33,12 @@ MILLION = 1_000_000
 class Option(ContractType):
     """A contract that pays `terms.amount` if it is won, else nothing."""
 
-    def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
+    def complete(self, terms: Terms, request: QuoteRequest, market: MarketView) -> Terms:
         """The terms with what this type needs of the wish, if anything. Raises `Refusal`."""
         return terms
 
     @abstractmethod
-    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
         """The chance that the open contract is won, as seen now."""
 
     @abstractmethod
@@ -50,24 +50,26 @@ class Option(ContractType):
         margin = self.margin(margins)
         return max(margin, margins.financial) if terms.symbol.is_financial else margin
 
-    def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
+    def quote(
+        self, terms: Terms, request: QuoteRequest, market: MarketView, margins: Margins
+    ) -> Quote:
         """What the payout costs, or what the stake pays: the basis says which was named.
 
         A markup is a share of the payout, on top of the price without it.
         """
-        terms = self.complete(terms, wish, sight)
-        if wish.basis not in ("payout", "stake"):
+        terms = self.complete(terms, request, market)
+        if request.basis not in ("payout", "stake"):
             raise invalid("basis", "Say whether the amount is the payout or the stake.")
-        ask = self.ask(terms, unentered(terms, sight.tick), sight, margins)
+        ask = self.ask(terms, unentered(terms, market.tick), market, margins)
         if not LEAST_ASK <= ask <= LARGEST_ASK:
             raise Refusal(
                 "ContractCreationFailure",
                 "This contract offers no return: it would be all but certain to "
                 + ("be won." if ask > LARGEST_ASK else "be lost."),
             )
-        markup = int(wish.markup * MILLION)
+        markup = int(request.markup * MILLION)
         ask += markup
-        if wish.basis == "stake":
+        if request.basis == "stake":
             price = terms.amount
             check_stake(price, terms.currency)
             terms = replace(terms, amount=price * MILLION // ask)
@@ -80,33 +82,35 @@ class Option(ContractType):
                 "ContractCreationFailure",
                 "This contract offers no return: rounded to money, it pays no more than it costs.",
             )
-        return Offer(
+        return Quote(
             terms,
             price,
-            sight.tick,
+            market.tick,
             payout=terms.amount,
             ask=ask,
             markup=terms.amount * markup // MILLION,
         )
 
-    def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
+    def has_moved(self, proposed: Quote, present: Quote, margins: Margins) -> bool:
         """By the price in millionths of the payout."""
-        allowed = self.kept(present.terms, margins) * HONOURED * MILLION
+        allowed = self.kept(present.terms, margins) * PRICE_TOLERANCE * MILLION
         return present.ask - proposed.ask > round(allowed, 6)
 
-    def ask(self, terms: Terms, life: Life, sight: Sight, margins: Margins) -> int:
+    def ask(self, terms: Terms, state: ContractState, market: MarketView, margins: Margins) -> int:
         """The price in millionths of the payout, rounded up."""
-        chance = self.chance(terms, life, sight) + self.kept(terms, margins)
+        chance = self.chance(terms, state, market) + self.kept(terms, margins)
         return math.ceil(round(chance * MILLION, 6))
 
-    def value(self, terms: Terms, life: Life, sight: Sight, margins: Margins) -> int:
+    def value(
+        self, terms: Terms, state: ContractState, market: MarketView, margins: Margins
+    ) -> int:
         """The chance less half the margin, of the payout; rounded down twice."""
-        chance = self.chance(terms, life, sight) - self.kept(terms, margins) / 2
+        chance = self.chance(terms, state, market) - self.kept(terms, margins) / 2
         return terms.amount * max(0, math.floor(chance * MILLION)) // MILLION
 
-    def check_sale(self, terms: Terms, life: Life, now: int) -> None:
+    def check_sale(self, terms: Terms, state: ContractState, now: int) -> None:
         """It is not bought back when it lasts for ticks, nor shortly before its end."""
-        super().check_sale(terms, life, now)
+        super().check_sale(terms, state, now)
         check_time_left(terms, now)
 
     def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:
@@ -134,6 +138,6 @@ class Option(ContractType):
             raise ValueError(first)
         return replace(terms, barrier=short_fields.read_barrier(first, terms.symbol))
 
-    def settled(self, terms: Terms, tick: Tick, *, won: bool) -> End:
+    def settled(self, terms: Terms, tick: Tick, *, won: bool) -> Outcome:
         """The end of a contract that this tick decides."""
-        return End(Status.WON, tick, terms.amount) if won else End(Status.LOST, tick, 0)
+        return Outcome(Status.WON, tick, terms.amount) if won else Outcome(Status.LOST, tick, 0)

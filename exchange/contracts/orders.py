@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from scopegate.exchange.contracts.life import ContractType, Life, Tick
+from scopegate.exchange.contracts.state import ContractState, ContractType, Tick
 from scopegate.exchange.contracts.terms import Terms, bad_amount, invalid, too_precise
 from scopegate.exchange.money import to_text, to_units
 
@@ -28,7 +28,7 @@ class Ordered(ContractType):
         """The least and the most of each order that it takes, in smallest units."""
 
     @abstractmethod
-    def gained(self, terms: Terms, life: Life, tick: Tick) -> int:
+    def gained(self, terms: Terms, state: ContractState, tick: Tick) -> int:
         """The profit of an entered contract at this tick, in smallest units."""
 
     def with_orders(self, terms: Terms, **orders: int | None) -> Terms:

@@ -13,12 +13,12 @@ from decimal import ROUND_DOWN, Decimal
 from scopegate.exchange.contracts import short_fields
 from scopegate.exchange.contracts.bounds import check_stake
 from scopegate.exchange.contracts.european import AT_ENTRY
-from scopegate.exchange.contracts.life import (
+from scopegate.exchange.contracts.state import (
+    ContractState,
     ContractType,
-    End,
-    Life,
-    Offer,
-    Sight,
+    MarketView,
+    Outcome,
+    Quote,
     Status,
     Tick,
     check_time_left,
@@ -26,17 +26,23 @@ from scopegate.exchange.contracts.life import (
 )
 from scopegate.exchange.contracts.terms import (
     Barrier,
+    QuoteRequest,
     Refusal,
     Terms,
-    Wish,
     bad_amount,
     bad_barrier,
     barriers_needed,
     invalid,
 )
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.money import CURRENCIES, bound_in, to_text
-from scopegate.exchange.outlook import Outlook
-from scopegate.exchange.rules import FAR_MOVE, HONOURED, LARGEST_PAYOUT, LARGEST_STAKE, Margins
+from scopegate.exchange.rules import (
+    FAR_MOVE,
+    LARGEST_PAYOUT,
+    LARGEST_STAKE,
+    PRICE_TOLERANCE,
+    Margins,
+)
 
 _SHORT = re.compile(
     f"{short_fields.MONEY}_([0-9]{{1,11}})_(?:([0-9]{{1,11}})(F?)|([0-9]{{1,3}})T)"
@@ -65,97 +71,103 @@ class PerPoint(ContractType):
         """What the exchange adds to what a contract is worth: a share of that."""
 
     @abstractmethod
-    def strike_of(self, terms: Terms, wish: Wish, sight: Sight, dearer: float) -> Barrier:
+    def strike_of(
+        self, terms: Terms, request: QuoteRequest, market: MarketView, dearer: float
+    ) -> Barrier:
         """The strike that is wished for; a contract costs `dearer` times its worth.
 
         Raises `Refusal` where none, or none that is offered, is named.
         """
 
     @abstractmethod
-    def worth(self, spot: int, strike: int, outlook: Outlook) -> float:
+    def worth(self, spot: int, strike: int, distribution: PriceDistribution) -> float:
         """What one contract is worth, in pips."""
 
     @abstractmethod
     def distances(self) -> tuple[float, ...]:
         """How far from the spot strikes are suggested, in standard deviations of the move."""
 
-    def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
+    def quote(
+        self, terms: Terms, request: QuoteRequest, market: MarketView, margins: Margins
+    ) -> Quote:
         """The stake, and how many contracts it buys; rounded down."""
-        if wish.basis == "payout":
+        if request.basis == "payout":
             raise invalid("basis", f"The amount of {self.name} is its stake.")
         check_stake(terms.amount, terms.currency)
-        dearer = 1 + Decimal(str(self.margin(margins))) + wish.markup
-        strike = self.strike_of(terms, wish, sight, float(dearer))
+        dearer = 1 + Decimal(str(self.margin(margins))) + request.markup
+        strike = self.strike_of(terms, request, market, float(dearer))
         if strike != AT_ENTRY:
             terms = replace(terms, barrier=strike)
-        spot, level = sight.tick.pips, strike.level(sight.tick.pips)
-        outlook = self.outlook(terms, unentered(terms, sight.tick), sight)
-        cost = self.worth(spot, level, outlook) * float(dearer) * units_a_pip(terms)
-        most = self._largest_stake(terms, spot, level, outlook, cost)
+        spot, level = market.tick.pips, strike.level(market.tick.pips)
+        distribution = self.distribution(terms, unentered(terms, market.tick), market)
+        cost = self.worth(spot, level, distribution) * float(dearer) * units_a_pip(terms)
+        most = self._largest_stake(terms, spot, level, distribution, cost)
         if terms.amount > most:
             bound = to_text(most, terms.currency)
             raise bad_amount(f"Maximum stake allowed is {bound} at this barrier.", "amount")
-        contracts = rounded(wish.payout_per_point or terms.amount / cost, self.decimals)
-        return Offer(
+        contracts = rounded(request.payout_per_point or terms.amount / cost, self.decimals)
+        return Quote(
             replace(terms, contracts=contracts),
             terms.amount,
-            sight.tick,
+            market.tick,
             ask=math.ceil(terms.amount * _MILLION / contracts),
-            markup=int(terms.amount * wish.markup / dearer),
+            markup=int(terms.amount * request.markup / dearer),
             largest_stake=most,
         )
 
     def _largest_stake(
-        self, terms: Terms, spot: int, level: int, outlook: Outlook, cost: float
+        self, terms: Terms, spot: int, level: int, distribution: PriceDistribution, cost: float
     ) -> int:
         """For which a far move pays no more than the largest payout."""
-        far = spot * math.exp(FAR_MOVE * outlook.sd * (1 if self.rises else -1))
+        far = spot * math.exp(FAR_MOVE * distribution.sd * (1 if self.rises else -1))
         paid = abs(far - level) * units_a_pip(terms)
         most = bound_in(LARGEST_PAYOUT, terms.currency) * cost / paid
         return min(bound_in(LARGEST_STAKE, terms.currency), int(most))
 
-    def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
+    def has_moved(self, proposed: Quote, present: Quote, margins: Margins) -> bool:
         """By the price of one contract, of which the margin is a share."""
         margin = self.margin(margins)
-        return present.ask - proposed.ask > proposed.ask * margin / (1 + margin) * HONOURED
+        return present.ask - proposed.ask > proposed.ask * margin / (1 + margin) * PRICE_TOLERANCE
 
-    def honoured(self, proposed: Terms, present: Terms) -> Terms:
+    def locked(self, proposed: Terms, present: Terms) -> Terms:
         """As many contracts, for a strike as far from the entry."""
         return replace(present, contracts=proposed.contracts)
 
-    def level(self, terms: Terms, life: Life, spot: int) -> int:
+    def level(self, terms: Terms, state: ContractState, spot: int) -> int:
         """The strike in pips; of a contract that awaits its entry as if that were at the spot."""
         strike = terms.barrier or AT_ENTRY
-        return strike.level(life.entry.pips if life.entry else spot)
+        return strike.level(state.entry.pips if state.entry else spot)
 
-    def value(self, terms: Terms, life: Life, sight: Sight, margins: Margins) -> int:
+    def value(
+        self, terms: Terms, state: ContractState, market: MarketView, margins: Margins
+    ) -> int:
         """The worth less half the margin, rounded down."""
-        spot = sight.tick.pips
+        spot = market.tick.pips
         worth = 0.0
-        if sight.tick.epoch < self.exit_epoch(terms):
-            outlook = self.outlook(terms, life, sight)
-            worth = self.worth(spot, self.level(terms, life, spot), outlook)
+        if market.tick.epoch < self.exit_epoch(terms):
+            distribution = self.distribution(terms, state, market)
+            worth = self.worth(spot, self.level(terms, state, spot), distribution)
         share = 1.0 - self.margin(margins) / 2
         return math.floor(worth * share * float(terms.contracts) * units_a_pip(terms))
 
-    def check_sale(self, terms: Terms, life: Life, now: int) -> None:
+    def check_sale(self, terms: Terms, state: ContractState, now: int) -> None:
         """It is not bought back when it lasts for ticks, nor shortly before its end."""
-        super().check_sale(terms, life, now)
+        super().check_sale(terms, state, now)
         check_time_left(terms, now, self.no_sale_before_end)
 
     def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:
         """The strike."""
         return (terms.symbol.text((terms.barrier or AT_ENTRY).level(entry)),)
 
-    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
         """The exit tick pays for what it lies beyond the strike."""
         if tick.epoch < self.exit_epoch(terms):
             return None
-        level = self.level(terms, life, 0)
+        level = self.level(terms, state, 0)
         gain = max(0, tick.pips - level if self.rises else level - tick.pips)
         exponent = CURRENCIES[terms.currency].digits - terms.symbol.digits
         pays = int((terms.contracts * gain).scaleb(exponent))
-        return End(Status.WON if pays else Status.LOST, tick, pays)
+        return Outcome(Status.WON if pays else Status.LOST, tick, pays)
 
     def encode(self, terms: Terms) -> str:
         """Stake, start, end, strike, number of contracts, and the tick that it was priced at."""
@@ -183,33 +195,33 @@ class PerPoint(ContractType):
 
     # Strikes to choose from.
 
-    def choices(self, terms: Terms, sight: Sight) -> list[Barrier]:
+    def choices(self, terms: Terms, market: MarketView) -> list[Barrier]:
         """Strikes to suggest, the highest first: relative ones for contracts of a day at most."""
-        spot = sight.tick.pips
-        outlook = self.outlook(terms, unentered(terms, sight.tick), sight)
-        wished = (round(spot * outlook.sd * far) for far in self.distances())
+        spot = market.tick.pips
+        distribution = self.distribution(terms, unentered(terms, market.tick), market)
+        wished = (round(spot * distribution.sd * far) for far in self.distances())
         offsets = sorted({max(offset, -deepest(spot)) for offset in wished}, reverse=True)
         if terms.lasts_days:
             return [Barrier(spot + offset, is_relative=False) for offset in offsets]
         return [Barrier(offset) for offset in offsets]
 
-    def refused(self, problem: str, terms: Terms, sight: Sight) -> Refusal:
+    def refused(self, problem: str, terms: Terms, market: MarketView) -> Refusal:
         """The strike can not be that of a contract: this says which can."""
         refusal = bad_barrier(problem)
-        suggested = [strike.text(terms.symbol) for strike in self.choices(terms, sight)]
+        suggested = [strike.text(terms.symbol) for strike in self.choices(terms, market)]
         assert refusal.details is not None  # noqa: S101 - it has the field
         refusal.details["barrier_choices"] = suggested
         return refusal
 
-    def parsed(self, wish: Wish, terms: Terms, sight: Sight) -> Barrier:
+    def parsed(self, request: QuoteRequest, terms: Terms, market: MarketView) -> Barrier:
         """The strike as it is written, which must be above zero."""
-        if wish.barrier is None:
-            suggested = ", ".join(each.text(terms.symbol) for each in self.choices(terms, sight))
+        if request.barrier is None:
+            suggested = ", ".join(each.text(terms.symbol) for each in self.choices(terms, market))
             needed = f"{self.name} needs a barrier, such as one of {suggested}."
             raise barriers_needed("Single", "barrier", needed)
-        strike = Barrier.parse(wish.barrier, terms.symbol)
-        if strike.level(sight.tick.pips) <= 0:
-            raise self.refused("The barrier must be above zero.", terms, sight)
+        strike = Barrier.parse(request.barrier, terms.symbol)
+        if strike.level(market.tick.pips) <= 0:
+            raise self.refused("The barrier must be above zero.", terms, market)
         return strike
 
 

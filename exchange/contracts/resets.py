@@ -1,9 +1,9 @@
 """Rises and falls whose barrier is set anew at half time, if that is better for the client."""
 
 from scopegate.exchange.contracts import wording
-from scopegate.exchange.contracts.life import End, Life, Sight, Tick, Watch
 from scopegate.exchange.contracts.listing import Durations, Listing
 from scopegate.exchange.contracts.options import Option
+from scopegate.exchange.contracts.state import ContractState, MarketView, Outcome, Tick, Trigger
 from scopegate.exchange.contracts.terms import Terms
 from scopegate.exchange.pricing.resets import above_reset, below_reset
 from scopegate.exchange.pricing.terminal import above
@@ -52,19 +52,19 @@ class Reset(Option):
         """The barrier in pips, as it stands."""
         return min(entry, *kept) if self.rises else max(entry, *kept)
 
-    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
         """How likely the exit tick is on the side that wins."""
-        spot, outlook = sight.tick.pips, self.outlook(terms, life, sight)
-        entry = (life.entry or sight.tick).pips
-        if life.kept:
-            level = self.level(entry, life.kept)
+        spot, distribution = market.tick.pips, self.distribution(terms, state, market)
+        entry = (state.entry or market.tick).pips
+        if state.kept:
+            level = self.level(entry, state.kept)
             if self.rises:
-                return above(spot, level + 0.5, outlook)
-            return 1.0 - above(spot, level - 0.5, outlook)
-        first = terms.entry_epoch if life.entry is None else sight.tick.epoch
-        to_reset = sight.outlook(first, self.reset_epoch(terms))
+                return above(spot, level + 0.5, distribution)
+            return 1.0 - above(spot, level - 0.5, distribution)
+        first = terms.entry_epoch if state.entry is None else market.tick.epoch
+        to_reset = market.distribution(first, self.reset_epoch(terms))
         price = above_reset if self.rises else below_reset
-        return price(spot, entry, to_reset, outlook)
+        return price(spot, entry, to_reset, distribution)
 
     def sentence(self, terms: Terms) -> str:
         """Where the price must be at the end."""
@@ -78,20 +78,20 @@ class Reset(Option):
             f" {wording.at_end(terms)} than the entry spot, or than the spot {reset}."
         )
 
-    def remember(self, terms: Terms, life: Life, tick: Tick) -> tuple[int, ...]:
+    def remember(self, terms: Terms, state: ContractState, tick: Tick) -> tuple[int, ...]:
         """The spot at half time."""
-        return (tick.pips,) if tick.epoch == self.reset_epoch(terms) else life.kept
+        return (tick.pips,) if tick.epoch == self.reset_epoch(terms) else state.kept
 
-    def watch(self, terms: Terms, life: Life) -> Watch:
+    def trigger(self, terms: Terms, state: ContractState) -> Trigger:
         """Until half time, then until the exit."""
-        if life.entry is None or life.kept:
-            return super().watch(terms, life)
-        return Watch(self.reset_epoch(terms))
+        if state.entry is None or state.kept:
+            return super().trigger(terms, state)
+        return Trigger(self.reset_epoch(terms))
 
-    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
         """The exit tick decides."""
         if tick.epoch < self.exit_epoch(terms):
             return None
-        assert life.entry is not None  # noqa: S101 - the entry comes first
-        beyond = tick.pips - self.level(life.entry.pips, life.kept)
+        assert state.entry is not None  # noqa: S101 - the entry comes first
+        beyond = tick.pips - self.level(state.entry.pips, state.kept)
         return self.settled(terms, tick, won=beyond > 0 if self.rises else beyond < 0)

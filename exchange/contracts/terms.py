@@ -71,7 +71,7 @@ def bad_barrier(problem: str, field: str = "barrier") -> Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class QuoteRequest:
     """What a client asks the price of, as it was written; see `proposal` for the fields."""
 
     contract_type: str

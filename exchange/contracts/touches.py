@@ -3,10 +3,16 @@
 from dataclasses import replace
 
 from scopegate.exchange.contracts import wording
-from scopegate.exchange.contracts.life import End, Life, Sight, Tick, Watch
 from scopegate.exchange.contracts.listing import FEW_TICKS_OR_MINUTES, Listing
 from scopegate.exchange.contracts.options import Option
-from scopegate.exchange.contracts.terms import Barrier, Terms, Wish, bad_barrier, barriers_needed
+from scopegate.exchange.contracts.state import ContractState, MarketView, Outcome, Tick, Trigger
+from scopegate.exchange.contracts.terms import (
+    Barrier,
+    QuoteRequest,
+    Terms,
+    bad_barrier,
+    barriers_needed,
+)
 from scopegate.exchange.pricing.touch import touch
 from scopegate.exchange.rules import Margins
 
@@ -33,15 +39,15 @@ class Touch(Option):
             durations=FEW_TICKS_OR_MINUTES,
         )
 
-    def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
+    def complete(self, terms: Terms, request: QuoteRequest, market: MarketView) -> Terms:
         """A barrier must be there, away from the spot."""
-        if wish.barrier is None:
+        if request.barrier is None:
             needed = f"{self.name} needs a barrier, such as +0.50."
             raise barriers_needed("Single", "barrier", needed)
-        barrier = Barrier.parse(wish.barrier, terms.symbol)
-        if barrier.level(sight.tick.pips) <= 0:
+        barrier = Barrier.parse(request.barrier, terms.symbol)
+        if barrier.level(market.tick.pips) <= 0:
             raise bad_barrier("The barrier must be above zero.")
-        if barrier.level(sight.tick.pips) == sight.tick.pips:
+        if barrier.level(market.tick.pips) == market.tick.pips:
             raise bad_barrier("The barrier must not be the spot.")
         return replace(terms, barrier=barrier)
 
@@ -50,23 +56,23 @@ class Touch(Option):
         return margins.touch
 
     @staticmethod
-    def _level(terms: Terms, life: Life, spot: int) -> tuple[int, bool]:
+    def _level(terms: Terms, state: ContractState, spot: int) -> tuple[int, bool]:
         """The barrier in pips, and whether it lies above where the price was at the start."""
         barrier = terms.barrier
         assert barrier is not None  # noqa: S101 - `complete` sees to it
         if barrier.is_relative:
-            return barrier.level(life.entry.pips if life.entry else spot), barrier.pips > 0
-        return barrier.pips, barrier.pips > life.spot.pips
+            return barrier.level(state.entry.pips if state.entry else spot), barrier.pips > 0
+        return barrier.pips, barrier.pips > state.spot.pips
 
-    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
         """How likely some tick up to the exit touches, or none does."""
-        spot = sight.tick.pips
-        level, is_above = self._level(terms, life, spot)
+        spot = market.tick.pips
+        level, is_above = self._level(terms, state, spot)
         if spot >= level if is_above else spot <= level:
             chance = 1.0
         else:
             edge = level + (-0.5 if is_above else 0.5)
-            chance = touch(spot, edge, self.outlook(terms, life, sight))
+            chance = touch(spot, edge, self.distribution(terms, state, market))
         return chance if self.touches else 1.0 - chance
 
     def sentence(self, terms: Terms) -> str:
@@ -77,19 +83,19 @@ class Touch(Option):
             f" {wording.barrier(terms)} until {wording.end(terms)}."
         )
 
-    def watch(self, terms: Terms, life: Life) -> Watch:
+    def trigger(self, terms: Terms, state: ContractState) -> Trigger:
         """Until the exit, or a tick that touches."""
-        if life.entry is None:
-            return super().watch(terms, life)
-        level, is_above = self._level(terms, life, 0)
+        if state.entry is None:
+            return super().trigger(terms, state)
+        level, is_above = self._level(terms, state, 0)
         until = self.exit_epoch(terms)
-        return Watch(until, high=level) if is_above else Watch(until, low=level)
+        return Trigger(until, high=level) if is_above else Trigger(until, low=level)
 
-    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
         """A touch decides, else the exit tick."""
-        assert life.entry is not None and terms.barrier is not None  # noqa: PT018, S101
-        level, is_above = self._level(terms, life, 0)
-        counts = tick.epoch > life.entry.epoch or not terms.barrier.is_relative
+        assert state.entry is not None and terms.barrier is not None  # noqa: PT018, S101
+        level, is_above = self._level(terms, state, 0)
+        counts = tick.epoch > state.entry.epoch or not terms.barrier.is_relative
         if counts and (tick.pips >= level if is_above else tick.pips <= level):
             return self.settled(terms, tick, won=self.touches)
         if tick.epoch >= self.exit_epoch(terms):

@@ -4,7 +4,6 @@ from decimal import Decimal
 
 from scopegate.exchange.contracts import wording
 from scopegate.exchange.contracts.european import AT_ENTRY
-from scopegate.exchange.contracts.life import End, Life, Sight, Status, Tick, Watch, unentered
 from scopegate.exchange.contracts.listing import FEW_TICKS_OR_TIME, Listing
 from scopegate.exchange.contracts.per_point import (
     PerPoint,
@@ -13,8 +12,17 @@ from scopegate.exchange.contracts.per_point import (
     rounded,
     units_a_pip,
 )
-from scopegate.exchange.contracts.terms import Barrier, Terms, Wish, invalid, not_offered
-from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.contracts.state import (
+    ContractState,
+    MarketView,
+    Outcome,
+    Status,
+    Tick,
+    Trigger,
+    unentered,
+)
+from scopegate.exchange.contracts.terms import Barrier, QuoteRequest, Terms, invalid, not_offered
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.pricing.knockouts import turbo
 from scopegate.exchange.rules import NO_SALE_BEFORE_END, TURBO_DISTANCES, Margins
 
@@ -54,50 +62,55 @@ class Turbo(PerPoint):
         """From a third of a standard deviation to one and a half."""
         return tuple(self.side * far for far in (0.3, 0.6, 0.9, 1.2, 1.5))
 
-    def worth(self, spot: int, strike: int, outlook: Outlook) -> float:
+    def worth(self, spot: int, strike: int, distribution: PriceDistribution) -> float:
         """Nothing once the spot is at the barrier."""
         if (strike - spot) * self.side <= 0:
             return 0.0
-        return turbo(spot, strike, outlook)
+        return turbo(spot, strike, distribution)
 
-    def strike_of(self, terms: Terms, wish: Wish, sight: Sight, dearer: float) -> Barrier:
+    def strike_of(
+        self, terms: Terms, request: QuoteRequest, market: MarketView, dearer: float
+    ) -> Barrier:
         """The barrier that is named, or that follows from a payout per point."""
-        if wish.payout_per_point is not None:
-            if wish.barrier is not None:
+        if request.payout_per_point is not None:
+            if request.barrier is not None:
                 raise invalid("payout_per_point", "Give a barrier or it, not both.")
-            return self._solved(wish.payout_per_point, terms, sight, dearer)
-        strike = self.parsed(wish, terms, sight)
-        spot = sight.tick.pips
+            return self._solved(request.payout_per_point, terms, market, dearer)
+        strike = self.parsed(request, terms, market)
+        spot = market.tick.pips
         away = (strike.level(spot) - spot) * self.side
         if away <= 0:
             side = "below" if self.rises else "above"
-            raise self.refused(f"The barrier of {self.name} lies {side} the spot.", terms, sight)
-        first = terms.entry_epoch if strike.is_relative else sight.tick.epoch
-        least, most = self._bounds(spot, sight.outlook(first, self.exit_epoch(terms)))
+            raise self.refused(f"The barrier of {self.name} lies {side} the spot.", terms, market)
+        first = terms.entry_epoch if strike.is_relative else market.tick.epoch
+        least, most = self._bounds(spot, market.distribution(first, self.exit_epoch(terms)))
         if not least <= away <= most:
             symbol = terms.symbol
             raise self.refused(
                 f"The barrier must be from {symbol.text(least)} to {symbol.text(most)} away from"
                 " the spot.",
                 terms,
-                sight,
+                market,
             )
         return strike
 
-    def _bounds(self, spot: int, outlook: Outlook) -> tuple[int, int]:
+    def _bounds(self, spot: int, distribution: PriceDistribution) -> tuple[int, int]:
         """How many pips the barrier may be away, at the least and at the most."""
-        near, far = (max(1, round(share * spot * outlook.sd)) for share in TURBO_DISTANCES)
+        near, far = (max(1, round(share * spot * distribution.sd)) for share in TURBO_DISTANCES)
         return near, min(far, deepest(spot)) if self.rises else far
 
-    def _solved(self, payout: Decimal, terms: Terms, sight: Sight, dearer: float) -> Barrier:
+    def _solved(self, payout: Decimal, terms: Terms, market: MarketView, dearer: float) -> Barrier:
         """The farthest barrier, in whole pips, at which the stake buys so much a point."""
-        spot, outlook = sight.tick.pips, sight.outlook(terms.entry_epoch, self.exit_epoch(terms))
+        spot, distribution = (
+            market.tick.pips,
+            market.distribution(terms.entry_epoch, self.exit_epoch(terms)),
+        )
 
         def bought(away: int) -> Decimal:
-            cost = self.worth(spot, spot + self.side * away, outlook) * dearer
+            cost = self.worth(spot, spot + self.side * away, distribution) * dearer
             return rounded(terms.amount / (cost * units_a_pip(terms)), self.decimals)
 
-        least, most = self._bounds(spot, outlook)
+        least, most = self._bounds(spot, distribution)
         highest, lowest = bought(least), bought(most)
         if not lowest <= payout <= highest:
             raise not_offered(
@@ -108,17 +121,17 @@ class Turbo(PerPoint):
             least, most = (middle, most) if bought(middle) >= payout else (least, middle)
         return Barrier(self.side * (most if bought(most) >= payout else least))
 
-    def payout_choices(self, terms: Terms, sight: Sight, margins: Margins) -> list[Decimal]:
+    def payout_choices(self, terms: Terms, market: MarketView, margins: Margins) -> list[Decimal]:
         """What the stake buys a point at each of the `choices`."""
-        spot = sight.tick.pips
-        outlook = self.outlook(terms, unentered(terms, sight.tick), sight)
+        spot = market.tick.pips
+        distribution = self.distribution(terms, unentered(terms, market.tick), market)
         dearer = (1 + self.margin(margins)) * units_a_pip(terms)
         return [
             rounded(
-                terms.amount / (self.worth(spot, strike.level(spot), outlook) * dearer),
+                terms.amount / (self.worth(spot, strike.level(spot), distribution) * dearer),
                 self.decimals,
             )
-            for strike in self.choices(terms, sight)
+            for strike in self.choices(terms, market)
         ]
 
     def sentence(self, terms: Terms) -> str:
@@ -130,17 +143,17 @@ class Turbo(PerPoint):
             f" or {beyond} that at any tick before."
         )
 
-    def watch(self, terms: Terms, life: Life) -> Watch:
+    def trigger(self, terms: Terms, state: ContractState) -> Trigger:
         """Until the exit, or a tick at the barrier."""
-        if life.entry is None:
-            return super().watch(terms, life)
-        level, until = self.level(terms, life, 0), self.exit_epoch(terms)
-        return Watch(until, low=level) if self.rises else Watch(until, high=level)
+        if state.entry is None:
+            return super().trigger(terms, state)
+        level, until = self.level(terms, state, 0), self.exit_epoch(terms)
+        return Trigger(until, low=level) if self.rises else Trigger(until, high=level)
 
-    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
         """The barrier first, then the exit."""
-        assert life.entry is not None  # noqa: S101 - the entry comes first
-        counts = tick.epoch > life.entry.epoch or not (terms.barrier or AT_ENTRY).is_relative
-        if counts and (tick.pips - self.level(terms, life, 0)) * self.side >= 0:
-            return End(Status.LOST, tick, 0)
-        return super().decide(terms, life, tick)
+        assert state.entry is not None  # noqa: S101 - the entry comes first
+        counts = tick.epoch > state.entry.epoch or not (terms.barrier or AT_ENTRY).is_relative
+        if counts and (tick.pips - self.level(terms, state, 0)) * self.side >= 0:
+            return Outcome(Status.LOST, tick, 0)
+        return super().decide(terms, state, tick)

@@ -4,13 +4,20 @@ import math
 from dataclasses import replace
 
 from scopegate.exchange.contracts import short_fields, wording
-from scopegate.exchange.contracts.life import End, Life, Sight, Status, Tick, Watch
 from scopegate.exchange.contracts.listing import MINUTES_OR_DAYS, Listing
 from scopegate.exchange.contracts.options import Option
+from scopegate.exchange.contracts.state import (
+    ContractState,
+    MarketView,
+    Outcome,
+    Status,
+    Tick,
+    Trigger,
+)
 from scopegate.exchange.contracts.terms import (
     Barrier,
+    QuoteRequest,
     Terms,
-    Wish,
     bad_barrier,
     barriers_needed,
     invalid,
@@ -28,21 +35,21 @@ class _TwoBarriers(Option):
 
     takes = frozenset({"barrier", "barrier2"})
 
-    def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
+    def complete(self, terms: Terms, request: QuoteRequest, market: MarketView) -> Terms:
         """Both barriers must be there, the spot between them."""
         for field, side, text in (("barrier", "above", "+0.50"), ("barrier2", "below", "-0.50")):
-            if getattr(wish, field) is None:
+            if getattr(request, field) is None:
                 raise barriers_needed(
                     "Double",
                     "barrier",
                     f"{self.name} needs a {field} {side} the spot, such as {text}.",
                 )
-        assert wish.barrier is not None and wish.barrier2 is not None  # noqa: PT018, S101
-        high = Barrier.parse(wish.barrier, terms.symbol)
-        low = Barrier.parse(wish.barrier2, terms.symbol, "barrier2")
+        assert request.barrier is not None and request.barrier2 is not None  # noqa: PT018, S101
+        high = Barrier.parse(request.barrier, terms.symbol)
+        low = Barrier.parse(request.barrier2, terms.symbol, "barrier2")
         if high.is_relative != low.is_relative:
             raise bad_barrier("Give both barriers with a sign, or both as prices.", "barrier2")
-        spot = sight.tick.pips
+        spot = market.tick.pips
         if low.level(spot) * _DEEPEST <= spot:  # it must be above zero wherever the entry will be
             raise bad_barrier(f"barrier2 must be above a {_DEEPEST}th of the spot.", "barrier2")
         if high.level(spot) <= spot:
@@ -58,9 +65,11 @@ class _TwoBarriers(Option):
         assert low is not None and high is not None  # noqa: PT018, S101 - `complete` sees to it
         return low.level(entry), high.level(entry)
 
-    def seen_levels(self, terms: Terms, life: Life, sight: Sight) -> tuple[int, int]:
+    def seen_levels(
+        self, terms: Terms, state: ContractState, market: MarketView
+    ) -> tuple[int, int]:
         """The same, where the entry may be awaited."""
-        return self.levels(terms, (life.entry or sight.tick).pips)
+        return self.levels(terms, (state.entry or market.tick).pips)
 
     def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:
         """The higher and the lower one."""
@@ -105,13 +114,13 @@ class Ends(_TwoBarriers):
         """That of rise and fall."""
         return margins.rise_fall
 
-    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
         """How likely the exit tick is where it wins."""
-        low, high = self.seen_levels(terms, life, sight)
-        outlook, spot = self.outlook(terms, life, sight), sight.tick.pips
+        low, high = self.seen_levels(terms, state, market)
+        distribution, spot = self.distribution(terms, state, market), market.tick.pips
         # Where the barriers themselves are between, half a pip beyond them is.
         wider = 0.5 if self.between == self.ties else -0.5
-        between = above(spot, low - wider, outlook) - above(spot, high + wider, outlook)
+        between = above(spot, low - wider, distribution) - above(spot, high + wider, distribution)
         return between if self.between else 1.0 - between
 
     def sentence(self, terms: Terms) -> str:
@@ -123,12 +132,12 @@ class Ends(_TwoBarriers):
             f" {wording.both_barriers(terms)}{ties} {wording.at_end(terms)}."
         )
 
-    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
         """The exit tick decides."""
         if tick.epoch < self.exit_epoch(terms):
             return None
-        assert life.entry is not None  # noqa: S101 - the entry comes first
-        low, high = self.levels(terms, life.entry.pips)
+        assert state.entry is not None  # noqa: S101 - the entry comes first
+        low, high = self.levels(terms, state.entry.pips)
         if tick.pips in (low, high):
             return self.settled(terms, tick, won=self.ties)
         return self.settled(terms, tick, won=(low < tick.pips < high) == self.between)
@@ -159,10 +168,12 @@ class Stays(_TwoBarriers):
         """That of touches."""
         return margins.touch
 
-    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
         """How likely all ticks up to the exit stay between, or one does not."""
-        low, high = self.seen_levels(terms, life, sight)
-        stays = inside(sight.tick.pips, low + 0.5, high - 0.5, self.outlook(terms, life, sight))
+        low, high = self.seen_levels(terms, state, market)
+        stays = inside(
+            market.tick.pips, low + 0.5, high - 0.5, self.distribution(terms, state, market)
+        )
         return stays if self.stays else 1.0 - stays
 
     def sentence(self, terms: Terms) -> str:
@@ -173,17 +184,17 @@ class Stays(_TwoBarriers):
             f" {wording.both_barriers(terms)} until {wording.end(terms)}."
         )
 
-    def watch(self, terms: Terms, life: Life) -> Watch:
+    def trigger(self, terms: Terms, state: ContractState) -> Trigger:
         """Until the exit, or a tick that touches."""
-        if life.entry is None:
-            return super().watch(terms, life)
-        low, high = self.levels(terms, life.entry.pips)
-        return Watch(self.exit_epoch(terms), low=low, high=high)
+        if state.entry is None:
+            return super().trigger(terms, state)
+        low, high = self.levels(terms, state.entry.pips)
+        return Trigger(self.exit_epoch(terms), low=low, high=high)
 
-    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
         """A touch decides, else the exit tick."""
-        assert life.entry is not None  # noqa: S101 - the entry comes first
-        low, high = self.levels(terms, life.entry.pips)
+        assert state.entry is not None  # noqa: S101 - the entry comes first
+        low, high = self.levels(terms, state.entry.pips)
         if not low < tick.pips < high:
             return self.settled(terms, tick, won=not self.stays)
         if tick.epoch >= self.exit_epoch(terms):
@@ -212,26 +223,28 @@ class Spread(_TwoBarriers):
             durations=MINUTES_OR_DAYS,
         )
 
-    def complete(self, terms: Terms, wish: Wish, sight: Sight) -> Terms:
+    def complete(self, terms: Terms, request: QuoteRequest, market: MarketView) -> Terms:
         """Both barriers, or how far from the entry spot they lie."""
-        if wish.barrier_range is None:
-            return super().complete(terms, wish, sight)
-        if wish.barrier is not None or wish.barrier2 is not None:
+        if request.barrier_range is None:
+            return super().complete(terms, request, market)
+        if request.barrier is not None or request.barrier2 is not None:
             raise invalid("barrier_range", "Give the barriers or a barrier_range, not both.")
-        ticks = self.outlook(terms, Life(sight.tick, sight.tick.epoch), sight).ticks
-        sd = sight.tick.pips * terms.symbol.tick_sd * math.sqrt(ticks)
-        away = max(1, round(SPREAD_RANGES[wish.barrier_range] * sd))
+        ticks = self.distribution(
+            terms, ContractState(market.tick, market.tick.epoch), market
+        ).ticks
+        sd = market.tick.pips * terms.symbol.tick_sd * math.sqrt(ticks)
+        away = max(1, round(SPREAD_RANGES[request.barrier_range] * sd))
         return replace(terms, barrier=Barrier(away), barrier2=Barrier(-away))
 
     def margin(self, margins: Margins) -> float:
         """That of spreads."""
         return margins.spread
 
-    def chance(self, terms: Terms, life: Life, sight: Sight) -> float:
+    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
         """The share of the payout that it pays, in the mean."""
-        low, high = self.seen_levels(terms, life, sight)
-        outlook, spot = self.outlook(terms, life, sight), sight.tick.pips
-        share = (call(spot, low, outlook) - call(spot, high, outlook)) / (high - low)
+        low, high = self.seen_levels(terms, state, market)
+        distribution, spot = self.distribution(terms, state, market), market.tick.pips
+        share = (call(spot, low, distribution) - call(spot, high, distribution)) / (high - low)
         return share if self.rises else 1.0 - share
 
     def sentence(self, terms: Terms) -> str:
@@ -245,12 +258,12 @@ class Spread(_TwoBarriers):
             " proportion."
         )
 
-    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
         """The exit tick decides; what it pays is rounded down."""
         if tick.epoch < self.exit_epoch(terms):
             return None
-        assert life.entry is not None  # noqa: S101 - the entry comes first
-        low, high = self.levels(terms, life.entry.pips)
+        assert state.entry is not None  # noqa: S101 - the entry comes first
+        low, high = self.levels(terms, state.entry.pips)
         covered = tick.pips - low if self.rises else high - tick.pips
         pays = terms.amount * min(max(covered, 0), high - low) // (high - low)
-        return End(Status.WON if pays else Status.LOST, tick, pays)
+        return Outcome(Status.WON if pays else Status.LOST, tick, pays)

@@ -1,11 +1,11 @@
 """Vanillas: calls and puts, which pay for each point that the exit lies beyond the strike."""
 
 from scopegate.exchange.contracts import wording
-from scopegate.exchange.contracts.life import Sight
 from scopegate.exchange.contracts.listing import MINUTES, Listing
 from scopegate.exchange.contracts.per_point import PerPoint, per_point_text
-from scopegate.exchange.contracts.terms import Barrier, Terms, Wish
-from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.contracts.state import MarketView
+from scopegate.exchange.contracts.terms import Barrier, QuoteRequest, Terms
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.pricing.terminal import above, call, put
 from scopegate.exchange.rules import LARGEST_ASK, LEAST_ASK, NO_VANILLA_SALE_BEFORE_END, Margins
 
@@ -41,18 +41,20 @@ class Vanilla(PerPoint):
         """The spot, and half and whole standard deviations to both sides."""
         return (-1.0, -0.5, 0.0, 0.5, 1.0)
 
-    def worth(self, spot: int, strike: int, outlook: Outlook) -> float:
+    def worth(self, spot: int, strike: int, distribution: PriceDistribution) -> float:
         """A call or a put."""
-        return (call if self.rises else put)(spot, strike, outlook)
+        return (call if self.rises else put)(spot, strike, distribution)
 
-    def strike_of(self, terms: Terms, wish: Wish, sight: Sight, dearer: float) -> Barrier:
+    def strike_of(
+        self, terms: Terms, request: QuoteRequest, market: MarketView, dearer: float
+    ) -> Barrier:
         """It must be named."""
-        strike = self.parsed(wish, terms, sight)
-        spot = sight.tick.pips
-        first = terms.entry_epoch if strike.is_relative else sight.tick.epoch
-        chance = above(spot, strike.level(spot), sight.outlook(first, self.exit_epoch(terms)))
+        strike = self.parsed(request, terms, market)
+        spot = market.tick.pips
+        first = terms.entry_epoch if strike.is_relative else market.tick.epoch
+        chance = above(spot, strike.level(spot), market.distribution(first, self.exit_epoch(terms)))
         if not LEAST_ASK <= 1_000_000 * (chance if self.rises else 1 - chance) <= LARGEST_ASK:
-            raise self.refused("The barrier is too far from the spot.", terms, sight)
+            raise self.refused("The barrier is too far from the spot.", terms, market)
         return strike
 
     def sentence(self, terms: Terms) -> str:

@@ -3,7 +3,8 @@
 Rules of this package:
 
 - Pure: numbers in, a number out. Prices and levels are in pips, as floats where they need not be
-  whole; an `Outlook` says how the log price moves between the ticks that matter. No interest.
+  whole; a `PriceDistribution` says how the log price moves between the ticks that matter.
+  No interest.
 - A price is seen once a tick and rounded to a whole pip. So "above 100" means an unrounded price
   over 100.5: callers shift a level by half a pip, and where a path is watched from tick to tick the
   level is moved away by `SHIFT` standard deviations of a tick.

@@ -4,13 +4,13 @@ import math
 from statistics import NormalDist
 from typing import Final
 
-from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.pricing.terminal import normal
 
 _NORMAL: Final = NormalDist()
 
 
-def within(spot: int, distance: float, tick: Outlook) -> float:
+def within(spot: int, distance: float, tick: PriceDistribution) -> float:
     """The chance that the next tick, an unrounded price, is less than `distance` from the spot.
 
     A price is rounded to a whole pip, so a tick is no more than k pips away when the distance is
@@ -20,7 +20,7 @@ def within(spot: int, distance: float, tick: Outlook) -> float:
     return normal((up - tick.mean) / tick.sd) - normal((down - tick.mean) / tick.sd)
 
 
-def widest(spot: int, chance: float, tick: Outlook) -> int:
+def widest(spot: int, chance: float, tick: PriceDistribution) -> int:
     """The most pips that the next tick may be away for it to be that near with at most the chance.
 
     0 where even a tick that does not move is likelier. Below 1, the chance must be.

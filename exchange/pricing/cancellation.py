@@ -2,13 +2,18 @@
 
 import math
 
-from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.pricing.terminal import above, call, put
 from scopegate.exchange.pricing.touch import SHIFT, passing
 
 
 def cancellation(
-    spot: float, break_even: float, stop_out: float, value: float, stake: float, outlook: Outlook
+    spot: float,
+    break_even: float,
+    stop_out: float,
+    value: float,
+    stake: float,
+    distribution: PriceDistribution,
 ) -> float:
     """What it is worth to have the stake back at the end of the outlook, or once stopped out.
 
@@ -19,24 +24,30 @@ def cancellation(
     shift of Broadie, Glasserman, Kou 1997).
     """
     rising = stop_out < break_even
-    tick_sd = outlook.sd / math.sqrt(outlook.ticks)
+    tick_sd = distribution.sd / math.sqrt(distribution.ticks)
     level = stop_out * math.exp((-SHIFT if rising else SHIFT) * tick_sd)
     y = math.log(level / spot)
     touched = (
-        passing(-y, -outlook.mean, outlook.sd) if rising else passing(y, outlook.mean, outlook.sd)
+        passing(-y, -distribution.mean, distribution.sd)
+        if rising
+        else passing(y, distribution.mean, distribution.sd)
     )
 
     def owed(x: float) -> float:
-        beyond = above(x, level, outlook)
+        beyond = above(x, level, distribution)
         if rising:
             return (
-                put(x, break_even, outlook)
-                - put(x, level, outlook)
+                put(x, break_even, distribution)
+                - put(x, level, distribution)
                 - (break_even - level) * (1.0 - beyond)
             )
         return (
-            call(x, break_even, outlook) - call(x, level, outlook) - (level - break_even) * beyond
+            call(x, break_even, distribution)
+            - call(x, level, distribution)
+            - (level - break_even) * beyond
         )
 
-    reflected = math.exp(2.0 * outlook.mean * y / outlook.sd**2) * owed(spot * math.exp(2.0 * y))
+    reflected = math.exp(2.0 * distribution.mean * y / distribution.sd**2) * owed(
+        spot * math.exp(2.0 * y)
+    )
     return stake * touched + value / spot * (owed(spot) - reflected)

@@ -4,7 +4,7 @@ import math
 from functools import lru_cache
 from typing import Final
 
-from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.pricing.terminal import call, put
 from scopegate.exchange.pricing.touch import FEW_TICKS, SHIFT, below, is_pulled, pulled
 
@@ -19,7 +19,7 @@ shifted formula is off by some percent there."""
 
 
 @lru_cache(maxsize=1_024)  # many wishes of one moment differ in their amounts alone
-def turbo(spot: float, strike: float, outlook: Outlook) -> float:
+def turbo(spot: float, strike: float, distribution: PriceDistribution) -> float:
     """The mean of what lies between the end and the strike, on the spot's side of it; 0 for paths
     of which some tick is at the strike, or beyond.
 
@@ -29,43 +29,45 @@ def turbo(spot: float, strike: float, outlook: Outlook) -> float:
     0.05 % of the value, and 0.4 % where the spot is closer to the strike than a tick moves. Of a
     path in which the pull shows, see `exchange.pricing.touch.pulled`.
     """
-    ticks, rises = outlook.ticks, strike < spot
+    ticks, rises = distribution.ticks, strike < spot
     side = -1.0 if rises else 1.0  # where the strike lies
     edge = strike - side * 0.5  # a rounded price at the strike may have begun so far before it
     distance = side * math.log(edge / spot)
     if distance <= 0:
         return 0.0
-    step_sd = outlook.sd / math.sqrt(ticks)
+    step_sd = distribution.sd / math.sqrt(ticks)
     owed = call if rises else put
     if ticks == 1:
-        return owed(spot, strike, outlook)
-    if is_pulled(outlook):
+        return owed(spot, strike, distribution)
+    if is_pulled(distribution):
         edges = (-distance, math.inf) if rises else (-math.inf, distance)
         return sum(
             share * max(0.0, side * (strike - spot * math.exp(place)))
-            for place, share in zip(*pulled(*edges, outlook), strict=True)
+            for place, share in zip(*pulled(*edges, distribution), strict=True)
         )
-    is_far = distance - side * outlook.mean > _FAR * outlook.sd
+    is_far = distance - side * distribution.mean > _FAR * distribution.sd
     if not is_far and (ticks <= FEW_TICKS or distance < _NEAR * step_sd):
         begun = ticks - 1 if ticks <= FEW_TICKS else _FIRST_TICKS
         left = ticks - begun
-        rest = Outlook(left, outlook.mean * left / ticks, outlook.sd * math.sqrt(left / ticks))
-        places, shares = below(begun, distance, side * outlook.mean / ticks, step_sd)
+        rest = PriceDistribution(
+            left, distribution.mean * left / ticks, distribution.sd * math.sqrt(left / ticks)
+        )
+        places, shares = below(begun, distance, side * distribution.mean / ticks, step_sd)
         return sum(
             share * _rest(spot * math.exp(side * place), strike, edge, rest)
             for place, share in zip(places, shares, strict=True)
         )
-    return _rest(spot, strike, edge, outlook)
+    return _rest(spot, strike, edge, distribution)
 
 
-def _rest(spot: float, strike: float, edge: float, outlook: Outlook) -> float:
+def _rest(spot: float, strike: float, edge: float, distribution: PriceDistribution) -> float:
     """The price by the shifted formula; for one tick, which passes nothing on its way, exact."""
     owed = call if strike < spot else put
-    plain = owed(spot, strike, outlook)
-    if outlook.ticks == 1:
+    plain = owed(spot, strike, distribution)
+    if distribution.ticks == 1:
         return plain
-    sd = outlook.sd
-    shift = SHIFT * sd / math.sqrt(outlook.ticks)
+    sd = distribution.sd
+    shift = SHIFT * sd / math.sqrt(distribution.ticks)
     away = math.log(edge / spot) + (-shift if strike < spot else shift)
-    reflected = math.exp(2.0 * outlook.mean * away / (sd * sd))
-    return max(0.0, plain - reflected * owed(spot * math.exp(2.0 * away), strike, outlook))
+    reflected = math.exp(2.0 * distribution.mean * away / (sd * sd))
+    return max(0.0, plain - reflected * owed(spot * math.exp(2.0 * away), strike, distribution))

@@ -4,7 +4,7 @@ import math
 from functools import lru_cache
 from typing import Final
 
-from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.pricing.terminal import normal
 from scopegate.exchange.pricing.touch import FEW_TICKS, SHIFT, between, is_pulled, pulled
 
@@ -19,7 +19,7 @@ _NEGLIGIBLE: Final = 36.0  # e to the power of minus this is less than a double 
 
 
 @lru_cache(maxsize=1_024)  # many wishes of one moment differ in their amounts alone
-def inside(spot: float, low: float, high: float, outlook: Outlook) -> float:
+def inside(spot: float, low: float, high: float, distribution: PriceDistribution) -> float:
     """The chance, from 0 to 1, that no tick of the outlook is at or beyond either level.
 
     Up to `FEW_TICKS` it is integrated tick by tick. Beyond that it is the chance of a Brownian
@@ -29,14 +29,14 @@ def inside(spot: float, low: float, high: float, outlook: Outlook) -> float:
     """
     if not low < spot < high:
         return 0.0
-    if is_pulled(outlook):
-        staying = sum(pulled(math.log(low / spot), math.log(high / spot), outlook)[1])
+    if is_pulled(distribution):
+        staying = sum(pulled(math.log(low / spot), math.log(high / spot), distribution)[1])
         return min(1.0, max(0.0, staying))
-    return min(1.0, max(0.0, _inside(math.log(low / spot), math.log(high / spot), outlook)))
+    return min(1.0, max(0.0, _inside(math.log(low / spot), math.log(high / spot), distribution)))
 
 
-def _inside(low: float, high: float, outlook: Outlook) -> float:
-    ticks, mean, sd = outlook.ticks, outlook.mean, outlook.sd
+def _inside(low: float, high: float, distribution: PriceDistribution) -> float:
+    ticks, mean, sd = distribution.ticks, distribution.mean, distribution.sd
     step_mean, step_sd = mean / ticks, sd / math.sqrt(ticks)
     shift = SHIFT * step_sd
     if ticks <= FEW_TICKS:

@@ -4,14 +4,16 @@ import math
 from functools import cache
 from typing import Final
 
-from scopegate.exchange.outlook import Outlook, turned
+from scopegate.exchange.distribution import PriceDistribution, turned
 from scopegate.exchange.pricing.terminal import normal
 from scopegate.exchange.pricing.touch import gauss_legendre
 
 _NODES: Final = 16
 
 
-def above_reset(spot: float, entry: float, to_reset: Outlook, to_end: Outlook) -> float:
+def above_reset(
+    spot: float, entry: float, to_reset: PriceDistribution, to_end: PriceDistribution
+) -> float:
     """The chance to end above both the entry, or else the price at the reset if that is lower.
 
     Gray, Whaley 1999, for whole pips. The end lies after the reset.
@@ -26,7 +28,9 @@ def above_reset(spot: float, entry: float, to_reset: Outlook, to_end: Outlook) -
     return was_reset + both_below(at_reset, at_end, to_reset.sd / to_end.sd)
 
 
-def below_reset(spot: float, entry: float, to_reset: Outlook, to_end: Outlook) -> float:
+def below_reset(
+    spot: float, entry: float, to_reset: PriceDistribution, to_end: PriceDistribution
+) -> float:
     """The chance to end below the entry, or else the price at the reset if that is higher."""
     return above_reset(entry, spot, turned(to_reset), turned(to_end))
 

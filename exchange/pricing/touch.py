@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scopegate.exchange.outlook import Outlook, Walk
+from scopegate.exchange.distribution import PriceDistribution, Walk
 from scopegate.exchange.pricing.terminal import normal
 from scopegate.exchange.pricing.walk import reaches
 
@@ -34,7 +34,7 @@ _DENSITY: Final = 1.0 / math.sqrt(2.0 * math.pi)
 
 
 @lru_cache(maxsize=1_024)  # many wishes of one moment differ in their amounts alone
-def touch(spot: float, level: float, outlook: Outlook) -> float:
+def touch(spot: float, level: float, distribution: PriceDistribution) -> float:
     """The chance, from 0 to 1, that some tick of the outlook is at or beyond the level.
 
     Up to `FEW_TICKS` it is integrated tick by tick, within 2e-5. Beyond that, and where the level
@@ -43,22 +43,22 @@ def touch(spot: float, level: float, outlook: Outlook) -> float:
     the level, where that would be off by up to 0.02, the first ticks are integrated. Of a walk of
     single pips it is the exact chance; of a path in which the pull shows, see `pulled`.
     """
-    if isinstance(outlook, Walk):
-        return reaches(spot, level, outlook)
-    if is_pulled(outlook):
+    if isinstance(distribution, Walk):
+        return reaches(spot, level, distribution)
+    if is_pulled(distribution):
         away = math.log(level / spot)
         edges = (-math.inf, away) if away > 0 else (away, math.inf)
-        return min(1.0, max(0.0, 1.0 - sum(pulled(*edges, outlook)[1])))
-    return min(1.0, max(0.0, _touch(spot, level, outlook)))
+        return min(1.0, max(0.0, 1.0 - sum(pulled(*edges, distribution)[1])))
+    return min(1.0, max(0.0, _touch(spot, level, distribution)))
 
 
-def _touch(spot: float, level: float, outlook: Outlook) -> float:
+def _touch(spot: float, level: float, distribution: PriceDistribution) -> float:
     upward = level > spot
     distance = math.log(level / spot) if upward else math.log(spot / level)
-    mean = outlook.mean if upward else -outlook.mean
+    mean = distribution.mean if upward else -distribution.mean
     if distance <= 0:
         return 1.0
-    ticks, sd = outlook.ticks, outlook.sd
+    ticks, sd = distribution.ticks, distribution.sd
     step_sd = sd / math.sqrt(ticks)
     if ticks <= FEW_TICKS:
         step_mean = mean / ticks
@@ -128,12 +128,14 @@ def between(
     return places.tolist(), (weights * density).tolist()
 
 
-def is_pulled(outlook: Outlook) -> bool:
+def is_pulled(distribution: PriceDistribution) -> bool:
     """Whether the pull to the level shows in the path, not only in where it ends."""
-    return outlook.kept < 1.0 - _PULL_SHOWS
+    return distribution.kept < 1.0 - _PULL_SHOWS
 
 
-def pulled(low: float, high: float, outlook: Outlook) -> tuple[list[float], list[float]]:
+def pulled(
+    low: float, high: float, distribution: PriceDistribution
+) -> tuple[list[float], list[float]]:
     """Where the paths end that no tick took to either log level, when the pull shows in them.
 
     Such a path moves more on its way than its end tells. From step to step its law is normal, and
@@ -141,12 +143,12 @@ def pulled(low: float, high: float, outlook: Outlook) -> tuple[list[float], list
     in Financial Engineering, section 6.4), `SHIFT` further away since it is seen once a tick.
     Levels are relative to the start, and one of them may be infinite.
     """
-    steps = _PULLED_STEPS + math.ceil(-_STEPS_A_PULL * math.log(outlook.kept))
-    kept = outlook.kept ** (1 / steps)
-    mean = outlook.mean * (1 - kept) / (1 - outlook.kept)
-    variance = outlook.sd**2 * (1 - kept**2) / (1 - outlook.kept**2)
-    shift = SHIFT * math.sqrt(variance * steps / outlook.ticks)
-    reach = _REACH * outlook.sd + abs(outlook.mean)
+    steps = _PULLED_STEPS + math.ceil(-_STEPS_A_PULL * math.log(distribution.kept))
+    kept = distribution.kept ** (1 / steps)
+    mean = distribution.mean * (1 - kept) / (1 - distribution.kept)
+    variance = distribution.sd**2 * (1 - kept**2) / (1 - distribution.kept**2)
+    shift = SHIFT * math.sqrt(variance * steps / distribution.ticks)
+    reach = _REACH * distribution.sd + abs(distribution.mean)
     low, high = max(low - shift, -reach), min(high + shift, reach)
     nodes, weights = gauss_legendre(_PULLED_NODES)
     places, weights = low + (high - low) * nodes, weights * (high - low)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from scopegate.exchange.outlook import Walk
+from scopegate.exchange.distribution import Walk
 
 MANY_STEPS: Final = 2_000
 """From so many steps on the normal law with half a step's correction is within 2e-5."""

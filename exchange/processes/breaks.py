@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scopegate.exchange import fixedpoint
+from scopegate.exchange.distribution import Walk
 from scopegate.exchange.hours import Place
-from scopegate.exchange.outlook import Walk
 from scopegate.exchange.processes.steps import DAYS, Steps, folded
 from scopegate.exchange.symbols import BREAK_BOUNDS, Symbol
 
@@ -90,6 +90,6 @@ class Breaks(Steps):
         """Whether the range breaks, for each time that a border is met on the day."""
         return self._bits.words(b"breaks", day, times) < self._breaks_below
 
-    def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Walk:
+    def distribution(self, known_day: int, state: int, first: Place, last: Place) -> Walk:
         """Not needed: only multipliers are offered."""
         raise NotImplementedError("range break indices have multipliers only")

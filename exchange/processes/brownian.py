@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scopegate.exchange import fixedpoint
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.hours import DAY, Place
-from scopegate.exchange.outlook import Outlook
 from scopegate.exchange.processes.bits import Bits
 from scopegate.exchange.processes.process import Process
 from scopegate.exchange.processes.rare import BLOCK
@@ -113,7 +113,9 @@ class Brownian(Process):
         count = self._grid.counts[day % 7]
         return self._convexity - self._pulled(self.anchor(day), day) // count if count else 0
 
-    def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
+    def distribution(
+        self, known_day: int, state: int, first: Place, last: Place
+    ) -> PriceDistribution:
         """Within a day the drift follows from the day's anchor, or from `state` where the day lies
         ahead of what is known, and every midnight takes back its share of the distance to the
         level.
@@ -121,7 +123,7 @@ class Brownian(Process):
         count = self._grid.number(last) - self._grid.number(first)
         if known_day == first.day == last.day:  # most contracts last for minutes
             variance = count * self._tick_variance
-            return Outlook(count, count * self.drift(known_day), math.sqrt(variance))
+            return PriceDistribution(count, count * self.drift(known_day), math.sqrt(variance))
         distance = ahead = state / fixedpoint.ONE
         gained, share = 0.0, 1.0
         if known_day == first.day:
@@ -131,7 +133,7 @@ class Brownian(Process):
             first = Place(first.day + 1, 0)
         kept, variance = self._moved(first, last)
         sd = math.sqrt(gained * kept**2 + variance)
-        return Outlook(count, ahead * kept - distance, sd, kept=share * kept)
+        return PriceDistribution(count, ahead * kept - distance, sd, kept=share * kept)
 
     def _moved(self, first: Place, last: Place) -> tuple[float, float]:
         """Which share of the distance to the level is kept from tick to tick, and the variance."""

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scopegate.exchange import fixedpoint
+from scopegate.exchange.distribution import Mixture, PriceDistribution
 from scopegate.exchange.hours import Place
-from scopegate.exchange.outlook import Mixture, Outlook
 from scopegate.exchange.processes.brownian import SD_UNIT, Brownian
 from scopegate.exchange.processes.rare import RareEvents
 from scopegate.exchange.symbols import JUMP_SD, Symbol
@@ -50,14 +50,16 @@ class Jumps(Brownian):
         jump = (self._jump_sd / SD_UNIT) ** 2
         return super().convexity() + math.log1p(self._chance * math.expm1(jump / 2))
 
-    def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
+    def distribution(
+        self, known_day: int, state: int, first: Place, last: Place
+    ) -> PriceDistribution:
         """Normal for each number of jumps that may come until then (Merton 1976)."""
-        steady = super().outlook(known_day, state, first, last)
+        steady = super().distribution(known_day, state, first, last)
         ticks, chance = steady.ticks, self._chance
         mean = ticks * chance
         if mean > MANY_JUMPS:
             grown = math.sqrt(1 + JUMP_SD**2 * chance)
-            return Outlook(ticks, steady.mean, steady.sd * grown)
+            return PriceDistribution(ticks, steady.mean, steady.sd * grown)
         weight = (1 - chance) ** ticks
         parts = []
         for jumps in range(min(ticks, int(mean + _RARE * math.sqrt(mean)) + 6) + 1):

@@ -5,8 +5,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.hours import Place
-from scopegate.exchange.outlook import Outlook
 
 
 class Process(ABC):
@@ -43,7 +43,9 @@ class Process(ABC):
         """
 
     @abstractmethod
-    def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
+    def distribution(
+        self, known_day: int, state: int, first: Place, last: Place
+    ) -> PriceDistribution:
         """How the price moves from the tick `first` to the tick `last`.
 
         `state` is the latest that is known, on `known_day`, not after `first`: nothing later is

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scopegate.exchange import fixedpoint
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.hours import Place
-from scopegate.exchange.outlook import Outlook
 from scopegate.exchange.processes.brownian import Brownian
 from scopegate.exchange.symbols import Symbol
 
@@ -53,9 +53,13 @@ class Resets(Brownian):
         self.anchor(day)
         return self._trend + self._convexity
 
-    def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
+    def distribution(
+        self, known_day: int, state: int, first: Place, last: Place
+    ) -> PriceDistribution:
         """The trend and the steps; none across midnight, where the price starts anew."""
         if first.day != last.day:
             raise NotImplementedError("no contract across midnight is offered")
         count = last.tick - first.tick
-        return Outlook(count, count * self.drift(first.day), math.sqrt(count * self._tick_variance))
+        return PriceDistribution(
+            count, count * self.drift(first.day), math.sqrt(count * self._tick_variance)
+        )

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scopegate.exchange import fixedpoint
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.hours import Place
-from scopegate.exchange.outlook import Outlook
 from scopegate.exchange.processes.brownian import Brownian
 from scopegate.exchange.processes.rare import RareEvents
 from scopegate.exchange.symbols import SPIKE_SIZES, SPIKE_STEP, Symbol
@@ -56,6 +56,8 @@ class Spikes(Brownian):
         mean = (math.expm1(high) - math.expm1(low)) / (high - low)
         return super().convexity() - step + math.log1p((mean - 1) / self._every)
 
-    def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
+    def distribution(
+        self, known_day: int, state: int, first: Place, last: Place
+    ) -> PriceDistribution:
         """None: no contract whose price needs one is offered."""
         raise NotImplementedError("boom and crash indices have multipliers only")

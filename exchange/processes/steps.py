@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scopegate.exchange import fixedpoint
+from scopegate.exchange.distribution import Walk
 from scopegate.exchange.hours import Place
-from scopegate.exchange.outlook import Walk
 from scopegate.exchange.processes.bits import Bits
 from scopegate.exchange.processes.process import Process
 from scopegate.exchange.symbols import STEP_BOUNDS, Symbol
@@ -84,7 +84,7 @@ class Steps(Process):
         self.anchor(day)
         return 0
 
-    def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Walk:
+    def distribution(self, known_day: int, state: int, first: Place, last: Place) -> Walk:
         """A simple random walk, whatever is known."""
         count = self._grid.number(last) - self._grid.number(first)
         sd = self._size * math.sqrt(count) / state

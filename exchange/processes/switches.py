@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scopegate.exchange import fixedpoint
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.hours import Place
-from scopegate.exchange.outlook import Outlook
 from scopegate.exchange.processes.brownian import Brownian
 from scopegate.exchange.processes.rare import BLOCK, RareEvents
 from scopegate.exchange.symbols import SWITCH_DRIFT, SWITCH_SIZES, Symbol
@@ -93,7 +93,9 @@ class Switches(Brownian):
         parts = least + ((most - least) >> _EVEN_BITS) * (2 * halves + 1)
         return (self._back[drifts] * parts) >> _EVEN_BITS
 
-    def outlook(self, known_day: int, state: int, first: Place, last: Place) -> Outlook:
+    def distribution(
+        self, known_day: int, state: int, first: Place, last: Place
+    ) -> PriceDistribution:
         """Not needed: only multipliers are offered."""
         raise NotImplementedError("drift switch indices have multipliers only")
 

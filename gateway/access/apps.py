@@ -273,7 +273,7 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class AppLink:
     """One app that acts for one user."""
 
     id: int
@@ -287,7 +287,9 @@ class Link:
     """Whether the app has gone beyond the agreement since: the user must agree again."""
 
 
-def changes(link: Link, in_order: Callable[[Iterable[str]], Sequence[str]] = sorted) -> list[str]:
+def changes(
+    link: AppLink, in_order: Callable[[Iterable[str]], Sequence[str]] = sorted
+) -> list[str]:
     """The changes of the app that the user of a link has not agreed to, a sentence for each."""
     app, agreed = link.app, link.agreement
     found = []
@@ -374,8 +376,8 @@ _LINKS = (
 )
 
 
-def _link(row: Row) -> Link:
-    return Link(
+def _link(row: Row) -> AppLink:
+    return AppLink(
         row["link_id"],
         _app(row),
         tokens.scopes_from_text(row["link_scopes"]),
@@ -392,19 +394,19 @@ def _link(row: Row) -> Link:
     )
 
 
-def links_of_user(reader: Snapshot, user_id: int) -> list[Link]:
+def links_of_user(reader: Snapshot, user_id: int) -> list[AppLink]:
     """The apps that act for a user, the first linked first."""
     rows = reader.all(_LINKS + " AND links.user_id = ? ORDER BY links.id", user_id)
     return [_link(row) for row in rows]
 
 
-def link_of_user(reader: Snapshot, app_id: int, user_id: int) -> Link | None:
+def link_of_user(reader: Snapshot, app_id: int, user_id: int) -> AppLink | None:
     """The link by which an app acts for a user, if there is one; it may be suspended."""
     row = reader.one(_LINKS + " AND links.app_id = ? AND links.user_id = ?", app_id, user_id)
     return None if row is None else _link(row)
 
 
-def link_by_id(reader: Snapshot, link_id: int) -> Link | None:
+def link_by_id(reader: Snapshot, link_id: int) -> AppLink | None:
     """The link of this id, unless it has ended; it may be suspended."""
     row = reader.one(_LINKS + " AND links.id = ?", link_id)
     return None if row is None else _link(row)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from scopegate.gateway.access import apps, tokens
-from scopegate.gateway.access.apps import Link
+from scopegate.gateway.access.apps import AppLink
 from scopegate.gateway.calls import token_form
 from scopegate.store.sqlite import Snapshot, Transaction
 
@@ -50,7 +50,7 @@ def create(
 class Exchanged:
     """What a code was exchanged for: the link, and a token for each of its accounts."""
 
-    link: Link
+    link: AppLink
     tokens: list[tuple[str, str]]
     """Account and token, whole."""
 

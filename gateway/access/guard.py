@@ -28,7 +28,13 @@ from scopegate.gateway.calls.errors import (
     rate_limit,
     token_suspended,
 )
-from scopegate.gateway.calls.limits import Claim, ConcurrencyLimiter, Holder, Penalty, Profile
+from scopegate.gateway.calls.limits import (
+    Claim,
+    ConcurrencyLimiter,
+    FailureCounter,
+    Holder,
+    Profile,
+)
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.schemas.scopes import Scopes
 from scopegate.store.sqlite import Job, Snapshot, Store, StoreUnavailableError, Transaction
@@ -67,7 +73,7 @@ class Access:
         self._expiring: dict[int, float] = {}
         """Of the tokens that live connections are signed in with, those that end by themselves."""
         self._endings = 0
-        self._wrong = Penalty()
+        self._wrong = FailureCounter()
         self._uses: dict[tuple[int, str, str], int] = {}
         self._sign_ins: list[users.SignIn] = []
         self._signed_out: dict[str, set[Session]] = {}

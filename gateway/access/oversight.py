@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scopegate.gateway.access import apps, tokens
 from scopegate.gateway.access.accounts import Account
-from scopegate.gateway.access.apps import Link
+from scopegate.gateway.access.apps import AppLink
 from scopegate.gateway.access.tokens import Token
 from scopegate.store.sqlite import Row, Snapshot
 
@@ -17,7 +17,7 @@ from scopegate.store.sqlite import Row, Snapshot
 class Connected:
     """An app that acts for the user, with its live tokens."""
 
-    link: Link
+    link: AppLink
     owner: str
     """Who registered the app."""
     token_ids: list[int]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from scopegate.gateway.calls.errors import ApiError, rate_limit
 from scopegate.gateway.calls.fairness import FairQueue, Turn
-from scopegate.gateway.calls.limits import Penalty
+from scopegate.gateway.calls.limits import FailureCounter
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -77,8 +77,8 @@ class Passwords:
     """Checks passwords, slowing who tries many."""
 
     def __init__(self) -> None:
-        self._from_address = Penalty()
-        self._at_account = Penalty()
+        self._from_address = FailureCounter()
+        self._at_account = FailureCounter()
         self._threads = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="passwords")
         self.queue = FairQueue(AT_A_TIME, most_each=MOST_WAITING_EACH, most=MOST_WAITING)
 

@@ -44,8 +44,8 @@ from scopegate.gateway.calls.errors import (
 from scopegate.gateway.calls.limits import (
     Claim,
     ConcurrencyLimiter,
+    FailureCounter,
     Holder,
-    Penalty,
     Rate,
     RateLimiter,
 )
@@ -110,7 +110,7 @@ class Dispatcher:
         self._used = used
         self._refusal = refusal
         self._patience = patience
-        self._strangers = Penalty()
+        self._unknown_apps = FailureCounter()
 
     def handle(self, session: Session, text: bytes) -> Coroutine[Any, Any, None] | None:
         """Answer one text through `session.send`.
@@ -453,9 +453,9 @@ class Dispatcher:
         raise Disconnect(1008, refusal.message)
 
     def _delay(self, address: str) -> float:
-        """How many seconds the next answer to a stranger from this address waits."""
-        before = self._strangers.count(address)
-        self._strangers.add(address)
+        """How many seconds a connection from here, without a valid app, waits for its answer."""
+        before = self._unknown_apps.count(address)
+        self._unknown_apps.add(address)
         return 0.5 * min(before, 10)
 
 

@@ -314,7 +314,7 @@ def block_of(address: str) -> str:
     return str(ipaddress.IPv6Network((parsed, 64), strict=False))
 
 
-class Penalty:
+class FailureCounter:
     """Remembers for a minute how often each address did what it should not; any text names one."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:

@@ -43,8 +43,8 @@ from scopegate.gateway.calls.fairness import ClientLoad, Scheduler, Work
 from scopegate.gateway.calls.hosts import Hosts
 from scopegate.gateway.calls.limits import PING_AFTER, block_of
 from scopegate.gateway.transport.connection import Connection, Transport
+from scopegate.gateway.transport.handshake import Handshake, Network, client_address, handshake_of
 from scopegate.gateway.transport.http import MAX_HEAD, SECURITY, HttpConversation, HttpPeer, Site
-from scopegate.gateway.transport.visitor import Network, Visitor, client_address, visitor_of
 
 try:
     from websockets.speedups import apply_mask
@@ -100,11 +100,11 @@ _core_log.setLevel(logging.ERROR)
 class Accept(Interface):
     """Accepts new clients."""
 
-    def refusal(self, visitor: Visitor) -> str | None:
+    def refusal(self, handshake: Handshake) -> str | None:
         """Why this visitor may not connect now; `None` if it may. Asked once for each."""
 
     def __call__(
-        self, visitor: Visitor, send: Callable[[bytes], None], transport: Transport
+        self, handshake: Handshake, send: Callable[[bytes], None], transport: Transport
     ) -> Connection:
         """The connection of a new client from what it said, its `send` and its transport."""
 
@@ -303,7 +303,7 @@ class Peer(asyncio.Protocol):
         if events and isinstance(request := events[0], Request):
             path = request.path.partition("?")[0]
             refused = self._refused(",".join(request.headers.get_all("Host")))
-            visitor = None
+            handshake = None
             if refused is not None:
                 response = core.reject(HTTPStatus.MISDIRECTED_REQUEST, refused)
             elif path not in PATHS:
@@ -312,12 +312,12 @@ class Peer(asyncio.Protocol):
                 )
             else:
                 forwarded = ",".join(request.headers.get_all("X-Forwarded-For"))
-                visitor = visitor_of(
+                handshake = handshake_of(
                     request,
                     address=self._client_address(forwarded),
                     secure=self._server.how.tls is not None,
                 )
-                limit = self._server.accept.refusal(visitor)
+                limit = self._server.accept.refusal(handshake)
                 if limit is None:
                     response = core.accept(request)
                 else:
@@ -329,8 +329,8 @@ class Peer(asyncio.Protocol):
             if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
                 response.headers.update(SECURITY)
             core.send_response(response)
-            if visitor is not None and core.state is OPEN:
-                self._connection = self._server.accept(visitor, self.send, self)
+            if handshake is not None and core.state is OPEN:
+                self._connection = self._server.accept(handshake, self.send, self)
         else:  # the core only hangs up on what it cannot read
             core.data_to_send()
             self._queue(_BAD_REQUEST)

@@ -95,13 +95,13 @@ class ContractStreams:
     def _standing(self, position: Position) -> OpenContract:
         """The open contract at the second that the desk has seen."""
         terms = position.terms
-        seen = self._desk.sight(terms.symbol)
-        if position.life.end is not None:  # it is being settled
-            seen = seen._replace(tick=position.life.end.tick)
+        seen = self._desk.market_view(terms.symbol)
+        if position.state.outcome is not None:  # it is being settled
+            seen = seen._replace(tick=position.state.outcome.tick)
         worth = self._desk.value(position, seen)
         now = self._desk.now
         feed = self._desk.feed
-        body = open_contract(position.contract, position.life, seen, worth, now, feed)
+        body = open_contract(position.contract, position.state, seen, worth, now, feed)
         if terms.ticks is not None:
             body["tick_stream"] = tick_stream(terms, feed, seen.tick.epoch, most=TICKS_STREAMED)
         return body
@@ -119,7 +119,7 @@ class ContractStreams:
         for loginid in self._accounts:
             heard |= {position.contract.id: position for position in desk.positions(loginid)}
         for position in heard.values():
-            if position.life.end is None and position.terms.symbol.has_tick(epoch):
+            if position.state.outcome is None and position.terms.symbol.has_tick(epoch):
                 self._tell(position.contract, self._standing(position))
 
     def _tell(self, contract: Contract, body: OpenContract, *, closed: bool = False) -> None:

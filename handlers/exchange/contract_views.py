@@ -6,30 +6,30 @@ from scopegate.exchange.book import Contract
 from scopegate.exchange.contracts import bounds
 from scopegate.exchange.contracts.accumulators import Accumulator
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import (
-    Life,
-    Offer,
-    Sight,
-    Status,
-    Tick,
-    begin,
-    follow,
-    latest,
-    sight,
-    tick_of,
-    unsaleable,
-)
 from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.multipliers import Multiplier, reference
 from scopegate.exchange.contracts.options import Option
 from scopegate.exchange.contracts.orders import Ordered
 from scopegate.exchange.contracts.per_point import PerPoint
 from scopegate.exchange.contracts.resets import Reset
+from scopegate.exchange.contracts.state import (
+    ContractState,
+    MarketView,
+    Quote,
+    Status,
+    Tick,
+    begin,
+    latest,
+    market_view,
+    replay,
+    tick_of,
+    unsaleable,
+)
 from scopegate.exchange.contracts.terms import Refusal, Terms
+from scopegate.exchange.distribution import Growth
 from scopegate.exchange.feed import HOUR, Feed
 from scopegate.exchange.fixedpoint import ONE
 from scopegate.exchange.money import to_number, to_text
-from scopegate.exchange.outlook import Growth
 from scopegate.exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE, Margins
 from scopegate.exchange.symbols import DAY, Symbol
 from scopegate.gateway.calls.errors import ApiError
@@ -161,7 +161,7 @@ def _validation(terms: Terms, largest_stake: int = 0) -> ValidationParams:
 # Offers.
 
 
-def proposal_body(offer: Offer, feed: Feed, margins: Margins) -> ProposalBody:
+def proposal_body(offer: Quote, feed: Feed, margins: Margins) -> ProposalBody:
     """An offer, all but for its id."""
     terms = offer.terms
     symbol, currency = terms.symbol, terms.currency
@@ -201,7 +201,7 @@ def proposal_body(offer: Offer, feed: Feed, margins: Margins) -> ProposalBody:
             "date_expiry": terms.start + terms.cancellation,
         }
     if isinstance(kind, PerPoint):
-        seen = sight(feed, symbol, offer.spot.epoch)
+        seen = market_view(feed, symbol, offer.spot.epoch)
         per_point.add_offer(body, kind, offer, seen, margins)
     return body
 
@@ -219,13 +219,13 @@ def _financed_at_present(symbol: Symbol, growth: Growth) -> str:
 
 
 def open_contract(
-    contract: Contract, life: Life, seen: Sight, worth: int, now: int, feed: Feed
+    contract: Contract, state: ContractState, seen: MarketView, worth: int, now: int, feed: Feed
 ) -> OpenContract:
     """An open contract as it stands, with what it would be bought back for."""
     terms = contract.terms
     kind = TYPES[terms.contract_type]
     currency = terms.currency
-    body = _common(contract, life, seen.tick)
+    body = _common(contract, state, seen.tick)
     body["status"] = Status.OPEN.value
     body["bid_price"] = to_number(worth, currency)
     body["display_value"] = to_text(worth, currency)
@@ -233,14 +233,14 @@ def open_contract(
     body["current_spot"] = terms.symbol.quote(seen.tick.pips)
     body["current_spot_display_value"] = terms.symbol.text(seen.tick.pips)
     body["current_spot_time"] = seen.tick.epoch
-    has_ended = int(life.end is not None)
+    has_ended = int(state.outcome is not None)
     body["is_expired"] = body["is_settleable"] = has_ended
     body["is_sold"] = 0
     body["audit_details"] = None
     try:
         if has_ended:
             raise unsaleable("The contract has ended and is being settled.")
-        kind.check_sale(terms, life, now)
+        kind.check_sale(terms, state, now)
         body["is_valid_to_sell"] = 1
     except Refusal as refusal:
         body["is_valid_to_sell"] = 0
@@ -256,7 +256,7 @@ def open_contract(
         body["is_valid_to_update"] = valid
         body["validation_params"] = _validation(terms)
     if terms.growth:
-        body.update(growth.standing(terms, life.entry, seen.tick, feed))
+        body.update(growth.standing(terms, state.entry, seen.tick, feed))
     return body
 
 
@@ -268,11 +268,11 @@ def closed_contract(contract: Contract, feed: Feed) -> OpenContract:
     ended = tick_of(terms, feed, contract.exit_epoch)
     was_entered = terms.entry_epoch <= ended.epoch
     entry = tick_of(terms, feed, terms.entry_epoch) if was_entered else None
-    life = Life(latest(feed, symbol, terms.start), ended.epoch, entry)
+    state = ContractState(latest(feed, symbol, terms.start), ended.epoch, entry)
     kind = TYPES[terms.contract_type]
     if kind.remembers:
-        life = follow(kind, terms, begin(terms, feed), feed, ended.epoch)
-    body = _common(contract, life, ended)
+        state = replay(kind, terms, begin(terms, feed), feed, ended.epoch)
+    body = _common(contract, state, ended)
     paid = contract.sold_for or 0
     body["status"] = contract.status.value
     body["bid_price"] = body["sell_price"] = to_number(paid, currency)
@@ -303,13 +303,13 @@ def _gain(contract: Contract, worth: int) -> OpenContract:
     }
 
 
-def _common(contract: Contract, life: Life, tick: Tick) -> OpenContract:
+def _common(contract: Contract, state: ContractState, tick: Tick) -> OpenContract:
     """The fields that open and closed contracts share, at the latest tick or the last one."""
-    terms, entry = contract.terms, life.entry
+    terms, entry = contract.terms, state.entry
     symbol, currency = terms.symbol, terms.currency
     ends = expiry(terms)
     kind = TYPES[terms.contract_type]
-    shown = barriers_shown(terms, (entry or tick).pips, life.kept)
+    shown = barriers_shown(terms, (entry or tick).pips, state.kept)
     body: OpenContract = {
         "account_id": int("".join(filter(str.isdigit, contract.loginid))),
         "barrier_count": 2 if terms.growth else len(shown),
@@ -345,13 +345,13 @@ def _common(contract: Contract, life: Life, tick: Tick) -> OpenContract:
         body["tick_count"] = terms.ticks
     if isinstance(kind, Lookback):
         body["multiplier"] = to_number(terms.amount, currency)
-    if isinstance(kind, Reset) and entry is not None and life.kept:
-        body["reset_barrier"] = symbol.text(kind.level(entry.pips, life.kept))
+    if isinstance(kind, Reset) and entry is not None and state.kept:
+        body["reset_barrier"] = symbol.text(kind.level(entry.pips, state.kept))
         body["reset_time"] = kind.reset_epoch(terms)
     if terms.selected_tick is not None:
         body["selected_tick"] = terms.selected_tick
-        if len(life.kept) >= terms.selected_tick:
-            body["selected_spot"] = symbol.quote(life.kept[terms.selected_tick - 1])
+        if len(state.kept) >= terms.selected_tick:
+            body["selected_spot"] = symbol.quote(state.kept[terms.selected_tick - 1])
     if isinstance(kind, Ordered):
         body["limit_order"] = orders_shown(
             terms,

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from scopegate.exchange.contracts import bounds
 from scopegate.exchange.contracts.accumulators import reach, stays, width_text
-from scopegate.exchange.contracts.life import Tick, latest
+from scopegate.exchange.contracts.state import Tick, latest
 from scopegate.exchange.contracts.terms import WIDTH_UNITS, Terms
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import to_number

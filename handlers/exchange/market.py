@@ -6,9 +6,9 @@ from typing import NamedTuple, cast
 import orjson
 import structlog
 
-from scopegate.exchange.contracts import life
+from scopegate.exchange.contracts import state
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.offered import is_offered
+from scopegate.exchange.contracts.eligibility import is_offered
 from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.feed import Candles, Feed
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
@@ -139,7 +139,7 @@ class Market:
         try:
             symbol = find_symbol(name)
             now = int(self._clock.now())
-            life.check_hours(symbol, now)
+            state.check_hours(symbol, now)
         except ApiError as error:
             return error
         except Refusal as refusal:
@@ -207,7 +207,7 @@ class Market:
         symbol = find_symbol(request.ticks_history)
         present = int(self._clock.now())
         if request.subscribe:
-            life.check_hours(symbol, present)
+            state.check_hours(symbol, present)
         end = present if request.end == "latest" else min(int(request.end), present)
         if request.start is not None and request.start > end:
             raise ApiError(

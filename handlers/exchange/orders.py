@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from scopegate.exchange import book
 from scopegate.exchange.book import Contract, Order
-from scopegate.exchange.contracts.life import Tick, tick_of
 from scopegate.exchange.contracts.multipliers import reference
 from scopegate.exchange.contracts.orders import Ordered, order_units
+from scopegate.exchange.contracts.state import Tick, tick_of
 from scopegate.exchange.contracts.terms import Refusal, Terms
 from scopegate.exchange.desk import Desk, Position
 from scopegate.exchange.money import to_text
@@ -65,7 +65,7 @@ class Orders:
                 for name in ("take_profit", "stop_loss")
             }
             changed = kind.with_orders(terms, **values)
-            _check_unmet(kind, changed, position, self._desk.sight(terms.symbol).tick)
+            _check_unmet(kind, changed, position, self._desk.market_view(terms.symbol).tick)
             return changed
 
         changed = await self._desk.change_orders(
@@ -126,9 +126,9 @@ class Orders:
 
 def _check_unmet(kind: Ordered, terms: Terms, position: Position, tick: Tick) -> None:
     """Raise `Refusal` for orders that the present price would meet at once."""
-    if position.life.entry is None:
+    if position.state.entry is None:
         return
-    profit = kind.gained(terms, position.life, tick)
+    profit = kind.gained(terms, position.state, tick)
     shown = f"{terms.currency} {to_text(profit, terms.currency)}"
     if terms.take_profit is not None and profit >= terms.take_profit:
         problem = f"The profit is {shown} already: sell, or take a larger profit."

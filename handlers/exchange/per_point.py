@@ -2,14 +2,14 @@
 
 from decimal import Decimal
 
-from scopegate.exchange.contracts.life import Life, Offer, Sight
 from scopegate.exchange.contracts.per_point import PerPoint
+from scopegate.exchange.contracts.state import ContractState, MarketView, Quote
 from scopegate.exchange.contracts.terms import Barrier, Terms
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.money import bound_in, to_number, to_units
 from scopegate.exchange.rules import LARGEST_STAKE, LEAST_STAKE, Margins
 from scopegate.exchange.symbols import DAY, Symbol
-from scopegate.schemas.offers import AvailableContract
+from scopegate.schemas.offerings import AvailableContract
 from scopegate.schemas.trading import ProposalBody
 
 _EXAMPLES = {"tick": 0, "intraday": 300, "daily": DAY + 1}
@@ -20,7 +20,7 @@ LONGEST_EXAMPLE = _EXAMPLES["intraday"]
 
 
 def add_offer(
-    body: ProposalBody, kind: PerPoint, offer: Offer, seen: Sight, margins: Margins
+    body: ProposalBody, kind: PerPoint, offer: Quote, seen: MarketView, margins: Margins
 ) -> None:
     """Tell of an offer what it buys, and between which barriers and payouts there is a choice."""
     terms = offer.terms
@@ -29,7 +29,7 @@ def add_offer(
     body["max_stake"] = to_number(offer.largest_stake, terms.currency)
     body["min_stake"] = to_number(bound_in(LEAST_STAKE, terms.currency), terms.currency)
     if isinstance(kind, Turbo):
-        level = kind.level(terms, Life(offer.spot, offer.spot.epoch), offer.spot.pips)
+        level = kind.level(terms, ContractState(offer.spot, offer.spot.epoch), offer.spot.pips)
         body["barrier_spot_distance"] = Barrier(level - offer.spot.pips).text(terms.symbol)
         body["payout_choices"] = _payouts(kind, terms, seen, margins)
 
@@ -38,7 +38,7 @@ def add_listed(
     row: AvailableContract,
     kind: PerPoint,
     symbol: Symbol,
-    seen: Sight,
+    seen: MarketView,
     margins: Margins,
     currency: str,
 ) -> None:
@@ -68,9 +68,9 @@ def add_listed(
         row["payout_choices"] = _payouts(kind, terms, seen, margins)
 
 
-def _barriers(kind: PerPoint, terms: Terms, seen: Sight) -> list[str]:
+def _barriers(kind: PerPoint, terms: Terms, seen: MarketView) -> list[str]:
     return [barrier.text(terms.symbol) for barrier in kind.choices(terms, seen)]
 
 
-def _payouts(kind: Turbo, terms: Terms, seen: Sight, margins: Margins) -> list[str]:
+def _payouts(kind: Turbo, terms: Terms, seen: MarketView, margins: Margins) -> list[str]:
     return [f"{payout:f}" for payout in kind.payout_choices(terms, seen, margins)]

@@ -126,7 +126,7 @@ class Portfolio:
         )
         positions = self._desk.positions(grant.loginid)
         gain = sum(
-            self._desk.value(position, self._desk.sight(position.terms.symbol))
+            self._desk.value(position, self._desk.market_view(position.terms.symbol))
             - position.contract.price
             for position in positions
         )

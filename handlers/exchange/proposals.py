@@ -22,18 +22,18 @@ class Proposals:
 
         `buy` takes the `id` for a minute, or as long as the stream goes on.
         """
-        wish = self._quotes.wish(request, session)
+        quote_request = self._quotes.quote_request(request, session)
         streams = bool(request.subscribe)
-        proposal_id, quoted = self._quotes.quote(wish, session, streams=streams)
+        proposal_id, quoted = self._quotes.quote(quote_request, session, streams=streams)
         body = self._quotes.body(quoted)
         if not streams:
             body["id"] = proposal_id
             return {"proposal": body}
         return Stream(
             kind="proposal",
-            key=("proposal", wish),
+            key=("proposal", quote_request),
             label="proposal",
-            topic=topic_of(wish),
+            topic=topic_of(quote_request),
             first={"proposal": body},
             msg_type="proposal",
             since=quoted.second,

@@ -13,9 +13,9 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
-from scopegate.exchange.contracts import offer as offers
-from scopegate.exchange.contracts.life import Offer
-from scopegate.exchange.contracts.terms import Refusal, Wish
+from scopegate.exchange.contracts import quoting
+from scopegate.exchange.contracts.state import Quote
+from scopegate.exchange.contracts.terms import QuoteRequest, Refusal
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import SYMBOLS
@@ -34,16 +34,18 @@ KEPT = 1_000
 """Proposals that are remembered for one connection, its streams aside."""
 
 
-_WISHED = frozenset(Wish.__dataclass_fields__)
+_QUOTE_FIELDS = frozenset(QuoteRequest.__dataclass_fields__)
 
 
 class Quoted:
     """A wish, and the last offer that was told for it."""
 
-    __slots__ = ("offer", "second", "told_at", "wish")
+    __slots__ = ("offer", "quote_request", "second", "told_at")
 
-    def __init__(self, wish: Wish, offer: Offer, second: int, told_at: float) -> None:
-        self.wish = wish
+    def __init__(
+        self, quote_request: QuoteRequest, offer: Quote, second: int, told_at: float
+    ) -> None:
+        self.quote_request = quote_request
         self.offer = offer
         self.second = second
         """The second of the market at which the offer stands."""
@@ -51,9 +53,9 @@ class Quoted:
         """When it was told, in monotonic time."""
 
 
-def topic_of(wish: Wish) -> str:
+def topic_of(quote_request: QuoteRequest) -> str:
     """Where the price of a wish is published."""
-    return f"proposal.{wish!r}"
+    return f"proposal.{quote_request!r}"
 
 
 class Quotes:
@@ -78,18 +80,20 @@ class Quotes:
         """What is told on each topic of the bus."""
         self._told: dict[Session, dict[str, Quoted]] = {}
 
-    def quote(self, wish: Wish, session: Session, *, streams: bool) -> tuple[str, Quoted]:
+    def quote(
+        self, quote_request: QuoteRequest, session: Session, *, streams: bool
+    ) -> tuple[str, Quoted]:
         """The offer for a wish now, and the id under which the session can buy it.
 
         With `streams` the quote is told anew with every tick, on the topic of the wish; who joins
         others is told what they were told last. Raises `Refusal`.
         """
-        topic = topic_of(wish)
+        topic = topic_of(quote_request)
         quoted = self._streams.get(topic) if streams else None
         if quoted is None or not self._bus.has_listeners(topic):
             now = int(self._clock.now())
-            offer = offers.make(wish, self._feed, now, self._margins)
-            quoted = Quoted(wish, offer, now, self._monotonic())
+            offer = quoting.make_quote(quote_request, self._feed, now, self._margins)
+            quoted = Quoted(quote_request, offer, now, self._monotonic())
         proposal_id = new_stream_id()
         self._remember(session, proposal_id, quoted)
         if streams:
@@ -100,13 +104,19 @@ class Quotes:
         """What is told of a quote."""
         return proposal_body(quoted.offer, self._feed, self._margins)
 
-    def wish(self, fields: Proposal | BuyParameters | CopiedParameters, session: Session) -> Wish:
+    def quote_request(
+        self, fields: Proposal | BuyParameters | CopiedParameters, session: Session
+    ) -> QuoteRequest:
         """What a request asks the price of, with the markup of the app that it comes through."""
-        wish = _wish_of(fields)
-        app = self.introducing(session)
-        return wish if app is None else replace(wish, markup=Decimal(app.markup) / 100)
+        quote_request = _quote_request_of(fields)
+        app = self.markup_app(session)
+        return (
+            quote_request
+            if app is None
+            else replace(quote_request, markup=Decimal(app.markup) / 100)
+        )
 
-    def introducing(self, session: Session) -> App | None:
+    def markup_app(self, session: Session) -> App | None:
         """The connection's app, if it has a markup, and an owner who is another."""
         app = None if session.app_id is None else self._access.app(session.app_id)
         if app is None or app.user_id is None or not Decimal(app.markup):
@@ -115,9 +125,9 @@ class Quotes:
             return None
         return app
 
-    def price(self, wish: Wish) -> Offer:
+    def price(self, quote_request: QuoteRequest) -> Quote:
         """The offer that meets a wish now. Raises `Refusal`."""
-        return offers.make(wish, self._feed, int(self._clock.now()), self._margins)
+        return quoting.make_quote(quote_request, self._feed, int(self._clock.now()), self._margins)
 
     def find(self, session: Session, proposal_id: str) -> Quoted:
         """What was told under this id. Raises `InvalidContractProposal`."""
@@ -156,10 +166,10 @@ class Quotes:
         """The market has reached this second: tell the new prices to whoever listens."""
         now = self._monotonic()
         for topic, quoted in self._streams.items():
-            if epoch % SYMBOLS[quoted.wish.symbol].step or epoch <= quoted.second:
+            if epoch % SYMBOLS[quoted.quote_request.symbol].step or epoch <= quoted.second:
                 continue
             try:
-                offer = offers.make(quoted.wish, self._feed, epoch, self._margins)
+                offer = quoting.make_quote(quoted.quote_request, self._feed, epoch, self._margins)
             except Refusal as refusal:
                 self._bus.finish(topic, as_error(refusal))
                 continue
@@ -167,14 +177,14 @@ class Quotes:
             self._bus.publish(topic, self.body(quoted), epoch)
 
 
-def _wish_of(fields: Proposal | BuyParameters | CopiedParameters) -> Wish:
+def _quote_request_of(fields: Proposal | BuyParameters | CopiedParameters) -> QuoteRequest:
     """What a request asks the price of."""
     given = {
         name: value
         for name, value in fields.__dict__.items()
-        if value is not None and name in _WISHED
+        if value is not None and name in _QUOTE_FIELDS
     }
     orders = fields.__dict__.get("limit_order")
     if orders is not None:
         given["stop_loss"], given["take_profit"] = orders.stop_loss, orders.take_profit
-    return Wish(**given)
+    return QuoteRequest(**given)

@@ -13,12 +13,12 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from scopegate.exchange import exclusion
 from scopegate.exchange.book import Bought, Closed
-from scopegate.exchange.contracts import offer as offers
-from scopegate.exchange.contracts.life import Offer
-from scopegate.exchange.contracts.terms import NOT_OPEN, Refusal, Wish
+from scopegate.exchange.contracts import quoting
+from scopegate.exchange.contracts.state import Quote
+from scopegate.exchange.contracts.terms import NOT_OPEN, QuoteRequest, Refusal
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.ledger import Guard
-from scopegate.exchange.markups import Introducer
+from scopegate.exchange.markups import MarkupPayee
 from scopegate.exchange.money import rounded_units, to_number
 from scopegate.exchange.rates import Rates
 from scopegate.gateway.access.guard import Access
@@ -107,8 +107,8 @@ class Trading:
     ) -> Bought:
         """Buy what the request names, unless that was done under the key meanwhile."""
         try:
-            wish, proposed = self._named(session, request.buy, request.parameters)
-            bought = await self._buy(wish, proposed, session, grant, request.price, key)
+            quote_request, proposed = self._named(session, request.buy, request.parameters)
+            bought = await self._buy(quote_request, proposed, session, grant, request.price, key)
         except asyncio.CancelledError:
             # It took too long, and will be bought all the same: not a second time by this id.
             self._quotes.bought(session, request.buy)
@@ -124,26 +124,26 @@ class Trading:
 
     def _named(
         self, session: Session, named: str, parameters: BuyParameters | CopiedParameters | None
-    ) -> tuple[Wish, Offer | None]:
+    ) -> tuple[QuoteRequest, Quote | None]:
         """What is to be bought, and the offer that was told for it, if one was."""
         if named != "1":
             quoted = self._quotes.find(session, named)
-            return quoted.wish, quoted.offer
+            return quoted.quote_request, quoted.offer
         if parameters is None:
             raise input_validation_failed({"parameters": "Needed when no proposal is named."})
-        return self._quotes.wish(parameters, session), None
+        return self._quotes.quote_request(parameters, session), None
 
     async def _buy(
         self,
-        wish: Wish,
-        proposed: Offer | None,
+        quote_request: QuoteRequest,
+        proposed: Quote | None,
         session: Session,
         grant: Grant,
         price: Decimal,
         key: str | None,
     ) -> Bought:
         """Buy what is wished, at the present price or the one proposed. Raises `Refusal`."""
-        currency = wish.currency
+        currency = quote_request.currency
         own = facts_of(grant).currency
         if currency != own:
             raise Refusal(
@@ -152,9 +152,9 @@ class Trading:
                 f" in {currency}.",
                 {"currency": f"{own} is needed."},
             )
-        deal = offers.agree(
+        deal = quoting.lock_price(
             proposed,
-            self._quotes.price(wish),
+            self._quotes.price(quote_request),
             most=rounded_units(price, currency, ROUND_FLOOR),
             margins=self._desk.margins,
         )
@@ -165,17 +165,17 @@ class Trading:
             at=int(self._clock.now()),
             guard=self._buying_guard(session, grant),
             key=key,
-            introducer=self._introducer(session, deal),
+            markup_payee=self._markup_payee(session, deal),
         )
 
-    def _introducer(self, session: Session, deal: Offer) -> Introducer | None:
+    def _markup_payee(self, session: Session, deal: Quote) -> MarkupPayee | None:
         """Whose the markup of a purchase is; `None` where the connection's app has none."""
-        app = self._quotes.introducing(session)
+        app = self._quotes.markup_app(session)
         if app is None or app.user_id is None:
             return None
         now = int(self._clock.now())
         cents = self._rates.converted(deal.markup, deal.terms.currency, "USD", now)
-        return Introducer(app.id, app.user_id, cents)
+        return MarkupPayee(app.id, app.user_id, cents)
 
     def _buying_guard(self, session: Session, grant: Grant) -> Guard:
         """A check inside the transaction: the grant holds, and its session is not too long."""
@@ -235,14 +235,16 @@ class Trading:
         Each is bought, or refused, by itself; the result of each stands where its token stood. A
         contract that was bought is told with its token masked.
         """
-        wish, proposed = self._named(
+        quote_request, proposed = self._named(
             session, request.buy_contract_for_multiple_accounts, request.parameters
         )
         results: list[BoughtForOne | FailedForOne] = []
         for token in request.tokens:
             try:
                 grant = await self._trader(token, session, request)
-                bought = await self._buy(wish, proposed, session, grant, request.price, None)
+                bought = await self._buy(
+                    quote_request, proposed, session, grant, request.price, None
+                )
             except (ApiError, Refusal) as problem:
                 results.append(_failed(problem, token))
                 continue

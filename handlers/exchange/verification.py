@@ -4,7 +4,7 @@ from scopegate.gateway.access import users, verification
 from scopegate.gateway.access.mail import Letter, Mailer
 from scopegate.gateway.access.verification import Requester
 from scopegate.gateway.calls.errors import ApiError, rate_limit
-from scopegate.gateway.calls.limits import Penalty, block_of
+from scopegate.gateway.calls.limits import FailureCounter, block_of
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
 from scopegate.schemas.verification import VerifyEmail, VerifyEmailReply
@@ -27,7 +27,7 @@ class Verification:
         """`mail` is `None` if the gateway cannot send letters."""
         self._store = store
         self._mail = mail
-        self._asked = Penalty()
+        self._asked = FailureCounter()
 
     @call("verify_email", needs=None)
     async def verify_email(self, request: VerifyEmail, session: Session) -> VerifyEmailReply:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from scopegate.gateway.access import apps, tokens
-from scopegate.gateway.access.apps import App, Link
+from scopegate.gateway.access.apps import App, AppLink
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.errors import input_validation_failed
 from scopegate.gateway.calls.registry import call
@@ -224,7 +224,7 @@ def _body(app: App, scopes: Scopes) -> AppBody:
     }
 
 
-def _connected(link: Link, scopes: Scopes) -> ConnectedApp:
+def _connected(link: AppLink, scopes: Scopes) -> ConnectedApp:
     return {
         "app_id": link.app.id,
         "app_markup_percentage": float(link.app.markup),

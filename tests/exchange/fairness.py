@@ -31,31 +31,31 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scopegate.exchange.contracts import offer
+from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.european import European
-from scopegate.exchange.contracts.life import (
-    End,
-    Life,
-    Status,
-    begin,
-    check_hours,
-    follow,
-    sight,
-    tick_of,
-)
 from scopegate.exchange.contracts.multipliers import (
     PARTS,
     Multiplier,
     reference,
     stop_out_worth,
 )
-from scopegate.exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
+from scopegate.exchange.contracts.state import (
+    ContractState,
+    Outcome,
+    Status,
+    begin,
+    check_hours,
+    market_view,
+    replay,
+    tick_of,
+)
+from scopegate.exchange.contracts.terms import WIDTH_UNITS, Barrier, QuoteRequest, Refusal, Terms
 from scopegate.exchange.contracts.touches import Touch
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.contracts.vanillas import Vanilla
+from scopegate.exchange.distribution import Mixture, PriceDistribution, Walk
 from scopegate.exchange.feed import Feed
-from scopegate.exchange.outlook import Mixture, Outlook, Walk
 from scopegate.exchange.rules import CANCELLATIONS, Margins
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
 
@@ -109,16 +109,16 @@ Buyer = Callable[[Feed, Symbol, int, Random, Margins], Trade]
 """Buys at a moment and holds to the end. Raises `Refusal` where nothing is offered."""
 
 
-def wish(name: str, symbol: Symbol, **more: Any) -> Wish:
+def request(name: str, symbol: Symbol, **more: Any) -> QuoteRequest:
     given: dict[str, Any] = {"amount": _PAYOUT, "basis": "payout"} | more
-    return Wish(contract_type=name, symbol=symbol.name, currency="USD", **given)
+    return QuoteRequest(contract_type=name, symbol=symbol.name, currency="USD", **given)
 
 
-def settled(terms: Terms, feed: Feed) -> tuple[Life, End]:
+def settled(terms: Terms, feed: Feed) -> tuple[ContractState, Outcome]:
     kind = TYPES[terms.contract_type]
-    life = follow(kind, terms, begin(terms, feed), feed, kind.exit_epoch(terms))
-    assert life.end is not None
-    return life, life.end
+    state = replay(kind, terms, begin(terms, feed), feed, kind.exit_epoch(terms))
+    assert state.outcome is not None
+    return state, state.outcome
 
 
 def drift(feed: Feed, symbol: Symbol, first: int, last: int) -> float:
@@ -161,14 +161,14 @@ def _rise_fall(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margi
     term = _ticks_or_time(rng, (1, 10), (15, 3_600))
     if rng.random() < 0.5:
         term["barrier"] = _barrier(feed, symbol, now, rng, term)
-    made = offer.make(wish(name, symbol, **term), feed, now, margins)
-    life, end = settled(made.terms, feed)
+    made = quoting.make_quote(request(name, symbol, **term), feed, now, margins)
+    state, end = settled(made.terms, feed)
     kind, barrier = TYPES[name], made.terms.barrier
     assert isinstance(kind, European)
-    assert life.entry is not None
+    assert state.entry is not None
     is_relative = barrier is None or barrier.is_relative
-    start = life.entry if is_relative else life.spot
-    law = feed.outlook(symbol, life.spot.epoch, start.epoch, end.tick.epoch)
+    start = state.entry if is_relative else state.spot
+    law = feed.distribution(symbol, state.spot.epoch, start.epoch, end.tick.epoch)
     paid, got, payout = made.price, end.pays, made.payout
     if isinstance(law, Walk):  # ranks are no even numbers: the move itself, then, and its square
         z = (end.tick.pips - start.pips) / math.sqrt(law.ticks) * (1 if kind.rises else -1)
@@ -181,7 +181,7 @@ def _rise_fall(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margi
     return Trade(1, paid, got, paid - got, payout, (payout * (soft - (1 - edge)),))
 
 
-def _chance_above(move: float, law: Outlook) -> float:
+def _chance_above(move: float, law: PriceDistribution) -> float:
     """How likely the log price moves by more than this, beyond its mean."""
     parts = law.parts if isinstance(law, Mixture) else ((1.0, law.sd),)
     return sum(weight * 0.5 * math.erfc(move / sd / math.sqrt(2)) for weight, sd in parts)
@@ -197,16 +197,16 @@ def _touch(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) 
     name = rng.choice(("ONETOUCH", "NOTOUCH"))
     term = _ticks_or_time(rng, (5, 10), (120, 3_600))
     text = _barrier(feed, symbol, now, rng, term)
-    made = offer.make(wish(name, symbol, barrier=text, **term), feed, now, margins)
-    life, end = settled(made.terms, feed)
+    made = quoting.make_quote(request(name, symbol, barrier=text, **term), feed, now, margins)
+    state, end = settled(made.terms, feed)
     kind, barrier = TYPES[name], made.terms.barrier
     assert isinstance(kind, Touch)
-    assert life.entry is not None
+    assert state.entry is not None
     assert barrier is not None
-    start = life.entry if barrier.is_relative else life.spot
+    start = state.entry if barrier.is_relative else state.spot
     up = 1 if barrier.level(start.pips) > start.pips else -1
     if not barrier.is_relative:
-        up = 1 if barrier.pips > life.spot.pips else -1
+        up = 1 if barrier.pips > state.spot.pips else -1
     last = kind.exit_epoch(made.terms)
     sd = symbol.tick_sd * math.sqrt(symbol.ticks_between(start.epoch, last))
 
@@ -227,15 +227,17 @@ def _touch(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) 
 
 
 @cache
-def _digit_wish(name: str, symbol: Symbol, ticks: int, digit: int | None) -> Wish:
+def _digit_wish(name: str, symbol: Symbol, ticks: int, digit: int | None) -> QuoteRequest:
     barrier = None if digit is None else str(digit)
-    return wish(name, symbol, duration=ticks, duration_unit="t", barrier=barrier)
+    return request(name, symbol, duration=ticks, duration_unit="t", barrier=barrier)
 
 
-def _bundle(wishes: list[Wish], feed: Feed, symbol: Symbol, now: int, margins: Margins) -> Trade:
+def _bundle(
+    wishes: list[QuoteRequest], feed: Feed, symbol: Symbol, now: int, margins: Margins
+) -> Trade:
     paid = got = payout = 0
-    for wish in wishes:
-        made = offer.make(wish, feed, now, margins)
+    for request in wishes:
+        made = quoting.make_quote(request, feed, now, margins)
         paid += made.price
         payout += made.payout
         got += settled(made.terms, feed)[1].pays
@@ -270,7 +272,7 @@ def _matches(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins
 
 def _multiplier_wish(
     feed: Feed, symbol: Symbol, now: int, rng: Random, least: int, **more: Any
-) -> Wish:
+) -> QuoteRequest:
     name = rng.choice(("MULTUP", "MULTDOWN"))
     if symbol.motion is Motion.SPIKES:  # towards the spikes: what they are worth is charged there
         name = "MULTDOWN" if symbol.rises else "MULTUP"
@@ -278,7 +280,7 @@ def _multiplier_wish(
     assert isinstance(kind, Multiplier)
     offered = kind.choices(symbol, feed.price(symbol, now))
     multiplier = Decimal(rng.choice(offered[least:] or offered))
-    return wish(name, symbol, amount=_STAKE, basis="stake", multiplier=multiplier, **more)
+    return request(name, symbol, amount=_STAKE, basis="stake", multiplier=multiplier, **more)
 
 
 def _multiplier(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
@@ -292,7 +294,7 @@ def _multiplier(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Marg
     """
     profit = rng.choice((None, _STAKE * rng.randint(1, 4) / 2))
     wanted = _multiplier_wish(feed, symbol, now, rng, 1, take_profit=profit)
-    made = offer.make(wanted, feed, now, margins)
+    made = quoting.make_quote(wanted, feed, now, margins)
     terms = made.terms
     kind = TYPES[terms.contract_type]
     assert isinstance(kind, Multiplier)
@@ -300,26 +302,26 @@ def _multiplier(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Marg
     if symbol.motion in (Motion.JUMPS, Motion.SPIKES):
         until += _LONGER  # soon, only the larger jumps stop out; the theory is of them all
     check_hours(symbol, until)
-    life = follow(kind, terms, begin(terms, feed), feed, until)
-    assert life.entry is not None
-    if life.end is not None:
-        tick, got = life.end.tick, life.end.pays
+    state = replay(kind, terms, begin(terms, feed), feed, until)
+    assert state.entry is not None
+    if state.outcome is not None:
+        tick, got = state.outcome.tick, state.outcome.pays
     else:
-        seen = sight(feed, symbol, until)
-        kind.check_sale(terms, life, until)
-        tick, got = seen.tick, kind.value(terms, life, seen, margins)
+        seen = market_view(feed, symbol, until)
+        kind.check_sale(terms, state, until)
+        tick, got = seen.tick, kind.value(terms, state, seen, margins)
     spot, value = made.spot.pips, terms.amount * terms.multiplier
-    against = reference(terms, life.entry, tick_of(terms, feed, tick.epoch))
+    against = reference(terms, state.entry, tick_of(terms, feed, tick.epoch))
     luck = kind.direction * value * (tick.pips * PARTS / against - 1)
     forgiven = got - terms.amount + terms.commission
     beyond = stop_out_worth(symbol, spot, rises=kind.direction > 0) - 0.5 / spot
     if symbol.motion is Motion.BROWNIAN:
         beyond = symbol.tick_sd * OVERSHOOT
-    if life.end is None or life.end.pays > 0:  # not stopped out
+    if state.outcome is None or state.outcome.pays > 0:  # not stopped out
         return Trade(1, made.price, got, -forgiven, 0.0, (luck,))
     exact = against / PARTS * (1 - kind.direction * (terms.amount - terms.commission) / value)
     level = kind.levels(terms, against).stop_out
-    to_pip = value * (abs(exact - level) / life.entry.pips - 0.5 / spot)
+    to_pip = value * (abs(exact - level) / state.entry.pips - 0.5 / spot)
     charged = terms.commission - value * 0.5 / spot * (1 + margins.multiplier)
     return Trade(1, made.price, got, charged - forgiven + to_pip, value * beyond, (luck,))
 
@@ -332,25 +334,25 @@ def _cancellation(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Ma
     in the mean. The control is the luck of the move, as for multipliers.
     """
     window = rng.choice(("5m", "10m", "15m", "30m"))
-    wish = _multiplier_wish(feed, symbol, now, rng, 0, cancellation=window)
-    made = offer.make(wish, feed, now, margins)
+    request = _multiplier_wish(feed, symbol, now, rng, 0, cancellation=window)
+    made = quoting.make_quote(request, feed, now, margins)
     terms = made.terms
     kind = TYPES[terms.contract_type]
     assert isinstance(kind, Multiplier)
     until = now + CANCELLATIONS[window]
-    life = follow(kind, terms, begin(terms, feed), feed, until)
-    assert life.entry is not None
-    if life.end is not None:
-        assert life.end.status is Status.CANCELLED
-        tick, without, got = life.end.tick, 0, life.end.pays
+    state = replay(kind, terms, begin(terms, feed), feed, until)
+    assert state.entry is not None
+    if state.outcome is not None:
+        assert state.outcome.status is Status.CANCELLED
+        tick, without, got = state.outcome.tick, 0, state.outcome.pays
     else:
         assert kind.can_be_cancelled(terms, until)
-        seen = sight(feed, symbol, until)
-        tick, without = seen.tick, kind.value(terms, life, seen, margins)
+        seen = market_view(feed, symbol, until)
+        tick, without = seen.tick, kind.value(terms, state, seen, margins)
         got = max(without, terms.amount)
     value = terms.amount * terms.multiplier
-    ticks = symbol.ticks_between(life.entry.epoch, tick.epoch)
-    against = reference(terms, life.entry, tick_of(terms, feed, tick.epoch))
+    ticks = symbol.ticks_between(state.entry.epoch, tick.epoch)
+    against = reference(terms, state.entry, tick_of(terms, feed, tick.epoch))
     luck = kind.direction * value * (tick.pips * PARTS / against - 1)
     spread = value * symbol.tick_sd * math.sqrt(CANCELLATIONS[window] / symbol.step)
     square = luck * luck / spread - spread * (ticks * symbol.step / CANCELLATIONS[window])
@@ -373,7 +375,7 @@ def _accumulator(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Mar
     """
     growth = rng.randint(1, 5)
     profit = rng.choice((None, _STAKE * rng.randint(1, 8) / 20))
-    wanted = wish(
+    wanted = request(
         "ACCU",
         symbol,
         amount=_STAKE,
@@ -381,18 +383,18 @@ def _accumulator(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Mar
         growth_rate=Decimal(growth) / 100,
         take_profit=profit,
     )
-    made = offer.make(wanted, feed, now, margins)
+    made = quoting.make_quote(wanted, feed, now, margins)
     terms, kind = made.terms, TYPES["ACCU"]
     until = terms.entry_epoch + rng.randint(2, 30) * symbol.step
-    life = follow(kind, terms, begin(terms, feed), feed, until)
-    assert life.entry is not None
-    if life.end is not None:
-        last, got = life.end.tick.epoch, life.end.pays
+    state = replay(kind, terms, begin(terms, feed), feed, until)
+    assert state.entry is not None
+    if state.outcome is not None:
+        last, got = state.outcome.tick.epoch, state.outcome.pays
     else:
-        kind.check_sale(terms, life, until)
-        last, got = until, kind.value(terms, life, sight(feed, symbol, until), margins)
-    ticks = feed.ticks(symbol, life.entry.epoch, last).pips.tolist()
-    drift, sd = feed.drift(symbol, life.entry.epoch), symbol.tick_sd
+        kind.check_sale(terms, state, until)
+        last, got = until, kind.value(terms, state, market_view(feed, symbol, until), margins)
+    ticks = feed.ticks(symbol, state.entry.epoch, last).pips.tolist()
+    drift, sd = feed.drift(symbol, state.entry.epoch), symbol.tick_sd
     beyond = at_stake = 0.0
     controls = [0.0] * 4
     for number, (before, after) in enumerate(pairwise(ticks)):
@@ -417,15 +419,15 @@ def _vanilla(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins
     name = rng.choice(("VANILLALONGCALL", "VANILLALONGPUT"))
     term = {"duration": rng.randint(60, 3_600), "duration_unit": "s"}
     text = _barrier(feed, symbol, now, rng, term)
-    wanted = wish(name, symbol, amount=_STAKE, basis="stake", barrier=text, **term)
-    made = offer.make(wanted, feed, now, margins)
-    life, end = settled(made.terms, feed)
+    wanted = request(name, symbol, amount=_STAKE, basis="stake", barrier=text, **term)
+    made = quoting.make_quote(wanted, feed, now, margins)
+    state, end = settled(made.terms, feed)
     kind, barrier = TYPES[name], made.terms.barrier
     assert isinstance(kind, Vanilla)
-    assert life.entry is not None
+    assert state.entry is not None
     assert barrier is not None
-    start = life.entry if barrier.is_relative else life.spot
-    law = feed.outlook(symbol, life.spot.epoch, start.epoch, end.tick.epoch)
+    start = state.entry if barrier.is_relative else state.spot
+    law = feed.distribution(symbol, state.spot.epoch, start.epoch, end.tick.epoch)
     z, strike = (
         (math.log(level / start.pips) - law.mean) / law.sd * (1 if kind.rises else -1)
         for level in (end.tick.pips, barrier.level(start.pips))
@@ -452,11 +454,13 @@ def _turbo(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) 
     spot = feed.price(symbol, now)
     away = round(spot * symbol.tick_sd * math.sqrt(ticks) * rng.uniform(0.3, 1.5)) * kind.side
     barrier = Barrier(away) if rng.random() < 0.5 else Barrier(spot + away, is_relative=False)
-    wanted = wish(name, symbol, amount=_STAKE, basis="stake", barrier=barrier.text(symbol), **term)
-    made = offer.make(wanted, feed, now, margins)
-    life, end = settled(made.terms, feed)
-    assert life.entry is not None
-    start = life.entry if barrier.is_relative else life.spot
+    wanted = request(
+        name, symbol, amount=_STAKE, basis="stake", barrier=barrier.text(symbol), **term
+    )
+    made = quoting.make_quote(wanted, feed, now, margins)
+    state, end = settled(made.terms, feed)
+    assert state.entry is not None
+    start = state.entry if barrier.is_relative else state.spot
     passed = (end.tick.epoch - start.epoch) // symbol.step
     known = drift(feed, symbol, start.epoch, end.tick.epoch) + passed * symbol.tick_sd**2 / 2
     position = float(made.terms.contracts) * start.pips * 100 / 10**symbol.digits * -kind.side

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.eligibility import is_offered
 from scopegate.exchange.contracts.multipliers import Multiplier, stop_out_worth
-from scopegate.exchange.contracts.offered import is_offered
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.fixedpoint import ONE
 from scopegate.exchange.hours import Place

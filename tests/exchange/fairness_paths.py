@@ -11,20 +11,20 @@ from itertools import pairwise
 from random import Random
 from typing import Any, Final
 
-from scopegate.exchange.contracts import offer
+from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.few_ticks import HIGH_LOW_TICKS
-from scopegate.exchange.contracts.life import End, Life, Tick
 from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.resets import Reset
+from scopegate.exchange.contracts.state import ContractState, Outcome, Tick
 from scopegate.exchange.contracts.terms import Barrier, Terms
 from scopegate.exchange.contracts.two_barriers import Ends, Spread, Stays
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.feed import Feed
-from scopegate.exchange.outlook import Outlook
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import Symbol
 from tests.exchange import fairness
-from tests.exchange.fairness import OVERSHOOT, SOFT, Family, Trade, drift, settled, wish
+from tests.exchange.fairness import OVERSHOOT, SOFT, Family, Trade, drift, request, settled
 
 _MEAN_SIZE: Final = math.sqrt(2 / math.pi)
 """The mean of a standard normal number without its sign."""
@@ -34,7 +34,7 @@ def _normal(x: float) -> float:
     return 0.5 * math.erfc(-x / math.sqrt(2))
 
 
-def _beyond(move: float, law: Outlook) -> float:
+def _beyond(move: float, law: PriceDistribution) -> float:
     """A move in standard deviations of its law."""
     return (move - law.mean) / law.sd
 
@@ -61,19 +61,19 @@ def _barriers(feed: Feed, symbol: Symbol, now: int, rng: Random, seconds: int) -
 
 def _two_barriers(
     feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins, names: Sequence[str]
-) -> tuple[Terms, float, Life, End, Tick, Outlook]:
+) -> tuple[Terms, float, ContractState, Outcome, Tick, PriceDistribution]:
     """A contract that was bought and settled: also its price, where it began, and its law."""
     seconds = rng.randint(120, 1_800)
     barriers = _barriers(feed, symbol, now, rng, seconds)
-    asked = wish(rng.choice(names), symbol, duration=seconds, **barriers)
-    made = offer.make(asked, feed, now, margins)
-    life, end = settled(made.terms, feed)
-    assert life.entry is not None
+    asked = request(rng.choice(names), symbol, duration=seconds, **barriers)
+    made = quoting.make_quote(asked, feed, now, margins)
+    state, end = settled(made.terms, feed)
+    assert state.entry is not None
     assert made.terms.barrier is not None
-    start = life.entry if made.terms.barrier.is_relative else life.spot
+    start = state.entry if made.terms.barrier.is_relative else state.spot
     last = TYPES[asked.contract_type].exit_epoch(made.terms)
-    law = feed.outlook(symbol, life.spot.epoch, start.epoch, last)
-    return made.terms, made.price, life, end, start, law
+    law = feed.distribution(symbol, state.spot.epoch, start.epoch, last)
+    return made.terms, made.price, state, end, start, law
 
 
 def _ends(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
@@ -144,12 +144,12 @@ def _path(terms: Terms, feed: Feed) -> list[int]:
 
 def _short(
     feed: Feed, symbol: Symbol, now: int, margins: Margins, name: str, **more: Any
-) -> tuple[Terms, float, int, list[int], Outlook]:
+) -> tuple[Terms, float, int, list[int], PriceDistribution]:
     """A contract for ticks that was bought and settled: terms, price, pay, path, law."""
-    made = offer.make(wish(name, symbol, duration_unit="t", **more), feed, now, margins)
-    life, end = settled(made.terms, feed)
+    made = quoting.make_quote(request(name, symbol, duration_unit="t", **more), feed, now, margins)
+    state, end = settled(made.terms, feed)
     last = TYPES[name].exit_epoch(made.terms)
-    law = feed.outlook(symbol, life.spot.epoch, made.terms.entry_epoch, last)
+    law = feed.distribution(symbol, state.spot.epoch, made.terms.entry_epoch, last)
     return made.terms, made.price, end.pays, _path(made.terms, feed), law
 
 
@@ -158,13 +158,15 @@ def _asian(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) 
     name, count = rng.choice(("ASIANU", "ASIAND")), rng.randint(5, 10)
     terms, paid, pays, path, law = _short(feed, symbol, now, margins, name, duration=count)
     lead = (path[-1] - sum(path) / count) / path[0]
-    of_lead = Outlook(law.ticks, law.mean / 2, law.sd * math.sqrt((2 * count - 1) / (6 * count)))
+    of_lead = PriceDistribution(
+        law.ticks, law.mean / 2, law.sd * math.sqrt((2 * count - 1) / (6 * count))
+    )
     rank = _normal(_beyond(lead, of_lead))
     size = terms.amount if name == "ASIANU" else -terms.amount
     return Trade(1, paid, pays, paid - pays, terms.amount, (size * _soft(rank, 0.5),))
 
 
-def _steps(path: list[int], law: Outlook, side: int) -> list[tuple[bool, float]]:
+def _steps(path: list[int], law: PriceDistribution, side: int) -> list[tuple[bool, float]]:
     """Whether each step goes to this side, and the chance of that."""
     mean, sd = law.mean / law.ticks, law.sd / math.sqrt(law.ticks)
     return [
@@ -224,16 +226,16 @@ def _resets(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins)
     term: dict[str, Any] = {"duration": rng.randint(20, 1_800)}
     if rng.random() < 0.5:
         term = {"duration": rng.randint(5, 10), "duration_unit": "t"}
-    made = offer.make(wish(name, symbol, **term), feed, now, margins)
+    made = quoting.make_quote(request(name, symbol, **term), feed, now, margins)
     terms, kind = made.terms, TYPES[name]
     assert isinstance(kind, Reset)
-    life, end = settled(terms, feed)
-    assert life.entry is not None
-    entry, side = life.entry, 1 if kind.rises else -1
-    reset = Tick(kind.reset_epoch(terms), life.kept[0])
+    state, end = settled(terms, feed)
+    assert state.entry is not None
+    entry, side = state.entry, 1 if kind.rises else -1
+    reset = Tick(kind.reset_epoch(terms), state.kept[0])
 
     def beyond(first: Tick, last: Tick) -> tuple[bool, float]:
-        law = feed.outlook(symbol, life.spot.epoch, first.epoch, last.epoch)
+        law = feed.distribution(symbol, state.spot.epoch, first.epoch, last.epoch)
         chance = _normal((side * law.mean - 0.5 / first.pips) / law.sd)
         return (last.pips - first.pips) * side > 0, chance
 
@@ -251,17 +253,17 @@ def _lookbacks(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margi
     name = rng.choice(("LBFLOATCALL", "LBFLOATPUT", "LBHIGHLOW"))
     seconds = rng.randint(60, 420)
     multiplier = max(1, round(500 / (symbol.quote(feed.price(symbol, now)) * symbol.tick_sd * 30)))
-    asked = wish(name, symbol, amount=Decimal(multiplier), basis="multiplier", duration=seconds)
-    made = offer.make(asked, feed, now, margins)
-    life, end = settled(made.terms, feed)
-    kind, entry = TYPES[name], life.entry
+    asked = request(name, symbol, amount=Decimal(multiplier), basis="multiplier", duration=seconds)
+    made = quoting.make_quote(asked, feed, now, margins)
+    state, end = settled(made.terms, feed)
+    kind, entry = TYPES[name], state.entry
     assert isinstance(kind, Lookback)
     assert entry is not None
     middle = entry.epoch + (end.tick.epoch - entry.epoch) // (2 * symbol.step) * symbol.step
     half = Tick(middle, feed.price(symbol, middle))
 
     def moved(first: Tick, last: Tick) -> float:
-        law = feed.outlook(symbol, life.spot.epoch, first.epoch, last.epoch)
+        law = feed.distribution(symbol, state.spot.epoch, first.epoch, last.epoch)
         return _beyond(math.log(last.pips / first.pips), law)
 
     z, halves = moved(entry, end.tick), (moved(entry, half), moved(half, end.tick))

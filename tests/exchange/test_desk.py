@@ -7,12 +7,12 @@ import pytest
 
 from scopegate.exchange import desk as desk_module
 from scopegate.exchange.book import Bought
-from scopegate.exchange.contracts import offer as offers
+from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.accumulators import Accumulator
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import Status, begin, follow, latest
 from scopegate.exchange.contracts.multipliers import PARTS, Multiplier
-from scopegate.exchange.contracts.terms import Wish
+from scopegate.exchange.contracts.state import Status, begin, latest, replay
+from scopegate.exchange.contracts.terms import QuoteRequest
 from scopegate.exchange.desk import Desk
 from scopegate.store.sqlite import Store, StoreError
 from scopegate.testing import World
@@ -21,9 +21,9 @@ from scopegate.testing import World
 async def bought(here: World, **wanted: Any) -> Bought:
     """A contract of the demo account's."""
     given = {"symbol": "1HZ100V", "currency": "USD", "amount": Decimal(1), "basis": "stake"}
-    wish = Wish(**(given | wanted))
-    desk, now = here.gateway.part(Desk), int(here.clock.now())
-    offer = offers.make(wish, desk.feed, now, desk.margins)
+    request = QuoteRequest(**(given | wanted))
+    desk, now = here.gateway.service(Desk), int(here.clock.now())
+    offer = quoting.make_quote(request, desk.feed, now, desk.margins)
     return await desk.buy(
         offer, loginid=here.demo.loginid, app_id=None, at=now, guard=lambda transaction: None
     )
@@ -33,7 +33,7 @@ async def test_contracts_that_were_closed_early_leave_nothing_behind(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk_module, "STALE", 10)
-    desk = here.gateway.part(Desk)
+    desk = here.gateway.service(Desk)
     for _ in range(50):
         contract = (await bought(here, contract_type="MULTUP", multiplier=Decimal(40))).contract
         here.clock.advance(1)
@@ -45,16 +45,16 @@ async def test_contracts_that_were_closed_early_leave_nothing_behind(
             guard=lambda transaction: None,
         )
     assert desk.positions(here.demo.loginid) == []
-    [floor] = desk._floors.values()
-    assert len(floor.by_time) <= 11
-    assert floor.by_level == {}
+    [index] = desk._triggers.values()
+    assert len(index.by_time) <= 11
+    assert index.by_level == {}
 
 
 async def test_a_settlement_that_fails_is_made_up_for(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk_module, "RETRY", 0.0)
-    desk, store = here.gateway.part(Desk), here.gateway.store
+    desk, store = here.gateway.service(Desk), here.gateway.store
     contract = (
         await bought(here, contract_type="DIGITEVEN", duration=1, duration_unit="t")
     ).contract
@@ -78,7 +78,7 @@ async def test_a_settlement_that_fails_is_made_up_for(
 
 
 async def test_new_orders_are_not_met_by_ticks_before_them(here: World) -> None:
-    desk = here.gateway.part(Desk)
+    desk = here.gateway.service(Desk)
     contract = (await bought(here, contract_type="MULTUP", multiplier=Decimal(40))).contract
     entry = desk.feed.price(contract.terms.symbol, contract.terms.entry_epoch)
     kind = TYPES["MULTUP"]
@@ -100,14 +100,14 @@ async def test_new_orders_are_not_met_by_ticks_before_them(here: World) -> None:
     position = desk.position(contract.id)
     assert position is not None
     assert position.contract == changed
-    assert position.life.end is None
+    assert position.state.outcome is None
     # Nor after a restart, when its life is found from the ticks alone.
-    assert desk._followed(changed).end is None
+    assert desk._followed(changed).outcome is None
 
 
 async def test_a_life_that_restarts_with_new_orders_knows_the_tick_before(here: World) -> None:
     """Of an accumulator, that every tick is held against: followed, and found anew."""
-    desk, last = here.gateway.part(Desk), None
+    desk, last = here.gateway.service(Desk), None
     kind = TYPES["ACCU"]
     assert isinstance(kind, Accumulator)
     terms = {"growth_rate": Decimal("0.01"), "amount": Decimal(100)}
@@ -123,16 +123,16 @@ async def test_a_life_that_restarts_with_new_orders_knows_the_tick_before(here: 
         position = desk.position(contract.id)
         if position is None:  # a tick went too far
             break
-        last = position.life.last
+        last = position.state.last
         assert last == latest(desk.feed, contract.terms.symbol, int(here.clock.now()))
-        assert desk._followed(position.contract) == position.life
+        assert desk._followed(position.contract) == position.state
     assert last is not None
     here.clock.advance(1_000)
     await desk.settled()
     found = await desk.find(contract.id, here.demo.loginid)
     assert found is not None
     anew = begin(found.terms, desk.feed)
-    end = follow(kind, found.terms, anew, desk.feed, int(here.clock.now())).end
+    end = replay(kind, found.terms, anew, desk.feed, int(here.clock.now())).outcome
     assert end is not None
     assert (found.status, found.sold_for) == (end.status, end.pays)
     assert found.exit_epoch == end.tick.epoch
@@ -141,7 +141,7 @@ async def test_a_life_that_restarts_with_new_orders_knows_the_tick_before(here: 
 async def test_a_tick_that_decides_while_new_orders_are_written_is_judged_anew(
     here: World,
 ) -> None:
-    desk = here.gateway.part(Desk)
+    desk = here.gateway.service(Desk)
     terms = {"multiplier": Decimal(400), "stop_loss": Decimal("0.5")}
     contract = (await bought(here, contract_type="MULTDOWN", **terms)).contract
     here.clock.advance(1)
@@ -153,19 +153,19 @@ async def test_a_tick_that_decides_while_new_orders_are_written_is_judged_anew(
     )
     # The old stop loss is met before the new orders are committed.
     here.clock.advance(60)
-    old = follow(
+    old = replay(
         TYPES["MULTDOWN"],
         contract.terms,
         begin(contract.terms, desk.feed),
         desk.feed,
         int(here.clock.now()),
     )
-    assert old.end is not None
-    assert old.end.status is Status.LOST
+    assert old.outcome is not None
+    assert old.outcome.status is Status.LOST
     reply = await client.next()
     assert reply["contract_update"]["stop_loss"]["order_amount"] is None
     await desk.settled()
     position = desk.position(contract.id)
     assert position is not None
     assert position.contract.terms.stop_loss is None
-    assert position.life.end is None
+    assert position.state.outcome is None

@@ -11,11 +11,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from scopegate.exchange.contracts import offer
+from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import begin, follow, sight
 from scopegate.exchange.contracts.multipliers import Multiplier
-from scopegate.exchange.contracts.terms import Wish
+from scopegate.exchange.contracts.state import begin, market_view, replay
+from scopegate.exchange.contracts.terms import QuoteRequest
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS
@@ -103,7 +103,7 @@ def test_the_measured_results_are_those_of_settlement(name: str, direction: int)
         entries = np.arange(1, len(epochs) - length, max(37, len(epochs) // 12))
         profits = hold(found, entries, length, direction, STATED).profits
         for entry, expected in zip(entries.tolist(), profits.tolist(), strict=True):
-            wish = Wish(
+            request = QuoteRequest(
                 contract_type=kind.name,
                 symbol=name,
                 currency="USD",
@@ -114,15 +114,15 @@ def test_the_measured_results_are_those_of_settlement(name: str, direction: int)
             bought = epochs[entry] - symbol.step
             if not symbol.is_open(bought):
                 continue
-            terms = offer.make(wish, feed, bought, Margins()).terms
+            terms = quoting.make_quote(request, feed, bought, Margins()).terms
             at_entry = found.pips[[entry]]  # there the measure takes the commission from
             charged = commission_of(symbol, multiplier, at_entry, direction, STATED)
             terms = replace(terms, commission=round(charged[0] * STAKE))
             sold = epochs[entry + length]
-            life = follow(kind, terms, begin(terms, feed), feed, sold)
+            state = replay(kind, terms, begin(terms, feed), feed, sold)
             paid = (
-                life.end.pays
-                if life.end
-                else kind.value(terms, life, sight(feed, symbol, sold), Margins())
+                state.outcome.pays
+                if state.outcome
+                else kind.value(terms, state, market_view(feed, symbol, sold), Margins())
             )
             assert paid - STAKE == pytest.approx(expected * STAKE, abs=1), (held, entry)

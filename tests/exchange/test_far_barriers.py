@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import Offer, sight
-from scopegate.exchange.contracts.offer import make
 from scopegate.exchange.contracts.per_point import PerPoint
-from scopegate.exchange.contracts.terms import Refusal, Wish
+from scopegate.exchange.contracts.quoting import make_quote
+from scopegate.exchange.contracts.state import Quote, market_view
+from scopegate.exchange.contracts.terms import QuoteRequest, Refusal
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.feed import Feed
-from scopegate.exchange.outlook import Outlook
 from scopegate.exchange.pricing.knockouts import turbo
 from scopegate.exchange.pricing.ranges import inside
 from scopegate.exchange.pricing.touch import touch
@@ -25,10 +25,10 @@ MARGINS = Margins()
 NOON = 1_767_571_200 + 12 * 3_600
 
 
-def made(name: str, symbol: str, days: int, **more: Any) -> Offer:
+def made(name: str, symbol: str, days: int, **more: Any) -> Quote:
     given: dict[str, Any] = {"currency": "USD", "amount": Decimal(1), "basis": "stake"}
     given |= {"duration": days, "duration_unit": "d"} | more
-    return make(Wish(contract_type=name, symbol=symbol, **given), FEED, NOON, MARGINS)
+    return make_quote(QuoteRequest(contract_type=name, symbol=symbol, **given), FEED, NOON, MARGINS)
 
 
 @pytest.mark.parametrize("name", ["TURBOSLONG", "TURBOSSHORT"])
@@ -38,7 +38,7 @@ def test_strikes_to_choose_from_are_above_zero_and_can_be_had(name: str, symbol:
     assert isinstance(kind, PerPoint)
     barrier = SYMBOLS[symbol].text(spot * 3 // 4 if name == "TURBOSLONG" else spot * 5 // 4)
     offer = made(name, symbol, 364, barrier=barrier)
-    for choice in kind.choices(offer.terms, sight(FEED, SYMBOLS[symbol], NOON)):
+    for choice in kind.choices(offer.terms, market_view(FEED, SYMBOLS[symbol], NOON)):
         assert choice.level(spot) > 0
         assert made(name, symbol, 364, barrier=choice.text(SYMBOLS[symbol])).ask > 0
 
@@ -78,14 +78,14 @@ def test_paths_that_are_pulled_to_the_level_meet_barriers_as_often_as_priced(
 
     kept = math.exp(-pull)
     sd = LEVEL_SD * math.sqrt(1 - kept**2)
-    outlook = Outlook(ticks, from_level * (kept - 1), sd, kept=kept)
+    distribution = PriceDistribution(ticks, from_level * (kept - 1), sd, kept=kept)
     spot, above, below = 1e9, 1e9 * math.exp(up), 1e9 * math.exp(-down)
     for found, priced in (
-        (rose, touch(spot, above, outlook)),
-        (fell, touch(spot, below, outlook)),
-        (~(rose | fell), inside(spot, below, above, outlook)),
-        (np.maximum(ends - math.exp(-down), 0) * ~fell, turbo(spot, below, outlook) / spot),
-        (np.maximum(math.exp(up) - ends, 0) * ~rose, turbo(spot, above, outlook) / spot),
+        (rose, touch(spot, above, distribution)),
+        (fell, touch(spot, below, distribution)),
+        (~(rose | fell), inside(spot, below, above, distribution)),
+        (np.maximum(ends - math.exp(-down), 0) * ~fell, turbo(spot, below, distribution) / spot),
+        (np.maximum(math.exp(up) - ends, 0) * ~rose, turbo(spot, above, distribution) / spot),
     ):
         assert abs(found.mean() - priced) < 4 * found.std() / math.sqrt(count) + 0.001
 
@@ -94,6 +94,6 @@ def test_what_is_kept_of_the_distance_to_the_level_is_what_the_mean_says() -> No
     for name in ("1HZ250V", "frxEURUSD", "OTC_SPC"):
         symbol = SYMBOLS[name]
         distance = math.log(FEED.price(symbol, NOON) / symbol.level)
-        outlook = sight(FEED, symbol, NOON).outlook(NOON, NOON + 90 * DAY)
-        assert outlook.mean == pytest.approx(distance * (outlook.kept - 1), rel=0.01)
-        assert outlook.kept == pytest.approx(math.exp(-90 * symbol.daily_pull), rel=0.03)
+        distribution = market_view(FEED, symbol, NOON).distribution(NOON, NOON + 90 * DAY)
+        assert distribution.mean == pytest.approx(distance * (distribution.kept - 1), rel=0.01)
+        assert distribution.kept == pytest.approx(math.exp(-90 * symbol.daily_pull), rel=0.03)

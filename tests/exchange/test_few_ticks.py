@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.few_ticks import HIGH_LOW_TICKS
-from scopegate.exchange.contracts.life import Life, Tick
 from scopegate.exchange.contracts.options import Option
+from scopegate.exchange.contracts.state import ContractState, Tick
 from scopegate.exchange.contracts.terms import Terms
 from scopegate.exchange.pricing.terminal import normal
 from scopegate.exchange.symbols import SYMBOLS, Symbol
@@ -53,11 +53,11 @@ def chance(
         ticks=ticks,
         selected_tick=selected,
     )
-    life, sight = Life(Tick(NOON, spot), NOON), sighted(symbol, spot, mean)
+    state, market = ContractState(Tick(NOON, spot), NOON), sighted(symbol, spot, mean)
     if entered:
-        life = kind.step(terms, life, Tick(terms.entry_epoch, spot))
-        sight = sighted(symbol, spot, mean, terms.entry_epoch)
-    return kind.chance(terms, life, sight)
+        state = kind.step(terms, state, Tick(terms.entry_epoch, spot))
+        market = sighted(symbol, spot, mean, terms.entry_epoch)
+    return kind.chance(terms, state, market)
 
 
 @pytest.mark.parametrize("entered", [True, False])

@@ -14,23 +14,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scopegate.exchange.contracts import offer
+from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import (
-    End,
-    Life,
+from scopegate.exchange.contracts.eligibility import is_offered
+from scopegate.exchange.contracts.multipliers import PARTS, Multiplier, multipliers, reference
+from scopegate.exchange.contracts.state import (
+    ContractState,
+    Outcome,
     Status,
     Tick,
     begin,
-    follow,
+    market_view,
+    replay,
     resume,
-    sight,
     tick_of,
     with_growth,
 )
-from scopegate.exchange.contracts.multipliers import PARTS, Multiplier, multipliers, reference
-from scopegate.exchange.contracts.offered import is_offered
-from scopegate.exchange.contracts.terms import Terms, Wish
+from scopegate.exchange.contracts.terms import QuoteRequest, Terms
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.fixedpoint import ONE, tables
 from scopegate.exchange.hours import Place
@@ -47,8 +47,8 @@ KINDS = ("1HZ250V", "R_100", "JD100", "BOOM1000", "CRASH300N", "stpRNG", "frxEUR
 def agreed(name: str, symbol: str, now: int = NOON, **more: Any) -> Terms:
     given: dict[str, Any] = {"currency": "USD", "amount": Decimal(1_000), "basis": "stake"}
     given["multiplier"] = Decimal(multipliers(SYMBOLS[symbol])[0])
-    wish = Wish(contract_type=name, symbol=symbol, **given | more)
-    return offer.make(wish, FEED, now, MARGINS).terms
+    request = QuoteRequest(contract_type=name, symbol=symbol, **given | more)
+    return quoting.make_quote(request, FEED, now, MARGINS).terms
 
 
 def kind_of(terms: Terms) -> Multiplier:
@@ -131,7 +131,7 @@ def test_a_day_is_known_with_its_first_tick(name: str) -> None:
 
 
 @cache
-def by_hand(terms: Terms, last: int, first: int | None = None) -> End | None:
+def by_hand(terms: Terms, last: int, first: int | None = None) -> Outcome | None:
     """The end of a contract, from every tick since its entry (or after `first`), with fractions.
 
     Ticks whose result is not within a smallest unit of any limit in floating point are left out.
@@ -157,15 +157,15 @@ def by_hand(terms: Terms, last: int, first: int | None = None) -> End | None:
         worth = stake + kind.direction * value * (tick.pips * PARTS - against) // against
         worth -= commission
         if profit <= -stake:
-            return End(Status.LOST, tick, 0)
+            return Outcome(Status.LOST, tick, 0)
         if terms.take_profit is not None and profit >= terms.take_profit:
-            return End(Status.WON, tick, worth)
+            return Outcome(Status.WON, tick, worth)
         if terms.stop_loss is not None and profit <= -terms.stop_loss:
-            return End(Status.LOST, tick, worth)
+            return Outcome(Status.LOST, tick, worth)
     return None
 
 
-def same(found: End | None, expected: End | None) -> None:
+def same(found: Outcome | None, expected: Outcome | None) -> None:
     if found is None or expected is None:
         assert found is expected is None
         return
@@ -194,16 +194,16 @@ def test_it_closes_at_the_first_tick_that_reaches_an_amount(
     terms = agreed(name, symbol, now=START, **orders)
     kind = kind_of(terms)
     expected = by_hand(terms, LAST)
-    at_once = follow(kind, terms, begin(terms, FEED), FEED, LAST)
-    same(at_once.end, expected)
-    life = begin(terms, FEED)
+    at_once = replay(kind, terms, begin(terms, FEED), FEED, LAST)
+    same(at_once.outcome, expected)
+    state = begin(terms, FEED)
     for moment in range(START, LAST, 4_999):
-        if life.end is None and life.entry is not None:
-            life = resume(terms, FEED, moment)
-        life = follow(kind, terms, life, FEED, min(moment + 4_999, LAST))
-        if life.end is not None:
+        if state.outcome is None and state.entry is not None:
+            state = resume(terms, FEED, moment)
+        state = replay(kind, terms, state, FEED, min(moment + 4_999, LAST))
+        if state.outcome is not None:
             break
-    same(life.end, expected)
+    same(state.outcome, expected)
 
 
 def test_some_of_these_end_and_others_do_not() -> None:
@@ -220,26 +220,28 @@ def test_the_watch_lies_inside_of_every_level_until_it_is_looked_at_again() -> N
             now = NOON + 6 * DAY + 2 * 3_600
             terms = agreed(name, symbol, now=now, take_profit=Decimal(500), stop_loss=Decimal(700))
             kind, sym = kind_of(terms), terms.symbol
-            life = follow(kind, terms, begin(terms, FEED), FEED, terms.entry_epoch)
+            state = replay(kind, terms, begin(terms, FEED), FEED, terms.entry_epoch)
             seen = terms.entry_epoch
             for _ in range(40):
-                assert life.entry is not None
-                watch = kind.watch(terms, life)
-                assert seen < watch.until <= sym.next_tick(seen + 3_600) or not sym.is_open(
+                assert state.entry is not None
+                trigger = kind.trigger(terms, state)
+                assert seen < trigger.until <= sym.next_tick(seen + 3_600) or not sym.is_open(
                     seen + 3_600
                 )
                 for moment in (
                     sym.next_tick(seen),
-                    sym.last_tick((seen + watch.until) // 2),
-                    watch.until,
+                    sym.last_tick((seen + trigger.until) // 2),
+                    trigger.until,
                 ):
                     tick = tick_of(terms, FEED, max(moment, sym.next_tick(seen)))
-                    levels = kind.levels(terms, reference(terms, life.entry, tick))
+                    levels = kind.levels(terms, reference(terms, state.entry, tick))
                     for level in levels:
                         assert level is not None
-                        assert watch.matters(tick._replace(pips=level, epoch=seen))
-                life = replace(kind.step(terms, life, tick_of(terms, FEED, watch.until)), end=None)
-                seen = watch.until
+                        assert trigger.matters(tick._replace(pips=level, epoch=seen))
+                state = replace(
+                    kind.step(terms, state, tick_of(terms, FEED, trigger.until)), outcome=None
+                )
+                seen = trigger.until
 
 
 @pytest.mark.parametrize("name", sorted(SYMBOLS))
@@ -260,21 +262,22 @@ def test_older_multipliers_are_measured_against_their_entry_spot() -> None:
     terms = replace(agreed("MULTUP", "1HZ250V"), is_financed=False)
     kind = kind_of(terms)
     last = NOON + 3_600
-    life = follow(kind, terms, begin(terms, FEED), FEED, last)
-    assert life.entry is not None
+    state = replay(kind, terms, begin(terms, FEED), FEED, last)
+    assert state.entry is not None
     spot = FEED.price(terms.symbol, last)
-    entry, value = life.entry.pips, terms.amount * terms.multiplier
-    assert life.end is None
+    entry, value = state.entry.pips, terms.amount * terms.multiplier
+    assert state.outcome is None
     gained = value * (spot - entry) // entry - terms.commission
     assert (
-        kind.value(terms, life, sight(FEED, terms.symbol, last), MARGINS) == terms.amount + gained
+        kind.value(terms, state, market_view(FEED, terms.symbol, last), MARGINS)
+        == terms.amount + gained
     )
     financed = replace(terms, is_financed=True)
     assert (
         kind.value(
             financed,
-            follow(kind, financed, begin(financed, FEED), FEED, last),
-            sight(FEED, terms.symbol, last),
+            replay(kind, financed, begin(financed, FEED), FEED, last),
+            market_view(FEED, terms.symbol, last),
             MARGINS,
         )
         != terms.amount + gained
@@ -300,14 +303,14 @@ def test_commission_and_financing_make_up_the_difference_to_the_entry_spot() -> 
 def test_the_stop_out_that_is_shown_is_the_price_at_which_it_closes() -> None:
     terms = agreed("MULTUP", "stpRNG", multiplier=Decimal(5_698))
     kind = kind_of(terms)
-    life = Life(Tick(NOON, 1), NOON, tick_of(terms, FEED, terms.entry_epoch))
-    assert life.entry is not None
-    level = kind.levels(terms, life.entry.pips * PARTS).stop_out
+    state = ContractState(Tick(NOON, 1), NOON, tick_of(terms, FEED, terms.entry_epoch))
+    assert state.entry is not None
+    level = kind.levels(terms, state.entry.pips * PARTS).stop_out
     for pips, closes in ((level + 1, False), (level, True)):
-        end = kind.decide(terms, life, life.entry._replace(pips=pips))
+        end = kind.decide(terms, state, state.entry._replace(pips=pips))
         assert (end is not None) == closes
     waived = -terms.amount - (
-        terms.amount * terms.multiplier * (level - life.entry.pips) / life.entry.pips
+        terms.amount * terms.multiplier * (level - state.entry.pips) / state.entry.pips
         - terms.commission
     )
     assert 0 <= waived <= terms.commission / (1 + MARGINS.multiplier)

@@ -37,7 +37,7 @@ async def test_racing_bookings_never_overdraw_and_are_all_explained(here: World)
     results = await asyncio.gather(*(take(300_000) for _ in range(10)), return_exceptions=True)
     assert sum(result is None for result in results) == 3
     assert sum(isinstance(result, InsufficientFundsError) for result in results) == 7
-    assert (await here.gateway.part(Ledger).balance(here.demo.loginid)).units == 100_000
+    assert (await here.gateway.service(Ledger).balance(here.demo.loginid)).units == 100_000
     assert await here.gateway.store.read(explained)
 
 

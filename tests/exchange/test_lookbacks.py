@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scopegate.exchange.contracts import offer as offers
+from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import Life, Tick
 from scopegate.exchange.contracts.lookbacks import Lookback
-from scopegate.exchange.contracts.terms import Refusal, Terms, Wish
+from scopegate.exchange.contracts.state import ContractState, Tick
+from scopegate.exchange.contracts.terms import QuoteRequest, Refusal, Terms
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.feed import Feed
-from scopegate.exchange.outlook import Outlook
 from scopegate.exchange.pricing import lookbacks
 from scopegate.exchange.pricing.terminal import normal
 from scopegate.exchange.rules import Margins
@@ -42,10 +42,10 @@ def terms(name: str, ticks: int, symbol_name: str = "1HZ100V") -> Terms:
     )
 
 
-def worth(agreed: Terms, life: Life, spot: int, mean: float, epoch: int) -> float:
+def worth(agreed: Terms, state: ContractState, spot: int, mean: float, epoch: int) -> float:
     kind = TYPES[agreed.contract_type]
     assert isinstance(kind, Lookback)
-    return kind.worth(agreed, life, sighted(agreed.symbol, spot, mean, epoch)) / 100
+    return kind.worth(agreed, state, sighted(agreed.symbol, spot, mean, epoch)) / 100
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,10 @@ def test_a_value_is_that_of_the_vector(
     symbol = agreed.symbol
     spot, mean = pips(SPOTS[symbol_name], symbol), -0.5 * symbol.tick_sd**2
     entry = Tick(agreed.entry_epoch, spot)
-    life = Life(Tick(NOON, spot), NOON)
-    before = worth(agreed, life, spot, mean, NOON)
+    state = ContractState(Tick(NOON, spot), NOON)
+    before = worth(agreed, state, spot, mean, NOON)
     assert abs(before - expected) <= tolerance
-    entered = TYPES[name].step(agreed, life, entry)
+    entered = TYPES[name].step(agreed, state, entry)
     assert worth(agreed, entered, spot, mean, entry.epoch) == before
 
 
@@ -90,14 +90,14 @@ def test_the_extremes_are_those_of_the_exact_recursion(
     """As a share of what a lookback from one of them to the close is worth."""
     sd = SYMBOL.tick_sd
     mean = drift * sd / math.sqrt(ticks)
-    outlook = Outlook(ticks, mean * ticks, sd * math.sqrt(ticks))
+    distribution = PriceDistribution(ticks, mean * ticks, sd * math.sqrt(ticks))
     top, bottom = exact(ticks, sd, mean), 2 - exact(ticks, sd, -mean)
-    close = lookbacks.forward(1.0, outlook)
-    assert lookbacks.highest(1.0, 1.0, outlook) - top == pytest.approx(
+    close = lookbacks.forward(1.0, distribution)
+    assert lookbacks.highest(1.0, 1.0, distribution) - top == pytest.approx(
         0, abs=tolerance * (top - close)
     )
     # To first order the lowest is the highest of the market turned over.
-    assert lookbacks.lowest(1.0, 1.0, outlook) - bottom == pytest.approx(
+    assert lookbacks.lowest(1.0, 1.0, distribution) - bottom == pytest.approx(
         0, abs=tolerance * (close - bottom) + ticks * sd * sd
     )
 
@@ -114,9 +114,9 @@ def test_high_to_low_is_both_others_together_and_none_falls_below_what_it_has(
 ) -> None:
     spot, mean = SYMBOL.level, drift * SYMBOL.tick_sd**2
     entry = Tick(NOON + 1, spot)
-    life = Life(Tick(NOON, spot), NOON + 1, entry, kept=(spot - below, spot + above))
+    state = ContractState(Tick(NOON, spot), NOON + 1, entry, kept=(spot - below, spot + above))
     up, down, both = (
-        worth(terms(name, ticks), life, spot, mean, NOON + 1)
+        worth(terms(name, ticks), state, spot, mean, NOON + 1)
         for name in ("LBFLOATCALL", "LBFLOATPUT", "LBHIGHLOW")
     )
     assert both == pytest.approx(up + down, abs=1e-6)
@@ -126,7 +126,7 @@ def test_high_to_low_is_both_others_together_and_none_falls_below_what_it_has(
     )  # what the close drifts
     assert up > below * SYMBOL.pip - known
     assert down > above * SYMBOL.pip - known
-    reached = replace(life, kept=(spot - below - wider, spot + above + wider))
+    reached = replace(state, kept=(spot - below - wider, spot + above + wider))
     for name, before in (("LBFLOATCALL", up), ("LBFLOATPUT", down), ("LBHIGHLOW", both)):
         assert worth(terms(name, ticks), reached, spot, mean, NOON + 1) >= before - 1e-9
 
@@ -136,7 +136,7 @@ def test_high_to_low_is_both_others_together_and_none_falls_below_what_it_has(
 FEED = Feed("lookbacks")
 
 
-def wish(**more: object) -> Wish:
+def request(**more: object) -> QuoteRequest:
     given: dict[str, object] = {
         "contract_type": "LBHIGHLOW",
         "symbol": "1HZ100V",
@@ -144,12 +144,12 @@ def wish(**more: object) -> Wish:
         "duration": 5,
         "duration_unit": "m",
     }
-    return Wish(**(given | more))  # type: ignore[arg-type]
+    return QuoteRequest(**(given | more))  # type: ignore[arg-type]
 
 
 def test_the_multiplier_is_named_in_several_ways() -> None:
     offered = {
-        offers.make(wish(**named), FEED, NOON, Margins())
+        quoting.make_quote(request(**named), FEED, NOON, Margins())
         for named in (
             {"amount": Decimal(2), "basis": "multiplier"},
             {"amount": Decimal(2)},
@@ -171,28 +171,28 @@ def test_the_multiplier_is_named_in_several_ways() -> None:
 ])  # fmt: skip
 def test_what_makes_no_lookback_is_refused(named: dict[str, object], field: str) -> None:
     with pytest.raises(Refusal) as caught:
-        offers.make(wish(**named), FEED, NOON, Margins())
+        quoting.make_quote(request(**named), FEED, NOON, Margins())
     assert set(caught.value.details or {}) == {field}
 
 
 def test_a_lookback_costs_what_it_is_worth_and_the_margin() -> None:
-    fair = offers.make(wish(multiplier=Decimal(100)), FEED, NOON, Margins(lookback=0.0))
-    offer = offers.make(wish(multiplier=Decimal(100)), FEED, NOON, Margins())
+    fair = quoting.make_quote(request(multiplier=Decimal(100)), FEED, NOON, Margins(lookback=0.0))
+    offer = quoting.make_quote(request(multiplier=Decimal(100)), FEED, NOON, Margins())
     assert abs(offer.price - 1.03 * fair.price) <= 2
     for amount in ("0", "0.01", "1000000"):
         with pytest.raises(Refusal, match=r"M(inimum|aximum) stake") as caught:
-            offers.make(wish(multiplier=Decimal(amount)), FEED, NOON, Margins())
+            quoting.make_quote(request(multiplier=Decimal(amount)), FEED, NOON, Margins())
         assert caught.value.code == "ContractBuyValidationError"
 
 
 def test_a_proposal_is_honoured_until_a_tenth_of_the_margin_is_gone() -> None:
-    proposed = offers.make(wish(multiplier=Decimal(100)), FEED, NOON, Margins())
+    proposed = quoting.make_quote(request(multiplier=Decimal(100)), FEED, NOON, Margins())
     tenth = proposed.price * 0.03 / 1.03 / 10
     for price, agreed in ((math.floor(tenth), True), (math.ceil(tenth), False)):
         present = replace(proposed, price=proposed.price + price)
         if agreed:
-            deal = offers.agree(proposed, present, most=proposed.price, margins=Margins())
+            deal = quoting.lock_price(proposed, present, most=proposed.price, margins=Margins())
             assert deal.price == proposed.price
         else:
             with pytest.raises(Refusal, match="has moved"):
-                offers.agree(proposed, present, most=present.price, margins=Margins())
+                quoting.lock_price(proposed, present, most=present.price, margins=Margins())

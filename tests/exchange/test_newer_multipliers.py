@@ -7,11 +7,11 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from scopegate.exchange.contracts import offer
+from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import begin, follow, sight
 from scopegate.exchange.contracts.multipliers import Multiplier
-from scopegate.exchange.contracts.terms import Wish
+from scopegate.exchange.contracts.state import begin, market_view, replay
+from scopegate.exchange.contracts.terms import QuoteRequest
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.hours import Place
 from scopegate.exchange.rules import Margins
@@ -36,7 +36,7 @@ def result(symbol: Symbol, now: int, hold: int, *, rises: bool, rank: int) -> fl
     kind = TYPES[name]
     assert isinstance(kind, Multiplier)
     multiplier = Decimal(kind.choices(symbol, FEED.price(symbol, now))[rank])
-    wish = Wish(
+    request = QuoteRequest(
         contract_type=name,
         symbol=symbol.name,
         currency="USD",
@@ -44,12 +44,12 @@ def result(symbol: Symbol, now: int, hold: int, *, rises: bool, rank: int) -> fl
         basis="stake",
         multiplier=multiplier,
     )
-    made = offer.make(wish, FEED, now, MARGINS)
+    made = quoting.make_quote(request, FEED, now, MARGINS)
     until = now + hold
-    life = follow(kind, made.terms, begin(made.terms, FEED), FEED, until)
-    if life.end is not None:
-        return life.end.pays / made.price - 1
-    return kind.value(made.terms, life, sight(FEED, symbol, until), MARGINS) / made.price - 1
+    state = replay(kind, made.terms, begin(made.terms, FEED), FEED, until)
+    if state.outcome is not None:
+        return state.outcome.pays / made.price - 1
+    return kind.value(made.terms, state, market_view(FEED, symbol, until), MARGINS) / made.price - 1
 
 
 def gained(

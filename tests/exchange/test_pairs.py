@@ -140,10 +140,10 @@ def test_a_pair_moves_by_its_outlook() -> None:
         for day in range(5, 5 + 400 * ahead, ahead):
             state = law.anchor(day)
             first, last = Place(day, 0), Place(day + ahead, 0)
-            outlook = law.outlook(day, state, first, last)
+            distribution = law.distribution(day, state, first, last)
             moved.append((law.anchor(day + ahead) - state) / fixedpoint.ONE)
-            known.append((outlook.mean, outlook.sd))
-            assert outlook.kept == pytest.approx(math.exp(-0.4 * ahead / 365), rel=2e-3)
+            known.append((distribution.mean, distribution.sd))
+            assert distribution.kept == pytest.approx(math.exp(-0.4 * ahead / 365), rel=2e-3)
         means, sds = np.array(known).T
         z = (np.array(moved) - means) / sds
         near(float(z.mean()), 0, 1 / math.sqrt(len(z)))

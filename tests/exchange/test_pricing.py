@@ -15,17 +15,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scopegate.exchange.contracts import offer as offers
+from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.digits import Digits
-from scopegate.exchange.contracts.life import Life, Sight, Tick
 from scopegate.exchange.contracts.multipliers import Multiplier
 from scopegate.exchange.contracts.options import MILLION, Option
 from scopegate.exchange.contracts.per_point import PerPoint
-from scopegate.exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
+from scopegate.exchange.contracts.state import ContractState, MarketView, Tick
+from scopegate.exchange.contracts.terms import WIDTH_UNITS, Barrier, QuoteRequest, Refusal, Terms
 from scopegate.exchange.contracts.turbos import Turbo
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.feed import Feed
-from scopegate.exchange.outlook import Outlook
 from scopegate.exchange.pricing import touch as touches
 from scopegate.exchange.pricing.accumulators import within
 from scopegate.exchange.pricing.knockouts import turbo
@@ -91,14 +91,14 @@ def pips(text: str, symbol: Symbol) -> int:
     return Barrier.parse(text, symbol).pips
 
 
-def sighted(symbol: Symbol, spot: int, mean: float, epoch: int = NOON) -> Sight:
+def sighted(symbol: Symbol, spot: int, mean: float, epoch: int = NOON) -> MarketView:
     """A market whose log price has this mean over a tick."""
 
-    def outlook(first: int, last: int) -> Outlook:
+    def distribution(first: int, last: int) -> PriceDistribution:
         ticks = (last - first) // symbol.step
-        return Outlook(ticks, ticks * mean, symbol.tick_sd * math.sqrt(ticks))
+        return PriceDistribution(ticks, ticks * mean, symbol.tick_sd * math.sqrt(ticks))
 
-    return Sight(Tick(epoch, spot), outlook)
+    return MarketView(Tick(epoch, spot), distribution)
 
 
 def units(text: str) -> int:
@@ -134,7 +134,7 @@ def test_a_chance_is_that_of_the_vector(
     )
     entry = Tick(base.entry_epoch, spot)
     mean = drift * symbol.tick_sd**2
-    entered = Life(Tick(NOON, spot), entry.epoch, entry)
+    entered = ContractState(Tick(NOON, spot), entry.epoch, entry)
     if isinstance(kind, Digits):
         terms = replace(base, digit=None if barrier is None else int(barrier))
         assert abs(kind.chance(terms, entered, sighted(symbol, spot, mean)) - expected) <= tolerance
@@ -145,7 +145,7 @@ def test_a_chance_is_that_of_the_vector(
     at_entry = kind.chance(terms, entered, sighted(symbol, spot, mean, entry.epoch))
     assert abs(at_entry - expected) <= tolerance
     terms = replace(base, barrier=Barrier(level - spot))
-    waiting = Life(Tick(NOON, spot), entry.epoch - 1)
+    waiting = ContractState(Tick(NOON, spot), entry.epoch - 1)
     before = kind.chance(terms, waiting, sighted(symbol, spot, mean))
     assert before == at_entry
     seconds = ticks * symbol.step + symbol.step  # the same again as a duration in time
@@ -180,11 +180,11 @@ def test_a_deal_cancellation_costs_what_the_vector_says(
         multiplier=multiplier,
         commission=units(commission),
     )
-    sight = sighted(symbol, pips(SPOTS[symbol_name], symbol), -0.5 * symbol.tick_sd**2)
+    market = sighted(symbol, pips(SPOTS[symbol_name], symbol), -0.5 * symbol.tick_sd**2)
     seconds = (ticks + 1) * symbol.step  # the entry is a tick after the start
-    plain = kind.cancellation_price(terms, sight, seconds, Margins(cancellation=0.0))
+    plain = kind.cancellation_price(terms, market, seconds, Margins(cancellation=0.0))
     assert abs(plain / units("1") - expected) <= tolerance
-    with_margin = kind.cancellation_price(terms, sight, seconds, Margins(cancellation=0.05))
+    with_margin = kind.cancellation_price(terms, market, seconds, Margins(cancellation=0.05))
     assert abs(with_margin - 1.05 * plain) <= 2
 
 
@@ -216,24 +216,24 @@ def test_a_contract_is_worth_what_the_vector_says(
     mean = -0.5 * symbol.tick_sd**2
     entry = Tick(terms.entry_epoch, spot)
     free = Margins(vanilla=0.0, turbo=0.0)
-    entered = Life(Tick(NOON, spot), entry.epoch, entry)
+    entered = ContractState(Tick(NOON, spot), entry.epoch, entry)
     worth = kind.value(terms, entered, sighted(symbol, spot, mean, entry.epoch), free)
     assert abs(worth / units("10") - expected) <= tolerance
     terms = replace(terms, barrier=Barrier(level - spot))
-    waiting = Life(Tick(NOON, spot), NOON)
+    waiting = ContractState(Tick(NOON, spot), NOON)
     assert kind.value(terms, waiting, sighted(symbol, spot, mean), free) == worth
     half = kind.value(terms, waiting, sighted(symbol, spot, mean), MARGINS)
     assert abs(half - worth * (1 - kind.margin(MARGINS) / 2)) <= 1
 
 
-def worth(name: str, spot: int, strike: int, outlook: Outlook) -> float:
+def worth(name: str, spot: int, strike: int, distribution: PriceDistribution) -> float:
     kind = TYPES[name]
     assert isinstance(kind, PerPoint)
-    return kind.worth(spot, strike, outlook)
+    return kind.worth(spot, strike, distribution)
 
 
 outlooks = st.builds(
-    lambda ticks, mean, sd: Outlook(ticks, mean * sd, sd * math.sqrt(ticks)),
+    lambda ticks, mean, sd: PriceDistribution(ticks, mean * sd, sd * math.sqrt(ticks)),
     st.integers(1, 5_000),
     st.floats(-0.2, 0.2),
     st.floats(1e-5, 5e-4),
@@ -242,22 +242,26 @@ outlooks = st.builds(
 
 @given(st.integers(50_000, 5_000_000), st.floats(-3, 3), outlooks)
 def test_a_vanilla_call_and_a_put_differ_by_the_forward(
-    spot: int, away: float, outlook: Outlook
+    spot: int, away: float, distribution: PriceDistribution
 ) -> None:
-    strike = round(spot * math.exp(away * outlook.sd))
-    forward = spot * math.exp(outlook.mean + outlook.sd**2 / 2)
-    both = (worth(name, spot, strike, outlook) for name in ("VANILLALONGCALL", "VANILLALONGPUT"))
+    strike = round(spot * math.exp(away * distribution.sd))
+    forward = spot * math.exp(distribution.mean + distribution.sd**2 / 2)
+    both = (
+        worth(name, spot, strike, distribution) for name in ("VANILLALONGCALL", "VANILLALONGPUT")
+    )
     call_worth, put_worth = both
     assert math.isclose(call_worth - put_worth, forward - strike, abs_tol=1e-8 * spot)
 
 
 @given(st.integers(50_000, 5_000_000), st.floats(-2, 2), st.integers(1, 500), outlooks)
 def test_a_higher_strike_makes_a_call_cheaper_and_a_put_dearer(
-    spot: int, away: float, more: int, outlook: Outlook
+    spot: int, away: float, more: int, distribution: PriceDistribution
 ) -> None:
-    strike = round(spot * math.exp(away * outlook.sd))
+    strike = round(spot * math.exp(away * distribution.sd))
     for name, order in (("VANILLALONGCALL", le), ("VANILLALONGPUT", ge)):
-        assert order(worth(name, spot, strike + more, outlook), worth(name, spot, strike, outlook))
+        assert order(
+            worth(name, spot, strike + more, distribution), worth(name, spot, strike, distribution)
+        )
 
 
 @given(
@@ -268,28 +272,28 @@ def test_a_higher_strike_makes_a_call_cheaper_and_a_put_dearer(
     outlooks,
 )
 def test_a_turbo_is_dearer_the_farther_its_barrier_and_no_dearer_than_a_vanilla(
-    name: str, spot: int, away: float, more: int, outlook: Outlook
+    name: str, spot: int, away: float, more: int, distribution: PriceDistribution
 ) -> None:
     """Nor cheaper than what lies between spot and barrier: the gap beyond it costs nothing."""
     kind = TYPES[name]
     assert isinstance(kind, Turbo)
-    outlook = replace(outlook, mean=-(outlook.sd**2) / 2)
-    distance = round(spot * away * outlook.sd) + 1
+    distribution = replace(distribution, mean=-(distribution.sd**2) / 2)
+    distance = round(spot * away * distribution.sd) + 1
     near, far = spot + kind.side * distance, spot + kind.side * (distance + more)
-    found = worth(name, spot, near, outlook)
+    found = worth(name, spot, near, distribution)
     slack = 2e-3 * found + 0.5
-    assert distance - 1 - slack <= found <= worth(name, spot, far, outlook) + slack
+    assert distance - 1 - slack <= found <= worth(name, spot, far, distribution) + slack
     vanilla = "VANILLALONGCALL" if kind.rises else "VANILLALONGPUT"
-    assert found <= worth(vanilla, spot, near, outlook) + slack
+    assert found <= worth(vanilla, spot, near, distribution) + slack
 
 
 def test_a_turbo_with_a_far_barrier_is_the_forward() -> None:
     for ticks in (3, 10, 20, 21, 300):
-        outlook = Outlook(ticks, 1e-4, 2e-4 * math.sqrt(ticks))
-        forward = 240_000 * math.exp(outlook.mean + outlook.sd**2 / 2)
+        distribution = PriceDistribution(ticks, 1e-4, 2e-4 * math.sqrt(ticks))
+        forward = 240_000 * math.exp(distribution.mean + distribution.sd**2 / 2)
         for side in (1, -1):
-            strike = round(240_000 * math.exp(-side * 7 * outlook.sd))
-            found = turbo(240_000, strike, outlook)
+            strike = round(240_000 * math.exp(-side * 7 * distribution.sd))
+            found = turbo(240_000, strike, distribution)
             assert math.isclose(found, side * (forward - strike), rel_tol=1e-6)
 
 
@@ -306,7 +310,7 @@ def integrated(spot: int, strike: int, ticks: int, mean: float, sd: float) -> fl
     onward = scale * np.exp(-0.5 * moves * moves) * weights[None, :]
     for _ in range(ticks - 2):
         density = onward @ density
-    last, owed = Outlook(1, mean, sd), put if side > 0 else call
+    last, owed = PriceDistribution(1, mean, sd), put if side > 0 else call
     return math.fsum(
         share * owed(spot * math.exp(side * place), strike, last)
         for place, share in zip(places.tolist(), (weights * density).tolist(), strict=True)
@@ -322,7 +326,9 @@ def test_a_turbo_is_priced_as_directly_integrated(ticks: int, side: int) -> None
         strike = round(spot * math.exp(side * away * sd * math.sqrt(ticks)))
         for mean in (0.0, 0.02 * sd, -0.02 * sd):
             exact = integrated(spot, strike, ticks, mean, sd)
-            found = turbo(spot, strike, Outlook(ticks, ticks * mean, sd * math.sqrt(ticks)))
+            found = turbo(
+                spot, strike, PriceDistribution(ticks, ticks * mean, sd * math.sqrt(ticks))
+            )
             is_near = ticks > 20 and away * math.sqrt(ticks) < 1.25
             assert math.isclose(found, exact, rel_tol=4e-3 if is_near else 7e-4)
 
@@ -330,7 +336,7 @@ def test_a_turbo_is_priced_as_directly_integrated(ticks: int, side: int) -> None
 # Accumulators.
 
 
-def kept_in(width: int, spot: int, tick: Outlook) -> float:
+def kept_in(width: int, spot: int, tick: PriceDistribution) -> float:
     """The chance that a tick stays, by counting the whole pips that do."""
     most = -(-width * spot // WIDTH_UNITS) - 1
     high, low = (math.log1p(side * (most + 0.5) / spot) for side in (1, -1))
@@ -356,7 +362,7 @@ def test_an_accumulator_brings_what_the_vector_says(
     symbol = SYMBOLS[symbol_name]
     spot = pips(SPOTS[symbol_name], symbol)
     seen = sighted(symbol, spot, drift * symbol.tick_sd**2)
-    tick = seen.outlook(NOON, NOON + symbol.step)
+    tick = seen.distribution(NOON, NOON + symbol.step)
     most = -(-width * spot // WIDTH_UNITS) - 1
     chance = within(spot, most + 0.5, tick)
     assert math.isclose(chance, kept_in(width, spot, tick), abs_tol=1e-12)
@@ -365,17 +371,17 @@ def test_an_accumulator_brings_what_the_vector_says(
     assert abs(sold - width) * spot / WIDTH_UNITS < 2  # pips
 
 
-def accumulator(symbol: Symbol, growth: int, seen: Sight) -> Terms:
+def accumulator(symbol: Symbol, growth: int, seen: MarketView) -> Terms:
     terms = Terms(
         contract_type="ACCU", symbol=symbol, currency=CURRENCY, amount=units("0.04"), start=NOON
     )
-    wish = Wish(
+    request = QuoteRequest(
         contract_type="ACCU",
         symbol=symbol.name,
         currency=CURRENCY,
         growth_rate=Decimal(growth) / 100,
     )
-    return TYPES["ACCU"].quote(terms, wish, seen, MARGINS).terms
+    return TYPES["ACCU"].quote(terms, request, seen, MARGINS).terms
 
 
 @given(
@@ -396,7 +402,7 @@ def test_no_tick_of_an_accumulator_is_in_favour_of_the_client(
     symbol = SYMBOLS[name]
     spot = round(symbol.level * share)
     seen = sighted(symbol, spot, drift * symbol.tick_sd**2)
-    tick = seen.outlook(NOON, NOON + symbol.step)
+    tick = seen.distribution(NOON, NOON + symbol.step)
     grown = 1 + growth / 100
     try:
         terms = accumulator(symbol, growth, seen)
@@ -424,7 +430,7 @@ def test_an_accumulator_brings_on_average_what_its_chance_says() -> None:
         now = np.rint(spot * np.exp(log))
         stays &= np.abs(now - before) * WIDTH_UNITS < terms.width * before
         before = now
-    chance = kept_in(terms.width, spot, seen.outlook(NOON, NOON + symbol.step)) ** ticks
+    chance = kept_in(terms.width, spot, seen.distribution(NOON, NOON + symbol.step)) ** ticks
     error = math.sqrt(chance * (1 - chance) / paths)
     assert abs(stays.mean() - chance) < 4 * error
 
@@ -433,7 +439,7 @@ def test_an_accumulator_brings_on_average_what_its_chance_says() -> None:
 
 
 @st.composite
-def markets(draw: st.DrawFn) -> tuple[Terms, Sight, Life]:
+def markets(draw: st.DrawFn) -> tuple[Terms, MarketView, ContractState]:
     """A contract without a type, of a random symbol, spot, drift, duration and barrier.
 
     It may be seen before its entry or at some tick after it.
@@ -456,99 +462,101 @@ def markets(draw: st.DrawFn) -> tuple[Terms, Sight, Life]:
         barrier=barrier,
     )
     if draw(st.booleans()):
-        return terms, sighted(symbol, spot, mean), Life(Tick(NOON, spot), NOON)
+        return terms, sighted(symbol, spot, mean), ContractState(Tick(NOON, spot), NOON)
     entry = Tick(terms.entry_epoch, spot)
     passed = draw(st.integers(0, steps - 1))
     now = entry.epoch + passed * symbol.step
     moved = spot + round(reach * draw(st.floats(-1.5, 1.5)))
-    sight = sighted(symbol, moved if passed else spot, mean, now)
-    return terms, sight, Life(Tick(NOON, spot), now, entry)
+    market = sighted(symbol, moved if passed else spot, mean, now)
+    return terms, market, ContractState(Tick(NOON, spot), now, entry)
 
 
-def chance(name: str, terms: Terms, sight: Sight, life: Life) -> float:
+def chance(name: str, terms: Terms, market: MarketView, state: ContractState) -> float:
     kind = TYPES[name]
     assert isinstance(kind, Option)
-    return kind.chance(replace(terms, contract_type=name), life, sight)
+    return kind.chance(replace(terms, contract_type=name), state, market)
 
 
-def cost(names: tuple[str, str], both: tuple[Terms, Terms], sight: Sight, life: Life) -> int:
+def cost(
+    names: tuple[str, str], both: tuple[Terms, Terms], market: MarketView, state: ContractState
+) -> int:
     """What two contracts cost together, in millionths of the payout."""
     total = 0
     for name, terms in zip(names, both, strict=True):
         kind = TYPES[name]
         assert isinstance(kind, Option)
-        total += kind.ask(replace(terms, contract_type=name), life, sight, Margins())
+        total += kind.ask(replace(terms, contract_type=name), state, market, Margins())
     return total
 
 
 def assert_complements(
-    names: tuple[str, str], both: tuple[Terms, Terms], sight: Sight, life: Life
+    names: tuple[str, str], both: tuple[Terms, Terms], market: MarketView, state: ContractState
 ) -> None:
     """One of both pays, so they cost a payout and both margins; each may be rounded up."""
     kinds = [TYPES[name] for name in names]
     margins = sum(kind.kept(both[0], Margins()) for kind in kinds if isinstance(kind, Option))
     exact = round((1 + margins) * MILLION)
-    assert exact <= cost(names, both, sight, life) <= exact + 1
+    assert exact <= cost(names, both, market, state) <= exact + 1
 
 
 @given(markets(), st.sampled_from([("CALL", "PUTE"), ("CALLE", "PUT"), ("ONETOUCH", "NOTOUCH")]))
 def test_complements_cost_their_payout_and_both_margins(
-    market: tuple[Terms, Sight, Life], names: tuple[str, str]
+    case: tuple[Terms, MarketView, ContractState], names: tuple[str, str]
 ) -> None:
-    terms, sight, life = market
-    assert_complements(names, (terms, terms), sight, life)
+    terms, market, state = case
+    assert_complements(names, (terms, terms), market, state)
 
 
 @given(markets())
 def test_complements_on_digits_cost_their_payout_and_both_margins(
-    market: tuple[Terms, Sight, Life],
+    case: tuple[Terms, MarketView, ContractState],
 ) -> None:
-    terms, sight, life = market
+    terms, market, state = case
     for digit in range(9):
         at, over = replace(terms, digit=digit), replace(terms, digit=digit + 1)
-        assert_complements(("DIGITOVER", "DIGITUNDER"), (at, over), sight, life)
-        assert_complements(("DIGITMATCH", "DIGITDIFF"), (at, at), sight, life)
-    assert_complements(("DIGITODD", "DIGITEVEN"), (terms, terms), sight, life)
+        assert_complements(("DIGITOVER", "DIGITUNDER"), (at, over), market, state)
+        assert_complements(("DIGITMATCH", "DIGITDIFF"), (at, at), market, state)
+    assert_complements(("DIGITODD", "DIGITEVEN"), (terms, terms), market, state)
 
 
 @given(markets(), st.integers(1, 50))
 def test_a_higher_barrier_makes_a_rise_cheaper_and_a_fall_dearer(
-    market: tuple[Terms, Sight, Life], more: int
+    case: tuple[Terms, MarketView, ContractState], more: int
 ) -> None:
-    terms, sight, life = market
+    terms, market, state = case
     barrier = terms.barrier
     assert barrier is not None
     higher = replace(terms, barrier=replace(barrier, pips=barrier.pips + more))
     for name, order in (("CALL", le), ("CALLE", le), ("PUT", ge), ("PUTE", ge)):
-        assert order(chance(name, higher, sight, life), chance(name, terms, sight, life))
+        assert order(chance(name, higher, market, state), chance(name, terms, market, state))
 
 
 @given(markets(), st.integers(1, 50))
 def test_a_farther_barrier_makes_a_touch_cheaper(
-    market: tuple[Terms, Sight, Life], more: int
+    case: tuple[Terms, MarketView, ContractState], more: int
 ) -> None:
     """Up to the error of the quadrature, where both chances are next to 0 or 1."""
-    terms, sight, life = market
+    terms, market, state = case
     barrier = terms.barrier
     assert barrier is not None
-    start = 0 if barrier.is_relative else life.spot.pips
+    start = 0 if barrier.is_relative else state.spot.pips
     assume(barrier.pips != start)
     outward = more if barrier.pips > start else -more
-    assume(barrier.level(life.spot.pips) + outward > 0)
+    assume(barrier.level(state.spot.pips) + outward > 0)
     farther = replace(terms, barrier=replace(barrier, pips=barrier.pips + outward))
-    near, far = (chance("ONETOUCH", each, sight, life) for each in (terms, farther))
+    near, far = (chance("ONETOUCH", each, market, state) for each in (terms, farther))
     assert far <= near + 1e-8
-    near, far = (chance("NOTOUCH", each, sight, life) for each in (terms, farther))
+    near, far = (chance("NOTOUCH", each, market, state) for each in (terms, farther))
     assert far >= near - 1e-8
 
 
 @given(markets())
 def test_a_tie_lies_between_the_strict_types_and_the_others(
-    market: tuple[Terms, Sight, Life],
+    case: tuple[Terms, MarketView, ContractState],
 ) -> None:
-    terms, sight, life = market
+    terms, market, state = case
     call, put, calle, pute = (
-        chance(n, terms, sight, life) for n in ("CALL", "PUT", "CALLE", "PUTE")
+        chance(n, terms, market, state) for n in ("CALL", "PUT", "CALLE", "PUTE")
     )
     assert call <= calle
     assert put <= pute
@@ -580,10 +588,10 @@ def test_the_odds_of_digits_are_a_count_over_ten(name: str) -> None:
             digit=chosen,
         )
         count = sum(bool(wins(last, chosen)) for last in range(10))
-        sight = sighted(symbol, 240_000, 0.0)
-        assert kind.chance(terms, Life(sight.tick, NOON), sight) == count / 10
+        market = sighted(symbol, 240_000, 0.0)
+        assert kind.chance(terms, ContractState(market.tick, NOON), market) == count / 10
         margin = kind.margin(Margins())
-        asked = kind.ask(terms, Life(sight.tick, NOON), sight, Margins())
+        asked = kind.ask(terms, ContractState(market.tick, NOON), market, Margins())
         assert asked == count * 100_000 + round(margin * MILLION)
 
 
@@ -594,8 +602,10 @@ def touch(distance: float, ticks: int, *, mean: float = 0.0, upward: bool = True
     """In units of a tick's standard deviation, here 0.001."""
     sd = 1e-3
     level = math.exp(distance * sd if upward else -distance * sd)
-    outlook = Outlook(ticks, (mean if upward else -mean) * sd * ticks, sd * math.sqrt(ticks))
-    return touches.touch(1.0, level, outlook)
+    distribution = PriceDistribution(
+        ticks, (mean if upward else -mean) * sd * ticks, sd * math.sqrt(ticks)
+    )
+    return touches.touch(1.0, level, distribution)
 
 
 def integral(
@@ -669,9 +679,9 @@ def test_a_put_and_a_call_differ_by_the_forward(
     spot: float, strike: float, ticks: int, mean: float
 ) -> None:
     """Put-call parity, on which the price of a deal cancellation rests."""
-    outlook = Outlook(ticks, mean, 0.001 * math.sqrt(ticks))
-    forward = spot * math.exp(mean + outlook.sd**2 / 2)
-    difference = call(spot, strike, outlook) - put(spot, strike, outlook)
+    distribution = PriceDistribution(ticks, mean, 0.001 * math.sqrt(ticks))
+    forward = spot * math.exp(mean + distribution.sd**2 / 2)
+    difference = call(spot, strike, distribution) - put(spot, strike, distribution)
     assert math.isclose(difference, forward - strike, abs_tol=1e-12)
 
 
@@ -684,9 +694,13 @@ def test_a_touch_is_a_chance_and_rarer_the_farther_it_is(ticks: int, side: int) 
         distance = 0.01 * 1.032**step  # in deviations of a tick, up to 2,900
         level = 1e5 * math.exp(side * distance * tick_sd)
         for drift in (0.0, 0.05, -0.05):
-            outlook = Outlook(ticks, drift * tick_sd * ticks, tick_sd * math.sqrt(ticks))
-            assert 0.0 <= touches.touch(1e5, level, outlook) <= 1.0
-        chance = touches.touch(1e5, level, Outlook(ticks, 0.0, tick_sd * math.sqrt(ticks)))
+            distribution = PriceDistribution(
+                ticks, drift * tick_sd * ticks, tick_sd * math.sqrt(ticks)
+            )
+            assert 0.0 <= touches.touch(1e5, level, distribution) <= 1.0
+        chance = touches.touch(
+            1e5, level, PriceDistribution(ticks, 0.0, tick_sd * math.sqrt(ticks))
+        )
         assert chance <= before + 2e-5
         before = chance
     assert before == pytest.approx(0.0, abs=1e-12)
@@ -696,7 +710,7 @@ def test_a_touch_is_a_chance_and_rarer_the_farther_it_is(ticks: int, side: int) 
 @pytest.mark.parametrize("contract_type", ["ONETOUCH", "NOTOUCH"])
 @pytest.mark.parametrize("ticks", [5, 6, 10])
 def test_what_cannot_be_touched_is_not_sold(barrier: str, contract_type: str, ticks: int) -> None:
-    wish = Wish(
+    request = QuoteRequest(
         contract_type=contract_type,
         symbol="1HZ10V",
         currency="USD",
@@ -707,4 +721,4 @@ def test_what_cannot_be_touched_is_not_sold(barrier: str, contract_type: str, ti
         duration_unit="t",
     )
     with pytest.raises(Refusal, match="offers no return"):
-        offers.make(wish, Feed("far"), 1_767_268_800, Margins())
+        quoting.make_quote(request, Feed("far"), 1_767_268_800, Margins())

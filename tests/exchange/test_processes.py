@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from scopegate.exchange import fixedpoint
+from scopegate.exchange.distribution import Mixture, Walk
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.hours import Place
 from scopegate.exchange.levels import YEARLY_PULL
-from scopegate.exchange.outlook import Mixture, Walk
 from scopegate.exchange.processes.brownian import Brownian
 from scopegate.exchange.processes.jumps import Jumps
 from scopegate.exchange.processes.process import Process
@@ -381,10 +381,10 @@ def test_what_lies_ahead_is_counted_in_open_time() -> None:
     """The outlook over a weekend is that of the ticks that there are."""
     feed = Feed("ahead")
     friday, tuesday = EARLIEST + 9 * DAY + 70_000, EARLIEST + 13 * DAY + 10_000
-    law = feed.outlook(EURO, friday, friday, tuesday)
+    law = feed.distribution(EURO, friday, friday, tuesday)
     assert law.ticks == EURO.ticks_between(friday, tuesday) == (5_300 + DAY + 10_000) // 2
     assert law.sd == pytest.approx(EURO.tick_sd * math.sqrt(law.ticks), rel=1e-3)
-    far = feed.outlook(EURO, friday, friday, tuesday + 364 * DAY)
+    far = feed.distribution(EURO, friday, friday, tuesday + 364 * DAY)
     years = (364 + law.ticks * 2 / EURO.hours.mean_day) / 365
     pulled = -math.expm1(-2 * YEARLY_PULL * years) / (2 * YEARLY_PULL)
     assert far.sd == pytest.approx(EURO.volatility * math.sqrt(pulled), rel=0.01)
@@ -396,28 +396,28 @@ def test_what_lies_ahead_is_counted_in_open_time() -> None:
 def test_an_outlook_of_jumps_has_the_variance_of_the_path() -> None:
     law = process(JUMPY)
     for ticks in (1, 60, 600, 86_000):
-        outlook = law.outlook(5, int(law.path(5)[0]), Place(5, 0), Place(5, ticks))
-        assert isinstance(outlook, Mixture)
-        assert sum(weight for weight, _ in outlook.parts) == pytest.approx(1, abs=1e-6)
-        variance = sum(weight * sd**2 for weight, sd in outlook.parts)
-        assert variance == pytest.approx(outlook.sd**2, rel=1e-5)
-        assert outlook.sd**2 == pytest.approx(
+        distribution = law.distribution(5, int(law.path(5)[0]), Place(5, 0), Place(5, ticks))
+        assert isinstance(distribution, Mixture)
+        assert sum(weight for weight, _ in distribution.parts) == pytest.approx(1, abs=1e-6)
+        variance = sum(weight * sd**2 for weight, sd in distribution.parts)
+        assert variance == pytest.approx(distribution.sd**2, rel=1e-5)
+        assert distribution.sd**2 == pytest.approx(
             ticks * JUMPY.tick_sd**2 * (1 + JUMP_SD**2 / 1_200), rel=1e-6
         )
 
 
 def test_an_outlook_of_steps_is_a_walk_between_the_bounds() -> None:
     law = process(STEPPING)
-    outlook = law.outlook(5, 80_000, Place(5, 10), Place(6, 5))
-    assert isinstance(outlook, Walk)
-    assert (outlook.ticks, outlook.low, outlook.high) == (DAY - 5, *STEP_BOUNDS)
-    larger = process(SYMBOLS["stpRNG5"]).outlook(5, 80_000, Place(5, 10), Place(6, 5))
+    distribution = law.distribution(5, 80_000, Place(5, 10), Place(6, 5))
+    assert isinstance(distribution, Walk)
+    assert (distribution.ticks, distribution.low, distribution.high) == (DAY - 5, *STEP_BOUNDS)
+    larger = process(SYMBOLS["stpRNG5"]).distribution(5, 80_000, Place(5, 10), Place(6, 5))
     assert isinstance(larger, Walk)
-    assert (outlook.size, larger.size) == (1, 5)
-    assert larger.sd == pytest.approx(5 * outlook.sd)
+    assert (distribution.size, larger.size) == (1, 5)
+    assert larger.sd == pytest.approx(5 * distribution.sd)
 
 
 def test_an_outlook_across_the_midnight_at_which_a_price_starts_anew_is_none() -> None:
     law = process(SYMBOLS["RDBULL"])
     with pytest.raises(NotImplementedError):
-        law.outlook(5, 0, Place(5, 10), Place(6, 5))
+        law.distribution(5, 0, Place(5, 10), Place(6, 5))

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from scopegate.exchange import fixedpoint
-from scopegate.exchange.contracts import offered
+from scopegate.exchange.contracts import eligibility
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.listing import NO_END
-from scopegate.exchange.contracts.offer import make
-from scopegate.exchange.contracts.terms import Refusal, Wish
+from scopegate.exchange.contracts.quoting import make_quote
+from scopegate.exchange.contracts.terms import QuoteRequest, Refusal
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import CURRENCIES
-from scopegate.exchange.outlook import Outlook
 from scopegate.exchange.pricing.terminal import above, call
 from scopegate.exchange.rates import DOLLAR_SYMBOLS, Rates
 from scopegate.exchange.rules import MOST_SHARED, Margins
@@ -38,8 +38,11 @@ MARGINS = Margins()
 def made(name: str, symbol: str, currency: str, **more: Any) -> Any:
     given: dict[str, Any] = {"amount": Decimal("0.01" if currency == "BTC" else "10")}
     given |= {"basis": "stake"} | more
-    return make(
-        Wish(contract_type=name, symbol=symbol, currency=currency, **given), FEED, NOON, MARGINS
+    return make_quote(
+        QuoteRequest(contract_type=name, symbol=symbol, currency=currency, **given),
+        FEED,
+        NOON,
+        MARGINS,
     )
 
 
@@ -52,7 +55,7 @@ def refused(name: str, symbol: str, currency: str, **more: Any) -> Refusal:
 def test_a_coin_does_not_pay_for_bets_on_itself() -> None:
     for coin, symbol in (("BTC", "cryBTCUSD"), ("ETH", "cryETHUSD"), ("LTC", "cryLTCUSD")):
         for name, kind in TYPES.items():
-            assert not offered.is_offered(kind, SYMBOLS[symbol], coin)
+            assert not eligibility.is_offered(kind, SYMBOLS[symbol], coin)
             more: dict[str, Any] = {"multiplier": Decimal(100)}
             if kind.listing.durations != NO_END:
                 more = {"duration": 5, "duration_unit": "m"}
@@ -60,7 +63,7 @@ def test_a_coin_does_not_pay_for_bets_on_itself() -> None:
         refusal = refused("CALL", symbol, coin, duration=30, duration_unit="d")
         assert refusal.message.startswith(f"Trading is not offered for this asset in {coin}")
         assert set(refusal.details or {}) == {"currency"}
-        others = [s for s in SYMBOLS.values() if offered.shared_in_a_day(s, coin)]
+        others = [s for s in SYMBOLS.values() if eligibility.shared_in_a_day(s, coin)]
         assert others == [SYMBOLS[symbol]]
     assert made("CALL", "cryETHUSD", "BTC", duration=30, duration_unit="d")
     assert made("CALL", "cryBTCUSD", "USD", duration=30, duration_unit="d")
@@ -101,20 +104,20 @@ def test_a_currency_pays_within_a_day_for_what_moves_with_it() -> None:
 def test_no_contract_is_worth_more_in_dollars_than_it_costs(currency: str) -> None:
     """By the law of both: counted in dollars, the log price has a drift of the covariance."""
     for symbol in SYMBOLS.values():
-        shared = offered.shared_in_a_day(symbol, currency)
+        shared = eligibility.shared_in_a_day(symbol, currency)
         if not shared:
             continue
-        kinds = [k for k in TYPES.values() if offered.is_offered(k, symbol, currency)]
+        kinds = [k for k in TYPES.values() if eligibility.is_offered(k, symbol, currency)]
         assert shared <= MOST_SHARED or not kinds
         for kind in kinds:
-            longest = offered.durations(kind, symbol, currency)
+            longest = eligibility.durations(kind, symbol, currency)
             assert longest.days is None
             assert longest.seconds is None or longest.seconds[1] <= DAY
         if not kinds:
             continue
         ticks = DAY // symbol.step
         sd = symbol.tick_sd * math.sqrt(ticks)
-        plain, tilted = Outlook(ticks, 0.0, sd), Outlook(ticks, shared * sd, sd)
+        plain, tilted = PriceDistribution(ticks, 0.0, sd), PriceDistribution(ticks, shared * sd, sd)
         for away in (-2.0, -1.0, 0.0, 1.0, 2.0):
             strike = 1e6 * math.exp(away * sd)
             gained = above(1e6, strike, tilted) - above(1e6, strike, plain)
@@ -159,7 +162,7 @@ def in_dollars(symbol: str, currency: str, days: int, *, rises: bool) -> tuple[f
         if not (known.is_open(start) and known.is_open(start + days * DAY)):
             continue
         first, last = feed.price(known, start), feed.price(known, start + days * DAY)
-        law = feed.outlook(known, start, start, start + days * DAY)
+        law = feed.distribution(known, start, start, start + days * DAY)
         chance = above(first, first, law)
         chance = chance if rises else 1 - chance
         before, after = (

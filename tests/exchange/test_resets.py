@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import Life, Tick
 from scopegate.exchange.contracts.options import Option
+from scopegate.exchange.contracts.state import ContractState, Tick
 from scopegate.exchange.contracts.terms import Barrier, Terms
 from scopegate.exchange.pricing.resets import both_below
 from scopegate.exchange.pricing.terminal import normal
@@ -25,10 +25,12 @@ CHANCES = (
 SYMBOL = SYMBOLS["1HZ100V"]
 
 
-def chance(name: str, terms: Terms, life: Life, spot: int, mean: float, epoch: int) -> float:
+def chance(
+    name: str, terms: Terms, state: ContractState, spot: int, mean: float, epoch: int
+) -> float:
     kind = TYPES[name]
     assert isinstance(kind, Option)
-    return kind.chance(terms, life, sighted(terms.symbol, spot, mean, epoch))
+    return kind.chance(terms, state, sighted(terms.symbol, spot, mean, epoch))
 
 
 def terms(name: str, steps: int, *, in_ticks: bool) -> Terms:
@@ -52,8 +54,12 @@ def test_a_chance_is_that_of_the_vector(
         contract_type=name, symbol=symbol, currency=CURRENCY, amount=1, start=NOON, **end
     )
     entry = Tick(agreed.entry_epoch, spot)
-    life = Life(Tick(NOON, spot), entry.epoch, entry) if entered else Life(Tick(NOON, spot), NOON)
-    found = chance(name, agreed, life, spot, mean, entry.epoch if entered else NOON)
+    state = (
+        ContractState(Tick(NOON, spot), entry.epoch, entry)
+        if entered
+        else ContractState(Tick(NOON, spot), NOON)
+    )
+    found = chance(name, agreed, state, spot, mean, entry.epoch if entered else NOON)
     assert abs(found - expected) <= tolerance
 
 
@@ -71,11 +77,11 @@ def test_a_reset_is_worth_more_than_none(
     entry = Tick(NOON + 1, SYMBOL.level)
     now = entry.epoch + int(later * (steps // 2 - 2))
     spot = entry.pips + round(moved * entry.pips * SYMBOL.tick_sd * math.sqrt(now - entry.epoch))
-    life = Life(Tick(NOON, entry.pips), now, entry)
+    state = ContractState(Tick(NOON, entry.pips), now, entry)
     mean = drift * SYMBOL.tick_sd**2
     for reset, plain in (("RESETCALL", "CALL"), ("RESETPUT", "PUT")):
         with_reset, without = (
-            chance(name, terms(name, steps, in_ticks=in_ticks), life, spot, mean, now)
+            chance(name, terms(name, steps, in_ticks=in_ticks), state, spot, mean, now)
             for name in (reset, plain)
         )
         assert without - 1e-9 <= with_reset <= 1
@@ -87,9 +93,9 @@ def test_after_half_time_it_is_a_rise_or_a_fall_with_the_better_barrier(
     name: str, plain: str, at_reset: int, now: int
 ) -> None:
     entry, spot = Tick(NOON + 1, SYMBOL.level), SYMBOL.level + now
-    life = Life(Tick(NOON, entry.pips), NOON + 200, entry, kept=(entry.pips + at_reset,))
+    state = ContractState(Tick(NOON, entry.pips), NOON + 200, entry, kept=(entry.pips + at_reset,))
     better = min(at_reset, 0) if name == "RESETCALL" else max(at_reset, 0)
-    found = chance(name, terms(name, 299, in_ticks=False), life, spot, 0.0, NOON + 200)
+    found = chance(name, terms(name, 299, in_ticks=False), state, spot, 0.0, NOON + 200)
     barred = Terms(
         contract_type=plain,
         symbol=SYMBOL,
@@ -99,15 +105,15 @@ def test_after_half_time_it_is_a_rise_or_a_fall_with_the_better_barrier(
         expiry=NOON + 300,
         barrier=Barrier(better),
     )
-    assert found == chance(plain, barred, life, spot, 0.0, NOON + 200)
+    assert found == chance(plain, barred, state, spot, 0.0, NOON + 200)
 
 
 def test_at_the_money_the_chance_is_five_eighths() -> None:
     """With half time in the middle, up to ties; and by symmetry for both sides."""
-    life = Life(Tick(NOON, SYMBOL.level * 1_000), NOON)
+    state = ContractState(Tick(NOON, SYMBOL.level * 1_000), NOON)
     for name in ("RESETCALL", "RESETPUT"):
         agreed = terms(name, 1_000, in_ticks=True)
-        found = chance(name, agreed, life, SYMBOL.level * 1_000, 0.0, NOON)
+        found = chance(name, agreed, state, SYMBOL.level * 1_000, 0.0, NOON)
         assert found == pytest.approx(0.625, abs=1e-4)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scopegate.exchange.contracts.life import check_hours
+from scopegate.exchange.contracts.state import check_hours
 from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
 

@@ -33,17 +33,17 @@ from scopegate.app import Running, compose
 from scopegate.exchange import book, ledger
 from scopegate.exchange.book import Contract
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import Life, Status, begin, follow, sight
 from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.multipliers import multipliers
 from scopegate.exchange.contracts.per_point import PerPoint
+from scopegate.exchange.contracts.state import ContractState, Status, begin, market_view, replay
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.ledger import Ledger
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access import tokens
-from scopegate.gateway.transport.visitor import Visitor
+from scopegate.gateway.transport.handshake import Handshake
 from scopegate.handlers.exchange.scopes import SCOPES
 from scopegate.runtime.clock import HandClock
 from scopegate.settings import Settings
@@ -214,7 +214,7 @@ class Followed:
     """An open contract in the second set of books, and where the ticks have left it."""
 
     contract: Contract
-    life: Life
+    state: ContractState
 
 
 def units(amount: float) -> int:
@@ -261,7 +261,7 @@ class Hall:
         if not self.traders:
             assert self.gateway.demo is not None
             owner = self.gateway.demo.accounts[0].user_id
-            owned = await self.gateway.part(Ledger).accounts(owner)
+            owned = await self.gateway.service(Ledger).accounts(owner)
             owned.sort(key=lambda account: not account.is_virtual)
             self.traders = [Trader(account.loginid, account.is_virtual) for account in owned]
             poorest = self.traders[-1].loginid
@@ -299,7 +299,7 @@ class Hall:
         self._db.close()
 
     def _connect(self) -> MemoryClient:
-        return MemoryClient(self.gateway, Visitor("127.0.0.1", "1089", "EN", "hall", ""))
+        return MemoryClient(self.gateway, Handshake("127.0.0.1", "1089", "EN", "hall", ""))
 
     async def _token(self, trader: Trader, name: str) -> str:
         return await self.gateway.store.write(
@@ -341,7 +341,7 @@ class Hall:
     async def buy(self, trader: Trader, wanted: Wanted) -> None:
         """Buy a contract, if it is offered and there is money for it."""
         symbol = SYMBOLS[wanted.symbol]
-        spot = self.gateway.part(Feed).price(symbol, int(self.clock.now()))
+        spot = self.gateway.service(Feed).price(symbol, int(self.clock.now()))
         body = await self._ask(
             trader, {"buy": "1", "price": 10_000, "parameters": wanted.parameters(spot)}
         )
@@ -410,7 +410,7 @@ class Hall:
         await self.arrive(trader)
         self._leave({pair for pair in self.following if pair[0] == trader.loginid})
 
-    async def follow(self, copier: Trader, trader: Trader) -> None:
+    async def replay(self, copier: Trader, trader: Trader) -> None:
         """Copy a trader, if that is allowed."""
         pair = (copier.loginid, trader.loginid)
         allowed = (
@@ -468,7 +468,7 @@ class Hall:
 
     async def check(self) -> None:
         """Compare the books."""
-        await self.gateway.part(Desk).settled()
+        await self.gateway.service(Desk).settled()
         booked = self._read_ledger()
         self._check_contracts()
         self._check_copies()
@@ -522,7 +522,7 @@ class Hall:
         ).fetchall()
         for row in found:
             followed = self._follow(row["id"], row["version"], now)
-            assert followed.life.end is None, f"{followed.contract.shortcode} is still open"
+            assert followed.state.outcome is None, f"{followed.contract.shortcode} is still open"
         still_open = {row["id"] for row in found}
         assert still_open == self.debited.keys()
         assert still_open == self.followed.keys()
@@ -601,12 +601,12 @@ class Hall:
             row = self._db.execute("SELECT * FROM contracts WHERE id = ?", [number]).fetchone()
             contract = book.contract(row)
             if followed is None:
-                life = begin(contract.terms, self.gateway.part(Feed))
-                followed = self.followed[number] = Followed(contract, life)
+                state = begin(contract.terms, self.gateway.service(Feed))
+                followed = self.followed[number] = Followed(contract, state)
                 assert (contract.bought_by, -contract.price) == self.debited[number]
             else:  # new orders: none of the ticks that were followed has met them
                 self._step(followed, contract.followed_to)
-                assert followed.life.end is None
+                assert followed.state.outcome is None
                 followed.contract = contract
         self._step(followed, last)
         return followed
@@ -614,7 +614,7 @@ class Hall:
     def _step(self, followed: Followed, last: int) -> None:
         terms = followed.contract.terms
         kind = TYPES[terms.contract_type]
-        followed.life = follow(kind, terms, followed.life, self.gateway.part(Feed), last)
+        followed.state = replay(kind, terms, followed.state, self.gateway.service(Feed), last)
 
     def _closed(self, number: int, entry: sqlite3.Row) -> None:
         """A contract was paid for: once, and what the market or the client made of it."""
@@ -629,27 +629,29 @@ class Hall:
         self.closed[f"{contract.terms.contract_type} {contract.status.value}"] += 1
         told = self.acknowledged.pop(entry["id"], None)
         by_client = self.ended_by_client.pop(number, None)
-        life, feed = followed.life, self.gateway.part(Feed)
+        state, feed = followed.state, self.gateway.service(Feed)
         if by_client is not None:
             assert told == (number, entry["amount"])
             self.closed_by_traders.append(number)
-        elif contract.copied_from is not None and life.end is None:
+        elif contract.copied_from is not None and state.outcome is None:
             by_client = self._closed_with(contract)
             assert told is None
         if by_client is not None:
             assert contract.status is by_client
-            assert life.end is None
+            assert state.outcome is None
             expected = contract.terms.amount
             if by_client is Status.SOLD:
-                seen = sight(feed, contract.terms.symbol, contract.sold_at)
+                seen = market_view(feed, contract.terms.symbol, contract.sold_at)
                 kind = TYPES[contract.terms.contract_type]
-                expected = kind.value(contract.terms, life, seen, self.gateway.part(Desk).margins)
+                expected = kind.value(
+                    contract.terms, state, seen, self.gateway.service(Desk).margins
+                )
             assert contract.sold_for == expected
             return
         assert told is None
-        assert life.end is not None, f"{contract.shortcode} ended before it was decided"
-        assert (contract.status, contract.sold_for) == (life.end.status, life.end.pays)
-        assert contract.sold_at == contract.exit_epoch == life.end.tick.epoch
+        assert state.outcome is not None, f"{contract.shortcode} ended before it was decided"
+        assert (contract.status, contract.sold_for) == (state.outcome.status, state.outcome.pays)
+        assert contract.sold_at == contract.exit_epoch == state.outcome.tick.epoch
 
     def _closed_with(self, copy: Contract) -> Status:
         """How the trader closed the contract that this is a copy of, at the same moment."""
@@ -746,7 +748,7 @@ class Trading(RuleBasedStateMachine):
         self._failed = False
         self._hall = Hall(Path(self._folder.name))
         self._do(self._hall.open())
-        self._do(self._hall.follow(self._trader(2), self._trader(1)))
+        self._do(self._hall.replay(self._trader(2), self._trader(1)))
 
     def _do(self, work: Any) -> None:
         try:
@@ -807,8 +809,8 @@ class Trading(RuleBasedStateMachine):
         self._do(self._hall.revoke(self._trader(number), *self._under_way(several)))
 
     @rule(number=who, other=who)
-    def follow(self, number: int, other: int) -> None:
-        self._do(self._hall.follow(self._trader(number), self._trader(other)))
+    def replay(self, number: int, other: int) -> None:
+        self._do(self._hall.replay(self._trader(number), self._trader(other)))
 
     @rule(number=who, other=who)
     def unfollow(self, number: int, other: int) -> None:
@@ -895,7 +897,7 @@ async def some_step(hall: Hall, chance: random.Random) -> None:
                 await hall.update(trader, chance.randrange(200) + index, name, amount)
         elif doing < 0.915:
             await hall.check()  # what was bought before is no concern of who copies from now on
-            await hall.follow(trader, chance.choice(hall.traders))
+            await hall.replay(trader, chance.choice(hall.traders))
         elif doing < 0.917:
             await hall.check()
             await hall.unfollow(trader, chance.choice(hall.traders))

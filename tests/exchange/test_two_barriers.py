@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import Life, Sight, Tick
 from scopegate.exchange.contracts.options import MILLION, Option
+from scopegate.exchange.contracts.state import ContractState, MarketView, Tick
 from scopegate.exchange.contracts.terms import Barrier, Terms
-from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.pricing import ranges
 from scopegate.exchange.pricing.terminal import normal
 from scopegate.exchange.pricing.touch import FEW_TICKS, touch
@@ -73,11 +73,11 @@ def test_a_chance_is_that_of_the_vector(
     )
     entry = Tick(terms.entry_epoch, spot)
     mean = -0.5 * symbol.tick_sd**2
-    entered = Life(Tick(NOON, spot), entry.epoch, entry)
+    entered = ContractState(Tick(NOON, spot), entry.epoch, entry)
     at_entry = kind.chance(terms, entered, sighted(symbol, spot, mean, entry.epoch))
     assert abs(at_entry - expected) <= tolerance
     relative = replace(terms, barrier=Barrier(levels[0] - spot), barrier2=Barrier(levels[1] - spot))
-    waiting = Life(Tick(NOON, spot), entry.epoch - 1)
+    waiting = ContractState(Tick(NOON, spot), entry.epoch - 1)
     assert kind.chance(relative, waiting, sighted(symbol, spot, mean)) == at_entry
 
 
@@ -85,7 +85,7 @@ def test_a_chance_is_that_of_the_vector(
 
 
 @st.composite
-def markets(draw: st.DrawFn) -> tuple[Terms, Sight, Life]:
+def markets(draw: st.DrawFn) -> tuple[Terms, MarketView, ContractState]:
     """A contract without a type that is entered, of random barriers, in a random market."""
     symbol = SYMBOLS[draw(st.sampled_from(VOLATILITY))]
     spot = draw(st.integers(symbol.level // 5, symbol.level * 5))
@@ -108,72 +108,74 @@ def markets(draw: st.DrawFn) -> tuple[Terms, Sight, Life]:
     if passed:
         now = now._replace(pips=draw(st.integers(spot - low + 1, spot + high - 1)))
     mean = draw(st.floats(-5.0, 5.0)) * symbol.tick_sd**2
-    return terms, sighted(symbol, now.pips, mean, now.epoch), Life(entry, now.epoch, entry)
+    return terms, sighted(symbol, now.pips, mean, now.epoch), ContractState(entry, now.epoch, entry)
 
 
-def chance(name: str, market: tuple[Terms, Sight, Life], barrier: Barrier | None = None) -> float:
-    terms, sight, life = market
+def chance(
+    name: str, case: tuple[Terms, MarketView, ContractState], barrier: Barrier | None = None
+) -> float:
+    terms, market, state = case
     kind = TYPES[name]
     assert isinstance(kind, Option)
     if barrier is not None:
         terms = replace(terms, barrier=barrier, barrier2=None)
-    return kind.chance(replace(terms, contract_type=name), life, sight)
+    return kind.chance(replace(terms, contract_type=name), state, market)
 
 
 @given(markets(), st.sampled_from(COMPLEMENTS))
 def test_complements_cost_their_payout_and_both_margins(
-    market: tuple[Terms, Sight, Life], names: tuple[str, str]
+    case: tuple[Terms, MarketView, ContractState], names: tuple[str, str]
 ) -> None:
-    terms, sight, life = market
+    terms, market, state = case
     total, exact = 0, MILLION
     for name in names:
         kind = TYPES[name]
         assert isinstance(kind, Option)
-        total += kind.ask(replace(terms, contract_type=name), life, sight, Margins())
+        total += kind.ask(replace(terms, contract_type=name), state, market, Margins())
         exact += round(kind.margin(Margins()) * MILLION)
     assert exact <= total <= exact + 1
 
 
 @given(markets())
 def test_to_end_between_is_to_end_above_the_one_and_not_above_the_other(
-    market: tuple[Terms, Sight, Life],
+    case: tuple[Terms, MarketView, ContractState],
 ) -> None:
-    high, low = market[0].barrier, market[0].barrier2
+    high, low = case[0].barrier, case[0].barrier2
     for name, lower, upper in (
         ("EXPIRYRANGE", "CALL", "CALLE"),
         ("EXPIRYRANGEE", "CALLE", "CALL"),
     ):
-        between = chance(lower, market, low) - chance(upper, market, high)
-        assert math.isclose(chance(name, market), between, abs_tol=1e-12)
+        between = chance(lower, case, low) - chance(upper, case, high)
+        assert math.isclose(chance(name, case), between, abs_tol=1e-12)
 
 
 @settings(max_examples=200)
 @given(markets())
 def test_to_stay_between_is_rarer_than_to_end_there_or_to_avoid_either(
-    market: tuple[Terms, Sight, Life],
+    case: tuple[Terms, MarketView, ContractState],
 ) -> None:
     """Up to the errors of the formulas."""
-    high, low = market[0].barrier, market[0].barrier2
-    stays = chance("RANGE", market)
+    high, low = case[0].barrier, case[0].barrier2
+    stays = chance("RANGE", case)
     assert 0 <= stays <= 1
-    avoided = [chance("NOTOUCH", market, barrier) for barrier in (high, low)]
-    assert stays <= min(*avoided, chance("EXPIRYRANGE", market)) + 0.01
+    avoided = [chance("NOTOUCH", case, barrier) for barrier in (high, low)]
+    assert stays <= min(*avoided, chance("EXPIRYRANGE", case)) + 0.01
     assert stays >= sum(avoided) - 1 - 0.02
 
 
 @given(markets(), st.integers(1, 1_000))
 def test_wider_barriers_make_it_likelier_to_stay_between(
-    market: tuple[Terms, Sight, Life], more: int
+    case: tuple[Terms, MarketView, ContractState], more: int
 ) -> None:
-    terms, sight, life = market
+    terms, market, state = case
     assert terms.barrier is not None
     farther = replace(terms, barrier=Barrier(terms.barrier.pips + more))
-    near = terms.barrier.pips - (sight.tick.pips - (life.entry or sight.tick).pips)
-    tick = sight.tick.pips * terms.symbol.tick_sd
+    near = terms.barrier.pips - (market.tick.pips - (state.entry or market.tick).pips)
+    tick = market.tick.pips * terms.symbol.tick_sd
     # Where the formula changes, a tick's move away, it may step back by its error.
     slack = 0.004 if near < tick <= near + more else 2e-5
     for name in ("EXPIRYRANGE", "EXPIRYRANGEE", "RANGE"):
-        assert chance(name, (farther, sight, life)) >= chance(name, market) - slack
+        assert chance(name, (farther, market, state)) >= chance(name, case) - slack
 
 
 # The formulas.
@@ -182,8 +184,8 @@ def test_wider_barriers_make_it_likelier_to_stay_between(
 def inside(low: float, high: float, ticks: int, mean: float = 0.0) -> float:
     """In units of a tick's standard deviation, here 0.001."""
     sd = 1e-3
-    outlook = Outlook(ticks, mean * sd * ticks, sd * math.sqrt(ticks))
-    return ranges.inside(1.0, math.exp(low * sd), math.exp(high * sd), outlook)
+    distribution = PriceDistribution(ticks, mean * sd * ticks, sd * math.sqrt(ticks))
+    return ranges.inside(1.0, math.exp(low * sd), math.exp(high * sd), distribution)
 
 
 @pytest.mark.parametrize("mean", [0.0, 0.3, -0.3])
@@ -207,8 +209,8 @@ def test_one_and_two_ticks_are_priced_as_directly_integrated(
 def test_where_one_barrier_is_out_of_reach_the_other_is_a_touch(
     distance: float, mean: float, ticks: int
 ) -> None:
-    outlook = Outlook(ticks, mean * 1e-3 * ticks, 1e-3 * math.sqrt(ticks))
-    untouched = 1 - touch(1.0, math.exp(distance * 1e-3), outlook)
+    distribution = PriceDistribution(ticks, mean * 1e-3 * ticks, 1e-3 * math.sqrt(ticks))
+    untouched = 1 - touch(1.0, math.exp(distance * 1e-3), distribution)
     tolerance = 2e-5 if ticks <= FEW_TICKS else 2e-3
     assert abs(inside(-200.0, distance, ticks, mean) - untouched) < tolerance
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from scopegate.exchange import fixedpoint
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import Life, Sight, Tick
 from scopegate.exchange.contracts.options import Option
+from scopegate.exchange.contracts.state import ContractState, MarketView, Tick
 from scopegate.exchange.contracts.terms import Barrier, Terms
+from scopegate.exchange.distribution import Mixture, PriceDistribution, Walk
 from scopegate.exchange.feed import Feed
-from scopegate.exchange.outlook import Mixture, Outlook, Walk
 from scopegate.exchange.pricing import overshoot, walk
 from scopegate.exchange.pricing.terminal import above, call, put
 from scopegate.exchange.pricing.touch import SHIFT, touch
@@ -69,13 +69,13 @@ def test_a_contract_on_jumps_or_steps_has_the_chance_of_the_vector(
     entry = Tick(terms.entry_epoch, round(Decimal(spot).scaleb(symbol.digits)))
     feed = Feed("vectors")
 
-    def law(first: int, last: int) -> Outlook:
-        found = feed.outlook(symbol, first, first, last)
+    def law(first: int, last: int) -> PriceDistribution:
+        found = feed.distribution(symbol, first, first, last)
         assert isinstance(found, Mixture | Walk)
         return replace(found, mean=drift * found.ticks)
 
-    life = Life(Tick(terms.start, entry.pips), entry.epoch, entry)
-    assert abs(kind.chance(terms, life, Sight(entry, law)) - expected) <= tolerance
+    state = ContractState(Tick(terms.start, entry.pips), entry.epoch, entry)
+    assert abs(kind.chance(terms, state, MarketView(entry, law)) - expected) <= tolerance
 
 
 def counted(spot: int, level: int, law: Walk, *, touches: bool) -> float:
@@ -160,12 +160,12 @@ def test_long_walks_go_over_into_the_normal_law() -> None:
 
 def test_a_higher_on_a_jump_index_is_not_normal() -> None:
     """A single normal law of the same variance would say 0.093 for two minutes and 1.5 sd."""
-    law = Feed("merton").outlook(JUMPY, EARLIEST, EARLIEST + 1, EARLIEST + 120)
+    law = Feed("merton").distribution(JUMPY, EARLIEST, EARLIEST + 1, EARLIEST + 120)
     assert isinstance(law, Mixture)
     steady = JUMPY.tick_sd * math.sqrt(law.ticks)
     level = 10**9 * math.exp(1.5 * steady)
     mixed = above(10**9, level, law)
-    single = above(10**9, level, Outlook(law.ticks, law.mean, law.sd))
+    single = above(10**9, level, PriceDistribution(law.ticks, law.mean, law.sd))
     assert abs(mixed - single) > 0.03
 
 
@@ -175,11 +175,11 @@ def test_ends_and_calls_on_a_jump_index_are_those_of_its_paths() -> None:
     moves = np.concatenate([np.diff(law.path(day)[::ticks]) for day in range(200)])
     moves = moves / fixedpoint.ONE
     feed = Feed("law")
-    outlook = feed.outlook(JUMPY, EARLIEST, EARLIEST, EARLIEST + ticks)
+    distribution = feed.distribution(JUMPY, EARLIEST, EARLIEST, EARLIEST + ticks)
     ends = 1e6 * np.exp(moves)
     for sds in (-3.0, -1.0, -0.3, 0.5, 1.5, 4.0):
         strike = 1e6 * math.exp(sds * JUMPY.tick_sd * math.sqrt(ticks))
-        share = above(1e6, strike, outlook)
+        share = above(1e6, strike, distribution)
         error = math.sqrt(share * (1 - share) / len(ends))
         assert abs(float((ends > strike).mean()) - share) < 3.5 * error
         for price, pays in (
@@ -187,7 +187,7 @@ def test_ends_and_calls_on_a_jump_index_are_those_of_its_paths() -> None:
             (put, np.maximum(strike - ends, 0)),
         ):
             error = float(pays.std()) / math.sqrt(len(ends))
-            assert abs(float(pays.mean()) - price(1e6, strike, outlook)) < 3.5 * error
+            assert abs(float(pays.mean()) - price(1e6, strike, distribution)) < 3.5 * error
 
 
 def test_calls_and_puts_of_a_mixture_keep_parity() -> None:
@@ -200,7 +200,7 @@ def test_calls_and_puts_of_a_mixture_keep_parity() -> None:
 def test_many_jumps_are_taken_for_a_normal_law() -> None:
     feed = Feed("many")
     few, many = (
-        feed.outlook(JUMPY, EARLIEST, EARLIEST, EARLIEST + ticks)
+        feed.distribution(JUMPY, EARLIEST, EARLIEST, EARLIEST + ticks)
         for ticks in (MANY_JUMPS * 1_200 - 60, MANY_JUMPS * 1_200 + 60)
     )
     assert isinstance(few, Mixture)

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.few_ticks import HIGH_LOW_TICKS, Asian
-from scopegate.exchange.contracts.life import ContractType, Life, Sight, Tick
 from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.options import Option
+from scopegate.exchange.contracts.state import ContractState, ContractType, MarketView, Tick
 from scopegate.exchange.contracts.terms import Barrier, Terms
-from scopegate.exchange.outlook import Outlook
+from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.pricing.terminal import normal
 from scopegate.exchange.rules import NO_SALE_BEFORE_END
 from scopegate.exchange.symbols import SYMBOLS
@@ -41,15 +41,15 @@ WORTH = [
 ]
 
 
-def look(epoch: int, pips: int, mean: float) -> Sight:
+def look(epoch: int, pips: int, mean: float) -> MarketView:
     """A market whose log price has this mean over a tick."""
 
-    def outlook(first: int, last: int) -> Outlook:
+    def distribution(first: int, last: int) -> PriceDistribution:
         ticks = last - first
         assert ticks > 0
-        return Outlook(ticks, ticks * mean, SD * math.sqrt(ticks))
+        return PriceDistribution(ticks, ticks * mean, SD * math.sqrt(ticks))
 
-    return Sight(Tick(epoch, pips), outlook)
+    return MarketView(Tick(epoch, pips), distribution)
 
 
 def agreed(kind: ContractType, away: tuple[float, float]) -> Terms:
@@ -75,20 +75,20 @@ def agreed(kind: ContractType, away: tuple[float, float]) -> Terms:
     )
 
 
-def worth(kind: ContractType, terms: Terms, life: Life, sight: Sight) -> float:
+def worth(kind: ContractType, terms: Terms, state: ContractState, market: MarketView) -> float:
     """Of a payout of 1; of a lookback, the pips."""
-    if life.end is not None:
-        paid = life.end.pays / PAYOUT
+    if state.outcome is not None:
+        paid = state.outcome.pays / PAYOUT
         return paid / SYMBOL.pip if isinstance(kind, Lookback) else paid
     if isinstance(kind, Lookback):
-        return kind.worth(terms, life, sight) / PAYOUT / SYMBOL.pip
+        return kind.worth(terms, state, market) / PAYOUT / SYMBOL.pip
     assert isinstance(kind, Option)
-    return kind.chance(terms, life, sight)
+    return kind.chance(terms, state, market)
 
 
-def next_ticks(sight: Sight, mean: float) -> Iterator[tuple[Tick, float]]:
+def next_ticks(market: MarketView, mean: float) -> Iterator[tuple[Tick, float]]:
     """Every price that the next tick may have, with its chance."""
-    epoch, spot = sight.tick.epoch + 1, sight.tick.pips
+    epoch, spot = market.tick.epoch + 1, market.tick.pips
     reach = round(5.5 * spot * SD)
 
     def below(pips: float) -> float:
@@ -112,20 +112,20 @@ def test_a_price_is_the_mean_of_those_a_tick_later(
 ) -> None:
     kind, log_mean = TYPES[name], mean * SD
     terms = agreed(kind, away)
-    life = kind.step(terms, Life(Tick(NOON, SPOT), NOON), Tick(NOON + 1, SPOT))
-    sight = look(NOON + 1, SPOT, log_mean)
+    state = kind.step(terms, ContractState(Tick(NOON, SPOT), NOON), Tick(NOON + 1, SPOT))
+    market = look(NOON + 1, SPOT, log_mean)
     for step in steps:
-        tick = Tick(sight.tick.epoch + 1, sight.tick.pips + round(step * SPOT * SD))
-        after = kind.step(terms, life, tick)
-        if after.end is not None:
+        tick = Tick(market.tick.epoch + 1, market.tick.pips + round(step * SPOT * SD))
+        after = kind.step(terms, state, tick)
+        if after.outcome is not None:
             break
-        life, sight = after, look(tick.epoch, tick.pips, log_mean)
+        state, market = after, look(tick.epoch, tick.pips, log_mean)
     later = math.fsum(
         chance
-        * worth(kind, terms, kind.step(terms, life, tick), look(tick.epoch, tick.pips, log_mean))
-        for tick, chance in next_ticks(sight, log_mean)
+        * worth(kind, terms, kind.step(terms, state, tick), look(tick.epoch, tick.pips, log_mean))
+        for tick, chance in next_ticks(market, log_mean)
     )
-    exact = worth(kind, terms, life, sight)
+    exact = worth(kind, terms, state, market)
     tolerance = 2e-3
     if isinstance(kind, Lookback):  # a hundredth of what it is worth
         tolerance = 0.01 * SPOT * SD * math.sqrt(NO_SALE_BEFORE_END)
@@ -139,7 +139,7 @@ def test_before_its_entry_it_is_worth_what_it_is_then(name: str) -> None:
     """At an unchanged spot: what it is about begins with the entry."""
     kind = TYPES[name]
     terms = agreed(kind, (1.0, -1.5))
-    waiting = Life(Tick(NOON, SPOT), NOON)
+    waiting = ContractState(Tick(NOON, SPOT), NOON)
     entered = kind.step(terms, waiting, Tick(NOON + 1, SPOT))
     before = worth(kind, terms, waiting, look(NOON, SPOT, 0.0))
     assert before == worth(kind, terms, entered, look(NOON + 1, SPOT, 0.0))
@@ -150,7 +150,7 @@ def test_prices_that_matter_are_remembered_and_others_not() -> None:
     for name in WORTH:
         kind = TYPES[name]
         terms = agreed(kind, (3.0, -3.0))
-        life = kind.step(terms, Life(Tick(NOON, SPOT), NOON), Tick(NOON + 1, SPOT))
+        state = kind.step(terms, ContractState(Tick(NOON, SPOT), NOON), Tick(NOON + 1, SPOT))
         tick = Tick(NOON + 2, SPOT)
-        if not kind.watch(terms, life).matters(tick):
-            assert replace(kind.step(terms, life, tick), seen=life.seen) == life
+        if not kind.trigger(terms, state).matters(tick):
+            assert replace(kind.step(terms, state, tick), seen=state.seen) == state

@@ -245,10 +245,19 @@ def test_all_offered_calls_are_there_without_a_gateway() -> None:
     assert "balance" in offered
     own = [found for found in offered if found.name not in PUBLISHED]
     assert {found.group for found in own} == {
-        *("Accounts", "Apps", "Consent", "CopyTrading", "General", "Offers", "Oversight", "Pages"),
+        *(
+            "Accounts",
+            "Apps",
+            "Consent",
+            "CopyTrading",
+            "General",
+            "Offerings",
+            "Oversight",
+            "Pages",
+        ),
     }
     assert "greet" not in offered
-    assert "behave" in declared(["tests.strangers"])
+    assert "behave" in declared(["tests.plugins"])
 
 
 async def test_a_plugin_is_made_once_for_a_gateway_and_not_to_be_read() -> None:
@@ -316,7 +325,7 @@ async def test_a_plugin_that_cannot_be_made_is_refused_and_leaves_a_database_wit
             pass
     other = chosen(db=tmp_path / "x.db", seed="another", port=0)
     async with compose(other, HandClock(NOON)) as gateway:
-        assert gateway.part(Feed).seed == "another"
+        assert gateway.service(Feed).seed == "another"
 
 
 @pytest.mark.parametrize("module", ["no_such_module", "json"])

@@ -79,7 +79,7 @@ GATEWAY = Gateway(Plugin(name="papers", handlers=(Papers,)))
 
 async def test_events_reach_the_streams_of_their_key_once_and_in_order() -> None:
     async with scene(GATEWAY) as here:
-        papers = here.part(Papers)
+        papers = here.service(Papers)
         papers.news.publish("a", {"title": "early", "lines": 0})
         client = here.connect()
         first = await client.ask({"follow": "a"})
@@ -115,7 +115,7 @@ async def test_an_event_of_another_type_reaches_nobody(event: Any) -> None:
         client = here.connect()
         await client.ask({"follow": "a"})
         with pytest.raises(TypeError, match="an event of kind news is wrong"):
-            here.part(Papers).news.publish("a", event)
+            here.service(Papers).news.publish("a", event)
         assert (await client.ask({"ping": 1}))["ping"] == "pong"
         assert client.told == []
 
@@ -124,8 +124,8 @@ async def test_lists_are_told_as_lists() -> None:
     async with scene(GATEWAY) as here:
         client = here.connect()
         await client.ask({"follow_list": "a"})
-        here.part(Papers).headlines.publish("a", ["one", "two"])
-        here.part(Papers).headlines.publish("a", [])
+        here.service(Papers).headlines.publish("a", ["one", "two"])
+        here.service(Papers).headlines.publish("a", [])
         assert [(await client.next())["headlines"] for _ in range(2)] == [["one", "two"], []]
 
 
@@ -173,7 +173,7 @@ async def test_with_an_account_only_those_who_act_for_it_are_told() -> None:
         await theirs.authorize(await here.token("read", loginid=other))
         for client in (mine, theirs, nobody):
             await client.ask({"follow_own" if client is not nobody else "follow": "a"})
-        news = here.part(Papers).news
+        news = here.service(Papers).news
         news.publish("a", {"title": "private", "lines": 1}, only_for=here.loginid)
         news.publish("a", {"title": "public", "lines": 1})
         titles = [
@@ -194,7 +194,7 @@ async def test_equal_keys_are_one_key() -> None:
     async with scene(GATEWAY) as here:
         client = here.connect()
         await client.ask({"follow": "heavy"})
-        here.part(Papers).news.publish(Rain.HEAVY, {"title": "wet", "lines": 1})
+        here.service(Papers).news.publish(Rain.HEAVY, {"title": "wet", "lines": 1})
         assert (await client.next())["news"]["title"] == "wet"
 
 

@@ -77,7 +77,7 @@ async def asker(here: World, name: str) -> Client:
 @cache
 def document() -> dict[str, Any]:
     """The document, with a stranger's calls in it, as it travels."""
-    registry = declared(["tests.strangers"])
+    registry = declared(["tests.plugins"])
     made = asyncapi(registry, "1.2.3") | {"servers": servers("gateway.example.com", secure=True)}
     travelled: dict[str, Any] = json.loads(json.dumps(made))
     return travelled

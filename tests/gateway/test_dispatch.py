@@ -25,7 +25,7 @@ from tests.conftest import limited
 
 @pytest.fixture
 async def here() -> AsyncIterator[World]:
-    async with world(handlers=["tests.strangers"]) as made:
+    async with world(handlers=["tests.plugins"]) as made:
         yield made
 
 
@@ -89,7 +89,7 @@ async def test_a_refusal_answers_and_a_disconnect_ends(here: World) -> None:
 
 
 async def test_a_handler_over_its_time_is_answered_for() -> None:
-    async with world(handlers=["tests.strangers"]) as here:
+    async with world(handlers=["tests.plugins"]) as here:
         here.gateway.connect.dispatcher._patience = 0.01
         client = here.connect()
         reply = await client.ask({"behave": "wait"})

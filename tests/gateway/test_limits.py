@@ -9,8 +9,8 @@ from scopegate.gateway.calls.limits import (
     Allowance,
     Claim,
     ConcurrencyLimiter,
+    FailureCounter,
     Holder,
-    Penalty,
     Rate,
     RateLimiter,
     block_of,
@@ -154,24 +154,24 @@ def test_the_published_numbers() -> None:
 
 def test_misdeeds_are_remembered_for_a_minute() -> None:
     seconds = Seconds()
-    penalty = Penalty(seconds)
+    failures = FailureCounter(seconds)
     for _ in range(3):
-        penalty.add("a")
+        failures.add("a")
         seconds.now += 10
-    assert penalty.count("a") == 3
-    assert penalty.count("b") == 0
+    assert failures.count("a") == 3
+    assert failures.count("b") == 0
     seconds.now += 45
-    assert penalty.count("a") == 1
+    assert failures.count("a") == 1
     seconds.now += 60
-    assert penalty.count("a") == 0
-    assert penalty._moments == {}
+    assert failures.count("a") == 0
+    assert failures._moments == {}
 
 
 def test_a_crowd_of_addresses_does_not_fill_the_memory() -> None:
-    penalty = Penalty(Seconds())
+    failures = FailureCounter(Seconds())
     for number in range(10_050):
-        penalty.add(str(number))
+        failures.add(str(number))
     for _ in range(500):
-        penalty.add("one")
-    assert len(penalty._moments) <= 10_000
-    assert penalty.count("one") == 100
+        failures.add("one")
+    assert len(failures._moments) <= 10_000
+    assert failures.count("one") == 100

@@ -19,9 +19,9 @@ import pytest
 from scopegate.gateway.calls.dispatch import REFUSED_CLOSE
 from scopegate.gateway.transport import peer as peer_module
 from scopegate.gateway.transport import server as server_module
+from scopegate.gateway.transport.handshake import client_address
 from scopegate.gateway.transport.peer import Listening
 from scopegate.gateway.transport.server import Server
-from scopegate.gateway.transport.visitor import client_address
 from scopegate.listening import listen, site, tls_context
 from scopegate.settings import chosen
 from scopegate.testing import World, world

@@ -30,8 +30,8 @@ import pytest
 from scopegate.exchange import book, ledger
 from scopegate.exchange.book import Contract
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import Status, begin, follow, resume
 from scopegate.exchange.contracts.lookbacks import Lookback
+from scopegate.exchange.contracts.state import Status, begin, replay, resume
 from scopegate.exchange.copying import KEPT_REPORTS
 from scopegate.exchange.feed import Feed
 from scopegate.gateway.access import tokens, users
@@ -363,10 +363,10 @@ def decided(contract: Contract, feed: Feed, last: int) -> Decided | None:
             return None
         pays = units(float(result.pays))
         return Decided("won" if pays else "lost", pays, result.decided_at)
-    life = begin(terms, feed)
-    if contract.followed_to > life.seen:  # its orders are from then
-        life = resume(terms, feed, contract.followed_to)
-    end = follow(TYPES[terms.contract_type], terms, life, feed, last).end
+    state = begin(terms, feed)
+    if contract.followed_to > state.seen:  # its orders are from then
+        state = resume(terms, feed, contract.followed_to)
+    end = replay(TYPES[terms.contract_type], terms, state, feed, last).outcome
     return None if end is None else Decided(end.status.value, end.pays, end.tick.epoch)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from scopegate import cli
 from scopegate.exchange import book, desk, ledger, payments
 from scopegate.exchange.book import Bought
-from scopegate.exchange.contracts.life import Offer
+from scopegate.exchange.contracts.state import Quote
 from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.copying import Copying
 from scopegate.exchange.ledger import Account, Entry
@@ -77,7 +77,7 @@ def unguarded_debit() -> None:
 
     async def buy(
         self: desk.Desk,
-        offer: Offer,
+        offer: Quote,
         *,
         loginid: str,
         app_id: int | None,
@@ -114,10 +114,10 @@ def copies_afterwards() -> None:
     """What a trader buys is copied in the next transaction, not in its own."""
     buy, copy = desk.Desk.buy, Copying.bought
 
-    def nothing(self: Copying, transaction: Transaction, bought: Bought, offer: Offer) -> None:
+    def nothing(self: Copying, transaction: Transaction, bought: Bought, offer: Quote) -> None:
         pass
 
-    async def buy_first(self: desk.Desk, offer: Offer, **named: Any) -> Bought:
+    async def buy_first(self: desk.Desk, offer: Quote, **named: Any) -> Bought:
         bought = await buy(self, offer, **named)
         await self._store.write(lambda transaction: copy(self._copying, transaction, bought, offer))
         return bought

@@ -199,7 +199,7 @@ async def test_an_account_from_before_the_exchange_becomes_one_of_it(tmp_path: P
         assert signed_in["loginid"] == loginid
         assert (signed_in["currency"], signed_in["balance"]) == ("USD", 10_000)
         assert (await client.ask({"look": 1}))["look"] == "roses"
-        assert await running.part(Ledger).balance(loginid)
+        assert await running.service(Ledger).balance(loginid)
 
 
 # Scopes.

@@ -446,7 +446,7 @@ async def a_code(here: World, kind: str) -> str:
 
 
 async def two_accounts(here: World, client: Client) -> Request:
-    accounts = await here.gateway.part(Ledger).accounts(here.demo.user_id)
+    accounts = await here.gateway.service(Ledger).accounts(here.demo.user_id)
     euros = [account.loginid for account in accounts if account.currency == "EUR"]
     source = euros[-1] if euros else here.real[0].loginid
     return {

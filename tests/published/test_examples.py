@@ -453,7 +453,7 @@ async def test_a_contract_of_every_type_is_told_as_published(
     number = reply["buy"]["contract_id"]
     for seconds in (0, 2, 300):
         here.clock.advance(seconds)
-        await here.gateway.part(Desk).settled()
+        await here.gateway.service(Desk).settled()
         told = await fits("proposal_open_contract", contract_id=number)
         assert told["contract_type"] == contract_type
         assert (told["status"] == "open") == (seconds < 300) or told["exit_tick_time"]

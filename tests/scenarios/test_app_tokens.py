@@ -192,7 +192,7 @@ async def test_an_app_is_not_in_the_owners_way(here: World) -> None:
         owner = here.connect()
         await owner.authorize(await here.token("read", "admin"))
         assert "error" not in await owner.ask(_numbered(request, next(number)))
-    owned = await here.gateway.part(Ledger).accounts(here.demo.user_id)
+    owned = await here.gateway.service(Ledger).accounts(here.demo.user_id)
     assert len(owned) < MOST_OF_A_USER
 
 
@@ -586,7 +586,7 @@ async def test_no_reply_to_an_app_names_an_account_that_it_was_not_given(
         request["account"] = "all"
     answered = await bot.ask(request)
     reply = orjson.dumps({key: answered[key] for key in answered.keys() - {"echo_req"}}).decode()
-    owned = await here.gateway.part(Ledger).accounts(here.demo.user_id)
+    owned = await here.gateway.service(Ledger).accounts(here.demo.user_id)
     reached = {mine, *_opened_by(answered)}
     named = {one.loginid for one in owned if one.loginid not in reached and one.loginid in reply}
     assert named - {request.get("account_to")} == set(), euros.loginid

@@ -235,7 +235,7 @@ async def test_a_copy_settles_by_itself(here: World) -> None:
     trader, copier, _ = await pair(here)
     number = await bought(trader.client, buying(CALL, amount=10))
     here.clock.advance(400)
-    await here.gateway.part(Desk).settled()
+    await here.gateway.service(Desk).settled()
     [mine], [theirs] = await trader.rows(), await copier.rows()
     assert mine["status"] in ("won", "lost")
     for column in ("status", "sold_for", "sold_at", "exit_epoch"):
@@ -803,7 +803,7 @@ async def test_statistics_add_up_the_closed_contracts(
     for _ in range(30):
         await bought(trader.client, buying(CALL, amount=1, symbol="R_100"))
     here.clock.advance(400)
-    await here.gateway.part(Desk).settled()
+    await here.gateway.service(Desk).settled()
     numbers = [await bought(trader.client, buying(UP, amount=5)) for _ in range(3)]
     here.clock.advance(10)
     await sold(trader, numbers[0])  # the others stay open, and are not counted

@@ -40,7 +40,7 @@ async def test_a_user_with_many_connections_keeps_nobody_waiting(here: World) ->
         honest: Client = await connect()
         for client in flood:
             for _ in range(50):
-                client.send_text(b'{"asset_index":1}')
+                client.send_text(b'{"ping":1}')
         first = [await client.next() for client in flood]
         before = sum(len(client._told) for client in flood)
         assert (await honest.ask({"ping": 1}))["ping"] == "pong"

@@ -27,7 +27,7 @@ def ticks(contract_type: str, count: int, **more: Any) -> dict[str, Any]:
 async def gone(here: World, client: Client, number: int, seconds: int) -> dict[str, Any]:
     """How the contract stands after so many seconds."""
     here.clock.advance(seconds)
-    await here.gateway.part(Desk).settled()
+    await here.gateway.service(Desk).settled()
     return await standing(client, number)
 
 
@@ -79,7 +79,7 @@ async def test_barriers_may_be_prices_and_the_first_touch_decides(here: World) -
     numbers = [await bought(client, wanted(name, **prices)) for name in ("RANGE", "UPORDOWN")]
     start = int(here.clock.now())
     here.clock.advance(300)
-    await here.gateway.part(Desk).settled()
+    await here.gateway.service(Desk).settled()
     stays, goes = [await standing(client, number) for number in numbers]
     assert (stays["high_barrier"], stays["low_barrier"]) == tuple(prices.values())
     told = await path(client, start + 1, start + 300)
@@ -131,7 +131,7 @@ async def test_the_selected_tick_is_shown_once_it_is_there(here: World) -> None:
     assert [shown["selected_tick"] for shown in open_still] == [1, 2, 3, 4, 5] * 2
     assert ["selected_spot" in shown for shown in open_still] == [True, *[False] * 4] * 2
     here.clock.advance(5)
-    await here.gateway.part(Desk).settled()
+    await here.gateway.service(Desk).settled()
     told = list((await path(client, start + 1, start + 5)).values())
     ended = [await standing(client, number) for number in numbers]
     for shown, best in zip(ended, [max(told)] * 5 + [min(told)] * 5, strict=True):
@@ -150,7 +150,7 @@ async def test_the_reset_is_shown_when_it_has_been(here: World, length: dict[str
     before = [await gone(here, client, number, 1) for number in numbers]
     assert all("reset_time" not in shown for shown in before)
     here.clock.advance(last - start)
-    await here.gateway.part(Desk).settled()
+    await here.gateway.service(Desk).settled()
     told = await path(client, start + 1, last)
     call, put = [await standing(client, number) for number in numbers]
     entry, reset = told[start + 1], told[half]
@@ -166,7 +166,7 @@ async def test_a_run_ends_with_the_first_wrong_tick(here: World) -> None:
     client = await trader(here)
     numbers = [await bought(client, ticks(name, 5)) for name in ("RUNHIGH", "RUNLOW")]
     here.clock.advance(6)
-    await here.gateway.part(Desk).settled()
+    await here.gateway.service(Desk).settled()
     for number, side in zip(numbers, (1, -1), strict=True):
         shown = await standing(client, number)
         counted = [tick["tick"] for tick in shown["audit_details"]["all_ticks"]]
@@ -192,7 +192,7 @@ async def test_lookbacks_pay_what_lies_between_extremes(here: World) -> None:
     assert first["bid_price"] >= 2 * (max(told) - min(told)) * 0.985 - 0.01
     assert (first["multiplier"], first["barrier_count"], first["is_valid_to_sell"]) == (2, 2, 1)
     here.clock.advance(200)
-    await here.gateway.part(Desk).settled()
+    await here.gateway.service(Desk).settled()
     told = list((await path(client, start + 1, start + 300)).values())
     ended = [await standing(client, number) for number in numbers]
     paid = (told[-1] - min(told), max(told) - told[-1], max(told) - min(told))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import begin, follow
+from scopegate.exchange.contracts.state import begin, replay
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS
 from scopegate.testing import NOON as START
@@ -94,7 +94,7 @@ async def test_financing_is_listed_up_to_today_and_no_further(here: World) -> No
     assert len(week) == 6  # a weekend lies between
     assert week[-1] == today
     for day in week:
-        exact = here.gateway.part(Feed).growth(symbol, day["first_tick"]).a_tick
+        exact = here.gateway.service(Feed).growth(symbol, day["first_tick"]).a_tick
         assert day["growth_per_tick"] * 2**52 == exact
     assert len(await days(start=0, end=EARLIEST + 3 * DAY)) == 3
     assert await client.refused({"multiplier_financing": "frxEURUSD", "start": 0}) == (
@@ -135,13 +135,13 @@ async def test_a_multiplier_ends_over_midnight_as_if_it_were_followed_at_once(
             other[number].sold_for,
             other[number].sold_at,
         )
-        terms, feed = contract.terms, always.here.gateway.part(Feed)
+        terms, feed = contract.terms, always.here.gateway.service(Feed)
         kind = TYPES[terms.contract_type]
-        life = follow(kind, terms, begin(terms, feed), feed, int(always.clock.now()))
-        assert (life.end is None) == (contract.exit_epoch is None)
-        if life.end is not None:
-            assert life.end.tick.epoch == contract.exit_epoch
-            assert life.end.pays == contract.sold_for
+        state = replay(kind, terms, begin(terms, feed), feed, int(always.clock.now()))
+        assert (state.outcome is None) == (contract.exit_epoch is None)
+        if state.outcome is not None:
+            assert state.outcome.tick.epoch == contract.exit_epoch
+            assert state.outcome.pays == contract.sold_for
             ended.add(contract.exit_epoch >= MIDNIGHT if contract.exit_epoch else None)
     assert ended == {True, False}
 

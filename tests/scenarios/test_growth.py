@@ -47,7 +47,7 @@ async def count(here: World, table: str, where: str = "1") -> int:
 
 
 async def purge(here: World) -> None:
-    await here.gateway.part(Retention).purge()
+    await here.gateway.service(Retention).purge()
 
 
 async def run(here: World, statement: str, *parameters: object) -> None:

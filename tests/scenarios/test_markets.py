@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.offered import is_offered
+from scopegate.exchange.contracts.eligibility import is_offered
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS
 from scopegate.testing import World, world
 from tests.conftest import Stage

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scopegate.exchange import ledger
-from scopegate.exchange.contracts import offer as offers
-from scopegate.exchange.contracts.terms import Refusal, Wish
+from scopegate.exchange.contracts import quoting
+from scopegate.exchange.contracts.terms import QuoteRequest, Refusal
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.ledger import Account, Ledger
@@ -47,7 +47,7 @@ async def owner_of_apps(here: World) -> list[Account]:
 
 
 async def balance(here: World, loginid: str) -> int:
-    return (await here.gateway.part(Ledger).balance(loginid)).units
+    return (await here.gateway.service(Ledger).balance(loginid)).units
 
 
 async def exchange_keeps(here: World) -> int:
@@ -230,7 +230,7 @@ async def test_a_markup_in_another_currency_is_told_in_dollars(here: World) -> N
         "app_markup_details"
     ]["transactions"]
     assert {(row["app_markup_value"], row["dev_currcode"]) for row in listed} == {(2.0, "EUR")}
-    rates = Rates(here.gateway.part(Feed))
+    rates = Rates(here.gateway.service(Feed))
     worth = [
         rates.converted(200, "EUR", "USD", int(row["transaction_time"])) / 100 for row in listed
     ]
@@ -312,7 +312,7 @@ async def test_all_balances_still_add_up_to_nothing(here: World) -> None:
     for parameters in (RISE, UP, RISE | {"basis": "stake", "amount": 7.77}):
         await bought(client, parameters)
     here.clock.advance(20)
-    await here.gateway.part(Desk).settled()
+    await here.gateway.service(Desk).settled()
 
     def job(reader: Transaction) -> list[Any]:
         return reader.all(
@@ -340,7 +340,7 @@ def test_the_exchange_never_gets_less_than_without_a_markup(
     more: dict[str, Any] = {"barrier": "+5"} if kind == "ONETOUCH" else {}
     if kind.startswith("DIGIT"):
         more = {"barrier": "5"}
-    wish = {
+    quote_request = {
         "contract_type": kind,
         "symbol": "R_100",
         "currency": "USD",
@@ -351,7 +351,9 @@ def test_the_exchange_never_gets_less_than_without_a_markup(
     } | more
 
     def offered(markup: Any) -> Any:
-        return offers.make(Wish(**wish, markup=markup), FEED, int(NOON), Margins())
+        return quoting.make_quote(
+            QuoteRequest(**quote_request, markup=markup), FEED, int(NOON), Margins()
+        )
 
     try:
         offer, fair = offered(type(amount)(repr(share))), offered(type(amount)(0))

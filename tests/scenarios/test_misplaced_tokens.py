@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from scopegate.cli import cli
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.registry import SENSITIVE_FIELDS
-from scopegate.gateway.transport.visitor import Visitor
+from scopegate.gateway.transport.handshake import Handshake
 from scopegate.testing import MemoryClient, World
 from tests.conftest import Stage
 from tests.published.scenes import OWN, SCENES, signed_in
@@ -77,7 +77,7 @@ async def test_no_call_keeps_a_token_in_clear_text(here: World, name: str) -> No
 async def test_what_a_client_says_of_itself_is_kept_without_tokens(here: World) -> None:
     client = MemoryClient(
         here.gateway,
-        Visitor(address="127.0.0.1", app_id="1089", language="EN", user_agent=f"Bot/1.0 {TOKEN}"),
+        Handshake(address="127.0.0.1", app_id="1089", language="EN", user_agent=f"Bot/1.0 {TOKEN}"),
     )
     await client.ask({"authorize": await here.token(), "add_to_login_history": 1})
     reply = await client.ask({"login_history": 1})

@@ -52,7 +52,7 @@ async def signed_in_here(here: World, account: Account, *scopes: str) -> Client:
 
 
 async def balances(here: World, *accounts: Account) -> list[int]:
-    return [(await here.gateway.part(Ledger).balance(each.loginid)).units for each in accounts]
+    return [(await here.gateway.service(Ledger).balance(each.loginid)).units for each in accounts]
 
 
 async def right(here: World) -> None:
@@ -133,7 +133,7 @@ async def test_a_transfer_across_currencies_nets_to_nothing(stage: Stage) -> Non
     dollars = here.real[0]
     euros, bitcoin = await here.account("EUR", 50_000), await here.account("BTC", 0)
     client = await signed_in(stage, dollars)
-    rates = Rates(here.gateway.part(Feed))
+    rates = Rates(here.gateway.service(Feed))
     now = int(here.clock.now())
 
     reply = await client.ask(transfer(dollars, euros, 1_000))
@@ -695,7 +695,7 @@ async def test_the_cashier_is_the_page_of_the_paper_account(stage: Stage) -> Non
 async def test_rates_are_those_of_the_feed_and_are_streamed(stage: Stage) -> None:
     here = stage.here
     client = await stage.connect()
-    rates = Rates(here.gateway.part(Feed))
+    rates = Rates(here.gateway.service(Feed))
     reply = await client.ask({"exchange_rates": 1, "base_currency": "USD"})
     told = reply["exchange_rates"]["rates"]
     assert sorted(told) == ["AUD", "BTC", "ETH", "EUR", "GBP", "LTC", "USDC"]
@@ -747,7 +747,7 @@ async def test_balances_of_several_currencies_are_added_up_in_dollars(here: Worl
     euros = await here.account("EUR", 50_000)
     client = await signed_in_here(here, here.real[0], "read")
     body = (await client.ask({"balance": 1, "account": "all"}))["balance"]
-    worth = Rates(here.gateway.part(Feed)).converted(50_000, "EUR", "USD", int(here.clock.now()))
+    worth = Rates(here.gateway.service(Feed)).converted(50_000, "EUR", "USD", int(here.clock.now()))
     assert body["accounts"][euros.loginid]["balance"] == 500.0
     assert body["accounts"][euros.loginid]["converted_amount"] == worth / 100
     assert body["total"]["deriv"] == {"amount": (2_000_000 + worth) / 100, "currency": "USD"}

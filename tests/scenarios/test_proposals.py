@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scopegate.exchange.contracts.terms import Wish
+from scopegate.exchange.contracts.terms import QuoteRequest
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
 from scopegate.gateway.access.accounts import Accounts
@@ -82,7 +82,7 @@ def is_known(quotes: Quotes, session: Session, proposal_id: str) -> bool:
         quoted = quotes.find(session, proposal_id)
     except ApiError as error:
         return error.code != "InvalidContractProposal"
-    return quoted.wish == Wish(**{**WISH, "amount": Decimal(10)})
+    return quoted.quote_request == QuoteRequest(**{**WISH, "amount": Decimal(10)})
 
 
 async def test_a_proposal_is_good_for_a_minute(quotes: Quotes, now: Now) -> None:

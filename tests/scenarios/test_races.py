@@ -217,7 +217,7 @@ async def test_a_contract_that_is_sold_as_it_ends_is_paid_once(here: World, call
             await asyncio.sleep(0)
         here.clock.advance(1)
         reply = await asked
-        await here.gateway.part(Desk).settled()
+        await here.gateway.service(Desk).settled()
         status, _, sold_for = (await contracts(here))[number]
         if "error" in reply:
             assert reply["error"]["code"] == "NoOpenPosition"
@@ -250,7 +250,7 @@ async def test_orders_that_change_as_the_contract_ends_do_not_pay_twice(here: Wo
             await asyncio.sleep(0)
         here.clock.advance(1)
         reply = await asked
-        await here.gateway.part(Desk).settled()
+        await here.gateway.service(Desk).settled()
         status = (await contracts(here))[number][0]
         if "error" in reply:
             assert reply["error"]["code"] == "NoOpenPosition"

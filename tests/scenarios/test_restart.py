@@ -17,9 +17,9 @@ from scopegate.app import compose
 from scopegate.exchange.book import Contract, contract
 from scopegate.exchange.contracts.accumulators import Accumulator
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import Status
 from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.per_point import PerPoint
+from scopegate.exchange.contracts.state import Status
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.symbols import DAY, SYMBOLS
@@ -82,7 +82,7 @@ class Twin:
     async def advance(self, seconds: float) -> None:
         """Let the market go on, and what ends be settled."""
         self.clock.advance(seconds)
-        await self.here.gateway.part(Desk).settled()
+        await self.here.gateway.service(Desk).settled()
 
     async def done(self, request: Request, *, other: bool = False) -> dict[str, Any]:
         """Ask for something that is not refused, by the one client or the other; its body."""
@@ -231,7 +231,7 @@ async def trade(twin: Twin) -> dict[int, Request]:
         bought = await twin.done({"buy": "1", "price": 100, "parameters": whole})
         if "multiplier" in fields:
             multiplied.append(bought["contract_id"])
-    for fields in more_options(twin.here.gateway.part(Feed)):
+    for fields in more_options(twin.here.gateway.service(Feed)):
         whole = {"currency": "USD", "amount": 10, "basis": "stake", **fields}
         await twin.done({"buy": "1", "price": 1_000, "parameters": whole}, other=True)
     await twin.advance(BEFORE)

@@ -90,7 +90,7 @@ async def test_open_contracts_and_the_balance_are_bounded(here: World) -> None:
     await exclude(client, max_open_bets=2)
     assert [await buy(client) for _ in range(3)] == ["", "", "OpenPositionLimitExceeded"]
     here.clock.advance(20)
-    await here.gateway.part(Desk).settled()
+    await here.gateway.service(Desk).settled()
     await exclude(client, max_balance=9_990)
     await here.credit(50_00)
     assert await buy(client) == "AccountBalanceExceedsLimit"

@@ -219,7 +219,7 @@ async def test_who_signed_in_from_there_before_is_kept_out_by_nobody_elsewhere(a
     app = await ada.app("read")
     bot = ada.connect(app_id=app.id, address="203.0.113.200")
     own = await ada.gateway.store.read(lambda reader: users.by_email(reader, EMAIL)["id"])
-    [account, *_] = await ada.gateway.part(Ledger).accounts(own)
+    [account, *_] = await ada.gateway.service(Ledger).accounts(own)
     await bot.authorize(await ada.token("read", loginid=account.loginid, app=app))
     await ada.gateway.access.flush()
     for number in range(passwords.AT_AN_ACCOUNT):

@@ -90,7 +90,7 @@ async def test_a_parts_failure_is_its_own(store: Store) -> None:
         transaction.announce(Told(1))
         for values in ([2], [3, 1], [4, 4], [5]):
             try:
-                with transaction.part():
+                with transaction.savepoint():
                     for value in values:
                         transaction.announce(Told(value))
                         put(value)(transaction)

@@ -71,9 +71,9 @@ async def test_a_stream_tells_changes_and_nothing_else(upstream: Stub) -> None:
         client = await follower(here)
         first = await client.ask({"forecast": "Oslo", "subscribe": 1})
         assert first["forecast"] == RAIN
-        await here.part(Forecasts).refresh()
+        await here.service(Forecasts).refresh()
         upstream.weather["Oslo"] = RAIN | {"sky": "sun"}
-        await here.part(Forecasts).refresh()
+        await here.service(Forecasts).refresh()
         event = await client.next()
         assert event["forecast"]["sky"] == "sun"
         assert event["subscription"] == first["subscription"]

@@ -56,7 +56,7 @@ const listener = (print) => `socket.onmessage = (event) => {
     ${print}("error: " + message.error.message);
   } else if (message.msg_type === "balance") {
     ${print}("balance: " + message.balance.balance + " " + message.balance.currency);
-  } else if (message.msg_type === "tick") {
+  } else if (message.msg_type === "tick" && ticks < 10) {
     ${print}("tick: " + message.tick.quote);
     ticks += 1;
     if (ticks === 10) socket.close();

@@ -3,7 +3,7 @@
 Rules:
 - A life depends on the terms and the ticks alone: followed tick by tick while a gateway runs, or
   made up for afterwards, it comes to the same end at the same tick.
-- A type of contracts tells by `watch` until when, and between which prices, no tick changes
+- A type of contracts tells by `trigger` until when, and between which prices, no tick changes
   anything; all other ticks are skipped. What a watched tick brings is told by `step`.
 """
 
@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 
 from scopegate.exchange.contracts.listing import Listing
-from scopegate.exchange.contracts.terms import Refusal, Terms, Wish
+from scopegate.exchange.contracts.terms import QuoteRequest, Refusal, Terms
+from scopegate.exchange.distribution import Growth, PriceDistribution
 from scopegate.exchange.feed import Feed
-from scopegate.exchange.outlook import Growth, Outlook
 from scopegate.exchange.rules import NO_SALE_BEFORE_END, Margins
 from scopegate.exchange.symbols import DAY, Symbol
 
@@ -43,7 +43,7 @@ class Tick(NamedTuple):
     """The expected growth of the price up to here, if it was asked for."""
 
 
-class End(NamedTuple):
+class Outcome(NamedTuple):
     """How a contract ended: at which tick, and what it pays in smallest units."""
 
     status: Status
@@ -51,7 +51,7 @@ class End(NamedTuple):
     pays: int
 
 
-class Watch(NamedTuple):
+class Trigger(NamedTuple):
     """Nothing happens before the tick at `until` while every tick is between `low` and `high`."""
 
     until: int
@@ -70,7 +70,7 @@ class Watch(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class ContractState:
     """Where a contract stands after the ticks that it has seen."""
 
     spot: Tick
@@ -80,16 +80,16 @@ class Life:
     entry: Tick | None = None
     last: Tick | None = None
     """The latest relevant tick, kept by types that compare later ones with it."""
-    end: End | None = None
+    outcome: Outcome | None = None
     kept: tuple[int, ...] = ()
     """What its type remembers of the ticks since the entry, in pips: see its `remember`."""
 
 
-class Sight(NamedTuple):
+class MarketView(NamedTuple):
     """What may be known of a symbol at a moment: the latest tick, and how it may go on."""
 
     tick: Tick
-    outlook: Callable[[int, int], Outlook]
+    distribution: Callable[[int, int], PriceDistribution]
     """From the tick at one epoch to the tick at another, neither before the latest."""
 
 
@@ -109,14 +109,14 @@ def with_growth(tick: Tick, feed: Feed, symbol: Symbol) -> Tick:
     return tick._replace(growth=feed.growth(symbol, tick.epoch))
 
 
-def sight(feed: Feed, symbol: Symbol, epoch: int) -> Sight:
+def market_view(feed: Feed, symbol: Symbol, epoch: int) -> MarketView:
     """What may be known at an epoch."""
     tick = with_growth(latest(feed, symbol, epoch), feed, symbol)
-    return Sight(tick, lambda first, last: feed.outlook(symbol, tick.epoch, first, last))
+    return MarketView(tick, lambda first, last: feed.distribution(symbol, tick.epoch, first, last))
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class Quote:
     """A contract, and what it costs at the spot of a moment."""
 
     terms: Terms
@@ -135,7 +135,7 @@ class Offer:
     largest_stake: int = 0
     """The most that may be paid for its kind, where that is not the same for all."""
 
-    def without_markup(self) -> "Offer":
+    def without_markup(self) -> "Quote":
         """The same contract where nobody gets a markup."""
         return replace(self, price=self.price - self.markup, markup=0)
 
@@ -158,22 +158,24 @@ class ContractType(ABC):
     counts_entry = False
     """Whether the entry tick is the first of those that are counted."""
 
-    def amount(self, wish: Wish) -> Decimal | None:
+    def amount(self, request: QuoteRequest) -> Decimal | None:
         """The amount that a wish names."""
-        return wish.amount
+        return request.amount
 
     @abstractmethod
-    def quote(self, terms: Terms, wish: Wish, sight: Sight, margins: Margins) -> Offer:
+    def quote(
+        self, terms: Terms, request: QuoteRequest, market: MarketView, margins: Margins
+    ) -> Quote:
         """The offer of a contract, from terms that have all but what this type needs of the wish.
 
         `terms.amount` is the amount of the wish. Raises `Refusal` where nothing is offered.
         """
 
     @abstractmethod
-    def has_moved(self, proposed: Offer, present: Offer, margins: Margins) -> bool:
-        """Whether the price has risen by more than `HONOURED` of what the exchange keeps."""
+    def has_moved(self, proposed: Quote, present: Quote, margins: Margins) -> bool:
+        """Whether the price has risen by more than `PRICE_TOLERANCE` of what the exchange keeps."""
 
-    def honoured(self, proposed: Terms, present: Terms) -> Terms:
+    def locked(self, proposed: Terms, present: Terms) -> Terms:
         """The present terms, with what the price of the proposed ones buys."""
         return replace(present, amount=proposed.amount)
 
@@ -190,11 +192,13 @@ class ContractType(ABC):
         """The terms with what `encode` wrote. Raises as `short_fields` does for other text."""
 
     @abstractmethod
-    def decide(self, terms: Terms, life: Life, tick: Tick) -> End | None:
+    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
         """What this tick, at or after the entry, makes of an open contract that has its entry."""
 
     @abstractmethod
-    def value(self, terms: Terms, life: Life, sight: Sight, margins: Margins) -> int:
+    def value(
+        self, terms: Terms, state: ContractState, market: MarketView, margins: Margins
+    ) -> int:
         """What the exchange pays for the open contract now, in smallest units."""
 
     def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:
@@ -204,16 +208,16 @@ class ContractType(ABC):
         """
         return ()
 
-    def remember(self, terms: Terms, life: Life, tick: Tick) -> tuple[int, ...]:
+    def remember(self, terms: Terms, state: ContractState, tick: Tick) -> tuple[int, ...]:
         """What is kept after one more tick, at or after the entry.
 
         Of ticks that need not be watched it depends in nothing.
         """
-        return life.kept
+        return state.kept
 
-    def watch(self, terms: Terms, life: Life) -> Watch:
+    def trigger(self, terms: Terms, state: ContractState) -> Trigger:
         """When the open contract must be looked at again."""
-        return Watch(self.exit_epoch(terms) if life.entry is not None else terms.entry_epoch)
+        return Trigger(self.exit_epoch(terms) if state.entry is not None else terms.entry_epoch)
 
     def exit_epoch(self, terms: Terms) -> int:
         """The last tick that can matter."""
@@ -223,31 +227,33 @@ class ContractType(ABC):
         assert terms.expiry is not None  # noqa: S101 - every contract has one of the two
         return symbol.last_tick(terms.expiry)
 
-    def outlook(self, terms: Terms, life: Life, sight: Sight) -> Outlook:
+    def distribution(
+        self, terms: Terms, state: ContractState, market: MarketView
+    ) -> PriceDistribution:
         """How the price goes on until the exit.
 
         From the latest tick; but where the entry is awaited, and the barrier is relative to it,
         from the entry on.
         """
         from_entry = terms.barrier is None or terms.barrier.is_relative
-        first = terms.entry_epoch if life.entry is None and from_entry else sight.tick.epoch
-        return sight.outlook(first, self.exit_epoch(terms))
+        first = terms.entry_epoch if state.entry is None and from_entry else market.tick.epoch
+        return market.distribution(first, self.exit_epoch(terms))
 
-    def step(self, terms: Terms, life: Life, tick: Tick) -> Life:
+    def step(self, terms: Terms, state: ContractState, tick: Tick) -> ContractState:
         """The life after one more tick."""
-        entry = life.entry
+        entry = state.entry
         if entry is None:
             if tick.epoch < terms.entry_epoch:
-                return replace(life, seen=tick.epoch)
-            life = replace(life, entry=tick)
-        life = replace(life, seen=tick.epoch, kept=self.remember(terms, life, tick))
-        end = self.decide(terms, life, tick)
-        return life if end is None else replace(life, end=end)
+                return replace(state, seen=tick.epoch)
+            state = replace(state, entry=tick)
+        state = replace(state, seen=tick.epoch, kept=self.remember(terms, state, tick))
+        outcome = self.decide(terms, state, tick)
+        return state if outcome is None else replace(state, outcome=outcome)
 
-    def check_sale(self, terms: Terms, life: Life, now: int) -> None:
+    def check_sale(self, terms: Terms, state: ContractState, now: int) -> None:
         """Raise `Refusal` unless the open contract is bought back at this moment."""
         check_hours(terms.symbol, now)
-        if life.entry is None:
+        if state.entry is None:
             raise unsaleable("Waiting for its entry tick: a contract is not bought back before it.")
 
 
@@ -270,46 +276,48 @@ def check_time_left(terms: Terms, now: int, least: int = NO_SALE_BEFORE_END) -> 
         raise unsaleable(f"This contract is not bought back in its last {least} seconds.")
 
 
-def unentered(terms: Terms, spot: Tick) -> Life:
+def unentered(terms: Terms, spot: Tick) -> ContractState:
     """The life of a contract that has seen no tick yet, with the latest tick when it started."""
-    return Life(spot, terms.entry_epoch - 1)
+    return ContractState(spot, terms.entry_epoch - 1)
 
 
-def begin(terms: Terms, feed: Feed) -> Life:
+def begin(terms: Terms, feed: Feed) -> ContractState:
     """The life of a contract that has seen no tick yet."""
     return unentered(terms, latest(feed, terms.symbol, terms.start))
 
 
-def resume(terms: Terms, feed: Feed, seen: int) -> Life:
+def resume(terms: Terms, feed: Feed, seen: int) -> ContractState:
     """The life of a contract that is known to be entered, and open after the ticks up to `seen`."""
     entry = tick_of(terms, feed, terms.entry_epoch)
     start = latest(feed, terms.symbol, terms.start)
-    return Life(start, seen, entry, last=tick_of(terms, feed, seen))
+    return ContractState(start, seen, entry, last=tick_of(terms, feed, seen))
 
 
-def follow(kind: ContractType, terms: Terms, life: Life, feed: Feed, last: int) -> Life:
+def replay(
+    kind: ContractType, terms: Terms, state: ContractState, feed: Feed, last: int
+) -> ContractState:
     """The life after all ticks up to the epoch `last`, or at its end."""
-    while life.end is None and life.seen < last:
-        epoch = _next(terms.symbol, life.seen, kind.watch(terms, life), feed, last)
+    while state.outcome is None and state.seen < last:
+        epoch = _next(terms.symbol, state.seen, kind.trigger(terms, state), feed, last)
         if epoch is None:
-            return replace(life, seen=last)
-        life = kind.step(terms, life, tick_of(terms, feed, epoch))
-    return life
+            return replace(state, seen=last)
+        state = kind.step(terms, state, tick_of(terms, feed, epoch))
+    return state
 
 
-def _next(symbol: Symbol, seen: int, watch: Watch, feed: Feed, last: int) -> int | None:
+def _next(symbol: Symbol, seen: int, trigger: Trigger, feed: Feed, last: int) -> int | None:
     """The epoch of the first relevant tick after `seen`, up to `last`."""
     first = symbol.next_tick(seen)
-    until = min(watch.until, last)
-    if watch.low is not None or watch.high is not None:
-        low = -1 if watch.low is None else watch.low
-        high = np.iinfo(np.int64).max if watch.high is None else watch.high
+    until = min(trigger.until, last)
+    if trigger.low is not None or trigger.high is not None:
+        low = -1 if trigger.low is None else trigger.low
+        high = np.iinfo(np.int64).max if trigger.high is None else trigger.high
         while first <= until:
             ticks = feed.ticks(symbol, first, min(until, first + DAY - 1))
             beyond = np.flatnonzero((ticks.pips <= low) | (ticks.pips >= high))
             if beyond.size:
                 return int(ticks.epochs[beyond[0]])
             first += DAY
-    if watch.until > last:
+    if trigger.until > last:
         return None
-    return symbol.last_tick(watch.until)
+    return symbol.last_tick(trigger.until)

@@ -7,14 +7,14 @@ payout pays the price rounded up. Commissions and fees are rounded up.
 
 from dataclasses import replace
 
-from scopegate.exchange.contracts import offered
+from scopegate.exchange.contracts import eligibility
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import ContractType, Offer, check_hours, sight
 from scopegate.exchange.contracts.listing import NO_END, seconds_text
+from scopegate.exchange.contracts.state import ContractType, Quote, check_hours, market_view
 from scopegate.exchange.contracts.terms import (
+    QuoteRequest,
     Refusal,
     Terms,
-    Wish,
     bad_barrier,
     invalid,
     not_offered,
@@ -47,49 +47,49 @@ _SPECIAL = (
 """The fields of a wish that some types take and others do not."""
 
 
-def make(wish: Wish, feed: Feed, now: int, margins: Margins) -> Offer:
+def make_quote(request: QuoteRequest, feed: Feed, now: int, margins: Margins) -> Quote:
     """The offer that meets a wish at a moment. Raises `Refusal` where there is none."""
-    kind = TYPES.get(wish.contract_type)
+    kind = TYPES.get(request.contract_type)
     if kind is None:
         raise Refusal(
             "InvalidOfferings",
-            f"Contracts of the type {wish.contract_type} are not offered here: contracts_for lists"
-            " those that are.",
+            f"Contracts of the type {request.contract_type} are not offered here: contracts_for"
+            " lists those that are.",
             {"contract_type": "contracts_for lists the types that are offered."},
         )
-    symbol = SYMBOLS.get(wish.symbol)
+    symbol = SYMBOLS.get(request.symbol)
     if symbol is None:
-        problem = f"Symbol {wish.symbol} is invalid."
+        problem = f"Symbol {request.symbol} is invalid."
         raise Refusal("InvalidSymbol", problem, {"symbol": "active_symbols lists the symbols."})
-    offered.check(kind, symbol)
+    eligibility.check(kind, symbol)
     check_hours(symbol, now)
-    if wish.currency not in CURRENCIES:
+    if request.currency not in CURRENCIES:
         raise invalid("currency", f"One of {', '.join(CURRENCIES)} is needed.")
-    offered.check_currency(kind, symbol, wish.currency)
+    eligibility.check_currency(kind, symbol, request.currency)
     for field in _SPECIAL:
-        if getattr(wish, field) is not None and field not in kind.takes:
+        if getattr(request, field) is not None and field not in kind.takes:
             raise invalid(field, f"Contracts of the type {kind.name} do not take it.")
-    named = kind.amount(wish)
+    named = kind.amount(request)
     if named is None:
         raise invalid("amount", "The stake or the payout is needed; of a lookback the multiplier.")
     try:
-        amount = to_units(named, wish.currency)
+        amount = to_units(named, request.currency)
     except ValueError:
-        raise too_precise(wish.currency, "amount") from None
-    seen = sight(feed, symbol, now)
-    terms = replace(_term(wish, kind, symbol, now), currency=wish.currency, amount=amount)
+        raise too_precise(request.currency, "amount") from None
+    seen = market_view(feed, symbol, now)
+    terms = replace(_term(request, kind, symbol, now), currency=request.currency, amount=amount)
     if kind.listing.durations != NO_END:
         _check_end(kind, terms, now)
-        _check_barriers(wish, kind, terms, now)
-    return kind.quote(terms, wish, seen, margins)
+        _check_barriers(request, kind, terms, now)
+    return kind.quote(terms, request, seen, margins)
 
 
-def agree(proposed: Offer | None, present: Offer, *, most: int, margins: Margins) -> Offer:
-    """What a buyer gets who was offered `proposed`, when `present` is the offer now.
+def lock_price(proposed: Quote | None, present: Quote, *, most: int, margins: Margins) -> Quote:
+    """The quote at which a contract is bought: the better of the one proposed and the present one.
 
-    The better of both, as long as the price has not risen by more than the share `HONOURED` of
-    the exchange's margin; so a quote that is bought later is never worth more than it costs.
-    Raises `Refusal` (`PriceMoved`) if it has, or if the price is more than `most`.
+    The proposed price holds unless the price has risen since by more than `PRICE_TOLERANCE` of the
+    exchange's margin, so that a quote bought later is never worth more than it costs.
+    Raises `Refusal` (`PriceMoved`) if it has, or if the price is above `most`.
     """
     deal = present
     if proposed is not None and (present.ask > proposed.ask or present.price > proposed.price):
@@ -98,7 +98,7 @@ def agree(proposed: Offer | None, present: Offer, *, most: int, margins: Margins
             raise price_moved(present, proposed.price)
         deal = replace(
             present,
-            terms=kind.honoured(proposed.terms, present.terms),
+            terms=kind.locked(proposed.terms, present.terms),
             price=proposed.price,
             payout=proposed.payout,
             ask=proposed.ask,
@@ -110,7 +110,7 @@ def agree(proposed: Offer | None, present: Offer, *, most: int, margins: Margins
     return deal
 
 
-def price_moved(offer: Offer, expected: int) -> Refusal:
+def price_moved(offer: Quote, expected: int) -> Refusal:
     """The contract costs more, or pays less, than the buyer was told."""
     currency = offer.terms.currency
     price, payout = (to_text(units, currency) for units in (offer.price, offer.payout))
@@ -125,14 +125,14 @@ def price_moved(offer: Offer, expected: int) -> Refusal:
 # When it starts and ends.
 
 
-def _term(wish: Wish, kind: ContractType, symbol: Symbol, now: int) -> Terms:
+def _term(request: QuoteRequest, kind: ContractType, symbol: Symbol, now: int) -> Terms:
     start, is_forward = now, False
-    if wish.date_start is not None and wish.date_start > now:
+    if request.date_start is not None and request.date_start > now:
         if not kind.listing.takes_forward_start:
             raise not_offered(f"Contracts of the type {kind.name} start at once.", "date_start")
-        if wish.date_start > now + LATEST_START:
+        if request.date_start > now + LATEST_START:
             raise not_offered("A contract starts within a day.", "date_start")
-        start, is_forward = wish.date_start, True
+        start, is_forward = request.date_start, True
     terms = Terms(
         contract_type=kind.name,
         symbol=symbol,
@@ -141,21 +141,21 @@ def _term(wish: Wish, kind: ContractType, symbol: Symbol, now: int) -> Terms:
         start=start,
         is_forward=is_forward,
     )
-    durations = offered.durations(kind, symbol, wish.currency)
+    durations = eligibility.durations(kind, symbol, request.currency)
     if durations == NO_END:
-        if wish.duration is not None or wish.date_expiry is not None:
+        if request.duration is not None or request.date_expiry is not None:
             raise not_offered(f"A contract of the type {kind.name} has no duration.", "duration")
         last = (start // DAY + MULTIPLIER_DAYS + 1) * DAY - 1
         return replace(terms, expiry=last)
-    if wish.date_expiry is not None:
-        if wish.duration is not None:
+    if request.date_expiry is not None:
+        if request.duration is not None:
             raise invalid("duration", "Give a duration or a date_expiry, not both.")
-        seconds = wish.date_expiry - start
+        seconds = request.date_expiry - start
         _check(kind, "date_expiry", seconds, durations.seconds, most_days=durations.days)
-        return replace(terms, expiry=wish.date_expiry, is_fixed_expiry=True)
-    if wish.duration is None:
+        return replace(terms, expiry=request.date_expiry, is_fixed_expiry=True)
+    if request.duration is None:
         raise invalid("duration", "Give a duration or a date_expiry.")
-    count, unit = wish.duration, wish.duration_unit
+    count, unit = request.duration, request.duration_unit
     if is_forward and unit in ("t", "d"):
         raise not_offered(
             "A contract that starts later lasts for seconds, minutes or hours.", "duration"
@@ -169,10 +169,10 @@ def _term(wish: Wish, kind: ContractType, symbol: Symbol, now: int) -> Terms:
         return replace(terms, ticks=count)
     if unit == "d":
         if durations.days is None:
-            if offered.durations(kind, symbol).days is not None:
+            if eligibility.durations(kind, symbol).days is not None:
                 raise not_offered(
                     "Trading is not offered for this duration: contracts on"
-                    f" {symbol.display_name} that are paid in {wish.currency} end within a day.",
+                    f" {symbol.display_name} that are paid in {request.currency} end within a day.",
                     "duration",
                 )
             raise _no_duration(kind)
@@ -239,14 +239,14 @@ def _check_end(kind: ContractType, terms: Terms, now: int) -> None:
         )
 
 
-def _check_barriers(wish: Wish, kind: ContractType, terms: Terms, now: int) -> None:
+def _check_barriers(request: QuoteRequest, kind: ContractType, terms: Terms, now: int) -> None:
     """Raise `Refusal` for an absolute barrier of a short contract on a real market's namesake."""
     if not terms.symbol.is_financial or kind.barrier_is_digit:
         return
     if terms.expiry is not None and terms.expiry - now >= DAY:
         return
     for field in ("barrier", "barrier2"):
-        text = getattr(wish, field)
+        text = getattr(request, field)
         if text is not None and not text.startswith(("+", "-")):
             raise bad_barrier(
                 "Contracts of less than 24 hours on this market take barriers relative to the"

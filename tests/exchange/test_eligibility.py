@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from scopegate.exchange.contracts import offer, offered
+from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.life import Offer, begin, follow
+from scopegate.exchange.contracts.eligibility import is_offered
 from scopegate.exchange.contracts.multipliers import Multiplier, multipliers, stop_out_worth
-from scopegate.exchange.contracts.offer import make
-from scopegate.exchange.contracts.terms import Refusal, Wish
+from scopegate.exchange.contracts.quoting import make_quote
+from scopegate.exchange.contracts.state import Quote, begin, replay
+from scopegate.exchange.contracts.terms import QuoteRequest, Refusal
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import DAY, SYMBOLS, Motion, Symbol
@@ -27,13 +28,15 @@ TOUCHES = {"ONETOUCH", "NOTOUCH"}
 MULTIPLIERS = {"MULTUP", "MULTDOWN"}
 
 
-def made(name: str, symbol: str, now: int = AFTERNOON, **more: Any) -> Offer:
+def made(name: str, symbol: str, now: int = AFTERNOON, **more: Any) -> Quote:
     given: dict[str, Any] = {"currency": "USD", "amount": Decimal(10), "basis": "stake"}
     if name in MULTIPLIERS:
         given["multiplier"] = Decimal(multipliers(SYMBOLS[symbol])[0])
     elif not {"duration", "date_expiry"} & more.keys():
         given |= {"duration": 5, "duration_unit": "m"}
-    return make(Wish(contract_type=name, symbol=symbol, **given | more), FEED, now, MARGINS)
+    return make_quote(
+        QuoteRequest(contract_type=name, symbol=symbol, **given | more), FEED, now, MARGINS
+    )
 
 
 def refused(name: str, symbol: str, now: int = AFTERNOON, **more: Any) -> Refusal:
@@ -68,7 +71,7 @@ def refused(name: str, symbol: str, now: int = AFTERNOON, **more: Any) -> Refusa
 )
 def test_what_is_sold_is_what_the_law_of_the_price_allows(symbol: str, expected: set[str]) -> None:
     known = ENDS | TOUCHES | DIGITS | MULTIPLIERS
-    found = {name for name in known if offered.is_offered(TYPES[name], SYMBOLS[symbol])}
+    found = {name for name in known if is_offered(TYPES[name], SYMBOLS[symbol])}
     assert found == expected
     for name in known - expected:
         refusal = refused(name, symbol)
@@ -80,7 +83,7 @@ def test_what_is_sold_is_what_the_law_of_the_price_allows(symbol: str, expected:
 def test_whatever_is_offered_has_a_price(symbol: Symbol) -> None:
     barrier = f"+{symbol.text(max(1, round(FEED.price(symbol, AFTERNOON) * symbol.tick_sd * 10)))}"
     for name, kind in TYPES.items():
-        if not offered.is_offered(kind, symbol) or name not in ENDS | TOUCHES | MULTIPLIERS:
+        if not is_offered(kind, symbol) or name not in ENDS | TOUCHES | MULTIPLIERS:
             continue
         more = {"barrier": barrier} if name in TOUCHES else {}
         assert made(name, symbol.name, **more).price >= 1_000
@@ -176,26 +179,26 @@ def test_a_contract_over_a_weekend_is_entered_and_settled_at_ticks() -> None:
         barrier="+0.00002",
     ).terms
     symbol, kind = terms.symbol, TYPES["ONETOUCH"]
-    life = begin(terms, FEED)
-    assert life.spot.epoch == FRIDAY_CLOSE - 2
-    on_sunday = follow(kind, terms, life, FEED, MONDAY + 6 * DAY)
+    state = begin(terms, FEED)
+    assert state.spot.epoch == FRIDAY_CLOSE - 2
+    on_sunday = replay(kind, terms, state, FEED, MONDAY + 6 * DAY)
     assert on_sunday.entry is None
-    ended = follow(kind, terms, on_sunday, FEED, MONDAY + 8 * DAY)
+    ended = replay(kind, terms, on_sunday, FEED, MONDAY + 8 * DAY)
     assert ended.entry is not None
-    assert ended.end is not None
+    assert ended.outcome is not None
     assert ended.entry.epoch == MONDAY + 7 * DAY
-    assert symbol.has_tick(ended.end.tick.epoch)
-    assert follow(kind, terms, life, FEED, MONDAY + 8 * DAY) == ended
+    assert symbol.has_tick(ended.outcome.tick.epoch)
+    assert replay(kind, terms, state, FEED, MONDAY + 8 * DAY) == ended
 
 
 def test_nothing_is_bought_back_while_the_market_is_closed() -> None:
     for name in ("CALL", "MULTUP"):
         more = {} if name == "MULTUP" else {"duration": 4, "duration_unit": "d"}
         terms = made(name, "OTC_SPC", **more).terms
-        life = follow(TYPES[name], terms, begin(terms, FEED), FEED, AFTERNOON + 10)
-        TYPES[name].check_sale(terms, life, AFTERNOON + 10)
+        state = replay(TYPES[name], terms, begin(terms, FEED), FEED, AFTERNOON + 10)
+        TYPES[name].check_sale(terms, state, AFTERNOON + 10)
         with pytest.raises(Refusal, match="presently closed"):
-            TYPES[name].check_sale(terms, life, MONDAY + 72_000)
+            TYPES[name].check_sale(terms, state, MONDAY + 72_000)
 
 
 def test_a_short_contract_on_a_real_name_takes_relative_barriers_alone() -> None:
@@ -239,7 +242,7 @@ def test_a_trend_is_in_the_price() -> None:
 def test_the_commission_covers_what_the_stop_out_is_worth_and_the_margin() -> None:
     for symbol in SYMBOLS.values():
         for name in sorted(MULTIPLIERS):
-            if not offered.is_offered(TYPES[name], symbol):
+            if not is_offered(TYPES[name], symbol):
                 continue
             offered_now = made(name, symbol.name)
             terms, spot = offered_now.terms, offered_now.spot.pips
@@ -334,11 +337,11 @@ def test_a_multiplier_sleeps_while_its_market_is_closed() -> None:
     kind = TYPES["MULTUP"]
     by_step = begin(terms, FEED)
     for last in range(AFTERNOON, AFTERNOON + 3 * DAY, 3_601):
-        by_step = follow(kind, terms, by_step, FEED, last)
-    at_once = follow(kind, terms, begin(terms, FEED), FEED, AFTERNOON + 3 * DAY)
-    assert at_once.end == by_step.end
-    if at_once.end is not None:
-        assert terms.symbol.has_tick(at_once.end.tick.epoch)
+        by_step = replay(kind, terms, by_step, FEED, last)
+    at_once = replay(kind, terms, begin(terms, FEED), FEED, AFTERNOON + 3 * DAY)
+    assert at_once.outcome == by_step.outcome
+    if at_once.outcome is not None:
+        assert terms.symbol.has_tick(at_once.outcome.tick.epoch)
 
 
 def test_the_margin_of_real_names_is_the_least_that_is_kept() -> None:
@@ -346,7 +349,7 @@ def test_the_margin_of_real_names_is_the_least_that_is_kept() -> None:
         both = [made(name, symbol).ask for name in ("CALL", "PUTE")]
         assert sum(both) == pytest.approx(1_000_000 + 2 * kept, abs=3)
     generous = replace(MARGINS, rise_fall=0.04)
-    wish = Wish(
+    request = QuoteRequest(
         contract_type="CALL",
         symbol="frxEURUSD",
         currency="USD",
@@ -355,7 +358,7 @@ def test_the_margin_of_real_names_is_the_least_that_is_kept() -> None:
         duration=5,
         duration_unit="m",
     )
-    assert offer.make(wish, FEED, AFTERNOON, generous).ask == (
+    assert quoting.make_quote(request, FEED, AFTERNOON, generous).ask == (
         made("CALL", "frxEURUSD").ask + 10_000
     )
 

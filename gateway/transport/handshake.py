@@ -23,7 +23,7 @@ _FORWARDED = "x-forwarded"
 
 
 @dataclass(frozen=True, slots=True)
-class Visitor:
+class Handshake:
     """What a client's opening request tells of it."""
 
     address: str
@@ -39,12 +39,12 @@ class Visitor:
     """Whether it came over TLS, or a proxy says so."""
 
 
-def visitor_of(request: Request, *, address: str, secure: bool) -> Visitor:
+def handshake_of(request: Request, *, address: str, secure: bool) -> Handshake:
     """Who asks for a WebSocket, from this address; `secure` over TLS."""
     query = request.path.partition("?")[2]
     fields = parse_qs(query, max_num_fields=50) if query.count("&") < 50 else {}
     headers = request.headers
-    return Visitor(
+    return Handshake(
         address=address,
         app_id=fields.get("app_id", [""])[-1],
         language=fields.get("l", ["EN"])[-1].upper()[:5],

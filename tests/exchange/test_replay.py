@@ -11,27 +11,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scopegate.exchange.contracts import offer as offers
+from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.accumulators import Accumulator
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.digits import Digits
 from scopegate.exchange.contracts.few_ticks import HIGH_LOW_TICKS
-from scopegate.exchange.contracts.life import (
-    End,
-    Life,
-    Status,
-    Tick,
-    begin,
-    follow,
-    latest,
-    resume,
-    sight,
-    tick_of,
-)
 from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.multipliers import Multiplier
 from scopegate.exchange.contracts.orders import Ordered
-from scopegate.exchange.contracts.terms import WIDTH_UNITS, Barrier, Refusal, Terms, Wish
+from scopegate.exchange.contracts.state import (
+    ContractState,
+    Outcome,
+    Status,
+    Tick,
+    begin,
+    latest,
+    market_view,
+    replay,
+    resume,
+    tick_of,
+)
+from scopegate.exchange.contracts.terms import WIDTH_UNITS, Barrier, QuoteRequest, Refusal, Terms
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import MOST_ACCUMULATED, Margins
@@ -48,12 +48,12 @@ def terms(contract_type: str, **more: Any) -> Terms:
     return Terms(contract_type=contract_type, **(given | more))
 
 
-def lived(agreed: Terms, last: int = NOON + 100_000) -> Life:
-    return follow(TYPES[agreed.contract_type], agreed, begin(agreed, FEED), FEED, last)
+def lived(agreed: Terms, last: int = NOON + 100_000) -> ContractState:
+    return replay(TYPES[agreed.contract_type], agreed, begin(agreed, FEED), FEED, last)
 
 
-def ended(agreed: Terms) -> End:
-    end = lived(agreed).end
+def ended(agreed: Terms) -> Outcome:
+    end = lived(agreed).outcome
     assert end is not None
     return end
 
@@ -68,16 +68,16 @@ def test_it_is_entered_at_the_first_tick_after_its_start() -> None:
         (R_100, NOON, NOON + 2),
         (R_100, NOON + 1, NOON + 2),
     ):
-        life = lived(terms("CALL", symbol=symbol, start=start, ticks=5))
-        assert life.entry == latest(FEED, symbol, entry)
+        state = lived(terms("CALL", symbol=symbol, start=start, ticks=5))
+        assert state.entry == latest(FEED, symbol, entry)
 
 
 def test_a_forward_start_is_entered_at_the_spot_of_its_start() -> None:
     agreed = terms("CALL", symbol=R_100, start=NOON + 61, is_forward=True, expiry=NOON + 121)
-    life = lived(agreed)
-    assert life.entry == latest(FEED, R_100, NOON + 60)
-    assert life.end is not None
-    assert life.end.tick.epoch == NOON + 120
+    state = lived(agreed)
+    assert state.entry == latest(FEED, R_100, NOON + 60)
+    assert state.outcome is not None
+    assert state.outcome.tick.epoch == NOON + 120
 
 
 @pytest.mark.parametrize(("contract_type", "ticks", "exit_epoch"), [
@@ -110,7 +110,7 @@ def test_the_exit_is_compared_with_the_barrier(contract_type: str) -> None:
         for barrier in (Barrier(last + away - entry), Barrier(last + away, is_relative=False)):
             end = ended(terms(contract_type, ticks=5, barrier=barrier))
             expected = Status.WON if wins(-away) else Status.LOST
-            assert end == End(expected, Tick(NOON + 6, last), 1_000 * wins(-away))
+            assert end == Outcome(expected, Tick(NOON + 6, last), 1_000 * wins(-away))
 
 
 def test_the_last_digit_decides() -> None:
@@ -142,11 +142,11 @@ def test_the_first_tick_at_the_barrier_is_a_touch(side: int) -> None:
         pytest.fail("choose another seed: the path never goes to this side")
     first = next(i for i, pips in enumerate(path, 2) if (pips - entry) * side == reach)
     touched = terms("ONETOUCH", ticks=5, barrier=Barrier(reach * side))
-    assert ended(touched) == End(Status.WON, Tick(NOON + first, entry + reach * side), 1_000)
+    assert ended(touched) == Outcome(Status.WON, Tick(NOON + first, entry + reach * side), 1_000)
     assert ended(replace(touched, contract_type="NOTOUCH")).status is Status.LOST
     missed = replace(touched, barrier=Barrier((reach + 1) * side))
-    assert ended(missed) == End(Status.LOST, Tick(NOON + 6, path[-1]), 0)
-    assert ended(replace(missed, contract_type="NOTOUCH")) == End(
+    assert ended(missed) == Outcome(Status.LOST, Tick(NOON + 6, path[-1]), 0)
+    assert ended(replace(missed, contract_type="NOTOUCH")) == Outcome(
         Status.WON, Tick(NOON + 6, path[-1]), 1_000
     )
 
@@ -185,7 +185,7 @@ def test_an_end_between_two_barriers_is_strictly_so_or_with_ties(relative: bool)
         for (high, low), won in zip(shifts, wins, strict=True):
             agreed = between(contract_type, LAST + high, LAST + low, relative=relative)
             expected = Status.WON if won else Status.LOST
-            assert ended(agreed) == End(expected, Tick(NOON + 120, LAST), 1_000 * won)
+            assert ended(agreed) == Outcome(expected, Tick(NOON + 120, LAST), 1_000 * won)
 
 
 @pytest.mark.parametrize("relative", [True, False])
@@ -219,7 +219,7 @@ def test_a_spread_pays_what_is_covered_of_the_way() -> None:
 MOMENTS = range(NOON, NOON + 3_000, 17)
 
 
-def tick_end(contract_type: str, start: int, ticks: int, **more: Any) -> tuple[End, list[int]]:
+def tick_end(contract_type: str, start: int, ticks: int, **more: Any) -> tuple[Outcome, list[int]]:
     """How a contract ended, and the ticks from its entry to its last."""
     agreed = terms(contract_type, start=start, ticks=ticks, **more)
     last = TYPES[contract_type].exit_epoch(agreed)
@@ -391,7 +391,7 @@ def test_an_accumulator_is_lost_at_the_first_tick_that_goes_as_far_as_its_width(
         if lost_at is None:
             assert end.status is Status.WON
         else:
-            assert end == End(Status.LOST, Tick(lost_at, price(lost_at)), 0)
+            assert end == Outcome(Status.LOST, Tick(lost_at, price(lost_at)), 0)
     # Exactly as far is too far, and a millionth of a millionth further is not.
     epoch, move = max(moves, key=lambda pair: pair[1])
     exact = Fraction(move * WIDTH_UNITS)
@@ -408,9 +408,9 @@ def test_an_accumulator_grows_until_its_last_tick(growth: int) -> None:
     assert end.tick.epoch == NOON + 1 + most  # the entry tick is no growth
     assert end.pays == math.floor(Fraction(100 + growth, 100) ** most * 1_234)
     for ticks in (0, 1, 2, most - 1):
-        life = lived(agreed, NOON + 1 + ticks)
-        seen = sight(FEED, HZ, NOON + 1 + ticks)
-        worth = TYPES["ACCU"].value(agreed, life, seen, Margins())
+        state = lived(agreed, NOON + 1 + ticks)
+        seen = market_view(FEED, HZ, NOON + 1 + ticks)
+        worth = TYPES["ACCU"].value(agreed, state, seen, Margins())
         assert worth == math.floor(Fraction(100 + growth, 100) ** ticks * 1_234)
 
 
@@ -448,7 +448,7 @@ def test_a_vanilla_pays_for_each_point_beyond_its_strike(
             )
             pays = math.floor(max(beyond, 0) * Fraction(contracts))  # a pip is a cent
             status = Status.WON if pays else Status.LOST
-            assert ended(agreed) == End(status, Tick(NOON + 60, last), pays)
+            assert ended(agreed) == Outcome(status, Tick(NOON + 60, last), pays)
 
 
 def test_what_is_paid_for_each_point_is_money_of_any_decimals() -> None:
@@ -477,10 +477,10 @@ def test_a_turbo_ends_at_the_first_tick_at_its_barrier(
     assert reach > 0, "choose another seed: the path never goes to this side"
     met = terms(contract_type, barrier=Barrier(reach * kind.side), **given)
     first = next(i for i, pips in enumerate(path, 2) if (pips - entry) * kind.side == reach)
-    assert ended(met) == End(Status.LOST, Tick(NOON + first, entry + reach * kind.side), 0)
+    assert ended(met) == Outcome(Status.LOST, Tick(NOON + first, entry + reach * kind.side), 0)
     missed = replace(met, barrier=Barrier((reach + 1) * kind.side))
     gain = (entry + (reach + 1) * kind.side - path[-1]) * kind.side
-    assert ended(missed) == End(
+    assert ended(missed) == Outcome(
         Status.WON, Tick(NOON + 1 + count, path[-1]), math.floor(Fraction("2.5") * gain)
     )
     # The entry tick meets an absolute barrier, and not one that is relative to it.
@@ -496,33 +496,33 @@ def test_a_vanilla_is_bought_back_until_a_minute_before_its_end_and_a_turbo_late
         )
         with pytest.raises(Refusal, match="entry tick"):
             kind.check_sale(agreed, begin(agreed, FEED), NOON)
-        life = lived(agreed, NOON + 10)
-        assert life.end is None
-        kind.check_sale(agreed, life, NOON + 300 - seconds - 1)
+        state = lived(agreed, NOON + 10)
+        assert state.outcome is None
+        kind.check_sale(agreed, state, NOON + 300 - seconds - 1)
         with pytest.raises(Refusal, match=f"last {seconds} seconds"):
-            kind.check_sale(agreed, life, NOON + 300 - seconds)
+            kind.check_sale(agreed, state, NOON + 300 - seconds)
         with pytest.raises(Refusal, match="lasts for ticks"):
-            kind.check_sale(replace(agreed, expiry=None, ticks=10), life, NOON + 3)
+            kind.check_sale(replace(agreed, expiry=None, ticks=10), state, NOON + 3)
 
 
 def test_a_sale_is_refused_before_the_entry_and_near_the_end() -> None:
     kind, agreed = TYPES["CALL"], terms("CALL", expiry=NOON + 300)
     with pytest.raises(Refusal, match="entry tick"):
         kind.check_sale(agreed, begin(agreed, FEED), NOON)
-    life = lived(agreed, NOON + 100)
-    kind.check_sale(agreed, life, NOON + 284)
+    state = lived(agreed, NOON + 100)
+    kind.check_sale(agreed, state, NOON + 284)
     with pytest.raises(Refusal, match="last 15 seconds"):
-        kind.check_sale(agreed, life, NOON + 285)
+        kind.check_sale(agreed, state, NOON + 285)
     with pytest.raises(Refusal, match="lasts for ticks"):
-        kind.check_sale(terms("CALL", ticks=5), life, NOON + 3)
+        kind.check_sale(terms("CALL", ticks=5), state, NOON + 3)
 
 
-def wishes() -> st.SearchStrategy[Wish]:
+def wishes() -> st.SearchStrategy[QuoteRequest]:
     """Contracts of every type, most of which can be had."""
     spots = {name: FEED.price(symbol, NOON) for name, symbol in SYMBOLS.items()}
 
     @st.composite
-    def wish(draw: st.DrawFn) -> Wish:
+    def request(draw: st.DrawFn) -> QuoteRequest:
         name = draw(st.sampled_from(sorted(TYPES)))
         symbol = SYMBOLS[draw(st.sampled_from(sorted(SYMBOLS)))]
         given: dict[str, Any] = {"basis": "stake", "amount": Decimal(10), "currency": "USD"}
@@ -533,11 +533,11 @@ def wishes() -> st.SearchStrategy[Wish]:
             given["cancellation"] = draw(st.sampled_from([None, "5m", "10m"]))
             given["take_profit"] = draw(st.sampled_from([None, Decimal(1), Decimal(5)]))
             given["stop_loss"] = draw(st.sampled_from([None, Decimal(2), Decimal(5)]))
-            return Wish(contract_type=name, symbol=symbol.name, **given)
+            return QuoteRequest(contract_type=name, symbol=symbol.name, **given)
         if isinstance(kind, Accumulator):
             given["growth_rate"] = Decimal(draw(st.integers(1, 5))) / 100
             given["take_profit"] = draw(st.sampled_from([None, Decimal(1), Decimal(5)]))
-            return Wish(contract_type=name, symbol=symbol.name, **given)
+            return QuoteRequest(contract_type=name, symbol=symbol.name, **given)
         durations = kind.listing.durations
         if durations.ticks and (durations.seconds is None or draw(st.booleans())):
             given |= {"duration": draw(st.integers(*durations.ticks)), "duration_unit": "t"}
@@ -568,9 +568,9 @@ def wishes() -> st.SearchStrategy[Wish]:
             relative = draw(st.booleans())
             pips = Barrier(away if relative else spots[symbol.name] + away, is_relative=relative)
             given["barrier"] = pips.text(symbol)
-        return Wish(contract_type=name, symbol=symbol.name, **given)
+        return QuoteRequest(contract_type=name, symbol=symbol.name, **given)
 
-    return wish()
+    return request()
 
 
 @settings(max_examples=60)
@@ -583,39 +583,41 @@ def test_a_touch_is_never_worth_more_than_it_pays(
     spot = price(NOON)
     barrier = Barrier(away or 1) if is_relative else Barrier(spot + (away or 1), is_relative=False)
     agreed = terms(contract_type, expiry=NOON + 120, barrier=barrier)
-    life = begin(agreed, FEED)
+    state = begin(agreed, FEED)
     for epoch in range(NOON + 1, NOON + 120):
-        life = follow(kind, agreed, life, FEED, epoch)
-        if life.end is not None:
+        state = replay(kind, agreed, state, FEED, epoch)
+        if state.outcome is not None:
             break
-        worth = kind.value(agreed, life, sight(FEED, HZ, epoch), Margins())
+        worth = kind.value(agreed, state, market_view(FEED, HZ, epoch), Margins())
         assert 0 <= worth <= agreed.amount
 
 
 @settings(max_examples=150)
 @given(wishes(), st.lists(st.integers(1, 400), max_size=8))
-def test_a_life_is_the_same_however_it_is_followed(wish: Wish, pauses: list[int]) -> None:
+def test_a_life_is_the_same_however_it_is_followed(
+    request: QuoteRequest, pauses: list[int]
+) -> None:
     """Tick by tick without a watch, in one go, and in several pieces."""
     try:
-        agreed = offers.make(wish, FEED, NOON, Margins()).terms
+        agreed = quoting.make_quote(request, FEED, NOON, Margins()).terms
     except Refusal:
         return
     kind, symbol = TYPES[agreed.contract_type], agreed.symbol
     last = NOON + 1_000
     plain = begin(agreed, FEED)
     for epoch in range(NOON + symbol.step, last + 1, symbol.step):
-        if plain.end is None and epoch > plain.seen:
+        if plain.outcome is None and epoch > plain.seen:
             plain = kind.step(agreed, plain, tick_of(agreed, FEED, epoch))
     pieces = begin(agreed, FEED)
     moment = NOON
     for pause in pauses:
         moment = min(moment + pause, last)
-        pieces = follow(kind, agreed, pieces, FEED, moment)
-        if isinstance(kind, Ordered) and pieces.end is None and pieces.entry is not None:
+        pieces = replay(kind, agreed, pieces, FEED, moment)
+        if isinstance(kind, Ordered) and pieces.outcome is None and pieces.entry is not None:
             # As after new orders.
             pieces = resume(agreed, FEED, pieces.seen)
-    pieces = follow(kind, agreed, pieces, FEED, last)
+    pieces = replay(kind, agreed, pieces, FEED, last)
     whole = lived(agreed, last)
-    assert whole.end == pieces.end == plain.end
+    assert whole.outcome == pieces.outcome == plain.outcome
     assert whole.entry == pieces.entry == plain.entry
     assert whole.kept == pieces.kept == plain.kept

@@ -20,11 +20,12 @@ class Growth(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class PriceDistribution:
     """How a log price will have moved between two ticks ahead, as far as it is known: normally.
 
     A subclass tells of another law, with this mean and this standard deviation. Formulas that hold
-    for the normal law alone are only for symbols that move by it (`exchange.contracts.offered`).
+    for the normal law alone are only for symbols that move by it
+    (`exchange.contracts.eligibility`).
     """
 
     ticks: int
@@ -35,13 +36,15 @@ class Outlook:
     """Which share of the distance to its level, to which it is pulled on the way, is left then."""
 
 
-def turned(outlook: Outlook) -> Outlook:
+def turned(distribution: PriceDistribution) -> PriceDistribution:
     """The outlook of a price that falls where this one, which moves by the normal law, rises."""
-    return Outlook(outlook.ticks, -outlook.mean, outlook.sd, kept=outlook.kept)
+    return PriceDistribution(
+        distribution.ticks, -distribution.mean, distribution.sd, kept=distribution.kept
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Mixture(Outlook):
+class Mixture(PriceDistribution):
     """One of several normal laws of the same mean, by the number of jumps until then."""
 
     parts: tuple[tuple[float, float], ...]
@@ -49,7 +52,7 @@ class Mixture(Outlook):
 
 
 @dataclass(frozen=True, slots=True)
-class Walk(Outlook):
+class Walk(PriceDistribution):
     """A step up or down with every tick, with equal chance, and back from either bound."""
 
     low: int

@@ -13,16 +13,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from scopegate.exchange.contracts import offer
+from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.digits import LEAST_SD
-from scopegate.exchange.contracts.life import Life, Offer, Tick, latest, sight
+from scopegate.exchange.contracts.eligibility import is_offered
 from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.multipliers import Multiplier, multipliers
-from scopegate.exchange.contracts.offered import is_offered
 from scopegate.exchange.contracts.options import MILLION, Option
 from scopegate.exchange.contracts.per_point import PerPoint
-from scopegate.exchange.contracts.terms import Barrier, Refusal, Wish
+from scopegate.exchange.contracts.state import ContractState, Quote, Tick, latest, market_view
+from scopegate.exchange.contracts.terms import Barrier, QuoteRequest, Refusal
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.ledger import opening_balance
@@ -51,7 +51,7 @@ HZ = SYMBOLS["1HZ100V"]
 SPOT = FEED.price(HZ, NOON)
 
 
-def wish(contract_type: str = "CALL", **more: Any) -> Wish:
+def request(contract_type: str = "CALL", **more: Any) -> QuoteRequest:
     """Five minutes for a stake of 10.00, where nothing else is said."""
     given: dict[str, Any] = {"symbol": "1HZ100V", "currency": "USD", "amount": Decimal(10)}
     kind = TYPES.get(contract_type)
@@ -62,11 +62,11 @@ def wish(contract_type: str = "CALL", **more: Any) -> Wish:
     named = {"duration", "date_expiry", "multiplier", "growth_rate"}
     if not named & more.keys():
         given |= {"duration": 5, "duration_unit": "m"}
-    return Wish(contract_type=contract_type, **(given | more))
+    return QuoteRequest(contract_type=contract_type, **(given | more))
 
 
-def made(contract_type: str = "CALL", *, now: int = NOON, **more: Any) -> Offer:
-    return offer.make(wish(contract_type, **more), FEED, now, MARGINS)
+def made(contract_type: str = "CALL", *, now: int = NOON, **more: Any) -> Quote:
+    return quoting.make_quote(request(contract_type, **more), FEED, now, MARGINS)
 
 
 def refused(contract_type: str = "CALL", *, now: int = NOON, **more: Any) -> Refusal:
@@ -90,13 +90,13 @@ def test_who_names_the_payout_pays_the_price_rounded_up() -> None:
     assert bought.price == math.ceil(1_955 * bought.ask / MILLION)
 
 
-def theoretical(bought: Offer) -> float:
+def theoretical(bought: Quote) -> float:
     """The chance and the margin, before anything is rounded."""
     kind, terms = TYPES[bought.terms.contract_type], bought.terms
     assert isinstance(kind, Option)
-    life = Life(bought.spot, terms.entry_epoch - 1)
-    seen = sight(FEED, terms.symbol, bought.terms.start)
-    return kind.chance(terms, life, seen) + kind.kept(bought.terms, MARGINS)
+    state = ContractState(bought.spot, terms.entry_epoch - 1)
+    seen = market_view(FEED, terms.symbol, bought.terms.start)
+    return kind.chance(terms, state, seen) + kind.kept(bought.terms, MARGINS)
 
 
 @given(
@@ -121,8 +121,8 @@ def test_a_buyer_never_gains_by_rounding_and_loses_less_than_a_unit(
 ) -> None:
     barrier = Barrier(away).text(SYMBOLS[symbol])
     try:
-        bought = offer.make(
-            wish(
+        bought = quoting.make_quote(
+            request(
                 name,
                 symbol=symbol,
                 currency=currency,
@@ -402,9 +402,9 @@ def test_digits_are_not_offered_while_a_tick_moves_too_few_pips() -> None:
     feed, epoch, symbol = Feed("c"), EARLIEST + 400 * DAY, SYMBOLS["R_100"]
     assert feed.price(symbol, epoch) * symbol.tick_sd < LEAST_SD
     for name, more in (("DIGITODD", {}), ("DIGITMATCH", {"barrier": "5"})):
-        asked = wish(name, symbol="R_100", duration=5, duration_unit="t", **more)
+        asked = request(name, symbol="R_100", duration=5, duration_unit="t", **more)
         with pytest.raises(Refusal, match="moves too few pips") as caught:
-            offer.make(asked, feed, epoch, MARGINS)
+            quoting.make_quote(asked, feed, epoch, MARGINS)
         assert caught.value.code == "InvalidOfferings"
 
 
@@ -668,7 +668,7 @@ def test_an_accumulator_costs_its_stake_and_what_the_owner_of_an_app_adds() -> N
 def test_accumulators_are_not_offered_while_a_tick_moves_too_few_pips() -> None:
     feed, epoch, symbol = Feed("c"), EARLIEST + 400 * DAY, SYMBOLS["R_100"]
     with pytest.raises(Refusal, match="moves too few pips") as caught:
-        offer.make(wish("ACCU", symbol=symbol.name, **GROWS), feed, epoch, MARGINS)
+        quoting.make_quote(request("ACCU", symbol=symbol.name, **GROWS), feed, epoch, MARGINS)
     assert caught.value.code == "InvalidOfferings"
 
 
@@ -676,7 +676,7 @@ def test_a_proposed_accumulator_has_the_width_of_its_purchase() -> None:
     proposed = made("ACCU", **GROWS)
     present = made("ACCU", now=NOON + 40, **GROWS)
     assert present.terms.width != proposed.terms.width
-    assert offer.agree(proposed, present, most=1_000, margins=MARGINS) == present
+    assert quoting.lock_price(proposed, present, most=1_000, margins=MARGINS) == present
 
 
 # Vanillas and turbos.
@@ -695,14 +695,14 @@ def kind_of(name: str) -> PerPoint:
     return kind
 
 
-def worth(bought: Offer) -> Decimal:
+def worth(bought: Quote) -> Decimal:
     """Of the contracts of an offer at its spot, without a margin, in smallest units."""
     terms, kind = bought.terms, kind_of(bought.terms.contract_type)
     free = Margins(vanilla=0.0, turbo=0.0)
-    seen = sight(FEED, terms.symbol, terms.start)
+    seen = market_view(FEED, terms.symbol, terms.start)
     many = replace(terms, contracts=terms.contracts * MILLION)
-    life = Life(bought.spot, terms.entry_epoch - 1)
-    return Decimal(kind.value(many, life, seen, free)) / MILLION
+    state = ContractState(bought.spot, terms.entry_epoch - 1)
+    return Decimal(kind.value(many, state, seen, free)) / MILLION
 
 
 @given(
@@ -728,7 +728,7 @@ def test_a_stake_buys_contracts_for_their_worth_and_the_margin(
     amount /= CURRENCIES[currency].counts_for
     spot = FEED.price(base, NOON)
     sd = spot * base.tick_sd * math.sqrt(seconds / base.step)
-    law = FEED.outlook(base, NOON, NOON + base.step, base.last_tick(NOON + seconds))
+    law = FEED.distribution(base, NOON, NOON + base.step, base.last_tick(NOON + seconds))
     # From where the price is pulled to in many days, not from where it is.
     offset = round(spot * math.expm1(law.mean + away * law.sd)) or 1
     if isinstance(kind, Turbo):
@@ -764,7 +764,7 @@ def test_a_stake_buys_contracts_for_their_worth_and_the_margin(
 def test_a_barrier_is_one_of_those_suggested_or_any_other_that_is_near(name: str) -> None:
     kind = kind_of(name)
     bought = made(name, barrier=PER_POINT[name])
-    seen = sight(FEED, HZ, NOON)
+    seen = market_view(FEED, HZ, NOON)
     suggested = kind.choices(bought.terms, seen)
     assert len(suggested) == 5
     assert [each.pips for each in suggested] == sorted((e.pips for e in suggested), reverse=True)
@@ -853,7 +853,7 @@ def test_a_stake_is_bounded_by_what_a_far_move_would_pay() -> None:
 # Which price a buyer gets.
 
 
-def moved(by: int, name: str = "CALL") -> tuple[Offer, Offer]:
+def moved(by: int, name: str = "CALL") -> tuple[Quote, Quote]:
     """What was proposed, and the same wish when it costs so many millionths more."""
     barrier = "+1.00" if "barrier" in TYPES[name].takes else None
     proposed = made(name, barrier=barrier)
@@ -868,7 +868,7 @@ def moved(by: int, name: str = "CALL") -> tuple[Offer, Offer]:
 def test_a_proposal_is_honoured_until_a_tenth_of_the_margin_is_gone(name: str, tenth: int) -> None:
     for by in (1, tenth // 2, tenth):
         proposed, present = moved(by, name)
-        deal = offer.agree(proposed, present, most=proposed.price, margins=MARGINS)
+        deal = quoting.lock_price(proposed, present, most=proposed.price, margins=MARGINS)
         assert (deal.price, deal.payout, deal.ask) == (
             proposed.price,
             proposed.payout,
@@ -876,7 +876,7 @@ def test_a_proposal_is_honoured_until_a_tenth_of_the_margin_is_gone(name: str, t
         )
     proposed, present = moved(tenth + 1, name)
     with pytest.raises(Refusal) as caught:
-        offer.agree(proposed, present, most=proposed.price, margins=MARGINS)
+        quoting.lock_price(proposed, present, most=proposed.price, margins=MARGINS)
     assert caught.value.code == "PriceMoved"
     assert "has moved" in caught.value.message
 
@@ -884,7 +884,7 @@ def test_a_proposal_is_honoured_until_a_tenth_of_the_margin_is_gone(name: str, t
 @given(st.integers(-300_000, 1_200))
 def test_a_buyer_gets_the_better_of_both_prices(by: int) -> None:
     proposed, present = moved(by)
-    deal = offer.agree(proposed, present, most=proposed.price, margins=MARGINS)
+    deal = quoting.lock_price(proposed, present, most=proposed.price, margins=MARGINS)
     assert deal.price == proposed.price
     assert deal.payout == max(proposed.payout, present.payout)
     assert deal.ask == min(proposed.ask, present.ask)
@@ -905,7 +905,7 @@ def test_who_buys_only_what_has_become_dearer_pays_nine_tenths_of_the_margin() -
             if present.ask <= proposed.ask:
                 continue
             try:
-                deal = offer.agree(proposed, present, most=10_000, margins=MARGINS)
+                deal = quoting.lock_price(proposed, present, most=10_000, margins=MARGINS)
             except Refusal:
                 continue
             saved.append((present.ask - deal.ask) / margin)
@@ -915,11 +915,11 @@ def test_who_buys_only_what_has_become_dearer_pays_nine_tenths_of_the_margin() -
 
 def test_a_price_is_never_more_than_the_buyer_allowed() -> None:
     present = made()
-    assert offer.agree(None, present, most=1_000, margins=MARGINS) == present
-    assert offer.agree(None, present, most=5_000, margins=MARGINS).price == 1_000
+    assert quoting.lock_price(None, present, most=1_000, margins=MARGINS) == present
+    assert quoting.lock_price(None, present, most=5_000, margins=MARGINS).price == 1_000
     for proposed in (None, present):
         with pytest.raises(Refusal) as caught:
-            offer.agree(proposed, present, most=999, margins=MARGINS)
+            quoting.lock_price(proposed, present, most=999, margins=MARGINS)
         assert caught.value.code == "PriceMoved"
 
 
@@ -927,7 +927,7 @@ def test_a_payout_basis_pays_the_lower_price() -> None:
     proposed = made(basis="payout", amount=Decimal(100))
     for by, price in ((1_000, proposed.price), (-1_000, proposed.price - 10)):
         present = replace(proposed, ask=proposed.ask + by, price=proposed.price + by // 100)
-        deal = offer.agree(proposed, present, most=proposed.price, margins=MARGINS)
+        deal = quoting.lock_price(proposed, present, most=proposed.price, margins=MARGINS)
         assert (deal.price, deal.payout) == (price, 10_000)
 
 
@@ -935,21 +935,21 @@ def test_a_fee_for_cancelling_is_honoured_within_a_tenth_of_its_margin() -> None
     proposed = made("MULTUP", multiplier=Decimal(400), cancellation="30m", amount=Decimal(1_000))
     allowed = math.floor(proposed.cancellation_price * MARGINS.cancellation / 10)
     assert allowed > 0
-    for by, honoured in ((allowed, True), (allowed + 1, False)):
+    for by, locked in ((allowed, True), (allowed + 1, False)):
         present = replace(
             proposed,
             price=proposed.price + by,
             cancellation_price=proposed.cancellation_price + by,
         )
-        if honoured:
-            deal = offer.agree(proposed, present, most=proposed.price, margins=MARGINS)
+        if locked:
+            deal = quoting.lock_price(proposed, present, most=proposed.price, margins=MARGINS)
             assert (deal.price, deal.cancellation_price) == (
                 proposed.price,
                 proposed.cancellation_price,
             )
         else:
             with pytest.raises(Refusal, match="has moved"):
-                offer.agree(proposed, present, most=present.price, margins=MARGINS)
+                quoting.lock_price(proposed, present, most=present.price, margins=MARGINS)
 
 
 @pytest.mark.parametrize(("name", "margin"), [("VANILLALONGCALL", 0.025), ("TURBOSLONG", 0.03)])
@@ -959,15 +959,15 @@ def test_contracts_are_honoured_until_a_tenth_of_the_margin_is_gone(
     proposed = made(name, barrier=PER_POINT[name])
     tenth = int(proposed.ask * margin / (1 + margin) / 10)
     fewer = replace(proposed.terms, contracts=proposed.terms.contracts / 2)
-    for by, honoured in ((1, True), (tenth, True), (tenth + 1, False)):
+    for by, locked in ((1, True), (tenth, True), (tenth + 1, False)):
         present = replace(proposed, ask=proposed.ask + by, terms=fewer)
-        if honoured:
-            assert offer.agree(proposed, present, most=1_000, margins=MARGINS) == proposed
+        if locked:
+            assert quoting.lock_price(proposed, present, most=1_000, margins=MARGINS) == proposed
         else:
             with pytest.raises(Refusal, match="has moved"):
-                offer.agree(proposed, present, most=1_000, margins=MARGINS)
+                quoting.lock_price(proposed, present, most=1_000, margins=MARGINS)
     cheaper = replace(proposed, ask=proposed.ask - 1)
-    assert offer.agree(proposed, cheaper, most=1_000, margins=MARGINS) == cheaper
+    assert quoting.lock_price(proposed, cheaper, most=1_000, margins=MARGINS) == cheaper
 
 
 @given(
@@ -993,7 +993,7 @@ def test_an_offer_that_is_held_on_to_is_never_worth_more_than_it_costs(
             more = {"payout_per_point": payout, "date_expiry": now + 300}
         proposed = made(name, now=now, **more)
         present = made(name, now=now + held, **more)
-        deal = offer.agree(proposed, present, most=1_000, margins=MARGINS)
+        deal = quoting.lock_price(proposed, present, most=1_000, margins=MARGINS)
     except Refusal:
         return
     assert deal.price == 1_000
@@ -1014,14 +1014,14 @@ def bought_back(name: str, more: dict[str, Any], symbol: Symbol, now: int) -> fl
     got = 0
     for move in moves:
         entry = Tick(terms.entry_epoch, bought.spot.pips + move)
-        kind.check_sale(terms, Life(bought.spot, entry.epoch, entry), entry.epoch)
-        life = kind.step(terms, Life(bought.spot, entry.epoch - 1), entry)
-        if life.end is not None:
+        kind.check_sale(terms, ContractState(bought.spot, entry.epoch, entry), entry.epoch)
+        state = kind.step(terms, ContractState(bought.spot, entry.epoch - 1), entry)
+        if state.outcome is not None:
             assert move
-            got += life.end.pays
+            got += state.outcome.pays
             continue
-        seen = sight(FEED, symbol, entry.epoch)._replace(tick=entry)
-        got += kind.value(terms, life, seen, MARGINS)
+        seen = market_view(FEED, symbol, entry.epoch)._replace(tick=entry)
+        got += kind.value(terms, state, seen, MARGINS)
     return got / len(moves) - bought.price
 
 
@@ -1103,14 +1103,14 @@ def test_tick_contracts_and_digits_are_not_bought_back() -> None:
         terms = made(name, **({"duration": 10, "duration_unit": "t"} | more)).terms
         entry = Tick(terms.entry_epoch, SPOT)
         with pytest.raises(Refusal, match="lasts for ticks"):
-            TYPES[name].check_sale(terms, Life(entry, entry.epoch, entry), entry.epoch)
+            TYPES[name].check_sale(terms, ContractState(entry, entry.epoch, entry), entry.epoch)
 
 
 def test_nothing_is_bought_back_in_the_last_seconds() -> None:
     terms = made(duration=NO_SALE_BEFORE_END, duration_unit="s").terms
     entry = Tick(terms.entry_epoch, SPOT)
     with pytest.raises(Refusal, match="last 15 seconds"):
-        TYPES["CALL"].check_sale(terms, Life(entry, entry.epoch, entry), entry.epoch)
+        TYPES["CALL"].check_sale(terms, ContractState(entry, entry.epoch, entry), entry.epoch)
 
 
 @pytest.mark.parametrize(("basis", "amount"), [("stake", "0.36"), ("payout", "0.36")])
@@ -1119,7 +1119,7 @@ def test_a_contract_that_rounding_leaves_no_return_is_not_sold(basis: str, amoun
     spot = feed.price(SYMBOLS["1HZ100V"], 1_767_268_800)
     refused = 0
     for pips in range(spot // 100, spot // 20, 25):
-        wish = Wish(
+        request = QuoteRequest(
             contract_type="CALLE",
             symbol="1HZ100V",
             currency="USD",
@@ -1130,7 +1130,7 @@ def test_a_contract_that_rounding_leaves_no_return_is_not_sold(basis: str, amoun
             duration_unit="h",
         )
         try:
-            made = offer.make(wish, feed, 1_767_268_800, Margins())
+            made = quoting.make_quote(request, feed, 1_767_268_800, Margins())
         except Refusal as refusal:
             refused += "rounded to money" in refusal.message
         else:

@@ -8,15 +8,15 @@ from typing import Any, TypeVar, cast
 
 import orjson
 
-from scopegate.exchange.contracts import offered
+from scopegate.exchange.contracts import eligibility
 from scopegate.exchange.contracts.accumulators import GROWTH_RATES, Accumulator
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.digits import Digits
-from scopegate.exchange.contracts.life import ContractType, sight
 from scopegate.exchange.contracts.listing import seconds_text
 from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.multipliers import Multiplier
 from scopegate.exchange.contracts.per_point import PerPoint
+from scopegate.exchange.contracts.state import ContractType, market_view
 from scopegate.exchange.contracts.terms import Barrier
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.fixedpoint import ONE
@@ -36,7 +36,7 @@ from scopegate.handlers.exchange import per_point
 from scopegate.handlers.exchange.market import find_symbol
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.market import AssetIndex, AssetIndexReply
-from scopegate.schemas.offers import (
+from scopegate.schemas.offerings import (
     AvailableContract,
     ContractsFor,
     ContractsForCompany,
@@ -66,7 +66,7 @@ T = TypeVar("T")
 _UNITS = {"t": "Ticks", "s": "Seconds", "d": "Days"}
 
 
-class Offers:
+class Offerings:
     """What may be traded."""
 
     def __init__(self, feed: Feed, clock: Clock, margins: Margins) -> None:
@@ -90,7 +90,7 @@ class Offers:
             for kind in _types(symbol, currency)
             for row in _available(kind, symbol, spot, midnight, currency)
         ]
-        seen = sight(self._feed, symbol, _next_start(symbol, now))
+        seen = market_view(self._feed, symbol, _next_start(symbol, now))
         for row in available:
             kind = TYPES[row["contract_type"]]
             if isinstance(kind, PerPoint):
@@ -118,7 +118,7 @@ class Offers:
         known at the day's `first_tick`. A reply has 400 days at most.
         """
         symbol = find_symbol(request.multiplier_financing)
-        if not offered.is_offered(TYPES["MULTUP"], symbol):
+        if not eligibility.is_offered(TYPES["MULTUP"], symbol):
             raise ApiError(
                 "OfferingsValidationError", f"Multipliers are not offered for {symbol.name}."
             )
@@ -205,7 +205,7 @@ def _index() -> list[list[Any]]:
 
 def _types(symbol: Symbol, currency: str = "USD") -> Iterator[ContractType]:
     """The types of contracts that are offered for a symbol, paid in a currency."""
-    return (kind for kind in TYPES.values() if offered.is_offered(kind, symbol, currency))
+    return (kind for kind in TYPES.values() if eligibility.is_offered(kind, symbol, currency))
 
 
 def _market(symbol: Symbol) -> Named:
@@ -220,7 +220,7 @@ def _bounds(
     kind: ContractType, symbol: Symbol, currency: str = "USD"
 ) -> dict[str, tuple[str, str]]:
     """The shortest and the longest duration, by type of expiry."""
-    durations = offered.durations(kind, symbol, currency)
+    durations = eligibility.durations(kind, symbol, currency)
     found: dict[str, tuple[str, str]] = {}
     if durations.ticks is not None:
         found["tick"] = (f"{durations.ticks[0]}t", f"{durations.ticks[1]}t")
@@ -277,7 +277,7 @@ def _available(
                 row["last_digit_range"] = list(kind.choices)
             if isinstance(kind, Multiplier):
                 row["multiplier_range"] = kind.choices(symbol, spot)
-                if offered.can_be_cancelled(symbol):
+                if eligibility.can_be_cancelled(symbol):
                     row["cancellation_range"] = list(CANCELLATIONS)
             if isinstance(kind, Accumulator):
                 row["growth_rate_range"] = GROWTH_RATES
@@ -335,7 +335,7 @@ def _type(kind: ContractType, category: str) -> OfferedType:
 
 def _trade_durations(symbol: Symbol) -> Iterator[TradeDurations]:
     for kind in _types(symbol):
-        durations = offered.durations(kind, symbol)
+        durations = eligibility.durations(kind, symbol)
         bounds: list[DurationBounds] = [
             {"name": unit, "display_name": _UNITS[unit], "min": pair[0], "max": pair[1]}
             for unit, pair in (

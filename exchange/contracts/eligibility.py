@@ -23,8 +23,8 @@ import math
 from dataclasses import replace
 from typing import Final
 
-from scopegate.exchange.contracts.life import ContractType
 from scopegate.exchange.contracts.listing import NO_END, Durations
+from scopegate.exchange.contracts.state import ContractType
 from scopegate.exchange.contracts.terms import not_offered
 from scopegate.exchange.rates import DOLLAR_SYMBOLS
 from scopegate.exchange.rules import MOST_SHARED
