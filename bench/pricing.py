@@ -19,8 +19,8 @@ from typing import Any
 
 from servers import rotated, what_is_measured
 
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
 from scopegate.exchange.contracts.quoting import make_quote
-from scopegate.exchange.contracts.terms import QuoteRequest
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
 

@@ -41,13 +41,14 @@ from requests import OUTSTANDING, WARM_UP, Case, Sample
 from servers import FASTAPI, SCOPEGATE, SERVERS, Server, rotated, what_is_measured
 
 from scopegate.exchange import book, ledger
-from scopegate.exchange.book import Contract
+from scopegate.exchange.book import Contract, Purchase
 from scopegate.exchange.contracts import quoting
-from scopegate.exchange.contracts.state import Outcome, Quote, Status, Tick
-from scopegate.exchange.contracts.terms import QuoteRequest
+from scopegate.exchange.contracts.common.contract_type import Quote
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.state import Outcome, Status, Tick
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
-from scopegate.exchange.ledger import Account
+from scopegate.exchange.ledger import Account, Posting
 from scopegate.exchange.rules import MOST_OPEN_POSITIONS, Margins
 from scopegate.gateway.access import tokens, users
 from scopegate.handlers.exchange.scopes import SCOPES
@@ -359,9 +360,8 @@ async def our_books(contracts: int) -> Books:
         offer = _offer(gateway.service(Feed), now)
 
         async def buy(loginid: str) -> None:
-            await gateway.service(Desk).buy(
-                offer, loginid=loginid, app_id=None, at=now, guard=lambda _transaction: None
-            )
+            purchase = Purchase(quote=offer, loginid=loginid, app_id=None, at=now)
+            await gateway.service(Desk).buy(purchase, lambda _transaction: None)
 
         whose = [owned[number // per_account].loginid for number in range(contracts)]
         with _timed(contracts, books, "bought"):
@@ -377,7 +377,8 @@ async def our_books(contracts: int) -> Books:
         assert not any(gateway.service(Desk).positions(account.loginid) for account in owned)
 
         async def credit(loginid: str) -> None:
-            await gateway.store.write(lambda t: ledger.book(t, loginid, "deposit", 1, at=now))
+            deposit = Posting(loginid=loginid, action="deposit", amount=1, at=now)
+            await gateway.store.write(lambda t: ledger.post(t, deposit))
 
         with _timed(contracts, books, "booked"):
             await _all(credit, whose, MOST_AT_ONCE)
@@ -421,9 +422,8 @@ def plain_books() -> Books:
         with _timed(PEER_TRADES, books, "bought"):
             for loginid in whose:
                 with committed():
-                    bought = book.buy(
-                        transaction, offer, loginid=loginid, app_id=None, at=int(NOON)
-                    )
+                    purchase = Purchase(quote=offer, loginid=loginid, app_id=None, at=int(NOON))
+                    bought = book.buy(transaction, purchase)
                 held.append(bought.contract)
         end = _ended(offer)
         with _timed(PEER_TRADES, books, "settled"):
@@ -434,7 +434,8 @@ def plain_books() -> Books:
         with _timed(PEER_TRADES, books, "booked"):
             for loginid in whose:
                 with committed():
-                    ledger.book(transaction, loginid, "deposit", 1, at=NOON)
+                    deposit = Posting(loginid=loginid, action="deposit", amount=1, at=NOON)
+                    ledger.post(transaction, deposit)
     return books
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.ledger import account
 from scopegate.store.sqlite import Row, Snapshot, Transaction
 

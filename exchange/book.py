@@ -14,9 +14,11 @@ from typing import Any, ClassVar, NamedTuple, Self
 from scopegate.exchange import exclusion, ledger, markups
 from scopegate.exchange.contracts import shortcode
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.state import Outcome, Quote, Status
-from scopegate.exchange.contracts.terms import Refusal, Terms
-from scopegate.exchange.ledger import Entry, InsufficientFundsError
+from scopegate.exchange.contracts.common.contract_type import Orders, Quote, StoredTerms
+from scopegate.exchange.contracts.common.refusals import Refusal
+from scopegate.exchange.contracts.common.state import Outcome, Status
+from scopegate.exchange.contracts.common.terms import Terms
+from scopegate.exchange.ledger import Entry, InsufficientFundsError, Posting
 from scopegate.exchange.markups import MarkupPayee
 from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
@@ -57,13 +59,10 @@ class Contract:
 def contract(row: Row | Mapping[str, Any]) -> Contract:
     """The contract of a row, or of an announcement."""
     terms = shortcode.decode(row["shortcode"], row["currency"])
-    terms = replace(
-        terms,
-        commission=row["commission"],
-        is_financed=bool(row["is_financed"]),
-        take_profit=row["take_profit"],
-        stop_loss=row["stop_loss"],
+    stored = StoredTerms(
+        row["commission"], bool(row["is_financed"]), Orders(row["take_profit"], row["stop_loss"])
     )
+    terms = TYPES[terms.contract_type].with_stored(terms, stored)
     return Contract(
         id=row["id"],
         loginid=row["loginid"],
@@ -146,125 +145,154 @@ def _announce(transaction: Transaction, kind: type[ContractChanged], contract_id
     return announced.contract
 
 
-def buy(
-    transaction: Transaction,
-    offer: Quote,
-    *,
-    loginid: str,
-    app_id: int | None,
-    at: int,
-    key: str | None = None,
-    copied_from: int | None = None,
-    markup_payee: MarkupPayee | None = None,
-) -> Bought:
-    """Open a contract and charge for it; of a repeated `key` the contract that it opened before.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase:
+    """A contract that is to be bought."""
 
-    `copied_from` is the contract of which it is a copy. The markup in the offer's price goes to the
-    owner of the app, the `markup_payee`, in the same transaction; where nobody is to get it, it is
-    not charged.
+    quote: Quote[Any]
+    loginid: str
+    app_id: int | None
+    at: int
+    """The epoch of the purchase."""
+    key: str | None = None
+    """The idempotency key: an account buys once for a key."""
+    copied_from: int | None = None
+    """The contract of another account of which this one is a copy."""
+    markup_payee: MarkupPayee | None = None
+    """The app that gets the markup in the price; if none, no markup is charged."""
 
-    Raises `Refusal` when the account has not enough, has too much open, or its owner has excluded
-    the purchase.
+
+def buy(transaction: Transaction, purchase: Purchase) -> Bought:
+    """Open a contract and charge for it, or find the one bought under the same key before.
+
+    A markup goes to the owner of the app in the same transaction.
+
+    Raises `Refusal` when the balance is too small, too much is open, or the account's owner has
+    excluded the purchase.
     """
-    if key is not None and (before := bought_with(transaction, loginid, key)) is not None:
-        return before
-    terms = offer.terms
-    held = transaction.single(
-        "SELECT count(*), coalesce(sum(payout), 0), coalesce(sum(contract_type = ?), 0)"
-        " FROM contracts WHERE loginid = ? AND status = 'open'",
-        terms.contract_type,
-        loginid,
-    )
-    count, payout, alike = held
-    if count >= MOST_OPEN_POSITIONS:
-        raise Refusal(
-            "OpenPositionLimitExceeded",
-            f"You have {count} open contracts, and may have {MOST_OPEN_POSITIONS}: wait until one"
-            " ends, or sell one.",
-        )
-    most_alike = TYPES[terms.contract_type].most_open
-    if most_alike is not None and alike >= most_alike:
-        raise Refusal(
-            "OpenPositionLimitExceeded",
-            f"You have {alike} open contracts of the type {terms.contract_type}, and may have"
-            f" {most_alike}: wait until one ends, or sell one.",
-        )
-    most_payout = bound_in(LARGEST_OPEN_PAYOUT, terms.currency)
-    if payout + offer.payout > most_payout:
-        raise Refusal(
-            "OpenPositionLimitExceeded",
-            f"Your open contracts together may pay {terms.currency}"
-            f" {to_text(most_payout, terms.currency)}: this one would exceed that.",
-        )
+    loginid, at = purchase.loginid, purchase.at
+    if purchase.key is not None:
+        before = bought_with(transaction, loginid, purchase.key)
+        if before is not None:
+            return before
+    held = _check_room(transaction, purchase)
     buyer = ledger.account(transaction, loginid)
-    if buyer.currency != terms.currency:
+    currency = purchase.quote.terms.currency
+    if buyer.currency != currency:
         raise Refusal(
             "ContractBuyValidationError",
             f"The account {loginid} is kept in {buyer.currency}: it cannot buy a contract in"
-            f" {terms.currency}.",
+            f" {currency}.",
             {"currency": f"{buyer.currency} is needed."},
         )
-    payee = markups.payee(transaction, buyer, markup_payee) if offer.markup else None
+    payee = None
+    if purchase.quote.markup:
+        payee = markups.payee(transaction, buyer, purchase.markup_payee)
     if payee is None:
-        offer = offer.without_markup()
+        purchase = replace(purchase, quote=purchase.quote.without_markup())
+    quote = purchase.quote
     exclusion.refuse_purchase(
-        transaction, loginid, currency=terms.currency, price=offer.price, held=count, at=at
+        transaction, loginid, currency=currency, price=quote.price, held=held, at=at
     )
+    contract_id = _insert(transaction, purchase)
+    charge = Posting(
+        loginid=loginid,
+        action="buy",
+        amount=-quote.price,
+        at=at,
+        app_id=purchase.app_id,
+        contract_id=contract_id,
+    )
+    try:
+        entry = ledger.post_unannounced(transaction, charge)
+    except InsufficientFundsError:
+        raise Refusal(
+            "InsufficientBalance",
+            f"Your account balance ({to_text(buyer.balance, currency)} {currency}) is"
+            f" insufficient to buy this contract ({to_text(quote.price, currency)} {currency}).",
+        ) from None
+    transaction.execute("UPDATE contracts SET bought_by = ? WHERE id = ?", entry.id, contract_id)
+    # The contract first, so that listeners to the entry know the contract that it names.
+    opened = _announce(transaction, ContractOpened, contract_id)
+    transaction.announce(entry)
+    if payee is not None and purchase.markup_payee is not None:
+        paid = markups.pay(
+            transaction,
+            payee,
+            purchase.markup_payee,
+            contract_id=contract_id,
+            amount=quote.markup,
+            at=at,
+        )
+        transaction.announce(paid)
+    return Bought(opened, entry.balance_after)
+
+
+def _check_room(transaction: Transaction, purchase: Purchase) -> int:
+    """The number of the account's open contracts. Raises `Refusal` if one more is too many."""
+    quote, terms = purchase.quote, purchase.quote.terms
+    count, payout, alike = transaction.single(
+        "SELECT count(*), coalesce(sum(payout), 0), coalesce(sum(contract_type = ?), 0)"
+        " FROM contracts WHERE loginid = ? AND status = 'open'",
+        terms.contract_type,
+        purchase.loginid,
+    )
+    problem = None
+    if count >= MOST_OPEN_POSITIONS:
+        problem = (
+            f"You have {count} open contracts, and may have {MOST_OPEN_POSITIONS}: wait until one"
+            " ends, or sell one."
+        )
+    most_alike = TYPES[terms.contract_type].most_open
+    if problem is None and most_alike is not None and alike >= most_alike:
+        problem = (
+            f"You have {alike} open contracts of the type {terms.contract_type}, and may have"
+            f" {most_alike}: wait until one ends, or sell one."
+        )
+    most_payout = bound_in(LARGEST_OPEN_PAYOUT, terms.currency)
+    if problem is None and payout + quote.payout > most_payout:
+        problem = (
+            f"Your open contracts together may pay {terms.currency}"
+            f" {to_text(most_payout, terms.currency)}: this one would exceed that."
+        )
+    if problem is not None:
+        raise Refusal("OpenPositionLimitExceeded", problem)
+    return int(count)
+
+
+def _insert(transaction: Transaction, purchase: Purchase) -> int:
+    """Insert the row of the contract, and the orders that it begins with; the contract's id."""
+    quote, terms, at = purchase.quote, purchase.quote.terms, purchase.at
+    stored = TYPES[terms.contract_type].stored(terms)
+    orders = stored.orders
     contract_id = transaction.insert(
         "INSERT INTO contracts (loginid, app_id, contract_type, shortcode, currency, price, payout,"
         " cancellation_price, commission, take_profit, take_profit_at, stop_loss, stop_loss_at,"
         " bought_at, idempotency_key, copied_from, markup, is_financed)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        loginid,
-        app_id,
+        purchase.loginid,
+        purchase.app_id,
         terms.contract_type,
         shortcode.encode(terms),
         terms.currency,
-        offer.price,
-        offer.payout,
-        offer.cancellation_price,
-        terms.commission,
-        terms.take_profit,
-        None if terms.take_profit is None else at,
-        terms.stop_loss,
-        None if terms.stop_loss is None else at,
+        quote.price,
+        quote.payout,
+        quote.cancellation_price,
+        stored.commission,
+        orders.take_profit,
+        None if orders.take_profit is None else at,
+        orders.stop_loss,
+        None if orders.stop_loss is None else at,
         at,
-        key,
-        copied_from,
-        offer.markup,
-        int(terms.is_financed),
+        purchase.key,
+        purchase.copied_from,
+        quote.markup,
+        int(stored.is_financed),
     )
-    for kind, amount in (("take_profit", terms.take_profit), ("stop_loss", terms.stop_loss)):
+    for name, amount in orders._asdict().items():
         if amount is not None:
-            _record_order(transaction, contract_id, kind, amount, at)
-    try:
-        entry = ledger.post(
-            transaction,
-            loginid,
-            "buy",
-            -offer.price,
-            at=at,
-            app_id=app_id,
-            contract_id=contract_id,
-        )
-    except InsufficientFundsError:
-        balance = buyer.balance
-        raise Refusal(
-            "InsufficientBalance",
-            f"Your account balance ({to_text(balance, terms.currency)} {terms.currency}) is"
-            f" insufficient to buy this contract ({to_text(offer.price, terms.currency)}"
-            f" {terms.currency}).",
-        ) from None
-    transaction.execute("UPDATE contracts SET bought_by = ? WHERE id = ?", entry.id, contract_id)
-    # Whoever hears of the entry knows the contract that it names.
-    opened = _announce(transaction, ContractOpened, contract_id)
-    transaction.announce(entry)
-    if payee is not None and markup_payee is not None:
-        paid = markups.pay(
-            transaction, payee, markup_payee, contract_id=contract_id, amount=offer.markup, at=at
-        )
-        transaction.announce(paid)
-    return Bought(opened, entry.balance_after)
+            _record_order(transaction, contract_id, name, amount, at)
+    return contract_id
 
 
 def bought_with(reader: Snapshot, loginid: str, key: str) -> Bought | None:
@@ -280,7 +308,12 @@ def bought_with(reader: Snapshot, loginid: str, key: str) -> Bought | None:
 
 
 def close(
-    transaction: Transaction, held: Contract, end: Outcome, *, at: int, app_id: int | None = None
+    transaction: Transaction,
+    held: Contract,
+    outcome: Outcome,
+    *,
+    at: int,
+    app_id: int | None = None,
 ) -> Closed | None:
     """Close an open contract and pay for it.
 
@@ -289,50 +322,49 @@ def close(
     changed = transaction.execute(
         "UPDATE contracts SET status = ?, sold_for = ?, sold_at = ?, exit_epoch = ?"
         " WHERE id = ? AND status = 'open' AND version = ?",
-        end.status.value,
-        end.pays,
+        outcome.status.value,
+        outcome.pays,
         at,
-        end.tick.epoch,
+        outcome.tick.epoch,
         held.id,
         held.version,
     ).rowcount
     if not changed:
         return None
-    entry = ledger.post(
-        transaction,
-        held.loginid,
-        "sell",
-        end.pays,
+    payment = Posting(
+        loginid=held.loginid,
+        action="sell",
+        amount=outcome.pays,
         at=at,
         app_id=app_id,
         contract_id=held.id,
     )
+    entry = ledger.post(transaction, payment)
     transaction.execute("UPDATE contracts SET sold_by = ? WHERE id = ?", entry.id, held.id)
-    transaction.announce(entry)
     return Closed(_announce(transaction, ContractClosed, held.id), entry)
 
 
 def change_orders(
-    transaction: Transaction, held: Contract, terms: Terms, *, at: int, followed_to: int
+    transaction: Transaction, held: Contract, orders: Orders, *, at: int, followed_to: int
 ) -> Contract | None:
-    """Give an open contract the orders of these terms, from the tick after `followed_to` on.
+    """Replace the orders of an open contract, from the tick after `followed_to` on.
 
     `None` when it is closed, or its orders have changed since `held` was read.
     """
+    before = TYPES[held.terms.contract_type].orders(held.terms)
     took, lost = (
         at if new is not None and new != old else None if new is None else since
-        for new, old, since in (
-            (terms.take_profit, held.terms.take_profit, held.take_profit_at),
-            (terms.stop_loss, held.terms.stop_loss, held.stop_loss_at),
+        for new, old, since in zip(
+            orders, before, (held.take_profit_at, held.stop_loss_at), strict=True
         )
     )
     changed = transaction.execute(
         "UPDATE contracts SET take_profit = ?, take_profit_at = ?, stop_loss = ?, stop_loss_at = ?,"
         " followed_to = ?, version = version + 1"
         " WHERE id = ? AND status = 'open' AND version = ?",
-        terms.take_profit,
+        orders.take_profit,
         took,
-        terms.stop_loss,
+        orders.stop_loss,
         lost,
         followed_to,
         held.id,
@@ -340,12 +372,9 @@ def change_orders(
     ).rowcount
     if not changed:
         return None
-    for kind, new, old in (
-        ("take_profit", terms.take_profit, held.terms.take_profit),
-        ("stop_loss", terms.stop_loss, held.terms.stop_loss),
-    ):
+    for name, new, old in zip(Orders._fields, orders, before, strict=True):
         if new != old:
-            _record_order(transaction, held.id, kind, new, at)
+            _record_order(transaction, held.id, name, new, at)
     return _announce(transaction, ContractChanged, held.id)
 
 

@@ -15,12 +15,13 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from scopegate.exchange import book, ledger
-from scopegate.exchange.book import Bought, Closed, Contract
-from scopegate.exchange.contracts.state import Outcome, Quote, Status
-from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.book import Bought, Closed, Contract, Purchase
+from scopegate.exchange.contracts.common.contract_type import Quote
+from scopegate.exchange.contracts.common.refusals import Refusal
+from scopegate.exchange.contracts.common.state import Outcome, Status
 from scopegate.exchange.ledger import Account, Guard
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import MOST_COPIERS, MOST_TRADERS
@@ -276,7 +277,7 @@ class Copying:
 
     # The copies.
 
-    def bought(self, transaction: Transaction, bought: Bought, offer: Quote) -> None:
+    def bought(self, transaction: Transaction, bought: Bought, quote: Quote[Any]) -> None:
         """The trader has bought: buy the same, at the same price, for whoever copies that."""
         original = bought.contract
         if not bought.is_new:
@@ -289,14 +290,14 @@ class Copying:
             try:
                 with transaction.savepoint():
                     following.check_stake(original)
-                    copy = book.buy(
-                        transaction,
-                        offer,
+                    purchase = Purchase(
+                        quote=quote,
                         loginid=following.copier,
                         app_id=None,
                         at=at,
                         copied_from=original.id,
                     )
+                    copy = book.buy(transaction, purchase)
                     contract_id = copy.contract.id
             except Refusal as problem:
                 refusal = problem

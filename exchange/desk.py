@@ -18,7 +18,7 @@ import math
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -30,30 +30,27 @@ from scopegate.exchange.book import (
     ContractChanged,
     ContractClosed,
     ContractOpened,
+    Purchase,
 )
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.multipliers import Multiplier
-from scopegate.exchange.contracts.state import (
+from scopegate.exchange.contracts.common.contract_type import Orders, replay, resume
+from scopegate.exchange.contracts.common.refusals import NOT_OPEN, Refusal
+from scopegate.exchange.contracts.common.state import (
     ContractState,
     MarketView,
     Outcome,
-    Quote,
     Status,
     Tick,
     Trigger,
     begin,
     latest,
     market_view,
-    replay,
-    resume,
-    unsaleable,
     with_growth,
 )
-from scopegate.exchange.contracts.terms import NOT_OPEN, Refusal, Terms
+from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.copying import Copying
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.ledger import Guard
-from scopegate.exchange.markups import MarkupPayee
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import Symbol
@@ -94,7 +91,7 @@ class Position:
 
     __slots__ = ("contract", "kind", "state", "trigger")
 
-    def __init__(self, contract: Contract, state: ContractState) -> None:
+    def __init__(self, contract: Contract, state: ContractState[Any]) -> None:
         self.contract = contract
         self.kind = TYPES[contract.terms.contract_type]
         self.state = state
@@ -180,14 +177,14 @@ class Desk:
                 log.error("an open contract cannot be read", contract=row["id"], exc_info=problem)
         return positions
 
-    def _followed(self, contract: Contract) -> ContractState:
+    def _followed(self, contract: Contract) -> ContractState[Any]:
         """The life of a contract up to the present second, from the ticks alone."""
         terms = contract.terms
         kind = TYPES[terms.contract_type]
         state = begin(terms, self.feed)
         if contract.followed_to > state.seen:
             # Its orders changed then, and it was open: earlier ticks met other orders.
-            state = resume(terms, self.feed, contract.followed_to)
+            state = resume(kind, terms, self.feed, contract.followed_to)
         return replay(kind, terms, state, self.feed, self._second)
 
     async def settled(self) -> None:
@@ -254,7 +251,7 @@ class Desk:
             for contract_id, position in index.by_level.items()
             if position.trigger.matters(tick)
         }
-        if any(position.terms.is_financed for position in due.values()):
+        if any(position.terms.needs_growth for position in due.values()):
             symbol = next(iter(due.values())).terms.symbol
             tick = with_growth(tick, self.feed, symbol)
         for position in due.values():
@@ -401,35 +398,16 @@ class Desk:
 
     # What clients ask for.
 
-    async def buy(
-        self,
-        offer: Quote,
-        *,
-        loginid: str,
-        app_id: int | None,
-        at: int,
-        guard: Guard,
-        key: str | None = None,
-        markup_payee: MarkupPayee | None = None,
-    ) -> Bought:
-        """Buy a contract, once for a `key`, and its copies for whoever copies the account.
+    async def buy(self, purchase: Purchase, guard: Guard) -> Bought:
+        """Buy a contract, once for its key, and its copies for the accounts that copy this one.
 
-        The `markup_payee` is the app that gets the markup of the contract; copies have none. Raises
-        `Refusal`, or what the guard raises.
+        Copies carry no markup. Raises `Refusal`, or what the guard raises.
         """
 
         def job(transaction: Transaction) -> Bought:
             guard(transaction)
-            bought = book.buy(
-                transaction,
-                offer,
-                loginid=loginid,
-                app_id=app_id,
-                at=at,
-                key=key,
-                markup_payee=markup_payee,
-            )
-            self._copying.bought(transaction, bought, offer)
+            bought = book.buy(transaction, purchase)
+            self._copying.bought(transaction, bought, purchase.quote)
             return bought
 
         return await self._store.write(job)
@@ -474,27 +452,22 @@ class Desk:
         """Cancel a multiplier whose cancellation was paid for: the stake comes back."""
 
         def cancellation(position: Position, now: int) -> Outcome:
-            kind, terms = position.kind, position.terms
-            if not isinstance(kind, Multiplier) or not terms.cancellation:
-                raise unsaleable("Deal cancellation was not bought with this contract.")
-            if not kind.can_be_cancelled(terms, now):
-                raise unsaleable("The time in which this contract could be cancelled is over.")
-            tick = latest(self.feed, terms.symbol, now)
-            return Outcome(Status.CANCELLED, tick, terms.amount)
+            tick = latest(self.feed, position.terms.symbol, now)
+            return position.kind.cancelled(position.terms, tick, now)
 
         return await self._end(contract_id, loginid, cancellation, app_id, guard)
 
     async def change_orders(
-        self, contract_id: int, *, loginid: str, change: Callable[[Position], Terms], guard: Guard
+        self, contract_id: int, *, loginid: str, change: Callable[[Position], Orders], guard: Guard
     ) -> Contract:
-        """Replace the orders of an open contract by those of the terms that `change` makes."""
+        """Replace the orders of an open contract by those that `change` returns for it."""
 
         async def attempt(position: Position, now: int) -> Contract | None:
-            held, terms, followed_to = position.contract, change(position), position.state.seen
+            held, orders, seen = position.contract, change(position), position.state.seen
 
             def job(transaction: Transaction) -> Contract | None:
                 guard(transaction)
-                return book.change_orders(transaction, held, terms, at=now, followed_to=followed_to)
+                return book.change_orders(transaction, held, orders, at=now, followed_to=seen)
 
             return await self._store.write(job)
 

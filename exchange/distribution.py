@@ -32,14 +32,14 @@ class PriceDistribution:
     """Steps from the first tick to the last; at least 1."""
     mean: float
     sd: float
-    kept: float = field(default=1.0, kw_only=True)
-    """Which share of the distance to its level, to which it is pulled on the way, is left then."""
+    remaining: float = field(default=1.0, kw_only=True)
+    """The share of the distance from its level that remains then, where it is pulled to a level."""
 
 
 def turned(distribution: PriceDistribution) -> PriceDistribution:
     """The outlook of a price that falls where this one, which moves by the normal law, rises."""
     return PriceDistribution(
-        distribution.ticks, -distribution.mean, distribution.sd, kept=distribution.kept
+        distribution.ticks, -distribution.mean, distribution.sd, remaining=distribution.remaining
     )
 
 

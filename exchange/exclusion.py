@@ -12,7 +12,7 @@ import calendar
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
-from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.ledger import OUTSIDE
 from scopegate.exchange.money import to_text
 from scopegate.exchange.symbols import DAY

@@ -156,47 +156,41 @@ def accounts(reader: Snapshot, user_id: int | None = None) -> list[Account]:
     return [_account(row) for row in rows]
 
 
-def book(
-    transaction: Transaction,
-    loginid: str,
-    action: str,
-    amount: int,
-    *,
-    at: float,
-    app_id: int | None = None,
-    note: str = "",
-    counter: str | None = None,
-) -> Entry:
-    """Add `amount` (negative: take it) to an account, with the entry that explains it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """A change of one balance that is to be posted."""
+
+    loginid: str
+    action: str
+    """`buy`, `sell`, `deposit` and so on, as `statement` lists it."""
+    amount: int
+    """In smallest units of the account's currency; negative to take money from the account."""
+    at: float
+    """The epoch, on the market's clock."""
+    app_id: int | None = None
+    note: str = ""
+    contract_id: int | None = None
+    counter: str | None = None
+    """The counter account that the money comes from; `None`: the exchange if it is for a contract,
+    else from outside."""
+
+
+def post(transaction: Transaction, posting: Posting) -> Entry:
+    """Change a balance by a ledger entry, and announce the entry.
 
     Raises `InsufficientFundsError` when the balance would become negative.
     """
-    entry = post(
-        transaction, loginid, action, amount, at=at, app_id=app_id, note=note, counter=counter
-    )
+    entry = post_unannounced(transaction, posting)
     transaction.announce(entry)
     return entry
 
 
-def post(
-    transaction: Transaction,
-    loginid: str,
-    action: str,
-    amount: int,
-    *,
-    at: float,
-    app_id: int | None = None,
-    note: str = "",
-    contract_id: int | None = None,
-    counter: str | None = None,
-) -> Entry:
-    """What `book` does, but for the announcement, which is the caller's to make.
-
-    The money comes from the counter account that is named; where none is, from the exchange if it
-    is for a contract, else from outside.
+def post_unannounced(transaction: Transaction, posting: Posting) -> Entry:
+    """The same as `post`, for a caller that announces the entry after others.
 
     Raises `InsufficientFundsError` when the balance would become negative.
     """
+    loginid, amount, counter = posting.loginid, posting.amount, posting.counter
     changed = transaction.one(
         "UPDATE accounts SET balance = balance + ? WHERE loginid = ? AND balance + ? >= 0"
         " RETURNING *",
@@ -208,11 +202,11 @@ def post(
         account(transaction, loginid)
         raise InsufficientFundsError(loginid)
     now = _account(changed)
-    # Two processes reckon the market's time, to within a moment: the ledger's does not go back.
+    # Two processes may differ by a moment in the market's time: the ledger's does not go back.
     last = transaction.one("SELECT at FROM ledger ORDER BY id DESC LIMIT 1")
-    at = max(at, last["at"] if last is not None else 0)
+    at = int(max(posting.at, last["at"] if last is not None else 0))
     if counter is None:
-        counter = OUTSIDE if contract_id is None else EXCHANGE
+        counter = OUTSIDE if posting.contract_id is None else EXCHANGE
     transaction.execute(
         "INSERT INTO counter_accounts (name, currency, balance) VALUES (?, ?, ?)"
         " ON CONFLICT (name, currency) DO UPDATE SET balance = balance + excluded.balance",
@@ -224,13 +218,13 @@ def post(
         "INSERT INTO ledger (loginid, action, amount, balance_after, at, app_id, note,"
         " contract_id, counter) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         loginid,
-        action,
+        posting.action,
         amount,
         now.balance,
-        int(at),
-        app_id,
-        note,
-        contract_id,
+        at,
+        posting.app_id,
+        posting.note,
+        posting.contract_id,
         counter,
     )
     return Entry(
@@ -239,13 +233,13 @@ def post(
         now.user_id,
         now.currency,
         now.is_virtual,
-        action,
+        posting.action,
         amount,
         now.balance,
-        int(at),
-        app_id,
-        note,
-        contract_id,
+        at,
+        posting.app_id,
+        posting.note,
+        posting.contract_id,
     )
 
 
@@ -262,7 +256,8 @@ def set_balance(
     difference = balance - account(transaction, loginid).balance
     if difference == 0:
         return None
-    return book(transaction, loginid, action, difference, at=at, note=note)
+    posting = Posting(loginid=loginid, action=action, amount=difference, at=at, note=note)
+    return post(transaction, posting)
 
 
 def entries(
@@ -339,14 +334,14 @@ def reset(transaction: Transaction, loginid: str, *, at: float, note: str) -> En
 
 def fund(transaction: Transaction, opened: Account, *, at: float) -> Entry:
     """Book the opening balance in paper money, which every account gets once."""
-    return book(
-        transaction,
-        opened.loginid,
-        "virtual_credit" if opened.is_virtual else "deposit",
-        opening_balance(opened.currency),
+    posting = Posting(
+        loginid=opened.loginid,
+        action="virtual_credit" if opened.is_virtual else "deposit",
+        amount=opening_balance(opened.currency),
         at=at,
         note="Opening balance in paper money.",
     )
+    return post(transaction, posting)
 
 
 def is_settled(reader: Snapshot, loginid: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from scopegate.exchange import ledger
-from scopegate.exchange.ledger import EXCHANGE, Account, Entry
+from scopegate.exchange.ledger import EXCHANGE, Account, Entry, Posting
 from scopegate.store.sqlite import Row, Snapshot, Transaction
 
 
@@ -51,16 +51,16 @@ def pay(
     at: int,
 ) -> Entry:
     """Give the markup of a contract to the account of the app's owner; not yet announced."""
-    entry = ledger.post(
-        transaction,
-        loginid,
-        "adjustment",
-        amount,
+    posting = Posting(
+        loginid=loginid,
+        action="adjustment",
+        amount=amount,
         at=at,
         app_id=markup_payee.app_id,
         note=f"Markup of the app {markup_payee.app_id} on the contract {contract_id}.",
         counter=EXCHANGE,
     )
+    entry = ledger.post_unannounced(transaction, posting)
     transaction.execute(
         "INSERT INTO markups (contract_id, app_id, loginid, amount, cents, booked_by, at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",

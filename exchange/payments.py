@@ -13,12 +13,12 @@ Rules:
 
 import contextlib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from scopegate.exchange import agents, exclusion, ledger
-from scopegate.exchange.contracts.terms import Refusal
-from scopegate.exchange.ledger import CONVERSION, OUTSIDE, TRANSFERS, Account, Entry, Guard
+from scopegate.exchange.contracts.common.refusals import Refusal
+from scopegate.exchange.ledger import CONVERSION, TRANSFERS, Account, Entry, Guard, Posting
 from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rates import Rates, shown
 from scopegate.exchange.rules import LARGEST_AGENT_PAYMENT, LEAST_AGENT_PAYMENT
@@ -261,27 +261,25 @@ def pay(
         raise order.refused(f"That is less than the smallest amount of {payee.currency}.")
     out, into = _notes(order, parties, rate)
     transfer = order.kind is Kind.TRANSFER
-    paid = ledger.book(
-        transaction,
-        payer.loginid,
-        "transfer" if transfer else "withdrawal",
-        -order.units,
+    outgoing = Posting(
+        loginid=payer.loginid,
+        action="transfer" if transfer else "withdrawal",
+        amount=-order.units,
         at=at,
         app_id=app_id,
         note=out,
         counter=counter,
     )
+    incoming = replace(
+        outgoing,
+        loginid=payee.loginid,
+        action="transfer" if transfer else "deposit",
+        amount=units,
+        note=into,
+    )
+    paid = ledger.post(transaction, outgoing)
     try:
-        received = pay_in(
-            transaction,
-            payee.loginid,
-            "transfer" if transfer else "deposit",
-            units,
-            at=at,
-            app_id=app_id,
-            note=into,
-            counter=counter,
-        )
+        received = pay_in(transaction, incoming)
     except Refusal:
         if transfer:
             raise
@@ -301,26 +299,20 @@ def pay(
     return of_entries(transaction, [paid.id])[paid.id]
 
 
-def pay_in(
-    transaction: Transaction,
-    loginid: str,
-    action: str,
-    units: int,
-    *,
-    at: float,
-    app_id: int | None = None,
-    note: str = "",
-    counter: str = OUTSIDE,
-) -> Entry:
-    """Add to an account what somebody's order pays into it: the one way in for payments.
+def pay_in(transaction: Transaction, posting: Posting) -> Entry:
+    """Post a payment that an account receives: every payment to an account comes this way.
 
     Raises `Refusal` where the account's owner has excluded it.
     """
-    currency = ledger.account(transaction, loginid).currency
-    exclusion.refuse_deposit(transaction, loginid, currency=currency, amount=units, at=int(at))
-    return ledger.book(
-        transaction, loginid, action, units, at=at, app_id=app_id, note=note, counter=counter
+    currency = ledger.account(transaction, posting.loginid).currency
+    exclusion.refuse_deposit(
+        transaction,
+        posting.loginid,
+        currency=currency,
+        amount=posting.amount,
+        at=int(posting.at),
     )
+    return ledger.post(transaction, posting)
 
 
 def _notes(order: Order, parties: Parties, rate: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from scopegate import market_start, offered
 from scopegate.exchange import agents, exclusion, payments
 from scopegate.exchange import ledger as accounts
-from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.money import to_number, to_text, to_units
 from scopegate.gateway.access import apps, passwords, tokens, users
 from scopegate.gateway.access.accounts import all_loginids, open_account
@@ -303,9 +303,13 @@ def account_credit(db: Path | None, loginid: str, amount: str) -> None:
             raise StoreError("the amount must not be 0, nor beyond a trillion")
         at, note = market_start.present(transaction), "By the operator."
         try:
+            action = "deposit" if units > 0 else "withdrawal"
+            posting = accounts.Posting(
+                loginid=loginid, action=action, amount=units, at=at, note=note
+            )
             if units > 0:
-                return payments.pay_in(transaction, loginid, "deposit", units, at=at, note=note)
-            return accounts.book(transaction, loginid, "withdrawal", units, at=at, note=note)
+                return payments.pay_in(transaction, posting)
+            return accounts.post(transaction, posting)
         except accounts.InsufficientFundsError:
             raise StoreError(f"{loginid} does not hold that much") from None
         except Refusal as refusal:

@@ -14,7 +14,7 @@ from typing import Final
 from scopegate import market_start, paper_retention
 from scopegate.exchange import ledger, rules
 from scopegate.exchange.announcements import Announcements
-from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.copying import Copying
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
@@ -34,7 +34,6 @@ from scopegate.handlers.exchange.accounts import Accounts
 from scopegate.handlers.exchange.assessment import Assessment
 from scopegate.handlers.exchange.calendars import Calendars
 from scopegate.handlers.exchange.contract_streams import ContractStreams
-from scopegate.handlers.exchange.contract_views import as_error
 from scopegate.handlers.exchange.copying import CopyTrading
 from scopegate.handlers.exchange.exchange_rates import ExchangeRates
 from scopegate.handlers.exchange.exclusion import SelfExclusion
@@ -51,6 +50,7 @@ from scopegate.handlers.exchange.portfolio import Portfolio
 from scopegate.handlers.exchange.profile import Profile
 from scopegate.handlers.exchange.proposals import Proposals
 from scopegate.handlers.exchange.quotes import Quotes
+from scopegate.handlers.exchange.refusals import as_error
 from scopegate.handlers.exchange.scopes import SCOPES
 from scopegate.handlers.exchange.tick_streams import TickStreams
 from scopegate.handlers.exchange.trading import Trading

@@ -378,11 +378,10 @@ class World(Scene):
         """Add to an account (the demo one), in its currency's smallest units."""
         target = loginid or self.demo.loginid
         action = "deposit" if amount > 0 else "withdrawal"
-        await self.gateway.store.write(
-            lambda transaction: accounts.book(
-                transaction, target, action, amount, at=self.clock.now()
-            )
+        posting = accounts.Posting(
+            loginid=target, action=action, amount=amount, at=self.clock.now()
         )
+        await self.gateway.store.write(lambda transaction: accounts.post(transaction, posting))
 
     async def set_balance(self, balance: int, loginid: str | None = None) -> None:
         """Book what an account (the demo one) lacks of a balance, or has beyond it."""

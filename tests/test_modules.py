@@ -19,8 +19,10 @@ ROOMS = ("exchange", "gateway", "handlers", "runtime", "schemas", "store")
 
 OTHER_SUBJECT = frozenset(
     {
+        "exchange/contracts/common/refusals.py",  # `test_refusals.py` is about the command line
         "exchange/processes/resets.py",  # `test_resets.py` is about contracts with a reset
-        "handlers/exchange/growth.py",  # `test_growth.py` is about what grows in the database
+        "handlers/exchange/refusals.py",
+        "handlers/exchange/views/lookbacks.py",  # `test_lookbacks.py` is about prices
         "handlers/exchange/market.py",  # `test_market.py` is about seeds and starts
         "schemas/market.py",
         "schemas/rates.py",  # `test_rates.py` is about `exchange/rates.py`
@@ -33,23 +35,26 @@ TESTED_BY: dict[str, str] = {
     "exchange/agents.py": "tests/scenarios/test_payments.py",
     "exchange/book.py": "tests/exchange/test_trading_machine.py",
     "exchange/contracts/accumulators.py": "tests/exchange/test_replay.py",
-    "exchange/contracts/bounds.py": "tests/exchange/test_quoting.py",
+    "exchange/contracts/common/bounds.py": "tests/exchange/test_quoting.py",
     "exchange/contracts/catalogue.py": "tests/exchange/test_eligibility.py",
     "exchange/contracts/digits.py": "tests/exchange/test_replay.py",
     "exchange/contracts/european.py": "tests/exchange/test_replay.py",
-    "exchange/contracts/state.py": "tests/exchange/test_replay.py",
-    "exchange/contracts/listing.py": "tests/exchange/test_quoting.py",
+    "exchange/contracts/common/contract_type.py": "tests/exchange/test_replay.py",
+    "exchange/contracts/common/quote_request.py": "tests/exchange/test_quoting.py",
+    "exchange/contracts/common/refusals.py": "tests/exchange/test_quoting.py",
+    "exchange/contracts/common/state.py": "tests/exchange/test_replay.py",
+    "exchange/contracts/common/listing.py": "tests/exchange/test_quoting.py",
     "exchange/contracts/multipliers.py": "tests/exchange/test_financing.py",
-    "exchange/contracts/options.py": "tests/exchange/test_pricing.py",
-    "exchange/contracts/orders.py": "tests/exchange/test_quoting.py",
-    "exchange/contracts/per_point.py": "tests/exchange/test_quoting.py",
-    "exchange/contracts/short_fields.py": "tests/exchange/test_shortcodes.py",
+    "exchange/contracts/common/fixed_payout.py": "tests/exchange/test_pricing.py",
+    "exchange/contracts/common/orders.py": "tests/exchange/test_quoting.py",
+    "exchange/contracts/common/per_point.py": "tests/exchange/test_quoting.py",
+    "exchange/contracts/common/short_fields.py": "tests/exchange/test_shortcodes.py",
     "exchange/contracts/shortcode.py": "tests/exchange/test_shortcodes.py",
-    "exchange/contracts/terms.py": "tests/exchange/test_quoting.py",
+    "exchange/contracts/common/terms.py": "tests/exchange/test_quoting.py",
     "exchange/contracts/touches.py": "tests/exchange/test_replay.py",
     "exchange/contracts/turbos.py": "tests/exchange/test_replay.py",
     "exchange/contracts/vanillas.py": "tests/exchange/test_replay.py",
-    "exchange/contracts/wording.py": "tests/scenarios/test_families.py",
+    "exchange/contracts/common/wording.py": "tests/scenarios/test_families.py",
     "exchange/exclusion.py": "tests/scenarios/test_self_exclusion.py",
     "exchange/fixedpoint.py": "tests/exchange/test_feed.py",
     "exchange/heartbeat.py": "tests/scenarios/test_streams.py",
@@ -97,11 +102,10 @@ TESTED_BY: dict[str, str] = {
     "handlers/exchange/assessment.py": "tests/scenarios/test_people.py",
     "handlers/exchange/calendars.py": "tests/scenarios/test_markets.py",
     "handlers/exchange/contract_streams.py": "tests/scenarios/test_trading.py",
-    "handlers/exchange/contract_views.py": "tests/scenarios/test_trading.py",
+    "handlers/exchange/contract_bodies.py": "tests/scenarios/test_trading.py",
     "handlers/exchange/days.py": "tests/scenarios/test_markup.py",
     "handlers/exchange/exchange_rates.py": "tests/scenarios/test_payments.py",
     "handlers/exchange/exclusion.py": "tests/scenarios/test_self_exclusion.py",
-    "handlers/exchange/growth.py": "tests/scenarios/test_products.py",
     "handlers/exchange/idempotency.py": "tests/scenarios/test_trading.py",
     "handlers/exchange/market.py": "tests/scenarios/test_markets.py",
     "handlers/exchange/markups.py": "tests/scenarios/test_markup.py",
@@ -110,14 +114,22 @@ TESTED_BY: dict[str, str] = {
     "handlers/exchange/orders.py": "tests/scenarios/test_trading.py",
     "handlers/exchange/paper_accounts.py": "tests/scenarios/test_app_tokens.py",
     "handlers/exchange/payment_agents.py": "tests/scenarios/test_payments.py",
-    "handlers/exchange/per_point.py": "tests/scenarios/test_products.py",
     "handlers/exchange/places.py": "tests/scenarios/test_people.py",
     "handlers/exchange/portfolio.py": "tests/scenarios/test_trading.py",
     "handlers/exchange/profile.py": "tests/scenarios/test_people.py",
     "handlers/exchange/quotes.py": "tests/scenarios/test_proposals.py",
     "handlers/exchange/reach.py": "tests/scenarios/test_app_tokens.py",
     "handlers/exchange/scopes.py": "tests/published/test_scope_table.py",
+    "handlers/exchange/refusals.py": "tests/scenarios/test_trading.py",
     "handlers/exchange/tick_streams.py": "tests/scenarios/test_streams.py",
+    "handlers/exchange/views/accumulators.py": "tests/scenarios/test_products.py",
+    "handlers/exchange/views/catalogue.py": "tests/scenarios/test_new_family.py",
+    "handlers/exchange/views/fixed_payout.py": "tests/scenarios/test_families.py",
+    "handlers/exchange/views/lookbacks.py": "tests/scenarios/test_families.py",
+    "handlers/exchange/views/multipliers.py": "tests/scenarios/test_trading.py",
+    "handlers/exchange/views/orders.py": "tests/scenarios/test_trading.py",
+    "handlers/exchange/views/per_point.py": "tests/scenarios/test_products.py",
+    "handlers/exchange/views/view.py": "tests/scenarios/test_new_family.py",
     "handlers/gateway/countries.py": "tests/scenarios/test_people.py",
     "handlers/gateway/general.py": "tests/scenarios/test_limits.py",
     "handlers/gateway/oversight.py": "tests/scenarios/test_consent.py",
@@ -167,11 +179,13 @@ TESTED_BY: dict[str, str] = {
 
 SHOWN_BY: dict[str, str] = {
     # Parts of contracts and prices, which are made and asked through the types of contracts.
-    "exchange/contracts/bounds.py": "test_stakes_and_payouts_have_their_bounds",
-    "exchange/contracts/listing.py": "test_a_duration_that_is_not_offered_is_refused",
-    "exchange/contracts/orders.py": "test_orders_lie_between_their_limits",
-    "exchange/contracts/short_fields.py": "test_every_contract_is_read_back_from_its_shortcode",
-    "exchange/contracts/wording.py": (
+    "exchange/contracts/common/bounds.py": "test_stakes_and_payouts_have_their_bounds",
+    "exchange/contracts/common/listing.py": "test_a_duration_that_is_not_offered_is_refused",
+    "exchange/contracts/common/orders.py": "test_orders_lie_between_their_limits",
+    "exchange/contracts/common/short_fields.py": (
+        "test_every_contract_is_read_back_from_its_shortcode"
+    ),
+    "exchange/contracts/common/wording.py": (
         "test_two_barriers_are_shown_and_the_contract_is_sold_back"  # by their longcodes
     ),
     "exchange/pricing/cancellation.py": "test_a_deal_cancellation_costs_what_the_vector_says",
@@ -195,14 +209,20 @@ SHOWN_BY: dict[str, str] = {
         "test_an_owner_oversees_tokens_and_what_was_done_with_them"  # by `token_list`, `activity`
     ),
     "handlers/exchange/contract_streams.py": "test_what_streams_tell_is_one_story",
-    "handlers/exchange/contract_views.py": "test_a_contract_is_priced_bought_followed_and_settled",
+    "handlers/exchange/contract_bodies.py": "test_a_contract_is_priced_bought_followed_and_settled",
     "handlers/exchange/days.py": "test_markups_are_listed_as_they_are_asked_for",
-    "handlers/exchange/growth.py": (
-        "test_an_accumulator_grows_with_each_tick_until_one_goes_too_far"
-    ),
     "handlers/exchange/idempotency.py": "test_a_retried_purchase_is_the_same_contract",
     "handlers/exchange/paper_accounts.py": "test_an_app_sees_the_accounts_that_it_was_given",
-    "handlers/exchange/per_point.py": "test_what_is_offered_lists_what_there_is_to_choose",
+    "handlers/exchange/refusals.py": "test_a_contract_is_priced_bought_followed_and_settled",
+    "handlers/exchange/views/accumulators.py": (
+        "test_an_accumulator_grows_with_each_tick_until_one_goes_too_far"
+    ),
+    "handlers/exchange/views/catalogue.py": "test_it_is_listed_quoted_and_streamed",
+    "handlers/exchange/views/fixed_payout.py": "test_the_selected_tick_is_shown_once_it_is_there",
+    "handlers/exchange/views/lookbacks.py": "test_lookbacks_pay_what_lies_between_extremes",
+    "handlers/exchange/views/multipliers.py": "test_a_multiplier_takes_its_profit_or_is_stopped",
+    "handlers/exchange/views/orders.py": "test_orders_are_changed_and_listed",
+    "handlers/exchange/views/per_point.py": ("test_what_is_offered_lists_what_there_is_to_choose"),
     "handlers/exchange/reach.py": "test_an_app_adds_personal_details_and_changes_none",
     "handlers/exchange/tick_streams.py": "test_no_tick_is_lost_between_history_and_stream",
     "handlers/gateway/countries.py": "test_every_country_is_listed_and_the_states_of_many",

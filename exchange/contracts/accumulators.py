@@ -10,35 +10,29 @@ takes all of it. Everything is compared in whole numbers.
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
-from scopegate.exchange.contracts import short_fields, wording
-from scopegate.exchange.contracts.bounds import check_stake
-from scopegate.exchange.contracts.listing import NO_END, Listing
-from scopegate.exchange.contracts.orders import Ordered, order_units
-from scopegate.exchange.contracts.state import (
+from scopegate.exchange.contracts.common import short_fields, wording
+from scopegate.exchange.contracts.common.bounds import check_stake
+from scopegate.exchange.contracts.common.contract_type import Quote
+from scopegate.exchange.contracts.common.listing import NO_END, Decides, Listing
+from scopegate.exchange.contracts.common.orders import Ordered, OrderedTerms
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import Refusal, invalid, not_offered, unsaleable
+from scopegate.exchange.contracts.common.state import (
     ContractState,
     MarketView,
     Outcome,
-    Quote,
     Status,
     Tick,
     Trigger,
-    unsaleable,
 )
-from scopegate.exchange.contracts.terms import (
-    WIDTH_UNITS,
-    QuoteRequest,
-    Refusal,
-    Terms,
-    invalid,
-    not_offered,
-)
+from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import to_text
 from scopegate.exchange.pricing.accumulators import widest
@@ -57,7 +51,21 @@ GROWTH_RATES = [float(Decimal(percent) / 100) for percent in MOST_ACCUMULATED]
 _SHORT = re.compile(r"([0-9.]{1,20})_0_0\.0([1-5])_1_0\.([0-9]{12})_([0-9]{1,11})(?:_0)?", re.ASCII)
 
 
-class Accumulator(Ordered):
+WIDTH_UNITS: Final = 10**12
+"""The units of `AccumulatorTerms.width`: so many are a width of 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccumulatorTerms(OrderedTerms):
+    """The terms of an accumulator."""
+
+    growth: int
+    """By how many percent it grows with every tick."""
+    width: int
+    """How far a tick may be from the one before it: a share of that, in `WIDTH_UNITS`."""
+
+
+class Accumulator(Ordered[AccumulatorTerms]):
     """A contract that grows with every tick, until it is sold, or a tick goes too far.
 
     The width of its range is fixed when it is bought: as many whole pips as leave the exchange its
@@ -76,15 +84,21 @@ class Accumulator(Ordered):
         sentiment="low_vol",
         barrier_category="american",
         durations=NO_END,
+        decides=Decides.EVERY_TICK,
     )
 
     def quote(
-        self, terms: Terms, request: QuoteRequest, market: MarketView, margins: Margins
-    ) -> Quote:
-        """The stake; what the owner of an app adds is a share of it that comes on top."""
+        self,
+        terms: Terms,
+        amount: int,
+        request: QuoteRequest,
+        market: MarketView,
+        margins: Margins,
+    ) -> Quote[AccumulatorTerms]:
+        """The stake; a markup is a share of it, on top."""
         if request.basis == "payout":
             raise invalid("basis", "The amount of an accumulator is its stake.")
-        check_stake(terms.amount, terms.currency)
+        check_stake(amount, terms.currency)
         growth = _growth(request)
         spot, symbol = market.tick.pips, terms.symbol
         tick = market.distribution(market.tick.epoch, market.tick.epoch + symbol.step)
@@ -99,96 +113,103 @@ class Accumulator(Ordered):
             )
         # Between two pips: so many stay, one more does not, also when the spot has moved a little.
         width = (2 * pips + 1) * WIDTH_UNITS // (2 * spot)
-        terms = replace(
-            terms, expiry=None, ticks=MOST_ACCUMULATED[growth], growth=growth, width=width
-        )
-        terms = self.with_orders(
-            terms, take_profit=order_units(request.take_profit, terms, "take_profit")
-        )
-        markup = int(terms.amount * request.markup)
-        return Quote(terms, terms.amount + markup, market.tick, markup=markup)
+        until = replace(terms, expiry=None, ticks=MOST_ACCUMULATED[growth])
+        agreed = until.extended(AccumulatorTerms, stake=amount, growth=growth, width=width)
+        agreed = self.with_requested(agreed, request)
+        markup = int(amount * request.markup)
+        return Quote(agreed, amount + markup, market.tick, markup=markup)
 
-    def has_moved(self, proposed: Quote, present: Quote, margins: Margins) -> bool:
+    def has_moved(
+        self, proposed: Quote[AccumulatorTerms], present: Quote[AccumulatorTerms], margins: Margins
+    ) -> bool:
         """Never: the stake is the price, and the width follows the spot."""
         return False
 
-    def order_limits(self, terms: Terms) -> Mapping[str, tuple[int, int]]:
+    def order_limits(self, terms: AccumulatorTerms) -> Mapping[str, tuple[int, int]]:
         """A profit, up to what the last tick would bring."""
-        return {"take_profit": (1, self.most(terms) - terms.amount)}
+        return {"take_profit": (1, self.most(terms) - terms.stake)}
 
-    def most(self, terms: Terms) -> int:
+    def most(self, terms: AccumulatorTerms) -> int:
         """What it pays when it stays in to its last tick."""
-        return _worth(terms.amount, terms.growth, MOST_ACCUMULATED[terms.growth])
+        return _worth(terms.stake, terms.growth, MOST_ACCUMULATED[terms.growth])
 
-    def gained(self, terms: Terms, state: ContractState, tick: Tick) -> int:
+    def profit_at(self, terms: AccumulatorTerms, state: ContractState[Tick], tick: Tick) -> int:
         """What it has grown."""
-        return _worth(terms.amount, terms.growth, self.stayed(terms, state)) - terms.amount
+        return _worth(terms.stake, terms.growth, self.stayed(terms, state)) - terms.stake
 
-    def stayed(self, terms: Terms, state: ContractState) -> int:
+    def stayed(self, terms: AccumulatorTerms, state: ContractState[Tick]) -> int:
         """How many ticks have come since the entry tick, and stayed."""
-        if state.entry is None or state.last is None:
+        if state.entry is None or state.memory is None:
             return 0
-        return (state.last.epoch - state.entry.epoch) // terms.symbol.step
+        return (state.memory.epoch - state.entry.epoch) // terms.symbol.step
 
-    def sentence(self, terms: Terms) -> str:
+    def sentence(self, terms: AccumulatorTerms) -> str:
         """By what it grows, and what ends it."""
+        stake = wording.money(terms.stake, terms)
         return (
-            f"A stake of {wording.money(terms)} grows by {terms.growth}% with every tick of"
+            f"A stake of {stake} grows by {terms.growth}% with every tick of"
             f" {terms.symbol.display_name}, for {terms.ticks} ticks at the most, as long as each is"
             f" less than {width_text(terms)} away from the tick before; else all is lost."
         )
 
-    def encode(self, terms: Terms) -> str:
+    def encode(self, terms: AccumulatorTerms) -> str:
         """Stake, growth, width, start."""
-        stake = to_text(terms.amount, terms.currency)
+        stake = to_text(terms.stake, terms.currency)
         return f"{stake}_0_0.0{terms.growth}_1_0.{terms.width:012}_{terms.start}"
 
-    def decode(self, text: str, terms: Terms) -> Terms:
+    def decode(self, text: str, terms: Terms) -> AccumulatorTerms:
         """What `encode` wrote; the take profit is kept elsewhere."""
         stake, growth, width, start = short_fields.match(_SHORT, text)
-        return replace(
-            terms,
-            amount=short_fields.read_money(stake, terms.currency),
+        term = replace(terms, start=int(start), ticks=MOST_ACCUMULATED[int(growth)])
+        return term.extended(
+            AccumulatorTerms,
+            stake=short_fields.read_money(stake, terms.currency),
             growth=int(growth),
             width=int(width),
-            start=int(start),
-            ticks=MOST_ACCUMULATED[int(growth)],
         )
 
-    def trigger(self, terms: Terms, state: ContractState) -> Trigger:
+    def trigger(self, terms: AccumulatorTerms, state: ContractState[Tick]) -> Trigger:
         """Every tick: each is compared with the one before."""
-        if state.last is None:
+        if state.memory is None:
             return super().trigger(terms, state)
-        return Trigger(state.last.epoch + terms.symbol.step)
+        return Trigger(state.memory.epoch + terms.symbol.step)
 
-    def step(self, terms: Terms, state: ContractState, tick: Tick) -> ContractState:
-        """The tick is what the next one is compared with."""
+    def step(
+        self, terms: AccumulatorTerms, state: ContractState[Tick], tick: Tick
+    ) -> ContractState[Tick]:
+        """The outcome is decided by the tick and the one before it, which is the memory."""
         if state.entry is None:
-            return replace(super().step(terms, state, tick), last=tick)
+            return super().step(terms, state, tick)
         # Written out, since every tick comes here: a fourth of what `replace` takes.
         outcome = self.decide(terms, state, tick)
-        return ContractState(state.spot, tick.epoch, state.entry, outcome=outcome, last=tick)
+        return ContractState(state.spot, tick.epoch, state.entry, outcome, tick)
 
-    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
+    def decide(
+        self, terms: AccumulatorTerms, state: ContractState[Tick], tick: Tick
+    ) -> Outcome | None:
         """A tick that goes too far, then the take profit, then the end of ticks."""
         assert state.entry is not None  # noqa: S101 - the entry comes first
-        before = state.last
+        before = state.memory
         if before is None:
             return None
         if abs(tick.pips - before.pips) * WIDTH_UNITS >= terms.width * before.pips:
             return Outcome(Status.LOST, tick, 0)
         count = (tick.epoch - state.entry.epoch) // terms.symbol.step
-        if count < _enough(terms.amount, terms.growth, terms.take_profit):
+        if count < _enough(terms.stake, terms.growth, terms.orders.take_profit):
             return None
-        return Outcome(Status.WON, tick, _worth(terms.amount, terms.growth, count))
+        return Outcome(Status.WON, tick, _worth(terms.stake, terms.growth, count))
 
     def value(
-        self, terms: Terms, state: ContractState, market: MarketView, margins: Margins
+        self,
+        terms: AccumulatorTerms,
+        state: ContractState[Tick],
+        market: MarketView,
+        margins: Margins,
     ) -> int:
         """What it has grown to."""
-        return _worth(terms.amount, terms.growth, self.stayed(terms, state))
+        return _worth(terms.stake, terms.growth, self.stayed(terms, state))
 
-    def check_sale(self, terms: Terms, state: ContractState, now: int) -> None:
+    def check_sale(self, terms: AccumulatorTerms, state: ContractState[Tick], now: int) -> None:
         """It is bought back once it has grown."""
         super().check_sale(terms, state, now)
         if not self.stayed(terms, state):
@@ -221,12 +242,12 @@ def _enough(stake: int, growth: int, take_profit: int | None) -> int:
     return next(k for k in range(1, most + 1) if _worth(stake, growth, k) >= stake + take_profit)
 
 
-def width_text(terms: Terms) -> str:
+def width_text(terms: AccumulatorTerms) -> str:
     """The width in percent, to five decimals; `0.06186%`."""
     return f"{Decimal(terms.width) * 100 / WIDTH_UNITS:.5f}%"
 
 
-def reach(terms: Terms, spot: int) -> int:
+def reach(terms: AccumulatorTerms, spot: int) -> int:
     """How far the next tick after this spot must be away to end it, in tenths of a pip.
 
     Rounded up, which changes nothing for ticks, that are whole pips away.
@@ -234,7 +255,7 @@ def reach(terms: Terms, spot: int) -> int:
     return -(-terms.width * spot * 10 // WIDTH_UNITS)
 
 
-def stays(terms: Terms, feed: Feed, epoch: int) -> list[int]:
+def stays(terms: AccumulatorTerms, feed: Feed, epoch: int) -> list[int]:
     """How many ticks in a row stayed near the one before, from one that did not to the next.
 
     Of the ticks up to the epoch, the last row being the one that goes on; the latest `ROWS_SHOWN`

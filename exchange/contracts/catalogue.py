@@ -4,24 +4,25 @@ A further type of a family that is here is one more row; a further family is one
 class, and its rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from operator import eq, gt, lt, ne
-from types import MappingProxyType
+from typing import Final
 
 from scopegate.exchange.contracts.accumulators import Accumulator
+from scopegate.exchange.contracts.common.contract_type import AnyContractType
 from scopegate.exchange.contracts.digits import Digits
 from scopegate.exchange.contracts.european import European
 from scopegate.exchange.contracts.few_ticks import Asian, Run, SelectedTick
 from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.multipliers import Multiplier
 from scopegate.exchange.contracts.resets import Reset
-from scopegate.exchange.contracts.state import ContractType
 from scopegate.exchange.contracts.touches import Touch
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.contracts.two_barriers import Ends, Spread, Stays
 from scopegate.exchange.contracts.vanillas import Vanilla
 
-_ROWS: tuple[ContractType, ...] = (
+_ROWS: tuple[AnyContractType, ...] = (
     European("CALL", "Higher", rises=True, ties=False),
     European("PUT", "Lower", rises=False, ties=False),
     European("CALLE", "Higher or equal", rises=True, ties=True),
@@ -66,5 +67,32 @@ _ROWS: tuple[ContractType, ...] = (
     Turbo("TURBOSSHORT", "Short", rises=False),
 )
 
-TYPES: Mapping[str, ContractType] = MappingProxyType({kind.name: kind for kind in _ROWS})
-"""Every type by its name, in the order of lists. Read-only."""
+
+class Catalogue(Mapping[str, AnyContractType]):
+    """Types of contracts by name, in the order of lists."""
+
+    def __init__(self, kinds: Iterable[AnyContractType]) -> None:
+        self._kinds = {kind.name: kind for kind in kinds}
+
+    def __getitem__(self, name: str) -> AnyContractType:
+        return self._kinds[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    @contextmanager
+    def including(self, *kinds: AnyContractType) -> Iterator[None]:
+        """Offer further types within the block; for tests of a family."""
+        before = self._kinds
+        self._kinds = before | {kind.name: kind for kind in kinds}
+        try:
+            yield
+        finally:
+            self._kinds = before
+
+
+TYPES: Final = Catalogue(_ROWS)
+"""Every type that is offered."""

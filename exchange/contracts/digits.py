@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from scopegate.exchange.contracts import short_fields, wording
-from scopegate.exchange.contracts.listing import TICKS_ONLY, Listing
-from scopegate.exchange.contracts.options import Option
-from scopegate.exchange.contracts.state import ContractState, MarketView, Outcome, Tick
-from scopegate.exchange.contracts.terms import QuoteRequest, Refusal, Terms, bad_barrier, invalid
+from scopegate.exchange.contracts.common import short_fields, wording
+from scopegate.exchange.contracts.common.fixed_payout import FixedPayout, FixedPayoutTerms
+from scopegate.exchange.contracts.common.listing import TICKS_ONLY, Decides, Listing
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import Refusal, bad_barrier, invalid
+from scopegate.exchange.contracts.common.state import ContractState, MarketView, Outcome, Tick
 from scopegate.exchange.rules import Margins
 
 LEAST_SD: float = 8.0
@@ -18,7 +19,7 @@ Wins = Callable[[int, int], bool]
 """Whether a last digit wins against the digit that was chosen."""
 
 
-class Digits(Option):
+class Digits(FixedPayout[None]):
     """Won when the last digit of the exit tick stands as it should to the digit chosen.
 
     The odds are exact, the count of digits that win out of ten, as long as a tick moves the price
@@ -51,9 +52,12 @@ class Digits(Option):
             sentiment=sentiment,
             barrier_category="non_financial",
             durations=TICKS_ONLY,
+            decides=Decides.FEW_TICKS,
         )
 
-    def complete(self, terms: Terms, request: QuoteRequest, market: MarketView) -> Terms:
+    def complete(
+        self, terms: FixedPayoutTerms, request: QuoteRequest, market: MarketView
+    ) -> FixedPayoutTerms:
         """The digit is written as the barrier."""
         if market.tick.pips * terms.symbol.tick_sd < LEAST_SD:
             raise Refusal(
@@ -70,38 +74,42 @@ class Digits(Option):
             raise bad_barrier(f"The barrier of {self.name} is {words}.")
         return replace(terms, digit=int(request.barrier))
 
-    def margin(self, margins: Margins) -> float:
+    def family_margin(self, margins: Margins) -> float:
         """That of digits; a match has a smaller one, for a chance of one in ten."""
         return margins.matches if self.name == "DIGITMATCH" else margins.digits
 
-    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
+    def chance(
+        self, terms: FixedPayoutTerms, state: ContractState[None], market: MarketView
+    ) -> float:
         """How many of the ten digits win."""
         return sum(self._wins(digit, terms.digit or 0) for digit in range(10)) / 10
 
-    def sentence(self, terms: Terms) -> str:
+    def sentence(self, terms: FixedPayoutTerms) -> str:
         """What the last digit must be."""
         wins = self._words.format(terms.digit)
         return (
-            f"Pays {wording.money(terms)} if the last digit of {terms.symbol.display_name} {wins}"
+            f"{self.pays(terms)} if the last digit of {terms.symbol.display_name} {wins}"
             f" at {wording.nth_tick(terms.ticks or 0)}."
         )
 
-    def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:
+    def barriers(self, terms: FixedPayoutTerms, entry: int, memory: None) -> tuple[str, ...]:
         """The digit."""
         return () if terms.digit is None else (str(terms.digit),)
 
-    def encode_barriers(self, terms: Terms) -> tuple[str, str]:
+    def encode_barriers(self, terms: FixedPayoutTerms) -> tuple[str, str]:
         """The digit; 0 where none is chosen."""
         return str(terms.digit or 0), short_fields.UNUSED
 
-    def decode_barriers(self, first: str, second: str, terms: Terms) -> Terms:
+    def decode_barriers(self, first: str, second: str, terms: FixedPayoutTerms) -> FixedPayoutTerms:
         """The digit."""
         short_fields.check_unused(second)
         if int(first) not in (self.choices or (0,)):
             raise ValueError(first)
         return replace(terms, digit=int(first) if self.choices else None)
 
-    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
+    def decide(
+        self, terms: FixedPayoutTerms, state: ContractState[None], tick: Tick
+    ) -> Outcome | None:
         """The exit tick decides."""
         if tick.epoch < self.exit_epoch(terms):
             return None

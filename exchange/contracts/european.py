@@ -2,19 +2,18 @@
 
 from dataclasses import replace
 
-from scopegate.exchange.contracts import wording
-from scopegate.exchange.contracts.listing import TICKS_OR_TIME, Listing
-from scopegate.exchange.contracts.options import Option
-from scopegate.exchange.contracts.state import ContractState, MarketView, Outcome, Tick
-from scopegate.exchange.contracts.terms import Barrier, QuoteRequest, Terms, bad_barrier
+from scopegate.exchange.contracts.common import wording
+from scopegate.exchange.contracts.common.fixed_payout import FixedPayout, FixedPayoutTerms
+from scopegate.exchange.contracts.common.listing import TICKS_OR_TIME, Decides, Listing
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import bad_barrier
+from scopegate.exchange.contracts.common.state import ContractState, MarketView, Outcome, Tick
+from scopegate.exchange.contracts.common.terms import AT_ENTRY, Barrier
 from scopegate.exchange.pricing.terminal import above
 from scopegate.exchange.rules import Margins
 
-AT_ENTRY = Barrier(0)
-"""The barrier of a contract that names none: its entry spot."""
 
-
-class European(Option):
+class European(FixedPayout[None]):
     """Won when the exit tick is beyond the barrier; with `ties`, also when it is at it.
 
     Priced by Black, Scholes 1973 for a price that is rounded to whole pips.
@@ -33,10 +32,13 @@ class European(Option):
             sentiment="up" if rises else "down",
             barrier_category="euro_atm",
             durations=TICKS_OR_TIME,
+            decides=Decides.SIDE_OF_LAST_TICK,
             takes_forward_start=True,
         )
 
-    def complete(self, terms: Terms, request: QuoteRequest, market: MarketView) -> Terms:
+    def complete(
+        self, terms: FixedPayoutTerms, request: QuoteRequest, market: MarketView
+    ) -> FixedPayoutTerms:
         """A barrier may be there."""
         if request.barrier is None:
             return terms
@@ -45,11 +47,13 @@ class European(Option):
             raise bad_barrier("The barrier must be above zero.")
         return terms if barrier == AT_ENTRY else replace(terms, barrier=barrier)
 
-    def margin(self, margins: Margins) -> float:
+    def family_margin(self, margins: Margins) -> float:
         """That of rise and fall."""
         return margins.rise_fall
 
-    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
+    def chance(
+        self, terms: FixedPayoutTerms, state: ContractState[None], market: MarketView
+    ) -> float:
         """How likely the exit tick is on the side that wins."""
         barrier = terms.barrier or AT_ENTRY
         strike = barrier.level(state.entry.pips if state.entry else market.tick.pips)
@@ -58,16 +62,18 @@ class European(Option):
         chance = above(market.tick.pips, edge, self.distribution(terms, state, market))
         return chance if self.rises else 1.0 - chance
 
-    def sentence(self, terms: Terms) -> str:
+    def sentence(self, terms: FixedPayoutTerms) -> str:
         """Where the price must be at the end."""
         side = "higher" if self.rises else "lower"
         wins = f"{side} than or equal to" if self.ties else f"strictly {side} than"
         return (
-            f"Pays {wording.money(terms)} if {terms.symbol.display_name} is {wins}"
-            f" {wording.barrier(terms)} {wording.at_end(terms)}."
+            f"{self.pays(terms)} if {terms.symbol.display_name} is {wins}"
+            f" {wording.level(terms.barrier, terms.symbol)} {wording.at_end(terms)}."
         )
 
-    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
+    def decide(
+        self, terms: FixedPayoutTerms, state: ContractState[None], tick: Tick
+    ) -> Outcome | None:
         """The exit tick decides."""
         if tick.epoch < self.exit_epoch(terms):
             return None

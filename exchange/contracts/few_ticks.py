@@ -5,12 +5,21 @@ They remember every tick from the entry on.
 
 import re
 from dataclasses import replace
+from typing import TypeAlias
 
-from scopegate.exchange.contracts import short_fields, wording
-from scopegate.exchange.contracts.listing import Durations, Listing
-from scopegate.exchange.contracts.options import Option
-from scopegate.exchange.contracts.state import ContractState, MarketView, Outcome, Tick, Trigger
-from scopegate.exchange.contracts.terms import QuoteRequest, Terms, invalid
+from scopegate.exchange.contracts.common import short_fields, wording
+from scopegate.exchange.contracts.common.fixed_payout import FixedPayout, FixedPayoutTerms
+from scopegate.exchange.contracts.common.listing import Decides, Durations, Listing
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import invalid
+from scopegate.exchange.contracts.common.state import (
+    ContractState,
+    MarketView,
+    Outcome,
+    Tick,
+    Trigger,
+)
+from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.distribution import PriceDistribution, turned
 from scopegate.exchange.pricing.few_ticks import above_average, rising, stays_below, tops_all
 from scopegate.exchange.rules import Margins
@@ -19,22 +28,25 @@ _ASIAN = re.compile(short_fields.PLAIN, re.ASCII)
 _SELECTED = re.compile(
     rf"{short_fields.MONEY}_{short_fields.START}_([0-9]{{1,3}})t_([0-9])", re.ASCII
 )
+Ticks: TypeAlias = tuple[int, ...]
+"""The price of every tick from the entry on, in pips."""
+
 HIGH_LOW_TICKS = 5
 """Of so many ticks one is to be the highest or the lowest."""
 
 
-class _FewTicks(Option):
+class _FewTicks(FixedPayout[Ticks]):
     """A contract that looks at every tick."""
 
     is_path_dependent = True
     remembers = True
     rises: bool
 
-    def remember(self, terms: Terms, state: ContractState, tick: Tick) -> tuple[int, ...]:
+    def remember(self, terms: FixedPayoutTerms, state: ContractState[Ticks], tick: Tick) -> Ticks:
         """Every tick."""
-        return (*state.kept, tick.pips)
+        return (*(state.memory or ()), tick.pips)
 
-    def trigger(self, terms: Terms, state: ContractState) -> Trigger:
+    def trigger(self, terms: FixedPayoutTerms, state: ContractState[Ticks]) -> Trigger:
         """Every tick."""
         if state.entry is None:
             return super().trigger(terms, state)
@@ -60,47 +72,56 @@ class Asian(_FewTicks):
             sentiment="up" if rises else "down",
             barrier_category="asian",
             durations=Durations(ticks=(5, 10)),
+            decides=Decides.FEW_TICKS,
         )
 
-    def margin(self, margins: Margins) -> float:
+    def family_margin(self, margins: Margins) -> float:
         """That of rise and fall."""
         return margins.rise_fall
 
-    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
+    def chance(
+        self, terms: FixedPayoutTerms, state: ContractState[Ticks], market: MarketView
+    ) -> float:
         """How likely the last tick is on the side that wins."""
-        known = state.kept or (market.tick.pips,)
+        known = state.memory or (market.tick.pips,)
         if not self.rises:
             known = tuple(2 * known[-1] - pips for pips in known)
         return above_average(known, self.turned(self.distribution(terms, state, market)))
 
-    def sentence(self, terms: Terms) -> str:
+    def sentence(self, terms: FixedPayoutTerms) -> str:
         """What is compared."""
         side = "higher" if self.rises else "lower"
         return (
-            f"Pays {wording.money(terms)} if the last tick of {terms.symbol.display_name} is"
+            f"{self.pays(terms)} if the last tick of {terms.symbol.display_name} is"
             f" strictly {side} than the average of {terms.ticks} ticks from the entry spot on."
         )
 
-    def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:
+    def barriers(
+        self, terms: FixedPayoutTerms, entry: int, memory: Ticks | None
+    ) -> tuple[str, ...]:
         """The average, once it is known."""
-        if len(kept) != terms.ticks:
+        if memory is None or len(memory) != terms.ticks:
             return ()
         digits = terms.symbol.digits
-        return (f"{sum(kept) / len(kept) / 10**digits:.{digits + 1}f}",)
+        return (f"{sum(memory) / len(memory) / 10**digits:.{digits + 1}f}",)
 
-    def encode(self, terms: Terms) -> str:
+    def encode(self, terms: FixedPayoutTerms) -> str:
         """Payout, start and end."""
-        return short_fields.plain(terms)
+        return short_fields.plain(terms, terms.payout)
 
-    def decode(self, text: str, terms: Terms) -> Terms:
+    def decode(self, text: str, terms: Terms) -> FixedPayoutTerms:
         """What `encode` wrote."""
-        return short_fields.read_plain(terms, *short_fields.match(_ASIAN, text))
+        payout, terms = short_fields.read_plain(terms, *short_fields.match(_ASIAN, text))
+        return terms.extended(FixedPayoutTerms, payout=payout)
 
-    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
+    def decide(
+        self, terms: FixedPayoutTerms, state: ContractState[Ticks], tick: Tick
+    ) -> Outcome | None:
         """The last tick decides."""
         if tick.epoch < self.exit_epoch(terms):
             return None
-        beyond = tick.pips * len(state.kept) - sum(state.kept)
+        seen = state.memory or ()
+        beyond = tick.pips * len(seen) - sum(seen)
         return self.settled(terms, tick, won=beyond > 0 if self.rises else beyond < 0)
 
 
@@ -123,23 +144,28 @@ class SelectedTick(_FewTicks):
             sentiment="high" if highest else "low",
             barrier_category="non_financial",
             durations=Durations(ticks=(HIGH_LOW_TICKS, HIGH_LOW_TICKS)),
+            decides=Decides.FEW_TICKS,
         )
 
-    def complete(self, terms: Terms, request: QuoteRequest, market: MarketView) -> Terms:
+    def complete(
+        self, terms: FixedPayoutTerms, request: QuoteRequest, market: MarketView
+    ) -> FixedPayoutTerms:
         """A tick must be selected."""
         if request.selected_tick is None or not 1 <= request.selected_tick <= HIGH_LOW_TICKS:
             raise invalid("selected_tick", f"{self.name} needs a tick from 1 to {HIGH_LOW_TICKS}.")
         return replace(terms, selected_tick=request.selected_tick)
 
-    def margin(self, margins: Margins) -> float:
+    def family_margin(self, margins: Margins) -> float:
         """That of contracts on few ticks."""
         return margins.few_ticks
 
-    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
+    def chance(
+        self, terms: FixedPayoutTerms, state: ContractState[Ticks], market: MarketView
+    ) -> float:
         """How likely the selected tick beats all others, when it has not been beaten yet."""
         spot, selected = market.tick.pips, terms.selected_tick or 0
-        first = market.tick.epoch if state.kept else terms.entry_epoch
-        known, last = state.kept or (spot,), self.exit_epoch(terms)
+        first = market.tick.epoch if state.memory else terms.entry_epoch
+        known, last = state.memory or (spot,), self.exit_epoch(terms)
         ahead = selected - len(known)
         if ahead < 0:
             lead = abs(known[selected - 1] - spot)
@@ -155,39 +181,43 @@ class SelectedTick(_FewTicks):
             chance *= stays_below(spot, -0.5, self.turned(rest))
         return chance
 
-    def sentence(self, terms: Terms) -> str:
+    def sentence(self, terms: FixedPayoutTerms) -> str:
         """Which tick must be what."""
         side = "highest" if self.rises else "lowest"
         return (
-            f"Pays {wording.money(terms)} if {wording.nth_tick(terms.selected_tick or 0)} of"
+            f"{self.pays(terms)} if {wording.nth_tick(terms.selected_tick or 0)} of"
             f" {terms.symbol.display_name} is strictly the {side} of {HIGH_LOW_TICKS}, the entry"
             " spot being the first."
         )
 
-    def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:
+    def barriers(
+        self, terms: FixedPayoutTerms, entry: int, memory: Ticks | None
+    ) -> tuple[str, ...]:
         """None."""
         return ()
 
-    def encode(self, terms: Terms) -> str:
+    def encode(self, terms: FixedPayoutTerms) -> str:
         """Payout, start, the number of ticks and the selected one."""
-        amount = short_fields.money(terms.amount, terms.currency)
+        amount = short_fields.money(terms.payout, terms.currency)
         start = short_fields.start(terms)
         return f"{amount}_{start}_{terms.ticks}t_{terms.selected_tick}"
 
-    def decode(self, text: str, terms: Terms) -> Terms:
+    def decode(self, text: str, terms: Terms) -> FixedPayoutTerms:
         """What `encode` wrote."""
         amount, start, forward, ticks, selected = short_fields.match(_SELECTED, text)
         if int(ticks) != HIGH_LOW_TICKS or not 1 <= int(selected) <= HIGH_LOW_TICKS:
             raise ValueError(text)
-        terms = short_fields.read_plain(terms, amount, start, forward, None, None, ticks)
-        return replace(terms, selected_tick=int(selected))
+        payout, terms = short_fields.read_plain(terms, amount, start, forward, None, None, ticks)
+        return terms.extended(FixedPayoutTerms, payout=payout, selected_tick=int(selected))
 
-    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
+    def decide(
+        self, terms: FixedPayoutTerms, state: ContractState[Ticks], tick: Tick
+    ) -> Outcome | None:
         """A tick that beats the selected one, or is its equal, decides, else the last."""
-        kept, selected = state.kept, terms.selected_tick or 0
-        if len(kept) >= selected:
-            best = max(kept) if self.rises else min(kept)
-            if kept[selected - 1] != best or kept.count(best) > 1:
+        seen, selected = state.memory or (), terms.selected_tick or 0
+        if len(seen) >= selected:
+            best = max(seen) if self.rises else min(seen)
+            if seen[selected - 1] != best or seen.count(best) > 1:
                 return self.settled(terms, tick, won=False)
         if tick.epoch < self.exit_epoch(terms):
             return None
@@ -210,28 +240,34 @@ class Run(_FewTicks):
             sentiment="up" if rises else "down",
             barrier_category="american",
             durations=Durations(ticks=(2, 5)),
+            decides=Decides.FEW_TICKS,
         )
 
-    def margin(self, margins: Margins) -> float:
+    def family_margin(self, margins: Margins) -> float:
         """That of contracts on few ticks."""
         return margins.few_ticks
 
-    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
+    def chance(
+        self, terms: FixedPayoutTerms, state: ContractState[Ticks], market: MarketView
+    ) -> float:
         """How likely all ticks to come go on as they must."""
         return rising(market.tick.pips, self.turned(self.distribution(terms, state, market)))
 
-    def sentence(self, terms: Terms) -> str:
+    def sentence(self, terms: FixedPayoutTerms) -> str:
         """What each tick must do."""
         does = "rises" if self.rises else "falls"
         return (
-            f"Pays {wording.money(terms)} if {terms.symbol.display_name} {does} with each of"
+            f"{self.pays(terms)} if {terms.symbol.display_name} {does} with each of"
             f" {terms.ticks} ticks after the entry spot."
         )
 
-    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
+    def decide(
+        self, terms: FixedPayoutTerms, state: ContractState[Ticks], tick: Tick
+    ) -> Outcome | None:
         """A tick that goes the wrong way decides, or does not move; else the last."""
-        if len(state.kept) > 1:
-            moved = state.kept[-1] - state.kept[-2]
+        seen = state.memory or ()
+        if len(seen) > 1:
+            moved = seen[-1] - seen[-2]
             if moved <= 0 if self.rises else moved >= 0:
                 return self.settled(terms, tick, won=False)
         if tick.epoch < self.exit_epoch(terms):

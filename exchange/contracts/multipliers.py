@@ -17,25 +17,32 @@ is reached.
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from scopegate.exchange import fixedpoint
-from scopegate.exchange.contracts import short_fields, wording
-from scopegate.exchange.contracts.bounds import check_stake
-from scopegate.exchange.contracts.eligibility import can_be_cancelled
-from scopegate.exchange.contracts.listing import NO_END, Listing
-from scopegate.exchange.contracts.orders import Ordered, order_units
-from scopegate.exchange.contracts.state import (
+from scopegate.exchange.contracts.common import short_fields, wording
+from scopegate.exchange.contracts.common.bounds import check_stake
+from scopegate.exchange.contracts.common.contract_type import Orders, Quote, StoredTerms
+from scopegate.exchange.contracts.common.listing import NO_END, Decides, Listing
+from scopegate.exchange.contracts.common.orders import Ordered, OrderedTerms
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import (
+    bad_amount,
+    invalid,
+    not_offered,
+    unsaleable,
+)
+from scopegate.exchange.contracts.common.state import (
     ContractState,
     MarketView,
     Outcome,
-    Quote,
     Status,
     Tick,
     Trigger,
 )
-from scopegate.exchange.contracts.terms import QuoteRequest, Terms, bad_amount, invalid, not_offered
+from scopegate.exchange.contracts.common.terms import Terms
+from scopegate.exchange.contracts.eligibility import can_be_cancelled
 from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.pricing import cancellation as protection
 from scopegate.exchange.pricing import overshoot
@@ -81,7 +88,26 @@ class Levels(NamedTuple):
     stop_loss: int | None
 
 
-class Multiplier(Ordered):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MultiplierTerms(OrderedTerms):
+    """The terms of a multiplier."""
+
+    multiplier: int
+    cancellation: int = 0
+    """For how many seconds after the start it can be cancelled."""
+    commission: int = 0
+    """In smallest units."""
+    is_financed: bool = False
+    """Whether it is measured against the forward price; contracts that were bought before there
+    was financing are measured against the entry spot."""
+
+    @property
+    def needs_growth(self) -> bool:
+        """For the forward price."""
+        return self.is_financed
+
+
+class Multiplier(Ordered[MultiplierTerms]):
     """A contract that gains (`rises`) or loses with the price, until it is sold or stopped.
 
     Closed at the first tick that takes the whole stake (stopped out, it pays nothing), brings the
@@ -102,44 +128,51 @@ class Multiplier(Ordered):
             sentiment="up" if rises else "down",
             barrier_category="american",
             durations=NO_END,
+            decides=Decides.PRICE_UNTIL_CLOSED,
         )
 
     def quote(
-        self, terms: Terms, request: QuoteRequest, market: MarketView, margins: Margins
-    ) -> Quote:
-        """The stake, the fee for being able to cancel, and a markup: a share of the stake."""
+        self,
+        terms: Terms,
+        amount: int,
+        request: QuoteRequest,
+        market: MarketView,
+        margins: Margins,
+    ) -> Quote[MultiplierTerms]:
+        """The stake, the fee for the right to cancel, and a markup: a share of the stake."""
         if request.basis not in (None, "stake"):
             raise invalid("basis", "The amount of a multiplier is its stake.")
-        check_stake(terms.amount, terms.currency)
-        terms = self.complete(terms, request, market.tick.pips, margins)
+        check_stake(amount, terms.currency)
+        agreed = self.complete(terms, amount, request, market.tick.pips, margins)
         fee = 0
-        if terms.cancellation:
-            fee = self.cancellation_price(terms, market, terms.cancellation, margins)
-        markup = int(terms.amount * request.markup)
-        price = terms.amount + fee + markup
-        return Quote(
-            terms,
-            price,
-            market.tick,
-            ask=terms.commission,
-            cancellation_price=fee,
-            markup=markup,
-        )
+        if agreed.cancellation:
+            fee = self.cancellation_price(agreed, market, agreed.cancellation, margins)
+        markup = int(amount * request.markup)
+        price = amount + fee + markup
+        return Quote(agreed, price, market.tick, cancellation_price=fee, markup=markup)
 
-    def has_moved(self, proposed: Quote, present: Quote, margins: Margins) -> bool:
+    def is_dearer(self, proposed: Quote[MultiplierTerms], present: Quote[MultiplierTerms]) -> bool:
+        """By the commission, or the fee."""
+        dearer = present.terms.commission > proposed.terms.commission
+        return dearer or present.price > proposed.price
+
+    def has_moved(
+        self, proposed: Quote[MultiplierTerms], present: Quote[MultiplierTerms], margins: Margins
+    ) -> bool:
         """Whether fee or commission has risen by more than `PRICE_TOLERANCE` of its margin."""
-        allowed = proposed.cancellation_price * margins.cancellation * PRICE_TOLERANCE
-        dearer = proposed.ask * margins.multiplier / (1 + margins.multiplier) * PRICE_TOLERANCE
-        return present.price - proposed.price > allowed or present.ask - proposed.ask > max(
-            dearer, 1
-        )
+        of_fee = proposed.cancellation_price * margins.cancellation * PRICE_TOLERANCE
+        before, now = proposed.terms.commission, present.terms.commission
+        of_commission = before * margins.multiplier / (1 + margins.multiplier) * PRICE_TOLERANCE
+        return present.price - proposed.price > of_fee or now - before > max(of_commission, 1)
 
-    def locked(self, proposed: Terms, present: Terms) -> Terms:
+    def locked_terms(self, proposed: MultiplierTerms, present: MultiplierTerms) -> MultiplierTerms:
         """The proposed commission."""
-        return replace(present, amount=proposed.amount, commission=proposed.commission)
+        return replace(present, commission=proposed.commission)
 
-    def complete(self, terms: Terms, request: QuoteRequest, spot: int, margins: Margins) -> Terms:
-        """A multiplier must be there; orders and a time to cancel may be."""
+    def complete(
+        self, terms: Terms, stake: int, request: QuoteRequest, spot: int, margins: Margins
+    ) -> MultiplierTerms:
+        """The terms for a stake, with a multiplier, and orders and a time to cancel if named."""
         offered = self.choices(terms.symbol, spot)
         if request.multiplier is None:
             raise invalid("multiplier", f"{self.name} needs a multiplier.")
@@ -151,7 +184,7 @@ class Multiplier(Ordered):
         multiplier = int(request.multiplier)
         worth = stop_out_worth(terms.symbol, spot, rises=self.direction > 0)
         rate = worth * (1 + margins.multiplier)
-        commission = math.ceil(round(terms.amount * multiplier * rate, 6))
+        commission = math.ceil(round(stake * multiplier * rate, 6))
         seconds = 0
         if request.cancellation is not None:
             if request.cancellation not in CANCELLATIONS:
@@ -159,26 +192,36 @@ class Multiplier(Ordered):
                 raise not_offered(f"Deal cancellation lasts one of {listed}.", "cancellation")
             seconds = CANCELLATIONS[request.cancellation]
             _check_cancellation(terms, seconds)
-        terms = replace(
-            terms,
+        agreed = terms.extended(
+            MultiplierTerms,
+            stake=stake,
             multiplier=multiplier,
             commission=commission,
             cancellation=seconds,
             is_financed=True,
         )
-        return self.with_orders(
+        return self.with_requested(agreed, request)
+
+    def stored(self, terms: MultiplierTerms) -> StoredTerms:
+        """Commission, financing and orders."""
+        return StoredTerms(terms.commission, terms.is_financed, terms.orders)
+
+    def with_stored(self, terms: MultiplierTerms, stored: StoredTerms) -> MultiplierTerms:
+        """Commission, financing and orders, as they are now."""
+        return replace(
             terms,
-            take_profit=order_units(request.take_profit, terms, "take_profit"),
-            stop_loss=order_units(request.stop_loss, terms, "stop_loss"),
+            commission=stored.commission,
+            is_financed=stored.is_financed,
+            orders=stored.orders,
         )
 
-    def order_limits(self, terms: Terms) -> Mapping[str, tuple[int, int]]:
+    def order_limits(self, terms: MultiplierTerms) -> Mapping[str, tuple[int, int]]:
         """A profit, and a loss beyond the commission, up to the stake."""
         most = bound_in(LARGEST_PAYOUT, terms.currency)
-        return {"take_profit": (1, most), "stop_loss": (terms.commission + 1, terms.amount)}
+        return {"take_profit": (1, most), "stop_loss": (terms.commission + 1, terms.stake)}
 
     def cancellation_price(
-        self, terms: Terms, market: MarketView, seconds: int, margins: Margins
+        self, terms: MultiplierTerms, market: MarketView, seconds: int, margins: Margins
     ) -> int:
         """The fee for the right to cancel for so many seconds, rounded up.
 
@@ -187,34 +230,34 @@ class Multiplier(Ordered):
         """
         spot, entry = market.tick.pips, terms.entry_epoch
         distribution = market.distribution(entry, terms.symbol.last_tick(terms.start + seconds))
-        value = terms.amount * terms.multiplier
+        value = terms.stake * terms.multiplier
         worth = protection.cancellation(
             spot,
             spot * (1 + self.direction * terms.commission / value),
             self.levels(terms, spot * PARTS).stop_out + self.direction / 2,
             value,
-            terms.amount,
+            terms.stake,
             replace(distribution, mean=-(distribution.sd**2) / 2),
         )
         return math.ceil(round(worth * (1 + margins.cancellation), 6))
 
-    def gained(self, terms: Terms, state: ContractState, tick: Tick) -> int:
+    def profit_at(self, terms: MultiplierTerms, state: ContractState[Tick], tick: Tick) -> int:
         """The profit."""
         assert state.entry is not None  # noqa: S101 - it is entered
         return self.profit(terms, reference(terms, state.entry, tick), tick.pips)
 
-    def profit(self, terms: Terms, against: int, spot: int) -> int:
+    def profit(self, terms: MultiplierTerms, against: int, spot: int) -> int:
         """The profit at a spot, less the commission; the loss is the stake at most.
 
         `against` is the price that the spot is measured against, in parts of a pip. Rounded down.
         """
-        return max(self._moved(terms, against, spot) - terms.commission, -terms.amount)
+        return max(self._moved(terms, against, spot) - terms.commission, -terms.stake)
 
-    def _moved(self, terms: Terms, against: int, spot: int) -> int:
-        value = terms.amount * terms.multiplier
+    def _moved(self, terms: MultiplierTerms, against: int, spot: int) -> int:
+        value = terms.stake * terms.multiplier
         return self.direction * value * (spot * PARTS - against) // against
 
-    def financing(self, terms: Terms, entry: Tick, tick: Tick) -> int:
+    def financing(self, terms: MultiplierTerms, entry: Tick, tick: Tick) -> int:
         """The financing charged from the entry to a tick; a credit if below 0.
 
         It is the profit against the entry spot less the profit against the forward price.
@@ -222,64 +265,70 @@ class Multiplier(Ordered):
         against, spot = reference(terms, entry, tick), tick.pips
         return self._moved(terms, entry.pips * PARTS, spot) - self._moved(terms, against, spot)
 
-    def _level(self, terms: Terms, against: int, profit: int) -> int:
+    def _level(self, terms: MultiplierTerms, against: int, profit: int) -> int:
         """The first price, in whole pips, at which the profit (or loss, if negative) is reached."""
-        value = terms.amount * terms.multiplier
+        value = terms.stake * terms.multiplier
         exact = against * (value + self.direction * (profit + terms.commission))
         if (self.direction > 0) == (profit > 0):
             return -(-exact // (value * PARTS))
         return exact // (value * PARTS)
 
-    def levels(self, terms: Terms, against: int) -> Levels:
+    def levels(self, terms: MultiplierTerms, against: int) -> Levels:
         """The levels at which it closes by itself, measured against this price (parts of a pip)."""
-        take_profit, stop_loss = terms.take_profit, terms.stop_loss
+        take_profit, stop_loss = terms.orders.take_profit, terms.orders.stop_loss
         return Levels(
-            self._level(terms, against, -terms.amount),
+            self._level(terms, against, -terms.stake),
             None if take_profit is None else self._level(terms, against, take_profit),
             None if stop_loss is None else self._level(terms, against, -stop_loss),
         )
 
-    def sentence(self, terms: Terms) -> str:
+    def sentence(self, terms: MultiplierTerms) -> str:
         """What a percent of movement brings."""
         side = "rise" if self.direction > 0 else "fall"
+        stake = wording.money(terms.stake, terms)
         text = (
             f"Each 1% {side} of {terms.symbol.display_name} gains, and each 1% the other way"
-            f" loses, {terms.multiplier}% of a stake of {wording.money(terms)}, less a commission"
+            f" loses, {terms.multiplier}% of a stake of {stake}, less a commission"
             f"{' and financing' if terms.is_financed else ''}."
         )
         if terms.cancellation:
             text += f" The deal can be cancelled for {wording.duration(terms.cancellation)}."
         return text
 
-    def encode(self, terms: Terms) -> str:
+    def encode(self, terms: MultiplierTerms) -> str:
         """Stake, multiplier, start, end, time to cancel, take profit."""
         stake, profit = (
-            to_text(units or 0, terms.currency) for units in (terms.amount, terms.take_profit)
+            to_text(units or 0, terms.currency) for units in (terms.stake, terms.orders.take_profit)
         )
         cancellation = _CANCELLATIONS[terms.cancellation]
         return f"{stake}_{terms.multiplier}_{terms.start}_{terms.expiry}_{cancellation}_{profit}_N1"
 
-    def decode(self, text: str, terms: Terms) -> Terms:
+    def decode(self, text: str, terms: Terms) -> MultiplierTerms:
         """What `encode` wrote; commission and stop loss are kept elsewhere."""
         stake, multiplier, start, expiry, cancellation, profit = short_fields.match(_SHORT, text)
         if int(multiplier) == 0:
             raise ValueError(text)
-        return replace(
-            terms,
-            amount=short_fields.read_money(stake, terms.currency),
-            start=int(start),
-            expiry=int(expiry),
+        return replace(terms, start=int(start), expiry=int(expiry)).extended(
+            MultiplierTerms,
+            stake=short_fields.read_money(stake, terms.currency),
             multiplier=int(multiplier),
             cancellation=0 if cancellation == "0" else CANCELLATIONS[cancellation],
-            take_profit=short_fields.read_money(profit, terms.currency) or None,
+            orders=Orders(short_fields.read_money(profit, terms.currency) or None),
         )
 
-    @staticmethod
-    def can_be_cancelled(terms: Terms, moment: int) -> bool:
-        """Whether the time to cancel has not passed."""
+    def can_be_cancelled(self, terms: MultiplierTerms, moment: int) -> bool:
+        """Whether the right to cancel was bought and has not ended."""
         return bool(terms.cancellation) and moment <= terms.start + terms.cancellation
 
-    def trigger(self, terms: Terms, state: ContractState) -> Trigger:
+    def cancelled(self, terms: MultiplierTerms, tick: Tick, now: int) -> Outcome:
+        """The stake is paid back. Raises `Refusal` where it cannot be cancelled."""
+        if not terms.cancellation:
+            return super().cancelled(terms, tick, now)
+        if not self.can_be_cancelled(terms, now):
+            raise unsaleable("The time in which this contract could be cancelled is over.")
+        return Outcome(Status.CANCELLED, tick, terms.stake)
+
+    def trigger(self, terms: MultiplierTerms, state: ContractState[Tick]) -> Trigger:
         """Watch for an order, the stop-out, or the end of the time to cancel.
 
         The levels move with the forward price. For the next `LOOKED_AT` seconds, within a market
@@ -292,7 +341,7 @@ class Multiplier(Ordered):
         can_be_cancelled = self.can_be_cancelled(terms, symbol.next_tick(state.seen))
         if can_be_cancelled:
             until = min(until, symbol.next_tick(terms.start + terms.cancellation))
-        known = state.last or entry
+        known = state.memory or entry
         if terms.is_financed and known.growth.until is not None:
             within = symbol.last_tick(known.epoch + LOOKED_AT)
             tomorrow = known.growth.until
@@ -310,21 +359,18 @@ class Multiplier(Ordered):
             return Trigger(until, low=max(losses), high=min(gains, default=None))
         return Trigger(until, low=max(gains, default=None), high=min(losses))
 
-    def step(self, terms: Terms, state: ContractState, tick: Tick) -> ContractState:
-        """Keep the tick: its growth is needed for the forward price of later ticks."""
-        state = super().step(terms, state, tick)
-        return replace(state, last=tick) if terms.is_financed and state.entry is not None else state
-
-    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
+    def decide(
+        self, terms: MultiplierTerms, state: ContractState[Tick], tick: Tick
+    ) -> Outcome | None:
         """Stop-out first, then the orders, then the end of time."""
         assert state.entry is not None  # noqa: S101 - the entry comes first
         against, direction = reference(terms, state.entry, tick), self.direction
         levels = self.levels(terms, against)
         if (tick.pips - levels.stop_out) * direction <= 0:
             if self.can_be_cancelled(terms, tick.epoch):
-                return Outcome(Status.CANCELLED, tick, terms.amount)
+                return Outcome(Status.CANCELLED, tick, terms.stake)
             return Outcome(Status.LOST, tick, 0)
-        worth = terms.amount + self.profit(terms, against, tick.pips)
+        worth = terms.stake + self.profit(terms, against, tick.pips)
         if levels.take_profit is not None and (tick.pips - levels.take_profit) * direction >= 0:
             return Outcome(Status.WON, tick, worth)
         if (
@@ -334,16 +380,20 @@ class Multiplier(Ordered):
         ):
             return Outcome(Status.LOST, tick, worth)
         if tick.epoch >= self.exit_epoch(terms):
-            return Outcome(Status.WON if worth > terms.amount else Status.LOST, tick, worth)
+            return Outcome(Status.WON if worth > terms.stake else Status.LOST, tick, worth)
         return None
 
     def value(
-        self, terms: Terms, state: ContractState, market: MarketView, margins: Margins
+        self,
+        terms: MultiplierTerms,
+        state: ContractState[Tick],
+        market: MarketView,
+        margins: Margins,
     ) -> int:
         """Stake and profit; its cost was the commission."""
         tick = market.tick
         against = reference(terms, state.entry or tick, tick)
-        return terms.amount + self.profit(terms, against, tick.pips)
+        return terms.stake + self.profit(terms, against, tick.pips)
 
     def choices(self, symbol: Symbol, spot: int) -> list[int]:
         """The multipliers that are offered for a symbol at a spot.
@@ -354,7 +404,7 @@ class Multiplier(Ordered):
         return [each for each in multipliers(symbol) if each * worth <= MOST_WAIVED]
 
 
-def reference(terms: Terms, entry: Tick, tick: Tick) -> int:
+def reference(terms: MultiplierTerms, entry: Tick, tick: Tick) -> int:
     """The price that a tick is measured against, in millionths of a pip: the forward price.
 
     The entry spot times its expected growth; the same on every machine, and at least 1.

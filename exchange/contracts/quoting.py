@@ -1,25 +1,27 @@
-"""From a wish to a price: what is offered, on which terms, for how much.
+"""Quotes: from a request to the terms and the price of a contract.
 
-How money is rounded: the price of an option is reckoned in millionths of its payout, rounded up.
-Who names the stake gets the payout rounded down to the currency's smallest unit; who names the
-payout pays the price rounded up. Commissions and fees are rounded up.
+How money is rounded: the price of a fixed payout is computed in millionths of the payout, rounded
+up. A client who names the stake gets the payout rounded down to the currency's smallest unit; one
+who names the payout pays the price rounded up. Commissions and fees are rounded up.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from scopegate.exchange.contracts import eligibility
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.listing import NO_END, seconds_text
-from scopegate.exchange.contracts.state import ContractType, Quote, check_hours, market_view
-from scopegate.exchange.contracts.terms import (
-    QuoteRequest,
+from scopegate.exchange.contracts.common.contract_type import AnyContractType, Quote, check_hours
+from scopegate.exchange.contracts.common.listing import NO_END, seconds_text
+from scopegate.exchange.contracts.common.quote_request import SPECIAL_FIELDS, QuoteRequest
+from scopegate.exchange.contracts.common.refusals import (
     Refusal,
-    Terms,
     bad_barrier,
     invalid,
     not_offered,
     too_precise,
 )
+from scopegate.exchange.contracts.common.state import market_view
+from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import CURRENCIES, to_text, to_units
 from scopegate.exchange.rules import (
@@ -30,25 +32,13 @@ from scopegate.exchange.rules import (
 from scopegate.exchange.symbols import DAY, SYMBOLS, Motion, Symbol
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600}
-_SPECIAL = (
-    "barrier",
-    "barrier2",
-    "barrier_range",
-    "cancellation",
-    "growth_rate",
-    "multiplier",
-    "payout_per_point",
-    "selected_tick",
-    "stop_loss",
-    "take_profit",
-    "trade_risk_profile",
-    "trading_period_start",
-)
-"""The fields of a wish that some types take and others do not."""
 
 
-def make_quote(request: QuoteRequest, feed: Feed, now: int, margins: Margins) -> Quote:
-    """The offer that meets a wish at a moment. Raises `Refusal` where there is none."""
+def make_quote(request: QuoteRequest, feed: Feed, now: int, margins: Margins) -> Quote[Any]:
+    """The quote for a request at an epoch.
+
+    Raises `Refusal` where the request is invalid, or no such contract is offered.
+    """
     kind = TYPES.get(request.contract_type)
     if kind is None:
         raise Refusal(
@@ -66,7 +56,7 @@ def make_quote(request: QuoteRequest, feed: Feed, now: int, margins: Margins) ->
     if request.currency not in CURRENCIES:
         raise invalid("currency", f"One of {', '.join(CURRENCIES)} is needed.")
     eligibility.check_currency(kind, symbol, request.currency)
-    for field in _SPECIAL:
+    for field in SPECIAL_FIELDS:
         if getattr(request, field) is not None and field not in kind.takes:
             raise invalid(field, f"Contracts of the type {kind.name} do not take it.")
     named = kind.amount(request)
@@ -76,15 +66,16 @@ def make_quote(request: QuoteRequest, feed: Feed, now: int, margins: Margins) ->
         amount = to_units(named, request.currency)
     except ValueError:
         raise too_precise(request.currency, "amount") from None
-    seen = market_view(feed, symbol, now)
-    terms = replace(_term(request, kind, symbol, now), currency=request.currency, amount=amount)
+    terms = _term(request, kind, symbol, now)
     if kind.listing.durations != NO_END:
         _check_end(kind, terms, now)
         _check_barriers(request, kind, terms, now)
-    return kind.quote(terms, request, seen, margins)
+    return kind.quote(terms, amount, request, market_view(feed, symbol, now), margins)
 
 
-def lock_price(proposed: Quote | None, present: Quote, *, most: int, margins: Margins) -> Quote:
+def lock_price(
+    proposed: Quote[Any] | None, present: Quote[Any], *, most: int, margins: Margins
+) -> Quote[Any]:
     """The quote at which a contract is bought: the better of the one proposed and the present one.
 
     The proposed price holds unless the price has risen since by more than `PRICE_TOLERANCE` of the
@@ -92,29 +83,22 @@ def lock_price(proposed: Quote | None, present: Quote, *, most: int, margins: Ma
     Raises `Refusal` (`PriceMoved`) if it has, or if the price is above `most`.
     """
     deal = present
-    if proposed is not None and (present.ask > proposed.ask or present.price > proposed.price):
-        kind = TYPES[present.terms.contract_type]
+    kind = TYPES[present.terms.contract_type]
+    if proposed is not None and kind.is_dearer(proposed, present):
         if kind.has_moved(proposed, present, margins):
             raise price_moved(present, proposed.price)
-        deal = replace(
-            present,
-            terms=kind.locked(proposed.terms, present.terms),
-            price=proposed.price,
-            payout=proposed.payout,
-            ask=proposed.ask,
-            cancellation_price=proposed.cancellation_price,
-            markup=proposed.markup,
-        )
+        terms = kind.locked_terms(proposed.terms, present.terms)
+        deal = replace(proposed, terms=terms, spot=present.spot)
     if deal.price > most:
         raise price_moved(deal, most)
     return deal
 
 
-def price_moved(offer: Quote, expected: int) -> Refusal:
-    """The contract costs more, or pays less, than the buyer was told."""
-    currency = offer.terms.currency
-    price, payout = (to_text(units, currency) for units in (offer.price, offer.payout))
-    pays = f" and pays {currency} {payout}" if offer.payout else ""
+def price_moved(quote: Quote[Any], expected: int) -> Refusal:
+    """The contract costs more, or pays less, than the buyer was quoted."""
+    currency = quote.terms.currency
+    price, payout = (to_text(units, currency) for units in (quote.price, quote.payout))
+    pays = f" and pays {currency} {payout}" if quote.payout else ""
     return Refusal(
         "PriceMoved",
         f"The market has moved since you priced the contract: it costs {currency} {price}{pays}"
@@ -125,7 +109,7 @@ def price_moved(offer: Quote, expected: int) -> Refusal:
 # When it starts and ends.
 
 
-def _term(request: QuoteRequest, kind: ContractType, symbol: Symbol, now: int) -> Terms:
+def _term(request: QuoteRequest, kind: AnyContractType, symbol: Symbol, now: int) -> Terms:
     start, is_forward = now, False
     if request.date_start is not None and request.date_start > now:
         if not kind.listing.takes_forward_start:
@@ -136,8 +120,7 @@ def _term(request: QuoteRequest, kind: ContractType, symbol: Symbol, now: int) -
     terms = Terms(
         contract_type=kind.name,
         symbol=symbol,
-        currency="",
-        amount=0,
+        currency=request.currency,
         start=start,
         is_forward=is_forward,
     )
@@ -186,7 +169,7 @@ def _term(request: QuoteRequest, kind: ContractType, symbol: Symbol, now: int) -
 
 
 def _check(
-    kind: ContractType,
+    kind: AnyContractType,
     field: str,
     seconds: int,
     bounds: tuple[int, int] | None,
@@ -204,7 +187,7 @@ def _check(
 
 
 def _no_duration(
-    kind: ContractType, field: str = "duration", *, offered: str | None = None
+    kind: AnyContractType, field: str = "duration", *, offered: str | None = None
 ) -> Refusal:
     return not_offered("Trading is not offered for this duration.", field, offered=offered)
 
@@ -217,7 +200,7 @@ def _close(symbol: Symbol, day: int) -> int:
     return day * DAY + closes - 1
 
 
-def _check_end(kind: ContractType, terms: Terms, now: int) -> None:
+def _check_end(kind: AnyContractType, terms: Terms, now: int) -> None:
     """Raise `Refusal` where the market is closed when the contract would start or end."""
     symbol = terms.symbol
     field = "date_expiry" if terms.is_fixed_expiry else "duration"
@@ -239,7 +222,7 @@ def _check_end(kind: ContractType, terms: Terms, now: int) -> None:
         )
 
 
-def _check_barriers(request: QuoteRequest, kind: ContractType, terms: Terms, now: int) -> None:
+def _check_barriers(request: QuoteRequest, kind: AnyContractType, terms: Terms, now: int) -> None:
     """Raise `Refusal` for an absolute barrier of a short contract on a real market's namesake."""
     if not terms.symbol.is_financial or kind.barrier_is_digit:
         return

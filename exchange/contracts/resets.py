@@ -1,16 +1,21 @@
 """Rises and falls whose barrier is set anew at half time, if that is better for the client."""
 
-from scopegate.exchange.contracts import wording
-from scopegate.exchange.contracts.listing import Durations, Listing
-from scopegate.exchange.contracts.options import Option
-from scopegate.exchange.contracts.state import ContractState, MarketView, Outcome, Tick, Trigger
-from scopegate.exchange.contracts.terms import Terms
+from scopegate.exchange.contracts.common import wording
+from scopegate.exchange.contracts.common.fixed_payout import FixedPayout, FixedPayoutTerms
+from scopegate.exchange.contracts.common.listing import Decides, Durations, Listing
+from scopegate.exchange.contracts.common.state import (
+    ContractState,
+    MarketView,
+    Outcome,
+    Tick,
+    Trigger,
+)
 from scopegate.exchange.pricing.resets import above_reset, below_reset
 from scopegate.exchange.pricing.terminal import above
 from scopegate.exchange.rules import Margins
 
 
-class Reset(Option):
+class Reset(FixedPayout[int]):
     """Won when the exit tick is beyond the entry spot, or else the spot at half time.
 
     Whichever is the better barrier for the client. It remembers the spot at half time. Priced by
@@ -30,34 +35,39 @@ class Reset(Option):
             sentiment="up" if rises else "down",
             barrier_category="reset",
             durations=Durations(ticks=(5, 10), seconds=(20, 7_200)),
+            decides=Decides.PATH,
         )
 
-    def margin(self, margins: Margins) -> float:
+    def family_margin(self, margins: Margins) -> float:
         """That of contracts on few ticks."""
         return margins.few_ticks
 
     @staticmethod
-    def reset_moment(terms: Terms) -> int:
+    def reset_moment(terms: FixedPayoutTerms) -> int:
         """Half of the duration after the start; of the ticks after the entry, rounded down."""
         if terms.ticks is not None:
             return terms.symbol.next_tick(terms.entry_epoch, terms.ticks // 2)
         assert terms.expiry is not None  # noqa: S101 - every contract has one of the two
         return terms.start + (terms.expiry - terms.start) // 2
 
-    def reset_epoch(self, terms: Terms) -> int:
+    def reset_epoch(self, terms: FixedPayoutTerms) -> int:
         """The tick whose price may become the barrier: the last up to that moment."""
         return terms.symbol.last_tick(self.reset_moment(terms))
 
-    def level(self, entry: int, kept: tuple[int, ...]) -> int:
-        """The barrier in pips, as it stands."""
-        return min(entry, *kept) if self.rises else max(entry, *kept)
+    def level(self, entry: int, at_reset: int | None) -> int:
+        """The barrier in pips, from the entry spot and, once it is known, the spot at half time."""
+        if at_reset is None:
+            return entry
+        return min(entry, at_reset) if self.rises else max(entry, at_reset)
 
-    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
+    def chance(
+        self, terms: FixedPayoutTerms, state: ContractState[int], market: MarketView
+    ) -> float:
         """How likely the exit tick is on the side that wins."""
         spot, distribution = market.tick.pips, self.distribution(terms, state, market)
         entry = (state.entry or market.tick).pips
-        if state.kept:
-            level = self.level(entry, state.kept)
+        if state.memory is not None:
+            level = self.level(entry, state.memory)
             if self.rises:
                 return above(spot, level + 0.5, distribution)
             return 1.0 - above(spot, level - 0.5, distribution)
@@ -66,7 +76,7 @@ class Reset(Option):
         price = above_reset if self.rises else below_reset
         return price(spot, entry, to_reset, distribution)
 
-    def sentence(self, terms: Terms) -> str:
+    def sentence(self, terms: FixedPayoutTerms) -> str:
         """Where the price must be at the end."""
         side = "higher" if self.rises else "lower"
         reset = "at half time"
@@ -74,24 +84,28 @@ class Reset(Option):
             count = terms.ticks // 2
             reset = f"{count} tick{'s' * (count > 1)} after it"
         return (
-            f"Pays {wording.money(terms)} if {terms.symbol.display_name} is strictly {side}"
+            f"{self.pays(terms)} if {terms.symbol.display_name} is strictly {side}"
             f" {wording.at_end(terms)} than the entry spot, or than the spot {reset}."
         )
 
-    def remember(self, terms: Terms, state: ContractState, tick: Tick) -> tuple[int, ...]:
+    def remember(
+        self, terms: FixedPayoutTerms, state: ContractState[int], tick: Tick
+    ) -> int | None:
         """The spot at half time."""
-        return (tick.pips,) if tick.epoch == self.reset_epoch(terms) else state.kept
+        return tick.pips if tick.epoch == self.reset_epoch(terms) else state.memory
 
-    def trigger(self, terms: Terms, state: ContractState) -> Trigger:
+    def trigger(self, terms: FixedPayoutTerms, state: ContractState[int]) -> Trigger:
         """Until half time, then until the exit."""
-        if state.entry is None or state.kept:
+        if state.entry is None or state.memory is not None:
             return super().trigger(terms, state)
         return Trigger(self.reset_epoch(terms))
 
-    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
+    def decide(
+        self, terms: FixedPayoutTerms, state: ContractState[int], tick: Tick
+    ) -> Outcome | None:
         """The exit tick decides."""
         if tick.epoch < self.exit_epoch(terms):
             return None
         assert state.entry is not None  # noqa: S101 - the entry comes first
-        beyond = tick.pips - self.level(state.entry.pips, state.kept)
+        beyond = tick.pips - self.level(state.entry.pips, state.memory)
         return self.settled(terms, tick, won=beyond > 0 if self.rises else beyond < 0)

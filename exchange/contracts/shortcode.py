@@ -19,10 +19,10 @@ import re
 from functools import lru_cache
 
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.terms import Terms
+from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.symbols import SYMBOLS
 
-_PATTERN = re.compile(rf"({'|'.join(TYPES)})_({'|'.join(SYMBOLS)})_(.{{1,200}})", re.ASCII)
+_PATTERN = re.compile(rf"([A-Z0-9]+)_({'|'.join(SYMBOLS)})_(.{{1,200}})", re.ASCII)
 
 
 class ShortcodeError(ValueError):
@@ -42,8 +42,9 @@ def decode(text: str, currency: str) -> Terms:
     if found is None:
         raise ShortcodeError(text)
     name, symbol, rest = found.groups()
-    blank = Terms(contract_type=name, symbol=SYMBOLS[symbol], currency=currency, amount=0, start=0)
+    blank = Terms(contract_type=name, symbol=SYMBOLS[symbol], currency=currency, start=0)
     try:
-        return TYPES[name].decode(rest, blank)
+        terms: Terms = TYPES[name].decode(rest, blank)
+        return terms
     except (ArithmeticError, KeyError, ValueError):
         raise ShortcodeError(text) from None

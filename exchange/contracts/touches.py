@@ -2,22 +2,24 @@
 
 from dataclasses import replace
 
-from scopegate.exchange.contracts import wording
-from scopegate.exchange.contracts.listing import FEW_TICKS_OR_MINUTES, Listing
-from scopegate.exchange.contracts.options import Option
-from scopegate.exchange.contracts.state import ContractState, MarketView, Outcome, Tick, Trigger
-from scopegate.exchange.contracts.terms import (
-    Barrier,
-    QuoteRequest,
-    Terms,
-    bad_barrier,
-    barriers_needed,
+from scopegate.exchange.contracts.common import wording
+from scopegate.exchange.contracts.common.fixed_payout import FixedPayout, FixedPayoutTerms
+from scopegate.exchange.contracts.common.listing import FEW_TICKS_OR_MINUTES, Decides, Listing
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import bad_barrier, barriers_needed
+from scopegate.exchange.contracts.common.state import (
+    ContractState,
+    MarketView,
+    Outcome,
+    Tick,
+    Trigger,
 )
+from scopegate.exchange.contracts.common.terms import Barrier
 from scopegate.exchange.pricing.touch import touch
 from scopegate.exchange.rules import Margins
 
 
-class Touch(Option):
+class Touch(FixedPayout[None]):
     """Won when a tick is at or beyond the barrier, or (`touches` false) when none is.
 
     Ticks after the entry count; where the barrier is absolute the entry tick counts too. Priced by
@@ -37,9 +39,12 @@ class Touch(Option):
             sentiment="high_vol" if touches else "low_vol",
             barrier_category="american",
             durations=FEW_TICKS_OR_MINUTES,
+            decides=Decides.TOUCH,
         )
 
-    def complete(self, terms: Terms, request: QuoteRequest, market: MarketView) -> Terms:
+    def complete(
+        self, terms: FixedPayoutTerms, request: QuoteRequest, market: MarketView
+    ) -> FixedPayoutTerms:
         """A barrier must be there, away from the spot."""
         if request.barrier is None:
             needed = f"{self.name} needs a barrier, such as +0.50."
@@ -51,12 +56,12 @@ class Touch(Option):
             raise bad_barrier("The barrier must not be the spot.")
         return replace(terms, barrier=barrier)
 
-    def margin(self, margins: Margins) -> float:
+    def family_margin(self, margins: Margins) -> float:
         """That of touches."""
         return margins.touch
 
     @staticmethod
-    def _level(terms: Terms, state: ContractState, spot: int) -> tuple[int, bool]:
+    def _level(terms: FixedPayoutTerms, state: ContractState[None], spot: int) -> tuple[int, bool]:
         """The barrier in pips, and whether it lies above where the price was at the start."""
         barrier = terms.barrier
         assert barrier is not None  # noqa: S101 - `complete` sees to it
@@ -64,7 +69,9 @@ class Touch(Option):
             return barrier.level(state.entry.pips if state.entry else spot), barrier.pips > 0
         return barrier.pips, barrier.pips > state.spot.pips
 
-    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
+    def chance(
+        self, terms: FixedPayoutTerms, state: ContractState[None], market: MarketView
+    ) -> float:
         """How likely some tick up to the exit touches, or none does."""
         spot = market.tick.pips
         level, is_above = self._level(terms, state, spot)
@@ -75,15 +82,15 @@ class Touch(Option):
             chance = touch(spot, edge, self.distribution(terms, state, market))
         return chance if self.touches else 1.0 - chance
 
-    def sentence(self, terms: Terms) -> str:
+    def sentence(self, terms: FixedPayoutTerms) -> str:
         """What must be touched, or must not, and until when."""
         wins = "touches" if self.touches else "does not touch"
         return (
-            f"Pays {wording.money(terms)} if {terms.symbol.display_name} {wins}"
-            f" {wording.barrier(terms)} until {wording.end(terms)}."
+            f"{self.pays(terms)} if {terms.symbol.display_name} {wins}"
+            f" {wording.level(terms.barrier, terms.symbol)} until {wording.end(terms)}."
         )
 
-    def trigger(self, terms: Terms, state: ContractState) -> Trigger:
+    def trigger(self, terms: FixedPayoutTerms, state: ContractState[None]) -> Trigger:
         """Until the exit, or a tick that touches."""
         if state.entry is None:
             return super().trigger(terms, state)
@@ -91,7 +98,9 @@ class Touch(Option):
         until = self.exit_epoch(terms)
         return Trigger(until, high=level) if is_above else Trigger(until, low=level)
 
-    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
+    def decide(
+        self, terms: FixedPayoutTerms, state: ContractState[None], tick: Tick
+    ) -> Outcome | None:
         """A touch decides, else the exit tick."""
         assert state.entry is not None and terms.barrier is not None  # noqa: PT018, S101
         level, is_above = self._level(terms, state, 0)

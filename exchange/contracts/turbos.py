@@ -2,17 +2,19 @@
 
 from decimal import Decimal
 
-from scopegate.exchange.contracts import wording
-from scopegate.exchange.contracts.european import AT_ENTRY
-from scopegate.exchange.contracts.listing import FEW_TICKS_OR_TIME, Listing
-from scopegate.exchange.contracts.per_point import (
+from scopegate.exchange.contracts.common import wording
+from scopegate.exchange.contracts.common.listing import FEW_TICKS_OR_TIME, Decides, Listing
+from scopegate.exchange.contracts.common.per_point import (
     PerPoint,
+    PerPointTerms,
     deepest,
     per_point_text,
     rounded,
     units_a_pip,
 )
-from scopegate.exchange.contracts.state import (
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import invalid, not_offered
+from scopegate.exchange.contracts.common.state import (
     ContractState,
     MarketView,
     Outcome,
@@ -21,7 +23,7 @@ from scopegate.exchange.contracts.state import (
     Trigger,
     unentered,
 )
-from scopegate.exchange.contracts.terms import Barrier, QuoteRequest, Terms, invalid, not_offered
+from scopegate.exchange.contracts.common.terms import AT_ENTRY, Barrier
 from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.pricing.knockouts import turbo
 from scopegate.exchange.rules import NO_SALE_BEFORE_END, TURBO_DISTANCES, Margins
@@ -52,9 +54,10 @@ class Turbo(PerPoint):
             sentiment="up" if rises else "down",
             barrier_category="american",
             durations=FEW_TICKS_OR_TIME,
+            decides=Decides.PATH,
         )
 
-    def margin(self, margins: Margins) -> float:
+    def family_margin(self, margins: Margins) -> float:
         """That of turbos."""
         return margins.turbo
 
@@ -69,7 +72,7 @@ class Turbo(PerPoint):
         return turbo(spot, strike, distribution)
 
     def strike_of(
-        self, terms: Terms, request: QuoteRequest, market: MarketView, dearer: float
+        self, terms: PerPointTerms, request: QuoteRequest, market: MarketView, dearer: float
     ) -> Barrier:
         """The barrier that is named, or that follows from a payout per point."""
         if request.payout_per_point is not None:
@@ -99,7 +102,9 @@ class Turbo(PerPoint):
         near, far = (max(1, round(share * spot * distribution.sd)) for share in TURBO_DISTANCES)
         return near, min(far, deepest(spot)) if self.rises else far
 
-    def _solved(self, payout: Decimal, terms: Terms, market: MarketView, dearer: float) -> Barrier:
+    def _solved(
+        self, payout: Decimal, terms: PerPointTerms, market: MarketView, dearer: float
+    ) -> Barrier:
         """The farthest barrier, in whole pips, at which the stake buys so much a point."""
         spot, distribution = (
             market.tick.pips,
@@ -108,7 +113,7 @@ class Turbo(PerPoint):
 
         def bought(away: int) -> Decimal:
             cost = self.worth(spot, spot + self.side * away, distribution) * dearer
-            return rounded(terms.amount / (cost * units_a_pip(terms)), self.decimals)
+            return rounded(terms.stake / (cost * units_a_pip(terms)), self.decimals)
 
         least, most = self._bounds(spot, distribution)
         highest, lowest = bought(least), bought(most)
@@ -121,36 +126,40 @@ class Turbo(PerPoint):
             least, most = (middle, most) if bought(middle) >= payout else (least, middle)
         return Barrier(self.side * (most if bought(most) >= payout else least))
 
-    def payout_choices(self, terms: Terms, market: MarketView, margins: Margins) -> list[Decimal]:
+    def payout_choices(
+        self, terms: PerPointTerms, market: MarketView, margins: Margins
+    ) -> list[Decimal]:
         """What the stake buys a point at each of the `choices`."""
         spot = market.tick.pips
         distribution = self.distribution(terms, unentered(terms, market.tick), market)
-        dearer = (1 + self.margin(margins)) * units_a_pip(terms)
+        dearer = (1 + self.family_margin(margins)) * units_a_pip(terms)
         return [
             rounded(
-                terms.amount / (self.worth(spot, strike.level(spot), distribution) * dearer),
+                terms.stake / (self.worth(spot, strike.level(spot), distribution) * dearer),
                 self.decimals,
             )
             for strike in self.choices(terms, market)
         ]
 
-    def sentence(self, terms: Terms) -> str:
+    def sentence(self, terms: PerPointTerms) -> str:
         """What it pays for, and what ends it."""
         side, beyond = ("above", "below") if self.rises else ("below", "above")
-        barrier = wording.barrier(terms)
+        barrier = wording.level(terms.barrier, terms.symbol)
         return (
             f"{per_point_text(terms)} is {side} {barrier} {wording.at_end(terms)}, unless it is at"
             f" or {beyond} that at any tick before."
         )
 
-    def trigger(self, terms: Terms, state: ContractState) -> Trigger:
+    def trigger(self, terms: PerPointTerms, state: ContractState[None]) -> Trigger:
         """Until the exit, or a tick at the barrier."""
         if state.entry is None:
             return super().trigger(terms, state)
         level, until = self.level(terms, state, 0), self.exit_epoch(terms)
         return Trigger(until, low=level) if self.rises else Trigger(until, high=level)
 
-    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
+    def decide(
+        self, terms: PerPointTerms, state: ContractState[None], tick: Tick
+    ) -> Outcome | None:
         """The barrier first, then the exit."""
         assert state.entry is not None  # noqa: S101 - the entry comes first
         counts = tick.epoch > state.entry.epoch or not (terms.barrier or AT_ENTRY).is_relative

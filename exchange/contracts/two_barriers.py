@@ -3,10 +3,12 @@
 import math
 from dataclasses import replace
 
-from scopegate.exchange.contracts import short_fields, wording
-from scopegate.exchange.contracts.listing import MINUTES_OR_DAYS, Listing
-from scopegate.exchange.contracts.options import Option
-from scopegate.exchange.contracts.state import (
+from scopegate.exchange.contracts.common import short_fields, wording
+from scopegate.exchange.contracts.common.fixed_payout import FixedPayout, FixedPayoutTerms
+from scopegate.exchange.contracts.common.listing import MINUTES_OR_DAYS, Decides, Listing
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import bad_barrier, barriers_needed, invalid
+from scopegate.exchange.contracts.common.state import (
     ContractState,
     MarketView,
     Outcome,
@@ -14,14 +16,7 @@ from scopegate.exchange.contracts.state import (
     Tick,
     Trigger,
 )
-from scopegate.exchange.contracts.terms import (
-    Barrier,
-    QuoteRequest,
-    Terms,
-    bad_barrier,
-    barriers_needed,
-    invalid,
-)
+from scopegate.exchange.contracts.common.terms import Barrier
 from scopegate.exchange.pricing.ranges import inside
 from scopegate.exchange.pricing.terminal import above, call
 from scopegate.exchange.rules import SPREAD_RANGES, Margins
@@ -30,12 +25,14 @@ _DEEPEST = 100
 """The lower barrier lies above this part of the spot."""
 
 
-class _TwoBarriers(Option):
+class _TwoBarriers(FixedPayout[None]):
     """A contract with a barrier above the spot and one below: both relative, or both prices."""
 
     takes = frozenset({"barrier", "barrier2"})
 
-    def complete(self, terms: Terms, request: QuoteRequest, market: MarketView) -> Terms:
+    def complete(
+        self, terms: FixedPayoutTerms, request: QuoteRequest, market: MarketView
+    ) -> FixedPayoutTerms:
         """Both barriers must be there, the spot between them."""
         for field, side, text in (("barrier", "above", "+0.50"), ("barrier2", "below", "-0.50")):
             if getattr(request, field) is None:
@@ -59,29 +56,29 @@ class _TwoBarriers(Option):
         return replace(terms, barrier=high, barrier2=low)
 
     @staticmethod
-    def levels(terms: Terms, entry: int) -> tuple[int, int]:
+    def levels(terms: FixedPayoutTerms, entry: int) -> tuple[int, int]:
         """The lower and the higher barrier, in pips."""
         low, high = terms.barrier2, terms.barrier
         assert low is not None and high is not None  # noqa: PT018, S101 - `complete` sees to it
         return low.level(entry), high.level(entry)
 
     def seen_levels(
-        self, terms: Terms, state: ContractState, market: MarketView
+        self, terms: FixedPayoutTerms, state: ContractState[None], market: MarketView
     ) -> tuple[int, int]:
         """The same, where the entry may be awaited."""
         return self.levels(terms, (state.entry or market.tick).pips)
 
-    def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:
+    def barriers(self, terms: FixedPayoutTerms, entry: int, memory: None) -> tuple[str, ...]:
         """The higher and the lower one."""
         low, high = self.levels(terms, entry)
         return terms.symbol.text(high), terms.symbol.text(low)
 
-    def encode_barriers(self, terms: Terms) -> tuple[str, str]:
+    def encode_barriers(self, terms: FixedPayoutTerms) -> tuple[str, str]:
         """The higher one first."""
         high, low = (short_fields.barrier(b, terms.symbol) for b in (terms.barrier, terms.barrier2))
         return high, low
 
-    def decode_barriers(self, first: str, second: str, terms: Terms) -> Terms:
+    def decode_barriers(self, first: str, second: str, terms: FixedPayoutTerms) -> FixedPayoutTerms:
         """Both must be there."""
         high, low = (short_fields.read_barrier(text, terms.symbol) for text in (first, second))
         if high is None or low is None or high.is_relative != low.is_relative:
@@ -108,13 +105,16 @@ class Ends(_TwoBarriers):
             sentiment="low_vol" if between else "high_vol",
             barrier_category="euro_non_atm",
             durations=MINUTES_OR_DAYS,
+            decides=Decides.SIDE_OF_LAST_TICK,
         )
 
-    def margin(self, margins: Margins) -> float:
+    def family_margin(self, margins: Margins) -> float:
         """That of rise and fall."""
         return margins.rise_fall
 
-    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
+    def chance(
+        self, terms: FixedPayoutTerms, state: ContractState[None], market: MarketView
+    ) -> float:
         """How likely the exit tick is where it wins."""
         low, high = self.seen_levels(terms, state, market)
         distribution, spot = self.distribution(terms, state, market), market.tick.pips
@@ -123,16 +123,18 @@ class Ends(_TwoBarriers):
         between = above(spot, low - wider, distribution) - above(spot, high + wider, distribution)
         return between if self.between else 1.0 - between
 
-    def sentence(self, terms: Terms) -> str:
+    def sentence(self, terms: FixedPayoutTerms) -> str:
         """Where the price must be at the end."""
         side = "between" if self.between else "outside"
         ties = ", or at one of them," if self.ties else ""
         return (
-            f"Pays {wording.money(terms)} if {terms.symbol.display_name} is {side}"
-            f" {wording.both_barriers(terms)}{ties} {wording.at_end(terms)}."
+            f"{self.pays(terms)} if {terms.symbol.display_name} is {side}"
+            f" {both_barriers(terms)}{ties} {wording.at_end(terms)}."
         )
 
-    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
+    def decide(
+        self, terms: FixedPayoutTerms, state: ContractState[None], tick: Tick
+    ) -> Outcome | None:
         """The exit tick decides."""
         if tick.epoch < self.exit_epoch(terms):
             return None
@@ -162,13 +164,16 @@ class Stays(_TwoBarriers):
             sentiment="low_vol" if stays else "high_vol",
             barrier_category="american",
             durations=MINUTES_OR_DAYS,
+            decides=Decides.PATH,
         )
 
-    def margin(self, margins: Margins) -> float:
+    def family_margin(self, margins: Margins) -> float:
         """That of touches."""
         return margins.touch
 
-    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
+    def chance(
+        self, terms: FixedPayoutTerms, state: ContractState[None], market: MarketView
+    ) -> float:
         """How likely all ticks up to the exit stay between, or one does not."""
         low, high = self.seen_levels(terms, state, market)
         stays = inside(
@@ -176,22 +181,24 @@ class Stays(_TwoBarriers):
         )
         return stays if self.stays else 1.0 - stays
 
-    def sentence(self, terms: Terms) -> str:
+    def sentence(self, terms: FixedPayoutTerms) -> str:
         """Which barriers must not be touched, or one of them must, and until when."""
         wins = "stays between" if self.stays else "touches one of"
         return (
-            f"Pays {wording.money(terms)} if {terms.symbol.display_name} {wins}"
-            f" {wording.both_barriers(terms)} until {wording.end(terms)}."
+            f"{self.pays(terms)} if {terms.symbol.display_name} {wins}"
+            f" {both_barriers(terms)} until {wording.end(terms)}."
         )
 
-    def trigger(self, terms: Terms, state: ContractState) -> Trigger:
+    def trigger(self, terms: FixedPayoutTerms, state: ContractState[None]) -> Trigger:
         """Until the exit, or a tick that touches."""
         if state.entry is None:
             return super().trigger(terms, state)
         low, high = self.levels(terms, state.entry.pips)
         return Trigger(self.exit_epoch(terms), low=low, high=high)
 
-    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
+    def decide(
+        self, terms: FixedPayoutTerms, state: ContractState[None], tick: Tick
+    ) -> Outcome | None:
         """A touch decides, else the exit tick."""
         assert state.entry is not None  # noqa: S101 - the entry comes first
         low, high = self.levels(terms, state.entry.pips)
@@ -221,9 +228,12 @@ class Spread(_TwoBarriers):
             sentiment="up" if rises else "down",
             barrier_category="euro_non_atm",
             durations=MINUTES_OR_DAYS,
+            decides=Decides.DISTANCE_OF_LAST_TICK,
         )
 
-    def complete(self, terms: Terms, request: QuoteRequest, market: MarketView) -> Terms:
+    def complete(
+        self, terms: FixedPayoutTerms, request: QuoteRequest, market: MarketView
+    ) -> FixedPayoutTerms:
         """Both barriers, or how far from the entry spot they lie."""
         if request.barrier_range is None:
             return super().complete(terms, request, market)
@@ -236,34 +246,44 @@ class Spread(_TwoBarriers):
         away = max(1, round(SPREAD_RANGES[request.barrier_range] * sd))
         return replace(terms, barrier=Barrier(away), barrier2=Barrier(-away))
 
-    def margin(self, margins: Margins) -> float:
+    def family_margin(self, margins: Margins) -> float:
         """That of spreads."""
         return margins.spread
 
-    def chance(self, terms: Terms, state: ContractState, market: MarketView) -> float:
+    def chance(
+        self, terms: FixedPayoutTerms, state: ContractState[None], market: MarketView
+    ) -> float:
         """The share of the payout that it pays, in the mean."""
         low, high = self.seen_levels(terms, state, market)
         distribution, spot = self.distribution(terms, state, market), market.tick.pips
         share = (call(spot, low, distribution) - call(spot, high, distribution)) / (high - low)
         return share if self.rises else 1.0 - share
 
-    def sentence(self, terms: Terms) -> str:
+    def sentence(self, terms: FixedPayoutTerms) -> str:
         """What is paid where the price ends."""
         low, high = (wording.level(b, terms.symbol) for b in (terms.barrier2, terms.barrier))
         none, full = (low, high) if self.rises else (high, low)
         beyond, short = ("above", "below") if self.rises else ("below", "above")
         return (
-            f"Pays {wording.money(terms)} if {terms.symbol.display_name} is at or {beyond} {full}"
+            f"{self.pays(terms)} if {terms.symbol.display_name} is at or {beyond} {full}"
             f" {wording.at_end(terms)}, nothing if it is at or {short} {none}, and in between in"
             " proportion."
         )
 
-    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
+    def decide(
+        self, terms: FixedPayoutTerms, state: ContractState[None], tick: Tick
+    ) -> Outcome | None:
         """The exit tick decides; what it pays is rounded down."""
         if tick.epoch < self.exit_epoch(terms):
             return None
         assert state.entry is not None  # noqa: S101 - the entry comes first
         low, high = self.levels(terms, state.entry.pips)
         covered = tick.pips - low if self.rises else high - tick.pips
-        pays = terms.amount * min(max(covered, 0), high - low) // (high - low)
+        pays = terms.payout * min(max(covered, 0), high - low) // (high - low)
         return Outcome(Status.WON if pays else Status.LOST, tick, pays)
+
+
+def both_barriers(terms: FixedPayoutTerms) -> str:
+    """Two barriers in words, the lower first."""
+    low, high = (wording.level(each, terms.symbol) for each in (terms.barrier2, terms.barrier))
+    return f"{low} and {high}"

@@ -1,10 +1,11 @@
 """Vanillas: calls and puts, which pay for each point that the exit lies beyond the strike."""
 
-from scopegate.exchange.contracts import wording
-from scopegate.exchange.contracts.listing import MINUTES, Listing
-from scopegate.exchange.contracts.per_point import PerPoint, per_point_text
-from scopegate.exchange.contracts.state import MarketView
-from scopegate.exchange.contracts.terms import Barrier, QuoteRequest, Terms
+from scopegate.exchange.contracts.common import wording
+from scopegate.exchange.contracts.common.listing import MINUTES, Decides, Listing
+from scopegate.exchange.contracts.common.per_point import PerPoint, PerPointTerms, per_point_text
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.state import MarketView
+from scopegate.exchange.contracts.common.terms import Barrier
 from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.pricing.terminal import above, call, put
 from scopegate.exchange.rules import LARGEST_ASK, LEAST_ASK, NO_VANILLA_SALE_BEFORE_END, Margins
@@ -31,9 +32,10 @@ class Vanilla(PerPoint):
             sentiment="up" if rises else "down",
             barrier_category="euro_non_atm",
             durations=MINUTES,
+            decides=Decides.DISTANCE_OF_LAST_TICK,
         )
 
-    def margin(self, margins: Margins) -> float:
+    def family_margin(self, margins: Margins) -> float:
         """That of vanillas."""
         return margins.vanilla
 
@@ -46,7 +48,7 @@ class Vanilla(PerPoint):
         return (call if self.rises else put)(spot, strike, distribution)
 
     def strike_of(
-        self, terms: Terms, request: QuoteRequest, market: MarketView, dearer: float
+        self, terms: PerPointTerms, request: QuoteRequest, market: MarketView, dearer: float
     ) -> Barrier:
         """It must be named."""
         strike = self.parsed(request, terms, market)
@@ -57,9 +59,9 @@ class Vanilla(PerPoint):
             raise self.refused("The barrier is too far from the spot.", terms, market)
         return strike
 
-    def sentence(self, terms: Terms) -> str:
+    def sentence(self, terms: PerPointTerms) -> str:
         """What it pays for, and how much."""
         return (
             f"{per_point_text(terms)} is {'above' if self.rises else 'below'}"
-            f" {wording.barrier(terms)} {wording.at_end(terms)}."
+            f" {wording.level(terms.barrier, terms.symbol)} {wording.at_end(terms)}."
         )

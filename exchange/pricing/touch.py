@@ -130,7 +130,7 @@ def between(
 
 def is_pulled(distribution: PriceDistribution) -> bool:
     """Whether the pull to the level shows in the path, not only in where it ends."""
-    return distribution.kept < 1.0 - _PULL_SHOWS
+    return distribution.remaining < 1.0 - _PULL_SHOWS
 
 
 def pulled(
@@ -143,10 +143,10 @@ def pulled(
     in Financial Engineering, section 6.4), `SHIFT` further away since it is seen once a tick.
     Levels are relative to the start, and one of them may be infinite.
     """
-    steps = _PULLED_STEPS + math.ceil(-_STEPS_A_PULL * math.log(distribution.kept))
-    kept = distribution.kept ** (1 / steps)
-    mean = distribution.mean * (1 - kept) / (1 - distribution.kept)
-    variance = distribution.sd**2 * (1 - kept**2) / (1 - distribution.kept**2)
+    steps = _PULLED_STEPS + math.ceil(-_STEPS_A_PULL * math.log(distribution.remaining))
+    kept = distribution.remaining ** (1 / steps)
+    mean = distribution.mean * (1 - kept) / (1 - distribution.remaining)
+    variance = distribution.sd**2 * (1 - kept**2) / (1 - distribution.remaining**2)
     shift = SHIFT * math.sqrt(variance * steps / distribution.ticks)
     reach = _REACH * distribution.sd + abs(distribution.mean)
     low, high = max(low - shift, -reach), min(high + shift, reach)

@@ -133,7 +133,7 @@ class Brownian(Process):
             first = Place(first.day + 1, 0)
         kept, variance = self._moved(first, last)
         sd = math.sqrt(gained * kept**2 + variance)
-        return PriceDistribution(count, ahead * kept - distance, sd, kept=share * kept)
+        return PriceDistribution(count, ahead * kept - distance, sd, remaining=share * kept)
 
     def _moved(self, first: Place, last: Place) -> tuple[float, float]:
         """Which share of the distance to the level is kept from tick to tick, and the variance."""

@@ -16,10 +16,11 @@ from scopegate.gateway.calls.fairness import Workers
 from scopegate.gateway.calls.limits import Rate
 from scopegate.gateway.calls.registry import OWNER, Stream, call
 from scopegate.gateway.calls.session import Grant, Session
-from scopegate.handlers.exchange.contract_views import expiry, longcode
+from scopegate.handlers.exchange.contract_bodies import expiry, longcode
 from scopegate.handlers.exchange.paper_accounts import facts_of, summary
 from scopegate.handlers.exchange.reach import accounts_of, within
 from scopegate.handlers.exchange.scopes import READ, TRADE, TRADING_INFORMATION
+from scopegate.handlers.exchange.views.catalogue import view_of
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.accounts import (
     AccountList,
@@ -297,10 +298,9 @@ def _add_contract(body: TransactionBody, contract: Contract) -> None:
     body["display_name"] = terms.symbol.display_name
     body["longcode"] = longcode(terms)
     body["symbol"] = terms.symbol.name
-    if terms.barrier is not None:
-        body["barrier"] = terms.barrier.text(terms.symbol)
-    elif terms.digit is not None:
-        body["barrier"] = str(terms.digit)
+    barrier = view_of(terms).transaction_barrier(terms)
+    if barrier is not None:
+        body["barrier"] = barrier
     if body["action"] == "sell":
         body["purchase_time"] = contract.bought_at
 

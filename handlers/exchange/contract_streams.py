@@ -10,7 +10,8 @@ from scopegate.exchange.book import Contract
 from scopegate.exchange.desk import Desk, Position
 from scopegate.gateway.calls.bus import Bus, Heard, encoded
 from scopegate.gateway.calls.registry import BodyT, Stream
-from scopegate.handlers.exchange.contract_views import closed_contract, open_contract, tick_stream
+from scopegate.handlers.exchange.contract_bodies import closed_contract, open_contract, tick_stream
+from scopegate.handlers.exchange.views.view import Shown
 from scopegate.schemas.portfolio import OpenContract, ProposalOpenContractReply
 
 _CALL = "proposal_open_contract"
@@ -101,7 +102,8 @@ class ContractStreams:
         worth = self._desk.value(position, seen)
         now = self._desk.now
         feed = self._desk.feed
-        body = open_contract(position.contract, position.state, seen, worth, now, feed)
+        shown = Shown(position.contract, position.state, seen.tick, feed)
+        body = open_contract(shown, seen, worth, now)
         if terms.ticks is not None:
             body["tick_stream"] = tick_stream(terms, feed, seen.tick.epoch, most=TICKS_STREAMED)
         return body

@@ -12,8 +12,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from scopegate.exchange import copying as copies
 from scopegate.exchange import ledger, performance
-from scopegate.exchange.contracts import bounds
 from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common import bounds
 from scopegate.exchange.copying import Copying, Following, Report
 from scopegate.exchange.ledger import Guard
 from scopegate.exchange.money import rounded_units, to_number

@@ -6,17 +6,17 @@ from typing import NamedTuple, cast
 import orjson
 import structlog
 
-from scopegate.exchange.contracts import state
 from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common.contract_type import check_hours
+from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.eligibility import is_offered
-from scopegate.exchange.contracts.terms import Refusal
 from scopegate.exchange.feed import Candles, Feed
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.fairness import Workers, finished, one_by_one
 from scopegate.gateway.calls.registry import Stream, call
 from scopegate.gateway.calls.session import Session, Shape
-from scopegate.handlers.exchange.contract_views import as_error
+from scopegate.handlers.exchange.refusals import as_error
 from scopegate.handlers.exchange.tick_streams import (
     MARKETS,
     TickStreams,
@@ -139,7 +139,7 @@ class Market:
         try:
             symbol = find_symbol(name)
             now = int(self._clock.now())
-            state.check_hours(symbol, now)
+            check_hours(symbol, now)
         except ApiError as error:
             return error
         except Refusal as refusal:
@@ -207,7 +207,7 @@ class Market:
         symbol = find_symbol(request.ticks_history)
         present = int(self._clock.now())
         if request.subscribe:
-            state.check_hours(symbol, present)
+            check_hours(symbol, present)
         end = present if request.end == "latest" else min(int(request.end), present)
         if request.start is not None and request.start > end:
             raise ApiError(

@@ -1,7 +1,6 @@
 """What may be traded: contracts by symbol, by type, and how long they may last."""
 
 import functools
-import math
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, TypeVar, cast
@@ -9,21 +8,16 @@ from typing import Any, TypeVar, cast
 import orjson
 
 from scopegate.exchange.contracts import eligibility
-from scopegate.exchange.contracts.accumulators import GROWTH_RATES, Accumulator
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.digits import Digits
-from scopegate.exchange.contracts.listing import seconds_text
-from scopegate.exchange.contracts.lookbacks import Lookback
-from scopegate.exchange.contracts.multipliers import Multiplier
-from scopegate.exchange.contracts.per_point import PerPoint
-from scopegate.exchange.contracts.state import ContractType, market_view
-from scopegate.exchange.contracts.terms import Barrier
+from scopegate.exchange.contracts.common.contract_type import AnyContractType
+from scopegate.exchange.contracts.common.listing import seconds_text
+from scopegate.exchange.contracts.common.state import market_view
+from scopegate.exchange.contracts.common.terms import Barrier
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.fixedpoint import ONE
 from scopegate.exchange.hours import Place
 from scopegate.exchange.money import CURRENCIES, bound_in, to_number
 from scopegate.exchange.rules import (
-    CANCELLATIONS,
     LARGEST_PAYOUT,
     LATEST_START,
     Margins,
@@ -32,8 +26,10 @@ from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
-from scopegate.handlers.exchange import per_point
 from scopegate.handlers.exchange.market import find_symbol
+from scopegate.handlers.exchange.views.catalogue import view_of_type
+from scopegate.handlers.exchange.views.per_point import LONGEST_EXAMPLE
+from scopegate.handlers.exchange.views.view import Listed
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.market import AssetIndex, AssetIndexReply
 from scopegate.schemas.offerings import (
@@ -85,16 +81,11 @@ class Offerings:
         currency, now = request.currency, int(self._clock.now())
         spot = self._feed.price(symbol, now)
         midnight = now - now % DAY
+        market = market_view(self._feed, symbol, _next_start(symbol, now))
+        listed = Listed(symbol, currency, spot, market, self._margins)
         available = [
-            row
-            for kind in _types(symbol, currency)
-            for row in _available(kind, symbol, spot, midnight, currency)
+            row for kind in _types(symbol, currency) for row in _available(kind, listed, midnight)
         ]
-        seen = market_view(self._feed, symbol, _next_start(symbol, now))
-        for row in available:
-            kind = TYPES[row["contract_type"]]
-            if isinstance(kind, PerPoint):
-                per_point.add_listed(row, kind, symbol, seen, self._margins, currency)
         opens, closes = symbol.hours.running_or_next(now)
         return {
             "contracts_for": {
@@ -203,7 +194,7 @@ def _index() -> list[list[Any]]:
     return [[symbol.name, symbol.display_name, _categories(symbol)] for symbol in SYMBOLS.values()]
 
 
-def _types(symbol: Symbol, currency: str = "USD") -> Iterator[ContractType]:
+def _types(symbol: Symbol, currency: str = "USD") -> Iterator[AnyContractType]:
     """The types of contracts that are offered for a symbol, paid in a currency."""
     return (kind for kind in TYPES.values() if eligibility.is_offered(kind, symbol, currency))
 
@@ -217,7 +208,7 @@ def _submarket(symbol: Symbol) -> Named:
 
 
 def _bounds(
-    kind: ContractType, symbol: Symbol, currency: str = "USD"
+    kind: AnyContractType, symbol: Symbol, currency: str = "USD"
 ) -> dict[str, tuple[str, str]]:
     """The shortest and the longest duration, by type of expiry."""
     durations = eligibility.durations(kind, symbol, currency)
@@ -232,17 +223,16 @@ def _bounds(
     return found or {"no_expiry": ("", "")}
 
 
-def _barriers(kind: ContractType) -> list[str]:
+def _barriers(kind: AnyContractType) -> list[str]:
     """The categories of barriers: a barrier that may be left out makes two of them."""
     category = kind.listing.barrier_category
     return [category, "euro_non_atm"] if category == "euro_atm" else [category]
 
 
-def _available(
-    kind: ContractType, symbol: Symbol, spot: int, midnight: int, currency: str
-) -> Iterator[AvailableContract]:
+def _available(kind: AnyContractType, listed: Listed, midnight: int) -> Iterator[AvailableContract]:
     """A row for each type of expiry, category of barriers and way to start."""
-    listing = kind.listing
+    listing, view = kind.listing, view_of_type(kind)
+    symbol, currency, spot = listed.symbol, listed.currency, listed.spot
     takes_level = "barrier" in kind.takes and not kind.barrier_is_digit
     takes_two = "barrier2" in kind.takes
     for expiry_type, (shortest, longest) in _bounds(kind, symbol, currency).items():
@@ -271,16 +261,7 @@ def _available(
                 row["low_barrier"] = _example(symbol, spot, expiry_type, side=-1)
             elif row["barriers"]:
                 row["barrier"] = _example(symbol, spot, expiry_type)
-            if isinstance(kind, Lookback):
-                row["default_stake"] = _multiplier(symbol, spot, currency)
-            if isinstance(kind, Digits) and kind.choices is not None:
-                row["last_digit_range"] = list(kind.choices)
-            if isinstance(kind, Multiplier):
-                row["multiplier_range"] = kind.choices(symbol, spot)
-                if eligibility.can_be_cancelled(symbol):
-                    row["cancellation_range"] = list(CANCELLATIONS)
-            if isinstance(kind, Accumulator):
-                row["growth_rate_range"] = GROWTH_RATES
+            view.add_to_listing(row, listed)
             yield row
             if listing.takes_forward_start and expiry_type == "intraday":
                 days = range(midnight, midnight + LATEST_START + 1, DAY)
@@ -298,16 +279,10 @@ def _available(
 def _next_start(symbol: Symbol, now: int) -> int:
     """When a contract of some minutes may start: on a market that starts anew at midnight, then,
     where it would not end before."""
-    last = now + per_point.LONGEST_EXAMPLE
+    last = now + LONGEST_EXAMPLE
     if symbol.motion is Motion.RESETS and last // DAY != now // DAY:
         return last - last % DAY
     return now
-
-
-def _multiplier(symbol: Symbol, spot: int, currency: str) -> float:
-    """A power of ten by which a minute's usual move comes to 1 to 10 units of money."""
-    minute = symbol.quote(spot) * symbol.tick_sd_at(spot) * math.sqrt(60 / symbol.step)
-    return float(10.0 ** math.ceil(-math.log10(minute * CURRENCIES[currency].counts_for)))
 
 
 def _example(symbol: Symbol, spot: int, expiry_type: str, *, side: int = 1) -> str:
@@ -320,7 +295,7 @@ def _example(symbol: Symbol, spot: int, expiry_type: str, *, side: int = 1) -> s
     return Barrier(side * away).text(symbol)
 
 
-def _type(kind: ContractType, category: str) -> OfferedType:
+def _type(kind: AnyContractType, category: str) -> OfferedType:
     listing = kind.listing
     return {
         "barrier_category": category,

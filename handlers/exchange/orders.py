@@ -1,21 +1,23 @@
 """The orders that close contracts by themselves: changed, and told."""
 
-from dataclasses import replace
-
 from scopegate.exchange import book
 from scopegate.exchange.book import Contract, Order
-from scopegate.exchange.contracts.multipliers import reference
-from scopegate.exchange.contracts.orders import Ordered, order_units
-from scopegate.exchange.contracts.state import Tick, tick_of
-from scopegate.exchange.contracts.terms import Refusal, Terms
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common import contract_type
+from scopegate.exchange.contracts.common.orders import order_units
+from scopegate.exchange.contracts.common.refusals import Refusal
+from scopegate.exchange.contracts.common.state import Tick, tick_of
+from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.desk import Desk, Position
 from scopegate.exchange.money import to_text
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
-from scopegate.handlers.exchange.contract_views import ORDER_NAMES, multiplier, orders_shown
 from scopegate.handlers.exchange.scopes import READ, TRADE
+from scopegate.handlers.exchange.views.catalogue import view_of
+from scopegate.handlers.exchange.views.orders import ORDER_NAMES
+from scopegate.handlers.exchange.views.view import Placed
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.trading import (
     ContractUpdate,
@@ -51,22 +53,20 @@ class Orders:
         if not named:
             raise input_validation_failed({"limit_order": "Name a take_profit or a stop_loss."})
 
-        def change(position: Position) -> Terms:
+        def change(position: Position) -> contract_type.Orders:
             kind, terms = position.kind, position.terms
-            if not isinstance(kind, Ordered):
-                raise Refusal(
-                    "ContractUpdateNotAllowed",
-                    "Only the orders of multipliers and accumulators can be changed.",
+            placed = kind.orders(terms)
+            orders = contract_type.Orders(
+                *(
+                    order_units(getattr(wanted, name), terms.currency, name)
+                    if name in named
+                    else getattr(placed, name)
+                    for name in contract_type.Orders._fields
                 )
-            values = {
-                name: order_units(getattr(wanted, name), terms, name)
-                if name in named
-                else getattr(terms, name)
-                for name in ("take_profit", "stop_loss")
-            }
-            changed = kind.with_orders(terms, **values)
-            _check_unmet(kind, changed, position, self._desk.market_view(terms.symbol).tick)
-            return changed
+            )
+            changed = kind.with_orders(terms, orders)
+            _check_unmet(position, changed, orders, self._desk.market_view(terms.symbol).tick)
+            return orders
 
         changed = await self._desk.change_orders(
             request.contract_id,
@@ -77,17 +77,14 @@ class Orders:
         return {"contract_update": self._updated(changed)}
 
     def _updated(self, contract: Contract) -> UpdatedOrders:
-        shown = orders_shown(
-            contract.terms,
-            *self._ticks(contract),
-            contract.bought_at,
-            contract.take_profit_at,
-            contract.stop_loss_at,
-        )
+        terms, view = contract.terms, view_of(contract.terms)
+        placed = Placed(contract.bought_at, contract.take_profit_at, contract.stop_loss_at)
+        shown = view.orders(terms, *self._ticks(contract), placed)
         # The published reply has no stop-out, which is no order, and no amount for display.
-        updated: UpdatedOrders = {"take_profit": _plain("take_profit", shown.get("take_profit"))}
-        if contract.terms.multiplier:
-            updated["stop_loss"] = _plain("stop_loss", shown.get("stop_loss"))
+        updated: UpdatedOrders = {}
+        for name in TYPES[terms.contract_type].order_limits(terms):
+            order = _plain(name, shown.get(name))  # type: ignore[arg-type] # an order or none
+            updated[name] = order  # type: ignore[literal-required] # the name of an order
         return updated
 
     def _ticks(self, contract: Contract) -> tuple[Tick, Tick]:
@@ -124,16 +121,18 @@ class Orders:
         }
 
 
-def _check_unmet(kind: Ordered, terms: Terms, position: Position, tick: Tick) -> None:
+def _check_unmet(
+    position: Position, terms: Terms, orders: contract_type.Orders, tick: Tick
+) -> None:
     """Raise `Refusal` for orders that the present price would meet at once."""
     if position.state.entry is None:
         return
-    profit = kind.gained(terms, position.state, tick)
+    profit = position.kind.profit_at(terms, position.state, tick)
     shown = f"{terms.currency} {to_text(profit, terms.currency)}"
-    if terms.take_profit is not None and profit >= terms.take_profit:
+    if orders.take_profit is not None and profit >= orders.take_profit:
         problem = f"The profit is {shown} already: sell, or take a larger profit."
         raise Refusal("ContractUpdateFailure", problem, {"take_profit": problem})
-    if terms.stop_loss is not None and profit <= -terms.stop_loss:
+    if orders.stop_loss is not None and profit <= -orders.stop_loss:
         problem = f"The profit is {shown} already: sell, or stop at a larger loss."
         raise Refusal("ContractUpdateFailure", problem, {"stop_loss": problem})
 
@@ -148,11 +147,7 @@ def _plain(name: str, order: OrderShown | None) -> OrderShown:
 
 def _level(terms: Terms, order: Order, entry: Tick, tick: Tick) -> str | None:
     """The price at which an order closes the contract, as of a tick."""
-    if order.amount is None or terms.growth:
+    if order.amount is None:
         return None
-    levels = multiplier(terms).levels(
-        replace(terms, take_profit=order.amount, stop_loss=order.amount),
-        reference(terms, entry, tick),
-    )
-    level = levels.take_profit if order.kind == "take_profit" else levels.stop_loss
+    level = view_of(terms).order_level(terms, order.kind, order.amount, entry, tick)
     return None if level is None else terms.symbol.text(level)

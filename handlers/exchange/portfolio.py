@@ -12,14 +12,15 @@ from scopegate.gateway.calls.fairness import Workers
 from scopegate.gateway.calls.limits import Rate
 from scopegate.gateway.calls.registry import Stream, call
 from scopegate.gateway.calls.session import Session
-from scopegate.handlers.exchange.contract_streams import ContractStreams
-from scopegate.handlers.exchange.contract_views import (
+from scopegate.handlers.exchange.contract_bodies import (
     expiry,
     longcode,
 )
+from scopegate.handlers.exchange.contract_streams import ContractStreams
 from scopegate.handlers.exchange.days import midnight
 from scopegate.handlers.exchange.paper_accounts import facts_of
 from scopegate.handlers.exchange.scopes import READ, TRADING_INFORMATION
+from scopegate.handlers.exchange.views.catalogue import view_of
 from scopegate.schemas.portfolio import (
     ClosedContract,
     HeldContract,
@@ -177,27 +178,14 @@ def _closed_row(contract: Contract, *, told: bool) -> ClosedContract:
         "transaction_id": contract.bought_by,
     }
     if told:
+        view = view_of(terms)
         row["contract_type"] = terms.contract_type
-        row["duration_type"] = _duration_type(contract)
+        row["duration_type"] = view.duration_type(terms)
         row["longcode"] = longcode(terms)
         row["shortcode"] = contract.shortcode
         row["underlying_symbol"] = terms.symbol.name
-        if terms.growth:
-            row["growth_rate"] = f"{terms.growth / 100:.2f}"
-        if terms.multiplier:
-            row["multiplier"] = str(terms.multiplier)
-            if terms.cancellation:
-                row["deal_cancellation_duration"] = f"{terms.cancellation // 60}m"
+        view.add_to_profit_row(row, terms)
     return row
-
-
-def _duration_type(contract: Contract) -> str | None:
-    terms = contract.terms
-    if terms.multiplier:
-        return None
-    if terms.ticks is not None:
-        return "ticks"
-    return "days" if terms.lasts_days else "seconds"
 
 
 def _moment(text: str, field: str, *, ends: bool = False) -> int:

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 from scopegate.exchange.contracts import quoting
-from scopegate.exchange.contracts.state import Quote
-from scopegate.exchange.contracts.terms import QuoteRequest, Refusal
+from scopegate.exchange.contracts.common.contract_type import Quote
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import SYMBOLS
@@ -24,7 +26,8 @@ from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.bus import Bus, Heard
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.session import Session, new_stream_id
-from scopegate.handlers.exchange.contract_views import as_error, proposal_body
+from scopegate.handlers.exchange.contract_bodies import proposal_body
+from scopegate.handlers.exchange.refusals import as_error
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.trading import BuyParameters, CopiedParameters, Proposal, ProposalBody
 
@@ -43,7 +46,7 @@ class Quoted:
     __slots__ = ("offer", "quote_request", "second", "told_at")
 
     def __init__(
-        self, quote_request: QuoteRequest, offer: Quote, second: int, told_at: float
+        self, quote_request: QuoteRequest, offer: Quote[Any], second: int, told_at: float
     ) -> None:
         self.quote_request = quote_request
         self.offer = offer
@@ -125,7 +128,7 @@ class Quotes:
             return None
         return app
 
-    def price(self, quote_request: QuoteRequest) -> Quote:
+    def price(self, quote_request: QuoteRequest) -> Quote[Any]:
         """The offer that meets a wish now. Raises `Refusal`."""
         return quoting.make_quote(quote_request, self._feed, int(self._clock.now()), self._margins)
 

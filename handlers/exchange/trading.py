@@ -10,12 +10,14 @@ Rules:
 import asyncio
 import time
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any
 
 from scopegate.exchange import exclusion
-from scopegate.exchange.book import Bought, Closed
+from scopegate.exchange.book import Bought, Closed, Purchase
 from scopegate.exchange.contracts import quoting
-from scopegate.exchange.contracts.state import Quote
-from scopegate.exchange.contracts.terms import NOT_OPEN, QuoteRequest, Refusal
+from scopegate.exchange.contracts.common.contract_type import Quote
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import NOT_OPEN, Refusal
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.ledger import Guard
 from scopegate.exchange.markups import MarkupPayee
@@ -26,11 +28,12 @@ from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed, storage_unavailable
 from scopegate.gateway.calls.registry import Stream, call
 from scopegate.gateway.calls.session import Grant, Session
+from scopegate.handlers.exchange.contract_bodies import longcode
 from scopegate.handlers.exchange.contract_streams import ContractStreams
-from scopegate.handlers.exchange.contract_views import as_error, longcode
 from scopegate.handlers.exchange.idempotency import key_of
 from scopegate.handlers.exchange.paper_accounts import facts_of
 from scopegate.handlers.exchange.quotes import Quotes
+from scopegate.handlers.exchange.refusals import as_error
 from scopegate.handlers.exchange.scopes import TRADE
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.portfolio import ProposalOpenContractReply
@@ -124,7 +127,7 @@ class Trading:
 
     def _named(
         self, session: Session, named: str, parameters: BuyParameters | CopiedParameters | None
-    ) -> tuple[QuoteRequest, Quote | None]:
+    ) -> tuple[QuoteRequest, Quote[Any] | None]:
         """What is to be bought, and the offer that was told for it, if one was."""
         if named != "1":
             quoted = self._quotes.find(session, named)
@@ -136,7 +139,7 @@ class Trading:
     async def _buy(
         self,
         quote_request: QuoteRequest,
-        proposed: Quote | None,
+        proposed: Quote[Any] | None,
         session: Session,
         grant: Grant,
         price: Decimal,
@@ -158,17 +161,17 @@ class Trading:
             most=rounded_units(price, currency, ROUND_FLOOR),
             margins=self._desk.margins,
         )
-        return await self._desk.buy(
-            deal,
+        purchase = Purchase(
+            quote=deal,
             loginid=grant.loginid,
             app_id=session.app_id,
             at=int(self._clock.now()),
-            guard=self._buying_guard(session, grant),
             key=key,
             markup_payee=self._markup_payee(session, deal),
         )
+        return await self._desk.buy(purchase, self._buying_guard(session, grant))
 
-    def _markup_payee(self, session: Session, deal: Quote) -> MarkupPayee | None:
+    def _markup_payee(self, session: Session, deal: Quote[Any]) -> MarkupPayee | None:
         """Whose the markup of a purchase is; `None` where the connection's app has none."""
         app = self._quotes.markup_app(session)
         if app is None or app.user_id is None:

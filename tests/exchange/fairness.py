@@ -32,7 +32,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scopegate.exchange.contracts import quoting
+from scopegate.exchange.contracts.accumulators import WIDTH_UNITS
 from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common.contract_type import check_hours, replay
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import Refusal
+from scopegate.exchange.contracts.common.state import (
+    ContractState,
+    Outcome,
+    Status,
+    begin,
+    market_view,
+    tick_of,
+)
+from scopegate.exchange.contracts.common.terms import Barrier, Terms
 from scopegate.exchange.contracts.european import European
 from scopegate.exchange.contracts.multipliers import (
     PARTS,
@@ -40,17 +53,6 @@ from scopegate.exchange.contracts.multipliers import (
     reference,
     stop_out_worth,
 )
-from scopegate.exchange.contracts.state import (
-    ContractState,
-    Outcome,
-    Status,
-    begin,
-    check_hours,
-    market_view,
-    replay,
-    tick_of,
-)
-from scopegate.exchange.contracts.terms import WIDTH_UNITS, Barrier, QuoteRequest, Refusal, Terms
 from scopegate.exchange.contracts.touches import Touch
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.contracts.vanillas import Vanilla
@@ -175,7 +177,7 @@ def _rise_fall(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margi
         return Trade(1, paid, got, paid - got, payout, (payout * z, payout * (z * z - 1)))
     above = _chance_above(math.log(end.tick.pips / start.pips) - law.mean, law)
     rank = 1 - above if kind.rises else above
-    edge = 1 - made.ask / 1e6 + kind.kept(made.terms, margins)
+    edge = 1 - made.ask / 1e6 + kind.margin(made.terms, margins)
     width = min(SOFT, 2 * edge, 2 * (1 - edge))
     soft = min(1.0, max(0.0, (rank - edge) / width + 0.5))
     return Trade(1, paid, got, paid - got, payout, (payout * (soft - (1 - edge)),))
@@ -216,7 +218,7 @@ def _touch(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) 
     stopped, final = moved(end.tick.epoch, end.tick.pips), moved(last, feed.price(symbol, last))
     passed = (end.tick.epoch - start.epoch) / (last - start.epoch)
     square = stopped * stopped - passed
-    touched = made.ask / 1e6 - kind.kept(made.terms, margins)
+    touched = made.ask / 1e6 - kind.margin(made.terms, margins)
     touched = touched if kind.touches else 1 - touched
     known = touched - 0.5
     size = made.payout * (1 if kind.touches else -1)
@@ -310,16 +312,16 @@ def _multiplier(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Marg
         seen = market_view(feed, symbol, until)
         kind.check_sale(terms, state, until)
         tick, got = seen.tick, kind.value(terms, state, seen, margins)
-    spot, value = made.spot.pips, terms.amount * terms.multiplier
+    spot, value = made.spot.pips, terms.stake * terms.multiplier
     against = reference(terms, state.entry, tick_of(terms, feed, tick.epoch))
     luck = kind.direction * value * (tick.pips * PARTS / against - 1)
-    forgiven = got - terms.amount + terms.commission
+    forgiven = got - terms.stake + terms.commission
     beyond = stop_out_worth(symbol, spot, rises=kind.direction > 0) - 0.5 / spot
     if symbol.motion is Motion.BROWNIAN:
         beyond = symbol.tick_sd * OVERSHOOT
     if state.outcome is None or state.outcome.pays > 0:  # not stopped out
         return Trade(1, made.price, got, -forgiven, 0.0, (luck,))
-    exact = against / PARTS * (1 - kind.direction * (terms.amount - terms.commission) / value)
+    exact = against / PARTS * (1 - kind.direction * (terms.stake - terms.commission) / value)
     level = kind.levels(terms, against).stop_out
     to_pip = value * (abs(exact - level) / state.entry.pips - 0.5 / spot)
     charged = terms.commission - value * 0.5 / spot * (1 + margins.multiplier)
@@ -349,15 +351,15 @@ def _cancellation(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Ma
         assert kind.can_be_cancelled(terms, until)
         seen = market_view(feed, symbol, until)
         tick, without = seen.tick, kind.value(terms, state, seen, margins)
-        got = max(without, terms.amount)
-    value = terms.amount * terms.multiplier
+        got = max(without, terms.stake)
+    value = terms.stake * terms.multiplier
     ticks = symbol.ticks_between(state.entry.epoch, tick.epoch)
     against = reference(terms, state.entry, tick_of(terms, feed, tick.epoch))
     luck = kind.direction * value * (tick.pips * PARTS / against - 1)
     spread = value * symbol.tick_sd * math.sqrt(CANCELLATIONS[window] / symbol.step)
     square = luck * luck / spread - spread * (ticks * symbol.step / CANCELLATIONS[window])
     bought = got - without
-    share = made.cancellation_price / terms.amount - 0.5
+    share = made.cancellation_price / terms.stake - 0.5
     controls = (luck, luck * share, square, square * share)
     return Trade(1, made.price, got, made.cancellation_price - bought, bought, controls)
 
@@ -398,7 +400,7 @@ def _accumulator(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Mar
     beyond = at_stake = 0.0
     controls = [0.0] * 4
     for number, (before, after) in enumerate(pairwise(ticks)):
-        value = terms.amount * (1 + growth / 100) ** number
+        value = terms.stake * (1 + growth / 100) ** number
         pips = -(-terms.width * before // WIDTH_UNITS) - 1
         up, down = (math.log1p(side * (pips + 0.5) / before) for side in (1, -1))
         stays = _normal((up - drift) / sd) - _normal((down - drift) / sd)

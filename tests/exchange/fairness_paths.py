@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common.state import ContractState, Outcome, Tick
+from scopegate.exchange.contracts.common.terms import Barrier, Terms
 from scopegate.exchange.contracts.few_ticks import HIGH_LOW_TICKS
 from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.resets import Reset
-from scopegate.exchange.contracts.state import ContractState, Outcome, Tick
-from scopegate.exchange.contracts.terms import Barrier, Terms
 from scopegate.exchange.contracts.two_barriers import Ends, Spread, Stays
 from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.feed import Feed
@@ -83,12 +83,12 @@ def _ends(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -
     kind = TYPES[terms.contract_type]
     assert isinstance(kind, Ends)
     rank = _normal(_beyond(math.log(end.tick.pips / start.pips), law))
-    size = terms.amount if kind.between else -terms.amount
+    size = terms.payout if kind.between else -terms.payout
     steps = [
         size * _soft(rank, _normal(_beyond(math.log(level / start.pips), law)))
         for level in kind.levels(terms, start.pips)
     ]
-    return Trade(1, paid, end.pays, paid - end.pays, terms.amount, (steps[0], -steps[1]))
+    return Trade(1, paid, end.pays, paid - end.pays, terms.payout, (steps[0], -steps[1]))
 
 
 def _stays(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
@@ -113,10 +113,10 @@ def _stays(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) 
     q = math.pi / (high - low)
     wave = math.exp(q * q * (passed - 1) / 2) * math.sin(q * (stopped - low))
     wave -= math.exp(-q * q / 2) * math.sin(-q * low)
-    size = terms.amount if kind.stays else -terms.amount
+    size = terms.payout if kind.stays else -terms.payout
     columns = (wave, wave * (high - low), stopped, stopped * stopped - passed, final * final - 1)
     controls = tuple(size * column for column in columns)
-    return Trade(1, paid, end.pays, paid - end.pays, terms.amount, controls)
+    return Trade(1, paid, end.pays, paid - end.pays, terms.payout, controls)
 
 
 def _spread(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
@@ -127,12 +127,12 @@ def _spread(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins)
     assert isinstance(kind, Spread)
     z = _beyond(math.log(end.tick.pips / start.pips), law)
     low, high = kind.levels(terms, start.pips)
-    size = terms.amount if kind.rises else -terms.amount
+    size = terms.payout if kind.rises else -terms.payout
     steps = [
         size * _soft(_normal(z), _normal(_beyond(math.log(level / start.pips), law)))
         for level in (low, (low + high) / 2, high)
     ]
-    return Trade(1, paid, end.pays, paid - end.pays, terms.amount, (*steps, size * z))
+    return Trade(1, paid, end.pays, paid - end.pays, terms.payout, (*steps, size * z))
 
 
 def _path(terms: Terms, feed: Feed) -> list[int]:
@@ -162,8 +162,8 @@ def _asian(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) 
         law.ticks, law.mean / 2, law.sd * math.sqrt((2 * count - 1) / (6 * count))
     )
     rank = _normal(_beyond(lead, of_lead))
-    size = terms.amount if name == "ASIANU" else -terms.amount
-    return Trade(1, paid, pays, paid - pays, terms.amount, (size * _soft(rank, 0.5),))
+    size = terms.payout if name == "ASIANU" else -terms.payout
+    return Trade(1, paid, pays, paid - pays, terms.payout, (size * _soft(rank, 0.5),))
 
 
 def _steps(path: list[int], law: PriceDistribution, side: int) -> list[tuple[bool, float]]:
@@ -201,8 +201,8 @@ def _high_low(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margin
     at_end = selected in (1, HIGH_LOW_TICKS)
     own = [*beaten, *pairs]
     other = [0.0] * len(own)
-    controls = (terms.amount * each for each in (*own, *other)[:: 1 if at_end else -1])
-    return Trade(1, paid, pays, paid - pays, terms.amount, tuple(controls))
+    controls = (terms.payout * each for each in (*own, *other)[:: 1 if at_end else -1])
+    return Trade(1, paid, pays, paid - pays, terms.payout, tuple(controls))
 
 
 def _runs(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
@@ -213,9 +213,9 @@ def _runs(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -
     steps = _steps(path, law, 1 if name == "RUNHIGH" else -1)
     right = sum(goes - chance for goes, chance in steps) / count
     first = all(goes for goes, _ in steps[:-1]) - math.prod(chance for _, chance in steps[:-1])
-    size = terms.amount / 2**count
-    controls = (size * right, terms.amount * first)
-    return Trade(1, paid, pays, paid - pays, terms.amount, controls)
+    size = terms.payout / 2**count
+    controls = (size * right, terms.payout * first)
+    return Trade(1, paid, pays, paid - pays, terms.payout, controls)
 
 
 def _resets(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:
@@ -232,7 +232,7 @@ def _resets(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins)
     state, end = settled(terms, feed)
     assert state.entry is not None
     entry, side = state.entry, 1 if kind.rises else -1
-    reset = Tick(kind.reset_epoch(terms), state.kept[0])
+    reset = Tick(kind.reset_epoch(terms), state.memory)
 
     def beyond(first: Tick, last: Tick) -> tuple[bool, float]:
         law = feed.distribution(symbol, state.spot.epoch, first.epoch, last.epoch)
@@ -243,8 +243,8 @@ def _resets(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins)
         beyond(*pair) for pair in ((entry, end.tick), (reset, end.tick), (entry, reset))
     )
     columns = (whole - p, rest - q, half - r, (half and rest) - q * r)
-    controls = tuple(terms.amount * column for column in columns)
-    return Trade(1, made.price, end.pays, made.price - end.pays, terms.amount, controls)
+    controls = tuple(terms.payout * column for column in columns)
+    return Trade(1, made.price, end.pays, made.price - end.pays, terms.payout, controls)
 
 
 def _lookbacks(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Margins) -> Trade:

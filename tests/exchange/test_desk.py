@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from scopegate.exchange import desk as desk_module
-from scopegate.exchange.book import Bought
+from scopegate.exchange.book import Bought, Purchase
 from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.accumulators import Accumulator
 from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common.contract_type import Orders, replay
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.state import Status, begin, latest
 from scopegate.exchange.contracts.multipliers import PARTS, Multiplier
-from scopegate.exchange.contracts.state import Status, begin, latest, replay
-from scopegate.exchange.contracts.terms import QuoteRequest
 from scopegate.exchange.desk import Desk
 from scopegate.store.sqlite import Store, StoreError
 from scopegate.testing import World
@@ -23,10 +24,9 @@ async def bought(here: World, **wanted: Any) -> Bought:
     given = {"symbol": "1HZ100V", "currency": "USD", "amount": Decimal(1), "basis": "stake"}
     request = QuoteRequest(**(given | wanted))
     desk, now = here.gateway.service(Desk), int(here.clock.now())
-    offer = quoting.make_quote(request, desk.feed, now, desk.margins)
-    return await desk.buy(
-        offer, loginid=here.demo.loginid, app_id=None, at=now, guard=lambda transaction: None
-    )
+    quote = quoting.make_quote(request, desk.feed, now, desk.margins)
+    purchase = Purchase(quote=quote, loginid=here.demo.loginid, app_id=None, at=now)
+    return await desk.buy(purchase, lambda transaction: None)
 
 
 async def test_contracts_that_were_closed_early_leave_nothing_behind(
@@ -92,9 +92,7 @@ async def test_new_orders_are_not_met_by_ticks_before_them(here: World) -> None:
     changed = await desk.change_orders(
         contract.id,
         loginid=here.demo.loginid,
-        change=lambda position: kind.with_orders(
-            position.terms, take_profit=peak - 1, stop_loss=None
-        ),
+        change=lambda position: Orders(take_profit=peak - 1),
         guard=lambda transaction: None,
     )
     position = desk.position(contract.id)
@@ -117,13 +115,13 @@ async def test_a_life_that_restarts_with_new_orders_knows_the_tick_before(here: 
         await desk.change_orders(
             contract.id,
             loginid=here.demo.loginid,
-            change=lambda held, profit=profit: kind.with_orders(held.terms, take_profit=profit),
+            change=lambda held, profit=profit: Orders(take_profit=profit),
             guard=lambda transaction: None,
         )
         position = desk.position(contract.id)
         if position is None:  # a tick went too far
             break
-        last = position.state.last
+        last = position.state.memory
         assert last == latest(desk.feed, contract.terms.symbol, int(here.clock.now()))
         assert desk._followed(position.contract) == position.state
     assert last is not None
@@ -167,5 +165,5 @@ async def test_a_tick_that_decides_while_new_orders_are_written_is_judged_anew(
     await desk.settled()
     position = desk.position(contract.id)
     assert position is not None
-    assert position.contract.terms.stop_loss is None
+    assert position.contract.terms.orders.stop_loss is None
     assert position.state.outcome is None

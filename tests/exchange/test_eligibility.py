@@ -8,11 +8,13 @@ import pytest
 
 from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common.contract_type import Quote, replay
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import Refusal
+from scopegate.exchange.contracts.common.state import begin
 from scopegate.exchange.contracts.eligibility import is_offered
 from scopegate.exchange.contracts.multipliers import Multiplier, multipliers, stop_out_worth
 from scopegate.exchange.contracts.quoting import make_quote
-from scopegate.exchange.contracts.state import Quote, begin, replay
-from scopegate.exchange.contracts.terms import QuoteRequest, Refusal
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import DAY, SYMBOLS, Motion, Symbol
@@ -247,7 +249,7 @@ def test_the_commission_covers_what_the_stop_out_is_worth_and_the_margin() -> No
             offered_now = made(name, symbol.name)
             terms, spot = offered_now.terms, offered_now.spot.pips
             worth = stop_out_worth(symbol, spot, rises=name == "MULTUP")
-            exact = terms.amount * terms.multiplier * worth * 1.3
+            exact = terms.stake * terms.multiplier * worth * 1.3
             assert exact - 1e-6 <= terms.commission <= exact + 1
 
 
@@ -265,7 +267,7 @@ def test_who_bets_on_spikes_pays_for_them_and_who_bets_against_them_does_not() -
             assert isinstance(kind, Multiplier)
             for multiplier in kind.choices(symbol, FEED.price(symbol, AFTERNOON)):
                 terms = made(name, symbol.name, multiplier=Decimal(multiplier)).terms
-                assert terms.commission <= terms.amount * 0.52
+                assert terms.commission <= terms.stake * 0.52
 
 
 def test_a_multiplier_is_not_offered_where_a_spike_would_waive_most_of_the_stake() -> None:

@@ -13,9 +13,10 @@ import pytest
 
 from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common.contract_type import replay
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.state import begin, market_view
 from scopegate.exchange.contracts.multipliers import Multiplier
-from scopegate.exchange.contracts.state import begin, market_view, replay
-from scopegate.exchange.contracts.terms import QuoteRequest
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS

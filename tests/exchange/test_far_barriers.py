@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.per_point import PerPoint
+from scopegate.exchange.contracts.common.contract_type import Quote
+from scopegate.exchange.contracts.common.per_point import PerPoint
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import Refusal
+from scopegate.exchange.contracts.common.state import market_view
 from scopegate.exchange.contracts.quoting import make_quote
-from scopegate.exchange.contracts.state import Quote, market_view
-from scopegate.exchange.contracts.terms import QuoteRequest, Refusal
 from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.pricing.knockouts import turbo
@@ -40,7 +42,7 @@ def test_strikes_to_choose_from_are_above_zero_and_can_be_had(name: str, symbol:
     offer = made(name, symbol, 364, barrier=barrier)
     for choice in kind.choices(offer.terms, market_view(FEED, SYMBOLS[symbol], NOON)):
         assert choice.level(spot) > 0
-        assert made(name, symbol, 364, barrier=choice.text(SYMBOLS[symbol])).ask > 0
+        assert made(name, symbol, 364, barrier=choice.text(SYMBOLS[symbol])).contract_cost > 0
 
 
 @pytest.mark.parametrize("symbol", ["1HZ250V", "R_100"])
@@ -78,7 +80,7 @@ def test_paths_that_are_pulled_to_the_level_meet_barriers_as_often_as_priced(
 
     kept = math.exp(-pull)
     sd = LEVEL_SD * math.sqrt(1 - kept**2)
-    distribution = PriceDistribution(ticks, from_level * (kept - 1), sd, kept=kept)
+    distribution = PriceDistribution(ticks, from_level * (kept - 1), sd, remaining=kept)
     spot, above, below = 1e9, 1e9 * math.exp(up), 1e9 * math.exp(-down)
     for found, priced in (
         (rose, touch(spot, above, distribution)),
@@ -95,5 +97,5 @@ def test_what_is_kept_of_the_distance_to_the_level_is_what_the_mean_says() -> No
         symbol = SYMBOLS[name]
         distance = math.log(FEED.price(symbol, NOON) / symbol.level)
         distribution = market_view(FEED, symbol, NOON).distribution(NOON, NOON + 90 * DAY)
-        assert distribution.mean == pytest.approx(distance * (distribution.kept - 1), rel=0.01)
-        assert distribution.kept == pytest.approx(math.exp(-90 * symbol.daily_pull), rel=0.03)
+        assert distribution.mean == pytest.approx(distance * (distribution.remaining - 1), rel=0.01)
+        assert distribution.remaining == pytest.approx(math.exp(-90 * symbol.daily_pull), rel=0.03)

@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common.fixed_payout import FixedPayout, FixedPayoutTerms
+from scopegate.exchange.contracts.common.state import ContractState, Tick
 from scopegate.exchange.contracts.few_ticks import HIGH_LOW_TICKS
-from scopegate.exchange.contracts.options import Option
-from scopegate.exchange.contracts.state import ContractState, Tick
-from scopegate.exchange.contracts.terms import Terms
 from scopegate.exchange.pricing.terminal import normal
 from scopegate.exchange.symbols import SYMBOLS, Symbol
 from tests.exchange.fairness import VOLATILITY
@@ -43,12 +42,12 @@ def chance(
 ) -> float:
     """Before its entry, or at it."""
     kind = TYPES[name]
-    assert isinstance(kind, Option)
-    terms = Terms(
+    assert isinstance(kind, FixedPayout)
+    terms = FixedPayoutTerms(
         contract_type=name,
         symbol=symbol,
         currency=CURRENCY,
-        amount=1,
+        payout=1,
         start=NOON,
         ticks=ticks,
         selected_tick=selected,

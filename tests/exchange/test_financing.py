@@ -16,21 +16,21 @@ import pytest
 
 from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.eligibility import is_offered
-from scopegate.exchange.contracts.multipliers import PARTS, Multiplier, multipliers, reference
-from scopegate.exchange.contracts.state import (
+from scopegate.exchange.contracts.common.contract_type import replay, resume
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.state import (
     ContractState,
     Outcome,
     Status,
     Tick,
     begin,
     market_view,
-    replay,
-    resume,
     tick_of,
     with_growth,
 )
-from scopegate.exchange.contracts.terms import QuoteRequest, Terms
+from scopegate.exchange.contracts.common.terms import Terms
+from scopegate.exchange.contracts.eligibility import is_offered
+from scopegate.exchange.contracts.multipliers import PARTS, Multiplier, multipliers, reference
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.fixedpoint import ONE, tables
 from scopegate.exchange.hours import Place
@@ -138,7 +138,7 @@ def by_hand(terms: Terms, last: int, first: int | None = None) -> Outcome | None
     """
     kind, symbol = kind_of(terms), terms.symbol
     entry = tick_of(terms, FEED, terms.entry_epoch)
-    stake, commission, value = terms.amount, terms.commission, terms.amount * terms.multiplier
+    stake, commission, value = terms.stake, terms.commission, terms.stake * terms.multiplier
     ticks = FEED.ticks(symbol, (first or terms.entry_epoch - 1) + 1, last)
     growths = np.zeros(len(ticks.epochs), np.int64)
     for day in np.unique(ticks.epochs // DAY):
@@ -147,9 +147,9 @@ def by_hand(terms: Terms, last: int, first: int | None = None) -> Outcome | None
         ahead = (ticks.epochs[today] - ticks.epochs[today][0]) // symbol.step * opened.a_tick
         growths[today] = opened.total - entry.growth.total + ahead
     about = kind.direction * value * np.expm1(np.log(ticks.pips / entry.pips) - growths / ONE)
-    near = about - commission <= 1 - (terms.stop_loss or stake)
-    if terms.take_profit is not None:
-        near |= about - commission >= terms.take_profit - 1
+    near = about - commission <= 1 - (terms.orders.stop_loss or stake)
+    if terms.orders.take_profit is not None:
+        near |= about - commission >= terms.orders.take_profit - 1
     for at in np.flatnonzero(near).tolist():
         tick = Tick(int(ticks.epochs[at]), int(ticks.pips[at]))
         against = max(1, round(entry.pips * PARTS * tables().factor(int(growths[at]))))
@@ -158,9 +158,9 @@ def by_hand(terms: Terms, last: int, first: int | None = None) -> Outcome | None
         worth -= commission
         if profit <= -stake:
             return Outcome(Status.LOST, tick, 0)
-        if terms.take_profit is not None and profit >= terms.take_profit:
+        if terms.orders.take_profit is not None and profit >= terms.orders.take_profit:
             return Outcome(Status.WON, tick, worth)
-        if terms.stop_loss is not None and profit <= -terms.stop_loss:
+        if terms.orders.stop_loss is not None and profit <= -terms.orders.stop_loss:
             return Outcome(Status.LOST, tick, worth)
     return None
 
@@ -199,7 +199,7 @@ def test_it_closes_at_the_first_tick_that_reaches_an_amount(
     state = begin(terms, FEED)
     for moment in range(START, LAST, 4_999):
         if state.outcome is None and state.entry is not None:
-            state = resume(terms, FEED, moment)
+            state = resume(kind, terms, FEED, moment)
         state = replay(kind, terms, state, FEED, min(moment + 4_999, LAST))
         if state.outcome is not None:
             break
@@ -265,12 +265,12 @@ def test_older_multipliers_are_measured_against_their_entry_spot() -> None:
     state = replay(kind, terms, begin(terms, FEED), FEED, last)
     assert state.entry is not None
     spot = FEED.price(terms.symbol, last)
-    entry, value = state.entry.pips, terms.amount * terms.multiplier
+    entry, value = state.entry.pips, terms.stake * terms.multiplier
     assert state.outcome is None
     gained = value * (spot - entry) // entry - terms.commission
     assert (
         kind.value(terms, state, market_view(FEED, terms.symbol, last), MARGINS)
-        == terms.amount + gained
+        == terms.stake + gained
     )
     financed = replace(terms, is_financed=True)
     assert (
@@ -280,7 +280,7 @@ def test_older_multipliers_are_measured_against_their_entry_spot() -> None:
             market_view(FEED, terms.symbol, last),
             MARGINS,
         )
-        != terms.amount + gained
+        != terms.stake + gained
     )
 
 
@@ -291,11 +291,11 @@ def test_commission_and_financing_make_up_the_difference_to_the_entry_spot() -> 
         entry = tick_of(terms, FEED, terms.entry_epoch)
         for later in (0, 600, 3_600, 2 * DAY):
             tick = tick_of(terms, FEED, terms.entry_epoch + later)
-            value = terms.amount * terms.multiplier
+            value = terms.stake * terms.multiplier
             plain = kind.direction * value * (tick.pips - entry.pips) // entry.pips
             profit = plain - terms.commission - kind.financing(terms, entry, tick)
             against = reference(terms, entry, tick)
-            assert max(profit, -terms.amount) == kind.profit(terms, against, tick.pips)
+            assert max(profit, -terms.stake) == kind.profit(terms, against, tick.pips)
             if later == 0:
                 assert kind.financing(terms, entry, tick) == 0
 
@@ -309,8 +309,8 @@ def test_the_stop_out_that_is_shown_is_the_price_at_which_it_closes() -> None:
     for pips, closes in ((level + 1, False), (level, True)):
         end = kind.decide(terms, state, state.entry._replace(pips=pips))
         assert (end is not None) == closes
-    waived = -terms.amount - (
-        terms.amount * terms.multiplier * (level - state.entry.pips) / state.entry.pips
+    waived = -terms.stake - (
+        terms.stake * terms.multiplier * (level - state.entry.pips) / state.entry.pips
         - terms.commission
     )
     assert 0 <= waived <= terms.commission / (1 + MARGINS.multiplier)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.lookbacks import Lookback
-from scopegate.exchange.contracts.state import ContractState, Tick
-from scopegate.exchange.contracts.terms import QuoteRequest, Refusal, Terms
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import Refusal
+from scopegate.exchange.contracts.common.state import ContractState, Tick
+from scopegate.exchange.contracts.lookbacks import Extremes, Lookback, LookbackTerms
 from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.pricing import lookbacks
@@ -30,19 +31,19 @@ VALUES = (
 SYMBOL = SYMBOLS["1HZ100V"]
 
 
-def terms(name: str, ticks: int, symbol_name: str = "1HZ100V") -> Terms:
+def terms(name: str, ticks: int, symbol_name: str = "1HZ100V") -> LookbackTerms:
     symbol = SYMBOLS[symbol_name]
-    return Terms(
+    return LookbackTerms(
         contract_type=name,
         symbol=symbol,
         currency="USD",
-        amount=100,
+        multiplier=100,
         start=NOON,
         expiry=NOON + (ticks + 1) * symbol.step,
     )
 
 
-def worth(agreed: Terms, state: ContractState, spot: int, mean: float, epoch: int) -> float:
+def worth(agreed: LookbackTerms, state: ContractState, spot: int, mean: float, epoch: int) -> float:
     kind = TYPES[agreed.contract_type]
     assert isinstance(kind, Lookback)
     return kind.worth(agreed, state, sighted(agreed.symbol, spot, mean, epoch)) / 100
@@ -114,7 +115,9 @@ def test_high_to_low_is_both_others_together_and_none_falls_below_what_it_has(
 ) -> None:
     spot, mean = SYMBOL.level, drift * SYMBOL.tick_sd**2
     entry = Tick(NOON + 1, spot)
-    state = ContractState(Tick(NOON, spot), NOON + 1, entry, kept=(spot - below, spot + above))
+    state = ContractState(
+        Tick(NOON, spot), NOON + 1, entry, memory=Extremes(spot - below, spot + above)
+    )
     up, down, both = (
         worth(terms(name, ticks), state, spot, mean, NOON + 1)
         for name in ("LBFLOATCALL", "LBFLOATPUT", "LBHIGHLOW")
@@ -126,7 +129,7 @@ def test_high_to_low_is_both_others_together_and_none_falls_below_what_it_has(
     )  # what the close drifts
     assert up > below * SYMBOL.pip - known
     assert down > above * SYMBOL.pip - known
-    reached = replace(state, kept=(spot - below - wider, spot + above + wider))
+    reached = replace(state, memory=Extremes(spot - below - wider, spot + above + wider))
     for name, before in (("LBFLOATCALL", up), ("LBFLOATPUT", down), ("LBHIGHLOW", both)):
         assert worth(terms(name, ticks), reached, spot, mean, NOON + 1) >= before - 1e-9
 
@@ -158,7 +161,7 @@ def test_the_multiplier_is_named_in_several_ways() -> None:
         )
     }
     [offer] = offered
-    assert (offer.terms.amount, offer.payout) == (200, 0)
+    assert (offer.terms.multiplier, offer.payout) == (200, 0)
 
 
 @pytest.mark.parametrize(("named", "field"), [

@@ -143,7 +143,7 @@ def test_a_pair_moves_by_its_outlook() -> None:
             distribution = law.distribution(day, state, first, last)
             moved.append((law.anchor(day + ahead) - state) / fixedpoint.ONE)
             known.append((distribution.mean, distribution.sd))
-            assert distribution.kept == pytest.approx(math.exp(-0.4 * ahead / 365), rel=2e-3)
+            assert distribution.remaining == pytest.approx(math.exp(-0.4 * ahead / 365), rel=2e-3)
         means, sds = np.array(known).T
         z = (np.array(moved) - means) / sds
         near(float(z.mean()), 0, 1 / math.sqrt(len(z)))

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from scopegate.exchange import agents, ledger, payments
 from scopegate.exchange.agents import Application
-from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import CURRENCIES
 from scopegate.exchange.payments import Kind, Order, Payment

@@ -16,13 +16,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from scopegate.exchange.contracts import quoting
+from scopegate.exchange.contracts.accumulators import WIDTH_UNITS
 from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common.fixed_payout import MILLION, FixedPayout, FixedPayoutTerms
+from scopegate.exchange.contracts.common.per_point import PerPoint, PerPointTerms
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import Refusal
+from scopegate.exchange.contracts.common.state import ContractState, MarketView, Tick
+from scopegate.exchange.contracts.common.terms import Barrier, Terms
 from scopegate.exchange.contracts.digits import Digits
-from scopegate.exchange.contracts.multipliers import Multiplier
-from scopegate.exchange.contracts.options import MILLION, Option
-from scopegate.exchange.contracts.per_point import PerPoint
-from scopegate.exchange.contracts.state import ContractState, MarketView, Tick
-from scopegate.exchange.contracts.terms import WIDTH_UNITS, Barrier, QuoteRequest, Refusal, Terms
+from scopegate.exchange.contracts.multipliers import Multiplier, MultiplierTerms
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.feed import Feed
@@ -122,13 +125,13 @@ def test_a_chance_is_that_of_the_vector(
     """Seen at the entry tick, with the entry known and an absolute barrier; and, seen just before
     it, with a relative one: both leave as many ticks."""
     kind, symbol = TYPES[name], SYMBOLS[symbol_name]
-    assert isinstance(kind, Option)
+    assert isinstance(kind, FixedPayout)
     spot = pips(SPOTS[symbol_name], symbol)
-    base = Terms(
+    base = FixedPayoutTerms(
         contract_type=name,
         symbol=symbol,
         currency=CURRENCY,
-        amount=units("10"),
+        payout=units("10"),
         start=NOON,
         ticks=ticks + kind.counts_entry,
     )
@@ -170,11 +173,11 @@ def test_a_deal_cancellation_costs_what_the_vector_says(
 ) -> None:
     kind, symbol = TYPES[name], SYMBOLS[symbol_name]
     assert isinstance(kind, Multiplier)
-    terms = Terms(
+    terms = MultiplierTerms(
         contract_type=name,
         symbol=symbol,
         currency=CURRENCY,
-        amount=units(stake),
+        stake=units(stake),
         start=NOON,
         expiry=NOON + 100 * DAY,
         multiplier=multiplier,
@@ -203,11 +206,11 @@ def test_a_contract_is_worth_what_the_vector_says(
     kind, symbol = TYPES[name], SYMBOLS[symbol_name]
     assert isinstance(kind, PerPoint)
     spot, level = pips(SPOTS[symbol_name], symbol), pips(strike, symbol)
-    terms = Terms(
+    terms = PerPointTerms(
         contract_type=name,
         symbol=symbol,
         currency=CURRENCY,
-        amount=units("10"),
+        stake=units("10"),
         start=NOON,
         expiry=NOON + (ticks + 1) * symbol.step,
         barrier=Barrier(level, is_relative=False),
@@ -223,7 +226,7 @@ def test_a_contract_is_worth_what_the_vector_says(
     waiting = ContractState(Tick(NOON, spot), NOON)
     assert kind.value(terms, waiting, sighted(symbol, spot, mean), free) == worth
     half = kind.value(terms, waiting, sighted(symbol, spot, mean), MARGINS)
-    assert abs(half - worth * (1 - kind.margin(MARGINS) / 2)) <= 1
+    assert abs(half - worth * (1 - kind.family_margin(MARGINS) / 2)) <= 1
 
 
 def worth(name: str, spot: int, strike: int, distribution: PriceDistribution) -> float:
@@ -372,16 +375,14 @@ def test_an_accumulator_brings_what_the_vector_says(
 
 
 def accumulator(symbol: Symbol, growth: int, seen: MarketView) -> Terms:
-    terms = Terms(
-        contract_type="ACCU", symbol=symbol, currency=CURRENCY, amount=units("0.04"), start=NOON
-    )
+    terms = Terms(contract_type="ACCU", symbol=symbol, currency=CURRENCY, start=NOON)
     request = QuoteRequest(
         contract_type="ACCU",
         symbol=symbol.name,
         currency=CURRENCY,
         growth_rate=Decimal(growth) / 100,
     )
-    return TYPES["ACCU"].quote(terms, request, seen, MARGINS).terms
+    return TYPES["ACCU"].quote(terms, units("0.04"), request, seen, MARGINS).terms
 
 
 @given(
@@ -452,11 +453,11 @@ def markets(draw: st.DrawFn) -> tuple[Terms, MarketView, ContractState]:
     is_relative = draw(st.booleans())
     barrier = Barrier(away if is_relative else max(1, spot + away), is_relative=is_relative)
     mean = draw(st.floats(-5.0, 5.0)) * symbol.tick_sd**2
-    terms = Terms(
+    terms = FixedPayoutTerms(
         contract_type="",
         symbol=symbol,
         currency=CURRENCY,
-        amount=1,
+        payout=1,
         start=NOON,
         ticks=steps,
         barrier=barrier,
@@ -473,7 +474,7 @@ def markets(draw: st.DrawFn) -> tuple[Terms, MarketView, ContractState]:
 
 def chance(name: str, terms: Terms, market: MarketView, state: ContractState) -> float:
     kind = TYPES[name]
-    assert isinstance(kind, Option)
+    assert isinstance(kind, FixedPayout)
     return kind.chance(replace(terms, contract_type=name), state, market)
 
 
@@ -484,7 +485,7 @@ def cost(
     total = 0
     for name, terms in zip(names, both, strict=True):
         kind = TYPES[name]
-        assert isinstance(kind, Option)
+        assert isinstance(kind, FixedPayout)
         total += kind.ask(replace(terms, contract_type=name), state, market, Margins())
     return total
 
@@ -494,7 +495,9 @@ def assert_complements(
 ) -> None:
     """One of both pays, so they cost a payout and both margins; each may be rounded up."""
     kinds = [TYPES[name] for name in names]
-    margins = sum(kind.kept(both[0], Margins()) for kind in kinds if isinstance(kind, Option))
+    margins = sum(
+        kind.margin(both[0], Margins()) for kind in kinds if isinstance(kind, FixedPayout)
+    )
     exact = round((1 + margins) * MILLION)
     assert exact <= cost(names, both, market, state) <= exact + 1
 
@@ -578,11 +581,11 @@ def test_the_odds_of_digits_are_a_count_over_ten(name: str) -> None:
     assert isinstance(kind, Digits)
     symbol = SYMBOLS["R_100"]
     for chosen in kind.choices or (None,):
-        terms = Terms(
+        terms = FixedPayoutTerms(
             contract_type=name,
             symbol=symbol,
             currency=CURRENCY,
-            amount=1,
+            payout=1,
             start=NOON,
             ticks=5,
             digit=chosen,
@@ -590,7 +593,7 @@ def test_the_odds_of_digits_are_a_count_over_ten(name: str) -> None:
         count = sum(bool(wins(last, chosen)) for last in range(10))
         market = sighted(symbol, 240_000, 0.0)
         assert kind.chance(terms, ContractState(market.tick, NOON), market) == count / 10
-        margin = kind.margin(Margins())
+        margin = kind.family_margin(Margins())
         asked = kind.ask(terms, ContractState(market.tick, NOON), market, Margins())
         assert asked == count * 100_000 + round(margin * MILLION)
 

@@ -15,9 +15,10 @@ import pytest
 from scopegate.exchange import fixedpoint
 from scopegate.exchange.contracts import eligibility
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.listing import NO_END
+from scopegate.exchange.contracts.common.listing import NO_END
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.quoting import make_quote
-from scopegate.exchange.contracts.terms import QuoteRequest, Refusal
 from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import CURRENCIES

@@ -15,14 +15,17 @@ from hypothesis import strategies as st
 
 from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common.contract_type import Quote
+from scopegate.exchange.contracts.common.fixed_payout import MILLION, FixedPayout
+from scopegate.exchange.contracts.common.per_point import PerPoint
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import Refusal
+from scopegate.exchange.contracts.common.state import ContractState, Tick, latest, market_view
+from scopegate.exchange.contracts.common.terms import Barrier
 from scopegate.exchange.contracts.digits import LEAST_SD
 from scopegate.exchange.contracts.eligibility import is_offered
 from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.multipliers import Multiplier, multipliers
-from scopegate.exchange.contracts.options import MILLION, Option
-from scopegate.exchange.contracts.per_point import PerPoint
-from scopegate.exchange.contracts.state import ContractState, Quote, Tick, latest, market_view
-from scopegate.exchange.contracts.terms import Barrier, QuoteRequest, Refusal
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.ledger import opening_balance
@@ -93,10 +96,10 @@ def test_who_names_the_payout_pays_the_price_rounded_up() -> None:
 def theoretical(bought: Quote) -> float:
     """The chance and the margin, before anything is rounded."""
     kind, terms = TYPES[bought.terms.contract_type], bought.terms
-    assert isinstance(kind, Option)
+    assert isinstance(kind, FixedPayout)
     state = ContractState(bought.spot, terms.entry_epoch - 1)
     seen = market_view(FEED, terms.symbol, bought.terms.start)
-    return kind.chance(terms, state, seen) + kind.kept(bought.terms, MARGINS)
+    return kind.chance(terms, state, seen) + kind.margin(bought.terms, MARGINS)
 
 
 @given(
@@ -578,7 +581,7 @@ def test_orders_lie_between_their_limits() -> None:
         for amount, fits in ((least - 1, False), (least, True), (most, True), (most + 1, False)):
             more: dict[str, Any] = {field: Decimal(amount).scaleb(-2), "multiplier": Decimal(400)}
             if fits:
-                assert getattr(made("MULTUP", **more).terms, field) == amount
+                assert getattr(made("MULTUP", **more).terms.orders, field) == amount
                 continue
             refusal = refused("MULTUP", **more)
             assert refusal.code == "ContractBuyValidationError"
@@ -624,7 +627,7 @@ def test_an_accumulator_grows_by_one_of_the_rates_offered() -> None:
     for percent, ticks in MOST_ACCUMULATED.items():
         bought = made("ACCU", growth_rate=Decimal(percent) / 100)
         assert (bought.terms.growth, bought.terms.ticks) == (percent, ticks)
-        assert (bought.price, bought.payout, bought.terms.amount) == (1_000, 0, 1_000)
+        assert (bought.price, bought.payout, bought.terms.stake) == (1_000, 0, 1_000)
     widths = [
         made("ACCU", growth_rate=Decimal(p) / 100).terms.width for p in sorted(MOST_ACCUMULATED)
     ]
@@ -652,7 +655,7 @@ def test_an_accumulator_takes_a_profit_that_it_can_bring() -> None:
     for amount, fits in ((0, False), (1, True), (most, True), (most + 1, False)):
         more: dict[str, Any] = GROWS | {"take_profit": Decimal(amount).scaleb(-2)}
         if fits:
-            assert made("ACCU", **more).terms.take_profit == amount
+            assert made("ACCU", **more).terms.orders.take_profit == amount
             continue
         refusal = refused("ACCU", **more)
         assert refusal.code == "ContractBuyValidationError"
@@ -662,7 +665,7 @@ def test_an_accumulator_takes_a_profit_that_it_can_bring() -> None:
 
 def test_an_accumulator_costs_its_stake_and_what_the_owner_of_an_app_adds() -> None:
     bought = made("ACCU", markup=Decimal("0.015"), amount=Decimal("10.50"), **GROWS)
-    assert (bought.terms.amount, bought.markup, bought.price) == (1_050, 15, 1_065)
+    assert (bought.terms.stake, bought.markup, bought.price) == (1_050, 15, 1_065)
 
 
 def test_accumulators_are_not_offered_while_a_tick_moves_too_few_pips() -> None:
@@ -750,8 +753,8 @@ def test_a_stake_buys_contracts_for_their_worth_and_the_margin(
         assume(amount * CURRENCIES[currency].counts_for < 500)  # too much for a far strike
         raise
     assert (bought.price, bought.payout) == (to_units(amount, currency), 0)
-    assert bought.terms.amount == bought.price
-    kept = Decimal(str(kind.margin(MARGINS))) + markup
+    assert bought.terms.stake == bought.price
+    kept = Decimal(str(kind.family_margin(MARGINS))) + markup
     cost = worth(bought) * (1 + kept)
     assert Decimal("0.9998") * bought.price - 1 < cost <= bought.price + Decimal("0.01")
     assert bought.markup == int(bought.price * markup / (1 + kept))
@@ -859,7 +862,8 @@ def moved(by: int, name: str = "CALL") -> tuple[Quote, Quote]:
     proposed = made(name, barrier=barrier)
     ask = proposed.ask + by
     payout = proposed.price * MILLION // ask
-    return proposed, replace(proposed, ask=ask, terms=replace(proposed.terms, amount=payout))
+    terms = replace(proposed.terms, payout=payout)
+    return proposed, replace(proposed, ask=ask, payout=payout, terms=terms)
 
 
 @pytest.mark.parametrize(
@@ -957,16 +961,16 @@ def test_contracts_are_honoured_until_a_tenth_of_the_margin_is_gone(
     name: str, margin: float
 ) -> None:
     proposed = made(name, barrier=PER_POINT[name])
-    tenth = int(proposed.ask * margin / (1 + margin) / 10)
+    tenth = int(proposed.contract_cost * margin / (1 + margin) / 10)
     fewer = replace(proposed.terms, contracts=proposed.terms.contracts / 2)
     for by, locked in ((1, True), (tenth, True), (tenth + 1, False)):
-        present = replace(proposed, ask=proposed.ask + by, terms=fewer)
+        present = replace(proposed, contract_cost=proposed.contract_cost + by, terms=fewer)
         if locked:
             assert quoting.lock_price(proposed, present, most=1_000, margins=MARGINS) == proposed
         else:
             with pytest.raises(Refusal, match="has moved"):
                 quoting.lock_price(proposed, present, most=1_000, margins=MARGINS)
-    cheaper = replace(proposed, ask=proposed.ask - 1)
+    cheaper = replace(proposed, contract_cost=proposed.contract_cost - 1)
     assert quoting.lock_price(proposed, cheaper, most=1_000, margins=MARGINS) == cheaper
 
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.options import Option
-from scopegate.exchange.contracts.state import ContractState, Tick
-from scopegate.exchange.contracts.terms import Barrier, Terms
+from scopegate.exchange.contracts.common.fixed_payout import FixedPayout, FixedPayoutTerms
+from scopegate.exchange.contracts.common.state import ContractState, Tick
+from scopegate.exchange.contracts.common.terms import Barrier, Terms
 from scopegate.exchange.pricing.resets import both_below
 from scopegate.exchange.pricing.terminal import normal
 from scopegate.exchange.symbols import SYMBOLS
@@ -29,13 +29,15 @@ def chance(
     name: str, terms: Terms, state: ContractState, spot: int, mean: float, epoch: int
 ) -> float:
     kind = TYPES[name]
-    assert isinstance(kind, Option)
+    assert isinstance(kind, FixedPayout)
     return kind.chance(terms, state, sighted(terms.symbol, spot, mean, epoch))
 
 
 def terms(name: str, steps: int, *, in_ticks: bool) -> Terms:
     end = {"ticks": steps} if in_ticks else {"expiry": NOON + steps + 1}
-    return Terms(contract_type=name, symbol=SYMBOL, currency=CURRENCY, amount=1, start=NOON, **end)
+    return FixedPayoutTerms(
+        contract_type=name, symbol=SYMBOL, currency=CURRENCY, payout=1, start=NOON, **end
+    )
 
 
 @pytest.mark.parametrize("entered", [True, False])
@@ -50,8 +52,8 @@ def test_a_chance_is_that_of_the_vector(
     symbol = SYMBOLS[symbol_name]
     spot, mean = pips(SPOTS[symbol_name], symbol), -0.5 * symbol.tick_sd**2
     end = {"ticks": ticks} if ticks <= 10 else {"expiry": NOON + (ticks + 1) * symbol.step}
-    agreed = Terms(
-        contract_type=name, symbol=symbol, currency=CURRENCY, amount=1, start=NOON, **end
+    agreed = FixedPayoutTerms(
+        contract_type=name, symbol=symbol, currency=CURRENCY, payout=1, start=NOON, **end
     )
     entry = Tick(agreed.entry_epoch, spot)
     state = (
@@ -93,14 +95,14 @@ def test_after_half_time_it_is_a_rise_or_a_fall_with_the_better_barrier(
     name: str, plain: str, at_reset: int, now: int
 ) -> None:
     entry, spot = Tick(NOON + 1, SYMBOL.level), SYMBOL.level + now
-    state = ContractState(Tick(NOON, entry.pips), NOON + 200, entry, kept=(entry.pips + at_reset,))
+    state = ContractState(Tick(NOON, entry.pips), NOON + 200, entry, memory=entry.pips + at_reset)
     better = min(at_reset, 0) if name == "RESETCALL" else max(at_reset, 0)
     found = chance(name, terms(name, 299, in_ticks=False), state, spot, 0.0, NOON + 200)
-    barred = Terms(
+    barred = FixedPayoutTerms(
         contract_type=plain,
         symbol=SYMBOL,
         currency=CURRENCY,
-        amount=1,
+        payout=1,
         start=NOON,
         expiry=NOON + 300,
         barrier=Barrier(better),

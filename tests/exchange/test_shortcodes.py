@@ -8,17 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scopegate.exchange.contracts.accumulators import Accumulator
+from scopegate.exchange.contracts.accumulators import WIDTH_UNITS, Accumulator
 from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common.contract_type import NO_ORDERS
+from scopegate.exchange.contracts.common.per_point import PerPoint
+from scopegate.exchange.contracts.common.terms import Barrier, Terms
 from scopegate.exchange.contracts.digits import Digits
 from scopegate.exchange.contracts.few_ticks import SelectedTick
 from scopegate.exchange.contracts.multipliers import Multiplier
-from scopegate.exchange.contracts.per_point import PerPoint
 from scopegate.exchange.contracts.shortcode import ShortcodeError, decode, encode
-from scopegate.exchange.contracts.terms import WIDTH_UNITS, Barrier, Terms
 from scopegate.exchange.money import CURRENCIES
 from scopegate.exchange.rules import CANCELLATIONS, MOST_ACCUMULATED
 from scopegate.exchange.symbols import SYMBOLS
+from tests.exchange.shapes import terms_of
 
 NOON = 1_767_268_800
 
@@ -33,7 +35,7 @@ def agreed(draw: st.DrawFn) -> Terms:
     given: dict[str, Any] = {"contract_type": name, "symbol": symbol, "currency": currency}
     given |= {"start": start, "amount": draw(st.integers(1, 5_000_000_000_000))}
     if isinstance(kind, Multiplier):
-        return Terms(
+        return terms_of(
             **given,
             expiry=start + draw(st.integers(1, 4_000_000_000)),
             multiplier=draw(st.integers(1, 4_000)),
@@ -43,9 +45,9 @@ def agreed(draw: st.DrawFn) -> Terms:
     if isinstance(kind, Accumulator):
         growth = draw(st.sampled_from(sorted(MOST_ACCUMULATED)))
         width = draw(st.integers(1, WIDTH_UNITS - 1))
-        return Terms(**given, growth=growth, width=width, ticks=MOST_ACCUMULATED[growth])
+        return terms_of(**given, growth=growth, width=width, ticks=MOST_ACCUMULATED[growth])
     if isinstance(kind, SelectedTick):
-        return Terms(**given, ticks=5, selected_tick=draw(st.integers(1, 5)))
+        return terms_of(**given, ticks=5, selected_tick=draw(st.integers(1, 5)))
     if kind.listing.durations.ticks and draw(st.booleans()):
         given["ticks"] = draw(st.integers(1, 10))
     else:
@@ -56,7 +58,7 @@ def agreed(draw: st.DrawFn) -> Terms:
     if isinstance(kind, Digits):
         if kind.choices:
             given["digit"] = draw(st.sampled_from(list(kind.choices)))
-        return Terms(**given)
+        return terms_of(**given)
     given["is_forward"] = kind.listing.takes_forward_start and draw(st.booleans())
     if "barrier2" in kind.takes:
         low = draw(st.integers(-(10**8), -1))
@@ -66,14 +68,14 @@ def agreed(draw: st.DrawFn) -> Terms:
         else:
             given["barrier"] = Barrier(10**9 + high, is_relative=is_relative)
             given["barrier2"] = Barrier(10**9 + low, is_relative=is_relative)
-        return Terms(**given)
+        return terms_of(**given)
     if "barrier" not in kind.takes:
-        return Terms(**given)
+        return terms_of(**given)
     if draw(st.booleans()):
         given["barrier"] = Barrier(draw(st.integers(1, 10**9)), is_relative=False)
     elif away := draw(st.integers(-(10**8), 10**8)):  # S0P is the barrier that is not there
         given["barrier"] = Barrier(away)
-    return Terms(**given)
+    return terms_of(**given)
 
 
 @given(agreed())
@@ -87,25 +89,25 @@ def test_every_contract_is_read_back_from_its_shortcode(terms: Terms) -> None:
 
 
 def test_what_a_shortcode_leaves_out_is_kept_beside_it() -> None:
-    multiplies = Terms(
-        contract_type="MULTUP",
+    multiplies = terms_of(
+        "MULTUP",
+        1_000,
         symbol=SYMBOLS["R_100"],
         currency="USD",
-        amount=1_000,
         start=NOON,
         expiry=NOON + 86_400,
         multiplier=40,
         commission=3,
         stop_loss=200,
     )
-    assert decode(encode(multiplies), "USD") == replace(multiplies, commission=0, stop_loss=None)
+    assert decode(encode(multiplies), "USD") == replace(multiplies, commission=0, orders=NO_ORDERS)
     grows = terms("ACCU", 1_000, growth=2, width=5, ticks=115, take_profit=200)
-    assert decode(encode(grows), "USD") == replace(grows, take_profit=None)
+    assert decode(encode(grows), "USD") == replace(grows, orders=NO_ORDERS)
 
 
 def terms(contract_type: str, amount: int, **more: Any) -> Terms:
     given: dict[str, Any] = {"symbol": SYMBOLS["R_10"], "currency": "USD", "start": 1_492_408_153}
-    return Terms(contract_type=contract_type, amount=amount, **(given | more))
+    return terms_of(contract_type, amount, **(given | more))
 
 
 HZ = SYMBOLS["1HZ100V"]

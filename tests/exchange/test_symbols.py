@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scopegate.exchange.contracts.state import check_hours
-from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.contracts.common.contract_type import check_hours
+from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
 
 ROOT = Path(__file__).parents[2]

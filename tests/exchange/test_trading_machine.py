@@ -33,10 +33,11 @@ from scopegate.app import Running, compose
 from scopegate.exchange import book, ledger
 from scopegate.exchange.book import Contract
 from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common.contract_type import replay
+from scopegate.exchange.contracts.common.per_point import PerPoint
+from scopegate.exchange.contracts.common.state import ContractState, Status, begin, market_view
 from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.multipliers import multipliers
-from scopegate.exchange.contracts.per_point import PerPoint
-from scopegate.exchange.contracts.state import ContractState, Status, begin, market_view, replay
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
@@ -390,11 +391,10 @@ class Hall:
             return
         self.operations += 1
         if self.balances[trader.loginid] < POOR:  # more would end all want of money
-            await self.gateway.store.write(
-                lambda transaction: ledger.book(
-                    transaction, trader.loginid, "deposit", POOR, at=self.clock.now()
-                )
+            deposit = ledger.Posting(
+                loginid=trader.loginid, action="deposit", amount=POOR, at=self.clock.now()
             )
+            await self.gateway.store.write(lambda transaction: ledger.post(transaction, deposit))
 
     async def revoke(self, trader: Trader, *meanwhile: Awaitable[None]) -> None:
         """Take the trader's token back, while it is used; then let it in with a new one."""
@@ -639,7 +639,7 @@ class Hall:
         if by_client is not None:
             assert contract.status is by_client
             assert state.outcome is None
-            expected = contract.terms.amount
+            expected = contract.terms.stake
             if by_client is Status.SOLD:
                 seen = market_view(feed, contract.terms.symbol, contract.sold_at)
                 kind = TYPES[contract.terms.contract_type]

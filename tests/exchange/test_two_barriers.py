@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.options import MILLION, Option
-from scopegate.exchange.contracts.state import ContractState, MarketView, Tick
-from scopegate.exchange.contracts.terms import Barrier, Terms
+from scopegate.exchange.contracts.common.fixed_payout import MILLION, FixedPayout, FixedPayoutTerms
+from scopegate.exchange.contracts.common.state import ContractState, MarketView, Tick
+from scopegate.exchange.contracts.common.terms import Barrier, Terms
 from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.pricing import ranges
 from scopegate.exchange.pricing.terminal import normal
@@ -59,13 +59,13 @@ def test_a_chance_is_that_of_the_vector(
 ) -> None:
     """At the entry tick with barriers that are prices, and before it with relative ones."""
     kind, symbol = TYPES[name], SYMBOLS[symbol_name]
-    assert isinstance(kind, Option)
+    assert isinstance(kind, FixedPayout)
     spot, levels = pips(SPOTS[symbol_name], symbol), (pips(high, symbol), pips(low, symbol))
-    terms = Terms(
+    terms = FixedPayoutTerms(
         contract_type=name,
         symbol=symbol,
         currency=CURRENCY,
-        amount=1,
+        payout=1,
         start=NOON,
         expiry=NOON + (ticks + 1) * symbol.step,
         barrier=Barrier(levels[0], is_relative=False),
@@ -92,11 +92,11 @@ def markets(draw: st.DrawFn) -> tuple[Terms, MarketView, ContractState]:
     steps = draw(st.one_of(st.integers(1, 40), st.integers(41, 40_000)))
     reach = spot * symbol.tick_sd * math.sqrt(steps)
     high, low = (max(1, round(reach * draw(st.floats(0.02, 3.0)))) for _ in range(2))
-    terms = Terms(
+    terms = FixedPayoutTerms(
         contract_type="",
         symbol=symbol,
         currency=CURRENCY,
-        amount=1,
+        payout=1,
         start=NOON,
         expiry=NOON + (steps + 1) * symbol.step,
         barrier=Barrier(high),
@@ -116,7 +116,7 @@ def chance(
 ) -> float:
     terms, market, state = case
     kind = TYPES[name]
-    assert isinstance(kind, Option)
+    assert isinstance(kind, FixedPayout)
     if barrier is not None:
         terms = replace(terms, barrier=barrier, barrier2=None)
     return kind.chance(replace(terms, contract_type=name), state, market)
@@ -130,9 +130,9 @@ def test_complements_cost_their_payout_and_both_margins(
     total, exact = 0, MILLION
     for name in names:
         kind = TYPES[name]
-        assert isinstance(kind, Option)
+        assert isinstance(kind, FixedPayout)
         total += kind.ask(replace(terms, contract_type=name), state, market, Margins())
-        exact += round(kind.margin(Margins()) * MILLION)
+        exact += round(kind.family_margin(Margins()) * MILLION)
     assert exact <= total <= exact + 1
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from scopegate.exchange import fixedpoint
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.options import Option
-from scopegate.exchange.contracts.state import ContractState, MarketView, Tick
-from scopegate.exchange.contracts.terms import Barrier, Terms
+from scopegate.exchange.contracts.common.fixed_payout import FixedPayout, FixedPayoutTerms
+from scopegate.exchange.contracts.common.state import ContractState, MarketView, Tick
+from scopegate.exchange.contracts.common.terms import Barrier
 from scopegate.exchange.distribution import Mixture, PriceDistribution, Walk
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.pricing import overshoot, walk
@@ -56,12 +56,12 @@ def test_a_contract_on_jumps_or_steps_has_the_chance_of_the_vector(
     tolerance: float,
 ) -> None:
     kind, symbol = TYPES[name], SYMBOLS[symbol_name]
-    assert isinstance(kind, Option)
-    terms = Terms(
+    assert isinstance(kind, FixedPayout)
+    terms = FixedPayoutTerms(
         contract_type=name,
         symbol=symbol,
         currency="USD",
-        amount=1_000,
+        payout=1_000,
         start=EARLIEST + DAY,
         ticks=ticks,
         barrier=Barrier.parse(barrier, symbol),

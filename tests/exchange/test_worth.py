@@ -16,15 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common.contract_type import ContractType
+from scopegate.exchange.contracts.common.fixed_payout import FixedPayout
+from scopegate.exchange.contracts.common.state import ContractState, MarketView, Tick
+from scopegate.exchange.contracts.common.terms import Barrier, Terms
 from scopegate.exchange.contracts.few_ticks import HIGH_LOW_TICKS, Asian
 from scopegate.exchange.contracts.lookbacks import Lookback
-from scopegate.exchange.contracts.options import Option
-from scopegate.exchange.contracts.state import ContractState, ContractType, MarketView, Tick
-from scopegate.exchange.contracts.terms import Barrier, Terms
 from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.pricing.terminal import normal
 from scopegate.exchange.rules import NO_SALE_BEFORE_END
 from scopegate.exchange.symbols import SYMBOLS
+from tests.exchange.shapes import terms_of
 
 NOON = 1_767_268_800
 SYMBOL = SYMBOLS["1HZ100V"]
@@ -37,7 +39,7 @@ LENGTH = 6
 WORTH = [
     name
     for name, kind in TYPES.items()
-    if isinstance(kind, Lookback | Option) and not kind.barrier_is_digit
+    if isinstance(kind, Lookback | FixedPayout) and not kind.barrier_is_digit
 ]
 
 
@@ -65,11 +67,11 @@ def agreed(kind: ContractType, away: tuple[float, float]) -> Terms:
         given["barrier"] = Barrier(high)
     if "barrier2" in kind.takes:
         given["barrier2"] = Barrier(low)
-    return Terms(
-        contract_type=kind.name,
+    return terms_of(
+        kind.name,
+        PAYOUT,
         symbol=SYMBOL,
         currency="USD",
-        amount=PAYOUT,
         start=NOON,
         **given,
     )
@@ -82,7 +84,7 @@ def worth(kind: ContractType, terms: Terms, state: ContractState, market: Market
         return paid / SYMBOL.pip if isinstance(kind, Lookback) else paid
     if isinstance(kind, Lookback):
         return kind.worth(terms, state, market) / PAYOUT / SYMBOL.pip
-    assert isinstance(kind, Option)
+    assert isinstance(kind, FixedPayout)
     return kind.chance(terms, state, market)
 
 

@@ -74,7 +74,8 @@ def rounds() -> list[Round]:
 
 def withdraw(transaction: Transaction, loginid: str) -> int:
     """What `account credit` does, from a process that is not killed; the entry's number."""
-    return ledger.book(transaction, loginid, "withdrawal", -100, at=time.time()).id
+    posting = ledger.Posting(loginid=loginid, action="withdrawal", amount=-100, at=time.time())
+    return ledger.post(transaction, posting).id
 
 
 async def begin(gateway: Served) -> Round:

@@ -30,8 +30,9 @@ import pytest
 from scopegate.exchange import book, ledger
 from scopegate.exchange.book import Contract
 from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common.contract_type import replay, resume
+from scopegate.exchange.contracts.common.state import Status, begin
 from scopegate.exchange.contracts.lookbacks import Lookback
-from scopegate.exchange.contracts.state import Status, begin, replay, resume
 from scopegate.exchange.copying import KEPT_REPORTS
 from scopegate.exchange.feed import Feed
 from scopegate.gateway.access import tokens, users
@@ -365,7 +366,7 @@ def decided(contract: Contract, feed: Feed, last: int) -> Decided | None:
         return Decided("won" if pays else "lost", pays, result.decided_at)
     state = begin(terms, feed)
     if contract.followed_to > state.seen:  # its orders are from then
-        state = resume(terms, feed, contract.followed_to)
+        state = resume(TYPES[terms.contract_type], terms, feed, contract.followed_to)
     end = replay(TYPES[terms.contract_type], terms, state, feed, last).outcome
     return None if end is None else Decided(end.status.value, end.pays, end.tick.epoch)
 
@@ -504,7 +505,7 @@ def _wrong_results(db: sqlite3.Connection, due: float) -> Iterator[str]:
         if contract.status is Status.SOLD:
             right = expected is None
         elif contract.status is Status.CANCELLED and expected is None:  # by its owner
-            right = contract.sold_for == contract.terms.amount
+            right = contract.sold_for == contract.terms.stake
         else:
             right = found == expected and contract.sold_at == contract.exit_epoch
         if not right:

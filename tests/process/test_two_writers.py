@@ -26,10 +26,8 @@ def credit(gateway: Served, units: int, loginid: str | None = None) -> ledger.En
     """What `account credit` does (to the demo account), without the time that Python takes."""
     action = "deposit" if units > 0 else "withdrawal"
     target = loginid or gateway.loginids[0]
-    return run_once(
-        gateway.db,
-        lambda transaction: ledger.book(transaction, target, action, units, at=time.time()),
-    )
+    posting = ledger.Posting(loginid=target, action=action, amount=units, at=time.time())
+    return run_once(gateway.db, lambda transaction: ledger.post(transaction, posting))
 
 
 async def entries_told(client: SocketClient, last: ledger.Entry) -> list[int]:

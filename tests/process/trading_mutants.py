@@ -11,11 +11,11 @@ from typing import Any
 
 from scopegate import cli
 from scopegate.exchange import book, desk, ledger, payments
-from scopegate.exchange.book import Bought
-from scopegate.exchange.contracts.state import Quote
-from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.book import Bought, Purchase
+from scopegate.exchange.contracts.common.contract_type import Quote
+from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.copying import Copying
-from scopegate.exchange.ledger import Account, Entry
+from scopegate.exchange.ledger import Account, Entry, Posting
 from scopegate.exchange.payments import Order, Parties, Payment, Teller
 from scopegate.store import sqlite as store
 from scopegate.store.sqlite import Transaction
@@ -62,33 +62,31 @@ def unguarded_debit() -> None:
     """A buy is charged in one transaction, and its contract opened in the next."""
     paid: list[Entry] = []
     """The charge for the contract that is being opened; the writer's thread opens one at a time."""
-    post = ledger.post
+    post = ledger.post_unannounced
 
-    def posted_before(transaction: Transaction, *arguments: Any, **named: Any) -> Entry:
+    def posted_before(transaction: Transaction, posting: Posting) -> Entry:
         if not paid:
-            return post(transaction, *arguments, **named)
-        entry = replace(paid.pop(), contract_id=named["contract_id"])
+            return post(transaction, posting)
+        entry = replace(paid.pop(), contract_id=posting.contract_id)
         transaction.execute(
             "UPDATE ledger SET contract_id = ? WHERE id = ?", entry.contract_id, entry.id
         )
         return entry
 
-    ledger.post = posted_before
+    ledger.post_unannounced = posted_before
 
-    async def buy(
-        self: desk.Desk,
-        offer: Quote,
-        *,
-        loginid: str,
-        app_id: int | None,
-        at: int,
-        guard: ledger.Guard,
-        **named: Any,
-    ) -> Bought:
+    async def buy(self: desk.Desk, purchase: Purchase, guard: ledger.Guard) -> Bought:
         def charge(transaction: Transaction) -> Entry:
             guard(transaction)
+            posting = Posting(
+                loginid=purchase.loginid,
+                action="buy",
+                amount=-purchase.quote.price,
+                at=purchase.at,
+                app_id=purchase.app_id,
+            )
             try:
-                return post(transaction, loginid, "buy", -offer.price, at=at, app_id=app_id)
+                return post(transaction, posting)
             except ledger.InsufficientFundsError:
                 raise Refusal("InsufficientBalance", "There is not enough.") from None
 
@@ -97,12 +95,10 @@ def unguarded_debit() -> None:
         def open_contract(transaction: Transaction) -> Bought:
             paid.append(charged)
             try:
-                bought = book.buy(
-                    transaction, offer, loginid=loginid, app_id=app_id, at=at, **named
-                )
+                bought = book.buy(transaction, purchase)
             finally:
                 paid.clear()
-            self._copying.bought(transaction, bought, offer)
+            self._copying.bought(transaction, bought, purchase.quote)
             return bought
 
         return await self._store.write(open_contract)
@@ -114,12 +110,12 @@ def copies_afterwards() -> None:
     """What a trader buys is copied in the next transaction, not in its own."""
     buy, copy = desk.Desk.buy, Copying.bought
 
-    def nothing(self: Copying, transaction: Transaction, bought: Bought, offer: Quote) -> None:
+    def nothing(self: Copying, transaction: Transaction, bought: Bought, quote: Quote[Any]) -> None:
         pass
 
-    async def buy_first(self: desk.Desk, offer: Quote, **named: Any) -> Bought:
-        bought = await buy(self, offer, **named)
-        await self._store.write(lambda transaction: copy(self._copying, transaction, bought, offer))
+    async def buy_first(self: desk.Desk, purchase: Purchase, guard: ledger.Guard) -> Bought:
+        bought, quote = await buy(self, purchase, guard), purchase.quote
+        await self._store.write(lambda transaction: copy(self._copying, transaction, bought, quote))
         return bought
 
     Copying.bought = nothing  # type: ignore[method-assign]
@@ -131,16 +127,16 @@ def payment_by_halves() -> None:
     found: list[Parties] = []
     taken: list[Entry] = []
     """What the first transaction did of the payment that the second completes."""
-    check, book = payments.check, ledger.book
+    check, post = payments.check, ledger.post
 
     def checked_before(reader: Transaction, order: Order) -> Parties:
         return found.pop() if found else check(reader, order)
 
-    def booked_before(transaction: Transaction, *arguments: Any, **named: Any) -> Entry:
-        return taken.pop() if taken else book(transaction, *arguments, **named)
+    def posted_before(transaction: Transaction, posting: Posting) -> Entry:
+        return taken.pop() if taken else post(transaction, posting)
 
     payments.check = checked_before
-    ledger.book = booked_before
+    ledger.post = posted_before
 
     async def pay(self: Teller, order: Order, *, guard: ledger.Guard, **named: Any) -> Payment:
         at, key = self._clock.now(), named["key"]
@@ -150,10 +146,15 @@ def payment_by_halves() -> None:
             if payments._paid_with(transaction, order, key) is not None:
                 return None
             parties = check(transaction, order)
-            kind = {"counter": ledger.TRANSFERS, "at": at}
-            if parties.payer.currency != parties.payee.currency:
-                kind["counter"] = ledger.CONVERSION
-            return parties, book(transaction, order.payer, "transfer", -order.units, **kind)
+            same = parties.payer.currency == parties.payee.currency
+            posting = Posting(
+                loginid=order.payer,
+                action="transfer",
+                amount=-order.units,
+                at=at,
+                counter=ledger.TRANSFERS if same else ledger.CONVERSION,
+            )
+            return parties, post(transaction, posting)
 
         first = await self._store.write(take)
 

@@ -705,7 +705,9 @@ async def test_a_full_house_of_copiers_buys_in_one_transaction(here: World) -> N
             for _ in range(MOST_COPIERS)
         ]
         for account in accounts[::2]:  # every second one has something to copy with
-            ledger.book(transaction, account.loginid, "deposit", 1_500, at=0)
+            loginid = account.loginid
+            deposit = ledger.Posting(loginid=loginid, action="deposit", amount=1_500, at=0)
+            ledger.post(transaction, deposit)
         return [
             tokens.create(transaction, account.loginid, "Copier", ["trade"]) for account in accounts
         ]

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from scopegate.exchange.contracts.catalogue import TYPES
-from scopegate.exchange.contracts.state import begin, replay
+from scopegate.exchange.contracts.common.contract_type import replay
+from scopegate.exchange.contracts.common.state import begin
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS
 from scopegate.testing import NOON as START

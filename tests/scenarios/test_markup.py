@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from scopegate.exchange import ledger
 from scopegate.exchange.contracts import quoting
-from scopegate.exchange.contracts.terms import QuoteRequest, Refusal
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.ledger import Account, Ledger

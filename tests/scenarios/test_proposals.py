@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scopegate.exchange.contracts.terms import QuoteRequest
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
 from scopegate.gateway.access.accounts import Accounts

@@ -17,9 +17,10 @@ from scopegate.app import compose
 from scopegate.exchange.book import Contract, contract
 from scopegate.exchange.contracts.accumulators import Accumulator
 from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common.per_point import PerPoint
+from scopegate.exchange.contracts.common.state import Status
 from scopegate.exchange.contracts.lookbacks import Lookback
-from scopegate.exchange.contracts.per_point import PerPoint
-from scopegate.exchange.contracts.state import Status
+from scopegate.exchange.contracts.multipliers import MultiplierTerms
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.symbols import DAY, SYMBOLS
@@ -283,14 +284,14 @@ async def test_what_ends_while_the_gateway_is_down_ends_as_if_it_were_up(
     assert any(each.terms.is_forward for each in ended)
     assert len([each for each in ended if each.id in changed]) > 5
     assert {
-        (each.status, each.terms.take_profit is not None, each.terms.stop_loss is not None)
+        (each.status, *(order is not None for order in each.terms.orders))
         for each in ended
         if each.id in changed
     } >= {(Status.WON, True, False), (Status.LOST, False, True), (Status.WON, True, True)}
     windows = [
         (each.status, (each.exit_epoch or 0) - each.terms.start - each.terms.cancellation)
         for each in ended
-        if each.terms.cancellation
+        if isinstance(each.terms, MultiplierTerms) and each.terms.cancellation
     ]
     assert any(status is Status.CANCELLED and past <= 0 for status, past in windows)
     assert any(status is Status.LOST and past > 0 for status, past in windows)

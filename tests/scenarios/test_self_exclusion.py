@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scopegate.exchange import exclusion, ledger
-from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.symbols import DAY
 from scopegate.gateway.access import users

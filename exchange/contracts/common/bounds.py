@@ -5,7 +5,7 @@ Published clients read the numbers out of "Minimum stake of 0.35" and "maximum p
 
 from decimal import Decimal
 
-from scopegate.exchange.contracts.terms import Refusal
+from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE
 

@@ -1,39 +1,39 @@
 """Contracts that pay an amount for each point of the price: what vanillas and turbos share.
 
-A stake buys a number of contracts, each of which pays a unit of money for each point (1.0 of the
-price) that the exit lies on its side of the strike. Worth and costs are reckoned in pips.
+A stake buys a number of contracts. Each pays one unit of money for each point (1.0 of the price)
+that the exit lies on its side of the strike. Values and costs are computed in pips.
 """
 
 import math
 import re
 from abc import abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 
-from scopegate.exchange.contracts import short_fields
-from scopegate.exchange.contracts.bounds import check_stake
-from scopegate.exchange.contracts.european import AT_ENTRY
-from scopegate.exchange.contracts.state import (
-    ContractState,
+from scopegate.exchange.contracts.common import short_fields
+from scopegate.exchange.contracts.common.bounds import check_stake
+from scopegate.exchange.contracts.common.contract_type import (
     ContractType,
-    MarketView,
-    Outcome,
     Quote,
-    Status,
-    Tick,
     check_time_left,
-    unentered,
 )
-from scopegate.exchange.contracts.terms import (
-    Barrier,
-    QuoteRequest,
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import (
     Refusal,
-    Terms,
     bad_amount,
     bad_barrier,
     barriers_needed,
     invalid,
 )
+from scopegate.exchange.contracts.common.state import (
+    ContractState,
+    MarketView,
+    Outcome,
+    Status,
+    Tick,
+    unentered,
+)
+from scopegate.exchange.contracts.common.terms import AT_ENTRY, Barrier, Terms
 from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.money import CURRENCIES, bound_in, to_text
 from scopegate.exchange.rules import (
@@ -56,7 +56,29 @@ _DEEPEST = 100
 """A strike that is suggested or worked out is at least this part of the spot, so above zero."""
 
 
-class PerPoint(ContractType):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerPointTerms(Terms):
+    """The terms of a contract that pays for each point beyond its strike."""
+
+    stake: int
+    """In smallest units."""
+    contracts: Decimal = Decimal(0)
+    """How many contracts the stake buys: what is paid for each point, in units of money."""
+    barrier: Barrier | None = None
+    """The strike, or the barrier of a turbo; `None`: the entry spot."""
+
+
+@dataclass(frozen=True, slots=True)
+class PerPointQuote(Quote[PerPointTerms]):
+    """The quote of a contract that pays for each point."""
+
+    contract_cost: int = 0
+    """What one contract costs, in millionths of the smallest unit of money."""
+    largest_stake: int = 0
+    """The most that may be staked at this barrier, in smallest units."""
+
+
+class PerPoint(ContractType[PerPointTerms, None]):
     """A contract that pays for each point between its strike and the exit, else nothing."""
 
     decimals: int
@@ -67,12 +89,12 @@ class PerPoint(ContractType):
     """Whether it pays above the strike."""
 
     @abstractmethod
-    def margin(self, margins: Margins) -> float:
-        """What the exchange adds to what a contract is worth: a share of that."""
+    def family_margin(self, margins: Margins) -> float:
+        """The exchange's margin, as a share of what a contract is worth."""
 
     @abstractmethod
     def strike_of(
-        self, terms: Terms, request: QuoteRequest, market: MarketView, dearer: float
+        self, terms: PerPointTerms, request: QuoteRequest, market: MarketView, dearer: float
     ) -> Barrier:
         """The strike that is wished for; a contract costs `dearer` times its worth.
 
@@ -88,35 +110,46 @@ class PerPoint(ContractType):
         """How far from the spot strikes are suggested, in standard deviations of the move."""
 
     def quote(
-        self, terms: Terms, request: QuoteRequest, market: MarketView, margins: Margins
-    ) -> Quote:
+        self,
+        terms: Terms,
+        amount: int,
+        request: QuoteRequest,
+        market: MarketView,
+        margins: Margins,
+    ) -> PerPointQuote:
         """The stake, and how many contracts it buys; rounded down."""
         if request.basis == "payout":
             raise invalid("basis", f"The amount of {self.name} is its stake.")
-        check_stake(terms.amount, terms.currency)
-        dearer = 1 + Decimal(str(self.margin(margins))) + request.markup
-        strike = self.strike_of(terms, request, market, float(dearer))
+        check_stake(amount, terms.currency)
+        agreed = terms.extended(PerPointTerms, stake=amount)
+        dearer = 1 + Decimal(str(self.family_margin(margins))) + request.markup
+        strike = self.strike_of(agreed, request, market, float(dearer))
         if strike != AT_ENTRY:
-            terms = replace(terms, barrier=strike)
+            agreed = replace(agreed, barrier=strike)
         spot, level = market.tick.pips, strike.level(market.tick.pips)
-        distribution = self.distribution(terms, unentered(terms, market.tick), market)
-        cost = self.worth(spot, level, distribution) * float(dearer) * units_a_pip(terms)
-        most = self._largest_stake(terms, spot, level, distribution, cost)
-        if terms.amount > most:
+        distribution = self.distribution(agreed, unentered(agreed, market.tick), market)
+        cost = self.worth(spot, level, distribution) * float(dearer) * units_a_pip(agreed)
+        most = self._largest_stake(agreed, spot, level, distribution, cost)
+        if amount > most:
             bound = to_text(most, terms.currency)
             raise bad_amount(f"Maximum stake allowed is {bound} at this barrier.", "amount")
-        contracts = rounded(request.payout_per_point or terms.amount / cost, self.decimals)
-        return Quote(
-            replace(terms, contracts=contracts),
-            terms.amount,
+        contracts = rounded(request.payout_per_point or amount / cost, self.decimals)
+        return PerPointQuote(
+            replace(agreed, contracts=contracts),
+            amount,
             market.tick,
-            ask=math.ceil(terms.amount * _MILLION / contracts),
-            markup=int(terms.amount * request.markup / dearer),
+            markup=int(amount * request.markup / dearer),
+            contract_cost=math.ceil(amount * _MILLION / contracts),
             largest_stake=most,
         )
 
     def _largest_stake(
-        self, terms: Terms, spot: int, level: int, distribution: PriceDistribution, cost: float
+        self,
+        terms: PerPointTerms,
+        spot: int,
+        level: int,
+        distribution: PriceDistribution,
+        cost: float,
     ) -> int:
         """For which a far move pays no more than the largest payout."""
         far = spot * math.exp(FAR_MOVE * distribution.sd * (1 if self.rises else -1))
@@ -124,22 +157,31 @@ class PerPoint(ContractType):
         most = bound_in(LARGEST_PAYOUT, terms.currency) * cost / paid
         return min(bound_in(LARGEST_STAKE, terms.currency), int(most))
 
-    def has_moved(self, proposed: Quote, present: Quote, margins: Margins) -> bool:
-        """By the price of one contract, of which the margin is a share."""
-        margin = self.margin(margins)
-        return present.ask - proposed.ask > proposed.ask * margin / (1 + margin) * PRICE_TOLERANCE
+    def is_dearer(self, proposed: PerPointQuote, present: PerPointQuote) -> bool:
+        """By the price of one contract."""
+        return present.contract_cost > proposed.contract_cost or present.price > proposed.price
 
-    def locked(self, proposed: Terms, present: Terms) -> Terms:
+    def has_moved(self, proposed: PerPointQuote, present: PerPointQuote, margins: Margins) -> bool:
+        """By the price of one contract, of which the margin is a share."""
+        margin = self.family_margin(margins)
+        allowed = proposed.contract_cost * margin / (1 + margin) * PRICE_TOLERANCE
+        return present.contract_cost - proposed.contract_cost > allowed
+
+    def locked_terms(self, proposed: PerPointTerms, present: PerPointTerms) -> PerPointTerms:
         """As many contracts, for a strike as far from the entry."""
         return replace(present, contracts=proposed.contracts)
 
-    def level(self, terms: Terms, state: ContractState, spot: int) -> int:
+    def is_from_entry(self, terms: PerPointTerms) -> bool:
+        """Unless its strike is a price."""
+        return terms.barrier is None or terms.barrier.is_relative
+
+    def level(self, terms: PerPointTerms, state: ContractState[None], spot: int) -> int:
         """The strike in pips; of a contract that awaits its entry as if that were at the spot."""
         strike = terms.barrier or AT_ENTRY
         return strike.level(state.entry.pips if state.entry else spot)
 
     def value(
-        self, terms: Terms, state: ContractState, market: MarketView, margins: Margins
+        self, terms: PerPointTerms, state: ContractState[None], market: MarketView, margins: Margins
     ) -> int:
         """The worth less half the margin, rounded down."""
         spot = market.tick.pips
@@ -147,19 +189,21 @@ class PerPoint(ContractType):
         if market.tick.epoch < self.exit_epoch(terms):
             distribution = self.distribution(terms, state, market)
             worth = self.worth(spot, self.level(terms, state, spot), distribution)
-        share = 1.0 - self.margin(margins) / 2
+        share = 1.0 - self.family_margin(margins) / 2
         return math.floor(worth * share * float(terms.contracts) * units_a_pip(terms))
 
-    def check_sale(self, terms: Terms, state: ContractState, now: int) -> None:
+    def check_sale(self, terms: PerPointTerms, state: ContractState[None], now: int) -> None:
         """It is not bought back when it lasts for ticks, nor shortly before its end."""
         super().check_sale(terms, state, now)
         check_time_left(terms, now, self.no_sale_before_end)
 
-    def barriers(self, terms: Terms, entry: int, kept: tuple[int, ...]) -> tuple[str, ...]:
+    def barriers(self, terms: PerPointTerms, entry: int, memory: None) -> tuple[str, ...]:
         """The strike."""
         return (terms.symbol.text((terms.barrier or AT_ENTRY).level(entry)),)
 
-    def decide(self, terms: Terms, state: ContractState, tick: Tick) -> Outcome | None:
+    def decide(
+        self, terms: PerPointTerms, state: ContractState[None], tick: Tick
+    ) -> Outcome | None:
         """The exit tick pays for what it lies beyond the strike."""
         if tick.epoch < self.exit_epoch(terms):
             return None
@@ -169,10 +213,10 @@ class PerPoint(ContractType):
         pays = int((terms.contracts * gain).scaleb(exponent))
         return Outcome(Status.WON if pays else Status.LOST, tick, pays)
 
-    def encode(self, terms: Terms) -> str:
+    def encode(self, terms: PerPointTerms) -> str:
         """Stake, start, end, strike, number of contracts, and the tick that it was priced at."""
         parts = (
-            to_text(terms.amount, terms.currency),
+            to_text(terms.stake, terms.currency),
             str(terms.start),
             short_fields.end(terms),
             short_fields.barrier(terms.barrier, terms.symbol),
@@ -181,21 +225,21 @@ class PerPoint(ContractType):
         )
         return "_".join(parts)
 
-    def decode(self, text: str, terms: Terms) -> Terms:
+    def decode(self, text: str, terms: Terms) -> PerPointTerms:
         """What `encode` wrote; the tick follows from the start."""
         stake, start, *end, barrier, contracts = short_fields.match(_SHORT, text)
         if not Decimal(contracts):
             raise ValueError(text)
-        return replace(
-            short_fields.read_term(terms, start, "", *end),
-            amount=short_fields.read_money(stake, terms.currency),
+        return short_fields.read_term(terms, start, "", *end).extended(
+            PerPointTerms,
+            stake=short_fields.read_money(stake, terms.currency),
             barrier=short_fields.read_barrier(barrier, terms.symbol),
             contracts=Decimal(contracts),
         )
 
     # Strikes to choose from.
 
-    def choices(self, terms: Terms, market: MarketView) -> list[Barrier]:
+    def choices(self, terms: PerPointTerms, market: MarketView) -> list[Barrier]:
         """Strikes to suggest, the highest first: relative ones for contracts of a day at most."""
         spot = market.tick.pips
         distribution = self.distribution(terms, unentered(terms, market.tick), market)
@@ -205,7 +249,7 @@ class PerPoint(ContractType):
             return [Barrier(spot + offset, is_relative=False) for offset in offsets]
         return [Barrier(offset) for offset in offsets]
 
-    def refused(self, problem: str, terms: Terms, market: MarketView) -> Refusal:
+    def refused(self, problem: str, terms: PerPointTerms, market: MarketView) -> Refusal:
         """The strike can not be that of a contract: this says which can."""
         refusal = bad_barrier(problem)
         suggested = [strike.text(terms.symbol) for strike in self.choices(terms, market)]
@@ -213,7 +257,7 @@ class PerPoint(ContractType):
         refusal.details["barrier_choices"] = suggested
         return refusal
 
-    def parsed(self, request: QuoteRequest, terms: Terms, market: MarketView) -> Barrier:
+    def parsed(self, request: QuoteRequest, terms: PerPointTerms, market: MarketView) -> Barrier:
         """The strike as it is written, which must be above zero."""
         if request.barrier is None:
             suggested = ", ".join(each.text(terms.symbol) for each in self.choices(terms, market))
@@ -235,7 +279,7 @@ def units_a_pip(terms: Terms) -> float:
     return float(10.0 ** (CURRENCIES[terms.currency].digits - terms.symbol.digits))
 
 
-def per_point_text(terms: Terms) -> str:
+def per_point_text(terms: PerPointTerms) -> str:
     """How a sentence about such a contract begins."""
     return (
         f"Pays {terms.currency} {terms.contracts:f} for each point that {terms.symbol.display_name}"

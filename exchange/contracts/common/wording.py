@@ -2,8 +2,8 @@
 
 import time
 
-from scopegate.exchange.contracts.listing import seconds_text
-from scopegate.exchange.contracts.terms import Barrier, Terms
+from scopegate.exchange.contracts.common.listing import seconds_text
+from scopegate.exchange.contracts.common.terms import Barrier, Terms
 from scopegate.exchange.money import to_text
 from scopegate.exchange.symbols import DAY, Symbol
 
@@ -11,14 +11,9 @@ _ORDINALS = {1: "1st", 2: "2nd", 3: "3rd"}
 _UNITS = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
 
 
-def money(terms: Terms) -> str:
-    """What it is about: the payout, or the stake of a multiplier."""
-    return f"{terms.currency} {to_text(terms.amount, terms.currency)}"
-
-
-def barrier(terms: Terms) -> str:
-    """The barrier, or the entry spot where there is none."""
-    return level(terms.barrier, terms.symbol)
+def money(units: int, terms: Terms) -> str:
+    """An amount in smallest units of the contract's currency, such as `USD 19.55`."""
+    return f"{terms.currency} {to_text(units, terms.currency)}"
 
 
 def level(chosen: Barrier | None, symbol: Symbol) -> str:
@@ -29,12 +24,6 @@ def level(chosen: Barrier | None, symbol: Symbol) -> str:
         return symbol.text(chosen.pips)
     side = "plus" if chosen.pips > 0 else "minus"
     return f"the entry spot {side} {symbol.text(abs(chosen.pips))}"
-
-
-def both_barriers(terms: Terms) -> str:
-    """Two barriers, the lower first."""
-    low, high = (level(each, terms.symbol) for each in (terms.barrier2, terms.barrier))
-    return f"{low} and {high}"
 
 
 def nth_tick(count: int) -> str:

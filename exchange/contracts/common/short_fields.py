@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from scopegate.exchange.contracts.terms import Barrier, Terms
+from scopegate.exchange.contracts.common.terms import Barrier, Terms
 from scopegate.exchange.money import to_text, to_units
 from scopegate.exchange.symbols import Symbol
 
@@ -22,7 +22,7 @@ AT_ENTRY = "S0P"
 """The barrier of a contract that names none: its entry spot."""
 
 UNUSED = "0"
-"""What stands for a barrier that a type does not have."""
+"""The field of a barrier that a type does not have."""
 
 _MILLIONTHS = 6
 
@@ -73,18 +73,18 @@ def read_term(
     )
 
 
-def plain(terms: Terms) -> str:
-    """Amount, start and end."""
-    return f"{money(terms.amount, terms.currency)}_{start(terms)}_{end(terms)}"
+def plain(terms: Terms, amount: int) -> str:
+    """An amount in smallest units, start and end."""
+    return f"{money(amount, terms.currency)}_{start(terms)}_{end(terms)}"
 
 
-def read_plain(terms: Terms, amount: str, *term: Any) -> Terms:
-    """The terms with the groups of `PLAIN`."""
-    return read_term(replace(terms, amount=read_money(amount, terms.currency)), *term)
+def read_plain(terms: Terms, amount: str, *term: Any) -> tuple[int, Terms]:
+    """The amount in smallest units, and the terms, from the groups of `PLAIN`."""
+    return read_money(amount, terms.currency), read_term(terms, *term)
 
 
 def check_unused(text: str) -> None:
-    """What stands there must be `UNUSED`."""
+    """Raise `ValueError` for anything but `UNUSED`."""
     if text != UNUSED:
         raise ValueError(text)
 

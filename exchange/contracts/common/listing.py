@@ -1,6 +1,7 @@
 """How types of contracts are offered: the durations, barriers and words that go with each."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from scopegate.exchange.symbols import DAY
@@ -27,6 +28,28 @@ FEW_TICKS_OR_TIME: Final = Durations(ticks=(5, 10), seconds=(15, DAY), days=(1, 
 MINUTES: Final = Durations(seconds=(60, DAY), days=(1, YEAR_DAYS))
 
 
+class Decides(Enum):
+    """What decides the outcome of a contract; on which symbols it is offered follows from that.
+
+    See `exchange.contracts.eligibility`.
+    """
+
+    SIDE_OF_LAST_TICK = "side of the last tick"
+    """On which side of its barriers the last tick is."""
+    DISTANCE_OF_LAST_TICK = "distance of the last tick"
+    """How far beyond a barrier the last tick is: a tick must be able to be anywhere."""
+    TOUCH = "touch of one barrier"
+    """Whether some tick is at or beyond one barrier."""
+    PATH = "path"
+    """The whole path, or several ticks of it."""
+    FEW_TICKS = "few ticks"
+    """Each of a few ticks, or the last digit of one: a tick must move the price by many pips."""
+    EVERY_TICK = "every tick"
+    """Each tick until the contract is closed; there is no fixed end."""
+    PRICE_UNTIL_CLOSED = "price until closed"
+    """The price at which the contract is closed; there is no fixed end."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """One type of contracts as lists show it; the names of categories are the wire's."""
@@ -34,10 +57,11 @@ class Listing:
     category: str
     category_display: str
     display: str
-    """What the side that is bought is called."""
+    """The label of the side that is bought."""
     sentiment: str
     barrier_category: str
     durations: Durations
+    decides: Decides
     takes_forward_start: bool = False
 
 

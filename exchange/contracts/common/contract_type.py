@@ -1,0 +1,318 @@
+"""The base class of contract types, and the pure state machine that replays a contract.
+
+Rules:
+- A state depends on the terms and the ticks alone: followed tick by tick while a gateway runs, or
+  replayed afterwards, a contract ends at the same tick with the same outcome.
+- `ContractType.trigger` names the next tick that can change a contract; all before it are skipped.
+  `ContractType.step` is the change that such a tick brings.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+
+import numpy as np
+
+from scopegate.exchange.contracts.common.listing import Listing
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import Refusal, unsaleable
+from scopegate.exchange.contracts.common.state import (
+    ContractState,
+    MarketView,
+    MemoryT,
+    Outcome,
+    Tick,
+    Trigger,
+    latest,
+    tick_of,
+)
+from scopegate.exchange.contracts.common.terms import Terms
+from scopegate.exchange.distribution import PriceDistribution
+from scopegate.exchange.feed import Feed
+from scopegate.exchange.rules import NO_SALE_BEFORE_END, Margins
+from scopegate.exchange.symbols import DAY, Symbol
+
+TermsT = TypeVar("TermsT", bound=Terms)
+
+
+class Orders(NamedTuple):
+    """The orders of a contract: it closes by itself at this profit or loss, in smallest units."""
+
+    take_profit: int | None = None
+    stop_loss: int | None = None
+
+
+NO_ORDERS = Orders()
+
+
+class StoredTerms(NamedTuple):
+    """The terms that a shortcode does not hold; they are stored beside it."""
+
+    commission: int = 0
+    is_financed: bool = False
+    orders: Orders = NO_ORDERS
+
+
+@dataclass(frozen=True, slots=True)
+class Quote(Generic[TermsT]):
+    """The terms of a contract, and its price at the spot of a moment; money in smallest units.
+
+    A shape that needs more has a subclass of its own.
+    """
+
+    terms: TermsT
+    price: int
+    """What is paid for the contract, all included."""
+    spot: Tick
+    payout: int = 0
+    """What it pays if it is won; 0 where that is not fixed."""
+    markup: int = 0
+    """The part of the price that goes to the owner of the app."""
+    cancellation_price: int = 0
+    """The part of the price that buys the right to cancel."""
+
+    def without_markup(self) -> "Quote[TermsT]":
+        """The same contract where nobody gets a markup."""
+        return replace(self, price=self.price - self.markup, markup=0)
+
+
+class ContractType(ABC, Generic[TermsT, MemoryT]):
+    """A type of contract: how it is quoted, followed, decided, valued and written.
+
+    `TermsT` is the shape of its terms, `MemoryT` what it remembers of the ticks.
+    """
+
+    name: str
+    listing: Listing
+    takes: frozenset[str] = frozenset()
+    """The fields of a quote request that it takes beside those of every type."""
+    most_open: int | None = None
+    """The number of open contracts of the type that an account may have; `None`: no limit."""
+    is_path_dependent = False
+    """Whether a tick between the entry and the last can change the outcome."""
+    remembers = False
+    """Whether its memory is needed to show a closed contract."""
+    barrier_is_digit = False
+    """Whether the barrier that a client writes is a digit."""
+    counts_entry = False
+    """Whether the entry tick is the first of the ticks that are counted."""
+
+    # Quotes.
+
+    def amount(self, request: QuoteRequest) -> Decimal | None:
+        """The amount that a request names, in units of the currency."""
+        return request.amount
+
+    @abstractmethod
+    def quote(
+        self,
+        terms: Terms,
+        amount: int,
+        request: QuoteRequest,
+        market: MarketView,
+        margins: Margins,
+    ) -> Quote[TermsT]:
+        """The quote of a contract.
+
+        `terms` has the symbol, the start and the end, `amount` is that of the request in smallest
+        units. Raises `Refusal` where no such contract is offered.
+        """
+
+    def is_dearer(self, proposed: Any, present: Any) -> bool:
+        """Whether the present quote is worse for the buyer than the one proposed before."""
+        return bool(present.price > proposed.price)
+
+    @abstractmethod
+    def has_moved(self, proposed: Any, present: Any, margins: Margins) -> bool:
+        """Whether the price has risen by more than `PRICE_TOLERANCE` of the exchange's margin."""
+
+    def locked_terms(self, proposed: TermsT, present: TermsT) -> TermsT:
+        """The present terms, with those of the proposed ones that its price pays for."""
+        return present
+
+    # The state machine.
+
+    @abstractmethod
+    def decide(self, terms: TermsT, state: ContractState[MemoryT], tick: Tick) -> Outcome | None:
+        """The outcome, if this tick decides it; the tick is the entry or a later one."""
+
+    def remember(self, terms: TermsT, state: ContractState[MemoryT], tick: Tick) -> MemoryT | None:
+        """The memory after one more tick, at or after the entry.
+
+        Leaving out ticks before `trigger` must change no outcome.
+        """
+        return state.memory
+
+    def trigger(self, terms: TermsT, state: ContractState[MemoryT]) -> Trigger:
+        """The next tick that can change the open contract."""
+        return Trigger(self.exit_epoch(terms) if state.entry is not None else terms.entry_epoch)
+
+    def exit_epoch(self, terms: Terms) -> int:
+        """The epoch of the last tick that can decide."""
+        symbol = terms.symbol
+        if terms.ticks is not None:
+            return symbol.next_tick(terms.entry_epoch, terms.ticks - self.counts_entry)
+        assert terms.expiry is not None  # noqa: S101 - every contract has one of the two
+        return symbol.last_tick(terms.expiry)
+
+    def step(
+        self, terms: TermsT, state: ContractState[MemoryT], tick: Tick
+    ) -> ContractState[MemoryT]:
+        """The state after one more tick."""
+        if state.entry is None:
+            if tick.epoch < terms.entry_epoch:
+                return replace(state, seen=tick.epoch)
+            state = replace(state, entry=tick)
+        state = replace(state, seen=tick.epoch, memory=self.remember(terms, state, tick))
+        outcome = self.decide(terms, state, tick)
+        return state if outcome is None else replace(state, outcome=outcome)
+
+    # An open contract.
+
+    @abstractmethod
+    def value(
+        self, terms: TermsT, state: ContractState[MemoryT], market: MarketView, margins: Margins
+    ) -> int:
+        """What the exchange pays for the open contract now, in smallest units."""
+
+    def is_from_entry(self, terms: TermsT) -> bool:
+        """Whether what decides is relative to the entry spot."""
+        return True
+
+    def distribution(
+        self, terms: TermsT, state: ContractState[MemoryT], market: MarketView
+    ) -> PriceDistribution:
+        """The distribution of the price at the exit.
+
+        Seen from the latest tick; before the entry, if all is relative to it, from the entry.
+        """
+        is_ahead = state.entry is None and self.is_from_entry(terms)
+        first = terms.entry_epoch if is_ahead else market.tick.epoch
+        return market.distribution(first, self.exit_epoch(terms))
+
+    def check_sale(self, terms: TermsT, state: ContractState[MemoryT], now: int) -> None:
+        """Raise `Refusal` unless the open contract can be sold back at this moment."""
+        check_hours(terms.symbol, now)
+        if state.entry is None:
+            raise unsaleable("Waiting for its entry tick: a contract is not bought back before it.")
+
+    def can_be_cancelled(self, terms: TermsT, moment: int) -> bool:
+        """Whether the right to cancel was bought and has not ended."""
+        return False
+
+    def cancelled(self, terms: TermsT, tick: Tick, now: int) -> Outcome:
+        """The outcome of a cancellation. Raises `Refusal` where it cannot be cancelled."""
+        raise unsaleable("Deal cancellation was not bought with this contract.")
+
+    # Orders: only the types of `exchange.contracts.common.orders` take any.
+
+    def order_limits(self, terms: TermsT) -> Mapping[str, tuple[int, int]]:
+        """The least and the most of each order that it takes, in smallest units."""
+        return {}
+
+    def orders(self, terms: TermsT) -> Orders:
+        """The orders of the contract."""
+        return NO_ORDERS
+
+    def with_orders(self, terms: TermsT, orders: Orders) -> TermsT:
+        """The terms with these orders in place of any others. Raises `Refusal`."""
+        raise Refusal(
+            "ContractUpdateNotAllowed",
+            "Only the orders of multipliers and accumulators can be changed.",
+        )
+
+    def profit_at(self, terms: TermsT, state: ContractState[MemoryT], tick: Tick) -> int:
+        """The profit of an entered contract at this tick, in smallest units, for its orders."""
+        raise NotImplementedError
+
+    # In words.
+
+    @abstractmethod
+    def sentence(self, terms: TermsT) -> str:
+        """The longcode: what must happen for the contract to pay, and what it pays."""
+
+    def barriers(self, terms: TermsT, entry: int, memory: MemoryT | None) -> tuple[str, ...]:
+        """The barriers as clients see them: none, one, or the higher and the lower.
+
+        Of a contract whose entry spot is `entry` pips.
+        """
+        return ()
+
+    @abstractmethod
+    def encode(self, terms: TermsT) -> str:
+        """The part of the shortcode after type and symbol."""
+
+    @abstractmethod
+    def decode(self, text: str, terms: Terms) -> TermsT:
+        """The terms that `encode` wrote, from terms that have type, symbol and currency.
+
+        Raises `ValueError`, `ArithmeticError` or `KeyError` for other text.
+        """
+
+    def stored(self, terms: TermsT) -> StoredTerms:
+        """The terms that `encode` leaves out."""
+        return StoredTerms()
+
+    def with_stored(self, terms: TermsT, stored: StoredTerms) -> TermsT:
+        """Decoded terms, completed by those that `encode` leaves out."""
+        return terms
+
+
+AnyContractType: TypeAlias = ContractType[Any, Any]
+
+
+def check_hours(symbol: Symbol, now: int) -> None:
+    """Raise `Refusal` while the symbol's market is closed."""
+    if not symbol.is_open(now):
+        raise Refusal("MarketIsClosed", "This market is presently closed.")
+
+
+def check_time_left(terms: Terms, now: int, least: int = NO_SALE_BEFORE_END) -> None:
+    """Raise `Refusal` for a contract that lasts for ticks, or ends within `least` seconds."""
+    if terms.expiry is None:
+        raise unsaleable("A contract that lasts for ticks is not bought back.")
+    if terms.expiry - now <= least:
+        raise unsaleable(f"This contract is not bought back in its last {least} seconds.")
+
+
+def resume(kind: AnyContractType, terms: Terms, feed: Feed, seen: int) -> ContractState[Any]:
+    """The state of a contract that is known to be entered, and open after the ticks up to `seen`.
+
+    For types whose memory is the latest tick: only those have orders, which change it on the way.
+    """
+    entry = tick_of(terms, feed, terms.entry_epoch)
+    start = latest(feed, terms.symbol, terms.start)
+    state: ContractState[Any] = ContractState(start, seen, entry)
+    return replace(state, memory=kind.remember(terms, state, tick_of(terms, feed, seen)))
+
+
+def replay(
+    kind: AnyContractType, terms: Terms, state: ContractState[Any], feed: Feed, last: int
+) -> ContractState[Any]:
+    """The state after all ticks up to the epoch `last`, or at the end of the contract."""
+    while state.outcome is None and state.seen < last:
+        epoch = _next(terms.symbol, state.seen, kind.trigger(terms, state), feed, last)
+        if epoch is None:
+            return replace(state, seen=last)
+        state = kind.step(terms, state, tick_of(terms, feed, epoch))
+    return state
+
+
+def _next(symbol: Symbol, seen: int, trigger: Trigger, feed: Feed, last: int) -> int | None:
+    """The epoch of the first tick after `seen`, up to `last`, that matters."""
+    first = symbol.next_tick(seen)
+    until = min(trigger.until, last)
+    if trigger.low is not None or trigger.high is not None:
+        low = -1 if trigger.low is None else trigger.low
+        high = np.iinfo(np.int64).max if trigger.high is None else trigger.high
+        while first <= until:
+            ticks = feed.ticks(symbol, first, min(until, first + DAY - 1))
+            beyond = np.flatnonzero((ticks.pips <= low) | (ticks.pips >= high))
+            if beyond.size:
+                return int(ticks.epochs[beyond[0]])
+            first += DAY
+    if trigger.until > last:
+        return None
+    return symbol.last_tick(trigger.until)

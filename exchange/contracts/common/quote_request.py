@@ -1,0 +1,49 @@
+"""A request for a quote, as a client writes it."""
+
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteRequest:
+    """The fields of `proposal`, unchecked; `None` for each that was left out.
+
+    Amounts are in the units of the currency, moments in epoch seconds.
+    """
+
+    contract_type: str
+    symbol: str
+    currency: str
+    amount: Decimal | None = None
+    basis: str | None = None
+    date_expiry: int | None = None
+    date_start: int | None = None
+    duration: int | None = None
+    duration_unit: str = "s"
+    markup: Decimal = Decimal(0)
+    """What the owner of the app adds to the price: a share of the payout, or of the stake."""
+
+    # Each of these is taken by some types alone (`ContractType.takes`).
+    barrier: str | None = None
+    barrier2: str | None = None
+    barrier_range: str | None = None
+    cancellation: str | None = None
+    growth_rate: Decimal | None = None
+    multiplier: Decimal | None = None
+    payout_per_point: Decimal | None = None
+    selected_tick: int | None = None
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
+    trade_risk_profile: str | None = None
+    trading_period_start: int | None = None
+
+
+_OF_EVERY_TYPE = {
+    *("contract_type", "symbol", "currency", "amount", "basis", "markup"),
+    *("date_expiry", "date_start", "duration", "duration_unit"),
+}
+SPECIAL_FIELDS: Final = tuple(
+    sorted(each.name for each in fields(QuoteRequest) if each.name not in _OF_EVERY_TYPE)
+)
+"""The fields that some types take and others refuse."""
