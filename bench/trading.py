@@ -256,7 +256,7 @@ def _traders(db: Path, count: int) -> list[str]:
 
     def job(transaction: Transaction) -> list[str]:
         return [
-            tokens.create(transaction, account.loginid, "Bench", SCOPES)
+            tokens.create(transaction, tokens.NewToken(account.loginid, "Bench", SCOPES))
             for account in open_accounts(transaction, count)
         ]
 

@@ -144,7 +144,7 @@ def settings_page() -> str:
         "| option | variable | default | |",
         "|---|---|---|---|",
     ]
-    for name, field in Settings.model_fields.items():
+    for name, field in Settings.fields_by_name().items():
         default = field.default
         shown = "" if default in (None, (), False, PydanticUndefined) else f"`{default}`"
         lines.append(

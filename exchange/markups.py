@@ -9,6 +9,7 @@ Rules:
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from scopegate.exchange import ledger
@@ -127,39 +128,43 @@ def _paid(payees: Payees, first: int, last: int) -> tuple[str, list[str | int]]:
     return sql, values
 
 
-def of_owner(
-    reader: Snapshot,
-    payees: Payees,
-    *,
-    first: int,
-    last: int,
-    app_id: int | None,
-    buyer: str | None,
-    order: Sequence[str],
-    ascending: bool,
-    limit: int,
-    offset: int,
-) -> list[Markup]:
-    """The markups of payees between two moments, through one app or all, from one account or all.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkupQuery:
+    """Which markups are listed, and in what order."""
 
-    `order` are names of `ORDERS`; time goes up where `ascending`, the others always do.
-    """
+    first: int
+    last: int
+    """Epochs of the first and the last second."""
+    app_id: int | None = None
+    """Through this app; `None`: through any."""
+    buyer: str | None = None
+    """Paid by this account; `None`: by any."""
+    order: Sequence[str] = ()
+    """Names of `ORDERS`."""
+    ascending: bool = False
+    """Whether time goes up; the other orders always do."""
+    limit: int
+    offset: int = 0
+
+
+def of_owner(reader: Snapshot, payees: Payees, query: MarkupQuery) -> list[Markup]:
+    """The markups that were paid to these accounts."""
     terms = [
-        ORDERS[name] + (" DESC" if name == "transaction_time" and not ascending else "")
-        for name in order
+        ORDERS[name] + (" DESC" if name == "transaction_time" and not query.ascending else "")
+        for name in query.order
     ]
-    direction = "ASC" if ascending else "DESC"
-    paid, values = _paid(payees, first, last)
+    direction = "ASC" if query.ascending else "DESC"
+    paid, values = _paid(payees, query.first, query.last)
     rows = reader.all(
         "SELECT markups.*, contracts.currency, contracts.loginid AS buyer, contracts.bought_by"
         f"{paid} AND markups.app_id = coalesce(?, markups.app_id)"
         " AND contracts.loginid = coalesce(?, contracts.loginid)"
         f" ORDER BY {', '.join([*terms, f'markups.contract_id {direction}'])} LIMIT ? OFFSET ?",
         *values,
-        app_id,
-        buyer,
-        limit,
-        offset,
+        query.app_id,
+        query.buyer,
+        query.limit,
+        query.offset,
     )
     return [_markup(row) for row in rows]
 

@@ -1,8 +1,9 @@
 """What the paper exchange allows and charges, in one place."""
 
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
 
 MOST_OPEN_POSITIONS: Final = 100
 """Contracts that an account may have open at once."""
@@ -101,34 +102,63 @@ LARGEST_AGENT_PAYMENT: Final = Decimal(2_000)
 """The bounds of one payment through a payment agent; see `exchange.money.bound_in`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Margins:
-    """What the exchange keeps, by family of contracts.
+Share = Annotated[float, Field(ge=0, le=0.5)]
 
-    For contracts that pay a fixed payout it is the share of the payout by which the price exceeds
-    the chance to win it; a sale back costs half as much again.
+
+class Margins(BaseModel):
+    """The exchange's margins, by family of contracts.
+
+    For contracts with a fixed payout the margin is the share of the payout by which the price
+    exceeds the chance to win it; a sale back costs half as much again. Each is a setting, with the
+    description that is given here.
     """
 
-    rise_fall: float = 0.012
-    """Also of contracts that end between or outside two barriers, and of asians."""
-    touch: float = 0.015
-    """Also of contracts that stay between two barriers, or do not."""
-    digits: float = 0.010
-    matches: float = 0.008
-    few_ticks: float = 0.015
-    """High and low ticks, runs, and rises and falls with a reset."""
-    spread: float = 0.02
-    lookback: float = 0.03
-    """By how much a lookback's price exceeds what it is worth."""
-    financial: float = 0.03
-    """The least on symbols that are named after real markets."""
-    multiplier: float = 0.3
-    """By how much a multiplier's commission exceeds what its stop-out is worth."""
-    cancellation: float = 0.05
-    """By how much the fee for a deal cancellation exceeds what it is worth."""
-    accumulator: float = 0.003
-    """What is kept of an accumulator at every tick, on average; more where whole pips ask for it.
-    A share of what it is worth."""
-    vanilla: float = 0.025
-    turbo: float = 0.03
-    """By how much these cost more than they are worth; a sale back costs half as much again."""
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    rise_fall: Share = Field(
+        0.012,
+        description="Margin on rise and fall, ends between or outside, asians: a share of the"
+        " payout.",
+    )
+    touch: Share = Field(
+        0.015,
+        description="Margin on touch and no touch, stays between, goes outside: a share of the"
+        " payout.",
+    )
+    digits: Share = Field(0.010, description="Margin on digits: a share of the payout.")
+    matches: Share = Field(
+        0.008, description="Margin on a digit that matches: a share of the payout."
+    )
+    few_ticks: Share = Field(
+        0.015,
+        description="Margin on high and low ticks, only ups or downs, resets: a share of the"
+        " payout.",
+    )
+    spread: Share = Field(0.02, description="Margin on spreads: a share of the payout.")
+    lookback: Share = Field(
+        0.03, description="Margin on lookbacks: the share by which the price exceeds the value."
+    )
+    financial: Share = Field(
+        0.03,
+        description="Least margin on symbols named after real markets: a share of the payout.",
+    )
+    multiplier: Annotated[float, Field(ge=0, le=10)] = Field(
+        0.3,
+        description="Margin on multipliers: the share by which the commission exceeds the value of"
+        " the stop-out.",
+    )
+    cancellation: Annotated[float, Field(ge=0, le=10)] = Field(
+        0.05,
+        description="Margin on deal cancellation: the share by which the fee exceeds the value.",
+    )
+    accumulator: Share = Field(
+        0.003,
+        description="Margin on accumulators: the share of the value that is kept at each tick, on"
+        " average; more where whole pips require it.",
+    )
+    vanilla: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.025, description="Margin on vanillas: the share by which the price exceeds the value."
+    )
+    turbo: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.03, description="Margin on turbos: the share by which the price exceeds the value."
+    )

@@ -155,7 +155,7 @@ def token_create(db: Path | None, loginid: str, scopes: frozenset[str], name: st
     def job(transaction: Transaction) -> str:
         check_account(transaction, loginid)
         _check_scopes(transaction, scopes)
-        return tokens.create(transaction, loginid, name, scopes)
+        return tokens.create(transaction, tokens.NewToken(loginid, name, scopes))
 
     click.echo(_run(db, job))
 

@@ -56,7 +56,7 @@ for _group in (admin.token, admin.account, admin.user, admin.app, admin.backup):
 
 def _serve_options(command: Callable[..., None]) -> Callable[..., None]:
     """An option for every setting, with the setting's own description."""
-    for name, field in reversed(Settings.model_fields.items()):
+    for name, field in reversed(Settings.fields_by_name().items()):
         flag = "--" + name.replace("_", "-")
         default = field.default
         shown = "" if default in (None, (), False, PydanticUndefined) else f" [default: {default}]"

@@ -156,7 +156,7 @@ class Composition:
                 )
         meets = [
             name
-            for name in Settings.model_fields
+            for name in Settings.fields_by_name()
             if name == plugin.name or name.startswith(f"{plugin.name}_")
         ]
         if plugin.settings is not None and meets:

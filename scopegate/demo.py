@@ -54,7 +54,9 @@ async def settle(
         if user is None:
             return None
         owned = accounts.first_choice(accounts.of_user(transaction, user["id"]))
-        token = tokens.create(transaction, owned[0].loginid, "Demo", scopes.names, kind="demo")
+        token = tokens.create(
+            transaction, tokens.NewToken(owned[0].loginid, "Demo", scopes.names, kind="demo")
+        )
         return Demo(
             [
                 DemoAccount(

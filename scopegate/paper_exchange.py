@@ -92,7 +92,7 @@ def clock(origin: Origin, settings: Settings) -> Clock:
 
 def margins(settings: Settings) -> Margins:
     """What the exchange keeps, by family of contracts."""
-    return settings.margins()
+    return settings.margin
 
 
 def feed(origin: Origin) -> Feed:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import structlog
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -32,7 +33,7 @@ from scopegate.gateway.calls.hosts import Hosts, is_loopback, name_of
 from scopegate.gateway.calls.limits import HTTP_PER_MINUTE, PING_AFTER, PROFILES, Allowance, Profile
 
 PREFIX = "SCOPEGATE_"
-_KEPT = Margins()
+_MARGIN = "margin_"
 DEFAULT_FILE = "scopegate.toml"
 
 log = structlog.get_logger("scopegate.settings")
@@ -46,7 +47,12 @@ class Settings(BaseSettings):
     """How a gateway runs."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True
+        env_prefix=PREFIX,
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     from_surroundings: ClassVar[bool] = True
@@ -204,69 +210,8 @@ class Settings(BaseSettings):
         description="Address that letters come from; needed with a mail server.",
     )
 
-    margin_rise_fall: float = Field(
-        _KEPT.rise_fall,
-        ge=0,
-        le=0.5,
-        description="Share of the payout kept: rise and fall, ends between or outside, asians.",
-    )
-    margin_touch: float = Field(
-        _KEPT.touch,
-        ge=0,
-        le=0.5,
-        description="Share of the payout kept: touch and no touch, stays between, goes outside.",
-    )
-    margin_digits: float = Field(
-        _KEPT.digits, ge=0, le=0.5, description="Share of the payout kept: digits."
-    )
-    margin_matches: float = Field(
-        _KEPT.matches, ge=0, le=0.5, description="Share of the payout kept: a digit that matches."
-    )
-    margin_few_ticks: float = Field(
-        _KEPT.few_ticks,
-        ge=0,
-        le=0.5,
-        description="Share of the payout kept: high and low ticks, only ups or downs, resets.",
-    )
-    margin_spread: float = Field(
-        _KEPT.spread, ge=0, le=0.5, description="Share of the payout kept: spreads."
-    )
-    margin_lookback: float = Field(
-        _KEPT.lookback,
-        ge=0,
-        le=0.5,
-        description="By how much a lookback's price exceeds what it is worth.",
-    )
-    margin_financial: float = Field(
-        _KEPT.financial,
-        ge=0,
-        le=0.5,
-        description="Least share of the payout kept on symbols named after real markets.",
-    )
-    margin_multiplier: float = Field(
-        _KEPT.multiplier,
-        ge=0,
-        le=10,
-        description="By how much a multiplier's commission exceeds what its stop-out is worth.",
-    )
-    margin_cancellation: float = Field(
-        _KEPT.cancellation,
-        ge=0,
-        le=10,
-        description="By how much the fee for deal cancellation exceeds what it is worth.",
-    )
-    margin_accumulator: float = Field(
-        _KEPT.accumulator,
-        ge=0,
-        le=0.5,
-        description="Share of its worth kept at each tick: accumulators.",
-    )
-    margin_vanilla: float = Field(
-        _KEPT.vanilla, ge=0, le=1, description="By how much vanillas cost more than their worth."
-    )
-    margin_turbo: float = Field(
-        _KEPT.turbo, ge=0, le=1, description="By how much turbos cost more than their worth."
-    )
+    margin: Margins = Margins()
+    """Each is named as if it were a setting here: `margin_touch`, `SCOPEGATE_MARGIN_TOUCH`."""
 
     @classmethod
     def settings_customise_sources(
@@ -278,7 +223,23 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Options, then the environment, then the file."""
-        return (init_settings, env_settings, _File(settings_cls, toml_file=_file()))
+        return (
+            _Options(settings_cls, init_settings()),
+            env_settings,
+            _File(settings_cls, toml_file=_file()),
+        )
+
+    @classmethod
+    def fields_by_name(cls) -> dict[str, FieldInfo]:
+        """Every setting by the name of its option, in order; of `margin` each of its margins."""
+        named: dict[str, FieldInfo] = {}
+        for name, field in cls.model_fields.items():
+            if name == "margin":
+                margins = Margins.model_fields.items()
+                named |= {f"{_MARGIN}{name}": margin for name, margin in margins}
+            else:
+                named[name] = field
+        return named
 
     @field_validator(
         "trusted_proxy", "allowed_host", "handlers", "without", "omit_call", mode="before"
@@ -328,9 +289,14 @@ class Settings(BaseSettings):
 
     def refuse_market(self) -> None:
         """Raise `SettingsError` for a setting that is of no use without the exchange."""
-        for name in type(self).model_fields:
-            of_market = name in ("seed", "start", "speed") or name.startswith("margin_")
-            if of_market and getattr(self, name) != type(self).model_fields[name].default:
+        for name, field in type(self).fields_by_name().items():
+            if name.startswith(_MARGIN):
+                value = getattr(self.margin, name.removeprefix(_MARGIN))
+            elif name in ("seed", "start", "speed"):
+                value = getattr(self, name)
+            else:
+                continue
+            if value != field.default:
                 raise SettingsError(f"{name}: there is no market without the exchange")
 
     @property
@@ -371,24 +337,6 @@ class Settings(BaseSettings):
             sender=self.smtp_from,
             user=self.smtp_user or "",
             password=self.smtp_password.get_secret_value() if self.smtp_password else "",
-        )
-
-    def margins(self) -> Margins:
-        """What the exchange keeps, by family of contracts."""
-        return Margins(
-            rise_fall=self.margin_rise_fall,
-            touch=self.margin_touch,
-            digits=self.margin_digits,
-            matches=self.margin_matches,
-            few_ticks=self.margin_few_ticks,
-            spread=self.margin_spread,
-            lookback=self.margin_lookback,
-            financial=self.margin_financial,
-            multiplier=self.margin_multiplier,
-            cancellation=self.margin_cancellation,
-            accumulator=self.margin_accumulator,
-            vanilla=self.margin_vanilla,
-            turbo=self.margin_turbo,
         )
 
     @property
@@ -460,20 +408,37 @@ class _WithDefaults(Settings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Those of every start, and the defaults last."""
         usual = super().settings_customise_sources(settings_cls, *sources, **named)
-        return (*usual, InitSettingsSource(settings_cls, cls.defaults))
+        return (*usual, _Options(settings_cls, cls.defaults))
 
 
 def _file() -> str:
     return os.environ.get(PREFIX + "SETTINGS", DEFAULT_FILE)
 
 
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """These settings with each `margin_touch` as the `touch` of `margin`."""
+    nested = {name: value for name, value in values.items() if not name.startswith(_MARGIN)}
+    margins = {
+        name.removeprefix(_MARGIN): value
+        for name, value in values.items()
+        if name.startswith(_MARGIN)
+    }
+    return nested | ({"margin": margins} if margins else {})
+
+
+class _Options(InitSettingsSource):
+    """Settings that a program or the command line gives."""
+
+    def __init__(self, settings_cls: type[BaseSettings], values: Mapping[str, Any]) -> None:
+        super().__init__(settings_cls, _nested(values))
+
+
 class _File(TomlConfigSettingsSource):
     """The settings file, without the tables of plugins."""
 
     def __call__(self) -> dict[str, Any]:
-        return {
-            name: value for name, value in super().__call__().items() if type(value) is not dict
-        }
+        values = super().__call__().items()
+        return _nested({name: value for name, value in values if type(value) is not dict})
 
 
 def warn_of_tables(plugins: Collection[str]) -> None:
@@ -546,7 +511,7 @@ class _Chosen(Settings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
+        return (_Options(settings_cls, init_settings()),)
 
 
 def chosen(**options: Any) -> Settings:
@@ -563,7 +528,10 @@ def _valid(kind: type[Settings], options: dict[str, Any]) -> Settings:
 
 def _problems(invalid: ValidationError) -> Iterator[str]:
     for error in invalid.errors(include_url=False, include_context=False, include_input=False):
-        name = ".".join(str(part) for part in error["loc"])
+        first, *rest = error["loc"] or ("",)
+        if first == "margin" and rest:
+            first, *rest = f"{_MARGIN}{rest[0]}", *rest[1:]
+        name = ".".join(map(str, (first, *rest)))
         if error["type"] == "extra_forbidden":
             yield f"{name}: there is no such setting"
         else:

@@ -267,15 +267,17 @@ class Scene:
 
         def job(transaction: Transaction) -> str:
             if app is None:
-                return tokens.create(transaction, target, name, chosen)
+                return tokens.create(transaction, tokens.NewToken(target, name, chosen))
             owner = _owner_of(transaction, target)
             return tokens.create(
                 transaction,
-                target,
-                name,
-                chosen & app.scopes,
-                kind="app",
-                link_id=apps.link(transaction, app, owner, chosen, [target]),
+                tokens.NewToken(
+                    target,
+                    name,
+                    chosen & app.scopes,
+                    kind="app",
+                    link_id=apps.link(transaction, app, owner, chosen, [target]),
+                ),
             )
 
         return await self.gateway.store.write(job)

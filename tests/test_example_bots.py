@@ -192,7 +192,7 @@ def token_for(loginid: str, gateway: Served) -> str:
     """A token of all scopes for an account."""
     return run_once(
         gateway.db,
-        lambda transaction: tokens.create(transaction, loginid, "Bot", SCOPES),
+        lambda transaction: tokens.create(transaction, tokens.NewToken(loginid, "Bot", SCOPES)),
     )
 
 

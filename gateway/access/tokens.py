@@ -168,33 +168,43 @@ def holds(reader: Snapshot, token_id: int) -> bool:
     return found is not None and not found.suspended
 
 
-def create(
-    transaction: Transaction,
-    loginid: str,
-    name: str,
-    scopes: Iterable[str],
-    *,
-    kind: str = "owner",
-    valid_for_ip: str = "",
-    link_id: int | None = None,
-    sign_in_id: int | None = None,
-    parent_id: int | None = None,
-    expires_at: float | None = None,
-) -> str:
-    """A new token for an account, whole: the only time that its text is known.
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token that is to be created."""
 
-    `sign_in_id` is that of a sign-in at the pages, `parent_id` the token that it is made with.
+    loginid: str
+    """The account that it is for."""
+    name: str
+    scopes: Iterable[str]
+    kind: str = "owner"
+    """`owner`, or `app` for one that is issued to an app."""
+    valid_for_ip: str = ""
+    """The one address that it works from; empty: any."""
+    link_id: int | None = None
+    """The authorization of the app that it is issued to, or that creates it."""
+    sign_in_id: int | None = None
+    """The sign-in at the pages that it ends with."""
+    parent_id: int | None = None
+    """The token that it is created with."""
+    expires_at: float | None = None
+    """Epoch seconds of real time; `None`: it lives until it is deleted."""
+
+
+def create(transaction: Transaction, new: NewToken) -> str:
+    """Create a token; its text, which is known this once only.
+
     Raises `ApiError` if the account has `MOST_OF_A_USER` already, or another of that name. Tokens
     that an app creates are counted and named separately, so that no app uses up the owner's or
     another app's.
     """
+    loginid, link_id = new.loginid, new.link_id
     if transaction.one(
         "SELECT 1 FROM accounts JOIN users ON users.id = accounts.user_id"
         " WHERE accounts.loginid = ? AND users.disabled_at IS NOT NULL",
         loginid,
     ):
         raise ApiError("APITokenError", f"The user of {loginid} is disabled.")
-    if kind == "owner" and sign_in_id is None:
+    if new.kind == "owner" and new.sign_in_id is None:
         names = [token.name for token in listed(transaction, loginid) if token.link_id == link_id]
         most = MOST_OF_A_USER if link_id is None else MOST_OF_A_LINK
         if len(names) >= most:
@@ -204,9 +214,9 @@ def create(
                 if link_id is None
                 else f"An app may create {most} tokens for an account. Delete one first.",
             )
-        if name in names:
+        if new.name in names:
             raise ApiError("APITokenError", "There is a token of this name already.")
-    text = _new_text(transaction, loginid, kind)
+    text = _new_text(transaction, loginid, new.kind)
     transaction.execute(
         "INSERT INTO tokens (digest, masked, loginid, name, scopes, valid_for_ip, link_id, kind,"
         " sign_in_id, parent_id, expires_at, created_at)"
@@ -214,14 +224,14 @@ def create(
         token_form.digest(text),
         token_form.masked(text),
         loginid,
-        name,
-        scopes_to_text(scopes),
-        valid_for_ip,
+        new.name,
+        scopes_to_text(new.scopes),
+        new.valid_for_ip,
         link_id,
-        kind,
-        sign_in_id,
-        parent_id,
-        expires_at,
+        new.kind,
+        new.sign_in_id,
+        new.parent_id,
+        new.expires_at,
         time.time(),
     )
     return text
@@ -238,7 +248,8 @@ def issue(
 ) -> str:
     """A new token of an app's for one account, whole; the oldest ends where there are many."""
     text = create(
-        transaction, loginid, name, scopes, kind="app", link_id=link_id, expires_at=expires_at
+        transaction,
+        NewToken(loginid, name, scopes, kind="app", link_id=link_id, expires_at=expires_at),
     )
     held = transaction.all(
         "SELECT id FROM tokens WHERE link_id = ? AND loginid = ? AND kind = 'app'"
@@ -259,15 +270,17 @@ def create_beside(transaction: Transaction, token_id: int, loginid: str) -> str:
     row = transaction.single("SELECT * FROM tokens WHERE id = ?", token_id)
     return create(
         transaction,
-        loginid,
-        row["name"],
-        scopes_from_text(row["scopes"]),
-        kind=row["kind"],
-        valid_for_ip=row["valid_for_ip"],
-        link_id=row["link_id"],
-        sign_in_id=row["sign_in_id"],
-        parent_id=row["parent_id"],
-        expires_at=row["expires_at"],
+        NewToken(
+            loginid,
+            row["name"],
+            scopes_from_text(row["scopes"]),
+            kind=row["kind"],
+            valid_for_ip=row["valid_for_ip"],
+            link_id=row["link_id"],
+            sign_in_id=row["sign_in_id"],
+            parent_id=row["parent_id"],
+            expires_at=row["expires_at"],
+        ),
     )
 
 

@@ -38,19 +38,18 @@ class Markups:
         """
         grant = session.grant
         first, last = moment(request.date_from, "date_from"), moment(request.date_to, "date_to")
+        query = markups.MarkupQuery(
+            first=first,
+            last=last,
+            app_id=request.app_id,
+            buyer=request.client_loginid,
+            order=request.sort_fields or ["transaction_time"],
+            ascending=request.sort == "ASC",
+            limit=request.limit,
+            offset=request.offset,
+        )
         found = await self._store.read(
-            lambda reader: markups.of_owner(
-                reader,
-                _payees(reader, grant),
-                first=first,
-                last=last,
-                app_id=request.app_id,
-                buyer=request.client_loginid,
-                order=request.sort_fields or ["transaction_time"],
-                ascending=request.sort == "ASC",
-                limit=request.limit,
-                offset=request.offset,
-            )
+            lambda reader: markups.of_owner(reader, _payees(reader, grant), query)
         )
         return {"app_markup_details": {"transactions": [_of_contract(each) for each in found]}}
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
 from importlib.metadata import version
 
 from scopegate.gateway.access import tokens, users
@@ -147,14 +146,17 @@ class Pages:
                     succeeded=True,
                 ),
             )
-            create = partial(
-                tokens.create,
-                transaction,
-                name="Sign-in",
-                scopes=self._scopes.names,
-                sign_in_id=record,
-                expires_at=now + LASTS,
-            )
+
+            def create(loginid: str) -> str:
+                new = tokens.NewToken(
+                    loginid,
+                    "Sign-in",
+                    self._scopes.names,
+                    sign_in_id=record,
+                    expires_at=now + LASTS,
+                )
+                return tokens.create(transaction, new)
+
             return {
                 "accounts": [
                     {

@@ -94,13 +94,15 @@ def _change(
         here = session.address if request.valid_for_current_ip_only else ""
         made = tokens.create(
             transaction,
-            grant.loginid,
-            request.new_token,
-            request.new_token_scopes or [],
-            valid_for_ip=bounds.valid_for_ip or here,
-            link_id=bounds.link_id,
-            parent_id=bounds.parent_id,
-            expires_at=bounds.expires_at,
+            tokens.NewToken(
+                grant.loginid,
+                request.new_token,
+                request.new_token_scopes or [],
+                valid_for_ip=bounds.valid_for_ip or here,
+                link_id=bounds.link_id,
+                parent_id=bounds.parent_id,
+                expires_at=bounds.expires_at,
+            ),
         )
     if request.delete_token is not None:
         shown = request.delete_token

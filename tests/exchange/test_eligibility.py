@@ -1,6 +1,5 @@
 """What is offered on which market, and how a market's hours bound its contracts."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -350,7 +349,7 @@ def test_the_margin_of_real_names_is_the_least_that_is_kept() -> None:
     for symbol, kept in (("R_100", 12_000), ("frxEURUSD", 30_000), ("JD100", 12_000)):
         both = [made(name, symbol).ask for name in ("CALL", "PUTE")]
         assert sum(both) == pytest.approx(1_000_000 + 2 * kept, abs=3)
-    generous = replace(MARGINS, rise_fall=0.04)
+    generous = Margins(rise_fall=0.04)
     request = QuoteRequest(
         contract_type="CALL",
         symbol="frxEURUSD",

@@ -71,7 +71,7 @@ def test_quick_contracts_keep_what_is_stated_and_half_of_the_margin_is_caught(na
 
 
 def test_contracts_that_were_sold_with_half_the_margin_are_caught() -> None:
-    half = replace(Margins(), multiplier=STATED / 2)
+    half = Margins(multiplier=STATED / 2)
     _, margin = results("1HZ250V", SEED, SHORT, margins=half)
     assert margin.excess.z < -JUDGED
     assert abs(margin.half.z) < JUDGED

@@ -304,7 +304,9 @@ class Hall:
 
     async def _token(self, trader: Trader, name: str) -> str:
         return await self.gateway.store.write(
-            lambda transaction: tokens.create(transaction, trader.loginid, name, SCOPES)
+            lambda transaction: tokens.create(
+                transaction, tokens.NewToken(trader.loginid, name, SCOPES)
+            )
         )
 
     async def arrive(self, trader: Trader) -> None:
@@ -639,13 +641,14 @@ class Hall:
         if by_client is not None:
             assert contract.status is by_client
             assert state.outcome is None
-            expected = contract.terms.stake
             if by_client is Status.SOLD:
                 seen = market_view(feed, contract.terms.symbol, contract.sold_at)
                 kind = TYPES[contract.terms.contract_type]
                 expected = kind.value(
                     contract.terms, state, seen, self.gateway.service(Desk).margins
                 )
+            else:
+                expected = contract.terms.stake
             assert contract.sold_for == expected
             return
         assert told is None

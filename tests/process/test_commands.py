@@ -82,7 +82,8 @@ async def command(gateway: Served, *arguments: str) -> str:
 def token(gateway: Served, loginid: str, name: str) -> str:
     """A token that reads, made as `token create` makes one but without waiting for it."""
     return run_once(
-        gateway.db, lambda transaction: tokens.create(transaction, loginid, name, {READ})
+        gateway.db,
+        lambda transaction: tokens.create(transaction, tokens.NewToken(loginid, name, {READ})),
     )
 
 
@@ -161,7 +162,9 @@ async def test_child_tokens_are_listed_and_end_with_their_parent(
     def root(name: str) -> str:
         return run_once(
             gateway.db,
-            lambda transaction: tokens.create(transaction, ada.real, name, {READ, ADMIN}),
+            lambda transaction: tokens.create(
+                transaction, tokens.NewToken(ada.real, name, {READ, ADMIN})
+            ),
         )
 
     async def child(parent: str, name: str) -> str:
@@ -323,7 +326,9 @@ async def test_why_somebody_withdraws_through_an_agent_is_told_to_the_operator(
 async def test_the_operator_lifts_what_an_owner_has_excluded(gateway: Served, ada: Person) -> None:
     made = run_once(
         gateway.db,
-        lambda transaction: tokens.create(transaction, ada.demo, "Owner", {READ, ADMIN}),
+        lambda transaction: tokens.create(
+            transaction, tokens.NewToken(ada.demo, "Owner", {READ, ADMIN})
+        ),
     )
     async with gateway.connected() as client:
         await client.authorize(made)
@@ -415,7 +420,7 @@ async def test_an_app_made_for_one_flow_keeps_to_it(gateway: Served, ada: Person
         )
     owner = run_once(
         gateway.db,
-        lambda transaction: tokens.create(transaction, ada.demo, "Flows", {ADMIN}),
+        lambda transaction: tokens.create(transaction, tokens.NewToken(ada.demo, "Flows", {ADMIN})),
     )
     async with gateway.connected() as client:
         await client.authorize(owner)

@@ -91,7 +91,9 @@ async def begin(gateway: Served) -> Round:
             account.loginid for account in ledger.accounts(transaction, mine.user_id)
         )
         for loginid in (mine.real, mine.demo):
-            mine.owner[loginid] = tokens.create(transaction, loginid, "Owner", SCOPES)
+            mine.owner[loginid] = tokens.create(
+                transaction, tokens.NewToken(loginid, "Owner", SCOPES)
+            )
         mine.withdrawn.append(withdraw(transaction, mine.demo))  # there is something to top up
 
     run_once(gateway.db, settle)
@@ -107,11 +109,13 @@ async def begin(gateway: Served) -> Round:
                 app = apps.find(transaction, app_id, mine.user_id)
                 return tokens.create(
                     transaction,
-                    mine.demo,
-                    app.name,
-                    {READ},
-                    kind="app",
-                    link_id=apps.link(transaction, app, mine.user_id, {READ}, [mine.demo]),
+                    tokens.NewToken(
+                        mine.demo,
+                        app.name,
+                        {READ},
+                        kind="app",
+                        link_id=apps.link(transaction, app, mine.user_id, {READ}, [mine.demo]),
+                    ),
                 )
 
             mine.app_tokens[app_id] = run_once(gateway.db, consent)

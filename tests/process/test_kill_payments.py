@@ -90,7 +90,10 @@ def begin(gateway: Served) -> Told:
                 opened.append(loginid)
         agents.approve(transaction, opened[-1], "id", SHOP)
         return Told(
-            {loginid: tokens.create(transaction, loginid, "Kill", SCOPES) for loginid in opened}
+            {
+                loginid: tokens.create(transaction, tokens.NewToken(loginid, "Kill", SCOPES))
+                for loginid in opened
+            }
         )
 
     return run_once(gateway.db, job)

@@ -108,7 +108,9 @@ def begin_trading(gateway: Served) -> Told:
         ledger.set_balance(transaction, poorer, "withdrawal", POOR, at=0)
         return Told(
             {
-                account.loginid: tokens.create(transaction, account.loginid, "Kill", SCOPES)
+                account.loginid: tokens.create(
+                    transaction, tokens.NewToken(account.loginid, "Kill", SCOPES)
+                )
                 for account in accounts
             }
         )
@@ -126,7 +128,7 @@ async def begin_copying(gateway: Served, told: Told) -> None:
         accounts = [account.loginid for account in ledger.accounts(transaction, user_id)]
         ledger.set_balance(transaction, accounts[-1], "withdrawal", POOR, at=0)
         return {
-            loginid: tokens.create(transaction, loginid, "Copier", ["trade"])
+            loginid: tokens.create(transaction, tokens.NewToken(loginid, "Copier", ["trade"]))
             for loginid in accounts
         }
 

@@ -105,7 +105,9 @@ async def test_a_token_commits_nothing_after_its_revocation(gateway: Served) -> 
     async with gateway.connected() as client:
         text = run_once(
             gateway.db,
-            lambda transaction: tokens.create(transaction, loginid, "Trader", {TRADE, ADMIN}),
+            lambda transaction: tokens.create(
+                transaction, tokens.NewToken(loginid, "Trader", {TRADE, ADMIN})
+            ),
         )
         await client.authorize(text)
         low = credit(gateway, -100)

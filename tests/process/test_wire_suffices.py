@@ -74,7 +74,7 @@ def accounts(gateway: Served) -> list[Account]:
         user_id = users.create(transaction, "wire@example.com")
         ledger.open_with_balance(transaction, user_id, virtual=[True] * ACCOUNTS, at=0)
         return [
-            Account(tokens.create(transaction, account.loginid, "Wire", SCOPES))
+            Account(tokens.create(transaction, tokens.NewToken(account.loginid, "Wire", SCOPES)))
             for account in ledger.accounts(transaction, user_id)
         ]
 

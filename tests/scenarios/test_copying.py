@@ -495,7 +495,8 @@ async def test_copying_ends_with_a_token_that_runs_out(here: World) -> None:
 
     def job(transaction: Transaction) -> str:
         return tokens.create(
-            transaction, trader.loginid, "Short", [], expires_at=time.time() + 3_600
+            transaction,
+            tokens.NewToken(trader.loginid, "Short", [], expires_at=time.time() + 3_600),
         )
 
     text = await here.gateway.store.write(job)
@@ -709,7 +710,8 @@ async def test_a_full_house_of_copiers_buys_in_one_transaction(here: World) -> N
             deposit = ledger.Posting(loginid=loginid, action="deposit", amount=1_500, at=0)
             ledger.post(transaction, deposit)
         return [
-            tokens.create(transaction, account.loginid, "Copier", ["trade"]) for account in accounts
+            tokens.create(transaction, tokens.NewToken(account.loginid, "Copier", ["trade"]))
+            for account in accounts
         ]
 
     texts = await here.gateway.store.write(job)
