@@ -108,7 +108,7 @@ fairness: setup
 bench: $(VENV)/made-for-bench
 	@$(BIN)/python bench/requests.py
 	@$(BIN)/python bench/memory.py
-	@$(BIN)/python bench/trading.py
+	@$(BIN)/python bench/books.py
 	@$(BIN)/python bench/pricing.py
 
 lock:

@@ -20,8 +20,8 @@ from scopegate.exchange.contracts.eligibility import is_offered
 from scopegate.exchange.feed import KEPT_DAYS
 from scopegate.exchange.symbols import SYMBOLS, Symbol
 from scopegate.gateway.calls.registry import NO_APPS, Call, Registry
-from scopegate.handlers.exchange.scopes import SCOPES
-from scopegate.handlers.exchange.views.catalogue import view_of_type
+from scopegate.handlers.exchange.exchange_scopes import SCOPES
+from scopegate.handlers.exchange.views.all_views import view_of_type
 from scopegate.retention import RULES
 from scopegate.schemas.declared import with_names
 from scopegate.schemas.fields import AccountRequest, Request, StreamRequest

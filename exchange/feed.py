@@ -28,9 +28,9 @@ from scopegate.exchange.hours import ALWAYS, Place
 from scopegate.exchange.processes.breaks import Breaks
 from scopegate.exchange.processes.brownian import Brownian
 from scopegate.exchange.processes.combined import Combined, Leg
+from scopegate.exchange.processes.daily_resets import Resets
 from scopegate.exchange.processes.jumps import Jumps
 from scopegate.exchange.processes.process import Process
-from scopegate.exchange.processes.resets import Resets
 from scopegate.exchange.processes.spikes import Spikes
 from scopegate.exchange.processes.steps import Steps
 from scopegate.exchange.processes.switches import Switches

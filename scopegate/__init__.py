@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from scopegate.gateway.calls.channel import Channel as Channel
     from scopegate.gateway.calls.errors import ApiError as ApiError
     from scopegate.gateway.calls.errors import Disconnect as Disconnect
-    from scopegate.gateway.calls.fairness import Workers as Workers
     from scopegate.gateway.calls.limits import Limit as Limit
     from scopegate.gateway.calls.limits import Per as Per
     from scopegate.gateway.calls.limits import Rate as Rate
@@ -30,13 +29,16 @@ if TYPE_CHECKING:
     from scopegate.gateway.calls.registry import DeclarationError as DeclarationError
     from scopegate.gateway.calls.registry import Stream as Stream
     from scopegate.gateway.calls.registry import call as call
+    from scopegate.gateway.calls.scheduling import Workers as Workers
     from scopegate.gateway.calls.session import Grant as Grant
     from scopegate.gateway.calls.session import Session as Session
-    from scopegate.handlers.exchange.scopes import PAYMENTS as PAYMENTS
-    from scopegate.handlers.exchange.scopes import TRADE as TRADE
-    from scopegate.handlers.exchange.scopes import TRADING_INFORMATION as TRADING_INFORMATION
-    from scopegate.handlers.gateway.scopes import ADMIN as ADMIN
-    from scopegate.handlers.gateway.scopes import READ as READ
+    from scopegate.handlers.exchange.exchange_scopes import PAYMENTS as PAYMENTS
+    from scopegate.handlers.exchange.exchange_scopes import TRADE as TRADE
+    from scopegate.handlers.exchange.exchange_scopes import (
+        TRADING_INFORMATION as TRADING_INFORMATION,
+    )
+    from scopegate.handlers.gateway.gateway_scopes import ADMIN as ADMIN
+    from scopegate.handlers.gateway.gateway_scopes import READ as READ
     from scopegate.paper_exchange import PAPER_EXCHANGE as PAPER_EXCHANGE
     from scopegate.plugins import Plugin as Plugin
     from scopegate.retention import Rule as Rule
@@ -88,7 +90,7 @@ _MODULES = {
     "Store": "store.sqlite",
     "Snapshot": "store.sqlite",
     "Transaction": "store.sqlite",
-    "Workers": "gateway.calls.fairness",
+    "Workers": "gateway.calls.scheduling",
     "supervise": "runtime.supervisor",
     "Limit": "gateway.calls.limits",
     "Per": "gateway.calls.limits",
@@ -96,11 +98,11 @@ _MODULES = {
     "Accounts": "gateway.access.accounts",
     "Channel": "gateway.calls.channel",
     "Risk": "schemas.scopes",
-    "READ": "handlers.gateway.scopes",
-    "ADMIN": "handlers.gateway.scopes",
-    "TRADE": "handlers.exchange.scopes",
-    "PAYMENTS": "handlers.exchange.scopes",
-    "TRADING_INFORMATION": "handlers.exchange.scopes",
+    "READ": "handlers.gateway.gateway_scopes",
+    "ADMIN": "handlers.gateway.gateway_scopes",
+    "TRADE": "handlers.exchange.exchange_scopes",
+    "PAYMENTS": "handlers.exchange.exchange_scopes",
+    "TRADING_INFORMATION": "handlers.exchange.exchange_scopes",
     "Plugin": "plugins",
     "Gateway": "framework",
     "Serving": "framework",

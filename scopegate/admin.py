@@ -27,7 +27,7 @@ from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.registry import problems_of
 from scopegate.handlers.gateway.countries import COUNTRIES
-from scopegate.schemas.apps import AppOrigins, AppRegister
+from scopegate.schemas.app_messages import AppOrigins, AppRegister
 from scopegate.schemas.scopes import in_order
 from scopegate.settings import SettingsError, load
 from scopegate.store.sqlite import Row, Snapshot, StoreError, Transaction, run_once

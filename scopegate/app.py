@@ -26,7 +26,6 @@ from scopegate.gateway.access.mail import Mailer, mailer
 from scopegate.gateway.access.users import Residence
 from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.dispatch import Dispatcher
-from scopegate.gateway.calls.fairness import Scheduler, Workers
 from scopegate.gateway.calls.limits import (
     ConcurrencyLimiter,
     LimitsInForce,
@@ -34,9 +33,10 @@ from scopegate.gateway.calls.limits import (
     RateLimiter,
 )
 from scopegate.gateway.calls.registry import Registry
+from scopegate.gateway.calls.scheduling import Scheduler, Workers
 from scopegate.gateway.transport.peer import Accept
 from scopegate.handlers.gateway.countries import COUNTRIES
-from scopegate.handlers.gateway.pages import Pages
+from scopegate.handlers.gateway.page_calls import Pages
 from scopegate.limits_in_force import limits_in_force
 from scopegate.offered import keep_offered
 from scopegate.plugins import EXCHANGE, Plugin

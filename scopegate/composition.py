@@ -13,21 +13,21 @@ from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.passwords import Passwords
 from scopegate.gateway.access.users import Residence
 from scopegate.gateway.calls.bus import Bus
-from scopegate.gateway.calls.fairness import Workers
 from scopegate.gateway.calls.limits import (
     ConcurrencyLimiter,
     LimitsInForce,
     Profile,
 )
 from scopegate.gateway.calls.registry import DeclarationError, Registry
-from scopegate.handlers.gateway.apps import Apps
-from scopegate.handlers.gateway.consent import Consent
-from scopegate.handlers.gateway.general import General
-from scopegate.handlers.gateway.oversight import Oversight
-from scopegate.handlers.gateway.pages import Pages
-from scopegate.handlers.gateway.scopes import SCOPES
-from scopegate.handlers.gateway.sessions import Sessions
-from scopegate.handlers.gateway.tokens import Tokens
+from scopegate.gateway.calls.scheduling import Workers
+from scopegate.handlers.gateway.app_calls import Apps
+from scopegate.handlers.gateway.consent_calls import Consent
+from scopegate.handlers.gateway.gateway_scopes import SCOPES
+from scopegate.handlers.gateway.general_calls import General
+from scopegate.handlers.gateway.oversight_calls import Oversight
+from scopegate.handlers.gateway.page_calls import Pages
+from scopegate.handlers.gateway.session_calls import Sessions
+from scopegate.handlers.gateway.token_calls import Tokens
 from scopegate.plugins import EXCHANGE, Plugin
 from scopegate.runtime.clock import Clock, WallClock
 from scopegate.schemas.scopes import Scope, Scopes

@@ -7,12 +7,12 @@ from functools import partial
 from scopegate.gateway.access.apps import TEST_APP
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.dispatch import Dispatcher
-from scopegate.gateway.calls.fairness import Scheduler
 from scopegate.gateway.calls.limits import (
     Claim,
     ConcurrencyLimiter,
     RateLimiter,
 )
+from scopegate.gateway.calls.scheduling import Scheduler
 from scopegate.gateway.calls.session import Session, unsigned_holder
 from scopegate.gateway.calls.token_form import without_tokens
 from scopegate.gateway.transport.connection import Connection, Transport

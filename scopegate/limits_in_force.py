@@ -4,12 +4,12 @@ Rule: a limit that a client can meet is listed here, with the name that the docu
 """
 
 from scopegate.gateway.access import apps, guard, passwords, tokens
-from scopegate.gateway.calls import dispatch, fairness
+from scopegate.gateway.calls import dispatch, scheduling
 from scopegate.gateway.calls.limits import MESSAGE_UNIT, Limit, Per, Profile
 from scopegate.gateway.transport import connection as connections
 from scopegate.gateway.transport import http
 from scopegate.gateway.transport import peer as peers
-from scopegate.handlers.gateway import pages
+from scopegate.handlers.gateway import page_calls
 from scopegate.store import sqlite as stores
 
 
@@ -28,10 +28,10 @@ def limits_in_force(profile: Profile, http_per_minute: int) -> list[Limit]:
         Limit("answer_time", dispatch.PATIENCE, "seconds", message),
         Limit("messages_waiting", connections.MAX_WAITING, "messages", connection),
         Limit("messages_waiting_bytes", connections.MAX_WAITING_BYTES, "bytes", connection),
-        Limit("handlers_at_once", fairness.MOST_RUNNING, "handlers", Per.CLIENT),
-        Limit("long_work_at_once", fairness.WORKERS, "calls", Per.GATEWAY),
-        Limit("long_work_waiting", fairness.MOST_QUEUED, "calls", Per.GATEWAY),
-        Limit("long_work_waiting_per_client", fairness.MOST_QUEUED_EACH, "calls", Per.CLIENT),
+        Limit("handlers_at_once", scheduling.MOST_RUNNING, "handlers", Per.CLIENT),
+        Limit("long_work_at_once", scheduling.WORKERS, "calls", Per.GATEWAY),
+        Limit("long_work_waiting", scheduling.MOST_QUEUED, "calls", Per.GATEWAY),
+        Limit("long_work_waiting_per_client", scheduling.MOST_QUEUED_EACH, "calls", Per.CLIENT),
         Limit("writes_waiting", stores.MAX_WAITING, "writes", Per.GATEWAY),
         Limit("held_bytes", peers.MAX_HELD, "bytes", connection),
         Limit("idle_time", peers.IDLE, "seconds", connection),
@@ -44,8 +44,8 @@ def limits_in_force(profile: Profile, http_per_minute: int) -> list[Limit]:
         Limit("passwords_waiting_per_client", passwords.MOST_WAITING_EACH, "passwords", Per.CLIENT),
         Limit("tokens", tokens.MOST_OF_A_USER, "tokens", Per.ACCOUNT),
         Limit("tokens_of_app", tokens.MOST_OF_A_LINK, "tokens of one app", Per.ACCOUNT),
-        Limit("sign_ins", pages.MOST_OF_A_USER, "sign-ins", Per.USER),
-        Limit("sign_in_time", pages.LASTS, "seconds", Per.USER),
+        Limit("sign_ins", page_calls.MOST_OF_A_USER, "sign-ins", Per.USER),
+        Limit("sign_in_time", page_calls.LASTS, "seconds", Per.USER),
         Limit("apps", apps.MOST_OF_A_USER, "apps", Per.USER),
         Limit("apps_of_app", apps.MOST_OF_AN_APP, "apps that one app registered", Per.USER),
         Limit("http_head_bytes", http.MAX_HEAD, "bytes", message),

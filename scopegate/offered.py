@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
-from scopegate.handlers.exchange.scopes import SCOPES
+from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.plugins import EXCHANGE, Plugin
 from scopegate.schemas.scopes import Scopes
 from scopegate.store import meta

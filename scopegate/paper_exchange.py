@@ -28,40 +28,39 @@ from scopegate.gateway.access.accounts import Accounts as GatewayAccounts
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.limits import Limit, Per
-from scopegate.handlers.exchange import market, quotes
-from scopegate.handlers.exchange import verification as letters
-from scopegate.handlers.exchange.accounts import Accounts
-from scopegate.handlers.exchange.assessment import Assessment
-from scopegate.handlers.exchange.calendars import Calendars
+from scopegate.handlers.exchange import market_calls, quotes, verification_calls
+from scopegate.handlers.exchange.account_calls import Accounts
+from scopegate.handlers.exchange.api_errors import as_error
+from scopegate.handlers.exchange.assessment_calls import Assessment
+from scopegate.handlers.exchange.calendar_calls import Calendars
 from scopegate.handlers.exchange.contract_streams import ContractStreams
-from scopegate.handlers.exchange.copying import CopyTrading
-from scopegate.handlers.exchange.exchange_rates import ExchangeRates
-from scopegate.handlers.exchange.exclusion import SelfExclusion
-from scopegate.handlers.exchange.market import Market
-from scopegate.handlers.exchange.markups import Markups
-from scopegate.handlers.exchange.offerings import Offerings
-from scopegate.handlers.exchange.opening import Opening
-from scopegate.handlers.exchange.orders import Orders
+from scopegate.handlers.exchange.copying_calls import CopyTrading
+from scopegate.handlers.exchange.exchange_rate_calls import ExchangeRates
+from scopegate.handlers.exchange.exchange_scopes import SCOPES
+from scopegate.handlers.exchange.exclusion_calls import SelfExclusion
+from scopegate.handlers.exchange.market_calls import Market
+from scopegate.handlers.exchange.markup_calls import Markups
+from scopegate.handlers.exchange.offering_calls import Offerings
+from scopegate.handlers.exchange.opening_calls import Opening
+from scopegate.handlers.exchange.order_calls import Orders
 from scopegate.handlers.exchange.paper_accounts import PaperAccounts, facts_after
-from scopegate.handlers.exchange.payment_agents import PaymentAgents
-from scopegate.handlers.exchange.payments import Payments
-from scopegate.handlers.exchange.places import Places
-from scopegate.handlers.exchange.portfolio import Portfolio
-from scopegate.handlers.exchange.profile import Profile
-from scopegate.handlers.exchange.proposals import Proposals
+from scopegate.handlers.exchange.payment_agent_calls import PaymentAgents
+from scopegate.handlers.exchange.payment_calls import Payments
+from scopegate.handlers.exchange.place_calls import Places
+from scopegate.handlers.exchange.portfolio_calls import Portfolio
+from scopegate.handlers.exchange.profile_calls import Profile
+from scopegate.handlers.exchange.proposal_calls import Proposals
 from scopegate.handlers.exchange.quotes import Quotes
-from scopegate.handlers.exchange.refusals import as_error
-from scopegate.handlers.exchange.scopes import SCOPES
 from scopegate.handlers.exchange.tick_streams import TickStreams
-from scopegate.handlers.exchange.trading import Trading
-from scopegate.handlers.exchange.verification import Verification
-from scopegate.handlers.exchange.website import Website
+from scopegate.handlers.exchange.trading_calls import Trading
+from scopegate.handlers.exchange.verification_calls import Verification
+from scopegate.handlers.exchange.website_calls import Website
 from scopegate.market_start import Origin
 from scopegate.plugins import EXCHANGE, Plugin
 from scopegate.runtime.clock import Clock, RunningClock
 from scopegate.runtime.supervisor import supervise
-from scopegate.schemas.owner import PaperSignInDemoReply, PaperSignInReply
-from scopegate.schemas.sessions import PaperAuthorizeReply
+from scopegate.schemas.owner_messages import PaperSignInDemoReply, PaperSignInReply
+from scopegate.schemas.session_messages import PaperAuthorizeReply
 from scopegate.settings import Settings
 from scopegate.store.sqlite import Store, StoreUnavailableError
 
@@ -199,11 +198,11 @@ async def heartbeat(
 LIMITS: Final = (
     Limit("proposal_time", quotes.GOOD_FOR, "seconds", Per.CONNECTION),
     Limit("proposals_kept", quotes.KEPT, "proposals", Per.CONNECTION),
-    Limit("letters", letters.FROM_AN_ADDRESS, "letters a minute", Per.ADDRESS),
+    Limit("letters", verification_calls.FROM_AN_ADDRESS, "letters a minute", Per.ADDRESS),
     Limit("letters_per_user", verification.MOST_OF_AN_ADDRESS, "letters an hour", Per.USER),
     Limit("letters_of_client", verification.MOST_OF_A_REQUESTER, "letters an hour", Per.CLIENT),
     Limit("letters_of_all", verification.MOST_OF_ALL, "letters an hour", Per.GATEWAY),
-    Limit("history_results", market.MOST_RESULTS, "ticks or candles", Per.MESSAGE),
+    Limit("history_results", market_calls.MOST_RESULTS, "ticks or candles", Per.MESSAGE),
     Limit("open_positions", rules.MOST_OPEN_POSITIONS, "contracts", Per.ACCOUNT),
     Limit("accounts", ledger.MOST_OF_A_USER, "accounts", Per.USER),
     Limit("accounts_by_apps", ledger.MOST_BY_APPS, "accounts opened by apps", Per.USER),

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from scopegate.gateway.calls.errors import ApiError, Disconnect
 from scopegate.gateway.calls.registry import SIGNED_IN, call
 from scopegate.gateway.calls.session import Session
-from scopegate.handlers.exchange.scopes import PAYMENTS, READ
+from scopegate.handlers.exchange.exchange_scopes import PAYMENTS, READ
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.fields import One, Request, Text, secret
 from scopegate.store.sqlite import Store, Transaction

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from scopegate.gateway.access import tokens
-from scopegate.handlers.exchange.scopes import SCOPES
+from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.store.sqlite import run_once
 from tests.served import PATIENCE, Served, environment, serving
 

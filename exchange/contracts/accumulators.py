@@ -35,7 +35,7 @@ from scopegate.exchange.contracts.common.state import (
 from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import to_text
-from scopegate.exchange.pricing.accumulators import widest
+from scopegate.exchange.pricing.widths import widest
 from scopegate.exchange.rules import MOST_ACCUMULATED, MOST_OPEN_ACCUMULATORS, Margins
 
 TICKS_SEARCHED: Final = 2_000

@@ -21,7 +21,7 @@ from scopegate.exchange.contracts.common.state import (
 )
 from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.distribution import PriceDistribution, turned
-from scopegate.exchange.pricing.few_ticks import above_average, rising, stays_below, tops_all
+from scopegate.exchange.pricing.tick_sequences import above_average, rising, stays_below, tops_all
 from scopegate.exchange.rules import Margins
 
 _ASIAN = re.compile(short_fields.PLAIN, re.ASCII)

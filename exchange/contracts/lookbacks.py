@@ -24,7 +24,7 @@ from scopegate.exchange.contracts.common.state import (
 )
 from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.distribution import PriceDistribution
-from scopegate.exchange.pricing.lookbacks import forward, highest, lowest
+from scopegate.exchange.pricing.extremes import forward, highest, lowest
 from scopegate.exchange.rules import PRICE_TOLERANCE, Margins
 
 _SHORT = re.compile(short_fields.PLAIN, re.ASCII)
@@ -55,7 +55,7 @@ class Lookback(ContractType[LookbackTerms, Extremes]):
     """Pays the multiplier for each 1 by which one price of its time exceeds another.
 
     Each is the close, the highest or the lowest; entry and exit tick are among them. It remembers
-    the lowest and the highest so far. Priced by `exchange.pricing.lookbacks`.
+    the lowest and the highest so far. Priced by `exchange.pricing.extremes`.
     """
 
     is_path_dependent = True

@@ -10,7 +10,7 @@ from scopegate.exchange.contracts.common.state import (
     Tick,
     Trigger,
 )
-from scopegate.exchange.pricing.resets import above_reset, below_reset
+from scopegate.exchange.pricing.moved_strikes import above_reset, below_reset
 from scopegate.exchange.pricing.terminal import above
 from scopegate.exchange.rules import Margins
 

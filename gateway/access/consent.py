@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.calls.errors import ApiError
-from scopegate.schemas.apps import is_target
+from scopegate.schemas.app_messages import is_target
 from scopegate.schemas.scopes import Scopes
 
 MAX_STATE = 1024

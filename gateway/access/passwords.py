@@ -18,8 +18,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from scopegate.gateway.calls.errors import ApiError, rate_limit
-from scopegate.gateway.calls.fairness import FairQueue, Turn
 from scopegate.gateway.calls.limits import FailureCounter
+from scopegate.gateway.calls.scheduling import FairQueue, Turn
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher

@@ -37,7 +37,7 @@ from scopegate.schemas.declared import Names, takes_declared
 from scopegate.schemas.fields import Request
 from scopegate.schemas.published import ALSO_FIELDS, PUBLISHED, SENSITIVE_FIELDS
 from scopegate.schemas.scopes import SCOPES, Risk, Scope, Scopes
-from scopegate.schemas.sessions import PUBLISHED_STREAMS, STREAMS
+from scopegate.schemas.session_messages import PUBLISHED_STREAMS, STREAMS
 
 
 class Standing(Enum):

@@ -4,7 +4,7 @@ Rules:
 - Messages are answered one after the other. While one waits for something, the next wait behind it;
   from `MAX_WAITING` of them on, or `MAX_WAITING_BYTES`, the client is not read from for a while.
 - Nothing is handled for a client that does not take its replies.
-- Clients are served in turn (`gateway.calls.fairness`), so no client's messages delay the others
+- Clients are served in turn (`gateway.calls.scheduling`), so no client's messages delay the others
   for much longer than a turn.
 - No task is made for a message unless its handler waits for something.
 """
@@ -18,7 +18,7 @@ import structlog
 
 from scopegate.gateway.calls.dispatch import Dispatcher
 from scopegate.gateway.calls.errors import Disconnect
-from scopegate.gateway.calls.fairness import ClientLoad, Scheduler
+from scopegate.gateway.calls.scheduling import ClientLoad, Scheduler
 from scopegate.gateway.calls.session import Session
 
 MAX_WAITING = 256

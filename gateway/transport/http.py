@@ -5,7 +5,7 @@ Rules:
   a coroutine that gives one; the next request waits until that is sent.
 - A body is at most `MAX_BODY`. A request that is wrong is answered, and ends the connection.
 - Nothing is read while a response is under way, so at most one read waits. Requests that arrived
-  together are answered in the client's turn (`gateway.calls.fairness`).
+  together are answered in the client's turn (`gateway.calls.scheduling`).
 - A request whose end is ambiguous between servers is refused, and ends the connection: one with
   both `Content-Length` and `Transfer-Encoding`, one with a folded header.
 """
@@ -20,7 +20,7 @@ from typing import Any
 import h11
 import structlog
 
-from scopegate.gateway.calls.fairness import Work
+from scopegate.gateway.calls.scheduling import Work
 
 MAX_HEAD = 16 * 1024
 MAX_BODY = 64 * 1024

@@ -20,7 +20,7 @@ import structlog
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 from scopegate.gateway.calls import hosts
-from scopegate.gateway.calls.fairness import Scheduler
+from scopegate.gateway.calls.scheduling import Scheduler
 from scopegate.gateway.transport.http import Site
 from scopegate.gateway.transport.peer import HEAD_TIMEOUT, Accept, Listening, Peer
 

@@ -25,10 +25,10 @@ import orjson
 from scopegate.gateway.access import consent
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.calls.errors import ApiError
-from scopegate.gateway.calls.fairness import Workers
 from scopegate.gateway.calls.hosts import is_public, name_of
 from scopegate.gateway.calls.limits import RequestLimiter, block_of
 from scopegate.gateway.calls.registry import Call, Registry
+from scopegate.gateway.calls.scheduling import Workers
 from scopegate.gateway.transport.http import SECURITY, HttpRequest, HttpResponse
 from scopegate.gateway.web import description
 from scopegate.gateway.web.oauth import TokenEndpoint

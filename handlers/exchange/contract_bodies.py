@@ -23,10 +23,15 @@ from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import to_number, to_text
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import DAY, Symbol
-from scopegate.handlers.exchange.views.catalogue import view_of
+from scopegate.handlers.exchange.views.all_views import view_of
 from scopegate.handlers.exchange.views.view import Pricing, Shown
-from scopegate.schemas.portfolio import AuditDetails, OpenContract, TickShown, ValidToUpdate
-from scopegate.schemas.trading import ContractDetails, ProposalBody
+from scopegate.schemas.portfolio_messages import (
+    AuditDetails,
+    OpenContract,
+    TickShown,
+    ValidToUpdate,
+)
+from scopegate.schemas.trading_messages import ContractDetails, ProposalBody
 
 
 def longcode(terms: Terms) -> str:

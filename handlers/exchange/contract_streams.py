@@ -12,7 +12,7 @@ from scopegate.gateway.calls.bus import Bus, Heard, encoded
 from scopegate.gateway.calls.registry import BodyT, Stream
 from scopegate.handlers.exchange.contract_bodies import closed_contract, open_contract, tick_stream
 from scopegate.handlers.exchange.views.view import Shown
-from scopegate.schemas.portfolio import OpenContract, ProposalOpenContractReply
+from scopegate.schemas.portfolio_messages import OpenContract, ProposalOpenContractReply
 
 _CALL = "proposal_open_contract"
 TICKS_STREAMED = 11

@@ -12,7 +12,7 @@ from scopegate.gateway.access.accounts import Account, Accounts
 from scopegate.gateway.calls.session import Grant
 from scopegate.handlers.exchange.reach import within
 from scopegate.runtime.clock import Clock
-from scopegate.schemas.accounts import AccountSummary
+from scopegate.schemas.account_messages import AccountSummary
 from scopegate.store.sqlite import Snapshot, Transaction
 
 LANDING_COMPANIES = {"virtual": "Scopegate paper accounts", "svg": "Scopegate paper accounts"}

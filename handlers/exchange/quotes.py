@@ -26,10 +26,15 @@ from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.bus import Bus, Heard
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.session import Session, new_stream_id
+from scopegate.handlers.exchange.api_errors import as_error
 from scopegate.handlers.exchange.contract_bodies import proposal_body
-from scopegate.handlers.exchange.refusals import as_error
 from scopegate.runtime.clock import Clock
-from scopegate.schemas.trading import BuyParameters, CopiedParameters, Proposal, ProposalBody
+from scopegate.schemas.trading_messages import (
+    BuyParameters,
+    CopiedParameters,
+    Proposal,
+    ProposalBody,
+)
 
 GOOD_FOR = 60.0
 """Real seconds in which a proposal can be bought."""

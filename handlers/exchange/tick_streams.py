@@ -5,7 +5,7 @@ from typing import Final
 from scopegate.exchange.feed import Candles, Feed
 from scopegate.exchange.symbols import DAY, SYMBOLS, Symbol
 from scopegate.gateway.calls.bus import Bus, Heard, encoded
-from scopegate.schemas.market import BatchedTick, Ohlc, Tick
+from scopegate.schemas.market_messages import BatchedTick, Ohlc, Tick
 
 MARKETS: Final[dict[str, list[Symbol]]] = {}
 """The symbols of each market."""

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from scopegate.handlers.exchange.scopes import SCOPES
+from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from tests.browser.checks import assert_accessible, assert_tidy
 from tests.browser.conftest import Browse
 from tests.browser.programs import owner, program, registered

@@ -16,7 +16,7 @@ from scopegate.exchange.contracts.common.state import ContractState, Tick
 from scopegate.exchange.contracts.lookbacks import Extremes, Lookback, LookbackTerms
 from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.feed import Feed
-from scopegate.exchange.pricing import lookbacks
+from scopegate.exchange.pricing import extremes
 from scopegate.exchange.pricing.terminal import normal
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import SYMBOLS
@@ -93,12 +93,12 @@ def test_the_extremes_are_those_of_the_exact_recursion(
     mean = drift * sd / math.sqrt(ticks)
     distribution = PriceDistribution(ticks, mean * ticks, sd * math.sqrt(ticks))
     top, bottom = exact(ticks, sd, mean), 2 - exact(ticks, sd, -mean)
-    close = lookbacks.forward(1.0, distribution)
-    assert lookbacks.highest(1.0, 1.0, distribution) - top == pytest.approx(
+    close = extremes.forward(1.0, distribution)
+    assert extremes.highest(1.0, 1.0, distribution) - top == pytest.approx(
         0, abs=tolerance * (top - close)
     )
     # To first order the lowest is the highest of the market turned over.
-    assert lookbacks.lowest(1.0, 1.0, distribution) - bottom == pytest.approx(
+    assert extremes.lowest(1.0, 1.0, distribution) - bottom == pytest.approx(
         0, abs=tolerance * (close - bottom) + ticks * sd * sd
     )
 

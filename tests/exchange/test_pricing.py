@@ -30,9 +30,9 @@ from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.pricing import touch as touches
-from scopegate.exchange.pricing.accumulators import within
 from scopegate.exchange.pricing.knockouts import turbo
 from scopegate.exchange.pricing.terminal import call, normal, put
+from scopegate.exchange.pricing.widths import within
 from scopegate.exchange.rules import MOST_ACCUMULATED, Margins
 from scopegate.exchange.symbols import DAY, SYMBOLS, Symbol
 

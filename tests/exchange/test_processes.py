@@ -17,9 +17,9 @@ from scopegate.exchange.feed import Feed
 from scopegate.exchange.hours import Place
 from scopegate.exchange.levels import YEARLY_PULL
 from scopegate.exchange.processes.brownian import Brownian
+from scopegate.exchange.processes.daily_resets import DAILY_TREND
 from scopegate.exchange.processes.jumps import Jumps
 from scopegate.exchange.processes.process import Process
-from scopegate.exchange.processes.resets import DAILY_TREND
 from scopegate.exchange.processes.steps import Steps
 from scopegate.exchange.symbols import (
     DAY,

@@ -10,7 +10,7 @@ from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.common.fixed_payout import FixedPayout, FixedPayoutTerms
 from scopegate.exchange.contracts.common.state import ContractState, Tick
 from scopegate.exchange.contracts.common.terms import Barrier, Terms
-from scopegate.exchange.pricing.resets import both_below
+from scopegate.exchange.pricing.moved_strikes import both_below
 from scopegate.exchange.pricing.terminal import normal
 from scopegate.exchange.symbols import SYMBOLS
 from tests.exchange.test_pricing import CURRENCY, NOON, SPOTS, integral, pips, sighted

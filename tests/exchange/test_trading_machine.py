@@ -45,7 +45,7 @@ from scopegate.exchange.ledger import Ledger
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access import tokens
 from scopegate.gateway.transport.handshake import Handshake
-from scopegate.handlers.exchange.scopes import SCOPES
+from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.runtime.clock import HandClock
 from scopegate.settings import Settings
 from scopegate.store.sqlite import Transaction

@@ -19,10 +19,10 @@ from scopegate.gateway.calls.registry import (
     problems_of,
 )
 from scopegate.gateway.calls.session import Session
-from scopegate.handlers.exchange.scopes import ADMIN, PAYMENTS, READ, SCOPES, TRADE
+from scopegate.handlers.exchange.exchange_scopes import ADMIN, PAYMENTS, READ, SCOPES, TRADE
 from scopegate.runtime.clock import HandClock
 from scopegate.schemas.fields import One, Request
-from scopegate.schemas.general import Limits, LimitsReply, Ping, Pong, Time, TimeReply
+from scopegate.schemas.general_messages import Limits, LimitsReply, Ping, Pong, Time, TimeReply
 from scopegate.schemas.published import PUBLISHED
 from scopegate.schemas.scopes import Scopes
 from scopegate.settings import chosen

@@ -18,7 +18,7 @@ from scopegate.gateway.calls.registry import Call, Registry, call
 from scopegate.gateway.calls.session import Session
 from scopegate.gateway.calls.token_form import holds_token
 from scopegate.gateway.web.description import asyncapi, receive_schema, send_schema, servers
-from scopegate.handlers.exchange.scopes import SCOPES
+from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.schemas.fields import OneOrMore, Request, StreamRequest, Text
 from scopegate.schemas.published import PUBLISHED
 from scopegate.schemas.scopes import Scopes

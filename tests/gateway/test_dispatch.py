@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from scopegate.composition import declared
-from scopegate.gateway.calls import dispatch, fairness
+from scopegate.gateway.calls import dispatch, scheduling
 from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.dispatch import Dispatcher, _resume
 from scopegate.gateway.calls.errors import ApiError
@@ -133,7 +133,7 @@ async def test_one_client_does_not_hold_up_the_others(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here.gateway.scheduler.round_length = 0.0
-    monkeypatch.setattr(fairness, "QUANTUM", 0.0)
+    monkeypatch.setattr(scheduling, "QUANTUM", 0.0)
     eager, other = here.connect(), here.connect()
     eager._connection.receive([b'{"ping":1}'] * 4)
     assert len(eager.told) == 1
@@ -147,7 +147,7 @@ async def test_an_app_with_every_place_of_its_user_keeps_the_owner_from_nothing(
 ) -> None:
     app = await here.app("read")
     token = await here.token("read", app=app)
-    apps = [here.connect(app_id=app.id) for _ in range(fairness.MOST_RUNNING + 1)]
+    apps = [here.connect(app_id=app.id) for _ in range(scheduling.MOST_RUNNING + 1)]
     for client in apps:
         await client.authorize(token)
     waiting = [asyncio.ensure_future(client.ask({"behave": "wait"})) for client in apps[:-1]]

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scopegate.gateway.calls import fairness
+from scopegate.gateway.calls import scheduling
 from scopegate.gateway.calls.errors import ApiError
-from scopegate.gateway.calls.fairness import FairQueue, Scheduler, Workers, one_by_one
+from scopegate.gateway.calls.scheduling import FairQueue, Scheduler, Workers, one_by_one
 
-MESSAGE = fairness.QUANTUM / 4
+MESSAGE = scheduling.QUANTUM / 4
 """What a message costs that is not worth a turn of its own."""
 
 
@@ -87,7 +87,7 @@ def test_many_connections_of_one_client_have_one_turn_together() -> None:
     honest.receive(MESSAGE)
     loop.go_on()
     waited = loop.done.index("ada") - before
-    assert waited <= fairness.QUANTUM / MESSAGE + 1
+    assert waited <= scheduling.QUANTUM / MESSAGE + 1
     assert len(loop.done) == 6_401
 
 
@@ -98,7 +98,7 @@ def test_the_connections_of_one_client_take_turns() -> None:
     second.receive(*[MESSAGE] * 100)
     loop.go_on()
     middle = Counter(loop.done[20:120])
-    assert abs(middle["first"] - middle["second"]) <= 2 * fairness.QUANTUM / MESSAGE
+    assert abs(middle["first"] - middle["second"]) <= 2 * scheduling.QUANTUM / MESSAGE
 
 
 def test_a_client_between_two_readings_of_the_sockets_is_served_at_once() -> None:
@@ -123,7 +123,7 @@ def test_an_idle_client_saves_up_nothing_and_a_client_alone_owes_nothing() -> No
     del loop.done[:]
     loop.go_on()
     first = Counter(loop.done[:100])
-    assert abs(first["eve"] - first["ada"]) <= 3 * fairness.QUANTUM / MESSAGE
+    assert abs(first["eve"] - first["ada"]) <= 3 * scheduling.QUANTUM / MESSAGE
 
 
 def test_long_messages_are_paid_for_afterwards() -> None:
@@ -134,14 +134,14 @@ def test_long_messages_are_paid_for_afterwards() -> None:
     del loop.done[:]
     loop.go_on()
     at = loop.done.index("eve", loop.done.index("eve") + 1)
-    assert Counter(loop.done[:at])["ada"] >= 20 - fairness.QUANTUM / MESSAGE
+    assert Counter(loop.done[:at])["ada"] >= 20 - scheduling.QUANTUM / MESSAGE
 
 
 def test_only_so_many_handlers_of_a_client_wait_at_once() -> None:
     loop = Loop()
     flood = [Messages(loop, "eve", f"eve {number}") for number in range(20)]
     load = flood[0].load
-    for _ in range(fairness.MOST_RUNNING):
+    for _ in range(scheduling.MOST_RUNNING):
         loop.scheduler.started(load)
     for each in flood:
         each.receive(MESSAGE)
@@ -344,7 +344,7 @@ async def test_no_turn_is_lost_and_none_is_given_twice(steps: list[tuple[str, st
 @pytest.fixture
 def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
     """Workers whose slices are as short as they may be."""
-    monkeypatch.setattr(fairness, "SLICE", 0.0)
+    monkeypatch.setattr(scheduling, "SLICE", 0.0)
     made = Workers()
     yield made
     made.close()
@@ -360,7 +360,7 @@ def steps(name: str, count: int, done: list[str]) -> Generator[None, None, str]:
 async def test_work_is_done_in_slices_between_those_of_others(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fairness, "_slice", a_step)
+    monkeypatch.setattr(scheduling, "_slice", a_step)
     done: list[str] = []
     names = ["a", "a", "b"]
     found = await asyncio.gather(
@@ -384,7 +384,7 @@ def a_step(work: Generator[None, None, Any]) -> tuple[bool, Any]:
 
 
 async def test_cancelled_work_stops(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fairness, "_slice", a_step)
+    monkeypatch.setattr(scheduling, "_slice", a_step)
     done: list[str] = []
     endless = asyncio.ensure_future(workers.compute("a", "call", steps("a", 10**9, done)))
     waiting = asyncio.ensure_future(workers.compute("a", "call", steps("never", 1, done)))

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import structlog
 
-from scopegate.gateway.calls.fairness import Work
 from scopegate.gateway.calls.hosts import Hosts, is_own_page, is_public, name_of, refusal
+from scopegate.gateway.calls.scheduling import Work
 from scopegate.gateway.transport import http as http_module
 from scopegate.gateway.transport import server as server_module
 from scopegate.gateway.transport.http import (

@@ -19,7 +19,7 @@ from argon2 import PasswordHasher
 from scopegate.exchange import agents, exclusion, ledger
 from scopegate.gateway.access import tokens, users
 from scopegate.gateway.calls import token_form
-from scopegate.handlers.exchange.scopes import ADMIN, READ
+from scopegate.handlers.exchange.exchange_scopes import ADMIN, READ
 from scopegate.store.sqlite import Transaction, run_once
 from tests.served import MODULE, SCRIPT, Served, SocketClient, scopegate, serving
 

@@ -25,7 +25,7 @@ import pytest
 from scopegate import market_start
 from scopegate.exchange import ledger
 from scopegate.gateway.access import apps, tokens, users
-from scopegate.handlers.exchange.scopes import READ, SCOPES
+from scopegate.handlers.exchange.exchange_scopes import READ, SCOPES
 from scopegate.store.sqlite import Transaction, run_once
 from tests.served import PATIENCE, Served, SocketClient, serving
 

@@ -31,7 +31,7 @@ import pytest
 from scopegate.exchange import agents, ledger
 from scopegate.exchange.agents import Application
 from scopegate.gateway.access import tokens, users, verification
-from scopegate.handlers.exchange.scopes import SCOPES
+from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.store.sqlite import Transaction, run_once
 from tests import books, served
 from tests.process import trading_mutants

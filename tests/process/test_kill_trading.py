@@ -36,7 +36,7 @@ from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.copying import KEPT_REPORTS
 from scopegate.exchange.feed import Feed
 from scopegate.gateway.access import tokens, users
-from scopegate.handlers.exchange.scopes import SCOPES
+from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.store.sqlite import Transaction, run_once
 from tests import served
 from tests.clients.settle_again import LONGEST_STEP, Agreed, PerPoint, settle

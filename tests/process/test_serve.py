@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from scopegate.gateway.calls import token_form
-from scopegate.handlers.exchange.scopes import SCOPES
+from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from tests import served as served_module
 from tests.served import Served, fetch, scopegate, serving, unverified
 

@@ -17,7 +17,7 @@ handlers = ["greetings"]
 GREETINGS = '''
 from typing_extensions import TypedDict
 
-from scopegate.handlers.exchange.scopes import READ
+from scopegate.handlers.exchange.exchange_scopes import READ
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
 from scopegate.schemas.fields import Request, Text

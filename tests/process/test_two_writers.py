@@ -11,7 +11,7 @@ import pytest
 
 from scopegate.exchange import ledger
 from scopegate.gateway.access import tokens
-from scopegate.handlers.exchange.scopes import ADMIN, TRADE
+from scopegate.handlers.exchange.exchange_scopes import ADMIN, TRADE
 from scopegate.store.sqlite import Transaction, run_once
 from tests.served import Served, SocketClient, serving
 

@@ -23,7 +23,7 @@ from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.multipliers import multipliers
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access import tokens, users
-from scopegate.handlers.exchange.scopes import SCOPES
+from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.store.sqlite import Transaction, run_once
 from tests.served import PATIENCE, Served, SocketClient, serving
 

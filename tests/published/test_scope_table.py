@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from scopegate.gateway.calls.registry import AT_PAGES, OWNER
-from scopegate.handlers.exchange.scopes import (
+from scopegate.handlers.exchange.exchange_scopes import (
     ADMIN,
     PAYMENTS,
     READ,

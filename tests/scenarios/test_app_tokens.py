@@ -11,7 +11,7 @@ from scopegate.exchange.ledger import MOST_BY_APPS, MOST_OF_A_USER, Ledger
 from scopegate.gateway.access import apps, tokens, verification
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.calls import token_form
-from scopegate.handlers.exchange.scopes import ADMIN, PAYMENTS
+from scopegate.handlers.exchange.exchange_scopes import ADMIN, PAYMENTS
 from scopegate.store.sqlite import Transaction
 from scopegate.testing import Client, World
 from tests.conftest import Stage

@@ -7,8 +7,8 @@ import pytest
 from scopegate.gateway.access import consent
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.calls.errors import ApiError
-from scopegate.handlers.exchange.scopes import READ, SCOPES, TRADE
-from scopegate.schemas.apps import is_target
+from scopegate.handlers.exchange.exchange_scopes import READ, SCOPES, TRADE
+from scopegate.schemas.app_messages import is_target
 from scopegate.schemas.scopes import Scopes
 from scopegate.testing import MemoryClient, World
 

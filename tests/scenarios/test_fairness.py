@@ -8,7 +8,7 @@ import pytest
 
 from scopegate.exchange.feed import Feed
 from scopegate.gateway.access import passwords
-from scopegate.gateway.calls import fairness
+from scopegate.gateway.calls import scheduling
 from scopegate.testing import PAGES, Client, World
 from tests.conftest import Stage
 from tests.served import over_sockets
@@ -27,7 +27,7 @@ HOURS = {
 def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """A message at a time: how fast this machine is decides nothing."""
     for name in ("QUANTUM", "SLICE"):
-        monkeypatch.setattr(fairness, name, 0.0)
+        monkeypatch.setattr(scheduling, name, 0.0)
 
 
 async def test_a_user_with_many_connections_keeps_nobody_waiting(here: World) -> None:
@@ -66,7 +66,7 @@ async def test_candles_are_computed_for_one_connection_of_a_client_at_a_time(
             at_work[symbol.name] -= 1
 
     monkeypatch.setattr(Feed, "candles_by_day", counted)
-    flood = [await stage.connect() for _ in range(fairness.MOST_QUEUED_EACH + 4)]
+    flood = [await stage.connect() for _ in range(scheduling.MOST_QUEUED_EACH + 4)]
     honest = await stage.connect()
     await honest.authorize(await stage.here.token())  # its user is another client
     replies = asyncio.gather(*(client.ask(HOURS) for client in flood))
@@ -75,7 +75,7 @@ async def test_candles_are_computed_for_one_connection_of_a_client_at_a_time(
     refused = [reply["error"] for reply in await replies if "error" in reply]
     assert [error["code"] for error in refused] == ["RateLimit"] * 3
     assert refused[0]["details"] == {
-        "limit": f"{fairness.MOST_QUEUED_EACH} waiting at once for one client"
+        "limit": f"{scheduling.MOST_QUEUED_EACH} waiting at once for one client"
     }
     assert most == {"R_100": 1, "R_50": 1}
 
@@ -123,7 +123,7 @@ async def test_a_long_list_in_turns_is_the_list_at_once(
     await client.authorize(await here.token(loginid=loginid))
     requests = [{"statement": 1, "description": 1}, {"profit_table": 1}]
     at_once = [await client.ask({**request, "req_id": 7}) for request in requests]
-    monkeypatch.setattr(fairness, "FEW_ROWS", 1)
+    monkeypatch.setattr(scheduling, "FEW_ROWS", 1)
     assert [await client.ask({**request, "req_id": 7}) for request in requests] == at_once
     assert at_once[0]["statement"]["count"] > 5
 

@@ -10,7 +10,7 @@ import pytest
 from scopegate.gateway.access import consent, tokens
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.calls.errors import ApiError
-from scopegate.handlers.exchange.scopes import SCOPES
+from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.listening import listen
 from scopegate.schemas.scopes import Scopes
 from scopegate.testing import PAGES, MemoryClient, World

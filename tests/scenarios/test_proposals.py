@@ -17,12 +17,12 @@ from scopegate.gateway.calls.limits import PROFILES, ConcurrencyLimiter
 from scopegate.gateway.calls.registry import Stream
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange import quotes as module
-from scopegate.handlers.exchange.proposals import Proposals
+from scopegate.handlers.exchange.exchange_scopes import SCOPES
+from scopegate.handlers.exchange.proposal_calls import Proposals
 from scopegate.handlers.exchange.quotes import Quotes
-from scopegate.handlers.exchange.scopes import SCOPES
 from scopegate.runtime.clock import HandClock
 from scopegate.schemas.scopes import Scopes
-from scopegate.schemas.trading import Proposal
+from scopegate.schemas.trading_messages import Proposal
 from scopegate.store.sqlite import Store
 from scopegate.testing import NOON
 

@@ -15,9 +15,9 @@ from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import LARGEST_STAKE, LEAST_STAKE, Margins
 from scopegate.exchange.symbols import EARLIEST, SYMBOLS, Symbol
-from scopegate.schemas.offerings import AvailableContract
-from scopegate.schemas.portfolio import ClosedContract, OpenContract
-from scopegate.schemas.trading import (
+from scopegate.schemas.offering_messages import AvailableContract
+from scopegate.schemas.portfolio_messages import ClosedContract, OpenContract
+from scopegate.schemas.trading_messages import (
     BarriersShown,
     ContractDetails,
     OrdersShown,

@@ -1,0 +1,358 @@
+"""Accounts, their balances and their ledgers."""
+
+from collections.abc import Mapping
+
+from scopegate.exchange.book import Contract
+from scopegate.exchange.desk import Desk
+from scopegate.exchange.ledger import Account, Entry, Ledger
+from scopegate.exchange.money import bound_in, to_number, to_text
+from scopegate.exchange.payments import Kind, Payment, Teller
+from scopegate.exchange.rates import Rates
+from scopegate.exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls.bus import Bus, encoded
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.limits import Rate
+from scopegate.gateway.calls.registry import OWNER, Stream, call
+from scopegate.gateway.calls.scheduling import Workers
+from scopegate.gateway.calls.session import Grant, Session
+from scopegate.handlers.exchange.contract_bodies import expiry, longcode
+from scopegate.handlers.exchange.exchange_scopes import READ, TRADE, TRADING_INFORMATION
+from scopegate.handlers.exchange.paper_accounts import facts_of, summary
+from scopegate.handlers.exchange.reach import accounts_of, within
+from scopegate.handlers.exchange.views.all_views import view_of
+from scopegate.runtime.clock import Clock
+from scopegate.schemas.account_messages import (
+    AccountList,
+    AccountListReply,
+    Balance,
+    BalanceBody,
+    BalanceReply,
+    GetLimits,
+    GetLimitsReply,
+    Statement,
+    StatementEntry,
+    StatementReply,
+    TopupVirtual,
+    TopupVirtualReply,
+    Totals,
+    Transaction,
+    TransactionBody,
+    TransactionReply,
+)
+from scopegate.schemas.owner_messages import AccountReset, AccountResetReply
+
+TOTALS_IN = "USD"
+"""The currency in which balances of several currencies are added up."""
+
+_INFORMED = (READ, TRADING_INFORMATION)
+_WORDS = {
+    "adjustment": "Adjusted",
+    "deposit": "Deposited",
+    "transfer": "Transferred",
+    "virtual_credit": "Credited to a demo account",
+    "withdrawal": "Withdrawn",
+}
+
+
+class Accounts:
+    """Accounts, their balances and their ledgers."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        desk: Desk,
+        teller: Teller,
+        rates: Rates,
+        clock: Clock,
+        access: Access,
+        bus: Bus,
+        workers: Workers,
+    ) -> None:
+        self._ledger = ledger
+        self._desk = desk
+        self._teller = teller
+        self._rates = rates
+        self._clock = clock
+        self._access = access
+        self._bus = bus
+        self._workers = workers
+        ledger.listen(self._booked)
+
+    @call("account_list", needs=READ)
+    async def account_list(self, request: AccountList, session: Session) -> AccountListReply:
+        """List every account of the user, the real-style ones first.
+
+        With an app's token it lists only those that the app may use.
+        """
+        accounts = await accounts_of(self._ledger, session.grant)
+        return {"account_list": [summary(account) for account in accounts]}
+
+    @call("balance", needs=_INFORMED)
+    async def balance(
+        self, request: Balance, session: Session
+    ) -> BalanceReply | Stream[BalanceReply]:
+        """Tell the balance of the account, of another of the user's, or of all of them.
+
+        With `subscribe` every change follows, once each, in order. With an app's token `all` means
+        the accounts that the app may use.
+        """
+        grant = session.grant
+        body: BalanceBody
+        if request.account == "all":
+            body, since = await self._all(grant)
+            topic = f"balances.{grant.user_id}"
+        else:
+            loginid, currency = grant.loginid, facts_of(grant).currency
+            if request.account not in ("current", loginid):
+                other = await self._other(grant, request.account)
+                loginid, currency = other.loginid, other.currency
+            since, units = await self._ledger.balance(loginid)
+            body = {
+                "balance": to_number(units, currency),
+                "currency": currency,
+                "loginid": loginid,
+            }
+            topic = f"balance.{loginid}"
+        if not request.subscribe:
+            return {"balance": body}
+        return Stream(
+            kind="balance",
+            key=("balance", request.account, grant.loginid),
+            label="balance",
+            topic=topic,
+            first={"balance": body},
+            msg_type="balance",
+            since=since,
+        )
+
+    async def _other(self, grant: Grant, loginid: str) -> Account:
+        for account in await accounts_of(self._ledger, grant):
+            if account.loginid == loginid:
+                return account
+        raise input_validation_failed({"account": "You have no account of this loginid."})
+
+    async def _all(self, grant: Grant) -> tuple[BalanceBody, int]:
+        owned, position = await self._ledger.standing(grant.user_id)
+        accounts = within(owned, grant)
+        mine = next(account for account in accounts if account.loginid == grant.loginid)
+        now = int(self._clock.now())
+        in_dollars = {
+            account.loginid: self._rates.converted(
+                account.balance, account.currency, TOTALS_IN, now
+            )
+            for account in accounts
+        }
+        body: BalanceBody = {
+            "accounts": {
+                account.loginid: {
+                    "balance": to_number(account.balance, account.currency),
+                    "converted_amount": to_number(in_dollars[account.loginid], TOTALS_IN),
+                    "currency": account.currency,
+                    "demo_account": int(account.is_virtual),
+                    "status": 1,
+                    "type": "deriv",
+                }
+                for account in accounts
+            },
+            "balance": to_number(mine.balance, mine.currency),
+            "currency": mine.currency,
+            "loginid": mine.loginid,
+            "total": _totals(accounts, in_dollars),
+        }
+        return body, position
+
+    @call("account_reset", needs=OWNER)
+    async def account_reset(self, request: AccountReset, session: Session) -> AccountResetReply:
+        """Bring an account back to its opening balance, whatever it holds: all money is paper."""
+        grant = session.grant
+        account = await self._ledger.reset(grant.loginid, self._access.guard(grant))
+        return {
+            "account_reset": {
+                "balance": to_number(account.balance, account.currency),
+                "currency": account.currency,
+                "loginid": grant.loginid,
+            }
+        }
+
+    @call("topup_virtual", needs=TRADE)
+    async def topup_virtual(self, request: TopupVirtual, session: Session) -> TopupVirtualReply:
+        """Bring a demo account that holds less back to its opening balance."""
+        grant = session.grant
+        if not facts_of(grant).is_virtual:
+            raise ApiError("TopupVirtualError", "Only a demo account can be topped up.")
+        entry = await self._ledger.top_up(grant.loginid, self._access.guard(grant))
+        if entry is None:
+            raise ApiError(
+                "TopupVirtualError",
+                "Your balance is not below the opening balance: there is nothing to top up.",
+            )
+        return {
+            "topup_virtual": {
+                "amount": to_number(entry.amount, entry.currency),
+                "currency": entry.currency,
+            }
+        }
+
+    @call("statement", needs=_INFORMED, rate=Rate.OUTCOME)
+    async def statement(self, request: Statement, session: Session) -> StatementReply:
+        """List the entries of the account's ledger, newest first.
+
+        With an app's token, a transfer does not name the other account if the app may not use
+        that account.
+        """
+        grant, told = session.grant, request.description == 1
+        async with self._workers.reading(session.client, "statement", request.limit) as turn:
+            entries = await self._ledger.entries(
+                grant.loginid,
+                action=request.action_type,
+                first=request.date_from,
+                last=request.date_to,
+                limit=request.limit,
+                offset=request.offset,
+            )
+            contracts = await self._desk.contracts(
+                {entry.contract_id for entry in entries if entry.contract_id is not None}
+            )
+            payments = await self._teller.of_entries(
+                {entry.id for entry in entries if entry.action == "transfer"}
+            )
+            listed = (
+                _statement_entry(
+                    entry,
+                    contracts.get(entry.contract_id or 0),
+                    payments.get(entry.id),
+                    grant,
+                    told=told,
+                )
+                for entry in entries
+            )
+            transactions = await self._workers.listed(turn, len(entries), listed)
+        return {"statement": {"count": len(transactions), "transactions": transactions}}
+
+    @call("transaction", needs=_INFORMED)
+    async def transaction(self, request: Transaction, session: Session) -> Stream[TransactionReply]:
+        """Tell every entry of the account's ledger as it is made."""
+        loginid = session.grant.loginid
+        return Stream(
+            kind="transaction",
+            key=("transaction", loginid),
+            label="transaction",
+            topic=f"transaction.{loginid}",
+            first={"transaction": {}},
+            msg_type="transaction",
+        )
+
+    @call("get_limits", needs=READ)
+    async def get_limits(self, request: GetLimits, session: Session) -> GetLimitsReply:
+        """Tell how much the account may have open at once."""
+        return {
+            "get_limits": {
+                "account_balance": None,
+                "open_positions": MOST_OPEN_POSITIONS,
+                "payout": to_number(
+                    bound_in(LARGEST_OPEN_PAYOUT, facts_of(session.grant).currency),
+                    facts_of(session.grant).currency,
+                ),
+            }
+        }
+
+    def _booked(self, entry: Entry) -> None:
+        """Tell the streams what was booked; each event stands at its entry's number."""
+        topics = (
+            f"balance.{entry.loginid}",
+            f"balances.{entry.user_id}",
+            f"transaction.{entry.loginid}",
+        )
+        if not any(map(self._bus.has_listeners, topics)):
+            return  # most accounts are traded on without a stream
+        one, all_of_user, transactions = topics
+        balance: BalanceBody = {
+            "balance": to_number(entry.balance_after, entry.currency),
+            "currency": entry.currency,
+            "loginid": entry.loginid,
+        }
+        event = encoded(balance)
+        self._bus.publish(one, event, entry.id)
+        self._bus.publish(all_of_user, event, entry.id, of_account=entry.loginid)
+        body: TransactionBody = {
+            "action": entry.action,
+            "amount": to_number(entry.amount, entry.currency),
+            "balance": to_number(entry.balance_after, entry.currency),
+            "contract_id": entry.contract_id,
+            "currency": entry.currency,
+            "transaction_id": entry.id,
+            "transaction_time": entry.at,
+        }
+        if entry.contract_id is not None:
+            position = self._desk.position(entry.contract_id)
+            if position is not None:
+                _add_contract(body, position.contract)
+        self._bus.publish(transactions, body, entry.id)
+
+
+def _add_contract(body: TransactionBody, contract: Contract) -> None:
+    """Tell in a transaction what it was for."""
+    terms = contract.terms
+    body["date_expiry"] = expiry(terms)
+    body["display_name"] = terms.symbol.display_name
+    body["longcode"] = longcode(terms)
+    body["symbol"] = terms.symbol.name
+    barrier = view_of(terms).transaction_barrier(terms)
+    if barrier is not None:
+        body["barrier"] = barrier
+    if body["action"] == "sell":
+        body["purchase_time"] = contract.bought_at
+
+
+def _totals(accounts: list[Account], in_dollars: Mapping[str, int]) -> Totals:
+    """What the accounts of each kind hold together; `in_dollars` is what each holds."""
+    totals: Totals = {}
+    for kind, is_virtual in (("deriv", False), ("deriv_demo", True)):
+        chosen = [in_dollars[each.loginid] for each in accounts if each.is_virtual == is_virtual]
+        if chosen:
+            totals[kind] = {  # type: ignore[literal-required] # one of the two keys
+                "amount": to_number(sum(chosen), TOTALS_IN),
+                "currency": TOTALS_IN,
+            }
+    return totals
+
+
+def _statement_entry(
+    entry: Entry, contract: Contract | None, payment: Payment | None, grant: Grant, *, told: bool
+) -> StatementEntry:
+    shown: StatementEntry = {
+        "action_type": entry.action,
+        "amount": to_number(entry.amount, entry.currency),
+        "app_id": entry.app_id,
+        "balance_after": to_number(entry.balance_after, entry.currency),
+        "contract_id": entry.contract_id,
+        "payout": None,
+        "reference_id": None,
+        "transaction_id": entry.id,
+        "transaction_time": entry.at,
+    }
+    note = entry.note
+    if payment is not None:
+        # Both accounts of a transfer belong to the user; of other payments only this one does.
+        between_own = payment.kind is Kind.TRANSFER
+        if not between_own or grant.reaches(payment.payer):
+            shown["from"] = {"loginid": payment.payer}
+        if not between_own or grant.reaches(payment.payee):
+            shown["to"] = {"loginid": payment.payee}
+        if not ("from" in shown and "to" in shown):
+            note = ""
+    if contract is not None:
+        shown["payout"] = to_number(contract.payout, entry.currency)
+        if entry.action == "sell":
+            shown["reference_id"] = contract.bought_by
+            shown["purchase_time"] = contract.bought_at
+        if told:
+            shown["longcode"] = longcode(contract.terms)
+            shown["shortcode"] = contract.shortcode
+    elif told:
+        words = _WORDS.get(entry.action, entry.action)
+        amount = to_text(abs(entry.amount), entry.currency)
+        shown["longcode"] = note or f"{words}: {entry.currency} {amount}."
+        shown["shortcode"] = None
+    return shown

@@ -1,0 +1,75 @@
+"""What a user has told of their means and their experience."""
+
+from scopegate.gateway.access import users
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls.errors import input_validation_failed
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
+from scopegate.handlers.exchange.exchange_scopes import ADMIN, READ
+from scopegate.handlers.exchange.reach import refuse_changes
+from scopegate.schemas.assessment_messages import (
+    GetFinancialAssessment,
+    GetFinancialAssessmentReply,
+    Scores,
+    SetFinancialAssessment,
+    SetFinancialAssessmentReply,
+)
+from scopegate.store.sqlite import Store, Transaction
+
+_MEANS = "financial_information"
+_PARTS = (_MEANS, "trading_experience", "trading_experience_regulated")
+
+
+class Assessment:
+    """What a user has told of their means and their experience."""
+
+    def __init__(self, access: Access, store: Store) -> None:
+        self._access = access
+        self._store = store
+
+    @call("get_financial_assessment", needs=READ)
+    async def get_financial_assessment(
+        self, request: GetFinancialAssessment, session: Session
+    ) -> GetFinancialAssessmentReply:
+        """Tell back every answer by its question; nothing where nothing was answered."""
+        user_id = session.grant.user_id
+        kept = await self._store.read(lambda reader: users.assessment(reader, user_id))
+        # Without the scores: as published, they would have to be numbers and texts at once.
+        told: dict[str, str] = {}
+        for part in _PARTS:
+            told |= (kept or {}).get(part, {})
+        return {"get_financial_assessment": told}
+
+    @call("set_financial_assessment", needs=ADMIN, app_tokens=True)
+    async def set_financial_assessment(
+        self, request: SetFinancialAssessment, session: Session
+    ) -> SetFinancialAssessmentReply:
+        """Keep the user's answers; what is not answered now stays as it was.
+
+        A score is the number of questions that were answered: paper money needs no judgement. An
+        app's token may answer further questions, and may not change an answer.
+        """
+        answers = {part: given for part in _PARTS if (given := getattr(request, part)) is not None}
+        if not any(answers.values()):
+            raise input_validation_failed({_MEANS: "Answer something, here or about experience."})
+        grant = session.grant
+
+        def job(transaction: Transaction) -> users.Assessment:
+            before = users.assessment(transaction, grant.user_id) or {}
+            for part, given in answers.items():
+                refuse_changes(grant, before.get(part, {}), given)
+            return users.answer(transaction, grant.user_id, answers)
+
+        kept = await self._access.write(grant, job)
+        return {"set_financial_assessment": _scores(kept)}
+
+
+def _scores(kept: users.Assessment) -> Scores:
+    experience = [question for part in _PARTS[1:] for question in kept.get(part, {})]
+    means = len(kept.get(_MEANS, {}))
+    return {
+        "cfd_score": sum(question.startswith("cfd_") for question in experience),
+        "financial_information_score": means,
+        "total_score": means + len(experience),
+        "trading_score": len(experience),
+    }

@@ -1,0 +1,314 @@
+"""Copying another trader's contracts.
+
+Rules:
+- A trader is named by a token that the trader hands out, of any scope; a wrong one counts as one
+  that was tried at `authorize`. That it holds, and that the trader lets others copy, is checked in
+  the transaction that begins the copying.
+- What the list shows in place of the token is a word that only the copier's `copy_stop` knows.
+"""
+
+from collections.abc import Iterable
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from scopegate.exchange import copying as copies
+from scopegate.exchange import ledger, performance
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common import bounds
+from scopegate.exchange.copying import Copying, Following, Report
+from scopegate.exchange.ledger import Guard
+from scopegate.exchange.money import rounded_units, to_number
+from scopegate.exchange.performance import Performance
+from scopegate.exchange.rules import LEAST_STAKE
+from scopegate.exchange.symbols import SYMBOLS
+from scopegate.gateway.access import tokens, users
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed, invalid_token
+from scopegate.gateway.calls.limits import Rate
+from scopegate.gateway.calls.registry import Stream, call
+from scopegate.gateway.calls.scheduling import Workers
+from scopegate.gateway.calls.session import Grant, Session
+from scopegate.handlers.exchange.exchange_scopes import ADMIN, READ, TRADE, TRADING_INFORMATION
+from scopegate.handlers.exchange.paper_accounts import facts_of
+from scopegate.handlers.exchange.reach import out_of_reach
+from scopegate.runtime.clock import Clock
+from scopegate.schemas.copying_messages import (
+    CopyReport,
+    CopyReportBody,
+    CopyReportReply,
+    CopyShown,
+    CopyStart,
+    CopyStartReply,
+    CopyStop,
+    CopyStopReply,
+    CopytradingList,
+    CopytradingListReply,
+    CopytradingStatistics,
+    CopytradingStatisticsReply,
+    TraderShown,
+)
+from scopegate.store.sqlite import Snapshot, Store, StoreError
+
+ALLOWS_COPIERS = "allow_copiers"
+"""The setting by which a user lets others copy."""
+
+_ALL = "*"
+"""What the list shows where every symbol or type is copied."""
+_CALL = "copy_report"
+
+
+class CopyTrading:
+    """Copying another trader's contracts."""
+
+    def __init__(
+        self,
+        copying: Copying,
+        access: Access,
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        workers: Workers,
+    ) -> None:
+        self._copying = copying
+        self._access = access
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._workers = workers
+        copying.listen(self._reported)
+
+    @call("copy_start", needs=TRADE)
+    async def copy_start(self, request: CopyStart, session: Session) -> CopyStartReply:
+        """Buy and sell from now on what the trader who handed out this token buys and sells.
+
+        Each copy costs what the trader's contract costs, and is bought in the same transaction,
+        within the account's own balance and limits. Who copies the trader already goes on with
+        what this request says. It ends with `copy_stop`, with the trader's token, and with the
+        token that started it.
+        """
+        grant = session.grant
+        _check_known("assets", request.assets, SYMBOLS, "active_symbols")
+        _check_known("trade_types", request.trade_types, TYPES, "contracts_for")
+        least, most = _bounds(request, grant)
+        [trader] = await self._access.grants([request.copy_start], session)
+        self._access.used(session, trader, "copy_start")
+        await self._copying.start(
+            Following(
+                copier=grant.loginid,
+                trader=trader.loginid,
+                copier_token=grant.token_id,
+                trader_token=trader.token_id,
+                assets=request.assets or (),
+                trade_types=request.trade_types or (),
+                min_stake=least,
+                max_stake=most,
+            ),
+            self._may_copy(grant, trader),
+        )
+        return {"copy_start": 1}
+
+    def _may_copy(self, grant: Grant, trader: Grant) -> Guard:
+        still_holds = self._access.guard(grant)
+
+        def may_copy(reader: Snapshot) -> None:
+            still_holds(reader)
+            if not tokens.holds(reader, trader.token_id):
+                raise invalid_token()
+            if not _allows(reader, trader.user_id):
+                raise _not_allowed()
+
+        return may_copy
+
+    @call("copy_stop", needs=TRADE)
+    async def copy_stop(self, request: CopyStop, session: Session) -> CopyStopReply:
+        """Copy a trader no more, named by a token or by what `copytrading_list` shows.
+
+        Copies that are open stay open, and are the account's own to sell.
+        """
+        grant, named = session.grant, request.copy_stop
+        guard = self._access.guard(grant)
+        if named.startswith(copies.HANDLE_PREFIX):
+            stopped = await self._copying.stop(grant.loginid, guard, handle=named)
+        else:
+            [trader] = await self._access.grants([named], session)
+            self._access.used(session, trader, "copy_stop")
+            stopped = await self._copying.stop(grant.loginid, guard, trader=trader.loginid)
+        if not stopped:
+            raise ApiError(
+                "InvalidToken",
+                "You copy nobody by this token: copytrading_list shows whom you copy.",
+            )
+        return {"copy_stop": 1}
+
+    @call("copytrading_list", needs=ADMIN, app_tokens=True)
+    async def copytrading_list(
+        self, request: CopytradingList, session: Session
+    ) -> CopytradingListReply:
+        """List the accounts that copy this one, and the traders whom this one copies.
+
+        Instead of a trader's token, the list has a word that `copy_stop` accepts as well. With an
+        app's token, other accounts of the user are listed only if the app may use them.
+        """
+        grant = session.grant
+        copiers, traders, hidden = await self._store.read(
+            lambda reader: (
+                self._copying.copiers(reader, grant.loginid),
+                self._copying.traders(reader, grant.loginid),
+                out_of_reach(reader, grant),
+            )
+        )
+        return {
+            "copytrading_list": {
+                "copiers": [{"loginid": loginid} for loginid in copiers if loginid not in hidden],
+                "traders": [
+                    _shown(each, facts_of(grant).currency)
+                    for each in traders
+                    if each.trader not in hidden
+                ],
+            }
+        }
+
+    @call("copytrading_statistics", needs=None, rate=Rate.OUTCOME)
+    async def copytrading_statistics(
+        self, request: CopytradingStatistics, session: Session
+    ) -> CopytradingStatisticsReply:
+        """Tell how well somebody has traded who lets others copy.
+
+        Of the latest 5,000 closed contracts; all shares are in percent.
+        """
+        loginid, now = request.trader_id, int(self._clock.now())
+
+        def job(reader: Snapshot) -> tuple[Performance, int]:
+            try:
+                account = ledger.account(reader, loginid)
+            except StoreError:
+                raise _not_allowed() from None
+            if not _allows(reader, account.user_id):
+                raise _not_allowed()
+            found = performance.of(reader, loginid, now)
+            return found, len(self._copying.copiers(reader, loginid))
+
+        async with self._workers.queue.turn(session.client, "copytrading_statistics"):
+            found, copiers = await self._store.read(job)
+        return {
+            "copytrading_statistics": {
+                "active_since": found.since,
+                "avg_duration": found.duration,
+                "avg_loss": found.loss,
+                "avg_profit": found.gain,
+                "copiers": copiers,
+                "last_12months_profitable_trades": found.gaining_this_year,
+                "monthly_profitable_trades": dict(found.gaining_by_month),
+                "performance_probability": found.luck,
+                "total_trades": found.trades,
+                "trades_breakdown": dict(found.by_market),
+                "trades_profitable": found.gaining,
+                "yearly_profitable_trades": dict(found.gaining_by_year),
+            }
+        }
+
+    @call("copy_report", needs=(READ, TRADING_INFORMATION))
+    async def copy_report(
+        self, request: CopyReport, session: Session
+    ) -> CopyReportReply | Stream[CopyReportReply]:
+        """List what was copied for the account of late and what was refused, the latest first.
+
+        With `subscribe` each further trade of a trader follows, once it is copied or refused. With
+        an app's token what was copied from another account of the user's is told only if the app
+        may use that account.
+        """
+        grant = session.grant
+        loginid = grant.loginid
+        found, since = await self._copying.latest(loginid, request.limit)
+        reached = [each for each in found if not each.is_own or grant.reaches(each.trader)]
+        body: CopyReportReply = {"copy_report": _told(loginid, reached)}
+        if not request.subscribe:
+            return body
+        return Stream(
+            kind=_CALL,
+            key=(_CALL, loginid),
+            label=_CALL,
+            topic=f"copies.{loginid}",
+            first=body,
+            msg_type=_CALL,
+            since=since,
+        )
+
+    def _reported(self, report: Report) -> None:
+        topic = f"copies.{report.copier}"
+        if self._bus.has_listeners(topic):
+            body = _told(report.copier, [report])
+            own_trader = report.trader if report.is_own else None
+            self._bus.publish(topic, body, report.id, of_account=own_trader)
+
+
+def _allows(reader: Snapshot, user_id: int) -> bool:
+    """Whether a user lets others copy."""
+    return users.settings(reader, user_id).get(ALLOWS_COPIERS) == 1
+
+
+def _not_allowed() -> ApiError:
+    return ApiError("CopyTradingNotAllowed", "Trader does not allow copy trading.")
+
+
+def _check_known(field: str, names: Iterable[str] | None, known: Iterable[str], call: str) -> None:
+    """Raise where a name is none of those that are known, which this call lists."""
+    unknown = set(names or ()).difference(known)
+    if unknown:
+        raise input_validation_failed(
+            {field: f"{min(unknown)} is not offered here: {call} lists what is."}
+        )
+
+
+def _bounds(request: CopyStart, grant: Grant) -> tuple[int | None, int | None]:
+    """The bounds of the stake in smallest units. Raises `ApiError` where nothing fits them."""
+    least, most = request.min_trade_stake, request.max_trade_stake
+    if least is not None and least < 0:
+        raise _bad_limit("min_trade_stake", "It cannot be less than nothing.")
+    if most is not None and most < Decimal(
+        smallest := bounds.text(LEAST_STAKE, facts_of(grant).currency)
+    ):
+        raise _bad_limit("max_trade_stake", f"Nothing is sold for less than {smallest}.")
+    if least is not None and most is not None and least > most:
+        raise _bad_limit("min_trade_stake", "It cannot be more than max_trade_stake.")
+    return (
+        None if least is None else rounded_units(least, facts_of(grant).currency, ROUND_CEILING),
+        None if most is None else rounded_units(most, facts_of(grant).currency, ROUND_FLOOR),
+    )
+
+
+def _bad_limit(field: str, problem: str) -> ApiError:
+    return ApiError("InvalidStakeLimit", f"The stake limits are wrong. {problem}", {field: problem})
+
+
+def _shown(following: Following, currency: str) -> TraderShown:
+    return {
+        "assets": list(following.assets) or [_ALL],
+        "loginid": following.trader,
+        "max_trade_stake": _amount(following.max_stake, currency),
+        "min_trade_stake": _amount(following.min_stake, currency),
+        "token": following.handle,
+        "trade_types": list(following.trade_types) or [_ALL],
+    }
+
+
+def _amount(units: int | None, currency: str) -> float | None:
+    return None if units is None else to_number(units, currency)
+
+
+def _told(loginid: str, reports: Iterable[Report]) -> CopyReportBody:
+    return {"copies": [_copy(report) for report in reports], "loginid": loginid}
+
+
+def _copy(report: Report) -> CopyShown:
+    shown: CopyShown = {
+        "action": report.action,
+        "contract_id": report.contract_id,
+        "time": report.at,
+        "trader": report.trader,
+        "trader_contract_id": report.original,
+    }
+    if report.code is not None and report.message is not None:
+        shown["code"] = report.code
+        shown["message"] = report.message
+    return shown

@@ -1,0 +1,110 @@
+"""What currencies are worth, by the prices of the feed.
+
+Rules: a stream tells a rate whenever it is another than the one told last; it is looked at once a
+second, and only while somebody listens.
+"""
+
+from typing import NamedTuple
+
+from scopegate.exchange.money import CURRENCIES
+from scopegate.exchange.rates import Rates, shown
+from scopegate.gateway.calls.bus import Bus, Heard
+from scopegate.gateway.calls.errors import input_validation_failed
+from scopegate.gateway.calls.registry import Stream, call
+from scopegate.gateway.calls.session import Session, Shape
+from scopegate.runtime.clock import Clock
+from scopegate.schemas.rate_messages import ExchangeRates as Request
+from scopegate.schemas.rate_messages import ExchangeRatesReply, RatesBody, Spread
+
+_CALL = "exchange_rates"
+
+
+class _Asked(NamedTuple):
+    """What a client wants to know: one unit of `base` in each of `targets`."""
+
+    base: str
+    targets: tuple[str, ...]
+    spread: bool
+
+    @property
+    def topic(self) -> str:
+        """Where it is streamed."""
+        return f"rates.{self.base}.{'.'.join(self.targets)}.{int(self.spread)}"
+
+
+class ExchangeRates:
+    """What currencies are worth in each other."""
+
+    def __init__(self, rates: Rates, clock: Clock, bus: Bus) -> None:
+        self._rates = rates
+        self._clock = clock
+        self._bus = bus
+        self._told: Heard[_Asked, RatesBody] = Heard(bus, lambda asked: asked.topic)
+        """Of what is streamed, what was told last."""
+
+    @call(_CALL, needs=None)
+    async def exchange_rates(
+        self, request: Request, session: Session
+    ) -> ExchangeRatesReply | Stream[ExchangeRatesReply]:
+        """Tell what one unit of a currency buys of another, or of all others, at the latest tick.
+
+        With `subscribe` the rate of one target follows whenever it changes.
+        """
+        asked = _asked(request)
+        now = int(self._clock.now())
+        body = self._body(asked, now)
+        if not request.subscribe:
+            return {"exchange_rates": body}
+        self._told.begin(asked, self._told.get(asked) or body)
+        return Stream(
+            kind=_CALL,
+            key=(_CALL, asked),
+            label=_CALL,
+            topic=asked.topic,
+            first={"exchange_rates": body},
+            msg_type=_CALL,
+            since=now,
+            shape=Shape.OBJECT,
+        )
+
+    def second(self, epoch: int) -> None:
+        """The market has reached this second: tell what has changed, to whoever listens."""
+        for asked, before in self._told.items():
+            body = self._body(asked, epoch)
+            if body["rates"] != before["rates"]:
+                self._told[asked] = body
+                self._bus.publish(asked.topic, body, epoch)
+
+    def _body(self, asked: _Asked, epoch: int) -> RatesBody:
+        return {
+            "base_currency": asked.base,
+            "date": epoch,
+            "rates": {target: self._rate(asked, target, epoch) for target in asked.targets},
+        }
+
+    def _rate(self, asked: _Asked, target: str, epoch: int) -> float | Spread:
+        rate = self._rates.rate(asked.base, target, epoch)
+        if not asked.spread:
+            return float(shown(rate.spot))
+        return {
+            "ask_rate": float(shown(rate.ask)),
+            "bid_rate": float(shown(rate.bid)),
+            "spot_rate": float(shown(rate.spot)),
+        }
+
+
+def _asked(request: Request) -> _Asked:
+    """What a request wants to know. Raises `InputValidationFailed`."""
+    base, target = request.base_currency, request.target_currency
+    for field, currency in (("base_currency", base), ("target_currency", target)):
+        if currency is not None and currency not in CURRENCIES:
+            raise input_validation_failed({field: f"One of {', '.join(CURRENCIES)}."})
+    if target is not None:
+        return _Asked(base, (target,), bool(request.include_spread))
+    for field, value in (
+        ("include_spread", request.include_spread),
+        ("subscribe", request.subscribe),
+    ):
+        if value:
+            raise input_validation_failed({field: "Only with a target_currency."})
+    return _Asked(base, tuple(code for code in CURRENCIES if code != base), spread=False)

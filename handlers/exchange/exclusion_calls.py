@@ -1,0 +1,90 @@
+"""What the owner of an account has excluded: limits and pauses of trading."""
+
+import time
+from decimal import ROUND_FLOOR, Decimal
+from typing import Any
+
+from scopegate.exchange import exclusion
+from scopegate.exchange.money import rounded_units, to_number
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls.errors import input_validation_failed
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
+from scopegate.handlers.exchange.days import midnight
+from scopegate.handlers.exchange.exchange_scopes import ADMIN, READ
+from scopegate.handlers.exchange.paper_accounts import facts_of
+from scopegate.runtime.clock import Clock
+from scopegate.schemas.exclusion_messages import (
+    GetSelfExclusion,
+    GetSelfExclusionReply,
+    SelfExclusionBody,
+    SetSelfExclusion,
+    SetSelfExclusionReply,
+)
+from scopegate.store.sqlite import Store
+
+
+class SelfExclusion:
+    """What the owner of an account has excluded: limits and pauses of trading."""
+
+    def __init__(self, access: Access, store: Store, clock: Clock) -> None:
+        self._access = access
+        self._store = store
+        self._clock = clock
+
+    @call("get_self_exclusion", needs=READ)
+    async def get_self_exclusion(
+        self, request: GetSelfExclusion, session: Session
+    ) -> GetSelfExclusionReply:
+        """Tell what is excluded at present; pauses that are over are not told."""
+        grant = session.grant
+        at = int(self._clock.now())
+        limits = await self._store.read(
+            lambda reader: exclusion.in_force(reader, grant.loginid, at)
+        )
+        told: dict[str, Any] = dict(limits)
+        for name in exclusion.AMOUNTS:
+            if name in told:
+                told[name] = to_number(limits[name], facts_of(grant).currency)
+        if "exclude_until" in told:
+            moment = time.gmtime(limits["exclude_until"])
+            told["exclude_until"] = time.strftime("%Y-%m-%d", moment)
+        body: SelfExclusionBody = {}
+        body.update(told)  # type: ignore[typeddict-item] # the names are those of the columns
+        return {"get_self_exclusion": body}
+
+    @call("set_self_exclusion", needs=ADMIN, app_tokens=False)
+    async def set_self_exclusion(
+        self, request: SetSelfExclusion, session: Session
+    ) -> SetSelfExclusionReply:
+        """Exclude something for the account: limits that bind purchases and payments, or pauses.
+
+        What is set can be made stricter, and is never eased or taken back by this call; 0 and null
+        stand for none. Amounts are in the account's currency, days are those of the market (UTC).
+        Apps may not make this call.
+        """
+        grant = session.grant
+        wanted: dict[str, int | None] = {}
+        for name in exclusion.FIELDS:
+            value = getattr(request, name)
+            if name not in request.model_fields_set:
+                continue
+            if isinstance(value, Decimal):
+                value = _units(value, facts_of(grant).currency, name)
+            elif name == "exclude_until" and value is not None:
+                value = midnight(value, name)
+            wanted[name] = value
+        at = int(self._clock.now())
+        await self._access.write(
+            grant,
+            lambda transaction: exclusion.tighten(transaction, grant.loginid, wanted, at=at),
+        )
+        return {"set_self_exclusion": 1}
+
+
+def _units(amount: Decimal, currency: str, field: str) -> int:
+    """An amount in smallest units, rounded down; 0 is kept for none."""
+    units = rounded_units(amount, currency, ROUND_FLOOR)
+    if amount and not units:
+        raise input_validation_failed({field: f"Less than the smallest amount of {currency}."})
+    return units

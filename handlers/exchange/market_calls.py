@@ -1,0 +1,319 @@
+"""Symbols, ticks and candles: what the feed says, up to the present moment and no further."""
+
+from collections.abc import Generator, Iterator
+from typing import NamedTuple, cast
+
+import orjson
+import structlog
+
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common.contract_type import check_hours
+from scopegate.exchange.contracts.common.refusals import Refusal
+from scopegate.exchange.contracts.eligibility import is_offered
+from scopegate.exchange.feed import Candles, Feed
+from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol
+from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.registry import Stream, call
+from scopegate.gateway.calls.scheduling import Workers, finished, one_by_one
+from scopegate.gateway.calls.session import Session, Shape
+from scopegate.handlers.exchange.api_errors import as_error
+from scopegate.handlers.exchange.tick_streams import (
+    MARKETS,
+    TickStreams,
+    batched_tick,
+    change_today,
+    tick,
+)
+from scopegate.runtime.clock import Clock
+from scopegate.schemas.market_messages import (
+    ActiveSymbol,
+    ActiveSymbols,
+    ActiveSymbolsReply,
+    Candle,
+    CandlesReply,
+    HistoryReply,
+    OhlcReply,
+    TickReply,
+    Ticks,
+    TicksBatch,
+    TicksBatchReply,
+    TicksHistory,
+)
+
+MOST_RESULTS = 5_000
+USUAL_RESULTS = 1_000
+MOST_DAYS_AT_ONCE = 2
+"""Candles over more days than this are computed outside the event loop."""
+MOST_CANDLES_AT_ONCE = 500
+"""More candles than this are, too: encoding them takes longer than finding them."""
+MOST_COLD = 1
+"""Of more symbols whose day was not asked for yet, the prices are computed outside of it too."""
+
+log = structlog.get_logger("scopegate.market")
+
+
+def find_symbol(name: str) -> Symbol:
+    """The symbol of this name. Raises `InvalidSymbol`."""
+    symbol = SYMBOLS.get(name)
+    if symbol is None:
+        raise ApiError("InvalidSymbol", f"Symbol {name} is invalid.")
+    return symbol
+
+
+class Market:
+    """Symbols, ticks and candles."""
+
+    def __init__(self, feed: Feed, clock: Clock, workers: Workers, streams: TickStreams) -> None:
+        self._feed = feed
+        self._clock = clock
+        self._workers = workers
+        self._streams = streams
+
+    @call("active_symbols", needs=None)
+    async def active_symbols(self, request: ActiveSymbols, session: Session) -> ActiveSymbolsReply:
+        """List the symbols; `full` adds where each stands now.
+
+        `contract_type` leaves those for which contracts of these types are offered.
+        """
+        full = request.active_symbols == "full"
+        listed = list(SYMBOLS.values())
+        if request.contract_type:
+            kinds = [TYPES[name] for name in request.contract_type if name in TYPES]
+            listed = [s for s in listed if any(is_offered(kind, s) for kind in kinds)]
+        if full:
+            await self._warm(listed, session, "active_symbols")
+        now = int(self._clock.now())
+        return {"active_symbols": [self._listed(symbol, now, full=full) for symbol in listed]}
+
+    async def _warm(self, symbols: list[Symbol], session: Session, name: str) -> None:
+        """Have a worker find out what of many symbols would hold up the loop."""
+        now = int(self._clock.now())
+        cold = [symbol for symbol in symbols if not self._feed.is_warm(symbol, now)]
+        if len(cold) > MOST_COLD:
+            await self._workers.compute(session.client, name, self._feed.warm(cold, now))
+
+    def _listed(self, symbol: Symbol, now: int, *, full: bool) -> ActiveSymbol:
+        listed: ActiveSymbol = {
+            "allow_forward_starting": 1,
+            "display_name": symbol.display_name,
+            "display_order": symbol.display_order,
+            "exchange_is_open": int(symbol.is_open(now)),
+            "is_trading_suspended": 0,
+            "market": symbol.market,
+            "market_display_name": symbol.market_display_name,
+            "pip": symbol.pip,
+            "subgroup": symbol.subgroup,
+            "subgroup_display_name": symbol.subgroup_display_name,
+            "submarket": symbol.submarket,
+            "submarket_display_name": symbol.submarket_display_name,
+            "symbol": symbol.name,
+            "symbol_type": symbol.symbol_type,
+        }
+        if full:
+            epoch = symbol.last_tick(now)
+            pips = self._feed.price(symbol, epoch)
+            listed["delay_amount"] = 0
+            listed["exchange_name"] = symbol.exchange_name
+            listed["intraday_interval_minutes"] = 1
+            listed["quoted_currency_symbol"] = symbol.quoted_currency
+            listed["spot"] = symbol.quote(pips)
+            listed["spot_age"] = str(now - epoch)
+            listed["spot_percentage_change"] = change_today(self._feed, symbol, epoch, pips)
+            listed["spot_time"] = str(epoch)
+        return listed
+
+    @call("ticks", needs=None)
+    async def ticks(
+        self, request: Ticks, session: Session
+    ) -> list[TickReply | Stream[TickReply] | ApiError]:
+        """Stream the ticks of each symbol, the latest one first.
+
+        With `subscribe: 0` the reply is the latest tick only. Without `subscribe`, the same
+        request again is answered under the open stream, and one with `subscribe: 1` takes that
+        stream over; at the limit of streams, the reply is the latest tick only. `MarketIsClosed`
+        if the symbol's market is closed.
+        """
+        return [self._latest(name, request) for name in dict.fromkeys(request.ticks)]
+
+    def _latest(self, name: str, request: Ticks) -> TickReply | Stream[TickReply] | ApiError:
+        try:
+            symbol = find_symbol(name)
+            now = int(self._clock.now())
+            check_hours(symbol, now)
+        except ApiError as error:
+            return error
+        except Refusal as refusal:
+            return as_error(refusal)
+        epoch = symbol.last_tick(now)
+        reply: TickReply = {"tick": tick(symbol, epoch, self._feed.price(symbol, epoch))}
+        if not request.subscribe:
+            return reply
+        implied = "subscribe" not in request.model_fields_set
+        return Stream(
+            kind="ticks",
+            key=("ticks", name),
+            label=name,
+            topic=self._streams.begin(symbol),
+            first=reply,
+            msg_type="tick",
+            since=epoch,
+            optional=implied,
+            implied=implied,
+        )
+
+    @call("ticks_batch", needs=None, streams="ticks")
+    async def ticks_batch(
+        self, request: TicksBatch, session: Session
+    ) -> TicksBatchReply | Stream[TicksBatchReply]:
+        """Tell the latest tick of every symbol of a market, open or closed.
+
+        With `subscribe`, the ticks of each second follow together.
+        """
+        symbols = MARKETS.get(request.market, [])
+        await self._warm(symbols, session, "ticks_batch")
+        now = int(self._clock.now())
+        reply: TicksBatchReply = {
+            "ticks_batch": [batched_tick(self._feed, symbol, now) for symbol in symbols]
+        }
+        if not request.subscribe:
+            return reply
+        return Stream(
+            kind="ticks",
+            key=("ticks_batch", request.market),
+            label=request.market,
+            topic=self._streams.begin_market(request.market),
+            first=reply,
+            msg_type="ticks_batch",
+            since=now,
+            shape=Shape.LIST,
+        )
+
+    @call("ticks_history", needs=None, streams=("ticks", "candles"))
+    async def ticks_history(
+        self, request: TicksHistory, session: Session
+    ) -> (
+        HistoryReply
+        | CandlesReply
+        | Stream[HistoryReply]
+        | Stream[CandlesReply]
+        | Stream[TickReply]
+        | Stream[OhlcReply]
+    ):
+        """Tell ticks or candles of the past, the latest where `count` is smaller than their number.
+
+        With `subscribe`, every tick follows, or the growing candle at every tick; while the market
+        is closed there is nothing to follow: `MarketIsClosed`.
+        """
+        symbol = find_symbol(request.ticks_history)
+        present = int(self._clock.now())
+        if request.subscribe:
+            check_hours(symbol, present)
+        end = present if request.end == "latest" else min(int(request.end), present)
+        if request.start is not None and request.start > end:
+            raise ApiError(
+                "InvalidStartEnd", f"Start time {request.start} must be before end time {end}."
+            )
+        count = USUAL_RESULTS if request.count is None else min(request.count, MOST_RESULTS)
+        start = EARLIEST if request.start is None else request.start
+        if request.adjust_start_time and request.start is not None and not symbol.is_open(end):
+            end, start = symbol.last_tick(end), start - (end - symbol.last_tick(end))
+        key = (
+            "ticks_history",
+            *request.model_dump(exclude={"req_id", "passthrough"}).values(),
+        )
+        if request.style == "candles":
+            granularity = request.granularity or 60
+            first = max(start, self._feed.first_of_candles(symbol, granularity, count, end))
+            found = await self._candles(session, symbol, granularity, first, end)
+            if request.subscribe and end == present:
+                # The market moved on while a worker computed.
+                present = int(self._clock.now())
+                found = self._continued(symbol, granularity, found, present)
+                end = present
+            if not request.subscribe:
+                return _candles_reply(symbol, found)
+            return Stream(
+                kind="candles",
+                key=key,
+                label=symbol.name,
+                topic=self._streams.begin(symbol, granularity),
+                first=_candles_reply(symbol, found),
+                msg_type="ohlc",
+                since=end,
+            )
+        last = symbol.last_tick(end)
+        ticks = self._feed.ticks(symbol, max(start, symbol.next_tick(last, 1 - count)), last)
+        reply: HistoryReply = {
+            "history": {
+                "prices": (ticks.pips / 10**symbol.digits).tolist(),
+                "times": ticks.epochs.tolist(),
+            },
+            "pip_size": symbol.digits,
+        }
+        if not request.subscribe:
+            return reply
+        return Stream(
+            kind="ticks",
+            key=key,
+            label=symbol.name,
+            topic=self._streams.begin(symbol),
+            first=reply,
+            msg_type="tick",
+            since=last,
+        )
+
+    async def _candles(
+        self, session: Session, symbol: Symbol, granularity: int, first: int, last: int
+    ) -> "_Listed":
+        work = self._listing(symbol, granularity, first, last)
+        many = (last - first) // granularity > MOST_CANDLES_AT_ONCE
+        if many or last - first > MOST_DAYS_AT_ONCE * DAY:
+            return await self._workers.compute(session.client, "ticks_history", work)
+        return finished(work)
+
+    def _listing(
+        self, symbol: Symbol, granularity: int, first: int, last: int
+    ) -> Generator[None, None, "_Listed"]:
+        """Encode all candles but the last one; work for a worker."""
+        candles = yield from self._feed.candles_by_day(symbol, granularity, first, last)
+        yield
+        listed = yield from one_by_one(_each_candle(symbol, candles))
+        yield
+        newest = int(candles.epochs[-1]) if listed else None
+        return _Listed(orjson.dumps(listed[:-1])[1:-1], listed[-1:], newest)
+
+    def _continued(
+        self, symbol: Symbol, granularity: int, listed: "_Listed", present: int
+    ) -> "_Listed":
+        """The candles with the last of them, and any after it, as they stand at present."""
+        if listed.newest is None:
+            return listed
+        ending = self._feed.candles(symbol, granularity, listed.newest, present)
+        return _Listed(listed.encoded, list(_each_candle(symbol, ending)), listed.newest)
+
+
+class _Listed(NamedTuple):
+    """Candles in order of time, of which the last may still be growing."""
+
+    encoded: bytes
+    """All but the last, encoded, with commas between them."""
+    ending: list[Candle]
+    newest: int | None
+    """When the first candle of `ending` opened; `None` where there are none."""
+
+
+def _candles_reply(symbol: Symbol, listed: _Listed) -> CandlesReply:
+    parts = [part for part in (listed.encoded, orjson.dumps(listed.ending)[1:-1]) if part]
+    whole = orjson.Fragment(b"[" + b",".join(parts) + b"]")
+    return {"candles": cast("list[Candle]", whole), "pip_size": symbol.digits}
+
+
+def _each_candle(symbol: Symbol, candles: Candles) -> Iterator[Candle]:
+    scale = 10**symbol.digits
+    epochs = candles.epochs.tolist()
+    prices = [
+        (column / scale).tolist()
+        for column in (candles.opens, candles.highs, candles.lows, candles.closes)
+    ]
+    for epoch, first, high, low, last in zip(epochs, *prices, strict=True):
+        yield {"close": last, "epoch": epoch, "high": high, "low": low, "open": first}

@@ -1,0 +1,270 @@
+"""Payment agents: becoming one, finding one, and paying through one.
+
+Rules:
+- What a token does here is checked once more inside the transaction: nothing is paid for a token
+  that was revoked meanwhile.
+- A code for a withdrawal is used up in the transaction that pays, and by nothing else.
+- Only the details that agents publish show another user's name or address, and no agent learns
+  without paying which accounts exist.
+"""
+
+from scopegate.exchange import agents
+from scopegate.exchange.agents import Agent, Application
+from scopegate.exchange.money import to_number, to_text
+from scopegate.exchange.payments import Kind, Order, Teller, agent_bounds
+from scopegate.gateway.access import users, verification
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls.errors import input_validation_failed
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
+from scopegate.handlers.exchange.exchange_scopes import ADMIN, PAYMENTS
+from scopegate.handlers.exchange.idempotency import key_of
+from scopegate.handlers.exchange.payment_calls import units_of
+from scopegate.handlers.gateway.countries import COUNTRIES
+from scopegate.schemas.payment_agent_messages import (
+    DetailsBody,
+    ListedAgent,
+    MethodShown,
+    PaymentagentCreate,
+    PaymentagentCreateReply,
+    PaymentagentDetails,
+    PaymentagentDetailsReply,
+    PaymentagentList,
+    PaymentagentListReply,
+    PhoneNumberShown,
+    UrlShown,
+)
+from scopegate.schemas.payment_messages import (
+    PaymentagentTransfer,
+    PaymentagentTransferReply,
+    PaymentagentWithdraw,
+    PaymentagentWithdrawJustification,
+    PaymentagentWithdrawJustificationReply,
+    PaymentagentWithdrawReply,
+)
+from scopegate.store.sqlite import Snapshot, Store, Transaction
+
+PAID, REHEARSED = 1, 2
+"""What a payment answers that was made, and one that was only tried."""
+
+
+class PaymentAgents:
+    """Payment agents: becoming one, finding one, and paying through one."""
+
+    def __init__(self, teller: Teller, access: Access, store: Store) -> None:
+        self._teller = teller
+        self._access = access
+        self._store = store
+
+    @call("paymentagent_create", needs=ADMIN, app_tokens=False)
+    async def paymentagent_create(
+        self, request: PaymentagentCreate, session: Session
+    ) -> PaymentagentCreateReply:
+        """Make the account a payment agent at once, or change what the agent tells of themselves.
+
+        A real-style account is enough: nobody is examined, since all money is paper. Agents are
+        listed by the country that they live in. Apps may not make this call.
+        """
+        grant = session.grant
+        application = Application(
+            name=request.payment_agent_name,
+            email=request.email,
+            information=request.information,
+            affiliate_id=request.affiliate_id or "",
+            commission_deposit=request.commission_deposit,
+            commission_withdrawal=request.commission_withdrawal,
+            payment_methods=[each.payment_method for each in request.supported_payment_methods],
+            phone_numbers=[each.phone_number for each in request.phone_numbers or ()],
+            urls=[each.url for each in request.urls],
+        )
+
+        def job(transaction: Transaction) -> None:
+            country = users.residence(transaction, grant.user_id)
+            agents.approve(transaction, grant.loginid, country, application)
+
+        await self._access.write(grant, job)
+        return {"paymentagent_create": 1}
+
+    @call("paymentagent_details", needs=ADMIN, app_tokens=True)
+    async def paymentagent_details(
+        self, request: PaymentagentDetails, session: Session
+    ) -> PaymentagentDetailsReply:
+        """Tell what the account says of itself as a payment agent, or what keeps it from being one.
+
+        `can_apply` is 1 where `paymentagent_create` would be taken, for an agent too.
+        """
+        grant = session.grant
+
+        def job(reader: Snapshot) -> tuple[Agent | None, list[str]]:
+            return (
+                agents.find(reader, grant.loginid),
+                agents.reasons_against(reader, grant.loginid),
+            )
+
+        agent, reasons = await self._store.read(job)
+        body: DetailsBody = {"can_apply": int(not reasons), "status": None}
+        if reasons:
+            body["eligibilty_validation"] = reasons
+        if agent is not None:
+            _add_agent(body, agent)
+        return {"paymentagent_details": body}
+
+    @call("paymentagent_list", needs=None)
+    async def paymentagent_list(
+        self, request: PaymentagentList, session: Session
+    ) -> PaymentagentListReply:
+        """List the payment agents of a country, and the countries that have any."""
+        country = request.paymentagent_list.lower()
+        found, countries = await self._store.read(
+            lambda reader: (
+                agents.of_country(reader, country, request.currency),
+                agents.countries(reader),
+            )
+        )
+        return {
+            "paymentagent_list": {
+                "available_countries": [[code, _name_of(code)] for code in countries],
+                "list": [_listed(agent) for agent in found],
+            }
+        }
+
+    @call("paymentagent_transfer", needs=PAYMENTS, app_tokens=False)
+    async def paymentagent_transfer(
+        self, request: PaymentagentTransfer, session: Session
+    ) -> PaymentagentTransferReply:
+        """Pay a client from the account of a payment agent; with `dry_run`, only try it.
+
+        It needs no code by e-mail, so apps may not make this call. A `dry_run` checks only the
+        agent's side. Only a payment shows whether the client's account exists and accepts it, and
+        an error does not say which of the two failed.
+
+        A client that may have to repeat itself puts an `idempotency_key` of its own making, 1 to 64
+        characters, into `passthrough`: the account pays once for a key.
+        """
+        grant = session.grant
+        order = Order(
+            kind=Kind.TO_CLIENT,
+            payer=grant.loginid,
+            payee=request.transfer_to,
+            units=units_of(request.amount, request.currency),
+            currency=request.currency,
+            remarks=request.description or "",
+        )
+        key, guard = key_of(request.passthrough), self._access.guard(grant)
+        if request.dry_run:
+            await self._teller.rehearse(order, guard=guard)
+            return {"paymentagent_transfer": REHEARSED, "client_to_loginid": order.payee}
+        paid = await self._teller.pay(order, app_id=session.app_id, guard=guard, key=key)
+        return {
+            "paymentagent_transfer": PAID,
+            "client_to_loginid": paid.payee,
+            "transaction_id": paid.paid_by,
+        }
+
+    @call("paymentagent_withdraw", needs=PAYMENTS, app_tokens=True)
+    async def paymentagent_withdraw(
+        self, request: PaymentagentWithdraw, session: Session
+    ) -> PaymentagentWithdrawReply:
+        """Withdraw to a payment agent, with a code by e-mail; with `dry_run`, only try it.
+
+        A client that may have to repeat itself puts an `idempotency_key` of its own making, 1 to 64
+        characters, into `passthrough`: the account pays once for a key, and the code that the first
+        request has used up is good for its repetitions.
+        """
+        grant, code = session.grant, request.verification_code
+        order = Order(
+            kind=Kind.TO_AGENT,
+            payer=grant.loginid,
+            payee=request.paymentagent_loginid,
+            units=units_of(request.amount, request.currency),
+            currency=request.currency,
+            remarks=request.description or "",
+        )
+        key, guard = key_of(request.passthrough), self._access.guard(grant)
+
+        def take_code(transaction: Transaction) -> None:
+            email = users.by_id(transaction, grant.user_id)["email"]
+            verification.take(transaction, email, verification.PAYMENT_AGENT_WITHDRAW, code)
+
+        if request.dry_run:
+            name = await self._teller.rehearse(order, guard=guard, permit=take_code)
+            return {"paymentagent_withdraw": REHEARSED, "paymentagent_name": name}
+        paid = await self._teller.pay(
+            order, app_id=session.app_id, guard=guard, key=key, permit=take_code
+        )
+        return {
+            "paymentagent_withdraw": PAID,
+            "paymentagent_name": paid.agent_name,
+            "transaction_id": paid.paid_by,
+        }
+
+    @call("paymentagent_withdraw_justification", needs=PAYMENTS, app_tokens=True)
+    async def paymentagent_withdraw_justification(
+        self, request: PaymentagentWithdrawJustification, session: Session
+    ) -> PaymentagentWithdrawJustificationReply:
+        """Keep why the owner withdraws through an agent, for the operator; nothing waits for it."""
+        grant = session.grant
+        message = request.message
+        if message is None:
+            raise input_validation_failed({"message": "Tell the reason."})
+        await self._access.write(
+            grant, lambda transaction: agents.give_reason(transaction, grant.loginid, message)
+        )
+        return {"paymentagent_withdraw_justification": 1}
+
+
+def _name_of(code: str) -> str | None:
+    """The name of a country, where its letters are those of one."""
+    country = COUNTRIES.get(code)
+    return None if country is None else country.name
+
+
+def _phone_numbers(agent: Agent) -> list[PhoneNumberShown]:
+    return [{"phone_number": number} for number in agent.phone_numbers]
+
+
+def _methods(agent: Agent) -> list[MethodShown]:
+    return [{"payment_method": method} for method in agent.payment_methods]
+
+
+def _urls(agent: Agent) -> list[UrlShown]:
+    return [{"url": url} for url in agent.urls]
+
+
+def _add_agent(body: DetailsBody, agent: Agent) -> None:
+    """Tell in the details what the agent has told."""
+    least, most = agent_bounds(agent.currency)
+    body["affiliate_id"] = agent.affiliate_id
+    body["code_of_conduct_approval"] = 1
+    body["commission_deposit"] = float(agent.commission_deposit)
+    body["commission_withdrawal"] = float(agent.commission_withdrawal)
+    body["currency_code"] = agent.currency
+    body["email"] = agent.email
+    body["information"] = agent.information
+    body["max_withdrawal"] = to_number(most, agent.currency)
+    body["min_withdrawal"] = to_number(least, agent.currency)
+    body["payment_agent_name"] = agent.name
+    body["phone_numbers"] = _phone_numbers(agent)
+    body["status"] = "authorized"
+    body["supported_payment_methods"] = _methods(agent)
+    body["target_country"] = agent.country
+    body["urls"] = _urls(agent)
+
+
+def _listed(agent: Agent) -> ListedAgent:
+    least, most = agent_bounds(agent.currency)
+    return {
+        "currencies": agent.currency,
+        "deposit_commission": f"{agent.commission_deposit:f}",
+        "email": agent.email,
+        "further_information": agent.information,
+        "max_withdrawal": to_text(most, agent.currency),
+        "min_withdrawal": to_text(least, agent.currency),
+        "name": agent.name,
+        "paymentagent_loginid": agent.loginid,
+        "phone_numbers": _phone_numbers(agent),
+        "summary": ", ".join(agent.payment_methods),
+        "supported_payment_methods": _methods(agent),
+        "urls": _urls(agent),
+        "withdrawal_commission": f"{agent.commission_withdrawal:f}",
+    }

@@ -1,0 +1,213 @@
+"""Money between the accounts of one user, and how paper money comes in and goes out.
+
+Rules:
+- What a token does here is checked once more inside the transaction: nothing is paid for a token
+  that was revoked meanwhile.
+- A payment with an `idempotency_key` in its `passthrough` happens once for an account and a call.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+from scopegate.exchange.ledger import Account, Ledger
+from scopegate.exchange.money import CURRENCIES, to_text, to_units
+from scopegate.exchange.payments import Kind, Order, Teller
+from scopegate.exchange.rules import LARGEST_AGENT_PAYMENT, LEAST_AGENT_PAYMENT
+from scopegate.gateway.access import users, verification
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
+from scopegate.handlers.exchange.exchange_scopes import PAYMENTS
+from scopegate.handlers.exchange.idempotency import key_of
+from scopegate.handlers.exchange.paper_accounts import company_of, facts_of
+from scopegate.handlers.exchange.reach import accounts_of
+from scopegate.schemas.payment_messages import (
+    Cashier,
+    CashierReply,
+    CurrencyBounds,
+    PaymentMethod,
+    PaymentMethods,
+    PaymentMethodsReply,
+    TransferAccount,
+    TransferBetweenAccounts,
+    TransferBetweenAccountsReply,
+)
+from scopegate.store.sqlite import Transaction
+
+
+def units_of(amount: Decimal, currency: str) -> int:
+    """An amount in smallest units. Raises `InputValidationFailed` naming the field at fault."""
+    if currency not in CURRENCIES:
+        raise input_validation_failed({"currency": "No accounts are kept in this currency."})
+    try:
+        return to_units(amount, currency)
+    except ValueError as problem:
+        raise input_validation_failed({"amount": f"{problem}."}) from None
+
+
+class Payments:
+    """Money between the accounts of one user, and how it comes in and goes out."""
+
+    def __init__(self, teller: Teller, ledger: Ledger, access: Access) -> None:
+        self._teller = teller
+        self._ledger = ledger
+        self._access = access
+
+    @call("transfer_between_accounts", needs=PAYMENTS, app_tokens=True)
+    async def transfer_between_accounts(
+        self, request: TransferBetweenAccounts, session: Session
+    ) -> TransferBetweenAccountsReply:
+        """Move money to another account of the user's; without both accounts, list those there are.
+
+        Between currencies it is converted at the rate of the moment, rounded down, without a fee.
+        A client that may have to repeat itself puts an `idempotency_key` of its own making, 1 to 64
+        characters, into `passthrough`: the account pays once for a key. With an app's token, the
+        app must be allowed to use both accounts.
+        """
+        grant = session.grant
+        if request.account_from is None or request.account_to is None:
+            accounts = await accounts_of(self._ledger, grant)
+            return {
+                "transfer_between_accounts": 0,
+                "accounts": [
+                    _listed(account, grant.loginid)
+                    for account in accounts
+                    if account.is_virtual == facts_of(grant).is_virtual
+                ],
+            }
+        if request.account_from != grant.loginid:
+            raise ApiError(
+                "TransferBetweenAccountsError",
+                f"You are signed in to {grant.loginid}: account_from must be that account.",
+            )
+        if not grant.reaches(request.account_to):
+            raise ApiError(
+                "TransferBetweenAccountsError",
+                f"You have no account {request.account_to} that this app may use: call without"
+                " account_to to list those that it may use.",
+            )
+        if request.amount is None or request.currency is None:
+            missing = [name for name in ("amount", "currency") if getattr(request, name) is None]
+            raise input_validation_failed(dict.fromkeys(missing, "Needed for a transfer."))
+        order = Order(
+            kind=Kind.TRANSFER,
+            payer=grant.loginid,
+            payee=request.account_to,
+            units=units_of(request.amount, request.currency),
+            currency=request.currency,
+        )
+        paid, accounts = await self._teller.transfer(
+            order,
+            user_id=grant.user_id,
+            app_id=session.app_id,
+            guard=self._access.guard(grant),
+            key=key_of(request.passthrough),
+        )
+        left = {paid.payer: paid.payer_balance, paid.payee: paid.payee_balance}
+        return {
+            "transfer_between_accounts": 1,
+            "accounts": [
+                _listed(replace(account, balance=left[account.loginid]), grant.loginid)
+                for account in accounts
+                if account.loginid in left
+            ],
+            "client_to_loginid": paid.payee,
+            "transaction_id": paid.paid_by,
+        }
+
+    @call("cashier", needs=PAYMENTS, app_tokens=True)
+    async def cashier(self, request: Cashier, session: Session) -> CashierReply:
+        """Tell the page where the account's paper money is: no real money comes in or goes out.
+
+        To `withdraw` needs a code of type `payment_withdraw` and uses it up, as it does where the
+        money is real.
+        """
+        grant = session.grant
+        if request.provider == "crypto" or request.type == "api":
+            raise ApiError(
+                "CashierForwardError",
+                "There is no blockchain behind paper money: ask with type url, and without provider"
+                " crypto.",
+            )
+        if request.cashier == "withdraw":
+            code = request.verification_code
+            if code is None:
+                raise ApiError(
+                    "ASK_EMAIL_VERIFY",
+                    "A withdrawal needs a code: ask for one with verify_email, of type"
+                    f" {verification.PAYMENT_WITHDRAW}.",
+                )
+
+            def job(transaction: Transaction) -> None:
+                email = users.by_id(transaction, grant.user_id)["email"]
+                verification.take(transaction, email, verification.PAYMENT_WITHDRAW, code)
+
+            await self._access.write(grant, job)
+        scheme = "https" if session.secure else "http"
+        return {"cashier": f"{scheme}://{session.host}/account"}
+
+    @call("payment_methods", needs=None)
+    async def payment_methods(
+        self, request: PaymentMethods, session: Session
+    ) -> PaymentMethodsReply:
+        """List the ways in which paper money comes in and goes out, the same in every country."""
+        return {"payment_methods": _METHODS}
+
+
+def _listed(account: Account, current: str) -> TransferAccount:
+    """An account as the list of a transfer shows it to who is signed in to `current`."""
+    return {
+        "account_category": "trading",
+        "account_type": "binary",
+        "balance": to_text(account.balance, account.currency),
+        "currency": account.currency,
+        "demo_account": int(account.is_virtual),
+        "landing_company_short": company_of(is_virtual=account.is_virtual),
+        "loginid": account.loginid,
+        "market_type": "all",
+        "transfers": "none" if account.loginid == current else "all",
+    }
+
+
+def _method(
+    name: str, display_name: str, description: str, limits: Mapping[str, CurrencyBounds]
+) -> PaymentMethod:
+    return {
+        "deposit_limits": dict(limits),
+        "deposit_time": "instant",
+        "description": description,
+        "display_name": display_name,
+        "id": name,
+        "payment_processor": "Scopegate",
+        "predefined_amounts": [],
+        "signup_link": "",
+        "supported_currencies": list(CURRENCIES),
+        "type": name,
+        "type_display_name": display_name,
+        "withdraw_limits": dict(limits),
+        "withdrawal_time": "instant",
+    }
+
+
+_AGENT_LIMITS: Mapping[str, CurrencyBounds] = {
+    code: {"max": int(LARGEST_AGENT_PAYMENT), "min": int(LEAST_AGENT_PAYMENT)}
+    for code, currency in CURRENCIES.items()
+    if currency.counts_for == 1  # the bounds of others are no whole numbers, as these must be
+}
+_METHODS = [
+    _method(
+        "paper",
+        "Paper money",
+        "All money here is paper: the operator of this gateway adds it to an account or takes it"
+        " away.",
+        {},
+    ),
+    _method(
+        "payment_agent",
+        "Payment agent",
+        "Paper money from another user, or to one, who acts as a payment agent.",
+        _AGENT_LIMITS,
+    ),
+]

@@ -1,0 +1,362 @@
+"""Buying and selling contracts.
+
+Rules:
+- What a token does here is checked once more inside the transaction: nothing commits for a token
+  that was revoked meanwhile.
+- A `buy` with an `idempotency_key` in its `passthrough` buys once for an account, however often it
+  is sent: each repetition is answered with the same contract.
+"""
+
+import asyncio
+import time
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any
+
+from scopegate.exchange import exclusion
+from scopegate.exchange.book import Bought, Closed, Purchase
+from scopegate.exchange.contracts import quoting
+from scopegate.exchange.contracts.common.contract_type import Quote
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import NOT_OPEN, Refusal
+from scopegate.exchange.desk import Desk
+from scopegate.exchange.ledger import Guard
+from scopegate.exchange.markups import MarkupPayee
+from scopegate.exchange.money import rounded_units, to_number
+from scopegate.exchange.rates import Rates
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls import token_form
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed, storage_unavailable
+from scopegate.gateway.calls.registry import Stream, call
+from scopegate.gateway.calls.session import Grant, Session
+from scopegate.handlers.exchange.api_errors import as_error
+from scopegate.handlers.exchange.contract_bodies import longcode
+from scopegate.handlers.exchange.contract_streams import ContractStreams
+from scopegate.handlers.exchange.exchange_scopes import TRADE
+from scopegate.handlers.exchange.idempotency import key_of
+from scopegate.handlers.exchange.paper_accounts import facts_of
+from scopegate.handlers.exchange.quotes import Quotes
+from scopegate.runtime.clock import Clock
+from scopegate.schemas.portfolio_messages import ProposalOpenContractReply
+from scopegate.schemas.trading_messages import (
+    BoughtForOne,
+    Buy,
+    BuyBody,
+    BuyForSeveral,
+    BuyForSeveralReply,
+    BuyParameters,
+    BuyReply,
+    Cancel,
+    CancelReply,
+    CopiedParameters,
+    FailedForOne,
+    Sell,
+    SellBody,
+    SellExpired,
+    SellExpiredReply,
+    SellForSeveral,
+    SellForSeveralReply,
+    SellReply,
+    SoldForOne,
+)
+from scopegate.store.sqlite import Snapshot, StoreUnavailableError
+
+
+class Trading:
+    """Buying and selling contracts."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        quotes: Quotes,
+        streams: ContractStreams,
+        access: Access,
+        clock: Clock,
+        rates: Rates,
+    ) -> None:
+        self._desk = desk
+        self._quotes = quotes
+        self._streams = streams
+        self._access = access
+        self._clock = clock
+        self._rates = rates
+
+    @call("buy", needs=TRADE, streams="proposal_open_contract")
+    async def buy(
+        self, request: Buy, session: Session
+    ) -> BuyReply | Stream[BuyReply] | Stream[ProposalOpenContractReply]:
+        """Buy a contract at no more than a price; with `subscribe`, tell how it goes on.
+
+        Either by the `id` of a proposal of this connection, or at once with `parameters`. A client
+        that may have to repeat itself puts an `idempotency_key` of its own making, 1 to 64
+        characters, into `passthrough`: an account buys once for a key.
+        """
+        grant = session.grant
+        key = key_of(request.passthrough)
+        bought = None
+        if key is not None:
+            bought = await self._desk.bought_with(grant.loginid, key)
+        if bought is None:
+            bought = await self._buy_once(request, session, grant, key)
+        reply: BuyReply = {"buy": _receipt(bought)}
+        if not request.subscribe:
+            return reply
+        followed: BuyReply | Stream[BuyReply] = self._streams.of_contract(
+            bought.contract, reply, optional=True
+        )
+        return followed
+
+    async def _buy_once(
+        self, request: Buy, session: Session, grant: Grant, key: str | None
+    ) -> Bought:
+        """Buy what the request names, unless that was done under the key meanwhile."""
+        try:
+            quote_request, proposed = self._named(session, request.buy, request.parameters)
+            bought = await self._buy(quote_request, proposed, session, grant, request.price, key)
+        except asyncio.CancelledError:
+            # It took too long, and will be bought all the same: not a second time by this id.
+            self._quotes.bought(session, request.buy)
+            raise
+        except (ApiError, Refusal):
+            # A purchase under the key may be on its way into the book while this one is refused.
+            before = key and await self._desk.bought_with(grant.loginid, key, pending=True)
+            if not before:
+                raise
+            return before
+        self._quotes.bought(session, request.buy)
+        return bought
+
+    def _named(
+        self, session: Session, named: str, parameters: BuyParameters | CopiedParameters | None
+    ) -> tuple[QuoteRequest, Quote[Any] | None]:
+        """What is to be bought, and the offer that was told for it, if one was."""
+        if named != "1":
+            quoted = self._quotes.find(session, named)
+            return quoted.quote_request, quoted.offer
+        if parameters is None:
+            raise input_validation_failed({"parameters": "Needed when no proposal is named."})
+        return self._quotes.quote_request(parameters, session), None
+
+    async def _buy(
+        self,
+        quote_request: QuoteRequest,
+        proposed: Quote[Any] | None,
+        session: Session,
+        grant: Grant,
+        price: Decimal,
+        key: str | None,
+    ) -> Bought:
+        """Buy what is wished, at the present price or the one proposed. Raises `Refusal`."""
+        currency = quote_request.currency
+        own = facts_of(grant).currency
+        if currency != own:
+            raise Refusal(
+                "ContractBuyValidationError",
+                f"The account {grant.loginid} is kept in {own}: it cannot buy a contract"
+                f" in {currency}.",
+                {"currency": f"{own} is needed."},
+            )
+        deal = quoting.lock_price(
+            proposed,
+            self._quotes.price(quote_request),
+            most=rounded_units(price, currency, ROUND_FLOOR),
+            margins=self._desk.margins,
+        )
+        purchase = Purchase(
+            quote=deal,
+            loginid=grant.loginid,
+            app_id=session.app_id,
+            at=int(self._clock.now()),
+            key=key,
+            markup_payee=self._markup_payee(session, deal),
+        )
+        return await self._desk.buy(purchase, self._buying_guard(session, grant))
+
+    def _markup_payee(self, session: Session, deal: Quote[Any]) -> MarkupPayee | None:
+        """Whose the markup of a purchase is; `None` where the connection's app has none."""
+        app = self._quotes.markup_app(session)
+        if app is None or app.user_id is None:
+            return None
+        now = int(self._clock.now())
+        cents = self._rates.converted(deal.markup, deal.terms.currency, "USD", now)
+        return MarkupPayee(app.id, app.user_id, cents)
+
+    def _buying_guard(self, session: Session, grant: Grant) -> Guard:
+        """A check inside the transaction: the grant holds, and its session is not too long."""
+        still_holds = self._access.guard(grant)
+        now = self._clock.now()
+        # A token that buys for several accounts is no session.
+        lasted = now - session.signed_in_at if grant.loginid in session.grants else 0.0
+
+        def guard(reader: Snapshot) -> None:
+            still_holds(reader)
+            exclusion.refuse_long_session(reader, grant.loginid, signed_in_for=lasted, at=int(now))
+
+        return guard
+
+    @call("sell", needs=TRADE)
+    async def sell(self, request: Sell, session: Session) -> SellReply:
+        """Sell an open contract back for what it is worth now, but not below a price."""
+        grant = session.grant
+        closed = await self._sell(request.sell, session, grant, request.price)
+        return {"sell": _sold(closed)}
+
+    async def _sell(
+        self, contract_id: int, session: Session, grant: Grant, price: Decimal
+    ) -> Closed:
+        return await self._desk.sell(
+            contract_id,
+            loginid=grant.loginid,
+            least=rounded_units(price, facts_of(grant).currency, ROUND_CEILING),
+            app_id=session.app_id,
+            guard=self._access.guard(grant),
+        )
+
+    @call("sell_expired", needs=TRADE)
+    async def sell_expired(self, request: SellExpired, session: Session) -> SellExpiredReply:
+        """Settle what has ended; the gateway does so by itself at the tick that decides."""
+        count = await self._desk.settle_due(session.grant.loginid)
+        return {"sell_expired": {"count": count}}
+
+    @call("cancel", needs=TRADE)
+    async def cancel(self, request: Cancel, session: Session) -> CancelReply:
+        """Cancel a multiplier whose cancellation was paid for: the stake comes back."""
+        grant = session.grant
+        closed = await self._desk.cancel(
+            request.cancel,
+            loginid=grant.loginid,
+            app_id=session.app_id,
+            guard=self._access.guard(grant),
+        )
+        return {"cancel": _sold(closed)}
+
+    # For several accounts at once.
+
+    @call("buy_contract_for_multiple_accounts", needs=TRADE)
+    async def buy_for_several(self, request: BuyForSeveral, session: Session) -> BuyForSeveralReply:
+        """Buy a contract for several accounts, each named by a token of its own.
+
+        Each is bought, or refused, by itself; the result of each stands where its token stood. A
+        contract that was bought is told with its token masked.
+        """
+        quote_request, proposed = self._named(
+            session, request.buy_contract_for_multiple_accounts, request.parameters
+        )
+        results: list[BoughtForOne | FailedForOne] = []
+        for token in request.tokens:
+            try:
+                grant = await self._trader(token, session, request)
+                bought = await self._buy(
+                    quote_request, proposed, session, grant, request.price, None
+                )
+            except (ApiError, Refusal) as problem:
+                results.append(_failed(problem, token))
+                continue
+            except StoreUnavailableError:  # the trades of the other accounts are reported
+                results.append(_failed(storage_unavailable(), token))
+                continue
+            receipt = _receipt(bought)
+            results.append(
+                {
+                    "buy_price": receipt["buy_price"],
+                    "contract_id": receipt["contract_id"],
+                    "longcode": receipt["longcode"],
+                    "payout": receipt["payout"],
+                    "purchase_time": receipt["purchase_time"],
+                    "shortcode": receipt["shortcode"],
+                    "start_time": receipt["start_time"],
+                    "token": token_form.masked(token),
+                    "transaction_id": receipt["transaction_id"],
+                }
+            )
+        if any("code" not in result for result in results):
+            self._quotes.bought(session, request.buy_contract_for_multiple_accounts)
+        return {"buy_contract_for_multiple_accounts": {"result": results}}
+
+    @call("sell_contract_for_multiple_accounts", needs=TRADE)
+    async def sell_for_several(
+        self, request: SellForSeveral, session: Session
+    ) -> SellForSeveralReply:
+        """Sell contracts of one shortcode back, for several accounts, each by itself."""
+        results: list[SoldForOne | FailedForOne] = []
+        for token in request.tokens:
+            try:
+                grant = await self._trader(token, session, request)
+                closed = await self._sell(
+                    self._held(grant.loginid, request.shortcode),
+                    session,
+                    grant,
+                    request.price,
+                )
+            except (ApiError, Refusal) as problem:
+                results.append(_failed(problem, token))
+                continue
+            except StoreUnavailableError:  # the trades of the other accounts are reported
+                results.append(_failed(storage_unavailable(), token))
+                continue
+            sold = _sold(closed)
+            moment = time.gmtime(closed.contract.sold_at)
+            results.append(
+                {
+                    "balance_after": sold["balance_after"],
+                    "contract_id": sold["contract_id"],
+                    "reference_id": sold["reference_id"],
+                    "sell_price": sold["sold_for"],
+                    "sell_time": time.strftime("%Y-%m-%d %H:%M:%S", moment),
+                    "transaction_id": sold["transaction_id"],
+                }
+            )
+        return {"sell_contract_for_multiple_accounts": {"result": results}}
+
+    async def _trader(
+        self, token: str, session: Session, request: BuyForSeveral | SellForSeveral
+    ) -> Grant:
+        """What this token allows, which must be trading."""
+        [grant] = await self._access.grants([token], session)
+        if TRADE not in grant.scopes:
+            raise ApiError("PermissionDenied", "Permission denied, requires trade scope.")
+        buys = isinstance(request, BuyForSeveral)
+        made = "buy_contract_for" if buys else "sell_contract_for"
+        self._access.used(session, grant, f"{made}_multiple_accounts")
+        return grant
+
+    def _held(self, loginid: str, shortcode: str) -> int:
+        for position in self._desk.positions(loginid):
+            if position.contract.shortcode == shortcode:
+                return position.contract.id
+        raise Refusal("NoOpenPosition", NOT_OPEN)
+
+
+def _receipt(bought: Bought) -> BuyBody:
+    contract = bought.contract
+    terms, currency = contract.terms, contract.terms.currency
+    return {
+        "balance_after": to_number(bought.balance_after, currency),
+        "buy_price": to_number(contract.price, currency),
+        "contract_id": contract.id,
+        "longcode": longcode(terms),
+        "payout": to_number(contract.payout, currency),
+        "purchase_time": contract.bought_at,
+        "shortcode": contract.shortcode,
+        "start_time": terms.start,
+        "transaction_id": contract.bought_by,
+    }
+
+
+def _sold(closed: Closed) -> SellBody:
+    contract, entry = closed
+    return {
+        "balance_after": to_number(entry.balance_after, entry.currency),
+        "contract_id": contract.id,
+        "reference_id": contract.bought_by,
+        "sold_for": to_number(entry.amount, entry.currency),
+        "transaction_id": entry.id,
+    }
+
+
+def _failed(problem: ApiError | Refusal, token: str) -> FailedForOne:
+    error = as_error(problem) if isinstance(problem, Refusal) else problem
+    return {
+        "code": error.code,
+        "message_to_client": error.message,
+        "token": token_form.masked(token),
+    }

@@ -1,0 +1,92 @@
+"""Codes by e-mail."""
+
+from scopegate.gateway.access import users, verification
+from scopegate.gateway.access.mail import Letter, Mailer
+from scopegate.gateway.access.verification import Requester
+from scopegate.gateway.calls.errors import ApiError, rate_limit
+from scopegate.gateway.calls.limits import FailureCounter, block_of
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Session
+from scopegate.schemas.verification_messages import VerifyEmail, VerifyEmailReply
+from scopegate.store.sqlite import Store, Transaction
+
+FROM_AN_ADDRESS = 20
+"""Letters a minute that an address may have sent, or a user with a token of their own."""
+
+_PURPOSES = {
+    verification.ACCOUNT_OPENING: "to open an account",
+    verification.PAYMENT_AGENT_WITHDRAW: "to withdraw money to a payment agent",
+    verification.PAYMENT_WITHDRAW: "to withdraw money",
+}
+
+
+class Verification:
+    """Codes by e-mail."""
+
+    def __init__(self, store: Store, mail: Mailer | None) -> None:
+        """`mail` is `None` if the gateway cannot send letters."""
+        self._store = store
+        self._mail = mail
+        self._asked = FailureCounter()
+
+    @call("verify_email", needs=None)
+    async def verify_email(self, request: VerifyEmail, session: Session) -> VerifyEmailReply:
+        """Send a code by e-mail, which shows another call that its maker reads that mail.
+
+        The answer is 1 whether or not the address is known here; the letter tells its reader.
+        """
+        email, kind = request.verify_email, request.type
+        if kind not in _PURPOSES:
+            raise ApiError(
+                "InvalidVerificationType",
+                "No call of this gateway takes a code of this type. The types that are of use: "
+                + ", ".join(_PURPOSES),
+            )
+        mail = self._mail
+        if mail is None:
+            raise ApiError(
+                "MailServerNeeded",
+                "This gateway cannot send e-mail. Its operator can name a mail server with the"
+                " setting smtp_host, or have codes written into the log with log_letters.",
+            )
+        grant = session.acting
+        by_app = grant is not None and grant.app_id is not None
+        # Who uses a token of their own is not held up by an app at the same address.
+        who = session.address if grant is None or by_app else f"user {grant.user_id}"
+        if self._asked.count(who) >= FROM_AN_ADDRESS:
+            raise rate_limit("verify_email", f"{FROM_AN_ADDRESS} letters a minute")
+        self._asked.add(who)
+
+        requester = Requester(
+            block_of(session.address), None if grant is None else grant.user_id, by_app=by_app
+        )
+
+        def job(transaction: Transaction) -> tuple[str, bool]:
+            code = verification.create(transaction, email, kind, requester)
+            return code, users.is_known(transaction, email)
+
+        code, is_known = await self._store.write(job)
+        if is_known != (kind == verification.ACCOUNT_OPENING):
+            mail.send(_letter_with(code, email, _PURPOSES[kind]))
+        elif is_known:
+            mail.send(_letter_to_a_user(email))
+        return {"verify_email": 1}
+
+
+def _letter_with(code: str, email: str, purpose: str) -> Letter:
+    minutes = round(verification.LIFETIME / 60)
+    return Letter(
+        email,
+        "Your verification code",
+        f"Somebody, you we hope, asked for a code {purpose}:\n\n    {code}\n\n"
+        f"It works once, within {minutes} minutes. If it was not you, nothing needs to be done.\n",
+    )
+
+
+def _letter_to_a_user(email: str) -> Letter:
+    return Letter(
+        email,
+        "You have an account already",
+        "Somebody, you we hope, wanted to open an account with this address, which has one: sign in"
+        " instead. If it was not you, nothing needs to be done.\n",
+    )

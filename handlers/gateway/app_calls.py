@@ -1,0 +1,235 @@
+"""The user's own apps, and the apps that are connected to the user."""
+
+from typing import Any
+
+from scopegate.gateway.access import apps, tokens
+from scopegate.gateway.access.apps import App, AppLink
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls.errors import input_validation_failed
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Grant, Session
+from scopegate.handlers.gateway.gateway_scopes import ADMIN, READ
+from scopegate.schemas.app_messages import (
+    AppBody,
+    AppDelete,
+    AppDeleteReply,
+    AppFields,
+    AppFlow,
+    AppFlowReply,
+    AppGet,
+    AppGetReply,
+    AppList,
+    AppListReply,
+    AppOrigins,
+    AppOriginsReply,
+    AppRegister,
+    AppRegisterReply,
+    AppUpdate,
+    AppUpdateReply,
+    ConnectedApp,
+    OauthApps,
+    OauthAppsReply,
+    RevokeOauthApp,
+    RevokeOauthAppReply,
+)
+from scopegate.schemas.scopes import Scopes
+from scopegate.store.sqlite import Snapshot, Store, Transaction
+
+
+class Apps:
+    """The user's own apps, and the apps that are connected to the user.
+
+    An app's token reaches only the apps that the same app has registered.
+    """
+
+    def __init__(self, access: Access, store: Store, scopes: Scopes) -> None:
+        self._scopes = scopes
+        self._access = access
+        self._store = store
+
+    @call("app_register", needs=ADMIN, app_tokens=True)
+    async def app_register(self, request: AppRegister, session: Session) -> AppRegisterReply:
+        """Register an app that users may then let act for them."""
+        grant = session.grant
+        values = _values(request)
+        app = await self._access.write(
+            grant,
+            lambda transaction: apps.register(
+                transaction, grant.user_id, values, registered_by=grant.app_id
+            ),
+        )
+        return {"app_register": _body(app, self._scopes)}
+
+    @call("app_update", needs=ADMIN, app_tokens=True)
+    async def app_update(self, request: AppUpdate, session: Session) -> AppUpdateReply:
+        """Change an app. If users have not agreed to the change, the app is suspended for them.
+
+        This applies to another name, another origin of `redirect_uri`, other scopes and a higher
+        markup: the app's tokens allow nothing for a user until that user has consented again.
+        """
+        grant = session.grant
+        values = _values(request)
+
+        def job(transaction: Transaction) -> App:
+            app = _find(transaction, request.app_update, grant)
+            # What the gateway does not declare at present cannot be named, and is not given up.
+            scopes = values["scopes"] | (app.scopes - self._scopes.names)
+            return apps.update(transaction, app, values | {"scopes": scopes}, by=session.id)
+
+        return {"app_update": _body(await self._access.write(grant, job), self._scopes)}
+
+    @call("app_delete", needs=ADMIN, app_tokens=True)
+    async def app_delete(self, request: AppDelete, session: Session) -> AppDeleteReply:
+        """Delete an app, and with it everything that users granted it."""
+        grant = session.grant
+
+        def job(transaction: Transaction) -> None:
+            app = _find(transaction, request.app_delete, grant)
+            apps.delete(transaction, app, by=session.id)
+
+        await self._access.write(grant, job)
+        return {"app_delete": 1}
+
+    @call("app_origins", needs=ADMIN, app_tokens=True)
+    async def app_origins(self, request: AppOrigins, session: Session) -> AppOriginsReply:
+        """Tell from which origins' pages an app may be used, after changing that where asked to.
+
+        It binds browsers, which say where a page is from; other clients say what they like.
+        """
+        grant = session.grant
+        origins = request.allowed_origins
+
+        def job(transaction: Transaction) -> App:
+            app = _find(transaction, request.app_origins, grant)
+            return app if origins is None else apps.set_origins(transaction, app, origins)
+
+        app = await self._access.write(grant, job)
+        return {"app_origins": {"allowed_origins": list(app.allowed_origins), "app_id": app.id}}
+
+    @call("app_flow", needs=ADMIN, app_tokens=True)
+    async def app_flow(self, request: AppFlow, session: Session) -> AppFlowReply:
+        """List the OAuth flow of each of the user's apps; with `app_id` and `flow`, set it first.
+
+        The consent page refuses a link that asks for another flow.
+        """
+        grant = session.grant
+        app_id, flow = request.app_id, request.flow
+        if (app_id is None) != (flow is None):
+            missing = "app_id" if app_id is None else "flow"
+            raise input_validation_failed({missing: "To choose a flow, give app_id and flow."})
+
+        def job(transaction: Transaction) -> list[App]:
+            if app_id is not None and flow is not None:
+                apps.set_flow(transaction, _find(transaction, app_id, grant), flow)
+            return _owned(transaction, grant)
+
+        found = await (
+            self._store.read(lambda reader: _owned(reader, grant))
+            if app_id is None
+            else self._access.write(grant, job)
+        )
+        return {"app_flow": [{"app_id": app.id, "flow": app.flow} for app in found]}
+
+    @call("app_get", needs=READ)
+    async def app_get(self, request: AppGet, session: Session) -> AppGetReply:
+        """Show one of the user's apps."""
+        grant = session.grant
+        app = await self._store.read(lambda reader: _find(reader, request.app_get, grant))
+        return {"app_get": _body(app, self._scopes)}
+
+    @call("app_list", needs=READ)
+    async def app_list(self, request: AppList, session: Session) -> AppListReply:
+        """List the user's apps; with an app's token, only those that this app registered."""
+        grant = session.grant
+        owned = await self._store.read(lambda reader: _owned(reader, grant))
+        return {"app_list": [_body(app, self._scopes) for app in owned]}
+
+    @call("oauth_apps", needs=READ)
+    async def oauth_apps(self, request: OauthApps, session: Session) -> OauthAppsReply:
+        """List the apps that are connected to the user, with what each may do.
+
+        With an app's token it lists only that app.
+        """
+        grant = session.grant
+        await self._access.catch_up()
+        links = await self._store.read(lambda reader: apps.links_of_user(reader, grant.user_id))
+        return {
+            "oauth_apps": [
+                _connected(link, self._scopes) for link in links if grant.link_id in (None, link.id)
+            ]
+        }
+
+    @call("revoke_oauth_app", needs=ADMIN, app_tokens=False)
+    async def revoke_oauth_app(
+        self, request: RevokeOauthApp, session: Session
+    ) -> RevokeOauthAppReply:
+        """Disconnect an app: its tokens end at once, on live connections too.
+
+        Apps may not make this call.
+        """
+        grant = session.grant
+        app_id = request.revoke_oauth_app
+        await self._access.write(
+            grant,
+            lambda transaction: apps.unlink(transaction, app_id, grant.user_id, by=session.id),
+        )
+        return {"revoke_oauth_app": 1}
+
+
+def _owned(reader: Snapshot, grant: Grant) -> list[App]:
+    """The user's apps; for an app's token, only those that this app registered."""
+    return apps.of_user(reader, grant.user_id, registered_by=grant.app_id)
+
+
+def _find(reader: Snapshot, app_id: int, grant: Grant) -> App:
+    """An app of the user's; for an app's token, only one that this app registered."""
+    return apps.find(reader, app_id, grant.user_id, registered_by=grant.app_id)
+
+
+def _values(request: AppFields) -> dict[str, Any]:
+    if request.redirect_uri and not request.scopes:
+        raise input_validation_failed(
+            {"scopes": "An app with a redirect_uri needs at least one scope."}
+        )
+    if request.app_markup_percentage and not request.redirect_uri:
+        raise input_validation_failed(
+            {"redirect_uri": "An app that charges a markup needs a redirect_uri."}
+        )
+    return {
+        "name": request.name,
+        "scopes": frozenset(request.scopes),
+        "redirect_uri": request.redirect_uri,
+        "verification_uri": request.verification_uri,
+        "homepage": request.homepage,
+        "github": request.github,
+        "appstore": request.appstore,
+        "googleplay": request.googleplay,
+        "markup": str(request.app_markup_percentage),
+    }
+
+
+def _body(app: App, scopes: Scopes) -> AppBody:
+    return {
+        "active": 1,
+        "app_id": app.id,
+        "app_markup_percentage": float(app.markup),
+        "appstore": app.appstore,
+        "github": app.github,
+        "googleplay": app.googleplay,
+        "homepage": app.homepage,
+        "name": app.name,
+        "redirect_uri": app.redirect_uri,
+        "scopes": scopes.in_order(app.scopes & scopes.names),
+        "verification_uri": app.verification_uri,
+    }
+
+
+def _connected(link: AppLink, scopes: Scopes) -> ConnectedApp:
+    return {
+        "app_id": link.app.id,
+        "app_markup_percentage": float(link.app.markup),
+        "last_used": tokens.moment_text(link.last_used_at) or None,
+        "name": link.app.name,
+        "official": int(link.app.official),
+        "scopes": scopes.in_order(link.scopes),
+    }

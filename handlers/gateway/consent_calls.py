@@ -1,0 +1,164 @@
+"""Letting an app act for the user."""
+
+from decimal import Decimal
+from functools import partial
+
+from scopegate.gateway.access import apps, codes, tokens
+from scopegate.gateway.access import consent as asking
+from scopegate.gateway.access.accounts import Accounts
+from scopegate.gateway.access.apps import App
+from scopegate.gateway.access.consent import AuthorizationRequest
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.registry import AT_PAGES, OWNER, call
+from scopegate.gateway.calls.session import Grant, Session
+from scopegate.schemas.consent_messages import Consent as ConsentGiven
+from scopegate.schemas.consent_messages import (
+    ConsentRefuse,
+    ConsentRefuseReply,
+    ConsentReply,
+    ConsentRequest,
+    ConsentRequestReply,
+)
+from scopegate.schemas.scopes import Scopes
+from scopegate.store.sqlite import Snapshot, Store, Transaction
+
+
+class Consent:
+    """Letting an app act for the user."""
+
+    def __init__(self, access: Access, accounts: Accounts, scopes: Scopes, store: Store) -> None:
+        self._access = access
+        self._accounts = accounts
+        self._scopes = scopes
+        self._store = store
+
+    @call("consent_request", needs=AT_PAGES)
+    async def consent_request(
+        self, request: ConsentRequest, session: Session
+    ) -> ConsentRequestReply:
+        """Tell which app asks for what, as the database knows it, never as the link says.
+
+        After sign-in the reply also says who registered the app, and what has changed since the
+        user's consent, if that needs consent again.
+        """
+        asked = self._understood(request.query, session)
+        owner, changed = "", list[str]()
+        if session.grants:
+            owner, changed = await self._store.read(partial(self._known, asked.app, session))
+        return {
+            "consent_request": {
+                "app_id": asked.app.id,
+                "app_markup_percentage": float(asked.app.markup),
+                "changes": changed,
+                "flow": asked.flow,
+                "name": asked.app.name,
+                "owner": owner,
+                "returns_to": asked.returns_to,
+                "scopes": self._scopes.in_order(asked.scopes),
+            }
+        }
+
+    @call("consent", needs=OWNER)
+    async def consent(self, request: ConsentGiven, session: Session) -> ConsentReply:
+        """Let the app act with these permissions on these accounts; where its user goes next.
+
+        No token can do that, whatever its scopes: an app that could let another in had no bounds.
+        """
+        grant = session.grant
+        redirect_to = await self._access.write(
+            grant, lambda transaction: self._allow(transaction, grant, request, _issuer(session))
+        )
+        return {"consent": {"redirect_to": redirect_to}}
+
+    @call("consent_refuse", needs=AT_PAGES)
+    async def consent_refuse(self, request: ConsentRefuse, session: Session) -> ConsentRefuseReply:
+        """Refuse an app what it asks for; where its user goes next."""
+        asked = self._understood(request.query, session)
+        return {"consent_refuse": {"redirect_to": asked.refused()}}
+
+    def _understood(self, query: str, session: Session) -> AuthorizationRequest:
+        return asking.understand(query, self._access.app, self._scopes, _issuer(session))
+
+    def _known(self, app: App, session: Session, reader: Snapshot) -> tuple[str, list[str]]:
+        """Who registered the app, and its changes that this user has not agreed to."""
+        link = None
+        if (grant := next(iter(session.grants.values()), None)) is not None:
+            link = apps.link_of_user(reader, app.id, grant.user_id)
+        return apps.registrant(reader, app), [] if link is None else apps.changes(
+            link, self._scopes.in_order
+        )
+
+    def _allow(
+        self, transaction: Transaction, grant: Grant, request: ConsentGiven, issuer: str
+    ) -> str:
+        """Link the app; the address with what it is given."""
+        loginids = list(dict.fromkeys(request.loginids))
+        scopes = frozenset(request.scopes)
+
+        def app_of(app_id: int) -> App | None:
+            return apps.get(transaction, app_id)
+
+        asked = asking.understand(request.query, app_of, self._scopes, issuer)
+        _check_shown(asked.app, request)
+        beyond = scopes - asked.scopes
+        if beyond:
+            raise input_validation_failed({"scopes": "The app did not ask for all of these."})
+        chosen = [
+            account
+            for account in self._accounts.of_user(transaction, grant.user_id)
+            if account.loginid in loginids
+        ]
+        if len(chosen) != len(loginids):
+            raise input_validation_failed({"loginids": "Some of these accounts are not yours."})
+        link_id = apps.link(
+            transaction,
+            asked.app,
+            grant.user_id,
+            scopes,
+            loginids,
+            declared=self._scopes.names,
+        )
+        if asked.flow == "code":
+            return _with_code(transaction, asked, link_id)
+        triples: list[tuple[str, str]] = []
+        # The published clients take the first account for the main one.
+        for number, account in enumerate(chosen, start=1):
+            token = tokens.issue(transaction, link_id, asked.app.name, account.loginid, scopes)
+            triples += [
+                (f"acct{number}", account.loginid),
+                (f"token{number}", token),
+                *((f"{name}{number}", told) for name, told in self._accounts.in_redirect(account)),
+            ]
+        return asked.returned(triples)
+
+
+def _issuer(session: Session) -> str:
+    """The gateway's origin as the browser knows it (RFC 9207)."""
+    return session.origin.lower() if session.at_pages else ""
+
+
+def _check_shown(app: App, request: ConsentGiven) -> None:
+    """Raises `ConsentRefused` unless the app is still what the user was shown."""
+    problem = ""
+    if request.returns_to != app.returns_to:
+        problem = f"{app.name} has another address than you were shown: {app.returns_to}."
+    elif request.name not in (None, app.name):
+        problem = f"The app has another name than you were shown: {app.name}."
+    elif request.app_markup_percentage not in (None, Decimal(app.markup)):
+        problem = f"{app.name} has another markup than you were shown: {app.markup} %."
+    if problem:
+        raise ApiError(
+            "ConsentRefused", f"{problem} No access was given. Open the app's link again."
+        )
+
+
+def _with_code(transaction: Transaction, asked: AuthorizationRequest, link_id: int) -> str:
+    code = codes.create(
+        transaction,
+        link_id,
+        asked.app.redirect_uri,
+        given=asked.redirect_uri_given,
+        challenge=asked.challenge,
+    )
+    return asked.returned([("code", code)])

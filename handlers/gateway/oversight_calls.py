@@ -1,0 +1,160 @@
+"""What an owner sees of those who act for them, and takes back."""
+
+from scopegate.gateway.access import apps, oversight
+from scopegate.gateway.access.accounts import Accounts
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.access.oversight import Shown
+from scopegate.gateway.access.tokens import Token
+from scopegate.gateway.calls.registry import OWNER, call
+from scopegate.gateway.calls.session import Session
+from scopegate.schemas.owner_messages import (
+    Activity,
+    ActivityReply,
+    ConnectedApps,
+    ConnectedAppsReply,
+    ParentToken,
+    RevokeAccess,
+    RevokeAccessReply,
+    TokenList,
+    TokenListReply,
+)
+from scopegate.schemas.scopes import Scopes
+from scopegate.store.sqlite import Snapshot, Store, Transaction
+
+_KINDS = {"owner": "token", "app": "app", "demo": "demo"}
+
+
+class Oversight:
+    """What an owner sees of those who act for them, and takes back."""
+
+    def __init__(self, access: Access, accounts: Accounts, scopes: Scopes, store: Store) -> None:
+        self._access = access
+        self._accounts = accounts
+        self._scopes = scopes
+        self._store = store
+
+    @call("connected_apps", needs=OWNER)
+    async def connected_apps(self, request: ConnectedApps, session: Session) -> ConnectedAppsReply:
+        """List the apps that may act for the user, what each may do, and whether it does now.
+
+        While `needs_consent` is 1, an app can do nothing: `changes` lists what the user has not
+        agreed to.
+        """
+        user_id = session.grant.user_id
+        await self._access.catch_up()
+        found = await self._store.read(lambda reader: oversight.connected(reader, user_id))
+        return {
+            "connected_apps": [
+                {
+                    "app_id": one.link.app.id,
+                    "app_markup_percentage": float(one.link.app.markup),
+                    "changes": apps.changes(one.link, self._scopes.in_order)
+                    if one.link.suspended
+                    else [],
+                    "connected_at": int(one.link.created_at),
+                    "last_used": _seconds(one.link.last_used_at),
+                    "live_connections": self._access.live_connections(one.token_ids),
+                    "loginids": one.loginids,
+                    "name": one.link.app.name,
+                    "needs_consent": int(one.link.suspended),
+                    "official": int(one.link.app.official),
+                    "owner": one.owner,
+                    "scopes": self._scopes.in_order(one.link.scopes),
+                }
+                for one in found
+            ]
+        }
+
+    @call("revoke_access", needs=OWNER)
+    async def revoke_access(self, request: RevokeAccess, session: Session) -> RevokeAccessReply:
+        """Disconnect an app: its tokens end at once, and so does what it does on live connections.
+
+        `signed_out` counts the connections that this signed out.
+        """
+        grant = session.grant
+
+        def job(transaction: Transaction) -> str:
+            return apps.unlink(transaction, request.revoke_access, grant.user_id, by=session.id)
+
+        name, signed_out = await self._access.revoke(grant, job, session)
+        return {
+            "revoke_access": {
+                "app_id": request.revoke_access,
+                "name": name,
+                "signed_out": signed_out,
+            }
+        }
+
+    @call("token_list", needs=OWNER)
+    async def token_list(self, request: TokenList, session: Session) -> TokenListReply:
+        """List the tokens of all the user's accounts, with where each was used last.
+
+        `parent` is the token that a token was made with; it ends with its parent.
+        """
+        user_id = session.grant.user_id
+        await self._access.catch_up()
+
+        def job(reader: Snapshot) -> list[Shown]:
+            owned = self._accounts.of_user(reader, user_id)
+            return oversight.tokens_of(reader, self._accounts.first_choice(owned))
+
+        found = await self._store.read(job)
+        return {
+            "token_list": [
+                {
+                    "created_at": int(one.token.created_at),
+                    "last_used": _seconds(one.token.last_used_at),
+                    "last_used_from": one.token.last_used_from,
+                    "live_connections": self._access.live_connections([one.token.id]),
+                    "loginid": one.token.loginid,
+                    "made_by": one.made_by,
+                    "name": one.token.name,
+                    "parent": _parent(one.parent),
+                    "scopes": self._scopes.in_order(one.token.scopes),
+                    "token": one.token.masked,
+                    "valid_for_ip": one.token.valid_for_ip,
+                }
+                for one in found
+            ]
+        }
+
+    @call("activity", needs=OWNER)
+    async def activity(self, request: Activity, session: Session) -> ActivityReply:
+        """List who used which token for which call, when and from where, newest first.
+
+        Uses of one token for one call from one address are one entry, with the last of them.
+        """
+        user_id = session.grant.user_id
+        await self._access.catch_up()
+        uses = await self._store.read(
+            lambda reader: oversight.uses_of(
+                reader, user_id, limit=request.limit, own_pages=bool(request.own_pages)
+            )
+        )
+        return {
+            "activity": [
+                {
+                    "app_id": use["app_id"],
+                    "at": int(use["last_at"]),
+                    "call": use["call"],
+                    "ended": int(use["ended_at"] is not None),
+                    "from": use["address"],
+                    "kind": "page" if use["sign_in_id"] is not None else _KINDS[use["kind"]],
+                    "loginid": use["loginid"],
+                    "name": use["name"] if use["app_name"] is None else use["app_name"],
+                    "times": use["uses"],
+                    "token": use["masked"],
+                }
+                for use in uses
+            ]
+        }
+
+
+def _parent(token: Token | None) -> ParentToken | None:
+    if token is None:
+        return None
+    return {"loginid": token.loginid, "name": token.name, "token": token.masked}
+
+
+def _seconds(moment: float | None) -> int | None:
+    return None if moment is None else int(moment)

@@ -1,0 +1,118 @@
+"""The owner's tokens."""
+
+from functools import partial
+
+from scopegate.gateway.access import tokens
+from scopegate.gateway.access.guard import Access
+from scopegate.gateway.access.tokens import Token
+from scopegate.gateway.calls import token_form
+from scopegate.gateway.calls.errors import ApiError, input_validation_failed
+from scopegate.gateway.calls.registry import call
+from scopegate.gateway.calls.session import Grant, Session
+from scopegate.handlers.gateway.gateway_scopes import ADMIN
+from scopegate.schemas.scopes import Scopes
+from scopegate.schemas.token_messages import ApiToken, ApiTokenBody, ApiTokenReply, TokenSummary
+from scopegate.store.sqlite import Store, Transaction
+
+
+class Tokens:
+    """The owner's tokens."""
+
+    def __init__(self, access: Access, store: Store, scopes: Scopes) -> None:
+        self._scopes = scopes
+        self._access = access
+        self._store = store
+
+    @call("api_token", needs=ADMIN, app_tokens=True)
+    async def api_token(self, request: ApiToken, session: Session) -> ApiTokenReply:
+        """List the account's tokens, after making one or deleting one where that is asked for.
+
+        Only this reply shows a new token whole; later it is masked. Either form deletes it. A
+        token that is made with another has no more scopes than that one, and ends with it. With
+        an app's token the call lists and deletes only tokens that were made under the same
+        authorization.
+        """
+        grant = session.grant
+        if request.new_token is not None:
+            self._check_scopes(grant, request.new_token_scopes or [])
+        if request.new_token is not None or request.delete_token is not None:
+            # Listed by the job that writes: no other reply shows a new token.
+            made, listed = await self._access.write(
+                grant, partial(_change, grant, request, session)
+            )
+        else:
+            made = ""
+            await self._access.catch_up()
+            listed = await self._store.read(
+                lambda reader: tokens.listed(reader, grant.loginid, link_id=grant.link_id)
+            )
+        mask = token_form.masked(made) if made else ""
+        body: ApiTokenBody = {
+            "tokens": [
+                self._summary(token, made if token.masked == mask else token.masked)
+                for token in listed
+            ]
+        }
+        if request.new_token is not None:
+            body["new_token"] = 1
+        if request.delete_token is not None:
+            body["delete_token"] = 1
+        return {"api_token": body}
+
+    def _check_scopes(self, grant: Grant, scopes: list[str]) -> None:
+        if not scopes:
+            raise input_validation_failed(
+                {"new_token_scopes": "A new token needs at least one scope."}
+            )
+        lacking = set(scopes) - grant.scopes
+        if lacking:
+            names = " and ".join(self._scopes.in_order(lacking))
+            raise ApiError(
+                "PermissionDenied",
+                f"Permission denied, requires {names} scope.",
+                {"new_token_scopes": "A token cannot make one that may do more than itself."},
+            )
+
+    def _summary(self, token: Token, text: str) -> TokenSummary:
+        return {
+            "display_name": token.name,
+            "last_used": tokens.moment_text(token.last_used_at),
+            "scopes": self._scopes.in_order(token.scopes),
+            "token": text,
+            "valid_for_ip": token.valid_for_ip,
+        }
+
+
+def _change(
+    grant: Grant, request: ApiToken, session: Session, transaction: Transaction
+) -> tuple[str, list[Token]]:
+    """Create and delete a token, as requested; the new token's text, and the list after that."""
+    made = ""
+    if request.new_token is not None:
+        # A new token ends with the token that made it, and is bound to the same address.
+        bounds = tokens.bounds_of(transaction, grant.token_id)
+        here = session.address if request.valid_for_current_ip_only else ""
+        made = tokens.create(
+            transaction,
+            tokens.NewToken(
+                grant.loginid,
+                request.new_token,
+                request.new_token_scopes or [],
+                valid_for_ip=bounds.valid_for_ip or here,
+                link_id=bounds.link_id,
+                parent_id=bounds.parent_id,
+                expires_at=bounds.expires_at,
+            ),
+        )
+    if request.delete_token is not None:
+        shown = request.delete_token
+        wanted = token_form.masked(shown) if token_form.well_formed(shown) else shown
+        found = [
+            token.id
+            for token in tokens.listed(transaction, grant.loginid, link_id=grant.link_id)
+            if token.masked == wanted
+        ]
+        if not found:
+            raise ApiError("APITokenError", "There is no such token.")
+        tokens.end(transaction, found, by=session.id)
+    return made, tokens.listed(transaction, grant.loginid, link_id=grant.link_id)
