@@ -40,6 +40,7 @@ from load import Client, Load, LoadError, Message, Requests, VaryingClient
 from requests import OUTSTANDING, WARM_UP, Case, Sample
 from servers import FASTAPI, SCOPEGATE, SERVERS, Server, rotated, what_is_measured
 
+from scopegate import testing
 from scopegate.exchange import book, ledger
 from scopegate.exchange.book import Contract, Purchase
 from scopegate.exchange.contracts import quoting
@@ -53,7 +54,7 @@ from scopegate.exchange.rules import MOST_OPEN_POSITIONS, Margins
 from scopegate.gateway.access import tokens, users
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.store.sqlite import Transaction, connect, migrate, run_once
-from scopegate.testing import NOON, world
+from scopegate.testing import NOON
 
 PRICED: Mapping[str, Message] = {
     "rise, 5 minutes": {"contract_type": "CALL", "duration": 5, "duration_unit": "m"},
@@ -354,8 +355,8 @@ async def our_books(contracts: int) -> Books:
     """Through the desk and the store of a whole gateway, whose clock is moved by hand."""
     books: Books = {}
     per_account = MOST_OPEN_POSITIONS
-    async with world() as here:
-        gateway, now = here.gateway, int(here.clock.now())
+    async with testing.world() as world:
+        gateway, now = world.gateway, int(world.clock.now())
         owned = await gateway.store.write(lambda t: open_accounts(t, -(-contracts // per_account)))
         offer = _offer(gateway.service(Feed), now)
 
@@ -367,7 +368,7 @@ async def our_books(contracts: int) -> Books:
         with _timed(contracts, books, "bought"):
             await _all(buy, whose, MOST_AT_ONCE)
         with _timed(contracts, books, "settled"):
-            here.clock.advance(1)
+            world.clock.advance(1)
             await gateway.service(Desk).settled()
         row = await gateway.store.read(
             lambda reader: reader.one("SELECT count(*) FROM ledger WHERE action = 'sell'")

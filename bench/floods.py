@@ -523,7 +523,7 @@ def _user(run: Callable[..., str], who: str) -> str:
 def main() -> None:
     """Measure, and print."""
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    here = Path(__file__).resolve().parent.parent
+    world = Path(__file__).resolve().parent.parent
     options.add_argument(
         "--tree", type=Path, action="append", help="a copy of the project; this one if not given"
     )
@@ -532,7 +532,7 @@ def main() -> None:
     options.add_argument("--flood", action="append", help="part of a flood's name; all otherwise")
     given = options.parse_args()
     _allow_many_files()
-    trees = [tree.resolve() for tree in given.tree or [here]]
+    trees = [tree.resolve() for tree in given.tree or [world]]
     print(f"profile {given.limits}; milliseconds, p50 / p99")
     columns = " | ".join(f"{tree.name}: alone | beside the flood | refused" for tree in trees)
     print(f"| flood | call | {columns} |")

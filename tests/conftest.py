@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from scopegate import testing
 from scopegate.composition import declared
 from scopegate.schemas.published import PUBLISHED
-from scopegate.testing import Client, World, world
+from scopegate.testing import Client, World
 from tests.leftovers import (  # noqa: F401 - fixtures and hooks
     no_process_is_left,
     no_process_is_left_by_fixtures,
@@ -23,42 +24,42 @@ from tests.served import Served, over_sockets
 
 
 @pytest.fixture
-async def here() -> AsyncIterator[World]:
+async def world() -> AsyncIterator[World]:
     """A gateway in memory whose clock the test moves."""
-    async with world() as made:
+    async with testing.world() as made:
         yield made
 
 
 @asynccontextmanager
 async def limited(**settings: Any) -> AsyncIterator[World]:
     """A world under some limits whose clock stands still: no minute ends amid a test."""
-    async with world(**settings) as made:
+    async with testing.world(**settings) as made:
         connect: Any = made.gateway.connect
         connect.limiter._monotonic = lambda: 1_000.0
         yield made
 
 
 @dataclass
-class Stage:
+class Connected:
     """A world, and how its clients connect: the same story is told in memory and over sockets."""
 
-    here: World
+    world: World
     connect: Callable[..., Awaitable[Client]]
     over_sockets: bool
 
 
 @pytest.fixture(params=["memory", "socket"])
-async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
-    async with world() as here:
+async def connected(request: pytest.FixtureRequest) -> AsyncIterator[Connected]:
+    async with testing.world() as world:
         if request.param == "memory":
 
             async def connect(app_id: int | str = 1089) -> Client:
-                return here.connect(app_id=app_id)
+                return world.connect(app_id=app_id)
 
-            yield Stage(here, connect, over_sockets=False)
+            yield Connected(world, connect, over_sockets=False)
         else:
-            async with over_sockets(here) as connect_socket:
-                yield Stage(here, connect_socket, over_sockets=True)
+            async with over_sockets(world) as connect_socket:
+                yield Connected(world, connect_socket, over_sockets=True)
 
 
 @pytest.fixture

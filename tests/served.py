@@ -72,10 +72,10 @@ class SocketClient(Client):
 
 
 @asynccontextmanager
-async def over_sockets(here: World) -> AsyncIterator[Any]:
+async def over_sockets(world: World) -> AsyncIterator[Any]:
     """A function that connects clients to this world over real sockets."""
     clients: list[SocketClient] = []
-    async with listen(here.gateway) as port:
+    async with listen(world.gateway) as port:
 
         async def connect_client(
             app_id: int | str = 1089, *, address: str = "127.0.0.1", at_pages: bool = False
@@ -87,7 +87,7 @@ async def over_sockets(here: World) -> AsyncIterator[Any]:
                 local_addr=(address, 0),
                 origin=Origin(f"http://{own}") if at_pages else None,
             )
-            clients.append(SocketClient(here.gateway.registry, socket))
+            clients.append(SocketClient(world.gateway.registry, socket))
             return clients[-1]
 
         try:

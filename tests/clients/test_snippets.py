@@ -31,7 +31,7 @@ BIN = Path(sys.executable).parent
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("snippets")) as served:
         yield served
 
@@ -71,38 +71,38 @@ def test_every_program_of_the_page_is_run_here() -> None:
 
 
 @pytest.mark.parametrize("name", ["ticks.py", "ticks.mjs"])
-def test_a_plain_socket(here: Served, tmp_path: Path, name: str) -> None:
+def test_a_plain_socket(world: Served, tmp_path: Path, name: str) -> None:
     command = [sys.executable, name] if name.endswith(".py") else node(name)
-    written(name, tmp_path, here)
-    lines = run(command, tmp_path, {"TOKEN": here.token})
+    written(name, tmp_path, world)
+    lines = run(command, tmp_path, {"TOKEN": world.token})
     assert [line.split()[0] for line in lines if line[0].isalpha()] == [
         "authorize",
         "balance",
         "tick",
     ]
     assert "error" not in " ".join(lines)
-    assert here.loginids[0] in " ".join(lines)
+    assert world.loginids[0] in " ".join(lines)
 
 
-def test_the_published_python_client(here: Served, tmp_path: Path) -> None:
+def test_the_published_python_client(world: Served, tmp_path: Path) -> None:
     if not (HOME / "made").exists():
         missing(".venv-deriv-client is missing: make test makes it")
-    written("deriv_client.py", tmp_path, here)
-    [line] = run([PYTHON, "deriv_client.py"], tmp_path, {"TOKEN": here.token})
-    assert line == f"{{'balance': 10000.0, 'currency': 'USD', 'loginid': '{here.loginids[0]}'}}"
+    written("deriv_client.py", tmp_path, world)
+    [line] = run([PYTHON, "deriv_client.py"], tmp_path, {"TOKEN": world.token})
+    assert line == f"{{'balance': 10000.0, 'currency': 'USD', 'loginid': '{world.loginids[0]}'}}"
 
 
-def test_the_published_javascript_client(here: Served, tmp_path: Path) -> None:
+def test_the_published_javascript_client(world: Served, tmp_path: Path) -> None:
     command = node("deriv_api.mjs")
-    written("deriv_api.mjs", tmp_path, here)
-    balance, price = run(command, tmp_path, {"TOKEN": here.token})
-    assert balance == f"{here.loginids[0]} 10,000.00 USD"
+    written("deriv_api.mjs", tmp_path, world)
+    balance, price = run(command, tmp_path, {"TOKEN": world.token})
+    assert balance == f"{world.loginids[0]} 10,000.00 USD"
     assert re.fullmatch(r"\d+\.\d\d", price)
 
 
-def test_the_published_javascript_client_on_a_socket_of_ours(here: Served, tmp_path: Path) -> None:
+def test_the_published_javascript_client_on_a_socket_of_ours(world: Served, tmp_path: Path) -> None:
     command = node("deriv_api_connection.mjs")
-    written("deriv_api_connection.mjs", tmp_path, here)
+    written("deriv_api_connection.mjs", tmp_path, world)
     assert run(command, tmp_path, {}) == ["pong"]
 
 
@@ -167,13 +167,13 @@ def test_a_gateway_in_ci(tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines] == ["authorize", "balance", "tick"]
 
 
-async def test_the_code_flow(here: Served, tmp_path: Path, unused_tcp_port: int) -> None:
+async def test_the_code_flow(world: Served, tmp_path: Path, unused_tcp_port: int) -> None:
     back = f"http://127.0.0.1:{unused_tcp_port}/back"
-    written("code_flow.py", tmp_path, here)
+    written("code_flow.py", tmp_path, world)
     program = tmp_path / "code_flow.py"
     program.write_text(program.read_text().replace("http://127.0.0.1:8400/back", back))
-    page = here.page.rstrip("/")
-    async with here.connected(origin=page) as owner:
+    page = world.page.rstrip("/")
+    async with world.connected(origin=page) as owner:
         signed_in = (await owner.ask({"sign_in_demo": 1}))["sign_in_demo"]
         tokens = [account["token"] for account in signed_in["accounts"]]
         await owner.ask({"authorize": "MULTI", "tokens": tokens})
@@ -194,7 +194,7 @@ async def test_the_code_flow(here: Served, tmp_path: Path, unused_tcp_port: int)
             "consent": 1,
             "query": urlsplit(link).query,
             "returns_to": back.removesuffix("/back"),
-            "loginids": here.loginids[:2],
+            "loginids": world.loginids[:2],
             "scopes": ["read"],
         }
         sent = (await owner.ask(consent))["consent"]["redirect_to"]
@@ -202,4 +202,4 @@ async def test_the_code_flow(here: Served, tmp_path: Path, unused_tcp_port: int)
             assert shown.read() == b"You can close this page."
         rest = (await running.stdout.read()).decode()
         assert await running.wait() == 0
-        assert rest == f"read ['{here.loginids[1]}', '{here.loginids[0]}']\n"
+        assert rest == f"read ['{world.loginids[1]}', '{world.loginids[0]}']\n"

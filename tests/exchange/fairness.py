@@ -616,9 +616,9 @@ def trade(
     feed, terms = Feed(seed), margins or Margins()
     tallies = [Tally(family) for family in families]
     for names in dict.fromkeys(family.symbols for family in families):
-        here = [tally for tally in tallies if tally.family.symbols == names]
+        world = [tally for tally in tallies if tally.family.symbols == names]
         for group, symbol, midnight in _moments(seed, groups, names):
-            for tally in here:
+            for tally in world:
                 rng = Random(f"{seed} {tally.family.name} {group}")
                 moments = sorted(midnight + rng.randrange(DAY) for _ in range(tally.family.a_group))
                 for now in moments:

@@ -19,44 +19,44 @@ from scopegate.store.sqlite import Store, StoreError
 from scopegate.testing import World
 
 
-async def bought(here: World, **wanted: Any) -> Bought:
+async def bought(world: World, **wanted: Any) -> Bought:
     """A contract of the demo account's."""
     given = {"symbol": "1HZ100V", "currency": "USD", "amount": Decimal(1), "basis": "stake"}
     request = QuoteRequest(**(given | wanted))
-    desk, now = here.gateway.service(Desk), int(here.clock.now())
+    desk, now = world.gateway.service(Desk), int(world.clock.now())
     quote = quoting.make_quote(request, desk.feed, now, desk.margins)
-    purchase = Purchase(quote=quote, loginid=here.demo.loginid, app_id=None, at=now)
+    purchase = Purchase(quote=quote, loginid=world.demo.loginid, app_id=None, at=now)
     return await desk.buy(purchase, lambda transaction: None)
 
 
 async def test_contracts_that_were_closed_early_leave_nothing_behind(
-    here: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk_module, "STALE", 10)
-    desk = here.gateway.service(Desk)
+    desk = world.gateway.service(Desk)
     for _ in range(50):
-        contract = (await bought(here, contract_type="MULTUP", multiplier=Decimal(40))).contract
-        here.clock.advance(1)
+        contract = (await bought(world, contract_type="MULTUP", multiplier=Decimal(40))).contract
+        world.clock.advance(1)
         await desk.sell(
             contract.id,
-            loginid=here.demo.loginid,
+            loginid=world.demo.loginid,
             least=0,
             app_id=None,
             guard=lambda transaction: None,
         )
-    assert desk.positions(here.demo.loginid) == []
+    assert desk.positions(world.demo.loginid) == []
     [index] = desk._triggers.values()
     assert len(index.by_time) <= 11
     assert index.by_level == {}
 
 
 async def test_a_settlement_that_fails_is_made_up_for(
-    here: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desk_module, "RETRY", 0.0)
-    desk, store = here.gateway.service(Desk), here.gateway.store
+    desk, store = world.gateway.service(Desk), world.gateway.store
     contract = (
-        await bought(here, contract_type="DIGITEVEN", duration=1, duration_unit="t")
+        await bought(world, contract_type="DIGITEVEN", duration=1, duration_unit="t")
     ).contract
     write, refusals = store.write, 3
 
@@ -68,30 +68,30 @@ async def test_a_settlement_that_fails_is_made_up_for(
         return await write(job)
 
     monkeypatch.setattr(Store, "write", failing)
-    here.clock.advance(1)
+    world.clock.advance(1)
     await desk.settled()
     assert refusals == 0
-    found = await desk.find(contract.id, here.demo.loginid)
+    found = await desk.find(contract.id, world.demo.loginid)
     assert found is not None
     assert found.status in (Status.WON, Status.LOST)
     assert desk.position(contract.id) is None
 
 
-async def test_new_orders_are_not_met_by_ticks_before_them(here: World) -> None:
-    desk = here.gateway.service(Desk)
-    contract = (await bought(here, contract_type="MULTUP", multiplier=Decimal(40))).contract
+async def test_new_orders_are_not_met_by_ticks_before_them(world: World) -> None:
+    desk = world.gateway.service(Desk)
+    contract = (await bought(world, contract_type="MULTUP", multiplier=Decimal(40))).contract
     entry = desk.feed.price(contract.terms.symbol, contract.terms.entry_epoch)
     kind = TYPES["MULTUP"]
     assert isinstance(kind, Multiplier)
     peak = profit = 0
     while peak < 3 or profit > peak - 3:  # cents: up, and down again
-        here.clock.advance(1)
-        spot = desk.feed.price(contract.terms.symbol, int(here.clock.now()))
+        world.clock.advance(1)
+        spot = desk.feed.price(contract.terms.symbol, int(world.clock.now()))
         profit = kind.profit(contract.terms, entry * PARTS, spot)
         peak = max(peak, profit)
     changed = await desk.change_orders(
         contract.id,
-        loginid=here.demo.loginid,
+        loginid=world.demo.loginid,
         change=lambda position: Orders(take_profit=peak - 1),
         guard=lambda transaction: None,
     )
@@ -103,18 +103,18 @@ async def test_new_orders_are_not_met_by_ticks_before_them(here: World) -> None:
     assert desk._followed(changed).outcome is None
 
 
-async def test_a_life_that_restarts_with_new_orders_knows_the_tick_before(here: World) -> None:
+async def test_a_life_that_restarts_with_new_orders_knows_the_tick_before(world: World) -> None:
     """Of an accumulator, that every tick is held against: followed, and found anew."""
-    desk, last = here.gateway.service(Desk), None
+    desk, last = world.gateway.service(Desk), None
     kind = TYPES["ACCU"]
     assert isinstance(kind, Accumulator)
     terms = {"growth_rate": Decimal("0.01"), "amount": Decimal(100)}
-    contract = (await bought(here, contract_type="ACCU", symbol="R_100", **terms)).contract
+    contract = (await bought(world, contract_type="ACCU", symbol="R_100", **terms)).contract
     for profit in (5_000, None, 6_000, 7_000):
-        here.clock.advance(3)  # also between two ticks
+        world.clock.advance(3)  # also between two ticks
         await desk.change_orders(
             contract.id,
-            loginid=here.demo.loginid,
+            loginid=world.demo.loginid,
             change=lambda held, profit=profit: Orders(take_profit=profit),
             guard=lambda transaction: None,
         )
@@ -122,41 +122,41 @@ async def test_a_life_that_restarts_with_new_orders_knows_the_tick_before(here: 
         if position is None:  # a tick went too far
             break
         last = position.state.memory
-        assert last == latest(desk.feed, contract.terms.symbol, int(here.clock.now()))
+        assert last == latest(desk.feed, contract.terms.symbol, int(world.clock.now()))
         assert desk._followed(position.contract) == position.state
     assert last is not None
-    here.clock.advance(1_000)
+    world.clock.advance(1_000)
     await desk.settled()
-    found = await desk.find(contract.id, here.demo.loginid)
+    found = await desk.find(contract.id, world.demo.loginid)
     assert found is not None
     anew = begin(found.terms, desk.feed)
-    end = replay(kind, found.terms, anew, desk.feed, int(here.clock.now())).outcome
+    end = replay(kind, found.terms, anew, desk.feed, int(world.clock.now())).outcome
     assert end is not None
     assert (found.status, found.sold_for) == (end.status, end.pays)
     assert found.exit_epoch == end.tick.epoch
 
 
 async def test_a_tick_that_decides_while_new_orders_are_written_is_judged_anew(
-    here: World,
+    world: World,
 ) -> None:
-    desk = here.gateway.service(Desk)
+    desk = world.gateway.service(Desk)
     terms = {"multiplier": Decimal(400), "stop_loss": Decimal("0.5")}
-    contract = (await bought(here, contract_type="MULTDOWN", **terms)).contract
-    here.clock.advance(1)
-    client = here.connect()
-    await client.authorize(await here.token("trade"))
+    contract = (await bought(world, contract_type="MULTDOWN", **terms)).contract
+    world.clock.advance(1)
+    client = world.connect()
+    await client.authorize(await world.token("trade"))
     client.send_text(
         b'{"contract_update": 1, "contract_id": %d, "limit_order": {"stop_loss": null}}'
         % contract.id
     )
     # The old stop loss is met before the new orders are committed.
-    here.clock.advance(60)
+    world.clock.advance(60)
     old = replay(
         TYPES["MULTDOWN"],
         contract.terms,
         begin(contract.terms, desk.feed),
         desk.feed,
-        int(here.clock.now()),
+        int(world.clock.now()),
     )
     assert old.outcome is not None
     assert old.outcome.status is Status.LOST

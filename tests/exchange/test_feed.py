@@ -198,14 +198,14 @@ json.dump(answers, sys.stdout)
 """
     questions = [(name, MIDNIGHT + day * DAY - 5_000) for name in KINDS for day in (0, -1_500)]
     feed = Feed("another process")
-    here = {}
+    world = {}
     for name, first in questions:
         symbol = SYMBOLS[name]
         prices = [feed.price(symbol, epoch) for epoch in range(first, first + 100)]
         ticks = feed.ticks(symbol, first, first + 9_999)
         candles = feed.candles(symbol, 3_600, first - DAY, first)
         parts = (fixedpoint.digest(np.concatenate(rows)) for rows in (candles, ticks))
-        here[f"{name} {first}"] = [*parts, prices]
+        world[f"{name} {first}"] = [*parts, prices]
     there = subprocess.run(
         [sys.executable, "-c", code],
         input=json.dumps(questions[::-1]),
@@ -215,7 +215,7 @@ json.dump(answers, sys.stdout)
         text=True,
         check=True,
     )
-    assert json.loads(there.stdout) == here
+    assert json.loads(there.stdout) == world
 
 
 @pytest.mark.slow
@@ -278,9 +278,9 @@ def test_a_question_interrupted_at_any_line_is_answered_as_if_it_were_alone() ->
             if frame.f_code.co_filename not in files:
                 return None
             if event == "line":
-                here = (frame.f_code.co_filename, frame.f_lineno)
-                lines.append(here)
-                if here == line and lines.count(here) == hit:
+                world = (frame.f_code.co_filename, frame.f_lineno)
+                lines.append(world)
+                if world == line and lines.count(world) == hit:
                     answers.append(ask(feed, 601, 1))
             return trace
 

@@ -30,31 +30,31 @@ def explained(reader: Transaction) -> bool:
     return True
 
 
-async def test_racing_bookings_never_overdraw_and_are_all_explained(here: World) -> None:
+async def test_racing_bookings_never_overdraw_and_are_all_explained(world: World) -> None:
     def take(amount: int) -> asyncio.Future[object]:
-        return asyncio.ensure_future(here.credit(-amount))
+        return asyncio.ensure_future(world.credit(-amount))
 
     results = await asyncio.gather(*(take(300_000) for _ in range(10)), return_exceptions=True)
     assert sum(result is None for result in results) == 3
     assert sum(isinstance(result, InsufficientFundsError) for result in results) == 7
-    assert (await here.gateway.service(Ledger).balance(here.demo.loginid)).units == 100_000
-    assert await here.gateway.store.read(explained)
+    assert (await world.gateway.service(Ledger).balance(world.demo.loginid)).units == 100_000
+    assert await world.gateway.store.read(explained)
 
 
-async def test_the_database_itself_refuses_a_negative_balance(here: World) -> None:
+async def test_the_database_itself_refuses_a_negative_balance(world: World) -> None:
     def unguarded(transaction: Transaction) -> None:
         transaction.execute("UPDATE accounts SET balance = balance - 99999999")
 
     with pytest.raises(Exception, match="CHECK"):
-        await here.gateway.store.write(unguarded)
+        await world.gateway.store.write(unguarded)
 
 
-async def test_the_statement_tells_what_the_ledger_holds(here: World) -> None:
-    client = here.connect()
-    await client.authorize(await here.token("trading_information"))
+async def test_the_statement_tells_what_the_ledger_holds(world: World) -> None:
+    client = world.connect()
+    await client.authorize(await world.token("trading_information"))
     for amount in (500, -200, 300):
-        await here.credit(amount)
-        here.clock.advance(10)
+        await world.credit(amount)
+        world.clock.advance(10)
     body = (await client.ask({"statement": 1, "description": 1}))["statement"]
     assert body["count"] == 4
     assert [t["amount"] for t in body["transactions"]] == [3.0, -2.0, 5.0, 10000.0]
@@ -75,11 +75,11 @@ async def test_the_statement_tells_what_the_ledger_holds(here: World) -> None:
     assert await amounts(limit=0) == []
 
 
-async def test_topping_up_brings_a_demo_account_back(here: World) -> None:
-    client = here.connect()
-    await client.authorize(await here.token("trade", "read"))
+async def test_topping_up_brings_a_demo_account_back(world: World) -> None:
+    client = world.connect()
+    await client.authorize(await world.token("trade", "read"))
     assert await client.refused({"topup_virtual": 1}) == "TopupVirtualError"
-    await here.credit(-400_050)
+    await world.credit(-400_050)
     stream = await client.ask({"transaction": 1, "subscribe": 1})
     reply = await client.ask({"topup_virtual": 1})
     assert reply["topup_virtual"] == {"amount": 4000.5, "currency": "USD"}
@@ -87,31 +87,31 @@ async def test_topping_up_brings_a_demo_account_back(here: World) -> None:
     assert told["transaction"]["action"] == "virtual_credit"
     assert told["transaction"]["balance"] == 10000.0
     assert told["transaction"]["id"] == stream["subscription"]["id"]
-    await client.authorize(await here.token("trade", loginid=here.real[0].loginid))
+    await client.authorize(await world.token("trade", loginid=world.real[0].loginid))
     assert await client.refused({"topup_virtual": 1}) == "TopupVirtualError"
 
 
-async def test_all_balances_and_their_totals(here: World) -> None:
-    client = here.connect()
-    await client.authorize(await here.token("read"))
-    first, second = here.real
-    await here.credit(250, first.loginid)
+async def test_all_balances_and_their_totals(world: World) -> None:
+    client = world.connect()
+    await client.authorize(await world.token("read"))
+    first, second = world.real
+    await world.credit(250, first.loginid)
     reply = await client.ask({"balance": 1, "account": "all", "subscribe": 1})
     body = reply["balance"]
-    assert body["loginid"] == here.demo.loginid
+    assert body["loginid"] == world.demo.loginid
     assert body["balance"] == 10000.0
     assert body["accounts"][first.loginid]["balance"] == 10002.5
-    assert body["accounts"][here.demo.loginid]["demo_account"] == 1
+    assert body["accounts"][world.demo.loginid]["demo_account"] == 1
     assert body["total"] == {
         "deriv": {"amount": 20002.5, "currency": "USD"},
         "deriv_demo": {"amount": 10000.0, "currency": "USD"},
     }
-    await here.credit(100, second.loginid)
+    await world.credit(100, second.loginid)
     told = (await client.next())["balance"]
     assert (told["loginid"], told["balance"]) == (second.loginid, 10001.0)
     reply = await client.ask({"balance": 1, "account": second.loginid})
     assert reply["balance"]["balance"] == 10001.0
-    stranger = (await here.user("ada@example.com"))[0]
+    stranger = (await world.user("ada@example.com"))[0]
     assert await client.refused({"balance": 1, "account": stranger.loginid}) == (
         "InputValidationFailed"
     )

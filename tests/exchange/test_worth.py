@@ -98,8 +98,8 @@ def next_ticks(market: MarketView, mean: float) -> Iterator[tuple[Tick, float]]:
 
     edges = [below(spot + away - 0.5) for away in range(-reach, reach + 2)]
     for away in range(-reach, reach + 1):
-        here = edges[away + reach]
-        yield Tick(epoch, spot + away), edges[away + reach + 1] - here
+        world = edges[away + reach]
+        yield Tick(epoch, spot + away), edges[away + reach + 1] - world
 
 
 @pytest.mark.parametrize("name", WORTH)

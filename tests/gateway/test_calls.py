@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 from typing_extensions import TypedDict
 
+from scopegate import testing
 from scopegate.app import compose
 from scopegate.composition import declared
 from scopegate.exchange.feed import Feed
@@ -26,7 +27,7 @@ from scopegate.schemas.general_messages import Limits, LimitsReply, Ping, Pong, 
 from scopegate.schemas.published import PUBLISHED
 from scopegate.schemas.scopes import Scopes
 from scopegate.settings import chosen
-from scopegate.testing import NOON, world
+from scopegate.testing import NOON
 from tests import counted_calls
 
 
@@ -264,9 +265,9 @@ async def test_a_plugin_is_made_once_for_a_gateway_and_not_to_be_read() -> None:
     counted_calls.MADE.clear()
     assert "counted" in declared(["tests.counted_calls"])
     assert counted_calls.MADE == []
-    async with world(handlers=["tests.counted_calls"]) as here:
-        assert [here.clock] == counted_calls.MADE
-        assert (await here.connect().ask({"counted": 1}))["counted"] == 1
+    async with testing.world(handlers=["tests.counted_calls"]) as world:
+        assert [world.clock] == counted_calls.MADE
+        assert (await world.connect().ask({"counted": 1}))["counted"] == 1
 
 
 FAULTY = """

@@ -78,10 +78,10 @@ GATEWAY = Gateway(Plugin(name="papers", handlers=(Papers,)))
 
 
 async def test_events_reach_the_streams_of_their_key_once_and_in_order() -> None:
-    async with scene(GATEWAY) as here:
-        papers = here.service(Papers)
+    async with scene(GATEWAY) as world:
+        papers = world.service(Papers)
         papers.news.publish("a", {"title": "early", "lines": 0})
-        client = here.connect()
+        client = world.connect()
         first = await client.ask({"follow": "a"})
         assert first["news"] == {"title": "first", "lines": 1}
         papers.news.publish("a", {"title": "second", "lines": 2})
@@ -111,31 +111,31 @@ async def test_events_reach_the_streams_of_their_key_once_and_in_order() -> None
     ],
 )
 async def test_an_event_of_another_type_reaches_nobody(event: Any) -> None:
-    async with scene(GATEWAY) as here:
-        client = here.connect()
+    async with scene(GATEWAY) as world:
+        client = world.connect()
         await client.ask({"follow": "a"})
         with pytest.raises(TypeError, match="an event of kind news is wrong"):
-            here.service(Papers).news.publish("a", event)
+            world.service(Papers).news.publish("a", event)
         assert (await client.ask({"ping": 1}))["ping"] == "pong"
         assert client.told == []
 
 
 async def test_lists_are_told_as_lists() -> None:
-    async with scene(GATEWAY) as here:
-        client = here.connect()
+    async with scene(GATEWAY) as world:
+        client = world.connect()
         await client.ask({"follow_list": "a"})
-        here.service(Papers).headlines.publish("a", ["one", "two"])
-        here.service(Papers).headlines.publish("a", [])
+        world.service(Papers).headlines.publish("a", ["one", "two"])
+        world.service(Papers).headlines.publish("a", [])
         assert [(await client.next())["headlines"] for _ in range(2)] == [["one", "two"], []]
 
 
 async def test_the_bus_itself_refuses_what_would_break_a_message() -> None:
-    async with scene(GATEWAY) as here:
-        client = here.connect()
+    async with scene(GATEWAY) as world:
+        client = world.connect()
         await client.ask({"follow": "a"})
         for wrong in (["a"], "text", b'{"a":1}', {1: 2}):
             with pytest.raises(TypeError):
-                here.gateway.bus.publish(("news", "a"), wrong)  # type: ignore[arg-type]
+                world.gateway.bus.publish(("news", "a"), wrong)  # type: ignore[arg-type]
         assert client.told == []
 
 
@@ -157,8 +157,8 @@ async def test_a_kind_that_no_call_declares_cannot_be_forgotten_or_opened() -> N
             """Follow a paper."""
             return self._news.stream("a", {"news": {"title": "first", "lines": 1}})
 
-    async with scene(Gateway(Plugin(name="papers", handlers=(Undeclared,)))) as here:
-        client = here.connect()
+    async with scene(Gateway(Plugin(name="papers", handlers=(Undeclared,)))) as world:
+        client = world.connect()
         assert await client.refused({"follow": "a"}) == "InternalServerError"
         reply = await client.ask({"forget_all": "news"})
         assert reply["error"]["code"] == "InputValidationFailed"
@@ -166,15 +166,15 @@ async def test_a_kind_that_no_call_declares_cannot_be_forgotten_or_opened() -> N
 
 
 async def test_with_an_account_only_those_who_act_for_it_are_told() -> None:
-    async with scene(GATEWAY) as here:
-        other = await here.gateway.store.write(_another_account)
-        mine, theirs, nobody = (here.connect() for _ in range(3))
-        await mine.authorize(await here.token("read"))
-        await theirs.authorize(await here.token("read", loginid=other))
+    async with scene(GATEWAY) as world:
+        other = await world.gateway.store.write(_another_account)
+        mine, theirs, nobody = (world.connect() for _ in range(3))
+        await mine.authorize(await world.token("read"))
+        await theirs.authorize(await world.token("read", loginid=other))
         for client in (mine, theirs, nobody):
             await client.ask({"follow_own" if client is not nobody else "follow": "a"})
-        news = here.service(Papers).news
-        news.publish("a", {"title": "private", "lines": 1}, only_for=here.loginid)
+        news = world.service(Papers).news
+        news.publish("a", {"title": "private", "lines": 1}, only_for=world.loginid)
         news.publish("a", {"title": "public", "lines": 1})
         titles = [
             [event["news"]["title"] for event in client.told] for client in (mine, theirs, nobody)
@@ -191,10 +191,10 @@ class Rain(StrEnum):
 
 
 async def test_equal_keys_are_one_key() -> None:
-    async with scene(GATEWAY) as here:
-        client = here.connect()
+    async with scene(GATEWAY) as world:
+        client = world.connect()
         await client.ask({"follow": "heavy"})
-        here.service(Papers).news.publish(Rain.HEAVY, {"title": "wet", "lines": 1})
+        world.service(Papers).news.publish(Rain.HEAVY, {"title": "wet", "lines": 1})
         assert (await client.next())["news"]["title"] == "wet"
 
 

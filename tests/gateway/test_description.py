@@ -69,9 +69,9 @@ def takes(offered: Call, request: Mapping[str, Any]) -> bool:
     return True
 
 
-async def asker(here: World, name: str) -> Client:
+async def asker(world: World, name: str) -> Client:
     """A client who may make this call."""
-    return await here.owner() if name in OWN else await signed_in(here, to_make=name)
+    return await world.owner() if name in OWN else await signed_in(world, to_make=name)
 
 
 @cache
@@ -120,9 +120,9 @@ def test_a_call_has_examples_that_it_takes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCENES)
-async def test_what_is_asked_and_answered_fits(here: World, name: str) -> None:
-    client = await asker(here, name)
-    request = await SCENES[name](here, client)
+async def test_what_is_asked_and_answered_fits(world: World, name: str) -> None:
+    client = await asker(world, name)
+    request = await SCENES[name](world, client)
     assert misfits(send(name), request) == []
     assert misfits(payload(name), request) == []
     reply = await client.ask(request | {"passthrough": {"of": "mine"}})
@@ -135,9 +135,9 @@ async def test_what_is_asked_and_answered_fits(here: World, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCENES)
-async def test_errors_fit(here: World, name: str) -> None:
-    client = await asker(here, name)
-    request = await SCENES[name](here, client) | {"no_such_field": 1}
+async def test_errors_fit(world: World, name: str) -> None:
+    client = await asker(world, name)
+    request = await SCENES[name](world, client) | {"no_such_field": 1}
     assert misfits(send(name), request)
     reply = await client.ask(request)
     assert reply["error"]["details"] == {"no_such_field": "Unknown field."}
@@ -151,12 +151,12 @@ async def test_errors_fit(here: World, name: str) -> None:
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-async def test_what_a_stream_tells_later_fits(here: World, stream: str) -> None:
+async def test_what_a_stream_tells_later_fits(world: World, stream: str) -> None:
     request, told, cause = STREAMS[stream]
     name = next(iter(request))
-    client = await signed_in(here)
+    client = await signed_in(world)
     assert misfits(receive(name), await client.ask(request)) == []
-    await cause(here)
+    await cause(world)
     later = await client.next()
     assert later["msg_type"] == told
     assert misfits(receive(name), later) == []

@@ -10,6 +10,7 @@ import orjson
 import pytest
 import structlog
 
+from scopegate import testing
 from scopegate.composition import declared
 from scopegate.gateway.calls import dispatch, scheduling
 from scopegate.gateway.calls.bus import Bus
@@ -19,18 +20,18 @@ from scopegate.gateway.calls.limits import PROFILES, ConcurrencyLimiter, Profile
 from scopegate.gateway.calls.registry import Call, Stream
 from scopegate.gateway.calls.session import Session
 from scopegate.gateway.transport import connection as connection_module
-from scopegate.testing import World, world
+from scopegate.testing import World
 from tests.conftest import limited
 
 
 @pytest.fixture
-async def here() -> AsyncIterator[World]:
-    async with world(handlers=["tests.plugins"]) as made:
+async def world() -> AsyncIterator[World]:
+    async with testing.world(handlers=["tests.plugins"]) as made:
         yield made
 
 
-async def test_replies_keep_the_order_of_their_requests(here: World) -> None:
-    client, other = here.connect(), here.connect()
+async def test_replies_keep_the_order_of_their_requests(world: World) -> None:
+    client, other = world.connect(), world.connect()
     waiting = asyncio.ensure_future(client.ask({"behave": "wait"}))
     await asyncio.sleep(0)
     behind = [asyncio.ensure_future(client.ask({"ping": 1})) for _ in range(3)]
@@ -41,15 +42,15 @@ async def test_replies_keep_the_order_of_their_requests(here: World) -> None:
     assert [(await task)["ping"] for task in behind] == ["pong"] * 3
 
 
-async def test_a_handler_that_suspends_is_awaited(here: World) -> None:
-    client = here.connect()
+async def test_a_handler_that_suspends_is_awaited(world: World) -> None:
+    client = world.connect()
     for what in ("yield", "write", "count", "timeout inside"):
         reply = await client.ask({"behave": what})
         assert reply["behave"] == ("1" if what == "count" else what)
 
 
-async def test_a_bug_is_told_to_the_log_and_not_to_the_client(here: World) -> None:
-    client = here.connect()
+async def test_a_bug_is_told_to_the_log_and_not_to_the_client(world: World) -> None:
+    client = world.connect()
     for what in ("bug", "late bug", "own timeout"):
         with structlog.testing.capture_logs() as logged:
             reply = await client.ask({"behave": what, "password": "hunter22", "pin": 1234})
@@ -64,17 +65,17 @@ async def test_a_bug_is_told_to_the_log_and_not_to_the_client(here: World) -> No
         assert (await client.ask({"ping": 1}))["ping"] == "pong"
 
 
-async def test_a_token_in_a_bugs_text_is_not_logged(here: World) -> None:
-    client = here.connect()
-    token = await here.token("read")
+async def test_a_token_in_a_bugs_text_is_not_logged(world: World) -> None:
+    client = world.connect()
+    token = await world.token("read")
     with structlog.testing.capture_logs() as logged:
         await client.ask({"behave": "bug", "password": token})
     assert token not in str(logged)
     assert "ZeroDivisionError" in str(logged)
 
 
-async def test_a_refusal_answers_and_a_disconnect_ends(here: World) -> None:
-    client = here.connect()
+async def test_a_refusal_answers_and_a_disconnect_ends(world: World) -> None:
+    client = world.connect()
     reply = await client.ask({"behave": "refuse"})
     assert reply["error"] == {
         "code": "NotToday",
@@ -83,22 +84,22 @@ async def test_a_refusal_answers_and_a_disconnect_ends(here: World) -> None:
     }
     assert reply["msg_type"] == "behave"
     for what in ("hang up", "late hang up"):
-        client = here.connect()
+        client = world.connect()
         client.send_text(b'{"behave":"%b"}' % what.encode())
         assert await client.ended() == (4000, "enough")
 
 
 async def test_a_handler_over_its_time_is_answered_for() -> None:
-    async with world(handlers=["tests.plugins"]) as here:
-        here.gateway.connect.dispatcher._patience = 0.01
-        client = here.connect()
+    async with testing.world(handlers=["tests.plugins"]) as world:
+        world.gateway.connect.dispatcher._patience = 0.01
+        client = world.connect()
         reply = await client.ask({"behave": "wait"})
         assert reply["error"] == {"code": "Timeout", "message": "Timeout"}
         assert (await client.ask({"ping": 1}))["ping"] == "pong"
 
 
-async def test_leaving_cancels_what_waits(here: World) -> None:
-    client = here.connect()
+async def test_leaving_cancels_what_waits(world: World) -> None:
+    client = world.connect()
     client.send_text(b'{"behave":"wait"}')
     client.send_text(b'{"ping":1}')
     await asyncio.sleep(0)
@@ -110,8 +111,8 @@ async def test_leaving_cancels_what_waits(here: World) -> None:
     assert client.told == []
 
 
-async def test_what_waits_behind_a_slow_handler_is_bounded(here: World) -> None:
-    client = here.connect()
+async def test_what_waits_behind_a_slow_handler_is_bounded(world: World) -> None:
+    client = world.connect()
     paused: list[bool] = []
     client.pause = lambda: paused.append(True)  # type: ignore[method-assign]
     client.resume = lambda: paused.append(False)  # type: ignore[method-assign]
@@ -122,7 +123,7 @@ async def test_what_waits_behind_a_slow_handler_is_bounded(here: World) -> None:
     assert paused == []
     client.send_text(b'{"ping":1}')
     assert paused == [True]
-    await here.connect().ask({"behave": "open"})
+    await world.connect().ask({"behave": "open"})
     await waiting
     for _ in range(connection_module.MAX_WAITING):
         assert (await client.next())["ping"] == "pong"
@@ -130,11 +131,11 @@ async def test_what_waits_behind_a_slow_handler_is_bounded(here: World) -> None:
 
 
 async def test_one_client_does_not_hold_up_the_others(
-    here: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here.gateway.scheduler.round_length = 0.0
+    world.gateway.scheduler.round_length = 0.0
     monkeypatch.setattr(scheduling, "QUANTUM", 0.0)
-    eager, other = here.connect(), here.connect()
+    eager, other = world.connect(), world.connect()
     eager._connection.receive([b'{"ping":1}'] * 4)
     assert len(eager.told) == 1
     assert (await other.ask({"ping": 1}))["ping"] == "pong"
@@ -143,49 +144,49 @@ async def test_one_client_does_not_hold_up_the_others(
 
 
 async def test_an_app_with_every_place_of_its_user_keeps_the_owner_from_nothing(
-    here: World,
+    world: World,
 ) -> None:
-    app = await here.app("read")
-    token = await here.token("read", app=app)
-    apps = [here.connect(app_id=app.id) for _ in range(scheduling.MOST_RUNNING + 1)]
+    app = await world.app("read")
+    token = await world.token("read", app=app)
+    apps = [world.connect(app_id=app.id) for _ in range(scheduling.MOST_RUNNING + 1)]
     for client in apps:
         await client.authorize(token)
     waiting = [asyncio.ensure_future(client.ask({"behave": "wait"})) for client in apps[:-1]]
     await asyncio.sleep(0)
     apps[-1].send_text(b'{"ping":1}')
-    owner = await here.owner()
+    owner = await world.owner()
     assert "error" not in await owner.ask({"connected_apps": 1})
-    other = here.connect()
+    other = world.connect()
     assert (await other.ask({"ping": 1}))["ping"] == "pong"
     assert apps[-1].told == []
-    await here.connect().ask({"behave": "open"})
+    await world.connect().ask({"behave": "open"})
     await asyncio.gather(*waiting)
     assert (await apps[-1].next())["ping"] == "pong"
 
 
-async def test_signed_in_and_any_of_several_scopes(here: World) -> None:
-    client = here.connect()
+async def test_signed_in_and_any_of_several_scopes(world: World) -> None:
+    client = world.connect()
     assert await client.refused({"whisper": 1}) == "AuthorizationRequired"
     assert await client.refused({"either": 1}) == "AuthorizationRequired"
-    await client.authorize(await here.token("trade"))
-    assert (await client.ask({"whisper": 1}))["whisper"] == here.demo.loginid
+    await client.authorize(await world.token("trade"))
+    assert (await client.ask({"whisper": 1}))["whisper"] == world.demo.loginid
     reply = await client.ask({"either": 1})
     assert reply["error"]["message"] == "Permission denied, requires read or payments scopes."
-    await client.authorize(await here.token("payments"))
+    await client.authorize(await world.token("payments"))
     assert (await client.ask({"either": 1}))["either"] == 1
 
 
-async def test_scopes_come_before_validation(here: World) -> None:
+async def test_scopes_come_before_validation(world: World) -> None:
     """Strangers learn nothing of a call's fields."""
-    client = here.connect()
+    client = world.connect()
     assert await client.refused({"balance": "x", "nonsense": 1}) == "AuthorizationRequired"
-    await client.authorize(await here.token("trade"))
+    await client.authorize(await world.token("trade"))
     assert await client.refused({"balance": "x", "nonsense": 1}) == "PermissionDenied"
 
 
 async def test_limits_are_named_and_counted_per_token_else_per_address() -> None:
-    async with limited(general_per_minute=5, outcome_per_minute=2) as here:
-        first, second = here.connect(address="1.1.1.1"), here.connect(address="1.1.1.1")
+    async with limited(general_per_minute=5, outcome_per_minute=2) as world:
+        first, second = world.connect(address="1.1.1.1"), world.connect(address="1.1.1.1")
         for client in (first, second, first, second, first):
             assert "error" not in await client.ask({"ping": 1})
         reply = await second.ask({"ping": 1})
@@ -194,10 +195,10 @@ async def test_limits_are_named_and_counted_per_token_else_per_address() -> None
             "message": "You have reached the rate limit for ping.",
             "details": {"limit": "5 general calls a minute"},
         }
-        token = await here.token("read")
-        elsewhere = here.connect(address="2.2.2.2")
+        token = await world.token("read")
+        elsewhere = world.connect(address="2.2.2.2")
         await elsewhere.authorize(token)
-        again = here.connect(address="3.3.3.3")
+        again = world.connect(address="3.3.3.3")
         await again.authorize(token)
         for client in (elsewhere, again):
             assert "error" not in await client.ask({"statement": 1})
@@ -210,9 +211,9 @@ async def test_limits_are_named_and_counted_per_token_else_per_address() -> None
 
 
 async def test_a_refusal_by_a_limit_has_what_clients_match_replies_by() -> None:
-    async with limited(general_per_minute=1, refusals_in_a_row=1000) as here:
-        token = await here.token("read")
-        client = here.connect()
+    async with limited(general_per_minute=1, refusals_in_a_row=1000) as world:
+        token = await world.token("read")
+        client = world.connect()
         await client.ask({"ping": 1})
         note = {"a": {"b": 1}}
         reply = await client.ask({"time": 1, "req_id": 7, "passthrough": note})
@@ -237,8 +238,8 @@ async def test_a_refusal_by_a_limit_has_what_clients_match_replies_by() -> None:
 
 
 async def test_every_message_counts_whatever_it_says() -> None:
-    async with limited(messages_per_minute=6, refusals_in_a_row=1000) as here:
-        client = here.connect(address="1.1.1.1")
+    async with limited(messages_per_minute=6, refusals_in_a_row=1000) as world:
+        client = world.connect(address="1.1.1.1")
         for text in (b"nonsense", b"[1]", b'{"a b":1}', b'{"nonsense":1}', b'{"ping":"x"}'):
             client.send_text(text)
             assert (await client.next())["error"]["code"] != "RateLimit"
@@ -256,14 +257,14 @@ async def test_every_message_counts_whatever_it_says() -> None:
         wrong = b'{"ping":1,"x":"' + b"\xff" * 3000 + b'"}'
         client.send_text(wrong)
         assert (await client.ended())[0] == 1007
-        client = here.connect(address="1.1.1.1")
+        client = world.connect(address="1.1.1.1")
         client.send_text(dispatch.Binary(wrong))
         assert (await client.ended())[0] == 1003
 
 
 async def test_a_long_message_counts_several_times() -> None:
-    async with limited(messages_per_minute=60) as here:
-        client = here.connect(address="1.1.1.1")
+    async with limited(messages_per_minute=60) as world:
+        client = world.connect(address="1.1.1.1")
         long = {"nonsense": 1, "passthrough": {"x": "y" * 55_000}}
         assert [await client.refused(long) for _ in range(3)] == [
             "UnrecognisedRequest",
@@ -273,8 +274,8 @@ async def test_a_long_message_counts_several_times() -> None:
 
 
 async def test_a_message_that_is_refused_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with limited(messages_per_minute=1, refusals_in_a_row=1000) as here:
-        client = here.connect(address="1.1.1.1")
+    async with limited(messages_per_minute=1, refusals_in_a_row=1000) as world:
+        client = world.connect(address="1.1.1.1")
         await client.ask({"ping": 1})
 
         def parsed(text: bytes) -> dict[str, Any]:
@@ -286,8 +287,8 @@ async def test_a_message_that_is_refused_is_not_parsed(monkeypatch: pytest.Monke
 
 
 async def test_many_refusals_in_a_row_end_the_connection() -> None:
-    async with limited(general_per_minute=2, refusals_in_a_row=5) as here:
-        client = here.connect()
+    async with limited(general_per_minute=2, refusals_in_a_row=5) as world:
+        client = world.connect()
         for _ in range(2):
             await client.ask({"ping": 1})
         for _ in range(4):
@@ -306,8 +307,8 @@ async def test_many_refusals_in_a_row_end_the_connection() -> None:
 
 
 async def test_the_burst_of_a_page_ends_no_connection() -> None:
-    async with limited(limits="deriv") as here:
-        client = here.connect(address="1.1.1.1")
+    async with limited(limits="deriv") as world:
+        client = world.connect(address="1.1.1.1")
         replies = [await client.ask({"ping": 1}) for _ in range(180 + 199)]
         assert sum("error" in reply for reply in replies) == 199
         assert client.closed is None
@@ -337,19 +338,19 @@ def test_resuming_passes_on_everything_that_a_task_sends() -> None:
     assert returned.value.value == "sent and caught"
 
 
-async def test_who_comes_back_without_an_app_is_slowed(here: World) -> None:
-    first, second = (here.connect(app_id=5, address="10.0.0.1") for _ in range(2))
+async def test_who_comes_back_without_an_app_is_slowed(world: World) -> None:
+    first, second = (world.connect(app_id=5, address="10.0.0.1") for _ in range(2))
     asked = [asyncio.ensure_future(client.ask({"ping": 1})) for client in (first, second)]
     reply = await asked[0]
     assert reply["error"]["code"] == "InvalidAppID"
     assert (await first.ended())[0] == 1008
     assert not asked[1].done()
-    elsewhere = here.connect(app_id=5, address="10.0.0.2")
+    elsewhere = world.connect(app_id=5, address="10.0.0.2")
     elsewhere.send_text(b"nonsense")
     assert (await elsewhere.next())["error"]["code"] == "InvalidAppID"
     second.leave()
     asked[1].cancel()
-    dispatcher = here.gateway.connect.dispatcher
+    dispatcher = world.gateway.connect.dispatcher
     assert [dispatcher._delay("10.0.0.1") for _ in range(3)] == [1.0, 1.5, 2.0]
     assert [dispatcher._delay("10.0.0.3") for _ in range(12)][-1] == 5.0
 

@@ -118,8 +118,8 @@ def logged() -> Iterator[Any]:
     ],
 )
 async def test_every_failure_gets_a_reply(logged: Any, how: str, kind: str, code: str) -> None:
-    async with scene(GATEWAY) as here:
-        client = here.connect()
+    async with scene(GATEWAY) as world:
+        client = world.connect()
         assert await client.refused({how: kind}) == code
         assert (await client.ask({"ping": 1}))["ping"] == "pong"
     reported = [line for line in logged if line["event"] == "a handler failed"]
@@ -131,8 +131,8 @@ async def test_the_errors_of_a_plugin_are_those_of_its_own_calls() -> None:
     greedy = Plugin(
         name="greedy", handlers=(Faults,), errors={Exception: lambda _: ApiError("Stolen", "mine")}
     )
-    async with scene(Gateway(greedy)) as here:
-        client = here.connect()
+    async with scene(Gateway(greedy)) as world:
+        client = world.connect()
         assert await client.refused({"authorize": "no-such-token"}) == "InvalidToken"
         assert await client.refused({"nothing": 1}) == "UnrecognisedRequest"
         assert await client.refused({"fail": 5, "more": 1}) == "InputValidationFailed"
@@ -171,21 +171,21 @@ class Odd:
 
 
 async def test_an_answer_that_cannot_be_sent_leaves_nothing_behind() -> None:
-    async with scene(Gateway(Plugin(name="odd", handlers=(Odd,)))) as here:
-        client = here.connect()
+    async with scene(Gateway(Plugin(name="odd", handlers=(Odd,)))) as world:
+        client = world.connect()
         assert await client.refused({"answers": "none"}) == "InternalServerError"
         assert await client.refused({"answers": "wrong"}) == "InternalServerError"
-        assert not here.gateway.bus.has_listeners("a")
+        assert not world.gateway.bus.has_listeners("a")
         client.send_text(b'{"answers": "right", "req_id": 7}')
         assert (await client.next())["subscription"]
 
 
 async def test_a_client_that_leaves_ends_what_its_handler_waits_for() -> None:
-    async with scene(GATEWAY) as here:
-        client = here.connect()
+    async with scene(GATEWAY) as world:
+        client = world.connect()
         client.send_text(b'{"wait": "bug"}')
         client.leave()
-        assert (await here.connect().ask({"ping": 1}))["ping"] == "pong"
+        assert (await world.connect().ask({"ping": 1}))["ping"] == "pong"
 
 
 def test_a_close_frame_holds_its_code_and_reason() -> None:

@@ -15,7 +15,8 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scopegate.testing import Client, MemoryClient, World, world
+from scopegate import testing
+from scopegate.testing import Client, MemoryClient, World
 
 VALID: dict[str, list[dict[str, Any]]] = {
     "account_list": [{"account_list": 1}],
@@ -481,8 +482,8 @@ def house() -> Iterator[House]:
     """A world that lives as long as the attack, and a token for it."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        here = runner.run(stack.enter_async_context(world()))
-        yield runner, here, runner.run(here.token(loginid=here.real[0].loginid))
+        world = runner.run(stack.enter_async_context(testing.world()))
+        yield runner, world, runner.run(world.token(loginid=world.real[0].loginid))
         runner.run(stack.aclose())
 
 
@@ -506,9 +507,9 @@ def strictly(text: bytes) -> Any:
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(text=TEXTS, who=st.sampled_from(["stranger", "token", "owner"]))
 def test_any_text_gets_exactly_one_reply(house: House, text: str, who: str) -> None:
-    runner, here, token = house
+    runner, world, token = house
     with structlog.testing.capture_logs() as logged:
-        replies, closed = runner.run(conversation(here, text, who, token))
+        replies, closed = runner.run(conversation(world, text, who, token))
     assert closed is None
     assert [entry for entry in logged if entry["log_level"] == "error"] == []
     assert len(replies) in (1, replies_due(text)), replies
@@ -519,9 +520,9 @@ def test_any_text_gets_exactly_one_reply(house: House, text: str, who: str) -> N
             assert reply["error"]["message"]
 
 
-async def conversation(here: World, text: str, who: str, token: str) -> tuple[list[Any], Any]:
+async def conversation(world: World, text: str, who: str, token: str) -> tuple[list[Any], Any]:
     """The replies to a text that arrive before the reply to a ping sent right behind it."""
-    client = Recording(await here.owner() if who == "owner" else here.connect())
+    client = Recording(await world.owner() if who == "owner" else world.connect())
     if who == "token":
         await client.authorize(token)
         client.raw.clear()
@@ -551,8 +552,8 @@ class Recording:
         return getattr(self._client, name)
 
 
-async def test_every_offered_call_is_attacked(here: World) -> None:
-    assert sorted(VALID) == sorted(call.name for call in here.gateway.registry)
+async def test_every_offered_call_is_attacked(world: World) -> None:
+    assert sorted(VALID) == sorted(call.name for call in world.gateway.registry)
 
 
 @pytest.mark.parametrize(
@@ -577,9 +578,9 @@ async def test_every_offered_call_is_attacked(here: World) -> None:
     ],
 )
 async def test_each_wrong_thing_gets_its_error(
-    here: World, text: str, code: str, echo: dict[str, Any] | None
+    world: World, text: str, code: str, echo: dict[str, Any] | None
 ) -> None:
-    client = here.connect()
+    client = world.connect()
     client.send_text(text.encode())
     reply = await client.next()
     assert reply["error"]["code"] == code
@@ -589,21 +590,21 @@ async def test_each_wrong_thing_gets_its_error(
     assert (await client.ask({"ping": 1}))["ping"] == "pong"
 
 
-async def test_depth_32_passes_and_33_does_not(here: World) -> None:
+async def test_depth_32_passes_and_33_does_not(world: World) -> None:
     def nested(depth: int) -> dict[str, Any]:
         value: dict[str, Any] = {}
         for _ in range(depth - 1):
             value = {"k": value}
         return value
 
-    client = here.connect()
+    client = world.connect()
     fits = {"ping": 1, "passthrough": nested(31)}
     assert (await client.ask(fits))["passthrough"] == fits["passthrough"]
     assert await client.refused({"ping": 1, "passthrough": nested(32)}) == "BadRequest"
 
 
-async def test_a_valid_req_id_comes_back_on_every_error(here: World) -> None:
-    client = here.connect()
+async def test_a_valid_req_id_comes_back_on_every_error(world: World) -> None:
+    client = world.connect()
     for request in (
         {"ping": 2},
         {"no_call": 1},
@@ -626,16 +627,16 @@ async def test_a_valid_req_id_comes_back_on_every_error(here: World) -> None:
     assert "req_id" not in reply
 
 
-async def test_the_last_of_duplicate_keys_wins(here: World) -> None:
-    client = here.connect()
+async def test_the_last_of_duplicate_keys_wins(world: World) -> None:
+    client = world.connect()
     client.send_text(b'{"ping":7,"ping":1}')
     reply = await client.next()
     assert reply["ping"] == "pong"
     assert reply["echo_req"] == {"ping": 1}
 
 
-async def test_the_call_is_the_key_that_declares_the_others(here: World) -> None:
-    client: Client = here.connect()
+async def test_the_call_is_the_key_that_declares_the_others(world: World) -> None:
+    client: Client = world.connect()
     reply = await client.ask({"landing_company": "svg", "active_symbols": "brief"})
     assert reply["msg_type"] == "active_symbols"
     assert "error" not in reply

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
+from scopegate import testing
 from scopegate.gateway.calls.hosts import Hosts, is_own_page, is_public, name_of, refusal
 from scopegate.gateway.calls.scheduling import Work
 from scopegate.gateway.transport import http as http_module
@@ -22,7 +23,7 @@ from scopegate.gateway.transport.http import (
     HttpResponse,
 )
 from scopegate.gateway.transport.server import MAX_LOGGED_HOSTS
-from scopegate.testing import World, world
+from scopegate.testing import World
 from tests.gateway.test_server import HEAD, Raw, listening, raw, text
 
 GET = b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -115,9 +116,9 @@ async def test_who_is_hung_up_on_is_heard_hanging_up() -> None:
     assert talk.reading
 
 
-async def test_many_requests_in_one_go_let_others_have_a_turn(here: World) -> None:
+async def test_many_requests_in_one_go_let_others_have_a_turn(world: World) -> None:
     """Whoever asks for a thousand pages at once is not answered before anybody else is."""
-    async with listening(here) as (_, port), raw(port) as other, raw(port, b"") as many:
+    async with listening(world) as (_, port), raw(port) as other, raw(port, b"") as many:
         many.writer.write((GET % b"nothing") * 5_000)
         await many.head()  # the first turn is over
         other.writer.write(text({"ping": 1}))
@@ -159,11 +160,11 @@ async def test_a_page_that_fails_tells_the_log_and_not_the_client() -> None:
     ],
 )
 async def test_an_ambiguous_request_is_refused_and_ends_the_connection(
-    here: World, headers: bytes, upgrades: bool
+    world: World, headers: bytes, upgrades: bool
 ) -> None:
     opening = HEAD if upgrades else b"POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\n\r\n"
     sent = opening.replace(b"\r\n\r\n", b"\r\n" + headers + b"\r\n") + b"0\r\n\r\n" + GET % b"x"
-    async with listening(here) as (_, port), raw(port, b"") as client:
+    async with listening(world) as (_, port), raw(port, b"") as client:
         client.writer.write(sent)
         assert (await client.head()).startswith(b"HTTP/1.1 400 ")
         async with asyncio.timeout(10):
@@ -226,7 +227,7 @@ class Seconds:
 
 
 async def test_a_request_that_comes_slowly_has_no_more_time(
-    here: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each byte of a body used to give it another ten seconds."""
     seconds = Seconds()
@@ -234,7 +235,7 @@ async def test_a_request_that_comes_slowly_has_no_more_time(
     monkeypatch.setattr(http_module, "time", seconds)
     post = b"POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
 
-    async with listening(here) as (server, port), raw(port, b"") as client:
+    async with listening(world) as (server, port), raw(port, b"") as client:
 
         async def pass_on(data: bytes, by: float) -> None:
             client.writer.write(data)
@@ -263,8 +264,8 @@ async def raw_turn(port: int) -> None:
         await other.head()
 
 
-async def test_the_description_is_compressed_and_sent_once(here: World) -> None:
-    async with listening(here) as (_, port), raw(port, b"") as client:
+async def test_the_description_is_compressed_and_sent_once(world: World) -> None:
+    async with listening(world) as (_, port), raw(port, b"") as client:
 
         async def ask(**headers: bytes) -> tuple[dict[str, str], bytes]:
             more = b"".join(
@@ -294,7 +295,7 @@ async def test_the_description_is_compressed_and_sent_once(here: World) -> None:
 
 
 async def test_an_address_block_asks_for_so_many_pages_a_minute() -> None:
-    async with world(http_per_minute=3) as here, listening(here) as (_, port):
+    async with testing.world(http_per_minute=3) as world, listening(world) as (_, port):
         for _ in range(3):
             await raw_turn(port)
         async with raw(port, b"") as client:
@@ -317,7 +318,7 @@ async def test_no_other_page_uses_up_the_requests_for_the_gateways_own() -> None
             client.writer.write((GET % b"")[:-2] + b"Sec-Fetch-Site: %b\r\n\r\n" % site)
             return (await client.head()).split()[1]
 
-    async with world(http_per_minute=3) as here, listening(here) as (_, port):
+    async with testing.world(http_per_minute=3) as world, listening(world) as (_, port):
         for site in (b"cross-site", b"same-site", b"cross-site"):
             assert await answered(port, site) == b"200"
         for site in (b"cross-site", b"same-site", b"anything"):
@@ -327,9 +328,9 @@ async def test_no_other_page_uses_up_the_requests_for_the_gateways_own() -> None
         assert await answered(port, b"same-origin") == b"429"
 
 
-async def test_silent_sockets_make_room_for_others(here: World) -> None:
+async def test_silent_sockets_make_room_for_others(world: World) -> None:
     """The oldest without a WebSocket goes, before the process has no files left."""
-    async with listening(here, most_sockets=4) as (server, port), AsyncExitStack() as stack:
+    async with listening(world, most_sockets=4) as (server, port), AsyncExitStack() as stack:
 
         async def connected(opening: bytes = b"") -> Raw:
             return await stack.enter_async_context(raw(port, opening))
@@ -436,7 +437,7 @@ REBOUND = b"Host: evil.test:5555"
 """What a browser says when a page's name was rebound to this machine."""
 
 
-async def test_a_rebound_name_gets_no_page_and_no_socket(here: World) -> None:
+async def test_a_rebound_name_gets_no_page_and_no_socket(world: World) -> None:
     openings: list[Callable[[], bytes]] = [
         lambda: HEAD,
         lambda: GET % b"",
@@ -444,7 +445,7 @@ async def test_a_rebound_name_gets_no_page_and_no_socket(here: World) -> None:
         lambda: GET % b"asyncapi.json",
         lambda: b"POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
     ]
-    async with listening(here) as (_, port):
+    async with listening(world) as (_, port):
         for opening in openings:
             async with raw(port, b"") as client:
                 client.writer.write(opening().replace(b"Host: localhost", REBOUND))
@@ -452,10 +453,10 @@ async def test_a_rebound_name_gets_no_page_and_no_socket(here: World) -> None:
                 assert head.startswith(b"HTTP/1.1 421 ")
 
 
-async def test_a_refused_host_is_logged_once_with_what_would_allow_it(here: World) -> None:
+async def test_a_refused_host_is_logged_once_with_what_would_allow_it(world: World) -> None:
     asked = ["evil.test", "EVIL.test:80", "other.test", "<script>", *("evil.test",) * 3]
     with structlog.testing.capture_logs() as logged:
-        async with listening(here) as (_, port):
+        async with listening(world) as (_, port):
             for host in asked:
                 for opening in (HEAD, GET % b""):
                     async with raw(port, b"") as client:
@@ -468,9 +469,9 @@ async def test_a_refused_host_is_logged_once_with_what_would_allow_it(here: Worl
     ]
 
 
-async def test_no_more_than_some_refused_hosts_are_logged(here: World) -> None:
+async def test_no_more_than_some_refused_hosts_are_logged(world: World) -> None:
     with structlog.testing.capture_logs() as logged:
-        async with listening(here) as (server, _):
+        async with listening(world) as (server, _):
             for number in range(500):
                 server.refused(f"{number}.evil.test")
             server.refused("x" * 300 + ".test")
@@ -494,9 +495,9 @@ async def test_no_more_than_some_refused_hosts_are_logged(here: World) -> None:
     ],
 )
 async def test_every_refusal_carries_the_policy_of_the_pages(
-    here: World, opening: bytes, status: bytes
+    world: World, opening: bytes, status: bytes
 ) -> None:
-    async with listening(here) as (_, port), raw(port, b"") as client:
+    async with listening(world) as (_, port), raw(port, b"") as client:
         client.writer.write(opening)
         head = (await client.head()).lower()
     assert head.split()[1] == status
@@ -504,8 +505,8 @@ async def test_every_refusal_carries_the_policy_of_the_pages(
         assert f"{name}: {value.lower()}".encode() in head
 
 
-async def test_two_hosts_are_no_host(here: World) -> None:
-    async with listening(here) as (_, port):
+async def test_two_hosts_are_no_host(world: World) -> None:
+    async with listening(world) as (_, port):
         for opening in (HEAD, GET % b""):
             async with raw(port, b"") as client:
                 two = b"Host: localhost\r\nHost: evil.test"
@@ -513,8 +514,8 @@ async def test_two_hosts_are_no_host(here: World) -> None:
                 assert (await client.head()).split()[1] in (b"400", b"421")
 
 
-async def test_a_foreign_origin_may_connect_and_is_not_at_the_pages(here: World) -> None:
-    async with listening(here) as (_, port):
+async def test_a_foreign_origin_may_connect_and_is_not_at_the_pages(world: World) -> None:
+    async with listening(world) as (_, port):
         for origin, error in ((b"http://evil.test", "PermissionDenied"), (b"http://localhost", "")):
             opening = HEAD.replace(b"Upgrade: ", b"Origin: " + origin + b"\r\nUpgrade: ", 1)
             async with raw(port, opening) as client:
@@ -524,8 +525,8 @@ async def test_a_foreign_origin_may_connect_and_is_not_at_the_pages(here: World)
 
 
 @pytest.mark.parametrize("path", [b"", b"oauth2/authorize?app_id=1089", b"assets/start.js"])
-async def test_every_page_carries_a_strict_policy(here: World, path: bytes) -> None:
-    async with listening(here) as (_, port), raw(port, b"") as client:
+async def test_every_page_carries_a_strict_policy(world: World, path: bytes) -> None:
+    async with listening(world) as (_, port), raw(port, b"") as client:
         client.writer.write(GET % path)
         head = (await client.head()).decode().lower()
     for line in (
@@ -542,9 +543,9 @@ async def test_every_page_carries_a_strict_policy(here: World, path: bytes) -> N
     assert "set-cookie" not in head
 
 
-async def test_the_consent_page_says_by_its_status_whether_it_can_ask(here: World) -> None:
-    app = await here.app("read")
-    async with listening(here) as (_, port):
+async def test_the_consent_page_says_by_its_status_whether_it_can_ask(world: World) -> None:
+    app = await world.app("read")
+    async with listening(world) as (_, port):
         for query, status in (
             (b"app_id=%d" % app.id, b"200"),
             (b"app_id=7777", b"400"),
@@ -559,8 +560,8 @@ async def test_the_consent_page_says_by_its_status_whether_it_can_ask(here: Worl
                 assert b"text/html" in head
 
 
-async def test_a_target_may_name_the_host(here: World) -> None:
-    async with listening(here) as (_, port):
+async def test_a_target_may_name_the_host(world: World) -> None:
+    async with listening(world) as (_, port):
         for target, status in (
             (b"http://localhost/", b"200"),
             (b"http://localhost", b"200"),
@@ -572,8 +573,8 @@ async def test_a_target_may_name_the_host(here: World) -> None:
                 assert (await client.head()).split()[1] == status
 
 
-async def test_what_a_browser_has_already_is_not_sent_again(here: World) -> None:
-    async with listening(here) as (_, port), raw(port, b"") as client:
+async def test_what_a_browser_has_already_is_not_sent_again(world: World) -> None:
+    async with listening(world) as (_, port), raw(port, b"") as client:
         client.writer.write(GET % b"")
         head = await client.head()
         tag = head.split(b"etag: ")[1].split(b"\r\n")[0]
@@ -587,8 +588,8 @@ async def test_what_a_browser_has_already_is_not_sent_again(here: World) -> None
         assert (await client.head()).split()[1] == b"426"
 
 
-async def test_the_calls_are_described(here: World) -> None:
-    async with listening(here) as (_, port):
+async def test_the_calls_are_described(world: World) -> None:
+    async with listening(world) as (_, port):
         for path, status in (
             (b"asyncapi.json", b"200"),
             (b"schemas/v3/buy/send.json", b"200"),

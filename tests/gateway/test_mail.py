@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import trustme
 
+from scopegate import testing
 from scopegate.gateway.access.mail import MOST_WAITING, Letter, MailServer, SmtpMailer, mailer
 from scopegate.settings import SettingsError, load
-from scopegate.testing import PATIENCE, world
+from scopegate.testing import PATIENCE
 
 LETTER = Letter("ada@example.com", "Your code", "Here it is:\n\n    s3cretc0de\n")
 PASSWORD = "pass phrase"
@@ -117,15 +118,15 @@ async def received(server: Server) -> tuple[EmailMessage, dict[str, Any]]:
 async def test_the_code_of_verify_email_arrives(tls: ssl.SSLContext) -> None:
     async with (
         mail_server(tls) as server,
-        world(
+        testing.world(
             smtp_host="127.0.0.1",
             smtp_port=server.port,
             smtp_from="gateway@example.com",
             smtp_user="gateway",
             smtp_password=PASSWORD,
-        ) as here,
+        ) as world,
     ):
-        client = here.connect()
+        client = world.connect()
         asked = {"verify_email": "ada@example.com", "type": "account_opening"}
         assert (await client.ask(asked))["verify_email"] == 1
         letter, about = await received(server)
@@ -136,7 +137,7 @@ async def test_the_code_of_verify_email_arrives(tls: ssl.SSLContext) -> None:
         assert letter["Date"]
         assert letter["Message-ID"].endswith("@example.com>")
         assert "to open an account" in letter.get_content()
-        assert here.mail.letters == []
+        assert world.mail.letters == []
 
 
 def a_mailer(server: Server, **changes: Any) -> SmtpMailer:

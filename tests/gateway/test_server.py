@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from scopegate import testing
 from scopegate.gateway.calls.dispatch import REFUSED_CLOSE
 from scopegate.gateway.transport import peer as peer_module
 from scopegate.gateway.transport import server as server_module
@@ -24,7 +25,7 @@ from scopegate.gateway.transport.peer import Listening
 from scopegate.gateway.transport.server import Server
 from scopegate.listening import listen, site, tls_context
 from scopegate.settings import chosen
-from scopegate.testing import World, world
+from scopegate.testing import World
 from tests.served import unverified
 
 TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0
@@ -32,14 +33,14 @@ TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0
 
 @asynccontextmanager
 async def listening(
-    here: World, *, most_sockets: int | None = None, **how: Any
+    world: World, *, most_sockets: int | None = None, **how: Any
 ) -> AsyncIterator[tuple[Server, int]]:
-    how = {"host": "127.0.0.1", "port": 0, "hosts": here.gateway.settings.hosts(), **how}
+    how = {"host": "127.0.0.1", "port": 0, "hosts": world.gateway.settings.hosts(), **how}
     made = Server(
         Listening(**how),
-        here.gateway.connect,
-        site(here.gateway, secure=False),
-        here.gateway.scheduler,
+        world.gateway.connect,
+        site(world.gateway, secure=False),
+        world.gateway.scheduler,
         most_sockets=most_sockets,
     )
     port = await made.start()
@@ -50,8 +51,8 @@ async def listening(
 
 
 @pytest.fixture
-async def server(here: World) -> AsyncIterator[tuple[Server, int]]:
-    async with listening(here) as running:
+async def server(world: World) -> AsyncIterator[tuple[Server, int]]:
+    async with listening(world) as running:
         yield running
 
 
@@ -134,8 +135,8 @@ async def raw(port: int, opening: bytes = HEAD) -> AsyncIterator[Raw]:
 Running = tuple[Server, int]
 
 
-async def test_one_write_and_single_bytes_get_the_same_replies(here: World) -> None:
-    token = await here.token()
+async def test_one_write_and_single_bytes_get_the_same_replies(world: World) -> None:
+    token = await world.token()
     stream = "d1ee7d0d-3ca9-fbb4-720b-5312d487185b"
     sent = b"".join(
         [
@@ -149,7 +150,7 @@ async def test_one_write_and_single_bytes_get_the_same_replies(here: World) -> N
         ]
     )
     told = []
-    async with listening(here) as (_, port):
+    async with listening(world) as (_, port):
         for size in (len(sent) + len(HEAD), 1, 7):
             async with raw(port, b"") as client:
                 data = HEAD + sent
@@ -247,8 +248,8 @@ async def test_what_is_no_text_closes(server: Running, sent: bytes, code: int) -
 
 
 @pytest.mark.parametrize("compression", [True, False])
-async def test_json_in_binary_frames_is_taken_as_text(here: World, compression: bool) -> None:
-    async with listening(here, compression=compression) as (_, port), raw(port) as client:
+async def test_json_in_binary_frames_is_taken_as_text(world: World, compression: bool) -> None:
+    async with listening(world, compression=compression) as (_, port), raw(port) as client:
         for sent in (
             text({"ping": 1, "req_id": 1}),
             frame(BINARY, b'{"ping":1,"req_id":2}'),
@@ -292,13 +293,17 @@ async def test_an_idle_connection_is_pinged_then_closed(server: Running) -> None
 
 
 async def test_the_ping_comes_when_the_setting_says() -> None:
-    async with world(ping_after=1) as here, listen(here.gateway) as port, raw(port) as client:
+    async with (
+        testing.world(ping_after=1) as world,
+        listen(world.gateway) as port,
+        raw(port) as client,
+    ):
         assert await client.frame() == (PING, b"")
 
 
-async def test_a_client_that_is_only_heard_is_pinged_too(here: World) -> None:
+async def test_a_client_that_is_only_heard_is_pinged_too(world: World) -> None:
     """Its pongs keep it alive here, but a proxy looks at what the gateway sends."""
-    async with listening(here, ping_after=10.0) as (running, port), raw(port) as client:
+    async with listening(world, ping_after=10.0) as (running, port), raw(port) as client:
         client.writer.write(text({"ping": 1}))
         await client.message()
         (peer,) = running.peers
@@ -312,14 +317,14 @@ async def test_a_client_that_is_only_heard_is_pinged_too(here: World) -> None:
         assert (await client.message())["ping"] == "pong"  # and once only
 
 
-async def test_a_client_that_only_listens_is_pinged_once(here: World) -> None:
-    async with listening(here, ping_after=10.0) as (running, port), raw(port) as client:
+async def test_a_client_that_only_listens_is_pinged_once(world: World) -> None:
+    async with listening(world, ping_after=10.0) as (running, port), raw(port) as client:
         client.writer.write(text({"ticks": "1HZ100V"}))
         await client.message()
         (peer,) = running.peers
         began = peer._heard
         for second in range(20):
-            here.clock.advance(1)
+            world.clock.advance(1)
             peer.check(began + second)
         told = [await client.frame() for _ in range(21)]
         assert [opcode for opcode, _ in told].count(PING) == 1
@@ -340,7 +345,7 @@ async def test_half_a_message_does_not_keep_a_connection_alive(server: Running) 
         assert peer._heard == heard
 
 
-async def test_a_client_that_does_not_read_is_cut_alone(here: World, server: Running) -> None:
+async def test_a_client_that_does_not_read_is_cut_alone(world: World, server: Running) -> None:
     running, port = server
     async with raw(port) as deaf, raw(port) as fine:
         deaf.writer.get_extra_info("socket").setsockopt(1, 8, 4096)
@@ -351,7 +356,7 @@ async def test_a_client_that_does_not_read_is_cut_alone(here: World, server: Run
         await fine.message()
         deaf.writer.write(text(subscribe) + text(request) * 40)
         for _ in range(200):
-            here.clock.advance(1)
+            world.clock.advance(1)
             assert (await fine.message())["msg_type"] == "tick"
             if len(running.peers) == 1:
                 break
@@ -376,7 +381,7 @@ async def test_requests_of_a_client_that_does_not_read_wait(server: Running) -> 
 @pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize("kind", ["pings", "long messages", "histories", "events"])
 async def test_a_client_that_does_not_read_costs_a_megabyte_at_most(
-    here: World, kind: str, secure: bool, tmp_path: Path
+    world: World, kind: str, secure: bool, tmp_path: Path
 ) -> None:
     """All that is kept for it: unsent, unanswered, or not even looked at."""
     history = {"ticks_history": "1HZ100V", "end": "latest", "count": 5000}
@@ -388,7 +393,7 @@ async def test_a_client_that_does_not_read_costs_a_megabyte_at_most(
         "events": text(stream) + text(history) * 20,
     }[kind]
     tls = tls_context(chosen(tls_self_signed=True, db=tmp_path / "x.db")) if secure else None
-    async with listening(here, tls=tls) as (running, port):
+    async with listening(world, tls=tls) as (running, port):
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", port, limit=1024, ssl=unverified() if secure else None
         )
@@ -400,7 +405,7 @@ async def test_a_client_that_does_not_read_costs_a_megabyte_at_most(
         most = transport_most = 0
         quiet = 0
         for _ in range(2_000):
-            here.clock.advance(1 if kind == "events" else 0)
+            world.clock.advance(1 if kind == "events" else 0)
             before = peer.held
             for _ in range(10):
                 await asyncio.sleep(0)
@@ -428,7 +433,7 @@ async def test_the_kernel_keeps_little_for_a_client(server: Running) -> None:
             assert kept <= 2 * server_module.SOCKET_BUFFER
 
 
-async def test_a_slow_client_gets_everything_in_order(here: World, server: Running) -> None:
+async def test_a_slow_client_gets_everything_in_order(world: World, server: Running) -> None:
     """Nothing is written to a client that has fallen behind, and nothing is lost."""
     running, port = server
     async with raw(port) as slow:
@@ -439,7 +444,7 @@ async def test_a_slow_client_gets_everything_in_order(here: World, server: Runni
         slow.reader._limit = 1024  # type: ignore[attr-defined]
         told = 0
         while not peer.congested or peer._out_size < 200_000:
-            here.clock.advance(1)
+            world.clock.advance(1)
             told += 1
             await asyncio.sleep(0)
         slow.writer.write(text({"ping": 1}) * 3)
@@ -517,8 +522,8 @@ async def test_no_head_within_its_time_hangs_up(server: Running) -> None:
                 assert await client.reader.read() == b""
 
 
-async def test_stopping_says_goodbye(here: World) -> None:
-    async with listening(here) as (running, port), raw(port) as client:
+async def test_stopping_says_goodbye(world: World) -> None:
+    async with listening(world) as (running, port), raw(port) as client:
         client.writer.write(text({"ping": 1}))
         await client.message()
         stopping = asyncio.get_running_loop().create_task(running.stop())
@@ -527,10 +532,10 @@ async def test_stopping_says_goodbye(here: World) -> None:
         await stopping
 
 
-async def test_compression_only_where_it_is_switched_on(here: World) -> None:
+async def test_compression_only_where_it_is_switched_on(world: World) -> None:
     offer = HEAD.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n")
     for switched_on in (False, True):
-        async with listening(here, compression=switched_on) as (_, port), raw(port, b"") as client:
+        async with listening(world, compression=switched_on) as (_, port), raw(port, b"") as client:
             client.writer.write(offer + text({"ping": 1}))
             assert (b"permessage-deflate" in await client.head()) is switched_on
             opcode, payload = await client.frame() if not switched_on else (TEXT, b"")
@@ -649,9 +654,9 @@ async def test_a_message_in_many_fragments_holds_up_nobody(
         assert (await client.message())["ping"] == "pong"
 
 
-async def test_a_stop_answers_every_request_that_was_received(here: World) -> None:
-    here.gateway.scheduler.round_length = 0.0  # one request in each turn
-    async with listening(here) as (running, port), raw(port, b"") as client:
+async def test_a_stop_answers_every_request_that_was_received(world: World) -> None:
+    world.gateway.scheduler.round_length = 0.0  # one request in each turn
+    async with listening(world) as (running, port), raw(port, b"") as client:
         client.writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
         head = await client.head()
         stopping = asyncio.ensure_future(running.stop())
@@ -663,11 +668,11 @@ async def test_a_stop_answers_every_request_that_was_received(here: World) -> No
 
 @pytest.mark.parametrize("paused", [False, True], ids=["reading", "paused"])
 async def test_a_client_that_was_closed_holds_up_no_stop(
-    here: World, monkeypatch: pytest.MonkeyPatch, paused: bool
+    world: World, monkeypatch: pytest.MonkeyPatch, paused: bool
 ) -> None:
     monkeypatch.setattr(server_module, "GOODBYE", 3_600)
     monkeypatch.setattr(peer_module, "CLOSE_TIMEOUT", 3_600)
-    async with listening(here) as (running, port), raw(port) as client:
+    async with listening(world) as (running, port), raw(port) as client:
         client.writer.write(text({"ping": 1}))
         await client.message()
         (peer,) = running.peers
@@ -698,10 +703,10 @@ async def test_who_takes_nothing_is_idle_too(server: Running) -> None:
 
 
 async def test_leaving_right_after_a_request_leaves_nothing_behind(
-    here: World, server: Running
+    world: World, server: Running
 ) -> None:
     """Warnings are errors here: a coroutine that was never awaited would be one."""
-    token = await here.token("read")
+    token = await world.token("read")
     async with raw(server[1], HEAD) as client:
         client.writer.write(text({"authorize": token}) + frame(CLOSE, b"\x03\xe8"))
         async with asyncio.timeout(10):

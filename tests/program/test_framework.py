@@ -106,40 +106,40 @@ GATEWAY = Gateway(GARDEN)
 # Without the exchange.
 
 
-async def owner(here: Scene) -> tuple[MemoryClient, list[dict[str, Any]]]:
+async def owner(world: Scene) -> tuple[MemoryClient, list[dict[str, Any]]]:
     """The demo user at the pages, and their accounts as the page was told them."""
-    client = here.connect(at_pages=True)
+    client = world.connect(at_pages=True)
     accounts = (await client.ask({"sign_in_demo": 1}))["sign_in_demo"]["accounts"]
     await client.ask({"authorize": "MULTI", "tokens": [each["token"] for each in accounts]})
     return client, accounts
 
 
 async def test_sessions_tokens_apps_consent_and_revocation_work_without_the_exchange() -> None:
-    async with scene(GATEWAY) as here:
-        page, accounts = await owner(here)
+    async with scene(GATEWAY) as world:
+        page, accounts = await owner(world)
         assert [sorted(each) for each in accounts] == [["loginid", "token"]]
-        app = await here.app("garden:see", "garden:dig", name="Mower")
+        app = await world.app("garden:see", "garden:dig", name="Mower")
         asked = await page.ask({"consent_request": 1, "query": f"app_id={app.id}"})
         assert asked["consent_request"]["scopes"] == ["garden:see", "garden:dig"]
         given = await page.ask(
             {
                 "consent": 1,
                 "query": f"app_id={app.id}",
-                "loginids": [here.loginid],
+                "loginids": [world.loginid],
                 "scopes": ["garden:see"],
                 "returns_to": app.returns_to,
             }
         )
         redirect = given["consent"]["redirect_to"]
-        assert f"acct1={here.loginid}&token1=" in redirect
+        assert f"acct1={world.loginid}&token1=" in redirect
         assert "cur1" not in redirect
-        client = here.connect(app_id=app.id)
+        client = world.connect(app_id=app.id)
         signed_in = await client.authorize(redirect.split("token1=")[1])
         assert sorted(signed_in) == [
             *("account_list", "country", "email", "fullname", "loginid", "preferred_language"),
             *("scopes", "user_id"),
         ]
-        assert signed_in["account_list"] == [{"loginid": here.loginid}]
+        assert signed_in["account_list"] == [{"loginid": world.loginid}]
         assert signed_in["scopes"] == ["garden:see"]
         assert (await client.ask({"look": 1}))["look"] == "roses"
         denied = await client.ask({"dig": 1})
@@ -155,8 +155,8 @@ async def test_only_its_own_calls_are_there() -> None:
     offered = {each.name for each in GATEWAY.declared()}
     assert {"ping", "time", "limits", "authorize", "api_token", "look", "dig"} <= offered
     assert not offered & {"balance", "buy", "ticks", "website_status", "get_settings"}
-    async with scene(GATEWAY) as here:
-        client = here.connect()
+    async with scene(GATEWAY) as world:
+        client = world.connect()
         reply = await client.ask({"ticks": "R_100"})
         assert reply["error"]["code"] == "UnrecognisedRequest"
         names = {each["name"] for each in (await client.ask({"limits": 1}))["limits"]}
@@ -193,8 +193,8 @@ async def test_an_account_from_before_the_exchange_becomes_one_of_it(tmp_path: P
     clock = HandClock(NOON)
     settings = chosen(db=tmp_path / "x.db", port=0, start=repr(NOON), seed="test")
     async with compose(settings, clock, plugins=[PAPER_EXCHANGE, GARDEN]) as running:
-        here = await World.around(running, clock, Mailbox())
-        client = here.connect()
+        world = await World.around(running, clock, Mailbox())
+        client = world.connect()
         signed_in = await client.authorize(token)
         assert signed_in["loginid"] == loginid
         assert (signed_in["currency"], signed_in["balance"]) == ("USD", 10_000)
@@ -206,8 +206,8 @@ async def test_an_account_from_before_the_exchange_becomes_one_of_it(tmp_path: P
 
 
 async def test_pages_tokens_and_descriptions_show_what_is_declared() -> None:
-    async with scene(GATEWAY) as here:
-        page, _ = await owner(here)
+    async with scene(GATEWAY) as world:
+        page, _ = await owner(world)
         told = (await page.ask({"page_info": 1}))["page_info"]["scopes"]
         assert [(each["scope"], each["danger"]) for each in told] == [
             *(("garden:see", 0), ("garden:dig", 1), ("garden:sell", 2)),
@@ -223,14 +223,14 @@ async def test_pages_tokens_and_descriptions_show_what_is_declared() -> None:
 
 
 async def test_calls_of_a_high_risk_refuse_tokens_of_apps() -> None:
-    async with scene(GATEWAY) as here:
-        app = await here.app()
-        client = here.connect(app_id=app.id)
-        await client.authorize(await here.token(app=app))
+    async with scene(GATEWAY) as world:
+        app = await world.app()
+        client = world.connect(app_id=app.id)
+        await client.authorize(await world.token(app=app))
         assert (await client.ask({"dig": 1}))["dig"] == 1
         assert await client.refused({"sell_garden": 1}) == "PermissionDenied"
-        own = here.connect()
-        await own.authorize(await here.token())
+        own = world.connect()
+        await own.authorize(await world.token())
         assert (await own.ask({"sell_garden": 1}))["sell_garden"] == 1
 
 
@@ -308,10 +308,10 @@ async def test_a_scope_that_is_removed_ends_no_token_and_allows_nothing(tmp_path
 
     pond = Plugin(name="pond", handlers=(Pond,))
     async with compose(settings, HandClock(NOON), plugins=[pond]) as running:
-        here = Scene(running, HandClock(NOON), Mailbox())
-        client = here.connect()
+        world = Scene(running, HandClock(NOON), Mailbox())
+        client = world.connect()
         assert (await client.authorize(token))["scopes"] == ["read"]
-        page, _ = await owner(here)
+        page, _ = await owner(world)
         held = {
             each["name"]: each["scopes"]
             for each in (await page.ask({"token_list": 1}))["token_list"]
@@ -352,22 +352,22 @@ async def consented(page: MemoryClient, app: App, loginid: str, *scopes: str) ->
 async def test_a_scope_that_is_removed_changes_no_consent_and_no_app(tmp_path: Path) -> None:
     settings = chosen(db=tmp_path / "x.db", port=0)
     async with compose(settings, HandClock(NOON), plugins=[GARDEN]) as running:
-        here = Scene(running, HandClock(NOON), Mailbox())
-        app = await here.app("garden:see", "garden:dig", name="Mower")
-        digger = await here.app("garden:dig", name="Digger")
-        page, _ = await owner(here)
-        given = await consented(page, app, here.loginid, "garden:see", "garden:dig")
+        world = Scene(running, HandClock(NOON), Mailbox())
+        app = await world.app("garden:see", "garden:dig", name="Mower")
+        digger = await world.app("garden:dig", name="Digger")
+        page, _ = await owner(world)
+        given = await consented(page, app, world.loginid, "garden:see", "garden:dig")
         token = given["consent"]["redirect_to"].split("token1=")[1]
     async with compose(settings, HandClock(NOON), plugins=[WEEDS]) as running:
-        here = Scene(running, HandClock(NOON), Mailbox())
-        client = here.connect(app_id=app.id)
+        world = Scene(running, HandClock(NOON), Mailbox())
+        client = world.connect(app_id=app.id)
         assert (await client.authorize(token))["scopes"] == ["garden:see"]
-        page, _ = await owner(here)
+        page, _ = await owner(world)
         # The same again on a second device: nobody is signed out on the first.
         query = f"app_id={app.id}&scope=garden:see+garden:dig"
         asked = await page.ask({"consent_request": 1, "query": query})
         assert asked["consent_request"]["scopes"] == ["garden:see"]
-        assert "consent" in await consented(page, app, here.loginid, "garden:see")
+        assert "consent" in await consented(page, app, world.loginid, "garden:see")
         assert (await client.ask({"look": 1}))["look"] == "weeds"
         # The owner of the app changes something else of it.
         shown = (await page.ask({"app_get": app.id}))["app_get"]
@@ -413,12 +413,12 @@ async def test_a_call_is_left_out_or_replaced_by_name() -> None:
     echo = Plugin(name="echo", handlers=(Echo,))
     with pytest.raises(DeclarationError, match=r'"ping" is declared twice.*--omit-call'):
         Gateway(echo).declared()
-    async with scene(Gateway(echo, omit=["ping", "time"])) as here:
-        client = here.connect()
+    async with scene(Gateway(echo, omit=["ping", "time"])) as world:
+        client = world.connect()
         assert (await client.ask({"ping": 1}))["ping"] == "echo"
         assert await client.refused({"time": 1}) == "UnrecognisedRequest"
-    async with scene(Gateway(), omit_call=["time"]) as here:
-        assert await here.connect().refused({"time": 1}) == "UnrecognisedRequest"
+    async with scene(Gateway(), omit_call=["time"]) as world:
+        assert await world.connect().refused({"time": 1}) == "UnrecognisedRequest"
     with pytest.raises(DeclarationError, match="there is no call tme to leave out"):
         Gateway(omit=["tme"]).declared()
 
@@ -471,8 +471,8 @@ PLANTS = Plugin(
 
 async def test_a_constructor_runs_once_and_background_work_ends_with_the_gateway() -> None:
     events.clear()
-    async with scene(Gateway(PLANTS, plants={"size": 3})) as here:
-        assert (await here.connect().ask({"look": 1}))["look"] == "3 roses"
+    async with scene(Gateway(PLANTS, plants={"size": 3})) as world:
+        assert (await world.connect().ask({"look": 1}))["look"] == "3 roses"
     assert events == ["made", "growing", "withered"]
 
 
@@ -539,8 +539,8 @@ async def test_a_plugin_that_cannot_work_stops_the_start_before_there_is_a_datab
 async def test_a_table_of_a_plugin_is_there(tmp_path: Path) -> None:
     (tmp_path / "0001_beds.sql").write_text("CREATE TABLE garden_beds (bed TEXT);")
     plugin = Plugin(name="garden", migrations=tmp_path)
-    async with scene(Gateway(plugin)) as here:
-        await here.gateway.store.write(
+    async with scene(Gateway(plugin)) as world:
+        await world.gateway.store.write(
             lambda transaction: transaction.execute("INSERT INTO garden_beds VALUES ('one')")
         )
     (tmp_path / "0001_beds.sql").write_text("CREATE TABLE beds (bed TEXT);")
@@ -603,8 +603,8 @@ async def test_settings_of_a_plugin_are_merged_where_it_is_tested_and_served(
     tmp_path: Path,
 ) -> None:
     gateway = Gateway(PLANTS, plants={"size": 3})
-    async with scene(gateway, plants={"flowers": "lilies"}) as here:
-        assert (await here.connect().ask({"look": 1}))["look"] == "3 lilies"
+    async with scene(gateway, plants={"flowers": "lilies"}) as world:
+        assert (await world.connect().ask({"look": 1}))["look"] == "3 lilies"
     async with gateway.serving(
         port=0, db=tmp_path / "x.db", plants={"flowers": "tulips"}
     ) as serving:
@@ -704,10 +704,10 @@ class WithPlanReply(TypedDict):
 
 async def test_a_plugin_adds_fields_to_authorize_and_replaces_none() -> None:
     plans = plugin("plans", services=(more_accounts,), replies={"authorize": WithPlanReply})
-    async with scene(Gateway(plans)) as here:
-        signed_in = await here.connect().authorize(await here.token("read"))
+    async with scene(Gateway(plans)) as world:
+        signed_in = await world.connect().authorize(await world.token("read"))
         assert (signed_in["plan"], signed_in["fullname"]) == ("gold", "Ada")
-        assert signed_in["loginid"] == here.loginid
+        assert signed_in["loginid"] == world.loginid
 
 
 @pytest.mark.parametrize(
@@ -750,8 +750,8 @@ async def test_a_service_that_happens_to_be_a_context_manager_is_not_entered() -
             """Look."""
             return {"look": type(self.held).__name__}
 
-    async with scene(Gateway(plugin("holder", handlers=(Holder,), services=(never,)))) as here:
-        assert (await here.connect().ask({"look": 1}))["look"] == "Never"
+    async with scene(Gateway(plugin("holder", handlers=(Holder,), services=(never,)))) as world:
+        assert (await world.connect().ask({"look": 1}))["look"] == "Never"
 
 
 def test_of_two_plugins_with_one_call_the_first_can_be_left_out() -> None:

@@ -16,9 +16,9 @@ from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosedOK
 from websockets.sync.client import ClientConnection, connect
 
-from scopegate import testkit
+from scopegate import testing, testkit
 from scopegate.settings import SettingsError
-from scopegate.testing import NOON, world
+from scopegate.testing import NOON
 from scopegate.testkit import LiveGateway, live_gateway
 
 PARAMETERS = {
@@ -437,10 +437,10 @@ def test_the_machine_has_no_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_a_crowd_is_told_everything_before_a_world_has_caught_up() -> None:
-    async with world() as here:
-        crowd = [here.connect() for _ in range(70)]
+    async with testing.world() as world:
+        crowd = [world.connect() for _ in range(70)]
         for client in crowd:
             await client.ask(TICKS)
-        here.clock.advance(1200)
-        await here.caught_up()
+        world.clock.advance(1200)
+        await world.caught_up()
         assert {len(client.told) for client in crowd} == {1200}

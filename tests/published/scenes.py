@@ -31,59 +31,59 @@ _numbers = itertools.count(1)
 def as_it_is(**request: Any) -> Scene:
     """A request that needs nothing prepared."""
 
-    async def scene(here: World, client: Client) -> Request:
+    async def scene(world: World, client: Client) -> Request:
         return dict(request)
 
     return scene
 
 
-async def authorize(here: World, client: Client) -> Request:
-    return {"authorize": await here.token()}
+async def authorize(world: World, client: Client) -> Request:
+    return {"authorize": await world.token()}
 
 
-async def a_stream_to_forget(here: World, client: Client) -> Request:
+async def a_stream_to_forget(world: World, client: Client) -> Request:
     first = await client.ask({"ticks": "R_100", "subscribe": 1})
     return {"forget": first["subscription"]["id"]}
 
 
-async def streams_to_forget(here: World, client: Client) -> Request:
+async def streams_to_forget(world: World, client: Client) -> Request:
     await client.ask({"ticks": "R_100", "subscribe": 1})
     return {"forget_all": "ticks"}
 
 
-async def a_sign_in_to_list(here: World, client: Client) -> Request:
-    visitor = here.connect()
-    await visitor.ask({"authorize": await here.token("read"), "add_to_login_history": 1})
+async def a_sign_in_to_list(world: World, client: Client) -> Request:
+    visitor = world.connect()
+    await visitor.ask({"authorize": await world.token("read"), "add_to_login_history": 1})
     visitor.leave()
     return {"login_history": 1, "limit": 25}
 
 
-async def more_entries_than_a_page(here: World, client: Client) -> Request:
+async def more_entries_than_a_page(world: World, client: Client) -> Request:
     for _ in range(30):
-        await here.credit(1)
+        await world.credit(1)
     return {"statement": 1, "description": 1, "limit": 100, "offset": 25}
 
 
-async def less_than_at_the_opening(here: World, client: Client) -> Request:
-    await here.credit(-100)
+async def less_than_at_the_opening(world: World, client: Client) -> Request:
+    await world.credit(-100)
     return {"topup_virtual": 1}
 
 
 def an_app_of_ones_own(call: str) -> Scene:
     """The request names, under the call's own key, an app that the user registered."""
 
-    async def scene(here: World, client: Client) -> Request:
-        return {call: (await here.app("read", "trade")).id}
+    async def scene(world: World, client: Client) -> Request:
+        return {call: (await world.app("read", "trade")).id}
 
     return scene
 
 
-async def an_app_to_describe_anew(here: World, client: Client) -> Request:
-    app = await here.app("read", "trade")
+async def an_app_to_describe_anew(world: World, client: Client) -> Request:
+    app = await world.app("read", "trade")
     return {"app_update": app.id, "name": f"New {next(_numbers)}", "scopes": ["read"]}
 
 
-async def a_new_app(here: World, client: Client) -> Request:
+async def a_new_app(world: World, client: Client) -> Request:
     return {
         "app_register": 1,
         "name": f"New {next(_numbers)}",
@@ -93,19 +93,19 @@ async def a_new_app(here: World, client: Client) -> Request:
     }
 
 
-async def a_connected_app(here: World, client: Client) -> Request:
-    app = await here.app("read", "trade")
-    await here.token("read", app=app)
+async def a_connected_app(world: World, client: Client) -> Request:
+    app = await world.app("read", "trade")
+    await world.token("read", app=app)
     return {"revoke_oauth_app": app.id}
 
 
-async def connected_apps(here: World, client: Client) -> Request:
-    await a_connected_app(here, client)
+async def connected_apps(world: World, client: Client) -> Request:
+    await a_connected_app(world, client)
     return {"oauth_apps": 1}
 
 
-async def apps_of_ones_own(here: World, client: Client) -> Request:
-    await here.app("read")
+async def apps_of_ones_own(world: World, client: Client) -> Request:
+    await world.app("read")
     return {"app_list": 1}
 
 
@@ -183,25 +183,25 @@ PRODUCTS: Mapping[str, Request] = {
 """A contract of each type that has no fixed payout, multipliers aside."""
 
 
-async def trader(here: World, *loginids: str) -> Client:
+async def trader(world: World, *loginids: str) -> Client:
     """Another client of the same user's, which may trade."""
-    client = here.connect()
-    await client.authorize(await here.token("trade", loginid=loginids[0] if loginids else None))
+    client = world.connect()
+    await client.authorize(await world.token("trade", loginid=loginids[0] if loginids else None))
     return client
 
 
-async def bought(here: World, parameters: Request, **more: Any) -> int:
+async def bought(world: World, parameters: Request, **more: Any) -> int:
     """A contract of the demo account's, entered; its number."""
-    client = await trader(here)
+    client = await trader(world)
     reply = await client.ask({"buy": 1, "price": 1_000, "parameters": parameters} | more)
     assert "error" not in reply, reply["error"]
     client.leave()
-    here.clock.advance(2)
+    world.clock.advance(2)
     number: int = reply["buy"]["contract_id"]
     return number
 
 
-async def a_proposal(here: World, client: Client) -> Request:
+async def a_proposal(world: World, client: Client) -> Request:
     quoted = await client.ask({"proposal": 1, **RISE})
     return {"buy": quoted["proposal"]["id"], "price": 100}
 
@@ -210,46 +210,46 @@ DEAR: Request = {**RISE, "amount": 1_000}
 """A contract that is worth more than half a thousand when it has just been bought."""
 
 
-async def a_contract_to_sell(here: World, client: Client) -> Request:
-    return {"sell": await bought(here, DEAR), "price": 0}
+async def a_contract_to_sell(world: World, client: Client) -> Request:
+    return {"sell": await bought(world, DEAR), "price": 0}
 
 
-async def a_deal_to_cancel(here: World, client: Client) -> Request:
-    return {"cancel": await bought(here, UP)}
+async def a_deal_to_cancel(world: World, client: Client) -> Request:
+    return {"cancel": await bought(world, UP)}
 
 
-async def orders_to_change(here: World, client: Client) -> Request:
-    number = await bought(here, UP)
+async def orders_to_change(world: World, client: Client) -> Request:
+    number = await bought(world, UP)
     return {"contract_update": 1, "contract_id": number, "limit_order": {"take_profit": 1}}
 
 
-async def orders_to_list(here: World, client: Client) -> Request:
-    return {"contract_update_history": 1, "contract_id": await bought(here, UP)}
+async def orders_to_list(world: World, client: Client) -> Request:
+    return {"contract_update_history": 1, "contract_id": await bought(world, UP)}
 
 
-async def a_contract_to_follow(here: World, client: Client) -> Request:
-    number = await bought(here, RISE)
+async def a_contract_to_follow(world: World, client: Client) -> Request:
+    number = await bought(world, RISE)
     return {"proposal_open_contract": 1, "contract_id": number, "subscribe": 1}
 
 
-async def contracts_to_list(here: World, client: Client) -> Request:
-    await bought(here, RISE)
+async def contracts_to_list(world: World, client: Client) -> Request:
+    await bought(world, RISE)
     return {"portfolio": 1}
 
 
-async def closed_contracts(here: World, _: Client) -> Request:
-    client = await trader(here)
+async def closed_contracts(world: World, _: Client) -> Request:
+    client = await trader(world)
     buying = {"buy": 1, "price": 100, "parameters": RISE}
     bought = [(await client.ask(buying))["buy"]["contract_id"] for _ in range(30)]
-    here.clock.advance(2)
+    world.clock.advance(2)
     for number in bought:
         assert "error" not in await client.ask({"sell": number, "price": 0})
     client.leave()
     return {"profit_table": 1, "description": 1, "limit": 25, "offset": 1, "sort": "ASC"}
 
 
-async def several_buyers(here: World, client: Client) -> Request:
-    tokens = [await here.token("trade", loginid=account.loginid) for account in here.real]
+async def several_buyers(world: World, client: Client) -> Request:
+    tokens = [await world.token("trade", loginid=account.loginid) for account in world.real]
     quoted = await client.ask({"proposal": 1, **RISE, "amount": 2})
     return {
         "buy_contract_for_multiple_accounts": quoted["proposal"]["id"],
@@ -258,9 +258,9 @@ async def several_buyers(here: World, client: Client) -> Request:
     }
 
 
-async def several_sellers(here: World, client: Client) -> Request:
-    request = await several_buyers(here, client)
-    buyer = await trader(here)
+async def several_sellers(world: World, client: Client) -> Request:
+    request = await several_buyers(world, client)
+    buyer = await trader(world)
     request = {
         "buy_contract_for_multiple_accounts": 1,
         "price": 1_000,
@@ -270,7 +270,7 @@ async def several_sellers(here: World, client: Client) -> Request:
     reply = await buyer.ask(request)
     [first, *_] = reply["buy_contract_for_multiple_accounts"]["result"]
     buyer.leave()
-    here.clock.advance(2)
+    world.clock.advance(2)
     return {
         "sell_contract_for_multiple_accounts": 1,
         "price": 0,
@@ -279,100 +279,100 @@ async def several_sellers(here: World, client: Client) -> Request:
     }
 
 
-async def an_app_to_consent_to(here: World, client: Client) -> Request:
-    app = await here.app("read", "trade")
+async def an_app_to_consent_to(world: World, client: Client) -> Request:
+    app = await world.app("read", "trade")
     return {
         "consent": 1,
         "query": f"app_id={app.id}&state=x",
         "returns_to": "https://app.example.com",
-        "loginids": [here.demo.loginid],
+        "loginids": [world.demo.loginid],
         "scopes": ["read"],
     }
 
 
-async def an_app_to_refuse(here: World, client: Client) -> Request:
-    return {"consent_refuse": 1, "query": f"app_id={(await here.app('read')).id}"}
+async def an_app_to_refuse(world: World, client: Client) -> Request:
+    return {"consent_refuse": 1, "query": f"app_id={(await world.app('read')).id}"}
 
 
-async def an_app_that_asks(here: World, client: Client) -> Request:
-    return {"consent_request": 1, "query": f"app_id={(await here.app('read')).id}"}
+async def an_app_that_asks(world: World, client: Client) -> Request:
+    return {"consent_request": 1, "query": f"app_id={(await world.app('read')).id}"}
 
 
-async def an_app_in_use(here: World, client: Client) -> Request:
-    app = await here.app("read", "trade")
-    bot = here.connect(app_id=app.id)
-    await bot.authorize(await here.token("read", app=app))
+async def an_app_in_use(world: World, client: Client) -> Request:
+    app = await world.app("read", "trade")
+    bot = world.connect(app_id=app.id)
+    await bot.authorize(await world.token("read", app=app))
     await bot.ask({"balance": 1})
     return {"connected_apps": 1}
 
 
-async def what_an_app_did(here: World, client: Client) -> Request:
-    await an_app_in_use(here, client)
+async def what_an_app_did(world: World, client: Client) -> Request:
+    await an_app_in_use(world, client)
     return {"activity": 1, "limit": 100, "own_pages": 0}
 
 
-async def origins_to_allow(here: World, client: Client) -> Request:
-    app = await here.app("read")
+async def origins_to_allow(world: World, client: Client) -> Request:
+    app = await world.app("read")
     return {"app_origins": app.id, "allowed_origins": ["https://bot.example.com"]}
 
 
-async def a_flow_to_choose(here: World, client: Client) -> Request:
-    return {"app_flow": 1, "app_id": (await here.app("read")).id, "flow": "code"}
+async def a_flow_to_choose(world: World, client: Client) -> Request:
+    return {"app_flow": 1, "app_id": (await world.app("read")).id, "flow": "code"}
 
 
-async def access_to_revoke(here: World, client: Client) -> Request:
-    return {"revoke_access": (await a_connected_app(here, client))["revoke_oauth_app"]}
+async def access_to_revoke(world: World, client: Client) -> Request:
+    return {"revoke_access": (await a_connected_app(world, client))["revoke_oauth_app"]}
 
 
-async def let_copy(here: World, loginid: str) -> None:
+async def let_copy(world: World, loginid: str) -> None:
     """Have the owner of an account let others copy."""
-    owner = here.connect()
-    await owner.authorize(await here.token("admin", loginid=loginid))
+    owner = world.connect()
+    await owner.authorize(await world.token("admin", loginid=loginid))
     await owner.ask({"set_settings": 1, "allow_copiers": 1})
     owner.leave()
 
 
-async def a_trader_to_copy(here: World) -> tuple[str, str]:
+async def a_trader_to_copy(world: World) -> tuple[str, str]:
     """A demo account of another user's, who lets others copy, and a token for it."""
-    *_, demo = await here.user(f"trader{next(_numbers)}@example.com")
-    await let_copy(here, demo.loginid)
-    return demo.loginid, await here.token("read", loginid=demo.loginid)
+    *_, demo = await world.user(f"trader{next(_numbers)}@example.com")
+    await let_copy(world, demo.loginid)
+    return demo.loginid, await world.token("read", loginid=demo.loginid)
 
 
-async def a_trader_to_begin_with(here: World, client: Client) -> Request:
-    _, text = await a_trader_to_copy(here)
+async def a_trader_to_begin_with(world: World, client: Client) -> Request:
+    _, text = await a_trader_to_copy(world)
     return {"copy_start": text}
 
 
-async def copied(here: World, **more: Any) -> tuple[str, str]:
+async def copied(world: World, **more: Any) -> tuple[str, str]:
     """A trader whom the demo account copies, and the token it was named by."""
-    loginid, text = await a_trader_to_copy(here)
-    copier = await trader(here)
+    loginid, text = await a_trader_to_copy(world)
+    copier = await trader(world)
     reply = await copier.ask({"copy_start": text, **more})
     assert "error" not in reply, reply["error"]
     copier.leave()  # the copying hangs on tokens, not on connections
     return loginid, text
 
 
-async def a_trader_to_leave(here: World, client: Client) -> Request:
-    _, text = await copied(here)
+async def a_trader_to_leave(world: World, client: Client) -> Request:
+    _, text = await copied(world)
     return {"copy_stop": text}
 
 
-async def traders_to_list(here: World, client: Client) -> Request:
-    await copied(here, assets="R_50", max_trade_stake=5)
+async def traders_to_list(world: World, client: Client) -> Request:
+    await copied(world, assets="R_50", max_trade_stake=5)
     return {"copytrading_list": 1}
 
 
-async def a_record_to_look_at(here: World, client: Client) -> Request:
-    await closed_contracts(here, client)
-    await let_copy(here, here.demo.loginid)
-    return {"copytrading_statistics": 1, "trader_id": here.demo.loginid}
+async def a_record_to_look_at(world: World, client: Client) -> Request:
+    await closed_contracts(world, client)
+    await let_copy(world, world.demo.loginid)
+    return {"copytrading_statistics": 1, "trader_id": world.demo.loginid}
 
 
-async def copies_to_tell_of(here: World, client: Client) -> Request:
-    loginid, _ = await copied(here, max_trade_stake=5)
-    seller = await trader(here, loginid)
+async def copies_to_tell_of(world: World, client: Client) -> Request:
+    loginid, _ = await copied(world, max_trade_stake=5)
+    seller = await trader(world, loginid)
     for amount in (2, 20):
         buying = {"buy": 1, "price": 100, "parameters": RISE | {"amount": amount}}
         reply = await seller.ask(buying)
@@ -381,14 +381,14 @@ async def copies_to_tell_of(here: World, client: Client) -> Request:
     return {"copy_report": 1, "limit": 10}
 
 
-async def tokens_to_list(here: World, client: Client) -> Request:
-    await here.token("read")
+async def tokens_to_list(world: World, client: Client) -> Request:
+    await world.token("read")
     return {"token_list": 1}
 
 
-async def a_password(here: World, client: Client) -> Request:
+async def a_password(world: World, client: Client) -> Request:
     email = f"ada{next(_numbers)}@example.com"
-    await here.user(email, password="correct horse")
+    await world.user(email, password="correct horse")
     return {"sign_in": 1, "email": email, "password": "correct horse"}
 
 
@@ -407,102 +407,102 @@ AGENT: Request = {
 }
 
 
-async def a_real_style_account(here: World) -> str:
-    return here.real[0].loginid
+async def a_real_style_account(world: World) -> str:
+    return world.real[0].loginid
 
 
-async def a_euro_account(here: World) -> str:
+async def a_euro_account(world: World) -> str:
     """A real-style account of the demo user's in euros, with a balance."""
-    return (await here.account("EUR", 1_000_000)).loginid
+    return (await world.account("EUR", 1_000_000)).loginid
 
 
-async def a_resident(here: World, country: str, user_id: int | None = None) -> None:
+async def a_resident(world: World, country: str, user_id: int | None = None) -> None:
     """The user (the demo one) lives in this country from now on."""
-    target = user_id or here.demo.user_id
-    await here.gateway.store.write(
+    target = user_id or world.demo.user_id
+    await world.gateway.store.write(
         lambda transaction: users.change_settings(transaction, target, {"residence": country})
     )
 
 
-async def an_agent(here: World, account: Account, country: str = "id") -> str:
+async def an_agent(world: World, account: Account, country: str = "id") -> str:
     """The account of a payment agent."""
-    await a_resident(here, country, account.user_id)
-    client = here.connect()
-    await client.authorize(await here.token("admin", loginid=account.loginid))
+    await a_resident(world, country, account.user_id)
+    client = world.connect()
+    await client.authorize(await world.token("admin", loginid=account.loginid))
     reply = await client.ask({"paymentagent_create": 1, **AGENT})
     assert "error" not in reply, reply["error"]
     client.leave()
     return account.loginid
 
 
-async def a_code(here: World, kind: str) -> str:
+async def a_code(world: World, kind: str) -> str:
     """A code by e-mail for the demo user, who has not asked for any before."""
 
     def job(transaction: Transaction) -> str:
         transaction.execute("DELETE FROM email_codes")
         return verification.create(transaction, DEMO_EMAIL, kind)
 
-    return await here.gateway.store.write(job)
+    return await world.gateway.store.write(job)
 
 
-async def two_accounts(here: World, client: Client) -> Request:
-    accounts = await here.gateway.service(Ledger).accounts(here.demo.user_id)
+async def two_accounts(world: World, client: Client) -> Request:
+    accounts = await world.gateway.service(Ledger).accounts(world.demo.user_id)
     euros = [account.loginid for account in accounts if account.currency == "EUR"]
-    source = euros[-1] if euros else here.real[0].loginid
+    source = euros[-1] if euros else world.real[0].loginid
     return {
         "transfer_between_accounts": 1,
         "account_from": source,
-        "account_to": here.real[1].loginid,
+        "account_to": world.real[1].loginid,
         "amount": 12.5,
         "currency": "EUR" if euros else "USD",
         "loginid": source,
     }
 
 
-async def money_to_withdraw(here: World, client: Client) -> Request:
-    code = await a_code(here, verification.PAYMENT_WITHDRAW)
+async def money_to_withdraw(world: World, client: Client) -> Request:
+    code = await a_code(world, verification.PAYMENT_WITHDRAW)
     return {"cashier": "withdraw", "verification_code": code}
 
 
-async def somebody(here: World) -> Account:
+async def somebody(world: World) -> Account:
     """The real-style account of somebody else."""
-    [real, _] = await here.user(f"somebody{next(_numbers)}@example.com")
+    [real, _] = await world.user(f"somebody{next(_numbers)}@example.com")
     return real
 
 
-async def a_user_who_resides(here: World, client: Client) -> Request:
-    await a_resident(here, "gb")
-    return {"paymentagent_create": 1, **AGENT, "loginid": here.real[0].loginid}
+async def a_user_who_resides(world: World, client: Client) -> Request:
+    await a_resident(world, "gb")
+    return {"paymentagent_create": 1, **AGENT, "loginid": world.real[0].loginid}
 
 
-async def an_agent_to_describe(here: World, client: Client) -> Request:
-    return {"paymentagent_details": 1, "loginid": await an_agent(here, here.real[0])}
+async def an_agent_to_describe(world: World, client: Client) -> Request:
+    return {"paymentagent_details": 1, "loginid": await an_agent(world, world.real[0])}
 
 
-async def an_agent_to_list(here: World, client: Client) -> Request:
-    await an_agent(here, here.real[0])
+async def an_agent_to_list(world: World, client: Client) -> Request:
+    await an_agent(world, world.real[0])
     return {"paymentagent_list": "id", "currency": "USD"}
 
 
-async def a_client_to_pay(here: World, client: Client) -> Request:
+async def a_client_to_pay(world: World, client: Client) -> Request:
     return {
         "paymentagent_transfer": 1,
         "amount": 20,
         "currency": "USD",
         "description": "As agreed.",
-        "transfer_to": (await somebody(here)).loginid,
-        "loginid": await an_agent(here, here.real[0]),
+        "transfer_to": (await somebody(world)).loginid,
+        "loginid": await an_agent(world, world.real[0]),
     }
 
 
-async def an_agent_to_pay(here: World, client: Client) -> Request:
+async def an_agent_to_pay(world: World, client: Client) -> Request:
     return {
         "paymentagent_withdraw": 1,
         "amount": 20,
         "currency": "USD",
-        "paymentagent_loginid": await an_agent(here, await somebody(here)),
-        "verification_code": await a_code(here, verification.PAYMENT_AGENT_WITHDRAW),
-        "loginid": here.real[0].loginid,
+        "paymentagent_loginid": await an_agent(world, await somebody(world)),
+        "verification_code": await a_code(world, verification.PAYMENT_AGENT_WITHDRAW),
+        "loginid": world.real[0].loginid,
     }
 
 
@@ -516,38 +516,38 @@ ACCOUNTS: Mapping[str, Callable[[World], Awaitable[str]]] = {
 """The account that a client of a call is signed in to, where the demo one will not do."""
 
 
-async def a_code_to_sign_up_with(here: World, client: Client) -> Request:
+async def a_code_to_sign_up_with(world: World, client: Client) -> Request:
     email = f"new{next(_numbers)}@example.com"
-    stranger = here.connect(address=f"192.0.2.{next(_numbers)}")
+    stranger = world.connect(address=f"192.0.2.{next(_numbers)}")
     await stranger.ask({"verify_email": email, "type": "account_opening"})
     return {
         "new_account_virtual": 1,
         "client_password": "Corr3ct horse",
         "residence": "id",
-        "verification_code": here.mail.code(email),
+        "verification_code": world.mail.code(email),
     }
 
 
-async def something_excluded(here: World, client: Client) -> Request:
+async def something_excluded(world: World, client: Client) -> Request:
     await set_once(
-        here, {"set_self_exclusion": 1, "max_losses": 100_000, "session_duration_limit": 60}
+        world, {"set_self_exclusion": 1, "max_losses": 100_000, "session_duration_limit": 60}
     )
     return {"get_self_exclusion": 1}
 
 
-async def answers_to_tell(here: World, client: Client) -> Request:
+async def answers_to_tell(world: World, client: Client) -> Request:
     await set_once(
-        here, {"set_financial_assessment": 1, "financial_information": {"occupation": "Managers"}}
+        world, {"set_financial_assessment": 1, "financial_information": {"occupation": "Managers"}}
     )
     return {"get_financial_assessment": 1}
 
 
-async def a_contract_with_markup(here: World) -> dict[str, Any]:
+async def a_contract_with_markup(world: World) -> dict[str, Any]:
     """Bought through an app of the demo user's by somebody else; what names it."""
-    app = await here.app("read", "trade", markup="1.5")
-    [_, buyer] = await here.user(f"buyer{next(_numbers)}@example.com")
-    client = here.connect(app_id=app.id)
-    await client.authorize(await here.token("trade", loginid=buyer.loginid))
+    app = await world.app("read", "trade", markup="1.5")
+    [_, buyer] = await world.user(f"buyer{next(_numbers)}@example.com")
+    client = world.connect(app_id=app.id)
+    await client.authorize(await world.token("trade", loginid=buyer.loginid))
     reply = await client.ask({"buy": 1, "price": 100, "parameters": RISE})
     assert "error" not in reply, reply["error"]
     client.leave()
@@ -559,19 +559,19 @@ async def a_contract_with_markup(here: World) -> dict[str, Any]:
     }
 
 
-async def markups_to_list(here: World, client: Client) -> Request:
-    return {"app_markup_details": 1, "limit": 10, **await a_contract_with_markup(here)}
+async def markups_to_list(world: World, client: Client) -> Request:
+    return {"app_markup_details": 1, "limit": 10, **await a_contract_with_markup(world)}
 
 
-async def markups_to_add(here: World, client: Client) -> Request:
-    named = await a_contract_with_markup(here)
+async def markups_to_add(world: World, client: Client) -> Request:
+    named = await a_contract_with_markup(world)
     return {"app_markup_statistics": 1} | {key: named[key] for key in ("date_from", "date_to")}
 
 
-async def set_once(here: World, request: Request) -> None:
+async def set_once(world: World, request: Request) -> None:
     """Let another client, with a token of scope admin, make this request."""
-    client = here.connect()
-    await client.authorize(await here.token("admin"))
+    client = world.connect()
+    await client.authorize(await world.token("admin"))
     reply = await client.ask(request)
     assert "error" not in reply, reply["error"]
     client.leave()
@@ -687,9 +687,9 @@ SCENES: Mapping[str, Scene] = {
 }
 
 
-async def signed_in(here: World, *scopes: str, to_make: str = "") -> Client:
+async def signed_in(world: World, *scopes: str, to_make: str = "") -> Client:
     """A client whose token has these scopes (all when none are named), to make this call."""
-    loginid = await ACCOUNTS[to_make](here) if to_make in ACCOUNTS else None
-    client = here.connect()
-    await client.authorize(await here.token(*scopes, loginid=loginid))
+    loginid = await ACCOUNTS[to_make](world) if to_make in ACCOUNTS else None
+    client = world.connect()
+    await client.authorize(await world.token(*scopes, loginid=loginid))
     return client

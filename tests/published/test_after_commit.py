@@ -20,8 +20,8 @@ _BOOKKEEPING = re.compile(r"\b(token_uses|sign_ins|last_used_at)\b")
 class BrokenReader:
     """Makes every read of a world's store fail once its writer has committed something."""
 
-    def __init__(self, here: World) -> None:
-        self._store = here.gateway.store
+    def __init__(self, world: World) -> None:
+        self._store = world.gateway.store
         self._statements: list[str] = []
         self.armed = False
         self.commits: list[list[str]] = []
@@ -46,12 +46,12 @@ class BrokenReader:
 
 @pytest.mark.parametrize("name", SCENES)
 async def test_committed_writes_are_acknowledged(
-    here: World, monkeypatch: pytest.MonkeyPatch, name: str
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(guard, "FLUSH", 3600.0)
-    client = await here.owner() if name in OWN else await signed_in(here, to_make=name)
-    request = await SCENES[name](here, client)
-    broken = BrokenReader(here)
+    client = await world.owner() if name in OWN else await signed_in(world, to_make=name)
+    request = await SCENES[name](world, client)
+    broken = BrokenReader(world)
     await broken.install()
     broken.armed = True
     reply = await client.ask(request)
@@ -63,10 +63,10 @@ async def test_committed_writes_are_acknowledged(
             assert any("code" not in result for result in results["result"])
 
 
-async def test_the_fault_is_felt_at_all(here: World) -> None:
-    broken = BrokenReader(here)
+async def test_the_fault_is_felt_at_all(world: World) -> None:
+    broken = BrokenReader(world)
     await broken.install()
-    client = await signed_in(here)
+    client = await signed_in(world)
     broken.armed = True
     assert "error" not in await client.ask(
         {"api_token": 1, "new_token": "Bot", "new_token_scopes": ["read"]}

@@ -242,19 +242,19 @@ def test_the_names_that_are_fields_too_are_the_published_ones(
 
 
 async def filled_in(
-    example: Mapping[str, Any], name: str, here: World, client: Client
+    example: Mapping[str, Any], name: str, world: World, client: Client
 ) -> dict[str, Any]:
     """The example, with a real id in place of one that never was here."""
-    scene = await SCENES[name](here, client)
+    scene = await SCENES[name](world, client)
     return {**example, **{field: scene[field] for field in FILLED_IN.get(name, ())}}
 
 
 @pytest.mark.parametrize("name", BOTH)
 async def test_the_example_is_answered_as_published(
-    here: World, published: Mapping[str, Published], name: str
+    world: World, published: Mapping[str, Published], name: str
 ) -> None:
-    client = await signed_in(here, to_make=name)
-    request = await filled_in(published[name].example, name, here, client)
+    client = await signed_in(world, to_make=name)
+    request = await filled_in(published[name].example, name, world, client)
     assert misfits(published[name].send, request) == []
     reply = await client.ask(request)
     body = BODIES.get(name, name)
@@ -274,37 +274,37 @@ def test_the_examples_are_counted(published: Mapping[str, Published]) -> None:
 # The same calls in other forms than their examples.
 
 
-async def a_shown_token_to_delete(here: World, client: Client) -> Request:
+async def a_shown_token_to_delete(world: World, client: Client) -> Request:
     listed = (await client.ask({"api_token": 1}))["api_token"]["tokens"]
     return {"api_token": 1, "delete_token": listed[-1]["token"]}
 
 
-async def several_tokens(here: World, client: Client) -> Request:
-    tokens = [await here.token(loginid=account.loginid) for account in here.real]
-    return {"authorize": "MULTI", "tokens": [await here.token(), *tokens]}
+async def several_tokens(world: World, client: Client) -> Request:
+    tokens = [await world.token(loginid=account.loginid) for account in world.real]
+    return {"authorize": "MULTI", "tokens": [await world.token(), *tokens]}
 
 
-async def a_real_style_token(here: World, client: Client) -> Request:
-    return {"authorize": await here.token(loginid=here.real[0].loginid)}
+async def a_real_style_token(world: World, client: Client) -> Request:
+    return {"authorize": await world.token(loginid=world.real[0].loginid)}
 
 
-async def another_account(here: World, client: Client) -> Request:
-    return {"balance": 1, "account": here.real[0].loginid}
+async def another_account(world: World, client: Client) -> Request:
+    return {"balance": 1, "account": world.real[0].loginid}
 
 
-async def an_app_that_was_used(here: World, client: Client) -> Request:
-    app = await here.app("read")
-    visitor = here.connect(app_id=app.id)
-    await visitor.authorize(await here.token("read", app=app))
+async def an_app_that_was_used(world: World, client: Client) -> Request:
+    app = await world.app("read")
+    visitor = world.connect(app_id=app.id)
+    await visitor.authorize(await world.token("read", app=app))
     return {"oauth_apps": 1}
 
 
-async def signed_out(here: World, client: Client) -> Request:
+async def signed_out(world: World, client: Client) -> Request:
     await client.ask({"logout": 1})
     return {"payout_currencies": 1}
 
 
-async def an_account_without_a_currency(here: World, client: Client) -> Request:
+async def an_account_without_a_currency(world: World, client: Client) -> Request:
     opened = (await client.ask({"new_account_real": 1}))["new_account_real"]
     await client.authorize(opened["oauth_token"])
     return {"set_account_currency": "EUR"}
@@ -375,23 +375,23 @@ FORMS: Mapping[str, tuple[str, str, Scene]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 async def test_other_forms_are_answered_as_published_too(
-    here: World, published: Mapping[str, Published], form: str
+    world: World, published: Mapping[str, Published], form: str
 ) -> None:
     name, body, scene = FORMS[form]
-    client = await signed_in(here, to_make=name)
+    client = await signed_in(world, to_make=name)
     if name == "forget_all":
         await client.ask({"ticks": "R_50", "subscribe": 1})
-    request = await scene(here, client)
+    request = await scene(world, client)
     assert misfits(published[name].send, request) == []
     check_reply(published[name].receive, await client.ask(request), body)
 
 
 @pytest.mark.parametrize("contract_type", PRODUCTS)
 async def test_a_contract_is_told_as_published_from_its_offer_to_its_end(
-    here: World, published: Mapping[str, Published], contract_type: str
+    world: World, published: Mapping[str, Published], contract_type: str
 ) -> None:
     """Types without a fixed payout have fields of their own in the replies."""
-    client, parameters = await signed_in(here), PRODUCTS[contract_type]
+    client, parameters = await signed_in(world), PRODUCTS[contract_type]
     asked = {"proposal": 1, **parameters}
     assert misfits(published["proposal"].send, asked) == []
     quoted = await client.ask(asked)
@@ -402,7 +402,7 @@ async def test_a_contract_is_told_as_published_from_its_offer_to_its_end(
     for _ in range(4):
         told = await client.ask({"proposal_open_contract": 1, "contract_id": number})
         check_reply(published["proposal_open_contract"].receive, told, "proposal_open_contract")
-        here.clock.advance(1)
+        world.clock.advance(1)
     sold = await client.ask({"sell": number, "price": 0})
     check_reply(published["sell"].receive, sold, "sell")
     told = await client.ask({"proposal_open_contract": 1, "contract_id": number})
@@ -414,9 +414,9 @@ async def test_a_contract_is_told_as_published_from_its_offer_to_its_end(
 
 
 async def test_settings_come_back_as_published(
-    here: World, published: Mapping[str, Published]
+    world: World, published: Mapping[str, Published]
 ) -> None:
-    client = await signed_in(here)
+    client = await signed_in(world)
     more: Request = {"first_name": "Zoë", "last_name": "O'Neil", "date_of_birth": "1985-12-10"}
     more |= {"residence": "gb", "citizen": "gb", "feature_flag": {"wallet": 1}}
     told = published["set_settings"].example | more
@@ -432,10 +432,10 @@ async def test_settings_come_back_as_published(
 
 @pytest.mark.parametrize("contract_type", FAMILIES)
 async def test_a_contract_of_every_type_is_told_as_published(
-    here: World, published: Mapping[str, Published], contract_type: str
+    world: World, published: Mapping[str, Published], contract_type: str
 ) -> None:
     """Offered and bought, before and after its entry, when it has ended, and in both lists."""
-    client, parameters = await signed_in(here), of_family(contract_type)
+    client, parameters = await signed_in(world), of_family(contract_type)
 
     async def fits(call: str, **more: Any) -> Request:
         request = {call: 1, **more}
@@ -452,8 +452,8 @@ async def test_a_contract_of_every_type_is_told_as_published(
     check_reply(published["buy"].receive, reply, "buy")
     number = reply["buy"]["contract_id"]
     for seconds in (0, 2, 300):
-        here.clock.advance(seconds)
-        await here.gateway.service(Desk).settled()
+        world.clock.advance(seconds)
+        await world.gateway.service(Desk).settled()
         told = await fits("proposal_open_contract", contract_id=number)
         assert told["contract_type"] == contract_type
         assert (told["status"] == "open") == (seconds < 300) or told["exit_tick_time"]
@@ -467,20 +467,20 @@ async def test_a_contract_of_every_type_is_told_as_published(
 # What streams tell later.
 
 
-async def time_passes(here: World) -> None:
-    here.clock.advance(2)
+async def time_passes(world: World) -> None:
+    world.clock.advance(2)
 
 
-async def money_arrives(here: World) -> None:
-    await here.credit(250)
+async def money_arrives(world: World) -> None:
+    await world.credit(250)
 
 
-async def something_is_bought(here: World) -> None:
-    await bought(here, RISE)
+async def something_is_bought(world: World) -> None:
+    await bought(world, RISE)
 
 
-async def money_leaves(here: World) -> None:
-    await here.credit(-250)
+async def money_leaves(world: World) -> None:
+    await world.credit(-250)
 
 
 _CANDLES = {"ticks_history": "R_50", "end": "latest", "count": 5, "style": "candles"}
@@ -531,14 +531,14 @@ SILENT = {"website_status"}
 
 @pytest.mark.parametrize("stream", STREAMS)
 async def test_what_a_stream_tells_later_is_as_published(
-    here: World, published: Mapping[str, Published], stream: str
+    world: World, published: Mapping[str, Published], stream: str
 ) -> None:
     request, told, cause = STREAMS[stream]
     name = next(iter(request))
-    client = await signed_in(here)
+    client = await signed_in(world)
     first = await client.ask(request | {"passthrough": {"of": "mine"}})
     assert misfits(published[name].receive, first) == []
-    await cause(here)
+    await cause(world)
     later = await client.next()
     assert "error" not in later
     assert later["msg_type"] == told

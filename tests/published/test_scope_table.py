@@ -60,8 +60,8 @@ def test_every_call_that_is_offered_has_a_scene() -> None:
     assert SCENES.keys() == OFFERED.keys(), "add the call's row to tests/published/scenes.py"
 
 
-async def test_a_published_call_that_is_not_offered_says_so(here: World) -> None:
-    client = await signed_in(here)
+async def test_a_published_call_that_is_not_offered_says_so(world: World) -> None:
+    client = await signed_in(world)
     for name in PUBLISHED.keys() - OFFERED.keys():
         error = (await client.ask({name: 1}))["error"]
         assert error["code"] == "UnrecognisedRequest"
@@ -69,20 +69,20 @@ async def test_a_published_call_that_is_not_offered_says_so(here: World) -> None
 
 
 @pytest.mark.parametrize("name", OPEN_TO_ALL)
-async def test_a_call_that_needs_no_scope_answers_a_stranger(here: World, name: str) -> None:
-    client = here.connect()
-    reply = await client.ask(await SCENES[name](here, client))
+async def test_a_call_that_needs_no_scope_answers_a_stranger(world: World, name: str) -> None:
+    client = world.connect()
+    reply = await client.ask(await SCENES[name](world, client))
     assert "error" not in reply, reply["error"]
 
 
 @pytest.mark.parametrize("name", NEED_A_SCOPE)
-async def test_a_call_answers_the_right_scopes_and_no_other(here: World, name: str) -> None:
-    stranger = here.connect()
-    reply = await stranger.ask(await SCENES[name](here, stranger))
+async def test_a_call_answers_the_right_scopes_and_no_other(world: World, name: str) -> None:
+    stranger = world.connect()
+    reply = await stranger.ask(await SCENES[name](world, stranger))
     assert reply["error"] == {"code": "AuthorizationRequired", "message": "Please log in."}
     for scope in SCOPES:
-        client = await signed_in(here, scope, to_make=name)
-        reply = await client.ask(await SCENES[name](here, client))
+        client = await signed_in(world, scope, to_make=name)
+        reply = await client.ask(await SCENES[name](world, client))
         if scope in PUBLISHED[name]:
             assert "error" not in reply, (scope, reply["error"])
         else:
@@ -116,22 +116,22 @@ def test_every_own_call_but_the_limits_is_for_the_owner_or_the_pages_or_has_a_sc
 
 
 @pytest.mark.parametrize("name", FOR_THE_OWNER)
-async def test_what_is_the_owners_no_token_can_do(here: World, name: str) -> None:
-    stranger = here.connect(at_pages=True)
-    reply = await stranger.ask(await SCENES[name](here, stranger))
+async def test_what_is_the_owners_no_token_can_do(world: World, name: str) -> None:
+    stranger = world.connect(at_pages=True)
+    reply = await stranger.ask(await SCENES[name](world, stranger))
     assert reply["error"] == {"code": "AuthorizationRequired", "message": "Please log in."}
     for at_pages in (False, True):
-        client = here.connect(at_pages=at_pages)
-        await client.authorize(await here.token())
-        reply = await client.ask(await SCENES[name](here, client))
+        client = world.connect(at_pages=at_pages)
+        await client.authorize(await world.token())
+        reply = await client.ask(await SCENES[name](world, client))
         assert reply.get("error") == OWNER_ALONE
-    owner = await here.owner()
-    reply = await owner.ask(await SCENES[name](here, owner))
+    owner = await world.owner()
+    reply = await owner.ask(await SCENES[name](world, owner))
     assert "error" not in reply, reply["error"]
 
 
 @pytest.mark.parametrize("name", FOR_THE_PAGES)
-async def test_what_is_the_pages_no_other_client_can_do(here: World, name: str) -> None:
+async def test_what_is_the_pages_no_other_client_can_do(world: World, name: str) -> None:
     for origin in (
         "",
         "null",
@@ -139,10 +139,10 @@ async def test_what_is_the_pages_no_other_client_can_do(here: World, name: str) 
         "https://evil.test:5555",
         "http://127.0.0.1:5556",
     ):
-        client = here.connect(origin=origin)
-        assert (await client.ask(await SCENES[name](here, client)))["error"] == PAGES_ALONE
-        await client.authorize(await here.token())
-        assert (await client.ask(await SCENES[name](here, client)))["error"] == PAGES_ALONE
-    page = here.connect(at_pages=True)
-    reply = await page.ask(await SCENES[name](here, page))
+        client = world.connect(origin=origin)
+        assert (await client.ask(await SCENES[name](world, client)))["error"] == PAGES_ALONE
+        await client.authorize(await world.token())
+        assert (await client.ask(await SCENES[name](world, client)))["error"] == PAGES_ALONE
+    page = world.connect(at_pages=True)
+    reply = await page.ask(await SCENES[name](world, page))
     assert "error" not in reply, reply["error"]

@@ -88,16 +88,16 @@ def names(reply: Mapping[str, Any], field: str) -> bool:
     )
 
 
-async def scenes(here: World) -> list[tuple[str, Request]]:
+async def scenes(world: World) -> list[tuple[str, Request]]:
     """A right request for every call that is offered."""
-    owner = await here.owner()
-    return [(name, await SCENES[name](here, owner)) for name in OFFERED]
+    owner = await world.owner()
+    return [(name, await SCENES[name](world, owner)) for name in OFFERED]
 
 
-async def test_an_unknown_field_is_named(here: World) -> None:
-    client = await here.owner()
+async def test_an_unknown_field_is_named(world: World) -> None:
+    client = await world.owner()
     asked = 0
-    for name, request in await scenes(here):
+    for name, request in await scenes(world):
         reply = await client.ask({**request, "no_such_field": 1})
         assert reply["error"] == {
             "code": "InputValidationFailed",
@@ -110,10 +110,10 @@ async def test_an_unknown_field_is_named(here: World) -> None:
     assert asked == len(OFFERED)
 
 
-async def test_a_missing_field_is_named(here: World) -> None:
-    client = await here.owner()
+async def test_a_missing_field_is_named(world: World) -> None:
+    client = await world.owner()
     asked = 0
-    for name, request in await scenes(here):
+    for name, request in await scenes(world):
         for field, about in OFFERED[name].request.model_fields.items():
             if about.is_required() and field != name:
                 reply = await client.ask({key: request[key] for key in request if key != field})
@@ -122,11 +122,11 @@ async def test_a_missing_field_is_named(here: World) -> None:
     assert asked >= 6  # two apps' names and scopes, an end, a subscribe
 
 
-async def test_a_wrong_type_is_refused_and_the_field_named(here: World) -> None:
-    client = await here.owner()
+async def test_a_wrong_type_is_refused_and_the_field_named(world: World) -> None:
+    client = await world.owner()
     taken = []
     asked = set()
-    for name, request in await scenes(here):
+    for name, request in await scenes(world):
         for field in OFFERED[name].request.model_fields:
             for value in WRONG[kind_of(OFFERED[name], field)]:
                 reply = await answer_to(client, request, field, value)
@@ -139,10 +139,10 @@ async def test_a_wrong_type_is_refused_and_the_field_named(here: World) -> None:
     print(f"wrong types of {len(asked)} fields of {len(OFFERED)} calls are refused")  # noqa: T201 - for whoever asks with -rA
 
 
-async def test_null_is_no_value(here: World) -> None:
-    client = await here.owner()
+async def test_null_is_no_value(world: World) -> None:
+    client = await world.owner()
     taken = []
-    for name, request in await scenes(here):
+    for name, request in await scenes(world):
         for field in OFFERED[name].request.model_fields.keys() - NULLABLE.get(name, set()):
             reply = await answer_to(client, request, field, "null")
             if not names(reply, field):
@@ -154,14 +154,14 @@ async def test_null_is_no_value(here: World) -> None:
     ("name", "field"),
     [(name, field) for name, fields in NULLABLE.items() for field in sorted(fields)],
 )
-async def test_null_is_taken_where_it_is_published(here: World, name: str, field: str) -> None:
-    client = await here.owner()
-    reply = await client.ask({**await SCENES[name](here, client), field: None})
+async def test_null_is_taken_where_it_is_published(world: World, name: str, field: str) -> None:
+    client = await world.owner()
+    reply = await client.ask({**await SCENES[name](world, client), field: None})
     assert reply.get(name), reply
 
 
-async def test_what_lies_deeper_is_named_by_its_path(here: World) -> None:
-    client = await here.owner()
+async def test_what_lies_deeper_is_named_by_its_path(world: World) -> None:
+    client = await world.owner()
     settings = {"set_settings": 1}
     for request, path in (
         (settings | {"feature_flag": {"no_such_field": 1}}, "feature_flag.no_such_field"),
@@ -187,9 +187,9 @@ def understood(call: Call, request: Request, field: str, value: Any) -> Any:
         return problems_of(invalid)
 
 
-async def test_digits_in_a_string_are_the_number_and_a_number_is_its_digits(here: World) -> None:
+async def test_digits_in_a_string_are_the_number_and_a_number_is_its_digits(world: World) -> None:
     useful = set()
-    for name, request in await scenes(here):
+    for name, request in await scenes(world):
         for field in OFFERED[name].request.model_fields:
             kind = kind_of(OFFERED[name], field)
             for number in NUMBERS if kind in ("integer", "number", "string") else ():
@@ -213,12 +213,12 @@ def the_other_way(value: Any) -> Any:
     return int(value) if type(value) is str and value.isdecimal() else value
 
 
-async def test_a_message_written_the_other_way_is_answered_the_same(here: World) -> None:
+async def test_a_message_written_the_other_way_is_answered_the_same(world: World) -> None:
     """`{"ping": "1"}` is sent by a published web app, a numeric `end` by the JavaScript client."""
     changed = set()
     for name, scene in SCENES.items():
-        client = await here.owner()
-        request = await scene(here, client)
+        client = await world.owner()
+        request = await scene(world, client)
         written = {key: the_other_way(value) for key, value in request.items()}
         reply = await client.ask(written | {"req_id": 77})
         assert "error" not in reply, (name, reply["error"])
@@ -232,8 +232,8 @@ async def test_a_message_written_the_other_way_is_answered_the_same(here: World)
     assert {"ping", "set_settings", "statement", "ticks_history"} <= changed
 
 
-async def test_req_id_comes_back_as_a_number(here: World) -> None:
-    client = here.connect()
+async def test_req_id_comes_back_as_a_number(world: World) -> None:
+    client = world.connect()
     client.send_text(b'{"ping":1,"req_id":"41"}')
     reply = await client.next()
     assert reply["ping"] == "pong"

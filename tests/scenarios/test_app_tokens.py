@@ -14,7 +14,7 @@ from scopegate.gateway.calls import token_form
 from scopegate.handlers.exchange.exchange_scopes import ADMIN, PAYMENTS
 from scopegate.store.sqlite import Transaction
 from scopegate.testing import Client, World
-from tests.conftest import Stage
+from tests.conftest import Connected
 from tests.published.scenes import AGENT, OFFERED, SCENES, a_resident, an_agent, somebody
 
 APP = {"name": "Chart bot", "scopes": ["read"], "redirect_uri": "https://bot.test/in"}
@@ -24,31 +24,31 @@ OWN_TOKEN = (
 )
 
 
-async def allowed(here: World, app: App, *loginids: str) -> list[str]:
+async def allowed(world: World, app: App, *loginids: str) -> list[str]:
     """The tokens that an app gets for these accounts (the demo one), with all its scopes."""
-    chosen = loginids or (here.demo.loginid,)
+    chosen = loginids or (world.demo.loginid,)
 
     def job(transaction: Transaction) -> list[str]:
-        link_id = apps.link(transaction, app, here.demo.user_id, app.scopes, chosen)
+        link_id = apps.link(transaction, app, world.demo.user_id, app.scopes, chosen)
         return [
             tokens.issue(transaction, link_id, app.name, loginid, app.scopes) for loginid in chosen
         ]
 
-    return await here.gateway.store.write(job)
+    return await world.gateway.store.write(job)
 
 
-async def bot_of(stage: Stage, app: App, *loginids: str) -> Client:
+async def bot_of(connected: Connected, app: App, *loginids: str) -> Client:
     """The app, signed in to the first of these accounts (the demo one)."""
-    [token, *_] = await allowed(stage.here, app, *loginids)
-    client = await stage.connect(app_id=app.id)
+    [token, *_] = await allowed(connected.world, app, *loginids)
+    client = await connected.connect(app_id=app.id)
     await client.authorize(token)
     return client
 
 
-async def owner_of(stage: Stage, *scopes: str, loginid: str | None = None) -> Client:
+async def owner_of(connected: Connected, *scopes: str, loginid: str | None = None) -> Client:
     """A client with a token that the owner made."""
-    client = await stage.connect()
-    await client.authorize(await stage.here.token(*scopes, loginid=loginid))
+    client = await connected.connect()
+    await client.authorize(await connected.world.token(*scopes, loginid=loginid))
     return client
 
 
@@ -71,10 +71,10 @@ async def refused(client: Client, code: str, **request: Any) -> str:
 # Managing: tokens, apps, authorizations, payment agents, exclusions.
 
 
-async def test_an_app_manages_only_the_apps_that_it_registered(stage: Stage) -> None:
-    here = stage.here
-    mine = await here.app("read", name="My other app", markup="1")
-    bot = await bot_of(stage, await here.app("read", "admin"))
+async def test_an_app_manages_only_the_apps_that_it_registered(connected: Connected) -> None:
+    world = connected.world
+    mine = await world.app("read", name="My other app", markup="1")
+    bot = await bot_of(connected, await world.app("read", "admin"))
     moved = {**APP, "redirect_uri": "https://evil.test/in", "app_markup_percentage": 3}
     assert await done(bot, app_list=1) == []
     for request in (
@@ -85,7 +85,7 @@ async def test_an_app_manages_only_the_apps_that_it_registered(stage: Stage) -> 
         {"app_delete": mine.id},
     ):
         await refused(bot, "InvalidAppID", **request)
-    assert here.gateway.access.app(mine.id) == mine
+    assert world.gateway.access.app(mine.id) == mine
 
     made = await done(bot, app_register=1, **APP)
     number = made["app_id"]
@@ -95,22 +95,22 @@ async def test_an_app_manages_only_the_apps_that_it_registered(stage: Stage) -> 
     assert (await done(bot, app_update=number, **moved))["redirect_uri"] == moved["redirect_uri"]
     await done(bot, app_origins=number, allowed_origins=["https://bot.test"])
     # Neither does another app reach it; its owner does.
-    another = await bot_of(stage, await here.app("read", "admin"))
+    another = await bot_of(connected, await world.app("read", "admin"))
     assert await done(another, app_list=1) == []
     await refused(another, "InvalidAppID", app_delete=number)
-    owner = await owner_of(stage, "read", "admin")
+    owner = await owner_of(connected, "read", "admin")
     listed = {app["app_id"] for app in await done(owner, app_list=1)}
     assert {mine.id, number} < listed
     assert await done(bot, app_delete=number) == 1
     assert await done(owner, app_delete=mine.id) == 1
 
 
-async def test_an_app_disconnects_no_app_and_binds_no_account(stage: Stage) -> None:
-    here = stage.here
-    mine = await here.app("read")
-    token = await here.token("read", app=mine)
-    bot = await bot_of(stage, await here.app("read", "admin", "payments"))
-    in_40_days = int(here.clock.now()) + 40 * 86_400
+async def test_an_app_disconnects_no_app_and_binds_no_account(connected: Connected) -> None:
+    world = connected.world
+    mine = await world.app("read")
+    token = await world.token("read", app=mine)
+    bot = await bot_of(connected, await world.app("read", "admin", "payments"))
+    in_40_days = int(world.clock.now()) + 40 * 86_400
     for request in (
         {"revoke_oauth_app": mine.id},
         {"set_self_exclusion": 1, "timeout_until": in_40_days},
@@ -118,21 +118,23 @@ async def test_an_app_disconnects_no_app_and_binds_no_account(stage: Stage) -> N
     ):
         assert await refused(bot, "PermissionDenied", **request) == OWN_TOKEN
     assert await done(bot, get_self_exclusion=1) == {}
-    other = await stage.connect(app_id=mine.id)
+    other = await connected.connect(app_id=mine.id)
     await other.authorize(token)  # still connected
     assert [app["app_id"] for app in await done(bot, oauth_apps=1)] != [mine.id]
-    owner = await owner_of(stage, "admin", "read")
+    owner = await owner_of(connected, "admin", "read")
     assert len(await done(owner, oauth_apps=1)) == 2
     assert await done(owner, revoke_oauth_app=mine.id) == 1
     await done(owner, set_self_exclusion=1, timeout_until=in_40_days)
 
 
-async def test_an_app_manages_only_the_tokens_of_its_authorization(stage: Stage) -> None:
-    here = stage.here
-    mine = await here.token("read", "trade")
-    app = await here.app("read", "admin")
-    bot = await bot_of(stage, app)
-    other = await bot_of(stage, await here.app("read", "admin"))
+async def test_an_app_manages_only_the_tokens_of_its_authorization(
+    connected: Connected,
+) -> None:
+    world = connected.world
+    mine = await world.token("read", "trade")
+    app = await world.app("read", "admin")
+    bot = await bot_of(connected, app)
+    other = await bot_of(connected, await world.app("read", "admin"))
     assert (await done(bot, api_token=1))["tokens"] == []
     for shown in (mine, token_form.masked(mine)):
         await refused(bot, "APITokenError", api_token=1, delete_token=shown)
@@ -140,7 +142,7 @@ async def test_an_app_manages_only_the_tokens_of_its_authorization(stage: Stage)
     minting = {"api_token": 1, "new_token": "Copier", "new_token_scopes": ["read"]}
     [minted] = (await done(bot, **minting))["tokens"]
     [further] = (await done(other, **minting))["tokens"]
-    owner = await owner_of(stage, "read", "admin")
+    owner = await owner_of(connected, "read", "admin")
     await done(owner, **minting)
     names = [one["display_name"] for one in (await done(owner, api_token=1))["tokens"]]
     assert names.count("Copier") == 3
@@ -148,35 +150,37 @@ async def test_an_app_manages_only_the_tokens_of_its_authorization(stage: Stage)
         await refused(other, "APITokenError", api_token=1, delete_token=shown)
 
     # A token that was created with an app's token is an app's token.
-    child = await stage.connect(app_id=app.id)
+    child = await connected.connect(app_id=app.id)
     await child.authorize(minted["token"])
     await refused(child, "PermissionDenied", api_token=1)  # it has read alone
     await done(bot, api_token=1, delete_token=token_form.masked(minted["token"]))
     assert (await done(bot, api_token=1))["tokens"] == []
     await done(owner, api_token=1, delete_token=token_form.masked(further["token"]))
-    still = await stage.connect()
+    still = await connected.connect()
     await still.authorize(mine)
 
 
-async def test_a_token_that_an_app_minted_is_bound_as_the_apps_own(stage: Stage) -> None:
-    here = stage.here
-    mine, app = await here.app("read"), await here.app("read", "admin")
-    bot = await bot_of(stage, app)
+async def test_a_token_that_an_app_minted_is_bound_as_the_apps_own(
+    connected: Connected,
+) -> None:
+    world = connected.world
+    mine, app = await world.app("read"), await world.app("read", "admin")
+    bot = await bot_of(connected, app)
     minting = {"api_token": 1, "new_token": "Child", "new_token_scopes": ["read", "admin"]}
     [minted] = (await done(bot, **minting))["tokens"]
-    child = await stage.connect(app_id=app.id)
+    child = await connected.connect(app_id=app.id)
     shown = await child.authorize(minted["token"])
-    assert [account["loginid"] for account in shown["account_list"]] == [here.demo.loginid]
+    assert [account["loginid"] for account in shown["account_list"]] == [world.demo.loginid]
     assert await done(child, app_list=1) == []
     await refused(child, "InvalidAppID", app_delete=mine.id)
     assert await refused(child, "PermissionDenied", revoke_oauth_app=app.id) == OWN_TOKEN
 
 
-async def test_an_app_is_not_in_the_owners_way(here: World) -> None:
+async def test_an_app_is_not_in_the_owners_way(world: World) -> None:
     """An app can use up its own numbers of tokens, apps and accounts, and not its user's."""
-    app = await here.app()
-    bot = here.connect(app_id=app.id)
-    [token] = await allowed(here, app)
+    app = await world.app()
+    bot = world.connect(app_id=app.id)
+    [token] = await allowed(world, app)
     await bot.authorize(token)
     number = itertools.count(1)
     for kind, request in (
@@ -189,10 +193,10 @@ async def test_an_app_is_not_in_the_owners_way(here: World) -> None:
             count += 1
         assert reply["error"]["code"] == kind
         assert count == (MOST_BY_APPS if kind == "TooManyAccounts" else 20)
-        owner = here.connect()
-        await owner.authorize(await here.token("read", "admin"))
+        owner = world.connect()
+        await owner.authorize(await world.token("read", "admin"))
         assert "error" not in await owner.ask(_numbered(request, next(number)))
-    owned = await here.gateway.service(Ledger).accounts(here.demo.user_id)
+    owned = await world.gateway.service(Ledger).accounts(world.demo.user_id)
     assert len(owned) < MOST_OF_A_USER
 
 
@@ -203,13 +207,13 @@ def _numbered(request: dict[str, Any], number: int) -> dict[str, Any]:
     }
 
 
-async def test_an_app_adds_personal_details_and_changes_none(stage: Stage) -> None:
-    here = stage.here
-    owner = await owner_of(stage, "read", "admin")
+async def test_an_app_adds_personal_details_and_changes_none(connected: Connected) -> None:
+    world = connected.world
+    owner = await owner_of(connected, "read", "admin")
     await done(owner, set_settings=1, first_name="Ada", residence="id")
     told = {"trading_experience": {"forex_trading_experience": "Over 3 years"}}
     await done(owner, set_financial_assessment=1, **told)
-    bot = await bot_of(stage, await here.app("read", "admin"))
+    bot = await bot_of(connected, await world.app("read", "admin"))
     await done(bot, set_settings=1, allow_copiers=1, preferred_language="DE", email_consent=1)
     await done(bot, set_settings=1, first_name="Ada", last_name="Lovelace")
     for changed in ({"residence": "gb"}, {"first_name": "Eve"}, {"last_name": "Other"}):
@@ -228,18 +232,18 @@ async def test_an_app_adds_personal_details_and_changes_none(stage: Stage) -> No
     await done(owner, set_settings=1, first_name="Augusta")
 
 
-async def test_an_app_settles_only_the_currency_of_an_account_that_it_opened(here: World) -> None:
-    mine = (await here.open_account(virtual=False)).loginid
-    app = await here.app("read", "admin")
-    [token] = await allowed(here, app, mine)
-    bot = here.connect(app_id=app.id)
+async def test_an_app_settles_only_the_currency_of_an_account_that_it_opened(world: World) -> None:
+    mine = (await world.open_account(virtual=False)).loginid
+    app = await world.app("read", "admin")
+    [token] = await allowed(world, app, mine)
+    bot = world.connect(app_id=app.id)
     await bot.authorize(token)
     assert await refused(bot, "PermissionDenied", set_account_currency="EUR") == OWN_TOKEN
     opened = await done(bot, new_account_real=1)
     await bot.authorize(opened["oauth_token"])
     assert await done(bot, set_account_currency="EUR") == 1
-    owner = here.connect()
-    await owner.authorize(await here.token("admin", loginid=mine))
+    owner = world.connect()
+    await owner.authorize(await world.token("admin", loginid=mine))
     assert await done(owner, set_account_currency="EUR") == 1
 
 
@@ -265,7 +269,7 @@ MADE_BY_APPS = {
 """The calls of the scopes admin and payments that an app may make, each within its bounds."""
 
 
-async def test_calls_that_need_admin_or_payments_refuse_apps_except_a_list(here: World) -> None:
+async def test_calls_that_need_admin_or_payments_refuse_apps_except_a_list(world: World) -> None:
     managing = {name for name, call in OFFERED.items() if call.scopes & {ADMIN, PAYMENTS}}
     assert {name for name in managing if OFFERED[name].app_tokens} == MADE_BY_APPS
     assert managing - MADE_BY_APPS == {
@@ -275,9 +279,9 @@ async def test_calls_that_need_admin_or_payments_refuse_apps_except_a_list(here:
         "set_self_exclusion",
     }
     assert all(call.app_tokens for name, call in OFFERED.items() if name not in managing)
-    app = await here.app()
-    [token] = await allowed(here, app, here.real[0].loginid)
-    bot = here.connect(app_id=app.id)
+    app = await world.app()
+    [token] = await allowed(world, app, world.real[0].loginid)
+    bot = world.connect(app_id=app.id)
     await bot.authorize(token)
     for name in managing - MADE_BY_APPS:
         assert await refused(bot, "PermissionDenied", **{name: 1}) == OWN_TOKEN
@@ -286,17 +290,19 @@ async def test_calls_that_need_admin_or_payments_refuse_apps_except_a_list(here:
 # The published copy-trading web app.
 
 
-async def test_the_published_copy_trading_app_works_with_its_token(stage: Stage) -> None:
-    here = stage.here
-    trader_account = (await here.user("trader@example.com"))[1]
-    app = await here.app("read", "trade", "admin", name="Copy trading")
-    trader = await stage.connect()
-    await trader.authorize(await here.token(loginid=trader_account.loginid))
+async def test_the_published_copy_trading_app_works_with_its_token(
+    connected: Connected,
+) -> None:
+    world = connected.world
+    trader_account = (await world.user("trader@example.com"))[1]
+    app = await world.app("read", "trade", "admin", name="Copy trading")
+    trader = await connected.connect()
+    await trader.authorize(await world.token(loginid=trader_account.loginid))
     await done(trader, set_settings=1, allow_copiers=1)
-    shared = await here.token("read", loginid=trader_account.loginid)
+    shared = await world.token("read", loginid=trader_account.loginid)
 
-    [token, *_] = await allowed(here, app, here.demo.loginid, here.real[0].loginid)
-    bot = await stage.connect(app_id=app.id)
+    [token, *_] = await allowed(world, app, world.demo.loginid, world.real[0].loginid)
+    bot = await connected.connect(app_id=app.id)
     shown = await bot.authorize(token)
     assert shown["scopes"] == ["read", "trade", "admin"]
     assert (await bot.ask({"ping": 1}))["ping"] == "pong"
@@ -319,7 +325,7 @@ async def test_the_published_copy_trading_app_works_with_its_token(stage: Stage)
     assert await done(bot, copy_stop=copying["traders"][0]["token"]) == 1
 
     reply = await bot.ask({"balance": 1, "account": "all", "subscribe": 1})
-    assert set(reply["balance"]["accounts"]) == {here.demo.loginid, here.real[0].loginid}
+    assert set(reply["balance"]["accounts"]) == {world.demo.loginid, world.real[0].loginid}
     again = await bot.ask({"balance": 1, "account": "all", "subscribe": 0})
     assert again["balance"] == {
         name: value for name, value in reply["balance"].items() if name != "id"
@@ -330,11 +336,11 @@ async def test_the_published_copy_trading_app_works_with_its_token(stage: Stage)
 # Payments.
 
 
-async def test_an_app_empties_no_account_past_the_code_by_e_mail(stage: Stage) -> None:
+async def test_an_app_empties_no_account_past_the_code_by_e_mail(connected: Connected) -> None:
     """It becomes no payment agent, and pays as none where its user is one."""
-    here = stage.here
-    account, thief = here.real[0], await somebody(here)
-    bot = await bot_of(stage, await here.app("read", "admin", "payments"), account.loginid)
+    world = connected.world
+    account, thief = world.real[0], await somebody(world)
+    bot = await bot_of(connected, await world.app("read", "admin", "payments"), account.loginid)
     paying = {
         "paymentagent_transfer": 1,
         "amount": 2_000,
@@ -344,10 +350,10 @@ async def test_an_app_empties_no_account_past_the_code_by_e_mail(stage: Stage) -
     await done(bot, set_settings=1, residence="id")
     assert await refused(bot, "PermissionDenied", paymentagent_create=1, **AGENT) == OWN_TOKEN
     assert await refused(bot, "PermissionDenied", **paying) == OWN_TOKEN
-    await an_agent(here, account)  # its user becomes one
+    await an_agent(world, account)  # its user becomes one
     for more in ({}, {"dry_run": 1}):
         assert await refused(bot, "PermissionDenied", **paying, **more) == OWN_TOKEN
-    agent = await an_agent(here, thief)
+    agent = await an_agent(world, thief)
     withdrawing = {
         "paymentagent_withdraw": 1,
         "amount": 2_000,
@@ -358,22 +364,22 @@ async def test_an_app_empties_no_account_past_the_code_by_e_mail(stage: Stage) -
     assert (await done(bot, balance=1))["balance"] == 10_000
 
     # With the code that only the owner gets, it may pay.
-    code = await here.gateway.store.write(
+    code = await world.gateway.store.write(
         lambda transaction: verification.create(
             transaction, DEMO_EMAIL, verification.PAYMENT_AGENT_WITHDRAW
         )
     )
     assert await done(bot, **withdrawing, verification_code=code) == 1
-    owner = await owner_of(stage, "payments", loginid=account.loginid)
+    owner = await owner_of(connected, "payments", loginid=account.loginid)
     assert await done(owner, **paying) == 1
 
 
-async def test_an_app_moves_money_between_its_accounts_alone(stage: Stage) -> None:
-    here = stage.here
-    first, second = here.real
-    third = await here.account("USD", 100_000)
-    app = await here.app("read", "payments")
-    bot = await bot_of(stage, app, first.loginid, second.loginid)
+async def test_an_app_moves_money_between_its_accounts_alone(connected: Connected) -> None:
+    world = connected.world
+    first, second = world.real
+    third = await world.account("USD", 100_000)
+    app = await world.app("read", "payments")
+    bot = await bot_of(connected, app, first.loginid, second.loginid)
     listed = (await bot.ask({"transfer_between_accounts": 1}))["accounts"]
     assert [one["loginid"] for one in listed] == [first.loginid, second.loginid]
     moving = {"transfer_between_accounts": 1, "currency": "USD", "amount": 10}
@@ -391,7 +397,7 @@ async def test_an_app_moves_money_between_its_accounts_alone(stage: Stage) -> No
     assert await done(bot, **given, account_to=second.loginid) == 1
 
     # A transfer by the owner is in the account's statement, without the other account.
-    owner = await owner_of(stage, loginid=first.loginid)
+    owner = await owner_of(connected, loginid=first.loginid)
     assert len((await owner.ask({"transfer_between_accounts": 1}))["accounts"]) == 3
     assert await done(owner, **given, account_to=third.loginid) == 1
     told, earlier = (await done(bot, statement=1, description=1, limit=2))["transactions"]
@@ -405,17 +411,17 @@ async def test_an_app_moves_money_between_its_accounts_alone(stage: Stage) -> No
 # Accounts in reach.
 
 
-async def test_an_app_sees_the_accounts_that_it_was_given(stage: Stage) -> None:
-    here = stage.here
-    first, second = here.real
-    app = await here.app("read", "trading_information")
-    [token] = await allowed(here, app, first.loginid)
-    bot = await stage.connect(app_id=app.id)
+async def test_an_app_sees_the_accounts_that_it_was_given(connected: Connected) -> None:
+    world = connected.world
+    first, second = world.real
+    app = await world.app("read", "trading_information")
+    [token] = await allowed(world, app, first.loginid)
+    bot = await connected.connect(app_id=app.id)
     shown = await bot.authorize(token)
     assert [one["loginid"] for one in shown["account_list"]] == [first.loginid]
-    owner = await owner_of(stage, "read", loginid=first.loginid)
+    owner = await owner_of(connected, "read", loginid=first.loginid)
     given = [first.loginid]
-    everything = [first.loginid, second.loginid, here.demo.loginid]
+    everything = [first.loginid, second.loginid, world.demo.loginid]
     for client, reached in ((bot, given), (owner, everything)):
         assert [one["loginid"] for one in await done(client, account_list=1)] == reached
         body = await done(client, balance=1, account="all")
@@ -426,16 +432,16 @@ async def test_an_app_sees_the_accounts_that_it_was_given(stage: Stage) -> None:
     assert (await done(owner, balance=1, account=second.loginid))["loginid"] == second.loginid
 
 
-async def test_a_stream_of_balances_tells_of_accounts_in_reach(stage: Stage) -> None:
-    here = stage.here
-    first, second = here.real
-    app = await here.app("read", "admin")
-    bot = await bot_of(stage, app, first.loginid)
-    owner = await owner_of(stage, "read", loginid=first.loginid)
+async def test_a_stream_of_balances_tells_of_accounts_in_reach(connected: Connected) -> None:
+    world = connected.world
+    first, second = world.real
+    app = await world.app("read", "admin")
+    bot = await bot_of(connected, app, first.loginid)
+    owner = await owner_of(connected, "read", loginid=first.loginid)
     for client in (bot, owner):
         await client.ask({"balance": 1, "account": "all", "subscribe": 1})
-    await here.credit(100, second.loginid)
-    await here.credit(200, first.loginid)
+    await world.credit(100, second.loginid)
+    await world.credit(200, first.loginid)
     assert (await bot.next())["balance"]["loginid"] == first.loginid
     assert (await owner.next())["balance"]["loginid"] == second.loginid
     assert (await owner.next())["balance"]["loginid"] == first.loginid
@@ -444,58 +450,58 @@ async def test_a_stream_of_balances_tells_of_accounts_in_reach(stage: Stage) -> 
     opened = await done(bot, new_account_real=1, currency="USD")
     number = opened["client_id"]
     assert (await bot.next())["balance"]["loginid"] == number
-    await here.credit(300, number)
+    await world.credit(300, number)
     assert (await bot.next())["balance"]["balance"] == 10_003
     reached = [first.loginid, number]
     assert [one["loginid"] for one in await done(bot, account_list=1)] == reached
     assert list((await done(bot, balance=1, account="all"))["accounts"]) == reached
-    further = await stage.connect(app_id=app.id)
+    further = await connected.connect(app_id=app.id)
     shown = await further.authorize(opened["oauth_token"])
     assert [one["loginid"] for one in shown["account_list"]] == reached
-    owner_page = await here.owner()
+    owner_page = await world.owner()
     [connected] = (await owner_page.ask({"connected_apps": 1}))["connected_apps"]
     assert connected["loginids"] == sorted(reached)
 
 
-async def test_a_list_of_copies_shows_accounts_in_reach(stage: Stage) -> None:
-    here = stage.here
-    trader, copier = here.real
-    stranger = await somebody(here)
-    owner = await owner_of(stage, loginid=trader.loginid)
+async def test_a_list_of_copies_shows_accounts_in_reach(connected: Connected) -> None:
+    world = connected.world
+    trader, copier = world.real
+    stranger = await somebody(world)
+    owner = await owner_of(connected, loginid=trader.loginid)
     await done(owner, set_settings=1, allow_copiers=1)
-    shared = await here.token("read", loginid=trader.loginid)
+    shared = await world.token("read", loginid=trader.loginid)
     for account in (copier, stranger):
-        client = await stage.connect()
-        await client.authorize(await here.token("trade", loginid=account.loginid))
+        client = await connected.connect()
+        await client.authorize(await world.token("trade", loginid=account.loginid))
         await done(client, copy_start=shared)
-    app = await here.app("read", "admin")
-    bot = await bot_of(stage, app, trader.loginid)
+    app = await world.app("read", "admin")
+    bot = await bot_of(connected, app, trader.loginid)
     assert await done(bot, copytrading_list=1) == {
         "copiers": [{"loginid": stranger.loginid}],
         "traders": [],
     }
     assert len((await done(owner, copytrading_list=1))["copiers"]) == 2
-    bot = await bot_of(stage, app, copier.loginid)
+    bot = await bot_of(connected, app, copier.loginid)
     assert (await done(bot, copytrading_list=1))["traders"] == []
-    bot = await bot_of(stage, app, copier.loginid, trader.loginid)
+    bot = await bot_of(connected, app, copier.loginid, trader.loginid)
     [shown] = (await done(bot, copytrading_list=1))["traders"]
     assert shown["loginid"] == trader.loginid
 
 
-async def test_a_report_of_copies_names_accounts_in_reach(stage: Stage) -> None:
+async def test_a_report_of_copies_names_accounts_in_reach(connected: Connected) -> None:
     """What an account copied from another of the user's is no affair of an app that has the one."""
-    here = stage.here
-    trader, copier = here.real
-    stranger = await somebody(here)
-    copying = await owner_of(stage, "trade", loginid=copier.loginid)
+    world = connected.world
+    trader, copier = world.real
+    stranger = await somebody(world)
+    copying = await owner_of(connected, "trade", loginid=copier.loginid)
     trading = {}
     for account in (trader, stranger):
-        trading[account.loginid] = await owner_of(stage, loginid=account.loginid)
+        trading[account.loginid] = await owner_of(connected, loginid=account.loginid)
         await done(trading[account.loginid], set_settings=1, allow_copiers=1)
-        await done(copying, copy_start=await here.token("read", loginid=account.loginid))
-    app = await here.app("read")
-    given = [await bot_of(stage, app, copier.loginid)]
-    given.append(await bot_of(stage, await here.app("read"), copier.loginid, trader.loginid))
+        await done(copying, copy_start=await world.token("read", loginid=account.loginid))
+    app = await world.app("read")
+    given = [await bot_of(connected, app, copier.loginid)]
+    given.append(await bot_of(connected, await world.app("read"), copier.loginid, trader.loginid))
     for bot in given:
         assert (await done(bot, copy_report=1, subscribe=1))["copies"] == []
     parameters = {
@@ -516,11 +522,13 @@ async def test_a_report_of_copies_names_accounts_in_reach(stage: Stage) -> None:
         assert [one["trader"] for one in listed] == traders[::-1]
 
 
-async def test_an_app_sees_the_markups_of_apps_that_it_registered(stage: Stage) -> None:
-    here = stage.here
-    buyer = await somebody(here)
-    admin = await here.app("read", "admin")
-    bot = await bot_of(stage, admin, here.real[0].loginid)
+async def test_an_app_sees_the_markups_of_apps_that_it_registered(
+    connected: Connected,
+) -> None:
+    world = connected.world
+    buyer = await somebody(world)
+    admin = await world.app("read", "admin")
+    bot = await bot_of(connected, admin, world.real[0].loginid)
     theirs = await done(
         bot,
         app_register=1,
@@ -529,7 +537,7 @@ async def test_an_app_sees_the_markups_of_apps_that_it_registered(stage: Stage) 
         redirect_uri="https://bot.test/in",
         app_markup_percentage=2,
     )
-    mine = await here.app("trade", markup="3")
+    mine = await world.app("trade", markup="3")
     parameters = {
         "amount": 10,
         "basis": "stake",
@@ -540,10 +548,10 @@ async def test_an_app_sees_the_markups_of_apps_that_it_registered(stage: Stage) 
         "symbol": "R_100",
     }
     for app_id in (mine.id, theirs["app_id"]):
-        client = await stage.connect(app_id=app_id)
-        await client.authorize(await here.token("trade", loginid=buyer.loginid))
+        client = await connected.connect(app_id=app_id)
+        await client.authorize(await world.token("trade", loginid=buyer.loginid))
         await done(client, buy=1, price=100, parameters=parameters)
-    owner = await owner_of(stage, "read", loginid=here.real[0].loginid)
+    owner = await owner_of(connected, "read", loginid=world.real[0].loginid)
     span = {"date_from": "2026-01-01 00:00:00", "date_to": "2026-01-03 00:00:00"}
     for client, seen in ((bot, {theirs["app_id"]}), (owner, {mine.id, theirs["app_id"]})):
         found = await done(client, app_markup_details=1, **span)
@@ -551,7 +559,7 @@ async def test_an_app_sees_the_markups_of_apps_that_it_registered(stage: Stage) 
         found = await done(client, app_markup_statistics=1, **span)
         assert {one["app_id"] for one in found["breakdown"]} == seen
     # The markup goes to an account that this app was not given.
-    elsewhere = await bot_of(stage, admin, here.real[1].loginid)
+    elsewhere = await bot_of(connected, admin, world.real[1].loginid)
     assert (await done(elsewhere, app_markup_details=1, **span))["transactions"] == []
 
 
@@ -566,18 +574,18 @@ BY_DESIGN = {
 
 @pytest.mark.parametrize("name", sorted(SCENES.keys() - BY_DESIGN.keys()))
 async def test_no_reply_to_an_app_names_an_account_that_it_was_not_given(
-    here: World, name: str
+    world: World, name: str
 ) -> None:
     """Every call is made with an app's token for one account that may do everything."""
-    setting = here.connect(at_pages=True)
-    await setting.authorize(await here.token(loginid=here.real[0].loginid))
-    await a_resident(here, "id")
-    euros = await here.account("EUR", 1_000_000)
-    request = dict(await SCENES[name](here, setting))
-    mine = here.real[0].loginid
-    app = await here.app()
-    [token] = await allowed(here, app, mine)
-    bot = here.connect(app_id=app.id)
+    setting = world.connect(at_pages=True)
+    await setting.authorize(await world.token(loginid=world.real[0].loginid))
+    await a_resident(world, "id")
+    euros = await world.account("EUR", 1_000_000)
+    request = dict(await SCENES[name](world, setting))
+    mine = world.real[0].loginid
+    app = await world.app()
+    [token] = await allowed(world, app, mine)
+    bot = world.connect(app_id=app.id)
     await bot.authorize(token)
     for key in ("loginid", "account_from"):
         if key in request:
@@ -586,7 +594,7 @@ async def test_no_reply_to_an_app_names_an_account_that_it_was_not_given(
         request["account"] = "all"
     answered = await bot.ask(request)
     reply = orjson.dumps({key: answered[key] for key in answered.keys() - {"echo_req"}}).decode()
-    owned = await here.gateway.service(Ledger).accounts(here.demo.user_id)
+    owned = await world.gateway.service(Ledger).accounts(world.demo.user_id)
     reached = {mine, *_opened_by(answered)}
     named = {one.loginid for one in owned if one.loginid not in reached and one.loginid in reply}
     assert named - {request.get("account_to")} == set(), euros.loginid

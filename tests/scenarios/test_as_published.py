@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from scopegate.testing import Client
-from tests.conftest import Stage
+from tests.conftest import Connected
 from tests.scenarios.test_trading import UP, bought
 
 RISE: dict[str, Any] = {
@@ -21,9 +21,9 @@ STAKES = "Minimum stake of 0.35 and maximum payout of 50000.00."
 DOUBLE = "Invalid barrier (Double barrier input is expected)."
 
 
-async def trader(stage: Stage) -> Client:
-    client = await stage.connect()
-    await client.authorize(await stage.here.token("read", "trade"))
+async def trader(connected: Connected) -> Client:
+    client = await connected.connect()
+    await client.authorize(await connected.world.token("read", "trade"))
     return client
 
 
@@ -45,9 +45,9 @@ async def trader(stage: Stage) -> Client:
     ({"symbol": "NONE"}, "InvalidSymbol", "Symbol NONE is invalid.", "symbol"),
 ])  # fmt: skip
 async def test_a_refusal_has_its_published_text_and_names_the_field(
-    stage: Stage, more: dict[str, Any], code: str, message: str, field: str
+    connected: Connected, more: dict[str, Any], code: str, message: str, field: str
 ) -> None:
-    client = await trader(stage)
+    client = await trader(connected)
     for request in (
         {"proposal": 1, **RISE, **more},
         {"buy": "1", "price": 1_000, "parameters": RISE | more},
@@ -58,8 +58,10 @@ async def test_a_refusal_has_its_published_text_and_names_the_field(
         assert error["details"][field]  # a sentence for people
 
 
-async def test_a_refused_order_or_multiplier_has_its_published_error(stage: Stage) -> None:
-    client = await trader(stage)
+async def test_a_refused_order_or_multiplier_has_its_published_error(
+    connected: Connected,
+) -> None:
+    client = await trader(connected)
 
     async def refused(**more: Any) -> dict[str, Any]:
         error: dict[str, Any] = (await client.ask({"proposal": 1, **UP, **more}))["error"]
@@ -88,10 +90,10 @@ async def test_a_refused_order_or_multiplier_has_its_published_error(stage: Stag
     assert orders["stop_loss"]["order_amount"] == -10
 
 
-async def test_an_unknown_contract_has_its_published_error(stage: Stage) -> None:
-    client = await trader(stage)
+async def test_an_unknown_contract_has_its_published_error(connected: Connected) -> None:
+    client = await trader(connected)
     number = await bought(client, UP)
-    stage.here.clock.advance(2)
+    connected.world.clock.advance(2)
     assert "error" not in await client.ask({"sell": number, "price": 0})
     for request, code in (
         ({"sell": number, "price": 0}, "NoOpenPosition"),
@@ -107,18 +109,18 @@ async def test_an_unknown_contract_has_its_published_error(stage: Stage) -> None
         assert error["message"] == "This contract was not found among your open positions."
 
 
-async def test_app_id_is_that_of_the_connection(stage: Stage) -> None:
+async def test_app_id_is_that_of_the_connection(connected: Connected) -> None:
     """Whatever token it uses: an owner's token is good with every app."""
-    here = stage.here
-    app = await here.app("read", "trade")
-    client = await stage.connect(app_id=app.id)
-    await client.authorize(await here.token("read", "trade", "payments"))
+    world = connected.world
+    app = await world.app("read", "trade")
+    client = await connected.connect(app_id=app.id)
+    await client.authorize(await world.token("read", "trade", "payments"))
     kept, sold = [await bought(client, UP) for _ in range(2)]
-    here.clock.advance(2)
+    world.clock.advance(2)
     assert "error" not in await client.ask({"sell": sold, "price": 0})
     # Seen from another connection, as it is a fact of the purchase.
-    other = await stage.connect()
-    await other.authorize(await here.token("read"))
+    other = await connected.connect()
+    await other.authorize(await world.token("read"))
     rows = (await other.ask({"statement": 1}))["statement"]["transactions"]
     assert [(row["contract_id"], row["action_type"], row["app_id"]) for row in rows[:3]] == [
         (sold, "sell", app.id),
@@ -131,8 +133,8 @@ async def test_app_id_is_that_of_the_connection(stage: Stage) -> None:
     assert (row["contract_id"], row["app_id"]) == (sold, app.id)
 
 
-async def test_a_number_without_a_fraction_is_an_integer(stage: Stage) -> None:
-    client = await stage.connect()
+async def test_a_number_without_a_fraction_is_an_integer(connected: Connected) -> None:
+    client = await connected.connect()
     reply = await client.ask({"ping": 1.0, "req_id": 7.0})
     assert reply["ping"] == "pong"
     assert (reply["req_id"], type(reply["req_id"])) == (7, int)

@@ -29,7 +29,7 @@ CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 class Flow:
     """A gateway that listens, and an app of which its demo user is asked."""
 
-    here: World
+    world: World
     app: App
     base: str
 
@@ -48,12 +48,12 @@ class Flow:
 
     async def allowed(self, query: str, *scopes: str) -> dict[str, str]:
         """What the user's browser brings back to the app after consent."""
-        owner = await self.here.owner()
+        owner = await self.world.owner()
         request = {
             "consent": 1,
             "query": query,
             "returns_to": "https://app.example.com",
-            "loginids": [self.here.real[0].loginid, self.here.demo.loginid],
+            "loginids": [self.world.real[0].loginid, self.world.demo.loginid],
             "scopes": list(scopes) or ["read"],
         }
         reply = await owner.ask(request)
@@ -80,10 +80,10 @@ class Flow:
 
 
 @pytest.fixture
-async def flow(here: World) -> AsyncIterator[Flow]:
-    app = await here.app("read", "trade", "admin")
-    async with listen(here.gateway) as port:
-        yield Flow(here, app, f"http://127.0.0.1:{port}")
+async def flow(world: World) -> AsyncIterator[Flow]:
+    app = await world.app("read", "trade", "admin")
+    async with listen(world.gateway) as port:
+        yield Flow(world, app, f"http://127.0.0.1:{port}")
 
 
 def refused(response: httpx2.Response, error: str, status: int = 400) -> bool:
@@ -117,14 +117,14 @@ async def test_a_kept_client_library_gets_its_tokens(flow: Flow) -> None:
         assert token["token_type"] == "Bearer"
         assert token["expires_in"] == 60 * 24 * 3600
         assert token["scope"] == "read"
-        real, demo = flow.here.real[0].loginid, flow.here.demo.loginid
+        real, demo = flow.world.real[0].loginid, flow.world.demo.loginid
         assert [account["loginid"] for account in token["accounts"]] == [real, demo]
-        bot = flow.here.connect(app_id=flow.app.id)
+        bot = flow.world.connect(app_id=flow.app.id)
         assert (await bot.authorize(token["access_token"]))["loginid"] == real
         for account in token["accounts"]:
             assert (await bot.authorize(account["token"]))["loginid"] == account["loginid"]
 
-        owner = await flow.here.owner()
+        owner = await flow.world.owner()
         await owner.ask({"revoke_access": flow.app.id})
         assert await bot.refused({"balance": 1}) == "AuthorizationRequired"
         with pytest.raises(OAuthError, match="invalid_grant"):
@@ -144,7 +144,7 @@ async def test_a_code_stands_in_the_url_and_no_token(flow: Flow) -> None:
 async def test_a_code_is_good_once_and_its_second_use_ends_what_the_first_gave(flow: Flow) -> None:
     code = (await flow.allowed(flow.asked(), "read", "admin"))["code"]
     first = (await flow.exchange(code)).json()
-    bot = flow.here.connect(app_id=flow.app.id)
+    bot = flow.world.connect(app_id=flow.app.id)
     await bot.authorize(first["access_token"])
     # Who has the code alone can neither use it nor end anything with it.
     other = base64.urlsafe_b64encode(hashlib.sha256(b"x").digest()).decode().rstrip("=")
@@ -157,7 +157,7 @@ async def test_a_code_is_good_once_and_its_second_use_ends_what_the_first_gave(f
     assert await bot.refused({"balance": 1}) == "AuthorizationRequired"
     for token in (*(account["token"] for account in first["accounts"]), minted):
         assert await bot.refused({"authorize": token}) == "InvalidToken"
-    owner = await flow.here.owner()
+    owner = await flow.world.owner()
     assert (await owner.ask({"connected_apps": 1}))["connected_apps"] == []
 
 
@@ -201,7 +201,7 @@ async def test_a_code_is_bound_to_app_address_and_verifier(flow: Flow, change: d
 
 
 async def test_another_apps_code_is_no_good(flow: Flow) -> None:
-    other = await flow.here.app("read")
+    other = await flow.world.app("read")
     code = await flow.code()
     assert refused(await flow.exchange(code, client_id=str(other.id)), "invalid_grant")
 
@@ -273,7 +273,7 @@ async def test_wrong_codes_are_no_way_to_lock_others_out(flow: Flow) -> None:
 
 async def test_a_code_of_a_user_who_was_locked_out_is_no_good(flow: Flow) -> None:
     code = await flow.code()
-    await flow.here.gateway.store.write(lambda job: users.disable(job, "demo@scopegate.invalid"))
+    await flow.world.gateway.store.write(lambda job: users.disable(job, "demo@scopegate.invalid"))
     assert refused(await flow.exchange(code), "invalid_grant")
 
 

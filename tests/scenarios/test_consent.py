@@ -30,9 +30,9 @@ async def allow(owner: MemoryClient, asked: str, loginids: list[str], *scopes: s
     return sent
 
 
-async def test_an_app_gets_what_its_user_gives_and_no_more(here: World) -> None:
-    app = await here.app("read", "trade", "admin", name="Chart bot")
-    owner = await here.owner()
+async def test_an_app_gets_what_its_user_gives_and_no_more(world: World) -> None:
+    app = await world.app("read", "trade", "admin", name="Chart bot")
+    owner = await world.owner()
     asked = query(app, state="x&y=ü", l="EN", brand="")
     shown = (await owner.ask({"consent_request": 1, "query": asked}))["consent_request"]
     assert shown == {
@@ -45,7 +45,7 @@ async def test_an_app_gets_what_its_user_gives_and_no_more(here: World) -> None:
         "returns_to": "https://app.example.com",
         "scopes": ["read", "trade", "admin"],
     }
-    first, second = here.real[0].loginid, here.demo.loginid
+    first, second = world.real[0].loginid, world.demo.loginid
     sent = await allow(owner, asked, [second, first], "read", "trade")
     target, _, answer = sent.partition("?")
     assert target == BACK
@@ -58,10 +58,10 @@ async def test_an_app_gets_what_its_user_gives_and_no_more(here: World) -> None:
     assert given["state"] == "x&y=ü"
     assert given["token1"].startswith("a1-")
 
-    bot = here.connect(app_id=app.id)
+    bot = world.connect(app_id=app.id)
     assert (await bot.authorize(given["token1"]))["scopes"] == ["read", "trade"]
     assert await bot.refused({"api_token": 1}) == "PermissionDenied"
-    assert await here.connect().refused({"authorize": given["token1"]}) == "InvalidToken"
+    assert await world.connect().refused({"authorize": given["token1"]}) == "InvalidToken"
 
     (connected,) = (await owner.ask({"connected_apps": 1}))["connected_apps"]
     assert connected["name"] == "Chart bot"
@@ -81,75 +81,75 @@ async def test_an_app_gets_what_its_user_gives_and_no_more(here: World) -> None:
     assert await owner.refused({"revoke_access": app.id}) == "InvalidAppID"
 
 
-async def test_what_an_app_minted_ends_with_the_app(here: World) -> None:
-    app = await here.app("read", "admin")
-    owner = await here.owner()
-    sent = await allow(owner, query(app), [here.demo.loginid], "read", "admin")
+async def test_what_an_app_minted_ends_with_the_app(world: World) -> None:
+    app = await world.app("read", "admin")
+    owner = await world.owner()
+    sent = await allow(owner, query(app), [world.demo.loginid], "read", "admin")
     token = dict(parse_qsl(urlsplit(sent).query))["token1"]
-    bot = here.connect(app_id=app.id)
+    bot = world.connect(app_id=app.id)
     await bot.authorize(token)
     asking = {"api_token": 1, "new_token": "Mine", "new_token_scopes": ["trade"]}
     assert await bot.refused(asking) == "PermissionDenied"
     minted = await bot.ask({**asking, "new_token_scopes": ["read"]})
     (text,) = [one["token"] for one in minted["api_token"]["tokens"] if "*" not in one["token"]]
-    other = here.connect(app_id=app.id)
+    other = world.connect(app_id=app.id)
     await other.authorize(text)
     (listed,) = [
         one for one in (await owner.ask({"token_list": 1}))["token_list"] if one["name"] == "Mine"
     ]
     assert listed["made_by"] == app.name
     # An app that may do everything still lets no other app in.
-    another = await here.app("read")
+    another = await world.app("read")
     for client in (bot, other):
-        request = {**CONSENT, "query": query(another), "loginids": [here.demo.loginid]}
+        request = {**CONSENT, "query": query(another), "loginids": [world.demo.loginid]}
         assert await client.refused({**request, "scopes": ["read"]}) == "PermissionDenied"
     revoked = (await owner.ask({"revoke_access": app.id}))["revoke_access"]
     assert revoked["signed_out"] == 2
     assert await other.refused({"balance": 1}) == "AuthorizationRequired"
 
 
-async def test_who_registered_an_app_is_told_to_users_alone(here: World) -> None:
-    app = await here.app("read")
-    stranger = here.connect(at_pages=True)
+async def test_who_registered_an_app_is_told_to_users_alone(world: World) -> None:
+    app = await world.app("read")
+    stranger = world.connect(at_pages=True)
     request = {"consent_request": 1, "query": query(app)}
     assert (await stranger.ask(request))["consent_request"]["owner"] == ""
-    owner = await here.owner()
+    owner = await world.owner()
     told = (await owner.ask(request))["consent_request"]["owner"]
     assert told == "demo@scopegate.invalid"
 
 
-async def test_an_app_that_another_app_registered_is_shown_as_such(here: World) -> None:
+async def test_an_app_that_another_app_registered_is_shown_as_such(world: World) -> None:
     """An app registers an app in its user's name, who is then asked to allow that."""
-    first = await here.app("admin", name="Chart bot")
-    bot = here.connect(app_id=first.id)
-    await bot.authorize(await here.token("admin", app=first))
+    first = await world.app("admin", name="Chart bot")
+    bot = world.connect(app_id=first.id)
+    await bot.authorize(await world.token("admin", app=first))
     fields = {"name": "Deriv Official", "scopes": ["read"], "redirect_uri": BACK}
     second = (await bot.ask({"app_register": 1, **fields}))["app_register"]["app_id"]
-    owner = await here.owner()
+    owner = await world.owner()
     asked = {"consent_request": 1, "query": f"app_id={second}"}
     shown = "demo@scopegate.invalid, through the app Chart bot"
     assert (await owner.ask(asked))["consent_request"]["owner"] == shown
-    await allow(owner, f"app_id={second}", [here.demo.loginid], "read")
+    await allow(owner, f"app_id={second}", [world.demo.loginid], "read")
     connected = (await owner.ask({"connected_apps": 1}))["connected_apps"]
     assert [one["owner"] for one in connected] == ["demo@scopegate.invalid", shown]
 
 
-async def test_nobody_is_sent_elsewhere_than_they_were_shown(here: World) -> None:
-    app = await here.app("read")
-    owner = await here.owner()
+async def test_nobody_is_sent_elsewhere_than_they_were_shown(world: World) -> None:
+    app = await world.app("read")
+    owner = await world.owner()
     shown = (await owner.ask({"consent_request": 1, "query": query(app)}))["consent_request"]
     moved = {"name": app.name, "scopes": ["read"], "redirect_uri": "https://elsewhere.example/x"}
     assert "error" not in await owner.ask({"app_update": app.id, **moved})
-    request = {**CONSENT, "query": query(app), "loginids": [here.demo.loginid], "scopes": ["read"]}
+    request = {**CONSENT, "query": query(app), "loginids": [world.demo.loginid], "scopes": ["read"]}
     error = (await owner.ask({**request, "returns_to": shown["returns_to"]}))["error"]
     assert error["code"] == "ConsentRefused"
     assert "https://elsewhere.example" in error["message"]
     assert (await owner.ask({"connected_apps": 1}))["connected_apps"] == []
 
 
-async def test_who_refuses_sends_the_app_an_error(here: World) -> None:
-    app = await here.app("read")
-    page = here.connect(at_pages=True)  # nobody need sign in to say no
+async def test_who_refuses_sends_the_app_an_error(world: World) -> None:
+    app = await world.app("read")
+    page = world.connect(at_pages=True)  # nobody need sign in to say no
     reply = await page.ask({"consent_refuse": 1, "query": query(app, state="7")})
     sent = urlsplit(reply["consent_refuse"]["redirect_to"])
     assert sent._replace(query="").geturl() == BACK
@@ -160,14 +160,14 @@ async def test_who_refuses_sends_the_app_an_error(here: World) -> None:
     }
 
 
-async def test_the_same_again_signs_nobody_out_and_anything_else_does(here: World) -> None:
-    app = await here.app("read", "trade")
-    owner = await here.owner()
-    mine = [here.demo.loginid]
+async def test_the_same_again_signs_nobody_out_and_anything_else_does(world: World) -> None:
+    app = await world.app("read", "trade")
+    owner = await world.owner()
+    mine = [world.demo.loginid]
 
     async def device(*scopes: str, loginids: list[str] = mine) -> MemoryClient:
         sent = await allow(owner, query(app), loginids, *scopes)
-        bot = here.connect(app_id=app.id)
+        bot = world.connect(app_id=app.id)
         await bot.authorize(dict(parse_qsl(urlsplit(sent).query))["token1"])
         return bot
 
@@ -177,30 +177,30 @@ async def test_the_same_again_signs_nobody_out_and_anything_else_does(here: Worl
     less = await device("read")
     for client in (phone, desktop):
         assert await client.refused({"balance": 1}) == "AuthorizationRequired"
-    elsewhere = await device("read", loginids=[here.real[0].loginid])
+    elsewhere = await device("read", loginids=[world.real[0].loginid])
     assert await less.refused({"balance": 1}) == "AuthorizationRequired"
     assert "error" not in await elsewhere.ask({"balance": 1})
 
 
-async def test_an_app_holds_so_many_tokens_of_an_account(here: World) -> None:
-    app = await here.app("read")
-    owner = await here.owner()
+async def test_an_app_holds_so_many_tokens_of_an_account(world: World) -> None:
+    app = await world.app("read")
+    owner = await world.owner()
     given = []
     for _ in range(22):
-        sent = await allow(owner, query(app), [here.demo.loginid], "read")
+        sent = await allow(owner, query(app), [world.demo.loginid], "read")
         given.append(dict(parse_qsl(urlsplit(sent).query))["token1"])
-    bot = here.connect(app_id=app.id)
+    bot = world.connect(app_id=app.id)
     for token in given[:2]:
         assert await bot.refused({"authorize": token}) == "InvalidToken"
     for token in (given[2], given[-1]):
         await bot.authorize(token)
 
 
-async def test_nothing_may_be_given_that_was_not_asked_for(here: World) -> None:
-    app = await here.app("read", "trade")
-    stranger = (await here.user("eve@example.com"))[0]
-    owner = await here.owner()
-    mine = here.demo.loginid
+async def test_nothing_may_be_given_that_was_not_asked_for(world: World) -> None:
+    app = await world.app("read", "trade")
+    stranger = (await world.user("eve@example.com"))[0]
+    owner = await world.owner()
+    mine = world.demo.loginid
     request = {**CONSENT, "query": query(app, scopes="read"), "loginids": [mine]}
     for change, field in (
         ({"scopes": ["trade"]}, "scopes"),
@@ -216,11 +216,11 @@ async def test_nothing_may_be_given_that_was_not_asked_for(here: World) -> None:
     assert (await owner.ask({"connected_apps": 1}))["connected_apps"] == []
 
 
-async def test_an_app_that_was_deleted_meanwhile_gets_nothing(here: World) -> None:
-    app = await here.app("read")
-    owner = await here.owner()
+async def test_an_app_that_was_deleted_meanwhile_gets_nothing(world: World) -> None:
+    app = await world.app("read")
+    owner = await world.owner()
     await owner.ask({"app_delete": app.id})
-    request = {**CONSENT, "query": query(app), "loginids": [here.demo.loginid]}
+    request = {**CONSENT, "query": query(app), "loginids": [world.demo.loginid]}
     assert await owner.refused({**request, "scopes": ["read"]}) == "InvalidAppID"
 
 
@@ -383,8 +383,8 @@ REGISTERED = [
 
 
 @pytest.mark.parametrize("target", REGISTERED)
-async def test_no_such_address_can_be_registered(here: World, target: str) -> None:
-    owner = await here.owner()
+async def test_no_such_address_can_be_registered(world: World, target: str) -> None:
+    owner = await world.owner()
     request = {"app_register": 1, "name": "Evil", "scopes": ["read"], "redirect_uri": target}
     error = (await owner.ask(request))["error"]
     assert error["code"] in ("InputValidationFailed", "SanityCheckFailed")
@@ -419,22 +419,22 @@ def test_an_answer_is_added_to_the_registered_address(registered: str, returned:
 # Origins.
 
 
-async def test_an_app_may_be_bound_to_origins(here: World) -> None:
-    app = await here.app("read")
-    owner = await here.owner()
+async def test_an_app_may_be_bound_to_origins(world: World) -> None:
+    app = await world.app("read")
+    owner = await world.owner()
     origins = ["https://bot.example.com", "http://localhost:3000"]
     reply = await owner.ask({"app_origins": app.id, "allowed_origins": origins})
     assert reply["app_origins"] == {"app_id": app.id, "allowed_origins": origins}
-    elsewhere = here.connect(app_id=app.id, origin="https://evil.test")
+    elsewhere = world.connect(app_id=app.id, origin="https://evil.test")
     reply = await elsewhere.ask({"time": 1})
     assert reply["error"]["code"] == "InvalidAppID"
     assert "https://evil.test" in reply["error"]["details"]["origin"]
     assert (await elsewhere.ended())[0] == 1008
     for origin in ("null", "http://bot.example.com", "https://bot.example.com:8443"):
-        assert await here.connect(app_id=app.id, origin=origin).refused({"time": 1})
+        assert await world.connect(app_id=app.id, origin=origin).refused({"time": 1})
     for origin in (*origins, ""):  # a program says nothing of an origin
-        assert "error" not in await here.connect(app_id=app.id, origin=origin).ask({"time": 1})
-    assert "error" not in await here.connect(app_id=app.id, at_pages=True).ask({"time": 1})
+        assert "error" not in await world.connect(app_id=app.id, origin=origin).ask({"time": 1})
+    assert "error" not in await world.connect(app_id=app.id, at_pages=True).ask({"time": 1})
 
     described = {"name": app.name, "scopes": ["read"], "redirect_uri": BACK}
     await owner.ask({"app_update": app.id, **described})
@@ -442,35 +442,35 @@ async def test_an_app_may_be_bound_to_origins(here: World) -> None:
     assert kept["allowed_origins"] == origins  # describing it anew changes nothing of that
     reopened = await owner.ask({"app_origins": app.id, "allowed_origins": []})
     assert reopened["app_origins"]["allowed_origins"] == []
-    assert "error" not in await here.connect(app_id=app.id, origin="https://evil.test").ask(
+    assert "error" not in await world.connect(app_id=app.id, origin="https://evil.test").ask(
         {"time": 1}
     )
 
 
-async def test_a_live_page_of_an_origin_that_is_refused_now_is_cut_off(here: World) -> None:
-    app = await here.app("read")
-    page = here.connect(app_id=app.id, origin="https://evil.test")
+async def test_a_live_page_of_an_origin_that_is_refused_now_is_cut_off(world: World) -> None:
+    app = await world.app("read")
+    page = world.connect(app_id=app.id, origin="https://evil.test")
     assert "error" not in await page.ask({"time": 1})
-    await page.authorize(await here.token("read"))
+    await page.authorize(await world.token("read"))
     await page.ask({"balance": 1, "subscribe": 1})
-    owner = await here.owner()
+    owner = await world.owner()
     await owner.ask({"app_origins": app.id, "allowed_origins": ["https://bot.example.com"]})
     told = await page.next()  # at once, and not only when it asks for something
     assert told["msg_type"] == "balance"
     assert told["error"]["code"] == "InvalidAppID"
-    await here.credit(1)
+    await world.credit(1)
     assert page.told == []
     assert await page.refused({"time": 1}) == "InvalidAppID"
 
 
-async def test_the_streams_of_an_app_that_is_deleted_end_with_it(here: World) -> None:
-    app = await here.app("read")
-    bot = here.connect(app_id=app.id)
+async def test_the_streams_of_an_app_that_is_deleted_end_with_it(world: World) -> None:
+    app = await world.app("read")
+    bot = world.connect(app_id=app.id)
     await bot.ask({"ticks": "1HZ100V", "subscribe": 1})
-    owner = await here.owner()
+    owner = await world.owner()
     await owner.ask({"app_delete": app.id})
     assert (await bot.next())["error"]["code"] == "InvalidAppID"
-    here.clock.advance(3)
+    world.clock.advance(3)
     assert bot.told == []
 
 
@@ -490,16 +490,16 @@ async def test_the_streams_of_an_app_that_is_deleted_end_with_it(here: World) ->
         "",
     ],
 )
-async def test_an_origin_is_written_as_browsers_write_it(here: World, origin: str) -> None:
-    app = await here.app("read")
-    owner = await here.owner()
+async def test_an_origin_is_written_as_browsers_write_it(world: World, origin: str) -> None:
+    app = await world.app("read")
+    owner = await world.owner()
     request = {"app_origins": app.id, "allowed_origins": [origin]}
     assert await owner.refused(request) == "InputValidationFailed"
 
 
-async def test_origins_are_the_owners_alone(here: World) -> None:
-    app = await here.app("read")
-    stranger = (await here.user("eve@example.com"))[0]
-    client = here.connect()
-    await client.authorize(await here.token(loginid=stranger.loginid))
+async def test_origins_are_the_owners_alone(world: World) -> None:
+    app = await world.app("read")
+    stranger = (await world.user("eve@example.com"))[0]
+    client = world.connect()
+    await client.authorize(await world.token(loginid=stranger.loginid))
     assert await client.refused({"app_origins": app.id, "allowed_origins": []}) == "InvalidAppID"

@@ -19,7 +19,7 @@ from scopegate.gateway.access import tokens
 from scopegate.gateway.calls import token_form
 from scopegate.store.sqlite import Transaction
 from scopegate.testing import Client, World
-from tests.conftest import Stage
+from tests.conftest import Connected
 from tests.scenarios.test_races import CALL, UP, bought, buying
 
 NOT_ALLOWED = {
@@ -32,7 +32,7 @@ NOT_ALLOWED = {
 class Party:
     """Somebody with a demo account, and a connection that may do all with it."""
 
-    here: World
+    world: World
     account: Account
     client: Client
 
@@ -48,7 +48,7 @@ class Party:
 
     async def rows(self) -> list[dict[str, Any]]:
         """The account's contracts, oldest first, as the book has them."""
-        found = await self.here.gateway.store.read(
+        found = await self.world.gateway.store.read(
             lambda reader: reader.all(
                 "SELECT * FROM contracts WHERE loginid = ? ORDER BY id", self.loginid
             )
@@ -70,25 +70,25 @@ class Party:
         return round((await self.done({"balance": 1}))["balance"] * 100)
 
 
-async def party(here: World, name: str, client: Client | None = None) -> Party:
+async def party(world: World, name: str, client: Client | None = None) -> Party:
     """A new user's demo account."""
-    *_, demo = await here.user(f"{name}@example.com")
-    client = client or here.connect()
-    await client.authorize(await here.token(loginid=demo.loginid))
-    return Party(here, demo, client)
+    *_, demo = await world.user(f"{name}@example.com")
+    client = client or world.connect()
+    await client.authorize(await world.token(loginid=demo.loginid))
+    return Party(world, demo, client)
 
 
-async def trader_of(here: World, client: Client | None = None) -> tuple[Party, str]:
+async def trader_of(world: World, client: Client | None = None) -> tuple[Party, str]:
     """A trader who lets others copy, and a token that is handed out."""
-    trader = await party(here, "trader", client)
+    trader = await party(world, "trader", client)
     await trader.done({"set_settings": 1, "allow_copiers": 1})
-    return trader, await here.token("read", loginid=trader.loginid)
+    return trader, await world.token("read", loginid=trader.loginid)
 
 
-async def pair(here: World) -> tuple[Party, Party, str]:
+async def pair(world: World) -> tuple[Party, Party, str]:
     """A trader, a copier, and the token by which the one copies the other."""
-    trader, text = await trader_of(here)
-    copier = await party(here, "copier")
+    trader, text = await trader_of(world)
+    copier = await party(world, "copier")
     await copier.done({"copy_start": text})
     return trader, copier, text
 
@@ -101,7 +101,7 @@ async def revoke(trader: Party, text: str) -> None:
     await trader.done({"api_token": 1, "delete_token": token_form.masked(text)})
 
 
-async def check_books(here: World) -> None:
+async def check_books(world: World) -> None:
     """Every balance is the sum of its entries, and with the counter accounts all is nothing."""
 
     def job(reader: Transaction) -> tuple[list[Any], int]:
@@ -116,16 +116,16 @@ async def check_books(here: World) -> None:
         assert net is not None
         return wrong, net[0]
 
-    assert await here.gateway.store.read(job) == ([], 0)
+    assert await world.gateway.store.read(job) == ([], 0)
 
 
-async def test_a_trader_and_two_copiers(stage: Stage) -> None:
+async def test_a_trader_and_two_copiers(connected: Connected) -> None:
     """One copier is too poor for some, the other has a bound: each buys what it can, once."""
-    here = stage.here
-    trader, text = await trader_of(here, await stage.connect())
-    poor = await party(here, "poor", await stage.connect())
-    bounded = await party(here, "bounded", await stage.connect())
-    await here.credit(2_500 - 1_000_000, poor.loginid)
+    world = connected.world
+    trader, text = await trader_of(world, await connected.connect())
+    poor = await party(world, "poor", await connected.connect())
+    bounded = await party(world, "bounded", await connected.connect())
+    await world.credit(2_500 - 1_000_000, poor.loginid)
     await poor.done({"copy_start": text})
     await bounded.done({"copy_start": text, "min_trade_stake": "5", "max_trade_stake": "12.5"})
     for copier in (poor, bounded):
@@ -168,7 +168,7 @@ async def test_a_trader_and_two_copiers(stage: Stage) -> None:
     assert "below your least, USD 5.00" in below["message"]
     assert "above your largest, USD 12.50" in above["message"]
 
-    here.clock.advance(2)
+    world.clock.advance(2)
     before = {copier.loginid: await copier.balance() for copier in (trader, poor, bounded)}
     await sold(trader, numbers[10])
     assert await poor.copies() == {numbers[2]: "open", numbers[10]: "sold"}
@@ -209,13 +209,13 @@ async def test_a_trader_and_two_copiers(stage: Stage) -> None:
     # What is open is the copier's own, to sell or to settle.
     [row, _] = await poor.rows()
     await sold(poor, row["id"])
-    await check_books(here)
+    await check_books(world)
 
 
-async def test_what_a_trader_sells_after_its_copier_did_is_paid_once_to_each(here: World) -> None:
-    trader, copier, _ = await pair(here)
+async def test_what_a_trader_sells_after_its_copier_did_is_paid_once_to_each(world: World) -> None:
+    trader, copier, _ = await pair(world)
     number = await bought(trader.client, buying(CALL, amount=10))
-    here.clock.advance(2)
+    world.clock.advance(2)
     [row] = await copier.rows()
     await sold(copier, row["id"])
     await sold(trader, number)
@@ -224,18 +224,18 @@ async def test_what_a_trader_sells_after_its_copier_did_is_paid_once_to_each(her
     assert [each["action"] for each in await copier.report()] == ["buy"]
     # And the other way round.
     number = await bought(trader.client, buying(CALL, amount=10))
-    here.clock.advance(2)
+    world.clock.advance(2)
     await sold(trader, number)
     [_, row] = await copier.rows()
     assert await copier.client.refused({"sell": row["id"], "price": 0}) == "NoOpenPosition"
-    await check_books(here)
+    await check_books(world)
 
 
-async def test_a_copy_settles_by_itself(here: World) -> None:
-    trader, copier, _ = await pair(here)
+async def test_a_copy_settles_by_itself(world: World) -> None:
+    trader, copier, _ = await pair(world)
     number = await bought(trader.client, buying(CALL, amount=10))
-    here.clock.advance(400)
-    await here.gateway.service(Desk).settled()
+    world.clock.advance(400)
+    await world.gateway.service(Desk).settled()
     [mine], [theirs] = await trader.rows(), await copier.rows()
     assert mine["status"] in ("won", "lost")
     for column in ("status", "sold_for", "sold_at", "exit_epoch"):
@@ -243,10 +243,10 @@ async def test_a_copy_settles_by_itself(here: World) -> None:
     assert [each["trader_contract_id"] for each in await copier.report()] == [number]
 
 
-async def test_a_cancelled_deal_is_cancelled_for_its_copiers(here: World) -> None:
-    trader, copier, _ = await pair(here)
+async def test_a_cancelled_deal_is_cancelled_for_its_copiers(world: World) -> None:
+    trader, copier, _ = await pair(world)
     number = await bought(trader.client, buying({**UP, "cancellation": "5m"}))
-    here.clock.advance(2)
+    world.clock.advance(2)
     assert (await trader.done({"cancel": number}))["sold_for"] == 10
     assert await copier.copies() == {number: "cancelled"}
     [row] = await copier.rows()
@@ -254,13 +254,13 @@ async def test_a_cancelled_deal_is_cancelled_for_its_copiers(here: World) -> Non
     assert [each["action"] for each in await copier.report()] == ["buy", "cancel"]
 
 
-async def test_orders_stay_each_ones_own(here: World) -> None:
+async def test_orders_stay_each_ones_own(world: World) -> None:
     """A copy begins with the trader's orders; later ones are not copied, and hinder no sale."""
-    trader, copier, _ = await pair(here)
+    trader, copier, _ = await pair(world)
     number = await bought(trader.client, buying({**UP, "limit_order": {"take_profit": 900}}))
     [row] = await copier.rows()
     assert row["take_profit"] == 90_000
-    here.clock.advance(1)
+    world.clock.advance(1)
     update = {"contract_update": 1, "limit_order": {"take_profit": 800}}
     await trader.done({**update, "contract_id": number})
     [row] = await copier.rows()
@@ -270,13 +270,13 @@ async def test_orders_stay_each_ones_own(here: World) -> None:
     assert await copier.copies() == {number: "sold"}
 
 
-async def test_a_copy_whose_orders_change_as_the_trader_sells_is_told_of(here: World) -> None:
+async def test_a_copy_whose_orders_change_as_the_trader_sells_is_told_of(world: World) -> None:
     """Whichever is first, the trader's sale stands, and the copier knows how its copy stands."""
-    trader, copier, _ = await pair(here)
+    trader, copier, _ = await pair(world)
     seen = set()
     for turns in range(12):
         number = await bought(trader.client, buying(UP))
-        here.clock.advance(1)
+        world.clock.advance(1)
         [*_, row] = await copier.rows()
         change = {
             "contract_update": 1,
@@ -302,13 +302,13 @@ async def test_a_copy_whose_orders_change_as_the_trader_sells_is_told_of(here: W
             assert "code" not in last
         seen.add(status)
     assert seen == {"open", "sold"}  # each has come first at times
-    await check_books(here)
+    await check_books(world)
 
 
-async def test_only_what_is_wanted_is_copied(here: World) -> None:
+async def test_only_what_is_wanted_is_copied(world: World) -> None:
     """Another symbol or type is no failure: it is not copied, and not told of."""
-    trader, text = await trader_of(here)
-    copier = await party(here, "copier")
+    trader, text = await trader_of(world)
+    copier = await party(world, "copier")
     await copier.done({"copy_start": text, "assets": "R_100", "trade_types": ["CALL", "PUT"]})
     wanted = await bought(trader.client, buying(CALL, amount=1, symbol="R_100"))
     await bought(trader.client, buying(CALL, amount=1))
@@ -317,11 +317,11 @@ async def test_only_what_is_wanted_is_copied(here: World) -> None:
     assert [each["trader_contract_id"] for each in await copier.report()] == [wanted]
 
 
-async def test_what_is_bought_for_several_accounts_is_copied_too(here: World) -> None:
-    trader, copier, _ = await pair(here)
-    token = await here.token("trade", loginid=trader.loginid)
-    client = here.connect()
-    await client.authorize(await here.token("trade"))
+async def test_what_is_bought_for_several_accounts_is_copied_too(world: World) -> None:
+    trader, copier, _ = await pair(world)
+    token = await world.token("trade", loginid=trader.loginid)
+    client = world.connect()
+    await client.authorize(await world.token("trade"))
     reply = await client.ask(
         {
             "buy_contract_for_multiple_accounts": 1,
@@ -332,7 +332,7 @@ async def test_what_is_bought_for_several_accounts_is_copied_too(here: World) ->
     )
     [result] = reply["buy_contract_for_multiple_accounts"]["result"]
     assert await copier.copies() == {result["contract_id"]: "open"}
-    here.clock.advance(2)
+    world.clock.advance(2)
     reply = await client.ask(
         {
             "sell_contract_for_multiple_accounts": 1,
@@ -346,11 +346,11 @@ async def test_what_is_bought_for_several_accounts_is_copied_too(here: World) ->
     assert await copier.copies() == {result["contract_id"]: "sold"}
 
 
-async def test_a_key_that_is_raced_is_copied_once(here: World) -> None:
+async def test_a_key_that_is_raced_is_copied_once(world: World) -> None:
     """As many requests under one key, all under way at once, are one buy, and one copy."""
-    trader, copier, _ = await pair(here)
-    token = await here.token("trade", loginid=trader.loginid)
-    clients = [here.connect() for _ in range(8)]
+    trader, copier, _ = await pair(world)
+    token = await world.token("trade", loginid=trader.loginid)
+    clients = [world.connect() for _ in range(8)]
     for client in clients:
         await client.authorize(token)
     request = buying(CALL, key="mine", amount=10)
@@ -360,8 +360,8 @@ async def test_a_key_that_is_raced_is_copied_once(here: World) -> None:
     assert len(await copier.report()) == 1
 
 
-async def test_a_copier_with_too_much_open_is_told(here: World) -> None:
-    trader, copier, _ = await pair(here)
+async def test_a_copier_with_too_much_open_is_told(world: World) -> None:
+    trader, copier, _ = await pair(world)
     await asyncio.gather(*(bought(copier.client, buying(CALL, amount=1)) for _ in range(100)))
     await bought(trader.client, buying(CALL, amount=1))
     [refusal] = await copier.report()
@@ -369,9 +369,9 @@ async def test_a_copier_with_too_much_open_is_told(here: World) -> None:
     assert refusal["contract_id"] is None
 
 
-async def test_a_refused_trade_of_the_traders_is_not_copied(here: World) -> None:
-    trader, copier, _ = await pair(here)
-    await here.credit(-999_900, trader.loginid)
+async def test_a_refused_trade_of_the_traders_is_not_copied(world: World) -> None:
+    trader, copier, _ = await pair(world)
+    await world.credit(-999_900, trader.loginid)
     refused = buying(CALL, amount=10)
     assert await trader.client.refused(refused) == "InsufficientBalance"
     assert await copier.rows() == []
@@ -381,8 +381,8 @@ async def test_a_refused_trade_of_the_traders_is_not_copied(here: World) -> None
 # Beginning and ending.
 
 
-async def test_whoever_starts_again_goes_on_with_the_new_settings(here: World) -> None:
-    trader, copier, text = await pair(here)
+async def test_whoever_starts_again_goes_on_with_the_new_settings(world: World) -> None:
+    trader, copier, text = await pair(world)
     [before] = (await copier.done({"copytrading_list": 1}))["traders"]
     assert before == {
         "assets": ["*"],
@@ -402,11 +402,11 @@ async def test_whoever_starts_again_goes_on_with_the_new_settings(here: World) -
 
 
 @pytest.mark.parametrize("by", ["token", "handle"])
-async def test_after_stopping_nothing_more_is_copied(here: World, by: str) -> None:
-    trader, copier, text = await pair(here)
+async def test_after_stopping_nothing_more_is_copied(world: World, by: str) -> None:
+    trader, copier, text = await pair(world)
     number = await bought(trader.client, buying(CALL, amount=2))
     kept = await bought(trader.client, buying(CALL, amount=2))
-    here.clock.advance(2)
+    world.clock.advance(2)
     [listed] = (await copier.done({"copytrading_list": 1}))["traders"]
     named = text if by == "token" else listed["token"]
     reply = await copier.client.ask({"copy_stop": named})
@@ -425,12 +425,12 @@ async def test_after_stopping_nothing_more_is_copied(here: World, by: str) -> No
     assert await copier.copies() == {number: "open", kept: "sold", later: "open"}
 
 
-async def test_the_handle_opens_nothing(here: World) -> None:
-    trader, copier, text = await pair(here)
+async def test_the_handle_opens_nothing(world: World) -> None:
+    trader, copier, text = await pair(world)
     [listed] = (await copier.done({"copytrading_list": 1}))["traders"]
     handle = listed["token"]
     assert not token_form.holds_token(handle)
-    stranger = await party(here, "stranger")
+    stranger = await party(world, "stranger")
     for request in ({"authorize": handle}, {"copy_start": handle}, {"copy_stop": handle}):
         assert await stranger.client.refused(request) == "InvalidToken"
     await bought(trader.client, buying(CALL, amount=2))
@@ -440,11 +440,11 @@ async def test_the_handle_opens_nothing(here: World) -> None:
     assert text not in str(reply)
 
 
-async def test_taking_the_permission_back_ends_all_copying(here: World) -> None:
-    trader, copier, text = await pair(here)
+async def test_taking_the_permission_back_ends_all_copying(world: World) -> None:
+    trader, copier, text = await pair(world)
     assert (await trader.done({"get_settings": 1}))["allow_copiers"] == 1
     number = await bought(trader.client, buying(CALL, amount=2))
-    here.clock.advance(2)
+    world.clock.advance(2)
     await trader.done({"set_settings": 1, "first_name": "Ada"})  # has nothing to do with it
     assert len((await copier.done({"copytrading_list": 1}))["traders"]) == 1
     await trader.done({"set_settings": 1, "allow_copiers": 0})
@@ -458,11 +458,11 @@ async def test_taking_the_permission_back_ends_all_copying(here: World) -> None:
     assert await copier.copies() == {number: "open"}
 
 
-async def test_copying_ends_with_the_link_of_the_app_whose_token_it_hangs_on(here: World) -> None:
-    trader, _ = await trader_of(here)
-    app = await here.app("read", "trade")
-    text = await here.token("read", loginid=trader.loginid, app=app)
-    copier = await party(here, "copier", here.connect(app_id=app.id))
+async def test_copying_ends_with_the_link_of_the_app_whose_token_it_hangs_on(world: World) -> None:
+    trader, _ = await trader_of(world)
+    app = await world.app("read", "trade")
+    text = await world.token("read", loginid=trader.loginid, app=app)
+    copier = await party(world, "copier", world.connect(app_id=app.id))
     await copier.done({"copy_start": text})
     number = await bought(trader.client, buying(CALL, amount=2))
     assert await copier.copies() == {number: "open"}
@@ -472,13 +472,13 @@ async def test_copying_ends_with_the_link_of_the_app_whose_token_it_hangs_on(her
     assert (await trader.done({"copytrading_list": 1}))["copiers"] == []
 
 
-async def test_copying_ends_with_the_token_that_started_it(here: World) -> None:
+async def test_copying_ends_with_the_token_that_started_it(world: World) -> None:
     """An app that was let trade for the copier starts to copy: revoked, it buys nothing more."""
-    trader, text = await trader_of(here)
-    copier = await party(here, "copier")
-    app = await here.app("trade")
-    bot = here.connect(app_id=app.id)
-    await bot.authorize(await here.token("trade", loginid=copier.loginid, app=app))
+    trader, text = await trader_of(world)
+    copier = await party(world, "copier")
+    app = await world.app("trade")
+    bot = world.connect(app_id=app.id)
+    await bot.authorize(await world.token("trade", loginid=copier.loginid, app=app))
     assert (await bot.ask({"copy_start": text}))["copy_start"] == 1
     number = await bought(trader.client, buying(CALL, amount=2))
     await copier.done({"revoke_oauth_app": app.id})
@@ -489,9 +489,9 @@ async def test_copying_ends_with_the_token_that_started_it(here: World) -> None:
     assert (await copier.done({"copytrading_list": 1}))["traders"] == []
 
 
-async def test_copying_ends_with_a_token_that_runs_out(here: World) -> None:
-    trader, _ = await trader_of(here)
-    copier = await party(here, "copier")
+async def test_copying_ends_with_a_token_that_runs_out(world: World) -> None:
+    trader, _ = await trader_of(world)
+    copier = await party(world, "copier")
 
     def job(transaction: Transaction) -> str:
         return tokens.create(
@@ -499,9 +499,9 @@ async def test_copying_ends_with_a_token_that_runs_out(here: World) -> None:
             tokens.NewToken(trader.loginid, "Short", [], expires_at=time.time() + 3_600),
         )
 
-    text = await here.gateway.store.write(job)
+    text = await world.gateway.store.write(job)
     await copier.done({"copy_start": text})
-    await here.gateway.store.write(
+    await world.gateway.store.write(
         lambda transaction: transaction.execute(
             "UPDATE tokens SET expires_at = ? WHERE expires_at IS NOT NULL", time.time() - 1
         )
@@ -510,12 +510,12 @@ async def test_copying_ends_with_a_token_that_runs_out(here: World) -> None:
     assert await copier.rows() == []
 
 
-async def test_a_revocation_amid_buys_divides_them(here: World) -> None:
+async def test_a_revocation_amid_buys_divides_them(world: World) -> None:
     """Every buy before it is copied, none after it, whatever is under way at once."""
-    trader, _ = await trader_of(here)
-    copier = await party(here, "copier")
+    trader, _ = await trader_of(world)
+    copier = await party(world, "copier")
     for round_ in range(10):
-        text = await here.token("read", loginid=trader.loginid)
+        text = await world.token("read", loginid=trader.loginid)
         await copier.done({"copy_start": text})
         known = len(await trader.rows())
         asked = [
@@ -532,12 +532,12 @@ async def test_a_revocation_amid_buys_divides_them(here: World) -> None:
         assert sorted(numbers) == mine
         copied = [number in before for number in mine]
         assert copied == sorted(copied, reverse=True)  # the first ones, and no later one
-        here.clock.advance(1)
+        world.clock.advance(1)
         for row in [*await trader.rows(), *await copier.rows()]:
             if row["status"] == "open":
                 owner = trader if row["loginid"] == trader.loginid else copier
                 await sold(owner, row["id"])
-    await check_books(here)
+    await check_books(world)
 
 
 @pytest.mark.parametrize(
@@ -549,13 +549,13 @@ async def test_a_revocation_amid_buys_divides_them(here: World) -> None:
     ],
 )
 async def test_nothing_begins_for_what_is_taken_back_meanwhile(
-    here: World, ends: str, code: str
+    world: World, ends: str, code: str
 ) -> None:
     """What is taken back is written first; the beginning that waits behind it does nothing."""
-    trader, text = await trader_of(here)
-    copier = await party(here, "copier")
-    token = await here.token("trade", loginid=copier.loginid)
-    client = here.connect()
+    trader, text = await trader_of(world)
+    copier = await party(world, "copier")
+    token = await world.token("trade", loginid=copier.loginid)
+    client = world.connect()
     await client.authorize(token)
     owner = copier if ends == "the copier's token" else trader
     request = {
@@ -574,49 +574,49 @@ async def test_nothing_begins_for_what_is_taken_back_meanwhile(
 # What is refused.
 
 
-async def test_who_may_not_be_copied(here: World) -> None:
-    trader, text = await trader_of(here)
-    silent = await party(here, "silent")
-    copier = await party(here, "copier")
-    token = await here.token("read", loginid=silent.loginid)
+async def test_who_may_not_be_copied(world: World) -> None:
+    trader, text = await trader_of(world)
+    silent = await party(world, "silent")
+    copier = await party(world, "copier")
+    token = await world.token("read", loginid=silent.loginid)
     assert (await copier.client.ask({"copy_start": token}))["error"] == NOT_ALLOWED
-    own = await here.token("read", loginid=trader.loginid)
+    own = await world.token("read", loginid=trader.loginid)
     assert await trader.client.refused({"copy_start": own}) == "CopyTradingNotAllowed"
     # Demo and real-style accounts do not mix.
-    real = here.connect()
-    await real.authorize(await here.token(loginid=here.real[0].loginid))
+    real = world.connect()
+    await real.authorize(await world.token(loginid=world.real[0].loginid))
     assert await real.refused({"copy_start": text}) == "CopyTradingNotAllowed"
 
 
-async def test_another_currency_cannot_be_copied(here: World) -> None:
-    _, text = await trader_of(here)
-    euros = await here.gateway.store.write(
+async def test_another_currency_cannot_be_copied(world: World) -> None:
+    _, text = await trader_of(world)
+    euros = await world.gateway.store.write(
         lambda transaction: ledger.open_account(
-            transaction, here.demo.user_id, currency="EUR", is_virtual=True, at=0
+            transaction, world.demo.user_id, currency="EUR", is_virtual=True, at=0
         )
     )
-    client = here.connect()
-    await client.authorize(await here.token(loginid=euros.loginid))
+    client = world.connect()
+    await client.authorize(await world.token(loginid=euros.loginid))
     error = (await client.ask({"copy_start": text}))["error"]
     assert error["code"] == "CopyTradingWrongCurrency"
     assert "kept in USD, yours in EUR" in error["message"]
 
 
-async def test_copies_are_not_copied_again(here: World) -> None:
-    _, copier, _ = await pair(here)
+async def test_copies_are_not_copied_again(world: World) -> None:
+    _, copier, _ = await pair(world)
     await copier.done({"set_settings": 1, "allow_copiers": 1})
-    token = await here.token("read", loginid=copier.loginid)
-    third = await party(here, "third")
+    token = await world.token("read", loginid=copier.loginid)
+    third = await party(world, "third")
     error = (await third.client.ask({"copy_start": token}))["error"]
     assert error["code"] == "CopyTradingNotAllowed"
     assert "The trader copies others" in error["message"]
 
 
-async def test_who_is_copied_copies_nobody(here: World) -> None:
-    trader, _, _ = await pair(here)
-    third = await party(here, "third")
+async def test_who_is_copied_copies_nobody(world: World) -> None:
+    trader, _, _ = await pair(world)
+    third = await party(world, "third")
     await third.done({"set_settings": 1, "allow_copiers": 1})
-    token = await here.token("read", loginid=third.loginid)
+    token = await world.token("read", loginid=third.loginid)
     error = (await trader.client.ask({"copy_start": token}))["error"]
     assert error["code"] == "CopyTradingNotAllowed"
     assert "You are copied by others" in error["message"]
@@ -631,10 +631,10 @@ async def test_who_is_copied_copies_nobody(here: World) -> None:
     ],
 )
 async def test_limits_that_nothing_fits_are_refused(
-    here: World, limits: dict[str, float], field: str
+    world: World, limits: dict[str, float], field: str
 ) -> None:
-    _, text = await trader_of(here)
-    copier = await party(here, "copier")
+    _, text = await trader_of(world)
+    copier = await party(world, "copier")
     error = (await copier.client.ask({"copy_start": text, **limits}))["error"]
     assert error["code"] == "InvalidStakeLimit"
     assert error["details"].keys() == {field}
@@ -643,17 +643,19 @@ async def test_limits_that_nothing_fits_are_refused(
 @pytest.mark.parametrize(
     "wanted", [{"assets": ["R_50", "R_5000"]}, {"trade_types": "CALLING"}], ids=str
 )
-async def test_what_is_not_offered_cannot_be_asked_for(here: World, wanted: dict[str, Any]) -> None:
-    _, text = await trader_of(here)
-    copier = await party(here, "copier")
+async def test_what_is_not_offered_cannot_be_asked_for(
+    world: World, wanted: dict[str, Any]
+) -> None:
+    _, text = await trader_of(world)
+    copier = await party(world, "copier")
     error = (await copier.client.ask({"copy_start": text, **wanted}))["error"]
     assert error["code"] == "InputValidationFailed"
     assert error["details"].keys() == wanted.keys()
 
 
-async def test_a_wrong_token_counts_as_one(here: World) -> None:
+async def test_a_wrong_token_counts_as_one(world: World) -> None:
     """Guessing goes no faster here than at `authorize`."""
-    copier = await party(here, "copier")
+    copier = await party(world, "copier")
     guesses = [token_form.new_owner_token() for _ in range(6)]
     refused = [await copier.client.refused({"copy_start": guess}) for guess in guesses[:3]]
     refused += [await copier.client.refused({"copy_stop": guess}) for guess in guesses[3:]]
@@ -662,12 +664,12 @@ async def test_a_wrong_token_counts_as_one(here: World) -> None:
 
 
 async def test_a_trader_has_so_many_copiers_and_no_more(
-    here: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert MOST_COPIERS == 100
     monkeypatch.setattr(copying, "MOST_COPIERS", 2)
-    trader, text = await trader_of(here)
-    first, second, third = [await party(here, f"copier{number}") for number in range(3)]
+    trader, text = await trader_of(world)
+    first, second, third = [await party(world, f"copier{number}") for number in range(3)]
     await first.done({"copy_start": text})
     await second.done({"copy_start": text})
     error = (await third.client.ask({"copy_start": text}))["error"]
@@ -680,28 +682,28 @@ async def test_a_trader_has_so_many_copiers_and_no_more(
 
 
 async def test_an_account_copies_so_many_traders_and_no_more(
-    here: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert MOST_TRADERS == 20
     monkeypatch.setattr(copying, "MOST_TRADERS", 1)
-    _, copier, text = await pair(here)
-    other = await party(here, "other")
+    _, copier, text = await pair(world)
+    other = await party(world, "other")
     await other.done({"set_settings": 1, "allow_copiers": 1})
-    token = await here.token("read", loginid=other.loginid)
+    token = await world.token("read", loginid=other.loginid)
     assert await copier.client.refused({"copy_start": token}) == "CopyTradingNotAllowed"
     await copier.done({"copy_start": text})
     await copier.done({"copy_stop": text})
     await copier.done({"copy_start": token})
 
 
-async def test_a_full_house_of_copiers_buys_in_one_transaction(here: World) -> None:
+async def test_a_full_house_of_copiers_buys_in_one_transaction(world: World) -> None:
     """As many as there may be: all of them have the copy when the trader has the reply."""
-    trader, text = await trader_of(here)
+    trader, text = await trader_of(world)
 
     def job(transaction: Transaction) -> list[str]:
         accounts = [
             ledger.open_account(
-                transaction, here.demo.user_id, currency="USD", is_virtual=True, at=0
+                transaction, world.demo.user_id, currency="USD", is_virtual=True, at=0
             )
             for _ in range(MOST_COPIERS)
         ]
@@ -714,14 +716,14 @@ async def test_a_full_house_of_copiers_buys_in_one_transaction(here: World) -> N
             for account in accounts
         ]
 
-    texts = await here.gateway.store.write(job)
+    texts = await world.gateway.store.write(job)
     for held in texts:
-        client = here.connect()
+        client = world.connect()
         await client.authorize(held)
         assert (await client.ask({"copy_start": text}))["copy_start"] == 1
         client.leave()
     number = await bought(trader.client, buying(CALL, amount=10))
-    here.clock.advance(2)
+    world.clock.advance(2)
     await sold(trader, number)
 
     def tell(reader: Transaction) -> tuple[Any, ...]:
@@ -737,25 +739,25 @@ async def test_a_full_house_of_copiers_buys_in_one_transaction(here: World) -> N
         assert reports is not None
         return (*copies, *reports)
 
-    assert await here.gateway.store.read(tell) == (50, 50, 50, 150, 50)
-    await check_books(here)
+    assert await world.gateway.store.read(tell) == (50, 50, 50, 150, 50)
+    await check_books(world)
 
 
 # What is told.
 
 
-async def test_reports_are_bounded(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reports_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copying, "KEPT_REPORTS", 5)
-    trader, copier, _ = await pair(here)
+    trader, copier, _ = await pair(world)
     numbers = [await bought(trader.client, buying(CALL, amount=1)) for _ in range(8)]
     assert [each["trader_contract_id"] for each in await copier.report()] == numbers[-5:]
     latest = await copier.done({"copy_report": 1, "limit": 2})
     assert [each["trader_contract_id"] for each in latest["copies"]] == numbers[:-3:-1]
 
 
-async def test_a_report_is_listed_or_streamed_and_never_both(here: World) -> None:
+async def test_a_report_is_listed_or_streamed_and_never_both(world: World) -> None:
     """Whoever subscribes amid trading hears of each trade once."""
-    trader, copier, _ = await pair(here)
+    trader, copier, _ = await pair(world)
     for turns in range(12):
         asked = [
             asyncio.ensure_future(bought(trader.client, buying(CALL, amount=1))) for _ in range(4)
@@ -774,9 +776,9 @@ async def test_a_report_is_listed_or_streamed_and_never_both(here: World) -> Non
         assert ended == [first["subscription"]["id"]]
 
 
-async def test_statistics_are_for_those_who_let_others_copy(here: World) -> None:
-    trader = await party(here, "trader")
-    stranger = here.connect()
+async def test_statistics_are_for_those_who_let_others_copy(world: World) -> None:
+    trader = await party(world, "trader")
+    stranger = world.connect()
     for loginid in (trader.loginid, "CR1"):  # whether there is one is not told
         request = {"copytrading_statistics": 1, "trader_id": loginid}
         assert (await stranger.ask(request))["error"] == NOT_ALLOWED
@@ -800,22 +802,22 @@ async def test_statistics_are_for_those_who_let_others_copy(here: World) -> None
 
 
 async def test_statistics_add_up_the_closed_contracts(
-    here: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trader, _, _ = await pair(here)
-    began = int(here.clock.now())
+    trader, _, _ = await pair(world)
+    began = int(world.clock.now())
     for _ in range(30):
         await bought(trader.client, buying(CALL, amount=1, symbol="R_100"))
-    here.clock.advance(400)
-    await here.gateway.service(Desk).settled()
+    world.clock.advance(400)
+    await world.gateway.service(Desk).settled()
     numbers = [await bought(trader.client, buying(UP, amount=5)) for _ in range(3)]
-    here.clock.advance(10)
+    world.clock.advance(10)
     await sold(trader, numbers[0])  # the others stay open, and are not counted
     closed = [row for row in await trader.rows() if row["status"] != "open"]
     gains = [100 * (row["sold_for"] - row["price"]) / row["price"] for row in closed]
     won, lost = [g for g in gains if g > 0], [g for g in gains if g < 0]
     request = {"copytrading_statistics": 1, "trader_id": trader.loginid}
-    body = (await here.connect().ask(request))["copytrading_statistics"]
+    body = (await world.connect().ask(request))["copytrading_statistics"]
     share = round(100 * len(won) / 31, 2)
     assert body.pop("performance_probability") == pytest.approx(
         0.0 if not won else 1.0, abs=0.02
@@ -837,6 +839,6 @@ async def test_statistics_add_up_the_closed_contracts(
     monkeypatch.setattr(
         performance, "_CLOSED", performance._CLOSED.replace(str(performance.LATEST), "1")
     )
-    body = (await here.connect().ask(request))["copytrading_statistics"]
+    body = (await world.connect().ask(request))["copytrading_statistics"]
     assert body["total_trades"] == 31
     assert body["avg_duration"] == 10

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scopegate.testing import Client, World
-from tests.conftest import Stage
+from tests.conftest import Connected
 
 CALL = {
     "basis": "stake",
@@ -27,11 +27,11 @@ SPECIAL: list[dict[str, Any]] = [
 ]
 
 
-async def bitcoin(here: World, units: int = 1_000_000) -> Client:
+async def bitcoin(world: World, units: int = 1_000_000) -> Client:
     """Who is signed in to a bitcoin account that holds what it was opened with, or another sum."""
-    account = await here.account("BTC", units)
-    client = here.connect()
-    await client.authorize(await here.token(loginid=account.loginid))
+    account = await world.account("BTC", units)
+    client = world.connect()
+    await client.authorize(await world.token(loginid=account.loginid))
     return client
 
 
@@ -41,9 +41,9 @@ async def proposed(client: Client, parameters: dict[str, Any], amount: float) ->
 
 @pytest.mark.parametrize("parameters", SPECIAL, ids=lambda each: str(each["contract_type"]))
 async def test_every_family_is_sold_for_the_least_stake(
-    here: World, parameters: dict[str, Any]
+    world: World, parameters: dict[str, Any]
 ) -> None:
-    client = await bitcoin(here)
+    client = await bitcoin(world)
     message = (await proposed(client, parameters, 0.00000699))["error"]["message"]
     assert "Minimum stake of 0.00000700 and maximum payout of 1.00000000" in message
     offer = (await proposed(client, parameters, 0.000007))["proposal"]
@@ -52,15 +52,15 @@ async def test_every_family_is_sold_for_the_least_stake(
     assert 0 < reply["buy"]["balance_after"] < 0.01
 
 
-async def test_the_largest_stake_is_that_of_the_currency(here: World) -> None:
-    client = await bitcoin(here, 100_000_000)
+async def test_the_largest_stake_is_that_of_the_currency(world: World) -> None:
+    client = await bitcoin(world, 100_000_000)
     assert "error" not in await proposed(client, CALL, 0.04)
     message = (await proposed(client, CALL, 0.04000001))["error"]["message"]
     assert re.search(r"Maximum stake allowed is 0\.04000000\.", message)
 
 
-async def test_lists_and_limits_are_told_in_the_currency(here: World) -> None:
-    client = await bitcoin(here)
+async def test_lists_and_limits_are_told_in_the_currency(world: World) -> None:
+    client = await bitcoin(world)
     assert (await client.ask({"get_limits": 1}))["get_limits"]["payout"] == 10.0
     reply = await client.ask({"contracts_for": "R_100", "currency": "BTC"})
     rows = reply["contracts_for"]["available"]
@@ -75,26 +75,28 @@ async def test_lists_and_limits_are_told_in_the_currency(here: World) -> None:
     assert bounds == {(0.000007, 0.04)}
 
 
-async def test_a_copier_may_bound_its_stakes_below_a_dollar_cent(here: World) -> None:
-    trader = await here.open_account("trader@example.com", currency="BTC", virtual=False)
-    client = await bitcoin(here)
-    text = await here.token("read", loginid=trader.loginid)
-    other = here.connect()
-    await other.authorize(await here.token(loginid=trader.loginid))
+async def test_a_copier_may_bound_its_stakes_below_a_dollar_cent(world: World) -> None:
+    trader = await world.open_account("trader@example.com", currency="BTC", virtual=False)
+    client = await bitcoin(world)
+    text = await world.token("read", loginid=trader.loginid)
+    other = world.connect()
+    await other.authorize(await world.token(loginid=trader.loginid))
     await other.ask({"set_settings": 1, "allow_copiers": 1})
     start = {"copy_start": text, "max_trade_stake": 0.00000699}
     assert await client.refused(start) == "InvalidStakeLimit"
     assert "error" not in await client.ask({**start, "max_trade_stake": 0.000007})
 
 
-async def test_an_account_buys_what_its_currency_does_not_move_with(stage: Stage) -> None:
+async def test_an_account_buys_what_its_currency_does_not_move_with(
+    connected: Connected,
+) -> None:
     """Lists, prices and purchases agree: nothing on a coin itself, less on the euro's pairs."""
-    here = stage.here
+    world = connected.world
 
     async def signed_in(currency: str, units: int) -> Client:
-        account = await here.account(currency, units)
-        client = await stage.connect()
-        await client.authorize(await here.token(loginid=account.loginid))
+        account = await world.account(currency, units)
+        client = await connected.connect()
+        await client.authorize(await world.token(loginid=account.loginid))
         return client
 
     async def listed(client: Client, symbol: str, currency: str) -> dict[str, set[str]]:

@@ -10,7 +10,7 @@ from scopegate.exchange.feed import Feed
 from scopegate.gateway.access import passwords
 from scopegate.gateway.calls import scheduling
 from scopegate.testing import PAGES, Client, World
-from tests.conftest import Stage
+from tests.conftest import Connected
 from tests.served import over_sockets
 
 HOURS = {
@@ -30,10 +30,10 @@ def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(scheduling, name, 0.0)
 
 
-async def test_a_user_with_many_connections_keeps_nobody_waiting(here: World) -> None:
-    here.gateway.scheduler.round_length = 0.0
-    eve = await here.token()
-    async with over_sockets(here) as connect:
+async def test_a_user_with_many_connections_keeps_nobody_waiting(world: World) -> None:
+    world.gateway.scheduler.round_length = 0.0
+    eve = await world.token()
+    async with over_sockets(world) as connect:
         flood: list[Client] = [await connect() for _ in range(16)]
         for client in flood:
             await client.authorize(eve)
@@ -51,7 +51,7 @@ async def test_a_user_with_many_connections_keeps_nobody_waiting(here: World) ->
 
 
 async def test_candles_are_computed_for_one_connection_of_a_client_at_a_time(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    connected: Connected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_work: Counter[str] = Counter()
     most: Counter[str] = Counter()
@@ -66,9 +66,9 @@ async def test_candles_are_computed_for_one_connection_of_a_client_at_a_time(
             at_work[symbol.name] -= 1
 
     monkeypatch.setattr(Feed, "candles_by_day", counted)
-    flood = [await stage.connect() for _ in range(scheduling.MOST_QUEUED_EACH + 4)]
-    honest = await stage.connect()
-    await honest.authorize(await stage.here.token())  # its user is another client
+    flood = [await connected.connect() for _ in range(scheduling.MOST_QUEUED_EACH + 4)]
+    honest = await connected.connect()
+    await honest.authorize(await connected.world.token())  # its user is another client
     replies = asyncio.gather(*(client.ask(HOURS) for client in flood))
     mine = await honest.ask({**HOURS, "ticks_history": "R_50"})
     assert len(mine["candles"]) == 240
@@ -81,7 +81,7 @@ async def test_candles_are_computed_for_one_connection_of_a_client_at_a_time(
 
 
 async def test_the_computation_of_candles_stops_when_the_client_leaves(
-    here: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     days = 0
     begun, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -100,8 +100,8 @@ async def test_the_computation_of_candles_stops_when_the_client_leaves(
             yield
 
     monkeypatch.setattr(Feed, "candles_by_day", counted)
-    leaving = [here.connect() for _ in range(3)]
-    staying = here.connect()
+    leaving = [world.connect() for _ in range(3)]
+    staying = world.connect()
     for client in leaving:
         client.send_text(orjson.dumps({**HOURS, "count": 5000, "granularity": 86_400}))
     await begun.wait()
@@ -109,18 +109,18 @@ async def test_the_computation_of_candles_stops_when_the_client_leaves(
         client.leave()
     reply = await staying.ask({**HOURS, "ticks_history": "R_50"})
     assert len(reply["candles"]) == 240
-    assert here.gateway.workers.queue.waiting == 0
+    assert world.gateway.workers.queue.waiting == 0
     assert days < 100  # of 2,192 for each who has left
 
 
 async def test_a_long_list_in_turns_is_the_list_at_once(
-    here: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loginid = here.real[0].loginid
+    loginid = world.real[0].loginid
     for amount in range(1, 6):
-        await here.credit(amount, loginid)
-    client = here.connect()
-    await client.authorize(await here.token(loginid=loginid))
+        await world.credit(amount, loginid)
+    client = world.connect()
+    await client.authorize(await world.token(loginid=loginid))
     requests = [{"statement": 1, "description": 1}, {"profit_table": 1}]
     at_once = [await client.ask({**request, "req_id": 7}) for request in requests]
     monkeypatch.setattr(scheduling, "FEW_ROWS", 1)
@@ -129,9 +129,9 @@ async def test_a_long_list_in_turns_is_the_list_at_once(
 
 
 async def test_a_page_that_signs_in_again_and_again_blocks_nobody(
-    here: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await here.user("eve@example.com", password="a long password of hers")
+    await world.user("eve@example.com", password="a long password of hers")
     order: list[str] = []
     begun = asyncio.Event()
     right = passwords.Attempt.is_right
@@ -144,7 +144,7 @@ async def test_a_page_that_signs_in_again_and_again_blocks_nobody(
     monkeypatch.setattr(passwords.Attempt, "is_right", noted)
 
     def page(address: str) -> Client:
-        return here.connect(at_pages=True, address=address, host=PAGES.removeprefix("http://"))
+        return world.connect(at_pages=True, address=address, host=PAGES.removeprefix("http://"))
 
     eve = {"sign_in": 1, "email": "eve@example.com", "password": "a long password of hers"}
     flood = [asyncio.ensure_future(page("203.0.113.1").ask(eve)) for _ in range(20)]

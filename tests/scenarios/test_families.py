@@ -24,10 +24,10 @@ def ticks(contract_type: str, count: int, **more: Any) -> dict[str, Any]:
     return wanted(contract_type, duration=count, duration_unit="t", **more)
 
 
-async def gone(here: World, client: Client, number: int, seconds: int) -> dict[str, Any]:
+async def gone(world: World, client: Client, number: int, seconds: int) -> dict[str, Any]:
     """How the contract stands after so many seconds."""
-    here.clock.advance(seconds)
-    await here.gateway.service(Desk).settled()
+    world.clock.advance(seconds)
+    await world.gateway.service(Desk).settled()
     return await standing(client, number)
 
 
@@ -46,9 +46,9 @@ async def path(client: Client, first: int, last: int) -> dict[int, float]:
     ],
 )
 async def test_two_barriers_are_shown_and_the_contract_is_sold_back(
-    here: World, contract_type: str
+    world: World, contract_type: str
 ) -> None:
-    client = await trader(here)
+    client = await trader(world)
     quoted = await client.ask({"proposal": 1, **wanted(contract_type, **TWO)})
     spot = quoted["proposal"]["spot"]
     assert quoted["proposal"]["contract_details"] == {
@@ -56,7 +56,7 @@ async def test_two_barriers_are_shown_and_the_contract_is_sold_back(
         "low_barrier": f"{spot - 8:.2f}",
     }
     number = await bought(client, wanted(contract_type, **TWO))
-    shown = await gone(here, client, number, 60)
+    shown = await gone(world, client, number, 60)
     entry = shown["entry_spot"]
     assert shown["high_barrier"] == f"{entry + 10:.2f}"
     assert shown["low_barrier"] == f"{entry - 8:.2f}"
@@ -72,14 +72,14 @@ async def test_two_barriers_are_shown_and_the_contract_is_sold_back(
     assert closed["high_barrier"] == shown["high_barrier"]
 
 
-async def test_barriers_may_be_prices_and_the_first_touch_decides(here: World) -> None:
-    client = await trader(here)
+async def test_barriers_may_be_prices_and_the_first_touch_decides(world: World) -> None:
+    client = await trader(world)
     spot = (await client.ask({"ticks": SYMBOL, "subscribe": 0}))["tick"]["quote"]
     prices = {"barrier": f"{spot + 5:.2f}", "barrier2": f"{spot - 5:.2f}"}
     numbers = [await bought(client, wanted(name, **prices)) for name in ("RANGE", "UPORDOWN")]
-    start = int(here.clock.now())
-    here.clock.advance(300)
-    await here.gateway.service(Desk).settled()
+    start = int(world.clock.now())
+    world.clock.advance(300)
+    await world.gateway.service(Desk).settled()
     stays, goes = [await standing(client, number) for number in numbers]
     assert (stays["high_barrier"], stays["low_barrier"]) == tuple(prices.values())
     told = await path(client, start + 1, start + 300)
@@ -88,11 +88,11 @@ async def test_barriers_may_be_prices_and_the_first_touch_decides(here: World) -
     assert (stays["status"], goes["status"]) == ("lost", "won")
 
 
-async def test_a_spread_pays_a_part(here: World) -> None:
-    client = await trader(here)
+async def test_a_spread_pays_a_part(world: World) -> None:
+    client = await trader(world)
     payout = wanted("CALLSPREAD", basis="payout", amount=100, barrier_range="wide")
     number = await bought(client, payout)
-    shown = await gone(here, client, number, 300)
+    shown = await gone(world, client, number, 300)
     low, high = float(shown["low_barrier"]), float(shown["high_barrier"])
     share = (shown["exit_tick"] - low) / (high - low)
     assert 0 < share < 1
@@ -101,14 +101,14 @@ async def test_a_spread_pays_a_part(here: World) -> None:
 
 
 @pytest.mark.parametrize("contract_type", ["ASIANU", "ASIAND"])
-async def test_the_average_is_shown_when_it_is_known(here: World, contract_type: str) -> None:
-    client = await trader(here)
+async def test_the_average_is_shown_when_it_is_known(world: World, contract_type: str) -> None:
+    client = await trader(world)
     number = await bought(client, ticks(contract_type, 5))
-    shown = await gone(here, client, number, 3)
+    shown = await gone(world, client, number, 3)
     assert len(shown["tick_stream"]) == 3
     assert "barrier" not in shown
     assert "lasts for ticks" in shown["validation_error"]
-    shown = await gone(here, client, number, 3)
+    shown = await gone(world, client, number, 3)
     counted = [tick["tick"] for tick in shown["audit_details"]["all_ticks"]]
     assert len(counted) == shown["tick_count"] == 5
     average = sum(counted) / 5
@@ -118,20 +118,20 @@ async def test_the_average_is_shown_when_it_is_known(here: World, contract_type:
     )
 
 
-async def test_the_selected_tick_is_shown_once_it_is_there(here: World) -> None:
-    client = await trader(here)
+async def test_the_selected_tick_is_shown_once_it_is_there(world: World) -> None:
+    client = await trader(world)
     numbers = [
         await bought(client, ticks(name, 5, selected_tick=tick))
         for name in ("TICKHIGH", "TICKLOW")
         for tick in range(1, 6)
     ]
-    start = int(here.clock.now())
-    here.clock.advance(1)
+    start = int(world.clock.now())
+    world.clock.advance(1)
     open_still = [await standing(client, number) for number in numbers]
     assert [shown["selected_tick"] for shown in open_still] == [1, 2, 3, 4, 5] * 2
     assert ["selected_spot" in shown for shown in open_still] == [True, *[False] * 4] * 2
-    here.clock.advance(5)
-    await here.gateway.service(Desk).settled()
+    world.clock.advance(5)
+    await world.gateway.service(Desk).settled()
     told = list((await path(client, start + 1, start + 5)).values())
     ended = [await standing(client, number) for number in numbers]
     for shown, best in zip(ended, [max(told)] * 5 + [min(told)] * 5, strict=True):
@@ -142,15 +142,15 @@ async def test_the_selected_tick_is_shown_once_it_is_there(here: World) -> None:
 
 
 @pytest.mark.parametrize("length", [{"duration": 6, "duration_unit": "t"}, {"duration": 1}])
-async def test_the_reset_is_shown_when_it_has_been(here: World, length: dict[str, Any]) -> None:
-    client = await trader(here)
+async def test_the_reset_is_shown_when_it_has_been(world: World, length: dict[str, Any]) -> None:
+    client = await trader(world)
     numbers = [await bought(client, wanted(name, **length)) for name in ("RESETCALL", "RESETPUT")]
-    start = int(here.clock.now())
+    start = int(world.clock.now())
     half, last = (start + 4, start + 7) if "duration_unit" in length else (start + 30, start + 60)
-    before = [await gone(here, client, number, 1) for number in numbers]
+    before = [await gone(world, client, number, 1) for number in numbers]
     assert all("reset_time" not in shown for shown in before)
-    here.clock.advance(last - start)
-    await here.gateway.service(Desk).settled()
+    world.clock.advance(last - start)
+    await world.gateway.service(Desk).settled()
     told = await path(client, start + 1, last)
     call, put = [await standing(client, number) for number in numbers]
     entry, reset = told[start + 1], told[half]
@@ -162,11 +162,11 @@ async def test_the_reset_is_shown_when_it_has_been(here: World, length: dict[str
         assert (shown["status"] == "won") == beyond
 
 
-async def test_a_run_ends_with_the_first_wrong_tick(here: World) -> None:
-    client = await trader(here)
+async def test_a_run_ends_with_the_first_wrong_tick(world: World) -> None:
+    client = await trader(world)
     numbers = [await bought(client, ticks(name, 5)) for name in ("RUNHIGH", "RUNLOW")]
-    here.clock.advance(6)
-    await here.gateway.service(Desk).settled()
+    world.clock.advance(6)
+    await world.gateway.service(Desk).settled()
     for number, side in zip(numbers, (1, -1), strict=True):
         shown = await standing(client, number)
         counted = [tick["tick"] for tick in shown["audit_details"]["all_ticks"]]
@@ -176,23 +176,23 @@ async def test_a_run_ends_with_the_first_wrong_tick(here: World) -> None:
         assert shown["status"] == "lost" or len(counted) == 6
 
 
-async def test_lookbacks_pay_what_lies_between_extremes(here: World) -> None:
-    client = await trader(here)
+async def test_lookbacks_pay_what_lies_between_extremes(world: World) -> None:
+    client = await trader(world)
     multiplied = {"amount": 2, "basis": "multiplier"}
     quoted = await client.ask({"proposal": 1, **wanted("LBHIGHLOW", **multiplied)})
     assert (quoted["proposal"]["multiplier"], quoted["proposal"]["payout"]) == (2, 0)
     assert "payout" not in quoted["proposal"]["validation_params"]
     names = ("LBFLOATCALL", "LBFLOATPUT", "LBHIGHLOW")
     numbers = [await bought(client, wanted(name, **multiplied)) for name in names]
-    start = int(here.clock.now())
-    first = await gone(here, client, numbers[2], 100)
+    start = int(world.clock.now())
+    first = await gone(world, client, numbers[2], 100)
     told = list((await path(client, start + 1, start + 100)).values())
     assert first["high_barrier"] == f"{max(told):.2f}"
     assert first["low_barrier"] == f"{min(told):.2f}"
     assert first["bid_price"] >= 2 * (max(told) - min(told)) * 0.985 - 0.01
     assert (first["multiplier"], first["barrier_count"], first["is_valid_to_sell"]) == (2, 2, 1)
-    here.clock.advance(200)
-    await here.gateway.service(Desk).settled()
+    world.clock.advance(200)
+    await world.gateway.service(Desk).settled()
     told = list((await path(client, start + 1, start + 300)).values())
     ended = [await standing(client, number) for number in numbers]
     paid = (told[-1] - min(told), max(told) - told[-1], max(told) - min(told))
@@ -201,8 +201,8 @@ async def test_lookbacks_pay_what_lies_between_extremes(here: World) -> None:
     assert ended[1]["barrier"] == f"{max(told):.2f}"
 
 
-async def test_what_a_lookback_takes_is_said(here: World) -> None:
-    client = await trader(here)
+async def test_what_a_lookback_takes_is_said(world: World) -> None:
+    client = await trader(world)
     for more, field in (({"basis": "stake"}, "basis"), ({"barrier": "+1"}, "barrier")):
         reply = await buy(client, wanted("LBHIGHLOW", **({"basis": "multiplier"} | more)))
         assert set(reply["error"]["details"]) == {field, "field"}
@@ -210,8 +210,8 @@ async def test_what_a_lookback_takes_is_said(here: World) -> None:
     assert set(reply["error"]["details"]) == {"basis", "field"}
 
 
-async def test_every_kind_is_listed_with_its_barriers(here: World) -> None:
-    client = here.connect()
+async def test_every_kind_is_listed_with_its_barriers(world: World) -> None:
+    client = world.connect()
     listed = (await client.ask({"contracts_for": SYMBOL}))["contracts_for"]["available"]
     rows = {row["contract_type"]: row for row in listed if row["expiry_type"] != "daily"}
     assert rows["RANGE"]["barriers"] == rows["CALLSPREAD"]["barriers"] == 2

@@ -34,21 +34,21 @@ async def growth(client: Client, symbol: str, first: int, last: int) -> float:
     return total
 
 
-async def test_the_quote_and_the_open_contract_show_the_financing(here: World) -> None:
-    client = await trader(here)
-    here.clock.advance(11 * 3_600)
+async def test_the_quote_and_the_open_contract_show_the_financing(world: World) -> None:
+    client = await trader(world)
+    world.clock.advance(11 * 3_600)
     now = MIDNIGHT - 3_600
     quoted = (await client.ask({"proposal": 1, **FAST}))["proposal"]
     an_hour = 100 * math.expm1(await growth(client, "1HZ250V", now - 1, now) * 3_600)
     assert f"changed by {an_hour:+.5f}% an hour" in quoted["longcode"]
     numbers = [await bought(client, {**FAST, "contract_type": c}) for c in ("MULTUP", "MULTDOWN")]
-    here.clock.advance(1)
+    world.clock.advance(1)
     first = {number: await standing(client, number) for number in numbers}
     for body in first.values():
         assert body["commission"] == quoted["commission"]
         assert " less a commission and financing." in body["longcode"]
     for minutes in (30, 60):  # the second stretch leads over midnight
-        here.clock.advance(minutes * 60)
+        world.clock.advance(minutes * 60)
         for number in numbers:
             body = await standing(client, number)
             spot, entry = body["current_spot"], body["entry_spot"]
@@ -78,8 +78,8 @@ async def test_the_quote_and_the_open_contract_show_the_financing(here: World) -
         assert after["profit"] == before["profit"]
 
 
-async def test_financing_is_listed_up_to_today_and_no_further(here: World) -> None:
-    client = here.connect()
+async def test_financing_is_listed_up_to_today_and_no_further(world: World) -> None:
+    client = world.connect()
 
     async def days(**more: int) -> list[dict[str, Any]]:
         reply = await client.ask({"multiplier_financing": "frxEURUSD", **more})
@@ -95,7 +95,7 @@ async def test_financing_is_listed_up_to_today_and_no_further(here: World) -> No
     assert len(week) == 6  # a weekend lies between
     assert week[-1] == today
     for day in week:
-        exact = here.gateway.service(Feed).growth(symbol, day["first_tick"]).a_tick
+        exact = world.gateway.service(Feed).growth(symbol, day["first_tick"]).a_tick
         assert day["growth_per_tick"] * 2**52 == exact
     assert len(await days(start=0, end=EARLIEST + 3 * DAY)) == 3
     assert await client.refused({"multiplier_financing": "frxEURUSD", "start": 0}) == (
@@ -136,7 +136,7 @@ async def test_a_multiplier_ends_over_midnight_as_if_it_were_followed_at_once(
             other[number].sold_for,
             other[number].sold_at,
         )
-        terms, feed = contract.terms, always.here.gateway.service(Feed)
+        terms, feed = contract.terms, always.world.gateway.service(Feed)
         kind = TYPES[terms.contract_type]
         state = replay(kind, terms, begin(terms, feed), feed, int(always.clock.now()))
         assert (state.outcome is None) == (contract.exit_epoch is None)
@@ -154,7 +154,7 @@ async def test_multipliers_of_an_older_version_keep_their_terms(twins: tuple[Twi
         for name in ("MULTUP", "MULTDOWN"):
             await twin.done({"buy": 1, "price": 100, "parameters": {**FAST, "contract_type": name}})
         await twin.advance(1)
-    await old.here.gateway.store.write(
+    await old.world.gateway.store.write(
         lambda transaction: transaction.execute("UPDATE contracts SET is_financed = 0")
     )
     await old.restart(1_800)

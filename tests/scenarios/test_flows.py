@@ -14,7 +14,7 @@ from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.listening import listen
 from scopegate.schemas.scopes import Scopes
 from scopegate.testing import PAGES, MemoryClient, World
-from tests.conftest import Stage
+from tests.conftest import Connected
 from tests.scenarios.test_consent import APP, BACK, CHALLENGE
 
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
@@ -49,10 +49,10 @@ def answer(url: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("call", ["consent_request", "consent", "consent_refuse"])
-async def test_a_link_for_the_other_flow_is_refused(here: World, call: str) -> None:
-    page = await here.owner()
+async def test_a_link_for_the_other_flow_is_refused(world: World, call: str) -> None:
+    page = await world.owner()
     for flow, link in (("code", tokens_link), ("tokens", code_link)):
-        app = await here.app("read", flow=flow)
+        app = await world.app("read", flow=flow)
         reply = await asked(page, call, link(app))
         assert reply["error"]["code"] == "ConsentRefused"
         assert app.name in reply["error"]["message"]
@@ -64,24 +64,24 @@ async def test_a_link_for_the_other_flow_is_refused(here: World, call: str) -> N
     assert (await page.ask({"connected_apps": 1}))["connected_apps"] == []
 
 
-async def test_each_flow_is_answered_in_its_way(here: World) -> None:
-    page = await here.owner()
+async def test_each_flow_is_answered_in_its_way(world: World) -> None:
+    page = await world.owner()
     for flow in ("tokens", "both"):
-        app = await here.app("read", flow=flow)
+        app = await world.app("read", flow=flow)
         reply = await asked(page, "consent", tokens_link(app))
         given = answer(reply["consent"]["redirect_to"])
         assert list(given) == ["acct1", "token1", "cur1", "state"]
     for flow in ("code", "both"):
-        app = await here.app("read", flow=flow)
+        app = await world.app("read", flow=flow)
         reply = await asked(page, "consent", code_link(app))
         given = answer(reply["consent"]["redirect_to"])
         assert list(given) == ["code", "state", "iss"]
         assert given["iss"] == PAGES
 
 
-async def test_only_refusals_of_the_code_flow_name_the_issuer(here: World) -> None:
-    app = await here.app("read")
-    page = here.connect(at_pages=True)
+async def test_only_refusals_of_the_code_flow_name_the_issuer(world: World) -> None:
+    app = await world.app("read")
+    page = world.connect(at_pages=True)
     by_code = await asked(page, "consent_refuse", code_link(app))
     assert answer(by_code["consent_refuse"]["redirect_to"])["iss"] == PAGES
     by_tokens = await asked(page, "consent_refuse", tokens_link(app))
@@ -108,10 +108,10 @@ def test_errors_of_the_code_flow_name_the_issuer(query: str, error: str, named: 
     assert back.get("iss") == ("https://gate.example" if named else None)
 
 
-async def test_an_owner_chooses_the_flow_of_an_app(stage: Stage) -> None:
-    here = stage.here
-    client = await stage.connect()
-    await client.authorize(await here.token("admin", "read"))
+async def test_an_owner_chooses_the_flow_of_an_app(connected: Connected) -> None:
+    world = connected.world
+    client = await connected.connect()
+    await client.authorize(await world.token("admin", "read"))
     fields = {"name": "Bot", "scopes": ["read"], "redirect_uri": BACK}
     made = (await client.ask({"app_register": 1, **fields}))["app_register"]["app_id"]
     assert (await client.ask({"app_flow": 1}))["app_flow"] == [{"app_id": made, "flow": "both"}]
@@ -121,35 +121,35 @@ async def test_an_owner_chooses_the_flow_of_an_app(stage: Stage) -> None:
     # Changing the app leaves the flow as it is.
     assert "error" not in await client.ask({"app_update": made, **fields, "name": "Bot 2"})
     assert (await client.ask({"app_flow": 1}))["app_flow"] == chosen
-    page = await here.owner()
+    page = await world.owner()
     refused = await asked(page, "consent", urlencode({"app_id": made}))
     assert refused["error"]["code"] == "ConsentRefused"
 
     for wrong in ({"app_id": made}, {"flow": "code"}, {"app_id": made, "flow": "token"}):
         assert await client.refused({"app_flow": 1, **wrong}) == "InputValidationFailed"
-    stranger = (await here.user("eve@example.com"))[0]
-    other = await stage.connect()
-    await other.authorize(await here.token(loginid=stranger.loginid))
+    stranger = (await world.user("eve@example.com"))[0]
+    other = await connected.connect()
+    await other.authorize(await world.token(loginid=stranger.loginid))
     assert await other.refused({**request, "flow": "tokens"}) == "InvalidAppID"
     assert (await other.ask({"app_flow": 1}))["app_flow"] == []
 
 
 @pytest.fixture
-async def base(here: World) -> AsyncIterator[str]:
-    async with listen(here.gateway) as port:
+async def base(world: World) -> AsyncIterator[str]:
+    async with listen(world.gateway) as port:
         yield f"http://127.0.0.1:{port}"
 
 
-async def test_the_tokens_for_a_code_end_when_they_say(here: World, base: str) -> None:
-    app = await here.app("read", "admin", flow="code")
-    page = await here.owner()
+async def test_the_tokens_for_a_code_end_when_they_say(world: World, base: str) -> None:
+    app = await world.app("read", "admin", flow="code")
+    page = await world.owner()
     reply = await page.ask(
         {
             "consent": 1,
             "query": code_link(app),
             "returns_to": "https://app.example.com",
             "scopes": ["read", "admin"],
-            "loginids": [here.demo.loginid],
+            "loginids": [world.demo.loginid],
         }
     )
     code = answer(reply["consent"]["redirect_to"])["code"]
@@ -162,7 +162,7 @@ async def test_the_tokens_for_a_code_end_when_they_say(here: World, base: str) -
     async with httpx2.AsyncClient(trust_env=False) as client:
         body = (await client.post(f"{base}/oauth2/token", data=form)).json()
     assert body["expires_in"] == 5_184_000
-    bot = here.connect(app_id=app.id)
+    bot = world.connect(app_id=app.id)
     await bot.authorize(body["access_token"])
     made = await bot.ask({"api_token": 1, "new_token": "Mine", "new_token_scopes": ["read"]})
     [minted] = [row["token"] for row in made["api_token"]["tokens"] if "*" not in row["token"]]
@@ -170,19 +170,19 @@ async def test_the_tokens_for_a_code_end_when_they_say(here: World, base: str) -
     def pass_by(transaction: tokens.Transaction) -> None:
         transaction.execute("UPDATE tokens SET expires_at = expires_at - ?", body["expires_in"] + 1)
 
-    await here.gateway.store.write(pass_by)
-    await here.gateway.store.write(tokens.end_expired)
+    await world.gateway.store.write(pass_by)
+    await world.gateway.store.write(tokens.end_expired)
     assert await bot.refused({"balance": 1}) == "AuthorizationRequired"
     for text in (body["access_token"], minted):
-        assert await here.connect(app_id=app.id).refused({"authorize": text}) == "InvalidToken"
+        assert await world.connect(app_id=app.id).refused({"authorize": text}) == "InvalidToken"
 
 
-async def test_tokens_in_the_address_are_good_until_they_are_revoked(here: World) -> None:
-    app = await here.app("read")
-    page = await here.owner()
+async def test_tokens_in_the_address_are_good_until_they_are_revoked(world: World) -> None:
+    app = await world.app("read")
+    page = await world.owner()
     reply = await asked(page, "consent", tokens_link(app))
     given = dict(parse_qsl(urlsplit(reply["consent"]["redirect_to"]).query))
-    bot = here.connect(app_id=app.id)
+    bot = world.connect(app_id=app.id)
     await bot.authorize(given["token1"])
     [grant] = bot._connection.session.grants.values()
     assert grant.expires_at is None

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from scopegate import testing
 from scopegate.gateway.access import tokens
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.limits import PROFILES
 from scopegate.store.sqlite import Transaction
-from scopegate.testing import Client, World, world
+from scopegate.testing import Client, World
 from tests.conftest import limited
 from tests.served import over_sockets
 
@@ -19,10 +20,10 @@ DERIV = PROFILES["deriv"]
 
 
 @dataclass
-class Stage:
+class Connected:
     """A world under some limits, and how its clients connect."""
 
-    here: World
+    world: World
     connect: Callable[..., Awaitable[Client]]
 
     async def owner(self) -> Client:
@@ -41,18 +42,18 @@ def over(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def stage(over: str) -> AsyncIterator[Stage]:
+async def connected(over: str) -> AsyncIterator[Connected]:
     """The limits of the published API."""
-    async with limited(limits="deriv") as here:
+    async with limited(limits="deriv") as world:
         if over == "socket":
-            async with over_sockets(here) as connect_socket:
-                yield Stage(here, connect_socket)
+            async with over_sockets(world) as connect_socket:
+                yield Connected(world, connect_socket)
         else:
 
             async def connect(app_id: int | str = 1089, **how: Any) -> Client:
-                return here.connect(app_id=app_id, **how)
+                return world.connect(app_id=app_id, **how)
 
-            yield Stage(here, connect)
+            yield Connected(world, connect)
 
 
 async def exhaust(client: Client, limit: int = DERIV.general.minutely) -> None:
@@ -61,68 +62,68 @@ async def exhaust(client: Client, limit: int = DERIV.general.minutely) -> None:
     assert "error" in replies[-1]
 
 
-async def test_an_owner_revokes_access_while_the_app_floods(stage: Stage) -> None:
-    here = stage.here
-    app = await here.app("read")
-    token = await here.token("read", app=app)
-    signed_in_before = await stage.owner()
-    bot = await stage.connect(app_id=app.id)
+async def test_an_owner_revokes_access_while_the_app_floods(connected: Connected) -> None:
+    world = connected.world
+    app = await world.app("read")
+    token = await world.token("read", app=app)
+    signed_in_before = await connected.owner()
+    bot = await connected.connect(app_id=app.id)
     await bot.authorize(token)
     await exhaust(bot)
     # Another connection of the app's, another token of its authorization: the same count.
-    again = await stage.connect(app_id=app.id)
-    await again.authorize(await here.token("read", app=app))
+    again = await connected.connect(app_id=app.id)
+    await again.authorize(await world.token("read", app=app))
     assert await again.refused({"ping": 1}) == "RateLimit"
     # Nor do messages of the address before sign-in limit the owner.
-    anonymous = await stage.connect()
+    anonymous = await connected.connect()
     await exhaust(anonymous, DERIV.general.minutely - 2)
     assert await anonymous.refused({"authorize": token}) == "RateLimit"
 
-    fresh = await stage.owner()
+    fresh = await connected.owner()
     for owner in (signed_in_before, fresh):
         assert "error" not in await owner.ask({"connected_apps": 1})
         assert "error" not in await owner.ask({"token_list": 1})
     assert "error" not in await fresh.ask({"revoke_access": app.id})
-    elsewhere = await stage.connect(app_id=app.id, address="127.0.0.3")
+    elsewhere = await connected.connect(app_id=app.id, address="127.0.0.3")
     assert await elsewhere.refused({"authorize": token}) == "InvalidToken"
     assert "error" not in await signed_in_before.ask({"sign_out": 1})
 
 
-async def test_each_token_has_its_own_count(stage: Stage) -> None:
-    here = stage.here
-    first, second = await here.token("read"), await here.token("read")
-    flooder = await stage.connect()
+async def test_each_token_has_its_own_count(connected: Connected) -> None:
+    world = connected.world
+    first, second = await world.token("read"), await world.token("read")
+    flooder = await connected.connect()
     await flooder.authorize(first)
     await exhaust(flooder)
-    other = await stage.connect()
+    other = await connected.connect()
     await other.authorize(second)
     assert (await other.ask({"ping": 1}))["ping"] == "pong"
 
 
-async def test_a_token_minted_by_an_app_shares_its_count(stage: Stage) -> None:
-    here = stage.here
-    app = await here.app("read", "admin")
-    client = await stage.connect(app_id=app.id)
-    await client.authorize(await here.token("read", "admin", app=app))
+async def test_a_token_minted_by_an_app_shares_its_count(connected: Connected) -> None:
+    world = connected.world
+    app = await world.app("read", "admin")
+    client = await connected.connect(app_id=app.id)
+    await client.authorize(await world.token("read", "admin", app=app))
     made = await client.ask({"api_token": 1, "new_token": "Further", "new_token_scopes": ["read"]})
     minted = next(
         row["token"] for row in made["api_token"]["tokens"] if row["display_name"] == "Further"
     )
     await exhaust(client)
-    further = await stage.connect(app_id=app.id)
+    further = await connected.connect(app_id=app.id)
     await further.authorize(minted)
     assert await further.refused({"ping": 1}) == "RateLimit"
 
 
-async def test_tokens_made_with_a_token_share_its_count(stage: Stage) -> None:
+async def test_tokens_made_with_a_token_share_its_count(connected: Connected) -> None:
     async def mint(client: Client, name: str, *scopes: str) -> str:
         made = await client.ask({"api_token": 1, "new_token": name, "new_token_scopes": [*scopes]})
         rows = made["api_token"]["tokens"]
         token: str = next(row["token"] for row in rows if row["display_name"] == name)
         return token
 
-    root, child, grandchild = [await stage.connect() for _ in range(3)]
-    await root.authorize(await stage.here.token("read", "admin"))
+    root, child, grandchild = [await connected.connect() for _ in range(3)]
+    await root.authorize(await connected.world.token("read", "admin"))
     await child.authorize(await mint(root, "Child", "read", "admin"))
     await grandchild.authorize(await mint(child, "Grandchild", "read"))
     await exhaust(grandchild)
@@ -130,25 +131,27 @@ async def test_tokens_made_with_a_token_share_its_count(stage: Stage) -> None:
         assert await client.refused({"ping": 1}) == "RateLimit"
 
 
-async def test_several_tokens_of_a_connection_are_counted_each_for_itself(stage: Stage) -> None:
-    here = stage.here
-    real = here.real[0].loginid
-    one, two = await here.token("read"), await here.token("read", loginid=real)
-    client = await stage.connect()
+async def test_several_tokens_of_a_connection_are_counted_each_for_itself(
+    connected: Connected,
+) -> None:
+    world = connected.world
+    real = world.real[0].loginid
+    one, two = await world.token("read"), await world.token("read", loginid=real)
+    client = await connected.connect()
     assert "error" not in await client.ask({"authorize": "MULTI", "tokens": [one, two]})
-    for loginid, answered in ((here.demo.loginid, 25), (real, 25)):
+    for loginid, answered in ((world.demo.loginid, 25), (real, 25)):
         asked = {"statement": 1, "loginid": loginid}
         replies = [await client.ask(asked) for _ in range(answered + 1)]
         assert sum("error" not in reply for reply in replies) == answered
 
 
 async def test_addresses_are_counted_by_their_block() -> None:
-    async with limited(limits="deriv") as here:
-        flooder = here.connect(address="2001:db8:1:2::1")
+    async with limited(limits="deriv") as world:
+        flooder = world.connect(address="2001:db8:1:2::1")
         await exhaust(flooder)
-        same = here.connect(address="2001:db8:1:2:ffff::2")
+        same = world.connect(address="2001:db8:1:2:ffff::2")
         assert await same.refused({"ping": 1}) == "RateLimit"
-        other = here.connect(address="2001:db8:1:3::1")
+        other = world.connect(address="2001:db8:1:3::1")
         assert (await other.ask({"ping": 1}))["ping"] == "pong"
 
 
@@ -166,9 +169,11 @@ def quote(number: int) -> dict[str, Any]:
     }
 
 
-async def test_proposal_streams_are_bounded_for_an_address_and_for_a_user(stage: Stage) -> None:
+async def test_proposal_streams_are_bounded_for_an_address_and_for_a_user(
+    connected: Connected,
+) -> None:
     most, on_one = DERIV.proposal_streams_per_client, DERIV.proposal_streams
-    clients = [await stage.connect() for _ in range(most // on_one + 2)]
+    clients = [await connected.connect() for _ in range(most // on_one + 2)]
     replies = [
         await client.ask(quote(number)) for client in clients for number in range(on_one + 1)
     ]
@@ -180,7 +185,7 @@ async def test_proposal_streams_are_bounded_for_an_address_and_for_a_user(stage:
         f"{most} proposal streams of one address",
     }
     # After sign-in a client counts for the user, from any address.
-    token = await stage.here.token("read")
+    token = await connected.world.token("read")
     member = clients[-1]
     await member.authorize(token)
     assert "subscription" in await member.ask(quote(0))
@@ -190,18 +195,18 @@ async def test_proposal_streams_are_bounded_for_an_address_and_for_a_user(stage:
 
 
 async def test_one_app_cannot_take_all_streams_of_its_user() -> None:
-    async with limited(limits="deriv", streams_per_client=8) as here:
-        app = await here.app("read")
-        bot = here.connect(app_id=app.id)
-        await bot.authorize(await here.token("read", app=app))
+    async with limited(limits="deriv", streams_per_client=8) as world:
+        app = await world.app("read")
+        bot = world.connect(app_id=app.id)
+        await bot.authorize(await world.token("read", app=app))
         symbols = ["R_10", "R_25", "R_50", "R_75", "R_100"]
         replies = [await bot.ask({"ticks": name, "subscribe": 1}) for name in symbols]
         assert ["error" in reply for reply in replies] == [False] * 4 + [True]
         assert replies[-1]["error"]["details"] == {"limit": "4 streams of one app"}
-        own = here.connect()
-        await own.authorize(await here.token("read"))
+        own = world.connect()
+        await own.authorize(await world.token("read"))
         assert "error" not in await own.ask({"ticks": "R_10", "subscribe": 1})
-        owner = await here.owner()
+        owner = await world.owner()
         for name in symbols:
             assert "error" not in await owner.ask({"ticks": name, "subscribe": 1})
 
@@ -209,24 +214,24 @@ async def test_one_app_cannot_take_all_streams_of_its_user() -> None:
 @pytest.mark.parametrize("by", ["revocation", "logout"])
 async def test_streams_of_who_is_signed_out_do_not_count_for_the_user(by: str) -> None:
     """Two apps take all streams of their user: without them the user has room again."""
-    async with limited(limits="deriv", streams_per_client=8) as here:
+    async with limited(limits="deriv", streams_per_client=8) as world:
         symbols = ["R_10", "R_25", "R_50", "R_75"]
         bots = []
-        owner = await here.owner()
+        owner = await world.owner()
         for number in range(2):
-            app = await here.app("read")
-            bot = here.connect(app_id=app.id, address=f"192.0.2.{number}")
-            token = await here.token("read", app=app)
+            app = await world.app("read")
+            bot = world.connect(app_id=app.id, address=f"192.0.2.{number}")
+            token = await world.token("read", app=app)
             await bot.authorize(token)
             for name in symbols:
                 assert "error" not in await bot.ask({"ticks": name, "subscribe": 1})
             await bot.authorize(token)  # again: its streams are the user's still
             bots.append((bot, app))
-        own = here.connect()
-        await own.authorize(await here.token("read"))
+        own = world.connect()
+        await own.authorize(await world.token("read"))
         assert await own.refused({"ticks": "R_100", "subscribe": 1}) == "RateLimit"
         # From the address of the second app others have streams too.
-        other = here.connect(address="192.0.2.1")
+        other = world.connect(address="192.0.2.1")
         for name in ("R_10", "R_25", "R_50", "R_75", "R_100", "1HZ10V"):
             assert "error" not in await other.ask({"ticks": name, "subscribe": 1})
 
@@ -243,14 +248,14 @@ async def test_streams_of_who_is_signed_out_do_not_count_for_the_user(by: str) -
         assert ended == [{"limit": "8 streams of one address"}] * 2
         for client in (own, other, *(bot for bot, _ in bots)):
             client.leave()
-        counted = {holder for holder, _ in here.gateway.access._connections._held}
-        assert counted == {f"owner {here.demo.user_id}", "pages 127.0.0.1"}
+        counted = {holder for holder, _ in world.gateway.access._connections._held}
+        assert counted == {f"owner {world.demo.user_id}", "pages 127.0.0.1"}
 
 
 async def test_connections_of_a_user_are_bounded() -> None:
-    async with limited(limits="deriv", connections_per_user=2) as here:
-        token = await here.token("read")
-        clients = [here.connect(address=f"10.0.0.{number}") for number in range(3)]
+    async with limited(limits="deriv", connections_per_user=2) as world:
+        token = await world.token("read")
+        clients = [world.connect(address=f"10.0.0.{number}") for number in range(3)]
         for client in clients[:2]:
             await client.authorize(token)
         reply = await clients[2].ask({"authorize": token})
@@ -258,7 +263,7 @@ async def test_connections_of_a_user_are_bounded() -> None:
         assert reply["error"]["details"] == {"limit": "2 connections of one user"}
         assert (await clients[2].ask({"ping": 1}))["ping"] == "pong"
         await clients[0].authorize(token)  # again: it is counted already
-        await here.owner()
+        await world.owner()
         await clients[0].ask({"logout": 1})
         await clients[2].authorize(token)
         # A connection whose token has ended is nobody's.
@@ -269,22 +274,22 @@ async def test_connections_of_a_user_are_bounded() -> None:
             assert found is not None
             tokens.end(transaction, [found.id])
 
-        await here.gateway.store.write(end)
-        fresh = await here.token("read")
+        await world.gateway.store.write(end)
+        fresh = await world.token("read")
         await clients[0].authorize(fresh)
         await clients[1].authorize(fresh)
         assert await clients[2].refused({"authorize": fresh}) == "RateLimit"
         # A closed connection no longer counts, and nothing of it is kept.
         for client in clients:
             client.leave()
-        counted = {holder for holder, _ in here.gateway.access._connections._held}
-        assert counted == {f"owner {here.demo.user_id}", "pages 127.0.0.1"}
+        counted = {holder for holder, _ in world.gateway.access._connections._held}
+        assert counted == {f"owner {world.demo.user_id}", "pages 127.0.0.1"}
 
 
 async def test_connections_of_an_address_are_refused_before_they_open() -> None:
     async with (
-        limited(limits="deriv", connections_per_address=3) as here,
-        over_sockets(here) as connect,
+        limited(limits="deriv", connections_per_address=3) as world,
+        over_sockets(world) as connect,
     ):
         clients = [await connect(address="127.0.0.2") for _ in range(3)]
         with pytest.raises(InvalidStatus) as refused:
@@ -299,8 +304,8 @@ async def test_connections_of_an_address_are_refused_before_they_open() -> None:
 
 async def test_an_address_that_has_sent_too_much_connects_later() -> None:
     async with (
-        limited(limits="deriv", messages_per_minute=4) as here,
-        over_sockets(here) as connect,
+        limited(limits="deriv", messages_per_minute=4) as world,
+        over_sockets(world) as connect,
     ):
         client = await connect(address="127.0.0.2")
         for _ in range(3):
@@ -313,9 +318,9 @@ async def test_an_address_that_has_sent_too_much_connects_later() -> None:
 
 async def test_thousands_of_local_connections_and_streams() -> None:
     """The limits of a gateway on loopback are wide: one program may open all that it wants."""
-    async with world() as here:
-        token = await here.token("read")
-        clients = [here.connect() for _ in range(2_000)]
+    async with testing.world() as world:
+        token = await world.token("read")
+        clients = [world.connect() for _ in range(2_000)]
         for client in clients:
             await client.authorize(token)
             assert "error" not in await client.ask({"ticks": "R_100", "subscribe": 1})
@@ -324,8 +329,8 @@ async def test_thousands_of_local_connections_and_streams() -> None:
                 assert "error" not in await client.ask(quote(number))
 
 
-async def test_a_long_passthrough_cannot_fill_the_memory(stage: Stage) -> None:
-    client = await stage.connect()
+async def test_a_long_passthrough_cannot_fill_the_memory(connected: Connected) -> None:
+    client = await connected.connect()
     asked = {"ticks": "R_100", "subscribe": 1, "passthrough": {"x": "y" * 60_000}}
     reply = await client.ask(asked)
     assert reply["error"]["code"] == "RateLimit"
@@ -338,7 +343,7 @@ async def test_a_long_passthrough_cannot_fill_the_memory(stage: Stage) -> None:
     # The client's other connections share a bound as well.
     opened = 1
     for _ in range(10):
-        other = await stage.connect()
+        other = await connected.connect()
         opened += "error" not in await other.ask(asked)
     assert opened == DERIV.stream_bytes_per_client // 40_200
 
@@ -362,8 +367,8 @@ BOUNDS = {
 """What is bounded alike with all limits, and for whom."""
 
 
-async def test_every_limit_is_listed(stage: Stage) -> None:
-    client = await stage.connect()
+async def test_every_limit_is_listed(connected: Connected) -> None:
+    client = await connected.connect()
     rows = (await client.ask({"limits": 1}))["limits"]
     listed = {row["name"]: row for row in rows}
     assert len(listed) == len(rows)

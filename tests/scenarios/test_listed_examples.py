@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from scopegate import testing
 from scopegate.exchange.symbols import DAY, SYMBOLS
-from scopegate.testing import World, world
+from scopegate.testing import World
 
 MIDNIGHT = 1_767_657_600  # 2026-01-06 00:00 UTC
 
@@ -13,8 +14,8 @@ MIDNIGHT = 1_767_657_600  # 2026-01-06 00:00 UTC
 @pytest.mark.parametrize(
     "symbol", ["R_100", "1HZ250V", "RDBEAR", "frxEURUSD", "frxUSDJPY", "cryBTCUSD"]
 )
-async def test_a_lookback_of_the_listed_multiplier_has_a_price(here: World, symbol: str) -> None:
-    client = here.connect()
+async def test_a_lookback_of_the_listed_multiplier_has_a_price(world: World, symbol: str) -> None:
+    client = world.connect()
     listed = (await client.ask({"contracts_for": symbol}))["contracts_for"]["available"]
     rows = [row for row in listed if row["contract_category"] == "lookback"]
     assert len(rows) == 3
@@ -29,9 +30,9 @@ async def test_a_lookback_of_the_listed_multiplier_has_a_price(here: World, symb
 
 
 @pytest.mark.parametrize("unit", ["t", "d"])
-async def test_a_later_start_says_which_durations_it_takes(here: World, unit: str) -> None:
-    client = here.connect()
-    now = int(here.clock.now())
+async def test_a_later_start_says_which_durations_it_takes(world: World, unit: str) -> None:
+    client = world.connect()
+    now = int(world.clock.now())
     wish = {"contract_type": "CALL", "symbol": "R_100", "currency": "USD", "amount": 1}
     wish |= {"basis": "stake", "date_start": now + 600, "duration": 1, "duration_unit": unit}
     refused = (await client.ask({"proposal": 1, **wish}))["error"]
@@ -41,8 +42,8 @@ async def test_a_later_start_says_which_durations_it_takes(here: World, unit: st
 
 @pytest.mark.parametrize("before", [301, 299, 1, 0])
 async def test_a_market_that_starts_anew_lists_its_contracts_until_midnight(before: int) -> None:
-    async with world(start=MIDNIGHT - before) as here:
-        client = here.connect()
+    async with testing.world(start=MIDNIGHT - before) as world:
+        client = world.connect()
         available = (await client.ask({"contracts_for": "RDBULL"}))["contracts_for"]["available"]
     rows = [row for row in available if row["contract_category"] in ("turbos", "vanilla")]
     assert rows
@@ -56,8 +57,8 @@ async def test_what_is_listed_while_a_market_is_closed_is_for_when_it_opens(
     symbol: str, after: int
 ) -> None:
     _, friday_close = SYMBOLS[symbol].hours.running_or_next(MIDNIGHT + 3 * DAY)
-    async with world(start=friday_close + after) as here:
-        client = here.connect()
+    async with testing.world(start=friday_close + after) as world:
+        client = world.connect()
         available = (await client.ask({"contracts_for": symbol}))["contracts_for"]["available"]
     rows = [row for row in available if row["contract_category"] in ("turbos", "vanilla")]
     assert rows

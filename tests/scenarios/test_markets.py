@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
+from scopegate import testing
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.eligibility import is_offered
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS
-from scopegate.testing import World, world
-from tests.conftest import Stage
+from scopegate.testing import World
+from tests.conftest import Connected
 
 MONDAY = 1_767_571_200  # 2026-01-05 00:00 UTC
 CLOSE = MONDAY + 4 * DAY + 75_300  # Friday 20:55
@@ -20,8 +21,8 @@ RISE = EURO | {"contract_type": "CALL", "duration": 5, "duration_unit": "m"}
 async def test_lists_agree_on_what_is_open() -> None:
     """Whatever the moment: flags, times of the day and the refusal to price say the same."""
     for start in (MONDAY + 3_600, MONDAY + 50_000, CLOSE):
-        async with world(start=start) as here:
-            client = here.connect()
+        async with testing.world(start=start) as world:
+            client = world.connect()
             listed = (await client.ask({"active_symbols": "full"}))["active_symbols"]
             assert [each["symbol"] for each in listed] == list(SYMBOLS)
             times = (await client.ask({"trading_times": "today"}))["trading_times"]["markets"]
@@ -51,8 +52,8 @@ async def test_lists_agree_on_what_is_open() -> None:
 
 
 async def test_times_of_a_day() -> None:
-    async with world() as here:
-        client = here.connect()
+    async with testing.world() as world:
+        client = world.connect()
         friday = await client.ask({"trading_times": "2026-01-09"})
         saturday = await client.ask({"trading_times": "2026-01-10"})
 
@@ -85,8 +86,8 @@ async def test_times_of_a_day() -> None:
 
 
 async def test_what_is_named_after_a_real_market_says_that_it_is_simulated() -> None:
-    async with world() as here:
-        client = here.connect()
+    async with testing.world() as world:
+        client = world.connect()
         listed = (await client.ask({"active_symbols": "brief"}))["active_symbols"]
         for each in listed:
             real = each["market"] != "synthetic_index"
@@ -94,12 +95,12 @@ async def test_what_is_named_after_a_real_market_says_that_it_is_simulated() -> 
 
 
 async def test_a_stream_falls_silent_at_the_close_and_goes_on_at_the_opening() -> None:
-    async with world(start=CLOSE - 3) as here:
-        client = here.connect()
+    async with testing.world(start=CLOSE - 3) as world:
+        client = world.connect()
         first = await client.ask({"ticks": "frxEURUSD", "subscribe": 1})
         assert first["tick"]["epoch"] == CLOSE - 4
         await client.ask({"ticks": "cryBTCUSD", "subscribe": 1})
-        here.clock.advance(5)
+        world.clock.advance(5)
         told = [(await client.next())["tick"] for _ in range(4)]
         assert [(tick["symbol"], tick["epoch"] - CLOSE) for tick in told] == [
             ("frxEURUSD", -2),
@@ -110,18 +111,18 @@ async def test_a_stream_falls_silent_at_the_close_and_goes_on_at_the_opening() -
         await client.ask({"forget_all": "ticks"})
         refused = await client.ask({"ticks": "frxEURUSD", "subscribe": 1})
         assert refused["error"] == CLOSED
-    async with world(start=MONDAY + 48_600 - 2) as here:
-        client = here.connect()
+    async with testing.world(start=MONDAY + 48_600 - 2) as world:
+        client = world.connect()
         assert (await client.ask({"ticks": "OTC_SPC", "subscribe": 1}))["error"] == CLOSED
-        here.clock.advance(2)
+        world.clock.advance(2)
         assert (await client.ask({"ticks": "OTC_SPC", "subscribe": 1}))["tick"]["epoch"] == (
             MONDAY + 48_600
         )
 
 
 async def test_history_of_a_closed_market_is_told_and_not_streamed() -> None:
-    async with world(start=CLOSE + DAY) as here:
-        client = here.connect()
+    async with testing.world(start=CLOSE + DAY) as world:
+        client = world.connect()
         ask = {"ticks_history": "frxEURUSD", "end": "latest", "count": 3}
         history = (await client.ask(ask))["history"]
         assert history["times"] == [CLOSE - 6, CLOSE - 4, CLOSE - 2]
@@ -141,8 +142,8 @@ async def test_history_of_a_closed_market_is_told_and_not_streamed() -> None:
 
 
 @pytest.mark.parametrize("name", ["frxEURUSD", "OTC_SPC", "stpRNG", "RDBEAR", "BOOM500", "JD10"])
-async def test_what_is_asked_of_a_time_before_history_is_empty(here: World, name: str) -> None:
-    client = here.connect()
+async def test_what_is_asked_of_a_time_before_history_is_empty(world: World, name: str) -> None:
+    client = world.connect()
     for end in (1, EARLIEST - 1):
         for more in ({}, {"start": 1}, {"count": 5}, {"start": 1, "adjust_start_time": 1}):
             ask = {"ticks_history": name, "end": end} | more
@@ -153,8 +154,8 @@ async def test_what_is_asked_of_a_time_before_history_is_empty(here: World, name
 
 
 async def test_a_market_stands_at_its_level_before_it_first_opens() -> None:
-    async with world(start=EARLIEST) as here:
-        client = here.connect()
+    async with testing.world(start=EARLIEST) as world:
+        client = world.connect()
         listed = (await client.ask({"active_symbols": "full"}))["active_symbols"]
         for each in listed:
             symbol = SYMBOLS[each["symbol"]]
@@ -163,12 +164,12 @@ async def test_a_market_stands_at_its_level_before_it_first_opens() -> None:
 
 
 async def test_a_price_that_streams_ends_with_the_market() -> None:
-    async with world(start=CLOSE - 602) as here:
-        client = here.connect()
-        await client.authorize(await here.token())
+    async with testing.world(start=CLOSE - 602) as world:
+        client = world.connect()
+        await client.authorize(await world.token())
         first = await client.ask({"proposal": 1, "subscribe": 1, **RISE})
         assert "error" not in first
-        here.clock.advance(602)
+        world.clock.advance(602)
         while "error" not in (told := await client.next()):
             pass
         assert told["error"]["code"] == "OfferingsValidationError"  # it would end after the close
@@ -184,15 +185,15 @@ async def test_a_price_that_streams_ends_with_the_market() -> None:
 
 
 async def test_a_contract_over_the_weekend_is_not_bought_back_meanwhile() -> None:
-    async with world(start=CLOSE - 60) as here:
-        client = here.connect()
-        await client.authorize(await here.token())
+    async with testing.world(start=CLOSE - 60) as world:
+        client = world.connect()
+        await client.authorize(await world.token())
         parameters = EURO | {"contract_type": "CALL", "date_expiry": MONDAY + 7 * DAY + 60}
         bought = (await client.ask({"buy": 1, "price": 10, "parameters": parameters}))["buy"]
         number = bought["contract_id"]
-        here.clock.advance(10)
+        world.clock.advance(10)
         sold = {"sell": number, "price": 0}
-        here.clock.advance(50)
+        world.clock.advance(50)
         assert (await client.ask(sold))["error"] == CLOSED
         asked = {"proposal_open_contract": 1, "contract_id": number}
         standing = (await client.ask(asked))["proposal_open_contract"]
@@ -203,8 +204,8 @@ async def test_a_contract_over_the_weekend_is_not_bought_back_meanwhile() -> Non
 # Lists by symbol.
 
 
-async def test_every_list_offers_the_same_for_a_symbol(here: World) -> None:
-    client = here.connect()
+async def test_every_list_offers_the_same_for_a_symbol(world: World) -> None:
+    client = world.connect()
     index = {row[0]: row[2] for row in (await client.ask({"asset_index": 1}))["asset_index"]}
     durations = {
         symbol["name"]: {each["trade_type"]["name"] for each in group["trade_durations"]}
@@ -252,8 +253,8 @@ NEWER = {
 }
 
 
-async def test_newer_symbols_are_in_every_list_and_have_prices(stage: Stage) -> None:
-    client = await stage.connect()
+async def test_newer_symbols_are_in_every_list_and_have_prices(connected: Connected) -> None:
+    client = await connected.connect()
     listed = (await client.ask({"active_symbols": "full"}))["active_symbols"]
     found = {each["symbol"]: each for each in listed}
     index = {row[0]: row[1] for row in (await client.ask({"asset_index": 1}))["asset_index"]}
@@ -275,8 +276,8 @@ async def test_newer_symbols_are_in_every_list_and_have_prices(stage: Stage) -> 
         assert contracts["contracts_for"]["hit_count"] > 0
 
 
-async def test_symbols_can_be_asked_for_by_what_is_traded_on_them(here: World) -> None:
-    client = here.connect()
+async def test_symbols_can_be_asked_for_by_what_is_traded_on_them(world: World) -> None:
+    client = world.connect()
     for wanted in (["CALL"], ["DIGITODD", "ONETOUCH"], ["MULTUP"], ["NOSUCH"]):
         reply = await client.ask({"active_symbols": "brief", "contract_type": wanted})
         names = [each["symbol"] for each in reply["active_symbols"]]
@@ -287,12 +288,12 @@ async def test_symbols_can_be_asked_for_by_what_is_traded_on_them(here: World) -
 # A market's ticks together.
 
 
-async def test_the_ticks_of_a_market_come_together(here: World) -> None:
-    client = here.connect()
+async def test_the_ticks_of_a_market_come_together(world: World) -> None:
+    client = world.connect()
     first = await client.ask({"ticks_batch": 1, "market": "synthetic_index", "subscribe": 1})
     names = [name for name, symbol in SYMBOLS.items() if symbol.market == "synthetic_index"]
     assert [each["symbol"] for each in first["ticks_batch"]] == names
-    here.clock.advance(1)
+    world.clock.advance(1)
     later = await client.next()
     assert later["msg_type"] == "ticks_batch"
     assert later["subscription"] == first["subscription"]
@@ -310,16 +311,16 @@ async def test_the_ticks_of_a_market_come_together(here: World) -> None:
     refused = await client.ask({"ticks_batch": 1, "market": "synthetic_index", "subscribe": 1})
     assert refused["error"]["code"] == "AlreadySubscribed"
     assert (await client.ask({"forget": first["subscription"]["id"]}))["forget"] == 1
-    here.clock.advance(2)
+    world.clock.advance(2)
     assert client.told == []
 
 
 async def test_a_closed_market_has_its_last_ticks_and_no_further_ones() -> None:
-    async with world(start=CLOSE + 3_600) as here:
-        client = here.connect()
+    async with testing.world(start=CLOSE + 3_600) as world:
+        client = world.connect()
         reply = await client.ask({"ticks_batch": 1, "market": "forex", "subscribe": 1})
         assert {each["epoch"] for each in reply["ticks_batch"]} == {CLOSE - 2}
-        here.clock.advance(10)
+        world.clock.advance(10)
         assert client.told == []
         assert (await client.ask({"ticks_batch": 1, "market": "stocks"}))["ticks_batch"] == []
 
@@ -327,9 +328,9 @@ async def test_a_closed_market_has_its_last_ticks_and_no_further_ones() -> None:
 # Announcements.
 
 
-async def test_announcements_follow_from_the_seed_and_tell_no_future(here: World) -> None:
-    client = here.connect()
-    now = int(here.clock.now())
+async def test_announcements_follow_from_the_seed_and_tell_no_future(world: World) -> None:
+    client = world.connect()
+    now = int(world.clock.now())
     ask = {"economic_calendar": 1, "start_date": now - 60 * DAY, "end_date": now + 60 * DAY}
     events = (await client.ask(ask))["economic_calendar"]["events"]
     assert [event["release_date"] for event in events] == sorted(
@@ -350,15 +351,15 @@ async def test_announcements_follow_from_the_seed_and_tell_no_future(here: World
     for (name, epoch), event in by_name.items():
         following = [e for e in of_one if e["event_name"] == name and e["release_date"] > epoch]
         assert following[0]["previous"] == event["actual"]
-    async with world(seed="another") as there:
+    async with testing.world(seed="another") as there:
         other = (await there.connect().ask(ask))["economic_calendar"]["events"]
     assert [e["release_date"] for e in other] == [e["release_date"] for e in events]
     assert other != events
 
 
-async def test_a_calendar_is_asked_for_a_week_and_at_most_a_year(here: World) -> None:
-    client = here.connect()
-    now = int(here.clock.now())
+async def test_a_calendar_is_asked_for_a_week_and_at_most_a_year(world: World) -> None:
+    client = world.connect()
+    now = int(world.clock.now())
     week = (await client.ask({"economic_calendar": 1}))["economic_calendar"]["events"]
     assert week
     assert all(now <= event["release_date"] <= now + 7 * DAY for event in week)

@@ -11,7 +11,7 @@ from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.registry import SENSITIVE_FIELDS
 from scopegate.gateway.transport.handshake import Handshake
 from scopegate.testing import MemoryClient, World
-from tests.conftest import Stage
+from tests.conftest import Connected
 from tests.published.scenes import OWN, SCENES, signed_in
 
 TOKEN = token_form.new_owner_token()
@@ -31,10 +31,10 @@ ISSUED = token_form.new_app_token()
 )
 @pytest.mark.parametrize("token", [TOKEN, ISSUED], ids=["owner", "app"])
 async def test_a_token_in_a_text_is_refused(
-    stage: Stage, request_: dict[str, Any], token: str
+    connected: Connected, request_: dict[str, Any], token: str
 ) -> None:
-    client = await stage.connect()
-    await client.authorize(await stage.here.token())
+    client = await connected.connect()
+    await client.authorize(await connected.world.token())
     wrong = {
         field: value.replace("{}", token) if type(value) is str else value
         for field, value in request_.items()
@@ -47,9 +47,9 @@ async def test_a_token_in_a_text_is_refused(
     assert token not in str(reply)
 
 
-async def test_a_token_is_no_idempotency_key(here: World) -> None:
-    client = await signed_in(here)
-    request = await SCENES["buy"](here, client)
+async def test_a_token_is_no_idempotency_key(world: World) -> None:
+    client = await signed_in(world)
+    request = await SCENES["buy"](world, client)
     reply = await client.ask(request | {"passthrough": {"idempotency_key": TOKEN}})
     assert reply["error"]["code"] == "InputValidationFailed"
     assert "passthrough" in reply["error"]["details"]
@@ -60,34 +60,34 @@ async def test_a_token_is_no_idempotency_key(here: World) -> None:
 
 
 @pytest.mark.parametrize("name", SCENES)
-async def test_no_call_keeps_a_token_in_clear_text(here: World, name: str) -> None:
+async def test_no_call_keeps_a_token_in_clear_text(world: World, name: str) -> None:
     """Whatever text of its request a token is put into."""
-    client = await here.owner() if name in OWN else await signed_in(here, to_make=name)
-    request = await SCENES[name](here, client)
+    client = await world.owner() if name in OWN else await signed_in(world, to_make=name)
+    request = await SCENES[name](world, client)
     for field, value in request.items():
         for wrong in (TOKEN, f"{value} {TOKEN}", [TOKEN], {"name": TOKEN}):
             if field not in SENSITIVE_FIELDS:
                 await client.ask({**request, field: wrong})
-    await here.gateway.access.flush()
+    await world.gateway.access.flush()
     assert TOKEN.encode() not in b"".join(
-        path.read_bytes() for path in here.gateway.store.path.parent.glob("world.db*")
+        path.read_bytes() for path in world.gateway.store.path.parent.glob("world.db*")
     )
 
 
-async def test_what_a_client_says_of_itself_is_kept_without_tokens(here: World) -> None:
+async def test_what_a_client_says_of_itself_is_kept_without_tokens(world: World) -> None:
     client = MemoryClient(
-        here.gateway,
+        world.gateway,
         Handshake(address="127.0.0.1", app_id="1089", language="EN", user_agent=f"Bot/1.0 {TOKEN}"),
     )
-    await client.ask({"authorize": await here.token(), "add_to_login_history": 1})
+    await client.ask({"authorize": await world.token(), "add_to_login_history": 1})
     reply = await client.ask({"login_history": 1})
     assert "Bot/1.0 <not shown>" in reply["login_history"][0]["environment"]
 
 
-async def test_the_command_line_takes_tokens_where_they_belong_alone(here: World) -> None:
-    db = ["--db", str(here.gateway.store.path)]
+async def test_the_command_line_takes_tokens_where_they_belong_alone(world: World) -> None:
+    db = ["--db", str(world.gateway.store.path)]
     for command in (
-        ["token", "create", "--loginid", here.demo.loginid, "--scopes", "read", "--name", TOKEN],
+        ["token", "create", "--loginid", world.demo.loginid, "--scopes", "read", "--name", TOKEN],
         ["app", "create", "--name", f"My {TOKEN}"],
         ["user", "create", "--email", f"{TOKEN}@example.com", "--password", "long enough"],
     ):
@@ -95,6 +95,6 @@ async def test_the_command_line_takes_tokens_where_they_belong_alone(here: World
         assert done.exit_code == 2
         assert "holds a token" in done.output
         assert TOKEN not in done.output
-    made = await here.token("read")
+    made = await world.token("read")
     done = await asyncio.to_thread(CliRunner().invoke, cli, ["token", "revoke", made, *db])
     assert done.exit_code == 0, done.output

@@ -149,16 +149,16 @@ WANTED = {
 
 
 @pytest.fixture
-async def client(here: World) -> AsyncIterator[Any]:
+async def client(world: World) -> AsyncIterator[Any]:
     """A trader's connection to a gateway that offers the family."""
     with TYPES.including(Square()):
-        async with over_sockets(here) as connect:
+        async with over_sockets(world) as connect:
             trader = await connect()
-            await trader.authorize(await here.token("read", "trade"))
+            await trader.authorize(await world.token("read", "trade"))
             yield trader
 
 
-async def test_it_is_listed_quoted_and_streamed(here: World, client: Any) -> None:
+async def test_it_is_listed_quoted_and_streamed(world: World, client: Any) -> None:
     rows = (await client.ask({"contracts_for": "R_100"}))["contracts_for"]["available"]
     assert {row["expiry_type"] for row in rows if row["contract_type"] == "SNOWUP"} == {
         "intraday",
@@ -166,20 +166,20 @@ async def test_it_is_listed_quoted_and_streamed(here: World, client: Any) -> Non
     }
     first = (await client.ask({"proposal": 1, "subscribe": 1, **WANTED}))["proposal"]
     assert (first["ask_price"], first["payout"], first["multiplier"]) == (10, 0, 2)
-    here.clock.advance(2)
+    world.clock.advance(2)
     following = (await client.next())["proposal"]
     assert following["id"] == first["id"]
     assert following["spot"] != first["spot"]
 
 
-async def test_it_is_bought_followed_and_sold_back(here: World, client: Any) -> None:
+async def test_it_is_bought_followed_and_sold_back(world: World, client: Any) -> None:
     proposal = (await client.ask({"proposal": 1, **WANTED}))["proposal"]
     bought = (await client.ask({"buy": proposal["id"], "price": 10, "subscribe": 1}))["buy"]
     assert bought["longcode"] == "Pays the square of what Volatility 100 Index has moved."
     assert bought["shortcode"].startswith("SNOWUP_R_100_10_")
     [held] = (await client.ask({"portfolio": 1}))["portfolio"]["contracts"]
     assert held["contract_type"] == "SNOWUP"
-    here.clock.advance(60)
+    world.clock.advance(60)
     told = [(await client.next())["proposal_open_contract"] for _ in range(2)][-1]
     assert (told["is_valid_to_sell"], told["multiplier"]) == (1, 2)
     number = bought["contract_id"]
@@ -194,10 +194,10 @@ async def test_it_is_bought_followed_and_sold_back(here: World, client: Any) -> 
     assert (row["contract_id"], row["multiplier"]) == (number, "2")
 
 
-async def test_it_is_settled_at_its_exit_tick(here: World, client: Any) -> None:
+async def test_it_is_settled_at_its_exit_tick(world: World, client: Any) -> None:
     bought = (await client.ask({"buy": "1", "price": 10, "parameters": WANTED}))["buy"]
-    here.clock.advance(301)
-    await here.gateway.service(Desk).settled()
+    world.clock.advance(301)
+    await world.gateway.service(Desk).settled()
     closed = (
         await client.ask({"proposal_open_contract": 1, "contract_id": bought["contract_id"]})
     )["proposal_open_contract"]

@@ -18,7 +18,7 @@ from scopegate.runtime.clock import HandClock
 from scopegate.settings import Settings
 from scopegate.testing import NOON, Client, Mailbox, World
 from tests import books
-from tests.conftest import Stage
+from tests.conftest import Connected
 from tests.published.scenes import AGENT, a_resident, an_agent, somebody
 
 Request = dict[str, Any]
@@ -39,47 +39,47 @@ def keyed(request: Request, key: str = "mine-1") -> Request:
     return {**request, "passthrough": {"idempotency_key": key}}
 
 
-async def signed_in(stage: Stage, account: Account, *scopes: str) -> Client:
-    client = await stage.connect()
-    await client.authorize(await stage.here.token(*scopes, loginid=account.loginid))
+async def signed_in(connected: Connected, account: Account, *scopes: str) -> Client:
+    client = await connected.connect()
+    await client.authorize(await connected.world.token(*scopes, loginid=account.loginid))
     return client
 
 
-async def signed_in_here(here: World, account: Account, *scopes: str) -> Client:
-    client = here.connect()
-    await client.authorize(await here.token(*scopes, loginid=account.loginid))
+async def signed_in_here(world: World, account: Account, *scopes: str) -> Client:
+    client = world.connect()
+    await client.authorize(await world.token(*scopes, loginid=account.loginid))
     return client
 
 
-async def balances(here: World, *accounts: Account) -> list[int]:
-    return [(await here.gateway.service(Ledger).balance(each.loginid)).units for each in accounts]
+async def balances(world: World, *accounts: Account) -> list[int]:
+    return [(await world.gateway.service(Ledger).balance(each.loginid)).units for each in accounts]
 
 
-async def right(here: World) -> None:
+async def right(world: World) -> None:
     """Fail unless the books are right."""
-    assert await here.gateway.store.read(books.mistakes) == []
+    assert await world.gateway.store.read(books.mistakes) == []
 
 
-async def a_letter(here: World, client: Client, kind: str = "paymentagent_withdraw") -> str:
+async def a_letter(world: World, client: Client, kind: str = "paymentagent_withdraw") -> str:
     """The code that the demo user finds in the mailbox."""
     await client.ask({"verify_email": DEMO_EMAIL, "type": kind})
-    return here.mail.code(DEMO_EMAIL)
+    return world.mail.code(DEMO_EMAIL)
 
 
 # Between one's own accounts.
 
 
-async def test_money_moves_between_ones_own_accounts(stage: Stage) -> None:
-    here = stage.here
-    first, second = here.real
-    client = await signed_in(stage, first)
+async def test_money_moves_between_ones_own_accounts(connected: Connected) -> None:
+    world = connected.world
+    first, second = world.real
+    client = await signed_in(connected, first)
     listed = await client.ask({"transfer_between_accounts": 1})
     assert listed["transfer_between_accounts"] == 0
     assert {each["loginid"]: each["transfers"] for each in listed["accounts"]} == {
         first.loginid: "none",
         second.loginid: "all",
     }
-    watcher = await signed_in(stage, second, "read")
+    watcher = await signed_in(connected, second, "read")
     await watcher.ask({"transaction": 1, "subscribe": 1})
     await watcher.ask({"balance": 1, "subscribe": 1})
     await client.ask({"transaction": 1, "subscribe": 1})
@@ -102,14 +102,14 @@ async def test_money_moves_between_ones_own_accounts(stage: Stage) -> None:
         assert row["amount"] == amount
         assert (row["from"]["loginid"], row["to"]["loginid"]) == (first.loginid, second.loginid)
     assert row["longcode"] == f"Transferred from {first.loginid}."
-    await right(here)
+    await right(world)
 
 
 @pytest.mark.parametrize("scope", ["read", "trade", "admin", "trading_information"])
-async def test_a_token_without_payments_moves_nothing(stage: Stage, scope: str) -> None:
-    here = stage.here
-    first, second = here.real
-    client = await signed_in(stage, first, scope)
+async def test_a_token_without_payments_moves_nothing(connected: Connected, scope: str) -> None:
+    world = connected.world
+    first, second = world.real
+    client = await signed_in(connected, first, scope)
     for request in (
         transfer(first, second, 1),
         {"cashier": "deposit"},
@@ -125,49 +125,49 @@ async def test_a_token_without_payments_moves_nothing(stage: Stage, scope: str) 
             "code": "PermissionDenied",
             "message": "Permission denied, requires payments scope.",
         }
-    assert await balances(here, first, second) == [1_000_000, 1_000_000]
+    assert await balances(world, first, second) == [1_000_000, 1_000_000]
 
 
-async def test_a_transfer_across_currencies_nets_to_nothing(stage: Stage) -> None:
-    here = stage.here
-    dollars = here.real[0]
-    euros, bitcoin = await here.account("EUR", 50_000), await here.account("BTC", 0)
-    client = await signed_in(stage, dollars)
-    rates = Rates(here.gateway.service(Feed))
-    now = int(here.clock.now())
+async def test_a_transfer_across_currencies_nets_to_nothing(connected: Connected) -> None:
+    world = connected.world
+    dollars = world.real[0]
+    euros, bitcoin = await world.account("EUR", 50_000), await world.account("BTC", 0)
+    client = await signed_in(connected, dollars)
+    rates = Rates(world.gateway.service(Feed))
+    now = int(world.clock.now())
 
     reply = await client.ask(transfer(dollars, euros, 1_000))
     got = int(100_000 * rates.rate("USD", "EUR", now).spot)  # rounded down to the cent
-    assert await balances(here, dollars, euros) == [900_000, 50_000 + got]
+    assert await balances(world, dollars, euros) == [900_000, 50_000 + got]
     assert {each["loginid"]: each["balance"] for each in reply["accounts"]} == {
         dollars.loginid: "9000.00",
         euros.loginid: f"{(50_000 + got) / 100:.2f}",
     }
     await client.ask(transfer(dollars, bitcoin, 0.01))
     tiny = int(Fraction(1, 100) * rates.rate("USD", "BTC", now).spot * 10**8)
-    assert await balances(here, bitcoin) == [tiny]
-    back = await signed_in(stage, bitcoin, "payments")
+    assert await balances(world, bitcoin) == [tiny]
+    back = await signed_in(connected, bitcoin, "payments")
     # Less than a cent is left of it: it is refused, and not swallowed.
     refused = await back.ask(transfer(bitcoin, dollars, 0.00000001))
     assert refused["error"]["code"] == "TransferBetweenAccountsError"
     assert "smallest amount of USD" in refused["error"]["message"]
 
     # In each currency what conversion took is what the accounts gave, and all adds up to nothing.
-    converted = await here.gateway.store.read(lambda reader: books.counters(reader, "conversion"))
+    converted = await world.gateway.store.read(lambda reader: books.counters(reader, "conversion"))
     assert converted == {"USD": 100_001, "EUR": -got, "BTC": -tiny}
-    sums = await here.gateway.store.read(books.by_currency)
+    sums = await world.gateway.store.read(books.by_currency)
     assert sums == {"USD": 0, "EUR": 0, "BTC": 0}
-    await right(here)
+    await right(world)
     statement = await client.ask({"statement": 1, "description": 1, "limit": 2})
     newest, oldest = statement["statement"]["transactions"]
     assert f"at 1 USD = {float(rates.rate('USD', 'EUR', now).spot):.10f}" in oldest["longcode"]
     assert newest["amount"] == -0.01
 
 
-async def test_what_cannot_be_transferred_is_refused_with_the_reason(here: World) -> None:
-    first, second = here.real
-    stranger, demo = await somebody(here), here.demo
-    client = await signed_in_here(here, first)
+async def test_what_cannot_be_transferred_is_refused_with_the_reason(world: World) -> None:
+    first, second = world.real
+    stranger, demo = await somebody(world), world.demo
+    client = await signed_in_here(world, first)
     for request, code, words in (
         (transfer(first, first, 1), "TransferBetweenAccountsError", "two accounts"),
         (transfer(first, stranger, 1), "TransferBetweenAccountsError", "You have no account"),
@@ -189,45 +189,45 @@ async def test_what_cannot_be_transferred_is_refused_with_the_reason(here: World
     error = (await client.ask(missing))["error"]
     assert error["details"].keys() == {"amount", "currency"}
     # A demo account has nobody to pay but another demo account.
-    token = await signed_in_here(here, demo)
+    token = await signed_in_here(world, demo)
     assert await token.refused(transfer(demo, first, 1)) == "TransferBetweenAccountsError"
-    other = await here.account("USD", 0, is_virtual=True)
+    other = await world.account("USD", 0, is_virtual=True)
     assert "error" not in await token.ask(transfer(demo, other, 1))
-    assert await balances(here, first, second, stranger) == [1_000_000] * 3
-    await right(here)
+    assert await balances(world, first, second, stranger) == [1_000_000] * 3
+    await right(world)
 
 
 # Once.
 
 
-async def test_a_retried_transfer_moves_money_once(stage: Stage) -> None:
+async def test_a_retried_transfer_moves_money_once(connected: Connected) -> None:
     """The same request again, at once and from everywhere: one payment, one answer."""
-    here = stage.here
-    first, second = here.real
+    world = connected.world
+    first, second = world.real
     request = keyed(transfer(first, second, 10))
-    clients = [await signed_in(stage, first, "payments") for _ in range(5)]
+    clients = [await signed_in(connected, first, "payments") for _ in range(5)]
     replies = await asyncio.gather(*(client.ask(request) for client in clients * 4))
     told = [
         {key: value for key, value in reply.items() if key not in ("req_id", "echo_req")}
         for reply in replies
     ]
     assert all(each == told[0] for each in told)
-    assert await balances(here, first, second) == [999_000, 1_001_000]
+    assert await balances(world, first, second) == [999_000, 1_001_000]
     # Much later as well, when the balances are others: it tells of the payment that was made.
     await clients[0].ask(transfer(first, second, 1))
     again = await clients[0].ask(request)
     assert again["accounts"] == told[0]["accounts"]
     assert again["transaction_id"] == told[0]["transaction_id"]
-    assert await balances(here, first, second) == [998_900, 1_001_100]
-    await right(here)
+    assert await balances(world, first, second) == [998_900, 1_001_100]
+    await right(world)
 
 
-async def test_a_key_is_for_one_payment_of_one_account_and_call(here: World) -> None:
-    first, second = here.real
-    third = await here.account("USD", 0)
-    await an_agent(here, first)
-    other = await somebody(here)
-    client = await signed_in_here(here, first)
+async def test_a_key_is_for_one_payment_of_one_account_and_call(world: World) -> None:
+    first, second = world.real
+    third = await world.account("USD", 0)
+    await an_agent(world, first)
+    other = await somebody(world)
+    client = await signed_in_here(world, first)
     assert "error" not in await client.ask(keyed(transfer(first, second, 10)))
     for request in (transfer(first, second, 11), transfer(first, third, 10)):
         error = (await client.ask(keyed(request)))["error"]
@@ -236,7 +236,7 @@ async def test_a_key_is_for_one_payment_of_one_account_and_call(here: World) -> 
     for wrong in (5, "", "a b", "x" * 65):
         request = {**transfer(first, second, 1), "passthrough": {"idempotency_key": wrong}}
         assert await client.refused(request) == "InputValidationFailed"
-    assert await balances(here, first, second, third) == [999_000, 1_001_000, 0]
+    assert await balances(world, first, second, third) == [999_000, 1_001_000, 0]
     # Another call and another account have keys of their own.
     paying = {
         "paymentagent_transfer": 1,
@@ -245,15 +245,15 @@ async def test_a_key_is_for_one_payment_of_one_account_and_call(here: World) -> 
         "transfer_to": other.loginid,
     }
     assert "error" not in await client.ask(keyed(paying))
-    back = await signed_in_here(here, second)
+    back = await signed_in_here(world, second)
     assert "error" not in await back.ask(keyed(transfer(second, first, 10)))
-    assert await balances(here, first, second) == [999_000, 1_000_000]
+    assert await balances(world, first, second) == [999_000, 1_000_000]
     # What was refused has not used its key up.
-    await here.credit(-1_000_000, second.loginid)
+    await world.credit(-1_000_000, second.loginid)
     assert await back.refused(keyed(transfer(second, first, 10), "later")) == "InsufficientBalance"
-    await here.credit(5_000, second.loginid)
+    await world.credit(5_000, second.loginid)
     assert "error" not in await back.ask(keyed(transfer(second, first, 10), "later"))
-    await right(here)
+    await right(world)
 
 
 async def test_a_key_outlives_a_restart(tmp_path: Path) -> None:
@@ -263,26 +263,26 @@ async def test_a_key_outlives_a_restart(tmp_path: Path) -> None:
     for _ in range(2):
         clock = HandClock(NOON)
         async with compose(settings, clock) as gateway:
-            here = await World.around(gateway, clock, Mailbox())
-            first, second = here.real
-            token = token or await here.token("payments", loginid=first.loginid)
-            client = here.connect()
+            world = await World.around(gateway, clock, Mailbox())
+            first, second = world.real
+            token = token or await world.token("payments", loginid=first.loginid)
+            client = world.connect()
             await client.authorize(token)
             told.append(await client.ask(keyed(transfer(first, second, 10))))
-            assert await balances(here, first, second) == [999_000, 1_001_000]
+            assert await balances(world, first, second) == [999_000, 1_001_000]
             client.leave()
     assert told[0] == told[1]
     assert told[0]["transfer_between_accounts"] == 1
 
 
-async def test_nothing_is_paid_for_a_token_that_is_revoked_meanwhile(here: World) -> None:
-    first, second = here.real
-    await an_agent(here, first)
-    agent = await an_agent(here, await somebody(here))
-    owner = await signed_in_here(here, first)
-    code = await a_letter(here, owner)
-    token = await here.token("payments", loginid=first.loginid)
-    client = here.connect()
+async def test_nothing_is_paid_for_a_token_that_is_revoked_meanwhile(world: World) -> None:
+    first, second = world.real
+    await an_agent(world, first)
+    agent = await an_agent(world, await somebody(world))
+    owner = await signed_in_here(world, first)
+    code = await a_letter(world, owner)
+    token = await world.token("payments", loginid=first.loginid)
+    client = world.connect()
     await client.authorize(token)
     requests: list[Request] = [
         transfer(first, second, 10),
@@ -309,7 +309,7 @@ async def test_nothing_is_paid_for_a_token_that_is_revoked_meanwhile(here: World
     )
     assert "error" not in revoked
     assert [reply["error"]["code"] for reply in replies] == ["AuthorizationRequired"] * 5
-    assert await balances(here, first, second) == [1_000_000, 1_000_000]
+    assert await balances(world, first, second) == [1_000_000, 1_000_000]
     # The code was not used up for nothing.
     assert "error" not in await owner.ask(requests[3])
 
@@ -317,10 +317,10 @@ async def test_nothing_is_paid_for_a_token_that_is_revoked_meanwhile(here: World
 # Payment agents.
 
 
-async def test_a_user_becomes_a_payment_agent_and_is_found(stage: Stage) -> None:
-    here = stage.here
-    account = here.real[0]
-    client = await signed_in(stage, account, "admin", "read")
+async def test_a_user_becomes_a_payment_agent_and_is_found(connected: Connected) -> None:
+    world = connected.world
+    account = world.real[0]
+    client = await signed_in(connected, account, "admin", "read")
     details = (await client.ask({"paymentagent_details": 1}))["paymentagent_details"]
     assert details == {"can_apply": 1, "status": None}
 
@@ -332,7 +332,7 @@ async def test_a_user_becomes_a_payment_agent_and_is_found(stage: Stage) -> None
     for told in ("email", "information", "payment_agent_name", "phone_numbers", "urls"):
         assert details[told] == AGENT[told]
 
-    stranger = await stage.connect()
+    stranger = await connected.connect()
 
     async def listed(country: str, **more: str) -> list[dict[str, Any]]:
         reply = await stranger.ask({"paymentagent_list": country, **more})
@@ -359,9 +359,9 @@ async def test_a_user_becomes_a_payment_agent_and_is_found(stage: Stage) -> None
     assert (found["name"], found["phone_numbers"]) == ("Market Stall", [])
 
 
-async def test_a_demo_account_is_no_agents(here: World) -> None:
-    await a_resident(here, "id")
-    client = await signed_in_here(here, here.demo)
+async def test_a_demo_account_is_no_agents(world: World) -> None:
+    await a_resident(world, "id")
+    client = await signed_in_here(world, world.demo)
     assert await client.refused({"paymentagent_create": 1, **AGENT}) == "RealAccountNeeded"
     for field, value in (
         ("urls", [{"url": "javascript://alert(1)"}]),
@@ -374,14 +374,16 @@ async def test_a_demo_account_is_no_agents(here: World) -> None:
         assert next(iter(reply["error"]["details"])).startswith(field)
 
 
-async def test_a_withdrawal_to_an_agent_with_the_code_from_the_mailbox(stage: Stage) -> None:
-    here = stage.here
-    mine, theirs = here.real[0], await somebody(here)
-    await an_agent(here, theirs)
-    client = await signed_in(stage, mine, "payments", "read")
-    agent = await signed_in(stage, theirs, "read")
+async def test_a_withdrawal_to_an_agent_with_the_code_from_the_mailbox(
+    connected: Connected,
+) -> None:
+    world = connected.world
+    mine, theirs = world.real[0], await somebody(world)
+    await an_agent(world, theirs)
+    client = await signed_in(connected, mine, "payments", "read")
+    agent = await signed_in(connected, theirs, "read")
     await agent.ask({"transaction": 1, "subscribe": 1})
-    code = await a_letter(here, client)
+    code = await a_letter(world, client)
     request = {
         "paymentagent_withdraw": 1,
         "amount": 100,
@@ -398,19 +400,19 @@ async def test_a_withdrawal_to_an_agent_with_the_code_from_the_mailbox(stage: St
     assert rehearsed["paymentagent_withdraw"] == 2
     assert rehearsed["paymentagent_name"] == "Corner Shop"
     assert "transaction_id" not in rehearsed
-    assert await balances(here, mine, theirs) == [1_000_000, 1_000_000]
+    assert await balances(world, mine, theirs) == [1_000_000, 1_000_000]
 
     reply = await client.ask(keyed(request))
     assert reply["paymentagent_withdraw"] == 1
     assert reply["paymentagent_name"] == "Corner Shop"
-    assert await balances(here, mine, theirs) == [990_000, 1_010_000]
+    assert await balances(world, mine, theirs) == [990_000, 1_010_000]
     # Repeated, its code is good for the same answer; for another payment it is used up.
     again = await client.ask(keyed(request))
     assert again["transaction_id"] == reply["transaction_id"]
     assert await client.refused(request) == "InvalidToken"
     assert await client.refused({**request, "dry_run": 1}) == "InvalidToken"
     assert await client.refused(keyed(request, "other")) == "InvalidToken"
-    assert await balances(here, mine, theirs) == [990_000, 1_010_000]
+    assert await balances(world, mine, theirs) == [990_000, 1_010_000]
 
     entry = (await agent.next())["transaction"]
     assert (entry["action"], entry["amount"]) == ("deposit", 100.0)
@@ -420,14 +422,14 @@ async def test_a_withdrawal_to_an_agent_with_the_code_from_the_mailbox(stage: St
     assert row["longcode"] == (
         f"Withdrawn through payment agent Corner Shop ({theirs.loginid}). For the boat."
     )
-    await right(here)
+    await right(world)
 
 
-async def test_one_code_is_one_withdrawal_however_it_is_raced(here: World) -> None:
-    mine, theirs = here.real[0], await somebody(here)
-    await an_agent(here, theirs)
-    clients = [await signed_in_here(here, mine, "payments") for _ in range(5)]
-    code = await a_letter(here, clients[0])
+async def test_one_code_is_one_withdrawal_however_it_is_raced(world: World) -> None:
+    mine, theirs = world.real[0], await somebody(world)
+    await an_agent(world, theirs)
+    clients = [await signed_in_here(world, mine, "payments") for _ in range(5)]
+    code = await a_letter(world, clients[0])
     request = {
         "paymentagent_withdraw": 1,
         "amount": 50,
@@ -437,33 +439,33 @@ async def test_one_code_is_one_withdrawal_however_it_is_raced(here: World) -> No
     }
     replies = await asyncio.gather(*(client.ask(request) for client in clients * 3))
     assert sum("error" not in reply for reply in replies) == 1
-    assert await balances(here, mine, theirs) == [995_000, 1_005_000]
+    assert await balances(world, mine, theirs) == [995_000, 1_005_000]
 
 
-async def test_a_code_for_something_else_withdraws_nothing(here: World) -> None:
+async def test_a_code_for_something_else_withdraws_nothing(world: World) -> None:
     """Neither one of another purpose, nor one that another user was sent."""
-    mine, theirs = here.real[0], await somebody(here)
-    await an_agent(here, theirs)
-    [ada, _] = await here.user("ada@example.com")
-    client = await signed_in_here(here, mine)
+    mine, theirs = world.real[0], await somebody(world)
+    await an_agent(world, theirs)
+    [ada, _] = await world.user("ada@example.com")
+    client = await signed_in_here(world, mine)
     request = {
         "paymentagent_withdraw": 1,
         "amount": 50,
         "currency": "USD",
         "paymentagent_loginid": theirs.loginid,
     }
-    code = await a_letter(here, client, "payment_withdraw")
+    code = await a_letter(world, client, "payment_withdraw")
     assert await client.refused({**request, "verification_code": code}) == "InvalidToken"
     await client.ask({"verify_email": "ada@example.com", "type": "paymentagent_withdraw"})
-    code = here.mail.code("ada@example.com")
+    code = world.mail.code("ada@example.com")
     assert await client.refused({**request, "verification_code": code}) == "InvalidToken"
-    hers = await signed_in_here(here, ada)
+    hers = await signed_in_here(world, ada)
     assert "error" not in await hers.ask({**request, "verification_code": code})
 
 
-async def test_an_agent_pays_a_client(here: World) -> None:
-    mine, theirs = here.real[0], await somebody(here)
-    agent, client = await signed_in_here(here, mine), await signed_in_here(here, theirs)
+async def test_an_agent_pays_a_client(world: World) -> None:
+    mine, theirs = world.real[0], await somebody(world)
+    agent, client = await signed_in_here(world, mine), await signed_in_here(world, theirs)
     request = {
         "paymentagent_transfer": 1,
         "amount": 30,
@@ -473,27 +475,27 @@ async def test_an_agent_pays_a_client(here: World) -> None:
     error = (await agent.ask(request))["error"]
     assert error["code"] == "PaymentAgentTransferError"
     assert "is no payment agent" in error["message"]
-    await an_agent(here, mine)
+    await an_agent(world, mine)
     assert (await agent.ask({**request, "dry_run": 1}))["paymentagent_transfer"] == 2
-    assert await balances(here, mine, theirs) == [1_000_000, 1_000_000]
+    assert await balances(world, mine, theirs) == [1_000_000, 1_000_000]
     reply = await agent.ask(keyed(request))
     assert (await agent.ask(keyed(request)))["transaction_id"] == reply["transaction_id"]
     assert reply["paymentagent_transfer"] == 1
     assert reply["client_to_loginid"] == theirs.loginid
-    assert await balances(here, mine, theirs) == [997_000, 1_003_000]
+    assert await balances(world, mine, theirs) == [997_000, 1_003_000]
     statement = await client.ask({"statement": 1, "description": 1, "limit": 1})
     [row] = statement["statement"]["transactions"]
     assert (row["action_type"], row["amount"]) == ("deposit", 30.0)
     assert row["longcode"] == f"Paid by payment agent Corner Shop ({mine.loginid})."
-    await right(here)
+    await right(world)
 
 
-async def test_agents_refuse_what_is_not_for_them(here: World) -> None:
-    first, second = here.real
-    await an_agent(here, first)
-    other, euros = await somebody(here), await here.account("EUR", 100_000)
-    await an_agent(here, euros)
-    agent = await signed_in_here(here, first)
+async def test_agents_refuse_what_is_not_for_them(world: World) -> None:
+    first, second = world.real
+    await an_agent(world, first)
+    other, euros = await somebody(world), await world.account("EUR", 100_000)
+    await an_agent(world, euros)
+    agent = await signed_in_here(world, first)
     request = {"paymentagent_transfer": 1, "currency": "USD", "amount": 20}
 
     async def refused(words: str, **fields: Any) -> None:
@@ -504,19 +506,19 @@ async def test_agents_refuse_what_is_not_for_them(here: World) -> None:
     await refused("between 10.00 and 2000.00 USD", transfer_to=other.loginid, amount=9.99)
     await refused("between 10.00 and 2000.00 USD", transfer_to=other.loginid, amount=2000.01)
     await refused("use transfer_between_accounts", transfer_to=second.loginid)
-    await refused("no real-style account", transfer_to=here.demo.loginid)
+    await refused("no real-style account", transfer_to=world.demo.loginid)
     await refused("takes no such payment", transfer_to="CR1")
     await refused("is kept in USD", transfer_to=other.loginid, currency="EUR")
-    foreign = await here.account("EUR", 0, owner=other.user_id)
+    foreign = await world.account("EUR", 0, owner=other.user_id)
     await refused("takes no such payment", transfer_to=foreign.loginid)
     poor = {**request, "transfer_to": other.loginid}
-    await here.credit(-999_000, first.loginid)
+    await world.credit(-999_000, first.loginid)
     assert await agent.refused(poor) == "InsufficientBalance"
-    await here.credit(999_000, first.loginid)
+    await world.credit(999_000, first.loginid)
     # Whoever is locked out is paid nothing, and is no agent.
-    client = await signed_in_here(here, other)
-    code = await a_letter(here, agent)
-    await here.gateway.store.write(
+    client = await signed_in_here(world, other)
+    code = await a_letter(world, agent)
+    await world.gateway.store.write(
         lambda transaction: transaction.execute(
             "UPDATE users SET disabled_at = 1 WHERE id = ?", other.user_id
         )
@@ -533,17 +535,17 @@ async def test_agents_refuse_what_is_not_for_them(here: World) -> None:
     error = (await agent.ask(withdrawal))["error"]
     assert error["code"] == "PaymentAgentWithdrawError"
     assert "is no payment agent" in error["message"]
-    await right(here)
+    await right(world)
 
 
-async def test_what_an_owner_excludes_is_not_paid_in(here: World) -> None:
+async def test_what_an_owner_excludes_is_not_paid_in(world: World) -> None:
     """The owner is told why; whoever else pays learns nothing of what the owner chose."""
-    first, second = here.real
-    agent = await somebody(here)
-    await an_agent(here, agent)
-    owner = await signed_in_here(here, second)
-    payer = await signed_in_here(here, first)
-    paying = await signed_in_here(here, agent)
+    first, second = world.real
+    agent = await somebody(world)
+    await an_agent(world, agent)
+    owner = await signed_in_here(world, second)
+    payer = await signed_in_here(world, first)
+    paying = await signed_in_here(world, agent)
     reply = await owner.ask({"set_self_exclusion": 1, "max_deposit": 100})
     assert "error" not in reply, reply["error"]
     client = {
@@ -560,28 +562,28 @@ async def test_what_an_owner_excludes_is_not_paid_in(here: World) -> None:
         "message": f"{second.loginid} takes no such payment at present.",
     }
     assert "error" not in await paying.ask({**client, "amount": 40})
-    assert await balances(here, first, second, agent) == [994_000, 1_010_000, 996_000]
+    assert await balances(world, first, second, agent) == [994_000, 1_010_000, 996_000]
     # The next day is another day.
-    here.clock.advance(86_400)
+    world.clock.advance(86_400)
     assert "error" not in await payer.ask(transfer(first, second, 60))
-    await right(here)
+    await right(world)
 
 
-async def test_an_agent_does_not_find_out_which_accounts_exist(stage: Stage) -> None:
-    here = stage.here
-    mine, theirs = here.real[0], await somebody(here)
-    await an_agent(here, mine)
-    agent = await signed_in(stage, mine, "payments")
-    excluding = (await here.user("excluding@example.com"))[0]
-    owner = await signed_in(stage, excluding)
+async def test_an_agent_does_not_find_out_which_accounts_exist(connected: Connected) -> None:
+    world = connected.world
+    mine, theirs = world.real[0], await somebody(world)
+    await an_agent(world, mine)
+    agent = await signed_in(connected, mine, "payments")
+    excluding = (await world.user("excluding@example.com"))[0]
+    owner = await signed_in(connected, excluding)
     assert "error" not in await owner.ask({"set_self_exclusion": 1, "max_deposit": 1})
     others = {
         "there": theirs.loginid,
         "none": "CR99999",
-        "demo": (await here.user("demo@example.com"))[1].loginid,
+        "demo": (await world.user("demo@example.com"))[1].loginid,
         "none like it": "VRTC99999",
-        "foreign": (await here.account("EUR", 100, owner=theirs.user_id)).loginid,
-        "empty": (await here.open_account("new@example.com", virtual=False)).loginid,
+        "foreign": (await world.account("EUR", 100, owner=theirs.user_id)).loginid,
+        "empty": (await world.open_account("new@example.com", virtual=False)).loginid,
         "excluding": excluding.loginid,
     }
     request = {"paymentagent_transfer": 1, "amount": 30, "currency": "USD"}
@@ -607,34 +609,34 @@ async def test_an_agent_does_not_find_out_which_accounts_exist(stage: Stage) -> 
     for change in changes:
         replies = await told(**change)
         assert all(reply == replies["there"] for reply in replies.values())
-    await here.set_balance(1_000, mine.loginid)
+    await world.set_balance(1_000, mine.loginid)
     poor = await told()
     assert "InsufficientBalance" in poor["there"]["error"]
     assert all(reply == poor["there"] for reply in poor.values())
     # Only an actual payment shows that there is an account.
-    await here.set_balance(100_000, mine.loginid)
+    await world.set_balance(100_000, mine.loginid)
     paid = await told()
     assert paid.pop("there")["paymentagent_transfer"] == "1"
     assert all(reply == paid["none"] for reply in paid.values())
     # An agent knows which accounts are the agent's own.
-    own = {**request, "transfer_to": here.real[1].loginid, "dry_run": 1}
+    own = {**request, "transfer_to": world.real[1].loginid, "dry_run": 1}
     assert "use transfer_between_accounts" in (await agent.ask(own))["error"]["message"]
 
 
-async def test_a_first_payment_counts_where_no_opening_balance_came_before_it(here: World) -> None:
-    first, _ = here.real
-    empty = await here.open_account(virtual=False)
-    owner, payer = await signed_in_here(here, empty), await signed_in_here(here, first)
+async def test_a_first_payment_counts_where_no_opening_balance_came_before_it(world: World) -> None:
+    first, _ = world.real
+    empty = await world.open_account(virtual=False)
+    owner, payer = await signed_in_here(world, empty), await signed_in_here(world, first)
     await owner.ask({"set_self_exclusion": 1, "max_deposit": 100})
     assert "error" not in await payer.ask(transfer(first, empty, 60))
     assert await payer.refused(transfer(first, empty, 60)) == "DailyDepositLimitExceeded"
 
 
-async def test_nobody_else_settles_the_currency_of_an_account(here: World) -> None:
+async def test_nobody_else_settles_the_currency_of_an_account(world: World) -> None:
     """An agent's payment would: it would take the opening balance, and the choice, away."""
-    agent, empty = await somebody(here), await here.open_account(virtual=False)
-    await an_agent(here, agent)
-    paying, owner = await signed_in_here(here, agent), await signed_in_here(here, empty)
+    agent, empty = await somebody(world), await world.open_account(virtual=False)
+    await an_agent(world, agent)
+    paying, owner = await signed_in_here(world, agent), await signed_in_here(world, empty)
     request = {
         "paymentagent_transfer": 1,
         "amount": 20,
@@ -644,62 +646,62 @@ async def test_nobody_else_settles_the_currency_of_an_account(here: World) -> No
     assert await paying.refused(request) == "PaymentAgentTransferError"
     assert (await owner.ask({"set_account_currency": "USD"}))["set_account_currency"] == 1
     assert "error" not in await paying.ask(request)
-    assert await balances(here, empty) == [1_002_000]
+    assert await balances(world, empty) == [1_002_000]
 
 
-async def test_a_payment_through_an_agent_is_of_like_size_in_every_currency(here: World) -> None:
-    bitcoin = await here.account("BTC", 100_000_000)
-    await an_agent(here, bitcoin)
-    other = await somebody(here)
-    theirs = await here.account("BTC", 1, owner=other.user_id)
-    agent = await signed_in_here(here, bitcoin)
+async def test_a_payment_through_an_agent_is_of_like_size_in_every_currency(world: World) -> None:
+    bitcoin = await world.account("BTC", 100_000_000)
+    await an_agent(world, bitcoin)
+    other = await somebody(world)
+    theirs = await world.account("BTC", 1, owner=other.user_id)
+    agent = await signed_in_here(world, bitcoin)
     request = {"paymentagent_transfer": 1, "currency": "BTC", "transfer_to": theirs.loginid}
     for amount in (0.00019999, 0.04000001):
         error = (await agent.ask({**request, "amount": amount}))["error"]
         assert "between 0.00020000 and 0.04000000 BTC" in error["message"]
     assert "error" not in await agent.ask({**request, "amount": 0.04})
-    assert await balances(here, theirs) == [4_000_001]
+    assert await balances(world, theirs) == [4_000_001]
 
 
-async def test_the_latest_reason_for_a_withdrawal_is_kept(here: World) -> None:
-    mine = here.real[0]
-    client = await signed_in_here(here, mine, "payments")
+async def test_the_latest_reason_for_a_withdrawal_is_kept(world: World) -> None:
+    mine = world.real[0]
+    client = await signed_in_here(world, mine, "payments")
     asked = {"paymentagent_withdraw_justification": 1}
     assert await client.refused(asked) == "InputValidationFailed"
     for message in ("My bank is shut.", "My bank has moved."):
         reply = await client.ask({**asked, "message": message})
         assert reply["paymentagent_withdraw_justification"] == 1
-    [kept] = await here.gateway.store.read(agents.reasons)
+    [kept] = await world.gateway.store.read(agents.reasons)
     assert (kept.loginid, kept.message) == (mine.loginid, "My bank has moved.")
 
 
 # The cashier, and rates.
 
 
-async def test_the_cashier_is_the_page_of_the_paper_account(stage: Stage) -> None:
-    here = stage.here
-    client = await signed_in(stage, here.real[0], "payments")
+async def test_the_cashier_is_the_page_of_the_paper_account(connected: Connected) -> None:
+    world = connected.world
+    client = await signed_in(connected, world.real[0], "payments")
     page = (await client.ask({"cashier": "deposit"}))["cashier"]
     assert page.startswith("http://127.0.0.1:")
     assert page.endswith("/account")
     assert await client.refused({"cashier": "withdraw"}) == "ASK_EMAIL_VERIFY"
-    code = await a_letter(here, client, "payment_withdraw")
+    code = await a_letter(world, client, "payment_withdraw")
     request = {"cashier": "withdraw", "verification_code": code}
     assert (await client.ask(request))["cashier"] == page
     assert await client.refused(request) == "InvalidToken"
     for more in ({"provider": "crypto"}, {"type": "api"}):
         assert await client.refused({"cashier": "deposit", **more}) == "CashierForwardError"
-    assert await balances(here, here.real[0]) == [1_000_000]
+    assert await balances(world, world.real[0]) == [1_000_000]
 
 
-async def test_rates_are_those_of_the_feed_and_are_streamed(stage: Stage) -> None:
-    here = stage.here
-    client = await stage.connect()
-    rates = Rates(here.gateway.service(Feed))
+async def test_rates_are_those_of_the_feed_and_are_streamed(connected: Connected) -> None:
+    world = connected.world
+    client = await connected.connect()
+    rates = Rates(world.gateway.service(Feed))
     reply = await client.ask({"exchange_rates": 1, "base_currency": "USD"})
     told = reply["exchange_rates"]["rates"]
     assert sorted(told) == ["AUD", "BTC", "ETH", "EUR", "GBP", "LTC", "USDC"]
-    now = int(here.clock.now())
+    now = int(world.clock.now())
     assert reply["exchange_rates"]["date"] == now
     for target, rate in told.items():
         assert rate == pytest.approx(float(rates.rate("USD", target, now).spot), rel=1e-9)
@@ -712,7 +714,7 @@ async def test_rates_are_those_of_the_feed_and_are_streamed(stage: Stage) -> Non
     symbol = (await client.ask({"ticks": "cryBTCUSD", "subscribe": 0}))["tick"]
     assert first["exchange_rates"]["rates"]["USD"] == symbol["quote"]
     for _ in range(4):
-        here.clock.advance(1)
+        world.clock.advance(1)
     await client.ask({"ping": 1})
     events = client.told
     assert events  # of the one that moves alone
@@ -726,13 +728,13 @@ async def test_rates_are_those_of_the_feed_and_are_streamed(stage: Stage) -> Non
         known = body["rates"]
     for stream in (first, unmoved):
         assert (await client.ask({"forget": stream["subscription"]["id"]}))["forget"] == 1
-    here.clock.advance(10)
+    world.clock.advance(10)
     await client.ask({"ping": 1})
     assert client.told == []
 
 
-async def test_a_rate_of_what_there_is_not_is_refused(here: World) -> None:
-    client = here.connect()
+async def test_a_rate_of_what_there_is_not_is_refused(world: World) -> None:
+    client = world.connect()
     for fields, field in (
         ({"base_currency": "XYZ"}, "base_currency"),
         ({"base_currency": "USD", "target_currency": "xyz"}, "target_currency"),
@@ -743,11 +745,13 @@ async def test_a_rate_of_what_there_is_not_is_refused(here: World) -> None:
         assert error["details"].keys() == {field}
 
 
-async def test_balances_of_several_currencies_are_added_up_in_dollars(here: World) -> None:
-    euros = await here.account("EUR", 50_000)
-    client = await signed_in_here(here, here.real[0], "read")
+async def test_balances_of_several_currencies_are_added_up_in_dollars(world: World) -> None:
+    euros = await world.account("EUR", 50_000)
+    client = await signed_in_here(world, world.real[0], "read")
     body = (await client.ask({"balance": 1, "account": "all"}))["balance"]
-    worth = Rates(here.gateway.service(Feed)).converted(50_000, "EUR", "USD", int(here.clock.now()))
+    worth = Rates(world.gateway.service(Feed)).converted(
+        50_000, "EUR", "USD", int(world.clock.now())
+    )
     assert body["accounts"][euros.loginid]["balance"] == 500.0
     assert body["accounts"][euros.loginid]["converted_amount"] == worth / 100
     assert body["total"]["deriv"] == {"amount": (2_000_000 + worth) / 100, "currency": "USD"}

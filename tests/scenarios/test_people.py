@@ -6,22 +6,23 @@ from typing import Any
 
 import pytest
 
+from scopegate import testing
 from scopegate.app import compose
 from scopegate.exchange import ledger
 from scopegate.gateway.access import passwords, users
 from scopegate.settings import SettingsError, chosen
 from scopegate.store.sqlite import Transaction, run_once
-from scopegate.testing import Client, World, world
-from tests.conftest import Stage
+from scopegate.testing import Client, World
+from tests.conftest import Connected
 from tests.scenarios.test_races import UP, buying
 
 ADA = "ada@example.com"
 PASSWORD = "Corr3ct horse"
 
 
-async def code_for(here: World, client: Client, email: str = ADA) -> str:
+async def code_for(world: World, client: Client, email: str = ADA) -> str:
     assert (await client.ask({"verify_email": email, "type": "account_opening"}))["verify_email"]
-    return here.mail.code(email)
+    return world.mail.code(email)
 
 
 def sign_up(code: str, **more: Any) -> dict[str, Any]:
@@ -33,16 +34,16 @@ def sign_up(code: str, **more: Any) -> dict[str, Any]:
     } | more
 
 
-async def signed_up(here: World, client: Client, email: str = ADA) -> dict[str, Any]:
-    reply = await client.ask(sign_up(await code_for(here, client, email)))
+async def signed_up(world: World, client: Client, email: str = ADA) -> dict[str, Any]:
+    reply = await client.ask(sign_up(await code_for(world, client, email)))
     assert "error" not in reply, reply["error"]
     body: dict[str, Any] = reply["new_account_virtual"]
     return body
 
 
-async def test_a_stranger_becomes_a_trader(stage: Stage) -> None:
-    here, client = stage.here, await stage.connect()
-    opened = await signed_up(here, client)
+async def test_a_stranger_becomes_a_trader(connected: Connected) -> None:
+    world, client = connected.world, await connected.connect()
+    opened = await signed_up(world, client)
     assert opened["balance"] == 10_000
     assert opened["email"] == ADA
     assert opened["client_id"].startswith("VRTC")
@@ -64,7 +65,7 @@ async def test_a_stranger_becomes_a_trader(stage: Stage) -> None:
         "new_account_real"
     ]
     assert (real["currency"], real["landing_company_short"]) == ("EUR", "svg")
-    other = await stage.connect()
+    other = await connected.connect()
     body = await other.authorize(real["oauth_token"])
     assert (body["balance"], body["currency"], body["is_virtual"]) == (10_000, "EUR", 0)
     assert {account["loginid"] for account in body["account_list"]} == {
@@ -74,16 +75,16 @@ async def test_a_stranger_becomes_a_trader(stage: Stage) -> None:
     assert (await other.ask({"get_settings": 1}))["get_settings"]["first_name"] == "Ada"
 
 
-async def test_the_new_user_signs_in_at_the_pages_and_sees_the_app(here: World) -> None:
-    app = await here.app("read", "admin")
-    client = here.connect(app_id=app.id)
-    opened = await signed_up(here, client)
+async def test_the_new_user_signs_in_at_the_pages_and_sees_the_app(world: World) -> None:
+    app = await world.app("read", "admin")
+    client = world.connect(app_id=app.id)
+    opened = await signed_up(world, client)
     assert opened["oauth_token"].startswith("a1-")
 
-    page = here.connect(at_pages=True)
+    page = world.connect(at_pages=True)
     signed = await page.ask({"sign_in": 1, "email": "Ada@example.com", "password": PASSWORD})
     await page.authorize(signed["sign_in"]["accounts"][0]["token"])
-    [connected] = (await page.ask({"oauth_apps": 1}))["oauth_apps"]
+    [shown] = (await page.ask({"oauth_apps": 1}))["oauth_apps"]
     assert (connected["app_id"], set(connected["scopes"])) == (app.id, {"read", "admin"})
     # What the app opens later is the app's to reach as well, and ends with it.
     await client.authorize(opened["oauth_token"])
@@ -98,9 +99,9 @@ async def test_the_new_user_signs_in_at_the_pages_and_sees_the_app(here: World) 
         assert await client.refused({"authorize": token}) == "InvalidToken"
 
 
-async def test_a_code_opens_one_account(here: World) -> None:
-    client = here.connect()
-    code = await code_for(here, client)
+async def test_a_code_opens_one_account(world: World) -> None:
+    client = world.connect()
+    code = await code_for(world, client)
     assert await client.refused(sign_up(code, email="bob@example.com")) == "InputValidationFailed"
     for field in ("client_password", "residence"):
         request = {key: value for key, value in sign_up(code).items() if key != field}
@@ -113,9 +114,9 @@ async def test_a_code_opens_one_account(here: World) -> None:
     assert await client.refused({"new_account_virtual": 1}) == "InputValidationFailed"
 
 
-async def test_an_address_has_one_user(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = here.connect()
-    first, second = [await code_for(here, client) for _ in range(2)]
+async def test_an_address_has_one_user(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = world.connect()
+    first, second = [await code_for(world, client) for _ in range(2)]
     assert "error" not in await client.ask(sign_up(first))
     # The second code stays good: no password is hashed for it, however often it comes.
     monkeypatch.setattr(passwords, "MOST_WAITING", -passwords.AT_A_TIME)
@@ -123,16 +124,16 @@ async def test_an_address_has_one_user(here: World, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("password", ["short1A", "no capital 1", "NO SMALL 1", "No digit at all"])
-async def test_a_weak_password_is_refused_and_not_repeated(here: World, password: str) -> None:
-    client = here.connect()
+async def test_a_weak_password_is_refused_and_not_repeated(world: World, password: str) -> None:
+    client = world.connect()
     reply = await client.ask(sign_up("abcdefgh", client_password=password))
     assert reply["error"]["details"].keys() == {"client_password"}
     assert password not in str(reply)
 
 
-async def test_secrets_of_a_sign_up_are_shown_nowhere(here: World) -> None:
-    client = here.connect()
-    code = await code_for(here, client)
+async def test_secrets_of_a_sign_up_are_shown_nowhere(world: World) -> None:
+    client = world.connect()
+    code = await code_for(world, client)
     reply = await client.ask(sign_up(code))
     assert reply["echo_req"]["verification_code"] == "<not shown>"
     assert reply["echo_req"]["client_password"] == "<not shown>"
@@ -146,53 +147,53 @@ async def test_secrets_of_a_sign_up_are_shown_nowhere(here: World) -> None:
     reply = await client.ask(request)
     assert reply["echo_req"]["secret_answer"] == "<not shown>"
     assert (await client.ask({"get_settings": 1}))["get_settings"]["has_secret_answer"] == 1
-    with sqlite3.connect(here.gateway.store.path) as database:
+    with sqlite3.connect(world.gateway.store.path) as database:
         kept = "\n".join(database.iterdump())
     database.close()
     assert PASSWORD not in kept
     assert "Rosebud" not in kept
 
 
-async def test_who_is_signed_in_opens_another_demo_account_with_admin_alone(here: World) -> None:
-    client = here.connect()
-    await client.authorize(await here.token("read", "trade"))
+async def test_who_is_signed_in_opens_another_demo_account_with_admin_alone(world: World) -> None:
+    client = world.connect()
+    await client.authorize(await world.token("read", "trade"))
     assert await client.refused({"new_account_virtual": 1}) == "PermissionDenied"
     assert await client.refused({"new_account_real": 1}) == "PermissionDenied"
-    await client.authorize(await here.token("read", "admin"))
+    await client.authorize(await world.token("read", "admin"))
     opened = (await client.ask({"new_account_virtual": 1}))["new_account_virtual"]
     body = await client.authorize(opened["oauth_token"])
     assert body["scopes"] == ["read", "admin"]
-    assert body["user_id"] == here.demo.user_id
+    assert body["user_id"] == world.demo.user_id
 
 
-async def test_a_token_for_one_address_opens_accounts_for_that_address(here: World) -> None:
-    client = here.connect(address="192.0.2.1")
-    await client.authorize(await here.token())
+async def test_a_token_for_one_address_opens_accounts_for_that_address(world: World) -> None:
+    client = world.connect(address="192.0.2.1")
+    await client.authorize(await world.token())
     request = {"api_token": 1, "new_token": "Here", "new_token_scopes": ["admin"]}
     made = await client.ask(request | {"valid_for_current_ip_only": 1})
     await client.authorize(made["api_token"]["tokens"][-1]["token"])
     opened = (await client.ask({"new_account_real": 1}))["new_account_real"]
-    elsewhere = here.connect(address="192.0.2.2")
+    elsewhere = world.connect(address="192.0.2.2")
     assert await elsewhere.refused({"authorize": opened["oauth_token"]}) == "InvalidToken"
     await client.authorize(opened["oauth_token"])
 
 
-async def test_a_user_opens_so_many_accounts_and_no_more(here: World) -> None:
-    client = here.connect()
-    await client.authorize(await here.token())
+async def test_a_user_opens_so_many_accounts_and_no_more(world: World) -> None:
+    client = world.connect()
+    await client.authorize(await world.token())
     for _ in range(ledger.MOST_OF_A_USER - 3):
         assert "error" not in await client.ask({"new_account_real": 1, "currency": "USD"})
     assert await client.refused({"new_account_real": 1}) == "TooManyAccounts"
     assert await client.refused({"new_account_virtual": 1}) == "TooManyAccounts"
 
 
-async def test_a_currency_is_settled_once_and_brings_the_opening_balance(here: World) -> None:
-    client = here.connect()
-    await client.authorize(await here.token())
+async def test_a_currency_is_settled_once_and_brings_the_opening_balance(world: World) -> None:
+    client = world.connect()
+    await client.authorize(await world.token())
     opened = (await client.ask({"new_account_real": 1}))["new_account_real"]
     assert "currency" not in opened
     await client.authorize(opened["oauth_token"])
-    witness = here.connect()
+    witness = world.connect()
     await witness.authorize(opened["oauth_token"])
     first = (await witness.ask({"balance": 1, "subscribe": 1}))["balance"]
     assert (first["balance"], first["currency"]) == (0, "USD")
@@ -214,21 +215,21 @@ async def test_a_currency_is_settled_once_and_brings_the_opening_balance(here: W
     assert (await witness.next())["error"]["code"] == "InvalidToken"
 
 
-async def test_a_markup_settles_no_currency(here: World) -> None:
-    empty = await here.open_account("owner@example.com")
-    app = await here.app("trade", owner=empty.user_id, markup="2")
-    client = here.connect(app_id=app.id)
-    await client.authorize(await here.token())
+async def test_a_markup_settles_no_currency(world: World) -> None:
+    empty = await world.open_account("owner@example.com")
+    app = await world.app("trade", owner=empty.user_id, markup="2")
+    client = world.connect(app_id=app.id)
+    await client.authorize(await world.token())
     reply = await client.ask(buying(UP))
     assert "error" not in reply, reply["error"]
-    owner = here.connect()
-    await owner.authorize(await here.token(loginid=empty.loginid))
+    owner = world.connect()
+    await owner.authorize(await world.token(loginid=empty.loginid))
     assert (await owner.ask({"set_account_currency": "BTC"}))["set_account_currency"] == 1
 
 
-async def test_limits_keep_the_currency_in_which_they_were_set(here: World) -> None:
-    client = here.connect()
-    await client.authorize(await here.token())
+async def test_limits_keep_the_currency_in_which_they_were_set(world: World) -> None:
+    client = world.connect()
+    await client.authorize(await world.token())
     opened = (await client.ask({"new_account_real": 1}))["new_account_real"]
     await client.authorize(opened["oauth_token"])
     await client.ask({"set_self_exclusion": 1, "max_losses": 100})
@@ -238,9 +239,9 @@ async def test_limits_keep_the_currency_in_which_they_were_set(here: World) -> N
     assert limits == {"max_losses": 100.0}
 
 
-async def test_terms_are_accepted(here: World) -> None:
-    client = here.connect()
-    await client.authorize(await here.token())
+async def test_terms_are_accepted(world: World) -> None:
+    client = world.connect()
+    await client.authorize(await world.token())
     present = (await client.ask({"website_status": 1}))["website_status"]
     assert (await client.ask({"get_settings": 1}))["get_settings"]["client_tnc_status"] is None
     assert (await client.ask({"tnc_approval": 1}))["tnc_approval"] == 1
@@ -248,9 +249,9 @@ async def test_terms_are_accepted(here: World) -> None:
     assert told["client_tnc_status"] == present["terms_conditions_version"]
 
 
-async def test_personal_data_must_make_sense(here: World) -> None:
-    client = here.connect()
-    await client.authorize(await here.token())
+async def test_personal_data_must_make_sense(world: World) -> None:
+    client = world.connect()
+    await client.authorize(await world.token())
     for field, value in (
         ("date_of_birth", "1990-02-30"),
         ("date_of_birth", "2999-01-01"),
@@ -263,8 +264,8 @@ async def test_personal_data_must_make_sense(here: World) -> None:
         assert reply["error"]["details"].keys() == {field}
 
 
-async def test_every_country_is_listed_and_the_states_of_many(here: World) -> None:
-    client = here.connect()
+async def test_every_country_is_listed_and_the_states_of_many(world: World) -> None:
+    client = world.connect()
     countries = (await client.ask({"residence_list": 1}))["residence_list"]
     assert len(countries) == 249
     assert {"phone_idd": "62", "text": "Indonesia", "value": "id"} in countries
@@ -277,8 +278,8 @@ async def test_every_country_is_listed_and_the_states_of_many(here: World) -> No
     assert await client.refused({"states_list": "xx"}) == "InputValidationFailed"
 
 
-async def test_the_companies_are_those_of_the_accounts(here: World) -> None:
-    client = here.connect()
+async def test_the_companies_are_those_of_the_accounts(world: World) -> None:
+    client = world.connect()
     told = (await client.ask({"landing_company": "id"}))["landing_company"]
     assert (told["name"], told["virtual_company"]) == ("Indonesia", "virtual")
     details = await client.ask({"landing_company_details": told["financial_company"]["shortcode"]})
@@ -287,9 +288,9 @@ async def test_the_companies_are_those_of_the_accounts(here: World) -> None:
     assert await client.refused({"landing_company_details": "malta"}) == "UnknownLandingCompany"
 
 
-async def test_answers_about_means_and_experience_are_kept(here: World) -> None:
-    client = here.connect()
-    await client.authorize(await here.token())
+async def test_answers_about_means_and_experience_are_kept(world: World) -> None:
+    client = world.connect()
+    await client.authorize(await world.token())
 
     async def lacks_it() -> bool:
         told = (await client.ask({"get_account_status": 1}))["get_account_status"]
@@ -313,9 +314,9 @@ async def test_answers_about_means_and_experience_are_kept(here: World) -> None:
     assert not await lacks_it()
 
 
-async def test_answers_are_bounded(here: World) -> None:
-    client = here.connect()
-    await client.authorize(await here.token())
+async def test_answers_are_bounded(world: World) -> None:
+    client = world.connect()
+    await client.authorize(await world.token())
     many = {f"question_{n}": "x" * 200 for n in range(50)}
     more = {f"other_{n}": "x" * 200 for n in range(50)}
     request = {"set_financial_assessment": 1}
@@ -328,20 +329,20 @@ async def test_answers_are_bounded(here: World) -> None:
     )
 
 
-async def test_every_user_has_a_country(stage: Stage) -> None:
+async def test_every_user_has_a_country(connected: Connected) -> None:
     """A web app asks for the company of its user's country, and stops where there is none."""
-    here = stage.here
-    british = await here.user("ada@example.com", country="gb")
-    for loginid, country in ((here.demo.loginid, "id"), (british[0].loginid, "gb")):
-        client = await stage.connect()
-        assert (await client.authorize(await here.token(loginid=loginid)))["country"] == country
+    world = connected.world
+    british = await world.user("ada@example.com", country="gb")
+    for loginid, country in ((world.demo.loginid, "id"), (british[0].loginid, "gb")):
+        client = await connected.connect()
+        assert (await client.authorize(await world.token(loginid=loginid)))["country"] == country
         told = (await client.ask({"get_settings": 1}))["get_settings"]
         assert told["country_code"] == country
         company = (await client.ask({"landing_company": country}))["landing_company"]
         assert company["id"] == country
         # The user's own residence is reported everywhere.
         assert (await client.ask({"set_settings": 1, "residence": "za"}))["set_settings"] == 1
-        assert (await client.authorize(await here.token(loginid=loginid)))["country"] == "za"
+        assert (await client.authorize(await world.token(loginid=loginid)))["country"] == "za"
         unknown = await client.ask({"set_settings": 1, "residence": "xx"})
         assert unknown["error"]["details"].keys() == {"residence"}
     status = (await client.ask({"website_status": 1}))["website_status"]
@@ -349,11 +350,11 @@ async def test_every_user_has_a_country(stage: Stage) -> None:
 
 
 async def test_the_operator_says_where_users_live(tmp_path: Path) -> None:
-    async with world(residence="ke") as here:
-        client = here.connect()
+    async with testing.world(residence="ke") as world:
+        client = world.connect()
         status = (await client.ask({"website_status": 1}))["website_status"]
         assert status["clients_country"] == "ke"
-        assert (await client.authorize(await here.token()))["country"] == "ke"
+        assert (await client.authorize(await world.token()))["country"] == "ke"
     with pytest.raises(SettingsError, match="'xx' is not a two-letter country code"):
         async with compose(chosen(db=tmp_path / "none.db", residence="xx")):
             pass

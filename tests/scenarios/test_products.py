@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scopegate.testing import World
-from tests.conftest import Stage
+from tests.conftest import Connected
 from tests.scenarios.test_trading import bought, buy, closing, standing, trader
 
 GROWS: dict[str, Any] = {
@@ -31,9 +31,11 @@ CALL: dict[str, Any] = {
 LONG = {**CALL, "contract_type": "TURBOSLONG", "barrier": "-6.00"}
 
 
-async def test_an_accumulator_grows_with_each_tick_until_one_goes_too_far(stage: Stage) -> None:
-    here, client = stage.here, await stage.connect()
-    await client.authorize(await here.token())
+async def test_an_accumulator_grows_with_each_tick_until_one_goes_too_far(
+    connected: Connected,
+) -> None:
+    world, client = connected.world, await connected.connect()
+    await client.authorize(await world.token())
     proposal = (await client.ask({"proposal": 1, **GROWS}))["proposal"]
     details = proposal["contract_details"]
     assert details["maximum_ticks"] == 115
@@ -48,7 +50,7 @@ async def test_an_accumulator_grows_with_each_tick_until_one_goes_too_far(stage:
     reply = await client.ask({"buy": proposal["id"], "price": 10, "subscribe": 1})
     told: list[dict[str, Any]] = []
     while not told or not told[-1]["is_sold"]:
-        here.clock.advance(1)
+        world.clock.advance(1)
         told.append((await client.next())["proposal_open_contract"])
     *open_, end = told
     for number, body in enumerate(open_):
@@ -75,12 +77,12 @@ async def test_an_accumulator_grows_with_each_tick_until_one_goes_too_far(stage:
     assert row["shortcode"] == reply["buy"]["shortcode"]
 
 
-async def test_rows_of_ticks_that_stayed_go_on_and_begin_anew(here: World) -> None:
-    client = here.connect()
+async def test_rows_of_ticks_that_stayed_go_on_and_begin_anew(world: World) -> None:
+    client = world.connect()
     await client.ask({"proposal": 1, **GROWS, "growth_rate": 0.05, "subscribe": 1})
     rows: list[int] = []
     for _ in range(60):
-        here.clock.advance(1)
+        world.clock.advance(1)
         proposal = (await client.next())["proposal"]
         details = proposal["contract_details"]
         assert details["last_tick_epoch"] == proposal["spot_time"]
@@ -91,12 +93,12 @@ async def test_rows_of_ticks_that_stayed_go_on_and_begin_anew(here: World) -> No
         rows = now
 
 
-async def test_an_accumulator_takes_a_profit_that_may_be_changed(here: World) -> None:
-    client = await trader(here)
+async def test_an_accumulator_takes_a_profit_that_may_be_changed(world: World) -> None:
+    client = await trader(world)
     terms = {**GROWS, "growth_rate": 0.01, "limit_order": {"take_profit": 15}}
     for _ in range(20):  # until one has lived for ten ticks
         number = await bought(client, terms)
-        here.clock.advance(10)
+        world.clock.advance(10)
         await client.ask({"sell_expired": 1})
         body = await standing(client, number)
         if body["status"] == "open":
@@ -119,7 +121,7 @@ async def test_an_accumulator_takes_a_profit_that_may_be_changed(here: World) ->
         "take_profit": {
             "display_name": "Take profit",
             "order_amount": next_one,
-            "order_date": int(here.clock.now()),
+            "order_date": int(world.clock.now()),
             "value": None,
         }
     }
@@ -128,7 +130,7 @@ async def test_an_accumulator_takes_a_profit_that_may_be_changed(here: World) ->
         f"{next_one:.2f}",
         "15.00",
     ]
-    here.clock.advance(1)
+    world.clock.advance(1)
     await client.ask({"sell_expired": 1})
     end = await standing(client, number)
     assert end["status"] in ("won", "lost")
@@ -136,13 +138,13 @@ async def test_an_accumulator_takes_a_profit_that_may_be_changed(here: World) ->
     assert end["tick_passed"] == body["tick_passed"] + 1
 
 
-async def test_an_accumulator_is_sold_once_it_has_grown(here: World) -> None:
-    client = await trader(here)
+async def test_an_accumulator_is_sold_once_it_has_grown(world: World) -> None:
+    client = await trader(world)
     number = await bought(client, {**GROWS, "growth_rate": 0.01})
     for _ in range(2):
         assert await client.refused({"sell": number, "price": 0}) == "InvalidSellContractProposal"
-        here.clock.advance(1)
-    here.clock.advance(1)
+        world.clock.advance(1)
+    world.clock.advance(1)
     body = await standing(client, number)
     assert body["status"] == "open"
     sold = (await client.ask({"sell": number, "price": 10.2}))["sell"]
@@ -150,26 +152,26 @@ async def test_an_accumulator_is_sold_once_it_has_grown(here: World) -> None:
     assert (await standing(client, number))["status"] == "sold"
 
 
-async def test_a_vanilla_is_followed_sold_and_settled(here: World) -> None:
-    client = await trader(here)
+async def test_a_vanilla_is_followed_sold_and_settled(world: World) -> None:
+    client = await trader(world)
     proposal = (await client.ask({"proposal": 1, **CALL}))["proposal"]
     assert proposal["payout"] == 0
     assert CALL["barrier"] not in proposal["barrier_choices"]
     assert len(proposal["barrier_choices"]) == 5
     held, number = [await bought(client, CALL) for _ in range(2)]
-    here.clock.advance(30)
+    world.clock.advance(30)
     body = await standing(client, number)
     assert body["display_number_of_contracts"] == proposal["display_number_of_contracts"]
     assert float(body["barrier"]) == pytest.approx(body["entry_spot"] + 1.10)
     sold = (await client.ask({"sell": number, "price": body["bid_price"]}))["sell"]
     assert sold["sold_for"] == body["bid_price"]
-    here.clock.advance(210)
+    world.clock.advance(210)
     late = await standing(client, held)
     assert late["is_valid_to_sell"] == 0
     assert "last 60 seconds" in late["validation_error"]
     assert await client.refused({"sell": held, "price": 0}) == "InvalidSellContractProposal"
     await client.ask({"proposal_open_contract": 1, "contract_id": held, "subscribe": 1})
-    here.clock.advance(60)
+    world.clock.advance(60)
     end = await closing(client, held)
     points = max(0, round(end["exit_tick"] - float(end["barrier"]), 2))
     contracts = Decimal(end["display_number_of_contracts"])
@@ -178,8 +180,8 @@ async def test_a_vanilla_is_followed_sold_and_settled(here: World) -> None:
     assert end["exit_tick_time"] == end["date_start"] + 300
 
 
-async def test_a_turbo_is_bought_by_what_a_point_pays(here: World) -> None:
-    client = await trader(here)
+async def test_a_turbo_is_bought_by_what_a_point_pays(world: World) -> None:
+    client = await trader(world)
     first = (await client.ask({"proposal": 1, **LONG}))["proposal"]
     assert first["barrier_spot_distance"] == "-6.00"
     wanted = {key: value for key, value in LONG.items() if key != "barrier"}
@@ -188,7 +190,7 @@ async def test_a_turbo_is_bought_by_what_a_point_pays(here: World) -> None:
         assert (await client.ask(named))["proposal"]["barrier_spot_distance"] == barrier
     near = {**wanted, "payout_per_point": first["payout_choices"][0]}
     numbers = [await bought(client, near) for _ in range(3)]
-    here.clock.advance(300)
+    world.clock.advance(300)
     await client.ask({"sell_expired": 1})
     for number in numbers:
         body = await standing(client, number)
@@ -201,15 +203,15 @@ async def test_a_turbo_is_bought_by_what_a_point_pays(here: World) -> None:
             assert body["sell_price"] == math.floor(each * points * 100) / 100
 
 
-async def test_a_turbo_ends_at_its_barrier(here: World) -> None:
-    client = await trader(here)
+async def test_a_turbo_ends_at_its_barrier(world: World) -> None:
+    client = await trader(world)
     low, high = ({**LONG, "contract_type": name, "barrier": barrier} for name, barrier in (
         ("TURBOSLONG", "-2.00"),
         ("TURBOSSHORT", "+2.00"),
     ))  # fmt: skip
     numbers = [await bought(client, terms) for terms in (low, high)]
     await client.ask({"proposal_open_contract": 1, "subscribe": 1})
-    here.clock.advance(290)
+    world.clock.advance(290)
     await client.ask({"sell_expired": 1})
     ends = [body for body in [await standing(client, n) for n in numbers] if body["is_sold"]]
     assert ends  # in five minutes the price leaves so narrow a range
@@ -219,8 +221,8 @@ async def test_a_turbo_ends_at_its_barrier(here: World) -> None:
         assert (end["status"], end["sell_price"]) == ("lost", 0)
 
 
-async def test_what_is_offered_lists_what_there_is_to_choose(here: World) -> None:
-    client = here.connect()
+async def test_what_is_offered_lists_what_there_is_to_choose(world: World) -> None:
+    client = world.connect()
     offered = (await client.ask({"contracts_for": "1HZ100V"}))["contracts_for"]["available"]
     rows = {(row["contract_type"], row["expiry_type"]): row for row in offered}
     assert rows["ACCU", "no_expiry"]["growth_rate_range"] == [0.01, 0.02, 0.03, 0.04, 0.05]
@@ -243,8 +245,8 @@ async def test_what_is_offered_lists_what_there_is_to_choose(here: World) -> Non
                 assert "proposal" in await client.ask(named)
 
 
-async def test_an_account_has_so_many_open_accumulators(here: World) -> None:
-    client = await trader(here)
+async def test_an_account_has_so_many_open_accumulators(world: World) -> None:
+    client = await trader(world)
     for _ in range(20):
         await bought(client, GROWS)
     reply = await buy(client, GROWS)
@@ -253,8 +255,8 @@ async def test_an_account_has_so_many_open_accumulators(here: World) -> None:
     await bought(client, CALL)  # which is none
 
 
-async def test_a_price_that_is_less_than_the_stake_buys_nothing(here: World) -> None:
-    client = await trader(here)
+async def test_a_price_that_is_less_than_the_stake_buys_nothing(world: World) -> None:
+    client = await trader(world)
     for terms in (GROWS, CALL, LONG):
         reply = await client.ask({"buy": 1, "price": 9.99, "parameters": terms})
         assert reply["error"]["code"] == "PriceMoved"

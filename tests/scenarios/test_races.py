@@ -12,7 +12,7 @@ from scopegate.exchange.rules import MOST_OPEN_POSITIONS
 from scopegate.gateway.calls import token_form
 from scopegate.store.sqlite import Transaction
 from scopegate.testing import Client, MemoryClient, World
-from tests.conftest import Stage
+from tests.conftest import Connected
 
 RACING = 1_000
 CONNECTIONS = 10
@@ -56,40 +56,40 @@ def outcomes(replies: Sequence[dict[str, Any]]) -> Counter[str]:
     return Counter(reply["error"]["code"] if "error" in reply else "done" for reply in replies)
 
 
-async def set_balance(here: World, cents: int) -> None:
+async def set_balance(world: World, cents: int) -> None:
     """Leave so much in the demo account."""
-    await here.credit(cents - here.demo.balance)
+    await world.credit(cents - world.demo.balance)
 
 
-async def entries(here: World, action: str) -> list[tuple[int, int, int]]:
+async def entries(world: World, action: str) -> list[tuple[int, int, int]]:
     """The demo account's entries of an action: contract, amount, and what was left, in order."""
 
     def job(reader: Transaction) -> list[tuple[int, int, int]]:
         rows = reader.all(
             "SELECT contract_id, amount, balance_after FROM ledger"
             " WHERE loginid = ? AND action = ? ORDER BY id",
-            here.demo.loginid,
+            world.demo.loginid,
             action,
         )
         return [tuple(row) for row in rows]
 
-    return await here.gateway.store.read(job)
+    return await world.gateway.store.read(job)
 
 
-async def contracts(here: World) -> dict[int, tuple[str, int, int | None]]:
+async def contracts(world: World) -> dict[int, tuple[str, int, int | None]]:
     """Every contract there is: status, price, and what it was sold for."""
 
     def job(reader: Transaction) -> dict[int, tuple[str, int, int | None]]:
         rows = reader.all("SELECT id, status, price, sold_for FROM contracts")
         return {row["id"]: (row["status"], row["price"], row["sold_for"]) for row in rows}
 
-    return await here.gateway.store.read(job)
+    return await world.gateway.store.read(job)
 
 
-async def signed_in(here: World, number: int, *scopes: str) -> list[MemoryClient]:
+async def signed_in(world: World, number: int, *scopes: str) -> list[MemoryClient]:
     """So many connections of the demo account."""
-    token = await here.token(*scopes)
-    clients = [here.connect() for _ in range(number)]
+    token = await world.token(*scopes)
+    clients = [world.connect() for _ in range(number)]
     for client in clients:
         await client.authorize(token)
     return clients
@@ -110,10 +110,10 @@ async def signed_in(here: World, number: int, *scopes: str) -> list[MemoryClient
     ],
 )
 async def test_a_thousand_racing_buys_never_overdraw(
-    here: World, balance: int, stakes: list[float], done: int | None, refusal: str
+    world: World, balance: int, stakes: list[float], done: int | None, refusal: str
 ) -> None:
-    await set_balance(here, balance)
-    clients = await signed_in(here, CONNECTIONS, "trade", "read")
+    await set_balance(world, balance)
+    clients = await signed_in(world, CONNECTIONS, "trade", "read")
     replies = await asyncio.gather(
         *(
             clients[number % CONNECTIONS].ask(buying(CALL, amount=stakes[number % len(stakes)]))
@@ -128,8 +128,8 @@ async def test_a_thousand_racing_buys_never_overdraw(
 
     told = {reply["buy"]["contract_id"] for reply in replies if "error" not in reply}
     assert len(told) == counted["done"]
-    kept = await contracts(here)
-    booked = await entries(here, "buy")
+    kept = await contracts(world)
+    booked = await entries(world, "buy")
     assert kept.keys() == told
     assert Counter(number for number, _, _ in booked) == dict.fromkeys(told, 1)
     left = balance
@@ -143,10 +143,10 @@ async def test_a_thousand_racing_buys_never_overdraw(
         assert left < max(stakes) * 100
 
 
-async def test_a_key_that_is_raced_buys_once(stage: Stage) -> None:
-    here = stage.here
-    token = await here.token("trade")
-    clients = [await stage.connect() for _ in range(8)]
+async def test_a_key_that_is_raced_buys_once(connected: Connected) -> None:
+    world = connected.world
+    token = await world.token("trade")
+    clients = [await connected.connect() for _ in range(8)]
     for client in clients:
         await client.authorize(token)
     for round_ in range(5):
@@ -156,19 +156,19 @@ async def test_a_key_that_is_raced_buys_once(stage: Stage) -> None:
         assert outcomes(replies) == {"done": 24}
         first = replies[0]["buy"]
         assert all(reply["buy"] == first for reply in replies)
-        here.clock.advance(60)
+        world.clock.advance(60)
         # Whoever lost the reply asks again later, on another connection: the same contract.
-        late = await stage.connect()
+        late = await connected.connect()
         await late.authorize(token)
         assert (await late.ask(request))["buy"] == first
-        assert len(await entries(here, "buy")) == round_ + 1
-        assert len(await contracts(here)) == round_ + 1
+        assert len(await entries(world, "buy")) == round_ + 1
+        assert len(await contracts(world)) == round_ + 1
 
 
-async def test_a_key_means_one_buy_of_one_account(here: World) -> None:
+async def test_a_key_means_one_buy_of_one_account(world: World) -> None:
     """Another account's buy under the same key is its own."""
-    texts = [await here.token("trade", loginid=account.loginid) for account in here.real]
-    clients = [here.connect() for _ in texts]
+    texts = [await world.token("trade", loginid=account.loginid) for account in world.real]
+    clients = [world.connect() for _ in texts]
     for client, text in zip(clients, texts, strict=True):
         await client.authorize(text)
     request = buying(CALL, key="mine", amount=10)
@@ -178,30 +178,30 @@ async def test_a_key_means_one_buy_of_one_account(here: World) -> None:
     assert numbers[0] != numbers[2]
 
 
-async def test_a_contract_that_two_sell_is_paid_once(stage: Stage) -> None:
-    here = stage.here
-    token = await here.token("trade")
-    first, second = await stage.connect(), await stage.connect()
+async def test_a_contract_that_two_sell_is_paid_once(connected: Connected) -> None:
+    world = connected.world
+    token = await world.token("trade")
+    first, second = await connected.connect(), await connected.connect()
     await first.authorize(token)
     await second.authorize(token)
     for _ in range(20):
         number = await bought(first, buying(CALL, amount=10))
-        here.clock.advance(1)
+        world.clock.advance(1)
         sale = {"sell": number, "price": 0}
         replies = await asyncio.gather(*(c.ask(sale) for c in (first, second, first, second)))
         assert outcomes(replies) == {"done": 1, "NoOpenPosition": 3}
-    paid = await entries(here, "sell")
+    paid = await entries(world, "sell")
     assert len({number for number, _, _ in paid}) == len(paid) == 20
 
 
 @pytest.mark.parametrize("call", ["sell", "cancel"])
-async def test_a_contract_that_is_sold_as_it_ends_is_paid_once(here: World, call: str) -> None:
+async def test_a_contract_that_is_sold_as_it_ends_is_paid_once(world: World, call: str) -> None:
     """An order for a profit of a cent is met by every second tick or so: the sale may come first.
 
     Whether the market moves before the sale is asked for, before it is looked at, or while it is
     being written, is varied by turns of the event loop.
     """
-    [client] = await signed_in(here, 1, "trade", "read")
+    [client] = await signed_in(world, 1, "trade", "read")
     await client.ask({"transaction": 1, "subscribe": 1})
     won = 0
     for turns in list(range(8)) * 10:
@@ -209,16 +209,16 @@ async def test_a_contract_that_is_sold_as_it_ends_is_paid_once(here: World, call
         if call == "cancel":
             wanted["cancellation"] = "5m"
         number = await bought(client, buying(wanted))
-        here.clock.advance(1)
+        world.clock.advance(1)
         asked = asyncio.ensure_future(
             client.ask({call: number} | ({"price": 0} if call == "sell" else {}))
         )
         for _ in range(turns):
             await asyncio.sleep(0)
-        here.clock.advance(1)
+        world.clock.advance(1)
         reply = await asked
-        await here.gateway.service(Desk).settled()
-        status, _, sold_for = (await contracts(here))[number]
+        await world.gateway.service(Desk).settled()
+        status, _, sold_for = (await contracts(world))[number]
         if "error" in reply:
             assert reply["error"]["code"] == "NoOpenPosition"
             assert status == "won"
@@ -226,7 +226,9 @@ async def test_a_contract_that_is_sold_as_it_ends_is_paid_once(here: World, call
         else:
             assert status == {"sell": "sold", "cancel": "cancelled"}[call]
             assert round(reply[call]["sold_for"] * 100) == sold_for
-        paid = [amount for contract, amount, _ in await entries(here, "sell") if contract == number]
+        paid = [
+            amount for contract, amount, _ in await entries(world, "sell") if contract == number
+        ]
         assert paid == [sold_for]
     assert 0 < won < 80  # each has won the race at times
     told = [message["transaction"] for message in client.told]
@@ -234,12 +236,12 @@ async def test_a_contract_that_is_sold_as_it_ends_is_paid_once(here: World, call
     assert len(set(sold)) == len(sold) == 80
 
 
-async def test_orders_that_change_as_the_contract_ends_do_not_pay_twice(here: World) -> None:
+async def test_orders_that_change_as_the_contract_ends_do_not_pay_twice(world: World) -> None:
     """The old order is met while the new one is being written: the new one holds from then on."""
-    [client] = await signed_in(here, 1, "trade", "read")
+    [client] = await signed_in(world, 1, "trade", "read")
     for turns in list(range(8)) * 5:
         number = await bought(client, buying({**UP, "limit_order": {"take_profit": 0.01}}))
-        here.clock.advance(1)
+        world.clock.advance(1)
         change = {
             "contract_update": 1,
             "contract_id": number,
@@ -248,10 +250,10 @@ async def test_orders_that_change_as_the_contract_ends_do_not_pay_twice(here: Wo
         asked = asyncio.ensure_future(client.ask(change))
         for _ in range(turns):
             await asyncio.sleep(0)
-        here.clock.advance(1)
+        world.clock.advance(1)
         reply = await asked
-        await here.gateway.service(Desk).settled()
-        status = (await contracts(here))[number][0]
+        await world.gateway.service(Desk).settled()
+        status = (await contracts(world))[number][0]
         if "error" in reply:
             assert reply["error"]["code"] == "NoOpenPosition"
             assert status == "won"
@@ -259,19 +261,19 @@ async def test_orders_that_change_as_the_contract_ends_do_not_pay_twice(here: Wo
             assert status == "open"
             sale = await client.ask({"sell": number, "price": 0})
             assert "error" not in sale
-    paid = Counter(number for number, _, _ in await entries(here, "sell"))
-    assert paid == dict.fromkeys(await contracts(here), 1)
+    paid = Counter(number for number, _, _ in await entries(world, "sell"))
+    assert paid == dict.fromkeys(await contracts(world), 1)
 
 
-async def test_nothing_is_traded_for_a_token_that_is_revoked_meanwhile(here: World) -> None:
+async def test_nothing_is_traded_for_a_token_that_is_revoked_meanwhile(world: World) -> None:
     """The revocation is written first; what waits behind it does nothing, whatever it is."""
-    [owner] = await signed_in(here, 1)
+    [owner] = await signed_in(world, 1)
     cancellable = await bought(owner, buying({**UP, "cancellation": "5m"}))
     plain = await bought(owner, buying(UP))
-    here.clock.advance(1)
-    before = await contracts(here)
-    token = await here.token("trade")
-    client = here.connect()
+    world.clock.advance(1)
+    before = await contracts(world)
+    token = await world.token("trade")
+    client = world.connect()
     await client.authorize(token)
     requests: list[dict[str, Any]] = [
         buying(CALL, amount=10),
@@ -287,31 +289,31 @@ async def test_nothing_is_traded_for_a_token_that_is_revoked_meanwhile(here: Wor
     )
     assert "error" not in revoked
     assert outcomes(replies) == {"AuthorizationRequired": len(requests)}
-    assert await contracts(here) == before
-    assert len(await entries(here, "buy")) == 2
-    assert await entries(here, "sell") == []
+    assert await contracts(world) == before
+    assert len(await entries(world, "buy")) == 2
+    assert await entries(world, "sell") == []
     history = await owner.ask({"contract_update_history": 1, "contract_id": plain})
     assert history["contract_update_history"] == []
 
 
-async def test_a_revocation_amid_many_buys_divides_them(here: World) -> None:
+async def test_a_revocation_amid_many_buys_divides_them(world: World) -> None:
     """What was answered is there, what was refused is not: nothing in between."""
-    [owner] = await signed_in(here, 1)
+    [owner] = await signed_in(world, 1)
     for round_ in range(10):
-        token = await here.token("trade")
-        client = here.connect()
+        token = await world.token("trade")
+        client = world.connect()
         await client.authorize(token)
         asked = [asyncio.ensure_future(client.ask(buying(CALL, amount=1))) for _ in range(8)]
         for _ in range(round_):
             await asyncio.sleep(0)
         await owner.ask({"api_token": 1, "delete_token": token_form.masked(token)})
-        before = await contracts(here)
+        before = await contracts(world)
         replies = await asyncio.gather(*asked)
         assert outcomes(replies).keys() <= {"done", "AuthorizationRequired"}
         # Not one was bought after the reply to the revocation.
-        assert await contracts(here) == before
+        assert await contracts(world) == before
         told = {reply["buy"]["contract_id"] for reply in replies if "error" not in reply}
         assert told <= before.keys()
         for number in told:
             await owner.ask({"sell": number, "price": 0})
-        assert len(before) == len(await entries(here, "buy"))
+        assert len(before) == len(await entries(world, "buy"))

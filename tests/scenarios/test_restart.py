@@ -59,13 +59,13 @@ class Twin:
     async def start(self) -> None:
         """Start it at the present moment of its market, and let the client in."""
         gateway = await self.lives.enter_async_context(compose(self.settings, self.clock))
-        self.here = await World.around(gateway, self.clock, Mailbox())
-        self.client: MemoryClient = self.here.connect()
+        self.world = await World.around(gateway, self.clock, Mailbox())
+        self.client: MemoryClient = self.world.connect()
         await self.client.authorize(gateway.demo.token if gateway.demo else "")
-        self.other: MemoryClient = self.here.connect()
+        self.other: MemoryClient = self.world.connect()
         if not self.others_token:
-            loginid = self.here.real[0].loginid
-            self.others_token = await self.here.token("read", "trade", loginid=loginid)
+            loginid = self.world.real[0].loginid
+            self.others_token = await self.world.token("read", "trade", loginid=loginid)
         await self.other.authorize(self.others_token)
 
     async def stop(self) -> None:
@@ -83,7 +83,7 @@ class Twin:
     async def advance(self, seconds: float) -> None:
         """Let the market go on, and what ends be settled."""
         self.clock.advance(seconds)
-        await self.here.gateway.service(Desk).settled()
+        await self.world.gateway.service(Desk).settled()
 
     async def done(self, request: Request, *, other: bool = False) -> dict[str, Any]:
         """Ask for something that is not refused, by the one client or the other; its body."""
@@ -98,7 +98,7 @@ class Twin:
         def job(reader: Transaction) -> list[Contract]:
             return [contract(row) for row in reader.all("SELECT * FROM contracts")]
 
-        found = await self.here.gateway.store.read(job)
+        found = await self.world.gateway.store.read(job)
         return {each.id: each for each in found}
 
 
@@ -232,7 +232,7 @@ async def trade(twin: Twin) -> dict[int, Request]:
         bought = await twin.done({"buy": "1", "price": 100, "parameters": whole})
         if "multiplier" in fields:
             multiplied.append(bought["contract_id"])
-    for fields in more_options(twin.here.gateway.service(Feed)):
+    for fields in more_options(twin.world.gateway.service(Feed)):
         whole = {"currency": "USD", "amount": 10, "basis": "stake", **fields}
         await twin.done({"buy": "1", "price": 1_000, "parameters": whole}, other=True)
     await twin.advance(BEFORE)
@@ -362,8 +362,8 @@ async def test_a_contract_that_was_settled_at_the_start_is_not_settled_again(
         )
         return [row[0] for row in rows]
 
-    assert await stopped.here.gateway.store.read(twice) == []
-    assert await stopped.here.gateway.store.read(unpaid) == []
+    assert await stopped.world.gateway.store.read(twice) == []
+    assert await stopped.world.gateway.store.read(unpaid) == []
 
 
 async def test_no_tick_is_missed_while_the_gateway_starts(twins: tuple[Twin, Twin]) -> None:

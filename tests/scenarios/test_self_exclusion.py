@@ -17,7 +17,7 @@ from scopegate.exchange.symbols import DAY
 from scopegate.gateway.access import users
 from scopegate.store.sqlite import Transaction, migrate
 from scopegate.testing import NOON, Client, World
-from tests.conftest import Stage
+from tests.conftest import Connected
 from tests.scenarios.test_copying import pair
 
 STAKE = {
@@ -31,9 +31,9 @@ STAKE = {
 }
 
 
-async def trader(here: World) -> Client:
-    client = here.connect()
-    await client.authorize(await here.token())
+async def trader(world: World) -> Client:
+    client = world.connect()
+    await client.authorize(await world.token())
     return client
 
 
@@ -49,9 +49,9 @@ async def buy(client: Client, amount: float = 10) -> str:
     return code
 
 
-async def test_what_is_excluded_is_not_bought(stage: Stage) -> None:
-    here, client = stage.here, await stage.connect()
-    await client.authorize(await here.token())
+async def test_what_is_excluded_is_not_bought(connected: Connected) -> None:
+    world, client = connected.world, await connected.connect()
+    await client.authorize(await world.token())
     assert (await client.ask({"get_self_exclusion": 1}))["get_self_exclusion"] == {}
     await exclude(client, max_turnover=25, max_open_bets=5)
     assert (await client.ask({"get_self_exclusion": 1}))["get_self_exclusion"] == {
@@ -68,8 +68,8 @@ async def test_what_is_excluded_is_not_bought(stage: Stage) -> None:
     )
 
 
-async def test_each_limit_binds(here: World) -> None:
-    client = await trader(here)
+async def test_each_limit_binds(world: World) -> None:
+    client = await trader(world)
     for name, code in (
         ("max_30day_turnover", "30DayTurnoverLimitExceeded"),
         ("max_7day_turnover", "7DayTurnoverLimitExceeded"),
@@ -85,28 +85,28 @@ async def test_each_limit_binds(here: World) -> None:
         assert await buy(client, 4) == "", name
 
 
-async def test_open_contracts_and_the_balance_are_bounded(here: World) -> None:
-    client = await trader(here)
+async def test_open_contracts_and_the_balance_are_bounded(world: World) -> None:
+    client = await trader(world)
     await exclude(client, max_open_bets=2)
     assert [await buy(client) for _ in range(3)] == ["", "", "OpenPositionLimitExceeded"]
-    here.clock.advance(20)
-    await here.gateway.service(Desk).settled()
+    world.clock.advance(20)
+    await world.gateway.service(Desk).settled()
     await exclude(client, max_balance=9_990)
-    await here.credit(50_00)
+    await world.credit(50_00)
     assert await buy(client) == "AccountBalanceExceedsLimit"
-    await here.credit(-100_00)
+    await world.credit(-100_00)
     assert await buy(client) == ""
 
 
-async def test_a_pause_ends_by_itself(here: World) -> None:
-    client = await trader(here)
+async def test_a_pause_ends_by_itself(world: World) -> None:
+    client = await trader(world)
     until = int(NOON) + 3_600
     await exclude(client, timeout_until=until)
     assert await buy(client) == "SelfExclusion"
     assert "no_trading" in (await status(client))
-    here.clock.advance(3_599)
+    world.clock.advance(3_599)
     assert await buy(client) == "SelfExclusion"
-    here.clock.advance(1)
+    world.clock.advance(1)
     assert await buy(client) == ""
     assert (await client.ask({"get_self_exclusion": 1}))["get_self_exclusion"] == {}
     assert "no_trading" not in (await status(client))
@@ -123,21 +123,21 @@ async def status(client: Client) -> list[str]:
     return listed
 
 
-async def test_a_session_is_bounded(here: World) -> None:
-    client = await trader(here)
+async def test_a_session_is_bounded(world: World) -> None:
+    client = await trader(world)
     await exclude(client, session_duration_limit=30)
-    here.clock.advance(30 * 60 - 1)
+    world.clock.advance(30 * 60 - 1)
     assert await buy(client) == ""
-    here.clock.advance(1)
+    world.clock.advance(1)
     assert await buy(client) == "SessionDurationLimitExceeded"
-    await client.authorize(await here.token())
+    await client.authorize(await world.token())
     assert await buy(client) == ""
 
 
-async def test_buying_for_several_accounts_is_bound_as_well(here: World) -> None:
-    client = await trader(here)
+async def test_buying_for_several_accounts_is_bound_as_well(world: World) -> None:
+    client = await trader(world)
     await exclude(client, max_turnover=5)
-    mine, other = await here.token(), await here.token(loginid=here.real[0].loginid)
+    mine, other = await world.token(), await world.token(loginid=world.real[0].loginid)
     reply = await client.ask(
         {
             "buy_contract_for_multiple_accounts": 1,
@@ -151,16 +151,16 @@ async def test_buying_for_several_accounts_is_bound_as_well(here: World) -> None
     assert "contract_id" in second
 
 
-async def test_a_copy_is_bound_by_what_its_copier_has_excluded(here: World) -> None:
-    trader, copier, _ = await pair(here)
+async def test_a_copy_is_bound_by_what_its_copier_has_excluded(world: World) -> None:
+    trader, copier, _ = await pair(world)
     await exclude(copier.client, max_turnover=15)
     assert [await buy(trader.client) for _ in range(2)] == ["", ""]
     reported = [each.get("code") for each in await copier.report()]
     assert reported == [None, "DailyTurnoverLimitExceeded"]
 
 
-async def test_what_is_set_is_made_stricter_and_never_eased(here: World) -> None:
-    client = await trader(here)
+async def test_what_is_set_is_made_stricter_and_never_eased(world: World) -> None:
+    client = await trader(world)
     timeout = int(NOON) + 7 * DAY
     limits = {"max_losses": 100, "exclude_until": "2027-01-01", "timeout_until": timeout}
     await exclude(client, **limits)
@@ -193,60 +193,60 @@ async def test_what_is_set_is_made_stricter_and_never_eased(here: World) -> None
         {"timeout_until": 1_497_357_184},
     ],
 )
-async def test_a_pause_has_its_bounds(here: World, pause: Mapping[str, Any]) -> None:
-    client = await trader(here)
+async def test_a_pause_has_its_bounds(world: World, pause: Mapping[str, Any]) -> None:
+    client = await trader(world)
     assert await client.refused({"set_self_exclusion": 1, **pause}) == "SetSelfExclusionError"
     assert await client.refused({"set_self_exclusion": 1, "exclude_until": "2026-02-30"}) == (
         "InputValidationFailed"
     )
 
 
-async def test_a_limit_is_one_accounts_alone_and_needs_admin(here: World) -> None:
-    client = await trader(here)
+async def test_a_limit_is_one_accounts_alone_and_needs_admin(world: World) -> None:
+    client = await trader(world)
     await exclude(client, max_turnover=1)
     assert await buy(client) == "DailyTurnoverLimitExceeded"
-    await client.authorize(await here.token(loginid=here.real[0].loginid))
+    await client.authorize(await world.token(loginid=world.real[0].loginid))
     assert await buy(client) == ""
-    await client.authorize(await here.token("read", "trade"))
+    await client.authorize(await world.token("read", "trade"))
     assert await client.refused({"set_self_exclusion": 1}) == "PermissionDenied"
 
 
-async def test_the_operator_lifts_what_was_excluded(here: World) -> None:
-    client = await trader(here)
+async def test_the_operator_lifts_what_was_excluded(world: World) -> None:
+    client = await trader(world)
     await exclude(client, exclude_until="2027-01-01")
     lift = exclusion.lift
-    assert await here.gateway.store.write(lambda t: lift(t, here.demo.loginid))
+    assert await world.gateway.store.write(lambda t: lift(t, world.demo.loginid))
     assert await buy(client) == ""
-    assert not await here.gateway.store.write(lambda t: lift(t, here.demo.loginid))
+    assert not await world.gateway.store.write(lambda t: lift(t, world.demo.loginid))
 
 
-async def refused_deposit(here: World, amount: int, *, later: int = 0) -> str:
+async def refused_deposit(world: World, amount: int, *, later: int = 0) -> str:
     """The code of the refusal, so many seconds after noon; empty when it would be paid in."""
 
     def job(transaction: Transaction) -> None:
         exclusion.refuse_deposit(
-            transaction, here.demo.loginid, currency="USD", amount=amount, at=int(NOON) + later
+            transaction, world.demo.loginid, currency="USD", amount=amount, at=int(NOON) + later
         )
 
     try:
-        await here.gateway.store.write(job)
+        await world.gateway.store.write(job)
     except Refusal as refusal:
         return refusal.code
     return ""
 
 
-async def test_payments_into_the_account_are_bound(here: World) -> None:
-    client = await trader(here)
-    assert await refused_deposit(here, 10**9) == ""
+async def test_payments_into_the_account_are_bound(world: World) -> None:
+    client = await trader(world)
+    assert await refused_deposit(world, 10**9) == ""
     await exclude(client, max_deposit=10, max_7day_deposit=15, max_balance=10_100)
-    assert await refused_deposit(here, 10_01) == "DailyDepositLimitExceeded"
-    await here.credit(10_00)
-    assert await refused_deposit(here, 1) == "DailyDepositLimitExceeded"
-    assert await refused_deposit(here, 5_01, later=DAY) == "7DayDepositLimitExceeded"
-    assert await refused_deposit(here, 5_00, later=DAY) == ""
+    assert await refused_deposit(world, 10_01) == "DailyDepositLimitExceeded"
+    await world.credit(10_00)
+    assert await refused_deposit(world, 1) == "DailyDepositLimitExceeded"
+    assert await refused_deposit(world, 5_01, later=DAY) == "7DayDepositLimitExceeded"
+    assert await refused_deposit(world, 5_00, later=DAY) == ""
     await exclude(client, max_balance=10_012, timeout_until=int(NOON) + DAY)
-    assert await refused_deposit(here, 1, later=DAY - 1) == "SelfExclusion"
-    assert await refused_deposit(here, 2_01, later=DAY) == "AccountBalanceExceedsLimit"
+    assert await refused_deposit(world, 1, later=DAY - 1) == "SelfExclusion"
+    assert await refused_deposit(world, 2_01, later=DAY) == "AccountBalanceExceedsLimit"
 
 
 # The windows, against a naive reckoning.

@@ -9,11 +9,12 @@ from argon2 import PasswordHasher
 from websockets.asyncio.client import connect
 from websockets.typing import Origin
 
+from scopegate import testing
 from scopegate.exchange.ledger import Ledger
 from scopegate.gateway.access import passwords, users
 from scopegate.listening import listen
 from scopegate.store.sqlite import StoreError
-from scopegate.testing import Client, MemoryClient, World, world
+from scopegate.testing import Client, MemoryClient, World
 from tests.served import SocketClient
 
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
@@ -34,14 +35,14 @@ RIGHT = {"sign_in": 1, "email": EMAIL, "password": PASSWORD}
 
 
 @pytest.fixture
-async def ada(here: World) -> World:
-    await here.user(EMAIL, password=PASSWORD)
-    return here
+async def ada(world: World) -> World:
+    await world.user(EMAIL, password=PASSWORD)
+    return world
 
 
-async def signed_in(here: World) -> tuple[MemoryClient, list[str]]:
+async def signed_in(world: World) -> tuple[MemoryClient, list[str]]:
     """A page at which Ada has signed in, and the tokens of that sign-in."""
-    page = here.connect(at_pages=True)
+    page = world.connect(at_pages=True)
     body = (await page.ask(RIGHT))["sign_in"]
     held = [account["token"] for account in body["accounts"]]
     assert "error" not in await page.ask({"authorize": "MULTI", "tokens": held})
@@ -129,8 +130,8 @@ async def test_a_password_that_was_changed_while_it_was_checked_is_the_old_one(
     assert await page.refused(RIGHT) == "InvalidCredentials"
 
 
-async def test_a_user_has_so_many_sign_ins_at_once(here: World) -> None:
-    pages = [await here.owner() for _ in range(22)]
+async def test_a_user_has_so_many_sign_ins_at_once(world: World) -> None:
+    pages = [await world.owner() for _ in range(22)]
     for ended in pages[:2]:
         assert await ended.refused({"balance": 1}) == "AuthorizationRequired"
     for holds in (pages[2], pages[-1]):
@@ -138,12 +139,12 @@ async def test_a_user_has_so_many_sign_ins_at_once(here: World) -> None:
 
 
 @pytest.mark.parametrize("email", ["Ärin@example.com", "ADA@Example.COM"])
-async def test_an_address_is_one_in_whatever_letters(here: World, email: str) -> None:
-    await here.user(email, password=PASSWORD)
+async def test_an_address_is_one_in_whatever_letters(world: World, email: str) -> None:
+    await world.user(email, password=PASSWORD)
     with pytest.raises(StoreError, match="already"):
-        await here.user(email.lower())
+        await world.user(email.lower())
     for written in (email, email.lower(), email.upper(), f" {email} "):
-        page = here.connect(at_pages=True)
+        page = world.connect(at_pages=True)
         request = {"sign_in": 1, "email": written, "password": PASSWORD}
         assert "error" not in await page.ask(request)
 
@@ -264,18 +265,18 @@ async def test_wrong_attempts_stand_in_the_owners_login_history(ada: World) -> N
     assert sorted(record["status"] for record in history) == [0, 1]
 
 
-async def test_the_demo_user_signs_in_without_a_password(here: World) -> None:
-    page = here.connect(at_pages=True)
+async def test_the_demo_user_signs_in_without_a_password(world: World) -> None:
+    page = world.connect(at_pages=True)
     info = (await page.ask({"page_info": 1}))["page_info"]
-    assert info["demo"]["loginid"] == here.demo.loginid
-    client = here.connect()
-    assert (await client.authorize(info["demo"]["token"]))["loginid"] == here.demo.loginid
+    assert info["demo"]["loginid"] == world.demo.loginid
+    client = world.connect()
+    assert (await client.authorize(info["demo"]["token"]))["loginid"] == world.demo.loginid
     assert [words["scope"] for words in info["scopes"]] == (
         ["read", "trade", "payments", "admin", "trading_information"]
     )
     body = (await page.ask({"sign_in_demo": 1}))["sign_in_demo"]
     assert [account["loginid"] for account in body["accounts"]] == (
-        [here.demo.loginid, *(account.loginid for account in here.real)]
+        [world.demo.loginid, *(account.loginid for account in world.real)]
     )
 
 
@@ -286,21 +287,21 @@ async def test_nobody_is_let_in_as_the_demo_user_from_elsewhere() -> None:
         told = (await page.ask({"page_info": 1}))["page_info"]["demo"]
         return told is None and await page.refused({"sign_in_demo": 1}) == "PermissionDenied"
 
-    async with world() as here:
-        assert await is_nobody(here.connect(at_pages=True, address="203.0.113.9"))
-        assert await is_nobody(here.connect(at_pages=True, proxied=True))
+    async with testing.world() as world:
+        assert await is_nobody(world.connect(at_pages=True, address="203.0.113.9"))
+        assert await is_nobody(world.connect(at_pages=True, proxied=True))
         named = {"origin": "https://trade.example.com", "host": "trade.example.com"}
-        assert await is_nobody(here.connect(**named))
+        assert await is_nobody(world.connect(**named))
     for settings in (
         {"allowed_host": ("trade.example.com",)},
         {"trusted_proxy": ("127.0.0.1/32",)},
         {"trusted_proxy": ("127.0.0.1/32",), "demo": True},
         {"host": "0.0.0.0", "demo": True, "limits": "open"},  # noqa: S104 - not bound
     ):
-        async with world(**settings) as here:
-            assert await is_nobody(here.connect(at_pages=True)), settings
-    async with world(allowed_host=("trade.example.com",), demo=True) as here:  # asked for
-        page = here.connect(at_pages=True)
+        async with testing.world(**settings) as world:
+            assert await is_nobody(world.connect(at_pages=True)), settings
+    async with testing.world(allowed_host=("trade.example.com",), demo=True) as world:  # asked for
+        page = world.connect(at_pages=True)
         assert "error" not in await page.ask({"sign_in_demo": 1})
 
 
@@ -311,31 +312,31 @@ async def test_nobody_is_let_in_as_the_demo_user_from_elsewhere() -> None:
         *("Forwarded", "Via", "X-Real-IP", "CF-Connecting-IP", ""),
     ],
 )
-async def test_whatever_a_proxy_says_of_itself_makes_it_one(here: World, header: str) -> None:
-    async with listen(here.gateway) as port:
+async def test_whatever_a_proxy_says_of_itself_makes_it_one(world: World, header: str) -> None:
+    async with listen(world.gateway) as port:
         url = f"ws://127.0.0.1:{port}/websockets/v3?app_id=1089"
         said = {header: "https"} if header else {}
         async with connect(
             url, origin=Origin(f"http://127.0.0.1:{port}"), additional_headers=said
         ) as socket:
-            page = SocketClient(here.gateway.registry, socket)
+            page = SocketClient(world.gateway.registry, socket)
             reply = await page.ask({"sign_in_demo": 1})
             assert ("error" in reply) == bool(header)
             await page.aclose()
 
 
-async def test_an_owner_oversees_tokens_and_what_was_done_with_them(here: World) -> None:
-    owner = await here.owner()
+async def test_an_owner_oversees_tokens_and_what_was_done_with_them(world: World) -> None:
+    owner = await world.owner()
     made = await owner.ask(
         {
             "api_token": 1,
             "new_token": "Bot",
             "new_token_scopes": ["read"],
-            "loginid": here.real[0].loginid,
+            "loginid": world.real[0].loginid,
         }
     )
     (token,) = [one["token"] for one in made["api_token"]["tokens"]]
-    bots: list[Client] = [here.connect(address="192.0.2.7") for _ in range(2)]
+    bots: list[Client] = [world.connect(address="192.0.2.7") for _ in range(2)]
     for bot in bots:
         await bot.authorize(token)
         await bot.ask({"balance": 1})
@@ -344,7 +345,7 @@ async def test_an_owner_oversees_tokens_and_what_was_done_with_them(here: World)
     ]
     assert len(shown) == 1
     assert shown[0]["token"] == "*" * 24 + token[-4:]
-    assert shown[0]["loginid"] == here.real[0].loginid
+    assert shown[0]["loginid"] == world.real[0].loginid
     assert shown[0]["live_connections"] == 2
     assert shown[0]["last_used_from"] == "192.0.2.7"
     assert abs(shown[0]["last_used"] - time.time()) < 60
@@ -360,13 +361,13 @@ async def test_an_owner_oversees_tokens_and_what_was_done_with_them(here: World)
     assert {use["call"] for use in everything if use["kind"] == "page"} >= {"token_list"}
 
 
-async def test_an_account_is_reset_whatever_it_holds(here: World) -> None:
-    owner = await here.owner()
+async def test_an_account_is_reset_whatever_it_holds(world: World) -> None:
+    owner = await world.owner()
     for change in (250, -99_000):
-        await here.credit(change)
+        await world.credit(change)
         body = (await owner.ask({"account_reset": 1}))["account_reset"]
-        assert body == {"balance": 10_000.0, "currency": "USD", "loginid": here.demo.loginid}
-    other = (await owner.ask({"account_reset": 1, "loginid": here.real[1].loginid}))[
+        assert body == {"balance": 10_000.0, "currency": "USD", "loginid": world.demo.loginid}
+    other = (await owner.ask({"account_reset": 1, "loginid": world.real[1].loginid}))[
         "account_reset"
     ]
-    assert other["loginid"] == here.real[1].loginid
+    assert other["loginid"] == world.real[1].loginid

@@ -4,15 +4,16 @@ import asyncio
 
 import structlog
 
+from scopegate import testing
 from scopegate.exchange.heartbeat import Heartbeat
 from scopegate.gateway.calls.bus import SLICE, Bus
 from scopegate.runtime.clock import HandClock
-from scopegate.testing import NOON, World, world
-from tests.conftest import Stage
+from scopegate.testing import NOON, World
+from tests.conftest import Connected
 
 
-async def test_the_same_stream_twice_is_refused(stage: Stage) -> None:
-    client = await stage.connect()
+async def test_the_same_stream_twice_is_refused(connected: Connected) -> None:
+    client = await connected.connect()
     await client.ask({"ticks": "R_50", "subscribe": 1})
     reply = await client.ask({"ticks": "R_50", "subscribe": 1})
     assert reply["error"] == {
@@ -27,8 +28,8 @@ async def test_the_same_stream_twice_is_refused(stage: Stage) -> None:
     assert "error" not in await client.ask({"ticks": "R_50"})
 
 
-async def test_several_symbols_answer_one_by_one(stage: Stage) -> None:
-    client = await stage.connect()
+async def test_several_symbols_answer_one_by_one(connected: Connected) -> None:
+    client = await connected.connect()
     await client.ask({"ticks": "R_10", "subscribe": 1})
     first = await client.ask({"ticks": ["R_10", "R_25", "NONE", "R_25", "R_50"], "subscribe": 1})
     assert first["error"]["code"] == "AlreadySubscribed"
@@ -39,8 +40,8 @@ async def test_several_symbols_answer_one_by_one(stage: Stage) -> None:
     assert len(ids) == 2
 
 
-async def test_forget_all_ends_kinds(stage: Stage) -> None:
-    client = await stage.connect()
+async def test_forget_all_ends_kinds(connected: Connected) -> None:
+    client = await connected.connect()
     ids = {}
     for name, request in {
         "ticks": {"ticks": "R_50", "subscribe": 1},
@@ -57,11 +58,11 @@ async def test_forget_all_ends_kinds(stage: Stage) -> None:
         ids[name] = (await client.ask(request))["subscription"]["id"]
     reply = await client.ask({"forget_all": "ticks"})
     assert reply["forget_all"] == [ids["ticks"], ids["history"]]
-    stage.here.clock.advance(2)
+    connected.world.clock.advance(2)
     assert (await client.next())["msg_type"] == "ohlc"
     reply = await client.ask({"forget_all": ["candles", "website_status", "proposal"]})
     assert reply["forget_all"] == [ids["candles"], ids["status"]]
-    stage.here.clock.advance(4)
+    connected.world.clock.advance(4)
     assert (await client.ask({"forget_all": "balance"}))["forget_all"] == []
     assert client.told == []
     # A field at fault is named as it was sent.
@@ -80,12 +81,12 @@ async def test_forget_all_ends_kinds(stage: Stage) -> None:
         assert refused["message"] == f"Input validation failed: {field}"
 
 
-async def test_a_growing_candle_agrees_with_history(stage: Stage) -> None:
-    client = await stage.connect()
+async def test_a_growing_candle_agrees_with_history(connected: Connected) -> None:
+    client = await connected.connect()
     request = {"ticks_history": "1HZ50V", "style": "candles", "granularity": 60, "end": "latest"}
     first = await client.ask({**request, "count": 3, "subscribe": 1})
     assert first["msg_type"] == "candles"
-    stage.here.clock.advance(125)
+    connected.world.clock.advance(125)
     told = [(await client.next())["ohlc"] for _ in range(125)]
     assert [ohlc["epoch"] for ohlc in told] == list(range(1767268801, 1767268926))
     reply = await client.ask({**request, "count": 3})
@@ -97,25 +98,25 @@ async def test_a_growing_candle_agrees_with_history(stage: Stage) -> None:
         }
 
 
-async def test_no_tick_is_lost_between_history_and_stream(here: World) -> None:
+async def test_no_tick_is_lost_between_history_and_stream(world: World) -> None:
     """However the first reply and the ticks interleave, the two together have no gap."""
-    client = here.connect()
+    client = world.connect()
     request = {"ticks_history": "1HZ10V", "end": "latest", "count": 5, "subscribe": 1}
     for offset in (0.0, 0.25, 0.999):
-        here.clock.advance(1 + offset - here.clock.now() % 1)
+        world.clock.advance(1 + offset - world.clock.now() % 1)
         reply = await client.ask(request)
         epochs = list(reply["history"]["times"])
-        here.clock.advance(0.001)
-        here.clock.advance(5)
+        world.clock.advance(0.001)
+        world.clock.advance(5)
         epochs += [message["tick"]["epoch"] for message in client.told]
         assert epochs == list(range(epochs[0], epochs[0] + len(epochs)))
-        assert epochs[-1] == int(here.clock.now())
+        assert epochs[-1] == int(world.clock.now())
         await client.ask({"forget_all": "ticks"})
 
 
-async def test_a_long_history_with_stream_has_no_gap_either(here: World) -> None:
+async def test_a_long_history_with_stream_has_no_gap_either(world: World) -> None:
     """Candles over more than five days are reckoned by a worker while the market goes on."""
-    client = here.connect()
+    client = world.connect()
     request = {
         "ticks_history": "R_75",
         "end": "latest",
@@ -126,46 +127,46 @@ async def test_a_long_history_with_stream_has_no_gap_either(here: World) -> None
     }
     asked = asyncio.ensure_future(client.ask(request))
     await asyncio.sleep(0)  # the request is with the worker
-    here.clock.advance(3700)
+    world.clock.advance(3700)
     reply = await asked
-    now = int(here.clock.now())
+    now = int(world.clock.now())
     assert reply["candles"][-1]["epoch"] == now - now % 3600
     again = await client.ask({**request, "subscribe": 0})
     assert again["candles"][-1] == reply["candles"][-1]
     assert [c["epoch"] for c in reply["candles"]] == sorted({c["epoch"] for c in reply["candles"]})
 
 
-async def test_a_crowd_is_served_in_slices_and_in_order(here: World) -> None:
-    crowd = [here.connect() for _ in range(SLICE * 3 + 5)]
+async def test_a_crowd_is_served_in_slices_and_in_order(world: World) -> None:
+    crowd = [world.connect() for _ in range(SLICE * 3 + 5)]
     for client in crowd:
         await client.ask({"ticks": "1HZ100V", "subscribe": 1})
-    here.clock.advance(3)
-    late = here.connect()
+    world.clock.advance(3)
+    late = world.connect()
     first = await late.ask({"ticks": "1HZ100V", "subscribe": 1})
     for client in crowd:
         epochs = [(await client.next())["tick"]["epoch"] for _ in range(3)]
         assert epochs == [1767268801, 1767268802, 1767268803]
-    here.clock.advance(1)
+    world.clock.advance(1)
     assert (await late.next())["tick"]["epoch"] == first["tick"]["epoch"] + 1
 
 
-async def test_leaving_ends_every_stream(here: World) -> None:
-    client = here.connect()
-    await client.authorize(await here.token("read"))
+async def test_leaving_ends_every_stream(world: World) -> None:
+    client = world.connect()
+    await client.authorize(await world.token("read"))
     await client.ask({"ticks": "R_50", "subscribe": 1})
     await client.ask({"balance": 1, "subscribe": 1})
     session = client._connection.session
     client.leave()
     assert session.subscriptions == {}
     assert session.grants == {}
-    assert here.gateway.access._live == {}
-    here.clock.advance(4)
+    assert world.gateway.access._live == {}
+    world.clock.advance(4)
     assert client.told == []
 
 
 async def test_streams_are_bounded() -> None:
-    async with world(streams=3) as here:
-        client = here.connect()
+    async with testing.world(streams=3) as world:
+        client = world.connect()
         symbols = ["R_10", "R_25", "R_50", "R_75"]
         codes = [
             (await client.ask({"ticks": symbol, "subscribe": 1})).get("error", {}).get("code")
@@ -207,46 +208,48 @@ def test_a_step_may_stop_the_market() -> None:
     assert clock._waiting == []
 
 
-async def test_ticks_stream_unless_that_is_refused(stage: Stage) -> None:
-    client = await stage.connect()
+async def test_ticks_stream_unless_that_is_refused(connected: Connected) -> None:
+    client = await connected.connect()
     once = await client.ask({"ticks": "1HZ50V", "subscribe": 0})
     assert "subscription" not in once
     first = await client.ask({"ticks": "1HZ10V", "req_id": 7, "passthrough": {"a": 1}})
     assert first["tick"]["id"] == first["subscription"]["id"]
-    stage.here.clock.advance(2)
+    connected.world.clock.advance(2)
     told = [await client.next() for _ in range(2)]
     head = {name: first[name] for name in ("echo_req", "req_id", "passthrough", "subscription")}
     assert [message["tick"]["epoch"] - first["tick"]["epoch"] for message in told] == [1, 2]
     assert all(message.items() >= head.items() for message in told)
     assert (await client.ask({"forget": first["subscription"]["id"]}))["forget"] == 1
-    stage.here.clock.advance(2)
+    connected.world.clock.advance(2)
     await client.ask({"ping": 1})
     assert client.told == []
 
 
-async def test_ticks_requested_again_come_under_the_same_stream(stage: Stage) -> None:
-    client = await stage.connect()
+async def test_ticks_requested_again_come_under_the_same_stream(connected: Connected) -> None:
+    client = await connected.connect()
     first = await client.ask({"ticks": "1HZ10V", "req_id": 7})
-    stage.here.clock.advance(1)
+    connected.world.clock.advance(1)
     assert (await client.next())["req_id"] == 7
     again = await client.ask({"ticks": "1HZ10V", "req_id": 8})
     assert again["req_id"] == 8
     assert again["subscription"] == first["subscription"]
     assert again["tick"]["id"] == first["tick"]["id"]
     assert again["tick"]["epoch"] == first["tick"]["epoch"] + 1
-    stage.here.clock.advance(1)
+    connected.world.clock.advance(1)
     assert (await client.next())["req_id"] == 7
     await client.ask({"ping": 1})
     assert client.told == []  # there is one stream, told once
 
 
-async def test_a_subscription_takes_over_the_stream_of_plain_ticks(stage: Stage) -> None:
-    client = await stage.connect()
+async def test_a_subscription_takes_over_the_stream_of_plain_ticks(
+    connected: Connected,
+) -> None:
+    client = await connected.connect()
     first = await client.ask({"ticks": "1HZ10V", "req_id": 7, "passthrough": {"a": 1}})
     asked = {"ticks": "1HZ10V", "subscribe": 1, "req_id": 8}
     taken = await client.ask(asked)
     assert taken["subscription"] == first["subscription"]
-    stage.here.clock.advance(1)
+    connected.world.clock.advance(1)
     event = await client.next()
     assert (event["req_id"], event["echo_req"]) == (8, asked)
     assert "passthrough" not in event
@@ -255,14 +258,14 @@ async def test_a_subscription_takes_over_the_stream_of_plain_ticks(stage: Stage)
     # Plain ticks are still answered, and leave the stream with who subscribed to it.
     plain = await client.ask({"ticks": "1HZ10V", "req_id": 10})
     assert plain["subscription"] == first["subscription"]
-    stage.here.clock.advance(1)
+    connected.world.clock.advance(1)
     assert (await client.next())["req_id"] == 8
     await client.ask({"ping": 1})
     assert client.told == []
 
 
-async def test_each_symbol_of_a_list_has_its_own_plain_stream(stage: Stage) -> None:
-    client = await stage.connect()
+async def test_each_symbol_of_a_list_has_its_own_plain_stream(connected: Connected) -> None:
+    client = await connected.connect()
     await client.ask({"ticks": "1HZ10V", "subscribe": 1})
     one = await client.ask({"ticks": ["1HZ10V", "1HZ25V"]})
     two = await client.next()
@@ -274,15 +277,15 @@ async def test_each_symbol_of_a_list_has_its_own_plain_stream(stage: Stage) -> N
 
 
 async def test_plain_ticks_are_answered_without_a_stream_at_the_limit() -> None:
-    async with world(streams=1) as here:
-        client = here.connect()
+    async with testing.world(streams=1) as world:
+        client = world.connect()
         await client.ask({"ticks": "1HZ10V"})
         beyond = await client.ask({"ticks": "1HZ25V"})
         assert beyond["tick"]["symbol"] == "1HZ25V"
         assert "subscription" not in beyond
         assert "id" not in beyond["tick"]
         assert await client.refused({"ticks": "1HZ25V", "subscribe": 1}) == "RateLimit"
-        here.clock.advance(1)
+        world.clock.advance(1)
         assert [message["tick"]["symbol"] for message in client.told] == ["1HZ10V"]
         # What is open is taken over and answered again; nothing is added to it.
         for _ in range(50):
@@ -291,8 +294,8 @@ async def test_plain_ticks_are_answered_without_a_stream_at_the_limit() -> None:
         assert len(client._connection.session.subscriptions) == 1
 
 
-async def test_only_ticks_stream_by_themselves(stage: Stage) -> None:
-    client = await stage.connect()
+async def test_only_ticks_stream_by_themselves(connected: Connected) -> None:
+    client = await connected.connect()
     proposal = {
         "proposal": 1,
         "amount": 10,
@@ -310,23 +313,23 @@ async def test_only_ticks_stream_by_themselves(stage: Stage) -> None:
         {"website_status": 1},
     ):
         assert "subscription" not in await client.ask(asked)
-    stage.here.clock.advance(2)
+    connected.world.clock.advance(2)
     await client.ask({"ping": 1})
     assert client.told == []
 
 
 async def test_a_pending_tick_is_not_sent_twice_after_a_takeover(
-    here: World,
+    world: World,
 ) -> None:
     """A crowd makes ticks late; the reply that takes a stream over has told the latest already."""
-    crowd = [here.connect() for _ in range(SLICE + 1)]
+    crowd = [world.connect() for _ in range(SLICE + 1)]
     for client in crowd:
         await client.ask({"ticks": "1HZ100V"})
-    here.clock.advance(1)
+    world.clock.advance(1)
     late = crowd[-1]
     first = await late.ask({"ticks": "1HZ100V", "subscribe": 1, "req_id": 99})
-    await here.caught_up()
-    here.clock.advance(1)
-    await here.caught_up()
+    await world.caught_up()
+    world.clock.advance(1)
+    await world.caught_up()
     epochs = [message["tick"]["epoch"] for message in late.told if message["req_id"] == 99]
     assert epochs == [first["tick"]["epoch"] + 1]

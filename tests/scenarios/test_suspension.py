@@ -9,7 +9,7 @@ import pytest
 from scopegate.gateway.access import codes
 from scopegate.gateway.access.apps import App
 from scopegate.testing import Client, MemoryClient, World
-from tests.conftest import Stage
+from tests.conftest import Connected
 from tests.scenarios.test_markup import RISE
 
 BACK = "https://app.example.com/back"
@@ -21,12 +21,12 @@ AS_IT_WAS = {
 }
 
 
-async def app_of(here: World) -> tuple[App, MemoryClient]:
+async def app_of(world: World) -> tuple[App, MemoryClient]:
     """An app of another user's, as `AS_IT_WAS`, and that user's own program."""
-    account = (await here.user("maker@example.com"))[0]
-    app = await here.app("read", "trade", name="Chart bot", owner=account.user_id, markup="1")
-    maker = here.connect()
-    await maker.authorize(await here.token(loginid=account.loginid))
+    account = (await world.user("maker@example.com"))[0]
+    app = await world.app("read", "trade", name="Chart bot", owner=account.user_id, markup="1")
+    maker = world.connect()
+    await maker.authorize(await world.token(loginid=account.loginid))
     return app, maker
 
 
@@ -35,27 +35,27 @@ async def change(maker: Client, app: App, **values: Any) -> None:
     assert "error" not in reply, reply["error"]
 
 
-async def consent(here: World, app: App, *scopes: str, **shown: Any) -> dict[str, Any]:
+async def consent(world: World, app: App, *scopes: str, **shown: Any) -> dict[str, Any]:
     """What the demo user's consent answers, at their demo account."""
-    page = await here.owner()
+    page = await world.owner()
     query = urlencode({"app_id": app.id})
     told = (await page.ask({"consent_request": 1, "query": query}))["consent_request"]
     given = {
         "query": query,
         "returns_to": told["returns_to"],
-        "loginids": [here.demo.loginid],
+        "loginids": [world.demo.loginid],
         "scopes": list(scopes) or ["read", "trade"],
     }
     return await page.ask({"consent": 1, **given, **shown})
 
 
-async def token_for(here: World, app: App, *scopes: str) -> str:
-    reply = await consent(here, app, *scopes)
+async def token_for(world: World, app: App, *scopes: str) -> str:
+    reply = await consent(world, app, *scopes)
     return dict(parse_qsl(urlsplit(reply["consent"]["redirect_to"]).query))["token1"]
 
 
-async def connected(here: World) -> dict[str, Any]:
-    [app] = (await (await here.owner()).ask({"connected_apps": 1}))["connected_apps"]
+async def connected_app(world: World) -> dict[str, Any]:
+    [app] = (await (await world.owner()).ask({"connected_apps": 1}))["connected_apps"]
     found: dict[str, Any] = app
     return found
 
@@ -78,12 +78,12 @@ async def connected(here: World) -> dict[str, Any]:
     ],
 )
 async def test_an_app_that_changes_is_suspended_until_its_user_consents_again(
-    stage: Stage, values: Mapping[str, Any], sentence: str
+    connected: Connected, values: Mapping[str, Any], sentence: str
 ) -> None:
-    here = stage.here
-    app, maker = await app_of(here)
-    token = await token_for(here, app)
-    bot, idle = await stage.connect(app_id=app.id), await stage.connect(app_id=app.id)
+    world = connected.world
+    app, maker = await app_of(world)
+    token = await token_for(world, app)
+    bot, idle = await connected.connect(app_id=app.id), await connected.connect(app_id=app.id)
     await bot.authorize(token)
     await idle.authorize(token)
     await bot.ask({"balance": 1, "subscribe": 1})
@@ -104,14 +104,14 @@ async def test_an_app_that_changes_is_suspended_until_its_user_consents_again(
             assert reply["error"]["code"] == "InvalidToken"
             assert reply["error"]["message"] == "The token is invalid."
             assert "agree again" in reply["error"]["details"]["consent"]
-    here.clock.advance(1)
+    world.clock.advance(1)
     assert (await bot.next())["subscription"] == ticks["subscription"]  # public streams go on
 
-    shown = await connected(here)
+    shown = await connected_app(world)
     assert shown["needs_consent"] == 1
     assert shown["changes"] == [sentence]
     assert shown["live_connections"] == 0
-    page = await here.owner()
+    page = await world.owner()
     asked = {"consent_request": 1, "query": urlencode({"app_id": app.id})}
     assert (await page.ask(asked))["consent_request"]["changes"] == [sentence]
     # Even if the app is as it was: what its user has not seen does not go on by itself.
@@ -120,8 +120,8 @@ async def test_an_app_that_changes_is_suspended_until_its_user_consents_again(
     await change(maker, app, **values)
 
     scopes = sorted({"read", "trade"} & set(values.get("scopes", ["read", "trade"])))
-    renewed = await token_for(here, app, *scopes)
-    assert (await connected(here))["needs_consent"] == 0
+    renewed = await token_for(world, app, *scopes)
+    assert (await connected_app(world))["needs_consent"] == 0
     await bot.authorize(renewed)
     assert "error" not in await bot.ask({"balance": 1})
     if scopes == ["read", "trade"]:  # the same again, so other devices go on as well
@@ -143,42 +143,42 @@ async def test_an_app_that_changes_is_suspended_until_its_user_consents_again(
     ],
 )
 async def test_changes_within_the_consent_do_not_suspend(
-    here: World, values: Mapping[str, Any]
+    world: World, values: Mapping[str, Any]
 ) -> None:
-    app, maker = await app_of(here)
-    bot = here.connect(app_id=app.id)
-    await bot.authorize(await token_for(here, app))
+    app, maker = await app_of(world)
+    bot = world.connect(app_id=app.id)
+    await bot.authorize(await token_for(world, app))
     await change(maker, app, **values)
     assert "error" not in await bot.ask({"balance": 1})
-    assert (await connected(here))["needs_consent"] == 0
+    assert (await connected_app(world))["needs_consent"] == 0
 
 
-async def test_fewer_scopes_than_the_user_gave_matter_and_others_do_not(here: World) -> None:
-    app, maker = await app_of(here)
-    bot = here.connect(app_id=app.id)
-    await bot.authorize(await token_for(here, app, "read"))
+async def test_fewer_scopes_than_the_user_gave_matter_and_others_do_not(world: World) -> None:
+    app, maker = await app_of(world)
+    bot = world.connect(app_id=app.id)
+    await bot.authorize(await token_for(world, app, "read"))
     await change(maker, app, scopes=["read"])
     assert "error" not in await bot.ask({"balance": 1})
 
 
-async def test_the_latest_consent_counts(here: World) -> None:
+async def test_the_latest_consent_counts(world: World) -> None:
     """After consent to a lower markup, a higher one needs consent again."""
-    app, maker = await app_of(here)
-    await token_for(here, app)
+    app, maker = await app_of(world)
+    await token_for(world, app)
     await change(maker, app, app_markup_percentage=0)
-    token = await token_for(here, app)
+    token = await token_for(world, app)
     await change(maker, app)
-    assert (await connected(here))["changes"] == ["Its markup changed from 0 % to 1 %."]
-    assert await here.connect(app_id=app.id).refused({"authorize": token}) == "InvalidToken"
+    assert (await connected_app(world))["changes"] == ["Its markup changed from 0 % to 1 %."]
+    assert await world.connect(app_id=app.id).refused({"authorize": token}) == "InvalidToken"
 
 
-async def test_tokens_of_a_suspended_app_are_suspended_with_it(stage: Stage) -> None:
-    here = stage.here
-    app, maker = await app_of(here)
+async def test_tokens_of_a_suspended_app_are_suspended_with_it(connected: Connected) -> None:
+    world = connected.world
+    app, maker = await app_of(world)
     scopes = ["read", "admin"]
     await change(maker, app, scopes=scopes)
-    bot, reader = await stage.connect(app_id=app.id), await stage.connect(app_id=app.id)
-    await bot.authorize(await token_for(here, app, *scopes))
+    bot, reader = await connected.connect(app_id=app.id), await connected.connect(app_id=app.id)
+    await bot.authorize(await token_for(world, app, *scopes))
     asked = {"api_token": 1, "new_token": "Mine", "new_token_scopes": ["read"]}
     made = (await bot.ask(asked))["api_token"]["tokens"]
     [text] = [each["token"] for each in made if "*" not in each["token"]]
@@ -187,24 +187,24 @@ async def test_tokens_of_a_suspended_app_are_suspended_with_it(stage: Stage) -> 
     assert await reader.refused({"balance": 1}) == "AuthorizationRequired"
     reply = await reader.ask({"authorize": text})
     assert "agree again" in reply["error"]["details"]["consent"]
-    await token_for(here, app, *scopes)
+    await token_for(world, app, *scopes)
     await reader.authorize(text)
 
 
-async def test_nothing_commits_for_a_suspended_app(here: World) -> None:
-    app, maker = await app_of(here)
-    bot = here.connect(app_id=app.id)
-    await bot.authorize(await token_for(here, app))
+async def test_nothing_commits_for_a_suspended_app(world: World) -> None:
+    app, maker = await app_of(world)
+    bot = world.connect(app_id=app.id)
+    await bot.authorize(await token_for(world, app))
     session = bot._connection.session
-    grant = session.grants[here.demo.loginid]
+    grant = session.grants[world.demo.loginid]
     await change(maker, app, name="Deriv Official")
     with pytest.raises(Exception, match="log in"):
-        await here.gateway.access.write(grant, lambda transaction: None)
+        await world.gateway.access.write(grant, lambda transaction: None)
 
 
-async def test_a_code_from_before_a_change_is_refused(here: World) -> None:
-    app, maker = await app_of(here)
-    await token_for(here, app)
+async def test_a_code_from_before_a_change_is_refused(world: World) -> None:
+    app, maker = await app_of(world)
+    await token_for(world, app)
 
     def code(transaction: codes.Transaction) -> str:
         row = transaction.one("SELECT id FROM links WHERE app_id = ?", app.id)
@@ -212,9 +212,9 @@ async def test_a_code_from_before_a_change_is_refused(here: World) -> None:
         challenge = codes.challenge_of("x" * 43)
         return codes.create(transaction, row["id"], BACK, given=True, challenge=challenge)
 
-    text = await here.gateway.store.write(code)
+    text = await world.gateway.store.write(code)
     await change(maker, app, name="Deriv Official")
-    exchanged = await here.gateway.store.write(
+    exchanged = await world.gateway.store.write(
         lambda transaction: codes.exchange(
             transaction, text, app_id=app.id, redirect_uri=BACK, verifier="x" * 43
         )
@@ -230,14 +230,14 @@ async def test_a_code_from_before_a_change_is_refused(here: World) -> None:
     ],
 )
 async def test_nobody_agrees_to_what_they_were_not_shown(
-    here: World, shown: Mapping[str, Any], sentence: str
+    world: World, shown: Mapping[str, Any], sentence: str
 ) -> None:
-    app, maker = await app_of(here)
+    app, maker = await app_of(world)
     await change(maker, app, name="Deriv Official", app_markup_percentage=3)
-    error = (await consent(here, app, **shown))["error"]
+    error = (await consent(world, app, **shown))["error"]
     assert error["code"] == "ConsentRefused"
     assert sentence in error["message"]
-    assert (await (await here.owner()).ask({"connected_apps": 1}))["connected_apps"] == []
+    assert (await (await world.owner()).ask({"connected_apps": 1}))["connected_apps"] == []
 
 
 # The markup that a token pays which no consent covers.
@@ -245,13 +245,13 @@ async def test_nobody_agrees_to_what_they_were_not_shown(
 
 @pytest.mark.parametrize("subscribe", [0, 1])
 async def test_an_api_token_pays_the_markup_that_it_was_quoted(
-    stage: Stage, subscribe: int
+    connected: Connected, subscribe: int
 ) -> None:
     """A markup that is raised between quote and purchase is not charged."""
-    here = stage.here
-    app, maker = await app_of(here)
-    client = await stage.connect(app_id=app.id)
-    await client.authorize(await here.token("read", "trade"))
+    world = connected.world
+    app, maker = await app_of(world)
+    client = await connected.connect(app_id=app.id)
+    await client.authorize(await world.token("read", "trade"))
     quoted = (await client.ask({"proposal": 1, "subscribe": subscribe, **RISE}))["proposal"]
     assert quoted["contract_details"]["app_markup_amount"] == "1.00"
     await change(maker, app, app_markup_percentage=3)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scopegate.testing import Client, World
-from tests.conftest import Stage
+from tests.conftest import Connected
 
 RISE: dict[str, Any] = {
     "amount": 10,
@@ -31,9 +31,9 @@ UP: dict[str, Any] = {
 }
 
 
-async def trader(here: World, *scopes: str) -> Client:
-    client = here.connect()
-    await client.authorize(await here.token(*scopes))
+async def trader(world: World, *scopes: str) -> Client:
+    client = world.connect()
+    await client.authorize(await world.token(*scopes))
     return client
 
 
@@ -63,16 +63,16 @@ async def closing(client: Client, number: int) -> dict[str, Any]:
             return body
 
 
-async def test_a_contract_is_priced_bought_followed_and_settled(stage: Stage) -> None:
-    here, client = stage.here, await stage.connect()
-    await client.authorize(await here.token())
+async def test_a_contract_is_priced_bought_followed_and_settled(connected: Connected) -> None:
+    world, client = connected.world, await connected.connect()
+    await client.authorize(await world.token())
     quoted = await client.ask({"proposal": 1, **RISE, "subscribe": 1})
     proposal = quoted["proposal"]
     assert proposal["id"] == quoted["subscription"]["id"]
     assert proposal["ask_price"] == 10.0
     assert 19.4 < proposal["payout"] < 19.7
 
-    here.clock.advance(1)
+    world.clock.advance(1)
     again = await client.next()
     assert again["proposal"]["id"] == proposal["id"]
     assert again["proposal"]["spot_time"] == proposal["spot_time"] + 1
@@ -88,7 +88,7 @@ async def test_a_contract_is_priced_bought_followed_and_settled(stage: Stage) ->
     assert (await client.ask({"forget": proposal["id"]}))["forget"] == 0
 
     stream = reply["subscription"]["id"]
-    here.clock.advance(6)
+    world.clock.advance(6)
     told = [await client.next() for _ in range(6)]
     bodies = [message["proposal_open_contract"] for message in told]
     assert [body["status"] for body in bodies[:5]] == ["open"] * 5
@@ -116,13 +116,13 @@ async def test_a_contract_is_priced_bought_followed_and_settled(stage: Stage) ->
     assert entries[0]["contract_id"] == entries[1]["contract_id"] == receipt["contract_id"]
     assert (await client.ask({"portfolio": 1}))["portfolio"]["contracts"] == []
     # Nothing is told of it after its end.
-    here.clock.advance(3)
+    world.clock.advance(3)
     await client.ask({"ping": 1})
     assert client.told == []
 
 
-async def test_what_streams_tell_is_one_story(here: World) -> None:
-    client = await trader(here)
+async def test_what_streams_tell_is_one_story(world: World) -> None:
+    client = await trader(world)
     for call in ("balance", "transaction", "proposal_open_contract"):
         await client.ask({call: 1, "subscribe": 1})
     receipt = (await buy(client, {**RISE, "contract_type": "DIGITEVEN", "duration": 1}))["buy"]
@@ -137,7 +137,7 @@ async def test_what_streams_tell_is_one_story(here: World) -> None:
     assert told[1]["balance"]["balance"] == 9990.0
     assert told[2]["transaction"]["transaction_id"] == receipt["transaction_id"]
     assert told[2]["transaction"]["longcode"] == receipt["longcode"]
-    here.clock.advance(1)
+    world.clock.advance(1)
     told = [await client.next() for _ in range(3)]
     assert [message["msg_type"] for message in told] == [
         "balance",
@@ -156,8 +156,8 @@ async def test_what_streams_tell_is_one_story(here: World) -> None:
     assert "subscription" not in told[2]
 
 
-async def test_a_stream_without_open_contracts_has_an_id(here: World) -> None:
-    client = await trader(here, "read")
+async def test_a_stream_without_open_contracts_has_an_id(world: World) -> None:
+    client = await trader(world, "read")
     first = await client.ask({"proposal_open_contract": 1, "subscribe": 1})
     assert first["proposal_open_contract"] == {"id": first["subscription"]["id"]}
     assert await client.refused({"proposal_open_contract": 1, "subscribe": 1}) == (
@@ -165,8 +165,8 @@ async def test_a_stream_without_open_contracts_has_an_id(here: World) -> None:
     )
 
 
-async def test_all_open_contracts_are_told_at_once(here: World) -> None:
-    client = await trader(here)
+async def test_all_open_contracts_are_told_at_once(world: World) -> None:
+    client = await trader(world)
     numbers = [await bought(client, MINUTES) for _ in range(3)]
     first = await client.ask({"proposal_open_contract": 1, "subscribe": 1})
     more = [await client.next() for _ in range(2)]
@@ -176,25 +176,25 @@ async def test_all_open_contracts_are_told_at_once(here: World) -> None:
     assert {message["req_id"] for message in more} == {first["req_id"]}
 
 
-async def test_open_contracts_are_told_once_without_a_stream(here: World) -> None:
-    client = await trader(here)
+async def test_open_contracts_are_told_once_without_a_stream(world: World) -> None:
+    client = await trader(world)
     assert (await client.ask({"proposal_open_contract": 1}))["proposal_open_contract"] == {}
     numbers = [await bought(client, MINUTES) for _ in range(3)]
     first = await client.ask({"proposal_open_contract": 1})
     told = [first, await client.next(), await client.next()]
     assert [message["proposal_open_contract"]["contract_id"] for message in told] == numbers
     assert all("subscription" not in message for message in told)
-    here.clock.advance(2)
+    world.clock.advance(2)
     await client.ask({"ping": 1})
     assert client.told == []
 
 
-async def test_a_contract_is_sold_back(here: World) -> None:
-    client = await trader(here)
+async def test_a_contract_is_sold_back(world: World) -> None:
+    client = await trader(world)
     reply = await buy(client, MINUTES, subscribe=1)
     number = reply["buy"]["contract_id"]
     assert await client.refused({"sell": number, "price": 0}) == "InvalidSellContractProposal"
-    here.clock.advance(10)
+    world.clock.advance(10)
     body = await standing(client, number)
     assert body["is_valid_to_sell"] == 1
     assert await client.refused({"sell": number, "price": 5000}) == "PriceMoved"
@@ -208,24 +208,24 @@ async def test_a_contract_is_sold_back(here: World) -> None:
     assert await client.refused({"sell": number, "price": 0}) == "NoOpenPosition"
     assert await client.refused({"sell": 4711, "price": 0}) == "ContractNotFound"
     # It ends once: the tick that would have decided it pays nothing more.
-    here.clock.advance(400)
+    world.clock.advance(400)
     assert (await client.ask({"sell_expired": 1}))["sell_expired"]["count"] == 0
     assert (await client.ask({"balance": 1}))["balance"]["balance"] == sold["balance_after"]
 
 
-async def test_a_contract_is_not_bought_back_in_its_last_seconds(here: World) -> None:
-    client = await trader(here)
+async def test_a_contract_is_not_bought_back_in_its_last_seconds(world: World) -> None:
+    client = await trader(world)
     number = await bought(client, MINUTES)
-    here.clock.advance(285)
+    world.clock.advance(285)
     assert await client.refused({"sell": number, "price": 0}) == "InvalidSellContractProposal"
     assert (await standing(client, number))["is_valid_to_sell"] == 0
     ticks = await bought(client, RISE)
-    here.clock.advance(2)
+    world.clock.advance(2)
     assert await client.refused({"sell": ticks, "price": 0}) == "InvalidSellContractProposal"
 
 
-async def test_a_proposal_is_bought_on_its_own_connection_and_for_a_while(here: World) -> None:
-    client, other = await trader(here), await trader(here)
+async def test_a_proposal_is_bought_on_its_own_connection_and_for_a_while(world: World) -> None:
+    client, other = await trader(world), await trader(world)
     quoted = (await client.ask({"proposal": 1, **RISE}))["proposal"]
     request = {"buy": quoted["id"], "price": 10}
     assert await other.refused(request) == "InvalidContractProposal"
@@ -235,9 +235,9 @@ async def test_a_proposal_is_bought_on_its_own_connection_and_for_a_while(here: 
     assert await client.refused({"buy": 1, "price": 10}) == "InputValidationFailed"
 
 
-async def test_the_price_is_checked_against_the_market(here: World) -> None:
-    client = await trader(here)
-    here.clock.advance(0)
+async def test_the_price_is_checked_against_the_market(world: World) -> None:
+    client = await trader(world)
+    world.clock.advance(0)
     spot = (await client.ask({"ticks": "1HZ100V", "subscribe": 0}))["tick"]["quote"]
     near = {**MINUTES, "barrier": f"{spot:.2f}", "duration": 2, "basis": "payout", "amount": 100}
     quoted = (await client.ask({"proposal": 1, **near}))["proposal"]
@@ -245,7 +245,7 @@ async def test_the_price_is_checked_against_the_market(here: World) -> None:
     assert refused["error"]["code"] == "PriceMoved"
     # The market moves until the offer costs much more than it was offered for.
     for _ in range(500):
-        here.clock.advance(1)
+        world.clock.advance(1)
         now = (await client.ask({"proposal": 1, **near}))["proposal"]["ask_price"]
         if now > quoted["ask_price"] + 2:
             break
@@ -255,19 +255,19 @@ async def test_the_price_is_checked_against_the_market(here: World) -> None:
     assert f"{now:.2f}" in moved["error"]["message"]
 
 
-async def test_a_retried_purchase_is_the_same_contract(here: World) -> None:
-    client = await trader(here)
+async def test_a_retried_purchase_is_the_same_contract(world: World) -> None:
+    client = await trader(world)
     key = {"passthrough": {"idempotency_key": "my-17", "mine": 1}}
     first = await buy(client, RISE, **key)
-    again = await buy(await trader(here), {**RISE, "amount": 20}, **key)
+    again = await buy(await trader(world), {**RISE, "amount": 20}, **key)
     assert again["buy"] == first["buy"]
     assert again["passthrough"] == key["passthrough"]
     assert len((await client.ask({"portfolio": 1}))["portfolio"]["contracts"]) == 1
     other = await buy(client, RISE, passthrough={"idempotency_key": "my-18"})
     assert other["buy"]["contract_id"] != first["buy"]["contract_id"]
     # Another account's keys are its own.
-    stranger = here.connect()
-    await stranger.authorize(await here.token(loginid=here.real[0].loginid))
+    stranger = world.connect()
+    await stranger.authorize(await world.token(loginid=world.real[0].loginid))
     theirs = await buy(stranger, RISE, **key)
     assert theirs["buy"]["contract_id"] != first["buy"]["contract_id"]
     for wrong in (5, "", "a b", "x" * 65):
@@ -275,9 +275,9 @@ async def test_a_retried_purchase_is_the_same_contract(here: World) -> None:
         assert refused["error"]["code"] == "InputValidationFailed"
 
 
-async def test_nobody_buys_for_more_than_they_have(here: World) -> None:
-    client = await trader(here)
-    await here.credit(-999_000)
+async def test_nobody_buys_for_more_than_they_have(world: World) -> None:
+    client = await trader(world)
+    await world.credit(-999_000)
     reply = await buy(client, {**RISE, "amount": 10.01})
     assert reply["error"]["code"] == "InsufficientBalance"
     assert "10.00" in reply["error"]["message"]
@@ -285,41 +285,41 @@ async def test_nobody_buys_for_more_than_they_have(here: World) -> None:
     assert (await client.ask({"balance": 1}))["balance"]["balance"] == 0.0
 
 
-async def test_an_account_buys_in_its_own_currency(here: World) -> None:
-    client = await trader(here)
+async def test_an_account_buys_in_its_own_currency(world: World) -> None:
+    client = await trader(world)
     reply = await buy(client, {**RISE, "currency": "EUR"})
     assert reply["error"]["code"] == "ContractBuyValidationError"
 
 
-async def test_an_account_has_so_many_open_contracts(here: World) -> None:
-    client = await trader(here)
+async def test_an_account_has_so_many_open_contracts(world: World) -> None:
+    client = await trader(world)
     for _ in range(100):
         await bought(client, {**MINUTES, "amount": 1})
     reply = await buy(client, MINUTES)
     assert reply["error"]["code"] == "OpenPositionLimitExceeded"
 
 
-async def test_scopes_decide_who_trades_and_who_looks(here: World) -> None:
-    number = await bought(await trader(here, "trade"), MINUTES)
-    looker = await trader(here, "trading_information")
+async def test_scopes_decide_who_trades_and_who_looks(world: World) -> None:
+    number = await bought(await trader(world, "trade"), MINUTES)
+    looker = await trader(world, "trading_information")
     assert (await standing(looker, number))["status"] == "open"
     assert await looker.refused({"sell": number, "price": 0}) == "PermissionDenied"
-    seller = await trader(here, "trade")
+    seller = await trader(world, "trade")
     assert await seller.refused({"portfolio": 1}) == "PermissionDenied"
-    stranger = here.connect()
-    await stranger.authorize(await here.token(loginid=here.real[0].loginid))
+    stranger = world.connect()
+    await stranger.authorize(await world.token(loginid=world.real[0].loginid))
     assert await stranger.refused({"sell": number, "price": 0}) == "ContractNotFound"
     assert await stranger.refused({"proposal_open_contract": 1, "contract_id": number}) == (
         "ContractNotFound"
     )
 
 
-async def test_a_multiplier_takes_its_profit_or_is_stopped(here: World) -> None:
-    client = await trader(here)
+async def test_a_multiplier_takes_its_profit_or_is_stopped(world: World) -> None:
+    client = await trader(world)
     terms = {**UP, "multiplier": 400, "limit_order": {"take_profit": 5, "stop_loss": 6}}
     numbers = [await bought(client, {**terms, "contract_type": c}) for c in ("MULTUP", "MULTDOWN")]
     await client.ask({"proposal_open_contract": 1, "subscribe": 1})
-    here.clock.advance(7_200)
+    world.clock.advance(7_200)
     ends = {body["status"]: body for body in [await closing(client, n) for n in numbers]}
     assert ends.keys() == {"won", "lost"}  # what one gained the other lost
     won, lost = ends["won"], ends["lost"]
@@ -331,15 +331,15 @@ async def test_a_multiplier_takes_its_profit_or_is_stopped(here: World) -> None:
         assert beyond >= -0.01 if gains else beyond <= 0.01
 
 
-async def test_orders_are_changed_and_listed(here: World) -> None:
-    client = await trader(here)
+async def test_orders_are_changed_and_listed(world: World) -> None:
+    client = await trader(world)
     number = await bought(client, {**UP, "limit_order": {"take_profit": 50}})
-    here.clock.advance(5)
+    world.clock.advance(5)
     request = {"contract_update": 1, "contract_id": number}
     changed = (await client.ask({**request, "limit_order": {"stop_loss": 3}}))["contract_update"]
     assert changed["take_profit"]["order_amount"] == 50.0
     assert changed["stop_loss"]["order_amount"] == -3.0
-    here.clock.advance(5)
+    world.clock.advance(5)
     changed = (await client.ask({**request, "limit_order": {"take_profit": None}}))[
         "contract_update"
     ]
@@ -369,12 +369,12 @@ async def test_orders_are_changed_and_listed(here: World) -> None:
     ) == ("ContractUpdateNotAllowed")
 
 
-async def test_an_order_that_is_met_already_is_refused(here: World) -> None:
-    client = await trader(here)
+async def test_an_order_that_is_met_already_is_refused(world: World) -> None:
+    client = await trader(world)
     terms = {**UP, "multiplier": 400}
     up, down = [await bought(client, {**terms, "contract_type": c}) for c in ("MULTUP", "MULTDOWN")]
     for _ in range(600):
-        here.clock.advance(1)
+        world.clock.advance(1)
         profits = {number: (await standing(client, number))["profit"] for number in (up, down)}
         if min(profits.values()) < -2 and max(profits.values()) > 0.5:
             break
@@ -389,11 +389,11 @@ async def test_an_order_that_is_met_already_is_refused(here: World) -> None:
         assert reply["error"]["details"]["field"] == field
 
 
-async def test_a_deal_is_cancelled_while_it_may_be(here: World) -> None:
-    client = await trader(here)
+async def test_a_deal_is_cancelled_while_it_may_be(world: World) -> None:
+    client = await trader(world)
     dear = await bought(client, {**UP, "cancellation": "5m"})
     cheap = await bought(client, UP)
-    here.clock.advance(10)
+    world.clock.advance(10)
     body = await standing(client, dear)
     assert body["is_valid_to_cancel"] == 1
     assert body["cancellation"]["ask_price"] == pytest.approx(body["buy_price"] - 10)
@@ -403,14 +403,14 @@ async def test_a_deal_is_cancelled_while_it_may_be(here: World) -> None:
     assert cancelled["sold_for"] == 10.0
     assert (await standing(client, dear))["status"] == "cancelled"
     late = await bought(client, {**UP, "cancellation": "5m", "multiplier": 40})
-    here.clock.advance(301)
+    world.clock.advance(301)
     assert await client.refused({"cancel": late}) == "InvalidSellContractProposal"
 
 
-async def test_several_accounts_buy_and_sell_at_once(here: World) -> None:
-    client = await trader(here)
-    tokens = [await here.token("trade", loginid=account.loginid) for account in here.real]
-    looking = await here.token("read", loginid=here.real[0].loginid)
+async def test_several_accounts_buy_and_sell_at_once(world: World) -> None:
+    client = await trader(world)
+    tokens = [await world.token("trade", loginid=account.loginid) for account in world.real]
+    looking = await world.token("read", loginid=world.real[0].loginid)
     reply = await client.ask(
         {
             "buy_contract_for_multiple_accounts": 1,
@@ -429,7 +429,7 @@ async def test_several_accounts_buy_and_sell_at_once(here: World) -> None:
     assert reply["echo_req"]["tokens"] == "<not shown>"
     assert not any(token in str(reply) for token in tokens)
     assert [result["token"][-4:] for result in results[::3]] == [token[-4:] for token in tokens]
-    here.clock.advance(3)
+    world.clock.advance(3)
     reply = await client.ask(
         {
             "sell_contract_for_multiple_accounts": 1,
@@ -448,13 +448,13 @@ async def test_several_accounts_buy_and_sell_at_once(here: World) -> None:
     } == {"NoOpenPosition"}
 
 
-async def test_a_summary_since_signing_in(here: World) -> None:
-    client = await trader(here)
+async def test_a_summary_since_signing_in(world: World) -> None:
+    client = await trader(world)
     await bought(client, MINUTES)
-    here.clock.advance(10)
-    newcomer = await trader(here)
+    world.clock.advance(10)
+    newcomer = await trader(world)
     await bought(newcomer, RISE)
-    here.clock.advance(7)
+    world.clock.advance(7)
     await client.ask({"sell_expired": 1})
     body = (await newcomer.ask({"reality_check": 1}))["reality_check"]
     assert (body["buy_count"], body["buy_amount"], body["sell_count"]) == (1, 10.0, 1)
@@ -463,12 +463,12 @@ async def test_a_summary_since_signing_in(here: World) -> None:
     assert (body["buy_count"], body["buy_amount"], body["sell_count"]) == (2, 20.0, 1)
 
 
-async def test_proposal_streams_are_limited_and_share_their_price(here: World) -> None:
-    client, other = here.connect(), here.connect()
+async def test_proposal_streams_are_limited_and_share_their_price(world: World) -> None:
+    client, other = world.connect(), world.connect()
     first = await client.ask({"proposal": 1, **RISE, "subscribe": 1})
     second = await other.ask({"proposal": 1, **RISE, "subscribe": 1})
     assert await client.refused({"proposal": 1, **RISE, "subscribe": 1}) == "AlreadySubscribed"
-    here.clock.advance(1)
+    world.clock.advance(1)
     told = [(await one.next())["proposal"] for one in (client, other)]
     assert [body.pop("id") for body in told] == [
         first["proposal"]["id"],
@@ -478,12 +478,12 @@ async def test_proposal_streams_are_limited_and_share_their_price(here: World) -
     assert (await client.ask({"forget_all": "proposal"}))["forget_all"] == [first["proposal"]["id"]]
 
 
-async def test_a_proposal_that_can_not_go_on_ends_with_its_reason(here: World) -> None:
-    client = here.connect()
-    ending = {**RISE, "date_expiry": int(here.clock.now()) + 20}
+async def test_a_proposal_that_can_not_go_on_ends_with_its_reason(world: World) -> None:
+    client = world.connect()
+    ending = {**RISE, "date_expiry": int(world.clock.now()) + 20}
     del ending["duration"], ending["duration_unit"]
     first = await client.ask({"proposal": 1, **ending, "subscribe": 1})
-    here.clock.advance(10)
+    world.clock.advance(10)
     told = client.told
     assert [("error" in message) for message in told] == [False] * 5 + [True]
     assert told[-1]["error"]["code"] == "OfferingsValidationError"
@@ -491,12 +491,12 @@ async def test_a_proposal_that_can_not_go_on_ends_with_its_reason(here: World) -
     assert (await client.ask({"forget": first["subscription"]["id"]}))["forget"] == 0
 
 
-async def test_a_revoked_token_hears_nothing_more_of_its_contracts(here: World) -> None:
-    token = await here.token("trade", "read")
-    client = here.connect()
+async def test_a_revoked_token_hears_nothing_more_of_its_contracts(world: World) -> None:
+    token = await world.token("trade", "read")
+    client = world.connect()
     await client.authorize(token)
     reply = await buy(client, MINUTES, subscribe=1)
-    owner = await trader(here, "admin")
+    owner = await trader(world, "admin")
     await owner.ask({"api_token": 1, "delete_token": token})
     ended = await client.next()
     assert ended["error"]["code"] == "InvalidToken"
@@ -504,16 +504,16 @@ async def test_a_revoked_token_hears_nothing_more_of_its_contracts(here: World) 
     assert await client.refused({"sell": reply["buy"]["contract_id"], "price": 0}) == (
         "AuthorizationRequired"
     )
-    here.clock.advance(5)
+    world.clock.advance(5)
     assert client.told == []
 
 
-async def test_selling_and_settling_at_once_pays_once(here: World) -> None:
-    client = await trader(here)
+async def test_selling_and_settling_at_once_pays_once(world: World) -> None:
+    client = await trader(world)
     number = await bought(client, {**MINUTES, "duration": 1})
-    here.clock.advance(30)
+    world.clock.advance(30)
     client.send_text(b'{"sell": %d, "price": 0}' % number)
-    here.clock.advance(60)  # it ends before the sale is written
+    world.clock.advance(60)  # it ends before the sale is written
     sold = (await client.next())["sell"]
     assert (await client.ask({"sell_expired": 1}))["sell_expired"]["count"] == 0
     entries = (await client.ask({"statement": 1}))["statement"]["transactions"]
@@ -523,10 +523,12 @@ async def test_selling_and_settling_at_once_pays_once(here: World) -> None:
 
 
 @contextmanager
-def busy_writer(here: World) -> Iterator[None]:
+def busy_writer(world: World) -> Iterator[None]:
     """The store writes nothing while the block runs, and all that waits when it ends."""
     released = threading.Event()
-    writing = asyncio.ensure_future(here.gateway.store.write(lambda transaction: released.wait(30)))
+    writing = asyncio.ensure_future(
+        world.gateway.store.write(lambda transaction: released.wait(30))
+    )
     try:
         yield
     finally:
@@ -534,8 +536,8 @@ def busy_writer(here: World) -> Iterator[None]:
         assert not writing.done()
 
 
-async def test_a_contract_that_has_ended_is_shown_while_it_is_settled(here: World) -> None:
-    client = await trader(here)
+async def test_a_contract_that_has_ended_is_shown_while_it_is_settled(world: World) -> None:
+    client = await trader(world)
     kinds = ("CALL", "DIGITEVEN", "NOTOUCH")
     numbers = [
         await bought(
@@ -545,9 +547,9 @@ async def test_a_contract_that_has_ended_is_shown_while_it_is_settled(here: Worl
         for kind in kinds
     ]
     numbers.append(await bought(client, {**MINUTES, "duration": 15, "duration_unit": "s"}))
-    with busy_writer(here):
+    with busy_writer(world):
         await asyncio.sleep(0)
-        here.clock.advance(30)
+        world.clock.advance(30)
         for number in numbers:
             body = await standing(client, number)
             assert (body["status"], body["is_expired"], body["is_sold"]) == ("open", 1, 0)
@@ -564,26 +566,26 @@ async def test_a_contract_that_has_ended_is_shown_while_it_is_settled(here: Worl
 
 
 async def test_a_contract_that_ends_before_it_is_written_is_told_from_its_opening(
-    here: World,
+    world: World,
 ) -> None:
-    client, other = await trader(here), await trader(here)
+    client, other = await trader(world), await trader(world)
     await other.ask({"proposal_open_contract": 1, "subscribe": 1})
-    with busy_writer(here):
+    with busy_writer(world):
         await asyncio.sleep(0)
         buying = asyncio.ensure_future(buy(client, RISE))
         await asyncio.sleep(0)
-        here.clock.advance(30)
+        world.clock.advance(30)
     number = (await buying)["buy"]["contract_id"]
     told = [(await other.next())["proposal_open_contract"] for _ in range(2)]
     assert [body["contract_id"] for body in told] == [number, number]
     assert [body["is_sold"] for body in told] == [0, 1]
 
 
-async def test_a_sale_is_made_although_orders_change_at_the_same_moment(here: World) -> None:
-    client, other = await trader(here), await trader(here)
+async def test_a_sale_is_made_although_orders_change_at_the_same_moment(world: World) -> None:
+    client, other = await trader(world), await trader(world)
     number = await bought(client, UP)
-    here.clock.advance(2)
-    with busy_writer(here):
+    world.clock.advance(2)
+    with busy_writer(world):
         await asyncio.sleep(0)
         client.send_text(
             b'{"contract_update": 1, "contract_id": %d, "limit_order": {"take_profit": 9}}' % number
@@ -594,11 +596,11 @@ async def test_a_sale_is_made_although_orders_change_at_the_same_moment(here: Wo
 
 
 async def test_a_retry_is_answered_with_a_purchase_that_is_still_being_written(
-    here: World,
+    world: World,
 ) -> None:
-    client, other = await trader(here), await trader(here)
+    client, other = await trader(world), await trader(world)
     request = {"buy": 1, "parameters": RISE, "passthrough": {"idempotency_key": "once"}}
-    with busy_writer(here):
+    with busy_writer(world):
         await asyncio.sleep(0)
         first = asyncio.ensure_future(client.ask({**request, "price": 10}))
         await asyncio.sleep(0)

@@ -4,52 +4,53 @@ import sqlite3
 
 import pytest
 
+from scopegate import testing
 from scopegate.gateway.access import verification
 from scopegate.gateway.access.mail import LogMailer
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.store.sqlite import Transaction
-from scopegate.testing import Client, World, world
-from tests.conftest import Stage
+from scopegate.testing import Client, World
+from tests.conftest import Connected
 
 ADA = "ada@example.com"
 
 
-async def take(here: World, email: str, kind: str, code: str) -> None:
-    await here.gateway.store.write(
+async def take(world: World, email: str, kind: str, code: str) -> None:
+    await world.gateway.store.write(
         lambda transaction: verification.take(transaction, email, kind, code)
     )
 
 
-async def refused(here: World, email: str, kind: str, code: str) -> str:
+async def refused(world: World, email: str, kind: str, code: str) -> str:
     with pytest.raises(ApiError) as refusal:
-        await take(here, email, kind, code)
+        await take(world, email, kind, code)
     return refusal.value.code
 
 
-async def test_a_code_is_good_once_for_its_address_and_its_purpose(here: World) -> None:
-    client = here.connect()
+async def test_a_code_is_good_once_for_its_address_and_its_purpose(world: World) -> None:
+    client = world.connect()
     assert (await client.ask({"verify_email": ADA, "type": "account_opening"}))["verify_email"] == 1
-    code = here.mail.code(ADA)
-    assert await refused(here, "bob@example.com", "account_opening", code) == "InvalidToken"
-    assert await refused(here, ADA, "payment_withdraw", code) == "InvalidToken"
-    assert await refused(here, ADA, "account_opening", code[:-1]) == "InvalidToken"
-    await take(here, "Ada@Example.com", "account_opening", code)
-    assert await refused(here, ADA, "account_opening", code) == "InvalidToken"
+    code = world.mail.code(ADA)
+    assert await refused(world, "bob@example.com", "account_opening", code) == "InvalidToken"
+    assert await refused(world, ADA, "payment_withdraw", code) == "InvalidToken"
+    assert await refused(world, ADA, "account_opening", code[:-1]) == "InvalidToken"
+    await take(world, "Ada@Example.com", "account_opening", code)
+    assert await refused(world, ADA, "account_opening", code) == "InvalidToken"
 
 
-async def test_a_code_is_too_old_after_an_hour(here: World) -> None:
-    await here.connect().ask({"verify_email": ADA, "type": "account_opening"})
-    await here.gateway.store.write(
+async def test_a_code_is_too_old_after_an_hour(world: World) -> None:
+    await world.connect().ask({"verify_email": ADA, "type": "account_opening"})
+    await world.gateway.store.write(
         lambda transaction: transaction.execute(
             "UPDATE email_codes SET sent_at = sent_at - ?", verification.LIFETIME
         )
     )
-    assert await refused(here, ADA, "account_opening", here.mail.code(ADA)) == "InvalidToken"
+    assert await refused(world, ADA, "account_opening", world.mail.code(ADA)) == "InvalidToken"
 
 
-async def test_the_answer_does_not_tell_whether_an_address_is_known(here: World) -> None:
-    await here.user(ADA)
-    client = here.connect()
+async def test_the_answer_does_not_tell_whether_an_address_is_known(world: World) -> None:
+    await world.user(ADA)
+    client = world.connect()
     for kind in ("account_opening", "payment_withdraw"):
         answers = []
         for email in (ADA, "stranger@example.com"):
@@ -57,7 +58,7 @@ async def test_the_answer_does_not_tell_whether_an_address_is_known(here: World)
             del reply["echo_req"]
             answers.append(reply)
         assert answers[0] == answers[1]
-    told = [(letter.to, letter.subject) for letter in here.mail.letters]
+    told = [(letter.to, letter.subject) for letter in world.mail.letters]
     assert told == [
         (ADA, "You have an account already"),
         ("stranger@example.com", "Your verification code"),
@@ -65,9 +66,9 @@ async def test_the_answer_does_not_tell_whether_an_address_is_known(here: World)
     ]
 
 
-async def test_nobody_is_flooded_with_letters(here: World) -> None:
-    await here.user(ADA)
-    clients = [here.connect(address=f"192.0.2.{number}") for number in range(6)]
+async def test_nobody_is_flooded_with_letters(world: World) -> None:
+    await world.user(ADA)
+    clients = [world.connect(address=f"192.0.2.{number}") for number in range(6)]
     for email in (ADA, "stranger@example.com"):
         request = {"verify_email": email, "type": "payment_withdraw"}
         for client in clients[: verification.MOST_OF_AN_ADDRESS]:
@@ -77,14 +78,14 @@ async def test_nobody_is_flooded_with_letters(here: World) -> None:
         assert reply["error"]["details"] == {"limit": "5 letters an hour for one address"}
 
 
-async def test_one_client_does_not_write_to_everybody(here: World) -> None:
-    client = here.connect()
+async def test_one_client_does_not_write_to_everybody(world: World) -> None:
+    client = world.connect()
     codes = [
         (await client.ask({"verify_email": f"a{n}@example.com", "type": "account_opening"}))
         for n in range(21)
     ]
     assert [n for n, reply in enumerate(codes) if "error" in reply] == [20]
-    other = here.connect(address="192.0.2.7")
+    other = world.connect(address="192.0.2.7")
     assert "error" not in await other.ask({"verify_email": ADA, "type": "account_opening"})
 
 
@@ -99,90 +100,92 @@ async def told(client: Client, email: str, kind: str = "payment_withdraw") -> st
 
 
 @pytest.mark.parametrize("as_user", [False, True])
-async def test_nobody_uses_up_the_letters_of_another(here: World, as_user: bool) -> None:
+async def test_nobody_uses_up_the_letters_of_another(world: World, as_user: bool) -> None:
     """Not from one address block, signed in or not; the other is still sent theirs."""
-    await here.user(ADA)
-    eve = (await here.user("eve@example.com"))[0]
+    await world.user(ADA)
+    eve = (await world.user("eve@example.com"))[0]
     sent = []
     for number in range(8):
-        mallory = here.connect(address=f"2001:db8:0:1::{number}")
+        mallory = world.connect(address=f"2001:db8:0:1::{number}")
         if as_user and number % 2:
-            await mallory.authorize(await here.token(loginid=eve.loginid))
+            await mallory.authorize(await world.token(loginid=eve.loginid))
         sent.append(await told(mallory, ADA))
     assert sent == [""] * 3 + ["3 letters an hour to one address from one client"] * 5
-    assert await told(here.connect(address="198.51.100.7"), ADA) == ""
+    assert await told(world.connect(address="198.51.100.7"), ADA) == ""
 
 
-async def test_a_user_is_one_requester_wherever_they_are(here: World) -> None:
-    await here.user(ADA)
-    eve = (await here.user("eve@example.com"))[0]
+async def test_a_user_is_one_requester_wherever_they_are(world: World) -> None:
+    await world.user(ADA)
+    eve = (await world.user("eve@example.com"))[0]
     sent = []
     for number in range(4):
-        client = here.connect(address=f"192.0.2.{number}")
-        await client.authorize(await here.token(loginid=eve.loginid))
+        client = world.connect(address=f"192.0.2.{number}")
+        await client.authorize(await world.token(loginid=eve.loginid))
         sent.append(await told(client, ADA))
     assert [bool(limit) for limit in sent] == [False, False, False, True]
 
 
-async def test_nobody_else_uses_up_letters_to_ones_own_address(stage: Stage) -> None:
-    here = stage.here
-    ada = (await here.user(ADA))[0]
-    app = await here.app("read")
-    by_app = await stage.connect(app_id=app.id)
-    await by_app.authorize(await here.token(loginid=ada.loginid, app=app))
+async def test_nobody_else_uses_up_letters_to_ones_own_address(connected: Connected) -> None:
+    world = connected.world
+    ada = (await world.user(ADA))[0]
+    app = await world.app("read")
+    by_app = await connected.connect(app_id=app.id)
+    await by_app.authorize(await world.token(loginid=ada.loginid, app=app))
     for number in range(verification.MOST_OF_AN_ADDRESS - 3):
-        assert await told(here.connect(address=f"192.0.2.{number}"), ADA) == ""
+        assert await told(world.connect(address=f"192.0.2.{number}"), ADA) == ""
     # An app that acts for her counts as anybody else.
     sent = [await told(by_app, ADA) for _ in range(4)]
     assert [bool(limit) for limit in sent] == [False, False, False, True]
     assert (
-        await told(here.connect(address="192.0.2.99"), ADA) == "5 letters an hour for one address"
+        await told(world.connect(address="192.0.2.99"), ADA) == "5 letters an hour for one address"
     )
 
-    client = await stage.connect()
-    await client.authorize(await here.token(loginid=ada.loginid))
+    client = await connected.connect()
+    await client.authorize(await world.token(loginid=ada.loginid))
     for _ in range(verification.MOST_OF_AN_ADDRESS):
         assert await told(client, "ADA@example.com") == ""
     assert await told(client, ADA) == "5 letters an hour for one address"
 
 
-async def test_an_app_at_the_users_address_keeps_them_from_no_letter(stage: Stage) -> None:
-    here = stage.here
-    ada = (await here.user(ADA))[0]
-    app = await here.app("read")
-    by_app = await stage.connect(app_id=app.id)
-    await by_app.authorize(await here.token(loginid=ada.loginid, app=app))
+async def test_an_app_at_the_users_address_keeps_them_from_no_letter(
+    connected: Connected,
+) -> None:
+    world = connected.world
+    ada = (await world.user(ADA))[0]
+    app = await world.app("read")
+    by_app = await connected.connect(app_id=app.id)
+    await by_app.authorize(await world.token(loginid=ada.loginid, app=app))
     for number in range(20):
         await told(by_app, f"a{number}@example.com")
     assert await told(by_app, "a@example.com") == "20 letters a minute"
-    client = await stage.connect()
-    await client.authorize(await here.token(loginid=ada.loginid))
+    client = await connected.connect()
+    await client.authorize(await world.token(loginid=ada.loginid))
     assert await told(client, ADA) == ""
 
 
-async def test_one_client_has_so_many_letters_an_hour(here: World) -> None:
+async def test_one_client_has_so_many_letters_an_hour(world: World) -> None:
     def an_hour(transaction: Transaction) -> None:
         for number in range(verification.MOST_OF_A_REQUESTER):
             requester = verification.Requester("192.0.2.7")
             email = f"a{number}@example.com"
             verification.create(transaction, email, verification.ACCOUNT_OPENING, requester)
 
-    await here.gateway.store.write(an_hour)
+    await world.gateway.store.write(an_hour)
     limit = "60 letters an hour from one client"
-    assert await told(here.connect(address="192.0.2.7"), ADA, "account_opening") == limit
-    assert await told(here.connect(address="192.0.2.8"), ADA, "account_opening") == ""
+    assert await told(world.connect(address="192.0.2.7"), ADA, "account_opening") == limit
+    assert await told(world.connect(address="192.0.2.8"), ADA, "account_opening") == ""
 
 
-async def test_a_type_that_nothing_here_takes_is_refused(here: World) -> None:
-    reply = await here.connect().ask({"verify_email": ADA, "type": "reset_password"})
+async def test_a_type_that_nothing_here_takes_is_refused(world: World) -> None:
+    reply = await world.connect().ask({"verify_email": ADA, "type": "reset_password"})
     assert reply["error"]["code"] == "InvalidVerificationType"
     assert "account_opening" in reply["error"]["message"]
 
 
-async def test_a_code_is_kept_as_its_digest_alone(here: World) -> None:
-    await here.connect().ask({"verify_email": ADA, "type": "account_opening"})
-    code = here.mail.code(ADA)
-    with sqlite3.connect(here.gateway.store.path) as database:
+async def test_a_code_is_kept_as_its_digest_alone(world: World) -> None:
+    await world.connect().ask({"verify_email": ADA, "type": "account_opening"})
+    code = world.mail.code(ADA)
+    with sqlite3.connect(world.gateway.store.path) as database:
         assert code not in "\n".join(database.iterdump())
     database.close()
 
@@ -190,9 +193,9 @@ async def test_a_code_is_kept_as_its_digest_alone(here: World) -> None:
 async def test_without_a_mail_server_the_log_is_the_mailbox(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    async with world() as here:
-        await here.connect().ask({"verify_email": ADA, "type": "account_opening"})
-        [letter] = here.mail.letters
-        assert here.mail.code(ADA) not in capsys.readouterr().out
+    async with testing.world() as world:
+        await world.connect().ask({"verify_email": ADA, "type": "account_opening"})
+        [letter] = world.mail.letters
+        assert world.mail.code(ADA) not in capsys.readouterr().out
         LogMailer().send(letter)
-        assert here.mail.code(ADA) in capsys.readouterr().out
+        assert world.mail.code(ADA) in capsys.readouterr().out
