@@ -50,7 +50,7 @@ from scopegate.exchange.contracts.common.state import Outcome, Status, Tick
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.ledger import Account, Posting
-from scopegate.exchange.rules import MOST_OPEN_POSITIONS, Margins
+from scopegate.exchange.rules import MAX_OPEN_POSITIONS, Margins
 from scopegate.gateway.access import tokens, users
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.store.sqlite import Transaction, connect, migrate, run_once
@@ -354,7 +354,7 @@ async def _all(do: Callable[[str], Awaitable[None]], loginids: Sequence[str], at
 async def our_books(contracts: int) -> Books:
     """Through the desk and the store of a whole gateway, whose clock is moved by hand."""
     books: Books = {}
-    per_account = MOST_OPEN_POSITIONS
+    per_account = MAX_OPEN_POSITIONS
     async with testing.world() as world:
         gateway, now = world.gateway, int(world.clock.now())
         owned = await gateway.store.write(lambda t: open_accounts(t, -(-contracts // per_account)))
@@ -406,7 +406,7 @@ def _ended(offer: Quote) -> Outcome:
 def plain_books() -> Books:
     """The statements of our book with plain `sqlite3`, a transaction a commit."""
     books: Books = {}
-    accounts = -(-PEER_TRADES // MOST_OPEN_POSITIONS)
+    accounts = -(-PEER_TRADES // MAX_OPEN_POSITIONS)
     with _database(accounts) as (path, opened), closing(connect(path)) as connection:
         offer = _offer(Feed("bench"), int(NOON))
         transaction = Transaction(connection)

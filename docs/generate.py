@@ -17,7 +17,7 @@ from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.common.contract_type import AnyContractType
 from scopegate.exchange.contracts.common.listing import seconds_text
 from scopegate.exchange.contracts.eligibility import is_offered
-from scopegate.exchange.feed import KEPT_DAYS
+from scopegate.exchange.feed import MAX_CACHED_DAYS
 from scopegate.exchange.symbols import SYMBOLS, Symbol
 from scopegate.gateway.calls.registry import NO_APPS, Call, Registry
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
@@ -226,7 +226,7 @@ def retention_page() -> str:
         "SQLite reuses the space of deleted rows; the file itself does not shrink. To make it"
         " smaller, stop the gateway and run `sqlite3 scopegate.db VACUUM`.",
         "",
-        f"In memory, the gateway keeps the hourly candles of {KEPT_DAYS:,} days of symbols, those"
+        f"In memory, the gateway keeps the hourly candles of {MAX_CACHED_DAYS:,} days of symbols, those"
         " requested last: some 36 MB.",
     ]
     return "\n".join([*lines, ""])

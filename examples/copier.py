@@ -7,7 +7,7 @@ trade and trading_information; TRADER is a token that the trader handed out, who
 `set_settings` and `allow_copiers`. A demo account copies demo accounts, another others.
 
 The gateway makes the copies, in the trader's own transaction: the bot begins, listens, and ends the
-copying after `TRADES` trades. What costs more than `LARGEST_STAKE` is left out. Who copies takes
+copying after `TRADES` trades. What costs more than `MAX_STAKE` is left out. Who copies takes
 part in losses as well, and the market here moves by chance: nobody's past results say anything.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 from websockets.asyncio.client import connect
 
 URL = os.environ.get("URL", "ws://127.0.0.1:5555/websockets/v3")
-LARGEST_STAKE = 20.0
+MAX_STAKE = 20.0
 TRADES = 4
 """After so many trades of the trader, each purchase and each sale being one, the bot ends."""
 
@@ -40,7 +40,7 @@ async def main(token: str, trader: str, url: str = URL) -> None:
         for request in (
             {"authorize": token},
             {"copy_report": 1, "subscribe": 1, "limit": 0},
-            {"copy_start": trader, "max_trade_stake": LARGEST_STAKE},
+            {"copy_start": trader, "max_trade_stake": MAX_STAKE},
         ):
             await socket.send(json.dumps(request))
         seen = 0

@@ -18,7 +18,7 @@ from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.ledger import account
 from scopegate.store.sqlite import Row, Snapshot, Transaction
 
-MOST_LISTED = 500
+MAX_LISTED = 500
 """Agents of one country that are listed, those who have been agents for longest."""
 
 REASONS_AGAINST: Mapping[str, str] = {
@@ -128,7 +128,7 @@ def of_country(reader: Snapshot, country: str, currency: str | None) -> list[Age
         " ORDER BY approved_at, payment_agents.loginid LIMIT ?",
         country,
         currency,
-        MOST_LISTED,
+        MAX_LISTED,
     )
     return [_agent(row) for row in rows]
 

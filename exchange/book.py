@@ -21,10 +21,10 @@ from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.ledger import Entry, InsufficientFundsError, Posting
 from scopegate.exchange.markups import MarkupPayee
 from scopegate.exchange.money import bound_in, to_text
-from scopegate.exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
+from scopegate.exchange.rules import MAX_OPEN_PAYOUT, MAX_OPEN_POSITIONS
 from scopegate.store.sqlite import Announcement, Row, Snapshot, Transaction
 
-KEPT_ORDERS = 100
+MAX_ORDERS = 100
 """The latest orders of a contract that are kept."""
 
 
@@ -238,9 +238,9 @@ def _check_room(transaction: Transaction, purchase: Purchase) -> int:
         purchase.loginid,
     )
     problem = None
-    if count >= MOST_OPEN_POSITIONS:
+    if count >= MAX_OPEN_POSITIONS:
         problem = (
-            f"You have {count} open contracts, and may have {MOST_OPEN_POSITIONS}: wait until one"
+            f"You have {count} open contracts, and may have {MAX_OPEN_POSITIONS}: wait until one"
             " ends, or sell one."
         )
     most_alike = TYPES[terms.contract_type].most_open
@@ -249,7 +249,7 @@ def _check_room(transaction: Transaction, purchase: Purchase) -> int:
             f"You have {alike} open contracts of the type {terms.contract_type}, and may have"
             f" {most_alike}: wait until one ends, or sell one."
         )
-    most_payout = bound_in(LARGEST_OPEN_PAYOUT, terms.currency)
+    most_payout = bound_in(MAX_OPEN_PAYOUT, terms.currency)
     if problem is None and payout + quote.payout > most_payout:
         problem = (
             f"Your open contracts together may pay {terms.currency}"
@@ -393,7 +393,7 @@ def _record_order(
         " (SELECT id FROM contract_orders WHERE contract_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
         contract_id,
         contract_id,
-        KEPT_ORDERS,
+        MAX_ORDERS,
     )
 
 

@@ -24,11 +24,11 @@ from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.common.state import Outcome, Status
 from scopegate.exchange.ledger import Account, Guard
 from scopegate.exchange.money import to_text
-from scopegate.exchange.rules import MOST_COPIERS, MOST_TRADERS
+from scopegate.exchange.rules import MAX_COPIERS, MAX_TRADERS
 from scopegate.runtime.clock import Clock
 from scopegate.store.sqlite import Announcement, Row, Snapshot, Store, Transaction
 
-KEPT_REPORTS = 1_000
+MAX_REPORTS = 1_000
 """Reports that are kept for an account, the latest ones."""
 
 HANDLE_PREFIX = "copy-"
@@ -216,11 +216,11 @@ class Copying:
         if self._followers(transaction, copier.loginid, at):
             raise _not_allowed("You are copied by others, and copies are not copied again.")
         followed = {each.trader for each in self.traders(transaction, copier.loginid)}
-        if len(followed - {trader.loginid}) >= MOST_TRADERS:
-            raise _not_allowed(f"An account may copy {MOST_TRADERS} traders: stop copying one.")
+        if len(followed - {trader.loginid}) >= MAX_TRADERS:
+            raise _not_allowed(f"An account may copy {MAX_TRADERS} traders: stop copying one.")
         others = {each.copier for each in self._followers(transaction, trader.loginid, at)}
-        if len(others - {copier.loginid}) >= MOST_COPIERS:
-            raise _not_allowed(f"The trader is copied by {MOST_COPIERS} others, and no more may.")
+        if len(others - {copier.loginid}) >= MAX_COPIERS:
+            raise _not_allowed(f"The trader is copied by {MAX_COPIERS} others, and no more may.")
 
     async def stop(self, copier: str, guard: Guard, *, trader: str = "", handle: str = "") -> bool:
         """Copy a trader no more, who is named by account or handle; whether it was copied."""
@@ -405,7 +405,7 @@ def _tell(
         " WHERE copier = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
         copier,
         copier,
-        KEPT_REPORTS,
+        MAX_REPORTS,
     )
     users = [ledger.account(transaction, each).user_id for each in (copier, original.loginid)]
     report = Report(

@@ -232,7 +232,7 @@ class Desk:
 
     # Every second.
 
-    def second(self, epoch: int) -> None:
+    def on_second(self, epoch: int) -> None:
         """The market has reached this second: see what it brings."""
         self._second = epoch
         for symbol, index in self._triggers.items():

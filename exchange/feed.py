@@ -38,7 +38,7 @@ from scopegate.exchange.symbols import DAY, EARLIEST, LEVEL_SYMBOLS, Motion, Sym
 
 HOUR: Final = 3_600
 
-KEPT_DAYS: Final = 40_000
+MAX_CACHED_DAYS: Final = 40_000
 """Days of hourly candles in memory, of all symbols together: some 36 MB."""
 
 GRANULARITIES: Final = (
@@ -137,7 +137,7 @@ class _Series:
 
 
 class _HourlyCandles:
-    """A cache of the hourly candles of days: 0.9 KB each; beyond `KEPT_DAYS` the oldest go."""
+    """A cache of the hourly candles of up to `MAX_CACHED_DAYS` days, of 0.9 KB each."""
 
     def __init__(self) -> None:
         self._days: OrderedDict[tuple[Process, int], NDArray[np.int64]] = OrderedDict()
@@ -148,7 +148,7 @@ class _HourlyCandles:
         """Keep these candles; drop the oldest if there are too many."""
         with self._lock:  # a worker may add others; it is held for a microsecond
             self._days[key] = hours
-            if len(self._days) > KEPT_DAYS:
+            if len(self._days) > MAX_CACHED_DAYS:
                 self._days.popitem(last=False)
 
 

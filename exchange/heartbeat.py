@@ -6,7 +6,7 @@ Rules:
   proposals, tell exchange rates. So a contract is settled before its owner is told how it stands.
 - A step that fails is logged; the other steps and the next seconds go on.
 - No second is taken while earlier ones are still being told, but for those that are taken together
-  (`MOST_SECONDS_AT_ONCE`): a crowd too large for the market's speed makes the seconds late, and
+  (`MAX_SECONDS_AT_ONCE`): a crowd too large for the market's speed makes the seconds late, and
   does not fill the memory.
 """
 
@@ -16,7 +16,7 @@ import structlog
 
 from scopegate.runtime.clock import Clock, Timer
 
-MOST_SECONDS_AT_ONCE = 500
+MAX_SECONDS_AT_ONCE = 500
 """Market seconds that are taken before the event loop gets a turn."""
 
 Step = Callable[[int], None]
@@ -56,7 +56,7 @@ class Heartbeat:
     def _wake(self) -> None:
         if self._timer is None:
             return
-        last = min(int(self._clock.now()), self._next + MOST_SECONDS_AT_ONCE - 1)
+        last = min(int(self._clock.now()), self._next + MAX_SECONDS_AT_ONCE - 1)
         for second in range(self._next, last + 1):
             self._next = second + 1
             for step in self._steps:

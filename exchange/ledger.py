@@ -31,10 +31,10 @@ CONVERSION = "conversion"
 
 _OPENING_BALANCE = Decimal(10_000)
 
-MOST_OF_A_USER = 20
+MAX_PER_USER = 20
 """Accounts that a user may open."""
 
-MOST_BY_APPS = 10
+MAX_BY_APPS = 10
 """How many of them apps may open: accounts are never closed, so some are reserved for the owner."""
 
 
@@ -369,7 +369,7 @@ Guard = Callable[[Snapshot], None]
 """A check inside the transaction that raises unless the one who asks may still do so."""
 
 
-class Standing(NamedTuple):
+class BalanceAt(NamedTuple):
     """A balance, and the number of the entry after which it stands."""
 
     position: int
@@ -382,7 +382,7 @@ class Ledger:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._balances: dict[str, Standing] = {}
+        self._balances: dict[str, BalanceAt] = {}
         self._booked = 0
         self._listeners: list[Callable[[Entry], None]] = []
         store.listen(Entry, self._booked_one)
@@ -395,15 +395,15 @@ class Ledger:
         self._booked += 1
         known = self._balances.get(entry.loginid)
         if known is not None and entry.id > known.position:
-            self._balances[entry.loginid] = Standing(entry.id, entry.balance_after)
+            self._balances[entry.loginid] = BalanceAt(entry.id, entry.balance_after)
         for listener in self._listeners:
             listener(entry)
 
-    async def balance(self, loginid: str) -> Standing:
+    async def balance(self, loginid: str) -> BalanceAt:
         """The balance after the last entry known; without waiting, where it is in memory."""
 
-        def job(reader: Snapshot) -> Standing:
-            return Standing(last_entry(reader), account(reader, loginid).balance)
+        def job(reader: Snapshot) -> BalanceAt:
+            return BalanceAt(last_entry(reader), account(reader, loginid).balance)
 
         known = self._balances.get(loginid)
         while known is None:

@@ -21,7 +21,7 @@ from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.ledger import CONVERSION, TRANSFERS, Account, Entry, Guard, Posting
 from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rates import Rates, shown
-from scopegate.exchange.rules import LARGEST_AGENT_PAYMENT, LEAST_AGENT_PAYMENT
+from scopegate.exchange.rules import MAX_AGENT_PAYMENT, MIN_AGENT_PAYMENT
 from scopegate.runtime.clock import Clock
 from scopegate.store.sqlite import Row, Snapshot, Store, Transaction
 
@@ -224,7 +224,7 @@ def _within_bounds(order: Order) -> None:
 
 def agent_bounds(currency: str) -> tuple[int, int]:
     """The least and the most that one payment through an agent moves, in smallest units."""
-    return bound_in(LEAST_AGENT_PAYMENT, currency), bound_in(LARGEST_AGENT_PAYMENT, currency)
+    return bound_in(MIN_AGENT_PAYMENT, currency), bound_in(MAX_AGENT_PAYMENT, currency)
 
 
 # Paying.
@@ -405,7 +405,7 @@ class _Undone(Exception):
     """Ends the job of a payment that is only tried: the store takes all of it back."""
 
 
-class Teller:
+class PaymentService:
     """Carries out payments for a running gateway."""
 
     def __init__(self, store: Store, rates: Rates, clock: Clock) -> None:
@@ -446,7 +446,7 @@ class Teller:
 
         return await self._store.write(job)
 
-    async def rehearse(self, order: Order, *, guard: Guard, permit: Permit | None = None) -> str:
+    async def check_only(self, order: Order, *, guard: Guard, permit: Permit | None = None) -> str:
         """Check an order without a payment; the name of the agent taking part, or an empty text.
 
         Raises what `pay` would, except for faults of the client whom an agent would pay: otherwise

@@ -5,28 +5,28 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MOST_OPEN_POSITIONS: Final = 100
+MAX_OPEN_POSITIONS: Final = 100
 """Contracts that an account may have open at once."""
 
-MOST_OPEN_ACCUMULATORS: Final = 20
+MAX_OPEN_ACCUMULATORS: Final = 20
 """Of those so many may be accumulators: none else has to be looked at at every tick."""
 
-LARGEST_OPEN_PAYOUT: Final = Decimal(500_000)
+MAX_OPEN_PAYOUT: Final = Decimal(500_000)
 """What the open contracts of an account may pay together; see `exchange.money.bound_in`."""
 
-MOST_COPIERS: Final = 100
+MAX_COPIERS: Final = 100
 """Accounts that may copy one trader: each of its trades is theirs in the same transaction."""
 
-MOST_TRADERS: Final = 20
+MAX_TRADERS: Final = 20
 """Traders that one account may copy."""
 
-LEAST_STAKE: Final = Decimal("0.35")
-LARGEST_STAKE: Final = Decimal(2_000)
-LARGEST_PAYOUT: Final = Decimal(50_000)
+MIN_STAKE: Final = Decimal("0.35")
+MAX_STAKE: Final = Decimal(2_000)
+MAX_PAYOUT: Final = Decimal(50_000)
 """The bounds of one contract; a bitcoin and its like count for more: `exchange.money.bound_in`."""
 
-LEAST_ASK: Final = 20_000
-LARGEST_ASK: Final = 985_000
+MIN_ASK: Final = 20_000
+MAX_ASK: Final = 985_000
 """Between these shares of the payout, in millionths, a contract is sold: outside, one side of the
 trade would be all but certain."""
 
@@ -37,7 +37,7 @@ proposal to be bought at its own price. Buying only after a rise saves no more t
 NO_SALE_BEFORE_END: Final = 15
 """Seconds before its end from which on a contract is not bought back."""
 
-MOST_SHARED: Final = 0.006
+MAX_SHARED_DRIFT: Final = 0.006
 """If a contract is paid in a currency that moves with its symbol, its value in dollars differs, as
 if the symbol had a drift: a part of its standard deviation. If that is up to this part for a day,
 contracts of up to a day are sold; else none."""
@@ -46,7 +46,7 @@ SPREAD_RANGES: Final = {"tight": 0.5, "middle": 1.0, "wide": 1.5}
 """How far the barriers of a spread lie from the spot, in standard deviations of the whole move, by
 the name that a client may give instead."""
 
-LATEST_START: Final = 24 * 3_600
+MAX_START_AHEAD: Final = 24 * 3_600
 """How far ahead a forward-starting contract may start, in seconds."""
 
 MULTIPLIED_VOLATILITIES: Final = (40, 100, 200, 300, 400)
@@ -72,14 +72,14 @@ MULTIPLIERS: Final = {
 """The multipliers of symbols whose multipliers bots have in their code; others follow from the
 products above."""
 
-MOST_WAIVED: Final = 0.4
+MAX_WAIVED: Final = 0.4
 """A multiplier is offered if its stop-out is worth no more than this share of the stake: otherwise
 the commission would take most of the stake."""
 
 CANCELLATIONS: Final = {"5m": 300, "10m": 600, "15m": 900, "30m": 1_800, "60m": 3_600}
 """How long a multiplier can be cancelled, in seconds by name."""
 
-MOST_ACCUMULATED: Final = {1: 230, 2: 115, 3: 75, 4: 55, 5: 45}
+MAX_ACCUMULATOR_TICKS: Final = {1: 230, 2: 115, 3: 75, 4: 55, 5: 45}
 """After how many ticks an accumulator ends, by the percent with which it grows: by then a stake has
 become eight to ten times as much."""
 
@@ -97,8 +97,8 @@ end: closer, it would be all but certain to be met; farther, to gain no more tha
 MULTIPLIER_DAYS: Final = 36_500
 """A multiplier ends at the close of the day that lies so far ahead."""
 
-LEAST_AGENT_PAYMENT: Final = Decimal(10)
-LARGEST_AGENT_PAYMENT: Final = Decimal(2_000)
+MIN_AGENT_PAYMENT: Final = Decimal(10)
+MAX_AGENT_PAYMENT: Final = Decimal(2_000)
 """The bounds of one payment through a payment agent; see `exchange.money.bound_in`."""
 
 

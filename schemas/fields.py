@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-LARGEST_INTEGER = 2**53 - 1
+MAX_INTEGER = 2**53 - 1
 """The largest integer that every JSON client holds exactly."""
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,15})", re.ASCII)
@@ -74,7 +74,7 @@ Flag = Annotated[Literal[0, 1], BeforeValidator(_integer)]
 """0 or 1."""
 
 AppId = Annotated[
-    int, BeforeValidator(_integer), Field(ge=1, le=LARGEST_INTEGER, description="The app's id.")
+    int, BeforeValidator(_integer), Field(ge=1, le=MAX_INTEGER, description="The app's id.")
 ]
 LoginId = Annotated[str, BeforeValidator(_text), Field(pattern=r"^[A-Za-z]{1,10}[0-9]{1,15}$")]
 SymbolName = Annotated[str, BeforeValidator(_text), Field(pattern=r"^[A-Za-z0-9_]{2,30}$")]

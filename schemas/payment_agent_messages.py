@@ -11,7 +11,7 @@ from scopegate.schemas.verification_messages import EmailAddress
 
 Commission = Annotated[Number, Field(ge=0, le=9)]
 Words = Annotated[Text, Field(pattern=r"^[\p{L}\p{Nd}\s'.,:;()@#/+-]+$")]
-_MOST = 20
+_MAX = 20
 """How many telephone numbers, methods or addresses an agent may name."""
 
 
@@ -85,13 +85,13 @@ class PaymentagentCreate(AccountRequest):
     payment_agent_name: Annotated[Words, Field(max_length=100)] = Field(
         description="The name in the list."
     )
-    phone_numbers: OrAbsent[Annotated[list[PhoneNumber], Field(max_length=_MOST)]] = Field(
+    phone_numbers: OrAbsent[Annotated[list[PhoneNumber], Field(max_length=_MAX)]] = Field(
         None, description="Where clients call."
     )
-    supported_payment_methods: Annotated[list[SupportedMethod], Field(max_length=_MOST)] = Field(
+    supported_payment_methods: Annotated[list[SupportedMethod], Field(max_length=_MAX)] = Field(
         description="How clients pay the agent, and are paid."
     )
-    urls: Annotated[list[Url], Field(max_length=_MOST)] = Field(description="The agent's pages.")
+    urls: Annotated[list[Url], Field(max_length=_MAX)] = Field(description="The agent's pages.")
 
 
 class PaymentagentCreateReply(TypedDict):

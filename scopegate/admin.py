@@ -35,7 +35,7 @@ from scopegate.store.sqlite import backup as copy_to
 
 T = TypeVar("T")
 
-MOST_APP_ID = 999_999_999
+MAX_APP_ID = 999_999_999
 """The largest id that may be chosen for an app: later apps get the ids that follow it."""
 
 
@@ -455,7 +455,7 @@ def app() -> None:
 @click.option("--name", required=True)
 @click.option(
     "--app-id",
-    type=click.IntRange(1, MOST_APP_ID),
+    type=click.IntRange(1, MAX_APP_ID),
     default=None,
     help="The app_id that a bot has in its code. [default: the next free one]",
 )

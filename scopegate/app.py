@@ -38,7 +38,7 @@ from scopegate.gateway.transport.peer import Accept
 from scopegate.handlers.gateway.countries import COUNTRIES
 from scopegate.handlers.gateway.page_calls import Pages
 from scopegate.limits_in_force import limits_in_force
-from scopegate.offered import keep_offered
+from scopegate.offered import store_offered
 from scopegate.plugins import EXCHANGE, Plugin
 from scopegate.retention import EVERY, Retention
 from scopegate.runtime.clock import Clock
@@ -149,7 +149,7 @@ async def compose(
         now: Clock = await services.get(Clock)
         # The first writes: until here a start that fails leaves an empty database.
         await store.write(
-            lambda transaction: keep_offered(transaction, services[Scopes], composition.plugins)
+            lambda transaction: store_offered(transaction, services[Scopes], composition.plugins)
         )
         await access.start()
         await store.write(lambda transaction: users.settle(transaction, settings.residence))

@@ -85,18 +85,18 @@ def foresee(reader: Snapshot, *, seed: str | None, start: str | None, speed: flo
     Raises `SettingsError` when another seed or start is asked for than the database has.
     """
     wanted = None if start is None else parse_start(start)
-    kept_seed = meta.get(reader, "seed")
-    if kept_seed is None:
-        kept_seed = seed or secrets.token_hex(32)
+    stored_seed = meta.get(reader, "seed")
+    if stored_seed is None:
+        stored_seed = seed or secrets.token_hex(32)
         # A market that runs at a speed of its own can not keep real time.
         begun = time.time() if wanted is None and speed != 1 else wanted
     else:
-        if seed is not None and seed != kept_seed:
+        if seed is not None and seed != stored_seed:
             raise SettingsError(
                 "seed: this database has another one; leave it out, or take another db"
             )
-        kept_start = meta.get(reader, "start")
-        begun = float(kept_start) if kept_start else None
+        stored_start = meta.get(reader, "start")
+        begun = float(stored_start) if stored_start else None
         if wanted is not None and wanted != begun:
             raise SettingsError(
                 "start: the market of this database began elsewhere; leave it out, or take"
@@ -105,10 +105,10 @@ def foresee(reader: Snapshot, *, seed: str | None, start: str | None, speed: flo
     mark = float(meta.get(reader, "mark") or 0.0)
     if begun is not None:
         resume = max(begun, mark)
-        return Origin(kept_seed, begun, resume, resume)
+        return Origin(stored_seed, begun, resume, resume)
     now = time.time()
     resume = max(now, mark)
-    return Origin(kept_seed, None, resume, now if resume - now <= WAITED_FOR else resume)
+    return Origin(stored_seed, None, resume, now if resume - now <= WAITED_FOR else resume)
 
 
 def settle(transaction: Transaction, origin: Origin) -> None:

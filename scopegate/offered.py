@@ -17,7 +17,7 @@ _SCOPES = "scopes"
 _PLUGINS = "plugins"
 
 
-def keep_offered(transaction: Transaction, scopes: Scopes, plugins: Iterable[Plugin]) -> None:
+def store_offered(transaction: Transaction, scopes: Scopes, plugins: Iterable[Plugin]) -> None:
     """Write down the names of the scopes and of the plugins of this start."""
     rows = {_SCOPES: [str(scope) for scope in scopes], _PLUGINS: [each.name for each in plugins]}
     for name, values in rows.items():

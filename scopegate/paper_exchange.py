@@ -20,7 +20,7 @@ from scopegate.exchange.desk import Desk
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.heartbeat import Heartbeat
 from scopegate.exchange.ledger import CurrencySettled, Ledger
-from scopegate.exchange.payments import Teller
+from scopegate.exchange.payments import PaymentService
 from scopegate.exchange.rates import Rates
 from scopegate.exchange.rules import Margins
 from scopegate.gateway.access import tokens, verification
@@ -139,14 +139,14 @@ async def market_marks(
             lambda transaction: market_start.run(transaction, clock.now(), settings.speed)
         )
 
-    async def keep_mark() -> None:
+    async def store_mark() -> None:
         """Keep a mark ahead of the market; it never resumes before its mark."""
         while True:
             await asyncio.sleep(market_start.MARK_EVERY)
             await mark()
 
     await mark()  # before the first second is published
-    keeping = supervise("the market's mark", keep_mark)
+    keeping = supervise("the market's mark", store_mark)
     try:
         yield
     finally:
@@ -180,11 +180,11 @@ async def heartbeat(
     beating = Heartbeat(
         clock,
         (
-            tick_streams.second,
-            desk.second,
-            contract_streams.second,
-            quotes.second,
-            exchange_rates.second,
+            tick_streams.on_second,
+            desk.on_second,
+            contract_streams.on_second,
+            quotes.on_second,
+            exchange_rates.on_second,
         ),
         bus.when_idle,
     )
@@ -197,15 +197,15 @@ async def heartbeat(
 
 LIMITS: Final = (
     Limit("proposal_time", quotes.GOOD_FOR, "seconds", Per.CONNECTION),
-    Limit("proposals_kept", quotes.KEPT, "proposals", Per.CONNECTION),
+    Limit("proposals_kept", quotes.MAX_PROPOSALS, "proposals", Per.CONNECTION),
     Limit("letters", verification_calls.FROM_AN_ADDRESS, "letters a minute", Per.ADDRESS),
-    Limit("letters_per_user", verification.MOST_OF_AN_ADDRESS, "letters an hour", Per.USER),
-    Limit("letters_of_client", verification.MOST_OF_A_REQUESTER, "letters an hour", Per.CLIENT),
-    Limit("letters_of_all", verification.MOST_OF_ALL, "letters an hour", Per.GATEWAY),
-    Limit("history_results", market_calls.MOST_RESULTS, "ticks or candles", Per.MESSAGE),
-    Limit("open_positions", rules.MOST_OPEN_POSITIONS, "contracts", Per.ACCOUNT),
-    Limit("accounts", ledger.MOST_OF_A_USER, "accounts", Per.USER),
-    Limit("accounts_by_apps", ledger.MOST_BY_APPS, "accounts opened by apps", Per.USER),
+    Limit("letters_per_user", verification.MAX_PER_ADDRESS, "letters an hour", Per.USER),
+    Limit("letters_of_client", verification.MAX_PER_REQUESTER, "letters an hour", Per.CLIENT),
+    Limit("letters_of_all", verification.MAX_OF_ALL, "letters an hour", Per.GATEWAY),
+    Limit("history_results", market_calls.MAX_RESULTS, "ticks or candles", Per.MESSAGE),
+    Limit("open_positions", rules.MAX_OPEN_POSITIONS, "contracts", Per.ACCOUNT),
+    Limit("accounts", ledger.MAX_PER_USER, "accounts", Per.USER),
+    Limit("accounts_by_apps", ledger.MAX_BY_APPS, "accounts opened by apps", Per.USER),
 )
 
 PAPER_EXCHANGE: Final = Plugin(
@@ -243,7 +243,7 @@ PAPER_EXCHANGE: Final = Plugin(
         announcements,
         accounts,
         Ledger,
-        Teller,
+        PaymentService,
         Desk,
         TickStreams,
         ContractStreams,

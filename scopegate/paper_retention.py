@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from scopegate.exchange.book import KEPT_ORDERS
-from scopegate.exchange.copying import KEPT_REPORTS
+from scopegate.exchange.book import MAX_ORDERS
+from scopegate.exchange.copying import MAX_REPORTS
 from scopegate.retention import BATCH, DAY, ENDED_DAYS, Key, Moments, Rule
 from scopegate.store.sqlite import Snapshot, Transaction
 
@@ -49,9 +49,9 @@ RULES: Final = (
     ),
     Rule(
         "Orders of a contract (`contract_update_history`)",
-        f"the latest {KEPT_ORDERS} of a contract; {ENDED_DAYS} days of the market after its end",
+        f"the latest {MAX_ORDERS} of a contract; {ENDED_DAYS} days of the market after its end",
         _old_orders,
         _delete_order,
     ),
-    Rule("Reports of copied trades (`copy_report`)", f"the latest {KEPT_REPORTS:,} of a copier"),
+    Rule("Reports of copied trades (`copy_report`)", f"the latest {MAX_REPORTS:,} of a copier"),
 )

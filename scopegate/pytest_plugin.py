@@ -96,8 +96,8 @@ def pytest_make_collect_report(
     if report.failed and isinstance(collector, pytest.Module):
         for name in _not_found(report.longreprtext):
             root = collector.config.rootpath
-            stands_there = (root / f"{name}.py").exists() or (root / name).is_dir()
-            if stands_there and "scopegate" in collector.path.read_text(errors="replace"):
+            is_shadowed = (root / f"{name}.py").exists() or (root / name).is_dir()
+            if is_shadowed and "scopegate" in collector.path.read_text(errors="replace"):
                 hint = f"{name} is in {root}, which is not on the path: {_PATH}"
                 report.sections.append(("scopegate", hint))
     return report

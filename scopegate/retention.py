@@ -17,8 +17,8 @@ from typing import Any, Final
 import structlog
 
 from scopegate.gateway.access import tokens
-from scopegate.gateway.access.tokens import KEPT_USES
-from scopegate.gateway.access.users import KEPT_SIGN_INS
+from scopegate.gateway.access.tokens import MAX_USES
+from scopegate.gateway.access.users import MAX_SIGN_INS
 from scopegate.runtime.clock import Clock
 from scopegate.store.sqlite import Snapshot, Store, StoreUnavailableError, Transaction
 
@@ -249,7 +249,7 @@ def _delete_change(transaction: Transaction, key: Key) -> None:
 RULES: Final = (
     Rule(
         "Uses of a token, one row per call and address",
-        f"the latest {KEPT_USES} of a token; {ENDED_DAYS} days after the last such use",
+        f"the latest {MAX_USES} of a token; {ENDED_DAYS} days after the last such use",
         _old_uses,
         _delete_use,
     ),
@@ -276,7 +276,7 @@ RULES: Final = (
     ),
     Rule(
         "Sign-ins and sign-outs (`login_history`)",
-        f"{SIGN_IN_DAYS} days; the latest {KEPT_SIGN_INS:,} of a user;"
+        f"{SIGN_IN_DAYS} days; the latest {MAX_SIGN_INS:,} of a user;"
         " while a token of theirs is kept",
         _old_sign_ins,
         _delete_sign_in,

@@ -50,7 +50,7 @@ Amount = str | int | float | Decimal
 Moment = str | int | float | datetime
 """A moment of the market: epoch seconds, or a date and time, in UTC unless it says otherwise."""
 
-SET_HERE = frozenset(
+FIXED_SETTINGS = frozenset(
     ("db", "demo", "host", "port", "speed", "tls_cert", "tls_key", "tls_self_signed")
 )
 """Settings that are not for a test to choose: where it listens, what it keeps, how it runs."""
@@ -93,7 +93,7 @@ class BotFuture(Future[_T]):
         finally:
             self.seen = self.done()
 
-    def untold(self) -> BaseException | None:
+    def unreported(self) -> BaseException | None:
         """The bot's exception, if the test has not seen it; exit code 0 is not a failure."""
         if not self.done() or self.seen:
             return None
@@ -319,7 +319,7 @@ class LiveGateway:
         wait(running, LAST_STEPS)
         for bot in running:
             bot.left_alone = True
-        problems = [problem for bot in self._bots if (problem := bot.untold()) is not None]
+        problems = [problem for bot in self._bots if (problem := bot.unreported()) is not None]
         if len(problems) == 1:
             raise problems[0]
         if problems:
@@ -348,7 +348,7 @@ def live_gateway(
     as `limits="deriv"`. Raises `SettingsError` where one of them is wrong, and at the end of the
     block what went wrong in the gateway's thread.
     """
-    for name in SET_HERE.intersection(settings):
+    for name in FIXED_SETTINGS.intersection(settings):
         raise SettingsError(f"{name}: a gateway of a test's own is not told that")
     units = _units(balance, currency)
     begin = parse_start(str(start))
@@ -482,7 +482,7 @@ class _Record:
                 if (found := self._take(wanted, where)) is not None:
                     return found
                 for bot in bots:
-                    if (problem := bot.untold()) is not None:
+                    if (problem := bot.unreported()) is not None:
                         raise problem
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:

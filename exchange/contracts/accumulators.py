@@ -36,16 +36,16 @@ from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import to_text
 from scopegate.exchange.pricing.widths import widest
-from scopegate.exchange.rules import MOST_ACCUMULATED, MOST_OPEN_ACCUMULATORS, Margins
+from scopegate.exchange.rules import MAX_ACCUMULATOR_TICKS, MAX_OPEN_ACCUMULATORS, Margins
 
 TICKS_SEARCHED: Final = 2_000
 ROWS_SHOWN: Final = 100
-LEAST_SD: Final = 8.0
+MIN_SD: Final = 8.0
 """Standard deviation of a tick, in pips, from which on the width is fine enough: the exchange then
 keeps at most 1.5 % of the worth at a tick beyond its margin, and the width fits all that the price
 may do until the end."""
 
-GROWTH_RATES = [float(Decimal(percent) / 100) for percent in MOST_ACCUMULATED]
+GROWTH_RATES = [float(Decimal(percent) / 100) for percent in MAX_ACCUMULATOR_TICKS]
 """What may be chosen, as the wire has it."""
 
 _SHORT = re.compile(r"([0-9.]{1,20})_0_0\.0([1-5])_1_0\.([0-9]{12})_([0-9]{1,11})(?:_0)?", re.ASCII)
@@ -75,7 +75,7 @@ class Accumulator(Ordered[AccumulatorTerms]):
 
     name = "ACCU"
     is_path_dependent = True
-    most_open = MOST_OPEN_ACCUMULATORS
+    most_open = MAX_OPEN_ACCUMULATORS
     takes = frozenset({"growth_rate", "take_profit"})
     listing = Listing(
         category="accumulator",
@@ -103,7 +103,7 @@ class Accumulator(Ordered[AccumulatorTerms]):
         spot, symbol = market.tick.pips, terms.symbol
         tick = market.distribution(market.tick.epoch, market.tick.epoch + symbol.step)
         pips = 0
-        if spot * tick.sd >= LEAST_SD:
+        if spot * tick.sd >= MIN_SD:
             pips = widest(spot, (1.0 - margins.accumulator) / (1.0 + growth / 100), tick)
         if not pips:
             raise Refusal(
@@ -113,7 +113,7 @@ class Accumulator(Ordered[AccumulatorTerms]):
             )
         # Between two pips: so many stay, one more does not, also when the spot has moved a little.
         width = (2 * pips + 1) * WIDTH_UNITS // (2 * spot)
-        until = replace(terms, expiry=None, ticks=MOST_ACCUMULATED[growth])
+        until = replace(terms, expiry=None, ticks=MAX_ACCUMULATOR_TICKS[growth])
         agreed = until.extended(AccumulatorTerms, stake=amount, growth=growth, width=width)
         agreed = self.with_requested(agreed, request)
         markup = int(amount * request.markup)
@@ -131,7 +131,7 @@ class Accumulator(Ordered[AccumulatorTerms]):
 
     def most(self, terms: AccumulatorTerms) -> int:
         """What it pays when it stays in to its last tick."""
-        return _worth(terms.stake, terms.growth, MOST_ACCUMULATED[terms.growth])
+        return _worth(terms.stake, terms.growth, MAX_ACCUMULATOR_TICKS[terms.growth])
 
     def profit_at(self, terms: AccumulatorTerms, state: ContractState[Tick], tick: Tick) -> int:
         """What it has grown."""
@@ -160,7 +160,7 @@ class Accumulator(Ordered[AccumulatorTerms]):
     def decode(self, text: str, terms: Terms) -> AccumulatorTerms:
         """What `encode` wrote; the take profit is kept elsewhere."""
         stake, growth, width, start = short_fields.match(_SHORT, text)
-        term = replace(terms, start=int(start), ticks=MOST_ACCUMULATED[int(growth)])
+        term = replace(terms, start=int(start), ticks=MAX_ACCUMULATOR_TICKS[int(growth)])
         return term.extended(
             AccumulatorTerms,
             stake=short_fields.read_money(stake, terms.currency),
@@ -221,7 +221,7 @@ def _growth(request: QuoteRequest) -> int:
     if request.growth_rate is None:
         raise invalid("growth_rate", "ACCU needs a growth_rate, such as 0.03.")
     percent = request.growth_rate * 100
-    if percent not in MOST_ACCUMULATED:
+    if percent not in MAX_ACCUMULATOR_TICKS:
         listed = ", ".join(map(str, GROWTH_RATES))
         raise not_offered(
             f"Growth rate is not in acceptable range. Accepts {listed}.", "growth_rate"
@@ -236,7 +236,7 @@ def _worth(stake: int, growth: int, ticks: int) -> int:
 @lru_cache(maxsize=4_096)  # asked at every tick of every accumulator
 def _enough(stake: int, growth: int, take_profit: int | None) -> int:
     """After how many ticks it closes by itself."""
-    most = MOST_ACCUMULATED[growth]
+    most = MAX_ACCUMULATOR_TICKS[growth]
     if take_profit is None:
         return most
     return next(k for k in range(1, most + 1) if _worth(stake, growth, k) >= stake + take_profit)

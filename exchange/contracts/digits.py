@@ -11,7 +11,7 @@ from scopegate.exchange.contracts.common.refusals import Refusal, bad_barrier, i
 from scopegate.exchange.contracts.common.state import ContractState, MarketView, Outcome, Tick
 from scopegate.exchange.rules import Margins
 
-LEAST_SD: float = 8.0
+MIN_SD: float = 8.0
 """Standard deviation of a tick, in pips, from which on the next digit is uniform: the chances are
 then off by some exp(-2 pi^2 (sd / 10)^2), below 4e-6."""
 
@@ -23,7 +23,7 @@ class Digits(FixedPayout[None]):
     """Won when the last digit of the exit tick stands as it should to the digit chosen.
 
     The odds are exact, the count of digits that win out of ten, as long as a tick moves the price
-    by `LEAST_SD` pips; below that nothing is offered. The entry tick is the first that counts.
+    by `MIN_SD` pips; below that nothing is offered. The entry tick is the first that counts.
     """
 
     barrier_is_digit = True
@@ -59,7 +59,7 @@ class Digits(FixedPayout[None]):
         self, terms: FixedPayoutTerms, request: QuoteRequest, market: MarketView
     ) -> FixedPayoutTerms:
         """The digit is written as the barrier."""
-        if market.tick.pips * terms.symbol.tick_sd < LEAST_SD:
+        if market.tick.pips * terms.symbol.tick_sd < MIN_SD:
             raise Refusal(
                 "InvalidOfferings",
                 f"{terms.symbol.display_name} moves too few pips a tick at present for contracts"

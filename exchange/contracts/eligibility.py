@@ -16,7 +16,7 @@ Every price is fair in the currency in which the contract is paid. In dollars, a
 when its own currency has risen is worth more than it costs, and the opposite contract less. No
 price is fair in both currencies. So where a currency and a symbol move together, only contracts
 that end within a day are sold: the difference is then a small part of any usual margin
-(`exchange.rules.MOST_SHARED`). On coins, which move more, none are sold.
+(`exchange.rules.MAX_SHARED_DRIFT`). On coins, which move more, none are sold.
 """
 
 import math
@@ -28,7 +28,7 @@ from scopegate.exchange.contracts.common.contract_type import AnyContractType
 from scopegate.exchange.contracts.common.listing import NO_END, Decides, Durations
 from scopegate.exchange.contracts.common.refusals import not_offered
 from scopegate.exchange.rates import DOLLAR_SYMBOLS
-from scopegate.exchange.rules import MOST_SHARED
+from scopegate.exchange.rules import MAX_SHARED_DRIFT
 from scopegate.exchange.symbols import DAY, SYMBOLS, YEAR, Motion, Symbol, covariance
 
 _LAST_TICK: Final = {Decides.SIDE_OF_LAST_TICK, Decides.DISTANCE_OF_LAST_TICK}
@@ -61,7 +61,7 @@ def _is_priced(kind: AnyContractType, symbol: Symbol) -> bool:
 
 def _is_paid_in(kind: AnyContractType, symbol: Symbol, currency: str) -> bool:
     shared = shared_in_a_day(symbol, currency)
-    return not shared or (shared <= MOST_SHARED and kind.listing.durations != NO_END)
+    return not shared or (shared <= MAX_SHARED_DRIFT and kind.listing.durations != NO_END)
 
 
 def shared_in_a_day(symbol: Symbol, currency: str) -> float:

@@ -49,8 +49,8 @@ from scopegate.exchange.pricing import overshoot
 from scopegate.exchange.pricing.touch import SHIFT
 from scopegate.exchange.rules import (
     CANCELLATIONS,
-    LARGEST_PAYOUT,
-    MOST_WAIVED,
+    MAX_PAYOUT,
+    MAX_WAIVED,
     MULTIPLIED_BREAKS,
     MULTIPLIED_JUMPS,
     MULTIPLIED_VOLATILITIES,
@@ -217,7 +217,7 @@ class Multiplier(Ordered[MultiplierTerms]):
 
     def order_limits(self, terms: MultiplierTerms) -> Mapping[str, tuple[int, int]]:
         """A profit, and a loss beyond the commission, up to the stake."""
-        most = bound_in(LARGEST_PAYOUT, terms.currency)
+        most = bound_in(MAX_PAYOUT, terms.currency)
         return {"take_profit": (1, most), "stop_loss": (terms.commission + 1, terms.stake)}
 
     def cancellation_price(
@@ -398,10 +398,10 @@ class Multiplier(Ordered[MultiplierTerms]):
     def choices(self, symbol: Symbol, spot: int) -> list[int]:
         """The multipliers that are offered for a symbol at a spot.
 
-        Those of the symbol's list whose stop-out is worth no more than `MOST_WAIVED` of the stake.
+        Those of the symbol's list whose stop-out is worth no more than `MAX_WAIVED` of the stake.
         """
         worth = stop_out_worth(symbol, spot, rises=self.direction > 0)
-        return [each for each in multipliers(symbol) if each * worth <= MOST_WAIVED]
+        return [each for each in multipliers(symbol) if each * worth <= MAX_WAIVED]
 
 
 def reference(terms: MultiplierTerms, entry: Tick, tick: Tick) -> int:

@@ -25,7 +25,7 @@ from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import CURRENCIES, to_text, to_units
 from scopegate.exchange.rules import (
-    LATEST_START,
+    MAX_START_AHEAD,
     MULTIPLIER_DAYS,
     Margins,
 )
@@ -114,7 +114,7 @@ def _term(request: QuoteRequest, kind: AnyContractType, symbol: Symbol, now: int
     if request.date_start is not None and request.date_start > now:
         if not kind.listing.takes_forward_start:
             raise not_offered(f"Contracts of the type {kind.name} start at once.", "date_start")
-        if request.date_start > now + LATEST_START:
+        if request.date_start > now + MAX_START_AHEAD:
             raise not_offered("A contract starts within a day.", "date_start")
         start, is_forward = request.date_start, True
     terms = Terms(

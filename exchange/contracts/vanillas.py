@@ -8,7 +8,7 @@ from scopegate.exchange.contracts.common.state import MarketView
 from scopegate.exchange.contracts.common.terms import Barrier
 from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.pricing.terminal import above, call, put
-from scopegate.exchange.rules import LARGEST_ASK, LEAST_ASK, NO_VANILLA_SALE_BEFORE_END, Margins
+from scopegate.exchange.rules import MAX_ASK, MIN_ASK, NO_VANILLA_SALE_BEFORE_END, Margins
 
 
 class Vanilla(PerPoint):
@@ -55,7 +55,7 @@ class Vanilla(PerPoint):
         spot = market.tick.pips
         first = terms.entry_epoch if strike.is_relative else market.tick.epoch
         chance = above(spot, strike.level(spot), market.distribution(first, self.exit_epoch(terms)))
-        if not LEAST_ASK <= 1_000_000 * (chance if self.rises else 1 - chance) <= LARGEST_ASK:
+        if not MIN_ASK <= 1_000_000 * (chance if self.rises else 1 - chance) <= MAX_ASK:
             raise self.refused("The barrier is too far from the spot.", terms, market)
         return strike
 

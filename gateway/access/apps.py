@@ -24,10 +24,10 @@ from scopegate.store.sqlite import Announcement, Row, Snapshot, StoreError, Tran
 TEST_APP = 1089
 """The app that every database has, for every demo."""
 
-MOST_OF_A_USER = 100
+MAX_PER_USER = 100
 """Apps that a user may register."""
 
-MOST_OF_AN_APP = 20
+MAX_PER_APP = 20
 """Apps that one app may register for a user."""
 
 
@@ -66,8 +66,8 @@ def _origin(uri: str) -> str:
     return f"{target.scheme}://{target.netloc}" if uri else ""
 
 
-_NOT_TOLD = ("id", "user_id", "official", "allowed_origins", "registered_by")
-_FIELDS = [field.name for field in fields(App) if field.name not in _NOT_TOLD]
+_INTERNAL_FIELDS = ("id", "user_id", "official", "allowed_origins", "registered_by")
+_FIELDS = [field.name for field in fields(App) if field.name not in _INTERNAL_FIELDS]
 
 
 def _app(row: Mapping[str, Any] | Row) -> App:
@@ -179,7 +179,7 @@ def register(
         _refuse_id(transaction, app_id)
     if user_id is not None:
         owned = of_user(transaction, user_id)
-        most = MOST_OF_A_USER if registered_by is None else MOST_OF_AN_APP
+        most = MAX_PER_USER if registered_by is None else MAX_PER_APP
         if sum(app.registered_by == registered_by for app in owned) >= most:
             who = "A user" if registered_by is None else "An app"
             raise ApiError("AppRegister", f"{who} may register {most} apps. Delete one first.")
@@ -323,7 +323,7 @@ def link(
     earlier link. Scopes beside those `declared` could not be granted now: they make no difference.
     """
     given = frozenset(scopes) & app.scopes
-    kept_loginids = ",".join(sorted(loginids))
+    loginids_text = ",".join(sorted(loginids))
     for row in transaction.all(
         "SELECT id, scopes, loginids FROM links"
         " WHERE app_id = ? AND user_id = ? AND ended_at IS NULL",
@@ -332,7 +332,7 @@ def link(
     ):
         before = tokens.scopes_from_text(row["scopes"])
         before = before if declared is None else before & declared
-        if (before, row["loginids"]) == (given, kept_loginids):
+        if (before, row["loginids"]) == (given, loginids_text):
             return _agree(transaction, row["id"], app)
         end_link(transaction, row["id"])
     link_id = transaction.insert(
@@ -340,7 +340,7 @@ def link(
         app.id,
         user_id,
         tokens.scopes_to_text(given),
-        kept_loginids,
+        loginids_text,
         time.time(),
     )
     return _agree(transaction, link_id, app)

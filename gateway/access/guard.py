@@ -42,7 +42,7 @@ from scopegate.store.sqlite import Job, Snapshot, Store, StoreUnavailableError, 
 FLUSH = 1.0
 WRONG_TOKENS_A_MINUTE = 5
 CACHED_TOKENS = 10_000
-MOST_UNWRITTEN = 10_000
+MAX_UNWRITTEN = 10_000
 """Uses of tokens, and sign-ins, that are kept in memory while nothing can be written."""
 
 T = TypeVar("T")
@@ -391,9 +391,9 @@ class Access:
     ) -> None:
         """Keep uses that could not be written for the next attempt, within bounds."""
         for key, count in uses.items():
-            if key in self._uses or len(self._uses) < MOST_UNWRITTEN:
+            if key in self._uses or len(self._uses) < MAX_UNWRITTEN:
                 self._uses[key] = self._uses.get(key, 0) + count
-        self._sign_ins = (sign_ins + self._sign_ins)[-MOST_UNWRITTEN:]
+        self._sign_ins = (sign_ins + self._sign_ins)[-MAX_UNWRITTEN:]
 
     async def catch_up(self) -> None:
         """Write pending counts before a read, if the store can be written."""

@@ -20,7 +20,7 @@ from typing import Literal, Protocol
 
 import structlog
 
-MOST_WAITING = 1_000
+MAX_WAITING = 1_000
 """Letters that wait for the mail server; a further one is dropped, and that is logged."""
 PATIENCE = 10.0
 """Seconds that the mail server has for each step of taking a letter."""
@@ -76,8 +76,8 @@ class SmtpMailer:
 
     def send(self, letter: Letter) -> None:
         """Queue the letter for the mail server."""
-        if self._waiting >= MOST_WAITING:
-            _lost(letter, f"{MOST_WAITING} letters are waiting already")
+        if self._waiting >= MAX_WAITING:
+            _lost(letter, f"{MAX_WAITING} letters are waiting already")
             return
         self._waiting += 1
         done = asyncio.get_running_loop().run_in_executor(self._thread, self._carry, letter)

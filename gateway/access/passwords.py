@@ -8,7 +8,7 @@ Rules:
   were never checked to the end, count no more. Past `FROM_AN_ADDRESS` a minute from an address, or
   `AT_AN_ACCOUNT` at an account, all are refused unchecked. An address alone cannot keep an owner
   out, nor can many keep out one who comes from where they have signed in before. Where
-  `MOST_WAITING` wait to be checked, or `MOST_WAITING_EACH` of one client, others are told so at
+  `MAX_WAITING` wait to be checked, or `MAX_WAITING_PER_CLIENT` of one client, others are told so at
   once.
 """
 
@@ -28,9 +28,9 @@ FROM_AN_ADDRESS = 5
 AT_AN_ACCOUNT = 20
 AT_A_TIME = 2
 """Passwords that are checked at once: with a hash's memory this bounds what sign-ins may take."""
-MOST_WAITING = 16
+MAX_WAITING = 16
 """Passwords that wait for that: so many are checked well within a handler's time."""
-MOST_WAITING_EACH = 8
+MAX_WAITING_PER_CLIENT = 8
 """Passwords of one client that may wait for that."""
 
 
@@ -80,7 +80,7 @@ class Passwords:
         self._from_address = FailureCounter()
         self._at_account = FailureCounter()
         self._threads = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="passwords")
-        self.queue = FairQueue(AT_A_TIME, most_each=MOST_WAITING_EACH, most=MOST_WAITING)
+        self.queue = FairQueue(AT_A_TIME, most_each=MAX_WAITING_PER_CLIENT, most=MAX_WAITING)
 
     @asynccontextmanager
     async def attempt(

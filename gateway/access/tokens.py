@@ -20,16 +20,16 @@ from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.store.sqlite import Announcement, Row, Snapshot, Transaction
 
-MOST_OF_A_USER = 100
+MAX_PER_USER = 100
 """Owner tokens that one account may have at once."""
 
-MOST_OF_A_LINK = 20
+MAX_PER_AUTHORIZATION = 20
 """Tokens that an app may hold for one account: a further one ends the oldest.
 
 It may create as many again for the account with `api_token`: a further one is refused.
 """
 
-KEPT_USES = 500
+MAX_USES = 500
 """The latest uses that are kept for a token, one row per call and address."""
 
 
@@ -193,7 +193,7 @@ class NewToken:
 def create(transaction: Transaction, new: NewToken) -> str:
     """Create a token; its text, which is known this once only.
 
-    Raises `ApiError` if the account has `MOST_OF_A_USER` already, or another of that name. Tokens
+    Raises `ApiError` if the account has `MAX_PER_USER` already, or another of that name. Tokens
     that an app creates are counted and named separately, so that no app uses up the owner's or
     another app's.
     """
@@ -206,7 +206,7 @@ def create(transaction: Transaction, new: NewToken) -> str:
         raise ApiError("APITokenError", f"The user of {loginid} is disabled.")
     if new.kind == "owner" and new.sign_in_id is None:
         names = [token.name for token in listed(transaction, loginid) if token.link_id == link_id]
-        most = MOST_OF_A_USER if link_id is None else MOST_OF_A_LINK
+        most = MAX_PER_USER if link_id is None else MAX_PER_AUTHORIZATION
         if len(names) >= most:
             raise ApiError(
                 "TooManyTokens",
@@ -257,7 +257,7 @@ def issue(
         link_id,
         loginid,
     )
-    end(transaction, _ids(held[MOST_OF_A_LINK:]))
+    end(transaction, _ids(held[MAX_PER_AUTHORIZATION:]))
     return text
 
 
@@ -456,7 +456,7 @@ def record_use(
         " WHERE token_id = ? ORDER BY last_at DESC LIMIT 1 OFFSET ?)",
         token_id,
         token_id,
-        KEPT_USES - 1,
+        MAX_USES - 1,
     )
     transaction.execute(
         "UPDATE tokens SET last_used_at = ?, last_used_from = ? WHERE id = ?", at, address, token_id

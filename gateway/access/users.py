@@ -25,7 +25,7 @@ class Residence(str):
     __slots__ = ()
 
 
-KEPT_SIGN_INS = 1_000
+MAX_SIGN_INS = 1_000
 """Records of signings in and out that are kept for a user, the latest ones."""
 
 
@@ -227,7 +227,7 @@ def forget_sign_ins(transaction: Transaction, user_id: int) -> None:
         " AND NOT EXISTS (SELECT 1 FROM tokens WHERE sign_in_id = sign_ins.id)",
         user_id,
         user_id,
-        KEPT_SIGN_INS,
+        MAX_SIGN_INS,
     )
 
 

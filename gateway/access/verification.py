@@ -3,10 +3,10 @@
 Rules:
 - A code is good once, for `LIFETIME` seconds, and only for the address and the purpose that it was
   made for. It is kept as its digest; its text stands in the letter alone.
-- An address is written to `MOST_OF_AN_ADDRESS` times an hour at the most, and all of them together
-  `MOST_OF_ALL` times. Known addresses and others count alike: no answer and no limit tells them
+- An address is written to `MAX_PER_ADDRESS` times an hour at the most, and all of them together
+  `MAX_OF_ALL` times. Known addresses and others count alike: no answer and no limit tells them
   apart.
-- One requester (an address block, and the signed-in user) causes `MOST_FROM_ONE` of the letters to
+- One requester (an address block, and the signed-in user) causes `MAX_FROM_ONE` of the letters to
   an address at most, and so cannot use up all letters of another user's address.
 - Letters that users request for themselves with their own API token count separately: nobody else
   can use them up, nor can an app.
@@ -22,11 +22,11 @@ from scopegate.gateway.calls.errors import ApiError, rate_limit
 from scopegate.store.sqlite import Snapshot, Transaction
 
 LIFETIME = 3600.0
-MOST_OF_AN_ADDRESS = 5
-MOST_OF_ALL = 10_000
-MOST_FROM_ONE = 3
+MAX_PER_ADDRESS = 5
+MAX_OF_ALL = 10_000
+MAX_FROM_ONE = 3
 """Letters an hour to one address, for one requester."""
-MOST_OF_A_REQUESTER = 60
+MAX_PER_REQUESTER = 60
 """Letters an hour for one requester, to all addresses."""
 
 ACCOUNT_OPENING = "account_opening"
@@ -65,7 +65,7 @@ def create(
     if own:
         _refuse_many(transaction, "own = 1 AND email = ?", email)
     else:
-        _refuse_as_stranger(transaction, email, requester)
+        _refuse_unknown_address(transaction, email, requester)
     text = "".join(secrets.choice(_LETTERS) for _ in range(_LENGTH))
     transaction.execute(
         "INSERT INTO email_codes (digest, email, kind, sent_at, block, user_id, own)"
@@ -89,29 +89,29 @@ def _is_reader(reader: Snapshot, email: str, requester: Requester) -> bool:
     return users.normal(known) == email
 
 
-def _refuse_as_stranger(transaction: Transaction, email: str, requester: Requester) -> None:
+def _refuse_unknown_address(transaction: Transaction, email: str, requester: Requester) -> None:
     for column, value in (("block", requester.block), ("user_id", requester.user_id)):
         if value is None:
             continue
         _refuse_many(
             *(transaction, f"own = 0 AND {column} = ? AND email = ?", value, email),
-            most=MOST_FROM_ONE,
+            most=MAX_FROM_ONE,
             what="to one address from one client",
         )
         _refuse_many(
             *(transaction, f"own = 0 AND {column} = ?", value),
-            most=MOST_OF_A_REQUESTER,
+            most=MAX_PER_REQUESTER,
             what="from one client",
         )
     _refuse_many(transaction, "own = 0 AND email = ?", email)
-    _refuse_many(transaction, "own = 0", most=MOST_OF_ALL, what="for one gateway")
+    _refuse_many(transaction, "own = 0", most=MAX_OF_ALL, what="for one gateway")
 
 
 def _refuse_many(
     reader: Snapshot,
     where: str,
     *values: str | int,
-    most: int = MOST_OF_AN_ADDRESS,
+    most: int = MAX_PER_ADDRESS,
     what: str = "for one address",
 ) -> None:
     [sent] = reader.single(f"SELECT count(*) FROM email_codes WHERE {where}", *values)  # noqa: S608

@@ -206,7 +206,7 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
 
 
-class Heard(Generic[KeyT, ValueT]):
+class ActiveTopics(Generic[KeyT, ValueT]):
     """What is told on topics of the bus, each from its first listener to its last.
 
     A handler begins a topic before its stream is opened; if it is not opened, the topic is dropped

@@ -61,7 +61,7 @@ from scopegate.gateway.calls.registry import (
 from scopegate.gateway.calls.session import Grant, Session, Shape, Subscription
 from scopegate.gateway.calls.skim import skim
 from scopegate.gateway.calls.token_form import NOT_SHOWN, SHORTEST, holds_token, without_tokens
-from scopegate.schemas.fields import LARGEST_INTEGER
+from scopegate.schemas.fields import MAX_INTEGER
 from scopegate.store.sqlite import StoreUnavailableError
 
 MAX_DEPTH = 32
@@ -543,7 +543,7 @@ def _inspect_values(values: Iterable[Any], depth: int) -> tuple[bool, bool]:
     for item in values:
         kind = type(item)
         if kind is int or kind is float:
-            if not -LARGEST_INTEGER <= item <= LARGEST_INTEGER:
+            if not -MAX_INTEGER <= item <= MAX_INTEGER:
                 sane = False
         elif kind is str:
             if len(item) >= SHORTEST and holds_token(item):
@@ -604,7 +604,7 @@ def _head(message: Message, echo: Message) -> Message:
             type(req_id) is float and req_id.is_integer()
         ):
             req_id = int(req_id)
-        if type(req_id) is int and -LARGEST_INTEGER <= req_id <= LARGEST_INTEGER:
+        if type(req_id) is int and -MAX_INTEGER <= req_id <= MAX_INTEGER:
             head["req_id"] = req_id
     if "passthrough" in echo:
         passthrough = echo["passthrough"]

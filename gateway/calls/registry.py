@@ -40,7 +40,7 @@ from scopegate.schemas.scopes import SCOPES, Risk, Scope, Scopes
 from scopegate.schemas.session_messages import PUBLISHED_STREAMS, STREAMS
 
 
-class Standing(Enum):
+class BalanceAt(Enum):
     """Who may make a call where no scope says it."""
 
     SIGNED_IN = "login"
@@ -48,19 +48,19 @@ class Standing(Enum):
     AT_PAGES = "pages"
 
 
-SIGNED_IN: Final = Standing.SIGNED_IN
+SIGNED_IN: Final = BalanceAt.SIGNED_IN
 """Needs a login, and no scope in particular."""
 
-OWNER: Final = Standing.OWNER
+OWNER: Final = BalanceAt.OWNER
 """Needs the owner's own sign-in at the gateway's pages: no token will do, whatever its scopes."""
 
-AT_PAGES: Final = Standing.AT_PAGES
+AT_PAGES: Final = BalanceAt.AT_PAGES
 """Anybody, from a page that the gateway itself has served."""
 
 NO_APPS: Final = "not for apps"
 """The note in lists of calls for a call that refuses tokens of apps."""
 
-Needs = Scope | Collection[Scope] | Standing | None
+Needs = Scope | Collection[Scope] | BalanceAt | None
 """Who may make a call: one scope, any one of several, a standing, or (`None`) anybody."""
 
 Body = Mapping[str, Any]
@@ -163,7 +163,7 @@ class Call:
     scopes_in_order: tuple[str, ...]
     """The same, as lists show them."""
     needs_login: bool
-    standing: Standing | None
+    standing: BalanceAt | None
     """What it needs in place of a scope."""
     app_tokens: bool
     """Whether a token that was issued to an app, or created with one, may make it."""
@@ -301,7 +301,7 @@ class Registry:
         if not inspect.iscoroutinefunction(method):
             raise DeclarationError(f"{where} is no coroutine: write async def")
         needs = policy["needs"]
-        standing = needs if isinstance(needs, Standing) else None
+        standing = needs if isinstance(needs, BalanceAt) else None
         needed = self._needed(where, needs)
         scopes = frozenset(map(str, needed))
         validate = request.__pydantic_validator__.validate_python
@@ -333,7 +333,7 @@ class Registry:
 
     def _needed(self, where: str, needs: Needs) -> list[Scope]:
         """The scopes of which a call needs one, all of them declared."""
-        if needs is None or isinstance(needs, Standing):
+        if needs is None or isinstance(needs, BalanceAt):
             return []
         given: list[Any] = [needs] if isinstance(needs, str) else list(needs)
         if not given:

@@ -31,7 +31,7 @@ ROUND = 0.002
 """Seconds of handling after which the event loop reads its sockets again."""
 QUANTUM = 0.001
 """Seconds that a connection has in its turn; a longer message is finished all the same."""
-MOST_RUNNING = 8
+MAX_RUNNING = 8
 """Handlers of one client that may wait for something at once; its further messages wait."""
 
 FEW_ROWS = 100
@@ -40,9 +40,9 @@ WORKERS = 2
 """Threads that compute; one client has at most one of them."""
 SLICE = 0.005
 """Seconds after which a computation gives other clients a turn."""
-MOST_QUEUED_EACH = 3
+MAX_QUEUED_PER_CLIENT = 3
 """Turns that one client may wait for in a queue: the longest take a second each."""
-MOST_QUEUED = 256
+MAX_QUEUED = 256
 """Turns that all clients may wait for in a queue."""
 
 T = TypeVar("T")
@@ -111,7 +111,7 @@ class Scheduler:
     def run(self, load: ClientLoad, work: Work) -> None:
         """Serve `work` now if it would be next, else when it is the client's turn."""
         now = self._clock()
-        if load.waiting or load.running >= MOST_RUNNING or not self._is_next(load, now):
+        if load.waiting or load.running >= MAX_RUNNING or not self._is_next(load, now):
             self.wait(load, work)
             return
         if load.time < self._time:
@@ -171,7 +171,7 @@ class Scheduler:
         return not self._line or load.time < self._line[0][0]
 
     def _list(self, load: ClientLoad) -> None:
-        if not load.listed and load.running < MOST_RUNNING:
+        if not load.listed and load.running < MAX_RUNNING:
             load.listed = True
             entry = (max(load.time, self._time), next(self._numbers), load)
             heapq.heappush(self._line, entry)
@@ -270,7 +270,7 @@ class FairQueue:
     """Admits `at_once` turns at a time: at most one per client, and clients in turn."""
 
     def __init__(
-        self, at_once: int, *, most_each: int = MOST_QUEUED_EACH, most: int = MOST_QUEUED
+        self, at_once: int, *, most_each: int = MAX_QUEUED_PER_CLIENT, most: int = MAX_QUEUED
     ) -> None:
         self._free = at_once
         self._most_each = most_each

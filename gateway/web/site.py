@@ -42,7 +42,7 @@ _TYPES = {
 _HTML = "text/html; charset=utf-8"
 _JSON = "application/json"
 
-_KEEP_TO_TLS = "max-age=31536000"
+_HSTS = "max-age=31536000"
 """For how many seconds a browser asks for nothing here without TLS (RFC 6797)."""
 
 CONSENT = "/oauth2/authorize"
@@ -58,7 +58,7 @@ _PARTS_OF_EXCHANGE = re.compile(r"<!-- exchange -->(.*?)<!-- /exchange -->", re.
 _FOR_PAGES = frozenset(["none", "same-origin"])
 """What `Sec-Fetch-Site` says of a request that no page of another origin has caused."""
 
-MOST_HOSTS = 8
+MAX_HOSTS = 8
 """Names of the gateway for which the description is kept encoded."""
 
 _SCHEMA = re.compile(r"/schemas/v3/([A-Za-z0-9_-]{1,50})/(send|receive)\.json")
@@ -100,7 +100,7 @@ class Site:
         answer = self._answer(request)
         if not (self._keeps_to_tls and is_public(name_of(request.host))):
             return answer
-        return _kept_to_tls(answer) if isinstance(answer, HttpResponse) else _keep_to_tls(answer)
+        return _with_hsts(answer) if isinstance(answer, HttpResponse) else _with_hsts_later(answer)
 
     def _answer(self, request: HttpRequest) -> HttpResponse | Coroutine[Any, Any, HttpResponse]:
         for_pages = request.headers.get("sec-fetch-site") in _FOR_PAGES
@@ -123,7 +123,7 @@ class Site:
             made = await self._workers.compute(client, request.path, self._encoded(host))
         except ApiError as full:
             return _too_many(str((full.details or {}).get("limit", "")))
-        if len(self._described) >= MOST_HOSTS:
+        if len(self._described) >= MAX_HOSTS:
             del self._described[next(iter(self._described))]
         self._described[host] = made
         return made.fitting(request)
@@ -215,13 +215,13 @@ def _fresh(request: HttpRequest, found: HttpResponse) -> HttpResponse:
     return found
 
 
-def _kept_to_tls(response: HttpResponse) -> HttpResponse:
-    headers = {**response.headers, "strict-transport-security": _KEEP_TO_TLS}
+def _with_hsts(response: HttpResponse) -> HttpResponse:
+    headers = {**response.headers, "strict-transport-security": _HSTS}
     return replace(response, headers=headers)
 
 
-async def _keep_to_tls(answer: Coroutine[Any, Any, HttpResponse]) -> HttpResponse:
-    return _kept_to_tls(await answer)
+async def _with_hsts_later(answer: Coroutine[Any, Any, HttpResponse]) -> HttpResponse:
+    return _with_hsts(await answer)
 
 
 def _refused(status: int, sentence: str, **headers: str) -> HttpResponse:

@@ -6,9 +6,9 @@ from scopegate.exchange.book import Contract
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.ledger import Account, Entry, Ledger
 from scopegate.exchange.money import bound_in, to_number, to_text
-from scopegate.exchange.payments import Kind, Payment, Teller
+from scopegate.exchange.payments import Kind, Payment, PaymentService
 from scopegate.exchange.rates import Rates
-from scopegate.exchange.rules import LARGEST_OPEN_PAYOUT, MOST_OPEN_POSITIONS
+from scopegate.exchange.rules import MAX_OPEN_PAYOUT, MAX_OPEN_POSITIONS
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.bus import Bus, encoded
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed
@@ -62,7 +62,7 @@ class Accounts:
         self,
         ledger: Ledger,
         desk: Desk,
-        teller: Teller,
+        payment_service: PaymentService,
         rates: Rates,
         clock: Clock,
         access: Access,
@@ -71,7 +71,7 @@ class Accounts:
     ) -> None:
         self._ledger = ledger
         self._desk = desk
-        self._teller = teller
+        self._payment_service = payment_service
         self._rates = rates
         self._clock = clock
         self._access = access
@@ -214,7 +214,7 @@ class Accounts:
             contracts = await self._desk.contracts(
                 {entry.contract_id for entry in entries if entry.contract_id is not None}
             )
-            payments = await self._teller.of_entries(
+            payments = await self._payment_service.of_entries(
                 {entry.id for entry in entries if entry.action == "transfer"}
             )
             listed = (
@@ -249,9 +249,9 @@ class Accounts:
         return {
             "get_limits": {
                 "account_balance": None,
-                "open_positions": MOST_OPEN_POSITIONS,
+                "open_positions": MAX_OPEN_POSITIONS,
                 "payout": to_number(
-                    bound_in(LARGEST_OPEN_PAYOUT, facts_of(session.grant).currency),
+                    bound_in(MAX_OPEN_PAYOUT, facts_of(session.grant).currency),
                     facts_of(session.grant).currency,
                 ),
             }

@@ -8,7 +8,7 @@ Rules:
 
 from scopegate.exchange.book import Contract
 from scopegate.exchange.desk import Desk, Position
-from scopegate.gateway.calls.bus import Bus, Heard, encoded
+from scopegate.gateway.calls.bus import ActiveTopics, Bus, encoded
 from scopegate.gateway.calls.registry import BodyT, Stream
 from scopegate.handlers.exchange.contract_bodies import closed_contract, open_contract, tick_stream
 from scopegate.handlers.exchange.views.view import Shown
@@ -36,9 +36,9 @@ class ContractStreams:
         self._desk = desk
         self._bus = bus
         self._told = 0
-        self._contracts: Heard[int, None] = Heard(bus, _of_contract)
+        self._contracts: ActiveTopics[int, None] = ActiveTopics(bus, _of_contract)
         """The contracts that have streams of their own."""
-        self._accounts: Heard[str, None] = Heard(bus, _of_account)
+        self._accounts: ActiveTopics[str, None] = ActiveTopics(bus, _of_account)
         """The accounts whose contracts are streamed."""
         desk.listen(opened=self._opened, closed=self._closed)
 
@@ -60,7 +60,7 @@ class ContractStreams:
     def open_of(self, loginid: str) -> list[ProposalOpenContractReply]:
         """The open contracts of an account, each as it stands; an empty reply if there is none."""
         bodies: list[ProposalOpenContractReply] = [
-            {"proposal_open_contract": self._standing(position)}
+            {"proposal_open_contract": self._open_body(position)}
             for position in self._desk.positions(loginid)
         ]
         return bodies or [ProposalOpenContractReply(proposal_open_contract={})]
@@ -90,10 +90,10 @@ class ContractStreams:
         """How a contract stands, or how it ended."""
         position = self._desk.position(contract.id)
         if position is not None:
-            return self._standing(position)
+            return self._open_body(position)
         return closed_contract(contract, self._desk.feed)
 
-    def _standing(self, position: Position) -> OpenContract:
+    def _open_body(self, position: Position) -> OpenContract:
         """The open contract at the second that the desk has seen."""
         terms = position.terms
         seen = self._desk.market_view(terms.symbol)
@@ -110,7 +110,7 @@ class ContractStreams:
 
     # What streams are told.
 
-    def second(self, epoch: int) -> None:
+    def on_second(self, epoch: int) -> None:
         """The market has reached this second: tell how contracts stand, to whoever listens."""
         desk = self._desk
         heard = {
@@ -122,7 +122,7 @@ class ContractStreams:
             heard |= {position.contract.id: position for position in desk.positions(loginid)}
         for position in heard.values():
             if position.state.outcome is None and position.terms.symbol.has_tick(epoch):
-                self._tell(position.contract, self._standing(position))
+                self._tell(position.contract, self._open_body(position))
 
     def _tell(self, contract: Contract, body: OpenContract, *, closed: bool = False) -> None:
         self._told += 1
@@ -140,7 +140,7 @@ class ContractStreams:
 
     def _opened(self, position: Position) -> None:
         if self._heard(position.contract):
-            self._tell(position.contract, self._standing(position))
+            self._tell(position.contract, self._open_body(position))
 
     def _closed(self, contract: Contract) -> None:
         if self._heard(contract):

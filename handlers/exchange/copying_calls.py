@@ -18,7 +18,7 @@ from scopegate.exchange.copying import Copying, Following, Report
 from scopegate.exchange.ledger import Guard
 from scopegate.exchange.money import rounded_units, to_number
 from scopegate.exchange.performance import Performance
-from scopegate.exchange.rules import LEAST_STAKE
+from scopegate.exchange.rules import MIN_STAKE
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access import tokens, users
 from scopegate.gateway.access.guard import Access
@@ -266,7 +266,7 @@ def _bounds(request: CopyStart, grant: Grant) -> tuple[int | None, int | None]:
     if least is not None and least < 0:
         raise _bad_limit("min_trade_stake", "It cannot be less than nothing.")
     if most is not None and most < Decimal(
-        smallest := bounds.text(LEAST_STAKE, facts_of(grant).currency)
+        smallest := bounds.text(MIN_STAKE, facts_of(grant).currency)
     ):
         raise _bad_limit("max_trade_stake", f"Nothing is sold for less than {smallest}.")
     if least is not None and most is not None and least > most:

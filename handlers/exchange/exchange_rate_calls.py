@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from scopegate.exchange.money import CURRENCIES
 from scopegate.exchange.rates import Rates, shown
-from scopegate.gateway.calls.bus import Bus, Heard
+from scopegate.gateway.calls.bus import ActiveTopics, Bus
 from scopegate.gateway.calls.errors import input_validation_failed
 from scopegate.gateway.calls.registry import Stream, call
 from scopegate.gateway.calls.session import Session, Shape
@@ -39,7 +39,7 @@ class ExchangeRates:
         self._rates = rates
         self._clock = clock
         self._bus = bus
-        self._told: Heard[_Asked, RatesBody] = Heard(bus, lambda asked: asked.topic)
+        self._told: ActiveTopics[_Asked, RatesBody] = ActiveTopics(bus, lambda asked: asked.topic)
         """Of what is streamed, what was told last."""
 
     @call(_CALL, needs=None)
@@ -67,7 +67,7 @@ class ExchangeRates:
             shape=Shape.OBJECT,
         )
 
-    def second(self, epoch: int) -> None:
+    def on_second(self, epoch: int) -> None:
         """The market has reached this second: tell what has changed, to whoever listens."""
         for asked, before in self._told.items():
             body = self._body(asked, epoch)

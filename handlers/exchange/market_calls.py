@@ -40,13 +40,13 @@ from scopegate.schemas.market_messages import (
     TicksHistory,
 )
 
-MOST_RESULTS = 5_000
+MAX_RESULTS = 5_000
 USUAL_RESULTS = 1_000
-MOST_DAYS_AT_ONCE = 2
+MAX_DAYS_AT_ONCE = 2
 """Candles over more days than this are computed outside the event loop."""
-MOST_CANDLES_AT_ONCE = 500
+MAX_CANDLES_AT_ONCE = 500
 """More candles than this are, too: encoding them takes longer than finding them."""
-MOST_COLD = 1
+MAX_COLD = 1
 """Of more symbols whose day was not asked for yet, the prices are computed outside of it too."""
 
 log = structlog.get_logger("scopegate.market")
@@ -89,7 +89,7 @@ class Market:
         """Have a worker find out what of many symbols would hold up the loop."""
         now = int(self._clock.now())
         cold = [symbol for symbol in symbols if not self._feed.is_warm(symbol, now)]
-        if len(cold) > MOST_COLD:
+        if len(cold) > MAX_COLD:
             await self._workers.compute(session.client, name, self._feed.warm(cold, now))
 
     def _listed(self, symbol: Symbol, now: int, *, full: bool) -> ActiveSymbol:
@@ -213,7 +213,7 @@ class Market:
             raise ApiError(
                 "InvalidStartEnd", f"Start time {request.start} must be before end time {end}."
             )
-        count = USUAL_RESULTS if request.count is None else min(request.count, MOST_RESULTS)
+        count = USUAL_RESULTS if request.count is None else min(request.count, MAX_RESULTS)
         start = EARLIEST if request.start is None else request.start
         if request.adjust_start_time and request.start is not None and not symbol.is_open(end):
             end, start = symbol.last_tick(end), start - (end - symbol.last_tick(end))
@@ -266,8 +266,8 @@ class Market:
         self, session: Session, symbol: Symbol, granularity: int, first: int, last: int
     ) -> "_Listed":
         work = self._listing(symbol, granularity, first, last)
-        many = (last - first) // granularity > MOST_CANDLES_AT_ONCE
-        if many or last - first > MOST_DAYS_AT_ONCE * DAY:
+        many = (last - first) // granularity > MAX_CANDLES_AT_ONCE
+        if many or last - first > MAX_DAYS_AT_ONCE * DAY:
             return await self._workers.compute(session.client, "ticks_history", work)
         return finished(work)
 

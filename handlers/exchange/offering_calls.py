@@ -18,8 +18,8 @@ from scopegate.exchange.fixedpoint import ONE
 from scopegate.exchange.hours import Place
 from scopegate.exchange.money import CURRENCIES, bound_in, to_number
 from scopegate.exchange.rules import (
-    LARGEST_PAYOUT,
-    LATEST_START,
+    MAX_PAYOUT,
+    MAX_START_AHEAD,
     Margins,
 )
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
@@ -54,7 +54,7 @@ from scopegate.schemas.offering_messages import (
 
 DEFAULT_STAKE = Decimal(10)
 """In dollars and the like; see `exchange.money.bound_in`."""
-MOST_DAYS = 400
+MAX_DAYS = 400
 """Market days of financing in one reply."""
 FAR = 1 << 40
 T = TypeVar("T")
@@ -118,8 +118,8 @@ class Offerings:
         grid = symbol.grid
         latest = grid.place(last).day
         earliest = grid.place(max(first, EARLIEST)).day
-        if latest - earliest >= MOST_DAYS:
-            raise input_validation_failed({"start": f"The span may have {MOST_DAYS} days at most."})
+        if latest - earliest >= MAX_DAYS:
+            raise input_validation_failed({"start": f"The span may have {MAX_DAYS} days at most."})
         days: list[FinancedDay] = []
         for day in range(earliest, latest + 1):
             ticks = grid.counts[day % 7]
@@ -250,7 +250,7 @@ def _available(kind: AnyContractType, listed: Listed, midnight: int) -> Iterator
                 "market": symbol.market,
                 "max_contract_duration": longest,
                 "min_contract_duration": shortest,
-                "payout_limit": to_number(bound_in(LARGEST_PAYOUT, currency), currency),
+                "payout_limit": to_number(bound_in(MAX_PAYOUT, currency), currency),
                 "sentiment": listing.sentiment,
                 "start_type": "spot",
                 "submarket": symbol.submarket,
@@ -264,7 +264,7 @@ def _available(kind: AnyContractType, listed: Listed, midnight: int) -> Iterator
             view.add_to_listing(row, listed)
             yield row
             if listing.takes_forward_start and expiry_type == "intraday":
-                days = range(midnight, midnight + LATEST_START + 1, DAY)
+                days = range(midnight, midnight + MAX_START_AHEAD + 1, DAY)
                 sessions = [(day, *symbol.hours.session_of(day)) for day in days]
                 forward = row.copy()
                 forward["start_type"] = "forward"

@@ -47,7 +47,7 @@ from scopegate.schemas.opening_messages import (
 from scopegate.schemas.profile_messages import PersonalData
 from scopegate.store.sqlite import Snapshot, Store, StoreError, Transaction
 
-_TOLD = (PersonalData.model_fields.keys() - AccountRequest.model_fields.keys()) | {
+_PERSONAL = (PersonalData.model_fields.keys() - AccountRequest.model_fields.keys()) | {
     "address_line_2",
     "non_pep_declaration",
     "residence",
@@ -259,7 +259,7 @@ def _told(request: NewAccountReal) -> Mapping[str, Any]:
         born = midnight(request.date_of_birth, "date_of_birth")
         if born > time.time():
             raise input_validation_failed({"date_of_birth": "That day is still to come."})
-    told = request.model_dump(include=set(_TOLD), exclude_none=True)
+    told = request.model_dump(include=set(_PERSONAL), exclude_none=True)
     if "secret_answer" in told:
         told["secret_answer"] = 1  # that there is one is all that is kept of it
     if request.tnc_acceptance:
@@ -278,13 +278,13 @@ def _open(
 ) -> Account:
     """Open an empty account. Raises `ApiError` if the user, or apps for the user, have too many."""
     owned = ledger.accounts(transaction, user_id)
-    if len(owned) >= ledger.MOST_OF_A_USER:
-        raise ApiError("TooManyAccounts", f"A user may have {ledger.MOST_OF_A_USER} accounts.")
+    if len(owned) >= ledger.MAX_PER_USER:
+        raise ApiError("TooManyAccounts", f"A user may have {ledger.MAX_PER_USER} accounts.")
     by_apps = sum(account.opened_by is not None for account in owned)
-    if opened_by is not None and by_apps >= ledger.MOST_BY_APPS:
+    if opened_by is not None and by_apps >= ledger.MAX_BY_APPS:
         raise ApiError(
             "TooManyAccounts",
-            f"Apps may open at most {ledger.MOST_BY_APPS} accounts for a user. Open further ones"
+            f"Apps may open at most {ledger.MAX_BY_APPS} accounts for a user. Open further ones"
             " with your own API token.",
         )
     return ledger.open_account(

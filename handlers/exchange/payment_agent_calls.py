@@ -11,7 +11,7 @@ Rules:
 from scopegate.exchange import agents
 from scopegate.exchange.agents import Agent, Application
 from scopegate.exchange.money import to_number, to_text
-from scopegate.exchange.payments import Kind, Order, Teller, agent_bounds
+from scopegate.exchange.payments import Kind, Order, PaymentService, agent_bounds
 from scopegate.gateway.access import users, verification
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.errors import input_validation_failed
@@ -51,8 +51,8 @@ PAID, REHEARSED = 1, 2
 class PaymentAgents:
     """Payment agents: becoming one, finding one, and paying through one."""
 
-    def __init__(self, teller: Teller, access: Access, store: Store) -> None:
-        self._teller = teller
+    def __init__(self, payment_service: PaymentService, access: Access, store: Store) -> None:
+        self._payment_service = payment_service
         self._access = access
         self._store = store
 
@@ -152,9 +152,9 @@ class PaymentAgents:
         )
         key, guard = key_of(request.passthrough), self._access.guard(grant)
         if request.dry_run:
-            await self._teller.rehearse(order, guard=guard)
+            await self._payment_service.check_only(order, guard=guard)
             return {"paymentagent_transfer": REHEARSED, "client_to_loginid": order.payee}
-        paid = await self._teller.pay(order, app_id=session.app_id, guard=guard, key=key)
+        paid = await self._payment_service.pay(order, app_id=session.app_id, guard=guard, key=key)
         return {
             "paymentagent_transfer": PAID,
             "client_to_loginid": paid.payee,
@@ -187,9 +187,9 @@ class PaymentAgents:
             verification.take(transaction, email, verification.PAYMENT_AGENT_WITHDRAW, code)
 
         if request.dry_run:
-            name = await self._teller.rehearse(order, guard=guard, permit=take_code)
+            name = await self._payment_service.check_only(order, guard=guard, permit=take_code)
             return {"paymentagent_withdraw": REHEARSED, "paymentagent_name": name}
-        paid = await self._teller.pay(
+        paid = await self._payment_service.pay(
             order, app_id=session.app_id, guard=guard, key=key, permit=take_code
         )
         return {

@@ -12,8 +12,8 @@ from decimal import Decimal
 
 from scopegate.exchange.ledger import Account, Ledger
 from scopegate.exchange.money import CURRENCIES, to_text, to_units
-from scopegate.exchange.payments import Kind, Order, Teller
-from scopegate.exchange.rules import LARGEST_AGENT_PAYMENT, LEAST_AGENT_PAYMENT
+from scopegate.exchange.payments import Kind, Order, PaymentService
+from scopegate.exchange.rules import MAX_AGENT_PAYMENT, MIN_AGENT_PAYMENT
 from scopegate.gateway.access import users, verification
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.errors import ApiError, input_validation_failed
@@ -50,8 +50,8 @@ def units_of(amount: Decimal, currency: str) -> int:
 class Payments:
     """Money between the accounts of one user, and how it comes in and goes out."""
 
-    def __init__(self, teller: Teller, ledger: Ledger, access: Access) -> None:
-        self._teller = teller
+    def __init__(self, payment_service: PaymentService, ledger: Ledger, access: Access) -> None:
+        self._payment_service = payment_service
         self._ledger = ledger
         self._access = access
 
@@ -98,7 +98,7 @@ class Payments:
             units=units_of(request.amount, request.currency),
             currency=request.currency,
         )
-        paid, accounts = await self._teller.transfer(
+        paid, accounts = await self._payment_service.transfer(
             order,
             user_id=grant.user_id,
             app_id=session.app_id,
@@ -192,7 +192,7 @@ def _method(
 
 
 _AGENT_LIMITS: Mapping[str, CurrencyBounds] = {
-    code: {"max": int(LARGEST_AGENT_PAYMENT), "min": int(LEAST_AGENT_PAYMENT)}
+    code: {"max": int(MAX_AGENT_PAYMENT), "min": int(MIN_AGENT_PAYMENT)}
     for code, currency in CURRENCIES.items()
     if currency.counts_for == 1  # the bounds of others are no whole numbers, as these must be
 }

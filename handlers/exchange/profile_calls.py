@@ -32,7 +32,7 @@ from scopegate.store.sqlite import Snapshot, Store, Transaction
 TERMS = "terms"
 """Under which name the settings keep the version of the terms that the user has accepted."""
 
-_NOT_TOLD_BACK = frozenset(
+_WRITE_ONLY = frozenset(
     {
         TERMS,
         "dxtrade_user_exception",
@@ -107,7 +107,7 @@ class Profile:
         }
         if "date_of_birth" in told:
             body["date_of_birth"] = midnight(told["date_of_birth"], "date_of_birth")
-        known = {name: value for name, value in told.items() if name not in _NOT_TOLD_BACK}
+        known = {name: value for name, value in told.items() if name not in _WRITE_ONLY}
         body.update(known)  # type: ignore[typeddict-item] # validated when they were told
         return {"get_settings": body}
 

@@ -23,7 +23,7 @@ from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.calls.bus import Bus, Heard
+from scopegate.gateway.calls.bus import ActiveTopics, Bus
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.session import Session, new_stream_id
 from scopegate.handlers.exchange.api_errors import as_error
@@ -38,7 +38,7 @@ from scopegate.schemas.trading_messages import (
 
 GOOD_FOR = 60.0
 """Real seconds in which a proposal can be bought."""
-KEPT = 1_000
+MAX_PROPOSALS = 1_000
 """Proposals that are remembered for one connection, its streams aside."""
 
 
@@ -48,16 +48,16 @@ _QUOTE_FIELDS = frozenset(QuoteRequest.__dataclass_fields__)
 class Quoted:
     """A wish, and the last offer that was told for it."""
 
-    __slots__ = ("offer", "quote_request", "second", "told_at")
+    __slots__ = ("offer", "quote_request", "quoted_at", "second")
 
     def __init__(
-        self, quote_request: QuoteRequest, offer: Quote[Any], second: int, told_at: float
+        self, quote_request: QuoteRequest, offer: Quote[Any], second: int, quoted_at: float
     ) -> None:
         self.quote_request = quote_request
         self.offer = offer
         self.second = second
         """The second of the market at which the offer stands."""
-        self.told_at = told_at
+        self.quoted_at = quoted_at
         """When it was told, in monotonic time."""
 
 
@@ -84,7 +84,7 @@ class Quotes:
         self._margins = margins
         self._access = access
         self._monotonic = monotonic
-        self._streams: Heard[str, Quoted] = Heard(bus, str)
+        self._streams: ActiveTopics[str, Quoted] = ActiveTopics(bus, str)
         """What is told on each topic of the bus."""
         self._told: dict[Session, dict[str, Quoted]] = {}
 
@@ -140,7 +140,7 @@ class Quotes:
     def find(self, session: Session, proposal_id: str) -> Quoted:
         """What was told under this id. Raises `InvalidContractProposal`."""
         quoted = self._told.get(session, {}).get(proposal_id)
-        if quoted is None or quoted.told_at < self._monotonic() - GOOD_FOR:
+        if quoted is None or quoted.quoted_at < self._monotonic() - GOOD_FOR:
             raise ApiError("InvalidContractProposal", "Unknown contract proposal")
         return quoted
 
@@ -156,12 +156,12 @@ class Quotes:
             session.on_leave(partial(self._forget, session))
         told[proposal_id] = quoted
         stale = self._monotonic() - GOOD_FOR
-        surplus = len(told) - len(session.subscriptions) - KEPT
+        surplus = len(told) - len(session.subscriptions) - MAX_PROPOSALS
         dropped: list[str] = []
         for other, known in told.items():
             if other in session.subscriptions:
                 continue
-            if known.told_at >= stale and len(dropped) >= surplus:
+            if known.quoted_at >= stale and len(dropped) >= surplus:
                 break  # the others are younger
             dropped.append(other)
         for other in dropped:
@@ -170,7 +170,7 @@ class Quotes:
     def _forget(self, session: Session) -> None:
         self._told.pop(session, None)
 
-    def second(self, epoch: int) -> None:
+    def on_second(self, epoch: int) -> None:
         """The market has reached this second: tell the new prices to whoever listens."""
         now = self._monotonic()
         for topic, quoted in self._streams.items():
@@ -181,7 +181,7 @@ class Quotes:
             except Refusal as refusal:
                 self._bus.finish(topic, as_error(refusal))
                 continue
-            quoted.offer, quoted.second, quoted.told_at = offer, epoch, now
+            quoted.offer, quoted.second, quoted.quoted_at = offer, epoch, now
             self._bus.publish(topic, self.body(quoted), epoch)
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from scopegate.exchange.feed import Candles, Feed
 from scopegate.exchange.symbols import DAY, SYMBOLS, Symbol
-from scopegate.gateway.calls.bus import Bus, Heard, encoded
+from scopegate.gateway.calls.bus import ActiveTopics, Bus, encoded
 from scopegate.schemas.market_messages import BatchedTick, Ohlc, Tick
 
 MARKETS: Final[dict[str, list[Symbol]]] = {}
@@ -65,8 +65,8 @@ class TickStreams:
     def __init__(self, feed: Feed, bus: Bus) -> None:
         self._feed = feed
         self._bus = bus
-        self._symbols: Heard[tuple[Symbol, int], _Growing | None] = Heard(bus, _topic)
-        self._markets: Heard[str, None] = Heard(bus, _topic_of_market)
+        self._symbols: ActiveTopics[tuple[Symbol, int], _Growing | None] = ActiveTopics(bus, _topic)
+        self._markets: ActiveTopics[str, None] = ActiveTopics(bus, _topic_of_market)
 
     def begin(self, symbol: Symbol, granularity: int = 0) -> str:
         """Somebody is about to listen to ticks, or to candles of a granularity; the topic."""
@@ -79,7 +79,7 @@ class TickStreams:
         self._markets.begin(market, None)
         return _topic_of_market(market)
 
-    def second(self, epoch: int) -> None:
+    def on_second(self, epoch: int) -> None:
         """Tell the ticks of this second of the market, and the candles as they stand with them."""
         for (symbol, granularity), candle in self._symbols.items():
             if not symbol.has_tick(epoch):

@@ -31,7 +31,7 @@ from scopegate.store.sqlite import Row, Snapshot, Store, Transaction
 
 LASTS = 12 * 3600.0
 """Seconds after which a sign-in at the pages has ended."""
-MOST_OF_A_USER = 20
+MAX_PER_USER = 20
 """Sign-ins that a user may have at once: a further one ends the oldest."""
 
 
@@ -132,7 +132,7 @@ class Pages:
 
         def job(transaction: Transaction) -> SignInBody:
             user = user_of(transaction)
-            tokens.end_oldest_sign_ins(transaction, user["id"], keep=MOST_OF_A_USER - 1)
+            tokens.end_oldest_sign_ins(transaction, user["id"], keep=MAX_PER_USER - 1)
             owned = self._accounts.of_user(transaction, user["id"])
             record = users.record_sign_in(
                 transaction,

@@ -30,7 +30,7 @@ from scopegate.exchange.feed import Feed
 from scopegate.exchange.fixedpoint import ONE
 from scopegate.exchange.hours import Place
 from scopegate.exchange.pricing.touch import SHIFT
-from scopegate.exchange.rules import MOST_WAIVED, Margins
+from scopegate.exchange.rules import MAX_WAIVED, Margins
 from scopegate.exchange.symbols import SPIKE_STEP, SYMBOLS, Motion, Symbol
 
 Floats = NDArray[np.float64]
@@ -131,7 +131,7 @@ def commission_of(
     spots, where = np.unique(pips, return_inverse=True)
     worth = np.array([_worth(symbol, spot, rises=direction > 0) for spot in spots.tolist()])
     charged = np.ceil(np.round(STAKE * multiplier * worth * (1 + margin), 6)) / STAKE
-    charged[multiplier * worth > MOST_WAIVED] = np.nan
+    charged[multiplier * worth > MAX_WAIVED] = np.nan
     found: Floats = charged[where]
     return found
 

@@ -327,7 +327,7 @@ def test_a_day_read_by_the_hour_is_not_built_again(monkeypatch: pytest.MonkeyPat
 def test_hourly_candles_are_kept_for_so_many_days_of_all_symbols(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(feed_module, "KEPT_DAYS", 30)
+    monkeypatch.setattr(feed_module, "MAX_CACHED_DAYS", 30)
     feed, fresh = Feed("bounded"), Feed("bounded")
     last = EARLIEST + 40 * DAY
     for name in ("R_100", "R_50", "1HZ10V"):

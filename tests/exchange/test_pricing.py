@@ -33,7 +33,7 @@ from scopegate.exchange.pricing import touch as touches
 from scopegate.exchange.pricing.knockouts import turbo
 from scopegate.exchange.pricing.terminal import call, normal, put
 from scopegate.exchange.pricing.widths import within
-from scopegate.exchange.rules import MOST_ACCUMULATED, Margins
+from scopegate.exchange.rules import MAX_ACCUMULATOR_TICKS, Margins
 from scopegate.exchange.symbols import DAY, SYMBOLS, Symbol
 
 NOON = 1_767_268_800
@@ -388,7 +388,7 @@ def accumulator(symbol: Symbol, growth: int, seen: MarketView) -> Terms:
 @given(
     st.sampled_from(sorted(SYMBOLS)),
     st.floats(0.13, 7.5),
-    st.sampled_from(sorted(MOST_ACCUMULATED)),
+    st.sampled_from(sorted(MAX_ACCUMULATOR_TICKS)),
     st.floats(-5.0, 5.0),
     st.floats(-4.0, 4.0),
     st.integers(0, 100),
@@ -413,7 +413,7 @@ def test_no_tick_of_an_accumulator_is_in_favour_of_the_client(
     assert kept_in(terms.width, spot, tick) * grown <= 1 - MARGINS.accumulator + 1e-12
     wider = terms.width + WIDTH_UNITS // spot
     assert kept_in(wider, spot, tick) * grown > 1 - MARGINS.accumulator
-    ticks = passed * MOST_ACCUMULATED[growth] // 100
+    ticks = passed * MAX_ACCUMULATOR_TICKS[growth] // 100
     moved = round(spot * math.exp(ticks * tick.mean + z * tick.sd * math.sqrt(ticks)))
     assert kept_in(terms.width, moved, tick) * grown < 1
 

@@ -24,7 +24,7 @@ from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import CURRENCIES
 from scopegate.exchange.pricing.terminal import above, call
 from scopegate.exchange.rates import DOLLAR_SYMBOLS, Rates
-from scopegate.exchange.rules import MOST_SHARED, Margins
+from scopegate.exchange.rules import MAX_SHARED_DRIFT, Margins
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Symbol, covariance
 from tests.effort import chosen
 
@@ -109,7 +109,7 @@ def test_no_contract_is_worth_more_in_dollars_than_it_costs(currency: str) -> No
         if not shared:
             continue
         kinds = [k for k in TYPES.values() if eligibility.is_offered(k, symbol, currency)]
-        assert shared <= MOST_SHARED or not kinds
+        assert shared <= MAX_SHARED_DRIFT or not kinds
         for kind in kinds:
             longest = eligibility.durations(kind, symbol, currency)
             assert longest.days is None

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from scopegate.exchange.contracts import quoting
@@ -22,7 +22,7 @@ from scopegate.exchange.contracts.common.quote_request import QuoteRequest
 from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.common.state import ContractState, Tick, latest, market_view
 from scopegate.exchange.contracts.common.terms import Barrier
-from scopegate.exchange.contracts.digits import LEAST_SD
+from scopegate.exchange.contracts.digits import MIN_SD
 from scopegate.exchange.contracts.eligibility import is_offered
 from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.multipliers import Multiplier, multipliers
@@ -32,12 +32,12 @@ from scopegate.exchange.ledger import opening_balance
 from scopegate.exchange.money import CURRENCIES, bound_in, to_units
 from scopegate.exchange.rules import (
     CANCELLATIONS,
-    LARGEST_ASK,
-    LARGEST_PAYOUT,
-    LARGEST_STAKE,
-    LEAST_ASK,
-    LEAST_STAKE,
-    MOST_ACCUMULATED,
+    MAX_ACCUMULATOR_TICKS,
+    MAX_ASK,
+    MAX_PAYOUT,
+    MAX_STAKE,
+    MIN_ASK,
+    MIN_STAKE,
     NO_SALE_BEFORE_END,
     Margins,
 )
@@ -199,7 +199,7 @@ def test_the_bounds_hold_in_every_currency(currency: str) -> None:
     """A unit of a crypto currency counts for as many dollars as it is about worth."""
     worth = {"BTC": 50_000, "ETH": 2_000, "LTC": 100}.get(currency, 1)
     unit = Decimal(1).scaleb(-CURRENCIES[currency].digits)
-    least, largest, most = (each / worth for each in (LEAST_STAKE, LARGEST_STAKE, LARGEST_PAYOUT))
+    least, largest, most = (each / worth for each in (MIN_STAKE, MAX_STAKE, MAX_PAYOUT))
     assert made(currency=currency, amount=least).price == to_units(least, currency)
     assert made(currency=currency, amount=largest).price == to_units(largest, currency)
     refused(currency=currency, amount=least - unit)
@@ -209,7 +209,7 @@ def test_the_bounds_hold_in_every_currency(currency: str) -> None:
 
 def test_an_account_can_trade_with_its_opening_balance() -> None:
     for currency, kept in CURRENCIES.items():
-        assert bound_in(LEAST_STAKE, currency) * 1_000 <= opening_balance(currency), kept.name
+        assert bound_in(MIN_STAKE, currency) * 1_000 <= opening_balance(currency), kept.name
 
 
 def test_money_has_the_decimals_of_its_currency() -> None:
@@ -232,7 +232,7 @@ def test_what_is_all_but_certain_is_not_sold() -> None:
     for tenths in range(-30, 31):
         barrier = Barrier(round(tenths / 10 * sd)).text(HZ)
         with suppress(Refusal):
-            assert LEAST_ASK <= made(barrier=barrier).ask <= LARGEST_ASK
+            assert MIN_ASK <= made(barrier=barrier).ask <= MAX_ASK
             sold += 1
     assert 40 < sold < 50  # of 61: those up to about two standard deviations away
 
@@ -403,7 +403,7 @@ def test_a_digit_is_needed_by_some_and_refused_by_others() -> None:
 def test_digits_are_not_offered_while_a_tick_moves_too_few_pips() -> None:
     """A day on which the price has fallen to a fifth of its level, found by trying seeds."""
     feed, epoch, symbol = Feed("c"), EARLIEST + 400 * DAY, SYMBOLS["R_100"]
-    assert feed.price(symbol, epoch) * symbol.tick_sd < LEAST_SD
+    assert feed.price(symbol, epoch) * symbol.tick_sd < MIN_SD
     for name, more in (("DIGITODD", {}), ("DIGITMATCH", {"barrier": "5"})):
         asked = request(name, symbol="R_100", duration=5, duration_unit="t", **more)
         with pytest.raises(Refusal, match="moves too few pips") as caught:
@@ -624,12 +624,13 @@ GROWS: dict[str, Any] = {"growth_rate": Decimal("0.02")}
 
 
 def test_an_accumulator_grows_by_one_of_the_rates_offered() -> None:
-    for percent, ticks in MOST_ACCUMULATED.items():
+    for percent, ticks in MAX_ACCUMULATOR_TICKS.items():
         bought = made("ACCU", growth_rate=Decimal(percent) / 100)
         assert (bought.terms.growth, bought.terms.ticks) == (percent, ticks)
         assert (bought.price, bought.payout, bought.terms.stake) == (1_000, 0, 1_000)
     widths = [
-        made("ACCU", growth_rate=Decimal(p) / 100).terms.width for p in sorted(MOST_ACCUMULATED)
+        made("ACCU", growth_rate=Decimal(p) / 100).terms.width
+        for p in sorted(MAX_ACCUMULATOR_TICKS)
     ]
     assert widths == sorted(widths, reverse=True)
     for rate in ("0", "0.06", "0.015", "1", "-0.01"):
@@ -797,6 +798,7 @@ def test_a_turbo_starts_on_its_side_of_the_barrier() -> None:
     st.sampled_from([(5, "t"), (10, "t"), (15, "s"), (300, "s"), (7_200, "s")]),
     st.floats(0.22, 2.7),
 )
+@example("TURBOSLONG", "R_25", (15, "s"), 2.6875)
 def test_a_payout_per_point_finds_the_farthest_barrier_that_the_stake_pays(
     name: str, symbol: str, term: tuple[int, str], away: float
 ) -> None:
@@ -814,7 +816,12 @@ def test_a_payout_per_point_finds_the_farthest_barrier_that_the_stake_pays(
     found = made(name, symbol=symbol, payout_per_point=payout, **duration)
     assert found.terms.barrier == barrier
     assert (found.terms.contracts, found.price) == (payout, named.price)
-    less = made(name, symbol=symbol, payout_per_point=payout * Decimal("0.999999"), **duration)
+    try:
+        less = made(name, symbol=symbol, payout_per_point=payout * Decimal("0.999999"), **duration)
+    except Refusal:  # it is the farthest barrier of all that are offered
+        farther = Barrier(barrier.pips + kind.side)
+        assert refused(name, symbol=symbol, barrier=farther.text(base), **duration)
+        return
     assert less.terms.barrier == barrier
     assert less.terms.contracts < payout
 

@@ -35,7 +35,7 @@ from scopegate.exchange.contracts.lookbacks import Lookback
 from scopegate.exchange.contracts.multipliers import Multiplier
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.feed import Feed
-from scopegate.exchange.rules import MOST_ACCUMULATED, Margins
+from scopegate.exchange.rules import MAX_ACCUMULATOR_TICKS, Margins
 from scopegate.exchange.symbols import SYMBOLS
 from tests.exchange.shapes import amount_of, terms_of
 
@@ -376,7 +376,7 @@ def test_a_stop_loss_sleeps_while_the_deal_can_be_cancelled(contract_type: str) 
 def accumulator(**more: Any) -> Terms:
     """A stake of 10.00 that grows by 1 % and stays in for good, if nothing else is said."""
     growth = more.get("growth", 1)
-    given = {"growth": growth, "width": WIDTH_UNITS // 10, "ticks": MOST_ACCUMULATED[growth]}
+    given = {"growth": growth, "width": WIDTH_UNITS // 10, "ticks": MAX_ACCUMULATOR_TICKS[growth]}
     return terms("ACCU", **(given | more))
 
 
@@ -384,7 +384,7 @@ def test_an_accumulator_is_lost_at_the_first_tick_that_goes_as_far_as_its_width(
     """Up or down, from the tick before it: compared as fractions, tick by tick."""
     moves = [
         (epoch, Fraction(abs(price(epoch) - price(epoch - 1)), price(epoch - 1)))
-        for epoch in range(NOON + 2, NOON + 2 + MOST_ACCUMULATED[1])
+        for epoch in range(NOON + 2, NOON + 2 + MAX_ACCUMULATOR_TICKS[1])
     ]
     for share in (Fraction(3, 10_000), Fraction(4, 10_000), Fraction(5, 10_000)):
         agreed = accumulator(width=int(share * WIDTH_UNITS))
@@ -401,9 +401,9 @@ def test_an_accumulator_is_lost_at_the_first_tick_that_goes_as_far_as_its_width(
     assert ended(accumulator(width=math.floor(exact) + 1)).status is Status.WON
 
 
-@pytest.mark.parametrize("growth", sorted(MOST_ACCUMULATED))
+@pytest.mark.parametrize("growth", sorted(MAX_ACCUMULATOR_TICKS))
 def test_an_accumulator_grows_until_its_last_tick(growth: int) -> None:
-    most = MOST_ACCUMULATED[growth]
+    most = MAX_ACCUMULATOR_TICKS[growth]
     agreed = accumulator(growth=growth, amount=1_234)
     end = ended(agreed)
     assert end.status is Status.WON

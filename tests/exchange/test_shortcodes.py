@@ -18,7 +18,7 @@ from scopegate.exchange.contracts.few_ticks import SelectedTick
 from scopegate.exchange.contracts.multipliers import Multiplier
 from scopegate.exchange.contracts.shortcode import ShortcodeError, decode, encode
 from scopegate.exchange.money import CURRENCIES
-from scopegate.exchange.rules import CANCELLATIONS, MOST_ACCUMULATED
+from scopegate.exchange.rules import CANCELLATIONS, MAX_ACCUMULATOR_TICKS
 from scopegate.exchange.symbols import SYMBOLS
 from tests.exchange.shapes import terms_of
 
@@ -43,9 +43,9 @@ def agreed(draw: st.DrawFn) -> Terms:
             take_profit=draw(st.none() | st.integers(1, 5_000_000_000_000)),
         )
     if isinstance(kind, Accumulator):
-        growth = draw(st.sampled_from(sorted(MOST_ACCUMULATED)))
+        growth = draw(st.sampled_from(sorted(MAX_ACCUMULATOR_TICKS)))
         width = draw(st.integers(1, WIDTH_UNITS - 1))
-        return terms_of(**given, growth=growth, width=width, ticks=MOST_ACCUMULATED[growth])
+        return terms_of(**given, growth=growth, width=width, ticks=MAX_ACCUMULATOR_TICKS[growth])
     if isinstance(kind, SelectedTick):
         return terms_of(**given, ticks=5, selected_tick=draw(st.integers(1, 5)))
     if kind.listing.durations.ticks and draw(st.booleans()):

@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from scopegate.gateway.calls.bus import SLICE, Bus, Heard
+from scopegate.gateway.calls.bus import SLICE, ActiveTopics, Bus
 from scopegate.gateway.calls.errors import ApiError
 
 
@@ -102,7 +102,7 @@ async def test_a_listener_that_fails_harms_nobody() -> None:
 
 def test_a_topic_is_heard_from_its_first_listener_to_its_last() -> None:
     bus, first, second = Bus(), Ear(), Ear()
-    heard: Heard[int, str] = Heard(bus, lambda number: f"t.{number}")
+    heard: ActiveTopics[int, str] = ActiveTopics(bus, lambda number: f"t.{number}")
     heard.begin(1, "one")
     heard.begin(2, "two")
     assert heard.get(2) == "two"  # its stream is about to be opened
@@ -125,7 +125,7 @@ def test_a_topic_is_heard_from_its_first_listener_to_its_last() -> None:
 
 def test_who_begins_while_the_last_listener_leaves_is_heard() -> None:
     bus, first, second = Bus(), Ear(), Ear()
-    heard: Heard[int, str] = Heard(bus, str)
+    heard: ActiveTopics[int, str] = ActiveTopics(bus, str)
     heard.begin(1, "one")
     bus.subscribe("1", first)
     assert list(heard) == [1]
@@ -139,7 +139,7 @@ def test_who_begins_while_the_last_listener_leaves_is_heard() -> None:
 
 def test_what_ends_while_it_is_told_is_no_longer_heard() -> None:
     bus, ear = Bus(), Ear()
-    heard: Heard[int, int] = Heard(bus, str)
+    heard: ActiveTopics[int, int] = ActiveTopics(bus, str)
     for number in (1, 2):
         heard.begin(number, number)
         bus.subscribe(str(number), ear)

@@ -148,7 +148,7 @@ async def test_an_app_with_every_place_of_its_user_keeps_the_owner_from_nothing(
 ) -> None:
     app = await world.app("read")
     token = await world.token("read", app=app)
-    apps = [world.connect(app_id=app.id) for _ in range(scheduling.MOST_RUNNING + 1)]
+    apps = [world.connect(app_id=app.id) for _ in range(scheduling.MAX_RUNNING + 1)]
     for client in apps:
         await client.authorize(token)
     waiting = [asyncio.ensure_future(client.ask({"behave": "wait"})) for client in apps[:-1]]

@@ -141,7 +141,7 @@ def test_only_so_many_handlers_of_a_client_wait_at_once() -> None:
     loop = Loop()
     flood = [Messages(loop, "eve", f"eve {number}") for number in range(20)]
     load = flood[0].load
-    for _ in range(scheduling.MOST_RUNNING):
+    for _ in range(scheduling.MAX_RUNNING):
         loop.scheduler.started(load)
     for each in flood:
         each.receive(MESSAGE)

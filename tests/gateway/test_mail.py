@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from scopegate import testing
-from scopegate.gateway.access.mail import MOST_WAITING, Letter, MailServer, SmtpMailer, mailer
+from scopegate.gateway.access.mail import MAX_WAITING, Letter, MailServer, SmtpMailer, mailer
 from scopegate.settings import SettingsError, load
 from scopegate.testing import PATIENCE
 
@@ -195,9 +195,9 @@ async def test_what_waits_is_bounded_and_a_stop_waits_for_one_letter_only(
     async with mail_server() as server:
         server.waits.clear()
         mail = a_mailer(server)
-        for _ in range(MOST_WAITING + 1):
+        for _ in range(MAX_WAITING + 1):
             mail.send(LETTER)
-        assert f"{MOST_WAITING} letters are waiting already" in capsys.readouterr().out
+        assert f"{MAX_WAITING} letters are waiting already" in capsys.readouterr().out
         async with asyncio.timeout(PATIENCE):
             await server.asked.wait()
         closing = asyncio.create_task(mail.close())

@@ -106,7 +106,7 @@ def new_codes(gateway: Served, told: Told) -> None:
         transaction.execute("DELETE FROM email_codes")
         told.codes = [
             verification.create(transaction, CLIENT, verification.PAYMENT_AGENT_WITHDRAW)
-            for _ in range(verification.MOST_OF_AN_ADDRESS)
+            for _ in range(verification.MAX_PER_ADDRESS)
         ]
 
     run_once(gateway.db, job)

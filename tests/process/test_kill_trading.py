@@ -33,7 +33,7 @@ from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.common.contract_type import replay, resume
 from scopegate.exchange.contracts.common.state import Status, begin
 from scopegate.exchange.contracts.lookbacks import Lookback
-from scopegate.exchange.copying import KEPT_REPORTS
+from scopegate.exchange.copying import MAX_REPORTS
 from scopegate.exchange.feed import Feed
 from scopegate.gateway.access import tokens, users
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
@@ -470,7 +470,7 @@ def _wrong_copies(db: sqlite3.Connection, told: Told) -> Iterator[str]:
             "SELECT * FROM copy_reports WHERE copier = ? ORDER BY id", [copier]
         ).fetchall()
         # Of what was before the oldest report no refusal need be known any more.
-        known_from = reports[0]["original"] + 1 if len(reports) == KEPT_REPORTS else 0
+        known_from = reports[0]["original"] + 1 if len(reports) == MAX_REPORTS else 0
         refused = {
             (row["original"], row["action"] == "buy") for row in reports if row["code"] is not None
         }

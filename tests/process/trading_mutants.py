@@ -16,7 +16,7 @@ from scopegate.exchange.contracts.common.contract_type import Quote
 from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.copying import Copying
 from scopegate.exchange.ledger import Account, Entry, Posting
-from scopegate.exchange.payments import Order, Parties, Payment, Teller
+from scopegate.exchange.payments import Order, Parties, Payment, PaymentService
 from scopegate.store import sqlite as store
 from scopegate.store.sqlite import Transaction
 
@@ -138,7 +138,9 @@ def payment_by_halves() -> None:
     payments.check = checked_before
     ledger.post = posted_before
 
-    async def pay(self: Teller, order: Order, *, guard: ledger.Guard, **named: Any) -> Payment:
+    async def pay(
+        self: PaymentService, order: Order, *, guard: ledger.Guard, **named: Any
+    ) -> Payment:
         at, key = self._clock.now(), named["key"]
 
         def take(transaction: Transaction) -> tuple[Parties, Entry] | None:
@@ -167,13 +169,13 @@ def payment_by_halves() -> None:
         return await self._store.write(give)
 
     async def transfer(
-        self: Teller, order: Order, *, user_id: int, **named: Any
+        self: PaymentService, order: Order, *, user_id: int, **named: Any
     ) -> tuple[Payment, list[Account]]:
         paid = await pay(self, order, **named)
         return paid, await self._store.read(lambda reader: ledger.accounts(reader, user_id))
 
-    Teller.pay = pay  # type: ignore[method-assign]
-    Teller.transfer = transfer  # type: ignore[method-assign]
+    PaymentService.pay = pay  # type: ignore[method-assign]
+    PaymentService.transfer = transfer  # type: ignore[method-assign]
 
 
 MUTANTS: dict[str, Callable[[], None]] = {

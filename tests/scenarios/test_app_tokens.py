@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from scopegate.demo import DEMO_EMAIL
-from scopegate.exchange.ledger import MOST_BY_APPS, MOST_OF_A_USER, Ledger
+from scopegate.exchange.ledger import MAX_BY_APPS, MAX_PER_USER, Ledger
 from scopegate.gateway.access import apps, tokens, verification
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.calls import token_form
@@ -192,12 +192,12 @@ async def test_an_app_is_not_in_the_owners_way(world: World) -> None:
         while "error" not in (reply := await bot.ask(_numbered(request, next(number)))):
             count += 1
         assert reply["error"]["code"] == kind
-        assert count == (MOST_BY_APPS if kind == "TooManyAccounts" else 20)
+        assert count == (MAX_BY_APPS if kind == "TooManyAccounts" else 20)
         owner = world.connect()
         await owner.authorize(await world.token("read", "admin"))
         assert "error" not in await owner.ask(_numbered(request, next(number)))
     owned = await world.gateway.service(Ledger).accounts(world.demo.user_id)
-    assert len(owned) < MOST_OF_A_USER
+    assert len(owned) < MAX_PER_USER
 
 
 def _numbered(request: dict[str, Any], number: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 from scopegate.exchange import copying, ledger, performance
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.ledger import Account
-from scopegate.exchange.rules import MOST_COPIERS, MOST_TRADERS
+from scopegate.exchange.rules import MAX_COPIERS, MAX_TRADERS
 from scopegate.gateway.access import tokens
 from scopegate.gateway.calls import token_form
 from scopegate.store.sqlite import Transaction
@@ -666,8 +666,8 @@ async def test_a_wrong_token_counts_as_one(world: World) -> None:
 async def test_a_trader_has_so_many_copiers_and_no_more(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert MOST_COPIERS == 100
-    monkeypatch.setattr(copying, "MOST_COPIERS", 2)
+    assert MAX_COPIERS == 100
+    monkeypatch.setattr(copying, "MAX_COPIERS", 2)
     trader, text = await trader_of(world)
     first, second, third = [await party(world, f"copier{number}") for number in range(3)]
     await first.done({"copy_start": text})
@@ -684,8 +684,8 @@ async def test_a_trader_has_so_many_copiers_and_no_more(
 async def test_an_account_copies_so_many_traders_and_no_more(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert MOST_TRADERS == 20
-    monkeypatch.setattr(copying, "MOST_TRADERS", 1)
+    assert MAX_TRADERS == 20
+    monkeypatch.setattr(copying, "MAX_TRADERS", 1)
     _, copier, text = await pair(world)
     other = await party(world, "other")
     await other.done({"set_settings": 1, "allow_copiers": 1})
@@ -705,7 +705,7 @@ async def test_a_full_house_of_copiers_buys_in_one_transaction(world: World) -> 
             ledger.open_account(
                 transaction, world.demo.user_id, currency="USD", is_virtual=True, at=0
             )
-            for _ in range(MOST_COPIERS)
+            for _ in range(MAX_COPIERS)
         ]
         for account in accounts[::2]:  # every second one has something to copy with
             loginid = account.loginid
@@ -747,7 +747,7 @@ async def test_a_full_house_of_copiers_buys_in_one_transaction(world: World) -> 
 
 
 async def test_reports_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copying, "KEPT_REPORTS", 5)
+    monkeypatch.setattr(copying, "MAX_REPORTS", 5)
     trader, copier, _ = await pair(world)
     numbers = [await bought(trader.client, buying(CALL, amount=1)) for _ in range(8)]
     assert [each["trader_contract_id"] for each in await copier.report()] == numbers[-5:]

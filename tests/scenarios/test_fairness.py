@@ -66,7 +66,7 @@ async def test_candles_are_computed_for_one_connection_of_a_client_at_a_time(
             at_work[symbol.name] -= 1
 
     monkeypatch.setattr(Feed, "candles_by_day", counted)
-    flood = [await connected.connect() for _ in range(scheduling.MOST_QUEUED_EACH + 4)]
+    flood = [await connected.connect() for _ in range(scheduling.MAX_QUEUED_PER_CLIENT + 4)]
     honest = await connected.connect()
     await honest.authorize(await connected.world.token())  # its user is another client
     replies = asyncio.gather(*(client.ask(HOURS) for client in flood))
@@ -75,7 +75,7 @@ async def test_candles_are_computed_for_one_connection_of_a_client_at_a_time(
     refused = [reply["error"] for reply in await replies if "error" in reply]
     assert [error["code"] for error in refused] == ["RateLimit"] * 3
     assert refused[0]["details"] == {
-        "limit": f"{scheduling.MOST_QUEUED_EACH} waiting at once for one client"
+        "limit": f"{scheduling.MAX_QUEUED_PER_CLIENT} waiting at once for one client"
     }
     assert most == {"R_100": 1, "R_50": 1}
 
@@ -156,5 +156,5 @@ async def test_a_page_that_signs_in_again_and_again_blocks_nobody(
         # Right ones at once are no wrong ones.
         assert reply.get("error", {}).get("details") in (
             None,
-            {"limit": f"{passwords.MOST_WAITING_EACH} waiting at once for one client"},
+            {"limit": f"{passwords.MAX_WAITING_PER_CLIENT} waiting at once for one client"},
         )

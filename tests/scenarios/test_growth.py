@@ -19,7 +19,7 @@ from scopegate.testing import World
 async def test_the_latest_signings_in_are_kept(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(users, "KEPT_SIGN_INS", 5)
+    monkeypatch.setattr(users, "MAX_SIGN_INS", 5)
     owner = await world.owner()
     client, token = world.connect(), await world.token()
     for _ in range(3):
@@ -57,7 +57,7 @@ async def run(world: World, statement: str, *parameters: object) -> None:
 async def test_of_a_token_s_uses_the_latest_are_kept(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokens, "KEPT_USES", 3)
+    monkeypatch.setattr(tokens, "MAX_USES", 3)
     token = await world.token("read")
     for number in range(6):
         client = world.connect(address=f"10.0.0.{number}")

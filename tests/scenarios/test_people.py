@@ -85,7 +85,7 @@ async def test_the_new_user_signs_in_at_the_pages_and_sees_the_app(world: World)
     signed = await page.ask({"sign_in": 1, "email": "Ada@example.com", "password": PASSWORD})
     await page.authorize(signed["sign_in"]["accounts"][0]["token"])
     [shown] = (await page.ask({"oauth_apps": 1}))["oauth_apps"]
-    assert (connected["app_id"], set(connected["scopes"])) == (app.id, {"read", "admin"})
+    assert (shown["app_id"], set(shown["scopes"])) == (app.id, {"read", "admin"})
     # What the app opens later is the app's to reach as well, and ends with it.
     await client.authorize(opened["oauth_token"])
     real = (await client.ask({"new_account_real": 1, "currency": "USD"}))["new_account_real"]
@@ -119,7 +119,7 @@ async def test_an_address_has_one_user(world: World, monkeypatch: pytest.MonkeyP
     first, second = [await code_for(world, client) for _ in range(2)]
     assert "error" not in await client.ask(sign_up(first))
     # The second code stays good: no password is hashed for it, however often it comes.
-    monkeypatch.setattr(passwords, "MOST_WAITING", -passwords.AT_A_TIME)
+    monkeypatch.setattr(passwords, "MAX_WAITING", -passwords.AT_A_TIME)
     assert await client.refused(sign_up(second)) == "DuplicateAccount"
 
 
@@ -181,7 +181,7 @@ async def test_a_token_for_one_address_opens_accounts_for_that_address(world: Wo
 async def test_a_user_opens_so_many_accounts_and_no_more(world: World) -> None:
     client = world.connect()
     await client.authorize(await world.token())
-    for _ in range(ledger.MOST_OF_A_USER - 3):
+    for _ in range(ledger.MAX_PER_USER - 3):
         assert "error" not in await client.ask({"new_account_real": 1, "currency": "USD"})
     assert await client.refused({"new_account_real": 1}) == "TooManyAccounts"
     assert await client.refused({"new_account_virtual": 1}) == "TooManyAccounts"

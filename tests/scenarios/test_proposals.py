@@ -99,7 +99,7 @@ async def test_a_proposal_is_good_for_a_minute(quotes: Quotes, now: Now) -> None
 async def test_so_many_are_remembered_and_none_of_who_has_left(
     quotes: Quotes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "KEPT", 3)
+    monkeypatch.setattr(module, "MAX_PROPOSALS", 3)
     session, other = Session([].append), Session([].append)
     ids = [await asked(quotes, session) for _ in range(5)]
     assert [is_known(quotes, session, one) for one in ids] == [False, False, True, True, True]
@@ -139,7 +139,7 @@ async def test_a_stream_never_goes_back_and_who_joins_is_told_what_the_others_we
     assert first.since == NOON + 4
     bus.subscribe(first.topic, ear)
     for second in range(1, 5):
-        quotes.second(int(NOON) + second)
+        quotes.on_second(int(NOON) + second)
     assert ear.heard == []
     clock.advance(3)
     other = Session([].append)
@@ -147,7 +147,7 @@ async def test_a_stream_never_goes_back_and_who_joins_is_told_what_the_others_we
     assert isinstance(joined, Stream)
     assert joined.first == first.first
     assert joined.since == NOON + 4
-    quotes.second(int(NOON) + 6)
+    quotes.on_second(int(NOON) + 6)
     assert ear.heard == [NOON + 6]
     assert joined.id is not None
     assert quotes.find(other, joined.id).second == NOON + 6

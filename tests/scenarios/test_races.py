@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scopegate.exchange.desk import Desk
-from scopegate.exchange.rules import MOST_OPEN_POSITIONS
+from scopegate.exchange.rules import MAX_OPEN_POSITIONS
 from scopegate.gateway.calls import token_form
 from scopegate.store.sqlite import Transaction
 from scopegate.testing import Client, MemoryClient, World
@@ -100,7 +100,7 @@ async def signed_in(world: World, number: int, *scopes: str) -> list[MemoryClien
     [
         pytest.param(30_500, [10.0], 30, "InsufficientBalance", id="the balance binds"),
         pytest.param(
-            *(1_000_000, [10.0], MOST_OPEN_POSITIONS, "OpenPositionLimitExceeded"),
+            *(1_000_000, [10.0], MAX_OPEN_POSITIONS, "OpenPositionLimitExceeded"),
             id="the number of open contracts binds",
         ),
         pytest.param(

@@ -150,7 +150,7 @@ async def test_an_address_is_one_in_whatever_letters(world: World, email: str) -
 
 
 async def test_many_at_once_are_told_to_come_again_and_lose_no_attempt(ada: World) -> None:
-    most = passwords.AT_A_TIME + passwords.MOST_WAITING
+    most = passwords.AT_A_TIME + passwords.MAX_WAITING
     pages = [ada.connect(at_pages=True, address=f"203.0.113.{n}") for n in range(most + 5)]
     for number, page in enumerate(pages):
         request = {"sign_in": 1, "email": f"{number}@example.com", "password": "x"}

@@ -71,7 +71,7 @@ async def test_nobody_is_flooded_with_letters(world: World) -> None:
     clients = [world.connect(address=f"192.0.2.{number}") for number in range(6)]
     for email in (ADA, "stranger@example.com"):
         request = {"verify_email": email, "type": "payment_withdraw"}
-        for client in clients[: verification.MOST_OF_AN_ADDRESS]:
+        for client in clients[: verification.MAX_PER_ADDRESS]:
             assert (await client.ask(request))["verify_email"] == 1
         reply = await clients[-1].ask(request)
         assert reply["error"]["code"] == "RateLimit"
@@ -131,7 +131,7 @@ async def test_nobody_else_uses_up_letters_to_ones_own_address(connected: Connec
     app = await world.app("read")
     by_app = await connected.connect(app_id=app.id)
     await by_app.authorize(await world.token(loginid=ada.loginid, app=app))
-    for number in range(verification.MOST_OF_AN_ADDRESS - 3):
+    for number in range(verification.MAX_PER_ADDRESS - 3):
         assert await told(world.connect(address=f"192.0.2.{number}"), ADA) == ""
     # An app that acts for her counts as anybody else.
     sent = [await told(by_app, ADA) for _ in range(4)]
@@ -142,7 +142,7 @@ async def test_nobody_else_uses_up_letters_to_ones_own_address(connected: Connec
 
     client = await connected.connect()
     await client.authorize(await world.token(loginid=ada.loginid))
-    for _ in range(verification.MOST_OF_AN_ADDRESS):
+    for _ in range(verification.MAX_PER_ADDRESS):
         assert await told(client, "ADA@example.com") == ""
     assert await told(client, ADA) == "5 letters an hour for one address"
 
@@ -165,7 +165,7 @@ async def test_an_app_at_the_users_address_keeps_them_from_no_letter(
 
 async def test_one_client_has_so_many_letters_an_hour(world: World) -> None:
     def an_hour(transaction: Transaction) -> None:
-        for number in range(verification.MOST_OF_A_REQUESTER):
+        for number in range(verification.MAX_PER_REQUESTER):
             requester = verification.Requester("192.0.2.7")
             email = f"a{number}@example.com"
             verification.create(transaction, email, verification.ACCOUNT_OPENING, requester)

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.money import bound_in, to_text
-from scopegate.exchange.rules import LARGEST_PAYOUT, LARGEST_STAKE, LEAST_STAKE
+from scopegate.exchange.rules import MAX_PAYOUT, MAX_STAKE, MIN_STAKE
 
 
 def _bounds(currency: str) -> str:
-    least, most = (text(bound, currency) for bound in (LEAST_STAKE, LARGEST_PAYOUT))
+    least, most = (text(bound, currency) for bound in (MIN_STAKE, MAX_PAYOUT))
     return f"Minimum stake of {least} and maximum payout of {most}."
 
 
@@ -22,20 +22,20 @@ def text(bound: Decimal, currency: str) -> str:
 
 def check_stake(stake: int, currency: str, *, payout: int | None = None) -> None:
     """Raise `Refusal` for a stake that is too small or too large."""
-    if stake < bound_in(LEAST_STAKE, currency):
+    if stake < bound_in(MIN_STAKE, currency):
         raise _out_of_bounds(f"{_bounds(currency)} Current stake is {to_text(stake, currency)}.")
-    if stake > bound_in(LARGEST_STAKE, currency):
+    if stake > bound_in(MAX_STAKE, currency):
         if payout is not None:
             check_payout(payout, currency)
         raise _out_of_bounds(
-            f"Maximum stake allowed is {text(LARGEST_STAKE, currency)}."
+            f"Maximum stake allowed is {text(MAX_STAKE, currency)}."
             f" Current stake is {to_text(stake, currency)}."
         )
 
 
 def check_payout(payout: int, currency: str) -> None:
     """Raise `Refusal` for a payout that is too large."""
-    if payout > bound_in(LARGEST_PAYOUT, currency):
+    if payout > bound_in(MAX_PAYOUT, currency):
         raise _out_of_bounds(f"{_bounds(currency)} Current payout is {to_text(payout, currency)}.")
 
 

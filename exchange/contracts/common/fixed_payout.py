@@ -29,7 +29,7 @@ from scopegate.exchange.contracts.common.state import (
     unentered,
 )
 from scopegate.exchange.contracts.common.terms import Barrier, Terms
-from scopegate.exchange.rules import LARGEST_ASK, LEAST_ASK, PRICE_TOLERANCE, Margins
+from scopegate.exchange.rules import MAX_ASK, MIN_ASK, PRICE_TOLERANCE, Margins
 
 _SHORT = re.compile(
     f"{short_fields.PLAIN}_{short_fields.BARRIER}_{short_fields.BARRIER}",
@@ -105,11 +105,11 @@ class FixedPayout(ContractType[FixedPayoutTerms, MemoryT]):
         if request.basis not in ("payout", "stake"):
             raise invalid("basis", "Say whether the amount is the payout or the stake.")
         ask = self.ask(agreed, unentered(agreed, market.tick), market, margins)
-        if not LEAST_ASK <= ask <= LARGEST_ASK:
+        if not MIN_ASK <= ask <= MAX_ASK:
             raise Refusal(
                 "ContractCreationFailure",
                 "This contract offers no return: it would be all but certain to "
-                + ("be won." if ask > LARGEST_ASK else "be lost."),
+                + ("be won." if ask > MAX_ASK else "be lost."),
             )
         markup = int(request.markup * MILLION)
         ask += markup

@@ -38,8 +38,8 @@ from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.money import CURRENCIES, bound_in, to_text
 from scopegate.exchange.rules import (
     FAR_MOVE,
-    LARGEST_PAYOUT,
-    LARGEST_STAKE,
+    MAX_PAYOUT,
+    MAX_STAKE,
     PRICE_TOLERANCE,
     Margins,
 )
@@ -154,8 +154,8 @@ class PerPoint(ContractType[PerPointTerms, None]):
         """For which a far move pays no more than the largest payout."""
         far = spot * math.exp(FAR_MOVE * distribution.sd * (1 if self.rises else -1))
         paid = abs(far - level) * units_a_pip(terms)
-        most = bound_in(LARGEST_PAYOUT, terms.currency) * cost / paid
-        return min(bound_in(LARGEST_STAKE, terms.currency), int(most))
+        most = bound_in(MAX_PAYOUT, terms.currency) * cost / paid
+        return min(bound_in(MAX_STAKE, terms.currency), int(most))
 
     def is_dearer(self, proposed: PerPointQuote, present: PerPointQuote) -> bool:
         """By the price of one contract."""

@@ -17,7 +17,7 @@ from scopegate.exchange.contracts.common.contract_type import Quote
 from scopegate.exchange.contracts.common.state import Tick, latest
 from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.money import to_number, to_text
-from scopegate.exchange.rules import LARGEST_STAKE, LEAST_STAKE, MOST_ACCUMULATED
+from scopegate.exchange.rules import MAX_ACCUMULATOR_TICKS, MAX_STAKE, MIN_STAKE
 from scopegate.exchange.symbols import EARLIEST, SYMBOLS, Symbol
 from scopegate.handlers.exchange.views.ordered_view import OrderedView, order_shown
 from scopegate.handlers.exchange.views.view import Listed, Placed, Pricing, Shown
@@ -42,7 +42,7 @@ class AccumulatorView(OrderedView[Accumulator], of=Accumulator):
             symbol=SYMBOLS["R_100"],
             currency="USD",
             start=EARLIEST,
-            ticks=MOST_ACCUMULATED[3],
+            ticks=MAX_ACCUMULATOR_TICKS[3],
             stake=1_000,
             growth=3,
             width=536_900_000,
@@ -76,9 +76,9 @@ class AccumulatorView(OrderedView[Accumulator], of=Accumulator):
                 "last_tick_epoch": spot.epoch,
                 "low_barrier": low,
                 "maximum_payout": to_number(self.kind.most(terms), terms.currency),
-                "maximum_stake": bounds.text(LARGEST_STAKE, terms.currency),
-                "maximum_ticks": MOST_ACCUMULATED[terms.growth],
-                "minimum_stake": bounds.text(LEAST_STAKE, terms.currency),
+                "maximum_stake": bounds.text(MAX_STAKE, terms.currency),
+                "maximum_ticks": MAX_ACCUMULATOR_TICKS[terms.growth],
+                "minimum_stake": bounds.text(MIN_STAKE, terms.currency),
                 "tick_size_barrier": terms.width / WIDTH_UNITS,
                 "tick_size_barrier_percentage": width_text(terms),
                 "ticks_stayed_in": stays(terms, pricing.feed, spot.epoch),

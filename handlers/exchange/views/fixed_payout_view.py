@@ -9,7 +9,7 @@ from scopegate.exchange.contracts.common.terms import Barrier, Terms
 from scopegate.exchange.contracts.digits import Digits
 from scopegate.exchange.contracts.few_ticks import SelectedTick
 from scopegate.exchange.contracts.resets import Reset
-from scopegate.exchange.rules import LARGEST_PAYOUT
+from scopegate.exchange.rules import MAX_PAYOUT
 from scopegate.handlers.exchange.views.view import ContractView, KindT, Listed, Shown
 from scopegate.schemas.offering_messages import AvailableContract
 from scopegate.schemas.portfolio_messages import OpenContract
@@ -38,7 +38,7 @@ class FixedPayoutView(ContractView[KindT], of=FixedPayout):
     def limits(self, terms: Any, quote: Quote[Any] | None = None) -> ValidationParams:
         """The bounds of stake and payout."""
         limits = super().limits(terms, quote)
-        limits["payout"] = {"max": bounds.text(LARGEST_PAYOUT, terms.currency)}
+        limits["payout"] = {"max": bounds.text(MAX_PAYOUT, terms.currency)}
         return limits
 
     def transaction_barrier(self, terms: FixedPayoutTerms) -> str | None:

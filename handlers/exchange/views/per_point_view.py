@@ -8,7 +8,7 @@ from scopegate.exchange.contracts.common.state import ContractState, MarketView,
 from scopegate.exchange.contracts.common.terms import Barrier, Terms
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.money import bound_in, to_number, to_text, to_units
-from scopegate.exchange.rules import LARGEST_STAKE, LEAST_STAKE
+from scopegate.exchange.rules import MAX_STAKE, MIN_STAKE
 from scopegate.exchange.symbols import DAY
 from scopegate.handlers.exchange.views.view import (
     ContractView,
@@ -55,8 +55,8 @@ class PerPointView(ContractView[PerPointT], of=PerPoint):
 
     def _add_choices(self, row: AvailableContract, terms: PerPointTerms, listed: Listed) -> None:
         currency = listed.currency
-        row["max_stake"] = to_number(bound_in(LARGEST_STAKE, currency), currency)
-        row["min_stake"] = to_number(bound_in(LEAST_STAKE, currency), currency)
+        row["max_stake"] = to_number(bound_in(MAX_STAKE, currency), currency)
+        row["min_stake"] = to_number(bound_in(MIN_STAKE, currency), currency)
         row["barrier_choices"] = self._barrier_choices(terms, listed.market)
         row["barrier"] = row["barrier_choices"][1]
 
@@ -95,7 +95,7 @@ class PerPointView(ContractView[PerPointT], of=PerPoint):
         body["barrier_choices"] = self._barrier_choices(terms, market)
         body["display_number_of_contracts"] = f"{terms.contracts:f}"
         body["max_stake"] = to_number(quote.largest_stake, terms.currency)
-        body["min_stake"] = to_number(bound_in(LEAST_STAKE, terms.currency), terms.currency)
+        body["min_stake"] = to_number(bound_in(MIN_STAKE, terms.currency), terms.currency)
 
     def transaction_barrier(self, terms: PerPointTerms) -> str | None:
         """The strike, unless it is the entry spot."""

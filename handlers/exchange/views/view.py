@@ -13,7 +13,7 @@ from scopegate.exchange.contracts.common.state import ContractState, MarketView,
 from scopegate.exchange.contracts.common.terms import Barrier, Terms
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import to_text
-from scopegate.exchange.rules import LARGEST_STAKE, LEAST_STAKE, Margins
+from scopegate.exchange.rules import MAX_STAKE, MIN_STAKE, Margins
 from scopegate.exchange.symbols import EARLIEST, SYMBOLS, Symbol
 from scopegate.schemas.offering_messages import AvailableContract
 from scopegate.schemas.portfolio_messages import ClosedContract, OpenContract
@@ -125,7 +125,7 @@ class ContractView(Generic[KindT]):
         currency = terms.currency
         limits: ValidationParams = {
             "stake": {
-                "min": bounds.text(LEAST_STAKE, currency),
+                "min": bounds.text(MIN_STAKE, currency),
                 "max": self.largest_stake(terms, quote),
             }
         }
@@ -138,7 +138,7 @@ class ContractView(Generic[KindT]):
 
     def largest_stake(self, terms: Any, quote: Any) -> str:
         """The largest stake, as text."""
-        return bounds.text(LARGEST_STAKE, terms.currency)
+        return bounds.text(MAX_STAKE, terms.currency)
 
     # Contracts.
 
