@@ -226,8 +226,8 @@ def retention_page() -> str:
         "SQLite reuses the space of deleted rows; the file itself does not shrink. To make it"
         " smaller, stop the gateway and run `sqlite3 scopegate.db VACUUM`.",
         "",
-        f"In memory, the gateway keeps the hourly candles of {MAX_CACHED_DAYS:,} days of symbols, those"
-        " requested last: some 36 MB.",
+        f"In memory, the gateway keeps the hourly candles of {MAX_CACHED_DAYS:,} days of symbols,"
+        " those requested last: some 36 MB.",
     ]
     return "\n".join([*lines, ""])
 
