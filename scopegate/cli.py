@@ -239,7 +239,7 @@ def calls(target: str | None, as_json: bool, **options: tuple[str, ...]) -> None
                 "needs": list(found.scopes_in_order),
                 "needs_login": found.needs_login,
                 "app_tokens": found.app_tokens,
-                "standing": None if found.standing is None else found.standing.value,
+                "standing": None if found.audience is None else found.audience.value,
                 "sentence": found.sentence,
             }
             for found in offered

@@ -213,7 +213,7 @@ class Dispatcher:
         if acting is None:
             if call.needs_login:
                 raise session.login_needed()
-            if call.standing is AT_PAGES and not session.at_pages:
+            if call.audience is AT_PAGES and not session.at_pages:
                 raise _not_at_pages()
             session.refusals = 0
             return
@@ -227,10 +227,10 @@ class Dispatcher:
             raise _permission_denied(call)
         if not call.app_tokens and acting.link_id is not None:
             raise owners_token_required()
-        if call.standing is not None:
-            if call.standing is OWNER and not acting.is_owner:
+        if call.audience is not None:
+            if call.audience is OWNER and not acting.is_owner:
                 raise permission_denied("the owner's own sign-in at the gateway's pages")
-            if call.standing is AT_PAGES and not session.at_pages:
+            if call.audience is AT_PAGES and not session.at_pages:
                 raise _not_at_pages()
         session.refusals = 0
         self._used(session, acting, call.name)

@@ -40,7 +40,7 @@ from scopegate.schemas.scopes import SCOPES, Risk, Scope, Scopes
 from scopegate.schemas.session_messages import PUBLISHED_STREAMS, STREAMS
 
 
-class BalanceAt(Enum):
+class Audience(Enum):
     """Who may make a call where no scope says it."""
 
     SIGNED_IN = "login"
@@ -48,20 +48,20 @@ class BalanceAt(Enum):
     AT_PAGES = "pages"
 
 
-SIGNED_IN: Final = BalanceAt.SIGNED_IN
+SIGNED_IN: Final = Audience.SIGNED_IN
 """Needs a login, and no scope in particular."""
 
-OWNER: Final = BalanceAt.OWNER
+OWNER: Final = Audience.OWNER
 """Needs the owner's own sign-in at the gateway's pages: no token will do, whatever its scopes."""
 
-AT_PAGES: Final = BalanceAt.AT_PAGES
+AT_PAGES: Final = Audience.AT_PAGES
 """Anybody, from a page that the gateway itself has served."""
 
 NO_APPS: Final = "not for apps"
 """The note in lists of calls for a call that refuses tokens of apps."""
 
-Needs = Scope | Collection[Scope] | BalanceAt | None
-"""Who may make a call: one scope, any one of several, a standing, or (`None`) anybody."""
+Needs = Scope | Collection[Scope] | Audience | None
+"""Who may make a call: one scope, any one of several, a audience, or (`None`) anybody."""
 
 Body = Mapping[str, Any]
 """The part of a reply that is the call's own; its first key is the reply's `msg_type`."""
@@ -163,7 +163,7 @@ class Call:
     scopes_in_order: tuple[str, ...]
     """The same, as lists show them."""
     needs_login: bool
-    standing: BalanceAt | None
+    audience: Audience | None
     """What it needs in place of a scope."""
     app_tokens: bool
     """Whether a token that was issued to an app, or created with one, may make it."""
@@ -199,7 +199,7 @@ class Call:
         if self.scopes:
             names = " or ".join(self.scopes_in_order)
         else:
-            names = "nothing" if self.standing is None else self.standing.value
+            names = "nothing" if self.audience is None else self.audience.value
         return names if self.app_tokens else f"{names}, {NO_APPS}"
 
 
@@ -301,7 +301,7 @@ class Registry:
         if not inspect.iscoroutinefunction(method):
             raise DeclarationError(f"{where} is no coroutine: write async def")
         needs = policy["needs"]
-        standing = needs if isinstance(needs, BalanceAt) else None
+        audience = needs if isinstance(needs, Audience) else None
         needed = self._needed(where, needs)
         scopes = frozenset(map(str, needed))
         validate = request.__pydantic_validator__.validate_python
@@ -311,7 +311,7 @@ class Registry:
             scopes=scopes,
             scopes_in_order=tuple(self.scopes.in_order(scopes)),
             needs_login=needs is not None and needs is not AT_PAGES,
-            standing=standing,
+            audience=audience,
             app_tokens=policy.get("app_tokens", not needed or not _are_managing(needed)),
             rate=policy.get("rate", Rate.GENERAL),
             kinds=_kinds(where, policy.get("streams", name if streams else ())),
@@ -333,7 +333,7 @@ class Registry:
 
     def _needed(self, where: str, needs: Needs) -> list[Scope]:
         """The scopes of which a call needs one, all of them declared."""
-        if needs is None or isinstance(needs, BalanceAt):
+        if needs is None or isinstance(needs, Audience):
             return []
         given: list[Any] = [needs] if isinstance(needs, str) else list(needs)
         if not given:
