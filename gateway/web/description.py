@@ -16,6 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
 from scopegate.gateway.calls.registry import Call, Registry
+from scopegate.gateway.web.field_docs import field_docs
 from scopegate.schemas.declared import Names, with_names
 from scopegate.schemas.fields import AccountRequest, Request, StreamRequest, listed, present
 
@@ -352,6 +353,15 @@ class _Taken(GenerateJsonSchema):
     def encode_default(self, dft: Any) -> Any:
         """A number is one in its schema, too."""
         return super().encode_default(float(dft) if isinstance(dft, Decimal) else dft)
+
+    def typed_dict_schema(self, schema: core_schema.TypedDictSchema) -> Schema:
+        """The object, each field with its docstring."""
+        made = super().typed_dict_schema(schema)
+        docs = field_docs(schema["cls"]) if "cls" in schema else {}
+        for name, field in made["properties"].items():
+            if name in docs:
+                field["description"] = docs[name]
+        return made
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         """A field's name is title enough."""
