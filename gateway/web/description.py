@@ -357,7 +357,8 @@ class _Taken(GenerateJsonSchema):
     def typed_dict_schema(self, schema: core_schema.TypedDictSchema) -> Schema:
         """The object, each field with its docstring."""
         made = super().typed_dict_schema(schema)
-        docs = field_docs(schema["cls"]) if "cls" in schema else {}
+        typed: Any = schema.get("cls")
+        docs = {} if typed is None else field_docs(typed)
         for name, field in made["properties"].items():
             if name in docs:
                 field["description"] = docs[name]
