@@ -1,8 +1,8 @@
-"""Build hook: an editable installation gets a link in `scopegate/` for each room beside it.
+"""Build hook: an editable installation gets a link in `scopegate/` to each room beside it.
 
 The rooms are folders at the top level and import as `scopegate.ROOM`. A wheel has them in place
 (`sources` in pyproject.toml). In a clone, links let Python, type checkers and editors find them.
-What is put on Python's path is `.links/`, which has a link to `scopegate/` and nothing else.
+Only `.links/` is put on Python's path, which has a link to `scopegate/` and nothing else.
 """
 
 from pathlib import Path
@@ -14,10 +14,10 @@ ROOMS = ("exchange", "gateway", "handlers", "runtime", "schemas", "store")
 
 
 class LinkRooms(BuildHookInterface):
-    """Makes the links, and replaces links that lead elsewhere."""
+    """Creates the links, and replaces links that lead elsewhere."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Called by hatchling before it builds; `version` is the kind of wheel."""
+        """Create the links. Hatchling calls this before a build; `version` is the kind of wheel."""
         if version != "editable":
             return
         root = Path(self.root)
@@ -28,7 +28,7 @@ class LinkRooms(BuildHookInterface):
 
 
 def _link(link: Path, target: Path) -> None:
-    """Make a link, or replace one that leads elsewhere."""
+    """Create a link, or replace one that leads elsewhere."""
     if link.is_symlink():
         if link.readlink() == target:
             return

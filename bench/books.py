@@ -1,22 +1,24 @@
-"""Prices told, contracts bought and settled, entries booked a second; needs Linux.
+"""Prices, contracts bought and settled, and ledger entries per second; needs Linux.
 
     python bench/books.py [--rounds 3] [--seconds 2] [--contracts 10000] [--json FILE]
 
-Three tables, each of turns within one run, in another order each round; medians over the rounds.
+Three tables. The rows of each take turns within one run, in a different order each round; the
+tables have medians over the rounds.
 
 Prices: `proposal` through the process that users start, 50 connections with 1 and 32 requests
-outstanding on each, beside FastAPI, which echoes the same requests as JSON and reckons nothing.
+outstanding on each, compared with FastAPI, which echoes the same requests as JSON and computes
+nothing.
 
 Trades over the wire: `buy` with `parameters`, acknowledged after the COMMIT that reaches the disk
 (`synchronous=FULL`), each connection signed in to an account of its own. The contracts end at the
-next tick, so as many are settled and paid meanwhile. The peers get by without sockets, JSON, checks
-and settlements: `sqlite3` runs the very statements of the book, a transaction a commit; `aiosqlite`
-does the least that keeps a trade (a contract, a balance, an entry, the commit: four awaits), asked
-by 64 tasks at once.
+next tick, so as many are settled and paid meanwhile. The baselines have no sockets, JSON, checks or
+settlements: `sqlite3` runs the same statements as the book, one commit per transaction; `aiosqlite`
+does the minimum that stores a trade (a contract, a balance, an entry, the commit: four awaits),
+called by 64 tasks at once.
 
-The books: in one process and without a wire, `MOST_AT_ONCE` asked for at once: contracts bought,
-contracts settled that all end at the same tick (from the tick to the last entry), and entries of
-the ledger written. The same peers.
+The books: in one process and without sockets, `MOST_AT_ONCE` calls at once: contracts bought,
+contracts settled that all end at the same tick (from the tick to the last entry), and ledger
+entries written. The same baselines.
 """
 
 import argparse
@@ -68,13 +70,13 @@ PRICED: Mapping[str, Message] = {
 }
 CONNECTIONS = 50
 TRADERS = ((64, 1), (256, 4))
-"""Connections that buy, and how many requests each has outstanding."""
+"""Connections that buy, and the requests outstanding on each."""
 TASKS = 64
-"""Tasks that ask aiosqlite at once."""
+"""Tasks that call aiosqlite at once."""
 MOST_AT_ONCE = 256
-"""Trades that are asked of the store at once, as many as share a commit."""
+"""Trades passed to the store at once: as many as share a commit."""
 PEER_TRADES = 1_000
-"""Trades of a peer in a turn: each costs it a commit."""
+"""Trades of a baseline in a turn: each takes it a commit."""
 AIOSQLITE, SQLITE = "aiosqlite", "sqlite3"
 _PATIENCE = 30.0
 
@@ -91,7 +93,7 @@ _DIGIT: Message = {
 
 @contextmanager
 def _cores(cores: set[int]) -> Iterator[None]:
-    """Let this process, and those it starts meanwhile, run on these cores alone."""
+    """Run this process, and those it starts meanwhile, on these cores only."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -102,7 +104,7 @@ def _cores(cores: set[int]) -> Iterator[None]:
 
 @contextmanager
 def _started(*names: str) -> Iterator[dict[str, Server]]:
-    """Servers that leave the first core to the load."""
+    """Start servers that leave the first core to the load."""
     with ExitStack() as stack:
         with _cores(set(sorted(os.sched_getaffinity(0))[1:]) or {0}):
             servers = {name: stack.enter_context(SERVERS[name]()) for name in names}
@@ -153,9 +155,9 @@ def turn(
     seconds: float,
     count: Callable[[], int] = int,
 ) -> tuple[Sample, float]:
-    """Load one server for a while; a connection for each token, signed in where it is one.
+    """Load one server for `seconds`: a connection for each token, signed in unless it is empty.
 
-    With it, how much `count` has grown a second.
+    Return the sample, and by how much `count()` grew per second.
     """
     clients = [_connected(server, case, token) for token in signed_in]
     load = Load(clients, case.requests, outstanding)
@@ -243,7 +245,7 @@ BUY = Case(
 
 
 def open_accounts(transaction: Transaction, count: int) -> list[Account]:
-    """Accounts of so many new users, one each."""
+    """Create `count` users with one account each; return the accounts."""
     opened = []
     for number in range(count):
         user_id = users.create(transaction, f"trader{number}@bench.invalid")
@@ -253,7 +255,7 @@ def open_accounts(transaction: Transaction, count: int) -> list[Account]:
 
 
 def _traders(db: Path, count: int) -> list[str]:
-    """Tokens of new accounts, which the running gateway comes to know."""
+    """Create accounts; return their tokens, which the running gateway accepts."""
 
     def job(transaction: Transaction) -> list[str]:
         return [
@@ -266,17 +268,17 @@ def _traders(db: Path, count: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How often something was done in a second, and what it cost."""
+    """How often something was done per second, and what it cost."""
 
     per_second: float
     cpu_us: float
-    """Of the process that did it, for one."""
+    """CPU time for one, of the process that did it."""
 
 
 def measure_trades(
     rounds: int, seconds: float
 ) -> tuple[dict[str, list[Rate]], dict[str, list[float]]]:
-    """Buys a second over the wire, and of the peers in this process; and settled meanwhile."""
+    """Return buys per second, of the gateway and the baselines, and settlements meanwhile."""
     wires = dict(zip((f"{many} x {each}" for many, each in TRADERS), TRADERS, strict=True))
     turns = [*wires, SQLITE, AIOSQLITE]
     samples: dict[str, list[Rate]] = {name: [] for name in turns}
@@ -316,7 +318,7 @@ def measure_trades(
 # The books.
 
 Books = dict[str, Rate]
-"""By what was done: contracts `bought`, contracts `settled`, entries `booked`."""
+"""Rates by what was done: contracts `bought`, contracts `settled`, entries `booked`."""
 
 
 @contextmanager
@@ -341,7 +343,7 @@ def _offer(feed: Feed, now: int) -> Quote:
 
 
 async def _all(do: Callable[[str], Awaitable[None]], loginids: Sequence[str], at_once: int) -> None:
-    """Do it for each of these accounts, so many at once."""
+    """Call `do` for each of these accounts, `at_once` at a time."""
     waiting = iter(loginids)
 
     async def work() -> None:
@@ -352,7 +354,7 @@ async def _all(do: Callable[[str], Awaitable[None]], loginids: Sequence[str], at
 
 
 async def our_books(contracts: int) -> Books:
-    """Through the desk and the store of a whole gateway, whose clock is moved by hand."""
+    """Measure the desk and the store of a whole gateway, whose clock is advanced by hand."""
     books: Books = {}
     per_account = MAX_OPEN_POSITIONS
     async with testing.world() as world:
@@ -404,7 +406,7 @@ def _ended(offer: Quote) -> Outcome:
 
 
 def plain_books() -> Books:
-    """The statements of our book with plain `sqlite3`, a transaction a commit."""
+    """Measure the statements of our book with plain `sqlite3`, one commit per transaction."""
     books: Books = {}
     accounts = -(-PEER_TRADES // MAX_OPEN_POSITIONS)
     with _database(accounts) as (path, opened), closing(connect(path)) as connection:
@@ -456,13 +458,13 @@ _ENTER = (
 
 
 async def awaited_books() -> Books:
-    """The least that keeps a trade, with an `await` for each statement and for the commit."""
+    """Measure the minimum that stores a trade, with an `await` per statement and for the commit."""
     books: Books = {}
     with _database(TASKS) as (path, opened):
         connection = await aiosqlite.connect(path)
         try:
             await connection.execute("PRAGMA synchronous = FULL")
-            mine = asyncio.Lock()  # a shared connection is a shared transaction
+            mine = asyncio.Lock()  # a shared connection means a shared transaction
             now, ids = int(NOON), iter(range(1, PEER_TRADES + 1))
 
             async def move(loginid: str, action: str, amount: int, contract: int | None) -> None:
@@ -497,7 +499,7 @@ async def awaited_books() -> Books:
 
 
 def measure_books(rounds: int, contracts: int) -> dict[str, list[Books]]:
-    """What was done a second in one process, by who did it."""
+    """Return the rates in one process, by what was measured."""
     turns: dict[str, Callable[[], Books]] = {
         SCOPEGATE: lambda: uvloop.run(our_books(contracts)),
         SQLITE: plain_books,

@@ -2,17 +2,17 @@
 
     python bench/floods.py [--tree DIRECTORY ...] [--seconds 10] [--flood NAME ...] [--limits deriv]
 
-For each flood a gateway is started on a free port of 127.0.0.1, with a new database and the rate
-limits of the profile `deriv`. The attackers come from 127.0.0.2, in a separate process with low
-priority; the honest client comes from 127.0.0.1 and keeps within its limits. It is measured first
-alone, then beside the flood. The table has the median and the 99th percentile of the time of its
-calls, in milliseconds, and the number of refusals. `--tree` names a copy of the project to measure
-instead of this one, such as an older commit; with several, the table has them side by side.
+The honest client is measured first alone, then beside the flood, each time on a new gateway on a
+free port of 127.0.0.1, with a new database and the rate limits of the profile `deriv`. The
+attackers come from 127.0.0.2, in a separate process with low priority; the honest client comes from
+127.0.0.1 and keeps within its limits. The table has the median and the 99th percentile of the time
+of its calls, in milliseconds, and the number of refusals. `--tree` names a copy of the project to
+measure instead of this one, such as an older commit; with several, the table has them side by side.
 
 With `--limits open` no rate limit is reached, and only fair scheduling protects the client.
 
-Bounded: every flood ends after `--seconds` and has the number of connections in its name; processes
-are ended by id. Needs Linux.
+Bounded: every flood has a fixed number of connections, starts 3 seconds before the measurement of
+`--seconds`, and ends with it; processes are ended by id. Needs Linux.
 """
 
 import argparse
@@ -38,20 +38,20 @@ ATTACKER = "127.0.0.2"
 HONEST = "127.0.0.1"
 PATIENCE = 20.0
 GAP = 0.35
-"""Seconds between two honest calls: 171 a minute, of 180 that `deriv` allows."""
+"""Seconds between two honest calls: 171 a minute, of the 180 that `deriv` allows."""
 GAP_OPEN = 0.02
-PASSWORD = "correct horse battery staple"  # noqa: S105 - of a gateway that lives for a minute
+PASSWORD = "correct horse battery staple"  # noqa: S105 - of a gateway that runs for a minute
 
 Message = dict[str, Any]
 
 
 class FloodError(Exception):
-    """The gateway did not start, or the honest client was cut."""
+    """The gateway did not start, or the honest client could not sign in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A running gateway, and the tokens and users of the clients."""
+    """A running gateway, and the tokens of the clients."""
 
     port: int
     honest: str
@@ -65,7 +65,7 @@ class Flood:
 
     name: str
     honest: tuple[Message, ...]
-    """Calls in turn, each many times."""
+    """The calls, made in turn, each many times."""
     attack: Callable[[Gateway], Awaitable[None]]
     signs_in: bool = False
     at_pages: bool = False
@@ -88,11 +88,11 @@ class Client:
             self._writer.write(frame(data))
 
     async def drain(self) -> None:
-        """Wait until the gateway takes more."""
+        """Wait until the write buffer has room: the gateway reads again."""
         await self._writer.drain()
 
     async def reply(self) -> bytes:
-        """The next text."""
+        """Return the next text message. Raises `ConnectionError` at a close frame."""
         while True:
             first, second = await self._reader.readexactly(2)
             length = second & 0x7F
@@ -120,7 +120,7 @@ class Client:
 async def connected(
     gateway: Gateway, address: str, *, at_pages: bool = False, path: str = "/websockets/v3"
 ) -> AsyncIterator[Client]:
-    """A client from this address."""
+    """Connect a client from this address; `at_pages` with the gateway's own origin."""
     reader, writer = await asyncio.open_connection(
         "127.0.0.1", gateway.port, local_addr=(address, 0), limit=1 << 22
     )
@@ -140,7 +140,7 @@ async def connected(
 
 
 async def forever(count: int, one: Callable[[int], Awaitable[None]]) -> None:
-    """Run `count` attackers again and again, whatever their results."""
+    """Run `count` attackers, each again whenever it ends or fails."""
 
     async def again(number: int) -> None:
         while True:
@@ -159,7 +159,7 @@ def calling(
     signs_in: bool = False,
     at_pages: bool = False,
 ) -> Callable[[Gateway], Awaitable[None]]:
-    """An attack of `count` connections that each send a further message for every reply."""
+    """Return an attack of `count` connections that each send a further message for every reply."""
 
     async def attack(gateway: Gateway) -> None:
         async def one(number: int) -> None:
@@ -182,7 +182,7 @@ def calling(
 def requesting(
     count: int, request: Callable[[int], bytes], *, pause: float = 0.0
 ) -> Callable[[Gateway], Awaitable[None]]:
-    """An attack of `count` connections that send HTTP requests one after the other."""
+    """Return an attack of `count` connections that send HTTP requests one after the other."""
 
     async def attack(gateway: Gateway) -> None:
         async def one(number: int) -> None:
@@ -205,7 +205,7 @@ def requesting(
 
 
 def waiting(count: int, opening: bytes, each: bytes) -> Callable[[Gateway], Awaitable[None]]:
-    """An attack of `count` connections that begin a request and go on with it a byte at a time."""
+    """Return an attack of `count` connections that send `opening`, then `each` every second."""
 
     async def attack(gateway: Gateway) -> None:
         async def one(_number: int) -> None:
@@ -230,7 +230,7 @@ def waiting(count: int, opening: bytes, each: bytes) -> Callable[[Gateway], Awai
 
 
 def again(*messages: Message | bytes) -> Callable[[int], Iterator[Message | bytes]]:
-    """These messages in turn, without end."""
+    """Return a source of these messages in turn, without end."""
 
     def endless(_number: int) -> Iterator[Message | bytes]:
         while True:
@@ -383,13 +383,13 @@ class Taken:
     refused: int
 
     def at(self, share: float) -> float:
-        """A percentile, in milliseconds."""
+        """Return the percentile `share` (0 to 1), in milliseconds; 0 if there are no times."""
         ordered = sorted(self.seconds)
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1e3 if ordered else 0.0
 
 
 async def honest(gateway: Gateway, flood: Flood, *, seconds: float, gap: float) -> dict[str, Taken]:
-    """Make the honest client's calls for so many seconds; their times, by call."""
+    """Make the honest client's calls for `seconds`; return their times, by call."""
     taken: dict[str, list[float]] = {next(iter(call)): [] for call in flood.honest}
     refused = dict.fromkeys(taken, 0)
     async with asyncio.timeout(seconds + PATIENCE):
@@ -452,14 +452,14 @@ def measure(
     if flood.at_pages:
         gap = max(gap, 0.5)
     with started(tree, limits) as gateway:
-        asyncio.run(honest(gateway, flood, seconds=1.0, gap=gap))  # what is cold at first
+        asyncio.run(honest(gateway, flood, seconds=1.0, gap=gap))  # a warm-up
         alone = asyncio.run(honest(gateway, flood, seconds=seconds, gap=gap))
     with started(tree, limits) as gateway:
         asyncio.run(honest(gateway, flood, seconds=1.0, gap=gap))
 
         async def beside() -> dict[str, Taken]:
             with attacked(flood, gateway):
-                await asyncio.sleep(3.0)  # the attackers' process starts
+                await asyncio.sleep(3.0)  # until the attackers' process has started
                 return await honest(gateway, flood, seconds=seconds, gap=gap)
 
         return alone, asyncio.run(beside())
@@ -467,7 +467,7 @@ def measure(
 
 @contextlib.contextmanager
 def started(tree: Path, limits: str) -> Iterator[Gateway]:
-    """A gateway of this copy of the project, with two users."""
+    """Start a gateway of this copy of the project, with two users."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SCOPEGATE_")}
     environment["PYTHONPATH"] = str(tree)
     program = [sys.executable, "-m", "scopegate"]
@@ -513,7 +513,7 @@ def started(tree: Path, limits: str) -> Iterator[Gateway]:
 
 
 def _user(run: Callable[..., str], who: str) -> str:
-    """Make a user; a token for their demo account."""
+    """Create a user, and return a token for their demo account."""
     opened = run("user", "create", "--email", f"{who}@example.com", "--password", PASSWORD)
     account = next(line for line in opened.split() if line.startswith("VR"))
     created = ("token", "create", "--loginid", account, "--scopes", "read,trade", "--name", "Flood")

@@ -1,13 +1,13 @@
 """A load for WebSocket servers: connections that each keep a number of requests outstanding.
 
 Rules:
-- It must not be what limits the result: frames are masked and joined beforehand, sockets are driven
-  by epoll without an event loop, and a batch of replies is told by its frame heads alone. Replies
-  to one call are equally long, so the heads are looked at all at once.
+- It must not limit the result: frames are masked and joined beforehand, sockets are driven by epoll
+  without an event loop, and replies are counted by their frame headers alone. Replies to one call
+  have the same length, so the headers of a batch are checked all at once.
 - It must notice a server that is fast because it is wrong: each connection's first and last reply
   are read in full, and every frame in between must be whole text of the first one's length.
-- It is bounded: so many connections, so many requests on each, and no reply is waited for longer
-  than `PATIENCE`.
+- It is bounded: a fixed number of connections and of requests outstanding on each, and no reply is
+  awaited for longer than `PATIENCE` seconds.
 """
 
 import base64
@@ -22,7 +22,7 @@ from typing import Any
 PATIENCE = 20.0
 FIRST_ID = 100_000
 IDS = 4_096
-"""So many values of `req_id` are used in turn, from `FIRST_ID`: all have as many digits."""
+"""Values of `req_id`, used in turn from `FIRST_ID` on: all have the same number of digits."""
 
 _MASK = b"\x5c\x91\x2e\xd7"
 _TEXT = 0x81
@@ -43,7 +43,7 @@ _HANDSHAKE = (
     b"Sec-WebSocket-Key: %b\r\n"
     b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
 )
-"""What a browser says. A server that keeps it pays for that in memory."""
+"""The request of a browser. A server that keeps it uses memory for that."""
 _KEY = base64.b64encode(b"a client's nonce")
 
 Message = dict[str, Any]
@@ -54,7 +54,7 @@ class LoadError(Exception):
 
 
 def frame(payload: bytes, first: int = _TEXT) -> bytes:
-    """A whole, masked frame, as clients send it."""
+    """Return a whole, masked frame, as clients send it."""
     length = len(payload)
     if length < 126:
         head = bytes((first, 0x80 | length))
@@ -66,20 +66,20 @@ def frame(payload: bytes, first: int = _TEXT) -> bytes:
 
 
 class Requests:
-    """The frames of one call, made ready, that differ in nothing but their `req_id`."""
+    """The prepared frames of one call, which differ only in their `req_id`."""
 
     def __init__(self, call: Message) -> None:
         self.call = call
         frames = [frame(json.dumps(self.message(number)).encode()) for number in range(IDS)]
         self._size = len(frames[0])
-        self._frames = memoryview(b"".join(frames) * 2)  # twice: a batch may run over the end
+        self._frames = memoryview(b"".join(frames) * 2)  # twice: a batch may run past the end
 
     def message(self, number: int) -> Message:
-        """The request that is sent as the `number`th of its connection."""
+        """Return the request that is sent as the `number`th of its connection."""
         return {**self.call, "req_id": FIRST_ID + number % IDS}
 
     def frames(self, number: int, count: int) -> memoryview:
-        """The frames of `count` requests, beginning with the `number`th."""
+        """Return the frames of `count` requests, beginning with the `number`th."""
         start = number % IDS * self._size
         return self._frames[start : start + count * self._size]
 
@@ -117,13 +117,16 @@ class Client:
         return self._message(reply)
 
     def begin(self, requests: Requests, outstanding: int) -> None:
-        """Send the first requests. The reply to a like one was the last that was read."""
+        """Send the first requests. The last reply that was read must be one to the same call."""
         self._requests = requests
         self.socket.setblocking(False)
         self._send(outstanding)
 
     def receive(self, *, go_on: bool) -> int:
-        """Take the replies that have come, send as many requests when going on; their number."""
+        """Take the replies that have arrived, and return their number.
+
+        With `go_on`, send a further request for each.
+        """
         data = self._rest + self._received()
         count = len(data) // self._size
         end = count * self._size
@@ -144,11 +147,11 @@ class Client:
         return self._outstanding
 
     def last(self) -> tuple[Message, Message]:
-        """The last request that was sent, and the last reply that came."""
+        """Return the last request that was sent, and the last reply received."""
         return self._requests.message(self._sent - 1), self._message(self._last)
 
     def close(self) -> None:
-        """Say goodbye, and wait for the server to hang up."""
+        """Send a close frame, and wait for the server to close the connection."""
         self.socket.settimeout(PATIENCE)
         self.socket.sendall(frame(struct.pack("!H", 1000), _CLOSE))
         while self.socket.recv(4_096):
@@ -156,7 +159,7 @@ class Client:
         self.socket.close()
 
     def _send(self, count: int) -> None:
-        # What is outstanding fits into the socket's buffer many times over.
+        # All outstanding requests fit into the socket's buffer many times over.
         batch = self._requests.frames(self._sent, count)
         if self.socket.send(batch) != len(batch):
             raise LoadError("the server takes no more requests")
@@ -173,7 +176,7 @@ class Client:
         return data
 
     def _measure(self) -> None:
-        """Learn the head of the reply that comes, and how long the reply is with it."""
+        """Set the frame header of the next reply, and the length of the reply including it."""
         while len(self._rest) < 4:
             self._read()
         length = self._rest[1]
@@ -194,11 +197,14 @@ class Client:
 class VaryingClient(Client):
     """One connection on which replies differ in length, as prices and receipts do.
 
-    Their heads are looked at one by one. None may be an error.
+    Their frame headers are checked one by one. No reply may be an error.
     """
 
     def receive(self, *, go_on: bool) -> int:
-        """Take the replies that have come, send as many requests when going on; their number."""
+        """Take the replies that have arrived, and return their number.
+
+        With `go_on`, send a further request for each.
+        """
         data = self._rest + self._received()
         count = start = end = body = 0
         while len(data) - end >= 4:
@@ -235,7 +241,7 @@ class Load:
             client.begin(requests, outstanding)
 
     def run(self, seconds: float) -> int:
-        """Keep the load up for so long; how many replies came."""
+        """Keep up the load for `seconds`, and return the number of replies."""
         replies = 0
         end = perf_counter() + seconds
         while perf_counter() < end:
@@ -243,7 +249,7 @@ class Load:
         return replies
 
     def finish(self) -> list[tuple[Message, Message]]:
-        """Wait for what is outstanding; each client's last request and last reply."""
+        """Wait for outstanding replies; return each client's last request and last reply."""
         while any(client.outstanding for client in self._clients.values()):
             self._turn(go_on=False)
         self._epoll.close()

@@ -1,11 +1,11 @@
-"""Resident memory of one idle connection of Scopegate beside two peers; needs Linux.
+"""Resident memory of one idle connection of Scopegate and two other servers; needs Linux.
 
     python bench/memory.py [--rounds 3] [--connections 2000] [--json FILE]
 
-A server that was just started gets `WARM_UP` connections, which stay; then the connections that
-count, which complete a browser's handshake and wait; then one request on each of these. What is
-shown is how much the process grew for each, once idle and once used, as medians over the rounds,
-and the process before them. What the kernel keeps for the sockets is not part of it.
+A server that was just started gets `WARM_UP` connections, which stay open; then the measured
+connections, which complete a browser's handshake and wait; then one request on each of these. The
+table has the growth of the process per connection, idle and used, and the size of the process
+before them, as medians over the rounds. The kernel's memory for the sockets is not included.
 """
 
 import argparse
@@ -22,32 +22,32 @@ from servers import FASTAPI, SERVERS, Server, rotated, what_is_measured
 
 BASELINE = FASTAPI
 WARM_UP = 500
-"""These take up what the start has left free, or the others would seem to need less."""
+"""Connections that fill memory left free at start, or the others would seem to need less."""
 _OTHER_FILES = 200
-"""What a process may have open beside the connections."""
+"""Files that a process may have open besides the connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one process showed, in KiB."""
+    """The result of one process, in KiB."""
 
     idle: float
-    """A connection that has said nothing since its handshake."""
+    """A connection that has sent nothing since its handshake."""
     used: float
     """A connection that has made one request."""
     process: int
-    """The process before those connections."""
+    """The process before the measured connections."""
 
 
 def measure(server: Server, connections: int) -> Sample:
-    """Connect to a fresh server."""
+    """Measure a server that was just started."""
     with ExitStack() as stack:
 
         def connected(count: int) -> list[Client]:
             clients = [Client(server.port, server.path) for _ in range(count)]
             for client in clients:
                 stack.callback(client.close)
-            # It has answered this one, so it has done with all that came before.
+            # Once it has answered this one, it has handled all connections before.
             _ask(clients[-1])
             return clients
 
@@ -69,7 +69,7 @@ def _ask(client: Client) -> None:
 
 
 def allow_files(connections: int) -> None:
-    """Let this process, and those it starts, have so many connections open."""
+    """Raise the limit of open files of this process, and of those it starts, for `connections`."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = connections + WARM_UP + _OTHER_FILES
     if hard != resource.RLIM_INFINITY and needed > hard:
@@ -79,7 +79,7 @@ def allow_files(connections: int) -> None:
 
 
 def typical(samples: Sequence[Sample]) -> Sample:
-    """The median of each number."""
+    """Return the median of each number."""
     return Sample(
         median(sample.idle for sample in samples),
         median(sample.used for sample in samples),

@@ -1,7 +1,7 @@
-"""The servers that Scopegate is measured beside; `python -P bench/peers.py NAME` serves one.
+"""The servers that Scopegate is compared with; `python -P bench/peers.py NAME` runs one.
 
-Each echoes what it gets on a free port of 127.0.0.1, on uvloop, without compression, with its
-library's defaults otherwise, and says where it listens as Scopegate does.
+Each echoes what it gets on a free port of 127.0.0.1, on uvloop, without compression, otherwise with
+its library's defaults, and prints its address in the same form as Scopegate.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Coroutine
 
 FASTAPI_WEBSOCKETS = "websockets-sansio"
-"""The fastest of uvicorn's WebSocket protocols, and the one that it takes by itself."""
+"""The fastest of uvicorn's WebSocket protocols, and its default."""
 
 
 def _listen() -> socket.socket:
@@ -20,7 +20,7 @@ def _listen() -> socket.socket:
 
 
 async def websockets_echo() -> None:
-    """`websockets`' own asyncio server: each message back as it came."""
+    """Run `websockets`' own asyncio server, which returns each message unchanged."""
     from websockets.asyncio.server import ServerConnection, serve
 
     async def echo(connection: ServerConnection) -> None:
@@ -32,7 +32,7 @@ async def websockets_echo() -> None:
 
 
 async def fastapi_echo() -> None:
-    """FastAPI on uvicorn: each message parsed as JSON, and encoded again."""
+    """Run FastAPI on uvicorn, which parses each message as JSON and encodes it again."""
     import uvicorn
     from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
@@ -60,7 +60,7 @@ PEERS: dict[str, Callable[[], Coroutine[None, None, None]]] = {
 
 
 def main() -> None:
-    """Serve the peer that is named, until it is ended."""
+    """Run the server named in the first argument, until it is stopped."""
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

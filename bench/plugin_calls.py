@@ -1,4 +1,4 @@
-"""A call of a plugin that does what `ping` does, to be measured beside it."""
+"""A plugin's call that does what `ping` does, to be compared with it."""
 
 from typing_extensions import TypedDict
 
@@ -6,13 +6,13 @@ from scopegate import One, Request, Session, call
 
 
 class PluginPing(Request):
-    """Asks for a sign of life."""
+    """Request a `pong`."""
 
     plugin_ping: One
 
 
 class PluginPong(TypedDict):
-    """`pong`."""
+    """The reply, `pong`."""
 
     plugin_ping: str
 

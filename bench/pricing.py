@@ -1,11 +1,12 @@
-"""Microseconds that it takes to price a contract, by family.
+"""Microseconds that one price of a contract takes, by family.
 
     python bench/pricing.py [--rounds 5] [--prices 2000] [--json FILE]
 
-A price is what `proposal` computes: from a client's request to terms, chance, margin and money, at
-the spot of a moment, through `exchange.contracts.quoting.make_quote`. Each price is of another
-second, and none is cached. The market's ticks of the day are in memory, as in a gateway that runs.
-Rows take turns, in another order each round; medians over the rounds, CPU time of this process.
+A price is what `proposal` computes: the terms, probability, margin and amounts for a client's
+request at the spot of a moment, through `exchange.contracts.quoting.make_quote`. Each price is for
+a different second, and none is cached. The market's ticks of the day are in memory, as in a running
+gateway. Rows take turns, in a different order each round. The table has medians over the rounds, in
+CPU time of this process.
 """
 
 import argparse
@@ -89,7 +90,7 @@ REQUESTS: Mapping[str, QuoteRequest] = {
 
 
 def sample(request: QuoteRequest, feed: Feed, prices: int) -> float:
-    """Microseconds for one price."""
+    """Return the mean microseconds for one price, over `prices` of them."""
     margins = Margins()
     make_quote(request, feed, NOON, margins)
     began = process_time()

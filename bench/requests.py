@@ -1,17 +1,17 @@
-"""Requests a second, and CPU time a message, of Scopegate beside two peers; needs Linux.
+"""Requests per second, and CPU time per message, of Scopegate and two other servers; needs Linux.
 
     python bench/requests.py [--rounds 5] [--seconds 2] [--connections 50] [--json FILE]
 
-Scopegate answers full calls, a `ping`, the same as a call of a plugin and, on connections that
-are signed in, a `balance`, through the process that users start. `websockets`' own server echoes
-bytes, FastAPI echoes JSON. Each has 1 request outstanding on every connection, then 32. Only one
-server is loaded at a time; they take turns, in another order each round.
+Scopegate answers full calls through the process that users start: a `ping`, the same as a call of a
+plugin and, on signed-in connections, a `balance`. `websockets`' own server echoes bytes, FastAPI
+echoes JSON. Each has 1 request outstanding on every connection, then 32. Only one server is loaded
+at a time; they take turns, in a different order each round.
 
-What is shown are medians over the rounds; a ratio is to what FastAPI did in the same round. CPU
-time is the server's, user and system. `server` and `load` tell how much of a core each took: where
-both are well below 100 %, the machine had something else to do, and the run is worth repeating. The
-load has a core to itself, or the kernel would put it beside the server every now and then, and
-their sum be measured. Believe the ratios; the rest is this machine at this moment.
+The table has medians over the rounds; a ratio is to FastAPI's result in the same round. CPU time is
+the server's, user and system. `server` and `load` show how much of a core each used: if both are
+well below 100 %, the machine was busy with something else, and the run should be repeated. The load
+has a core to itself; otherwise the kernel would sometimes run it on the server's core, and the sum
+of both would be measured. Trust the ratios; the other numbers depend on the machine at the moment.
 """
 
 import argparse
@@ -33,15 +33,15 @@ WARM_UP = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one turn showed."""
+    """The result of one turn."""
 
     per_second: float
     cpu_us: float
-    """Of the server, for one message."""
+    """CPU time of the server for one message."""
     server: float
-    """Share of a core that the server took."""
+    """Share of a core that the server used."""
     load: float
-    """Share of a core that the load took."""
+    """Share of a core that the load used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Case:
     call: str
     requests: Requests
     is_right: Callable[[Message, Message], bool]
-    """Whether a reply is the right one to a request."""
+    """Whether a reply (second) is right for a request (first)."""
     signs_in: bool = False
 
 
@@ -106,7 +106,7 @@ BASELINE = CASES[-1]
 def turn(
     server: Server, case: Case, *, connections: int, outstanding: int, seconds: float
 ) -> Sample:
-    """Load one server for a while."""
+    """Load one server for `seconds`, after a warm-up, and check its replies."""
     clients = [_connected(server, case) for _ in range(connections)]
     load = Load(clients, case.requests, outstanding)
     load.run(WARM_UP)
@@ -143,7 +143,7 @@ def measure(rounds: int, connections: int, seconds: float) -> dict[tuple[Case, i
     samples: dict[tuple[Case, int], list[Sample]] = {each: [] for each in turns}
     with ExitStack() as stack:
         own, theirs = _cores()
-        os.sched_setaffinity(0, theirs)  # which the servers inherit
+        os.sched_setaffinity(0, theirs)  # inherited by the servers
         servers = {name: stack.enter_context(start()) for name, start in SERVERS.items()}
         os.sched_setaffinity(0, own)
         for number in range(rounds):
@@ -160,7 +160,7 @@ def measure(rounds: int, connections: int, seconds: float) -> dict[tuple[Case, i
 
 
 def _cores() -> tuple[set[int], set[int]]:
-    """A core for the load, and those for the servers."""
+    """Return a core for the load, and the cores for the servers."""
     first, *others = sorted(os.sched_getaffinity(0))
     return {first}, set(others) or {first}
 

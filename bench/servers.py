@@ -1,4 +1,4 @@
-"""The processes that are measured: started on free ports of 127.0.0.1, and ended by their own id.
+"""The processes that are measured: started on free ports of 127.0.0.1, and ended by process id.
 
 Needs Linux: CPU time and memory are read from `/proc`.
 """
@@ -22,7 +22,7 @@ from peers import FASTAPI_WEBSOCKETS
 SCOPEGATE, WEBSOCKETS, FASTAPI = "Scopegate", "websockets", "FastAPI"
 
 PLUGIN = Path(__file__).with_name("plugin_calls.py")
-"""Copied into the folder that Scopegate runs in: modules here are named like some of libraries."""
+"""Copied to the folder in which Scopegate runs: modules of this one would shadow libraries'."""
 
 _END_PATIENCE = 20.0
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
@@ -32,30 +32,30 @@ T = TypeVar("T")
 
 
 class ServerError(Exception):
-    """A server did not start, or the kernel does not tell of it."""
+    """A server did not start, or the kernel reports nothing about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that runs."""
+    """A running server."""
 
     name: str
     pid: int
     port: int
     path: str
     token: str = ""
-    """What `authorize` takes, where there is such a call."""
+    """A token for `authorize`, if the server has that call."""
     db: Path | None = None
-    """Its database, where it has one."""
+    """Its database, if it has one."""
 
     def cpu_seconds(self) -> float:
-        """User and system time that the process has used so far, in all its threads."""
+        """Return the user and system time used so far by all threads of the process."""
         stat = Path(f"/proc/{self.pid}/stat").read_text()
         fields = stat.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
 
     def resident_kib(self) -> int:
-        """How much of the process is in memory."""
+        """Return the resident memory of the process, in KiB."""
         for line in Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Rss:"):
                 return int(line.split()[1])
@@ -64,10 +64,10 @@ class Server:
 
 @contextmanager
 def scopegate() -> Iterator[Server]:
-    """Scopegate as its users start it, with a new database.
+    """Run Scopegate as its users start it, with a new database.
 
-    Everything is default, save that the rate limits, which count all the same, are never met, and
-    that there is a plugin, `plugin_calls`.
+    All settings are defaults, except that rate limits, which are still counted, are never reached,
+    and that the plugin `plugin_calls` is loaded.
     """
     command = [sys.executable, "-m", "scopegate", "serve", "--port", "0", "--db", "bench.db"]
     command += ["--handlers", PLUGIN.stem]
@@ -93,9 +93,9 @@ def _with_plugin(folder: str) -> str:
 
 @contextmanager
 def peer(name: str, entry: str) -> Iterator[Server]:
-    """One of `peers.PEERS`, under the name that it is shown by."""
+    """Run the server `entry` of `peers.PEERS`; `name` is its name in the tables."""
     program = Path(__file__).with_name("peers.py")
-    # -P: a module of this folder must not stand in for one that a library imports.
+    # -P: a module of this folder must not shadow one that a library imports.
     with _process([sys.executable, "-P", str(program), entry]) as process:
         yield _server(name, process, _said(process, "listening on "))
 
@@ -128,7 +128,7 @@ def _process(command: Sequence[str], folder: str | None = None) -> Iterator[subp
 
 
 def _said(process: subprocess.Popen[str], begin: str) -> str:
-    """The rest of the next line of the process's output that begins like this."""
+    """Return the rest of the next line of the process's output that starts with `begin`."""
     for line in process.stdout or ():
         if line.startswith(begin):
             return line.removeprefix(begin).strip()
@@ -144,13 +144,13 @@ def _server(name: str, process: subprocess.Popen[str], url: str, token: str = ""
 
 
 def rotated(items: Sequence[T], number: int) -> list[T]:
-    """The items in another order for each round, so that each has its turn in every place."""
+    """Return the items rotated by `number`, so that each round has them in a different order."""
     start = number % len(items)
     return [*items[start:], *items[:start]]
 
 
 def what_is_measured() -> str:
-    """The versions, the interpreter and the machine, in a line."""
+    """Return the versions, the interpreter and the number of cores, in one line."""
     return (
         f"Scopegate {version('scopegate')}, websockets {version('websockets')}, FastAPI"
         f" {version('fastapi')} on uvicorn {version('uvicorn')} ({FASTAPI_WEBSOCKETS}), uvloop"

@@ -2,10 +2,10 @@
 
     python bench/start.py [--entries 600000] [--open 1000] [--starts 10]
 
-The database has so many ledger entries, half as many closed contracts, and some contracts that are
-open for another day. Each start follows a `kill -9`. The time runs from the start of the program
-until it prints its address: it loads modules, recovers SQLite's log, checks the file, and replays
-the open contracts up to the present.
+The database has `--entries` ledger entries, half as many closed contracts, and `--open` contracts
+that stay open for another day. Each start follows a `kill -9`. The time runs from the start of the
+program until it prints its address: it loads modules, recovers SQLite's WAL, checks the file, and
+replays the open contracts up to the present.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def fill(transaction: Transaction, entries: int, open_contracts: int) -> None:
 
 
 def started(db: Path) -> tuple[subprocess.Popen[str], float]:
-    """A gateway, and the seconds until it listened."""
+    """Start a gateway; return its process, and the seconds until it listened."""
     began = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "scopegate", "serve", "--port", "0", "--db", str(db)],

@@ -1,14 +1,14 @@
-"""A bot that lets a stake grow tick by tick, and takes it away before a tick goes too far.
+"""A bot that lets a stake grow tick by tick, and sells it before a tick goes too far.
 
     .venv/bin/python examples/accumulator.py TOKEN [URL]
 
-Or put them into the environment, as TOKEN and URL. The token is the one that `make serve` prints.
+Or set them in the environment, as TOKEN and URL. The token is the one that `make serve` prints.
 
-An accumulator grows by `GROWTH` with every tick that stays near the one before; the first that does
-not takes all of it. This bot sells after `PATIENCE` ticks, and has a take profit besides, as a net.
-The market is simulated and moves by chance: how long to wait changes how often a round is lost and
-how much a good one brings, never what comes of both: each tick costs the exchange's margin (0.3 %
-of the worth or a little more, if nothing else is set).
+An accumulator grows by `GROWTH` with every tick that stays near the one before; the first tick that
+does not takes all of it. This bot sells after `PATIENCE` ticks, and also has a take profit. The
+market is simulated and moves by chance: waiting longer changes how often a round is lost and how
+much a good one brings, but does not pay on average: each tick costs the exchange's margin (0.3 % of
+the value or a little more, by default).
 """
 
 import asyncio
@@ -48,19 +48,19 @@ async def send(socket: ClientConnection, **request: object) -> None:
 
 async def receive(socket: ClientConnection) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(await socket.recv())
-    # A sale may come too late: a tick went too far, which is told next.
+    # A sale may come too late: a tick went too far, as the next message says.
     if "error" in message and message["msg_type"] != "sell":
         sys.exit(f"{message['msg_type']}: {message['error']['message']}")
     return message
 
 
 async def play(socket: ClientConnection) -> float:
-    """One round: buy, watch it grow, sell. What it brought."""
+    """Play one round and return its profit: buy, watch it grow, sell."""
     await send(socket, buy=1, price=STAKE, parameters=CONTRACT, subscribe=1)
     is_leaving = False
     while True:
         contract = (await receive(socket)).get("proposal_open_contract")
-        if contract is None:  # the reply to the buying, or to the sale
+        if contract is None:  # the reply to the purchase or to the sale
             continue
         spot, passed = contract["current_spot_display_value"], contract["tick_passed"]
         if contract["is_sold"]:
@@ -72,7 +72,7 @@ async def play(socket: ClientConnection) -> float:
         print(f"{spot} {contract['bid_price']:.2f}, next {low} to {high}", flush=True)
         if passed >= PATIENCE and not is_leaving:
             is_leaving = True
-            # For at least what it is worth now: growing meanwhile, it only gets dearer.
+            # For at least its value now: as long as it grows, it is worth more.
             await send(socket, sell=contract["contract_id"], price=contract["bid_price"])
 
 

@@ -1,14 +1,15 @@
-"""A bot that copies a trader, and says of every trade what became of it.
+"""A bot that copies a trader, and shows for every trade whether it was copied.
 
     .venv/bin/python examples/copier.py TOKEN TRADER [URL]
 
-Or put them into the environment, as TOKEN, TRADER and URL. TOKEN is your own, with the scopes read,
-trade and trading_information; TRADER is a token that the trader handed out, who has allowed it with
-`set_settings` and `allow_copiers`. A demo account copies demo accounts, another others.
+Or set them in the environment, as TOKEN, TRADER and URL. TOKEN is your own, with the scopes read,
+trade and trading_information; TRADER is a token from the trader, who has allowed copying with
+`set_settings` and `allow_copiers`. A demo account copies demo accounts, a real-style account
+real-style accounts.
 
-The gateway makes the copies, in the trader's own transaction: the bot begins, listens, and ends the
-copying after `TRADES` trades. What costs more than `MAX_STAKE` is left out. Who copies takes
-part in losses as well, and the market here moves by chance: nobody's past results say anything.
+The gateway makes the copies, in the trader's own transaction: the bot starts the copying, listens,
+and stops it after `TRADES` trades. Trades that cost more than `MAX_STAKE` are not copied. You copy
+losses too, and the market here moves by chance: past results say nothing about the future.
 """
 
 import asyncio
@@ -22,11 +23,11 @@ from websockets.asyncio.client import connect
 URL = os.environ.get("URL", "ws://127.0.0.1:5555/websockets/v3")
 MAX_STAKE = 20.0
 TRADES = 4
-"""After so many trades of the trader, each purchase and each sale being one, the bot ends."""
+"""The bot stops after this many trades of the trader; each purchase and each sale is one."""
 
 
 def show(copy: dict[str, Any]) -> None:
-    """One trade of the trader, and what became of it here."""
+    """Print one trade of the trader, and whether it was copied."""
     trade = f"{copy['action']} of {copy['trader_contract_id']} by {copy['trader']}"
     if "code" in copy:
         print(f"{trade}: not copied, {copy['code']}: {copy['message']}", flush=True)
@@ -36,7 +37,7 @@ def show(copy: dict[str, Any]) -> None:
 
 async def main(token: str, trader: str, url: str = URL) -> None:
     async with connect(f"{url}?app_id=1089") as socket:
-        # Answered in this order: the bot listens before anything can be copied.
+        # Requests are answered in order, so the bot listens before anything can be copied.
         for request in (
             {"authorize": token},
             {"copy_report": 1, "subscribe": 1, "limit": 0},

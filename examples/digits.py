@@ -1,13 +1,13 @@
-"""A bot that bets on the last digit: price it, buy it, wait for it, add up what it brought.
+"""A bot that bets on the last digit: get a price, buy, wait for the result, add up the profit.
 
     .venv/bin/python examples/digits.py TOKEN [URL]
 
-Or put them into the environment, as TOKEN and URL. The token is the one that `make serve` prints.
+Or set them in the environment, as TOKEN and URL. The token is the one that `make serve` prints.
 
-The rule is the one that many bets are made by: what has come often lately "must" end. It is wrong.
-The market is simulated, and its digits are as random as a die: every other one is even, whatever
-came before. What is sure is the exchange's margin (1 % of the payout if nothing else is set), by
-which each bet costs more than it is worth.
+The bot follows a rule behind many bets: what has come often lately "must" end. The rule is wrong.
+The market is simulated, and its digits are as random as a die: half of them are even, whatever came
+before. Only the exchange's margin is certain (1 % of the payout by default), by which each bet
+costs more than it is worth.
 """
 
 import asyncio
@@ -43,13 +43,13 @@ async def reply(socket: ClientConnection) -> dict[str, Any]:
 
 async def last_digits(socket: ClientConnection) -> list[int]:
     history = await ask(socket, ticks_history=SYMBOL, end="latest", count=LOOK_BACK)
-    # A price is a number: its trailing zeros, which count as digits, must be put back.
+    # Prices are numbers without trailing zeros, but these count as digits: add them again.
     decimals = history["pip_size"]
     return [int(f"{price:.{decimals}f}"[-1]) for price in history["history"]["prices"]]
 
 
 async def play(socket: ClientConnection) -> dict[str, Any]:
-    """One round; the contract as it ended."""
+    """Play one round and return the contract at its end."""
     digits = await last_digits(socket)
     even = sum(digit % 2 == 0 for digit in digits)
     side = "DIGITODD" if even > LOOK_BACK / 2 else "DIGITEVEN"
@@ -57,10 +57,10 @@ async def play(socket: ClientConnection) -> dict[str, Any]:
     wanted = {"contract_type": side, "symbol": SYMBOL, "duration": 1, "duration_unit": "t"}
     stake = {"basis": "stake", "amount": STAKE, "currency": "USD"}
     proposal = (await ask(socket, proposal=1, **wanted, **stake))["proposal"]
-    # A proposal can be bought by its id for a minute; the price guards against a worse deal.
+    # A proposal can be bought by its id for a minute; `price` is the most that it may cost.
     bought = await ask(socket, buy=proposal["id"], price=proposal["ask_price"], subscribe=1)
     print(f"pays {bought['buy']['payout']:.2f}", end=" ", flush=True)
-    while True:  # the open contract is told until it is sold
+    while True:  # updates of the contract arrive until it is sold
         contract = (await reply(socket))["proposal_open_contract"]
         if contract["is_sold"]:
             break

@@ -1,13 +1,13 @@
-"""A bot that holds one multiplier: with a take profit, a stop loss, and a change of mind.
+"""A bot that holds one multiplier with a take profit and a stop loss, and halves the take profit.
 
     .venv/bin/python examples/multiplier_take_profit.py TOKEN [URL]
 
-Or put them into the environment, as TOKEN and URL. The token is the one that `make serve` prints.
+Or set them in the environment, as TOKEN and URL. The token is the one that `make serve` prints.
 
 A multiplier gains and loses `MULTIPLIER` percent of its stake for each percent that the price
-moves. It ends by itself where the take profit or the stop loss is reached; this bot is content with
-half of its take profit once the contract has begun. The market is simulated and moves by chance:
-orders decide when a contract ends, not what it brings on average, and that is the commission, lost.
+moves. It ends automatically when the take profit or the stop loss is reached; this bot halves its
+take profit once the contract has begun. The market is simulated and moves by chance: the orders
+decide when a contract ends, not its average result, which is the loss of the commission.
 """
 
 import asyncio
@@ -47,12 +47,12 @@ async def main(token: str, url: str = URL) -> None:
         buy = {"buy": 1, "price": STAKE, "parameters": CONTRACT, "subscribe": 1}
         await socket.send(json.dumps(buy))
         is_moved = False
-        # From here on the bot only listens, and acts on what it hears.
+        # From here on, the bot only reacts to messages.
         async for text in socket:
             message = json.loads(text)
             kind = message["msg_type"]
             if "error" in message:
-                # A change may come too late: the contract has ended, and its end is told next.
+                # A change may come too late: the contract has ended, as the next message says.
                 print(f"{kind}: {message['error']['message']}", flush=True)
                 if kind != "contract_update":
                     sys.exit(1)

@@ -1,13 +1,13 @@
-"""A first bot: watch an index, bet on where it goes, follow the bet to its end, know when to stop.
+"""A first bot: watch an index, bet on its direction, follow the bet to its end, stop in time.
 
     .venv/bin/python examples/rise_or_fall.py TOKEN [URL]
 
-Or put them into the environment, as TOKEN and URL. The token is the one that `make serve` prints.
+Or set them in the environment, as TOKEN and URL. The token is the one that `make serve` prints.
 
-The market is simulated, and its ticks are random: which way the last ones went says nothing about
+The market is simulated, and its ticks are random: the direction of the last ones says nothing about
 the next. Each bet costs more than its chance to win is worth, by the exchange's margin (1.2 % of
-the payout if nothing else is set): whoever plays long enough loses. Read this to learn how a bot
-trades, not how it gets rich.
+the payout by default): if you play long enough, you lose. This shows how a bot trades, not how to
+get rich.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ SYMBOL = "1HZ100V"
 ROUNDS = 5
 STAKE = 10.0
 LOSS_LIMIT = 15.0
-"""Once so much is lost, the bot stops before its last round."""
+"""Once it has lost this much, the bot stops before its last round."""
 
 numbers = itertools.count(1)
 
@@ -34,7 +34,7 @@ async def send(socket: ClientConnection, **request: object) -> None:
 
 
 async def receive(socket: ClientConnection, *wanted: str) -> dict[str, Any]:
-    """The next message of a wanted `msg_type`; whatever else arrives is let go by."""
+    """Return the next message of a wanted `msg_type`, and skip all others."""
     while True:
         message: dict[str, Any] = json.loads(await socket.recv())
         if "error" in message:
@@ -44,7 +44,7 @@ async def receive(socket: ClientConnection, *wanted: str) -> dict[str, Any]:
 
 
 async def play(socket: ClientConnection) -> float:
-    """One round: two ticks to choose a side, five to see. What it brought."""
+    """Play one round and return its profit: two ticks to choose a side, five until the result."""
     before = (await receive(socket, "tick"))["tick"]["quote"]
     after = (await receive(socket, "tick"))["tick"]["quote"]
     side = "CALL" if after > before else "PUT"
@@ -58,8 +58,8 @@ async def play(socket: ClientConnection) -> float:
         "amount": STAKE,
         "currency": "USD",
     }
-    # `buy: 1` takes the contract from `parameters`; with `subscribe` the reply to the buying is
-    # followed by a message whenever the contract changes, until it is sold.
+    # `buy: 1` takes the contract from `parameters`; with `subscribe`, the reply is followed by a
+    # message for each change of the contract, until it is sold.
     await send(socket, buy=1, price=STAKE, parameters=wanted, subscribe=1)
     bought = (await receive(socket, "buy"))["buy"]
     print(f"pays {bought['payout']:.2f} for {bought['buy_price']:.2f}", end=" ", flush=True)

@@ -1,13 +1,13 @@
-"""A bot that rides a turbo: choose a barrier, hold on, leave when it has gained enough.
+"""A bot that trades a turbo: choose a barrier, hold, sell when it has gained enough.
 
     .venv/bin/python examples/turbo.py TOKEN [URL]
 
-Or put them into the environment, as TOKEN and URL. The token is the one that `make serve` prints.
+Or set them in the environment, as TOKEN and URL. The token is the one that `make serve` prints.
 
-A long turbo pays, for each point that the price is above its barrier at the end, what its proposal
-says; one tick at the barrier, and it pays nothing. The closer the barrier, the more a point pays
-and the likelier the end comes early: on average neither is better. The market is simulated and
-moves by chance; what is sure is the exchange's margin (3 % of the worth if nothing else is set).
+For each point that the price is above its barrier at the end, a long turbo pays the amount that its
+proposal states; after one tick at the barrier, it pays nothing. The closer the barrier, the more a
+point pays and the likelier an early end is: on average, neither is better. The market is simulated
+and moves by chance; only the exchange's margin is certain (3 % of the value by default).
 """
 
 import asyncio
@@ -23,7 +23,7 @@ URL = os.environ.get("URL", "ws://127.0.0.1:5555/websockets/v3")
 SYMBOL = "1HZ100V"
 STAKE = 10.0
 ENOUGH = 4.0
-"""The bot sells once it has gained so much."""
+"""The bot sells once it has gained this much."""
 
 WANTED = {
     "contract_type": "TURBOSLONG",
@@ -39,21 +39,21 @@ numbers = itertools.count(1)
 
 
 async def ask(socket: ClientConnection, **request: object) -> dict[str, Any]:
-    """Send a request and wait for its reply; messages of a stream come back by another way."""
+    """Send a request and return the next message, which is its reply while no stream is open."""
     await socket.send(json.dumps({**request, "req_id": next(numbers)}))
     return await receive(socket)
 
 
 async def receive(socket: ClientConnection) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(await socket.recv())
-    # A sale may come too late: the contract has ended, which is told next.
+    # A sale may come too late: the contract has ended, as the next message says.
     if "error" in message and message["msg_type"] != "sell":
         sys.exit(f"{message['msg_type']}: {message['error']['message']}")
     return message
 
 
 async def chosen_barrier(socket: ClientConnection) -> str:
-    """The middle one of those that are suggested for long turbos of this kind of duration."""
+    """Return the middle one of the barriers that are suggested for intraday long turbos."""
     offers = (await ask(socket, contracts_for=SYMBOL))["contracts_for"]["available"]
     [row] = [
         offer
@@ -69,9 +69,9 @@ async def main(token: str, url: str = URL) -> None:
     async with connect(f"{url}?app_id=1089") as socket:
         await ask(socket, authorize=token)
         barrier = await chosen_barrier(socket)
-        # The proposal has choices of its own, for exactly this duration; any between will do.
+        # The proposal has its own choices, for exactly this duration; any barrier between works.
         proposal = (await ask(socket, proposal=1, **WANTED, barrier=barrier))["proposal"]
-        # A proposal can be bought by its id for a minute; the price guards against a worse deal.
+        # A proposal can be bought by its id for a minute; `price` is the most that it may cost.
         # The market may have moved since the quote: the reply has the terms of the purchase.
         bought = await ask(socket, buy=proposal["id"], price=proposal["ask_price"], subscribe=1)
         print(bought["buy"]["longcode"], flush=True)

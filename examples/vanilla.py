@@ -1,14 +1,14 @@
-"""A bot that buys a call and a put: it bets that the price moves, whichever way.
+"""A bot that buys a call and a put: it bets that the price moves, in either direction.
 
     .venv/bin/python examples/vanilla.py TOKEN [URL]
 
-Or put them into the environment, as TOKEN and URL. The token is the one that `make serve` prints.
+Or set them in the environment, as TOKEN and URL. The token is the one that `make serve` prints.
 
-A vanilla call pays, for each point that the price ends above its strike, its number of contracts; a
-put for each point below. With both at one strike (a straddle) a large move pays, and where it stays
-both are lost. How far it must go is known beforehand, and printed. The market is simulated: its
-moves are as large as its volatility says, so on average the exchange's margin is lost (2.5 % of the
-worth if nothing else is set).
+For each point that the price ends above its strike, a vanilla call pays its number of contracts; a
+put pays it for each point below. With both at one strike (a straddle), a large move pays; without a
+move, both are lost. How far the price must go is known beforehand, and printed. The market is
+simulated: its moves are as large as its volatility says, so on average the exchange's margin is
+lost (2.5 % of the value by default).
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from websockets.asyncio.client import ClientConnection, connect
 URL = os.environ.get("URL", "ws://127.0.0.1:5555/websockets/v3")
 SYMBOL = "1HZ100V"
 STAKE = 10.0
-"""For each of both."""
+"""The stake of each contract."""
 
 WANTED = {
     "symbol": SYMBOL,
@@ -40,7 +40,7 @@ numbers = itertools.count(1)
 
 
 async def ask(socket: ClientConnection, **request: object) -> dict[str, Any]:
-    """Send a request and wait for its reply; what streams tell meanwhile is let go by."""
+    """Send a request and return its reply; messages of streams before it are skipped."""
     number = next(numbers)
     await socket.send(json.dumps({**request, "req_id": number}))
     while True:
@@ -59,7 +59,7 @@ async def receive(socket: ClientConnection) -> dict[str, Any]:
 async def main(token: str, url: str = URL) -> None:
     async with connect(f"{url}?app_id=1089") as socket:
         await ask(socket, authorize=token)
-        # One stream tells of every contract of the account, new ones when they are bought.
+        # One stream reports every contract of the account, including those bought later.
         await ask(socket, proposal_open_contract=1, subscribe=1)
         mine: dict[int, dict[str, Any]] = {}
         for side in SIDES:

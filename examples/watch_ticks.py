@@ -2,7 +2,7 @@
 
     .venv/bin/python examples/watch_ticks.py TOKEN [URL]
 
-The token is the one that `make serve` prints; any language's WebSocket library does as well.
+The token is the one that `make serve` prints. A WebSocket library of any language works too.
 """
 
 import asyncio

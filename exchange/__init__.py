@@ -1,1 +1,4 @@
-"""The paper market: symbols and prices. It knows no JSON, no session and no subscription."""
+"""The paper exchange: symbols, prices, contracts, accounts and payments.
+
+It does not depend on the wire format, sessions or subscriptions.
+"""

@@ -1,11 +1,10 @@
-"""Payment agents: accounts through which others bring money in and take it out.
+"""Payment agents: accounts through which clients deposit and withdraw money.
 
 Rules:
-- Whoever has a real-style account and has told where they live becomes an agent by asking: all
-  money is paper, so nobody is examined.
-- An agent serves one country and the currency of the account, for as long as its owner is not
-  locked out.
-- Commissions are told to clients and are between them and the agent: no payment here charges any.
+- A user with a real-style account and a stated country of residence becomes an agent by applying:
+  all money is paper money, so nobody is reviewed.
+- An agent serves one country and the currency of the account, unless its owner is disabled.
+- Commissions are shown to clients, who settle them with the agent: no payment here charges any.
 """
 
 import json
@@ -19,17 +18,17 @@ from scopegate.exchange.ledger import account
 from scopegate.store.sqlite import Row, Snapshot, Transaction
 
 MAX_LISTED = 500
-"""Agents of one country that are listed, those who have been agents for longest."""
+"""The maximum number of agents listed for a country: those who were approved first."""
 
 REASONS_AGAINST: Mapping[str, str] = {
     "RealAccountNeeded": "A payment agent needs a real-style account: this one is a demo account.",
 }
-"""What keeps an account from being an agent, by code, in words."""
+"""The reasons why an account cannot be an agent: messages by error code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """What an agent tells of themselves."""
+    """The details that an agent gives in the application."""
 
     name: str
     email: str
@@ -78,7 +77,7 @@ def _agent(row: Row) -> Agent:
 
 
 def reasons_against(reader: Snapshot, loginid: str) -> list[str]:
-    """The error codes that keep the account from being an agent's; often none."""
+    """Return the error codes of the reasons why the account cannot be an agent; often none."""
     found = []
     if account(reader, loginid).is_virtual:
         found.append("RealAccountNeeded")
@@ -86,7 +85,10 @@ def reasons_against(reader: Snapshot, loginid: str) -> list[str]:
 
 
 def approve(transaction: Transaction, loginid: str, country: str, application: Application) -> None:
-    """Make the account an agent; what one told before is replaced. Raises `Refusal`."""
+    """Make the account an agent, replacing the details of an earlier application.
+
+    Raises `Refusal` if the account cannot be an agent.
+    """
     for code in reasons_against(transaction, loginid):
         raise Refusal(code, REASONS_AGAINST[code])
     transaction.execute(
@@ -116,13 +118,13 @@ def approve(transaction: Transaction, loginid: str, country: str, application: A
 
 
 def find(reader: Snapshot, loginid: str) -> Agent | None:
-    """The agent of this account, if it is one's that may act."""
+    """The agent with this account; `None` if there is none or its owner is disabled."""
     row = reader.one(f"{_SELECT} AND payment_agents.loginid = ?", loginid)
     return None if row is None else _agent(row)
 
 
 def of_country(reader: Snapshot, country: str, currency: str | None) -> list[Agent]:
-    """The agents of a country, of one currency where it is named."""
+    """The agents of a country (of one currency, if given), those approved first at the top."""
     rows = reader.all(
         f"{_SELECT} AND payment_agents.country = ? AND currency = coalesce(?, currency)"
         " ORDER BY approved_at, payment_agents.loginid LIMIT ?",
@@ -139,12 +141,12 @@ def countries(reader: Snapshot) -> list[str]:
     return [row[0] for row in rows]
 
 
-# Why somebody withdraws through an agent.
+# Reasons for withdrawals through an agent.
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why the owner of an account withdraws through an agent, and when they said so."""
+    """The reason of an account's owner for withdrawing through an agent, and when it was given."""
 
     loginid: str
     message: str
@@ -152,7 +154,7 @@ class Reason:
 
 
 def give_reason(transaction: Transaction, loginid: str, message: str) -> None:
-    """Keep why the account's owner withdraws through an agent, in place of an earlier reason."""
+    """Store the owner's reason for withdrawing through an agent, replacing an earlier one."""
     transaction.execute(
         "INSERT INTO withdrawal_reasons (loginid, message, at) VALUES (?, ?, ?)"
         " ON CONFLICT (loginid) DO UPDATE SET message = excluded.message, at = excluded.at",

@@ -1,6 +1,6 @@
-"""A calendar of economic figures that never were: what a bot that reads one can be tried on.
+"""A calendar of invented economic figures, for testing bots that read one.
 
-Which figure is told when, and what it says, depends on the seed alone. No price moves by it.
+The dates are the same for every seed; the values depend on the seed alone. Prices do not react.
 """
 
 import calendar
@@ -15,25 +15,26 @@ from scopegate.exchange.symbols import DAY
 CURRENCIES: Final = ("AUD", "CAD", "CHF", "EUR", "GBP", "JPY", "NZD", "USD")
 
 LONGEST: Final = 366 * DAY
-"""Seconds that one question may span; what is later is left out."""
+"""The maximum span of one query, in seconds; anything later is left out."""
 
 _TO_MONDAY: Final = {5: 2, 6: 1}
-"""Days from a Saturday and from a Sunday to the Monday after it."""
+"""Days from Saturday, and from Sunday, to the next Monday."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Figure:
-    """A figure that is told once a month."""
+    """A figure that is published once a month."""
 
     name: str
     impact: int
     day: int
-    """Of the month; the Monday after it, where it falls on a weekend."""
+    """Day of the month; on a weekend, the next Monday."""
     second: int
-    """Of the day."""
+    """Second of the day (UTC)."""
     usual: int
-    """In tenths of a percent, as is the next."""
+    """The middle of its values, in tenths of a percent."""
     spread: int
+    """The maximum deviation from `usual`, in tenths of a percent."""
 
 
 _FIGURES: Final = (
@@ -46,7 +47,7 @@ _FIGURES: Final = (
 
 
 class Announcement(NamedTuple):
-    """One figure of one currency."""
+    """One release of a figure for a currency."""
 
     epoch: int
     currency: str
@@ -55,7 +56,7 @@ class Announcement(NamedTuple):
     """From 1 to 5."""
     previous: str
     previous_epoch: int
-    """When the previous value is told: one question may span several months to come."""
+    """When the previous value is published; in a query of several future months, it is not yet."""
     forecast: str
     actual: str
 
@@ -67,7 +68,7 @@ class Announcements:
         self._seed = seed
 
     def between(self, first: int, last: int, currency: str | None = None) -> list[Announcement]:
-        """What is told from `first` to `last`, both included, in order of time."""
+        """The releases from `first` to `last` (epochs, both included), in order of time."""
         last = min(last, first + LONGEST)
         wanted = [name for name in CURRENCIES if currency in (None, name)]
         found = [
@@ -93,7 +94,7 @@ class Announcements:
         )
 
     def _values(self, month: int, currency: str, figure: _Figure) -> tuple[int, int]:
-        """What the figure is in a month, and what is expected."""
+        """The actual value of a figure in a month, and its forecast, in tenths of a percent."""
         bits = Bits(self._seed, f"{currency} {figure.name}")
         actual, surprise = (int(word) for word in bits.words(b"announcements", month, 2))
         value = figure.usual + actual % (2 * figure.spread + 1) - figure.spread
@@ -101,12 +102,12 @@ class Announcements:
 
 
 def _text(value: int) -> str:
-    """Tenths of a percent, for people."""
+    """Format tenths of a percent, such as `2.5%`."""
     return f"{value / 10:.1f}%"
 
 
 def _told(month: int, figure: _Figure) -> int:
-    """When a figure is told in a month."""
+    """The epoch at which a figure is published in a month, counted from year 0."""
     year, number = divmod(month, 12)
     midnight = calendar.timegm((year, number + 1, 1, 0, 0, 0)) + (figure.day - 1) * DAY
     late = _TO_MONDAY.get(time.gmtime(midnight).tm_wday, 0)
@@ -114,7 +115,7 @@ def _told(month: int, figure: _Figure) -> int:
 
 
 def _releases(first: int, last: int) -> Iterator[tuple[int, _Figure, int]]:
-    """Each figure that is told within a span: the month, counted from year 0, and the moment."""
+    """Yield the releases in a span: the month, counted from year 0, the figure and the epoch."""
     year, number = time.gmtime(first)[:2]
     month = year * 12 + number - 1
     while True:

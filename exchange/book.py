@@ -1,10 +1,10 @@
 """The book of contracts: their rows, and the transactions that open and close them.
 
 Rules:
-- A contract is opened and paid for in one transaction, closed and paid out in one, each exactly
-  once: a row is only closed while it is open.
-- The terms are kept as the shortcode, and beside it what a shortcode does not tell.
-- Every change is announced with the whole row: whoever follows contracts hears of each once.
+- A contract is opened and paid for in one transaction, and closed and paid out in another, each
+  exactly once: a row is closed only while it is open.
+- The terms are stored as the shortcode, plus columns for what a shortcode does not hold.
+- Every change is announced with the whole row, so listeners get each change once.
 """
 
 from collections.abc import Collection, Mapping
@@ -25,12 +25,15 @@ from scopegate.exchange.rules import MAX_OPEN_PAYOUT, MAX_OPEN_POSITIONS
 from scopegate.store.sqlite import Announcement, Row, Snapshot, Transaction
 
 MAX_ORDERS = 100
-"""The latest orders of a contract that are kept."""
+"""The number of orders stored per contract: the latest ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One contract as the book has it; what is about its end is `None` while it is open."""
+    """A contract as stored; fields about its end are `None` while it is open.
+
+    Amounts are in smallest units, times are epochs.
+    """
 
     id: int
     loginid: str
@@ -41,7 +44,7 @@ class Contract:
     payout: int
     cancellation_price: int
     copied_from: int | None
-    """The contract of another account of which this one is a copy."""
+    """The contract of another account that this one copies."""
     markup: int
     take_profit_at: int | None
     stop_loss_at: int | None
@@ -57,7 +60,7 @@ class Contract:
 
 
 def contract(row: Row | Mapping[str, Any]) -> Contract:
-    """The contract of a row, or of an announcement."""
+    """Convert a row, or the data of an announcement, to a contract."""
     terms = shortcode.decode(row["shortcode"], row["currency"])
     stored = StoredTerms(
         row["commission"], bool(row["is_financed"]), Orders(row["take_profit"], row["stop_loss"])
@@ -89,16 +92,16 @@ def contract(row: Row | Mapping[str, Any]) -> Contract:
 
 
 class Bought(NamedTuple):
-    """A contract that was bought, and what was left of the balance."""
+    """A contract that was bought, and the balance after its purchase."""
 
     contract: Contract
     balance_after: int
     is_new: bool = True
-    """Whether it was bought just now, and not before under the same key."""
+    """Whether it was bought by this call, and not earlier under the same key."""
 
 
 class Closed(NamedTuple):
-    """A contract that was closed, and the entry that paid for it."""
+    """A contract that was closed, and the ledger entry of its payment."""
 
     contract: Contract
     entry: Entry
@@ -106,20 +109,20 @@ class Closed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ContractChanged(Announcement):
-    """The orders of an open contract are other ones."""
+    """The orders of an open contract have changed."""
 
     kind: ClassVar[str] = "contract_changed"
     contract: Contract
     row: Mapping[str, Any]
-    """Its row in the table."""
+    """The contract's row in the table."""
 
     def to_json(self) -> dict[str, Any]:
-        """The row alone."""
+        """Return the row alone."""
         return dict(self.row)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The contract of a row."""
+        """Return the announcement for a row."""
         return cls(contract(data), data)
 
 
@@ -147,7 +150,7 @@ def _announce(transaction: Transaction, kind: type[ContractChanged], contract_id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purchase:
-    """A contract that is to be bought."""
+    """The purchase of a contract, to be made by `buy`."""
 
     quote: Quote[Any]
     loginid: str
@@ -155,20 +158,20 @@ class Purchase:
     at: int
     """The epoch of the purchase."""
     key: str | None = None
-    """The idempotency key: an account buys once for a key."""
+    """The idempotency key: an account buys one contract per key."""
     copied_from: int | None = None
-    """The contract of another account of which this one is a copy."""
+    """The contract of another account that this one copies."""
     markup_payee: MarkupPayee | None = None
-    """The app that gets the markup in the price; if none, no markup is charged."""
+    """The app whose owner gets the markup in the price; `None`: no markup is charged."""
 
 
 def buy(transaction: Transaction, purchase: Purchase) -> Bought:
-    """Open a contract and charge for it, or find the one bought under the same key before.
+    """Open a contract and charge for it, or return the one bought earlier under the same key.
 
     A markup goes to the owner of the app in the same transaction.
 
-    Raises `Refusal` when the balance is too small, too much is open, or the account's owner has
-    excluded the purchase.
+    Raises `Refusal` if the balance is too small, too much is open, the account has another
+    currency, or its owner has excluded the purchase.
     """
     loginid, at = purchase.loginid, purchase.at
     if purchase.key is not None:
@@ -212,7 +215,7 @@ def buy(transaction: Transaction, purchase: Purchase) -> Bought:
             f" insufficient to buy this contract ({to_text(quote.price, currency)} {currency}).",
         ) from None
     transaction.execute("UPDATE contracts SET bought_by = ? WHERE id = ?", entry.id, contract_id)
-    # The contract first, so that listeners to the entry know the contract that it names.
+    # The contract first, so that listeners to the entry already have the contract that it names.
     opened = _announce(transaction, ContractOpened, contract_id)
     transaction.announce(entry)
     if payee is not None and purchase.markup_payee is not None:
@@ -229,7 +232,10 @@ def buy(transaction: Transaction, purchase: Purchase) -> Bought:
 
 
 def _check_room(transaction: Transaction, purchase: Purchase) -> int:
-    """The number of the account's open contracts. Raises `Refusal` if one more is too many."""
+    """Return the number of the account's open contracts.
+
+    Raises `Refusal` if one more would exceed a limit on their number or total payout.
+    """
     quote, terms = purchase.quote, purchase.quote.terms
     count, payout, alike = transaction.single(
         "SELECT count(*), coalesce(sum(payout), 0), coalesce(sum(contract_type = ?), 0)"
@@ -261,7 +267,7 @@ def _check_room(transaction: Transaction, purchase: Purchase) -> int:
 
 
 def _insert(transaction: Transaction, purchase: Purchase) -> int:
-    """Insert the row of the contract, and the orders that it begins with; the contract's id."""
+    """Insert the row of the contract and its first orders; return the contract's id."""
     quote, terms, at = purchase.quote, purchase.quote.terms, purchase.at
     stored = TYPES[terms.contract_type].stored(terms)
     orders = stored.orders
@@ -296,7 +302,7 @@ def _insert(transaction: Transaction, purchase: Purchase) -> int:
 
 
 def bought_with(reader: Snapshot, loginid: str, key: str) -> Bought | None:
-    """The contract that the account bought under this key, if there is one."""
+    """The contract that the account bought under this key; `None` if there is none."""
     row = reader.one(
         "SELECT contracts.*, ledger.balance_after FROM contracts"
         " JOIN ledger ON ledger.id = contracts.bought_by"
@@ -315,9 +321,9 @@ def close(
     at: int,
     app_id: int | None = None,
 ) -> Closed | None:
-    """Close an open contract and pay for it.
+    """Close an open contract and post its payment.
 
-    `None` when it is closed already, or its orders have changed since `held` was read.
+    Returns `None` if it is closed already, or its orders have changed since `held` was read.
     """
     changed = transaction.execute(
         "UPDATE contracts SET status = ?, sold_for = ?, sold_at = ?, exit_epoch = ?"
@@ -349,7 +355,7 @@ def change_orders(
 ) -> Contract | None:
     """Replace the orders of an open contract, from the tick after `followed_to` on.
 
-    `None` when it is closed, or its orders have changed since `held` was read.
+    Returns `None` if it is closed, or its orders have changed since `held` was read.
     """
     before = TYPES[held.terms.contract_type].orders(held.terms)
     took, lost = (
@@ -401,13 +407,13 @@ def _record_order(
 
 
 def open_rows(reader: Snapshot) -> list[Row]:
-    """The row of every open contract, in the order of purchase."""
-    # The plus keeps SQLite from reading all contracts, closed ones too, just for the order.
+    """The rows of all open contracts, in order of purchase."""
+    # The plus prevents SQLite from scanning all contracts, closed ones too, just for the order.
     return reader.all("SELECT * FROM contracts WHERE status = 'open' ORDER BY +id")
 
 
 def find(reader: Snapshot, contract_id: int, loginid: str) -> Contract | None:
-    """A contract of the account's, open or closed."""
+    """A contract of the account, open or closed; `None` if there is none with this id."""
     row = reader.one("SELECT * FROM contracts WHERE id = ? AND loginid = ?", contract_id, loginid)
     return None if row is None else contract(row)
 
@@ -430,7 +436,10 @@ def closed(
     offset: int = 0,
     ascending: bool = False,
 ) -> list[Contract]:
-    """The account's closed contracts that were bought between two moments, latest sale first."""
+    """The account's closed contracts, those closed last first unless `ascending`.
+
+    `first` and `last` are the earliest and the latest epoch of their purchase.
+    """
     marks = ", ".join("?" * len(types))
     order = "ASC" if ascending else "DESC"
     rows = reader.all(
@@ -449,7 +458,7 @@ def closed(
 
 
 class Order(NamedTuple):
-    """One order of a contract, as it was placed, or (without an amount) taken back."""
+    """An order of a contract as it was placed or, without an amount, removed."""
 
     kind: str
     amount: int | None
@@ -457,7 +466,7 @@ class Order(NamedTuple):
 
 
 def orders(reader: Snapshot, contract_id: int, limit: int) -> list[Order]:
-    """What orders were placed for a contract, latest first."""
+    """The orders placed or removed for a contract, latest first."""
     rows = reader.all(
         "SELECT kind, amount, at FROM contract_orders WHERE contract_id = ?"
         " ORDER BY id DESC LIMIT ?",
@@ -468,7 +477,10 @@ def orders(reader: Snapshot, contract_id: int, limit: int) -> list[Order]:
 
 
 class Traded(NamedTuple):
-    """How much an account has bought and sold since a moment, in smallest units."""
+    """The number of contracts bought and closed by an account, and what was paid and received.
+
+    Amounts are in smallest units.
+    """
 
     bought: int
     paid: int
@@ -477,7 +489,7 @@ class Traded(NamedTuple):
 
 
 def traded_since(reader: Snapshot, loginid: str, moment: int) -> Traded:
-    """The account's trading since a moment."""
+    """The account's trading since an epoch."""
     row = reader.single(
         "SELECT count(CASE action WHEN 'buy' THEN 1 END),"
         " coalesce(-sum(CASE action WHEN 'buy' THEN amount END), 0),"

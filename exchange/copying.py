@@ -1,14 +1,14 @@
-"""Copying: what a trader buys and closes, accounts that follow the trader buy and close as well.
+"""Copy trading: when a trader buys or closes a contract, the trader's copiers do the same.
 
 Rules:
-- The copies are made in the transaction of the trader's own trade: there are both, or neither. A
-  contract has one copy at the most of each copier.
-- A copier is bound by its own balance and limits. Where they forbid a copy, that is reported to the
-  copier and is nobody else's trouble: each copy is a part of the job that fails by itself.
-- A copying hangs on two tokens: the one that named the trader, and the one with which the copier
-  started it. Once either has ended nothing more is bought or closed, and that is looked up in the
+- Copies are made in the transaction of the trader's own trade: both are committed, or neither. A
+  contract has at most one copy per copier.
+- A copier's own balance and limits apply. If they forbid a copy, the copier gets a report and
+  nobody else is affected: each copy has a savepoint of its own within the job.
+- A `Following` depends on two tokens: the one that named the trader, and the one with which the
+  copier started it. Once either has ended, nothing more is bought or closed; this is checked in the
   transaction itself.
-- Nobody copies a copier: a trade is copied once and goes no further.
+- A copier cannot be copied: a trade is copied once and goes no further.
 """
 
 import secrets
@@ -29,12 +29,12 @@ from scopegate.runtime.clock import Clock
 from scopegate.store.sqlite import Announcement, Row, Snapshot, Store, Transaction
 
 MAX_REPORTS = 1_000
-"""Reports that are kept for an account, the latest ones."""
+"""The number of reports stored per account: the latest ones."""
 
 HANDLE_PREFIX = "copy-"
 
 Holds = Callable[[Snapshot, int], bool]
-"""Whether the token of this id still holds, as the transaction sees it."""
+"""Returns whether the token with this id is still valid, as seen by the transaction."""
 
 
 def _new_handle() -> str:
@@ -43,35 +43,35 @@ def _new_handle() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Following:
-    """One account that copies another, and what of it."""
+    """One account that copies another, and what it copies."""
 
     copier: str
     trader: str
     copier_token: int
-    """The token with which the copier started it."""
+    """The id of the token with which the copier started it."""
     trader_token: int
-    """The token by which the trader was named."""
+    """The id of the token that named the trader."""
     assets: Collection[str] = ()
-    """The symbols that are copied; all where none is named."""
+    """The names of the symbols to copy; empty: all."""
     trade_types: Collection[str] = ()
-    """The types of contracts that are copied; all where none is named."""
+    """The contract types to copy; empty: all."""
     min_stake: int | None = None
     max_stake: int | None = None
-    """Between which prices a contract is copied, in smallest units."""
+    """The bounds of the prices at which a contract is copied, in smallest units; `None`: none."""
     handle: str = field(default_factory=_new_handle)
-    """By which the copier names it: a word that opens nothing."""
+    """The identifier that the copier uses for it; unlike a token, it grants no access."""
 
     def wants(self, original: Contract) -> bool:
-        """Whether contracts of this symbol and type are copied."""
+        """Return whether contracts of this symbol and type are copied."""
         terms = original.terms
         return (not self.assets or terms.symbol.name in self.assets) and (
             not self.trade_types or terms.contract_type in self.trade_types
         )
 
     def check_stake(self, original: Contract) -> None:
-        """Raise `Refusal` where the trader has paid a price outside the copier's bounds.
+        """Raise `Refusal` if the trader paid a price outside the copier's bounds.
 
-        What the trader has paid to an app's owner is left out, since a copy does not.
+        The markup that the trader paid to an app's owner does not count: copies carry none.
         """
         stake = original.price - original.markup
         if self.min_stake is not None and stake < self.min_stake:
@@ -90,7 +90,7 @@ class Following:
 
 @dataclass(frozen=True, slots=True)
 class Report(Announcement):
-    """What became of one trade of a trader for one copier; refused where there is a `code`."""
+    """The result of one trade of a trader for one copier; it was refused if there is a `code`."""
 
     kind: ClassVar[str] = "copied"
     id: int
@@ -99,14 +99,14 @@ class Report(Announcement):
     action: str
     """`buy`, `sell` or `cancel`."""
     original: int
-    """The trader's contract."""
+    """The id of the trader's contract."""
     contract_id: int | None
-    """The copier's contract, if there is one."""
+    """The id of the copier's contract, if there is one."""
     code: str | None
     message: str | None
     at: int
     is_own: bool
-    """Whether both accounts are of one user."""
+    """Whether both accounts belong to the same user."""
 
 
 _REPORT_FIELDS = tuple(each.name for each in fields(Report))
@@ -140,7 +140,7 @@ def _end(transaction: Transaction, following: Following, at: int) -> None:
 
 
 def end_all_of_user(transaction: Transaction, user_id: int, *, at: float) -> None:
-    """Nobody copies an account of this user any more."""
+    """End the copying of all accounts of this user."""
     transaction.execute(
         "UPDATE copyings SET ended_at = ? WHERE ended_at IS NULL"
         " AND trader IN (SELECT loginid FROM accounts WHERE user_id = ?)",
@@ -150,7 +150,7 @@ def end_all_of_user(transaction: Transaction, user_id: int, *, at: float) -> Non
 
 
 class Copying:
-    """Who copies whom in a running gateway, and the copies themselves."""
+    """Keeps track of who copies whom in a running gateway, and makes the copies."""
 
     def __init__(self, store: Store, clock: Clock, holds: Holds) -> None:
         self._store = store
@@ -158,11 +158,11 @@ class Copying:
         self._holds = holds
         self._listeners: list[Callable[[Report], None]] = []
         self._reported: Counter[str] = Counter()
-        """How many reports were heard of, by copier."""
+        """The number of reports announced so far, by copier."""
         store.listen(Report, self._reported_one)
 
     def listen(self, listener: Callable[[Report], None]) -> None:
-        """Tell `listener` of every report, once it is committed."""
+        """Call `listener` with every report once it is committed."""
         self._listeners.append(listener)
 
     def _reported_one(self, report: Report) -> None:
@@ -173,9 +173,9 @@ class Copying:
     # Who copies whom.
 
     async def start(self, wanted: Following, guard: Guard) -> None:
-        """Copy a trader from now on; who has copied the same one keeps the handle of that.
+        """Start copying a trader; if the copier copied this trader before, that handle is kept.
 
-        Raises `Refusal` where it is not allowed, or what the guard raises.
+        Raises `Refusal` if it is not allowed, or what the guard raises.
         """
         at = int(self._clock.now())
 
@@ -210,7 +210,7 @@ class Copying:
     def _check_others(
         self, transaction: Transaction, copier: Account, trader: Account, at: int
     ) -> None:
-        """Raise `Refusal` where either copies, or is copied, in a way that forbids this."""
+        """Raise `Refusal` if either account copies, or is copied, in a way that forbids this."""
         if self.traders(transaction, trader.loginid):
             raise _not_allowed("The trader copies others, and copies are not copied again.")
         if self._followers(transaction, copier.loginid, at):
@@ -223,7 +223,7 @@ class Copying:
             raise _not_allowed(f"The trader is copied by {MAX_COPIERS} others, and no more may.")
 
     async def stop(self, copier: str, guard: Guard, *, trader: str = "", handle: str = "") -> bool:
-        """Copy a trader no more, who is named by account or handle; whether it was copied."""
+        """Stop copying a trader, named by account or handle; return whether it was copied."""
         at = int(self._clock.now())
 
         def job(transaction: Transaction) -> bool:
@@ -240,7 +240,7 @@ class Copying:
         return await self._store.write(job)
 
     def traders(self, reader: Snapshot, copier: str) -> list[Following]:
-        """Whom an account copies, in the order of the beginning."""
+        """The traders that an account copies, in order of their start."""
         rows = reader.all(
             "SELECT * FROM copyings WHERE copier = ? AND ended_at IS NULL"
             " ORDER BY started_at, trader",
@@ -266,7 +266,7 @@ class Copying:
         )
 
     def _followers(self, transaction: Transaction, trader: str, at: int) -> list[Following]:
-        """Who copies a trader at this moment; what has ended with its token is put away."""
+        """The present copiers of a trader; end those whose token has ended."""
         found = []
         for following in self._all_of(transaction, trader):
             if self._goes_on(transaction, following):
@@ -278,7 +278,7 @@ class Copying:
     # The copies.
 
     def bought(self, transaction: Transaction, bought: Bought, quote: Quote[Any]) -> None:
-        """The trader has bought: buy the same, at the same price, for whoever copies that."""
+        """Buy what the trader has bought, at the same price, for every account that copies it."""
         original = bought.contract
         if not bought.is_new:
             return
@@ -311,9 +311,9 @@ class Copying:
         *,
         at: int,
     ) -> None:
-        """The trader has closed a contract: close those of its copies that are still open.
+        """Close the copies of a contract that the trader has closed, where they are still open.
 
-        `copies` are all there may be, each with the end that it has now, or why it has none.
+        `copies` are all that may be open, each with its present outcome, or why it has none.
         """
         if not copies:
             return
@@ -327,7 +327,7 @@ class Copying:
             if not isinstance(end, Refusal) and not book.close(transaction, copy, end, at=at):
                 now = book.find(transaction, copy.id, copy.loginid)
                 if now is None or now.status is not Status.OPEN:
-                    continue  # the copier, or the market, was faster
+                    continue  # already sold by the copier, or settled
                 refusal = Refusal(
                     "ContractUpdateFailure",
                     "The trader closed the contract while the orders of your copy were being"
@@ -336,9 +336,9 @@ class Copying:
             _tell(transaction, copy.loginid, action, original, copy.id, refusal, at)
 
     async def latest(self, copier: str, limit: int) -> tuple[list[Report], int]:
-        """The account's latest reports, newest first, and the number of the last of all.
+        """The account's latest reports, newest first, and the id of the latest; 0 if none.
 
-        They are the latest at the moment of the return.
+        They are the latest at the time of the return.
         """
 
         def job(reader: Snapshot) -> list[Report]:
@@ -355,12 +355,12 @@ class Copying:
         while True:
             heard = self._reported[copier]
             found = await self._store.read(job)
-            if heard == self._reported[copier]:  # else what was heard meanwhile may be missing
+            if heard == self._reported[copier]:  # else a report announced meanwhile may be missing
                 return found, found[0].id if found else 0
 
 
 def _check_kinds(copier: Account, trader: Account) -> None:
-    """Raise `Refusal` unless the one account may copy the other."""
+    """Raise `Refusal` unless these are two accounts of the same kind and currency."""
     if copier.loginid == trader.loginid:
         raise _not_allowed("This is a token of your own account: nobody copies themselves.")
     if copier.is_virtual != trader.is_virtual:
@@ -386,7 +386,7 @@ def _tell(
     refusal: Refusal | None,
     at: int,
 ) -> None:
-    """Keep a report, in place of the oldest where there are many, and announce it."""
+    """Store a report, delete the oldest if there are too many, and announce it."""
     code, message = (None, None) if refusal is None else (refusal.code, refusal.message)
     number = transaction.insert(
         "INSERT INTO copy_reports (copier, trader, action, original, contract_id, code, message,"

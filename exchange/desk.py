@@ -1,13 +1,14 @@
 """The trading desk: follows every open contract over the ticks, and closes each when it is due.
 
 Rules:
-- It is told every second of the market, in order, and looks only at contracts for which the tick
-  may matter (`exchange.contracts.state.Trigger`).
-- A contract is settled exactly once, at the tick that decides it, whoever is connected. Of a
-  contract that has ended nothing else is done: a sale or new orders come too late.
-- What it knows of a contract it learns from the book's announcements, so from what is committed.
-- Whoever copies a trader buys and closes in the transaction of the trader (`exchange.copying`).
-- On start, contracts that ended while nobody followed them are settled before anything else.
+- `on_second` is called for every second of the market, in order, and checks only contracts that the
+  tick can change (`exchange.contracts.common.state.Trigger`).
+- A contract is settled exactly once, at the tick that decides it, whether or not a client is
+  connected. Nothing else is done with a contract that has ended: a sale or new orders come too
+  late.
+- Contracts are taken from the announcements of the book, so only committed changes count.
+- Copiers buy and close in the transaction of the trader (`exchange.copying`).
+- On start, contracts that ended while the gateway was down are settled before anything else.
 - A contract that cannot be settled is set aside, reported once, and tried again later: nothing
   waits for it.
 """
@@ -66,19 +67,19 @@ from scopegate.store.sqlite import (
 )
 
 SETTLED_TOGETHER = 256
-"""Contracts that are handed to the store at once; the others wait for these."""
+"""The number of contracts passed to the store at once; the others wait for these."""
 STALE = 1_000
-"""Moments of closed contracts that are kept before they are swept out."""
+"""The number of entries of closed contracts that stay in a heap before they are removed."""
 ATTEMPTS = 3
-"""How often a sale or a change is tried while the contract's orders change under it."""
+"""How often a sale or a change is tried if the contract's orders keep changing meanwhile."""
 RETRY = 1.0
-"""Real seconds after which a settlement that the store could not keep is tried again."""
+"""Real seconds after which a settlement that the store could not commit is tried again."""
 SETTLING_ATTEMPTS = 5
 """Failed attempts after which a settlement is set aside."""
 ASIDE = 60.0
 """Real seconds after which a settlement that was set aside is tried again."""
 NAMED = 20
-"""Maximum number of contracts that one line of the log names."""
+"""Maximum number of contracts named in one log line."""
 
 Done = TypeVar("Done")
 Key = TypeVar("Key", int, str)
@@ -87,7 +88,7 @@ log = structlog.get_logger("scopegate.desk")
 
 
 class Position:
-    """An open contract and where it stands."""
+    """An open contract, its state and its trigger."""
 
     __slots__ = ("contract", "kind", "state", "trigger")
 
@@ -99,12 +100,12 @@ class Position:
 
     @property
     def terms(self) -> Terms:
-        """What was agreed."""
+        """The terms of the contract."""
         return self.contract.terms
 
 
 class _TriggerIndex:
-    """The positions of one symbol, by when they must be looked at."""
+    """The positions of one symbol, by the time or the price at which to check them."""
 
     __slots__ = ("by_level", "by_time")
 
@@ -127,15 +128,15 @@ class Desk:
         self._positions: dict[int, Position] = {}
         self._of_account: dict[str, dict[int, Position]] = {}
         self._copies: dict[int, dict[int, Position]] = {}
-        """The open copies of a contract, by its number."""
+        """The open copies of each contract, by the ids of the contract and of the copy."""
         self._triggers: dict[Symbol, _TriggerIndex] = {}
         self._second = 0
         self._due: list[Position] = []
         self._settling: asyncio.Task[None] | None = None
         self._failures: dict[int, int] = {}
-        """The number of failed settlements, by contract."""
+        """The number of failed settlements, by contract id."""
         self._reported: set[int] = set()
-        """Contracts that were reported as set aside."""
+        """The ids of contracts that were reported as set aside."""
         self._closing = False
         self._opened: list[Callable[[Position], None]] = []
         self._closed: list[Callable[[Contract], None]] = []
@@ -149,19 +150,19 @@ class Desk:
         opened: Callable[[Position], None] | None = None,
         closed: Callable[[Contract], None] | None = None,
     ) -> None:
-        """Tell of every contract that is opened or closed, once it is committed."""
+        """Call these with every contract that is opened or closed, once it is committed."""
         if opened is not None:
             self._opened.append(opened)
         if closed is not None:
             self._closed.append(closed)
 
     async def start(self) -> None:
-        """Take up every open contract, and settle those that have ended meanwhile."""
+        """Load all open contracts, and settle those that have ended meanwhile."""
         self._second = int(self._clock.now())
         rows = await self._store.read(book.open_rows)
         loop = asyncio.get_running_loop()
         positions = await loop.run_in_executor(None, self._read, rows)
-        # In the order of their ends, since the ledger's time does not go back.
+        # In the order of their ends, since ledger times never decrease.
         for position in sorted(positions, key=_ended_at):
             self._take_up(position)
         await self.settled()
@@ -178,12 +179,12 @@ class Desk:
         return positions
 
     def _followed(self, contract: Contract) -> ContractState[Any]:
-        """The life of a contract up to the present second, from the ticks alone."""
+        """The state of a contract at the present second, replayed from the ticks alone."""
         terms = contract.terms
         kind = TYPES[terms.contract_type]
         state = begin(terms, self.feed)
         if contract.followed_to > state.seen:
-            # Its orders changed then, and it was open: earlier ticks met other orders.
+            # Its orders changed then, while it was open: earlier ticks met the previous orders.
             state = resume(kind, terms, self.feed, contract.followed_to)
         return replay(kind, terms, state, self.feed, self._second)
 
@@ -193,7 +194,7 @@ class Desk:
             await asyncio.wait([self._settling])
 
     async def close(self) -> None:
-        """Finish what is being settled."""
+        """Finish the settlements in progress, within twice `RETRY`."""
         self._closing = True
         if self._settling is not None:
             try:
@@ -202,29 +203,29 @@ class Desk:
             except TimeoutError:
                 self._settling.cancel()
 
-    # What is open.
+    # Open contracts.
 
     def position(self, contract_id: int) -> Position | None:
-        """An open contract."""
+        """The open contract with this id; `None` if there is none."""
         return self._positions.get(contract_id)
 
     def positions(self, loginid: str) -> list[Position]:
-        """The account's open contracts, in the order of their buying."""
+        """The account's open contracts, in order of purchase."""
         return list(self._of_account.get(loginid, {}).values())
 
     @property
     def now(self) -> int:
-        """The second of the market that the desk has been told last."""
+        """The latest second of the market that the desk has processed."""
         return self._second
 
     def market_view(self, symbol: Symbol) -> MarketView:
-        """What may be known of a symbol at the second that the desk has been told."""
+        """What is known of a symbol at the second `now`."""
         return market_view(self.feed, symbol, self._second)
 
     def value(self, position: Position, seen: MarketView) -> int:
-        """What the exchange would pay for it now, whether or not it buys back at this moment.
+        """What the exchange would pay for it now, whether or not it can be sold at this moment.
 
-        Of a contract that has ended, and is being settled, what it pays.
+        For a contract that has ended and is being settled, its payment. In smallest units.
         """
         if position.state.outcome is not None:
             return position.state.outcome.pays
@@ -233,7 +234,7 @@ class Desk:
     # Every second.
 
     def on_second(self, epoch: int) -> None:
-        """The market has reached this second: see what it brings."""
+        """Apply the ticks of this second to the contracts that they can change."""
         self._second = epoch
         for symbol, index in self._triggers.items():
             if symbol.has_tick(epoch) and (index.by_time or index.by_level):
@@ -260,7 +261,7 @@ class Desk:
                 self._arm(position)
 
     def _arm(self, position: Position) -> None:
-        """Know when to look at the position again, or that it is due."""
+        """Register the position's next trigger, or queue it for settlement if it has ended."""
         index = self._triggers[position.terms.symbol]
         contract_id = position.contract.id
         index.by_level.pop(contract_id, None)
@@ -269,7 +270,7 @@ class Desk:
             self._start_settling()
             return
         trigger = position.kind.trigger(position.terms, position.state)
-        if trigger.until != position.trigger.until:  # else it is there already
+        if trigger.until != position.trigger.until:  # else it is in the heap already
             heapq.heappush(index.by_time, (trigger.until, contract_id))
         position.trigger = trigger
         if trigger.low is not None or trigger.high is not None:
@@ -293,7 +294,7 @@ class Desk:
                 self._settling = None
 
     async def _settle_together(self, batch: list[Position]) -> None:
-        """Settle these contracts; those that fail are tried again soon, or set aside."""
+        """Settle these contracts; try those that fail again soon, or set them aside."""
         ended = [(held, held.state.outcome) for held in batch if held.state.outcome is not None]
         jobs = [
             self._store.write(partial(_settled, position.contract, end)) for position, end in ended
@@ -352,7 +353,7 @@ class Desk:
 
         asyncio.get_running_loop().call_later(seconds, due)
 
-    # What the book announces.
+    # Announcements of the book.
 
     def _contract_opened(self, opened: ContractOpened) -> None:
         position = Position(opened.contract, self._followed(opened.contract))
@@ -392,14 +393,14 @@ class Desk:
         index = self._triggers[contract.terms.symbol]
         index.by_level.pop(contract.id, None)
         if len(index.by_time) > STALE + 2 * len(self._positions):
-            # Of contracts that were closed early, whose time may be years away.
+            # Contracts that were closed early leave entries whose time may be years away.
             index.by_time = [entry for entry in index.by_time if entry[1] in self._positions]
             heapq.heapify(index.by_time)
 
-    # What clients ask for.
+    # Requests of clients.
 
     async def buy(self, purchase: Purchase, guard: Guard) -> Bought:
-        """Buy a contract, once for its key, and its copies for the accounts that copy this one.
+        """Buy a contract, once per key, and copies of it for the accounts that copy this one.
 
         Copies carry no markup. Raises `Refusal`, or what the guard raises.
         """
@@ -413,15 +414,15 @@ class Desk:
         return await self._store.write(job)
 
     async def bought_with(self, loginid: str, key: str, *, pending: bool = False) -> Bought | None:
-        """What the account bought under this key, if anything.
+        """The contract that the account bought under this key; `None` if there is none.
 
-        With `pending` it waits for every purchase that is being written.
+        With `pending`, wait for all purchases that are being written.
         """
         look = self._store.write if pending else self._store.read
         return await look(lambda transaction: book.bought_with(transaction, loginid, key))
 
     async def find(self, contract_id: int, loginid: str) -> Contract | None:
-        """A contract of the account's, open or closed."""
+        """A contract of the account, open or closed; `None` if there is none with this id."""
         position = self._positions.get(contract_id)
         if position is not None:
             return position.contract if position.contract.loginid == loginid else None
@@ -436,7 +437,10 @@ class Desk:
     async def sell(
         self, contract_id: int, *, loginid: str, least: int, app_id: int | None, guard: Guard
     ) -> Closed:
-        """Sell a contract back for what it is worth now, but not below `least`."""
+        """Sell a contract back at its present value, but not below `least` (smallest units).
+
+        Raises `Refusal`, or what the guard raises.
+        """
 
         def sale(position: Position, now: int) -> Outcome:
             terms = position.terms
@@ -449,7 +453,10 @@ class Desk:
     async def cancel(
         self, contract_id: int, *, loginid: str, app_id: int | None, guard: Guard
     ) -> Closed:
-        """Cancel a multiplier whose cancellation was paid for: the stake comes back."""
+        """Cancel a multiplier that was bought with cancellation: the stake is refunded.
+
+        Raises `Refusal`, or what the guard raises.
+        """
 
         def cancellation(position: Position, now: int) -> Outcome:
             tick = latest(self.feed, position.terms.symbol, now)
@@ -460,7 +467,7 @@ class Desk:
     async def change_orders(
         self, contract_id: int, *, loginid: str, change: Callable[[Position], Orders], guard: Guard
     ) -> Contract:
-        """Replace the orders of an open contract by those that `change` returns for it."""
+        """Replace the orders of an open contract with those that `change` returns for it."""
 
         async def attempt(position: Position, now: int) -> Contract | None:
             held, orders, seen = position.contract, change(position), position.state.seen
@@ -482,9 +489,9 @@ class Desk:
         guard: Guard,
         least: int = 0,
     ) -> Closed:
-        """Close an open contract with the end that it has at this moment, and its copies.
+        """Close an open contract, and its copies, with the outcome that `end` returns now.
 
-        Raises `Refusal` where it pays less than `least`; a copy is closed whatever it pays.
+        Raises `Refusal` if it pays less than `least`; a copy is closed whatever it pays.
         """
 
         async def attempt(position: Position, now: int) -> Closed | None:
@@ -512,7 +519,7 @@ class Desk:
     def _ends_of_copies(
         self, held: Contract, end: Callable[[Position, int], Outcome], now: int
     ) -> list[tuple[Contract, Outcome | Refusal]]:
-        """The open copies of a contract, each with the end that it has now, or why it has none."""
+        """The open copies of a contract, each with its present outcome, or why it has none."""
         ends: list[tuple[Contract, Outcome | Refusal]] = []
         for copy in self._copies.get(held.id, {}).values():
             self._follow(copy, now)
@@ -529,9 +536,9 @@ class Desk:
         loginid: str,
         attempt: Callable[[Position, int], Awaitable[Done | None]],
     ) -> Done:
-        """Do something to an open contract, again where its orders have changed meanwhile.
+        """Apply `attempt` to an open contract, again if its orders have changed meanwhile.
 
-        Raises `Refusal` where it is not open, or when its orders never keep still.
+        Raises `Refusal` if it is not open, or if its orders change during each of `ATTEMPTS`.
         """
         for _ in range(ATTEMPTS):
             now = int(self._clock.now())
@@ -541,7 +548,7 @@ class Desk:
         raise _closed_already()
 
     async def settle_due(self, loginid: str) -> int:
-        """Settle what of the account's has ended; how many contracts that were."""
+        """Settle the account's contracts that have ended; return their number."""
         now = int(self._clock.now())
         ended = 0
         for position in self.positions(loginid):
@@ -551,7 +558,7 @@ class Desk:
         return ended
 
     async def _open(self, contract_id: int, loginid: str, now: int) -> Position:
-        """The position, followed up to this moment. Raises `Refusal` where it is not open."""
+        """Return the position, followed up to `now`. Raises `Refusal` if it is not open."""
         position = self._positions.get(contract_id)
         if position is None or position.contract.loginid != loginid:
             if await self.find(contract_id, loginid) is None:
@@ -563,7 +570,7 @@ class Desk:
         return position
 
     def _follow(self, position: Position, epoch: int) -> None:
-        # Up to the present second every tick was watched, though few needed a step.
+        # Every tick up to this second has been checked, though few needed a step.
         state = replace(position.state, seen=max(position.state.seen, self._second))
         position.state = state
         if state.outcome is None and state.seen < epoch:
@@ -572,7 +579,7 @@ class Desk:
 
 
 def _take_out(groups: dict[Key, dict[int, Position]], key: Key, contract_id: int) -> None:
-    """Take a position out of its group, and the group away with its last one."""
+    """Remove a position from its group, and the group if it is then empty."""
     group = groups[key]
     del group[contract_id]
     if not group:

@@ -1,43 +1,43 @@
-"""What is known of how a price will move: the law of its logarithm between two ticks ahead."""
+"""The distribution of a price's future move: of its logarithm, between two future ticks."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
 class Growth(NamedTuple):
-    """The expected growth of a price up to a tick: logarithms, as whole numbers.
+    """The logarithm of the expected growth of a price up to a tick, in whole numbers.
 
     They are in units of 1 / `exchange.fixedpoint.ONE`. The growth of each market day is known at
     its first tick and accrues evenly, tick by tick (`exchange.processes.process.Process.growth`).
     """
 
     total: int = 0
-    """Since the beginning of history."""
+    """The growth since the beginning of history."""
     a_tick: int = 0
     """The growth that each tick adds, up to and including the tick at `until`."""
     until: int | None = None
-    """The first tick of the next market day."""
+    """The epoch of the first tick of the next market day."""
 
 
 @dataclass(frozen=True, slots=True)
 class PriceDistribution:
-    """How a log price will have moved between two ticks ahead, as far as it is known: normally.
+    """The distribution of the move of a log price between two future ticks: a normal one.
 
-    A subclass tells of another law, with this mean and this standard deviation. Formulas that hold
-    for the normal law alone are only for symbols that move by it
+    A subclass is another distribution with this mean and standard deviation. Formulas that hold
+    for the normal distribution alone are only for symbols that have it
     (`exchange.contracts.eligibility`).
     """
 
     ticks: int
-    """Steps from the first tick to the last; at least 1."""
+    """The number of steps from the first tick to the last; at least 1."""
     mean: float
     sd: float
     remaining: float = field(default=1.0, kw_only=True)
-    """The share of the distance from its level that remains then, where it is pulled to a level."""
+    """The share of the distance to its level that remains at the last tick; 1 without a pull."""
 
 
 def turned(distribution: PriceDistribution) -> PriceDistribution:
-    """The outlook of a price that falls where this one, which moves by the normal law, rises."""
+    """Return the distribution of a price that falls where this one rises; it must be normal."""
     return PriceDistribution(
         distribution.ticks, -distribution.mean, distribution.sd, remaining=distribution.remaining
     )
@@ -45,18 +45,18 @@ def turned(distribution: PriceDistribution) -> PriceDistribution:
 
 @dataclass(frozen=True, slots=True)
 class Mixture(PriceDistribution):
-    """One of several normal laws of the same mean, by the number of jumps until then."""
+    """A mixture of normal distributions with the same mean, one for each number of jumps."""
 
     parts: tuple[tuple[float, float], ...]
-    """How likely each is, and its standard deviation."""
+    """The probability of each, and its standard deviation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Walk(PriceDistribution):
-    """A step up or down with every tick, with equal chance, and back from either bound."""
+    """A step up or down with every tick, with equal probability, turning back at both bounds."""
 
     low: int
     high: int
     """The bounds, in pips."""
     size: int = 1
-    """Pips of a step."""
+    """The size of a step, in pips."""

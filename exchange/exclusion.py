@@ -1,11 +1,11 @@
-"""What the owner of an account has excluded: limits and pauses that bind every purchase.
+"""Self-exclusion: limits and pauses that an account's owner sets for purchases and deposits.
 
 Rules:
-- A limit that is set can be made stricter at any time, and a pause longer; neither is ever eased by
-  the owner. A pause ends by itself.
-- All moments are market time. A window is today and the days before it (UTC): 7 of them, or 30.
+- The owner can make a limit stricter and a pause longer at any time, but can never ease either. A
+  pause ends automatically.
+- All times are market time. A window is today (UTC), or the last 7 or 30 days including today.
 - A contract counts in the windows of the day it was bought: its price as turnover, and as a loss
-  until it pays; then what it has paid is taken off.
+  until it pays; then its payment is subtracted from the loss.
 """
 
 import calendar
@@ -32,22 +32,22 @@ AMOUNTS = (
 )
 """The limits that are amounts, in smallest units of the account's currency."""
 COUNTS = ("max_open_bets", "session_duration_limit")
-"""Contracts that may be open at once; minutes after which a connection buys no more."""
+"""The maximum number of open contracts; the minutes after which a session cannot buy."""
 PAUSES = ("exclude_until", "timeout_until")
-"""The moments before which nothing is bought."""
+"""The epochs before which nothing is bought or paid in."""
 FIELDS = (*AMOUNTS, *COUNTS, *PAUSES)
 
 LONGEST_TIMEOUT = 42 * DAY
 SHORTEST_EXCLUSION = 6
 LONGEST_EXCLUSION = 60
-"""In months of the calendar."""
+"""In calendar months, as `SHORTEST_EXCLUSION`."""
 
 _WINDOWS = (("max_{}", 1, "Daily"), ("max_7day_{}", 7, "7Day"), ("max_30day_{}", 30, "30Day"))
 _PAID_IN = ("deposit", "transfer")
 
 
 def in_force(reader: Snapshot, loginid: str, at: int) -> dict[str, int]:
-    """What is excluded at a moment, by its name in `FIELDS`."""
+    """The limits and pauses in force at an epoch, by their names in `FIELDS`."""
     row = reader.one("SELECT * FROM self_exclusions WHERE loginid = ?", loginid)
     if row is None:
         return {}
@@ -61,9 +61,9 @@ def in_force(reader: Snapshot, loginid: str, at: int) -> dict[str, int]:
 def tighten(
     transaction: Transaction, loginid: str, wanted: Mapping[str, int | None], *, at: int
 ) -> None:
-    """Set these limits and pauses; 0 and `None` stand for none.
+    """Set these limits and pauses; 0 and `None` mean none.
 
-    Raises `Refusal` where one would be eased, or a pause be too short or too long.
+    Raises `Refusal` if one would be eased, or a pause is too short or too long.
     """
     present = in_force(transaction, loginid, at)
     changed: dict[str, int] = {}
@@ -92,7 +92,7 @@ def tighten(
 
 
 def lift(transaction: Transaction, loginid: str) -> bool:
-    """Take back everything that is excluded, for the operator; whether anything was."""
+    """Remove all limits and pauses, for the operator; return whether there were any."""
     lifted = transaction.execute("DELETE FROM self_exclusions WHERE loginid = ?", loginid)
     return lifted.rowcount > 0
 
@@ -108,7 +108,10 @@ def _check_pause(name: str, until: int, before: int | None, at: int) -> None:
 
 
 def _months_later(at: int, months: int) -> int:
-    """The beginning (UTC) of the day so many months of the calendar later."""
+    """The epoch at which the day (UTC) begins that is this many calendar months later.
+
+    It is the last day of the month if that month is too short.
+    """
     today = datetime.fromtimestamp(at, UTC)
     years, month = divmod(today.month - 1 + months, 12)
     year = today.year + years
@@ -125,15 +128,15 @@ def _refused(name: str, problem: str) -> Refusal:
     )
 
 
-# Where it binds.
+# Checks.
 
 
 def refuse_purchase(
     reader: Snapshot, loginid: str, *, currency: str, price: int, held: int, at: int
 ) -> None:
-    """Raise `Refusal` where the account's owner has excluded this purchase.
+    """Raise `Refusal` if the account's owner has excluded this purchase.
 
-    `held` is how many contracts the account has open.
+    `price` is in smallest units, `held` is the number of the account's open contracts.
     """
     limits = in_force(reader, loginid, at)
     if not limits:
@@ -179,7 +182,7 @@ def refuse_purchase(
 
 
 def refuse_deposit(reader: Snapshot, loginid: str, *, currency: str, amount: int, at: int) -> None:
-    """Raise `Refusal` where the account's owner has excluded that this amount is paid in."""
+    """Raise `Refusal` if the account's owner has excluded a deposit of this amount."""
     limits = in_force(reader, loginid, at)
     if not limits:
         return
@@ -200,7 +203,7 @@ def refuse_deposit(reader: Snapshot, loginid: str, *, currency: str, amount: int
         [paid_in] = reader.single(
             "SELECT coalesce(sum(amount), 0) FROM ledger WHERE loginid = ? AND at >= ?"
             " AND contract_id IS NULL AND amount > 0 AND action IN (?, ?)"
-            # The first entry, if it came from outside, is the opening balance: nobody paid it in.
+            # The first entry, if it came from outside, is the opening balance, not a deposit.
             " AND NOT (counter = ? AND id = (SELECT min(id) FROM ledger WHERE loginid = ?))",
             loginid,
             _window(at, days),
@@ -217,9 +220,9 @@ def refuse_deposit(reader: Snapshot, loginid: str, *, currency: str, amount: int
 
 
 def refuse_long_session(reader: Snapshot, loginid: str, *, signed_in_for: float, at: int) -> None:
-    """Raise `Refusal` when the account's owner chose to trade no longer in one session.
+    """Raise `Refusal` if the session has lasted as long as the account's owner allows.
 
-    `signed_in_for` is in seconds of the market.
+    `signed_in_for` is in seconds of market time.
     """
     minutes = in_force(reader, loginid, at).get("session_duration_limit")
     if minutes is not None and signed_in_for >= minutes * 60:
@@ -238,7 +241,7 @@ def _refuse_pause(limits: Mapping[str, int]) -> None:
 
 
 def _window(at: int, days: int) -> int:
-    """The moment at which a window of so many days begins."""
+    """The epoch at which a window of this many days begins."""
     return at - at % DAY - (days - 1) * DAY
 
 

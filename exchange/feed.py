@@ -1,17 +1,17 @@
-"""The price feed: history of any depth, computed instead of stored.
+"""The price feed: history of any length, computed instead of stored.
 
 Rules of this module:
 
-- A price depends on (seed, symbol, tick time) and on nothing else. Whatever is kept here is a
-  cache, and may be dropped at any time without changing an answer.
-- It reads no clock. The prices of tomorrow can be computed like those of yesterday, so the
-  caller clips every question to the present; nobody else will.
+- A price depends on (seed, symbol, tick time) and on nothing else. All state here is a cache, and
+  may be dropped at any time without changing a result.
+- It reads no clock. Future prices can be computed like past ones, so the caller must clip every
+  query to the present; no other code does.
 - Up to the last step everything is integer arithmetic (see `exchange.fixedpoint`); from there on
   a price is a whole number of pips.
 - A change that alters any price increments `exchange.symbols.FEED_VERSION`.
 
-How a price comes about is told in `exchange.processes`. Here are the answers that are made of
-prices, and the caches; they only assume that `Process.pips` never falls as the state rises.
+`exchange.processes` computes the prices. Here are the queries and the caches; they only assume
+that `Process.pips` never decreases as the state increases.
 """
 
 import threading
@@ -39,7 +39,7 @@ from scopegate.exchange.symbols import DAY, EARLIEST, LEVEL_SYMBOLS, Motion, Sym
 HOUR: Final = 3_600
 
 MAX_CACHED_DAYS: Final = 40_000
-"""Days of hourly candles in memory, of all symbols together: some 36 MB."""
+"""Days of hourly candles in memory, for all symbols together: about 36 MB."""
 
 GRANULARITIES: Final = (
     60, 120, 180, 300, 600, 900, 1_800, HOUR, 7_200, 14_400, 28_800, DAY
@@ -75,16 +75,16 @@ class Candles(NamedTuple):
 
 
 class _Series:
-    """One symbol's process, and what is kept of it.
+    """One symbol's process, and what is cached of it.
 
-    Kept: the paths of the two latest days asked for and of one more, the last asked for (at most
-    3 x 0.7 MB), so that a reader of old days does not take today away from the live ticks. Also an
-    anchor for each day, and in a cache that all symbols share the hourly candles of days asked for.
+    Cached: the paths of the two latest days and of the day requested last (at most 3 x 0.7 MB), so
+    that a reader of old days does not evict today's path, which live ticks need. Also an anchor for
+    each day and, in a cache shared by all symbols, the hourly candles of requested days.
 
-    Threads: a worker's candles and the event loop's ticks may come here at once. A value is built
+    Threads: a worker may compute candles while the event loop computes ticks. A value is built
     completely, then published by one assignment, and never altered afterwards. Two threads that
-    miss the same value both build it and one copy is dropped: it costs time and cannot cost a
-    price. There is no lock while a value is built, so the loop never waits for a worker.
+    miss the same value both build it and one copy is dropped: that costs time but cannot change a
+    price. No lock is held while a value is built, so the loop never waits for a worker.
     """
 
     __slots__ = ("_grown", "_hours", "grid", "paths", "process")
@@ -108,7 +108,7 @@ class _Series:
         return grown[day]
 
     def path(self, day: int) -> NDArray[np.int64]:
-        """The day's path."""
+        """The states at all ticks of the day."""
         paths = self.paths
         path = paths.get(day)
         if path is None:
@@ -123,7 +123,7 @@ class _Series:
         return self.path(place.day).item(place.tick)
 
     def hours(self, day: int) -> NDArray[np.int64]:
-        """The candles of each hour of the day that has ticks: rows open, high, low, close."""
+        """The candles of all hours of the day that have ticks: rows open, high, low, close."""
         key = (self.process, day)
         hours = self._hours.get(key)
         if hours is None:
@@ -145,7 +145,7 @@ class _HourlyCandles:
         self.get = self._days.get
 
     def keep(self, key: tuple[Process, int], hours: NDArray[np.int64]) -> None:
-        """Keep these candles; drop the oldest if there are too many."""
+        """Store these candles; drop the oldest day if there are too many."""
         with self._lock:  # a worker may add others; it is held for a microsecond
             self._days[key] = hours
             if len(self._days) > MAX_CACHED_DAYS:
@@ -156,10 +156,10 @@ class Feed:
     """The prices of all symbols, for one seed.
 
     Raises `exchange.fixedpoint.TableError` on a machine that would compute other prices.
-    Anybody who knows the seed knows the future: take 32 random bytes where that matters.
+    Future prices can be computed from the seed: use 32 random bytes where that matters.
 
     Epochs are whole seconds. While a market is closed it has no ticks, and its price is that of
-    the last. May be used by several threads at once (`_Series` says how).
+    the last tick. Several threads may use it at once (see `_Series`).
     """
 
     def __init__(self, seed: str) -> None:
@@ -169,12 +169,12 @@ class Feed:
         self._hours = _HourlyCandles()
 
     def is_warm(self, symbol: Symbol, epoch: int) -> bool:
-        """Whether the price at this moment is known, so that it costs a microsecond to ask."""
+        """Whether the price at this epoch is cached, so that `price` takes a microsecond."""
         series = self._series.get(symbol)
         return series is not None and series.grid.place(epoch).day in series.paths
 
     def warm(self, symbols: Iterable[Symbol], epoch: int) -> Generator[None, None, None]:
-        """Compute in advance what the first requests for this moment need.
+        """Compute in advance what the first requests for this epoch need.
 
         A generator, which may be abandoned between any two symbols.
         """
@@ -185,9 +185,9 @@ class Feed:
     def price(self, symbol: Symbol, epoch: int) -> int:
         """The price in pips of the last tick at or before the epoch.
 
-        About a microsecond, or a millisecond for the first question about a day; asking for
-        00:00 of tomorrow before midnight therefore keeps midnight as quick as any other second.
-        Raises `ValueError` before `EARLIEST`.
+        Takes about a microsecond, or a millisecond for the first query about a day; querying 00:00
+        of tomorrow before midnight therefore keeps midnight as fast as any other second. Raises
+        `ValueError` before `EARLIEST`.
         """
         series = self._series.get(symbol)
         if series is None:
@@ -201,14 +201,14 @@ class Feed:
     def drift(self, symbol: Symbol, epoch: int) -> float:
         """The mean step of the log price, from tick to tick, on the day of the epoch.
 
-        The steps' standard deviation is `Symbol.tick_sd`. Raises `ValueError` before `EARLIEST`.
+        The standard deviation of a step is `Symbol.tick_sd`. Raises `ValueError` before `EARLIEST`.
         """
         return self._open(symbol).process.drift((epoch - EARLIEST) // DAY)
 
     def growth(self, symbol: Symbol, epoch: int) -> Growth:
         """The expected growth of the price up to the last tick at or before the epoch.
 
-        About a microsecond. Nothing later than the first tick of that tick's day is used. Raises
+        Takes about a microsecond. Uses nothing later than the first tick of that tick's day. Raises
         `ValueError` before `EARLIEST`.
         """
         series = self._open(symbol)
@@ -219,7 +219,7 @@ class Feed:
         return Growth(total, a_tick, grid.epoch(grid.nth(grid.number(Place(place.day + 1, 0)))))
 
     def distribution(self, symbol: Symbol, known: int, first: int, last: int) -> PriceDistribution:
-        """How the price will move from the tick at `first` to that at `last`, an epoch each.
+        """The distribution of the move from the tick at epoch `first` to that at epoch `last`.
 
         `known` is the epoch of the latest tick that may be used, not after `first`. Raises
         `ValueError` before `EARLIEST`.
@@ -243,7 +243,7 @@ class Feed:
         return Ticks(np.concatenate(epochs), series.process.pips_array(np.concatenate(states)))
 
     def last_ticks(self, symbol: Symbol, count: int, end: int) -> Ticks:
-        """The latest `count` ticks at or before `end`; fewer where history begins later."""
+        """The latest `count` ticks at or before `end`; fewer if history begins later."""
         if end < EARLIEST or count < 1:
             return self.ticks(symbol, end + 1, end)
         last = symbol.last_tick(end)
@@ -253,10 +253,10 @@ class Feed:
         """The candles that open in [`first` aligned down, `last`], of ticks up to `last`.
 
         A candle of width w opens at an epoch t divisible by w and holds the ticks in [t, t + w);
-        the last one may still be growing. There are none before `EARLIEST`, nor if `last` lies
-        before `first`, nor while the market is closed. A day not asked for before costs about a
-        millisecond: take `candles_by_day` and a worker for more than a few. Raises `ValueError` if
-        `granularity` is none of `GRANULARITIES`.
+        the last one may be incomplete. There are none before `EARLIEST`, if `last` is before
+        `first`, or while the market is closed. A day not requested before takes about a
+        millisecond: use `candles_by_day` and a worker for more than a few. Raises `ValueError` if
+        `granularity` is not in `GRANULARITIES`.
         """
         days = self.candles_by_day(symbol, granularity, first, last)
         while True:
@@ -269,7 +269,7 @@ class Feed:
     def candles_by_day(
         self, symbol: Symbol, granularity: int, first: int, last: int
     ) -> Generator[None, None, Candles]:
-        """The same as `candles`; a generator, which may be abandoned after each day."""
+        """Return the same as `candles`; a generator, which may be abandoned after each day."""
         if granularity not in GRANULARITIES:
             raise ValueError(f"no candles of {granularity} seconds")
         series = self._open(symbol)
@@ -295,7 +295,7 @@ class Feed:
         return Candles(np.concatenate(epochs), *prices)
 
     def first_of_candles(self, symbol: Symbol, granularity: int, count: int, last: int) -> int:
-        """A moment from which on there are `count` candles up to `last`, or history begins."""
+        """An epoch from which there are `count` candles up to `last`, or all if there are fewer."""
         opened = last - last % granularity
         if symbol.hours is ALWAYS:
             return opened - (count - 1) * granularity
@@ -316,7 +316,7 @@ class Feed:
         series = self._series.get(symbol)
         if series is None:
             process = self._process(symbol)
-            # Where two threads come first, both take the series that got there first.
+            # If two threads create a series at once, both use the one that was stored first.
             series = self._series.setdefault(symbol, _Series(symbol, process, self._hours))
         return series
 
@@ -326,7 +326,7 @@ class Feed:
         legs = []
         for name, weight in symbol.legs:
             level = self._open(LEVEL_SYMBOLS[name])  # shared by all symbols that use the level
-            assert isinstance(level.process, Brownian)  # noqa: S101 - levels are
+            assert isinstance(level.process, Brownian)  # noqa: S101 - all levels are
             legs.append(Leg(weight, level.process.anchor, level.path))
         return Combined(symbol, self.seed, self._tables, legs)
 
@@ -340,10 +340,11 @@ def _candles(
     before: int,
     width: int,
 ) -> NDArray[np.int64]:
-    """Candles of `width` finer ones each: rows open, high, low, close.
+    """Merge each `width` finer candles into one: rows open, high, low, close.
 
-    A tick is the finest candle: its four prices are the same. `before` counts the finer ones that
-    there would have been since 00:00, so the first candle and the last may be of fewer.
+    A tick is the finest candle: its four prices are the same. `before` is the number of finer
+    candles that fit between 00:00 and the first one, so the first and the last candle may be of
+    fewer.
     """
     starts = np.maximum(np.arange(-(before % width), len(opens), width), 0)
     ends = np.append(starts[1:], len(opens)) - 1

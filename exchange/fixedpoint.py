@@ -1,4 +1,4 @@
-"""Normal numbers and exponentials that come out the same, bit for bit, on every machine.
+"""Normal numbers and exponentials that are the same, bit for bit, on every machine.
 
 Rules of this module:
 
@@ -6,9 +6,9 @@ Rules of this module:
   depend on their order; sums of floats do.
 - The library's log, sqrt and exp are used to build tables, never on a price: their last bit may
   differ between processors and versions. Both tables are compared with a SHA-256 written down
-  here, so that a platform which rounds otherwise refuses to start instead of quoting otherwise.
+  here, so that a platform that rounds differently refuses to start instead of quoting other prices.
 - Between table and price there are only IEEE additions and multiplications, one operation at a
-  time and in one order, so that the scalar and the array form of `exp` agree exactly.
+  time and in a fixed order, so that the scalar and the array form of `exp` agree exactly.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ ONE: Final = 1 << 52
 """A log price of 1.0: the price is e times its level."""
 
 NORMAL_UNIT: Final = 1 << 20
-"""An entry of the normal table that stands for one standard deviation."""
+"""The value of a normal table entry that represents one standard deviation."""
 
 NORMAL_SHA256 = "7e27fb847e5ea7612eaaa0e2dbfd3118a4da8fa3feadbe2ca7dd619cb93e3d36"
 EXP_SHA256 = "b38c9a33415fec145508289a42533bb4f09ff4e6e3d12e8f93b7b1285af97264"
@@ -41,22 +41,22 @@ _C2, _C3, _C4, _C5 = 1 / 2, 1 / 6, 1 / 24, 1 / 120
 
 
 class TableError(RuntimeError):
-    """A table came out differently on this machine; prices would not be those of the feed."""
+    """A table is different on this machine; prices would not be those of the feed."""
 
 
 class Tables:
     """Both tables, built and checked.
 
-    Raises `TableError` when one of them does not have the expected SHA-256.
+    Raises `TableError` if one of them does not have the expected SHA-256.
     """
 
     __slots__ = ("_exp", "_exp_list", "normal")
 
     def __init__(self) -> None:
         self.normal = _normal_table()
-        """65,536 int32: the normal numbers of the 16-bit words, in `NORMAL_UNIT`."""
+        """65,536 int32: a normal number for each 16-bit word, in units of 1 / `NORMAL_UNIT`."""
         self._exp = _exp_table()
-        self._exp_list: list[float] = self._exp.tolist()  # an item of a list is a float at once
+        self._exp_list: list[float] = self._exp.tolist()  # list items need no conversion to float
         _check("normal", self.normal, NORMAL_SHA256)
         _check("exponential", self._exp, EXP_SHA256)
 
@@ -70,9 +70,9 @@ class Tables:
         return self._exp_list[(x >> _SHIFT) + _HALF] * series
 
     def factor(self, x: int) -> float:
-        """exp(x / ONE) for any x, by multiplication if x is outside of the domain of `exp`.
+        """exp(x / ONE) for any x, by multiplication if x is outside the domain of `exp`.
 
-        The same on every machine, as `exp` is.
+        Like `exp`, it is the same on every machine.
         """
         power = 1.0
         while x >= _FAR:
@@ -82,7 +82,7 @@ class Tables:
         return power * self.exp(x)
 
     def exp_array(self, x: NDArray[np.int64]) -> NDArray[np.float64]:
-        """What `exp` gives for each element, exactly."""
+        """The result of `exp` for each element, exactly."""
         r = np.multiply(x & _REST, _UNIT, dtype=np.float64)
         series: NDArray[np.float64] = r * _C5
         for coefficient in (_C4, _C3, _C2, 1.0):
@@ -95,7 +95,7 @@ class Tables:
 
 @cache
 def tables() -> Tables:
-    """The tables of this process, built at the first call. Raises `TableError`."""
+    """The tables, built once per operating system process. Raises `TableError`."""
     return Tables()
 
 
@@ -114,12 +114,12 @@ def _check(name: str, table: NDArray[Any], expected: str) -> None:
 
 
 def _normal_table() -> NDArray[np.int32]:
-    """Quantiles at (i + 0.5) / 65536, scaled to a mean square of exactly one before rounding."""
+    """Normal quantiles at (i + 0.5) / 65536, scaled to mean square one exactly before rounding."""
     quantile = NormalDist().inv_cdf
     upper = [quantile((i + 0.5) / 65_536) for i in range(32_768, 65_536)]
     root_mean_square = math.sqrt(math.fsum(z * z for z in upper) / len(upper))
     positive = np.array([round(z / root_mean_square * NORMAL_UNIT) for z in upper], np.int32)
-    # Mirrored, not computed: the mean is then zero to the last bit.
+    # Mirrored, not computed, so that the mean is exactly zero.
     return np.concatenate((-positive[::-1], positive))
 
 

@@ -1,13 +1,13 @@
-"""The market's heartbeat: what happens at each of its seconds, in order.
+"""The market's heartbeat: the steps of each market second, in order.
 
 Rules:
-- Every second is taken once and in turn, none left out, also when the market runs fast.
-- The composition names the steps: tell the ticks, settle contracts, tell how contracts stand, price
-  proposals, tell exchange rates. So a contract is settled before its owner is told how it stands.
-- A step that fails is logged; the other steps and the next seconds go on.
-- No second is taken while earlier ones are still being told, but for those that are taken together
-  (`MAX_SECONDS_AT_ONCE`): a crowd too large for the market's speed makes the seconds late, and
-  does not fill the memory.
+- Every second is processed once and in order, none skipped, even when the market runs fast.
+- The composition lists the steps: send ticks, settle contracts, send contract updates, price
+  proposals, send exchange rates. So a contract is settled before its owner gets its update.
+- A step that fails is logged; the other steps and the next seconds continue.
+- No second is processed while messages of earlier ones are still being delivered, except those
+  processed together (`MAX_SECONDS_AT_ONCE`): if there are too many listeners for the market's
+  speed, the seconds are late, and memory does not fill up.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,21 +17,21 @@ import structlog
 from scopegate.runtime.clock import Clock, Timer
 
 MAX_SECONDS_AT_ONCE = 500
-"""Market seconds that are taken before the event loop gets a turn."""
+"""The maximum number of market seconds processed before the event loop gets a turn."""
 
 Step = Callable[[int], None]
-"""Takes the epoch of the second."""
+"""A function that is called with the epoch of each second."""
 
 log = structlog.get_logger("scopegate.market")
 
 
 class Heartbeat:
-    """Takes the steps of each second that the market's clock has reached."""
+    """Calls the steps for each second that the market's clock has reached."""
 
     def __init__(
         self, clock: Clock, steps: Sequence[Step], when_idle: Callable[[Callable[[], None]], None]
     ) -> None:
-        """`when_idle` calls back once everything that was told before is delivered."""
+        """`when_idle` calls its argument once everything published before is delivered."""
         self._clock = clock
         self._steps = steps
         self._when_idle = when_idle
@@ -39,12 +39,12 @@ class Heartbeat:
         self._timer: Timer | None = None
 
     def start(self, after: int) -> None:
-        """Begin with the second after this one, up to which the steps know the market."""
+        """Begin with the second after `after`, up to which the steps have processed the market."""
         self._next = after + 1
         self._wait()
 
     def stop(self) -> None:
-        """Take no step any more."""
+        """Stop calling steps."""
         self._steps = ()
         if self._timer is not None:
             self._timer.cancel()

@@ -1,7 +1,7 @@
-"""When a market is open, and at which moments it therefore has ticks.
+"""The opening hours of markets, and the epochs at which they therefore have ticks.
 
-Days are UTC days, counted from `EARLIEST`. A market has one session a day at most, which begins and
-ends at whole minutes, so at moments at which every symbol has a tick.
+Days are UTC days, counted from `EARLIEST`. A market has at most one session a day, which begins and
+ends at whole minutes, so at epochs at which every symbol has a tick.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ DAY: Final = 86_400
 """Seconds in a UTC day."""
 
 EARLIEST: Final = 1_577_836_800
-"""2020-01-01 00:00 UTC, a Wednesday: where history begins."""
+"""2020-01-01 00:00 UTC, a Wednesday: the beginning of history."""
 
 _EARLIEST_WEEKDAY: Final = 2  # Monday is 0
 
 Session = tuple[int, int]
-"""The second of the day at which a market opens, and that at which it closes."""
+"""The seconds of the day at which a market opens and closes."""
 
 CLOSED: Final[Session] = (0, 0)
 """The session of a day without one."""
@@ -47,11 +47,11 @@ class Hours:
         return opens <= second < closes
 
     def session_of(self, epoch: int) -> Session:
-        """The session of the day of a moment."""
+        """The session of the day that contains the epoch."""
         return self.session((epoch - EARLIEST) // DAY)
 
     def running_or_next(self, epoch: int) -> Session:
-        """When the market opened and will close, both as epochs; if it is closed, the next time."""
+        """The epochs at which the present session, or else the next one, opens and closes."""
         midnight = epoch - epoch % DAY
         days = range(midnight, midnight + 8 * DAY, DAY)
         for day in days:
@@ -62,29 +62,29 @@ class Hours:
 
     @property
     def mean_day(self) -> float:
-        """Open seconds of a day, in the mean over a week."""
+        """The mean number of open seconds a day, over a week."""
         return sum(closes - opens for opens, closes in self.week) / 7
 
 
 ALWAYS: Final = Hours(((0, DAY),) * 7)
 FOREX: Final = Hours((*((0, DAY),) * 4, (0, 75_300), CLOSED, CLOSED))
-"""Monday 00:00 to Friday 20:55."""
+"""Monday 00:00 to Friday 20:55 UTC."""
 STOCKS: Final = Hours((*((48_600, 72_000),) * 5, CLOSED, CLOSED))
-"""13:30 to 20:00, Monday to Friday."""
+"""13:30 to 20:00 UTC, Monday to Friday."""
 
 
 class Place(NamedTuple):
-    """Where a tick is: its day, and its number among the ticks of the day, from 0 on."""
+    """The position of a tick: its day, and its number among the ticks of the day, from 0."""
 
     day: int
     tick: int
 
 
 class Grid:
-    """The moments at which a market has ticks: every `step` seconds while it is open.
+    """The epochs at which a market has ticks: every `step` seconds while it is open.
 
-    Between `EARLIEST` and the first tick of history, what counts is that tick. Days before
-    `EARLIEST` have ticks too, whose prices nobody knows.
+    Between `EARLIEST` and the first tick of history, that first tick is used. Days before
+    `EARLIEST` have ticks too, but no prices.
     """
 
     __slots__ = ("_a_week", "_before", "_opens", "counts", "hours", "step")
@@ -95,7 +95,7 @@ class Grid:
         sessions = [hours.session(day) for day in range(7)]
         self._opens = [opens for opens, _ in sessions]
         self.counts = tuple((closes - opens) // step for opens, closes in sessions)
-        """Ticks of the first seven days; every week has as many."""
+        """The number of ticks on each of the first seven days; every week is the same."""
         self._before = list(accumulate(self.counts, initial=0))
         self._a_week = self._before.pop()
 
@@ -115,7 +115,10 @@ class Grid:
         return self._opens[day % 7]
 
     def days(self, first: int, last: int) -> Iterator[tuple[int, int, int]]:
-        """Each day that has ticks from `first` to `last`, and which: day, low, high (exclusive)."""
+        """Yield each day with ticks from `first` to `last`: the day, and the numbers of its ticks.
+
+        The numbers are given as low and high (exclusive).
+        """
         for day in range(max(first - EARLIEST, 0) // DAY, (last - EARLIEST) // DAY + 1):
             opened = EARLIEST + day * DAY + self._opens[day % 7]
             low = max(-((opened - first) // self.step), 0)
@@ -124,16 +127,16 @@ class Grid:
                 yield day, low, high
 
     def epoch(self, place: Place) -> int:
-        """The moment of a tick."""
+        """The epoch of a tick."""
         return EARLIEST + place.day * DAY + self._opens[place.day % 7] + place.tick * self.step
 
     def number(self, place: Place) -> int:
-        """How many ticks there were before this one, since `EARLIEST`."""
+        """The number of ticks before this one, since `EARLIEST`."""
         weeks, day = divmod(place.day, 7)
         return weeks * self._a_week + self._before[day] + place.tick
 
     def nth(self, number: int) -> Place:
-        """The tick before which there were so many."""
+        """The tick with this `number`."""
         weeks, left = divmod(number, self._a_week)
         day = max(day for day in range(7) if self._before[day] <= left and self.counts[day])
         return Place(weeks * 7 + day, left - self._before[day])
@@ -141,5 +144,5 @@ class Grid:
 
 @cache
 def grid(hours: Hours, step: int) -> Grid:
-    """The grid of these hours."""
+    """The grid for these hours and this step in seconds, cached."""
     return Grid(hours, step)

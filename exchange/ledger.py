@@ -1,10 +1,12 @@
 """Accounts and their ledger: every balance is the sum of its entries, at all times.
 
 Rules:
-- A balance changes in `post` alone, in the transaction that writes the entry which explains it.
-- A balance is never negative: the database refuses it, and so does `post`.
-- What an account gets, a counter account gives: the balances of a currency add up to nothing.
-- Every entry is announced; whoever shows balances or transactions hears of each once, in order.
+- A balance changes only in `post` or `post_unannounced`, in the transaction that writes the entry
+  explaining the change.
+- A balance is never negative: the database and `post` both refuse it.
+- Every posting changes a counter account by the opposite amount: the balances of a currency add up
+  to 0.
+- Every entry is announced: listeners that show balances or transactions get each once, in order.
 """
 
 from collections.abc import Callable, Iterable
@@ -23,32 +25,33 @@ _FIRST_NUMBER = {DEMO_PREFIX: 9_000_001, REAL_PREFIX: 900_001}
 EXCHANGE = "exchange"
 """The counter account that sells contracts and pays for them."""
 OUTSIDE = "outside"
-"""The counter account from which money comes into the exchange and to which it leaves."""
+"""The counter account for money that enters or leaves the exchange."""
 TRANSFERS = "transfers"
-"""The counter account through which money goes from one account to another: it keeps nothing."""
+"""The counter account for money moved between accounts; its balance is 0 after each payment."""
 CONVERSION = "conversion"
-"""The counter account that takes one currency for another, at the rate of the moment."""
+"""The counter account that exchanges one currency for another, at the current rate."""
 
 _OPENING_BALANCE = Decimal(10_000)
 
 MAX_PER_USER = 20
-"""Accounts that a user may open."""
+"""The maximum number of accounts that a user may open."""
 
 MAX_BY_APPS = 10
-"""How many of them apps may open: accounts are never closed, so some are reserved for the owner."""
+"""The number of these that apps may open: accounts are never closed, so some are reserved for the
+owner."""
 
 
 class InsufficientFundsError(Exception):
-    """The balance is smaller than what was to be taken from it."""
+    """The balance is smaller than the amount to be taken from it."""
 
 
 class CurrencySettledError(Exception):
-    """The account has a currency already, which is the exception's text."""
+    """The account has a final currency already, which is the exception's text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account, as it is at the moment of reading."""
+    """An account, as of the time of reading; its balance is in smallest units."""
 
     loginid: str
     user_id: int
@@ -62,7 +65,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Entry(Announcement):
-    """One change of one balance, with what it left; announced when it is booked."""
+    """One change of one balance, with the balance after it; announced when it is posted.
+
+    Amounts are in smallest units, `at` is an epoch on the market's clock.
+    """
 
     kind: ClassVar[str] = "booked"
 
@@ -82,7 +88,7 @@ class Entry(Announcement):
 
 @dataclass(frozen=True, slots=True)
 class CurrencySettled(Announcement):
-    """An account has got its currency for good."""
+    """The currency of an account has become final."""
 
     kind: ClassVar[str] = "currency_settled"
 
@@ -112,7 +118,10 @@ def open_account(
     at: float,
     opened_by: int | None = None,
 ) -> Account:
-    """Open an empty account for a user; `opened_by` is the app whose token makes the call."""
+    """Open an empty account for a user; `opened_by` is the app whose token makes the call.
+
+    Raises `StoreError` if no accounts are kept in the currency.
+    """
     if currency not in CURRENCIES:
         raise StoreError(f"no accounts are kept in {currency}: one of {', '.join(CURRENCIES)}")
     prefix = DEMO_PREFIX if is_virtual else REAL_PREFIX
@@ -137,7 +146,10 @@ def open_account(
 
 
 def account(reader: Snapshot, loginid: str) -> Account:
-    """One account. Raises `StoreError` when there is none of this loginid."""
+    """Return the account with this loginid.
+
+    Raises `StoreError` if there is none, or it has no currency because there is no exchange.
+    """
     row = reader.one("SELECT * FROM accounts WHERE loginid = ?", loginid)
     if row is None:
         raise StoreError(f"there is no account {loginid}")
@@ -147,7 +159,7 @@ def account(reader: Snapshot, loginid: str) -> Account:
 
 
 def accounts(reader: Snapshot, user_id: int | None = None) -> list[Account]:
-    """A user's accounts, or all; the real-style ones first, in the order of their opening."""
+    """A user's accounts, or those of all users; real-style ones first, oldest first."""
     rows = reader.all(
         "SELECT * FROM accounts WHERE user_id = coalesce(?, user_id) AND currency <> ''"
         " ORDER BY user_id, is_virtual, created_at, loginid",
@@ -171,14 +183,14 @@ class Posting:
     note: str = ""
     contract_id: int | None = None
     counter: str | None = None
-    """The counter account that the money comes from; `None`: the exchange if it is for a contract,
-    else from outside."""
+    """The counter account that the money comes from; `None`: `EXCHANGE` if it is for a contract,
+    else `OUTSIDE`."""
 
 
 def post(transaction: Transaction, posting: Posting) -> Entry:
     """Change a balance by a ledger entry, and announce the entry.
 
-    Raises `InsufficientFundsError` when the balance would become negative.
+    Raises `InsufficientFundsError` if the balance would become negative.
     """
     entry = post_unannounced(transaction, posting)
     transaction.announce(entry)
@@ -186,9 +198,9 @@ def post(transaction: Transaction, posting: Posting) -> Entry:
 
 
 def post_unannounced(transaction: Transaction, posting: Posting) -> Entry:
-    """The same as `post`, for a caller that announces the entry after others.
+    """Do the same as `post`, for a caller that announces the entry after others.
 
-    Raises `InsufficientFundsError` when the balance would become negative.
+    Raises `InsufficientFundsError` if the balance would become negative.
     """
     loginid, amount, counter = posting.loginid, posting.amount, posting.counter
     changed = transaction.one(
@@ -202,7 +214,7 @@ def post_unannounced(transaction: Transaction, posting: Posting) -> Entry:
         account(transaction, loginid)
         raise InsufficientFundsError(loginid)
     now = _account(changed)
-    # Two processes may differ by a moment in the market's time: the ledger's does not go back.
+    # Two processes may differ slightly in market time, but ledger times must never decrease.
     last = transaction.one("SELECT at FROM ledger ORDER BY id DESC LIMIT 1")
     at = int(max(posting.at, last["at"] if last is not None else 0))
     if counter is None:
@@ -244,7 +256,7 @@ def post_unannounced(transaction: Transaction, posting: Posting) -> Entry:
 
 
 def last_entry(reader: Snapshot) -> int:
-    """The number of the last entry of all; 0 when there is none."""
+    """The id of the latest entry of any account; 0 if there is none."""
     newest: int = reader.single("SELECT coalesce(max(id), 0) FROM ledger")[0]
     return newest
 
@@ -252,7 +264,7 @@ def last_entry(reader: Snapshot) -> int:
 def set_balance(
     transaction: Transaction, loginid: str, action: str, balance: int, *, at: float, note: str = ""
 ) -> Entry | None:
-    """Book what brings the account to `balance`; `None` when it is there already."""
+    """Post the difference between the account's balance and `balance`; `None` if there is none."""
     difference = balance - account(transaction, loginid).balance
     if difference == 0:
         return None
@@ -270,7 +282,10 @@ def entries(
     limit: int = 100,
     offset: int = 0,
 ) -> list[Entry]:
-    """The account's entries of an action between two moments, newest first."""
+    """The account's entries from `first` to `last`, of one action if given, newest first.
+
+    `first` and `last` are epochs, both included.
+    """
     rows = reader.all(
         "SELECT ledger.*, accounts.user_id, accounts.currency, accounts.is_virtual"
         " FROM ledger JOIN accounts ON accounts.loginid = ledger.loginid"
@@ -313,7 +328,7 @@ def open_with_balance(
 
 
 def take_over(transaction: Transaction, *, at: float) -> None:
-    """Make real-style USD accounts of those that were opened while no exchange was served."""
+    """Turn accounts opened while no exchange was served into funded real-style USD accounts."""
     for row in transaction.all("SELECT * FROM accounts WHERE currency = ''"):
         transaction.execute(
             "UPDATE accounts SET currency = 'USD' WHERE loginid = ?", row["loginid"]
@@ -322,18 +337,18 @@ def take_over(transaction: Transaction, *, at: float) -> None:
 
 
 def opening_balance(currency: str) -> int:
-    """What a new account holds, and what a demo account is topped up to, in smallest units."""
+    """The balance of a new account, to which demo accounts are topped up, in smallest units."""
     return bound_in(_OPENING_BALANCE, currency)
 
 
 def reset(transaction: Transaction, loginid: str, *, at: float, note: str) -> Entry | None:
-    """Bring an account back to its opening balance; `None` when it holds just that."""
+    """Reset an account to its opening balance; `None` if it has exactly that already."""
     opening = opening_balance(account(transaction, loginid).currency)
     return set_balance(transaction, loginid, "adjustment", opening, at=at, note=note)
 
 
 def fund(transaction: Transaction, opened: Account, *, at: float) -> Entry:
-    """Book the opening balance in paper money, which every account gets once."""
+    """Post the opening balance in paper money, which every account gets once."""
     posting = Posting(
         loginid=opened.loginid,
         action="virtual_credit" if opened.is_virtual else "deposit",
@@ -345,14 +360,16 @@ def fund(transaction: Transaction, opened: Account, *, at: float) -> Entry:
 
 
 def is_settled(reader: Snapshot, loginid: str) -> bool:
-    """Whether the account's currency is settled, which it is once something was booked in it."""
+    """Whether the account's currency is final, which it is once an entry was posted."""
     return reader.one("SELECT 1 FROM ledger WHERE loginid = ? LIMIT 1", loginid) is not None
 
 
 def settle_currency(transaction: Transaction, loginid: str, currency: str, *, at: float) -> bool:
-    """Give an account in which nothing was booked yet its currency, and the opening balance.
+    """Give an account without entries its final currency, and post the opening balance.
 
-    False when it has this currency already. Raises `CurrencySettledError` when it has another.
+    Returns `False` if it has this currency already.
+
+    Raises `CurrencySettledError` if it has another.
     """
     present = account(transaction, loginid)
     if is_settled(transaction, loginid):
@@ -366,11 +383,11 @@ def settle_currency(transaction: Transaction, loginid: str, currency: str, *, at
 
 
 Guard = Callable[[Snapshot], None]
-"""A check inside the transaction that raises unless the one who asks may still do so."""
+"""A check inside the transaction that raises unless the caller is still permitted."""
 
 
 class BalanceAt(NamedTuple):
-    """A balance, and the number of the entry after which it stands."""
+    """A balance in smallest units, and the id of the latest ledger entry that it includes."""
 
     position: int
     units: int
@@ -388,7 +405,7 @@ class Ledger:
         store.listen(Entry, self._booked_one)
 
     def listen(self, listener: Callable[[Entry], None]) -> None:
-        """Tell `listener` of every entry, once it is committed."""
+        """Call `listener` with every entry once it is committed."""
         self._listeners.append(listener)
 
     def _booked_one(self, entry: Entry) -> None:
@@ -400,7 +417,7 @@ class Ledger:
             listener(entry)
 
     async def balance(self, loginid: str) -> BalanceAt:
-        """The balance after the last entry known; without waiting, where it is in memory."""
+        """The balance after the latest known entry; without waiting if it is in memory."""
 
         def job(reader: Snapshot) -> BalanceAt:
             return BalanceAt(last_entry(reader), account(reader, loginid).balance)
@@ -411,18 +428,18 @@ class Ledger:
             known = await self._store.read(job)
             if booked == self._booked:
                 self._balances[loginid] = known
-            else:  # something was booked meanwhile, here or elsewhere: what was read may be old
+            else:  # an entry was posted meanwhile, here or elsewhere: the balance may be old
                 known = self._balances.get(loginid)
         return known
 
     async def standing(self, user_id: int) -> tuple[list[Account], int]:
-        """A user's accounts, and the entry after which their balances stand."""
+        """A user's accounts, and the id of the latest ledger entry that their balances include."""
         while True:
             booked = self._booked
             found = await self._store.read(
                 lambda reader: (accounts(reader, user_id), last_entry(reader))
             )
-            if booked == self._booked:  # else a listener may have heard of what was not read
+            if booked == self._booked:  # else listeners may have got an entry that was not read
                 return found
 
     async def accounts(self, user_id: int) -> list[Account]:
@@ -439,7 +456,7 @@ class Ledger:
         limit: int,
         offset: int,
     ) -> list[Entry]:
-        """The account's entries of an action between two moments, newest first."""
+        """The account's entries from `first` to `last`, of one action if given, newest first."""
         return await self._store.read(
             lambda reader: entries(
                 reader,
@@ -453,7 +470,7 @@ class Ledger:
         )
 
     async def top_up(self, loginid: str, guard: Guard) -> Entry | None:
-        """Bring a demo account back to its opening balance; `None` when it holds that already."""
+        """Top up a demo account to its opening balance; `None` if it has that or more already."""
         at = self._clock.now()
 
         def job(transaction: Transaction) -> Entry | None:
@@ -467,7 +484,7 @@ class Ledger:
         return await self._store.write(job)
 
     async def reset(self, loginid: str, guard: Guard) -> Account:
-        """Reset an account to its opening balance; the account after that."""
+        """Reset an account to its opening balance; return the account after that."""
         at = self._clock.now()
 
         def job(transaction: Transaction) -> Account:

@@ -1,12 +1,12 @@
-"""The levels of currencies and metals, from which the prices of pairs and baskets follow.
+"""The levels of currencies and metals, from which the prices of pairs and baskets are computed.
 
 Rules:
 
 - Each level is independent, measured against a numeraire that nothing is quoted in. A pair is the
   ratio of two levels, so pairs agree to the pip: EUR/USD times USD/JPY is EUR/JPY.
-- All levels are pulled back equally fast. The ratio of two is then a Brownian motion that is pulled
-  back at the same speed, and its volatility is the square root of the sum of their squares.
-- These numbers decide prices: a change is a new version of the feed.
+- All levels are pulled back at the same speed. The ratio of two is then a Brownian motion that is
+  pulled back at that speed, and its volatility is the square root of the sum of their squares.
+- These numbers determine prices: a change requires a new version of the feed.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from typing import Final
 
 YEARLY_PULL: Final = 0.4
 """The share of its log price by which a level returns in a year: half of the way takes 1.7 years.
-In the long run the log price of a pair of 9 % volatility has a standard deviation of 0.1."""
+In the long run the log price of a pair with 9 % volatility has a standard deviation of 0.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Level:
 
     name: str
     dollars: Fraction
-    """Its worth in dollars at the beginning of history, to which it returns."""
+    """Its value in dollars at the beginning of history, to which it returns."""
     volatility: float
     """Standard deviation of its log price over a year, against the numeraire."""
 

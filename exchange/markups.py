@@ -1,11 +1,10 @@
-"""What the owners of apps add to the price of contracts, and get.
+"""App markups: amounts that app owners add to the price of contracts, and receive.
 
 Rules:
-- The markup of a contract goes, in the transaction that opens it, from the exchange, to which the
-  buyer pays the whole price, to an account of the app's owner: the oldest that is of the buyer's
-  kind and currency.
-- Where there is none such, or the owner is the buyer, no markup is charged: the exchange keeps
-  nothing of it.
+- The buyer pays the whole price to the exchange. In the same transaction, the exchange pays the
+  markup to an account of the app's owner: the oldest with the buyer's kind and currency.
+- If there is no such account, or the owner is the buyer, no markup is charged: the exchange retains
+  none of it.
 """
 
 from collections.abc import Sequence
@@ -23,16 +22,16 @@ class MarkupPayee(NamedTuple):
     app_id: int
     user_id: int
     cents: int
-    """What the markup of the contract is worth in US cents at present."""
+    """The present value of the contract's markup, in US cents."""
 
 
 def payee(reader: Snapshot, buyer: Account, markup_payee: MarkupPayee | None) -> str | None:
-    """The account that gets a markup; `None` where none is charged."""
+    """The login id of the account that gets a markup; `None` if none is charged."""
     if markup_payee is None or markup_payee.user_id == buyer.user_id:
         return None
     row = reader.one(
         "SELECT loginid FROM accounts WHERE user_id = ? AND currency = ? AND is_virtual = ?"
-        # Where nothing was booked yet, the currency is still the owner's to choose.
+        # Without any entry, the owner can still choose another currency.
         " AND EXISTS (SELECT 1 FROM ledger WHERE ledger.loginid = accounts.loginid)"
         " ORDER BY created_at, loginid LIMIT 1",
         markup_payee.user_id,
@@ -51,7 +50,10 @@ def pay(
     amount: int,
     at: int,
 ) -> Entry:
-    """Give the markup of a contract to the account of the app's owner; not yet announced."""
+    """Post a contract's markup, in smallest units, to the account of the app's owner.
+
+    The caller announces the entry that is returned.
+    """
     posting = Posting(
         loginid=loginid,
         action="adjustment",
@@ -87,9 +89,9 @@ class Markup(NamedTuple):
     currency: str
     buyer: str
     owner: str
-    """The accounts."""
+    """The login ids of both accounts."""
     bought_by: int
-    """The entry of the purchase."""
+    """The id of the ledger entry of the purchase."""
     at: int
 
 
@@ -98,20 +100,20 @@ ORDERS = {
     "client_loginid": "contracts.loginid",
     "transaction_time": "markups.at",
 }
-"""What a list of markups can be sorted by."""
+"""The columns by which a list of markups can be sorted, by the names used in requests."""
 
 
 class Payees(NamedTuple):
-    """The owner whose markups are read."""
+    """The accounts and apps whose markups are read."""
 
     loginids: Sequence[str]
     """The accounts that the markups were paid to."""
     app_ids: Sequence[int] | None = None
-    """The apps that charged them; all apps if this is empty."""
+    """The apps that charged them; `None`: all apps."""
 
 
 def _paid(payees: Payees, first: int, last: int) -> tuple[str, list[str | int]]:
-    """The rows of the markups that were paid between two moments: SQL and its values."""
+    """The SQL that selects the markups paid from `first` to `last` (epochs), and its parameters."""
 
     def marks(values: Sequence[object]) -> str:
         return ", ".join("?" * len(values))
@@ -130,25 +132,25 @@ def _paid(payees: Payees, first: int, last: int) -> tuple[str, list[str | int]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkupQuery:
-    """Which markups are listed, and in what order."""
+    """Which markups to list, and in what order."""
 
     first: int
     last: int
     """Epochs of the first and the last second."""
     app_id: int | None = None
-    """Through this app; `None`: through any."""
+    """Only markups of this app; `None`: of any app."""
     buyer: str | None = None
-    """Paid by this account; `None`: by any."""
+    """Only markups paid by this account; `None`: by any account."""
     order: Sequence[str] = ()
-    """Names of `ORDERS`."""
+    """Keys of `ORDERS`."""
     ascending: bool = False
-    """Whether time goes up; the other orders always do."""
+    """Whether times are in ascending order; other keys always are."""
     limit: int
     offset: int = 0
 
 
 def of_owner(reader: Snapshot, payees: Payees, query: MarkupQuery) -> list[Markup]:
-    """The markups that were paid to these accounts."""
+    """The markups that were paid to these accounts, filtered and sorted by the query."""
     terms = [
         ORDERS[name] + (" DESC" if name == "transaction_time" and not query.ascending else "")
         for name in query.order
@@ -183,18 +185,18 @@ def _markup(row: Row) -> Markup:
 
 
 class Sum(NamedTuple):
-    """What a user got through one app in one currency."""
+    """The markups that a user received through one app in one currency."""
 
     app_id: int
     currency: str
     amount: int
     cents: int
-    """In US cents, each at the rate of its purchase."""
+    """In US cents, each markup at the rate of its purchase."""
     contracts: int
 
 
 def sums(reader: Snapshot, payees: Payees, *, first: int, last: int) -> list[Sum]:
-    """The markups of payees between two moments, by app and currency."""
+    """The markups paid from `first` to `last` (epochs), summed by app and currency."""
     paid, values = _paid(payees, first, last)
     rows = reader.all(
         "SELECT markups.app_id, contracts.currency, sum(markups.amount),"

@@ -1,6 +1,6 @@
-"""Money: whole numbers of a currency's smallest unit, from end to end.
+"""Money: whole numbers of a currency's smallest unit throughout.
 
-Rules: decimals appear where a person or a message writes an amount, floats only at the JSON edge.
+Rules: `Decimal` is used only where a person or a message writes an amount, floats only in JSON.
 """
 
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ from functools import cache
 
 @dataclass(frozen=True, slots=True)
 class Currency:
-    """A currency that accounts are kept in."""
+    """A currency that an account can have."""
 
     code: str
     name: str
     digits: int
-    """The number of its decimals."""
+    """The number of decimals."""
     is_crypto: bool = False
     counts_for: int = 1
-    """How many units of an ordinary currency one unit counts for where a rule names an amount."""
+    """The units of an ordinary currency that one unit counts as, where a rule names an amount."""
 
 
 CURRENCIES: Mapping[str, Currency] = {
@@ -38,18 +38,18 @@ CURRENCIES: Mapping[str, Currency] = {
 
 
 def to_number(units: int, currency: str) -> float:
-    """An amount as JSON carries it: the float nearest to the decimal amount."""
+    """Convert an amount to its number in JSON: the float nearest to the decimal amount."""
     return float(units / 10 ** CURRENCIES[currency].digits)
 
 
 def to_text(units: int, currency: str) -> str:
-    """An amount with all its decimals, such as `10000.00`."""
+    """Format an amount with all its decimals, such as `10000.00`."""
     digits = CURRENCIES[currency].digits
     return f"{Decimal(units).scaleb(-digits):.{digits}f}"
 
 
 def to_units(amount: Decimal, currency: str) -> int:
-    """An amount in smallest units. Raises `ValueError` when it has too many decimals."""
+    """Convert an amount to smallest units. Raises `ValueError` if it has too many decimals."""
     units = amount.scaleb(CURRENCIES[currency].digits)
     if units != units.to_integral_value():
         raise ValueError(f"{currency} has {CURRENCIES[currency].digits} decimals")
@@ -57,12 +57,12 @@ def to_units(amount: Decimal, currency: str) -> int:
 
 
 def rounded_units(amount: Decimal, currency: str, rounding: str) -> int:
-    """An amount in smallest units, whatever decimals it has; `rounding` is one of `decimal`'s."""
+    """Round an amount to smallest units; `rounding` is a mode of the module `decimal`."""
     smallest = Decimal(1).scaleb(-CURRENCIES[currency].digits)
     return to_units(amount.quantize(smallest, rounding), currency)
 
 
 @cache
 def bound_in(bound: Decimal, currency: str) -> int:
-    """An amount that a rule names for all currencies, in smallest units of one of them."""
+    """Convert an amount that a rule names for all currencies to smallest units of one of them."""
     return to_units(bound / CURRENCIES[currency].counts_for, currency)

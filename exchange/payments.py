@@ -1,14 +1,14 @@
-"""Payments from one account to another: the order, its checks, and the two entries that carry it.
+"""Payments between accounts: orders, their checks, and the two ledger entries of each payment.
 
 Rules:
 - A payment takes from one account and gives to another in one transaction, or does neither.
-- Within one currency both sides are booked against the counter account `transfers`, which is empty
-  again afterwards; across currencies `conversion` takes what was paid and gives what is received,
-  at the rate of the moment, rounded down. There is no fee.
-- Demo money and real-style money never meet.
-- Whatever is paid into an account by somebody's order goes through `pay_in`.
-- A payment that names a key happens once for the paying account and this kind of payment; the key
-  comes with the same payment again, or is refused.
+- Within one currency both sides are posted against the counter account `transfers`, whose balance
+  is 0 again afterwards; across currencies `conversion` takes what is paid and gives what is
+  received, at the current rate, rounded down. There is no fee.
+- Money never moves between demo and real-style accounts.
+- Every payment that a person orders into an account goes through `pay_in`.
+- A payment with an idempotency key is made once per paying account, kind and key: the same order
+  with the same key returns the earlier payment, another order with that key is refused.
 """
 
 import contextlib
@@ -27,18 +27,18 @@ from scopegate.store.sqlite import Row, Snapshot, Store, Transaction
 
 
 class Kind(StrEnum):
-    """Who pays whom."""
+    """The kind of a payment: who pays whom."""
 
     TRANSFER = "transfer"
-    """A user, from one account of theirs to another."""
+    """From one account of a user to another."""
     TO_CLIENT = "to_client"
-    """A payment agent, to a client's account."""
+    """From a payment agent to a client's account."""
     TO_AGENT = "to_agent"
-    """A client, to a payment agent's account."""
+    """From a client to a payment agent's account."""
 
 
 Permit = Callable[[Transaction], None]
-"""Permits a new payment, or raises; it may use something up for it, such as a code."""
+"""A check that permits a new payment, or raises; it may consume something, such as a code."""
 
 _REFUSED = {
     Kind.TRANSFER: "TransferBetweenAccountsError",
@@ -49,7 +49,7 @@ _REFUSED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is to be paid: `units` in smallest units of the currency of the paying account."""
+    """A payment to be made: `units` in smallest units of the currency of the paying account."""
 
     kind: Kind
     payer: str
@@ -59,7 +59,7 @@ class Order:
     remarks: str = ""
 
     def refused(self, problem: str) -> Refusal:
-        """Why it is not carried out."""
+        """Return a `Refusal` of this order, with the error code of its kind."""
         return Refusal(_REFUSED[self.kind], problem)
 
 
@@ -71,17 +71,17 @@ class Payment:
     payer: str
     payee: str
     paid_by: int
-    """The entry that took the money."""
+    """The id of the ledger entry that debited the payer."""
     received_by: int
-    """The entry that gave it."""
+    """The id of the ledger entry that credited the payee."""
     paid: int
     received: int
     """The amounts, each in smallest units of its account's currency."""
     payer_balance: int
     payee_balance: int
-    """What the two accounts held after it."""
+    """The balances of the two accounts after it."""
     agent_name: str
-    """The name of the payment agent who took part; empty where none did."""
+    """The name of the payment agent involved; empty if there was none."""
     remarks: str
 
 
@@ -92,16 +92,16 @@ class Parties:
     payer: Account
     payee: Account
     agent_name: str
-    """The name of the payment agent who takes part; empty where none does."""
+    """The name of the payment agent involved; empty if there is none."""
 
 
 # Checking.
 
 
 def check(reader: Snapshot, order: Order) -> Parties:
-    """The accounts of an order, as they are now. Raises `Refusal` unless it may be carried out.
+    """Return the accounts of an order as they are now. Raises `Refusal` if it is not allowed.
 
-    The payee is checked last: faults of the payer are reported for any payee.
+    The payee is checked last: problems of the payer are reported for any payee.
     """
     payer, agent = _paying(reader, order)
     payee = _account(reader, order.payee)
@@ -115,7 +115,7 @@ def check(reader: Snapshot, order: Order) -> Parties:
 
 
 def _paying(reader: Snapshot, order: Order) -> tuple[Account, agents.Agent | None]:
-    """The account that pays, and the agent who takes part. Raises `Refusal` if it cannot pay."""
+    """Return the paying account, and the agent involved. Raises `Refusal` if it cannot pay."""
     payer = ledger.account(reader, order.payer)
     agent = None
     if order.kind is not Kind.TRANSFER:
@@ -146,7 +146,7 @@ def _paying(reader: Snapshot, order: Order) -> tuple[Account, agents.Agent | Non
 
 
 def _account(reader: Snapshot, loginid: str) -> Account | None:
-    """An account whose owner is not locked out, if there is one of this loginid."""
+    """The account with this login id; `None` if there is none or its owner is disabled."""
     row = reader.one(
         "SELECT 1 FROM accounts JOIN users ON users.id = accounts.user_id"
         " WHERE loginid = ? AND disabled_at IS NULL",
@@ -156,7 +156,7 @@ def _account(reader: Snapshot, loginid: str) -> Account | None:
 
 
 def _own(order: Order, payer: Account, payee: Account | None) -> Account:
-    """The payee of a transfer between two accounts of one user."""
+    """Return the payee of a transfer between two accounts of one user, or raise `Refusal`."""
     if payee is None or payee.user_id != payer.user_id:
         raise order.refused(f"You have no account {order.payee}.")
     if payee.loginid == payer.loginid:
@@ -167,7 +167,10 @@ def _own(order: Order, payer: Account, payee: Account | None) -> Account:
 
 
 def _agent(order: Order, payer: Account, payee: Account | None) -> Account:
-    """The payment agent whom a client pays; any fault of an agent may be reported."""
+    """Return the payment agent's account that a client pays, or raise `Refusal`.
+
+    Any problem of an agent's account may be reported.
+    """
     if payee is None or payee.is_virtual:
         raise _not_real(order, order.payee)
     if payee.user_id == payer.user_id:
@@ -181,22 +184,22 @@ def _agent(order: Order, payer: Account, payee: Account | None) -> Account:
 
 
 def _client(reader: Snapshot, order: Order, payer: Account, payee: Account | None) -> Account:
-    """The client whom a payment agent pays.
+    """Return the client's account that a payment agent pays, or raise `Refusal`.
 
-    Any fault of another user's account gives the same error as an account that does not exist:
+    Any problem of another user's account gives the same error as an account that does not exist:
     agents must not find out which accounts exist.
     """
     _refuse_own(order, payer, payee)
     if payee is None or payee.is_virtual or payee.currency != payer.currency:
         raise _takes_nothing(order)
     if not ledger.is_settled(reader, payee.loginid):
-        # Money would settle its currency, which is for its owner to choose.
+        # A payment would make its currency final, which is the owner's choice.
         raise _takes_nothing(order)
     return payee
 
 
 def _refuse_own(order: Order, payer: Account, payee: Account | None) -> None:
-    """Raise `Refusal` if an agent pays one of their own accounts, which they know."""
+    """Raise `Refusal` if an agent pays one of their own accounts; naming it reveals nothing."""
     if payee is not None and payee.user_id == payer.user_id:
         raise _not_real(order, payee.loginid) if payee.is_virtual else _both_own(order)
 
@@ -223,7 +226,7 @@ def _within_bounds(order: Order) -> None:
 
 
 def agent_bounds(currency: str) -> tuple[int, int]:
-    """The least and the most that one payment through an agent moves, in smallest units."""
+    """The minimum and maximum amount of one payment through an agent, in smallest units."""
     return bound_in(MIN_AGENT_PAYMENT, currency), bound_in(MAX_AGENT_PAYMENT, currency)
 
 
@@ -240,10 +243,10 @@ def pay(
     key: str | None = None,
     permit: Permit | None = None,
 ) -> Payment:
-    """Carry out an order, or answer with the payment that was made for it under the key.
+    """Carry out an order, or return the payment that was made for it under the key.
 
-    `permit` is asked before a new payment, and may use something up for it; it is not asked again
-    when the payment is repeated. Raises `Refusal`, or what `permit` raises.
+    `permit` is called before a new payment and may consume something for it; it is not called
+    again if the payment is repeated. Raises `Refusal`, or what `permit` raises.
     """
     if key is not None and (before := _paid_with(transaction, order, key)) is not None:
         return before
@@ -283,7 +286,7 @@ def pay(
     except Refusal:
         if transfer:
             raise
-        # What somebody has excluded is not for others to know.
+        # Other users must not find out what an owner has excluded.
         raise _takes_nothing(order) from None
     transaction.insert(
         "INSERT INTO payments (kind, paid_by, received_by, payer, payee, remarks, idempotency_key)"
@@ -300,9 +303,9 @@ def pay(
 
 
 def pay_in(transaction: Transaction, posting: Posting) -> Entry:
-    """Post a payment that an account receives: every payment to an account comes this way.
+    """Post a payment that an account receives: every payment to an account uses this function.
 
-    Raises `Refusal` where the account's owner has excluded it.
+    Raises `Refusal` if the account's owner has excluded it.
     """
     currency = ledger.account(transaction, posting.loginid).currency
     exclusion.refuse_deposit(
@@ -316,7 +319,7 @@ def pay_in(transaction: Transaction, posting: Posting) -> Entry:
 
 
 def _notes(order: Order, parties: Parties, rate: str) -> tuple[str, str]:
-    """What the statements of both accounts say."""
+    """The notes for the statements of the payer and the payee."""
     payer, payee, name = order.payer, order.payee, parties.agent_name
     remarks = f" {order.remarks}" if order.remarks else ""
     if order.kind is Kind.TRANSFER:
@@ -361,7 +364,10 @@ def _payment(row: Row) -> Payment:
 
 
 def _paid_with(reader: Snapshot, order: Order, key: str) -> Payment | None:
-    """What the account paid under this key. Raises `Refusal` where that was something else."""
+    """The payment that the account made under this key; `None` if there is none.
+
+    Raises `Refusal` if that was another payment.
+    """
     row = reader.one(
         f"{_SELECT} WHERE payer = ? AND kind = ? AND idempotency_key = ?",
         order.payer,
@@ -387,7 +393,7 @@ def _paid_with(reader: Snapshot, order: Order, key: str) -> Payment | None:
 
 
 def of_entries(reader: Snapshot, ids: Collection[int]) -> Mapping[int, Payment]:
-    """The payments that these entries of the ledger belong to, by entry."""
+    """The payments that these ledger entries belong to, by entry id."""
     marks = ", ".join("?" * len(ids))
     rows = reader.all(
         f"{_SELECT} WHERE paid_by IN ({marks}) OR received_by IN ({marks})", *ids, *ids
@@ -402,7 +408,7 @@ def of_entries(reader: Snapshot, ids: Collection[int]) -> Mapping[int, Payment]:
 
 
 class _Undone(Exception):
-    """Ends the job of a payment that is only tried: the store takes all of it back."""
+    """Ends the job of a payment that is only checked, so that the store rolls it back."""
 
 
 class PaymentService:
@@ -422,7 +428,7 @@ class PaymentService:
         key: str | None = None,
         permit: Permit | None = None,
     ) -> Payment:
-        """Carry out an order, once for a `key`; see `pay`. Raises also what the guard raises."""
+        """Carry out an order, once per `key`; see `pay`. Also raises what the guard raises."""
         at = self._clock.now()
 
         def job(transaction: Transaction) -> Payment:
@@ -436,7 +442,7 @@ class PaymentService:
     async def transfer(
         self, order: Order, *, user_id: int, guard: Guard, app_id: int | None, key: str | None
     ) -> tuple[Payment, list[Account]]:
-        """Carry out an order as `pay` does; the payment, and this user's accounts after it."""
+        """Carry out an order as `pay` does; return the payment and the user's accounts after it."""
         at = self._clock.now()
 
         def job(transaction: Transaction) -> tuple[Payment, list[Account]]:
@@ -447,10 +453,10 @@ class PaymentService:
         return await self._store.write(job)
 
     async def check_only(self, order: Order, *, guard: Guard, permit: Permit | None = None) -> str:
-        """Check an order without a payment; the name of the agent taking part, or an empty text.
+        """Check an order without a payment; return the name of the agent involved, or "".
 
-        Raises what `pay` would, except for faults of the client whom an agent would pay: otherwise
-        an agent could find out which accounts exist, and what their owners have excluded.
+        Raises what `pay` would, except for problems of the client whom an agent would pay:
+        otherwise an agent could find out which accounts exist, and what their owners have excluded.
         """
         at = self._clock.now()
         tried: list[str] = []
@@ -471,7 +477,7 @@ class PaymentService:
         return tried[0]
 
     async def of_entries(self, ids: Collection[int]) -> Mapping[int, Payment]:
-        """The payments that these entries of the ledger belong to, by entry."""
+        """The payments that these ledger entries belong to, by entry id."""
         if not ids:
             return {}
         return await self._store.read(lambda reader: of_entries(reader, ids))

@@ -1,7 +1,7 @@
-"""How well an account has traded: what its closed contracts add up to.
+"""The performance of an account: statistics of its closed contracts.
 
-Rules: reckoned by the database from the latest `LATEST` closed contracts, so that asking costs
-about the same however long an account has traded; only their number is told of all.
+Rules: the database computes them from the latest `LATEST` closed contracts, so that a query costs
+about the same however long an account has traded; only `trades` and `since` cover all contracts.
 """
 
 import math
@@ -13,7 +13,7 @@ from scopegate.exchange.symbols import SYMBOLS, Symbol
 from scopegate.store.sqlite import Snapshot
 
 LATEST = 5_000
-"""Contracts that are looked at, the ones that were closed last."""
+"""The number of contracts evaluated: those closed last."""
 
 YEAR = 365 * 86_400
 
@@ -25,34 +25,34 @@ _CLOSED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Performance:
-    """What closed contracts add up to; shares are percent, and 0 where there is nothing."""
+    """Statistics of closed contracts; shares are in percent, and 0 without contracts."""
 
     since: int
-    """When the first of all was bought; where there is none, when the account was opened."""
+    """When the contract that closed first was bought; without one, when the account was opened."""
     trades: int
-    """How many there are of all."""
+    """The number of all closed contracts."""
     duration: int
-    """How long one was open on average, in seconds."""
+    """How long a contract was open on average, in seconds."""
     gain: float
-    """What one that gained brought on average, in percent of its price."""
+    """The mean profit of contracts that gained, in percent of their price."""
     loss: float
-    """What one that lost brought on average, in percent of its price: not above 0."""
+    """The mean profit of contracts that lost, in percent of their price: not above 0."""
     gaining: float
-    """The share of those that gained."""
+    """The share of contracts that gained."""
     gaining_this_year: float
-    """The share among those that were closed in the 365 days before the moment of asking."""
+    """The share among contracts that were closed in the 365 days before the query."""
     gaining_by_month: Mapping[str, float]
-    """By month (UTC) of the closing, such as `2026-01`."""
+    """The share by month (UTC) of closing, such as `2026-01`."""
     gaining_by_year: Mapping[str, float]
     luck: float
-    """How likely, from 0 to 1, it is that the prices' own chances would have brought less than
-    those contracts did that were held to their end; 0.5 where there is none."""
+    """The probability, from 0 to 1, that contracts held to their end would have brought less than
+    they did, given the probabilities of winning implied by their prices; 0.5 if there are none."""
     by_market: Mapping[str, float]
-    """The share of each market."""
+    """The share of contracts in each market."""
 
 
 def of(reader: Snapshot, loginid: str, now: int) -> Performance:
-    """The performance of an account that exists."""
+    """The performance at epoch `now` of an account, which must exist."""
     summed = reader.single(
         "SELECT count(*) AS trades, count(CASE WHEN sold_for > price THEN 1 END) AS gained,"  # noqa: S608
         " avg(sold_at - bought_at) AS duration,"
@@ -110,13 +110,13 @@ def _gaining(reader: Snapshot, loginid: str, span: str) -> dict[str, float]:
 
 
 def _luck(reader: Snapshot, loginid: str) -> float:
-    """By the central limit theorem.
+    """Return `Performance.luck`, by the central limit theorem.
 
-    One that costs c and pays p or nothing is, at a fair price, won with a chance of c / p; what it
-    brings has the mean 0 and the variance c (p - c).
+    A contract that costs c and pays p or nothing is won, at a fair price, with probability c / p;
+    its profit has mean 0 and variance c (p - c).
     """
     row = reader.single(
-        # `total` adds up floats: whole numbers of crypto units would overflow.
+        # `total` adds floats: sums of integers would overflow with units of cryptocurrencies.
         "SELECT total(sold_for - price) AS profit,"  # noqa: S608
         " total(1.0 * price * (payout - price)) AS variance"
         f" FROM {_CLOSED} WHERE status IN ('won', 'lost') AND payout > price",
@@ -139,7 +139,7 @@ def _by_market(reader: Snapshot, loginid: str) -> dict[str, float]:
 
 
 def _symbol(text: str) -> Symbol:
-    """The symbol that the text begins with."""
+    """The symbol at the beginning of the text."""
     words = text.split("_")
     name, *more = words
     while name not in SYMBOLS:

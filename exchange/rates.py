@@ -1,10 +1,11 @@
-"""What one currency is worth in another, by the prices of the feed.
+"""Exchange rates between currencies, from the prices of the feed.
 
 Rules:
-- A currency is worth what its symbol against the US dollar says, at the last tick at or before the
-  moment; USD Coin is a dollar by definition. Two others meet over the dollar.
-- A rate is an exact fraction of whole pips. What is converted is rounded down to the smallest unit
-  of the target, so that there and back never gains.
+- The value of a currency in US dollars is the price of its symbol against the dollar, at the last
+  tick at or before the epoch; USD Coin is one dollar by definition. Rates between two other
+  currencies go through the dollar.
+- A rate is an exact fraction of whole pips. Converted amounts are rounded down to the smallest unit
+  of the target, so that converting there and back never gains.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from scopegate.exchange.money import CURRENCIES
 from scopegate.exchange.symbols import SYMBOLS
 
-if TYPE_CHECKING:  # it takes numpy, which a command that only looks after accounts goes without
+if TYPE_CHECKING:  # it imports numpy, which commands that only manage accounts do not need
     from scopegate.exchange.feed import Feed
 
 DOLLAR_SYMBOLS: Final[Mapping[str, str | None]] = {
@@ -28,7 +29,7 @@ DOLLAR_SYMBOLS: Final[Mapping[str, str | None]] = {
     "LTC": "cryLTCUSD",
     "USDC": None,
 }
-"""The symbol that tells how many dollars a currency buys; `None` where it is always one."""
+"""The symbol whose price is the value of a currency in dollars; `None` if it is always one."""
 
 _SHOWN = Context(prec=10)
 
@@ -38,9 +39,9 @@ class Rate(NamedTuple):
 
     spot: Fraction
     bid: Fraction
-    """What is got when the base is sold and the target bought, each a pip to the wrong side."""
+    """The rate for selling the base and buying the target, each a pip worse than the spot."""
     ask: Fraction
-    """What is given when it is the other way round."""
+    """The rate for buying the base and selling the target, likewise."""
 
 
 class Rates:
@@ -50,12 +51,12 @@ class Rates:
         self._feed = feed
 
     def rate(self, base: str, target: str, epoch: int) -> Rate:
-        """How many units of `target` one unit of `base` buys at a moment."""
+        """How many units of `target` one unit of `base` buys at an epoch."""
         sold, bought = self._dollars(base, epoch), self._dollars(target, epoch)
         return Rate(sold.spot / bought.spot, sold.bid / bought.ask, sold.ask / bought.bid)
 
     def converted(self, units: int, base: str, target: str, epoch: int) -> int:
-        """An amount in smallest units of `base` as such of `target`, rounded down."""
+        """Convert smallest units of `base` to smallest units of `target`, rounded down."""
         scale = Fraction(10 ** CURRENCIES[target].digits, 10 ** CURRENCIES[base].digits)
         return int(units * scale * self.rate(base, target, epoch).spot // 1)
 
@@ -69,5 +70,5 @@ class Rates:
 
 
 def shown(rate: Fraction) -> Decimal:
-    """A rate as it is told: ten significant digits, rounded half to even."""
+    """Round a rate for display: ten significant digits, half to even."""
     return _SHOWN.divide(Decimal(rate.numerator), Decimal(rate.denominator))

@@ -1,4 +1,4 @@
-"""What the paper exchange allows and charges, in one place."""
+"""The limits and margins of the paper exchange, in one place."""
 
 from decimal import Decimal
 from typing import Annotated, Final
@@ -6,57 +6,58 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 MAX_OPEN_POSITIONS: Final = 100
-"""Contracts that an account may have open at once."""
+"""The maximum number of open contracts per account."""
 
 MAX_OPEN_ACCUMULATORS: Final = 20
-"""Of those so many may be accumulators: none else has to be looked at at every tick."""
+"""The maximum number of accumulators among these: only they must be checked at every tick."""
 
 MAX_OPEN_PAYOUT: Final = Decimal(500_000)
-"""What the open contracts of an account may pay together; see `exchange.money.bound_in`."""
+"""The maximum total payout of an account's open contracts; see `exchange.money.bound_in`."""
 
 MAX_COPIERS: Final = 100
-"""Accounts that may copy one trader: each of its trades is theirs in the same transaction."""
+"""The maximum number of copiers of one trader: copies share the transaction of the trade."""
 
 MAX_TRADERS: Final = 20
-"""Traders that one account may copy."""
+"""The maximum number of traders that one account may copy."""
 
 MIN_STAKE: Final = Decimal("0.35")
 MAX_STAKE: Final = Decimal(2_000)
 MAX_PAYOUT: Final = Decimal(50_000)
-"""The bounds of one contract; a bitcoin and its like count for more: `exchange.money.bound_in`."""
+"""The bounds of one contract; a unit of BTC, ETH or LTC counts for more: see
+`exchange.money.bound_in`."""
 
 MIN_ASK: Final = 20_000
 MAX_ASK: Final = 985_000
-"""Between these shares of the payout, in millionths, a contract is sold: outside, one side of the
-trade would be all but certain."""
+"""A contract is sold at a price between these shares of the payout, in millionths; a vanilla, if
+its probability of paying is between them. Outside, one side would be almost certain to win."""
 
 PRICE_TOLERANCE: Final = 0.1
-"""The share of the exchange's margin by which a price may have risen since its proposal, for the
-proposal to be bought at its own price. Buying only after a rise saves no more than that."""
+"""The maximum rise of a price since its proposal at which the proposal can still be bought at its
+own price, as a share of the exchange's margin. Buying only after a rise saves no more than that."""
 
 NO_SALE_BEFORE_END: Final = 15
-"""Seconds before its end from which on a contract is not bought back."""
+"""Seconds before its end from which a contract cannot be sold back."""
 
 MAX_SHARED_DRIFT: Final = 0.006
 """If a contract is paid in a currency that moves with its symbol, its value in dollars differs, as
-if the symbol had a drift: a part of its standard deviation. If that is up to this part for a day,
-contracts of up to a day are sold; else none."""
+if the symbol had a drift. If that drift, over a day, is at most this share of the symbol's standard
+deviation over a day, contracts of up to a day are sold; else none."""
 
 SPREAD_RANGES: Final = {"tight": 0.5, "middle": 1.0, "wide": 1.5}
-"""How far the barriers of a spread lie from the spot, in standard deviations of the whole move, by
-the name that a client may give instead."""
+"""The distance of a spread's barriers from the spot, in standard deviations of the whole move, by
+the name that a client may give instead of barriers."""
 
 MAX_START_AHEAD: Final = 24 * 3_600
 """How far ahead a forward-starting contract may start, in seconds."""
 
 MULTIPLIED_VOLATILITIES: Final = (40, 100, 200, 300, 400)
-"""Multiplier times yearly volatility: the default choices."""
+"""The default choices, as multiplier times yearly volatility."""
 
 MULTIPLIED_JUMPS: Final = (40, 50, 60, 80, 100)
-"""The same where a price jumps: beyond these, what a stop-out is worth takes most of the stake."""
+"""The same where a price jumps: above these, the value of a stop-out takes most of the stake."""
 
 MULTIPLIED_BREAKS: Final = (2, 3, 4, 5, 6)
-"""The same where ranges break: a break may jump over a stop-out by the width of a range."""
+"""The same where ranges break: a break may jump past a stop-out by the width of a range."""
 
 _SPIKED = (100, 200, 300, 400, 500)
 MULTIPLIERS: Final = {
@@ -69,33 +70,34 @@ MULTIPLIERS: Final = {
     "CRASH1000": _SPIKED,
     "cryBTCUSD": (100, 200, 300, 500, 800),
 }
-"""The multipliers of symbols whose multipliers bots have in their code; others follow from the
-products above."""
+"""The multipliers of symbols for which bots have them in their code; those of other symbols follow
+from the products above."""
 
 MAX_WAIVED: Final = 0.4
-"""A multiplier is offered if its stop-out is worth no more than this share of the stake: otherwise
-the commission would take most of the stake."""
+"""A multiplier is offered if the value of its stop-out is at most this share of the stake:
+otherwise the commission would take most of the stake."""
 
 CANCELLATIONS: Final = {"5m": 300, "10m": 600, "15m": 900, "30m": 1_800, "60m": 3_600}
-"""How long a multiplier can be cancelled, in seconds by name."""
+"""How long a multiplier can be cancelled, in seconds, by name."""
 
 MAX_ACCUMULATOR_TICKS: Final = {1: 230, 2: 115, 3: 75, 4: 55, 5: 45}
-"""After how many ticks an accumulator ends, by the percent with which it grows: by then a stake has
-become eight to ten times as much."""
+"""The number of ticks after which an accumulator ends, by its growth rate in percent: its value is
+then eight to ten times the stake."""
 
 NO_VANILLA_SALE_BEFORE_END: Final = 60
-"""Seconds before its end from which on a vanilla is not bought back."""
+"""Seconds before its end from which a vanilla cannot be sold back."""
 
 FAR_MOVE: Final = 4.0
-"""What a contract without a fixed payout would pay after a move of so many standard deviations is
-no more than the largest payout: that bounds its stake."""
+"""The stake of a contract without a fixed payout is bounded so that a move of this many standard
+deviations pays at most the maximum payout."""
 
 TURBO_DISTANCES: Final = (0.2, 3.0)
-"""How far the barrier of a turbo may be from the spot, in standard deviations of the move until its
-end: closer, it would be all but certain to be met; farther, to gain no more than the price does."""
+"""The minimum and maximum distance of a turbo's barrier from the spot, in standard deviations of
+the move until its end: closer, it is almost certain to be reached; farther, the turbo is almost
+certain to gain no more than the price does."""
 
 MULTIPLIER_DAYS: Final = 36_500
-"""A multiplier ends at the close of the day that lies so far ahead."""
+"""A multiplier ends at the close of the day that is this many days ahead."""
 
 MIN_AGENT_PAYMENT: Final = Decimal(10)
 MAX_AGENT_PAYMENT: Final = Decimal(2_000)
@@ -109,8 +111,8 @@ class Margins(BaseModel):
     """The exchange's margins, by family of contracts.
 
     For contracts with a fixed payout the margin is the share of the payout by which the price
-    exceeds the chance to win it; a sale back costs half as much again. Each is a setting, with the
-    description that is given here.
+    exceeds the probability of winning; selling back costs another half of the margin. Each field is
+    a setting, with the description given here.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

@@ -2,15 +2,15 @@
 
 Rules of this module:
 
-- A price is a whole number of pips (`int`). Only `Symbol.quote` makes a float of it and only
-  `Symbol.text` a string; nothing else in the market should scale by the digits.
-- Name, step, volatility, level, motion and hours decide a symbol's whole history. Changing one of
-  them in a row is a new version of the feed (`FEED_VERSION`); the other facts are
-  labels.
-- It imports no numpy, so that a command which only names symbols starts quickly.
+- A price is a whole number of pips (`int`). Only `Symbol.quote` converts it to a float and only
+  `Symbol.text` to a string; nothing else in the market should scale by the digits.
+- Name, step, volatility, level, motion, hours, and the fields from `every` to `exact_level`
+  determine a symbol's whole history. Changing one of them in a row requires a new version of the
+  feed (`FEED_VERSION`); the other fields are labels.
+- It imports no numpy, so that a command that only names symbols starts quickly.
 
-A further family of symbols is one more builder beside `_volatility_index`, and its rows; one that
-moves by another law is also a `Motion`, and its class in `exchange.processes`.
+A new family of symbols needs a builder beside `_volatility_index`, and its rows; if it moves by
+another process, also a `Motion`, and its class in `exchange.processes`.
 """
 
 import math
@@ -28,7 +28,7 @@ from scopegate.exchange.hours import EARLIEST as EARLIEST
 from scopegate.exchange.levels import LEVELS, YEARLY_PULL
 
 FEED_VERSION: Final = 2
-"""Two feeds of the same version, seed and symbol have the same history."""
+"""Feeds of the same version, seed and symbol have the same history."""
 
 YEAR = 365 * DAY
 """Seconds in the year that volatilities refer to."""
@@ -36,55 +36,57 @@ YEAR = 365 * DAY
 LEVEL_SD = 0.7
 """Long-run standard deviation of ln(price / level): a factor of 2 either way is one sd.
 
-Pairs and baskets keep closer to theirs: see `exchange.levels.YEARLY_PULL`."""
+Pairs and baskets stay closer to theirs: see `exchange.levels.YEARLY_PULL`."""
 
 
 class Motion(StrEnum):
-    """The law by which a price moves; `exchange.processes` has them."""
+    """The process by which a price moves; `exchange.processes` has a class for each."""
 
     BROWNIAN = "brownian"
     JUMPS = "jumps"
-    """Brownian, and now and then a jump either way."""
+    """Brownian, with occasional jumps in either direction."""
     SPIKES = "spikes"
-    """A small step one way with every tick, and now and then a spike the other way."""
+    """A small step one way with every tick, and occasional spikes the other way."""
     STEPS = "steps"
-    """One pip up or down with every tick."""
+    """A step of `Symbol.size` pips up or down with every tick."""
     RESETS = "resets"
-    """Brownian with a trend, anew from the level every day."""
+    """Brownian with a trend, restarting at the level every day."""
     BREAKS = "breaks"
     """One pip up or down with every tick, within a range that breaks with a jump."""
     SWITCHES = "switches"
-    """Brownian, with an upward, a downward or no drift, which switches now and then."""
+    """Brownian, with an upward, a downward or no drift, which switches occasionally."""
 
 
 JUMP_SD: Final = 30 * math.sqrt(math.pi / 2)
-"""Standard deviation of a jump, in those of a tick without one; its mean size is 30 of them."""
+"""Standard deviation of a jump, in standard deviations of a tick without one; the mean size of a
+jump, in either direction, is 30 of them."""
 
 SPIKE_STEP: Final = 4e-6
-"""By how much a log price moves away from its spikes with every tick."""
+"""How far a log price moves with every tick, in the direction opposite to its spikes."""
 SPIKE_NOISE: Final = 0.25
-"""Standard deviation of the noise on such a step, in steps."""
+"""Standard deviation of the noise of such a step, in steps."""
 SPIKE_SIZES: Final = (0.5, 1.5)
-"""Between which a spike is, evenly: in what the steps between two spikes bring in the mean."""
+"""The bounds of the size of a spike, which is uniform: in units of the mean total of the steps
+between two spikes."""
 
 STEP_BOUNDS: Final = (20_000, 140_000)
-"""The bounds at which a price that moves by steps turns back."""
+"""The bounds, in pips, at which a price that moves by steps turns back."""
 
 BREAK_BOUNDS: Final = (0.25, 1.75)
 """The bounds of a price whose ranges break, as shares of its level."""
 
 SWITCH_DRIFT: Final = 0.06
-"""A rising or falling drift, in standard deviations of a tick."""
+"""The size of a rising or falling drift per tick, in standard deviations of a tick."""
 SWITCH_SIZES: Final = (0.5, 1.5)
 """The bounds of the step back at its end, which is uniform: in units of a drift's mean total."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Symbol:
-    """One underlying: what identifies it, what its price process needs, how it is listed.
+    """One underlying: its identity, the parameters of its price process, and how it is listed.
 
-    Symbols compare and hash by identity (the rows of `SYMBOLS` are the only ones in use), which
-    keeps them cheap as dictionary keys and keeps an altered copy from sharing a cached price.
+    Symbols compare and hash by identity (only the items of `SYMBOLS` and `LEVEL_SYMBOLS` are in
+    use): so they are cheap as dictionary keys, and an altered copy cannot share a cached price.
     """
 
     name: str
@@ -94,10 +96,10 @@ class Symbol:
     step: int
     """Seconds from one tick to the next; ticks fall on epochs divisible by it."""
     volatility: float
-    """Standard deviation of the log price over a `YEAR`, but for jumps and spikes; 1.0 is 100 %.
-    A market that closes has all of it while it is open."""
+    """Standard deviation of the log price over a `YEAR`, without jumps and spikes; 1.0 is 100 %.
+    A market that closes has all of it in its open hours."""
     level: int
-    """Price in pips at the beginning of history, and the level that the price is pulled to."""
+    """The price in pips at the beginning of history, to which the price is pulled back."""
     market: str
     market_display_name: str
     submarket: str
@@ -111,42 +113,42 @@ class Symbol:
     motion: Motion = Motion.BROWNIAN
     every: int = 0
     """Mean number of ticks from one jump, spike or switch to the next; for a range, the mean number
-    of touches of its borders until it breaks, and its width in pips."""
+    of touches of its borders until it breaks, and also its width in pips."""
     size: int = 1
-    """Pips of a step, where the price moves by steps."""
+    """The size of a step in pips, if the price moves by steps."""
     rises: bool = True
-    """Which way spikes or the trend of a day go."""
+    """Whether spikes, or the trend of a day, go up."""
     hours: Hours = ALWAYS
     level_sd: float = LEVEL_SD
     legs: tuple[tuple[str, int], ...] = ()
-    """The levels (`exchange.levels`) that its price is made of, each with a weight: its log price
-    is the weighted sum of theirs, divided by `parts`. Empty if its price is independent."""
+    """The levels (`exchange.levels`) that make up its price, each with a weight: its log price is
+    the weighted sum of theirs, divided by `parts`. Empty if its price is independent."""
     parts: int = 1
     exact_level: float | None = None
     """The level before rounding to whole pips, for pairs, which must agree with each other."""
 
     @property
     def is_financial(self) -> bool:
-        """Whether it is named after a real market, or made of such markets."""
+        """Whether it is named after a real market, or is a basket of such markets."""
         return self.market != "synthetic_index" or bool(self.legs)
 
     @property
     def grid(self) -> Grid:
-        """The moments at which it has ticks."""
+        """The epochs at which it has ticks."""
         return grid(self.hours, self.step)
 
     def is_open(self, epoch: int) -> bool:
-        """Whether its market is open."""
+        """Whether its market is open at this second."""
         return self.hours is ALWAYS or self.hours.is_open(epoch)
 
     def has_tick(self, epoch: int) -> bool:
-        """Whether there is a tick at this very second."""
+        """Whether there is a tick at exactly this second."""
         return epoch % self.step == 0 and self.is_open(epoch)
 
     def last_tick(self, epoch: int) -> int:
-        """The moment of the last tick at or before the epoch.
+        """The epoch of the last tick at or before the epoch.
 
-        A market that first opens later stands at its level until then, as if at a tick.
+        Before its market first opens, this is `epoch` itself, as if there were a tick at the level.
         """
         if self.hours is ALWAYS:
             return epoch - epoch % self.step
@@ -154,7 +156,7 @@ class Symbol:
         return min(ticks.epoch(ticks.place(epoch)), epoch)
 
     def next_tick(self, epoch: int, count: int = 1) -> int:
-        """The moment of the first tick after the epoch, or of the `count`-th."""
+        """The epoch of the first tick after the epoch, or of the `count`-th."""
         if self.hours is ALWAYS:
             return epoch - epoch % self.step + count * self.step
         ticks = self.grid
@@ -162,7 +164,7 @@ class Symbol:
         return ticks.epoch(ticks.nth(ticks.number(place) + count))
 
     def ticks_between(self, first: int, last: int) -> int:
-        """How many ticks there are after the tick at `first`, up to that at `last`."""
+        """The number of ticks after the tick at `first`, up to and including that at `last`."""
         if self.hours is ALWAYS:
             return last // self.step - first // self.step
         ticks = self.grid
@@ -175,20 +177,20 @@ class Symbol:
 
     @cached_property
     def tick_sd(self) -> float:
-        """Standard deviation of the log price over one tick, but for jumps and spikes."""
+        """Standard deviation of the log price over one tick, without jumps and spikes."""
         return self.volatility * math.sqrt(self.step / YEAR * (DAY / self.hours.mean_day))
 
     def tick_sd_at(self, pips: int) -> float:
-        """The same at a price: steps of whole pips are relatively smaller at a high price."""
+        """`tick_sd` at a price in pips: steps in pips are relatively smaller at a high price."""
         if self.motion is Motion.STEPS:
             return self.size / pips
-        if self.motion is Motion.BREAKS:  # half of its variance are the breaks
+        if self.motion is Motion.BREAKS:  # half of its variance comes from the breaks
             return math.sqrt(2) / pips
         return self.tick_sd
 
     @cached_property
     def total_volatility(self) -> float:
-        """Standard deviation of the log price over a `YEAR`, with jumps and spikes."""
+        """Standard deviation of the log price over a `YEAR`, with jumps, spikes and switches."""
         if self.motion is Motion.JUMPS:
             return self.volatility * math.sqrt(1 + JUMP_SD**2 / self.every)
         if self.motion is Motion.SPIKES:
@@ -196,7 +198,7 @@ class Symbol:
             square = (low * low + low * high + high * high) / 3
             variance = SPIKE_NOISE**2 + square * self.every - 1
             return SPIKE_STEP * math.sqrt(variance * YEAR / self.step)
-        if self.motion is Motion.SWITCHES:  # two of three drifts lead somewhere, and back
+        if self.motion is Motion.SWITCHES:  # two of three drifts move the price, and back
             low, high = SWITCH_SIZES
             square = (low * low + low * high + high * high) / 3
             ended = SWITCH_DRIFT**2 * (square * self.every - 1) * 2 / 3
@@ -205,7 +207,7 @@ class Symbol:
 
     @cached_property
     def daily_pull(self) -> float:
-        """Share of ln(price / level) that the drift takes back in a day.
+        """The share of ln(price / level) that the drift removes in a day.
 
         With daily variance v the log price x' = x * (1 - pull) + noise has the stationary
         variance v / (2 * pull), to first order in pull; solved here for `level_sd`.
@@ -215,7 +217,7 @@ class Symbol:
         return day_variance / (2 * self.level_sd * self.level_sd)
 
     def quote(self, pips: int) -> float:
-        """The price as the nearest float, whose shortest decimal form shows no stray digits."""
+        """The price as the nearest float, whose shortest decimal form has no extra digits."""
         return float(pips / 10**self.digits)
 
     def text(self, pips: int) -> str:
@@ -233,7 +235,7 @@ def covariance(first: Symbol, second: Symbol) -> float:
     return shared / (first.parts * second.parts)
 
 
-# Builders of rows; `level` is in units of price and becomes pips.
+# Builders of rows; `level` is in units of price and is converted to pips.
 
 
 def _index(name: str, display_name: str, submarket: str, *, level: int, **more: Any) -> Symbol:
@@ -319,7 +321,7 @@ def _break_index(every: int) -> Symbol:
         level=10_000,
         digits=1,
         step=1,
-        volatility=math.sqrt(2 * YEAR) / 100_000,  # at its level; half of it are the breaks
+        volatility=math.sqrt(2 * YEAR) / 100_000,  # at its level; half its variance from breaks
         motion=Motion.BREAKS,
         every=every,
     )
@@ -340,7 +342,7 @@ def _switch_index(minutes: int) -> Symbol:
 
 
 def _basket(base: str, others: str, display_name: str, submarket: str) -> Symbol:
-    """A currency or metal, measured in a fifth of each of five others."""
+    """A currency or metal against five others, with a weight of one fifth each."""
     parts = others.split()
     return Symbol(
         name=f"WLD{base}",
@@ -375,7 +377,7 @@ def _reset_index(side: str) -> Symbol:
 
 
 def _simulated(name: str, display_name: str, market: str, submarket: str, **more: Any) -> Symbol:
-    """A row that is named after a real market, of which it knows nothing."""
+    """A row that is named after a real market, but independent of its prices."""
     market_display_name, symbol_type, exchange_name = _MARKETS[market]
     return Symbol(
         name=name,
@@ -421,7 +423,7 @@ def _combined(weights: Mapping[str, int], parts: int = 1) -> dict[str, Any]:
 
 
 def _pair(name: str, submarket: str) -> Symbol:
-    """Two currencies, such as EURUSD: what one of the first costs in the second."""
+    """A pair of currencies, such as EURUSD: the price of the first in units of the second."""
     base, quoted = name[:3], name[3:]
     return _simulated(
         f"frx{name}",
@@ -474,7 +476,7 @@ _MARKETS: Final = {
     "commodities": ("Commodities", "commodities", "METAL"),
     "cryptocurrency": ("Cryptocurrencies", "cryptocurrency", "CRYPTO"),
 }
-"""Display name, type of symbols and exchange, by market."""
+"""Display name, symbol type and exchange name, by market."""
 
 _SUBMARKETS: Final = {
     "random_index": "Continuous Indices",
@@ -506,8 +508,8 @@ _PAIRS: Final = {
 
 
 def _rows() -> Iterator[Symbol]:
-    # The level of a volatility index is a round figure of at least 60 pips / tick_sd: the price may
-    # then fall by LEVEL_SD nearly three times over and a tick still moves some 8 pips, which digit
+    # The level of a volatility index is a round figure of at least 60 pips / tick_sd: even after a
+    # fall by nearly three times LEVEL_SD, a tick then still moves about 8 pips, which digit
     # contracts need.
     yield _volatility_index("R_10", 10, step=2, digits=3, level=2_400)
     yield _volatility_index("R_25", 25, step=2, digits=3, level=1_000)
@@ -586,7 +588,7 @@ SYMBOLS: Mapping[str, Symbol] = MappingProxyType(
 
 
 def _level(name: str) -> Symbol:
-    """A level as a price: not listed, and only its log price is used."""
+    """A level as a symbol: not listed, and only its log price is used."""
     return Symbol(
         name=f"level {name}",
         display_name=name,
@@ -606,4 +608,4 @@ def _level(name: str) -> Symbol:
 
 
 LEVEL_SYMBOLS: Mapping[str, Symbol] = MappingProxyType({name: _level(name) for name in LEVELS})
-"""The levels that the prices of pairs and baskets are made of. Read-only."""
+"""The levels that make up the prices of pairs and baskets, by name. Read-only."""

@@ -1,7 +1,7 @@
-"""The framework: how a message travels from a socket to a handler and back, and who may send it.
+"""The framework: moves messages from sockets to handlers and back, and checks who may send them.
 
-It knows no call by name and no exchange. Its folders, from the lowest; each imports only from those
-before it:
+It declares no call and does not depend on the exchange. Its folders, lowest layer first; each
+imports only from those above it in this list:
 
 - `calls`: the registry, dispatch, sessions and streams, limits and fair scheduling
 - `access`: users, tokens, apps, consent, verification

@@ -1,4 +1,4 @@
-"""What each call does: one class for each group of calls.
+"""The handlers of calls: one class for each group of calls.
 
 `gateway` has the calls that every gateway offers, `exchange` those of the paper exchange.
 """

@@ -1,1 +1,1 @@
-"""What the exchange and the gateway both run on: a clock, and tasks that are kept running."""
+"""Shared by the exchange and the gateway: the clock, and tasks that are kept running."""

@@ -1,9 +1,9 @@
 """Market time: the clock that moves ticks, `time`, contracts and the ledger.
 
 Rules:
-- Market time never goes back. Timeouts, idle rules and limits do not use it: they are monotonic.
-- Work that waits for a moment of the market is a callback given to `call_at`; callbacks run in the
-  order of their moments, also where several are due at once.
+- Market time never goes back. Timeouts, idle rules and limits use the monotonic clock instead.
+- Work for a later market time is a callback passed to `call_at`. Callbacks run in the order of
+  their times, even if several are due at once.
 """
 
 import asyncio
@@ -15,26 +15,26 @@ from typing import Protocol
 
 
 class Timer(Protocol):
-    """A callback that waits; `cancel` makes it never run."""
+    """A scheduled callback."""
 
     def cancel(self) -> None:
-        """Never run it; harmless when it has run."""
+        """Cancel the callback. Has no effect if it has run."""
 
 
 class Clock(Protocol):
     """Market time, in seconds since 1970-01-01 00:00 UTC."""
 
     def now(self) -> float:
-        """The present moment of the market."""
+        """Return the current market time."""
 
     def call_at(self, moment: float, callback: Callable[[], None]) -> Timer:
         """Run `callback` in the event loop once `now()` has reached `moment`."""
 
 
 class RunningClock:
-    """A clock that runs by itself from `start`, `speed` market seconds to a real one.
+    """A clock that runs from `start` at `speed` market seconds per real second.
 
-    It stays at `least` until it would have reached that by itself.
+    Its time is never before `least`: it stays there until it would have passed it.
     """
 
     def __init__(self, start: float, speed: float = 1.0, *, least: float = 0.0) -> None:
@@ -44,16 +44,16 @@ class RunningClock:
         self._origin = time.monotonic()
 
     def now(self) -> float:
-        """The present moment of the market."""
+        """Return the current market time."""
         return max(self._least, self._start + (time.monotonic() - self._origin) * self._speed)
 
     def call_at(self, moment: float, callback: Callable[[], None]) -> Timer:
         """Run `callback` in the event loop once `now()` has reached `moment`."""
-        # The loop's clock may run a shade ahead of ours: a timer that fires early is set again.
+        # The loop's clock may run slightly ahead of ours: a timer that fires early is set again.
         return _Alarm(self, moment, callback)
 
     def real_seconds_until(self, moment: float) -> float:
-        """How many real seconds remain until the market reaches `moment`; 0 if it has."""
+        """Return the real seconds until the market reaches `moment`; 0 if it has."""
         if moment <= self._least:
             return 0.0
         passed = (time.monotonic() - self._origin) * self._speed
@@ -61,19 +61,19 @@ class RunningClock:
 
 
 class WallClock(RunningClock):
-    """Real time, which never goes back: where the clock was set back it stands still until then."""
+    """Real time that never goes back: it stands still until a clock set back has caught up."""
 
     def __init__(self) -> None:
         super().__init__(time.time())
         self._latest = 0.0
 
     def now(self) -> float:
-        """The present moment."""
+        """Return the current time."""
         self._latest = max(self._latest, time.time())
         return self._latest
 
     def real_seconds_until(self, moment: float) -> float:
-        """How many seconds remain until `moment`; 0 if it has passed."""
+        """Return the seconds until `moment`; 0 if it has passed."""
         return max(0.0, moment - self.now())
 
 
@@ -99,7 +99,7 @@ class _Alarm:
 
 
 class HandClock:
-    """A clock that stands still until it is moved: what tests run on."""
+    """A clock for tests, which moves only by `advance`."""
 
     def __init__(self, start: float) -> None:
         self._now = start
@@ -107,7 +107,7 @@ class HandClock:
         self._waiting: list[tuple[float, int, _Reminder]] = []
 
     def now(self) -> float:
-        """The present moment of the market."""
+        """Return the current market time."""
         return self._now
 
     def call_at(self, moment: float, callback: Callable[[], None]) -> Timer:
@@ -117,7 +117,7 @@ class HandClock:
         return reminder
 
     def advance(self, seconds: float) -> None:
-        """Move the market on, running what falls due on the way, each at its own moment."""
+        """Advance market time, running each callback that falls due at its own time."""
         target = self._now + seconds
         while self._waiting and self._waiting[0][0] <= target:
             moment, _, reminder = heapq.heappop(self._waiting)

@@ -1,9 +1,9 @@
-"""Long-lived tasks: each is kept running, whatever it raises.
+"""Long-lived tasks that are restarted after every exception.
 
 Rules:
-- A task that fails is reported and started again after a delay. Only its owner ends it, by
-  cancelling it.
-- A failure that its origin has logged already (`ReportedError`) is not logged again.
+- A task that fails is logged and started again after a delay. It ends when its work returns, or its
+  owner cancels it.
+- A failure that was already logged where it occurred (`ReportedError`) is not logged again.
 """
 
 import asyncio
@@ -19,13 +19,14 @@ log = structlog.get_logger("scopegate.supervisor")
 
 
 class ReportedError(Exception):
-    """A failure that is in the log already, where it occurred."""
+    """A failure that was already logged where it occurred."""
 
 
 def supervise(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
-    """Start a task that runs `work` until it returns, again after each failure.
+    """Start a task that runs `work` until it returns, and restarts it after each failure.
 
-    The caller owns the task: it keeps it, and cancels it at the end. `name` is what the log says.
+    The caller must keep a reference to the task, and cancel it at the end. `name` is the name of
+    the task, also in the log.
     """
     return asyncio.get_running_loop().create_task(_keep_running(name, work), name=name)
 

@@ -1,4 +1,4 @@
-"""Requests and replies about apps, and about the apps that are connected to a user."""
+"""Requests and replies about a user's own apps and connected apps."""
 
 import ipaddress
 import re
@@ -30,10 +30,10 @@ _AUTHORITY = re.compile(
 
 
 def is_target(value: str) -> bool:
-    """Whether a browser may be sent to this URL: https, or http on this very machine.
+    """Whether a browser may be redirected to this URL: https, or http on a loopback host.
 
-    Nothing in it may be read in two ways: no user, no fragment, no backslash, no blank, no letters
-    but ASCII's, and no host that is spelt in percents.
+    The URL must be unambiguous: no user, no fragment, no backslash, no space, only ASCII
+    characters, and no percent-encoding in the host.
     """
     if any(character <= " " or character in "\\#" or character > "~" for character in value):
         return False
@@ -48,9 +48,9 @@ def is_target(value: str) -> bool:
 
 
 def _is_host(host: str) -> bool:
-    """Whether every browser takes this for the same host."""
+    """Whether every browser reads this as the same host."""
     labels = host.removesuffix(".").split(".")
-    if ":" in host or labels[-1][:1].isdigit():  # else browsers would read `0x7f.1` as an address
+    if ":" in host or labels[-1][:1].isdigit():  # browsers read `0x7f.1` as an address
         try:
             ipaddress.ip_address(host)
         except ValueError:
@@ -76,29 +76,31 @@ HomePage = Annotated[Text, Field(pattern=r"^(https?://[!-~]{1,200})?$")]
 
 
 class AppFields(AccountRequest):
-    """What an owner says of an app."""
+    """The properties of an app that its owner sets."""
 
     name: Annotated[
         Text,
         Field(max_length=48, pattern=r"^[\p{L}\p{M}\p{N}_ -]*[\p{L}\p{N}][\p{L}\p{M}\p{N}_ -]*$"),
-    ] = Field(description="What users are asked to trust: letters of any script, digits, `_`, `-`.")
-    scopes: ScopeNames = Field(description="The most that a user can grant the app.")
-    redirect_uri: Target = Field(
-        "", description="Where consent leads back to: https, or http on localhost."
+    ] = Field(
+        description="The name shown to users: letters of any script, digits, spaces, `_` and `-`."
     )
-    verification_uri: Target = Field("", description="Where links in e-mails lead to.")
-    homepage: HomePage = Field("", description="The app's home page.")
-    github: HomePage = Field("", description="Where its source is on GitHub.")
-    appstore: HomePage = Field("", description="Where it is in the App Store.")
-    googleplay: HomePage = Field("", description="Where it is on Google Play.")
+    scopes: ScopeNames = Field(description="The scopes that users can grant the app at most.")
+    redirect_uri: Target = Field(
+        "", description="The URL that consent returns to: https, or http on localhost."
+    )
+    verification_uri: Target = Field("", description="The URL for links in e-mails; only stored.")
+    homepage: HomePage = Field("", description="The URL of the app's home page.")
+    github: HomePage = Field("", description="The URL of the app's source on GitHub.")
+    appstore: HomePage = Field("", description="The URL of the app in the App Store.")
+    googleplay: HomePage = Field("", description="The URL of the app on Google Play.")
     app_markup_percentage: Annotated[Number, Field(ge=0, le=3, max_digits=20)] = Field(
         default=Decimal(0),
-        description="Percent of the payout that is added to the price.",
+        description="The markup: the percentage of a contract's payout that is added to its price.",
     )
 
 
 class AppRegister(AppFields):
-    """Registers an app of the user's."""
+    """Register an app of the user."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -117,7 +119,7 @@ class AppRegister(AppFields):
 
 
 class AppUpdate(AppFields):
-    """Changes an app of the user's; its users must agree again to what they have not agreed to."""
+    """Change an app of the user; its users must consent again to what goes beyond their consent."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -139,7 +141,7 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def _origin(value: str) -> str:
-    """An origin as browsers write it: they leave out the port that goes without saying."""
+    """Check that an origin is written as browsers write it: without the default port."""
     found = _AUTHORITY.fullmatch(value)
     if (
         found is None
@@ -157,124 +159,157 @@ Origin = Annotated[Text, Field(max_length=200), AfterValidator(_origin)]
 
 
 class AppOrigins(AccountRequest):
-    """Tells from which origins' pages an app of the user's may be used, or changes that."""
+    """Show or change the origins whose pages may use an app of the user."""
 
     app_origins: AppId
     allowed_origins: OrAbsent[Annotated[list[Origin], Field(max_length=20)]] = Field(
-        None, description="The origins instead; with an empty list pages of any origin may use it."
+        None,
+        description="The new list of allowed origins; if empty, pages of any origin may use the"
+        " app.",
     )
 
 
 class AppOriginsBody(TypedDict):
     allowed_origins: list[str]
+    """The origins whose pages may use the app; any origin may if empty."""
     app_id: int
+    """The id of the app."""
 
 
 class AppOriginsReply(TypedDict):
     app_origins: AppOriginsBody
+    """The allowed origins of the app."""
 
 
 class AppFlow(AccountRequest):
-    """Lists the OAuth flow of each of the user's apps, or chooses that of one app."""
+    """List the OAuth flow of each app of the user, or set the flow of one app."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"app_flow": 1, "app_id": 1090, "flow": "code"}]}
     )
 
     app_flow: One
-    app_id: OrAbsent[AppId] = Field(None, description="The app to choose for.")
+    app_id: OrAbsent[AppId] = Field(None, description="The app to set the flow of; needs `flow`.")
     flow: OrAbsent[Literal["tokens", "code", "both"]] = Field(
         None,
-        description="tokens: for a Deriv v3 web app, tokens in the URL. code: only a code with"
-        " PKCE. both: the link decides.",
+        description="`tokens`: tokens in the URL, for Deriv v3 web apps. `code`: only a code with"
+        " PKCE. `both`: the link decides.",
     )
 
 
 class FlowOfApp(TypedDict):
     app_id: int
+    """The id of the app."""
     flow: str
+    """The OAuth flow of the app: `tokens`, `code` or `both`."""
 
 
 class AppFlowReply(TypedDict):
     app_flow: list[FlowOfApp]
+    """The OAuth flows of your apps; with an app's token, only of those that it registered."""
 
 
 class AppGet(AccountRequest):
-    """Asks for one app of the user's."""
+    """Show one app of the user."""
 
     app_get: AppId
 
 
 class AppList(AccountRequest):
-    """Asks for every app of the user's."""
+    """List the apps of the user."""
 
     app_list: One
 
 
 class AppDelete(AccountRequest):
-    """Deletes an app of the user's, with every grant of it."""
+    """Delete an app of the user and revoke everything granted to it."""
 
     app_delete: AppId
 
 
 class AppBody(TypedDict):
     active: int
+    """1 if the app is active, else 0; always 1 here."""
     app_id: int
+    """The id of the app."""
     app_markup_percentage: float
+    """The markup, in percent of a contract's payout."""
     appstore: str
+    """The URL of the app in the App Store; empty if not given."""
     github: str
+    """The URL of its source on GitHub; empty if not given."""
     googleplay: str
+    """The URL of the app on Google Play; empty if not given."""
     homepage: str
+    """The URL of the app's home page; empty if not given."""
     name: str
+    """The name of the app."""
     redirect_uri: str
+    """The URL that consent returns to; empty if not given."""
     scopes: list[str]
+    """The scopes that the app is registered for."""
     verification_uri: str
+    """The URL for links in e-mails; empty if not given."""
 
 
 class AppRegisterReply(TypedDict):
     app_register: AppBody
+    """The new app."""
 
 
 class AppUpdateReply(TypedDict):
     app_update: AppBody
+    """The app after the change."""
 
 
 class AppGetReply(TypedDict):
     app_get: AppBody
+    """The app."""
 
 
 class AppListReply(TypedDict):
     app_list: list[AppBody]
+    """Your apps, oldest first; with an app's token, only those that it registered."""
 
 
 class AppDeleteReply(TypedDict):
     app_delete: int
+    """Always 1."""
 
 
 class OauthApps(AccountRequest):
-    """Asks which apps are connected to the user."""
+    """List the apps that are connected to the user."""
 
     oauth_apps: One
 
 
 class ConnectedApp(TypedDict):
     app_id: int
+    """The id of the app."""
     app_markup_percentage: float
+    """The markup, in percent of a contract's payout."""
     last_used: str | None
+    """The time of the app's last call for you (UTC), `yyyy-mm-dd hh:mm:ss`; null if there was
+    none."""
     name: str
+    """The name of the app."""
     official: int
+    """1 if it is the gateway's own test app (1089), else 0."""
     scopes: list[str]
+    """The scopes that you granted the app."""
 
 
 class OauthAppsReply(TypedDict):
     oauth_apps: list[ConnectedApp]
+    """The apps connected to you, the first connected first; with an app's token, only that app."""
 
 
 class RevokeOauthApp(AccountRequest):
-    """Disconnects an app from the user."""
+    """Disconnect an app from the user."""
 
     revoke_oauth_app: AppId
 
 
 class RevokeOauthAppReply(TypedDict):
     revoke_oauth_app: int
+    """Always 1."""

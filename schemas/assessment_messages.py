@@ -1,4 +1,4 @@
-"""Requests and replies about a user's means and experience."""
+"""Requests and replies about a user's financial means and trading experience."""
 
 from typing import Annotated
 
@@ -13,18 +13,18 @@ Answers = Annotated[dict[Question, Answer], Field(max_length=50)]
 
 
 class GetFinancialAssessment(AccountRequest):
-    """Asks what the user has answered about their means and experience."""
+    """A request for the user's answers about financial means and trading experience."""
 
     get_financial_assessment: One
 
 
 class GetFinancialAssessmentReply(TypedDict):
     get_financial_assessment: dict[str, str]
-    """Answers by question."""
+    """The answers by question; empty if none was given."""
 
 
 class SetFinancialAssessment(AccountRequest):
-    """Answers questions about the user's means and experience."""
+    """A request to store answers about financial means and trading experience."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -40,25 +40,30 @@ class SetFinancialAssessment(AccountRequest):
 
     set_financial_assessment: One
     financial_information: OrAbsent[Answers] = Field(
-        None, description="Answers about means, by question."
+        None, description="Answers about financial means, by question."
     )
     financial_information_version: OrAbsent[Annotated[Text, Field(max_length=20)]] = Field(
-        None, description="Without effect."
+        None, description="Accepted, but has no effect."
     )
     trading_experience: OrAbsent[Answers] = Field(
-        None, description="Answers about experience, by question."
+        None, description="Answers about trading experience, by question."
     )
     trading_experience_regulated: OrAbsent[Answers] = Field(
-        None, description="Answers about experience with leverage, by question."
+        None, description="Answers about experience with leveraged trading, by question."
     )
 
 
 class Scores(TypedDict):
     cfd_score: int
+    """The number of answers about trading experience to questions that begin with `cfd_`."""
     financial_information_score: int
+    """The number of answers about financial means."""
     total_score: int
+    """The number of all answers."""
     trading_score: int
+    """The number of all answers about trading experience."""
 
 
 class SetFinancialAssessmentReply(TypedDict):
     set_financial_assessment: Scores
+    """The scores after the change, which count all stored answers."""

@@ -1,4 +1,4 @@
-"""Requests and replies of consent: what an app asks for, and what its user gives."""
+"""Requests and replies about consent: what an app asks for, and what its user grants."""
 
 from typing import Annotated
 
@@ -12,14 +12,14 @@ Query = Annotated[
     Text,
     Field(
         max_length=4096,
-        description="The query of the consent page's address, as it is.",
+        description="The query of the consent page's URL, unchanged.",
         examples=["app_id=1090&state=x"],
     ),
 ]
 
 
 class ConsentRequest(Request):
-    """Asks what an app wants that sent its user to the consent page."""
+    """Ask what the app that opened the consent page asks for."""
 
     consent_request: One
     query: Query
@@ -27,21 +27,32 @@ class ConsentRequest(Request):
 
 class Asked(TypedDict):
     app_id: int
+    """The id of the app."""
     app_markup_percentage: float
+    """The markup of the app, in percent of a contract's payout."""
     changes: list[str]
+    """The changes since your consent, one sentence each; empty before sign-in or without earlier
+    consent."""
     flow: str
+    """The OAuth flow of the request: `tokens` or `code`."""
     name: str
+    """The name of the app."""
     owner: str
+    """The e-mail address of the app's owner, or a text that names the operator; empty before
+    sign-in."""
     returns_to: str
+    """The origin of the URL that the browser returns to."""
     scopes: list[str]
+    """The scopes that the app asks for."""
 
 
 class ConsentRequestReply(TypedDict):
     consent_request: Asked
+    """The app and the access that it asks for."""
 
 
 class Consent(Request):
-    """Lets an app act for the user."""
+    """Let an app act for the user."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -60,7 +71,8 @@ class Consent(Request):
     consent: One
     query: Query
     returns_to: Annotated[Text, Field(max_length=255)] = Field(
-        description="Where the user was told that the app returns to."
+        description="The origin that the user was shown as the app's address; refused if it has"
+        " changed."
     )
     name: OrAbsent[Annotated[Text, Field(max_length=48)]] = Field(
         None, description="The app's name as shown to the user; refused if it has changed."
@@ -69,15 +81,15 @@ class Consent(Request):
         None, description="The app's markup as shown to the user; refused if it has changed."
     )
     loginids: Annotated[list[LoginId], Field(min_length=1, max_length=25)] = Field(
-        description="The accounts that the app may reach."
+        description="The accounts that the app may use."
     )
     scopes: Annotated[ScopeNames, Field(min_length=1)] = Field(
-        description="What the app may do there: of what it asks for, all or less."
+        description="The scopes to grant: all or some of those that the app asks for."
     )
 
 
 class ConsentRefuse(Request):
-    """Refuses an app what it asks for."""
+    """Refuse what an app asks for."""
 
     consent_refuse: One
     query: Query
@@ -85,11 +97,14 @@ class ConsentRefuse(Request):
 
 class WayBack(TypedDict):
     redirect_to: str
+    """The URL of the app, with the answer, to send the browser to."""
 
 
 class ConsentReply(TypedDict):
     consent: WayBack
+    """The redirect after the consent."""
 
 
 class ConsentRefuseReply(TypedDict):
     consent_refuse: WayBack
+    """The redirect after the refusal."""

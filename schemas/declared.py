@@ -1,4 +1,4 @@
-"""Names that a gateway declares, such as its scopes: a request takes those and no others."""
+"""Names that a gateway declares, such as its scopes: a request accepts only these."""
 
 import typing
 from collections.abc import Collection, Iterable, Mapping
@@ -10,16 +10,16 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
 Names = Mapping[str, Collection[str]]
-"""The names that are declared, by what they name. A request is validated with this as context."""
+"""The declared names by what they name; the context in which a request is validated."""
 
 MARK: Final = "x-declared"
-"""In the JSON Schema of a field: what its names name."""
+"""The key in the JSON Schema of a field for what its names name."""
 
 
 class Declared:
-    """Marks a text as one of the declared names of something; `what` says of what.
+    """Marks a string as one of the declared names of `what`.
 
-    Without a context any text is taken.
+    Without a validation context any string is accepted.
     """
 
     def __init__(self, what: str) -> None:
@@ -51,7 +51,7 @@ def alternatives(names: Iterable[str]) -> str:
 
 
 def takes_declared(request: type[BaseModel]) -> bool:
-    """Whether a field of the request, however deep in lists and unions, is a declared name."""
+    """Whether a field of the request is a declared name, at any depth in lists and unions."""
     return any(map(_is_declared, request.model_fields.values()))
 
 
@@ -65,7 +65,7 @@ def _is_declared(part: Any) -> bool:
 
 
 def with_names(schema: Any, names: Names) -> Any:
-    """A JSON Schema in which every mark has become the names that are declared."""
+    """The JSON Schema with every mark replaced by the declared names."""
     if isinstance(schema, list):
         return [with_names(each, names) for each in schema]
     if not isinstance(schema, dict):

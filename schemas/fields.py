@@ -1,12 +1,12 @@
-"""The scalar types that requests are made of, and the base of every request.
+"""The scalar types of request fields, and the base class of every request.
 
 Rules:
-- A decimal string is taken where a number is wanted, and a number where a string is wanted, because
-  published clients send both. A JSON number without a fraction (5.0) is an integer, because typed
-  clients write it so. Nothing else is coerced: no booleans, nulls, blanks, underscores, nor strings
-  of integers with a fraction or an exponent.
-- Every message names its problem without repeating the value that caused it.
-- A pattern spells its characters out: `\\w` matches any Unicode letter here.
+- A decimal string is accepted for a number, and a number for a string, because published clients
+  send both. A JSON number with a zero fraction (5.0) is an integer, because typed clients write it
+  so. Nothing else is coerced: no booleans, nulls, spaces or underscores, and no integer strings
+  with a fraction or an exponent.
+- Every error message names the problem without repeating the value that caused it.
+- A pattern lists its characters: `\\w` matches any Unicode letter here.
 """
 
 import re
@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 MAX_INTEGER = 2**53 - 1
-"""The largest integer that every JSON client holds exactly."""
+"""The largest integer that every JSON client represents exactly."""
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,15})", re.ASCII)
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,12})?", re.ASCII)
@@ -54,27 +54,27 @@ def _text(value: object) -> object:
 
 
 def listed(value: object) -> object:
-    """The value in a list, unless it is one."""
+    """The value in a list, unless it is a list already."""
     return value if type(value) is list else [value]
 
 
 Int = Annotated[int, BeforeValidator(_integer)]
-"""An integer, with a zero fraction or without, or a string of its digits."""
+"""An integer with or without a zero fraction, or a string of its digits."""
 
 Number = Annotated[Decimal, BeforeValidator(_decimal, json_schema_input_type=float)]
-"""A finite number, or its plain decimal notation in a string; exact as a `Decimal`."""
+"""A finite number, or a string in plain decimal notation, as an exact `Decimal`."""
 
 Text = Annotated[str, BeforeValidator(_text)]
-"""A string, or a number that stands for its own digits."""
+"""A string, or a number that is converted to its digits."""
 
 One = Annotated[Literal[1], BeforeValidator(_integer), Field(description="Always 1.")]
-"""The constant 1, which most calls carry under their own name."""
+"""The constant 1, which most requests have under the name of their call."""
 
 Flag = Annotated[Literal[0, 1], BeforeValidator(_integer)]
 """0 or 1."""
 
 AppId = Annotated[
-    int, BeforeValidator(_integer), Field(ge=1, le=MAX_INTEGER, description="The app's id.")
+    int, BeforeValidator(_integer), Field(ge=1, le=MAX_INTEGER, description="The id of the app.")
 ]
 LoginId = Annotated[str, BeforeValidator(_text), Field(pattern=r"^[A-Za-z]{1,10}[0-9]{1,15}$")]
 SymbolName = Annotated[str, BeforeValidator(_text), Field(pattern=r"^[A-Za-z0-9_]{2,30}$")]
@@ -83,45 +83,51 @@ Epoch = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=9_999_999_999)]
 
 Item = TypeVar("Item")
 OneOrMore = Annotated[list[Item], BeforeValidator(listed), Field(min_length=1, max_length=100)]
-"""One value, or a list of them; always a list in the request."""
+"""One value or a list of values; always a list after validation."""
 
 
 def secret(default: Any = ..., *, description: str, **rules: Any) -> Any:
-    """A field whose value is never echoed or logged; takes what pydantic's `Field` takes."""
+    """A field whose value is never echoed or logged, with the arguments of pydantic's `Field`."""
     return Field(default, description=description, json_schema_extra={"sensitive": 1}, **rules)
 
 
 def present(value: object) -> object:
-    """The value; there must be one."""
+    """The value, unless it is null, which is refused."""
     if value is None:
         raise PydanticCustomError("null", "A value is needed, or no such field.")
     return value
 
 
 OrAbsent = Annotated[Item | None, BeforeValidator(present)]
-"""A field that may be left out, which `null` does not do."""
+"""A field that may be left out, but may not be null."""
 
 
 class Request(BaseModel):
-    """The base of every request: what any message may carry beside its call's own fields."""
+    """The base of every request: the fields that any message may have besides those of its call."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    req_id: OrAbsent[Int] = Field(None, description="Comes back on every reply to this request.")
+    req_id: OrAbsent[Int] = Field(
+        None, description="A number that comes back on every reply to this request."
+    )
     passthrough: OrAbsent[dict[str, Any]] = Field(
-        None, description="Comes back unchanged on every reply to this request."
+        None, description="An object that comes back unchanged on every reply to this request."
     )
 
 
 class AccountRequest(Request):
-    """A request that an account answers, chosen by `loginid` where a connection holds several."""
+    """A request for an account: that of `loginid` if the connection is signed in to several."""
 
     loginid: OrAbsent[LoginId] = Field(
-        None, description="The account meant, when several tokens are authorised."
+        None,
+        description="The account that the request is for, if you are signed in with several"
+        " tokens.",
     )
 
 
 class StreamRequest(Request):
-    """A request that may go on as a stream."""
+    """A request that may open a stream."""
 
-    subscribe: Flag = Field(0, description="1 to go on receiving updates, 0 for one answer.")
+    subscribe: Flag = Field(
+        0, description="1 to receive updates after the first reply, 0 for one reply."
+    )

@@ -1,4 +1,4 @@
-"""Requests and replies about what an app's owner gets for the contracts bought through it."""
+"""Requests and replies about markups: what an app's owner earns on contracts bought through it."""
 
 from typing import Annotated, Literal
 
@@ -19,51 +19,69 @@ _RANGE = {"date_from": "2026-01-01 00:00:00", "date_to": "2026-01-31 23:59:59"}
 
 
 class AppMarkupDetails(AccountRequest):
-    """Asks for the markup of each contract bought through the user's apps."""
+    """A request for the markup of each contract that was bought through the user's apps."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"app_markup_details": 1, "limit": 100, **_RANGE}]}
     )
 
     app_markup_details: One
-    app_id: OrAbsent[Int] = Field(None, description="One of the user's apps alone.")
-    client_loginid: OrAbsent[LoginId] = Field(None, description="One buyer's account alone.")
+    app_id: OrAbsent[Int] = Field(None, description="Only markups of this app of the user.")
+    client_loginid: OrAbsent[LoginId] = Field(
+        None, description="Only markups that this account paid."
+    )
     date_from: Moment = Field(description=_FROM)
     date_to: Moment = Field(description=_TO)
-    description: OrAbsent[Flag] = Field(None, description="Without effect.")
-    limit: Annotated[Int, Field(ge=0, le=1_000)] = Field(1_000, description="The most to list.")
-    offset: Annotated[Int, Field(ge=0, le=10**9)] = Field(
-        0, description="How many of them to leave out first."
+    description: OrAbsent[Flag] = Field(None, description="Accepted, but has no effect.")
+    limit: Annotated[Int, Field(ge=0, le=1_000)] = Field(
+        1_000, description="The maximum number of markups."
     )
-    sort: Literal["ASC", "DESC"] = Field("DESC", description="The direction of time.")
+    offset: Annotated[Int, Field(ge=0, le=10**9)] = Field(
+        0, description="The number of markups to skip."
+    )
+    sort: Literal["ASC", "DESC"] = Field(
+        "DESC", description="`DESC` sorts times from latest to earliest, `ASC` the other way."
+    )
     sort_fields: OrAbsent[list[Literal["app_id", "client_loginid", "transaction_time"]]] = Field(
-        None, max_length=3, description="What to sort by; by `transaction_time` if not given."
+        None, max_length=3, description="The fields to sort by; `transaction_time` by default."
     )
 
 
 class MarkupOfContract(TypedDict):
     app_id: int
+    """The id of the app through which the contract was bought."""
     app_markup: float
+    """The markup, in units of the buyer's currency."""
     app_markup_usd: float
+    """The markup in US dollars, at the rate of the purchase."""
     app_markup_value: float
+    """The markup, in units of the owner's currency; equal to `app_markup`."""
     client_currcode: str
+    """The currency of the buyer's account."""
     client_loginid: str
+    """The loginid of the buyer's account."""
     dev_currcode: str
+    """The currency of the owner's account, the same as the buyer's."""
     dev_loginid: str
+    """The loginid of the owner's account that received the markup."""
     transaction_id: int
+    """The id of the purchase in the buyer's statement."""
     transaction_time: str
+    """The time of the purchase in epoch seconds, as text."""
 
 
 class MarkupsOfContracts(TypedDict):
     transactions: list[MarkupOfContract]
+    """The markups, in the requested order."""
 
 
 class AppMarkupDetailsReply(TypedDict):
     app_markup_details: MarkupsOfContracts
+    """The markup of each contract that was bought through the user's apps."""
 
 
 class AppMarkupStatistics(AccountRequest):
-    """Asks what the user got through each of their apps."""
+    """A request for the sums of the user's markups through each of their apps."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"app_markup_statistics": 1, **_RANGE}]}
@@ -76,17 +94,26 @@ class AppMarkupStatistics(AccountRequest):
 
 class MarkupOfApp(TypedDict):
     app_id: int
+    """The id of the app."""
     app_markup_usd: float
+    """The sum of the markups in US dollars, each at the rate of its purchase."""
     app_markup_value: float
+    """The sum of the markups, in units of `dev_currcode`."""
     dev_currcode: str
+    """The currency of the markups."""
     transactions_count: int
+    """The number of contracts with a markup."""
 
 
 class MarkupsOfApps(TypedDict):
     breakdown: list[MarkupOfApp]
+    """The sums by app and currency, in this order."""
     total_app_markup_usd: float
+    """The sum of all markups in US dollars, each at the rate of its purchase."""
     total_transactions_count: int
+    """The number of all contracts with a markup."""
 
 
 class AppMarkupStatisticsReply(TypedDict):
     app_markup_statistics: MarkupsOfApps
+    """The sums of the user's markups."""

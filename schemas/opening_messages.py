@@ -1,4 +1,4 @@
-"""Requests and replies of opening accounts."""
+"""Requests and replies about opening accounts."""
 
 import re
 from typing import Annotated, Literal, NotRequired
@@ -35,7 +35,7 @@ _UNUSED = "Without effect."
 
 
 class NewAccountVirtual(AccountRequest):
-    """Opens a demo account: the first of a new user, or another for who is signed in."""
+    """Open a demo account: the first of a new user, or another one after sign-in."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -55,22 +55,24 @@ class NewAccountVirtual(AccountRequest):
     affiliate_token: OrAbsent[Campaign] = Field(None, description=_UNUSED)
     affiliate_token_type: OrAbsent[Literal["client", "partner"]] = Field(None, description=_UNUSED)
     client_password: OrAbsent[NewPassword] = secret(
-        None, description="The new user's password at the gateway's pages."
+        None, description="The new user's password for the gateway's pages."
     )
     date_first_contact: OrAbsent[Campaign] = Field(None, description=_UNUSED)
     email: OrAbsent[EmailAddress] = Field(
-        None, description="The address that the code was sent to; the code tells it as well."
+        None,
+        description="The address that the code was sent to; optional, since the code identifies"
+        " it.",
     )
     email_consent: OrAbsent[Flag] = Field(
         None, description="1 to agree to news by e-mail; none is ever sent."
     )
     gclid_url: OrAbsent[Campaign] = Field(None, description=_UNUSED)
     residence: OrAbsent[Country] = Field(
-        None, description="The country the new user lives in, by its two letters."
+        None, description="The two-letter code of the country that the new user lives in."
     )
     signup_device: OrAbsent[Literal["desktop", "mobile"]] = Field(None, description=_UNUSED)
     type: Literal["trading", "wallet", "dynamic"] = Field(
-        "trading", description="`trading`; there are no other accounts here."
+        "trading", description="Must be `trading`; other types are refused."
     )
     utm_ad_id: OrAbsent[Campaign] = Field(None, description=_UNUSED)
     utm_adgroup_id: OrAbsent[Campaign] = Field(None, description=_UNUSED)
@@ -87,26 +89,36 @@ class NewAccountVirtual(AccountRequest):
     utm_term: OrAbsent[Campaign] = Field(None, description=_UNUSED)
     utm_ttclid: OrAbsent[Campaign] = Field(None, description=_UNUSED)
     verification_code: OrAbsent[VerificationCode] = secret(
-        None, description="The code that `verify_email` sent for `account_opening`."
+        None,
+        description="The code that `verify_email` sent for `account_opening`; required for a new"
+        " user.",
     )
 
 
 class NewDemoAccount(TypedDict):
     balance: float
+    """The opening balance, in units of the currency."""
     client_id: str
+    """The loginid of the new account."""
     currency: str
+    """The currency of the account; always `USD`."""
     currency_type: str
+    """The type of the currency: `fiat` or `crypto`; always `fiat` here."""
     email: str
+    """The e-mail address of the user."""
     oauth_token: str
+    """The text of a token for the new account, shown this once only."""
     type: str
+    """The type of the account; always `trading`."""
 
 
 class NewAccountVirtualReply(TypedDict):
     new_account_virtual: NewDemoAccount
+    """The new demo account."""
 
 
 class NewAccountReal(PersonalData):
-    """Opens another real-style account for the user, and tells something of them."""
+    """Open another real-style account for the user, and store personal details."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -138,14 +150,15 @@ class NewAccountReal(PersonalData):
     client_type: Literal["professional", "retail"] = Field("retail", description=_UNUSED)
     currency: OrAbsent[CurrencyCode] = Field(
         None,
-        description="The account's currency; without one it is empty until `set_account_currency`.",
+        description="The account's currency. Without it, the balance is 0 until"
+        " `set_account_currency`.",
     )
     fatca_declaration: OrAbsent[Flag] = Field(None, description=_UNUSED)
     non_pep_declaration: OrAbsent[Flag] = Field(
-        None, description="1 to declare holding no public office."
+        None, description="1 to declare that you hold no public office."
     )
     residence: OrAbsent[Country] = Field(
-        None, description="The country lived in, by its two letters."
+        None, description="The two-letter code of the country that you live in."
     )
     secret_question: OrAbsent[
         Literal[
@@ -158,7 +171,7 @@ class NewAccountReal(PersonalData):
             "Brand of first car",
             "Favourite artist",
         ]
-    ] = Field(None, description="Which question the secret answer is to.")
+    ] = Field(None, description="The question of the secret answer.")
     tnc_acceptance: OrAbsent[Flag] = Field(
         None, description="1 to accept the terms, as `tnc_approval` does."
     )
@@ -166,25 +179,34 @@ class NewAccountReal(PersonalData):
 
 class NewRealAccount(TypedDict):
     client_id: str
+    """The loginid of the new account."""
     currency: NotRequired[str]
+    """The currency of the account; left out if the request named none."""
     currency_type: NotRequired[str]
+    """The type of the currency, `fiat` or `crypto`; left out if the request named no currency."""
     landing_company: str
+    """The full name of the landing company."""
     landing_company_short: str
+    """The short name of the landing company; always `svg`."""
     landing_company_shortcode: str
+    """The same short name; always `svg`."""
     oauth_token: str
+    """The text of a token for the new account, shown this once only."""
 
 
 class NewAccountRealReply(TypedDict):
     new_account_real: NewRealAccount
+    """The new real-style account."""
 
 
 class SetAccountCurrency(AccountRequest):
-    """Settles the currency of an account that has none yet."""
+    """Set the currency of an account without ledger entries."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"set_account_currency": "EUR"}]})
 
-    set_account_currency: CurrencyCode = Field(description="The currency.")
+    set_account_currency: CurrencyCode = Field(description="The currency, such as `EUR`.")
 
 
 class SetAccountCurrencyReply(TypedDict):
     set_account_currency: int
+    """1 if the currency was set, 0 if the account already had it."""

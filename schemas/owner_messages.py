@@ -1,4 +1,4 @@
-"""Requests and replies of the gateway's own pages: signing in, and what an owner sees there."""
+"""Requests and replies of the gateway's own pages: sign-in, apps, tokens and activity."""
 
 from typing import Annotated
 
@@ -9,38 +9,45 @@ from scopegate.schemas.fields import AccountRequest, AppId, Flag, Int, One, Requ
 
 
 class PageInfo(Request):
-    """Asks what a page must know before anybody has signed in."""
+    """Ask for the facts that a page needs before sign-in."""
 
     page_info: One
 
 
 class DemoAccess(TypedDict):
     loginid: str
+    """The account that the demo token is for."""
     token: str
+    """The text of the demo user's API token."""
 
 
 class ScopeWords(TypedDict):
     scope: str
+    """The name of the scope."""
     words: str
-    """What the owner's API token may do with it."""
+    """The permission in words, for an API token of the owner."""
     app_words: str
-    """What an app may do with it."""
+    """The permission in words, for an app."""
     danger: int
-    """0 for a scope that changes nothing; the larger, the more dangerous."""
+    """The risk of the scope, from 0 (changes nothing) to 3 (critical)."""
 
 
 class PageInfoBody(TypedDict):
     demo: DemoAccess | None
+    """The demo user's token; null without a demo user, or on another machine than the gateway's."""
     scopes: list[ScopeWords]
+    """The scopes of this gateway."""
     version: str
+    """The version of the gateway."""
 
 
 class PageInfoReply(TypedDict):
     page_info: PageInfoBody
+    """The facts that a page needs before sign-in."""
 
 
 class SignIn(Request):
-    """Signs the owner in at the pages, with a password."""
+    """Sign in at the gateway's pages with a password."""
 
     sign_in: One
     email: Annotated[Text, Field(min_length=3, max_length=254)] = Field(
@@ -52,154 +59,215 @@ class SignIn(Request):
 
 
 class SignInDemo(Request):
-    """Signs in as the demo user, where there is one and nobody else can come here."""
+    """Sign in as the demo user, if there is one and you are on the gateway's own machine."""
 
     sign_in_demo: One
 
 
 class SignOut(Request):
-    """Ends the sign-in, on all pages that it was used on."""
+    """End the sign-in on all pages that use it."""
 
     sign_out: One
 
 
 class SignedInAccount(TypedDict):
     loginid: str
+    """The loginid of the account."""
     token: str
+    """The token of this sign-in for the account; it works only at the gateway's pages."""
 
 
 class SignInBody(TypedDict):
     accounts: list[SignedInAccount]
+    """Your accounts, each with a token of this sign-in."""
     email: str
+    """Your e-mail address."""
     expires_at: int
+    """The time at which the sign-in ends, in epoch seconds."""
 
 
 class SignInReply(TypedDict):
     sign_in: SignInBody
+    """The new sign-in."""
 
 
 class SignInDemoReply(TypedDict):
     sign_in_demo: SignInBody
+    """The new sign-in of the demo user."""
 
 
 class PaperSignedInAccount(SignedInAccount):
     """An account of the paper exchange."""
 
     currency: str
+    """The currency of the account."""
     is_virtual: int
+    """1 if it is a demo account, else 0."""
 
 
 class PaperSignInBody(TypedDict):
     accounts: list[PaperSignedInAccount]
+    """Your accounts, demo accounts first, each with a token of this sign-in."""
     email: str
+    """Your e-mail address."""
     expires_at: int
+    """The time at which the sign-in ends, in epoch seconds."""
 
 
 class PaperSignInReply(TypedDict):
     sign_in: PaperSignInBody
+    """The new sign-in."""
 
 
 class PaperSignInDemoReply(TypedDict):
     sign_in_demo: PaperSignInBody
+    """The new sign-in of the demo user."""
 
 
 class SignOutReply(TypedDict):
     sign_out: int
+    """Always 1."""
 
 
 class ConnectedApps(Request):
-    """Asks for every app that may act for the user, and what it does."""
+    """List the apps that may act for the user, and their activity."""
 
     connected_apps: One
 
 
 class ConnectedAppDetails(TypedDict):
     app_id: int
+    """The id of the app."""
     app_markup_percentage: float
+    """The markup of the app, in percent of a contract's payout."""
     changes: list[str]
+    """The changes that you have not consented to, one sentence each; empty if there are none."""
     connected_at: int
+    """The time at which you granted this access, in epoch seconds."""
     last_used: int | None
+    """The time of the app's last call for you, in epoch seconds; null if there was none."""
     live_connections: int
+    """The number of open connections that are signed in with a token of the app."""
     loginids: list[str]
+    """The accounts that the app may use."""
     name: str
+    """The name of the app."""
     needs_consent: int
+    """1 if the app is suspended until you consent to its changes, else 0."""
     official: int
+    """1 if it is the gateway's own test app (1089), else 0."""
     owner: str
+    """The e-mail address of the user who registered the app, or a text that names the operator."""
     scopes: list[str]
+    """The scopes that you granted the app."""
 
 
 class ConnectedAppsReply(TypedDict):
     connected_apps: list[ConnectedAppDetails]
+    """The apps with access to your accounts, the first connected first."""
 
 
 class RevokeAccess(Request):
-    """Disconnects an app, and tells how many live connections that has signed out."""
+    """Disconnect an app, and count the open connections that this signs out."""
 
     revoke_access: AppId
 
 
 class RevokeAccessBody(TypedDict):
     app_id: int
+    """The id of the app."""
     name: str
+    """The name of the app."""
     signed_out: int
+    """The number of other open connections that this signed out."""
 
 
 class RevokeAccessReply(TypedDict):
     revoke_access: RevokeAccessBody
+    """The app that was disconnected."""
 
 
 class TokenList(Request):
-    """Asks for the tokens of all of the user's accounts."""
+    """List the tokens of all accounts of the user."""
 
     token_list: One
 
 
 class ParentToken(TypedDict):
     loginid: str
+    """The account that the parent token is for."""
     name: str
+    """The name of the parent token."""
     token: str
+    """The masked text of the parent token; only its last four characters are shown."""
 
 
 class TokenDetails(TypedDict):
     created_at: int
+    """The time of creation, in epoch seconds."""
     last_used: int | None
+    """The time of the last use, in epoch seconds; null if it was never used."""
     last_used_from: str
+    """The IP address of the last use; empty if it was never used."""
     live_connections: int
+    """The number of open connections that are signed in with the token."""
     loginid: str
+    """The account that the token is for."""
     made_by: str
+    """The name of the app that created the token; empty if no app did."""
     name: str
+    """The name of the token."""
     parent: ParentToken | None
+    """The token that it was created with and ends with; null if there is none."""
     scopes: list[str]
+    """The scopes of the token."""
     token: str
+    """The masked text of the token; only its last four characters are shown."""
     valid_for_ip: str
+    """The only IP address that the token works from; empty if it works from any."""
 
 
 class TokenListReply(TypedDict):
     token_list: list[TokenDetails]
+    """The tokens of all your accounts, by account, the newest first."""
 
 
 class Activity(Request):
-    """Asks who used which token for which call, when, and from where."""
+    """List which token was used for which call, when, and from which address."""
 
     activity: One
-    limit: Annotated[Int, Field(ge=1, le=500)] = Field(50, description="How many at most.")
-    own_pages: Flag = Field(0, description="1 to see what the owner did at these pages as well.")
+    limit: Annotated[Int, Field(ge=1, le=500)] = Field(
+        50, description="The number of entries at most."
+    )
+    own_pages: Flag = Field(0, description="1 to include what you did at the gateway's pages.")
 
 
 class Use(TypedDict):
     app_id: int | None
+    """The app that the token belongs to; null if it belongs to none."""
     at: int
+    """The time of the last such call, in epoch seconds."""
     call: str
+    """The name of the call."""
     ended: int
-    # `from` is the address that it was used from; the word is not free in a class.
+    """1 if the token has ended since, else 0."""
     kind: str
+    """The kind of token: `token` (an API token), `app`, `demo`, or `page` (a sign-in at the
+    pages)."""
     loginid: str
+    """The account that the token is for."""
     name: str
+    """The name of the app, or of the token if it belongs to no app."""
     times: int
+    """The number of such calls."""
     token: str
+    """The masked text of the token; only its last four characters are shown."""
 
 
-UseFrom = TypedDict("UseFrom", {"from": str})
+UseFrom = TypedDict(  # a class cannot have a field named `from`
+    "UseFrom",
+    {"from": Annotated[str, Field(description="The IP address that the call came from.")]},
+)
 
 
 class UseBody(Use, UseFrom):
@@ -208,19 +276,24 @@ class UseBody(Use, UseFrom):
 
 class ActivityReply(TypedDict):
     activity: list[UseBody]
+    """The uses of your tokens by token, call and address, newest first."""
 
 
 class AccountReset(AccountRequest):
-    """Brings an account of the user's back to its opening balance: all money is paper."""
+    """Reset an account to its opening balance of paper money."""
 
     account_reset: One
 
 
 class AccountResetBody(TypedDict):
     balance: float
+    """The balance after the reset, in units of the currency."""
     currency: str
+    """The currency of the account."""
     loginid: str
+    """The account that was reset."""
 
 
 class AccountResetReply(TypedDict):
     account_reset: AccountResetBody
+    """The account after the reset."""

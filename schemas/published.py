@@ -1,6 +1,6 @@
 """The 137 calls of the published API by name, with the scopes that each needs.
 
-A name that is known but not offered still takes part in telling which call a message means, and is
+A call that is known but not offered still counts when the call of a message is determined, and is
 answered with an error that says so. Names and scopes are facts of the published API (June 2026).
 """
 
@@ -83,7 +83,7 @@ _NAMES_BY_SCOPES: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 
 PUBLISHED: Mapping[str, frozenset[str]] = _table()
-"""Call name to the scopes of which any one will do; an empty set needs no login."""
+"""The scopes of each call by name, any one of which is enough; an empty set needs no sign-in."""
 
 ALSO_FIELDS: Mapping[str, frozenset[str]] = {
     name: frozenset({"landing_company"})
@@ -96,7 +96,7 @@ ALSO_FIELDS: Mapping[str, frozenset[str]] = {
         "trading_durations",
     )
 }
-"""The calls that take another call's name as a field of their own."""
+"""The calls that have a field with the name of another call."""
 
 SENSITIVE_FIELDS: frozenset[str] = frozenset(
     {
@@ -116,4 +116,4 @@ SENSITIVE_FIELDS: frozenset[str] = frozenset(
         "verification_code",
     }
 )
-"""Fields of published requests that are masked wherever they turn up."""
+"""The fields of published requests that are masked everywhere."""

@@ -1,7 +1,7 @@
-"""Scopes: what a token or an app may do for its owner, as a gateway declares it.
+"""Scopes: the permissions of tokens and apps that a gateway declares.
 
-A scope is its name: that is what stands on the wire and in the database, and two scopes of one name
-are the same permission. What it allows is described for owners, by whoever declares it.
+A scope is identified by its name, on the wire and in the database: two scopes of one name are the
+same permission. Its declaration describes for owners what it allows.
 """
 
 import re
@@ -18,22 +18,22 @@ _NAME = re.compile(r"[a-z][a-z0-9_.:-]{0,39}", re.ASCII)
 
 
 class Risk(IntEnum):
-    """How dangerous a scope is in the hands of an app."""
+    """The risk of granting a scope to an app."""
 
     LOW = 0
-    """It changes nothing. Only such scopes are ticked in advance at the consent page."""
+    """The scope changes nothing. The consent page selects only such scopes in advance."""
     MEDIUM = 1
     HIGH = 2
-    """Calls that need only scopes of this risk or above refuse tokens of apps by default."""
+    """Calls that need only scopes of this risk or higher refuse tokens of apps by default."""
     CRITICAL = 3
 
 
 class Scope(str):
     """One permission: a name, a sentence for owners, and a risk.
 
-    `allows` says what an owner's token may do with it, `allows_apps` what an app may, where that
-    differs. Raises `ValueError` for a name that is not of lower-case letters, digits and `_.:-`,
-    or a sentence that is missing.
+    `allows` describes the permission for a token of the owner, `allows_apps` for an app, if that
+    differs. Raises `ValueError` if the name has characters other than lower-case letters, digits
+    and `_.:-`, or if the sentence is missing.
     """
 
     __slots__ = ("allows", "allows_apps", "risk")
@@ -45,7 +45,7 @@ class Scope(str):
     def __new__(
         cls, name: str, allows: str, *, risk: Risk = Risk.LOW, allows_apps: str = ""
     ) -> "Scope":
-        """A scope of this name."""
+        """Create a scope of this name."""
         if not _NAME.fullmatch(name):
             raise ValueError(
                 f"{name!r} is no name for a scope: it begins with a lower-case letter and has up to"
@@ -60,7 +60,7 @@ class Scope(str):
         return made
 
     def with_more(self, other: "Scope") -> "Scope":
-        """This scope, if what `other` describes is allowed with it too."""
+        """This scope, extended by what `other` allows."""
         return Scope(
             self,
             f"{_sentence(self.allows)} {_sentence(other.allows)}",
@@ -80,7 +80,7 @@ def _sentence(text: str) -> str:
 
 
 class Scopes:
-    """The scopes that one gateway declares, in the order in which replies list them."""
+    """The scopes of one gateway, in the order in which replies list them."""
 
     def __init__(self, declared: Iterable[Scope]) -> None:
         """Raises `ValueError` if a name is declared twice."""
@@ -90,7 +90,7 @@ class Scopes:
                 raise ValueError(f"scope {scope} is declared twice")
             self._scopes[scope] = scope
         self.names: Final = frozenset(self._scopes)
-        """The names alone."""
+        """The names of the scopes."""
 
     def __iter__(self) -> Iterator[Scope]:
         return iter(self._scopes.values())
@@ -99,7 +99,7 @@ class Scopes:
         return name in self._scopes
 
     def in_order(self, names: Iterable[str]) -> list[str]:
-        """These names in the order of declaration; last those that are declared no longer."""
+        """Sort these names in the order of declaration; those no longer declared come last."""
         return in_order(names, self._scopes)
 
     def __len__(self) -> int:
@@ -107,14 +107,14 @@ class Scopes:
 
 
 def in_order(names: Iterable[str], declared: Iterable[str]) -> list[str]:
-    """Names in the order of those that are declared; last those that are not."""
+    """Sort names in the order of declaration; undeclared names come last."""
     chosen = set(names)
     known = [str(name) for name in declared if name in chosen]
     return known + sorted(chosen.difference(known))
 
 
 SCOPES: Final = "scopes"
-"""What scopes are called among declared names."""
+"""The key of the scopes among the declared names."""
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -126,4 +126,4 @@ def _distinct(names: list[str]) -> list[str]:
 ScopeNames = Annotated[
     list[Annotated[str, Field(strict=True), Declared(SCOPES)]], AfterValidator(_distinct)
 ]
-"""Names of declared scopes, each once."""
+"""Names of declared scopes, without duplicates."""

@@ -1,4 +1,4 @@
-"""Requests and replies of signing in and out, and of ending streams."""
+"""Requests and replies about signing in and out, and about ending streams."""
 
 from typing import Annotated, Final
 
@@ -23,7 +23,7 @@ TokenText = Annotated[Text, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 
 
 class Authorize(Request):
-    """Signs in with a token, or with several: `authorize` is `MULTI` then."""
+    """Sign in with a token, or with several if `authorize` is `MULTI`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -34,115 +34,163 @@ class Authorize(Request):
         }
     )
 
-    authorize: TokenText = secret(description="A token, or `MULTI`.")
+    authorize: TokenText = secret(description="A token, or `MULTI` to use only those of `tokens`.")
     tokens: OrAbsent[list[TokenText]] = secret(
         None,
         max_length=25,
-        description="More tokens of the same user, each for another account.",
+        description="Further tokens of the same user, each for another account.",
     )
     add_to_login_history: Flag = Field(
-        0, description="1 to find this sign-in in `login_history` later."
+        0,
+        description="1 to record this sign-in for `login_history`; sign-ins with an app's token"
+        " always are.",
     )
 
 
 class CurrencyDigits(TypedDict):
     fractional_digits: int
+    """The number of decimals of the currency."""
 
 
 class AccountName(TypedDict):
     loginid: str
+    """The loginid of the account."""
 
 
 class AuthorizeBody(TypedDict):
     account_list: list[AccountName]
+    """Your accounts; with an app's token, only those that the app may use."""
     country: str
+    """The two-letter code of your country of residence."""
     email: str
+    """Your e-mail address."""
     fullname: str
+    """Your name; empty unless a plugin supplies it."""
     loginid: str
+    """The account that you are signed in to; with several tokens, that of the first."""
     preferred_language: str
+    """Your preferred language; `EN` if not set."""
     scopes: list[str]
+    """The scopes of the token; with several tokens, of the first."""
     user_id: int
+    """The id of the user."""
 
 
 class AuthorizeReply(TypedDict):
     authorize: AuthorizeBody
+    """The sign-in of the connection."""
 
 
 class PaperAuthorizeBody(TypedDict):
-    """What `authorize` answers with the paper exchange."""
+    """The body of the reply to `authorize` with the paper exchange."""
 
     account_list: list[AccountSummary]
+    """Your accounts, real-style ones first; with an app's token, only those that the app may
+    use."""
     balance: float
+    """The balance of the account, in units of its currency."""
     country: str
+    """The two-letter code of your country of residence."""
     currency: str
+    """The currency of the account."""
     email: str
+    """Your e-mail address."""
     fullname: str
+    """Your first and last name; empty for a demo account."""
     is_virtual: int
+    """1 if it is a demo account, else 0."""
     landing_company_fullname: str
+    """The full name of the landing company."""
     landing_company_name: str
+    """The short name of the landing company: `virtual` for a demo account, else `svg`."""
     linked_to: list[LinkedAccount]
+    """The accounts linked to this one; always empty."""
     local_currencies: dict[str, CurrencyDigits]
+    """The currency of the account with its decimals, by code."""
     loginid: str
+    """The account that you are signed in to; with several tokens, that of the first."""
     preferred_language: str
+    """Your preferred language; `EN` if not set."""
     scopes: list[str]
+    """The scopes of the token; with several tokens, of the first."""
     upgradeable_landing_companies: list[str]
+    """The landing companies that you could open further accounts with; always empty."""
     user_id: int
+    """The id of the user."""
 
 
 class PaperAuthorizeReply(TypedDict):
     authorize: PaperAuthorizeBody
+    """The sign-in of the connection."""
 
 
 class Logout(AccountRequest):
-    """Signs out."""
+    """Sign out."""
 
     logout: One
 
 
 class LogoutReply(TypedDict):
     logout: int
+    """Always 1."""
 
 
 class LoginHistory(AccountRequest):
-    """Asks when and from where the user signed in."""
+    """List when and from which address the user signed in."""
 
     login_history: One
-    limit: Annotated[Int, Field(ge=0, le=50)] = Field(10, description="How many at the most.")
+    limit: Annotated[Int, Field(ge=0, le=50)] = Field(
+        10, description="The number of entries at most."
+    )
 
 
 class SignInRecord(TypedDict):
     action: str
+    """The event; always `login`."""
     browser: str
+    """The name of the browser or program, from its user agent; empty if unknown."""
     country: str
+    """The country of the IP address; always empty."""
     datetime: str
+    """The time of the event (UTC), `yyyy-mm-ddThh:mm:ssZ`."""
     device: str
+    """The type of device: `mobile` or `desktop`."""
     environment: str
+    """The IP address, user agent and language as one text."""
     ip: str
+    """The IP address."""
     language: str
+    """The language that the client named when it connected, such as `EN`."""
     os: str
+    """The operating system, from the user agent; empty if unknown."""
     status: int
+    """1 if the sign-in succeeded, else 0."""
     time: int
+    """The time of the event, in epoch seconds."""
     version: str
+    """The version of the browser or program; empty if unknown."""
 
 
 class LoginHistoryReply(TypedDict):
     login_history: list[SignInRecord]
+    """The sign-ins of the user, newest first."""
 
 
 class Forget(Request):
-    """Ends one stream."""
+    """End one stream."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"forget": "00000000-0000-4000-8000-000000000000"}]}
     )
 
     forget: Annotated[Text, Field(pattern=r"^[A-Za-z0-9_-]{32,128}$")] = Field(
-        description="The id that came as `subscription.id`."
+        description="The id of the stream, from `subscription.id` of its replies."
     )
 
 
 class ForgetReply(TypedDict):
     forget: int
+    """1 if there was such a stream, else 0."""
 
 
 PUBLISHED_STREAMS: Final = (
@@ -163,13 +211,13 @@ PUBLISHED_STREAMS: Final = (
 )
 
 STREAMS: Final = "streams"
-"""What types of streams are called among declared names."""
+"""The key of the stream types among the declared names."""
 
 StreamType = Annotated[Text, Declared(STREAMS)]
 
 
 class ForgetAll(Request):
-    """Ends every stream of one type or several."""
+    """End every stream of one type or of several types."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -177,8 +225,9 @@ class ForgetAll(Request):
         }
     )
 
-    forget_all: OneOrMore[StreamType] = Field(description="A type, or a list of them.")
+    forget_all: OneOrMore[StreamType] = Field(description="A type of stream, or a list of types.")
 
 
 class ForgetAllReply(TypedDict):
     forget_all: list[str]
+    """The ids of the streams that ended."""

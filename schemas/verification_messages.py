@@ -1,4 +1,4 @@
-"""Requests and replies about codes by e-mail."""
+"""Requests and replies about verification codes by e-mail."""
 
 from typing import Annotated, Literal
 
@@ -27,7 +27,7 @@ AdCookie = Literal[
     "wbraid",
 ]
 AdCookies = dict[AdCookie, Campaign]
-"""What advertisers know a visitor by; taken, and thrown away."""
+"""The cookies of advertisers; accepted and discarded."""
 
 
 LinkParameter = Literal[
@@ -58,11 +58,11 @@ LinkParameter = Literal[
     "utm_ttclid",
 ]
 LinkParameters = dict[LinkParameter, Campaign]
-"""What a web app wants back in the letter's link. Letters here hold a code and no link."""
+"""Parameters for the link in the e-mail; unused, since e-mails contain a code and no link."""
 
 
 class VerifyEmail(AccountRequest):
-    """Asks for a code by e-mail."""
+    """Request a verification code by e-mail."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -70,7 +70,7 @@ class VerifyEmail(AccountRequest):
         }
     )
 
-    verify_email: EmailAddress = Field(description="The address to write to.")
+    verify_email: EmailAddress = Field(description="The e-mail address to send the code to.")
     type: Literal[
         "account_opening",
         "account_verification",
@@ -83,8 +83,8 @@ class VerifyEmail(AccountRequest):
         "trading_platform_investor_password_reset",
         "trading_platform_mt5_password_reset",
     ] = Field(
-        description="What the code is to be for. Calls here take codes for `account_opening`,"
-        " `paymentagent_withdraw` and `payment_withdraw`; the others are refused."
+        description="The purpose of the code: `account_opening`, `paymentagent_withdraw` or"
+        " `payment_withdraw`; the others are refused."
     )
     ad_platform_cookies: OrAbsent[AdCookies] = Field(None, description="Without effect.")
     url_parameters: OrAbsent[LinkParameters] = Field(None, description="Without effect.")
@@ -92,3 +92,4 @@ class VerifyEmail(AccountRequest):
 
 class VerifyEmailReply(TypedDict):
     verify_email: int
+    """Always 1, whether or not the address belongs to a user."""

@@ -1,8 +1,8 @@
 """Scopegate: an asynchronous WebSocket API gateway with tokens, scopes and connected apps.
 
-These names are the public API for authors of calls; `docs/adding-a-call.md` shows their use. They
-stay as they are within a major version. `scopegate.testing` and `scopegate.testkit` are public too;
-all other modules may change with any release.
+These names are the public API for authors of calls; `docs/adding-a-call.md` shows how to use them.
+They do not change within a major version. `scopegate.testing` and `scopegate.testkit` are public
+too; all other modules may change with any release.
 
 Each name is imported when it is first used, so importing one module of `scopegate` does not import
 the whole gateway.

@@ -1,4 +1,4 @@
-"""`python -m scopegate` is `scopegate`."""
+"""Run the command `scopegate` as `python -m scopegate`."""
 
 from scopegate.cli import main
 

@@ -1,8 +1,8 @@
-"""The commands that look after a database: its tokens, accounts, users and apps.
+"""The commands that manage a database: its tokens, accounts, users and apps.
 
 Rules:
-- Each is one transaction of its own; a running gateway notices it within a second.
-- What a script wants stands on standard output, alone; everything else on standard error.
+- Each command but `backup` is one transaction; a running gateway notices it within a second.
+- Standard output has only what a script needs; everything else goes to standard error.
 """
 
 import json
@@ -36,18 +36,18 @@ from scopegate.store.sqlite import backup as copy_to
 T = TypeVar("T")
 
 MAX_APP_ID = 999_999_999
-"""The largest id that may be chosen for an app: later apps get the ids that follow it."""
+"""The largest app_id that can be chosen: later apps get the ids that follow it."""
 
 
 _SECRETS = {"password", "which"}
-"""Parameters that may hold a token: a password is stored as a hash; the other names a token."""
+"""Parameters that may hold a token: `password` is stored as a hash, `which` names a token."""
 
 
 class _Command(click.Command):
     """A command that refuses a token in a parameter that would be stored in clear text."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Check the parameters, and run."""
+        """Check the parameters and run the command."""
         for name, value in ctx.params.items():
             texts = value if isinstance(value, tuple) else (value,)
             if name not in _SECRETS and any(token_form.holds_token(str(text)) for text in texts):
@@ -63,13 +63,13 @@ class _Group(click.Group):
 
 
 def fail(problem: Exception) -> NoReturn:
-    """End the command with what the problem says, and exit code 1."""
+    """Exit with code 1 and the message of the problem."""
     text = problem.message if isinstance(problem, ApiError) else str(problem)
     raise click.ClickException(text)
 
 
 def table(rows: Sequence[tuple[str, ...]], header: tuple[str, ...]) -> None:
-    """Print rows in columns, under their header."""
+    """Print rows in columns under a header."""
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     for row in [header, *rows]:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
@@ -101,7 +101,7 @@ def _run(db: Path | None, job: Callable[[Transaction], T]) -> T:
 @_DB
 @click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
 def backup(db: Path | None, target: Path) -> None:
-    """Copy the database to a new file, also while the gateway serves, and check the copy."""
+    """Copy the database to a new file and check the copy. Works while the gateway serves."""
     try:
         path = db or load().db
         if not path.exists():
@@ -117,7 +117,7 @@ def backup(db: Path | None, target: Path) -> None:
 
 @click.group(cls=_Group)
 def token() -> None:
-    """Make, list and revoke tokens."""
+    """Create, list and revoke tokens, and show their uses."""
 
 
 def _scopes(_context: click.Context, _option: click.Parameter, value: str) -> frozenset[str]:
@@ -146,11 +146,13 @@ def _email(_context: click.Context, _option: click.Parameter, value: str) -> str
 
 @token.command("create")
 @_DB
-@click.option("--loginid", required=True, help="Account that the token reaches.")
-@click.option("--scopes", required=True, callback=_scopes, help="Such as read,trade.")
-@click.option("--name", required=True, callback=_name, help="How the list shows it.")
+@click.option("--loginid", required=True, help="Account that the token is for.")
+@click.option(
+    "--scopes", required=True, callback=_scopes, help="Scopes with commas, such as read,trade."
+)
+@click.option("--name", required=True, callback=_name, help="Name shown in the list.")
 def token_create(db: Path | None, loginid: str, scopes: frozenset[str], name: str) -> None:
-    """Make a token and print it, alone. It is not shown again."""
+    """Create a token and print only the token. It is not shown again."""
 
     def job(transaction: Transaction) -> str:
         check_account(transaction, loginid)
@@ -162,9 +164,9 @@ def token_create(db: Path | None, loginid: str, scopes: frozenset[str], name: st
 
 @token.command("list")
 @_DB
-@click.option("--loginid", default=None, help="Tokens of this account alone.")
+@click.option("--loginid", default=None, help="Show only the tokens of this account.")
 def token_list(db: Path | None, loginid: str | None) -> None:
-    """List masked tokens with their numbers, and the number of the token each was made with."""
+    """List masked tokens. Each has its number, and that of the token that created it."""
 
     def job(reader: Snapshot) -> tuple[list[tokens.Token], Sequence[str]]:
         if loginid is not None:
@@ -197,7 +199,7 @@ def token_list(db: Path | None, loginid: str | None) -> None:
 @_DB
 @click.argument("number", type=int)
 def token_uses(db: Path | None, number: int) -> None:
-    """Tell for which calls, from where and when a token was used; its number is in the list."""
+    """Show for which calls, from where and when a token was used. NUMBER is as in the list."""
 
     def job(reader: Snapshot) -> list[Row]:
         if reader.one("SELECT 1 FROM tokens WHERE id = ?", number) is None:
@@ -215,9 +217,9 @@ def token_uses(db: Path | None, number: int) -> None:
 @_DB
 @click.argument("which")
 def token_revoke(db: Path | None, which: str) -> None:
-    """End a token, given by its number, its text, or the masked text that the list shows.
+    """Revoke a token, and the tokens that were created with it.
 
-    Tokens that were made with it end too.
+    WHICH is its number, its text, or the masked text that the list shows.
     """
 
     def job(transaction: Transaction) -> list[int]:
@@ -244,14 +246,14 @@ def token_revoke(db: Path | None, which: str) -> None:
 
 @click.group(cls=_Group)
 def account() -> None:
-    """List accounts and move their paper money."""
+    """List accounts, change their balances, and lift self-exclusion."""
 
 
 @account.command("list")
 @_DB
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def account_list(db: Path | None, as_json: bool) -> None:
-    """List accounts with their balances; without the exchange, their login ids."""
+    """List accounts with their balances; without the exchange, only their login ids."""
     found, loginids = _run(db, lambda reader: (accounts.accounts(reader), all_loginids(reader)))
     bare = [each for each in loginids if each not in {row.loginid for row in found}]
     if as_json:
@@ -283,8 +285,10 @@ def account_list(db: Path | None, as_json: bool) -> None:
 
 @account.command("credit")
 @_DB
-@click.option("--loginid", required=True, help="The account meant.")
-@click.option("--amount", required=True, help="In the account's currency; negative takes it away.")
+@click.option("--loginid", required=True, help="Account to credit.")
+@click.option(
+    "--amount", required=True, help="In the account's currency; a negative amount is withdrawn."
+)
 def account_credit(db: Path | None, loginid: str, amount: str) -> None:
     """Add paper money to an account."""
 
@@ -321,9 +325,9 @@ def account_credit(db: Path | None, loginid: str, amount: str) -> None:
 
 @account.command("reset")
 @_DB
-@click.option("--loginid", required=True, help="The account meant.")
+@click.option("--loginid", required=True, help="Account to reset.")
 def account_reset(db: Path | None, loginid: str) -> None:
-    """Bring an account back to its opening balance."""
+    """Reset an account to its opening balance."""
 
     def job(transaction: Transaction) -> accounts.Account:
         at = market_start.present(transaction)
@@ -337,7 +341,7 @@ def account_reset(db: Path | None, loginid: str) -> None:
 @account.command("withdrawal-reasons")
 @_DB
 def account_withdrawal_reasons(db: Path | None) -> None:
-    """List why owners withdraw through payment agents, as they told it, the latest first."""
+    """List the reasons that owners gave for withdrawals through payment agents, newest first."""
     rows = [
         (reason.loginid, tokens.moment_text(reason.at), _on_a_line(reason.message))
         for reason in _run(db, agents.reasons)
@@ -346,15 +350,15 @@ def account_withdrawal_reasons(db: Path | None) -> None:
 
 
 def _on_a_line(text: str) -> str:
-    """What a user has written, without what moves a terminal's cursor."""
+    """Return a user's text on one line, without characters that move a terminal's cursor."""
     return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 @account.command("lift")
 @_DB
-@click.option("--loginid", required=True, help="The account meant.")
+@click.option("--loginid", required=True, help="Account whose limits to lift.")
 def account_lift(db: Path | None, loginid: str) -> None:
-    """Lift every limit and pause that an account's owner has set with set_self_exclusion."""
+    """Lift every limit and pause that the account's owner has set with set_self_exclusion."""
 
     def job(transaction: Transaction) -> None:
         accounts.account(transaction, loginid)
@@ -370,7 +374,7 @@ def account_lift(db: Path | None, loginid: str) -> None:
 
 @click.group(cls=_Group)
 def user() -> None:
-    """Create users, lock them out, change their passwords."""
+    """Create users, lock them out, and change their passwords."""
 
 
 _PASSWORD = click.option(
@@ -378,7 +382,7 @@ _PASSWORD = click.option(
     prompt=True,
     hide_input=True,
     confirmation_prompt=True,
-    help="Asked for when not given, which keeps it out of the shell's history.",
+    help="Leave it out to be asked for it, which keeps it out of the shell's history.",
 )
 
 
@@ -390,7 +394,7 @@ def _hashed(password: str) -> str:
 
 @user.command("create")
 @_DB
-@click.option("--email", required=True, callback=_email, help="By which the user signs in.")
+@click.option("--email", required=True, callback=_email, help="E-mail address to sign in with.")
 @click.option(
     "--residence",
     default=None,
@@ -398,9 +402,9 @@ def _hashed(password: str) -> str:
 )
 @_PASSWORD
 def user_create(db: Path | None, email: str, residence: str | None, password: str) -> None:
-    """Make a user with a demo account and a real-style one, both of paper money.
+    """Create a user with a demo account and a real-style account, both with paper money.
 
-    Where the gateway of the database has no paper exchange, the user has one account.
+    If the gateway of the database has no paper exchange, the user gets one account.
     """
     password_hash = _hashed(password)
 
@@ -424,19 +428,19 @@ def user_create(db: Path | None, email: str, residence: str | None, password: st
 
 @user.command("disable")
 @_DB
-@click.option("--email", required=True, help="Whose it is.")
+@click.option("--email", required=True, help="E-mail address of the user.")
 def user_disable(db: Path | None, email: str) -> None:
-    """Lock a user out: all their tokens end, on live connections too."""
+    """Lock a user out: revoke all their tokens, on live connections too."""
     ended = _run(db, lambda transaction: users.disable(transaction, email))
     click.echo(f"disabled, {ended} tokens ended", err=True)
 
 
 @user.command("password")
 @_DB
-@click.option("--email", required=True, help="Whose it is.")
+@click.option("--email", required=True, help="E-mail address of the user.")
 @_PASSWORD
 def user_password(db: Path | None, email: str, password: str) -> None:
-    """Give a user another password."""
+    """Change a user's password."""
     password_hash = _hashed(password)
     _run(db, lambda transaction: users.set_password(transaction, email, password_hash))
     click.echo("changed", err=True)
@@ -457,16 +461,20 @@ def app() -> None:
     "--app-id",
     type=click.IntRange(1, MAX_APP_ID),
     default=None,
-    help="The app_id that a bot has in its code. [default: the next free one]",
+    help="app_id to use, if a bot has one in its code. [default: the next free one]",
 )
-@click.option("--scopes", default="read", callback=_scopes, help="Such as read,trade.")
-@click.option("--redirect-uri", default="", help="https, or http on localhost.")
-@click.option("--email", default=None, help="The user who owns it; nobody when not given.")
+@click.option(
+    "--scopes", default="read", callback=_scopes, help="Scopes with commas, such as read,trade."
+)
+@click.option(
+    "--redirect-uri", default="", help="Where users return to: https, or http on localhost."
+)
+@click.option("--email", default=None, help="User who owns the app. [default: nobody]")
 @click.option(
     "--allowed-origin",
     "origins",
     multiple=True,
-    help="Origin whose pages may use it, such as https://bot.example.com; any when not given."
+    help="Origin whose pages may use the app, such as https://bot.example.com. By default any."
     " May be repeated.",
 )
 @click.option(
@@ -474,8 +482,8 @@ def app() -> None:
     type=click.Choice(["tokens", "code", "both"]),
     default="both",
     show_default=True,
-    help="What the app gets after consent: tokens in the URL (Deriv v3 web apps), only a code with"
-    " PKCE, or either.",
+    help="What the app gets after consent: tokens in the URL (as Deriv v3 web apps do), only a code"
+    " with PKCE, or either.",
 )
 def app_create(
     db: Path | None,
@@ -487,7 +495,7 @@ def app_create(
     origins: tuple[str, ...],
     flow: str,
 ) -> None:
-    """Register an app and print its app_id, alone."""
+    """Register an app and print only its app_id."""
     try:
         asked = AppRegister(
             app_register=1, name=name, scopes=sorted(scopes), redirect_uri=redirect_uri
@@ -514,7 +522,7 @@ def app_create(
 @app.command("list")
 @_DB
 def app_list(db: Path | None) -> None:
-    """List every app."""
+    """List all apps."""
     every, declared = _run(db, lambda reader: (apps.load_all(reader), offered.scopes_of(reader)))
     rows = [
         (

@@ -1,7 +1,7 @@
-"""Composes a gateway: its own calls, those of plugins, and all that they need, in the right order.
+"""Compose a gateway: its own calls, those of plugins, and what they need, in the right order.
 
-Rules: what it opens it closes, in reverse; nobody is given the gateway itself, only the services
-that they ask for by type.
+Rules: everything opened here is closed in reverse order; no part gets the gateway itself, only the
+services that it asks for by type.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A composed gateway: what the command line, programs and tests hold on to."""
+    """A composed gateway, as the command line, programs and tests use it."""
 
     settings: Settings
     store: Store
@@ -67,10 +67,10 @@ class Running:
     connect: Accept
     services: Services
     plugins: frozenset[str]
-    """The names of the plugins that it offers."""
+    """The names of its plugins."""
 
     def service(self, kind: type[T]) -> T:
-        """A service or a handler by its type. Raises `KeyError` if there is none."""
+        """Return a service or a handler by its type. Raises `KeyError` if there is none."""
         return self.services[kind]
 
 
@@ -84,11 +84,11 @@ async def compose(
     omit: Iterable[str] = (),
     options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> AsyncIterator[Running]:
-    """A gateway with everything but a listener, until the block ends.
+    """Run a gateway with everything but a listener until the block ends.
 
-    `clock` replaces the running one, `mail` whatever the settings say of letters. `plugins` are
-    those of `scopegate serve` where none are named, and `options` their settings by name. Raises
-    `StoreError`, `SettingsError` or `DeclarationError` when it can not start.
+    `clock` replaces the running clock, and `mail` the mailer from the settings. `plugins` defaults
+    to those of `scopegate serve`; `options` holds the settings of plugins by plugin name. Raises
+    `StoreError`, `SettingsError` or `DeclarationError` if the gateway cannot start.
     """
     if settings.residence not in COUNTRIES:
         raise SettingsError(
@@ -96,7 +96,7 @@ async def compose(
         )
     left_out = [*omit, *settings.omit_call]
     composition = composition_of(plugins, settings.handlers, settings.without, left_out)
-    composition.check()  # what is wrong with a declaration is said before a file is created
+    composition.check()  # a wrong declaration is reported before a file is created
     if EXCHANGE not in {plugin.name for plugin in composition.plugins}:
         settings.refuse_market()
     own = _settings_of(settings, composition.plugins, options or {})
@@ -147,7 +147,7 @@ async def compose(
         access: Access = await services.get(Access)
         accounts: Accounts = await services.get(Accounts)
         now: Clock = await services.get(Clock)
-        # The first writes: until here a start that fails leaves an empty database.
+        # The first writes: a start that fails before them leaves an empty database.
         await store.write(
             lambda transaction: store_offered(transaction, services[Scopes], composition.plugins)
         )
@@ -196,7 +196,7 @@ async def compose(
 def _settings_of(
     settings: Settings, plugins: Iterable[Plugin], options: Mapping[str, Mapping[str, Any]]
 ) -> dict[type, BaseModel]:
-    """The settings of each plugin that has some, by their type. Raises `SettingsError`."""
+    """Return the settings of each plugin that has any, by their class. Raises `SettingsError`."""
     plugins = list(plugins)
     unknown = options.keys() - {each.name for each in plugins if each.settings is not None}
     if unknown:
@@ -232,7 +232,7 @@ async def _finish(keeping: list[asyncio.Task[None]], access: Access) -> None:
     for task in keeping:
         task.cancel()
     await asyncio.gather(*keeping, return_exceptions=True)
-    with contextlib.suppress(StoreUnavailableError):  # it is logged, and a stop goes on
+    with contextlib.suppress(StoreUnavailableError):  # already logged; the stop continues
         await access.flush()
 
 

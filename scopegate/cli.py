@@ -1,7 +1,7 @@
-"""The command `scopegate`: serve, and look after users, accounts, tokens and apps.
+"""The command `scopegate`: serve, and manage users, accounts, tokens and apps.
 
 Rules:
-- What a script wants stands on standard output, alone; everything else on standard error.
+- Standard output has only what a script needs; everything else goes to standard error.
 - What only `serve` needs (numpy, the feed, the handlers) is imported by `serve`.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scopegate.framework import Gateway
 
 SWITCH_INTERVAL = 0.0005
-"""Seconds that a computing thread may keep the event loop waiting; Python's default is 0.005."""
+"""Seconds for which a computing thread may delay the event loop; Python's default is 0.005."""
 
 _FLAGS = {"tls_self_signed", "any_app_id", "demo", "compression", "log_letters"}
 _STOPS = (signal.SIGTERM, signal.SIGINT)
@@ -55,7 +55,7 @@ for _group in (admin.token, admin.account, admin.user, admin.app, admin.backup):
 
 
 def _serve_options(command: Callable[..., None]) -> Callable[..., None]:
-    """An option for every setting, with the setting's own description."""
+    """Add an option for every setting, with the setting's description as its help."""
     for name, field in reversed(Settings.fields_by_name().items()):
         flag = "--" + name.replace("_", "-")
         default = field.default
@@ -78,7 +78,7 @@ def _serve_options(command: Callable[..., None]) -> Callable[..., None]:
 def serve(target: str | None, **options: Any) -> None:
     """Serve the API and the pages until interrupted.
 
-    MODULE:GATEWAY names a gateway of your own; without it the paper exchange is served.
+    By default this serves the paper exchange; MODULE:GATEWAY serves your own gateway instead.
 
     Every option is also an environment variable (SCOPEGATE_PORT) and a line of the settings file
     (port = 5555 in scopegate.toml, or in the file that SCOPEGATE_SETTINGS names).
@@ -94,9 +94,7 @@ def serve(target: str | None, **options: Any) -> None:
         gateway = _named(target)
         settings = load(**given) if gateway is None else gateway.settings(**given)
         with _runner() as runner, contextlib.suppress(asyncio.CancelledError):
-            runner.run(
-                _serve(settings, gateway)
-            )  # cancelled when it was asked to stop while it started
+            runner.run(_serve(settings, gateway))  # cancelled if a signal arrived during the start
     except (SettingsError, StoreError, DeclarationError) as problem:
         admin.fail(problem)
     finally:
@@ -104,7 +102,7 @@ def serve(target: str | None, **options: Any) -> None:
 
 
 def _named(target: str | None) -> "Gateway | None":
-    """The gateway of one's own that is meant, if any; modules are found here as well."""
+    """Return the gateway that `target` names, or `None`; the working directory is searched too."""
     _find_modules_here()
     if target is None:
         return None
@@ -116,7 +114,7 @@ def _named(target: str | None) -> "Gateway | None":
 def _runner() -> asyncio.Runner:
     try:
         import uvloop
-    except ImportError:  # none for this platform: the standard loop does as well, slower
+    except ImportError:  # not available on this platform: the standard loop works too, slower
         return asyncio.Runner()
     return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
@@ -137,7 +135,7 @@ async def _serve(settings: Settings, own: "Gateway | None") -> None:
 
     for number in _STOPS:
         loop.add_signal_handler(number, stop)
-    # Beside the loading of modules: of a large database either takes a part of a second.
+    # In parallel with the imports: for a large database, each takes a fraction of a second.
     checked = loop.run_in_executor(None, check_file, settings.db)
     from scopegate import local_ca
     from scopegate.app import compose
@@ -168,31 +166,31 @@ async def _serve(settings: Settings, own: "Gateway | None") -> None:
         _say("\n".join(lines))
         gc.collect()
         gc.enable()
-        gc.freeze()  # a full collection would go through all of the start again, for some 30 ms
+        gc.freeze()  # full collections skip the objects of the start, which saves some 30 ms
         await stopped.wait()
 
 
 def _say(text: str) -> None:
-    """Print; where that is not possible, on a full disk, serving goes on all the same."""
+    """Print a text. If that fails, as on a full disk, log a warning and go on serving."""
     try:
         click.echo(text)
         sys.stdout.flush()
     except OSError as problem:
         log.warning("cannot write to standard output", why=str(problem))
-        # What is still to be written of it would fail again when the process ends.
+        # Otherwise the rest of the text would fail again when the process ends.
         with open(os.devnull, "w") as nothing:
             os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
 def _find_modules_here() -> None:
-    """Let `--handlers` name modules of the working directory, after everything installed."""
+    """Find modules in the working directory too, for `--handlers`, after all installed ones."""
     here = os.getcwd()
     if here not in sys.path:
         sys.path.append(here)
 
 
 def _allow_many_connections() -> None:
-    """A process may open 1,024 files by default on many systems, and each client is one."""
+    """Allow as many open files as possible: each client is one, and many systems start at 1,024."""
     try:
         import resource
     except ImportError:  # not on Windows, which has no such limit
@@ -208,13 +206,13 @@ def _allow_many_connections() -> None:
 @cli.command()
 @click.argument("target", required=False, metavar="[MODULE:GATEWAY]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
-@click.option("--handlers", multiple=True, help="Module with calls of your own. May be repeated.")
+@click.option("--handlers", multiple=True, help="Module with your own calls. May be repeated.")
 @click.option("--without", multiple=True, help="Plugin to leave out, such as exchange.")
 @click.option("--omit-call", multiple=True, help="Call to leave out. May be repeated.")
 def calls(target: str | None, as_json: bool, **options: tuple[str, ...]) -> None:
-    """List every call that is offered, its scope and what it does.
+    """List every call, the scopes that it needs and what it does.
 
-    The settings of `serve` count here as well.
+    The environment variables and the settings file of `serve` apply here too.
     """
     from scopegate.composition import declared
     from scopegate.gateway.calls.registry import DeclarationError

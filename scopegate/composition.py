@@ -1,6 +1,6 @@
-"""What a gateway is composed of, checked before anything of it is made.
+"""The parts of a gateway, checked before any of them is created.
 
-Rule: whatever is wrong with a plugin is found here, and named, before a file is created.
+Rule: every mistake in a plugin is found here and reported by name, before a file is created.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -36,7 +36,7 @@ from scopegate.settings import Settings, SettingsError
 from scopegate.store.sqlite import Store
 
 HANDLERS: Final[tuple[type, ...]] = (General, Sessions, Tokens, Apps, Pages, Consent, Oversight)
-"""The calls of every gateway."""
+"""The classes with the calls of every gateway."""
 
 _OWN: Final = {str(scope): scope for scope in SCOPES}
 
@@ -62,27 +62,27 @@ GIVEN: Final[frozenset[type]] = frozenset(
 
 
 def _wall_clock() -> Clock:
-    """Real time, where no plugin has a market with its own."""
+    """Return a clock with real time, for gateways whose plugins have no market."""
     return WallClock()
 
 
 PROVIDERS: Final = (Accounts, Access, Passwords, _wall_clock)
-"""The gateway's own services, of which plugins may provide others."""
+"""The gateway's own services; plugins may replace `Accounts` and `Clock`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """What a gateway offers: its plugins, in order, and the calls that it leaves out."""
+    """The plugins of a gateway, in order, and the calls that it leaves out."""
 
     plugins: tuple[Plugin, ...]
     omit: frozenset[str] = frozenset()
 
     def scopes(self) -> Scopes:
-        """Every declared scope: those of plugins, then the gateway's own.
+        """Return every declared scope: those of plugins, then the gateway's own.
 
-        A plugin may describe a scope of the gateway's own for its calls: its sentence is added, and
-        the higher risk counts. The exchange describes all of its scopes itself. Raises
-        `DeclarationError` if two plugins declare one name.
+        A plugin may describe one of the gateway's scopes for its own calls: its sentence is added,
+        and the higher risk counts. The exchange describes all of its scopes itself. Raises
+        `DeclarationError` if two plugins declare the same name.
         """
         declared: dict[str, Scope] = {}
         for plugin in sorted(self.plugins, key=lambda plugin: not plugin.trusted):
@@ -91,7 +91,7 @@ class Composition:
                 if own is None or own is scope:
                     declared[scope] = scope
                 elif scope is _OWN.get(scope):
-                    continue  # named, and not described
+                    continue  # declared without a description of its own
                 elif scope in _OWN:
                     declared[scope] = own.with_more(scope)
                 else:
@@ -102,9 +102,9 @@ class Composition:
         return Scopes([*declared.values(), *(each for each in SCOPES if each not in declared)])
 
     def check(self) -> Registry:
-        """Every call, without a gateway running: to be read, not to be made.
+        """Return every call without running a gateway; the calls can be read but not made.
 
-        Raises `DeclarationError` for whatever would stop a start.
+        Raises `DeclarationError` for every declaration that would stop a start.
         """
         names = [plugin.name for plugin in self.plugins]
         for plugin in self.plugins:
@@ -121,9 +121,9 @@ class Composition:
         return registry
 
     def _check_names(self, plugin: Plugin) -> None:
-        """Raise `DeclarationError` if its settings, tables or services would meet those of others.
+        """Raise `DeclarationError` if its settings, tables or services collide with another's.
 
-        Variables of the environment and names of tables begin with the name of a plugin.
+        Environment variables and table names begin with the name of a plugin.
         """
         for other in self.plugins:
             if plugin.is_named and other.is_named and other.name.startswith(f"{plugin.name}_"):
@@ -172,9 +172,9 @@ class Composition:
         return {*GIVEN, *own}
 
     def fill(self, registry: Registry, made: Callable[[type], object]) -> None:
-        """Add the calls of all handlers to a registry: of each what is `made` of it.
+        """Add the calls of all handlers to a registry; `made` returns the object for a class.
 
-        Of the calls of a name to omit, the first is left out: those of the gateway come first.
+        If several calls have a name in `omit`, the first is left out: the gateway's come first.
         """
         left = self.omit
         for handler in HANDLERS:
@@ -199,7 +199,11 @@ def composition_of(
     without: Collection[str],
     omit: Iterable[str],
 ) -> Composition:
-    """These plugins and those of the modules, but for what is left out."""
+    """Compose these plugins, or the standard ones, and those of the modules.
+
+    `without` names plugins to leave out, and `omit` calls. Raises `SettingsError` for an unknown
+    plugin.
+    """
     chosen = standard(without) if plugins is None else plugins
     every = found.each_once([*chosen, *found.of_modules(modules)])
     names = {plugin.name for plugin in every}
@@ -212,10 +216,10 @@ def composition_of(
 
 
 def standard(without: Iterable[str] = ()) -> list[Plugin]:
-    """The plugins of `scopegate serve`: the paper exchange, and those of installed packages."""
+    """Return the plugins of `scopegate serve`: the exchange, and those of installed packages."""
     plugins = found.installed()
     if EXCHANGE not in without:
-        from scopegate.paper_exchange import PAPER_EXCHANGE  # numpy, and all of the market
+        from scopegate.paper_exchange import PAPER_EXCHANGE  # imports numpy and the market
 
         plugins.insert(0, PAPER_EXCHANGE)
     return plugins
@@ -228,5 +232,5 @@ def declared(
     without: Collection[str] = (),
     omit: Iterable[str] = (),
 ) -> Registry:
-    """Every call that a gateway would offer, without one running: to be read, not to be made."""
+    """Return every call that a gateway would offer; the calls can be read but not made."""
     return composition_of(plugins, modules, without, omit).check()

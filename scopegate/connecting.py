@@ -1,4 +1,4 @@
-"""Connections of clients: which visitors may have one, and what each is made of."""
+"""Connections of clients: which clients may connect, and how a connection is created."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from scopegate.gateway.transport.handshake import Handshake
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Makes the connection of a client."""
+    """Creates the connection of a client."""
 
     dispatcher: Dispatcher
     scheduler: Scheduler
@@ -29,10 +29,10 @@ class Connect:
     limiter: RateLimiter
     connections: ConcurrencyLimiter
     any_app_id: bool
-    """Whether an unknown app_id means the test app."""
+    """Whether an unknown app_id counts as the test app."""
 
     def refusal(self, handshake: Handshake) -> str | None:
-        """The limit that keeps this visitor from connecting, or `None`. Counts as a message."""
+        """Return the limit that refuses this connection, or `None`. Counts as a message."""
         holder = unsigned_holder(handshake.address, handshake.origin, handshake.host)
         broken = self.connections.broken_by([holder], self._connection)
         return broken or self.limiter.message_broken_by(holder.key, 0)
@@ -44,7 +44,7 @@ class Connect:
     def __call__(
         self, handshake: Handshake, send: Callable[[bytes], None], transport: Transport
     ) -> Connection:
-        """A connection of this visitor's, over this transport."""
+        """Create the connection of this client over this transport."""
         session = Session(
             send,
             app_id=self._app_id(handshake.app_id),
@@ -64,7 +64,10 @@ class Connect:
         return Connection(self.dispatcher, self.scheduler, session, transport)
 
     def _app_id(self, text: str) -> int | None:
-        """The app that a client names; `None` if there is no such app."""
+        """Return the app that a client names; `None` if there is no such app.
+
+        With `any_app_id`, an unknown number is the test app.
+        """
         if not _is_app_id(text):
             return None
         app_id = int(text)

@@ -1,4 +1,4 @@
-"""The demo user of a start: their accounts, and a token that ends with the next start."""
+"""The demo user: their accounts, and a token that is valid until the next start."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ class DemoAccount:
     loginid: str
     user_id: int
     in_words: str
-    """What the operator is shown of it, such as its balance."""
+    """A description for the operator, such as its balance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What a demo user needs to begin: their accounts, and this start's token for the first."""
+    """The accounts of the demo user, and this start's token for the first one."""
 
     accounts: Sequence[DemoAccount]
     token: str
@@ -33,10 +33,11 @@ class Demo:
 async def settle(
     store: Store, settings: Settings, accounts: Accounts, scopes: Scopes
 ) -> Demo | None:
-    """Create the demo user on an empty database, and replace the demo token of the last start.
+    """Create the demo user in an empty database, and replace the demo token of the last start.
 
-    The last demo token ends at every start, also at one without a demo user. Tokens that the demo
-    user created at the pages stay.
+    Without the setting `demo` this happens only on loopback. The last demo token ends at every
+    start, even at one without a demo user. Tokens that the demo user created at the pages stay.
+    Returns `None` without a demo user.
     """
 
     def job(transaction: Transaction) -> Demo | None:

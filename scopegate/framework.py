@@ -1,4 +1,4 @@
-"""`Gateway`: a gateway of one's own, in code. `scopegate serve module:gateway` serves one, too."""
+"""`Gateway`: your own gateway in code. `scopegate serve module:gateway` serves it too."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -23,30 +23,30 @@ class Serving:
 
     @property
     def url(self) -> str:
-        """Where its pages are: `http://127.0.0.1:5555`."""
+        """The address of its pages, such as `http://127.0.0.1:5555`."""
         host = self.running.settings.host
         shown = f"[{host}]" if ":" in host else host
         return f"http{'s' if self.tls else ''}://{shown}:{self.port}"
 
     @property
     def websocket_url(self) -> str:
-        """Where clients connect, but for their `app_id`: `ws://127.0.0.1:5555/websockets/v3`."""
+        """The WebSocket address without `app_id`, such as `ws://127.0.0.1:5555/websockets/v3`."""
         return f"ws{self.url.removeprefix('http')}/websockets/v3"
 
     @property
     def demo_token(self) -> str | None:
-        """A token of the demo user, with all scopes, until the next start; `None` without one."""
+        """The demo user's token with all scopes, until the next start; `None` without that user."""
         return None if self.running.demo is None else self.running.demo.token
 
 
 class Gateway:
-    """A gateway made of plugins. It has the calls of every gateway, and theirs.
+    """A gateway made of plugins, with the calls of every gateway and those of the plugins.
 
     There is no exchange unless `scopegate.PAPER_EXCHANGE` is among the plugins. `omit` names calls
-    to leave out; a plugin may then have another of that name. `settings` are those of
-    `scopegate serve` (`port=5600`, `db="weather.db"`, `limits="deriv"`), and a mapping by a
-    plugin's name for its own (`weather={"url": …}`). Options, the environment and the settings
-    file win over them.
+    to leave out; a plugin may then offer its own call of that name. `settings` are those of
+    `scopegate serve` (`port=5600`, `db="weather.db"`, `limits="deriv"`); a mapping under a plugin's
+    name holds that plugin's settings (`weather={"url": …}`). Options, the environment and the
+    settings file override them.
     """
 
     def __init__(self, *plugins: Plugin, omit: Iterable[str] = (), **settings: Any) -> None:
@@ -61,15 +61,15 @@ class Gateway:
         }
 
     def _is_own(self, name: str, value: object) -> bool:
-        """Whether these are the settings of a plugin."""
+        """Return whether this is a mapping with the settings of a plugin."""
         return name in self._names and isinstance(value, Mapping)
 
     def settings(self, **options: Any) -> Settings:
-        """The settings of a start with these options. Raises `SettingsError`."""
+        """Return the settings of a start with these options. Raises `SettingsError`."""
         return load(self.defaults, **options)
 
     def with_settings(self, **settings: Any) -> "Gateway":
-        """The same gateway with other settings, beside those that are not named."""
+        """Return the same gateway with these settings changed."""
         mine = {**self.defaults, **self.options}
         for name, value in settings.items():
             mine[name] = {**mine.get(name, {}), **value} if name in self._names else value
@@ -79,10 +79,10 @@ class Gateway:
     async def serving(self, **options: Any) -> AsyncIterator[Serving]:
         """Serve in the running event loop until the block ends; `options` are further settings.
 
-        A mapping by the name of a plugin has settings of that plugin.
+        A mapping under the name of a plugin holds settings of that plugin.
 
-        Signals, logging and garbage collection are left to the program. Raises `SettingsError`,
-        `StoreError` or `DeclarationError` when it can not start.
+        Signals, logging and garbage collection are left to your program. Raises `SettingsError`,
+        `StoreError` or `DeclarationError` if the gateway cannot start.
         """
         own = {
             each: options.pop(each) for each in list(options) if self._is_own(each, options[each])
@@ -94,18 +94,18 @@ class Gateway:
             yield Serving(running, port, tls is not None)
 
     def composed(self, settings: Settings) -> AbstractAsyncContextManager[Running]:
-        """The gateway without a listener, with exactly these settings; raises as `serving`."""
+        """Run the gateway without a listener, with exactly these settings; raises as `serving`."""
         return compose(settings, plugins=self.plugins, omit=self.omit, options=self.options)
 
     def declared(self, modules: Iterable[str] = (), *, without: Collection[str] = ()) -> Registry:
-        """Every call, without a gateway running. Raises `DeclarationError`."""
+        """Return every call without running a gateway. Raises `DeclarationError`."""
         return declared(modules, plugins=self.plugins, without=without, omit=self.omit)
 
 
 def named(target: str) -> Gateway:
-    """The gateway that `module:name` names; the name is `gateway` if it is left out.
+    """Return the gateway that `module:name` names; `name` defaults to `gateway`.
 
-    Raises `DeclarationError` where there is none.
+    Raises `DeclarationError` if there is none.
     """
     module, _, name = target.partition(":")
     found = getattr(imported(module), name or "gateway", None)

@@ -1,6 +1,6 @@
-"""What the call `limits` answers with, but for the limits of plugins: wherever each is kept.
+"""The limits that the call `limits` lists, except those of plugins, from where each is defined.
 
-Rule: a limit that a client can meet is listed here, with the name that the documentation uses.
+Rule: every limit that a client can meet is listed here, by the name that the documentation uses.
 """
 
 from scopegate.gateway.access import apps, guard, passwords, tokens
@@ -14,7 +14,7 @@ from scopegate.store import sqlite as stores
 
 
 def limits_in_force(profile: Profile, http_per_minute: int) -> list[Limit]:
-    """Every limit in force: those of the profile, then those that are the same everywhere."""
+    """Return every limit in force: those of the profile, then all others."""
     message, connection, address = Per.MESSAGE, Per.CONNECTION, Per.ADDRESS
     return [
         *profile.listed(),
@@ -25,7 +25,7 @@ def limits_in_force(profile: Profile, http_per_minute: int) -> list[Limit]:
         Limit("empty_frames", peers.MAX_EMPTY_FRAMES, "frames a second", connection),
         Limit("message_depth", dispatch.MAX_DEPTH, "levels", message),
         Limit("refusal_echo_bytes", dispatch.MAX_ECHO, "bytes", message),
-        Limit("answer_time", dispatch.PATIENCE, "seconds", message),
+        Limit("answer_time", dispatch.TIME_LIMIT, "seconds", message),
         Limit("messages_waiting", connections.MAX_WAITING, "messages", connection),
         Limit("messages_waiting_bytes", connections.MAX_WAITING_BYTES, "bytes", connection),
         Limit("handlers_at_once", scheduling.MAX_RUNNING, "handlers", Per.CLIENT),

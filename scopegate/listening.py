@@ -1,4 +1,4 @@
-"""What a composed gateway listens with: an address, TLS, and the site that HTTP answers."""
+"""How a composed gateway listens: its address, TLS, and the site that answers HTTP requests."""
 
 import os
 import ssl
@@ -19,7 +19,10 @@ from scopegate.settings import Settings, SettingsError
 
 @asynccontextmanager
 async def listen(gateway: Running, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """The port that the gateway listens on, with TLS or without, until the block ends."""
+    """Listen with TLS or without until the block ends; yields the port.
+
+    Raises `SettingsError` if the address cannot be used.
+    """
     settings = gateway.settings
     server = Server(
         Listening(
@@ -49,7 +52,7 @@ async def listen(gateway: Running, tls: ssl.SSLContext | None = None) -> AsyncIt
 
 
 def site(gateway: Running, *, secure: bool) -> Site:
-    """What the gateway answers over plain HTTP, or over TLS where it is `secure`."""
+    """Return the site that answers HTTP requests; `secure` means over TLS."""
     return Site(
         gateway.registry,
         TokenEndpoint(gateway.store, gateway.registry.scopes),
@@ -58,18 +61,18 @@ def site(gateway: Running, *, secure: bool) -> Site:
         limiter=RequestLimiter(gateway.settings.requests()),
         has_exchange=EXCHANGE in gateway.plugins,
         secure=secure,
-        # A browser then insists on TLS for a year, which does not suit a certificate for one run.
+        # Browsers then insist on TLS for a year: wrong for a certificate that is new at each start.
         keeps_to_tls=secure and gateway.settings.tls_cert is not None,
     )
 
 
 def _why(problem: OSError) -> str:
-    """The system's own words; asyncio puts many more around them."""
+    """Return the system's message without the text that asyncio adds."""
     return os.strerror(problem.errno) if problem.errno and problem.errno > 0 else str(problem)
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """TLS as it is set, or `None` for plain connections. Raises `SettingsError`."""
+    """Return the TLS context, or `None` for plain connections. Raises `SettingsError`."""
     if settings.tls_self_signed:
         return local_ca.context(
             settings.db,

@@ -1,9 +1,10 @@
-"""The certificate authority of `--tls-self-signed`, kept beside the database.
+"""The certificate authority of `--tls-self-signed`, stored next to the database.
 
 Rules:
 - It is created once. Clients that trust its certificate trust every later start of the gateway.
-- Only its owner can read its key: anyone who has the key can pose as any server to those clients.
-- Each start issues a new server certificate, for a year; its key is not stored.
+- Only the owner of the key file can read it: with the key, anyone can pose as any server to those
+  clients.
+- Each start issues a new server certificate, valid for a year; its key is not stored.
 """
 
 import os
@@ -22,17 +23,20 @@ VALID_FOR = timedelta(days=365)
 
 
 def certificate_file(db: Path) -> Path:
-    """The file of the authority's certificate, which clients are to trust."""
+    """Return the file of the authority's certificate, for clients to trust."""
     return db.with_suffix(".ca.pem")
 
 
 def key_file(db: Path) -> Path:
-    """The file of the authority's key."""
+    """Return the file of the authority's key."""
     return db.with_suffix(".ca-key.pem")
 
 
 def context(db: Path, names: Iterable[str]) -> ssl.SSLContext:
-    """TLS with a certificate for these names and addresses. Raises `SettingsError`."""
+    """Return a TLS context with a certificate for these names. Raises `SettingsError`.
+
+    `names` are host names and IP addresses.
+    """
     authority = _authority(certificate_file(db), key_file(db))
     now = datetime.now(UTC)
     issued = authority.issue_cert(
@@ -44,7 +48,7 @@ def context(db: Path, names: Iterable[str]) -> ssl.SSLContext:
 
 
 def _authority(certificate: Path, key: Path) -> "CA":
-    import trustme  # takes 70 ms and 8 MB that nobody else needs
+    import trustme  # takes 70 ms and 8 MB, and nothing else needs it
 
     try:
         if certificate.exists() != key.exists():
@@ -70,7 +74,7 @@ def _authority(certificate: Path, key: Path) -> "CA":
 
 
 def _write(file: Path, content: bytes, mode: int) -> None:
-    """Write a new file; other users cannot read a key from the first byte on."""
+    """Write a new file; the mode is set first, so that other users can never read a key."""
     number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with open(number, "wb") as opened:
         opened.write(content)

@@ -1,8 +1,8 @@
-"""The log of a serving gateway: one line of text for each event, on standard error.
+"""The log of a gateway: one line of text for each event, on standard error.
 
 Rules:
-- Logging never raises, so it cannot break what it reports on. Lines that could not be written are
-  counted, and the next line that can be written has their number.
+- Logging never raises, so it cannot break what it reports on. Lines that cannot be written are
+  counted, and the next line that can be written has the count.
 - No token is ever logged.
 """
 
@@ -19,7 +19,7 @@ _lost = 0
 
 
 class SafeLogger(structlog.make_filtering_bound_logger(logging.INFO)):  # type: ignore[misc]
-    """A logger whose methods swallow every failure of their own, and count the lines lost."""
+    """A logger whose methods ignore their own failures and count the lost lines."""
 
     def _proxy_to_logger(
         self, method_name: str, event: str | None = None, *event_args: str, **event_kw: Any
@@ -29,14 +29,14 @@ class SafeLogger(structlog.make_filtering_bound_logger(logging.INFO)):  # type: 
             if _lost:
                 event_kw["lost_lines"] = _lost
             super()._proxy_to_logger(method_name, event, *event_args, **event_kw)
-        except Exception:  # noqa: BLE001 - a disk that is full, an exception that cannot be shown
+        except Exception:  # noqa: BLE001 - a full disk, an exception that cannot be formatted
             _lost += 1
         else:
             _lost = 0
 
 
 class _StandardError:
-    """Writes each line whole, without Python's buffer: a failed line is not retried."""
+    """Writes each line completely, without Python's buffer: a failed line is not retried."""
 
     def _write(self, line: str) -> None:
         data = line.encode(errors="backslashreplace") + b"\n"
@@ -47,20 +47,20 @@ class _StandardError:
 
 
 class _SafeHandler(logging.Handler):
-    """Formats the log records of libraries like our own."""
+    """Formats the log records of libraries like those of the gateway."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; `SafeLogger` swallows what goes wrong."""
+        """Write one record; `SafeLogger` ignores failures."""
         try:
             text = record.getMessage()
-        except Exception:  # noqa: BLE001 - arguments that do not fit their text
+        except Exception:  # noqa: BLE001 - arguments that do not match the format
             text = str(record.msg)
         logger = structlog.get_logger(record.name)
         logger.log(max(record.levelno, logging.INFO), text, exc_info=record.exc_info)
 
 
 def set_up() -> None:
-    """Log to standard error, in colours where that is a terminal."""
+    """Log to standard error, in colours on a terminal."""
 
     def scrub(_logger: Any, _name: str, event: structlog.typing.EventDict) -> Any:
         return {

@@ -1,12 +1,12 @@
-"""Where a database's market comes from and where it stands: its seed, its start, its last moment.
+"""The market of a database: its seed, its start and its current moment.
 
 Rules:
-- Seed and start are kept with a new database; a different one later refuses to start.
-- The version of the feed is kept too. A database of another one is not opened
+- Seed and start are stored with a new database; a later start with different ones is refused.
+- The version of the feed is stored too. A database of another version is not opened
   (`check_feed`): its prices would differ from those that were published.
-- A market without a start keeps real time. One with a start runs only while the gateway does.
+- A market without a start runs in real time; one with a start runs only while the gateway runs.
 - Market time never goes back, not even after a crash or if the wall clock was set back: while the
-  market runs, a mark ahead of it is stored, and it never resumes before the mark.
+  market runs, a mark ahead of it is stored, and the market never resumes before the mark.
 - After a crash, a market in real time waits for a mark that is at most `WAITED_FOR` seconds ahead;
   if the wall clock was set back further, it resumes from the mark at once.
 """
@@ -25,28 +25,28 @@ from scopegate.store.sqlite import Snapshot, StoreError, Transaction
 MARK_EVERY = 1.0
 """Real seconds between two marks."""
 WAITED_FOR = 3 * MARK_EVERY
-"""Real seconds by which the mark lies ahead. If no mark can be stored for longer, moments may be
+"""Real seconds by which the mark is ahead. If no mark can be stored for longer, moments may be
 published twice after a crash, if the wall clock was set back as well."""
 
 LATEST = 4_102_444_800
-"""2100-01-01 00:00 UTC: no market begins later."""
+"""2100-01-01 00:00 UTC, the latest start of a market."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The market of one database, as it is when the gateway starts."""
+    """The market of one database when the gateway starts."""
 
     seed: str
     start: float | None
-    """Where market time began; `None` where it is real time."""
+    """Market time at which it began; `None` for real time."""
     resume: float
-    """Where market time goes on now."""
+    """Market time from which it continues now."""
     clock: float
-    """The moment at which the market's clock starts; before `resume` if it waits for that."""
+    """Market time at which the clock starts; before `resume` if the market waits for that."""
 
 
 def parse_start(text: str) -> float:
-    """Epoch seconds, or ISO 8601 (UTC unless it says otherwise). Raises `SettingsError`."""
+    """Parse epoch seconds or ISO 8601 (UTC unless it has an offset). Raises `SettingsError`."""
     try:
         moment = float(text)
     except ValueError:
@@ -70,7 +70,7 @@ def check_feed(connection: sqlite3.Connection) -> None:
     """
     rows = connection.execute("SELECT name, value FROM meta WHERE name IN ('seed', 'feed')")
     kept = dict(rows.fetchall())
-    found = kept.get("feed", "1")  # the first feed was not written down
+    found = kept.get("feed", "1")  # version 1 was not stored
     if "seed" in kept and found != str(FEED_VERSION):
         raise StoreError(
             f"the prices of this database are those of feed {found}, this program has feed"
@@ -80,15 +80,15 @@ def check_feed(connection: sqlite3.Connection) -> None:
 
 
 def foresee(reader: Snapshot, *, seed: str | None, start: str | None, speed: float) -> Origin:
-    """What the market of this database is, or will be once `settle` has written that down.
+    """Return the market of this database, or the one that `settle` will store in a new database.
 
-    Raises `SettingsError` when another seed or start is asked for than the database has.
+    Raises `SettingsError` if `seed` or `start` differs from what the database has.
     """
     wanted = None if start is None else parse_start(start)
     stored_seed = meta.get(reader, "seed")
     if stored_seed is None:
         stored_seed = seed or secrets.token_hex(32)
-        # A market that runs at a speed of its own can not keep real time.
+        # At a speed other than 1, the market cannot run in real time.
         begun = time.time() if wanted is None and speed != 1 else wanted
     else:
         if seed is not None and seed != stored_seed:
@@ -112,7 +112,7 @@ def foresee(reader: Snapshot, *, seed: str | None, start: str | None, speed: flo
 
 
 def settle(transaction: Transaction, origin: Origin) -> None:
-    """Write down what a new database's market is; of another nothing is changed."""
+    """Store the market of a new database; an existing one is not changed."""
     if meta.get(transaction, "seed") is None:
         meta.put(transaction, "seed", origin.seed)
         meta.put(transaction, "feed", str(FEED_VERSION))
@@ -120,23 +120,23 @@ def settle(transaction: Transaction, origin: Origin) -> None:
 
 
 def run(transaction: Transaction, moment: float, speed: float) -> None:
-    """Store the market's present moment; it never resumes before a mark ahead of that."""
+    """Store the current market time and a mark ahead of it, before which it never resumes."""
     kept = float(meta.get(transaction, "mark") or 0.0)
     meta.put(transaction, "mark", repr(max(kept, moment + WAITED_FOR * speed)))
     meta.put(transaction, "pace", f"{moment!r} {time.time()!r} {speed!r}")
 
 
 def stand(transaction: Transaction, moment: float) -> None:
-    """Note where the market has stopped: it goes on from there, and nobody has seen more of it."""
+    """Store where the market stopped. It resumes there: nothing later was published."""
     meta.put(transaction, "mark", repr(moment))
     meta.put(transaction, "pace", "")
 
 
 def present(reader: Snapshot) -> float:
-    """Where the market stands, for a process that does not run it."""
+    """Return the current market time, for a process that does not run the market."""
     mark = float(meta.get(reader, "mark") or 0.0)
     if pace := meta.get(reader, "pace"):
         moment, noted, speed = map(float, pace.split())
         mark = min(moment + max(0.0, time.time() - noted) * speed, mark)
-    # A market without a start keeps real time, also while nobody serves it.
+    # A market without a start runs in real time, even while no gateway serves it.
     return mark if meta.get(reader, "start") else max(mark, time.time())

@@ -1,6 +1,6 @@
-"""What a gateway offered when it last started on a database: its scopes and its plugins.
+"""The scopes and plugins that a gateway had when it last started on a database.
 
-The commands that look after a database know by it what a token can be made for.
+With them, the commands that manage a database check which scopes a token can have.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ _PLUGINS = "plugins"
 
 
 def store_offered(transaction: Transaction, scopes: Scopes, plugins: Iterable[Plugin]) -> None:
-    """Write down the names of the scopes and of the plugins of this start."""
+    """Store the names of the scopes and plugins of this start."""
     rows = {_SCOPES: [str(scope) for scope in scopes], _PLUGINS: [each.name for each in plugins]}
     for name, values in rows.items():
         if _kept(transaction, name) != values:
@@ -26,15 +26,15 @@ def store_offered(transaction: Transaction, scopes: Scopes, plugins: Iterable[Pl
 
 
 def scopes_of(reader: Snapshot) -> Sequence[str]:
-    """The names of the scopes that can be given, in order.
+    """Return the names of the scopes that a token can have, in order.
 
-    A database that was never served will be by `scopegate serve`, so it has those of the exchange.
+    A database that was never served has those of the exchange, as `scopegate serve` offers them.
     """
     return _kept(reader, _SCOPES) or [str(scope) for scope in SCOPES]
 
 
 def has_exchange(reader: Snapshot) -> bool:
-    """Whether the database is one of a paper exchange."""
+    """Return whether the database has a paper exchange; also if it was never served."""
     plugins = _kept(reader, _PLUGINS)
     return plugins is None or EXCHANGE in plugins
 

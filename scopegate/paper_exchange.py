@@ -1,7 +1,7 @@
 """The paper exchange as a plugin: simulated markets, contracts, accounts with paper money.
 
-Rules: services are listed in no particular order, because each is made when it is first needed;
-what runs while the gateway serves is entered in the order of `background`.
+Rules: services are listed in no particular order, because each is created when it is first needed;
+background work is entered in the order of `background`.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ from scopegate.store.sqlite import Store, StoreUnavailableError
 
 @lru_cache(maxsize=2)
 def _feed(seed: str) -> Feed:
-    """Gateways of one process that share a seed, as those of tests, compute each price once."""
+    """Share a feed between gateways of one process, as in tests: each price is computed once."""
     return Feed(seed)
 
 
@@ -76,7 +76,7 @@ def _feed(seed: str) -> Feed:
 
 @asynccontextmanager
 async def origin(store: Store, settings: Settings) -> AsyncIterator[Origin]:
-    """Where the market of this database comes from, or will once `market` has written it down."""
+    """Provide the market of this database; `market_marks` stores that of a new one."""
     yield await store.read(
         lambda reader: market_start.foresee(
             reader, seed=settings.seed, start=settings.start, speed=settings.speed
@@ -85,48 +85,52 @@ async def origin(store: Store, settings: Settings) -> AsyncIterator[Origin]:
 
 
 def clock(origin: Origin, settings: Settings) -> Clock:
-    """The market's clock."""
+    """Return the market's clock."""
     return RunningClock(origin.clock, settings.speed, least=origin.resume)
 
 
 def margins(settings: Settings) -> Margins:
-    """What the exchange keeps, by family of contracts."""
+    """Return the margins of the exchange, by family of contracts."""
     return settings.margin
 
 
 def feed(origin: Origin) -> Feed:
-    """The prices."""
+    """Return the feed of prices."""
     return _feed(origin.seed)
 
 
 def copying(store: Store, clock: Clock) -> Copying:
-    """Copied trades. Whether a token holds is for the gateway to know."""
+    """Return the service for copied trades; the gateway checks whether a token is valid."""
     return Copying(store, clock, tokens.holds)
 
 
 def rates(feed: Feed) -> Rates:
-    """Rates between currencies."""
+    """Return the rates between currencies."""
     return Rates(feed)
 
 
 def announcements(origin: Origin) -> Announcements:
-    """The economic calendar."""
+    """Return the economic calendar."""
     return Announcements(origin.seed)
 
 
 def accounts(clock: Clock) -> GatewayAccounts:
-    """Accounts with a currency and a balance."""
+    """Return the accounts with a currency and a balance."""
     return PaperAccounts(clock)
 
 
-# What runs while the gateway serves.
+# Background work.
 
 
 @asynccontextmanager
 async def market_marks(
     store: Store, clock: Clock, origin: Origin, settings: Settings, access: Access
 ) -> AsyncIterator[None]:
-    """Write down where the market is, from its beginning to its stop."""
+    """Store the market's current time from the start to the stop.
+
+    Also gives a currency to accounts that were opened without the exchange, and updates live
+    connections when the currency of an account is settled.
+    """
     await store.write(lambda transaction: market_start.settle(transaction, origin))
     await store.write(lambda transaction: ledger.take_over(transaction, at=clock.now()))
     store.listen(
@@ -140,7 +144,7 @@ async def market_marks(
         )
 
     async def store_mark() -> None:
-        """Keep a mark ahead of the market; it never resumes before its mark."""
+        """Keep a mark ahead of the market, which never resumes before it."""
         while True:
             await asyncio.sleep(market_start.MARK_EVERY)
             await mark()
@@ -152,7 +156,7 @@ async def market_marks(
     finally:
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
-        with contextlib.suppress(StoreUnavailableError):  # it is logged, and a stop goes on
+        with contextlib.suppress(StoreUnavailableError):  # already logged; the stop continues
             await store.write(lambda transaction: market_start.stand(transaction, clock.now()))
 
 
@@ -176,7 +180,7 @@ async def heartbeat(
     quotes: Quotes,
     exchange_rates: ExchangeRates,
 ) -> AsyncIterator[None]:
-    """Let the market tell each of its seconds, in this order."""
+    """Run these steps for each second of the market, in this order."""
     beating = Heartbeat(
         clock,
         (

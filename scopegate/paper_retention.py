@@ -1,4 +1,4 @@
-"""How old rows of the paper exchange are deleted. Contracts and the ledger never are."""
+"""The retention rules of the paper exchange. Contracts and the ledger are never deleted."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -39,7 +39,7 @@ def _delete_order(transaction: Transaction, key: Key) -> None:
     transaction.execute("DELETE FROM contract_orders WHERE id = ?", *key)
 
 
-# Tokens to which copying relations refer are deleted after these.
+# These run before the rule for tokens, because copying relations refer to tokens.
 RULES: Final = (
     Rule(
         "Ended copying relations",

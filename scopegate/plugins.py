@@ -1,4 +1,4 @@
-"""Plugins: what a gateway offers beside its own calls, from installed packages and from modules."""
+"""Plugins: what a gateway offers besides its own calls, from installed packages and modules."""
 
 import importlib
 import importlib.metadata
@@ -21,10 +21,10 @@ from scopegate.schemas.scopes import Scope
 from scopegate.services import Provider, check_form
 
 HANDLER_GROUP = "scopegate.handlers"
-"""The entry-point group in which installed packages offer calls."""
+"""The entry-point group in which installed packages offer plugins and calls."""
 
 EXCHANGE: Final = "exchange"
-"""The name of the plugin that `scopegate serve` has and can leave out."""
+"""The name of the exchange's plugin, which `scopegate serve` has unless it is left out."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,29}", re.ASCII)
 
@@ -33,45 +33,46 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,29}", re.ASCII)
 class Plugin:
     """Calls, with everything that they need.
 
-    Constructors, services and background work say by the types of their parameters what they need:
-    a service of any plugin, or a part of the gateway (`docs/plugins.md` lists them). Raises
-    `DeclarationError` for a name that is not of lower-case letters, digits and underscores.
+    Constructors, services and background work ask for what they need by the types of their
+    parameters: a service of any plugin, or a part of the gateway (`docs/plugins.md` lists them).
+    Raises `DeclarationError` for a wrong field, such as a name with other characters than
+    lower-case letters, digits and underscores.
     """
 
     name: str
-    """Names its settings, its tables and its migrations."""
+    """The name of its settings, tables and migrations."""
     handlers: Sequence[type] = ()
-    """The classes whose methods are calls; each is made once per start."""
+    """The classes whose methods are calls; each start creates one instance of each."""
     scopes: Sequence[Scope] = ()
-    """The scopes that its calls need and that the gateway does not have."""
+    """The scopes that it declares: its calls need them and the gateway does not have them."""
     services: Sequence[Provider] = ()
-    """What handlers ask for by type: classes, functions, or functions under `asynccontextmanager`
-    that yield a service and close it at the end."""
+    """The services that handlers ask for by type: classes, functions, or functions under
+    `asynccontextmanager` that yield a service and close it at the end."""
     background: Sequence[Callable[..., AbstractAsyncContextManager[Any]]] = ()
-    """What runs while the gateway serves: functions under `asynccontextmanager`. Each is entered
-    once all handlers are there, and left at the stop, the last first."""
+    """Work that runs while the gateway serves: functions under `asynccontextmanager`. Each is
+    entered after all handlers are created, and left at the stop, the last first."""
     settings: type[BaseModel] | None = None
-    """Its settings, a service as well: fields with the environment variables
-    `SCOPEGATE_<NAME>_<FIELD>` and the table `[name]` in the settings file."""
+    """The class of its settings, which is also a service. Its fields are set by the environment
+    variables `SCOPEGATE_<NAME>_<FIELD>` and the table `[name]` in the settings file."""
     migrations: Traversable | None = None
-    """A folder of SQL files whose names begin with 0001, 0002, …: the steps by which its tables
-    are made. Tables and indexes are named after the plugin (`weather_places`)."""
+    """A folder of SQL files whose names begin with 0001, 0002, …: the migrations that create its
+    tables. Names of tables and indexes begin with the plugin's name (`weather_places`)."""
     check: Callable[[sqlite3.Connection], None] | None = None
-    """Raises `StoreError` for a database that the plugin must not use, before any migration."""
+    """Called before any migration; raises `StoreError` if the plugin must not use the database."""
     errors: Mapping[type[Exception], Callable[[Any], ApiError]] | None = None
-    """Exceptions of its own that handlers may raise, and what clients are told of each."""
+    """The plugin's exceptions that handlers may raise, each with the error for clients."""
     replies: Mapping[str, type] = field(default_factory=dict)
-    """Calls of the gateway to whose replies its `Accounts` add fields: `authorize`, `sign_in` and
-    `sign_in_demo`, each with the whole type of the reply."""
+    """Calls of the gateway to whose replies its `Accounts` add fields (`authorize`, `sign_in` and
+    `sign_in_demo`), each with the whole type of the reply."""
     limits: Sequence[Limit] = ()
-    """What the call `limits` lists of its own."""
+    """Its own limits, which the call `limits` lists."""
     retention: Sequence[Rule] = ()
-    """How old rows of its tables are deleted."""
+    """The rules by which old rows of its tables are deleted."""
     trusted: bool = False
     """Whether it is the exchange: the first step of its handlers runs without a task
     (`Registry.add`), and it describes the gateway's own scopes itself."""
     is_named: bool = True
-    """Whether its author named it; a module without a plugin is one under the module's name."""
+    """Whether its author chose the name; a module without a plugin becomes one by its own name."""
 
     def __post_init__(self) -> None:
         name: Any = self.name
@@ -121,7 +122,7 @@ class Plugin:
 
 
 def installed() -> list[Plugin]:
-    """The plugins of installed packages. Raises `DeclarationError` for what cannot be loaded."""
+    """Return the plugins of installed packages. Raises `DeclarationError` if loading one fails."""
     found = []
     for entry in importlib.metadata.entry_points(group=HANDLER_GROUP):
         try:
@@ -133,12 +134,12 @@ def installed() -> list[Plugin]:
 
 
 def of_modules(modules: Iterable[str]) -> list[Plugin]:
-    """The plugins of named modules. Raises `DeclarationError` for what cannot be loaded."""
+    """Return the plugins of these modules. Raises `DeclarationError` if one cannot be loaded."""
     return [plugin for name in modules for plugin in _plugins_in(imported(name), name)]
 
 
 def each_once(plugins: Iterable[Plugin]) -> list[Plugin]:
-    """These plugins without repetitions: a module may be named, and installed as well."""
+    """Return the plugins without duplicates: a module may be both named and installed."""
     kept: list[Plugin] = []
     handlers: set[type] = set()
     for plugin in dict.fromkeys(plugins):
@@ -150,7 +151,7 @@ def each_once(plugins: Iterable[Plugin]) -> list[Plugin]:
 
 
 def imported(name: str) -> Any:
-    """A module of this name. Raises `DeclarationError` where it cannot be imported."""
+    """Import a module by its name. Raises `DeclarationError` if that fails."""
     try:
         return importlib.import_module(name)
     except Exception as problem:
@@ -160,7 +161,7 @@ def imported(name: str) -> Any:
 
 
 def _plugins_in(loaded: Any, name: str) -> list[Plugin]:
-    """A plugin, those of a module, or a plugin of the classes with calls that there are."""
+    """Return this plugin or those of a module; other classes with calls become a plugin."""
     if isinstance(loaded, Plugin):
         return [loaded]
     plain = re.sub(r"[^a-z0-9_]", "_", name.lower()).lstrip("_0123456789")[:30] or "plugin"
@@ -170,7 +171,7 @@ def _plugins_in(loaded: Any, name: str) -> list[Plugin]:
         raise DeclarationError(
             f"{name} names {loaded!r}: name a Plugin, a module, or a class with calls"
         )
-    # The exchange may be imported there; it is offered, or left out, by the gateway itself.
+    # The module may import the exchange; only the gateway decides whether to offer that.
     plugins = [
         member for member in dict.fromkeys(_members(loaded, Plugin)) if member.name != EXCHANGE
     ]

@@ -1,6 +1,6 @@
-"""What pytest gets from Scopegate: the fixture `scopegate` and the mark of the same name.
+"""The pytest plugin of Scopegate: the fixture `scopegate` and the mark of the same name.
 
-Rules: loaded into every run of pytest where the product is installed, so it imports nothing of the
+Rule: pytest loads this in every run where Scopegate is installed, so it imports nothing of the
 gateway before a test asks for one.
 """
 
@@ -30,16 +30,16 @@ _PATH = f'{_CONFIGURED}pythonpath = ["."]'
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark known, also where pytest is strict about marks."""
+    """Register the mark, also for `--strict-markers`."""
     config.addinivalue_line("markers", _MARK)
 
 
 @pytest.fixture
 def scopegate(request: pytest.FixtureRequest) -> Iterator["LiveGateway"]:
-    """A gateway of the test's own on a free port, whose clock the test moves.
+    """A separate gateway for the test, on a free port, with a clock that the test moves.
 
-    `@pytest.mark.scopegate(balance="500.00")` says how it begins; of several marks (on the test,
-    its class, its module) each adds what the nearer ones do not say.
+    `@pytest.mark.scopegate(balance="500.00")` sets how it begins. Several marks (on the test, its
+    class, its module) add up; if they differ, the nearest wins.
     """
     from scopegate.gateway.calls.registry import DeclarationError
     from scopegate.settings import SettingsError
@@ -64,9 +64,9 @@ def scopegate(request: pytest.FixtureRequest) -> Iterator["LiveGateway"]:
 
 
 def _is_run_by_nobody(item: pytest.Item) -> bool:
-    """Whether a test is a coroutine that no plugin has taken on, as far as can be seen.
+    """Return whether a test is a coroutine that no plugin runs, as far as can be seen.
 
-    pytest-asyncio makes an item of its own kind of it; anyio and trio go by their marks.
+    pytest-asyncio makes another kind of item of it; anyio and trio use marks.
     """
     return (
         type(item) is pytest.Function
@@ -77,7 +77,7 @@ def _is_run_by_nobody(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """A test fails with the bot that it has run, also where it did not ask for the result."""
+    """Fail the test if a bot that it ran has failed, even if it did not ask for the result."""
     result = yield
     testkit = sys.modules.get("scopegate.testkit")
     if testkit is not None:
@@ -91,7 +91,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Say which setting is missing where a bot's tests do not find the bot beside them."""
+    """Name the missing `pythonpath` if a test cannot import a module of the project's root."""
     report = yield
     if report.failed and isinstance(collector, pytest.Module):
         for name in _not_found(report.longreprtext):
@@ -104,5 +104,5 @@ def pytest_make_collect_report(
 
 
 def _not_found(text: str) -> list[str]:
-    """The top-level modules that an import has not found."""
+    """Return the top-level modules that could not be found."""
     return re.findall(r"ModuleNotFoundError: No module named '([A-Za-z0-9_]+)", text)

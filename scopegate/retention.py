@@ -1,10 +1,10 @@
-"""Bounds for the tables that clients can make grow, and the deletion of older rows.
+"""Retention: bounds for the tables that clients can make grow, and the purge of older rows.
 
 Rules:
-- `RULES` is the one list for the gateway's own tables, and each plugin has one for its own:
+- `RULES` is the only list for the gateway's own tables, and each plugin has a list for its tables:
   `docs/retention.md` is generated from them. Users and accounts are never deleted.
-- Candidates are found by a reader; a row is deleted only if it still meets the condition then.
-- A job deletes at most `BATCH` rows, so that other writes wait for milliseconds.
+- A reader finds candidates; a row is deleted only if it still meets the condition then.
+- A job deletes at most `BATCH` rows, so that other writes wait only milliseconds.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ Key = Sequence[Any]
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """The present: in real time for the audit, in market time for contracts and copying."""
+    """The current moment: in real time for the audit, in market time for contracts and copying."""
 
     real: float
     market: float
@@ -52,19 +52,19 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The rule for one kind of rows."""
+    """The retention rule for one kind of row."""
 
     rows: str
     kept: str
-    """Both in words, for the documentation."""
+    """How long they are kept. `rows` and `kept` are texts for the documentation."""
     find: Callable[[Snapshot, Moments], Sequence[Key]] | None = None
-    """At most `BATCH` keys of rows that can go; `None` where rows are bounded as they are added."""
+    """Returns at most `BATCH` keys of rows to delete; `None` if adding rows bounds their number."""
     delete: Callable[[Transaction, Key], None] = lambda transaction, key: None
-    """Delete one of them, unless something has changed."""
+    """Deletes one of them, unless something has changed."""
 
 
 class Retention:
-    """Deletes rows by `RULES`, and by those of plugins before."""
+    """Deletes rows by the rules of plugins, then by `RULES`."""
 
     def __init__(self, store: Store, clock: Clock, further: Sequence[Rule] = ()) -> None:
         self._rules = (*further, *RULES)
@@ -72,11 +72,11 @@ class Retention:
         self._clock = clock
 
     async def purge(self) -> int:
-        """Delete old rows; the number of rows that were found.
+        """Delete old rows and return the number of rows found.
 
         Raises `StoreError` if the store fails; rows deleted before that stay deleted.
         """
-        # Nobody may have been signed in with them when their time was up.
+        # Possibly no connection was signed in with them when they expired.
         await self._store.write(tokens.end_expired)
         found = 0
         now = Moments(time.time(), self._clock.now())
@@ -87,7 +87,7 @@ class Retention:
                 except StoreUnavailableError:
                     raise
                 except Exception as problem:
-                    # One rule, of a plugin perhaps, does not keep the others from their work.
+                    # A rule that fails, perhaps of a plugin, does not stop the others.
                     log.error("old rows cannot be deleted", rows=rule.rows, exc_info=problem)
         return found
 
@@ -111,7 +111,7 @@ class Retention:
 
             def job(transaction: Transaction, keys: Sequence[Key] = keys) -> None:
                 for key in keys:
-                    # A row that something refers to, such as a table of a plugin, stays.
+                    # A row to which another refers, for example in a table of a plugin, stays.
                     with contextlib.suppress(sqlite3.IntegrityError), transaction.savepoint():
                         delete(transaction, key)
 
@@ -139,10 +139,10 @@ def _delete_use(transaction: Transaction, key: Key) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """Rows that have ended: the latest of each owner are kept, for `ENDED_DAYS`.
+    """Rows that have ended: the latest `most` of each owner are kept, for `ENDED_DAYS`.
 
-    All names are SQL: the table, its columns for the owner and for the moment of the end (real
-    time), and the condition that no other row refers to a row.
+    The other fields are SQL: the table, its columns for the owner and for the moment of the end
+    (real time), and the condition that no other row refers to a row.
     """
 
     table: str
@@ -152,7 +152,7 @@ class _Ended:
     most: int
 
     def find(self, reader: Snapshot, now: Moments) -> Sequence[Key]:
-        """Those that are too old, and those of owners who have too many."""
+        """Return the rows that are too old, and the oldest of owners who have too many."""
         found: list[Key] = []
         found += reader.all(
             f"SELECT id FROM {self.table} WHERE {self.ended} < ? AND {self.unused} LIMIT ?",  # noqa: S608
@@ -174,7 +174,7 @@ class _Ended:
         return found[:BATCH]
 
     def delete(self, transaction: Transaction, key: Key) -> None:
-        """Delete one, unless something refers to it by now."""
+        """Delete one row, unless another refers to it by now."""
         transaction.execute(
             f"DELETE FROM {self.table} WHERE id = ? AND {self.ended} IS NOT NULL AND {self.unused}",  # noqa: S608
             *key,
@@ -245,7 +245,7 @@ def _delete_change(transaction: Transaction, key: Key) -> None:
     transaction.execute("DELETE FROM changes WHERE id = ?", *key)
 
 
-# Tokens, authorizations and apps refer to each other: their rows go in this order.
+# Tokens refer to authorizations, and these to apps: rows are deleted in this order.
 RULES: Final = (
     Rule(
         "Uses of a token, one row per call and address",

@@ -1,8 +1,8 @@
-"""Services by type: code that needs a part of the gateway names its type, and gets the one made.
+"""Services by type: code that needs a part of the gateway asks for its type.
 
 Rules:
-- A service is made once per start, when somebody needs it first, and closed in reverse order.
-- What is needed and not there is found before anything is made (`check`), and named.
+- A service is created once per start, when it is first needed; they are closed in reverse order.
+- A missing service is found before anything is created (`check`) and reported by name.
 """
 
 import functools
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 Provider = Callable[..., Any]
 """A class, a function that returns a service, or one under `asynccontextmanager` that yields it.
-Its parameters say by their types what it needs, and what it returns is what it provides."""
+The types of its parameters are what it needs; its return type is what it provides."""
 
 _LIFETIMES = (AsyncIterator, AsyncGenerator, AbstractAsyncContextManager)
 
@@ -30,10 +30,10 @@ class Services:
     """The services of one start."""
 
     def __init__(self, providers: Iterable[Provider], given: Mapping[type, object]) -> None:
-        """`given` are there already, and win over a provider of the same type.
+        """`given` are services that exist already; they win over a provider of the same type.
 
-        Of two providers of one type the later one counts. Raises `DeclarationError` for one that
-        does not say what it provides.
+        Of two providers of one type the later one counts. Raises `DeclarationError` for a provider
+        without a return type.
         """
         self._made: dict[type, Any] = dict(given)
         self._providers: dict[type, Provider] = {}
@@ -42,25 +42,25 @@ class Services:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "Services":
-        """Begin; services are made as they are needed."""
+        """Begin; services are created when they are needed."""
         return self
 
     async def __aexit__(self, *problem: Any) -> None:
         await self._stack.__aexit__(*problem)
 
     def __getitem__(self, kind: type[T]) -> T:
-        """A service that was made or given. Raises `KeyError` if there is none."""
+        """Return a service that was created or given. Raises `KeyError` if there is none."""
         found: T = self._made[kind]
         return found
 
     def add(self, kind: type, service: object) -> None:
-        """Offer a further service from now on."""
+        """Add a service that exists already."""
         self._made[kind] = service
 
     def check(self, needy: Iterable[Provider], also: Iterable[type] = ()) -> None:
-        """Raise `DeclarationError` for a need of these, or of a provider, that nothing meets.
+        """Raise `DeclarationError` if these, or a provider, need a type that nothing provides.
 
-        `also` are types that will be there later.
+        Also if services need each other. `also` are types that will be provided later.
         """
         there = {*self._made, *self._providers, *also}
         for kind in self._providers:
@@ -85,7 +85,7 @@ class Services:
                 self._check_circle(need.kind, [*needing, kind])
 
     async def get(self, kind: type) -> Any:
-        """A service, made now if it was not yet, with everything that it needs."""
+        """Return a service; if necessary, create it now with everything that it needs."""
         if kind in self._made:
             return self._made[kind]
         self._made[kind] = made = await self._run(self._providers[kind])
@@ -108,11 +108,11 @@ class Services:
         return await self._entered(provider, made) if has_lifetime(provider) else made
 
     async def enter(self, background: Callable[..., AbstractAsyncContextManager[Any]]) -> None:
-        """Enter an async context manager with the services that it needs, until the end."""
+        """Enter an async context manager with the services that it needs; `__aexit__` leaves it."""
         await self._entered(background, await self.make(background))
 
     async def _entered(self, provider: Provider, made: Any) -> Any:
-        """What an async context manager gives. Raises `DeclarationError` if that fails."""
+        """Enter a context manager and return its value. Raises `DeclarationError` if that fails."""
         with _named("open", provider):
             return await self._stack.enter_async_context(made)
 
@@ -121,7 +121,7 @@ class Services:
 def _named(doing: str, provider: Provider) -> Iterator[None]:
     """Turn a failure into a `DeclarationError` that names the class or the function at fault.
 
-    Errors of the store, of settings and of declarations say enough, and go on as they are.
+    Errors of the store, of settings and of declarations are clear enough and are not changed.
     """
     try:
         yield
@@ -134,18 +134,18 @@ def _named(doing: str, provider: Provider) -> Iterator[None]:
 
 
 class Need(typing.NamedTuple):
-    """What one parameter asks for."""
+    """The service that one parameter asks for."""
 
     kind: type
     optional: bool
-    """Whether it takes `None` if there is no such service."""
+    """Whether the parameter gets `None` if there is no such service."""
 
 
 @functools.cache
 def needs_of(needy: Provider) -> Mapping[str, Need]:
-    """The services that a constructor or a function asks for, by the names of its parameters.
+    """Return the services that a constructor or a function asks for, by parameter name.
 
-    Parameters with a default are left alone. Raises `DeclarationError` for one without a type.
+    Parameters with a default are ignored. Raises `DeclarationError` for one without a type.
     """
     constructor: Any = needy
     if inspect.isclass(needy):
@@ -181,19 +181,19 @@ def _need(needy: Provider, name: str, hint: Any) -> Need:
 
 
 def name_of(provider: Any) -> str:
-    """What a class or a function is called in errors."""
+    """Return the name of a class or a function for error messages."""
     return str(getattr(provider, "__qualname__", repr(provider)))
 
 
 def has_lifetime(provider: Provider) -> bool:
-    """Whether a provider is an async context manager, by what it says that it returns."""
+    """Return whether a provider is an async context manager, by its return type."""
     if inspect.isclass(provider):
         return False
     return typing.get_origin(_hints(provider).get("return")) in _LIFETIMES
 
 
 def check_form(provider: Any, *, background: bool = False) -> None:
-    """Raise `DeclarationError` for what is no provider, or no background work."""
+    """Raise `DeclarationError` unless this is a provider, or background work if asked for."""
     if not callable(provider):
         raise DeclarationError(f"{provider!r} is no class and no function")
     if inspect.isasyncgenfunction(provider) or inspect.iscoroutinefunction(provider):
@@ -210,7 +210,7 @@ def check_form(provider: Any, *, background: bool = False) -> None:
 
 @functools.cache
 def provided_by(provider: Provider) -> type:
-    """The type of the service that a provider makes. Raises `DeclarationError` if it is unsaid."""
+    """Return the type that a provider creates. Raises `DeclarationError` if it has none."""
     if inspect.isclass(provider):
         return provider
     returned = _hints(provider).get("return")

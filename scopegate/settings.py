@@ -1,8 +1,8 @@
 """Every setting of the gateway: an option of `serve`, an environment variable, a line of a file.
 
-Rules: an option wins over an environment variable (`SCOPEGATE_PORT`), that over the settings file
-(`port = 5555` in `scopegate.toml`, or in the file that `SCOPEGATE_SETTINGS` names). A description
-here is the text of `--help` and of the documentation.
+Rules: an option wins over an environment variable (`SCOPEGATE_PORT`), and a variable over the
+settings file (`port = 5555` in `scopegate.toml`, or in the file that `SCOPEGATE_SETTINGS` names).
+The descriptions here are the text of `--help` and of the documentation.
 """
 
 import contextlib
@@ -40,11 +40,11 @@ log = structlog.get_logger("scopegate.settings")
 
 
 class SettingsError(Exception):
-    """A setting is wrong; the text names it and says what it may be."""
+    """A setting is wrong; the text names it and says what is allowed."""
 
 
 class Settings(BaseSettings):
-    """How a gateway runs."""
+    """The settings of a gateway."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -56,162 +56,172 @@ class Settings(BaseSettings):
     )
 
     from_surroundings: ClassVar[bool] = True
-    """Whether the environment and the settings file count."""
+    """Whether the environment and the settings file are read."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(5555, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    db: Path = Field(Path("scopegate.db"), description="Database file, made when missing.")
+    port: int = Field(5555, ge=0, le=65535, description="Port to listen on; 0 for a free one.")
+    db: Path = Field(Path("scopegate.db"), description="Database file; created if missing.")
     seed: str | None = Field(
         None,
         min_length=1,
         max_length=200,
-        description="Seed of the market, kept with a new database; random when not given.",
+        description="Seed of the market, stored with a new database. By default random.",
     )
     start: str | None = Field(
         None,
         description="Market time at which a new database begins: epoch seconds or ISO 8601"
-        " (UTC). Without it the market keeps real time.",
+        " (UTC). By default the market runs in real time, or begins now if speed is not 1.",
     )
-    speed: float = Field(
-        1.0, gt=0, le=100_000, description="Market seconds that pass in a real second."
-    )
-    tls_cert: Path | None = Field(None, description="TLS certificate chain, PEM.")
-    tls_key: Path | None = Field(None, description="TLS private key, PEM.")
+    speed: float = Field(1.0, gt=0, le=100_000, description="Market seconds per real second.")
+    tls_cert: Path | None = Field(None, description="TLS certificate chain (PEM file).")
+    tls_key: Path | None = Field(None, description="TLS private key (PEM file).")
     tls_self_signed: bool = Field(
         False,
-        description="Serve TLS with a certificate of a local authority. Its own certificate is kept"
-        " beside the database, for clients to trust.",
+        description="Serve TLS with a certificate from a local certificate authority, whose own"
+        " certificate is stored next to the database, for clients to trust.",
     )
     limits: Literal["open", "deriv"] | None = Field(
         None,
-        description="Rate limits: open (a million calls a minute) or deriv (the published ones);"
-        " open on loopback and deriv elsewhere when not given.",
+        description="Rate limits: open (a million calls a minute) or deriv (those of the published"
+        " API). By default open on loopback and deriv elsewhere. Settings below change single"
+        " limits.",
     )
     trusted_proxy: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Network (CIDR) whose X-Forwarded-For is believed."
+        (), description="Network (CIDR) of a proxy whose X-Forwarded-For header is trusted."
     )
     allowed_host: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Name by which clients reach the gateway, such as trade.example.com; others"
-        " than these, loopback names and the address it listens on are refused.",
+        description="Host name that clients use for the gateway, such as trade.example.com. By"
+        " default only loopback names and the address it listens on are accepted.",
     )
     handlers: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Module with calls of your own to offer as well."
+        (), description="Module with your own calls, to offer as well."
     )
     without: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Plugin to leave out: exchange, for a gateway without the paper exchange."
     )
     omit_call: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Call to leave out. A module of yours may then offer another of that name.",
+        description="Call to leave out. Your own module can then offer another call of that name.",
     )
     any_app_id: bool = Field(
         False,
-        description="Accept every app_id: an unknown one counts as app 1089.",
+        description="Accept every app_id. An unknown one counts as app 1089.",
     )
     residence: str = Field(
         RESIDENCE,
         pattern=r"^[a-z]{2}$",
-        description="Two-letter code of the country of users who were created without one, and of"
-        " visitors in website_status.",
+        description="Two-letter country code, for users who were created without a country and for"
+        " all clients in website_status.",
     )
-    demo: bool = Field(False, description="Make the demo user on an empty database on any host.")
+    demo: bool = Field(
+        False,
+        description="Create the demo user in an empty database on any host. By default only on"
+        " loopback.",
+    )
     compression: bool = Field(
         False,
-        description="Accept permessage-deflate: less traffic for 20 times the memory a connection.",
+        description="Accept compression (permessage-deflate): less traffic, but 20 times the memory"
+        " per connection.",
     )
     ping_after: float = Field(
         PING_AFTER,
         ge=1,
         le=100,
-        description="Seconds of silence after which a client is pinged. Keep it well below the"
+        description="Ping a client after this many seconds of silence. Keep it well below the"
         " timeout of a proxy in between.",
     )
     messages_per_minute: int | None = Field(
         None,
         ge=1,
-        description="Messages of any kind, in a minute; one of 2 KiB or more counts several times.",
+        description="Messages of any kind in a minute. One of 2 KiB or more counts several times.",
     )
     messages_per_hour: int | None = Field(
-        None, ge=1, description="Messages of any kind, in an hour."
+        None, ge=1, description="Messages of any kind in an hour."
     )
-    general_per_minute: int | None = Field(None, ge=1, description="Any call, in a minute.")
-    general_per_hour: int | None = Field(None, ge=1, description="Any call, in an hour.")
-    outcome_per_minute: int | None = Field(None, ge=1, description="Outcome calls, in a minute.")
-    outcome_per_hour: int | None = Field(None, ge=1, description="Outcome calls, in an hour.")
-    pricing_per_minute: int | None = Field(None, ge=1, description="Pricing calls, in a minute.")
-    pricing_per_hour: int | None = Field(None, ge=1, description="Pricing calls, in an hour.")
+    general_per_minute: int | None = Field(
+        None, ge=1, description="Other calls than outcome and pricing calls, in a minute."
+    )
+    general_per_hour: int | None = Field(
+        None, ge=1, description="Other calls than outcome and pricing calls, in an hour."
+    )
+    outcome_per_minute: int | None = Field(
+        None, ge=1, description="Outcome calls (such as statement) in a minute."
+    )
+    outcome_per_hour: int | None = Field(None, ge=1, description="Outcome calls in an hour.")
+    pricing_per_minute: int | None = Field(
+        None, ge=1, description="Pricing calls (such as proposal) in a minute."
+    )
+    pricing_per_hour: int | None = Field(None, ge=1, description="Pricing calls in an hour.")
     http_per_minute: int | None = Field(
         None,
         ge=1,
-        description="HTTP requests from an address block (IPv4 address, IPv6 /64) in a minute; 600"
-        " with the limits deriv, a million with open when not given.",
+        description="HTTP requests from an address block (IPv4 address, IPv6 /64) in a minute. By"
+        " default 600 with the limits deriv and a million with open.",
     )
     refusals_in_a_row: int | None = Field(
         None,
         ge=1,
-        description="Number of refusals by a rate limit in a row that closes a connection.",
+        description="Close a connection after this many refusals by a rate limit in a row.",
     )
     connections_per_address: int | None = Field(
-        None, ge=1, description="Connections from one address (IPv4 address, IPv6 /64)."
+        None, ge=1, description="Connections from one address block (IPv4 address, IPv6 /64)."
     )
     connections_per_user: int | None = Field(
-        None, ge=1, description="Connections that are signed in as one user."
+        None, ge=1, description="Connections signed in as one user."
     )
     proposal_streams: int | None = Field(
-        None, ge=1, description="Proposal streams that one connection may have."
+        None, ge=1, description="Proposal streams of one connection."
     )
     proposal_streams_per_client: int | None = Field(
         None,
         ge=1,
-        description="Proposal streams of one user, or of one address before sign-in.",
+        description="Proposal streams of one user, or of one address block before sign-in.",
     )
-    streams: int | None = Field(
-        None, ge=1, description="Streams of all kinds that one connection may have."
-    )
+    streams: int | None = Field(None, ge=1, description="Streams of all kinds of one connection.")
     streams_per_client: int | None = Field(
         None,
         ge=1,
-        description="Streams of all kinds of one user, or of one address before sign-in.",
+        description="Streams of all kinds of one user, or of one address block before sign-in.",
     )
     stream_bytes: int | None = Field(
         None,
         ge=1024,
-        description="Bytes of the streams of one connection: the parts of a request that each"
-        " message repeats.",
+        description="Bytes of the streams of one connection, counted as the parts of a request that"
+        " each message repeats.",
     )
     stream_bytes_per_client: int | None = Field(
         None,
         ge=1024,
-        description="Bytes of the streams of one user, or of one address before sign-in.",
+        description="Bytes of the streams of one user, or of one address block before sign-in.",
     )
 
     smtp_host: str | None = Field(
         None,
-        description="Mail server for the letters that hold codes; without one they are written"
-        " into the log, for developing, where only this machine can connect.",
+        description="Mail server for e-mails with codes. Without one, e-mails are written to the"
+        " log, for development, if only this machine can connect.",
     )
     log_letters: bool = Field(
         False,
-        description="Without a mail server, write letters and their codes into the log even if"
+        description="Without a mail server, write e-mails and their codes to the log even if"
         " others can connect. Anyone who reads the log can use every code.",
     )
     smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server.")
     smtp_security: Security = Field(
         "starttls",
-        description="How the mail server is reached: starttls, tls (from the first byte, usually on"
-        " port 465) or none.",
+        description="Encryption of the connection to the mail server: starttls, tls (from the first"
+        " byte, usually on port 465) or none.",
     )
-    smtp_user: str | None = Field(None, description="User name at the mail server.")
-    smtp_password: SecretStr | None = Field(None, description="Password at the mail server.")
+    smtp_user: str | None = Field(None, description="User name for the mail server.")
+    smtp_password: SecretStr | None = Field(None, description="Password for the mail server.")
     smtp_from: str | None = Field(
         None,
         pattern=r"^[^\s@<>]+@[^\s@<>]+$",
-        description="Address that letters come from; needed with a mail server.",
+        description="Sender address of e-mails; required with a mail server.",
     )
 
     margin: Margins = Margins()
-    """Each is named as if it were a setting here: `margin_touch`, `SCOPEGATE_MARGIN_TOUCH`."""
+    """Each margin is a separate setting: `margin_touch`, `SCOPEGATE_MARGIN_TOUCH`."""
 
     @classmethod
     def settings_customise_sources(
@@ -222,7 +232,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Options, then the environment, then the file."""
+        """Return the sources by priority: options, the environment, the settings file."""
         return (
             _Options(settings_cls, init_settings()),
             env_settings,
@@ -231,7 +241,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def fields_by_name(cls) -> dict[str, FieldInfo]:
-        """Every setting by the name of its option, in order; of `margin` each of its margins."""
+        """Return every setting by its name, in order; each margin of `margin` is one."""
         named: dict[str, FieldInfo] = {}
         for name, field in cls.model_fields.items():
             if name == "margin":
@@ -288,7 +298,7 @@ class Settings(BaseSettings):
         return self
 
     def refuse_market(self) -> None:
-        """Raise `SettingsError` for a setting that is of no use without the exchange."""
+        """Raise `SettingsError` if a setting is changed that only the exchange uses."""
         for name, field in type(self).fields_by_name().items():
             if name.startswith(_MARGIN):
                 value = getattr(self.margin, name.removeprefix(_MARGIN))
@@ -306,28 +316,28 @@ class Settings(BaseSettings):
 
     @property
     def demo_at_pages(self) -> bool:
-        """Whether whoever opens a page at this machine may be the demo user without a password.
+        """Whether anyone who opens a page on this machine may be the demo user without a password.
 
-        Not behind a trusted proxy; and where further names are allowed, by which others may come
-        here through one, only if a demo user was asked for.
+        Not behind a trusted proxy. With allowed hosts, which may mean that others come through a
+        proxy, only if the setting `demo` is on.
         """
         return self.on_loopback and not self.trusted_proxy and (self.demo or not self.allowed_host)
 
     @property
     def letters_in_log(self) -> bool:
-        """Whether letters are written into the log if there is no mail server.
+        """Whether e-mails are written to the log if there is no mail server.
 
-        Where others can come, directly or through a proxy, that has to be asked for.
+        If others can connect, directly or through a proxy, only with the setting `log_letters`.
         """
         for_this_machine = self.on_loopback and not (self.trusted_proxy or self.allowed_host)
         return self.log_letters or for_this_machine
 
     def hosts(self) -> Hosts:
-        """The names under which the gateway answers."""
+        """Return the host names to which the gateway answers."""
         return Hosts([*self.allowed_host, self.host])
 
     def mail_server(self) -> MailServer | None:
-        """Where letters are handed in; `None` where they are written into the log."""
+        """Return the mail server for e-mails; `None` if none is set."""
         if self.smtp_host is None or self.smtp_from is None:
             return None
         return MailServer(
@@ -344,11 +354,11 @@ class Settings(BaseSettings):
         return self.limits or ("open" if self.on_loopback else "deriv")
 
     def requests(self) -> int:
-        """HTTP requests that an address block may make in a minute."""
+        """Return the number of HTTP requests that an address block may make in a minute."""
         return self.http_per_minute or HTTP_PER_MINUTE[self._limits]
 
     def profile(self) -> Profile:
-        """The limits in force: a profile, with the numbers that are set one by one."""
+        """Return the limits in force: those of a profile, except those that are set singly."""
         base = PROFILES[self._limits]
 
         def allowance(default: Allowance, minutely: int | None, hourly: int | None) -> Allowance:
@@ -378,7 +388,7 @@ class Settings(BaseSettings):
 
 
 def load(defaults: Mapping[str, Any] | None = None, **options: Any) -> Settings:
-    """The settings, from these options, the environment, the file and, last, `defaults`.
+    """Load the settings from these options, the environment, the file and, last, `defaults`.
 
     Raises `SettingsError`.
     """
@@ -395,7 +405,7 @@ def load(defaults: Mapping[str, Any] | None = None, **options: Any) -> Settings:
 
 
 class _WithDefaults(Settings):
-    """Settings with defaults of a program, which everything else wins over."""
+    """Settings with the defaults of a program, which every other source overrides."""
 
     defaults: ClassVar[dict[str, Any]] = {}
 
@@ -406,7 +416,7 @@ class _WithDefaults(Settings):
         *sources: PydanticBaseSettingsSource,
         **named: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Those of every start, and the defaults last."""
+        """Return the usual sources, and the defaults last."""
         usual = super().settings_customise_sources(settings_cls, *sources, **named)
         return (*usual, _Options(settings_cls, cls.defaults))
 
@@ -416,7 +426,7 @@ def _file() -> str:
 
 
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """These settings with each `margin_touch` as the `touch` of `margin`."""
+    """Return these settings with each `margin_touch` moved to `touch` in `margin`."""
     nested = {name: value for name, value in values.items() if not name.startswith(_MARGIN)}
     margins = {
         name.removeprefix(_MARGIN): value
@@ -427,7 +437,7 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Options(InitSettingsSource):
-    """Settings that a program or the command line gives."""
+    """The settings from a program or the command line."""
 
     def __init__(self, settings_cls: type[BaseSettings], values: Mapping[str, Any]) -> None:
         super().__init__(settings_cls, _nested(values))
@@ -442,9 +452,9 @@ class _File(TomlConfigSettingsSource):
 
 
 def warn_of_tables(plugins: Collection[str]) -> None:
-    """Log each table of the settings file that is of none of these plugins.
+    """Log a warning for each table of the settings file that belongs to none of these plugins.
 
-    It may be of a plugin that another gateway has, or be misspelt.
+    It may belong to a plugin of another gateway, or be misspelt.
     """
     for name, value in _tables().items():
         if type(value) is dict and name not in plugins:
@@ -464,7 +474,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def _structured(text: str) -> Any:
-    """The value of a variable: a list or an object, if it is one in JSON, else the text itself."""
+    """Parse the value of a variable: a JSON list or object, or else the text itself."""
     if text[:1] in ("[", "{"):
         with contextlib.suppress(ValueError):
             return json.loads(text)
@@ -474,9 +484,9 @@ def _structured(text: str) -> Any:
 def plugin_settings(
     name: str, model: type[ModelT], options: Mapping[str, Any], *, from_surroundings: bool
 ) -> ModelT:
-    """The settings of a plugin: its variables, its table in the file and, last, `options`.
+    """Return the settings of a plugin: its variables, its table in the file and, last, `options`.
 
-    Variables are `SCOPEGATE_<NAME>_<FIELD>`. Without `from_surroundings` the options alone count.
+    Variables are `SCOPEGATE_<NAME>_<FIELD>`. Without `from_surroundings` only the options count.
     Raises `SettingsError`.
     """
     values = dict(options)
@@ -515,7 +525,7 @@ class _Chosen(Settings):
 
 
 def chosen(**options: Any) -> Settings:
-    """The settings that these options alone make, on any machine. Raises `SettingsError`."""
+    """Return settings from these options alone, the same everywhere. Raises `SettingsError`."""
     return _valid(_Chosen, options)
 
 

@@ -1,14 +1,14 @@
-"""A gateway to test against: the real one, with a clock that is moved by hand, in process.
+"""A gateway to test against: the real one, in this process, with a clock that the test moves.
 
-For our own tests and for authors of calls of their own::
+For the tests of this project and of your own calls::
 
     async with world(handlers=["my_package.calls"]) as here:
         client = here.connect()
         await client.authorize(await here.token("read"))
         assert (await client.ask({"greet": "Ada"}))["greet"] == "Hello, Ada"
 
-Rules: nothing here replaces a part of the gateway but its clock and its sockets. The database is a
-file in a temporary folder, since a database in memory has other locks.
+Rules: only the clock, the sockets and the sending of e-mail are replaced. The database is a file in
+a temporary folder, because a database in memory has other locks.
 """
 
 import asyncio
@@ -45,17 +45,19 @@ from scopegate.store.sqlite import Snapshot, Transaction
 T = TypeVar("T")
 
 NOON = 1_767_268_800.0
-"""2026-01-01 12:00 UTC: where the market stands when a world begins."""
+"""2026-01-01 12:00 UTC, the market time at which a test gateway begins."""
 
 PAGES = "http://127.0.0.1:5555"
 """The origin of the gateway's own pages."""
 
 PATIENCE = 10.0
 """Real seconds that a reply may take before a test fails."""
+TIME_LIMIT = 60.0
+"""Seconds of real time that a call of a `world` may take."""
 
 
 class Client:
-    """A client of the gateway: asks, and is told. Subclasses carry the messages.
+    """A test client of the gateway. Subclasses carry the messages.
 
     Every successful reply, and every event of a stream, is checked against the types that its call
     declares.
@@ -68,7 +70,7 @@ class Client:
         self._told: deque[dict[str, Any]] = deque()
         self._news = asyncio.Event()
         self._wrong: ValidationError | None = None
-        """An event that was not of the type that its call declares."""
+        """The error of an event that does not have the type that its call declares."""
         self.closed: tuple[int, str] | None = None
         """The close code and reason, once the gateway has ended the connection."""
 
@@ -77,7 +79,7 @@ class Client:
         raise NotImplementedError
 
     async def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a request and wait for its first reply, whatever else arrives meanwhile."""
+        """Send a request and return its first reply, whatever else arrives meanwhile."""
         self._raise_wrong()
         message = dict(request)
         message.setdefault("req_id", next(self._ids))
@@ -90,21 +92,21 @@ class Client:
         return reply
 
     async def authorize(self, token: str) -> dict[str, Any]:
-        """Sign in; the `authorize` object. Fails if that is refused."""
+        """Sign in and return the `authorize` object. Fails if that is refused."""
         reply = await self.ask({"authorize": token})
         assert "error" not in reply, reply["error"]  # noqa: S101 - a test helper
         body: dict[str, Any] = reply["authorize"]
         return body
 
     async def refused(self, request: Mapping[str, Any]) -> str:
-        """Send a request that must be refused; the code of its error."""
+        """Send a request that must be refused, and return the code of its error."""
         reply = await self.ask(request)
         assert "error" in reply, f"not refused: {reply}"  # noqa: S101 - a test helper
         code: str = reply["error"]["code"]
         return code
 
     async def next(self) -> dict[str, Any]:
-        """The next message that is no reply to `ask`: an event of a stream."""
+        """Return the next message that is not a reply to `ask`: an event of a stream."""
         async with asyncio.timeout(PATIENCE):
             while not self._told:
                 self._news.clear()
@@ -119,14 +121,14 @@ class Client:
 
     @property
     def told(self) -> list[dict[str, Any]]:
-        """What has arrived and was not asked for, taken away."""
+        """The messages that arrived and are not replies to `ask`; reading them removes them."""
         self._raise_wrong()
         taken = list(self._told)
         self._told.clear()
         return taken
 
     async def ended(self) -> tuple[int, str]:
-        """Wait until the gateway ends the connection; the close code and reason."""
+        """Wait until the gateway closes the connection; return the close code and reason."""
         async with asyncio.timeout(PATIENCE):
             while self.closed is None:
                 self._news.clear()
@@ -156,7 +158,7 @@ class Client:
 
 
 class MemoryClient(Client):
-    """A client in this process, over the gateway's own connection and no socket."""
+    """A client in this process, which uses the gateway's own connection without a socket."""
 
     congested = False
 
@@ -169,36 +171,36 @@ class MemoryClient(Client):
         self._connection.receive([text])
 
     def leave(self) -> None:
-        """Go away without a word."""
+        """Disconnect without a message."""
         self._connection.leave()
 
     def close(self, code: int, reason: str) -> None:
-        """The gateway ends the connection."""
+        """Called when the gateway closes the connection."""
         self._ended(code, reason)
 
     def batched(self, work: Callable[[], None]) -> None:
-        """There are no writes to put together."""
+        """Run the work; there are no writes to combine."""
         work()
 
     def pause(self) -> None:
-        """The gateway reads no more; a client in memory needs no telling."""
+        """Called when the gateway stops reading; does nothing for a client in memory."""
 
     def resume(self) -> None:
-        """The gateway reads again."""
+        """Called when the gateway reads again."""
 
 
 class Mailbox:
-    """Keeps what the gateway would have sent by e-mail, the latest last."""
+    """Keeps the e-mails that the gateway would have sent, the latest last."""
 
     def __init__(self) -> None:
         self.letters: list[Letter] = []
 
     def send(self, letter: Letter) -> None:
-        """Keep the letter."""
+        """Keep the e-mail."""
         self.letters.append(letter)
 
     def code(self, email: str) -> str:
-        """The code in the latest letter to this address. Fails where there is none."""
+        """Return the code in the latest e-mail to this address. Fails if there is none."""
         for letter in reversed(self.letters):
             if letter.to == email and (found := _CODE.search(letter.text)):
                 return found[1]
@@ -209,7 +211,7 @@ _CODE = re.compile(r"^    (\w+)$", re.MULTILINE)
 
 
 class Scene:
-    """A gateway with its clock and its mailbox, and ways to set the scene."""
+    """A test gateway with its clock and mailbox, and helpers for clients, tokens and apps."""
 
     def __init__(self, gateway: Running, clock: HandClock, mail: Mailbox) -> None:
         assert gateway.demo is not None  # noqa: S101 - a scene listens on loopback
@@ -222,7 +224,7 @@ class Scene:
         self._names = itertools.count(1)
 
     def service(self, kind: type[T]) -> T:
-        """A service or a handler of the gateway, by its type."""
+        """Return a service or a handler of the gateway by its type."""
         return self.gateway.service(kind)
 
     def connect(
@@ -236,7 +238,7 @@ class Scene:
         proxied: bool = False,
         at_pages: bool = False,
     ) -> MemoryClient:
-        """A client of an app, from an address; a page of this origin, or one of the gateway's."""
+        """Connect a client of an app: a page of `origin`, or with `at_pages` a gateway page."""
         handshake = Handshake(
             address=address,
             app_id=str(app_id),
@@ -249,7 +251,7 @@ class Scene:
         return MemoryClient(self.gateway, handshake)
 
     async def owner(self) -> MemoryClient:
-        """A page of the gateway's own, at which the demo user has signed in."""
+        """Connect one of the gateway's pages, at which the demo user has signed in."""
         client = self.connect(at_pages=True)
         reply = await client.ask({"sign_in_demo": 1})
         held = [account["token"] for account in reply["sign_in_demo"]["accounts"]]
@@ -257,9 +259,9 @@ class Scene:
         return client
 
     async def token(self, *scopes: str, loginid: str | None = None, app: App | None = None) -> str:
-        """A token for an account (the demo one): all scopes when none are named.
+        """Create a token for an account, by default for the demo account and with all scopes.
 
-        With `app` it is the token that the app gets when the account's owner lets it act.
+        With `app` it is the token that the app gets when the account's owner consents.
         """
         chosen = frozenset(scopes) or self.gateway.registry.scopes.names
         name = f"Test {next(self._names)}"
@@ -290,7 +292,7 @@ class Scene:
         markup: str = "0",
         flow: str = "both",
     ) -> App:
-        """An app of the demo user's, or of the user with this number; `markup` is in percent."""
+        """Register an app of the demo user, or of the user `owner`; `markup` is in percent."""
         values = {
             "name": name or f"App {next(self._names)}",
             "scopes": frozenset(scopes) or self.gateway.registry.scopes.names,
@@ -304,21 +306,21 @@ class Scene:
         )
 
     async def _told(self) -> None:
-        """Wait until what was published is delivered."""
+        """Wait until everything that was published is delivered."""
         told = asyncio.get_running_loop().create_future()
         self.gateway.bus.when_idle(lambda: told.set_result(None))
         await told
 
 
 def _owner_of(reader: Snapshot, loginid: str) -> int:
-    """The user whose account this is."""
+    """Return the id of the user who owns the account."""
     row = reader.single("SELECT user_id FROM accounts WHERE loginid = ?", loginid)
     user_id: int = row["user_id"]
     return user_id
 
 
 class World(Scene):
-    """A gateway with the paper exchange: a scene with accounts and their money."""
+    """A test gateway with the paper exchange: a scene with accounts and their money."""
 
     def __init__(
         self, gateway: Running, clock: HandClock, mail: Mailbox, accounts: Sequence[Account]
@@ -328,7 +330,7 @@ class World(Scene):
 
     @classmethod
     async def around(cls, gateway: Running, clock: HandClock, mail: Mailbox) -> "World":
-        """The world of a gateway with a demo user, as every gateway on loopback has one."""
+        """Create the world of a gateway with a demo user, as every gateway on loopback has one."""
         assert gateway.demo is not None  # noqa: S101 - a test helper
         loginids = [each.loginid for each in gateway.demo.accounts]
         owned = await gateway.store.read(
@@ -338,7 +340,7 @@ class World(Scene):
 
     @property
     def demo(self) -> Account:
-        """The demo account that every world has."""
+        """The demo user's demo account."""
         return self._accounts[0]
 
     @property
@@ -349,7 +351,7 @@ class World(Scene):
     async def user(
         self, email: str, *, password: str | None = None, country: str = RESIDENCE
     ) -> list[Account]:
-        """Another user, with a real-style account and a demo one."""
+        """Create another user with a real-style account and a demo account."""
         kept = None if password is None else passwords.hash_password(password)
 
         def job(transaction: Transaction) -> list[Account]:
@@ -363,7 +365,7 @@ class World(Scene):
     async def account(
         self, currency: str, balance: int, *, is_virtual: bool = False, owner: int | None = None
     ) -> Account:
-        """An account of the demo user's (or this one's), with a balance in smallest units."""
+        """Open an account of the demo user, or of `owner`; `balance` is in the smallest units."""
         user_id = owner or self.demo.user_id
 
         def job(transaction: Transaction) -> Account:
@@ -377,7 +379,7 @@ class World(Scene):
         return await self.gateway.store.write(job)
 
     async def credit(self, amount: int, loginid: str | None = None) -> None:
-        """Add to an account (the demo one), in its currency's smallest units."""
+        """Add an amount to an account (by default the demo account), in the smallest units."""
         target = loginid or self.demo.loginid
         action = "deposit" if amount > 0 else "withdrawal"
         posting = accounts.Posting(
@@ -386,7 +388,7 @@ class World(Scene):
         await self.gateway.store.write(lambda transaction: accounts.post(transaction, posting))
 
     async def set_balance(self, balance: int, loginid: str | None = None) -> None:
-        """Book what an account (the demo one) lacks of a balance, or has beyond it."""
+        """Set the balance of an account (by default the demo account) by booking the difference."""
         target = loginid or self.demo.loginid
         await self.gateway.store.write(
             lambda transaction: accounts.set_balance(
@@ -397,7 +399,7 @@ class World(Scene):
     async def open_account(
         self, email: str | None = None, *, currency: str = "USD", virtual: bool = True
     ) -> Account:
-        """An empty account of another user's, or of the demo user where no `email` is given."""
+        """Open an empty account of a new user with this `email`, or of the demo user without it."""
 
         def job(transaction: Transaction) -> Account:
             user_id = self.demo.user_id if email is None else users.create(transaction, email)
@@ -408,22 +410,22 @@ class World(Scene):
         return await self.gateway.store.write(job)
 
     async def caught_up(self) -> None:
-        """Wait until the market has told all that its clock has reached, and has settled it."""
-        from scopegate.exchange.desk import Desk  # numpy, and all of the market
+        """Wait until the market has published and settled everything up to its clock's time."""
+        from scopegate.exchange.desk import Desk  # imports numpy and the market
 
         while self.gateway.service(Desk).now < int(self.clock.now()):
             await self._told()
-            self.clock.advance(0)  # a crowd makes ticks late: the rest is told now
+            self.clock.advance(0)  # many streams make ticks late: publish the rest now
         await self.gateway.service(Desk).settled()
         await self._told()
 
 
 @asynccontextmanager
 async def scene(gateway: Gateway, *, start: float = NOON, **settings: Any) -> AsyncIterator[Scene]:
-    """A gateway of one's own in this process, with a new database and a clock that stands still.
+    """Run your gateway in this process, with a new database and a clock that only the test moves.
 
-    `settings` win over those of the gateway, and a mapping by a plugin's name over that plugin's;
-    the environment and settings files are not looked at. Raises what `compose` raises.
+    `settings` override those of the gateway, and a mapping under a plugin's name those of the
+    plugin. The environment and settings files are not read. Raises what `compose` raises.
     """
     with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
         clock, mail = HandClock(start), Mailbox()
@@ -444,7 +446,7 @@ async def scene(gateway: Gateway, *, start: float = NOON, **settings: Any) -> As
 
 
 def _of_plugins(settings: dict[str, Any]) -> dict[str, Any]:
-    """Take the settings of plugins out of these: each is a mapping by a plugin's name."""
+    """Remove and return the settings of plugins: each is a mapping under a plugin's name."""
     names = [name for name, value in settings.items() if isinstance(value, Mapping)]
     return {name: settings.pop(name) for name in names}
 
@@ -453,11 +455,11 @@ def _of_plugins(settings: dict[str, Any]) -> dict[str, Any]:
 async def world(
     *, handlers: Iterable[str] = (), seed: str = "test", start: float = NOON, **settings: Any
 ) -> AsyncIterator[World]:
-    """A gateway of one's own, with the modules of `handlers` offered as well.
+    """Run a gateway with the paper exchange and the calls of the modules in `handlers`.
 
-    `settings` are further ones, a mapping by a plugin's name those of the plugin; the environment
-    and settings files are not looked at. Letters are kept in its `mail`, unless a mail server is
-    set. Raises what `compose` raises.
+    `settings` are further settings; a mapping under a plugin's name holds those of the plugin. The
+    environment and settings files are not read. E-mails are kept in its `mail`, unless a mail
+    server is set. Raises what `compose` raises.
     """
     with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
         clock = HandClock(start)
@@ -475,14 +477,17 @@ async def world(
         mail = Mailbox()
         composed = compose(given, clock, None if given.smtp_host else mail, options=options)
         async with composed as gateway:
-            # A client in memory is answered at once, however long the test has been busy before.
+            # Clients in memory are answered at once, even if the test was busy for long before.
             gateway.scheduler.round_length = math.inf
+            # A machine that is busy must not decide what a test sees.
+            connect: Any = gateway.connect
+            connect.dispatcher.time_limit = TIME_LIMIT
             yield await World.around(gateway, clock, mail)
 
 
-@functools.cache  # to migrate one takes a third of a start
+@functools.cache  # the migrations take a third of a start
 def _empty_database() -> bytes:
-    """The file of a new, migrated database."""
+    """Return the file content of a new, migrated database."""
     with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
         empty = Path(folder) / "empty.db"
         with contextlib.closing(store.connect(empty)) as connection:
@@ -494,10 +499,15 @@ _adapters: dict[tuple[type, ...], TypeAdapter[Any]] = {}
 
 
 def _check(registry: Registry, message: Mapping[str, Any], reply: Mapping[str, Any]) -> None:
-    """Check a reply against the types that its call declares."""
+    """Check a reply against the types, or the error codes, that its call declares."""
     name = registry.find(message)
     call = registry.get(name) if name is not None else None
-    if call is None or "error" in reply:
+    if call is None:
+        return
+    if "error" in reply:
+        code = reply["error"]["code"]
+        known = call.error_codes is None or code in call.error_codes
+        assert known, f"{call.name} answers {code}: name it in error_codes="  # noqa: S101
         return
     adapter = _adapters.get(call.replies)
     if adapter is None:

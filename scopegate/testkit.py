@@ -1,4 +1,4 @@
-"""A gateway for the tests of a bot: on a free port, in a thread of its own, its clock at hand.
+"""A gateway for tests of bots: on a free port, in its own thread, with a clock the test moves.
 
     with live_gateway(balance="500.00") as exchange:
         playing = exchange.run(bot.play, exchange.url, exchange.token("trade"))
@@ -6,16 +6,16 @@
         exchange.clock.advance(300)
         assert playing.result(timeout=10) == exchange.contracts()[0]["profit"]
 
-Under pytest the fixture `scopegate` is one of these.
+With pytest, the fixture `scopegate` is such a gateway.
 
 Rules:
-- What trades is `scopegate.testing.world` alone; here are the thread, and the waiting.
-- What is called here returns once it is done. Nothing is a matter of time: whoever moves the clock
-  gets it back when all ticks are told and what has ended is settled.
-- A bot that fails makes its test fail, whether or not anybody asks for its result. What it raises
-  once the gateway has left is not counted: that is how most bots learn of it.
-- While the clock is moved nothing is read from clients. What they send is answered afterwards, so
-  at a moment that does not depend on how quick anybody is.
+- The trading is that of `scopegate.testing.world`; this module adds the thread and the waiting.
+- Every method returns when its work is done; nothing depends on timing. A call that moves the clock
+  returns when all ticks are sent and everything that has ended is settled.
+- A bot that fails makes its test fail, even if the test does not ask for its result. Exceptions
+  after the gateway has closed do not count: that is how most bots notice the end.
+- While the clock moves, nothing is read from clients. What they send is answered afterwards, so
+  at a market time that does not depend on how fast they are.
 """
 
 import asyncio
@@ -46,23 +46,23 @@ from scopegate.settings import SettingsError
 from scopegate.testing import NOON, PATIENCE, MemoryClient, World, world
 
 Amount = str | int | float | Decimal
-"""Money in its currency, such as `"500.00"`."""
+"""An amount in its currency, such as `"500.00"`."""
 Moment = str | int | float | datetime
-"""A moment of the market: epoch seconds, or a date and time, in UTC unless it says otherwise."""
+"""A market time: epoch seconds, or a date and time (UTC unless it has an offset)."""
 
 FIXED_SETTINGS = frozenset(
     ("db", "demo", "host", "port", "speed", "tls_cert", "tls_key", "tls_self_signed")
 )
-"""Settings that are not for a test to choose: where it listens, what it keeps, how it runs."""
+"""Settings that a test cannot choose: where the gateway listens, what it stores, how it runs."""
 
 LAST_STEPS = 0.1
-"""Real seconds that bots have to fail by themselves before the gateway closes."""
+"""Real seconds in which running bots can still fail before the gateway closes."""
 GOODBYE = 2.0
-"""Real seconds that bots have to end once the gateway has hung up."""
+"""Real seconds that bots have to end after the gateway has closed their connections."""
 GOING_AWAY = 1001
-"""The close code of a gateway that does not come back, unlike one that is started again."""
+"""The close code of a gateway that stops for good, unlike one that is restarted."""
 _TURN = 0.0005
-"""Real seconds between two looks at what clients are about."""
+"""Real seconds between two checks of the clients."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -77,24 +77,24 @@ class BotFuture(Future[_T]):
         self.name = name
         self.seen = False
         self.left_alone = False
-        """Whether it was waited for already at the end of a test."""
+        """Whether the end of a test has already waited for it."""
 
     def result(self, timeout: float | None = None) -> _T:
-        """What the bot returns. Raises what it raised, and `TimeoutError` while it runs."""
+        """Return the bot's result or raise its exception; `TimeoutError` if it still runs."""
         try:
             return super().result(timeout)
         finally:
             self.seen = self.done()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """What the bot raised. Raises `TimeoutError` while it runs."""
+        """Return the bot's exception, if any. Raises `TimeoutError` if it still runs."""
         try:
             return super().exception(timeout)
         finally:
             self.seen = self.done()
 
     def unreported(self) -> BaseException | None:
-        """The bot's exception, if the test has not seen it; exit code 0 is not a failure."""
+        """Return the bot's exception if the test has not seen it; exit code 0 is not a failure."""
         if not self.done() or self.seen:
             return None
         problem = self.exception()
@@ -105,7 +105,7 @@ class BotFuture(Future[_T]):
 
 
 class LiveClock:
-    """The market's clock: it stands still until the test moves it, or lets it run."""
+    """The market's clock, which moves only when the test moves it or lets it run."""
 
     def __init__(self, thread: "_Thread", clock: HandClock, market: "_Market") -> None:
         self._thread = thread
@@ -113,28 +113,28 @@ class LiveClock:
         self._market = market
 
     def now(self) -> float:
-        """The present moment of the market, in epoch seconds."""
+        """Return the current market time in epoch seconds."""
         return self._clock.now()
 
     def advance(self, seconds: float) -> None:
-        """Move the market on, second by second; returns when all that brings is told and settled.
+        """Move the clock second by second; return when all ticks are sent and contracts settled.
 
-        Raises `TimeoutError` when a client does not read what it is sent.
+        Raises `TimeoutError` if a client does not read what it is sent.
         """
         if seconds < 0:
             raise ValueError(f"the market does not go back: {seconds} seconds")
         self._thread.do(self._market.advance(seconds))
 
     def to(self, moment: Moment) -> None:
-        """Move the market on to a moment, as `advance` does."""
+        """Move the clock to a moment, as `advance` does."""
         self.advance(parse_start(str(moment)) - self.now())
 
     @contextmanager
     def running(self, speed: float) -> Iterator[None]:
-        """Let the market go on by itself in this block, `speed` market seconds to a real one.
+        """Let the clock run in this block, at `speed` market seconds per real second.
 
-        For bots that are called and return when they have traded. Prices stay those of the seed;
-        at which of them a bot buys is a matter of how quick it is.
+        For bots that are called and return when they have traded. The prices are still those of
+        the seed, but at which of them a bot buys depends on how fast it is.
         """
         running = self._thread.do(self._market.start(speed))
         try:
@@ -144,11 +144,11 @@ class LiveClock:
 
 
 class LiveGateway:
-    """A gateway that listens, and what a test does with it.
+    """A gateway that listens, with the methods for a test.
 
-    Accounts are named by their `loginid`; where none is given, the account is the one that the
-    gateway was started with. Every method may be called from any thread but not from the event
-    loop that a bot runs in: a bot cannot go on while that waits. In an asynchronous test, write
+    Accounts are named by their `loginid`; the default is the account that the gateway was started
+    with. Every method may be called from any thread, but not from the event loop in which a bot
+    runs: the bot cannot continue while that waits. In an asynchronous test, write
     `await asyncio.to_thread(scopegate.wait_for, "buy")`.
     """
 
@@ -161,22 +161,22 @@ class LiveGateway:
         self.clock = LiveClock(thread, here.clock, _Market(here, traffic))
         """The market's clock."""
         self.loginid = here.demo.loginid
-        """The account that it was started with: a demo account, in the chosen currency."""
+        """The account that it was started with: a demo account in the chosen currency."""
         self.port = port
         self.endpoint = f"ws://127.0.0.1:{port}"
-        """Scheme, host and port, as some client libraries want it."""
+        """Scheme, host and port, as some client libraries expect."""
         self.url = f"{self.endpoint}/websockets/v3?app_id=1089"
-        """The whole address of the WebSocket, for the app that every gateway knows."""
+        """The full WebSocket address, with the app_id that every gateway has."""
 
-    # The scene.
+    # Tokens, apps and accounts.
 
     def token(self, *scopes: str, loginid: str | None = None, app: App | None = None) -> str:
-        """A new token with these scopes, or with all; with `app`, one that the app was given."""
+        """Create a token with these scopes, or with all; with `app`, a token of that app."""
         made = self._here.token(*scopes, loginid=loginid or self.loginid, app=app)
         return self._thread.do(made)
 
     def app(self, *scopes: str, name: str | None = None) -> App:
-        """A new app that may have these scopes, or all; clients connect with its `app_id`."""
+        """Register an app with these scopes, or with all; its `id` is the app_id of its clients."""
         return self._thread.do(self._here.app(*scopes, name=name))
 
     def open_account(
@@ -187,9 +187,9 @@ class LiveGateway:
         currency: str = "USD",
         virtual: bool = True,
     ) -> str:
-        """The loginid of a new account: of a new user's with `email`, else one more of the first.
+        """Open an account and return its loginid: of a new user with `email`, else of the first.
 
-        A real-style one (`virtual=False`) is paper money all the same.
+        A real-style account (`virtual=False`) holds paper money too.
         """
         units = _units(balance, currency)
 
@@ -201,26 +201,26 @@ class LiveGateway:
         return self._thread.do(opened())
 
     def set_balance(self, balance: Amount, loginid: str | None = None) -> None:
-        """Book what an account lacks of this balance, or has beyond it, as an adjustment."""
+        """Set the balance of an account by booking the difference as an adjustment."""
         account = loginid or self.loginid
         units = _units(balance, self._ask(account, {"balance": 1})["currency"])
         self._thread.do(self._here.set_balance(units, account))
 
-    # The bot.
+    # Bots.
 
     def run(self, bot: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """Run a bot in a thread of its own; the future of what it returns or raises.
+        """Run a bot in its own thread; return a future of its result or exception.
 
-        A bot that fails is reported by `wait_for` at once, so that no test waits for it in vain,
-        and makes the test fail, unless the test has asked for its `result` or `exception`. For a
-        bot that is a coroutine: `run(asyncio.run, bot(url, token))`.
+        If a bot fails, `wait_for` raises its exception at once, so that no test waits in vain, and
+        the test fails, unless it has asked for the bot's `result` or `exception`. For a bot that
+        is a coroutine: `run(asyncio.run, bot(url, token))`.
         """
         done: BotFuture[_T] = BotFuture(getattr(bot, "__qualname__", repr(bot)))
 
         def work() -> None:
             try:
                 result = bot(*args, **kwargs)
-            except BaseException as problem:  # noqa: BLE001 - handed to whoever asks for the result
+            except BaseException as problem:  # noqa: BLE001 - stored in the future
                 done.set_exception(problem)
             else:
                 done.set_result(result)
@@ -238,12 +238,12 @@ class LiveGateway:
         refused: bool = False,
         patience: float = PATIENCE,
     ) -> dict[str, Any]:
-        """The next message of this `msg_type` that a client is or was sent.
+        """Return the next message of this `msg_type` that a client is or was sent.
 
-        Each message is given once: the first call gives the first of its type, the second the
-        next, however long ago they were sent. With `where` it is the next of which that is true;
-        those before it are passed over. Errors are skipped; with `refused`, the next error of
-        this call is returned instead.
+        Each message is returned once: the first call returns the first of its type, the second the
+        next, no matter how long ago they were sent. With `where`, return the next one for which it
+        is true, and skip those before it. Errors are skipped; with `refused`, return the next error
+        of this call instead.
 
         Raises `TimeoutError` after `patience` real seconds, or the exception of a bot of `run`
         that the test has not seen yet.
@@ -253,13 +253,13 @@ class LiveGateway:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """Every message that clients were sent, each client's in order."""
+        """Every message that clients were sent, in order for each client."""
         return self._traffic.record.messages
 
     def ticks(self, symbol: str, seconds: int) -> list[dict[str, Any]]:
-        """The ticks that the coming seconds will bring, which no client can see: `epoch`, `quote`.
+        """Return the ticks of the next seconds, which no client can see yet: `epoch`, `quote`.
 
-        For a test that goes to the very moment at which a bot should act.
+        For a test that moves the clock to the exact moment at which a bot should act.
         """
         of, now = SYMBOLS[symbol], int(self.clock.now())
         found = self._here.gateway.service(Feed).ticks(of, now + 1, now + seconds)
@@ -269,24 +269,27 @@ class LiveGateway:
         ]
 
     def hang_up(self) -> None:
-        """End every connection, as a gateway does that stops; clients may connect anew."""
+        """Close every connection, as a gateway does when it stops; clients may connect again."""
         self._thread.do(self._traffic.hang_up())
 
-    # The books.
+    # Balances and contracts.
 
     def balance(self, loginid: str | None = None) -> float:
-        """What the account holds, as the wire tells it."""
+        """Return the account's balance, as the call `balance` reports it."""
         balance: float = self._ask(loginid, {"balance": 1})["balance"]
         return balance
 
     def statement(self, loginid: str | None = None) -> list[dict[str, Any]]:
-        """The last 999 entries of the account's ledger as `statement` tells them, oldest first."""
+        """Return the last 999 entries of the account's `statement`, oldest first."""
         told = self._ask(loginid, {"statement": 1, "description": 1, "limit": 999})
         entries: list[_Message] = told["transactions"]
         return entries[::-1]
 
     def contracts(self, loginid: str | None = None) -> list[dict[str, Any]]:
-        """What was bought, as `proposal_open_contract` tells it, oldest first; see `statement`."""
+        """Return the contracts that were bought, as `proposal_open_contract` reports them.
+
+        Oldest first; only those in the entries that `statement` returns.
+        """
         bought = [e["contract_id"] for e in self.statement(loginid) if e["action_type"] == "buy"]
         return [
             self._ask(loginid, {"proposal_open_contract": 1, "contract_id": contract_id})
@@ -294,7 +297,7 @@ class LiveGateway:
         ]
 
     def _ask(self, loginid: str | None, request: _Message) -> Any:
-        """The body of a reply to the account's owner, over a connection of our own."""
+        """Ask as the account's owner, over a separate connection; return the body of the reply."""
         account = loginid or self.loginid
 
         async def asked() -> Any:
@@ -313,7 +316,7 @@ class LiveGateway:
     def check_bots(self) -> None:
         """Raise the exceptions of bots of `run` that the test has not seen, each once.
 
-        Called at the end of each test. Several failures are raised together, in a group.
+        Called at the end of each test. Several exceptions are raised together, as a group.
         """
         running = [bot for bot in self._bots if not (bot.done() or bot.left_alone)]
         wait(running, LAST_STEPS)
@@ -326,7 +329,7 @@ class LiveGateway:
             raise BaseExceptionGroup("bots have failed", problems)
 
     def _leave(self) -> None:
-        """Everybody goes: the gateway hangs up, and bots in threads have a while to end."""
+        """Close all connections, and wait at most `GOODBYE` seconds for bots to end."""
         self.hang_up()
         wait(self._bots, GOODBYE)
 
@@ -341,12 +344,12 @@ def live_gateway(
     handlers: str | Iterable[str] = (),
     **settings: Any,
 ) -> Iterator[LiveGateway]:
-    """A gateway of one's own on a free port of this machine, until the block ends.
+    """Run a separate gateway on a free port of this machine until the block ends.
 
-    The market begins at `start` and is that of `seed`. The account has `balance` in `currency`.
-    `handlers` are modules with calls of one's own; `settings` are those of `scopegate serve`, such
-    as `limits="deriv"`. Raises `SettingsError` where one of them is wrong, and at the end of the
-    block what went wrong in the gateway's thread.
+    The market begins at `start` and has the prices of `seed`. The account has `balance` in
+    `currency`. `handlers` are modules with your own calls; `settings` are those of
+    `scopegate serve`, such as `limits="deriv"`. Raises `SettingsError` if one of them is wrong and,
+    at the end of the block, exceptions of the gateway's thread.
     """
     for name in FIXED_SETTINGS.intersection(settings):
         raise SettingsError(f"{name}: a gateway of a test's own is not told that")
@@ -371,11 +374,11 @@ def live_gateway(
             yield made
             made.check_bots()
         finally:
-            made._leave()  # noqa: SLF001 - a gateway is left by whoever has made it
+            made._leave()  # noqa: SLF001 - only this function, which created the gateway, closes it
 
 
 def _units(amount: Amount, currency: str) -> int:
-    """An amount of this currency in its smallest units. Raises `SettingsError`."""
+    """Convert an amount of this currency to its smallest units. Raises `SettingsError`."""
     if currency not in CURRENCIES:
         raise SettingsError(f"currency: {currency!r} is none of {', '.join(CURRENCIES)}")
     try:
@@ -388,7 +391,7 @@ def _units(amount: Amount, currency: str) -> int:
 
 
 class _Market:
-    """Moves the market, in the gateway's thread."""
+    """Moves the market's clock, in the gateway's thread."""
 
     def __init__(self, here: World, traffic: "_Traffic") -> None:
         self._here = here
@@ -402,7 +405,7 @@ class _Market:
             await self._to(self._here.clock.now() + seconds)
 
     async def _to(self, end: float) -> None:
-        """Go on to this moment, each second with all that it brings before the next."""
+        """Move to this moment second by second, and finish each second before the next."""
         clock = self._here.clock
         while (now := clock.now()) < end:
             clock.advance(min(math.floor(now) + 1.0, end) - now)
@@ -423,7 +426,7 @@ class _Market:
         await asyncio.wait([running])
         if not running.cancelled():
             running.result()
-        await self._here.caught_up()  # it may have been stopped within a second
+        await self._here.caught_up()  # it may have been cancelled within a second
 
     async def _run(self, speed: float) -> None:
         loop = asyncio.get_running_loop()
@@ -441,7 +444,7 @@ class _Sort(NamedTuple):
 
 
 class _Record:
-    """What clients were sent, written by the gateway's thread and read by any."""
+    """The messages that clients were sent; written by the gateway's thread, read by any."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -458,7 +461,7 @@ class _Record:
             self._condition.notify_all()
 
     def changed(self) -> None:
-        """Something else has happened that those who wait should look at."""
+        """Wake the waiting threads because something else has happened."""
         with self._condition:
             self._condition.notify_all()
 
@@ -475,7 +478,7 @@ class _Record:
         patience: float,
         bots: list[BotFuture[Any]],
     ) -> _Message:
-        """The next that was not given before; see `LiveGateway.wait_for`."""
+        """Return the next message that was not returned before; see `LiveGateway.wait_for`."""
         deadline = time.monotonic() + patience
         with self._condition:
             while True:
@@ -520,7 +523,7 @@ class _Record:
 
 
 class _Traffic:
-    """The clients that are connected; lives in the gateway's thread."""
+    """The connected clients; used only in the gateway's thread."""
 
     def __init__(self, here: World) -> None:
         self._connect = here.gateway.connect
@@ -529,13 +532,13 @@ class _Traffic:
         self.record = _Record()
 
     def refusal(self, handshake: Handshake) -> str | None:
-        """Why this visitor may not connect; `None` if it may."""
+        """Return why this client may not connect, or `None` if it may."""
         return self._connect.refusal(handshake)
 
     def __call__(
         self, handshake: Handshake, send: Callable[[bytes], None], transport: Transport
     ) -> Connection:
-        """The connection of a client, whose messages are recorded."""
+        """Create the connection of a client and record the messages that it is sent."""
 
         def sent(text: bytes) -> None:
             send(text)
@@ -553,13 +556,13 @@ class _Traffic:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """Read nothing in this block; what was read before it is answered before it."""
+        """Read nothing from clients in this block; what was read before is answered first."""
         self._held = True
         try:
             self._pause()
             while any(connection.busy for connection in self._clients):
                 await asyncio.sleep(_TURN)
-                self._pause()  # a connection reads again by itself once its backlog is gone
+                self._pause()  # a connection resumes reading when its backlog is gone
             yield
         finally:
             self._held = False
@@ -571,7 +574,7 @@ class _Traffic:
             transport.pause()
 
     async def drained(self) -> None:
-        """Wait until clients have taken what they were sent. Raises `TimeoutError`."""
+        """Wait until clients have read what they were sent. Raises `TimeoutError`."""
         deadline = asyncio.get_running_loop().time() + PATIENCE
         while any(transport.congested for transport in self._clients.values()):
             if asyncio.get_running_loop().time() > deadline:
@@ -583,13 +586,13 @@ class _Traffic:
             await asyncio.sleep(_TURN)
 
     async def hang_up(self) -> None:
-        """Say goodbye to everybody."""
+        """Close all connections."""
         for transport in list(self._clients.values()):
             transport.close(GOING_AWAY, "the gateway is shutting down")
 
 
 class _Thread:
-    """An event loop in a thread of its own, and what is open in it."""
+    """An event loop in its own thread, and what is open in it."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop
@@ -598,7 +601,7 @@ class _Thread:
 
     @contextmanager
     def running(self, make: Callable[["_Thread"], AbstractAsyncContextManager[_T]]) -> Iterator[_T]:
-        """What `make` opens in the thread, until the block ends; raises what went wrong there."""
+        """Open what `make` returns in the thread until the block ends; raise its exceptions."""
         begun: Future[tuple[_T, asyncio.Event]] = Future()
 
         async def main() -> None:
@@ -612,7 +615,7 @@ class _Thread:
         def work() -> None:
             try:
                 asyncio.run(main())
-            except BaseException as problem:  # noqa: BLE001 - raised where the block ends
+            except BaseException as problem:  # noqa: BLE001 - raised at the end of the block
                 self._ended.set_exception(problem)
             else:
                 self._ended.set_result(None)
@@ -632,7 +635,7 @@ class _Thread:
                 raise ExceptionGroup("the gateway has failed", self._failed)
 
     def do(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Run a coroutine there; what it returns or raises."""
+        """Run a coroutine in the thread; return its result or raise its exception."""
         if self._ended.done():
             work.close()
             raise RuntimeError("the gateway has ended")
@@ -643,12 +646,12 @@ class _Thread:
         return done.result()
 
     def _wait_for(self, done: Future[Any]) -> None:
-        """Wait for this, or for the end of the thread."""
+        """Wait for this future or for the end of the thread."""
         either: list[Future[Any]] = [done, self._ended]
         wait(either, return_when=FIRST_COMPLETED)
 
     def _complained(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Keep what nobody else was told of."""
+        """Keep an exception that nothing else reports."""
         problem = context.get("exception")
         self._failed.append(
             problem if isinstance(problem, Exception) else RuntimeError(context["message"])

@@ -1,1 +1,1 @@
-"""Rows: a transaction as one function, the engine that runs it, and the migrations."""
+"""The database: a transaction as one function, the engine that runs it, and the migrations."""

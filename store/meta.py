@@ -1,16 +1,16 @@
-"""The table `meta`: what is known of a database as a whole, a text for each name."""
+"""The table `meta`: named text values about the database as a whole."""
 
 from scopegate.store.sqlite import Snapshot, Transaction
 
 
 def get(reader: Snapshot, name: str) -> str | None:
-    """The text of this name; `None` if there is none."""
+    """Return the value of this name; `None` if there is none."""
     row = reader.one("SELECT value FROM meta WHERE name = ?", name)
     return None if row is None else row["value"]
 
 
 def put(transaction: Transaction, name: str, value: str) -> None:
-    """Keep a text under this name, in place of any other."""
+    """Store a value under this name, in place of any earlier one."""
     transaction.execute(
         "INSERT INTO meta (name, value) VALUES (?, ?)"
         " ON CONFLICT (name) DO UPDATE SET value = excluded.value",

@@ -1,16 +1,16 @@
-"""SQLite: one writer whose jobs share their commits, and readers.
+"""SQLite with one writer, whose jobs share commits, and one reader.
 
 Rules:
-- A job is a whole transaction as one function. It runs to its end also when its caller is
-  cancelled, and is answered only after COMMIT, which reaches the disk (`synchronous=FULL`).
-- Waiting jobs share one COMMIT, each within its own savepoint: one's failure is its own.
-- What a job announces happens once, after COMMIT and before its caller goes on: listeners are told,
-  in the order of the jobs. What another process announces is found in the table `changes`.
-- A reader's function only reads. It sees every commit that was answered before it was asked.
+- A job is a whole transaction as one function. It runs to its end even if its caller is cancelled,
+  and returns only after COMMIT, which reaches the disk (`synchronous=FULL`).
+- Waiting jobs share one COMMIT, each within its own savepoint: one that fails affects no other.
+- Listeners get each announcement of a job once, after COMMIT and before the job's caller goes on,
+  in the order of the jobs. Announcements of other processes are read from the table `changes`.
+- A reader's function only reads. It sees every commit that had returned before it was called.
 - A fault of the machine (a full disk, a damaged file) is a `StoreUnavailableError`, for writes and
-  reads alike. It is logged here, at most once a second; callers need not.
-- Callers are answered first; logging comes after.
-- SQL stays plain: no more of SQLite than `BEGIN IMMEDIATE`, savepoints and the pragmas, all here.
+  reads alike. It is logged here, at most once a second; callers need not log it.
+- After a commit, callers are answered before anything is logged.
+- SQL stays plain: `BEGIN IMMEDIATE`, savepoints and pragmas are used in this file only.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from typing import Any, ClassVar, Self, TypeVar, cast
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where nothing keeps two gateways apart
+except ImportError:  # on Windows, where nothing keeps a second gateway off the file
     fcntl = None  # type: ignore[assignment]
 
 import aiosqlite
@@ -42,18 +42,18 @@ from scopegate.runtime.supervisor import ReportedError, supervise
 T = TypeVar("T")
 
 MAX_BATCH = 256
-"""Jobs that share one COMMIT at the most; the others wait for the next."""
+"""Jobs that share one COMMIT at most; the others wait for the next."""
 MAX_WAITING = 10_000
 """Jobs that may wait; a further one is refused with `StoreBusyError`."""
 POLL = 0.25
-"""Seconds between two looks for what other processes changed."""
+"""Seconds between two checks for changes by other processes."""
 BUSY_TIMEOUT = 5.0
 CHECK_SECONDS = 0.5
-"""How long the check at a start may take; pages that it has not reached by then are trusted."""
+"""Seconds that the check at start may take; pages not reached by then are trusted."""
 SMALL_FILE = 16 * 1024 * 1024
-"""Bytes of a database up to which a start also checks the contents of pages."""
+"""Size in bytes up to which the check at start also checks the contents of pages."""
 COMPLAINT_SECONDS = 1.0
-"""Seconds between two lines of the log about faults of the machine."""
+"""Seconds between two log lines about faults of the machine."""
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _UNAVAILABLE = {
@@ -76,7 +76,7 @@ _RESTORE = (
     " docs/operating.md shows how"
 )
 _GROWING = ("contracts", "ledger")
-"""The tables that grow without end."""
+"""The tables that grow without bound."""
 
 log = structlog.get_logger("scopegate.store")
 
@@ -84,7 +84,7 @@ Row = sqlite3.Row
 
 
 class StoreError(Exception):
-    """The store could not do what it was asked; nothing of it was kept."""
+    """The store could not do what it was asked; nothing was changed."""
 
 
 class StoreUnavailableError(StoreError, ReportedError):
@@ -96,7 +96,7 @@ class StoreBusyError(StoreUnavailableError):
 
 
 class StoreDamagedError(StoreUnavailableError):
-    """A part of the database that is needed is damaged: trying again will not help."""
+    """A part of the database that is needed is damaged; trying again will not help."""
 
 
 def _fault(problem: BaseException) -> StoreUnavailableError | None:
@@ -112,34 +112,33 @@ def _fault(problem: BaseException) -> StoreUnavailableError | None:
 
 
 def damaged(path: Path, problem: object) -> StoreDamagedError:
-    """The error for a damaged database, with what to do."""
+    """Return the error for a damaged database, which says what to do."""
     what = " ".join(str(problem).split())
     return StoreDamagedError(f"the database {path} is damaged ({what}): {_RESTORE}")
 
 
 class Announcement:
-    """Something that others must know once it is committed: a frozen dataclass of a kind.
+    """An event for listeners once a job is committed: a frozen dataclass of a `kind`.
 
-    What another process announces travels as JSON; `to_json` and `from_json` are each other's
-    reverse.
+    Announcements of another process travel as JSON; `to_json` and `from_json` are inverses.
     """
 
     __slots__ = ()
     kind: ClassVar[str]
 
     def to_json(self) -> dict[str, Any]:
-        """Its fields, as they travel."""
-        # `dataclasses.asdict` copies deeply, at five times the cost.
+        """Return the fields, as they travel."""
+        # `dataclasses.asdict` copies deeply, which takes five times as long.
         return {each.name: getattr(self, each.name) for each in fields(cast("Any", self))}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The announcement that has travelled. Raises `TypeError` for other fields."""
+        """Return the announcement with these fields. Raises `TypeError` for other fields."""
         return cls(**data)
 
 
 class Snapshot:
-    """The database at one moment, to be read."""
+    """The database at one moment, for reading."""
 
     __slots__ = ("_connection",)
 
@@ -147,14 +146,14 @@ class Snapshot:
         self._connection = connection
 
     def one(self, sql: str, *parameters: Any) -> Row | None:
-        """The first row, if there is one."""
+        """Return the first row; `None` if there is none."""
         row: Row | None = self._connection.execute(sql, parameters).fetchone()
         return row
 
     def single(self, sql: str, *parameters: Any) -> Row:
-        """The row of a query that always has one, such as an aggregate.
+        """Return the row of a query that always has one, such as an aggregate.
 
-        Raises `LookupError` where it has none: a fault of the program.
+        Raises `LookupError` if it has none, which is a bug.
         """
         row = self.one(sql, *parameters)
         if row is None:
@@ -162,12 +161,12 @@ class Snapshot:
         return row
 
     def all(self, sql: str, *parameters: Any) -> list[Row]:
-        """Every row."""
+        """Return every row."""
         return self._connection.execute(sql, parameters).fetchall()
 
 
 class Transaction(Snapshot):
-    """What a job works with: SQL within one transaction."""
+    """The argument of a job: runs SQL within one transaction."""
 
     __slots__ = ("changes",)
 
@@ -180,27 +179,27 @@ class Transaction(Snapshot):
         return self._connection.execute(sql, parameters)
 
     def insert(self, sql: str, *parameters: Any) -> int:
-        """Insert one row; its id."""
+        """Insert one row, and return its id."""
         row_id = self._connection.execute(sql, parameters).lastrowid
         assert row_id is not None  # noqa: S101 - only INSERT is given here
         return row_id
 
     def announce(self, announcement: Announcement) -> None:
-        """Tell its listeners once it is committed."""
+        """Send this to its listeners after COMMIT."""
         self.changes.append(announcement)
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
-        """A part of the job that fails by itself: it leaves nothing then, and announces nothing.
+        """Run a block in a savepoint: an exception undoes its changes and drops its announcements.
 
-        What it raised goes on to the caller.
+        The exception is raised on.
         """
         announced = len(self.changes)
         self.execute("SAVEPOINT part")
         try:
             yield
         except Exception:
-            if self._connection.in_transaction:  # else a full disk has undone the whole batch
+            if self._connection.in_transaction:  # else a full disk has rolled back the whole batch
                 self.execute("ROLLBACK TO part")
                 self.execute("RELEASE part")
             del self.changes[announced:]
@@ -214,13 +213,13 @@ AnnouncedT = TypeVar("AnnouncedT", bound=Announcement)
 Check = Callable[[sqlite3.Connection], None]
 """Raises `StoreError` for a database that this program must not use."""
 Migrations = Mapping[str, Traversable]
-"""The folders with the migrations of plugins, by the names of these."""
+"""The folders with the migrations of plugins, by name of the plugin."""
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection set up as all of ours are; the file is made for its owner alone."""
+    """Return a connection with the pragmas of all of ours. A new file has mode 0600."""
     if not read_only:
-        # Made before SQLite opens it: WAL and shared-memory files copy the mode of the database.
+        # Created before SQLite opens it: the WAL and shared-memory files copy its mode.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     connection = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
@@ -239,9 +238,11 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 def _lock(path: Path) -> int | None:
-    """Claim the database for one gateway: two would not hear of each other's changes.
+    """Lock the database for one gateway: two would not notice each other's changes.
 
-    The claim is a file lock beside it, which ends with the process however that ends.
+    Return the descriptor of the lock file beside the database. The lock ends with the process,
+    however that ends. Raises `StoreError` if another gateway has it. `None`, without a lock, on
+    Windows.
     """
     if fcntl is None:
         return None
@@ -257,10 +258,11 @@ def _lock(path: Path) -> int | None:
 def migrate(
     connection: sqlite3.Connection, check: Check | None = None, plugins: Migrations | None = None
 ) -> None:
-    """Bring the database to the newest form; each step is a transaction of its own.
+    """Run the migrations that the database still needs, each in its own transaction.
 
-    `check` sees a database that is not new before anything in it is changed. `plugins` have their
-    own steps, after the gateway's.
+    `check` is called with a database that is not new, before anything in it is changed. The
+    migrations of `plugins` run after the gateway's. Raises `StoreError` if a version in the
+    database is newer than this program's.
     """
     steps = _steps(importlib.resources.files("scopegate.store") / "migrations")
     version = _version(connection)
@@ -272,7 +274,7 @@ def migrate(
         check(connection)
     for number, step in enumerate(steps[version:], version + 1):
         with _step(connection):
-            # Read again inside: another process may have come first.
+            # Read again inside the transaction: another process may have come first.
             if _version(connection) < number:
                 _run_script(connection, step)
                 connection.execute(f"PRAGMA user_version = {number:d}")
@@ -281,7 +283,7 @@ def migrate(
 
 
 def _migrate_plugin(connection: sqlite3.Connection, name: str, steps: list[str]) -> None:
-    """Take the steps of one plugin. Its tables and indexes are named after it."""
+    """Run the migrations of one plugin, whose tables and indexes must be named `PLUGIN_...`."""
     for step in steps:
         if _ENDS_TRANSACTION.search(step):
             raise StoreError(
@@ -321,7 +323,7 @@ def _migrate_plugin(connection: sqlite3.Connection, name: str, steps: list[str])
 
 
 def _steps(folder: Traversable) -> list[str]:
-    """The scripts of a folder, in the order of their numbers, which begin with 1."""
+    """Return the scripts of a folder in the order of their numbers, which begin with 0001."""
     try:
         found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     except OSError as problem:
@@ -352,7 +354,7 @@ def _version_of(connection: sqlite3.Connection, plugin: str) -> int:
 
 
 def _objects(connection: sqlite3.Connection) -> dict[str, str]:
-    """Every table, index, view and trigger by its name, but for those that SQLite makes itself."""
+    """Return the SQL of each table, index, view and trigger by name, without automatic ones."""
     rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
     return {row[0]: row[1] for row in rows.fetchall()}
 
@@ -381,7 +383,7 @@ def _prepare(path: Path, check: Check | None, plugins: Migrations) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Check a database before it is served, if there is one. Raises `StoreError`."""
+    """Check the database before it is served, if the file exists. Raises `StoreError`."""
     try:
         if not path.exists():
             return
@@ -398,11 +400,11 @@ def _unusable(path: Path, problem: Exception) -> StoreError:
 
 
 def check(connection: sqlite3.Connection, path: Path, seconds: float = CHECK_SECONDS) -> None:
-    """Read every page of each table and index, growing tables last, for so many seconds.
+    """Read every page of each table and index, growing tables last, for at most `seconds`.
 
     Raises `StoreDamagedError` at a damaged page. Pages that were not reached in time are trusted:
-    damage there is reported when it is found. Rows are checked in small files only, because that
-    takes five times as long.
+    damage there is reported when it is found. Rows are checked in small files only (`SMALL_FILE`),
+    because that takes five times as long.
     """
     ends = time.monotonic() + seconds
     connection.set_progress_handler(lambda: time.monotonic() > ends, 1_000)
@@ -426,7 +428,7 @@ def check(connection: sqlite3.Connection, path: Path, seconds: float = CHECK_SEC
 
 
 def _walks(connection: sqlite3.Connection) -> list[str]:
-    """A statement for each table and each index that visits all of its pages."""
+    """Return a statement for each table and each index that reads all of its pages."""
     rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema").fetchall()
     rows.sort(key=lambda row: row["tbl_name"] in _GROWING)
     walks = []
@@ -434,7 +436,7 @@ def _walks(connection: sqlite3.Connection) -> list[str]:
         if row["type"] == "table":
             walks.append(f'SELECT count(*) FROM "{row["name"]}" NOT INDEXED')  # noqa: S608
         elif row["type"] == "index":
-            # Of an index of some rows only these can be counted by it. Without any condition SQLite
+            # A partial index can only count the rows of its condition. Without any condition SQLite
             # counts by the smallest index, whichever is named.
             where = _PARTIAL.search(row["sql"] or "")
             walks.append(
@@ -445,7 +447,7 @@ def _walks(connection: sqlite3.Connection) -> list[str]:
 
 
 def _statements(script: str) -> list[str]:
-    """The statements of a script; `executescript` would commit before the first."""
+    """Return the statements of a script; `executescript` would commit before the first."""
     statements: list[str] = []
     statement = ""
     for part in re.split(r"(?<=;)", script):
@@ -453,15 +455,15 @@ def _statements(script: str) -> list[str]:
         if sqlite3.complete_statement(statement):
             statements.append(statement)
             statement = ""
-    if statement.strip():  # the last one may do without its semicolon
+    if statement.strip():  # the last one may lack its semicolon
         statements.append(statement)
     return statements
 
 
 def run_once(path: Path, job: Job[T], check: Check | None = None) -> T:
-    """Run one job from a process that is not the gateway; a running gateway notices its changes.
+    """Run one job in a process that is not the gateway, and return its result after COMMIT.
 
-    `check` is as for `migrate`.
+    A running gateway reads its announcements from the table `changes`. `check`: see `migrate`.
     """
     connection = connect(path)
     try:
@@ -491,9 +493,9 @@ def run_once(path: Path, job: Job[T], check: Check | None = None) -> T:
 
 
 def backup(path: Path, target: Path) -> None:
-    """Copy a database, also one that is being served, to a new file, and check every row of that.
+    """Copy a database, even while it is served, to a new file, and check every row of the copy.
 
-    Raises `StoreError`; then there is no new file.
+    Raises `StoreError`, and then leaves no new file.
     """
     if target.exists():
         raise StoreError(f"the file {target} exists already: name another")
@@ -515,10 +517,10 @@ def backup(path: Path, target: Path) -> None:
 
 
 class _Thread(aiosqlite.Connection):
-    """A connection on a thread of its own that runs whole functions there.
+    """A connection with a thread of its own, on which whole functions run.
 
-    aiosqlite's public methods queue single statements, between which another task's statements may
-    come; a transaction must not be open for those.
+    aiosqlite's public methods queue single statements, so another task's statements could come
+    between them, into an open transaction.
     """
 
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
@@ -540,7 +542,7 @@ class _Waiting:
 
 
 class Store:
-    """The gateway's own access to its database."""
+    """The gateway's access to its database."""
 
     def __init__(
         self, path: Path, check: Check | None = None, plugins: Migrations | None = None
@@ -561,13 +563,13 @@ class Store:
         self._seen_change = 0
         self._complained_at = -COMPLAINT_SECONDS
         self._unsaid = 0
-        """Faults of the machine since the last line about one."""
+        """Faults of the machine since the last log line about one."""
 
     async def open(self) -> None:
-        """Open and migrate the database. Raises `StoreError` when it can not be used."""
+        """Open and migrate the database. Raises `StoreError` if it cannot be used."""
         try:
-            # aiosqlite leaves a thread behind when it cannot open, so that is tried without it.
-            # The lock comes first: another gateway's database is not migrated under its feet.
+            # aiosqlite leaves a thread behind if it cannot open; so that is tried without it first.
+            # The lock comes first, so that no database is migrated while a gateway serves it.
             self._lock = _lock(self.path)
             await asyncio.get_running_loop().run_in_executor(
                 None, _prepare, self.path, self._check, self._plugins
@@ -584,33 +586,32 @@ class Store:
         self._poller = supervise("changes by other processes", self._poll)
 
     async def close(self) -> None:
-        """Finish the jobs that wait, and close."""
+        """Finish the waiting jobs, and close the database."""
         if self._poller is not None:
             self._poller.cancel()
             await asyncio.gather(self._poller, return_exceptions=True)
         while self._work is not None:
             await asyncio.wait([self._work])
         for thread in (self._reader, self._writer):
-            with contextlib.suppress(sqlite3.Error):  # nothing is lost: the log has every commit
+            with contextlib.suppress(sqlite3.Error):  # nothing is lost: the WAL has every commit
                 await thread.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def listen(self, kind: type[AnnouncedT], listener: Callable[[AnnouncedT], None]) -> None:
-        """Tell `listener` of every announcement of a kind, made here or by another process.
+        """Call `listener` with each announcement of a kind, made here or by another process.
 
-        It is told after COMMIT, in the order of the jobs and, of one job, of its announcements.
+        It is called after COMMIT, in the order of the jobs, and of the announcements within a job.
         """
         self._kinds[kind.kind] = kind
         self._listeners.setdefault(kind.kind, []).append(listener)
 
     async def write(self, job: Job[T]) -> T:
-        """Run a job in a transaction; what it returns, after COMMIT.
+        """Run a job in a transaction, and return its result after COMMIT.
 
-        Raises what the job raised, in which case it did nothing, or `StoreError`; of these
-        `StoreUnavailableError` for a fault of the machine. The job goes on when the caller is
-        cancelled.
+        Raises what the job raised, in which case nothing was changed, or `StoreError`: for a fault
+        of the machine `StoreUnavailableError`. The job goes on if the caller is cancelled.
         """
         if len(self._waiting) >= MAX_WAITING:
             fault = StoreBusyError("too many writes are waiting")
@@ -624,7 +625,7 @@ class Store:
         return await future
 
     async def read(self, job: Reading[T]) -> T:
-        """Run a function that only reads, all of it at one moment; what it returns.
+        """Run a function that only reads, on one snapshot, and return its result.
 
         Raises `StoreUnavailableError` for a fault of the machine.
         """
@@ -645,7 +646,7 @@ class Store:
                 await self._write_together(batch)
         finally:
             self._work = None
-            if self._waiting:  # something went wrong that must not hold up the others
+            if self._waiting:  # an unexpected failure must not hold up the other jobs
                 self._work = asyncio.get_running_loop().create_task(self._write_all())
 
     async def _write_together(self, batch: list[_Waiting]) -> None:
@@ -664,7 +665,7 @@ class Store:
         finally:
             for waiting in batch:
                 if waiting.failed is None and failure is not None:
-                    waiting.failed = type(failure)(*failure.args)  # each caller raises its own
+                    waiting.failed = type(failure)(*failure.args)  # an instance for each caller
                 elif waiting.failed is not None:
                     waiting.failed = _fault(waiting.failed) or waiting.failed
                 self._settle(waiting, problems)
@@ -679,14 +680,14 @@ class Store:
             for change in waiting.transaction.changes:
                 self._tell(change, problems)
         if waiting.future.done():
-            return  # the caller was cancelled; the job was done all the same
+            return  # the caller was cancelled; the job ran nevertheless
         if waiting.failed is None:
             waiting.future.set_result(waiting.result)
         else:
             waiting.future.set_exception(waiting.failed)
 
     def _complain(self, fault: StoreUnavailableError) -> None:
-        """Log a fault of the machine, unless a line about one was written just now."""
+        """Log a fault of the machine; only count it within `COMPLAINT_SECONDS` of the last line."""
         now = time.monotonic()
         if now - self._complained_at < COMPLAINT_SECONDS:
             self._unsaid += 1
@@ -706,7 +707,7 @@ class Store:
             await asyncio.sleep(POLL)
             version, news = await self.read(self._news)
             if news:
-                # Passed on by the writer, which alone knows their order among our own changes.
+                # Passed on by the writer, because only it has their order among our own changes.
                 await self.write(lambda transaction: None)
             self._seen_version = version
 
@@ -714,7 +715,7 @@ class Store:
         for row in rows:
             self._seen_change = row["id"]
             kind = self._kinds.get(row["kind"])
-            if kind is None:  # nobody here listens to it
+            if kind is None:  # it has no listener here
                 continue
             try:
                 change = kind.from_json(orjson.loads(row["data"]))
@@ -744,9 +745,10 @@ def _last_change(reader: Snapshot) -> int:
 
 
 def _commit(batch: list[_Waiting], seen_change: int, connection: sqlite3.Connection) -> list[Row]:
-    """Run every job of the batch in its savepoint, and commit them together.
+    """Run every job of the batch in its own savepoint, and commit them together.
 
-    What other processes have changed before, after `seen_change`: it comes before the batch.
+    Return the rows of `changes` after `seen_change`: other processes' changes, which come before
+    those of the batch.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -760,7 +762,7 @@ def _commit(batch: list[_Waiting], seen_change: int, connection: sqlite3.Connect
                 waiting.result = waiting.job(waiting.transaction)
             except Exception as problem:
                 if not connection.in_transaction:
-                    # A full disk makes SQLite roll back by itself: nothing of the batch is kept.
+                    # On a full disk SQLite rolls back automatically: nothing of the batch is kept.
                     raise
                 waiting.failed = problem
                 connection.execute("ROLLBACK TO job")

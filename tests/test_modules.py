@@ -77,6 +77,9 @@ TESTED_BY: dict[str, str] = {
     "exchange/processes/steps.py": "tests/exchange/test_processes.py",
     "exchange/rules.py": "tests/exchange/test_quoting.py",
     # The gateway.
+    "gateway/web/field_docs.py": "tests/gateway/test_reply_docs.py",
+    "gateway/web/reply_example.py": "tests/gateway/test_reply_docs.py",
+    "schemas/error_codes.py": "tests/gateway/test_reply_docs.py",
     "gateway/access/accounts.py": "tests/program/test_framework.py",
     "gateway/access/guard.py": "tests/scenarios/test_revocation.py",
     "gateway/access/oversight.py": "tests/scenarios/test_sign_in.py",

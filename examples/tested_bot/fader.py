@@ -2,8 +2,8 @@
 
     python fader.py TOKEN [URL]
 
-The market is simulated, and three rises say nothing about the next tick: this shows how a bot is
-tested, not how one gets rich.
+The market is simulated, and three rises say nothing about the next tick: this shows how to test a
+bot, not how to get rich.
 """
 
 import json
@@ -28,11 +28,11 @@ FALL = {
 
 
 class RefusedError(Exception):
-    """The exchange has answered with an error; its code is the first argument."""
+    """An error reply of the exchange; its code is the first argument."""
 
 
 def play(url: str, token: str, rounds: int = 1) -> float:
-    """Play so many rounds, or until the exchange hangs up; what they brought together."""
+    """Play this many rounds, or until the exchange disconnects; return the total profit."""
     total = 0.0
     with connect(url) as socket:
 

@@ -1,1 +1,1 @@
-"""What is traded: types of contracts, how each is priced, how its life goes, and its short form."""
+"""The contracts that are traded: their types, prices, states and shortcodes."""

@@ -1,11 +1,11 @@
 """Accumulators: a stake that grows with every tick that stays near the one before it.
 
-After k ticks that stayed it is worth
+After k ticks that stayed its value is
 
     stake * (1 + growth) ** k,
 
-rounded down to money only when it is paid; a tick that is `width` or more away from the one before
-takes all of it. Everything is compared in whole numbers.
+rounded down to money only when it is paid. After a tick that is `width` or more away from the one
+before, it is 0. All comparisons are made in whole numbers.
 """
 
 import re
@@ -41,18 +41,18 @@ from scopegate.exchange.rules import MAX_ACCUMULATOR_TICKS, MAX_OPEN_ACCUMULATOR
 TICKS_SEARCHED: Final = 2_000
 ROWS_SHOWN: Final = 100
 MIN_SD: Final = 8.0
-"""Standard deviation of a tick, in pips, from which on the width is fine enough: the exchange then
-keeps at most 1.5 % of the worth at a tick beyond its margin, and the width fits all that the price
-may do until the end."""
+"""The smallest standard deviation of a tick, in pips, at which whole pips are fine enough for the
+width: rounding then adds at most 1.5 % of the value per tick to the exchange's margin, and the
+width stays right for all moves of the price until the end."""
 
 GROWTH_RATES = [float(Decimal(percent) / 100) for percent in MAX_ACCUMULATOR_TICKS]
-"""What may be chosen, as the wire has it."""
+"""The growth rates that are offered, as on the wire."""
 
 _SHORT = re.compile(r"([0-9.]{1,20})_0_0\.0([1-5])_1_0\.([0-9]{12})_([0-9]{1,11})(?:_0)?", re.ASCII)
 
 
 WIDTH_UNITS: Final = 10**12
-"""The units of `AccumulatorTerms.width`: so many are a width of 1."""
+"""The number of units of `AccumulatorTerms.width` in a width of 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,17 +60,18 @@ class AccumulatorTerms(OrderedTerms):
     """The terms of an accumulator."""
 
     growth: int
-    """By how many percent it grows with every tick."""
+    """The growth with every tick, in percent."""
     width: int
-    """How far a tick may be from the one before it: a share of that, in `WIDTH_UNITS`."""
+    """The distance from the tick before at which a tick ends the contract: a share of the price of
+    the tick before, in `WIDTH_UNITS`."""
 
 
 class Accumulator(Ordered[AccumulatorTerms]):
-    """A contract that grows with every tick, until it is sold, or a tick goes too far.
+    """A contract that grows with every tick until it is sold, or a tick leaves its range.
 
-    The width of its range is fixed when it is bought: as many whole pips as leave the exchange its
-    margin at the spot. The range moves along with the price. How many pips it has hardly changes:
-    while a contract lives the price moves by a few thousandths.
+    The width of the range is fixed at the purchase: the most whole pips that leave the exchange its
+    margin at the spot. The range moves with the price. Its width in pips hardly changes: while a
+    contract is open, the price moves by a few thousandths.
     """
 
     name = "ACCU"
@@ -95,7 +96,7 @@ class Accumulator(Ordered[AccumulatorTerms]):
         market: MarketView,
         margins: Margins,
     ) -> Quote[AccumulatorTerms]:
-        """The stake; a markup is a share of it, on top."""
+        """The stake, plus a markup: a share of the stake."""
         if request.basis == "payout":
             raise invalid("basis", "The amount of an accumulator is its stake.")
         check_stake(amount, terms.currency)
@@ -111,7 +112,8 @@ class Accumulator(Ordered[AccumulatorTerms]):
                 f"{symbol.display_name} moves too few pips a tick at present for accumulators:"
                 " choose another symbol.",
             )
-        # Between two pips: so many stay, one more does not, also when the spot has moved a little.
+        # Half a pip more: a tick `pips` away stays and one more pip does not, even if the spot has
+        # moved a little.
         width = (2 * pips + 1) * WIDTH_UNITS // (2 * spot)
         until = replace(terms, expiry=None, ticks=MAX_ACCUMULATOR_TICKS[growth])
         agreed = until.extended(AccumulatorTerms, stake=amount, growth=growth, width=width)
@@ -122,29 +124,29 @@ class Accumulator(Ordered[AccumulatorTerms]):
     def has_moved(
         self, proposed: Quote[AccumulatorTerms], present: Quote[AccumulatorTerms], margins: Margins
     ) -> bool:
-        """Never: the stake is the price, and the width follows the spot."""
+        """Always false: the stake is the price, and the width follows the spot."""
         return False
 
     def order_limits(self, terms: AccumulatorTerms) -> Mapping[str, tuple[int, int]]:
-        """A profit, up to what the last tick would bring."""
+        """The limits of a take profit, up to the profit at the last tick."""
         return {"take_profit": (1, self.most(terms) - terms.stake)}
 
     def most(self, terms: AccumulatorTerms) -> int:
-        """What it pays when it stays in to its last tick."""
+        """The payout, in smallest units, if all ticks up to the last stay in the range."""
         return _worth(terms.stake, terms.growth, MAX_ACCUMULATOR_TICKS[terms.growth])
 
     def profit_at(self, terms: AccumulatorTerms, state: ContractState[Tick], tick: Tick) -> int:
-        """What it has grown."""
+        """The growth so far, in smallest units."""
         return _worth(terms.stake, terms.growth, self.stayed(terms, state)) - terms.stake
 
     def stayed(self, terms: AccumulatorTerms, state: ContractState[Tick]) -> int:
-        """How many ticks have come since the entry tick, and stayed."""
+        """The number of ticks after the entry tick so far, which all stayed in the range."""
         if state.entry is None or state.memory is None:
             return 0
         return (state.memory.epoch - state.entry.epoch) // terms.symbol.step
 
     def sentence(self, terms: AccumulatorTerms) -> str:
-        """By what it grows, and what ends it."""
+        """The longcode: how much it grows, and what ends it."""
         stake = wording.money(terms.stake, terms)
         return (
             f"A stake of {stake} grows by {terms.growth}% with every tick of"
@@ -158,7 +160,7 @@ class Accumulator(Ordered[AccumulatorTerms]):
         return f"{stake}_0_0.0{terms.growth}_1_0.{terms.width:012}_{terms.start}"
 
     def decode(self, text: str, terms: Terms) -> AccumulatorTerms:
-        """What `encode` wrote; the take profit is kept elsewhere."""
+        """The terms that `encode` wrote; the take profit is stored separately."""
         stake, growth, width, start = short_fields.match(_SHORT, text)
         term = replace(terms, start=int(start), ticks=MAX_ACCUMULATOR_TICKS[int(growth)])
         return term.extended(
@@ -169,7 +171,7 @@ class Accumulator(Ordered[AccumulatorTerms]):
         )
 
     def trigger(self, terms: AccumulatorTerms, state: ContractState[Tick]) -> Trigger:
-        """Every tick: each is compared with the one before."""
+        """The next tick: each is compared with the one before."""
         if state.memory is None:
             return super().trigger(terms, state)
         return Trigger(state.memory.epoch + terms.symbol.step)
@@ -177,17 +179,17 @@ class Accumulator(Ordered[AccumulatorTerms]):
     def step(
         self, terms: AccumulatorTerms, state: ContractState[Tick], tick: Tick
     ) -> ContractState[Tick]:
-        """The outcome is decided by the tick and the one before it, which is the memory."""
+        """The state after one more tick; `decide` compares it with the memory, the tick before."""
         if state.entry is None:
             return super().step(terms, state, tick)
-        # Written out, since every tick comes here: a fourth of what `replace` takes.
+        # Without `replace`, which takes four times as long: this runs at every tick.
         outcome = self.decide(terms, state, tick)
         return ContractState(state.spot, tick.epoch, state.entry, outcome, tick)
 
     def decide(
         self, terms: AccumulatorTerms, state: ContractState[Tick], tick: Tick
     ) -> Outcome | None:
-        """A tick that goes too far, then the take profit, then the end of ticks."""
+        """Check the range first, then the take profit, then the number of ticks."""
         assert state.entry is not None  # noqa: S101 - the entry comes first
         before = state.memory
         if before is None:
@@ -206,18 +208,18 @@ class Accumulator(Ordered[AccumulatorTerms]):
         market: MarketView,
         margins: Margins,
     ) -> int:
-        """What it has grown to."""
+        """The stake and its growth so far, in smallest units."""
         return _worth(terms.stake, terms.growth, self.stayed(terms, state))
 
     def check_sale(self, terms: AccumulatorTerms, state: ContractState[Tick], now: int) -> None:
-        """It is bought back once it has grown."""
+        """Raise `Refusal` also before the first tick after the entry."""
         super().check_sale(terms, state, now)
         if not self.stayed(terms, state):
             raise unsaleable("An accumulator is bought back from the first tick after its entry.")
 
 
 def _growth(request: QuoteRequest) -> int:
-    """The percent of growth that were chosen."""
+    """The requested growth, in percent. Raises `Refusal`."""
     if request.growth_rate is None:
         raise invalid("growth_rate", "ACCU needs a growth_rate, such as 0.03.")
     percent = request.growth_rate * 100
@@ -233,9 +235,9 @@ def _worth(stake: int, growth: int, ticks: int) -> int:
     return int(stake * (100 + growth) ** ticks // 100**ticks)
 
 
-@lru_cache(maxsize=4_096)  # asked at every tick of every accumulator
+@lru_cache(maxsize=4_096)  # called at every tick of every accumulator
 def _enough(stake: int, growth: int, take_profit: int | None) -> int:
-    """After how many ticks it closes by itself."""
+    """The number of ticks after which it closes automatically."""
     most = MAX_ACCUMULATOR_TICKS[growth]
     if take_profit is None:
         return most
@@ -243,23 +245,23 @@ def _enough(stake: int, growth: int, take_profit: int | None) -> int:
 
 
 def width_text(terms: AccumulatorTerms) -> str:
-    """The width in percent, to five decimals; `0.06186%`."""
+    """The width in percent, to five decimals, such as `0.06186%`."""
     return f"{Decimal(terms.width) * 100 / WIDTH_UNITS:.5f}%"
 
 
 def reach(terms: AccumulatorTerms, spot: int) -> int:
-    """How far the next tick after this spot must be away to end it, in tenths of a pip.
+    """The distance from this spot at which the next tick ends it, in tenths of a pip.
 
-    Rounded up, which changes nothing for ticks, that are whole pips away.
+    Rounded up, which makes no difference for ticks: they are whole pips away.
     """
     return -(-terms.width * spot * 10 // WIDTH_UNITS)
 
 
 def stays(terms: AccumulatorTerms, feed: Feed, epoch: int) -> list[int]:
-    """How many ticks in a row stayed near the one before, from one that did not to the next.
+    """The lengths of the rows of ticks that stayed in the range, between ticks that did not.
 
-    Of the ticks up to the epoch, the last row being the one that goes on; the latest `ROWS_SHOWN`
-    of those that lie within the latest `TICKS_SEARCHED`.
+    Oldest first, up to the epoch; the last row is still going on. At most the latest `ROWS_SHOWN`
+    rows among the latest `TICKS_SEARCHED` ticks.
     """
     pips = feed.last_ticks(terms.symbol, TICKS_SEARCHED, epoch).pips
     went_out = np.abs(np.diff(pips)) * WIDTH_UNITS >= terms.width * pips[:-1]

@@ -1,7 +1,7 @@
-"""Every type of contracts that is offered, one row each.
+"""Every type of contract that is offered, one row each.
 
-A further type of a family that is here is one more row; a further family is one more module with a
-class, and its rows.
+To add a type to an existing family, add a row; to add a family, add a module with a class, and its
+rows.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -69,7 +69,7 @@ _ROWS: tuple[AnyContractType, ...] = (
 
 
 class Catalogue(Mapping[str, AnyContractType]):
-    """Types of contracts by name, in the order of lists."""
+    """The types of contracts by name, in the order in which they are listed."""
 
     def __init__(self, kinds: Iterable[AnyContractType]) -> None:
         self._kinds = {kind.name: kind for kind in kinds}
@@ -85,7 +85,7 @@ class Catalogue(Mapping[str, AnyContractType]):
 
     @contextmanager
     def including(self, *kinds: AnyContractType) -> Iterator[None]:
-        """Offer further types within the block; for tests of a family."""
+        """Offer additional types within the block; for tests of a family."""
         before = self._kinds
         self._kinds = before | {kind.name: kind for kind in kinds}
         try:

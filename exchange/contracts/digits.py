@@ -1,4 +1,4 @@
-"""Digits: won by the last digit of the last tick's price."""
+"""Digits: decided by the last digit of the exit tick's price."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,18 +12,19 @@ from scopegate.exchange.contracts.common.state import ContractState, MarketView,
 from scopegate.exchange.rules import Margins
 
 MIN_SD: float = 8.0
-"""Standard deviation of a tick, in pips, from which on the next digit is uniform: the chances are
-then off by some exp(-2 pi^2 (sd / 10)^2), below 4e-6."""
+"""The smallest standard deviation of a tick, in pips, at which the next last digit is uniform: the
+probabilities are then off by about exp(-2 pi^2 (sd / 10)^2), below 4e-6."""
 
 Wins = Callable[[int, int], bool]
-"""Whether a last digit wins against the digit that was chosen."""
+"""Whether a last digit wins, given the chosen digit."""
 
 
 class Digits(FixedPayout[None]):
-    """Won when the last digit of the exit tick stands as it should to the digit chosen.
+    """A contract that is won or lost by the last digit of the exit tick.
 
-    The odds are exact, the count of digits that win out of ten, as long as a tick moves the price
-    by `MIN_SD` pips; below that nothing is offered. The entry tick is the first that counts.
+    The probability is exact, the number of winning digits out of ten, as long as the standard
+    deviation of a tick is at least `MIN_SD` pips; below that, nothing is offered. The entry tick is
+    the first that counts.
     """
 
     barrier_is_digit = True
@@ -39,7 +40,7 @@ class Digits(FixedPayout[None]):
         wins: Wins,
         choices: range | None = None,
     ) -> None:
-        """`words` say what the last digit does; `choices` are the digits that may be chosen."""
+        """`words` is the condition in the longcode; `choices` are the digits that may be chosen."""
         self.name = name
         self._words = words
         self.choices = choices
@@ -58,7 +59,7 @@ class Digits(FixedPayout[None]):
     def complete(
         self, terms: FixedPayoutTerms, request: QuoteRequest, market: MarketView
     ) -> FixedPayoutTerms:
-        """The digit is written as the barrier."""
+        """The terms with the chosen digit, which the request gives as its barrier."""
         if market.tick.pips * terms.symbol.tick_sd < MIN_SD:
             raise Refusal(
                 "InvalidOfferings",
@@ -75,17 +76,17 @@ class Digits(FixedPayout[None]):
         return replace(terms, digit=int(request.barrier))
 
     def family_margin(self, margins: Margins) -> float:
-        """That of digits; a match has a smaller one, for a chance of one in ten."""
+        """The margin on digits; smaller for a match, whose probability is one in ten."""
         return margins.matches if self.name == "DIGITMATCH" else margins.digits
 
     def chance(
         self, terms: FixedPayoutTerms, state: ContractState[None], market: MarketView
     ) -> float:
-        """How many of the ten digits win."""
+        """The share of the ten digits that win."""
         return sum(self._wins(digit, terms.digit or 0) for digit in range(10)) / 10
 
     def sentence(self, terms: FixedPayoutTerms) -> str:
-        """What the last digit must be."""
+        """The longcode: what the last digit must be."""
         wins = self._words.format(terms.digit)
         return (
             f"{self.pays(terms)} if the last digit of {terms.symbol.display_name} {wins}"
@@ -93,15 +94,15 @@ class Digits(FixedPayout[None]):
         )
 
     def barriers(self, terms: FixedPayoutTerms, entry: int, memory: None) -> tuple[str, ...]:
-        """The digit."""
+        """The chosen digit, if any."""
         return () if terms.digit is None else (str(terms.digit),)
 
     def encode_barriers(self, terms: FixedPayoutTerms) -> tuple[str, str]:
-        """The digit; 0 where none is chosen."""
+        """The chosen digit; 0 if there is none."""
         return str(terms.digit or 0), short_fields.UNUSED
 
     def decode_barriers(self, first: str, second: str, terms: FixedPayoutTerms) -> FixedPayoutTerms:
-        """The digit."""
+        """The terms with the chosen digit."""
         short_fields.check_unused(second)
         if int(first) not in (self.choices or (0,)):
             raise ValueError(first)
@@ -110,7 +111,7 @@ class Digits(FixedPayout[None]):
     def decide(
         self, terms: FixedPayoutTerms, state: ContractState[None], tick: Tick
     ) -> Outcome | None:
-        """The exit tick decides."""
+        """Decide at the exit tick."""
         if tick.epoch < self.exit_epoch(terms):
             return None
         return self.settled(terms, tick, won=self._wins(tick.pips % 10, terms.digit or 0))

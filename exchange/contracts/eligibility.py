@@ -1,21 +1,22 @@
-"""Which types of contracts are offered for which symbols, in one place.
+"""The rules for which types of contracts are offered on which symbols.
 
-Each type declares what decides its outcome (`Decides`); the rules here follow from that alone. A
-price must follow from the law by which a symbol moves, and a price in whole pips must be fine
-enough for what decides. So by how a symbol moves:
+Each type declares what decides its outcome (`Decides`); the rules depend only on that. A price must
+follow from the symbol's distribution, and whole pips must be fine enough for what decides. So, by
+the motion of the symbol:
 
 - Brownian: every type.
-- with jumps: what the last tick alone decides, and multipliers.
-- steps: the side of the last tick, touches, and multipliers.
+- with jumps: types decided by the last tick only, and multipliers.
+- steps: types decided by the side of the last tick, touches, and multipliers.
 - spikes, range breaks, drift switches: multipliers.
-- reset every day: whatever ends on the day of its start; nothing without an end.
+- reset every day: types with an end, which must be on the day of the start.
 
-Symbols named after real markets move by few pips a tick: nothing that few ticks decide.
+Symbols named after real markets move by few pips a tick: on these, no types that are decided by few
+ticks or by every tick.
 
 Every price is fair in the currency in which the contract is paid. In dollars, a contract that pays
-when its own currency has risen is worth more than it costs, and the opposite contract less. No
-price is fair in both currencies. So where a currency and a symbol move together, only contracts
-that end within a day are sold: the difference is then a small part of any usual margin
+when its own currency has risen has a higher value than its price, and the opposite contract a lower
+one. No price is fair in both currencies. So if a currency and a symbol move together, only
+contracts that end within a day are sold: the difference is then a small part of any usual margin
 (`exchange.rules.MAX_SHARED_DRIFT`). On coins, which move more, none are sold.
 """
 
@@ -44,7 +45,7 @@ _BY_MOTION: Final[Mapping[Motion, Set[Decides]]] = {
     Motion.RESETS: set(Decides) - _NO_END,
 }
 _COARSE: Final = {Decides.FEW_TICKS, Decides.EVERY_TICK}
-"""Not offered where a tick moves the price by few pips."""
+"""Not offered on symbols whose ticks move the price by few pips."""
 
 
 def is_offered(kind: AnyContractType, symbol: Symbol, currency: str = "USD") -> bool:
@@ -65,8 +66,11 @@ def _is_paid_in(kind: AnyContractType, symbol: Symbol, currency: str) -> bool:
 
 
 def shared_in_a_day(symbol: Symbol, currency: str) -> float:
-    """The drift of a symbol on a day in dollars instead of this currency, as a part of its standard
-    deviation: its covariance with the rate of the currency, divided by its own deviation."""
+    """The size of a symbol's drift per day in dollars instead of this currency.
+
+    As a share of its standard deviation for a day: its covariance with the rate of the currency,
+    divided by its own standard deviation.
+    """
     name = DOLLAR_SYMBOLS[currency]
     if name is None:
         return 0.0
@@ -86,7 +90,7 @@ def check(kind: AnyContractType, symbol: Symbol) -> None:
 
 
 def check_currency(kind: AnyContractType, symbol: Symbol, currency: str) -> None:
-    """Raise `Refusal` if contracts of this type are not paid in this currency."""
+    """Raise `Refusal` if contracts of this type on this symbol are not paid in this currency."""
     if not _is_paid_in(kind, symbol, currency):
         raise not_offered(
             f"Trading is not offered for this asset in {currency}, which moves with it: use an"
@@ -104,5 +108,5 @@ def durations(kind: AnyContractType, symbol: Symbol, currency: str = "USD") -> D
 
 
 def can_be_cancelled(symbol: Symbol) -> bool:
-    """Whether deal cancellation is sold: its price holds for Brownian motion alone."""
+    """Whether deal cancellation is sold: its price holds only for Brownian motion."""
     return symbol.motion is Motion.BROWNIAN

@@ -1,4 +1,4 @@
-"""Rise and fall, higher and lower: won by where the last tick stands to the barrier."""
+"""Rise and fall, higher and lower: decided by the side of the barrier on which the exit is."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from scopegate.exchange.rules import Margins
 
 
 class European(FixedPayout[None]):
-    """Won when the exit tick is beyond the barrier; with `ties`, also when it is at it.
+    """A contract that is won if the exit tick is beyond the barrier; with `ties`, also if at it.
 
     Priced by Black, Scholes 1973 for a price that is rounded to whole pips.
     """
@@ -39,7 +39,7 @@ class European(FixedPayout[None]):
     def complete(
         self, terms: FixedPayoutTerms, request: QuoteRequest, market: MarketView
     ) -> FixedPayoutTerms:
-        """A barrier may be there."""
+        """The terms with the barrier, if the request has one."""
         if request.barrier is None:
             return terms
         barrier = Barrier.parse(request.barrier, terms.symbol)
@@ -48,22 +48,22 @@ class European(FixedPayout[None]):
         return terms if barrier == AT_ENTRY else replace(terms, barrier=barrier)
 
     def family_margin(self, margins: Margins) -> float:
-        """That of rise and fall."""
+        """The margin on rise and fall."""
         return margins.rise_fall
 
     def chance(
         self, terms: FixedPayoutTerms, state: ContractState[None], market: MarketView
     ) -> float:
-        """How likely the exit tick is on the side that wins."""
+        """The probability that the exit tick is on the winning side."""
         barrier = terms.barrier or AT_ENTRY
         strike = barrier.level(state.entry.pips if state.entry else market.tick.pips)
-        # A whole pip above the strike wins, and so, with ties, does the strike itself.
+        # A whole pip beyond the strike wins, and with ties the strike too: half a pip in between.
         edge = strike + (0.5 if self.rises != self.ties else -0.5)
         chance = above(market.tick.pips, edge, self.distribution(terms, state, market))
         return chance if self.rises else 1.0 - chance
 
     def sentence(self, terms: FixedPayoutTerms) -> str:
-        """Where the price must be at the end."""
+        """The longcode: where the price must be at the end."""
         side = "higher" if self.rises else "lower"
         wins = f"{side} than or equal to" if self.ties else f"strictly {side} than"
         return (
@@ -74,7 +74,7 @@ class European(FixedPayout[None]):
     def decide(
         self, terms: FixedPayoutTerms, state: ContractState[None], tick: Tick
     ) -> Outcome | None:
-        """The exit tick decides."""
+        """Decide at the exit tick."""
         if tick.epoch < self.exit_epoch(terms):
             return None
         assert state.entry is not None  # noqa: S101 - the entry comes first

@@ -1,6 +1,6 @@
-"""Contracts on a handful of ticks, each of which counts: asians, high and low ticks, runs.
+"""Contracts on a few ticks, all of which count: asians, high and low ticks, runs.
 
-They remember every tick from the entry on.
+Their memory is every tick from the entry on.
 """
 
 import re
@@ -32,33 +32,36 @@ Ticks: TypeAlias = tuple[int, ...]
 """The price of every tick from the entry on, in pips."""
 
 HIGH_LOW_TICKS = 5
-"""Of so many ticks one is to be the highest or the lowest."""
+"""The number of ticks of which one must be the highest or the lowest."""
 
 
 class _FewTicks(FixedPayout[Ticks]):
-    """A contract that looks at every tick."""
+    """A contract that depends on every tick."""
 
     is_path_dependent = True
     remembers = True
     rises: bool
 
     def remember(self, terms: FixedPayoutTerms, state: ContractState[Ticks], tick: Tick) -> Ticks:
-        """Every tick."""
+        """The prices of all ticks so far."""
         return (*(state.memory or ()), tick.pips)
 
     def trigger(self, terms: FixedPayoutTerms, state: ContractState[Ticks]) -> Trigger:
-        """Every tick."""
+        """The next tick."""
         if state.entry is None:
             return super().trigger(terms, state)
         return Trigger(terms.symbol.next_tick(state.seen))
 
     def turned(self, distribution: PriceDistribution) -> PriceDistribution:
-        """The outlook of a rise: where a fall is bought, that of the market turned over."""
+        """The distribution as for a rise: mirrored if the contract is on a fall."""
         return distribution if self.rises else turned(distribution)
 
 
 class Asian(_FewTicks):
-    """Won when the last tick is above (or below) the average of all, the entry tick among them."""
+    """A contract that is won if the last tick is above (or below) the average of all ticks.
+
+    The entry tick counts.
+    """
 
     counts_entry = True
 
@@ -76,20 +79,20 @@ class Asian(_FewTicks):
         )
 
     def family_margin(self, margins: Margins) -> float:
-        """That of rise and fall."""
+        """The margin on rise and fall."""
         return margins.rise_fall
 
     def chance(
         self, terms: FixedPayoutTerms, state: ContractState[Ticks], market: MarketView
     ) -> float:
-        """How likely the last tick is on the side that wins."""
+        """The probability that the last tick is on the winning side."""
         known = state.memory or (market.tick.pips,)
         if not self.rises:
             known = tuple(2 * known[-1] - pips for pips in known)
         return above_average(known, self.turned(self.distribution(terms, state, market)))
 
     def sentence(self, terms: FixedPayoutTerms) -> str:
-        """What is compared."""
+        """The longcode: what is compared."""
         side = "higher" if self.rises else "lower"
         return (
             f"{self.pays(terms)} if the last tick of {terms.symbol.display_name} is"
@@ -110,14 +113,14 @@ class Asian(_FewTicks):
         return short_fields.plain(terms, terms.payout)
 
     def decode(self, text: str, terms: Terms) -> FixedPayoutTerms:
-        """What `encode` wrote."""
+        """The terms that `encode` wrote."""
         payout, terms = short_fields.read_plain(terms, *short_fields.match(_ASIAN, text))
         return terms.extended(FixedPayoutTerms, payout=payout)
 
     def decide(
         self, terms: FixedPayoutTerms, state: ContractState[Ticks], tick: Tick
     ) -> Outcome | None:
-        """The last tick decides."""
+        """Decide at the last tick."""
         if tick.epoch < self.exit_epoch(terms):
             return None
         seen = state.memory or ()
@@ -126,9 +129,9 @@ class Asian(_FewTicks):
 
 
 class SelectedTick(_FewTicks):
-    """Won when the selected one of five ticks is strictly the highest (or the lowest) of them.
+    """A contract that is won if the selected one of five ticks is strictly the highest (or lowest).
 
-    Lost with the first tick that shows it is not. The entry tick is the first.
+    Lost with the first tick that shows it is not. The entry tick is the first of the five.
     """
 
     counts_entry = True
@@ -150,19 +153,19 @@ class SelectedTick(_FewTicks):
     def complete(
         self, terms: FixedPayoutTerms, request: QuoteRequest, market: MarketView
     ) -> FixedPayoutTerms:
-        """A tick must be selected."""
+        """The terms with the selected tick, which is required."""
         if request.selected_tick is None or not 1 <= request.selected_tick <= HIGH_LOW_TICKS:
             raise invalid("selected_tick", f"{self.name} needs a tick from 1 to {HIGH_LOW_TICKS}.")
         return replace(terms, selected_tick=request.selected_tick)
 
     def family_margin(self, margins: Margins) -> float:
-        """That of contracts on few ticks."""
+        """The margin on contracts on few ticks."""
         return margins.few_ticks
 
     def chance(
         self, terms: FixedPayoutTerms, state: ContractState[Ticks], market: MarketView
     ) -> float:
-        """How likely the selected tick beats all others, when it has not been beaten yet."""
+        """The probability that the selected tick beats all others; none has beaten it so far."""
         spot, selected = market.tick.pips, terms.selected_tick or 0
         first = market.tick.epoch if state.memory else terms.entry_epoch
         known, last = state.memory or (spot,), self.exit_epoch(terms)
@@ -182,7 +185,7 @@ class SelectedTick(_FewTicks):
         return chance
 
     def sentence(self, terms: FixedPayoutTerms) -> str:
-        """Which tick must be what."""
+        """The longcode: which tick must be the highest or the lowest."""
         side = "highest" if self.rises else "lowest"
         return (
             f"{self.pays(terms)} if {wording.nth_tick(terms.selected_tick or 0)} of"
@@ -193,7 +196,7 @@ class SelectedTick(_FewTicks):
     def barriers(
         self, terms: FixedPayoutTerms, entry: int, memory: Ticks | None
     ) -> tuple[str, ...]:
-        """None."""
+        """No barriers."""
         return ()
 
     def encode(self, terms: FixedPayoutTerms) -> str:
@@ -203,7 +206,7 @@ class SelectedTick(_FewTicks):
         return f"{amount}_{start}_{terms.ticks}t_{terms.selected_tick}"
 
     def decode(self, text: str, terms: Terms) -> FixedPayoutTerms:
-        """What `encode` wrote."""
+        """The terms that `encode` wrote."""
         amount, start, forward, ticks, selected = short_fields.match(_SELECTED, text)
         if int(ticks) != HIGH_LOW_TICKS or not 1 <= int(selected) <= HIGH_LOW_TICKS:
             raise ValueError(text)
@@ -213,7 +216,10 @@ class SelectedTick(_FewTicks):
     def decide(
         self, terms: FixedPayoutTerms, state: ContractState[Ticks], tick: Tick
     ) -> Outcome | None:
-        """A tick that beats the selected one, or is its equal, decides, else the last."""
+        """Decide at the first tick that shows that the selected one does not win, else the last.
+
+        A tick that equals the selected one makes it lose too.
+        """
         seen, selected = state.memory or (), terms.selected_tick or 0
         if len(seen) >= selected:
             best = max(seen) if self.rises else min(seen)
@@ -225,9 +231,9 @@ class SelectedTick(_FewTicks):
 
 
 class Run(_FewTicks):
-    """Won when each tick is strictly above (or below) the one before it, from the entry tick on.
+    """A contract that is won if each tick is strictly above (or below) the one before.
 
-    Lost with the first that is not.
+    The first is compared with the entry tick. Lost with the first that is not.
     """
 
     def __init__(self, name: str, display: str, *, rises: bool) -> None:
@@ -244,17 +250,17 @@ class Run(_FewTicks):
         )
 
     def family_margin(self, margins: Margins) -> float:
-        """That of contracts on few ticks."""
+        """The margin on contracts on few ticks."""
         return margins.few_ticks
 
     def chance(
         self, terms: FixedPayoutTerms, state: ContractState[Ticks], market: MarketView
     ) -> float:
-        """How likely all ticks to come go on as they must."""
+        """The probability that all remaining ticks move in the winning direction."""
         return rising(market.tick.pips, self.turned(self.distribution(terms, state, market)))
 
     def sentence(self, terms: FixedPayoutTerms) -> str:
-        """What each tick must do."""
+        """The longcode: how each tick must move."""
         does = "rises" if self.rises else "falls"
         return (
             f"{self.pays(terms)} if {terms.symbol.display_name} {does} with each of"
@@ -264,7 +270,7 @@ class Run(_FewTicks):
     def decide(
         self, terms: FixedPayoutTerms, state: ContractState[Ticks], tick: Tick
     ) -> Outcome | None:
-        """A tick that goes the wrong way decides, or does not move; else the last."""
+        """Decide at the first tick that moves the wrong way or does not move, else at the last."""
         seen = state.memory or ()
         if len(seen) > 1:
             moved = seen[-1] - seen[-2]

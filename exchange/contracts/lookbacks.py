@@ -1,4 +1,4 @@
-"""Lookbacks: what lies between the close, the highest and the lowest price, times a multiplier."""
+"""Lookbacks: they pay the difference of two of close, high and low, times a multiplier."""
 
 import math
 import re
@@ -48,14 +48,15 @@ class LookbackTerms(Terms):
     """The terms of a lookback."""
 
     multiplier: int
-    """What it pays for a difference of 1 in the price, in smallest units of money."""
+    """The payout for a price difference of 1.0, in smallest units of money."""
 
 
 class Lookback(ContractType[LookbackTerms, Extremes]):
-    """Pays the multiplier for each 1 by which one price of its time exceeds another.
+    """A contract that pays the multiplier for each 1.0 by which one price exceeds another.
 
-    Each is the close, the highest or the lowest; entry and exit tick are among them. It remembers
-    the lowest and the highest so far. Priced by `exchange.pricing.extremes`.
+    Each is the close, the highest or the lowest price from the entry tick to the exit tick, both
+    included. The memory is the lowest and the highest price so far. Priced by
+    `exchange.pricing.extremes`.
     """
 
     is_path_dependent = True
@@ -63,7 +64,7 @@ class Lookback(ContractType[LookbackTerms, Extremes]):
     takes = frozenset({"multiplier"})
 
     def __init__(self, name: str, display: str, sentiment: str, *, upper: str, lower: str) -> None:
-        """`upper` less `lower` is paid: of `close`, `high` and `low`."""
+        """`upper` less `lower` is paid; each is `close`, `high` or `low`."""
         self.name = name
         self._upper = upper
         self._lower = lower
@@ -78,7 +79,7 @@ class Lookback(ContractType[LookbackTerms, Extremes]):
         )
 
     def amount(self, request: QuoteRequest) -> Decimal | None:
-        """The multiplier, by either name."""
+        """The multiplier, which a request gives as `multiplier` or as `amount`."""
         if request.multiplier is None:
             return request.amount
         if request.amount not in (None, request.multiplier):
@@ -93,7 +94,10 @@ class Lookback(ContractType[LookbackTerms, Extremes]):
         market: MarketView,
         margins: Margins,
     ) -> Quote[LookbackTerms]:
-        """The value, the margin and a markup, each a share of the value; rounded up."""
+        """The value plus the margin, rounded up, plus a markup, rounded down.
+
+        Margin and markup are shares of the value.
+        """
         if request.basis not in (None, "multiplier"):
             raise invalid("basis", "The amount of a lookback is its multiplier: leave basis out.")
         agreed = terms.extended(LookbackTerms, multiplier=amount)
@@ -106,14 +110,14 @@ class Lookback(ContractType[LookbackTerms, Extremes]):
     def has_moved(
         self, proposed: Quote[LookbackTerms], present: Quote[LookbackTerms], margins: Margins
     ) -> bool:
-        """By the price."""
+        """Compare the price, of which the margin is a share."""
         margin = proposed.price * margins.lookback / (1 + margins.lookback)
         return present.price - proposed.price > margin * PRICE_TOLERANCE
 
     def worth(
         self, terms: LookbackTerms, state: ContractState[Extremes], market: MarketView
     ) -> float:
-        """What it pays in the mean, in smallest units."""
+        """The expected payout, in smallest units."""
         spot = market.tick.pips
         low, high = state.memory or (spot, spot)
         distribution = self.distribution(terms, state, market)
@@ -129,17 +133,17 @@ class Lookback(ContractType[LookbackTerms, Extremes]):
         market: MarketView,
         margins: Margins,
     ) -> int:
-        """What it is worth less half the margin, rounded down."""
+        """The value less half the margin, rounded down."""
         worth = self.worth(terms, state, market) * (1 - margins.lookback / 2)
         return max(0, math.floor(worth))
 
     def check_sale(self, terms: LookbackTerms, state: ContractState[Extremes], now: int) -> None:
-        """It is not bought back shortly before its end."""
+        """Raise `Refusal` also shortly before the end (`NO_SALE_BEFORE_END`)."""
         super().check_sale(terms, state, now)
         check_time_left(terms, now)
 
     def sentence(self, terms: LookbackTerms) -> str:
-        """What is paid for what."""
+        """The longcode: what is paid for which difference."""
         words = {"close": "closing", "high": "highest", "low": "lowest"}
         pays = wording.money(terms.multiplier, terms)
         return (
@@ -151,7 +155,7 @@ class Lookback(ContractType[LookbackTerms, Extremes]):
     def barriers(
         self, terms: LookbackTerms, entry: int, memory: Extremes | None
     ) -> tuple[str, ...]:
-        """The highest and the lowest price so far, as far as they are paid for."""
+        """The highest and the lowest price so far, if the payout depends on them."""
         if memory is None:
             return ()
         reached = (("high", memory.high), ("low", memory.low))
@@ -163,7 +167,7 @@ class Lookback(ContractType[LookbackTerms, Extremes]):
         return short_fields.plain(terms, terms.multiplier)
 
     def decode(self, text: str, terms: Terms) -> LookbackTerms:
-        """What `encode` wrote."""
+        """The terms that `encode` wrote."""
         multiplier, terms = short_fields.read_plain(terms, *short_fields.match(_SHORT, text))
         if terms.expiry is None:
             raise ValueError(text)
@@ -172,12 +176,12 @@ class Lookback(ContractType[LookbackTerms, Extremes]):
     def remember(
         self, terms: LookbackTerms, state: ContractState[Extremes], tick: Tick
     ) -> Extremes:
-        """The lowest and the highest price."""
+        """The lowest and the highest price so far."""
         low, high = state.memory or (tick.pips, tick.pips)
         return Extremes(min(low, tick.pips), max(high, tick.pips))
 
     def trigger(self, terms: LookbackTerms, state: ContractState[Extremes]) -> Trigger:
-        """Until the exit, or a new extreme."""
+        """The exit tick, or an earlier one that is a new extreme."""
         if state.memory is None:
             return super().trigger(terms, state)
         low, high = state.memory
@@ -186,7 +190,7 @@ class Lookback(ContractType[LookbackTerms, Extremes]):
     def decide(
         self, terms: LookbackTerms, state: ContractState[Extremes], tick: Tick
     ) -> Outcome | None:
-        """The exit tick decides; what it pays is rounded down."""
+        """Decide at the exit tick; the payout is rounded down."""
         if tick.epoch < self.exit_epoch(terms):
             return None
         low, high = state.memory or (tick.pips, tick.pips)

@@ -1,4 +1,4 @@
-"""Multipliers: a stake that gains and loses with the price, many times over.
+"""Multipliers: a stake that gains or loses a multiple of the price's move.
 
 With stake, multiplier and a direction d of +1 or -1, the profit at a spot is
 
@@ -10,7 +10,7 @@ the day begins, and accrues evenly, tick by tick. Spot / forward is a martingale
 period and no rule that uses past prices gains by the market's drift. Compared with the entry spot,
 that is a charge or a credit: the financing.
 
-Everything is compared in whole numbers, so a level is the exact number of pips at which an amount
+All comparisons are made in whole numbers, so a level is the exact number of pips at which an amount
 is reached.
 """
 
@@ -69,7 +69,7 @@ from scopegate.exchange.symbols import (
 )
 
 PARTS: Final = 1_000_000
-"""Parts of a pip in which a forward price is counted."""
+"""The parts of a pip in which forward prices are counted."""
 LOOKED_AT: Final = 3_600
 """Seconds after which the levels of an open contract are computed again."""
 
@@ -81,7 +81,7 @@ _SHORT = re.compile(
 
 
 class Levels(NamedTuple):
-    """The prices, in whole pips, at which a multiplier closes by itself."""
+    """The prices, in whole pips, at which a multiplier closes automatically."""
 
     stop_out: int
     take_profit: int | None
@@ -94,25 +94,25 @@ class MultiplierTerms(OrderedTerms):
 
     multiplier: int
     cancellation: int = 0
-    """For how many seconds after the start it can be cancelled."""
+    """The time after the start in which it can be cancelled, in seconds."""
     commission: int = 0
     """In smallest units."""
     is_financed: bool = False
-    """Whether it is measured against the forward price; contracts that were bought before there
-    was financing are measured against the entry spot."""
+    """Whether it is measured against the forward price; contracts bought before there was financing
+    are measured against the entry spot."""
 
     @property
     def needs_growth(self) -> bool:
-        """For the forward price."""
+        """Whether it is financed: the forward price needs the growth."""
         return self.is_financed
 
 
 class Multiplier(Ordered[MultiplierTerms]):
-    """A contract that gains (`rises`) or loses with the price, until it is sold or stopped.
+    """A contract that gains if the price rises (`rises`) or falls, until it is sold or closes.
 
-    Closed at the first tick that takes the whole stake (stopped out, it pays nothing), brings the
-    profit of a take-profit order or the loss of a stop-loss order (it pays what it is worth at
-    that tick). While it can be cancelled, a stop-out pays the stake back and a stop loss sleeps.
+    It closes at the first tick that takes the whole stake (a stop-out: it pays nothing), or that
+    reaches the profit of a take-profit order or the loss of a stop-loss order (it pays its value at
+    that tick). While it can be cancelled, a stop-out refunds the stake and a stop loss is inactive.
     """
 
     is_path_dependent = True
@@ -139,7 +139,7 @@ class Multiplier(Ordered[MultiplierTerms]):
         market: MarketView,
         margins: Margins,
     ) -> Quote[MultiplierTerms]:
-        """The stake, the fee for the right to cancel, and a markup: a share of the stake."""
+        """The stake, plus the fee for the right to cancel, plus a markup: a share of the stake."""
         if request.basis not in (None, "stake"):
             raise invalid("basis", "The amount of a multiplier is its stake.")
         check_stake(amount, terms.currency)
@@ -152,27 +152,27 @@ class Multiplier(Ordered[MultiplierTerms]):
         return Quote(agreed, price, market.tick, cancellation_price=fee, markup=markup)
 
     def is_dearer(self, proposed: Quote[MultiplierTerms], present: Quote[MultiplierTerms]) -> bool:
-        """By the commission, or the fee."""
+        """Compare the commission, and the price, which includes the fee."""
         dearer = present.terms.commission > proposed.terms.commission
         return dearer or present.price > proposed.price
 
     def has_moved(
         self, proposed: Quote[MultiplierTerms], present: Quote[MultiplierTerms], margins: Margins
     ) -> bool:
-        """Whether fee or commission has risen by more than `PRICE_TOLERANCE` of its margin."""
+        """Whether the fee or commission has risen by more than `PRICE_TOLERANCE` of its margin."""
         of_fee = proposed.cancellation_price * margins.cancellation * PRICE_TOLERANCE
         before, now = proposed.terms.commission, present.terms.commission
         of_commission = before * margins.multiplier / (1 + margins.multiplier) * PRICE_TOLERANCE
         return present.price - proposed.price > of_fee or now - before > max(of_commission, 1)
 
     def locked_terms(self, proposed: MultiplierTerms, present: MultiplierTerms) -> MultiplierTerms:
-        """The proposed commission."""
+        """The present terms with the proposed commission."""
         return replace(present, commission=proposed.commission)
 
     def complete(
         self, terms: Terms, stake: int, request: QuoteRequest, spot: int, margins: Margins
     ) -> MultiplierTerms:
-        """The terms for a stake, with a multiplier, and orders and a time to cancel if named."""
+        """The terms for a stake, with a multiplier, and any requested orders and time to cancel."""
         offered = self.choices(terms.symbol, spot)
         if request.multiplier is None:
             raise invalid("multiplier", f"{self.name} needs a multiplier.")
@@ -207,7 +207,7 @@ class Multiplier(Ordered[MultiplierTerms]):
         return StoredTerms(terms.commission, terms.is_financed, terms.orders)
 
     def with_stored(self, terms: MultiplierTerms, stored: StoredTerms) -> MultiplierTerms:
-        """Commission, financing and orders, as they are now."""
+        """The terms with the stored commission, financing and orders."""
         return replace(
             terms,
             commission=stored.commission,
@@ -216,17 +216,17 @@ class Multiplier(Ordered[MultiplierTerms]):
         )
 
     def order_limits(self, terms: MultiplierTerms) -> Mapping[str, tuple[int, int]]:
-        """A profit, and a loss beyond the commission, up to the stake."""
+        """A profit up to `MAX_PAYOUT`; a loss above the commission, up to the stake."""
         most = bound_in(MAX_PAYOUT, terms.currency)
         return {"take_profit": (1, most), "stop_loss": (terms.commission + 1, terms.stake)}
 
     def cancellation_price(
         self, terms: MultiplierTerms, market: MarketView, seconds: int, margins: Margins
     ) -> int:
-        """The fee for the right to cancel for so many seconds, rounded up.
+        """The fee for the right to cancel for this number of seconds, rounded up.
 
-        The stop-out is where the price rounds to the first whole pip that takes the stake. Against
-        the forward price there is no drift.
+        The stop-out level is half a pip before the first whole pip that takes the stake, since
+        prices are rounded. There is no drift against the forward price.
         """
         spot, entry = market.tick.pips, terms.entry_epoch
         distribution = market.distribution(entry, terms.symbol.last_tick(terms.start + seconds))
@@ -242,14 +242,15 @@ class Multiplier(Ordered[MultiplierTerms]):
         return math.ceil(round(worth * (1 + margins.cancellation), 6))
 
     def profit_at(self, terms: MultiplierTerms, state: ContractState[Tick], tick: Tick) -> int:
-        """The profit."""
+        """The profit of an entered contract at this tick, in smallest units."""
         assert state.entry is not None  # noqa: S101 - it is entered
         return self.profit(terms, reference(terms, state.entry, tick), tick.pips)
 
     def profit(self, terms: MultiplierTerms, against: int, spot: int) -> int:
-        """The profit at a spot, less the commission; the loss is the stake at most.
+        """The profit at a spot, less the commission; the loss is at most the stake.
 
-        `against` is the price that the spot is measured against, in parts of a pip. Rounded down.
+        `against` is the price that the spot is measured against, in millionths of a pip. The result
+        is in smallest units, rounded down.
         """
         return max(self._moved(terms, against, spot) - terms.commission, -terms.stake)
 
@@ -258,7 +259,7 @@ class Multiplier(Ordered[MultiplierTerms]):
         return self.direction * value * (spot * PARTS - against) // against
 
     def financing(self, terms: MultiplierTerms, entry: Tick, tick: Tick) -> int:
-        """The financing charged from the entry to a tick; a credit if below 0.
+        """The financing charged from the entry to a tick, in smallest units; a credit if below 0.
 
         It is the profit against the entry spot less the profit against the forward price.
         """
@@ -274,7 +275,7 @@ class Multiplier(Ordered[MultiplierTerms]):
         return exact // (value * PARTS)
 
     def levels(self, terms: MultiplierTerms, against: int) -> Levels:
-        """The levels at which it closes by itself, measured against this price (parts of a pip)."""
+        """The levels at which it closes, measured against a price in millionths of a pip."""
         take_profit, stop_loss = terms.orders.take_profit, terms.orders.stop_loss
         return Levels(
             self._level(terms, against, -terms.stake),
@@ -283,7 +284,7 @@ class Multiplier(Ordered[MultiplierTerms]):
         )
 
     def sentence(self, terms: MultiplierTerms) -> str:
-        """What a percent of movement brings."""
+        """The longcode: the gain or loss for a move of 1%."""
         side = "rise" if self.direction > 0 else "fall"
         stake = wording.money(terms.stake, terms)
         text = (
@@ -304,7 +305,7 @@ class Multiplier(Ordered[MultiplierTerms]):
         return f"{stake}_{terms.multiplier}_{terms.start}_{terms.expiry}_{cancellation}_{profit}_N1"
 
     def decode(self, text: str, terms: Terms) -> MultiplierTerms:
-        """What `encode` wrote; commission and stop loss are kept elsewhere."""
+        """The terms that `encode` wrote; `with_stored` adds commission, financing and stop loss."""
         stake, multiplier, start, expiry, cancellation, profit = short_fields.match(_SHORT, text)
         if int(multiplier) == 0:
             raise ValueError(text)
@@ -321,7 +322,7 @@ class Multiplier(Ordered[MultiplierTerms]):
         return bool(terms.cancellation) and moment <= terms.start + terms.cancellation
 
     def cancelled(self, terms: MultiplierTerms, tick: Tick, now: int) -> Outcome:
-        """The stake is paid back. Raises `Refusal` where it cannot be cancelled."""
+        """The outcome of a cancellation: a refund of the stake. Raises `Refusal` if not allowed."""
         if not terms.cancellation:
             return super().cancelled(terms, tick, now)
         if not self.can_be_cancelled(terms, now):
@@ -329,10 +330,10 @@ class Multiplier(Ordered[MultiplierTerms]):
         return Outcome(Status.CANCELLED, tick, terms.stake)
 
     def trigger(self, terms: MultiplierTerms, state: ContractState[Tick]) -> Trigger:
-        """Watch for an order, the stop-out, or the end of the time to cancel.
+        """The next tick that can reach an order or the stop-out, or that ends the time to cancel.
 
         The levels move with the forward price. For the next `LOOKED_AT` seconds, within a market
-        day, they lie between the present levels and the levels at the end of that time.
+        day, they are between the present levels and the levels at the end of that time.
         """
         entry = state.entry
         if entry is None:
@@ -362,7 +363,7 @@ class Multiplier(Ordered[MultiplierTerms]):
     def decide(
         self, terms: MultiplierTerms, state: ContractState[Tick], tick: Tick
     ) -> Outcome | None:
-        """Stop-out first, then the orders, then the end of time."""
+        """Check the stop-out first, then the orders, then the expiry."""
         assert state.entry is not None  # noqa: S101 - the entry comes first
         against, direction = reference(terms, state.entry, tick), self.direction
         levels = self.levels(terms, against)
@@ -390,7 +391,7 @@ class Multiplier(Ordered[MultiplierTerms]):
         market: MarketView,
         margins: Margins,
     ) -> int:
-        """Stake and profit; its cost was the commission."""
+        """The stake plus the profit; the commission includes the margin, so none is deducted."""
         tick = market.tick
         against = reference(terms, state.entry or tick, tick)
         return terms.stake + self.profit(terms, against, tick.pips)
@@ -398,7 +399,8 @@ class Multiplier(Ordered[MultiplierTerms]):
     def choices(self, symbol: Symbol, spot: int) -> list[int]:
         """The multipliers that are offered for a symbol at a spot.
 
-        Those of the symbol's list whose stop-out is worth no more than `MAX_WAIVED` of the stake.
+        Those of the symbol's list for which the value of a stop-out is at most `MAX_WAIVED` of the
+        stake.
         """
         worth = stop_out_worth(symbol, spot, rises=self.direction > 0)
         return [each for each in multipliers(symbol) if each * worth <= MAX_WAIVED]
@@ -416,7 +418,7 @@ def reference(terms: MultiplierTerms, entry: Tick, tick: Tick) -> int:
 
 
 def multipliers(symbol: Symbol) -> list[int]:
-    """The list of a symbol's multipliers."""
+    """The multipliers of a symbol, before `Multiplier.choices` leaves some out."""
     if symbol.name in MULTIPLIERS:
         return list(MULTIPLIERS[symbol.name])
     products = MULTIPLIED_VOLATILITIES
@@ -428,18 +430,18 @@ def multipliers(symbol: Symbol) -> list[int]:
 
 
 def stop_out_worth(symbol: Symbol, spot: int, *, rises: bool) -> float:
-    """What a stop-out is worth to the client at most, as a share of the position.
+    """The highest value of a stop-out to the client, as a share of the position.
 
-    The tick that crosses the level goes further, and no more than the stake is lost: so it is how
-    far, in the mean. For normal ticks that is `SHIFT` standard deviations, which is also the least
-    that is charged where the price nears the level by small steps alone.
+    The tick that crosses the level goes beyond it, but the client loses no more than the stake: so
+    the value is the expected distance beyond the level. For normal ticks that is `SHIFT` standard
+    deviations, which is also the minimum where the price nears the level only by small steps.
 
-    Where a range breaks, it is up to the width of the range: a client may choose the level that a
-    break jumps over by waiting for an entry spot.
+    Where a range breaks, it is up to the width of the range: by waiting for an entry spot, a client
+    can choose a level that a break jumps over.
 
     The level is the first whole pip that takes the stake: on average half a pip beyond the loss of
-    the stake, up to a whole pip for an entry spot that a client may wait for. So half a pip is
-    added, and the minimum is one pip; where the price moves by steps, it is a step.
+    the stake, and up to a whole pip for an entry spot that a client may wait for. So half a pip is
+    added, and the minimum is one pip; for prices that move by steps, a step instead of a pip.
     """
     tick_sd = symbol.total_volatility / symbol.volatility * symbol.tick_sd_at(spot)
     beyond = SHIFT * tick_sd

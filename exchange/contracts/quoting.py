@@ -1,8 +1,8 @@
 """Quotes: from a request to the terms and the price of a contract.
 
 How money is rounded: the price of a fixed payout is computed in millionths of the payout, rounded
-up. A client who names the stake gets the payout rounded down to the currency's smallest unit; one
-who names the payout pays the price rounded up. Commissions and fees are rounded up.
+up. If the client gives the stake, the payout is rounded down to the currency's smallest unit; if
+the client gives the payout, the price is rounded up. Commissions and fees are rounded up.
 """
 
 from dataclasses import replace
@@ -35,9 +35,9 @@ _SECONDS = {"s": 1, "m": 60, "h": 3_600}
 
 
 def make_quote(request: QuoteRequest, feed: Feed, now: int, margins: Margins) -> Quote[Any]:
-    """The quote for a request at an epoch.
+    """The quote for a request at the epoch `now`.
 
-    Raises `Refusal` where the request is invalid, or no such contract is offered.
+    Raises `Refusal` if the request is invalid, or no such contract is offered.
     """
     kind = TYPES.get(request.contract_type)
     if kind is None:
@@ -76,11 +76,11 @@ def make_quote(request: QuoteRequest, feed: Feed, now: int, margins: Margins) ->
 def lock_price(
     proposed: Quote[Any] | None, present: Quote[Any], *, most: int, margins: Margins
 ) -> Quote[Any]:
-    """The quote at which a contract is bought: the better of the one proposed and the present one.
+    """The quote at which a contract is bought: the better of the proposed and the present one.
 
-    The proposed price holds unless the price has risen since by more than `PRICE_TOLERANCE` of the
-    exchange's margin, so that a quote bought later is never worth more than it costs.
-    Raises `Refusal` (`PriceMoved`) if it has, or if the price is above `most`.
+    The proposed price is valid unless the price has risen since by more than `PRICE_TOLERANCE` of
+    the exchange's margin; so the value of a contract that is bought later never exceeds its price.
+    Raises `Refusal` (`PriceMoved`) if it has, or if the price is above `most` (smallest units).
     """
     deal = present
     kind = TYPES[present.terms.contract_type]
@@ -95,7 +95,7 @@ def lock_price(
 
 
 def price_moved(quote: Quote[Any], expected: int) -> Refusal:
-    """The contract costs more, or pays less, than the buyer was quoted."""
+    """The refusal of a contract that costs more, or pays less, than the buyer was quoted."""
     currency = quote.terms.currency
     price, payout = (to_text(units, currency) for units in (quote.price, quote.payout))
     pays = f" and pays {currency} {payout}" if quote.payout else ""
@@ -106,7 +106,7 @@ def price_moved(quote: Quote[Any], expected: int) -> Refusal:
     )
 
 
-# When it starts and ends.
+# Start and end.
 
 
 def _term(request: QuoteRequest, kind: AnyContractType, symbol: Symbol, now: int) -> Terms:
@@ -193,7 +193,7 @@ def _no_duration(
 
 
 def _close(symbol: Symbol, day: int) -> int:
-    """The last second of trading on a day, counted from 1970."""
+    """The epoch of the last second of trading on a day; days are counted from 1970."""
     opens, closes = symbol.hours.session_of(day * DAY)
     if opens == closes:
         raise not_offered("The market is closed on the day on which it would end.", "duration")
@@ -201,7 +201,11 @@ def _close(symbol: Symbol, day: int) -> int:
 
 
 def _check_end(kind: AnyContractType, terms: Terms, now: int) -> None:
-    """Raise `Refusal` where the market is closed when the contract would start or end."""
+    """Raise `Refusal` if the market is closed when the contract would start or end.
+
+    The ticks of a contract in ticks must come before the market closes. On an index that is reset
+    daily, a contract must end on the day on which it is bought.
+    """
     symbol = terms.symbol
     field = "date_expiry" if terms.is_fixed_expiry else "duration"
     last = kind.exit_epoch(terms)
@@ -223,7 +227,10 @@ def _check_end(kind: AnyContractType, terms: Terms, now: int) -> None:
 
 
 def _check_barriers(request: QuoteRequest, kind: AnyContractType, terms: Terms, now: int) -> None:
-    """Raise `Refusal` for an absolute barrier of a short contract on a real market's namesake."""
+    """Raise `Refusal` for an absolute barrier on a symbol named after a real market.
+
+    Only for contracts in ticks or of less than 24 hours.
+    """
     if not terms.symbol.is_financial or kind.barrier_is_digit:
         return
     if terms.expiry is not None and terms.expiry - now >= DAY:

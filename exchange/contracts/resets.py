@@ -1,4 +1,4 @@
-"""Rises and falls whose barrier is set anew at half time, if that is better for the client."""
+"""Rises and falls whose barrier is reset at half time if that is better for the client."""
 
 from scopegate.exchange.contracts.common import wording
 from scopegate.exchange.contracts.common.fixed_payout import FixedPayout, FixedPayoutTerms
@@ -16,10 +16,10 @@ from scopegate.exchange.rules import Margins
 
 
 class Reset(FixedPayout[int]):
-    """Won when the exit tick is beyond the entry spot, or else the spot at half time.
+    """A contract that is won if the exit tick is beyond the entry spot, or the spot at half time.
 
-    Whichever is the better barrier for the client. It remembers the spot at half time. Priced by
-    Gray, Whaley 1999, and after half time like a rise or a fall.
+    Either counts, so the barrier is the better one for the client. The memory is the spot at half
+    time. Priced by Gray, Whaley 1999, and after half time like a rise or a fall.
     """
 
     is_path_dependent = True
@@ -39,19 +39,22 @@ class Reset(FixedPayout[int]):
         )
 
     def family_margin(self, margins: Margins) -> float:
-        """That of contracts on few ticks."""
+        """The margin on contracts on few ticks."""
         return margins.few_ticks
 
     @staticmethod
     def reset_moment(terms: FixedPayoutTerms) -> int:
-        """Half of the duration after the start; of the ticks after the entry, rounded down."""
+        """The epoch of half time: half of the seconds after the start, or of the ticks after entry.
+
+        Both are rounded down.
+        """
         if terms.ticks is not None:
             return terms.symbol.next_tick(terms.entry_epoch, terms.ticks // 2)
         assert terms.expiry is not None  # noqa: S101 - every contract has one of the two
         return terms.start + (terms.expiry - terms.start) // 2
 
     def reset_epoch(self, terms: FixedPayoutTerms) -> int:
-        """The tick whose price may become the barrier: the last up to that moment."""
+        """The epoch of the tick that may become the barrier: the last one up to half time."""
         return terms.symbol.last_tick(self.reset_moment(terms))
 
     def level(self, entry: int, at_reset: int | None) -> int:
@@ -63,7 +66,7 @@ class Reset(FixedPayout[int]):
     def chance(
         self, terms: FixedPayoutTerms, state: ContractState[int], market: MarketView
     ) -> float:
-        """How likely the exit tick is on the side that wins."""
+        """The probability that the exit tick is on the winning side."""
         spot, distribution = market.tick.pips, self.distribution(terms, state, market)
         entry = (state.entry or market.tick).pips
         if state.memory is not None:
@@ -77,7 +80,7 @@ class Reset(FixedPayout[int]):
         return price(spot, entry, to_reset, distribution)
 
     def sentence(self, terms: FixedPayoutTerms) -> str:
-        """Where the price must be at the end."""
+        """The longcode: where the price must be at the end."""
         side = "higher" if self.rises else "lower"
         reset = "at half time"
         if terms.ticks is not None:
@@ -95,7 +98,7 @@ class Reset(FixedPayout[int]):
         return tick.pips if tick.epoch == self.reset_epoch(terms) else state.memory
 
     def trigger(self, terms: FixedPayoutTerms, state: ContractState[int]) -> Trigger:
-        """Until half time, then until the exit."""
+        """The tick at half time, then the exit tick."""
         if state.entry is None or state.memory is not None:
             return super().trigger(terms, state)
         return Trigger(self.reset_epoch(terms))
@@ -103,7 +106,7 @@ class Reset(FixedPayout[int]):
     def decide(
         self, terms: FixedPayoutTerms, state: ContractState[int], tick: Tick
     ) -> Outcome | None:
-        """The exit tick decides."""
+        """Decide at the exit tick."""
         if tick.epoch < self.exit_epoch(terms):
             return None
         assert state.entry is not None  # noqa: S101 - the entry comes first

@@ -1,18 +1,18 @@
-"""Shortcodes: a contract's terms in one word, which can be read back.
+"""Shortcodes: the terms of a contract encoded as one word, and decoded again.
 
     CALL_R_100_19.55_1767268800_1767268860_S0P_0     payout, start, end, barrier, no second one
     CALL_R_100_19.55_1767268800F_1767268860_S10P_0   F: it starts later than it was bought
-    DIGITOVER_R_100_4.88_1767268800_5T_5_0           ends with a tick; the digit
+    DIGITOVER_R_100_4.88_1767268800_5T_5_0           ends with the 5th tick; the digit
     RANGE_R_100_10_1767268800_1767269100_S50P_S-40P  two barriers, the higher first
-    ASIANU_R_100_3.88_1767268800_5T                  no barrier at all
-    TICKHIGH_R_100_4.88_1767268800_5t_2              of five ticks, the second
-    LBHIGHLOW_R_100_2_1767268800_1767269100          the multiplier in place of the payout
+    ASIANU_R_100_3.88_1767268800_5T                  no barrier
+    TICKHIGH_R_100_4.88_1767268800_5t_2              five ticks, the second is selected
+    LBHIGHLOW_R_100_2_1767268800_1767269100          the multiplier instead of the payout
     MULTUP_R_100_9.00_40_1767268800_4920998399_60m_0.00_N1
                        stake, multiplier, start, end, time to cancel, take profit
 
-A relative barrier is S, signed pips, P; an absolute one a whole number of millionths. An end that
-was named as a moment carries an F. What a multiplier's word does not tell (its commission, its stop
-loss, orders placed later) is kept beside it.
+A relative barrier is S, signed pips, P; an absolute one is a whole number of millionths. An end
+that the client gave as a moment has an F. Terms that the shortcode does not contain (a multiplier's
+commission, financing and stop loss, orders placed later) are stored next to it.
 """
 
 import re
@@ -26,7 +26,7 @@ _PATTERN = re.compile(rf"([A-Z0-9]+)_({'|'.join(SYMBOLS)})_(.{{1,200}})", re.ASC
 
 
 class ShortcodeError(ValueError):
-    """The text is no shortcode of a contract that is offered here."""
+    """Raised for text that is not the shortcode of a contract that is offered here."""
 
 
 def encode(terms: Terms) -> str:
@@ -35,9 +35,9 @@ def encode(terms: Terms) -> str:
     return f"{terms.contract_type}_{terms.symbol.name}_{rest}"
 
 
-@lru_cache(maxsize=4_096)  # a contract's is read at its opening, its end, and in between
+@lru_cache(maxsize=4_096)  # each is decoded when its contract opens, when it ends, and in between
 def decode(text: str, currency: str) -> Terms:
-    """The terms that a shortcode tells, in a currency. Raises `ShortcodeError`."""
+    """The terms in a shortcode, with a currency. Raises `ShortcodeError`."""
     found = _PATTERN.fullmatch(text)
     if found is None:
         raise ShortcodeError(text)

@@ -20,9 +20,9 @@ from scopegate.exchange.rules import Margins
 
 
 class Touch(FixedPayout[None]):
-    """Won when a tick is at or beyond the barrier, or (`touches` false) when none is.
+    """A contract that is won if a tick is at or beyond the barrier, or (`touches` false) none is.
 
-    Ticks after the entry count; where the barrier is absolute the entry tick counts too. Priced by
+    Ticks after the entry count; if the barrier is absolute, the entry tick counts too. Priced by
     `exchange.pricing.touch`.
     """
 
@@ -45,7 +45,7 @@ class Touch(FixedPayout[None]):
     def complete(
         self, terms: FixedPayoutTerms, request: QuoteRequest, market: MarketView
     ) -> FixedPayoutTerms:
-        """A barrier must be there, away from the spot."""
+        """The terms with the barrier, which is required and must not be the spot."""
         if request.barrier is None:
             needed = f"{self.name} needs a barrier, such as +0.50."
             raise barriers_needed("Single", "barrier", needed)
@@ -57,14 +57,14 @@ class Touch(FixedPayout[None]):
         return replace(terms, barrier=barrier)
 
     def family_margin(self, margins: Margins) -> float:
-        """That of touches."""
+        """The margin on touches."""
         return margins.touch
 
     @staticmethod
     def _level(terms: FixedPayoutTerms, state: ContractState[None], spot: int) -> tuple[int, bool]:
-        """The barrier in pips, and whether it lies above where the price was at the start."""
+        """The barrier in pips, and whether it is above the price at the start."""
         barrier = terms.barrier
-        assert barrier is not None  # noqa: S101 - `complete` sees to it
+        assert barrier is not None  # noqa: S101 - `complete` requires it
         if barrier.is_relative:
             return barrier.level(state.entry.pips if state.entry else spot), barrier.pips > 0
         return barrier.pips, barrier.pips > state.spot.pips
@@ -72,7 +72,7 @@ class Touch(FixedPayout[None]):
     def chance(
         self, terms: FixedPayoutTerms, state: ContractState[None], market: MarketView
     ) -> float:
-        """How likely some tick up to the exit touches, or none does."""
+        """The probability that a tick up to the exit touches, or that none does."""
         spot = market.tick.pips
         level, is_above = self._level(terms, state, spot)
         if spot >= level if is_above else spot <= level:
@@ -83,7 +83,7 @@ class Touch(FixedPayout[None]):
         return chance if self.touches else 1.0 - chance
 
     def sentence(self, terms: FixedPayoutTerms) -> str:
-        """What must be touched, or must not, and until when."""
+        """The longcode: which barrier must be touched, or must not, and until when."""
         wins = "touches" if self.touches else "does not touch"
         return (
             f"{self.pays(terms)} if {terms.symbol.display_name} {wins}"
@@ -91,7 +91,7 @@ class Touch(FixedPayout[None]):
         )
 
     def trigger(self, terms: FixedPayoutTerms, state: ContractState[None]) -> Trigger:
-        """Until the exit, or a tick that touches."""
+        """The exit tick, or an earlier one that touches."""
         if state.entry is None:
             return super().trigger(terms, state)
         level, is_above = self._level(terms, state, 0)
@@ -101,7 +101,7 @@ class Touch(FixedPayout[None]):
     def decide(
         self, terms: FixedPayoutTerms, state: ContractState[None], tick: Tick
     ) -> Outcome | None:
-        """A touch decides, else the exit tick."""
+        """Decide at a touch, else at the exit tick."""
         assert state.entry is not None and terms.barrier is not None  # noqa: PT018, S101
         level, is_above = self._level(terms, state, 0)
         counts = tick.epoch > state.entry.epoch or not terms.barrier.is_relative

@@ -1,4 +1,4 @@
-"""Turbos: they pay for each point between barrier and exit, and end where the barrier is met."""
+"""Turbos: they pay for each point between barrier and exit, and end if the barrier is touched."""
 
 from decimal import Decimal
 
@@ -30,11 +30,11 @@ from scopegate.exchange.rules import NO_SALE_BEFORE_END, TURBO_DISTANCES, Margin
 
 
 class Turbo(PerPoint):
-    """Pays for each point that the exit tick is beyond the barrier, from which it starts away.
+    """A contract that pays for each point between its barrier and the exit tick.
 
-    A long one (`rises`) has its barrier below the spot, a short one above. The first tick at the
-    barrier or beyond ends it, and it pays nothing: ticks after the entry, and the entry tick too
-    where the barrier is absolute. Priced by `exchange.pricing.knockouts`.
+    A long turbo (`rises`) has its barrier below the spot, a short one above. The first tick at or
+    beyond the barrier ends it without a payout: any tick after the entry, and also the entry tick
+    if the barrier is absolute. Priced by `exchange.pricing.knockouts`.
     """
 
     is_path_dependent = True
@@ -46,7 +46,7 @@ class Turbo(PerPoint):
         self.name = name
         self.rises = rises
         self.side = -1 if rises else 1
-        """On which side of the spot the barrier lies."""
+        """The side of the spot on which the barrier is: -1 below, 1 above."""
         self.listing = Listing(
             category="turbos",
             category_display="Turbos Options",
@@ -58,15 +58,15 @@ class Turbo(PerPoint):
         )
 
     def family_margin(self, margins: Margins) -> float:
-        """That of turbos."""
+        """The margin on turbos."""
         return margins.turbo
 
     def distances(self) -> tuple[float, ...]:
-        """From a third of a standard deviation to one and a half."""
+        """From 0.3 to 1.5 standard deviations."""
         return tuple(self.side * far for far in (0.3, 0.6, 0.9, 1.2, 1.5))
 
     def worth(self, spot: int, strike: int, distribution: PriceDistribution) -> float:
-        """Nothing once the spot is at the barrier."""
+        """The value of one contract, in pips; 0 if the spot is at or beyond the barrier."""
         if (strike - spot) * self.side <= 0:
             return 0.0
         return turbo(spot, strike, distribution)
@@ -74,7 +74,7 @@ class Turbo(PerPoint):
     def strike_of(
         self, terms: PerPointTerms, request: QuoteRequest, market: MarketView, dearer: float
     ) -> Barrier:
-        """The barrier that is named, or that follows from a payout per point."""
+        """The requested barrier, or the one that follows from the requested payout per point."""
         if request.payout_per_point is not None:
             if request.barrier is not None:
                 raise invalid("payout_per_point", "Give a barrier or it, not both.")
@@ -98,14 +98,14 @@ class Turbo(PerPoint):
         return strike
 
     def _bounds(self, spot: int, distribution: PriceDistribution) -> tuple[int, int]:
-        """How many pips the barrier may be away, at the least and at the most."""
+        """The least and the greatest distance of the barrier from the spot, in pips."""
         near, far = (max(1, round(share * spot * distribution.sd)) for share in TURBO_DISTANCES)
         return near, min(far, deepest(spot)) if self.rises else far
 
     def _solved(
         self, payout: Decimal, terms: PerPointTerms, market: MarketView, dearer: float
     ) -> Barrier:
-        """The farthest barrier, in whole pips, at which the stake buys so much a point."""
+        """The farthest barrier, in whole pips, at which the stake buys this payout per point."""
         spot, distribution = (
             market.tick.pips,
             market.distribution(terms.entry_epoch, self.exit_epoch(terms)),
@@ -121,7 +121,7 @@ class Turbo(PerPoint):
             raise not_offered(
                 f"The payout per point must be from {lowest:f} to {highest:f}.", "payout_per_point"
             )
-        while most - least > 1:  # what is bought falls as the barrier moves away
+        while most - least > 1:  # the payout per point falls as the barrier moves away
             middle = (least + most) // 2
             least, most = (middle, most) if bought(middle) >= payout else (least, middle)
         return Barrier(self.side * (most if bought(most) >= payout else least))
@@ -129,7 +129,7 @@ class Turbo(PerPoint):
     def payout_choices(
         self, terms: PerPointTerms, market: MarketView, margins: Margins
     ) -> list[Decimal]:
-        """What the stake buys a point at each of the `choices`."""
+        """The payout per point that the stake buys at each of the `choices`."""
         spot = market.tick.pips
         distribution = self.distribution(terms, unentered(terms, market.tick), market)
         dearer = (1 + self.family_margin(margins)) * units_a_pip(terms)
@@ -142,7 +142,7 @@ class Turbo(PerPoint):
         ]
 
     def sentence(self, terms: PerPointTerms) -> str:
-        """What it pays for, and what ends it."""
+        """The longcode: what it pays for, and what ends it."""
         side, beyond = ("above", "below") if self.rises else ("below", "above")
         barrier = wording.level(terms.barrier, terms.symbol)
         return (
@@ -151,7 +151,7 @@ class Turbo(PerPoint):
         )
 
     def trigger(self, terms: PerPointTerms, state: ContractState[None]) -> Trigger:
-        """Until the exit, or a tick at the barrier."""
+        """The exit tick, or an earlier one at or beyond the barrier."""
         if state.entry is None:
             return super().trigger(terms, state)
         level, until = self.level(terms, state, 0), self.exit_epoch(terms)
@@ -160,7 +160,7 @@ class Turbo(PerPoint):
     def decide(
         self, terms: PerPointTerms, state: ContractState[None], tick: Tick
     ) -> Outcome | None:
-        """The barrier first, then the exit."""
+        """Check the barrier first, then the exit."""
         assert state.entry is not None  # noqa: S101 - the entry comes first
         counts = tick.epoch > state.entry.epoch or not (terms.barrier or AT_ENTRY).is_relative
         if counts and (tick.pips - self.level(terms, state, 0)) * self.side >= 0:

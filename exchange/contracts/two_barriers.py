@@ -1,4 +1,4 @@
-"""Two barriers: contracts that end or stay between them, or do not, and spreads."""
+"""Contracts with two barriers: ends between or outside, stays between or goes outside, spreads."""
 
 import math
 from dataclasses import replace
@@ -22,18 +22,18 @@ from scopegate.exchange.pricing.terminal import above, call
 from scopegate.exchange.rules import SPREAD_RANGES, Margins
 
 _DEEPEST = 100
-"""The lower barrier lies above this part of the spot."""
+"""The lower barrier must be above the spot divided by this."""
 
 
 class _TwoBarriers(FixedPayout[None]):
-    """A contract with a barrier above the spot and one below: both relative, or both prices."""
+    """A contract with a barrier above the spot and one below: both relative, or both absolute."""
 
     takes = frozenset({"barrier", "barrier2"})
 
     def complete(
         self, terms: FixedPayoutTerms, request: QuoteRequest, market: MarketView
     ) -> FixedPayoutTerms:
-        """Both barriers must be there, the spot between them."""
+        """The terms with both barriers, which are required and must have the spot between them."""
         for field, side, text in (("barrier", "above", "+0.50"), ("barrier2", "below", "-0.50")):
             if getattr(request, field) is None:
                 raise barriers_needed(
@@ -59,27 +59,27 @@ class _TwoBarriers(FixedPayout[None]):
     def levels(terms: FixedPayoutTerms, entry: int) -> tuple[int, int]:
         """The lower and the higher barrier, in pips."""
         low, high = terms.barrier2, terms.barrier
-        assert low is not None and high is not None  # noqa: PT018, S101 - `complete` sees to it
+        assert low is not None and high is not None  # noqa: PT018, S101 - `complete` requires it
         return low.level(entry), high.level(entry)
 
     def seen_levels(
         self, terms: FixedPayoutTerms, state: ContractState[None], market: MarketView
     ) -> tuple[int, int]:
-        """The same, where the entry may be awaited."""
+        """The same; before the entry, as if the entry spot were the present spot."""
         return self.levels(terms, (state.entry or market.tick).pips)
 
     def barriers(self, terms: FixedPayoutTerms, entry: int, memory: None) -> tuple[str, ...]:
-        """The higher and the lower one."""
+        """The higher and the lower barrier."""
         low, high = self.levels(terms, entry)
         return terms.symbol.text(high), terms.symbol.text(low)
 
     def encode_barriers(self, terms: FixedPayoutTerms) -> tuple[str, str]:
-        """The higher one first."""
+        """The fields of both barriers, the higher first."""
         high, low = (short_fields.barrier(b, terms.symbol) for b in (terms.barrier, terms.barrier2))
         return high, low
 
     def decode_barriers(self, first: str, second: str, terms: FixedPayoutTerms) -> FixedPayoutTerms:
-        """Both must be there."""
+        """The terms with both barriers, which must be there."""
         high, low = (short_fields.read_barrier(text, terms.symbol) for text in (first, second))
         if high is None or low is None or high.is_relative != low.is_relative:
             raise ValueError(first)
@@ -89,9 +89,9 @@ class _TwoBarriers(FixedPayout[None]):
 
 
 class Ends(_TwoBarriers):
-    """Won when the exit tick is between the barriers, or (`between` false) outside.
+    """A contract that is won if the exit is between the barriers, or (`between` false) outside.
 
-    With `ties`, also when it is at one of them. Priced by Black, Scholes 1973.
+    With `ties`, also if it is at one of them. Priced by Black, Scholes 1973.
     """
 
     def __init__(self, name: str, display: str, *, between: bool, ties: bool) -> None:
@@ -109,22 +109,22 @@ class Ends(_TwoBarriers):
         )
 
     def family_margin(self, margins: Margins) -> float:
-        """That of rise and fall."""
+        """The margin on rise and fall."""
         return margins.rise_fall
 
     def chance(
         self, terms: FixedPayoutTerms, state: ContractState[None], market: MarketView
     ) -> float:
-        """How likely the exit tick is where it wins."""
+        """The probability that the exit tick is on the winning side."""
         low, high = self.seen_levels(terms, state, market)
         distribution, spot = self.distribution(terms, state, market), market.tick.pips
-        # Where the barriers themselves are between, half a pip beyond them is.
+        # If the barriers themselves count as between, so do prices up to half a pip beyond them.
         wider = 0.5 if self.between == self.ties else -0.5
         between = above(spot, low - wider, distribution) - above(spot, high + wider, distribution)
         return between if self.between else 1.0 - between
 
     def sentence(self, terms: FixedPayoutTerms) -> str:
-        """Where the price must be at the end."""
+        """The longcode: where the price must be at the end."""
         side = "between" if self.between else "outside"
         ties = ", or at one of them," if self.ties else ""
         return (
@@ -135,7 +135,7 @@ class Ends(_TwoBarriers):
     def decide(
         self, terms: FixedPayoutTerms, state: ContractState[None], tick: Tick
     ) -> Outcome | None:
-        """The exit tick decides."""
+        """Decide at the exit tick."""
         if tick.epoch < self.exit_epoch(terms):
             return None
         assert state.entry is not None  # noqa: S101 - the entry comes first
@@ -146,9 +146,9 @@ class Ends(_TwoBarriers):
 
 
 class Stays(_TwoBarriers):
-    """Won when every tick is between the barriers, or (`stays` false) when one is not.
+    """A contract that is won if all ticks are between the barriers, or (`stays` false) one is not.
 
-    A tick at a barrier is not between them. Where the barriers are prices the entry tick counts
+    A tick at a barrier is not between them. If the barriers are absolute, the entry tick counts
     too. Priced by `exchange.pricing.ranges`.
     """
 
@@ -168,13 +168,13 @@ class Stays(_TwoBarriers):
         )
 
     def family_margin(self, margins: Margins) -> float:
-        """That of touches."""
+        """The margin on touches."""
         return margins.touch
 
     def chance(
         self, terms: FixedPayoutTerms, state: ContractState[None], market: MarketView
     ) -> float:
-        """How likely all ticks up to the exit stay between, or one does not."""
+        """The probability that all ticks up to the exit stay between, or that one does not."""
         low, high = self.seen_levels(terms, state, market)
         stays = inside(
             market.tick.pips, low + 0.5, high - 0.5, self.distribution(terms, state, market)
@@ -182,7 +182,7 @@ class Stays(_TwoBarriers):
         return stays if self.stays else 1.0 - stays
 
     def sentence(self, terms: FixedPayoutTerms) -> str:
-        """Which barriers must not be touched, or one of them must, and until when."""
+        """The longcode: that no barrier must be touched, or that one must, and until when."""
         wins = "stays between" if self.stays else "touches one of"
         return (
             f"{self.pays(terms)} if {terms.symbol.display_name} {wins}"
@@ -190,7 +190,7 @@ class Stays(_TwoBarriers):
         )
 
     def trigger(self, terms: FixedPayoutTerms, state: ContractState[None]) -> Trigger:
-        """Until the exit, or a tick that touches."""
+        """The exit tick, or an earlier one that touches."""
         if state.entry is None:
             return super().trigger(terms, state)
         low, high = self.levels(terms, state.entry.pips)
@@ -199,7 +199,7 @@ class Stays(_TwoBarriers):
     def decide(
         self, terms: FixedPayoutTerms, state: ContractState[None], tick: Tick
     ) -> Outcome | None:
-        """A touch decides, else the exit tick."""
+        """Decide at a touch, else at the exit tick."""
         assert state.entry is not None  # noqa: S101 - the entry comes first
         low, high = self.levels(terms, state.entry.pips)
         if not low < tick.pips < high:
@@ -210,10 +210,11 @@ class Stays(_TwoBarriers):
 
 
 class Spread(_TwoBarriers):
-    """Pays the share of the payout that the exit tick has covered of the way between the barriers.
+    """A contract that pays a share of the payout: how far the exit tick is between the barriers.
 
-    From the lower one up, or (`rises` false) from the higher one down; at one barrier or beyond it
-    pays all, at the other or beyond it nothing. Priced as two calls (Black 1976).
+    It is measured from the lower barrier up, or (`rises` false) from the higher one down. At or
+    beyond one barrier it pays all, at or beyond the other nothing. Priced as the difference of two
+    calls (Black 1976).
     """
 
     takes = frozenset({"barrier", "barrier2", "barrier_range"})
@@ -234,7 +235,7 @@ class Spread(_TwoBarriers):
     def complete(
         self, terms: FixedPayoutTerms, request: QuoteRequest, market: MarketView
     ) -> FixedPayoutTerms:
-        """Both barriers, or how far from the entry spot they lie."""
+        """The terms with both barriers, as requested or at the distances of `barrier_range`."""
         if request.barrier_range is None:
             return super().complete(terms, request, market)
         if request.barrier is not None or request.barrier2 is not None:
@@ -247,20 +248,20 @@ class Spread(_TwoBarriers):
         return replace(terms, barrier=Barrier(away), barrier2=Barrier(-away))
 
     def family_margin(self, margins: Margins) -> float:
-        """That of spreads."""
+        """The margin on spreads."""
         return margins.spread
 
     def chance(
         self, terms: FixedPayoutTerms, state: ContractState[None], market: MarketView
     ) -> float:
-        """The share of the payout that it pays, in the mean."""
+        """The expected share of the payout that it pays."""
         low, high = self.seen_levels(terms, state, market)
         distribution, spot = self.distribution(terms, state, market), market.tick.pips
         share = (call(spot, low, distribution) - call(spot, high, distribution)) / (high - low)
         return share if self.rises else 1.0 - share
 
     def sentence(self, terms: FixedPayoutTerms) -> str:
-        """What is paid where the price ends."""
+        """The longcode: what is paid, depending on where the price ends."""
         low, high = (wording.level(b, terms.symbol) for b in (terms.barrier2, terms.barrier))
         none, full = (low, high) if self.rises else (high, low)
         beyond, short = ("above", "below") if self.rises else ("below", "above")
@@ -273,7 +274,7 @@ class Spread(_TwoBarriers):
     def decide(
         self, terms: FixedPayoutTerms, state: ContractState[None], tick: Tick
     ) -> Outcome | None:
-        """The exit tick decides; what it pays is rounded down."""
+        """Decide at the exit tick; the payout is rounded down."""
         if tick.epoch < self.exit_epoch(terms):
             return None
         assert state.entry is not None  # noqa: S101 - the entry comes first

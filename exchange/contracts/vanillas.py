@@ -1,4 +1,4 @@
-"""Vanillas: calls and puts, which pay for each point that the exit lies beyond the strike."""
+"""Vanillas: calls and puts, which pay for each point by which the exit is beyond the strike."""
 
 from scopegate.exchange.contracts.common import wording
 from scopegate.exchange.contracts.common.listing import MINUTES, Decides, Listing
@@ -12,10 +12,10 @@ from scopegate.exchange.rules import MAX_ASK, MIN_ASK, NO_VANILLA_SALE_BEFORE_EN
 
 
 class Vanilla(PerPoint):
-    """Pays for each point that the exit tick is above (`rises`) or below the strike.
+    """A contract that pays for each point by which the exit is above (`rises`) or below the strike.
 
-    Priced by Black 1976. Any strike is taken as long as it is neither all but certain that the
-    contract pays nor that it does not, in the same bounds as for contracts with a fixed payout.
+    Priced by Black 1976. Any strike is offered at which the probability that the contract pays is
+    within the same bounds as for contracts with a fixed payout (`MIN_ASK`, `MAX_ASK`).
     """
 
     takes = frozenset({"barrier"})
@@ -36,21 +36,21 @@ class Vanilla(PerPoint):
         )
 
     def family_margin(self, margins: Margins) -> float:
-        """That of vanillas."""
+        """The margin on vanillas."""
         return margins.vanilla
 
     def distances(self) -> tuple[float, ...]:
-        """The spot, and half and whole standard deviations to both sides."""
+        """The spot, and half a standard deviation and a whole one to both sides."""
         return (-1.0, -0.5, 0.0, 0.5, 1.0)
 
     def worth(self, spot: int, strike: int, distribution: PriceDistribution) -> float:
-        """A call or a put."""
+        """The value of a call or a put, in pips."""
         return (call if self.rises else put)(spot, strike, distribution)
 
     def strike_of(
         self, terms: PerPointTerms, request: QuoteRequest, market: MarketView, dearer: float
     ) -> Barrier:
-        """It must be named."""
+        """The requested strike, which is required."""
         strike = self.parsed(request, terms, market)
         spot = market.tick.pips
         first = terms.entry_epoch if strike.is_relative else market.tick.epoch
@@ -60,7 +60,7 @@ class Vanilla(PerPoint):
         return strike
 
     def sentence(self, terms: PerPointTerms) -> str:
-        """What it pays for, and how much."""
+        """The longcode: what it pays for, and how much."""
         return (
             f"{per_point_text(terms)} is {'above' if self.rises else 'below'}"
             f" {wording.level(terms.barrier, terms.symbol)} {wording.at_end(terms)}."

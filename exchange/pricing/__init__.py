@@ -1,14 +1,14 @@
-"""Closed formulas for the chance that a contract pays, or for what it is worth.
+"""Closed formulas for the probability that a contract pays, or for its value.
 
 Rules of this package:
 
 - Pure: numbers in, a number out. Prices and levels are in pips, as floats where they need not be
-  whole; a `PriceDistribution` says how the log price moves between the ticks that matter.
+  whole; a `PriceDistribution` is the distribution of the log price between the ticks that matter.
   No interest.
 - A price is seen once a tick and rounded to a whole pip. So "above 100" means an unrounded price
-  over 100.5: callers shift a level by half a pip, and where a path is watched from tick to tick the
-  level is moved away by `SHIFT` standard deviations of a tick.
-- Nothing here knows a margin, money or a symbol.
+  over 100.5: callers shift a level by half a pip, and formulas for continuous paths move the level
+  away by `SHIFT` standard deviations of a tick.
+- No margins, money or symbols. Only `cancellation` takes amounts of money, in any unit.
 
 Sources, by the names used below:
 

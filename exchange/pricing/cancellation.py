@@ -1,4 +1,4 @@
-"""What it is worth to be able to cancel a multiplier."""
+"""The value of the right to cancel a multiplier."""
 
 import math
 
@@ -15,13 +15,14 @@ def cancellation(
     stake: float,
     distribution: PriceDistribution,
 ) -> float:
-    """What it is worth to have the stake back at the end of the outlook, or once stopped out.
+    """The value of getting the stake back at the end, or at a stop-out before it.
 
     `value` is stake times multiplier, `break_even` the price at which the commission is earned
-    back; the stop-out lies below it for a contract on a rise and above for one on a fall. Waiting
-    until the end is best, so this is the stake where the stop-out is touched, and else a put (for
-    a fall a call) on the break-even that is knocked out there (Reiner, Rubinstein 1991, with the
-    shift of Broadie, Glasserman, Kou 1997).
+    back; the stop-out is below it for a contract on a rise and above it for one on a fall. It is
+    optimal to wait until the end, so the right pays the stake if the stop-out is touched, and
+    otherwise a put (for a fall, a call) with the break-even as its strike, which is knocked out at
+    the stop-out (Reiner, Rubinstein 1991, with the shift of Broadie, Glasserman, Kou 1997). The
+    result is in the unit of `stake` and `value`.
     """
     rising = stop_out < break_even
     tick_sd = distribution.sd / math.sqrt(distribution.ticks)

@@ -1,4 +1,4 @@
-"""Lookbacks: how high and how low the price will have been."""
+"""Lookbacks: the expected highest and lowest price."""
 
 import math
 from functools import cache, lru_cache
@@ -8,20 +8,20 @@ from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.pricing.touch import SHIFT, gauss_legendre, passing
 
 _NODES: Final = 16
-_RANGE: Final = 7.5  # standard deviations of the whole move beyond which no price is looked for
+_RANGE: Final = 7.5  # standard deviations of the whole move after which the integral is cut off
 
 
 def forward(spot: float, distribution: PriceDistribution) -> float:
-    """The mean of the last price, in pips."""
+    """The expected last price, in pips."""
     return spot * math.exp(distribution.mean + distribution.sd**2 / 2)
 
 
-@lru_cache(maxsize=1_024)  # many wishes of one moment differ in their amounts alone
+@lru_cache(maxsize=1_024)  # many quote requests of a moment differ only in their amounts
 def highest(spot: float, high: float, distribution: PriceDistribution) -> float:
-    """The mean of the highest price, in pips, when it has been at `high` already.
+    """The expected highest price, in pips, if the highest so far is `high`.
 
     Goldman, Sosin, Gatto 1979, for a price that is seen once a tick (Broadie, Glasserman, Kou
-    1999): within 0.2 % of what a lookback is worth from 59 ticks on, 1 % at 15 and 2 % at 7.
+    1999): within 0.2 % of the value of a lookback from 59 ticks on, 1 % at 15 and 2 % at 7.
     """
     start = math.log(high / spot)
     return spot * (
@@ -31,7 +31,7 @@ def highest(spot: float, high: float, distribution: PriceDistribution) -> float:
 
 @lru_cache(maxsize=1_024)
 def lowest(spot: float, low: float, distribution: PriceDistribution) -> float:
-    """The mean of the lowest price, in pips, when it has been at `low` already; see `highest`."""
+    """The expected lowest price, in pips, if the lowest so far is `low`; see `highest`."""
     start = math.log(spot / low)
     return spot * (
         math.exp(-start)
@@ -40,8 +40,10 @@ def lowest(spot: float, low: float, distribution: PriceDistribution) -> float:
 
 
 def _beyond(start: float, mean: float, ticks: int, sd: float, side: int) -> float:
-    """What the extreme adds to where it starts: the integral over all places beyond of the chance
-    to pass them."""
+    """The expected move of the extreme from where it is, as a share of the spot.
+
+    It is the integral, over all levels beyond, of the probability to pass them.
+    """
     shift, total = SHIFT * sd / math.sqrt(ticks), 0.0
     for place, weight in _nodes():
         y = start + place * _RANGE * sd

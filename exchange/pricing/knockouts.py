@@ -1,4 +1,4 @@
-"""Turbos: calls and puts that are worth nothing once some tick is at or beyond their strike."""
+"""Turbos: calls and puts that become worthless once a tick is at or beyond their strike."""
 
 import math
 from functools import lru_cache
@@ -9,29 +9,29 @@ from scopegate.exchange.pricing.terminal import call, put
 from scopegate.exchange.pricing.touch import FEW_TICKS, SHIFT, below, is_pulled, pulled
 
 _FIRST_TICKS: Final = 4
-"""So many suffice where the path is longer and begins close to the strike."""
+"""The ticks to integrate if a longer path begins close to the strike: so few are enough."""
 _FAR: Final = 4.0
-"""In standard deviations of the whole move: a strike beyond is hardly ever met, and the integral's
-nodes would lie further apart than a tick moves."""
+"""In standard deviations of the whole move: a strike further away is hardly ever touched, and the
+nodes of the integral would be further apart than a tick moves."""
 _NEAR: Final = 1.25
-"""In standard deviations of a tick: closer to the strike the first ticks are integrated, since the
+"""In standard deviations of a tick: closer to the strike, the first ticks are integrated, since the
 shifted formula is off by some percent there."""
 
 
-@lru_cache(maxsize=1_024)  # many wishes of one moment differ in their amounts alone
+@lru_cache(maxsize=1_024)  # many quote requests of a moment differ only in their amounts
 def turbo(spot: float, strike: float, distribution: PriceDistribution) -> float:
-    """The mean of what lies between the end and the strike, on the spot's side of it; 0 for paths
-    of which some tick is at the strike, or beyond.
+    """The expected distance from the strike to the end, in pips, on the spot's side of the strike.
 
-    Up to `FEW_TICKS` it is integrated tick by tick. Beyond that it is the price of a knock-out
-    option (Reiner, Rubinstein 1991) whose barrier lies `SHIFT` further away than the strike
-    (Broadie, Glasserman, Kou 1997): the gap beyond the strike costs the holder nothing more. Within
-    0.05 % of the value, and 0.4 % where the spot is closer to the strike than a tick moves. Of a
-    path in which the pull shows, see `exchange.pricing.touch.pulled`.
+    Paths with a tick at or beyond the strike count as 0. Up to `FEW_TICKS` it is integrated tick by
+    tick. Beyond that it is the price of a knock-out option (Reiner, Rubinstein 1991) whose barrier
+    is `SHIFT` further away than the strike (Broadie, Glasserman, Kou 1997): a gap beyond the strike
+    costs the holder nothing more. Within 0.05 % of the value, and 0.4 % if the spot is closer to
+    the strike than a tick moves. For paths with a visible pull, see
+    `exchange.pricing.touch.pulled`.
     """
     ticks, rises = distribution.ticks, strike < spot
-    side = -1.0 if rises else 1.0  # where the strike lies
-    edge = strike - side * 0.5  # a rounded price at the strike may have begun so far before it
+    side = -1.0 if rises else 1.0  # the strike's side of the spot
+    edge = strike - side * 0.5  # prices up to half a pip before the strike are rounded to it
     distance = side * math.log(edge / spot)
     if distance <= 0:
         return 0.0
@@ -61,7 +61,7 @@ def turbo(spot: float, strike: float, distribution: PriceDistribution) -> float:
 
 
 def _rest(spot: float, strike: float, edge: float, distribution: PriceDistribution) -> float:
-    """The price by the shifted formula; for one tick, which passes nothing on its way, exact."""
+    """The price by the shifted formula; exact for one tick, since no tick comes before it."""
     owed = call if strike < spot else put
     plain = owed(spot, strike, distribution)
     if distribution.ticks == 1:

@@ -1,4 +1,4 @@
-"""A barrier that is set anew on the way: rises and falls with a reset."""
+"""Rises and falls with a reset: the barrier may change once on the way."""
 
 import math
 from functools import cache
@@ -14,9 +14,9 @@ _NODES: Final = 16
 def above_reset(
     spot: float, entry: float, to_reset: PriceDistribution, to_end: PriceDistribution
 ) -> float:
-    """The chance to end above both the entry, or else the price at the reset if that is lower.
+    """The probability to end above the lower of the entry and the price at the reset.
 
-    Gray, Whaley 1999, for whole pips. The end lies after the reset.
+    Gray, Whaley 1999, for whole pips. The end must be after the reset.
     """
     away = math.log(spot / entry)
     tie = 0.5 / spot
@@ -31,12 +31,12 @@ def above_reset(
 def below_reset(
     spot: float, entry: float, to_reset: PriceDistribution, to_end: PriceDistribution
 ) -> float:
-    """The chance to end below the entry, or else the price at the reset if that is higher."""
+    """The probability to end below the higher of the entry and the price at the reset."""
     return above_reset(entry, spot, turned(to_reset), turned(to_end))
 
 
 def both_below(x: float, y: float, correlation: float) -> float:
-    """The chance that two normal numbers are below x and y (Plackett 1954)."""
+    """The probability that two standard normal numbers are below x and y (Plackett 1954)."""
     total = 0.0
     end = math.asin(correlation)
     for place, weight in _nodes():

@@ -1,7 +1,8 @@
-"""How far the first tick beyond a far level is beyond it, in the mean.
+"""The expected overshoot: how far the first tick beyond a far level is beyond it.
 
-By renewal theory that is E[H^2] / (2 E[H]), H being by how much the price exceeds its highest so
-far when it does. For normal ticks it is `exchange.pricing.touch.SHIFT` standard deviations.
+By renewal theory it is E[H^2] / (2 E[H]), where H is the amount by which a new highest price
+exceeds the highest before. For normal ticks it is `exchange.pricing.touch.SHIFT` standard
+deviations.
 """
 
 import math
@@ -15,10 +16,11 @@ _POINTS: Final = 4_000
 
 @cache
 def of_jumps(every: int, jump_sd: float) -> float:
-    """In standard deviations of a tick, one of `every` of which has a jump of `jump_sd` of them.
+    """The overshoot if one tick in `every` jumps, in standard deviations of a tick without a jump.
 
-    Siegmund 1985, theorem 8.49: for a symmetric law of variance 1 with the characteristic function
-    f it is minus the integral over all t > 0 of log(2 (1 - f(t)) / t^2) / (pi t^2).
+    `jump_sd` is the standard deviation of a jump, in the same unit. Siegmund 1985, theorem 8.49:
+    for a symmetric distribution of variance 1 with the characteristic function f, the overshoot is
+    minus the integral over all t > 0 of log(2 (1 - f(t)) / t^2) / (pi t^2).
     """
     chance = 1 / every
     sd = math.sqrt(1 + jump_sd**2 * chance)
@@ -32,10 +34,11 @@ def of_jumps(every: int, jump_sd: float) -> float:
 
 
 def of_spikes(mean: float, sizes: tuple[float, float]) -> float:
-    """Towards the spikes, which are evenly between two `sizes`, in units of `mean`.
+    """The overshoot in the direction of spikes, which are uniform between two `sizes` times `mean`.
 
-    The price falls by small steps, so every new high is a spike's, and how far it goes beyond is
-    spread like what is left of a spike at an even place within it: E[Y^3] / (3 E[Y^2]).
+    The price falls by small steps, so only a spike makes a new high, and the amount is distributed
+    like the rest of a spike beyond a uniform point within it. So for spikes of size Y the overshoot
+    is E[Y^3] / (3 E[Y^2]), in the unit of `mean`.
     """
     low, high = sizes
     square = (high**3 - low**3) / 3

@@ -1,4 +1,4 @@
-"""Two barriers: the chance that every tick stays between them."""
+"""Two barriers: the probability that every tick stays between them."""
 
 import math
 from functools import lru_cache
@@ -9,23 +9,23 @@ from scopegate.exchange.pricing.terminal import normal
 from scopegate.exchange.pricing.touch import FEW_TICKS, SHIFT, between, is_pulled, pulled
 
 _FIRST_TICKS: Final = 4
-_REACH: Final = 5.5  # standard deviations of the whole move beyond which no path is looked for
+_REACH: Final = 5.5  # standard deviations of the move after which the integral is cut off
 _NODES: Final = 96
 _FIRST_NODES: Final = 32
 _WIDE: Final = 0.6
-"""Where the standard deviation is this share of the distance between the barriers, the images and
-the sine series need equally many terms."""
-_NEGLIGIBLE: Final = 36.0  # e to the power of minus this is less than a double can add to 1
+"""If the standard deviation is this share of the distance between the levels, the images and the
+sine series need equally many terms."""
+_NEGLIGIBLE: Final = 36.0  # e to the power of minus this is about the precision of a double
 
 
-@lru_cache(maxsize=1_024)  # many wishes of one moment differ in their amounts alone
+@lru_cache(maxsize=1_024)  # many quote requests of a moment differ only in their amounts
 def inside(spot: float, low: float, high: float, distribution: PriceDistribution) -> float:
-    """The chance, from 0 to 1, that no tick of the outlook is at or beyond either level.
+    """The probability that none of the distribution's ticks is at or beyond either level.
 
-    Up to `FEW_TICKS` it is integrated tick by tick. Beyond that it is the chance of a Brownian
-    motion to stay between levels that lie `SHIFT` further away (Broadie, Glasserman, Kou 1997),
-    within 0.003; with a level closer than a tick's move, the first ticks are integrated. Of
-    a path in which the pull shows, see `exchange.pricing.touch.pulled`.
+    Up to `FEW_TICKS` it is integrated tick by tick. Beyond that it is the probability of a Brownian
+    motion to stay between levels that are `SHIFT` further away (Broadie, Glasserman, Kou 1997),
+    within 0.003; if a level is closer than a tick's move, the first ticks are integrated. For paths
+    with a visible pull, see `exchange.pricing.touch.pulled`.
     """
     if not low < spot < high:
         return 0.0
@@ -65,10 +65,10 @@ def _inside(low: float, high: float, distribution: PriceDistribution) -> float:
 
 
 def _staying(low: float, high: float, mean: float, sd: float) -> float:
-    """The chance that a Brownian motion, which starts at 0, never reaches either level.
+    """The probability that a Brownian motion that starts at 0 never reaches either level.
 
     `mean` and `sd` are those of its end. By images (Kunitomo, Ikeda 1992), or by a sine series
-    (Pelsser 2000) where the levels are close together.
+    (Pelsser 2000) if the levels are close together.
     """
     width, variance = high - low, sd * sd
     tilt = mean / variance

@@ -1,4 +1,4 @@
-"""What depends on the last tick alone: to end above a level, and calls and puts."""
+"""What depends only on the last tick: the probability to end above a level, calls and puts."""
 
 import math
 from typing import Final
@@ -10,15 +10,15 @@ _SQRT_HALF: Final = math.sqrt(0.5)
 
 
 def normal(x: float) -> float:
-    """The chance that a standard normal number is below x."""
+    """The probability that a standard normal number is below x."""
     return 0.5 * math.erfc(-x * _SQRT_HALF)
 
 
 def above(spot: float, level: float, distribution: PriceDistribution) -> float:
-    """The chance that the price ends above the level.
+    """The probability that the price ends above the level.
 
-    Black, Scholes 1973: N(d2) without interest; for a mixture of normal laws the mean of theirs
-    (Merton 1976), for a walk of single pips the exact chance.
+    Black, Scholes 1973: N(d2) without interest; for a mixture of normal distributions their
+    weighted mean (Merton 1976), for a walk of equal steps the exact probability.
     """
     if isinstance(distribution, Walk):
         return ends_above(spot, level, distribution)
@@ -29,7 +29,10 @@ def above(spot: float, level: float, distribution: PriceDistribution) -> float:
 
 
 def put(spot: float, strike: float, distribution: PriceDistribution) -> float:
-    """The mean of max(strike - end, 0), undiscounted (Black 1976; Merton 1976 for a mixture)."""
+    """The mean of max(strike - end, 0) in pips, not discounted.
+
+    Black 1976; Merton 1976 for a mixture.
+    """
     if isinstance(distribution, Mixture):
         parts = ((weight, _steady(distribution, sd)) for weight, sd in distribution.parts)
         return sum(weight * put(spot, strike, part) for weight, part in parts)
@@ -40,7 +43,10 @@ def put(spot: float, strike: float, distribution: PriceDistribution) -> float:
 
 
 def call(spot: float, strike: float, distribution: PriceDistribution) -> float:
-    """The mean of max(end - strike, 0), undiscounted (Black 1976; Merton 1976 for a mixture)."""
+    """The mean of max(end - strike, 0) in pips, not discounted.
+
+    Black 1976; Merton 1976 for a mixture.
+    """
     if isinstance(distribution, Mixture):
         parts = ((weight, _steady(distribution, sd)) for weight, sd in distribution.parts)
         return sum(weight * call(spot, strike, part) for weight, part in parts)
@@ -51,5 +57,5 @@ def call(spot: float, strike: float, distribution: PriceDistribution) -> float:
 
 
 def _steady(mixture: Mixture, sd: float) -> PriceDistribution:
-    """One of the laws that are mixed."""
+    """The component of the mixture with this standard deviation."""
     return PriceDistribution(mixture.ticks, mixture.mean, sd)

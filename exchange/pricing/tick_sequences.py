@@ -1,7 +1,7 @@
-"""Contracts on a handful of ticks: asians, high and low ticks, runs.
+"""Contracts on a few ticks: asians, high and low ticks, runs.
 
-The ticks that are known are given in pips, the latest last. What is asked about the low side is the
-high side of the market turned over, see `turned`.
+Known ticks are given in pips, the latest last. For the opposite side (below, lowest, falling),
+callers mirror the known ticks and the distribution; see `turned`.
 """
 
 import math
@@ -14,10 +14,10 @@ from scopegate.exchange.pricing.touch import below
 
 
 def above_average(known: Sequence[int], distribution: PriceDistribution) -> float:
-    """The chance that the last tick is above the mean of all, the known ones among them.
+    """The probability that the last tick is above the mean of all ticks, known ones included.
 
-    Last less average is a weighted sum of the steps to come, so normal; the average of k whole
-    pips moves by a pip / k, of which half decides a tie.
+    Last less average is a weighted sum of the steps to come, so it is normal. The average of k
+    whole pips moves by a pip / k; half of that separates a win from a tie.
     """
     spot, count = known[-1], len(known) + distribution.ticks
     step_mean = distribution.mean / distribution.ticks
@@ -29,30 +29,31 @@ def above_average(known: Sequence[int], distribution: PriceDistribution) -> floa
 
 
 def rising(spot: float, distribution: PriceDistribution) -> float:
-    """The chance that each tick is above the one before it."""
+    """The probability that each tick is above the one before it."""
     ticks = distribution.ticks
     step_mean, step_sd = distribution.mean / ticks, distribution.sd / math.sqrt(ticks)
     return float(normal((step_mean - 0.5 / spot) / step_sd) ** ticks)
 
 
 def stays_below(spot: float, margin: float, distribution: PriceDistribution) -> float:
-    """The chance that every tick is below the spot plus a margin in pips, which may be negative."""
+    """The probability that every tick is below the spot plus `margin` pips (may be negative)."""
     return _below(distribution, margin / spot, margin / spot)
 
 
 def tops_all(spot: float, margin: float, distribution: PriceDistribution) -> float:
-    """The chance that the last tick is above every one before it and the spot plus a margin.
+    """The probability that the last tick is above all before it, and the spot plus `margin` pips.
 
-    Looked at from the end, the ticks before the last stay below it, each by half a pip.
+    Computed on the reversed path: seen from the end, all earlier ticks stay below, by half a pip.
     """
     return _below(turned(distribution), -0.5 / spot, -(margin + 0.5) / spot)
 
 
-@lru_cache(maxsize=1_024)  # many wishes of one moment differ in their amounts alone
+@lru_cache(maxsize=1_024)  # many quote requests of a moment differ only in their amounts
 def _below(distribution: PriceDistribution, distance: float, last: float) -> float:
-    """The chance that all ticks but the last stay below a distance, and the last below another.
+    """The probability that all ticks but the last stay below `distance`, and the last below `last`.
 
-    Integrated tick by tick, within 1e-8 for the few ticks that these contracts have.
+    Both are logarithms relative to the start. Integrated tick by tick, within 1e-8 for the few
+    ticks that these contracts have.
     """
     ticks = distribution.ticks
     step_mean, step_sd = distribution.mean / ticks, distribution.sd / math.sqrt(ticks)

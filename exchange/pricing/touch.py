@@ -1,4 +1,4 @@
-"""One barrier: the chance that some tick is at or beyond a level."""
+"""One barrier: the probability that a tick is at or beyond a level."""
 
 import math
 from functools import cache, lru_cache
@@ -12,36 +12,37 @@ from scopegate.exchange.pricing.terminal import normal
 from scopegate.exchange.pricing.walk import reaches
 
 SHIFT: Final = 0.5826
-"""-zeta(1/2) / sqrt(2 pi): how far, in sd of a tick, a path between ticks outruns what is seen."""
+"""-zeta(1/2) / sqrt(2 pi): how far the extreme of a continuous path is beyond that of its ticks, on
+average, in standard deviations of a tick."""
 
 FEW_TICKS: Final = 20
-"""Up to so many ticks a touch is integrated tick by tick: the shifted formula is off by 0.003 there
-and by 0.012 at five ticks, most of a usual margin."""
+"""Up to this number of ticks, a touch is integrated tick by tick: the shifted formula is off by
+0.003 there and by 0.012 at five ticks, most of a usual margin."""
 
-_FIRST_TICKS: Final = 4  # so many suffice: the error is below 0.0005 from 21 ticks on
+_FIRST_TICKS: Final = 4  # so few are enough: the error is below 0.0005 from 21 ticks on
 _NODES: Final = 64
-_REACH: Final = 6.0  # standard deviations of the whole move that the integral goes back
+_REACH: Final = 6.0  # standard deviations of the move after which the integral is cut off
 _FAR: Final = 4.0
 """Standard deviations of the whole move beyond which a touch is rarer than 1e-4. There the nodes
-would lie further apart than a tick moves, and the sum over them would be worthless."""
+would be further apart than a tick moves, and the sum over them would be useless."""
 _PULL_SHOWS: Final = 0.005
-"""From this share of the distance to the level on that is taken back, a Brownian motion of the same
-end would touch too rarely, by 0.001 and more."""
+"""If the pull takes back more than this share of the distance to the symbol's level, a Brownian
+motion with the same distribution at the end would touch too rarely, by 0.001 or more."""
 _PULLED_STEPS: Final = 32
-_STEPS_A_PULL: Final = 16  # so many more for each time that the distance shrinks to a third
+_STEPS_A_PULL: Final = 16  # more steps for each time that the distance shrinks by a factor of e
 _PULLED_NODES: Final = 96
 _DENSITY: Final = 1.0 / math.sqrt(2.0 * math.pi)
 
 
-@lru_cache(maxsize=1_024)  # many wishes of one moment differ in their amounts alone
+@lru_cache(maxsize=1_024)  # many quote requests of a moment differ only in their amounts
 def touch(spot: float, level: float, distribution: PriceDistribution) -> float:
-    """The chance, from 0 to 1, that some tick of the outlook is at or beyond the level.
+    """The probability that one of the distribution's ticks is at or beyond the level.
 
-    Up to `FEW_TICKS` it is integrated tick by tick, within 2e-5. Beyond that, and where the level
-    is `_FAR` away, it is the chance of a Brownian motion to pass a level that lies `SHIFT` further
+    Up to `FEW_TICKS` it is integrated tick by tick, within 2e-5. Beyond that, and if the level is
+    `_FAR` away, it is the probability of a Brownian motion to pass a level that is `SHIFT` further
     away (Broadie, Glasserman, Kou 1997), within 0.003 at 21 ticks and 0.001 from 60 on; close to
-    the level, where that would be off by up to 0.02, the first ticks are integrated. Of a walk of
-    single pips it is the exact chance; of a path in which the pull shows, see `pulled`.
+    the level, where that would be off by up to 0.02, the first ticks are integrated. Exact for a
+    walk of equal steps; for paths with a visible pull, see `pulled`.
     """
     if isinstance(distribution, Walk):
         return reaches(spot, level, distribution)
@@ -83,7 +84,7 @@ def _touch(spot: float, level: float, distribution: PriceDistribution) -> float:
 
 
 def passing(distance: float, mean: float, sd: float) -> float:
-    """The chance that a Brownian motion ever reaches `distance` above its start.
+    """The probability that a Brownian motion ever reaches `distance` above its start.
 
     `mean` and `sd` are those of its end. Reiner, Rubinstein 1991 (the reflection principle).
     """
@@ -103,9 +104,10 @@ def gauss_legendre(nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]
 def below(
     ticks: int, distance: float, step_mean: float, step_sd: float
 ) -> tuple[list[float], list[float]]:
-    """Where the paths are that have not been at or beyond the distance in so many ticks.
+    """The distribution, after `ticks`, of the paths none of whose ticks was at or beyond a level.
 
-    Places below the level, relative to the start, and the share of all paths that each stands for.
+    The level is `distance` above the start. Returns places below it, relative to the start, and the
+    share of all paths that each represents.
     """
     reach = _REACH * step_sd * math.sqrt(ticks + 1) + abs(step_mean) * ticks
     return between(ticks, -reach, distance, step_mean, step_sd, _NODES)
@@ -114,8 +116,10 @@ def below(
 def between(
     ticks: int, low: float, high: float, step_mean: float, step_sd: float, nodes: int
 ) -> tuple[list[float], list[float]]:
-    """The same for paths that have stayed between two levels: at Gauss-Legendre nodes, over which
-    the density is carried on tick by tick."""
+    """The same for the paths that stayed between two levels.
+
+    The places are Gauss-Legendre nodes, on which the density is propagated tick by tick.
+    """
     places, weights = gauss_legendre(nodes)
     places, weights = high - (high - low) * places, weights * (high - low)
     scale = _DENSITY / step_sd
@@ -129,19 +133,20 @@ def between(
 
 
 def is_pulled(distribution: PriceDistribution) -> bool:
-    """Whether the pull to the level shows in the path, not only in where it ends."""
+    """Whether the pull to the symbol's level is visible in the path, not only at its end."""
     return distribution.remaining < 1.0 - _PULL_SHOWS
 
 
 def pulled(
     low: float, high: float, distribution: PriceDistribution
 ) -> tuple[list[float], list[float]]:
-    """Where the paths end that no tick took to either log level, when the pull shows in them.
+    """The distribution at the end of the paths that reached neither log level, with a visible pull.
 
-    Such a path moves more on its way than its end tells. From step to step its law is normal, and
-    within a step it passes a level as a Brownian bridge does (Glasserman 2003: Monte Carlo Methods
-    in Financial Engineering, section 6.4), `SHIFT` further away since it is seen once a tick.
-    Levels are relative to the start, and one of them may be infinite.
+    Such a path moves more on its way than the distribution at its end shows. From step to step it
+    is normal, and within a step it passes a level like a Brownian bridge (Glasserman 2003: Monte
+    Carlo Methods in Financial Engineering, section 6.4), `SHIFT` further away since it is seen once
+    a tick. Levels are relative to the start, and one of them may be infinite. Returns places and
+    shares, like `between`.
     """
     steps = _PULLED_STEPS + math.ceil(-_STEPS_A_PULL * math.log(distribution.remaining))
     kept = distribution.remaining ** (1 / steps)

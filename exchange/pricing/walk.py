@@ -1,8 +1,8 @@
-"""A walk of equal steps: the chance that it ends above a level, or reaches one (exact path counts).
+"""A walk of equal steps: the probabilities to end above or reach a level (exact path counts).
 
-Levels lie between two whole pips, or at one: what is above a level is the next whole pip or more.
-A walk that turns back from its bounds is one without bounds, folded: so every end has images, at
-distances of twice the width between the bounds.
+A level is a whole pip or between two: "above" means the next whole pip or more. A walk that turns
+back at its bounds is a walk without bounds, folded: so every end has images, at distances of twice
+the width between the bounds.
 """
 
 import math
@@ -13,13 +13,13 @@ from typing import Final
 from scopegate.exchange.distribution import Walk
 
 MANY_STEPS: Final = 2_000
-"""From so many steps on the normal law with half a step's correction is within 2e-5."""
-_RARE: Final = 9.0  # standard deviations beyond which an end is left out
+"""With more steps, the normal distribution with a correction of half a step is within 2e-5."""
+_RARE: Final = 9.0  # standard deviations beyond which ends are left out
 
 
 @lru_cache(maxsize=4_096)
 def _at_least(steps: int, ups: int) -> float:
-    """The chance that at least so many of the steps lead up."""
+    """The probability that at least `ups` of the steps go up."""
     if ups <= 0:
         return 1.0
     if ups > steps:
@@ -43,18 +43,21 @@ def _at_least(steps: int, ups: int) -> float:
 
 
 def _beyond(steps: int, distance: float) -> float:
-    """The chance that the walk without bounds ends more than `distance` above its start."""
+    """The probability that the walk without bounds ends more than `distance` above its start."""
     return _at_least(steps, math.floor((steps + distance) / 2) + 1)
 
 
 def _images(steps: int, width: int) -> range:
-    """Which images of an end may be reached, when two bounds lie `width` apart."""
+    """The images of an end that can be reached, by number, for two bounds `width` apart."""
     most = 1 + int(min(steps, _RARE * math.sqrt(steps)) / (2 * width))
     return range(-most, most + 1)
 
 
 def _in_steps(spot: float, level: float, walk: Walk) -> tuple[float, float, Walk]:
-    """The same question where a step is one pip, with the spot at 0."""
+    """The spot, level and walk rescaled so that a step is one pip; the spot is then at 0.
+
+    A walk whose steps are one pip already is returned as it is.
+    """
     if walk.size == 1:
         return spot, level, walk
     low, high = (round((bound - spot) / walk.size) for bound in (walk.low, walk.high))
@@ -62,14 +65,14 @@ def _in_steps(spot: float, level: float, walk: Walk) -> tuple[float, float, Walk
 
 
 def ends_above(spot: float, level: float, walk: Walk) -> float:
-    """The chance that the price ends above the level."""
+    """The probability that the price ends above the level."""
     spot, level, walk = _in_steps(spot, level, walk)
     if level < walk.low:
         return 1.0
     if level >= walk.high:
         return 0.0
     steps, period = walk.ticks, 2 * (walk.high - walk.low)
-    # Above the level are the pips from there to the upper bound and, folded, as many beyond it.
+    # Above the level are the pips up to the upper bound and, unfolded, as many beyond the bound.
     least, most = math.floor(level) - spot, 2 * walk.high - math.floor(level) - 1 - spot
     return sum(
         _beyond(steps, least + image * period) - _beyond(steps, most + image * period)
@@ -78,7 +81,7 @@ def ends_above(spot: float, level: float, walk: Walk) -> float:
 
 
 def reaches(spot: float, level: float, walk: Walk) -> float:
-    """The chance that some tick is at or beyond the level (reflection principle)."""
+    """The probability that a tick is at or beyond the level (reflection principle)."""
     spot, level, walk = _in_steps(spot, level, walk)
     if level > spot:
         target, bound = math.ceil(level), walk.low
@@ -92,7 +95,7 @@ def reaches(spot: float, level: float, walk: Walk) -> float:
         return 1.0
     if is_out:
         return 0.0
-    # Unfolded at the far bound, the walk must leave the room between the level and its image.
+    # Unfolded at the far bound, the walk must leave the range between the level and its image.
     steps, width = walk.ticks, up + down
 
     def between(low: float, high: float) -> float:

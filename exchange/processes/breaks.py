@@ -1,7 +1,7 @@
 """Range break indices: a walk of single pips within a range, until the range breaks.
 
-The range is `Symbol.every` pips wide. At a border the walk turns back; with a chance of one in
-`every`, it breaks through instead: the whole range, and the price in it, moves on by its width.
+The range is `Symbol.every` pips wide. At a border the walk turns back; with a probability of one in
+`every`, it breaks through instead: the whole range, and the price in it, moves by its width.
 Turning back moves the price by one pip, a break by `every` less one, so the mean of every tick is
 zero, at a border as within: neither waiting for a break nor betting on the border pays.
 
@@ -20,17 +20,20 @@ from scopegate.exchange.symbols import BREAK_BOUNDS, Symbol
 _BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
 _MOVES = 2 * _BYTE.astype(np.int32) - 1
 _BEFORE = (np.cumsum(_MOVES, axis=1) - _MOVES).astype(np.int8)
-"""How far eight steps, a byte's bits, have led before each of them."""
+"""For each byte, the total of the steps before each of its eight steps, one per bit."""
 _EIGHT = _MOVES.sum(axis=1, dtype=np.int32)
 
 
 class Breaks(Steps):
-    """The anchors are two: the walk without borders, and how many ranges up the price is."""
+    """A walk within ranges.
+
+    It has two anchors: the walk without borders, and the number of ranges up to the present one.
+    """
 
     def __init__(self, symbol: Symbol, seed: str, tables: fixedpoint.Tables) -> None:
         super().__init__(symbol, seed, tables)
         self._width = symbol.every
-        self._base = symbol.level - self._width // 2  # the first range has the level in its middle
+        self._base = symbol.level - self._width // 2  # the level is the middle of the first range
         self._anchors = [self._width // 2]
         self._ranges = [0]
         low, high = (round((share - 1) * symbol.level / self._width) for share in BREAK_BOUNDS)
@@ -38,7 +41,7 @@ class Breaks(Steps):
         self._breaks_below = np.uint64(2**64 // self._width)
 
     def range(self, day: int) -> int:
-        """How many ranges up the price is at 00:00, as if there were no bounds."""
+        """The number of ranges from the first up to the price's at 00:00, without bounds."""
         self.anchor(day)
         ranges = self._ranges
         if day >= len(ranges):
@@ -71,9 +74,9 @@ class Breaks(Steps):
     def _met(
         self, words: NDArray[np.uint64], start: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """At which ticks the walk is at a border, in order, and which way a break there leads.
+        """The ticks at which the walk is at a border, in order, and the direction of a break there.
 
-        `words` are the bits of successive steps, `start` where the walk is before them.
+        `words` are the bits of successive steps, `start` is the position of the walk before them.
         """
         steps = words.astype("<u8", copy=False).view(np.uint8).reshape(-1)
         moved = _EIGHT[steps]
@@ -87,9 +90,9 @@ class Breaks(Steps):
         return 8 * near[rows] + columns, np.where(is_upper, 1, -1)
 
     def _broken(self, day: int, times: int) -> NDArray[np.bool_]:
-        """Whether the range breaks, for each time that a border is met on the day."""
+        """Whether the range breaks, for each time that the walk is at a border on the day."""
         return self._bits.words(b"breaks", day, times) < self._breaks_below
 
     def distribution(self, known_day: int, state: int, first: Place, last: Place) -> Walk:
-        """Not needed: only multipliers are offered."""
+        """Raise `NotImplementedError`: only multipliers are offered, which need none."""
         raise NotImplementedError("range break indices have multipliers only")

@@ -1,4 +1,4 @@
-"""Brownian motion of the log price: volatility indices, and whatever is named after a real market.
+"""Brownian motion of the log price: volatility indices, and symbols named after real markets.
 
 A log price is an integer, in units of 1 / `fixedpoint.ONE`, relative to the symbol's level.
 """
@@ -21,11 +21,11 @@ from scopegate.exchange.symbols import YEAR, Symbol
 _NORMALS_PER_ANCHOR: Final = 4  # one table entry has 65,536 values: too few for a day's total
 _PULL_BITS: Final = 30
 SD_UNIT: Final = fixedpoint.ONE // fixedpoint.NORMAL_UNIT
-"""A table entry times this is a log price."""
+"""A normal table entry times this is a log price."""
 
 
 class Brownian(Process):
-    """Brownian motion, drawn slowly back to the symbol's level while its market is open."""
+    """Brownian motion, pulled slowly back to the symbol's level while its market is open."""
 
     def __init__(self, symbol: Symbol, seed: str, tables: fixedpoint.Tables) -> None:
         self._bits = Bits(seed, symbol.name)
@@ -35,7 +35,7 @@ class Brownian(Process):
         self._tick_sd = round(symbol.tick_sd * SD_UNIT)
         day_sd = symbol.volatility / math.sqrt(YEAR / DAY) / math.sqrt(_NORMALS_PER_ANCHOR)
         mean_day = symbol.hours.mean_day / symbol.step
-        # What is below has a place for each day of a week, of which the first is `EARLIEST`'s.
+        # The lists below have an item for each day of a week, beginning with that of `EARLIEST`.
         shares = [count / mean_day for count in symbol.grid.counts]
         self._anchor_sds = [round(day_sd * math.sqrt(share) * SD_UNIT) for share in shares]
         self._pulls = [round(symbol.daily_pull * share * (1 << _PULL_BITS)) for share in shares]
@@ -44,7 +44,7 @@ class Brownian(Process):
         self._convexity = round(self.convexity() * fixedpoint.ONE)
 
     def anchor(self, day: int) -> int:
-        """The log price where the day begins."""
+        """The log price at the beginning of the day."""
         if day < 0:
             raise ValueError("there are no prices before 2020-01-01 00:00 UTC")
         anchors = self._anchors
@@ -55,9 +55,9 @@ class Brownian(Process):
     def path(self, day: int) -> NDArray[np.int64]:
         """The log prices of all ticks of the day; the first is the anchor.
 
-        Independent normal steps, less their mean, plus a share of the day's total: this is the
-        law of Brownian motion given where the day ends, so no step of the day, and none across
-        midnight, is unlike the others.
+        Independent normal steps, less their mean, plus a share of the day's total: this is Brownian
+        motion conditional on the end of the day (a Brownian bridge), so no step of the day, or
+        across midnight, differs from the others.
         """
         start, end = self.anchor(day), self.anchor(day + 1)
         count = self._grid.counts[day % 7]
@@ -77,9 +77,9 @@ class Brownian(Process):
         return path
 
     def beyond(self, day: int) -> NDArray[np.int64]:
-        """What moves the price from each tick of the day to the next beside the normal steps.
+        """The moves from each tick of the day to the next in addition to the normal steps.
 
-        One number stands for as many as there are ticks.
+        An array of one number means the same move at every tick.
         """
         return np.zeros(1, np.int64)
 
@@ -88,15 +88,15 @@ class Brownian(Process):
         return [0] * BLOCK
 
     def pips(self, state: int) -> int:
-        """The price of one log price, rounded half to even."""
+        """The price of a log price, in pips, rounded half to even."""
         return round(self._level * self._tables.exp(state))
 
     def pips_array(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What `pips` gives for each element, exactly."""
+        """The result of `pips` for each element, exactly."""
         return np.rint(self._level * self._tables.exp_array(states)).astype(np.int64)
 
     def drift(self, day: int) -> float:
-        """What the pull to the level brings, all day alike."""
+        """The pull to the level, the same at all ticks of the day."""
         count = self._grid.counts[day % 7]
         pulled = self._pulled(self.anchor(day), day)
         return -pulled / fixedpoint.ONE / count if count else 0.0
@@ -116,9 +116,10 @@ class Brownian(Process):
     def distribution(
         self, known_day: int, state: int, first: Place, last: Place
     ) -> PriceDistribution:
-        """Within a day the drift follows from the day's anchor, or from `state` where the day lies
-        ahead of what is known, and every midnight takes back its share of the distance to the
-        level.
+        """The normal distribution of the move.
+
+        On `known_day` the drift is computed from the day's anchor, on later days from `state`: each
+        day removes its share of the distance to the level.
         """
         count = self._grid.number(last) - self._grid.number(first)
         if known_day == first.day == last.day:  # most contracts last for minutes
@@ -136,7 +137,7 @@ class Brownian(Process):
         return PriceDistribution(count, ahead * kept - distance, sd, remaining=share * kept)
 
     def _moved(self, first: Place, last: Place) -> tuple[float, float]:
-        """Which share of the distance to the level is kept from tick to tick, and the variance."""
+        """The share of the distance to the level that remains at `last`, and the variance."""
         kept, variance = 1.0, 0.0
         for share, gained in self._stretches(first, last):
             kept, variance = kept * share, variance * share**2 + gained
@@ -162,11 +163,11 @@ class Brownian(Process):
         return 1 - pull * ticks / count if count else 1.0, ticks * self._tick_variance
 
     def _pulled(self, anchor: int, day: int) -> int:
-        """How much of the distance to the level the day takes back."""
+        """The part of the distance to the level that the day removes."""
         return (anchor * self._pulls[day % 7]) >> _PULL_BITS  # about 2**75: not int64
 
     def _extended(self, anchors: list[int], day: int) -> list[int]:
-        """A longer list of anchors, in whole blocks, that reaches to the day or beyond."""
+        """Return the anchors, extended by whole blocks to the day or beyond."""
         anchors = anchors.copy()
         while day >= len(anchors):
             first = len(anchors) - 1

@@ -1,7 +1,7 @@
 """Pairs and baskets: the log price is a weighted sum of independent levels.
 
-A sum of independent Brownian motions that are pulled back equally fast is such a motion again. So
-the law, the pull and the outlook are those of `Brownian`; only the anchors and the paths come from
+A sum of independent Brownian motions that are pulled back at the same speed is such a motion again.
+So the pull and the distribution are those of `Brownian`; only the anchors and the paths come from
 the levels.
 """
 
@@ -17,17 +17,17 @@ from scopegate.exchange.symbols import Symbol
 
 
 class Leg(NamedTuple):
-    """A level, and the weight that it has in the sum."""
+    """A level, and its weight in the sum."""
 
     weight: int
     anchor: Callable[[int], int]
-    """Its log price where a day begins."""
+    """Its log price at the beginning of a day."""
     path: Callable[[int], NDArray[np.int64]]
     """Its log prices at all ticks of a day."""
 
 
 class Combined(Brownian):
-    """A weighted sum of levels, which have the hours and ticks of the symbol."""
+    """A weighted sum of levels, which have the same hours and ticks as the symbol."""
 
     def __init__(
         self, symbol: Symbol, seed: str, tables: fixedpoint.Tables, legs: Sequence[Leg]
@@ -39,7 +39,7 @@ class Combined(Brownian):
         self._parts = symbol.parts
 
     def anchor(self, day: int) -> int:
-        """The log price where the day begins."""
+        """The log price at the beginning of the day."""
         return sum(leg.weight * leg.anchor(day) for leg in self._legs) // self._parts
 
     def path(self, day: int) -> NDArray[np.int64]:
@@ -48,7 +48,7 @@ class Combined(Brownian):
         path = first.path(day)
         path = path.copy() if first.weight == 1 else first.weight * path
         for leg in others:
-            if leg.weight == -1:  # of a pair: spares a multiplication
+            if leg.weight == -1:  # as in a pair: saves a multiplication
                 path -= leg.path(day)
             else:
                 path += leg.weight * leg.path(day)

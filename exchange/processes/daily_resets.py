@@ -1,4 +1,4 @@
-"""Bull and bear markets: Brownian motion with a trend, anew from the level every day."""
+"""Bull and bear markets: Brownian motion with a trend, restarting at the level every day."""
 
 import math
 
@@ -12,12 +12,12 @@ from scopegate.exchange.processes.brownian import Brownian
 from scopegate.exchange.symbols import Symbol
 
 DAILY_TREND = 1.0
-"""By how many of a day's standard deviations the log price moves in a day, in the mean: five days
-of six end beyond their beginning."""
+"""The mean move of the log price in a day, in standard deviations of a day: five days of six end
+beyond their beginning, in the direction of the trend."""
 
 
 class Resets(Brownian):
-    """No anchors: where a day ends is forgotten."""
+    """Brownian motion without anchors: no day depends on the end of the day before."""
 
     def __init__(self, symbol: Symbol, seed: str, tables: fixedpoint.Tables) -> None:
         super().__init__(symbol, seed, tables)
@@ -28,23 +28,23 @@ class Resets(Brownian):
         )
 
     def anchor(self, day: int) -> int:
-        """The level, every day."""
+        """Return 0, the level, every day."""
         if day < 0:
             raise ValueError("there are no prices before 2020-01-01 00:00 UTC")
         return 0
 
     def path(self, day: int) -> NDArray[np.int64]:
-        """Independent normal steps and the trend, from the level on."""
+        """The log prices of the day: independent normal steps and the trend, from the level on."""
         start = self.anchor(day)
         normals = self._tables.normal[self._bits.short_words(b"ticks", day, self._count)]
         path = np.multiply(normals, self._tick_sd, dtype=np.int64) + self._trend
-        path[0] = start  # no step leads here
+        path[0] = start  # there is no step before the first tick
         np.cumsum(path, out=path)
         return path
 
     def drift(self, day: int) -> float:
         """The trend."""
-        self.anchor(day)  # there is none before history begins
+        self.anchor(day)  # raises before the beginning of history
         return self._trend / fixedpoint.ONE
 
     def growth(self, day: int) -> int:
@@ -56,7 +56,10 @@ class Resets(Brownian):
     def distribution(
         self, known_day: int, state: int, first: Place, last: Place
     ) -> PriceDistribution:
-        """The trend and the steps; none across midnight, where the price starts anew."""
+        """The normal distribution of the trend and the steps within a day.
+
+        Raises `NotImplementedError` across midnight, where the price restarts.
+        """
         if first.day != last.day:
             raise NotImplementedError("no contract across midnight is offered")
         count = last.tick - first.tick

@@ -1,4 +1,4 @@
-"""Jump indices: Brownian motion, and one tick in `Symbol.every` a jump either way."""
+"""Jump indices: Brownian motion, with a jump in either direction at one tick in `Symbol.every`."""
 
 import math
 
@@ -13,14 +13,14 @@ from scopegate.exchange.processes.rare import RareEvents
 from scopegate.exchange.symbols import JUMP_SD, Symbol
 
 MANY_JUMPS = 200
-"""From so many jumps on, in the mean, their number hardly matters: the law is taken for normal.
-Its chances are then off by some 0.0002."""
+"""Above this mean number of jumps, their actual number hardly matters: the normal distribution is
+used. Its probabilities are then off by about 0.0002."""
 _RARE = 6.0
-"""Numbers of jumps that lie so many standard deviations away are left out."""
+"""Numbers of jumps more than this many standard deviations (and 6) above the mean are left out."""
 
 
 class Jumps(Brownian):
-    """Brownian motion with jumps, whose size is normal too."""
+    """Brownian motion with jumps, whose size is normally distributed, too."""
 
     def __init__(self, symbol: Symbol, seed: str, tables: fixedpoint.Tables) -> None:
         self._chance = 1 / symbol.every
@@ -37,7 +37,7 @@ class Jumps(Brownian):
         return moves
 
     def totals_beyond(self, block: int) -> list[int]:
-        """The sums of each day's jumps."""
+        """The sum of the jumps of each day of a block."""
         words, are_there = self._events.words(block)
         totals: list[int] = np.where(are_there, self._sizes(words), 0).sum(axis=1).tolist()
         return totals
@@ -46,14 +46,20 @@ class Jumps(Brownian):
         return np.multiply(self._tables.normal[words], self._jump_sd, dtype=np.int64)
 
     def convexity(self) -> float:
-        """Includes a possible jump: the mean of exp(x) is exp(variance / 2) for jumps, too."""
+        """The growth per tick without the pull: of the normal steps and a possible jump.
+
+        The mean of exp(x) is exp(variance / 2) for jumps, too.
+        """
         jump = (self._jump_sd / SD_UNIT) ** 2
         return super().convexity() + math.log1p(self._chance * math.expm1(jump / 2))
 
     def distribution(
         self, known_day: int, state: int, first: Place, last: Place
     ) -> PriceDistribution:
-        """Normal for each number of jumps that may come until then (Merton 1976)."""
+        """A mixture of normal distributions, one for each number of jumps (Merton 1976).
+
+        Above `MANY_JUMPS` on average, a single normal distribution.
+        """
         steady = super().distribution(known_day, state, first, last)
         ticks, chance = steady.ticks, self._chance
         mean = ticks * chance

@@ -1,4 +1,4 @@
-"""What every process can be asked."""
+"""The interface of all price processes."""
 
 from abc import ABC, abstractmethod
 
@@ -10,9 +10,9 @@ from scopegate.exchange.hours import Place
 
 
 class Process(ABC):
-    """The states of one symbol, a whole number for every tick, and the prices that they are.
+    """The states of one symbol, a whole number for every tick, and the prices of these states.
 
-    Days are counted from `exchange.hours.EARLIEST`; every question about a day before it raises
+    Days are counted from `exchange.hours.EARLIEST`; queries about a day before it raise
     `ValueError`.
     """
 
@@ -22,11 +22,11 @@ class Process(ABC):
 
     @abstractmethod
     def pips(self, state: int) -> int:
-        """The price of a state. It never falls as the state rises."""
+        """The price of a state, in pips. It never decreases as the state increases."""
 
     @abstractmethod
     def pips_array(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What `pips` gives for each element, exactly."""
+        """The result of `pips` for each element, exactly."""
 
     @abstractmethod
     def drift(self, day: int) -> float:
@@ -46,8 +46,7 @@ class Process(ABC):
     def distribution(
         self, known_day: int, state: int, first: Place, last: Place
     ) -> PriceDistribution:
-        """How the price moves from the tick `first` to the tick `last`.
+        """The distribution of the move from the tick `first` to the tick `last`.
 
-        `state` is the latest that is known, on `known_day`, not after `first`: nothing later is
-        looked up.
+        `state` is the latest known state, on `known_day`, not after `first`: nothing later is used.
         """

@@ -1,8 +1,9 @@
-"""Rare events, when each tick of a day has the same small chance of one.
+"""Rare events: each tick of a day has the same small probability of one.
 
-Drawn for a day are their number, which is binomial, then what each brings, and only where the path
-of the day is wanted the ticks at which they come, any set of so many as likely as any other. It is
-the same law as if every tick were asked, for some hundred numbers instead of 86,400.
+For each day their number is drawn, which is binomial, then a random word for each event and, only
+if the path of the day is needed, the ticks at which they happen: all sets of that many ticks are
+equally likely. The distribution is the same as if every tick were drawn, with about a hundred
+numbers instead of 86,400.
 """
 
 from decimal import Context, Decimal
@@ -15,13 +16,13 @@ from numpy.typing import NDArray
 from scopegate.exchange.processes.bits import Bits
 
 BLOCK: Final = 512
-"""Days whose numbers of events come from one call of the generator."""
+"""The number of days whose event counts come from one call of the generator."""
 
 _CHANCE_BITS: Final = 63
 
 
 class RareEvents:
-    """The events of one symbol, one in `every` ticks in the mean, on days of `count` ticks."""
+    """The events of one symbol, one in `every` ticks on average, on days of `count` ticks."""
 
     def __init__(self, bits: Bits, every: int, count: int) -> None:
         self._bits = bits
@@ -30,9 +31,9 @@ class RareEvents:
         self._kept: tuple[int, NDArray[np.uint16], NDArray[np.bool_]] | None = None
 
     def words(self, block: int) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
-        """A random word for each event of a block, a row for each day, and which are there."""
+        """Random words of a block, a row for each day, and a mask of those that are events."""
         kept = self._kept
-        if kept is None or kept[0] != block:  # days are mostly asked for one after the other
+        if kept is None or kept[0] != block:  # days are mostly requested in order
             kept = self._kept = (block, *self._drawn(block))
         return kept[1:]
 
@@ -44,14 +45,14 @@ class RareEvents:
         return words.reshape(BLOCK, width), np.arange(width) < found[:, None]
 
     def day(self, day: int) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
-        """After which ticks of the day events come, in order, and a random word for each."""
+        """The ticks of the day after which events happen, in order, and a random word for each."""
         words, are_there = self.words(day // BLOCK)
         return self.placed(day, words[day % BLOCK][are_there[day % BLOCK]])
 
     def placed(
         self, day: int, words: NDArray[np.uint16]
     ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
-        """The same, for a day whose words are known."""
+        """The same as `day`, for a day whose words are known."""
         # Twice as many as needed: some may fall on a tick that is taken.
         raw = self._bits.words(b"event ticks", day, len(words)).astype("<u8", copy=False)
         drawn = (raw.view("<u4").astype(np.uint64) * np.uint64(self._count)) >> np.uint64(32)
@@ -62,9 +63,9 @@ class RareEvents:
 
 @cache
 def _numbers(every: int, count: int) -> NDArray[np.int64]:
-    """The chances of at most 0, 1, 2, ... events, in fixed point, up to where they are certain.
+    """The probabilities of at most 0, 1, 2, ... events, in fixed point, up to where they reach 1.
 
-    By decimal arithmetic, which is the same on every machine.
+    Computed in decimal arithmetic, which is the same on every machine.
     """
     context = Context(prec=50)
     chance = context.power(context.divide(Decimal(every - 1), Decimal(every)), Decimal(count))

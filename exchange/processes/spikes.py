@@ -1,6 +1,6 @@
-"""Boom and crash indices: a small step one way every tick, and now and then a spike the other way.
+"""Boom and crash indices: a small step one way every tick, and occasional spikes the other way.
 
-The mean of a tick is zero: what the steps between two spikes bring, a spike takes back in the mean.
+The mean of a tick is zero: on average, a spike reverses the steps between two spikes.
 """
 
 import math
@@ -15,11 +15,11 @@ from scopegate.exchange.processes.brownian import Brownian
 from scopegate.exchange.processes.rare import RareEvents
 from scopegate.exchange.symbols import SPIKE_SIZES, SPIKE_STEP, Symbol
 
-_EVEN_BITS = 17  # a 16-bit word w stands for (2 w + 1) / 2**17, evenly between 0 and 1
+_EVEN_BITS = 17  # a 16-bit word w means (2 w + 1) / 2**17, uniform between 0 and 1
 
 
 class Spikes(Brownian):
-    """Steps with some noise, which is Brownian, and spikes."""
+    """Steps with Brownian noise, and spikes."""
 
     def __init__(self, symbol: Symbol, seed: str, tables: fixedpoint.Tables) -> None:
         self._way = 1 if symbol.rises else -1
@@ -31,14 +31,14 @@ class Spikes(Brownian):
         self._events = RareEvents(self._bits, symbol.every, self._count)
 
     def beyond(self, day: int) -> NDArray[np.int64]:
-        """Steps and spikes of the day."""
+        """The steps and spikes of the day."""
         ticks, words = self._events.day(day)
         moves = np.full(self._count, -self._step, np.int64)
         moves[ticks] += self._sizes(words)
         return self._way * moves
 
     def totals_beyond(self, block: int) -> list[int]:
-        """What steps and spikes bring, each day."""
+        """The sum of the steps and spikes of each day of a block."""
         words, are_there = self._events.words(block)
         spikes = np.where(are_there, self._sizes(words), 0).sum(axis=1)
         totals: list[int] = (self._way * (spikes - self._step * self._count)).tolist()
@@ -50,7 +50,10 @@ class Spikes(Brownian):
         return (self._mean_spike * parts) >> _EVEN_BITS
 
     def convexity(self) -> float:
-        """Includes the noise, the step and a possible spike, of uniform size between two bounds."""
+        """The growth per tick without the pull: of the noise, the step and a possible spike.
+
+        The size of a spike is uniform between two bounds.
+        """
         step = self._way * self._step / fixedpoint.ONE
         low, high = (step * self._every * size for size in SPIKE_SIZES)
         mean = (math.expm1(high) - math.expm1(low)) / (high - low)
@@ -59,5 +62,5 @@ class Spikes(Brownian):
     def distribution(
         self, known_day: int, state: int, first: Place, last: Place
     ) -> PriceDistribution:
-        """None: no contract whose price needs one is offered."""
+        """Raise `NotImplementedError`: no contract whose price needs a distribution is offered."""
         raise NotImplementedError("boom and crash indices have multipliers only")

@@ -1,7 +1,7 @@
-"""Step indices: a step up or down with every tick, with equal chance.
+"""Step indices: a step up or down with every tick, with equal probability.
 
-The state is the price itself, in pips. Between bounds far away the walk turns back, so that a move
-is one step there too.
+The state is the price itself, in pips. At bounds far away the walk turns back, so that a move is
+one step there too.
 """
 
 import math
@@ -17,11 +17,11 @@ from scopegate.exchange.processes.bits import Bits
 from scopegate.exchange.processes.process import Process
 from scopegate.exchange.symbols import STEP_BOUNDS, Symbol
 
-DAYS: Final = 32  # days that come from one call of the generator
+DAYS: Final = 32  # the number of days that come from one call of the generator
 
 
 class Steps(Process):
-    """A simple random walk; its anchors are where it would be without bounds."""
+    """A simple random walk; its anchors are the positions of the walk without bounds."""
 
     def __init__(self, symbol: Symbol, seed: str, tables: fixedpoint.Tables) -> None:
         self._bits = Bits(seed, symbol.name)
@@ -36,7 +36,7 @@ class Steps(Process):
         return words.reshape(DAYS, -1)
 
     def anchor(self, day: int) -> int:
-        """Where the walk without bounds is at 00:00."""
+        """The position of the walk without bounds at 00:00, in pips."""
         if day < 0:
             raise ValueError("there are no prices before 2020-01-01 00:00 UTC")
         anchors = self._anchors
@@ -74,24 +74,26 @@ class Steps(Process):
         return states
 
     def drift(self, day: int) -> float:
-        """None."""
+        """Return 0: the walk has no drift."""
         self.anchor(day)
         return 0.0
 
     def growth(self, day: int) -> int:
-        """0: the price itself is a martingale, as long as it is far from its bounds, which are two
-        hundred of a day's standard deviations away at the beginning."""
+        """Return 0: the price itself is a martingale, as long as it is far from its bounds.
+
+        At the beginning these are two hundred standard deviations of a day away, for a size of 1.
+        """
         self.anchor(day)
         return 0
 
     def distribution(self, known_day: int, state: int, first: Place, last: Place) -> Walk:
-        """A simple random walk, whatever is known."""
+        """A simple random walk from `state`, regardless of the known day."""
         count = self._grid.number(last) - self._grid.number(first)
         sd = self._size * math.sqrt(count) / state
         return Walk(count, 0.0, sd, *STEP_BOUNDS, self._size)
 
 
 def folded(path: NDArray[np.int64], low: int, high: int) -> NDArray[np.int64]:
-    """Fold a walk without bounds at both bounds."""
+    """Fold a walk without bounds at both bounds, so that it turns back there."""
     beyond = (path - low) % (2 * (high - low))
     return low + np.minimum(beyond, 2 * (high - low) - beyond)

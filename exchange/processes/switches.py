@@ -1,8 +1,8 @@
 """Drift switch indices: Brownian motion with an upward, a downward or no drift.
 
 One tick in `Symbol.every` ends the drift, and one of the two others begins. With the last tick of
-an upward or downward drift the price goes back by the mean total of such a drift. So the mean of
-every tick is zero, whatever the drift, and following a trend does not pay.
+an upward or downward drift the price goes back, on average by the mean total of such a drift. So
+the mean of every tick is zero for each drift, and following a trend does not pay.
 """
 
 import math
@@ -17,13 +17,16 @@ from scopegate.exchange.processes.brownian import Brownian
 from scopegate.exchange.processes.rare import BLOCK, RareEvents
 from scopegate.exchange.symbols import SWITCH_DRIFT, SWITCH_SIZES, Symbol
 
-_EVEN_BITS = 16  # half a word w stands for (2 w + 1) / 2**16, evenly between 0 and 1
+_EVEN_BITS = 16  # the upper 15 bits w of a word mean (2 w + 1) / 2**16, uniform between 0 and 1
 _WAYS = (0, 1, -1)
 """The direction of each of the three drifts."""
 
 
 class Switches(Brownian):
-    """Drifts and the steps back belong to a day, as jumps do; the first day begins without one."""
+    """Brownian motion with drifts, and a step back at the end of each.
+
+    Both belong to a day, as jumps do; the first day begins without a drift.
+    """
 
     def __init__(self, symbol: Symbol, seed: str, tables: fixedpoint.Tables) -> None:
         super().__init__(symbol, seed, tables)
@@ -40,7 +43,7 @@ class Switches(Brownian):
         self._first = [0]
 
     def beyond(self, day: int) -> NDArray[np.int64]:
-        """Drifts and steps back of the day."""
+        """The drifts and steps back of the day."""
         block, row = divmod(day, BLOCK)
         words, are_there = self._events.words(block)
         ticks, words = self._events.placed(day, words[row][are_there[row]])
@@ -51,7 +54,7 @@ class Switches(Brownian):
         return moves
 
     def totals_beyond(self, block: int) -> list[int]:
-        """The sums of the drifts and steps back of each day."""
+        """The sum of the drifts and steps back of each day of a block."""
         words, are_there = self._events.words(block)
         totals = []
         for row, start in enumerate(self._starts(block)):
@@ -63,7 +66,7 @@ class Switches(Brownian):
         return totals
 
     def _starts(self, block: int) -> list[int]:
-        """The drift with which each day of the block begins."""
+        """The drift with which each day of the block begins, as an index of `_WAYS`."""
         first = self._first
         if block >= len(first):
             first = first.copy()
@@ -75,7 +78,7 @@ class Switches(Brownian):
         return starts
 
     def _switched(self, block: int) -> list[int]:
-        """The number of drifts by which each day of the block moves on, in their order."""
+        """The number of places in `_WAYS` by which each day of the block advances the drift."""
         words, are_there = self._events.words(block)
         switched: list[int] = np.where(are_there, 1 + (words & 1), 0).sum(axis=1).tolist()
         return switched
@@ -96,7 +99,7 @@ class Switches(Brownian):
     def distribution(
         self, known_day: int, state: int, first: Place, last: Place
     ) -> PriceDistribution:
-        """Not needed: only multipliers are offered."""
+        """Raise `NotImplementedError`: only multipliers are offered, which need none."""
         raise NotImplementedError("drift switch indices have multipliers only")
 
 

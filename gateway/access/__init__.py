@@ -1,1 +1,1 @@
-"""Who may do what: users, tokens, apps, and the links between them."""
+"""Access control: users, tokens, apps, and the authorizations of apps by users."""

@@ -1,8 +1,8 @@
-"""Accounts: what tokens are for. A user has one or several, each with its own login id.
+"""Accounts, for which tokens are issued. A user has one or several, each with its own login id.
 
-The gateway itself knows the login id of an account and its user. A plugin that keeps more of an
-account, such as a currency and a balance, has a subclass of `Accounts`, and a service that is a
-function annotated to return `Accounts`.
+The gateway itself stores only the login id and the user of an account. A plugin that stores more,
+such as a currency and a balance, has a subclass of `Accounts`, and a service that is a function
+annotated to return `Accounts`.
 """
 
 import time
@@ -19,12 +19,12 @@ _FIRST_NUMBER = 1001
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account, as it is at the moment of reading."""
+    """One account, as it was when it was read."""
 
     loginid: str
     user_id: int
     facts: object = None
-    """What a plugin keeps of it; grants for the account have the same."""
+    """What a plugin stores about it; grants for the account have the same."""
 
 
 class Accounts:
@@ -41,43 +41,46 @@ class Accounts:
         ]
 
     def facts(self, reader: Snapshot, loginid: str) -> object:
-        """What a plugin keeps of an account, and every grant for it needs; here nothing."""
+        """Return what a plugin stores about an account, for each grant for it; here `None`."""
         return None
 
     def first_choice(self, accounts: Sequence[Account]) -> Sequence[Account]:
-        """The accounts of a user, that which pages and the demo token begin with first."""
+        """Return a user's accounts, first the one that pages and the demo token begin with."""
         return accounts
 
     def brief(self, account: Account) -> Mapping[str, Any]:
-        """Fields beside the login id where a page lists accounts."""
+        """Return the fields of an account, besides its login id, in the lists of pages."""
         return {}
 
     def in_redirect(self, account: Account) -> Iterable[tuple[str, str]]:
-        """What the address with tokens says of an account beside `acct1` and `token1`."""
+        """Return an account's parameters in the URL with tokens, besides `acct1` and `token1`.
+
+        Each is a name, without the number of the account, and its value.
+        """
         return ()
 
     def authorized(self, reader: Snapshot, grant: Grant) -> Mapping[str, Any]:
-        """Further fields of the reply to `authorize`; also `account_list` and `fullname`."""
+        """Return further fields of `authorize`; they may replace `account_list` and `fullname`."""
         return {}
 
     def in_words(self, reader: Snapshot, loginid: str) -> str:
-        """What the operator is shown of an account beside its login id."""
+        """Return the text that the operator is shown about an account, besides its login id."""
         return ""
 
     def open_first(self, transaction: Transaction, user_id: int, *, is_demo: bool) -> None:
-        """Open the accounts that a new user begins with."""
+        """Open the first accounts of a new user."""
         open_account(transaction, user_id)
 
 
 def open_account(transaction: Transaction, user_id: int) -> str:
-    """Open an account of which the gateway alone knows; its login id."""
+    """Open an account without data of a plugin; return its login id."""
     [last] = transaction.single(
         "SELECT max(CAST(substr(loginid, ?) AS INTEGER)) FROM accounts WHERE loginid LIKE ?",
         len(PREFIX) + 1,
         f"{PREFIX}%",
     )
     loginid = f"{PREFIX}{_FIRST_NUMBER if last is None else last + 1}"
-    # An empty currency: the exchange has not taken the account over.
+    # An empty currency marks an account that the exchange has not taken over.
     transaction.execute(
         "INSERT INTO accounts (loginid, user_id, currency, is_virtual, created_at)"
         " VALUES (?, ?, '', 0, ?)",
@@ -89,7 +92,7 @@ def open_account(transaction: Transaction, user_id: int) -> str:
 
 
 def check(reader: Snapshot, loginid: str) -> None:
-    """Raise `StoreError` if there is no account of this login id."""
+    """Raise `StoreError` if there is no account with this login id."""
     if reader.one("SELECT 1 FROM accounts WHERE loginid = ?", loginid) is None:
         raise StoreError(f"there is no account {loginid}")
 

@@ -1,13 +1,13 @@
-"""Apps, and the links by which a user lets an app act: their rows.
+"""Apps, and their authorizations by users (`AppLink`): their rows.
 
 Rules:
 - An app belongs to the user who registered it. App 1089 belongs to nobody and always exists.
-- A link gives one app some scopes of one user, never more than the app registered for. Ending it
-  ends every token that hangs on it.
-- A link covers the app as the user agreed to it: name, origin of the redirect, scopes, markup. When
-  the app goes beyond that, the link is suspended until the user agrees again: its tokens allow
-  nothing.
-- Every change of an app is announced whole, so that the gateway's table of apps needs no reading.
+- An authorization gives one app some scopes of one user, never more than the app registered for.
+  When it ends, all its tokens end.
+- An authorization covers the app as the user agreed to it: name, origin of the redirect URI,
+  scopes, markup. When the app goes beyond that, the authorization is suspended until the user
+  agrees again: its tokens allow nothing.
+- A change of an app is announced with all its fields, so listeners need not read it.
 """
 
 import time
@@ -22,7 +22,7 @@ from scopegate.gateway.calls.errors import ApiError
 from scopegate.store.sqlite import Announcement, Row, Snapshot, StoreError, Transaction
 
 TEST_APP = 1089
-"""The app that every database has, for every demo."""
+"""The app that every database has, for demos."""
 
 MAX_PER_USER = 100
 """Apps that a user may register."""
@@ -51,9 +51,9 @@ class App:
     """The flow by which it gets its tokens after consent: `tokens`, `code` or `both`."""
     official: bool = False
     allowed_origins: tuple[str, ...] = ()
-    """The origins whose pages may use the app; any origin where there is none."""
+    """The origins whose pages may use the app; any origin if empty."""
     registered_by: int | None = None
-    """The app whose token registered it; `None` where its owner did."""
+    """The app whose token registered it; `None` if its owner did."""
 
     @property
     def returns_to(self) -> str:
@@ -85,14 +85,14 @@ def _app(row: Mapping[str, Any] | Row) -> App:
 
 @dataclass(frozen=True, slots=True)
 class AppChanged(Announcement):
-    """An app is as it is here, or is deleted."""
+    """Announces the new state of an app, or its deletion."""
 
     kind: ClassVar[str] = "app_changed"
     app: App
     deleted: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """The columns of its row, and whether it is deleted."""
+        """Return the columns of its row, and whether it is deleted."""
         return asdict(self.app) | {
             "scopes": tokens.scopes_to_text(self.app.scopes),
             "allowed_origins": " ".join(self.app.allowed_origins),
@@ -101,13 +101,13 @@ class AppChanged(Announcement):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The app of such columns."""
+        """Build the announcement from what `to_json` returns."""
         return cls(_app(data), data["deleted"])
 
 
 @dataclass(frozen=True, slots=True)
 class LinkExtended(Announcement):
-    """An authorization covers these accounts now."""
+    """Announces the accounts that an authorization covers now."""
 
     kind: ClassVar[str] = "link_extended"
     link_id: int
@@ -115,12 +115,12 @@ class LinkExtended(Announcement):
 
 
 def load_all(reader: Snapshot) -> list[App]:
-    """Every app there is."""
+    """Every app that is not deleted."""
     return [_app(row) for row in reader.all("SELECT * FROM apps WHERE deleted_at IS NULL")]
 
 
 def of_user(reader: Snapshot, user_id: int, *, registered_by: int | None = None) -> list[App]:
-    """The apps of a user, oldest first; with `registered_by` those that this app registered."""
+    """The apps of a user, oldest first; with `registered_by`, only those it registered."""
     rows = reader.all(
         "SELECT * FROM apps WHERE user_id = ? AND (? IS NULL OR registered_by = ?)"
         " AND deleted_at IS NULL ORDER BY id",
@@ -132,15 +132,15 @@ def of_user(reader: Snapshot, user_id: int, *, registered_by: int | None = None)
 
 
 def get(reader: Snapshot, app_id: int) -> App | None:
-    """The app of this id, if there is one."""
+    """Return the app with this id, if there is one."""
     row = reader.one("SELECT * FROM apps WHERE id = ? AND deleted_at IS NULL", app_id)
     return None if row is None else _app(row)
 
 
 def find(reader: Snapshot, app_id: int, user_id: int, *, registered_by: int | None = None) -> App:
-    """The user's own app; with `registered_by` only if this app registered it.
+    """Return the user's own app; with `registered_by` only if this app registered it.
 
-    Raises `InvalidAppID` for any other as for none.
+    Raises `InvalidAppID` for any other app, as for one that does not exist.
     """
     for app in of_user(reader, user_id, registered_by=registered_by):
         if app.id == app_id:
@@ -154,7 +154,7 @@ def find(reader: Snapshot, app_id: int, user_id: int, *, registered_by: int | No
 
 
 def registrant(reader: Snapshot, app: App) -> str:
-    """Who registered an app, for other users: its owner, and the app that did it for the owner."""
+    """Return who registered an app, as other users see it: its owner, and the app that did it."""
     owner = users.owner_of(reader, app.user_id)
     if app.registered_by is None:
         return owner
@@ -170,10 +170,11 @@ def register(
     app_id: int | None = None,
     registered_by: int | None = None,
 ) -> App:
-    """A new app with these values by field name, under this id or the next free one.
+    """Register an app with these values by field name, under this id or the next free one.
 
     `registered_by` is the app whose token makes the call; the apps of each are counted separately.
-    Raises `ApiError` if the name is taken, and `StoreError` if the id is.
+    Raises `ApiError` if the name is taken or there are too many, and `StoreError` if the id is
+    taken.
     """
     if app_id is not None:
         _refuse_id(transaction, app_id)
@@ -197,7 +198,10 @@ def register(
 
 
 def update(transaction: Transaction, app: App, values: Mapping[str, Any], *, by: str = "") -> App:
-    """Change an app; suspend the links that do not cover the change."""
+    """Change an app; suspend the authorizations that do not cover the change.
+
+    Raises `ApiError` if the name is taken.
+    """
     assert app.user_id is not None  # noqa: S101 - only an owner's app is updated
     others = [other for other in of_user(transaction, app.user_id) if other.id != app.id]
     _refuse_name(others, values["name"], "AppUpdate")
@@ -213,7 +217,7 @@ def update(transaction: Transaction, app: App, values: Mapping[str, Any], *, by:
 
 
 def set_origins(transaction: Transaction, app: App, origins: Iterable[str]) -> App:
-    """The app with these allowed origins instead."""
+    """Replace the allowed origins of an app."""
     changed = replace(app, allowed_origins=tuple(dict.fromkeys(origins)))
     transaction.execute(
         "UPDATE apps SET allowed_origins = ? WHERE id = ?",
@@ -255,7 +259,7 @@ def _store(transaction: Transaction, app: App) -> App:
 
 
 def delete(transaction: Transaction, app: App, *, by: str = "") -> None:
-    """The app is no more, nor any link to it."""
+    """Delete the app and end its authorizations."""
     transaction.execute("UPDATE apps SET deleted_at = ? WHERE id = ?", time.time(), app.id)
     _end_links(transaction, app.id, by=by)
     transaction.announce(AppChanged(app, deleted=True))
@@ -263,7 +267,7 @@ def delete(transaction: Transaction, app: App, *, by: str = "") -> None:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The app that a user agreed to, as it was then."""
+    """An app as it was when a user agreed to it."""
 
     name: str
     scopes: frozenset[str]
@@ -274,7 +278,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class AppLink:
-    """One app that acts for one user."""
+    """The authorization of one app by one user."""
 
     id: int
     app: App
@@ -284,13 +288,13 @@ class AppLink:
     last_used_at: float | None
     agreement: Agreement
     suspended: bool
-    """Whether the app has gone beyond the agreement since: the user must agree again."""
+    """Whether the app has gone beyond the agreement, so that the user must agree again."""
 
 
 def changes(
     link: AppLink, in_order: Callable[[Iterable[str]], Sequence[str]] = sorted
 ) -> list[str]:
-    """The changes of the app that the user of a link has not agreed to, a sentence for each."""
+    """The changes of an app that the user has not agreed to, a sentence for each."""
     app, agreed = link.app, link.agreement
     found = []
     if app.name != agreed.name:
@@ -316,11 +320,14 @@ def link(
     *,
     declared: frozenset[str] | None = None,
 ) -> int:
-    """Let an app, as it is now, act for a user with these scopes on these accounts; the link's id.
+    """Authorize an app, as it is now, to use a user's accounts with these scopes.
 
-    Who grants the same again goes on with the link there is, so that signing in on a second device
-    signs nobody out; where it was suspended its tokens hold again. Granting anything else ends the
-    earlier link. Scopes beside those `declared` could not be granted now: they make no difference.
+    Returns the id of the authorization.
+
+    Granting the same again keeps the existing authorization, so that signing in on a second device
+    signs nobody out; if it was suspended, its tokens are valid again. Granting anything else ends
+    the earlier authorization. With `declared`, the comparison ignores earlier scopes outside of it,
+    which could not be granted now.
     """
     given = frozenset(scopes) & app.scopes
     loginids_text = ",".join(sorted(loginids))
@@ -347,7 +354,7 @@ def link(
 
 
 def _agree(transaction: Transaction, link_id: int, app: App) -> int:
-    """Let a link cover the app as it is now; the link's id."""
+    """Let an authorization cover the app as it is now; return its id."""
     transaction.execute(
         "UPDATE links SET agreed_name = ?, agreed_scopes = ?, agreed_redirect_uri = ?,"
         " agreed_markup = ?, suspended_at = NULL WHERE id = ?",
@@ -361,7 +368,7 @@ def _agree(transaction: Transaction, link_id: int, app: App) -> int:
 
 
 def extend_link(transaction: Transaction, link_id: int, loginid: str) -> None:
-    """Let the linked app reach one account more, which it has opened."""
+    """Add an account, which the app has opened, to its authorization."""
     row = transaction.single("SELECT loginids FROM links WHERE id = ?", link_id)
     loginids = sorted({*row["loginids"].split(","), loginid} - {""})
     transaction.execute("UPDATE links SET loginids = ? WHERE id = ?", ",".join(loginids), link_id)
@@ -395,25 +402,28 @@ def _link(row: Row) -> AppLink:
 
 
 def links_of_user(reader: Snapshot, user_id: int) -> list[AppLink]:
-    """The apps that act for a user, the first linked first."""
+    """The authorizations of a user, oldest first."""
     rows = reader.all(_LINKS + " AND links.user_id = ? ORDER BY links.id", user_id)
     return [_link(row) for row in rows]
 
 
 def link_of_user(reader: Snapshot, app_id: int, user_id: int) -> AppLink | None:
-    """The link by which an app acts for a user, if there is one; it may be suspended."""
+    """Return the user's authorization of an app, if there is one; it may be suspended."""
     row = reader.one(_LINKS + " AND links.app_id = ? AND links.user_id = ?", app_id, user_id)
     return None if row is None else _link(row)
 
 
 def link_by_id(reader: Snapshot, link_id: int) -> AppLink | None:
-    """The link of this id, unless it has ended; it may be suspended."""
+    """Return the authorization with this id, unless it has ended; it may be suspended."""
     row = reader.one(_LINKS + " AND links.id = ?", link_id)
     return None if row is None else _link(row)
 
 
 def unlink(transaction: Transaction, app_id: int, user_id: int, *, by: str = "") -> str:
-    """The app acts for the user no more; its name. Raises `InvalidAppID` when it did not."""
+    """Revoke a user's authorization of an app; return the app's name.
+
+    Raises `InvalidAppID` if there is none.
+    """
     found = link_of_user(transaction, app_id, user_id)
     if found is None:
         raise ApiError("InvalidAppID", "No app of this app_id is connected to you.")
@@ -429,6 +439,6 @@ def _end_links(transaction: Transaction, app_id: int, *, by: str = "") -> None:
 
 
 def end_link(transaction: Transaction, link_id: int, *, by: str = "") -> None:
-    """End one link, and every token that hangs on it. `by` is the session that asked for it."""
+    """End one authorization and all its tokens. `by` is the id of the session that asked for it."""
     transaction.execute("UPDATE links SET ended_at = ? WHERE id = ?", time.time(), link_id)
     tokens.end_all_of_link(transaction, link_id, by=by)

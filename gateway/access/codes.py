@@ -1,10 +1,10 @@
-"""Authorisation codes (RFC 6749, 4.1): their rows.
+"""Authorization codes (RFC 6749, 4.1): their rows.
 
 Rules:
-- A code lives `LIFETIME` seconds, is good once, and only for the app and the redirect address that
-  it was made for, with the verifier of its PKCE challenge (RFC 7636).
-- A code that comes a second time, with its verifier, was stolen one way or the other: the app's
-  link ends, with whatever was made under it.
+- A code is valid for `LIFETIME` seconds, once, and only for the app and the redirect URI that it
+  was issued for, with the verifier of its PKCE challenge (RFC 7636).
+- A code that is used a second time, with its verifier, was stolen: the app's authorization ends,
+  with all tokens created under it.
 """
 
 import base64
@@ -23,13 +23,13 @@ LIFETIME = 60.0
 TOKENS_LAST = 60 * 86_400
 """Seconds for which tokens that were issued for a code are valid."""
 _KEPT = 3600.0
-"""Seconds for which a code that is over is remembered, to tell a second use of it."""
+"""Seconds for which an expired code is kept, to detect a second use of it."""
 
 
 def create(
     transaction: Transaction, link_id: int, redirect_uri: str, *, given: bool, challenge: str
 ) -> str:
-    """A new code for what a link grants; `given` where the app named the redirect address."""
+    """Create a code for an authorization; `given` if the request named the redirect URI."""
     now = time.time()
     transaction.execute("DELETE FROM codes WHERE expires_at < ?", now - _KEPT)
     text = token_form.new_owner_token()
@@ -48,15 +48,15 @@ def create(
 
 @dataclass(frozen=True, slots=True)
 class Exchanged:
-    """What a code was exchanged for: the link, and a token for each of its accounts."""
+    """What a code was exchanged for: the authorization, and a token for each of its accounts."""
 
     link: AppLink
     tokens: list[tuple[str, str]]
-    """Account and token, whole."""
+    """The login id and the whole token, for each account."""
 
 
 def is_known(reader: Snapshot, text: str) -> bool:
-    """Whether there is, or was a while ago, such a code."""
+    """Whether this code is stored; it may have expired in the last `_KEPT` seconds."""
     digest = token_form.digest(text)
     return reader.one("SELECT 1 FROM codes WHERE digest = ?", digest) is not None
 
@@ -64,7 +64,10 @@ def is_known(reader: Snapshot, text: str) -> bool:
 def exchange(
     transaction: Transaction, text: str, *, app_id: int, redirect_uri: str | None, verifier: str
 ) -> Exchanged | None:
-    """Tokens for a code; `None`, whatever is wrong with it."""
+    """Exchange a code for tokens. Returns `None` if anything is wrong with it.
+
+    A second use with the right verifier ends the authorization.
+    """
     row = transaction.one("SELECT * FROM codes WHERE digest = ?", token_form.digest(text))
     if row is None:
         return None
@@ -89,6 +92,6 @@ def exchange(
 
 
 def challenge_of(verifier: str) -> str:
-    """The S256 challenge of a verifier (RFC 7636, 4.2)."""
+    """Return the S256 challenge of a verifier (RFC 7636, 4.2)."""
     hashed = hashlib.sha256(verifier.encode("ascii", "replace")).digest()
     return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()

@@ -1,16 +1,16 @@
-"""Consent: what an app asks its user for, and where the answer goes.
+"""Authorization requests: what an app asks its user for, and where the answer goes.
 
-Two ways lead back to an app. With `app_id` its tokens stand in the address (`acct1`, `token1`,
-`cur1`, … and `state`), as the published API does it. With `response_type=code` a code does
-(RFC 6749, 4.1, with PKCE of RFC 7636, S256), which `gateway.web.oauth` exchanges for tokens.
+There are two flows. With `app_id`, the redirect has tokens in its URL (`acct1`, `token1`, `cur1`, …
+and `state`), as in the published API. With `response_type=code` it has a code (RFC 6749, 4.1, with
+PKCE of RFC 7636, S256), which `gateway.web.oauth` exchanges for tokens.
 
 Rules:
-- The answer goes to the app's registered address, exactly, or nowhere: it is never taken from the
-  request. An app that names one must name that one.
-- Only the flow that an app has chosen is used, whatever the link asks for: no link may turn a code,
-  which is useless without its verifier, into tokens in the URL.
+- The answer goes to exactly the app's registered redirect URI, or nowhere: it is never taken from
+  the request. A request that names a redirect URI must name that one.
+- Only the flow that an app has chosen is used, whatever the request asks for: no link may turn a
+  code, which is useless without its verifier, into tokens in the URL.
 - Redirects of the code flow name their issuer (`iss`, RFC 9207); those with tokens do not.
-- A parameter that stands twice, or cannot be understood, is refused, never guessed.
+- A parameter that occurs twice, or cannot be parsed, is refused, never guessed.
 """
 
 import re
@@ -41,7 +41,7 @@ _KNOWN = [
 ]
 
 _OF_CODES = frozenset({"response_type", "client_id", "code_challenge", "code_challenge_method"})
-"""The parameters that a request of the code flow has, and one for tokens does not."""
+"""The parameters that only requests of the code flow have."""
 
 Flow = Literal["tokens", "code"]
 
@@ -54,7 +54,7 @@ _OTHER_FLOW: Mapping[Flow, str] = {
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """What an app asks its user for."""
+    """A valid authorization request of an app."""
 
     app: App
     flow: Flow
@@ -63,19 +63,19 @@ class AuthorizationRequest:
     challenge: str
     redirect_uri_given: bool
     issuer: str
-    """The gateway's own origin, for redirects that name their issuer; else empty."""
+    """The gateway's own origin, if redirects name their issuer; else empty."""
 
     @property
     def returns_to(self) -> str:
-        """The origin of the address that the answer goes to, as the user is shown it."""
+        """The origin of the redirect URI, as the user is shown it."""
         return self.app.returns_to
 
     def returned(self, answer: Iterable[tuple[str, str]]) -> str:
-        """The app's address with this answer, and the app's own state after it."""
+        """Return the redirect URI with this answer, then the request's `state` and the issuer."""
         return _returned(self.app, answer, self.state, self.issuer)
 
     def refused(self) -> str:
-        """The app's address, told that the user would not."""
+        """Return the redirect URI with the error that the user refused."""
         return self.returned(
             [("error", "access_denied"), ("error_description", "The user refused.")]
         )
@@ -96,8 +96,8 @@ def understand(
 
     `scopes` are those that the gateway declares: no others can be granted.
 
-    Raises `ApiError` with a sentence for the user where it cannot be granted; `details.back` leads
-    back to the app, told why, where the app and its address are beyond doubt.
+    Raises `ApiError` with a sentence for the user if it cannot be granted. Once the app, its
+    redirect URI and the `state` are found valid, `details.back` is the redirect URI with the error.
     """
     asked = _parameters(query)
     app_id = asked.get("app_id", asked.get("client_id", ""))
@@ -158,11 +158,11 @@ def understand(
 def _parameters(query: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=50, errors="strict")
-    except ValueError:  # too many, or no UTF-8
+    except ValueError:  # too many, or not UTF-8
         raise _refusal("The link cannot be understood.") from None
     asked: dict[str, str] = {}
     for name, value in pairs:
-        if name in _KNOWN and value:  # without a value it counts as left out (RFC 6749, 3.1)
+        if name in _KNOWN and value:  # without a value it counts as omitted (RFC 6749, 3.1)
             if name in asked:
                 raise _refusal(f"The link names {name} twice.")
             asked[name] = value
@@ -175,7 +175,7 @@ def _scopes(
     scopes: Scopes,
     returning: Callable[[str, str], ApiError],
 ) -> frozenset[str]:
-    """The scopes that are asked for: those that the app registered for where none is named."""
+    """Return the requested scopes: by default, those that the app registered for."""
     if "scope" in parameters and "scopes" in parameters:
         raise returning("invalid_request", "scope and scopes are one: send either.")
     text = parameters.get("scopes", parameters.get("scope", ""))
@@ -184,7 +184,7 @@ def _scopes(
         asked = app.scopes
     else:
         asked = frozenset(names)
-        # A scope that the app registered for may be one that is declared no longer.
+        # The app may be registered for a scope that is no longer declared.
         if not asked <= scopes.names | app.scopes:
             raise returning("invalid_scope", f"Scopes are {', '.join(scopes)}.")
     beyond = asked - app.scopes

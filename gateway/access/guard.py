@@ -1,10 +1,12 @@
-"""The guard: which token grants what, on which live connections, until when.
+"""Grants: what each token allows, on which live connections, and until when.
 
 Rules:
-- Nothing is granted that has ended: what was read of a token counts only if none ended meanwhile.
-- The end of a token reaches every live connection in the same breath as its announcement. The
-  connection that asked for it hears its reply first.
-- Uses are counted in memory and written every `FLUSH`; a crash loses at most that much of them.
+- A token that has ended grants nothing: what was read of a token is used only if none ended during
+  the read.
+- When the end of a token is announced, its grants on all live connections are revoked at once. The
+  connection that asked for it gets its reply first.
+- Uses are counted in memory and written every `FLUSH` seconds; a crash loses at most those of that
+  time.
 """
 
 import asyncio
@@ -43,13 +45,13 @@ FLUSH = 1.0
 WRONG_TOKENS_A_MINUTE = 5
 CACHED_TOKENS = 10_000
 MAX_UNWRITTEN = 10_000
-"""Uses of tokens, and sign-ins, that are kept in memory while nothing can be written."""
+"""Uses of tokens, and sign-ins, that are kept in memory while the store cannot be written."""
 
 T = TypeVar("T")
 
 
 class Access:
-    """Grants by token, and takes back."""
+    """Resolves tokens to grants, and revokes grants on live connections."""
 
     def __init__(
         self,
@@ -71,16 +73,16 @@ class Access:
         self._live: dict[int, set[Session]] = {}
         self._of_app: dict[int, set[Session]] = {}
         self._expiring: dict[int, float] = {}
-        """Of the tokens that live connections are signed in with, those that end by themselves."""
+        """Epoch seconds at which tokens of live connections expire, by the id of the token."""
         self._endings = 0
         self._wrong = FailureCounter()
         self._uses: dict[tuple[int, str, str], int] = {}
         self._sign_ins: list[users.SignIn] = []
         self._signed_out: dict[str, set[Session]] = {}
-        """By the session that is ending tokens at present: who was signed out by that."""
+        """The sessions that were signed out, by the id of the session that is ending the tokens."""
 
     async def start(self) -> None:
-        """Know every app, and hear of changes."""
+        """Load every app, and listen to announcements."""
         self._store.listen(TokensEnded, self._ended)
         self._store.listen(TokensSuspended, self._suspended)
         self._store.listen(LinkExtended, self._link_extended)
@@ -89,11 +91,14 @@ class Access:
             self._apps[app.id] = app
 
     def app(self, app_id: int) -> App | None:
-        """The app of this id, if there is one."""
+        """Return the app with this id, if there is one."""
         return self._apps.get(app_id)
 
     def refusal(self, session: Session) -> ApiError | None:
-        """Why a connection is not served: no such app, or a page whose origin the app refuses."""
+        """Return why a connection is not served, or `None`.
+
+        Either there is no such app, or it does not allow the origin of the page.
+        """
         app = None if session.app_id is None else self._apps.get(session.app_id)
         if app is None:
             return invalid_app_id()
@@ -106,10 +111,10 @@ class Access:
     # Granting.
 
     async def grants(self, texts: list[str], session: Session) -> list[Grant]:
-        """What these tokens allow on this session's connection, in their order.
+        """Return what these tokens allow on this session's connection, in their order.
 
-        They hold at the moment of the return: act on them without an `await` in between. Raises
-        `InvalidToken`, or `RateLimit` when too many wrong ones came from the address.
+        The grants are valid when this returns: use them without an `await` in between. Raises
+        `InvalidToken`, or `RateLimit` if too many wrong tokens came from the address.
         """
         while True:
             endings = self._endings
@@ -149,7 +154,7 @@ class Access:
                 "The token is invalid.",
                 {"valid_for_ip": "The token works from another address only."},
             )
-        is_owner = token.sign_in_id is not None  # who may do all there is
+        is_owner = token.sign_in_id is not None  # who has every scope
         return Grant(
             token_id=token.id,
             user_id=token.user_id,
@@ -184,14 +189,14 @@ class Access:
         return replace(token, account=self._accounts.facts(reader, token.loginid))
 
     def join(self, session: Session) -> None:
-        """The session is there, as a client of its app."""
+        """Add a session to the live sessions of its app."""
         if session.app_id is not None:
             self._of_app.setdefault(session.app_id, set()).add(session)
 
     def sign_in(self, session: Session, grants: list[Grant]) -> None:
         """Let the session act under these grants. Call it without an `await` after `grants`.
 
-        Raises `RateLimit` when the user has too many connections; nothing is changed then.
+        Raises `RateLimit` if the user has too many connections; nothing is changed then.
         """
         if session.closed:
             return
@@ -208,13 +213,13 @@ class Access:
                 self._expiring[grant.token_id] = grant.expires_at
 
     def sign_out(self, session: Session) -> None:
-        """The session acts for nobody any more."""
+        """Drop all grants of the session."""
         self._release(session)
         session.sign_out()
         self._count(session)
 
     def leave(self, session: Session) -> None:
-        """The session is no more."""
+        """Remove a session whose connection has ended."""
         self._release(session)
         self._connections.give_back(self._holders.pop(session, ()), self._connection)
         if session.app_id is not None and (others := self._of_app.get(session.app_id)):
@@ -232,7 +237,7 @@ class Access:
             self._holders[session] = now
 
     def _release(self, session: Session) -> None:
-        """The session is no longer among the live ones of its tokens."""
+        """Remove the session from the live sessions of its tokens."""
         for grant in session.grants.values():
             sessions = self._live.get(grant.token_id)
             if sessions is not None:
@@ -242,7 +247,10 @@ class Access:
                     self._expiring.pop(grant.token_id, None)
 
     def guard(self, grant: Grant) -> Callable[[Snapshot], None]:
-        """A check for inside a transaction: raises unless the grant still holds there."""
+        """Return a check for use inside a transaction.
+
+        It raises `AuthorizationRequired` unless the grant's token is still valid there.
+        """
 
         def still_holds(reader: Snapshot) -> None:
             if not tokens.holds(reader, grant.token_id):
@@ -251,9 +259,9 @@ class Access:
         return still_holds
 
     async def write(self, grant: Grant, job: Job[T]) -> T:
-        """Run a job that acts under a grant; what it returns, after COMMIT.
+        """Run a job that acts under a grant; return its result after COMMIT.
 
-        Raises `AuthorizationRequired` when the grant has ended by then, else as `Store.write`.
+        Raises `AuthorizationRequired` if the grant has ended by then, else like `Store.write`.
         """
         still_holds = self.guard(grant)
 
@@ -263,20 +271,23 @@ class Access:
 
         return await self._store.write(guarded)
 
-    # Taking back.
+    # Revoking.
 
     async def revoke(self, grant: Grant, job: Job[T], session: Session) -> tuple[T, int]:
-        """`write` a job that ends tokens, `by` this session; and how many others it signed out."""
+        """`write` a job that ends tokens, with the id of this session as their `by`.
+
+        Returns its result, and how many other connections it signed out.
+        """
         signed_out = self._signed_out[session.id] = set()
         try:
             result = await self.write(grant, job)
         finally:
             del self._signed_out[session.id]
-        # Whoever is signed in with another token as well is not signed out by the end of one.
+        # A connection that has the grant of another token as well is not signed out.
         return result, sum(not other.grants for other in signed_out - {session})
 
     def live_connections(self, token_ids: Iterable[int]) -> int:
-        """How many connections are signed in now with one of these tokens, or several."""
+        """Return how many connections are signed in with at least one of these tokens."""
         return len(set[Session]().union(*(self._live.get(number, ()) for number in token_ids)))
 
     def _ended(self, ended: TokensEnded) -> None:
@@ -286,7 +297,7 @@ class Access:
         self._take_back(suspended, why=token_suspended())
 
     def _link_extended(self, extended: LinkExtended) -> None:
-        self._endings += 1  # reads of the authorization's tokens under way are out of date
+        self._endings += 1  # reads of its tokens that are in progress are out of date
         self._extend(extended.link_id, frozenset(extended.loginids))
 
     def _app_changed(self, changed: AppChanged) -> None:
@@ -297,11 +308,11 @@ class Access:
             self._apps[app.id] = app
         for session in list(self._of_app.get(app.id, ())):
             refusal = self.refusal(session)
-            if refusal is not None:  # it learns so with its next message; streams end now
+            if refusal is not None:  # its next message is refused; its streams end now
                 session.finish_streams(refusal)
 
     def _take_back(self, announced: TokensEnded, *, why: ApiError | None) -> None:
-        """Revoke the grants of the tokens, and report the reason on live connections."""
+        """Revoke the grants of these tokens on live connections; `why` is their streams' error."""
         self._endings += 1
         ended = set(announced.ids)
         self._tokens = {
@@ -317,11 +328,11 @@ class Access:
                 self._count(session)
 
     def account_changed(self, loginid: str, facts: object) -> None:
-        """Renew what is known of an account's tokens, and granted to live connections.
+        """Forget the cached tokens of an account, and update its grants on live connections.
 
-        `facts` is what a plugin keeps of the account from now on (`Accounts.facts`).
+        `facts` is what a plugin stores about the account from now on (`Accounts.facts`).
         """
-        self._endings += 1  # what is being read of the account's tokens is old
+        self._endings += 1  # reads of its tokens that are in progress are out of date
         self._tokens = {
             digest: token for digest, token in self._tokens.items() if token.loginid != loginid
         }
@@ -340,17 +351,17 @@ class Access:
                 if grant.link_id == link_id:
                     session.regrant(replace(grant, loginids=loginids))
 
-    # Remembering.
+    # Recording.
 
     def used(self, session: Session, grant: Grant, call: str) -> None:
-        """Count a call that a grant made."""
+        """Count a call made under a grant."""
         key = (grant.token_id, session.address, call)
         self._uses[key] = self._uses.get(key, 0) + 1
 
     def signed_in(
         self, session: Session, user_id: int, action: str, *, succeeded: bool = True
     ) -> None:
-        """Remember a signing in or out for the user's `login_history`."""
+        """Record a sign-in or sign-out for the user's `login_history`."""
         self._sign_ins.append(
             users.SignIn(
                 user_id,
@@ -364,7 +375,10 @@ class Access:
         )
 
     async def flush(self) -> None:
-        """Write what was counted and remembered."""
+        """Write the counted uses and the recorded sign-ins.
+
+        Raises `StoreUnavailableError` if they cannot be written, and keeps them then.
+        """
         uses, self._uses = self._uses, {}
         sign_ins, self._sign_ins = self._sign_ins, []
         if not uses and not sign_ins:
@@ -389,7 +403,7 @@ class Access:
     def _remember_again(
         self, uses: Mapping[tuple[int, str, str], int], sign_ins: list[users.SignIn]
     ) -> None:
-        """Keep uses that could not be written for the next attempt, within bounds."""
+        """Keep what could not be written for the next attempt, up to `MAX_UNWRITTEN` of each."""
         for key, count in uses.items():
             if key in self._uses or len(self._uses) < MAX_UNWRITTEN:
                 self._uses[key] = self._uses.get(key, 0) + count
@@ -401,7 +415,7 @@ class Access:
             await self.flush()
 
     async def run(self) -> None:
-        """Flush every now and then, and end what has expired, for as long as the gateway runs."""
+        """Flush every `FLUSH` seconds and end expired tokens, for as long as the gateway runs."""
         while True:
             await asyncio.sleep(FLUSH)
             await self.flush()
@@ -414,10 +428,10 @@ def _holders_of(grants: Iterable[Grant]) -> frozenset[Holder]:
 
 
 def _bucket_of(token: Token) -> str:
-    """The bucket in which messages and calls of this token are counted.
+    """Return the bucket in which messages and calls of this token are counted.
 
-    All tokens of an app's authorization share one, as do those of one sign-in at the pages, and
-    those that were made with a token share its.
+    All tokens of an app's authorization share one, as do those of one sign-in at the pages. Tokens
+    that were created with a token share its bucket.
     """
     if token.sign_in_id is not None:
         return f"sign-in {token.sign_in_id}"

@@ -1,10 +1,10 @@
-"""Letters by e-mail, and who carries them.
+"""E-mails (`Letter`), and how they are sent.
 
 Rules:
-- Sending never waits and never fails for who asked: a letter that cannot be sent is logged by its
-  reader and its subject, without its text, which may hold a code.
-- Without a mail server the log is the mailbox, letters and all: for developing, where whoever reads
-  the log is the reader of every letter. It is the one place where a code is ever written out.
+- Sending never waits and never fails for the caller: an e-mail that cannot be sent is logged with
+  its recipient and its subject, without its text, which may hold a code.
+- Without a mail server, e-mails are written to the log with their text: for development, where the
+  reader of the log may read every e-mail. A code is written out nowhere else.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from typing import Literal, Protocol
 import structlog
 
 MAX_WAITING = 1_000
-"""Letters that wait for the mail server; a further one is dropped, and that is logged."""
+"""E-mails that may wait for the mail server; a further one is dropped, which is logged."""
 PATIENCE = 10.0
-"""Seconds that the mail server has for each step of taking a letter."""
+"""Timeout of each step of the mail server in accepting an e-mail, in seconds."""
 
 log = structlog.get_logger("scopegate.mail")
 
@@ -32,7 +32,7 @@ Security = Literal["starttls", "tls", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What is told to one reader."""
+    """One e-mail to one recipient."""
 
     to: str
     subject: str
@@ -40,23 +40,23 @@ class Letter:
 
 
 class Mailer(Protocol):
-    """Carries letters."""
+    """Sends e-mails."""
 
     def send(self, letter: Letter) -> None:
-        """Hand the letter over. It may be lost, which the sender is not told."""
+        """Send the e-mail, now or later. It may be lost without an error."""
 
 
 class LogMailer:
-    """The development mailbox: letters stand in the log."""
+    """A mailbox for development: writes e-mails to the log."""
 
     def send(self, letter: Letter) -> None:
-        """Write the letter into the log."""
+        """Write the e-mail to the log."""
         log.info("mail", to=letter.to, subject=letter.subject, text=letter.text)
 
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """Where letters are handed in, and as whose."""
+    """The mail server that sends e-mails, and their sender."""
 
     host: str
     port: int
@@ -67,7 +67,7 @@ class MailServer:
 
 
 class SmtpMailer:
-    """Hands letters to a mail server (RFC 5321), one after the other, in a thread of its own."""
+    """Sends e-mails through a mail server (RFC 5321), one at a time, in a separate thread."""
 
     def __init__(self, server: MailServer) -> None:
         self._server = server
@@ -75,7 +75,7 @@ class SmtpMailer:
         self._waiting = 0
 
     def send(self, letter: Letter) -> None:
-        """Queue the letter for the mail server."""
+        """Queue the e-mail for the mail server."""
         if self._waiting >= MAX_WAITING:
             _lost(letter, f"{MAX_WAITING} letters are waiting already")
             return
@@ -90,7 +90,7 @@ class SmtpMailer:
         try:
             self._hand_in(letter)
         except smtplib.SMTPResponseException as refusal:
-            # The server's own words are left out: some repeat what they were sent.
+            # The server's text is left out: some servers repeat what they were sent.
             _lost(letter, f"the mail server answered {refusal.smtp_code}")
         except Exception as problem:  # noqa: BLE001 - no caller gets the exceptions of this thread
             _lost(letter, type(problem).__name__)
@@ -105,7 +105,7 @@ class SmtpMailer:
         with self._connected() as connection:
             if server.user:
                 connection.login(server.user, server.password)
-            # The header is for reading: what it makes of an odd address is not who is written to.
+            # Named explicitly: the header may change an unusual address.
             connection.send_message(message, to_addrs=[letter.to])
 
     def _connected(self) -> smtplib.SMTP:
@@ -124,10 +124,10 @@ class SmtpMailer:
         return connection
 
     async def close(self) -> None:
-        """Finish the letter that is being handed in; those that still wait are lost."""
+        """Finish the e-mail that is being sent; those that still wait are lost."""
         if self._waiting > 1:
             log.warning("letters were not sent before the stop", count=self._waiting - 1)
-        self._thread.shutdown(wait=False, cancel_futures=True)  # now, or more would be begun
+        self._thread.shutdown(wait=False, cancel_futures=True)  # now, or it would send the next
         await asyncio.to_thread(self._thread.shutdown, wait=True)
 
 
@@ -137,7 +137,7 @@ def _lost(letter: Letter, why: str) -> None:
 
 @asynccontextmanager
 async def mailer(server: MailServer | None) -> AsyncIterator[Mailer]:
-    """Who carries letters until the block ends: the mail server, or the log without one."""
+    """A mailer until the block ends: through the mail server, or to the log if there is none."""
     if server is None:
         yield LogMailer()
         return

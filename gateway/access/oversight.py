@@ -1,6 +1,6 @@
-"""What an owner is shown of tokens and apps that act for them: readings across their rows.
+"""Queries for what an owner is shown about tokens, connected apps and their uses.
 
-Rules: every function only reads; nothing that has ended is shown as if it held.
+Rules: every function only reads; nothing that has ended is shown as valid.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from scopegate.store.sqlite import Row, Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """An app that acts for the user, with its live tokens."""
+    """A connected app, with its tokens that have not ended."""
 
     link: AppLink
     owner: str
@@ -25,7 +25,7 @@ class Connected:
 
 
 def connected(reader: Snapshot, user_id: int) -> list[Connected]:
-    """The apps that act for a user, the first linked first."""
+    """The connected apps of a user, the first authorized first."""
     found = []
     for link in apps.links_of_user(reader, user_id):
         held = reader.all(
@@ -39,17 +39,17 @@ def connected(reader: Snapshot, user_id: int) -> list[Connected]:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A token that the owner looks after, with what else is known of it."""
+    """A token that the owner manages, with the app and the token that created it."""
 
     token: Token
     made_by: str
-    """The app that minted it; empty where the owner did."""
+    """The app that created it; empty if the owner did."""
     parent: Token | None
-    """Its parent, the token that it was made with, if there is one."""
+    """The token that it was created with, if there is one."""
 
 
 def tokens_of(reader: Snapshot, accounts: Iterable[Account]) -> list[Shown]:
-    """The tokens of these accounts, by account, the newest first."""
+    """The tokens of these accounts that the owner manages, by account, newest first."""
     shown = []
     for account in accounts:
         for token in reversed(tokens.listed(reader, account.loginid)):
@@ -60,7 +60,10 @@ def tokens_of(reader: Snapshot, accounts: Iterable[Account]) -> list[Shown]:
 
 
 def uses_of(reader: Snapshot, user_id: int, *, limit: int, own_pages: bool) -> list[Row]:
-    """Uses of a user's tokens, newest first: a row for each token, call and address."""
+    """Uses of a user's tokens, newest first: a row for each token, call and address.
+
+    With `own_pages`, uses of sign-ins at the pages are included.
+    """
     return reader.all(
         "SELECT token_uses.*, tokens.loginid, tokens.name, tokens.masked, tokens.kind,"
         " tokens.sign_in_id, tokens.ended_at, links.app_id, apps.name AS app_name"

@@ -1,14 +1,14 @@
-"""Passwords: what is kept of them, and who may try one how often.
+"""Passwords: their hashes, and limits on attempts.
 
 Rules:
-- A password is kept as an argon2id hash. A check takes some 50 ms and 64 MiB on purpose, so
-  `AT_A_TIME` run at once, in separate threads, one per client, and clients in turn; for an
-  unknown user it takes as long as for a known one. A waiting check that is cancelled is not made.
-- Attempts count before they are checked, so many at once gain nothing; those that succeeded, or
-  were never checked to the end, count no more. Past `FROM_AN_ADDRESS` a minute from an address, or
-  `AT_AN_ACCOUNT` at an account, all are refused unchecked. An address alone cannot keep an owner
-  out, nor can many keep out one who comes from where they have signed in before. Where
-  `MAX_WAITING` wait to be checked, or `MAX_WAITING_PER_CLIENT` of one client, others are told so at
+- A password is stored as an argon2id hash. A check takes some 50 ms and 64 MiB on purpose, so only
+  `AT_A_TIME` run at once, in separate threads, one per client, and clients in turn; for an unknown
+  user it takes as long as for a known one. A waiting check that is cancelled is not run.
+- Attempts are counted before they are checked, so many at once gain nothing; those that succeeded,
+  or were not checked to the end, are then uncounted. Beyond `FROM_AN_ADDRESS` a minute from an
+  address, or `AT_AN_ACCOUNT` for an account, all are refused unchecked. One address cannot lock an
+  owner out, and many cannot lock out an owner at an address from which they have signed in before.
+  If `MAX_WAITING` checks wait, or `MAX_WAITING_PER_CLIENT` of one client, others are refused at
   once.
 """
 
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 FROM_AN_ADDRESS = 5
 AT_AN_ACCOUNT = 20
 AT_A_TIME = 2
-"""Passwords that are checked at once: with a hash's memory this bounds what sign-ins may take."""
+"""Passwords that are checked at once: this bounds the memory that sign-ins use for hashes."""
 MAX_WAITING = 16
-"""Passwords that wait for that: so many are checked well within a handler's time."""
+"""Passwords that may wait for a check: so many are checked well within a handler's timeout."""
 MAX_WAITING_PER_CLIENT = 8
-"""Passwords of one client that may wait for that."""
+"""Passwords of one client that may wait for a check."""
 
 
 def _hasher() -> "PasswordHasher":
-    from argon2 import PasswordHasher  # costs 20 ms to import, which few commands need
+    from argon2 import PasswordHasher  # its import takes 20 ms, and few commands need it
 
     return PasswordHasher()
 
 
 def hash_password(password: str) -> str:
-    """What is kept of a password."""
+    """Return the argon2id hash of a password."""
     return _hasher().hash(password)
 
 
@@ -50,7 +50,7 @@ def _matches(kept: str | None, password: str) -> bool:
 
     hasher = _hasher()
     if kept is None:
-        hasher.hash(password)  # so that an unknown user is not told apart by the time it takes
+        hasher.hash(password)  # so that the time does not reveal whether the user exists
         return False
     try:
         return hasher.verify(kept, password)
@@ -59,7 +59,7 @@ def _matches(kept: str | None, password: str) -> bool:
 
 
 class Attempt:
-    """One attempt to sign in, which counted before anything was checked."""
+    """One attempt to sign in, counted before its password is checked."""
 
     def __init__(self, threads: ThreadPoolExecutor, turn: Turn) -> None:
         self._threads = threads
@@ -67,14 +67,14 @@ class Attempt:
         self.was_wrong = False
 
     async def is_right(self, kept: str | None, password: str) -> bool:
-        """Whether this is the password of which `kept` was kept; never for a user without one."""
+        """Whether the password matches the hash `kept`; never if it is `None`."""
         right = await self._turn.run(self._threads, _matches, kept, password)
         self.was_wrong = not right
         return right
 
 
 class Passwords:
-    """Checks passwords, slowing who tries many."""
+    """Checks passwords, and limits attempts."""
 
     def __init__(self) -> None:
         self._from_address = FailureCounter()
@@ -90,14 +90,14 @@ class Passwords:
         client: Hashable,
         is_familiar: Callable[[], Awaitable[bool]],
     ) -> AsyncIterator[Attempt]:
-        """An attempt to sign in, in the client's turn.
+        """Begin an attempt to sign in, in the client's turn.
 
-        `is_familiar` tells whether the owner has signed in from the address before. Raises
-        `RateLimit` where there were too many, or too many wait.
+        `is_familiar` returns whether the owner has signed in from the address before. Raises
+        `RateLimit` after too many attempts, or if too many wait.
         """
         await self._refuse_guesses(email, address, is_familiar)
         async with self._turn(client, "sign_in") as turn:
-            # Others were checked meanwhile.
+            # Others were checked while this one waited.
             await self._refuse_guesses(email, address, is_familiar)
             self._from_address.add(address)
             self._at_account.add(email)
@@ -110,7 +110,7 @@ class Passwords:
                     self._at_account.take_back(email)
 
     async def hash(self, password: str, client: Hashable) -> str:
-        """The hash of a new password. Raises `RateLimit` if too many wait."""
+        """Return the hash of a new password. Raises `RateLimit` if too many wait."""
         async with self._turn(client, "new passwords") as turn:
             return await turn.run(self._threads, hash_password, password)
 

@@ -1,11 +1,11 @@
 """Tokens: their rows.
 
 Rules:
-- A token is kept as its digest; its text exists in the reply or the line that makes it.
-- A token reaches one account. One that was issued to an app hangs on the link between app and user,
-  as does everything minted with it, and ends with that link.
-- A token of a sign-in at the pages hangs on that sign-in, and ends with it or when its time is up.
-- A token made with another is its child and ends with it, whatever ends the parent. A sign-in is
+- A token is stored as its digest; its text exists only in the reply or the line that creates it.
+- A token is for one account. One that was issued to an app belongs to the app's authorization, as
+  does every token created with it, and ends with that authorization.
+- A token of a sign-in at the pages ends with that sign-in, or when it expires.
+- A token created with another is its child and ends with it, whatever ends the parent. A sign-in is
   not a parent: tokens that the owner creates at the pages last until they are deleted.
 - The tokens of a suspended authorization allow nothing until its user agrees again.
 - When tokens end or are suspended, this is announced, and live connections act on it.
@@ -26,7 +26,7 @@ MAX_PER_USER = 100
 MAX_PER_AUTHORIZATION = 20
 """Tokens that an app may hold for one account: a further one ends the oldest.
 
-It may create as many again for the account with `api_token`: a further one is refused.
+With `api_token` it may create as many again for the account: a further one is refused.
 """
 
 MAX_USES = 500
@@ -35,24 +35,24 @@ MAX_USES = 500
 
 @dataclass(frozen=True, slots=True)
 class TokensEnded(Announcement):
-    """Tokens have ended."""
+    """Announces that tokens have ended."""
 
     kind: ClassVar[str] = "tokens_ended"
     ids: list[int]
     by: str
-    """The session that asked for it; empty where it was none."""
+    """The id of the session that asked for it; empty if none did."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokensSuspended(TokensEnded):
-    """The tokens of an authorization may do nothing until its user agrees to the app's changes."""
+    """Announces that tokens allow nothing until their user agrees to the app's changes."""
 
     kind: ClassVar[str] = "tokens_suspended"
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is known of one token, with what it needs of its account, user and link."""
+    """One token, with data of its account, user and authorization."""
 
     id: int
     masked: str
@@ -67,7 +67,7 @@ class Token:
     kind: str
     sign_in_id: int | None
     parent_id: int | None
-    """Its parent, the token that it was made with; it ends with its parent."""
+    """Its parent, the token that it was created with and ends with."""
     root_id: int
     """The first token in its line of parents; the token itself if it has no parent."""
     created_at: float
@@ -79,11 +79,11 @@ class Token:
     suspended: bool
     """Whether it allows nothing until the user agrees to the app again."""
     account: object = None
-    """What a plugin keeps of its account."""
+    """What a plugin stores about its account."""
 
     @property
     def expired(self) -> bool:
-        """Whether its time is up, though it was not ended yet."""
+        """Whether it has expired, even if it was not ended yet."""
         return self.expires_at is not None and self.expires_at <= time.time()
 
 
@@ -99,17 +99,17 @@ _SELECT = """
 
 
 def scopes_to_text(scopes: Iterable[str]) -> str:
-    """Scopes as a column holds them."""
+    """Encode scopes as a column holds them."""
     return ",".join(sorted(scopes))
 
 
 def scopes_from_text(text: str) -> frozenset[str]:
-    """Scopes as a column held them."""
+    """Decode scopes from a column."""
     return frozenset(text.split(",")) - {""}
 
 
 def moment_text(moment: float | None) -> str:
-    """A moment (UTC) as lists show it; empty when there was none."""
+    """Format epoch seconds (UTC) as lists show them; empty for `None`."""
     return "" if moment is None else time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment))
 
 
@@ -142,7 +142,7 @@ def _token(row: Row) -> Token:
 
 
 def find(reader: Snapshot, digest: bytes) -> Token | None:
-    """The token with this digest, unless it has ended; it may be suspended."""
+    """Return the token with this digest, unless it has ended; it may be suspended."""
     token = _alive(reader.one(_SELECT + " AND tokens.digest = ?", digest))
     if token is None or token.parent_id is None:
         return token
@@ -163,7 +163,7 @@ def _alive(row: Row | None) -> Token | None:
 
 
 def holds(reader: Snapshot, token_id: int) -> bool:
-    """Whether the token still holds, and is not suspended, as this transaction sees it."""
+    """Whether the token has not ended and is not suspended, as this transaction sees it."""
     found = _alive(reader.one(_SELECT + " AND tokens.id = ?", token_id))
     return found is not None and not found.suspended
 
@@ -177,9 +177,9 @@ class NewToken:
     name: str
     scopes: Iterable[str]
     kind: str = "owner"
-    """`owner`, or `app` for one that is issued to an app."""
+    """`owner`, `app` for one that is issued to an app, or `demo` for the demo token."""
     valid_for_ip: str = ""
-    """The one address that it works from; empty: any."""
+    """The one address that it works from; any if empty."""
     link_id: int | None = None
     """The authorization of the app that it is issued to, or that creates it."""
     sign_in_id: int | None = None
@@ -187,15 +187,15 @@ class NewToken:
     parent_id: int | None = None
     """The token that it is created with."""
     expires_at: float | None = None
-    """Epoch seconds of real time; `None`: it lives until it is deleted."""
+    """Epoch seconds of real time; `None` if it lasts until it is deleted."""
 
 
 def create(transaction: Transaction, new: NewToken) -> str:
-    """Create a token; its text, which is known this once only.
+    """Create a token and return its text, which is not stored.
 
-    Raises `ApiError` if the account has `MAX_PER_USER` already, or another of that name. Tokens
-    that an app creates are counted and named separately, so that no app uses up the owner's or
-    another app's.
+    Raises `ApiError` if the user is disabled, or the account has `MAX_PER_USER` already, or one of
+    that name. Tokens that an app creates are counted (up to `MAX_PER_AUTHORIZATION`) and named
+    separately, so that no app uses up the owner's or another app's.
     """
     loginid, link_id = new.loginid, new.link_id
     if transaction.one(
@@ -246,7 +246,10 @@ def issue(
     *,
     expires_at: float | None = None,
 ) -> str:
-    """A new token of an app's for one account, whole; the oldest ends where there are many."""
+    """Issue a token to an app for one account and return its text.
+
+    Beyond `MAX_PER_AUTHORIZATION` the oldest ends.
+    """
     text = create(
         transaction,
         NewToken(loginid, name, scopes, kind="app", link_id=link_id, expires_at=expires_at),
@@ -262,10 +265,10 @@ def issue(
 
 
 def create_beside(transaction: Transaction, token_id: int, loginid: str) -> str:
-    """A token for another account of the same user, whole.
+    """Create a token for another account of the same user and return its text.
 
-    It has the scopes of the token `token_id`, works from the same address, and ends with its link,
-    sign-in or parent.
+    It has the name, scopes and expiry of the token `token_id`, works from the same address, and
+    ends with its authorization, sign-in or parent.
     """
     row = transaction.single("SELECT * FROM tokens WHERE id = ?", token_id)
     return create(
@@ -285,7 +288,7 @@ def create_beside(transaction: Transaction, token_id: int, loginid: str) -> str:
 
 
 def _new_text(reader: Snapshot, loginid: str, kind: str) -> str:
-    """A new token whose masked form names it alone among the account's tokens."""
+    """Generate a token whose masked form is unique among the account's tokens."""
     while True:
         text = token_form.new_app_token() if kind == "app" else token_form.new_owner_token()
         if not reader.one(
@@ -297,10 +300,10 @@ def _new_text(reader: Snapshot, loginid: str, kind: str) -> str:
 
 
 def listed(reader: Snapshot, loginid: str, *, link_id: int | None = None) -> list[Token]:
-    """The account's tokens that its owner looks after, oldest first.
+    """The account's tokens that its owner manages, oldest first.
 
-    Those issued to apps end with the app's link, those of a sign-in with the sign-in. With
-    `link_id` only those that were created under this authorization.
+    These are not tokens issued to apps, which end with the authorization, nor those of a sign-in,
+    which end with it. With `link_id` only those that were created under this authorization.
     """
     rows = reader.all(
         _SELECT + " AND tokens.loginid = ? AND tokens.kind <> 'app' AND tokens.sign_in_id IS NULL"
@@ -313,7 +316,7 @@ def listed(reader: Snapshot, loginid: str, *, link_id: int | None = None) -> lis
 
 
 def parent_of(reader: Snapshot, token: Token) -> Token | None:
-    """The token that this one was made with, if it was made with one."""
+    """Return the parent of a token, if it has one that has not ended."""
     if token.parent_id is None:
         return None
     row = reader.one(_SELECT + " AND tokens.id = ?", token.parent_id)
@@ -321,9 +324,9 @@ def parent_of(reader: Snapshot, token: Token) -> Token | None:
 
 
 def end(transaction: Transaction, ids: Iterable[int], *, by: str = "") -> list[int]:
-    """End these tokens and their descendants; those that were alive.
+    """End these tokens and their descendants; return the ids of those that had not ended before.
 
-    `by` is the session that asked for it.
+    `by` is the id of the session that asked for it.
     """
     ended: list[int] = []
     for token_id in _with_descendants(transaction, ids):
@@ -340,7 +343,7 @@ def end(transaction: Transaction, ids: Iterable[int], *, by: str = "") -> list[i
 
 
 def _with_descendants(reader: Snapshot, ids: Iterable[int]) -> list[int]:
-    """These tokens and all that were made with them, and with those, and have not ended."""
+    """Return these tokens and all their descendants that have not ended."""
     found: dict[int, None] = {}
     for token_id in ids:
         if token_id not in found:
@@ -363,7 +366,7 @@ def _ids(rows: Iterable[Row]) -> list[int]:
 
 
 def end_all_of_user(transaction: Transaction, user_id: int) -> list[int]:
-    """End every token of a user."""
+    """End every token of a user; return their ids."""
     return end(
         transaction,
         _ids(
@@ -377,20 +380,20 @@ def end_all_of_user(transaction: Transaction, user_id: int) -> list[int]:
 
 
 def end_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> list[int]:
-    """End everything that hangs on a link."""
+    """End every token of an authorization; return their ids."""
     rows = transaction.all("SELECT id FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id)
     return end(transaction, _ids(rows), by=by)
 
 
 def suspend_all_of_link(transaction: Transaction, link_id: int, *, by: str = "") -> None:
-    """Announce that the live tokens of a link are suspended."""
+    """Announce that the tokens of an authorization, those that have not ended, are suspended."""
     rows = transaction.all("SELECT id FROM tokens WHERE link_id = ? AND ended_at IS NULL", link_id)
     if rows:
         transaction.announce(TokensSuspended(_ids(rows), by))
 
 
 def end_sign_in(transaction: Transaction, token_id: int, *, by: str = "") -> None:
-    """End every token of the sign-in that this token is of."""
+    """End every token of the sign-in that this token belongs to."""
     rows = transaction.all(
         "SELECT id FROM tokens WHERE sign_in_id = (SELECT sign_in_id FROM tokens WHERE id = ?)",
         token_id,
@@ -409,7 +412,7 @@ def end_sign_ins_of_user(transaction: Transaction, user_id: int) -> None:
 
 
 def end_oldest_sign_ins(transaction: Transaction, user_id: int, *, keep: int) -> None:
-    """End all sign-ins of a user at the pages but the latest ones."""
+    """End all sign-ins of a user at the pages but the latest `keep`."""
     rows = transaction.all(
         "SELECT tokens.id, tokens.sign_in_id FROM tokens"
         " JOIN accounts ON accounts.loginid = tokens.loginid"
@@ -421,7 +424,7 @@ def end_oldest_sign_ins(transaction: Transaction, user_id: int, *, keep: int) ->
 
 
 def end_expired(transaction: Transaction) -> None:
-    """End the tokens whose time is up."""
+    """End the tokens that have expired."""
     rows = transaction.all(
         "SELECT id FROM tokens WHERE ended_at IS NULL AND expires_at <= ?", time.time()
     )
@@ -429,7 +432,7 @@ def end_expired(transaction: Transaction) -> None:
 
 
 def end_demo(transaction: Transaction) -> None:
-    """End the demo token of the last start, and the tokens made with it."""
+    """End the demo token of the last start, and the tokens created with it."""
     end(transaction, _ids(transaction.all("SELECT id FROM tokens WHERE kind = 'demo'")))
 
 
@@ -438,7 +441,8 @@ def record_use(
 ) -> None:
     """Count the uses of a token for one call from one address, the last of them at `at`.
 
-    Where the token's row was deleted meanwhile nothing is kept.
+    `at` is in epoch seconds of real time. Nothing is stored if the token's row was deleted
+    meanwhile. Only the latest `MAX_USES` rows of the token are kept.
     """
     transaction.execute(
         "INSERT INTO token_uses (token_id, address, call, uses, last_at)"
@@ -469,7 +473,7 @@ def record_use(
 
 
 def uses(reader: Snapshot, token_id: int) -> list[Row]:
-    """For which calls and from where a token was used: rows of call, address, uses, last_at."""
+    """The uses of a token, latest first: rows of call, address, uses, last_at."""
     return reader.all(
         "SELECT call, address, uses, last_at FROM token_uses WHERE token_id = ?"
         " ORDER BY last_at DESC",
@@ -482,17 +486,17 @@ class Bounds:
     """The bounds that a token passes on to its children."""
 
     link_id: int | None
-    """The link that it hangs on."""
+    """The authorization that it belongs to."""
     valid_for_ip: str
-    """The one address that it works from; empty where it works from any."""
+    """The one address that it works from; any address if empty."""
     parent_id: int | None
     """The token itself; `None` for a sign-in at the pages, which is not a parent."""
     expires_at: float | None
-    """When it ends by itself, unless it is a sign-in."""
+    """When it expires; `None` if it does not, or is a sign-in."""
 
 
 def bounds_of(reader: Snapshot, token_id: int) -> Bounds:
-    """The bounds that a token passes on to its children."""
+    """Return the bounds that a token passes on to its children."""
     row = reader.single("SELECT * FROM tokens WHERE id = ?", token_id)
     is_sign_in = row["sign_in_id"] is not None
     return Bounds(

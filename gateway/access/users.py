@@ -1,6 +1,7 @@
 """Users: the people who own accounts, tokens and apps.
 
-Rules: every function is one step of a job on a `Transaction`; passwords are kept as argon2 hashes.
+Rules: functions run inside the transaction or snapshot of their caller; passwords are stored as
+argon2 hashes.
 """
 
 import time
@@ -26,12 +27,12 @@ class Residence(str):
 
 
 MAX_SIGN_INS = 1_000
-"""Records of signings in and out that are kept for a user, the latest ones."""
+"""Records of sign-ins and sign-outs that are kept for a user, the latest ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """One signing in or out, as `login_history` tells it."""
+    """One sign-in or sign-out, as `login_history` lists it."""
 
     user_id: int
     action: str
@@ -50,7 +51,7 @@ def create(
     country: str = RESIDENCE,
     is_demo: bool = False,
 ) -> int:
-    """A new user; the id. Raises `StoreError` when the address is taken, in whatever letters."""
+    """Create a user; return the id. Raises `StoreError` if the address is taken, ignoring case."""
     email = normal(email)
     if _find(transaction, email) is not None:
         raise StoreError(f"there is a user {email} already")
@@ -66,12 +67,12 @@ def create(
 
 
 def normal(email: str) -> str:
-    """An address as it is kept: people write its letters in either case."""
+    """Return an address as it is stored: in lower case, as people write it in either case."""
     return email.strip().lower()
 
 
 def _find(reader: Snapshot, email: str) -> Row | None:
-    """The user with this address; one that was kept as it was written is found by that as well."""
+    """Find the user with this address, as normalized or (preferred) exactly as written."""
     return reader.one(
         "SELECT * FROM users WHERE email IN (?, ?) ORDER BY email = ? DESC LIMIT 1",
         normal(email),
@@ -81,7 +82,7 @@ def _find(reader: Snapshot, email: str) -> Row | None:
 
 
 def by_email(reader: Snapshot, email: str) -> Row:
-    """The user with this address. Raises `StoreError` when there is none."""
+    """Return the user with this address. Raises `StoreError` if there is none."""
     row = _find(reader, email)
     if row is None:
         raise StoreError(f"there is no user {email}")
@@ -89,12 +90,12 @@ def by_email(reader: Snapshot, email: str) -> Row:
 
 
 def is_known(reader: Snapshot, email: str) -> bool:
-    """Whether there is a user with this address, locked out or not."""
+    """Whether there is a user with this address, disabled or not."""
     return _find(reader, email) is not None
 
 
 def by_id(reader: Snapshot, user_id: int) -> Row:
-    """The user with this id, who exists."""
+    """Return the user with this id. Raises `StoreError` if there is none."""
     row = reader.one("SELECT * FROM users WHERE id = ?", user_id)
     if row is None:
         raise StoreError(f"there is no user {user_id}")
@@ -102,13 +103,16 @@ def by_id(reader: Snapshot, user_id: int) -> Row:
 
 
 def for_sign_in(reader: Snapshot, email: str) -> Row | None:
-    """The user who may sign in with this address; or none."""
+    """Return the user with this address if they may sign in; `None` if unknown or disabled."""
     row = _find(reader, email)
     return None if row is None or row["disabled_at"] is not None else row
 
 
 def signed_in_from(reader: Snapshot, email: str, block: str) -> bool:
-    """Whether this user has signed in at the pages, of late, from this address block."""
+    """Whether this user has signed in at the pages from this address block recently.
+
+    That is, while tokens of such a sign-in are stored, ended or not.
+    """
     user = _find(reader, email)
     if user is None:
         return False
@@ -126,12 +130,12 @@ def demo(reader: Snapshot) -> Row | None:
 
 
 def owner_of(reader: Snapshot, user_id: int | None) -> str:
-    """By which name others know a user who registered an app."""
+    """Return the name by which others see a user who registered an app."""
     return "the operator of this gateway" if user_id is None else by_id(reader, user_id)["email"]
 
 
 def set_password(transaction: Transaction, email: str, password_hash: str) -> None:
-    """Give a user another password; who signed in at the pages with the old one is signed out."""
+    """Set a user's password, and end their sign-ins at the pages."""
     user = by_email(transaction, email)
     transaction.execute(
         "UPDATE users SET password_hash = ? WHERE id = ?", password_hash, user["id"]
@@ -140,7 +144,7 @@ def set_password(transaction: Transaction, email: str, password_hash: str) -> No
 
 
 def disable(transaction: Transaction, email: str) -> int:
-    """Lock a user out: every token of theirs ends. The number of tokens ended."""
+    """Disable a user and end all their tokens; return the number of tokens ended."""
     user = by_email(transaction, email)
     transaction.execute(
         "UPDATE users SET disabled_at = ? WHERE id = ? AND disabled_at IS NULL",
@@ -151,7 +155,7 @@ def disable(transaction: Transaction, email: str) -> int:
 
 
 def settings(reader: Snapshot, user_id: int) -> dict[str, Any]:
-    """What the user has told of themselves with `set_settings`."""
+    """Return what the user has stored with `set_settings`."""
     told: dict[str, Any] = orjson.loads(by_id(reader, user_id)["settings"])
     return told
 
@@ -162,14 +166,14 @@ def settle(transaction: Transaction, country: str) -> None:
 
 
 def residence(reader: Snapshot, user_id: int) -> str:
-    """The two-letter code of the user's country."""
+    """Return the two-letter code of the user's country."""
     told: str | None = settings(reader, user_id).get("residence")
     country: str = by_id(reader, user_id)["country"]
     return told or country
 
 
 def change_settings(transaction: Transaction, user_id: int, changes: Mapping[str, Any]) -> None:
-    """Keep these settings beside those not named."""
+    """Change these settings and keep the others. Raises `ApiError` if they are too long."""
     merged = settings(transaction, user_id) | dict(changes)
     if len(orjson.dumps(merged)) > 16_384:
         raise ApiError("InputValidationFailed", "These settings are too long to keep.")
@@ -179,17 +183,20 @@ def change_settings(transaction: Transaction, user_id: int, changes: Mapping[str
 
 
 Assessment = Mapping[str, Mapping[str, str]]
-"""Answers by question, by part of the assessment."""
+"""Answers by question, for each part of the assessment."""
 
 
 def assessment(reader: Snapshot, user_id: int) -> Assessment | None:
-    """The user's answers about their means and their experience; `None` when they gave none."""
+    """Return the user's answers about their means and experience; `None` if they gave none."""
     row = reader.one("SELECT answers FROM financial_assessments WHERE user_id = ?", user_id)
     return None if row is None else orjson.loads(row["answers"])
 
 
 def answer(transaction: Transaction, user_id: int, answers: Assessment) -> Assessment:
-    """Keep these answers beside those to other questions; all of them."""
+    """Store these answers, keeping those to other questions; return all of them.
+
+    Raises `ApiError` if they are too long.
+    """
     kept = assessment(transaction, user_id) or {}
     merged = {part: {**kept.get(part, {}), **answers.get(part, {})} for part in {**kept, **answers}}
     encoded = orjson.dumps(merged)
@@ -205,7 +212,7 @@ def answer(transaction: Transaction, user_id: int, answers: Assessment) -> Asses
 
 
 def record_sign_in(transaction: Transaction, sign_in: SignIn) -> int:
-    """Remember a signing in or out; the record's id."""
+    """Record a sign-in or sign-out; return the record's id."""
     return transaction.insert(
         "INSERT INTO sign_ins (user_id, action, at, address, language, user_agent, succeeded)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -220,7 +227,7 @@ def record_sign_in(transaction: Transaction, sign_in: SignIn) -> int:
 
 
 def forget_sign_ins(transaction: Transaction, user_id: int) -> None:
-    """Forget all but the latest records of a user, and those that tokens hang on."""
+    """Delete all records of a user except the latest, and those that tokens belong to."""
     transaction.execute(
         "DELETE FROM sign_ins WHERE user_id = ? AND id <= (SELECT id FROM sign_ins"
         " WHERE user_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?)"
@@ -232,7 +239,7 @@ def forget_sign_ins(transaction: Transaction, user_id: int) -> None:
 
 
 def sign_ins(reader: Snapshot, user_id: int, limit: int) -> list[SignIn]:
-    """The latest signings in and out, newest first."""
+    """The latest sign-ins and sign-outs, newest first."""
     return [
         SignIn(
             row["user_id"],

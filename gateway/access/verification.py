@@ -1,15 +1,14 @@
-"""Codes by e-mail, which show that somebody reads the mail of an address: their rows.
+"""Verification codes by e-mail, which prove control of an address: their rows.
 
 Rules:
-- A code is good once, for `LIFETIME` seconds, and only for the address and the purpose that it was
-  made for. It is kept as its digest; its text stands in the letter alone.
-- An address is written to `MAX_PER_ADDRESS` times an hour at the most, and all of them together
-  `MAX_OF_ALL` times. Known addresses and others count alike: no answer and no limit tells them
-  apart.
-- One requester (an address block, and the signed-in user) causes `MAX_FROM_ONE` of the letters to
-  an address at most, and so cannot use up all letters of another user's address.
-- Letters that users request for themselves with their own API token count separately: nobody else
-  can use them up, nor can an app.
+- A code is valid once, for `LIFETIME` seconds, and only for the address and the purpose that it was
+  created for. It is stored as its digest; its text is only in the e-mail.
+- At most `MAX_PER_ADDRESS` e-mails an hour go to one address, and `MAX_OF_ALL` to all of them
+  together. Known addresses and others count alike: no reply and no limit reveals which is which.
+- One requester (an address block, and likewise a signed-in user) causes at most `MAX_FROM_ONE` of
+  the e-mails to an address, and so cannot use up all those of another user's address.
+- E-mails that users request for themselves with their own API token are counted separately: nobody
+  else can use them up, nor can an app.
 """
 
 import hashlib
@@ -25,23 +24,23 @@ LIFETIME = 3600.0
 MAX_PER_ADDRESS = 5
 MAX_OF_ALL = 10_000
 MAX_FROM_ONE = 3
-"""Letters an hour to one address, for one requester."""
+"""E-mails an hour to one address, for one requester."""
 MAX_PER_REQUESTER = 60
-"""Letters an hour for one requester, to all addresses."""
+"""E-mails an hour for one requester, to all addresses."""
 
 ACCOUNT_OPENING = "account_opening"
 PAYMENT_AGENT_WITHDRAW = "paymentagent_withdraw"
 PAYMENT_WITHDRAW = "payment_withdraw"
 
 _LETTERS = "abcdefghijkmnopqrstuvwxyz23456789"
-"""What people can copy: no `l`, and neither 0 nor 1."""
+"""Characters that are easy to copy: no `l`, and neither 0 nor 1."""
 _LENGTH = 16
 """Sixteen of them are 80 bits, more than can be guessed in an hour."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """The client that requests a letter."""
+    """The client that requests an e-mail."""
 
     block: str | None = None
     """The client's address block; `None` if the request comes from no client."""
@@ -54,9 +53,9 @@ class Requester:
 def create(
     transaction: Transaction, email: str, kind: str, requester: Requester = Requester()
 ) -> str:
-    """A new code for this purpose, whole: the only time that its text is known.
+    """Create a code for this purpose and return its text, which is not stored.
 
-    Raises `RateLimit` after too many letters to the address, for the requester, or in total.
+    Raises `RateLimit` after too many e-mails to the address, for the requester, or in total.
     """
     email = users.normal(email)
     now = time.time()
@@ -82,7 +81,7 @@ def create(
 
 
 def _is_reader(reader: Snapshot, email: str, requester: Requester) -> bool:
-    """Whether the letter goes to the same user who requests it."""
+    """Whether the e-mail goes to the same user who requests it."""
     if requester.user_id is None or requester.by_app:
         return False
     known: str = users.by_id(reader, requester.user_id)["email"]
@@ -120,12 +119,12 @@ def _refuse_many(
 
 
 def _digest(text: str) -> bytes:
-    # A fast hash is right for a secret that is random itself.
+    # A fast hash is enough for a secret that is random itself.
     return hashlib.sha256(text.encode()).digest()
 
 
 def address_of(reader: Snapshot, kind: str, code: str) -> str:
-    """The address that the code was sent to. Raises `InvalidToken` unless it is good."""
+    """Return the address that the code was sent to. Raises `InvalidToken` unless it is valid."""
     row = reader.one(
         "SELECT email FROM email_codes"
         " WHERE digest = ? AND kind = ? AND used_at IS NULL AND sent_at > ?",
@@ -142,7 +141,7 @@ def address_of(reader: Snapshot, kind: str, code: str) -> str:
 def take(transaction: Transaction, email: str, kind: str, code: str) -> None:
     """Use up the code, which must have been sent to this address for this purpose.
 
-    Raises `InvalidToken` unless it is good; then nothing is used up.
+    Raises `InvalidToken` unless it is valid; nothing is used up then.
     """
     if address_of(transaction, kind, code) != users.normal(email):
         raise _wrong()

@@ -1,1 +1,1 @@
-"""One message and its reply: what is declared, admitted, run, refused and streamed."""
+"""Messages and their replies: declaring, admitting, running and refusing calls, and streams."""

@@ -1,13 +1,13 @@
-"""Hands what happens on a topic to everybody who listens to it, in this process.
+"""Publish and subscribe within this process: deliver each event of a topic to its listeners.
 
 Rules:
-- Publishing never awaits and never fails for one listener's sake. Each listener's own write buffer
-  is bounded by its connection, which is cut alone when it does not read.
-- A listener gets what is published after it subscribed, once each, in order.
+- Publishing never awaits, and never fails because of one listener. Each listener's write buffer is
+  bounded by its connection; a connection that does not read is cut without affecting others.
+- A listener gets each event that is published after it subscribed, once, in order.
 - After `SLICE` deliveries the event loop gets a turn; the rest of that publication follows, before
   any later publication on any topic.
-- What waits to be delivered is bounded by its publishers: whoever publishes without end does so by
-  `when_idle`, and falls behind instead of filling the memory.
+- The backlog is bounded by the publishers: one that publishes continuously does so from
+  `when_idle`, so that it falls behind instead of filling memory.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from scopegate.gateway.calls.errors import ApiError
 SLICE = 64
 
 Event = Mapping[str, object] | Sequence[object]
-"""What is published: a JSON object or list."""
+"""A published event: a JSON object or list."""
 
 log = structlog.get_logger("scopegate.bus")
 
@@ -36,40 +36,43 @@ class Encoded(bytes):
 
 
 def encoded(event: Event) -> Encoded:
-    """Encode an event. Raises `TypeError` for what is neither an object nor a list of JSON."""
+    """Encode an event. Raises `TypeError` unless it is a dict or list of JSON values."""
     if not isinstance(event, dict | list):
         raise TypeError(f"an event is a dict or a list, not {type(event).__name__}")
     return Encoded(orjson.dumps(event))
 
 
 class Listener(Protocol):
-    """Somebody who listens to one topic."""
+    """A subscriber of one topic."""
 
     @property
     def lists(self) -> bool:
-        """Whether it takes lists; else it takes objects."""
+        """Whether its events are lists; otherwise they are objects."""
 
     def reaches(self, loginid: str) -> bool:
         """Whether the listener may get events of this account."""
 
     def acts_for(self, loginid: str) -> bool:
-        """Whether the listener was opened by a client that acts for this account."""
+        """Whether the listener was opened under a grant for this account."""
 
     def deliver(self, tail: bytes, position: int) -> None:
-        """Take one event: its JSON after the opening brace or bracket, and where it stands."""
+        """Receive one event at this position of the stream.
+
+        `tail` is its JSON after the opening brace or bracket, with the end of the message.
+        """
 
     def conclude(self, tail: bytes, position: int, *, ends: bool) -> None:
-        """Take the last event of what the object tells of; with `ends` that of the stream too."""
+        """Receive the last event about one object; with `ends` the stream ends too."""
 
     def finish(self, error: ApiError) -> None:
-        """Take it that the stream has ended with an error."""
+        """End the stream with an error."""
 
 
 class Bus:
     """Topics and their listeners."""
 
     def __init__(self) -> None:
-        # A dict as an ordered set: listeners are served in the order in which they came.
+        # A dict as an ordered set: listeners are served in the order in which they subscribed.
         self._topics: dict[Hashable, dict[Listener, None]] = {}
         self._backlog: deque[tuple[Iterator[Listener], Callable[[Listener], None]]] = deque()
         self._when_idle: list[Callable[[], None]] = []
@@ -77,17 +80,20 @@ class Bus:
         self._channels: set[str] = set()
 
     def claim(self, kind: str) -> bool:
-        """Take a kind of streams for one channel; false if it is taken."""
+        """Reserve a kind of stream for one channel. Returns false if it is already reserved."""
         taken = kind in self._channels
         self._channels.add(kind)
         return not taken
 
     def subscribe(self, topic: Hashable, listener: Listener) -> None:
-        """Deliver to `listener` what is published on `topic` from now on."""
+        """Deliver events that are published on `topic` from now on to `listener`."""
         self._topics.setdefault(topic, {})[listener] = None
 
     def unsubscribe(self, topic: Hashable, listener: Listener) -> None:
-        """Deliver nothing more on this topic; harmless when it is not subscribed."""
+        """Stop delivering later publications on this topic; no effect if not subscribed.
+
+        Publications in the backlog are still delivered.
+        """
         listeners = self._topics.get(topic)
         if listeners is not None:
             listeners.pop(listener, None)
@@ -98,13 +104,14 @@ class Bus:
                     left()
 
     def has_listeners(self, topic: Hashable) -> bool:
-        """Whether anybody would get what is published on `topic`."""
+        """Whether `topic` has a listener."""
         return topic in self._topics
 
     def when_left(self, topic: Hashable, callback: Callable[[], None]) -> bool:
-        """Call this, and nothing given before, once nobody listens to `topic` any more.
+        """Call `callback` when the last listener of `topic` unsubscribes.
 
-        False, and nothing is called, if nobody listens now.
+        It replaces any earlier callback. Returns false, and calls nothing, if there is no listener
+        now.
         """
         if topic not in self._topics:
             return False
@@ -120,13 +127,12 @@ class Bus:
         of_account: str | None = None,
         acting_for: str | None = None,
     ) -> None:
-        """Deliver an object or a list that stands at `position` of its stream.
+        """Deliver an object or a list at `position` of its stream.
 
         A listener that started at or after `position` skips it. With `of_account`, on a topic of
-        one user's, only listeners whose grant reaches this account get it; with `acting_for`
-        only those that act for this very account, whoever else listens. Raises `TypeError` for
-        what is not JSON, and for a list where the streams of the topic have objects, or the other
-        way round.
+        one user, only listeners whose grant reaches this account get it; with `acting_for`, only
+        those opened under a grant for exactly this account. Raises `TypeError` if the event is not
+        JSON, or is a list where the streams of the topic have objects, or the other way round.
         """
         if topic not in self._topics:
             return
@@ -144,9 +150,9 @@ class Bus:
     def conclude(
         self, topic: Hashable, event: Event | Encoded, position: int, *, ends: bool
     ) -> None:
-        """Deliver the last that is told of something; with `ends` the streams end with it.
+        """Deliver the last event about one object; with `ends` the streams end with it.
 
-        Raises as `publish`.
+        Raises like `publish`.
         """
         if topic not in self._topics:
             return
@@ -154,7 +160,7 @@ class Bus:
         self._give(topic, lambda listener: listener.conclude(tail, position, ends=ends))
 
     def _tail(self, topic: Hashable, event: Event | Encoded) -> bytes:
-        """What follows the opening brace or bracket of an event, with the end of its message."""
+        """Return the event after its opening brace or bracket, with the end of its message."""
         text = event if isinstance(event, Encoded) else encoded(event)
         wanted = next(iter(self._topics[topic])).lists
         if (text[:1] == b"[") is not wanted:
@@ -174,7 +180,7 @@ class Bus:
             self._work()
 
     def when_idle(self, callback: Callable[[], None]) -> None:
-        """Call once everything that was published is delivered: at once, if it is."""
+        """Call `callback` once all publications are delivered; at once if none is pending."""
         if self._backlog:
             self._when_idle.append(callback)
         else:
@@ -207,10 +213,10 @@ ValueT = TypeVar("ValueT")
 
 
 class ActiveTopics(Generic[KeyT, ValueT]):
-    """What is told on topics of the bus, each from its first listener to its last.
+    """Topics of the bus that are in use, each with a value, from its first listener to its last.
 
-    A handler begins a topic before its stream is opened; if it is not opened, the topic is dropped
-    when the market next tells something.
+    A handler begins a topic before its stream is opened. If the stream is not opened, the topic is
+    dropped at the next iteration, when the market next publishes.
     """
 
     def __init__(self, bus: Bus, topic_of: Callable[[KeyT], str]) -> None:
@@ -220,12 +226,12 @@ class ActiveTopics(Generic[KeyT, ValueT]):
         self._new: set[KeyT] = set()
 
     def begin(self, key: KeyT, value: ValueT) -> None:
-        """Somebody is about to listen; `value` is what is known of the topic."""
+        """Add a topic that is about to get a listener, with its value."""
         self._values[key] = value
         self._new.add(key)
 
     def __setitem__(self, key: KeyT, value: ValueT) -> None:
-        """Change what is known of a topic, if somebody still listens to it."""
+        """Change the value of a topic, if it is still in use."""
         if key in self._values:
             self._values[key] = value
 
@@ -233,11 +239,11 @@ class ActiveTopics(Generic[KeyT, ValueT]):
         return key in self._values
 
     def get(self, key: KeyT) -> ValueT | None:
-        """What is known of a topic that somebody listens to, or is about to."""
+        """Return the value of a topic that has a listener or is about to, else `None`."""
         return self._values.get(key)
 
     def __iter__(self) -> Iterator[KeyT]:
-        """The topics that somebody listens to, in the order in which they began."""
+        """Iterate over the topics that have listeners, in the order in which they began."""
         new, self._new = self._new, set()
         for key in new:
             if not self._bus.when_left(self._topic_of(key), partial(self._end, key)):
@@ -245,9 +251,9 @@ class ActiveTopics(Generic[KeyT, ValueT]):
         return iter(list(self._values))
 
     def items(self) -> list[tuple[KeyT, ValueT]]:
-        """The topics that somebody listens to, and what is known of each."""
+        """The topics that have listeners, each with its value."""
         return [(key, self._values[key]) for key in self]
 
     def _end(self, key: KeyT) -> None:
-        if key not in self._new:  # else somebody is about to listen again
+        if key not in self._new:  # else a listener is about to subscribe
             self._values.pop(key, None)

@@ -1,7 +1,7 @@
-"""Streams for authors of calls: one kind of stream, with the type of its events.
+"""Streams for authors of calls: a `Channel` is one kind of stream, with the type of its events.
 
-Rules: what is published is checked against that type before anybody gets it; a stream that is
-opened gets every later event once, in order.
+Rules: an event is checked against that type before it is delivered; an open stream gets every later
+event once, in order.
 """
 
 from collections.abc import Hashable
@@ -19,13 +19,13 @@ BodyT = TypeVar("BodyT")
 
 
 class Channel(Generic[EventT]):
-    """Streams of one kind. Events with one key go to the streams that were opened with it."""
+    """Streams of one kind. An event goes to the streams that were opened with the same key."""
 
     def __init__(self, bus: Bus, kind: str, event: type[EventT]) -> None:
-        """`kind` is what `forget_all` takes, and the `msg_type` of the events.
+        """Create a channel. `kind` is what `forget_all` takes, and the `msg_type` of the events.
 
-        `event` is a `TypedDict`, or a list of some type. Raises `DeclarationError` for another, and
-        for a second channel of one kind: what one published, the streams of the other would miss.
+        `event` is a `TypedDict` or a list type. Raises `DeclarationError` for any other type, and
+        for a second channel of the same kind: streams of one would miss events of the other.
         """
         if not bus.claim(kind):
             raise DeclarationError(
@@ -44,9 +44,9 @@ class Channel(Generic[EventT]):
         self._position = 0
 
     def stream(self, key: Hashable, first: BodyT, *, label: str = "") -> Stream[BodyT]:
-        """Answer with `first`, the whole body of the reply, and go on with the events of `key`.
+        """Return a stream: a reply with `first` as its whole body, then the events of `key`.
 
-        `label` is what a client is told it is subscribed to already. Between taking the values of
+        `label` names the stream in the error `AlreadySubscribed`. Between reading the values of
         `first` and returning the stream there must be no `await`.
         """
         return Stream(
@@ -63,8 +63,8 @@ class Channel(Generic[EventT]):
     def publish(self, key: Hashable, event: EventT, *, only_for: str | None = None) -> None:
         """Send an event to every stream with this key.
 
-        With `only_for` only streams get it that were opened under a token for this account.
-        Raises `TypeError` for an event that is not of the declared type; nobody gets it then.
+        With `only_for`, only streams opened under a token for this account get it. Raises
+        `TypeError` if the event is not of the declared type; it is not delivered then.
         """
         try:
             self._adapter.validate_python(event, strict=True, extra="forbid")

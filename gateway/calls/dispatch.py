@@ -1,15 +1,16 @@
-"""One message to its reply: parse, find, admit, validate, invoke, reply.
+"""Handle one message: parse it, find its call, admit, validate, run the handler, reply.
 
 Rules:
-- Every text gets exactly one reply, in strict JSON, save that a message for several things gets one
-  for each. What is no text at all raises `Disconnect`.
-- All exceptions become replies in one place, `_failed`. What is neither `ApiError` nor `Disconnect`
-  is a bug: it is logged with the call's name, and the client learns nothing of it.
-- Strangers learn nothing: limits and scopes come before validation.
+- Every text gets exactly one reply, in strict JSON; a message that asks for several things gets one
+  for each. A message that is not UTF-8, or is binary and not JSON, raises `Disconnect`, and so may
+  a handler.
+- All other exceptions become replies in one place, `_failed`. One that is not expected (see
+  `errors`) is a bug: it is logged with the call's name, and the client gets no details.
+- Limits and scopes are checked before validation, so that clients without access learn nothing.
 - Refusing a message by a limit is cheap: every message is counted before it is parsed, a call
   before its message is inspected, and the refusal of a long message echoes only its `req_id`.
-- No secret leaves in an echo: fields that hold one, and well-formed tokens anywhere, are masked.
-- No token reaches a handler in a field that is not meant for one: it would be stored in clear text.
+- No secret leaves in an echo: secret fields, and well-formed tokens anywhere, are masked.
+- A token in a field that is not meant for one is refused: it could be stored in clear text.
 """
 
 import asyncio
@@ -66,11 +67,11 @@ from scopegate.store.sqlite import StoreUnavailableError
 
 MAX_DEPTH = 32
 MAX_ECHO = 2048
-"""Bytes of a message up to which a refusal by a limit echoes it."""
+"""Bytes of the longest message that a refusal by a limit echoes."""
 REFUSED_CLOSE = 4429
 """The close code after many refusals by a limit in a row."""
-PATIENCE = 4.0
-"""Seconds that a handler has. A JavaScript client reconnects when its ping waits five behind it."""
+TIME_LIMIT = 4.0
+"""Seconds that a handler may take. JavaScript clients reconnect if a ping waits five behind it."""
 
 _BYTES = "bytes of streams"
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,50}", re.ASCII).fullmatch
@@ -78,7 +79,7 @@ _MISPLACED = "Holds a token, which is a secret: leave it out, and replace that t
 _INTEGER = re.compile(r"-?[0-9]{1,16}", re.ASCII).fullmatch
 
 _OURS = (ApiError, ValidationError, StoreUnavailableError)
-"""What no handler's own errors may stand for."""
+"""Exceptions that are never converted by the errors declared for a handler."""
 
 log = structlog.get_logger("scopegate.dispatch")
 
@@ -86,7 +87,7 @@ Message = dict[str, Any]
 
 
 class Dispatcher:
-    """Answers messages with the calls of a registry."""
+    """Runs the calls of a registry for messages, and sends the replies."""
 
     def __init__(
         self,
@@ -97,11 +98,12 @@ class Dispatcher:
         *,
         used: Callable[[Session, Grant, str], None],
         refusal: Callable[[Session], ApiError | None],
-        patience: float = PATIENCE,
+        time_limit: float = TIME_LIMIT,
     ) -> None:
-        """`used` is told of every call that a grant made, before it runs.
+        """`used` is called for every call made under a grant, before it runs.
 
-        `refusal` says, for each message, why its connection is not served at all; `None` if it is.
+        `refusal` is called for each message. It returns the reason why the connection is not
+        served at all, or `None`.
         """
         self._registry = registry
         self._bus = bus
@@ -109,15 +111,15 @@ class Dispatcher:
         self._open_streams = open_streams
         self._used = used
         self._refusal = refusal
-        self._patience = patience
+        self.time_limit = time_limit
         self._unknown_apps = FailureCounter()
 
     def handle(self, session: Session, text: bytes) -> Coroutine[Any, Any, None] | None:
-        """Answer one text through `session.send`.
+        """Handle one message; replies are sent through `session.send`.
 
-        `None` when that is done; else a coroutine that does the rest and must be run to its end
-        before the next message of this session is handled. Raises `Disconnect` when the connection
-        must end.
+        Returns `None` when that is done, else a coroutine that does the rest, which must be run to
+        its end before the next message of this session is handled. Raises `Disconnect` when the
+        connection must be closed.
         """
         message: Message = {}
         echo: Message = {}
@@ -168,7 +170,7 @@ class Dispatcher:
                 rest = _resume(coroutine, waits_for)
                 return self._finish(session, call, message, echo, rest)
         except (Exception, asyncio.CancelledError) as problem:  # noqa: BLE001 - as below
-            # Nothing cancels this step itself: the handler waited for something cancelled.
+            # This step itself is never cancelled: the handler awaited something that was.
             if refusal is not None:
                 session.turned_away = True
                 return self._refuse(session, message, echo, refusal)
@@ -184,7 +186,7 @@ class Dispatcher:
         echo: Message,
         handler: Awaitable[Any],
     ) -> None:
-        limit = asyncio.timeout(self._patience)
+        limit = asyncio.timeout(self.time_limit)
         try:
             async with limit:
                 result = await handler
@@ -240,8 +242,8 @@ class Dispatcher:
     ) -> None:
         """Refuse a message by a limit, parsed or not. Raises `Disconnect` after many in a row.
 
-        The reply to a short message is complete. In a long one only the call and the `req_id` are
-        looked for, so that refusing costs less than answering.
+        The reply to a short message has a full echo. A message longer than `MAX_ECHO` is only
+        searched for its call and `req_id`, so that refusing costs less than answering.
         """
         echo: Message = {}
         if len(text) > MAX_ECHO:
@@ -330,7 +332,7 @@ class Dispatcher:
             holders=session.holders,
             implied=stream.implied,
         )
-        # Encoded first: a body that cannot be sent must not leave a stream behind.
+        # Encode first: a body that cannot be encoded must not leave a stream open.
         texts = [
             _encoded(dict(head), _under(subscription, stream, body))
             for body in (stream.first, *stream.more)
@@ -352,8 +354,8 @@ class Dispatcher:
     ) -> tuple[Callable[[], None], Callable[[tuple[Holder, ...]], str | None]]:
         """Count a stream that is about to be opened.
 
-        Returns how to count it no longer, and how to count it for others. Raises `RateLimit` where
-        the connection or the client has too much open.
+        Returns two functions: one stops counting it, the other counts it for other holders. Raises
+        `RateLimit` if the connection or the client has too much open.
         """
         profile = self._limiter.profile
         streams = session.subscriptions.values()
@@ -390,7 +392,7 @@ class Dispatcher:
     def _claim_bytes(
         self, session: Session, call: Call, holders: Sequence[Holder], size: int
     ) -> None:
-        """Count further bytes that a stream of these holders is about to hold.
+        """Count more bytes that a stream of these holders is about to hold.
 
         Raises `RateLimit` if the connection or the client has too many.
         """
@@ -422,13 +424,13 @@ class Dispatcher:
             if echo is not message:
                 body = _masked(body)
             _send(session, _head(message, echo), {"error": body}, msg_type=name)
-        except Exception as worse:  # the error itself cannot be told
+        except Exception as worse:  # the error itself cannot be built or encoded
             log.error("a handler failed", call=name, exc_info=_shown(worse))
             body = internal_error().body()
             _send(session, _head(message, echo), {"error": body}, msg_type=name)
 
     def _converted(self, problem: BaseException, message: Message, call: Call | None) -> ApiError:
-        """What the client is told of an exception; a fault of the program is logged."""
+        """Convert an exception to the error for the client; log it if it is a bug."""
         if call is not None and call.errors and not isinstance(problem, _OURS):
             for kind in type(problem).__mro__:
                 if (convert := call.errors.get(kind)) is not None:
@@ -447,26 +449,32 @@ class Dispatcher:
     async def _refuse(
         self, session: Session, message: Message, echo: Message, refusal: ApiError
     ) -> None:
-        """Answer a connection without a valid app, later each time it comes back, and end it."""
+        """Answer a connection that is not served, later with each attempt, and close it."""
         await asyncio.sleep(self._delay(session.address))
         self._failed(session, None, message, echo, refusal)
         raise Disconnect(1008, refusal.message)
 
     def _delay(self, address: str) -> float:
-        """How many seconds a connection from here, without a valid app, waits for its answer."""
+        """Count a connection from this address that is not served; return its delay in seconds.
+
+        That is 0.5 for each earlier one in the last minute, at most 5.
+        """
         before = self._unknown_apps.count(address)
         self._unknown_apps.add(address)
         return 0.5 * min(before, 10)
 
 
 class Binary(bytes):
-    """Decode a binary message, which must be JSON in UTF-8."""
+    """A binary message, which must be JSON in UTF-8."""
 
 
 def _parse(text: bytes) -> Message:
-    """The message, or `BadRequest`; `Disconnect` for what is not even text."""
+    """Parse a message. Raises `BadRequest` unless it is a JSON object.
+
+    Raises `Disconnect` if it is not UTF-8, or is binary and not JSON.
+    """
     try:
-        # orjson takes no subclass of bytes.
+        # orjson does not accept subclasses of bytes.
         message = orjson.loads(memoryview(text) if type(text) is Binary else text)
     except orjson.JSONDecodeError:
         if type(text) is Binary:
@@ -492,7 +500,7 @@ def _check_utf8(text: bytes) -> None:
 
 
 def _acting(session: Session, message: Message) -> Grant:
-    """The grant that a message acts under; the first if it names none of the connection's."""
+    """Return the grant that a message names by `loginid`, else the first of the connection."""
     wanted = message.get("loginid")
     if type(wanted) is str and (named := session.grants.get(wanted)) is not None:
         return named
@@ -500,7 +508,7 @@ def _acting(session: Session, message: Message) -> Grant:
 
 
 def _is_cancelled() -> bool:
-    """Whether the present task is to end; else something that it waited for was cancelled."""
+    """Whether the current task is being cancelled, not only something that it awaited."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
 
@@ -520,13 +528,13 @@ def _not_at_pages() -> ApiError:
 
 
 def _inspect_object(value: Message, depth: int) -> tuple[bool, bool]:
-    """Whether keys and values are sane, and whether a token stands somewhere among them.
+    """Return whether keys and values are sane, and whether any of them holds a token.
 
-    Raises `BadRequest` for what is nested too deeply to be echoed.
+    Raises `BadRequest` if they are nested too deeply (`MAX_DEPTH`) to be echoed.
     """
     sane, secret = _inspect_values(value.values(), depth)
     for key in value:
-        # A short identifier is what keys are; only others are worth the expressions.
+        # Most keys are short identifiers: only others are worth the regular expressions.
         if len(key) >= SHORTEST or not (key.isidentifier() and key.isascii()):
             if not _KEY(key):
                 sane = False
@@ -558,7 +566,7 @@ def _inspect_values(values: Iterable[Any], depth: int) -> tuple[bool, bool]:
 
 
 def _masked(value: Any, secret_fields: frozenset[str] = frozenset()) -> Any:
-    """A copy without secrets: without fields that hold one, and tokens wherever they stand."""
+    """Return a copy in which secret fields, and tokens anywhere, are replaced by `NOT_SHOWN`."""
     if type(value) is dict:
         return {
             without_tokens(key): NOT_SHOWN if key in secret_fields else _masked(item)
@@ -572,7 +580,7 @@ def _masked(value: Any, secret_fields: frozenset[str] = frozenset()) -> Any:
 
 
 def _refuse_tokens(message: Message, secret_fields: frozenset[str]) -> None:
-    """Raise if a field that is not declared as a secret holds a token."""
+    """Raise `InputValidationFailed` if a field that is not declared as secret holds a token."""
     misplaced = [
         field
         for field, value in message.items()
@@ -584,7 +592,7 @@ def _refuse_tokens(message: Message, secret_fields: frozenset[str]) -> None:
 
 
 def _holds_token(value: Any, secret_fields: frozenset[str]) -> bool:
-    """Whether a text or a key holds a token, outside of the fields for secrets."""
+    """Whether a string or a key outside of secret fields holds a token."""
     if type(value) is dict:
         return any(
             holds_token(key) or (key not in secret_fields and _holds_token(item, secret_fields))
@@ -596,7 +604,7 @@ def _holds_token(value: Any, secret_fields: frozenset[str]) -> bool:
 
 
 def _head(message: Message, echo: Message) -> Message:
-    """What every reply to this message begins with."""
+    """Return the fields that every reply to this message begins with."""
     head: Message = {"echo_req": echo}
     if "req_id" in message:
         req_id = message["req_id"]
@@ -614,7 +622,7 @@ def _head(message: Message, echo: Message) -> Message:
 
 
 def _under(subscription: Subscription, stream: Stream[Any], told: Body) -> Message:
-    """A message of a stream: with the subscription's id, also in the object if it names itself."""
+    """Return a body with the subscription's id; also in its object if the shape is `NAMED`."""
     body = dict(told)
     msg_type = next(iter(body))
     if stream.shape is Shape.NAMED and msg_type == stream.msg_type:
@@ -634,7 +642,7 @@ def _encoded(head: Message, body: Body, msg_type: str | None = None) -> bytes:
 
 
 def _shown(problem: BaseException) -> BaseException:
-    """The exception as it may be logged: with its traceback, without tokens in its text."""
+    """Return the exception for the log: with its traceback, without tokens in its text."""
     if not any(isinstance(part, str) and holds_token(part) for part in problem.args):
         return problem
     shown = Exception(f"{type(problem).__name__}: {without_tokens(str(problem))}")
@@ -643,9 +651,9 @@ def _shown(problem: BaseException) -> BaseException:
 
 @types.coroutine
 def _resume(coroutine: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
-    """Go on with a coroutine that has taken its first step and waits for something.
+    """Continue a coroutine that has run its first step and now waits for `waits_for`.
 
-    Awaited by a task, this waits for that first thing in the coroutine's place.
+    The task that awaits this waits for `waits_for` first, in the coroutine's place.
     """
     while True:
         try:

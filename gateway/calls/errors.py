@@ -1,6 +1,7 @@
-"""The two ways to fail: answer one call with `ApiError`, or end the connection with `Disconnect`.
+"""The exceptions for clients: `ApiError` answers one call, `Disconnect` closes the connection.
 
-Anything else that is raised is a bug; `dispatch` logs it and answers `InternalServerError`.
+`dispatch` also converts validation errors, storage errors, and those that a plugin declares. Any
+other exception is a bug: it is logged, and answered with `InternalServerError`.
 """
 
 from collections.abc import Mapping
@@ -8,10 +9,10 @@ from typing import Any
 
 
 class ApiError(Exception):
-    """Answers the call with an error object; the connection lives.
+    """An error object as the reply to a call; the connection stays open.
 
     `code` is a word that clients match on, `message` a sentence for people that says what to do,
-    `details` further facts by field. Never put a secret into either.
+    `details` further facts by field. Never put a secret into any of them.
     """
 
     def __init__(self, code: str, message: str, details: Mapping[str, Any] | None = None) -> None:
@@ -29,10 +30,10 @@ class ApiError(Exception):
 
 
 class Disconnect(Exception):
-    """Ends the connection with a WebSocket close code and a reason.
+    """The end of the connection, with a WebSocket close code and a reason.
 
-    A handler may end it with a code from 4000 to 4999. A reason is cut after 123 bytes, which is
-    what a close frame can hold. Raises `ValueError` for a code that no close frame may have.
+    Handlers may use codes from 4000 to 4999. A reason is cut after 123 bytes, the most that a close
+    frame can hold. Raises `ValueError` for a code that no close frame may have.
     """
 
     def __init__(self, code: int, reason: str) -> None:
@@ -44,7 +45,7 @@ class Disconnect(Exception):
 
 
 def input_validation_failed(problems: Mapping[str, str]) -> ApiError:
-    """The request does not fit its schema; `problems` has a sentence for each field at fault."""
+    """The error for a request that does not match its schema: a sentence for each invalid field."""
     return ApiError(
         "InputValidationFailed",
         "Input validation failed: " + ", ".join(problems),
@@ -53,17 +54,17 @@ def input_validation_failed(problems: Mapping[str, str]) -> ApiError:
 
 
 def authorization_required(details: Mapping[str, Any] | None = None) -> ApiError:
-    """The call needs a signed-in account and there is none; `details` may say why."""
+    """The error for a call that needs a login if there is none; `details` may say why."""
     return ApiError("AuthorizationRequired", "Please log in.", details)
 
 
 def invalid_token() -> ApiError:
-    """The token is unknown, ended, or mistyped: one answer for all three."""
+    """The error for a token that is unknown, ended or mistyped: the same for all three."""
     return ApiError("InvalidToken", "The token is invalid.")
 
 
 def token_suspended() -> ApiError:
-    """The token belongs to an app that has changed since its user agreed to it."""
+    """The error for a token of an app that has changed since its user agreed to it."""
     return ApiError(
         "InvalidToken",
         "The token is invalid.",
@@ -75,17 +76,17 @@ def token_suspended() -> ApiError:
 
 
 def invalid_app_id(details: Mapping[str, Any] | None = None) -> ApiError:
-    """The connection names no app that exists, or one that it may not use."""
+    """The error for a connection that names no existing app, or one that it may not use."""
     return ApiError("InvalidAppID", "Your app_id is invalid.", details)
 
 
 def permission_denied(what: str) -> ApiError:
-    """The call is not for whoever made it; `what` says what it requires."""
+    """The error for a call that the caller may not make; `what` is what it requires."""
     return ApiError("PermissionDenied", f"Permission denied, requires {what}.")
 
 
 def owners_token_required() -> ApiError:
-    """The call is closed to tokens that were issued to an app, or created with one."""
+    """The error for a call that refuses tokens that were issued to an app, or created with one."""
     return permission_denied(
         "your own API token, but this one belongs to an app. Create one on the gateway's page"
         " /tokens"
@@ -93,12 +94,12 @@ def owners_token_required() -> ApiError:
 
 
 def rate_limit(name: str, limit: str) -> ApiError:
-    """Too many of something; `limit` says which number was met."""
+    """The error for too many of something; `limit` states the limit that was reached."""
     return ApiError("RateLimit", f"You have reached the rate limit for {name}.", {"limit": limit})
 
 
 def storage_unavailable() -> ApiError:
-    """Nothing can be stored at present: the disk is full or fails, or too many writes wait."""
+    """The error if nothing can be stored: the disk is full or fails, or too many writes wait."""
     return ApiError(
         "StorageUnavailable",
         "The gateway cannot store anything at present, and nothing was changed. Try again later.",
@@ -106,12 +107,12 @@ def storage_unavailable() -> ApiError:
 
 
 def service_restart() -> ApiError:
-    """The gateway is stopping; this error ends every stream."""
+    """The error that ends every stream when the gateway stops."""
     return ApiError("ServiceRestart", "The gateway is shutting down. Connect again in a while.")
 
 
 def internal_error() -> ApiError:
-    """A bug of ours; the text tells the client nothing else."""
+    """The error for a bug in the gateway; it gives the client no details."""
     return ApiError(
         "InternalServerError", "Sorry, an error occurred while processing your request."
     )

@@ -1,10 +1,11 @@
-"""Names by which the gateway may be reached, and pages that are its own.
+"""The host names that the gateway answers to, and which pages are its own.
 
 Rules:
-- A page elsewhere reaches a gateway on loopback when its name is rebound to 127.0.0.1; the browser
-  then says that name in `Host`. So a request is answered only where `Host` is a loopback name, a
-  configured one, or the very address that the connection came to: nobody can own that as a name.
-- A page is the gateway's own when its origin is the host that it connects to.
+- DNS rebinding: a page of another site can reach a gateway on loopback if its name is rebound to
+  127.0.0.1; the browser then sends that name in `Host`. So a request is answered only if `Host` is
+  a loopback name, a configured name, or the address that the connection came to, which nobody can
+  own as a name.
+- A page is the gateway's own if its origin is the host that it connects to.
 """
 
 import ipaddress
@@ -15,13 +16,13 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?", re.A
 
 
 def name_of(host: str) -> str:
-    """The name or address in a `Host`, without port and brackets; empty where it is wrong."""
+    """Return the name or address in a `Host` without port and brackets; empty if it is invalid."""
     found = _HOST.fullmatch(host)
     return "" if found is None else found.group(1).strip("[]").lower().rstrip(".")
 
 
 def is_loopback(name: str) -> bool:
-    """Whether a name or address means this very machine, whoever resolves it (RFC 6761, 6.3)."""
+    """Whether a name or address means this machine for every resolver (RFC 6761, 6.3)."""
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
@@ -36,11 +37,11 @@ _PRIVATE = frozenset(
         *("localhost", "onion", "private", "test"),
     ]
 )
-"""Last labels of names that resolve only in a private network (RFC 6761 and others)."""
+"""Last labels of names that are not public (RFC 6761 and others)."""
 
 
 def is_public(name: str) -> bool:
-    """Whether this is a public name: not an address, nor a name in a private network."""
+    """Whether this is a public name: neither an address nor a name of a private network."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -53,19 +54,19 @@ def is_public(name: str) -> bool:
 def is_own_page(origin: str, host: str) -> bool:
     """Whether a page of this origin was served by the gateway that it reaches at this `Host`.
 
-    A proxy may speak TLS for the gateway, so either scheme will do.
+    A proxy may terminate TLS for the gateway, so either scheme is accepted.
     """
     return bool(host) and origin.lower() in (f"http://{host.lower()}", f"https://{host.lower()}")
 
 
 class Hosts:
-    """The names under which a gateway answers."""
+    """The host names that a gateway answers to."""
 
     def __init__(self, configured: Iterable[str]) -> None:
         self._configured = frozenset(name_of(name) or name.lower() for name in configured)
 
     def allows(self, host: str, reached_at: str) -> bool:
-        """Whether a request with this `Host` that came to this address of ours is answered."""
+        """Whether to answer a request with this `Host` that came to this address of the gateway."""
         name = name_of(host)
         return bool(name) and (
             is_loopback(name) or name in self._configured or name == reached_at.lower()
@@ -73,7 +74,7 @@ class Hosts:
 
 
 def refusal(host: str) -> str:
-    """What a client is told whose `Host` is not answered."""
+    """Return the text for a client whose `Host` is refused."""
     name = name_of(host)
     if not name:
         return "This gateway needs to know by which name it is reached: send one valid Host.\n"

@@ -4,14 +4,13 @@ Rules:
 - Rates are counted per client, in fixed windows of monotonic time: per app authorization, per API
   token of the owner, per sign-in at the pages, and before sign-in per address block. No client uses
   up the limit of another.
-- Every message counts, before it is parsed; its call counts once it is known.
+- Every message is counted before it is parsed; its call is counted once it is known.
 - What is open at once (connections, streams, bytes of streams) is counted per address block before
   sign-in and per user after it. One app may hold half of what its user may hold; what the owner
-  opens at the pages is counted apart.
-- Counts are bounded: windows that have passed are dropped, and so is the oldest of too many
-  clients.
-- The `deriv` numbers are those that the published API states in `website_status`, and ours where it
-  states none.
+  opens at the pages is counted separately.
+- Counts are bounded: past windows are dropped, and the oldest client if there are too many.
+- The `deriv` numbers are those that the published API states in `website_status`, or our own where
+  it states none.
 """
 
 import ipaddress
@@ -22,11 +21,11 @@ from enum import StrEnum
 from typing import NamedTuple
 
 MESSAGE_UNIT = 2048
-"""Bytes: a message counts once, and once more for each further unit that it fills."""
+"""Bytes: a message counts once, and once more for each full unit of its size."""
 MAX_CLIENTS = 50_000
 """Clients whose messages are counted at the same time."""
 PING_AFTER = 25.0
-"""Seconds of silence after which a client is pinged, if no setting says otherwise."""
+"""Default seconds of silence after which a client is pinged."""
 
 
 class Rate(StrEnum):
@@ -36,13 +35,13 @@ class Rate(StrEnum):
     OUTCOME = "outcome"
     PRICING = "pricing"
 
-    # An enumeration's own takes a tenth of a microsecond, for each call.
+    # `Enum.__hash__` takes a tenth of a microsecond, for each call.
     __hash__ = str.__hash__
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How many messages, or calls of one group, are answered in a minute and in an hour."""
+    """How many messages, or calls of one group, are admitted in a minute and in an hour."""
 
     minutely: int
     hourly: int
@@ -56,9 +55,9 @@ class Per(StrEnum):
     ADDRESS = "address"
     """An address block: an IPv4 address, or an IPv6 /64."""
     TOKEN = "token"  # noqa: S105 - no password
-    """For apps the authorization, before sign-in the address block."""
+    """The token; for apps the authorization, before sign-in the address block."""
     CLIENT = "client"
-    """The user, before sign-in the address block."""
+    """The user; before sign-in the address block."""
     USER = "user"
     ACCOUNT = "account"
     GATEWAY = "gateway"
@@ -88,7 +87,7 @@ class Profile:
     outcome: Allowance
     pricing: Allowance
     refusals_in_a_row: int
-    """Refusals by a limit in a row, without an accepted call, until the connection is closed."""
+    """Refusals by a limit in a row, without an admitted call, until the connection is closed."""
     connections_per_address: int
     connections_per_user: int
     proposal_streams: int
@@ -108,7 +107,7 @@ class Profile:
         }[rate]
 
     def listed(self) -> list[Limit]:
-        """Every limit, by the name of its setting."""
+        """Every limit, with the name of its setting."""
         groups = [("messages", "messages", self.messages)]
         groups += [(str(rate), f"{rate} calls", self.allowance(rate)) for rate in Rate]
         rates = [
@@ -176,7 +175,7 @@ _PLACES = {Rate.GENERAL: 3, Rate.OUTCOME: 5, Rate.PRICING: 7}
 
 
 class RateLimiter:
-    """Counts messages and calls, and names the limit that a further one would break."""
+    """Counts messages and calls, and finds the limit that one exceeds."""
 
     def __init__(self, profile: Profile, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.profile = profile
@@ -189,12 +188,12 @@ class RateLimiter:
         self._monotonic = monotonic
         self._minute = 0
         self._minute_ends = self._hour_ends = 0.0
-        # For each client: the minute that is counted, then for the messages and for each group the
-        # count of that minute and the count of the hour.
+        # For each client: the minute that is counted, then for messages and for each group the
+        # counts of that minute and of the hour.
         self._clients: dict[Hashable, list[int]] = {}
 
     def message_broken_by(self, client: Hashable, size: int) -> str | None:
-        """Count one message of this many bytes; the limit that it breaks, or `None`."""
+        """Count one message of `size` bytes; return the limit it exceeds, in words, or `None`."""
         now = self._monotonic()
         if now >= self._minute_ends:
             self._next_minute(now)
@@ -211,7 +210,7 @@ class RateLimiter:
         return None
 
     def broken_by(self, client: Hashable, rate: Rate) -> str | None:
-        """Count one call; the limit that it breaks in words, or `None` when it may pass."""
+        """Count one call; return the limit that it exceeds, in words, or `None`."""
         now = self._monotonic()
         if now >= self._minute_ends:
             self._next_minute(now)
@@ -228,7 +227,7 @@ class RateLimiter:
         return None
 
     def _begin(self, client: Hashable, counts: list[int] | None) -> list[int]:
-        """The counts of a client that has sent nothing in this minute."""
+        """Begin the counts of a client that has sent nothing in this minute."""
         if counts is None:
             if len(self._clients) >= MAX_CLIENTS:
                 del self._clients[next(iter(self._clients))]
@@ -246,32 +245,32 @@ class RateLimiter:
 
 
 class Holder(NamedTuple):
-    """The address, user or app that something open is counted for."""
+    """The address block, user or app that connections and streams are counted for."""
 
     key: str
     kind: str
     """The kind of the key: an address, a user or an app."""
     share: int = 1
-    """The divisor of its limit: 1 for all of it, 2 for one half."""
+    """The divisor of its limit: 1 for all of it, 2 for half."""
 
 
 class Claim(NamedTuple):
-    """A request to hold something open."""
+    """Something to count for its holders: a connection, a stream, or bytes of streams."""
 
     what: str
-    """The counted thing, as errors name it: `connections`, `ticks streams`."""
+    """Its name in errors: `connections`, `ticks streams`."""
     limit: int
     amount: int = 1
 
 
 class ConcurrencyLimiter:
-    """Counts what is open at once, for each holder."""
+    """Counts what each holder has open at once."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, str], int] = {}
 
     def broken_by(self, holders: Iterable[Holder], claims: Sequence[Claim]) -> str | None:
-        """The limit that these claims would break, in words; `None` when there is room."""
+        """Return the limit that these claims would exceed, in words, or `None`; count nothing."""
         for holder in holders:
             for what, limit, amount in claims:
                 limit = max(limit // holder.share, 1)
@@ -280,14 +279,14 @@ class ConcurrencyLimiter:
         return None
 
     def take(self, holders: Iterable[Holder], claims: Sequence[Claim]) -> None:
-        """Count these claims, until they are given back."""
+        """Count these claims until they are given back."""
         for holder in holders:
             for what, _, amount in claims:
                 key = (holder.key, what)
                 self._held[key] = self._held.get(key, 0) + amount
 
     def give_back(self, holders: Iterable[Holder], claims: Sequence[Claim]) -> None:
-        """Count these claims no longer."""
+        """Stop counting these claims."""
         for holder in holders:
             for what, _, amount in claims:
                 key = (holder.key, what)
@@ -309,20 +308,20 @@ def block_of(address: str) -> str:
         parsed = ipaddress.IPv6Address(address)
     except ValueError:
         return address
-    if parsed.ipv4_mapped is not None:  # as a socket for both kinds calls an IPv4 client
+    if parsed.ipv4_mapped is not None:  # how a dual-stack socket shows an IPv4 client
         return str(parsed.ipv4_mapped)
     return str(ipaddress.IPv6Network((parsed, 64), strict=False))
 
 
 class FailureCounter:
-    """Remembers for a minute how often each address did what it should not; any text names one."""
+    """Counts the failures of each address in the last minute. Any text can serve as an address."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._moments: dict[str, list[float]] = {}
 
     def count(self, address: str) -> int:
-        """How often in the last minute."""
+        """Return the number of failures in the last minute."""
         address = block_of(address)
         since = self._monotonic() - 60
         moments = [moment for moment in self._moments.get(address, ()) if moment > since]
@@ -333,7 +332,7 @@ class FailureCounter:
         return len(moments)
 
     def add(self, address: str) -> None:
-        """Once more. Only the last hundred are kept for an address, and 10,000 addresses."""
+        """Count one failure. The latest 100 are kept for each address, and 10,000 addresses."""
         address = block_of(address)
         if len(self._moments) >= 10_000 and address not in self._moments:
             for other in list(self._moments):
@@ -344,7 +343,7 @@ class FailureCounter:
         del self._moments[address][:-100]
 
     def take_back(self, address: str) -> None:
-        """Once less: what was added last was no fault."""
+        """Undo the last `add` for this address."""
         address = block_of(address)
         moments = self._moments.get(address)
         if moments:
@@ -360,8 +359,8 @@ HTTP_PER_MINUTE = {"open": 1_000_000, "deriv": 600}
 class RequestLimiter:
     """Counts the HTTP requests of each address block, in fixed minutes of monotonic time.
 
-    Those that a browser makes for the gateway's own pages are counted apart, so that no page of
-    another origin can keep an owner from them.
+    Those that a browser makes for the gateway's own pages are counted separately, so that no page
+    of another origin can keep an owner from them.
     """
 
     def __init__(self, most: int, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -371,9 +370,9 @@ class RequestLimiter:
         self._ends = 0.0
 
     def broken_by(self, address: str, *, for_pages: bool = False) -> str | None:
-        """Count one request; the limit that it breaks in words, or `None` when it may pass.
+        """Count one request; return the limit that it exceeds, in words, or `None`.
 
-        `for_pages` says that it is for the gateway's own pages.
+        `for_pages`: whether it is for the gateway's own pages.
         """
         now = self._monotonic()
         if now >= self._ends:

@@ -1,9 +1,9 @@
 """Declaring calls: `@call` on a method, and the registry that collects and checks them.
 
 Rules:
-- A declaration carries the call's whole policy. `needs` has no default.
-- Types and documentation come from the method's signature and docstring; nothing is said twice.
-- Whatever is wrong with a declaration stops the start with a `DeclarationError` naming the call.
+- A declaration has the call's whole policy. `needs` has no default.
+- Types and documentation come from the method's signature and docstring; nothing is declared twice.
+- A wrong declaration stops the start with a `DeclarationError` that names the call.
 """
 
 import dis
@@ -33,6 +33,7 @@ from typing_extensions import is_typeddict
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.limits import Rate
 from scopegate.gateway.calls.session import Session, Shape
+from scopegate.schemas import error_codes
 from scopegate.schemas.declared import Names, takes_declared
 from scopegate.schemas.fields import Request
 from scopegate.schemas.published import ALSO_FIELDS, PUBLISHED, SENSITIVE_FIELDS
@@ -41,7 +42,7 @@ from scopegate.schemas.session_messages import PUBLISHED_STREAMS, STREAMS
 
 
 class Audience(Enum):
-    """Who may make a call where no scope says it."""
+    """What a call may require in place of a scope."""
 
     SIGNED_IN = "login"
     OWNER = "owner"
@@ -49,72 +50,72 @@ class Audience(Enum):
 
 
 SIGNED_IN: Final = Audience.SIGNED_IN
-"""Needs a login, and no scope in particular."""
+"""Requires a login, but no particular scope."""
 
 OWNER: Final = Audience.OWNER
-"""Needs the owner's own sign-in at the gateway's pages: no token will do, whatever its scopes."""
+"""Requires the owner's sign-in at the gateway's pages; API tokens are refused, with any scopes."""
 
 AT_PAGES: Final = Audience.AT_PAGES
-"""Anybody, from a page that the gateway itself has served."""
+"""Open to anybody, but only from a page that the gateway itself has served."""
 
 NO_APPS: Final = "not for apps"
 """The note in lists of calls for a call that refuses tokens of apps."""
 
 Needs = Scope | Collection[Scope] | Audience | None
-"""Who may make a call: one scope, any one of several, a audience, or (`None`) anybody."""
+"""What a call requires: one scope, any one of several, an `Audience`, or nothing (`None`)."""
 
 Body = Mapping[str, Any]
-"""The part of a reply that is the call's own; its first key is the reply's `msg_type`."""
+"""The call-specific part of a reply; its first key is the reply's `msg_type`."""
 
 Errors = Mapping[type[Exception], Callable[[Any], ApiError]]
-"""Exceptions, each with the function that makes an error for clients of one."""
+"""Types of exceptions, each with the function that converts one to an error for clients."""
 
 BodyT = TypeVar("BodyT")
 MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 
 
 class DeclarationError(Exception):
-    """A call is declared wrongly; the text names the call and says what to change."""
+    """A wrong declaration; the text names the call or kind of stream and says what to change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stream(Generic[BodyT]):
-    """What a handler returns to answer now and go on telling what happens.
+    """What a handler returns to reply now and send later events as a stream.
 
-    The subscription is made in the same breath as the handler returns: between taking the first
-    value and returning there must be no `await`, or an event in between is lost.
+    The subscription is made as soon as the handler returns: between reading the first value and
+    returning there must be no `await`, or an event in between is lost.
     """
 
     kind: str
-    """The type that `forget_all` knows it by."""
+    """The kind of stream, as `forget_all` takes it."""
     key: Hashable
-    """Two streams with one key are the same stream, which a client may have once."""
+    """Identifies the stream: a session may have one stream with this key."""
     label: str
-    """What the client is told it is already subscribed to."""
+    """The name of the stream in the error `AlreadySubscribed`."""
     topic: Hashable
-    """Where on the bus its events are published."""
+    """The topic of the bus on which its events are published."""
     first: BodyT
     """The body of the first reply."""
     msg_type: str
-    """The `msg_type` of what follows, and the name of the object that it carries."""
+    """The `msg_type` of the events, and the name of the field that holds each."""
     since: int = 0
-    """Where the first reply stands: events at or before this position are not repeated."""
+    """The position of the first reply: events at or before it are not sent."""
     shape: Shape = Shape.NAMED
-    """What each of its events is."""
+    """The shape of its events."""
     more: Sequence[BodyT] = ()
-    """What else is told at once, after the first reply, as events of the stream."""
+    """Bodies that are sent right after the first reply, as events of the stream."""
     id: str | None = None
-    """The id of the stream, where the handler must know it; any other is made up."""
+    """The id of the stream if the handler must choose it; otherwise it is generated."""
     most: int | None = None
-    """How many streams of this kind one connection may have, where that has a limit of its own."""
+    """How many streams of this kind one connection may have, if the kind has its own limit."""
     most_of_client: int | None = None
-    """How many streams of this kind one client (a user, or an address before sign-in) may have."""
+    """How many streams of this kind one client (a user, or else an address block) may have."""
     optional: bool = False
-    """Whether the first reply stands by itself where the stream cannot be opened: what the call
-    did is done."""
+    """Whether the first reply is sent alone if the stream cannot be opened, because the call has
+    taken effect."""
     implied: bool = False
     """Whether the request did not ask for the stream explicitly. The same request again is then
-    answered under the open stream, and one that asks for a stream takes it over."""
+    answered under the open stream, and a request that asks for the stream takes it over."""
 
 
 class _Policy(TypedDict, total=False):
@@ -122,6 +123,7 @@ class _Policy(TypedDict, total=False):
     app_tokens: bool
     rate: Rate
     streams: str | Collection[str]
+    error_codes: Collection[str] | Mapping[str, str]
 
 
 class _Declaration(typing.NamedTuple):
@@ -137,12 +139,14 @@ _KIND = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 def call(name: str, **policy: Unpack[_Policy]) -> Callable[[MethodT], MethodT]:
     """Declare a method as the handler of the call `name`.
 
-    The method takes the request and the session, and returns a body, a `Stream`, or a list of
-    these where one message has several answers; it raises `ApiError` to refuse. `needs` says who
-    may make the call, `rate` in which group it is counted. `app_tokens` says whether a token that
-    was issued to an app, or created with one, may make it. By default it may, unless every scope
-    in `needs` is of a high risk. `streams` names the kinds of streams that it opens; one that
-    returns a `Stream` opens one kind, of its own name, if nothing is said.
+    The method takes the request and the session. It returns a body, a `Stream`, or a list of these
+    if one message has several replies; it raises `ApiError` to refuse. `needs` is what the caller
+    must have, `rate` the group in which the call is counted. `app_tokens` is whether a token that
+    was issued to an app, or created with one, may make it: by default it may, unless every scope in
+    `needs` has a high risk. `streams` names the kinds of streams that it opens: by default, a
+    method that returns a `Stream` opens one kind, with the name of the call. `error_codes` names
+    the codes of the call's own errors, each with a sentence unless the gateway has that code too;
+    the test clients then accept no others.
     """
 
     def declare(method: MethodT) -> MethodT:
@@ -154,48 +158,50 @@ def call(name: str, **policy: Unpack[_Policy]) -> Callable[[MethodT], MethodT]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """One call that is offered."""
+    """One registered call."""
 
     name: str
     needs: Needs
     scopes: frozenset[str]
-    """Any one of these will do; empty when no scope is needed."""
+    """Any one of these is enough; empty if no scope is needed."""
     scopes_in_order: tuple[str, ...]
-    """The same, as lists show them."""
+    """The same, in the order in which lists show them."""
     needs_login: bool
     audience: Audience | None
-    """What it needs in place of a scope."""
+    """What it requires in place of a scope, if anything."""
     app_tokens: bool
     """Whether a token that was issued to an app, or created with one, may make it."""
     rate: Rate
     kinds: frozenset[str]
     """The kinds of streams that it may open."""
     names: Names
-    """What its request may name: the scopes and kinds of streams that the gateway declares."""
+    """The names that its request may contain: scopes and kinds of streams of this gateway."""
     group: str
     """The name of the handler class."""
     group_sentence: str
-    """What its group is about: the first sentence of the handler class's docstring."""
+    """The first paragraph of the handler class's docstring."""
     description: str
     request: type[Request]
     replies: tuple[type, ...]
-    """The typed dictionaries of all bodies that it may answer with."""
+    """The `TypedDict`s of all bodies that it may return."""
     validate: Callable[[Any], Request]
-    """The message as a request; raises pydantic's `ValidationError`."""
+    """Converts the message to a request; raises pydantic's `ValidationError`."""
     invoke: Callable[[Any, Session], Coroutine[Any, Any, Any]]
     eager: bool
     """Whether its first step runs without a task; see `Registry.add`."""
+    error_codes: Mapping[str, str] | None
+    """The error codes that it may return, with their meanings; `None` if it declares none."""
     errors: Errors
-    """The exceptions of its handler that are no bugs, and what clients are told of each."""
+    """The expected exceptions of its handler, with their conversion to errors for clients."""
 
     @property
     def sentence(self) -> str:
-        """The first sentence of its description."""
+        """The first paragraph of its description."""
         return _first_sentence(self.description)
 
     @property
     def needs_text(self) -> str:
-        """Who may make the call, in words."""
+        """What the call requires, in words."""
         if self.scopes:
             names = " or ".join(self.scopes_in_order)
         else:
@@ -204,14 +210,14 @@ class Call:
 
 
 class Registry:
-    """All calls that are offered, by name."""
+    """All registered calls, by name."""
 
     def __init__(self, scopes: Scopes) -> None:
-        """`scopes` are those that the gateway declares: calls may need these and no others."""
+        """`scopes` are those that the gateway declares; calls may need no others."""
         self.scopes = scopes
         self._kinds = dict.fromkeys(PUBLISHED_STREAMS)
         self.names: Names = {SCOPES: scopes, STREAMS: self._kinds}
-        """What requests may name: the scopes, and the kinds of streams."""
+        """The names that requests may contain: scopes, and kinds of streams."""
         self._calls: dict[str, Call] = {}
         self._fields: dict[str, frozenset[str]] = {
             name: ALSO_FIELDS.get(name, frozenset()) for name in PUBLISHED
@@ -240,15 +246,15 @@ class Registry:
         omit: frozenset[str] = frozenset(),
         errors: Errors = MappingProxyType({}),
     ) -> frozenset[str]:
-        """Offer every call that the object's class declares, but those to `omit`; these it has.
+        """Register the calls of the object's class, except those to `omit`; return those omitted.
 
-        `errors` are the exceptions of its handlers that are no bugs.
+        `errors` are the exceptions of its handlers that are not bugs. If `handler` is a class, not
+        an object, its calls can be read but not made.
 
-        Of a class instead of an object, the calls can be read but not made.
-
-        With `eager` the first step of a handler runs at once and a task is made only if it
-        suspends. On Python 3.11 there is no current task in that step, and `asyncio.timeout`
-        fails: so only for handlers known not to need one there. Those that never wait do not.
+        With `eager`, the first step of a handler runs at once and a task is created only if it
+        suspends. There is no current task in that step (Python 3.11 has no eager tasks), so
+        `asyncio.timeout` fails: use it only for handlers known not to need a task there. Those that
+        never wait need none and are always eager.
         """
         declaring = handler if isinstance(handler, type) else type(handler)
         group = declaring.__name__
@@ -264,7 +270,7 @@ class Registry:
                 new = self._declared(
                     declaration, getattr(handler, attribute), declaring, eager, errors
                 )
-                if not eager:  # ours are described in the tests; it takes a while
+                if not eager:  # the tests check our own calls; it takes a while
                     _check_replies(new)
                 self._add(new)
         if not found:
@@ -328,11 +334,12 @@ class Registry:
             ),
             invoke=method,
             eager=eager or _never_waits(function),
+            error_codes=_error_codes(where, policy, login=needs is not None, streams=streams),
             errors=errors,
         )
 
     def _needed(self, where: str, needs: Needs) -> list[Scope]:
-        """The scopes of which a call needs one, all of them declared."""
+        """Return the scopes of which a call needs one. Raises unless all of them are declared."""
         if needs is None or isinstance(needs, Audience):
             return []
         given: list[Any] = [needs] if isinstance(needs, str) else list(needs)
@@ -353,9 +360,9 @@ class Registry:
         return given
 
     def describe(self, name: str, reply: type) -> None:
-        """Let a call be known to answer with this type, which a plugin has added fields to.
+        """Replace the reply type of a call by one to which a plugin has added fields.
 
-        Nothing changes where the call is left out.
+        Does nothing if the call is omitted.
         """
         if name in self._calls:
             self._calls[name] = replace(self._calls[name], replies=(reply,))
@@ -384,9 +391,10 @@ class Registry:
                 )
 
     def find(self, message: Mapping[str, Any]) -> str | None:
-        """The name of the call that a message means, offered or not; `None` if it names none.
+        """Return the name of a message's call, registered or not; `None` if it names no call.
 
-        It is the key whose request declares every other call-named key as a field, else the first.
+        If several keys are names of calls, it is the one whose request declares all the others as
+        fields, else the first.
         """
         fields = self._fields
         first: str | None = None
@@ -404,7 +412,7 @@ class Registry:
         return first
 
     def get(self, name: str) -> Call | None:
-        """The call of this name, if it is offered."""
+        """Return the call of this name, if it is registered."""
         return self._calls.get(name)
 
 
@@ -412,7 +420,7 @@ class Registry:
 def _signature(
     where: str, function: Callable[..., Any]
 ) -> tuple[type[Request], tuple[type, ...], bool]:
-    """The request, the bodies of all replies, and whether it may return a stream."""
+    """Return the request's type, those of all bodies, and whether it may return a stream."""
     try:
         hints = typing.get_type_hints(function)
     except Exception as problem:
@@ -420,7 +428,7 @@ def _signature(
             f"{where}: its types cannot be read: {problem}; import them outside of TYPE_CHECKING"
         ) from problem
     returned = hints.pop("return", None)
-    parameters = list(inspect.signature(function).parameters)[1:]  # without the object itself
+    parameters = list(inspect.signature(function).parameters)[1:]  # without `self`
     request = hints.get(parameters[0]) if len(parameters) == 2 else None
     if not (isinstance(request, type) and issubclass(request, Request)):
         raise DeclarationError(
@@ -433,7 +441,7 @@ def _signature(
 
 
 def _are_managing(scopes: Iterable[Scope]) -> bool:
-    """Whether all of these are of a high risk, as the declaration of the call has them."""
+    """Whether all of these scopes, as the call declares them, have a high risk."""
     return all(scope.risk >= Risk.HIGH for scope in scopes)
 
 
@@ -446,13 +454,13 @@ _WAITING = {"GET_AWAITABLE", "GET_AITER", "BEFORE_ASYNC_WITH", "LOAD_SPECIAL", "
 
 
 def _may_stream(annotation: Any) -> bool:
-    """Whether a return annotation has a `Stream`."""
+    """Whether a return annotation contains a `Stream`."""
     origin = typing.get_origin(annotation) or annotation
     return origin is Stream or any(map(_may_stream, typing.get_args(annotation)))
 
 
 def _kinds(where: str, named: str | Collection[str]) -> frozenset[str]:
-    """The kinds of streams that a call may open."""
+    """Return the kinds of streams that a call may open. Raises if a name is invalid."""
     kinds = frozenset([named] if isinstance(named, str) else named)
     for kind in kinds:
         if not _KIND.fullmatch(kind):
@@ -464,7 +472,7 @@ def _kinds(where: str, named: str | Collection[str]) -> frozenset[str]:
 
 
 def _bodies(annotation: Any) -> Iterator[type]:
-    """The typed dictionaries in a return annotation, however deep in unions, lists and streams."""
+    """Yield the `TypedDict`s of a return annotation, at any depth of unions, lists and streams."""
     if is_typeddict(annotation):
         yield annotation
     elif typing.get_origin(annotation) in (Union, types.UnionType, list, Stream):
@@ -473,16 +481,39 @@ def _bodies(annotation: Any) -> Iterator[type]:
 
 
 def _check_replies(call: Call) -> None:
-    """Raise `DeclarationError` for a reply that the description of the calls could not tell."""
+    """Raise `DeclarationError` for a reply that has no JSON Schema for the description."""
     for reply in call.replies:
         problem = _undescribed(reply)
         if problem is not None:
             raise DeclarationError(f'call "{call.name}" returns {reply.__name__}: {problem}')
 
 
-@functools.cache  # calls are declared twice in a start: to be checked, and to be made
+def _error_codes(
+    where: str, policy: _Policy, *, login: bool, streams: bool
+) -> Mapping[str, str] | None:
+    """Return every error code that a call may return; `None` if it declares none of its own."""
+    own = policy.get("error_codes")
+    if own is None:
+        return None
+    if not isinstance(own, Mapping):
+        unknown = [code for code in own if code not in error_codes.OF_CALLS]
+        if unknown:
+            raise DeclarationError(
+                f"{where}: the gateway has no error code {unknown[0]}: give error_codes= a mapping"
+                " from your code to a sentence that says what it means"
+            )
+        own = {code: error_codes.OF_CALLS[code] for code in own}
+    general = dict(error_codes.ANY_CALL)
+    if login:
+        general |= error_codes.NEEDS_LOGIN
+    if streams:
+        general |= error_codes.SUBSCRIBES
+    return MappingProxyType({**dict(sorted(own.items())), **general})
+
+
+@functools.cache  # a start declares calls twice: to check them, and to make them
 def _undescribed(reply: type) -> str | None:
-    """Why there is no JSON Schema of a type; `None` if there is one."""
+    """Return why a type has no JSON Schema; `None` if it has one."""
     try:
         TypeAdapter[Any](reply).json_schema()
     except PydanticUserError as problem:
@@ -495,7 +526,7 @@ def _first_sentence(text: str) -> str:
 
 
 def problems_of(invalid: ValidationError, sent: Mapping[str, Any] | None = None) -> dict[str, str]:
-    """Describe what is wrong with a request: a sentence for each field at fault, without its value.
+    """Return a sentence for each invalid field of a request, without its value.
 
     Fields are named as they were `sent`: a single value in place of a list has no index.
     """
@@ -509,7 +540,7 @@ def problems_of(invalid: ValidationError, sent: Mapping[str, Any] | None = None)
 
 
 def _as_sent(loc: tuple[int | str, ...], sent: Any) -> Iterator[int | str]:
-    """The path of a field at fault, without indexes into values that were not sent as lists."""
+    """Yield the path of an invalid field, without indexes into values not sent as lists."""
     for part in loc:
         if type(sent) is dict and part in sent:
             sent = sent[part]

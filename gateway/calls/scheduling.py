@@ -3,12 +3,12 @@
 Rules:
 - A client is a signed-in user, or an address block where nobody is signed in (`Session.client`);
   the gateway's own pages count as separate clients. The number of its connections does not matter.
-- `Scheduler` shares the event loop. A message is handled at once while nobody waits. Otherwise the
-  client that has had least of the loop is next, and of its connections the one that waited longest.
+- `Scheduler` shares the event loop. A message is handled at once if no client waits. Otherwise the
+  client that has used the loop least is next, and of its connections the one that waited longest.
 - `FairQueue` shares a scarce resource, such as a thread: one turn per client, clients in turn. It
   is bounded for each client and in total; when it is full, it refuses with `RateLimit`.
-- `Workers` computes in threads, in slices, what would block the loop: between two slices other
-  clients have their turns, and cancelled work ends.
+- `Workers` runs computations that would block the loop in threads, in slices: between two slices
+  other clients get their turns, and cancelled work stops.
 """
 
 import asyncio
@@ -30,20 +30,20 @@ from scopegate.gateway.calls.errors import rate_limit
 ROUND = 0.002
 """Seconds of handling after which the event loop reads its sockets again."""
 QUANTUM = 0.001
-"""Seconds that a connection has in its turn; a longer message is finished all the same."""
+"""Seconds of a connection's turn; a message that takes longer is still finished."""
 MAX_RUNNING = 8
-"""Handlers of one client that may wait for something at once; its further messages wait."""
+"""Handlers of one client that may await something at once; its further messages wait."""
 
 FEW_ROWS = 100
 """Reading and encoding more rows than this takes a turn in the workers' queue."""
 WORKERS = 2
-"""Threads that compute; one client has at most one of them."""
+"""Threads for computations; one client has at most one of them."""
 SLICE = 0.005
 """Seconds after which a computation gives other clients a turn."""
 MAX_QUEUED_PER_CLIENT = 3
-"""Turns that one client may wait for in a queue: the longest take a second each."""
+"""Turns of one client that may wait in a queue: the longest take a second each."""
 MAX_QUEUED = 256
-"""Turns that all clients may wait for in a queue."""
+"""Turns of all clients that may wait in a queue."""
 
 T = TypeVar("T")
 
@@ -54,13 +54,13 @@ class Work(Protocol):
     """Work of a client, such as the messages of a connection."""
 
     queued: bool
-    """Whether it waits for its turn. Set by the scheduler."""
+    """Whether it is waiting for its turn. Set by the scheduler."""
 
     def serve(self, until: float) -> bool:
-        """Work until this moment of the scheduler's clock; whether more could be done at once."""
+        """Work until this time of the scheduler's clock; return whether more can be done now."""
 
     def turn(self, until: float) -> bool:
-        """Do the same when called by the scheduler, and send the output in one go."""
+        """Do the same in a turn from the scheduler, and send the output in one write."""
 
 
 class ClientLoad:
@@ -70,10 +70,10 @@ class ClientLoad:
 
     def __init__(self) -> None:
         self.time = 0.0
-        """Seconds used, raised to the scheduler's time where the client was idle meanwhile."""
+        """Seconds used, raised to the scheduler's time if the client was idle meanwhile."""
         self.waiting: deque[Work] = deque()
         self.running = 0
-        """Handlers that wait for something."""
+        """Handlers that are awaiting something."""
         self.listed = False
 
 
@@ -86,7 +86,7 @@ class Scheduler:
         clock: Callable[[], float] = time.perf_counter,
         call_soon: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
-        """`call_soon` calls after the sockets were read; the running loop's if not given."""
+        """`call_soon` calls back after the sockets were read; by default the running loop's."""
         self.now = self._clock = clock
         self._call_soon = call_soon
         self._loads: weakref.WeakValueDictionary[Hashable, ClientLoad] = (
@@ -102,14 +102,14 @@ class Scheduler:
         self._is_due = False
 
     def load(self, client: Hashable) -> ClientLoad:
-        """The load of this client: the same object as long as it is referenced."""
+        """Return the load of this client: the same object as long as it is referenced."""
         load = self._loads.get(client)
         if load is None:
             load = self._loads[client] = ClientLoad()
         return load
 
     def run(self, load: ClientLoad, work: Work) -> None:
-        """Serve `work` now if it would be next, else when it is the client's turn."""
+        """Serve `work` now if its client is next, else when it is the client's turn."""
         now = self._clock()
         if load.waiting or load.running >= MAX_RUNNING or not self._is_next(load, now):
             self.wait(load, work)
@@ -131,11 +131,11 @@ class Scheduler:
         self._list(load)
 
     def started(self, load: ClientLoad) -> None:
-        """Count a handler of the client that starts to wait."""
+        """Count a handler of the client that begins to await something."""
         load.running += 1
 
     def finished(self, load: ClientLoad) -> None:
-        """Count a handler of the client that waits no longer."""
+        """Stop counting a handler of the client that was awaiting something."""
         load.running -= 1
         if load.waiting:
             self._list(load)
@@ -144,7 +144,7 @@ class Scheduler:
     def charged(
         self, load: ClientLoad, coroutine: Coroutine[Any, Any, T]
     ) -> Generator[Any, Any, T]:
-        """Await a coroutine, and count every step of it as the client's."""
+        """Await a coroutine, and charge the time of its steps to the client."""
         send: Callable[[Any], Any] = coroutine.send
         value: Any = None
         while True:
@@ -163,7 +163,7 @@ class Scheduler:
 
     def _is_next(self, load: ClientLoad, now: float) -> bool:
         if now >= self._round_ends:
-            # Without this hint from the loop: after a pause the sockets have been read again.
+            # The loop does not report it, but after a pause it has read the sockets again.
             if self._line or now - self._worked_until <= ROUND:
                 return False
             self._round_ends = now + self.round_length
@@ -184,7 +184,7 @@ class Scheduler:
             call_soon(self._serve)
 
     def _serve(self) -> None:
-        """Serve clients for a round; the rest waits until the sockets have been read again."""
+        """Serve clients for one round; the rest waits until the sockets have been read again."""
         self._is_due = False
         now = self._clock()
         round_ends = now + self.round_length
@@ -217,7 +217,7 @@ class Scheduler:
 
 
 class Turn:
-    """One turn in a queue, while it lasts."""
+    """One turn in a queue."""
 
     def __init__(self, queue: "FairQueue", client: Hashable) -> None:
         self._queue = queue
@@ -226,13 +226,16 @@ class Turn:
         self._work: asyncio.Future[Any] | None = None
 
     async def run(self, threads: Executor, function: Callable[..., T], *arguments: Any) -> T:
-        """Run a function in a thread. The turn lasts until it ends, also when the caller leaves."""
+        """Run a function in a thread.
+
+        The turn lasts until the function ends, even if the caller is cancelled.
+        """
         work = asyncio.get_running_loop().run_in_executor(threads, function, *arguments)
         self._work = work
         return await asyncio.shield(work)
 
     async def pass_on(self) -> None:
-        """Let every other client that waits have a turn first."""
+        """Let every other waiting client have a turn first."""
         if self._queue.others_wait:
             self._holds = False
             await self._queue.wait_again(self._client)
@@ -254,7 +257,7 @@ class Turn:
 
     def _release(self, work: asyncio.Future[Any]) -> None:
         if not work.cancelled():
-            work.exception()  # nobody else asks for it
+            work.exception()  # otherwise asyncio logs that it was never retrieved
         self._queue.release(self._client)
 
 
@@ -287,15 +290,15 @@ class FairQueue:
 
     @property
     def others_wait(self) -> bool:
-        """Whether a client waits that has no turn."""
+        """Whether a client that has no turn is waiting."""
         return bool(self._order)
 
     @asynccontextmanager
     async def turn(self, client: Hashable, name: str) -> AsyncIterator[Turn]:
         """Wait for a turn, which lasts until the block ends.
 
-        When the queue is full, the latest turn of the client that has most waiting is refused with
-        `RateLimit` for the call `name`; that may be the caller's.
+        If the queue is full, the last turn of the client with the most waiting is refused with
+        `RateLimit` for its call (`name`); that may be the caller's.
         """
         turn = Turn(self, client)
         try:
@@ -323,7 +326,7 @@ class FairQueue:
             refused.set_exception(full)
 
     async def wait(self, client: Hashable) -> None:
-        """Wait for a turn behind the client's others. Raises `_FullError`."""
+        """Wait for a turn behind the client's others. Raises `_FullError` if the queue is full."""
         if self._free and client not in self._holding and client not in self._waiting:
             self._free -= 1
             self._holding.add(client)
@@ -337,7 +340,7 @@ class FairQueue:
         await self._granted(client, future)
 
     async def wait_again(self, client: Hashable) -> None:
-        """Give a turn back and wait for another, before the client's others."""
+        """Give a turn back and wait for another, ahead of the client's others."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(client, deque()).appendleft(future)
         self.release(client)
@@ -350,14 +353,14 @@ class FairQueue:
         except asyncio.CancelledError:
             if future.cancelled():
                 self._drop(client, future)
-            elif future.exception() is None:  # it was granted in the same moment
+            elif future.exception() is None:  # it was granted just before the cancellation
                 self.release(client)
             raise
         finally:
             self._count -= 1
 
     def release(self, client: Hashable) -> None:
-        """Give a turn back: the client that has waited longest for one is next."""
+        """Give a turn back; the client that has waited longest is next."""
         self._free += 1
         self._holding.discard(client)
         if client in self._waiting:
@@ -367,7 +370,7 @@ class FairQueue:
             waiting = self._waiting[following]
             self._free -= 1
             self._holding.add(following)
-            # Cancelled ones are here until their tasks run.
+            # Cancelled futures stay here until their tasks run.
             while waiting:
                 future = waiting.popleft()
                 if not future.done():
@@ -391,7 +394,7 @@ class FairQueue:
 
 
 class Workers:
-    """Computes in threads what would hold up the event loop."""
+    """Runs computations that would block the event loop in threads."""
 
     def __init__(self) -> None:
         self.queue = FairQueue(WORKERS)
@@ -400,21 +403,21 @@ class Workers:
     def reading(
         self, client: Hashable, name: str, rows: int
     ) -> AbstractAsyncContextManager[Turn | None]:
-        """A turn for a call that reads so many rows, or none if they are few."""
+        """A context manager: a turn, or `None` if the call reads at most `FEW_ROWS` rows."""
         return self.queue.turn(client, name) if rows > FEW_ROWS else nullcontext()
 
     async def compute(self, client: Hashable, name: str, work: Generator[None, None, T]) -> T:
-        """Run a generator in a thread; what it returns.
+        """Run a generator in a thread; return what it returns.
 
-        It yields every few milliseconds. At a yield other clients may have their turns, and the
-        work ends if the caller was cancelled. Raises `RateLimit` for the call `name` if too much
-        waits.
+        It must yield every few milliseconds. At a yield, other clients may get their turns, and the
+        work stops if the caller was cancelled. Raises `RateLimit` for the call `name` if too many
+        turns are waiting.
         """
         async with self.queue.turn(client, name) as turn:
             return await self._go_on(turn, work)
 
     async def listed(self, turn: Turn | None, count: int, made: Iterable[T]) -> list[T]:
-        """Build a list of `count` items, in this turn of `reading` if they are many."""
+        """Build a list of `count` items; if many, in a thread in this turn of `reading`."""
         if turn is None or count <= FEW_ROWS:
             return list(made)
         return await self._go_on(turn, one_by_one(made))
@@ -428,12 +431,12 @@ class Workers:
             await turn.pass_on()
 
     def close(self) -> None:
-        """Stop computing."""
+        """Stop the threads, and cancel what they have not begun."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def finished(work: Generator[None, None, T]) -> T:
-    """Run this work at once; its result."""
+    """Run this work at once and return its result."""
     while True:
         try:
             next(work)
@@ -443,7 +446,7 @@ def finished(work: Generator[None, None, T]) -> T:
 
 
 def one_by_one(made: Iterable[T]) -> Generator[None, None, list[T]]:
-    """Build a list; a generator that yields before each item."""
+    """Build a list in a generator that yields after each item."""
     found: list[T] = []
     for item in made:
         found.append(item)
@@ -452,7 +455,7 @@ def one_by_one(made: Iterable[T]) -> Generator[None, None, list[T]]:
 
 
 def _slice(work: Generator[None, None, Any]) -> tuple[bool, Any]:
-    """Continue this work for a slice; whether it is done, and its result."""
+    """Continue this work for one slice; return whether it is done, and its result."""
     ends = time.perf_counter() + SLICE
     try:
         next(work)

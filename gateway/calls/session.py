@@ -1,11 +1,12 @@
-"""What is remembered about one client: its app, its grants, its streams.
+"""The state of one connection: its app, its grants, its streams.
 
 Rules:
 - A session does no I/O; it is given a `send` that takes one encoded message.
-- Everything that lives as long as the client is undone by `close`.
+- `close` undoes everything that lasts as long as the connection.
 - An account's stream ends with the grant under which it was opened.
-- What a session does counts for its client: its first grant, or the address block before sign-in.
-  Streams that go on after the grants under which they were opened count for the address block.
+- Messages count for the first grant, calls and streams for the grant that they act under, and all
+  of them for the address block before sign-in. Streams that continue after the grants under which
+  they were opened have ended count for the address block.
 """
 
 import secrets
@@ -30,35 +31,35 @@ from scopegate.gateway.calls.limits import Holder, block_of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grant:
-    """What one token allows on one account. Two grants are the same only if they are one object."""
+    """What one token allows on one account. Grants are compared by identity."""
 
     token_id: int
     user_id: int
     loginid: str
     scopes: frozenset[str]
-    """Those of the token that the gateway declares."""
+    """The scopes of the token that the gateway declares."""
     app_id: int | None
-    """The app that the token was issued to; `None` for a token of the owner's own making."""
+    """The app of the token's authorization; `None` for a token that the owner created."""
     is_owner: bool = False
-    """Whether the owner signed in at the gateway's own pages, which no token can do."""
+    """Whether the owner signed in at the gateway's own pages; false for every API token."""
     expires_at: float | None = None
-    """When the token expires, in real time; `None` if it does not."""
+    """When the token expires, in epoch seconds of real time; `None` if it does not."""
     bucket: str = ""
     """The bucket in which messages and calls of this grant are counted: that of its app's
     authorization, of its root token, or of its sign-in at the pages."""
     link_id: int | None = None
-    """The authorization that the token belongs to; `None` for a token that the owner made."""
+    """The authorization that the token belongs to; `None` for a token that the owner created."""
     loginids: frozenset[str] | None = None
-    """The accounts of that authorization; `None` if all accounts of the user are in reach."""
+    """The accounts of that authorization; `None` if the grant reaches all accounts of the user."""
     account: object = None
-    """What a plugin keeps of the account (`Accounts.facts`); `None` where none does."""
+    """What a plugin stores about the account (`Accounts.facts`); `None` if none does."""
 
     @property
     def holders(self) -> tuple[Holder, ...]:
         """The holders that connections and streams of this grant count for.
 
-        One app cannot use up its user's limit, and nothing uses up the limit of the owner at the
-        pages.
+        One app cannot use up its user's limit, and nothing else uses up the limit of the owner at
+        the pages.
         """
         if self.is_owner:
             return (Holder(f"owner {self.user_id}", "user"),)
@@ -71,7 +72,7 @@ class Grant:
 
 
 def unsigned_holder(address: str, origin: str, host: str) -> Holder:
-    """The holder that a connection counts for before sign-in: the address block.
+    """Return the holder that a connection counts for before sign-in: the address block.
 
     The gateway's own pages count separately, so that an owner can sign in whatever else the
     address sends.
@@ -81,12 +82,12 @@ def unsigned_holder(address: str, origin: str, host: str) -> Holder:
 
 
 def new_stream_id() -> str:
-    """An id for a stream, or for a proposal that may become one."""
+    """Generate an id for a stream, or for a proposal that may become one."""
     return str(uuid.uuid4())
 
 
 class Shape(Enum):
-    """What each event of a stream is."""
+    """The form of each event of a stream."""
 
     NAMED = "an object with the id of the stream as its id"
     OBJECT = "an object"
@@ -94,11 +95,11 @@ class Shape(Enum):
 
 
 NO_FIELDS: Final = b"}}"
-"""How an event without fields arrives at a stream: its end, and that of the message."""
+"""The `tail` of an event without fields: the end of the event, and of the message."""
 
 
 class Subscription:
-    """One stream to one client, from its first reply until it is forgotten."""
+    """One stream of a session, from its first reply until it is forgotten."""
 
     __slots__ = (
         "_close",
@@ -137,22 +138,22 @@ class Subscription:
     ) -> None:
         self.id = stream_id or new_stream_id()
         self.holders = holders
-        """The holders that it counts for."""
+        """The holders that the stream counts for."""
         self.kind = kind
         self.key = key
         self.grant = grant
         self.implied = implied
-        """Whether the client did not ask for it explicitly: a request that does takes it over."""
+        """Whether the client did not ask for it explicitly; a request that does takes it over."""
         self.alive = True
         self._since = since
         self._send = send
         self.head_size = len(head)
-        """Bytes of the request that are repeated."""
+        """Bytes of the request that each message repeats."""
         self._msg_type = msg_type
         self._forget = forget
         self._close: Callable[[], None] | None = None
         self._recount: Callable[[tuple[Holder, ...]], str | None] | None = None
-        # Everything of a message that never changes for this client is encoded once, here.
+        # The part that is the same in all messages of this stream is encoded once, here.
         self.shape = shape
         opening = b"[" if shape is Shape.LIST else b"{"
         if shape is Shape.NAMED:
@@ -167,7 +168,7 @@ class Subscription:
 
     @property
     def size(self) -> int:
-        """Bytes that the stream holds, and repeats in each of its messages."""
+        """Bytes that the stream holds, and repeats in each message."""
         return len(self._prefix)
 
     @property
@@ -177,22 +178,25 @@ class Subscription:
     def opened(
         self, close: Callable[[], None], recount: Callable[[tuple[Holder, ...]], str | None]
     ) -> None:
-        """Remember how to stop what feeds this stream, and how to count it for others.
+        """Set the functions that unsubscribe this stream, and that count it for other holders.
 
-        `recount` returns the limit that would break for them, in words; it counts nothing then.
+        `recount` returns the limit that they would exceed, in words, and counts nothing then.
         """
         self._close = close
         self._recount = recount
 
     def count_for(self, holders: tuple[Holder, ...]) -> str | None:
-        """Count it for these from now on, unless that would break a limit, which is returned."""
+        """Count it for these holders from now on, or return the limit that they would exceed."""
         broken = None if self._recount is None else self._recount(holders)
         if broken is None:
             self.holders = holders
         return broken
 
     def take_over(self, head: bytes, since: int) -> None:
-        """Continue with the head of a request that asks for this stream, after its first reply."""
+        """Continue as the stream of a request that asks for it explicitly.
+
+        `head` is the repeated part of that request, `since` the position of its first reply.
+        """
         self.implied = False
         self._prefix = head + self._prefix[self.head_size :]
         self.head_size = len(head)
@@ -212,16 +216,19 @@ class Subscription:
         return self.grant is not None and self.grant.loginid == loginid
 
     def deliver(self, tail: bytes, position: int) -> None:
-        """Send one event, unless the first reply told it already."""
+        """Send one event, unless the first reply or an earlier event covers its position."""
         if self.alive and position > self._since:
             self._since = position
-            if tail == NO_FIELDS and self.shape is Shape.NAMED:  # no comma after its id
+            if tail == NO_FIELDS and self.shape is Shape.NAMED:  # no comma after the id
                 self._send(self._prefix[:-1] + tail)
             else:
                 self._send(self._prefix + tail)
 
     def conclude(self, tail: bytes, position: int, *, ends: bool) -> None:
-        """Send the last that is told of something: such a message names no subscription."""
+        """Send the last event about one object: such a message names no subscription.
+
+        With `ends` the stream ends too.
+        """
         if self.alive and position > self._since:
             self._since = position
             name = self._msg_type.encode()
@@ -231,7 +238,7 @@ class Subscription:
                 self._forget(self.id)
 
     def finish(self, error: ApiError) -> None:
-        """Tell the client that the stream has ended, and why; harmless once it has."""
+        """Send the error that ends the stream, and end it; no effect once it has ended."""
         if not self.alive:
             return
         body = orjson.dumps(error.body())
@@ -242,7 +249,7 @@ class Subscription:
         self._forget(self.id)
 
     def end(self) -> None:
-        """Nothing is sent on this stream from now on."""
+        """Unsubscribe the stream: nothing more is sent on it."""
         self.alive = False
         if self._close is not None:
             self._close()
@@ -250,7 +257,7 @@ class Subscription:
 
 
 class Session:
-    """One client's memory, from its connecting to its leaving."""
+    """The state of one connection, from its opening to its end."""
 
     __slots__ = (
         "_after_reply",
@@ -293,7 +300,7 @@ class Session:
         secure: bool = False,
     ) -> None:
         self.id = secrets.token_hex(8)
-        """Names this session among all processes: who asked for a change."""
+        """Unique among all processes: changes name the session that asked for them."""
         self.send = send
         self.app_id = app_id
         self.address = address
@@ -303,29 +310,29 @@ class Session:
         self.host = host
         self.proxied = proxied
         self.secure = secure
-        """Whether it came over TLS, or a proxy says so."""
+        """Whether the connection uses TLS, or a proxy states that it does."""
         self.at_pages = is_own_page(origin, host)
         """Whether the client is a page that this gateway served."""
         self.unsigned = unsigned_holder(address, origin, host)
         """The holder that it counts for before sign-in."""
         self.bucket: str = self.unsigned.key
-        """The bucket in which its messages are counted."""
+        """The rate-limit bucket in which its messages are counted."""
         self.refusals = 0
         """Number of messages in a row that a limit refused."""
         self.grants: dict[str, Grant] = {}
-        """By loginid, in the order of their tokens: the first is the one a message means."""
+        """By login id, in the order of their tokens; a message that names none uses the first."""
         self.acting: Grant | None = None
-        """The grant that the message now being answered acts under."""
+        """The grant that the current message acts under."""
         self.subscriptions: dict[str, Subscription] = {}
         self.signed_in_at = 0.0
-        """The market's time when it signed in."""
+        """The market's time of the sign-in."""
         self.signed_out: ApiError | None = None
         """The error that ended its last grant, if any; later calls get its details."""
         self.closed = False
         self.answering = False
-        """Whether a message is being answered at present."""
+        """Whether a message is being answered."""
         self.turned_away = False
-        """Whether its connection is refused and only waits for the error."""
+        """Whether the connection is refused, and is closed once the error is sent."""
         self._after_reply: list[Callable[[], None]] = []
         self._leaving: list[Callable[[], None]] = []
 
@@ -336,9 +343,9 @@ class Session:
 
     @property
     def client(self) -> Hashable:
-        """Who shares turns and queues with this session: the user, or else the address block.
+        """The client that this session is scheduled as: the user, or else the address block.
 
-        The gateway's own pages have separate ones, so that no app can keep its user from them.
+        The gateway's own pages are separate clients, so that no app can keep its user from them.
         """
         for grant in self.grants.values():
             return (grant.user_id, grant.is_owner)
@@ -346,28 +353,28 @@ class Session:
 
     @property
     def grant(self) -> Grant:
-        """The grant that the present message acts under.
+        """The grant that the current message acts under.
 
-        Raises `AuthorizationRequired` where there is none, so a handler can not act for nobody.
+        Raises `AuthorizationRequired` if there is none, so no handler acts without one.
         """
         if self.acting is None:
             raise self.login_needed()
         return self.acting
 
     def login_needed(self) -> ApiError:
-        """The error for a call that needs a login, if there is none."""
+        """Return the error for a call that needs a login if there is none."""
         return authorization_required(None if self.signed_out is None else self.signed_out.details)
 
     def stream(self, key: Hashable) -> Subscription | None:
-        """The open stream with this key, if there is one."""
+        """Return the open stream with this key, if there is one."""
         return next((s for s in self.subscriptions.values() if s.key == key), None)
 
     def open(self, subscription: Subscription) -> None:
-        """Remember a stream until it is forgotten."""
+        """Keep a stream until it is forgotten."""
         self.subscriptions[subscription.id] = subscription
 
     def forget(self, subscription_id: str) -> bool:
-        """End one stream; whether there was one."""
+        """End one stream; return whether there was one."""
         subscription = self.subscriptions.pop(subscription_id, None)
         if subscription is None:
             return False
@@ -375,7 +382,7 @@ class Session:
         return True
 
     def forget_kinds(self, kinds: frozenset[str]) -> list[str]:
-        """End every stream of these kinds; the ids of those ended."""
+        """End every stream of these kinds; return their ids."""
         ended = [stream.id for stream in self.subscriptions.values() if stream.kind in kinds]
         for subscription_id in ended:
             self.forget(subscription_id)
@@ -398,7 +405,10 @@ class Session:
         self._recount_streams()
 
     def _recount_streams(self) -> None:
-        """Count no stream any more for whom the session acts no longer; it may have to end."""
+        """Count public streams for the address block once their holders have no grant here.
+
+        A stream that would exceed a limit there ends.
+        """
         here = {self.unsigned}.union(*(grant.holders for grant in self.grants.values()))
         for stream in list(self.subscriptions.values()):
             if stream.grant is None and not here.issuperset(stream.holders):
@@ -407,7 +417,7 @@ class Session:
                     self._once_replied(partial(stream.finish, rate_limit(stream.kind, broken)))
 
     def regrant(self, grant: Grant) -> None:
-        """Act under this grant in place of the one for its account; streams go on."""
+        """Act under this grant in place of the one for its account; streams continue."""
         old = self.grants[grant.loginid]
         self.grants[grant.loginid] = grant
         if self.acting is old:
@@ -417,16 +427,16 @@ class Session:
                 stream.grant = grant
 
     def sign_out(self) -> None:
-        """Act for nobody. Account streams end without a word; public ones go on."""
+        """Drop all grants. Account streams end without a message; public ones continue."""
         self._begin({})
 
     def revoke(
         self, token_id: int, *, reply_first: bool = False, why: ApiError | None = None
     ) -> None:
-        """One token is no more: its grants are gone, and each of its streams is told and ends.
+        """Drop the grants of a token, and end their streams with an error.
 
-        With `reply_first` the streams end after the reply to the present message. `why` is their
-        error, `InvalidToken` if it is not given; later calls get its details.
+        With `reply_first` the streams end after the reply to the current message. `why` is their
+        error, by default `InvalidToken`; later calls get its details.
         """
         ended = [grant for grant in self.grants.values() if grant.token_id == token_id]
         self._act_under(
@@ -445,7 +455,7 @@ class Session:
             tell()
 
     def finish_streams(self, error: ApiError) -> None:
-        """Tell every stream why it ends, and end it; after the present message's reply."""
+        """End every stream with this error, after the reply to the current message."""
 
         def tell() -> None:
             for stream in list(self.subscriptions.values()):
@@ -454,14 +464,14 @@ class Session:
         self._once_replied(tell)
 
     def _once_replied(self, action: Callable[[], None]) -> None:
-        """Do this after the reply to the present message; at once where none is under way."""
+        """Run `action` after the reply to the current message; at once if there is none."""
         if self.answering:
             self._after_reply.append(action)
         else:
             action()
 
     def replied(self) -> None:
-        """The present message has its reply: do what waited for that."""
+        """Called when the current message has its reply: run what waited for that."""
         self.answering = False
         if self._after_reply:
             actions, self._after_reply = self._after_reply, []
@@ -469,11 +479,11 @@ class Session:
                 action()
 
     def on_leave(self, action: Callable[[], None]) -> None:
-        """Do this when the client leaves."""
+        """Run `action` when the connection ends."""
         self._leaving.append(action)
 
     def close(self) -> None:
-        """The client has left: undo everything that was held for it. Harmless a second time."""
+        """Called when the connection ends: release all that it holds. No effect a second time."""
         if self.closed:
             return
         self.closed = True

@@ -1,17 +1,17 @@
 """Find the calls and the `req_id` of a message without parsing it, for the reply that refuses it.
 
-Only the beginning and the end are scanned, and only as far as they hold members of the message
-itself. For valid JSON that is exact: a member of the beginning follows the opening brace and other
-plain members, one of the end is followed by plain members and the closing brace. The part in
+Only the beginning and the end are scanned, as far as they hold top-level members with scalar
+values. For valid JSON that is exact: a member at the beginning follows the opening brace and other
+scalar members; a member at the end is followed by scalar members and the closing brace. The part in
 between is not scanned.
 """
 
 import re
 
 REACH = 256
-"""Bytes looked at, at each end."""
+"""Bytes scanned at each end."""
 MEMBERS = 8
-"""Members looked at, at each end."""
+"""Members scanned at each end."""
 
 _PLAIN = r'(?:"[^"\\]{0,100}"|-?[0-9.eE+-]{1,40}|true|false|null)'
 _KEY = r'"([A-Za-z0-9_-]{1,50})"'
@@ -22,13 +22,13 @@ _INTEGER = re.compile(r'"?(-?[0-9]{1,16})"?', re.ASCII)
 
 
 def skim(text: bytes) -> dict[str, int | None]:
-    """The keys that can be seen without parsing, in order; only `req_id` has its value."""
+    """Return the keys that can be seen without parsing, in order; only `req_id` has its value."""
     found: dict[str, int | None] = {}
     head = text[:REACH].decode("ascii", "replace")
     member = _FIRST.match(head)
     while member is not None and len(found) < MEMBERS:
         _note(found, member[1], member[2])
-        if member[2] is None:  # its value is no plain one, or goes on: nothing after it is sure
+        if member[2] is None:  # not scalar, or cut off: nothing after it is certain
             break
         member = _NEXT.match(head, member.end())
     for key, value in reversed(_members_of_end(text[-REACH:].decode("ascii", "replace"))):
@@ -37,7 +37,7 @@ def skim(text: bytes) -> dict[str, int | None]:
 
 
 def _members_of_end(tail: str) -> list[tuple[str, str]]:
-    """The plain members at the end of a message, the last first."""
+    """Return the scalar members at the end of a message, the last first."""
     members: list[tuple[str, str]] = []
     while len(members) < MEMBERS and (member := _LAST.search(tail)) is not None:
         members.append((member[1], member[2]))

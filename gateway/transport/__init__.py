@@ -1,1 +1,1 @@
-"""Bytes and frames: one object owns each socket until it is closed."""
+"""Sockets, frames, TLS and HTTP: one object owns each socket until it is closed."""

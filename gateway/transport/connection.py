@@ -1,12 +1,13 @@
-"""One client: texts in, replies out, in order.
+"""One client's messages, answered in order.
 
 Rules:
-- Messages are answered one after the other. While one waits for something, the next wait behind it;
-  from `MAX_WAITING` of them on, or `MAX_WAITING_BYTES`, the client is not read from for a while.
-- Nothing is handled for a client that does not take its replies.
-- Clients are served in turn (`gateway.calls.scheduling`), so no client's messages delay the others
-  for much longer than a turn.
-- No task is made for a message unless its handler waits for something.
+- Messages are answered one at a time. While a handler waits for something, later messages are
+  buffered; at `MAX_WAITING` of them, or `MAX_WAITING_BYTES`, reading pauses until none is left.
+- No message is handled while its client is congested, that is, does not read its replies.
+- Clients are served in turn (`gateway.calls.scheduling`), so a client's messages delay the others
+  by little more than a turn.
+- A message gets a task only if its handler waits for something, or is not called eagerly (a
+  plugin's handler with an `await`).
 """
 
 import asyncio
@@ -28,22 +29,22 @@ log = structlog.get_logger("scopegate.connection")
 
 
 class Transport(Protocol):
-    """What carries a connection's messages: a WebSocket, or queues in a test."""
+    """Carries the messages of a connection: a WebSocket, or queues in a test."""
 
     congested: bool
-    """Whether the client has fallen behind in taking what was sent."""
+    """Whether the client reads too slowly: its write buffer is full."""
 
     def close(self, code: int, reason: str) -> None:
-        """End the connection after what was sent."""
+        """Close the connection after everything that was sent before."""
 
     def batched(self, work: Callable[[], None]) -> None:
-        """Do something, and send in one go what it brings about."""
+        """Call `work`, and send all its output in one write."""
 
     def pause(self) -> None:
-        """Read nothing more for now."""
+        """Pause reading."""
 
     def resume(self) -> None:
-        """Read again."""
+        """Resume reading."""
 
 
 class Connection:
@@ -84,7 +85,7 @@ class Connection:
 
     @property
     def waiting_bytes(self) -> int:
-        """Bytes of the messages that wait to be answered."""
+        """Total size in bytes of the messages that wait to be answered."""
         return sum(map(len, self._waiting))
 
     @property
@@ -93,7 +94,7 @@ class Connection:
         return self._task is not None or bool(self._waiting)
 
     def receive(self, texts: list[bytes]) -> None:
-        """Answer these messages, or put them behind those that wait."""
+        """Answer these messages, or queue them behind those that wait."""
         if self.session.closed:
             return
         if self._waiting:
@@ -103,7 +104,7 @@ class Connection:
         self.work()
 
     def work(self) -> None:
-        """Answer what waits, in the client's turn; call again when congestion ends."""
+        """Answer waiting messages when it is the client's turn; call again when congestion ends."""
         if self._working or self._task is not None or self.queued or not self._waiting:
             self._regulate()
             return
@@ -113,13 +114,16 @@ class Connection:
 
     def _client_load(self) -> ClientLoad:
         grants = self.session.grants
-        if grants is not self._grants:  # it has signed in or out
+        if grants is not self._grants:  # the client has signed in or out
             self._grants = grants
             self._load = self._scheduler.load(self.session.client)
         return self._load
 
     def serve(self, until: float) -> bool:
-        """Answer what waits, until this moment; whether more could be answered at once."""
+        """Answer waiting messages until `until`, in the scheduler's time.
+
+        Return whether further messages can be answered at once.
+        """
         self._working = True
         handle, session, transport = self._dispatcher.handle, self.session, self._transport
         now = self._scheduler.now
@@ -138,7 +142,7 @@ class Connection:
         return bool(self._waiting) and self._task is None and not transport.congested
 
     def turn(self, until: float) -> bool:
-        """Do the same, and send the replies in one go."""
+        """Call `serve`, and send the replies in one write."""
         more = False
 
         def work() -> None:
@@ -149,7 +153,7 @@ class Connection:
         return more
 
     def _start(self, rest: Coroutine[Any, Any, None]) -> None:
-        # A refused connection only waits, and delays no other client.
+        # A refused connection only waits: it does not count against its client's handlers.
         load = None if self.session.turned_away else self._load
         if load is not None:
             self._scheduler.started(load)
@@ -164,7 +168,7 @@ class Connection:
             self._task = None
             if load is not None:
                 self._scheduler.finished(load)
-            # The next message is not handled inside this task: one that waits gets its own.
+            # Not handled inside this task: a message whose handler waits gets a task of its own.
             if self._waiting and not self.queued:
                 self._scheduler.wait(self._client_load(), self)
 
@@ -186,9 +190,9 @@ class Connection:
             self._transport.pause()
 
     def leave(self) -> None:
-        """The client is gone: stop answering, and undo what the session holds."""
+        """Stop answering, and close the session. Called when the client is gone."""
         self._waiting = ()
         if self._task is not None and self._task is not asyncio.current_task():
-            # Not at once: a coroutine that is cancelled before its first step was never awaited.
+            # Not at once: a task cancelled before its first step would never await its coroutine.
             asyncio.get_running_loop().call_soon(self._task.cancel)
         self.session.close()

@@ -1,6 +1,6 @@
-"""What a client's opening request tells of it, directly or through proxies.
+"""What a client's opening request says about it, directly or through proxies.
 
-Rule: what a proxy says of somebody's address counts only if the proxy is trusted.
+Rule: a client address that a proxy reports counts only if the proxy is trusted.
 """
 
 import ipaddress
@@ -24,7 +24,7 @@ _FORWARDED = "x-forwarded"
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """What a client's opening request tells of it."""
+    """What a client's opening request says about it."""
 
     address: str
     app_id: str
@@ -32,15 +32,15 @@ class Handshake:
     user_agent: str
     origin: str = ""
     host: str = ""
-    """The `Host` that it asked for."""
+    """The `Host` header."""
     proxied: bool = False
-    """Whether a proxy says that it speaks for somebody."""
+    """Whether a header shows that the request came through a proxy."""
     secure: bool = False
-    """Whether it came over TLS, or a proxy says so."""
+    """Whether the request came over TLS, or `X-Forwarded-Proto` says so."""
 
 
 def handshake_of(request: Request, *, address: str, secure: bool) -> Handshake:
-    """Who asks for a WebSocket, from this address; `secure` over TLS."""
+    """Return what a WebSocket request from `address` says; `secure` if it came over TLS."""
     query = request.path.partition("?")[2]
     fields = parse_qs(query, max_num_fields=50) if query.count("&") < 50 else {}
     headers = request.headers
@@ -59,9 +59,10 @@ def handshake_of(request: Request, *, address: str, secure: bool) -> Handshake:
 
 
 def client_address(peer: str, forwarded: str, trusted: Iterable[Network]) -> str:
-    """Where a client is: the peer, or what a trusted proxy says of whom it speaks for.
+    """Return a client's IP address: the peer's, or the one that a trusted proxy reports.
 
-    Read from the right of `X-Forwarded-For`, the first address that is not itself a trusted proxy.
+    `forwarded` (`X-Forwarded-For`) is read from the right up to the first address that is not a
+    trusted proxy, or to an entry that is no address.
     """
     hops = [part.strip() for part in forwarded.split(",") if part.strip()]
     address = peer

@@ -1,13 +1,13 @@
-"""Plain HTTP on the gateway's port: one request after the other over h11, answered by a `Site`.
+"""Plain HTTP on the gateway's port: one request at a time over h11, answered by a `Site`.
 
 Rules:
-- This file moves bytes and knows no page. A site is a function from a request to a response, or to
-  a coroutine that gives one; the next request waits until that is sent.
-- A body is at most `MAX_BODY`. A request that is wrong is answered, and ends the connection.
-- Nothing is read while a response is under way, so at most one read waits. Requests that arrived
-  together are answered in the client's turn (`gateway.calls.scheduling`).
-- A request whose end is ambiguous between servers is refused, and ends the connection: one with
-  both `Content-Length` and `Transfer-Encoding`, one with a folded header.
+- This file handles bytes, not pages. A site is a function that returns the response to a request,
+  or a coroutine that returns it; the next request waits until the response is sent.
+- A body has at most `MAX_BODY` bytes. An invalid request is answered, and closes the connection.
+- Reading pauses while a response is being made, so at most one read is buffered. Requests that
+  arrived together are answered in the client's turn (`gateway.calls.scheduling`).
+- A request whose end other servers might see elsewhere is refused, and closes the connection: one
+  with both `Content-Length` and `Transfer-Encoding`, and one with a folded header.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ SECURITY = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-"""Security headers of every response, also of refusals."""
+"""Security headers of every page, file and refusal; the token endpoint has headers of its own."""
 
 _FOLD = re.compile(rb"\n[ \t]")
 _HEAD_ENDS = re.compile(rb"\n\r?\n")
@@ -50,12 +50,12 @@ class HttpRequest:
     path: str
     query: str
     headers: Mapping[str, str]
-    """By lower-case name; of a repeated header the last."""
+    """By lower-case name; the last value of a repeated header."""
     body: bytes
     host: str
-    """The name that the client reaches the gateway by."""
+    """The host in an absolute request target; otherwise the `Host` header."""
     address: str
-    """Where the client is."""
+    """The client's IP address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +73,23 @@ Site = Callable[[HttpRequest], HttpResponse | Coroutine[Any, Any, HttpResponse]]
 
 @dataclass(frozen=True, slots=True)
 class HttpPeer:
-    """Who asks, and how to deal with them: what the socket offers a conversation."""
+    """What a conversation needs of its socket."""
 
     address_for: Callable[[str], str]
-    """The client's address, from what `X-Forwarded-For` says."""
+    """Return the client's address, given the value of `X-Forwarded-For`."""
     refuses: Callable[[str], str | None]
-    """What a client is told that names this `Host`; `None` where it is answered."""
+    """Return the text with which this `Host` is refused; `None` if it is not."""
     write: Callable[[bytes], None]
     close: Callable[[], None]
-    """Hang up, after what was written."""
+    """Close the connection after everything that was written before."""
     pause: Callable[[], None]
-    """Read nothing more for now."""
+    """Pause reading."""
     resume: Callable[[], None]
-    """Read again."""
+    """Resume reading."""
     run: Callable[[Work], None]
-    """Serve the conversation now, or in the client's turn."""
+    """Serve the conversation now, or when it is the client's turn."""
     batched: Callable[[Callable[[], None]], None]
-    """Run a function, and send its output in one go."""
+    """Call a function, and send all its output in one write."""
 
 
 class HttpConversation:
@@ -111,18 +111,18 @@ class HttpConversation:
         self._ended_with = b""
         self._may_be_folded = False
         self.since = time.monotonic()
-        """When the request began that is under way, or the last one was answered."""
+        """When the current request began, or the last one was answered; monotonic time."""
 
     @property
     def busy(self) -> bool:
-        """Whether an answer is under way, or a request that is whole waits for its turn."""
+        """Whether a response is being made, or a complete request waits for its turn."""
         return self._answering is not None or self.queued or not self._reading
 
     def receive(self, data: bytes) -> None:
-        """Take bytes; answer every request that they complete. Nothing is kept after the last."""
+        """Take bytes, and answer every request they complete. Nothing is kept after the last."""
         if self._over:
             return
-        if not self._begun:  # further bytes of a request do not extend its time
+        if not self._begun:  # further bytes of a request do not extend its timeout
             self._begun, self.since = True, time.monotonic()
         if not self._may_be_folded:
             self._may_be_folded = _FOLD.search(self._ended_with + data) is not None
@@ -132,14 +132,17 @@ class HttpConversation:
             self._peer.run(self)
 
     def leave(self) -> None:
-        """The client is gone, or is hung up on: nothing is answered any more."""
+        """Stop answering. Called when either side closes the connection."""
         self._over = True
         if self._answering is not None:
-            # Not at once: a coroutine that is cancelled before its first step was never awaited.
+            # Not at once: a task cancelled before its first step would never await its coroutine.
             asyncio.get_running_loop().call_soon(self._answering.cancel)
 
     def serve(self, until: float) -> bool:
-        """Answer received requests until this moment; whether more could be answered at once."""
+        """Answer received requests until `until`, in the scheduler's time.
+
+        Return whether further requests can be answered at once.
+        """
         if self._over:
             return False
         try:
@@ -153,7 +156,7 @@ class HttpConversation:
         return not (done or self._over) and self._answering is None
 
     def turn(self, until: float) -> bool:
-        """Do the same, and send the responses in one go."""
+        """Call `serve`, and send the responses in one write."""
         more = False
 
         def work() -> None:
@@ -164,7 +167,7 @@ class HttpConversation:
         return more
 
     def _proceed(self, until: float) -> bool:
-        """Answer requests until none is whole; `False` where more are, for another turn."""
+        """Answer complete requests. `False` if time is up, or a response is still being made."""
         while True:
             if self._may_be_folded and self._is_folded():
                 raise h11.RemoteProtocolError("a folded header")
@@ -193,12 +196,12 @@ class HttpConversation:
                     return True
                 if time.perf_counter() > until:
                     return False
-            else:  # they closed, or wait for us to switch protocols, which we never do
+            else:  # the client closed, or waits for a protocol switch, which never comes
                 self._end()
                 return True
 
     def _is_folded(self) -> bool:
-        """Whether the next head, as far as it was received, has a header on two lines."""
+        """Whether the next request head, as far as it was received, has a folded header."""
         if self._core.their_state is not h11.IDLE:
             return False
         data = self._core.trailing_data[0]
@@ -206,7 +209,7 @@ class HttpConversation:
         return _FOLD.search(data, 0, end.start() if end else len(data)) is not None
 
     def _next(self) -> bool:
-        """Whether another request may follow the one that was answered."""
+        """Get ready for the next request; `False`, after closing, if none may follow."""
         if self._core.our_state is not h11.DONE:
             self._end()
             return False
@@ -269,13 +272,13 @@ class HttpConversation:
     def _end(self) -> None:
         self.leave()
         self._peer.close()
-        if not self._reading:  # else nobody would see the client hang up as well
+        if not self._reading:  # otherwise the client's close would go unnoticed
             self._reading = True
             self._peer.resume()
 
     def _reply(self, response: HttpResponse, *, head_only: bool = False) -> None:
         headers = {"content-type": response.content_type, **response.headers}
-        if response.status != 304:  # which tells of what the browser has, not of its own body
+        if response.status != 304:  # a length there means that of the cached response
             headers["content-length"] = str(len(response.body))
         self._send(h11.Response(status_code=response.status, headers=list(headers.items())))
         if not head_only:
@@ -289,7 +292,7 @@ class HttpConversation:
 
 
 def _place(target: str, host: str) -> tuple[str, str]:
-    """The host and the target that are meant; a target may name the host (RFC 9112, 3.2.2)."""
+    """Return a request's host and target; an absolute target has the host (RFC 9112, 3.2.2)."""
     if target.startswith("/"):
         return host, target
     scheme, separator, rest = target.partition("://")

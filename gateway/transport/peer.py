@@ -1,18 +1,19 @@
-"""One socket: the head of a request, then WebSocket frames or a conversation in HTTP.
+"""One socket: the head of the first request, then WebSocket frames or HTTP requests.
 
 Rules:
-- The only file that names the protocol of the WebSocket library. Handshake, control frames,
-  fragments, close and protocol errors are the library's Sans-I/O core; whole, unfragmented text
-  frames, which is what clients send, pass it by (`Peer._frames`).
+- The only file that uses the protocol classes of `websockets`. The library's Sans-I/O core handles
+  the handshake, control frames, fragments, the close and protocol errors; whole, unfragmented text
+  frames, which is what clients send, bypass it (`Peer._frames`).
 - A binary message that is JSON in UTF-8 is handled like text; any other closes the connection.
-- One write for each batch of bytes read. A client that has fallen behind gets nothing more until it
-  reads again. At most `MAX_HELD` bytes are kept for it, unsent or unanswered; a client that needs
-  more is cut off.
-- A connection is idle when no whole frame has come for `IDLE`. It is pinged when none has come, or
+- The output of each batch of bytes read leaves in one write, or in several if it is larger than
+  `HIGH_WATER`. Nothing is written to a congested client. At most `MAX_HELD` bytes are buffered for
+  it, unsent or unanswered; a client that needs more is cut off.
+- A connection is idle when no whole frame has arrived for `IDLE`. It is pinged when none has, or
   nothing was sent, for `ping_after`: proxies cut a connection on which either side is silent.
-- Frames without a part of a message are few (`MAX_EMPTY_FRAMES`), and what is not a whole text
-  frame is taken a little at a time: nothing else counts them against the client.
-- A request, and a handshake, is whole `HEAD_TIMEOUT` after it began, however steadily it comes.
+- Frames without message data are limited (`MAX_EMPTY_FRAMES`), and frames other than whole text
+  frames are handled a few at a time (`MAX_FRAMES_AT_ONCE`), because no other limit counts them.
+- A request or a handshake must be complete `HEAD_TIMEOUT` after it began, even if its bytes arrive
+  steadily.
 """
 
 import asyncio
@@ -48,25 +49,25 @@ from scopegate.gateway.transport.http import MAX_HEAD, SECURITY, HttpConversatio
 
 try:
     from websockets.speedups import apply_mask
-except ImportError:  # no compiled part for this platform
+except ImportError:  # no compiled extension for this platform
     from websockets.utils import apply_mask
 
 PATHS = ("/websockets/v3", "/websockets/v3/", "/")
 MAX_MESSAGE = 64 * 1024
 MAX_FRAGMENTS = 1024
 MAX_EMPTY_FRAMES = 30
-"""Frames without a part of a message (pings, pongs, empty fragments) taken in a second."""
+"""Frames without message data (pings, pongs, empty fragments) that are accepted in a second."""
 MAX_FRAMES_AT_ONCE = 64
-"""Frames that the core takes in one go; then other connections are read from."""
+"""Frames that the core handles before other connections are read."""
 HIGH_WATER = 64 * 1024
-"""A client with more than this unsent is congested: its messages wait."""
+"""Unsent bytes above which a client is congested: its messages wait."""
 MAX_HELD = 1024 * 1024
-"""Bytes that are kept for one client: unsent, read but not answered, or only part of a frame."""
+"""Bytes buffered for one client: unsent, read but not answered, or only part of a frame."""
 MAX_BATCH = 256
 MAX_BATCH_BYTES = 32 * 1024
-"""Bytes that are handled before the connection is asked again whether it takes more."""
+"""Bytes of frames that are handed to the connection at once; it may then pause reading."""
 _OBJECT = 64
-"""Overhead, in bytes, of each piece that waits to be sent."""
+"""Overhead, in bytes, of each buffered piece of output."""
 IDLE = 120.0
 HEAD_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 5.0
@@ -75,7 +76,7 @@ IDLE_CLOSE = 4408
 SHUTDOWN_CLOSE = 1012
 
 
-_TEXT: Final = 0x81  # a text frame, whole, with no reserved bit
+_TEXT: Final = 0x81  # a final text frame without reserved bits
 _MASKED: Final = 0x80
 _SHORT = [bytes((_TEXT, length)) for length in range(126)]
 _LONG = struct.Struct("!BBH")
@@ -92,7 +93,7 @@ _BAD_REQUEST: Final = "".join(
 ).encode()
 
 log = structlog.get_logger("scopegate.server")
-# The core reports what clients do wrong as well; only what it thinks impossible is worth a line.
+# The core also logs what clients do wrong; only what it logs as an error is worth a line.
 _core_log = logging.getLogger("scopegate.websockets")
 _core_log.setLevel(logging.ERROR)
 
@@ -101,17 +102,17 @@ class Accept(Interface):
     """Accepts new clients."""
 
     def refusal(self, handshake: Handshake) -> str | None:
-        """Why this visitor may not connect now; `None` if it may. Asked once for each."""
+        """Return the limit that keeps a client from connecting, or `None`. Called once for each."""
 
     def __call__(
         self, handshake: Handshake, send: Callable[[bytes], None], transport: Transport
     ) -> Connection:
-        """The connection of a new client from what it said, its `send` and its transport."""
+        """Return the connection of a new client, which sends through `send` and `transport`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listening:
-    """How to listen."""
+    """The settings of a listener."""
 
     host: str
     port: int
@@ -132,23 +133,23 @@ class Listener(Interface):
 
     @property
     def extensions(self) -> Sequence[ServerExtensionFactory] | None:
-        """What the WebSocket may be extended by, such as compression."""
+        """The WebSocket extensions on offer, such as compression."""
 
     def joined(self, peer: "Peer") -> None:
-        """A client has come."""
+        """Called when a client has connected."""
 
     def opened(self, peer: "Peer") -> None:
-        """A client has opened its WebSocket."""
+        """Called when a client has opened its WebSocket."""
 
     def refused(self, host: str) -> None:
-        """A client named a `Host` that is not answered."""
+        """Called when a client has sent a `Host` that is refused."""
 
     def left(self, peer: Any) -> None:
-        """A client is gone, or what counted for it."""
+        """Called when a client is gone, or the TLS handshake that counted for it is over."""
 
 
 class Peer(asyncio.Protocol):
-    """One socket: first the head of a request, then a WebSocket or a conversation in HTTP."""
+    """One socket: the head of the first request, then a WebSocket or HTTP requests."""
 
     __slots__ = (
         "_after",
@@ -178,7 +179,7 @@ class Peer(asyncio.Protocol):
     )
 
     def __init__(self, server: Listener, after: object | None = None) -> None:
-        """`after` counts for this socket until the client has agreed on TLS."""
+        """`after` is the TLS handshake that counts for this socket until it is complete."""
         self._server = server
         self._after = after
         self._socket: asyncio.Transport
@@ -203,11 +204,11 @@ class Peer(asyncio.Protocol):
         self._wrote = False
         self.congested = False
 
-    # What the event loop tells.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is open."""
-        self._socket = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+        """Register the open socket with the server."""
+        self._socket = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
         self._socket.set_write_buffer_limits(high=HIGH_WATER)
         if self._after is not None:
             self._server.left(self._after)
@@ -215,8 +216,8 @@ class Peer(asyncio.Protocol):
         self._server.joined(self)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes have come."""
-        # When closing it is only waited for the client to hang up as well.
+        """Handle received bytes."""
+        # While closing, only the client's own close is awaited; while draining, nothing is read.
         if not self._closing and not self._draining:
             self.batched(lambda: self._received(data))
 
@@ -229,7 +230,7 @@ class Peer(asyncio.Protocol):
             self._head(data)
 
     def batched(self, work: Callable[[], None]) -> None:
-        """Do something, and send in one write what it brings about."""
+        """Call `work`, and send all its output in one write."""
         self._corked = True
         try:
             work()
@@ -238,11 +239,11 @@ class Peer(asyncio.Protocol):
             self._flush()
 
     def eof_received(self) -> bool:
-        """The client sends nothing more."""
-        return False  # the transport closes after what is still to be sent
+        """Let the transport close: the client sends nothing more."""
+        return False  # the transport closes once its write buffer is empty
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is closed."""
+        """Release what belongs to the closed socket."""
         self._closing = True
         self._server.left(self)
         if self._to_abort is not None:
@@ -253,11 +254,11 @@ class Peer(asyncio.Protocol):
             self._http.leave()
 
     def pause_writing(self) -> None:
-        """The client does not take what it is sent."""
+        """Mark the client as congested: it does not read what it is sent."""
         self.congested = True
 
     def resume_writing(self) -> None:
-        """The client takes more."""
+        """Send what was buffered, and answer waiting messages: the client reads again."""
         self.congested = False
         self._flush()
         if self._connection is not None:
@@ -331,7 +332,7 @@ class Peer(asyncio.Protocol):
             core.send_response(response)
             if handshake is not None and core.state is OPEN:
                 self._connection = self._server.accept(handshake, self.send, self)
-        else:  # the core only hangs up on what it cannot read
+        else:  # the core closes without a response to what it cannot parse
             core.data_to_send()
             self._queue(_BAD_REQUEST)
             self._hang_up()
@@ -339,7 +340,7 @@ class Peer(asyncio.Protocol):
         self._from_core()
         if self._connection is not None:
             self._server.opened(self)
-            # The core of the handshake keeps the request with all its headers: take another.
+            # The core of the handshake keeps the request and all its headers: replace it.
             self._core = Protocol(SERVER, max_size=MAX_MESSAGE, logger=_core_log)
             self._core.extensions = core.extensions
 
@@ -350,7 +351,7 @@ class Peer(asyncio.Protocol):
         )
 
     def _refused(self, host: str) -> str | None:
-        """What to tell a client that names this `Host`; `None` where it is answered."""
+        """Return the text with which this `Host` is refused; `None` if it is not."""
         sockname = self._socket.get_extra_info("sockname")
         if self._server.how.hosts.allows(host, sockname[0] if sockname else ""):
             return None
@@ -360,16 +361,16 @@ class Peer(asyncio.Protocol):
     # Frames in.
 
     def _frames(self, data: bytes) -> None:
-        """Answer the whole frames in these bytes and keep the rest.
+        """Handle the complete frames in these bytes, and buffer the rest.
 
-        Text frames that are whole go straight to the connection; every other frame goes to the
-        core, whole, or as soon as its head shows that the core will refuse it.
+        Whole text frames go straight to the connection. Every other frame goes to the core: once it
+        is complete, or as soon as its header shows that the core will refuse it.
         """
         core, connection = self._core, self._connection
         assert core is not None and connection is not None  # noqa: S101, PT018 - open by now
         if self._buffer:
             data = self._buffer + data
-        if self._paused:  # nothing is cut that could only wait
+        if self._paused:  # decoded messages could only wait
             self._buffer = data
             return
         texts: list[bytes] = []
@@ -380,7 +381,7 @@ class Peer(asyncio.Protocol):
             if handed == MAX_FRAMES_AT_ONCE:
                 self._go_on_soon()
                 break
-            length = data[position + 1] - _MASKED  # below 0 without a mask
+            length = data[position + 1] - _MASKED  # negative if the frame is not masked
             start = position + 6
             if length >= 126:
                 start += 2 if length == 126 else 8
@@ -397,7 +398,7 @@ class Peer(asyncio.Protocol):
                     texts, given = [], end
             else:
                 if not 0 <= length <= MAX_MESSAGE:
-                    end = size  # the core will fail the connection; it needs no more than the head
+                    end = size  # the core will fail the connection; the header is enough for it
                 elif end > size:
                     break
                 if texts:
@@ -417,9 +418,9 @@ class Peer(asyncio.Protocol):
             connection.receive(texts)
 
     def _from_core(self) -> None:
-        """Take what the core made of what it was given: messages, and bytes to be sent."""
+        """Handle the events of the core, and send the bytes that it produced."""
         core = self._core
-        assert core is not None  # noqa: S101 - called by those who fed it
+        assert core is not None  # noqa: S101 - called after the core was fed
         for event in core.events_received():
             if isinstance(event, Frame):
                 self._frame(event)
@@ -451,16 +452,16 @@ class Peer(asyncio.Protocol):
     # Bytes out.
 
     def send(self, text: bytes) -> None:
-        """Send one text message, with what else this batch of bytes brings about."""
+        """Send one text message, in one write with the other output of this batch of bytes."""
         if self._closing:
             return
         core = self._core
-        assert core is not None  # noqa: S101 - nobody is given `send` before the handshake
+        assert core is not None  # noqa: S101 - `send` is handed out after the handshake
         if core.extensions:
             try:
                 core.send_text(text)
             except InvalidState:
-                return  # the client has said goodbye
+                return  # a close frame was received or sent
             for data in core.data_to_send():
                 self._queue(data)
             return
@@ -494,13 +495,13 @@ class Peer(asyncio.Protocol):
 
     @property
     def held(self) -> int:
-        """Bytes that are kept for this client."""
+        """Bytes buffered for this client."""
         waiting = 0 if self._connection is None else self._connection.waiting_bytes
         return self._socket.get_write_buffer_size() + self._out_size + waiting + len(self._buffer)
 
     def _send_from_core(self) -> None:
         core = self._core
-        assert core is not None  # noqa: S101 - called by those who have one
+        assert core is not None  # noqa: S101 - called only with a core
         for data in core.data_to_send():
             if data:
                 self._queue(data)
@@ -510,7 +511,7 @@ class Peer(asyncio.Protocol):
     # The end.
 
     def close(self, code: int, reason: str) -> None:
-        """Send a close frame after what was sent, and hang up."""
+        """Send a close frame after everything sent before, and close the connection."""
         if self._closing:
             return
         if self._core is None or self._connection is None:
@@ -521,7 +522,7 @@ class Peer(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether a received message is still to be answered."""
+        """Whether a received message or request is still to be answered."""
         if self._closing:
             return False
         if self._connection is not None:
@@ -529,13 +530,13 @@ class Peer(asyncio.Protocol):
         return self.is_answered
 
     def drain(self) -> None:
-        """Stop reading; received messages are still answered."""
+        """Stop reading. Received messages are still answered."""
         self._draining = True
         if not self._closing and not self._socket.is_closing():
             self._socket.pause_reading()
 
     def finish(self) -> None:
-        """End the streams, each with an error, and close the connection."""
+        """End each stream with a `ServiceRestart` error, and close the connection."""
         if self._closing:
             return
         if self._connection is not None:
@@ -543,8 +544,12 @@ class Peer(asyncio.Protocol):
         self.close(SHUTDOWN_CLOSE, "the gateway is shutting down")
 
     def _hang_up(self) -> None:
-        """Close our side after what was sent; the client is given a while to close its own."""
-        self.congested = False  # only the waiting messages follow
+        """Send what is buffered, and close our side.
+
+        The client has `CLOSE_TIMEOUT` to close its own. A socket that cannot be half-closed (TLS)
+        is closed at once.
+        """
+        self.congested = False  # nothing follows what is buffered
         self._flush()
         self._closing = True
         if self._connection is not None:
@@ -553,22 +558,22 @@ class Peer(asyncio.Protocol):
             self._http.leave()
         if self._socket.is_closing():
             return
-        # Closing at once with bytes unread would reset the connection, and with it our last words.
+        # Closing with unread bytes would reset the connection, and lose the last output.
         try:
             half_closed = self._socket.can_write_eof()
             if half_closed:
                 self._socket.write_eof()
-        except OSError:  # the client was quicker
+        except OSError:  # the client has closed already
             half_closed = False
         if half_closed:
-            self._socket.resume_reading()  # or the client would not be heard hanging up
+            self._socket.resume_reading()  # otherwise the client's close would go unnoticed
             loop = asyncio.get_running_loop()
             self._to_abort = loop.call_later(CLOSE_TIMEOUT, self.abort)
         else:
             self._socket.close()
 
     def abort(self) -> None:
-        """Cut the connection now."""
+        """Abort the connection at once, without a close frame."""
         self._closing = True
         self._out.clear()
         self._out_size = 0
@@ -576,17 +581,17 @@ class Peer(asyncio.Protocol):
 
     @property
     def is_answered(self) -> bool:
-        """Whether a request over HTTP is being answered, or waits for its turn."""
+        """Whether an HTTP request is being answered, or waits for its turn."""
         return self._http is not None and self._http.busy
 
     def pause(self) -> None:
-        """Read nothing more for now."""
+        """Pause reading."""
         self._paused = True
         if not self._socket.is_closing():
             self._socket.pause_reading()
 
     def resume(self) -> None:
-        """Read again, starting with bytes that were received but not handled yet."""
+        """Resume reading, starting with bytes that were received but not handled yet."""
         self._paused = False
         if self._buffer and self._connection is not None:
             self._go_on_soon()
@@ -594,7 +599,7 @@ class Peer(asyncio.Protocol):
             self._read_again()
 
     def _go_on_soon(self) -> None:
-        """Look at the rest of what was read once other connections were read from."""
+        """Handle the rest of the buffer after other connections have been read."""
         self._goes_on = True
         if not self._socket.is_closing():
             self._socket.pause_reading()
@@ -612,10 +617,10 @@ class Peer(asyncio.Protocol):
             self._socket.resume_reading()
 
     def check(self, now: float) -> None:
-        """End or ping the connection where it has been silent for too long."""
+        """Close or ping a connection that has been silent for too long. Called once a second."""
         self._empty_frames = 0
         silent = now - (self._heard if self._http is None else self._http.since)
-        if self._wrote:  # since the last look; when exactly is not worth a clock at each write
+        if self._wrote:  # since the last check; reading the clock at each write is not worth it
             self._wrote = False
             self._wrote_at = now
         if self._closing:
@@ -624,7 +629,7 @@ class Peer(asyncio.Protocol):
             if silent > HEAD_TIMEOUT and not self.is_answered:
                 self._hang_up()
         elif self.congested and silent > IDLE:
-            self.abort()  # it takes nothing, a close frame neither
+            self.abort()  # it reads nothing, so not a close frame either
         elif self._connection.busy:
             return
         elif silent > IDLE:

@@ -1,10 +1,10 @@
-"""The listener: accepts sockets, agrees on TLS, and owns every connection until it stops.
+"""The listener: accepts sockets, completes TLS handshakes, and owns every connection.
 
 Rules:
-- A stop answers everything that was received, within `DRAIN`, before it closes connections.
-- No more sockets are open than the process may have files, less `SPARE_FILES`: past that the oldest
-  without a WebSocket is cut, which may be the new one. Over TLS they count from when they are
-  accepted, agreed on TLS or not.
+- `stop` answers everything that was received, within `DRAIN`, before it closes connections.
+- The sockets number at most the process's limit of open files less `SPARE_FILES`. Past that, the
+  oldest one without a WebSocket or a request being answered is cut, or else the new one. Sockets
+  count from when they are accepted, even before their TLS handshake.
 """
 
 import asyncio
@@ -31,16 +31,16 @@ SPARE_FILES = 64
 """Files reserved for everything but clients: the database, the log, the event loop."""
 MAX_LOGGED_HOSTS = 100
 DRAIN = 5.0
-"""Seconds in which a stop answers messages that were received before it."""
+"""Seconds in which `stop` answers messages that were received before it."""
 GOODBYE = 2.0
-"""Seconds that clients have to hang up when the gateway stops."""
+"""Seconds that clients have to close their side when the gateway stops."""
 _DRAIN_TURN = 0.01
 
 log = structlog.get_logger("scopegate.server")
 
 
 class Server:
-    """Listens, and owns every connection until `stop`."""
+    """Accepts connections, and owns them until `stop`."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Server:
         *,
         most_sockets: int | None = None,
     ) -> None:
-        """`most_sockets` may be open; what the process may have files for if not given."""
+        """`most_sockets` may be open; by default what the limit of open files allows."""
         self.how = how
         self.accept = accept
         self.site = site
@@ -68,7 +68,7 @@ class Server:
         self._emptied: asyncio.Event | None = None
 
     async def start(self) -> int:
-        """Listen; the port, which is a free one where 0 was asked for."""
+        """Start to listen, and return the port: a free one if port 0 was asked for."""
         loop = asyncio.get_running_loop()
         tls = self.how.tls
         self._server = await loop.create_server(
@@ -77,7 +77,7 @@ class Server:
             self.how.port,
             backlog=1024,
         )
-        for listener in self._server.sockets:  # what they accept is set alike
+        for listener in self._server.sockets:  # accepted sockets inherit these
             for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
                 listener.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
         self._sweep()
@@ -85,10 +85,10 @@ class Server:
         return port
 
     async def stop(self) -> None:
-        """Stop serving: answer what was received, end the streams, and close the connections.
+        """Answer what was received, end the streams, and close the connections.
 
-        Nothing more is read. Answers have `DRAIN` seconds, clients `GOODBYE` to hang up; then they
-        are cut.
+        Nothing more is read. Replies have `DRAIN` seconds; then clients have `GOODBYE` seconds to
+        close their side before they are cut.
         """
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -113,18 +113,18 @@ class Server:
             await self._empty()
 
     async def _empty(self) -> None:
-        """Wait until nobody is connected."""
+        """Wait until no client is connected."""
         if self.peers:
             self._emptied = asyncio.Event()
             await self._emptied.wait()
 
     def joined(self, peer: "Peer") -> None:
-        """Add a new client; if there are too many sockets, cut the oldest silent one."""
+        """Add a new client; if too many sockets are open, cut the oldest without a WebSocket."""
         self.peers.add(peer)
         self._count(peer)
 
     def begun(self, handshake: "_Handshake") -> None:
-        """A client is about to agree on TLS: where there are too many sockets, cut one alike."""
+        """Add a TLS handshake that begins; if too many sockets are open, cut one like `joined`."""
         self._handshakes.add(handshake)
         self._count(handshake)
 
@@ -163,7 +163,7 @@ class Server:
             log.warning("further refused names in Host are not logged", after=MAX_LOGGED_HOSTS)
 
     def left(self, peer: "Peer | _Handshake") -> None:
-        """A client is gone."""
+        """Remove a client that is gone, or a TLS handshake that is over."""
         if isinstance(peer, Peer):
             self.peers.discard(peer)
         else:
@@ -178,15 +178,16 @@ class Server:
         for peer in list(self.peers):
             try:
                 peer.check(now)
-            except Exception as problem:  # the others are checked nevertheless
+            except Exception as problem:  # the other connections are still checked
                 log.error("a connection could not be checked", exc_info=problem)
                 peer.abort()
 
 
 class _Handshake(asyncio.Protocol):
-    """One socket until its client has agreed on TLS; then a `Peer` takes its place.
+    """One socket during its TLS handshake; then a `Peer` takes its place.
 
-    The event loop tells of a client over TLS only then, so until then the socket is taken from it.
+    A TLS listener of the event loop reports a client only after the handshake. To count the socket
+    from the start, it is accepted without TLS, duplicated, and handed back for the handshake.
     """
 
     is_answered = False
@@ -199,7 +200,7 @@ class _Handshake(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         try:
             taken: socket.socket = transport.get_extra_info("socket").dup()
-        except OSError:  # no file is left for a moment
+        except OSError:  # the process has no file left at the moment
             return
         finally:
             cast("asyncio.Transport", transport).abort()
@@ -214,23 +215,26 @@ class _Handshake(asyncio.Protocol):
                 ssl=self._tls,
                 ssl_handshake_timeout=HEAD_TIMEOUT,
             )
-        except OSError:  # it spoke no TLS, or not in time, or was gone
+        except OSError:  # not TLS, not in time, or the client is gone
             pass
         finally:
             self._server.left(self)
 
     def abort(self) -> None:
-        """Cut the connection now."""
+        """Abort the handshake and close its socket."""
         if self._task is not None:
-            # Not at once: what is cancelled before its first step closes no socket.
+            # Not at once: a task cancelled before its first step would leave the socket open.
             asyncio.get_running_loop().call_soon(self._task.cancel)
 
 
 def _most_sockets() -> int:
-    """How many sockets the process may have open, with some files to spare."""
+    """Return how many sockets the process may have open.
+
+    That is its limit of open files less `SPARE_FILES`, but at least half the limit.
+    """
     try:
         import resource
-    except ImportError:  # not on Windows, which has no such limit
+    except ImportError:  # on Windows, which has no such limit
         return sys.maxsize
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most == resource.RLIM_INFINITY:

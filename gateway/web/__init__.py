@@ -1,1 +1,1 @@
-"""What HTTP answers: the pages, the token endpoint, the descriptions of the calls."""
+"""The HTTP side: the pages, the token endpoint, the descriptions of the calls."""

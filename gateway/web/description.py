@@ -1,10 +1,10 @@
-"""The calls of a registry, described for machines: JSON Schemas, and an AsyncAPI document.
+"""Machine-readable descriptions of a registry's calls: JSON Schemas, and an AsyncAPI document.
 
 Rules:
-- All is derived from what a call declares: its request, its replies, its docstring, its needs.
-- A request's schema takes what the gateway takes, in its canonical notation: the decimal strings
-  that are taken for numbers, and the numbers that are taken for strings, are not spelled out.
-- An example is shown only if the call itself takes it.
+- Everything is derived from what a call declares: request, replies, docstring and needs.
+- A request's schema describes what the gateway accepts in its canonical form: it leaves out that
+  decimal strings are accepted for numbers, and numbers for strings.
+- An example is shown only if the call itself accepts it.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -17,6 +17,7 @@ from pydantic_core import core_schema
 
 from scopegate.gateway.calls.registry import Call, Registry
 from scopegate.gateway.web.field_docs import field_docs
+from scopegate.gateway.web.reply_example import reply_example
 from scopegate.schemas.declared import Names, with_names
 from scopegate.schemas.fields import AccountRequest, Request, StreamRequest, listed, present
 
@@ -81,7 +82,7 @@ def send_schema(call: Call) -> Schema:
 
 
 def receive_schema(call: Call) -> Schema:
-    """The JSON Schema of every reply to a call, those of its stream and errors among them."""
+    """The JSON Schema of every reply to a call, including those of its stream and errors."""
     bodies, definitions = _generated(call.replies, "#/$defs/{model}", call.names)
     return {
         **_opening(call, "receive"),
@@ -91,7 +92,7 @@ def receive_schema(call: Call) -> Schema:
 
 
 def asyncapi(registry: Registry, version: str) -> Schema:
-    """The AsyncAPI document of all calls, but for where they are offered: see `servers`.
+    """Return the AsyncAPI document of all calls, without the part that `servers` returns.
 
     Takes a fifth of a second.
     """
@@ -112,6 +113,9 @@ def asyncapi(registry: Registry, version: str) -> Schema:
         )
         if shown := messages[call.name]["payload"].pop("examples", []):
             messages[call.name]["examples"] = [{"payload": example} for example in shown]
+        reply = reply_example(call)
+        if reply is not None:
+            messages[f"{call.name}_reply"]["examples"] = [{"payload": reply}]
     groups = {call.group: call.group_sentence for call in calls}
     return {
         "asyncapi": "3.0.0",
@@ -156,7 +160,7 @@ def asyncapi(registry: Registry, version: str) -> Schema:
 
 
 def servers(host: str, *, secure: bool) -> Schema:
-    """The part of the document that says where the calls are offered."""
+    """The `servers` of the AsyncAPI document: where the calls are offered."""
     return {
         "gateway": {
             "host": host,
@@ -207,6 +211,7 @@ def _operation(call: Call) -> Schema:
         "x-scopes": list(call.scopes_in_order),
         "x-app-tokens": call.app_tokens,
         "x-streams": _streams(call),
+        **({} if call.error_codes is None else {"x-errors": dict(call.error_codes)}),
     }
 
 
@@ -228,7 +233,7 @@ def _streams(call: Call) -> bool:
 
 
 def _request(call: Call, generated: Schema) -> Schema:
-    """A request's own schema: the key that names the call first, what any message has last."""
+    """Return the schema of a request: the key that names the call first, common fields last."""
     properties = dict(
         sorted(
             generated["properties"].items(),
@@ -273,8 +278,8 @@ def _reply(call: Call, bodies: Iterable[Schema], head: Schema, error: Schema) ->
 
 
 def _examples(call: Call, schema: Schema) -> list[Schema]:
-    """The examples of a request that its call takes."""
-    # As its author wrote them: pydantic's own schema sorts their fields.
+    """Return the examples of a request that its call accepts."""
+    # From the model's configuration, in the author's order: pydantic's schema sorts the fields.
     extra = call.request.model_config.get("json_schema_extra")
     named: Any = extra.get("examples") if isinstance(extra, dict) else None
     return [example for example in named or _derived(call, schema) if _takes(call, example)]
@@ -289,7 +294,7 @@ def _takes(call: Call, example: Schema) -> bool:
 
 
 def _derived(call: Call, schema: Schema) -> Iterator[Schema]:
-    """An example of the required fields, where the schema names a value for each of them."""
+    """Yield an example of the required fields, if the schema has a value for each of them."""
     wanted = dict.fromkeys([call.name, *schema.get("required", ())])
     example = {
         field: value for field in wanted for value in _values(schema["properties"].get(field, {}))
@@ -299,7 +304,7 @@ def _derived(call: Call, schema: Schema) -> Iterator[Schema]:
 
 
 def _values(field: Schema) -> list[Any]:
-    """One value that the schema of a field names, if it names any."""
+    """Return a list of the first value that the schema of a field offers, or an empty one."""
     named = [
         *field.get("examples", ()),
         *(field[word] for word in ("const", "minimum") if word in field),
@@ -313,14 +318,14 @@ def _values(field: Schema) -> list[Any]:
 
 
 class _Taken(GenerateJsonSchema):
-    """The JSON Schema of what is taken: pydantic's, with what that leaves out or calls otherwise.
+    """Generates pydantic's JSON Schema of the input, with what that lacks or names differently.
 
-    Pydantic forgets the pattern of what is brought into form before, and keeps the bounds of such
-    under its own names.
+    For a field that is normalized before it is validated, pydantic drops the pattern, and leaves
+    bounds under pydantic's own names.
     """
 
     def generate_inner(self, schema: Any) -> Schema:
-        """The schema of any part."""
+        """Generate the schema of a part, with the bounds under JSON Schema's names."""
         made = super().generate_inner(schema)
         made.pop("max_digits", None)
         for name in _BOUNDS.keys() & made.keys():
@@ -328,7 +333,7 @@ class _Taken(GenerateJsonSchema):
         return made
 
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> Schema:
-        """`OrAbsent` takes no null, and `OneOrMore` one item as well as a list."""
+        """Exclude null for `OrAbsent`, and allow one item as well as a list for `OneOrMore`."""
         brings = schema["function"]["function"]
         inner: Any = schema["schema"]
         if brings is present:
@@ -337,25 +342,25 @@ class _Taken(GenerateJsonSchema):
         return {"anyOf": [made["items"], made]} if brings is listed else made
 
     def chain_schema(self, schema: core_schema.ChainSchema) -> Schema:
-        """A text that is brought into form, and then has a pattern."""
+        """Merge the schemas of all steps, as for a string that is normalized, then matched."""
         made: Schema = {}
         for step in schema["steps"]:
             made |= self.generate_inner(step)
         return made
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> Schema:
-        """A default of null says only that the field may be left out."""
+        """Omit a default of null, which means only that the field may be left out."""
         made = super().default_schema(schema)
         if made.get("default", ...) is None:
             del made["default"]
         return made
 
     def encode_default(self, dft: Any) -> Any:
-        """A number is one in its schema, too."""
+        """Encode a default that is a `Decimal` as a number."""
         return super().encode_default(float(dft) if isinstance(dft, Decimal) else dft)
 
     def typed_dict_schema(self, schema: core_schema.TypedDictSchema) -> Schema:
-        """The object, each field with its docstring."""
+        """Add the docstring of each field to the schema of an object."""
         made = super().typed_dict_schema(schema)
         typed: Any = schema.get("cls")
         docs = {} if typed is None else field_docs(typed)
@@ -365,16 +370,16 @@ class _Taken(GenerateJsonSchema):
         return made
 
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """A field's name is title enough."""
+        """Omit titles: the name of the field is enough."""
         return False
 
 
 def _generated(
     types: Iterable[type], template: str, names: Names
 ) -> tuple[list[Schema], dict[str, Schema]]:
-    """The schema of each type itself, and the definitions that these refer to.
+    """Return the schema of each type, and the definitions that these refer to.
 
-    Where a declared name is wanted the schema has those that there are.
+    A field for a declared name lists the names in `names`.
     """
     wanted = list(types)
     keys: Mapping[Hashable, type] = dict(enumerate(wanted))
@@ -400,7 +405,7 @@ def _generated(
 
 
 def _refs(part: Any) -> Iterator[str]:
-    """Every reference in a schema."""
+    """Yield every `$ref` in a schema."""
     if isinstance(part, dict):
         if isinstance(part.get("$ref"), str):
             yield part["$ref"]
@@ -412,7 +417,7 @@ def _refs(part: Any) -> Iterator[str]:
 
 
 def _draft_7(part: Any) -> Any:
-    """A schema as AsyncAPI reads it: what stands beside a reference would be lost there."""
+    """Return a schema as AsyncAPI (JSON Schema draft 7) reads it: it ignores keys beside `$ref`."""
     if isinstance(part, list):
         return [_draft_7(item) for item in part]
     if not isinstance(part, dict):

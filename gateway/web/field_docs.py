@@ -1,5 +1,7 @@
 """The attribute docstrings of typed dictionaries: what each field of a reply means.
 
+For example:
+
     class Booked(TypedDict):
         balance: float
         \"\"\"The balance after the booking, in units of the currency.\"\"\"

@@ -1,8 +1,9 @@
 """The token endpoint: `POST /oauth2/token` exchanges a code for tokens (RFC 6749, 4.1.3).
 
-Rules: apps have no secret, so a code is bound to its app by the PKCE challenge; every failure is
-told in the words of RFC 6749, 5.2. Wrong codes are not counted: they cannot be guessed, and
-counting would let whoever opens an app's callback lock its other users out.
+Rules: apps have no secret, so a code is bound to its app by the PKCE challenge. Errors are those of
+RFC 6749, 5.2, and `temporarily_unavailable` (4.1.2.1) while the store fails. Wrong codes are not
+counted: they cannot be guessed, and counting them would let anybody who opens an app's callback
+lock out its other users.
 """
 
 import re
@@ -25,21 +26,21 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
 _HEADERS = {
     "cache-control": "no-store",
     "pragma": "no-cache",
-    # Any page may read it: there is no cookie that could ride along, and only a code opens it.
+    # Any page may read the response: no cookie is involved, and only a code yields tokens.
     "access-control-allow-origin": "*",
     "x-content-type-options": "nosniff",
 }
 
 
 class TokenEndpoint:
-    """`POST /oauth2/token`: a code for tokens (RFC 6749, 4.1.3)."""
+    """`POST /oauth2/token`: exchanges a code for tokens (RFC 6749, 4.1.3)."""
 
     def __init__(self, store: Store, scopes: Scopes) -> None:
         self._store = store
         self._scopes = scopes
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
-        """The response to one request; every failure in the words of RFC 6749, 5.2."""
+        """Return the response to one request; an error is one of RFC 6749, 5.2, or a 503."""
         asked = _form(request)
         if isinstance(asked, HttpResponse):
             return asked
@@ -95,12 +96,12 @@ class TokenEndpoint:
                     verifier=verifier,
                 )
             )
-        except ApiError:  # the user was locked out meanwhile
+        except ApiError:  # the user was disabled meanwhile
             return None
 
 
 def _form(request: HttpRequest) -> dict[str, str] | HttpResponse:
-    """The fields of a form, or the response to what is none."""
+    """Return the fields of the form, or the error response if there is no valid form."""
     if request.method != "POST":
         refused = _failed("invalid_request", "Tokens are asked for with POST.", 405)
         return HttpResponse(

@@ -1,12 +1,12 @@
-"""What the gateway answers over plain HTTP: its pages, the calls described, the token endpoint.
+"""Responses over plain HTTP: the pages, the descriptions of the calls, the token endpoint.
 
 Rules:
 - No inline code, no framing, no other host, no cookie; a page does everything over the WebSocket.
-- `gateway/web/pages/layout.html` is the frame of every page; a page is `NAME.html` beside it, whose
-  first line is its title in a comment. Everything else there is served under `/assets/`.
-- All comes from memory: files are read at the start, descriptions made when first asked for.
-- Requests are limited for each address block; those that a browser makes for these pages, or when
-  its user goes to one, are counted apart from what other pages make it ask for.
+- `gateway/web/pages/layout.html` is the layout of every page; a page is `NAME.html` beside it,
+  whose first line is its title in a comment. Other files there are served under `/assets/`.
+- Everything is served from memory: files are read at start, descriptions made on first request.
+- Requests are rate-limited for each address block. Those that a browser makes for these pages, or
+  when its user opens one, are counted apart from those that pages of other origins cause.
 """
 
 import functools
@@ -43,23 +43,23 @@ _HTML = "text/html; charset=utf-8"
 _JSON = "application/json"
 
 _HSTS = "max-age=31536000"
-"""For how many seconds a browser asks for nothing here without TLS (RFC 6797)."""
+"""How long, in seconds, a browser must connect to this host over TLS only (RFC 6797): a year."""
 
 CONSENT = "/oauth2/authorize"
 _PATHS = {"start": "/", "welcome": "/", "consent": CONSENT}
-"""Where a page is that is not at its own name."""
+"""The paths of pages that are not served under their own name."""
 _OF_EXCHANGE = frozenset({"start", "account"})
 """The pages that only a gateway with the paper exchange has."""
 _INSTEAD = frozenset({"welcome"})
-"""The pages that only a gateway without it has."""
+"""The pages that only a gateway without the paper exchange has."""
 _PARTS_OF_EXCHANGE = re.compile(r"<!-- exchange -->(.*?)<!-- /exchange -->", re.DOTALL)
 """The parts of the layout that only a gateway with the exchange has."""
 
 _FOR_PAGES = frozenset(["none", "same-origin"])
-"""What `Sec-Fetch-Site` says of a request that no page of another origin has caused."""
+"""The values of `Sec-Fetch-Site` in requests that no page of another origin has caused."""
 
 MAX_HOSTS = 8
-"""Names of the gateway for which the description is kept encoded."""
+"""Host names for which the encoded AsyncAPI document is cached."""
 
 _SCHEMA = re.compile(r"/schemas/v3/([A-Za-z0-9_-]{1,50})/(send|receive)\.json")
 
@@ -79,9 +79,9 @@ class Site:
         keeps_to_tls: bool = False,
         has_exchange: bool = True,
     ) -> None:
-        """`keeps_to_tls` asks browsers that come by a public name never to come without TLS.
+        """`keeps_to_tls` sends `Strict-Transport-Security` in responses under a public host name.
 
-        `has_exchange` is whether there are pages about the paper exchange.
+        `has_exchange` includes the pages about the paper exchange.
         """
         self._registry = registry
         self._token_endpoint = token_endpoint
@@ -96,7 +96,7 @@ class Site:
         self._described: dict[str, _Encodings] = {}
 
     def __call__(self, request: HttpRequest) -> HttpResponse | Coroutine[Any, Any, HttpResponse]:
-        """The response to one request, or what will give it."""
+        """Return the response to one request, or a coroutine that returns it."""
         answer = self._answer(request)
         if not (self._keeps_to_tls and is_public(name_of(request.host))):
             return answer
@@ -129,9 +129,9 @@ class Site:
         return made.fitting(request)
 
     def _encoded(self, host: str) -> Generator[None, None, "_Encodings"]:
-        """The description for clients that reach the gateway by this name."""
+        """Encode the AsyncAPI document for clients that reach the gateway by this host name."""
         document = self._document
-        if document is None:  # two who come first both make it
+        if document is None:  # simultaneous first requests each make it
             document = description.asyncapi(self._registry, version("scopegate"))
             self._document = document
             yield
@@ -157,24 +157,24 @@ class Site:
         return None
 
     def _consent(self, request: HttpRequest, page: HttpResponse) -> HttpResponse:
-        """The consent page; its status says whether it can ask for anything at all."""
+        """Return the consent page, with status 400 if the authorization request is invalid."""
         try:
             consent.understand(request.query, self._app_of, self._registry.scopes)
-        except ApiError:  # the page tells what is wrong, in words
+        except ApiError:  # the page itself explains what is wrong
             headers = {name: value for name, value in page.headers.items() if name != "etag"}
             return HttpResponse(400, page.body, page.content_type, headers)
         return page
 
 
 class _Encodings(NamedTuple):
-    """A large response, as it is and compressed."""
+    """A large response, plain and compressed with gzip."""
 
     plain: HttpResponse
     zipped: HttpResponse
 
     @classmethod
     def of(cls, kind: str, body: bytes) -> "_Encodings":
-        """Both, encoded once."""
+        """Encode a body in both ways."""
         plain = _cached(kind, body)
         headers = {**plain.headers, "vary": "accept-encoding"}
         of_zipped = {"content-encoding": "gzip", "etag": f'{headers["etag"][:-1]}-gzip"'}
@@ -184,7 +184,7 @@ class _Encodings(NamedTuple):
         )
 
     def fitting(self, request: HttpRequest) -> HttpResponse:
-        """The response in an encoding that the client accepts, or 304 if the client has it."""
+        """Return the response in an encoding that the client accepts; 304 if it has it already."""
         accepts = _accepts_gzip(request.headers.get("accept-encoding", ""))
         return _fresh(request, self.zipped if accepts else self.plain)
 
@@ -208,7 +208,7 @@ def _schema(call: Call, direction: str) -> HttpResponse:
 
 
 def _fresh(request: HttpRequest, found: HttpResponse) -> HttpResponse:
-    """What was found, or word that the browser has it already."""
+    """Return `found`, or 304 if the browser has it already."""
     known = request.headers.get("if-none-match", "").split(",")
     if found.headers.get("etag") in {tag.strip().removeprefix("W/") for tag in known}:
         return HttpResponse(304, b"", found.content_type, found.headers)
@@ -234,14 +234,14 @@ def _too_many(limit: str) -> HttpResponse:
 
 
 def _cached(kind: str, body: bytes) -> HttpResponse:
-    """A response that a browser may keep as long as it asks whether it is still the same."""
+    """Return a response that a browser may cache, but must revalidate by its `ETag`."""
     tag = hashlib.sha256(body).hexdigest()[:16]
     headers = {**SECURITY, "cache-control": "no-cache", "etag": f'"{tag}"'}
     return HttpResponse(200, body, kind, headers)
 
 
 def _pages(*, has_exchange: bool) -> Iterator[tuple[str, HttpResponse]]:
-    """Every page and every file beside them, by path."""
+    """Yield the path and the response of every page and asset."""
     left_out = _INSTEAD if has_exchange else _OF_EXCHANGE
     folder = importlib.resources.files("scopegate.gateway.web") / "pages"
     yield from _assets(folder, "/assets/")
@@ -263,7 +263,7 @@ def _assets(folder: Traversable, prefix: str) -> Iterator[tuple[str, HttpRespons
 
 
 def _composed(layout: str, name: str, text: str) -> bytes:
-    """A whole page: the layout with this page's title, content and script."""
+    """Return a whole page: the layout with this page's title, content and script."""
     first, _, main = text.partition("\n")
     title = first.removeprefix("<!--").removesuffix("-->").strip()
     whole = layout.replace("{{title}}", title).replace("{{name}}", name)

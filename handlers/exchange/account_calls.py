@@ -22,6 +22,7 @@ from scopegate.handlers.exchange.paper_accounts import facts_of, summary
 from scopegate.handlers.exchange.reach import accounts_of, within
 from scopegate.handlers.exchange.views.all_views import view_of
 from scopegate.runtime.clock import Clock
+from scopegate.schemas import error_codes
 from scopegate.schemas.account_messages import (
     AccountList,
     AccountListReply,
@@ -43,7 +44,7 @@ from scopegate.schemas.account_messages import (
 from scopegate.schemas.owner_messages import AccountReset, AccountResetReply
 
 TOTALS_IN = "USD"
-"""The currency in which balances of several currencies are added up."""
+"""The currency in which balances in several currencies are added up."""
 
 _INFORMED = (READ, TRADING_INFORMATION)
 _WORDS = {
@@ -79,23 +80,23 @@ class Accounts:
         self._workers = workers
         ledger.listen(self._booked)
 
-    @call("account_list", needs=READ)
+    @call("account_list", needs=READ, error_codes=())
     async def account_list(self, request: AccountList, session: Session) -> AccountListReply:
-        """List every account of the user, the real-style ones first.
+        """List all accounts of the user, real-style accounts first.
 
-        With an app's token it lists only those that the app may use.
+        With an app's token, list only those that the app may use.
         """
         accounts = await accounts_of(self._ledger, session.grant)
         return {"account_list": [summary(account) for account in accounts]}
 
-    @call("balance", needs=_INFORMED)
+    @call("balance", needs=_INFORMED, error_codes=())
     async def balance(
         self, request: Balance, session: Session
     ) -> BalanceReply | Stream[BalanceReply]:
-        """Tell the balance of the account, of another of the user's, or of all of them.
+        """Return the balance of the account, of another account of the user, or of all of them.
 
-        With `subscribe` every change follows, once each, in order. With an app's token `all` means
-        the accounts that the app may use.
+        With `subscribe`, every change follows, once each and in order. With an app's token, `all`
+        means the accounts that the app may use.
         """
         grant = session.grant
         body: BalanceBody
@@ -162,9 +163,9 @@ class Accounts:
         }
         return body, position
 
-    @call("account_reset", needs=OWNER)
+    @call("account_reset", needs=OWNER, error_codes=())
     async def account_reset(self, request: AccountReset, session: Session) -> AccountResetReply:
-        """Bring an account back to its opening balance, whatever it holds: all money is paper."""
+        """Reset an account to its opening balance, whatever it holds: all money is paper."""
         grant = session.grant
         account = await self._ledger.reset(grant.loginid, self._access.guard(grant))
         return {
@@ -175,9 +176,9 @@ class Accounts:
             }
         }
 
-    @call("topup_virtual", needs=TRADE)
+    @call("topup_virtual", needs=TRADE, error_codes=(*error_codes.DEPOSIT, "TopupVirtualError"))
     async def topup_virtual(self, request: TopupVirtual, session: Session) -> TopupVirtualReply:
-        """Bring a demo account that holds less back to its opening balance."""
+        """Top up a demo account to its opening balance, if it holds less."""
         grant = session.grant
         if not facts_of(grant).is_virtual:
             raise ApiError("TopupVirtualError", "Only a demo account can be topped up.")
@@ -194,12 +195,11 @@ class Accounts:
             }
         }
 
-    @call("statement", needs=_INFORMED, rate=Rate.OUTCOME)
+    @call("statement", needs=_INFORMED, rate=Rate.OUTCOME, error_codes=())
     async def statement(self, request: Statement, session: Session) -> StatementReply:
         """List the entries of the account's ledger, newest first.
 
-        With an app's token, a transfer does not name the other account if the app may not use
-        that account.
+        With an app's token, a transfer does not name the other account if the app may not use it.
         """
         grant, told = session.grant, request.description == 1
         async with self._workers.reading(session.client, "statement", request.limit) as turn:
@@ -230,9 +230,9 @@ class Accounts:
             transactions = await self._workers.listed(turn, len(entries), listed)
         return {"statement": {"count": len(transactions), "transactions": transactions}}
 
-    @call("transaction", needs=_INFORMED)
+    @call("transaction", needs=_INFORMED, error_codes=())
     async def transaction(self, request: Transaction, session: Session) -> Stream[TransactionReply]:
-        """Tell every entry of the account's ledger as it is made."""
+        """Stream every entry of the account's ledger as it is booked."""
         loginid = session.grant.loginid
         return Stream(
             kind="transaction",
@@ -243,9 +243,9 @@ class Accounts:
             msg_type="transaction",
         )
 
-    @call("get_limits", needs=READ)
+    @call("get_limits", needs=READ, error_codes=())
     async def get_limits(self, request: GetLimits, session: Session) -> GetLimitsReply:
-        """Tell how much the account may have open at once."""
+        """Return how many contracts, and how much payout, the account may have open at once."""
         return {
             "get_limits": {
                 "account_balance": None,
@@ -258,14 +258,14 @@ class Accounts:
         }
 
     def _booked(self, entry: Entry) -> None:
-        """Tell the streams what was booked; each event stands at its entry's number."""
+        """Publish a ledger entry; its id is the position of the events in their streams."""
         topics = (
             f"balance.{entry.loginid}",
             f"balances.{entry.user_id}",
             f"transaction.{entry.loginid}",
         )
         if not any(map(self._bus.has_listeners, topics)):
-            return  # most accounts are traded on without a stream
+            return  # most accounts trade without a stream
         one, all_of_user, transactions = topics
         balance: BalanceBody = {
             "balance": to_number(entry.balance_after, entry.currency),
@@ -292,7 +292,7 @@ class Accounts:
 
 
 def _add_contract(body: TransactionBody, contract: Contract) -> None:
-    """Tell in a transaction what it was for."""
+    """Add the fields of the contract that an entry is for."""
     terms = contract.terms
     body["date_expiry"] = expiry(terms)
     body["display_name"] = terms.symbol.display_name
@@ -306,7 +306,7 @@ def _add_contract(body: TransactionBody, contract: Contract) -> None:
 
 
 def _totals(accounts: list[Account], in_dollars: Mapping[str, int]) -> Totals:
-    """What the accounts of each kind hold together; `in_dollars` is what each holds."""
+    """The total balance of each kind of account; `in_dollars` has balances by loginid, in cents."""
     totals: Totals = {}
     for kind, is_virtual in (("deriv", False), ("deriv_demo", True)):
         chosen = [in_dollars[each.loginid] for each in accounts if each.is_virtual == is_virtual]
@@ -334,7 +334,7 @@ def _statement_entry(
     }
     note = entry.note
     if payment is not None:
-        # Both accounts of a transfer belong to the user; of other payments only this one does.
+        # A transfer is between two accounts of the user; other payments are between two users.
         between_own = payment.kind is Kind.TRANSFER
         if not between_own or grant.reaches(payment.payer):
             shown["from"] = {"loginid": payment.payer}

@@ -5,7 +5,7 @@ from scopegate.gateway.calls.errors import ApiError
 
 
 def as_error(refusal: Refusal) -> ApiError:
-    """Convert a refusal to an API error, as the dispatcher does with what calls raise."""
+    """Convert a refusal to an API error, as the dispatcher does with refusals that calls raise."""
     details = refusal.details
     if details and refusal.names_field:
         details = {**details, "field": next(iter(details))}

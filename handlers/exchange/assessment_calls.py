@@ -1,4 +1,4 @@
-"""What a user has told of their means and their experience."""
+"""A user's answers about their finances and their trading experience."""
 
 from scopegate.gateway.access import users
 from scopegate.gateway.access.guard import Access
@@ -21,33 +21,33 @@ _PARTS = (_MEANS, "trading_experience", "trading_experience_regulated")
 
 
 class Assessment:
-    """What a user has told of their means and their experience."""
+    """A user's answers about their finances and their trading experience."""
 
     def __init__(self, access: Access, store: Store) -> None:
         self._access = access
         self._store = store
 
-    @call("get_financial_assessment", needs=READ)
+    @call("get_financial_assessment", needs=READ, error_codes=())
     async def get_financial_assessment(
         self, request: GetFinancialAssessment, session: Session
     ) -> GetFinancialAssessmentReply:
-        """Tell back every answer by its question; nothing where nothing was answered."""
+        """Return all answers, keyed by question; unanswered questions are left out."""
         user_id = session.grant.user_id
         kept = await self._store.read(lambda reader: users.assessment(reader, user_id))
-        # Without the scores: as published, they would have to be numbers and texts at once.
+        # Without the scores: the published schema would have them be numbers and strings at once.
         told: dict[str, str] = {}
         for part in _PARTS:
             told |= (kept or {}).get(part, {})
         return {"get_financial_assessment": told}
 
-    @call("set_financial_assessment", needs=ADMIN, app_tokens=True)
+    @call("set_financial_assessment", needs=ADMIN, app_tokens=True, error_codes=())
     async def set_financial_assessment(
         self, request: SetFinancialAssessment, session: Session
     ) -> SetFinancialAssessmentReply:
-        """Keep the user's answers; what is not answered now stays as it was.
+        """Store the user's answers; questions that are left out do not change.
 
-        A score is the number of questions that were answered: paper money needs no judgement. An
-        app's token may answer further questions, and may not change an answer.
+        A score is the number of questions answered, because paper money needs no judgement. An
+        app's token may answer further questions, but may not change an answer.
         """
         answers = {part: given for part in _PARTS if (given := getattr(request, part)) is not None}
         if not any(answers.values()):

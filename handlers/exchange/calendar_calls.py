@@ -1,4 +1,4 @@
-"""When markets are open, and what is announced for the days to come."""
+"""Trading hours and the economic calendar."""
 
 import time
 from collections.abc import Generator
@@ -27,24 +27,24 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 _SUNDAY_FIRST = (6, 0, 1, 2, 3, 4, 5)
 WEEK = 7 * DAY
 _NONE = "--"
-"""What stands for a time on a day on which a market is closed."""
+"""Shown instead of a time on a day on which a market is closed."""
 
 
 class Calendars:
-    """When markets are open, and what is announced."""
+    """Trading hours and the economic calendar."""
 
     def __init__(self, announcements: Announcements, clock: Clock, workers: Workers) -> None:
         self._announcements = announcements
         self._clock = clock
         self._workers = workers
 
-    @call("economic_calendar", needs=None)
+    @call("economic_calendar", needs=None, error_codes=())
     async def economic_calendar(
         self, request: EconomicCalendar, session: Session
     ) -> EconomicCalendarReply:
-        """Tell simulated economic figures: of the next seven days, or of a span of up to a year.
+        """List simulated economic figures for the next seven days, or for a span of up to a year.
 
-        They follow from the market's seed, and no price moves by them.
+        They are computed from the market's seed, and do not move prices.
         """
         now = int(self._clock.now())
         first, last = request.start_date, request.end_date
@@ -64,7 +64,7 @@ class Calendars:
     def _by_week(
         self, first: int, last: int, currency: str | None, now: int
     ) -> Generator[None, None, list[EconomicEvent]]:
-        """Yield after each week while the figures of a longer span are computed."""
+        """Compute the figures of a longer span, yielding after each week."""
         events: list[EconomicEvent] = []
         last = min(last, first + LONGEST)
         for start in range(first, last + 1, WEEK):
@@ -73,9 +73,9 @@ class Calendars:
             yield
         return events
 
-    @call("trading_times", needs=None)
+    @call("trading_times", needs=None, error_codes=())
     async def trading_times(self, request: TradingTimes, session: Session) -> TradingTimesReply:
-        """Tell when each symbol's market is open on a day."""
+        """List the times at which each symbol's market is open on a day."""
         if request.trading_times == "today":
             moment = int(self._clock.now())
         else:
@@ -117,7 +117,7 @@ def _open_and_close(hours: Hours, day: int) -> OpenAndClose:
 
 
 def _events(hours: Hours) -> list[dict[str, str]]:
-    """The days of the week on which the market closes earlier than on Mondays."""
+    """The weekdays on which the market closes earlier than on Mondays."""
     usual = hours.week[0][1]
     return [
         {"dates": f"{_DAYS[number]}s", "descrip": f"Closes early (at {_text(closes)[:5]})"}
@@ -127,7 +127,7 @@ def _events(hours: Hours) -> list[dict[str, str]]:
 
 
 def _text(second: int) -> str:
-    """A second of the day; the day's last for its end."""
+    """A second of the day as `hh:mm:ss`; the end of the day as its last second."""
     return time.strftime("%H:%M:%S", time.gmtime(min(second, DAY - 1)))
 
 

@@ -1,4 +1,4 @@
-"""Proposals and contracts as the wire shows them: the fields that all types share.
+"""Bodies of proposals and contracts: the fields that all types of contracts share.
 
 The view of the contract's type adds the rest (`scopegate.handlers.exchange.views`).
 """
@@ -35,12 +35,12 @@ from scopegate.schemas.trading_messages import ContractDetails, ProposalBody
 
 
 def longcode(terms: Terms) -> str:
-    """The sentence that describes a contract."""
+    """The sentence that describes a contract, its longcode."""
     return TYPES[terms.contract_type].sentence(terms)
 
 
 def expiry(terms: Terms) -> int:
-    """When a contract ends: at its expiry, or with its last tick."""
+    """The epoch at which a contract ends: its expiry, or that of its last tick."""
     if terms.expiry is not None:
         return terms.expiry
     return TYPES[terms.contract_type].exit_epoch(terms)
@@ -50,7 +50,7 @@ def expiry(terms: Terms) -> int:
 
 
 def proposal_body(quote: Quote[Any], feed: Feed, margins: Margins) -> ProposalBody:
-    """A quote, all but for its id."""
+    """The body of a proposal, without its id."""
     terms = quote.terms
     symbol, currency = terms.symbol, terms.currency
     view = view_of(terms)
@@ -79,7 +79,7 @@ def proposal_body(quote: Quote[Any], feed: Feed, margins: Margins) -> ProposalBo
 
 
 def open_contract(shown: Shown, market: MarketView, worth: int, now: int) -> OpenContract:
-    """An open contract at the moment `now`, with what it would be sold back for."""
+    """The body of an open contract at `now`; `worth` is its bid price in smallest units."""
     contract, state = shown.contract, shown.state
     terms = contract.terms
     kind, view = TYPES[terms.contract_type], view_of(terms)
@@ -117,7 +117,7 @@ def open_contract(shown: Shown, market: MarketView, worth: int, now: int) -> Ope
 
 
 def closed_contract(contract: Contract, feed: Feed) -> OpenContract:
-    """A closed contract: its outcome, and the ticks that decided it."""
+    """The body of a closed contract: its outcome, and the ticks that decided it."""
     terms = contract.terms
     symbol, currency = terms.symbol, terms.currency
     assert contract.exit_epoch is not None  # noqa: S101 - it has ended
@@ -203,9 +203,9 @@ def _common(shown: Shown) -> OpenContract:
 
 
 def tick_stream(terms: Terms, feed: Feed, last: int, *, most: int | None = None) -> list[TickShown]:
-    """The ticks of a contract that lasts for ticks, from its entry up to an epoch.
+    """The ticks of a contract that lasts for ticks, from its entry up to the epoch `last`.
 
-    Or, with `most`, the latest of them.
+    With `most`, only the latest ones, at most so many.
     """
     first, last = terms.entry_epoch, min(last, expiry(terms))
     if most is not None:

@@ -1,9 +1,9 @@
-"""Streams of contracts: how each stands, told to whoever follows it.
+"""Streams of contracts (`proposal_open_contract`).
 
 Rules:
-- While somebody listens, an open contract is told once a tick, and once more when it is closed,
-  after the COMMIT that pays for it. Nothing is told of it after that.
-- What was told is counted: a stream's first reply stands at the count of its moment.
+- While it has subscribers, an open contract is published once a tick, and a last time when it is
+  closed, after the COMMIT that pays for it.
+- Published events are counted. The position of a stream's first reply is the count at its moment.
 """
 
 from scopegate.exchange.book import Contract
@@ -16,34 +16,34 @@ from scopegate.schemas.portfolio_messages import OpenContract, ProposalOpenContr
 
 _CALL = "proposal_open_contract"
 TICKS_STREAMED = 11
-"""The latest ticks that are told of an open contract: all, but of accumulators."""
+"""The number of latest ticks in a message about an open contract; only accumulators have more."""
 
 
 def _of_contract(contract_id: int) -> str:
-    """The topic on which one contract is told."""
+    """The topic of one contract."""
     return f"contract.{contract_id}"
 
 
 def _of_account(loginid: str) -> str:
-    """The topic on which all contracts of an account are told."""
+    """The topic of all contracts of an account."""
     return f"contracts.{loginid}"
 
 
 class ContractStreams:
-    """How contracts stand, and the streams that tell it."""
+    """The bodies of contracts, and their streams."""
 
     def __init__(self, desk: Desk, bus: Bus) -> None:
         self._desk = desk
         self._bus = bus
         self._told = 0
         self._contracts: ActiveTopics[int, None] = ActiveTopics(bus, _of_contract)
-        """The contracts that have streams of their own."""
+        """The contracts that have their own streams."""
         self._accounts: ActiveTopics[str, None] = ActiveTopics(bus, _of_account)
         """The accounts whose contracts are streamed."""
         desk.listen(opened=self._opened, closed=self._closed)
 
     def of_account(self, loginid: str) -> Stream[ProposalOpenContractReply]:
-        """A stream that begins with the open contracts of an account, and follows them all."""
+        """A stream of all contracts of an account; it begins with the open ones."""
         first, *more = self.open_of(loginid)
         self._accounts.begin(loginid, None)
         return Stream(
@@ -58,7 +58,7 @@ class ContractStreams:
         )
 
     def open_of(self, loginid: str) -> list[ProposalOpenContractReply]:
-        """The open contracts of an account, each as it stands; an empty reply if there is none."""
+        """A reply for each open contract of an account; one empty reply if there is none."""
         bodies: list[ProposalOpenContractReply] = [
             {"proposal_open_contract": self._open_body(position)}
             for position in self._desk.positions(loginid)
@@ -68,9 +68,9 @@ class ContractStreams:
     def of_contract(
         self, contract: Contract, first: BodyT, *, optional: bool
     ) -> Stream[BodyT] | BodyT:
-        """A stream that begins with a reply and goes on telling of the contract, if it is open.
+        """A stream of an open contract that begins with a reply; the reply alone if it is closed.
 
-        With `optional` the reply stands by itself where the stream cannot be opened.
+        With `optional`, the reply is also sent alone if the stream cannot be opened.
         """
         if self._desk.position(contract.id) is None:
             return first
@@ -87,14 +87,14 @@ class ContractStreams:
         )
 
     def body(self, contract: Contract) -> OpenContract:
-        """How a contract stands, or how it ended."""
+        """The body of a contract, open or closed."""
         position = self._desk.position(contract.id)
         if position is not None:
             return self._open_body(position)
         return closed_contract(contract, self._desk.feed)
 
     def _open_body(self, position: Position) -> OpenContract:
-        """The open contract at the second that the desk has seen."""
+        """The body of an open contract, at the latest second that the desk has seen."""
         terms = position.terms
         seen = self._desk.market_view(terms.symbol)
         if position.state.outcome is not None:  # it is being settled
@@ -108,10 +108,10 @@ class ContractStreams:
             body["tick_stream"] = tick_stream(terms, feed, seen.tick.epoch, most=TICKS_STREAMED)
         return body
 
-    # What streams are told.
+    # Publishing.
 
     def on_second(self, epoch: int) -> None:
-        """The market has reached this second: tell how contracts stand, to whoever listens."""
+        """Publish the contracts that have a tick at this second of the market and subscribers."""
         desk = self._desk
         heard = {
             contract_id: position

@@ -1,10 +1,10 @@
 """Copying another trader's contracts.
 
 Rules:
-- A trader is named by a token that the trader hands out, of any scope; a wrong one counts as one
-  that was tried at `authorize`. That it holds, and that the trader lets others copy, is checked in
-  the transaction that begins the copying.
-- What the list shows in place of the token is a word that only the copier's `copy_stop` knows.
+- A trader is named by a token that the trader hands out, of any scope. A wrong token counts like a
+  wrong token in `authorize`. That the token is valid, and that the trader lets others copy, is
+  checked in the transaction that starts the copying.
+- In place of the token, the list shows a handle, which only the copier's `copy_stop` accepts.
 """
 
 from collections.abc import Iterable
@@ -50,10 +50,10 @@ from scopegate.schemas.copying_messages import (
 from scopegate.store.sqlite import Snapshot, Store, StoreError
 
 ALLOWS_COPIERS = "allow_copiers"
-"""The setting by which a user lets others copy."""
+"""The setting with which a user lets others copy."""
 
 _ALL = "*"
-"""What the list shows where every symbol or type is copied."""
+"""Shown in the list if every symbol or type is copied."""
 _CALL = "copy_report"
 
 
@@ -77,14 +77,19 @@ class CopyTrading:
         self._workers = workers
         copying.listen(self._reported)
 
-    @call("copy_start", needs=TRADE)
+    @call(
+        "copy_start",
+        needs=TRADE,
+        error_codes=("CopyTradingNotAllowed", "CopyTradingWrongCurrency", "InvalidStakeLimit"),
+    )
     async def copy_start(self, request: CopyStart, session: Session) -> CopyStartReply:
-        """Buy and sell from now on what the trader who handed out this token buys and sells.
+        """Copy from now on what the trader who gave you this token buys and sells.
 
-        Each copy costs what the trader's contract costs, and is bought in the same transaction,
-        within the account's own balance and limits. Who copies the trader already goes on with
-        what this request says. It ends with `copy_stop`, with the trader's token, and with the
-        token that started it.
+        Each copy costs what the trader's contract costs without an app's markup, and is bought in
+        the same transaction, within the account's own balance and limits. If the account already
+        copies the trader, this request replaces the settings. Copying ends with `copy_stop`, when
+        the trader's token or the token that started it ends, and when the trader no longer allows
+        it.
         """
         grant = session.grant
         _check_known("assets", request.assets, SYMBOLS, "active_symbols")
@@ -119,11 +124,11 @@ class CopyTrading:
 
         return may_copy
 
-    @call("copy_stop", needs=TRADE)
+    @call("copy_stop", needs=TRADE, error_codes=("CopyTradingNotAllowed",))
     async def copy_stop(self, request: CopyStop, session: Session) -> CopyStopReply:
-        """Copy a trader no more, named by a token or by what `copytrading_list` shows.
+        """Stop copying a trader, named by their token or by what `copytrading_list` shows.
 
-        Copies that are open stay open, and are the account's own to sell.
+        Open copies stay open, and you can sell them.
         """
         grant, named = session.grant, request.copy_stop
         guard = self._access.guard(grant)
@@ -140,13 +145,13 @@ class CopyTrading:
             )
         return {"copy_stop": 1}
 
-    @call("copytrading_list", needs=ADMIN, app_tokens=True)
+    @call("copytrading_list", needs=ADMIN, app_tokens=True, error_codes=())
     async def copytrading_list(
         self, request: CopytradingList, session: Session
     ) -> CopytradingListReply:
-        """List the accounts that copy this one, and the traders whom this one copies.
+        """List the accounts that copy this one, and the traders that this one copies.
 
-        Instead of a trader's token, the list has a word that `copy_stop` accepts as well. With an
+        Instead of a trader's token, the list has a handle that `copy_stop` accepts as well. With an
         app's token, other accounts of the user are listed only if the app may use them.
         """
         grant = session.grant
@@ -168,13 +173,19 @@ class CopyTrading:
             }
         }
 
-    @call("copytrading_statistics", needs=None, rate=Rate.OUTCOME)
+    @call(
+        "copytrading_statistics",
+        needs=None,
+        rate=Rate.OUTCOME,
+        error_codes=("CopyTradingNotAllowed",),
+    )
     async def copytrading_statistics(
         self, request: CopytradingStatistics, session: Session
     ) -> CopytradingStatisticsReply:
-        """Tell how well somebody has traded who lets others copy.
+        """Return the trading results of a trader who lets others copy.
 
-        Of the latest 5,000 closed contracts; all shares are in percent.
+        They are computed from the latest 5,000 closed contracts; only `total_trades` counts all.
+        All shares are in percent.
         """
         loginid, now = request.trader_id, int(self._clock.now())
 
@@ -207,15 +218,15 @@ class CopyTrading:
             }
         }
 
-    @call("copy_report", needs=(READ, TRADING_INFORMATION))
+    @call("copy_report", needs=(READ, TRADING_INFORMATION), error_codes=())
     async def copy_report(
         self, request: CopyReport, session: Session
     ) -> CopyReportReply | Stream[CopyReportReply]:
-        """List what was copied for the account of late and what was refused, the latest first.
+        """List the latest trades that were copied for the account or refused, newest first.
 
-        With `subscribe` each further trade of a trader follows, once it is copied or refused. With
-        an app's token what was copied from another account of the user's is told only if the app
-        may use that account.
+        With `subscribe`, each further trade of a trader follows once it is copied or refused. With
+        an app's token, trades of another account of the user are shown only if the app may use that
+        account.
         """
         grant = session.grant
         loginid = grant.loginid
@@ -243,7 +254,7 @@ class CopyTrading:
 
 
 def _allows(reader: Snapshot, user_id: int) -> bool:
-    """Whether a user lets others copy."""
+    """Return whether a user lets others copy."""
     return users.settings(reader, user_id).get(ALLOWS_COPIERS) == 1
 
 
@@ -252,7 +263,7 @@ def _not_allowed() -> ApiError:
 
 
 def _check_known(field: str, names: Iterable[str] | None, known: Iterable[str], call: str) -> None:
-    """Raise where a name is none of those that are known, which this call lists."""
+    """Raise `InputValidationFailed` for an unknown name; `call` is the call that lists them."""
     unknown = set(names or ()).difference(known)
     if unknown:
         raise input_validation_failed(
@@ -261,7 +272,7 @@ def _check_known(field: str, names: Iterable[str] | None, known: Iterable[str], 
 
 
 def _bounds(request: CopyStart, grant: Grant) -> tuple[int | None, int | None]:
-    """The bounds of the stake in smallest units. Raises `ApiError` where nothing fits them."""
+    """The bounds of the stake, in smallest units. Raises `ApiError` if no stake fits them."""
     least, most = request.min_trade_stake, request.max_trade_stake
     if least is not None and least < 0:
         raise _bad_limit("min_trade_stake", "It cannot be less than nothing.")

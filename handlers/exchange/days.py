@@ -1,4 +1,4 @@
-"""Days and moments of the calendar, as requests name them."""
+"""Days and times in requests, as epoch seconds."""
 
 import calendar
 import time
@@ -7,9 +7,9 @@ from scopegate.gateway.calls.errors import input_validation_failed
 
 
 def midnight(day: str, field: str) -> int:
-    """The moment (UTC) at which a day begins, as epoch seconds; `yyyy-mm-dd`.
+    """Return when a day (`yyyy-mm-dd`) begins in UTC, as epoch seconds.
 
-    Raises `InputValidationFailed` for the field where there is no such day.
+    Raises `InputValidationFailed` for the field if there is no such day.
     """
     try:
         return calendar.timegm(time.strptime(day, "%Y-%m-%d"))
@@ -18,9 +18,9 @@ def midnight(day: str, field: str) -> int:
 
 
 def moment(text: str, field: str) -> int:
-    """A moment (UTC) as epoch seconds; it is named so, or as `yyyy-mm-dd hh:mm:ss`.
+    """Return a time, given as epoch seconds or as `yyyy-mm-dd hh:mm:ss` (UTC), as epoch seconds.
 
-    Raises `InputValidationFailed` for the field where there is no such moment.
+    Raises `InputValidationFailed` for the field if there is no such time.
     """
     if text.isdecimal():
         return int(text)

@@ -1,7 +1,7 @@
-"""What currencies are worth, by the prices of the feed.
+"""Exchange rates between currencies, from the prices of the feed.
 
-Rules: a stream tells a rate whenever it is another than the one told last; it is looked at once a
-second, and only while somebody listens.
+Rules: a stream publishes a rate when it differs from the last one published. It is compared once a
+second, and only while the stream has listeners.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,7 @@ _CALL = "exchange_rates"
 
 
 class _Asked(NamedTuple):
-    """What a client wants to know: one unit of `base` in each of `targets`."""
+    """The rates that a client requests: one unit of `base` in each of `targets`."""
 
     base: str
     targets: tuple[str, ...]
@@ -28,27 +28,27 @@ class _Asked(NamedTuple):
 
     @property
     def topic(self) -> str:
-        """Where it is streamed."""
+        """The topic of its stream."""
         return f"rates.{self.base}.{'.'.join(self.targets)}.{int(self.spread)}"
 
 
 class ExchangeRates:
-    """What currencies are worth in each other."""
+    """Exchange rates between currencies."""
 
     def __init__(self, rates: Rates, clock: Clock, bus: Bus) -> None:
         self._rates = rates
         self._clock = clock
         self._bus = bus
         self._told: ActiveTopics[_Asked, RatesBody] = ActiveTopics(bus, lambda asked: asked.topic)
-        """Of what is streamed, what was told last."""
+        """The rates last published, by the request that is streamed."""
 
-    @call(_CALL, needs=None)
+    @call(_CALL, needs=None, error_codes=())
     async def exchange_rates(
         self, request: Request, session: Session
     ) -> ExchangeRatesReply | Stream[ExchangeRatesReply]:
-        """Tell what one unit of a currency buys of another, or of all others, at the latest tick.
+        """Return what one unit of a currency buys of another, or of all others, at the latest tick.
 
-        With `subscribe` the rate of one target follows whenever it changes.
+        With `subscribe`, which needs a `target_currency`, the rate follows whenever it changes.
         """
         asked = _asked(request)
         now = int(self._clock.now())
@@ -68,7 +68,7 @@ class ExchangeRates:
         )
 
     def on_second(self, epoch: int) -> None:
-        """The market has reached this second: tell what has changed, to whoever listens."""
+        """Publish the streamed rates that have changed at this second of the market."""
         for asked, before in self._told.items():
             body = self._body(asked, epoch)
             if body["rates"] != before["rates"]:
@@ -94,7 +94,7 @@ class ExchangeRates:
 
 
 def _asked(request: Request) -> _Asked:
-    """What a request wants to know. Raises `InputValidationFailed`."""
+    """Return the rates that a request asks for. Raises `InputValidationFailed`."""
     base, target = request.base_currency, request.target_currency
     for field, currency in (("base_currency", base), ("target_currency", target)):
         if currency is not None and currency not in CURRENCIES:

@@ -1,4 +1,4 @@
-"""What the owner of an account has excluded: limits and pauses of trading."""
+"""Self-exclusion: limits and pauses of trading that an account's owner sets."""
 
 import time
 from decimal import ROUND_FLOOR, Decimal
@@ -25,18 +25,18 @@ from scopegate.store.sqlite import Store
 
 
 class SelfExclusion:
-    """What the owner of an account has excluded: limits and pauses of trading."""
+    """Self-exclusion: limits and pauses of trading that an account's owner sets."""
 
     def __init__(self, access: Access, store: Store, clock: Clock) -> None:
         self._access = access
         self._store = store
         self._clock = clock
 
-    @call("get_self_exclusion", needs=READ)
+    @call("get_self_exclusion", needs=READ, error_codes=())
     async def get_self_exclusion(
         self, request: GetSelfExclusion, session: Session
     ) -> GetSelfExclusionReply:
-        """Tell what is excluded at present; pauses that are over are not told."""
+        """Return the limits and pauses in force; pauses that are over are left out."""
         grant = session.grant
         at = int(self._clock.now())
         limits = await self._store.read(
@@ -53,15 +53,17 @@ class SelfExclusion:
         body.update(told)  # type: ignore[typeddict-item] # the names are those of the columns
         return {"get_self_exclusion": body}
 
-    @call("set_self_exclusion", needs=ADMIN, app_tokens=False)
+    @call(
+        "set_self_exclusion", needs=ADMIN, app_tokens=False, error_codes=("SetSelfExclusionError",)
+    )
     async def set_self_exclusion(
         self, request: SetSelfExclusion, session: Session
     ) -> SetSelfExclusionReply:
-        """Exclude something for the account: limits that bind purchases and payments, or pauses.
+        """Set limits for the account's purchases and for payments into it, or pauses of trading.
 
-        What is set can be made stricter, and is never eased or taken back by this call; 0 and null
-        stand for none. Amounts are in the account's currency, days are those of the market (UTC).
-        Apps may not make this call.
+        You can make a limit stricter or a pause longer, but this call never eases or removes one; 0
+        and null mean none. Amounts are in the account's currency, days are days of the market
+        (UTC). Apps may not make this call.
         """
         grant = session.grant
         wanted: dict[str, int | None] = {}
@@ -83,7 +85,10 @@ class SelfExclusion:
 
 
 def _units(amount: Decimal, currency: str, field: str) -> int:
-    """An amount in smallest units, rounded down; 0 is kept for none."""
+    """Return an amount in smallest units, rounded down; 0 means none.
+
+    Raises `InputValidationFailed` for the field if a larger amount is rounded to 0.
+    """
     units = rounded_units(amount, currency, ROUND_FLOOR)
     if amount and not units:
         raise input_validation_failed({field: f"Less than the smallest amount of {currency}."})

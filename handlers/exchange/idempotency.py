@@ -1,4 +1,4 @@
-"""Requests that may be repeated: a key of the client's own making names what is to happen once."""
+"""Idempotency keys: a client's own key for a purchase or a payment that must happen only once."""
 
 import re
 from typing import Any
@@ -7,13 +7,13 @@ from scopegate.gateway.calls.errors import input_validation_failed
 from scopegate.gateway.calls.token_form import holds_token
 
 IDEMPOTENCY_KEY = "idempotency_key"
-"""The key of `passthrough` under which a client names one purchase or payment."""
+"""The field of `passthrough` with the key of one purchase or payment."""
 
 _KEY = re.compile(r"[!-~]{1,64}")
 
 
 def key_of(passthrough: dict[str, Any] | None) -> str | None:
-    """The key that a request names, if it does. Raises `InputValidationFailed` for a bad one."""
+    """Return the key of a request, or `None`. Raises `InputValidationFailed` for an invalid key."""
     key = (passthrough or {}).get(IDEMPOTENCY_KEY)
     if key is None:
         return None
@@ -21,7 +21,7 @@ def key_of(passthrough: dict[str, Any] | None) -> str | None:
         raise input_validation_failed(
             {"passthrough": f"{IDEMPOTENCY_KEY} is a text of 1 to 64 characters without blanks."}
         )
-    if holds_token(key):  # it is kept
+    if holds_token(key):  # keys are stored
         raise input_validation_failed(
             {"passthrough": f"{IDEMPOTENCY_KEY} holds a token, which is a secret: use another key."}
         )

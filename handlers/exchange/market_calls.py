@@ -1,4 +1,4 @@
-"""Symbols, ticks and candles: what the feed says, up to the present moment and no further."""
+"""Symbols, ticks and candles, up to the present moment."""
 
 from collections.abc import Generator, Iterator
 from typing import NamedTuple, cast
@@ -45,15 +45,15 @@ USUAL_RESULTS = 1_000
 MAX_DAYS_AT_ONCE = 2
 """Candles over more days than this are computed outside the event loop."""
 MAX_CANDLES_AT_ONCE = 500
-"""More candles than this are, too: encoding them takes longer than finding them."""
+"""More candles than this are too, because encoding them takes longer than finding them."""
 MAX_COLD = 1
-"""Of more symbols whose day was not asked for yet, the prices are computed outside of it too."""
+"""So are prices of more symbols than this, if their day has not been computed yet."""
 
 log = structlog.get_logger("scopegate.market")
 
 
 def find_symbol(name: str) -> Symbol:
-    """The symbol of this name. Raises `InvalidSymbol`."""
+    """Return the symbol with this name. Raises `InvalidSymbol`."""
     symbol = SYMBOLS.get(name)
     if symbol is None:
         raise ApiError("InvalidSymbol", f"Symbol {name} is invalid.")
@@ -69,11 +69,12 @@ class Market:
         self._workers = workers
         self._streams = streams
 
-    @call("active_symbols", needs=None)
+    @call("active_symbols", needs=None, error_codes=())
     async def active_symbols(self, request: ActiveSymbols, session: Session) -> ActiveSymbolsReply:
-        """List the symbols; `full` adds where each stands now.
+        """List the symbols; `full` adds the latest price of each and its change since 00:00 UTC.
 
-        `contract_type` leaves those for which contracts of these types are offered.
+        With `contract_type`, list only symbols for which contracts of one of these types are
+        offered.
         """
         full = request.active_symbols == "full"
         listed = list(SYMBOLS.values())
@@ -86,7 +87,7 @@ class Market:
         return {"active_symbols": [self._listed(symbol, now, full=full) for symbol in listed]}
 
     async def _warm(self, symbols: list[Symbol], session: Session, name: str) -> None:
-        """Have a worker find out what of many symbols would hold up the loop."""
+        """Compute prices of many symbols in a worker, where they would block the event loop."""
         now = int(self._clock.now())
         cold = [symbol for symbol in symbols if not self._feed.is_warm(symbol, now)]
         if len(cold) > MAX_COLD:
@@ -122,16 +123,16 @@ class Market:
             listed["spot_time"] = str(epoch)
         return listed
 
-    @call("ticks", needs=None)
+    @call("ticks", needs=None, error_codes=("InvalidSymbol", "MarketIsClosed"))
     async def ticks(
         self, request: Ticks, session: Session
     ) -> list[TickReply | Stream[TickReply] | ApiError]:
-        """Stream the ticks of each symbol, the latest one first.
+        """Stream the ticks of each symbol, starting with the latest.
 
-        With `subscribe: 0` the reply is the latest tick only. Without `subscribe`, the same
-        request again is answered under the open stream, and one with `subscribe: 1` takes that
-        stream over; at the limit of streams, the reply is the latest tick only. `MarketIsClosed`
-        if the symbol's market is closed.
+        With `subscribe: 0`, the reply is only the latest tick. If you leave out `subscribe`, the
+        same request again is answered under the open stream, and one with `subscribe: 1` takes that
+        stream over; at the limit of streams, the reply is only the latest tick. The error is
+        `MarketIsClosed` if the symbol's market is closed.
         """
         return [self._latest(name, request) for name in dict.fromkeys(request.ticks)]
 
@@ -161,11 +162,13 @@ class Market:
             implied=implied,
         )
 
-    @call("ticks_batch", needs=None, streams="ticks")
+    @call(
+        "ticks_batch", needs=None, streams="ticks", error_codes=("InvalidSymbol", "MarketIsClosed")
+    )
     async def ticks_batch(
         self, request: TicksBatch, session: Session
     ) -> TicksBatchReply | Stream[TicksBatchReply]:
-        """Tell the latest tick of every symbol of a market, open or closed.
+        """Return the latest tick of every symbol of a market, open or closed.
 
         With `subscribe`, the ticks of each second follow together.
         """
@@ -188,7 +191,12 @@ class Market:
             shape=Shape.LIST,
         )
 
-    @call("ticks_history", needs=None, streams=("ticks", "candles"))
+    @call(
+        "ticks_history",
+        needs=None,
+        streams=("ticks", "candles"),
+        error_codes=("InvalidSymbol", "InvalidStartEnd", "MarketIsClosed"),
+    )
     async def ticks_history(
         self, request: TicksHistory, session: Session
     ) -> (
@@ -199,10 +207,10 @@ class Market:
         | Stream[TickReply]
         | Stream[OhlcReply]
     ):
-        """Tell ticks or candles of the past, the latest where `count` is smaller than their number.
+        """Return past ticks or candles, the latest ones if there are more than `count`.
 
-        With `subscribe`, every tick follows, or the growing candle at every tick; while the market
-        is closed there is nothing to follow: `MarketIsClosed`.
+        With `subscribe`, every tick follows, or the current candle at every tick. While the market
+        is closed, the error of `subscribe` is `MarketIsClosed`.
         """
         symbol = find_symbol(request.ticks_history)
         present = int(self._clock.now())
@@ -274,7 +282,7 @@ class Market:
     def _listing(
         self, symbol: Symbol, granularity: int, first: int, last: int
     ) -> Generator[None, None, "_Listed"]:
-        """Encode all candles but the last one; work for a worker."""
+        """Find the candles and encode all but the last one; a generator that a worker can run."""
         candles = yield from self._feed.candles_by_day(symbol, granularity, first, last)
         yield
         listed = yield from one_by_one(_each_candle(symbol, candles))
@@ -285,7 +293,7 @@ class Market:
     def _continued(
         self, symbol: Symbol, granularity: int, listed: "_Listed", present: int
     ) -> "_Listed":
-        """The candles with the last of them, and any after it, as they stand at present."""
+        """Update the last candle, and append any after it, up to the epoch `present`."""
         if listed.newest is None:
             return listed
         ending = self._feed.candles(symbol, granularity, listed.newest, present)
@@ -293,13 +301,13 @@ class Market:
 
 
 class _Listed(NamedTuple):
-    """Candles in order of time, of which the last may still be growing."""
+    """Candles in order of time; the last one may still change."""
 
     encoded: bytes
-    """All but the last, encoded, with commas between them."""
+    """The other candles as JSON, with commas between them."""
     ending: list[Candle]
     newest: int | None
-    """When the first candle of `ending` opened; `None` where there are none."""
+    """The epoch at which the first candle of `ending` opened; `None` if there are no candles."""
 
 
 def _candles_reply(symbol: Symbol, listed: _Listed) -> CandlesReply:

@@ -1,4 +1,4 @@
-"""What an app's owner gets for the contracts that are bought through it."""
+"""The markups that app owners earn on contracts bought through their apps."""
 
 from scopegate.exchange import markups
 from scopegate.exchange.ledger import accounts
@@ -21,20 +21,20 @@ from scopegate.store.sqlite import Snapshot, Store
 
 
 class Markups:
-    """What an app's owner gets for the contracts that are bought through it."""
+    """The markups that app owners earn on contracts bought through their apps."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    @call("app_markup_details", needs=READ)
+    @call("app_markup_details", needs=READ, error_codes=())
     async def app_markup_details(
         self, request: AppMarkupDetails, session: Session
     ) -> AppMarkupDetailsReply:
         """List the markup of each contract that was bought through the user's apps.
 
-        A markup was booked to an account of the user's in the buyer's currency; it is converted to
-        US dollars at the rate of the purchase. With an app's token, only of the apps that this app
-        has registered, and of the accounts that it may use.
+        Each markup was booked to an account of the user in the buyer's currency, and is converted
+        to US dollars at the rate of the purchase. With an app's token, only markups through apps
+        that this app registered, and only those booked to accounts that it may use, are listed.
         """
         grant = session.grant
         first, last = moment(request.date_from, "date_from"), moment(request.date_to, "date_to")
@@ -53,14 +53,14 @@ class Markups:
         )
         return {"app_markup_details": {"transactions": [_of_contract(each) for each in found]}}
 
-    @call("app_markup_statistics", needs=READ)
+    @call("app_markup_statistics", needs=READ, error_codes=())
     async def app_markup_statistics(
         self, request: AppMarkupStatistics, session: Session
     ) -> AppMarkupStatisticsReply:
-        """Report the user's markup through each app in each currency, and the total in US dollars.
+        """Return the user's markup through each app in each currency, and the total in US dollars.
 
-        With an app's token, only of the apps that this app has registered, and of the accounts
-        that it may use.
+        With an app's token, only markups through apps that this app registered, and only those
+        booked to accounts that it may use, are counted.
         """
         grant = session.grant
         first, last = moment(request.date_from, "date_from"), moment(request.date_to, "date_to")

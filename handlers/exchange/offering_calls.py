@@ -1,4 +1,4 @@
-"""What may be traded: contracts by symbol, by type, and how long they may last."""
+"""Offered contracts: by symbol, by type, and their durations."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -53,9 +53,9 @@ from scopegate.schemas.offering_messages import (
 )
 
 DEFAULT_STAKE = Decimal(10)
-"""In dollars and the like; see `exchange.money.bound_in`."""
+"""In units of an ordinary currency such as USD; see `exchange.money.bound_in`."""
 MAX_DAYS = 400
-"""Market days of financing in one reply."""
+"""The most days of `multiplier_financing` in one reply."""
 FAR = 1 << 40
 T = TypeVar("T")
 
@@ -63,14 +63,14 @@ _UNITS = {"t": "Ticks", "s": "Seconds", "d": "Days"}
 
 
 class Offerings:
-    """What may be traded."""
+    """The contracts that are offered."""
 
     def __init__(self, feed: Feed, clock: Clock, margins: Margins) -> None:
         self._feed = feed
         self._clock = clock
         self._margins = margins
 
-    @call("contracts_for", needs=None)
+    @call("contracts_for", needs=None, error_codes=("InvalidSymbol",))
     async def contracts_for(self, request: ContractsFor, session: Session) -> ContractsForReply:
         """List the contracts that are offered for a symbol, with their durations and barriers."""
         symbol = find_symbol(request.contracts_for)
@@ -98,15 +98,19 @@ class Offerings:
             }
         }
 
-    @call("multiplier_financing", needs=None)
+    @call(
+        "multiplier_financing",
+        needs=None,
+        error_codes=("InvalidSymbol", "OfferingsValidationError"),
+    )
     async def multiplier_financing(
         self, request: MultiplierFinancing, session: Session
     ) -> MultiplierFinancingReply:
         """List the growth of the forward price of a symbol's multipliers, by market day.
 
         The forward price is the entry spot times exp(sum). The sum is over all ticks from the
-        entry to the one before the present: each adds the `growth_per_tick` of its day, which is
-        known at the day's `first_tick`. A reply has 400 days at most.
+        entry tick to the one before the present tick: each adds the `growth_per_tick` of its day,
+        which is known at the day's `first_tick`. You can request at most 400 days at once.
         """
         symbol = find_symbol(request.multiplier_financing)
         if not eligibility.is_offered(TYPES["MULTUP"], symbol):
@@ -136,28 +140,28 @@ class Offerings:
                 )
         return {"multiplier_financing": {"symbol": symbol.name, "days": days}}
 
-    @call("contracts_for_company", needs=None)
+    @call("contracts_for_company", needs=None, error_codes=())
     async def contracts_for_company(
         self, request: ContractsForCompany, session: Session
     ) -> ContractsForCompanyReply:
         """List the types of contracts that are offered."""
         return {"contracts_for_company": _company()}
 
-    @call("trading_durations", needs=None)
+    @call("trading_durations", needs=None, error_codes=())
     async def trading_durations(
         self, request: TradingDurations, session: Session
     ) -> TradingDurationsReply:
-        """Tell how long contracts may last, by market and type; of those that have a duration."""
+        """List how long contracts may last, by market and type; for types that have a duration."""
         return {"trading_durations": _durations()}
 
-    @call("asset_index", needs=None)
+    @call("asset_index", needs=None, error_codes=())
     async def asset_index(self, request: AssetIndex, session: Session) -> AssetIndexReply:
-        """List each symbol with the contracts offered for it and how long they last."""
+        """List each symbol with the categories of contracts offered for it and their durations."""
         return {"asset_index": _index()}
 
 
 def _encoded(make: Callable[[], T]) -> Callable[[], T]:
-    """A constant reply, built and encoded at its first use."""
+    """Decorate a function that makes a constant reply: build and encode it at its first use."""
     return cast("Callable[[], T]", functools.cache(lambda: orjson.Fragment(orjson.dumps(make()))))
 
 
@@ -195,7 +199,7 @@ def _index() -> list[list[Any]]:
 
 
 def _types(symbol: Symbol, currency: str = "USD") -> Iterator[AnyContractType]:
-    """The types of contracts that are offered for a symbol, paid in a currency."""
+    """The types of contracts that are offered for a symbol in a currency."""
     return (kind for kind in TYPES.values() if eligibility.is_offered(kind, symbol, currency))
 
 
@@ -210,7 +214,7 @@ def _submarket(symbol: Symbol) -> Named:
 def _bounds(
     kind: AnyContractType, symbol: Symbol, currency: str = "USD"
 ) -> dict[str, tuple[str, str]]:
-    """The shortest and the longest duration, by type of expiry."""
+    """The shortest and the longest duration, by expiry type."""
     durations = eligibility.durations(kind, symbol, currency)
     found: dict[str, tuple[str, str]] = {}
     if durations.ticks is not None:
@@ -224,13 +228,13 @@ def _bounds(
 
 
 def _barriers(kind: AnyContractType) -> list[str]:
-    """The categories of barriers: a barrier that may be left out makes two of them."""
+    """The barrier categories of a type: two if the barrier is optional."""
     category = kind.listing.barrier_category
     return [category, "euro_non_atm"] if category == "euro_atm" else [category]
 
 
 def _available(kind: AnyContractType, listed: Listed, midnight: int) -> Iterator[AvailableContract]:
-    """A row for each type of expiry, category of barriers and way to start."""
+    """A row for each expiry type, barrier category and start type."""
     listing, view = kind.listing, view_of_type(kind)
     symbol, currency, spot = listed.symbol, listed.currency, listed.spot
     takes_level = "barrier" in kind.takes and not kind.barrier_is_digit
@@ -277,8 +281,11 @@ def _available(kind: AnyContractType, listed: Listed, midnight: int) -> Iterator
 
 
 def _next_start(symbol: Symbol, now: int) -> int:
-    """When a contract of some minutes may start: on a market that starts anew at midnight, then,
-    where it would not end before."""
+    """The epoch from which a contract of five minutes is listed.
+
+    Usually `now`; but midnight on a market whose price is reset then, if the contract would
+    otherwise end after midnight.
+    """
     last = now + LONGEST_EXAMPLE
     if symbol.motion is Motion.RESETS and last // DAY != now // DAY:
         return last - last % DAY
@@ -286,7 +293,10 @@ def _next_start(symbol: Symbol, now: int) -> int:
 
 
 def _example(symbol: Symbol, spot: int, expiry_type: str, *, side: int = 1) -> str:
-    """A barrier that makes sense: about one sd of ten ticks, or five minutes, away."""
+    """A barrier about one standard deviation of the move away from the spot.
+
+    The move is that of ten ticks, of five minutes, or of a day; for a day the barrier is a price.
+    """
     if expiry_type == "daily":
         away = round(spot * symbol.tick_sd_at(spot) * (DAY / symbol.step) ** 0.5)
         return symbol.text(spot + side * away)
@@ -328,7 +338,7 @@ def _trade_durations(symbol: Symbol) -> Iterator[TradeDurations]:
 
 
 def _categories(symbol: Symbol) -> list[list[str]]:
-    """Each category of contracts: its name, for lists too, its shortest and longest duration."""
+    """Each category of contracts: name, display name, shortest and longest duration."""
     found: dict[str, list[str]] = {}
     for kind in _types(symbol):
         bounds = list(_bounds(kind, symbol).values())

@@ -1,11 +1,12 @@
 """Opening accounts.
 
 Rules:
-- A new user shows with a code that they read the mail of their address; who is signed in needs a
-  token with the scope admin instead.
-- The token in the answer is worth no more than what asked for it: to a new user's app it is that
-  app's, within the scopes it registered for; to who is signed in it is one beside theirs.
-- An account is opened with its opening balance of paper money, which it gets with its currency.
+- A new user proves with a code that they read the mail of their address. A signed-in user needs a
+  token with the scope `admin` instead.
+- The token in the reply allows no more than the request did. A new user gets a token of the
+  connection's app, with the scopes that the app registered. A signed-in user gets a token with the
+  scopes and bounds of the one in use.
+- An account gets its opening balance of paper money once its currency is set.
 """
 
 import time
@@ -53,7 +54,7 @@ _PERSONAL = (PersonalData.model_fields.keys() - AccountRequest.model_fields.keys
     "residence",
     "secret_question",
 }
-"""What is kept of the fields with which a real-style account is opened, as `set_settings` does."""
+"""The fields of `new_account_real` that are stored, as `set_settings` stores them."""
 
 
 class Opening:
@@ -65,14 +66,24 @@ class Opening:
         self._clock = clock
         self._passwords = passwords
 
-    @call("new_account_virtual", needs=None)
+    @call(
+        "new_account_virtual",
+        needs=None,
+        error_codes=(
+            "DuplicateAccount",
+            "InvalidAccountType",
+            "InvalidToken",
+            "PermissionDenied",
+            "TooManyAccounts",
+        ),
+    )
     async def new_account_virtual(
         self, request: NewAccountVirtual, session: Session
     ) -> NewAccountVirtualReply:
-        """Open a demo account: with a code from `verify_email`, as a new user.
+        """Open a demo account: as a new user with a code from `verify_email`, or for yourself.
 
-        Without one, another for who is signed in with the scope admin. The token in the answer
-        works at once; a new user's is that of the app through which they came.
+        Without a code, you must be signed in with the scope `admin`. The token in the reply works
+        at once; a new user's token belongs to the app that the connection names.
         """
         if request.type != "trading":
             raise ApiError("InvalidAccountType", "Only accounts of the type trading are kept here.")
@@ -116,7 +127,7 @@ class Opening:
                 raise _duplicate()
             return found
 
-        # Looked at before the password is hashed, which costs what no stranger gets for nothing.
+        # Check the code before hashing the password: strangers must not cause that work.
         email = await self._store.read(address)
         if request.email is not None and users.normal(request.email) != email:
             raise input_validation_failed({"email": "The code was sent to another address."})
@@ -147,15 +158,15 @@ class Opening:
 
         return await self._store.write(job)
 
-    @call("new_account_real", needs=ADMIN, app_tokens=True)
+    @call("new_account_real", needs=ADMIN, app_tokens=True, error_codes=("TooManyAccounts",))
     async def new_account_real(
         self, request: NewAccountReal, session: Session
     ) -> NewAccountRealReply:
-        """Open another real-style account for the user, of paper money, in a currency.
+        """Open another real-style account for the user, with paper money, in a currency.
 
-        What is told of the user is kept as by `set_settings`. The token in the answer may do what
-        the one in use may. Without a currency the account is empty until `set_account_currency`.
-        An app may use the accounts that are opened with its token.
+        Personal details are stored as by `set_settings`. The token in the reply has the same scopes
+        as the one in use. Without a currency, the account is empty until `set_account_currency`. An
+        app may use the accounts that are opened with its token.
         """
         grant = session.grant
         currency = None if request.currency is None else _currency(request.currency, "currency")
@@ -193,11 +204,16 @@ class Opening:
             reply["new_account_real"]["currency_type"] = _type(currency)
         return reply
 
-    @call("set_account_currency", needs=ADMIN, app_tokens=True)
+    @call(
+        "set_account_currency",
+        needs=ADMIN,
+        app_tokens=True,
+        error_codes=("SetAccountCurrencyError",),
+    )
     async def set_account_currency(
         self, request: SetAccountCurrency, session: Session
     ) -> SetAccountCurrencyReply:
-        """Settle the currency of an account in which nothing was booked yet; it is then funded.
+        """Set the currency of an account that has no ledger entries yet, and fund the account.
 
         The reply is 1 if the currency was set, 0 if it was this one already. It cannot be changed
         afterwards, so an app's token sets it only for an account that the app has opened.
@@ -251,7 +267,7 @@ def _type(currency: str) -> str:
 
 
 def _told(request: NewAccountReal) -> Mapping[str, Any]:
-    """What is to be kept of what the request tells of the user."""
+    """Return the details in the request to be stored. Raises `InputValidationFailed`."""
     check_country(request.residence, "residence")
     check_country(request.place_of_birth, "place_of_birth")
     check_country(request.citizen or None, "citizen")
@@ -261,7 +277,7 @@ def _told(request: NewAccountReal) -> Mapping[str, Any]:
             raise input_validation_failed({"date_of_birth": "That day is still to come."})
     told = request.model_dump(include=set(_PERSONAL), exclude_none=True)
     if "secret_answer" in told:
-        told["secret_answer"] = 1  # that there is one is all that is kept of it
+        told["secret_answer"] = 1  # only that there is one is stored
     if request.tnc_acceptance:
         told[TERMS] = TERMS_VERSION
     return told
@@ -298,9 +314,9 @@ def _open(
 
 
 def _token_beside(transaction: Transaction, grant: Grant, loginid: str) -> str:
-    """Create a token for a new account, with the scopes of the grant; its app may use the account.
+    """Create a token for a new account, with the grant's scopes, and let its app use the account.
 
-    Call it before the account is funded, so that the app's streams report the funding.
+    Call this before the account is funded, so that the app's streams report the funding.
     """
     link_id = tokens.bounds_of(transaction, grant.token_id).link_id
     if link_id is not None:

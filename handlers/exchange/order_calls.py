@@ -1,4 +1,4 @@
-"""The orders that close contracts by themselves: changed, and told."""
+"""Changing and listing the orders that close contracts automatically."""
 
 from scopegate.exchange import book
 from scopegate.exchange.book import Contract, Order
@@ -31,7 +31,7 @@ from scopegate.store.sqlite import Store
 
 
 class Orders:
-    """The orders that close contracts by themselves."""
+    """The orders that close contracts automatically: take profit and stop loss."""
 
     def __init__(self, desk: Desk, access: Access, clock: Clock, store: Store) -> None:
         self._desk = desk
@@ -39,13 +39,23 @@ class Orders:
         self._clock = clock
         self._store = store
 
-    @call("contract_update", needs=TRADE)
+    @call(
+        "contract_update",
+        needs=TRADE,
+        error_codes=(
+            "ContractBuyValidationError",
+            "ContractNotFound",
+            "ContractUpdateFailure",
+            "ContractUpdateNotAllowed",
+            "NoOpenPosition",
+        ),
+    )
     async def contract_update(
         self, request: ContractUpdate, session: Session
     ) -> ContractUpdateReply:
         """Change the take profit or the stop loss of an open multiplier or accumulator.
 
-        An accumulator takes a profit alone.
+        An accumulator has only a take profit.
         """
         grant = session.grant
         wanted = request.limit_order
@@ -80,7 +90,7 @@ class Orders:
         terms, view = contract.terms, view_of(contract.terms)
         placed = Placed(contract.bought_at, contract.take_profit_at, contract.stop_loss_at)
         shown = view.orders(terms, *self._ticks(contract), placed)
-        # The published reply has no stop-out, which is no order, and no amount for display.
+        # The published reply has no stop-out, which is not an order, and no amount for display.
         updated: UpdatedOrders = {}
         for name in TYPES[terms.contract_type].order_limits(terms):
             order = _plain(name, shown.get(name))  # type: ignore[arg-type] # an order or none
@@ -88,16 +98,16 @@ class Orders:
         return updated
 
     def _ticks(self, contract: Contract) -> tuple[Tick, Tick]:
-        """The entry tick (before there is one, the latest), and the latest while it was open."""
+        """The entry tick (before it, the latest tick), and the latest tick while it was open."""
         terms, now = contract.terms, int(self._clock.now())
         entry, last = min(terms.entry_epoch, now), contract.exit_epoch or now
         return tick_of(terms, self._desk.feed, entry), tick_of(terms, self._desk.feed, last)
 
-    @call("contract_update_history", needs=READ)
+    @call("contract_update_history", needs=READ, error_codes=("ContractNotFound",))
     async def contract_update_history(
         self, request: ContractUpdateHistory, session: Session
     ) -> ContractUpdateHistoryReply:
-        """List the orders that were placed for a contract and taken back, latest first."""
+        """List the orders that were placed for a contract, and those cancelled, latest first."""
         grant = session.grant
         contract = await self._desk.find(request.contract_id, grant.loginid)
         if contract is None:
@@ -124,7 +134,7 @@ class Orders:
 def _check_unmet(
     position: Position, terms: Terms, orders: contract_type.Orders, tick: Tick
 ) -> None:
-    """Raise `Refusal` for orders that the present price would meet at once."""
+    """Raise `Refusal` for orders that the current price would execute at once."""
     if position.state.entry is None:
         return
     profit = position.kind.profit_at(terms, position.state, tick)
@@ -138,7 +148,7 @@ def _check_unmet(
 
 
 def _plain(name: str, order: OrderShown | None) -> OrderShown:
-    """An order without its amount for display; or that there is none."""
+    """An order without its amount for display; without amount and value if it is `None`."""
     if order is None:
         return {"display_name": ORDER_NAMES[name], "order_amount": None, "value": None}
     del order["display_order_amount"]

@@ -1,4 +1,4 @@
-"""What the paper exchange keeps of an account: its currency and its kind, in every grant for it."""
+"""Accounts of the paper exchange: their currency and kind, which every grant has, and balance."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,36 +16,36 @@ from scopegate.schemas.account_messages import AccountSummary
 from scopegate.store.sqlite import Snapshot, Transaction
 
 LANDING_COMPANIES = {"virtual": "Scopegate paper accounts", "svg": "Scopegate paper accounts"}
-"""By the short names that clients know; all money here is paper."""
+"""Names of the landing companies, by their published short names; all money is paper."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
-    """The facts of an account that grants for it have."""
+    """The currency and the kind (demo or real-style) of an account; every grant for it has them."""
 
     currency: str
     is_virtual: bool
 
 
 def facts_of(grant: Grant) -> AccountFacts:
-    """The currency and the kind of the account that a grant is for."""
+    """Return the currency and the kind of the account that a grant is for."""
     facts = grant.account
     assert isinstance(facts, AccountFacts)  # noqa: S101 - `PaperAccounts` has put it there
     return facts
 
 
 def facts_after(settled: CurrencySettled) -> AccountFacts:
-    """The facts of an account whose currency was settled."""
+    """Return the facts of an account after its currency was set."""
     return AccountFacts(settled.currency, settled.is_virtual)
 
 
 def company_of(*, is_virtual: bool) -> str:
-    """The landing company's short name that goes with a kind of account."""
+    """Return the short name of the landing company of demo or of real-style accounts."""
     return "virtual" if is_virtual else "svg"
 
 
 def summary(account: ledger.Account) -> AccountSummary:
-    """An account as lists of accounts show it."""
+    """Return an account in the form of `account_list`."""
     return {
         "account_category": "trading",
         "account_type": "binary",
@@ -61,38 +61,38 @@ def summary(account: ledger.Account) -> AccountSummary:
 
 
 class PaperAccounts(Accounts):
-    """Accounts with a currency and a balance of paper money, demo ones and real-style ones."""
+    """Demo and real-style accounts, each with a currency and a balance of paper money."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     def of_user(self, reader: Snapshot, user_id: int) -> list[Account]:
-        """The accounts of a user, the real-style ones first."""
+        """Return the accounts of a user, real-style accounts first."""
         return [
             Account(each.loginid, user_id, AccountFacts(each.currency, each.is_virtual))
             for each in ledger.accounts(reader, user_id)
         ]
 
     def facts(self, reader: Snapshot, loginid: str) -> AccountFacts:
-        """The currency and the kind of an account."""
+        """Return the currency and the kind of an account."""
         account = ledger.account(reader, loginid)
         return AccountFacts(account.currency, account.is_virtual)
 
     def first_choice(self, accounts: Sequence[Account]) -> Sequence[Account]:
-        """The demo accounts first."""
+        """Return the accounts with demo accounts first."""
         return sorted(accounts, key=lambda account: not _facts(account).is_virtual)
 
     def brief(self, account: Account) -> Mapping[str, Any]:
-        """The currency and the kind."""
+        """Return the currency and the kind."""
         facts = _facts(account)
         return {"currency": facts.currency, "is_virtual": int(facts.is_virtual)}
 
     def in_redirect(self, account: Account) -> Iterable[tuple[str, str]]:
-        """The currency, as the published address has it: `cur1`."""
+        """Return the currency, in the published URL parameter `cur1`."""
         return [("cur", _facts(account).currency)]
 
     def authorized(self, reader: Snapshot, grant: Grant) -> Mapping[str, Any]:
-        """The fields of `authorize` about accounts and money."""
+        """Return the fields of the reply to `authorize` about accounts and money."""
         owned = ledger.accounts(reader, grant.user_id)
         account = next(each for each in owned if each.loginid == grant.loginid)
         told = users.settings(reader, grant.user_id)
@@ -114,13 +114,13 @@ class PaperAccounts(Accounts):
         }
 
     def in_words(self, reader: Snapshot, loginid: str) -> str:
-        """The balance and the kind."""
+        """Return the balance and the kind, in words."""
         account = ledger.account(reader, loginid)
         kind = "demo" if account.is_virtual else "real-style, paper money"
         return f"{to_text(account.balance, account.currency)} {account.currency}  ({kind})"
 
     def open_first(self, transaction: Transaction, user_id: int, *, is_demo: bool) -> None:
-        """A demo account and a real-style one; the demo user has another real-style one."""
+        """Open a demo and a real-style account; a second real-style one for the demo user."""
         virtual = (True, False, False) if is_demo else (True, False)
         ledger.open_with_balance(transaction, user_id, virtual=virtual, at=self._clock.now())
 

@@ -1,11 +1,11 @@
-"""Payment agents: becoming one, finding one, and paying through one.
+"""Payment agents: becoming one, listing them, and paying through one.
 
 Rules:
-- What a token does here is checked once more inside the transaction: nothing is paid for a token
-  that was revoked meanwhile.
-- A code for a withdrawal is used up in the transaction that pays, and by nothing else.
-- Only the details that agents publish show another user's name or address, and no agent learns
-  without paying which accounts exist.
+- The token is checked again inside the transaction: nothing is paid for a token that was revoked
+  meanwhile.
+- Only the transaction that pays uses up the code for a withdrawal.
+- Another user's name or address appears only in the details that agents publish. An agent cannot
+  find out which accounts exist without paying them.
 """
 
 from scopegate.exchange import agents
@@ -45,25 +45,25 @@ from scopegate.schemas.payment_messages import (
 from scopegate.store.sqlite import Snapshot, Store, Transaction
 
 PAID, REHEARSED = 1, 2
-"""What a payment answers that was made, and one that was only tried."""
+"""The replies to a payment that was made, and to one that was only checked (`dry_run`)."""
 
 
 class PaymentAgents:
-    """Payment agents: becoming one, finding one, and paying through one."""
+    """Payment agents: becoming one, listing them, and paying through one."""
 
     def __init__(self, payment_service: PaymentService, access: Access, store: Store) -> None:
         self._payment_service = payment_service
         self._access = access
         self._store = store
 
-    @call("paymentagent_create", needs=ADMIN, app_tokens=False)
+    @call("paymentagent_create", needs=ADMIN, app_tokens=False, error_codes=("RealAccountNeeded",))
     async def paymentagent_create(
         self, request: PaymentagentCreate, session: Session
     ) -> PaymentagentCreateReply:
-        """Make the account a payment agent at once, or change what the agent tells of themselves.
+        """Make the account a payment agent at once, or replace the agent's details.
 
-        A real-style account is enough: nobody is examined, since all money is paper. Agents are
-        listed by the country that they live in. Apps may not make this call.
+        You only need a real-style account: nobody is examined, since all money is paper. Agents are
+        listed by their country of residence. Apps may not make this call.
         """
         grant = session.grant
         application = Application(
@@ -85,13 +85,13 @@ class PaymentAgents:
         await self._access.write(grant, job)
         return {"paymentagent_create": 1}
 
-    @call("paymentagent_details", needs=ADMIN, app_tokens=True)
+    @call("paymentagent_details", needs=ADMIN, app_tokens=True, error_codes=())
     async def paymentagent_details(
         self, request: PaymentagentDetails, session: Session
     ) -> PaymentagentDetailsReply:
-        """Tell what the account says of itself as a payment agent, or what keeps it from being one.
+        """Return the account's details as a payment agent, and the reasons why it cannot be one.
 
-        `can_apply` is 1 where `paymentagent_create` would be taken, for an agent too.
+        `can_apply` is 1 if `paymentagent_create` would be accepted, also for an existing agent.
         """
         grant = session.grant
 
@@ -109,7 +109,7 @@ class PaymentAgents:
             _add_agent(body, agent)
         return {"paymentagent_details": body}
 
-    @call("paymentagent_list", needs=None)
+    @call("paymentagent_list", needs=None, error_codes=())
     async def paymentagent_list(
         self, request: PaymentagentList, session: Session
     ) -> PaymentagentListReply:
@@ -128,17 +128,22 @@ class PaymentAgents:
             }
         }
 
-    @call("paymentagent_transfer", needs=PAYMENTS, app_tokens=False)
+    @call(
+        "paymentagent_transfer",
+        needs=PAYMENTS,
+        app_tokens=False,
+        error_codes=("IdempotencyKeyReused", "InsufficientBalance", "PaymentAgentTransferError"),
+    )
     async def paymentagent_transfer(
         self, request: PaymentagentTransfer, session: Session
     ) -> PaymentagentTransferReply:
-        """Pay a client from the account of a payment agent; with `dry_run`, only try it.
+        """Pay a client from the account of a payment agent; with `dry_run`, only check the payment.
 
-        It needs no code by e-mail, so apps may not make this call. A `dry_run` checks only the
+        This call needs no code by e-mail, so apps may not make it. A `dry_run` checks only the
         agent's side. Only a payment shows whether the client's account exists and accepts it, and
         an error does not say which of the two failed.
 
-        A client that may have to repeat itself puts an `idempotency_key` of its own making, 1 to 64
+        If you may have to repeat the request, put an `idempotency_key` of your own, 1 to 64
         characters, into `passthrough`: the account pays once for a key.
         """
         grant = session.grant
@@ -161,15 +166,20 @@ class PaymentAgents:
             "transaction_id": paid.paid_by,
         }
 
-    @call("paymentagent_withdraw", needs=PAYMENTS, app_tokens=True)
+    @call(
+        "paymentagent_withdraw",
+        needs=PAYMENTS,
+        app_tokens=True,
+        error_codes=("IdempotencyKeyReused", "InsufficientBalance", "PaymentAgentWithdrawError"),
+    )
     async def paymentagent_withdraw(
         self, request: PaymentagentWithdraw, session: Session
     ) -> PaymentagentWithdrawReply:
-        """Withdraw to a payment agent, with a code by e-mail; with `dry_run`, only try it.
+        """Withdraw to a payment agent, with a code by e-mail; with `dry_run`, only check it.
 
-        A client that may have to repeat itself puts an `idempotency_key` of its own making, 1 to 64
-        characters, into `passthrough`: the account pays once for a key, and the code that the first
-        request has used up is good for its repetitions.
+        If you may have to repeat the request, put an `idempotency_key` of your own, 1 to 64
+        characters, into `passthrough`: the account pays once for a key, and repetitions may use the
+        code that the first request has used up.
         """
         grant, code = session.grant, request.verification_code
         order = Order(
@@ -198,11 +208,11 @@ class PaymentAgents:
             "transaction_id": paid.paid_by,
         }
 
-    @call("paymentagent_withdraw_justification", needs=PAYMENTS, app_tokens=True)
+    @call("paymentagent_withdraw_justification", needs=PAYMENTS, app_tokens=True, error_codes=())
     async def paymentagent_withdraw_justification(
         self, request: PaymentagentWithdrawJustification, session: Session
     ) -> PaymentagentWithdrawJustificationReply:
-        """Keep why the owner withdraws through an agent, for the operator; nothing waits for it."""
+        """Store why you withdraw through an agent, for the operator; no withdrawal waits for it."""
         grant = session.grant
         message = request.message
         if message is None:
@@ -214,7 +224,7 @@ class PaymentAgents:
 
 
 def _name_of(code: str) -> str | None:
-    """The name of a country, where its letters are those of one."""
+    """The name of the country with this code; `None` if there is none."""
     country = COUNTRIES.get(code)
     return None if country is None else country.name
 
@@ -232,7 +242,7 @@ def _urls(agent: Agent) -> list[UrlShown]:
 
 
 def _add_agent(body: DetailsBody, agent: Agent) -> None:
-    """Tell in the details what the agent has told."""
+    """Add the details of the agent."""
     least, most = agent_bounds(agent.currency)
     body["affiliate_id"] = agent.affiliate_id
     body["code_of_conduct_approval"] = 1

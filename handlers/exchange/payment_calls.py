@@ -1,8 +1,8 @@
-"""Money between the accounts of one user, and how paper money comes in and goes out.
+"""Transfers between the accounts of one user, and deposits and withdrawals of paper money.
 
 Rules:
-- What a token does here is checked once more inside the transaction: nothing is paid for a token
-  that was revoked meanwhile.
+- The token is checked again inside the transaction: nothing is paid for a token that was revoked
+  meanwhile.
 - A payment with an `idempotency_key` in its `passthrough` happens once for an account and a call.
 """
 
@@ -23,6 +23,7 @@ from scopegate.handlers.exchange.exchange_scopes import PAYMENTS
 from scopegate.handlers.exchange.idempotency import key_of
 from scopegate.handlers.exchange.paper_accounts import company_of, facts_of
 from scopegate.handlers.exchange.reach import accounts_of
+from scopegate.schemas import error_codes
 from scopegate.schemas.payment_messages import (
     Cashier,
     CashierReply,
@@ -38,7 +39,7 @@ from scopegate.store.sqlite import Transaction
 
 
 def units_of(amount: Decimal, currency: str) -> int:
-    """An amount in smallest units. Raises `InputValidationFailed` naming the field at fault."""
+    """Return an amount in smallest units. Raises `InputValidationFailed` for the invalid field."""
     if currency not in CURRENCIES:
         raise input_validation_failed({"currency": "No accounts are kept in this currency."})
     try:
@@ -48,21 +49,31 @@ def units_of(amount: Decimal, currency: str) -> int:
 
 
 class Payments:
-    """Money between the accounts of one user, and how it comes in and goes out."""
+    """Transfers between the accounts of one user, and deposits and withdrawals of paper money."""
 
     def __init__(self, payment_service: PaymentService, ledger: Ledger, access: Access) -> None:
         self._payment_service = payment_service
         self._ledger = ledger
         self._access = access
 
-    @call("transfer_between_accounts", needs=PAYMENTS, app_tokens=True)
+    @call(
+        "transfer_between_accounts",
+        needs=PAYMENTS,
+        app_tokens=True,
+        error_codes=(
+            *error_codes.DEPOSIT,
+            "IdempotencyKeyReused",
+            "InsufficientBalance",
+            "TransferBetweenAccountsError",
+        ),
+    )
     async def transfer_between_accounts(
         self, request: TransferBetweenAccounts, session: Session
     ) -> TransferBetweenAccountsReply:
-        """Move money to another account of the user's; without both accounts, list those there are.
+        """Move money to another account of the user; without both accounts, list the accounts.
 
-        Between currencies it is converted at the rate of the moment, rounded down, without a fee.
-        A client that may have to repeat itself puts an `idempotency_key` of its own making, 1 to 64
+        Between currencies, the amount is converted at the current rate, rounded down, without a
+        fee. If you may have to repeat the request, put an `idempotency_key` of your own, 1 to 64
         characters, into `passthrough`: the account pays once for a key. With an app's token, the
         app must be allowed to use both accounts.
         """
@@ -117,12 +128,16 @@ class Payments:
             "transaction_id": paid.paid_by,
         }
 
-    @call("cashier", needs=PAYMENTS, app_tokens=True)
+    @call(
+        "cashier",
+        needs=PAYMENTS,
+        app_tokens=True,
+        error_codes=("ASK_EMAIL_VERIFY", "CashierForwardError"),
+    )
     async def cashier(self, request: Cashier, session: Session) -> CashierReply:
-        """Tell the page where the account's paper money is: no real money comes in or goes out.
+        """Return the URL of the account's page here; no real money is deposited or withdrawn.
 
-        To `withdraw` needs a code of type `payment_withdraw` and uses it up, as it does where the
-        money is real.
+        `withdraw` needs a code of type `payment_withdraw` and uses it up, as with real money.
         """
         grant = session.grant
         if request.provider == "crypto" or request.type == "api":
@@ -148,16 +163,16 @@ class Payments:
         scheme = "https" if session.secure else "http"
         return {"cashier": f"{scheme}://{session.host}/account"}
 
-    @call("payment_methods", needs=None)
+    @call("payment_methods", needs=None, error_codes=())
     async def payment_methods(
         self, request: PaymentMethods, session: Session
     ) -> PaymentMethodsReply:
-        """List the ways in which paper money comes in and goes out, the same in every country."""
+        """List the ways to deposit and withdraw paper money; they are the same in every country."""
         return {"payment_methods": _METHODS}
 
 
 def _listed(account: Account, current: str) -> TransferAccount:
-    """An account as the list of a transfer shows it to who is signed in to `current`."""
+    """An account in the list of a transfer; the client is signed in to `current`."""
     return {
         "account_category": "trading",
         "account_type": "binary",
@@ -194,7 +209,7 @@ def _method(
 _AGENT_LIMITS: Mapping[str, CurrencyBounds] = {
     code: {"max": int(MAX_AGENT_PAYMENT), "min": int(MIN_AGENT_PAYMENT)}
     for code, currency in CURRENCIES.items()
-    if currency.counts_for == 1  # the bounds of others are no whole numbers, as these must be
+    if currency.counts_for == 1  # bounds in other currencies are not whole numbers
 }
 _METHODS = [
     _method(

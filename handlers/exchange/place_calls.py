@@ -34,11 +34,12 @@ _RESIDENCES: list[Residence] = [
 class Places:
     """Countries, and the companies that keep accounts."""
 
-    @call("residence_list", needs=None)
+    @call("residence_list", needs=None, error_codes=())
     async def residence_list(self, request: ResidenceList, session: Session) -> ResidenceListReply:
-        """List all countries, with their telephone prefixes; whoever lives there may have accounts.
+        """List all countries with their telephone prefixes.
 
-        With `query`, only these keys of each.
+        People from any of them may have accounts. With `query`, return only these keys of each
+        country.
         """
         if request.query is None:
             return {"residence_list": _RESIDENCES}
@@ -49,18 +50,18 @@ class Places:
         ]
         return {"residence_list": chosen}
 
-    @call("states_list", needs=None)
+    @call("states_list", needs=None, error_codes=())
     async def states_list(self, request: StatesList, session: Session) -> StatesListReply:
-        """List the states or provinces of a country; none where they are not known here."""
+        """List the states or provinces of a country; empty if this gateway does not have them."""
         code = _country(request.states_list, "states_list")
         parts = PARTS.get(code, {})
         return {"states_list": [{"text": text, "value": value} for value, text in parts.items()]}
 
-    @call("landing_company", needs=None)
+    @call("landing_company", needs=None, error_codes=())
     async def landing_company(
         self, request: LandingCompany, session: Session
     ) -> LandingCompanyReply:
-        """Tell which company keeps accounts for the people of a country: the same everywhere."""
+        """Return the company that keeps accounts for a country's residents: the same everywhere."""
         code = _country(request.landing_company, "landing_company")
         company = _company(company_of(is_virtual=False))
         return {
@@ -78,11 +79,11 @@ class Places:
             }
         }
 
-    @call("landing_company_details", needs=None)
+    @call("landing_company_details", needs=None, error_codes=("UnknownLandingCompany",))
     async def landing_company_details(
         self, request: LandingCompanyDetails, session: Session
     ) -> LandingCompanyDetailsReply:
-        """Tell what a company that keeps accounts offers, and what it wants to know: nothing."""
+        """Return what a company that keeps accounts offers, and the details it requires: none."""
         code = request.landing_company_details
         if code not in LANDING_COMPANIES:
             raise ApiError(

@@ -1,4 +1,4 @@
-"""What an account holds and has held, and how each contract stands."""
+"""The open and closed contracts of an account."""
 
 from collections.abc import Collection
 
@@ -41,7 +41,7 @@ _INFORMED = (READ, TRADING_INFORMATION)
 
 
 class Portfolio:
-    """What an account holds and has held."""
+    """The open and closed contracts of an account."""
 
     def __init__(
         self, desk: Desk, store: Store, workers: Workers, streams: ContractStreams
@@ -51,7 +51,12 @@ class Portfolio:
         self._store = store
         self._streams = streams
 
-    @call("proposal_open_contract", needs=_INFORMED, rate=Rate.PRICING)
+    @call(
+        "proposal_open_contract",
+        needs=_INFORMED,
+        rate=Rate.PRICING,
+        error_codes=("ContractNotFound",),
+    )
     async def proposal_open_contract(
         self, request: ProposalOpenContract, session: Session
     ) -> (
@@ -59,10 +64,10 @@ class Portfolio:
         | list[ProposalOpenContractReply]
         | Stream[ProposalOpenContractReply]
     ):
-        """Tell how a contract stands: one, open or closed, or else all that are open, one by one.
+        """Return the state of one contract, open or closed, or of all open ones, a reply for each.
 
-        With `subscribe` every change follows until the contract is closed; the last message carries
-        no `subscription`.
+        With `subscribe`, every change follows until a contract is closed; its last message has no
+        `subscription`. Without `contract_id`, contracts that are bought later follow too.
         """
         loginid = session.grant.loginid
         if request.contract_id is None:
@@ -77,9 +82,9 @@ class Portfolio:
             return body
         return self._streams.of_contract(contract, body, optional=False)
 
-    @call("portfolio", needs=_INFORMED, rate=Rate.OUTCOME)
+    @call("portfolio", needs=_INFORMED, rate=Rate.OUTCOME, error_codes=())
     async def portfolio(self, request: PortfolioRequest, session: Session) -> PortfolioReply:
-        """List the open contracts, in the order of their buying."""
+        """List the open contracts, in the order of purchase."""
         positions = self._desk.positions(session.grant.loginid)
         wanted = request.contract_type
         return {
@@ -92,9 +97,9 @@ class Portfolio:
             }
         }
 
-    @call("profit_table", needs=_INFORMED, rate=Rate.OUTCOME)
+    @call("profit_table", needs=_INFORMED, rate=Rate.OUTCOME, error_codes=())
     async def profit_table(self, request: ProfitTable, session: Session) -> ProfitTableReply:
-        """List the closed contracts with what each cost and brought, the latest sale first."""
+        """List the closed contracts with what each cost and paid, latest sale first."""
         loginid = session.grant.loginid
         types: Collection[str] = request.contract_type or ()
         first = None if request.date_from is None else _moment(request.date_from, "date_from")
@@ -117,9 +122,9 @@ class Portfolio:
             transactions = await self._workers.listed(turn, len(found), listed)
         return {"profit_table": {"count": len(found), "transactions": transactions}}
 
-    @call("reality_check", needs=_INFORMED, rate=Rate.OUTCOME)
+    @call("reality_check", needs=_INFORMED, rate=Rate.OUTCOME, error_codes=())
     async def reality_check(self, request: RealityCheck, session: Session) -> RealityCheckReply:
-        """Sum up what was bought and sold since the connection signed in."""
+        """Add up what was bought and sold since the connection signed in."""
         grant = session.grant
         since = int(session.signed_in_at)
         traded = await self._store.read(
@@ -189,7 +194,7 @@ def _closed_row(contract: Contract, *, told: bool) -> ClosedContract:
 
 
 def _moment(text: str, field: str, *, ends: bool = False) -> int:
-    """Epoch seconds as they are, or the first (or last) second of a day."""
+    """Return epoch seconds as they are, or the first (with `ends` the last) second of a day."""
     if text.isdigit():
         return int(text)
     begins = midnight(text, field)

@@ -1,4 +1,4 @@
-"""What a user has told of themselves, and what their account may do."""
+"""A user's settings and personal details, and the status of their account."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,7 +30,7 @@ from scopegate.schemas.profile_messages import (
 from scopegate.store.sqlite import Snapshot, Store, Transaction
 
 TERMS = "terms"
-"""Under which name the settings keep the version of the terms that the user has accepted."""
+"""The name of the setting with the version of the terms that the user has accepted."""
 
 _WRITE_ONLY = frozenset(
     {
@@ -68,16 +68,16 @@ def tell(transaction: Transaction, grant: Grant, told: Mapping[str, Any]) -> Non
 
 
 class Profile:
-    """What a user has told of themselves, and what their account may do."""
+    """A user's settings and personal details, and the status of their account."""
 
     def __init__(self, access: Access, store: Store, clock: Clock) -> None:
         self._access = access
         self._store = store
         self._clock = clock
 
-    @call("get_settings", needs=READ)
+    @call("get_settings", needs=READ, error_codes=())
     async def get_settings(self, request: GetSettings, session: Session) -> GetSettingsReply:
-        """Tell back what the user has told with `set_settings`, and their e-mail address."""
+        """Return the user's settings and personal details, and their e-mail address."""
         grant = session.grant
         user_id = grant.user_id
 
@@ -108,10 +108,10 @@ class Profile:
         if "date_of_birth" in told:
             body["date_of_birth"] = midnight(told["date_of_birth"], "date_of_birth")
         known = {name: value for name, value in told.items() if name not in _WRITE_ONLY}
-        body.update(known)  # type: ignore[typeddict-item] # validated when they were told
+        body.update(known)  # type: ignore[typeddict-item] # validated when they were set
         return {"get_settings": body}
 
-    @call("set_settings", needs=ADMIN, app_tokens=True)
+    @call("set_settings", needs=ADMIN, app_tokens=True, error_codes=())
     async def set_settings(self, request: SetSettings, session: Session) -> SetSettingsReply:
         """Store the user's settings and personal details; fields that are left out do not change.
 
@@ -127,7 +127,7 @@ class Profile:
         if "date_of_birth" in told:
             midnight(told["date_of_birth"], "date_of_birth")
         if "secret_answer" in told:
-            # That there is one is all that anybody may learn of it.
+            # Store only that there is one.
             told["secret_answer"] = 1
         at = self._clock.now()
 
@@ -139,9 +139,9 @@ class Profile:
         await self._access.write(grant, job)
         return {"set_settings": 1}
 
-    @call("tnc_approval", needs=ADMIN, app_tokens=True)
+    @call("tnc_approval", needs=ADMIN, app_tokens=True, error_codes=())
     async def tnc_approval(self, request: TncApproval, session: Session) -> TncApprovalReply:
-        """Accept the terms as they now are; `get_settings` tells which version was accepted."""
+        """Accept the current terms; `get_settings` returns the accepted version."""
         grant = session.grant
         accepted = {TERMS: TERMS_VERSION}
         await self._access.write(
@@ -149,13 +149,13 @@ class Profile:
         )
         return {"tnc_approval": 1}
 
-    @call("get_account_status", needs=READ)
+    @call("get_account_status", needs=READ, error_codes=())
     async def get_account_status(
         self, request: GetAccountStatus, session: Session
     ) -> GetAccountStatusReply:
-        """Tell what the account may do and what it still lacks: paper money needs no proofs.
+        """Return what the account may do and what it still lacks: paper money needs no proofs.
 
-        `no_trading` stands in `status` while its owner has excluded trading.
+        `status` contains `no_trading` while a pause of trading is set.
         """
         grant = session.grant
         at = int(self._clock.now())

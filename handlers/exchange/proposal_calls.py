@@ -1,9 +1,10 @@
-"""Prices of contracts: told once, or as they change with every tick."""
+"""Prices of contracts: one quote, or a stream with a new one at every tick."""
 
 from scopegate.gateway.calls.limits import Profile, Rate
 from scopegate.gateway.calls.registry import Stream, call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.quotes import Quotes, topic_of
+from scopegate.schemas import error_codes
 from scopegate.schemas.trading_messages import Proposal, ProposalReply
 
 
@@ -14,13 +15,13 @@ class Proposals:
         self._quotes = quotes
         self._profile = profile
 
-    @call("proposal", needs=None, rate=Rate.PRICING)
+    @call("proposal", needs=None, rate=Rate.PRICING, error_codes=error_codes.QUOTE)
     async def proposal(
         self, request: Proposal, session: Session
     ) -> ProposalReply | Stream[ProposalReply]:
-        """Tell what a contract costs and pays; with `subscribe`, anew with every tick.
+        """Return the price and the payout of a contract; with `subscribe`, at every tick.
 
-        `buy` takes the `id` for a minute, or as long as the stream goes on.
+        `buy` accepts the `id` for a minute, or as long as the stream is open.
         """
         quote_request = self._quotes.quote_request(request, session)
         streams = bool(request.subscribe)

@@ -1,10 +1,10 @@
-"""Quotes: what was told to whom, for how long it can be bought, and what its streams are told.
+"""Quotes of each connection, how long they can be bought, and their streams.
 
 Rules:
-- A proposal can be bought on the connection that was told it, for `GOOD_FOR` seconds of real time,
-  or as long as its stream goes on.
-- Through an app with a markup a contract costs that much more, whoever asks but the app's owner.
-- Streams of the same wish share one price: it is reckoned and encoded once a tick.
+- A proposal can be bought on the connection that received it, for `GOOD_FOR` seconds of real time,
+  or as long as its stream is open.
+- Through an app with a markup, a contract costs that much more, except for the app's owner.
+- Streams of the same quote request share one price: it is computed and encoded once a tick.
 """
 
 import time
@@ -37,16 +37,16 @@ from scopegate.schemas.trading_messages import (
 )
 
 GOOD_FOR = 60.0
-"""Real seconds in which a proposal can be bought."""
+"""How long a proposal can be bought, in seconds of real time."""
 MAX_PROPOSALS = 1_000
-"""Proposals that are remembered for one connection, its streams aside."""
+"""The most proposals that are remembered for one connection, without its streams."""
 
 
 _QUOTE_FIELDS = frozenset(QuoteRequest.__dataclass_fields__)
 
 
 class Quoted:
-    """A wish, and the last offer that was told for it."""
+    """A quote request, and the latest quote sent for it."""
 
     __slots__ = ("offer", "quote_request", "quoted_at", "second")
 
@@ -56,13 +56,13 @@ class Quoted:
         self.quote_request = quote_request
         self.offer = offer
         self.second = second
-        """The second of the market at which the offer stands."""
+        """The second of the market at which the quote was made."""
         self.quoted_at = quoted_at
-        """When it was told, in monotonic time."""
+        """When it was made, in monotonic time."""
 
 
 def topic_of(quote_request: QuoteRequest) -> str:
-    """Where the price of a wish is published."""
+    """The topic of the stream of a quote request."""
     return f"proposal.{quote_request!r}"
 
 
@@ -85,16 +85,16 @@ class Quotes:
         self._access = access
         self._monotonic = monotonic
         self._streams: ActiveTopics[str, Quoted] = ActiveTopics(bus, str)
-        """What is told on each topic of the bus."""
+        """The latest quote on each topic of the bus."""
         self._told: dict[Session, dict[str, Quoted]] = {}
 
     def quote(
         self, quote_request: QuoteRequest, session: Session, *, streams: bool
     ) -> tuple[str, Quoted]:
-        """The offer for a wish now, and the id under which the session can buy it.
+        """Return the id under which the session can buy the quote, and the quote as of now.
 
-        With `streams` the quote is told anew with every tick, on the topic of the wish; who joins
-        others is told what they were told last. Raises `Refusal`.
+        With `streams`, a new quote is published at every tick, on the topic of the quote request; a
+        session that joins others gets the quote that they got last. Raises `Refusal`.
         """
         topic = topic_of(quote_request)
         quoted = self._streams.get(topic) if streams else None
@@ -109,13 +109,13 @@ class Quotes:
         return proposal_id, quoted
 
     def body(self, quoted: Quoted) -> ProposalBody:
-        """What is told of a quote."""
+        """Return the body of a quote, without its id."""
         return proposal_body(quoted.offer, self._feed, self._margins)
 
     def quote_request(
         self, fields: Proposal | BuyParameters | CopiedParameters, session: Session
     ) -> QuoteRequest:
-        """What a request asks the price of, with the markup of the app that it comes through."""
+        """Return the quote request in a request, with the markup of the connection's app."""
         quote_request = _quote_request_of(fields)
         app = self.markup_app(session)
         return (
@@ -125,7 +125,7 @@ class Quotes:
         )
 
     def markup_app(self, session: Session) -> App | None:
-        """The connection's app, if it has a markup, and an owner who is another."""
+        """Return the connection's app, if it has a markup and its owner is another user."""
         app = None if session.app_id is None else self._access.app(session.app_id)
         if app is None or app.user_id is None or not Decimal(app.markup):
             return None
@@ -134,18 +134,18 @@ class Quotes:
         return app
 
     def price(self, quote_request: QuoteRequest) -> Quote[Any]:
-        """The offer that meets a wish now. Raises `Refusal`."""
+        """Return the quote for a request as of now. Raises `Refusal`."""
         return quoting.make_quote(quote_request, self._feed, int(self._clock.now()), self._margins)
 
     def find(self, session: Session, proposal_id: str) -> Quoted:
-        """What was told under this id. Raises `InvalidContractProposal`."""
+        """Return the quote with this id. Raises `InvalidContractProposal`."""
         quoted = self._told.get(session, {}).get(proposal_id)
         if quoted is None or quoted.quoted_at < self._monotonic() - GOOD_FOR:
             raise ApiError("InvalidContractProposal", "Unknown contract proposal")
         return quoted
 
     def bought(self, session: Session, proposal_id: str) -> None:
-        """A proposal is bought, or may have been: it is no more, and its stream ends."""
+        """Remove a proposal that was bought, or may have been, and end its stream."""
         self._told.get(session, {}).pop(proposal_id, None)
         session.forget(proposal_id)
 
@@ -162,7 +162,7 @@ class Quotes:
             if other in session.subscriptions:
                 continue
             if known.quoted_at >= stale and len(dropped) >= surplus:
-                break  # the others are younger
+                break  # the others are newer
             dropped.append(other)
         for other in dropped:
             del told[other]
@@ -171,7 +171,7 @@ class Quotes:
         self._told.pop(session, None)
 
     def on_second(self, epoch: int) -> None:
-        """The market has reached this second: tell the new prices to whoever listens."""
+        """Publish new quotes on all streams whose symbol has a tick at this market second."""
         now = self._monotonic()
         for topic, quoted in self._streams.items():
             if epoch % SYMBOLS[quoted.quote_request.symbol].step or epoch <= quoted.second:
@@ -186,7 +186,7 @@ class Quotes:
 
 
 def _quote_request_of(fields: Proposal | BuyParameters | CopiedParameters) -> QuoteRequest:
-    """What a request asks the price of."""
+    """Return the quote request in a request, without a markup."""
     given = {
         name: value
         for name, value in fields.__dict__.items()

@@ -1,4 +1,4 @@
-"""The accounts that a token reaches: all of the user's, or those that an app was given.
+"""The accounts that a token reaches: all of the user, or those that the user gave to an app.
 
 Rules:
 - Calls that look across accounts take them from `accounts_of`, never from the ledger.
@@ -16,17 +16,17 @@ from scopegate.store.sqlite import Snapshot
 
 
 def within(accounts: Iterable[Account], grant: Grant) -> list[Account]:
-    """Filter a user's accounts by what a grant reaches; the order stays."""
+    """Return the accounts that a grant reaches, in the same order."""
     return [account for account in accounts if grant.reaches(account.loginid)]
 
 
 async def accounts_of(ledger: Ledger, grant: Grant) -> list[Account]:
-    """The user's accounts that a grant reaches; the real-style ones first."""
+    """Return the user's accounts that a grant reaches, real-style accounts first."""
     return within(await ledger.accounts(grant.user_id), grant)
 
 
 def out_of_reach(reader: Snapshot, grant: Grant) -> frozenset[str]:
-    """The user's own accounts that a grant does not reach, by loginid."""
+    """Return the loginids of the user's accounts that a grant does not reach."""
     return frozenset(
         account.loginid
         for account in ledger.accounts(reader, grant.user_id)

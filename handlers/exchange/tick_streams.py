@@ -1,4 +1,4 @@
-"""Streams of ticks and of growing candles: what is told at each second of the market."""
+"""Streams of ticks and of current candles, published at each second of the market."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ for _symbol in SYMBOLS.values():
 
 
 def tick(symbol: Symbol, epoch: int, pips: int) -> Tick:
-    """A tick as it travels: one pip to either side is what a buyer and a seller are quoted."""
+    """The body of a tick; `ask` and `bid` are one pip above and below the price."""
     return {
         "ask": symbol.quote(pips + 1),
         "bid": symbol.quote(pips - 1),
@@ -26,7 +26,7 @@ def tick(symbol: Symbol, epoch: int, pips: int) -> Tick:
 
 
 def batched_tick(feed: Feed, symbol: Symbol, now: int) -> BatchedTick:
-    """The latest tick of a symbol, as it travels among those of its market."""
+    """The latest tick of a symbol, in the form of `ticks_batch`."""
     epoch = symbol.last_tick(now)
     pips = feed.price(symbol, epoch)
     return {
@@ -40,26 +40,26 @@ def batched_tick(feed: Feed, symbol: Symbol, now: int) -> BatchedTick:
 
 
 def change_today(feed: Feed, symbol: Symbol, epoch: int, pips: int) -> str:
-    """By how many percent the price has changed since 00:00."""
+    """The change of the price since 00:00 UTC, in percent."""
     midnight = feed.price(symbol, epoch - epoch % DAY)
     return f"{(pips / midnight - 1) * 100:.2f}"
 
 
 def _topic(listened: tuple[Symbol, int]) -> str:
-    """Where a symbol's ticks are published (granularity 0), or its candles of a granularity."""
+    """The topic of a symbol's ticks (granularity 0), or of its candles of a granularity."""
     symbol, granularity = listened
     return f"candles.{symbol.name}.{granularity}" if granularity else f"ticks.{symbol.name}"
 
 
 def _topic_of_market(market: str) -> str:
-    """Where the ticks of all symbols of a market are published together."""
+    """The topic of the ticks of all symbols of a market together."""
     return f"batch.{market}"
 
 
 class TickStreams:
-    """Publishes every tick, and every candle as it grows, to whoever listens.
+    """The publisher of every tick, and of every candle as it changes.
 
-    Nothing is computed for a symbol that nobody listens to.
+    Nothing is computed for a symbol without listeners.
     """
 
     def __init__(self, feed: Feed, bus: Bus) -> None:
@@ -69,18 +69,18 @@ class TickStreams:
         self._markets: ActiveTopics[str, None] = ActiveTopics(bus, _topic_of_market)
 
     def begin(self, symbol: Symbol, granularity: int = 0) -> str:
-        """Somebody is about to listen to ticks, or to candles of a granularity; the topic."""
+        """Start publishing ticks (granularity 0) or candles for a listener; return the topic."""
         listened = (symbol, granularity)
         self._symbols.begin(listened, self._symbols.get(listened))
         return _topic(listened)
 
     def begin_market(self, market: str) -> str:
-        """Somebody is about to listen to the ticks of a market; the topic."""
+        """Start publishing the ticks of a market for a listener; return the topic."""
         self._markets.begin(market, None)
         return _topic_of_market(market)
 
     def on_second(self, epoch: int) -> None:
-        """Tell the ticks of this second of the market, and the candles as they stand with them."""
+        """Publish the ticks of this second of the market, and the candles that they change."""
         for (symbol, granularity), candle in self._symbols.items():
             if not symbol.has_tick(epoch):
                 continue
@@ -108,7 +108,7 @@ class TickStreams:
 
 
 class _Growing:
-    """A candle whose time has not passed yet."""
+    """A candle that has not closed yet; prices in pips."""
 
     def __init__(self, granularity: int, found: Candles) -> None:
         self.granularity = granularity

@@ -1,10 +1,10 @@
 """Buying and selling contracts.
 
 Rules:
-- What a token does here is checked once more inside the transaction: nothing commits for a token
-  that was revoked meanwhile.
+- The token is checked again inside the transaction: nothing commits for a token that was revoked
+  meanwhile.
 - A `buy` with an `idempotency_key` in its `passthrough` buys once for an account, however often it
-  is sent: each repetition is answered with the same contract.
+  is sent: each repetition gets a reply with the same contract.
 """
 
 import asyncio
@@ -36,6 +36,7 @@ from scopegate.handlers.exchange.idempotency import key_of
 from scopegate.handlers.exchange.paper_accounts import facts_of
 from scopegate.handlers.exchange.quotes import Quotes
 from scopegate.runtime.clock import Clock
+from scopegate.schemas import error_codes
 from scopegate.schemas.portfolio_messages import ProposalOpenContractReply
 from scopegate.schemas.trading_messages import (
     BoughtForOne,
@@ -80,15 +81,15 @@ class Trading:
         self._clock = clock
         self._rates = rates
 
-    @call("buy", needs=TRADE, streams="proposal_open_contract")
+    @call("buy", needs=TRADE, streams="proposal_open_contract", error_codes=error_codes.PURCHASE)
     async def buy(
         self, request: Buy, session: Session
     ) -> BuyReply | Stream[BuyReply] | Stream[ProposalOpenContractReply]:
-        """Buy a contract at no more than a price; with `subscribe`, tell how it goes on.
+        """Buy a contract for at most `price`; with `subscribe`, also stream its state.
 
-        Either by the `id` of a proposal of this connection, or at once with `parameters`. A client
-        that may have to repeat itself puts an `idempotency_key` of its own making, 1 to 64
-        characters, into `passthrough`: an account buys once for a key.
+        Give the `id` of a proposal of this connection, or `parameters`. If you may have to repeat
+        the request, put an `idempotency_key` of your own, 1 to 64 characters, into `passthrough`:
+        an account buys once for a key.
         """
         grant = session.grant
         key = key_of(request.passthrough)
@@ -108,16 +109,16 @@ class Trading:
     async def _buy_once(
         self, request: Buy, session: Session, grant: Grant, key: str | None
     ) -> Bought:
-        """Buy what the request names, unless that was done under the key meanwhile."""
+        """Buy what the request names, or return what was bought under the key meanwhile."""
         try:
             quote_request, proposed = self._named(session, request.buy, request.parameters)
             bought = await self._buy(quote_request, proposed, session, grant, request.price, key)
         except asyncio.CancelledError:
-            # It took too long, and will be bought all the same: not a second time by this id.
+            # The request timed out, but the purchase may still commit: this id must not buy again.
             self._quotes.bought(session, request.buy)
             raise
         except (ApiError, Refusal):
-            # A purchase under the key may be on its way into the book while this one is refused.
+            # Another purchase under the key may be about to commit while this one is refused.
             before = key and await self._desk.bought_with(grant.loginid, key, pending=True)
             if not before:
                 raise
@@ -128,7 +129,7 @@ class Trading:
     def _named(
         self, session: Session, named: str, parameters: BuyParameters | CopiedParameters | None
     ) -> tuple[QuoteRequest, Quote[Any] | None]:
-        """What is to be bought, and the offer that was told for it, if one was."""
+        """Return the quote request to buy, and the quote that was sent for it, if any."""
         if named != "1":
             quoted = self._quotes.find(session, named)
             return quoted.quote_request, quoted.offer
@@ -145,7 +146,7 @@ class Trading:
         price: Decimal,
         key: str | None,
     ) -> Bought:
-        """Buy what is wished, at the present price or the one proposed. Raises `Refusal`."""
+        """Buy at the present price, or at the one proposed. Raises `Refusal`."""
         currency = quote_request.currency
         own = facts_of(grant).currency
         if currency != own:
@@ -172,7 +173,7 @@ class Trading:
         return await self._desk.buy(purchase, self._buying_guard(session, grant))
 
     def _markup_payee(self, session: Session, deal: Quote[Any]) -> MarkupPayee | None:
-        """Whose the markup of a purchase is; `None` where the connection's app has none."""
+        """The payee of a purchase's markup; `None` if the connection's app charges none."""
         app = self._quotes.markup_app(session)
         if app is None or app.user_id is None:
             return None
@@ -181,10 +182,10 @@ class Trading:
         return MarkupPayee(app.id, app.user_id, cents)
 
     def _buying_guard(self, session: Session, grant: Grant) -> Guard:
-        """A check inside the transaction: the grant holds, and its session is not too long."""
+        """A check for the transaction: the grant is valid, and its session is not too long."""
         still_holds = self._access.guard(grant)
         now = self._clock.now()
-        # A token that buys for several accounts is no session.
+        # A token in a purchase for several accounts is not signed in, so it has no session.
         lasted = now - session.signed_in_at if grant.loginid in session.grants else 0.0
 
         def guard(reader: Snapshot) -> None:
@@ -193,9 +194,19 @@ class Trading:
 
         return guard
 
-    @call("sell", needs=TRADE)
+    @call(
+        "sell",
+        needs=TRADE,
+        error_codes=(
+            "ContractNotFound",
+            "InvalidSellContractProposal",
+            "MarketIsClosed",
+            "NoOpenPosition",
+            "PriceMoved",
+        ),
+    )
     async def sell(self, request: Sell, session: Session) -> SellReply:
-        """Sell an open contract back for what it is worth now, but not below a price."""
+        """Sell an open contract back at its current value, but not below `price`."""
         grant = session.grant
         closed = await self._sell(request.sell, session, grant, request.price)
         return {"sell": _sold(closed)}
@@ -211,15 +222,19 @@ class Trading:
             guard=self._access.guard(grant),
         )
 
-    @call("sell_expired", needs=TRADE)
+    @call("sell_expired", needs=TRADE, error_codes=())
     async def sell_expired(self, request: SellExpired, session: Session) -> SellExpiredReply:
-        """Settle what has ended; the gateway does so by itself at the tick that decides."""
+        """Settle ended contracts; the gateway also does so automatically at the deciding tick."""
         count = await self._desk.settle_due(session.grant.loginid)
         return {"sell_expired": {"count": count}}
 
-    @call("cancel", needs=TRADE)
+    @call(
+        "cancel",
+        needs=TRADE,
+        error_codes=("ContractNotFound", "InvalidSellContractProposal", "NoOpenPosition"),
+    )
     async def cancel(self, request: Cancel, session: Session) -> CancelReply:
-        """Cancel a multiplier whose cancellation was paid for: the stake comes back."""
+        """Cancel a multiplier that was bought with `cancellation`, and refund the stake."""
         grant = session.grant
         closed = await self._desk.cancel(
             request.cancel,
@@ -231,12 +246,12 @@ class Trading:
 
     # For several accounts at once.
 
-    @call("buy_contract_for_multiple_accounts", needs=TRADE)
+    @call("buy_contract_for_multiple_accounts", needs=TRADE, error_codes=error_codes.PURCHASE)
     async def buy_for_several(self, request: BuyForSeveral, session: Session) -> BuyForSeveralReply:
-        """Buy a contract for several accounts, each named by a token of its own.
+        """Buy a contract for several accounts, each named by its own token.
 
-        Each is bought, or refused, by itself; the result of each stands where its token stood. A
-        contract that was bought is told with its token masked.
+        Each purchase succeeds or fails separately. Results are in the order of `tokens`, with each
+        token masked.
         """
         quote_request, proposed = self._named(
             session, request.buy_contract_for_multiple_accounts, request.parameters
@@ -272,11 +287,21 @@ class Trading:
             self._quotes.bought(session, request.buy_contract_for_multiple_accounts)
         return {"buy_contract_for_multiple_accounts": {"result": results}}
 
-    @call("sell_contract_for_multiple_accounts", needs=TRADE)
+    @call(
+        "sell_contract_for_multiple_accounts",
+        needs=TRADE,
+        error_codes=(
+            "ContractNotFound",
+            "InvalidSellContractProposal",
+            "MarketIsClosed",
+            "NoOpenPosition",
+            "PriceMoved",
+        ),
+    )
     async def sell_for_several(
         self, request: SellForSeveral, session: Session
     ) -> SellForSeveralReply:
-        """Sell contracts of one shortcode back, for several accounts, each by itself."""
+        """Sell contracts of one shortcode back for several accounts, each separately."""
         results: list[SoldForOne | FailedForOne] = []
         for token in request.tokens:
             try:
@@ -310,7 +335,7 @@ class Trading:
     async def _trader(
         self, token: str, session: Session, request: BuyForSeveral | SellForSeveral
     ) -> Grant:
-        """What this token allows, which must be trading."""
+        """Return the grant of this token. Raises `PermissionDenied` without the scope `trade`."""
         [grant] = await self._access.grants([token], session)
         if TRADE not in grant.scopes:
             raise ApiError("PermissionDenied", "Permission denied, requires trade scope.")

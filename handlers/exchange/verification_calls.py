@@ -1,4 +1,4 @@
-"""Codes by e-mail."""
+"""Verification codes by e-mail."""
 
 from scopegate.gateway.access import users, verification
 from scopegate.gateway.access.mail import Letter, Mailer
@@ -11,7 +11,7 @@ from scopegate.schemas.verification_messages import VerifyEmail, VerifyEmailRepl
 from scopegate.store.sqlite import Store, Transaction
 
 FROM_AN_ADDRESS = 20
-"""Letters a minute that an address may have sent, or a user with a token of their own."""
+"""Letters a minute that one address, or one user with their own token, can have sent."""
 
 _PURPOSES = {
     verification.ACCOUNT_OPENING: "to open an account",
@@ -21,7 +21,7 @@ _PURPOSES = {
 
 
 class Verification:
-    """Codes by e-mail."""
+    """Verification codes by e-mail."""
 
     def __init__(self, store: Store, mail: Mailer | None) -> None:
         """`mail` is `None` if the gateway cannot send letters."""
@@ -29,11 +29,11 @@ class Verification:
         self._mail = mail
         self._asked = FailureCounter()
 
-    @call("verify_email", needs=None)
+    @call("verify_email", needs=None, error_codes=("InvalidVerificationType", "MailServerNeeded"))
     async def verify_email(self, request: VerifyEmail, session: Session) -> VerifyEmailReply:
-        """Send a code by e-mail, which shows another call that its maker reads that mail.
+        """Send a code by e-mail, with which another call checks that you read mail at the address.
 
-        The answer is 1 whether or not the address is known here; the letter tells its reader.
+        The reply is 1 whether or not the address has a user here; only the e-mail shows that.
         """
         email, kind = request.verify_email, request.type
         if kind not in _PURPOSES:
@@ -51,7 +51,7 @@ class Verification:
             )
         grant = session.acting
         by_app = grant is not None and grant.app_id is not None
-        # Who uses a token of their own is not held up by an app at the same address.
+        # An app at the same address must not use up the letters of a user with their own token.
         who = session.address if grant is None or by_app else f"user {grant.user_id}"
         if self._asked.count(who) >= FROM_AN_ADDRESS:
             raise rate_limit("verify_email", f"{FROM_AN_ADDRESS} letters a minute")

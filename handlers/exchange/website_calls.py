@@ -1,4 +1,4 @@
-"""What the published API tells of its site: currencies, languages, limits and its state."""
+"""Currencies, languages, rate limits and the status of the site, as in the published API."""
 
 from scopegate.exchange.money import CURRENCIES, Currency
 from scopegate.gateway.access.users import Residence
@@ -41,26 +41,26 @@ _CURRENCIES = {code: _currency(currency) for code, currency in CURRENCIES.items(
 
 
 class Website:
-    """What the published API tells of its site: currencies, languages, limits and its state."""
+    """Currencies, languages, rate limits and the status of the site, as in the published API."""
 
     def __init__(self, profile: Profile, registry: Registry, residence: Residence) -> None:
-        """`residence` is the country that is reported to all visitors: none is looked up."""
+        """`residence` is the country that is reported to every visitor: no address is looked up."""
         self._profile = profile
         self._registry = registry
         self._residence = residence
 
-    @call("payout_currencies", needs=None)
+    @call("payout_currencies", needs=None, error_codes=())
     async def payout_currencies(
         self, request: PayoutCurrencies, session: Session
     ) -> PayoutCurrenciesReply:
-        """List the currencies of accounts; for who is signed in, that of the account."""
+        """List the currencies of accounts; after sign-in, only that of the account."""
         if session.acting is not None:
             return {"payout_currencies": [facts_of(session.acting).currency]}
         return {"payout_currencies": list(CURRENCIES)}
 
-    @call("website_config", needs=None)
+    @call("website_config", needs=None, error_codes=())
     async def website_config(self, request: WebsiteConfig, session: Session) -> WebsiteConfigReply:
-        """Tell the currencies and languages that this gateway knows."""
+        """Return the currencies and languages that this gateway supports."""
         return {
             "website_config": {
                 "currencies_config": _CURRENCIES,
@@ -71,11 +71,11 @@ class Website:
             }
         }
 
-    @call("website_status", needs=None)
+    @call("website_status", needs=None, error_codes=())
     async def website_status(
         self, request: WebsiteStatus, session: Session
     ) -> WebsiteStatusReply | Stream[WebsiteStatusReply]:
-        """Tell whether the gateway is up, and the limits in force."""
+        """Return whether the gateway is up, and the limits in force."""
         reply: WebsiteStatusReply = {
             "website_status": {
                 "api_call_limits": self._limits(),

@@ -1,1 +1,1 @@
-"""The calls of every gateway: signing in, tokens, apps, consent, oversight, and its own state."""
+"""The calls of every gateway: sign-in, tokens, apps, consent, oversight, and gateway state."""

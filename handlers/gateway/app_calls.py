@@ -47,9 +47,9 @@ class Apps:
         self._access = access
         self._store = store
 
-    @call("app_register", needs=ADMIN, app_tokens=True)
+    @call("app_register", needs=ADMIN, app_tokens=True, error_codes=("AppRegister",))
     async def app_register(self, request: AppRegister, session: Session) -> AppRegisterReply:
-        """Register an app that users may then let act for them."""
+        """Register an app. Users can then authorize it to act for them."""
         grant = session.grant
         values = _values(request)
         app = await self._access.write(
@@ -60,7 +60,7 @@ class Apps:
         )
         return {"app_register": _body(app, self._scopes)}
 
-    @call("app_update", needs=ADMIN, app_tokens=True)
+    @call("app_update", needs=ADMIN, app_tokens=True, error_codes=("AppRegister", "InvalidAppID"))
     async def app_update(self, request: AppUpdate, session: Session) -> AppUpdateReply:
         """Change an app. If users have not agreed to the change, the app is suspended for them.
 
@@ -72,15 +72,15 @@ class Apps:
 
         def job(transaction: Transaction) -> App:
             app = _find(transaction, request.app_update, grant)
-            # What the gateway does not declare at present cannot be named, and is not given up.
+            # Keep scopes that the gateway does not declare at present: no request can name them.
             scopes = values["scopes"] | (app.scopes - self._scopes.names)
             return apps.update(transaction, app, values | {"scopes": scopes}, by=session.id)
 
         return {"app_update": _body(await self._access.write(grant, job), self._scopes)}
 
-    @call("app_delete", needs=ADMIN, app_tokens=True)
+    @call("app_delete", needs=ADMIN, app_tokens=True, error_codes=("InvalidAppID",))
     async def app_delete(self, request: AppDelete, session: Session) -> AppDeleteReply:
-        """Delete an app, and with it everything that users granted it."""
+        """Delete an app and all authorizations that users gave it."""
         grant = session.grant
 
         def job(transaction: Transaction) -> None:
@@ -90,11 +90,12 @@ class Apps:
         await self._access.write(grant, job)
         return {"app_delete": 1}
 
-    @call("app_origins", needs=ADMIN, app_tokens=True)
+    @call("app_origins", needs=ADMIN, app_tokens=True, error_codes=("AppRegister", "InvalidAppID"))
     async def app_origins(self, request: AppOrigins, session: Session) -> AppOriginsReply:
-        """Tell from which origins' pages an app may be used, after changing that where asked to.
+        """Return the origins whose pages may use an app; with `allowed_origins`, set them first.
 
-        It binds browsers, which say where a page is from; other clients say what they like.
+        This restricts only browsers, which send the true origin of a page. Other clients can send
+        any origin.
         """
         grant = session.grant
         origins = request.allowed_origins
@@ -106,7 +107,7 @@ class Apps:
         app = await self._access.write(grant, job)
         return {"app_origins": {"allowed_origins": list(app.allowed_origins), "app_id": app.id}}
 
-    @call("app_flow", needs=ADMIN, app_tokens=True)
+    @call("app_flow", needs=ADMIN, app_tokens=True, error_codes=("AppRegister", "InvalidAppID"))
     async def app_flow(self, request: AppFlow, session: Session) -> AppFlowReply:
         """List the OAuth flow of each of the user's apps; with `app_id` and `flow`, set it first.
 
@@ -130,25 +131,25 @@ class Apps:
         )
         return {"app_flow": [{"app_id": app.id, "flow": app.flow} for app in found]}
 
-    @call("app_get", needs=READ)
+    @call("app_get", needs=READ, error_codes=("InvalidAppID",))
     async def app_get(self, request: AppGet, session: Session) -> AppGetReply:
-        """Show one of the user's apps."""
+        """Return one of the user's apps."""
         grant = session.grant
         app = await self._store.read(lambda reader: _find(reader, request.app_get, grant))
         return {"app_get": _body(app, self._scopes)}
 
-    @call("app_list", needs=READ)
+    @call("app_list", needs=READ, error_codes=())
     async def app_list(self, request: AppList, session: Session) -> AppListReply:
         """List the user's apps; with an app's token, only those that this app registered."""
         grant = session.grant
         owned = await self._store.read(lambda reader: _owned(reader, grant))
         return {"app_list": [_body(app, self._scopes) for app in owned]}
 
-    @call("oauth_apps", needs=READ)
+    @call("oauth_apps", needs=READ, error_codes=())
     async def oauth_apps(self, request: OauthApps, session: Session) -> OauthAppsReply:
-        """List the apps that are connected to the user, with what each may do.
+        """List the apps that are connected to the user, with their scopes.
 
-        With an app's token it lists only that app.
+        With an app's token, list only that app.
         """
         grant = session.grant
         await self._access.catch_up()
@@ -159,7 +160,7 @@ class Apps:
             ]
         }
 
-    @call("revoke_oauth_app", needs=ADMIN, app_tokens=False)
+    @call("revoke_oauth_app", needs=ADMIN, app_tokens=False, error_codes=("InvalidAppID",))
     async def revoke_oauth_app(
         self, request: RevokeOauthApp, session: Session
     ) -> RevokeOauthAppReply:

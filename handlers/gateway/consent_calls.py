@@ -1,4 +1,4 @@
-"""Letting an app act for the user."""
+"""Consent: letting an app act for the user."""
 
 from decimal import Decimal
 from functools import partial
@@ -25,7 +25,7 @@ from scopegate.store.sqlite import Snapshot, Store, Transaction
 
 
 class Consent:
-    """Letting an app act for the user."""
+    """Consent: letting an app act for the user."""
 
     def __init__(self, access: Access, accounts: Accounts, scopes: Scopes, store: Store) -> None:
         self._access = access
@@ -33,14 +33,15 @@ class Consent:
         self._scopes = scopes
         self._store = store
 
-    @call("consent_request", needs=AT_PAGES)
+    @call("consent_request", needs=AT_PAGES, error_codes=("ConsentRefused", "InvalidAppID"))
     async def consent_request(
         self, request: ConsentRequest, session: Session
     ) -> ConsentRequestReply:
-        """Tell which app asks for what, as the database knows it, never as the link says.
+        """Return the app that asks for access, and what it asks for.
 
-        After sign-in the reply also says who registered the app, and what has changed since the
-        user's consent, if that needs consent again.
+        The app's details are those that are registered, never what the link says. After sign-in,
+        the reply also has who registered the app, and the changes since the user's consent that
+        need consent again.
         """
         asked = self._understood(request.query, session)
         owner, changed = "", list[str]()
@@ -59,11 +60,12 @@ class Consent:
             }
         }
 
-    @call("consent", needs=OWNER)
+    @call("consent", needs=OWNER, error_codes=("ConsentRefused", "InvalidAppID"))
     async def consent(self, request: ConsentGiven, session: Session) -> ConsentReply:
-        """Let the app act with these permissions on these accounts; where its user goes next.
+        """Let an app act with these scopes on these accounts, and return where to send the user.
 
-        No token can do that, whatever its scopes: an app that could let another in had no bounds.
+        No token can make this call, whatever its scopes: an app that could let in another app
+        would have no limits.
         """
         grant = session.grant
         redirect_to = await self._access.write(
@@ -71,9 +73,9 @@ class Consent:
         )
         return {"consent": {"redirect_to": redirect_to}}
 
-    @call("consent_refuse", needs=AT_PAGES)
+    @call("consent_refuse", needs=AT_PAGES, error_codes=("ConsentRefused", "InvalidAppID"))
     async def consent_refuse(self, request: ConsentRefuse, session: Session) -> ConsentRefuseReply:
-        """Refuse an app what it asks for; where its user goes next."""
+        """Refuse access to an app, and return where to send the user."""
         asked = self._understood(request.query, session)
         return {"consent_refuse": {"redirect_to": asked.refused()}}
 
@@ -81,7 +83,7 @@ class Consent:
         return asking.understand(query, self._access.app, self._scopes, _issuer(session))
 
     def _known(self, app: App, session: Session, reader: Snapshot) -> tuple[str, list[str]]:
-        """Who registered the app, and its changes that this user has not agreed to."""
+        """Return who registered the app, and its changes that this user has not agreed to."""
         link = None
         if (grant := next(iter(session.grants.values()), None)) is not None:
             link = apps.link_of_user(reader, app.id, grant.user_id)
@@ -92,7 +94,7 @@ class Consent:
     def _allow(
         self, transaction: Transaction, grant: Grant, request: ConsentGiven, issuer: str
     ) -> str:
-        """Link the app; the address with what it is given."""
+        """Link the app, and return the redirect address with its tokens or its code."""
         loginids = list(dict.fromkeys(request.loginids))
         scopes = frozenset(request.scopes)
 
@@ -122,7 +124,7 @@ class Consent:
         if asked.flow == "code":
             return _with_code(transaction, asked, link_id)
         triples: list[tuple[str, str]] = []
-        # The published clients take the first account for the main one.
+        # The published clients take the first account as the main one.
         for number, account in enumerate(chosen, start=1):
             token = tokens.issue(transaction, link_id, asked.app.name, account.loginid, scopes)
             triples += [
@@ -134,12 +136,12 @@ class Consent:
 
 
 def _issuer(session: Session) -> str:
-    """The gateway's origin as the browser knows it (RFC 9207)."""
+    """The gateway's origin as the browser sees it (RFC 9207); empty if not at its pages."""
     return session.origin.lower() if session.at_pages else ""
 
 
 def _check_shown(app: App, request: ConsentGiven) -> None:
-    """Raises `ConsentRefused` unless the app is still what the user was shown."""
+    """Raise `ConsentRefused` unless the app is still what the user was shown."""
     problem = ""
     if request.returns_to != app.returns_to:
         problem = f"{app.name} has another address than you were shown: {app.returns_to}."

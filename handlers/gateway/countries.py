@@ -1,7 +1,7 @@
-"""Countries and their parts: codes, names and telephone prefixes.
+"""Countries and their subdivisions: codes, names and telephone prefixes.
 
-The countries are those of ISO 3166-1, with the dialling prefix of each (ITU-T E.164); the parts are
-those of ISO 3166-2, for the countries that most users come from.
+The countries are those of ISO 3166-1, with the telephone prefix of each (ITU-T E.164). The
+subdivisions are those of ISO 3166-2, for the countries that most users come from.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from scopegate.gateway.calls.errors import input_validation_failed
 
 
 class Country(NamedTuple):
-    """One country by the name it is commonly called by."""
+    """A country, with its common name."""
 
     name: str
     dialling: str
@@ -359,7 +359,7 @@ def _parts() -> dict[str, dict[str, str]]:
 
 
 COUNTRIES: Mapping[str, Country] = _countries()
-"""By their two letters (ISO 3166-1, in small letters), in the order of their names."""
+"""Countries by two-letter code (ISO 3166-1, in lower case), in the order of their names."""
 
 PARTS: Mapping[str, Mapping[str, str]] = _parts()
 """States or provinces by country: name by code, in the order of their names."""

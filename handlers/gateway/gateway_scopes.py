@@ -1,6 +1,7 @@
 """The scopes of the calls that every gateway offers.
 
-A plugin may declare a scope of one of these names, to describe what its own calls allow with it.
+A plugin may declare a scope with one of these names, to describe what it allows in the plugin's
+own calls.
 """
 
 from scopegate.schemas.scopes import Risk, Scope

@@ -1,4 +1,4 @@
-"""Liveness, the time, and the limits in force."""
+"""Ping, the time, and the limits in force."""
 
 from scopegate.gateway.calls.limits import LimitsInForce
 from scopegate.gateway.calls.registry import call
@@ -8,25 +8,25 @@ from scopegate.schemas.general_messages import Limits, LimitsReply, Ping, Pong, 
 
 
 class General:
-    """Liveness, the time, and the limits in force."""
+    """Ping, the time, and the limits in force."""
 
     def __init__(self, clock: Clock, limits: LimitsInForce) -> None:
         self._clock = clock
         self._in_force = limits
 
-    @call("ping", needs=None)
+    @call("ping", needs=None, error_codes=())
     async def ping(self, request: Ping, session: Session) -> Pong:
-        """Answer `pong`: a sign of life that keeps the connection from being idle."""
+        """Reply `pong`; the request keeps the connection from being idle."""
         return {"ping": "pong"}
 
-    @call("time", needs=None)
+    @call("time", needs=None, error_codes=())
     async def time(self, request: Time, session: Session) -> TimeReply:
-        """Tell the market's time, in seconds since 1970-01-01 00:00 UTC."""
+        """Return the market's time, in seconds since 1970-01-01 00:00 UTC."""
         return {"time": int(self._clock.now())}
 
-    @call("limits", needs=None)
+    @call("limits", needs=None, error_codes=())
     async def limits(self, request: Limits, session: Session) -> LimitsReply:
-        """List every limit in force: its name, value and unit, and what it is counted for.
+        """List every limit in force: its name, value and unit, and what it is counted per.
 
         `per` is `message`, `connection`, `address` (an IPv4 address or an IPv6 /64), `token` (an
         app's authorization for apps, the address before sign-in), `client` (the user, or the

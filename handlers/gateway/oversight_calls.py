@@ -1,4 +1,4 @@
-"""What an owner sees of those who act for them, and takes back."""
+"""The owner's review of apps, tokens and activity, and the revocation of apps."""
 
 from scopegate.gateway.access import apps, oversight
 from scopegate.gateway.access.accounts import Accounts
@@ -25,7 +25,7 @@ _KINDS = {"owner": "token", "app": "app", "demo": "demo"}
 
 
 class Oversight:
-    """What an owner sees of those who act for them, and takes back."""
+    """The owner's review of apps, tokens and activity, and the revocation of apps."""
 
     def __init__(self, access: Access, accounts: Accounts, scopes: Scopes, store: Store) -> None:
         self._access = access
@@ -33,9 +33,9 @@ class Oversight:
         self._scopes = scopes
         self._store = store
 
-    @call("connected_apps", needs=OWNER)
+    @call("connected_apps", needs=OWNER, error_codes=())
     async def connected_apps(self, request: ConnectedApps, session: Session) -> ConnectedAppsReply:
-        """List the apps that may act for the user, what each may do, and whether it does now.
+        """List the apps that may act for the user, with their scopes and live connections.
 
         While `needs_consent` is 1, an app can do nothing: `changes` lists what the user has not
         agreed to.
@@ -65,11 +65,11 @@ class Oversight:
             ]
         }
 
-    @call("revoke_access", needs=OWNER)
+    @call("revoke_access", needs=OWNER, error_codes=("InvalidAppID",))
     async def revoke_access(self, request: RevokeAccess, session: Session) -> RevokeAccessReply:
-        """Disconnect an app: its tokens end at once, and so does what it does on live connections.
+        """Disconnect an app: its tokens end at once, on live connections too.
 
-        `signed_out` counts the connections that this signed out.
+        `signed_out` is the number of connections that this signed out.
         """
         grant = session.grant
 
@@ -85,11 +85,12 @@ class Oversight:
             }
         }
 
-    @call("token_list", needs=OWNER)
+    @call("token_list", needs=OWNER, error_codes=())
     async def token_list(self, request: TokenList, session: Session) -> TokenListReply:
-        """List the tokens of all the user's accounts, with where each was used last.
+        """List the tokens of all the user's accounts, with when and where each was last used.
 
-        `parent` is the token that a token was made with; it ends with its parent.
+        `parent` is the token that a token was created with. When the parent ends, so does the
+        token.
         """
         user_id = session.grant.user_id
         await self._access.catch_up()
@@ -118,11 +119,12 @@ class Oversight:
             ]
         }
 
-    @call("activity", needs=OWNER)
+    @call("activity", needs=OWNER, error_codes=())
     async def activity(self, request: Activity, session: Session) -> ActivityReply:
-        """List who used which token for which call, when and from where, newest first.
+        """List which tokens were used for which calls, when and from where, newest first.
 
-        Uses of one token for one call from one address are one entry, with the last of them.
+        All uses of one token for one call from one address are one entry: `times` counts them, `at`
+        is the latest.
         """
         user_id = session.grant.user_id
         await self._access.catch_up()

@@ -1,4 +1,4 @@
-"""Signing in at the gateway's own pages."""
+"""Sign-in at the gateway's own pages."""
 
 import time
 from collections.abc import Callable
@@ -30,13 +30,13 @@ from scopegate.schemas.scopes import Scopes
 from scopegate.store.sqlite import Row, Snapshot, Store, Transaction
 
 LASTS = 12 * 3600.0
-"""Seconds after which a sign-in at the pages has ended."""
+"""Seconds after which a sign-in at the pages ends."""
 MAX_PER_USER = 20
-"""Sign-ins that a user may have at once: a further one ends the oldest."""
+"""Sign-ins that a user may have at once; one more ends the oldest."""
 
 
 class Pages:
-    """Signing in at the gateway's own pages."""
+    """Sign-in at the gateway's own pages."""
 
     def __init__(
         self,
@@ -54,17 +54,21 @@ class Pages:
         self._demo: DemoAccess | None = None
 
     def show_demo(self, loginid: str, token: str) -> None:
-        """There is a demo user, whom only people at this machine can be: let them in."""
+        """Offer the demo user's account and token to people at this machine, and to nobody else."""
         self._demo = {"loginid": loginid, "token": token}
 
     def _demo_for(self, session: Session) -> DemoAccess | None:
-        # A proxy on this machine speaks for anybody, so what it says of itself counts as well.
+        # A proxy on this machine forwards requests from anywhere: refuse those with proxy headers.
         local = is_loopback(name_of(session.host)) and is_loopback(session.address)
         return self._demo if local and not session.proxied else None
 
-    @call("page_info", needs=AT_PAGES)
+    @call("page_info", needs=AT_PAGES, error_codes=())
     async def page_info(self, request: PageInfo, session: Session) -> PageInfoReply:
-        """Tell a page what each scope allows, and how to begin where there is a demo user."""
+        """Return what each scope allows, and the demo user's account and token if you may use them.
+
+        You may if there is a demo user and the page is opened on the gateway's own machine, not
+        through a proxy.
+        """
         return {
             "page_info": {
                 "demo": self._demo_for(session),
@@ -81,11 +85,11 @@ class Pages:
             }
         }
 
-    @call("sign_in", needs=AT_PAGES)
+    @call("sign_in", needs=AT_PAGES, error_codes=("InvalidCredentials",))
     async def sign_in(self, request: SignIn, session: Session) -> SignInReply:
-        """Sign the owner in with a password, on this page and for half a day at most.
+        """Sign the owner in with a password, on this page, for at most 12 hours.
 
-        The tokens work at the gateway's pages alone: `authorize` with `MULTI` and all of them.
+        The tokens work only at the gateway's pages: send all of them in `authorize` with `MULTI`.
         """
         who, address = users.normal(request.email), session.address
 
@@ -104,7 +108,7 @@ class Pages:
             raise _wrong()
 
         def still(reader: Snapshot) -> Row:
-            """The user, unless they were locked out or given another password meanwhile."""
+            """Return the user, unless they were locked out or their password has changed since."""
             found = users.for_sign_in(reader, request.email)
             if found is None or found["password_hash"] != kept:
                 raise _wrong()
@@ -112,9 +116,9 @@ class Pages:
 
         return {"sign_in": await self._begin(session, still)}
 
-    @call("sign_in_demo", needs=AT_PAGES)
+    @call("sign_in_demo", needs=AT_PAGES, error_codes=("InvalidCredentials",))
     async def sign_in_demo(self, request: SignInDemo, session: Session) -> SignInDemoReply:
-        """Sign in as the demo user, at the machine that the gateway runs on."""
+        """Sign in as the demo user, on the machine that the gateway runs on."""
         if self._demo_for(session) is None:
             raise _no_demo()
 
@@ -127,7 +131,7 @@ class Pages:
         return {"sign_in_demo": await self._begin(session, there)}
 
     async def _begin(self, session: Session, user_of: Callable[[Transaction], Row]) -> SignInBody:
-        """A new sign-in: a token for each of the user's accounts, the demo account's first."""
+        """Create a sign-in with a token for each of the user's accounts, demo accounts first."""
         now = time.time()
 
         def job(transaction: Transaction) -> SignInBody:
@@ -172,9 +176,9 @@ class Pages:
 
         return await self._store.write(job)
 
-    @call("sign_out", needs=OWNER)
+    @call("sign_out", needs=OWNER, error_codes=())
     async def sign_out(self, request: SignOut, session: Session) -> SignOutReply:
-        """End the sign-in, wherever it is in use."""
+        """End the sign-in, on every connection that uses it."""
         grant = session.grant
         await self._access.write(
             grant,

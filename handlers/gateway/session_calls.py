@@ -1,4 +1,4 @@
-"""Signing in and out, and ending streams."""
+"""Sign-in, sign-out, and ending streams."""
 
 import re
 import time
@@ -36,7 +36,7 @@ _SYSTEM = re.compile(r"(Windows NT|Android|iPhone|iPad|Mac OS X|Linux)")
 
 
 class Sessions:
-    """Signing in and out, and ending streams."""
+    """Sign-in, sign-out, and ending streams."""
 
     def __init__(
         self, access: Access, accounts: Accounts, scopes: Scopes, store: Store, clock: Clock
@@ -47,9 +47,9 @@ class Sessions:
         self._clock = clock
         self._store = store
 
-    @call("authorize", needs=None)
+    @call("authorize", needs=None, error_codes=("InvalidToken",))
     async def authorize(self, request: Authorize, session: Session) -> AuthorizeReply:
-        """Sign in with a token, or with several for several accounts of one user.
+        """Sign in with a token, or with several tokens for several accounts of one user.
 
         Signing in again replaces the earlier sign-in of the connection. `account_list` has every
         account of the user; with an app's token, only those that the app may use.
@@ -63,7 +63,7 @@ class Sessions:
             raise invalid_token()
         if len({grant.loginid for grant in grants}) < len(grants):
             raise input_validation_failed({"tokens": "Two of these are for the same account."})
-        # Read everything that the reply needs first: nothing after the sign-in may fail.
+        # Read all that the reply needs before the sign-in: nothing after it may fail.
         while True:
             before = grants[0]
             user, told, further = await self._store.read(partial(self._read, before))
@@ -86,24 +86,24 @@ class Sessions:
             "scopes": self._scopes.in_order(grant.scopes),
             "user_id": grant.user_id,
         }
-        # Those that a plugin adds (`Plugin.replies`) never stand for one of these.
+        # Fields that a plugin adds (`Plugin.replies`) never replace one of these.
         return {"authorize": {**further, **own}}  # type: ignore[typeddict-item]
 
     def _read(self, grant: Grant, reader: Snapshot) -> tuple[Row, dict[str, Any], dict[str, Any]]:
-        """The user, their settings, and the fields that depend on their accounts."""
+        """Return the user, their settings, and the fields that depend on their accounts."""
         owned = self._accounts.of_user(reader, grant.user_id)
         reached = [{"loginid": each.loginid} for each in owned if grant.reaches(each.loginid)]
         further = {"account_list": reached, **self._accounts.authorized(reader, grant)}
         user = users.by_id(reader, grant.user_id)
         return user, users.settings(reader, grant.user_id), further
 
-    @call("logout", needs=None)
+    @call("logout", needs=None, error_codes=())
     async def logout(self, request: Logout, session: Session) -> LogoutReply:
-        """Sign out: account streams end, public ones and the connection go on."""
+        """Sign out. Account streams end; public streams and the connection stay open."""
         self._access.sign_out(session)
         return {"logout": 1}
 
-    @call("login_history", needs=READ)
+    @call("login_history", needs=READ, error_codes=())
     async def login_history(self, request: LoginHistory, session: Session) -> LoginHistoryReply:
         """List when and from where the user signed in, newest first."""
         user_id = session.grant.user_id
@@ -113,14 +113,14 @@ class Sessions:
         )
         return {"login_history": [_record(sign_in) for sign_in in found]}
 
-    @call("forget", needs=None)
+    @call("forget", needs=None, error_codes=())
     async def forget(self, request: Forget, session: Session) -> ForgetReply:
-        """End one stream: 1 if there was such a stream, else 0."""
+        """End one stream; the reply is 1 if it existed, else 0."""
         return {"forget": int(session.forget(request.forget))}
 
-    @call("forget_all", needs=None)
+    @call("forget_all", needs=None, error_codes=())
     async def forget_all(self, request: ForgetAll, session: Session) -> ForgetAllReply:
-        """End every stream of one type or several, and list the ids of those ended."""
+        """End all streams of one or more types, and return the ids of those that ended."""
         return {"forget_all": session.forget_kinds(frozenset(request.forget_all))}
 
 

@@ -1,4 +1,4 @@
-"""The owner's tokens."""
+"""The tokens of an account."""
 
 from functools import partial
 
@@ -16,27 +16,27 @@ from scopegate.store.sqlite import Store, Transaction
 
 
 class Tokens:
-    """The owner's tokens."""
+    """The tokens of an account."""
 
     def __init__(self, access: Access, store: Store, scopes: Scopes) -> None:
         self._scopes = scopes
         self._access = access
         self._store = store
 
-    @call("api_token", needs=ADMIN, app_tokens=True)
+    @call("api_token", needs=ADMIN, app_tokens=True, error_codes=("APITokenError", "TooManyTokens"))
     async def api_token(self, request: ApiToken, session: Session) -> ApiTokenReply:
-        """List the account's tokens, after making one or deleting one where that is asked for.
+        """List the account's tokens; `new_token` creates one first, and `delete_token` deletes one.
 
-        Only this reply shows a new token whole; later it is masked. Either form deletes it. A
-        token that is made with another has no more scopes than that one, and ends with it. With
-        an app's token the call lists and deletes only tokens that were made under the same
-        authorization.
+        Only this reply shows a new token in full; later it is masked. You can delete it by either
+        form. A token that is created with another token has no more scopes than that token, and
+        ends with it. With an app's token, the call lists and deletes only tokens that were created
+        under the same authorization.
         """
         grant = session.grant
         if request.new_token is not None:
             self._check_scopes(grant, request.new_token_scopes or [])
         if request.new_token is not None or request.delete_token is not None:
-            # Listed by the job that writes: no other reply shows a new token.
+            # List in the same transaction: no other reply shows the new token in full.
             made, listed = await self._access.write(
                 grant, partial(_change, grant, request, session)
             )
@@ -86,10 +86,10 @@ class Tokens:
 def _change(
     grant: Grant, request: ApiToken, session: Session, transaction: Transaction
 ) -> tuple[str, list[Token]]:
-    """Create and delete a token, as requested; the new token's text, and the list after that."""
+    """Create and delete as requested; return the new token's text (or `""`) and the new list."""
     made = ""
     if request.new_token is not None:
-        # A new token ends with the token that made it, and is bound to the same address.
+        # A new token ends with the token that created it, and keeps its restriction to an address.
         bounds = tokens.bounds_of(transaction, grant.token_id)
         here = session.address if request.valid_for_current_ip_only else ""
         made = tokens.create(

@@ -1,6 +1,6 @@
 -- Users and what they own; tokens, apps and links; accounts and their ledger.
--- Money is whole numbers of the currency's smallest unit. Moments of the audit are real time,
--- moments of the ledger are market time, both in seconds since 1970.
+-- Money is in whole numbers of the currency's smallest unit. Audit times are real time, and ledger
+-- times are market time, both in seconds since 1970.
 
 CREATE TABLE meta (
     name TEXT PRIMARY KEY,
@@ -114,13 +114,13 @@ CREATE TABLE sign_ins (
 
 CREATE INDEX sign_ins_of_user ON sign_ins (user_id, id);
 
--- What other processes changed: the gateway reads it and applies it to live connections.
+-- Changes by other processes, which the gateway reads and applies to live connections.
 CREATE TABLE changes (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,
     data TEXT NOT NULL
 );
 
--- The public test app of every published demo.
+-- The public test app that all published demos use.
 INSERT INTO apps (id, user_id, name, scopes, official, created_at)
 VALUES (1089, NULL, 'Test app', 'read,trade,payments,admin,trading_information', 1, 0);

@@ -1,6 +1,6 @@
--- Contracts of the paper exchange, and the other side of every entry of the ledger.
--- Money is whole numbers of the currency's smallest unit, moments are market time, prices are not
--- kept: the feed tells them again.
+-- Contracts of the paper exchange, and the counter accounts of the ledger.
+-- Money is in whole numbers of the currency's smallest unit. Times are market time. Prices are not
+-- stored: the feed computes them again.
 
 CREATE TABLE contracts (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -53,7 +53,7 @@ ALTER TABLE ledger ADD COLUMN counter TEXT NOT NULL DEFAULT 'outside';
 
 CREATE INDEX ledger_of_contract ON ledger (contract_id) WHERE contract_id IS NOT NULL;
 
--- Whoever gives what an account gets. With these, all balances of a currency add up to nothing.
+-- The other side of every ledger entry: with these, all balances of a currency add up to zero.
 CREATE TABLE counter_accounts (
     name TEXT NOT NULL,
     currency TEXT NOT NULL,

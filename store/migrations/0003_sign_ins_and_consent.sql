@@ -1,6 +1,6 @@
--- Sign-ins at the gateway's own pages, authorisation codes, and what a consent settles of a link.
+-- Sign-ins at the gateway's own pages, authorization codes, and what a consent decides for a link.
 
--- The tokens of one sign-in hang on its record, work at the pages alone, and end by themselves.
+-- The tokens of one sign-in refer to its record, work only at the pages, and expire.
 ALTER TABLE tokens ADD COLUMN sign_in_id INTEGER REFERENCES sign_ins (id);
 ALTER TABLE tokens ADD COLUMN expires_at REAL;
 
@@ -8,10 +8,10 @@ CREATE INDEX tokens_of_sign_in ON tokens (sign_in_id) WHERE sign_in_id IS NOT NU
 CREATE INDEX tokens_that_expire ON tokens (expires_at)
     WHERE expires_at IS NOT NULL AND ended_at IS NULL;
 
--- The accounts that an app may reach, with commas between.
+-- The accounts that an app may access, separated by commas.
 ALTER TABLE links ADD COLUMN loginids TEXT NOT NULL DEFAULT '';
 
--- The origins whose pages may use the app, with blanks between; any origin where there is none.
+-- The origins whose pages may use the app, separated by blanks; empty means any origin.
 ALTER TABLE apps ADD COLUMN allowed_origins TEXT NOT NULL DEFAULT '';
 
 CREATE TABLE codes (
@@ -24,5 +24,5 @@ CREATE TABLE codes (
     used_at REAL
 ) WITHOUT ROWID;
 
--- By which a new token is told apart from all there were of its account.
+-- To check that the masked form of a new token is unique among all tokens of its account.
 CREATE INDEX tokens_by_mask ON tokens (loginid, masked);

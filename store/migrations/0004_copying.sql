@@ -1,7 +1,7 @@
--- Who copies whose trades, and what came of it.
--- Money is whole numbers of the currency's smallest unit, moments are market time.
+-- Who copies whose trades, and the results.
+-- Money is in whole numbers of the currency's smallest unit. Times are market time.
 
--- The contract of the trader of which this one is a copy: an account has one at the most.
+-- The trader's contract of which this one is a copy: an account has at most one copy of each.
 ALTER TABLE contracts ADD COLUMN copied_from INTEGER REFERENCES contracts (id);
 
 CREATE UNIQUE INDEX copy_of_contract ON contracts (copied_from, loginid)
@@ -10,12 +10,12 @@ CREATE UNIQUE INDEX copy_of_contract ON contracts (copied_from, loginid)
 CREATE TABLE copyings (
     copier TEXT NOT NULL REFERENCES accounts (loginid),
     trader TEXT NOT NULL REFERENCES accounts (loginid),
-    -- By which the copier names it: a word that opens nothing.
+    -- The identifier that the copier uses for it; unlike a token, it grants no access.
     handle TEXT NOT NULL UNIQUE,
-    -- The token with which it was started, and the one that named the trader: it ends with either.
+    -- The token that started it, and the token that named the trader: it ends with either.
     copier_token INTEGER NOT NULL REFERENCES tokens (id),
     trader_token INTEGER NOT NULL REFERENCES tokens (id),
-    -- With blanks between; everything where there is none.
+    -- Separated by blanks; empty means all.
     assets TEXT NOT NULL,
     trade_types TEXT NOT NULL,
     min_stake INTEGER,
@@ -27,7 +27,7 @@ CREATE TABLE copyings (
 
 CREATE INDEX copiers_of_trader ON copyings (trader) WHERE ended_at IS NULL;
 
--- What was copied or refused of late, as copiers are told it.
+-- Recent copies and refused copies, as reported to copiers.
 CREATE TABLE copy_reports (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     copier TEXT NOT NULL REFERENCES accounts (loginid),

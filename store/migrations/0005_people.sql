@@ -1,5 +1,5 @@
--- Codes that were sent by e-mail, to be told back by whoever reads the mail of that address.
--- Moments are real time. A letter that tells no code leaves a row too.
+-- Codes that were sent by e-mail, to be entered by a person who reads the mail of that address.
+-- Times are real time. A letter without a code has a row too.
 
 CREATE TABLE email_codes (
     digest BLOB PRIMARY KEY,
@@ -12,7 +12,7 @@ CREATE TABLE email_codes (
 CREATE INDEX email_codes_of_address ON email_codes (email, sent_at);
 CREATE INDEX email_codes_by_age ON email_codes (sent_at);
 
--- What the owner of an account has excluded; amounts in smallest units, moments in market time.
+-- The self-exclusion limits of an account; amounts in smallest units, times in market time.
 CREATE TABLE self_exclusions (
     loginid TEXT PRIMARY KEY REFERENCES accounts (loginid),
     max_balance INTEGER,
@@ -34,14 +34,14 @@ CREATE TABLE self_exclusions (
 CREATE INDEX contracts_by_purchase ON contracts (loginid, bought_at);
 CREATE INDEX paid_in ON ledger (loginid, at) WHERE contract_id IS NULL AND amount > 0;
 
--- What users answered about their means and their experience: a JSON object of objects.
+-- Users' answers about their finances and experience: a JSON object of objects.
 CREATE TABLE financial_assessments (
     user_id INTEGER PRIMARY KEY REFERENCES users (id),
     answers TEXT NOT NULL
 );
 
--- How much of a contract's price was for the owner of the app through which it was bought, in
--- smallest units; and the entry that gave it to an account of theirs.
+-- The part of a contract's price for the owner of the app through which it was bought, in smallest
+-- units; and the ledger entry that credited it to an account of the owner.
 ALTER TABLE contracts ADD COLUMN markup INTEGER NOT NULL DEFAULT 0;
 
 CREATE TABLE markups (

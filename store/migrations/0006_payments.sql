@@ -1,5 +1,5 @@
--- Payments from one account to another, and the agents through whom strangers pay each other.
--- What a payment moved stands in the ledger alone, in its two entries.
+-- Payments from one account to another, and the payment agents through whom different users pay.
+-- The amounts of a payment are stored only in its two ledger entries.
 
 CREATE TABLE payments (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -16,7 +16,7 @@ CREATE TABLE payments (
 CREATE UNIQUE INDEX payment_of_key ON payments (payer, kind, idempotency_key)
     WHERE idempotency_key IS NOT NULL;
 
--- Lists are JSON, commissions the decimal text of a percentage.
+-- Lists are JSON. Commissions are percentages as decimal text.
 CREATE TABLE payment_agents (
     loginid TEXT PRIMARY KEY REFERENCES accounts (loginid),
     country TEXT NOT NULL,
@@ -34,7 +34,7 @@ CREATE TABLE payment_agents (
 
 CREATE INDEX agents_of_country ON payment_agents (country, approved_at);
 
--- Why an account's owner withdraws through an agent: the latest that was told.
+-- The latest reason that an account's owner gave for withdrawing through an agent.
 CREATE TABLE withdrawal_reasons (
     loginid TEXT PRIMARY KEY REFERENCES accounts (loginid),
     message TEXT NOT NULL,

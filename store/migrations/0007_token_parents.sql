@@ -1,5 +1,5 @@
--- The token that a token was made with: it is revoked with it. Tokens made on the pages, on the
--- command line or by consent have none, nor have those made before this step.
+-- The token with which a token was created: revoking it revokes the new one too. Tokens created on
+-- the pages, on the command line, by consent or before this migration have none.
 ALTER TABLE tokens ADD COLUMN parent_id INTEGER REFERENCES tokens (id);
 
 CREATE INDEX tokens_of_parent ON tokens (parent_id) WHERE parent_id IS NOT NULL;

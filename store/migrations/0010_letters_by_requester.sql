@@ -1,5 +1,5 @@
--- Who asked for a letter: the address block, the user who was signed in, and whether that was the
--- reader of the letter.
+-- Who requested a letter: the address block, the signed-in user, and whether that user is the
+-- recipient.
 ALTER TABLE email_codes ADD COLUMN block TEXT;
 ALTER TABLE email_codes ADD COLUMN user_id INTEGER;
 ALTER TABLE email_codes ADD COLUMN own INTEGER NOT NULL DEFAULT 0;

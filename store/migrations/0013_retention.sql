@@ -1,6 +1,6 @@
--- Indexes by which old rows are found, to be deleted (`gateway.retention`).
+-- Indexes for finding old rows to delete (`scopegate.retention`, `scopegate.paper_retention`).
 
--- Where a token was used last: reading it from all its uses grew with them.
+-- The address of a token's last use: finding it among all its uses got slower with their number.
 ALTER TABLE tokens ADD COLUMN last_used_from TEXT NOT NULL DEFAULT '';
 
 UPDATE tokens SET last_used_from = coalesce(

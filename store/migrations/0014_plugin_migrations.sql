@@ -1,4 +1,4 @@
--- How far the migrations of each plugin have come.
+-- The number of the last migration that was run, for each plugin.
 CREATE TABLE plugin_migrations (
     plugin TEXT PRIMARY KEY,
     version INTEGER NOT NULL

@@ -91,7 +91,7 @@ async def test_a_refusal_answers_and_a_disconnect_ends(world: World) -> None:
 
 async def test_a_handler_over_its_time_is_answered_for() -> None:
     async with testing.world(handlers=["tests.plugins"]) as world:
-        world.gateway.connect.dispatcher._patience = 0.01
+        world.gateway.connect.dispatcher.time_limit = 0.01
         client = world.connect()
         reply = await client.ask({"behave": "wait"})
         assert reply["error"] == {"code": "Timeout", "message": "Timeout"}

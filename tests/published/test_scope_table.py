@@ -100,8 +100,8 @@ OWNER_ALONE = {
     "code": "PermissionDenied",
     "message": "Permission denied, requires the owner's own sign-in at the gateway's pages.",
 }
-FOR_THE_OWNER = [name for name in OWN if OFFERED[name].standing is OWNER]
-FOR_THE_PAGES = [name for name in OWN if OFFERED[name].standing is AT_PAGES]
+FOR_THE_OWNER = [name for name in OWN if OFFERED[name].audience is OWNER]
+FOR_THE_PAGES = [name for name in OWN if OFFERED[name].audience is AT_PAGES]
 
 
 def test_every_own_call_but_the_limits_is_for_the_owner_or_the_pages_or_has_a_scope() -> None:

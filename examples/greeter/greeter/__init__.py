@@ -1,1 +1,1 @@
-"""A package with a call of its own for Scopegate."""
+"""A package that adds a call to Scopegate."""

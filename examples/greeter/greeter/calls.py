@@ -1,4 +1,4 @@
-"""One call: `greet`. Its request, its reply, who may make it, and what it does."""
+"""One call, `greet`: its request, its reply, who may make it, and what it does."""
 
 from typing import Annotated
 
@@ -23,14 +23,14 @@ class Greeter:
     """Greetings."""
 
     def __init__(self, clock: Clock) -> None:
-        # A constructor asks for the parts it needs by their type.
+        # A constructor asks for what it needs by type.
         self._clock = clock
 
     @call("greet", needs=READ)
     async def greet(self, request: Greet, session: Session) -> GreetReply:
         """Greet somebody in the name of an account.
 
-        The greeting fits the market's time of day.
+        The greeting depends on the market's time of day.
         """
         if not request.greet.strip():
             raise ApiError("NobodyThere", "There is nobody to greet: send a name.")

@@ -1,4 +1,4 @@
-"""The call, tested against a gateway in this process: no socket, no waiting, no real clock."""
+"""Tests of the call with a gateway in this process: no socket, no waiting, no real clock."""
 
 from scopegate.testing import world
 

@@ -1,4 +1,4 @@
-"""The bot, tested with the fixture `scopegate`: five minutes take a few milliseconds."""
+"""Tests of the bot with the fixture `scopegate`: five minutes take a few milliseconds."""
 
 import fader
 import pytest
@@ -7,7 +7,7 @@ from scopegate.testkit import LiveGateway
 
 
 def seconds_to_a_run(exchange: LiveGateway, quote: float) -> int:
-    """In how many seconds the last of three rises comes, from a tick with this quote on."""
+    """Return in how many seconds the last of three rises comes, after a tick with this quote."""
     rises = 0
     for seconds, tick in enumerate(exchange.ticks(fader.SYMBOL, 600), 1):
         rises = rises + 1 if tick["quote"] > quote else 0
@@ -18,7 +18,7 @@ def seconds_to_a_run(exchange: LiveGateway, quote: float) -> int:
 
 
 def go_to_a_run(exchange: LiveGateway) -> None:
-    """Let the bot see the market until it should act."""
+    """Move the clock to the moment at which the bot should act."""
     first = exchange.wait_for("tick")["tick"]
     exchange.clock.advance(seconds_to_a_run(exchange, first["quote"]))
 
@@ -50,7 +50,7 @@ def test_it_waits_for_the_third_rise(scopegate: LiveGateway) -> None:
     scopegate.run(fader.play, scopegate.url, scopegate.token("trade"))
     first = scopegate.wait_for("tick")["tick"]
     seconds = seconds_to_a_run(scopegate, first["quote"])
-    for _ in range(seconds):  # a bot that is rash buys on the way, at an earlier moment
+    for _ in range(seconds):  # a bot that acts too early buys at an earlier moment
         scopegate.clock.advance(1)
     bought = scopegate.wait_for("buy")["buy"]
     assert bought["purchase_time"] == first["epoch"] + seconds
@@ -71,7 +71,7 @@ def test_it_holds_one_contract_at_a_time(scopegate: LiveGateway) -> None:
     scopegate.clock.advance(299)
     assert len(scopegate.contracts()) == 1
 
-    scopegate.clock.advance(61)  # a second to its end, and a minute for the next run
+    scopegate.clock.advance(61)  # one second to its end, and a minute for the next run
     scopegate.wait_for("buy")
     scopegate.clock.advance(300)
 
@@ -98,7 +98,7 @@ def test_with_a_token_that_may_not_trade_it_says_so(scopegate: LiveGateway) -> N
 
 
 def test_it_plays_by_itself_where_the_clock_runs(scopegate: LiveGateway) -> None:
-    """No step of the test's: a bot that is called, and returns when it has played."""
+    """The clock runs: the bot is called, and returns when it has played."""
     with scopegate.clock.running(speed=5_000):
         total = fader.play(scopegate.url, scopegate.token("trade"), rounds=3)
     contracts = scopegate.contracts()

@@ -1,4 +1,4 @@
-"""The HTTP service, as a stub on loopback."""
+"""A stub of the HTTP service on loopback."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The calls, against a gateway in this process: no socket but the stub's, no waiting."""
+"""Tests of the calls with a gateway in this process: no socket but the stub's, no waiting."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ RAIN = {"place": "Oslo", "degrees": 4.5, "sky": "rain"}
 
 
 async def follower(here: Scene) -> Any:
-    """A client that may see forecasts, of a user whose places are Oslo and Bergen."""
+    """Return a client that may see forecasts, of a user whose places are Oslo and Bergen."""
     keeper = here.connect()
     await keeper.authorize(await here.token("places"))
     await keeper.ask({"place_add": "Oslo"})

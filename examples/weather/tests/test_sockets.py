@@ -1,4 +1,4 @@
-"""The gateway as it is served: over a real socket, with a token, and what a refusal looks like."""
+"""Tests of the gateway over a real socket, with a token, and a refused call."""
 
 import json
 from pathlib import Path

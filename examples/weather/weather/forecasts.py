@@ -1,4 +1,4 @@
-"""Forecasts: a call that asks an HTTP service, and a stream of what it says later."""
+"""Forecasts: a call that asks an HTTP service, and a stream of later changes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -40,7 +40,7 @@ class Forecasts:
     def __init__(self, upstream: Upstream, store: Store, bus: Bus) -> None:
         self._upstream = upstream
         self._store = store
-        # One kind of stream, and the type of its events: what is published is checked against it.
+        # A kind of stream, and the type of its events, against which they are checked.
         self._changes = Channel(bus, "forecast", Weather)
         self._followed: dict[str, Weather] = {}
 
@@ -62,7 +62,7 @@ class Forecasts:
         return self._changes.stream(place, {"forecast": weather})
 
     async def refresh(self) -> None:
-        """Ask again for every place that somebody follows, and tell what has changed."""
+        """Ask again for every place that clients follow, and publish what has changed."""
         for place, known in list(self._followed.items()):
             if not self._changes.has_listeners(place):
                 del self._followed[place]
@@ -71,21 +71,21 @@ class Forecasts:
                 weather = await self._upstream.weather(place)
             except ApiError:
                 continue  # the next round asks again
-            if self._followed.get(place) == known != weather:  # nothing newer was told meanwhile
+            if self._followed.get(place) == known != weather:  # nothing newer was published
                 self._followed[place] = weather
                 self._changes.publish(place, weather)
 
 
 @asynccontextmanager
 async def refreshing(forecasts: Forecasts, settings: WeatherSettings) -> AsyncIterator[None]:
-    """Refresh every minute, for as long as the gateway serves."""
+    """Refresh every `settings.every` seconds (60 by default) while the gateway serves."""
 
     async def work() -> None:
         while True:
             await asyncio.sleep(settings.every)
             await forecasts.refresh()
 
-    working = supervise("weather", work)  # what fails is logged, and starts again
+    working = supervise("weather", work)  # a failure is logged, and the work starts again
     try:
         yield
     finally:

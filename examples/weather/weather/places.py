@@ -28,7 +28,7 @@ Place = Annotated[Text, Field(min_length=1, max_length=80, pattern=r"^[\w .'-]+$
 class PlaceAdd(AccountRequest):
     """Adds a place to the user's list."""
 
-    place_add: Place = Field(description="Its name.", examples=["Oslo"])
+    place_add: Place = Field(description="The name of the place.", examples=["Oslo"])
 
 
 class PlaceAddReply(TypedDict):
@@ -38,7 +38,7 @@ class PlaceAddReply(TypedDict):
 class PlaceRemove(AccountRequest):
     """Removes a place from the user's list."""
 
-    place_remove: Place = Field(description="Its name.", examples=["Oslo"])
+    place_remove: Place = Field(description="The name of the place.", examples=["Oslo"])
 
 
 class PlaceRemoveReply(TypedDict):
@@ -64,7 +64,7 @@ class Places:
 
     @call("place_add", needs=PLACES)
     async def place_add(self, request: PlaceAdd, session: Session) -> PlaceAddReply:
-        """Add a place: 1, or 0 if it is on the list already."""
+        """Add a place. The reply is 1, or 0 if it is on the list already."""
         grant = session.grant
 
         def job(transaction: Transaction) -> int:
@@ -86,7 +86,7 @@ class Places:
 
     @call("place_remove", needs=PLACES)
     async def place_remove(self, request: PlaceRemove, session: Session) -> PlaceRemoveReply:
-        """Remove a place: 1, or 0 if it is not on the list."""
+        """Remove a place. The reply is 1, or 0 if it is not on the list."""
         grant = session.grant
 
         def job(transaction: Transaction) -> int:
@@ -107,7 +107,7 @@ class Places:
 
 
 def places_of(reader: Snapshot, user_id: int) -> list[str]:
-    """The places of a user, oldest first."""
+    """Return the places of a user, oldest first."""
     rows = reader.all(
         "SELECT place FROM weather_places WHERE user_id = ? ORDER BY added_at, place", user_id
     )

@@ -1,4 +1,4 @@
-"""The scopes of the weather API. Owners see these sentences when they give a token or a consent."""
+"""The scopes of the weather API. Owners see these texts when they create tokens or consent."""
 
 from scopegate import Risk, Scope
 

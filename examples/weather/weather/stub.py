@@ -1,6 +1,6 @@
-"""A stand-in for the HTTP service: `python -m weather.stub` serves made-up weather on port 5700.
+"""A stub of the HTTP service: `python -m weather.stub` serves made-up weather on port 5700.
 
-The tests set what it answers.
+Tests set what it answers.
 """
 
 import json
@@ -16,7 +16,7 @@ SKIES = ("sun", "clouds", "rain")
 
 
 class Stub:
-    """Answers with the weather in `weather`, by place; with `status` instead if that is set."""
+    """Answers with the weather in `weather`, by place, and with HTTP status `status` if set."""
 
     def __init__(self) -> None:
         self.weather: dict[str, Any] = {}
@@ -24,22 +24,22 @@ class Stub:
         self.url = ""
 
     def find(self, place: str) -> Any:
-        """The weather of a place; `None` if the place is unknown."""
+        """Return the weather of a place; `None` if the place is unknown."""
         return self.weather.get(place)
 
 
 class MadeUp(Stub):
-    """Weather for every place, another one each minute."""
+    """Weather for every place, different each minute."""
 
     def find(self, place: str) -> Any:
-        """Something that depends on the name and on the minute."""
+        """Return weather that depends on the name and on the minute."""
         number = sum(place.encode()) + int(time.time()) // 60
         return {"place": place, "degrees": number % 30 + 0.5, "sky": SKIES[number % len(SKIES)]}
 
 
 @contextmanager
 def serving(stub: Stub, port: int = 0) -> Iterator[Stub]:
-    """Serve it on loopback until the block ends."""
+    """Serve the stub on loopback until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -52,7 +52,7 @@ def serving(stub: Stub, port: int = 0) -> Iterator[Stub]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     stub.url = f"http://127.0.0.1:{server.server_port}"

@@ -18,13 +18,13 @@ from scopegate import ApiError
 
 
 class WeatherSettings(BaseModel):
-    """`SCOPEGATE_WEATHER_URL` and so on, or the table `[weather]` in scopegate.toml."""
+    """Set by `SCOPEGATE_WEATHER_URL` and so on, or the table `[weather]` in scopegate.toml."""
 
     url: Annotated[str, Field(pattern=r"^https?://")] = "http://127.0.0.1:5700"
     timeout: Annotated[float, Field(gt=0, le=3)] = 2.0
-    """Seconds. The gateway gives a call four, so this ends first, with an error that helps."""
+    """Seconds. The gateway allows four for a call, so this ends first, with a helpful error."""
     every: Annotated[float, Field(ge=1)] = 60.0
-    """Seconds from one look at the places that somebody follows to the next."""
+    """Seconds between two refreshes of the places that clients follow."""
 
 
 class Weather(TypedDict):
@@ -37,13 +37,13 @@ _WEATHER = TypeAdapter(Weather)
 
 
 class Upstream:
-    """Asks the HTTP service."""
+    """A client of the HTTP service."""
 
     def __init__(self, settings: WeatherSettings) -> None:
         self._settings = settings
 
     async def weather(self, place: str) -> Weather:
-        """The weather of a place now. Raises `ApiError` if the service has none."""
+        """Return the current weather of a place. Raises `ApiError` if the service has none."""
         query = urlencode({"place": place})
         try:
             async with asyncio.timeout(self._settings.timeout):
@@ -58,7 +58,7 @@ class Upstream:
             raise _unavailable() from problem
 
     def _get(self, url: str) -> bytes:
-        with urlopen(url, timeout=self._settings.timeout) as response:  # noqa: S310 - http alone
+        with urlopen(url, timeout=self._settings.timeout) as response:  # noqa: S310 - only http(s)
             body: bytes = response.read(10_000)
             return body
 

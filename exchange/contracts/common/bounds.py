@@ -1,6 +1,6 @@
-"""The bounds of stake and payout, and the sentences that tell them.
+"""The bounds of stake and payout, and the error messages with them.
 
-Published clients read the numbers out of "Minimum stake of 0.35" and "maximum payout of 50000.00".
+Published clients parse the numbers in "Minimum stake of 0.35" and "maximum payout of 50000.00".
 """
 
 from decimal import Decimal
@@ -16,12 +16,15 @@ def _bounds(currency: str) -> str:
 
 
 def text(bound: Decimal, currency: str) -> str:
-    """A bound as it is in a currency, with all its decimals."""
+    """A bound converted to a currency, with all decimals."""
     return to_text(bound_in(bound, currency), currency)
 
 
 def check_stake(stake: int, currency: str, *, payout: int | None = None) -> None:
-    """Raise `Refusal` for a stake that is too small or too large."""
+    """Raise `Refusal` for a stake (smallest units) that is too small or too large.
+
+    If the stake is too large and a payout is given, a payout that is too large is reported first.
+    """
     if stake < bound_in(MIN_STAKE, currency):
         raise _out_of_bounds(f"{_bounds(currency)} Current stake is {to_text(stake, currency)}.")
     if stake > bound_in(MAX_STAKE, currency):
@@ -34,7 +37,7 @@ def check_stake(stake: int, currency: str, *, payout: int | None = None) -> None
 
 
 def check_payout(payout: int, currency: str) -> None:
-    """Raise `Refusal` for a payout that is too large."""
+    """Raise `Refusal` for a payout (smallest units) that is too large."""
     if payout > bound_in(MAX_PAYOUT, currency):
         raise _out_of_bounds(f"{_bounds(currency)} Current payout is {to_text(payout, currency)}.")
 

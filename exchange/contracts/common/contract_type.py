@@ -1,10 +1,10 @@
 """The base class of contract types, and the pure state machine that replays a contract.
 
 Rules:
-- A state depends on the terms and the ticks alone: followed tick by tick while a gateway runs, or
+- A state depends only on the terms and the ticks: followed tick by tick while a gateway runs, or
   replayed afterwards, a contract ends at the same tick with the same outcome.
-- `ContractType.trigger` names the next tick that can change a contract; all before it are skipped.
-  `ContractType.step` is the change that such a tick brings.
+- `ContractType.trigger` returns the next tick that can change a contract; all before it are
+  skipped. `ContractType.step` applies such a tick.
 """
 
 from abc import ABC, abstractmethod
@@ -38,7 +38,7 @@ TermsT = TypeVar("TermsT", bound=Terms)
 
 
 class Orders(NamedTuple):
-    """The orders of a contract: it closes by itself at this profit or loss, in smallest units."""
+    """The orders of a contract: it closes automatically at this profit or loss (smallest units)."""
 
     take_profit: int | None = None
     stop_loss: int | None = None
@@ -48,7 +48,7 @@ NO_ORDERS = Orders()
 
 
 class StoredTerms(NamedTuple):
-    """The terms that a shortcode does not hold; they are stored beside it."""
+    """The terms that a shortcode does not contain; they are stored next to it."""
 
     commission: int = 0
     is_financed: bool = False
@@ -57,29 +57,29 @@ class StoredTerms(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Quote(Generic[TermsT]):
-    """The terms of a contract, and its price at the spot of a moment; money in smallest units.
+    """The terms of a contract, and its price at a spot; money in smallest units.
 
-    A shape that needs more has a subclass of its own.
+    Shapes of contracts that need more fields subclass it.
     """
 
     terms: TermsT
     price: int
-    """What is paid for the contract, all included."""
+    """The total price of the contract, with markup and cancellation fee."""
     spot: Tick
     payout: int = 0
-    """What it pays if it is won; 0 where that is not fixed."""
+    """The payout if the contract is won; 0 if that is not fixed."""
     markup: int = 0
     """The part of the price that goes to the owner of the app."""
     cancellation_price: int = 0
     """The part of the price that buys the right to cancel."""
 
     def without_markup(self) -> "Quote[TermsT]":
-        """The same contract where nobody gets a markup."""
+        """The same quote without its markup."""
         return replace(self, price=self.price - self.markup, markup=0)
 
 
 class ContractType(ABC, Generic[TermsT, MemoryT]):
-    """A type of contract: how it is quoted, followed, decided, valued and written.
+    """A type of contract: how it is quoted, replayed, decided, valued and encoded.
 
     `TermsT` is the shape of its terms, `MemoryT` what it remembers of the ticks.
     """
@@ -87,22 +87,22 @@ class ContractType(ABC, Generic[TermsT, MemoryT]):
     name: str
     listing: Listing
     takes: frozenset[str] = frozenset()
-    """The fields of a quote request that it takes beside those of every type."""
+    """The fields of a quote request that it takes in addition to those of every type."""
     most_open: int | None = None
     """The number of open contracts of the type that an account may have; `None`: no limit."""
     is_path_dependent = False
-    """Whether a tick between the entry and the last can change the outcome."""
+    """Whether a tick between the entry tick and the last one can change the outcome."""
     remembers = False
     """Whether its memory is needed to show a closed contract."""
     barrier_is_digit = False
-    """Whether the barrier that a client writes is a digit."""
+    """Whether the client's barrier is a digit."""
     counts_entry = False
-    """Whether the entry tick is the first of the ticks that are counted."""
+    """Whether the entry tick counts as the first tick of the duration."""
 
     # Quotes.
 
     def amount(self, request: QuoteRequest) -> Decimal | None:
-        """The amount that a request names, in units of the currency."""
+        """The amount of a request, in units of the currency."""
         return request.amount
 
     @abstractmethod
@@ -116,12 +116,12 @@ class ContractType(ABC, Generic[TermsT, MemoryT]):
     ) -> Quote[TermsT]:
         """The quote of a contract.
 
-        `terms` has the symbol, the start and the end, `amount` is that of the request in smallest
-        units. Raises `Refusal` where no such contract is offered.
+        `terms` has the symbol, the start and the end; `amount` is that of the request, in smallest
+        units. Raises `Refusal` if no such contract is offered.
         """
 
     def is_dearer(self, proposed: Any, present: Any) -> bool:
-        """Whether the present quote is worse for the buyer than the one proposed before."""
+        """Whether the present quote is worse for the buyer than the proposed one."""
         return bool(present.price > proposed.price)
 
     @abstractmethod
@@ -129,19 +129,19 @@ class ContractType(ABC, Generic[TermsT, MemoryT]):
         """Whether the price has risen by more than `PRICE_TOLERANCE` of the exchange's margin."""
 
     def locked_terms(self, proposed: TermsT, present: TermsT) -> TermsT:
-        """The present terms, with those of the proposed ones that its price pays for."""
+        """The present terms, with those of the proposed terms that the proposed price pays for."""
         return present
 
     # The state machine.
 
     @abstractmethod
     def decide(self, terms: TermsT, state: ContractState[MemoryT], tick: Tick) -> Outcome | None:
-        """The outcome, if this tick decides it; the tick is the entry or a later one."""
+        """The outcome, if this tick decides it; the tick is the entry tick or a later one."""
 
     def remember(self, terms: TermsT, state: ContractState[MemoryT], tick: Tick) -> MemoryT | None:
         """The memory after one more tick, at or after the entry.
 
-        Leaving out ticks before `trigger` must change no outcome.
+        Skipping the ticks before `trigger` must not change any outcome.
         """
         return state.memory
 
@@ -150,7 +150,7 @@ class ContractType(ABC, Generic[TermsT, MemoryT]):
         return Trigger(self.exit_epoch(terms) if state.entry is not None else terms.entry_epoch)
 
     def exit_epoch(self, terms: Terms) -> int:
-        """The epoch of the last tick that can decide."""
+        """The epoch of the last tick that can decide the outcome."""
         symbol = terms.symbol
         if terms.ticks is not None:
             return symbol.next_tick(terms.entry_epoch, terms.ticks - self.counts_entry)
@@ -175,25 +175,25 @@ class ContractType(ABC, Generic[TermsT, MemoryT]):
     def value(
         self, terms: TermsT, state: ContractState[MemoryT], market: MarketView, margins: Margins
     ) -> int:
-        """What the exchange pays for the open contract now, in smallest units."""
+        """The price, in smallest units, at which the exchange buys back the open contract now."""
 
     def is_from_entry(self, terms: TermsT) -> bool:
-        """Whether what decides is relative to the entry spot."""
+        """Whether the outcome depends on prices relative to the entry spot."""
         return True
 
     def distribution(
         self, terms: TermsT, state: ContractState[MemoryT], market: MarketView
     ) -> PriceDistribution:
-        """The distribution of the price at the exit.
+        """The distribution of the move up to the exit tick.
 
-        Seen from the latest tick; before the entry, if all is relative to it, from the entry.
+        From the latest tick; or from the entry tick, if that is ahead and `is_from_entry`.
         """
         is_ahead = state.entry is None and self.is_from_entry(terms)
         first = terms.entry_epoch if is_ahead else market.tick.epoch
         return market.distribution(first, self.exit_epoch(terms))
 
     def check_sale(self, terms: TermsT, state: ContractState[MemoryT], now: int) -> None:
-        """Raise `Refusal` unless the open contract can be sold back at this moment."""
+        """Raise `Refusal` unless the open contract can be sold back at the epoch `now`."""
         check_hours(terms.symbol, now)
         if state.entry is None:
             raise unsaleable("Waiting for its entry tick: a contract is not bought back before it.")
@@ -203,13 +203,13 @@ class ContractType(ABC, Generic[TermsT, MemoryT]):
         return False
 
     def cancelled(self, terms: TermsT, tick: Tick, now: int) -> Outcome:
-        """The outcome of a cancellation. Raises `Refusal` where it cannot be cancelled."""
+        """The outcome of a cancellation. Raises `Refusal` if it cannot be cancelled."""
         raise unsaleable("Deal cancellation was not bought with this contract.")
 
-    # Orders: only the types of `exchange.contracts.common.orders` take any.
+    # Orders: only the types of `exchange.contracts.common.orders` take them.
 
     def order_limits(self, terms: TermsT) -> Mapping[str, tuple[int, int]]:
-        """The least and the most of each order that it takes, in smallest units."""
+        """The minimum and maximum of each order that it takes, in smallest units."""
         return {}
 
     def orders(self, terms: TermsT) -> Orders:
@@ -217,26 +217,26 @@ class ContractType(ABC, Generic[TermsT, MemoryT]):
         return NO_ORDERS
 
     def with_orders(self, terms: TermsT, orders: Orders) -> TermsT:
-        """The terms with these orders in place of any others. Raises `Refusal`."""
+        """The terms with these orders instead of all others. Raises `Refusal` if not allowed."""
         raise Refusal(
             "ContractUpdateNotAllowed",
             "Only the orders of multipliers and accumulators can be changed.",
         )
 
     def profit_at(self, terms: TermsT, state: ContractState[MemoryT], tick: Tick) -> int:
-        """The profit of an entered contract at this tick, in smallest units, for its orders."""
+        """The profit of an entered contract with orders at this tick, in smallest units."""
         raise NotImplementedError
 
-    # In words.
+    # Longcode, barriers and shortcode.
 
     @abstractmethod
     def sentence(self, terms: TermsT) -> str:
         """The longcode: what must happen for the contract to pay, and what it pays."""
 
     def barriers(self, terms: TermsT, entry: int, memory: MemoryT | None) -> tuple[str, ...]:
-        """The barriers as clients see them: none, one, or the higher and the lower.
+        """The barriers as text for clients: none, one, or the higher and the lower.
 
-        Of a contract whose entry spot is `entry` pips.
+        `entry` is the entry spot in pips.
         """
         return ()
 
@@ -246,9 +246,10 @@ class ContractType(ABC, Generic[TermsT, MemoryT]):
 
     @abstractmethod
     def decode(self, text: str, terms: Terms) -> TermsT:
-        """The terms that `encode` wrote, from terms that have type, symbol and currency.
+        """The terms that `encode` wrote.
 
-        Raises `ValueError`, `ArithmeticError` or `KeyError` for other text.
+        `terms` has the type, symbol and currency. Raises `ValueError`, `ArithmeticError` or
+        `KeyError` for other text.
         """
 
     def stored(self, terms: TermsT) -> StoredTerms:
@@ -256,7 +257,7 @@ class ContractType(ABC, Generic[TermsT, MemoryT]):
         return StoredTerms()
 
     def with_stored(self, terms: TermsT, stored: StoredTerms) -> TermsT:
-        """Decoded terms, completed by those that `encode` leaves out."""
+        """The decoded terms, completed by those that `encode` leaves out."""
         return terms
 
 
@@ -278,9 +279,10 @@ def check_time_left(terms: Terms, now: int, least: int = NO_SALE_BEFORE_END) -> 
 
 
 def resume(kind: AnyContractType, terms: Terms, feed: Feed, seen: int) -> ContractState[Any]:
-    """The state of a contract that is known to be entered, and open after the ticks up to `seen`.
+    """The state of a contract that was entered, and still open after the tick at `seen`.
 
-    For types whose memory is the latest tick: only those have orders, which change it on the way.
+    Only for types whose memory is the latest tick: only these have orders, which may have changed
+    at `seen`, so that earlier ticks must not be replayed.
     """
     entry = tick_of(terms, feed, terms.entry_epoch)
     start = latest(feed, terms.symbol, terms.start)
@@ -291,7 +293,7 @@ def resume(kind: AnyContractType, terms: Terms, feed: Feed, seen: int) -> Contra
 def replay(
     kind: AnyContractType, terms: Terms, state: ContractState[Any], feed: Feed, last: int
 ) -> ContractState[Any]:
-    """The state after all ticks up to the epoch `last`, or at the end of the contract."""
+    """The state after all ticks up to the epoch `last`, or when the contract ends before."""
     while state.outcome is None and state.seen < last:
         epoch = _next(terms.symbol, state.seen, kind.trigger(terms, state), feed, last)
         if epoch is None:
@@ -301,7 +303,7 @@ def replay(
 
 
 def _next(symbol: Symbol, seen: int, trigger: Trigger, feed: Feed, last: int) -> int | None:
-    """The epoch of the first tick after `seen`, up to `last`, that matters."""
+    """The epoch of the first tick after `seen`, up to `last`, that can change the contract."""
     first = symbol.next_tick(seen)
     until = min(trigger.until, last)
     if trigger.low is not None or trigger.high is not None:

@@ -1,8 +1,8 @@
-"""Contracts that pay a fixed payout if they are won, else nothing: what all of them share.
+"""The base class of contracts that pay a fixed payout if they are won, else nothing.
 
 How money is rounded: the price is computed in millionths of the payout, rounded up. If the client
-names the stake, the payout is rounded down to the currency's smallest unit; if the payout, the
-price is rounded up.
+gives the stake, the payout is rounded down to the currency's smallest unit; if the client gives the
+payout, the price is rounded up.
 """
 
 import math
@@ -37,7 +37,7 @@ _SHORT = re.compile(
 )
 
 MILLION = 1_000_000
-"""Chances and prices are computed in millionths of the payout, as whole numbers."""
+"""Probabilities and prices are rounded to whole millionths of the payout."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +45,15 @@ class FixedPayoutTerms(Terms):
     """The terms of a contract with a fixed payout."""
 
     payout: int
-    """In smallest units; of a spread the most that it pays."""
+    """In smallest units; for a spread, the most that it can pay."""
     barrier: Barrier | None = None
     """The barrier, or the higher of two; `None`: the entry spot, or no barrier at all."""
     barrier2: Barrier | None = None
     """The lower of two barriers."""
     digit: int | None = None
-    """The digit that a last digit is compared with."""
+    """The digit that the last digit is compared with."""
     selected_tick: int | None = None
-    """The number, from 1 on, of the tick that is to be the highest or the lowest."""
+    """The number, counted from 1, of the tick that must be the highest or the lowest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +70,18 @@ class FixedPayout(ContractType[FixedPayoutTerms, MemoryT]):
     def complete(
         self, terms: FixedPayoutTerms, request: QuoteRequest, market: MarketView
     ) -> FixedPayoutTerms:
-        """The terms with what this type needs of the request, if anything. Raises `Refusal`."""
+        """The terms with the fields of the request that this type needs. Raises `Refusal`."""
         return terms
 
     @abstractmethod
     def chance(
         self, terms: FixedPayoutTerms, state: ContractState[MemoryT], market: MarketView
     ) -> float:
-        """The probability, as seen now, that the open contract is won."""
+        """The probability, at present, that the open contract is won."""
 
     @abstractmethod
     def family_margin(self, margins: Margins) -> float:
-        """The exchange's margin on this type of contracts, as a share of the payout."""
+        """The exchange's margin on this type of contract, as a share of the payout."""
 
     def margin(self, terms: FixedPayoutTerms, margins: Margins) -> float:
         """The exchange's margin on this contract, as a share of the payout."""
@@ -96,7 +96,7 @@ class FixedPayout(ContractType[FixedPayoutTerms, MemoryT]):
         market: MarketView,
         margins: Margins,
     ) -> FixedPayoutQuote:
-        """The price of the payout, or the payout of the stake: the basis says which is named.
+        """The price for a payout, or the payout for a stake, depending on `basis`.
 
         A markup is a share of the payout, on top of the price without it.
         """
@@ -135,20 +135,20 @@ class FixedPayout(ContractType[FixedPayoutTerms, MemoryT]):
         )
 
     def is_dearer(self, proposed: FixedPayoutQuote, present: FixedPayoutQuote) -> bool:
-        """By the price in millionths of the payout too, which is finer than money."""
+        """Compare the price also in millionths of the payout, which is finer than money."""
         return present.ask > proposed.ask or present.price > proposed.price
 
     def has_moved(
         self, proposed: FixedPayoutQuote, present: FixedPayoutQuote, margins: Margins
     ) -> bool:
-        """By the price in millionths of the payout."""
+        """Compare the price in millionths of the payout."""
         allowed = self.margin(present.terms, margins) * PRICE_TOLERANCE * MILLION
         return present.ask - proposed.ask > round(allowed, 6)
 
     def locked_terms(
         self, proposed: FixedPayoutTerms, present: FixedPayoutTerms
     ) -> FixedPayoutTerms:
-        """The proposed payout."""
+        """The present terms with the proposed payout."""
         return replace(present, payout=proposed.payout)
 
     def ask(
@@ -169,27 +169,27 @@ class FixedPayout(ContractType[FixedPayoutTerms, MemoryT]):
         market: MarketView,
         margins: Margins,
     ) -> int:
-        """The chance less half the margin, times the payout; rounded down twice."""
+        """The probability less half the margin, times the payout; rounded down twice."""
         chance = self.chance(terms, state, market) - self.margin(terms, margins) / 2
         return terms.payout * max(0, math.floor(chance * MILLION)) // MILLION
 
     def is_from_entry(self, terms: FixedPayoutTerms) -> bool:
-        """Unless its barrier is a price."""
+        """Whether the barrier is the entry spot or relative to it, not a price."""
         return terms.barrier is None or terms.barrier.is_relative
 
     def check_sale(self, terms: FixedPayoutTerms, state: ContractState[MemoryT], now: int) -> None:
-        """Not if it lasts for ticks, nor shortly before its end."""
+        """Raise `Refusal` also if it lasts for ticks, or ends soon (`NO_SALE_BEFORE_END`)."""
         super().check_sale(terms, state, now)
         check_time_left(terms, now)
 
     def pays(self, terms: FixedPayoutTerms) -> str:
-        """The beginning of its sentence: `Pays USD 19.55`."""
+        """The beginning of the longcode: `Pays USD 19.55`."""
         return f"Pays {wording.money(terms.payout, terms)}"
 
     def barriers(
         self, terms: FixedPayoutTerms, entry: int, memory: MemoryT | None
     ) -> tuple[str, ...]:
-        """The one barrier, or else the entry spot."""
+        """The barrier, or the entry spot if there is none."""
         level = entry if terms.barrier is None else terms.barrier.level(entry)
         return (terms.symbol.text(level),)
 
@@ -199,7 +199,7 @@ class FixedPayout(ContractType[FixedPayoutTerms, MemoryT]):
         return "_".join((plain, *self.encode_barriers(terms)))
 
     def decode(self, text: str, terms: Terms) -> FixedPayoutTerms:
-        """What `encode` wrote."""
+        """The terms that `encode` wrote."""
         *plain, first, second = short_fields.match(_SHORT, text)
         payout, terms = short_fields.read_plain(terms, *plain)
         agreed = terms.extended(FixedPayoutTerms, payout=payout)
@@ -210,7 +210,7 @@ class FixedPayout(ContractType[FixedPayoutTerms, MemoryT]):
         return short_fields.barrier(terms.barrier, terms.symbol), short_fields.UNUSED
 
     def decode_barriers(self, first: str, second: str, terms: FixedPayoutTerms) -> FixedPayoutTerms:
-        """The terms with what `encode_barriers` wrote."""
+        """The terms with the barriers that `encode_barriers` wrote."""
         short_fields.check_unused(second)
         if "barrier" not in self.takes and first != short_fields.AT_ENTRY:
             raise ValueError(first)

@@ -1,4 +1,4 @@
-"""How types of contracts are offered: the durations, barriers and words that go with each."""
+"""How types of contracts are listed: their durations, barriers and labels."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -11,11 +11,11 @@ YEAR_DAYS: Final = 365
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """How long contracts may last: least and most of each unit, `None` where it is not offered."""
+    """How long contracts may last: minimum and maximum in each unit; `None`: not offered."""
 
     ticks: tuple[int, int] | None = None
     seconds: tuple[int, int] | None = None
-    """Of contracts that end within a day."""
+    """For contracts that end within a day."""
     days: tuple[int, int] | None = None
 
 
@@ -29,21 +29,21 @@ MINUTES: Final = Durations(seconds=(60, DAY), days=(1, YEAR_DAYS))
 
 
 class Decides(Enum):
-    """What decides the outcome of a contract; on which symbols it is offered follows from that.
+    """What decides the outcome of a contract.
 
-    See `exchange.contracts.eligibility`.
+    It determines on which symbols the contract is offered: see `exchange.contracts.eligibility`.
     """
 
     SIDE_OF_LAST_TICK = "side of the last tick"
     """On which side of its barriers the last tick is."""
     DISTANCE_OF_LAST_TICK = "distance of the last tick"
-    """How far beyond a barrier the last tick is: a tick must be able to be anywhere."""
+    """How far beyond a barrier the last tick is; this needs a price that can end at any pip."""
     TOUCH = "touch of one barrier"
-    """Whether some tick is at or beyond one barrier."""
+    """Whether a tick is at or beyond the one barrier."""
     PATH = "path"
     """The whole path, or several ticks of it."""
     FEW_TICKS = "few ticks"
-    """Each of a few ticks, or the last digit of one: a tick must move the price by many pips."""
+    """Each of a few ticks, or the last digit of one; a tick must move the price by many pips."""
     EVERY_TICK = "every tick"
     """Each tick until the contract is closed; there is no fixed end."""
     PRICE_UNTIL_CLOSED = "price until closed"
@@ -52,7 +52,7 @@ class Decides(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """One type of contracts as lists show it; the names of categories are the wire's."""
+    """How lists show a type of contract; the names of categories are those of the wire."""
 
     category: str
     category_display: str

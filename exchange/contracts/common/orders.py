@@ -1,4 +1,4 @@
-"""Orders: a profit or a loss at which an open contract closes by itself."""
+"""Orders: a profit or a loss at which an open contract closes automatically."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ OrderedT = TypeVar("OrderedT", bound=OrderedTerms)
 
 
 def order_units(amount: Decimal | None, currency: str, field: str) -> int | None:
-    """An order's amount in smallest units. Raises `Refusal` for too many decimals."""
+    """The amount of an order in smallest units. Raises `Refusal` for too many decimals."""
     if amount is None:
         return None
     try:
@@ -49,14 +49,14 @@ class Ordered(ContractType[OrderedT, Tick]):
 
     @abstractmethod
     def order_limits(self, terms: OrderedT) -> Mapping[str, tuple[int, int]]:
-        """The least and the most of each order that it takes, in smallest units."""
+        """The minimum and maximum of each order that it takes, in smallest units."""
 
     @abstractmethod
     def profit_at(self, terms: OrderedT, state: ContractState[Tick], tick: Tick) -> int:
         """The profit of an entered contract at this tick, in smallest units."""
 
     def remember(self, terms: OrderedT, state: ContractState[Tick], tick: Tick) -> Tick:
-        """The tick."""
+        """The latest tick."""
         return tick
 
     def orders(self, terms: OrderedT) -> Orders:
@@ -64,7 +64,10 @@ class Ordered(ContractType[OrderedT, Tick]):
         return terms.orders
 
     def with_orders(self, terms: OrderedT, orders: Orders) -> OrderedT:
-        """The terms with these orders in place of any others. Raises `Refusal`."""
+        """The terms with these orders instead of all others.
+
+        Raises `Refusal` for an order that the type does not take or that is out of bounds.
+        """
         limits = self.order_limits(terms)
         for field, amount in orders._asdict().items():
             if amount is None:
@@ -94,5 +97,5 @@ class Ordered(ContractType[OrderedT, Tick]):
         return StoredTerms(orders=terms.orders)
 
     def with_stored(self, terms: OrderedT, stored: StoredTerms) -> OrderedT:
-        """The orders as they are now."""
+        """The terms with the stored orders."""
         return replace(terms, orders=stored.orders)

@@ -1,7 +1,7 @@
-"""Contracts that pay an amount for each point of the price: what vanillas and turbos share.
+"""The base class of contracts that pay an amount for each point of the price: vanillas, turbos.
 
-A stake buys a number of contracts. Each pays one unit of money for each point (1.0 of the price)
-that the exit lies on its side of the strike. Values and costs are computed in pips.
+A stake buys a number of contracts. Each pays one unit of the currency for each point (1.0 of the
+price) by which the exit is beyond the strike. Values and costs are computed in pips.
 """
 
 import math
@@ -51,9 +51,9 @@ _SHORT = re.compile(
 )
 _MILLION = 1_000_000
 SIGNIFICANT = 5
-"""Of a number of contracts so many digits are significant at the least."""
+"""A number of contracts has at least this many significant digits."""
 _DEEPEST = 100
-"""A strike that is suggested or worked out is at least this part of the spot, so above zero."""
+"""A suggested or computed strike is at least the spot divided by this, so it is above zero."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class PerPointTerms(Terms):
     stake: int
     """In smallest units."""
     contracts: Decimal = Decimal(0)
-    """How many contracts the stake buys: what is paid for each point, in units of money."""
+    """The number of contracts that the stake buys: the payout per point, in currency units."""
     barrier: Barrier | None = None
     """The strike, or the barrier of a turbo; `None`: the entry spot."""
 
@@ -73,41 +73,41 @@ class PerPointQuote(Quote[PerPointTerms]):
     """The quote of a contract that pays for each point."""
 
     contract_cost: int = 0
-    """What one contract costs, in millionths of the smallest unit of money."""
+    """The cost of one contract, in millionths of the smallest unit of money."""
     largest_stake: int = 0
-    """The most that may be staked at this barrier, in smallest units."""
+    """The largest stake allowed at this barrier, in smallest units."""
 
 
 class PerPoint(ContractType[PerPointTerms, None]):
-    """A contract that pays for each point between its strike and the exit, else nothing."""
+    """A contract that pays for each point of the exit beyond its strike, else nothing."""
 
     decimals: int
-    """Of the number of contracts."""
+    """The decimals of the number of contracts."""
     no_sale_before_end: int
-    """Seconds before its end from which on it is not bought back."""
+    """It is not bought back in this many seconds before its end."""
     rises: bool
     """Whether it pays above the strike."""
 
     @abstractmethod
     def family_margin(self, margins: Margins) -> float:
-        """The exchange's margin, as a share of what a contract is worth."""
+        """The exchange's margin, as a share of the value of a contract."""
 
     @abstractmethod
     def strike_of(
         self, terms: PerPointTerms, request: QuoteRequest, market: MarketView, dearer: float
     ) -> Barrier:
-        """The strike that is wished for; a contract costs `dearer` times its worth.
+        """The requested strike; a contract costs `dearer` times its value.
 
-        Raises `Refusal` where none, or none that is offered, is named.
+        Raises `Refusal` if the strike is missing or not offered.
         """
 
     @abstractmethod
     def worth(self, spot: int, strike: int, distribution: PriceDistribution) -> float:
-        """What one contract is worth, in pips."""
+        """The value of one contract, in pips."""
 
     @abstractmethod
     def distances(self) -> tuple[float, ...]:
-        """How far from the spot strikes are suggested, in standard deviations of the move."""
+        """The distances of suggested strikes from the spot, in standard deviations of the move."""
 
     def quote(
         self,
@@ -117,7 +117,7 @@ class PerPoint(ContractType[PerPointTerms, None]):
         market: MarketView,
         margins: Margins,
     ) -> PerPointQuote:
-        """The stake, and how many contracts it buys; rounded down."""
+        """The number of contracts that the stake buys, rounded down; the price is the stake."""
         if request.basis == "payout":
             raise invalid("basis", f"The amount of {self.name} is its stake.")
         check_stake(amount, terms.currency)
@@ -151,39 +151,39 @@ class PerPoint(ContractType[PerPointTerms, None]):
         distribution: PriceDistribution,
         cost: float,
     ) -> int:
-        """For which a far move pays no more than the largest payout."""
+        """The stake for which a move of `FAR_MOVE` pays `MAX_PAYOUT`; at most `MAX_STAKE`."""
         far = spot * math.exp(FAR_MOVE * distribution.sd * (1 if self.rises else -1))
         paid = abs(far - level) * units_a_pip(terms)
         most = bound_in(MAX_PAYOUT, terms.currency) * cost / paid
         return min(bound_in(MAX_STAKE, terms.currency), int(most))
 
     def is_dearer(self, proposed: PerPointQuote, present: PerPointQuote) -> bool:
-        """By the price of one contract."""
+        """Compare the cost of one contract, and the price."""
         return present.contract_cost > proposed.contract_cost or present.price > proposed.price
 
     def has_moved(self, proposed: PerPointQuote, present: PerPointQuote, margins: Margins) -> bool:
-        """By the price of one contract, of which the margin is a share."""
+        """Compare the cost of one contract, of which the margin is a share."""
         margin = self.family_margin(margins)
         allowed = proposed.contract_cost * margin / (1 + margin) * PRICE_TOLERANCE
         return present.contract_cost - proposed.contract_cost > allowed
 
     def locked_terms(self, proposed: PerPointTerms, present: PerPointTerms) -> PerPointTerms:
-        """As many contracts, for a strike as far from the entry."""
+        """The proposed number of contracts, for a strike as far from the entry."""
         return replace(present, contracts=proposed.contracts)
 
     def is_from_entry(self, terms: PerPointTerms) -> bool:
-        """Unless its strike is a price."""
+        """Whether the strike is the entry spot or relative to it, not a price."""
         return terms.barrier is None or terms.barrier.is_relative
 
     def level(self, terms: PerPointTerms, state: ContractState[None], spot: int) -> int:
-        """The strike in pips; of a contract that awaits its entry as if that were at the spot."""
+        """The strike in pips; before the entry, as if the entry spot were `spot`."""
         strike = terms.barrier or AT_ENTRY
         return strike.level(state.entry.pips if state.entry else spot)
 
     def value(
         self, terms: PerPointTerms, state: ContractState[None], market: MarketView, margins: Margins
     ) -> int:
-        """The worth less half the margin, rounded down."""
+        """The value less half the margin, rounded down."""
         spot = market.tick.pips
         worth = 0.0
         if market.tick.epoch < self.exit_epoch(terms):
@@ -193,7 +193,7 @@ class PerPoint(ContractType[PerPointTerms, None]):
         return math.floor(worth * share * float(terms.contracts) * units_a_pip(terms))
 
     def check_sale(self, terms: PerPointTerms, state: ContractState[None], now: int) -> None:
-        """It is not bought back when it lasts for ticks, nor shortly before its end."""
+        """Raise `Refusal` also if it lasts for ticks, or ends soon (`no_sale_before_end`)."""
         super().check_sale(terms, state, now)
         check_time_left(terms, now, self.no_sale_before_end)
 
@@ -204,7 +204,7 @@ class PerPoint(ContractType[PerPointTerms, None]):
     def decide(
         self, terms: PerPointTerms, state: ContractState[None], tick: Tick
     ) -> Outcome | None:
-        """The exit tick pays for what it lies beyond the strike."""
+        """Decide at the exit tick: it pays for each point beyond the strike, rounded down."""
         if tick.epoch < self.exit_epoch(terms):
             return None
         level = self.level(terms, state, 0)
@@ -214,7 +214,7 @@ class PerPoint(ContractType[PerPointTerms, None]):
         return Outcome(Status.WON if pays else Status.LOST, tick, pays)
 
     def encode(self, terms: PerPointTerms) -> str:
-        """Stake, start, end, strike, number of contracts, and the tick that it was priced at."""
+        """Stake, start, end, strike, number of contracts, and the epoch of the priced tick."""
         parts = (
             to_text(terms.stake, terms.currency),
             str(terms.start),
@@ -226,7 +226,7 @@ class PerPoint(ContractType[PerPointTerms, None]):
         return "_".join(parts)
 
     def decode(self, text: str, terms: Terms) -> PerPointTerms:
-        """What `encode` wrote; the tick follows from the start."""
+        """The terms that `encode` wrote; the epoch of the tick follows from the start."""
         stake, start, *end, barrier, contracts = short_fields.match(_SHORT, text)
         if not Decimal(contracts):
             raise ValueError(text)
@@ -237,10 +237,10 @@ class PerPoint(ContractType[PerPointTerms, None]):
             contracts=Decimal(contracts),
         )
 
-    # Strikes to choose from.
+    # Suggested strikes.
 
     def choices(self, terms: PerPointTerms, market: MarketView) -> list[Barrier]:
-        """Strikes to suggest, the highest first: relative ones for contracts of a day at most."""
+        """The suggested strikes, highest first; relative ones for contracts of at most a day."""
         spot = market.tick.pips
         distribution = self.distribution(terms, unentered(terms, market.tick), market)
         wished = (round(spot * distribution.sd * far) for far in self.distances())
@@ -250,7 +250,7 @@ class PerPoint(ContractType[PerPointTerms, None]):
         return [Barrier(offset) for offset in offsets]
 
     def refused(self, problem: str, terms: PerPointTerms, market: MarketView) -> Refusal:
-        """The strike can not be that of a contract: this says which can."""
+        """The refusal of a strike, with the suggested strikes in its details."""
         refusal = bad_barrier(problem)
         suggested = [strike.text(terms.symbol) for strike in self.choices(terms, market)]
         assert refusal.details is not None  # noqa: S101 - it has the field
@@ -258,7 +258,7 @@ class PerPoint(ContractType[PerPointTerms, None]):
         return refusal
 
     def parsed(self, request: QuoteRequest, terms: PerPointTerms, market: MarketView) -> Barrier:
-        """The strike as it is written, which must be above zero."""
+        """The strike of a request. Raises `Refusal` if it is missing or not above zero."""
         if request.barrier is None:
             suggested = ", ".join(each.text(terms.symbol) for each in self.choices(terms, market))
             needed = f"{self.name} needs a barrier, such as one of {suggested}."
@@ -270,24 +270,24 @@ class PerPoint(ContractType[PerPointTerms, None]):
 
 
 def deepest(spot: int) -> int:
-    """How many pips below the spot a strike may lie."""
+    """The largest distance of a strike below the spot, in pips."""
     return spot - spot // _DEEPEST - 1
 
 
 def units_a_pip(terms: Terms) -> float:
-    """What one contract pays for a pip, in smallest units."""
+    """The payout of one contract for a pip, in smallest units."""
     return float(10.0 ** (CURRENCIES[terms.currency].digits - terms.symbol.digits))
 
 
 def per_point_text(terms: PerPointTerms) -> str:
-    """How a sentence about such a contract begins."""
+    """The beginning of the longcode."""
     return (
         f"Pays {terms.currency} {terms.contracts:f} for each point that {terms.symbol.display_name}"
     )
 
 
 def rounded(contracts: float | Decimal, decimals: int) -> Decimal:
-    """A number of contracts, rounded down to its decimals, or to its significant digits."""
+    """A number of contracts, rounded down to `decimals` or `SIGNIFICANT` digits, the finer one."""
     exact = Decimal(contracts)
     least = exact.adjusted() - SIGNIFICANT + 1
     return exact.quantize(Decimal(1).scaleb(min(-decimals, least)), ROUND_DOWN)

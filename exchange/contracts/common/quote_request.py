@@ -1,4 +1,4 @@
-"""A request for a quote, as a client writes it."""
+"""A request for a quote, as a client sends it."""
 
 from dataclasses import dataclass, fields
 from decimal import Decimal
@@ -7,7 +7,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteRequest:
-    """The fields of `proposal`, unchecked; `None` for each that was left out.
+    """The fields of `proposal`, unchecked; `None` for those that were left out.
 
     Amounts are in the units of the currency, moments in epoch seconds.
     """
@@ -22,9 +22,9 @@ class QuoteRequest:
     duration: int | None = None
     duration_unit: str = "s"
     markup: Decimal = Decimal(0)
-    """What the owner of the app adds to the price: a share of the payout, or of the stake."""
+    """What the owner of the app adds to the price, as a share of the payout, stake or value."""
 
-    # Each of these is taken by some types alone (`ContractType.takes`).
+    # Only some types take these (`ContractType.takes`).
     barrier: str | None = None
     barrier2: str | None = None
     barrier_range: str | None = None

@@ -1,4 +1,4 @@
-"""Refusals: why a request of a client is not carried out, in the words and codes of the wire."""
+"""Refusals: why a client's request is rejected, with the messages and codes of the wire."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ NOT_OPEN = "This contract was not found among your open positions."
 
 
 class Refusal(Exception):
-    """A request is not carried out; nothing has changed.
+    """The rejection of a request; nothing has changed.
 
     `code` is an error code of the wire, `message` a sentence that says what to do, `details` the
-    fields at fault with a sentence each. With `names_field`, the error names the first of them in
-    a field of its own, so that a form can mark it.
+    invalid fields with a sentence each. With `names_field`, the error has the name of the first of
+    them in a separate field, so that a form can mark it.
     """
 
     def __init__(
@@ -31,36 +31,36 @@ class Refusal(Exception):
 
 
 def invalid(field: str, problem: str) -> Refusal:
-    """A field of the request is missing or invalid."""
+    """The refusal of a missing or invalid field of the request."""
     return Refusal("InputValidationFailed", f"Input validation failed: {field}", {field: problem})
 
 
 def not_offered(problem: str, field: str, *, offered: str | None = None) -> Refusal:
-    """The requested value is not offered; `offered` is a sentence on the values that are."""
+    """The refusal of a value that is not offered; `offered` is a sentence on those that are."""
     return Refusal("OfferingsValidationError", problem, {field: offered or problem})
 
 
 def bad_amount(problem: str, field: str) -> Refusal:
-    """The amount of a stake, a payout or an order is out of bounds."""
+    """The refusal of a stake, payout or order that is out of bounds."""
     return Refusal("ContractBuyValidationError", problem, {field: problem})
 
 
 def too_precise(currency: str, field: str) -> Refusal:
-    """An amount has more decimals than its currency."""
+    """The refusal of an amount with more decimals than its currency has."""
     return bad_amount(f"Only {CURRENCIES[currency].digits} decimal places allowed.", field)
 
 
 def barriers_needed(count: str, field: str, needed: str) -> Refusal:
-    """The `Single` or `Double` barrier of a contract type is missing; `needed` says which."""
+    """The refusal of a request without its `Single` or `Double` barrier; `needed` says which."""
     text = f"Invalid barrier ({count} barrier input is expected)."
     return Refusal("ContractCreationFailure", text, {field: needed})
 
 
 def bad_barrier(problem: str, field: str = "barrier") -> Refusal:
-    """The barrier is not allowed for the contract."""
+    """The refusal of a barrier that is not allowed for the contract."""
     return Refusal("BarrierValidationError", problem, {field: problem})
 
 
 def unsaleable(why: str) -> Refusal:
-    """The contract cannot be sold back, now or ever."""
+    """The refusal to buy back a contract, now or ever, or to cancel it."""
     return Refusal("InvalidSellContractProposal", why)

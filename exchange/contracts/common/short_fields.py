@@ -1,6 +1,6 @@
-"""The fields of shortcodes that several types write, and how they are read back.
+"""The fields of shortcodes that several types share: how they are written and read.
 
-Reading raises `ValueError`, `ArithmeticError` or `KeyError` for what was never written.
+Reading raises `ValueError`, `ArithmeticError` or `KeyError` for text that is never written.
 """
 
 import re
@@ -16,10 +16,10 @@ MONEY = r"([0-9.]{1,20})"
 START = r"([0-9]{1,11})(F?)"
 END = r"(?:([0-9]{1,11})(F?)|([0-9]{1,3})T)"
 PLAIN = f"{MONEY}_{START}_{END}"
-"""What most shortcodes begin with."""
+"""The beginning of most shortcodes."""
 BARRIER = r"(S-?[0-9]{1,15}P|[0-9]{1,20})"
 AT_ENTRY = "S0P"
-"""The barrier of a contract that names none: its entry spot."""
+"""The barrier of a contract without one: its entry spot."""
 
 UNUSED = "0"
 """The field of a barrier that a type does not have."""
@@ -28,7 +28,7 @@ _MILLIONTHS = 6
 
 
 def match(pattern: re.Pattern[str], text: str) -> tuple[str, ...]:
-    """The groups of the pattern in the text; `None` for those that are not there."""
+    """The groups of the pattern in the text; `None` for those that are missing."""
     found = pattern.fullmatch(text)
     if found is None:
         raise ValueError(text)
@@ -36,7 +36,7 @@ def match(pattern: re.Pattern[str], text: str) -> tuple[str, ...]:
 
 
 def money(units: int, currency: str) -> str:
-    """An amount, without decimals where they are all zero."""
+    """An amount, without decimals if they are all zero."""
     text = to_text(units, currency)
     whole, _, fraction = text.partition(".")
     return whole if not fraction.strip("0") else text
@@ -48,19 +48,19 @@ def read_money(text: str, currency: str) -> int:
 
 
 def start(terms: Terms) -> str:
-    """The start, marked where it lies after the purchase."""
+    """The start, with an `F` if it is later than the purchase."""
     return f"{terms.start}{'F' * terms.is_forward}"
 
 
 def end(terms: Terms) -> str:
-    """The number of ticks or the expiry, marked where that was named as a moment."""
+    """The number of ticks, or the expiry, with an `F` if the client gave it as a moment."""
     return f"{terms.ticks}T" if terms.ticks else f"{terms.expiry}{'F' * terms.is_fixed_expiry}"
 
 
 def read_term(
     terms: Terms, start: str, forward: str, expiry: str | None, fixed: str | None, ticks: str | None
 ) -> Terms:
-    """The terms with the groups of `START` and `END`."""
+    """The terms with the start and the end, from the groups of `START` and `END`."""
     if ticks is not None and int(ticks) == 0:
         raise ValueError(ticks)
     return replace(
@@ -74,7 +74,7 @@ def read_term(
 
 
 def plain(terms: Terms, amount: int) -> str:
-    """An amount in smallest units, start and end."""
+    """The text for an amount in smallest units, start and end."""
     return f"{money(amount, terms.currency)}_{start(terms)}_{end(terms)}"
 
 
@@ -90,7 +90,7 @@ def check_unused(text: str) -> None:
 
 
 def barrier(chosen: Barrier | None, symbol: Symbol) -> str:
-    """A relative barrier in pips, an absolute one in millionths."""
+    """The text of a barrier: a relative one in pips, an absolute one in millionths."""
     if chosen is None:
         return AT_ENTRY
     if chosen.is_relative:
@@ -99,7 +99,7 @@ def barrier(chosen: Barrier | None, symbol: Symbol) -> str:
 
 
 def read_barrier(text: str, symbol: Symbol) -> Barrier | None:
-    """What `barrier` wrote."""
+    """The barrier that `barrier` wrote; `None` for the entry spot."""
     if text == AT_ENTRY:
         return None
     if text.startswith("S"):

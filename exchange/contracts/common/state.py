@@ -1,6 +1,6 @@
-"""The state of a contract over the ticks of its symbol, and what is known of the market.
+"""The state of a contract over the ticks of its symbol, and the view of the market.
 
-Everything here is a pure value; `exchange.contracts.common.contract_type` has the state machine.
+All classes here are pure values; `exchange.contracts.common.contract_type` has the state machine.
 """
 
 from collections.abc import Callable
@@ -32,11 +32,11 @@ class Tick(NamedTuple):
     epoch: int
     pips: int
     growth: Growth = Growth()
-    """The expected growth of the price up to this tick, where it was asked for."""
+    """The expected growth of the price up to this tick, if it was requested."""
 
 
 class Outcome(NamedTuple):
-    """How a contract ended: its status, the tick that decided, and what it pays.
+    """How a contract ended: its status, the tick that decided it, and what it pays.
 
     `pays` is in the smallest units of the currency.
     """
@@ -70,7 +70,7 @@ class ContractState(Generic[MemoryT]):
     """The state of a contract after all ticks up to the epoch `seen`."""
 
     spot: Tick
-    """The latest tick at the start."""
+    """The latest tick at the start of the contract."""
     seen: int
     entry: Tick | None = None
     """The entry tick; `None` before it."""
@@ -81,11 +81,11 @@ class ContractState(Generic[MemoryT]):
 
 
 class MarketView(NamedTuple):
-    """What is known of a symbol at a moment: the latest tick, and how the price may go on."""
+    """A symbol at a moment: the latest tick, and the distribution of the price after it."""
 
     tick: Tick
     distribution: Callable[[int, int], PriceDistribution]
-    """Of the move between the ticks at two epochs, neither before the latest tick."""
+    """The distribution of the move between two epochs, neither before the latest tick."""
 
 
 def latest(feed: Feed, symbol: Symbol, epoch: int) -> Tick:
@@ -105,7 +105,7 @@ def with_growth(tick: Tick, feed: Feed, symbol: Symbol) -> Tick:
 
 
 def market_view(feed: Feed, symbol: Symbol, epoch: int) -> MarketView:
-    """What is known of a symbol at an epoch."""
+    """The view of a symbol's market at an epoch."""
     tick = with_growth(latest(feed, symbol, epoch), feed, symbol)
     return MarketView(tick, lambda first, last: feed.distribution(symbol, tick.epoch, first, last))
 

@@ -1,8 +1,8 @@
 """The terms of a contract: what is agreed when it is bought.
 
 Rules: money is in the currency's smallest units, a price is in pips, a moment is an epoch in whole
-seconds. Of a contract that is bought, only the orders change. No market price is stored: where one
-is needed, it is read from the feed again.
+seconds. After the purchase, only the orders can change. No market price is stored: if one is
+needed, it is read from the feed again.
 """
 
 import re
@@ -24,7 +24,7 @@ class Barrier:
 
     @classmethod
     def parse(cls, text: str, symbol: Symbol, field: str = "barrier") -> "Barrier":
-        """The barrier that a client wrote. Raises `Refusal` for other text or too many decimals."""
+        """The barrier in a client's text. Raises `Refusal` for other text or too many decimals."""
         found = _BARRIER.fullmatch(text)
         if found is None:
             raise bad_barrier("A barrier is written like +0.10, -0.10 or 2400.10.", field)
@@ -39,13 +39,13 @@ class Barrier:
         return entry + self.pips if self.is_relative else self.pips
 
     def text(self, symbol: Symbol) -> str:
-        """As a client writes it: `+0.10` from the entry spot, `2400.10` from zero."""
+        """The text that a client writes: `+0.10` from the entry spot, `2400.10` from zero."""
         sign = "+" if self.is_relative and self.pips >= 0 else ""
         return sign + symbol.text(self.pips)
 
 
 AT_ENTRY = Barrier(0)
-"""The barrier of a contract that names none: its entry spot."""
+"""The barrier of a contract without one: its entry spot."""
 
 AnyTerms = TypeVar("AnyTerms", bound="Terms")
 
@@ -54,7 +54,7 @@ AnyTerms = TypeVar("AnyTerms", bound="Terms")
 class Terms:
     """The terms that every contract has. Each shape of contract adds its own in a subclass.
 
-    A contract ends either after `ticks` or at `expiry`; exactly one of them is set.
+    A contract ends after `ticks` or at `expiry`; exactly one of them is set.
     """
 
     contract_type: str
@@ -62,15 +62,15 @@ class Terms:
     currency: str
     start: int
     is_forward: bool = False
-    """Whether it starts later than it was bought: then it is entered at the spot of its start."""
+    """Whether it starts later than it was bought: it is then entered at the spot of its start."""
     ticks: int | None = None
     expiry: int | None = None
     is_fixed_expiry: bool = False
-    """Whether the client named the moment of expiry instead of a duration."""
+    """Whether the client gave the moment of expiry instead of a duration."""
 
     @property
     def entry_epoch(self) -> int:
-        """The entry tick: the first after the start, or the last up to a forward start."""
+        """The epoch of the first tick after the start, or of the last up to a forward start."""
         if self.is_forward:
             return self.symbol.last_tick(self.start)
         return self.symbol.next_tick(self.start)

@@ -1,4 +1,4 @@
-"""The parts of the sentences that describe contracts (longcodes)."""
+"""The parts of longcodes: the sentences that describe contracts."""
 
 import time
 
@@ -17,7 +17,7 @@ def money(units: int, terms: Terms) -> str:
 
 
 def level(chosen: Barrier | None, symbol: Symbol) -> str:
-    """A barrier, or the entry spot where there is none."""
+    """A barrier, or the entry spot if there is none."""
     if chosen is None or (chosen.is_relative and chosen.pips == 0):
         return "the entry spot"
     if not chosen.is_relative:
@@ -27,17 +27,17 @@ def level(chosen: Barrier | None, symbol: Symbol) -> str:
 
 
 def nth_tick(count: int) -> str:
-    """Such as `the 5th tick`, of those that begin with the entry spot."""
+    """A tick by its number, such as `the 5th tick`; the entry spot is the first."""
     return f"the {_ORDINALS.get(count, f'{count}th')} tick"
 
 
 def at_end(terms: Terms) -> str:
-    """When it ends: `at` a moment, or some ticks later."""
+    """The end of a contract: `at` a moment, or a number of ticks after the entry spot."""
     return end(terms) if terms.ticks is not None else f"at {end(terms)}"
 
 
 def end(terms: Terms) -> str:
-    """The moment at which it ends."""
+    """The end of a contract as in `at_end`, without `at`."""
     if terms.ticks is not None:
         return f"{terms.ticks} tick{'s' * (terms.ticks > 1)} after the entry spot"
     assert terms.expiry is not None  # noqa: S101 - every contract has one of the two
@@ -50,12 +50,12 @@ def end(terms: Terms) -> str:
 
 
 def duration(seconds: int) -> str:
-    """Such as `5 minutes`."""
+    """A duration, such as `5 minutes`."""
     text = seconds_text(seconds)
     count, unit = int(text[:-1]), _UNITS[text[-1]]
     return f"{count} {unit}{'s' * (count > 1)}"
 
 
 def moment(epoch: int) -> str:
-    """A moment of the market, to the second."""
+    """An epoch of the market as date and time (GMT), to the second."""
     return time.strftime("%Y-%m-%d %H:%M:%S GMT", time.gmtime(epoch))

@@ -1,1 +1,1 @@
-"""Contracts on the wire: one view class for each family that shows more than the common fields."""
+"""Views: a class for each family of contracts that has more than the common fields in replies."""

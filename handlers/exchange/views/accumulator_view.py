@@ -33,10 +33,10 @@ from scopegate.schemas.trading_messages import (
 
 
 class AccumulatorView(OrderedView[Accumulator], of=Accumulator):
-    """Range, growth and the number of ticks."""
+    """The view of accumulators: range, growth rate and number of ticks."""
 
     def example(self) -> Terms:
-        """Terms that grow by 3 % a tick."""
+        """Return terms that grow by 3 % a tick."""
         return AccumulatorTerms(
             contract_type=self.kind.name,
             symbol=SYMBOLS["R_100"],
@@ -49,11 +49,11 @@ class AccumulatorView(OrderedView[Accumulator], of=Accumulator):
         )
 
     def add_to_listing(self, row: AvailableContract, listed: Listed) -> None:
-        """The growth rates to choose from."""
+        """Add the growth rates to choose from."""
         row["growth_rate_range"] = GROWTH_RATES
 
     def limits(self, terms: AccumulatorTerms, quote: Quote[Any] | None = None) -> ValidationParams:
-        """The bounds of the stake and the order, the largest payout, and the last tick."""
+        """Return the bounds of stake and take profit, the largest payout and the most ticks."""
         limits = super().limits(terms, quote)
         limits["max_payout"] = to_text(self.kind.most(terms), terms.currency)
         limits["max_ticks"] = terms.ticks or 0
@@ -66,7 +66,7 @@ class AccumulatorView(OrderedView[Accumulator], of=Accumulator):
         quote: Quote[AccumulatorTerms],
         pricing: Pricing,
     ) -> None:
-        """The range for the next tick, the bounds, and how many ticks in a row stayed in it."""
+        """Add the range for the next tick, the bounds, and how many ticks in a row stayed in it."""
         terms, spot = quote.terms, quote.spot
         low, high, distance = _range(terms, spot.pips)
         details.update(
@@ -88,14 +88,14 @@ class AccumulatorView(OrderedView[Accumulator], of=Accumulator):
             body["limit_order"] = self.orders(terms, spot, spot, Placed(terms.start))
 
     def barrier_count(self, shown: BarriersShown) -> int:
-        """Two, which move with the price."""
+        """Return 2: the barriers move with the price."""
         return 2
 
     def add_to_contract(self, body: OpenContract, shown: Shown) -> None:
-        """The range that this tick was held against, the one for the next, and the ticks so far.
+        """Add the ranges of this tick and of the next, and the number of ticks so far.
 
-        `high_barrier` and `low_barrier` are those of this tick, those of `current_spot` are for
-        the next.
+        `high_barrier` and `low_barrier` are the range of this tick, `current_spot_high_barrier` and
+        `current_spot_low_barrier` that of the next.
         """
         super().add_to_contract(body, shown)
         terms, tick, entry = shown.contract.terms, shown.tick, shown.state.entry
@@ -112,13 +112,13 @@ class AccumulatorView(OrderedView[Accumulator], of=Accumulator):
             body["low_barrier"], body["high_barrier"], _ = _range(terms, before.pips)
 
     def add_to_profit_row(self, row: ClosedContract, terms: AccumulatorTerms) -> None:
-        """The growth rate."""
+        """Add the growth rate."""
         row["growth_rate"] = f"{terms.growth / 100:.2f}"
 
     def orders(
         self, terms: AccumulatorTerms, entry: Tick, tick: Tick, placed: Placed
     ) -> OrdersShown:
-        """The take profit, which waits for a number of ticks and not for a price."""
+        """Return the take profit; it has no price, because a number of ticks reaches it."""
         profit = terms.orders.take_profit
         if profit is None:
             return {}
@@ -127,7 +127,7 @@ class AccumulatorView(OrderedView[Accumulator], of=Accumulator):
 
 
 def _range(terms: AccumulatorTerms, spot: int) -> tuple[str, str, str]:
-    """Low, high and the distance between either and the spot, for the tick after this spot."""
+    """The low and high barrier for the tick after this spot, and the distance of each from it."""
     away = reach(terms, spot)
     low, high, distance = (
         _text(terms.symbol, tenths) for tenths in (10 * spot - away, 10 * spot + away, away)
@@ -136,5 +136,5 @@ def _range(terms: AccumulatorTerms, spot: int) -> tuple[str, str, str]:
 
 
 def _text(symbol: Symbol, tenths: int) -> str:
-    """A price with one digit more than the pip has."""
+    """A price in tenths of a pip as text, with one decimal more than the pip has."""
     return f"{Decimal(tenths).scaleb(-symbol.digits - 1):f}"

@@ -1,4 +1,4 @@
-"""The view of every type of contracts."""
+"""The views of all types of contracts."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -12,22 +12,22 @@ from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.handlers.exchange import views
 from scopegate.handlers.exchange.views.view import ContractView
 
-# Each module of this folder defines the view of a family: a further one needs no list.
+# Each module of this folder defines the view of a family, so a new one needs no entry in a list.
 for _module in iter_modules(views.__path__):
     import_module(f"{views.__name__}.{_module.name}")
 
 
 @cache
 def view_of_type(kind: AnyContractType) -> ContractView[Any]:
-    """The view of a type of contracts."""
+    """Return the view of a type of contracts."""
     return ContractView.for_type(kind)
 
 
 def view_of(terms: Terms) -> ContractView[Any]:
-    """The view of contracts with these terms."""
+    """Return the view of contracts with these terms."""
     return view_of_type(TYPES[terms.contract_type])
 
 
 def all_views() -> Iterator[ContractView[Any]]:
-    """The view of every type that is offered, in the order of lists."""
+    """Return the views of all types, in the order in which types are listed."""
     return map(view_of_type, TYPES.values())

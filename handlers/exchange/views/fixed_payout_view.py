@@ -17,10 +17,10 @@ from scopegate.schemas.trading_messages import ValidationParams
 
 
 class FixedPayoutView(ContractView[KindT], of=FixedPayout):
-    """The payout is bounded too."""
+    """The view of contracts with a fixed payout: the bounds of the payout."""
 
     def example(self) -> Terms:
-        """A payout of 10.00 USD, and the barriers that the type takes."""
+        """Return terms with a payout of 10.00 USD, and the barriers that the type takes."""
         takes = self.kind.takes
         return (
             super()
@@ -36,32 +36,32 @@ class FixedPayoutView(ContractView[KindT], of=FixedPayout):
         )
 
     def limits(self, terms: Any, quote: Quote[Any] | None = None) -> ValidationParams:
-        """The bounds of stake and payout."""
+        """Return the bounds of stake and payout."""
         limits = super().limits(terms, quote)
         limits["payout"] = {"max": bounds.text(MAX_PAYOUT, terms.currency)}
         return limits
 
     def transaction_barrier(self, terms: FixedPayoutTerms) -> str | None:
-        """The barrier, or the digit."""
+        """Return the barrier or the digit; `None` if there is neither."""
         if terms.barrier is not None:
             return terms.barrier.text(terms.symbol)
         return None if terms.digit is None else str(terms.digit)
 
 
 class DigitsView(FixedPayoutView[Digits], of=Digits):
-    """The digits to choose from."""
+    """The view of contracts on digits: the digits to choose from."""
 
     def add_to_listing(self, row: AvailableContract, listed: Listed) -> None:
-        """The digits that may be chosen."""
+        """Add the digits to choose from."""
         if self.kind.choices is not None:
             row["last_digit_range"] = list(self.kind.choices)
 
 
 class ResetView(FixedPayoutView[Reset], of=Reset):
-    """The barrier after the reset."""
+    """The view of reset contracts: the barrier after the reset."""
 
     def add_to_contract(self, body: OpenContract, shown: Shown) -> None:
-        """Once the spot at half time is known, the barrier from then on."""
+        """Add the barrier after half time and its time, once the spot at half time is known."""
         terms, state = shown.contract.terms, shown.state
         assert isinstance(terms, FixedPayoutTerms)  # noqa: S101 - they are of this type
         if state.entry is not None and state.memory is not None:
@@ -71,13 +71,13 @@ class ResetView(FixedPayoutView[Reset], of=Reset):
 
 
 class SelectedTickView(FixedPayoutView[SelectedTick], of=SelectedTick):
-    """The tick that was selected."""
+    """The view of high and low ticks: the selected tick."""
 
     def add_to_contract(self, body: OpenContract, shown: Shown) -> None:
-        """Its number, and its price once it is known."""
+        """Add the number of the selected tick, and its price once it is known."""
         terms, seen = shown.contract.terms, shown.state.memory or ()
         assert isinstance(terms, FixedPayoutTerms)  # noqa: S101 - they are of this type
-        assert terms.selected_tick is not None  # noqa: S101 - `complete` sees to it
+        assert terms.selected_tick is not None  # noqa: S101 - `complete` ensures it
         body["selected_tick"] = terms.selected_tick
         if len(seen) >= terms.selected_tick:
             body["selected_spot"] = terms.symbol.quote(seen[terms.selected_tick - 1])

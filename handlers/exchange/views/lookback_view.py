@@ -14,14 +14,17 @@ from scopegate.schemas.trading_messages import ContractDetails, ProposalBody
 
 
 class LookbackView(ContractView[Lookback], of=Lookback):
-    """The multiplier, which the client names in place of a stake."""
+    """The view of lookbacks: the multiplier, which the client gives instead of a stake."""
 
     def example(self) -> Terms:
-        """Terms with a multiplier of 10.00 USD."""
+        """Return terms with a multiplier of 10.00 USD."""
         return super().example().extended(LookbackTerms, multiplier=1_000)
 
     def add_to_listing(self, row: AvailableContract, listed: Listed) -> None:
-        """A power of ten by which a minute's usual move comes to 1 to 10 units of money."""
+        """Set the default multiplier: a power of ten at which a minute's usual move pays 1 to 10.
+
+        That is in units of an ordinary currency; a coin counts for several (`counts_for`).
+        """
         symbol = listed.symbol
         minute = symbol.quote(listed.spot) * symbol.tick_sd_at(listed.spot)
         minute *= math.sqrt(60 / symbol.step)
@@ -35,10 +38,10 @@ class LookbackView(ContractView[Lookback], of=Lookback):
         quote: Quote[LookbackTerms],
         pricing: Pricing,
     ) -> None:
-        """The multiplier."""
+        """Add the multiplier."""
         body["multiplier"] = to_number(quote.terms.multiplier, quote.terms.currency)
 
     def add_to_contract(self, body: OpenContract, shown: Shown) -> None:
-        """The multiplier."""
+        """Add the multiplier."""
         terms: Any = shown.contract.terms
         body["multiplier"] = to_number(terms.multiplier, terms.currency)

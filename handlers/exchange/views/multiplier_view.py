@@ -27,17 +27,17 @@ from scopegate.schemas.trading_messages import (
 
 
 class MultiplierView(OrderedView[Multiplier], of=Multiplier):
-    """Multiplier, commission, cancellation and orders."""
+    """The view of multipliers: multiplier, commission, cancellation and orders."""
 
     def example(self) -> Terms:
-        """Terms with a multiplier of 100 that can be cancelled for an hour."""
+        """Return terms with a multiplier of 100 that can be cancelled for an hour."""
         terms = super().example()
         return terms.extended(
             MultiplierTerms, stake=1_000, multiplier=100, cancellation=3_600, is_financed=True
         )
 
     def add_to_listing(self, row: AvailableContract, listed: Listed) -> None:
-        """The multipliers to choose from, and how long a contract can be cancelled."""
+        """Add the multipliers to choose from, and for how long cancellation can be bought."""
         row["multiplier_range"] = self.kind.choices(listed.symbol, listed.spot)
         if can_be_cancelled(listed.symbol):
             row["cancellation_range"] = list(CANCELLATIONS)
@@ -49,7 +49,7 @@ class MultiplierView(OrderedView[Multiplier], of=Multiplier):
         quote: Quote[MultiplierTerms],
         pricing: Pricing,
     ) -> None:
-        """Multiplier, commission, orders, the fee to cancel, and the financing at present."""
+        """Add the multiplier, commission, orders, cancellation fee and the present financing."""
         terms, spot = quote.terms, quote.spot
         body["multiplier"] = float(terms.multiplier)
         body["commission"] = to_number(terms.commission, terms.currency)
@@ -59,7 +59,7 @@ class MultiplierView(OrderedView[Multiplier], of=Multiplier):
             body["cancellation"] = _cancellation(terms, quote.cancellation_price)
 
     def add_to_contract(self, body: OpenContract, shown: Shown) -> None:
-        """Multiplier, orders, the fee to cancel, and the commission with financing so far."""
+        """Add the multiplier, orders, cancellation fee, and commission with financing so far."""
         super().add_to_contract(body, shown)
         terms, entry = shown.contract.terms, shown.state.entry
         assert isinstance(terms, MultiplierTerms)  # noqa: S101 - they are of this type
@@ -70,19 +70,19 @@ class MultiplierView(OrderedView[Multiplier], of=Multiplier):
             body["cancellation"] = _cancellation(terms, shown.contract.cancellation_price)
 
     def add_to_profit_row(self, row: ClosedContract, terms: MultiplierTerms) -> None:
-        """The multiplier, and how long it could be cancelled."""
+        """Add the multiplier, and for how long it could be cancelled."""
         row["multiplier"] = str(terms.multiplier)
         if terms.cancellation:
             row["deal_cancellation_duration"] = f"{terms.cancellation // 60}m"
 
     def duration_type(self, terms: MultiplierTerms) -> str | None:
-        """None: it lasts until it is closed."""
+        """Return `None`: a multiplier has no fixed end."""
         return None
 
     def orders(
         self, terms: MultiplierTerms, entry: Tick, tick: Tick, placed: Placed
     ) -> OrdersShown:
-        """Stop-out, take profit and stop loss."""
+        """Return the stop-out, take profit and stop loss."""
         levels = self.kind.levels(terms, reference(terms, entry, tick))
         profit, loss = terms.orders
         stop_out = order_shown("stop_out", -terms.stake, levels.stop_out, placed.bought_at, terms)
@@ -98,7 +98,7 @@ class MultiplierView(OrderedView[Multiplier], of=Multiplier):
     def order_level(
         self, terms: MultiplierTerms, name: str, amount: int, entry: Tick, tick: Tick
     ) -> int | None:
-        """The price at which the profit or the loss is reached, measured as of a tick."""
+        """Return the price, in pips, at which the profit or the loss is reached, as of a tick."""
         ordered = replace(terms, orders=Orders(**{name: amount}))
         levels = self.kind.levels(ordered, reference(terms, entry, tick))
         return levels.take_profit if name == "take_profit" else levels.stop_loss

@@ -1,4 +1,4 @@
-"""What the views of contracts with orders share."""
+"""The base class of views of contracts with orders."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ ORDER_NAMES = {
 
 
 def order_shown(name: str, amount: int, level: int | None, at: int, terms: Any) -> OrderShown:
-    """One order: its amount in smallest units, and the price in pips that it waits for, if any."""
+    """The body of an order, with its amount in smallest units and its price (`level`) in pips."""
     return {
         "display_name": ORDER_NAMES[name],
         "display_order_amount": to_text(amount, terms.currency),
@@ -26,10 +26,10 @@ def order_shown(name: str, amount: int, level: int | None, at: int, terms: Any) 
 
 
 class OrderedView(ContractView[KindT]):
-    """A contract with orders."""
+    """The view of contracts with orders."""
 
     def add_to_contract(self, body: OpenContract, shown: Shown) -> None:
-        """The orders, and the prices that they wait for."""
+        """Add the orders, and the prices at which they close the contract."""
         contract, entry = shown.contract, shown.state.entry or shown.tick
         placed = Placed(contract.bought_at, contract.take_profit_at, contract.stop_loss_at)
         body["limit_order"] = self.orders(contract.terms, entry, shown.tick, placed)

@@ -21,20 +21,20 @@ from scopegate.schemas.portfolio_messages import OpenContract
 from scopegate.schemas.trading_messages import ContractDetails, ProposalBody
 
 _EXAMPLES = {"tick": 0, "intraday": 300, "daily": DAY + 1}
-"""The duration, in seconds, of the contracts whose barriers are listed; 0: ten ticks."""
+"""The duration, in seconds, of the contracts whose barriers are listed; 0 means ten ticks."""
 
 LONGEST_EXAMPLE = _EXAMPLES["intraday"]
-"""Of those within a day, and longer than ten ticks."""
+"""The longest of these durations within a day, in seconds; it is longer than ten ticks."""
 
 
 PerPointT = TypeVar("PerPointT", bound=PerPoint)
 
 
 class PerPointView(ContractView[PerPointT], of=PerPoint):
-    """The number of contracts, and barriers to choose from."""
+    """The view of vanillas and turbos: the number of contracts, and barriers to choose from."""
 
     def example(self) -> Terms:
-        """Terms with 1.25 contracts, and a barrier where there must be one."""
+        """Return terms with 1.25 contracts, and a barrier if the type needs one."""
         terms = super().example()
         return terms.extended(
             PerPointTerms,
@@ -44,13 +44,13 @@ class PerPointView(ContractView[PerPointT], of=PerPoint):
         )
 
     def largest_stake(self, terms: PerPointTerms, quote: PerPointQuote | None) -> str:
-        """Of a quote, at its barrier."""
+        """Return the largest stake, as text; for a quote, the largest at its barrier."""
         if quote is None:
             return super().largest_stake(terms, quote)
         return to_text(quote.largest_stake, terms.currency)
 
     def add_to_listing(self, row: AvailableContract, listed: Listed) -> None:
-        """Barriers for a contract of the usual stake."""
+        """Add barriers for a contract with the default stake."""
         self._add_choices(row, self._listed_terms(row, listed), listed)
 
     def _add_choices(self, row: AvailableContract, terms: PerPointTerms, listed: Listed) -> None:
@@ -89,7 +89,7 @@ class PerPointView(ContractView[PerPointT], of=PerPoint):
         quote: PerPointQuote,
         pricing: Pricing,
     ) -> None:
-        """The number of contracts, the bounds of the stake, and other barriers."""
+        """Add the number of contracts, the bounds of the stake, and barriers to choose from."""
         terms = quote.terms
         market = market_view(pricing.feed, terms.symbol, quote.spot.epoch)
         body["barrier_choices"] = self._barrier_choices(terms, market)
@@ -98,20 +98,20 @@ class PerPointView(ContractView[PerPointT], of=PerPoint):
         body["min_stake"] = to_number(bound_in(MIN_STAKE, terms.currency), terms.currency)
 
     def transaction_barrier(self, terms: PerPointTerms) -> str | None:
-        """The strike, unless it is the entry spot."""
+        """Return the strike; `None` if it is the entry spot."""
         return None if terms.barrier is None else terms.barrier.text(terms.symbol)
 
     def add_to_contract(self, body: OpenContract, shown: Shown) -> None:
-        """The number of contracts."""
+        """Add the number of contracts."""
         terms: Any = shown.contract.terms
         body["display_number_of_contracts"] = f"{terms.contracts:f}"
 
 
 class TurboView(PerPointView[Turbo], of=Turbo):
-    """Payouts per point to choose from too."""
+    """The view of turbos: also payouts per point to choose from."""
 
     def example_barrier(self) -> Barrier:
-        """Below the spot for a long one, above it for a short one."""
+        """Return a barrier below the spot for a long turbo, above it for a short one."""
         return Barrier(50 * self.kind.side)
 
     def _add_choices(self, row: AvailableContract, terms: PerPointTerms, listed: Listed) -> None:
@@ -126,7 +126,7 @@ class TurboView(PerPointView[Turbo], of=Turbo):
         quote: PerPointQuote,
         pricing: Pricing,
     ) -> None:
-        """The distance of the barrier from the spot, and other payouts per point."""
+        """Add the distance of the barrier from the spot, and payouts per point to choose from."""
         super().add_to_quote(body, details, quote, pricing)
         terms, spot = quote.terms, quote.spot
         market = market_view(pricing.feed, terms.symbol, spot.epoch)

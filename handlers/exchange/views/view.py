@@ -1,6 +1,6 @@
-"""The base class of views: how a family of contracts is shown on the wire.
+"""The base class of views, which add the fields of a family of contracts to replies.
 
-`bodies` fills in the fields that all contracts share, and asks the view of the contract's type for
+`contract_bodies` fills in the fields that all contracts share; the view of the contract's type adds
 the rest. A view is defined for a class of contract types, `of=`, and serves its subclasses too.
 """
 
@@ -32,14 +32,14 @@ _AWAY = {"american", "euro_non_atm"}
 
 
 class Pricing(NamedTuple):
-    """What a view needs to price more than the quote that it shows."""
+    """The feed and the margins, for a view that prices more than the quote that it shows."""
 
     feed: Feed
     margins: Margins
 
 
 class Shown(NamedTuple):
-    """A contract as it is shown: its state after a tick, the latest or the one that ended it."""
+    """A contract to show, and its state after a tick: the latest, or the one that ended it."""
 
     contract: Contract
     state: ContractState[Any]
@@ -48,7 +48,10 @@ class Shown(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """When the orders of a contract were placed, in epoch seconds; `None`: with the contract."""
+    """When a contract was bought and its orders placed, in epoch seconds.
+
+    `None` means that the order was placed at the purchase, or that there is none.
+    """
 
     bought_at: int
     take_profit_at: int | None = None
@@ -56,7 +59,7 @@ class Placed(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """A symbol for which contracts are listed, and the market at the next possible start."""
+    """A symbol to list contracts for, and the market at their next possible start."""
 
     symbol: Symbol
     currency: str
@@ -67,7 +70,7 @@ class Listed(NamedTuple):
 
 
 class ContractView(Generic[KindT]):
-    """How one type of contracts is shown; this base class adds nothing to the common fields."""
+    """The view of one type of contracts; this base class adds nothing to the common fields."""
 
     _of: ClassVar[dict[type[AnyContractType], type["ContractView[Any]"]]] = {}
 
@@ -81,7 +84,7 @@ class ContractView(Generic[KindT]):
 
     @staticmethod
     def for_type(kind: AnyContractType) -> "ContractView[Any]":
-        """The view of a type: that of the nearest of its classes that has one."""
+        """Return the view of a type: that of the nearest of its base classes that has one."""
         for base in type(kind).__mro__:
             view = ContractView._of.get(base)
             if view is not None:
@@ -91,10 +94,10 @@ class ContractView(Generic[KindT]):
     # Lists of what is offered.
 
     def add_to_listing(self, row: AvailableContract, listed: Listed) -> None:
-        """Add to a row of `contracts_for`, which has the fields that all types share."""
+        """Add fields to a row of `contracts_for`, which has those that all types share."""
 
     def example(self) -> Terms:
-        """Terms that such a contract may have, for the documentation."""
+        """Return terms that such a contract may have, for the documentation."""
         kind = self.kind
         durations = kind.listing.durations
         return Terms(
@@ -107,7 +110,7 @@ class ContractView(Generic[KindT]):
         )
 
     def example_barrier(self) -> Barrier | None:
-        """A barrier for the example; `None` where it may be the entry spot."""
+        """Return a barrier for the example; `None` if it may be the entry spot."""
         kind = self.kind
         if "barrier" in kind.takes and kind.listing.barrier_category in _AWAY:
             return Barrier(50)
@@ -118,10 +121,10 @@ class ContractView(Generic[KindT]):
     def add_to_quote(
         self, body: ProposalBody, details: ContractDetails, quote: Any, pricing: Pricing
     ) -> None:
-        """Add to a proposal and its `contract_details`; `quote` is of the type's own shape."""
+        """Add fields to a proposal and its `contract_details`; `quote` has the type's own class."""
 
     def limits(self, terms: Any, quote: Quote[Any] | None = None) -> ValidationParams:
-        """The bounds of stake, payout and orders; of a quote, or else of an open contract."""
+        """Return the bounds of stake, payout and orders, of a quote or else of an open contract."""
         currency = terms.currency
         limits: ValidationParams = {
             "stake": {
@@ -137,13 +140,13 @@ class ContractView(Generic[KindT]):
         return limits
 
     def largest_stake(self, terms: Any, quote: Any) -> str:
-        """The largest stake, as text."""
+        """Return the largest stake, as text."""
         return bounds.text(MAX_STAKE, terms.currency)
 
     # Contracts.
 
     def barriers(self, terms: Any, entry: int, memory: Any = None) -> BarriersShown:
-        """The barriers, for a contract whose entry spot is `entry` pips; or the digit."""
+        """Return the barriers or the digit; `entry` is the entry spot in pips."""
         match self.kind.barriers(terms, entry, memory):
             case (high, low):
                 return {"high_barrier": high, "low_barrier": low}
@@ -153,21 +156,21 @@ class ContractView(Generic[KindT]):
                 return {}
 
     def barrier_count(self, shown: BarriersShown) -> int:
-        """The number of barriers, of which `shown` are fixed for the whole contract."""
+        """Return the number of barriers; those in `shown` are fixed for the whole contract."""
         return len(shown)
 
     def transaction_barrier(self, terms: Any) -> str | None:
-        """The barrier as `transaction` shows it: as it was requested."""
+        """Return the barrier for `transaction`, as it was requested; `None` to show none."""
         return None
 
     def add_to_contract(self, body: OpenContract, shown: Shown) -> None:
-        """Add to a contract of `proposal_open_contract`, open or closed."""
+        """Add fields to a contract in `proposal_open_contract`, open or closed."""
 
     def add_to_profit_row(self, row: ClosedContract, terms: Any) -> None:
-        """Add to a row of `profit_table` that has its description."""
+        """Add fields to a row of `profit_table` that is requested with `description`."""
 
     def duration_type(self, terms: Any) -> str | None:
-        """In what `profit_table` counts the duration; `None` where there is no fixed end."""
+        """Return the unit of the duration in `profit_table`; `None` if there is no fixed end."""
         if terms.ticks is not None:
             return "ticks"
         return "days" if terms.lasts_days else "seconds"
@@ -175,11 +178,14 @@ class ContractView(Generic[KindT]):
     # Orders.
 
     def orders(self, terms: Any, entry: Tick, tick: Tick, placed: Placed) -> OrdersShown:
-        """The orders of a contract entered at `entry`, as of a tick."""
+        """Return the orders of a contract with this entry tick, as of a tick."""
         return {}
 
     def order_level(
         self, terms: Any, name: str, amount: int, entry: Tick, tick: Tick
     ) -> int | None:
-        """The price in pips, as of a tick, at which an order closes the contract, if it is one."""
+        """Return the price, in pips, at which an order closes the contract, as of a tick.
+
+        `None` if no price does.
+        """
         return None
