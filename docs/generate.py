@@ -2,8 +2,8 @@
 
 The example replies (schemas/reply_examples.json) come first: the pages of the calls show them.
 
-make docs                     write them
-docs/generate.py --check      exit with 1 where one of them is not what would be written
+make docs                         write them
+python -m docs.generate --check   exit with 1 if one of them is stale
 """
 
 import re
