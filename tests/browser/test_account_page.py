@@ -128,3 +128,56 @@ def test_all_comes_back_after_the_gateway_was_gone(
     before = price.inner_text()
     expect(price).not_to_have_text(before)
     watch.take("WebSocket connection to .* failed")
+
+
+def test_the_ticket_offers_every_family_that_is_listed(page: Page, gateway: Served) -> None:
+    open_account(page)
+    with program(gateway, gateway.token) as bot:
+        listed = bot.ask(contracts_for="1HZ100V")["contracts_for"]["available"]
+    families = page.get_by_label("Contract type")
+    expect(families).not_to_be_empty()
+    offered = set()
+    for title in families.get_by_role("option").all_inner_texts():
+        families.select_option(label=title)
+        choices = page.get_by_label("Types")
+        pairs = choices.get_by_role("option").all_inner_texts() if choices.count() else [""]
+        for pair in pairs:
+            if pair:
+                choices.select_option(label=pair)
+            sides = page.locator(".side")
+            expect(page.locator(".side .payout").filter(has_text="no price")).to_have_count(0)
+            expect(page.locator("#ticket-said")).to_have_text("")
+            offered |= {name.strip(" ▲▼") for name in sides.locator("h3").all_inner_texts()}
+    assert offered == {row["contract_display"] for row in listed} | {"Rise", "Fall"}
+
+
+def test_the_chart_shows_entry_barrier_and_expiry_of_open_contracts(page: Page) -> None:
+    """What is drawn on the canvas is recorded as it is drawn."""
+    page.add_init_script("""
+      window.drawn = new Set();
+      const { fillText } = CanvasRenderingContext2D.prototype;
+      CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+        window.drawn.add(text);
+        return fillText.call(this, text, ...rest);
+      };
+    """)
+    open_account(page)
+    page.get_by_label("Contract type").select_option(label="Higher/Lower")
+    page.get_by_label("Unit").select_option(label="minutes")
+    page.get_by_role("button", name="Buy Higher").click()
+    expect(contracts(page, "Open contracts")).to_contain_text("entry")
+    for mark in ("entry 1", "barrier 1", "expiry 1"):
+        page.wait_for_function(
+            "mark => [...window.drawn].some((text) => text.startsWith(mark))", arg=mark
+        )
+
+
+def test_rise_and_fall_differ_in_colour_and_sign(page: Page) -> None:
+    open_account(page)
+    colours = set()
+    for side in ("Rise", "Fall"):
+        button = page.get_by_role("button", name=f"Buy {side}")
+        expect(button).to_have_attribute("aria-disabled", "false")
+        colours.add(button.evaluate("button => getComputedStyle(button).backgroundColor"))
+    assert len(colours) == 2
+    assert page.locator(".side h3").all_inner_texts() == ["Rise ▲", "Fall ▼"]

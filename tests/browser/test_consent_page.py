@@ -157,7 +157,7 @@ def test_a_sign_in_from_before_stays(page: Page, gateway: Served, app_id: int) -
     page.get_by_role("button", name="Allow Helper").click()
     assert "token1" in given(page)
     page.goto(f"{gateway.page}tokens")
-    expect(page.get_by_role("button", name="Make the token")).to_be_visible()
+    expect(page.get_by_role("button", name="New token")).to_be_visible()
 
 
 def test_refusing_leads_back_without_anything(page: Page, app_id: int) -> None:

@@ -23,7 +23,7 @@ def choose(page: Page, call: str) -> None:
 
 
 def send(page: Page, **request: object) -> None:
-    page.get_by_label("Request").fill(json.dumps(request))
+    page.get_by_label("Request", exact=True).fill(json.dumps(request))
     page.get_by_role("button", name="Send").click()
 
 
@@ -34,20 +34,20 @@ def test_every_call_is_there_with_its_policy_and_fields(page: Page) -> None:
     page.get_by_label("Find a call").fill("update_history")
     expect(calls).to_have_text(["contract_update_history"])
     page.get_by_label("Find a call").fill("")
-    page.get_by_label("That needs").select_option("trade")
+    page.get_by_label("Scope", exact=True).select_option("trade")
     expect(calls).to_have_count(sum("trade" in call.scopes for call in declared()))
 
     choose(page, "buy")
     expect(page.locator("#call-about")).to_contain_text("trade")
     row = page.get_by_role("row", name=re.compile("^price"))
     expect(row).to_contain_text("required")
-    example = json.loads(page.get_by_label("Request").input_value())
+    example = json.loads(page.get_by_label("Request", exact=True).input_value())
     assert next(iter(example)) == "buy"
 
 
 def test_a_call_is_sent_with_the_keyboard_and_its_frames_are_shown(page: Page) -> None:
     choose(page, "time")
-    page.get_by_label("Request").press("Control+Enter")
+    page.get_by_label("Request", exact=True).press("Control+Enter")
     expect(page.locator("#answer")).to_contain_text('"msg_type": "time"')
     frames = page.get_by_role("log")
     expect(frames).to_contain_text('{"time":1')
@@ -57,7 +57,7 @@ def test_a_call_is_sent_with_the_keyboard_and_its_frames_are_shown(page: Page) -
 
 def test_what_is_no_json_is_said_before_it_is_sent(page: Page) -> None:
     choose(page, "time")
-    page.get_by_label("Request").fill('{"time": 1')
+    page.get_by_label("Request", exact=True).fill('{"time": 1')
     page.get_by_role("button", name="Send").click()
     expect(page.locator("#call")).to_contain_text(re.compile("JSON", re.IGNORECASE))
     expect(page.locator("#answer")).not_to_contain_text("msg_type")
@@ -160,3 +160,29 @@ def test_an_app_that_does_not_exist_is_said(page: Page) -> None:
 def test_an_address_that_names_no_call_shows_the_first(page: Page) -> None:
     page.goto("/explorer#%")
     expect(page.get_by_role("heading", name="ticks", exact=True)).to_be_visible()
+
+
+def test_replies_errors_and_an_example_are_documented(page: Page) -> None:
+    choose(page, "buy")
+    page.get_by_role("tab", name="Reply fields").click()
+    row = page.get_by_role("row").filter(has_text="buy.balance_after")
+    expect(row).to_contain_text("The balance of the account after the purchase")
+    page.get_by_role("tab", name="Errors").click()
+    expect(page.get_by_role("row").filter(has_text="PriceMoved")).to_be_visible()
+    page.get_by_role("tab", name="Example reply").click()
+    example = page.get_by_role("tabpanel", name="Example reply").locator("pre")
+    assert json.loads(example.inner_text())["buy"]["contract_id"] == 1
+    expect(example.locator(".json-key").first).to_have_text('"echo_req"')
+
+
+def test_long_enumerations_are_collapsed_and_descriptions_have_room(page: Page) -> None:
+    choose(page, "proposal")
+    row = page.get_by_role("row").filter(has=page.get_by_text("contract_type", exact=True))
+    expect(row.get_by_text('"TURBOSLONG"')).to_be_hidden()
+    row.get_by_text(re.compile("^[0-9]+ more$")).click()
+    expect(row.get_by_text('"TURBOSLONG"')).to_be_visible()
+    table = page.get_by_role("table", name="Request fields").bounding_box()
+    cell = row.get_by_role("cell").nth(2).bounding_box()
+    assert table is not None
+    assert cell is not None
+    assert cell["width"] > 0.4 * table["width"]

@@ -13,7 +13,7 @@ def test_a_lost_connection_says_so_and_comes_back_with_its_streams(
     page: Page, gateway: Served, watch: Watch
 ) -> None:
     page.goto("/explorer#ticks")
-    page.get_by_label("Request").fill(json.dumps({"ticks": "1HZ100V", "subscribe": 1}))
+    page.get_by_label("Request", exact=True).fill(json.dumps({"ticks": "1HZ100V", "subscribe": 1}))
     page.get_by_role("button", name="Send").click()
     streams = page.get_by_role("region", name="Running streams")
     expect(streams).to_contain_text(re.compile(r"[2-9] messages"))

@@ -14,10 +14,12 @@ def gateway(shared_gateway: Served) -> Served:
 
 
 def make(page: Page, name: str, *scopes: str) -> None:
+    if page.locator("#make-part").is_hidden():
+        page.get_by_role("button", name="New token").click()
     page.get_by_label("Name").fill(name)
     for scope in scopes:
         page.get_by_label(f"{scope} ", exact=False).check()
-    page.get_by_role("button", name="Make the token").click()
+    page.get_by_role("button", name="Create token").click()
 
 
 def test_a_token_is_made_used_and_deleted(page: Page, gateway: Served) -> None:
@@ -26,7 +28,7 @@ def test_a_token_is_made_used_and_deleted(page: Page, gateway: Served) -> None:
     make(page, "My bot", "read", "trade")
     said = page.locator("#said .notice")
     expect(said).to_be_focused()
-    expect(said).to_contain_text("shown this once and never again")
+    expect(said).to_contain_text("it is not shown again")
     token = said.locator("code").inner_text()
 
     row = page.get_by_role("row").filter(has_text="My bot")
@@ -48,7 +50,7 @@ def test_a_token_is_made_used_and_deleted(page: Page, gateway: Served) -> None:
         page.get_by_role("dialog").get_by_role("button", name="Delete the token").click()
         expect(page.locator("#deleted .notice")).to_be_focused()
         expect(page.locator("#deleted")).to_have_text(
-            "“My bot” is deleted, and signed out everywhere."
+            "“My bot” is deleted and signed out everywhere."
         )
         ended = bot.hear(lambda message: "error" in message)
     assert ended["error"]["code"] == "InvalidToken"
@@ -72,7 +74,7 @@ def test_a_child_token_shows_its_parent_and_is_deleted_with_it(page: Page, gatew
         expect(parent).not_to_contain_text("with the token")
         parent.get_by_role("button", name="Delete the token Parent").click()
         question = page.get_by_role("dialog")
-        expect(question).to_contain_text("Tokens that were made with it are deleted too.")
+        expect(question).to_contain_text("Tokens that were created with it are deleted too.")
         question.get_by_role("button", name="Delete the token").click()
         expect(parent).to_have_count(0)
         expect(child).to_have_count(0)
@@ -91,6 +93,7 @@ def test_what_is_wrong_is_said_where_it_is(page: Page, gateway: Served) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="No tokens yet")).to_be_visible()
 
+    page.get_by_role("button", name="New token").click()
     accounts = page.get_by_label("Account", exact=True)
     options = accounts.get_by_role("option").all_inner_texts()
     real = next(option for option in options if "real-style" in option)
@@ -108,5 +111,5 @@ def test_what_is_wrong_is_said_where_it_is(page: Page, gateway: Served) -> None:
         assert bot.ask(balance=1)["balance"]["loginid"] == real.split(" ")[0]
 
     make(page, "For the real one", "read")
-    expect(wrong).to_contain_text("There is a token of this name already. Take another name")
+    expect(wrong).to_contain_text("There is a token of this name already. Choose another name")
     expect(page.get_by_label("Name")).to_be_focused()

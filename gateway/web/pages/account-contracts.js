@@ -28,24 +28,28 @@ const MOST_RESULTS = 20;
 const OPEN = [
   { title: "Contract" },
   { title: "Spot", numeric: true },
-  { title: "Left", numeric: true },
-  { title: "Worth", numeric: true },
+  { title: "Time left", numeric: true },
+  { title: "Value", numeric: true },
   { title: "Profit", numeric: true },
   { title: "" },
 ];
 const CLOSED = [
   { title: "Closed" },
   { title: "Contract" },
-  { title: "Paid", numeric: true },
-  { title: "Got", numeric: true },
+  { title: "Buy price", numeric: true },
+  { title: "Sell price", numeric: true },
   { title: "Profit", numeric: true },
 ];
 
-/** Shows the contracts of this account until `stop()`. */
-export function followContracts(account) {
+/** Shows the contracts of this account until `stop()`; `onOpen(contracts)` gets the open ones. */
+export function followContracts(account, onOpen) {
   const open = new Map();
   const results = new Map();
-  const showOpen = openView(account);
+  const view = openView(account);
+  const showOpen = (contracts) => {
+    view(contracts);
+    onOpen([...contracts.values()]);
+  };
   const showResults = resultsView(account);
   fill(byId("open"), skeleton(2));
   fill(byId("results"), skeleton(3));
@@ -244,7 +248,7 @@ function resultsView({ currency }) {
     latest.splice(MOST_RESULTS).forEach(({ contract_id: id }) => results.delete(id));
     const place = byId("results");
     if (latest.length === 0) {
-      fill(place, empty("No results yet", "What becomes of your contracts is told here."));
+      fill(place, empty("No results yet", "Your closed contracts are listed here."));
       return;
     }
     fill(place, table("Last results", CLOSED, latest.map((result) => resultRow(result, currency))));

@@ -41,16 +41,14 @@ async function reset() {
 }
 
 begin(async () => {
-  const { active_symbols: symbols } = await insist(() =>
-    api.ask({ active_symbols: "brief", contract_type: ["CALL"] }),
-  );
+  const { active_symbols: symbols } = await insist(() => api.ask({ active_symbols: "brief" }));
   const ticket = buildTicket(symbols);
   let streams = [];
   const follow = () => {
     streams.forEach((stream) => stream.stop());
     fill(byId("said"));
     byId("balance").textContent = "";
-    streams = [followBalance(account()), followContracts(account())];
+    streams = [followBalance(account()), followContracts(account(), ticket.mark)];
     ticket.tradeFor(account());
   };
   fill(byId("picker"), accountPicker(follow));

@@ -19,6 +19,9 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
  * `set(times, prices)` replaces all points, `add(time, price)` appends one (or changes the last,
  * if it has that time), `setDigits(digits)` changes the decimals, `destroy()` ends it. Times are
  * epoch seconds.
+ *
+ * `setMarks(marks)` draws lines: `{ price, label, kind }` across, `{ time, label, kind }` upright.
+ * A mark far outside of what is shown is drawn at the edge.
  */
 export function lineChart(element, { label, digits = 2, most = MOST }) {
   const series = [
@@ -29,8 +32,21 @@ export function lineChart(element, { label, digits = 2, most = MOST }) {
       points: { show: false },
     },
   ];
-  const chart = new Chart(element, { label, digits, most, series, draw: drawLast });
+  let marks = [];
+  const draw = (plot) => {
+    drawMarks(plot, marks);
+    drawLast(plot);
+  };
+  const ranges = {
+    x: (_, from, to) => [from, to + soonest(marks, from, to)],
+    y: (_, low, high) => withMarks(marks, low, high),
+  };
+  const chart = new Chart(element, { label, digits, most, series, draw, ranges });
   return {
+    setMarks(made) {
+      marks = made;
+      chart.redraw();
+    },
     set: (times, prices) => chart.set([times, prices]),
     add: (time, price) => chart.put([time, price]),
     setDigits: (count) => chart.setDigits(count),
@@ -94,7 +110,7 @@ class Chart {
   #resizing = new ResizeObserver(() => this.#resize());
   #redraw = () => this.#plot.redraw();
 
-  constructor(element, { label, digits, most, series, draw }) {
+  constructor(element, { label, digits, most, series, draw, ranges = {} }) {
     this.#element = element;
     this.#label = label;
     this.#digits = digits;
@@ -102,7 +118,7 @@ class Chart {
     this.#data = [[], ...series.map(() => [])];
     element.setAttribute("role", "img");
     element.setAttribute("aria-label", label);
-    this.#plot = new uPlot(this.#options(series, draw), this.#data, element);
+    this.#plot = new uPlot(this.#options(series, draw, ranges), this.#data, element);
     element.append(this.#readout);
     this.#resizing.observe(element);
     dark.addEventListener("change", this.#redraw);
@@ -128,6 +144,13 @@ class Chart {
 
   setDigits(digits) {
     this.#digits = digits;
+  }
+
+  /** Draws once more, with the points that there are. */
+  redraw() {
+    if (this.#data[0].length > 0) {
+      this.#show();
+    }
   }
 
   destroy() {
@@ -162,7 +185,7 @@ class Chart {
     }
   }
 
-  #options(series, draw) {
+  #options(series, draw, ranges) {
     const axis = {
       stroke: () => color("--quiet"),
       font: "12px system-ui, sans-serif",
@@ -174,7 +197,7 @@ class Chart {
       padding: [14, 30, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false } },
-      scales: { x: { time: true } },
+      scales: { x: { time: true, range: ranges.x }, y: { range: ranges.y } },
       series: [{}, ...series],
       axes: [
         {
@@ -243,5 +266,63 @@ function drawCandles(plot) {
     const bottom = y(Math.min(opens[index], closes[index]));
     ctx.fillRect(middle - width / 2, top, width, Math.max(1, bottom - top));
   });
+  ctx.restore();
+}
+
+// Marks of a line chart.
+
+/** The seconds after `to` up to the next upright mark, if it is no more than half of the span away. */
+function soonest(marks, from, to) {
+  const ahead = marks.map(({ time }) => (time ?? 0) - to).filter((left) => left > 0);
+  const next = Math.min(...ahead);
+  return next <= (to - from) / 2 ? next * 1.1 : 0;
+}
+
+/** The range of prices, with the marks that are no more than its span away. */
+function withMarks(marks, low, high) {
+  const span = Math.max(high - low, Math.abs(high) / 100_000);
+  const near = marks
+    .map(({ price }) => price)
+    .filter((price) => price !== undefined && price > low - span && price < high + span);
+  const [least, most] = [Math.min(low, ...near), Math.max(high, ...near)];
+  const air = Math.max(most - least, span) * 0.1;
+  return [least - air, most + air];
+}
+
+const MARK_COLORS = { entry: "--quiet", barrier: "--danger", expiry: "--warning" };
+
+function drawMarks(plot, marks) {
+  if (plot.data[0].length === 0) {
+    return;
+  }
+  const { ctx, bbox } = plot;
+  const ratio = uPlot.pxRatio;
+  const [right, bottom] = [bbox.left + bbox.width, bbox.top + bbox.height];
+  ctx.save();
+  ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+  ctx.lineWidth = ratio;
+  ctx.setLineDash([5 * ratio, 4 * ratio]);
+  for (const { price, time, label, kind } of marks) {
+    ctx.strokeStyle = ctx.fillStyle = color(MARK_COLORS[kind]);
+    ctx.beginPath();
+    if (price !== undefined) {
+      const exact = plot.valToPos(price, "y", true);
+      const y = Math.min(Math.max(exact, bbox.top), bottom);
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(right, y);
+      ctx.textAlign = "left";
+      const above = y - bbox.top > 16 * ratio;
+      const off = exact < bbox.top ? " ↑" : exact > bottom ? " ↓" : "";
+      ctx.fillText(label + off, bbox.left + 4 * ratio, y + (above ? -4 : 12) * ratio);
+    } else {
+      const exact = plot.valToPos(time, "x", true);
+      const x = Math.min(exact, right);
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bottom);
+      ctx.textAlign = "right";
+      ctx.fillText(label + (exact > right ? " →" : ""), x - 4 * ratio, bottom - 6 * ratio);
+    }
+    ctx.stroke();
+  }
   ctx.restore();
 }

@@ -354,6 +354,34 @@ export function codeBlock(text, label) {
   );
 }
 
+const JSON_TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\b(?:true|false|null)\b/g;
+
+/** JSON with its keys, strings, numbers and words coloured. */
+export function colouredJson(value) {
+  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+  const parts = [];
+  let from = 0;
+  for (const found of text.matchAll(JSON_TOKEN)) {
+    const [whole, string, colon] = found;
+    const token = string ?? whole;
+    const kind = colon !== undefined ? "key" : string ? "string" : /^[-\d]/.test(whole) ? "number" : "word";
+    parts.push(text.slice(from, found.index), h("span", { class: `json-${kind}` }, token));
+    from = found.index + token.length;
+  }
+  return [...parts, text.slice(from)];
+}
+
+/** A block of JSON under a label, with a copy button. */
+export function jsonBlock(value, label) {
+  const text = JSON.stringify(value, null, 2);
+  return h(
+    "div",
+    { class: "code" },
+    h("div", { class: "code-head" }, h("span", {}, label), copyButton(text, label)),
+    h("pre", { tabindex: "0", role: "region", "aria-label": label }, h("code", {}, colouredJson(text))),
+  );
+}
+
 /** A sentence in which `words between backticks` are code. */
 export function withCode(text) {
   return text.split("`").map((part, index) => (index % 2 === 1 ? h("code", {}, part) : part));

@@ -5,7 +5,7 @@
 // - What is opened stays where it is: new frames come beneath, and the view follows them only
 //   while its end is in sight.
 
-import { h } from "/assets/dom.js";
+import { colouredJson, fill, h } from "/assets/dom.js";
 
 const MOST = 200;
 const SHORT = 200;
@@ -76,7 +76,7 @@ function entry({ direction, text, at }) {
   const whole = h("pre", { class: "block", tabindex: "0" });
   const opened = ({ target }) => {
     if (target.open) {
-      whole.textContent = JSON.stringify(message, null, 2);
+      fill(whole, colouredJson(message));
     }
   };
   return h(

@@ -1,7 +1,7 @@
 // The explorer's running streams: what each is, how much it has told, a chart, a button to stop it.
 
 import { candleChart, lineChart } from "/assets/chart.js";
-import { byId, counted, fill, h, notice } from "/assets/dom.js";
+import { byId, colouredJson, counted, fill, h, notice } from "/assets/dom.js";
 import { withoutSecrets } from "/assets/explorer-frames.js";
 
 /** The list in an element; `part` is the section around it, hidden while no stream is there. */
@@ -119,7 +119,7 @@ class StreamCard {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
       this.#counter.textContent = counted(this.#count, "message");
-      this.#latest.textContent = JSON.stringify(withoutSecrets(this.#message), null, 2);
+      fill(this.#latest, colouredJson(withoutSecrets(this.#message)));
     });
   }
 

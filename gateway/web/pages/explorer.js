@@ -5,11 +5,24 @@
 // - No token is shown in the log of frames, whichever way it went.
 // - A lost connection comes back signed in, and with its streams.
 
-import { byId, codeBlock, counted, fill, h, notice, scopeBadges, skeleton, table, tabs, withCode }
-  from "/assets/dom.js";
+import {
+  byId,
+  codeBlock,
+  colouredJson,
+  counted,
+  fill,
+  h,
+  jsonBlock,
+  notice,
+  scopeBadges,
+  skeleton,
+  table,
+  tabs,
+  withCode,
+} from "/assets/dom.js";
 import { FrameLog } from "/assets/explorer-frames.js";
 import { StreamList } from "/assets/explorer-streams.js";
-import { fieldsOf } from "/assets/json-schema.js";
+import { fieldsOf, replyFieldsOf } from "/assets/json-schema.js";
 import { askToSignIn, checkSignIn, onSignIn, pageInfo, signedIn } from "/assets/session.js";
 import { addressFor, Api } from "/assets/socket.js";
 
@@ -182,6 +195,7 @@ function read(document) {
   const made = new Map();
   for (const [name, operation] of Object.entries(document.operations)) {
     const message = document.components.messages[name];
+    const reply = document.components.messages[`${name}_reply`];
     const fields = fieldsOf(message.payload, document);
     made.set(name, {
       name,
@@ -194,6 +208,9 @@ function read(document) {
       streams: operation["x-streams"] === true,
       streamsUnasked: fields.some(({ name, byDefault }) => name === "subscribe" && byDefault === 1),
       fields,
+      replyFields: replyFieldsOf(reply.payload, document),
+      errors: Object.entries(operation["x-errors"] ?? {}),
+      reply: reply.examples?.[0]?.payload ?? null,
       example: inOrder(message.examples?.[0]?.payload ?? { [name]: 1 }, fields),
     });
   }
@@ -296,7 +313,10 @@ function show(call) {
   fill(
     byId("call-more"),
     tabs("More about the call", [
-      { title: "Fields", content: fieldTable(call) },
+      { title: "Request fields", content: fieldTable("Request fields", call.fields) },
+      { title: "Reply fields", content: fieldTable("Reply fields", call.replyFields) },
+      ...(call.reply ? [{ title: "Example reply", content: exampleReply(call) }] : []),
+      ...(call.errors.length > 0 ? [{ title: "Errors", content: errorTable(call) }] : []),
       { title: "Code", content: h("div", { id: "code" }) },
     ]),
   );
@@ -364,17 +384,48 @@ function showWant() {
   );
 }
 
-function fieldTable(call) {
-  const columns = [{ title: "Field" }, { title: "Type" }, { title: "What it is" }];
-  const rows = call.fields.map(({ name, required, type, description }) => [
+const SHOWN_VALUES = 8; // of an enumeration; more are shown when asked for
+
+function fieldTable(caption, fields) {
+  const columns = [{ title: "Field" }, { title: "Type" }, { title: "Description" }];
+  const rows = fields.map(({ name, required, type, values, description }) => [
     [
-      h("code", { class: "field-name" }, name),
+      h("code", { class: "field-name" }, name.split(/(?<=[.\]])/).flatMap((part) => [part, h("wbr")])),
       required && h("span", { class: "required" }, " required"),
     ],
-    h("span", { class: "mono" }, type),
+    values ? valueChips(values) : h("span", { class: "mono" }, type),
     withCode(description || "–"),
   ]);
-  return table(`Fields of ${call.name}`, columns, rows);
+  const made = table(caption, columns, rows);
+  made.classList.add("fields");
+  return made;
+}
+
+/** The values of an enumeration as chips, the later ones of many collapsed. */
+function valueChips(values) {
+  const chips = (some) =>
+    h("ul", { class: "badges values" }, some.map((value) => h("li", { class: "badge mono" }, value)));
+  if (values.length <= SHOWN_VALUES) {
+    return chips(values);
+  }
+  const rest = values.length - SHOWN_VALUES;
+  return [
+    chips(values.slice(0, SHOWN_VALUES)),
+    h("details", {}, h("summary", {}, `${rest} more`), chips(values.slice(SHOWN_VALUES))),
+  ];
+}
+
+function errorTable(call) {
+  const columns = [{ title: "Code" }, { title: "Meaning" }];
+  const rows = call.errors.map(([code, text]) => [h("code", {}, code), withCode(text)]);
+  return table(`Errors of ${call.name}`, columns, rows);
+}
+
+function exampleReply(call) {
+  return [
+    h("p", { class: "hint" }, "From a gateway with a fixed seed and clock. Tokens are masked, long lists cut."),
+    jsonBlock(call.reply, "Example reply"),
+  ];
 }
 
 /** The lines of plain JavaScript that send what is written. */
@@ -494,7 +545,7 @@ function showAnswer(summary, message, kind) {
   line.textContent = summary;
   line.className = `hint ${kind}`;
   byId("answer").hidden = message === null;
-  byId("answer").textContent = message === null ? "" : JSON.stringify(message, null, 2);
+  fill(byId("answer"), message === null ? "" : colouredJson(message));
 }
 
 byId("clear-frames").onclick = () => frames.clear();

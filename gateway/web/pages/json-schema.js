@@ -1,19 +1,67 @@
-// The fields of a request, in words, from its JSON Schema.
+// The fields of requests and replies, in words, from their JSON Schemas.
 
-/** `[{ name, required, type, description, byDefault }]` of an object's schema within an AsyncAPI document. */
+/**
+ * `[{ name, required, type, values, description, byDefault }]` of an object's schema within an
+ * AsyncAPI document. `values` are the texts of an enumeration; `type` is empty then.
+ */
 export function fieldsOf(schema, document) {
   const whole = resolved(schema, document);
   const required = new Set(whole.required ?? []);
-  return Object.entries(whole.properties ?? {}).map(([name, field]) => {
-    const own = resolved(field, document);
-    return {
-      name,
-      required: required.has(name),
-      type: typeOf(own, document),
-      description: own.description ?? "",
-      byDefault: own.default,
-    };
-  });
+  return Object.entries(whole.properties ?? {}).map(([name, field]) => ({
+    name,
+    required: required.has(name),
+    ...described(field, document),
+  }));
+}
+
+/** The fields of every reply of a call, those of nested objects by their path: `buy.payout`. */
+export function replyFieldsOf(schema, document) {
+  const found = new Map();
+  for (const body of schema.anyOf ?? []) {
+    if (body.title !== "error") {
+      for (const field of nested(body, document, "", [])) {
+        if (field.name !== "msg_type" && !found.has(field.name)) {
+          found.set(field.name, field);
+        }
+      }
+    }
+  }
+  return [...found.values()];
+}
+
+function* nested(schema, document, path, inside) {
+  const pointers = [schema.$ref, ...(schema.allOf ?? []).map((part) => part.$ref)].filter(Boolean);
+  if (pointers.some((pointer) => inside.includes(pointer))) {
+    return; // a type within itself
+  }
+  const within = [...inside, ...pointers];
+  const whole = resolved(schema, document);
+  for (const choice of whole.anyOf ?? []) {
+    yield* nested(choice, document, path, within);
+  }
+  if (whole.type === "array" && whole.items) {
+    yield* nested(whole.items, document, `${path}[]`, within);
+  }
+  if (typeof whole.additionalProperties === "object") {
+    yield* nested(whole.additionalProperties, document, `${path}.*`, within);
+  }
+  const required = new Set(whole.required ?? []);
+  for (const [key, field] of Object.entries(whole.properties ?? {})) {
+    const name = path ? `${path}.${key}` : key;
+    yield { name, required: required.has(key), ...described(field, document) };
+    yield* nested(field, document, name, within);
+  }
+}
+
+function described(field, document) {
+  const own = resolved(field, document);
+  const values = own.enum?.map((value) => JSON.stringify(value)) ?? null;
+  return {
+    type: values ? "" : typeOf(own, document),
+    values,
+    description: own.description ?? "",
+    byDefault: own.default,
+  };
 }
 
 /** The schema itself where it is a reference; what stands beside the reference goes first. */

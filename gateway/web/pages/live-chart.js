@@ -7,7 +7,7 @@ import { api } from "/assets/session.js";
 const SHOWN = 120;
 
 /**
- * Draws the ticks of `symbol` in `place`, until `stop()`.
+ * Draws the ticks of `symbol` in `place`, until `stop()`; `setMarks` is that of `lineChart`.
  *
  * `onPrice(text)` gets each price as it is written, `onLive()` each time that the history is there,
  * `onError(error)` why no prices come.
@@ -33,6 +33,7 @@ export function liveChart(place, symbol, label, { onPrice, onLive = () => {}, on
     onError,
   );
   return {
+    setMarks: (marks) => chart.setMarks(marks),
     stop() {
       stream.stop();
       chart.destroy();

@@ -143,6 +143,6 @@ export function tell(place, kind, ...children) {
 /** How many connections are signed in at this moment, as a badge where there are some. */
 export function liveBadge(count) {
   return count === 0
-    ? h("span", { class: "quiet-text" }, "none now")
+    ? h("span", { class: "quiet-text" }, "none")
     : h("span", { class: "badge good" }, `${count} live`);
 }

@@ -1,8 +1,8 @@
-// API tokens: make one, see what each may do and did last, delete one.
+// API tokens: the list with scopes and use of each, creating one, deleting one.
 //
 // Rules:
-// - A token is shown whole once, on this page, and kept nowhere.
-// - The list is told anew every few seconds, so that what is live is seen to be.
+// - A token is shown whole once, on this page, and stored nowhere.
+// - The list is read again every few seconds, so that it shows live connections.
 
 import {
   busy,
@@ -27,7 +27,7 @@ import { begin, keepFresh, liveBadge, livingList, picked, scopeChoices, tell } f
 import { account, accountPicker, api } from "/assets/session.js";
 import { ApiError } from "/assets/socket.js";
 
-const COLUMNS = ["Token", "May", "Account", "Last used", "Live", "Made", ""].map((title) => ({
+const COLUMNS = ["Token", "Scopes", "Account", "Last used", "Connections", "Created", ""].map((title) => ({
   title,
 }));
 
@@ -38,22 +38,23 @@ let refresh;
 function buildForm(info) {
   const form = byId("make");
   const scopes = scopeChoices(
-    "What it may do",
+    "Scopes",
     info.scopes.map(({ scope }) => scope),
     info,
-    { name: "new_token_scopes", hint: "Give it what it needs and nothing else." },
+    { name: "new_token_scopes", hint: "Give it only what it needs." },
   );
   const name = h("input", {
     name: "new_token",
     required: true,
     maxlength: "64",
     pattern: "[A-Za-z0-9_ ]*[A-Za-z0-9_][A-Za-z0-9_ ]*",
-    title: "Letters, digits, blanks and _",
+    title: "Letters, digits, spaces and _",
     placeholder: "My bot",
     autocomplete: "off",
   });
   const bound = h("input", { type: "checkbox", name: "valid_for_current_ip_only" });
-  const button = h("button", { type: "submit", class: "primary" }, "Make the token");
+  const button = h("button", { type: "submit", class: "primary" }, "Create token");
+  const cancel = h("button", { type: "button", class: "quiet", onclick: close }, "Cancel");
   fill(
     form,
     h(
@@ -66,12 +67,25 @@ function buildForm(info) {
     choice("Works from this address only", bound, {
       hint: "The address that this browser reaches the gateway from.",
     }),
-    h("div", { class: "actions" }, button),
+    h("div", { class: "actions" }, button, cancel),
   );
   form.onsubmit = (event) => {
     event.preventDefault();
     busy(button, () => make(form, scopes));
   };
+}
+
+/** Shows the form, which is closed again when a token is created. */
+function open() {
+  byId("make-part").hidden = false;
+  byId("new").setAttribute("aria-expanded", "true");
+  byId("make").elements.new_token.focus();
+}
+
+function close() {
+  byId("make-part").hidden = true;
+  byId("new").setAttribute("aria-expanded", "false");
+  byId("new").focus();
 }
 
 async function make(form, scopes) {
@@ -90,6 +104,7 @@ async function make(form, scopes) {
     form.reset();
     byId("make").elements.account.value = loginid;
     fill(byId("deleted"));
+    close();
     showMade(made, loginid);
     await refresh();
   } catch (error) {
@@ -99,9 +114,9 @@ async function make(form, scopes) {
 
 function explained(error) {
   const next = {
-    APITokenError: { new_token: `${error.message} Take another name, or delete that token below.` },
-    TooManyTokens: { next: "The tokens are listed below: delete one that is not used any more." },
-    ConnectionLost: { next: "The token may be made: look at the list before you try again." },
+    APITokenError: { new_token: `${error.message} Choose another name, or delete that token below.` },
+    TooManyTokens: { next: "Delete a token below that you do not use any more." },
+    ConnectionLost: { next: "The token may have been created: check the list before you try again." },
   };
   const { code, message } = error;
   const details = next[code] ?? error.details;
@@ -112,12 +127,12 @@ function showMade({ display_name: name, token }, loginid) {
   tell(
     byId("said"),
     "good",
-    h("h2", {}, `“${name}” is made`),
+    h("h2", {}, `“${name}” is created`),
     secretLine(token, `the token ${name}`),
     h(
       "p",
       {},
-      `It signs in to ${loginid}. Copy it now: it is shown this once and never again.`,
+      `It signs in to ${loginid}. Copy it now: it is not shown again.`,
     ),
   );
 }
@@ -165,7 +180,7 @@ function row(token, info) {
   return { element: tableRow(COLUMNS, cells), update };
 }
 
-/** The token that this one was made with, and ends with. */
+/** The token that this one was created with, and ends with. */
 function madeWith({ loginid, parent }) {
   const of = parent.loginid === loginid ? "" : ` of ${parent.loginid}`;
   const last = h("code", {}, parent.token.slice(-4));
@@ -177,7 +192,7 @@ async function removeToken({ name, token, loginid }, button) {
     title: `Delete “${name}”?`,
     text:
       "Programs that use it are signed out at once, and cannot sign in with it again. Tokens " +
-      "that were made with it are deleted too.",
+      "that were created with it are deleted too.",
     action: "Delete the token",
     danger: true,
   });
@@ -188,7 +203,7 @@ async function removeToken({ name, token, loginid }, button) {
     try {
       await api.ask({ api_token: 1, delete_token: token, loginid });
       await refresh();
-      tell(byId("deleted"), "good", h("p", {}, `“${name}” is deleted, and signed out everywhere.`));
+      tell(byId("deleted"), "good", h("p", {}, `“${name}” is deleted and signed out everywhere.`));
     } catch (error) {
       tell(byId("deleted"), "error", h("p", {}, `“${name}” was not deleted. ${error.message}`));
     }
@@ -197,8 +212,9 @@ async function removeToken({ name, token, loginid }, button) {
 
 begin(async (info) => {
   buildForm(info);
+  byId("new").onclick = () => (byId("make-part").hidden ? open() : close());
   fill(byId("list"), skeleton(4));
-  const none = empty("No tokens yet", "Make the first one with the form above.");
+  const none = empty("No tokens yet", "Create the first one with “New token”.");
   const whole = table("Your tokens", COLUMNS, []);
   const show = livingList(
     whole.querySelector("tbody"),
