@@ -184,9 +184,8 @@ def buy(transaction: Transaction, purchase: Purchase) -> Bought:
     if buyer.currency != currency:
         raise Refusal(
             "ContractBuyValidationError",
-            f"The account {loginid} is kept in {buyer.currency}: it cannot buy a contract in"
-            f" {currency}.",
-            {"currency": f"{buyer.currency} is needed."},
+            f"Account {loginid} is in {buyer.currency}: it cannot buy a contract in {currency}.",
+            {"currency": f"Must be {buyer.currency}."},
         )
     payee = None
     if purchase.quote.markup:
@@ -246,20 +245,20 @@ def _check_room(transaction: Transaction, purchase: Purchase) -> int:
     problem = None
     if count >= MAX_OPEN_POSITIONS:
         problem = (
-            f"You have {count} open contracts, and may have {MAX_OPEN_POSITIONS}: wait until one"
-            " ends, or sell one."
+            f"You have {count} open contracts, and the limit is {MAX_OPEN_POSITIONS}. Wait until"
+            " one ends, or sell one."
         )
     most_alike = TYPES[terms.contract_type].most_open
     if problem is None and most_alike is not None and alike >= most_alike:
         problem = (
-            f"You have {alike} open contracts of the type {terms.contract_type}, and may have"
-            f" {most_alike}: wait until one ends, or sell one."
+            f"You have {alike} open contracts of type {terms.contract_type}, and the limit is"
+            f" {most_alike}. Wait until one ends, or sell one."
         )
     most_payout = bound_in(MAX_OPEN_PAYOUT, terms.currency)
     if problem is None and payout + quote.payout > most_payout:
         problem = (
-            f"Your open contracts together may pay {terms.currency}"
-            f" {to_text(most_payout, terms.currency)}: this one would exceed that."
+            f"The total payout of your open contracts must not exceed {terms.currency}"
+            f" {to_text(most_payout, terms.currency)}, and with this contract it would."
         )
     if problem is not None:
         raise Refusal("OpenPositionLimitExceeded", problem)

@@ -75,16 +75,16 @@ class Following:
         """
         stake = original.price - original.markup
         if self.min_stake is not None and stake < self.min_stake:
-            bound, words = self.min_stake, "below your least"
+            bound, words = self.min_stake, "below your minimum of"
         elif self.max_stake is not None and stake > self.max_stake:
-            bound, words = self.max_stake, "above your largest"
+            bound, words = self.max_stake, "above your maximum of"
         else:
             return
         currency = original.terms.currency
         raise Refusal(
             "InvalidStakeLimit",
-            f"The trader's stake of {currency} {to_text(stake, currency)} is {words},"
-            f" {currency} {to_text(bound, currency)}.",
+            f"The trader's stake of {currency} {to_text(stake, currency)} is {words} {currency}"
+            f" {to_text(bound, currency)}.",
         )
 
 
@@ -212,15 +212,19 @@ class Copying:
     ) -> None:
         """Raise `Refusal` if either account copies, or is copied, in a way that forbids this."""
         if self.traders(transaction, trader.loginid):
-            raise _not_allowed("The trader copies others, and copies are not copied again.")
+            raise _not_allowed(
+                "This trader copies others, and copied trades cannot be copied again."
+            )
         if self._followers(transaction, copier.loginid, at):
-            raise _not_allowed("You are copied by others, and copies are not copied again.")
+            raise _not_allowed("Others copy you, and copied trades cannot be copied again.")
         followed = {each.trader for each in self.traders(transaction, copier.loginid)}
         if len(followed - {trader.loginid}) >= MAX_TRADERS:
-            raise _not_allowed(f"An account may copy {MAX_TRADERS} traders: stop copying one.")
+            raise _not_allowed(
+                f"An account can copy at most {MAX_TRADERS} traders. Stop copying one first."
+            )
         others = {each.copier for each in self._followers(transaction, trader.loginid, at)}
         if len(others - {copier.loginid}) >= MAX_COPIERS:
-            raise _not_allowed(f"The trader is copied by {MAX_COPIERS} others, and no more may.")
+            raise _not_allowed(f"This trader already has the maximum of {MAX_COPIERS} copiers.")
 
     async def stop(self, copier: str, guard: Guard, *, trader: str = "", handle: str = "") -> bool:
         """Stop copying a trader, named by account or handle; return whether it was copied."""
@@ -331,7 +335,7 @@ class Copying:
                 refusal = Refusal(
                     "ContractUpdateFailure",
                     "The trader closed the contract while the orders of your copy were being"
-                    " changed: it is still open.",
+                    " changed: your copy is still open.",
                 )
             _tell(transaction, copy.loginid, action, original, copy.id, refusal, at)
 
@@ -362,13 +366,15 @@ class Copying:
 def _check_kinds(copier: Account, trader: Account) -> None:
     """Raise `Refusal` unless these are two accounts of the same kind and currency."""
     if copier.loginid == trader.loginid:
-        raise _not_allowed("This is a token of your own account: nobody copies themselves.")
+        raise _not_allowed("This token is for your own account: you cannot copy yourself.")
     if copier.is_virtual != trader.is_virtual:
-        raise _not_allowed("A demo account copies demo accounts, a real-style one real-style ones.")
+        raise _not_allowed(
+            "A demo account can copy only demo accounts, a real-style account only real-style ones."
+        )
     if copier.currency != trader.currency:
         raise Refusal(
             "CopyTradingWrongCurrency",
-            f"The trader's account is kept in {trader.currency}, yours in {copier.currency}: copy"
+            f"The trader's account is in {trader.currency} and yours in {copier.currency}. Copy"
             f" with an account in {trader.currency}.",
         )
 

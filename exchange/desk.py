@@ -501,7 +501,7 @@ class Desk:
                 raise Refusal(
                     "PriceMoved",
                     f"The contract is worth {currency} {to_text(ending.pays, currency)} now, less"
-                    f" than the {currency} {to_text(least, currency)} that you would sell it for.",
+                    f" than your minimum of {currency} {to_text(least, currency)}.",
                 )
             copies = self._ends_of_copies(held, end, now)
 

@@ -71,12 +71,12 @@ def tighten(
         before = present.get(name)
         if not value:
             if before is not None:
-                raise _refused(name, "It is set, and is not taken back.")
+                raise _refused(name, "This limit cannot be removed.")
         elif value != before:
             if name in PAUSES:
                 _check_pause(name, value, before, at)
             elif before is not None and value > before:
-                raise _refused(name, "It is set, and can only be made stricter.")
+                raise _refused(name, "This limit can only be made stricter.")
             changed[name] = value
     if not changed:
         return
@@ -99,12 +99,12 @@ def lift(transaction: Transaction, loginid: str) -> bool:
 
 def _check_pause(name: str, until: int, before: int | None, at: int) -> None:
     if before is not None and until < before:
-        raise _refused(name, "It is set, and can only be made longer.")
+        raise _refused(name, "This period can only be made longer.")
     if name == "timeout_until":
         if not at < until <= at + LONGEST_TIMEOUT:
-            raise _refused(name, "A timeout ends within six weeks from now.")
+            raise _refused(name, "A timeout must end within six weeks from now.")
     elif not _months_later(at, SHORTEST_EXCLUSION) <= until <= _months_later(at, LONGEST_EXCLUSION):
-        raise _refused(name, "An exclusion ends in six months at the soonest and in five years.")
+        raise _refused(name, "An exclusion must end in six months to five years from now.")
 
 
 def _months_later(at: int, months: int) -> int:
@@ -122,7 +122,7 @@ def _months_later(at: int, months: int) -> int:
 def _refused(name: str, problem: str) -> Refusal:
     return Refusal(
         "SetSelfExclusionError",
-        f"{name}: {problem} The operator of the gateway can lift what was excluded.",
+        f"{name}: {problem} The operator of the gateway can lift your limits.",
         {name: problem},
         names_field=False,
     )
@@ -146,8 +146,8 @@ def refuse_purchase(
     if most is not None and held >= most:
         raise Refusal(
             "OpenPositionLimitExceeded",
-            f"You have {held} open contracts, and chose to have {most} at the most: wait until one"
-            " ends, or sell one.",
+            f"You have {held} open contracts, and your own limit is {most}. Wait until one ends,"
+            " or sell one.",
         )
     most = limits.get("max_balance")
     if most is not None:
@@ -155,8 +155,9 @@ def refuse_purchase(
         if row is not None and row[0] > most:
             raise Refusal(
                 "AccountBalanceExceedsLimit",
-                f"You chose to hold {currency} {to_text(most, currency)} at the most, and hold"
-                f" {currency} {to_text(row[0], currency)}: nothing is bought meanwhile.",
+                f"Your balance of {currency} {to_text(row[0], currency)} is above your own limit"
+                f" of {currency} {to_text(most, currency)}. You cannot buy contracts until it is"
+                " lower.",
             )
     for pattern, days, word in _WINDOWS:
         turnover_limit = limits.get(pattern.format("turnover"))
@@ -193,8 +194,8 @@ def refuse_deposit(reader: Snapshot, loginid: str, *, currency: str, amount: int
         if row is not None and row[0] + amount > most:
             raise Refusal(
                 "AccountBalanceExceedsLimit",
-                f"The owner of {loginid} chose to hold {currency} {to_text(most, currency)} at the"
-                " most: this payment would exceed that.",
+                f"This payment would exceed the balance limit of {currency}"
+                f" {to_text(most, currency)} that the owner of {loginid} has set.",
             )
     for pattern, days, word in _WINDOWS:
         most = limits.get(pattern.format("deposit"))
@@ -228,8 +229,8 @@ def refuse_long_session(reader: Snapshot, loginid: str, *, signed_in_for: float,
     if minutes is not None and signed_in_for >= minutes * 60:
         raise Refusal(
             "SessionDurationLimitExceeded",
-            f"You chose to trade for {minutes} minutes in one session, and have been signed in for"
-            " that long: sign in anew to go on.",
+            f"Your session has reached your own limit of {minutes} minutes. Sign in again to"
+            " continue.",
         )
 
 
@@ -249,6 +250,6 @@ def _exceeded(what: str, days: int, most: int, so_far: int, currency: str) -> st
     when = "today" if days == 1 else f"in {days} days"
     kind = {"Turnover": "turnover", "Loss": "losses", "Deposit": "deposits"}[what]
     return (
-        f"The limit on {kind} {when} is {currency} {to_text(most, currency)}:"
-        f" {currency} {to_text(so_far, currency)} of it are used"
+        f"The limit on {kind} {when} is {currency} {to_text(most, currency)}: {currency}"
+        f" {to_text(so_far, currency)} of it is used"
     )

@@ -271,7 +271,7 @@ class Feed:
     ) -> Generator[None, None, Candles]:
         """Return the same as `candles`; a generator, which may be abandoned after each day."""
         if granularity not in GRANULARITIES:
-            raise ValueError(f"no candles of {granularity} seconds")
+            raise ValueError(f"candles of {granularity} seconds are not offered")
         series = self._open(symbol)
         grid, step = series.grid, symbol.step
         epochs, parts = [np.empty(0, np.int64)], [np.empty((4, 0), np.int64)]

@@ -123,7 +123,9 @@ def open_account(
     Raises `StoreError` if no accounts are kept in the currency.
     """
     if currency not in CURRENCIES:
-        raise StoreError(f"no accounts are kept in {currency}: one of {', '.join(CURRENCIES)}")
+        raise StoreError(
+            f"accounts in {currency} are not offered: use one of {', '.join(CURRENCIES)}"
+        )
     prefix = DEMO_PREFIX if is_virtual else REAL_PREFIX
     [last] = transaction.single(
         "SELECT max(CAST(substr(loginid, ?) AS INTEGER)) FROM accounts WHERE is_virtual = ?",
@@ -154,7 +156,7 @@ def account(reader: Snapshot, loginid: str) -> Account:
     if row is None:
         raise StoreError(f"there is no account {loginid}")
     if not row["currency"]:
-        raise StoreError(f"the account {loginid} has no money: there is no exchange here")
+        raise StoreError(f"account {loginid} has no money: this gateway has no exchange")
     return _account(row)
 
 

@@ -52,7 +52,7 @@ def to_units(amount: Decimal, currency: str) -> int:
     """Convert an amount to smallest units. Raises `ValueError` if it has too many decimals."""
     units = amount.scaleb(CURRENCIES[currency].digits)
     if units != units.to_integral_value():
-        raise ValueError(f"{currency} has {CURRENCIES[currency].digits} decimals")
+        raise ValueError(f"{currency} has at most {CURRENCIES[currency].digits} decimals")
     return int(units)
 
 

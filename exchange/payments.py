@@ -122,25 +122,26 @@ def _paying(reader: Snapshot, order: Order) -> tuple[Account, agents.Agent | Non
         agent = agents.find(reader, order.payee if order.kind is Kind.TO_AGENT else order.payer)
         if agent is None:
             raise order.refused(
-                f"{order.payee} is no payment agent: paymentagent_list lists them."
+                f"{order.payee} is not a payment agent. paymentagent_list lists them."
                 if order.kind is Kind.TO_AGENT
-                else f"{order.payer} is no payment agent: paymentagent_create makes it one."
+                else f"{order.payer} is not a payment agent. Call paymentagent_create first."
             )
         if payer.is_virtual:
             raise _not_real(order, payer.loginid)
     if order.currency != payer.currency:
         raise order.refused(
-            f"{payer.loginid} is kept in {payer.currency}: tell the amount in {payer.currency}."
+            f"Account {payer.loginid} is in {payer.currency}: give the amount in {payer.currency}."
         )
     if order.units <= 0:
-        raise order.refused("The amount must be more than 0.")
+        raise order.refused("Amount must be more than 0.")
     if agent is not None:
         _within_bounds(order)
     if payer.balance < order.units:
         raise Refusal(
             "InsufficientBalance",
-            f"{payer.loginid} holds {payer.currency} {to_text(payer.balance, payer.currency)}, less"
-            f" than the {payer.currency} {to_text(order.units, payer.currency)} to be paid.",
+            f"The balance of {payer.loginid} is {payer.currency}"
+            f" {to_text(payer.balance, payer.currency)}, less than the payment of"
+            f" {payer.currency} {to_text(order.units, payer.currency)}.",
         )
     return payer, agent
 
@@ -160,9 +161,9 @@ def _own(order: Order, payer: Account, payee: Account | None) -> Account:
     if payee is None or payee.user_id != payer.user_id:
         raise order.refused(f"You have no account {order.payee}.")
     if payee.loginid == payer.loginid:
-        raise order.refused("A transfer is between two accounts: name another account_to.")
+        raise order.refused("account_from and account_to must be different accounts.")
     if payee.is_virtual != payer.is_virtual:
-        raise order.refused("Money of demo accounts and of real-style accounts never meets.")
+        raise order.refused("Money cannot be transferred between demo and real-style accounts.")
     return payee
 
 
@@ -177,8 +178,8 @@ def _agent(order: Order, payer: Account, payee: Account | None) -> Account:
         raise _both_own(order)
     if payee.currency != payer.currency:
         raise order.refused(
-            f"{payee.loginid} is kept in {payee.currency}, {payer.loginid} in {payer.currency}:"
-            " agents deal in one currency."
+            f"{payee.loginid} is in {payee.currency} and {payer.loginid} in {payer.currency}:"
+            " both must have the same currency."
         )
     return payee
 
@@ -205,22 +206,24 @@ def _refuse_own(order: Order, payer: Account, payee: Account | None) -> None:
 
 
 def _not_real(order: Order, loginid: str) -> Refusal:
-    return order.refused(f"{loginid} is no real-style account: payment agents need one.")
+    return order.refused(
+        f"{loginid} is not a real-style account. Payments through agents need one."
+    )
 
 
 def _both_own(order: Order) -> Refusal:
-    return order.refused("Both accounts are yours: use transfer_between_accounts.")
+    return order.refused("Both accounts are yours. Use transfer_between_accounts.")
 
 
 def _takes_nothing(order: Order) -> Refusal:
-    return order.refused(f"{order.payee} takes no such payment at present.")
+    return order.refused(f"{order.payee} does not accept such payments at present.")
 
 
 def _within_bounds(order: Order) -> None:
     least, most = agent_bounds(order.currency)
     if not least <= order.units <= most:
         raise order.refused(
-            f"A payment through an agent is between {to_text(least, order.currency)} and"
+            f"Amount must be between {to_text(least, order.currency)} and"
             f" {to_text(most, order.currency)} {order.currency}."
         )
 
@@ -261,7 +264,9 @@ def pay(
         spot = shown(rates.rate(payer.currency, payee.currency, int(at)).spot)
         rate = f" at 1 {payer.currency} = {spot:f} {payee.currency}"
     if units == 0:
-        raise order.refused(f"That is less than the smallest amount of {payee.currency}.")
+        raise order.refused(
+            f"The converted amount is below the smallest amount of {payee.currency}."
+        )
     out, into = _notes(order, parties, rate)
     transfer = order.kind is Kind.TRANSFER
     outgoing = Posting(
@@ -386,8 +391,8 @@ def _paid_with(reader: Snapshot, order: Order, key: str) -> Payment | None:
     ):
         raise Refusal(
             "IdempotencyKeyReused",
-            "This idempotency_key is that of an earlier payment, of another amount, account or"
-            " description, and nothing was paid now: take another key for another payment.",
+            "This idempotency_key was used for a payment with another amount, account or"
+            " description. Nothing was paid. Use a new key for a new payment.",
         )
     return made
 

@@ -142,7 +142,7 @@ class Margins(BaseModel):
     )
     financial: Share = Field(
         0.03,
-        description="Least margin on symbols named after real markets: a share of the payout.",
+        description="Minimum margin on symbols named after real markets: a share of the payout.",
     )
     multiplier: Annotated[float, Field(ge=0, le=10)] = Field(
         0.3,

@@ -155,7 +155,7 @@ class Statement(AccountRequest):
     )
     description: Flag = Field(0, description="1 to add `longcode` and `shortcode` to each entry.")
     limit: Annotated[Int, Field(ge=0, le=999)] = Field(
-        100, description="The number of entries at most."
+        100, description="The maximum number of entries."
     )
     offset: Annotated[Int, Field(ge=0, le=2**53 - 1)] = Field(
         0, description="The number of newest entries to skip."

@@ -66,7 +66,7 @@ def _is_host(host: str) -> bool:
 def _target(value: str) -> str:
     if value and not is_target(value):
         raise PydanticCustomError(
-            "target", "An https URL is needed, or an http one on localhost; no user, no fragment."
+            "target", "Must be an https URL, or http on localhost, without a user or a fragment."
         )
     return value
 
@@ -84,7 +84,7 @@ class AppFields(AccountRequest):
     ] = Field(
         description="The name shown to users: letters of any script, digits, spaces, `_` and `-`."
     )
-    scopes: ScopeNames = Field(description="The scopes that users can grant the app at most.")
+    scopes: ScopeNames = Field(description="The scopes that the app can ask users for.")
     redirect_uri: Target = Field(
         "", description="The URL that consent returns to: https, or http on localhost."
     )
@@ -150,7 +150,7 @@ def _origin(value: str) -> str:
         or not _is_host(found["host"].strip("[]"))
     ):
         raise PydanticCustomError(
-            "origin", "An origin as browsers write it is needed, such as https://bot.example.com."
+            "origin", "Must be an origin as browsers write it, such as https://bot.example.com."
         )
     return value
 

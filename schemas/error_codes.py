@@ -10,15 +10,15 @@ from typing import Final
 
 ANY_CALL: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "BadRequest": "The message is nested too deeply, or has a number that is too large.",
-        "InvalidAppID": "The connection names no app that exists, or one it may not use; it ends.",
+        "BadRequest": "The message is no JSON object, or is nested too deeply.",
+        "InvalidAppID": "The app does not exist, or may not be used here; the connection closes.",
         "InputValidationFailed": "A field is missing, unknown or invalid; `details` names it.",
         "RateLimit": "Too many messages or streams; `details` names the limit.",
-        "SanityCheckFailed": "The message holds a token outside of the fields for secrets.",
-        "Timeout": "The call took too long, and was given up.",
-        "ServiceRestart": "The gateway is stopping; connect again.",
-        "StorageUnavailable": "The database can not be written at present; nothing has changed.",
-        "InternalServerError": "A fault of the gateway, which it has logged.",
+        "SanityCheckFailed": "A key, a text or a number of the message is not accepted anywhere.",
+        "Timeout": "The call took too long and was cancelled.",
+        "ServiceRestart": "The gateway is shutting down; connect again later.",
+        "StorageUnavailable": "The database cannot be written at present; nothing was changed.",
+        "InternalServerError": "An error in the gateway, which it has logged.",
     }
 )
 """Codes that may answer any call."""
@@ -33,62 +33,64 @@ NEEDS_LOGIN: Final[Mapping[str, str]] = MappingProxyType(
 """Codes of calls that need a token."""
 
 SUBSCRIBES: Final[Mapping[str, str]] = MappingProxyType(
-    {"AlreadySubscribed": "The connection has this stream already."}
+    {"AlreadySubscribed": "The connection already has this stream."}
 )
 """Codes of calls that open streams."""
 
 OF_CALLS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "APITokenError": "There is no such token, or one of that name exists.",
-        "ASK_EMAIL_VERIFY": "A code that `verify_email` sends is needed.",
+        "APITokenError": "There is no such token, or there is already one with that name.",
+        "ASK_EMAIL_VERIFY": "A code from `verify_email` is needed.",
         "AccountBalanceExceedsLimit": "The balance would exceed your self-exclusion limit.",
-        "AppRegister": "There is no such app, or it can not be changed like that.",
+        "AppUpdate": "You have another app of this name.",
+        "AppRegister": "There is no such app, or it cannot be changed like this.",
         "BarrierValidationError": "The barrier is not allowed; `details` says which are.",
         "CashierForwardError": "The cashier is not available for this account.",
         "ConsentRefused": "The app's request for consent is invalid or has expired.",
         "ContractBuyValidationError": "The stake, the payout or the currency is not allowed.",
-        "ContractCreationFailure": "The contract can not be priced: it offers no return, or a"
+        "ContractCreationFailure": "The contract cannot be priced: it offers no return, or a"
         " barrier is missing.",
-        "ContractNotFound": "The account has no contract of this number.",
-        "ContractUpdateFailure": "The present price would meet the order at once.",
+        "ContractNotFound": "The account has no contract with this `contract_id`.",
+        "ContractUpdateFailure": "The current price would trigger the order immediately.",
         "ContractUpdateNotAllowed": "Contracts of this type take no orders.",
         "CopyTradingNotAllowed": "This account may not copy that trader; the message says why.",
         "CopyTradingWrongCurrency": "Both accounts must have the same currency.",
-        "DuplicateAccount": "A user of this address exists already.",
-        "IdempotencyKeyReused": "The key was used for another payment before.",
+        "DuplicateAccount": "There is already a user with this e-mail address.",
+        "IdempotencyKeyReused": "The key was already used for another payment.",
         "InsufficientBalance": "The balance is too small.",
         "InvalidAccountType": "No account of this type can be opened.",
-        "InvalidAppID": "There is no such app, or it may not be used like that.",
+        "InvalidAppID": "There is no such app, or it may not be used like this.",
         "InvalidContractProposal": "The proposal is unknown or older than a minute.",
         "InvalidCredentials": "The e-mail address or the password is wrong.",
         "InvalidOfferings": "Contracts of this type are not offered, or not at present.",
-        "InvalidSellContractProposal": "The contract can not be sold or cancelled now; the message"
+        "InvalidSellContractProposal": "The contract cannot be sold or cancelled now; the message"
         " says why.",
-        "InvalidStakeLimit": "The stake lies outside of the limits of the copying.",
-        "InvalidStartEnd": "The start lies after the end.",
+        "InvalidStakeLimit": "The stake is outside the stake limits of the copier.",
+        "InvalidStartEnd": "The start is after the end.",
         "InvalidSymbol": "There is no such symbol; `active_symbols` lists them.",
-        "InvalidToken": "The token, or the code of a letter, is unknown, used or expired.",
-        "InvalidVerificationType": "No such code is sent.",
+        "InvalidToken": "The token or the verification code is unknown, used or expired.",
+        "InvalidVerificationType": "Codes of this type are not offered.",
         "MailServerNeeded": "The gateway has no mail server, so it sends no codes.",
         "MarketIsClosed": "The market of the symbol is closed.",
         "NoOpenPosition": "The contract is not open.",
         "OfferingsValidationError": "The combination is not offered; `contracts_for` lists what"
         " is.",
-        "OpenPositionLimitExceeded": "Too many contracts are open, or they may pay too much.",
+        "OpenPositionLimitExceeded": "Too many contracts are open, or their total payout is too"
+        " large.",
         "PaymentAgentTransferError": "The transfer is not possible; the message says why.",
         "PaymentAgentWithdrawError": "The withdrawal is not possible; the message says why.",
         "PermissionDenied": "The token is not allowed to do this.",
-        "PriceMoved": "The price has moved beyond what you offered.",
+        "PriceMoved": "The price has moved beyond the limit that you gave.",
         "RealAccountNeeded": "A real-style account is needed.",
         "SelfExclusion": "You have excluded yourself from trading.",
         "SessionDurationLimitExceeded": "The session is longer than your self-exclusion limit.",
-        "SetAccountCurrencyError": "The currency of the account can not be changed any more.",
-        "SetSelfExclusionError": "A limit can not be set like that; the message says why.",
-        "TooManyAccounts": "The user has as many accounts as are allowed.",
-        "TooManyTokens": "The account has as many tokens as are allowed.",
-        "TopupVirtualError": "The account can not be topped up.",
+        "SetAccountCurrencyError": "The currency of the account can no longer be changed.",
+        "SetSelfExclusionError": "The limit cannot be set like this; the message says why.",
+        "TooManyAccounts": "The user has the maximum number of accounts.",
+        "TooManyTokens": "The account has the maximum number of tokens.",
+        "TopupVirtualError": "The account cannot be topped up.",
         "TransferBetweenAccountsError": "The transfer is not possible; the message says why.",
-        "UnknownLandingCompany": "There is no landing company of this name.",
+        "UnknownLandingCompany": "There is no landing company with this name.",
         **{
             f"{period}{what}LimitExceeded": f"Your self-exclusion limit of {words} in {days} would"
             " be exceeded."

@@ -30,7 +30,7 @@ def _integer(value: object) -> object:
         return int(value)
     if type(value) is str and _INTEGER.fullmatch(value):
         return int(value)
-    raise PydanticCustomError("integer", "An integer is needed.")
+    raise PydanticCustomError("integer", "Must be an integer.")
 
 
 def _decimal(value: object) -> object:
@@ -40,7 +40,7 @@ def _decimal(value: object) -> object:
         return Decimal(repr(value))
     if type(value) is str and _DECIMAL.fullmatch(value):
         return Decimal(value)
-    raise PydanticCustomError("number", "A number is needed.")
+    raise PydanticCustomError("number", "Must be a number.")
 
 
 def _text(value: object) -> object:
@@ -50,7 +50,7 @@ def _text(value: object) -> object:
         value = int(value)
     if type(value) is int or type(value) is float:
         return repr(value)
-    raise PydanticCustomError("text", "A string is needed.")
+    raise PydanticCustomError("text", "Must be a string.")
 
 
 def listed(value: object) -> object:
@@ -94,7 +94,7 @@ def secret(default: Any = ..., *, description: str, **rules: Any) -> Any:
 def present(value: object) -> object:
     """The value, unless it is null, which is refused."""
     if value is None:
-        raise PydanticCustomError("null", "A value is needed, or no such field.")
+        raise PydanticCustomError("null", "Must not be null. Give a value, or leave the field out.")
     return value
 
 

@@ -20,7 +20,7 @@ from scopegate.schemas.fields import (
     Text,
 )
 
-NO_EFFECT = "Taken, and without effect here."
+NO_EFFECT = "Accepted, but has no effect."
 GRANULARITIES = (60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 LandingCompany = Literal["iom", "malta", "maltainvest", "svg", "virtual", "vanuatu"]
 ContractTypes = Annotated[
@@ -35,7 +35,7 @@ def _granularity(value: int) -> int:
     if value not in GRANULARITIES:
         raise PydanticCustomError(
             "granularity",
-            "One of {those} is needed.",
+            "Must be one of {those}.",
             {"those": ", ".join(map(str, GRANULARITIES))},
         )
     return value

@@ -14,7 +14,7 @@ Moment = Annotated[
     ),
 ]
 _FROM = "The first moment: epoch seconds, or `yyyy-mm-dd hh:mm:ss` (UTC)."
-_TO = "The last moment, which is within the range."
+_TO = "The last moment, inclusive, in the same formats as `date_from`."
 _RANGE = {"date_from": "2026-01-01 00:00:00", "date_to": "2026-01-31 23:59:59"}
 
 

@@ -23,15 +23,15 @@ def _strong(password: str) -> str:
     if not _PASSWORD.fullmatch(password):
         raise PydanticCustomError(
             "password",
-            "A password has 8 to 25 printable ASCII characters, with small and capital letters and"
-            " digits among them.",
+            "A password must have 8 to 25 printable ASCII characters, with at least one"
+            " lower-case letter, one capital letter and one digit.",
         )
     return password
 
 
 NewPassword = Annotated[Text, AfterValidator(_strong)]
 CurrencyCode = Annotated[Text, Field(pattern=r"^[A-Za-z0-9]{2,20}$")]
-_UNUSED = "Without effect."
+_UNUSED = "Accepted, but has no effect."
 
 
 class NewAccountVirtual(AccountRequest):

@@ -1,6 +1,6 @@
 """Requests and replies of the gateway's own pages: sign-in, apps, tokens and activity."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -37,6 +37,8 @@ class PageInfoBody(TypedDict):
     """The demo user's token; null without a demo user, or on another machine than the gateway's."""
     scopes: list[ScopeWords]
     """The scopes of this gateway."""
+    users: Literal["none", "demo", "others"]
+    """The users that exist: none, only the demo user, or others."""
     version: str
     """The version of the gateway."""
 
@@ -237,7 +239,7 @@ class Activity(Request):
 
     activity: One
     limit: Annotated[Int, Field(ge=1, le=500)] = Field(
-        50, description="The number of entries at most."
+        50, description="The maximum number of entries."
     )
     own_pages: Flag = Field(0, description="1 to include what you did at the gateway's pages.")
 
@@ -254,10 +256,14 @@ class Use(TypedDict):
     kind: str
     """The kind of token: `token` (an API token), `app`, `demo`, or `page` (a sign-in at the
     pages)."""
+    last_error: str | None
+    """The code of the latest error; null if no such call was refused."""
     loginid: str
     """The account that the token is for."""
     name: str
     """The name of the app, or of the token if it belongs to no app."""
+    refused: int
+    """The number of such calls that were answered with an error."""
     times: int
     """The number of such calls."""
     token: str

@@ -52,7 +52,7 @@ class TransferBetweenAccounts(AccountRequest):
         None, description="The account to pay to: another one of the user."
     )
     accounts: Literal["all", "brief"] = Field(
-        "brief", description="Without effect: both values list the same accounts."
+        "brief", description="No effect: both values list the same accounts."
     )
     amount: OrAbsent[Amount] = Field(
         None, description="The amount in units of the currency of `account_from`."
@@ -103,22 +103,20 @@ class Cashier(AccountRequest):
         description="The purpose; `withdraw` needs `verification_code`."
     )
     address: OrAbsent[Annotated[Text, Field(max_length=200)]] = Field(
-        None, description="Without effect: there is no blockchain behind paper money."
+        None, description="No effect: there is no blockchain behind paper money."
     )
     amount: OrAbsent[Amount] = Field(
-        None, description="Without effect: there is no blockchain behind paper money."
+        None, description="No effect: there is no blockchain behind paper money."
     )
-    dry_run: Flag = Field(
-        0, description="Without effect: there is no blockchain behind paper money."
-    )
+    dry_run: Flag = Field(0, description="No effect: there is no blockchain behind paper money.")
     estimated_fee_unique_id: OrAbsent[Annotated[Text, Field(max_length=100)]] = Field(
-        None, description="Without effect: there is no blockchain behind paper money."
+        None, description="No effect: there is no blockchain behind paper money."
     )
     provider: Literal["doughflow", "crypto"] = Field(
         "doughflow", description="`crypto` is refused: there is no blockchain behind paper money."
     )
     totp: OrAbsent[Annotated[Text, Field(pattern=r"^[0-9]{6,8}$")]] = secret(
-        None, description="Without effect: there are no one-time passwords here."
+        None, description="No effect: there are no one-time passwords here."
     )
     type: Literal["url", "api"] = Field(
         "url", description="`api` is refused: there is no blockchain behind paper money."
@@ -140,7 +138,7 @@ class PaymentMethods(AccountRequest):
 
     payment_methods: One
     country: OrAbsent[Annotated[Text, Field(pattern=r"^[a-z]{0,2}$")]] = Field(
-        None, description="Without effect: the methods are the same in every country."
+        None, description="No effect: the methods are the same in every country."
     )
 
 

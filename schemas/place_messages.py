@@ -170,7 +170,7 @@ class LandingCompanyDetails(Request):
         " others are refused."
     )
     country: OrAbsent[Annotated[Text, Field(max_length=50)]] = Field(
-        None, description="Without effect: no country requires a tax number here."
+        None, description="No effect: no country requires a tax number here."
     )
 
 

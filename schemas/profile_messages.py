@@ -150,7 +150,7 @@ class PersonalData(AccountRequest):
         None, description="Your employment status."
     )
     financial_information_version: OrAbsent[Annotated[Text, Field(max_length=20)]] = Field(
-        None, description="Without effect; only stored."
+        None, description="Stored, but has no effect."
     )
     first_name: OrAbsent[Name] = Field(None, description="Your first name.")
     last_name: OrAbsent[Name] = Field(None, description="Your last name.")
@@ -193,7 +193,7 @@ class SetSettings(PersonalData):
         None,
         description="1 to let anyone with a token of yours copy your trades; 0 ends all copying.",
     )
-    dxtrade_user_exception: OrAbsent[Flag] = Field(None, description="Without effect; only stored.")
+    dxtrade_user_exception: OrAbsent[Flag] = Field(None, description="Stored, but has no effect.")
     email_consent: OrAbsent[Flag] = Field(
         None, description="1 to agree to news by e-mail; none is ever sent."
     )

@@ -48,11 +48,11 @@ class Scope(str):
         """Create a scope of this name."""
         if not _NAME.fullmatch(name):
             raise ValueError(
-                f"{name!r} is no name for a scope: it begins with a lower-case letter and has up to"
-                " 40 of lower-case letters, digits and _.:-"
+                f"{name!r} is not a valid scope name: begin with a lower-case letter and use up"
+                " to 40 lower-case letters, digits and _.:-"
             )
         if not allows.strip():
-            raise ValueError(f"scope {name}: say in a sentence what it allows, for its owner")
+            raise ValueError(f"scope {name}: give a sentence that tells users what it allows")
         made = super().__new__(cls, name)
         made.allows = allows
         made.allows_apps = allows_apps or allows
@@ -119,7 +119,7 @@ SCOPES: Final = "scopes"
 
 def _distinct(names: list[str]) -> list[str]:
     if len(set(names)) != len(names):
-        raise PydanticCustomError("distinct", "Each scope may stand once.")
+        raise PydanticCustomError("distinct", "Each scope may appear only once.")
     return names
 
 

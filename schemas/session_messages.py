@@ -140,7 +140,7 @@ class LoginHistory(AccountRequest):
 
     login_history: One
     limit: Annotated[Int, Field(ge=0, le=50)] = Field(
-        10, description="The number of entries at most."
+        10, description="The maximum number of entries."
     )
 
 

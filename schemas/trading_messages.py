@@ -70,7 +70,7 @@ ProposalId = Annotated[Text, Field(pattern=r"^([A-Za-z0-9_-]{32,128}|1)$")]
 Amount = Annotated[Number, Field(ge=0, le=10**12)]
 TokenText = Annotated[Text, Field(pattern=r"^[A-Za-z0-9_\s-]+$", max_length=128)]
 
-_OF_OTHERS = "For types of contracts that are not offered here."
+_OF_OTHERS = "Only for contract types that are not offered here."
 _RISE: dict[str, JsonValue] = {
     "contract_type": "CALL",
     "symbol": "R_100",

@@ -86,8 +86,12 @@ class VerifyEmail(AccountRequest):
         description="The purpose of the code: `account_opening`, `paymentagent_withdraw` or"
         " `payment_withdraw`; the others are refused."
     )
-    ad_platform_cookies: OrAbsent[AdCookies] = Field(None, description="Without effect.")
-    url_parameters: OrAbsent[LinkParameters] = Field(None, description="Without effect.")
+    ad_platform_cookies: OrAbsent[AdCookies] = Field(
+        None, description="Accepted, but has no effect."
+    )
+    url_parameters: OrAbsent[LinkParameters] = Field(
+        None, description="Accepted, but has no effect."
+    )
 
 
 class VerifyEmailReply(TypedDict):

@@ -52,7 +52,7 @@ class _Command(click.Command):
             texts = value if isinstance(value, tuple) else (value,)
             if name not in _SECRETS and any(token_form.holds_token(str(text)) for text in texts):
                 raise click.BadParameter(
-                    "holds a token, which is a secret: leave it out, and replace that token",
+                    "contains a token, which is a secret: leave it out, and replace that token",
                     param_hint=f"--{name.replace('_', '-')}",
                 )
         return super().invoke(ctx)
@@ -89,7 +89,10 @@ def _run(db: Path | None, job: Callable[[Transaction], T]) -> T:
     try:
         path = path or load().db
         if not path.exists():
-            raise StoreError(f"there is no database {path}: serve makes it, or give --db")
+            raise StoreError(
+                f"there is no database {path}: create it with scopegate serve, or name another"
+                " with --db"
+            )
         return run_once(path, job, market_start.check_feed)
     except (sqlite3.Error, OSError) as problem:
         fail(StoreError(f"cannot use the database {path}: {problem}"))
@@ -128,19 +131,19 @@ def _check_scopes(reader: Snapshot, scopes: Collection[str]) -> None:
     """Raise `StoreError` for a scope that the gateway of this database does not declare."""
     declared = offered.scopes_of(reader)
     if not set(declared).issuperset(scopes):
-        raise StoreError(f"scopes are {', '.join(declared)}, with commas between")
+        raise StoreError(f"unknown scope: use a comma-separated list of {', '.join(declared)}")
 
 
 def _name(_context: click.Context, _option: click.Parameter, value: str) -> str:
     if not (value.isprintable() and 0 < len(value.strip()) <= 64):
-        raise click.BadParameter("a name has 1 to 64 printable characters")
+        raise click.BadParameter("a name must have 1 to 64 printable characters")
     return value
 
 
 def _email(_context: click.Context, _option: click.Parameter, value: str) -> str:
     name, at, host = value.rpartition("@")
     if not (name and at and host and value.isprintable() and " " not in value):
-        raise click.BadParameter("an address such as ada@example.com is needed")
+        raise click.BadParameter("must be an e-mail address such as ada@example.com")
     return value
 
 
@@ -148,7 +151,7 @@ def _email(_context: click.Context, _option: click.Parameter, value: str) -> str
 @_DB
 @click.option("--loginid", required=True, help="Account that the token is for.")
 @click.option(
-    "--scopes", required=True, callback=_scopes, help="Scopes with commas, such as read,trade."
+    "--scopes", required=True, callback=_scopes, help="Comma-separated scopes, such as read,trade."
 )
 @click.option("--name", required=True, callback=_name, help="Name shown in the list.")
 def token_create(db: Path | None, loginid: str, scopes: frozenset[str], name: str) -> None:
@@ -232,12 +235,12 @@ def token_revoke(db: Path | None, which: str) -> None:
         ]
         if len(found) != 1:
             raise StoreError(
-                "there is no such token" if not found else "several tokens look so: give a number"
+                "there is no such token" if not found else "several tokens match: give a number"
             )
         return tokens.end(transaction, found)
 
     ended = _run(db, job)
-    others = f", with {len(ended) - 1} made with it" if len(ended) > 1 else ""
+    others = f", with {len(ended) - 1} created with it" if len(ended) > 1 else ""
     click.echo(f"revoked{others}", err=True)
 
 
@@ -287,7 +290,7 @@ def account_list(db: Path | None, as_json: bool) -> None:
 @_DB
 @click.option("--loginid", required=True, help="Account to credit.")
 @click.option(
-    "--amount", required=True, help="In the account's currency; a negative amount is withdrawn."
+    "--amount", required=True, help="In the account's currency; a negative amount is taken out."
 )
 def account_credit(db: Path | None, loginid: str, amount: str) -> None:
     """Add paper money to an account."""
@@ -297,14 +300,14 @@ def account_credit(db: Path | None, loginid: str, amount: str) -> None:
         try:
             decimal = Decimal(amount)
             if not decimal.is_finite():
-                raise StoreError(f"{amount!r} is no amount")
+                raise StoreError(f"{amount!r} is not an amount")
             units = to_units(decimal, currency)
         except InvalidOperation:
-            raise StoreError(f"{amount!r} is no amount") from None
+            raise StoreError(f"{amount!r} is not an amount") from None
         except ValueError as problem:
-            raise StoreError(f"{amount} is no amount of {currency}: {problem}") from None
+            raise StoreError(f"{amount} is not an amount of {currency}: {problem}") from None
         if abs(units) not in range(1, 10**15):
-            raise StoreError("the amount must not be 0, nor beyond a trillion")
+            raise StoreError("the amount must not be 0 or above a trillion")
         at, note = market_start.present(transaction), "By the operator."
         try:
             action = "deposit" if units > 0 else "withdrawal"
@@ -315,7 +318,7 @@ def account_credit(db: Path | None, loginid: str, amount: str) -> None:
                 return payments.pay_in(transaction, posting)
             return accounts.post(transaction, posting)
         except accounts.InsufficientFundsError:
-            raise StoreError(f"{loginid} does not hold that much") from None
+            raise StoreError(f"the balance of {loginid} is too small") from None
         except Refusal as refusal:
             raise StoreError(refusal.message) from None
 
@@ -346,7 +349,7 @@ def account_withdrawal_reasons(db: Path | None) -> None:
         (reason.loginid, tokens.moment_text(reason.at), _on_a_line(reason.message))
         for reason in _run(db, agents.reasons)
     ]
-    table(rows, ("loginid", "told (UTC)", "reason"))
+    table(rows, ("loginid", "given (UTC)", "reason"))
 
 
 def _on_a_line(text: str) -> str:
@@ -363,7 +366,7 @@ def account_lift(db: Path | None, loginid: str) -> None:
     def job(transaction: Transaction) -> None:
         accounts.account(transaction, loginid)
         if not exclusion.lift(transaction, loginid):
-            raise StoreError(f"nothing is excluded for {loginid}")
+            raise StoreError(f"{loginid} has no limits to lift")
 
     _run(db, job)
     click.echo("lifted", err=True)
@@ -388,7 +391,9 @@ _PASSWORD = click.option(
 
 def _hashed(password: str) -> str:
     if len(password) < 8:
-        raise click.BadParameter("a password has at least 8 characters", param_hint="--password")
+        raise click.BadParameter(
+            "a password must have at least 8 characters", param_hint="--password"
+        )
     return passwords.hash_password(password)
 
 
@@ -464,7 +469,7 @@ def app() -> None:
     help="app_id to use, if a bot has one in its code. [default: the next free one]",
 )
 @click.option(
-    "--scopes", default="read", callback=_scopes, help="Scopes with commas, such as read,trade."
+    "--scopes", default="read", callback=_scopes, help="Comma-separated scopes, such as read,trade."
 )
 @click.option(
     "--redirect-uri", default="", help="Where users return to: https, or http on localhost."

@@ -175,6 +175,7 @@ async def compose(
             limiter,
             held,
             used=access.used,
+            refused=access.refused,
             refusal=access.refusal,
         )
         yield Running(
@@ -200,7 +201,7 @@ def _settings_of(
     plugins = list(plugins)
     unknown = options.keys() - {each.name for each in plugins if each.settings is not None}
     if unknown:
-        raise SettingsError(f"{min(unknown)}: no plugin here has settings of this name")
+        raise SettingsError(f"{min(unknown)}: no plugin has settings of this name")
     if settings.from_surroundings:
         warn_of_tables([plugin.name for plugin in plugins if plugin.settings is not None])
     return {

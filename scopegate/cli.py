@@ -140,6 +140,7 @@ async def _serve(settings: Settings, own: "Gateway | None") -> None:
     from scopegate import local_ca
     from scopegate.app import compose
     from scopegate.framework import Serving
+    from scopegate.gateway.access import users
     from scopegate.listening import listen, tls_context
 
     tls = tls_context(settings)
@@ -162,6 +163,11 @@ async def _serve(settings: Settings, own: "Gateway | None") -> None:
             lines.append(
                 f"token        {gateway.demo.token}"
                 "  (demo account, all scopes, until the next start)"
+            )
+        if await gateway.store.read(users.present) == "none":
+            lines.append(
+                "users        none yet: create one with"
+                " `scopegate user create --email you@example.com`"
             )
         _say("\n".join(lines))
         gc.collect()

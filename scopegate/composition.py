@@ -96,8 +96,8 @@ class Composition:
                     declared[scope] = own.with_more(scope)
                 else:
                     raise DeclarationError(
-                        f"scope {scope} is declared by {plugin.name} and by another plugin: one of"
-                        " them must choose another name"
+                        f"scope {scope} is declared by {plugin.name} and by another plugin:"
+                        " rename one"
                     )
         return Scopes([*declared.values(), *(each for each in SCOPES if each not in declared)])
 
@@ -109,7 +109,7 @@ class Composition:
         names = [plugin.name for plugin in self.plugins]
         for plugin in self.plugins:
             if plugin.is_named and names.count(plugin.name) > 1:
-                raise DeclarationError(f"there are two plugins of the name {plugin.name}")
+                raise DeclarationError(f"two plugins have the name {plugin.name}: rename one")
             self._check_names(plugin)
         services = Services([*PROVIDERS, *self._providers()], {})
         handlers = [handler for plugin in self.plugins for handler in plugin.handlers]
@@ -128,8 +128,8 @@ class Composition:
         for other in self.plugins:
             if plugin.is_named and other.is_named and other.name.startswith(f"{plugin.name}_"):
                 raise DeclarationError(
-                    f"the plugins {plugin.name} and {other.name} need names of which neither begins"
-                    " with the other"
+                    f"the names of the plugins {plugin.name} and {other.name} conflict: neither"
+                    " may begin with the other"
                 )
             if other is not plugin and plugin.settings and other.settings is plugin.settings:
                 raise DeclarationError(
@@ -147,8 +147,9 @@ class Composition:
             for base in (Accounts, Clock):
                 if kind is not base and base in kind.__mro__:
                     raise DeclarationError(
-                        f"{plugin.name} provides {kind.__name__}, which nobody asks for: in its"
-                        f" place write a function that is annotated to return {base.__name__}"
+                        f"{plugin.name} provides {kind.__name__}, but services ask for"
+                        f" {base.__name__}: provide a function that is annotated to return"
+                        f" {base.__name__}"
                     )
             if kind in GIVEN - {Accounts, Clock}:
                 raise DeclarationError(
@@ -161,7 +162,7 @@ class Composition:
         ]
         if plugin.settings is not None and meets:
             raise DeclarationError(
-                f"the gateway has a setting {meets[0]}: the plugin {plugin.name} needs another name"
+                f"the plugin {plugin.name} needs another name: the gateway has a setting {meets[0]}"
             )
 
     def _providers(self) -> list[Callable[..., Any]]:

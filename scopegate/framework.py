@@ -111,7 +111,7 @@ def named(target: str) -> Gateway:
     found = getattr(imported(module), name or "gateway", None)
     if not isinstance(found, Gateway):
         raise DeclarationError(
-            f"{target} names no Gateway: write `gateway = Gateway(…)` in {module}, and serve"
+            f"{target} is not a Gateway: write `gateway = Gateway(…)` in {module}, and serve"
             f" {module}:gateway"
         )
     return found

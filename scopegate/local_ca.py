@@ -55,7 +55,7 @@ def _authority(certificate: Path, key: Path) -> "CA":
             missing, other = (key, certificate) if certificate.exists() else (certificate, key)
             raise SettingsError(
                 f"tls_self_signed: {missing} is missing beside {other}. Put it back, or delete"
-                " the other too: then a new authority is made, and clients must trust that one."
+                " the other as well: a new authority is then created, which clients must trust."
             )
         if certificate.exists():
             return trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())

@@ -54,7 +54,8 @@ def parse_start(text: str) -> float:
             parsed = datetime.fromisoformat(text)
         except ValueError:
             raise SettingsError(
-                f"start: {text!r} is neither epoch seconds nor ISO 8601, such as 2026-01-31T12:00"
+                f"start: {text!r} is not a time: use epoch seconds or ISO 8601, such as"
+                " 2026-01-31T12:00"
             ) from None
         moment = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
     if not EARLIEST <= moment <= LATEST:
@@ -74,8 +75,8 @@ def check_feed(connection: sqlite3.Connection) -> None:
     if "seed" in kept and found != str(FEED_VERSION):
         raise StoreError(
             f"the prices of this database are those of feed {found}, this program has feed"
-            f" {FEED_VERSION}: serve the database with the release that created it, or start a new"
-            " one with --db FILE; nothing in it was changed"
+            f" {FEED_VERSION}: serve the database with the release that created it, or start a"
+            " new one with --db FILE; nothing was changed"
         )
 
 
@@ -93,13 +94,13 @@ def foresee(reader: Snapshot, *, seed: str | None, start: str | None, speed: flo
     else:
         if seed is not None and seed != stored_seed:
             raise SettingsError(
-                "seed: this database has another one; leave it out, or take another db"
+                "seed: this database has another seed; leave it out, or use another db"
             )
         stored_start = meta.get(reader, "start")
         begun = float(stored_start) if stored_start else None
         if wanted is not None and wanted != begun:
             raise SettingsError(
-                "start: the market of this database began elsewhere; leave it out, or take"
+                "start: the market of this database began at another time; leave it out, or use"
                 " another db"
             )
     mark = float(meta.get(reader, "mark") or 0.0)

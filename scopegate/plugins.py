@@ -78,20 +78,22 @@ class Plugin:
         name: Any = self.name
         if not (isinstance(name, str) and _NAME.fullmatch(name)):
             raise DeclarationError(
-                f"{self.name!r} is no name for a plugin: it begins with a lower-case letter and has"
-                " up to 30 lower-case letters, digits and underscores"
+                f"{self.name!r} is not a valid plugin name: begin with a lower-case letter and"
+                " use up to 30 lower-case letters, digits and underscores"
             )
         for part in ("handlers", "scopes", "services", "background", "limits", "retention"):
             if not isinstance(getattr(self, part), list | tuple):
                 raise DeclarationError(
-                    f"plugin {self.name}: {part} is a tuple or a list, such as {part}=(…,)"
+                    f"plugin {self.name}: {part} must be a tuple or a list, such as {part}=(…,)"
                 )
         for handler in self.handlers:
             if not inspect.isclass(handler):
-                raise DeclarationError(f"plugin {self.name}: {handler!r} in handlers is no class")
+                raise DeclarationError(
+                    f"plugin {self.name}: {handler!r} in handlers is not a class"
+                )
         for scope in self.scopes:
             if not isinstance(scope, Scope):
-                raise DeclarationError(f"plugin {self.name}: {scope!r} in scopes is no Scope")
+                raise DeclarationError(f"plugin {self.name}: {scope!r} in scopes is not a Scope")
         for service in self.services:
             check_form(service)
         for background in self.background:
@@ -100,24 +102,26 @@ class Plugin:
             for each in getattr(self, part):
                 if not isinstance(each, kind):
                     raise DeclarationError(
-                        f"plugin {self.name}: {each!r} in {part} is no {kind.__name__}"
+                        f"plugin {self.name}: {each!r} in {part} is not a {kind.__name__}"
                     )
         errors: Mapping[Any, Any] = self.errors or {}
         for error, convert in errors.items():
             if not (inspect.isclass(error) and issubclass(error, Exception) and callable(convert)):
                 raise DeclarationError(
-                    f"plugin {self.name}: errors has a class of exceptions and a function for each,"
-                    f" not {error!r}"
+                    f"plugin {self.name}: errors must map classes of exceptions to functions, not"
+                    f" {error!r}"
                 )
         settings: Any = self.settings
         if settings is not None and not (
             inspect.isclass(settings) and issubclass(settings, BaseModel)
         ):
-            raise DeclarationError(f"plugin {self.name}: settings is a class, a pydantic BaseModel")
+            raise DeclarationError(
+                f"plugin {self.name}: settings must be a class, a pydantic BaseModel"
+            )
         if self.migrations is not None and not hasattr(self.migrations, "iterdir"):
             raise DeclarationError(
-                f"plugin {self.name}: migrations is a folder, such as"
-                f' files("{self.name}") / "migrations" or a Path'
+                f'plugin {self.name}: migrations must be a folder, such as files("{self.name}") /'
+                ' "migrations" or a Path'
             )
 
 
@@ -169,7 +173,7 @@ def _plugins_in(loaded: Any, name: str) -> list[Plugin]:
         return [Plugin(name=plain, handlers=(loaded,), is_named=False)]
     if not inspect.ismodule(loaded):
         raise DeclarationError(
-            f"{name} names {loaded!r}: name a Plugin, a module, or a class with calls"
+            f"{name} is {loaded!r}: name a Plugin, a module, or a class with calls"
         )
     # The module may import the exchange; only the gateway decides whether to offer that.
     plugins = [
@@ -188,7 +192,8 @@ def _plugins_in(loaded: Any, name: str) -> list[Plugin]:
     if not classes:
         where = getattr(loaded, "__file__", None) or "built in"
         raise DeclarationError(
-            f"{loaded.__name__} ({where}) has no Plugin, and no class with a method under @call"
+            f"{loaded.__name__} ({where}) has neither a Plugin nor a class with a method under"
+            " @call"
         )
     return [*plugins, Plugin(name=plain, handlers=classes, is_named=False)]
 

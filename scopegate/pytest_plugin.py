@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from scopegate.testkit import LiveGateway
 
 _MARK = (
-    "scopegate(seed=..., start=..., balance=..., currency=..., handlers=..., **settings): how the"
-    " gateway of the fixture `scopegate` begins"
+    "scopegate(seed=..., start=..., balance=..., currency=..., handlers=..., **settings): the"
+    " initial state and settings of the gateway in the fixture `scopegate`"
 )
 
 
@@ -50,7 +50,7 @@ def scopegate(request: pytest.FixtureRequest) -> Iterator["LiveGateway"]:
     options: dict[str, Any] = {}
     for mark in request.node.iter_markers("scopegate"):
         if mark.args:
-            pytest.fail(f"give the mark names: {_MARK}", pytrace=False)
+            pytest.fail(f"the mark takes only keyword arguments: {_MARK}", pytrace=False)
         options = {**mark.kwargs, **options}
     try:
         with live_gateway(**options) as gateway:

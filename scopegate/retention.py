@@ -254,7 +254,7 @@ RULES: Final = (
         _delete_use,
     ),
     Rule(
-        "Ended tokens, those of page sign-ins among them, with their uses",
+        "Ended tokens, including those of page sign-ins, with their uses",
         f"{ENDED_DAYS} days; the latest {ENDED_TOKENS:,} of an account;"
         " while a token that was made with them, or a copying relation that was started with"
         " them, is kept",
@@ -270,7 +270,7 @@ RULES: Final = (
     Rule(
         "Deleted apps",
         f"{ENDED_DAYS} days; the latest {DELETED_APPS} of a user; while an authorization is kept;"
-        " for ever once they have earned markup",
+        " forever once they have earned markup",
         _APPS.find,
         _APPS.delete,
     ),

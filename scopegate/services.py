@@ -71,8 +71,8 @@ class Services:
                     names = ", ".join(sorted({kind.__name__ for kind in there}))
                     raise DeclarationError(
                         f"{name_of(one)} asks for {name}: {need.kind.__name__}, which nothing"
-                        f" provides here. There are {names}. Another plugin may be missing, or a"
-                        " service in services= of yours"
+                        f" provides. Available: {names}. Add the plugin that provides it, or a"
+                        " service in your services="
                     )
 
     def _check_circle(self, kind: type, needing: list[type]) -> None:
@@ -162,9 +162,7 @@ def needs_of(needy: Provider) -> Mapping[str, Need]:
         if not plain or parameter.default is not parameter.empty:
             hints.pop(name, None)
         elif name not in hints:
-            raise DeclarationError(
-                f"{name_of(needy)} does not say what {name} is: annotate it with a type"
-            )
+            raise DeclarationError(f"{name_of(needy)}: annotate {name} with a type")
     return {name: _need(needy, name, hint) for name, hint in hints.items()}
 
 
@@ -176,7 +174,7 @@ def _need(needy: Provider, name: str, hint: Any) -> Need:
     elif isinstance(hint, type):
         return Need(hint, optional=False)
     raise DeclarationError(
-        f"{name_of(needy)} asks for {name}: {hint!r}; a service is asked for by its class"
+        f"{name_of(needy)} asks for {name}: {hint!r}; annotate it with the class of a service"
     )
 
 
@@ -195,7 +193,7 @@ def has_lifetime(provider: Provider) -> bool:
 def check_form(provider: Any, *, background: bool = False) -> None:
     """Raise `DeclarationError` unless this is a provider, or background work if asked for."""
     if not callable(provider):
-        raise DeclarationError(f"{provider!r} is no class and no function")
+        raise DeclarationError(f"{provider!r} is neither a class nor a function")
     if inspect.isasyncgenfunction(provider) or inspect.iscoroutinefunction(provider):
         raise DeclarationError(
             f"{name_of(provider)} is an async function: write @asynccontextmanager above it, and"
@@ -203,8 +201,9 @@ def check_form(provider: Any, *, background: bool = False) -> None:
         )
     if background and not has_lifetime(provider):
         raise DeclarationError(
-            f"{name_of(provider)} is no background work: write an async function that yields once,"
-            " under @asynccontextmanager, and annotate that it returns AsyncIterator[None]"
+            f"{name_of(provider)} is not a background service: write an async function that"
+            " yields once, under @asynccontextmanager, and annotate that it returns"
+            " AsyncIterator[None]"
         )
 
 
@@ -217,9 +216,7 @@ def provided_by(provider: Provider) -> type:
     if typing.get_origin(returned) in _LIFETIMES:
         returned = typing.get_args(returned)[0]
     if not isinstance(returned, type) or returned is type(None):
-        raise DeclarationError(
-            f"{name_of(provider)} does not say which service it makes: annotate what it returns"
-        )
+        raise DeclarationError(f"{name_of(provider)} must annotate the service that it returns")
     return returned
 
 

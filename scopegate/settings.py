@@ -95,7 +95,7 @@ class Settings(BaseSettings):
         " default only loopback names and the address it listens on are accepted.",
     )
     handlers: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Module with your own calls, to offer as well."
+        (), description="Module with your own calls, offered as well."
     )
     without: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Plugin to leave out: exchange, for a gateway without the paper exchange."
@@ -140,10 +140,10 @@ class Settings(BaseSettings):
         None, ge=1, description="Messages of any kind in an hour."
     )
     general_per_minute: int | None = Field(
-        None, ge=1, description="Other calls than outcome and pricing calls, in a minute."
+        None, ge=1, description="Calls other than outcome and pricing calls, in a minute."
     )
     general_per_hour: int | None = Field(
-        None, ge=1, description="Other calls than outcome and pricing calls, in an hour."
+        None, ge=1, description="Calls other than outcome and pricing calls, in an hour."
     )
     outcome_per_minute: int | None = Field(
         None, ge=1, description="Outcome calls (such as statement) in a minute."
@@ -270,13 +270,13 @@ class Settings(BaseSettings):
     def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
             if not name_of(name):
-                raise ValueError(f"{name!r} is no host name")
+                raise ValueError(f"{name!r} is not a host name")
         return tuple(map(name_of, value))
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> "Settings":
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise ValueError("tls_cert and tls_key go together")
+            raise ValueError("set both tls_cert and tls_key, or neither")
         if self.tls_cert is not None and self.tls_self_signed:
             raise ValueError("give a certificate or tls_self_signed, not both")
         return self
@@ -284,17 +284,17 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _mail_is_whole(self) -> "Settings":
         if (self.smtp_host is None) != (self.smtp_from is None):
-            raise ValueError("smtp_host and smtp_from go together")
+            raise ValueError("set both smtp_host and smtp_from, or neither")
         if (self.smtp_user is None) != (self.smtp_password is None):
-            raise ValueError("smtp_user and smtp_password go together")
+            raise ValueError("set both smtp_user and smtp_password, or neither")
         if self.smtp_user is not None and self.smtp_host is None:
-            raise ValueError("smtp_user is of no use without smtp_host")
+            raise ValueError("smtp_user needs smtp_host")
         if (
             self.smtp_user is not None
             and self.smtp_security == "none"
             and not is_loopback(self.smtp_host or "")
         ):
-            raise ValueError("smtp_security: a password is not sent in the clear; use starttls")
+            raise ValueError("smtp_security: a password is never sent unencrypted; use starttls")
         return self
 
     def refuse_market(self) -> None:
@@ -307,7 +307,7 @@ class Settings(BaseSettings):
             else:
                 continue
             if value != field.default:
-                raise SettingsError(f"{name}: there is no market without the exchange")
+                raise SettingsError(f"{name}: needs the paper exchange, which is left out")
 
     @property
     def on_loopback(self) -> bool:
@@ -394,7 +394,7 @@ def load(defaults: Mapping[str, Any] | None = None, **options: Any) -> Settings:
     """
     named = os.environ.get(PREFIX + "SETTINGS")
     if named is not None and not Path(named).is_file():
-        raise SettingsError(f"SCOPEGATE_SETTINGS names {named}, which is no file")
+        raise SettingsError(f"SCOPEGATE_SETTINGS: {named} is not a file")
     kind: type[Settings] = Settings
     if defaults:
         kind = type("Settings", (_WithDefaults,), {"defaults": dict(defaults)})
@@ -458,7 +458,7 @@ def warn_of_tables(plugins: Collection[str]) -> None:
     """
     for name, value in _tables().items():
         if type(value) is dict and name not in plugins:
-            log.warning("no plugin here has these settings", table=f"[{name}]", file=_file())
+            log.warning("no plugin has these settings", table=f"[{name}]", file=_file())
 
 
 def _tables() -> dict[str, Any]:
@@ -499,7 +499,7 @@ def plugin_settings(
                 values[field] = _structured(os.environ[variable])
     unknown = values.keys() - model.model_fields.keys()
     if unknown:
-        raise SettingsError(f"{name}.{min(unknown)}: there is no such setting")
+        raise SettingsError(f"{name}.{min(unknown)}: unknown setting")
     try:
         return model.model_validate(values)
     except ValidationError as invalid:
@@ -543,7 +543,7 @@ def _problems(invalid: ValidationError) -> Iterator[str]:
             first, *rest = f"{_MARGIN}{rest[0]}", *rest[1:]
         name = ".".join(map(str, (first, *rest)))
         if error["type"] == "extra_forbidden":
-            yield f"{name}: there is no such setting"
+            yield f"{name}: unknown setting"
         else:
             text = error["msg"].removeprefix("Value error, ")
             yield f"{name}: {text}" if name else text

@@ -204,7 +204,7 @@ class Mailbox:
         for letter in reversed(self.letters):
             if letter.to == email and (found := _CODE.search(letter.text)):
                 return found[1]
-        raise AssertionError(f"no letter with a code has gone to {email}")
+        raise AssertionError(f"no e-mail with a code was sent to {email}")
 
 
 _CODE = re.compile(r"^    (\w+)$", re.MULTILINE)

@@ -122,7 +122,7 @@ class LiveClock:
         Raises `TimeoutError` if a client does not read what it is sent.
         """
         if seconds < 0:
-            raise ValueError(f"the market does not go back: {seconds} seconds")
+            raise ValueError(f"the market cannot go back: {seconds} seconds")
         self._thread.do(self._market.advance(seconds))
 
     def to(self, moment: Moment) -> None:
@@ -352,7 +352,7 @@ def live_gateway(
     at the end of the block, exceptions of the gateway's thread.
     """
     for name in FIXED_SETTINGS.intersection(settings):
-        raise SettingsError(f"{name}: a gateway of a test's own is not told that")
+        raise SettingsError(f"{name}: the gateway of a test does not take this setting")
     units = _units(balance, currency)
     begin = parse_start(str(start))
     modules = (handlers,) if isinstance(handlers, str) else handlers
@@ -380,13 +380,13 @@ def live_gateway(
 def _units(amount: Amount, currency: str) -> int:
     """Convert an amount of this currency to its smallest units. Raises `SettingsError`."""
     if currency not in CURRENCIES:
-        raise SettingsError(f"currency: {currency!r} is none of {', '.join(CURRENCIES)}")
+        raise SettingsError(f"currency: {currency!r} must be one of {', '.join(CURRENCIES)}")
     try:
         units = to_units(Decimal(str(amount)), currency)
     except (InvalidOperation, ValueError):
         units = -1
     if units < 0:
-        raise SettingsError(f"balance: {amount!r} is no amount of {currency} to hold")
+        raise SettingsError(f"balance: {amount!r} is not a valid amount of {currency}")
     return units
 
 
@@ -400,7 +400,7 @@ class _Market:
 
     async def advance(self, seconds: float) -> None:
         if self._running:
-            raise RuntimeError("the clock runs by itself: there is nothing to move")
+            raise RuntimeError("the clock is running and cannot be moved")
         async with self._traffic.held():
             await self._to(self._here.clock.now() + seconds)
 
@@ -414,9 +414,9 @@ class _Market:
 
     async def start(self, speed: float) -> asyncio.Task[None]:
         if speed <= 0:
-            raise ValueError(f"the market does not go on at a speed of {speed}")
+            raise ValueError(f"speed must be above 0, not {speed}")
         if self._running:
-            raise RuntimeError("the clock runs already")
+            raise RuntimeError("the clock is already running")
         self._running = True
         return asyncio.create_task(self._run(speed))
 

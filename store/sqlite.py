@@ -251,7 +251,7 @@ def _lock(path: Path) -> int | None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
-        raise StoreError(f"another gateway serves the database {path}") from None
+        raise StoreError(f"another gateway is serving the database {path}") from None
     return descriptor
 
 
@@ -268,7 +268,8 @@ def migrate(
     version = _version(connection)
     if version > len(steps):
         raise StoreError(
-            f"the database has version {version}, this program knows {len(steps)}: use a newer one"
+            f"the database has version {version}, and this release supports up to {len(steps)}:"
+            " use a newer release"
         )
     if version and check is not None:
         check(connection)
@@ -287,13 +288,14 @@ def _migrate_plugin(connection: sqlite3.Connection, name: str, steps: list[str])
     for step in steps:
         if _ENDS_TRANSACTION.search(step):
             raise StoreError(
-                f"a migration of {name} begins or ends a transaction: each is one by itself"
+                f"a migration of {name} begins or ends a transaction: leave this out, each"
+                " migration runs in its own"
             )
     version = _version_of(connection, name)
     if version > len(steps):
         raise StoreError(
-            f"the tables of {name} have version {version}, the plugin here knows {len(steps)}: use"
-            " a newer one"
+            f"the tables of {name} have version {version}, and this plugin supports up to"
+            f" {len(steps)}: use a newer one"
         )
     for number, step in enumerate(steps[version:], version + 1):
         with _step(connection):
@@ -313,7 +315,7 @@ def _migrate_plugin(connection: sqlite3.Connection, name: str, steps: list[str])
             if foreign:
                 raise StoreError(
                     f"migration {number} of {name} changes {foreign[0]}: the names of its tables"
-                    f" and indexes begin with {name}_"
+                    f" and indexes must begin with {name}_"
                 )
             connection.execute(
                 "INSERT INTO plugin_migrations (plugin, version) VALUES (?, ?)"
@@ -498,7 +500,7 @@ def backup(path: Path, target: Path) -> None:
     Raises `StoreError`, and then leaves no new file.
     """
     if target.exists():
-        raise StoreError(f"the file {target} exists already: name another")
+        raise StoreError(f"the file {target} already exists: name another")
     try:
         os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         with (

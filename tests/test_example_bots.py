@@ -227,7 +227,7 @@ async def test_the_copier_tells_what_became_of_each_trade(gateway: Served) -> No
     assert found is not None, first
     assert second == (
         f"buy of {numbers[1]} by {trader}: not copied, InvalidStakeLimit: The trader's stake of"
-        " USD 30.00 is above your largest, USD 20.00."
+        " USD 30.00 is above your maximum of USD 20.00."
     )
     assert third.startswith(f"buy of {numbers[2]} by {trader}: copied as ")
     assert fourth == f"sell of {numbers[0]} by {trader}: copied as {found[1]}"

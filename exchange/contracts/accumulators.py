@@ -98,7 +98,7 @@ class Accumulator(Ordered[AccumulatorTerms]):
     ) -> Quote[AccumulatorTerms]:
         """The stake, plus a markup: a share of the stake."""
         if request.basis == "payout":
-            raise invalid("basis", "The amount of an accumulator is its stake.")
+            raise invalid("basis", "Must be stake: the amount of an accumulator is its stake.")
         check_stake(amount, terms.currency)
         growth = _growth(request)
         spot, symbol = market.tick.pips, terms.symbol
@@ -109,8 +109,8 @@ class Accumulator(Ordered[AccumulatorTerms]):
         if not pips:
             raise Refusal(
                 "InvalidOfferings",
-                f"{symbol.display_name} moves too few pips a tick at present for accumulators:"
-                " choose another symbol.",
+                f"{symbol.display_name} moves too few pips per tick at present for accumulators."
+                " Choose another symbol.",
             )
         # Half a pip more: a tick `pips` away stays and one more pip does not, even if the spot has
         # moved a little.
@@ -215,7 +215,7 @@ class Accumulator(Ordered[AccumulatorTerms]):
         """Raise `Refusal` also before the first tick after the entry."""
         super().check_sale(terms, state, now)
         if not self.stayed(terms, state):
-            raise unsaleable("An accumulator is bought back from the first tick after its entry.")
+            raise unsaleable("An accumulator cannot be sold before the first tick after its entry.")
 
 
 def _growth(request: QuoteRequest) -> int:

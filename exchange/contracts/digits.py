@@ -63,8 +63,8 @@ class Digits(FixedPayout[None]):
         if market.tick.pips * terms.symbol.tick_sd < MIN_SD:
             raise Refusal(
                 "InvalidOfferings",
-                f"{terms.symbol.display_name} moves too few pips a tick at present for contracts"
-                " on digits: choose another symbol.",
+                f"{terms.symbol.display_name} moves too few pips per tick at present for"
+                " contracts on digits. Choose another symbol.",
             )
         if self.choices is None:
             return terms
@@ -72,7 +72,7 @@ class Digits(FixedPayout[None]):
         if request.barrier is None:
             raise invalid("barrier", f"{self.name} needs {words} as its barrier.")
         if request.barrier not in map(str, self.choices):
-            raise bad_barrier(f"The barrier of {self.name} is {words}.")
+            raise bad_barrier(f"The barrier of {self.name} must be {words}.")
         return replace(terms, digit=int(request.barrier))
 
     def family_margin(self, margins: Margins) -> float:

@@ -93,8 +93,9 @@ def check_currency(kind: AnyContractType, symbol: Symbol, currency: str) -> None
     """Raise `Refusal` if contracts of this type on this symbol are not paid in this currency."""
     if not _is_paid_in(kind, symbol, currency):
         raise not_offered(
-            f"Trading is not offered for this asset in {currency}, which moves with it: use an"
-            f" account in USD. contracts_for lists what is offered in {currency}.",
+            f"Trading is not offered for this asset in {currency}, because the two prices move"
+            " together. Use an account in USD. contracts_for lists what is offered in"
+            f" {currency}.",
             "currency",
         )
 

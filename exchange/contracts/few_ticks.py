@@ -155,7 +155,9 @@ class SelectedTick(_FewTicks):
     ) -> FixedPayoutTerms:
         """The terms with the selected tick, which is required."""
         if request.selected_tick is None or not 1 <= request.selected_tick <= HIGH_LOW_TICKS:
-            raise invalid("selected_tick", f"{self.name} needs a tick from 1 to {HIGH_LOW_TICKS}.")
+            raise invalid(
+                "selected_tick", f"{self.name} needs a selected_tick from 1 to {HIGH_LOW_TICKS}."
+            )
         return replace(terms, selected_tick=request.selected_tick)
 
     def family_margin(self, margins: Margins) -> float:

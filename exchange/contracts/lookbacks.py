@@ -83,7 +83,7 @@ class Lookback(ContractType[LookbackTerms, Extremes]):
         if request.multiplier is None:
             return request.amount
         if request.amount not in (None, request.multiplier):
-            raise invalid("amount", "The amount of a lookback is its multiplier: give it once.")
+            raise invalid("amount", "Leave it out, or give the same value as multiplier.")
         return request.multiplier
 
     def quote(
@@ -99,7 +99,7 @@ class Lookback(ContractType[LookbackTerms, Extremes]):
         Margin and markup are shares of the value.
         """
         if request.basis not in (None, "multiplier"):
-            raise invalid("basis", "The amount of a lookback is its multiplier: leave basis out.")
+            raise invalid("basis", "Leave it out: the amount of a lookback is its multiplier.")
         agreed = terms.extended(LookbackTerms, multiplier=amount)
         worth = self.worth(agreed, unentered(agreed, market.tick), market)
         price = math.ceil(round(worth * (1 + margins.lookback), 6))

@@ -141,7 +141,7 @@ class Multiplier(Ordered[MultiplierTerms]):
     ) -> Quote[MultiplierTerms]:
         """The stake, plus the fee for the right to cancel, plus a markup: a share of the stake."""
         if request.basis not in (None, "stake"):
-            raise invalid("basis", "The amount of a multiplier is its stake.")
+            raise invalid("basis", "Must be stake: the amount of a multiplier is its stake.")
         check_stake(amount, terms.currency)
         agreed = self.complete(terms, amount, request, market.tick.pips, margins)
         fee = 0
@@ -189,7 +189,7 @@ class Multiplier(Ordered[MultiplierTerms]):
         if request.cancellation is not None:
             if request.cancellation not in CANCELLATIONS:
                 listed = ", ".join(CANCELLATIONS)
-                raise not_offered(f"Deal cancellation lasts one of {listed}.", "cancellation")
+                raise not_offered(f"Deal cancellation must be one of {listed}.", "cancellation")
             seconds = CANCELLATIONS[request.cancellation]
             _check_cancellation(terms, seconds)
         agreed = terms.extended(
@@ -326,7 +326,7 @@ class Multiplier(Ordered[MultiplierTerms]):
         if not terms.cancellation:
             return super().cancelled(terms, tick, now)
         if not self.can_be_cancelled(terms, now):
-            raise unsaleable("The time in which this contract could be cancelled is over.")
+            raise unsaleable("The deal cancellation of this contract has expired.")
         return Outcome(Status.CANCELLED, tick, terms.stake)
 
     def trigger(self, terms: MultiplierTerms, state: ContractState[Tick]) -> Trigger:

@@ -43,8 +43,8 @@ def make_quote(request: QuoteRequest, feed: Feed, now: int, margins: Margins) ->
     if kind is None:
         raise Refusal(
             "InvalidOfferings",
-            f"Contracts of the type {request.contract_type} are not offered here: contracts_for"
-            " lists those that are.",
+            f"Contracts of type {request.contract_type} are not offered here. contracts_for lists"
+            " the types that are.",
             {"contract_type": "contracts_for lists the types that are offered."},
         )
     symbol = SYMBOLS.get(request.symbol)
@@ -54,14 +54,14 @@ def make_quote(request: QuoteRequest, feed: Feed, now: int, margins: Margins) ->
     eligibility.check(kind, symbol)
     check_hours(symbol, now)
     if request.currency not in CURRENCIES:
-        raise invalid("currency", f"One of {', '.join(CURRENCIES)} is needed.")
+        raise invalid("currency", f"Must be one of {', '.join(CURRENCIES)}.")
     eligibility.check_currency(kind, symbol, request.currency)
     for field in SPECIAL_FIELDS:
         if getattr(request, field) is not None and field not in kind.takes:
-            raise invalid(field, f"Contracts of the type {kind.name} do not take it.")
+            raise invalid(field, f"Contracts of type {kind.name} do not accept this field.")
     named = kind.amount(request)
     if named is None:
-        raise invalid("amount", "The stake or the payout is needed; of a lookback the multiplier.")
+        raise invalid("amount", "Give the stake or the payout; for a lookback, the multiplier.")
     try:
         amount = to_units(named, request.currency)
     except ValueError:
@@ -113,9 +113,12 @@ def _term(request: QuoteRequest, kind: AnyContractType, symbol: Symbol, now: int
     start, is_forward = now, False
     if request.date_start is not None and request.date_start > now:
         if not kind.listing.takes_forward_start:
-            raise not_offered(f"Contracts of the type {kind.name} start at once.", "date_start")
+            raise not_offered(
+                f"Contracts of type {kind.name} always start now: leave date_start out.",
+                "date_start",
+            )
         if request.date_start > now + MAX_START_AHEAD:
-            raise not_offered("A contract starts within a day.", "date_start")
+            raise not_offered("A contract must start within 24 hours from now.", "date_start")
         start, is_forward = request.date_start, True
     terms = Terms(
         contract_type=kind.name,
@@ -127,7 +130,11 @@ def _term(request: QuoteRequest, kind: AnyContractType, symbol: Symbol, now: int
     durations = eligibility.durations(kind, symbol, request.currency)
     if durations == NO_END:
         if request.duration is not None or request.date_expiry is not None:
-            raise not_offered(f"A contract of the type {kind.name} has no duration.", "duration")
+            raise not_offered(
+                f"Contracts of type {kind.name} have no duration: leave duration and date_expiry"
+                " out.",
+                "duration",
+            )
         last = (start // DAY + MULTIPLIER_DAYS + 1) * DAY - 1
         return replace(terms, expiry=last)
     if request.date_expiry is not None:
@@ -141,7 +148,8 @@ def _term(request: QuoteRequest, kind: AnyContractType, symbol: Symbol, now: int
     count, unit = request.duration, request.duration_unit
     if is_forward and unit in ("t", "d"):
         raise not_offered(
-            "A contract that starts later lasts for seconds, minutes or hours.", "duration"
+            "The duration of a contract that starts later must be in seconds, minutes or hours.",
+            "duration",
         )
     if unit == "t":
         if durations.ticks is None:
@@ -155,7 +163,7 @@ def _term(request: QuoteRequest, kind: AnyContractType, symbol: Symbol, now: int
             if eligibility.durations(kind, symbol).days is not None:
                 raise not_offered(
                     "Trading is not offered for this duration: contracts on"
-                    f" {symbol.display_name} that are paid in {request.currency} end within a day.",
+                    f" {symbol.display_name} paid in {request.currency} must end within a day.",
                     "duration",
                 )
             raise _no_duration(kind)
@@ -196,7 +204,9 @@ def _close(symbol: Symbol, day: int) -> int:
     """The epoch of the last second of trading on a day; days are counted from 1970."""
     opens, closes = symbol.hours.session_of(day * DAY)
     if opens == closes:
-        raise not_offered("The market is closed on the day on which it would end.", "duration")
+        raise not_offered(
+            "The market is closed on the day when the contract would end.", "duration"
+        )
     return day * DAY + closes - 1
 
 
@@ -214,14 +224,14 @@ def _check_end(kind: AnyContractType, terms: Terms, now: int) -> None:
     if terms.expiry is None:
         known = symbol.last_tick(now)
         if last - known != symbol.ticks_between(known, last) * symbol.step:
-            raise not_offered("The market closes before so many ticks.", field)
+            raise not_offered("The market closes before this number of ticks.", field)
     elif not symbol.is_open(terms.expiry) or last <= terms.entry_epoch:
         raise not_offered(
             "Contract must expire during trading hours: the market is closed then.", field
         )
     if symbol.motion is Motion.RESETS and now // DAY != last // DAY:
         raise not_offered(
-            f"{symbol.display_name} starts anew at 00:00 GMT: its contracts end on the same day.",
+            f"{symbol.display_name} resets at 00:00 GMT: its contracts must end on the same day.",
             field,
         )
 
@@ -239,7 +249,7 @@ def _check_barriers(request: QuoteRequest, kind: AnyContractType, terms: Terms, 
         text = getattr(request, field)
         if text is not None and not text.startswith(("+", "-")):
             raise bad_barrier(
-                "Contracts of less than 24 hours on this market take barriers relative to the"
+                "Contracts of less than 24 hours on this market need barriers relative to the"
                 " entry spot, such as +0.00100.",
                 field,
             )

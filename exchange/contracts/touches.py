@@ -53,7 +53,7 @@ class Touch(FixedPayout[None]):
         if barrier.level(market.tick.pips) <= 0:
             raise bad_barrier("The barrier must be above zero.")
         if barrier.level(market.tick.pips) == market.tick.pips:
-            raise bad_barrier("The barrier must not be the spot.")
+            raise bad_barrier("The barrier must differ from the spot.")
         return replace(terms, barrier=barrier)
 
     def family_margin(self, margins: Margins) -> float:

@@ -77,14 +77,16 @@ class Turbo(PerPoint):
         """The requested barrier, or the one that follows from the requested payout per point."""
         if request.payout_per_point is not None:
             if request.barrier is not None:
-                raise invalid("payout_per_point", "Give a barrier or it, not both.")
+                raise invalid("payout_per_point", "Give barrier or payout_per_point, not both.")
             return self._solved(request.payout_per_point, terms, market, dearer)
         strike = self.parsed(request, terms, market)
         spot = market.tick.pips
         away = (strike.level(spot) - spot) * self.side
         if away <= 0:
             side = "below" if self.rises else "above"
-            raise self.refused(f"The barrier of {self.name} lies {side} the spot.", terms, market)
+            raise self.refused(
+                f"The barrier of {self.name} must be {side} the spot.", terms, market
+            )
         first = terms.entry_epoch if strike.is_relative else market.tick.epoch
         least, most = self._bounds(spot, market.distribution(first, self.exit_epoch(terms)))
         if not least <= away <= most:

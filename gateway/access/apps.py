@@ -183,7 +183,9 @@ def register(
         most = MAX_PER_USER if registered_by is None else MAX_PER_APP
         if sum(app.registered_by == registered_by for app in owned) >= most:
             who = "A user" if registered_by is None else "An app"
-            raise ApiError("AppRegister", f"{who} may register {most} apps. Delete one first.")
+            raise ApiError(
+                "AppRegister", f"{who} can register at most {most} apps. Delete one first."
+            )
         _refuse_name(owned, values["name"], "AppRegister")
     app_id = transaction.insert(
         "INSERT INTO apps (id, user_id, name, scopes, registered_by, created_at)"
@@ -233,8 +235,8 @@ def _refuse_id(reader: Snapshot, app_id: int) -> None:
     if row is None:
         return
     if row["deleted_at"] is None:
-        raise StoreError(f"app_id {app_id} is taken: app list shows the apps; choose another")
-    raise StoreError(f"app_id {app_id} belonged to an app that was deleted: choose another")
+        raise StoreError(f"app_id {app_id} is taken: choose another (scopegate app list shows all)")
+    raise StoreError(f"app_id {app_id} belonged to a deleted app: choose another")
 
 
 def set_flow(transaction: Transaction, app: App, flow: str) -> App:
@@ -244,7 +246,7 @@ def set_flow(transaction: Transaction, app: App, flow: str) -> App:
 
 def _refuse_name(owned: Iterable[App], name: str, code: str) -> None:
     if any(app.name == name for app in owned):
-        raise ApiError(code, "You have an app of this name already.", {"name": "Already in use."})
+        raise ApiError(code, "You already have an app with this name.", {"name": "Already in use."})
 
 
 def _store(transaction: Transaction, app: App) -> App:
@@ -426,7 +428,7 @@ def unlink(transaction: Transaction, app_id: int, user_id: int, *, by: str = "")
     """
     found = link_of_user(transaction, app_id, user_id)
     if found is None:
-        raise ApiError("InvalidAppID", "No app of this app_id is connected to you.")
+        raise ApiError("InvalidAppID", "No app with this app_id is connected to you.")
     end_link(transaction, found.id, by=by)
     return found.app.name
 

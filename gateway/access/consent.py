@@ -102,21 +102,19 @@ def understand(
     asked = _parameters(query)
     app_id = asked.get("app_id", asked.get("client_id", ""))
     if asked.get("client_id", app_id) != app_id:
-        raise _refusal("The link names two apps.")
+        raise _refusal("The link has two different app ids: app_id and client_id must be equal.")
     app = app_of(int(app_id)) if APP_ID.fullmatch(app_id) else None
     if app is None:
         raise ApiError(
             "InvalidAppID",
-            "There is no such app: the link names none, or one that was deleted.",
+            "App not found: the link has no valid app_id, or the app was deleted.",
         )
     if not is_target(app.redirect_uri):
-        raise _refusal(
-            f"{app.name} cannot be connected: no address is registered for it to return to."
-        )
+        raise _refusal(f"{app.name} cannot be connected: it has no redirect_uri.")
     if asked.get("redirect_uri", app.redirect_uri) != app.redirect_uri:
         raise _refusal(
-            f"The link wants to lead to another address than {app.name} has registered."
-            " Nothing was sent there."
+            f"The link's redirect_uri is not the one that {app.name} has registered. Nothing was"
+            " sent there."
         )
     state = asked.get("state")
     if state is not None and len(state) > MAX_STATE:
@@ -133,7 +131,7 @@ def understand(
     if kind is None and ("client_id" in asked or "code_challenge" in asked):
         raise returning("invalid_request", "response_type=code is missing.")
     if kind not in (None, "code"):
-        raise returning("unsupported_response_type", "response_type may be code, or left out.")
+        raise returning("unsupported_response_type", "response_type must be code, or left out.")
     flow: Flow = "tokens" if kind is None else "code"
     if app.flow not in ("both", flow):
         raise returning("unauthorized_client", _OTHER_FLOW[flow].format(app.name))
@@ -142,7 +140,8 @@ def understand(
         asked.get("code_challenge_method") != "S256" or not _CHALLENGE.fullmatch(challenge)
     ):
         raise returning(
-            "invalid_request", "A code needs PKCE: code_challenge and code_challenge_method=S256."
+            "invalid_request",
+            "PKCE is required: send code_challenge and code_challenge_method=S256.",
         )
     return AuthorizationRequest(
         app=app,
@@ -159,12 +158,12 @@ def _parameters(query: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=50, errors="strict")
     except ValueError:  # too many, or not UTF-8
-        raise _refusal("The link cannot be understood.") from None
+        raise _refusal("The link is malformed.") from None
     asked: dict[str, str] = {}
     for name, value in pairs:
         if name in _KNOWN and value:  # without a value it counts as omitted (RFC 6749, 3.1)
             if name in asked:
-                raise _refusal(f"The link names {name} twice.")
+                raise _refusal(f"The link has {name} twice.")
             asked[name] = value
     return asked
 
@@ -177,7 +176,7 @@ def _scopes(
 ) -> frozenset[str]:
     """Return the requested scopes: by default, those that the app registered for."""
     if "scope" in parameters and "scopes" in parameters:
-        raise returning("invalid_request", "scope and scopes are one: send either.")
+        raise returning("invalid_request", "Send scope or scopes, not both.")
     text = parameters.get("scopes", parameters.get("scope", ""))
     names = [name for name in re.split(r"[ ,+]+", text) if name]
     if not names:
@@ -186,7 +185,7 @@ def _scopes(
         asked = frozenset(names)
         # The app may be registered for a scope that is no longer declared.
         if not asked <= scopes.names | app.scopes:
-            raise returning("invalid_scope", f"Scopes are {', '.join(scopes)}.")
+            raise returning("invalid_scope", f"Unknown scope. The scopes are {', '.join(scopes)}.")
     beyond = asked - app.scopes
     if beyond:
         raise returning(
@@ -196,7 +195,7 @@ def _scopes(
         )
     if app.scopes and not asked & scopes.names:
         raise returning(
-            "invalid_scope", f"{app.name} asks for nothing that this gateway has at present."
+            "invalid_scope", f"This gateway offers none of the scopes that {app.name} asks for."
         )
     return asked & scopes.names
 

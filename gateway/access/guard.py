@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from scopegate.gateway.access import apps, tokens, users
 from scopegate.gateway.access.accounts import Accounts
@@ -50,6 +50,10 @@ MAX_UNWRITTEN = 10_000
 T = TypeVar("T")
 
 
+_UseKey: TypeAlias = tuple[int, str, str]
+"""Token, address and call."""
+
+
 class Access:
     """Resolves tokens to grants, and revokes grants on live connections."""
 
@@ -76,7 +80,9 @@ class Access:
         """Epoch seconds at which tokens of live connections expire, by the id of the token."""
         self._endings = 0
         self._wrong = FailureCounter()
-        self._uses: dict[tuple[int, str, str], int] = {}
+        self._uses: dict[_UseKey, int] = {}
+        self._refused: dict[_UseKey, tuple[int, str]] = {}
+        """How many calls were refused, and the code of the latest error."""
         self._sign_ins: list[users.SignIn] = []
         self._signed_out: dict[str, set[Session]] = {}
         """The sessions that were signed out, by the id of the session that is ending the tokens."""
@@ -134,8 +140,8 @@ class Access:
                 "InvalidToken",
                 "Token is not valid for current app ID.",
                 {
-                    "app_id": f"This connection is of app {session.app_id}, the token was issued"
-                    f" to app {token.app_id}: connect with app_id={token.app_id}."
+                    "app_id": f"This connection uses app {session.app_id}, but the token was"
+                    f" issued to app {token.app_id}. Connect with app_id={token.app_id}."
                 },
             )
         if token.expired:
@@ -146,13 +152,13 @@ class Access:
             raise ApiError(
                 "InvalidToken",
                 "The token is invalid.",
-                {"sign_in": "A sign-in at the gateway's pages works there only: make a token."},
+                {"sign_in": "A sign-in at the gateway's pages works only there. Create a token."},
             )
         if token.valid_for_ip and token.valid_for_ip != session.address:
             raise ApiError(
                 "InvalidToken",
                 "The token is invalid.",
-                {"valid_for_ip": "The token works from another address only."},
+                {"valid_for_ip": "The token works only from another IP address."},
             )
         is_owner = token.sign_in_id is not None  # who has every scope
         return Grant(
@@ -358,6 +364,12 @@ class Access:
         key = (grant.token_id, session.address, call)
         self._uses[key] = self._uses.get(key, 0) + 1
 
+    def refused(self, session: Session, grant: Grant, call: str, code: str) -> None:
+        """Count a call made under a grant that was answered with this error code."""
+        key = (grant.token_id, session.address, call)
+        before, _ = self._refused.get(key, (0, ""))
+        self._refused[key] = before + 1, code
+
     def signed_in(
         self, session: Session, user_id: int, action: str, *, succeeded: bool = True
     ) -> None:
@@ -380,15 +392,17 @@ class Access:
         Raises `StoreUnavailableError` if they cannot be written, and keeps them then.
         """
         uses, self._uses = self._uses, {}
+        refused, self._refused = self._refused, {}
         sign_ins, self._sign_ins = self._sign_ins, []
-        if not uses and not sign_ins:
+        if not uses and not refused and not sign_ins:
             return
 
         at = time.time()
 
         def job(transaction: Transaction) -> None:
-            for (token_id, address, call), count in uses.items():
-                tokens.record_use(transaction, token_id, address, call, count, at)
+            for key in uses.keys() | refused.keys():
+                made = tokens.Uses(uses.get(key, 0), *refused.get(key, (0, "")))
+                tokens.record_use(transaction, *key, made, at)
             for sign_in in sign_ins:
                 users.record_sign_in(transaction, sign_in)
             for user_id in {sign_in.user_id for sign_in in sign_ins}:
@@ -397,16 +411,23 @@ class Access:
         try:
             await self._store.write(job)
         except StoreUnavailableError:
-            self._remember_again(uses, sign_ins)
+            self._remember_again(uses, refused, sign_ins)
             raise
 
     def _remember_again(
-        self, uses: Mapping[tuple[int, str, str], int], sign_ins: list[users.SignIn]
+        self,
+        uses: Mapping[_UseKey, int],
+        refused: Mapping[_UseKey, tuple[int, str]],
+        sign_ins: list[users.SignIn],
     ) -> None:
         """Keep what could not be written for the next attempt, up to `MAX_UNWRITTEN` of each."""
         for key, count in uses.items():
             if key in self._uses or len(self._uses) < MAX_UNWRITTEN:
                 self._uses[key] = self._uses.get(key, 0) + count
+        for key, (count, code) in refused.items():
+            if key in self._refused or len(self._refused) < MAX_UNWRITTEN:
+                later, latest = self._refused.get(key, (0, code))
+                self._refused[key] = count + later, latest
         self._sign_ins = (sign_ins + self._sign_ins)[-MAX_UNWRITTEN:]
 
     async def catch_up(self) -> None:

@@ -77,7 +77,7 @@ class SmtpMailer:
     def send(self, letter: Letter) -> None:
         """Queue the e-mail for the mail server."""
         if self._waiting >= MAX_WAITING:
-            _lost(letter, f"{MAX_WAITING} letters are waiting already")
+            _lost(letter, f"{MAX_WAITING} e-mails are already waiting")
             return
         self._waiting += 1
         done = asyncio.get_running_loop().run_in_executor(self._thread, self._carry, letter)

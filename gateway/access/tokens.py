@@ -14,7 +14,7 @@ Rules:
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError
@@ -210,12 +210,12 @@ def create(transaction: Transaction, new: NewToken) -> str:
         if len(names) >= most:
             raise ApiError(
                 "TooManyTokens",
-                f"An account may have {most} tokens. Delete one first."
+                f"An account can have at most {most} tokens. Delete one first."
                 if link_id is None
-                else f"An app may create {most} tokens for an account. Delete one first.",
+                else f"An app can create at most {most} tokens for an account. Delete one first.",
             )
         if new.name in names:
-            raise ApiError("APITokenError", "There is a token of this name already.")
+            raise ApiError("APITokenError", "There is already a token with this name.")
     text = _new_text(transaction, loginid, new.kind)
     transaction.execute(
         "INSERT INTO tokens (digest, masked, loginid, name, scopes, valid_for_ip, link_id, kind,"
@@ -436,22 +436,36 @@ def end_demo(transaction: Transaction) -> None:
     end(transaction, _ids(transaction.all("SELECT id FROM tokens WHERE kind = 'demo'")))
 
 
+class Uses(NamedTuple):
+    """How often a token was used for one call from one address."""
+
+    admitted: int
+    refused: int
+    """Calls that were answered with an error."""
+    last_error: str
+    """The code of the latest error; empty if there was none."""
+
+
 def record_use(
-    transaction: Transaction, token_id: int, address: str, call: str, uses: int, at: float
+    transaction: Transaction, token_id: int, address: str, call: str, uses: Uses, at: float
 ) -> None:
-    """Count the uses of a token for one call from one address, the last of them at `at`.
+    """Add uses of a token for one call from one address, the last of them at `at`.
 
     `at` is in epoch seconds of real time. Nothing is stored if the token's row was deleted
     meanwhile. Only the latest `MAX_USES` rows of the token are kept.
     """
     transaction.execute(
-        "INSERT INTO token_uses (token_id, address, call, uses, last_at)"
-        " SELECT id, ?, ?, ?, ? FROM tokens WHERE id = ?"
+        "INSERT INTO token_uses (token_id, address, call, uses, refused, last_error, last_at)"
+        " SELECT id, ?, ?, ?, ?, ?, ? FROM tokens WHERE id = ?"
         " ON CONFLICT (token_id, address, call)"
-        " DO UPDATE SET uses = uses + excluded.uses, last_at = excluded.last_at",
+        " DO UPDATE SET uses = uses + excluded.uses, refused = refused + excluded.refused,"
+        " last_error = iif(excluded.last_error = '', last_error, excluded.last_error),"
+        " last_at = excluded.last_at",
         address,
         call,
-        uses,
+        uses.admitted,
+        uses.refused,
+        uses.last_error,
         at,
         token_id,
     )

@@ -7,7 +7,7 @@ argon2 hashes.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -54,7 +54,7 @@ def create(
     """Create a user; return the id. Raises `StoreError` if the address is taken, ignoring case."""
     email = normal(email)
     if _find(transaction, email) is not None:
-        raise StoreError(f"there is a user {email} already")
+        raise StoreError(f"user {email} already exists")
     return transaction.insert(
         "INSERT INTO users (email, password_hash, country, is_demo, created_at)"
         " VALUES (?, ?, ?, ?, ?)",
@@ -124,6 +124,14 @@ def signed_in_from(reader: Snapshot, email: str, block: str) -> bool:
     return any(block_of(row["address"]) == block for row in rows)
 
 
+def present(reader: Snapshot) -> Literal["none", "demo", "others"]:
+    """Which users there are: none, the demo user alone, or others."""
+    row = reader.one("SELECT is_demo FROM users ORDER BY is_demo LIMIT 1")
+    if row is None:
+        return "none"
+    return "demo" if row["is_demo"] else "others"
+
+
 def demo(reader: Snapshot) -> Row | None:
     """The demo user, if there is one."""
     return reader.one("SELECT * FROM users WHERE is_demo = 1 AND disabled_at IS NULL")
@@ -176,7 +184,7 @@ def change_settings(transaction: Transaction, user_id: int, changes: Mapping[str
     """Change these settings and keep the others. Raises `ApiError` if they are too long."""
     merged = settings(transaction, user_id) | dict(changes)
     if len(orjson.dumps(merged)) > 16_384:
-        raise ApiError("InputValidationFailed", "These settings are too long to keep.")
+        raise ApiError("InputValidationFailed", "These settings are too long to store.")
     transaction.execute(
         "UPDATE users SET settings = ? WHERE id = ?", orjson.dumps(merged).decode(), user_id
     )
@@ -201,7 +209,7 @@ def answer(transaction: Transaction, user_id: int, answers: Assessment) -> Asses
     merged = {part: {**kept.get(part, {}), **answers.get(part, {})} for part in {**kept, **answers}}
     encoded = orjson.dumps(merged)
     if len(encoded) > 16_384:
-        raise ApiError("InputValidationFailed", "These answers are too long to keep.")
+        raise ApiError("InputValidationFailed", "These answers are too long to store.")
     transaction.execute(
         "INSERT INTO financial_assessments (user_id, answers) VALUES (?, ?)"
         " ON CONFLICT (user_id) DO UPDATE SET answers = excluded.answers",

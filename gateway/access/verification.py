@@ -111,11 +111,11 @@ def _refuse_many(
     where: str,
     *values: str | int,
     most: int = MAX_PER_ADDRESS,
-    what: str = "for one address",
+    what: str = "to one address",
 ) -> None:
     [sent] = reader.single(f"SELECT count(*) FROM email_codes WHERE {where}", *values)  # noqa: S608
     if sent >= most:
-        raise rate_limit("verify_email", f"{most} letters an hour {what}")
+        raise rate_limit("verify_email", f"{most} e-mails an hour {what}")
 
 
 def _digest(text: str) -> bytes:
@@ -153,6 +153,5 @@ def take(transaction: Transaction, email: str, kind: str, code: str) -> None:
 def _wrong() -> ApiError:
     return ApiError(
         "InvalidToken",
-        "The verification code is wrong, was used, or is too old: ask for another with"
-        " verify_email.",
+        "The verification code is wrong, used or expired. Request another with verify_email.",
     )

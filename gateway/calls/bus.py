@@ -38,7 +38,7 @@ class Encoded(bytes):
 def encoded(event: Event) -> Encoded:
     """Encode an event. Raises `TypeError` unless it is a dict or list of JSON values."""
     if not isinstance(event, dict | list):
-        raise TypeError(f"an event is a dict or a list, not {type(event).__name__}")
+        raise TypeError(f"an event must be a dict or a list, not {type(event).__name__}")
     return Encoded(orjson.dumps(event))
 
 
@@ -164,7 +164,7 @@ class Bus:
         text = event if isinstance(event, Encoded) else encoded(event)
         wanted = next(iter(self._topics[topic])).lists
         if (text[:1] == b"[") is not wanted:
-            raise TypeError(f"the streams of {topic} have {'lists' if wanted else 'objects'}")
+            raise TypeError(f"events of {topic} must be {'lists' if wanted else 'objects'}")
         return text[1:] + b"}"
 
     def finish(self, topic: Hashable, error: ApiError) -> None:
@@ -205,7 +205,7 @@ class Bus:
             try:
                 callback()
             except Exception as problem:
-                log.error("what waited for the bus failed", exc_info=problem)
+                log.error("a callback of the bus failed", exc_info=problem)
 
 
 KeyT = TypeVar("KeyT", bound=Hashable)

@@ -29,13 +29,13 @@ class Channel(Generic[EventT]):
         """
         if not bus.claim(kind):
             raise DeclarationError(
-                f"there is a channel for streams of kind {kind} already: let the classes that need"
-                " it share one, in a service"
+                f"a channel for streams of kind {kind} exists already: share it between classes"
+                " through a service"
             )
         is_list = get_origin(event) is list
         if not is_list and not is_typeddict(event):
             raise DeclarationError(
-                f"streams of kind {kind}: an event is a TypedDict or a list, not {event!r}"
+                f"streams of kind {kind}: an event must be a TypedDict or a list, not {event!r}"
             )
         self._bus = bus
         self._kind = kind
@@ -70,7 +70,7 @@ class Channel(Generic[EventT]):
             self._adapter.validate_python(event, strict=True, extra="forbid")
         except ValidationError as invalid:
             problems = "; ".join(f"{name}: {text}" for name, text in problems_of(invalid).items())
-            raise TypeError(f"an event of kind {self._kind} is wrong: {problems}") from None
+            raise TypeError(f"invalid event of kind {self._kind}: {problems}") from None
         self._position += 1
         checked: Any = event
         self._bus.publish(self._topic(key), checked, self._position, acting_for=only_for)

@@ -75,7 +75,7 @@ TIME_LIMIT = 4.0
 
 _BYTES = "bytes of streams"
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,50}", re.ASCII).fullmatch
-_MISPLACED = "Holds a token, which is a secret: leave it out, and replace that token."
+_MISPLACED = "Contains a token, which is a secret. Leave it out, and replace that token."
 _INTEGER = re.compile(r"-?[0-9]{1,16}", re.ASCII).fullmatch
 
 _OURS = (ApiError, ValidationError, StoreUnavailableError)
@@ -97,10 +97,12 @@ class Dispatcher:
         open_streams: ConcurrencyLimiter,
         *,
         used: Callable[[Session, Grant, str], None],
+        refused: Callable[[Session, Grant, str, str], None],
         refusal: Callable[[Session], ApiError | None],
         time_limit: float = TIME_LIMIT,
     ) -> None:
-        """`used` is called for every call made under a grant, before it runs.
+        """`used` is called for every call made under a grant, before it runs; `refused` with the
+        error code for each that is answered with an error.
 
         `refusal` is called for each message. It returns the reason why the connection is not
         served at all, or `None`.
@@ -110,6 +112,7 @@ class Dispatcher:
         self._limiter = limiter
         self._open_streams = open_streams
         self._used = used
+        self._refused = refused
         self._refusal = refusal
         self.time_limit = time_limit
         self._unknown_apps = FailureCounter()
@@ -124,6 +127,7 @@ class Dispatcher:
         message: Message = {}
         echo: Message = {}
         call: Call | None = None
+        admitted = False
         session.acting = None
         session.answering = True
         refusal = self._refusal(session)
@@ -156,6 +160,7 @@ class Dispatcher:
                 raise self._unrecognised(message)
             call = found
             self._admit(session, call, acting, message)
+            admitted = True
             request = call.validate(message)
             if secret:
                 _refuse_tokens(message, secret_fields)
@@ -174,7 +179,7 @@ class Dispatcher:
             if refusal is not None:
                 session.turned_away = True
                 return self._refuse(session, message, echo, refusal)
-            self._failed(session, call, message, echo, problem)
+            self._failed(session, call, message, echo, problem, admitted=admitted)
         session.replied()
         return None
 
@@ -222,7 +227,7 @@ class Dispatcher:
         wanted = message.get("loginid")
         if type(wanted) is str and wanted != acting.loginid:
             raise input_validation_failed(
-                {"loginid": "No token of this connection is for this account."}
+                {"loginid": "This connection has no token for this account."}
             )
         session.acting = acting
         if call.scopes and call.scopes.isdisjoint(acting.scopes):
@@ -267,7 +272,8 @@ class Dispatcher:
         session.refusals += 1
         if session.refusals >= self._limiter.profile.refusals_in_a_row:
             raise Disconnect(
-                REFUSED_CLOSE, f"{session.refusals} messages in a row met a rate limit: send less"
+                REFUSED_CLOSE,
+                f"{session.refusals} messages in a row exceeded a rate limit: send fewer",
             )
 
     def _answer(
@@ -299,7 +305,7 @@ class Dispatcher:
             return
         if stream.kind not in call.kinds:
             kinds = ", ".join(sorted(call.kinds)) or "none"
-            raise TypeError(f"the call opens a stream of kind {stream.kind}; it declares {kinds}")
+            raise TypeError(f"the call opens a stream of kind {stream.kind}, but declares {kinds}")
         head = _head(message, echo)
         already = session.stream(stream.key)
         if already is not None:
@@ -415,12 +421,16 @@ class Dispatcher:
         message: Message,
         echo: Message,
         problem: BaseException,
+        *,
+        admitted: bool = True,
     ) -> None:
         if isinstance(problem, Disconnect):
             raise problem
         name = call.name if call else "error"
         try:
             body = self._converted(problem, message, call).body()
+            if admitted and call is not None and session.acting is not None:
+                self._refused(session, session.acting, call.name, body["code"])
             if echo is not message:
                 body = _masked(body)
             _send(session, _head(message, echo), {"error": body}, msg_type=name)

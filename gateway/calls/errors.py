@@ -38,7 +38,7 @@ class Disconnect(Exception):
 
     def __init__(self, code: int, reason: str) -> None:
         if not (1000 <= code <= 1014 or 3000 <= code <= 4999) or code in (1004, 1005, 1006):
-            raise ValueError(f"{code} is no WebSocket close code: use one from 4000 to 4999")
+            raise ValueError(f"{code} is not an allowed close code: use one from 4000 to 4999")
         super().__init__(code, reason)
         self.code = code
         self.reason = reason.encode()[:123].decode(errors="ignore")
@@ -102,7 +102,8 @@ def storage_unavailable() -> ApiError:
     """The error if nothing can be stored: the disk is full or fails, or too many writes wait."""
     return ApiError(
         "StorageUnavailable",
-        "The gateway cannot store anything at present, and nothing was changed. Try again later.",
+        "The gateway cannot write to its database at present. Nothing was changed. Try again"
+        " later.",
     )
 
 

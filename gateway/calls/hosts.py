@@ -77,7 +77,7 @@ def refusal(host: str) -> str:
     """Return the text for a client whose `Host` is refused."""
     name = name_of(host)
     if not name:
-        return "This gateway needs to know by which name it is reached: send one valid Host.\n"
+        return "The Host header is missing or invalid: send one valid Host header.\n"
     return (
         f"This gateway does not answer to the name {name}. If that is its name, start it with"
         f" --allowed-host {name}\n"

@@ -274,7 +274,7 @@ class Registry:
                     _check_replies(new)
                 self._add(new)
         if not found:
-            raise DeclarationError(f"{group} declares no call: put @call on its methods")
+            raise DeclarationError(f"{group} has no calls: put @call on its methods")
         return frozenset(omitted)
 
     def _declared(
@@ -290,11 +290,13 @@ class Registry:
         where = f'call "{name}" ({group}.{method.__name__})'
         if "needs" not in policy:
             raise DeclarationError(
-                f"{where} does not say who may make it: give @call a needs= of one scope, several,"
-                " SIGNED_IN, OWNER, AT_PAGES, or None for anybody"
+                f"{where} has no needs=: give @call one scope, several, SIGNED_IN, OWNER,"
+                " AT_PAGES, or None for anybody"
             )
         if name in _ENVELOPE:
-            raise DeclarationError(f"{where}: every message has a part of this name; rename it")
+            raise DeclarationError(
+                f"{where}: every message may have a field of this name; rename the call"
+            )
         description = inspect.getdoc(method)
         if not description:
             raise DeclarationError(
@@ -305,7 +307,7 @@ class Registry:
         if name not in request.model_fields:
             raise DeclarationError(f"{where}: {request.__name__} has no field named {name!r}")
         if not inspect.iscoroutinefunction(method):
-            raise DeclarationError(f"{where} is no coroutine: write async def")
+            raise DeclarationError(f"{where} is not a coroutine: write async def")
         needs = policy["needs"]
         audience = needs if isinstance(needs, Audience) else None
         needed = self._needed(where, needs)
@@ -344,11 +346,13 @@ class Registry:
             return []
         given: list[Any] = [needs] if isinstance(needs, str) else list(needs)
         if not given:
-            raise DeclarationError(f"{where} needs one of no scopes: nobody could make it")
+            raise DeclarationError(
+                f"{where} has an empty needs=, so nobody could make the call: name a scope"
+            )
         for scope in given:
             if not isinstance(scope, Scope):
                 raise DeclarationError(
-                    f"{where} needs {scope!r}, which is no scope: give it a Scope, such as"
+                    f"{where} needs {scope!r}, which is not a Scope: use one such as"
                     ' scopegate.READ or your own Scope("name", "What it allows.")'
                 )
             if scope not in self.scopes:
@@ -387,7 +391,7 @@ class Registry:
             if new.name in declared and other in self._fields[new.name]:
                 raise DeclarationError(
                     f'calls "{new.name}" and "{other}" declare each other as fields: a message'
-                    " with both would mean either; rename one"
+                    " with both would be ambiguous; rename one"
                 )
 
     def find(self, message: Mapping[str, Any]) -> str | None:
@@ -436,7 +440,9 @@ def _signature(
         )
     replies = tuple(dict.fromkeys(_bodies(returned)))
     if not replies:
-        raise DeclarationError(f"{where} must say what it returns: a TypedDict, or a Stream of one")
+        raise DeclarationError(
+            f"{where} must annotate what it returns: a TypedDict, or a Stream of one"
+        )
     return request, replies, _may_stream(returned)
 
 
@@ -465,7 +471,7 @@ def _kinds(where: str, named: str | Collection[str]) -> frozenset[str]:
     for kind in kinds:
         if not _KIND.fullmatch(kind):
             raise DeclarationError(
-                f"{where}: {kind!r} is no name for a kind of streams: use lower-case letters,"
+                f"{where}: {kind!r} is not a valid kind of streams: use lower-case letters,"
                 " digits and underscores"
             )
     return kinds
@@ -495,6 +501,8 @@ def _error_codes(
     own = policy.get("error_codes")
     if own is None:
         return None
+    if isinstance(own, str):
+        raise DeclarationError(f"{where}: error_codes= takes several codes: write ({own!r},)")
     if not isinstance(own, Mapping):
         unknown = [code for code in own if code not in error_codes.OF_CALLS]
         if unknown:

@@ -185,7 +185,7 @@ class HttpConversation:
             elif isinstance(event, h11.Data):
                 self._size += len(event.data)
                 if self._size > MAX_BODY:
-                    self._refuse(413, f"A body may have at most {MAX_BODY} bytes.\n")
+                    self._refuse(413, f"A body can have at most {MAX_BODY} bytes.\n")
                     return True
                 self._body.append(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage):

@@ -433,7 +433,8 @@ class Peer(asyncio.Protocol):
             if self._empty_frames > MAX_EMPTY_FRAMES:
                 self.close(
                     REFUSED_CLOSE,
-                    f"more than {MAX_EMPTY_FRAMES} frames without a message in a second: send less",
+                    f"more than {MAX_EMPTY_FRAMES} frames without a message in a second: send"
+                    " fewer",
                 )
                 return
         if is_part:
@@ -443,7 +444,7 @@ class Peer(asyncio.Protocol):
             if frame.data:
                 self._fragments.append(bytes(frame.data))
             if len(self._fragments) > MAX_FRAGMENTS:
-                self.close(1009, f"a message may have at most {MAX_FRAGMENTS} fragments")
+                self.close(1009, f"a message can have at most {MAX_FRAGMENTS} fragments")
             elif frame.fin:
                 text, self._fragments = b"".join(self._fragments), None
                 if self._connection is not None:
@@ -479,7 +480,7 @@ class Peer(asyncio.Protocol):
         self._out_size += len(data) + _OBJECT
         if self.congested:
             if self.held > MAX_HELD and not self._closing:
-                log.warning("cut a client that does not read", held=MAX_HELD)
+                log.warning("disconnected a client that does not read", held=MAX_HELD)
                 self.abort()
         elif not self._corked or self._out_size > HIGH_WATER:
             self._flush()

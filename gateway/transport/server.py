@@ -139,8 +139,8 @@ class Server:
         if now - self._warned > 60:
             self._warned = now
             log.warning(
-                "all sockets are in use: cut one that has opened no WebSocket; allow the process"
-                " more open files",
+                "all sockets are in use: closed one without a WebSocket; raise the process's"
+                " limit on open files",
                 most=self.most_sockets,
             )
 

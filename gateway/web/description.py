@@ -36,25 +36,31 @@ _BOUNDS = {
 
 _HEAD: Schema = {
     "type": "object",
-    "description": "What every reply carries, whatever it answers.",
+    "description": "The fields of every reply.",
     "properties": {
-        "echo_req": {"type": "object", "description": "The message answered, secrets masked."},
-        "msg_type": {"type": "string", "description": "What the reply tells; names its object."},
-        "req_id": {"type": "integer", "description": "The message's own, where it has one."},
-        "passthrough": {"type": "object", "description": "The message's own, where it has one."},
+        "echo_req": {"type": "object", "description": "The request as sent, with secrets masked."},
+        "msg_type": {
+            "type": "string",
+            "description": "The type of the reply, and the name of its body.",
+        },
+        "req_id": {"type": "integer", "description": "As in the request; absent if it had none."},
+        "passthrough": {
+            "type": "object",
+            "description": "As in the request; absent if it had none.",
+        },
     },
     "required": ["echo_req", "msg_type"],
 }
 _ERROR: Schema = {
     "title": "error",
-    "description": "Why there is no other answer; the connection lives.",
+    "description": "The error of a failed call; the connection stays open.",
     "properties": {
         "error": {
             "type": "object",
             "properties": {
-                "code": {"type": "string", "description": "A word to match on."},
-                "message": {"type": "string", "description": "A sentence for people."},
-                "details": {"type": "object", "description": "Further facts, mostly by field."},
+                "code": {"type": "string", "description": "The error code, for programs."},
+                "message": {"type": "string", "description": "The error text, for people."},
+                "details": {"type": "object", "description": "Further details, mostly by field."},
             },
             "required": ["code", "message"],
         }
@@ -64,7 +70,7 @@ _ERROR: Schema = {
 _SUBSCRIPTION: Schema = {
     "type": "object",
     "description": "The stream that the reply belongs to.",
-    "properties": {"id": {"type": "string", "description": "What `forget` takes."}},
+    "properties": {"id": {"type": "string", "description": "The id for `forget`."}},
     "required": ["id"],
 }
 
@@ -123,11 +129,10 @@ def asyncapi(registry: Registry, version: str) -> Schema:
             "title": "Scopegate",
             "version": version,
             "description": "Each message is one JSON object and gets one reply, matched by"
-            " `req_id`; what is asked for with `subscribe` goes on with further replies. A decimal"
-            " string is taken where a number is wanted, and a number where a string is wanted."
-            " Who needs a login sends `authorize` with a token first: `x-needs` says what a call"
-            " needs, and any one of `x-scopes` will do. A call with `x-app-tokens` false refuses"
-            " tokens that were issued to an app.",
+            " `req_id`. With `subscribe`, further replies follow. A decimal string is accepted for"
+            " a number, and a number for a string. To sign in, send `authorize` with a token first:"
+            " `x-needs` says what a call needs, and any one of `x-scopes` is enough. A call"
+            " with `x-app-tokens` false refuses tokens that were issued to an app.",
             "tags": [
                 {"name": name, "description": sentence} for name, sentence in sorted(groups.items())
             ],
@@ -136,7 +141,7 @@ def asyncapi(registry: Registry, version: str) -> Schema:
         "channels": {
             "v3": {
                 "address": "/websockets/v3",
-                "description": "The one connection over which everything is asked and told.",
+                "description": "The WebSocket connection for all calls.",
                 "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
                 "bindings": {"ws": _BINDING},
             }
@@ -151,8 +156,8 @@ def asyncapi(registry: Registry, version: str) -> Schema:
                     "type": "httpApiKey",
                     "in": "query",
                     "name": "app_id",
-                    "description": "Names the app that connects. It is no secret and no sign-in:"
-                    " tokens travel in `authorize`.",
+                    "description": "The app that connects. It is not a secret and does not sign in:"
+                    " send a token with `authorize`.",
                 }
             },
         },
@@ -178,7 +183,7 @@ _BINDING: Schema = {
         "properties": {
             "app_id": {"type": "integer", "minimum": 1, "description": "A registered app."},
             "l": {"type": "string", "description": "The client's language."},
-            "brand": {"type": "string", "description": "Taken, and without effect."},
+            "brand": {"type": "string", "description": "Accepted, but has no effect."},
         },
         "required": ["app_id"],
     },

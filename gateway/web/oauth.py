@@ -45,12 +45,14 @@ class TokenEndpoint:
         if isinstance(asked, HttpResponse):
             return asked
         if "authorization" in request.headers or "client_secret" in asked:
-            return _failed("invalid_client", "Apps have no secret: send client_id alone.", 401)
+            return _failed(
+                "invalid_client", "Apps have no client_secret: send only client_id.", 401
+            )
         if asked.get("grant_type") != "authorization_code":
             return _failed("unsupported_grant_type", "grant_type must be authorization_code.")
         missing = [name for name in ("client_id", "code", "code_verifier") if not asked.get(name)]
         if missing:
-            return _failed("invalid_request", f"{' and '.join(missing)} must be there.")
+            return _failed("invalid_request", f"Missing parameters: {' and '.join(missing)}.")
         try:
             exchanged = await self._exchange(asked)
         except StoreUnavailableError:  # the store has logged it
@@ -58,7 +60,7 @@ class TokenEndpoint:
         if exchanged is None:
             return _failed(
                 "invalid_grant",
-                "The code is unknown, used, older than a minute, or of another client_id,"
+                "The code is unknown, used, older than a minute, or for another client_id,"
                 " redirect_uri or code_verifier.",
             )
         return _answer(
@@ -103,7 +105,7 @@ class TokenEndpoint:
 def _form(request: HttpRequest) -> dict[str, str] | HttpResponse:
     """Return the fields of the form, or the error response if there is no valid form."""
     if request.method != "POST":
-        refused = _failed("invalid_request", "Tokens are asked for with POST.", 405)
+        refused = _failed("invalid_request", "Request tokens with POST.", 405)
         return HttpResponse(
             405, refused.body, refused.content_type, {**refused.headers, "allow": "POST"}
         )
@@ -115,10 +117,10 @@ def _form(request: HttpRequest) -> dict[str, str] | HttpResponse:
             request.body.decode(), keep_blank_values=True, max_num_fields=50, errors="strict"
         )
     except ValueError:
-        return _failed("invalid_request", "The body cannot be understood.")
+        return _failed("invalid_request", "The body is malformed.")
     asked = dict(pairs)
     if len(asked) != len(pairs):
-        return _failed("invalid_request", "No parameter may stand twice.")
+        return _failed("invalid_request", "Each parameter may appear only once.")
     return asked
 
 

@@ -110,12 +110,12 @@ class Site:
         if request.path == "/oauth2/token":
             return self._token_endpoint(request)
         if request.method not in ("GET", "HEAD"):
-            return _refused(405, "Pages are read with GET.", allow="GET, HEAD")
+            return _refused(405, "Use GET or HEAD.", allow="GET, HEAD")
         if request.path == "/asyncapi.json":
             described = self._described.get(request.host)
             return self._describe(request) if described is None else described.fitting(request)
         found = self._found(request)
-        return _refused(404, "There is nothing here.") if found is None else _fresh(request, found)
+        return _refused(404, "Page not found.") if found is None else _fresh(request, found)
 
     async def _describe(self, request: HttpRequest) -> HttpResponse:
         client, host = block_of(request.address), request.host

@@ -131,7 +131,7 @@ class Accounts:
         for account in await accounts_of(self._ledger, grant):
             if account.loginid == loginid:
                 return account
-        raise input_validation_failed({"account": "You have no account of this loginid."})
+        raise input_validation_failed({"account": "You have no account with this loginid."})
 
     async def _all(self, grant: Grant) -> tuple[BalanceBody, int]:
         owned, position = await self._ledger.standing(grant.user_id)
@@ -186,7 +186,7 @@ class Accounts:
         if entry is None:
             raise ApiError(
                 "TopupVirtualError",
-                "Your balance is not below the opening balance: there is nothing to top up.",
+                "Your balance is not below the opening balance, so there is nothing to top up.",
             )
         return {
             "topup_virtual": {

@@ -51,7 +51,9 @@ class Assessment:
         """
         answers = {part: given for part in _PARTS if (given := getattr(request, part)) is not None}
         if not any(answers.values()):
-            raise input_validation_failed({_MEANS: "Answer something, here or about experience."})
+            raise input_validation_failed(
+                {_MEANS: "Answer at least one question, here or about experience."}
+            )
         grant = session.grant
 
         def job(transaction: Transaction) -> users.Assessment:

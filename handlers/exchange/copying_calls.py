@@ -141,7 +141,8 @@ class CopyTrading:
         if not stopped:
             raise ApiError(
                 "InvalidToken",
-                "You copy nobody by this token: copytrading_list shows whom you copy.",
+                "You copy no trader by this token. copytrading_list shows the traders that you"
+                " copy.",
             )
         return {"copy_stop": 1}
 
@@ -267,7 +268,7 @@ def _check_known(field: str, names: Iterable[str] | None, known: Iterable[str], 
     unknown = set(names or ()).difference(known)
     if unknown:
         raise input_validation_failed(
-            {field: f"{min(unknown)} is not offered here: {call} lists what is."}
+            {field: f"{min(unknown)} is not offered here. {call} lists what is."}
         )
 
 
@@ -275,13 +276,13 @@ def _bounds(request: CopyStart, grant: Grant) -> tuple[int | None, int | None]:
     """The bounds of the stake, in smallest units. Raises `ApiError` if no stake fits them."""
     least, most = request.min_trade_stake, request.max_trade_stake
     if least is not None and least < 0:
-        raise _bad_limit("min_trade_stake", "It cannot be less than nothing.")
+        raise _bad_limit("min_trade_stake", "It must not be negative.")
     if most is not None and most < Decimal(
         smallest := bounds.text(MIN_STAKE, facts_of(grant).currency)
     ):
-        raise _bad_limit("max_trade_stake", f"Nothing is sold for less than {smallest}.")
+        raise _bad_limit("max_trade_stake", f"It must be at least the minimum stake, {smallest}.")
     if least is not None and most is not None and least > most:
-        raise _bad_limit("min_trade_stake", "It cannot be more than max_trade_stake.")
+        raise _bad_limit("min_trade_stake", "It must not be more than max_trade_stake.")
     return (
         None if least is None else rounded_units(least, facts_of(grant).currency, ROUND_CEILING),
         None if most is None else rounded_units(most, facts_of(grant).currency, ROUND_FLOOR),
@@ -289,7 +290,9 @@ def _bounds(request: CopyStart, grant: Grant) -> tuple[int | None, int | None]:
 
 
 def _bad_limit(field: str, problem: str) -> ApiError:
-    return ApiError("InvalidStakeLimit", f"The stake limits are wrong. {problem}", {field: problem})
+    return ApiError(
+        "InvalidStakeLimit", f"The stake limits are invalid. {problem}", {field: problem}
+    )
 
 
 def _shown(following: Following, currency: str) -> TraderShown:

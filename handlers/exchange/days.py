@@ -14,7 +14,7 @@ def midnight(day: str, field: str) -> int:
     try:
         return calendar.timegm(time.strptime(day, "%Y-%m-%d"))
     except ValueError:
-        raise input_validation_failed({field: "There is no such day."}) from None
+        raise input_validation_failed({field: "This date does not exist."}) from None
 
 
 def moment(text: str, field: str) -> int:
@@ -27,4 +27,4 @@ def moment(text: str, field: str) -> int:
     try:
         return calendar.timegm(time.strptime(text, "%Y-%m-%d %H:%M:%S"))
     except ValueError:
-        raise input_validation_failed({field: "There is no such moment."}) from None
+        raise input_validation_failed({field: "This date or time does not exist."}) from None

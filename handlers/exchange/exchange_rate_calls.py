@@ -98,7 +98,7 @@ def _asked(request: Request) -> _Asked:
     base, target = request.base_currency, request.target_currency
     for field, currency in (("base_currency", base), ("target_currency", target)):
         if currency is not None and currency not in CURRENCIES:
-            raise input_validation_failed({field: f"One of {', '.join(CURRENCIES)}."})
+            raise input_validation_failed({field: f"Must be one of {', '.join(CURRENCIES)}."})
     if target is not None:
         return _Asked(base, (target,), bool(request.include_spread))
     for field, value in (
@@ -106,5 +106,5 @@ def _asked(request: Request) -> _Asked:
         ("subscribe", request.subscribe),
     ):
         if value:
-            raise input_validation_failed({field: "Only with a target_currency."})
+            raise input_validation_failed({field: "Needs a target_currency."})
     return _Asked(base, tuple(code for code in CURRENCIES if code != base), spread=False)

@@ -91,5 +91,7 @@ def _units(amount: Decimal, currency: str, field: str) -> int:
     """
     units = rounded_units(amount, currency, ROUND_FLOOR)
     if amount and not units:
-        raise input_validation_failed({field: f"Less than the smallest amount of {currency}."})
+        raise input_validation_failed(
+            {field: f"Must not be below the smallest amount of {currency}."}
+        )
     return units

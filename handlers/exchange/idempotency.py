@@ -19,10 +19,10 @@ def key_of(passthrough: dict[str, Any] | None) -> str | None:
         return None
     if type(key) is not str or not _KEY.fullmatch(key):
         raise input_validation_failed(
-            {"passthrough": f"{IDEMPOTENCY_KEY} is a text of 1 to 64 characters without blanks."}
+            {"passthrough": f"{IDEMPOTENCY_KEY} must have 1 to 64 characters, without spaces."}
         )
     if holds_token(key):  # keys are stored
         raise input_validation_failed(
-            {"passthrough": f"{IDEMPOTENCY_KEY} holds a token, which is a secret: use another key."}
+            {"passthrough": f"{IDEMPOTENCY_KEY} contains a token, a secret. Use another key."}
         )
     return key

@@ -75,9 +75,7 @@ class Offerings:
         """List the contracts that are offered for a symbol, with their durations and barriers."""
         symbol = find_symbol(request.contracts_for)
         if request.currency not in CURRENCIES:
-            raise input_validation_failed(
-                {"currency": f"One of {', '.join(CURRENCIES)} is needed."}
-            )
+            raise input_validation_failed({"currency": f"Must be one of {', '.join(CURRENCIES)}."})
         currency, now = request.currency, int(self._clock.now())
         spot = self._feed.price(symbol, now)
         midnight = now - now % DAY
@@ -123,7 +121,7 @@ class Offerings:
         latest = grid.place(last).day
         earliest = grid.place(max(first, EARLIEST)).day
         if latest - earliest >= MAX_DAYS:
-            raise input_validation_failed({"start": f"The span may have {MAX_DAYS} days at most."})
+            raise input_validation_failed({"start": f"The span must not exceed {MAX_DAYS} days."})
         days: list[FinancedDay] = []
         for day in range(earliest, latest + 1):
             ticks = grid.counts[day % 7]

@@ -86,7 +86,7 @@ class Opening:
         at once; a new user's token belongs to the app that the connection names.
         """
         if request.type != "trading":
-            raise ApiError("InvalidAccountType", "Only accounts of the type trading are kept here.")
+            raise ApiError("InvalidAccountType", "Account type must be trading.")
         if request.verification_code is not None:
             return {"new_account_virtual": await self._new_user(request, session)}
         if session.acting is None:
@@ -133,7 +133,7 @@ class Opening:
             raise input_validation_failed({"email": "The code was sent to another address."})
         if password.lower() == email:
             raise input_validation_failed(
-                {"client_password": "Your address is known to others: choose another password."}
+                {"client_password": "The password must not be your e-mail address."}
             )
         kept = await self._passwords.hash(password, session.client)
 
@@ -231,7 +231,8 @@ class Opening:
             if currency != present and not limits.keys().isdisjoint(exclusion.AMOUNTS):
                 raise ApiError(
                     "SetAccountCurrencyError",
-                    f"Limits are set for this account in {present}: it can be kept in that alone.",
+                    f"This account has self-exclusion limits in {present}, so its currency cannot"
+                    " be changed.",
                 )
             return ledger.settle_currency(transaction, grant.loginid, currency, at=at)
 
@@ -240,25 +241,27 @@ class Opening:
         except CurrencySettledError as problem:
             raise ApiError(
                 "SetAccountCurrencyError",
-                f"The account {grant.loginid} is kept in {problem}, and something was booked in it:"
-                f" open another with new_account_real for one in {currency}.",
+                f"Account {grant.loginid} already has transactions in {problem}. Open another"
+                f" account in {currency} with new_account_real.",
             ) from None
 
 
 def _duplicate() -> ApiError:
-    return ApiError("DuplicateAccount", "There is a user of this address already: sign in instead.")
+    return ApiError(
+        "DuplicateAccount", "There is already a user with this e-mail address. Sign in instead."
+    )
 
 
 def _needed(request: NewAccountVirtual, field: str) -> str:
     value: str | None = getattr(request, field)
     if value is None:
-        raise input_validation_failed({field: "A new user must give it."})
+        raise input_validation_failed({field: "Needed for a new user."})
     return value
 
 
 def _currency(code: str, field: str) -> str:
     if code not in CURRENCIES:
-        raise input_validation_failed({field: f"One of {', '.join(CURRENCIES)} is needed."})
+        raise input_validation_failed({field: f"Must be one of {', '.join(CURRENCIES)}."})
     return code
 
 
@@ -274,7 +277,7 @@ def _told(request: NewAccountReal) -> Mapping[str, Any]:
     if request.date_of_birth is not None:
         born = midnight(request.date_of_birth, "date_of_birth")
         if born > time.time():
-            raise input_validation_failed({"date_of_birth": "That day is still to come."})
+            raise input_validation_failed({"date_of_birth": "Must not be in the future."})
     told = request.model_dump(include=set(_PERSONAL), exclude_none=True)
     if "secret_answer" in told:
         told["secret_answer"] = 1  # only that there is one is stored
@@ -295,12 +298,14 @@ def _open(
     """Open an empty account. Raises `ApiError` if the user, or apps for the user, have too many."""
     owned = ledger.accounts(transaction, user_id)
     if len(owned) >= ledger.MAX_PER_USER:
-        raise ApiError("TooManyAccounts", f"A user may have {ledger.MAX_PER_USER} accounts.")
+        raise ApiError(
+            "TooManyAccounts", f"A user can have at most {ledger.MAX_PER_USER} accounts."
+        )
     by_apps = sum(account.opened_by is not None for account in owned)
     if opened_by is not None and by_apps >= ledger.MAX_BY_APPS:
         raise ApiError(
             "TooManyAccounts",
-            f"Apps may open at most {ledger.MAX_BY_APPS} accounts for a user. Open further ones"
+            f"Apps can open at most {ledger.MAX_BY_APPS} accounts for a user. Open further ones"
             " with your own API token.",
         )
     return ledger.open_account(

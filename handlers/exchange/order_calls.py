@@ -61,7 +61,7 @@ class Orders:
         wanted = request.limit_order
         named = wanted.model_fields_set
         if not named:
-            raise input_validation_failed({"limit_order": "Name a take_profit or a stop_loss."})
+            raise input_validation_failed({"limit_order": "Give a take_profit or a stop_loss."})
 
         def change(position: Position) -> contract_type.Orders:
             kind, terms = position.kind, position.terms
@@ -111,7 +111,7 @@ class Orders:
         grant = session.grant
         contract = await self._desk.find(request.contract_id, grant.loginid)
         if contract is None:
-            raise ApiError("ContractNotFound", "You have no contract of this number.")
+            raise ApiError("ContractNotFound", "You have no contract with this contract_id.")
         limit = int(request.limit)
         orders = await self._store.read(
             lambda reader: book.orders(reader, request.contract_id, limit)
@@ -140,10 +140,10 @@ def _check_unmet(
     profit = position.kind.profit_at(terms, position.state, tick)
     shown = f"{terms.currency} {to_text(profit, terms.currency)}"
     if orders.take_profit is not None and profit >= orders.take_profit:
-        problem = f"The profit is {shown} already: sell, or take a larger profit."
+        problem = f"The profit is already {shown}. Sell, or give a higher take_profit."
         raise Refusal("ContractUpdateFailure", problem, {"take_profit": problem})
     if orders.stop_loss is not None and profit <= -orders.stop_loss:
-        problem = f"The profit is {shown} already: sell, or stop at a larger loss."
+        problem = f"The profit is already {shown}. Sell, or give a higher stop_loss."
         raise Refusal("ContractUpdateFailure", problem, {"stop_loss": problem})
 
 

@@ -216,7 +216,7 @@ class PaymentAgents:
         grant = session.grant
         message = request.message
         if message is None:
-            raise input_validation_failed({"message": "Tell the reason."})
+            raise input_validation_failed({"message": "Give the reason."})
         await self._access.write(
             grant, lambda transaction: agents.give_reason(transaction, grant.loginid, message)
         )

@@ -41,7 +41,7 @@ from scopegate.store.sqlite import Transaction
 def units_of(amount: Decimal, currency: str) -> int:
     """Return an amount in smallest units. Raises `InputValidationFailed` for the invalid field."""
     if currency not in CURRENCIES:
-        raise input_validation_failed({"currency": "No accounts are kept in this currency."})
+        raise input_validation_failed({"currency": "Accounts in this currency are not offered."})
     try:
         return to_units(amount, currency)
     except ValueError as problem:
@@ -96,7 +96,7 @@ class Payments:
         if not grant.reaches(request.account_to):
             raise ApiError(
                 "TransferBetweenAccountsError",
-                f"You have no account {request.account_to} that this app may use: call without"
+                f"You have no account {request.account_to} that this app may use. Call without"
                 " account_to to list those that it may use.",
             )
         if request.amount is None or request.currency is None:
@@ -143,15 +143,14 @@ class Payments:
         if request.provider == "crypto" or request.type == "api":
             raise ApiError(
                 "CashierForwardError",
-                "There is no blockchain behind paper money: ask with type url, and without provider"
-                " crypto.",
+                "There is no blockchain behind paper money. Use type url, and not provider crypto.",
             )
         if request.cashier == "withdraw":
             code = request.verification_code
             if code is None:
                 raise ApiError(
                     "ASK_EMAIL_VERIFY",
-                    "A withdrawal needs a code: ask for one with verify_email, of type"
+                    "A withdrawal needs a code. Request one with verify_email, of type"
                     f" {verification.PAYMENT_WITHDRAW}.",
                 )
 

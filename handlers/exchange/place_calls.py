@@ -88,7 +88,7 @@ class Places:
         if code not in LANDING_COMPANIES:
             raise ApiError(
                 "UnknownLandingCompany",
-                "No accounts are kept by this company: " + " or ".join(LANDING_COMPANIES) + ".",
+                "There is no such company. Use " + " or ".join(LANDING_COMPANIES) + ".",
             )
         return {"landing_company_details": _company(code)}
 

@@ -76,7 +76,7 @@ class Portfolio:
             return self._streams.open_of(loginid)
         contract = await self._desk.find(request.contract_id, loginid)
         if contract is None:
-            raise ApiError("ContractNotFound", "You have no contract of this number.")
+            raise ApiError("ContractNotFound", "You have no contract with this contract_id.")
         body: ProposalOpenContractReply = {"proposal_open_contract": self._streams.body(contract)}
         if not request.subscribe:
             return body

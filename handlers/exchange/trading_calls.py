@@ -134,7 +134,7 @@ class Trading:
             quoted = self._quotes.find(session, named)
             return quoted.quote_request, quoted.offer
         if parameters is None:
-            raise input_validation_failed({"parameters": "Needed when no proposal is named."})
+            raise input_validation_failed({"parameters": "Needed without the id of a proposal."})
         return self._quotes.quote_request(parameters, session), None
 
     async def _buy(
@@ -152,9 +152,8 @@ class Trading:
         if currency != own:
             raise Refusal(
                 "ContractBuyValidationError",
-                f"The account {grant.loginid} is kept in {own}: it cannot buy a contract"
-                f" in {currency}.",
-                {"currency": f"{own} is needed."},
+                f"Account {grant.loginid} is in {own}: it cannot buy a contract in {currency}.",
+                {"currency": f"Must be {own}."},
             )
         deal = quoting.lock_price(
             proposed,

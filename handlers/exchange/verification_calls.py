@@ -39,7 +39,7 @@ class Verification:
         if kind not in _PURPOSES:
             raise ApiError(
                 "InvalidVerificationType",
-                "No call of this gateway takes a code of this type. The types that are of use: "
+                "No call of this gateway uses codes of this type. Supported types: "
                 + ", ".join(_PURPOSES),
             )
         mail = self._mail
@@ -47,14 +47,14 @@ class Verification:
             raise ApiError(
                 "MailServerNeeded",
                 "This gateway cannot send e-mail. Its operator can name a mail server with the"
-                " setting smtp_host, or have codes written into the log with log_letters.",
+                " setting smtp_host, or have codes written to the log with log_letters.",
             )
         grant = session.acting
         by_app = grant is not None and grant.app_id is not None
         # An app at the same address must not use up the letters of a user with their own token.
         who = session.address if grant is None or by_app else f"user {grant.user_id}"
         if self._asked.count(who) >= FROM_AN_ADDRESS:
-            raise rate_limit("verify_email", f"{FROM_AN_ADDRESS} letters a minute")
+            raise rate_limit("verify_email", f"{FROM_AN_ADDRESS} e-mails a minute")
         self._asked.add(who)
 
         requester = Requester(
@@ -78,15 +78,15 @@ def _letter_with(code: str, email: str, purpose: str) -> Letter:
     return Letter(
         email,
         "Your verification code",
-        f"Somebody, you we hope, asked for a code {purpose}:\n\n    {code}\n\n"
-        f"It works once, within {minutes} minutes. If it was not you, nothing needs to be done.\n",
+        f"A code {purpose} was requested for this e-mail address:\n\n    {code}\n\nIt works once,"
+        f" within {minutes} minutes. If you did not request it, ignore this e-mail.\n",
     )
 
 
 def _letter_to_a_user(email: str) -> Letter:
     return Letter(
         email,
-        "You have an account already",
-        "Somebody, you we hope, wanted to open an account with this address, which has one: sign in"
-        " instead. If it was not you, nothing needs to be done.\n",
+        "You already have an account",
+        "Someone tried to open an account with this e-mail address, which already has one. If it"
+        " was you, sign in instead. If not, ignore this e-mail.\n",
     )

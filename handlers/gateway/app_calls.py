@@ -60,7 +60,12 @@ class Apps:
         )
         return {"app_register": _body(app, self._scopes)}
 
-    @call("app_update", needs=ADMIN, app_tokens=True, error_codes=("AppRegister", "InvalidAppID"))
+    @call(
+        "app_update",
+        needs=ADMIN,
+        app_tokens=True,
+        error_codes=("AppUpdate", "AppRegister", "InvalidAppID"),
+    )
     async def app_update(self, request: AppUpdate, session: Session) -> AppUpdateReply:
         """Change an app. If users have not agreed to the change, the app is suspended for them.
 
@@ -117,7 +122,7 @@ class Apps:
         app_id, flow = request.app_id, request.flow
         if (app_id is None) != (flow is None):
             missing = "app_id" if app_id is None else "flow"
-            raise input_validation_failed({missing: "To choose a flow, give app_id and flow."})
+            raise input_validation_failed({missing: "To set a flow, give both app_id and flow."})
 
         def job(transaction: Transaction) -> list[App]:
             if app_id is not None and flow is not None:

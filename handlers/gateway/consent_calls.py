@@ -144,11 +144,15 @@ def _check_shown(app: App, request: ConsentGiven) -> None:
     """Raise `ConsentRefused` unless the app is still what the user was shown."""
     problem = ""
     if request.returns_to != app.returns_to:
-        problem = f"{app.name} has another address than you were shown: {app.returns_to}."
+        problem = (
+            f"The address of {app.name} has changed since this page was opened: {app.returns_to}."
+        )
     elif request.name not in (None, app.name):
-        problem = f"The app has another name than you were shown: {app.name}."
+        problem = f"The name of the app has changed since this page was opened: {app.name}."
     elif request.app_markup_percentage not in (None, Decimal(app.markup)):
-        problem = f"{app.name} has another markup than you were shown: {app.markup} %."
+        problem = (
+            f"The markup of {app.name} has changed since this page was opened: {app.markup} %."
+        )
     if problem:
         raise ApiError(
             "ConsentRefused", f"{problem} No access was given. Open the app's link again."

@@ -124,7 +124,7 @@ class Oversight:
         """List which tokens were used for which calls, when and from where, newest first.
 
         All uses of one token for one call from one address are one entry: `times` counts them, `at`
-        is the latest.
+        is the latest, and `refused` counts those that were answered with an error.
         """
         user_id = session.grant.user_id
         await self._access.catch_up()
@@ -143,7 +143,9 @@ class Oversight:
                     "from": use["address"],
                     "kind": "page" if use["sign_in_id"] is not None else _KINDS[use["kind"]],
                     "loginid": use["loginid"],
+                    "last_error": use["last_error"] or None,
                     "name": use["name"] if use["app_name"] is None else use["app_name"],
+                    "refused": use["refused"],
                     "times": use["uses"],
                     "token": use["masked"],
                 }

@@ -69,6 +69,7 @@ class Pages:
         You may if there is a demo user and the page is opened on the gateway's own machine, not
         through a proxy.
         """
+        present = await self._store.read(users.present)
         return {
             "page_info": {
                 "demo": self._demo_for(session),
@@ -81,6 +82,7 @@ class Pages:
                     }
                     for scope in self._scopes
                 ],
+                "users": present,
                 "version": version("scopegate"),
             }
         }

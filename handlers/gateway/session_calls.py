@@ -62,7 +62,9 @@ class Sessions:
         if any(grant.user_id != grants[0].user_id for grant in grants):
             raise invalid_token()
         if len({grant.loginid for grant in grants}) < len(grants):
-            raise input_validation_failed({"tokens": "Two of these are for the same account."})
+            raise input_validation_failed(
+                {"tokens": "Two of these tokens are for the same account."}
+            )
         # Read all that the reply needs before the sign-in: nothing after it may fail.
         while True:
             before = grants[0]

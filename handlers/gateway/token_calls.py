@@ -70,7 +70,7 @@ class Tokens:
             raise ApiError(
                 "PermissionDenied",
                 f"Permission denied, requires {names} scope.",
-                {"new_token_scopes": "A token cannot make one that may do more than itself."},
+                {"new_token_scopes": "A token cannot create one with more scopes than it has."},
             )
 
     def _summary(self, token: Token, text: str) -> TokenSummary:

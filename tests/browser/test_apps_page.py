@@ -143,7 +143,7 @@ def test_what_is_wrong_stands_beside_its_field(page: Page) -> None:
     form.get_by_label("Home page").fill("")
     form.get_by_label("Allowed origins").fill("bot.example.com")
     form.get_by_role("button", name="Register").click()
-    expect(wrong).to_contain_text("An origin as browsers write it")
+    expect(wrong).to_contain_text("an origin as browsers write it")
     form.get_by_label("Allowed origins").fill("https://bot.example.com")
     form.get_by_role("button", name="Register").click()
     expect(page.locator("#said")).to_contain_text("Helper")

@@ -25,7 +25,7 @@ def test_an_app_is_watched_and_cut_off(page: Page, gateway: Served) -> None:
         page.goto(f"{gateway.page}connected")
         app = page.get_by_role("listitem").filter(has_text="Helper")
         expect(app).to_contain_text("Buy and sell contracts")
-        expect(app).to_contain_text("none now")
+        expect(app).to_contain_text("Live connectionsnone")
         with (
             program(gateway, tokens[0], app_id=app_id) as one,
             program(gateway, tokens[1], app_id=app_id) as other,

@@ -133,7 +133,7 @@ def test_a_user_who_has_consented_before_sees_what_changed(
         maker.ask(app_update=app_id, app_markup_percentage=3, **now)
     # Nobody agrees to what they were not shown.
     page.get_by_role("button", name="Allow Helper").click()
-    expect(page.get_by_role("alert")).to_contain_text("another name than you were shown")
+    expect(page.get_by_role("alert")).to_contain_text("The name of the app has changed")
     assert refusal_of(gateway, token, app_id=app_id) == "InvalidToken"
 
     page.reload()
@@ -194,12 +194,12 @@ def test_what_cannot_be_allowed_is_explained(
     page: Page, watch: Watch, address: str, app_id: int
 ) -> None:
     page.goto("/oauth2/authorize?app_id=77777")
-    expect(page.get_by_role("alert")).to_contain_text("There is no such app")
+    expect(page.get_by_role("alert")).to_contain_text("App not found")
     back = page.get_by_role("link", name="Back to the app")
     expect(back).to_have_count(0)
 
     page.goto(f"/oauth2/authorize?app_id={app_id}&redirect_uri=https://evil.example/")
-    expect(page.get_by_role("alert")).to_contain_text("another address than Helper has registered")
+    expect(page.get_by_role("alert")).to_contain_text("not the one that Helper has registered")
     expect(back).to_have_count(0)
 
     page.goto(f"/oauth2/authorize?app_id={app_id}&scopes=admin")

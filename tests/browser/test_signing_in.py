@@ -3,6 +3,8 @@
 import contextlib
 import json
 import re
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Error, Page, expect
@@ -42,7 +44,7 @@ def test_a_password_signs_in_and_a_wrong_one_is_told_so(page: Page, ada: Served)
     expect(page.get_by_role("alert")).to_contain_text("The e-mail address or the password is wrong")
     sign_in(page)
     expect(page.get_by_role("banner")).to_contain_text(EMAIL)
-    expect(page.get_by_role("heading", name="Make a token")).to_be_visible()
+    expect(page.get_by_role("heading", name="Your tokens")).to_be_visible()
     assert PASSWORD not in page.evaluate("JSON.stringify({...sessionStorage})")
 
 
@@ -84,7 +86,7 @@ def test_signing_out_leaves_nothing_behind(page: Page, gateway: Served) -> None:
 def test_a_sign_in_that_has_ended_elsewhere_is_said(page: Page, ada: Served) -> None:
     page.goto("/tokens")
     sign_in(page)
-    expect(page.get_by_role("heading", name="Make a token")).to_be_visible()
+    expect(page.get_by_role("heading", name="Your tokens")).to_be_visible()
     page.get_by_label("Name").fill("Bot")
     page.locator("#make input[value=read]").check()
     ada.command("user", "password", "--email", EMAIL, "--password", "another one entirely")
@@ -93,3 +95,34 @@ def test_a_sign_in_that_has_ended_elsewhere_is_said(page: Page, ada: Served) -> 
     expect(page.get_by_label("Password")).to_be_visible()
     expect(page.locator("main")).to_contain_text(re.compile("ended|sign in", re.IGNORECASE))
     assert json.loads(page.evaluate("JSON.stringify(Object.keys(sessionStorage))")) == []
+
+
+def test_the_demo_user_is_the_primary_way_in_until_there_are_others(
+    page: Page, gateway: Served
+) -> None:
+    page.goto("/tokens")
+    demo = page.get_by_role("button", name="Continue as the demo user")
+    sign_in = page.locator("form.sign-in").get_by_role("button", name="Sign in")
+    expect(demo).to_have_class("primary")
+    expect(sign_in).not_to_have_class("primary")
+    gateway.command("user", "create", "--email", "ada@example.com", "--password", "correct horse")
+    page.reload()
+    expect(demo).to_be_visible()
+    expect(demo).not_to_have_class("primary")
+    expect(sign_in).to_have_class("primary")
+
+
+def test_a_gateway_without_users_says_how_to_create_one(browse: Browse, tmp_path: Path) -> None:
+    """On an address that others can reach: there is no demo user there."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    empty = Served(folder, "--host", "0.0.0.0")  # noqa: S104 - it is what is tested
+    empty.start(last="users")
+    try:
+        assert "create one with `scopegate user create --email" in empty.lines[-1]
+        page = browse()
+        page.goto(f"http://127.0.0.1:{urlsplit(empty.page).port}/tokens")
+        expect(page.get_by_text("This gateway has no users yet.")).to_be_visible()
+        expect(page.get_by_text("scopegate user create --email")).to_be_visible()
+    finally:
+        empty.kill()

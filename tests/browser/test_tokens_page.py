@@ -111,5 +111,5 @@ def test_what_is_wrong_is_said_where_it_is(page: Page, gateway: Served) -> None:
         assert bot.ask(balance=1)["balance"]["loginid"] == real.split(" ")[0]
 
     make(page, "For the real one", "read")
-    expect(wrong).to_contain_text("There is a token of this name already. Choose another name")
+    expect(wrong).to_contain_text("There is already a token with this name. Choose another name")
     expect(page.get_by_label("Name")).to_be_focused()

@@ -140,7 +140,7 @@ def test_a_contract_has_a_tick_after_its_entry() -> None:
 def test_ticks_are_counted_before_the_close() -> None:
     assert made("CALL", "frxEURUSD", FRIDAY_CLOSE - 13, duration=5, duration_unit="t")
     refusal = refused("CALL", "frxEURUSD", FRIDAY_CLOSE - 12, duration=5, duration_unit="t")
-    assert refusal.message == "The market closes before so many ticks."
+    assert refusal.message == "The market closes before this number of ticks."
 
 
 def test_a_daily_contract_ends_at_the_close_of_a_day_that_has_one() -> None:
@@ -151,7 +151,7 @@ def test_a_daily_contract_ends_at_the_close_of_a_day_that_has_one() -> None:
         MONDAY + DAY + 72_000 - 1
     )
     refusal = refused("CALL", "frxEURUSD", duration=5, duration_unit="d")
-    assert refusal.message == "The market is closed on the day on which it would end."
+    assert refusal.message == "The market is closed on the day when the contract would end."
 
 
 def test_a_contract_starts_while_its_market_is_open() -> None:
@@ -219,15 +219,15 @@ def test_a_market_that_starts_anew_has_contracts_of_one_day() -> None:
         {"duration": 5, "duration_unit": "m"},
         {"date_expiry": late + 400},
     ):
-        assert "starts anew" in refused("CALL", "RDBULL", late, **more).message
+        assert "resets at 00:00" in refused("CALL", "RDBULL", late, **more).message
     assert (
-        "starts anew"
+        "resets at 00:00"
         in refused("CALL", "RDBULL", MONDAY + DAY - 9, duration=5, duration_unit="t").message
     )
     assert refused("CALL", "RDBULL", duration=1, duration_unit="d").message == (
         "Trading is not offered for this duration."
     )
-    assert "starts anew" in refused("CALL", "RDBULL", late, date_start=late + 600).message
+    assert "resets at 00:00" in refused("CALL", "RDBULL", late, date_start=late + 600).message
 
 
 def test_a_trend_is_in_the_price() -> None:

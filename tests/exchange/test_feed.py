@@ -476,7 +476,7 @@ def test_a_range_without_a_tick_is_empty() -> None:
 
 @pytest.mark.parametrize("granularity", [0, -60, 1, 59, 61, 240, 2 * DAY])
 def test_other_granularities_are_refused(granularity: int) -> None:
-    with pytest.raises(ValueError, match=f"no candles of {granularity} seconds"):
+    with pytest.raises(ValueError, match=f"candles of {granularity} seconds are not offered"):
         Feed("refuse").candles(LIVELY, granularity, MIDNIGHT, MIDNIGHT + DAY)
 
 

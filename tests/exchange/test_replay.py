@@ -427,7 +427,7 @@ def test_an_accumulator_takes_its_profit_at_the_first_tick_that_brings_it(profit
 
 def test_an_accumulator_is_bought_back_from_its_first_tick_on() -> None:
     kind, agreed = TYPES["ACCU"], accumulator()
-    for last, words in ((NOON, "entry tick"), (NOON + 1, "from the first tick after")):
+    for last, words in ((NOON, "entry tick"), (NOON + 1, "before the first tick after")):
         with pytest.raises(Refusal, match=words):
             kind.check_sale(agreed, lived(agreed, last), last)
     kind.check_sale(agreed, lived(agreed, NOON + 2), NOON + 2)
@@ -503,7 +503,7 @@ def test_a_vanilla_is_bought_back_until_a_minute_before_its_end_and_a_turbo_late
         kind.check_sale(agreed, state, NOON + 300 - seconds - 1)
         with pytest.raises(Refusal, match=f"last {seconds} seconds"):
             kind.check_sale(agreed, state, NOON + 300 - seconds)
-        with pytest.raises(Refusal, match="lasts for ticks"):
+        with pytest.raises(Refusal, match="duration in ticks"):
             kind.check_sale(replace(agreed, expiry=None, ticks=10), state, NOON + 3)
 
 
@@ -515,7 +515,7 @@ def test_a_sale_is_refused_before_the_entry_and_near_the_end() -> None:
     kind.check_sale(agreed, state, NOON + 284)
     with pytest.raises(Refusal, match="last 15 seconds"):
         kind.check_sale(agreed, state, NOON + 285)
-    with pytest.raises(Refusal, match="lasts for ticks"):
+    with pytest.raises(Refusal, match="duration in ticks"):
         kind.check_sale(terms("CALL", ticks=5), state, NOON + 3)
 
 

@@ -124,7 +124,7 @@ def test_a_call_without_needs_is_refused_by_name() -> None:
             """Greet."""
             return {"greet": ""}
 
-    assert 'call "greet" (Bad.hello) does not say who may make it' in refusal(Bad())
+    assert 'call "greet" (Bad.hello) has no needs=' in refusal(Bad())
 
 
 @pytest.mark.parametrize("needs", ["typo", "read", [READ, "typo"], [1]])
@@ -139,7 +139,7 @@ def test_what_is_no_scope_is_refused_by_name(needs: Any) -> None:
 
     told = refusal(Bad())
     assert 'call "greet" (Bad.greet) needs ' in told
-    assert "which is no scope" in told
+    assert "which is not a Scope" in told
 
 
 def test_a_call_without_a_docstring_is_refused() -> None:
@@ -184,7 +184,7 @@ def test_needs_of_no_scope_at_all_is_refused() -> None:
             """Greet."""
             return {"greet": ""}
 
-    assert "nobody could make it" in refusal(Bad())
+    assert "nobody could make the call" in refusal(Bad())
 
 
 def test_signatures_must_be_whole() -> None:
@@ -200,8 +200,8 @@ def test_signatures_must_be_whole() -> None:
             """Greet."""
 
     assert "must take (request, session)" in refusal(NoRequest())
-    assert "must say what it returns" in refusal(NoReply())
-    assert "declares no call" in refusal(object())
+    assert "must annotate what it returns" in refusal(NoReply())
+    assert "has no calls" in refusal(object())
 
 
 def test_calls_that_declare_each_other_are_refused() -> None:
@@ -237,7 +237,7 @@ def test_problems_name_the_field_and_not_the_value() -> None:
     with pytest.raises(ValidationError) as invalid:
         Greet.model_validate({"greet": "sesame", "open": "sesame"})
     problems = problems_of(invalid.value)
-    assert problems == {"greet": "An integer is needed.", "open": "Unknown field."}
+    assert problems == {"greet": "Must be an integer.", "open": "Unknown field."}
 
 
 def test_all_offered_calls_are_there_without_a_gateway() -> None:
@@ -301,7 +301,7 @@ class Handler(Base):
 @pytest.mark.parametrize(
     ("constructor", "said"),
     [
-        ("def __init__(self, key): ...", "Handler does not say what key is"),
+        ("def __init__(self, key): ...", "Handler: annotate key with a type"),
         (
             "def __init__(self, number: int): ...",
             "Handler asks for number: int, which nothing provides",

@@ -302,7 +302,7 @@ async def test_many_refusals_in_a_row_end_the_connection() -> None:
         assert await client.refused({"ping": 1}) == "RateLimit"
         assert await client.ended() == (
             4429,
-            "5 messages in a row met a rate limit: send less",
+            "5 messages in a row exceeded a rate limit: send fewer",
         )
 
 
@@ -421,6 +421,7 @@ def a_stream(session: Session, **more: Any) -> tuple[Dispatcher, Call, Stream[An
         RateLimiter(limits),
         ConcurrencyLimiter(),
         used=lambda *_: None,
+        refused=lambda *_: None,
         refusal=lambda _: None,
     )
     stream = Stream(

@@ -57,7 +57,7 @@ def fault(kind: str) -> BaseException:
         "converter": OtherError("mine"),
         "cancelled": asyncio.CancelledError(),
         "bug": ZeroDivisionError(),
-        "code": ValueError("99 is no WebSocket close code"),
+        "code": ValueError("99 is not an allowed close code"),
     }
     return faults[kind]
 
@@ -189,6 +189,6 @@ async def test_a_client_that_leaves_ends_what_its_handler_waits_for() -> None:
 
 
 def test_a_close_frame_holds_its_code_and_reason() -> None:
-    with pytest.raises(ValueError, match="99 is no WebSocket close code"):
+    with pytest.raises(ValueError, match="99 is not an allowed close code"):
         Disconnect(99, "no")
     assert len(Disconnect(4000, "é" * 200).reason.encode()) <= 123

@@ -623,7 +623,7 @@ async def test_a_valid_req_id_comes_back_on_every_error(world: World) -> None:
         assert "error" in reply
     client.send_text(b'{"ping":1,"req_id":"x"}')
     reply = await client.next()
-    assert reply["error"]["details"] == {"req_id": "An integer is needed."}
+    assert reply["error"]["details"] == {"req_id": "Must be an integer."}
     assert "req_id" not in reply
 
 

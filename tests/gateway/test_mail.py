@@ -197,7 +197,7 @@ async def test_what_waits_is_bounded_and_a_stop_waits_for_one_letter_only(
         mail = a_mailer(server)
         for _ in range(MAX_WAITING + 1):
             mail.send(LETTER)
-        assert f"{MAX_WAITING} letters are waiting already" in capsys.readouterr().out
+        assert f"{MAX_WAITING} e-mails are already waiting" in capsys.readouterr().out
         async with asyncio.timeout(PATIENCE):
             await server.asked.wait()
         closing = asyncio.create_task(mail.close())
@@ -218,9 +218,9 @@ async def test_without_a_server_the_log_carries_letters(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"smtp_host": "mail.example.com"}, "smtp_host and smtp_from go together"),
-        ({"smtp_user": "a"}, "smtp_user and smtp_password go together"),
-        ({"smtp_user": "a", "smtp_password": "b"}, "no use without smtp_host"),
+        ({"smtp_host": "mail.example.com"}, "set both smtp_host and smtp_from"),
+        ({"smtp_user": "a"}, "set both smtp_user and smtp_password"),
+        ({"smtp_user": "a", "smtp_password": "b"}, "smtp_user needs smtp_host"),
         (
             {
                 "smtp_host": "mail.example.com",
@@ -229,7 +229,7 @@ async def test_without_a_server_the_log_carries_letters(
                 "smtp_password": "b",
                 "smtp_security": "none",
             },
-            "not sent in the clear",
+            "never sent unencrypted",
         ),
         ({"smtp_host": "h", "smtp_from": "a@b\nBcc: c@d"}, "smtp_from"),
     ],

@@ -105,6 +105,20 @@ def test_an_error_code_of_your_own_needs_a_sentence() -> None:
         Registry(Scopes(())).add(Looking, eager=True)
 
 
+class LookingOnce:
+    """Looking."""
+
+    @call("look", needs=None, error_codes="Blinded")
+    async def look(self, request: Look, session: Session) -> Looked:
+        """Look."""
+        raise NotImplementedError
+
+
+def test_one_error_code_alone_is_no_list_of_letters() -> None:
+    with pytest.raises(DeclarationError, match=r"write \('Blinded',\)"):
+        Registry(Scopes(())).add(LookingOnce, eager=True)
+
+
 def test_the_docstrings_of_fields_are_read_with_those_of_bases() -> None:
     assert field_docs(Looked) == {"here": "The base's.", "look": "What was seen, on one line."}
     assert field_docs(TypedDict("Made", {"x": int})) == {}

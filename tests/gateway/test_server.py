@@ -477,7 +477,7 @@ async def test_http_on_the_same_port(server: Running) -> None:
         await client.reader.readuntil(b"\n")
         assert (await client.head()).startswith(b"HTTP/1.1 200 ")
         assert (await client.head()).startswith(b"HTTP/1.1 404 ")
-        assert await client.reader.read() == b"There is nothing here.\n"
+        assert await client.reader.read() == b"Page not found.\n"
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ async def test_child_tokens_are_listed_and_end_with_their_parent(
                 folder=gateway.folder,
             )
         )
-        assert (done.returncode, done.stderr) == (0, "revoked, with 1 made with it\n")
+        assert (done.returncode, done.stderr) == (0, "revoked, with 1 created with it\n")
         await is_signed_out(client)
         assert await client.refused({"authorize": revoked}) == "InvalidToken"
         await command(gateway, "user", "disable", "--email", ada.email)
@@ -401,7 +401,7 @@ async def test_an_app_gets_the_id_that_a_bot_has_in_its_code(gateway: Served) ->
     async with gateway.connected(app_id=32404) as client:
         assert (await client.ask({"ping": 1}))["ping"] == "pong"
     for taken, why in (
-        ("32404", "app_id 32404 is taken: app list shows the apps; choose another"),
+        ("32404", "app_id 32404 is taken: choose another (scopegate app list shows all)"),
         ("1089", "app_id 1089 is taken"),
         ("0", "0 is not in the range 1<=x<=999999999"),
     ):

@@ -181,7 +181,7 @@ async def test_a_database_has_one_gateway(gateway: Served) -> None:
     )
     assert second.returncode == 1
     assert second.stdout == ""
-    assert second.stderr == f"Error: another gateway serves the database {gateway.db}\n"
+    assert second.stderr == f"Error: another gateway is serving the database {gateway.db}\n"
     async with gateway.connected() as client:
         # The attempt has not ended the token of the one that serves.
         await client.authorize(gateway.token)

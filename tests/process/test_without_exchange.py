@@ -38,7 +38,7 @@ async def test_it_serves_and_its_commands_know_its_scopes(tmp_path: Path) -> Non
             folder=tmp_path,
         )
         assert refused.returncode == 1
-        assert "scopes are read, admin, with commas between" in refused.stderr
+        assert "use a comma-separated list of read, admin" in refused.stderr
         created = gateway.command(
             "user", "create", "--email", "ada@example.com", "--password", "correct horse"
         )
@@ -52,7 +52,7 @@ async def test_it_serves_and_its_commands_know_its_scopes(tmp_path: Path) -> Non
             *("--db", str(gateway.db)),
             folder=tmp_path,
         )
-        assert "the account AC1001 has no money: there is no exchange here" in no_money.stderr
+        assert "account AC1001 has no money: this gateway has no exchange" in no_money.stderr
         assert gateway.stop() == 0
         assert gateway.stderr == ""
 
@@ -84,8 +84,8 @@ def test_calls_are_listed_without_it() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["mine:nothing"], "mine:nothing names no Gateway"),
-        (["mine:port"], "mine:port names no Gateway"),
+        (["mine:nothing"], "mine:nothing is not a Gateway"),
+        (["mine:port"], "mine:port is not a Gateway"),
         (["nowhere"], "cannot import nowhere: ModuleNotFoundError"),
         (["mine", "--without", "exchnge"], "without: there is no plugin exchnge to leave out"),
         (["mine", "--omit-call", "balance"], "there is no call balance to leave out"),

@@ -237,10 +237,10 @@ async def test_calls_of_a_high_risk_refuse_tokens_of_apps() -> None:
 @pytest.mark.parametrize(
     ("needs", "said"),
     [
-        ("typo", "needs 'typo', which is no scope"),
-        ((), "needs one of no scopes"),
+        ("typo", "needs 'typo', which is not a Scope"),
+        ((), "has an empty needs="),
         (Scope("moon", "Fly there."), "needs the scope moon, which this gateway does not declare"),
-        ((SEE, "typo"), "needs 'typo', which is no scope"),
+        ((SEE, "typo"), "needs 'typo', which is not a Scope"),
     ],
     ids=["unknown", "empty", "foreign", "one of two"],
 )
@@ -280,12 +280,12 @@ def test_scopes_are_declared_once_and_those_of_the_gateway_can_be_described_agai
 
 @pytest.mark.parametrize("name", ["", "Read", "a b", "a,b", "a+b", "1a", "a" * 41])
 def test_a_scope_has_a_name_that_fits_everywhere(name: str) -> None:
-    with pytest.raises(ValueError, match="no name for a scope"):
+    with pytest.raises(ValueError, match="not a valid scope name"):
         Scope(name, "Something.")
 
 
 def test_a_scope_says_what_it_allows() -> None:
-    with pytest.raises(ValueError, match="say in a sentence"):
+    with pytest.raises(ValueError, match="give a sentence"):
         Scope("a", " ")
     with pytest.raises(ValueError, match="declared twice"):
         Scopes([SEE, SEE])
@@ -380,7 +380,7 @@ async def test_a_scope_that_is_removed_changes_no_consent_and_no_app(tmp_path: P
         # An app that wants nothing else is told so.
         nothing = await page.ask({"consent_request": 1, "query": f"app_id={digger.id}"})
         assert nothing["error"]["message"] == (
-            "Digger asks for nothing that this gateway has at present."
+            "This gateway offers none of the scopes that Digger asks for."
         )
     async with compose(settings, HandClock(NOON), plugins=[GARDEN]) as running:
         client = Scene(running, HandClock(NOON), Mailbox()).connect(app_id=app.id)
@@ -494,8 +494,8 @@ async def test_settings_come_from_the_environment_the_file_and_the_code(
     ("text", "said"),
     [
         ("[plants]\nsize = 0\n", r"plants.size: .*set it with SCOPEGATE_PLANTS_"),
-        ("[plants]\ncolour = 'red'\n", "plants.colour: there is no such setting"),
-        ("nonsense = 3\n", "nonsense: there is no such setting"),
+        ("[plants]\ncolour = 'red'\n", "plants.colour: unknown setting"),
+        ("nonsense = 3\n", "nonsense: unknown setting"),
     ],
 )
 async def test_wrong_settings_stop_the_start_and_are_named(
@@ -521,9 +521,9 @@ def two_of_a_name() -> Plugin:
     ("plugin", "said"),
     [
         (missing_service, "Plants asks for tools: Tools, which nothing provides"),
-        (two_of_a_name, "two plugins of the name garden"),
+        (two_of_a_name, "two plugins have the name garden"),
         (lambda: Plugin(name="port", settings=GardenSettings), "the gateway has a setting port"),
-        (lambda: Plugin(name="My plugin"), "no name for a plugin"),
+        (lambda: Plugin(name="My plugin"), "not a valid plugin name"),
         (lambda: Plugin(name="empty", handlers=(Session,)), "Session asks for send"),
     ],
 )
@@ -544,7 +544,9 @@ async def test_a_table_of_a_plugin_is_there(tmp_path: Path) -> None:
             lambda transaction: transaction.execute("INSERT INTO garden_beds VALUES ('one')")
         )
     (tmp_path / "0001_beds.sql").write_text("CREATE TABLE beds (bed TEXT);")
-    with pytest.raises(StoreError, match="the names of its tables and indexes begin with garden_"):
+    with pytest.raises(
+        StoreError, match="the names of its tables and indexes must begin with garden_"
+    ):
         async with scene(Gateway(plugin)):
             pass
 
@@ -654,20 +656,20 @@ async def broken() -> AsyncIterator[Tools]:
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ({"handlers": Garden}, "handlers is a tuple or a list"),
-        ({"handlers": (Garden(),)}, "in handlers is no class"),
-        ({"scopes": ("garden:see",)}, "'garden:see' in scopes is no Scope"),
-        ({"scopes": SEE}, "scopes is a tuple or a list"),
+        ({"handlers": Garden}, "handlers must be a tuple or a list"),
+        ({"handlers": (Garden(),)}, "in handlers is not a class"),
+        ({"scopes": ("garden:see",)}, "'garden:see' in scopes is not a Scope"),
+        ({"scopes": SEE}, "scopes must be a tuple or a list"),
         ({"services": (coroutine,)}, "coroutine is an async function: write @asynccontextmanager"),
         ({"services": (generator,)}, "generator is an async function"),
-        ({"services": (5,)}, "5 is no class and no function"),
+        ({"services": (5,)}, "5 is neither a class nor a function"),
         ({"background": (generator,)}, "generator is an async function"),
-        ({"background": (never,)}, "never is no background work"),
-        ({"settings": GardenSettings()}, "settings is a class, a pydantic BaseModel"),
-        ({"migrations": "migrations"}, "migrations is a folder"),
-        ({"limits": ("x",)}, "'x' in limits is no Limit"),
-        ({"retention": ("x",)}, "'x' in retention is no Rule"),
-        ({"errors": {"x": 1}}, "errors has a class of exceptions and a function"),
+        ({"background": (never,)}, "never is not a background service"),
+        ({"settings": GardenSettings()}, "settings must be a class, a pydantic BaseModel"),
+        ({"migrations": "migrations"}, "migrations must be a folder"),
+        ({"limits": ("x",)}, "'x' in limits is not a Limit"),
+        ({"retention": ("x",)}, "'x' in retention is not a Rule"),
+        ({"errors": {"x": 1}}, "errors must map classes of exceptions to functions"),
     ],
 )
 def test_a_plugin_of_the_wrong_form_is_refused(parts: dict[str, Any], said: str) -> None:
@@ -718,7 +720,7 @@ async def test_a_plugin_adds_fields_to_authorize_and_replaces_none() -> None:
             (plugin("one", services=(Tools,)), plugin("two", services=(Tools,))),
             "both provide Tools",
         ),
-        ((plugin("shop"), plugin("shop_cart")), "neither begins with the other"),
+        ((plugin("shop"), plugin("shop_cart")), "neither may begin with the other"),
         ((plugin("smtp", settings=GardenSettings),), "the gateway has a setting smtp_host"),
         ((plugin("one", services=(Store,)),), "one provides Store, which is the gateway's own"),
         ((plugin("one", services=(MoreAccounts,)),), "annotated to return Accounts"),
@@ -797,22 +799,22 @@ def test_a_call_is_not_named_like_a_part_of_every_message() -> None:
             """Look."""
             return {"look": ""}
 
-    with pytest.raises(DeclarationError, match="every message has a part of this name"):
+    with pytest.raises(DeclarationError, match="every message may have a field of this name"):
         Gateway(plugin("errors", handlers=(Errors,))).declared()
 
 
 async def test_what_only_the_exchange_has_is_refused_without_it(tmp_path: Path) -> None:
     for options in ({"seed": "a"}, {"start": "2026-01-01"}, {"speed": 2}):
-        with pytest.raises(SettingsError, match="there is no market without the exchange"):
+        with pytest.raises(SettingsError, match="needs the paper exchange"):
             async with Gateway().serving(port=0, db=tmp_path / "x.db", **options):
                 pass
 
 
 async def test_settings_of_a_plugin_that_is_not_there_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="nonsense: no plugin here has settings"):
+    with pytest.raises(SettingsError, match="nonsense: no plugin has settings"):
         async with scene(Gateway(PLANTS), nonsense={"size": 1}):
             pass
-    with pytest.raises(SettingsError, match="margin_touch: there is no market"):
+    with pytest.raises(SettingsError, match="margin_touch: needs the paper exchange"):
         async with Gateway().serving(port=0, db=tmp_path / "x.db", margin_touch=0.3):
             pass
 

@@ -107,9 +107,10 @@ def test_a_mark_that_is_wrong_is_an_error_in_one_line(tmp_path: Path) -> None:
     done = run_pytest(tmp_path, *WITHOUT_ASYNCIO)
     assert done.returncode == 1
     for line in (
-        "ERROR test_bot.py::test_balance - Failed: the gateway cannot start:"
-        " balance: 'lots' is no amount of USD to hold",
-        "ERROR test_bot.py::test_without_a_name - Failed: give the mark names: scopegate(seed=",
+        "ERROR test_bot.py::test_balance - Failed: the gateway cannot start: balance: 'lots' is"
+        " not a valid amount of USD",
+        "ERROR test_bot.py::test_without_a_name - Failed: the mark takes only keyword arguments:"
+        " scopegate(seed=",
         "ERROR test_bot.py::test_handlers - Failed: the gateway cannot start:"
         " cannot import no_such_module",
     ):

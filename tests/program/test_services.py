@@ -112,9 +112,9 @@ class Unread:
 
 
 def test_what_cannot_be_understood_is_refused() -> None:
-    with pytest.raises(DeclarationError, match="unsaid does not say which service it makes"):
+    with pytest.raises(DeclarationError, match="unsaid must annotate the service that it returns"):
         provided_by(unsaid)
-    with pytest.raises(DeclarationError, match="a service is asked for by its class"):
+    with pytest.raises(DeclarationError, match="annotate it with the class of a service"):
         needs_of(of_a_list)
     with pytest.raises(DeclarationError, match="Nowhere"):
         needs_of(Unread)

@@ -40,7 +40,7 @@ def test_lists_are_given_with_commas_or_as_lists(monkeypatch: pytest.MonkeyPatch
         ({"port": 70_000}, "port: "),
         ({"speed": 0}, "speed: "),
         ({"trusted_proxy": "nonsense"}, "trusted_proxy: "),
-        ({"tls_cert": "a.pem"}, "tls_cert and tls_key go together"),
+        ({"tls_cert": "a.pem"}, "set both tls_cert and tls_key"),
         ({"no_such_setting": 1}, "no_such_setting: "),
         ({"limits": "none"}, "limits: "),
     ],

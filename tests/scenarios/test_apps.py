@@ -184,7 +184,7 @@ async def test_any_app_id_is_taken_where_the_operator_says_so() -> None:
         stranger = world.connect(app_id=28035)
         await stranger.authorize(await world.token("read"))
         refused = await stranger.ask({"authorize": await world.token("read", app=app)})
-        assert "This connection is of app 1089" in refused["error"]["details"]["app_id"]
+        assert "This connection uses app 1089" in refused["error"]["details"]["app_id"]
         for wrong in ("", "abc", "-1", "1" * 16):
             assert await world.connect(app_id=wrong).refused({"ping": 1}) == "InvalidAppID"
 
@@ -204,5 +204,5 @@ async def test_the_id_of_an_app_is_never_given_twice(world: World) -> None:
         register(28035)
     mine = await world.app("read")
     await world.gateway.store.write(lambda transaction: apps.delete(transaction, mine))
-    with pytest.raises(StoreError, match=f"{mine.id} belonged to an app that was deleted"):
+    with pytest.raises(StoreError, match=f"{mine.id} belonged to a deleted app"):
         register(mine.id)

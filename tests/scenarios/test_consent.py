@@ -398,7 +398,7 @@ def test_most_hostile_addresses_cannot_even_be_registered() -> None:
 @pytest.mark.parametrize("target", ["", "http://app.example.com/back", "javascript:alert(1)"])
 def test_an_address_in_the_database_is_looked_at_once_more(target: str) -> None:
     app = App(id=7, user_id=1, name="App", scopes=frozenset(SCOPES), redirect_uri=target)
-    with pytest.raises(ApiError, match="no address is registered"):
+    with pytest.raises(ApiError, match="it has no redirect_uri"):
         understood("app_id=7", app)
 
 

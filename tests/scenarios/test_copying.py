@@ -165,8 +165,8 @@ async def test_a_trader_and_two_copiers(connected: Connected) -> None:
     ]
     assert await trader.report() == []
     [below, _, above] = await bounded.report()
-    assert "below your least, USD 5.00" in below["message"]
-    assert "above your largest, USD 12.50" in above["message"]
+    assert "below your minimum of USD 5.00" in below["message"]
+    assert "above your maximum of USD 12.50" in above["message"]
 
     world.clock.advance(2)
     before = {copier.loginid: await copier.balance() for copier in (trader, poor, bounded)}
@@ -599,7 +599,7 @@ async def test_another_currency_cannot_be_copied(world: World) -> None:
     await client.authorize(await world.token(loginid=euros.loginid))
     error = (await client.ask({"copy_start": text}))["error"]
     assert error["code"] == "CopyTradingWrongCurrency"
-    assert "kept in USD, yours in EUR" in error["message"]
+    assert "is in USD and yours in EUR" in error["message"]
 
 
 async def test_copies_are_not_copied_again(world: World) -> None:
@@ -609,7 +609,7 @@ async def test_copies_are_not_copied_again(world: World) -> None:
     third = await party(world, "third")
     error = (await third.client.ask({"copy_start": token}))["error"]
     assert error["code"] == "CopyTradingNotAllowed"
-    assert "The trader copies others" in error["message"]
+    assert "This trader copies others" in error["message"]
 
 
 async def test_who_is_copied_copies_nobody(world: World) -> None:
@@ -619,7 +619,7 @@ async def test_who_is_copied_copies_nobody(world: World) -> None:
     token = await world.token("read", loginid=third.loginid)
     error = (await trader.client.ask({"copy_start": token}))["error"]
     assert error["code"] == "CopyTradingNotAllowed"
-    assert "You are copied by others" in error["message"]
+    assert "Others copy you" in error["message"]
 
 
 @pytest.mark.parametrize(

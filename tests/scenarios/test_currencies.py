@@ -127,7 +127,7 @@ async def test_an_account_buys_what_its_currency_does_not_move_with(
     assert offered["CALL"] == {"tick", "intraday"}
     assert "MULTUP" not in offered
     refused = await euro.ask({"buy": 1, "price": 10, "parameters": on_dollar})
-    assert "that are paid in EUR end within a day" in refused["error"]["message"]
+    assert "paid in EUR must end within a day" in refused["error"]["message"]
     within = on_dollar | {"duration": 23, "duration_unit": "h"}
     assert "error" not in await euro.ask({"buy": 1, "price": 10, "parameters": within})
     apart = on_dollar | {"symbol": "frxGBPJPY"}

@@ -107,7 +107,7 @@ async def test_the_average_is_shown_when_it_is_known(world: World, contract_type
     shown = await gone(world, client, number, 3)
     assert len(shown["tick_stream"]) == 3
     assert "barrier" not in shown
-    assert "lasts for ticks" in shown["validation_error"]
+    assert "duration in ticks" in shown["validation_error"]
     shown = await gone(world, client, number, 3)
     counted = [tick["tick"] for tick in shown["audit_details"]["all_ticks"]]
     assert len(counted) == shown["tick_count"] == 5

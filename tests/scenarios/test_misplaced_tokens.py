@@ -93,7 +93,7 @@ async def test_the_command_line_takes_tokens_where_they_belong_alone(world: Worl
     ):
         done = await asyncio.to_thread(CliRunner().invoke, cli, [*command, *db])
         assert done.exit_code == 2
-        assert "holds a token" in done.output
+        assert "contains a token" in done.output
         assert TOKEN not in done.output
     made = await world.token("read")
     done = await asyncio.to_thread(CliRunner().invoke, cli, ["token", "revoke", made, *db])

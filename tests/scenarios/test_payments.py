@@ -169,9 +169,9 @@ async def test_what_cannot_be_transferred_is_refused_with_the_reason(world: Worl
     stranger, demo = await somebody(world), world.demo
     client = await signed_in_here(world, first)
     for request, code, words in (
-        (transfer(first, first, 1), "TransferBetweenAccountsError", "two accounts"),
+        (transfer(first, first, 1), "TransferBetweenAccountsError", "different accounts"),
         (transfer(first, stranger, 1), "TransferBetweenAccountsError", "You have no account"),
-        (transfer(first, demo, 1), "TransferBetweenAccountsError", "never meets"),
+        (transfer(first, demo, 1), "TransferBetweenAccountsError", "demo and real-style"),
         (transfer(second, first, 1), "TransferBetweenAccountsError", "You are signed in to"),
         (transfer(first, second, 0), "TransferBetweenAccountsError", "more than 0"),
         (transfer(first, second, 10_000.01), "InsufficientBalance", "10000.00"),
@@ -232,7 +232,7 @@ async def test_a_key_is_for_one_payment_of_one_account_and_call(world: World) ->
     for request in (transfer(first, second, 11), transfer(first, third, 10)):
         error = (await client.ask(keyed(request)))["error"]
         assert error["code"] == "IdempotencyKeyReused"
-        assert "take another key" in error["message"]
+        assert "Use a new key" in error["message"]
     for wrong in (5, "", "a b", "x" * 65):
         request = {**transfer(first, second, 1), "passthrough": {"idempotency_key": wrong}}
         assert await client.refused(request) == "InputValidationFailed"
@@ -474,7 +474,7 @@ async def test_an_agent_pays_a_client(world: World) -> None:
     }
     error = (await agent.ask(request))["error"]
     assert error["code"] == "PaymentAgentTransferError"
-    assert "is no payment agent" in error["message"]
+    assert "is not a payment agent" in error["message"]
     await an_agent(world, mine)
     assert (await agent.ask({**request, "dry_run": 1}))["paymentagent_transfer"] == 2
     assert await balances(world, mine, theirs) == [1_000_000, 1_000_000]
@@ -505,12 +505,12 @@ async def test_agents_refuse_what_is_not_for_them(world: World) -> None:
 
     await refused("between 10.00 and 2000.00 USD", transfer_to=other.loginid, amount=9.99)
     await refused("between 10.00 and 2000.00 USD", transfer_to=other.loginid, amount=2000.01)
-    await refused("use transfer_between_accounts", transfer_to=second.loginid)
-    await refused("no real-style account", transfer_to=world.demo.loginid)
-    await refused("takes no such payment", transfer_to="CR1")
-    await refused("is kept in USD", transfer_to=other.loginid, currency="EUR")
+    await refused("Use transfer_between_accounts", transfer_to=second.loginid)
+    await refused("not a real-style account", transfer_to=world.demo.loginid)
+    await refused("does not accept such payments", transfer_to="CR1")
+    await refused("is in USD", transfer_to=other.loginid, currency="EUR")
     foreign = await world.account("EUR", 0, owner=other.user_id)
-    await refused("takes no such payment", transfer_to=foreign.loginid)
+    await refused("does not accept such payments", transfer_to=foreign.loginid)
     poor = {**request, "transfer_to": other.loginid}
     await world.credit(-999_000, first.loginid)
     assert await agent.refused(poor) == "InsufficientBalance"
@@ -523,7 +523,7 @@ async def test_agents_refuse_what_is_not_for_them(world: World) -> None:
             "UPDATE users SET disabled_at = 1 WHERE id = ?", other.user_id
         )
     )
-    await refused("takes no such payment", transfer_to=other.loginid)
+    await refused("does not accept such payments", transfer_to=other.loginid)
     assert (await client.ask({"paymentagent_list": "id"}))["paymentagent_list"]["list"]
     withdrawal = {
         "paymentagent_withdraw": 1,
@@ -534,7 +534,7 @@ async def test_agents_refuse_what_is_not_for_them(world: World) -> None:
     }
     error = (await agent.ask(withdrawal))["error"]
     assert error["code"] == "PaymentAgentWithdrawError"
-    assert "is no payment agent" in error["message"]
+    assert "is not a payment agent" in error["message"]
     await right(world)
 
 
@@ -559,7 +559,7 @@ async def test_what_an_owner_excludes_is_not_paid_in(world: World) -> None:
     error = (await paying.ask(client))["error"]
     assert error == {
         "code": "PaymentAgentTransferError",
-        "message": f"{second.loginid} takes no such payment at present.",
+        "message": f"{second.loginid} does not accept such payments at present.",
     }
     assert "error" not in await paying.ask({**client, "amount": 40})
     assert await balances(world, first, second, agent) == [994_000, 1_010_000, 996_000]
@@ -620,7 +620,7 @@ async def test_an_agent_does_not_find_out_which_accounts_exist(connected: Connec
     assert all(reply == paid["none"] for reply in paid.values())
     # An agent knows which accounts are the agent's own.
     own = {**request, "transfer_to": world.real[1].loginid, "dry_run": 1}
-    assert "use transfer_between_accounts" in (await agent.ask(own))["error"]["message"]
+    assert "Use transfer_between_accounts" in (await agent.ask(own))["error"]["message"]
 
 
 async def test_a_first_payment_counts_where_no_opening_balance_came_before_it(world: World) -> None:

@@ -63,7 +63,7 @@ async def test_what_is_excluded_is_not_bought(connected: Connected) -> None:
     reply = await client.ask({"buy": 1, "price": 10, "parameters": STAKE | {"amount": 0.5}})
     assert reply["error"]["code"] == "DailyTurnoverLimitExceeded"
     assert reply["error"]["message"] == (
-        "The limit on turnover today is USD 25.00: USD 25.00 of it are used, and this contract"
+        "The limit on turnover today is USD 25.00: USD 25.00 of it is used, and this contract"
         " costs USD 0.50."
     )
 

@@ -361,6 +361,39 @@ async def test_an_owner_oversees_tokens_and_what_was_done_with_them(world: World
     assert {use["call"] for use in everything if use["kind"] == "page"} >= {"token_list"}
 
 
+async def test_activity_has_the_outcome_of_the_calls(world: World) -> None:
+    """Refusals by the call itself are counted, with the code of the latest; those before it not."""
+    owner = await world.owner()
+    bot = world.connect(address="192.0.2.7")
+    await bot.authorize(await world.token("read", "trade"))
+    await bot.ask({"balance": 1})
+    for request in ({"sell": 1, "price": 0}, {"sell": 1}, {"buy": "1", "price": 1}):
+        assert "error" in await bot.ask(request)
+    assert (await bot.ask({"topup_virtual": 1}))["error"]["code"] == "TopupVirtualError"
+    assert (await bot.ask({"api_token": 1}))["error"]["code"] == "PermissionDenied"
+    uses = (await owner.ask({"activity": 1}))["activity"]
+    found = {use["call"]: (use["times"], use["refused"], use["last_error"]) for use in uses}
+    assert found["balance"] == (1, 0, None)
+    assert found["sell"] == (2, 2, "InputValidationFailed")
+    assert found["buy"] == (1, 1, "InputValidationFailed")
+    assert found["topup_virtual"] == (1, 1, "TopupVirtualError")
+    assert "api_token" not in found
+
+    await bot.ask({"sell": 1, "price": 0})
+    await bot.ask({"balance": 1})
+    uses = (await owner.ask({"activity": 1}))["activity"]
+    found = {use["call"]: (use["times"], use["refused"], use["last_error"]) for use in uses}
+    assert found["sell"] == (3, 3, "ContractNotFound")
+    assert found["balance"] == (2, 0, None)
+
+
+async def test_a_page_learns_which_users_there_are(world: World) -> None:
+    page = world.connect(at_pages=True)
+    assert (await page.ask({"page_info": 1}))["page_info"]["users"] == "demo"
+    await world.user("ada@example.com")
+    assert (await page.ask({"page_info": 1}))["page_info"]["users"] == "others"
+
+
 async def test_an_account_is_reset_whatever_it_holds(world: World) -> None:
     owner = await world.owner()
     for change in (250, -99_000):

@@ -225,8 +225,11 @@ async def test_a_code_from_before_a_change_is_refused(world: World) -> None:
 @pytest.mark.parametrize(
     ("shown", "sentence"),
     [
-        ({"name": "Chart bot"}, "another name than you were shown: Deriv Official"),
-        ({"app_markup_percentage": 1}, "another markup than you were shown: 3 %"),
+        (
+            {"name": "Chart bot"},
+            "The name of the app has changed since this page was opened: Deriv Official",
+        ),
+        ({"app_markup_percentage": 1}, "has changed since this page was opened: 3 %"),
     ],
 )
 async def test_nobody_agrees_to_what_they_were_not_shown(

@@ -211,7 +211,7 @@ async def test_two_tokens_of_one_account_do_not_go_together(world: World) -> Non
     client = world.connect()
     tokens = [await world.token("read"), await world.token("admin")]
     reply = await client.ask({"authorize": "MULTI", "tokens": tokens})
-    assert reply["error"]["details"] == {"tokens": "Two of these are for the same account."}
+    assert reply["error"]["details"] == {"tokens": "Two of these tokens are for the same account."}
     client.leave()
     assert world.gateway.access._live == {}
 

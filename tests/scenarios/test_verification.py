@@ -60,7 +60,7 @@ async def test_the_answer_does_not_tell_whether_an_address_is_known(world: World
         assert answers[0] == answers[1]
     told = [(letter.to, letter.subject) for letter in world.mail.letters]
     assert told == [
-        (ADA, "You have an account already"),
+        (ADA, "You already have an account"),
         ("stranger@example.com", "Your verification code"),
         (ADA, "Your verification code"),
     ]
@@ -75,7 +75,7 @@ async def test_nobody_is_flooded_with_letters(world: World) -> None:
             assert (await client.ask(request))["verify_email"] == 1
         reply = await clients[-1].ask(request)
         assert reply["error"]["code"] == "RateLimit"
-        assert reply["error"]["details"] == {"limit": "5 letters an hour for one address"}
+        assert reply["error"]["details"] == {"limit": "5 e-mails an hour to one address"}
 
 
 async def test_one_client_does_not_write_to_everybody(world: World) -> None:
@@ -110,7 +110,7 @@ async def test_nobody_uses_up_the_letters_of_another(world: World, as_user: bool
         if as_user and number % 2:
             await mallory.authorize(await world.token(loginid=eve.loginid))
         sent.append(await told(mallory, ADA))
-    assert sent == [""] * 3 + ["3 letters an hour to one address from one client"] * 5
+    assert sent == [""] * 3 + ["3 e-mails an hour to one address from one client"] * 5
     assert await told(world.connect(address="198.51.100.7"), ADA) == ""
 
 
@@ -137,14 +137,14 @@ async def test_nobody_else_uses_up_letters_to_ones_own_address(connected: Connec
     sent = [await told(by_app, ADA) for _ in range(4)]
     assert [bool(limit) for limit in sent] == [False, False, False, True]
     assert (
-        await told(world.connect(address="192.0.2.99"), ADA) == "5 letters an hour for one address"
+        await told(world.connect(address="192.0.2.99"), ADA) == "5 e-mails an hour to one address"
     )
 
     client = await connected.connect()
     await client.authorize(await world.token(loginid=ada.loginid))
     for _ in range(verification.MAX_PER_ADDRESS):
         assert await told(client, "ADA@example.com") == ""
-    assert await told(client, ADA) == "5 letters an hour for one address"
+    assert await told(client, ADA) == "5 e-mails an hour to one address"
 
 
 async def test_an_app_at_the_users_address_keeps_them_from_no_letter(
@@ -157,7 +157,7 @@ async def test_an_app_at_the_users_address_keeps_them_from_no_letter(
     await by_app.authorize(await world.token(loginid=ada.loginid, app=app))
     for number in range(20):
         await told(by_app, f"a{number}@example.com")
-    assert await told(by_app, "a@example.com") == "20 letters a minute"
+    assert await told(by_app, "a@example.com") == "20 e-mails a minute"
     client = await connected.connect()
     await client.authorize(await world.token(loginid=ada.loginid))
     assert await told(client, ADA) == ""
@@ -171,7 +171,7 @@ async def test_one_client_has_so_many_letters_an_hour(world: World) -> None:
             verification.create(transaction, email, verification.ACCOUNT_OPENING, requester)
 
     await world.gateway.store.write(an_hour)
-    limit = "60 letters an hour from one client"
+    limit = "60 e-mails an hour from one client"
     assert await told(world.connect(address="192.0.2.7"), ADA, "account_opening") == limit
     assert await told(world.connect(address="192.0.2.8"), ADA, "account_opening") == ""
 

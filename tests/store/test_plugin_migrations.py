@@ -52,7 +52,7 @@ async def test_the_database_of_a_running_gateway_is_not_migrated(
     first = Store(tmp_path / "x.db", None, {"weather": folder})
     await first.open()
     (folder / "0002_away.sql").write_text("ALTER TABLE weather_places RENAME TO weather_gone;")
-    with pytest.raises(StoreError, match="another gateway serves the database"):
+    with pytest.raises(StoreError, match="another gateway is serving the database"):
         await Store(tmp_path / "x.db", None, {"weather": folder}).open()
     assert await first.read(lambda reader: reader.all("SELECT * FROM weather_places")) == []
     await first.close()

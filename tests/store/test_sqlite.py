@@ -321,7 +321,7 @@ async def test_the_files_are_their_owners_alone(store: Store) -> None:
 
 async def test_two_gateways_do_not_share_a_database(store: Store) -> None:
     second = Store(store.path)
-    with pytest.raises(StoreError, match="another gateway serves"):
+    with pytest.raises(StoreError, match="another gateway is serving"):
         await second.open()
     # Other processes write all the same: that is how the command line works.
     await asyncio.to_thread(run_once, store.path, put(1))

@@ -196,7 +196,7 @@ class ContractType(ABC, Generic[TermsT, MemoryT]):
         """Raise `Refusal` unless the open contract can be sold back at the epoch `now`."""
         check_hours(terms.symbol, now)
         if state.entry is None:
-            raise unsaleable("Waiting for its entry tick: a contract is not bought back before it.")
+            raise unsaleable("Waiting for the entry tick: the contract cannot be sold before it.")
 
     def can_be_cancelled(self, terms: TermsT, moment: int) -> bool:
         """Whether the right to cancel was bought and has not ended."""
@@ -273,9 +273,9 @@ def check_hours(symbol: Symbol, now: int) -> None:
 def check_time_left(terms: Terms, now: int, least: int = NO_SALE_BEFORE_END) -> None:
     """Raise `Refusal` for a contract that lasts for ticks, or ends within `least` seconds."""
     if terms.expiry is None:
-        raise unsaleable("A contract that lasts for ticks is not bought back.")
+        raise unsaleable("A contract with a duration in ticks cannot be sold before it ends.")
     if terms.expiry - now <= least:
-        raise unsaleable(f"This contract is not bought back in its last {least} seconds.")
+        raise unsaleable(f"This contract cannot be sold in its last {least} seconds.")
 
 
 def resume(kind: AnyContractType, terms: Terms, feed: Feed, seen: int) -> ContractState[Any]:

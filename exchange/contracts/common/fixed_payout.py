@@ -103,12 +103,12 @@ class FixedPayout(ContractType[FixedPayoutTerms, MemoryT]):
         agreed = terms.extended(FixedPayoutTerms, payout=amount)
         agreed = self.complete(agreed, request, market)
         if request.basis not in ("payout", "stake"):
-            raise invalid("basis", "Say whether the amount is the payout or the stake.")
+            raise invalid("basis", "Must be payout or stake.")
         ask = self.ask(agreed, unentered(agreed, market.tick), market, margins)
         if not MIN_ASK <= ask <= MAX_ASK:
             raise Refusal(
                 "ContractCreationFailure",
-                "This contract offers no return: it would be all but certain to "
+                "This contract offers no return: it is almost certain to "
                 + ("be won." if ask > MAX_ASK else "be lost."),
             )
         markup = int(request.markup * MILLION)
@@ -123,7 +123,7 @@ class FixedPayout(ContractType[FixedPayoutTerms, MemoryT]):
         if payout <= price:
             raise Refusal(
                 "ContractCreationFailure",
-                "This contract offers no return: rounded to money, it pays no more than it costs.",
+                "This contract offers no return: after rounding, it pays no more than it costs.",
             )
         return FixedPayoutQuote(
             replace(agreed, payout=payout),

@@ -73,7 +73,7 @@ class Ordered(ContractType[OrderedT, Tick]):
             if amount is None:
                 continue
             if field not in limits:
-                raise invalid(field, f"Contracts of the type {self.name} do not take it.")
+                raise invalid(field, f"Contracts of type {self.name} do not accept this field.")
             least, most = limits[field]
             if amount < least:
                 bound = f"higher than {to_text(least, terms.currency)}"

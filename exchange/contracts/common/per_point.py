@@ -119,7 +119,7 @@ class PerPoint(ContractType[PerPointTerms, None]):
     ) -> PerPointQuote:
         """The number of contracts that the stake buys, rounded down; the price is the stake."""
         if request.basis == "payout":
-            raise invalid("basis", f"The amount of {self.name} is its stake.")
+            raise invalid("basis", f"Must be stake: the amount of {self.name} is its stake.")
         check_stake(amount, terms.currency)
         agreed = terms.extended(PerPointTerms, stake=amount)
         dearer = 1 + Decimal(str(self.family_margin(margins))) + request.markup

@@ -27,7 +27,7 @@ class Barrier:
         """The barrier in a client's text. Raises `Refusal` for other text or too many decimals."""
         found = _BARRIER.fullmatch(text)
         if found is None:
-            raise bad_barrier("A barrier is written like +0.10, -0.10 or 2400.10.", field)
+            raise bad_barrier("A barrier must be a number such as +0.10, -0.10 or 2400.10.", field)
         sign, whole, fraction = found.groups(default="")
         if len(fraction.rstrip("0")) > symbol.digits:
             raise bad_barrier(f"Barrier can only be up to {symbol.digits} decimal places.", field)

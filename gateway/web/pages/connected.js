@@ -32,6 +32,7 @@ const COLUMNS = [
   { title: "Account" },
   { title: "From" },
   { title: "Times", numeric: true },
+  { title: "Outcome" },
 ];
 const KINDS = { app: "app", token: "token", demo: "demo token", page: "at these pages" };
 
@@ -150,6 +151,7 @@ function activityRow({ call, from, kind, loginid, name, token }) {
   const when = h("div");
   const ended = h("span");
   const times = h("div");
+  const outcome = h("div");
   const who = [
     kind === "page" ? "You" : name,
     h(
@@ -160,13 +162,23 @@ function activityRow({ call, from, kind, loginid, name, token }) {
       ended,
     ),
   ];
-  const cells = [when, who, h("code", {}, call), loginid, from, times];
+  const cells = [when, who, h("code", {}, call), loginid, from, times, outcome];
   const update = (use) => {
     fill(when, moment(use.at));
-    fill(times, use.times.toLocaleString("en"));
+    fill(times, Math.max(use.times, use.refused).toLocaleString("en"));
+    fill(outcome, ...outcomeOf(use));
     fill(ended, use.ended ? ", ended since" : null);
   };
   return { element: tableRow(COLUMNS, cells), update };
+}
+
+/** Whether the calls succeeded, and else why the latest was refused. */
+function outcomeOf({ times, refused, last_error: code }) {
+  if (refused === 0) {
+    return [h("span", { class: "gain" }, "succeeded")];
+  }
+  const words = refused >= times ? "refused" : `${counted(refused, "call")} refused`;
+  return [h("span", { class: "loss" }, words), h("p", { class: "hint" }, h("code", {}, code))];
 }
 
 function activityView() {

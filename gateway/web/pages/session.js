@@ -198,7 +198,7 @@ api.onState((state) => {
 });
 
 /**
- * `{ demo: { loginid, token } or null, scopes: [{ scope, danger, … }], version, words: Map }`.
+ * `{ demo: { loginid, token } or null, scopes: [{ scope, danger, … }], users, version, words: Map }`.
  *
  * `words` describe what the owner's API token may do. `forApps` is the same object with the words
  * for apps.
@@ -231,6 +231,7 @@ export function signInForm({ done, reason, titled = true }) {
   const form = h("form", { class: "sign-in" });
   const button = h("button", { type: "submit", class: "primary" }, "Sign in");
   const demo = h("button", { type: "button", hidden: true }, "Continue as the demo user");
+  const first = h("div", { class: "sign-in-first" });
   const enter = (pressed, request) =>
     busy(pressed, async () => {
       clearErrors(form);
@@ -248,7 +249,17 @@ export function signInForm({ done, reason, titled = true }) {
   };
   demo.onclick = () => enter(demo, { sign_in_demo: 1 });
   pageInfo().then(
-    (told) => (demo.hidden = told.demo === null),
+    (told) => {
+      demo.hidden = told.demo === null;
+      if (told.users === "none") {
+        fill(first, nobodyYet());
+      } else if (told.users === "demo" && told.demo !== null) {
+        // Nobody has a password to enter: the demo user is the usual way in.
+        demo.classList.add("primary");
+        button.classList.remove("primary");
+        fill(first, demo, h("p", { class: "hint" }, "Or sign in as a user that you have created:"));
+      }
+    },
     () => {}, // without it the form is whole but for that button
   );
   const email = { name: "email", type: "email", autocomplete: "username", required: true };
@@ -258,12 +269,21 @@ export function signInForm({ done, reason, titled = true }) {
       titled && h("h2", {}, "Sign in"),
       reason && h("p", {}, reason),
       said(),
+      first,
       field("E-mail", h("input", { ...email, spellcheck: "false" })),
       field("Password", h("input", { ...password, name: "password" })),
       h("div", { class: "actions" }, button, demo),
     ].filter(Boolean),
   );
   return form;
+}
+
+function nobodyYet() {
+  return notice(
+    "info",
+    "This gateway has no users yet. Create one on its machine: ",
+    h("code", {}, "scopegate user create --email you@example.com"),
+  );
 }
 
 function said() {
