@@ -7,7 +7,7 @@ LOCKS := requirements
 BROWSER_TESTS := tests/browser
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --require-hashes
 COMPILE := uv pip compile -q --universal --generate-hashes --no-header --fork-strategy fewest --python-version 3.11
-UNIT_TESTS := tests/exchange tests/gateway tests/runtime tests/store tests/test_layers.py
+UNIT_TESTS := tests/exchange tests/gateway tests/runtime tests/store tests/test_layers.py tests/test_words.py
 SOURCES := exchange gateway handlers runtime schemas scopegate store tests examples bench docs .ci
 
 .PHONY: help setup serve quick test coverage oldest proofs check format docs fairness bench lock clean
@@ -20,12 +20,12 @@ help:
 	@echo "make oldest   the unit tests with the oldest versions of what is needed"
 	@echo "make proofs   the same tests in their long form"
 	@echo "make setup    make $(VENV) with the command scopegate"
-	@echo "make check    check format, lint, types, layers, generated files"
+	@echo "make check    check format, lint, types, layers, words, generated files"
 	@echo "make format   format the code"
-	@echo "make docs     write the generated documentation anew"
+	@echo "make docs     generate the documentation"
 	@echo "make fairness buy and settle many thousands of contracts, and write what they cost"
 	@echo "make bench    measure, beside other servers"
-	@echo "make lock     resolve the dependencies anew (needs uv and npm)"
+	@echo "make lock     resolve the dependencies again (needs uv and npm)"
 	@echo "make clean    remove everything that was made"
 
 $(VENV)/made: $(LOCKS)/run.txt $(LOCKS)/build.txt pyproject.toml .ci/link_rooms.py
@@ -92,7 +92,7 @@ check: $(VENV)/made-for-tests
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_layers.py
+	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_words.py
 	$(BIN)/python -m docs.generate --check
 
 format: $(VENV)/made-for-tests

@@ -73,7 +73,7 @@ TRADERS = ((64, 1), (256, 4))
 """Connections that buy, and the requests outstanding on each."""
 TASKS = 64
 """Tasks that call aiosqlite at once."""
-MOST_AT_ONCE = 256
+MAX_AT_ONCE = 256
 """Trades passed to the store at once: as many as share a commit."""
 PEER_TRADES = 1_000
 """Trades of a baseline in a turn: each takes it a commit."""
@@ -329,7 +329,7 @@ def _timed(count: int, books: Books, what: str) -> Iterator[None]:
     books[what] = Rate(count / took, cpu / count * 1e6)
 
 
-def _offer(feed: Feed, now: int) -> Quote:
+def _quote(feed: Feed, now: int) -> Quote:
     request = QuoteRequest(
         contract_type=_DIGIT["contract_type"],
         symbol=_DIGIT["symbol"],
@@ -360,15 +360,15 @@ async def our_books(contracts: int) -> Books:
     async with testing.world() as world:
         gateway, now = world.gateway, int(world.clock.now())
         owned = await gateway.store.write(lambda t: open_accounts(t, -(-contracts // per_account)))
-        offer = _offer(gateway.service(Feed), now)
+        quote = _quote(gateway.service(Feed), now)
 
         async def buy(loginid: str) -> None:
-            purchase = Purchase(quote=offer, loginid=loginid, app_id=None, at=now)
+            purchase = Purchase(quote=quote, loginid=loginid, app_id=None, at=now)
             await gateway.service(Desk).buy(purchase, lambda _transaction: None)
 
         whose = [owned[number // per_account].loginid for number in range(contracts)]
         with _timed(contracts, books, "bought"):
-            await _all(buy, whose, MOST_AT_ONCE)
+            await _all(buy, whose, MAX_AT_ONCE)
         with _timed(contracts, books, "settled"):
             world.clock.advance(1)
             await gateway.service(Desk).settled()
@@ -384,7 +384,7 @@ async def our_books(contracts: int) -> Books:
             await gateway.store.write(lambda t: ledger.post(t, deposit))
 
         with _timed(contracts, books, "booked"):
-            await _all(credit, whose, MOST_AT_ONCE)
+            await _all(credit, whose, MAX_AT_ONCE)
     return books
 
 
@@ -400,9 +400,9 @@ def _database(accounts: int) -> Iterator[tuple[Path, list[Account]]]:
         yield path, opened
 
 
-def _ended(offer: Quote) -> Outcome:
-    terms = offer.terms
-    return Outcome(Status.WON, Tick(terms.entry_epoch, offer.spot.pips), offer.payout)
+def _ended(quote: Quote) -> Outcome:
+    terms = quote.terms
+    return Outcome(Status.WON, Tick(terms.entry_epoch, quote.spot.pips), quote.payout)
 
 
 def plain_books() -> Books:
@@ -410,7 +410,7 @@ def plain_books() -> Books:
     books: Books = {}
     accounts = -(-PEER_TRADES // MAX_OPEN_POSITIONS)
     with _database(accounts) as (path, opened), closing(connect(path)) as connection:
-        offer = _offer(Feed("bench"), int(NOON))
+        quote = _quote(Feed("bench"), int(NOON))
         transaction = Transaction(connection)
 
         @contextmanager
@@ -425,10 +425,10 @@ def plain_books() -> Books:
         with _timed(PEER_TRADES, books, "bought"):
             for loginid in whose:
                 with committed():
-                    purchase = Purchase(quote=offer, loginid=loginid, app_id=None, at=int(NOON))
+                    purchase = Purchase(quote=quote, loginid=loginid, app_id=None, at=int(NOON))
                     bought = book.buy(transaction, purchase)
                 held.append(bought.contract)
-        end = _ended(offer)
+        end = _ended(quote)
         with _timed(PEER_TRADES, books, "settled"):
             for contract in held:
                 with committed():
@@ -587,7 +587,7 @@ def main() -> None:
     print("\nbuys over the wire, settled meanwhile; peers without a wire")
     show_trades(trades, settled)
     books = measure_books(given.rounds, given.contracts)
-    print(f"\n{given.contracts} contracts, {MOST_AT_ONCE} asked for at once; peers {PEER_TRADES}")
+    print(f"\n{given.contracts} contracts, {MAX_AT_ONCE} asked for at once; peers {PEER_TRADES}")
     show_books(books)
     if given.json is not None:
         rows = {

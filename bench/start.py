@@ -106,14 +106,14 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=600_000)
     parser.add_argument("--open", type=int, default=1_000)
     parser.add_argument("--starts", type=int, default=10)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
         db = Path(folder) / "scopegate.db"
-        run_once(db, lambda transaction: fill(transaction, asked.entries, asked.open))
+        run_once(db, lambda transaction: fill(transaction, options.entries, options.open))
         print(f"{db.stat().st_size / 1e6:.0f} MB")
         process, _ = started(db)
         taken = []
-        for _ in range(asked.starts):
+        for _ in range(options.starts):
             process.kill()
             process.wait()
             process, seconds = started(db)

@@ -196,12 +196,12 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=GROUPS)
     parser.add_argument("--days", type=int, default=holds.DAYS)
     parser.add_argument("--seed", default=SEED)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with ProcessPoolExecutor(CORES) as pool:
-        sold = partial(settled, groups=asked.groups, seed=asked.seed)
+        sold = partial(settled, groups=options.groups, seed=options.seed)
         tallies = pool.map(sold, (*FAMILIES, *MARKETS))
-        held = pool.map(partial(held_on, days=asked.days), holds.HELD)
-        lines = page(list(tallies), list(held), asked.seed, asked.groups, asked.days)
+        held = pool.map(partial(held_on, days=options.days), holds.HELD)
+        lines = page(list(tallies), list(held), options.seed, options.groups, options.days)
     PAGE.write_text("\n".join(lines))
     print(f"wrote docs/{PAGE.name}")
 

@@ -58,9 +58,9 @@ def calls_index() -> str:
         " object), which are returned with every reply. A call marked † takes `loginid` if a"
         " connection is signed in to several accounts, one marked ‡ takes `subscribe`.",
         "",
-        "*owner* is you, signed in at the gateway's own pages, which no token can be. *pages* is"
-        f" anybody at these pages. *{NO_APPS}* means that your own API token is needed: a token"
-        " that was issued to an app, or created with such a token, is refused.",
+        "*owner*: only the account owner, signed in at the gateway's pages; no token is accepted."
+        f" *pages*: any visitor of these pages. *{NO_APPS}* means that your own API token is"
+        " needed: a token that was issued to an app, or created with such a token, is refused.",
         "",
         "| scope | your API token may | an app may |",
         "|---|---|---|",
@@ -75,8 +75,8 @@ def calls_index() -> str:
         "",
         "## Errors of every call",
         "",
-        "An error has a `code` to match on, a `message` that says what to do, and often `details`"
-        " by field.",
+        "An error has a `code` to match on, a `message` that says what is wrong and often what to"
+        " do, and sometimes `details` by field.",
         "",
         *_codes(error_codes.ANY_CALL),
         "",
@@ -108,11 +108,15 @@ def group_page(group: str) -> str:
     ]
     for call in calls:
         lines += ["", f"## {call.name}", "", _flowing(call.description), ""]
-        lines.append(f"Needs {_needs(call)}. Counted as {call.rate}.")
+        lines.append(f"Needs {_needs(call)}. Rate limit: [{call.rate}](../wire.md#limits).")
         lines += _table("Request", ("field", "type", ""), _fields(call))
         lines += _table("Reply", ("field", "type", ""), _reply_fields(call))
-        own = error_codes.OF_CALLS
-        codes = {code: text for code, text in (call.error_codes or {}).items() if code in own}
+        general = {**error_codes.ANY_CALL, **error_codes.NEEDS_LOGIN, **error_codes.SUBSCRIBES}
+        codes = {
+            code: text
+            for code, text in (call.error_codes or {}).items()
+            if general.get(code) != text
+        }
         if codes:
             lines += ["", "**Errors** of its own:", "", *_codes(codes)]
         example = reply_example(call)

@@ -64,8 +64,8 @@ async def play(socket: ClientConnection) -> float:
     bought = (await receive(socket, "buy"))["buy"]
     print(f"pays {bought['payout']:.2f} for {bought['buy_price']:.2f}", end=" ", flush=True)
     while True:
-        told = await receive(socket, "proposal_open_contract")
-        contract = told["proposal_open_contract"]
+        message = await receive(socket, "proposal_open_contract")
+        contract = message["proposal_open_contract"]
         if contract["is_sold"]:
             break
     print(contract["entry_tick_display_value"], "->", contract["exit_tick_display_value"], end=" ")

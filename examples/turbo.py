@@ -54,11 +54,11 @@ async def receive(socket: ClientConnection) -> dict[str, Any]:
 
 async def chosen_barrier(socket: ClientConnection) -> str:
     """Return the middle one of the barriers that are suggested for intraday long turbos."""
-    offers = (await ask(socket, contracts_for=SYMBOL))["contracts_for"]["available"]
+    listed = (await ask(socket, contracts_for=SYMBOL))["contracts_for"]["available"]
     [row] = [
-        offer
-        for offer in offers
-        if (offer["contract_type"], offer["expiry_type"]) == ("TURBOSLONG", "intraday")
+        item
+        for item in listed
+        if (item["contract_type"], item["expiry_type"]) == ("TURBOSLONG", "intraday")
     ]
     choices = row["barrier_choices"]
     print(f"barriers {' '.join(choices)}", flush=True)

@@ -88,7 +88,7 @@ class Announcements:
             f"{figure.name} (simulated)",
             figure.impact,
             previous=_text(before[0]),
-            previous_epoch=_told(month - 1, figure),
+            previous_epoch=_release_epoch(month - 1, figure),
             forecast=_text(forecast),
             actual=_text(actual),
         )
@@ -106,7 +106,7 @@ def _text(value: int) -> str:
     return f"{value / 10:.1f}%"
 
 
-def _told(month: int, figure: _Figure) -> int:
+def _release_epoch(month: int, figure: _Figure) -> int:
     """The epoch at which a figure is published in a month, counted from year 0."""
     year, number = divmod(month, 12)
     midnight = calendar.timegm((year, number + 1, 1, 0, 0, 0)) + (figure.day - 1) * DAY
@@ -124,7 +124,7 @@ def _releases(first: int, last: int) -> Iterator[tuple[int, _Figure, int]]:
         if begins > last:
             return
         for figure in _FIGURES:
-            epoch = _told(month, figure)
+            epoch = _release_epoch(month, figure)
             if first <= epoch <= last:
                 yield month, figure, epoch
         month += 1

@@ -305,7 +305,7 @@ class Copying:
                     contract_id = copy.contract.id
             except Refusal as problem:
                 refusal = problem
-            _tell(transaction, following.copier, "buy", original, contract_id, refusal, at)
+            _add_report(transaction, following.copier, "buy", original, contract_id, refusal, at)
 
     def closed(
         self,
@@ -337,7 +337,7 @@ class Copying:
                     "The trader closed the contract while the orders of your copy were being"
                     " changed: your copy is still open.",
                 )
-            _tell(transaction, copy.loginid, action, original, copy.id, refusal, at)
+            _add_report(transaction, copy.loginid, action, original, copy.id, refusal, at)
 
     async def latest(self, copier: str, limit: int) -> tuple[list[Report], int]:
         """The account's latest reports, newest first, and the id of the latest; 0 if none.
@@ -357,9 +357,9 @@ class Copying:
             return [_report(row) for row in rows]
 
         while True:
-            heard = self._reported[copier]
+            before = self._reported[copier]
             found = await self._store.read(job)
-            if heard == self._reported[copier]:  # else a report announced meanwhile may be missing
+            if before == self._reported[copier]:  # else a report announced meanwhile may be missing
                 return found, found[0].id if found else 0
 
 
@@ -383,7 +383,7 @@ def _not_allowed(why: str) -> Refusal:
     return Refusal("CopyTradingNotAllowed", why)
 
 
-def _tell(
+def _add_report(
     transaction: Transaction,
     copier: str,
     action: str,

@@ -35,7 +35,7 @@ from scopegate.exchange.book import (
 )
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.common.contract_type import Orders, replay, resume
-from scopegate.exchange.contracts.common.refusals import NOT_OPEN, Refusal
+from scopegate.exchange.contracts.common.refusals import NOT_OPEN, ORDERS_CHANGE, Refusal
 from scopegate.exchange.contracts.common.state import (
     ContractState,
     MarketView,
@@ -435,9 +435,9 @@ class Desk:
         return await self._store.read(lambda reader: book.several(reader, ids))
 
     async def sell(
-        self, contract_id: int, *, loginid: str, least: int, app_id: int | None, guard: Guard
+        self, contract_id: int, *, loginid: str, min_price: int, app_id: int | None, guard: Guard
     ) -> Closed:
-        """Sell a contract back at its present value, but not below `least` (smallest units).
+        """Sell a contract back at its present value, but not below `min_price` (smallest units).
 
         Raises `Refusal`, or what the guard raises.
         """
@@ -448,7 +448,7 @@ class Desk:
             seen = market_view(self.feed, terms.symbol, now)
             return Outcome(Status.SOLD, seen.tick, self.value(position, seen))
 
-        return await self._end(contract_id, loginid, sale, app_id, guard, least)
+        return await self._end(contract_id, loginid, sale, app_id, guard, min_price)
 
     async def cancel(
         self, contract_id: int, *, loginid: str, app_id: int | None, guard: Guard
@@ -478,7 +478,7 @@ class Desk:
 
             return await self._store.write(job)
 
-        return await self._insist(contract_id, loginid, attempt)
+        return await self._until_applied(contract_id, loginid, attempt)
 
     async def _end(
         self,
@@ -487,21 +487,21 @@ class Desk:
         end: Callable[[Position, int], Outcome],
         app_id: int | None,
         guard: Guard,
-        least: int = 0,
+        min_price: int = 0,
     ) -> Closed:
         """Close an open contract, and its copies, with the outcome that `end` returns now.
 
-        Raises `Refusal` if it pays less than `least`; a copy is closed whatever it pays.
+        Raises `Refusal` if it pays less than `min_price`; a copy is closed whatever it pays.
         """
 
         async def attempt(position: Position, now: int) -> Closed | None:
             held, ending = position.contract, end(position, now)
-            if ending.pays < least:
+            if ending.pays < min_price:
                 currency = position.terms.currency
                 raise Refusal(
                     "PriceMoved",
                     f"The contract is worth {currency} {to_text(ending.pays, currency)} now, less"
-                    f" than your minimum of {currency} {to_text(least, currency)}.",
+                    f" than your minimum of {currency} {to_text(min_price, currency)}.",
                 )
             copies = self._ends_of_copies(held, end, now)
 
@@ -514,7 +514,7 @@ class Desk:
 
             return await self._store.write(job)
 
-        return await self._insist(contract_id, loginid, attempt)
+        return await self._until_applied(contract_id, loginid, attempt)
 
     def _ends_of_copies(
         self, held: Contract, end: Callable[[Position, int], Outcome], now: int
@@ -530,7 +530,7 @@ class Desk:
                     ends.append((copy.contract, refusal))
         return ends
 
-    async def _insist(
+    async def _until_applied(
         self,
         contract_id: int,
         loginid: str,
@@ -545,7 +545,7 @@ class Desk:
             done = await attempt(await self._open(contract_id, loginid, now), now)
             if done is not None:
                 return done
-        raise _closed_already()
+        raise Refusal("NoOpenPosition", ORDERS_CHANGE)
 
     async def settle_due(self, loginid: str) -> int:
         """Settle the account's contracts that have ended; return their number."""

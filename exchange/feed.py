@@ -114,7 +114,7 @@ class _Series:
         if path is None:
             path = self.process.path(day)
             latest = sorted({*paths, day})[-2:]
-            self.paths = {kept: paths[kept] for kept in latest if kept != day} | {day: path}
+            self.paths = {number: paths[number] for number in latest if number != day} | {day: path}
         return path
 
     def state(self, epoch: int) -> int:

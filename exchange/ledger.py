@@ -434,7 +434,7 @@ class Ledger:
                 known = self._balances.get(loginid)
         return known
 
-    async def standing(self, user_id: int) -> tuple[list[Account], int]:
+    async def accounts_at(self, user_id: int) -> tuple[list[Account], int]:
         """A user's accounts, and the id of the latest ledger entry that their balances include."""
         while True:
             booked = self._booked

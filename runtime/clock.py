@@ -34,18 +34,18 @@ class Clock(Protocol):
 class RunningClock:
     """A clock that runs from `start` at `speed` market seconds per real second.
 
-    Its time is never before `least`: it stays there until it would have passed it.
+    Its time is never before `earliest`: it stays there until it would have passed it.
     """
 
-    def __init__(self, start: float, speed: float = 1.0, *, least: float = 0.0) -> None:
+    def __init__(self, start: float, speed: float = 1.0, *, earliest: float = 0.0) -> None:
         self._start = start
-        self._least = least
+        self._earliest = earliest
         self._speed = speed
         self._origin = time.monotonic()
 
     def now(self) -> float:
         """Return the current market time."""
-        return max(self._least, self._start + (time.monotonic() - self._origin) * self._speed)
+        return max(self._earliest, self._start + (time.monotonic() - self._origin) * self._speed)
 
     def call_at(self, moment: float, callback: Callable[[], None]) -> Timer:
         """Run `callback` in the event loop once `now()` has reached `moment`."""
@@ -54,7 +54,7 @@ class RunningClock:
 
     def real_seconds_until(self, moment: float) -> float:
         """Return the real seconds until the market reaches `moment`; 0 if it has."""
-        if moment <= self._least:
+        if moment <= self._earliest:
             return 0.0
         passed = (time.monotonic() - self._origin) * self._speed
         return max(0.0, (moment - self._start - passed) / self._speed)

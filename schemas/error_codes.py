@@ -1,6 +1,7 @@
 """The error codes of the gateway's own calls, each with what it means.
 
-Clients match on codes; the message of an error says what to do. A call declares its own codes
+Clients match on codes; the message of an error says what is wrong, and often what
+to do. A call declares its own codes
 (`@call(..., error_codes=)`); those of `ANY_CALL` may answer every call.
 """
 
@@ -52,7 +53,7 @@ OF_CALLS: Final[Mapping[str, str]] = MappingProxyType(
         " barrier is missing.",
         "ContractNotFound": "The account has no contract with this `contract_id`.",
         "ContractUpdateFailure": "The current price would trigger the order immediately.",
-        "ContractUpdateNotAllowed": "Contracts of this type take no orders.",
+        "ContractUpdateNotAllowed": "Contracts of this type do not support orders.",
         "CopyTradingNotAllowed": "This account may not copy that trader; the message says why.",
         "CopyTradingWrongCurrency": "Both accounts must have the same currency.",
         "DuplicateAccount": "There is already a user with this e-mail address.",

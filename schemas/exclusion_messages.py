@@ -65,8 +65,8 @@ class SetSelfExclusion(AccountRequest):
     set_self_exclusion: One
     exclude_until: Day | None = Field(
         None,
-        description="The day (UTC), `yyyy-mm-dd`, until which nothing is bought or paid in: six"
-        " months to five years ahead.",
+        description="The day (UTC), `yyyy-mm-dd`, until which purchases and deposits are refused:"
+        " six months to five years ahead.",
     )
     max_30day_deposit: Amount | None = Field(
         None,
@@ -97,7 +97,7 @@ class SetSelfExclusion(AccountRequest):
     )
     max_balance: Amount | None = Field(
         None,
-        description="The balance above which nothing is bought or paid in, in units of the"
+        description="The balance above which purchases and deposits are refused, in units of the"
         " currency.",
     )
     max_deposit: Amount | None = Field(
@@ -119,12 +119,12 @@ class SetSelfExclusion(AccountRequest):
     )
     session_duration_limit: Annotated[Int, Field(ge=0, le=99_999)] | None = Field(
         None,
-        description="The minutes after sign-in from which nothing is bought on the connection.",
+        description="The minutes after sign-in from which purchases on the connection are refused.",
     )
     timeout_until: Annotated[Int, Field(ge=0, le=9_999_999_999)] | None = Field(
         None,
-        description="The moment, in epoch seconds, until which nothing is bought or paid in: up to"
-        " six weeks ahead.",
+        description="The moment, in epoch seconds, until which purchases and deposits are"
+        " refused: up to six weeks ahead.",
     )
 
 

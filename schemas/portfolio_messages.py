@@ -219,7 +219,7 @@ class OpenContract(TypedDict, total=False):
     multiplier: float
     """The factor of a multiplier, or what a lookback pays for each 1.00 of price; else absent."""
     payout: float
-    """The payout, in units of the currency; for a spread the largest, and 0 if none is fixed."""
+    """The payout, in units of the currency; the maximum for a spread, 0 if none is fixed."""
     profit: float
     """The value of `bid_price` less `buy_price`, in units of the currency; negative for a loss."""
     profit_percentage: float
@@ -292,7 +292,7 @@ class HeldContract(TypedDict):
     longcode: str
     """The description of the contract as a sentence."""
     payout: float
-    """The payout, in units of the currency; for a spread the largest, and 0 if none is fixed."""
+    """The payout, in units of the currency; the maximum for a spread, 0 if none is fixed."""
     purchase_time: int
     """The time of the purchase, in epoch seconds."""
     shortcode: str
@@ -337,7 +337,7 @@ class ClosedContract(TypedDict):
     multiplier: NotRequired[str]
     """The factor of a multiplier, as text; only for multipliers, with `description`."""
     payout: float
-    """The payout, in units of the currency; for a spread the largest, and 0 if none is fixed."""
+    """The payout, in units of the currency; the maximum for a spread, 0 if none is fixed."""
     purchase_time: int
     """The time of the purchase, in epoch seconds."""
     sell_price: float

@@ -143,7 +143,7 @@ class ChangedOrder(BaseModel):
 
 
 class ContractFields(BaseModel):
-    """The fields of a contract that every call takes: type, symbol, duration, amount."""
+    """The fields of a contract that a request for a price and the purchase requests share."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -348,7 +348,7 @@ class Sell(AccountRequest):
 
 
 class SellForSeveral(AccountRequest):
-    """A request to sell contracts with one shortcode back, for several accounts."""
+    """A request to sell, for each of several accounts, its contract with this shortcode."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -378,7 +378,7 @@ class SellForSeveral(AccountRequest):
 
 
 class SellExpired(AccountRequest):
-    """A request to wait until ended contracts are settled, which the gateway does by itself."""
+    """A request to settle contracts that have ended, which the gateway also does by itself."""
 
     sell_expired: One
 
@@ -549,7 +549,7 @@ class ProposalBody(TypedDict):
     multiplier: NotRequired[float]
     """The factor of a multiplier, or what a lookback pays for each 1.00 of price; else absent."""
     payout: float
-    """The payout, in units of the currency; for a spread the largest, and 0 if none is fixed."""
+    """The payout, in units of the currency; the maximum for a spread, 0 if none is fixed."""
     payout_choices: NotRequired[list[str]]
     """The payout per point at each of `barrier_choices`, as text; only for turbos."""
     spot: float
@@ -575,7 +575,7 @@ class BuyBody(TypedDict):
     longcode: str
     """The description of the contract as a sentence."""
     payout: float
-    """The payout, in units of the currency; for a spread the largest, and 0 if none is fixed."""
+    """The payout, in units of the currency; the maximum for a spread, 0 if none is fixed."""
     purchase_time: int
     """The time of the purchase, in epoch seconds."""
     shortcode: str
@@ -599,7 +599,7 @@ class BoughtForOne(TypedDict):
     longcode: str
     """The description of the contract as a sentence."""
     payout: float
-    """The payout, in units of the currency; for a spread the largest, and 0 if none is fixed."""
+    """The payout, in units of the currency; the maximum for a spread, 0 if none is fixed."""
     purchase_time: int
     """The time of the purchase, in epoch seconds."""
     shortcode: str
@@ -676,7 +676,7 @@ class SellForSeveralReply(TypedDict):
 
 class SellExpiredBody(TypedDict):
     count: int
-    """The number of contracts that had ended and were settled."""
+    """The number of contracts that had ended."""
 
 
 class SellExpiredReply(TypedDict):

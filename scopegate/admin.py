@@ -195,7 +195,7 @@ def token_list(db: Path | None, loginid: str | None) -> None:
         )
         for found in held
     ]
-    table(rows, ("number", "loginid", "name", "scopes", "token", "made with", "last used (UTC)"))
+    table(rows, ("number", "loginid", "name", "scopes", "token", "created with", "last used (UTC)"))
 
 
 @token.command("uses")
@@ -502,7 +502,7 @@ def app_create(
 ) -> None:
     """Register an app and print only its app_id."""
     try:
-        asked = AppRegister(
+        checked = AppRegister(
             app_register=1, name=name, scopes=sorted(scopes), redirect_uri=redirect_uri
         )
         AppOrigins(app_origins=1, allowed_origins=list(origins))
@@ -513,9 +513,9 @@ def app_create(
         _check_scopes(transaction, scopes)
         owner = None if email is None else users.by_email(transaction, email)["id"]
         values = {
-            "name": asked.name,
+            "name": checked.name,
             "scopes": scopes,
-            "redirect_uri": asked.redirect_uri,
+            "redirect_uri": checked.redirect_uri,
             "flow": flow,
         }
         made = apps.register(transaction, owner, values, app_id=app_id)

@@ -81,8 +81,8 @@ class Gateway:
 
         A mapping under the name of a plugin holds settings of that plugin.
 
-        Signals, logging and garbage collection are left to your program. Raises `SettingsError`,
-        `StoreError` or `DeclarationError` if the gateway cannot start.
+        Signals, logging, garbage collection and uvloop are left to your program. Raises
+        `SettingsError`, `StoreError` or `DeclarationError` if the gateway cannot start.
         """
         own = {
             each: options.pop(each) for each in list(options) if self._is_own(each, options[each])

@@ -70,9 +70,9 @@ def check_feed(connection: sqlite3.Connection) -> None:
     migration, so that the program that created the database can still use it.
     """
     rows = connection.execute("SELECT name, value FROM meta WHERE name IN ('seed', 'feed')")
-    kept = dict(rows.fetchall())
-    found = kept.get("feed", "1")  # version 1 was not stored
-    if "seed" in kept and found != str(FEED_VERSION):
+    stored = dict(rows.fetchall())
+    found = stored.get("feed", "1")  # version 1 was not stored
+    if "seed" in stored and found != str(FEED_VERSION):
         raise StoreError(
             f"the prices of this database are those of feed {found}, this program has feed"
             f" {FEED_VERSION}: serve the database with the release that created it, or start a"
@@ -122,8 +122,8 @@ def settle(transaction: Transaction, origin: Origin) -> None:
 
 def run(transaction: Transaction, moment: float, speed: float) -> None:
     """Store the current market time and a mark ahead of it, before which it never resumes."""
-    kept = float(meta.get(transaction, "mark") or 0.0)
-    meta.put(transaction, "mark", repr(max(kept, moment + WAITED_FOR * speed)))
+    stored = float(meta.get(transaction, "mark") or 0.0)
+    meta.put(transaction, "mark", repr(max(stored, moment + WAITED_FOR * speed)))
     meta.put(transaction, "pace", f"{moment!r} {time.time()!r} {speed!r}")
 
 

@@ -21,7 +21,7 @@ def store_offered(transaction: Transaction, scopes: Scopes, plugins: Iterable[Pl
     """Store the names of the scopes and plugins of this start."""
     rows = {_SCOPES: [str(scope) for scope in scopes], _PLUGINS: [each.name for each in plugins]}
     for name, values in rows.items():
-        if _kept(transaction, name) != values:
+        if _stored(transaction, name) != values:
             meta.put(transaction, name, orjson.dumps(values).decode())
 
 
@@ -30,15 +30,15 @@ def scopes_of(reader: Snapshot) -> Sequence[str]:
 
     A database that was never served has those of the exchange, as `scopegate serve` offers them.
     """
-    return _kept(reader, _SCOPES) or [str(scope) for scope in SCOPES]
+    return _stored(reader, _SCOPES) or [str(scope) for scope in SCOPES]
 
 
 def has_exchange(reader: Snapshot) -> bool:
     """Return whether the database has a paper exchange; also if it was never served."""
-    plugins = _kept(reader, _PLUGINS)
+    plugins = _stored(reader, _PLUGINS)
     return plugins is None or EXCHANGE in plugins
 
 
-def _kept(reader: Snapshot, name: str) -> list[str] | None:
+def _stored(reader: Snapshot, name: str) -> list[str] | None:
     text = meta.get(reader, name)
     return None if text is None else orjson.loads(text)

@@ -86,7 +86,7 @@ async def origin(store: Store, settings: Settings) -> AsyncIterator[Origin]:
 
 def clock(origin: Origin, settings: Settings) -> Clock:
     """Return the market's clock."""
-    return RunningClock(origin.clock, settings.speed, least=origin.resume)
+    return RunningClock(origin.clock, settings.speed, earliest=origin.resume)
 
 
 def margins(settings: Settings) -> Margins:

@@ -144,14 +144,14 @@ def of_modules(modules: Iterable[str]) -> list[Plugin]:
 
 def each_once(plugins: Iterable[Plugin]) -> list[Plugin]:
     """Return the plugins without duplicates: a module may be both named and installed."""
-    kept: list[Plugin] = []
+    remaining: list[Plugin] = []
     handlers: set[type] = set()
     for plugin in dict.fromkeys(plugins):
         has_more = plugin.scopes or plugin.services or plugin.background or plugin.migrations
         if not plugin.handlers or has_more or not handlers.issuperset(plugin.handlers):
-            kept.append(plugin)
+            remaining.append(plugin)
             handlers.update(plugin.handlers)
-    return kept
+    return remaining
 
 
 def imported(name: str) -> Any:

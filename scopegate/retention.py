@@ -139,7 +139,7 @@ def _delete_use(transaction: Transaction, key: Key) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """Rows that have ended: the latest `most` of each owner are kept, for `ENDED_DAYS`.
+    """Rows that have ended: the latest `max_per_owner` of each owner are kept, for `ENDED_DAYS`.
 
     The other fields are SQL: the table, its columns for the owner and for the moment of the end
     (real time), and the condition that no other row refers to a row.
@@ -149,7 +149,7 @@ class _Ended:
     owner: str
     ended: str
     unused: str
-    most: int
+    max_per_owner: int
 
     def find(self, reader: Snapshot, now: Moments) -> Sequence[Key]:
         """Return the rows that are too old, and the oldest of owners who have too many."""
@@ -162,14 +162,14 @@ class _Ended:
         for owner, count in reader.all(
             f"SELECT {self.owner}, count(*) FROM {self.table} WHERE {self.ended} IS NOT NULL"  # noqa: S608
             f" GROUP BY {self.owner} HAVING count(*) > ?",
-            self.most,
+            self.max_per_owner,
         ):
             found += reader.all(
                 f"SELECT id FROM {self.table}"  # noqa: S608
                 f" WHERE {self.owner} = ? AND {self.ended} IS NOT NULL AND {self.unused}"
                 f" ORDER BY {self.ended}, id LIMIT ?",
                 owner,
-                min(BATCH, count - self.most),
+                min(BATCH, count - self.max_per_owner),
             )
         return found[:BATCH]
 
@@ -188,7 +188,7 @@ _TOKENS = _Ended(
     unused="NOT EXISTS (SELECT 1 FROM copyings WHERE copier_token = tokens.id)"
     " AND NOT EXISTS (SELECT 1 FROM copyings WHERE trader_token = tokens.id)"
     " AND NOT EXISTS (SELECT 1 FROM tokens AS made WHERE made.parent_id = tokens.id)",
-    most=ENDED_TOKENS,
+    max_per_owner=ENDED_TOKENS,
 )
 _LINKS = _Ended(
     table="links",
@@ -196,7 +196,7 @@ _LINKS = _Ended(
     ended="ended_at",
     unused="NOT EXISTS (SELECT 1 FROM tokens WHERE link_id = links.id)"
     " AND NOT EXISTS (SELECT 1 FROM codes WHERE link_id = links.id)",
-    most=ENDED_LINKS,
+    max_per_owner=ENDED_LINKS,
 )
 _APPS = _Ended(
     table="apps",
@@ -204,7 +204,7 @@ _APPS = _Ended(
     ended="deleted_at",
     unused="NOT EXISTS (SELECT 1 FROM links WHERE app_id = apps.id)"
     " AND NOT EXISTS (SELECT 1 FROM markups WHERE app_id = apps.id)",
-    most=DELETED_APPS,
+    max_per_owner=DELETED_APPS,
 )
 
 
@@ -255,9 +255,8 @@ RULES: Final = (
     ),
     Rule(
         "Ended tokens, including those of page sign-ins, with their uses",
-        f"{ENDED_DAYS} days; the latest {ENDED_TOKENS:,} of an account;"
-        " while a token that was made with them, or a copying relation that was started with"
-        " them, is kept",
+        f"{ENDED_DAYS} days; the latest {ENDED_TOKENS:,} of an account; while a token that was"
+        " created with them, or a copying relation that was started with them, is kept",
         _TOKENS.find,
         _delete_token,
     ),
@@ -287,6 +286,6 @@ RULES: Final = (
         _old_changes,
         _delete_change,
     ),
-    Rule("Codes by e-mail", "an hour; 10,000 letters an hour in all"),
+    Rule("Codes by e-mail", "an hour; 10,000 e-mails an hour in all"),
     Rule("Authorization codes of apps", "an hour after they have expired"),
 )

@@ -66,8 +66,8 @@ class Client:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._ids = itertools.count(1)
-        self._asked: dict[Any, asyncio.Future[dict[str, Any]]] = {}
-        self._told: deque[dict[str, Any]] = deque()
+        self._pending: dict[Any, asyncio.Future[dict[str, Any]]] = {}
+        self._received: deque[dict[str, Any]] = deque()
         self._news = asyncio.Event()
         self._wrong: ValidationError | None = None
         """The error of an event that does not have the type that its call declares."""
@@ -84,7 +84,7 @@ class Client:
         message = dict(request)
         message.setdefault("req_id", next(self._ids))
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._asked[message["req_id"]] = future
+        self._pending[message["req_id"]] = future
         self.send_text(orjson.dumps(message))
         async with asyncio.timeout(PATIENCE):
             reply = await future
@@ -108,11 +108,11 @@ class Client:
     async def next(self) -> dict[str, Any]:
         """Return the next message that is not a reply to `ask`: an event of a stream."""
         async with asyncio.timeout(PATIENCE):
-            while not self._told:
+            while not self._received:
                 self._news.clear()
                 await self._news.wait()
         self._raise_wrong()
-        return self._told.popleft()
+        return self._received.popleft()
 
     def _raise_wrong(self) -> None:
         wrong, self._wrong = self._wrong, None
@@ -120,12 +120,12 @@ class Client:
             raise wrong
 
     @property
-    def told(self) -> list[dict[str, Any]]:
+    def received(self) -> list[dict[str, Any]]:
         """The messages that arrived and are not replies to `ask`; reading them removes them."""
         self._raise_wrong()
-        taken = list(self._told)
-        self._told.clear()
-        return taken
+        received = list(self._received)
+        self._received.clear()
+        return received
 
     async def ended(self) -> tuple[int, str]:
         """Wait until the gateway closes the connection; return the close code and reason."""
@@ -137,11 +137,11 @@ class Client:
 
     def _arrived(self, text: bytes) -> None:
         message = orjson.loads(text)
-        future = self._asked.pop(message.get("req_id"), None)
+        future = self._pending.pop(message.get("req_id"), None)
         if future is not None and not future.done():
             future.set_result(message)
         else:
-            self._told.append(message)
+            self._received.append(message)
             self._news.set()
             if "subscription" in message:
                 try:
@@ -152,7 +152,7 @@ class Client:
     def _ended(self, code: int, reason: str) -> None:
         self.closed = (code, reason)
         self._news.set()
-        for future in self._asked.values():
+        for future in self._pending.values():
             if not future.done():
                 future.set_exception(ConnectionError(f"closed: {code} {reason}"))
 
@@ -305,11 +305,11 @@ class Scene:
             lambda transaction: apps.register(transaction, user_id, values)
         )
 
-    async def _told(self) -> None:
+    async def _delivered(self) -> None:
         """Wait until everything that was published is delivered."""
-        told = asyncio.get_running_loop().create_future()
-        self.gateway.bus.when_idle(lambda: told.set_result(None))
-        await told
+        delivered = asyncio.get_running_loop().create_future()
+        self.gateway.bus.when_idle(lambda: delivered.set_result(None))
+        await delivered
 
 
 def _owner_of(reader: Snapshot, loginid: str) -> int:
@@ -352,10 +352,10 @@ class World(Scene):
         self, email: str, *, password: str | None = None, country: str = RESIDENCE
     ) -> list[Account]:
         """Create another user with a real-style account and a demo account."""
-        kept = None if password is None else passwords.hash_password(password)
+        password_hash = None if password is None else passwords.hash_password(password)
 
         def job(transaction: Transaction) -> list[Account]:
-            user_id = users.create(transaction, email, password_hash=kept, country=country)
+            user_id = users.create(transaction, email, password_hash=password_hash, country=country)
             at = self.clock.now()
             accounts.open_with_balance(transaction, user_id, virtual=(True, False), at=at)
             return accounts.accounts(transaction, user_id)
@@ -414,10 +414,10 @@ class World(Scene):
         from scopegate.exchange.desk import Desk  # imports numpy and the market
 
         while self.gateway.service(Desk).now < int(self.clock.now()):
-            await self._told()
+            await self._delivered()
             self.clock.advance(0)  # many streams make ticks late: publish the rest now
         await self.gateway.service(Desk).settled()
-        await self._told()
+        await self._delivered()
 
 
 @asynccontextmanager

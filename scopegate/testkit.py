@@ -281,8 +281,8 @@ class LiveGateway:
 
     def statement(self, loginid: str | None = None) -> list[dict[str, Any]]:
         """Return the last 999 entries of the account's `statement`, oldest first."""
-        told = self._ask(loginid, {"statement": 1, "description": 1, "limit": 999})
-        entries: list[_Message] = told["transactions"]
+        reply = self._ask(loginid, {"statement": 1, "description": 1, "limit": 999})
+        entries: list[_Message] = reply["transactions"]
         return entries[::-1]
 
     def contracts(self, loginid: str | None = None) -> list[dict[str, Any]]:
@@ -300,7 +300,7 @@ class LiveGateway:
         """Ask as the account's owner, over a separate connection; return the body of the reply."""
         account = loginid or self.loginid
 
-        async def asked() -> Any:
+        async def ask() -> Any:
             observer = self._observers.get(account)
             if observer is None:
                 observer = self._here.connect()
@@ -311,7 +311,7 @@ class LiveGateway:
                 raise RuntimeError(f"{request}: {reply['error']['message']}")
             return reply[reply["msg_type"]]
 
-        return self._thread.do(asked())
+        return self._thread.do(ask())
 
     def check_bots(self) -> None:
         """Raise the exceptions of bots of `run` that the test has not seen, each once.

@@ -680,7 +680,7 @@ class Store:
     def _settle(self, waiting: _Waiting, problems: list[tuple[str, Exception]]) -> None:
         if waiting.failed is None and waiting.transaction is not None:
             for change in waiting.transaction.changes:
-                self._tell(change, problems)
+                self._announce(change, problems)
         if waiting.future.done():
             return  # the caller was cancelled; the job ran nevertheless
         if waiting.failed is None:
@@ -697,7 +697,7 @@ class Store:
         log.error("the store is unavailable", why=str(fault), since_then=self._unsaid)
         self._complained_at, self._unsaid = now, 0
 
-    def _tell(self, change: Announcement, problems: list[tuple[str, Exception]]) -> None:
+    def _announce(self, change: Announcement, problems: list[tuple[str, Exception]]) -> None:
         for listener in self._listeners.get(change.kind, ()):
             try:
                 listener(change)
@@ -724,7 +724,7 @@ class Store:
             except Exception as problem:  # noqa: BLE001 - another process's fault stops nothing
                 problems.append((f"a change by another process is invalid: {row['id']}", problem))
             else:
-                self._tell(change, problems)
+                self._announce(change, problems)
 
     def _news(self, reader: Snapshot) -> tuple[int, bool]:
         row = reader.single("PRAGMA data_version")

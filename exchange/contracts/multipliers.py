@@ -159,7 +159,10 @@ class Multiplier(Ordered[MultiplierTerms]):
     def has_moved(
         self, proposed: Quote[MultiplierTerms], present: Quote[MultiplierTerms], margins: Margins
     ) -> bool:
-        """Whether the fee or commission has risen by more than `PRICE_TOLERANCE` of its margin."""
+        """Whether the commission or the fee has risen by more than `PRICE_TOLERANCE` of its margin.
+
+        The fee's margin is taken as `margins.cancellation` of the fee.
+        """
         of_fee = proposed.cancellation_price * margins.cancellation * PRICE_TOLERANCE
         before, now = proposed.terms.commission, present.terms.commission
         of_commission = before * margins.multiplier / (1 + margins.multiplier) * PRICE_TOLERANCE

@@ -74,13 +74,14 @@ def make_quote(request: QuoteRequest, feed: Feed, now: int, margins: Margins) ->
 
 
 def lock_price(
-    proposed: Quote[Any] | None, present: Quote[Any], *, most: int, margins: Margins
+    proposed: Quote[Any] | None, present: Quote[Any], *, max_price: int, margins: Margins
 ) -> Quote[Any]:
     """The quote at which a contract is bought: the better of the proposed and the present one.
 
     The proposed price is valid unless the price has risen since by more than `PRICE_TOLERANCE` of
     the exchange's margin; so the value of a contract that is bought later never exceeds its price.
-    Raises `Refusal` (`PriceMoved`) if it has, or if the price is above `most` (smallest units).
+    Raises `Refusal` (`PriceMoved`) if it has, or if the price is above `max_price`, in smallest
+    units.
     """
     deal = present
     kind = TYPES[present.terms.contract_type]
@@ -89,8 +90,8 @@ def lock_price(
             raise price_moved(present, proposed.price)
         terms = kind.locked_terms(proposed.terms, present.terms)
         deal = replace(proposed, terms=terms, spot=present.spot)
-    if deal.price > most:
-        raise price_moved(deal, most)
+    if deal.price > max_price:
+        raise price_moved(deal, max_price)
     return deal
 
 

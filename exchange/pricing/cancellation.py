@@ -34,7 +34,7 @@ def cancellation(
         else passing(y, distribution.mean, distribution.sd)
     )
 
-    def owed(x: float) -> float:
+    def value_at(x: float) -> float:
         beyond = above(x, level, distribution)
         if rising:
             return (
@@ -48,7 +48,7 @@ def cancellation(
             - (level - break_even) * beyond
         )
 
-    reflected = math.exp(2.0 * distribution.mean * y / distribution.sd**2) * owed(
+    reflected = math.exp(2.0 * distribution.mean * y / distribution.sd**2) * value_at(
         spot * math.exp(2.0 * y)
     )
-    return stake * touched + value / spot * (owed(spot) - reflected)
+    return stake * touched + value / spot * (value_at(spot) - reflected)

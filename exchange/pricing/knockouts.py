@@ -36,9 +36,9 @@ def turbo(spot: float, strike: float, distribution: PriceDistribution) -> float:
     if distance <= 0:
         return 0.0
     step_sd = distribution.sd / math.sqrt(ticks)
-    owed = call if rises else put
+    option_value = call if rises else put
     if ticks == 1:
-        return owed(spot, strike, distribution)
+        return option_value(spot, strike, distribution)
     if is_pulled(distribution):
         edges = (-distance, math.inf) if rises else (-math.inf, distance)
         return sum(
@@ -62,12 +62,14 @@ def turbo(spot: float, strike: float, distribution: PriceDistribution) -> float:
 
 def _rest(spot: float, strike: float, edge: float, distribution: PriceDistribution) -> float:
     """The price by the shifted formula; exact for one tick, since no tick comes before it."""
-    owed = call if strike < spot else put
-    plain = owed(spot, strike, distribution)
+    option_value = call if strike < spot else put
+    plain = option_value(spot, strike, distribution)
     if distribution.ticks == 1:
         return plain
     sd = distribution.sd
     shift = SHIFT * sd / math.sqrt(distribution.ticks)
     away = math.log(edge / spot) + (-shift if strike < spot else shift)
     reflected = math.exp(2.0 * distribution.mean * away / (sd * sd))
-    return max(0.0, plain - reflected * owed(spot * math.exp(2.0 * away), strike, distribution))
+    return max(
+        0.0, plain - reflected * option_value(spot * math.exp(2.0 * away), strike, distribution)
+    )

@@ -149,16 +149,16 @@ def pulled(
     shares, like `between`.
     """
     steps = _PULLED_STEPS + math.ceil(-_STEPS_A_PULL * math.log(distribution.remaining))
-    kept = distribution.remaining ** (1 / steps)
-    mean = distribution.mean * (1 - kept) / (1 - distribution.remaining)
-    variance = distribution.sd**2 * (1 - kept**2) / (1 - distribution.remaining**2)
+    a_step = distribution.remaining ** (1 / steps)
+    mean = distribution.mean * (1 - a_step) / (1 - distribution.remaining)
+    variance = distribution.sd**2 * (1 - a_step**2) / (1 - distribution.remaining**2)
     shift = SHIFT * math.sqrt(variance * steps / distribution.ticks)
     reach = _REACH * distribution.sd + abs(distribution.mean)
     low, high = max(low - shift, -reach), min(high + shift, reach)
     nodes, weights = gauss_legendre(_PULLED_NODES)
     places, weights = low + (high - low) * nodes, weights * (high - low)
     starts, ends = np.append(places, 0.0)[None, :], places[:, None]
-    moves = ends - kept * starts - mean
+    moves = ends - a_step * starts - mean
     onward = _DENSITY / math.sqrt(variance) * np.exp(-moves * moves / (2 * variance))
     for edge in (low, high):
         onward *= -np.expm1(-2 * (edge - starts) * (edge - ends) / variance)

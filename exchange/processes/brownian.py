@@ -132,16 +132,18 @@ class Brownian(Process):
             ahead, gained = distance + rest * self.drift(known_day), rest * self._tick_variance
             share, _ = self._stretch(first.day, rest)
             first = Place(first.day + 1, 0)
-        kept, variance = self._moved(first, last)
-        sd = math.sqrt(gained * kept**2 + variance)
-        return PriceDistribution(count, ahead * kept - distance, sd, remaining=share * kept)
+        remaining, variance = self._moved(first, last)
+        sd = math.sqrt(gained * remaining**2 + variance)
+        return PriceDistribution(
+            count, ahead * remaining - distance, sd, remaining=share * remaining
+        )
 
     def _moved(self, first: Place, last: Place) -> tuple[float, float]:
         """The share of the distance to the level that remains at `last`, and the variance."""
-        kept, variance = 1.0, 0.0
+        remaining, variance = 1.0, 0.0
         for share, gained in self._stretches(first, last):
-            kept, variance = kept * share, variance * share**2 + gained
-        return kept, variance
+            remaining, variance = remaining * share, variance * share**2 + gained
+        return remaining, variance
 
     def _stretches(self, first: Place, last: Place) -> Iterator[tuple[float, float]]:
         if first.day == last.day:
@@ -151,8 +153,8 @@ class Brownian(Process):
         weeks, days = divmod(last.day - first.day - 1, 7)
         if weeks:
             start = Place(first.day + 1, 0)
-            kept, variance = self._moved(start, Place(start.day + 7, 0))
-            yield kept**weeks, variance * (1 - kept ** (2 * weeks)) / (1 - kept**2)
+            remaining, variance = self._moved(start, Place(start.day + 7, 0))
+            yield remaining**weeks, variance * (1 - remaining ** (2 * weeks)) / (1 - remaining**2)
         for day in range(last.day - days, last.day):
             yield self._stretch(day, self._grid.counts[day % 7])
         yield self._stretch(last.day, last.tick)

@@ -28,14 +28,14 @@ class RareEvents:
         self._bits = bits
         self._count = count
         self._numbers = _numbers(every, count)
-        self._kept: tuple[int, NDArray[np.uint16], NDArray[np.bool_]] | None = None
+        self._latest: tuple[int, NDArray[np.uint16], NDArray[np.bool_]] | None = None
 
     def words(self, block: int) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
         """Random words of a block, a row for each day, and a mask of those that are events."""
-        kept = self._kept
-        if kept is None or kept[0] != block:  # days are mostly requested in order
-            kept = self._kept = (block, *self._drawn(block))
-        return kept[1:]
+        latest = self._latest
+        if latest is None or latest[0] != block:  # days are mostly requested in order
+            latest = self._latest = (block, *self._drawn(block))
+        return latest[1:]
 
     def _drawn(self, block: int) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
         drawn = (self._bits.words(b"events", block, BLOCK) >> np.uint64(1)).astype(np.int64)

@@ -180,11 +180,11 @@ def register(
         _refuse_id(transaction, app_id)
     if user_id is not None:
         owned = of_user(transaction, user_id)
-        most = MAX_PER_USER if registered_by is None else MAX_PER_APP
-        if sum(app.registered_by == registered_by for app in owned) >= most:
+        limit = MAX_PER_USER if registered_by is None else MAX_PER_APP
+        if sum(app.registered_by == registered_by for app in owned) >= limit:
             who = "A user" if registered_by is None else "An app"
             raise ApiError(
-                "AppRegister", f"{who} can register at most {most} apps. Delete one first."
+                "AppRegister", f"{who} can register at most {limit} apps. Delete one first."
             )
         _refuse_name(owned, values["name"], "AppRegister")
     app_id = transaction.insert(
@@ -342,7 +342,7 @@ def link(
         before = tokens.scopes_from_text(row["scopes"])
         before = before if declared is None else before & declared
         if (before, row["loginids"]) == (given, loginids_text):
-            return _agree(transaction, row["id"], app)
+            return _renew_authorization(transaction, row["id"], app)
         end_link(transaction, row["id"])
     link_id = transaction.insert(
         "INSERT INTO links (app_id, user_id, scopes, loginids, created_at) VALUES (?, ?, ?, ?, ?)",
@@ -352,10 +352,10 @@ def link(
         loginids_text,
         time.time(),
     )
-    return _agree(transaction, link_id, app)
+    return _renew_authorization(transaction, link_id, app)
 
 
-def _agree(transaction: Transaction, link_id: int, app: App) -> int:
+def _renew_authorization(transaction: Transaction, link_id: int, app: App) -> int:
     """Let an authorization cover the app as it is now; return its id."""
     transaction.execute(
         "UPDATE links SET agreed_name = ?, agreed_scopes = ?, agreed_redirect_uri = ?,"

@@ -99,9 +99,9 @@ def understand(
     Raises `ApiError` with a sentence for the user if it cannot be granted. Once the app, its
     redirect URI and the `state` are found valid, `details.back` is the redirect URI with the error.
     """
-    asked = _parameters(query)
-    app_id = asked.get("app_id", asked.get("client_id", ""))
-    if asked.get("client_id", app_id) != app_id:
+    parameters = _parameters(query)
+    app_id = parameters.get("app_id", parameters.get("client_id", ""))
+    if parameters.get("client_id", app_id) != app_id:
         raise _refusal("The link has two different app ids: app_id and client_id must be equal.")
     app = app_of(int(app_id)) if APP_ID.fullmatch(app_id) else None
     if app is None:
@@ -111,33 +111,33 @@ def understand(
         )
     if not is_target(app.redirect_uri):
         raise _refusal(f"{app.name} cannot be connected: it has no redirect_uri.")
-    if asked.get("redirect_uri", app.redirect_uri) != app.redirect_uri:
+    if parameters.get("redirect_uri", app.redirect_uri) != app.redirect_uri:
         raise _refusal(
             f"The link's redirect_uri is not the one that {app.name} has registered. Nothing was"
             " sent there."
         )
-    state = asked.get("state")
+    state = parameters.get("state")
     if state is not None and len(state) > MAX_STATE:
         raise _refusal(f"The link's state is longer than {MAX_STATE} characters.")
 
-    kind = asked.get("response_type")
-    if app.flow != "code" and asked.keys().isdisjoint(_OF_CODES):
+    kind = parameters.get("response_type")
+    if app.flow != "code" and parameters.keys().isdisjoint(_OF_CODES):
         issuer = ""
 
     def returning(error: str, sentence: str) -> ApiError:
         pairs = [("error", error), ("error_description", sentence)]
         return _refusal(sentence, {"back": _returned(app, pairs, state, issuer)})
 
-    if kind is None and ("client_id" in asked or "code_challenge" in asked):
+    if kind is None and ("client_id" in parameters or "code_challenge" in parameters):
         raise returning("invalid_request", "response_type=code is missing.")
     if kind not in (None, "code"):
         raise returning("unsupported_response_type", "response_type must be code, or left out.")
     flow: Flow = "tokens" if kind is None else "code"
     if app.flow not in ("both", flow):
         raise returning("unauthorized_client", _OTHER_FLOW[flow].format(app.name))
-    challenge = asked.get("code_challenge", "")
+    challenge = parameters.get("code_challenge", "")
     if kind == "code" and (
-        asked.get("code_challenge_method") != "S256" or not _CHALLENGE.fullmatch(challenge)
+        parameters.get("code_challenge_method") != "S256" or not _CHALLENGE.fullmatch(challenge)
     ):
         raise returning(
             "invalid_request",
@@ -146,10 +146,10 @@ def understand(
     return AuthorizationRequest(
         app=app,
         flow=flow,
-        scopes=_scopes(app, asked, scopes, returning),
+        scopes=_scopes(app, parameters, scopes, returning),
         state=state,
         challenge=challenge,
-        redirect_uri_given="redirect_uri" in asked,
+        redirect_uri_given="redirect_uri" in parameters,
         issuer=issuer,
     )
 
@@ -159,13 +159,13 @@ def _parameters(query: str) -> dict[str, str]:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=50, errors="strict")
     except ValueError:  # too many, or not UTF-8
         raise _refusal("The link is malformed.") from None
-    asked: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for name, value in pairs:
         if name in _KNOWN and value:  # without a value it counts as omitted (RFC 6749, 3.1)
-            if name in asked:
+            if name in parameters:
                 raise _refusal(f"The link has {name} twice.")
-            asked[name] = value
-    return asked
+            parameters[name] = value
+    return parameters
 
 
 def _scopes(
@@ -180,24 +180,24 @@ def _scopes(
     text = parameters.get("scopes", parameters.get("scope", ""))
     names = [name for name in re.split(r"[ ,+]+", text) if name]
     if not names:
-        asked = app.scopes
+        requested = app.scopes
     else:
-        asked = frozenset(names)
+        requested = frozenset(names)
         # The app may be registered for a scope that is no longer declared.
-        if not asked <= scopes.names | app.scopes:
+        if not requested <= scopes.names | app.scopes:
             raise returning("invalid_scope", f"Unknown scope. The scopes are {', '.join(scopes)}.")
-    beyond = asked - app.scopes
+    beyond = requested - app.scopes
     if beyond:
         raise returning(
             "invalid_scope",
             f"{app.name} asks for {', '.join(scopes.in_order(beyond))}, which it has not registered"
             " for.",
         )
-    if app.scopes and not asked & scopes.names:
+    if app.scopes and not requested & scopes.names:
         raise returning(
             "invalid_scope", f"This gateway offers none of the scopes that {app.name} asks for."
         )
-    return asked & scopes.names
+    return requested & scopes.names
 
 
 def _refusal(sentence: str, details: Mapping[str, Any] | None = None) -> ApiError:

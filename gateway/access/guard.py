@@ -5,8 +5,8 @@ Rules:
   the read.
 - When the end of a token is announced, its grants on all live connections are revoked at once. The
   connection that asked for it gets its reply first.
-- Uses are counted in memory and written every `FLUSH` seconds; a crash loses at most those of that
-  time.
+- Uses are counted in memory and written every `FLUSH` seconds; a crash loses those that are not
+  written yet. While the store is unavailable, up to `MAX_UNWRITTEN` of each kind wait.
 """
 
 import asyncio

@@ -45,15 +45,15 @@ def hash_password(password: str) -> str:
     return _hasher().hash(password)
 
 
-def _matches(kept: str | None, password: str) -> bool:
+def _matches(password_hash: str | None, password: str) -> bool:
     from argon2.exceptions import InvalidHashError, VerificationError
 
     hasher = _hasher()
-    if kept is None:
+    if password_hash is None:
         hasher.hash(password)  # so that the time does not reveal whether the user exists
         return False
     try:
-        return hasher.verify(kept, password)
+        return hasher.verify(password_hash, password)
     except (VerificationError, InvalidHashError):
         return False
 
@@ -66,9 +66,9 @@ class Attempt:
         self._turn = turn
         self.was_wrong = False
 
-    async def is_right(self, kept: str | None, password: str) -> bool:
+    async def is_right(self, password_hash: str | None, password: str) -> bool:
         """Whether the password matches the hash `kept`; never if it is `None`."""
-        right = await self._turn.run(self._threads, _matches, kept, password)
+        right = await self._turn.run(self._threads, _matches, password_hash, password)
         self.was_wrong = not right
         return right
 
@@ -80,7 +80,9 @@ class Passwords:
         self._from_address = FailureCounter()
         self._at_account = FailureCounter()
         self._threads = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="passwords")
-        self.queue = FairQueue(AT_A_TIME, most_each=MAX_WAITING_PER_CLIENT, most=MAX_WAITING)
+        self.queue = FairQueue(
+            AT_A_TIME, max_per_client=MAX_WAITING_PER_CLIENT, max_waiting=MAX_WAITING
+        )
 
     @asynccontextmanager
     async def attempt(
@@ -132,8 +134,8 @@ class Passwords:
             yield turn
 
 
-def _too_many(most: int) -> ApiError:
-    limit = f"{most} wrong passwords a minute"
+def _too_many(allowed: int) -> ApiError:
+    limit = f"{allowed} wrong passwords a minute"
     return _later(rate_limit("sign_in", limit), "Wait a minute, then try again.")
 
 

@@ -206,13 +206,13 @@ def create(transaction: Transaction, new: NewToken) -> str:
         raise ApiError("APITokenError", f"The user of {loginid} is disabled.")
     if new.kind == "owner" and new.sign_in_id is None:
         names = [token.name for token in listed(transaction, loginid) if token.link_id == link_id]
-        most = MAX_PER_USER if link_id is None else MAX_PER_AUTHORIZATION
-        if len(names) >= most:
+        limit = MAX_PER_USER if link_id is None else MAX_PER_AUTHORIZATION
+        if len(names) >= limit:
             raise ApiError(
                 "TooManyTokens",
-                f"An account can have at most {most} tokens. Delete one first."
+                f"An account can have at most {limit} tokens. Delete one first."
                 if link_id is None
-                else f"An app can create at most {most} tokens for an account. Delete one first.",
+                else f"An app can create at most {limit} tokens for an account. Delete one first.",
             )
         if new.name in names:
             raise ApiError("APITokenError", "There is already a token with this name.")

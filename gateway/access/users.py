@@ -164,8 +164,8 @@ def disable(transaction: Transaction, email: str) -> int:
 
 def settings(reader: Snapshot, user_id: int) -> dict[str, Any]:
     """Return what the user has stored with `set_settings`."""
-    told: dict[str, Any] = orjson.loads(by_id(reader, user_id)["settings"])
-    return told
+    stored: dict[str, Any] = orjson.loads(by_id(reader, user_id)["settings"])
+    return stored
 
 
 def settle(transaction: Transaction, country: str) -> None:
@@ -175,9 +175,9 @@ def settle(transaction: Transaction, country: str) -> None:
 
 def residence(reader: Snapshot, user_id: int) -> str:
     """Return the two-letter code of the user's country."""
-    told: str | None = settings(reader, user_id).get("residence")
+    stored: str | None = settings(reader, user_id).get("residence")
     country: str = by_id(reader, user_id)["country"]
-    return told or country
+    return stored or country
 
 
 def change_settings(transaction: Transaction, user_id: int, changes: Mapping[str, Any]) -> None:
@@ -205,8 +205,10 @@ def answer(transaction: Transaction, user_id: int, answers: Assessment) -> Asses
 
     Raises `ApiError` if they are too long.
     """
-    kept = assessment(transaction, user_id) or {}
-    merged = {part: {**kept.get(part, {}), **answers.get(part, {})} for part in {**kept, **answers}}
+    stored = assessment(transaction, user_id) or {}
+    merged = {
+        part: {**stored.get(part, {}), **answers.get(part, {})} for part in {**stored, **answers}
+    }
     encoded = orjson.dumps(merged)
     if len(encoded) > 16_384:
         raise ApiError("InputValidationFailed", "These answers are too long to store.")

@@ -94,28 +94,28 @@ def _refuse_unknown_address(transaction: Transaction, email: str, requester: Req
             continue
         _refuse_many(
             *(transaction, f"own = 0 AND {column} = ? AND email = ?", value, email),
-            most=MAX_FROM_ONE,
+            limit=MAX_FROM_ONE,
             what="to one address from one client",
         )
         _refuse_many(
             *(transaction, f"own = 0 AND {column} = ?", value),
-            most=MAX_PER_REQUESTER,
+            limit=MAX_PER_REQUESTER,
             what="from one client",
         )
     _refuse_many(transaction, "own = 0 AND email = ?", email)
-    _refuse_many(transaction, "own = 0", most=MAX_OF_ALL, what="for one gateway")
+    _refuse_many(transaction, "own = 0", limit=MAX_OF_ALL, what="for one gateway")
 
 
 def _refuse_many(
     reader: Snapshot,
     where: str,
     *values: str | int,
-    most: int = MAX_PER_ADDRESS,
+    limit: int = MAX_PER_ADDRESS,
     what: str = "to one address",
 ) -> None:
     [sent] = reader.single(f"SELECT count(*) FROM email_codes WHERE {where}", *values)  # noqa: S608
-    if sent >= most:
-        raise rate_limit("verify_email", f"{most} e-mails an hour {what}")
+    if sent >= limit:
+        raise rate_limit("verify_email", f"{limit} e-mails an hour {what}")
 
 
 def _digest(text: str) -> bytes:

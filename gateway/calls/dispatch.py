@@ -367,13 +367,15 @@ class Dispatcher:
         streams = session.subscriptions.values()
         if len(streams) >= profile.streams:
             raise rate_limit(call.name, f"{profile.streams} streams on one connection")
-        if stream.most is not None:
+        if stream.max_per_session is not None:
             open_now = sum(s.kind == stream.kind for s in streams)
-            if open_now >= stream.most:
-                raise rate_limit(call.name, f"{stream.most} {stream.kind} streams at once")
+            if open_now >= stream.max_per_session:
+                raise rate_limit(
+                    call.name, f"{stream.max_per_session} {stream.kind} streams at once"
+                )
         claims = [Claim("streams", profile.streams_per_client)]
-        if stream.most_of_client is not None:
-            claims.append(Claim(f"{stream.kind} streams", stream.most_of_client))
+        if stream.max_per_client is not None:
+            claims.append(Claim(f"{stream.kind} streams", stream.max_per_client))
         broken = self._open_streams.broken_by(subscription.holders, claims)
         if broken is not None:
             raise rate_limit(call.name, broken)
@@ -631,9 +633,9 @@ def _head(message: Message, echo: Message) -> Message:
     return head
 
 
-def _under(subscription: Subscription, stream: Stream[Any], told: Body) -> Message:
+def _under(subscription: Subscription, stream: Stream[Any], reply_body: Body) -> Message:
     """Return a body with the subscription's id; also in its object if the shape is `NAMED`."""
-    body = dict(told)
+    body = dict(reply_body)
     msg_type = next(iter(body))
     if stream.shape is Shape.NAMED and msg_type == stream.msg_type:
         body[msg_type] = {"id": subscription.id, **body[msg_type]}

@@ -11,7 +11,7 @@ from typing import Any
 class ApiError(Exception):
     """An error object as the reply to a call; the connection stays open.
 
-    `code` is a word that clients match on, `message` a sentence for people that says what to do,
+    `code` is a word that clients match on, `message` a sentence for people that says what is wrong,
     `details` further facts by field. Never put a secret into any of them.
     """
 

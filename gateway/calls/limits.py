@@ -363,8 +363,8 @@ class RequestLimiter:
     of another origin can keep an owner from them.
     """
 
-    def __init__(self, most: int, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._most = most
+    def __init__(self, limit: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
         self._monotonic = monotonic
         self._counts: dict[str, int] = {}
         self._ends = 0.0
@@ -381,4 +381,4 @@ class RequestLimiter:
         block = block_of(address)
         key = f"pages {block}" if for_pages else block
         count = self._counts[key] = self._counts.get(key, 0) + 1
-        return f"{self._most} requests a minute" if count > self._most else None
+        return f"{self._limit} requests a minute" if count > self._limit else None

@@ -106,9 +106,9 @@ class Stream(Generic[BodyT]):
     """Bodies that are sent right after the first reply, as events of the stream."""
     id: str | None = None
     """The id of the stream if the handler must choose it; otherwise it is generated."""
-    most: int | None = None
+    max_per_session: int | None = None
     """How many streams of this kind one connection may have, if the kind has its own limit."""
-    most_of_client: int | None = None
+    max_per_client: int | None = None
     """How many streams of this kind one client (a user, or else an address block) may have."""
     optional: bool = False
     """Whether the first reply is sent alone if the stream cannot be opened, because the call has
@@ -516,7 +516,9 @@ def _error_codes(
         general |= error_codes.NEEDS_LOGIN
     if streams:
         general |= error_codes.SUBSCRIBES
-    return MappingProxyType({**dict(sorted(own.items())), **general})
+    return MappingProxyType(
+        {**dict(sorted(own.items())), **{k: v for k, v in general.items() if k not in own}}
+    )
 
 
 @functools.cache  # a start declares calls twice: to check them, and to make them

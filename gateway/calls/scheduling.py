@@ -273,11 +273,15 @@ class FairQueue:
     """Admits `at_once` turns at a time: at most one per client, and clients in turn."""
 
     def __init__(
-        self, at_once: int, *, most_each: int = MAX_QUEUED_PER_CLIENT, most: int = MAX_QUEUED
+        self,
+        at_once: int,
+        *,
+        max_per_client: int = MAX_QUEUED_PER_CLIENT,
+        max_waiting: int = MAX_QUEUED,
     ) -> None:
         self._free = at_once
-        self._most_each = most_each
-        self._most = most
+        self._max_per_client = max_per_client
+        self._max_waiting = max_waiting
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
         self._order: deque[Hashable] = deque()
         self._holding: set[Hashable] = set()
@@ -312,11 +316,11 @@ class FairQueue:
 
     def _make_room(self, client: Hashable) -> None:
         own = len(self._waiting.get(client, ()))
-        if own >= self._most_each:
-            raise _FullError(f"{self._most_each} waiting at once for one client")
-        if sum(map(len, self._waiting.values())) < self._most:
+        if own >= self._max_per_client:
+            raise _FullError(f"{self._max_per_client} waiting at once for one client")
+        if sum(map(len, self._waiting.values())) < self._max_waiting:
             return
-        full = _FullError(f"{self._most} waiting at once")
+        full = _FullError(f"{self._max_waiting} waiting at once")
         other, waiting = max(self._waiting.items(), key=lambda item: len(item[1]))
         if len(waiting) <= own + 1:
             raise full

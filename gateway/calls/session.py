@@ -445,23 +445,23 @@ class Session:
         self.signed_out = why
         streams = [stream for stream in self.subscriptions.values() if stream.grant in ended]
 
-        def tell() -> None:
+        def finish_all() -> None:
             for stream in streams:
                 stream.finish(why or invalid_token())
 
         if reply_first:
-            self._once_replied(tell)
+            self._once_replied(finish_all)
         else:
-            tell()
+            finish_all()
 
     def finish_streams(self, error: ApiError) -> None:
         """End every stream with this error, after the reply to the current message."""
 
-        def tell() -> None:
+        def finish_all() -> None:
             for stream in list(self.subscriptions.values()):
                 stream.finish(error)
 
-        self._once_replied(tell)
+        self._once_replied(finish_all)
 
     def _once_replied(self, action: Callable[[], None]) -> None:
         """Run `action` after the reply to the current message; at once if there is none."""

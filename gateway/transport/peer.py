@@ -163,13 +163,13 @@ class Peer(asyncio.Protocol):
         "_empty_frames",
         "_fragments",
         "_goes_on",
-        "_heard",
         "_http",
         "_load",
         "_out",
         "_out_size",
         "_paused",
         "_pinged",
+        "_received_at",
         "_server",
         "_socket",
         "_to_abort",
@@ -200,7 +200,7 @@ class Peer(asyncio.Protocol):
         self._paused = False
         self._pinged = False
         self._to_abort: asyncio.TimerHandle | None = None
-        self._heard = self._wrote_at = time.monotonic()
+        self._received_at = self._wrote_at = time.monotonic()
         self._wrote = False
         self.congested = False
 
@@ -411,7 +411,7 @@ class Peer(asyncio.Protocol):
                 plain = not core.extensions and self._fragments is None
             position = end
         if position:
-            self._heard = time.monotonic()
+            self._received_at = time.monotonic()
             self._pinged = False
         self._buffer = data[position:] if not self._closing else b""
         if texts:
@@ -620,7 +620,7 @@ class Peer(asyncio.Protocol):
     def check(self, now: float) -> None:
         """Close or ping a connection that has been silent for too long. Called once a second."""
         self._empty_frames = 0
-        silent = now - (self._heard if self._http is None else self._http.since)
+        silent = now - (self._received_at if self._http is None else self._http.since)
         if self._wrote:  # since the last check; reading the clock at each write is not worth it
             self._wrote = False
             self._wrote_at = now

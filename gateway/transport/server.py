@@ -49,14 +49,14 @@ class Server:
         site: Site,
         scheduler: Scheduler,
         *,
-        most_sockets: int | None = None,
+        max_sockets: int | None = None,
     ) -> None:
-        """`most_sockets` may be open; by default what the limit of open files allows."""
+        """`max_sockets` may be open; by default what the limit of open files allows."""
         self.how = how
         self.accept = accept
         self.site = site
         self.scheduler = scheduler
-        self.most_sockets = _most_sockets() if most_sockets is None else most_sockets
+        self.max_sockets = _max_sockets() if max_sockets is None else max_sockets
         self.extensions = [ServerPerMessageDeflateFactory()] if how.compression else None
         self.peers: set[Peer] = set()
         self._handshakes: set[_Handshake] = set()
@@ -130,7 +130,7 @@ class Server:
 
     def _count(self, newest: "Peer | _Handshake") -> None:
         self._without_websocket[newest] = None
-        if len(self.peers) + len(self._handshakes) <= self.most_sockets:
+        if len(self.peers) + len(self._handshakes) <= self.max_sockets:
             return
         oldest = next((each for each in self._without_websocket if not each.is_answered), newest)
         oldest.abort()
@@ -141,7 +141,7 @@ class Server:
             log.warning(
                 "all sockets are in use: closed one without a WebSocket; raise the process's"
                 " limit on open files",
-                most=self.most_sockets,
+                allowed=self.max_sockets,
             )
 
     def opened(self, peer: "Peer") -> None:
@@ -204,10 +204,10 @@ class _Handshake(asyncio.Protocol):
             return
         finally:
             cast("asyncio.Transport", transport).abort()
-        self._task = asyncio.get_running_loop().create_task(self._agree(taken))
+        self._task = asyncio.get_running_loop().create_task(self._handshake(taken))
         self._server.begun(self)
 
-    async def _agree(self, taken: socket.socket) -> None:
+    async def _handshake(self, taken: socket.socket) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 partial(Peer, self._server, self),
@@ -227,7 +227,7 @@ class _Handshake(asyncio.Protocol):
             asyncio.get_running_loop().call_soon(self._task.cancel)
 
 
-def _most_sockets() -> int:
+def _max_sockets() -> int:
     """Return how many sockets the process may have open.
 
     That is its limit of open files less `SPARE_FILES`, but at least half the limit.
@@ -236,7 +236,7 @@ def _most_sockets() -> int:
         import resource
     except ImportError:  # on Windows, which has no such limit
         return sys.maxsize
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most == resource.RLIM_INFINITY:
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed == resource.RLIM_INFINITY:
         return sys.maxsize
-    return max(most - SPARE_FILES, most // 2)
+    return max(allowed - SPARE_FILES, allowed // 2)

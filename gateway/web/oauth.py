@@ -41,20 +41,20 @@ class TokenEndpoint:
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
         """Return the response to one request; an error is one of RFC 6749, 5.2, or a 503."""
-        asked = _form(request)
-        if isinstance(asked, HttpResponse):
-            return asked
-        if "authorization" in request.headers or "client_secret" in asked:
+        form = _form(request)
+        if isinstance(form, HttpResponse):
+            return form
+        if "authorization" in request.headers or "client_secret" in form:
             return _failed(
                 "invalid_client", "Apps have no client_secret: send only client_id.", 401
             )
-        if asked.get("grant_type") != "authorization_code":
+        if form.get("grant_type") != "authorization_code":
             return _failed("unsupported_grant_type", "grant_type must be authorization_code.")
-        missing = [name for name in ("client_id", "code", "code_verifier") if not asked.get(name)]
+        missing = [name for name in ("client_id", "code", "code_verifier") if not form.get(name)]
         if missing:
             return _failed("invalid_request", f"Missing parameters: {' and '.join(missing)}.")
         try:
-            exchanged = await self._exchange(asked)
+            exchanged = await self._exchange(form)
         except StoreUnavailableError:  # the store has logged it
             return _failed("temporarily_unavailable", storage_unavailable().message, 503)
         if exchanged is None:
@@ -78,8 +78,8 @@ class TokenEndpoint:
             },
         )
 
-    async def _exchange(self, asked: Mapping[str, str]) -> Exchanged | None:
-        code, verifier, app_id = asked["code"], asked["code_verifier"], asked["client_id"]
+    async def _exchange(self, form: Mapping[str, str]) -> Exchanged | None:
+        code, verifier, app_id = form["code"], form["code_verifier"], form["client_id"]
         if not (
             token_form.well_formed(code)
             and _VERIFIER.fullmatch(verifier)
@@ -94,7 +94,7 @@ class TokenEndpoint:
                     transaction,
                     code,
                     app_id=int(app_id),
-                    redirect_uri=asked.get("redirect_uri") or None,
+                    redirect_uri=form.get("redirect_uri") or None,
                     verifier=verifier,
                 )
             )
@@ -118,10 +118,10 @@ def _form(request: HttpRequest) -> dict[str, str] | HttpResponse:
         )
     except ValueError:
         return _failed("invalid_request", "The body is malformed.")
-    asked = dict(pairs)
-    if len(asked) != len(pairs):
+    form = dict(pairs)
+    if len(form) != len(pairs):
         return _failed("invalid_request", "Each parameter may appear only once.")
-    return asked
+    return form
 
 
 def _failed(error: str, sentence: str, status: int = 400) -> HttpResponse:

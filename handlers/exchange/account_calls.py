@@ -134,7 +134,7 @@ class Accounts:
         raise input_validation_failed({"account": "You have no account with this loginid."})
 
     async def _all(self, grant: Grant) -> tuple[BalanceBody, int]:
-        owned, position = await self._ledger.standing(grant.user_id)
+        owned, position = await self._ledger.accounts_at(grant.user_id)
         accounts = within(owned, grant)
         mine = next(account for account in accounts if account.loginid == grant.loginid)
         now = int(self._clock.now())
@@ -201,7 +201,7 @@ class Accounts:
 
         With an app's token, a transfer does not name the other account if the app may not use it.
         """
-        grant, told = session.grant, request.description == 1
+        grant, described = session.grant, request.description == 1
         async with self._workers.reading(session.client, "statement", request.limit) as turn:
             entries = await self._ledger.entries(
                 grant.loginid,
@@ -223,7 +223,7 @@ class Accounts:
                     contracts.get(entry.contract_id or 0),
                     payments.get(entry.id),
                     grant,
-                    told=told,
+                    described=described,
                 )
                 for entry in entries
             )
@@ -319,7 +319,12 @@ def _totals(accounts: list[Account], in_dollars: Mapping[str, int]) -> Totals:
 
 
 def _statement_entry(
-    entry: Entry, contract: Contract | None, payment: Payment | None, grant: Grant, *, told: bool
+    entry: Entry,
+    contract: Contract | None,
+    payment: Payment | None,
+    grant: Grant,
+    *,
+    described: bool,
 ) -> StatementEntry:
     shown: StatementEntry = {
         "action_type": entry.action,
@@ -347,10 +352,10 @@ def _statement_entry(
         if entry.action == "sell":
             shown["reference_id"] = contract.bought_by
             shown["purchase_time"] = contract.bought_at
-        if told:
+        if described:
             shown["longcode"] = longcode(contract.terms)
             shown["shortcode"] = contract.shortcode
-    elif told:
+    elif described:
         words = _WORDS.get(entry.action, entry.action)
         amount = to_text(abs(entry.amount), entry.currency)
         shown["longcode"] = note or f"{words}: {entry.currency} {amount}."

@@ -33,12 +33,12 @@ class Assessment:
     ) -> GetFinancialAssessmentReply:
         """Return all answers, keyed by question; unanswered questions are left out."""
         user_id = session.grant.user_id
-        kept = await self._store.read(lambda reader: users.assessment(reader, user_id))
+        stored = await self._store.read(lambda reader: users.assessment(reader, user_id))
         # Without the scores: the published schema would have them be numbers and strings at once.
-        told: dict[str, str] = {}
+        answers: dict[str, str] = {}
         for part in _PARTS:
-            told |= (kept or {}).get(part, {})
-        return {"get_financial_assessment": told}
+            answers |= (stored or {}).get(part, {})
+        return {"get_financial_assessment": answers}
 
     @call("set_financial_assessment", needs=ADMIN, app_tokens=True, error_codes=())
     async def set_financial_assessment(
@@ -62,13 +62,13 @@ class Assessment:
                 refuse_changes(grant, before.get(part, {}), given)
             return users.answer(transaction, grant.user_id, answers)
 
-        kept = await self._access.write(grant, job)
-        return {"set_financial_assessment": _scores(kept)}
+        stored = await self._access.write(grant, job)
+        return {"set_financial_assessment": _scores(stored)}
 
 
-def _scores(kept: users.Assessment) -> Scores:
-    experience = [question for part in _PARTS[1:] for question in kept.get(part, {})]
-    means = len(kept.get(_MEANS, {}))
+def _scores(stored: users.Assessment) -> Scores:
+    experience = [question for part in _PARTS[1:] for question in stored.get(part, {})]
+    means = len(stored.get(_MEANS, {}))
     return {
         "cfd_score": sum(question.startswith("cfd_") for question in experience),
         "financial_information_score": means,

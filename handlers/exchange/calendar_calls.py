@@ -132,7 +132,7 @@ def _text(second: int) -> str:
 
 
 def _figure(announcement: Announcement, now: int) -> EconomicEvent:
-    told: EconomicEvent = {
+    event: EconomicEvent = {
         "currency": announcement.currency,
         "event_name": announcement.name,
         "forecast": {"display_value": announcement.forecast},
@@ -140,7 +140,7 @@ def _figure(announcement: Announcement, now: int) -> EconomicEvent:
         "release_date": announcement.epoch,
     }
     if announcement.previous_epoch <= now:
-        told["previous"] = {"display_value": announcement.previous}
+        event["previous"] = {"display_value": announcement.previous}
     if announcement.epoch <= now:
-        told["actual"] = {"display_value": announcement.actual}
-    return told
+        event["actual"] = {"display_value": announcement.actual}
+    return event

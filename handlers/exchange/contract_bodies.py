@@ -202,14 +202,16 @@ def _common(shown: Shown) -> OpenContract:
     return body
 
 
-def tick_stream(terms: Terms, feed: Feed, last: int, *, most: int | None = None) -> list[TickShown]:
+def tick_stream(
+    terms: Terms, feed: Feed, last: int, *, max_ticks: int | None = None
+) -> list[TickShown]:
     """The ticks of a contract that lasts for ticks, from its entry up to the epoch `last`.
 
-    With `most`, only the latest ones, at most so many.
+    With `max_ticks`, only the latest ones, at most so many.
     """
     first, last = terms.entry_epoch, min(last, expiry(terms))
-    if most is not None:
-        first = max(first, last - (most - 1) * terms.symbol.step)
+    if max_ticks is not None:
+        first = max(first, last - (max_ticks - 1) * terms.symbol.step)
     ticks = feed.ticks(terms.symbol, first, last)
     return [
         _tick_shown(terms.symbol, Tick(epoch, pips))
@@ -227,12 +229,12 @@ def _tick_shown(symbol: Symbol, tick: Tick) -> TickShown:
 
 def _audit(terms: Terms, entry: Tick | None, ended: Tick, feed: Feed) -> AuditDetails:
     symbol = terms.symbol
-    told: AuditDetails = {}
+    details: AuditDetails = {}
     exit_tick = {"name": "Exit Spot", "flag": "highlight_tick"} | _tick_shown(symbol, ended)
-    told["contract_end"] = [exit_tick]
+    details["contract_end"] = [exit_tick]
     if entry is not None:
         begun = {"name": "Entry Spot", "flag": "highlight_tick"} | _tick_shown(symbol, entry)
-        told["contract_start"] = [begun]
+        details["contract_start"] = [begun]
     if terms.ticks is not None:
-        told["all_ticks"] = tick_stream(terms, feed, ended.epoch)
-    return told
+        details["all_ticks"] = tick_stream(terms, feed, ended.epoch)
+    return details

@@ -35,7 +35,7 @@ class ContractStreams:
     def __init__(self, desk: Desk, bus: Bus) -> None:
         self._desk = desk
         self._bus = bus
-        self._told = 0
+        self._version = 0
         self._contracts: ActiveTopics[int, None] = ActiveTopics(bus, _of_contract)
         """The contracts that have their own streams."""
         self._accounts: ActiveTopics[str, None] = ActiveTopics(bus, _of_account)
@@ -53,7 +53,7 @@ class ContractStreams:
             topic=_of_account(loginid),
             first=first,
             msg_type=_CALL,
-            since=self._told,
+            since=self._version,
             more=more,
         )
 
@@ -82,7 +82,7 @@ class ContractStreams:
             topic=_of_contract(contract.id),
             first=first,
             msg_type=_CALL,
-            since=self._told,
+            since=self._version,
             optional=optional,
         )
 
@@ -105,7 +105,9 @@ class ContractStreams:
         shown = Shown(position.contract, position.state, seen.tick, feed)
         body = open_contract(shown, seen, worth, now)
         if terms.ticks is not None:
-            body["tick_stream"] = tick_stream(terms, feed, seen.tick.epoch, most=TICKS_STREAMED)
+            body["tick_stream"] = tick_stream(
+                terms, feed, seen.tick.epoch, max_ticks=TICKS_STREAMED
+            )
         return body
 
     # Publishing.
@@ -113,35 +115,35 @@ class ContractStreams:
     def on_second(self, epoch: int) -> None:
         """Publish the contracts that have a tick at this second of the market and subscribers."""
         desk = self._desk
-        heard = {
+        positions = {
             contract_id: position
             for contract_id in self._contracts
             if (position := desk.position(contract_id)) is not None
         }
         for loginid in self._accounts:
-            heard |= {position.contract.id: position for position in desk.positions(loginid)}
-        for position in heard.values():
+            positions |= {position.contract.id: position for position in desk.positions(loginid)}
+        for position in positions.values():
             if position.state.outcome is None and position.terms.symbol.has_tick(epoch):
-                self._tell(position.contract, self._open_body(position))
+                self._publish(position.contract, self._open_body(position))
 
-    def _tell(self, contract: Contract, body: OpenContract, *, closed: bool = False) -> None:
-        self._told += 1
+    def _publish(self, contract: Contract, body: OpenContract, *, closed: bool = False) -> None:
+        self._version += 1
         event = encoded(body)
         one, every = _of_contract(contract.id), _of_account(contract.loginid)
         if closed:
-            self._bus.conclude(one, event, self._told, ends=True)
-            self._bus.conclude(every, event, self._told, ends=False)
+            self._bus.conclude(one, event, self._version, ends=True)
+            self._bus.conclude(every, event, self._version, ends=False)
         else:
-            self._bus.publish(one, event, self._told)
-            self._bus.publish(every, event, self._told)
+            self._bus.publish(one, event, self._version)
+            self._bus.publish(every, event, self._version)
 
-    def _heard(self, contract: Contract) -> bool:
+    def _has_subscribers(self, contract: Contract) -> bool:
         return contract.id in self._contracts or contract.loginid in self._accounts
 
     def _opened(self, position: Position) -> None:
-        if self._heard(position.contract):
-            self._tell(position.contract, self._open_body(position))
+        if self._has_subscribers(position.contract):
+            self._publish(position.contract, self._open_body(position))
 
     def _closed(self, contract: Contract) -> None:
-        if self._heard(contract):
-            self._tell(contract, closed_contract(contract, self._desk.feed), closed=True)
+        if self._has_subscribers(contract):
+            self._publish(contract, closed_contract(contract, self._desk.feed), closed=True)

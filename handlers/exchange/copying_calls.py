@@ -233,7 +233,7 @@ class CopyTrading:
         loginid = grant.loginid
         found, since = await self._copying.latest(loginid, request.limit)
         reached = [each for each in found if not each.is_own or grant.reaches(each.trader)]
-        body: CopyReportReply = {"copy_report": _told(loginid, reached)}
+        body: CopyReportReply = {"copy_report": _report_body(loginid, reached)}
         if not request.subscribe:
             return body
         return Stream(
@@ -249,7 +249,7 @@ class CopyTrading:
     def _reported(self, report: Report) -> None:
         topic = f"copies.{report.copier}"
         if self._bus.has_listeners(topic):
-            body = _told(report.copier, [report])
+            body = _report_body(report.copier, [report])
             own_trader = report.trader if report.is_own else None
             self._bus.publish(topic, body, report.id, of_account=own_trader)
 
@@ -310,7 +310,7 @@ def _amount(units: int | None, currency: str) -> float | None:
     return None if units is None else to_number(units, currency)
 
 
-def _told(loginid: str, reports: Iterable[Report]) -> CopyReportBody:
+def _report_body(loginid: str, reports: Iterable[Report]) -> CopyReportBody:
     return {"copies": [_copy(report) for report in reports], "loginid": loginid}
 
 

@@ -19,7 +19,7 @@ from scopegate.schemas.rate_messages import ExchangeRatesReply, RatesBody, Sprea
 _CALL = "exchange_rates"
 
 
-class _Asked(NamedTuple):
+class _Query(NamedTuple):
     """The rates that a client requests: one unit of `base` in each of `targets`."""
 
     base: str
@@ -39,7 +39,7 @@ class ExchangeRates:
         self._rates = rates
         self._clock = clock
         self._bus = bus
-        self._told: ActiveTopics[_Asked, RatesBody] = ActiveTopics(bus, lambda asked: asked.topic)
+        self._topics: ActiveTopics[_Query, RatesBody] = ActiveTopics(bus, lambda query: query.topic)
         """The rates last published, by the request that is streamed."""
 
     @call(_CALL, needs=None, error_codes=())
@@ -50,17 +50,17 @@ class ExchangeRates:
 
         With `subscribe`, which needs a `target_currency`, the rate follows whenever it changes.
         """
-        asked = _asked(request)
+        query = _query_of(request)
         now = int(self._clock.now())
-        body = self._body(asked, now)
+        body = self._body(query, now)
         if not request.subscribe:
             return {"exchange_rates": body}
-        self._told.begin(asked, self._told.get(asked) or body)
+        self._topics.begin(query, self._topics.get(query) or body)
         return Stream(
             kind=_CALL,
-            key=(_CALL, asked),
+            key=(_CALL, query),
             label=_CALL,
-            topic=asked.topic,
+            topic=query.topic,
             first={"exchange_rates": body},
             msg_type=_CALL,
             since=now,
@@ -69,22 +69,22 @@ class ExchangeRates:
 
     def on_second(self, epoch: int) -> None:
         """Publish the streamed rates that have changed at this second of the market."""
-        for asked, before in self._told.items():
-            body = self._body(asked, epoch)
+        for query, before in self._topics.items():
+            body = self._body(query, epoch)
             if body["rates"] != before["rates"]:
-                self._told[asked] = body
-                self._bus.publish(asked.topic, body, epoch)
+                self._topics[query] = body
+                self._bus.publish(query.topic, body, epoch)
 
-    def _body(self, asked: _Asked, epoch: int) -> RatesBody:
+    def _body(self, query: _Query, epoch: int) -> RatesBody:
         return {
-            "base_currency": asked.base,
+            "base_currency": query.base,
             "date": epoch,
-            "rates": {target: self._rate(asked, target, epoch) for target in asked.targets},
+            "rates": {target: self._rate(query, target, epoch) for target in query.targets},
         }
 
-    def _rate(self, asked: _Asked, target: str, epoch: int) -> float | Spread:
-        rate = self._rates.rate(asked.base, target, epoch)
-        if not asked.spread:
+    def _rate(self, query: _Query, target: str, epoch: int) -> float | Spread:
+        rate = self._rates.rate(query.base, target, epoch)
+        if not query.spread:
             return float(shown(rate.spot))
         return {
             "ask_rate": float(shown(rate.ask)),
@@ -93,18 +93,18 @@ class ExchangeRates:
         }
 
 
-def _asked(request: Request) -> _Asked:
+def _query_of(request: Request) -> _Query:
     """Return the rates that a request asks for. Raises `InputValidationFailed`."""
     base, target = request.base_currency, request.target_currency
     for field, currency in (("base_currency", base), ("target_currency", target)):
         if currency is not None and currency not in CURRENCIES:
             raise input_validation_failed({field: f"Must be one of {', '.join(CURRENCIES)}."})
     if target is not None:
-        return _Asked(base, (target,), bool(request.include_spread))
+        return _Query(base, (target,), bool(request.include_spread))
     for field, value in (
         ("include_spread", request.include_spread),
         ("subscribe", request.subscribe),
     ):
         if value:
             raise input_validation_failed({field: "Needs a target_currency."})
-    return _Asked(base, tuple(code for code in CURRENCIES if code != base), spread=False)
+    return _Query(base, tuple(code for code in CURRENCIES if code != base), spread=False)

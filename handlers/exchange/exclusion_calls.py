@@ -42,15 +42,15 @@ class SelfExclusion:
         limits = await self._store.read(
             lambda reader: exclusion.in_force(reader, grant.loginid, at)
         )
-        told: dict[str, Any] = dict(limits)
+        values: dict[str, Any] = dict(limits)
         for name in exclusion.AMOUNTS:
-            if name in told:
-                told[name] = to_number(limits[name], facts_of(grant).currency)
-        if "exclude_until" in told:
+            if name in values:
+                values[name] = to_number(limits[name], facts_of(grant).currency)
+        if "exclude_until" in values:
             moment = time.gmtime(limits["exclude_until"])
-            told["exclude_until"] = time.strftime("%Y-%m-%d", moment)
+            values["exclude_until"] = time.strftime("%Y-%m-%d", moment)
         body: SelfExclusionBody = {}
-        body.update(told)  # type: ignore[typeddict-item] # the names are those of the columns
+        body.update(values)  # type: ignore[typeddict-item] # the names are those of the columns
         return {"get_self_exclusion": body}
 
     @call(

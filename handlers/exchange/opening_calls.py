@@ -31,7 +31,7 @@ from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.exchange.days import midnight
 from scopegate.handlers.exchange.exchange_scopes import ADMIN
 from scopegate.handlers.exchange.paper_accounts import LANDING_COMPANIES, company_of
-from scopegate.handlers.exchange.profile_calls import TERMS, tell
+from scopegate.handlers.exchange.profile_calls import TERMS, store_settings
 from scopegate.handlers.exchange.website_calls import TERMS_VERSION
 from scopegate.handlers.gateway.countries import check_country
 from scopegate.runtime.clock import Clock
@@ -135,7 +135,7 @@ class Opening:
             raise input_validation_failed(
                 {"client_password": "The password must not be your e-mail address."}
             )
-        kept = await self._passwords.hash(password, session.client)
+        password_hash = await self._passwords.hash(password, session.client)
 
         def job(transaction: Transaction) -> NewDemoAccount:
             verification.take(transaction, email, verification.ACCOUNT_OPENING, code)
@@ -143,13 +143,15 @@ class Opening:
             if app is None:
                 raise invalid_app_id()
             try:
-                user_id = users.create(transaction, email, password_hash=kept, country=residence)
+                user_id = users.create(
+                    transaction, email, password_hash=password_hash, country=residence
+                )
             except StoreError:
                 raise _duplicate() from None
-            told: dict[str, Any] = {"residence": residence}
+            settings: dict[str, Any] = {"residence": residence}
             if request.email_consent is not None:
-                told["email_consent"] = request.email_consent
-            users.change_settings(transaction, user_id, told)
+                settings["email_consent"] = request.email_consent
+            users.change_settings(transaction, user_id, settings)
             opened = _open(transaction, user_id, "USD", is_virtual=True, at=at)
             ledger.fund(transaction, opened, at=at)
             link_id = apps.link(transaction, app, user_id, app.scopes, [opened.loginid])
@@ -170,7 +172,7 @@ class Opening:
         """
         grant = session.grant
         currency = None if request.currency is None else _currency(request.currency, "currency")
-        told = _told(request)
+        settings = _personal_settings(request)
         at = self._clock.now()
 
         def job(transaction: Transaction) -> tuple[Account, str]:
@@ -185,7 +187,7 @@ class Opening:
             token = _token_beside(transaction, grant, opened.loginid)
             if currency is not None:
                 ledger.fund(transaction, opened, at=at)
-            tell(transaction, grant, told)
+            store_settings(transaction, grant, settings)
             return opened, token
 
         opened, token = await self._access.write(grant, job)
@@ -269,7 +271,7 @@ def _type(currency: str) -> str:
     return "crypto" if CURRENCIES[currency].is_crypto else "fiat"
 
 
-def _told(request: NewAccountReal) -> Mapping[str, Any]:
+def _personal_settings(request: NewAccountReal) -> Mapping[str, Any]:
     """Return the details in the request to be stored. Raises `InputValidationFailed`."""
     check_country(request.residence, "residence")
     check_country(request.place_of_birth, "place_of_birth")
@@ -278,12 +280,12 @@ def _told(request: NewAccountReal) -> Mapping[str, Any]:
         born = midnight(request.date_of_birth, "date_of_birth")
         if born > time.time():
             raise input_validation_failed({"date_of_birth": "Must not be in the future."})
-    told = request.model_dump(include=set(_PERSONAL), exclude_none=True)
-    if "secret_answer" in told:
-        told["secret_answer"] = 1  # only that there is one is stored
+    settings = request.model_dump(include=set(_PERSONAL), exclude_none=True)
+    if "secret_answer" in settings:
+        settings["secret_answer"] = 1  # only that there is one is stored
     if request.tnc_acceptance:
-        told[TERMS] = TERMS_VERSION
-    return told
+        settings[TERMS] = TERMS_VERSION
+    return settings
 
 
 def _open(

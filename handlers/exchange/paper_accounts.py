@@ -95,8 +95,8 @@ class PaperAccounts(Accounts):
         """Return the fields of the reply to `authorize` about accounts and money."""
         owned = ledger.accounts(reader, grant.user_id)
         account = next(each for each in owned if each.loginid == grant.loginid)
-        told = users.settings(reader, grant.user_id)
-        names = (told.get("first_name", ""), told.get("last_name", ""))
+        settings = users.settings(reader, grant.user_id)
+        names = (settings.get("first_name", ""), settings.get("last_name", ""))
         company = company_of(is_virtual=account.is_virtual)
         return {
             "account_list": [summary(each) for each in within(owned, grant)],

@@ -104,7 +104,7 @@ class Portfolio:
         types: Collection[str] = request.contract_type or ()
         first = None if request.date_from is None else _moment(request.date_from, "date_from")
         last = None if request.date_to is None else _moment(request.date_to, "date_to", ends=True)
-        told = request.description == 1
+        described = request.description == 1
         async with self._workers.reading(session.client, "profit_table", request.limit) as turn:
             found = await self._store.read(
                 lambda reader: book.closed(
@@ -118,7 +118,7 @@ class Portfolio:
                     ascending=request.sort == "ASC",
                 )
             )
-            listed = (_closed_row(contract, told=told) for contract in found)
+            listed = (_closed_row(contract, described=described) for contract in found)
             transactions = await self._workers.listed(turn, len(found), listed)
         return {"profit_table": {"count": len(found), "transactions": transactions}}
 
@@ -170,7 +170,7 @@ def _held(contract: Contract) -> HeldContract:
     }
 
 
-def _closed_row(contract: Contract, *, told: bool) -> ClosedContract:
+def _closed_row(contract: Contract, *, described: bool) -> ClosedContract:
     terms, currency = contract.terms, contract.terms.currency
     row: ClosedContract = {
         "app_id": contract.app_id,
@@ -182,7 +182,7 @@ def _closed_row(contract: Contract, *, told: bool) -> ClosedContract:
         "sell_time": contract.sold_at or 0,
         "transaction_id": contract.bought_by,
     }
-    if told:
+    if described:
         view = view_of(terms)
         row["contract_type"] = terms.contract_type
         row["duration_type"] = view.duration_type(terms)

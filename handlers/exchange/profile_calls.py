@@ -59,12 +59,12 @@ PREFERENCES = frozenset(
 """The settings that an app may change; all others are personal details."""
 
 
-def tell(transaction: Transaction, grant: Grant, told: Mapping[str, Any]) -> None:
+def store_settings(transaction: Transaction, grant: Grant, settings: Mapping[str, Any]) -> None:
     """Store these settings. Raises `PermissionDenied` if an app may not change one of them."""
-    kept = users.settings(transaction, grant.user_id)
-    kept["residence"] = users.residence(transaction, grant.user_id)
-    refuse_changes(grant, kept, {name: told[name] for name in told.keys() - PREFERENCES})
-    users.change_settings(transaction, grant.user_id, told)
+    stored = users.settings(transaction, grant.user_id)
+    stored["residence"] = users.residence(transaction, grant.user_id)
+    refuse_changes(grant, stored, {name: settings[name] for name in settings.keys() - PREFERENCES})
+    users.change_settings(transaction, grant.user_id, settings)
 
 
 class Profile:
@@ -86,17 +86,17 @@ class Profile:
             is_agent = agents.find(reader, grant.loginid) is not None
             return user["email"], user["country"], users.settings(reader, user_id), is_agent
 
-        email, country, told, is_agent = await self._store.read(job)
-        country = told.get("residence") or country
+        email, country, settings, is_agent = await self._store.read(job)
+        country = settings.get("residence") or country
         body: SettingsBody = {
             "allow_copiers": 0,
-            "client_tnc_status": told.get(TERMS),
+            "client_tnc_status": settings.get(TERMS),
             "country": country,
             "country_code": country,
             "email": email,
             "email_consent": 0,
-            "feature_flag": {"wallet": 0} | told.get("feature_flag", {}),
-            "has_secret_answer": int("secret_answer" in told),
+            "feature_flag": {"wallet": 0} | settings.get("feature_flag", {}),
+            "has_secret_answer": int("secret_answer" in settings),
             "immutable_fields": [],
             "is_authenticated_payment_agent": int(is_agent),
             "non_pep_declaration": 0,
@@ -105,9 +105,9 @@ class Profile:
             "trading_hub": 0,
             "user_hash": "",
         }
-        if "date_of_birth" in told:
-            body["date_of_birth"] = midnight(told["date_of_birth"], "date_of_birth")
-        known = {name: value for name, value in told.items() if name not in _WRITE_ONLY}
+        if "date_of_birth" in settings:
+            body["date_of_birth"] = midnight(settings["date_of_birth"], "date_of_birth")
+        known = {name: value for name, value in settings.items() if name not in _WRITE_ONLY}
         body.update(known)  # type: ignore[typeddict-item] # validated when they were set
         return {"get_settings": body}
 
@@ -120,20 +120,20 @@ class Profile:
         change those that are stored.
         """
         grant = session.grant
-        told = request.model_dump(
+        settings = request.model_dump(
             exclude={"set_settings", "loginid", "req_id", "passthrough"}, exclude_none=True
         )
         check_country(request.residence, "residence")
-        if "date_of_birth" in told:
-            midnight(told["date_of_birth"], "date_of_birth")
-        if "secret_answer" in told:
+        if "date_of_birth" in settings:
+            midnight(settings["date_of_birth"], "date_of_birth")
+        if "secret_answer" in settings:
             # Store only that there is one.
-            told["secret_answer"] = 1
+            settings["secret_answer"] = 1
         at = self._clock.now()
 
         def job(transaction: Transaction) -> None:
-            tell(transaction, grant, told)
-            if told.get(ALLOWS_COPIERS) == 0:
+            store_settings(transaction, grant, settings)
+            if settings.get(ALLOWS_COPIERS) == 0:
                 copying.end_all_of_user(transaction, grant.user_id, at=at)
 
         await self._access.write(grant, job)

@@ -39,6 +39,6 @@ class Proposals:
             msg_type="proposal",
             since=quoted.second,
             id=proposal_id,
-            most=self._profile.proposal_streams,
-            most_of_client=self._profile.proposal_streams_per_client,
+            max_per_session=self._profile.proposal_streams,
+            max_per_client=self._profile.proposal_streams_per_client,
         )

@@ -48,13 +48,13 @@ _QUOTE_FIELDS = frozenset(QuoteRequest.__dataclass_fields__)
 class Quoted:
     """A quote request, and the latest quote sent for it."""
 
-    __slots__ = ("offer", "quote_request", "quoted_at", "second")
+    __slots__ = ("quote", "quote_request", "quoted_at", "second")
 
     def __init__(
-        self, quote_request: QuoteRequest, offer: Quote[Any], second: int, quoted_at: float
+        self, quote_request: QuoteRequest, quote: Quote[Any], second: int, quoted_at: float
     ) -> None:
         self.quote_request = quote_request
-        self.offer = offer
+        self.quote = quote
         self.second = second
         """The second of the market at which the quote was made."""
         self.quoted_at = quoted_at
@@ -86,7 +86,7 @@ class Quotes:
         self._monotonic = monotonic
         self._streams: ActiveTopics[str, Quoted] = ActiveTopics(bus, str)
         """The latest quote on each topic of the bus."""
-        self._told: dict[Session, dict[str, Quoted]] = {}
+        self._by_session: dict[Session, dict[str, Quoted]] = {}
 
     def quote(
         self, quote_request: QuoteRequest, session: Session, *, streams: bool
@@ -100,8 +100,8 @@ class Quotes:
         quoted = self._streams.get(topic) if streams else None
         if quoted is None or not self._bus.has_listeners(topic):
             now = int(self._clock.now())
-            offer = quoting.make_quote(quote_request, self._feed, now, self._margins)
-            quoted = Quoted(quote_request, offer, now, self._monotonic())
+            quote = quoting.make_quote(quote_request, self._feed, now, self._margins)
+            quoted = Quoted(quote_request, quote, now, self._monotonic())
         proposal_id = new_stream_id()
         self._remember(session, proposal_id, quoted)
         if streams:
@@ -110,7 +110,7 @@ class Quotes:
 
     def body(self, quoted: Quoted) -> ProposalBody:
         """Return the body of a quote, without its id."""
-        return proposal_body(quoted.offer, self._feed, self._margins)
+        return proposal_body(quoted.quote, self._feed, self._margins)
 
     def quote_request(
         self, fields: Proposal | BuyParameters | CopiedParameters, session: Session
@@ -139,36 +139,36 @@ class Quotes:
 
     def find(self, session: Session, proposal_id: str) -> Quoted:
         """Return the quote with this id. Raises `InvalidContractProposal`."""
-        quoted = self._told.get(session, {}).get(proposal_id)
+        quoted = self._by_session.get(session, {}).get(proposal_id)
         if quoted is None or quoted.quoted_at < self._monotonic() - GOOD_FOR:
             raise ApiError("InvalidContractProposal", "Unknown contract proposal")
         return quoted
 
     def bought(self, session: Session, proposal_id: str) -> None:
         """Remove a proposal that was bought, or may have been, and end its stream."""
-        self._told.get(session, {}).pop(proposal_id, None)
+        self._by_session.get(session, {}).pop(proposal_id, None)
         session.forget(proposal_id)
 
     def _remember(self, session: Session, proposal_id: str, quoted: Quoted) -> None:
-        told = self._told.get(session)
-        if told is None:
-            told = self._told[session] = {}
+        quotes = self._by_session.get(session)
+        if quotes is None:
+            quotes = self._by_session[session] = {}
             session.on_leave(partial(self._forget, session))
-        told[proposal_id] = quoted
+        quotes[proposal_id] = quoted
         stale = self._monotonic() - GOOD_FOR
-        surplus = len(told) - len(session.subscriptions) - MAX_PROPOSALS
+        surplus = len(quotes) - len(session.subscriptions) - MAX_PROPOSALS
         dropped: list[str] = []
-        for other, known in told.items():
+        for other, known in quotes.items():
             if other in session.subscriptions:
                 continue
             if known.quoted_at >= stale and len(dropped) >= surplus:
                 break  # the others are newer
             dropped.append(other)
         for other in dropped:
-            del told[other]
+            del quotes[other]
 
     def _forget(self, session: Session) -> None:
-        self._told.pop(session, None)
+        self._by_session.pop(session, None)
 
     def on_second(self, epoch: int) -> None:
         """Publish new quotes on all streams whose symbol has a tick at this market second."""
@@ -177,11 +177,11 @@ class Quotes:
             if epoch % SYMBOLS[quoted.quote_request.symbol].step or epoch <= quoted.second:
                 continue
             try:
-                offer = quoting.make_quote(quoted.quote_request, self._feed, epoch, self._margins)
+                quote = quoting.make_quote(quoted.quote_request, self._feed, epoch, self._margins)
             except Refusal as refusal:
                 self._bus.finish(topic, as_error(refusal))
                 continue
-            quoted.offer, quoted.second, quoted.quoted_at = offer, epoch, now
+            quoted.quote, quoted.second, quoted.quoted_at = quote, epoch, now
             self._bus.publish(topic, self.body(quoted), epoch)
 
 

@@ -34,12 +34,12 @@ def out_of_reach(reader: Snapshot, grant: Grant) -> frozenset[str]:
     )
 
 
-def refuse_changes(grant: Grant, kept: Mapping[str, Any], told: Mapping[str, Any]) -> None:
+def refuse_changes(grant: Grant, stored: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
     """Raise `PermissionDenied` if an app's token would change stored personal details."""
     if grant.link_id is None:
         return
     changed = sorted(
-        name for name, value in told.items() if kept.get(name) not in (None, "", value)
+        name for name, value in changes.items() if stored.get(name) not in (None, "", value)
     )
     if changed:
         raise ApiError(

@@ -132,7 +132,7 @@ class Trading:
         """Return the quote request to buy, and the quote that was sent for it, if any."""
         if named != "1":
             quoted = self._quotes.find(session, named)
-            return quoted.quote_request, quoted.offer
+            return quoted.quote_request, quoted.quote
         if parameters is None:
             raise input_validation_failed({"parameters": "Needed without the id of a proposal."})
         return self._quotes.quote_request(parameters, session), None
@@ -158,7 +158,7 @@ class Trading:
         deal = quoting.lock_price(
             proposed,
             self._quotes.price(quote_request),
-            most=rounded_units(price, currency, ROUND_FLOOR),
+            max_price=rounded_units(price, currency, ROUND_FLOOR),
             margins=self._desk.margins,
         )
         purchase = Purchase(
@@ -216,14 +216,14 @@ class Trading:
         return await self._desk.sell(
             contract_id,
             loginid=grant.loginid,
-            least=rounded_units(price, facts_of(grant).currency, ROUND_CEILING),
+            min_price=rounded_units(price, facts_of(grant).currency, ROUND_CEILING),
             app_id=session.app_id,
             guard=self._access.guard(grant),
         )
 
     @call("sell_expired", needs=TRADE, error_codes=())
     async def sell_expired(self, request: SellExpired, session: Session) -> SellExpiredReply:
-        """Settle ended contracts; the gateway also does so automatically at the deciding tick."""
+        """Settle ended contracts; the gateway also does so by itself, at the deciding tick."""
         count = await self._desk.settle_due(session.grant.loginid)
         return {"sell_expired": {"count": count}}
 
@@ -300,7 +300,7 @@ class Trading:
     async def sell_for_several(
         self, request: SellForSeveral, session: Session
     ) -> SellForSeveralReply:
-        """Sell contracts of one shortcode back for several accounts, each separately."""
+        """Sell, for each of several accounts, its open contract with this shortcode."""
         results: list[SoldForOne | FailedForOne] = []
         for token in request.tokens:
             try:

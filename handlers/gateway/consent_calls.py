@@ -4,7 +4,7 @@ from decimal import Decimal
 from functools import partial
 
 from scopegate.gateway.access import apps, codes, tokens
-from scopegate.gateway.access import consent as asking
+from scopegate.gateway.access import consent as consent_requests
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.access.consent import AuthorizationRequest
@@ -43,20 +43,22 @@ class Consent:
         the reply also has who registered the app, and the changes since the user's consent that
         need consent again.
         """
-        asked = self._understood(request.query, session)
+        authorization = self._understood(request.query, session)
         owner, changed = "", list[str]()
         if session.grants:
-            owner, changed = await self._store.read(partial(self._known, asked.app, session))
+            owner, changed = await self._store.read(
+                partial(self._known, authorization.app, session)
+            )
         return {
             "consent_request": {
-                "app_id": asked.app.id,
-                "app_markup_percentage": float(asked.app.markup),
+                "app_id": authorization.app.id,
+                "app_markup_percentage": float(authorization.app.markup),
                 "changes": changed,
-                "flow": asked.flow,
-                "name": asked.app.name,
+                "flow": authorization.flow,
+                "name": authorization.app.name,
                 "owner": owner,
-                "returns_to": asked.returns_to,
-                "scopes": self._scopes.in_order(asked.scopes),
+                "returns_to": authorization.returns_to,
+                "scopes": self._scopes.in_order(authorization.scopes),
             }
         }
 
@@ -76,11 +78,11 @@ class Consent:
     @call("consent_refuse", needs=AT_PAGES, error_codes=("ConsentRefused", "InvalidAppID"))
     async def consent_refuse(self, request: ConsentRefuse, session: Session) -> ConsentRefuseReply:
         """Refuse access to an app, and return where to send the user."""
-        asked = self._understood(request.query, session)
-        return {"consent_refuse": {"redirect_to": asked.refused()}}
+        authorization = self._understood(request.query, session)
+        return {"consent_refuse": {"redirect_to": authorization.refused()}}
 
     def _understood(self, query: str, session: Session) -> AuthorizationRequest:
-        return asking.understand(query, self._access.app, self._scopes, _issuer(session))
+        return consent_requests.understand(query, self._access.app, self._scopes, _issuer(session))
 
     def _known(self, app: App, session: Session, reader: Snapshot) -> tuple[str, list[str]]:
         """Return who registered the app, and its changes that this user has not agreed to."""
@@ -101,9 +103,9 @@ class Consent:
         def app_of(app_id: int) -> App | None:
             return apps.get(transaction, app_id)
 
-        asked = asking.understand(request.query, app_of, self._scopes, issuer)
-        _check_shown(asked.app, request)
-        beyond = scopes - asked.scopes
+        authorization = consent_requests.understand(request.query, app_of, self._scopes, issuer)
+        _check_shown(authorization.app, request)
+        beyond = scopes - authorization.scopes
         if beyond:
             raise input_validation_failed({"scopes": "The app did not ask for all of these."})
         chosen = [
@@ -115,24 +117,26 @@ class Consent:
             raise input_validation_failed({"loginids": "Some of these accounts are not yours."})
         link_id = apps.link(
             transaction,
-            asked.app,
+            authorization.app,
             grant.user_id,
             scopes,
             loginids,
             declared=self._scopes.names,
         )
-        if asked.flow == "code":
-            return _with_code(transaction, asked, link_id)
+        if authorization.flow == "code":
+            return _with_code(transaction, authorization, link_id)
         triples: list[tuple[str, str]] = []
         # The published clients take the first account as the main one.
         for number, account in enumerate(chosen, start=1):
-            token = tokens.issue(transaction, link_id, asked.app.name, account.loginid, scopes)
+            token = tokens.issue(
+                transaction, link_id, authorization.app.name, account.loginid, scopes
+            )
             triples += [
                 (f"acct{number}", account.loginid),
                 (f"token{number}", token),
-                *((f"{name}{number}", told) for name, told in self._accounts.in_redirect(account)),
+                *((f"{name}{number}", text) for name, text in self._accounts.in_redirect(account)),
             ]
-        return asked.returned(triples)
+        return authorization.returned(triples)
 
 
 def _issuer(session: Session) -> str:
@@ -159,12 +163,12 @@ def _check_shown(app: App, request: ConsentGiven) -> None:
         )
 
 
-def _with_code(transaction: Transaction, asked: AuthorizationRequest, link_id: int) -> str:
+def _with_code(transaction: Transaction, authorization: AuthorizationRequest, link_id: int) -> str:
     code = codes.create(
         transaction,
         link_id,
-        asked.app.redirect_uri,
-        given=asked.redirect_uri_given,
-        challenge=asked.challenge,
+        authorization.app.redirect_uri,
+        given=authorization.redirect_uri_given,
+        challenge=authorization.challenge,
     )
-    return asked.returned([("code", code)])
+    return authorization.returned([("code", code)])

@@ -69,7 +69,7 @@ class Oversight:
     async def revoke_access(self, request: RevokeAccess, session: Session) -> RevokeAccessReply:
         """Disconnect an app: its tokens end at once, on live connections too.
 
-        `signed_out` is the number of connections that this signed out.
+        `signed_out` is the number of other connections that this signed out.
         """
         grant = session.grant
 

@@ -102,8 +102,8 @@ class Pages:
         attempts = self._passwords.attempt(who, address, session.client, is_familiar)
         async with attempts as attempt:
             user = await self._store.read(lambda reader: users.for_sign_in(reader, request.email))
-            kept = None if user is None else user["password_hash"]
-            right = await attempt.is_right(kept, request.password)
+            password_hash = None if user is None else user["password_hash"]
+            right = await attempt.is_right(password_hash, request.password)
         if not right:
             if user is not None:
                 self._access.signed_in(session, user["id"], "login", succeeded=False)
@@ -112,7 +112,7 @@ class Pages:
         def still(reader: Snapshot) -> Row:
             """Return the user, unless they were locked out or their password has changed since."""
             found = users.for_sign_in(reader, request.email)
-            if found is None or found["password_hash"] != kept:
+            if found is None or found["password_hash"] != password_hash:
                 raise _wrong()
             return found
 

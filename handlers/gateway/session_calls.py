@@ -68,7 +68,7 @@ class Sessions:
         # Read all that the reply needs before the sign-in: nothing after it may fail.
         while True:
             before = grants[0]
-            user, told, further = await self._store.read(partial(self._read, before))
+            user, settings, further = await self._store.read(partial(self._read, before))
             grants = await self._access.grants(texts, session)  # a token may have ended meanwhile
             if grants[0].account == before.account:
                 break
@@ -80,11 +80,11 @@ class Sessions:
         self._access.used(session, grant, "authorize")
         own: AuthorizeBody = {
             "account_list": further.pop("account_list"),
-            "country": told.get("residence") or user["country"],
+            "country": settings.get("residence") or user["country"],
             "email": user["email"],
             "fullname": further.pop("fullname", ""),
             "loginid": grant.loginid,
-            "preferred_language": told.get("preferred_language") or "EN",
+            "preferred_language": settings.get("preferred_language") or "EN",
             "scopes": self._scopes.in_order(grant.scopes),
             "user_id": grant.user_id,
         }

@@ -51,10 +51,10 @@ def test_a_contract_is_bought_and_settles(page: Page) -> None:
     open_account(page)
     buy(page, "Rise", duration=5, unit="ticks")
     row = contracts(page, "Open contracts")
-    expect(row).to_contain_text("runs to its end")
+    expect(row).to_contain_text("cannot be sold early")
     # The payout of the purchase: the market may have moved since the quote was looked at.
     [payout] = re.findall(r"Pays USD ([0-9.]+)", row.inner_text())
-    result = contracts(page, "Last results")
+    result = contracts(page, "Recent results")
     expect(result).to_be_visible()
     expect(row).to_have_count(0)
     got, profit = result.get_by_role("cell").all_inner_texts()[-2:]
@@ -74,12 +74,14 @@ def test_a_contract_is_sold_and_the_account_reset(page: Page, gateway: Served) -
     expect(row).to_have_count(2)
     row.get_by_role("button", name="Sell contract 1").click()
     expect(page.get_by_text("Sold for")).to_be_visible()
-    expect(contracts(page, "Last results")).to_contain_text("sold")
+    expect(contracts(page, "Recent results")).to_contain_text("sold")
     expect(row).to_have_count(1)
 
-    page.get_by_role("button", name="Reset").click()
-    page.get_by_role("dialog").get_by_role("button", name="Reset the balance").click()
-    expect(page.locator("#said")).to_have_text("VRTC9000001 is reset to 10,000.00 USD.")
+    page.get_by_role("button", name="Reset balance").click()
+    page.get_by_role("dialog").get_by_role("button", name="Reset balance").click()
+    expect(page.locator("#said")).to_have_text(
+        "The balance of VRTC9000001 was reset to 10,000.00 USD."
+    )
     expect(balance(page)).to_have_text("10,000.00 USD")
 
 
@@ -111,14 +113,14 @@ def test_all_comes_back_after_the_gateway_was_gone(
     row = contracts(page, "Open contracts")
     expect(row).to_have_count(2)
     assert gateway.stop() == 0
-    expect(page.get_by_text("The connection to the gateway is lost")).to_be_visible()
+    expect(page.get_by_text("The connection to the gateway was lost")).to_be_visible()
     expect(page.get_by_text("no price")).to_have_count(2)
 
     port = str(urlsplit(gateway.page).port)
     gateway.options = (*gateway.options, "--port", port, "--speed", "60")
     gateway.start()
-    expect(page.get_by_text("Connected again.")).to_be_visible()
-    expect(contracts(page, "Last results")).to_have_count(1)
+    expect(page.get_by_text("Reconnected.")).to_be_visible()
+    expect(contracts(page, "Recent results")).to_have_count(1)
     expect(row).to_have_count(1)
     left = row.get_by_role("cell").nth(2)
     before = left.inner_text()

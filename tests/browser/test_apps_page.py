@@ -24,24 +24,24 @@ def card(page: Page, name: str) -> Locator:
 def test_an_app_is_registered_tried_changed_and_deleted(page: Page, gateway: Served) -> None:
     page.goto("/apps")
     sign_in_as_demo(page)
-    page.get_by_role("button", name="Register an app").click()
+    page.get_by_role("button", name="Register app").click()
     form = page.get_by_role("dialog")
     with site() as address:
         form.get_by_label("Name").fill("Helper")
         form.get_by_label("Redirect URL").fill(address)
-        flows = form.get_by_role("group", name="How users come back")
+        flows = form.get_by_role("group", name="Redirect flow")
         expect(flows.get_by_role("radio")).to_have_count(2)
         for flow in flows.get_by_role("radio").all():
             expect(flow).not_to_be_checked()
         form.get_by_role("button", name="Register").click()
-        expect(flows.locator(".field-error")).to_have_text("Choose how users come back to the app.")
+        expect(flows.locator(".field-error")).to_have_text("Choose a redirect flow.")
         expect(flows).to_be_focused()
         flows.get_by_label("Deriv v3 web app").check()
         form.get_by_label("trade ").check()
         form.get_by_label("Allowed origins").fill("https://bot.example.com\nhttps://b.example")
         form.get_by_role("button", name="Register").click()
         said = page.locator("#said .notice")
-        expect(said).to_contain_text("“Helper” is registered as app")
+        expect(said).to_contain_text("“Helper” was registered as app")
         expect(said).to_be_focused()
 
         card(page, "Helper").get_by_role("link", name="try it").click()
@@ -60,14 +60,14 @@ def test_an_app_is_registered_tried_changed_and_deleted(page: Page, gateway: Ser
     form.get_by_label("Name").fill("Helper 2")
     form.get_by_role("button", name="Save").click()
     question = page.get_by_role("dialog").filter(has_text="must consent again")
-    question.get_by_role("button", name="Change it").click()
-    expect(said).to_have_text("“Helper 2” is saved.")
+    question.get_by_role("button", name="Save changes").click()
+    expect(said).to_have_text("“Helper 2” was saved.")
 
     page.get_by_role("button", name="Edit Helper 2").click()
     form.get_by_label("trade ").uncheck()
     form.get_by_label("Markup").fill("1.5")
     form.get_by_role("button", name="Save").click()
-    question.get_by_role("button", name="Change it").click()
+    question.get_by_role("button", name="Save changes").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(card(page, "Helper 2")).to_contain_text("1.5 % of the payout")
     page.goto(f"{gateway.page}connected")
@@ -84,8 +84,8 @@ def test_an_app_is_registered_tried_changed_and_deleted(page: Page, gateway: Ser
 
     page.goto(f"{gateway.page}apps")
     page.get_by_role("button", name="Delete Helper 2").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete the app").click()
-    expect(said).to_have_text("“Helper 2” is deleted.")
+    page.get_by_role("dialog").get_by_role("button", name="Delete app").click()
+    expect(said).to_have_text("“Helper 2” was deleted.")
     expect(card(page, "Helper 2")).to_have_count(0)
 
 
@@ -94,10 +94,10 @@ def test_an_app_that_takes_a_code_gets_no_tokens(page: Page, gateway: Served, wa
     sign_in_as_demo(page)
     with site() as address, registered(gateway, address, "read") as app_id:
         app = card(page, "Helper")
-        expect(app).to_contain_text("FlowEither: the link decides")
+        expect(app).to_contain_text("FlowEither, depending on the link")
         page.get_by_role("button", name="Edit Helper").click()
         form = page.get_by_role("dialog")
-        expect(form.get_by_label("Either: the link decides")).to_be_checked()
+        expect(form.get_by_label("Either, depending on the link")).to_be_checked()
         form.get_by_label("Code with PKCE only").check()
         form.get_by_role("button", name="Save").click()
         expect(app).to_contain_text("FlowCode with PKCE only")
@@ -119,19 +119,19 @@ def test_an_app_that_takes_a_code_gets_no_tokens(page: Page, gateway: Served, wa
 def test_what_is_wrong_stands_beside_its_field(page: Page) -> None:
     page.goto("/apps")
     sign_in_as_demo(page)
-    page.get_by_role("button", name="Register an app").click()
+    page.get_by_role("button", name="Register app").click()
     form = page.get_by_role("dialog")
     form.get_by_label("Code with PKCE only").check()
     form.get_by_label("Redirect URL").fill("http://example.com/back")
     form.get_by_label("Markup").fill("4")
-    form.get_by_text("More about it").click()
-    form.get_by_label("Home page").fill("example.com")
-    form.get_by_text("More about it").click()
+    form.get_by_text("More details").click()
+    form.get_by_label("Homepage URL").fill("example.com")
+    form.get_by_text("More details").click()
     form.get_by_role("button", name="Register").click()
     expect(form.get_by_label("Name")).to_be_focused()
     expect(form.get_by_label("Name")).to_have_accessible_description(
-        "What users are asked to trust: letters, digits, blanks, - and _. "
-        "Letters, digits, blanks, - and _, with a letter or a digit among them."
+        "Shown to users on the consent page. Letters, digits, spaces, - and _. "
+        "Use letters, digits, spaces, - and _, with at least one letter or digit."
     )
     wrong = form.locator(".field-error")
     expect(wrong).to_have_count(4)
@@ -140,7 +140,7 @@ def test_what_is_wrong_stands_beside_its_field(page: Page) -> None:
     form.get_by_label("Name").fill("Helper")
     form.get_by_label("Redirect URL").fill("")
     form.get_by_label("Markup").fill("0")
-    form.get_by_label("Home page").fill("")
+    form.get_by_label("Homepage URL").fill("")
     form.get_by_label("Allowed origins").fill("bot.example.com")
     form.get_by_role("button", name="Register").click()
     expect(wrong).to_contain_text("an origin as browsers write it")
@@ -149,5 +149,5 @@ def test_what_is_wrong_stands_beside_its_field(page: Page) -> None:
     expect(page.locator("#said")).to_contain_text("Helper")
     expect(card(page, "Helper")).to_have_count(1)
     page.get_by_role("button", name="Delete Helper").click()
-    form.get_by_role("button", name="Delete the app").click()
+    form.get_by_role("button", name="Delete app").click()
     expect(card(page, "Helper")).to_have_count(0)

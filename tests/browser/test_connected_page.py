@@ -12,8 +12,8 @@ from tests.served import Served
 def test_an_app_is_watched_and_cut_off(page: Page, gateway: Served) -> None:
     page.goto("/connected")
     sign_in_as_demo(page)
-    expect(page.get_by_role("heading", name="No app is connected")).to_be_visible()
-    expect(page.get_by_role("heading", name="Nothing was done yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="No connected apps")).to_be_visible()
+    expect(page.get_by_role("heading", name="No activity yet")).to_be_visible()
     with site() as address, registered(gateway, address, "read", "trade") as app_id:
         page.goto(f"/oauth2/authorize?app_id={app_id}")
         page.get_by_label("trade ").check()
@@ -32,7 +32,7 @@ def test_an_app_is_watched_and_cut_off(page: Page, gateway: Served) -> None:
         ):
             assert one.ask(balance=1, subscribe=1)["msg_type"] == "balance"
             assert other.ask(balance=1, subscribe=1)["msg_type"] == "balance"
-            revoke = app.get_by_role("button", name="Revoke access of Helper")
+            revoke = app.get_by_role("button", name="Revoke access for Helper")
             revoke.focus()
             expect(app).to_contain_text("2 live")
             expect(revoke).to_be_focused()
@@ -44,20 +44,18 @@ def test_an_app_is_watched_and_cut_off(page: Page, gateway: Served) -> None:
             revoke.click()
             page.get_by_role("dialog").get_by_role("button", name="Revoke access").click()
             said = page.locator("#said .notice")
-            expect(said).to_have_text(
-                "Helper has no access any more. Signed out 2 live connections."
-            )
+            expect(said).to_have_text("Helper no longer has access. Signed out 2 live connections.")
             expect(said).to_be_focused()
             for cut_off in (one, other):
                 ended = cut_off.hear(lambda message: "error" in message)
                 assert ended["error"]["code"] == "InvalidToken"
-        expect(page.get_by_role("heading", name="No app is connected")).to_be_visible()
-        expect(row).to_contain_text("ended since")
+        expect(page.get_by_role("heading", name="No connected apps")).to_be_visible()
+        expect(row).to_contain_text("access ended")
         found = {refusal_of(gateway, token, app_id=app_id) for token in tokens}
         assert found == {"InvalidToken"}
 
-        page.get_by_label("Show").select_option(label="Everybody")
+        page.get_by_label("Show").select_option(label="All activity")
         own = page.get_by_role("row").filter(has_text="revoke_access")
         expect(own).to_have_count(0)
-        page.get_by_label("What I did at these pages, too").check()
+        page.get_by_label("Include my activity on these pages").check()
         expect(own).to_contain_text("You")

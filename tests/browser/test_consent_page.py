@@ -41,10 +41,12 @@ def test_an_app_gets_what_its_user_leaves_ticked(
     page: Page, gateway: Served, address: str, app_id: int
 ) -> None:
     page.goto(f"/oauth2/authorize?app_id={app_id}&state=a%26b")
-    expect(page.get_by_role("heading", name="Allow Helper to act for you?")).to_be_visible()
+    expect(
+        page.get_by_role("heading", name="Allow Helper to access your accounts?")
+    ).to_be_visible()
     asked = page.locator("#asked")
-    expect(asked).to_contain_text("Registered byTold once you have signed in")
-    expect(asked).to_contain_text(f"Returns to{address.removesuffix('/back')}")
+    expect(asked).to_contain_text("Registered byShown after you sign in")
+    expect(asked).to_contain_text(f"Redirects to{address.removesuffix('/back')}")
     expect(asked).to_contain_text("Buy and sell contracts")
 
     sign_in_as_demo(page)
@@ -89,7 +91,7 @@ def test_dangerous_permissions_come_first_and_are_not_ticked(
             expect(box).to_be_checked(checked=scope in ("read", "trading information"))
         expect(scopes).to_contain_text("It can lose all of that money.")
         expect(scopes).to_contain_text("It cannot touch your own tokens and apps")
-        expect(scopes).to_contain_text("Without them it may not work as it should")
+        expect(scopes).to_contain_text("Without them the app may not work as expected")
         page.get_by_role("button", name="Allow Helper").click()
         token = given(page)["token1"]
         with program(gateway, token, app_id=app_id) as app:
@@ -162,7 +164,7 @@ def test_a_sign_in_from_before_stays(page: Page, gateway: Served, app_id: int) -
 
 def test_refusing_leads_back_without_anything(page: Page, app_id: int) -> None:
     page.goto(f"/oauth2/authorize?app_id={app_id}&state=mine")
-    page.get_by_role("button", name="Refuse").click()
+    page.get_by_role("button", name="Deny access").click()
     assert given(page) == {
         "error": "access_denied",
         "error_description": "The user refused.",
@@ -182,7 +184,7 @@ def test_a_sign_in_that_ends_amid_it_keeps_the_choices(page: Page, app_id: int) 
     expect(popup.value.get_by_role("button", name="Sign in")).to_be_visible()
 
     page.get_by_role("button", name="Allow Helper").click()
-    expect(page.get_by_text("Your sign-in has ended. Sign in to go on")).to_be_visible()
+    expect(page.get_by_text("Your session has ended. Sign in to continue")).to_be_visible()
     sign_in_as_demo(page)
     expect(page.get_by_label("trade ")).to_be_checked()
     expect(page.get_by_label("CR900001")).not_to_be_checked()

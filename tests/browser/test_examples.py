@@ -140,7 +140,9 @@ def ask_for_consent(page: Page, gateway: Served, site: str, app_id: str) -> None
     page.goto(f"{site}/trade.html")
     page.get_by_label("App ID").fill(app_id)
     connect(page, gateway.page)
-    expect(page.get_by_role("heading", name="Allow Trade page to act for you?")).to_be_visible()
+    expect(
+        page.get_by_role("heading", name="Allow Trade page to access your accounts?")
+    ).to_be_visible()
 
 
 def link(page: Page, gateway: Served, site: str, app_id: str) -> None:
@@ -192,11 +194,11 @@ def test_the_trading_page_trades_until_its_access_is_taken_back(
     owner = page.context.new_page()
     owner.goto("/connected")
     sign_in_as_demo(owner)
-    owner.get_by_role("button", name="Revoke access of Trade page").click()
+    owner.get_by_role("button", name="Revoke access for Trade page").click()
     owner.get_by_role("dialog").get_by_role("button", name="Revoke access").click()
     says(
         page,
-        "The access of this page was taken back, or has ended. Connect asks for it anew.",
+        "Access was revoked or has expired. Press Connect to ask for it again.",
     )
     expect(page.get_by_label("App ID")).to_have_value(app_id)
     assert "token" not in kept(page)
@@ -208,7 +210,7 @@ def test_the_trading_page_follows_a_contract_across_a_lost_connection(
     link(page, gateway, site, app_id)
     page.get_by_role("button", name="Fall: pays").click()
     contract = page.locator("#contracts li")
-    expect(contract).to_have_text(re.compile("^Fall: (waits|from)"))
+    expect(contract).to_have_text(re.compile("^Fall: (waiting|from)"))
     restart(page, gateway, watch)
     says(page, f"Connected to {gateway.loginids[1]}.")
     expect(contract).to_have_text(re.compile("^Fall: (won|lost)"))
@@ -218,8 +220,8 @@ def test_who_refuses_the_trading_page_gives_it_nothing(
     page: Page, gateway: Served, site: str, app_id: str
 ) -> None:
     ask_for_consent(page, gateway, site, app_id)
-    page.get_by_role("button", name="Refuse").click()
-    says(page, "You refused, so this page got nothing. Connect asks again.")
+    page.get_by_role("button", name="Deny access").click()
+    says(page, "You denied access. Press Connect to ask again.")
     assert page.url == f"{site}/trade.html"
     assert "token" not in kept(page)
 
@@ -229,9 +231,7 @@ def test_the_trading_page_forgets_its_tokens_when_told_to(
 ) -> None:
     link(page, gateway, site, app_id)
     page.get_by_role("button", name="Disconnect").click()
-    told = (
-        f"The tokens are forgotten here. They end once you revoke them at {gateway.page}connected"
-    )
+    told = f"The tokens were removed from this page. To revoke them, go to {gateway.page}connected"
     says(page, told)
     assert "token" not in kept(page)
     page.reload()
@@ -245,7 +245,7 @@ def test_the_trading_page_takes_no_answer_that_it_did_not_ask_for(
     if with_own_state:
         ask_for_consent(page, gateway, site, app_id)
     page.goto(f"{site}/trade.html?acct1=CR1&token1=a1-stolen&cur1=USD&state=guessed")
-    says(page, "This answer was not asked for in this tab. Nothing was taken from it.")
+    says(page, "This response was not requested in this tab, so it was ignored.")
     assert page.url == f"{site}/trade.html"
     assert "stolen" not in kept(page)
 
@@ -263,7 +263,7 @@ def test_the_trading_page_says_when_the_app_is_gone(
         }"""
     )
     page.reload()
-    says(page, "The gateway knows no app with this App ID.")
+    says(page, "The gateway has no app with this App ID.")
 
 
 # The published client.

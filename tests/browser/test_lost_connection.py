@@ -20,7 +20,7 @@ def test_a_lost_connection_says_so_and_comes_back_with_its_streams(
     port = page.evaluate("location.port")
     assert gateway.stop() == 0
     expect(page.locator("#connect-state")).not_to_have_text("connected")
-    expect(page.get_by_text("The connection to the gateway is lost")).to_be_visible()
+    expect(page.get_by_text("The connection to the gateway was lost")).to_be_visible()
     gateway.options = (*gateway.options, "--port", port)
     gateway.start()
     expect(page.locator("#connect-state")).to_have_text("connected")

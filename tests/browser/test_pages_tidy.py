@@ -44,15 +44,17 @@ def open_menu(page: Page) -> None:
 
 def make_a_token(page: Page) -> None:
     sign_in_as_demo(page)
+    page.get_by_role("button", name="New token").click()
     page.get_by_label("Name").fill(f"A bot with rather a long name for a phone {next(_numbers)}")
     page.locator("#make input[value=read]").check()
-    page.locator("#make").get_by_role("button").click()
+    page.get_by_role("button", name="Create token").click()
 
 
 def be_told_what_is_wrong(page: Page) -> None:
     sign_in_as_demo(page)
+    page.get_by_role("button", name="New token").click()
     page.get_by_label("Name").fill("No scopes")
-    page.locator("#make").get_by_role("button").click()
+    page.get_by_role("button", name="Create token").click()
 
 
 def ask_to_revoke(page: Page) -> None:
@@ -62,7 +64,7 @@ def ask_to_revoke(page: Page) -> None:
 
 def register(page: Page) -> None:
     sign_in_as_demo(page)
-    page.get_by_role("button", name="Register an app").click()
+    page.get_by_role("button", name="Register app").click()
 
 
 def send_and_stream(page: Page) -> None:

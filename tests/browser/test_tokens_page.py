@@ -43,14 +43,14 @@ def test_a_token_is_made_used_and_deleted(page: Page, gateway: Served) -> None:
         assert token not in page.content()
         assert token not in page.evaluate("JSON.stringify({...sessionStorage, ...localStorage})")
 
-        row.get_by_role("button", name="Delete the token My bot").click()
+        row.get_by_role("button", name="Delete token My bot").click()
         page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
         expect(row).to_be_visible()
-        row.get_by_role("button", name="Delete the token My bot").click()
-        page.get_by_role("dialog").get_by_role("button", name="Delete the token").click()
+        row.get_by_role("button", name="Delete token My bot").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete token").click()
         expect(page.locator("#deleted .notice")).to_be_focused()
         expect(page.locator("#deleted")).to_have_text(
-            "“My bot” is deleted and signed out everywhere."
+            "“My bot” was deleted and signed out everywhere."
         )
         ended = bot.hear(lambda message: "error" in message)
     assert ended["error"]["code"] == "InvalidToken"
@@ -70,12 +70,12 @@ def test_a_child_token_shows_its_parent_and_is_deleted_with_it(page: Page, gatew
         [text] = [each["token"] for each in made["tokens"] if each["display_name"] == "Child"]
     with program(gateway, text) as bot:
         assert bot.ask(balance=1, subscribe=1)["balance"]["loginid"]
-        expect(child).to_contain_text(f"with the token Parent, which ends in {token[-4:]}")
-        expect(parent).not_to_contain_text("with the token")
-        parent.get_by_role("button", name="Delete the token Parent").click()
+        expect(child).to_contain_text(f"with token Parent, ending in {token[-4:]}")
+        expect(parent).not_to_contain_text("with token")
+        parent.get_by_role("button", name="Delete token Parent").click()
         question = page.get_by_role("dialog")
-        expect(question).to_contain_text("Tokens that were created with it are deleted too.")
-        question.get_by_role("button", name="Delete the token").click()
+        expect(question).to_contain_text("Tokens created with it are also deleted.")
+        question.get_by_role("button", name="Delete token").click()
         expect(parent).to_have_count(0)
         expect(child).to_have_count(0)
         ended = bot.hear(lambda message: "error" in message)
@@ -98,7 +98,7 @@ def test_what_is_wrong_is_said_where_it_is(page: Page, gateway: Served) -> None:
     options = accounts.get_by_role("option").all_inner_texts()
     real = next(option for option in options if "real-style" in option)
     accounts.select_option(label=real)
-    page.get_by_label("Works from this address only").check()
+    page.get_by_label("Restrict to this IP address").check()
     make(page, "For the real one")
     wrong = page.locator(".field-error")
     expect(wrong).to_have_text("A new token needs at least one scope.")

@@ -35,7 +35,8 @@ def test_its_scopes_are_given_to_an_app_and_taken_back(page: Page, gateway: Serv
 
     page.goto("/tokens")
     sign_in_as_demo(page)
-    scopes = page.get_by_role("group", name="What it may do")
+    page.get_by_role("button", name="New token").click()
+    scopes = page.get_by_role("group", name="Scopes")
     expect(scopes).to_contain_text("See your places, add places and remove them.")
     expect(scopes).not_to_contain_text("Buy and sell")
 
@@ -47,8 +48,8 @@ def test_its_scopes_are_given_to_an_app_and_taken_back(page: Page, gateway: Serv
         choices = page.get_by_role("group", name="Permissions")
         expect(choices.get_by_role("checkbox", name="forecasts See")).to_be_checked()
         expect(choices.get_by_role("checkbox", name="places See")).not_to_be_checked()
-        expect(page.get_by_role("group", name="On these accounts")).to_have_count(0)
-        expect(page.locator("#choices")).to_contain_text("On your account AC1001.")
+        expect(page.get_by_role("group", name="Accounts")).to_have_count(0)
+        expect(page.locator("#choices")).to_contain_text("Account: AC1001")
         page.get_by_role("button", name="Allow Helper").click()
         page.wait_for_url("**/back?**")
         told = parse_qs(urlsplit(page.url).query)
@@ -61,10 +62,10 @@ def test_its_scopes_are_given_to_an_app_and_taken_back(page: Page, gateway: Serv
             app = page.get_by_role("listitem").filter(has_text="Helper")
             expect(app).to_contain_text("See your places, and the forecasts for them.")
             expect(app).to_contain_text("1 live")
-            app.get_by_role("button", name="Revoke access of Helper").click()
+            app.get_by_role("button", name="Revoke access for Helper").click()
             page.get_by_role("dialog").get_by_role("button", name="Revoke access").click()
             expect(page.locator("#said .notice")).to_have_text(
-                "Helper has no access any more. Signed out 1 live connection."
+                "Helper no longer has access. Signed out 1 live connection."
             )
             assert client.ask(place_list=1)["error"]["code"] == "AuthorizationRequired"
         assert refusal_of(gateway, token, app_id=app_id) == "InvalidToken"

@@ -40,7 +40,7 @@ async def test_contracts_that_were_closed_early_leave_nothing_behind(
         await desk.sell(
             contract.id,
             loginid=world.demo.loginid,
-            least=0,
+            min_price=0,
             app_id=None,
             guard=lambda transaction: None,
         )

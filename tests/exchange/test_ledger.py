@@ -130,5 +130,5 @@ def test_amounts_survive_the_way_out_and_in(currency: str, units: int) -> None:
 def test_too_many_decimals_are_refused() -> None:
     from decimal import Decimal
 
-    with pytest.raises(ValueError, match="USD has 2 decimals"):
+    with pytest.raises(ValueError, match="USD has at most 2 decimals"):
         to_units(Decimal("1.005"), "USD")

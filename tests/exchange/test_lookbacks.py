@@ -194,8 +194,10 @@ def test_a_proposal_is_honoured_until_a_tenth_of_the_margin_is_gone() -> None:
     for price, agreed in ((math.floor(tenth), True), (math.ceil(tenth), False)):
         present = replace(proposed, price=proposed.price + price)
         if agreed:
-            deal = quoting.lock_price(proposed, present, most=proposed.price, margins=Margins())
+            deal = quoting.lock_price(
+                proposed, present, max_price=proposed.price, margins=Margins()
+            )
             assert deal.price == proposed.price
         else:
             with pytest.raises(Refusal, match="has moved"):
-                quoting.lock_price(proposed, present, most=present.price, margins=Margins())
+                quoting.lock_price(proposed, present, max_price=present.price, margins=Margins())

@@ -94,7 +94,7 @@ def test_a_currency_pays_within_a_day_for_what_moves_with_it() -> None:
             continue
         refusal = refused("CALL", symbol, currency, **days)
         assert refusal.message.startswith("Trading is not offered for this duration: contracts on")
-        assert f"paid in {currency} end within a day" in refusal.message
+        assert f"paid in {currency} must end within a day" in refusal.message
         refusal = refused("CALL", symbol, currency, date_expiry=NOON + DAY + 60)
         assert refusal.message == "Trading is not offered for this duration."
         assert "15s" in (refusal.details or {})["date_expiry"]

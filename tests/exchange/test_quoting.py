@@ -680,7 +680,7 @@ def test_a_proposed_accumulator_has_the_width_of_its_purchase() -> None:
     proposed = made("ACCU", **GROWS)
     present = made("ACCU", now=NOON + 40, **GROWS)
     assert present.terms.width != proposed.terms.width
-    assert quoting.lock_price(proposed, present, most=1_000, margins=MARGINS) == present
+    assert quoting.lock_price(proposed, present, max_price=1_000, margins=MARGINS) == present
 
 
 # Vanillas and turbos.
@@ -879,7 +879,7 @@ def moved(by: int, name: str = "CALL") -> tuple[Quote, Quote]:
 def test_a_proposal_is_honoured_until_a_tenth_of_the_margin_is_gone(name: str, tenth: int) -> None:
     for by in (1, tenth // 2, tenth):
         proposed, present = moved(by, name)
-        deal = quoting.lock_price(proposed, present, most=proposed.price, margins=MARGINS)
+        deal = quoting.lock_price(proposed, present, max_price=proposed.price, margins=MARGINS)
         assert (deal.price, deal.payout, deal.ask) == (
             proposed.price,
             proposed.payout,
@@ -887,7 +887,7 @@ def test_a_proposal_is_honoured_until_a_tenth_of_the_margin_is_gone(name: str, t
         )
     proposed, present = moved(tenth + 1, name)
     with pytest.raises(Refusal) as caught:
-        quoting.lock_price(proposed, present, most=proposed.price, margins=MARGINS)
+        quoting.lock_price(proposed, present, max_price=proposed.price, margins=MARGINS)
     assert caught.value.code == "PriceMoved"
     assert "has moved" in caught.value.message
 
@@ -895,7 +895,7 @@ def test_a_proposal_is_honoured_until_a_tenth_of_the_margin_is_gone(name: str, t
 @given(st.integers(-300_000, 1_200))
 def test_a_buyer_gets_the_better_of_both_prices(by: int) -> None:
     proposed, present = moved(by)
-    deal = quoting.lock_price(proposed, present, most=proposed.price, margins=MARGINS)
+    deal = quoting.lock_price(proposed, present, max_price=proposed.price, margins=MARGINS)
     assert deal.price == proposed.price
     assert deal.payout == max(proposed.payout, present.payout)
     assert deal.ask == min(proposed.ask, present.ask)
@@ -916,7 +916,7 @@ def test_who_buys_only_what_has_become_dearer_pays_nine_tenths_of_the_margin() -
             if present.ask <= proposed.ask:
                 continue
             try:
-                deal = quoting.lock_price(proposed, present, most=10_000, margins=MARGINS)
+                deal = quoting.lock_price(proposed, present, max_price=10_000, margins=MARGINS)
             except Refusal:
                 continue
             saved.append((present.ask - deal.ask) / margin)
@@ -926,11 +926,11 @@ def test_who_buys_only_what_has_become_dearer_pays_nine_tenths_of_the_margin() -
 
 def test_a_price_is_never_more_than_the_buyer_allowed() -> None:
     present = made()
-    assert quoting.lock_price(None, present, most=1_000, margins=MARGINS) == present
-    assert quoting.lock_price(None, present, most=5_000, margins=MARGINS).price == 1_000
+    assert quoting.lock_price(None, present, max_price=1_000, margins=MARGINS) == present
+    assert quoting.lock_price(None, present, max_price=5_000, margins=MARGINS).price == 1_000
     for proposed in (None, present):
         with pytest.raises(Refusal) as caught:
-            quoting.lock_price(proposed, present, most=999, margins=MARGINS)
+            quoting.lock_price(proposed, present, max_price=999, margins=MARGINS)
         assert caught.value.code == "PriceMoved"
 
 
@@ -938,7 +938,7 @@ def test_a_payout_basis_pays_the_lower_price() -> None:
     proposed = made(basis="payout", amount=Decimal(100))
     for by, price in ((1_000, proposed.price), (-1_000, proposed.price - 10)):
         present = replace(proposed, ask=proposed.ask + by, price=proposed.price + by // 100)
-        deal = quoting.lock_price(proposed, present, most=proposed.price, margins=MARGINS)
+        deal = quoting.lock_price(proposed, present, max_price=proposed.price, margins=MARGINS)
         assert (deal.price, deal.payout) == (price, 10_000)
 
 
@@ -953,14 +953,14 @@ def test_a_fee_for_cancelling_is_honoured_within_a_tenth_of_its_margin() -> None
             cancellation_price=proposed.cancellation_price + by,
         )
         if locked:
-            deal = quoting.lock_price(proposed, present, most=proposed.price, margins=MARGINS)
+            deal = quoting.lock_price(proposed, present, max_price=proposed.price, margins=MARGINS)
             assert (deal.price, deal.cancellation_price) == (
                 proposed.price,
                 proposed.cancellation_price,
             )
         else:
             with pytest.raises(Refusal, match="has moved"):
-                quoting.lock_price(proposed, present, most=present.price, margins=MARGINS)
+                quoting.lock_price(proposed, present, max_price=present.price, margins=MARGINS)
 
 
 @pytest.mark.parametrize(("name", "margin"), [("VANILLALONGCALL", 0.025), ("TURBOSLONG", 0.03)])
@@ -973,12 +973,14 @@ def test_contracts_are_honoured_until_a_tenth_of_the_margin_is_gone(
     for by, locked in ((1, True), (tenth, True), (tenth + 1, False)):
         present = replace(proposed, contract_cost=proposed.contract_cost + by, terms=fewer)
         if locked:
-            assert quoting.lock_price(proposed, present, most=1_000, margins=MARGINS) == proposed
+            assert (
+                quoting.lock_price(proposed, present, max_price=1_000, margins=MARGINS) == proposed
+            )
         else:
             with pytest.raises(Refusal, match="has moved"):
-                quoting.lock_price(proposed, present, most=1_000, margins=MARGINS)
+                quoting.lock_price(proposed, present, max_price=1_000, margins=MARGINS)
     cheaper = replace(proposed, contract_cost=proposed.contract_cost - 1)
-    assert quoting.lock_price(proposed, cheaper, most=1_000, margins=MARGINS) == cheaper
+    assert quoting.lock_price(proposed, cheaper, max_price=1_000, margins=MARGINS) == cheaper
 
 
 @given(
@@ -1004,7 +1006,7 @@ def test_an_offer_that_is_held_on_to_is_never_worth_more_than_it_costs(
             more = {"payout_per_point": payout, "date_expiry": now + 300}
         proposed = made(name, now=now, **more)
         present = made(name, now=now + held, **more)
-        deal = quoting.lock_price(proposed, present, most=1_000, margins=MARGINS)
+        deal = quoting.lock_price(proposed, present, max_price=1_000, margins=MARGINS)
     except Refusal:
         return
     assert deal.price == 1_000

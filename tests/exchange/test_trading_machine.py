@@ -197,7 +197,7 @@ class Trader:
     """Opening balance and every transaction told since."""
     streamed: int = 0
     """The latest balance that was told by the stream of balances."""
-    told: list[int] = field(default_factory=list)
+    received: list[int] = field(default_factory=list)
     """The entries that were told by the stream of transactions, in this step."""
     last: int = 0
     """The latest of them."""
@@ -477,10 +477,10 @@ class Hall:
         assert self.acknowledged == {}, "acknowledged, and not in the ledger"
         for trader in self.traders:
             self._listen(trader)
-            assert trader.told == booked.get(trader.loginid, []), (
+            assert trader.received == booked.get(trader.loginid, []), (
                 "told, and not booked, or not told"
             )
-            trader.told = []
+            trader.received = []
             assert trader.balance == trader.streamed == self.balances[trader.loginid]
 
     async def check_balance(self, trader: Trader) -> None:
@@ -667,7 +667,7 @@ class Hall:
 
     def _listen(self, trader: Trader) -> None:
         """Take over what the trader was told."""
-        for message in trader.wire.told:
+        for message in trader.wire.received:
             if "error" in message:  # the token is no more, and so is what it listened to
                 assert message["error"]["code"] == "InvalidToken"
             elif message["msg_type"] == "balance":
@@ -678,7 +678,7 @@ class Hall:
                 assert units(entry["balance"]) == trader.balance
                 assert entry["transaction_id"] > trader.last
                 trader.last = entry["transaction_id"]
-                trader.told.append(trader.last)
+                trader.received.append(trader.last)
 
     async def check_statements(self) -> None:
         """Every entry stands in `statement` once."""

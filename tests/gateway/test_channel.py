@@ -117,7 +117,7 @@ async def test_an_event_of_another_type_reaches_nobody(event: Any) -> None:
         with pytest.raises(TypeError, match="invalid event of kind news"):
             world.service(Papers).news.publish("a", event)
         assert (await client.ask({"ping": 1}))["ping"] == "pong"
-        assert client.told == []
+        assert client.received == []
 
 
 async def test_lists_are_told_as_lists() -> None:
@@ -136,7 +136,7 @@ async def test_the_bus_itself_refuses_what_would_break_a_message() -> None:
         for wrong in (["a"], "text", b'{"a":1}', {1: 2}):
             with pytest.raises(TypeError):
                 world.gateway.bus.publish(("news", "a"), wrong)  # type: ignore[arg-type]
-        assert client.told == []
+        assert client.received == []
 
 
 def test_what_is_no_type_of_events_is_refused() -> None:
@@ -177,7 +177,8 @@ async def test_with_an_account_only_those_who_act_for_it_are_told() -> None:
         news.publish("a", {"title": "private", "lines": 1}, only_for=world.loginid)
         news.publish("a", {"title": "public", "lines": 1})
         titles = [
-            [event["news"]["title"] for event in client.told] for client in (mine, theirs, nobody)
+            [event["news"]["title"] for event in client.received]
+            for client in (mine, theirs, nobody)
         ]
         assert titles == [["private", "public"], ["public"], ["public"]]
 

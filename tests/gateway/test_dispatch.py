@@ -108,7 +108,7 @@ async def test_leaving_cancels_what_waits(world: World) -> None:
     client.leave()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert client.told == []
+    assert client.received == []
 
 
 async def test_what_waits_behind_a_slow_handler_is_bounded(world: World) -> None:
@@ -137,7 +137,7 @@ async def test_one_client_does_not_hold_up_the_others(
     monkeypatch.setattr(scheduling, "QUANTUM", 0.0)
     eager, other = world.connect(), world.connect()
     eager._connection.receive([b'{"ping":1}'] * 4)
-    assert len(eager.told) == 1
+    assert len(eager.received) == 1
     assert (await other.ask({"ping": 1}))["ping"] == "pong"
     for _ in range(3):
         assert (await eager.next())["ping"] == "pong"
@@ -158,7 +158,7 @@ async def test_an_app_with_every_place_of_its_user_keeps_the_owner_from_nothing(
     assert "error" not in await owner.ask({"connected_apps": 1})
     other = world.connect()
     assert (await other.ask({"ping": 1}))["ping"] == "pong"
-    assert apps[-1].told == []
+    assert apps[-1].received == []
     await world.connect().ask({"behave": "open"})
     await asyncio.gather(*waiting)
     assert (await apps[-1].next())["ping"] == "pong"
@@ -380,7 +380,7 @@ def test_a_clients_streams_are_counted_together() -> None:
     sent: list[bytes] = []
     first, second = (Session(sent.append, app_id=1089, address="1.1.1.1") for _ in range(2))
     elsewhere = Session(sent.append, app_id=1089, address="2.2.2.2")
-    dispatcher, call, stream = a_stream(first, streams_per_client=1, most_of_client=1)
+    dispatcher, call, stream = a_stream(first, streams_per_client=1, max_per_client=1)
     for session in (first, second, elsewhere):
         dispatcher._answer(session, call, {}, {}, stream)
     assert ["subscription" in reply for reply in answered(sent)] == [True, False, True]
@@ -467,7 +467,7 @@ def test_what_is_done_is_told_also_where_its_stream_is_one_too_many() -> None:
 def test_a_kind_of_streams_may_have_a_limit_of_its_own() -> None:
     sent: list[bytes] = []
     session = Session(sent.append, app_id=1089)
-    dispatcher, call, stream = a_stream(session, most=0)
+    dispatcher, call, stream = a_stream(session, max_per_session=0)
     dispatcher._answer(session, call, {}, {}, stream)
     [refused] = answered(sent)
     assert refused["error"]["details"] == {"limit": "0 ticks streams at once"}

@@ -279,7 +279,7 @@ async def test_one_client_has_one_turn_though_more_are_free() -> None:
 
 
 async def test_a_full_queue_refuses_the_client_with_most_in_it() -> None:
-    turns = Turns(FairQueue(1, most_each=3, most=4))
+    turns = Turns(FairQueue(1, max_per_client=3, max_waiting=4))
     await turns.want("a1", "a2", "a3", "a4", "a5")
     assert turns.refused == ["a5: 3 waiting at once for one client"]
     await turns.want("b1", "c1")
@@ -320,7 +320,7 @@ async def test_a_turn_that_is_granted_to_a_cancelled_task_goes_to_the_next() -> 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("wec"), st.integers(0, 9))))
 async def test_no_turn_is_lost_and_none_is_given_twice(steps: list[tuple[str, str, int]]) -> None:
-    turns = Turns(FairQueue(2, most_each=3, most=5))
+    turns = Turns(FairQueue(2, max_per_client=3, max_waiting=5))
     for number, (client, step, which) in enumerate(steps):
         name = f"{client}{which}"
         if step == "w":

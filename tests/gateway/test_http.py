@@ -330,7 +330,7 @@ async def test_no_other_page_uses_up_the_requests_for_the_gateways_own() -> None
 
 async def test_silent_sockets_make_room_for_others(world: World) -> None:
     """The oldest without a WebSocket goes, before the process has no files left."""
-    async with listening(world, most_sockets=4) as (server, port), AsyncExitStack() as stack:
+    async with listening(world, max_sockets=4) as (server, port), AsyncExitStack() as stack:
 
         async def connected(opening: bytes = b"") -> Raw:
             return await stack.enter_async_context(raw(port, opening))

@@ -33,7 +33,7 @@ TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0
 
 @asynccontextmanager
 async def listening(
-    world: World, *, most_sockets: int | None = None, **how: Any
+    world: World, *, max_sockets: int | None = None, **how: Any
 ) -> AsyncIterator[tuple[Server, int]]:
     how = {"host": "127.0.0.1", "port": 0, "hosts": world.gateway.settings.hosts(), **how}
     made = Server(
@@ -41,7 +41,7 @@ async def listening(
         world.gateway.connect,
         site(world.gateway, secure=False),
         world.gateway.scheduler,
-        most_sockets=most_sockets,
+        max_sockets=max_sockets,
     )
     port = await made.start()
     try:
@@ -280,7 +280,7 @@ async def test_an_idle_connection_is_pinged_then_closed(server: Running) -> None
         client.writer.write(text({"ping": 1}))
         await client.message()
         (peer,) = running.peers
-        heard = peer._heard
+        heard = peer._received_at
         peer.check(heard)
         peer.check(heard + 24)
         peer.check(heard + 26)
@@ -307,10 +307,10 @@ async def test_a_client_that_is_only_heard_is_pinged_too(world: World) -> None:
         client.writer.write(text({"ping": 1}))
         await client.message()
         (peer,) = running.peers
-        began = peer._heard
+        began = peer._received_at
         peer.check(began)
         for second in range(2, 22, 2):
-            peer._heard = began + second - 1
+            peer._received_at = began + second - 1
             peer.check(began + second)
         assert await client.frame() == (PING, b"")
         client.writer.write(text({"ping": 1}))
@@ -322,7 +322,7 @@ async def test_a_client_that_only_listens_is_pinged_once(world: World) -> None:
         client.writer.write(text({"ticks": "1HZ100V"}))
         await client.message()
         (peer,) = running.peers
-        began = peer._heard
+        began = peer._received_at
         for second in range(20):
             world.clock.advance(1)
             peer.check(began + second)
@@ -336,13 +336,13 @@ async def test_half_a_message_does_not_keep_a_connection_alive(server: Running) 
         client.writer.write(text({"ping": 1}))
         await client.message()
         (peer,) = running.peers
-        heard = peer._heard
+        heard = peer._received_at
         client.writer.write(text({"ping": 1})[:-1])
         client.writer.write(b"")
         async with raw(port) as other:  # a round trip later the half has arrived
             other.writer.write(text({"ping": 1}))
             await other.message()
-        assert peer._heard == heard
+        assert peer._received_at == heard
 
 
 async def test_a_client_that_does_not_read_is_cut_alone(world: World, server: Running) -> None:
@@ -517,7 +517,7 @@ async def test_no_head_within_its_time_hangs_up(server: Running) -> None:
             other.writer.write(text({"ping": 1}))
             await other.message()
             for peer in list(running.peers):
-                peer.check(peer._heard + peer_module.HEAD_TIMEOUT + 1)
+                peer.check(peer._received_at + peer_module.HEAD_TIMEOUT + 1)
             async with asyncio.timeout(10):
                 assert await client.reader.read() == b""
 
@@ -697,7 +697,7 @@ async def test_who_takes_nothing_is_idle_too(server: Running) -> None:
         async with asyncio.timeout(10):
             while not peer.congested:  # noqa: ASYNC110 - nobody is told of it
                 await asyncio.sleep(0)
-        peer.check(peer._heard + peer_module.IDLE + 1)
+        peer.check(peer._received_at + peer_module.IDLE + 1)
         async with asyncio.timeout(10):
             await running._empty()
 

@@ -153,7 +153,7 @@ async def test_a_revoked_token_ends_on_live_connections(gateway: Served, ada: Pe
 
         await asyncio.gather(*(revoke(name, which) for name, which in ways.items()))
         assert (await keeper.ask({"balance": 1}))["balance"]["loginid"] == ada.demo
-        assert keeper.told == []
+        assert keeper.received == []
 
 
 async def test_child_tokens_are_listed_and_end_with_their_parent(
@@ -178,7 +178,7 @@ async def test_child_tokens_are_listed_and_end_with_their_parent(
     revoked, disabled = await child(root("Root"), "Child"), await child(root("Other"), "Orphan")
     lines = await command(gateway, "token", "list", "--loginid", ada.real)
     heading, *rows = (line.split() for line in lines.splitlines())
-    assert heading[5:7] == ["made", "with"]
+    assert heading[5:7] == ["created", "with"]
     numbers = {row[2]: row[0] for row in rows}
     assert {row[2]: row[5] for row in rows if row[2] in ("Child", "Orphan")} == {
         "Child": numbers["Root"],
@@ -318,7 +318,7 @@ async def test_why_somebody_withdraws_through_an_agent_is_told_to_the_operator(
     written = "My bank\n\x1b[2Jhas moved."  # what a terminal would obey is left out
     run_once(gateway.db, lambda transaction: agents.give_reason(transaction, ada.real, written))
     printed = (await command(gateway, "account", "withdrawal-reasons")).splitlines()
-    assert printed[0].split() == ["loginid", "told", "(UTC)", "reason"]
+    assert printed[0].split() == ["loginid", "given", "(UTC)", "reason"]
     assert printed[1].startswith(ada.real)
     assert printed[1].endswith("My bank [2Jhas moved.")
 

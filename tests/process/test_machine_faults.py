@@ -382,7 +382,7 @@ async def stopped_amid(served: Served, clients: list[SocketClient]) -> list[dict
     messages = [first]
     for client in clients:
         assert await client.ended() == (1012, "the gateway is shutting down")
-        messages += client.told
+        messages += client.received
     return messages
 
 

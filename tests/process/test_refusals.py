@@ -68,7 +68,7 @@ WITHOUT_NEEDS = {"greetings.py": CALLS_WITHOUT_NEEDS}
 
 WRONG = {
     "another seed": Wrong(("--db", "kept.db", "--seed", "second"), ("seed", "another")),
-    "another start": Wrong(("--db", "kept.db", "--start", "2026-01-02"), ("start", "elsewhere")),
+    "another start": Wrong(("--db", "kept.db", "--start", "2026-01-02"), ("start", "another time")),
     "port in use": Wrong(("--port", "PORT"), ("cannot listen on 127.0.0.1:PORT", "in use")),
     "db in no folder": Wrong(("--db", "none/x.db", "--port", "0"), ("none/x.db", "No such file")),
     "db is something else": Wrong(
@@ -277,13 +277,16 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "account credit --loginid CR900001 --amount -10000.01",
             "the balance of CR900001 is too small",
         ),
-        ("account credit --loginid CR900001 --amount 1e30", "beyond"),
+        ("account credit --loginid CR900001 --amount 1e30", "above a trillion"),
         ("account reset --loginid VRTC1", "no account VRTC1"),
         ("user create --email ada@example.com --password longenough", "already"),
         ("user disable --email eve@example.com", "no user eve@example.com"),
         ("user password --email eve@example.com --password longenough", "no user eve@example.com"),
         ("app create --name !", "name:"),
-        ("app create --name Bot --redirect-uri http://example.com", "redirect_uri: An https URL"),
+        (
+            "app create --name Bot --redirect-uri http://example.com",
+            "redirect_uri: Must be an https",
+        ),
         ("app create --name Bot --email eve@example.com", "no user eve@example.com"),
     ],
 )

@@ -88,7 +88,7 @@ def test_a_clock_waits_for_a_mark_that_is_near_and_goes_on_from_one_that_is_far(
     assert run_once(db, market_start.present) == wall
     origin = settle()
     assert (origin.clock, origin.resume) == (wall, wall + market_start.WAITED_FOR)
-    clock = RunningClock(origin.clock, least=origin.resume)
+    clock = RunningClock(origin.clock, earliest=origin.resume)
     assert clock.now() == origin.resume
     assert clock.real_seconds_until(origin.resume) == 0.0
     remaining = clock.real_seconds_until(origin.resume + 1)

@@ -190,7 +190,7 @@ async def trade(client: SocketClient, account: Account, chance: random.Random, c
             assert refused[-1]["code"] in REFUSALS
             assert len(refused) < 50, refused
         account.bought[reply["buy"]["contract_id"]] = reply["buy"]["shortcode"]
-        for message in client.told:
+        for message in client.received:
             hear(message)
     while account.settled.keys() != account.bought.keys():
         hear(await client.next())

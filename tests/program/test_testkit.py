@@ -443,4 +443,4 @@ async def test_a_crowd_is_told_everything_before_a_world_has_caught_up() -> None
             await client.ask(TICKS)
         world.clock.advance(1200)
         await world.caught_up()
-        assert {len(client.told) for client in crowd} == {1200}
+        assert {len(client.received) for client in crowd} == {1200}

@@ -459,7 +459,7 @@ async def test_a_live_page_of_an_origin_that_is_refused_now_is_cut_off(world: Wo
     assert told["msg_type"] == "balance"
     assert told["error"]["code"] == "InvalidAppID"
     await world.credit(1)
-    assert page.told == []
+    assert page.received == []
     assert await page.refused({"time": 1}) == "InvalidAppID"
 
 
@@ -471,7 +471,7 @@ async def test_the_streams_of_an_app_that_is_deleted_end_with_it(world: World) -
     await owner.ask({"app_delete": app.id})
     assert (await bot.next())["error"]["code"] == "InvalidAppID"
     world.clock.advance(3)
-    assert bot.told == []
+    assert bot.received == []
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ async def test_a_trader_and_two_copiers(connected: Connected) -> None:
     for copier, refusals in ((poor, 1), (bounded, 2)):
         rows = await copier.rows()
         told: dict[str, list[Any]] = {}
-        for message in copier.client.told:
+        for message in copier.client.received:
             told.setdefault(message["msg_type"], []).append(message[message["msg_type"]])
         entries = [(each["action"], each["contract_id"]) for each in told["transaction"]]
         assert Counter(entries) == Counter(
@@ -205,7 +205,7 @@ async def test_a_trader_and_two_copiers(connected: Connected) -> None:
     assert await bounded.copies() == {numbers[10]: "sold"}
     for copier in (poor, bounded):
         assert await copier.done({"copytrading_list": 1}) == {"copiers": [], "traders": []}
-        assert copier.client.told == []
+        assert copier.client.received == []
     # What is open is the copier's own, to sell or to settle.
     [row, _] = await poor.rows()
     await sold(poor, row["id"])
@@ -767,7 +767,7 @@ async def test_a_report_is_listed_or_streamed_and_never_both(world: World) -> No
         first = await copier.client.ask({"copy_report": 1, "subscribe": 1, "limit": 1_000})
         numbers = await asyncio.gather(*asked)
         heard = [each["trader_contract_id"] for each in first["copy_report"]["copies"]]
-        for message in copier.client.told:
+        for message in copier.client.received:
             assert message["copy_report"]["id"] == first["subscription"]["id"]
             heard += [each["trader_contract_id"] for each in message["copy_report"]["copies"]]
         assert set(numbers) <= set(heard)

@@ -42,9 +42,9 @@ async def test_a_user_with_many_connections_keeps_nobody_waiting(world: World) -
             for _ in range(50):
                 client.send_text(b'{"ping":1}')
         first = [await client.next() for client in flood]
-        before = sum(len(client._told) for client in flood)
+        before = sum(len(client._received) for client in flood)
         assert (await honest.ask({"ping": 1}))["ping"] == "pong"
-        after = sum(len(client._told) for client in flood)
+        after = sum(len(client._received) for client in flood)
         rest = [await client.next() for client in flood for _ in range(49)]
     assert not any("error" in reply for reply in first + rest)
     assert after - before < 16  # not one for each connection, of 784 that were there before it

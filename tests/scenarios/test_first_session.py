@@ -55,7 +55,7 @@ async def test_ticks_stream_until_they_are_forgotten(connected: Connected) -> No
     assert (await client.ask({"forget": stream}))["forget"] == 1
     connected.world.clock.advance(3)
     assert (await client.ask({"forget": stream}))["forget"] == 0
-    assert client.told == []
+    assert client.received == []
 
 
 async def test_a_balance_stream_tells_every_change_once_in_order(connected: Connected) -> None:

@@ -243,8 +243,8 @@ async def test_streams_of_who_is_signed_out_do_not_count_for_the_user(by: str) -
         for name in [*symbols, "R_100", "1HZ10V", "1HZ25V", "1HZ50V"]:
             assert "error" not in await own.ask({"ticks": name, "subscribe": 1})
         # They go on where their address has room for them, and end where it has not.
-        assert bots[0][0].told == []
-        ended = [message["error"]["details"] for message in bots[1][0].told]
+        assert bots[0][0].received == []
+        ended = [message["error"]["details"] for message in bots[1][0].received]
         assert ended == [{"limit": "8 streams of one address"}] * 2
         for client in (own, other, *(bot for bot, _ in bots)):
             client.leave()

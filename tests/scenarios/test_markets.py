@@ -312,7 +312,7 @@ async def test_the_ticks_of_a_market_come_together(world: World) -> None:
     assert refused["error"]["code"] == "AlreadySubscribed"
     assert (await client.ask({"forget": first["subscription"]["id"]}))["forget"] == 1
     world.clock.advance(2)
-    assert client.told == []
+    assert client.received == []
 
 
 async def test_a_closed_market_has_its_last_ticks_and_no_further_ones() -> None:
@@ -321,7 +321,7 @@ async def test_a_closed_market_has_its_last_ticks_and_no_further_ones() -> None:
         reply = await client.ask({"ticks_batch": 1, "market": "forex", "subscribe": 1})
         assert {each["epoch"] for each in reply["ticks_batch"]} == {CLOSE - 2}
         world.clock.advance(10)
-        assert client.told == []
+        assert client.received == []
         assert (await client.ask({"ticks_batch": 1, "market": "stocks"}))["ticks_batch"] == []
 
 

@@ -716,7 +716,7 @@ async def test_rates_are_those_of_the_feed_and_are_streamed(connected: Connected
     for _ in range(4):
         world.clock.advance(1)
     await client.ask({"ping": 1})
-    events = client.told
+    events = client.received
     assert events  # of the one that moves alone
     assert {event["subscription"]["id"] for event in events} == {first["subscription"]["id"]}
     known = first["exchange_rates"]["rates"]
@@ -730,7 +730,7 @@ async def test_rates_are_those_of_the_feed_and_are_streamed(connected: Connected
         assert (await client.ask({"forget": stream["subscription"]["id"]}))["forget"] == 1
     world.clock.advance(10)
     await client.ask({"ping": 1})
-    assert client.told == []
+    assert client.received == []
 
 
 async def test_a_rate_of_what_there_is_not_is_refused(world: World) -> None:

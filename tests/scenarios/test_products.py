@@ -251,7 +251,7 @@ async def test_an_account_has_so_many_open_accumulators(world: World) -> None:
         await bought(client, GROWS)
     reply = await buy(client, GROWS)
     assert reply["error"]["code"] == "OpenPositionLimitExceeded"
-    assert "may have 20" in reply["error"]["message"]
+    assert "the limit is 20" in reply["error"]["message"]
     await bought(client, CALL)  # which is none
 
 

@@ -93,7 +93,7 @@ async def test_a_proposal_is_good_for_a_minute(quotes: Quotes, now: Now) -> None
     now.seconds = 60.1
     assert not is_known(quotes, session, first)
     await asked(quotes, session)
-    assert len(quotes._told[session]) == 1
+    assert len(quotes._by_session[session]) == 1
 
 
 async def test_so_many_are_remembered_and_none_of_who_has_left(
@@ -106,7 +106,7 @@ async def test_so_many_are_remembered_and_none_of_who_has_left(
     assert not is_known(quotes, other, ids[-1])
     session.close()
     assert not is_known(quotes, session, ids[-1])
-    assert quotes._told == {}
+    assert quotes._by_session == {}
 
 
 class Ear:

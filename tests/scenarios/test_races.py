@@ -231,7 +231,7 @@ async def test_a_contract_that_is_sold_as_it_ends_is_paid_once(world: World, cal
         ]
         assert paid == [sold_for]
     assert 0 < won < 80  # each has won the race at times
-    told = [message["transaction"] for message in client.told]
+    told = [message["transaction"] for message in client.received]
     sold = [entry["contract_id"] for entry in told if entry["action"] == "sell"]
     assert len(set(sold)) == len(sold) == 80
 

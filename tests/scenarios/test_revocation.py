@@ -42,7 +42,7 @@ async def test_revoking_reaches_every_live_connection_and_no_other(
         assert ended[0]["passthrough"] == {"a": 1}
         assert (await bot.next())["msg_type"] == "tick"
         assert (await bot.ask({"ping": 1}))["ping"] == "pong"
-        assert bot.told == []
+        assert bot.received == []
     for other in others:
         assert (await other.next())["balance"]["balance"] == 10001.0
         assert (await other.ask({"balance": 1}))["balance"]["balance"] == 10001.0
@@ -125,4 +125,4 @@ async def test_a_deletion_that_outlives_its_answer_ends_the_streams_at_once(worl
     )
     assert (await client.next())["error"]["code"] == "InvalidToken"
     await world.credit(100)
-    assert client.told == []
+    assert client.received == []

@@ -64,7 +64,7 @@ async def test_forget_all_ends_kinds(connected: Connected) -> None:
     assert reply["forget_all"] == [ids["candles"], ids["status"]]
     connected.world.clock.advance(4)
     assert (await client.ask({"forget_all": "balance"}))["forget_all"] == []
-    assert client.told == []
+    assert client.received == []
     # A field at fault is named as it was sent.
     for value, named in (
         ("everything", "forget_all"),
@@ -108,7 +108,7 @@ async def test_no_tick_is_lost_between_history_and_stream(world: World) -> None:
         epochs = list(reply["history"]["times"])
         world.clock.advance(0.001)
         world.clock.advance(5)
-        epochs += [message["tick"]["epoch"] for message in client.told]
+        epochs += [message["tick"]["epoch"] for message in client.received]
         assert epochs == list(range(epochs[0], epochs[0] + len(epochs)))
         assert epochs[-1] == int(world.clock.now())
         await client.ask({"forget_all": "ticks"})
@@ -161,7 +161,7 @@ async def test_leaving_ends_every_stream(world: World) -> None:
     assert session.grants == {}
     assert world.gateway.access._live == {}
     world.clock.advance(4)
-    assert client.told == []
+    assert client.received == []
 
 
 async def test_streams_are_bounded() -> None:
@@ -222,7 +222,7 @@ async def test_ticks_stream_unless_that_is_refused(connected: Connected) -> None
     assert (await client.ask({"forget": first["subscription"]["id"]}))["forget"] == 1
     connected.world.clock.advance(2)
     await client.ask({"ping": 1})
-    assert client.told == []
+    assert client.received == []
 
 
 async def test_ticks_requested_again_come_under_the_same_stream(connected: Connected) -> None:
@@ -238,7 +238,7 @@ async def test_ticks_requested_again_come_under_the_same_stream(connected: Conne
     connected.world.clock.advance(1)
     assert (await client.next())["req_id"] == 7
     await client.ask({"ping": 1})
-    assert client.told == []  # there is one stream, told once
+    assert client.received == []  # there is one stream, told once
 
 
 async def test_a_subscription_takes_over_the_stream_of_plain_ticks(
@@ -261,7 +261,7 @@ async def test_a_subscription_takes_over_the_stream_of_plain_ticks(
     connected.world.clock.advance(1)
     assert (await client.next())["req_id"] == 8
     await client.ask({"ping": 1})
-    assert client.told == []
+    assert client.received == []
 
 
 async def test_each_symbol_of_a_list_has_its_own_plain_stream(connected: Connected) -> None:
@@ -286,7 +286,7 @@ async def test_plain_ticks_are_answered_without_a_stream_at_the_limit() -> None:
         assert "id" not in beyond["tick"]
         assert await client.refused({"ticks": "1HZ25V", "subscribe": 1}) == "RateLimit"
         world.clock.advance(1)
-        assert [message["tick"]["symbol"] for message in client.told] == ["1HZ10V"]
+        assert [message["tick"]["symbol"] for message in client.received] == ["1HZ10V"]
         # What is open is taken over and answered again; nothing is added to it.
         for _ in range(50):
             assert "subscription" in await client.ask({"ticks": "1HZ10V"})
@@ -315,7 +315,7 @@ async def test_only_ticks_stream_by_themselves(connected: Connected) -> None:
         assert "subscription" not in await client.ask(asked)
     connected.world.clock.advance(2)
     await client.ask({"ping": 1})
-    assert client.told == []
+    assert client.received == []
 
 
 async def test_a_pending_tick_is_not_sent_twice_after_a_takeover(
@@ -331,5 +331,5 @@ async def test_a_pending_tick_is_not_sent_twice_after_a_takeover(
     await world.caught_up()
     world.clock.advance(1)
     await world.caught_up()
-    epochs = [message["tick"]["epoch"] for message in late.told if message["req_id"] == 99]
+    epochs = [message["tick"]["epoch"] for message in late.received if message["req_id"] == 99]
     assert epochs == [first["tick"]["epoch"] + 1]

@@ -173,7 +173,7 @@ async def test_logout_ends_the_grant_and_its_streams(connected: Connected) -> No
     told = await client.next()
     assert told["subscription"] == ticks["subscription"]
     await client.ask({"ping": 1})
-    assert client.told == []
+    assert client.received == []
 
 
 async def test_sign_ins_are_remembered_where_asked_for(world: World) -> None:

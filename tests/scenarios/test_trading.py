@@ -118,7 +118,7 @@ async def test_a_contract_is_priced_bought_followed_and_settled(connected: Conne
     # Nothing is told of it after its end.
     world.clock.advance(3)
     await client.ask({"ping": 1})
-    assert client.told == []
+    assert client.received == []
 
 
 async def test_what_streams_tell_is_one_story(world: World) -> None:
@@ -186,7 +186,7 @@ async def test_open_contracts_are_told_once_without_a_stream(world: World) -> No
     assert all("subscription" not in message for message in told)
     world.clock.advance(2)
     await client.ask({"ping": 1})
-    assert client.told == []
+    assert client.received == []
 
 
 async def test_a_contract_is_sold_back(world: World) -> None:
@@ -484,7 +484,7 @@ async def test_a_proposal_that_can_not_go_on_ends_with_its_reason(world: World) 
     del ending["duration"], ending["duration_unit"]
     first = await client.ask({"proposal": 1, **ending, "subscribe": 1})
     world.clock.advance(10)
-    told = client.told
+    told = client.received
     assert [("error" in message) for message in told] == [False] * 5 + [True]
     assert told[-1]["error"]["code"] == "OfferingsValidationError"
     assert told[-1]["subscription"] == first["subscription"]
@@ -505,7 +505,7 @@ async def test_a_revoked_token_hears_nothing_more_of_its_contracts(world: World)
         "AuthorizationRequired"
     )
     world.clock.advance(5)
-    assert client.told == []
+    assert client.received == []
 
 
 async def test_selling_and_settling_at_once_pays_once(world: World) -> None:

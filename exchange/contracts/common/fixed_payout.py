@@ -65,7 +65,7 @@ class FixedPayoutQuote(Quote[FixedPayoutTerms]):
 
 
 class FixedPayout(ContractType[FixedPayoutTerms, MemoryT]):
-    """A contract that pays `terms.payout` if it is won, else nothing."""
+    """A contract that pays at most `terms.payout`: all or nothing, or a share (`Spread`)."""
 
     def complete(
         self, terms: FixedPayoutTerms, request: QuoteRequest, market: MarketView

@@ -6,6 +6,8 @@ from scopegate.exchange.money import CURRENCIES
 
 NOT_OPEN = "This contract was not found among your open positions."
 
+ORDERS_CHANGE = "The orders of this contract are being changed. Try again in a moment."
+
 
 class Refusal(Exception):
     """The rejection of a request; nothing has changed.

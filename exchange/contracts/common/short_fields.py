@@ -27,7 +27,7 @@ UNUSED = "0"
 _MILLIONTHS = 6
 
 
-def match(pattern: re.Pattern[str], text: str) -> tuple[str, ...]:
+def match(pattern: re.Pattern[str], text: str) -> tuple[str | Any, ...]:
     """The groups of the pattern in the text; `None` for those that are missing."""
     found = pattern.fullmatch(text)
     if found is None:

@@ -70,7 +70,10 @@ class Terms:
 
     @property
     def entry_epoch(self) -> int:
-        """The epoch of the first tick after the start, or of the last up to a forward start."""
+        """The epoch of the entry tick: the first after the start.
+
+        For a forward start, it is the last tick at or before the start.
+        """
         if self.is_forward:
             return self.symbol.last_tick(self.start)
         return self.symbol.next_tick(self.start)

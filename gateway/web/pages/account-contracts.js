@@ -56,7 +56,7 @@ export function followContracts(account, onOpen) {
   let stopped = false;
   let frame = 0;
 
-  // In a fast market many are told between two frames of the screen; what is seen is the last.
+  // In a fast market many messages arrive between two frames of the screen; only the last is shown.
   const showSoon = () => {
     frame ||= requestAnimationFrame(() => {
       frame = 0;
@@ -64,7 +64,7 @@ export function followContracts(account, onOpen) {
     });
   };
 
-  const told = ({ proposal_open_contract: contract }) => {
+  const onContract = ({ proposal_open_contract: contract }) => {
     const { contract_id: id } = contract;
     if (contract.is_sold) {
       open.delete(id);
@@ -106,16 +106,16 @@ export function followContracts(account, onOpen) {
 
   const stream = api.stream(
     { proposal_open_contract: 1, loginid: account.loginid },
-    told,
+    onContract,
     (error) => fill(byId("open"), notice("error", error.message)),
   );
-  const deaf = api.onState((state) => state === "open" && comparing());
+  const unsubscribe = api.onState((state) => state === "open" && comparing());
   comparing();
   return {
     stop() {
       stopped = true;
       cancelAnimationFrame(frame);
-      deaf();
+      unsubscribe();
       stream.stop();
     },
   };
@@ -132,7 +132,7 @@ function announce({ status, profit, currency, sell_price: got }) {
   toast(words[status]);
 }
 
-/** A profit has a sign, so that it is not told by its colour alone. */
+/** A profit with a sign, so that colour is not the only cue. */
 function profitText(profit, currency) {
   const kind = profit > 0 ? "gain" : profit < 0 ? "loss" : null;
   return h("span", { class: kind }, signedMoney(profit, currency));
@@ -141,7 +141,7 @@ function profitText(profit, currency) {
 // The open ones.
 
 function openView(account) {
-  const none = empty("No open contracts", "Buy one above, or let a program of yours buy one.");
+  const none = empty("No open contracts", "Buy one above or with your own program.");
   const whole = table("Open contracts", OPEN, []);
   const show = livingList(
     whole.querySelector("tbody"),
@@ -168,47 +168,47 @@ function openRow({ contract_id: id, longcode }, { loginid, currency }) {
   sell.onclick = () => sellContract(id, loginid, sell);
   const why = h("p", { class: "hint" });
   fill(action, sell, why);
-  const update = (told) => {
-    fill(spot, ...spotPart(told));
-    fill(left, leftText(told));
-    fill(worth, money(told.bid_price, currency));
-    fill(profit, profitText(told.profit, currency));
-    sell.hidden = !told.is_valid_to_sell;
-    why.textContent = told.is_valid_to_sell ? "" : reason(told);
+  const update = (contract) => {
+    fill(spot, ...spotPart(contract));
+    fill(left, leftText(contract));
+    fill(worth, money(contract.bid_price, currency));
+    fill(profit, profitText(contract.profit, currency));
+    sell.hidden = !contract.is_valid_to_sell;
+    why.textContent = contract.is_valid_to_sell ? "" : reason(contract);
   };
   const about = [
     longcode,
-    h("p", { class: "hint" }, `Number ${id}`),
+    h("p", { class: "hint" }, `Contract ${id}`),
   ];
   return { element: tableRow(OPEN, [about, spot, left, worth, profit, action]), update };
 }
 
-function spotPart(told) {
-  const { entry_spot_display_value: entry, high_barrier: high, low_barrier: low } = told;
-  const barrier = high === undefined ? told.barrier : `${low} and ${high}`;
+function spotPart(contract) {
+  const { entry_spot_display_value: entry, high_barrier: high, low_barrier: low } = contract;
+  const barrier = high === undefined ? contract.barrier : `${low} and ${high}`;
   const further = barrier !== undefined && barrier !== entry && entry !== undefined;
   return [
-    told.current_spot_display_value,
-    h("p", { class: "hint" }, entry === undefined ? "not entered yet" : `entry ${entry}`),
+    contract.current_spot_display_value,
+    h("p", { class: "hint" }, entry === undefined ? "no entry yet" : `entry ${entry}`),
     further && h("p", { class: "hint" }, `barrier ${barrier}`),
   ];
 }
 
-function leftText(told) {
-  if (told.is_expired) {
-    return "being settled";
+function leftText(contract) {
+  if (contract.is_expired) {
+    return "settling";
   }
-  if (told.tick_count !== undefined) {
+  if (contract.tick_count !== undefined) {
     // The entry tick does not count, but where it is the first.
-    const entry = /^(DIGIT|ASIAN|TICK)/.test(told.contract_type) ? 0 : 1;
-    const seen = told.tick_passed ?? told.tick_stream.length - entry;
-    const left = told.tick_count - Math.max(seen, 0);
+    const entry = /^(DIGIT|ASIAN|TICK)/.test(contract.contract_type) ? 0 : 1;
+    const seen = contract.tick_passed ?? contract.tick_stream.length - entry;
+    const left = contract.tick_count - Math.max(seen, 0);
     return `${left} ${left === 1 ? "tick" : "ticks"}`;
   }
-  if (told.limit_order !== undefined) {
-    return "until it closes";
+  if (contract.limit_order !== undefined) {
+    return "until closed";
   }
-  const seconds = Math.max(told.date_expiry - told.current_spot_time, 0);
+  const seconds = Math.max(contract.date_expiry - contract.current_spot_time, 0);
   const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
   const [hours, minutes, rest] = parts.map((part) => String(part).padStart(2, "0"));
   return parts[0] > 0 ? `${hours}:${minutes}:${rest}` : `${minutes}:${rest}`;
@@ -216,15 +216,15 @@ function leftText(told) {
 
 function reason({ is_expired: hasEnded, tick_count: ticks, entry_spot: entry, growth_rate: grows }) {
   if (hasEnded) {
-    return "has ended";
+    return "expired";
   }
   if (grows !== undefined) {
-    return "once it has grown";
+    return "can be sold after its first growth";
   }
   if (ticks !== undefined) {
-    return "runs to its end";
+    return "cannot be sold early";
   }
-  return entry === undefined ? "once entered" : "too near its end";
+  return entry === undefined ? "can be sold after entry" : "too close to expiry";
 }
 
 async function sellContract(id, loginid, button) {
@@ -233,7 +233,7 @@ async function sellContract(id, loginid, button) {
       await api.ask({ sell: id, price: 0, loginid });
       byId("open-title").focus();
     } catch (error) {
-      toast(`Not sold. ${error.message}`, "error");
+      toast(`The contract was not sold. ${error.message}`, "error");
     }
   });
 }
@@ -251,7 +251,7 @@ function resultsView({ currency }) {
       fill(place, empty("No results yet", "Your closed contracts are listed here."));
       return;
     }
-    fill(place, table("Last results", CLOSED, latest.map((result) => resultRow(result, currency))));
+    fill(place, table("Recent results", CLOSED, latest.map((result) => resultRow(result, currency))));
   };
 }
 

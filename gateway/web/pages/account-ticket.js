@@ -1,7 +1,7 @@
-// A ticket to buy contracts of every family by hand, with live prices and a chart of the symbol.
+// A ticket to buy contracts of every family manually, with live prices and a chart of the symbol.
 //
 // Rules:
-// - Each side is a stream of `proposal`; streams that are not needed any more are forgotten first,
+// - Each side is a stream of `proposal`; streams that are no longer needed are forgotten first,
 //   since a connection may have only a few.
 // - What is bought is the proposal whose price is shown, at no more than that price.
 
@@ -57,7 +57,7 @@ export function buildTicket(symbols) {
     showPair();
   };
 
-  /** Lists what is offered for the symbol, and goes on with the same family if that is offered. */
+  /** List the families of the symbol, and keep the selected one if it is among them. */
   const showSymbol = async () => {
     stop();
     listed += 1;
@@ -65,14 +65,14 @@ export function buildTicket(symbols) {
     const { value: symbol } = form.elements.symbol;
     chart.show(symbol);
     try {
-      const { contracts_for: offered } = await api.ask({
+      const { contracts_for: listing } = await api.ask({
         contracts_for: symbol,
         currency: account.currency,
       });
       if (number !== listed) {
         return;
       }
-      families = familiesOf(offered.available);
+      families = familiesOf(listing.available);
     } catch (error) {
       say("loss", errorText(error));
       return;
@@ -85,7 +85,7 @@ export function buildTicket(symbols) {
     showFamily();
   };
 
-  offer(form.elements.symbol, symbols);
+  fillSymbols(form.elements.symbol, symbols);
   form.onsubmit = (event) => event.preventDefault();
   form.oninput = ({ target }) => {
     clearTimeout(typing);
@@ -110,11 +110,11 @@ export function buildTicket(symbols) {
   };
 }
 
-function offer(select, symbols) {
+function fillSymbols(select, symbols) {
   const groups = new Map();
   for (const symbol of symbols) {
     const { symbol: value, display_name: name, submarket_display_name: group } = symbol;
-    const closed = symbol.exchange_is_open ? "" : " (closed now)";
+    const closed = symbol.exchange_is_open ? "" : " (closed)";
     const option = h("option", { value, selected: value === FIRST }, name + closed);
     groups.set(group, [...(groups.get(group) ?? []), option]);
   }
@@ -168,15 +168,15 @@ class Side {
         this.#say("loss", errorText(error));
       },
     );
-    this.#deaf = api.onState((state) => state !== "open" && this.#show(null));
+    this.#unsubscribe = api.onState((state) => state !== "open" && this.#show(null));
   }
 
-  #deaf = () => {};
+  #unsubscribe = () => {};
 
-  /** What is shown cannot be bought any more. */
+  /** Stop the prices; what is shown can no longer be bought. */
   stop() {
-    this.#deaf();
-    this.#deaf = () => {};
+    this.#unsubscribe();
+    this.#unsubscribe = () => {};
     this.#stream?.stop();
     this.#stream = null;
     this.#show(null);
@@ -225,7 +225,7 @@ function payoutText(proposal, currency) {
     return `pays ${money(payout, currency)}`;
   }
   if (contracts !== undefined) {
-    return `pays ${Number(contracts)} a point`;
+    return `pays ${Number(contracts)} per point`;
   }
   if (details?.maximum_payout !== undefined) {
     return `pays up to ${money(details.maximum_payout, currency)}`;
@@ -235,7 +235,7 @@ function payoutText(proposal, currency) {
 
 function explained(error) {
   return error.code === "ConnectionLost"
-    ? "The connection was lost during the purchase. Check the open contracts before you try again."
+    ? "The connection was lost during the purchase. Check your open contracts before you try again."
     : errorText(error);
 }
 
@@ -260,10 +260,10 @@ class SymbolChart {
     byId("chart-title").textContent = title;
     byId("quote").textContent = "\u00a0";
     byId("chart-said").textContent = "";
-    this.#chart = liveChart(byId("chart"), name, `${title}: the latest ticks`, {
+    this.#chart = liveChart(byId("chart"), name, `${title}: latest ticks`, {
       onPrice: (price) => (byId("quote").textContent = price),
       onError({ message }) {
-        byId("chart-said").textContent = `No prices: ${message}`;
+        byId("chart-said").textContent = `No prices available. ${message}`;
       },
     });
     this.#draw();

@@ -1,4 +1,4 @@
-// The paper account: its balance, a ticket to trade by hand, its contracts.
+// The paper account: its balance, a ticket to trade manually, its contracts.
 //
 // Rules:
 // - All streams are of the account that is picked; each request names it.
@@ -6,7 +6,7 @@
 import { followContracts } from "/assets/account-contracts.js";
 import { buildTicket } from "/assets/account-ticket.js";
 import { busy, byId, confirm, fill, h, money } from "/assets/dom.js";
-import { begin, insist, tell } from "/assets/owner.js";
+import { begin, insist, showResult } from "/assets/owner.js";
 import { account, accountPicker, api } from "/assets/session.js";
 
 function followBalance({ loginid }) {
@@ -20,11 +20,11 @@ function followBalance({ loginid }) {
 async function reset() {
   const { loginid } = account();
   const agreed = await confirm({
-    title: `Reset ${loginid}?`,
+    title: `Reset the balance of ${loginid}?`,
     text:
-      "Its balance goes back to what it was at the opening. Open contracts stay open, and pay " +
-      "what they pay.",
-    action: "Reset the balance",
+      "The balance returns to its opening amount. Open contracts stay open and settle as " +
+      "usual.",
+    action: "Reset balance",
   });
   if (!agreed) {
     return;
@@ -33,9 +33,10 @@ async function reset() {
     try {
       const { account_reset: now } = await api.ask({ account_reset: 1, loginid });
       const balance = money(now.balance, now.currency);
-      tell(byId("said"), "good", h("p", {}, `${now.loginid} is reset to ${balance}.`));
+      const text = `The balance of ${now.loginid} was reset to ${balance}.`;
+      showResult(byId("said"), "good", h("p", {}, text));
     } catch (error) {
-      tell(byId("said"), "error", h("p", {}, `${loginid} was not reset. ${error.message}`));
+      showResult(byId("said"), "error", h("p", {}, `The balance was not reset. ${error.message}`));
     }
   });
 }

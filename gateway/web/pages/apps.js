@@ -1,9 +1,9 @@
 // My apps: register one, change it, delete it, try its consent page.
 //
 // Rules:
-// - What ends what users granted says so first.
+// - A change that ends what users granted asks for confirmation first.
 // - Registering and changing are one form; `app_flow` and `app_origins` are calls of their own,
-//   made after it. Of the flows none is chosen beforehand.
+//   made after it. No flow is preselected.
 
 import {
   busy,
@@ -23,19 +23,19 @@ import {
   showErrors,
   skeleton,
 } from "/assets/dom.js";
-import { begin, keepFresh, livingList, picked, scopeChoices, tell } from "/assets/owner.js";
+import { begin, keepFresh, livingList, picked, scopeChoices, showResult } from "/assets/owner.js";
 import { api } from "/assets/session.js";
 import { ApiError } from "/assets/socket.js";
 
 const MORE = [
-  ["homepage", "Home page"],
-  ["github", "Source on GitHub"],
-  ["appstore", "In the App Store"],
-  ["googleplay", "On Google Play"],
-  ["verification_uri", "Where links in e-mails lead to"],
+  ["homepage", "Homepage URL"],
+  ["github", "GitHub URL"],
+  ["appstore", "App Store URL"],
+  ["googleplay", "Google Play URL"],
+  ["verification_uri", "Verification URL for links in e-mails"],
 ];
 const RIGHT = {
-  name: "Letters, digits, blanks, - and _, with a letter or a digit among them.",
+  name: "Use letters, digits, spaces, - and _, with at least one letter or digit.",
   homepage: "An http or https URL.",
   github: "An http or https URL.",
   appstore: "An http or https URL.",
@@ -44,19 +44,17 @@ const RIGHT = {
 const FLOWS = {
   tokens: {
     words: "Deriv v3 web app (tokens in the URL)",
-    hint: "Users come back with a token for each account in the URL, as such apps expect.",
+    hint: "The redirect URL carries a token for each account, as Deriv v3 web apps expect.",
   },
   code: {
     words: "Code with PKCE only",
-    hint:
-      "Users come back with a code (OAuth 2), and no token is ever in a URL: choose this " +
-      "if you can.",
+    hint: "The redirect URL carries an OAuth 2 code and never a token. Recommended.",
   },
   both: {
-    words: "Either: the link decides",
+    words: "Either, depending on the link",
     hint:
-      "No flow was chosen: anybody can send users of the app a link that asks for tokens in " +
-      "the URL.",
+      "No flow is selected, so anyone can send users of the app a link that requests tokens " +
+      "in the URL.",
   },
 };
 const NEW = {
@@ -94,30 +92,30 @@ function card(app, info) {
   const remove = h("button", { type: "button", class: "danger-quiet" });
   edit.onclick = () => openForm(info, current, edit);
   remove.onclick = () => removeApp(current, remove);
-  const update = (told) => {
-    current = told;
-    const appId = told.app_id;
-    fill(title, told.name);
+  const update = (latest) => {
+    current = latest;
+    const appId = latest.app_id;
+    fill(title, latest.name);
     fill(edit, "Edit", named());
     fill(remove, "Delete", named());
     fill(
       facts,
       h("dt", {}, "App ID"),
       h("dd", { class: "with-copy" }, h("code", {}, appId), copyButton(appId, "app_id")),
-      h("dt", {}, "May ask for"),
-      h("dd", {}, told.scopes.length === 0 ? "nothing" : scopeBadges(told.scopes, info.forApps)),
-      h("dt", {}, "Returns to"),
-      h("dd", {}, told.redirect_uri || "no address yet"),
-      told.app_markup_percentage > 0 && [
+      h("dt", {}, "Can request"),
+      h("dd", {}, latest.scopes.length === 0 ? "No permissions" : scopeBadges(latest.scopes, info.forApps)),
+      h("dt", {}, "Redirect URL"),
+      h("dd", {}, latest.redirect_uri || "None"),
+      latest.app_markup_percentage > 0 && [
         h("dt", {}, "Markup"),
-        h("dd", {}, markupWords(told.app_markup_percentage)),
+        h("dd", {}, markupWords(latest.app_markup_percentage)),
       ],
-      told.redirect_uri !== "" && [
+      latest.redirect_uri !== "" && [
         h("dt", {}, "Flow"),
-        h("dd", {}, FLOWS[told.flow].words),
+        h("dd", {}, FLOWS[latest.flow].words),
       ],
     );
-    fill(consent, ...consentPart(told));
+    fill(consent, ...consentPart(latest));
   };
   const actions = h("div", { class: "actions" }, edit, remove);
   return { element: h("li", { class: "card" }, title, facts, consent, actions), update };
@@ -125,28 +123,28 @@ function card(app, info) {
 
 function consentPart({ app_id: appId, redirect_uri: returnsTo, flow }) {
   if (returnsTo === "") {
-    return [h("p", { class: "hint" }, "Users can be sent to consent once it has a redirect URL.")];
+    return [h("p", { class: "hint" }, "Add a redirect URL to send users here for consent.")];
   }
   if (flow === "code") {
     return [
-      h("p", {}, "Send users here to consent, with a code_challenge (S256) and a state added:"),
-      secretLine(codeLink(appId), "the consent link"),
+      h("p", {}, "Send users here for consent, with a code_challenge (S256) and a state added:"),
+      secretLine(codeLink(appId), "consent link"),
     ];
   }
   const link = consentLink(appId);
   return [
-    h("p", {}, "Send users here to consent, or ", h("a", { href: link }, "try it"), ":"),
-    secretLine(link, "the consent link"),
+    h("p", {}, "Send users here for consent, or ", h("a", { href: link }, "try it"), ":"),
+    secretLine(link, "consent link"),
   ];
 }
 
 async function removeApp({ app_id: appId, name }, button) {
   const agreed = await confirm({
-    title: `Delete “${name}”?`,
+    title: `Delete app “${name}”?`,
     text:
-      "Everything that users granted to it ends with it: its tokens stop working at once, and " +
-      "its connections are closed. That cannot be undone.",
-    action: "Delete the app",
+      "All access that users granted to the app is revoked: its tokens stop working immediately, " +
+      "and its connections are closed. This cannot be undone.",
+    action: "Delete app",
     danger: true,
   });
   if (!agreed) {
@@ -156,9 +154,9 @@ async function removeApp({ app_id: appId, name }, button) {
     try {
       await api.ask({ app_delete: appId });
       await refresh();
-      tell(byId("said"), "good", h("p", {}, `“${name}” is deleted.`));
+      showResult(byId("said"), "good", h("p", {}, `“${name}” was deleted.`));
     } catch (error) {
-      tell(byId("said"), "error", h("p", {}, `“${name}” was not deleted. ${error.message}`));
+      showResult(byId("said"), "error", h("p", {}, `“${name}” was not deleted. ${error.message}`));
     }
   });
 }
@@ -172,15 +170,15 @@ async function openForm(info, app, opener) {
       const { app_origins: reply } = await busy(opener, () => api.ask({ app_origins: app.app_id }));
       origins = reply.allowed_origins;
     } catch (error) {
-      tell(byId("said"), "error", h("p", {}, error.message));
+      showResult(byId("said"), "error", h("p", {}, error.message));
       return;
     }
   }
   const form = buildForm(info, app ?? NEW, origins);
-  const title = app === null ? "Register an app" : `Edit “${app.name}”`;
+  const title = app === null ? "Register app" : `Edit “${app.name}”`;
   const dialog = openDialog(title, form);
   dialog.classList.add("wide");
-  let known = app; // what is registered, should a second try be needed
+  let known = app; // the registered app, for a second attempt
   form.onsubmit = (event) => {
     event.preventDefault();
     busy(form.querySelector("[type=submit]"), async () => {
@@ -207,13 +205,13 @@ async function openForm(info, app, opener) {
   };
 }
 
-/** The gateway tells of a text that has not the right form by the form's pattern: we by words. */
+/** Replace errors that name a pattern with a sentence. */
 function inWords({ code, message, details }) {
-  const told = Object.entries(details ?? {}).map(([name, sentence]) => {
+  const sentences = Object.entries(details ?? {}).map(([name, sentence]) => {
     const words = RIGHT[name.split(".")[0]];
     return [name, words && sentence.includes("pattern") ? words : sentence];
   });
-  return new ApiError({ code, message, details: Object.fromEntries(told) });
+  return new ApiError({ code, message, details: Object.fromEntries(sentences) });
 }
 
 function buildForm(info, app, origins) {
@@ -225,7 +223,7 @@ function buildForm(info, app, origins) {
   const flows = h(
     "fieldset",
     { class: "field", name: "flow", tabindex: "-1" },
-    h("legend", {}, "How users come back"),
+    h("legend", {}, "Redirect flow"),
     ["tokens", "code", ...(app.flow === "both" ? ["both"] : [])].map((flow) =>
       choice(
         FLOWS[flow].words,
@@ -246,29 +244,29 @@ function buildForm(info, app, origins) {
     field(
       "Name",
       h("input", { name: "name", value: app.name, maxlength: "48", autocomplete: "off" }),
-      { hint: "What users are asked to trust: letters, digits, blanks, - and _." },
+      { hint: "Shown to users on the consent page. Letters, digits, spaces, - and _." },
     ),
     field("Redirect URL", h("input", { ...url, name: "redirect_uri", value: app.redirect_uri }), {
-      hint: "Where users come back to, with what they allowed: https, or http on localhost.",
+      hint: "Users return to this URL after consent. Use https, or http on localhost.",
     }),
     flows,
-    scopeChoices("Permissions that it may ask for", scopes, info.forApps, {
+    scopeChoices("Permissions the app can request", scopes, info.forApps, {
       name: "scopes",
       chosen: app.scopes,
     }),
     field("Markup", h("input", { ...markup, value: app.app_markup_percentage }), {
-      hint: "Percent of a payout that is added to the price of what users buy through it: 0 to 3.",
+      hint: "Percentage of the payout added to the price of contracts bought through the app: 0 to 3.",
     }),
     field("Allowed origins", allowed, {
       hint:
-        "From which pages browsers may use it, one origin a line, such as " +
-        "https://bot.example.com. Left empty, from any.",
+        "Origins whose web pages can connect with this app ID, one per line, such as " +
+        "https://bot.example.com. Leave empty to allow any origin.",
     }),
-    h("details", {}, h("summary", {}, "More about it"), more),
+    h("details", {}, h("summary", {}, "More details"), more),
     h(
       "div",
       { class: "actions" },
-      h("button", { type: "submit", class: "primary" }, app === NEW ? "Register" : "Save"),
+      h("button", { type: "submit", class: "primary" }, app === NEW ? "Register app" : "Save changes"),
     ),
   );
 }
@@ -288,7 +286,7 @@ function valuesOf(form) {
 function flowOf(form) {
   const chosen = form.elements.flow_chosen.value;
   if (chosen === "") {
-    const sentence = "Choose how users come back to the app.";
+    const sentence = "Choose a redirect flow.";
     const details = { flow: sentence };
     throw new ApiError({ code: "InputValidationFailed", message: sentence, details });
   }
@@ -299,12 +297,12 @@ function originsOf(form) {
   return form.elements.allowed_origins.value.split(/\s+/).filter(Boolean);
 }
 
-/** The origin that users come back to; none where the address is wrong, as the gateway will say. */
+/** The origin of the redirect URL; empty if the URL is invalid, which the gateway reports. */
 function originOf(address) {
   return URL.canParse(address) ? new URL(address).origin : "";
 }
 
-/** Asks before users who let the app act must agree again: to what they have not agreed to yet. */
+/** Ask for confirmation if the change requires users to consent again. */
 async function agreesToChange(app, values) {
   const origin = originOf(values.redirect_uri);
   if (
@@ -316,11 +314,11 @@ async function agreesToChange(app, values) {
     return true;
   }
   return confirm({
-    title: `Change what users of “${app.name}” agreed to?`,
+    title: `Save changes to “${app.name}”?`,
     text:
-      "Users who allowed it must consent again. Until then its tokens do not work for them, and " +
-      "its connections are signed out.",
-    action: "Change it",
+      "Users who allowed the app must consent again. Until they do, its tokens do not work for " +
+      "them and its connections are signed out.",
+    action: "Save changes",
     danger: true,
   });
 }
@@ -337,10 +335,10 @@ async function save(app, values, flow) {
 
 function tellSaved({ app_id: appId, name, redirect_uri: returnsTo }, isNew) {
   const next = returnsTo
-    ? "Connections of it use this app_id; users are sent to the address below to consent."
-    : "Connections of it use this app_id. Give it a redirect URL to let users consent.";
-  const what = isNew ? `“${name}” is registered as app ${appId}. ${next}` : `“${name}” is saved.`;
-  tell(byId("said"), "good", h("p", {}, what));
+    ? "Use this app ID to connect, and send users to the link below for consent."
+    : "Use this app ID to connect. Add a redirect URL to let users consent.";
+  const what = isNew ? `“${name}” was registered as app ${appId}. ${next}` : `“${name}” was saved.`;
+  showResult(byId("said"), "good", h("p", {}, what));
 }
 
 begin(async (info) => {
@@ -349,7 +347,7 @@ begin(async (info) => {
   byId("register").onclick = () => openForm(info, null);
   const none = empty(
     "No apps yet",
-    "Register the first one: it gets an app_id, and a link to send users to.",
+    "Register an app to get an app ID and a link to send users to for consent.",
   );
   const list = h("ul", { class: "cards wide" });
   const show = livingList(list, ({ app_id: appId }) => appId, (app) => card(app, info));

@@ -4,7 +4,7 @@
 // - A chart keeps the last points only, and draws once a frame however many arrive.
 // - Its colours are those of the style sheet, in either theme; its size is that of its element,
 //   which has the class `chart`.
-// - For who cannot see it, it is an image whose label tells the latest price.
+// - For screen readers it is an image whose label has the latest price.
 
 import { h } from "/assets/dom.js";
 import uPlot from "/assets/vendor/uplot/uPlot.esm.js";
@@ -223,8 +223,8 @@ class Chart {
       this.#readout.textContent = "";
       return;
     }
-    const told = prices.map((column) => column[index].toFixed(this.#digits)).join("  ");
-    this.#readout.textContent = `${clock(times[index], 1)}  ${told}`;
+    const text = prices.map((column) => column[index].toFixed(this.#digits)).join("  ");
+    this.#readout.textContent = `${clock(times[index], 1)}  ${text}`;
   }
 }
 

@@ -1,7 +1,7 @@
-// Connected apps: what each may do and does now, access taken back, and what was done.
+// Connected apps: permissions, live connections, revocation and activity.
 //
 // Rules:
-// - All is told anew every few seconds; what stays the same is left alone, so nothing flickers.
+// - Everything is reloaded every few seconds; unchanged elements are kept, so nothing flickers.
 
 import {
   busy,
@@ -20,7 +20,7 @@ import {
   table,
   tableRow,
 } from "/assets/dom.js";
-import { begin, byDanger, keepFresh, liveBadge, livingList, tell } from "/assets/owner.js";
+import { begin, byDanger, keepFresh, liveBadge, livingList, showResult } from "/assets/owner.js";
 import { api } from "/assets/session.js";
 
 const MOST = 200;
@@ -31,10 +31,10 @@ const COLUMNS = [
   { title: "Call" },
   { title: "Account" },
   { title: "From" },
-  { title: "Times", numeric: true },
+  { title: "Count", numeric: true },
   { title: "Outcome" },
 ];
-const KINDS = { app: "app", token: "token", demo: "demo token", page: "at these pages" };
+const KINDS = { app: "app", token: "token", demo: "demo token", page: "on these pages" };
 
 let refresh;
 
@@ -47,44 +47,44 @@ function card(app, info) {
     "button",
     { type: "button", class: "danger-quiet" },
     "Revoke access",
-    h("span", { class: "sr-only" }, ` of ${app.name}`),
+    h("span", { class: "sr-only" }, ` for ${app.name}`),
   );
   revoke.onclick = () => revokeAccess(app, revoke);
-  const update = (told) => {
+  const update = (latest) => {
     fill(
       about,
       h(
         "div",
         { class: "head" },
-        h("h2", {}, told.name),
-        told.official ? h("span", { class: "badge good" }, "official") : null,
-        told.needs_consent
+        h("h2", {}, latest.name),
+        latest.official ? h("span", { class: "badge good" }, "official") : null,
+        latest.needs_consent
           ? h("span", { class: "badge warning" }, "needs your consent again")
           : null,
       ),
-      told.needs_consent ? changed(told) : null,
-      h("p", { class: "hint" }, `App ${told.app_id}, registered by ${told.owner}. It may:`),
-      scopeList(byDanger(told.scopes, info), info.forApps),
+      latest.needs_consent ? changed(latest) : null,
+      h("p", { class: "hint" }, `App ${latest.app_id}, registered by ${latest.owner}. It can:`),
+      scopeList(byDanger(latest.scopes, info), info.forApps),
     );
     fill(
       facts,
-      fact(told.loginids.length === 1 ? "Account" : "Accounts", told.loginids.join(", ")),
-      fact("Markup", markupWords(told.app_markup_percentage)),
-      fact("Connected", moment(told.connected_at)),
-      fact("Last used", told.last_used === null ? "never" : moment(told.last_used)),
-      fact("Live connections", liveBadge(told.live_connections)),
+      fact(latest.loginids.length === 1 ? "Account" : "Accounts", latest.loginids.join(", ")),
+      fact("Markup", markupWords(latest.app_markup_percentage)),
+      fact("Connected", moment(latest.connected_at)),
+      fact("Last used", latest.last_used === null ? "never" : moment(latest.last_used)),
+      fact("Live connections", liveBadge(latest.live_connections)),
     );
   };
   const actions = h("div", { class: "actions" }, revoke);
   return { element: h("li", { class: "card" }, about, facts, actions), update };
 }
 
-/** Why an app can do nothing for now, and what to do. */
+/** Why an app has no access at present, and what to do. */
 function changed({ name, changes }) {
   return h(
     "div",
     { class: "notice warning" },
-    h("p", {}, `${name} has changed since you allowed it, and can do nothing until you allow it ` +
+    h("p", {}, `${name} has changed since you gave consent, and has no access until you consent ` +
       "again: sign in from the app. If you no longer trust it, revoke its access."),
     h("ul", {}, changes.map((sentence) => h("li", {}, sentence))),
   );
@@ -96,10 +96,10 @@ function fact(title, ...what) {
 
 async function revokeAccess({ app_id: appId, name }, button) {
   const agreed = await confirm({
-    title: `Revoke access of ${name}?`,
+    title: `Revoke access for ${name}?`,
     text:
-      `What ${name} does for you ends at once, also on connections that are live now. ` +
-      "It can act for you again only if you allow it anew.",
+      `${name} loses access immediately, and its live connections are signed out. ` +
+      "To use your account again, it needs your consent.",
     action: "Revoke access",
     danger: true,
   });
@@ -112,16 +112,16 @@ async function revokeAccess({ app_id: appId, name }, button) {
       await refresh();
       const ended =
         done.signed_out === 0
-          ? "It had no live connection."
+          ? "It had no live connections."
           : `Signed out ${counted(done.signed_out, "live connection")}.`;
-      tell(byId("said"), "good", h("p", {}, `${done.name} has no access any more. ${ended}`));
+      showResult(byId("said"), "good", h("p", {}, `${done.name} no longer has access. ${ended}`));
     } catch (error) {
-      tell(byId("said"), "error", h("p", {}, `Access was not revoked. ${error.message}`));
+      showResult(byId("said"), "error", h("p", {}, `Access was not revoked. ${error.message}`));
     }
   });
 }
 
-// What was done.
+// Activity.
 
 function whoOf({ kind, app_id: appId, token }) {
   return kind === "app" ? `app ${appId}` : kind === "page" ? "page" : `token ${token}`;
@@ -131,18 +131,18 @@ function nameOf({ kind, name, token }) {
   return kind === "app" ? `App: ${name}` : `Token: ${name} (…${token.slice(-4)})`;
 }
 
-/** Offers whoever did something, anew only when that is another: an open list must not shut. */
-function offer(select, uses) {
-  const [anybody, ...offered] = select.options;
+/** List the apps and tokens with activity; an unchanged list stays, so that it does not close. */
+function showSources(select, uses) {
+  const [all, ...listed] = select.options;
   const byOthers = uses.filter(({ kind }) => kind !== "page");
   const names = new Map(byOthers.map((use) => [whoOf(use), nameOf(use)]));
   const chosen = select.value;
   if (chosen !== "" && !names.has(chosen)) {
     names.set(chosen, select.selectedOptions[0].textContent);
   }
-  const before = offered.map(({ value }) => value).sort().join("\n");
+  const before = listed.map(({ value }) => value).sort().join("\n");
   if ([...names.keys()].sort().join("\n") !== before) {
-    fill(select, anybody, [...names].map(([value, name]) => h("option", { value }, name)));
+    fill(select, all, [...names].map(([value, name]) => h("option", { value }, name)));
     select.value = chosen;
   }
 }
@@ -167,7 +167,7 @@ function activityRow({ call, from, kind, loginid, name, token }) {
     fill(when, moment(use.at));
     fill(times, Math.max(use.times, use.refused).toLocaleString("en"));
     fill(outcome, ...outcomeOf(use));
-    fill(ended, use.ended ? ", ended since" : null);
+    fill(ended, use.ended ? ", access ended" : null);
   };
   return { element: tableRow(COLUMNS, cells), update };
 }
@@ -182,11 +182,11 @@ function outcomeOf({ times, refused, last_error: code }) {
 }
 
 function activityView() {
-  const who = h("select", { name: "who" }, h("option", { value: "" }, "Everybody"));
+  const who = h("select", { name: "who" }, h("option", { value: "" }, "All activity"));
   const own = h("input", { type: "checkbox", name: "own" });
   const place = byId("activity");
   const more = h("button", { type: "button" }, "Show more");
-  const most = h("p", { class: "hint" }, `The latest ${MOST} lines are shown.`);
+  const most = h("p", { class: "hint" }, `Only the latest ${MOST} rows are shown.`);
   const whole = h("div", {}, table("Activity", COLUMNS, []), more, most);
   const body = whole.querySelector("tbody");
   const keyOf = ({ call, from, token }) => `${token} ${call} ${from}`;
@@ -217,22 +217,22 @@ function activityView() {
   };
   who.onchange = show;
   own.onchange = () => refresh();
-  fill(byId("filter"), field("Show", who), choice("What I did at these pages, too", own));
+  fill(byId("filter"), field("Show", who), choice("Include my activity on these pages", own));
   byId("filter").onsubmit = (event) => event.preventDefault();
   return async () => {
     const request = { activity: 1, limit: MOST, own_pages: Number(own.checked) };
     uses = (await api.ask(request)).activity;
-    offer(who, uses);
+    showSources(who, uses);
     show();
   };
 }
 
 function nothingDone(isFiltered) {
   return isFiltered
-    ? empty("Nothing here", "This one has done nothing yet.")
+    ? empty("No activity", "This app or program has not made a call yet.")
     : empty(
-        "Nothing was done yet",
-        "As soon as an app or a program uses one of your tokens, it is told here. Make a token ",
+        "No activity yet",
+        "Calls that apps and programs make with your tokens are listed here. Create a token ",
         h("a", { href: "/tokens" }, "under API tokens"),
         ".",
       );
@@ -242,11 +242,11 @@ begin(async (info) => {
   const place = byId("apps");
   fill(place, skeleton(4));
   const none = empty(
-    "No app is connected",
-    "An app that wants to act for you sends you to this gateway, where you allow what it may do. " +
-      "To see how that is, register an app of your own ",
+    "No connected apps",
+    "Apps that want access to your accounts send you to this gateway for consent. " +
+      "To try it, register your own app ",
     h("a", { href: "/apps" }, "under My apps"),
-    " and follow its link.",
+    " and open its consent link.",
   );
   const list = h("ul", { class: "cards wide" });
   const show = livingList(list, ({ app_id: appId }) => appId, (app) => card(app, info));

@@ -1,11 +1,11 @@
-// Consent: what an app asks for, in words, and what the user gives it or refuses.
+// Consent: the permissions that an app requests, and the user's decision.
 //
 // Rules:
-// - The page's query is passed on as it is and shown nowhere: all that is told of the app is what
-//   the gateway answers.
+// - The page's query is passed on unchanged and not shown: what is shown of the app is what the
+//   gateway returns.
 // - A sign-in that was made on this page, for this, ends with it; an earlier one stays.
-// - The most dangerous permission comes first, and none that can change something is ticked.
-// - Whoever has to sign in again in the middle finds the choices as they were.
+// - The most dangerous permission comes first, and none that can change something is selected.
+// - The choices are kept if the user has to sign in again.
 
 import {
   busy,
@@ -51,7 +51,7 @@ async function leave(url, host) {
     fill(byId(id));
   }
   fill(document.querySelector("[data-sign-in]"));
-  fill(byId("asked"), h("h1", {}, "Going back"), h("p", {}, `The app is at ${host}.`));
+  fill(byId("asked"), h("h1", {}, "Redirecting"), h("p", {}, `Returning to ${host}.`));
   if (wasMadeHere) {
     sessionStorage.removeItem(MADE_HERE);
     await signOut();
@@ -59,7 +59,7 @@ async function leave(url, host) {
   location.replace(url);
 }
 
-/** Allows or refuses; while one is under way the other is not to be had. */
+/** Allow or deny access; only one decision runs at a time. */
 async function decide(button, act) {
   if (deciding) {
     return;
@@ -74,7 +74,7 @@ async function decide(button, act) {
 
 function refuseButton(host) {
   const place = h("div");
-  const button = h("button", { type: "button" }, "Refuse");
+  const button = h("button", { type: "button" }, "Deny access");
   button.onclick = () =>
     decide(button, async () => {
       try {
@@ -93,15 +93,15 @@ function showAsked(asked, info) {
   const { name, owner, returns_to: host, scopes, app_markup_percentage: markup } = asked;
   fill(
     byId("asked"),
-    h("h1", {}, `Allow ${name} to act for you?`),
+    h("h1", {}, `Allow ${name} to access your accounts?`),
     h(
       "dl",
       { class: "facts" },
       h("dt", {}, "App"),
       h("dd", {}, h("strong", {}, name)),
       h("dt", {}, "Registered by"),
-      h("dd", { id: "owner" }, owner || "Told once you have signed in"),
-      h("dt", {}, "Returns to"),
+      h("dd", { id: "owner" }, owner || "Shown after you sign in"),
+      h("dt", {}, "Redirects to"),
       h("dd", {}, h("code", {}, host)),
       h("dt", {}, "Markup"),
       h("dd", {}, markupWords(markup)),
@@ -123,7 +123,7 @@ async function showOwner() {
     fill(byId("owner"), asked.owner);
     fill(byId("changes"), asked.changes.length > 0 && changesNotice(asked));
   } catch {
-    // Allowing says what is wrong with the app now; its owner's name would tell no more.
+    // Allowing reports what is wrong with the app; the owner's name would add nothing.
   }
 }
 
@@ -131,8 +131,8 @@ function changesNotice({ name, changes }) {
   return h(
     "div",
     { class: "notice warning" },
-    h("p", {}, `You have allowed this app before. It has changed since, and ${name} can do ` +
-      "nothing for you until you allow it again:"),
+    h("p", {}, `You allowed this app before. It has changed since, and ${name} has no ` +
+      "access until you allow it again:"),
     h("ul", {}, changes.map((sentence) => h("li", {}, sentence))),
   );
 }
@@ -141,10 +141,10 @@ function showRefused(error) {
   const { back } = error.details;
   fill(
     byId("asked"),
-    h("h1", {}, "This cannot be allowed"),
+    h("h1", {}, "Access cannot be granted"),
     notice("error", error.message),
     back && h("p", {}, h("a", { href: back, class: "button" }, "Back to the app")),
-    h("p", { class: "quiet-text" }, "Nothing was given to anybody."),
+    h("p", { class: "quiet-text" }, "No access was granted."),
   );
 }
 
@@ -162,26 +162,26 @@ function showSignIn(reason) {
 
 // Choosing.
 
-/** The accounts to choose from; with a single one there is nothing to choose. */
+/** The accounts to choose from; a single account is only named. */
 function accountChoices(accounts) {
   if (accounts.length === 1) {
     const [account] = accounts;
     return [
-      h("p", {}, "On your account ", h("strong", {}, accountText(account)), "."),
+      h("p", {}, "Account: ", h("strong", {}, accountText(account))),
       h("input", { type: "hidden", name: "loginids", value: account.loginid }),
     ];
   }
   return h(
     "fieldset",
     { class: "field", name: "loginids", tabindex: "-1" },
-    h("legend", {}, "On these accounts"),
+    h("legend", {}, "Accounts"),
     accounts.map(({ loginid, currency, is_virtual: isDemo }) =>
       choice(
         currency === undefined ? loginid : `${loginid} · ${currency}`,
         h("input", { type: "checkbox", value: loginid, checked: true }),
         currency === undefined
           ? {}
-          : { hint: isDemo ? "Demo account" : "Real-style account, of paper money too" },
+          : { hint: isDemo ? "Demo account" : "Real-style account with paper money" },
       ),
     ),
   );
@@ -191,8 +191,8 @@ function permissionChoices({ scopes }, info) {
   const shown = byDanger(scopes, info);
   const isDangerous = (scope) => dangerOf(scope, info) > 0;
   const hint =
-    "Permissions that can cost you money or change something are not ticked. Tick those that you" +
-    " want the app to have. Without them it may not work as it should, and can ask again.";
+    "Permissions that can cost you money or change something are not selected. Select those that" +
+    " you want to grant. Without them the app may not work as expected, and can ask again.";
   return scopeChoices("Permissions", shown, info.forApps, {
     name: "scopes",
     chosen: shown.filter((scope) => !isDangerous(scope)),
@@ -214,7 +214,7 @@ function buildChoices(asked, info) {
     h(
       "p",
       { class: "hint consent-after" },
-      "You see what it does, and can take this back at any time, under Connected apps.",
+      "You can see its activity and revoke access at any time under Connected apps.",
     ),
   );
   form.onsubmit = (event) => {
@@ -224,8 +224,8 @@ function buildChoices(asked, info) {
   let shownFor = null;
   return {
     form,
-    /** Offers the accounts of who is signed in; those of the same user stay as they are ticked. */
-    offer({ email, accounts: owned }) {
+    /** List the accounts of the signed-in user; a selection of the same user is kept. */
+    showAccounts({ email, accounts: owned }) {
       if (shownFor !== email) {
         shownFor = email;
         const who = h("p", {}, "You are signed in as ", h("strong", {}, email), ".");
@@ -235,7 +235,7 @@ function buildChoices(asked, info) {
   };
 }
 
-/** The login ids that are ticked, or the only one. */
+/** The selected login ids, or the only one. */
 function chosenOf(field) {
   return field.type === "hidden" ? [field.value] : picked(field);
 }
@@ -282,11 +282,11 @@ async function start() {
     if (signIn === null) {
       showSignIn(reason);
     } else {
-      choices.offer(signIn);
+      choices.showAccounts(signIn);
       showOwner();
     }
   };
-  const ended = "Your sign-in has ended. Sign in to go on: your choices stay.";
+  const ended = "Your session has ended. Sign in to continue; your choices are kept.";
   onSignIn((signIn) => show(signIn, ended));
   show(signedIn(), "Sign in to choose accounts and permissions.");
 }

@@ -156,17 +156,17 @@ export class ContractFields {
       );
       return field(title, h("select", { name }, options));
     };
-    const unit = isLookback ? "Multiplier" : `Stake, ${this.#currency}`;
+    const unit = isLookback ? "Multiplier" : `Stake (${this.#currency})`;
     const stake = number("stake", { min: 0, step: "any", value: isLookback ? amount : kept("stake", amount) });
     return [
       field(unit, stake),
       ...this.#barriers(rows),
       row.last_digit_range && choices("digit", "Digit", digitsOf(rows), String, 5),
       row.contract_category === "highlowticks" &&
-        choices("selected_tick", "Tick", TICKS_TO_SELECT, (tick) => `number ${tick} of 5`),
+        choices("selected_tick", "Tick", TICKS_TO_SELECT, (tick) => `tick ${tick} of 5`),
       row.multiplier_range && choices("multiplier", "Multiplier", row.multiplier_range, (times) => `×${times}`),
       row.growth_rate_range &&
-        choices("growth_rate", "Growth a tick", row.growth_rate_range, (rate) => `${Math.round(rate * 100)} %`),
+        choices("growth_rate", "Growth per tick", row.growth_rate_range, (rate) => `${Math.round(rate * 100)} %`),
       row.cancellation_range &&
         choices("cancellation", "Deal cancellation", ["", ...row.cancellation_range], (time) => time || "none"),
       (row.multiplier_range || row.growth_rate_range) &&
@@ -191,7 +191,7 @@ export class ContractFields {
       return [field("Barrier", text("barrier", row.barrier))];
     }
     return rows.map((one, index) =>
-      field(`Barrier, ${this.#types[index].name}`, text(`barrier-${one.contract_type}`, one.barrier)),
+      field(`Barrier (${this.#types[index].name})`, text(`barrier-${one.contract_type}`, one.barrier)),
     );
   }
 }

@@ -2,7 +2,7 @@
 //
 // Rules:
 // - Text from the server or a person becomes a text node, never markup.
-// - What changes by itself is told in a live region; what a person must answer is a <dialog>.
+// - Changes that happen on their own go to a live region; questions are a <dialog>.
 
 // Elements.
 
@@ -60,7 +60,7 @@ export function money(amount, currency) {
   return `${Number(amount).toLocaleString("en", format)} ${currency}`;
 }
 
-/** "+3.20 USD", with a sign in any case but for nothing at all. */
+/** "+3.20 USD", with a sign unless the amount is zero. */
 export function signedMoney(amount, currency) {
   const text = money(Math.abs(amount), currency);
   return amount > 0 ? `+${text}` : amount < 0 ? `−${text}` : text;
@@ -212,7 +212,7 @@ export function showErrors(form, error) {
       rest.push(`${name}: ${sentence}`);
     }
   }
-  const text = first ? ["Please look at the marked fields.", ...rest] : [error.message, ...rest];
+  const text = first ? ["Check the marked fields.", ...rest] : [error.message, ...rest];
   const box = notice("error", text.join("\n"));
   box.dataset.formError = "";
   const actions = form.querySelector(".actions");
@@ -311,7 +311,7 @@ async function copy(text) {
     await navigator.clipboard.writeText(text);
     return;
   }
-  // Without TLS on another host than loopback, a browser offers the older way only.
+  // Without TLS on another host than loopback, a browser supports the older API only.
   const area = h("textarea", { class: "sr-only", readonly: true });
   area.value = text;
   document.body.append(area);
@@ -338,7 +338,7 @@ export function copyButton(text, what = "") {
       label.textContent = "Copied";
       setTimeout(() => (label.textContent = "Copy"), 2000);
     } catch {
-      toast("The browser did not allow copying; select the text and copy it by hand.", "error");
+      toast("The browser blocked copying. Select the text and copy it manually.", "error");
     }
   };
   return button;
@@ -405,7 +405,7 @@ export function table(caption, columns, rows) {
     h("th", { role: "columnheader", scope: "col", class: numeric ? "numeric" : null }, title),
   );
   const made = rows.map((row) => (row instanceof HTMLElement ? row : tableRow(columns, row)));
-  // The roles are said because a table that is displayed as blocks loses them.
+  // The roles are explicit because a table that is displayed as blocks loses them.
   return h(
     "table",
     { role: "table", class: "stacking" },
@@ -428,7 +428,7 @@ export function tableRow(columns, cells, props = {}) {
   );
 }
 
-/** What stands where a list would be, while there is nothing in it. */
+/** The empty state of a list. */
 export function empty(title, ...children) {
   return h("div", { class: "empty" }, h("h3", {}, title), h("p", {}, ...children));
 }
@@ -444,9 +444,9 @@ export function skeleton(lines = 3) {
   );
 }
 
-const GONE = "no longer offered by this gateway";
+const GONE = "no longer available on this gateway";
 
-/** How dangerous a scope is in the hands of an app; 0 where it changes nothing. */
+/** How dangerous a scope is if an app has it; 0 if it changes nothing. */
 export function dangerOf(scope, info) {
   return info.scopes.find((one) => one.scope === scope)?.danger ?? 0;
 }
@@ -471,7 +471,7 @@ export function scopeBadges(scopes, info) {
   return h("ul", { class: "badges" }, scopes.map(badge));
 }
 
-/** Scopes one under another, each with its words in sight. */
+/** Scopes one under another, each with its description. */
 export function scopeList(scopes, info) {
   return h(
     "dl",
@@ -487,7 +487,7 @@ export function scopeList(scopes, info) {
 export function markupWords(percentage) {
   return percentage === 0
     ? "None"
-    : `${percentage} % of the payout, added to the price of each contract bought through it`;
+    : `${percentage} % of the payout, added to the price of each contract bought through the app`;
 }
 
 /** Tabs after the ARIA pattern: `tabs("Snippets", [{ title, content }])`. */

@@ -3,7 +3,7 @@
 // Rules:
 // - It keeps the last frames only, and draws once a frame of the screen however many arrive.
 // - What is opened stays where it is: new frames come beneath, and the view follows them only
-//   while its end is in sight.
+//   while its end is visible.
 
 import { colouredJson, fill, h } from "/assets/dom.js";
 
@@ -38,6 +38,7 @@ export class FrameLog {
 
   constructor(element) {
     this.#element = element;
+    this.clear();
   }
 
   add(direction, text) {
@@ -52,12 +53,20 @@ export class FrameLog {
 
   clear() {
     this.#waiting = [];
-    this.#element.replaceChildren();
+    this.#element.classList.remove("frames"); // the box with a fixed height
+    fill(this.#element, h("p", { class: "hint" }, "No frames yet"));
   }
 
   #draw() {
     this.#frame = 0;
+    if (this.#waiting.length === 0) {
+      return; // cleared meanwhile
+    }
     const view = this.#element;
+    if (!view.classList.contains("frames")) {
+      view.classList.add("frames");
+      fill(view);
+    }
     const follows = view.scrollHeight - view.scrollTop - view.clientHeight < 40;
     view.append(...this.#waiting.splice(0).map(entry));
     while (view.childElementCount > MOST) {
@@ -86,7 +95,7 @@ function entry({ direction, text, at }) {
       "summary",
       {},
       h("time", {}, time),
-      h("span", { class: "way" }, direction === "out" ? "sent" : "got"),
+      h("span", { class: "way" }, direction),
       h("code", {}, short.length > SHORT ? `${short.slice(0, SHORT)}…` : short),
     ),
     whole,

@@ -1,4 +1,4 @@
-// The explorer's running streams: what each is, how much it has told, a chart, a button to stop it.
+// The explorer's running streams: request, message count, chart and a stop button of each.
 
 import { candleChart, lineChart } from "/assets/chart.js";
 import { byId, colouredJson, counted, fill, h, notice } from "/assets/dom.js";
@@ -33,7 +33,7 @@ export class StreamList {
           this.#add(card);
           answered(message);
         }
-        card.told(message);
+        card.show(message);
       },
       (error) => {
         if (card === null) {
@@ -45,7 +45,7 @@ export class StreamList {
     );
   }
 
-  /** Somebody else is signed in now: the gateway has ended the streams of accounts. */
+  /** The signed-in user has changed: the gateway has ended the streams of accounts. */
   endOfAccounts() {
     for (const card of [...this.#running]) {
       if (card.needs) {
@@ -111,11 +111,11 @@ class StreamCard {
     );
   }
 
-  told(message) {
+  show(message) {
     this.#count += 1;
     this.#message = message;
     this.#draw(message);
-    // Many may come between two frames of the screen; what is seen is the last.
+    // Many may come between two frames of the screen; only the last is shown.
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
       this.#counter.textContent = counted(this.#count, "message");

@@ -27,6 +27,7 @@ import { askToSignIn, checkSignIn, onSignIn, pageInfo, signedIn } from "/assets/
 import { addressFor, Api } from "/assets/socket.js";
 
 const FIRST = "ticks";
+const NOT_SENT = "No request sent yet.";
 const narrow = matchMedia("(max-width: 62rem)");
 
 const frames = new FrameLog(byId("frames"));
@@ -57,7 +58,7 @@ function connect(appId, identity, request) {
   showConnection();
 }
 
-/** Signs the connection in as somebody else, or makes another one where that needs one. */
+/** Change how the connection is signed in; reconnect if the app has changed. */
 async function become(appId, identity, request = null) {
   const { api } = connection;
   if (appId !== connection.appId || api.state === "closed") {
@@ -73,7 +74,7 @@ async function become(appId, identity, request = null) {
   showShown();
 }
 
-/** Sends what signs the connection in as who was chosen; `otherwise`, when that is nobody. */
+/** Sign the connection in as chosen; without a sign-in, send `otherwise`, if any. */
 async function signIn(ask, otherwise = null) {
   const request = authorization() ?? otherwise;
   connection.refused = null;
@@ -94,7 +95,7 @@ function authorization() {
   return request;
 }
 
-/** A request sent by hand has signed the connection in or out. */
+/** Called when a request sent from the editor has signed the connection in or out. */
 function becameByHand(request) {
   const out = "logout" in request;
   Object.assign(connection, { identity: out ? "nobody" : "token", request: out ? null : request });
@@ -108,8 +109,8 @@ function becameByHand(request) {
 const STATES = {
   connecting: ["connecting", ""],
   open: ["connected", "good"],
-  lost: ["connection lost, trying again", "warning"],
-  closed: ["not connected: there is no such app", "bad"],
+  lost: ["connection lost, reconnecting", "warning"],
+  closed: ["not connected: app not found", "bad"],
 };
 
 function showConnection() {
@@ -123,8 +124,8 @@ function showConnection() {
     page: `signed in as ${signedIn()?.email}`,
     token: "signed in with a token",
   };
-  const told = refused ? `not signed in: ${refused}` : who[identity];
-  byId("connect-who").textContent = `App ${appId}, ${told}`;
+  const status = refused ? `not signed in: ${refused}` : who[identity];
+  byId("connect-who").textContent = `App ${appId}, ${status}`;
 }
 
 /** Shows in the form who may sign in, with one of them picked. */
@@ -134,7 +135,7 @@ function showIdentities(picked) {
   form.elements.identity.value = picked;
   form.querySelector("input[value=page]").disabled = me === null;
   byId("identity-page").textContent =
-    me === null ? "You, once you have signed in to this page" : `You, ${me.email}`;
+    me === null ? "Signed-in user (sign in to this page first)" : `Signed-in user: ${me.email}`;
   showTokenField();
 }
 
@@ -156,10 +157,10 @@ byId("connect-form").onsubmit = async (event) => {
 };
 
 onSignIn((me) => {
-  if (me === null) { // what was told to them is nobody else's business
+  if (me === null) { // the next user must not see their replies
     frames.clear();
     sent += 1;
-    showAnswer("Nothing is sent yet.", null, "");
+    showAnswer(NOT_SENT, null, "");
   }
   if (me !== null || connection.identity === "page") {
     const identity = me === null ? "nobody" : "page";
@@ -177,16 +178,16 @@ async function load() {
   try {
     const response = await fetch("/asyncapi.json");
     if (!response.ok) {
-      throw new Error(`The gateway answered ${response.status}.`);
+      throw new Error(`The gateway returned status ${response.status}.`);
     }
     [calls, info] = [read(await response.json()), await pageInfo()];
   } catch (error) {
     const again = h("button", { type: "button", onclick: load }, "Try again");
-    const text = `The list of calls could not be read. ${error.message}`;
+    const text = `The list of calls could not be loaded. ${error.message}`;
     fill(byId("call-list"), notice("error", text), again);
     return;
   }
-  offerNeeds();
+  showNeeds();
   showList();
   showFromHash();
 }
@@ -223,15 +224,17 @@ function inOrder(example, fields) {
   return Object.fromEntries(names.map((name) => [name, example[name]]));
 }
 
-/** The kinds of need, to filter by: the scopes, and what calls without one need. */
-function offerNeeds() {
+/** Fill the filter: the scopes, and what calls without a scope require. */
+function showNeeds() {
   const needs = new Set();
   for (const { scopes, needs: need } of calls.values()) {
     (scopes.length > 0 ? scopes : [need]).forEach((one) => needs.add(one));
   }
   const option = (value, text) => h("option", { value }, text);
-  const options = [...needs].sort().map((need) => option(need, need.replaceAll("_", " ")));
-  fill(byId("filter-scope"), option("", "anything"), options);
+  const names = { nothing: "none", login: "any scope", owner: "account owner", pages: "these pages" };
+  const nameOf = (need) => names[need] ?? need.replaceAll("_", " ");
+  const options = [...needs].sort().map((need) => option(need, nameOf(need)));
+  fill(byId("filter-scope"), option("", "all calls"), options);
 }
 
 function matches(call) {
@@ -254,7 +257,7 @@ function showList() {
   fill(byId("call-list"), parts);
   const count = [...groups.values()].flat().length;
   byId("filter-count").textContent =
-    count === 0 ? "No call is like that." : counted(count, "call");
+    count === 0 ? "No calls match." : counted(count, "call");
   markShown();
 }
 
@@ -268,7 +271,7 @@ function markShown() {
   }
 }
 
-/** Brings the call that is shown into sight in the list, without moving the page. */
+/** Scroll the list to the shown call, without moving the page. */
 function scrollToShown() {
   const list = byId("call-list");
   const link = list.querySelector("[aria-current]");
@@ -298,7 +301,7 @@ function show(call) {
   shown = call;
   byId("call-part").hidden = false;
   sent += 1; // an answer that still comes is another call's
-  showAnswer("Nothing is sent yet.", null, "");
+  showAnswer(NOT_SENT, null, "");
   markShown();
   scrollToShown();
   document.title = `${call.name} · Explorer · Scopegate`;
@@ -306,13 +309,13 @@ function show(call) {
   fill(
     byId("call-about"),
     call.description.split("\n\n").map((text) => h("p", { class: "prose" }, withCode(text))),
-    h("div", { class: "needs" }, h("span", {}, "Needs "), needsOf(call), streamsOf(call)),
+    h("div", { class: "needs" }, h("span", {}, "Requires "), needsOf(call), streamsOf(call)),
     h("div", { id: "want" }),
   );
   byId("request-text").value = drafts.get(call.name) ?? exampleOf(call);
   fill(
     byId("call-more"),
-    tabs("More about the call", [
+    tabs("Call details", [
       { title: "Request fields", content: fieldTable("Request fields", call.fields) },
       { title: "Reply fields", content: fieldTable("Reply fields", call.replyFields) },
       ...(call.reply ? [{ title: "Example reply", content: exampleReply(call) }] : []),
@@ -337,30 +340,30 @@ function exampleOf(call) {
 
 function needsOf({ scopes, needs, appTokens }) {
   const words = {
-    nothing: "nothing: anybody may call it",
-    login: "a sign-in, whatever its scopes",
-    owner: "the owner, signed in at these pages",
-    pages: "these pages: programs elsewhere cannot call it",
+    nothing: "no authentication",
+    login: "authentication, with any scope",
+    owner: "the account owner, signed in on these pages",
+    pages: "these pages: other programs cannot send it",
   };
   if (scopes.length === 0) {
     return h("span", { class: "badge" }, words[needs] ?? needs);
   }
   return [
     scopeBadges(scopes, info),
-    scopes.length > 1 && h("span", {}, "(one of them is enough)"),
-    !appTokens && h("span", {}, "(not for apps: use your own API token)"),
+    scopes.length > 1 && h("span", {}, "(any one of these)"),
+    !appTokens && h("span", {}, "(not available to apps: use your own API token)"),
   ];
 }
 
 function streamsOf(call) {
-  return call.streams && h("span", { class: "badge good" }, "streams with subscribe");
+  return call.streams && h("span", { class: "badge good" }, "supports subscribe");
 }
 
 function isPublic({ scopes, needs }) {
   return scopes.length === 0 && ["nothing", "pages"].includes(needs);
 }
 
-/** Says beforehand that a call will be refused for want of a sign-in. */
+/** Warn that the call will be refused without a sign-in. */
 function showWant() {
   const place = byId("want");
   if (isPublic(shown) || connection.identity !== "nobody") {
@@ -379,7 +382,7 @@ function showWant() {
       signedIn() === null &&
         h("button", { type: "button", class: "small", onclick: askToSignIn }, "Sign in"),
       " ",
-      h("button", { type: "button", class: "small", onclick: open }, "Choose who"),
+      h("button", { type: "button", class: "small", onclick: open }, "Change authentication"),
     ),
   );
 }
@@ -423,7 +426,7 @@ function errorTable(call) {
 
 function exampleReply(call) {
   return [
-    h("p", { class: "hint" }, "From a gateway with a fixed seed and clock. Tokens are masked, long lists cut."),
+    h("p", { class: "hint" }, "From a gateway with a fixed seed and clock. Tokens are masked, long lists shortened."),
     jsonBlock(call.reply, "Example reply"),
   ];
 }
@@ -491,7 +494,7 @@ byId("request").onsubmit = (event) => {
       throw new Error("it is not an object, such as {\"time\": 1}");
     }
   } catch (error) {
-    showAnswer(`This cannot be sent as a request: ${error.message}`, null, "error");
+    showAnswer(`The request is invalid: ${error.message}`, null, "error");
     return;
   }
   send(request);
@@ -515,11 +518,11 @@ async function send(request) {
     }
   };
   if (connection.api.state === "closed") {
-    showAnswer("Not connected. Connect above, with an app that exists.", null, "error");
+    showAnswer("Not connected: app not found. Enter another app ID above and connect.", null, "error");
     return;
   }
   const isOpen = connection.api.state === "open";
-  showAnswer(isOpen ? "Waiting for the answer…" : "Waiting for the connection…", null, "");
+  showAnswer(isOpen ? "Waiting for the reply…" : "Waiting for the connection…", null, "");
   const call = callOf(request);
   if ("subscribe" in request ? request.subscribe === 1 : call?.streamsUnasked) {
     streams.start(connection.api, request, { needs: call !== undefined && !isPublic(call), answered, failed });

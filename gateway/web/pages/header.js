@@ -53,10 +53,10 @@ api.onState((state) => {
   bar.dataset.state = state;
   if (state === "lost" && !wasLost) {
     wasLost = true;
-    bar.textContent = "The connection to the gateway is lost. Trying to connect again…";
+    bar.textContent = "The connection to the gateway was lost. Reconnecting…";
   } else if (state === "open" && wasLost) {
     wasLost = false;
-    bar.textContent = "Connected again.";
+    bar.textContent = "Reconnected.";
     setTimeout(() => {
       if (!wasLost) {
         bar.textContent = "";

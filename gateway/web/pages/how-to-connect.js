@@ -1,17 +1,17 @@
-// What both start pages say of the token that programs sign in with.
+// The token for programs, as both start pages show it.
 
 import { h, secretLine } from "/assets/dom.js";
 
-export const PLACEHOLDER = "A-TOKEN-FROM-THE-PAGE-API-TOKENS";
+export const PLACEHOLDER = "YOUR-API-TOKEN";
 
-/** The demo token, or where to make one. */
+/** The demo token, or a link to create a token. */
 export function tokenView(demo) {
   if (demo === null) {
-    const link = h("a", { href: "/tokens" }, "Make one under API tokens");
-    return [h("p", {}, link, " and put it in the place of the capitals below.")];
+    const link = h("a", { href: "/tokens" }, "Create one under API tokens");
+    return [h("p", {}, link, `, then replace ${PLACEHOLDER} below.`)];
   }
   return [
-    secretLine(demo.token, "the demo token"),
-    h("p", { class: "hint" }, `For the demo account ${demo.loginid}, until the next start.`),
+    secretLine(demo.token, "demo token"),
+    h("p", { class: "hint" }, `For the demo account ${demo.loginid}. Valid until the gateway restarts.`),
   ];
 }

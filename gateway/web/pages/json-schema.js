@@ -64,7 +64,7 @@ function described(field, document) {
   };
 }
 
-/** The schema itself where it is a reference; what stands beside the reference goes first. */
+/** The schema itself where it is a reference; keys beside the reference take precedence. */
 function resolved(schema, document) {
   const { $ref: pointer, allOf, ...own } = schema;
   const parts = [...(pointer ? [lookUp(pointer, document)] : []), ...(allOf ?? [])];
@@ -95,21 +95,20 @@ function typeOf(schema, document) {
   return `${[whole.type ?? "anything"].flat().join(" or ")}${bounds(whole)}`;
 }
 
+/** Bounds from this size on only limit the type, and are not shown. */
+const UNBOUNDED = 1e9;
+
 function bounds({ minimum, maximum, exclusiveMinimum, exclusiveMaximum, maxLength }) {
-  if (minimum !== undefined && maximum !== undefined) {
-    return Math.abs(maximum) < Number.MAX_SAFE_INTEGER ? ` (${minimum} to ${maximum})` : "";
+  const isShown = (bound) => bound !== undefined && Math.abs(bound) < UNBOUNDED;
+  if (isShown(minimum) && isShown(maximum)) {
+    return ` (${minimum} to ${maximum})`;
   }
-  if (minimum !== undefined && Math.abs(minimum) < Number.MAX_SAFE_INTEGER) {
-    return ` (at least ${minimum})`;
-  }
-  if (exclusiveMinimum !== undefined) {
-    return ` (more than ${exclusiveMinimum})`;
-  }
-  if (maximum !== undefined && Math.abs(maximum) < Number.MAX_SAFE_INTEGER) {
-    return ` (at most ${maximum})`;
-  }
-  if (exclusiveMaximum !== undefined) {
-    return ` (less than ${exclusiveMaximum})`;
-  }
-  return maxLength === undefined ? "" : ` (at most ${maxLength} characters)`;
+  const texts = [
+    isShown(minimum) && `at least ${minimum}`,
+    isShown(exclusiveMinimum) && `more than ${exclusiveMinimum}`,
+    isShown(maximum) && `at most ${maximum}`,
+    isShown(exclusiveMaximum) && `less than ${exclusiveMaximum}`,
+    isShown(maxLength) && `at most ${maxLength} characters`,
+  ].filter(Boolean);
+  return texts.length === 0 ? "" : ` (${texts.join(", ")})`;
 }

@@ -3,7 +3,7 @@
 import { lineChart } from "/assets/chart.js";
 import { api } from "/assets/session.js";
 
-/** How many ticks are in sight: the last two minutes of a symbol that ticks each second. */
+/** How many ticks are shown: the last two minutes of a symbol that ticks each second. */
 const SHOWN = 120;
 
 /**

@@ -1,18 +1,18 @@
-// What the owner's pages share: a start that waits for the sign-in, lists that keep themselves
-// fresh, scopes to choose, and results that are told.
+// Shared by the owner's pages: a start that waits for the sign-in, lists that refresh, a choice of
+// scopes, and notices of results.
 
 import { choice, dangerOf, fill, h, newId, notice, scopeName } from "/assets/dom.js";
 import { api, owner, pageInfo } from "/assets/session.js";
 
 const EVERY = 2000;
 
-/** Runs `start(info)` once somebody is signed in; `info` is what `pageInfo()` gives. */
+/** Runs `start(info)` once the user is signed in; `info` is what `pageInfo()` gives. */
 export async function begin(start) {
   try {
     await owner();
     await start(await insist(pageInfo));
   } catch (error) {
-    const sentence = `${error.message} Load the page again in a while.`;
+    const sentence = `${error.message} Reload the page in a moment.`;
     document.querySelector("[data-owner]").prepend(notice("error", sentence));
   }
 }
@@ -34,7 +34,7 @@ export async function insist(ask) {
 /**
  * Runs `load()` now and every few seconds while the page is seen and the connection is there.
  *
- * Why it failed stands in `problem` until it succeeds. Returns a function that runs it once more
+ * The error is shown in `problem` until it succeeds. Returns a function that runs it once more
  * and resolves when that is done.
  */
 export function keepFresh(load, problem) {
@@ -53,7 +53,7 @@ export function keepFresh(load, problem) {
   };
   const now = () => {
     waiting += 1;
-    last = last.then(run); // one after the other, so that what is told last is what is shown
+    last = last.then(run); // one after the other, so that the latest reply is shown
     return last;
   };
   const nowIfSeen = () => {
@@ -69,13 +69,13 @@ export function keepFresh(load, problem) {
 }
 
 /**
- * A list in `parent` that is told anew again and again: returns `show(items)`.
+ * A list in `parent` that is updated in place: returns `show(items)`.
  *
  * `make(item)` gives an item's `{ element, update(item) }`. An element stays while `keyOf(item)`
  * does, and is left alone while its item is the same: so nothing flickers, and focus stays.
  */
 export function livingList(parent, keyOf, make) {
-  const shown = new Map(); // key -> { element, update, said }
+  const shown = new Map(); // key -> { element, update, text }
   return (items) => {
     const keys = new Set(items.map(keyOf));
     for (const [key, { element }] of shown) {
@@ -87,12 +87,12 @@ export function livingList(parent, keyOf, make) {
     items.forEach((item, index) => {
       const key = keyOf(item);
       if (!shown.has(key)) {
-        shown.set(key, { ...make(item), said: "" });
+        shown.set(key, { ...make(item), text: "" });
       }
       const one = shown.get(key);
-      const said = JSON.stringify(item);
-      if (one.said !== said) {
-        one.said = said;
+      const text = JSON.stringify(item);
+      if (one.text !== text) {
+        one.text = text;
         one.update(item);
       }
       if (parent.children[index] !== one.element) {
@@ -102,7 +102,7 @@ export function livingList(parent, keyOf, make) {
   };
 }
 
-/** Scopes to choose from, as a field of a form with this name; `picked` tells which were. */
+/** Scopes to choose from, as a field of a form with this name; `picked` returns the selected ones. */
 export function scopeChoices(legend, scopes, info, { name, chosen = [], hint }) {
   const hintId = newId("hint");
   return h(
@@ -127,13 +127,13 @@ export function byDanger(scopes, info) {
   return [...scopes].sort((one, other) => dangerOf(other, info) - dangerOf(one, info));
 }
 
-/** The values of the boxes that are ticked in a fieldset. */
+/** The values of the selected checkboxes of a fieldset. */
 export function picked(fieldset) {
   return [...fieldset.querySelectorAll("input:checked")].map(({ value }) => value);
 }
 
 /** Puts a result in its place and moves the focus there, so that it is read out. */
-export function tell(place, kind, ...children) {
+export function showResult(place, kind, ...children) {
   const box = h("div", { class: `notice ${kind}`, tabindex: "-1" }, ...children);
   fill(place, box);
   box.focus();

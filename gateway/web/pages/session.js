@@ -2,17 +2,17 @@
 //
 // Rules:
 // - A sign-in is kept in this tab's `sessionStorage` and nowhere else.
-// - The page's connection signs in anew each time it is made, before anything else is sent.
-// - What belongs to an owner stands in elements with `data-owner`: they show only to one who is
-//   signed in. Where the form stands is an element with `data-sign-in`.
+// - The page's connection signs in each time it opens, before anything else is sent.
+// - What belongs to an owner is in elements with `data-owner`, shown only to a signed-in user. The
+//   sign-in form is in the element with `data-sign-in`.
 
 import { busy, clearErrors, field, fill, h, notice, openDialog, showErrors, toast } from
   "/assets/dom.js";
 import { Api } from "/assets/socket.js";
 
 const KEPT = "scopegate.sign-in";
-const SAID = "scopegate.said";
-const ENDED = "Your sign-in has ended. Sign in again to go on.";
+const NOTICE = "scopegate.notice";
+const ENDED = "Your session has ended. Sign in again.";
 
 const listeners = new Set();
 let signedInAs = read();
@@ -37,7 +37,7 @@ export function onSignIn(listener) {
 /**
  * The sign-in, once there is one and the connection has it; shows the form until then.
  *
- * `reason` is a sentence above the form. When the sign-in ends later, the page is loaded anew.
+ * `reason` is a sentence above the form. When the sign-in ends later, the page is reloaded.
  */
 export async function owner({ reason } = {}) {
   ownerAsked = true;
@@ -72,7 +72,8 @@ export async function signOut() {
   try {
     await api.ask({ sign_out: 1 });
   } catch (error) {
-    sentence = `You are signed out here, but the gateway may not know. ${error.message}`;
+    sentence =
+      `You are signed out here, but the gateway may not have been notified. ${error.message}`;
   }
   leaving = false;
   drop(sentence);
@@ -96,21 +97,21 @@ function keep(signIn) {
   document.documentElement.toggleAttribute("data-signed-in", signIn !== null);
 }
 
-function tell() {
+function notifyListeners() {
   listeners.forEach((listener) => listener(signedInAs));
 }
 
 function drop(sentence) {
   keep(null);
   if (ownerAsked) {
-    sessionStorage.setItem(SAID, sentence); // the form says it
+    sessionStorage.setItem(NOTICE, sentence); // the form shows it
   } else {
     toast(sentence);
   }
   if (ownerGiven) {
     location.reload(); // what is shown is not for who comes next
   } else {
-    tell();
+    notifyListeners();
   }
 }
 
@@ -134,7 +135,7 @@ async function authorize(ask) {
 
 let checking = false;
 
-/** Something failed for want of a sign-in: finds out whether this one has ended, and drops it. */
+/** Check the sign-in after a request was refused without one, and drop it if it has ended. */
 export async function checkSignIn() {
   if (signedInAs === null || checking || leaving) {
     return;
@@ -165,7 +166,7 @@ export function accountText({ loginid, currency, is_virtual: isDemo }) {
   return `${loginid} · ${currency} · ${isDemo ? "demo" : "real-style, paper money"}`;
 }
 
-/** A labelled choice of the account; `onChange(account)` is told of a new one. */
+/** A labelled choice of the account; `onChange(account)` gets a new one. */
 export function accountPicker(onChange) {
   const select = h(
     "select",
@@ -187,7 +188,7 @@ export function accountPicker(onChange) {
   return field("Account", select);
 }
 
-// What the gateway tells of itself.
+// What the gateway reports about itself.
 
 let info = null;
 
@@ -211,10 +212,10 @@ export function pageInfo() {
 async function loadInfo() {
   try {
     await api.ready();
-    const { page_info: told } = await api.ask({ page_info: 1 });
-    const wordsOf = (kind) => new Map(told.scopes.map((one) => [one.scope, one[kind]]));
-    const forApps = { ...told, words: wordsOf("app_words") };
-    return { ...told, words: wordsOf("words"), forApps };
+    const { page_info: reply } = await api.ask({ page_info: 1 });
+    const wordsOf = (kind) => new Map(reply.scopes.map((one) => [one.scope, one[kind]]));
+    const forApps = { ...reply, words: wordsOf("app_words") };
+    return { ...reply, words: wordsOf("words"), forApps };
   } catch (error) {
     info = null; // the next one to want it asks again
     throw error;
@@ -224,7 +225,7 @@ async function loadInfo() {
 // The form.
 
 /**
- * The sign-in form as an element; `done(signIn)` is called once somebody has signed in with it.
+ * The sign-in form as an element; `done(signIn)` is called once the user has signed in.
  * `reason` is a sentence above it; `titled: false` leaves out its heading.
  */
 export function signInForm({ done, reason, titled = true }) {
@@ -249,15 +250,15 @@ export function signInForm({ done, reason, titled = true }) {
   };
   demo.onclick = () => enter(demo, { sign_in_demo: 1 });
   pageInfo().then(
-    (told) => {
-      demo.hidden = told.demo === null;
-      if (told.users === "none") {
+    ({ demo: account, users }) => {
+      demo.hidden = account === null;
+      if (users === "none") {
         fill(first, nobodyYet());
-      } else if (told.users === "demo" && told.demo !== null) {
+      } else if (users === "demo" && account !== null) {
         // Nobody has a password to enter: the demo user is the usual way in.
         demo.classList.add("primary");
         button.classList.remove("primary");
-        fill(first, demo, h("p", { class: "hint" }, "Or sign in as a user that you have created:"));
+        fill(first, demo, h("p", { class: "hint" }, "Or sign in as a user you created:"));
       }
     },
     () => {}, // without it the form is whole but for that button
@@ -268,7 +269,7 @@ export function signInForm({ done, reason, titled = true }) {
     ...[
       titled && h("h2", {}, "Sign in"),
       reason && h("p", {}, reason),
-      said(),
+      keptNotice(),
       first,
       field("E-mail", h("input", { ...email, spellcheck: "false" })),
       field("Password", h("input", { ...password, name: "password" })),
@@ -281,14 +282,14 @@ export function signInForm({ done, reason, titled = true }) {
 function nobodyYet() {
   return notice(
     "info",
-    "This gateway has no users yet. Create one on its machine: ",
+    "This gateway has no users yet. Create one on the server: ",
     h("code", {}, "scopegate user create --email you@example.com"),
   );
 }
 
-function said() {
-  const sentence = sessionStorage.getItem(SAID);
-  sessionStorage.removeItem(SAID);
+function keptNotice() {
+  const sentence = sessionStorage.getItem(NOTICE);
+  sessionStorage.removeItem(NOTICE);
   return sentence && notice("info", sentence);
 }
 
@@ -298,7 +299,7 @@ async function signIn(request) {
   const made = { email, expires_at, accounts };
   await api.ask(authorization(made));
   keep(made);
-  tell();
+  notifyListeners();
 }
 
 keep(signedInAs);

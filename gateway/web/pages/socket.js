@@ -1,5 +1,5 @@
 // The Scopegate API over one plain WebSocket: requests, streams, and a connection that comes back.
-// It depends on nothing; copy it into a page of your own.
+// It depends on nothing; copy it into your own page.
 //
 //   const api = new Api({ appId: 1089 });
 //   const { time } = await api.ask({ time: 1 });
@@ -68,7 +68,7 @@ export class Api {
 
   /**
    * `onOpen(ask)` runs on each new connection before anything else is sent, to sign in with `ask`.
-   * `onDenied(error)` is told when a request or a stream fails for want of a sign-in.
+   * `onDenied(error)` is called when a request or a stream fails without a sign-in.
    */
   constructor({ appId = 1089, address = addressFor(appId), onOpen, onDenied } = {}) {
     this.#address = address;
@@ -127,7 +127,7 @@ export class Api {
   /**
    * Subscribes; `onMessage(message)` gets the first reply and all that follow it.
    *
-   * `onError(error)` is told why the stream has ended, when it was not by `stop()`. With
+   * `onError(error)` is called when the stream ends other than by `stop()`. With
    * `again: false` a lost connection ends it; a `buy` is never sent a second time.
    */
   stream(request, onMessage, onError = () => {}, { again = !("buy" in request) } = {}) {
@@ -279,7 +279,7 @@ export class Api {
 
   #ping() {
     if (this.#socket?.readyState === WebSocket.OPEN) {
-      this.#transmit({ ping: 1 }).catch(() => {}); // a lost connection is told by its state
+      this.#transmit({ ping: 1 }).catch(() => {}); // a lost connection shows in the state
       this.#expectFrame();
     }
   }

@@ -14,12 +14,12 @@ function showIndex() {
   const label = "Volatility 100 (1s) Index: the last two minutes of simulated ticks";
   liveChart(byId("chart"), SYMBOL, label, {
     onPrice: (price) => (byId("quote").textContent = price),
-    onLive: () => (byId("state").textContent = "Live. The times are those of your time zone."),
-    onError: (error) => (byId("state").textContent = `The prices do not come: ${error.message}`),
+    onLive: () => (byId("state").textContent = "Live. Times are in your time zone."),
+    onError: (error) => (byId("state").textContent = `Prices are unavailable. ${error.message}`),
   });
 }
 
-// The programs. Each signs in, tells the balance, then ten ticks.
+// The programs. Each signs in and prints the balance, then ten ticks.
 
 const pythonProgram = (address, token) => `# pip install websockets
 import asyncio
@@ -100,9 +100,9 @@ function showPrograms(token) {
   const address = addressFor(1089);
   const program = (title, how, text) => ({ title, content: codeBlock(text, how) });
   const panes = [
-    program("Python", "ticks.py, with the package websockets", pythonProgram(address, token)),
-    program("Node", "ticks.mjs, with the package ws", nodeProgram(address, token)),
-    program("Browser", "ticks.html, a whole page to open", browserProgram(address, token)),
+    program("Python", "ticks.py (requires websockets)", pythonProgram(address, token)),
+    program("Node", "ticks.mjs (requires ws)", nodeProgram(address, token)),
+    program("Browser", "ticks.html (open in a browser)", browserProgram(address, token)),
   ];
   fill(byId("snippets"), tabs("Programs", panes));
 }
@@ -117,7 +117,7 @@ async function showHowToConnect() {
   }
 }
 
-fill(byId("address"), secretLine(addressFor(1089), "the address"));
+fill(byId("address"), secretLine(addressFor(1089), "address"));
 fill(byId("token"), skeleton(1));
 showIndex();
 showHowToConnect();

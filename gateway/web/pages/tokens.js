@@ -22,7 +22,7 @@ import {
   table,
   tableRow,
 } from "/assets/dom.js";
-import { begin, keepFresh, liveBadge, livingList, picked, scopeChoices, tell } from
+import { begin, keepFresh, liveBadge, livingList, picked, scopeChoices, showResult } from
   "/assets/owner.js";
 import { account, accountPicker, api } from "/assets/session.js";
 import { ApiError } from "/assets/socket.js";
@@ -64,8 +64,8 @@ function buildForm(info) {
       field("Name", name),
     ),
     scopes,
-    choice("Works from this address only", bound, {
-      hint: "The address that this browser reaches the gateway from.",
+    choice("Restrict to this IP address", bound, {
+      hint: "The token works only from the IP address that this browser connects from.",
     }),
     h("div", { class: "actions" }, button, cancel),
   );
@@ -115,7 +115,7 @@ async function make(form, scopes) {
 function explained(error) {
   const next = {
     APITokenError: { new_token: `${error.message} Choose another name, or delete that token below.` },
-    TooManyTokens: { next: "Delete a token below that you do not use any more." },
+    TooManyTokens: { next: "Delete a token that you no longer use." },
     ConnectionLost: { next: "The token may have been created: check the list before you try again." },
   };
   const { code, message } = error;
@@ -124,11 +124,11 @@ function explained(error) {
 }
 
 function showMade({ display_name: name, token }, loginid) {
-  tell(
+  showResult(
     byId("said"),
     "good",
-    h("h2", {}, `“${name}” is created`),
-    secretLine(token, `the token ${name}`),
+    h("h2", {}, `Token “${name}” was created`),
+    secretLine(token, `token ${name}`),
     h(
       "p",
       {},
@@ -145,55 +145,55 @@ function row(token, info) {
     "button",
     { type: "button", class: "small danger-quiet" },
     "Delete",
-    h("span", { class: "sr-only" }, ` the token ${token.name}`),
+    h("span", { class: "sr-only" }, ` token ${token.name}`),
   );
   remove.onclick = () => removeToken(token, remove);
   fill(cells.at(-1), remove);
-  const update = (told) => {
-    const [name, may, of, used, live, made] = cells;
+  const update = (latest) => {
+    const [name, scopes, of, used, live, made] = cells;
     fill(
       name,
-      h("strong", {}, told.name),
-      h("p", { class: "hint" }, "ends in ", h("code", {}, told.token.slice(-4))),
+      h("strong", {}, latest.name),
+      h("p", { class: "hint" }, "ends in ", h("code", {}, latest.token.slice(-4))),
     );
-    fill(may, scopeBadges(told.scopes, info));
+    fill(scopes, scopeBadges(latest.scopes, info));
     fill(
       of,
-      h("span", { class: "nowrap" }, told.loginid),
-      told.valid_for_ip && h("p", { class: "hint" }, `from ${told.valid_for_ip} only`),
+      h("span", { class: "nowrap" }, latest.loginid),
+      latest.valid_for_ip && h("p", { class: "hint" }, `from ${latest.valid_for_ip} only`),
     );
     fill(
       used,
-      told.last_used === null
+      latest.last_used === null
         ? h("span", { class: "quiet-text" }, "never")
-        : moment(told.last_used),
-      told.last_used_from && h("p", { class: "hint" }, `from ${told.last_used_from}`),
+        : moment(latest.last_used),
+      latest.last_used_from && h("p", { class: "hint" }, `from ${latest.last_used_from}`),
     );
-    fill(live, liveBadge(told.live_connections));
+    fill(live, liveBadge(latest.live_connections));
     fill(
       made,
-      moment(told.created_at),
-      told.made_by && h("p", { class: "hint" }, `by the app ${told.made_by}`),
-      told.parent && h("p", { class: "hint" }, ...madeWith(told)),
+      moment(latest.created_at),
+      latest.made_by && h("p", { class: "hint" }, `by app ${latest.made_by}`),
+      latest.parent && h("p", { class: "hint" }, ...madeWith(latest)),
     );
   };
   return { element: tableRow(COLUMNS, cells), update };
 }
 
-/** The token that this one was created with, and ends with. */
+/** The token that this one was created with, and is deleted with. */
 function madeWith({ loginid, parent }) {
   const of = parent.loginid === loginid ? "" : ` of ${parent.loginid}`;
   const last = h("code", {}, parent.token.slice(-4));
-  return [`with the token ${parent.name}${of}, which ends in `, last];
+  return [`with token ${parent.name}${of}, ending in `, last];
 }
 
 async function removeToken({ name, token, loginid }, button) {
   const agreed = await confirm({
-    title: `Delete “${name}”?`,
+    title: `Delete token “${name}”?`,
     text:
-      "Programs that use it are signed out at once, and cannot sign in with it again. Tokens " +
-      "that were created with it are deleted too.",
-    action: "Delete the token",
+      "Programs that use this token are signed out immediately and cannot sign in with it again. " +
+      "Tokens created with it are also deleted.",
+    action: "Delete token",
     danger: true,
   });
   if (!agreed) {
@@ -203,9 +203,10 @@ async function removeToken({ name, token, loginid }, button) {
     try {
       await api.ask({ api_token: 1, delete_token: token, loginid });
       await refresh();
-      tell(byId("deleted"), "good", h("p", {}, `“${name}” is deleted and signed out everywhere.`));
+      const text = `“${name}” was deleted and signed out everywhere.`;
+      showResult(byId("deleted"), "good", h("p", {}, text));
     } catch (error) {
-      tell(byId("deleted"), "error", h("p", {}, `“${name}” was not deleted. ${error.message}`));
+      showResult(byId("deleted"), "error", h("p", {}, `“${name}” was not deleted. ${error.message}`));
     }
   });
 }
@@ -214,7 +215,7 @@ begin(async (info) => {
   buildForm(info);
   byId("new").onclick = () => (byId("make-part").hidden ? open() : close());
   fill(byId("list"), skeleton(4));
-  const none = empty("No tokens yet", "Create the first one with “New token”.");
+  const none = empty("No tokens yet", "Select “New token” to create one.");
   const whole = table("Your tokens", COLUMNS, []);
   const show = livingList(
     whole.querySelector("tbody"),

@@ -44,8 +44,8 @@ function showPrograms(token) {
   const address = addressFor(1089);
   const program = (title, how, text) => ({ title, content: codeBlock(text, how) });
   const panes = [
-    program("Python", "first.py, with the package websockets", pythonProgram(address, token)),
-    program("JavaScript", "first.mjs, or in a browser", nodeProgram(address, token)),
+    program("Python", "first.py (requires websockets)", pythonProgram(address, token)),
+    program("JavaScript", "first.mjs (Node 22 or newer, or a browser)", nodeProgram(address, token)),
   ];
   fill(byId("snippets"), tabs("Programs", panes));
 }
@@ -61,7 +61,7 @@ async function show() {
   }
 }
 
-fill(byId("address"), secretLine(addressFor(1089), "the address"));
+fill(byId("address"), secretLine(addressFor(1089), "address"));
 fill(byId("token"), skeleton(1));
 show();
 api.onState((state) => {
