@@ -245,13 +245,19 @@ function matches(call) {
   return fits && words.every((word) => text.includes(word));
 }
 
+/** `PaymentAgents` as `Payment agents`. */
+function titleOf(group) {
+  const words = group.replace(/(?<=[a-z])(?=[A-Z])/g, " ");
+  return words[0] + words.slice(1).toLowerCase();
+}
+
 function showList() {
   const groups = Map.groupBy([...calls.values()].filter(matches), ({ group }) => group);
   const sorted = [...groups].sort(([one], [other]) => one.localeCompare(other));
   const link = ({ name, summary }) =>
     h("li", {}, h("a", { href: `#${name}`, title: summary, dataset: { call: name } }, name));
   const parts = sorted.map(([group, members]) => [
-    h("h3", {}, group),
+    h("h3", {}, titleOf(group)),
     h("ul", {}, members.sort((one, other) => one.name.localeCompare(other.name)).map(link)),
   ]);
   fill(byId("call-list"), parts);
@@ -316,8 +322,14 @@ function show(call) {
   fill(
     byId("call-more"),
     tabs("Call details", [
-      { title: "Request fields", content: fieldTable("Request fields", call.fields) },
-      { title: "Reply fields", content: fieldTable("Reply fields", call.replyFields) },
+      {
+        title: "Request fields",
+        content: fieldTable("Request fields", call.fields, ({ required }) => required && "required"),
+      },
+      {
+        title: "Reply fields",
+        content: fieldTable("Reply fields", call.replyFields, ({ required }) => !required && "optional"),
+      },
       ...(call.reply ? [{ title: "Example reply", content: exampleReply(call) }] : []),
       ...(call.errors.length > 0 ? [{ title: "Errors", content: errorTable(call) }] : []),
       { title: "Code", content: h("div", { id: "code" }) },
@@ -389,19 +401,27 @@ function showWant() {
 
 const SHOWN_VALUES = 8; // of an enumeration; more are shown when asked for
 
-function fieldTable(caption, fields) {
+/** A table of fields; `mark(field)` is the word after the name, or false. */
+function fieldTable(caption, fields, mark) {
   const columns = [{ title: "Field" }, { title: "Type" }, { title: "Description" }];
-  const rows = fields.map(({ name, required, type, values, description }) => [
-    [
-      h("code", { class: "field-name" }, name.split(/(?<=[.\]])/).flatMap((part) => [part, h("wbr")])),
-      required && h("span", { class: "required" }, " required"),
-    ],
-    values ? valueChips(values) : h("span", { class: "mono" }, type),
-    withCode(description || "–"),
+  const rows = fields.map((field) => [
+    fieldName(field.name, mark(field)),
+    field.values ? valueChips(field.values) : h("span", { class: "mono" }, field.type),
+    withCode(field.description || "–"),
   ]);
   const made = table(caption, columns, rows);
   made.classList.add("fields");
   return made;
+}
+
+function fieldName(name, mark) {
+  const parts = name.split(/(?<=[.\]])/).flatMap((part) => [part, h("wbr")]);
+  return h(
+    "span",
+    {},
+    h("code", { class: "field-name" }, parts),
+    mark && h("span", { class: mark }, ` ${mark}`),
+  );
 }
 
 /** The values of an enumeration as chips, the later ones of many collapsed. */
