@@ -43,13 +43,18 @@ def test_every_call_is_there_with_its_policy_and_fields(page: Page) -> None:
     expect(row).to_contain_text("required")
     expect(page.locator("#call-list")).to_contain_text("Copy trading")
     page.get_by_role("tab", name="Reply fields").click()
-    expect(page.get_by_role("row", name=re.compile("^subscription "))).to_contain_text("optional")
     expect(page.get_by_role("row", name=re.compile(r"^buy\.contract_id "))).not_to_contain_text(
         re.compile("required|optional")
     )
     page.get_by_role("tab", name="Request fields").click()
     example = json.loads(page.get_by_label("Request", exact=True).input_value())
     assert next(iter(example)) == "buy"
+
+    page.get_by_label("Scope", exact=True).select_option("")
+    choose(page, "proposal_open_contract")
+    page.get_by_role("tab", name="Reply fields").click()
+    row = page.get_by_role("row", name=re.compile(r"^proposal_open_contract\.account_id "))
+    expect(row).to_contain_text("optional")
 
 
 def test_a_call_is_sent_with_the_keyboard_and_its_frames_are_shown(page: Page) -> None:
