@@ -80,6 +80,8 @@ def calls_index() -> str:
         "",
         *_codes(error_codes.ANY_CALL),
         "",
+        "A message that names no call of this gateway is answered with `UnrecognisedRequest`.",
+        "",
         "Calls that need a token:",
         "",
         *_codes(error_codes.NEEDS_LOGIN),
@@ -211,7 +213,15 @@ def _fields(call: Call) -> Iterator[str]:
     for name, part in schema["properties"].items():
         if name not in COMMON:
             mark = " (required)" if name in required else ""
-            yield f"| `{name}`{mark} | {_type(part, schema)} | {part.get('description', '')} |"
+            text = part.get("description", "")
+            if part.get("default") and "default" not in text and text.endswith("."):
+                text += f" The default is `{part['default']}`."
+            yield f"| `{name}`{mark} | {_type(part, schema)} | {text} |"
+
+
+BOUNDS = (("minimum", "ge"), ("maximum", "le"))
+UNBOUNDED = 10**9
+"""Bounds from this size on only limit the type, and are not shown."""
 
 
 def _type(part: dict[str, Any], schema: dict[str, Any]) -> str:
@@ -230,9 +240,14 @@ def _type(part: dict[str, Any], schema: dict[str, Any]) -> str:
     if part.get("type") == "array":
         return f"list of {_type(part['items'], schema)}"
     words = str(part.get("type", "any"))
-    low, high = part.get("minimum"), part.get("maximum")
-    if low is not None and high is not None and high < 10**12:
+    # pydantic writes `ge` and `le` for a type with a validator of its own.
+    low, high = (part.get(one, part.get(other)) for one, other in BOUNDS)
+    if low is not None and high is not None and high < UNBOUNDED:
         words += f" from {low} to {high}"
+    elif low is not None:
+        words += f", at least {low}"
+    elif high is not None and high < UNBOUNDED:
+        words += f", at most {high}"
     if "pattern" in part:
         words += " `" + part["pattern"].replace("|", "\\|") + "`"
     return words

@@ -10,6 +10,7 @@ import contextlib
 import gc
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -165,9 +166,10 @@ async def _serve(settings: Settings, own: "Gateway | None") -> None:
                 "  (demo account, all scopes, until the next start)"
             )
         if await gateway.store.read(users.present) == "none":
+            path = shlex.quote(str(settings.db.resolve()))
             lines.append(
                 "users        none yet: create one with"
-                " `scopegate user create --email you@example.com`"
+                f" `scopegate user create --email you@example.com --db {path}`"
             )
         _say("\n".join(lines))
         gc.collect()

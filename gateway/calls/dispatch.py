@@ -127,7 +127,6 @@ class Dispatcher:
         message: Message = {}
         echo: Message = {}
         call: Call | None = None
-        admitted = False
         session.acting = None
         session.answering = True
         refusal = self._refusal(session)
@@ -160,7 +159,6 @@ class Dispatcher:
                 raise self._unrecognised(message)
             call = found
             self._admit(session, call, acting, message)
-            admitted = True
             request = call.validate(message)
             if secret:
                 _refuse_tokens(message, secret_fields)
@@ -179,7 +177,7 @@ class Dispatcher:
             if refusal is not None:
                 session.turned_away = True
                 return self._refuse(session, message, echo, refusal)
-            self._failed(session, call, message, echo, problem, admitted=admitted)
+            self._failed(session, call, message, echo, problem)
         session.replied()
         return None
 
@@ -230,6 +228,7 @@ class Dispatcher:
                 {"loginid": "This connection has no token for this account."}
             )
         session.acting = acting
+        self._used(session, acting, call.name)  # a call without the scope is activity too
         if call.scopes and call.scopes.isdisjoint(acting.scopes):
             raise _permission_denied(call)
         if not call.app_tokens and acting.link_id is not None:
@@ -240,7 +239,6 @@ class Dispatcher:
             if call.audience is AT_PAGES and not session.at_pages:
                 raise _not_at_pages()
         session.refusals = 0
-        self._used(session, acting, call.name)
 
     def _limited(
         self, session: Session, text: bytes, broken: str, message: Message | None = None
@@ -423,15 +421,13 @@ class Dispatcher:
         message: Message,
         echo: Message,
         problem: BaseException,
-        *,
-        admitted: bool = True,
     ) -> None:
         if isinstance(problem, Disconnect):
             raise problem
         name = call.name if call else "error"
         try:
             body = self._converted(problem, message, call).body()
-            if admitted and call is not None and session.acting is not None:
+            if call is not None and session.acting is not None:
                 self._refused(session, session.acting, call.name, body["code"])
             if echo is not message:
                 body = _masked(body)

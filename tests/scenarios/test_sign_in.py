@@ -362,7 +362,7 @@ async def test_an_owner_oversees_tokens_and_what_was_done_with_them(world: World
 
 
 async def test_activity_has_the_outcome_of_the_calls(world: World) -> None:
-    """Refusals by the call itself are counted, with the code of the latest; those before it not."""
+    """Errors are counted, with the code of the latest; also where the token lacks the scope."""
     owner = await world.owner()
     bot = world.connect(address="192.0.2.7")
     await bot.authorize(await world.token("read", "trade"))
@@ -377,7 +377,7 @@ async def test_activity_has_the_outcome_of_the_calls(world: World) -> None:
     assert found["sell"] == (2, 2, "InputValidationFailed")
     assert found["buy"] == (1, 1, "InputValidationFailed")
     assert found["topup_virtual"] == (1, 1, "TopupVirtualError")
-    assert "api_token" not in found
+    assert found["api_token"] == (1, 1, "PermissionDenied")
 
     await bot.ask({"sell": 1, "price": 0})
     await bot.ask({"balance": 1})
