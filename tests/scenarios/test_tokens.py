@@ -204,6 +204,7 @@ async def test_every_use_of_a_token_is_counted_by_call_and_address(world: World)
     assert await world.gateway.store.read(read) == [
         ("authorize", "10.0.0.7", 1),
         ("balance", "10.0.0.7", 3),
+        ("topup_virtual", "10.0.0.7", 1),  # refused, because the token lacks the scope
     ]
 
 
