@@ -8,7 +8,9 @@ Rules:
 """
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Iterator
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
@@ -259,9 +261,10 @@ class Trading:
         for token in request.tokens:
             try:
                 grant = await self._trader(token, session, request)
-                bought = await self._buy(
-                    quote_request, proposed, session, grant, request.price, None
-                )
+                with self._outcome_recorded(session, grant, request):
+                    bought = await self._buy(
+                        quote_request, proposed, session, grant, request.price, None
+                    )
             except (ApiError, Refusal) as problem:
                 results.append(_failed(problem, token))
                 continue
@@ -305,12 +308,9 @@ class Trading:
         for token in request.tokens:
             try:
                 grant = await self._trader(token, session, request)
-                closed = await self._sell(
-                    self._held(grant.loginid, request.shortcode),
-                    session,
-                    grant,
-                    request.price,
-                )
+                with self._outcome_recorded(session, grant, request):
+                    held = self._held(grant.loginid, request.shortcode)
+                    closed = await self._sell(held, session, grant, request.price)
             except (ApiError, Refusal) as problem:
                 results.append(_failed(problem, token))
                 continue
@@ -336,18 +336,38 @@ class Trading:
     ) -> Grant:
         """Return the grant of this token. Raises `PermissionDenied` without the scope `trade`."""
         [grant] = await self._access.grants([token], session)
+        if grant.token_id != session.grant.token_id:  # else the call itself is counted
+            self._access.used(session, grant, _CALLS[type(request)])
         if TRADE not in grant.scopes:
-            raise ApiError("PermissionDenied", "Permission denied, requires trade scope.")
-        buys = isinstance(request, BuyForSeveral)
-        made = "buy_contract_for" if buys else "sell_contract_for"
-        self._access.used(session, grant, f"{made}_multiple_accounts")
+            error = ApiError("PermissionDenied", "Permission denied, requires trade scope.")
+            self._access.refused(session, grant, _CALLS[type(request)], error.code)
+            raise error
         return grant
+
+    @contextlib.contextmanager
+    def _outcome_recorded(
+        self, session: Session, grant: Grant, request: BuyForSeveral | SellForSeveral
+    ) -> Iterator[None]:
+        """Record a failure of this block in the activity of the grant's token."""
+        try:
+            yield
+        except (ApiError, Refusal, StoreUnavailableError) as problem:
+            error = storage_unavailable() if isinstance(problem, StoreUnavailableError) else problem
+            self._access.refused(session, grant, _CALLS[type(request)], error.code)
+            raise
 
     def _held(self, loginid: str, shortcode: str) -> int:
         for position in self._desk.positions(loginid):
             if position.contract.shortcode == shortcode:
                 return position.contract.id
         raise Refusal("NoOpenPosition", NOT_OPEN)
+
+
+_CALLS: dict[type[BuyForSeveral | SellForSeveral], str] = {
+    BuyForSeveral: "buy_contract_for_multiple_accounts",
+    SellForSeveral: "sell_contract_for_multiple_accounts",
+}
+"""The calls that trade for several accounts, by their requests."""
 
 
 def _receipt(bought: Bought) -> BuyBody:

@@ -387,6 +387,32 @@ async def test_activity_has_the_outcome_of_the_calls(world: World) -> None:
     assert found["balance"] == (2, 0, None)
 
 
+async def test_activity_counts_a_call_for_several_accounts_once_for_each_token(
+    world: World,
+) -> None:
+    """Also for the connection's own token, and with the outcome for that account."""
+    owner = await world.owner()
+    token, reader = await world.token("trade"), await world.token("read")
+    bot = world.connect()
+    await bot.authorize(token)
+    reply = await bot.ask(
+        {
+            "sell_contract_for_multiple_accounts": 1,
+            "shortcode": "CALL_R_100_19.54_1700000000_1700000300_S0P_0",
+            "price": 0,
+            "tokens": [token, reader],
+        }
+    )
+    assert "error" not in reply
+    uses = (await owner.ask({"activity": 1}))["activity"]
+    found = [
+        (use["times"], use["refused"], use["last_error"])
+        for use in uses
+        if use["call"] == "sell_contract_for_multiple_accounts"
+    ]
+    assert sorted(found) == [(1, 1, "NoOpenPosition"), (1, 1, "PermissionDenied")]
+
+
 async def test_a_page_learns_which_users_there_are(world: World) -> None:
     page = world.connect(at_pages=True)
     assert (await page.ask({"page_info": 1}))["page_info"]["users"] == "demo"
