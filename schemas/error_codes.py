@@ -106,6 +106,15 @@ OF_CALLS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Codes of single calls, alphabetically."""
 
+SALE: Final = (
+    "ContractNotFound",
+    "InvalidSellContractProposal",
+    "MarketIsClosed",
+    "NoOpenPosition",
+    "PriceMoved",
+)
+"""Codes of calls that sell a contract."""
+
 PURCHASE: Final = (
     "AccountBalanceExceedsLimit",
     "BarrierValidationError",

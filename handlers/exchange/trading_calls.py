@@ -8,11 +8,10 @@ Rules:
 """
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from scopegate.exchange import exclusion
 from scopegate.exchange.book import Bought, Closed, Purchase
@@ -27,7 +26,12 @@ from scopegate.exchange.money import rounded_units, to_number
 from scopegate.exchange.rates import Rates
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls import token_form
-from scopegate.gateway.calls.errors import ApiError, input_validation_failed, storage_unavailable
+from scopegate.gateway.calls.errors import (
+    ApiError,
+    input_validation_failed,
+    permission_denied,
+    storage_unavailable,
+)
 from scopegate.gateway.calls.registry import Stream, call
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.exchange.api_errors import as_error
@@ -62,6 +66,8 @@ from scopegate.schemas.trading_messages import (
     SoldForOne,
 )
 from scopegate.store.sqlite import Snapshot, StoreUnavailableError
+
+ResultT = TypeVar("ResultT")
 
 
 class Trading:
@@ -198,13 +204,7 @@ class Trading:
     @call(
         "sell",
         needs=TRADE,
-        error_codes=(
-            "ContractNotFound",
-            "InvalidSellContractProposal",
-            "MarketIsClosed",
-            "NoOpenPosition",
-            "PriceMoved",
-        ),
+        error_codes=error_codes.SALE,
     )
     async def sell(self, request: Sell, session: Session) -> SellReply:
         """Sell an open contract back at its current value, but not below `price`."""
@@ -257,34 +257,26 @@ class Trading:
         quote_request, proposed = self._named(
             session, request.buy_contract_for_multiple_accounts, request.parameters
         )
-        results: list[BoughtForOne | FailedForOne] = []
-        for token in request.tokens:
-            try:
-                grant = await self._trader(token, session, request)
-                with self._outcome_recorded(session, grant, request):
-                    bought = await self._buy(
-                        quote_request, proposed, session, grant, request.price, None
-                    )
-            except (ApiError, Refusal) as problem:
-                results.append(_failed(problem, token))
-                continue
-            except StoreUnavailableError:  # the trades of the other accounts are reported
-                results.append(_failed(storage_unavailable(), token))
-                continue
-            receipt = _receipt(bought)
-            results.append(
-                {
-                    "buy_price": receipt["buy_price"],
-                    "contract_id": receipt["contract_id"],
-                    "longcode": receipt["longcode"],
-                    "payout": receipt["payout"],
-                    "purchase_time": receipt["purchase_time"],
-                    "shortcode": receipt["shortcode"],
-                    "start_time": receipt["start_time"],
-                    "token": token_form.masked(token),
-                    "transaction_id": receipt["transaction_id"],
-                }
+
+        async def buy(grant: Grant, token: str) -> BoughtForOne:
+            receipt = _receipt(
+                await self._buy(quote_request, proposed, session, grant, request.price, None)
             )
+            return {
+                "buy_price": receipt["buy_price"],
+                "contract_id": receipt["contract_id"],
+                "longcode": receipt["longcode"],
+                "payout": receipt["payout"],
+                "purchase_time": receipt["purchase_time"],
+                "shortcode": receipt["shortcode"],
+                "start_time": receipt["start_time"],
+                "token": token_form.masked(token),
+                "transaction_id": receipt["transaction_id"],
+            }
+
+        results = await self._for_each_token(
+            "buy_contract_for_multiple_accounts", request.tokens, session, buy
+        )
         if any("code" not in result for result in results):
             self._quotes.bought(session, request.buy_contract_for_multiple_accounts)
         return {"buy_contract_for_multiple_accounts": {"result": results}}
@@ -292,82 +284,72 @@ class Trading:
     @call(
         "sell_contract_for_multiple_accounts",
         needs=TRADE,
-        error_codes=(
-            "ContractNotFound",
-            "InvalidSellContractProposal",
-            "MarketIsClosed",
-            "NoOpenPosition",
-            "PriceMoved",
-        ),
+        error_codes=error_codes.SALE,
     )
     async def sell_for_several(
         self, request: SellForSeveral, session: Session
     ) -> SellForSeveralReply:
         """Sell, for each of several accounts, its open contract with this shortcode."""
-        results: list[SoldForOne | FailedForOne] = []
-        for token in request.tokens:
-            try:
-                grant = await self._trader(token, session, request)
-                with self._outcome_recorded(session, grant, request):
-                    held = self._held(grant.loginid, request.shortcode)
-                    closed = await self._sell(held, session, grant, request.price)
-            except (ApiError, Refusal) as problem:
-                results.append(_failed(problem, token))
-                continue
-            except StoreUnavailableError:  # the trades of the other accounts are reported
-                results.append(_failed(storage_unavailable(), token))
-                continue
+
+        async def sell(grant: Grant, token: str) -> SoldForOne:
+            held = self._held(grant.loginid, request.shortcode)
+            closed = await self._sell(held, session, grant, request.price)
             sold = _sold(closed)
             moment = time.gmtime(closed.contract.sold_at)
-            results.append(
-                {
-                    "balance_after": sold["balance_after"],
-                    "contract_id": sold["contract_id"],
-                    "reference_id": sold["reference_id"],
-                    "sell_price": sold["sold_for"],
-                    "sell_time": time.strftime("%Y-%m-%d %H:%M:%S", moment),
-                    "transaction_id": sold["transaction_id"],
-                }
-            )
+            return {
+                "balance_after": sold["balance_after"],
+                "contract_id": sold["contract_id"],
+                "reference_id": sold["reference_id"],
+                "sell_price": sold["sold_for"],
+                "sell_time": time.strftime("%Y-%m-%d %H:%M:%S", moment),
+                "transaction_id": sold["transaction_id"],
+            }
+
+        results = await self._for_each_token(
+            "sell_contract_for_multiple_accounts", request.tokens, session, sell
+        )
         return {"sell_contract_for_multiple_accounts": {"result": results}}
 
-    async def _trader(
-        self, token: str, session: Session, request: BuyForSeveral | SellForSeveral
-    ) -> Grant:
-        """Return the grant of this token. Raises `PermissionDenied` without the scope `trade`."""
-        [grant] = await self._access.grants([token], session)
-        if grant.token_id != session.grant.token_id:  # else the call itself is counted
-            self._access.used(session, grant, _CALLS[type(request)])
-        if TRADE not in grant.scopes:
-            error = ApiError("PermissionDenied", "Permission denied, requires trade scope.")
-            self._access.refused(session, grant, _CALLS[type(request)], error.code)
-            raise error
-        return grant
+    async def _for_each_token(
+        self,
+        call_name: str,
+        tokens: Sequence[str],
+        session: Session,
+        trade: Callable[[Grant, str], Awaitable[ResultT]],
+    ) -> list[ResultT | FailedForOne]:
+        """Call `trade` with the grant of each token; return results in the order of the tokens.
 
-    @contextlib.contextmanager
-    def _outcome_recorded(
-        self, session: Session, grant: Grant, request: BuyForSeveral | SellForSeveral
-    ) -> Iterator[None]:
-        """Record a failure of this block in the activity of the grant's token."""
-        try:
-            yield
-        except (ApiError, Refusal, StoreUnavailableError) as problem:
-            error = storage_unavailable() if isinstance(problem, StoreUnavailableError) else problem
-            self._access.refused(session, grant, _CALLS[type(request)], error.code)
-            raise
+        Each trade succeeds or fails separately, and is recorded in the activity of its token.
+        """
+        results: list[ResultT | FailedForOne] = []
+        for token in tokens:
+            grant: Grant | None = None
+            try:
+                [grant] = await self._access.grants([token], session)
+                if grant.token_id != session.grant.token_id:  # else the call itself is counted
+                    self._access.used(session, grant, call_name)
+                if TRADE not in grant.scopes:
+                    raise permission_denied("trade scope")
+                results.append(await trade(grant, token))
+            # A failure of the store too: the trades of the other accounts are reported.
+            except (ApiError, Refusal, StoreUnavailableError) as problem:
+                error = _api_error(problem)
+                if grant is not None:
+                    self._access.refused(session, grant, call_name, error.code)
+                results.append(
+                    {
+                        "code": error.code,
+                        "message_to_client": error.message,
+                        "token": token_form.masked(token),
+                    }
+                )
+        return results
 
     def _held(self, loginid: str, shortcode: str) -> int:
         for position in self._desk.positions(loginid):
             if position.contract.shortcode == shortcode:
                 return position.contract.id
         raise Refusal("NoOpenPosition", NOT_OPEN)
-
-
-_CALLS: dict[type[BuyForSeveral | SellForSeveral], str] = {
-    BuyForSeveral: "buy_contract_for_multiple_accounts",
-    SellForSeveral: "sell_contract_for_multiple_accounts",
-}
-"""The calls that trade for several accounts, by their requests."""
 
 
 def _receipt(bought: Bought) -> BuyBody:
@@ -397,10 +379,7 @@ def _sold(closed: Closed) -> SellBody:
     }
 
 
-def _failed(problem: ApiError | Refusal, token: str) -> FailedForOne:
-    error = as_error(problem) if isinstance(problem, Refusal) else problem
-    return {
-        "code": error.code,
-        "message_to_client": error.message,
-        "token": token_form.masked(token),
-    }
+def _api_error(problem: ApiError | Refusal | StoreUnavailableError) -> ApiError:
+    if isinstance(problem, Refusal):
+        return as_error(problem)
+    return storage_unavailable() if isinstance(problem, StoreUnavailableError) else problem
