@@ -26,7 +26,7 @@ from scopegate.exchange.contracts.eligibility import is_offered
 from scopegate.exchange.feed import MAX_CACHED_DAYS
 from scopegate.exchange.symbols import SYMBOLS, Symbol
 from scopegate.gateway.calls.registry import NO_APPS, Call, Registry
-from scopegate.gateway.web.description import receive_schema
+from scopegate.gateway.web.description import InputSchema, receive_schema
 from scopegate.gateway.web.reply_example import reply_example
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.handlers.exchange.views.all_views import view_of_type
@@ -208,7 +208,7 @@ def _needs(call: Call) -> str:
 
 
 def _fields(call: Call) -> Iterator[str]:
-    schema = with_names(call.request.model_json_schema(mode="validation"), call.names)
+    schema = with_names(call.request.model_json_schema(schema_generator=InputSchema), call.names)
     required = set(schema.get("required", ()))
     for name, part in schema["properties"].items():
         if name not in COMMON:
@@ -219,7 +219,6 @@ def _fields(call: Call) -> Iterator[str]:
             yield f"| `{name}`{mark} | {_type(part, schema)} | {text} |"
 
 
-BOUNDS = (("minimum", "ge"), ("maximum", "le"))
 UNBOUNDED = 10**9
 """Bounds from this size on only limit the type, and are not shown."""
 
@@ -240,8 +239,7 @@ def _type(part: dict[str, Any], schema: dict[str, Any]) -> str:
     if part.get("type") == "array":
         return f"list of {_type(part['items'], schema)}"
     words = str(part.get("type", "any"))
-    # pydantic writes `ge` and `le` for a type with a validator of its own.
-    low, high = (part.get(one, part.get(other)) for one, other in BOUNDS)
+    low, high = part.get("minimum"), part.get("maximum")
     if low is not None and high is not None and high < UNBOUNDED:
         words += f" from {low} to {high}"
     elif low is not None:

@@ -322,7 +322,7 @@ def _values(field: Schema) -> list[Any]:
 # JSON Schemas of types.
 
 
-class _Taken(GenerateJsonSchema):
+class InputSchema(GenerateJsonSchema):
     """Generates pydantic's JSON Schema of the input, with what that lacks or names differently.
 
     For a field that is normalized before it is validated, pydantic drops the pattern, and leaves
@@ -391,7 +391,7 @@ def _generated(
     made, rest = TypeAdapter.json_schemas(
         [(key, "validation", TypeAdapter[Any](type_)) for key, type_ in keys.items()],
         ref_template=template,
-        schema_generator=_Taken,
+        schema_generator=InputSchema,
     )
     definitions: dict[str, Schema] = rest.get("$defs", {})
     by_ref = {template.format(model=name): name for name in definitions}
