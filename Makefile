@@ -28,7 +28,7 @@ help:
 	@echo "make lock     resolve the dependencies again (needs uv and npm)"
 	@echo "make clean    remove everything that was made"
 
-$(VENV)/made: $(LOCKS)/run.txt $(LOCKS)/build.txt pyproject.toml .ci/link_rooms.py
+$(VENV)/made: $(LOCKS)/run.txt $(LOCKS)/build.txt pyproject.toml .ci/link_packages.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
 	@echo "Making $(VENV); this takes about half a minute."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -42,7 +42,7 @@ $(VENV)/made-for-tests: $(VENV)/made $(LOCKS)/dev.txt
 	@touch $@
 
 # The oldest versions that pyproject.toml allows, of what the gateway itself needs.
-$(VENV)-oldest/made: $(LOCKS)/oldest.txt $(LOCKS)/build.txt pyproject.toml .ci/link_rooms.py
+$(VENV)-oldest/made: $(LOCKS)/oldest.txt $(LOCKS)/build.txt pyproject.toml .ci/link_packages.py
 	@echo "Making $(VENV)-oldest, with the oldest versions that are allowed."
 	@test -x $(VENV)-oldest/bin/python || $(PYTHON) -m venv $(VENV)-oldest
 	@$(VENV)-oldest/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $(LOCKS)/oldest.txt

@@ -91,7 +91,7 @@ def contract(row: Row | Mapping[str, Any]) -> Contract:
     )
 
 
-class Bought(NamedTuple):
+class BoughtContract(NamedTuple):
     """A contract that was bought, and the balance after its purchase."""
 
     contract: Contract
@@ -100,7 +100,7 @@ class Bought(NamedTuple):
     """Whether it was bought by this call, and not earlier under the same key."""
 
 
-class Closed(NamedTuple):
+class ClosedContract(NamedTuple):
     """A contract that was closed, and the ledger entry of its payment."""
 
     contract: Contract
@@ -165,7 +165,7 @@ class Purchase:
     """The app whose owner gets the markup in the price; `None`: no markup is charged."""
 
 
-def buy(transaction: Transaction, purchase: Purchase) -> Bought:
+def buy(transaction: Transaction, purchase: Purchase) -> BoughtContract:
     """Open a contract and charge for it, or return the one bought earlier under the same key.
 
     A markup goes to the owner of the app in the same transaction.
@@ -227,7 +227,7 @@ def buy(transaction: Transaction, purchase: Purchase) -> Bought:
             at=at,
         )
         transaction.announce(paid)
-    return Bought(opened, entry.balance_after)
+    return BoughtContract(opened, entry.balance_after)
 
 
 def _check_room(transaction: Transaction, purchase: Purchase) -> int:
@@ -300,7 +300,7 @@ def _insert(transaction: Transaction, purchase: Purchase) -> int:
     return contract_id
 
 
-def bought_with(reader: Snapshot, loginid: str, key: str) -> Bought | None:
+def bought_with(reader: Snapshot, loginid: str, key: str) -> BoughtContract | None:
     """The contract that the account bought under this key; `None` if there is none."""
     row = reader.one(
         "SELECT contracts.*, ledger.balance_after FROM contracts"
@@ -309,7 +309,9 @@ def bought_with(reader: Snapshot, loginid: str, key: str) -> Bought | None:
         loginid,
         key,
     )
-    return None if row is None else Bought(contract(row), row["balance_after"], is_new=False)
+    return (
+        None if row is None else BoughtContract(contract(row), row["balance_after"], is_new=False)
+    )
 
 
 def close(
@@ -319,7 +321,7 @@ def close(
     *,
     at: int,
     app_id: int | None = None,
-) -> Closed | None:
+) -> ClosedContract | None:
     """Close an open contract and post its payment.
 
     Returns `None` if it is closed already, or its orders have changed since `held` was read.
@@ -346,7 +348,7 @@ def close(
     )
     entry = ledger.post(transaction, payment)
     transaction.execute("UPDATE contracts SET sold_by = ? WHERE id = ?", entry.id, held.id)
-    return Closed(_announce(transaction, ContractClosed, held.id), entry)
+    return ClosedContract(_announce(transaction, ContractClosed, held.id), entry)
 
 
 def change_orders(

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from scopegate.exchange import book, ledger
-from scopegate.exchange.book import Bought, Closed, Contract, Purchase
+from scopegate.exchange.book import BoughtContract, ClosedContract, Contract, Purchase
 from scopegate.exchange.contracts.common.contract_type import Quote
 from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.common.state import Outcome, Status
@@ -281,7 +281,7 @@ class Copying:
 
     # The copies.
 
-    def bought(self, transaction: Transaction, bought: Bought, quote: Quote[Any]) -> None:
+    def bought(self, transaction: Transaction, bought: BoughtContract, quote: Quote[Any]) -> None:
         """Buy what the trader has bought, at the same price, for every account that copies it."""
         original = bought.contract
         if not bought.is_new:
@@ -310,7 +310,7 @@ class Copying:
     def closed(
         self,
         transaction: Transaction,
-        closed: Closed,
+        closed: ClosedContract,
         copies: Sequence[tuple[Contract, Outcome | Refusal]],
         *,
         at: int,

@@ -25,8 +25,8 @@ import structlog
 
 from scopegate.exchange import book
 from scopegate.exchange.book import (
-    Bought,
-    Closed,
+    BoughtContract,
+    ClosedContract,
     Contract,
     ContractChanged,
     ContractClosed,
@@ -81,7 +81,7 @@ ASIDE = 60.0
 NAMED = 20
 """Maximum number of contracts named in one log line."""
 
-Done = TypeVar("Done")
+ResultT = TypeVar("ResultT")
 Key = TypeVar("Key", int, str)
 
 log = structlog.get_logger("scopegate.desk")
@@ -164,7 +164,7 @@ class Desk:
         positions = await loop.run_in_executor(None, self._read, rows)
         # In the order of their ends, since ledger times never decrease.
         for position in sorted(positions, key=_ended_at):
-            self._take_up(position)
+            self._add(position)
         await self.settled()
 
     def _read(self, rows: Iterable[Row]) -> list[Position]:
@@ -357,7 +357,7 @@ class Desk:
 
     def _contract_opened(self, opened: ContractOpened) -> None:
         position = Position(opened.contract, self._followed(opened.contract))
-        self._take_up(position)
+        self._add(position)
         for listener in self._opened:
             listener(position)
 
@@ -373,7 +373,7 @@ class Desk:
         for listener in self._closed:
             listener(closed.contract)
 
-    def _take_up(self, position: Position) -> None:
+    def _add(self, position: Position) -> None:
         contract = position.contract
         self._positions[contract.id] = position
         self._of_account.setdefault(contract.loginid, {})[contract.id] = position
@@ -387,9 +387,9 @@ class Desk:
             return
         self._failures.pop(contract.id, None)
         self._reported.discard(contract.id)
-        _take_out(self._of_account, contract.loginid, contract.id)
+        _remove_from_group(self._of_account, contract.loginid, contract.id)
         if contract.copied_from is not None:
-            _take_out(self._copies, contract.copied_from, contract.id)
+            _remove_from_group(self._copies, contract.copied_from, contract.id)
         index = self._triggers[contract.terms.symbol]
         index.by_level.pop(contract.id, None)
         if len(index.by_time) > STALE + 2 * len(self._positions):
@@ -399,13 +399,13 @@ class Desk:
 
     # Requests of clients.
 
-    async def buy(self, purchase: Purchase, guard: Guard) -> Bought:
+    async def buy(self, purchase: Purchase, guard: Guard) -> BoughtContract:
         """Buy a contract, once per key, and copies of it for the accounts that copy this one.
 
         Copies carry no markup. Raises `Refusal`, or what the guard raises.
         """
 
-        def job(transaction: Transaction) -> Bought:
+        def job(transaction: Transaction) -> BoughtContract:
             guard(transaction)
             bought = book.buy(transaction, purchase)
             self._copying.bought(transaction, bought, purchase.quote)
@@ -413,7 +413,9 @@ class Desk:
 
         return await self._store.write(job)
 
-    async def bought_with(self, loginid: str, key: str, *, pending: bool = False) -> Bought | None:
+    async def bought_with(
+        self, loginid: str, key: str, *, pending: bool = False
+    ) -> BoughtContract | None:
         """The contract that the account bought under this key; `None` if there is none.
 
         With `pending`, wait for all purchases that are being written.
@@ -436,7 +438,7 @@ class Desk:
 
     async def sell(
         self, contract_id: int, *, loginid: str, min_price: int, app_id: int | None, guard: Guard
-    ) -> Closed:
+    ) -> ClosedContract:
         """Sell a contract back at its present value, but not below `min_price` (smallest units).
 
         Raises `Refusal`, or what the guard raises.
@@ -452,7 +454,7 @@ class Desk:
 
     async def cancel(
         self, contract_id: int, *, loginid: str, app_id: int | None, guard: Guard
-    ) -> Closed:
+    ) -> ClosedContract:
         """Cancel a multiplier that was bought with cancellation: the stake is refunded.
 
         Raises `Refusal`, or what the guard raises.
@@ -488,13 +490,13 @@ class Desk:
         app_id: int | None,
         guard: Guard,
         min_price: int = 0,
-    ) -> Closed:
+    ) -> ClosedContract:
         """Close an open contract, and its copies, with the outcome that `end` returns now.
 
         Raises `Refusal` if it pays less than `min_price`; a copy is closed whatever it pays.
         """
 
-        async def attempt(position: Position, now: int) -> Closed | None:
+        async def attempt(position: Position, now: int) -> ClosedContract | None:
             held, ending = position.contract, end(position, now)
             if ending.pays < min_price:
                 currency = position.terms.currency
@@ -505,7 +507,7 @@ class Desk:
                 )
             copies = self._ends_of_copies(held, end, now)
 
-            def job(transaction: Transaction) -> Closed | None:
+            def job(transaction: Transaction) -> ClosedContract | None:
                 guard(transaction)
                 closed = book.close(transaction, held, ending, at=now, app_id=app_id)
                 if closed is not None:
@@ -534,8 +536,8 @@ class Desk:
         self,
         contract_id: int,
         loginid: str,
-        attempt: Callable[[Position, int], Awaitable[Done | None]],
-    ) -> Done:
+        attempt: Callable[[Position, int], Awaitable[ResultT | None]],
+    ) -> ResultT:
         """Apply `attempt` to an open contract, again if its orders have changed meanwhile.
 
         Raises `Refusal` if it is not open, or if its orders change during each of `ATTEMPTS`.
@@ -578,7 +580,7 @@ class Desk:
             self._arm(position)
 
 
-def _take_out(groups: dict[Key, dict[int, Position]], key: Key, contract_id: int) -> None:
+def _remove_from_group(groups: dict[Key, dict[int, Position]], key: Key, contract_id: int) -> None:
     """Remove a position from its group, and the group if it is then empty."""
     group = groups[key]
     del group[contract_id]
@@ -595,5 +597,5 @@ def _closed_already() -> Refusal:
     return Refusal("NoOpenPosition", NOT_OPEN)
 
 
-def _settled(held: Contract, end: Outcome, transaction: Transaction) -> Closed | None:
+def _settled(held: Contract, end: Outcome, transaction: Transaction) -> ClosedContract | None:
     return book.close(transaction, held, end, at=end.tick.epoch)

@@ -202,7 +202,10 @@ def token_list(db: Path | None, loginid: str | None) -> None:
 @_DB
 @click.argument("number", type=int)
 def token_uses(db: Path | None, number: int) -> None:
-    """Show for which calls, from where and when a token was used. NUMBER is as in the list."""
+    """Show which calls were made with a token, from where, when, and how many were refused.
+
+    NUMBER is as in the list.
+    """
 
     def job(reader: Snapshot) -> list[Row]:
         if reader.one("SELECT 1 FROM tokens WHERE id = ?", number) is None:
@@ -210,10 +213,17 @@ def token_uses(db: Path | None, number: int) -> None:
         return tokens.uses(reader, number)
 
     rows = [
-        (row["call"], row["address"], str(row["uses"]), tokens.moment_text(row["last_at"]))
+        (
+            row["call"],
+            row["address"],
+            str(row["uses"]),
+            str(row["refused"]),
+            row["last_error"],
+            tokens.moment_text(row["last_at"]),
+        )
         for row in _run(db, job)
     ]
-    table(rows, ("call", "from", "times", "last (UTC)"))
+    table(rows, ("call", "from", "times", "refused", "last error", "last (UTC)"))
 
 
 @token.command("revoke")
@@ -380,21 +390,22 @@ def user() -> None:
     """Create users, lock them out, and change their passwords."""
 
 
+def _password(value: str) -> str:
+    """Return a password that is long enough; click asks again after one that is not."""
+    if len(value) < 8:
+        raise click.BadParameter("a password must have at least 8 characters")
+    return value
+
+
 _PASSWORD = click.option(
     "--password",
-    prompt=True,
+    type=_password,
+    metavar="TEXT",
+    prompt="Password (at least 8 characters)",
     hide_input=True,
     confirmation_prompt=True,
     help="Leave it out to be asked for it, which keeps it out of the shell's history.",
 )
-
-
-def _hashed(password: str) -> str:
-    if len(password) < 8:
-        raise click.BadParameter(
-            "a password must have at least 8 characters", param_hint="--password"
-        )
-    return passwords.hash_password(password)
 
 
 @user.command("create")
@@ -411,7 +422,7 @@ def user_create(db: Path | None, email: str, residence: str | None, password: st
 
     If the gateway of the database has no paper exchange, the user gets one account.
     """
-    password_hash = _hashed(password)
+    password_hash = passwords.hash_password(password)
 
     def job(transaction: Transaction) -> list[str]:
         country = (residence or load().residence).lower()
@@ -446,7 +457,7 @@ def user_disable(db: Path | None, email: str) -> None:
 @_PASSWORD
 def user_password(db: Path | None, email: str, password: str) -> None:
     """Change a user's password."""
-    password_hash = _hashed(password)
+    password_hash = passwords.hash_password(password)
     _run(db, lambda transaction: users.set_password(transaction, email, password_hash))
     click.echo("changed", err=True)
 
@@ -461,7 +472,7 @@ def app() -> None:
 
 @app.command("create")
 @_DB
-@click.option("--name", required=True)
+@click.option("--name", required=True, help="Name shown to users who are asked for consent.")
 @click.option(
     "--app-id",
     type=click.IntRange(1, MAX_APP_ID),

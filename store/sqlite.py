@@ -241,9 +241,11 @@ def _lock(path: Path) -> int | None:
     """Lock the database for one gateway: two would not notice each other's changes.
 
     Return the descriptor of the lock file beside the database. The lock ends with the process,
-    however that ends. Raises `StoreError` if another gateway has it. `None`, without a lock, on
-    Windows.
+    however that ends. Raises `StoreError` if another gateway has it, or if there is no folder for
+    it. `None`, without a lock, on Windows.
     """
+    if not path.parent.is_dir():
+        raise StoreError(f"the folder {path.parent} of the database does not exist: create it")
     if fcntl is None:
         return None
     descriptor = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT, 0o600)

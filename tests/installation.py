@@ -21,16 +21,16 @@ PACKAGED = ("exchange", "gateway", "handlers", "runtime", "schemas", "scopegate"
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy of the sources without what is generated in a clone."""
     folder = tmp_path_factory.mktemp("sources")
-    for room in PACKAGED:
+    for package in PACKAGED:
         shutil.copytree(
-            ROOT / room,
-            folder / room,
+            ROOT / package,
+            folder / package,
             ignore=lambda where, names: [
                 name for name in names if name == "__pycache__" or Path(where, name).is_symlink()
             ],
         )
     (folder / ".ci").mkdir()
-    for name in ("README.md", "pyproject.toml", ".ci/link_rooms.py"):
+    for name in ("README.md", "pyproject.toml", ".ci/link_packages.py"):
         shutil.copy(ROOT / name, folder / name)
     run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", folder=folder)
     [built] = (folder / "dist").iterdir()

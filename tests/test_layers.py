@@ -27,19 +27,19 @@ APART = {
     frozenset({"exchange", "gateway"}),
     frozenset({"exchange", "handlers/gateway"}),
 }
-"""Rooms that know nothing of each other: a gateway runs without the exchange."""
+"""Packages that know nothing of each other: a gateway runs without the exchange."""
 
 
 def modules() -> dict[str, Path]:
     """The modules by the names under which they are imported."""
     found: dict[str, Path] = {}
-    for room in ("exchange", "gateway", "handlers", "runtime", "schemas", "scopegate", "store"):
+    for package in ("exchange", "gateway", "handlers", "runtime", "schemas", "scopegate", "store"):
         # The links in `scopegate/` lead to the others.
-        for path in sorted((ROOT / room).glob("*.py" if room == "scopegate" else "**/*.py")):
+        for path in sorted((ROOT / package).glob("*.py" if package == "scopegate" else "**/*.py")):
             parts = list(path.relative_to(ROOT).with_suffix("").parts)
             if parts[-1] == "__init__":
                 parts.pop()
-            found[".".join(["scopegate", *parts] if room != "scopegate" else parts)] = path
+            found[".".join(["scopegate", *parts] if package != "scopegate" else parts)] = path
     return found
 
 
@@ -78,8 +78,8 @@ def test_every_module_is_in_a_layer() -> None:
 
 
 def _apart(one: str, other: str) -> bool:
-    rooms = [{folder, folder.split("/")[0]} for folder in (one, other)]
-    return any(frozenset({a, b}) in APART for a in rooms[0] for b in rooms[1])
+    packages = [{folder, folder.split("/")[0]} for folder in (one, other)]
+    return any(frozenset({a, b}) in APART for a in packages[0] for b in packages[1])
 
 
 def test_imports_look_down_only() -> None:

@@ -15,7 +15,7 @@ from scopegate.composition import declared
 from scopegate.exchange.contracts.catalogue import TYPES
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("exchange", "gateway", "handlers", "runtime", "schemas", "store")
+PACKAGES = ("exchange", "gateway", "handlers", "runtime", "schemas", "store")
 
 OTHER_SUBJECT = frozenset(
     {
@@ -277,9 +277,9 @@ test of it they are seen at work."""
 
 def modules() -> Iterator[str]:
     """The product's modules, as paths from the root."""
-    for room in (*ROOMS, "scopegate"):
+    for package in (*PACKAGES, "scopegate"):
         # The links in `scopegate/` lead to the others.
-        for path in sorted((ROOT / room).glob("*.py" if room == "scopegate" else "**/*.py")):
+        for path in sorted((ROOT / package).glob("*.py" if package == "scopegate" else "**/*.py")):
             if path.name not in ("__init__.py", "__main__.py"):
                 yield path.relative_to(ROOT).as_posix()
 

@@ -68,9 +68,9 @@ from scopegate.exchange.symbols import (
     Symbol,
 )
 
-PARTS: Final = 1_000_000
+PIP_PARTS: Final = 1_000_000
 """The parts of a pip in which forward prices are counted."""
-LOOKED_AT: Final = 3_600
+LEVELS_VALID_FOR: Final = 3_600
 """Seconds after which the levels of an open contract are computed again."""
 
 _CANCELLATIONS = {seconds: name for name, seconds in CANCELLATIONS.items()} | {0: "0"}
@@ -151,7 +151,7 @@ class Multiplier(Ordered[MultiplierTerms]):
         price = amount + fee + markup
         return Quote(agreed, price, market.tick, cancellation_price=fee, markup=markup)
 
-    def is_dearer(self, proposed: Quote[MultiplierTerms], present: Quote[MultiplierTerms]) -> bool:
+    def costs_more(self, proposed: Quote[MultiplierTerms], present: Quote[MultiplierTerms]) -> bool:
         """Compare the commission, and the price, which includes the fee."""
         dearer = present.terms.commission > proposed.terms.commission
         return dearer or present.price > proposed.price
@@ -237,7 +237,7 @@ class Multiplier(Ordered[MultiplierTerms]):
         worth = protection.cancellation(
             spot,
             spot * (1 + self.direction * terms.commission / value),
-            self.levels(terms, spot * PARTS).stop_out + self.direction / 2,
+            self.levels(terms, spot * PIP_PARTS).stop_out + self.direction / 2,
             value,
             terms.stake,
             replace(distribution, mean=-(distribution.sd**2) / 2),
@@ -259,7 +259,7 @@ class Multiplier(Ordered[MultiplierTerms]):
 
     def _moved(self, terms: MultiplierTerms, against: int, spot: int) -> int:
         value = terms.stake * terms.multiplier
-        return self.direction * value * (spot * PARTS - against) // against
+        return self.direction * value * (spot * PIP_PARTS - against) // against
 
     def financing(self, terms: MultiplierTerms, entry: Tick, tick: Tick) -> int:
         """The financing charged from the entry to a tick, in smallest units; a credit if below 0.
@@ -267,15 +267,15 @@ class Multiplier(Ordered[MultiplierTerms]):
         It is the profit against the entry spot less the profit against the forward price.
         """
         against, spot = reference(terms, entry, tick), tick.pips
-        return self._moved(terms, entry.pips * PARTS, spot) - self._moved(terms, against, spot)
+        return self._moved(terms, entry.pips * PIP_PARTS, spot) - self._moved(terms, against, spot)
 
     def _level(self, terms: MultiplierTerms, against: int, profit: int) -> int:
         """The first price, in whole pips, at which the profit (or loss, if negative) is reached."""
         value = terms.stake * terms.multiplier
         exact = against * (value + self.direction * (profit + terms.commission))
         if (self.direction > 0) == (profit > 0):
-            return -(-exact // (value * PARTS))
-        return exact // (value * PARTS)
+            return -(-exact // (value * PIP_PARTS))
+        return exact // (value * PIP_PARTS)
 
     def levels(self, terms: MultiplierTerms, against: int) -> Levels:
         """The levels at which it closes, measured against a price in millionths of a pip."""
@@ -335,8 +335,8 @@ class Multiplier(Ordered[MultiplierTerms]):
     def trigger(self, terms: MultiplierTerms, state: ContractState[Tick]) -> Trigger:
         """The next tick that can reach an order or the stop-out, or that ends the time to cancel.
 
-        The levels move with the forward price. For the next `LOOKED_AT` seconds, within a market
-        day, they are between the present levels and the levels at the end of that time.
+        The levels move with the forward price. For the next `LEVELS_VALID_FOR` seconds, within a
+        market day, they are between the present levels and the levels at the end of that time.
         """
         entry = state.entry
         if entry is None:
@@ -347,7 +347,7 @@ class Multiplier(Ordered[MultiplierTerms]):
             until = min(until, symbol.next_tick(terms.start + terms.cancellation))
         known = state.memory or entry
         if terms.is_financed and known.growth.until is not None:
-            within = symbol.last_tick(known.epoch + LOOKED_AT)
+            within = symbol.last_tick(known.epoch + LEVELS_VALID_FOR)
             tomorrow = known.growth.until
             until = min(until, within if known.epoch < within < tomorrow else tomorrow)
         later = known.growth.total + known.growth.a_tick * symbol.ticks_between(known.epoch, until)
@@ -416,8 +416,8 @@ def reference(terms: MultiplierTerms, entry: Tick, tick: Tick) -> int:
     """
     growth = tick.growth.total - entry.growth.total
     if not terms.is_financed or not growth:
-        return entry.pips * PARTS
-    return max(1, round(entry.pips * PARTS * fixedpoint.tables().factor(growth)))
+        return entry.pips * PIP_PARTS
+    return max(1, round(entry.pips * PIP_PARTS * fixedpoint.tables().factor(growth)))
 
 
 def multipliers(symbol: Symbol) -> list[int]:

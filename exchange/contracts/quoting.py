@@ -85,7 +85,7 @@ def lock_price(
     """
     deal = present
     kind = TYPES[present.terms.contract_type]
-    if proposed is not None and kind.is_dearer(proposed, present):
+    if proposed is not None and kind.costs_more(proposed, present):
         if kind.has_moved(proposed, present, margins):
             raise price_moved(present, proposed.price)
         terms = kind.locked_terms(proposed.terms, present.terms)

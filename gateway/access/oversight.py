@@ -38,7 +38,7 @@ def connected(reader: Snapshot, user_id: int) -> list[Connected]:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ManagedToken:
     """A token that the owner manages, with the app and the token that created it."""
 
     token: Token
@@ -48,14 +48,14 @@ class Shown:
     """The token that it was created with, if there is one."""
 
 
-def tokens_of(reader: Snapshot, accounts: Iterable[Account]) -> list[Shown]:
+def tokens_of(reader: Snapshot, accounts: Iterable[Account]) -> list[ManagedToken]:
     """The tokens of these accounts that the owner manages, by account, newest first."""
     shown = []
     for account in accounts:
         for token in reversed(tokens.listed(reader, account.loginid)):
             app = None if token.app_id is None else apps.get(reader, token.app_id)
             parent = tokens.parent_of(reader, token)
-            shown.append(Shown(token, app.name if app else "", parent))
+            shown.append(ManagedToken(token, app.name if app else "", parent))
     return shown
 
 

@@ -487,10 +487,13 @@ def record_use(
 
 
 def uses(reader: Snapshot, token_id: int) -> list[Row]:
-    """The uses of a token, latest first: rows of call, address, uses, last_at."""
+    """Return the uses of a token, latest first.
+
+    Rows of call, address, uses, refused (how many were), last_error (the code) and last_at.
+    """
     return reader.all(
-        "SELECT call, address, uses, last_at FROM token_uses WHERE token_id = ?"
-        " ORDER BY last_at DESC",
+        "SELECT call, address, uses, refused, last_error, last_at FROM token_uses"
+        " WHERE token_id = ? ORDER BY last_at DESC, call",
         token_id,
     )
 

@@ -24,7 +24,7 @@ from scopegate.exchange.money import to_number, to_text
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import DAY, Symbol
 from scopegate.handlers.exchange.views.all_views import view_of
-from scopegate.handlers.exchange.views.view import Pricing, Shown
+from scopegate.handlers.exchange.views.view import Pricing, ShownContract
 from scopegate.schemas.portfolio_messages import (
     AuditDetails,
     OpenContract,
@@ -78,7 +78,7 @@ def proposal_body(quote: Quote[Any], feed: Feed, margins: Margins) -> ProposalBo
 # Contracts.
 
 
-def open_contract(shown: Shown, market: MarketView, worth: int, now: int) -> OpenContract:
+def open_contract(shown: ShownContract, market: MarketView, worth: int, now: int) -> OpenContract:
     """The body of an open contract at `now`; `worth` is its bid price in smallest units."""
     contract, state = shown.contract, shown.state
     terms = contract.terms
@@ -128,7 +128,7 @@ def closed_contract(contract: Contract, feed: Feed) -> OpenContract:
     kind = TYPES[terms.contract_type]
     if kind.remembers:
         state = replay(kind, terms, begin(terms, feed), feed, ended.epoch)
-    body = _common(Shown(contract, state, ended, feed))
+    body = _common(ShownContract(contract, state, ended, feed))
     paid = contract.sold_for or 0
     body["status"] = contract.status.value
     body["bid_price"] = body["sell_price"] = to_number(paid, currency)
@@ -157,7 +157,7 @@ def _gain(contract: Contract, worth: int) -> OpenContract:
     }
 
 
-def _common(shown: Shown) -> OpenContract:
+def _common(shown: ShownContract) -> OpenContract:
     """The fields that open and closed contracts share."""
     contract, tick = shown.contract, shown.tick
     terms, entry = contract.terms, shown.state.entry

@@ -11,7 +11,7 @@ from scopegate.exchange.desk import Desk, Position
 from scopegate.gateway.calls.bus import ActiveTopics, Bus, encoded
 from scopegate.gateway.calls.registry import BodyT, Stream
 from scopegate.handlers.exchange.contract_bodies import closed_contract, open_contract, tick_stream
-from scopegate.handlers.exchange.views.view import Shown
+from scopegate.handlers.exchange.views.view import ShownContract
 from scopegate.schemas.portfolio_messages import OpenContract, ProposalOpenContractReply
 
 _CALL = "proposal_open_contract"
@@ -102,7 +102,7 @@ class ContractStreams:
         worth = self._desk.value(position, seen)
         now = self._desk.now
         feed = self._desk.feed
-        shown = Shown(position.contract, position.state, seen.tick, feed)
+        shown = ShownContract(position.contract, position.state, seen.tick, feed)
         body = open_contract(shown, seen, worth, now)
         if terms.ticks is not None:
             body["tick_stream"] = tick_stream(

@@ -29,7 +29,7 @@ from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.market_calls import find_symbol
 from scopegate.handlers.exchange.views.all_views import view_of_type
 from scopegate.handlers.exchange.views.per_point_view import LONGEST_EXAMPLE
-from scopegate.handlers.exchange.views.view import Listed
+from scopegate.handlers.exchange.views.view import ListingContext
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.market_messages import AssetIndex, AssetIndexReply
 from scopegate.schemas.offering_messages import (
@@ -80,7 +80,7 @@ class Offerings:
         spot = self._feed.price(symbol, now)
         midnight = now - now % DAY
         market = market_view(self._feed, symbol, _next_start(symbol, now))
-        listed = Listed(symbol, currency, spot, market, self._margins)
+        listed = ListingContext(symbol, currency, spot, market, self._margins)
         available = [
             row for kind in _types(symbol, currency) for row in _available(kind, listed, midnight)
         ]
@@ -231,7 +231,9 @@ def _barriers(kind: AnyContractType) -> list[str]:
     return [category, "euro_non_atm"] if category == "euro_atm" else [category]
 
 
-def _available(kind: AnyContractType, listed: Listed, midnight: int) -> Iterator[AvailableContract]:
+def _available(
+    kind: AnyContractType, listed: ListingContext, midnight: int
+) -> Iterator[AvailableContract]:
     """A row for each expiry type, barrier category and start type."""
     listing, view = kind.listing, view_of_type(kind)
     symbol, currency, spot = listed.symbol, listed.currency, listed.spot

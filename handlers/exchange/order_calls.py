@@ -17,7 +17,7 @@ from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.exchange_scopes import READ, TRADE
 from scopegate.handlers.exchange.views.all_views import view_of
 from scopegate.handlers.exchange.views.ordered_view import ORDER_NAMES
-from scopegate.handlers.exchange.views.view import Placed
+from scopegate.handlers.exchange.views.view import OrderTimes
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.trading_messages import (
     ContractUpdate,
@@ -88,7 +88,7 @@ class Orders:
 
     def _updated(self, contract: Contract) -> UpdatedOrders:
         terms, view = contract.terms, view_of(contract.terms)
-        placed = Placed(contract.bought_at, contract.take_profit_at, contract.stop_loss_at)
+        placed = OrderTimes(contract.bought_at, contract.take_profit_at, contract.stop_loss_at)
         shown = view.orders(terms, *self._ticks(contract), placed)
         # The published reply has no stop-out, which is not an order, and no amount for display.
         updated: UpdatedOrders = {}

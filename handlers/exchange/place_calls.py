@@ -7,7 +7,7 @@ from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.paper_accounts import LANDING_COMPANIES, company_of
-from scopegate.handlers.gateway.countries import COUNTRIES, PARTS, check_country
+from scopegate.handlers.gateway.countries import COUNTRIES, STATES, check_country
 from scopegate.schemas.place_messages import (
     Company,
     LandingCompany,
@@ -54,8 +54,8 @@ class Places:
     async def states_list(self, request: StatesList, session: Session) -> StatesListReply:
         """List the states or provinces of a country; empty if this gateway does not have them."""
         code = _country(request.states_list, "states_list")
-        parts = PARTS.get(code, {})
-        return {"states_list": [{"text": text, "value": value} for value, text in parts.items()]}
+        states = STATES.get(code, {})
+        return {"states_list": [{"text": text, "value": value} for value, text in states.items()]}
 
     @call("landing_company", needs=None, error_codes=())
     async def landing_company(
@@ -72,7 +72,7 @@ class Places:
                 "id": code,
                 "minimum_age": 18,
                 "name": COUNTRIES[code].name,
-                "no_province": int(code not in PARTS),
+                "no_province": int(code not in STATES),
                 "require_address_postcode": 0,
                 "require_poi": 0,
                 "virtual_company": company_of(is_virtual=True),

@@ -14,7 +14,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, TypeVar
 
 from scopegate.exchange import exclusion
-from scopegate.exchange.book import Bought, Closed, Purchase
+from scopegate.exchange.book import BoughtContract, ClosedContract, Purchase
 from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.common.contract_type import Quote
 from scopegate.exchange.contracts.common.quote_request import QuoteRequest
@@ -116,7 +116,7 @@ class Trading:
 
     async def _buy_once(
         self, request: Buy, session: Session, grant: Grant, key: str | None
-    ) -> Bought:
+    ) -> BoughtContract:
         """Buy what the request names, or return what was bought under the key meanwhile."""
         try:
             quote_request, proposed = self._named(session, request.buy, request.parameters)
@@ -153,7 +153,7 @@ class Trading:
         grant: Grant,
         price: Decimal,
         key: str | None,
-    ) -> Bought:
+    ) -> BoughtContract:
         """Buy at the present price, or at the one proposed. Raises `Refusal`."""
         currency = quote_request.currency
         own = facts_of(grant).currency
@@ -214,7 +214,7 @@ class Trading:
 
     async def _sell(
         self, contract_id: int, session: Session, grant: Grant, price: Decimal
-    ) -> Closed:
+    ) -> ClosedContract:
         return await self._desk.sell(
             contract_id,
             loginid=grant.loginid,
@@ -352,7 +352,7 @@ class Trading:
         raise Refusal("NoOpenPosition", NOT_OPEN)
 
 
-def _receipt(bought: Bought) -> BuyBody:
+def _receipt(bought: BoughtContract) -> BuyBody:
     contract = bought.contract
     terms, currency = contract.terms, contract.terms.currency
     return {
@@ -368,7 +368,7 @@ def _receipt(bought: Bought) -> BuyBody:
     }
 
 
-def _sold(closed: Closed) -> SellBody:
+def _sold(closed: ClosedContract) -> SellBody:
     contract, entry = closed
     return {
         "balance_after": to_number(entry.balance_after, entry.currency),

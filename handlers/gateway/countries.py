@@ -349,7 +349,7 @@ def _countries() -> dict[str, Country]:
     return dict(sorted(found.items(), key=lambda row: row[1].name))
 
 
-def _parts() -> dict[str, dict[str, str]]:
+def _states() -> dict[str, dict[str, str]]:
     found = {}
     for block in _PARTS.strip().replace("\n   ", " ").splitlines():
         country, _, rows = block.partition(" ")
@@ -361,7 +361,7 @@ def _parts() -> dict[str, dict[str, str]]:
 COUNTRIES: Mapping[str, Country] = _countries()
 """Countries by two-letter code (ISO 3166-1, in lower case), in the order of their names."""
 
-PARTS: Mapping[str, Mapping[str, str]] = _parts()
+STATES: Mapping[str, Mapping[str, str]] = _states()
 """States or provinces by country: name by code, in the order of their names."""
 
 

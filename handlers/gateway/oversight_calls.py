@@ -3,7 +3,7 @@
 from scopegate.gateway.access import apps, oversight
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.guard import Access
-from scopegate.gateway.access.oversight import Shown
+from scopegate.gateway.access.oversight import ManagedToken
 from scopegate.gateway.access.tokens import Token
 from scopegate.gateway.calls.registry import OWNER, call
 from scopegate.gateway.calls.session import Session
@@ -95,7 +95,7 @@ class Oversight:
         user_id = session.grant.user_id
         await self._access.catch_up()
 
-        def job(reader: Snapshot) -> list[Shown]:
+        def job(reader: Snapshot) -> list[ManagedToken]:
             owned = self._accounts.of_user(reader, user_id)
             return oversight.tokens_of(reader, self._accounts.first_choice(owned))
 

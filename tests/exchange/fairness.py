@@ -48,7 +48,7 @@ from scopegate.exchange.contracts.common.state import (
 from scopegate.exchange.contracts.common.terms import Barrier, Terms
 from scopegate.exchange.contracts.european import European
 from scopegate.exchange.contracts.multipliers import (
-    PARTS,
+    PIP_PARTS,
     Multiplier,
     reference,
     stop_out_worth,
@@ -314,14 +314,14 @@ def _multiplier(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Marg
         tick, got = seen.tick, kind.value(terms, state, seen, margins)
     spot, value = made.spot.pips, terms.stake * terms.multiplier
     against = reference(terms, state.entry, tick_of(terms, feed, tick.epoch))
-    luck = kind.direction * value * (tick.pips * PARTS / against - 1)
+    luck = kind.direction * value * (tick.pips * PIP_PARTS / against - 1)
     forgiven = got - terms.stake + terms.commission
     beyond = stop_out_worth(symbol, spot, rises=kind.direction > 0) - 0.5 / spot
     if symbol.motion is Motion.BROWNIAN:
         beyond = symbol.tick_sd * OVERSHOOT
     if state.outcome is None or state.outcome.pays > 0:  # not stopped out
         return Trade(1, made.price, got, -forgiven, 0.0, (luck,))
-    exact = against / PARTS * (1 - kind.direction * (terms.stake - terms.commission) / value)
+    exact = against / PIP_PARTS * (1 - kind.direction * (terms.stake - terms.commission) / value)
     level = kind.levels(terms, against).stop_out
     to_pip = value * (abs(exact - level) / state.entry.pips - 0.5 / spot)
     charged = terms.commission - value * 0.5 / spot * (1 + margins.multiplier)
@@ -355,7 +355,7 @@ def _cancellation(feed: Feed, symbol: Symbol, now: int, rng: Random, margins: Ma
     value = terms.stake * terms.multiplier
     ticks = symbol.ticks_between(state.entry.epoch, tick.epoch)
     against = reference(terms, state.entry, tick_of(terms, feed, tick.epoch))
-    luck = kind.direction * value * (tick.pips * PARTS / against - 1)
+    luck = kind.direction * value * (tick.pips * PIP_PARTS / against - 1)
     spread = value * symbol.tick_sd * math.sqrt(CANCELLATIONS[window] / symbol.step)
     square = luck * luck / spread - spread * (ticks * symbol.step / CANCELLATIONS[window])
     bought = got - without

@@ -6,20 +6,20 @@ from typing import Any
 import pytest
 
 from scopegate.exchange import desk as desk_module
-from scopegate.exchange.book import Bought, Purchase
+from scopegate.exchange.book import BoughtContract, Purchase
 from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.accumulators import Accumulator
 from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.common.contract_type import Orders, replay
 from scopegate.exchange.contracts.common.quote_request import QuoteRequest
 from scopegate.exchange.contracts.common.state import Status, begin, latest
-from scopegate.exchange.contracts.multipliers import PARTS, Multiplier
+from scopegate.exchange.contracts.multipliers import PIP_PARTS, Multiplier
 from scopegate.exchange.desk import Desk
 from scopegate.store.sqlite import Store, StoreError
 from scopegate.testing import World
 
 
-async def bought(world: World, **wanted: Any) -> Bought:
+async def bought(world: World, **wanted: Any) -> BoughtContract:
     """A contract of the demo account's."""
     given = {"symbol": "1HZ100V", "currency": "USD", "amount": Decimal(1), "basis": "stake"}
     request = QuoteRequest(**(given | wanted))
@@ -87,7 +87,7 @@ async def test_new_orders_are_not_met_by_ticks_before_them(world: World) -> None
     while peak < 3 or profit > peak - 3:  # cents: up, and down again
         world.clock.advance(1)
         spot = desk.feed.price(contract.terms.symbol, int(world.clock.now()))
-        profit = kind.profit(contract.terms, entry * PARTS, spot)
+        profit = kind.profit(contract.terms, entry * PIP_PARTS, spot)
         peak = max(peak, profit)
     changed = await desk.change_orders(
         contract.id,

@@ -30,7 +30,7 @@ from scopegate.exchange.contracts.common.state import (
 )
 from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.contracts.eligibility import is_offered
-from scopegate.exchange.contracts.multipliers import PARTS, Multiplier, multipliers, reference
+from scopegate.exchange.contracts.multipliers import PIP_PARTS, Multiplier, multipliers, reference
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.fixedpoint import ONE, tables
 from scopegate.exchange.hours import Place
@@ -78,9 +78,9 @@ def test_a_forward_price_is_the_entry_spot_grown_tick_by_tick(name: str) -> None
         last = symbol.last_tick(first + later)
         tick = with_growth(Tick(last, 1), FEED, symbol)
         exact = entry.pips * math.exp(expected_growth(symbol, first, last))
-        assert abs(reference(terms, entry, tick) - exact * PARTS) < 0.51
+        assert abs(reference(terms, entry, tick) - exact * PIP_PARTS) < 0.51
         plain = replace(terms, is_financed=False)
-        assert reference(plain, entry, tick) == entry.pips * PARTS
+        assert reference(plain, entry, tick) == entry.pips * PIP_PARTS
 
 
 def test_the_growth_of_years_has_a_forward_price_too() -> None:
@@ -152,9 +152,11 @@ def by_hand(terms: Terms, last: int, first: int | None = None) -> Outcome | None
         near |= about - commission >= terms.orders.take_profit - 1
     for at in np.flatnonzero(near).tolist():
         tick = Tick(int(ticks.epochs[at]), int(ticks.pips[at]))
-        against = max(1, round(entry.pips * PARTS * tables().factor(int(growths[at]))))
-        profit = kind.direction * value * (Fraction(tick.pips * PARTS, against) - 1) - commission
-        worth = stake + kind.direction * value * (tick.pips * PARTS - against) // against
+        against = max(1, round(entry.pips * PIP_PARTS * tables().factor(int(growths[at]))))
+        profit = (
+            kind.direction * value * (Fraction(tick.pips * PIP_PARTS, against) - 1) - commission
+        )
+        worth = stake + kind.direction * value * (tick.pips * PIP_PARTS - against) // against
         worth -= commission
         if profit <= -stake:
             return Outcome(Status.LOST, tick, 0)
@@ -305,7 +307,7 @@ def test_the_stop_out_that_is_shown_is_the_price_at_which_it_closes() -> None:
     kind = kind_of(terms)
     state = ContractState(Tick(NOON, 1), NOON, tick_of(terms, FEED, terms.entry_epoch))
     assert state.entry is not None
-    level = kind.levels(terms, state.entry.pips * PARTS).stop_out
+    level = kind.levels(terms, state.entry.pips * PIP_PARTS).stop_out
     for pips, closes in ((level + 1, False), (level, True)):
         end = kind.decide(terms, state, state.entry._replace(pips=pips))
         assert (end is not None) == closes

@@ -203,13 +203,15 @@ async def test_the_operator_sees_what_a_token_was_used_for(gateway: Served, ada:
         await client.authorize(token(gateway, ada.real, "Watched"))
         for _ in range(3):
             await client.ask({"balance": 1})
+        await client.refused({"forget": "no stream"})
         await client.ask({"login_history": 1})  # what was counted until now is written
     [row] = run_once(gateway.db, lambda transaction: tokens.listed(transaction, ada.real))
     told = await command(gateway, "token", "uses", str(row.id))
-    rows = [line.split()[:3] for line in told.splitlines()]
-    assert rows[0] == ["call", "from", "times"]
-    assert ["balance", "127.0.0.1", "3"] in rows
-    assert ["authorize", "127.0.0.1", "1"] in rows
+    rows = [line.split()[:5] for line in told.splitlines()]
+    assert rows[0] == ["call", "from", "times", "refused", "last"]
+    assert ["balance", "127.0.0.1", "3", "0"] in [row[:4] for row in rows]
+    assert ["authorize", "127.0.0.1", "1", "0"] in [row[:4] for row in rows]
+    assert ["forget", "127.0.0.1", "1", "1", "InputValidationFailed"] in rows
 
 
 # Users.

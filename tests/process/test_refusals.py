@@ -70,7 +70,9 @@ WRONG = {
     "another seed": Wrong(("--db", "kept.db", "--seed", "second"), ("seed", "another")),
     "another start": Wrong(("--db", "kept.db", "--start", "2026-01-02"), ("start", "another time")),
     "port in use": Wrong(("--port", "PORT"), ("cannot listen on 127.0.0.1:PORT", "in use")),
-    "db in no folder": Wrong(("--db", "none/x.db", "--port", "0"), ("none/x.db", "No such file")),
+    "db in no folder": Wrong(
+        ("--db", "none/x.db", "--port", "0"), ("the folder none", "create it")
+    ),
     "db is something else": Wrong(
         ("--db", "notes.txt", "--port", "0"),
         ("notes.txt", "not a database"),

@@ -1,4 +1,4 @@
-"""The wheel in a new environment, used in a folder whose names are those of our rooms."""
+"""The wheel in a new environment, used in a folder whose names are those of our packages."""
 
 import os
 import shutil
@@ -72,9 +72,9 @@ def test_a_wheel_has_scopegate_and_nothing_else(wheel: Path) -> None:
         names = archive.namelist()
     tops = {name.split("/")[0] for name in names}
     assert tops == {"scopegate", f"{wheel.name.split('-py3')[0]}.dist-info"}
-    rooms = {name.split("/")[1] for name in names if name.startswith("scopegate/")}
-    assert set(PACKAGED) - {"scopegate"} <= rooms
-    assert {"py.typed", "__init__.py", "__main__.py"} <= rooms
+    packages = {name.split("/")[1] for name in names if name.startswith("scopegate/")}
+    assert set(PACKAGED) - {"scopegate"} <= packages
+    assert {"py.typed", "__init__.py", "__main__.py"} <= packages
     assert any(name.endswith("migrations/0001_users_tokens_apps_ledger.sql") for name in names)
     assert any(name.endswith("pages/layout.html") for name in names)
 

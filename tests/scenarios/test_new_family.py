@@ -35,7 +35,7 @@ from scopegate.exchange.contracts.eligibility import is_offered
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import SYMBOLS
-from scopegate.handlers.exchange.views.view import ContractView, Pricing, Shown
+from scopegate.handlers.exchange.views.view import ContractView, Pricing, ShownContract
 from scopegate.testing import World
 from tests.served import over_sockets
 
@@ -130,7 +130,7 @@ class SquareView(ContractView[Square], of=Square):
     def add_to_quote(self, body: Any, details: Any, quote: Any, pricing: Pricing) -> None:
         body["multiplier"] = 2.0
 
-    def add_to_contract(self, body: Any, shown: Shown) -> None:
+    def add_to_contract(self, body: Any, shown: ShownContract) -> None:
         body["multiplier"] = 2.0
 
     def add_to_profit_row(self, row: Any, terms: Any) -> None:

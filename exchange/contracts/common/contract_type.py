@@ -120,7 +120,7 @@ class ContractType(ABC, Generic[TermsT, MemoryT]):
         units. Raises `Refusal` if no such contract is offered.
         """
 
-    def is_dearer(self, proposed: Any, present: Any) -> bool:
+    def costs_more(self, proposed: Any, present: Any) -> bool:
         """Whether the present quote is worse for the buyer than the proposed one."""
         return bool(present.price > proposed.price)
 

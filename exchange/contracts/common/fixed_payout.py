@@ -134,7 +134,7 @@ class FixedPayout(ContractType[FixedPayoutTerms, MemoryT]):
             markup=payout * markup // MILLION,
         )
 
-    def is_dearer(self, proposed: FixedPayoutQuote, present: FixedPayoutQuote) -> bool:
+    def costs_more(self, proposed: FixedPayoutQuote, present: FixedPayoutQuote) -> bool:
         """Compare the price also in millionths of the payout, which is finer than money."""
         return present.ask > proposed.ask or present.price > proposed.price
 

@@ -157,7 +157,7 @@ class PerPoint(ContractType[PerPointTerms, None]):
         most = bound_in(MAX_PAYOUT, terms.currency) * cost / paid
         return min(bound_in(MAX_STAKE, terms.currency), int(most))
 
-    def is_dearer(self, proposed: PerPointQuote, present: PerPointQuote) -> bool:
+    def costs_more(self, proposed: PerPointQuote, present: PerPointQuote) -> bool:
         """Compare the cost of one contract, and the price."""
         return present.contract_cost > proposed.contract_cost or present.price > proposed.price
 

@@ -71,7 +71,7 @@ async function become(appId, identity, request = null) {
     }
   }
   showConnection();
-  showShown();
+  showReadyParts();
 }
 
 /** Sign the connection in as chosen; without a sign-in, send `otherwise`, if any. */
@@ -96,7 +96,7 @@ function authorization() {
 }
 
 /** Called when a request sent from the editor has signed the connection in or out. */
-function becameByHand(request) {
+function signedInByRequest(request) {
   const out = "logout" in request;
   Object.assign(connection, { identity: out ? "nobody" : "token", request: out ? null : request });
   connection.refused = null;
@@ -335,11 +335,11 @@ function show(call) {
       { title: "Code", content: h("div", { id: "code" }) },
     ]),
   );
-  showShown();
+  showReadyParts();
 }
 
 /** What is shown of the call that depends on who is signed in, or on what is written. */
-function showShown() {
+function showReadyParts() {
   if (shown !== null) {
     showWant();
     showCode();
@@ -551,7 +551,7 @@ async function send(request) {
   try {
     answered(await connection.api.ask(request));
     if ("authorize" in request || "logout" in request) {
-      becameByHand(request);
+      signedInByRequest(request);
     }
   } catch (error) {
     failed(error);

@@ -20,7 +20,12 @@ from scopegate.exchange.money import to_number, to_text
 from scopegate.exchange.rules import MAX_ACCUMULATOR_TICKS, MAX_STAKE, MIN_STAKE
 from scopegate.exchange.symbols import EARLIEST, SYMBOLS, Symbol
 from scopegate.handlers.exchange.views.ordered_view import OrderedView, order_shown
-from scopegate.handlers.exchange.views.view import Listed, Placed, Pricing, Shown
+from scopegate.handlers.exchange.views.view import (
+    ListingContext,
+    OrderTimes,
+    Pricing,
+    ShownContract,
+)
 from scopegate.schemas.offering_messages import AvailableContract
 from scopegate.schemas.portfolio_messages import ClosedContract, OpenContract
 from scopegate.schemas.trading_messages import (
@@ -48,7 +53,7 @@ class AccumulatorView(OrderedView[Accumulator], of=Accumulator):
             width=536_900_000,
         )
 
-    def add_to_listing(self, row: AvailableContract, listed: Listed) -> None:
+    def add_to_listing(self, row: AvailableContract, listed: ListingContext) -> None:
         """Add the growth rates to choose from."""
         row["growth_rate_range"] = GROWTH_RATES
 
@@ -85,13 +90,13 @@ class AccumulatorView(OrderedView[Accumulator], of=Accumulator):
             }
         )
         if terms.orders.take_profit is not None:
-            body["limit_order"] = self.orders(terms, spot, spot, Placed(terms.start))
+            body["limit_order"] = self.orders(terms, spot, spot, OrderTimes(terms.start))
 
     def barrier_count(self, shown: BarriersShown) -> int:
         """Return 2: the barriers move with the price."""
         return 2
 
-    def add_to_contract(self, body: OpenContract, shown: Shown) -> None:
+    def add_to_contract(self, body: OpenContract, shown: ShownContract) -> None:
         """Add the ranges of this tick and of the next, and the number of ticks so far.
 
         `high_barrier` and `low_barrier` are the range of this tick, `current_spot_high_barrier` and
@@ -116,7 +121,7 @@ class AccumulatorView(OrderedView[Accumulator], of=Accumulator):
         row["growth_rate"] = f"{terms.growth / 100:.2f}"
 
     def orders(
-        self, terms: AccumulatorTerms, entry: Tick, tick: Tick, placed: Placed
+        self, terms: AccumulatorTerms, entry: Tick, tick: Tick, placed: OrderTimes
     ) -> OrdersShown:
         """Return the take profit; it has no price, because a number of ticks reaches it."""
         profit = terms.orders.take_profit

@@ -10,7 +10,12 @@ from scopegate.exchange.contracts.digits import Digits
 from scopegate.exchange.contracts.few_ticks import SelectedTick
 from scopegate.exchange.contracts.resets import Reset
 from scopegate.exchange.rules import MAX_PAYOUT
-from scopegate.handlers.exchange.views.view import ContractView, KindT, Listed, Shown
+from scopegate.handlers.exchange.views.view import (
+    ContractView,
+    KindT,
+    ListingContext,
+    ShownContract,
+)
 from scopegate.schemas.offering_messages import AvailableContract
 from scopegate.schemas.portfolio_messages import OpenContract
 from scopegate.schemas.trading_messages import ValidationParams
@@ -51,7 +56,7 @@ class FixedPayoutView(ContractView[KindT], of=FixedPayout):
 class DigitsView(FixedPayoutView[Digits], of=Digits):
     """The view of contracts on digits: the digits to choose from."""
 
-    def add_to_listing(self, row: AvailableContract, listed: Listed) -> None:
+    def add_to_listing(self, row: AvailableContract, listed: ListingContext) -> None:
         """Add the digits to choose from."""
         if self.kind.choices is not None:
             row["last_digit_range"] = list(self.kind.choices)
@@ -60,7 +65,7 @@ class DigitsView(FixedPayoutView[Digits], of=Digits):
 class ResetView(FixedPayoutView[Reset], of=Reset):
     """The view of reset contracts: the barrier after the reset."""
 
-    def add_to_contract(self, body: OpenContract, shown: Shown) -> None:
+    def add_to_contract(self, body: OpenContract, shown: ShownContract) -> None:
         """Add the barrier after half time and its time, once the spot at half time is known."""
         terms, state = shown.contract.terms, shown.state
         assert isinstance(terms, FixedPayoutTerms)  # noqa: S101 - they are of this type
@@ -73,7 +78,7 @@ class ResetView(FixedPayoutView[Reset], of=Reset):
 class SelectedTickView(FixedPayoutView[SelectedTick], of=SelectedTick):
     """The view of high and low ticks: the selected tick."""
 
-    def add_to_contract(self, body: OpenContract, shown: Shown) -> None:
+    def add_to_contract(self, body: OpenContract, shown: ShownContract) -> None:
         """Add the number of the selected tick, and its price once it is known."""
         terms, seen = shown.contract.terms, shown.state.memory or ()
         assert isinstance(terms, FixedPayoutTerms)  # noqa: S101 - they are of this type

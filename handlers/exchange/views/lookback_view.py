@@ -7,7 +7,12 @@ from scopegate.exchange.contracts.common.contract_type import Quote
 from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.contracts.lookbacks import Lookback, LookbackTerms
 from scopegate.exchange.money import CURRENCIES, to_number
-from scopegate.handlers.exchange.views.view import ContractView, Listed, Pricing, Shown
+from scopegate.handlers.exchange.views.view import (
+    ContractView,
+    ListingContext,
+    Pricing,
+    ShownContract,
+)
 from scopegate.schemas.offering_messages import AvailableContract
 from scopegate.schemas.portfolio_messages import OpenContract
 from scopegate.schemas.trading_messages import ContractDetails, ProposalBody
@@ -20,7 +25,7 @@ class LookbackView(ContractView[Lookback], of=Lookback):
         """Return terms with a multiplier of 10.00 USD."""
         return super().example().extended(LookbackTerms, multiplier=1_000)
 
-    def add_to_listing(self, row: AvailableContract, listed: Listed) -> None:
+    def add_to_listing(self, row: AvailableContract, listed: ListingContext) -> None:
         """Set the default multiplier: a power of ten at which a minute's usual move pays 1 to 10.
 
         That is in units of an ordinary currency; a coin counts for several (`counts_for`).
@@ -41,7 +46,7 @@ class LookbackView(ContractView[Lookback], of=Lookback):
         """Add the multiplier."""
         body["multiplier"] = to_number(quote.terms.multiplier, quote.terms.currency)
 
-    def add_to_contract(self, body: OpenContract, shown: Shown) -> None:
+    def add_to_contract(self, body: OpenContract, shown: ShownContract) -> None:
         """Add the multiplier."""
         terms: Any = shown.contract.terms
         body["multiplier"] = to_number(terms.multiplier, terms.currency)

@@ -15,7 +15,12 @@ from scopegate.exchange.money import to_number
 from scopegate.exchange.rules import CANCELLATIONS
 from scopegate.exchange.symbols import Symbol
 from scopegate.handlers.exchange.views.ordered_view import OrderedView, order_shown
-from scopegate.handlers.exchange.views.view import Listed, Placed, Pricing, Shown
+from scopegate.handlers.exchange.views.view import (
+    ListingContext,
+    OrderTimes,
+    Pricing,
+    ShownContract,
+)
 from scopegate.schemas.offering_messages import AvailableContract
 from scopegate.schemas.portfolio_messages import ClosedContract, OpenContract
 from scopegate.schemas.trading_messages import (
@@ -36,7 +41,7 @@ class MultiplierView(OrderedView[Multiplier], of=Multiplier):
             MultiplierTerms, stake=1_000, multiplier=100, cancellation=3_600, is_financed=True
         )
 
-    def add_to_listing(self, row: AvailableContract, listed: Listed) -> None:
+    def add_to_listing(self, row: AvailableContract, listed: ListingContext) -> None:
         """Add the multipliers to choose from, and for how long cancellation can be bought."""
         row["multiplier_range"] = self.kind.choices(listed.symbol, listed.spot)
         if can_be_cancelled(listed.symbol):
@@ -54,11 +59,11 @@ class MultiplierView(OrderedView[Multiplier], of=Multiplier):
         body["multiplier"] = float(terms.multiplier)
         body["commission"] = to_number(terms.commission, terms.currency)
         body["longcode"] += " " + _financing_now(terms.symbol, spot.growth)
-        body["limit_order"] = self.orders(terms, spot, spot, Placed(terms.start))
+        body["limit_order"] = self.orders(terms, spot, spot, OrderTimes(terms.start))
         if terms.cancellation:
             body["cancellation"] = _cancellation(terms, quote.cancellation_price)
 
-    def add_to_contract(self, body: OpenContract, shown: Shown) -> None:
+    def add_to_contract(self, body: OpenContract, shown: ShownContract) -> None:
         """Add the multiplier, orders, cancellation fee, and commission with financing so far."""
         super().add_to_contract(body, shown)
         terms, entry = shown.contract.terms, shown.state.entry
@@ -80,7 +85,7 @@ class MultiplierView(OrderedView[Multiplier], of=Multiplier):
         return None
 
     def orders(
-        self, terms: MultiplierTerms, entry: Tick, tick: Tick, placed: Placed
+        self, terms: MultiplierTerms, entry: Tick, tick: Tick, placed: OrderTimes
     ) -> OrdersShown:
         """Return the stop-out, take profit and stop loss."""
         levels = self.kind.levels(terms, reference(terms, entry, tick))

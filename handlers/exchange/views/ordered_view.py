@@ -3,7 +3,7 @@
 from typing import Any
 
 from scopegate.exchange.money import to_number, to_text
-from scopegate.handlers.exchange.views.view import ContractView, KindT, Placed, Shown
+from scopegate.handlers.exchange.views.view import ContractView, KindT, OrderTimes, ShownContract
 from scopegate.schemas.portfolio_messages import OpenContract
 from scopegate.schemas.trading_messages import OrderShown
 
@@ -28,8 +28,8 @@ def order_shown(name: str, amount: int, level: int | None, at: int, terms: Any) 
 class OrderedView(ContractView[KindT]):
     """The view of contracts with orders."""
 
-    def add_to_contract(self, body: OpenContract, shown: Shown) -> None:
+    def add_to_contract(self, body: OpenContract, shown: ShownContract) -> None:
         """Add the orders, and the prices at which they close the contract."""
         contract, entry = shown.contract, shown.state.entry or shown.tick
-        placed = Placed(contract.bought_at, contract.take_profit_at, contract.stop_loss_at)
+        placed = OrderTimes(contract.bought_at, contract.take_profit_at, contract.stop_loss_at)
         body["limit_order"] = self.orders(contract.terms, entry, shown.tick, placed)

@@ -12,9 +12,9 @@ from scopegate.exchange.rules import MAX_STAKE, MIN_STAKE
 from scopegate.exchange.symbols import DAY
 from scopegate.handlers.exchange.views.view import (
     ContractView,
-    Listed,
+    ListingContext,
     Pricing,
-    Shown,
+    ShownContract,
 )
 from scopegate.schemas.offering_messages import AvailableContract
 from scopegate.schemas.portfolio_messages import OpenContract
@@ -49,18 +49,20 @@ class PerPointView(ContractView[PerPointT], of=PerPoint):
             return super().largest_stake(terms, quote)
         return to_text(quote.largest_stake, terms.currency)
 
-    def add_to_listing(self, row: AvailableContract, listed: Listed) -> None:
+    def add_to_listing(self, row: AvailableContract, listed: ListingContext) -> None:
         """Add barriers for a contract with the default stake."""
         self._add_choices(row, self._listed_terms(row, listed), listed)
 
-    def _add_choices(self, row: AvailableContract, terms: PerPointTerms, listed: Listed) -> None:
+    def _add_choices(
+        self, row: AvailableContract, terms: PerPointTerms, listed: ListingContext
+    ) -> None:
         currency = listed.currency
         row["max_stake"] = to_number(bound_in(MAX_STAKE, currency), currency)
         row["min_stake"] = to_number(bound_in(MIN_STAKE, currency), currency)
         row["barrier_choices"] = self._barrier_choices(terms, listed.market)
         row["barrier"] = row["barrier_choices"][1]
 
-    def _listed_terms(self, row: AvailableContract, listed: Listed) -> PerPointTerms:
+    def _listed_terms(self, row: AvailableContract, listed: ListingContext) -> PerPointTerms:
         duration = _EXAMPLES[row["expiry_type"]]
 
         def starting(start: int) -> PerPointTerms:
@@ -101,7 +103,7 @@ class PerPointView(ContractView[PerPointT], of=PerPoint):
         """Return the strike; `None` if it is the entry spot."""
         return None if terms.barrier is None else terms.barrier.text(terms.symbol)
 
-    def add_to_contract(self, body: OpenContract, shown: Shown) -> None:
+    def add_to_contract(self, body: OpenContract, shown: ShownContract) -> None:
         """Add the number of contracts."""
         terms: Any = shown.contract.terms
         body["display_number_of_contracts"] = f"{terms.contracts:f}"
@@ -114,7 +116,9 @@ class TurboView(PerPointView[Turbo], of=Turbo):
         """Return a barrier below the spot for a long turbo, above it for a short one."""
         return Barrier(50 * self.kind.side)
 
-    def _add_choices(self, row: AvailableContract, terms: PerPointTerms, listed: Listed) -> None:
+    def _add_choices(
+        self, row: AvailableContract, terms: PerPointTerms, listed: ListingContext
+    ) -> None:
         super()._add_choices(row, terms, listed)
         choices = self.kind.payout_choices(terms, listed.market, listed.margins)
         row["payout_choices"] = [f"{payout:f}" for payout in choices]

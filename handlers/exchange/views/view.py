@@ -38,7 +38,7 @@ class Pricing(NamedTuple):
     margins: Margins
 
 
-class Shown(NamedTuple):
+class ShownContract(NamedTuple):
     """A contract to show, and its state after a tick: the latest, or the one that ended it."""
 
     contract: Contract
@@ -47,7 +47,7 @@ class Shown(NamedTuple):
     feed: Feed
 
 
-class Placed(NamedTuple):
+class OrderTimes(NamedTuple):
     """When a contract was bought and its orders placed, in epoch seconds.
 
     `None` means that the order was placed at the purchase, or that there is none.
@@ -58,7 +58,7 @@ class Placed(NamedTuple):
     stop_loss_at: int | None = None
 
 
-class Listed(NamedTuple):
+class ListingContext(NamedTuple):
     """A symbol to list contracts for, and the market at their next possible start."""
 
     symbol: Symbol
@@ -93,7 +93,7 @@ class ContractView(Generic[KindT]):
 
     # Lists of what is offered.
 
-    def add_to_listing(self, row: AvailableContract, listed: Listed) -> None:
+    def add_to_listing(self, row: AvailableContract, listed: ListingContext) -> None:
         """Add fields to a row of `contracts_for`, which has those that all types share."""
 
     def example(self) -> Terms:
@@ -163,7 +163,7 @@ class ContractView(Generic[KindT]):
         """Return the barrier for `transaction`, as it was requested; `None` to show none."""
         return None
 
-    def add_to_contract(self, body: OpenContract, shown: Shown) -> None:
+    def add_to_contract(self, body: OpenContract, shown: ShownContract) -> None:
         """Add fields to a contract in `proposal_open_contract`, open or closed."""
 
     def add_to_profit_row(self, row: ClosedContract, terms: Any) -> None:
@@ -177,7 +177,7 @@ class ContractView(Generic[KindT]):
 
     # Orders.
 
-    def orders(self, terms: Any, entry: Tick, tick: Tick, placed: Placed) -> OrdersShown:
+    def orders(self, terms: Any, entry: Tick, tick: Tick, placed: OrderTimes) -> OrdersShown:
         """Return the orders of a contract with this entry tick, as of a tick."""
         return {}
 

@@ -1,8 +1,8 @@
-"""Build hook: an editable installation gets a link in `scopegate/` to each room beside it.
+"""Build hook: an editable installation gets a link in `scopegate/` to each package beside it.
 
-The rooms are folders at the top level and import as `scopegate.ROOM`. A wheel has them in place
-(`sources` in pyproject.toml). In a clone, links let Python, type checkers and editors find them.
-Only `.links/` is put on Python's path, which has a link to `scopegate/` and nothing else.
+The packages are folders at the top level and import as `scopegate.PACKAGE`. A wheel has them in
+place (`sources` in pyproject.toml). In a clone, links let Python, type checkers and editors find
+them. Only `.links/` is put on Python's path, which has a link to `scopegate/` and nothing else.
 """
 
 from pathlib import Path
@@ -10,10 +10,10 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-ROOMS = ("exchange", "gateway", "handlers", "runtime", "schemas", "store")
+PACKAGES = ("exchange", "gateway", "handlers", "runtime", "schemas", "store")
 
 
-class LinkRooms(BuildHookInterface):
+class LinkPackages(BuildHookInterface):
     """Creates the links, and replaces links that lead elsewhere."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
@@ -23,8 +23,8 @@ class LinkRooms(BuildHookInterface):
         root = Path(self.root)
         (root / ".links").mkdir(exist_ok=True)
         _link(root / ".links" / "scopegate", Path("..", "scopegate"))
-        for room in ROOMS:
-            _link(root / "scopegate" / room, Path("..", room))
+        for package in PACKAGES:
+            _link(root / "scopegate" / package, Path("..", package))
 
 
 def _link(link: Path, target: Path) -> None:
