@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.processes.breaks import Breaks
 from scopegate.exchange.symbols import BREAK_BOUNDS, DAY, EARLIEST, SYMBOLS, Symbol
+from tests.effort import chosen
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +62,7 @@ def test_between_two_breaks_the_price_stays_within_one_range(symbol: Symbol) -> 
 
 @every_index
 def test_a_range_breaks_as_rarely_as_the_name_says_and_either_way(symbol: Symbol) -> None:
-    prices = path(symbol, 400)
+    prices = path(symbol, chosen(150, 400))
     moves = np.diff(prices)
     at_border = (prices[:-1] - symbol.level + symbol.every // 2) % symbol.every == 0
     met, broken = int(at_border.sum()), abs(moves) > 1
@@ -75,12 +76,12 @@ def test_a_range_breaks_as_rarely_as_the_name_says_and_either_way(symbol: Symbol
 
 @every_index
 def test_no_tick_has_a_mean_wherever_the_price_is(symbol: Symbol) -> None:
-    prices = path(symbol, 400)
+    prices = path(symbol, chosen(150, 400))
     moves, place = np.diff(prices), (prices[:-1] - symbol.level + symbol.every // 2) % symbol.every
     just_broken = np.append(False, abs(moves[:-1]) > 1)
-    for chosen in (place == 0, place == 1, place == symbol.every - 1, place > 1, just_broken):
-        some = moves[chosen]
-        assert len(some) > 400
+    for where in (place == 0, place == 1, place == symbol.every - 1, place > 1, just_broken):
+        some = moves[where]
+        assert len(some) > 250
         near(float(some.mean()), 0, float(some.std()) / math.sqrt(len(some)))
 
 

@@ -17,7 +17,7 @@ from tests.exchange.fairness_paths import FAMILIES as ALL
 pytestmark = pytest.mark.slow
 
 STATED = Margins()
-SOME = chosen(150, GROUPS)
+SOME = chosen(75, GROUPS)
 PAGE = Path(__file__).parents[2] / "docs" / "fairness.md"
 
 

@@ -39,7 +39,7 @@ from tests.exchange.fairness_holds import (
 pytestmark = pytest.mark.slow
 
 STATED = Margins().multiplier
-SHORT = chosen(700, 1_500)
+SHORT = chosen(550, 1_500)
 SEED = ("hold 1",)
 SOME = ("1HZ250V", "JD100", "stpRNG", "OTC_SPC")
 EACH = ("1HZ250V", "R_10", "JD100", "BOOM1000", "CRASH300N", "stpRNG", "frxEURGBP", "OTC_SPC")

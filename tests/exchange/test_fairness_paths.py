@@ -10,7 +10,7 @@ from tests.exchange.fairness_paths import PATH_FAMILIES
 pytestmark = pytest.mark.slow
 
 STATED = Margins()
-SOME = chosen(150, GROUPS)
+SOME = chosen(75, GROUPS)
 LEAST = 5_000 * SOME // GROUPS
 """Of those whose luck is known best; of the others up to four times as many."""
 NOTICED = ("Spreads",)

@@ -67,7 +67,7 @@ def gained(
 @every_symbol
 @pytest.mark.parametrize(
     ("hold", "count"),
-    [(HOUR, chosen(40, 160)), (DAY, chosen(30, 100)), (7 * DAY, chosen(20, 60))],
+    [(HOUR, chosen(20, 160)), (DAY, chosen(15, 100)), (7 * DAY, chosen(10, 60))],
 )
 def test_no_hold_gains(symbol: Symbol, hold: int, count: int) -> None:
     for rank in (0, -1):
@@ -85,7 +85,7 @@ def test_no_rule_by_the_level_or_the_trend_gains(symbol: Symbol) -> None:
         return FEED.price(symbol, now) > FEED.price(symbol, now - 300)
 
     for rule, hold in ((back_to_level, 7 * DAY), (with_the_trend, HOUR)):
-        mean, error = gained(symbol, hold, chosen(40, 100), rule, 0)
+        mean, error = gained(symbol, hold, chosen(20, 100), rule, 0)
         assert mean < 3.5 * error
 
 
@@ -93,7 +93,7 @@ def test_no_rule_by_the_level_or_the_trend_gains(symbol: Symbol) -> None:
 def test_a_price_grows_as_expected(symbol: Symbol) -> None:
     """On each day, whatever the day before."""
     prices, totals = [], []
-    for day in range(chosen(800, 2_400)):
+    for day in range(chosen(500, 2_400)):
         if symbol.grid.counts[day % 7]:
             opened = symbol.grid.epoch(Place(day, 0))
             prices.append(FEED.price(symbol, opened))

@@ -42,6 +42,7 @@ from scopegate.exchange.rules import (
     Margins,
 )
 from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
+from tests.effort import chosen
 from tests.exchange.fairness import VOLATILITY
 
 FEED = Feed("offers")
@@ -1044,7 +1045,7 @@ def both(high: int, low: int, spot: int | None, symbol: Symbol) -> dict[str, str
     return dict(zip(("barrier", "barrier2"), (each.text(symbol) for each in barriers), strict=True))
 
 
-ROUND_TRIPS = 1_000
+ROUND_TRIPS = chosen(400, 1_000)
 
 
 @pytest.mark.parametrize(

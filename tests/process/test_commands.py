@@ -11,11 +11,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
+from click.testing import CliRunner
 
+from scopegate.admin import user as user_group
 from scopegate.exchange import agents, exclusion, ledger
 from scopegate.gateway.access import tokens, users
 from scopegate.gateway.calls import token_form
@@ -215,6 +218,18 @@ async def test_the_operator_sees_what_a_token_was_used_for(gateway: Served, ada:
 
 
 # Users.
+
+
+def test_a_short_password_is_asked_for_again(tmp_path: Path) -> None:
+    db = tmp_path / "users.db"
+    run_once(db, lambda transaction: None)
+    given = "short\nlong enough\nlong enough\n"
+    answer = CliRunner().invoke(
+        user_group, ["create", "--email", "ada@example.com", "--db", str(db)], input=given
+    )
+    assert answer.exit_code == 0, answer.output
+    assert answer.output.count("at least 8 characters):") == 2
+    assert "short" not in answer.output
 
 
 async def test_a_user_is_created_and_locked_out(gateway: Served) -> None:

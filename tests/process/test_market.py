@@ -11,6 +11,7 @@ from scopegate import market_start
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.store.sqlite import run_once
+from tests.effort import chosen
 from tests.served import Served, SocketClient, serving
 
 SPEED = 100
@@ -59,7 +60,7 @@ async def has_reached(client: SocketClient, moment: int) -> None:
 async def test_two_processes_tell_one_history(pair: tuple[Served, Served]) -> None:
     first, second = pair
     async with first.connected() as one, second.connected() as other:
-        for name, symbol in SYMBOLS.items():
+        for name, symbol in list(SYMBOLS.items())[:: chosen(4, 1)]:
             told = await ticks(one, name, START - HOUR, START)
             assert told == await ticks(other, name, START - HOUR, START)
             # What this third process computes without any gateway, and another seed's is not it.

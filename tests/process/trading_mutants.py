@@ -11,7 +11,7 @@ from typing import Any
 
 from scopegate import cli
 from scopegate.exchange import book, desk, ledger, payments
-from scopegate.exchange.book import Bought, Purchase
+from scopegate.exchange.book import BoughtContract, Purchase
 from scopegate.exchange.contracts.common.contract_type import Quote
 from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.copying import Copying
@@ -75,7 +75,7 @@ def unguarded_debit() -> None:
 
     ledger.post_unannounced = posted_before
 
-    async def buy(self: desk.Desk, purchase: Purchase, guard: ledger.Guard) -> Bought:
+    async def buy(self: desk.Desk, purchase: Purchase, guard: ledger.Guard) -> BoughtContract:
         def charge(transaction: Transaction) -> Entry:
             guard(transaction)
             posting = Posting(
@@ -92,7 +92,7 @@ def unguarded_debit() -> None:
 
         charged = await self._store.write(charge)
 
-        def open_contract(transaction: Transaction) -> Bought:
+        def open_contract(transaction: Transaction) -> BoughtContract:
             paid.append(charged)
             try:
                 bought = book.buy(transaction, purchase)
@@ -110,10 +110,12 @@ def copies_afterwards() -> None:
     """What a trader buys is copied in the next transaction, not in its own."""
     buy, copy = desk.Desk.buy, Copying.bought
 
-    def nothing(self: Copying, transaction: Transaction, bought: Bought, quote: Quote[Any]) -> None:
+    def nothing(
+        self: Copying, transaction: Transaction, bought: BoughtContract, quote: Quote[Any]
+    ) -> None:
         pass
 
-    async def buy_first(self: desk.Desk, purchase: Purchase, guard: ledger.Guard) -> Bought:
+    async def buy_first(self: desk.Desk, purchase: Purchase, guard: ledger.Guard) -> BoughtContract:
         bought, quote = await buy(self, purchase, guard), purchase.quote
         await self._store.write(lambda transaction: copy(self._copying, transaction, bought, quote))
         return bought
