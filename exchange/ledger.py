@@ -418,6 +418,10 @@ class Ledger:
         for listener in self._listeners:
             listener(entry)
 
+    def known_balance(self, loginid: str) -> BalanceAt | None:
+        """The balance after the latest known entry, if it is in memory."""
+        return self._balances.get(loginid)
+
     async def balance(self, loginid: str) -> BalanceAt:
         """The balance after the latest known entry; without waiting if it is in memory."""
 

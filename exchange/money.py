@@ -37,9 +37,12 @@ CURRENCIES: Mapping[str, Currency] = {
 }
 
 
+_SCALES: Mapping[str, int] = {code: 10**each.digits for code, each in CURRENCIES.items()}
+
+
 def to_number(units: int, currency: str) -> float:
     """Convert an amount to its number in JSON: the float nearest to the decimal amount."""
-    return float(units / 10 ** CURRENCIES[currency].digits)
+    return units / _SCALES[currency]
 
 
 def to_text(units: int, currency: str) -> str:

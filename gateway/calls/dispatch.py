@@ -24,6 +24,7 @@ from collections.abc import (
     Iterable,
     Sequence,
 )
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -66,6 +67,9 @@ from scopegate.schemas.fields import MAX_INTEGER
 from scopegate.store.sqlite import StoreUnavailableError
 
 MAX_DEPTH = 32
+MAX_FORMS = 1024
+"""Sets of keys for which it is remembered what they say; only sane ones, so keys are short."""
+MAX_FORM_KEYS = 24
 MAX_ECHO = 2048
 """Bytes of the longest message that a refusal by a limit echoes."""
 REFUSED_CLOSE = 4429
@@ -116,6 +120,8 @@ class Dispatcher:
         self._refusal = refusal
         self.time_limit = time_limit
         self._unknown_apps = FailureCounter()
+        self._forms: dict[tuple[str, ...], _Form] = {}
+        self._idle_driver: Generator[Any, Any, None] | None = None
 
     def handle(self, session: Session, text: bytes) -> Coroutine[Any, Any, None] | None:
         """Handle one message; replies are sent through `session.send`.
@@ -130,48 +136,51 @@ class Dispatcher:
         session.acting = None
         session.answering = True
         refusal = self._refusal(session)
-        broken = self._limiter.message_broken_by(session.bucket, len(text))
+        broken = self._limiter.count_message(session.bucket, len(text))
         try:
             if broken is not None and refusal is None:
                 self._limited(session, text, broken)
                 return None
             message = _parse(text)
-            found = self._find(message)
-            acting = _acting(session, message) if session.grants else None
-            broken = self._limiter.broken_by(
-                session.bucket if acting is None else acting.bucket,
-                Rate.GENERAL if found is None else found.rate,
+            form = self._forms.get(tuple(message)) or self._form(message)
+            acting = _acting(session, form, message) if session.grants else None
+            broken = self._limiter.count_call(
+                session.bucket if acting is None else acting.bucket, form.rate
             )
             if broken is not None and refusal is None:
                 self._limited(session, text, broken, message)
                 return None
-            sane, secret = _inspect_object(message, 1)
-            secret_fields = self._registry.secret_fields
-            if secret or not secret_fields.isdisjoint(message):
-                echo = _masked(message, secret_fields)
+            sane, secret = _inspect_values(message.values(), 1)
+            secret = secret or form.holds_token
+            if secret or form.has_secret_field:
+                echo = _masked(message, self._registry.secret_fields)
             else:
                 echo = message
             if refusal is not None:
                 raise refusal
-            if not sane:
+            if not (sane and form.is_sane):
                 raise ApiError("SanityCheckFailed", "Parameters sanity check failed.")
-            if found is None:
+            if form.call is None:
                 raise self._unrecognised(message)
-            call = found
+            call = form.call
             self._admit(session, call, acting, message)
             request = call.validate(message)
             if secret:
-                _refuse_tokens(message, secret_fields)
+                _refuse_tokens(message, self._registry.secret_fields)
             coroutine = call.invoke(request, session)
             if not call.eager:
                 return self._finish(session, call, message, echo, coroutine)
-            try:
-                waits_for = coroutine.send(None)
-            except StopIteration as returned:
-                self._answer(session, call, message, echo, returned.value)
+            driver = self._idle_driver or _new_driver()
+            self._idle_driver = None  # an exception ends it, and a handler that waits keeps it
+            step = driver.send(coroutine)
+            if type(step) is not tuple:
+                return self._finish(session, call, message, echo, _resume(driver, step))
+            self._idle_driver = driver
+            result = step[0]
+            if type(result) is dict:
+                session.send(_encoded(_head(message, echo), result))
             else:
-                rest = _resume(coroutine, waits_for)
-                return self._finish(session, call, message, echo, rest)
+                self._answer(session, call, message, echo, result)
         except (Exception, asyncio.CancelledError) as problem:  # noqa: BLE001 - as below
             # This step itself is never cancelled: the handler awaited something that was.
             if refusal is not None:
@@ -202,6 +211,24 @@ class Dispatcher:
             else:
                 self._failed(session, call, message, echo, problem)
         session.replied()
+
+    def _form(self, message: Message) -> "_Form":
+        """Return what the keys of a message say, and keep it for messages with the same keys."""
+        call = self._find(message)
+        is_sane, holds_a_token = _inspect_keys(message)
+        form = _Form(
+            call=call,
+            rate=Rate.GENERAL if call is None else call.rate,
+            is_sane=is_sane,
+            holds_token=holds_a_token,
+            has_secret_field=not self._registry.secret_fields.isdisjoint(message),
+            names_account="loginid" in message,
+        )
+        if is_sane and not holds_a_token and len(message) <= MAX_FORM_KEYS:
+            if len(self._forms) >= MAX_FORMS:
+                self._forms.clear()
+            self._forms[tuple(message)] = form
+        return form
 
     def _find(self, message: Message) -> Call | None:
         name = self._registry.find(message)
@@ -278,7 +305,7 @@ class Dispatcher:
         self, session: Session, call: Call, message: Message, echo: Message, result: Any
     ) -> None:
         if type(result) is dict:
-            _send(session, _head(message, echo), result)
+            session.send(_encoded(_head(message, echo), result))
             return
         if isinstance(result, list) and not result:
             raise TypeError("the call returned a list without an answer")
@@ -472,6 +499,20 @@ class Dispatcher:
         return 0.5 * min(before, 10)
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What the keys of a message say, whatever its values are."""
+
+    call: Call | None
+    """The call that they name, if there is one."""
+    rate: Rate
+    is_sane: bool
+    holds_token: bool
+    """Whether a key holds a token."""
+    has_secret_field: bool
+    names_account: bool
+
+
 class Binary(bytes):
     """A binary message, which must be JSON in UTF-8."""
 
@@ -507,11 +548,12 @@ def _check_utf8(text: bytes) -> None:
         raise Disconnect(1007, "a text message must be UTF-8") from None
 
 
-def _acting(session: Session, message: Message) -> Grant:
+def _acting(session: Session, form: "_Form", message: Message) -> Grant:
     """Return the grant that a message names by `loginid`, else the first of the connection."""
-    wanted = message.get("loginid")
-    if type(wanted) is str and (named := session.grants.get(wanted)) is not None:
-        return named
+    if form.names_account:
+        wanted = message["loginid"]
+        if type(wanted) is str and (named := session.grants.get(wanted)) is not None:
+            return named
     return next(iter(session.grants.values()))
 
 
@@ -541,7 +583,14 @@ def _inspect_object(value: Message, depth: int) -> tuple[bool, bool]:
     Raises `BadRequest` if they are nested too deeply (`MAX_DEPTH`) to be echoed.
     """
     sane, secret = _inspect_values(value.values(), depth)
-    for key in value:
+    keys_sane, keys_secret = _inspect_keys(value)
+    return sane and keys_sane, secret or keys_secret
+
+
+def _inspect_keys(keys: Iterable[str]) -> tuple[bool, bool]:
+    sane = True
+    secret = False
+    for key in keys:
         # Most keys are short identifiers: only others are worth the regular expressions.
         if len(key) >= SHORTEST or not (key.isidentifier() and key.isascii()):
             if not _KEY(key):
@@ -614,18 +663,17 @@ def _holds_token(value: Any, secret_fields: frozenset[str]) -> bool:
 def _head(message: Message, echo: Message) -> Message:
     """Return the fields that every reply to this message begins with."""
     head: Message = {"echo_req": echo}
-    if "req_id" in message:
-        req_id = message["req_id"]
+    req_id = message.get("req_id")
+    if req_id is not None:
         if (type(req_id) is str and _INTEGER(req_id)) or (
             type(req_id) is float and req_id.is_integer()
         ):
             req_id = int(req_id)
         if type(req_id) is int and -MAX_INTEGER <= req_id <= MAX_INTEGER:
             head["req_id"] = req_id
-    if "passthrough" in echo:
-        passthrough = echo["passthrough"]
-        if type(passthrough) is dict:
-            head["passthrough"] = passthrough
+    passthrough = echo.get("passthrough")
+    if type(passthrough) is dict:
+        head["passthrough"] = passthrough
     return head
 
 
@@ -658,21 +706,36 @@ def _shown(problem: BaseException) -> BaseException:
 
 
 @types.coroutine
-def _resume(coroutine: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
-    """Continue a coroutine that has run its first step and now waits for `waits_for`.
+def _drive() -> Generator[Any, Any, None]:
+    """Run each coroutine that is sent; yield its result in a tuple, or what it waits for.
+
+    A generator that goes on costs less than catching the `StopIteration` of each coroutine. What
+    asyncio waits for is never a tuple.
+    """
+    step: Any = None
+    while True:
+        coroutine: Coroutine[Any, Any, Any] = yield step
+        step = ((yield from coroutine),)
+
+
+def _new_driver() -> Generator[Any, Any, None]:
+    driver = _drive()
+    driver.send(None)
+    return driver
+
+
+@types.coroutine
+def _resume(driver: Generator[Any, Any, None], waits_for: Any) -> Generator[Any, Any, Any]:
+    """Continue a coroutine in its driver, which has run its first step and waits for `waits_for`.
 
     The task that awaits this waits for `waits_for` first, in the coroutine's place.
     """
-    while True:
+    step = waits_for
+    while type(step) is not tuple:
         try:
-            sent = yield waits_for
+            sent = yield step
         except BaseException as thrown:  # noqa: BLE001 - cancellation goes to the coroutine too
-            try:
-                waits_for = coroutine.throw(thrown)
-            except StopIteration as returned:
-                return returned.value
+            step = driver.throw(thrown)
         else:
-            try:
-                waits_for = coroutine.send(sent)
-            except StopIteration as returned:
-                return returned.value
+            step = driver.send(sent)
+    return step[0]

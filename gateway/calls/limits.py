@@ -192,7 +192,7 @@ class RateLimiter:
         # counts of that minute and of the hour.
         self._clients: dict[Hashable, list[int]] = {}
 
-    def message_broken_by(self, client: Hashable, size: int) -> str | None:
+    def count_message(self, client: Hashable, size: int) -> str | None:
         """Count one message of `size` bytes; return the limit it exceeds, in words, or `None`."""
         now = self._monotonic()
         if now >= self._minute_ends:
@@ -209,7 +209,7 @@ class RateLimiter:
             return f"{self._hourly} messages an hour"
         return None
 
-    def broken_by(self, client: Hashable, rate: Rate) -> str | None:
+    def count_call(self, client: Hashable, rate: Rate) -> str | None:
         """Count one call; return the limit that it exceeds, in words, or `None`."""
         now = self._monotonic()
         if now >= self._minute_ends:
@@ -369,7 +369,7 @@ class RequestLimiter:
         self._counts: dict[str, int] = {}
         self._ends = 0.0
 
-    def broken_by(self, address: str, *, for_pages: bool = False) -> str | None:
+    def count(self, address: str, *, for_pages: bool = False) -> str | None:
         """Count one request; return the limit that it exceeds, in words, or `None`.
 
         `for_pages`: whether it is for the gateway's own pages.

@@ -110,19 +110,33 @@ class Scheduler:
 
     def run(self, load: ClientLoad, work: Work) -> None:
         """Serve `work` now if its client is next, else when it is the client's turn."""
-        now = self._clock()
-        if load.waiting or load.running >= MAX_RUNNING or not self._is_next(load, now):
+        began = self.begin(load)
+        if began is None:
             self.wait(load, work)
             return
+        more = work.serve(self._round_ends)
+        self.end(load, began)
+        if more:
+            self.wait(load, work)
+
+    def begin(self, load: ClientLoad) -> float | None:
+        """Return the present time if the client is next, to be given to `end`; else `None`."""
+        now = self._clock()
+        if load.waiting or load.running >= MAX_RUNNING:
+            return None
+        # Not even a call where nobody waits, which is the rule.
+        if (self._line or now >= self._round_ends) and not self._is_next(load, now):
+            return None
         if load.time < self._time:
             load.time = self._time
         else:
             self._time = load.time
-        more = work.serve(self._round_ends)
-        self._worked_until = self._clock()
-        load.time += self._worked_until - now
-        if more:
-            self.wait(load, work)
+        return now
+
+    def end(self, load: ClientLoad, began: float) -> None:
+        """Charge the client for what was done for it since `begin`."""
+        self._worked_until = now = self._clock()
+        load.time += now - began
 
     def wait(self, load: ClientLoad, work: Work) -> None:
         """Serve `work` when it is the client's turn."""

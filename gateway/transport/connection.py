@@ -103,6 +103,36 @@ class Connection:
             self._waiting = deque(texts)
         self.work()
 
+    def receive_one(self, text: bytes) -> None:
+        """Answer this message, or queue it behind those that wait: `receive` for one message."""
+        if (
+            self._waiting
+            or self._task is not None
+            or self._working
+            or self.queued
+            or self.session.closed
+            or self._transport.congested
+        ):
+            self.receive([text])
+            return
+        scheduler = self._scheduler
+        load = self._load if self.session.grants is self._grants else self._client_load()
+        began = scheduler.begin(load)
+        if began is None:
+            self._waiting = deque((text,))
+            scheduler.wait(load, self)
+            return
+        self._working = True
+        try:
+            rest = self._dispatcher.handle(self.session, text)
+            if rest is not None:
+                self._start(rest)
+        except Disconnect as end:
+            self._end(end)
+        finally:
+            self._working = False
+            scheduler.end(load, began)
+
     def work(self) -> None:
         """Answer waiting messages when it is the client's turn; call again when congestion ends."""
         if self._working or self._task is not None or self.queued or not self._waiting:

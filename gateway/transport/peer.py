@@ -156,6 +156,7 @@ class Peer(asyncio.Protocol):
         "_binary",
         "_buffer",
         "_closing",
+        "_compresses",
         "_connection",
         "_core",
         "_corked",
@@ -194,6 +195,7 @@ class Peer(asyncio.Protocol):
         self._out: list[bytes] = []
         self._out_size = 0
         self._corked = False
+        self._compresses = False
         self._closing = False
         self._draining = False
         self._goes_on = False
@@ -218,12 +220,24 @@ class Peer(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Handle received bytes."""
         # While closing, only the client's own close is awaited; while draining, nothing is read.
-        if not self._closing and not self._draining:
-            self.batched(lambda: self._received(data))
+        if self._closing or self._draining:
+            return
+        self._corked = True  # as `batched` does, without a closure for each read
+        try:
+            self._received(data)
+        finally:
+            self._corked = False
+            self._flush()
 
     def _received(self, data: bytes) -> None:
         if self._connection is not None:
-            self._frames(data)
+            text = self._only_text(data)
+            if text is None:
+                self._frames(data)
+            else:
+                self._received_at = time.monotonic()
+                self._pinged = False
+                self._connection.receive_one(text)
         elif self._http is not None:
             self._http.receive(data)
         else:
@@ -343,6 +357,7 @@ class Peer(asyncio.Protocol):
             # The core of the handshake keeps the request and all its headers: replace it.
             self._core = Protocol(SERVER, max_size=MAX_MESSAGE, logger=_core_log)
             self._core.extensions = core.extensions
+            self._compresses = bool(core.extensions)
 
     def _client_address(self, forwarded: str) -> str:
         peername = self._socket.get_extra_info("peername")
@@ -360,6 +375,28 @@ class Peer(asyncio.Protocol):
 
     # Frames in.
 
+    def _only_text(self, data: bytes) -> bytes | None:
+        """Return the text if these bytes are one whole text frame, which is what most reads are.
+
+        `None` if they are anything else, or if bytes or fragments before them are waiting.
+        """
+        size = len(data)
+        if (
+            size <= 8
+            or data[0] != _TEXT
+            or self._buffer
+            or self._paused
+            or self._fragments is not None
+            or self._compresses
+        ):
+            return None
+        length, start = data[1] - _MASKED, 6
+        if length == 126:
+            length, start = data[2] << 8 | data[3], 8
+        if length != size - start:
+            return None
+        return apply_mask(data[start:], data[start - 4 : start])
+
     def _frames(self, data: bytes) -> None:
         """Handle the complete frames in these bytes, and buffer the rest.
 
@@ -376,7 +413,7 @@ class Peer(asyncio.Protocol):
         texts: list[bytes] = []
         position, given, size = 0, 0, len(data)
         handed = 0
-        plain = not core.extensions and self._fragments is None
+        plain = not self._compresses and self._fragments is None
         while size - position >= 2 and not self._closing and not self._paused:
             if handed == MAX_FRAMES_AT_ONCE:
                 self._go_on_soon()
@@ -408,7 +445,7 @@ class Peer(asyncio.Protocol):
                     core.receive_data(data[position:end])
                     self._from_core()
                     handed += 1
-                plain = not core.extensions and self._fragments is None
+                plain = not self._compresses and self._fragments is None
             position = end
         if position:
             self._received_at = time.monotonic()
@@ -456,9 +493,9 @@ class Peer(asyncio.Protocol):
         """Send one text message, in one write with the other output of this batch of bytes."""
         if self._closing:
             return
-        core = self._core
-        assert core is not None  # noqa: S101 - `send` is handed out after the handshake
-        if core.extensions:
+        if self._compresses:
+            core = self._core
+            assert core is not None  # noqa: S101 - a handshake has agreed on the compression
             try:
                 core.send_text(text)
             except InvalidState:
@@ -473,7 +510,13 @@ class Peer(asyncio.Protocol):
             header = _LONG.pack(_TEXT, 126, length)
         else:
             header = _LONGEST.pack(_TEXT, 127, length)
-        self._queue(header + text)
+        data = header + text
+        size = self._out_size + len(data) + _OBJECT
+        if self._corked and not self.congested and size <= HIGH_WATER:
+            self._out.append(data)
+            self._out_size = size
+        else:
+            self._queue(data)
 
     def _queue(self, data: bytes) -> None:
         self._out.append(data)

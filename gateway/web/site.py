@@ -104,7 +104,7 @@ class Site:
 
     def _answer(self, request: HttpRequest) -> HttpResponse | Coroutine[Any, Any, HttpResponse]:
         for_pages = request.headers.get("sec-fetch-site") in _FOR_PAGES
-        broken = self._limiter.broken_by(request.address, for_pages=for_pages)
+        broken = self._limiter.count(request.address, for_pages=for_pages)
         if broken is not None:
             return _too_many(broken)
         if request.path == "/oauth2/token":

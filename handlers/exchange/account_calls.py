@@ -108,7 +108,8 @@ class Accounts:
             if request.account not in ("current", loginid):
                 other = await self._other(grant, request.account)
                 loginid, currency = other.loginid, other.currency
-            since, units = await self._ledger.balance(loginid)
+            known = self._ledger.known_balance(loginid)
+            since, units = known or await self._ledger.balance(loginid)
             body = {
                 "balance": to_number(units, currency),
                 "currency": currency,

@@ -168,6 +168,23 @@ async def test_one_write_and_single_bytes_get_the_same_replies(world: World) -> 
     assert told[0] == told[1] == told[2]
 
 
+async def test_a_message_of_any_length_alone_is_answered(server: Running) -> None:
+    """Each is read alone: its reply is waited for."""
+    _, port = server
+    async with raw(port) as client:
+        shortest = len(json.dumps({"ping": 1, "passthrough": {"x": ""}}))
+        for length in (shortest, *range(123, 131), 255, 256, 32_768, 65_534, 65_535):
+            message = {"ping": 1, "passthrough": {"x": "y" * (length - shortest)}}
+            assert len(json.dumps(message)) == length
+            client.writer.write(text(message))
+            assert (await client.message())["echo_req"] == message
+        for garbage in (b"1", b"{}", b"{}{}"):
+            client.writer.write(frame(TEXT, garbage))
+            assert "error" in await client.message()
+        client.writer.write(frame(TEXT, b'{"ping":1}', masked=False))
+        assert (await client.closed())[0] == 1002
+
+
 async def test_a_batch_is_answered_in_one_write(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import orjson
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from scopegate.exchange.feed import Feed
 from scopegate.gateway.access import passwords
 from scopegate.gateway.calls import scheduling
+from scopegate.gateway.calls.dispatch import Dispatcher
+from scopegate.gateway.calls.session import Session
 from scopegate.gateway.transport.connection import Connection
 from scopegate.testing import PAGES, Client, World
 from tests.conftest import Connected
@@ -37,16 +40,16 @@ async def test_a_user_with_many_connections_keeps_nobody_waiting(
     world.gateway.scheduler.round_length = 0.0
     # Noted in the gateway: when a client reads a reply depends on the machine, too.
     order: list[str] = []
-    receive, serve = Connection.receive, Connection.serve
+    receive, handle = Connection.receive_one, Dispatcher.handle
 
-    def noted_receive(connection: Connection, texts: list[bytes]) -> None:
+    def noted_receive(connection: Connection, text: bytes) -> None:
         if connection.session.address == "127.0.0.2":
             order.append("honest arrives")
-        receive(connection, texts)
+        receive(connection, text)
 
-    def noted_serve(connection: Connection, until: float) -> bool:
-        order.append("honest" if connection.session.address == "127.0.0.2" else "flood")
-        return serve(connection, until)
+    def noted_handle(dispatcher: Dispatcher, session: Session, text: bytes) -> Any:
+        order.append("honest" if session.address == "127.0.0.2" else "flood")
+        return handle(dispatcher, session, text)
 
     eve = await world.token()
     async with over_sockets(world) as connect:
@@ -54,8 +57,8 @@ async def test_a_user_with_many_connections_keeps_nobody_waiting(
         for client in flood:
             await client.authorize(eve)
         honest: Client = await connect(address="127.0.0.2")
-        monkeypatch.setattr(Connection, "receive", noted_receive)
-        monkeypatch.setattr(Connection, "serve", noted_serve)
+        monkeypatch.setattr(Connection, "receive_one", noted_receive)
+        monkeypatch.setattr(Dispatcher, "handle", noted_handle)
         for client in flood:
             for _ in range(50):
                 client.send_text(b'{"ping":1}')
