@@ -159,7 +159,8 @@ TESTED_BY: dict[str, str] = {
     "scopegate/composition.py": "tests/program/test_framework.py",
     "scopegate/connecting.py": "tests/scenarios/test_apps.py",
     "scopegate/app.py": "tests/program/test_framework.py",
-    "scopegate/cli.py": "tests/process/test_refusals.py",
+    "scopegate/cli.py": "tests/process/test_start_up.py",
+    "scopegate/serve_command.py": "tests/process/test_refusals.py",
     "scopegate/demo.py": "tests/process/test_serve.py",
     "scopegate/limits_in_force.py": "tests/scenarios/test_limits.py",
     "scopegate/listening.py": "tests/gateway/test_server.py",
@@ -261,7 +262,7 @@ SHOWN_BY: dict[str, str] = {
     # Of programs that run in processes of their own.
     "store/meta.py": "test_what_the_operator_books_stands_at_the_market_s_present",
     "scopegate/connecting.py": "test_any_app_id_is_taken_where_the_operator_says_so",
-    "scopegate/admin.py": "test_a_token_is_printed_alone_and_works_at_once",
+    "scopegate/serve_command.py": "test_a_wrong_start_is_refused_in_one_line",
     "scopegate/demo.py": "test_a_demo_token_ends_with_the_next_start",
     "scopegate/local_ca.py": (
         "test_its_authority_is_kept_beside_the_database_for_clients_to_trust"
