@@ -70,6 +70,28 @@ def test_tokens_are_found_wherever_they_stand() -> None:
         assert without_tokens(text) == text
 
 
+REFERENCE = re.compile(
+    r"(?:a1-[A-Za-z0-9]{29}|(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))[A-Za-z0-9]{28})"
+    r"(?![A-Za-z0-9])",
+    re.ASCII,
+)
+"""A plain statement of where a token can be in a text."""
+
+OWNERS, APPS = new_owner_token(), new_app_token()
+PIECES = st.sampled_from(
+    [OWNERS, APPS, OWNERS[:-1], APPS[3:], "a1-", "a1", "-", "%", "%3D", "%3", "x", "3D", " ", "é"]
+)
+
+
+@given(st.lists(PIECES, max_size=8))
+def test_a_text_holds_the_tokens_that_the_pattern_finds(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    found = [each.group() for each in REFERENCE.finditer(text) if well_formed(each.group())]
+    assert holds_token(text) == bool(found)
+    assert without_tokens(text).count("<not shown>") >= len(found)
+    assert not holds_token(without_tokens(text))
+
+
 def test_what_is_kept_and_shown_gives_nothing_away() -> None:
     token = new_owner_token()
     assert masked(token) == "*" * 24 + token[-4:]
