@@ -2,8 +2,8 @@
 
 make fairness                        buy and settle some three million contracts, and hold
                                      multipliers on 6,000 days of every symbol
-python -m docs.fairness --groups N   more or fewer; the suite's own test takes 300
-python -m docs.fairness --days N     days of each of four histories; the test suite uses 700 of one
+python -m docs.fairness --groups N   more or fewer; the suite's own test takes 75
+python -m docs.fairness --days N     days of each of four histories; the test suite uses 550 of one
 python -m docs.fairness --seed TEXT  another history of the market, except for held multipliers
 """
 
@@ -169,7 +169,7 @@ def page(
         "- **Durations**: 1 to 10 ticks and up to an hour; with two barriers and with a reset up to"
         " 30 minutes, lookbacks up to 7.",
         "",
-        "The test suite does the same with a tenth as many contracts, and shows that a margin wrong"
+        "The test suite does the same with a fortieth as many contracts, and shows that a margin wrong"
         " by half would be noticed. `make fairness` writes this page anew: the same seed, the same"
         " numbers. [fairness.py](../tests/exchange/fairness.py) and"
         " [fairness_paths.py](../tests/exchange/fairness_paths.py) have the method,"

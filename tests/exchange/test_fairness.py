@@ -1,6 +1,6 @@
 """The exchange keeps the margins that it states: thousands of contracts of every family, settled.
 
-`tests.exchange.fairness` says how it is measured; `docs/fairness.py` takes ten times as many, and
+`tests.exchange.fairness` says how it is measured; `docs/fairness.py` takes forty times as many, and
 `make proofs` enough to notice a wrong margin of any family.
 """
 
