@@ -1,5 +1,6 @@
 """Names that a gateway declares, such as its scopes: a request accepts only these."""
 
+import functools
 import typing
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
@@ -50,6 +51,7 @@ def alternatives(names: Iterable[str]) -> str:
     return " or ".join(filter(None, [", ".join(quoted[:-1]), *quoted[-1:]])) or "left out"
 
 
+@functools.cache  # tests start many gateways in one process, and a start asks twice
 def takes_declared(request: type[BaseModel]) -> bool:
     """Whether a field of the request is a declared name, at any depth in lists and unions."""
     return any(map(_is_declared, request.model_fields.values()))

@@ -1,10 +1,12 @@
 """Plugins: what a gateway offers besides its own calls, from installed packages and modules."""
 
+import functools
 import importlib
 import importlib.metadata
 import inspect
 import re
 import sqlite3
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -128,13 +130,19 @@ class Plugin:
 def installed() -> list[Plugin]:
     """Return the plugins of installed packages. Raises `DeclarationError` if loading one fails."""
     found = []
-    for entry in importlib.metadata.entry_points(group=HANDLER_GROUP):
+    for entry in _entry_points(tuple(sys.path)):
         try:
             loaded = entry.load()
         except Exception as problem:
             raise DeclarationError(f"cannot load {entry.value}: {problem}") from problem
         found += _plugins_in(loaded, entry.name)
     return found
+
+
+@functools.cache  # tests start many gateways in one process
+def _entry_points(_path: tuple[str, ...]) -> tuple[importlib.metadata.EntryPoint, ...]:
+    """Read the entry points of the packages in these folders, those of `sys.path`."""
+    return tuple(importlib.metadata.entry_points(group=HANDLER_GROUP))
 
 
 def of_modules(modules: Iterable[str]) -> list[Plugin]:

@@ -73,7 +73,8 @@ def no_process_is_left() -> Iterator[None]:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Leave out what is there before the first test when garbage is collected after each."""
-    _freeze()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -92,9 +93,10 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     try:
         return (yield)
     finally:
+        if nextitem is None or nextitem.path != item.path:
+            gc.unfreeze()  # what fixtures of the file have left can be part of a cycle
         complaints = _collect(item.stash.get(_FAILURES, []))
-        if nextitem is not None and nextitem.path != item.path:
-            _freeze()
+        gc.freeze()  # what is left now need not be looked at after each test
         if complaints:
             pytest.fail("left unclosed:\n" + "\n".join(complaints), pytrace=False)
 
@@ -108,12 +110,6 @@ def _clear(failure: BaseException | None) -> None:
         for part in failure.exceptions if isinstance(failure, BaseExceptionGroup) else ():
             _clear(part)
         failure = failure.__cause__ or failure.__context__
-
-
-def _freeze() -> None:
-    """Let what is there now be out of the way of later collections."""
-    gc.collect()
-    gc.freeze()
 
 
 def _collect(failures: list[BaseException]) -> list[str]:

@@ -387,8 +387,8 @@ class Registry:
             if isinstance(field.json_schema_extra, dict)
             and field.json_schema_extra.get("sensitive")
         }
-        for other, declared in self._fields.items():
-            if new.name in declared and other in self._fields[new.name]:
+        for other in sorted(self._fields[new.name] & self._fields.keys()):
+            if new.name in self._fields[other]:
                 raise DeclarationError(
                     f'calls "{new.name}" and "{other}" declare each other as fields: a message'
                     " with both would be ambiguous; rename one"
@@ -451,6 +451,7 @@ def _are_managing(scopes: Iterable[Scope]) -> bool:
     return all(scope.risk >= Risk.HIGH for scope in scopes)
 
 
+@functools.cache
 def _never_waits(function: Callable[..., Any]) -> bool:
     """Whether a coroutine function has no `await`, `async with` or `async for`."""
     return not any(step.opname in _WAITING for step in dis.get_instructions(function))
