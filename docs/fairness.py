@@ -169,9 +169,9 @@ def page(
         "- **Durations**: 1 to 10 ticks and up to an hour; with two barriers and with a reset up to"
         " 30 minutes, lookbacks up to 7.",
         "",
-        "The test suite does the same with a fortieth as many contracts, and shows that a margin wrong"
-        " by half would be noticed. `make fairness` writes this page anew: the same seed, the same"
-        " numbers. [fairness.py](../tests/exchange/fairness.py) and"
+        "The test suite does the same with a fortieth as many contracts, and shows that a margin"
+        " wrong by half would be noticed. `make fairness` writes this page anew: the same seed, the"
+        " same numbers. [fairness.py](../tests/exchange/fairness.py) and"
         " [fairness_paths.py](../tests/exchange/fairness_paths.py) have the method,"
         " [fairness_holds.py](../tests/exchange/fairness_holds.py) that of the next section.",
         "",
