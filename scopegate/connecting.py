@@ -35,7 +35,7 @@ class Connect:
         """Return the limit that refuses this connection, or `None`. Counts as a message."""
         holder = unsigned_holder(handshake.address, handshake.origin, handshake.host)
         broken = self.connections.broken_by([holder], self._connection)
-        return broken or self.limiter.count_message(holder.key, 0)
+        return broken or self.limiter.count_message(self.limiter.counts(holder.key), 0)
 
     @property
     def _connection(self) -> list[Claim]:

@@ -136,17 +136,22 @@ class Dispatcher:
         session.acting = None
         session.answering = True
         refusal = self._refusal(session)
-        broken = self._limiter.count_message(session.bucket, len(text))
+        limiter = self._limiter
+        counts = limiter.counts(session.bucket)
+        broken = limiter.count_message(counts, len(text))
         try:
             if broken is not None and refusal is None:
                 self._limited(session, text, broken)
                 return None
             message = _parse(text)
             form = self._forms.get(tuple(message)) or self._form(message)
-            acting = _acting(session, form, message) if session.grants else None
-            broken = self._limiter.count_call(
-                session.bucket if acting is None else acting.bucket, form.rate
-            )
+            acting = session.first_grant
+            if acting is not None:
+                if form.names_account:
+                    acting = _named(session, message) or acting
+                if acting.bucket != session.bucket:
+                    counts = limiter.counts(acting.bucket)
+            broken = limiter.count_call(counts, form.rate)
             if broken is not None and refusal is None:
                 self._limited(session, text, broken, message)
                 return None
@@ -548,13 +553,10 @@ def _check_utf8(text: bytes) -> None:
         raise Disconnect(1007, "a text message must be UTF-8") from None
 
 
-def _acting(session: Session, form: "_Form", message: Message) -> Grant:
-    """Return the grant that a message names by `loginid`, else the first of the connection."""
-    if form.names_account:
-        wanted = message["loginid"]
-        if type(wanted) is str and (named := session.grants.get(wanted)) is not None:
-            return named
-    return next(iter(session.grants.values()))
+def _named(session: Session, message: Message) -> Grant | None:
+    """Return the grant for the account that a message names by `loginid`, if there is one."""
+    wanted = message["loginid"]
+    return session.grants.get(wanted) if type(wanted) is str else None
 
 
 def _is_cancelled() -> bool:

@@ -170,6 +170,10 @@ PROFILES: dict[str, Profile] = {
     ),
 }
 
+Counts = list[int]
+"""The minute that is counted, then for messages and for each group the counts of that minute and of
+the hour."""
+
 _MESSAGES = 1
 _PLACES = {Rate.GENERAL: 3, Rate.OUTCOME: 5, Rate.PRICING: 7}
 
@@ -188,18 +192,20 @@ class RateLimiter:
         self._monotonic = monotonic
         self._minute = 0
         self._minute_ends = self._hour_ends = 0.0
-        # For each client: the minute that is counted, then for messages and for each group the
-        # counts of that minute and of the hour.
-        self._clients: dict[Hashable, list[int]] = {}
+        self._clients: dict[Hashable, Counts] = {}
 
-    def count_message(self, client: Hashable, size: int) -> str | None:
-        """Count one message of `size` bytes; return the limit it exceeds, in words, or `None`."""
+    def counts(self, client: Hashable) -> Counts:
+        """Return the counts of a client, for the message that is being handled."""
         now = self._monotonic()
         if now >= self._minute_ends:
             self._next_minute(now)
         counts = self._clients.get(client)
         if counts is None or counts[0] != self._minute:
             counts = self._begin(client, counts)
+        return counts
+
+    def count_message(self, counts: Counts, size: int) -> str | None:
+        """Count one message of `size` bytes; return the limit it exceeds, in words, or `None`."""
         units = 1 + size // MESSAGE_UNIT
         count = counts[_MESSAGES] = counts[_MESSAGES] + units
         if count > self._minutely:
@@ -209,14 +215,8 @@ class RateLimiter:
             return f"{self._hourly} messages an hour"
         return None
 
-    def count_call(self, client: Hashable, rate: Rate) -> str | None:
+    def count_call(self, counts: Counts, rate: Rate) -> str | None:
         """Count one call; return the limit that it exceeds, in words, or `None`."""
-        now = self._monotonic()
-        if now >= self._minute_ends:
-            self._next_minute(now)
-        counts = self._clients.get(client)
-        if counts is None or counts[0] != self._minute:
-            counts = self._begin(client, counts)
         place, minutely, hourly = self._allowances[rate]
         count = counts[place] = counts[place] + 1
         if count > minutely:
@@ -226,7 +226,7 @@ class RateLimiter:
             return f"{hourly} {rate} calls an hour"
         return None
 
-    def _begin(self, client: Hashable, counts: list[int] | None) -> list[int]:
+    def _begin(self, client: Hashable, counts: Counts | None) -> Counts:
         """Begin the counts of a client that has sent nothing in this minute."""
         if counts is None:
             if len(self._clients) >= MAX_CLIENTS:

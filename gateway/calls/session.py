@@ -269,6 +269,7 @@ class Session:
         "at_pages",
         "bucket",
         "closed",
+        "first_grant",
         "grants",
         "host",
         "id",
@@ -320,7 +321,9 @@ class Session:
         self.refusals = 0
         """Number of messages in a row that a limit refused."""
         self.grants: dict[str, Grant] = {}
-        """By login id, in the order of their tokens; a message that names none uses the first."""
+        """By login id, in the order of their tokens."""
+        self.first_grant: Grant | None = None
+        """The first of them, which a message uses that names no account."""
         self.acting: Grant | None = None
         """The grant that the current message acts under."""
         self.subscriptions: dict[str, Subscription] = {}
@@ -400,7 +403,7 @@ class Session:
 
     def _act_under(self, grants: dict[str, Grant]) -> None:
         self.grants = grants
-        first = next(iter(grants.values()), None)
+        first = self.first_grant = next(iter(grants.values()), None)
         self.bucket = self.unsigned.key if first is None else first.bucket
         self._recount_streams()
 
@@ -420,6 +423,8 @@ class Session:
         """Act under this grant in place of the one for its account; streams continue."""
         old = self.grants[grant.loginid]
         self.grants[grant.loginid] = grant
+        if self.first_grant is old:
+            self.first_grant = grant
         if self.acting is old:
             self.acting = grant
         for stream in self.subscriptions.values():
@@ -491,4 +496,4 @@ class Session:
             self.forget(subscription_id)
         for action in self._leaving:
             action()
-        self.grants = {}
+        self.grants, self.first_grant = {}, None

@@ -40,12 +40,12 @@ def limiter(minutely: int, hourly: int) -> tuple[RateLimiter, Seconds]:
 
 def test_a_minutes_calls_are_counted_and_forgotten() -> None:
     counted, seconds = limiter(3, 100)
-    assert [counted.count_call("a", Rate.GENERAL) for _ in range(3)] == [None] * 3
-    assert counted.count_call("a", Rate.GENERAL) == "3 general calls a minute"
-    assert counted.count_call("b", Rate.GENERAL) is None
-    assert counted.count_call("a", Rate.PRICING) is None
+    assert [counted.count_call(counted.counts("a"), Rate.GENERAL) for _ in range(3)] == [None] * 3
+    assert counted.count_call(counted.counts("a"), Rate.GENERAL) == "3 general calls a minute"
+    assert counted.count_call(counted.counts("b"), Rate.GENERAL) is None
+    assert counted.count_call(counted.counts("a"), Rate.PRICING) is None
     seconds.now += 60
-    assert counted.count_call("a", Rate.GENERAL) is None
+    assert counted.count_call(counted.counts("a"), Rate.GENERAL) is None
 
 
 def test_an_hours_calls_are_counted_across_minutes() -> None:
@@ -53,46 +53,46 @@ def test_an_hours_calls_are_counted_across_minutes() -> None:
     seconds.now = 3600.0
     results = []
     for _ in range(3):
-        results += [counted.count_call("a", Rate.GENERAL) for _ in range(2)]
+        results += [counted.count_call(counted.counts("a"), Rate.GENERAL) for _ in range(2)]
         seconds.now += 60
     assert results == [None] * 5 + ["5 general calls an hour"]
     seconds.now = 7200.0
-    assert counted.count_call("a", Rate.GENERAL) is None
+    assert counted.count_call(counted.counts("a"), Rate.GENERAL) is None
 
 
 def test_windows_that_have_passed_are_dropped() -> None:
     counted, seconds = limiter(3, 5)
     for number in range(1000):
-        counted.count_call(number, Rate.GENERAL)
+        counted.count_call(counted.counts(number), Rate.GENERAL)
     seconds.now += 3600
-    counted.count_call("x", Rate.GENERAL)
+    counted.count_call(counted.counts("x"), Rate.GENERAL)
     assert len(counted._clients) == 1
 
 
 def test_a_message_counts_by_its_size() -> None:
     counted, seconds = limiter(5, 100)
-    assert counted.count_message("a", 60_000) == "5 messages a minute"
-    assert counted.count_message("b", MESSAGE_UNIT - 1) is None
-    assert counted.count_message("b", 3 * MESSAGE_UNIT) is None
-    assert counted.count_message("b", 0) == "5 messages a minute"
+    assert counted.count_message(counted.counts("a"), 60_000) == "5 messages a minute"
+    assert counted.count_message(counted.counts("b"), MESSAGE_UNIT - 1) is None
+    assert counted.count_message(counted.counts("b"), 3 * MESSAGE_UNIT) is None
+    assert counted.count_message(counted.counts("b"), 0) == "5 messages a minute"
     seconds.now += 60
-    assert counted.count_message("b", 0) is None
+    assert counted.count_message(counted.counts("b"), 0) is None
 
 
 def test_messages_and_each_group_of_calls_are_counted_apart() -> None:
     counted, _ = limiter(1, 100)
-    assert counted.count_message("a", 0) is None
-    assert [counted.count_call("a", rate) for rate in Rate] == [None] * 3
-    assert counted.count_message("a", 0) is not None
-    assert all(counted.count_call("a", rate) for rate in Rate)
+    assert counted.count_message(counted.counts("a"), 0) is None
+    assert [counted.count_call(counted.counts("a"), rate) for rate in Rate] == [None] * 3
+    assert counted.count_message(counted.counts("a"), 0) is not None
+    assert all(counted.count_call(counted.counts("a"), rate) for rate in Rate)
 
 
 def test_a_crowd_of_clients_does_not_fill_the_memory() -> None:
     counted, _ = limiter(1, 100)
     for number in range(MAX_CLIENTS + 50):
-        counted.count_message(str(number), 0)
+        counted.count_message(counted.counts(str(number)), 0)
     assert len(counted._clients) == MAX_CLIENTS
-    assert counted.count_message(str(MAX_CLIENTS), 0) is not None
+    assert counted.count_message(counted.counts(str(MAX_CLIENTS)), 0) is not None
 
 
 def test_what_is_open_at_once_is_counted_for_each_holder() -> None:
