@@ -256,7 +256,12 @@ class Load:
         return [client.last() for client in self._clients.values()]
 
     def _turn(self, *, go_on: bool) -> int:
-        ready = self._epoll.poll(PATIENCE)
+        ready = self._epoll.poll(0)
         if not ready:
-            raise LoadError("the server does not answer")
+            # Looks again instead of sleeping: otherwise a server would be charged for waking the
+            # load, and a slower one for more of that.
+            end = perf_counter() + PATIENCE
+            while not (ready := self._epoll.poll(0)):
+                if perf_counter() > end:
+                    raise LoadError("the server does not answer")
         return sum(self._clients[number].receive(go_on=go_on) for number, _ in ready)

@@ -18,9 +18,10 @@ from pathlib import Path
 from statistics import median
 
 from load import Client, LoadError
-from servers import FASTAPI, SERVERS, Server, rotated, what_is_measured
+from servers import FASTAPI, SCOPEGATE, SERVERS, WEBSOCKETS, Server, rotated, what_is_measured
 
 BASELINE = FASTAPI
+MEASURED = (SCOPEGATE, WEBSOCKETS, FASTAPI)
 WARM_UP = 500
 """Connections that fill memory left free at start, or the others would seem to need less."""
 _OTHER_FILES = 200
@@ -95,9 +96,9 @@ def main() -> None:
     options.add_argument("--json", type=Path, metavar="FILE", help="write every sample there too")
     given = options.parse_args()
     allow_files(given.connections)
-    samples: dict[str, list[Sample]] = {name: [] for name in SERVERS}
+    samples: dict[str, list[Sample]] = {name: [] for name in MEASURED}
     for number in range(given.rounds):
-        for name in rotated(list(SERVERS), number):
+        for name in rotated(MEASURED, number):
             with SERVERS[name]() as server:
                 samples[name].append(measure(server, given.connections))
     results = {name: typical(taken) for name, taken in samples.items()}

@@ -1,13 +1,15 @@
 """The servers that Scopegate is compared with; `python -P bench/peers.py NAME` runs one.
 
 Each echoes what it gets on a free port of 127.0.0.1, on uvloop, without compression, otherwise with
-its library's defaults, and prints its address in the same form as Scopegate.
+its library's defaults, and prints its address in the same form as Scopegate. The prototype answers
+instead.
 """
 
 import asyncio
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 
 FASTAPI_WEBSOCKETS = "websockets-sansio"
 """The fastest of uvicorn's WebSocket protocols, and its default."""
@@ -53,9 +55,37 @@ async def fastapi_echo() -> None:
     await uvicorn.Server(config).serve(sockets=[_listen()])
 
 
+async def picows_echo() -> None:
+    """Run picows, whose framing is compiled; it returns each frame unchanged."""
+    from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
+
+    class Echo(WSListener):
+        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+            if frame.msg_type == WSMsgType.CLOSE:
+                transport.send_close(frame.get_close_code())
+                transport.disconnect()
+            else:
+                transport.send(frame.msg_type, frame.get_payload_as_bytes())
+
+    server = await ws_create_server(lambda _request: Echo(), sock=_listen())
+    await server.serve_forever()
+
+
+async def prototype() -> None:
+    """Run the gateway path reduced to what every call needs."""
+    # The interpreter runs with -P: this folder is not on the path.
+    sys.path.append(str(Path(__file__).parent))
+    from prototype import Prototype
+
+    server = await asyncio.get_running_loop().create_server(Prototype, sock=_listen())
+    await server.serve_forever()
+
+
 PEERS: dict[str, Callable[[], Coroutine[None, None, None]]] = {
     "websockets": websockets_echo,
     "fastapi": fastapi_echo,
+    "picows": picows_echo,
+    "prototype": prototype,
 }
 
 

@@ -1,11 +1,12 @@
-"""Requests per second, and CPU time per message, of Scopegate and two other servers; needs Linux.
+"""Requests per second, and CPU time per message, of Scopegate and other servers; needs Linux.
 
     python bench/requests.py [--rounds 5] [--seconds 2] [--connections 50] [--json FILE]
 
 Scopegate answers full calls through the process that users start: a `ping`, the same as a call of a
-plugin and, on signed-in connections, a `balance`. `websockets`' own server echoes bytes, FastAPI
-echoes JSON. Each has 1 request outstanding on every connection, then 32. Only one server is loaded
-at a time; they take turns, in a different order each round.
+plugin and, on signed-in connections, a `balance`. `websockets`' own server and picows echo bytes,
+FastAPI echoes JSON; `prototype.py` is what a gateway path in plain Python can cost. Each has 1
+request outstanding on every connection, then 32. Only one server is loaded at a time; they take
+turns, in a different order each round.
 
 The table has medians over the rounds; a ratio is to FastAPI's result in the same round. CPU time is
 the server's, user and system. `server` and `load` show how much of a core each used: if both are
@@ -24,8 +25,20 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
 
+from bars import Bar, as_json, ratio
+from bars import show as show_bars
 from load import Client, Load, LoadError, Message, Requests
-from servers import FASTAPI, SCOPEGATE, SERVERS, WEBSOCKETS, Server, rotated, what_is_measured
+from servers import (
+    FASTAPI,
+    PICOWS,
+    PROTOTYPE,
+    SCOPEGATE,
+    SERVERS,
+    WEBSOCKETS,
+    Server,
+    rotated,
+    what_is_measured,
+)
 
 OUTSTANDING = (1, 32)
 WARM_UP = 0.25
@@ -97,10 +110,42 @@ CASES = (
     Case(SCOPEGATE, "ping", PING, _is_pong),
     Case(SCOPEGATE, "ping of a plugin", PLUGIN_PING, _is_plugin_pong),
     Case(SCOPEGATE, "balance, signed in", BALANCE, _is_balance, signs_in=True),
+    Case(PROTOTYPE, "ping", PING, _is_pong),
+    Case(PICOWS, "echo of bytes", PING, _is_echo),
     Case(WEBSOCKETS, "echo of bytes", PING, _is_echo),
     Case(FASTAPI, "echo of JSON", PING, _is_echo),
 )
 BASELINE = CASES[-1]
+
+_BALANCE = next(case for case in CASES if case.call.startswith("balance"))
+_LIMITS = {
+    1: {PROTOTYPE: (1.6, 1.4), FASTAPI: (1.9, None)},
+    32: {PROTOTYPE: (1.8, 1.6), FASTAPI: (2.8, None)},
+}
+"""By requests outstanding: the limit of the ratio to each server, and the goal."""
+
+Samples = dict[tuple[Case, int], list[Sample]]
+
+
+def bars_of(samples: Samples) -> list[Bar]:
+    """Return the bars of a signed-in balance: its CPU time beside that of other servers."""
+    found = []
+    for outstanding, limits in _LIMITS.items():
+        own = [sample.cpu_us for sample in samples[_BALANCE, outstanding]]
+        for case in CASES:
+            if case.server in limits:
+                limit, goal = limits[case.server]
+                other = [sample.cpu_us for sample in samples[case, outstanding]]
+                what = f"CPU of a balance, {outstanding} outstanding"
+                if case.server == FASTAPI:
+                    what = f"{what}: less than {case.server}'s {case.call}"
+                    bar = Bar(what, ratio(other, own), limit, goal=goal, at_least=True)
+                else:
+                    bar = Bar(
+                        f"{what}, of the {case.server}'s", ratio(own, other), limit, goal=goal
+                    )
+                found.append(bar)
+    return found
 
 
 def turn(
@@ -137,10 +182,10 @@ def _check(case: Case, request: Message, reply: Message) -> None:
         raise LoadError(f"{case.server} answers {request} with {reply}")
 
 
-def measure(rounds: int, connections: int, seconds: float) -> dict[tuple[Case, int], list[Sample]]:
+def measure(rounds: int, connections: int, seconds: float) -> Samples:
     """The samples of all rounds, by case and number of outstanding requests."""
     turns = [(case, outstanding) for outstanding in OUTSTANDING for case in CASES]
-    samples: dict[tuple[Case, int], list[Sample]] = {each: [] for each in turns}
+    samples: Samples = {each: [] for each in turns}
     with ExitStack() as stack:
         own, theirs = _cores()
         os.sched_setaffinity(0, theirs)  # inherited by the servers
@@ -165,7 +210,7 @@ def _cores() -> tuple[set[int], set[int]]:
     return {first}, set(others) or {first}
 
 
-def show(samples: dict[tuple[Case, int], list[Sample]]) -> None:
+def show(samples: Samples) -> None:
     """Print the table."""
     print(
         f"{'outstanding':>11}  {'server':<10} {'call':<18} {'requests/s':>10} {'ratio':>6}"
@@ -199,6 +244,8 @@ def main() -> None:
         f" ratio: times better than {BASELINE.server}"
     )
     show(samples)
+    bars = bars_of(samples)
+    show_bars(bars)
     if given.json is not None:
         rows = [
             {
@@ -209,7 +256,9 @@ def main() -> None:
             }
             for (case, outstanding), taken in samples.items()
         ]
-        given.json.write_text(json.dumps({"of": what_is_measured(), "results": rows}, indent=1))
+        given.json.write_text(
+            json.dumps({"of": what_is_measured(), "results": rows, "bars": as_json(bars)}, indent=1)
+        )
 
 
 if __name__ == "__main__":

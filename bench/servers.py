@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from peers import FASTAPI_WEBSOCKETS
 
 SCOPEGATE, WEBSOCKETS, FASTAPI = "Scopegate", "websockets", "FastAPI"
+PICOWS, PROTOTYPE = "picows", "prototype"
 
 PLUGIN = Path(__file__).with_name("plugin_calls.py")
 """Copied to the folder in which Scopegate runs: modules of this one would shadow libraries'."""
@@ -104,6 +105,8 @@ SERVERS: dict[str, Callable[[], AbstractContextManager[Server]]] = {
     SCOPEGATE: scopegate,
     WEBSOCKETS: partial(peer, WEBSOCKETS, "websockets"),
     FASTAPI: partial(peer, FASTAPI, "fastapi"),
+    PICOWS: partial(peer, PICOWS, "picows"),
+    PROTOTYPE: partial(peer, PROTOTYPE, "prototype"),
 }
 """How to start each server."""
 
@@ -154,5 +157,6 @@ def what_is_measured() -> str:
     return (
         f"Scopegate {version('scopegate')}, websockets {version('websockets')}, FastAPI"
         f" {version('fastapi')} on uvicorn {version('uvicorn')} ({FASTAPI_WEBSOCKETS}), uvloop"
-        f" {version('uvloop')}, Python {sys.version.split()[0]}, {os.cpu_count()} cores"
+        f" {version('uvloop')}, picows {version('picows')}, Python {sys.version.split()[0]},"
+        f" {os.cpu_count()} cores"
     )
