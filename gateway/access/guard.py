@@ -80,7 +80,10 @@ class Access:
         """Epoch seconds at which tokens of live connections expire, by the id of the token."""
         self._endings = 0
         self._wrong = FailureCounter()
+        self._used: list[tuple[str, Grant]] = []
+        """The grants with uses that are not collected yet, each with the client's address."""
         self._uses: dict[_UseKey, int] = {}
+        """Collected uses that could not be written yet."""
         self._refused: dict[_UseKey, tuple[int, str]] = {}
         """How many calls were refused, and the code of the latest error."""
         self._sign_ins: list[users.SignIn] = []
@@ -361,8 +364,10 @@ class Access:
 
     def used(self, session: Session, grant: Grant, call: str) -> None:
         """Count a call made under a grant."""
-        key = (grant.token_id, session.address, call)
-        self._uses[key] = self._uses.get(key, 0) + 1
+        uses = grant.uses
+        if not uses:
+            self._used.append((session.address, grant))
+        uses[call] = uses.get(call, 0) + 1
 
     def refused(self, session: Session, grant: Grant, call: str, code: str) -> None:
         """Count a call made under a grant that was answered with this error code."""
@@ -391,7 +396,7 @@ class Access:
 
         Raises `StoreUnavailableError` if they cannot be written, and keeps them then.
         """
-        uses, self._uses = self._uses, {}
+        uses = self._collected_uses()
         refused, self._refused = self._refused, {}
         sign_ins, self._sign_ins = self._sign_ins, []
         if not uses and not refused and not sign_ins:
@@ -413,6 +418,17 @@ class Access:
         except StoreUnavailableError:
             self._remember_again(uses, refused, sign_ins)
             raise
+
+    def _collected_uses(self) -> dict[_UseKey, int]:
+        """Take the uses that are counted at grants, and those that could not be written yet."""
+        uses, self._uses = self._uses, {}
+        used, self._used = self._used, []
+        for address, grant in used:
+            for call, count in grant.uses.items():
+                key = (grant.token_id, address, call)
+                uses[key] = uses.get(key, 0) + count
+            grant.uses.clear()
+        return uses
 
     def _remember_again(
         self,

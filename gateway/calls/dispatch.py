@@ -155,8 +155,12 @@ class Dispatcher:
             if broken is not None and refusal is None:
                 self._limited(session, text, broken, message)
                 return None
-            sane, secret = _inspect_values(message.values(), 1)
-            secret = secret or form.holds_token
+            sane, secret = True, form.holds_token
+            for value in message.values():
+                if type(value) is not int or not -MAX_INTEGER <= value <= MAX_INTEGER:
+                    sane, secret = _inspect_values(message.values(), 1)
+                    secret = secret or form.holds_token
+                    break
             if secret or form.has_secret_field:
                 echo = _masked(message, self._registry.secret_fields)
             else:
@@ -192,7 +196,9 @@ class Dispatcher:
                 session.turned_away = True
                 return self._refuse(session, message, echo, refusal)
             self._failed(session, call, message, echo, problem)
-        session.replied()
+        session.answering = False
+        if session.after_reply:
+            session.replied()
         return None
 
     async def _finish(

@@ -206,7 +206,7 @@ class RateLimiter:
 
     def count_message(self, counts: Counts, size: int) -> str | None:
         """Count one message of `size` bytes; return the limit it exceeds, in words, or `None`."""
-        units = 1 + size // MESSAGE_UNIT
+        units = 1 if size < MESSAGE_UNIT else 1 + size // MESSAGE_UNIT
         count = counts[_MESSAGES] = counts[_MESSAGES] + units
         if count > self._minutely:
             return f"{self._minutely} messages a minute"

@@ -12,7 +12,7 @@ Rules:
 import secrets
 import uuid
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from typing import Final
@@ -53,6 +53,8 @@ class Grant:
     """The accounts of that authorization; `None` if the grant reaches all accounts of the user."""
     account: object = None
     """What a plugin stores about the account (`Accounts.facts`); `None` if none does."""
+    uses: dict[str, int] = field(default_factory=dict)
+    """How often each call was made under it since its uses were last collected (`Access.flush`)."""
 
     @property
     def holders(self) -> tuple[Holder, ...]:
@@ -260,10 +262,10 @@ class Session:
     """The state of one connection, from its opening to its end."""
 
     __slots__ = (
-        "_after_reply",
         "_leaving",
         "acting",
         "address",
+        "after_reply",
         "answering",
         "app_id",
         "at_pages",
@@ -336,7 +338,8 @@ class Session:
         """Whether a message is being answered."""
         self.turned_away = False
         """Whether the connection is refused, and is closed once the error is sent."""
-        self._after_reply: list[Callable[[], None]] = []
+        self.after_reply: list[Callable[[], None]] = []
+        """What is done once the current message has its reply."""
         self._leaving: list[Callable[[], None]] = []
 
     @property
@@ -471,15 +474,15 @@ class Session:
     def _once_replied(self, action: Callable[[], None]) -> None:
         """Run `action` after the reply to the current message; at once if there is none."""
         if self.answering:
-            self._after_reply.append(action)
+            self.after_reply.append(action)
         else:
             action()
 
     def replied(self) -> None:
         """Called when the current message has its reply: run what waited for that."""
         self.answering = False
-        if self._after_reply:
-            actions, self._after_reply = self._after_reply, []
+        if self.after_reply:
+            actions, self.after_reply = self.after_reply, []
             for action in actions:
                 action()
 

@@ -85,9 +85,10 @@ PIECES = st.sampled_from(
 
 @given(st.lists(PIECES, max_size=8))
 def test_a_text_holds_the_tokens_that_the_pattern_finds(pieces: list[str]) -> None:
+    """And those that it misses because the end of one text looks like the begin of another."""
     text = "".join(pieces)
     found = [each.group() for each in REFERENCE.finditer(text) if well_formed(each.group())]
-    assert holds_token(text) == bool(found)
+    assert holds_token(text) or not found
     assert without_tokens(text).count("<not shown>") >= len(found)
     assert not holds_token(without_tokens(text))
 
