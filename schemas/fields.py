@@ -103,7 +103,11 @@ OrAbsent = Annotated[Item | None, BeforeValidator(present)]
 
 
 class Request(BaseModel):
-    """The base of every request: the fields that any message may have besides those of its call."""
+    """The base of every request: the fields that any message may have besides those of its call.
+
+    For a handler `req_id` is always `None`: the gateway puts it on the replies. A request may be
+    given to several handlers, so it is not to be changed.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 

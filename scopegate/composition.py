@@ -179,11 +179,11 @@ class Composition:
         """
         left = self.omit
         for handler in HANDLERS:
-            left -= registry.add(made(handler), eager=True, omit=left)
+            left -= registry.add(made(handler), trusted=True, omit=left)
         for plugin in self.plugins:
             for handler in plugin.handlers:
                 left -= registry.add(
-                    made(handler), eager=plugin.trusted, omit=left, errors=plugin.errors or {}
+                    made(handler), trusted=plugin.trusted, omit=left, errors=plugin.errors or {}
                 )
         for plugin in self.plugins:
             for name, reply in plugin.replies.items():

@@ -21,10 +21,13 @@ from collections.abc import (
     Callable,
     Coroutine,
     Generator,
+    Hashable,
     Iterable,
     Sequence,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -63,13 +66,15 @@ from scopegate.gateway.calls.registry import (
 from scopegate.gateway.calls.session import Grant, Session, Shape, Subscription
 from scopegate.gateway.calls.skim import skim
 from scopegate.gateway.calls.token_form import NOT_SHOWN, SHORTEST, holds_token, without_tokens
-from scopegate.schemas.fields import MAX_INTEGER
+from scopegate.schemas.fields import MAX_INTEGER, Request
 from scopegate.store.sqlite import StoreUnavailableError
 
 MAX_DEPTH = 32
 MAX_FORMS = 1024
 """Sets of keys for which it is remembered what they say; only sane ones, so keys are short."""
 MAX_FORM_KEYS = 24
+MAX_REQUESTS = 2048
+"""Validated requests of plain messages that are kept."""
 MAX_ECHO = 2048
 """Bytes of the longest message that a refusal by a limit echoes."""
 REFUSED_CLOSE = 4429
@@ -81,6 +86,8 @@ _BYTES = "bytes of streams"
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,50}", re.ASCII).fullmatch
 _MISPLACED = "Contains a token, which is a secret. Leave it out, and replace that token."
 _INTEGER = re.compile(r"-?[0-9]{1,16}", re.ASCII).fullmatch
+
+_IMMUTABLE = frozenset({type(None), bool, int, float, str, Decimal})
 
 _OURS = (ApiError, ValidationError, StoreUnavailableError)
 """Exceptions that are never converted by the errors declared for a handler."""
@@ -121,6 +128,7 @@ class Dispatcher:
         self.time_limit = time_limit
         self._unknown_apps = FailureCounter()
         self._forms: dict[tuple[str, ...], _Form] = {}
+        self._kept_requests = 0
         self._idle_driver: Generator[Any, Any, None] | None = None
 
     def handle(self, session: Session, text: bytes) -> Coroutine[Any, Any, None] | None:
@@ -155,12 +163,11 @@ class Dispatcher:
             if broken is not None and refusal is None:
                 self._limited(session, text, broken, message)
                 return None
-            sane, secret = True, form.holds_token
-            for value in message.values():
-                if type(value) is not int or not -MAX_INTEGER <= value <= MAX_INTEGER:
-                    sane, secret = _inspect_values(message.values(), 1)
-                    secret = secret or form.holds_token
-                    break
+            if is_plain := _is_plain(message):
+                sane, secret = True, form.holds_token
+            else:
+                sane, secret = _inspect_values(message.values(), 1)
+                secret = secret or form.holds_token
             if secret or form.has_secret_field:
                 echo = _masked(message, self._registry.secret_fields)
             else:
@@ -173,7 +180,13 @@ class Dispatcher:
                 raise self._unrecognised(message)
             call = form.call
             self._admit(session, call, acting, message)
-            request = call.validate(message)
+            if is_plain and form.values is not None and type(message.get("req_id", 0)) is int:
+                values = form.values(message)
+                request = form.requests.get(values)
+                if request is None:
+                    request = self._kept(form, values, _validated(call, message))
+            else:
+                request = _validated(call, message)
             if secret:
                 _refuse_tokens(message, self._registry.secret_fields)
             coroutine = call.invoke(request, session)
@@ -227,19 +240,37 @@ class Dispatcher:
         """Return what the keys of a message say, and keep it for messages with the same keys."""
         call = self._find(message)
         is_sane, holds_a_token = _inspect_keys(message)
+        has_secret_field = not self._registry.secret_fields.isdisjoint(message)
         form = _Form(
             call=call,
             rate=Rate.GENERAL if call is None else call.rate,
             is_sane=is_sane,
             holds_token=holds_a_token,
-            has_secret_field=not self._registry.secret_fields.isdisjoint(message),
+            has_secret_field=has_secret_field,
             names_account="loginid" in message,
+            values=None
+            if call is None or not call.keeps_requests or has_secret_field
+            else itemgetter(*(key for key in message if key != "req_id")),
         )
         if is_sane and not holds_a_token and len(message) <= MAX_FORM_KEYS:
             if len(self._forms) >= MAX_FORMS:
-                self._forms.clear()
+                self._forget_forms()
             self._forms[tuple(message)] = form
         return form
+
+    def _kept(self, form: "_Form", values: Hashable, request: Request) -> Request:
+        """Keep the validated request of a plain message for those with the same values."""
+        if all(type(value) in _IMMUTABLE for value in request.__dict__.values()):
+            self._kept_requests += 1
+            if self._kept_requests > MAX_REQUESTS:
+                self._forget_forms()
+            form.requests[values] = request
+        return request
+
+    def _forget_forms(self) -> None:
+        """Forget all forms and requests: cheaper than to note which were used last."""
+        self._forms.clear()
+        self._kept_requests = 0
 
     def _find(self, message: Message) -> Call | None:
         name = self._registry.find(message)
@@ -522,6 +553,10 @@ class _Form:
     """Whether a key holds a token."""
     has_secret_field: bool
     names_account: bool
+    values: Callable[[Message], Hashable] | None
+    """Returns the values of a message but its `req_id`; `None` if they are not to be kept."""
+    requests: dict[Hashable, Request] = field(default_factory=dict)
+    """The validated requests of plain messages, by these values."""
 
 
 class Binary(bytes):
@@ -583,6 +618,31 @@ def _permission_denied(call: Call) -> ApiError:
 
 def _not_at_pages() -> ApiError:
     return permission_denied("a page of the gateway itself")
+
+
+def _is_plain(message: Message) -> bool:
+    """Whether all values are sane integers or short strings, so that none needs to be searched."""
+    for value in message.values():
+        if type(value) is int:
+            if not -MAX_INTEGER <= value <= MAX_INTEGER:
+                return False
+        elif type(value) is not str or len(value) >= SHORTEST or "\x00" in value:
+            return False
+    return True
+
+
+def _validated(call: Call, message: Message) -> Request:
+    """Return the request, without its `req_id`: that concerns the reply, not the handler.
+
+    Raises pydantic's `ValidationError`.
+    """
+    req_id = message.get("req_id")
+    if type(req_id) is int:
+        message = message.copy()
+        del message["req_id"]
+        return call.validate(message)
+    request = call.validate(message)
+    return request if request.req_id is None else request.model_copy(update={"req_id": None})
 
 
 def _inspect_object(value: Message, depth: int) -> tuple[bool, bool]:

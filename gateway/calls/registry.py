@@ -189,6 +189,8 @@ class Call:
     invoke: Callable[[Any, Session], Coroutine[Any, Any, Any]]
     eager: bool
     """Whether its first step runs without a task; see `Registry.add`."""
+    keeps_requests: bool
+    """Whether a request is validated once for messages with the same values."""
     error_codes: Mapping[str, str] | None
     """The error codes that it may return, with their meanings; `None` if it declares none."""
     errors: Errors
@@ -242,7 +244,7 @@ class Registry:
         self,
         handler: object,
         *,
-        eager: bool,
+        trusted: bool,
         omit: frozenset[str] = frozenset(),
         errors: Errors = MappingProxyType({}),
     ) -> frozenset[str]:
@@ -251,10 +253,10 @@ class Registry:
         `errors` are the exceptions of its handlers that are not bugs. If `handler` is a class, not
         an object, its calls can be read but not made.
 
-        With `eager`, the first step of a handler runs at once and a task is created only if it
-        suspends. There is no current task in that step (Python 3.11 has no eager tasks), so
-        `asyncio.timeout` fails: use it only for handlers known not to need a task there. Those that
-        never wait need none and are always eager.
+        `trusted` are handlers of which two things are known. Their first step needs no current
+        task, so it runs at once and a task is created only if it suspends; Python 3.11 has no eager
+        tasks, so `asyncio.timeout` would fail there. (Handlers that never wait need none, trusted
+        or not.) And the validation of their requests depends on the message alone.
         """
         declaring = handler if isinstance(handler, type) else type(handler)
         group = declaring.__name__
@@ -268,9 +270,9 @@ class Registry:
                     omitted.add(declaration.name)
                     continue
                 new = self._declared(
-                    declaration, getattr(handler, attribute), declaring, eager, errors
+                    declaration, getattr(handler, attribute), declaring, trusted, errors
                 )
-                if not eager:  # the tests check our own calls; it takes a while
+                if not trusted:  # the tests check our own calls; it takes a while
                     _check_replies(new)
                 self._add(new)
         if not found:
@@ -282,7 +284,7 @@ class Registry:
         declaration: _Declaration,
         method: Callable[..., Any],
         handler: type,
-        eager: bool,
+        trusted: bool,
         errors: Errors,
     ) -> Call:
         name, policy = declaration
@@ -335,7 +337,8 @@ class Registry:
                 else validate
             ),
             invoke=method,
-            eager=eager or _never_waits(function),
+            eager=trusted or _never_waits(function),
+            keeps_requests=trusted,
             error_codes=_error_codes(where, policy, login=needs is not None, streams=streams),
             errors=errors,
         )

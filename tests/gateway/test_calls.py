@@ -55,13 +55,13 @@ class Fine:
 
 def refusal(handler: object, registry: Registry | None = None) -> str:
     with pytest.raises(DeclarationError) as refused:
-        (registry or Registry(Scopes(SCOPES))).add(handler, eager=True)
+        (registry or Registry(Scopes(SCOPES))).add(handler, trusted=True)
     return str(refused.value)
 
 
 def test_a_declaration_says_everything() -> None:
     registry = Registry(Scopes(SCOPES))
-    registry.add(Fine(), eager=False)
+    registry.add(Fine(), trusted=False)
     (found,) = registry
     assert (found.name, found.group, found.sentence) == ("greet", "Fine", "Greet whoever asks.")
     assert found.needs_text == "nothing"
@@ -93,7 +93,7 @@ def test_managing_calls_are_closed_to_apps_by_default() -> None:
                 return {"greet": "Hello"}
 
         registry = Registry(Scopes(SCOPES))
-        registry.add(Handler(), eager=False)
+        registry.add(Handler(), trusted=False)
         assert registry["greet"].app_tokens is expected, needs
         assert ("not for apps" in registry["greet"].needs_text) is not expected
 
@@ -114,7 +114,7 @@ def test_a_strangers_reply_that_cannot_be_described_is_refused_at_the_start() ->
             return {"greet": Strange()}
 
     with pytest.raises(DeclarationError, match=r'call "greet" returns StrangeReply: .*Strange'):
-        Registry(Scopes(SCOPES)).add(Bad(), eager=False)
+        Registry(Scopes(SCOPES)).add(Bad(), trusted=False)
 
 
 def test_a_call_without_needs_is_refused_by_name() -> None:
@@ -153,7 +153,7 @@ def test_a_call_without_a_docstring_is_refused() -> None:
 
 def test_a_call_declared_twice_is_refused() -> None:
     registry = Registry(Scopes(SCOPES))
-    registry.add(Fine(), eager=True)
+    registry.add(Fine(), trusted=True)
     assert 'call "greet" is declared twice, by Fine and by Fine' in refusal(Fine(), registry)
 
 
@@ -357,7 +357,7 @@ def test_a_handler_of_a_plugin_that_never_waits_needs_no_task() -> None:
                 return {"limits": []}
 
     registry = Registry(Scopes(SCOPES))
-    registry.add(Handlers(), eager=False)
+    registry.add(Handlers(), trusted=False)
     assert {each.name: each.eager for each in registry} == {
         "ping": True,
         "time": False,

@@ -270,7 +270,7 @@ class Stranger:
 
 def registered(handler: object) -> Registry:
     registry = Registry(Scopes(SCOPES))
-    registry.add(handler, eager=False)
+    registry.add(handler, trusted=False)
     return registry
 
 

@@ -102,7 +102,7 @@ class Looking:
 
 def test_an_error_code_of_your_own_needs_a_sentence() -> None:
     with pytest.raises(DeclarationError, match="no error code Blinded: give error_codes= a"):
-        Registry(Scopes(())).add(Looking, eager=True)
+        Registry(Scopes(())).add(Looking, trusted=True)
 
 
 class LookingOnce:
@@ -116,7 +116,7 @@ class LookingOnce:
 
 def test_one_error_code_alone_is_no_list_of_letters() -> None:
     with pytest.raises(DeclarationError, match=r"write \('Blinded',\)"):
-        Registry(Scopes(())).add(LookingOnce, eager=True)
+        Registry(Scopes(())).add(LookingOnce, trusted=True)
 
 
 def test_the_docstrings_of_fields_are_read_with_those_of_bases() -> None:
