@@ -6,6 +6,7 @@ Rule: every limit that a client can meet is listed here, by the name that the do
 from scopegate.gateway.access import apps, guard, passwords, tokens
 from scopegate.gateway.calls import dispatch, scheduling
 from scopegate.gateway.calls.limits import MESSAGE_UNIT, Limit, Per, Profile
+from scopegate.gateway.calls.message import MAX_DEPTH
 from scopegate.gateway.transport import connection as connections
 from scopegate.gateway.transport import http
 from scopegate.gateway.transport import peer as peers
@@ -23,7 +24,7 @@ def limits_in_force(profile: Profile, http_per_minute: int) -> list[Limit]:
         Limit("message_bytes", peers.MAX_MESSAGE, "bytes", message),
         Limit("message_fragments", peers.MAX_FRAGMENTS, "frames", message),
         Limit("empty_frames", peers.MAX_EMPTY_FRAMES, "frames a second", connection),
-        Limit("message_depth", dispatch.MAX_DEPTH, "levels", message),
+        Limit("message_depth", MAX_DEPTH, "levels", message),
         Limit("refusal_echo_bytes", dispatch.MAX_ECHO, "bytes", message),
         Limit("answer_time", dispatch.TIME_LIMIT, "seconds", message),
         Limit("messages_waiting", connections.MAX_WAITING, "messages", connection),

@@ -85,6 +85,7 @@ TESTED_BY: dict[str, str] = {
     "gateway/access/oversight.py": "tests/scenarios/test_sign_in.py",
     "gateway/access/passwords.py": "tests/scenarios/test_sign_in.py",
     "gateway/access/users.py": "tests/scenarios/test_people.py",
+    "gateway/calls/message.py": "tests/gateway/test_dispatch.py",
     "gateway/calls/errors.py": "tests/gateway/test_dispatch.py",
     "gateway/calls/hosts.py": "tests/gateway/test_http.py",
     "gateway/calls/registry.py": "tests/gateway/test_calls.py",

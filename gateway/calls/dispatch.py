@@ -15,19 +15,13 @@ Rules:
 
 import asyncio
 import re
-import types
 from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
     Generator,
-    Hashable,
-    Iterable,
     Sequence,
 )
-from dataclasses import dataclass, field
-from decimal import Decimal
-from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -35,6 +29,7 @@ import structlog
 from pydantic import ValidationError
 
 from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.driver import new_driver, resume
 from scopegate.gateway.calls.errors import (
     ApiError,
     Disconnect,
@@ -46,13 +41,23 @@ from scopegate.gateway.calls.errors import (
     rate_limit,
     storage_unavailable,
 )
+from scopegate.gateway.calls.forms import Forms, validated
 from scopegate.gateway.calls.limits import (
     Claim,
     ConcurrencyLimiter,
     FailureCounter,
     Holder,
-    Rate,
     RateLimiter,
+)
+from scopegate.gateway.calls.message import (
+    Message,
+    check_utf8,
+    inspect_object,
+    inspect_values,
+    is_plain,
+    masked,
+    parse,
+    refuse_tokens,
 )
 from scopegate.gateway.calls.registry import (
     AT_PAGES,
@@ -65,16 +70,10 @@ from scopegate.gateway.calls.registry import (
 )
 from scopegate.gateway.calls.session import Grant, Session, Shape, Subscription
 from scopegate.gateway.calls.skim import skim
-from scopegate.gateway.calls.token_form import NOT_SHOWN, SHORTEST, holds_token, without_tokens
-from scopegate.schemas.fields import MAX_INTEGER, Request
+from scopegate.gateway.calls.token_form import holds_token, without_tokens
+from scopegate.schemas.fields import MAX_INTEGER
 from scopegate.store.sqlite import StoreUnavailableError
 
-MAX_DEPTH = 32
-MAX_FORMS = 1024
-"""Sets of keys for which it is remembered what they say; only sane ones, so keys are short."""
-MAX_FORM_KEYS = 24
-MAX_REQUESTS = 2048
-"""Validated requests of plain messages that are kept."""
 MAX_ECHO = 2048
 """Bytes of the longest message that a refusal by a limit echoes."""
 REFUSED_CLOSE = 4429
@@ -83,18 +82,12 @@ TIME_LIMIT = 4.0
 """Seconds that a handler may take. JavaScript clients reconnect if a ping waits five behind it."""
 
 _BYTES = "bytes of streams"
-_KEY = re.compile(r"[A-Za-z0-9_-]{1,50}", re.ASCII).fullmatch
-_MISPLACED = "Contains a token, which is a secret. Leave it out, and replace that token."
 _INTEGER = re.compile(r"-?[0-9]{1,16}", re.ASCII).fullmatch
-
-_IMMUTABLE = frozenset({type(None), bool, int, float, str, Decimal})
 
 _OURS = (ApiError, ValidationError, StoreUnavailableError)
 """Exceptions that are never converted by the errors declared for a handler."""
 
 log = structlog.get_logger("scopegate.dispatch")
-
-Message = dict[str, Any]
 
 
 class Dispatcher:
@@ -127,8 +120,7 @@ class Dispatcher:
         self._refusal = refusal
         self.time_limit = time_limit
         self._unknown_apps = FailureCounter()
-        self._forms: dict[tuple[str, ...], _Form] = {}
-        self._kept_requests = 0
+        self._forms = Forms(registry)
         self._idle_driver: Generator[Any, Any, None] | None = None
 
     def handle(self, session: Session, text: bytes) -> Coroutine[Any, Any, None] | None:
@@ -151,8 +143,8 @@ class Dispatcher:
             if broken is not None and refusal is None:
                 self._limited(session, text, broken)
                 return None
-            message = _parse(text)
-            form = self._forms.get(tuple(message)) or self._form(message)
+            message = parse(text)
+            form = self._forms.known.get(tuple(message)) or self._forms.find(message)
             acting = session.first_grant
             if acting is not None:
                 if form.names_account:
@@ -163,13 +155,13 @@ class Dispatcher:
             if broken is not None and refusal is None:
                 self._limited(session, text, broken, message)
                 return None
-            if is_plain := _is_plain(message):
+            if plain := is_plain(message):
                 sane, secret = True, form.holds_token
             else:
-                sane, secret = _inspect_values(message.values(), 1)
+                sane, secret = inspect_values(message.values(), 1)
                 secret = secret or form.holds_token
             if secret or form.has_secret_field:
-                echo = _masked(message, self._registry.secret_fields)
+                echo = masked(message, self._registry.secret_fields)
             else:
                 echo = message
             if refusal is not None:
@@ -180,23 +172,24 @@ class Dispatcher:
                 raise self._unrecognised(message)
             call = form.call
             self._admit(session, call, acting, message)
-            if is_plain and form.values is not None and type(message.get("req_id", 0)) is int:
+            if plain and form.values is not None and type(message.get("req_id", 0)) is int:
                 values = form.values(message)
                 request = form.requests.get(values)
                 if request is None:
-                    request = self._kept(form, values, _validated(call, message))
+                    request = validated(call, message)
+                    self._forms.keep(form, values, request)
             else:
-                request = _validated(call, message)
+                request = validated(call, message)
             if secret:
-                _refuse_tokens(message, self._registry.secret_fields)
+                refuse_tokens(message, self._registry.secret_fields)
             coroutine = call.invoke(request, session)
             if not call.eager:
                 return self._finish(session, call, message, echo, coroutine)
-            driver = self._idle_driver or _new_driver()
+            driver = self._idle_driver or new_driver()
             self._idle_driver = None  # an exception ends it, and a handler that waits keeps it
             step = driver.send(coroutine)
             if type(step) is not tuple:
-                return self._finish(session, call, message, echo, _resume(driver, step))
+                return self._finish(session, call, message, echo, resume(driver, step))
             self._idle_driver = driver
             result = step[0]
             if type(result) is dict:
@@ -235,46 +228,6 @@ class Dispatcher:
             else:
                 self._failed(session, call, message, echo, problem)
         session.replied()
-
-    def _form(self, message: Message) -> "_Form":
-        """Return what the keys of a message say, and keep it for messages with the same keys."""
-        call = self._find(message)
-        is_sane, holds_a_token = _inspect_keys(message)
-        has_secret_field = not self._registry.secret_fields.isdisjoint(message)
-        form = _Form(
-            call=call,
-            rate=Rate.GENERAL if call is None else call.rate,
-            is_sane=is_sane,
-            holds_token=holds_a_token,
-            has_secret_field=has_secret_field,
-            names_account="loginid" in message,
-            values=None
-            if call is None or not call.keeps_requests or has_secret_field
-            else itemgetter(*(key for key in message if key != "req_id")),
-        )
-        if is_sane and not holds_a_token and len(message) <= MAX_FORM_KEYS:
-            if len(self._forms) >= MAX_FORMS:
-                self._forget_forms()
-            self._forms[tuple(message)] = form
-        return form
-
-    def _kept(self, form: "_Form", values: Hashable, request: Request) -> Request:
-        """Keep the validated request of a plain message for those with the same values."""
-        if all(type(value) in _IMMUTABLE for value in request.__dict__.values()):
-            self._kept_requests += 1
-            if self._kept_requests > MAX_REQUESTS:
-                self._forget_forms()
-            form.requests[values] = request
-        return request
-
-    def _forget_forms(self) -> None:
-        """Forget all forms and requests: cheaper than to note which were used last."""
-        self._forms.clear()
-        self._kept_requests = 0
-
-    def _find(self, message: Message) -> Call | None:
-        name = self._registry.find(message)
-        return None if name is None else self._registry.get(name)
 
     def _unrecognised(self, message: Message) -> ApiError:
         name = self._registry.find(message)
@@ -321,18 +274,18 @@ class Dispatcher:
         if len(text) > MAX_ECHO:
             if message is None:
                 if not text.isascii():
-                    _check_utf8(text)
+                    check_utf8(text)
                 message = skim(text)
         else:
             try:
-                message = _parse(text) if message is None else message
-                _, secret = _inspect_object(message, 1)
+                message = parse(text) if message is None else message
+                _, secret = inspect_object(message, 1)
                 echo = message
                 if secret or not self._registry.secret_fields.isdisjoint(message):
-                    echo = _masked(message, self._registry.secret_fields)
+                    echo = masked(message, self._registry.secret_fields)
             except ApiError:
                 message = message or {}
-        call = self._find(message)
+        call = self._forms.call_of(message)
         error = rate_limit("messages" if call is None else call.name, broken)
         self._failed(session, call, message, echo, error)
         session.replied()
@@ -499,7 +452,7 @@ class Dispatcher:
             if call is not None and session.acting is not None:
                 self._refused(session, session.acting, call.name, body["code"])
             if echo is not message:
-                body = _masked(body)
+                body = masked(body)
             _send(session, _head(message, echo), {"error": body}, msg_type=name)
         except Exception as worse:  # the error itself cannot be built or encoded
             log.error("a handler failed", call=name, exc_info=_shown(worse))
@@ -541,59 +494,6 @@ class Dispatcher:
         return 0.5 * min(before, 10)
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """What the keys of a message say, whatever its values are."""
-
-    call: Call | None
-    """The call that they name, if there is one."""
-    rate: Rate
-    is_sane: bool
-    holds_token: bool
-    """Whether a key holds a token."""
-    has_secret_field: bool
-    names_account: bool
-    values: Callable[[Message], Hashable] | None
-    """Returns the values of a message but its `req_id`; `None` if they are not to be kept."""
-    requests: dict[Hashable, Request] = field(default_factory=dict)
-    """The validated requests of plain messages, by these values."""
-
-
-class Binary(bytes):
-    """A binary message, which must be JSON in UTF-8."""
-
-
-def _parse(text: bytes) -> Message:
-    """Parse a message. Raises `BadRequest` unless it is a JSON object.
-
-    Raises `Disconnect` if it is not UTF-8, or is binary and not JSON.
-    """
-    try:
-        # orjson does not accept subclasses of bytes.
-        message = orjson.loads(memoryview(text) if type(text) is Binary else text)
-    except orjson.JSONDecodeError:
-        if type(text) is Binary:
-            raise _not_json() from None
-        _check_utf8(text)
-        raise _bad_request() from None
-    if type(message) is not dict:
-        raise _bad_request()
-    return message
-
-
-def _not_json() -> Disconnect:
-    return Disconnect(1003, "messages must be text, or JSON in UTF-8")
-
-
-def _check_utf8(text: bytes) -> None:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        if type(text) is Binary:
-            raise _not_json() from None
-        raise Disconnect(1007, "a text message must be UTF-8") from None
-
-
 def _named(session: Session, message: Message) -> Grant | None:
     """Return the grant for the account that a message names by `loginid`, if there is one."""
     wanted = message["loginid"]
@@ -606,10 +506,6 @@ def _is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def _bad_request() -> ApiError:
-    return ApiError("BadRequest", "The application sent an invalid request.")
-
-
 def _permission_denied(call: Call) -> ApiError:
     names = call.scopes_in_order
     noun = "scope" if len(names) == 1 else "scopes"
@@ -618,114 +514,6 @@ def _permission_denied(call: Call) -> ApiError:
 
 def _not_at_pages() -> ApiError:
     return permission_denied("a page of the gateway itself")
-
-
-def _is_plain(message: Message) -> bool:
-    """Whether all values are sane integers or short strings, so that none needs to be searched."""
-    for value in message.values():
-        if type(value) is int:
-            if not -MAX_INTEGER <= value <= MAX_INTEGER:
-                return False
-        elif type(value) is not str or len(value) >= SHORTEST or "\x00" in value:
-            return False
-    return True
-
-
-def _validated(call: Call, message: Message) -> Request:
-    """Return the request, without its `req_id`: that concerns the reply, not the handler.
-
-    Raises pydantic's `ValidationError`.
-    """
-    req_id = message.get("req_id")
-    if type(req_id) is int:
-        message = message.copy()
-        del message["req_id"]
-        return call.validate(message)
-    request = call.validate(message)
-    return request if request.req_id is None else request.model_copy(update={"req_id": None})
-
-
-def _inspect_object(value: Message, depth: int) -> tuple[bool, bool]:
-    """Return whether keys and values are sane, and whether any of them holds a token.
-
-    Raises `BadRequest` if they are nested too deeply (`MAX_DEPTH`) to be echoed.
-    """
-    sane, secret = _inspect_values(value.values(), depth)
-    keys_sane, keys_secret = _inspect_keys(value)
-    return sane and keys_sane, secret or keys_secret
-
-
-def _inspect_keys(keys: Iterable[str]) -> tuple[bool, bool]:
-    sane = True
-    secret = False
-    for key in keys:
-        # Most keys are short identifiers: only others are worth the regular expressions.
-        if len(key) >= SHORTEST or not (key.isidentifier() and key.isascii()):
-            if not _KEY(key):
-                sane = False
-            if holds_token(key):
-                secret = True
-    return sane, secret
-
-
-def _inspect_values(values: Iterable[Any], depth: int) -> tuple[bool, bool]:
-    if depth > MAX_DEPTH:
-        raise _bad_request()
-    sane = True
-    secret = False
-    for item in values:
-        kind = type(item)
-        if kind is int or kind is float:
-            if not -MAX_INTEGER <= item <= MAX_INTEGER:
-                sane = False
-        elif kind is str:
-            if len(item) >= SHORTEST and holds_token(item):
-                secret = True
-            if "\x00" in item:
-                sane = False
-        elif kind is dict or kind is list:
-            inspect = _inspect_object if kind is dict else _inspect_values
-            item_sane, item_secret = inspect(item, depth + 1)
-            sane, secret = sane and item_sane, secret or item_secret
-    return sane, secret
-
-
-def _masked(value: Any, secret_fields: frozenset[str] = frozenset()) -> Any:
-    """Return a copy in which secret fields, and tokens anywhere, are replaced by `NOT_SHOWN`."""
-    if type(value) is dict:
-        return {
-            without_tokens(key): NOT_SHOWN if key in secret_fields else _masked(item)
-            for key, item in value.items()
-        }
-    if type(value) is list:
-        return [_masked(item) for item in value]
-    if type(value) is str:
-        return without_tokens(value)
-    return value
-
-
-def _refuse_tokens(message: Message, secret_fields: frozenset[str]) -> None:
-    """Raise `InputValidationFailed` if a field that is not declared as secret holds a token."""
-    misplaced = [
-        field
-        for field, value in message.items()
-        # `passthrough` is only returned to the client, masked.
-        if field != "passthrough" and _holds_token({field: value}, secret_fields)
-    ]
-    if misplaced:
-        raise input_validation_failed(dict.fromkeys(misplaced, _MISPLACED))
-
-
-def _holds_token(value: Any, secret_fields: frozenset[str]) -> bool:
-    """Whether a string or a key outside of secret fields holds a token."""
-    if type(value) is dict:
-        return any(
-            holds_token(key) or (key not in secret_fields and _holds_token(item, secret_fields))
-            for key, item in value.items()
-        )
-    if type(value) is list:
-        return any(_holds_token(item, secret_fields) for item in value)
-    return type(value) is str and holds_token(value)
 
 
 def _head(message: Message, echo: Message) -> Message:
@@ -771,39 +559,3 @@ def _shown(problem: BaseException) -> BaseException:
         return problem
     shown = Exception(f"{type(problem).__name__}: {without_tokens(str(problem))}")
     return shown.with_traceback(problem.__traceback__)
-
-
-@types.coroutine
-def _drive() -> Generator[Any, Any, None]:
-    """Run each coroutine that is sent; yield its result in a tuple, or what it waits for.
-
-    A generator that goes on costs less than catching the `StopIteration` of each coroutine. What
-    asyncio waits for is never a tuple.
-    """
-    step: Any = None
-    while True:
-        coroutine: Coroutine[Any, Any, Any] = yield step
-        step = ((yield from coroutine),)
-
-
-def _new_driver() -> Generator[Any, Any, None]:
-    driver = _drive()
-    driver.send(None)
-    return driver
-
-
-@types.coroutine
-def _resume(driver: Generator[Any, Any, None], waits_for: Any) -> Generator[Any, Any, Any]:
-    """Continue a coroutine in its driver, which has run its first step and waits for `waits_for`.
-
-    The task that awaits this waits for `waits_for` first, in the coroutine's place.
-    """
-    step = waits_for
-    while type(step) is not tuple:
-        try:
-            sent = yield step
-        except BaseException as thrown:  # noqa: BLE001 - cancellation goes to the coroutine too
-            step = driver.throw(thrown)
-        else:
-            step = driver.send(sent)
-    return step[0]

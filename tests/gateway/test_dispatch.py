@@ -2,8 +2,7 @@
 
 import asyncio
 import dataclasses
-import types
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
@@ -14,15 +13,10 @@ from scopegate import testing
 from scopegate.composition import declared
 from scopegate.gateway.calls import dispatch, scheduling
 from scopegate.gateway.calls.bus import Bus
-from scopegate.gateway.calls.dispatch import (
-    MAX_FORM_KEYS,
-    MAX_FORMS,
-    Dispatcher,
-    _new_driver,
-    _resume,
-)
+from scopegate.gateway.calls.dispatch import Dispatcher
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.limits import PROFILES, ConcurrencyLimiter, Profile, RateLimiter
+from scopegate.gateway.calls.message import Binary
 from scopegate.gateway.calls.registry import Call, Stream
 from scopegate.gateway.calls.session import Session
 from scopegate.gateway.transport import connection as connection_module
@@ -264,7 +258,7 @@ async def test_every_message_counts_whatever_it_says() -> None:
         client.send_text(wrong)
         assert (await client.ended())[0] == 1007
         client = world.connect(address="1.1.1.1")
-        client.send_text(dispatch.Binary(wrong))
+        client.send_text(Binary(wrong))
         assert (await client.ended())[0] == 1003
 
 
@@ -287,7 +281,7 @@ async def test_a_message_that_is_refused_is_not_parsed(monkeypatch: pytest.Monke
         def parsed(text: bytes) -> dict[str, Any]:
             raise AssertionError(f"{len(text)} bytes were parsed")
 
-        monkeypatch.setattr(dispatch, "_parse", parsed)
+        monkeypatch.setattr(dispatch, "parse", parsed)
         reply = await client.ask({"ping": 1, "passthrough": {"x": "y" * 60_000}})
         assert reply["error"]["code"] == "RateLimit"
 
@@ -318,76 +312,6 @@ async def test_the_burst_of_a_page_ends_no_connection() -> None:
         replies = [await client.ask({"ping": 1}) for _ in range(180 + 199)]
         assert sum("error" in reply for reply in replies) == 199
         assert client.closed is None
-
-
-def test_resuming_passes_on_everything_that_a_task_sends() -> None:
-    """The stand-in waits, returns, and is thrown at, just as the coroutine itself would be."""
-
-    @types.coroutine
-    def step(value: str) -> Generator[str, str, str]:
-        return (yield value)
-
-    async def body() -> str:
-        first = await step("one")
-        try:
-            await step("two")
-        except LookupError:
-            return f"{first} and caught"
-        return "not thrown at"
-
-    driver = _new_driver()
-    rest = _resume(driver, driver.send(body()))
-    assert rest.send(None) == "one"
-    assert rest.send("sent") == "two"
-    with pytest.raises(StopIteration) as returned:
-        rest.throw(LookupError())
-    assert returned.value.value == "sent and caught"
-
-
-async def test_handlers_that_need_no_task_share_a_driver_until_one_fails_or_waits(
-    world: World,
-) -> None:
-    dispatcher = world.gateway.connect.dispatcher
-    client = world.connect()
-    await client.ask({"ping": 1})
-    driver = dispatcher._idle_driver
-    assert driver is not None
-    await client.ask({"time": 1})
-    assert dispatcher._idle_driver is driver
-    assert await client.refused({"forget": "no stream"}) == "InputValidationFailed"
-    await client.ask({"ping": 1})
-    assert await client.refused({"authorize": "a" * 20}) == "InvalidToken"
-    await client.ask({"ping": 1})
-    assert (await client.ask({"ping": 1}))["ping"] == "pong"
-
-
-async def test_what_keys_say_is_remembered_for_few_and_short_ones_alone(world: World) -> None:
-    dispatcher = world.gateway.connect.dispatcher
-    client = world.connect()
-    await client.ask({"ping": 1})
-    before = len(dispatcher._forms)
-    await client.ask({"ping": 1})
-    assert len(dispatcher._forms) == before
-    await client.ask({"ping": 1, "k" * 51: 1})
-    await client.ask({"ping": 1, "not a key": 1})
-    await client.ask({"ping": 1, "k" * 10_000: 1})
-    await client.ask({"ping": 1, **{f"k{number}": 1 for number in range(MAX_FORM_KEYS)}})
-    assert len(dispatcher._forms) == before
-    for number in range(MAX_FORMS + 10):
-        await client.ask({"ping": 1, f"k{number}": 1})
-    assert len(dispatcher._forms) <= MAX_FORMS
-    assert (await client.ask({"ping": 1}))["ping"] == "pong"
-
-
-async def test_what_keys_say_depends_on_their_order_and_not_on_values(world: World) -> None:
-    client = world.connect()
-    assert await client.refused({"nonsense": 1, "ping": 2}) == "InputValidationFailed"
-    assert (await client.ask({"ping": 1}))["ping"] == "pong"
-    assert await client.refused({"ping": "x"}) == "InputValidationFailed"
-    assert await client.refused({"ping": 2**60}) == "SanityCheckFailed"
-    first = await client.ask({"ping": 1, "time": 1})
-    other = await client.ask({"time": 1, "ping": 1})
-    assert (first["msg_type"], other["msg_type"]) == ("ping", "time")
 
 
 async def test_who_comes_back_without_an_app_is_slowed(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Requests that are validated once for messages with the same values."""
+"""What is looked up once for all messages with the same keys, or validated for the same values."""
 
 import itertools
 from collections.abc import Callable
@@ -10,15 +10,17 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from scopegate.composition import declared
-from scopegate.gateway.calls import dispatch
+from scopegate.gateway.calls import forms
 from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.dispatch import Dispatcher
+from scopegate.gateway.calls.forms import MAX_FORMS, MAX_KEYS
 from scopegate.gateway.calls.limits import PROFILES, ConcurrencyLimiter, RateLimiter
 from scopegate.gateway.calls.registry import Registry, call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.schemas.fields import Int, OneOrMore, Request, Text, secret
 from scopegate.schemas.scopes import Scopes
+from scopegate.testing import World
 
 
 class Note(Request):
@@ -132,12 +134,12 @@ def test_a_call_of_a_plugin_is_validated_each_time() -> None:
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "MAX_REQUESTS", 10)
+    monkeypatch.setattr(forms, "MAX_REQUESTS", 10)
     asked = Asked()
     for number in range(100):
         asked.ask(note=number)
-        forms = asked.dispatcher._forms.values()
-        assert sum(len(form.requests) for form in forms) <= 10
+        known = asked.dispatcher._forms.known.values()
+        assert sum(len(form.requests) for form in known) <= 10
     assert asked.kept(note=1)
 
 
@@ -149,3 +151,32 @@ def test_what_our_calls_make_of_a_message_depends_on_it_alone() -> None:
         if field.default_factory is not None
     ]
     assert made == []
+
+
+async def test_what_keys_say_is_remembered_for_few_and_short_ones_alone(world: World) -> None:
+    found = world.gateway.connect.dispatcher._forms
+    client = world.connect()
+    await client.ask({"ping": 1})
+    before = len(found.known)
+    await client.ask({"ping": 1})
+    assert len(found.known) == before
+    await client.ask({"ping": 1, "k" * 51: 1})
+    await client.ask({"ping": 1, "not a key": 1})
+    await client.ask({"ping": 1, "k" * 10_000: 1})
+    await client.ask({"ping": 1, **{f"k{number}": 1 for number in range(MAX_KEYS)}})
+    assert len(found.known) == before
+    for number in range(MAX_FORMS + 10):
+        await client.ask({"ping": 1, f"k{number}": 1})
+    assert len(found.known) <= MAX_FORMS
+    assert (await client.ask({"ping": 1}))["ping"] == "pong"
+
+
+async def test_what_keys_say_depends_on_their_order_and_not_on_values(world: World) -> None:
+    client = world.connect()
+    assert await client.refused({"nonsense": 1, "ping": 2}) == "InputValidationFailed"
+    assert (await client.ask({"ping": 1}))["ping"] == "pong"
+    assert await client.refused({"ping": "x"}) == "InputValidationFailed"
+    assert await client.refused({"ping": 2**60}) == "SanityCheckFailed"
+    first = await client.ask({"ping": 1, "time": 1})
+    other = await client.ask({"time": 1, "ping": 1})
+    assert (first["msg_type"], other["msg_type"]) == ("ping", "time")
