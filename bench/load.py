@@ -87,9 +87,9 @@ class Requests:
 class Client:
     """One connection."""
 
-    def __init__(self, port: int, path: str) -> None:
-        """Connect, and complete the handshake."""
-        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    def __init__(self, port: int, path: str, address: str = "127.0.0.1") -> None:
+        """Connect from this address, and complete the handshake."""
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE, (address, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._rest = b""
         self._head = b""

@@ -64,8 +64,8 @@ class Server:
 
 
 @contextmanager
-def scopegate() -> Iterator[Server]:
-    """Run Scopegate as its users start it, with a new database.
+def scopegate(*more: str) -> Iterator[Server]:
+    """Run Scopegate as its users start it, with a new database, and with `more` options.
 
     All settings are defaults, except that rate limits, which are still counted, are never reached,
     and that the plugin `plugin_calls` is loaded.
@@ -79,7 +79,7 @@ def scopegate() -> Iterator[Server]:
     ]
     with (
         TemporaryDirectory(prefix="scopegate-bench-") as folder,
-        _process([*command, *limits], _with_plugin(folder)) as process,
+        _process([*command, *limits, *more], _with_plugin(folder)) as process,
     ):
         url = _said(process, "listening on ")
         token = _said(process, "token ").split()[0]
