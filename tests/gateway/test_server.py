@@ -7,7 +7,10 @@ import json
 import os
 import socket
 import struct
+import sys
 import time
+import types
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
@@ -21,7 +24,7 @@ from scopegate.gateway.calls.dispatch import REFUSED_CLOSE
 from scopegate.gateway.transport import peer as peer_module
 from scopegate.gateway.transport import server as server_module
 from scopegate.gateway.transport.handshake import client_address
-from scopegate.gateway.transport.peer import Listening
+from scopegate.gateway.transport.peer import Listening, Peer
 from scopegate.gateway.transport.server import Server
 from scopegate.listening import listen, site, tls_context
 from scopegate.settings import chosen
@@ -210,6 +213,39 @@ async def test_a_batch_is_answered_in_one_write(
         for number in range(50):
             assert (await client.message())["req_id"] == number
         assert len(writes) == 1
+
+
+def calls_for(peer: Peer, data: bytes) -> Counter[str]:
+    """How often each of our functions is called for bytes that arrive at a connection."""
+    counted: Counter[str] = Counter()
+
+    def count(frame: types.FrameType, event: str, _argument: object) -> None:
+        if event == "call" and frame.f_globals["__name__"].startswith("scopegate."):
+            counted[frame.f_code.co_qualname] += 1
+
+    sys.setprofile(count)
+    try:
+        peer.data_received(data)
+    finally:
+        sys.setprofile(None)
+    return counted
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="later versions inline functions")
+async def test_a_message_takes_few_calls(world: World) -> None:
+    """Where a message's time goes can be counted: so many functions of ours, and no more."""
+    async with listening(world) as (running, port), raw(port) as client:
+        client.writer.write(text({"authorize": await world.token()}))
+        await client.message()
+        (peer,) = running.peers
+        for request, most in (({"ping": 1}, 21), ({"balance": 1}, 25)):
+            message = text({**request, "req_id": 7})
+            for _ in range(2):
+                client.writer.write(message)
+                await client.message()
+            counted = calls_for(peer, message)
+            assert counted.total() <= most, counted
+            assert (await client.message())["req_id"] == 7
 
 
 async def test_ten_thousand_pings_make_no_task(server: Running) -> None:
