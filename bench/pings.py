@@ -37,8 +37,8 @@ class Pings:
     ) -> None:
         if kind is not None:
             self._process.kill()
-        told, _ = self._process.communicate()
-        self._times: list[float] = [] if kind is not None else sorted(json.loads(told))
+        printed, _ = self._process.communicate()
+        self._times: list[float] = [] if kind is not None else sorted(json.loads(printed))
 
     def quantile(self, share: float) -> float:
         """Return a quantile of the times, in milliseconds."""

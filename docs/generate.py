@@ -23,7 +23,7 @@ from scopegate.exchange.contracts.catalogue import TYPES
 from scopegate.exchange.contracts.common.contract_type import AnyContractType
 from scopegate.exchange.contracts.common.listing import seconds_text
 from scopegate.exchange.contracts.eligibility import is_offered
-from scopegate.exchange.feed import MAX_CACHED_DAYS
+from scopegate.exchange.feed import COARSE, HOUR, MAX_COARSE_DAYS, MAX_HOURLY_DAYS
 from scopegate.exchange.symbols import SYMBOLS, Symbol
 from scopegate.gateway.calls.registry import NO_APPS, Call, Registry
 from scopegate.gateway.web.description import InputSchema, receive_schema
@@ -360,8 +360,9 @@ def retention_page() -> str:
         "SQLite reuses the space of deleted rows; the file itself does not shrink. To make it"
         " smaller, stop the gateway and run `sqlite3 scopegate.db VACUUM`.",
         "",
-        f"In memory, the gateway keeps the hourly candles of {MAX_CACHED_DAYS:,} days of symbols,"
-        " those requested last: some 36 MB.",
+        f"In memory, the gateway keeps the hourly candles of {MAX_HOURLY_DAYS:,} days of symbols"
+        f" and those of {COARSE // HOUR} hours of {MAX_COARSE_DAYS:,} days, those requested last:"
+        " some 50 MB.",
     ]
     return "\n".join([*lines, ""])
 

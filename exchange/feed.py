@@ -38,8 +38,13 @@ from scopegate.exchange.symbols import DAY, EARLIEST, LEVEL_SYMBOLS, Motion, Sym
 
 HOUR: Final = 3_600
 
-MAX_CACHED_DAYS: Final = 40_000
-"""Days of hourly candles in memory, for all symbols together: about 36 MB."""
+COARSE: Final = 14_400
+"""The width of the candles of which wider ones are made."""
+
+MAX_HOURLY_DAYS: Final = 20_000
+"""Days of hourly candles in memory, for all symbols together: about 18 MB."""
+MAX_COARSE_DAYS: Final = 100_000
+"""Days of candles of `COARSE` seconds, for all symbols together: about 31 MB."""
 
 GRANULARITIES: Final = (
     60, 120, 180, 300, 600, 900, 1_800, HOUR, 7_200, 14_400, 28_800, DAY
@@ -87,13 +92,16 @@ class _Series:
     price. No lock is held while a value is built, so the loop never waits for a worker.
     """
 
-    __slots__ = ("_grown", "_hours", "grid", "paths", "process")
+    __slots__ = ("_coarse", "_grown", "_hours", "grid", "paths", "process")
 
-    def __init__(self, symbol: Symbol, process: Process, hours: "_HourlyCandles") -> None:
+    def __init__(
+        self, symbol: Symbol, process: Process, hours: "_DayCandles", coarse: "_DayCandles"
+    ) -> None:
         self.grid = symbol.grid
         self.process = process
         self.paths: dict[int, NDArray[np.int64]] = {}
         self._hours = hours
+        self._coarse = coarse
         self._grown = [0]
 
     def grown(self, day: int) -> int:
@@ -135,11 +143,31 @@ class _Series:
             self._hours.keep(key, hours)
         return hours
 
+    def coarse(self, day: int) -> NDArray[np.int64]:
+        """The candles of `COARSE` seconds of the day, in the same form."""
+        key = (self.process, day)
+        coarse = self._coarse.get(key)
+        if coarse is None:
+            width = COARSE // HOUR
+            coarse = _candles(*self.hours(day), before=self.grid.opens(day) // HOUR, width=width)
+            self._coarse.keep(key, coarse)
+        return coarse
 
-class _HourlyCandles:
-    """A cache of the hourly candles of up to `MAX_CACHED_DAYS` days, of 0.9 KB each."""
+    def has_candles(self, day: int, granularity: int) -> bool:
+        """Whether candles of this width are in memory, or can be made of what is."""
+        key = (self.process, day)
+        if granularity >= COARSE and self._coarse.get(key) is not None:
+            return True
+        if granularity >= HOUR and self._hours.get(key) is not None:
+            return True
+        return day in self.paths
 
-    def __init__(self) -> None:
+
+class _DayCandles:
+    """A cache of the candles of up to `max_days` days, of 0.9 KB each if hourly."""
+
+    def __init__(self, max_days: int) -> None:
+        self._max_days = max_days
         self._days: OrderedDict[tuple[Process, int], NDArray[np.int64]] = OrderedDict()
         self._lock = threading.Lock()
         self.get = self._days.get
@@ -148,7 +176,7 @@ class _HourlyCandles:
         """Store these candles; drop the oldest day if there are too many."""
         with self._lock:  # a worker may add others; it is held for a microsecond
             self._days[key] = hours
-            if len(self._days) > MAX_CACHED_DAYS:
+            if len(self._days) > self._max_days:
                 self._days.popitem(last=False)
 
 
@@ -166,7 +194,8 @@ class Feed:
         self.seed = seed
         self._tables = fixedpoint.tables()
         self._series: dict[Symbol, _Series] = {}
-        self._hours = _HourlyCandles()
+        self._hours = _DayCandles(MAX_HOURLY_DAYS)
+        self._coarse = _DayCandles(MAX_COARSE_DAYS)
 
     def is_warm(self, symbol: Symbol, epoch: int) -> bool:
         """Whether the price at this epoch is cached, so that `price` takes a microsecond."""
@@ -281,8 +310,10 @@ class Feed:
         for day, low, high in grid.days(first, last):
             opens = grid.opens(day)
             if granularity >= HOUR and high - low == grid.counts[day % 7]:
-                before, width = opens // HOUR, granularity // HOUR
-                part = _candles(*series.hours(day), before=before, width=width)
+                finer = COARSE if granularity >= COARSE else HOUR
+                before, width = opens // finer, granularity // finer
+                candles = series.coarse(day) if finer == COARSE else series.hours(day)
+                part = _candles(*candles, before=before, width=width)
             else:
                 before, width = opens // step + low, granularity // step
                 ticks = series.path(day)[low:high]
@@ -293,6 +324,12 @@ class Feed:
             yield
         prices = series.process.pips_array(np.concatenate(parts, axis=1))
         return Candles(np.concatenate(epochs), *prices)
+
+    def cold_days(self, symbol: Symbol, granularity: int, first: int, last: int) -> list[int]:
+        """The days from one epoch to another whose candles would have to be computed."""
+        series = self._open(symbol)
+        days = series.grid.days(max(first, EARLIEST), last)
+        return [day for day, _, _ in days if not series.has_candles(day, granularity)]
 
     def first_of_candles(self, symbol: Symbol, granularity: int, count: int, last: int) -> int:
         """An epoch from which there are `count` candles up to `last`, or all if there are fewer."""
@@ -317,7 +354,9 @@ class Feed:
         if series is None:
             process = self._process(symbol)
             # If two threads create a series at once, both use the one that was stored first.
-            series = self._series.setdefault(symbol, _Series(symbol, process, self._hours))
+            series = self._series.setdefault(
+                symbol, _Series(symbol, process, self._hours, self._coarse)
+            )
         return series
 
     def _process(self, symbol: Symbol) -> Process:

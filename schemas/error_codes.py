@@ -48,6 +48,8 @@ OF_CALLS: Final[Mapping[str, str]] = MappingProxyType(
         "BarrierValidationError": "The barrier is not allowed; `details` says which are.",
         "CashierForwardError": "The cashier is not available for this account.",
         "ConsentRefused": "The app's request for consent is invalid or has expired.",
+        "CandlesNotReady": "The candles are being computed: ask again after the time in the"
+        " message.",
         "ContractBuyValidationError": "The stake, the payout or the currency is not allowed.",
         "ContractCreationFailure": "The contract cannot be priced: it offers no return, or a"
         " barrier is missing.",

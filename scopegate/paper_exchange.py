@@ -28,11 +28,13 @@ from scopegate.gateway.access.accounts import Accounts as GatewayAccounts
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.bus import Bus
 from scopegate.gateway.calls.limits import Limit, Per
+from scopegate.gateway.calls.scheduling import Workers
 from scopegate.handlers.exchange import market_calls, quotes, verification_calls
 from scopegate.handlers.exchange.account_calls import Accounts
 from scopegate.handlers.exchange.api_errors import as_error
 from scopegate.handlers.exchange.assessment_calls import Assessment
 from scopegate.handlers.exchange.calendar_calls import Calendars
+from scopegate.handlers.exchange.candle_work import CandleWork
 from scopegate.handlers.exchange.contract_streams import ContractStreams
 from scopegate.handlers.exchange.copying_calls import CopyTrading
 from scopegate.handlers.exchange.exchange_rate_calls import ExchangeRates
@@ -112,6 +114,18 @@ def rates(feed: Feed) -> Rates:
 def announcements(origin: Origin) -> Announcements:
     """Return the economic calendar."""
     return Announcements(origin.seed)
+
+
+@asynccontextmanager
+async def candle_work(feed: Feed, workers: Workers) -> AsyncIterator[CandleWork]:
+    """Compute candles that take long."""
+    work = CandleWork(feed, workers)
+    computing = supervise("candles", work.run)
+    try:
+        yield work
+    finally:
+        computing.cancel()
+        await asyncio.gather(computing, return_exceptions=True)
 
 
 def accounts(clock: Clock) -> GatewayAccounts:
@@ -245,6 +259,7 @@ PAPER_EXCHANGE: Final = Plugin(
         copying,
         rates,
         announcements,
+        candle_work,
         accounts,
         Ledger,
         PaymentService,

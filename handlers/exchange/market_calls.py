@@ -17,6 +17,7 @@ from scopegate.gateway.calls.registry import Stream, call
 from scopegate.gateway.calls.scheduling import Workers, finished, one_by_one
 from scopegate.gateway.calls.session import Session, Shape
 from scopegate.handlers.exchange.api_errors import as_error
+from scopegate.handlers.exchange.candle_work import CandleWork, Range
 from scopegate.handlers.exchange.tick_streams import (
     MARKETS,
     TickStreams,
@@ -63,7 +64,15 @@ def find_symbol(name: str) -> Symbol:
 class Market:
     """Symbols, ticks and candles."""
 
-    def __init__(self, feed: Feed, clock: Clock, workers: Workers, streams: TickStreams) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        clock: Clock,
+        workers: Workers,
+        candle_work: CandleWork,
+        streams: TickStreams,
+    ) -> None:
+        self._candle_work = candle_work
         self._feed = feed
         self._clock = clock
         self._workers = workers
@@ -195,7 +204,7 @@ class Market:
         "ticks_history",
         needs=None,
         streams=("ticks", "candles"),
-        error_codes=("InvalidSymbol", "InvalidStartEnd", "MarketIsClosed"),
+        error_codes=("CandlesNotReady", "InvalidSymbol", "InvalidStartEnd", "MarketIsClosed"),
     )
     async def ticks_history(
         self, request: TicksHistory, session: Session
@@ -210,7 +219,8 @@ class Market:
         """Return past ticks or candles, the latest ones if there are more than `count`.
 
         With `subscribe`, every tick follows, or the current candle at every tick. While the market
-        is closed, the error of `subscribe` is `MarketIsClosed`.
+        is closed, the error of `subscribe` is `MarketIsClosed`. Wide candles of many days may have
+        to be computed first: `CandlesNotReady` says when to ask again.
         """
         symbol = find_symbol(request.ticks_history)
         present = int(self._clock.now())
@@ -276,7 +286,8 @@ class Market:
         work = self._listing(symbol, granularity, first, last)
         many = (last - first) // granularity > MAX_CANDLES_AT_ONCE
         if many or last - first > MAX_DAYS_AT_ONCE * DAY:
-            return await self._workers.compute(session.client, "ticks_history", work)
+            wanted = Range(symbol, granularity, first, last)
+            return await self._candle_work.compute(session.client, wanted, work)
         return finished(work)
 
     def _listing(

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from scopegate.exchange import feed as feed_module
 from scopegate.exchange import fixedpoint
-from scopegate.exchange.feed import GRANULARITIES, Candles, Feed, Ticks
+from scopegate.exchange.feed import COARSE, GRANULARITIES, HOUR, Candles, Feed, Ticks
 from scopegate.exchange.processes import brownian as brownian_module
 from scopegate.exchange.processes.brownian import Brownian
 from scopegate.exchange.symbols import DAY, EARLIEST, FEED_VERSION, SYMBOLS, Motion, Symbol
@@ -324,10 +324,40 @@ def test_a_day_read_by_the_hour_is_not_built_again(monkeypatch: pytest.MonkeyPat
     assert same(feed.candles(LIVELY, DAY, first, last), once)
 
 
+@pytest.mark.parametrize("name", ["R_100", "1HZ10V", "OTC_SPC", "frxEURUSD", "frxXAUUSD"])
+@pytest.mark.parametrize("width", [COARSE, 2 * COARSE, DAY])
+def test_wide_candles_are_those_of_their_hours(name: str, width: int) -> None:
+    """Whatever the hours of the market: days begin late, end early, or have no ticks."""
+    symbol, first = SYMBOLS[name], EARLIEST + 350 * DAY
+    wide = Feed("wide").candles(symbol, width, first, first + 30 * DAY + 12_345)
+    hourly = Feed("wide").candles(symbol, HOUR, first, first + 30 * DAY + 12_345)
+    in_each = hourly.epochs - hourly.epochs % width
+    assert wide.epochs.tolist() == sorted(set(in_each.tolist()))
+    for number, epoch in enumerate(wide.epochs):
+        inside = in_each == epoch
+        assert wide.opens[number] == hourly.opens[inside][0]
+        assert wide.closes[number] == hourly.closes[inside][-1]
+        assert wide.highs[number] == hourly.highs[inside].max()
+        assert wide.lows[number] == hourly.lows[inside].min()
+
+
+def test_days_are_cold_until_their_candles_are_in_memory() -> None:
+    feed, first, last = Feed("cold"), EARLIEST + 10 * DAY, EARLIEST + 20 * DAY - 1
+    symbol = SYMBOLS["R_100"]
+    assert feed.cold_days(symbol, DAY, first, last) == list(range(10, 20))
+    feed.candles(symbol, HOUR, first + 5 * DAY, last)
+    assert feed.cold_days(symbol, DAY, first, last) == list(range(10, 15))
+    feed.candles(symbol, DAY, first, last)
+    assert feed.cold_days(symbol, 2 * COARSE, first, last) == []
+    # Of narrow candles, only the days whose paths are in memory are not cold: at most three.
+    assert len(feed.cold_days(symbol, 60, first, last)) >= 10 - 3
+
+
 def test_hourly_candles_are_kept_for_so_many_days_of_all_symbols(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(feed_module, "MAX_CACHED_DAYS", 30)
+    monkeypatch.setattr(feed_module, "MAX_HOURLY_DAYS", 30)
+    monkeypatch.setattr(feed_module, "MAX_COARSE_DAYS", 40)
     feed, fresh = Feed("bounded"), Feed("bounded")
     last = EARLIEST + 40 * DAY
     for name in ("R_100", "R_50", "1HZ10V"):
@@ -335,6 +365,7 @@ def test_hourly_candles_are_kept_for_so_many_days_of_all_symbols(
             told = feed.candles(symbol, DAY, EARLIEST, last)
             assert all(map(np.array_equal, told, fresh.candles(symbol, DAY, EARLIEST, last)))
             assert len(feed._hours._days) <= 30
+            assert len(feed._coarse._days) <= 40
 
 
 def test_another_seed_or_another_symbol_is_another_market() -> None:
