@@ -24,7 +24,7 @@ help:
 	@echo "make format   format the code"
 	@echo "make docs     generate the documentation"
 	@echo "make fairness buy and settle many thousands of contracts, and write what they cost"
-	@echo "make bench    measure, beside other servers"
+	@echo "make bench    measure, beside other servers, and print each bar as held or missed"
 	@echo "make lock     resolve the dependencies again (needs uv and npm)"
 	@echo "make clean    remove everything that was made"
 
@@ -106,10 +106,7 @@ fairness: setup
 	$(BIN)/python -m docs.fairness
 
 bench: $(VENV)/made-for-bench
-	@$(BIN)/python bench/requests.py
-	@$(BIN)/python bench/memory.py
-	@$(BIN)/python bench/books.py
-	@$(BIN)/python bench/pricing.py
+	@$(BIN)/python bench $(if $(JSON),--json $(JSON))
 
 lock:
 	$(COMPILE) pyproject.toml -o $(LOCKS)/run.txt

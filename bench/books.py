@@ -25,6 +25,7 @@ import argparse
 import asyncio
 import json
 import os
+import secrets
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -178,12 +179,18 @@ def turn(
     return sample, counted / took
 
 
-def _connected(server: Server, case: Case, token: str) -> Client:
+def signed_in(server: Server, token: str) -> VaryingClient:
+    """Return a connection that is signed in with a token, unless that is empty."""
     client = VaryingClient(server.port, server.path)
     if token:
         reply = client.ask({"authorize": token})
         if "error" in reply:
             raise LoadError(f"{server.name} does not sign in: {reply}")
+    return client
+
+
+def _connected(server: Server, case: Case, token: str) -> Client:
+    client = signed_in(server, token)
     request = case.requests.message(0)
     _check(case, request, client.ask(request))
     return client
@@ -247,14 +254,14 @@ BUY = Case(
 def open_accounts(transaction: Transaction, count: int) -> list[Account]:
     """Create `count` users with one account each; return the accounts."""
     opened = []
-    for number in range(count):
-        user_id = users.create(transaction, f"trader{number}@bench.invalid")
+    for _ in range(count):
+        user_id = users.create(transaction, f"trader{secrets.token_hex(8)}@bench.invalid")
         ledger.open_with_balance(transaction, user_id, virtual=(True,), at=NOON)
         opened += ledger.accounts(transaction, user_id)
     return opened
 
 
-def _traders(db: Path, count: int) -> list[str]:
+def traders_of(db: Path, count: int) -> list[str]:
     """Create accounts; return their tokens, which the running gateway accepts."""
 
     def job(transaction: Transaction) -> list[str]:
@@ -286,7 +293,7 @@ def measure_trades(
     with _started(SCOPEGATE) as servers:
         server = servers[SCOPEGATE]
         assert server.db is not None
-        traders = _traders(server.db, max(many for many, _ in TRADERS))
+        traders = traders_of(server.db, max(many for many, _ in TRADERS))
         with closing(connect(server.db, read_only=True)) as reader:
 
             def closed() -> int:

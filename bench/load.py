@@ -232,7 +232,20 @@ class VaryingClient(Client):
 class Load:
     """Clients that send a further request for every reply."""
 
-    def __init__(self, clients: Sequence[Client], requests: Requests, outstanding: int) -> None:
+    def __init__(
+        self,
+        clients: Sequence[Client],
+        requests: Requests,
+        outstanding: int,
+        *,
+        spins: bool = False,
+    ) -> None:
+        """With `spins`, the load looks for replies all the time, and needs a core to itself.
+
+        Otherwise it sleeps until one comes, and a server is charged for waking it: a slower one for
+        more of that.
+        """
+        self._spins = spins
         self._clients = {client.socket.fileno(): client for client in clients}
         self._epoll = select.epoll()
         for number in self._clients:
@@ -256,12 +269,10 @@ class Load:
         return [client.last() for client in self._clients.values()]
 
     def _turn(self, *, go_on: bool) -> int:
-        ready = self._epoll.poll(0)
+        ready = self._epoll.poll(0 if self._spins else PATIENCE)
+        end = perf_counter() + PATIENCE
+        while not ready and perf_counter() < end:
+            ready = self._epoll.poll(0)
         if not ready:
-            # Looks again instead of sleeping: otherwise a server would be charged for waking the
-            # load, and a slower one for more of that.
-            end = perf_counter() + PATIENCE
-            while not (ready := self._epoll.poll(0)):
-                if perf_counter() > end:
-                    raise LoadError("the server does not answer")
+            raise LoadError("the server does not answer")
         return sum(self._clients[number].receive(go_on=go_on) for number, _ in ready)

@@ -8,8 +8,10 @@ instead.
 import asyncio
 import socket
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 FASTAPI_WEBSOCKETS = "websockets-sansio"
 """The fastest of uvicorn's WebSocket protocols, and its default."""
@@ -81,11 +83,49 @@ async def prototype() -> None:
     await server.serve_forever()
 
 
+FANOUT_FRAME = 340
+"""Bytes of a frame of the fan-out: a tick with its echo and its subscription."""
+
+
+async def fanout() -> None:
+    """Write a frame to every connection at the beginning of each second, in one loop."""
+    from websockets.http11 import Request
+    from websockets.server import ServerProtocol
+
+    transports: list[asyncio.WriteTransport] = []
+    frame = bytes((0x81, 126)) + (FANOUT_FRAME - 4).to_bytes(2, "big") + b" " * (FANOUT_FRAME - 4)
+
+    class Listening(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport: Any = transport
+            self.core = ServerProtocol()
+
+        def data_received(self, data: bytes) -> None:
+            self.core.receive_data(data)
+            for event in self.core.events_received():
+                if isinstance(event, Request):
+                    self.core.send_response(self.core.accept(event))
+                    self.transport.write(b"".join(self.core.data_to_send()))
+                    transports.append(self.transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            if self.transport in transports:
+                transports.remove(self.transport)
+
+    server = await asyncio.get_running_loop().create_server(Listening, sock=_listen())
+    async with server:
+        while True:
+            await asyncio.sleep(1.0 - time.time() % 1.0)
+            for transport in transports:
+                transport.write(frame)
+
+
 PEERS: dict[str, Callable[[], Coroutine[None, None, None]]] = {
     "websockets": websockets_echo,
     "fastapi": fastapi_echo,
     "picows": picows_echo,
     "prototype": prototype,
+    "fanout": fanout,
 }
 
 

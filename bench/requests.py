@@ -153,7 +153,7 @@ def turn(
 ) -> Sample:
     """Load one server for `seconds`, after a warm-up, and check its replies."""
     clients = [_connected(server, case) for _ in range(connections)]
-    load = Load(clients, case.requests, outstanding)
+    load = Load(clients, case.requests, outstanding, spins=True)
     load.run(WARM_UP)
     cpu, own_cpu, began = server.cpu_seconds(), process_time(), perf_counter()
     replies = load.run(seconds)

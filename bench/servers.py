@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from peers import FASTAPI_WEBSOCKETS
 
 SCOPEGATE, WEBSOCKETS, FASTAPI = "Scopegate", "websockets", "FastAPI"
-PICOWS, PROTOTYPE = "picows", "prototype"
+PICOWS, PROTOTYPE, FANOUT = "picows", "prototype", "fan-out by hand"
 
 PLUGIN = Path(__file__).with_name("plugin_calls.py")
 """Copied to the folder in which Scopegate runs: modules of this one would shadow libraries'."""

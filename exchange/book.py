@@ -140,10 +140,8 @@ class ContractClosed(ContractChanged):
     kind: ClassVar[str] = "contract_closed"
 
 
-def _announce(transaction: Transaction, kind: type[ContractChanged], contract_id: int) -> Contract:
-    announced = kind.from_json(
-        dict(transaction.single("SELECT * FROM contracts WHERE id = ?", contract_id))
-    )
+def _announce(transaction: Transaction, kind: type[ContractChanged], row: Row) -> Contract:
+    announced = kind.from_json(dict(row))
     transaction.announce(announced)
     return announced.contract
 
@@ -213,9 +211,11 @@ def buy(transaction: Transaction, purchase: Purchase) -> BoughtContract:
             f"Your account balance ({to_text(buyer.balance, currency)} {currency}) is"
             f" insufficient to buy this contract ({to_text(quote.price, currency)} {currency}).",
         ) from None
-    transaction.execute("UPDATE contracts SET bought_by = ? WHERE id = ?", entry.id, contract_id)
+    row = transaction.single(
+        "UPDATE contracts SET bought_by = ? WHERE id = ? RETURNING *", entry.id, contract_id
+    )
     # The contract first, so that listeners to the entry already have the contract that it names.
-    opened = _announce(transaction, ContractOpened, contract_id)
+    opened = _announce(transaction, ContractOpened, row)
     transaction.announce(entry)
     if payee is not None and purchase.markup_payee is not None:
         paid = markups.pay(
@@ -347,8 +347,10 @@ def close(
         contract_id=held.id,
     )
     entry = ledger.post(transaction, payment)
-    transaction.execute("UPDATE contracts SET sold_by = ? WHERE id = ?", entry.id, held.id)
-    return ClosedContract(_announce(transaction, ContractClosed, held.id), entry)
+    row = transaction.single(
+        "UPDATE contracts SET sold_by = ? WHERE id = ? RETURNING *", entry.id, held.id
+    )
+    return ClosedContract(_announce(transaction, ContractClosed, row), entry)
 
 
 def change_orders(
@@ -365,10 +367,10 @@ def change_orders(
             orders, before, (held.take_profit_at, held.stop_loss_at), strict=True
         )
     )
-    changed = transaction.execute(
+    row = transaction.one(
         "UPDATE contracts SET take_profit = ?, take_profit_at = ?, stop_loss = ?, stop_loss_at = ?,"
         " followed_to = ?, version = version + 1"
-        " WHERE id = ? AND status = 'open' AND version = ?",
+        " WHERE id = ? AND status = 'open' AND version = ? RETURNING *",
         orders.take_profit,
         took,
         orders.stop_loss,
@@ -376,13 +378,13 @@ def change_orders(
         followed_to,
         held.id,
         held.version,
-    ).rowcount
-    if not changed:
+    )
+    if row is None:
         return None
     for name, new, old in zip(Orders._fields, orders, before, strict=True):
         if new != old:
             _record_order(transaction, held.id, name, new, at)
-    return _announce(transaction, ContractChanged, held.id)
+    return _announce(transaction, ContractChanged, row)
 
 
 def _record_order(

@@ -216,9 +216,6 @@ def post_unannounced(transaction: Transaction, posting: Posting) -> Entry:
         account(transaction, loginid)
         raise InsufficientFundsError(loginid)
     now = _account(changed)
-    # Two processes may differ slightly in market time, but ledger times must never decrease.
-    last = transaction.one("SELECT at FROM ledger ORDER BY id DESC LIMIT 1")
-    at = int(max(posting.at, last["at"] if last is not None else 0))
     if counter is None:
         counter = OUTSIDE if posting.contract_id is None else EXCHANGE
     transaction.execute(
@@ -228,14 +225,17 @@ def post_unannounced(transaction: Transaction, posting: Posting) -> Entry:
         now.currency,
         -amount,
     )
-    entry_id = transaction.insert(
+    # Two processes may differ slightly in market time, but ledger times must never decrease.
+    entry_id, at = transaction.single(
         "INSERT INTO ledger (loginid, action, amount, balance_after, at, app_id, note,"
-        " contract_id, counter) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " contract_id, counter) VALUES (?, ?, ?, ?,"
+        " max(?, coalesce((SELECT at FROM ledger ORDER BY id DESC LIMIT 1), 0)), ?, ?, ?, ?)"
+        " RETURNING id, at",
         loginid,
         posting.action,
         amount,
         now.balance,
-        at,
+        int(posting.at),
         posting.app_id,
         posting.note,
         posting.contract_id,

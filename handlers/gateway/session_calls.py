@@ -93,9 +93,11 @@ class Sessions:
 
     def _read(self, grant: Grant, reader: Snapshot) -> tuple[Row, dict[str, Any], dict[str, Any]]:
         """Return the user, their settings, and the fields that depend on their accounts."""
-        owned = self._accounts.of_user(reader, grant.user_id)
-        reached = [{"loginid": each.loginid} for each in owned if grant.reaches(each.loginid)]
-        further = {"account_list": reached, **self._accounts.authorized(reader, grant)}
+        further = dict(self._accounts.authorized(reader, grant))
+        if "account_list" not in further:
+            owned = self._accounts.of_user(reader, grant.user_id)
+            reached = [{"loginid": each.loginid} for each in owned if grant.reaches(each.loginid)]
+            further["account_list"] = reached
         user = users.by_id(reader, grant.user_id)
         return user, users.settings(reader, grant.user_id), further
 

@@ -1,0 +1,45 @@
+"""Run every benchmark, and print all bars as held or missed: `python bench [--json FILE]`.
+
+Takes about ten minutes, in which the machine should have nothing else to do.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bars import Bar, as_json, show
+from servers import what_is_measured
+
+PROGRAMS = ("requests", "connects", "buys", "streams", "reads", "memory", "books", "pricing")
+
+
+def main() -> None:
+    """Run the programs one after the other."""
+    options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    options.add_argument("--json", type=Path, metavar="FILE", help="write all results there")
+    given = options.parse_args()
+    results = {}
+    with TemporaryDirectory(prefix="scopegate-bench-") as folder:
+        for name in PROGRAMS:
+            print(f"== {name}", flush=True)
+            written = Path(folder) / f"{name}.json"
+            program = Path(__file__).with_name(f"{name}.py")
+            subprocess.run([sys.executable, program, "--json", written], check=True)
+            results[name] = json.loads(written.read_text())
+    bars = [
+        Bar(**{field: value for field, value in bar.items() if field != "verdict"})
+        for result in results.values()
+        for bar in result.get("bars", ())
+    ]
+    print("== bars")
+    show(bars)
+    if given.json is not None:
+        every = {"of": what_is_measured(), "results": results, "bars": as_json(bars)}
+        given.json.write_text(json.dumps(every, indent=1))
+
+
+if __name__ == "__main__":
+    main()
