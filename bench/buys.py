@@ -25,7 +25,7 @@ from pings import Pings
 from servers import Server, scopegate, what_is_measured
 
 CONNECTIONS = 256
-MOST_ROUNDS = 5
+MAX_ROUNDS = 5
 """An account may have 100 open contracts, and each round needs new accounts."""
 BOOK = 10_000
 WARM_UP = 0.25
@@ -100,7 +100,7 @@ def over_the_wire(server: Server, tokens: Sequence[str], seconds: float) -> Wire
 def main() -> None:
     """Measure, and print."""
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    options.add_argument("--rounds", type=int, default=3, choices=range(1, MOST_ROUNDS + 1))
+    options.add_argument("--rounds", type=int, default=3, choices=range(1, MAX_ROUNDS + 1))
     options.add_argument("--seconds", type=float, default=3.0)
     options.add_argument("--json", type=Path, metavar="FILE", help="write every sample there too")
     given = options.parse_args()

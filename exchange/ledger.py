@@ -162,11 +162,11 @@ def account(reader: Snapshot, loginid: str) -> Account:
 
 def accounts(reader: Snapshot, user_id: int | None = None) -> list[Account]:
     """A user's accounts, or those of all users; real-style ones first, oldest first."""
-    rows = reader.all(
-        "SELECT * FROM accounts WHERE user_id = coalesce(?, user_id) AND currency <> ''"
-        " ORDER BY user_id, is_virtual, created_at, loginid",
-        user_id,
-    )
+    order = "currency <> '' ORDER BY user_id, is_virtual, created_at, loginid"
+    if user_id is None:
+        rows = reader.all(f"SELECT * FROM accounts WHERE {order}")  # noqa: S608 - a constant
+    else:
+        rows = reader.all(f"SELECT * FROM accounts WHERE user_id = ? AND {order}", user_id)  # noqa: S608
     return [_account(row) for row in rows]
 
 
@@ -216,6 +216,9 @@ def post_unannounced(transaction: Transaction, posting: Posting) -> Entry:
         account(transaction, loginid)
         raise InsufficientFundsError(loginid)
     now = _account(changed)
+    # Two processes may differ slightly in market time, but ledger times must never decrease.
+    last = transaction.one("SELECT at FROM ledger ORDER BY id DESC LIMIT 1")
+    at = int(max(posting.at, last["at"] if last is not None else 0))
     if counter is None:
         counter = OUTSIDE if posting.contract_id is None else EXCHANGE
     transaction.execute(
@@ -225,17 +228,14 @@ def post_unannounced(transaction: Transaction, posting: Posting) -> Entry:
         now.currency,
         -amount,
     )
-    # Two processes may differ slightly in market time, but ledger times must never decrease.
-    entry_id, at = transaction.single(
+    entry_id = transaction.insert(
         "INSERT INTO ledger (loginid, action, amount, balance_after, at, app_id, note,"
-        " contract_id, counter) VALUES (?, ?, ?, ?,"
-        " max(?, coalesce((SELECT at FROM ledger ORDER BY id DESC LIMIT 1), 0)), ?, ?, ?, ?)"
-        " RETURNING id, at",
+        " contract_id, counter) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         loginid,
         posting.action,
         amount,
         now.balance,
-        int(posting.at),
+        at,
         posting.app_id,
         posting.note,
         posting.contract_id,

@@ -126,10 +126,13 @@ def signed_in_from(reader: Snapshot, email: str, block: str) -> bool:
 
 def present(reader: Snapshot) -> Literal["none", "demo", "others"]:
     """Which users there are: none, the demo user alone, or others."""
-    row = reader.one("SELECT is_demo FROM users ORDER BY is_demo LIMIT 1")
-    if row is None:
-        return "none"
-    return "demo" if row["is_demo"] else "others"
+    others, demo_users = reader.single(
+        "SELECT EXISTS (SELECT 1 FROM users WHERE is_demo = 0),"
+        " EXISTS (SELECT 1 FROM users WHERE is_demo = 1)"
+    )
+    if others:
+        return "others"
+    return "demo" if demo_users else "none"
 
 
 def demo(reader: Snapshot) -> Row | None:

@@ -1,0 +1,53 @@
+"""No call reads a whole table that grows: its statements find their rows by an index."""
+
+import re
+import sqlite3
+
+import pytest
+
+from scopegate.store.sqlite import Snapshot
+from scopegate.testing import World
+from tests.published.scenes import OWN, SCENES, signed_in
+
+_READS = re.compile(r"\s*(SELECT|UPDATE|DELETE|INSERT|WITH)\b", re.IGNORECASE)
+NEWEST = "SELECT at FROM ledger ORDER BY id DESC LIMIT 1"
+FEW = {"email_codes", "payment_agents"}
+"""Tables with few rows: codes of the last hour, which are limited, and the operator's agents."""
+_SCAN = re.compile(r"SCAN (\w+)")
+
+
+def scanned(connection: sqlite3.Connection, statement: str) -> set[str]:
+    """The tables that a statement reads from the first row to the last."""
+    if statement == NEWEST:  # a single row, from the end of the table
+        return set()
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+    found = {found[1] for row in plan if (found := _SCAN.search(row["detail"]))}
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return found & {row["name"] for row in tables} - FEW
+
+
+@pytest.mark.parametrize("name", SCENES)
+async def test_no_call_scans_a_table(world: World, name: str) -> None:
+    client = await world.owner() if name in OWN else await signed_in(world, to_make=name)
+    request = await SCENES[name](world, client)
+    store, ran = world.gateway.store, set[str]()
+
+    def listen(snapshot: Snapshot) -> None:
+        snapshot._connection.set_trace_callback(ran.add)
+
+    await store.write(listen)
+    await store.read(listen)
+    reply = await client.ask(request)
+    assert "error" not in reply
+    statements = sorted(each for each in ran if _READS.match(each))
+
+    def plans(reader: Snapshot) -> dict[str, set[str]]:
+        reader._connection.set_trace_callback(None)
+        return {
+            " ".join(each.split()): tables
+            for each in statements
+            if (tables := scanned(reader._connection, each))
+        }
+
+    found = await store.read(plans)
+    assert found == {}
