@@ -2,9 +2,11 @@
 
 import re
 import sqlite3
+from collections.abc import Awaitable, Callable
 
 import pytest
 
+from scopegate.exchange.desk import Desk
 from scopegate.store.sqlite import Snapshot
 from scopegate.testing import World
 from tests.published.scenes import OWN, SCENES, signed_in
@@ -26,10 +28,8 @@ def scanned(connection: sqlite3.Connection, statement: str) -> set[str]:
     return found & {row["name"] for row in tables} - FEW
 
 
-@pytest.mark.parametrize("name", SCENES)
-async def test_no_call_scans_a_table(world: World, name: str) -> None:
-    client = await world.owner() if name in OWN else await signed_in(world, to_make=name)
-    request = await SCENES[name](world, client)
+async def statements_of(world: World, work: Callable[[], Awaitable[object]]) -> dict[str, set[str]]:
+    """The tables that the statements of some work scan, by statement."""
     store, ran = world.gateway.store, set[str]()
 
     def listen(snapshot: Snapshot) -> None:
@@ -37,17 +37,38 @@ async def test_no_call_scans_a_table(world: World, name: str) -> None:
 
     await store.write(listen)
     await store.read(listen)
-    reply = await client.ask(request)
-    assert "error" not in reply
-    statements = sorted(each for each in ran if _READS.match(each))
+    await work()
 
     def plans(reader: Snapshot) -> dict[str, set[str]]:
         reader._connection.set_trace_callback(None)
         return {
             " ".join(each.split()): tables
-            for each in statements
-            if (tables := scanned(reader._connection, each))
+            for each in sorted(ran)
+            if _READS.match(each) and (tables := scanned(reader._connection, each))
         }
 
-    found = await store.read(plans)
-    assert found == {}
+    return await store.read(plans)
+
+
+@pytest.mark.parametrize("name", SCENES)
+async def test_no_call_scans_a_table(world: World, name: str) -> None:
+    client = await world.owner() if name in OWN else await signed_in(world, to_make=name)
+    request = await SCENES[name](world, client)
+
+    async def make() -> None:
+        assert "error" not in await client.ask(request)
+
+    assert await statements_of(world, make) == {}
+
+
+async def test_settling_and_recording_uses_scan_no_table(world: World) -> None:
+    client = await signed_in(world, to_make="buy")
+    request = await SCENES["buy"](world, client)
+    await client.ask(request)
+
+    async def settle_and_record() -> None:
+        world.clock.advance(86_400)
+        await world.gateway.service(Desk).settled()
+        await world.gateway.access.flush()
+
+    assert await statements_of(world, settle_and_record) == {}
