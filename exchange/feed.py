@@ -39,8 +39,10 @@ from scopegate.exchange.symbols import DAY, EARLIEST, LEVEL_SYMBOLS, Motion, Sym
 HOUR: Final = 3_600
 
 COARSE: Final = 14_400
-"""The width of the candles of which wider ones are made."""
+"""Four hours: the width of the candles of which wider ones are made."""
 
+MAX_DAYS: Final = 30_000
+"""Days from `EARLIEST` on of which it is noted what is in memory: about 80 years."""
 MAX_HOURLY_DAYS: Final = 20_000
 """Days of hourly candles in memory, for all symbols together: about 18 MB."""
 MAX_COARSE_DAYS: Final = 100_000
@@ -92,7 +94,7 @@ class _Series:
     price. No lock is held while a value is built, so the loop never waits for a worker.
     """
 
-    __slots__ = ("_coarse", "_grown", "_hours", "grid", "paths", "process")
+    __slots__ = ("_coarse", "_grown", "_has_ticks", "_hours", "built", "grid", "paths", "process")
 
     def __init__(
         self, symbol: Symbol, process: Process, hours: "_DayCandles", coarse: "_DayCandles"
@@ -100,8 +102,11 @@ class _Series:
         self.grid = symbol.grid
         self.process = process
         self.paths: dict[int, NDArray[np.int64]] = {}
+        self.built = 0
+        """How many paths have been built."""
         self._hours = hours
         self._coarse = coarse
+        self._has_ticks = np.resize(np.array(symbol.grid.counts) > 0, MAX_DAYS)
         self._grown = [0]
 
     def grown(self, day: int) -> int:
@@ -121,6 +126,7 @@ class _Series:
         path = paths.get(day)
         if path is None:
             path = self.process.path(day)
+            self.built += 1
             latest = sorted({*paths, day})[-2:]
             self.paths = {number: paths[number] for number in latest if number != day} | {day: path}
         return path
@@ -153,14 +159,15 @@ class _Series:
             self._coarse.keep(key, coarse)
         return coarse
 
-    def has_candles(self, day: int, granularity: int) -> bool:
-        """Whether candles of this width are in memory, or can be made of what is."""
-        key = (self.process, day)
-        if granularity >= COARSE and self._coarse.get(key) is not None:
-            return True
-        if granularity >= HOUR and self._hours.get(key) is not None:
-            return True
-        return day in self.paths
+    def cold_days(self, granularity: int, first: int, last: int) -> int:
+        """Estimate how many of these days' candles cannot be made of what is in memory."""
+        days = slice(first, last + 1)
+        cold = self._has_ticks[days].copy()
+        if granularity >= HOUR:
+            cold &= ~self._hours.known(self.process)[days]
+        if granularity >= COARSE:
+            cold &= ~self._coarse.known(self.process)[days]
+        return int(np.count_nonzero(cold))
 
 
 class _DayCandles:
@@ -169,15 +176,30 @@ class _DayCandles:
     def __init__(self, max_days: int) -> None:
         self._max_days = max_days
         self._days: OrderedDict[tuple[Process, int], NDArray[np.int64]] = OrderedDict()
+        self._known: dict[Process, NDArray[np.bool_]] = {}
         self._lock = threading.Lock()
         self.get = self._days.get
 
-    def keep(self, key: tuple[Process, int], hours: NDArray[np.int64]) -> None:
+    def known(self, process: Process) -> NDArray[np.bool_]:
+        """For each of the first `MAX_DAYS` days, whether its candles are here."""
+        known = self._known.get(process)
+        if known is None:
+            known = self._known.setdefault(process, np.zeros(MAX_DAYS, np.bool_))
+        return known
+
+    def keep(self, key: tuple[Process, int], candles: NDArray[np.int64]) -> None:
         """Store these candles; drop the oldest day if there are too many."""
         with self._lock:  # a worker may add others; it is held for a microsecond
-            self._days[key] = hours
+            self._days[key] = candles
+            self._note(key, is_known=True)
             if len(self._days) > self._max_days:
-                self._days.popitem(last=False)
+                dropped, _ = self._days.popitem(last=False)
+                self._note(dropped, is_known=False)
+
+    def _note(self, key: tuple[Process, int], *, is_known: bool) -> None:
+        process, day = key
+        if day < MAX_DAYS:
+            self.known(process)[day] = is_known
 
 
 class Feed:
@@ -325,11 +347,14 @@ class Feed:
         prices = series.process.pips_array(np.concatenate(parts, axis=1))
         return Candles(np.concatenate(epochs), *prices)
 
-    def cold_days(self, symbol: Symbol, granularity: int, first: int, last: int) -> list[int]:
-        """The days from one epoch to another whose candles would have to be computed."""
-        series = self._open(symbol)
-        days = series.grid.days(max(first, EARLIEST), last)
-        return [day for day, _, _ in days if not series.has_candles(day, granularity)]
+    def cold_days(self, symbol: Symbol, granularity: int, first: int, last: int) -> int:
+        """Estimate on how many days between two epochs candles would have to be computed."""
+        days = (max(first, EARLIEST) - EARLIEST) // DAY, (last - EARLIEST) // DAY
+        return self._open(symbol).cold_days(granularity, *days)
+
+    def days_built(self, symbol: Symbol) -> int:
+        """How many days of a symbol have been computed, some of them several times."""
+        return self._open(symbol).built
 
     def first_of_candles(self, symbol: Symbol, granularity: int, count: int, last: int) -> int:
         """An epoch from which there are `count` candles up to `last`, or all if there are fewer."""

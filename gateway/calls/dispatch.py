@@ -8,7 +8,8 @@ Rules:
   `errors`) is a bug: it is logged with the call's name, and the client gets no details.
 - Limits and scopes are checked before validation, so that clients without access learn nothing.
 - Refusing a message by a limit is cheap: every message is counted before it is parsed, a call
-  before its message is inspected, and the refusal of a long message echoes only its `req_id`.
+  before the values of its message are inspected, and the refusal of a long message echoes only
+  its `req_id`.
 - No secret leaves in an echo: secret fields, and well-formed tokens anywhere, are masked.
 - A token in a field that is not meant for one is refused: it could be stored in clear text.
 """
@@ -51,13 +52,14 @@ from scopegate.gateway.calls.limits import (
 )
 from scopegate.gateway.calls.message import (
     Message,
+    Values,
     check_utf8,
     inspect_object,
     inspect_values,
-    is_plain,
     masked,
     parse,
     refuse_tokens,
+    values_at_a_glance,
 )
 from scopegate.gateway.calls.registry import (
     AT_PAGES,
@@ -155,7 +157,8 @@ class Dispatcher:
             if broken is not None and refusal is None:
                 self._limited(session, text, broken, message)
                 return None
-            if plain := is_plain(message):
+            values = values_at_a_glance(message)
+            if values is not Values.OTHER:
                 sane, secret = True, form.holds_token
             else:
                 sane, secret = inspect_values(message.values(), 1)
@@ -172,12 +175,12 @@ class Dispatcher:
                 raise self._unrecognised(message)
             call = form.call
             self._admit(session, call, acting, message)
-            if plain and form.values is not None and type(message.get("req_id", 0)) is int:
-                values = form.values(message)
-                request = form.requests.get(values)
+            if values is Values.INTEGERS and form.values_of is not None:
+                given = form.values_of(message)
+                request = form.requests.get(given)
                 if request is None:
                     request = validated(call, message)
-                    self._forms.keep(form, values, request)
+                    self._forms.keep(form, given, request)
             else:
                 request = validated(call, message)
             if secret:

@@ -2,7 +2,8 @@
 
 Rules:
 - Only sane keys without tokens are remembered, so what is kept is small.
-- Validated requests are kept for plain messages alone, and only if nothing in them can change.
+- Validated requests are kept for messages of integers alone, which hold no personal data, and only
+  if nothing in a request can change.
 - When there are too many, all are forgotten: cheaper than to note which were used last.
 """
 
@@ -20,7 +21,7 @@ MAX_FORMS = 1024
 MAX_KEYS = 24
 """Keys of a message whose form is remembered."""
 MAX_REQUESTS = 2048
-"""Validated requests of plain messages that are kept."""
+"""Validated requests that are kept."""
 
 _IMMUTABLE = frozenset({type(None), bool, int, float, str, Decimal})
 
@@ -37,10 +38,10 @@ class Form:
     """Whether a key holds a token."""
     has_secret_field: bool
     names_account: bool
-    values: Callable[[Message], Hashable] | None
+    values_of: Callable[[Message], Hashable] | None
     """Returns the values of a message but its `req_id`; `None` if they are not to be kept."""
     requests: dict[Hashable, Request] = field(default_factory=dict)
-    """The validated requests of plain messages, by these values."""
+    """The validated requests of messages of integers, by these values."""
 
 
 class Forms:
@@ -64,7 +65,7 @@ class Forms:
             holds_token=holds_token,
             has_secret_field=has_secret_field,
             names_account="loginid" in message,
-            values=None
+            values_of=None
             if call is None or not call.keeps_requests or has_secret_field
             else itemgetter(*(key for key in message if key != "req_id")),
         )
@@ -80,7 +81,7 @@ class Forms:
         return None if name is None else self._registry.get(name)
 
     def keep(self, form: Form, values: Hashable, request: Request) -> None:
-        """Keep the validated request of a plain message for those with the same values."""
+        """Keep the validated request of a message of integers for those with the same values."""
         if all(type(value) in _IMMUTABLE for value in request.__dict__.values()):
             self._kept_requests += 1
             if self._kept_requests > MAX_REQUESTS:

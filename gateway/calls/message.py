@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from enum import Enum
 from typing import Any
 
 import orjson
@@ -59,15 +60,26 @@ def _bad_request() -> ApiError:
     return ApiError("BadRequest", "The application sent an invalid request.")
 
 
-def is_plain(message: Message) -> bool:
-    """Whether all values are sane integers or short strings, so that none needs to be searched."""
+class Values(Enum):
+    """What the values of a message are, as far as that can be seen at a glance."""
+
+    INTEGERS = "sane integers"
+    PLAIN = "sane integers and short strings, none of which holds a token"
+    OTHER = "any others"
+
+
+def values_at_a_glance(message: Message) -> Values:
+    """Return what the values are; only others have to be searched."""
+    found = Values.INTEGERS
     for value in message.values():
         if type(value) is int:
             if not -MAX_INTEGER <= value <= MAX_INTEGER:
-                return False
+                return Values.OTHER
         elif type(value) is not str or len(value) >= SHORTEST or "\x00" in value:
-            return False
-    return True
+            return Values.OTHER
+        else:
+            found = Values.PLAIN
+    return found
 
 
 def inspect_object(value: Message, depth: int) -> tuple[bool, bool]:

@@ -441,6 +441,15 @@ def _signature(
         raise DeclarationError(
             f"{where} must take (request, session), the request annotated with a Request"
         )
+    own: set[str] = set()
+    for kind in request.__mro__:
+        if kind not in Request.__mro__:
+            own.update(inspect.get_annotations(kind))
+    if clash := sorted(own & Request.model_fields.keys()):
+        raise DeclarationError(
+            f"{where}: {request.__name__} declares {clash[0]}, which every message may have;"
+            " rename the field"
+        )
     replies = tuple(dict.fromkeys(_bodies(returned)))
     if not replies:
         raise DeclarationError(

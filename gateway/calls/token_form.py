@@ -17,10 +17,13 @@ ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 APP_PREFIX = "a1-"
 _CHECK_LENGTH = 6
 SHORTEST = 28
-"""The length of the shortest token: no shorter text holds one."""
+"""The length of the shortest token, an owner's: no shorter text holds one."""
+_APP_LENGTH = 32
 
 _RUN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{28,}", re.ASCII)
 """Letters and digits up to the next other character: five times faster than a pattern of tokens."""
+_APP = re.compile(r"a1(?=-[A-Za-z0-9]{29})", re.ASCII)
+"""The first characters of what may be an app's token."""
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}", re.ASCII)
 
 
@@ -54,18 +57,38 @@ def well_formed(token: str) -> bool:
 
 
 def _found(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last index, plus one, of each well-formed token in a text.
+    """Yield the first and the last index, plus one, of each well-formed token in a text, in order.
 
-    A token may directly follow a percent-encoded character, as in a URL.
+    A token may directly follow a percent-encoded character, as in a URL, and an app's token any.
+    Where an app's token begins, others end.
     """
-    for run in _RUN.finditer(text):
+    apps: list[int] = []
+    last = len(text)
+    for found in reversed(list(_APP.finditer(text))):
+        start, end = found.start(), found.start() + _APP_LENGTH
+        is_bounded = end == last or (end < last and not _is_part(text[end]))
+        if is_bounded and _has_checksum(text[start:end]):
+            apps.append(start)
+            last = start
+    position = 0
+    for start in reversed(apps):
+        yield from _owners_tokens(text, position, start)
+        position = start + _APP_LENGTH
+        yield start, position
+    yield from _owners_tokens(text, position, len(text))
+
+
+def _is_part(character: str) -> bool:
+    return character.isascii() and character.isalnum()
+
+
+def _owners_tokens(text: str, first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Yield the owners' tokens in a part of a text that ends where an app's token begins."""
+    for run in _RUN.finditer(text, first, last):
         start, end = run.span()
-        length = end - start
-        if length == 30 and _ESCAPED.match(text, start - 1 if start else 0):
-            start, length = start + 2, 28
-        elif length == 29 and text.endswith(APP_PREFIX, 0, start):
-            start, length = start - len(APP_PREFIX), 32
-        if length in (28, 32) and _has_checksum(text[start:end]):
+        if end - start == SHORTEST + 2 and _ESCAPED.match(text, start - 1 if start else 0):
+            start += 2
+        if end - start == SHORTEST and _has_checksum(text[start:end]):
             yield start, end
 
 
@@ -98,10 +121,9 @@ def without_tokens(text: str) -> str:
     """Return the text with each well-formed token replaced by `NOT_SHOWN`."""
     parts, shown_to = [], 0
     for start, end in _found(text):
-        parts += [text[shown_to : max(start, shown_to)], NOT_SHOWN]
+        parts += [text[shown_to:start], NOT_SHOWN]
         shown_to = end
-    # Again: a token can be bounded by another one that has been replaced.
-    return without_tokens("".join([*parts, text[shown_to:]])) if parts else text
+    return "".join([*parts, text[shown_to:]]) if parts else text
 
 
 NOT_SHOWN = "<not shown>"

@@ -392,7 +392,9 @@ class Peer(asyncio.Protocol):
         ):
             return None
         length, start = data[1] - _MASKED, 6
-        if length == 126:
+        if length >= 126:
+            if length > 126:  # of a longer message than one read brings
+                return None
             length, start = data[2] << 8 | data[3], 8
         if length != size - start:
             return None

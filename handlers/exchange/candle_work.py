@@ -2,11 +2,13 @@
 
 Rules:
 - A price is a function of the seed, so candles of a past day that nobody has asked for must be
-  computed from each of its ticks: about a millisecond for a day. What was computed stays in memory
-  (`exchange.feed`).
-- A request that all others leave enough time for is answered once its days are computed.
-- Any other is refused at once with the error `CandlesNotReady`, which says how long the rest
-  takes. Its days are computed in the background, where all clients' calls have turns too.
+  computed from each of its ticks: about a millisecond for a day. Candles of an hour and more then
+  stay in memory (`exchange.feed`), narrower ones do not.
+- A request is computed at once if it can be answered in time after those that were admitted before.
+- Otherwise it is refused at once, with the error `CandlesNotReady`, which says when to ask again.
+  Candles that stay in memory are computed in the background meanwhile, one range after the other,
+  for all clients in turn.
+- What can never be kept is admitted when nothing else is waiting, so nobody is refused for ever.
 """
 
 import asyncio
@@ -15,25 +17,27 @@ import time
 from collections.abc import Callable, Generator, Hashable
 from typing import Final, NamedTuple, TypeVar
 
-from scopegate.exchange.feed import Feed
+from scopegate.exchange.feed import HOUR, Feed
 from scopegate.exchange.symbols import Symbol
-from scopegate.gateway.calls.errors import ApiError
+from scopegate.gateway.calls.errors import ApiError, rate_limit
 from scopegate.gateway.calls.scheduling import Workers
 
-LONGEST: Final = 2.5
-"""Seconds of computing, with those of other requests, that a request may wait for."""
-LONGEST_OF_SHORT: Final = 3.5
-"""The same for a request that takes little itself; a call has four seconds in all."""
+MAX_WAIT: Final = 2.5
+"""Seconds of computing, with those admitted before, after which a long request is not admitted."""
+MAX_WAIT_OF_SHORT: Final = 3.5
+"""The same for a request that takes `SHORT` or is never kept; a call has four seconds in all."""
 SHORT: Final = 0.25
-"""Seconds that are little. Candles of less than an hour never take more."""
+USUAL_COST: Final = 0.0015
+"""Seconds of computing a day of a symbol, until they have been measured."""
+MAX_COST: Final = 0.01
+"""Seconds of a day that are believed: the process may have been paused meanwhile."""
+ENOUGH_DAYS: Final = 10
+"""Days of which the cost is learnt: fewer tell little."""
+MAX_RANGES: Final = 24
+"""Ranges of one client that wait in the background."""
+MAX_RANGES_OF_ALL: Final = 240
 RETRY: Final = 1.0
 """Real seconds after which the background tries again if the workers' queue was full."""
-USUAL_COST: Final = 0.0015
-"""Seconds of a day, until they have been measured."""
-ENOUGH_DAYS: Final = 30
-"""Days of which the cost is learnt: fewer tell little."""
-MAX_BACKGROUND: Final = 100
-"""Ranges of candles that may wait to be computed in the background."""
 
 _BACKGROUND: Final = "candles in the background"
 """The client that this work is scheduled as."""
@@ -50,6 +54,11 @@ class Range(NamedTuple):
     last: int
 
 
+class _Queued(NamedTuple):
+    range: Range
+    seconds: float
+
+
 class CandleWork:
     """Decides which candles are computed for a request, and which in the background."""
 
@@ -60,64 +69,78 @@ class CandleWork:
         self._feed = feed
         self._workers = workers
         self._clock = clock
-        self._cost = USUAL_COST
+        self._costs: dict[Symbol, float] = {}
         """Seconds that a day takes."""
         self._promised = 0.0
-        """Seconds of computing that admitted requests are waiting for."""
-        self._queue: dict[tuple[Symbol, int], tuple[Range, float]] = {}
-        """What is computed in the background, with the seconds it takes, by symbol and width."""
+        """Estimated seconds of all admitted requests that are not answered yet."""
+        self._queue: dict[Hashable, dict[tuple[Symbol, int], _Queued]] = {}
+        """What waits in the background: by client, and by symbol and width."""
         self._queued = asyncio.Event()
 
     async def compute(self, client: Hashable, wanted: Range, work: Generator[None, None, T]) -> T:
         """Run `work`, which lists the candles of a range, for a client; return what it returns.
 
-        Raises `CandlesNotReady` if that would take too long, and `RateLimit` if too many turns of
-        the client are waiting.
+        Raises `CandlesNotReady` if that would take too long, and `RateLimit` if too much of the
+        client's is waiting.
         """
-        days = len(self._feed.cold_days(*wanted))
-        seconds = days * self._cost
-        if self._promised + seconds > (LONGEST if seconds > SHORT else LONGEST_OF_SHORT):
-            if seconds > SHORT:
-                self._queue_up(wanted, seconds)
-            raise _not_ready(seconds + self._promised + self._seconds_queued())
+        seconds = self._seconds(wanted)
+        is_long = seconds > SHORT and wanted.granularity >= HOUR
+        max_wait = MAX_WAIT if is_long else MAX_WAIT_OF_SHORT
+        if self._promised + seconds > max_wait and (is_long or self._promised > 0):
+            if is_long:
+                self._queue_up(client, wanted)
+            raise _not_ready(self._promised + self._seconds_queued(client))
         self._promised += seconds
         try:
-            return await self._workers.compute(client, "ticks_history", self._timed(work, days))
+            return await self._workers.compute(client, "ticks_history", self._timed(wanted, work))
         finally:
             self._promised -= seconds
 
-    def _timed(self, work: Generator[None, None, T], days: int) -> Generator[None, None, T]:
-        """Run `work`, and learn from it how long a day takes that has to be computed."""
-        spent = 0.0
-        while True:
-            began = self._clock()
-            try:
-                next(work)
-            except StopIteration as returned:
-                result: T = returned.value
-                if days >= ENOUGH_DAYS:
-                    self._cost += (spent / days - self._cost) / 4
-                return result
-            spent += self._clock() - began
-            yield
+    def _seconds(self, wanted: Range) -> float:
+        """Estimate how long the days take whose candles are not in memory."""
+        cost = self._costs.get(wanted.symbol, USUAL_COST)
+        return cost * self._feed.cold_days(*wanted)
 
-    def _queue_up(self, wanted: Range, seconds: float) -> None:
-        """Compute a range in the background, unless too many are waiting there."""
+    def _timed(self, wanted: Range, work: Generator[None, None, T]) -> Generator[None, None, T]:
+        """Run `work`, and learn how long a day of the symbol takes, even if it is given up."""
+        spent, before = 0.0, self._feed.days_built(wanted.symbol)
+        try:
+            while True:
+                began = self._clock()
+                try:
+                    next(work)
+                except StopIteration as returned:
+                    result: T = returned.value
+                    return result
+                spent += self._clock() - began
+                yield
+        finally:
+            days = self._feed.days_built(wanted.symbol) - before
+            if days >= ENOUGH_DAYS:
+                cost = self._costs.get(wanted.symbol, USUAL_COST)
+                self._costs[wanted.symbol] = cost + (min(spent / days, MAX_COST) - cost) / 4
+
+    def _queue_up(self, client: Hashable, wanted: Range) -> None:
+        """Compute a range in the background. Raises `RateLimit` if too many are waiting."""
         key = wanted.symbol, wanted.granularity
-        if key in self._queue:
-            queued, _ = self._queue[key]
+        own = self._queue.get(client, {})
+        if key in own:
+            queued = own[key].range
             first, last = min(queued.first, wanted.first), max(queued.last, wanted.last)
-            self._queue[key] = wanted._replace(first=first, last=last), seconds
-        elif len(self._queue) < MAX_BACKGROUND:
-            self._queue[key] = wanted, seconds
-            self._queued.set()
+            wanted = wanted._replace(first=first, last=last)
+        elif len(own) >= MAX_RANGES:
+            raise rate_limit("ticks_history", f"{MAX_RANGES} candles being computed for one client")
+        elif sum(map(len, self._queue.values())) >= MAX_RANGES_OF_ALL:
+            raise rate_limit("ticks_history", f"{MAX_RANGES_OF_ALL} candles being computed")
+        own[key] = _Queued(wanted, self._seconds(wanted))
+        self._queue[client] = own
+        self._queued.set()
 
-    def _seconds_queued(self) -> float:
-        """Return how long the background takes. Wide candles need those of the narrower ones."""
-        longest: dict[Symbol, float] = {}
-        for wanted, seconds in self._queue.values():
-            longest[wanted.symbol] = max(seconds, longest.get(wanted.symbol, 0.0))
-        return sum(longest.values())
+    def _seconds_queued(self, client: Hashable) -> float:
+        """Estimate how long the background takes for a client, with the turns of others."""
+        own = _total(self._queue.get(client, {}))
+        others = (_total(ranges) for each, ranges in self._queue.items() if each != client)
+        return own + sum(min(seconds, own) for seconds in others)
 
     async def run(self) -> None:
         """Compute what is queued, for as long as the gateway runs."""
@@ -125,16 +148,29 @@ class CandleWork:
             if not self._queue:
                 self._queued.clear()
                 await self._queued.wait()
-            key = next(iter(self._queue))
-            wanted, _ = self._queue[key]
-            work = self._feed.candles_by_day(*wanted)
+            client = next(iter(self._queue))
+            key, queued = next(iter(self._queue[client].items()))
+            work = self._feed.candles_by_day(*queued.range)
             try:
-                await self._workers.compute(_BACKGROUND, "ticks_history", work)
+                await self._workers.compute(
+                    _BACKGROUND, "ticks_history", self._timed(queued.range, work)
+                )
             except ApiError:  # too many turns of clients are waiting
                 await asyncio.sleep(RETRY)
                 continue
-            if self._queue[key][0] == wanted:  # else more of it was asked for meanwhile
-                del self._queue[key]
+            own = self._queue.pop(client)
+            if own[key] == queued:  # else more of it was asked for meanwhile
+                del own[key]
+            if own:
+                self._queue[client] = own  # behind the other clients
+
+
+def _total(ranges: dict[tuple[Symbol, int], _Queued]) -> float:
+    """Add up the seconds of ranges. Wide candles are made of those of the narrower ones."""
+    longest: dict[Symbol, float] = {}
+    for wanted, seconds in ranges.values():
+        longest[wanted.symbol] = max(seconds, longest.get(wanted.symbol, 0.0))
+    return sum(longest.values())
 
 
 def _not_ready(seconds: float) -> ApiError:

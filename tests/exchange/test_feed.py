@@ -341,16 +341,19 @@ def test_wide_candles_are_those_of_their_hours(name: str, width: int) -> None:
         assert wide.lows[number] == hourly.lows[inside].min()
 
 
-def test_days_are_cold_until_their_candles_are_in_memory() -> None:
+def test_days_are_cold_until_their_candles_are_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_module, "MAX_HOURLY_DAYS", 5)
     feed, first, last = Feed("cold"), EARLIEST + 10 * DAY, EARLIEST + 20 * DAY - 1
     symbol = SYMBOLS["R_100"]
-    assert feed.cold_days(symbol, DAY, first, last) == list(range(10, 20))
+    assert feed.cold_days(symbol, DAY, first, last) == 10
     feed.candles(symbol, HOUR, first + 5 * DAY, last)
-    assert feed.cold_days(symbol, DAY, first, last) == list(range(10, 15))
+    assert feed.cold_days(symbol, DAY, first, last) == 5
     feed.candles(symbol, DAY, first, last)
-    assert feed.cold_days(symbol, 2 * COARSE, first, last) == []
-    # Of narrow candles, only the days whose paths are in memory are not cold: at most three.
-    assert len(feed.cold_days(symbol, 60, first, last)) >= 10 - 3
+    assert feed.cold_days(symbol, 2 * COARSE, first, last) == 0
+    assert feed.cold_days(symbol, HOUR, first, last) == 5  # the others had to make room
+    assert feed.cold_days(symbol, 60, first, last) == 10  # these are never kept
+    weeks = feed.cold_days(SYMBOLS["frxEURUSD"], DAY, EARLIEST, EARLIEST + 14 * DAY - 1)
+    assert weeks == 10  # the market is closed on Saturdays and Sundays
 
 
 def test_hourly_candles_are_kept_for_so_many_days_of_all_symbols(

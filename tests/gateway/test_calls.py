@@ -22,7 +22,7 @@ from scopegate.gateway.calls.registry import (
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.exchange_scopes import ADMIN, PAYMENTS, READ, SCOPES, TRADE
 from scopegate.runtime.clock import HandClock
-from scopegate.schemas.fields import One, Request
+from scopegate.schemas.fields import Int, One, Request
 from scopegate.schemas.general_messages import Limits, LimitsReply, Ping, Pong, Time, TimeReply
 from scopegate.schemas.published import PUBLISHED
 from scopegate.schemas.scopes import Scopes
@@ -96,6 +96,23 @@ def test_managing_calls_are_closed_to_apps_by_default() -> None:
         registry.add(Handler(), trusted=False)
         assert registry["greet"].app_tokens is expected, needs
         assert ("not for apps" in registry["greet"].needs_text) is not expected
+
+
+class WithAnId(Greet):
+    """Declares a field that belongs to every message."""
+
+    req_id: Int
+
+
+def test_a_field_of_every_message_cannot_be_declared_again() -> None:
+    class Bad:
+        @call("greet", needs=None)
+        async def hello(self, request: WithAnId, session: Session) -> GreetReply:
+            """Greet."""
+            return {"greet": "Hello"}
+
+    with pytest.raises(DeclarationError, match="WithAnId declares req_id, which every message"):
+        Registry(Scopes(SCOPES)).add(Bad(), trusted=False)
 
 
 class Strange:

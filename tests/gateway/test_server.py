@@ -173,7 +173,7 @@ async def test_one_write_and_single_bytes_get_the_same_replies(world: World) -> 
 
 async def test_a_message_of_any_length_alone_is_answered(server: Running) -> None:
     """Each is read alone: its reply is waited for."""
-    _, port = server
+    running, port = server
     async with raw(port) as client:
         shortest = len(json.dumps({"ping": 1, "passthrough": {"x": ""}}))
         for length in (shortest, *range(123, 131), 255, 256, 32_768, 65_534, 65_535):
@@ -181,6 +181,14 @@ async def test_a_message_of_any_length_alone_is_answered(server: Running) -> Non
             assert len(json.dumps(message)) == length
             client.writer.write(text(message))
             assert (await client.message())["echo_req"] == message
+        (peer,) = running.peers
+        # A longer form of the length than needed, in a read of the size that its first byte says.
+        payload = json.dumps({"ping": 1, "passthrough": {"x": "y" * (119 - shortest)}}).encode()
+        longer = frame(TEXT, payload)
+        longer = bytes([longer[0], 0xFF]) + struct.pack("!Q", 119) + longer[2:]
+        assert len(longer) == 133
+        peer.data_received(longer)
+        assert (await client.message())["ping"] == "pong"
         for garbage in (b"1", b"{}", b"{}{}"):
             client.writer.write(frame(TEXT, garbage))
             assert "error" in await client.message()

@@ -93,6 +93,15 @@ def test_a_text_holds_the_tokens_that_the_pattern_finds(pieces: list[str]) -> No
     assert not holds_token(without_tokens(text))
 
 
+def test_a_long_chain_of_tokens_is_masked_in_one_pass() -> None:
+    app, owner = new_app_token(), new_owner_token()
+    assert without_tokens(app * 2_000) == "<not shown>" * 2_000
+    assert without_tokens(f"{owner}{app}") == "<not shown><not shown>"
+    assert without_tokens(f"x{owner}{app}") == f"x{owner}<not shown>"
+    assert not holds_token(without_tokens(f"{owner}-" * 2_000))
+    assert without_tokens("a1-" * 20_000) == "a1-" * 20_000
+
+
 def test_what_is_kept_and_shown_gives_nothing_away() -> None:
     token = new_owner_token()
     assert masked(token) == "*" * 24 + token[-4:]
