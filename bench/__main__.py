@@ -13,7 +13,17 @@ from tempfile import TemporaryDirectory
 from bars import Bar, as_json, show
 from servers import what_is_measured
 
-PROGRAMS = ("requests", "connects", "buys", "streams", "reads", "memory", "books", "pricing")
+PROGRAMS = (
+    "requests",
+    "connects",
+    "buys",
+    "streams",
+    "reads",
+    "callbacks",
+    "memory",
+    "books",
+    "pricing",
+)
 
 
 def main() -> None:
