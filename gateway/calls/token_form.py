@@ -114,11 +114,13 @@ def masked(token: str) -> str:
 
 def holds_token(text: str) -> bool:
     """Whether the text contains a well-formed token."""
-    return any(True for _ in _found(text))
+    return len(text) >= SHORTEST and any(True for _ in _found(text))
 
 
 def without_tokens(text: str) -> str:
     """Return the text with each well-formed token replaced by `NOT_SHOWN`."""
+    if len(text) < SHORTEST:
+        return text
     parts, shown_to = [], 0
     for start, end in _found(text):
         parts += [text[shown_to:start], NOT_SHOWN]
