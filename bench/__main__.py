@@ -20,6 +20,7 @@ PROGRAMS = (
     "streams",
     "reads",
     "callbacks",
+    "growth",
     "memory",
     "books",
     "pricing",

@@ -28,7 +28,7 @@ WIDTHS = (60, 120, 180, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_4
 PATIENCE = 120.0
 
 
-class _Reader:
+class Reader:
     """One connection, of whose replies only the number and the errors matter."""
 
     def __init__(self, server: Server, address: str = "127.0.0.1") -> None:
@@ -37,6 +37,7 @@ class _Reader:
         self._data = bytearray()
 
     def send(self, message: Message) -> None:
+        """Send a message."""
         self.socket.sendall(frame(json.dumps(message).encode()))
 
     def replies(self) -> list[bytes]:
@@ -60,19 +61,21 @@ class _Reader:
         return found
 
     def ask(self, message: Message) -> bytes:
+        """Send a message, and return its reply."""
         self.send(message)
         while not (found := self.replies()):
             pass
         return found[0]
 
     def close(self) -> None:
+        """Close the connection."""
         self._client.close()
 
 
 def history_cpu(server: Server) -> float:
     """Return the CPU time, in milliseconds, of a `ticks_history` of 5,000 ticks."""
     request = {"ticks_history": "R_100", "end": "latest", "count": 5_000}
-    reader = _Reader(server)
+    reader = Reader(server)
     for _ in range(20):
         reader.ask(request)
     before = server.cpu_seconds()
@@ -106,11 +109,11 @@ def cold_candles(seconds: float) -> Cold:
     """Ask for candles of every width on many symbols at once, until all are answered."""
     found = Cold()
     with scopegate("--seed", secrets.token_hex(8)) as server:
-        first = _Reader(server)
+        first = Reader(server)
         listed = json.loads(first.ask({"active_symbols": "brief"}))["active_symbols"]
         names = [symbol["symbol"] for symbol in listed if symbol["exchange_is_open"]][:CLIENTS]
         # Each from an address of its own: those from one address would count as one client.
-        opened = [_Reader(server, f"127.0.1.{number}") for number in range(1, 1 + len(names))]
+        opened = [Reader(server, f"127.0.1.{number}") for number in range(1, 1 + len(names))]
         readers = {reader.socket.fileno(): reader for reader in opened}
         epoll = select.epoll()
         for number in readers:
@@ -139,7 +142,7 @@ def cold_candles(seconds: float) -> Cold:
 
 def _ask_all(
     epoll: select.epoll,
-    readers: dict[int, _Reader],
+    readers: dict[int, Reader],
     wanted: dict[int, list[Message]],
     found: Cold,
 ) -> dict[int, list[Message]]:

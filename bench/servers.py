@@ -64,14 +64,14 @@ class Server:
 
 
 @contextmanager
-def scopegate(*more: str) -> Iterator[Server]:
-    """Run Scopegate as its users start it, with a new database, and with `more` options.
+def scopegate(*more: str, db: Path | None = None) -> Iterator[Server]:
+    """Run Scopegate as its users start it, with a new database or `db`, and with `more` options.
 
     All settings are defaults, except that rate limits, which are still counted, are never reached,
     and that the plugin `plugin_calls` is loaded.
     """
-    command = [sys.executable, "-m", "scopegate", "serve", "--port", "0", "--db", "bench.db"]
-    command += ["--handlers", PLUGIN.stem]
+    command = [sys.executable, "-m", "scopegate", "serve", "--port", "0"]
+    command += ["--db", str(db or "bench.db"), "--handlers", PLUGIN.stem]
     limits = [
         f"--{group}-per-{span}={_NO_LIMIT}"
         for group in ("messages", "general", "outcome", "pricing")
@@ -82,9 +82,10 @@ def scopegate(*more: str) -> Iterator[Server]:
         _process([*command, *limits, *more], _with_plugin(folder)) as process,
     ):
         url = _said(process, "listening on ")
-        token = _said(process, "token ").split()[0]
+        # In a database with users of its own there is no demo user.
+        token = _said(process, "token ").split()[0] if db is None else ""
         server = _server(SCOPEGATE, process, f"{url}?app_id=1089", token)
-        yield replace(server, db=Path(folder) / "bench.db")
+        yield replace(server, db=db or Path(folder) / "bench.db")
 
 
 def _with_plugin(folder: str) -> str:
