@@ -1,6 +1,6 @@
 """What calls cost as the database grows; needs Linux, and 3 GB of disk for the default size.
 
-    python bench/growth.py [--tokens 1000000] [--entries 10000000] [--calls 2000] [--json FILE]
+    python bench/growth.py [--tokens 1000000] [--entries 10000000] [--json FILE]
 
 The same calls are made on a new database and on one with a million tokens of others and ten million
 of their ledger entries, for an account with 1,000 entries of its own. The bar is the largest growth
@@ -28,6 +28,8 @@ from scopegate.store.sqlite import Transaction, connect, migrate, run_once
 OWN_ENTRIES = 1_000
 ACCOUNTS = 10_000
 ROUNDS = 3
+ENOUGH = 0.4
+"""Seconds of CPU time that are measured."""
 
 CALLS: dict[str, Message] = {
     "authorize": {},
@@ -96,7 +98,7 @@ def grow(db: Path, tokens_of_others: int, entries: int) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def costs(server: Server, token: str, calls: int) -> dict[str, float]:
+def costs(server: Server, token: str) -> dict[str, float]:
     """Return the CPU time of each call in microseconds, the least of some rounds."""
     reader = Reader(server)
     found: dict[str, float] = {}
@@ -108,18 +110,22 @@ def costs(server: Server, token: str, calls: int) -> dict[str, float]:
             if b'"error":' in reply[:4_096]:
                 raise LoadError(f"refused: {reply!r}")
 
-        found[name] = min(_cpu(server, one, calls) for _ in range(ROUNDS))
+        found[name] = min(_cpu(server, one) for _ in range(ROUNDS))
     reader.close()
     return found
 
 
-def _cpu(server: Server, one: Callable[[], None], calls: int) -> float:
+def _cpu(server: Server, one: Callable[[], None]) -> float:
+    """Return the CPU time of one call, in microseconds; the kernel counts it in steps of 10 ms."""
     for _ in range(10):
         one()
-    before = server.cpu_seconds()
-    for _ in range(calls):
-        one()
-    return max(server.cpu_seconds() - before, 0.01) / calls * 1e6  # the kernel counts in 10 ms
+    before, calls, used = server.cpu_seconds(), 0, 0.0
+    while used < ENOUGH:
+        for _ in range(100):
+            one()
+        calls += 100
+        used = server.cpu_seconds() - before
+    return used / calls * 1e6
 
 
 def main() -> None:
@@ -127,7 +133,6 @@ def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     options.add_argument("--tokens", type=int, default=1_000_000)
     options.add_argument("--entries", type=int, default=10_000_000)
-    options.add_argument("--calls", type=int, default=2_000)
     options.add_argument("--json", type=Path, metavar="FILE", help="write every result there too")
     given = options.parse_args()
     with TemporaryDirectory(prefix="scopegate-bench-") as folder:
@@ -135,8 +140,8 @@ def main() -> None:
         of_small, of_large = own_account(small), own_account(large)
         grow(large, given.tokens, given.entries)
         with scopegate(db=small) as server, scopegate(db=large) as grown:
-            before = costs(server, of_small, given.calls)
-            after = costs(grown, of_large, given.calls)
+            before = costs(server, of_small)
+            after = costs(grown, of_large)
     print(what_is_measured())
     print(f"{given.tokens:,} tokens and {given.entries:,} ledger entries of others; CPU for a call")
     for name, cost in before.items():
