@@ -12,6 +12,9 @@ Rules:
   once.
 """
 
+import os
+import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,6 +31,8 @@ FROM_AN_ADDRESS = 5
 AT_AN_ACCOUNT = 20
 AT_A_TIME = 2
 """Passwords that are checked at once: this bounds the memory that sign-ins use for hashes."""
+PRIORITY = 10
+"""The niceness of the threads that check passwords; that of the event loop is 0."""
 MAX_WAITING = 16
 """Passwords that may wait for a check: so many are checked well within a handler's timeout."""
 MAX_WAITING_PER_CLIENT = 8
@@ -58,6 +63,16 @@ def _matches(password_hash: str | None, password: str) -> bool:
         return False
 
 
+def _lower_priority() -> None:
+    """Let the event loop's thread have a processor before this thread and those that it starts.
+
+    A hash is computed by four threads at once, without Python's lock. Only on Linux, where threads
+    have priorities of their own.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PRIORITY)
+
+
 class Attempt:
     """One attempt to sign in, counted before its password is checked."""
 
@@ -79,7 +94,9 @@ class Passwords:
     def __init__(self) -> None:
         self._from_address = FailureCounter()
         self._at_account = FailureCounter()
-        self._threads = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="passwords")
+        self._threads = ThreadPoolExecutor(
+            AT_A_TIME, thread_name_prefix="passwords", initializer=_lower_priority
+        )
         self.queue = FairQueue(
             AT_A_TIME, max_per_client=MAX_WAITING_PER_CLIENT, max_waiting=MAX_WAITING
         )
