@@ -7,7 +7,7 @@ Rules:
 - A request is computed at once if it can be answered in time after those that were admitted before.
 - Otherwise it is refused at once, with the error `CandlesNotReady`, which says when to ask again.
   Candles that stay in memory are computed in the background meanwhile, one range after the other,
-  for all clients in turn.
+  for all clients in turn, for as long as a connection that asked for them is open.
 - What can never be kept is admitted when nothing else is waiting, so nobody is refused for ever.
 """
 
@@ -15,12 +15,14 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Generator, Hashable
+from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from scopegate.exchange.feed import HOUR, Feed
 from scopegate.exchange.symbols import Symbol
 from scopegate.gateway.calls.errors import ApiError, rate_limit
 from scopegate.gateway.calls.scheduling import Workers
+from scopegate.gateway.calls.session import Session
 
 MAX_WAIT: Final = 2.5
 """Seconds of computing, with those admitted before, after which a long request is not admitted."""
@@ -57,6 +59,8 @@ class Range(NamedTuple):
 class _Queued(NamedTuple):
     range: Range
     seconds: float
+    sessions: frozenset[str]
+    """The ids of the connections that have asked for it; without one it is not computed."""
 
 
 class CandleWork:
@@ -76,19 +80,22 @@ class CandleWork:
         self._queue: dict[Hashable, dict[tuple[Symbol, int], _Queued]] = {}
         """What waits in the background: by client, and by symbol and width."""
         self._queued = asyncio.Event()
+        self._asked: dict[str, set[tuple[Hashable, tuple[Symbol, int]]]] = {}
+        """What each connection has asked for, by client and key."""
 
-    async def compute(self, client: Hashable, wanted: Range, work: Generator[None, None, T]) -> T:
+    async def compute(self, session: Session, wanted: Range, work: Generator[None, None, T]) -> T:
         """Run `work`, which lists the candles of a range, for a client; return what it returns.
 
         Raises `CandlesNotReady` if that would take too long, and `RateLimit` if too much of the
         client's is waiting.
         """
+        client = session.client
         seconds = self._seconds(wanted)
         is_long = seconds > SHORT and wanted.granularity >= HOUR
         max_wait = MAX_WAIT if is_long else MAX_WAIT_OF_SHORT
         if self._promised + seconds > max_wait and (is_long or self._promised > 0):
             if is_long:
-                self._queue_up(client, wanted)
+                self._queue_up(session, wanted)
             raise _not_ready(self._promised + self._seconds_queued(client))
         self._promised += seconds
         try:
@@ -120,21 +127,54 @@ class CandleWork:
                 cost = self._costs.get(wanted.symbol, USUAL_COST)
                 self._costs[wanted.symbol] = cost + (min(spent / days, MAX_COST) - cost) / 4
 
-    def _queue_up(self, client: Hashable, wanted: Range) -> None:
-        """Compute a range in the background. Raises `RateLimit` if too many are waiting."""
-        key = wanted.symbol, wanted.granularity
-        own = self._queue.get(client, {})
+    def _queue_up(self, session: Session, wanted: Range) -> None:
+        """Compute a range in the background, unless its connections end before.
+
+        Raises `RateLimit` if too many are waiting.
+        """
+        client, key = session.client, (wanted.symbol, wanted.granularity)
+        own, sessions = self._queue.get(client, {}), frozenset({session.id})
         if key in own:
             queued = own[key].range
             first, last = min(queued.first, wanted.first), max(queued.last, wanted.last)
-            wanted = wanted._replace(first=first, last=last)
+            wanted, sessions = wanted._replace(first=first, last=last), sessions | own[key].sessions
         elif len(own) >= MAX_RANGES:
             raise rate_limit("ticks_history", f"{MAX_RANGES} candles being computed for one client")
         elif sum(map(len, self._queue.values())) >= MAX_RANGES_OF_ALL:
             raise rate_limit("ticks_history", f"{MAX_RANGES_OF_ALL} candles being computed")
-        own[key] = _Queued(wanted, self._seconds(wanted))
+        own[key] = _Queued(wanted, self._seconds(wanted), sessions)
         self._queue[client] = own
         self._queued.set()
+        if session.id not in self._asked:
+            self._asked[session.id] = set()
+            session.on_leave(partial(self._left, session.id))
+        self._asked[session.id].add((client, key))
+
+    def _left(self, session_id: str) -> None:
+        """Forget what a connection that has ended has asked for, and nobody else has."""
+        for client, key in self._asked.pop(session_id):
+            queued = self._queue.get(client, {}).get(key)
+            if queued is None:
+                continue
+            sessions = queued.sessions - {session_id}
+            if sessions:
+                self._queue[client][key] = queued._replace(sessions=sessions)
+            else:
+                self._drop(client, key)
+
+    def _drop(self, client: Hashable, key: tuple[Symbol, int]) -> None:
+        own = self._queue[client]
+        del own[key]
+        if not own:
+            del self._queue[client]
+
+    def _while_wanted(
+        self, client: Hashable, key: tuple[Symbol, int], work: Generator[None, None, object]
+    ) -> Generator[None, None, None]:
+        for _ in work:
+            if key not in self._queue.get(client, {}):
+                return
+            yield
 
     def _seconds_queued(self, client: Hashable) -> float:
         """Estimate how long the background takes for a client, with the turns of others."""
@@ -150,25 +190,24 @@ class CandleWork:
                 await self._queued.wait()
             client = next(iter(self._queue))
             key, queued = next(iter(self._queue[client].items()))
-            work = self._feed.candles_by_day(*queued.range)
+            days = self._feed.candles_by_day(*queued.range)
+            work = self._timed(queued.range, self._while_wanted(client, key, days))
             try:
-                await self._workers.compute(
-                    _BACKGROUND, "ticks_history", self._timed(queued.range, work)
-                )
+                await self._workers.compute(_BACKGROUND, "ticks_history", work)
             except ApiError:  # too many turns of clients are waiting
                 await asyncio.sleep(RETRY)
                 continue
-            own = self._queue.pop(client)
-            if own[key] == queued:  # else more of it was asked for meanwhile
-                del own[key]
-            if own:
-                self._queue[client] = own  # behind the other clients
+            own = self._queue.get(client, {})
+            if key in own and own[key].range == queued.range:  # not more of it meanwhile
+                self._drop(client, key)
+            if client in self._queue:  # behind the other clients
+                self._queue[client] = self._queue.pop(client)
 
 
 def _total(ranges: dict[tuple[Symbol, int], _Queued]) -> float:
     """Add up the seconds of ranges. Wide candles are made of those of the narrower ones."""
     longest: dict[Symbol, float] = {}
-    for wanted, seconds in ranges.values():
+    for wanted, seconds, _ in ranges.values():
         longest[wanted.symbol] = max(seconds, longest.get(wanted.symbol, 0.0))
     return sum(longest.values())
 

@@ -287,7 +287,7 @@ class Market:
         many = (last - first) // granularity > MAX_CANDLES_AT_ONCE
         if many or last - first > MAX_DAYS_AT_ONCE * DAY:
             wanted = Range(symbol, granularity, first, last)
-            return await self._candle_work.compute(session.client, wanted, work)
+            return await self._candle_work.compute(session, wanted, work)
         return finished(work)
 
     def _listing(

@@ -11,6 +11,7 @@ from scopegate.exchange.feed import Feed
 from scopegate.exchange.symbols import DAY, SYMBOLS
 from scopegate.gateway.calls import scheduling
 from scopegate.gateway.calls.scheduling import Workers
+from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange import candle_work
 from scopegate.handlers.exchange.candle_work import CandleWork, Range
 from scopegate.testing import World
@@ -155,10 +156,10 @@ async def test_the_cost_of_a_day_is_learnt_and_a_pause_is_not_believed() -> None
     workers = Workers()
     work = CandleWork(Feed("cost"), workers, clock=lambda: float(next(moments)))
     symbol = SYMBOLS["R_100"]
-    wanted = Range(symbol, DAY, NOW - 40 * DAY, NOW)
+    wanted, session = Range(symbol, DAY, NOW - 40 * DAY, NOW), Session(lambda _text: None)
 
     async def compute() -> None:
-        await work.compute("ada", wanted, work._feed.candles_by_day(*wanted))
+        await work.compute(session, wanted, work._feed.candles_by_day(*wanted))
 
     await compute()
     learnt = work._costs[symbol]
@@ -178,6 +179,39 @@ async def test_the_cost_is_learnt_of_work_that_is_given_up() -> None:
         next(steps)
     steps.close()
     assert work._costs[SYMBOLS["R_100"]] > candle_work.USUAL_COST
+
+
+async def test_nothing_is_computed_for_those_who_have_left(
+    world: World, paused: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candle_work, "SHORT", 0.01)
+    monkeypatch.setattr(candle_work, "MAX_WAIT", 0.05)
+    work = world.gateway.service(CandleWork)
+    leaving, staying = world.connect(), world.connect()
+    for client, name in ((leaving, "R_100"), (leaving, "R_50"), (staying, "R_50")):
+        assert await client.refused(daily(name)) == "CandlesNotReady"
+    leaving.leave()
+    [ranges] = work._queue.values()
+    assert [symbol.name for symbol, _ in ranges] == ["R_50"]
+    assert len(work._asked) == 1
+    paused()
+    await in_the_background(world)
+    staying.leave()
+    assert work._asked == {}
+
+
+async def test_what_is_being_computed_ends_with_the_last_connection(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, feed = world.connect(), world.gateway.service(Feed)
+    assert await client.refused(daily("R_100", 5_000)) == "CandlesNotReady"
+    symbol = SYMBOLS["R_100"]
+    async with asyncio.timeout(60):
+        while feed.days_built(symbol) < 5:  # noqa: ASYNC110 - nobody but a test waits for that
+            await asyncio.sleep(0)
+    client.leave()
+    await in_the_background(world)
+    assert feed.days_built(symbol) < 2_000  # of 2,192
 
 
 async def test_a_full_queue_is_tried_again(

@@ -1,6 +1,9 @@
 """Many connections of one client beside one of another's: who waits, and who is refused."""
 
 import asyncio
+import os
+import sys
+import threading
 from collections import Counter
 from typing import Any
 
@@ -179,3 +182,17 @@ async def test_a_page_that_signs_in_again_and_again_blocks_nobody(
             None,
             {"limit": f"{passwords.MAX_WAITING_PER_CLIENT} waiting at once for one client"},
         )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there threads have priorities")
+def test_hashes_are_computed_when_the_event_loop_needs_no_processor() -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    checker = passwords.Passwords()
+    try:
+        ours = niceness()
+        assert checker._threads.submit(niceness).result() == passwords.PRIORITY > ours
+        assert niceness() == ours
+    finally:
+        checker._threads.shutdown()
