@@ -12,6 +12,7 @@ Rules:
   once.
 """
 
+import contextlib
 import os
 import sys
 import threading
@@ -70,7 +71,11 @@ def _lower_priority() -> None:
     have priorities of their own.
     """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PRIORITY)
+        thread = threading.get_native_id()
+        with contextlib.suppress(OSError):  # a sandbox may forbid it; passwords are checked anyway
+            # Never raised: only root may do that, where the whole process has a low one.
+            lower = max(os.getpriority(os.PRIO_PROCESS, thread), PRIORITY)
+            os.setpriority(os.PRIO_PROCESS, thread, lower)
 
 
 class Attempt:
@@ -82,7 +87,7 @@ class Attempt:
         self.was_wrong = False
 
     async def is_right(self, password_hash: str | None, password: str) -> bool:
-        """Whether the password matches the hash `kept`; never if it is `None`."""
+        """Whether the password matches the hash; never if that is `None`."""
         right = await self._turn.run(self._threads, _matches, password_hash, password)
         self.was_wrong = not right
         return right

@@ -196,3 +196,17 @@ def test_hashes_are_computed_when_the_event_loop_needs_no_processor() -> None:
         assert niceness() == ours
     finally:
         checker._threads.shutdown()
+
+
+def test_passwords_are_checked_where_a_priority_cannot_be_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def forbidden(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(passwords.os, "setpriority", forbidden)
+    checker = passwords.Passwords()
+    try:
+        assert checker._threads.submit(lambda: "checked").result() == "checked"
+    finally:
+        checker._threads.shutdown()
