@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bars import Bar, as_json, show
-from servers import what_is_measured
+from bars import Bar, report
 
 PROGRAMS = (
     "requests",
@@ -46,10 +45,7 @@ def main() -> None:
         for bar in result.get("bars", ())
     ]
     print("== bars")
-    show(bars)
-    if given.json is not None:
-        every = {"of": what_is_measured(), "results": results, "bars": as_json(bars)}
-        given.json.write_text(json.dumps(every, indent=1))
+    report(bars, results, given.json)
 
 
 if __name__ == "__main__":

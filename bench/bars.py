@@ -1,9 +1,13 @@
 """Bars: what must hold of a measurement, printed as held or missed."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
+
+from servers import what_is_measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,14 @@ def show(bars: Iterable[Bar]) -> None:
         bound = f"{'at least' if bar.at_least else 'at most'} {bar.limit:g}"
         goal = "" if bar.goal is None else f", goal {bar.goal:g}"
         print(f"{bar.verdict:<6} {bar.measured:>9.2f} {bar.unit:<9} {bar.what} ({bound}{goal})")
+
+
+def report(bars: Sequence[Bar], results: object, file: Path | None) -> None:
+    """Print the bars; write them with all results to a JSON file if there is one."""
+    show(bars)
+    if file is not None:
+        every = {"of": what_is_measured(), "results": results, "bars": as_json(bars)}
+        file.write_text(json.dumps(every, indent=1))
 
 
 def as_json(bars: Iterable[Bar]) -> list[dict[str, Any]]:

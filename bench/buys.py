@@ -9,7 +9,6 @@ They take turns.
 """
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from statistics import median
 from time import perf_counter, process_time
 
 import uvloop
-from bars import Bar, as_json, ratio, show
+from bars import Bar, ratio, report
 from books import our_books, signed_in, traders_of
 from load import Load, Requests
 from pings import Pings
@@ -129,11 +128,8 @@ def main() -> None:
         ),
         Bar("ping beside buys, p99", p99, 20.0, "ms"),
     ]
-    show(bars)
-    if given.json is not None:
-        results = {"wire": [asdict(each) for each in wire], "book_per_second": book}
-        result = {"of": what_is_measured(), "results": results, "bars": as_json(bars)}
-        given.json.write_text(json.dumps(result, indent=1))
+    results = {"wire": [asdict(each) for each in wire], "book_per_second": book}
+    report(bars, results, given.json)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,13 @@ callback runs, no other client is served. The table has the ten longest, as the 
 
 import argparse
 import asyncio
-import json
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bars import Bar, as_json, show
+from bars import Bar, report
 from servers import what_is_measured
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -69,10 +68,7 @@ def main() -> None:
     for name in sorted(found, key=found.__getitem__, reverse=True)[:SHOWN]:
         print(f"{found[name]:>6.2f} ms  {name}")
     bars = [Bar("longest callback of a call", max(found.values()), 5.0, "ms")]
-    show(bars)
-    if given.json is not None:
-        result = {"of": what_is_measured(), "results": found, "bars": as_json(bars)}
-        given.json.write_text(json.dumps(result, indent=1))
+    report(bars, found, given.json)
 
 
 if __name__ == "__main__":

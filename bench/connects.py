@@ -7,26 +7,16 @@ handshake; FastAPI's only accepts and closes. They take turns, in a different or
 """
 
 import argparse
-import json
 import os
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from bars import Bar, as_json, ratio, show
-from load import Client, LoadError
-from servers import FASTAPI, SCOPEGATE, SERVERS, Server, rotated, what_is_measured
+from bars import Bar, ratio, report
+from books import signed_in
+from servers import FASTAPI, SCOPEGATE, SERVERS, rotated, what_is_measured
 
 WARM_UP = 100
-
-
-def _connect(server: Server) -> None:
-    client = Client(server.port, server.path)
-    if server.token:
-        reply = client.ask({"authorize": server.token})
-        if "error" in reply:
-            raise LoadError(f"{server.name} does not sign in: {reply}")
-    client.close()
 
 
 def measure(rounds: int, connections: int) -> dict[str, list[float]]:
@@ -42,10 +32,10 @@ def measure(rounds: int, connections: int) -> dict[str, list[float]]:
             for name in rotated(names, number):
                 server = servers[name]
                 for _ in range(WARM_UP):
-                    _connect(server)
+                    signed_in(server, server.token).close()
                 before = server.cpu_seconds()
                 for _ in range(connections):
-                    _connect(server)
+                    signed_in(server, server.token).close()
                 found[name].append((server.cpu_seconds() - before) / connections * 1e6)
     os.sched_setaffinity(0, set(cores))
     return found
@@ -70,10 +60,7 @@ def main() -> None:
     for name, taken in found.items():
         print(f"{name:<10} {median(taken):>7.0f} µs of CPU for a connection")
     bars = bars_of(found)
-    show(bars)
-    if given.json is not None:
-        result = {"of": what_is_measured(), "results": found, "bars": as_json(bars)}
-        given.json.write_text(json.dumps(result, indent=1))
+    report(bars, found, given.json)
 
 
 if __name__ == "__main__":

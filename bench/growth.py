@@ -8,13 +8,12 @@ of the CPU time of a call.
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bars import Bar, as_json, show
+from bars import Bar, report
 from load import LoadError, Message
 from reads import Reader
 from servers import Server, scopegate, what_is_measured
@@ -148,11 +147,8 @@ def main() -> None:
         print(f"{name:<16} {cost:>7.0f} µs  {after[name]:>7.0f} µs  {after[name] / cost:>5.2f}")
     growth = max(after[name] / cost for name, cost in before.items())
     bars = [Bar("cost of a call in a large database, of that in a small one", growth, 1.25)]
-    show(bars)
-    if given.json is not None:
-        results = {"small_us": before, "large_us": after}
-        result = {"of": what_is_measured(), "results": results, "bars": as_json(bars)}
-        given.json.write_text(json.dumps(result, indent=1))
+    results = {"small_us": before, "large_us": after}
+    report(bars, results, given.json)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from bars import Bar, as_json, show
+from bars import Bar, report
 from load import Client, LoadError, Message, frame
 from pings import Pings
 from servers import Server, scopegate, what_is_measured
@@ -190,15 +190,7 @@ def main() -> None:
         Bar("cold candles that failed or timed out", cold.failed, 0, "requests"),
         Bar("ping beside cold candles, p99", cold.p99, 20.0, "ms"),
     ]
-    show(bars)
-    if given.json is not None:
-        result = {
-            "of": what_is_measured(),
-            "histories_ms": histories,
-            "cold": asdict(cold),
-            "bars": as_json(bars),
-        }
-        given.json.write_text(json.dumps(result, indent=1))
+    report(bars, {"histories_ms": histories, "cold": asdict(cold)}, given.json)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ of both would be measured. Trust the ratios; the other numbers depend on the mac
 """
 
 import argparse
-import json
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -25,8 +24,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
 
-from bars import Bar, as_json, ratio
-from bars import show as show_bars
+from bars import Bar, ratio, report
 from load import Client, Load, LoadError, Message, Requests
 from servers import (
     FASTAPI,
@@ -244,21 +242,16 @@ def main() -> None:
         f" ratio: times better than {BASELINE.server}"
     )
     show(samples)
-    bars = bars_of(samples)
-    show_bars(bars)
-    if given.json is not None:
-        rows = [
-            {
-                "server": case.server,
-                "call": case.call,
-                "outstanding": outstanding,
-                "samples": [asdict(sample) for sample in taken],
-            }
-            for (case, outstanding), taken in samples.items()
-        ]
-        given.json.write_text(
-            json.dumps({"of": what_is_measured(), "results": rows, "bars": as_json(bars)}, indent=1)
-        )
+    rows = [
+        {
+            "server": case.server,
+            "call": case.call,
+            "outstanding": outstanding,
+            "samples": [asdict(sample) for sample in taken],
+        }
+        for (case, outstanding), taken in samples.items()
+    ]
+    report(bars_of(samples), rows, given.json)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
-from bars import Bar, as_json, show
+from bars import Bar, report
 from load import Client, LoadError, frame
 from pings import Pings
 from servers import FANOUT, Server, peer, scopegate, what_is_measured
@@ -177,11 +177,8 @@ def main() -> None:
         Bar("updates of proposal streams, a second each", share, 0.99, at_least=True),
         Bar("ping beside proposal streams, p99", beside_proposals.quantile(0.99), 20.0, "ms"),
     ]
-    show(bars)
-    if given.json is not None:
-        results = {"ours_ms": ours.times, "by_hand_ms": by_hand.times}
-        result = {"of": what_is_measured(), "results": results, "bars": as_json(bars)}
-        given.json.write_text(json.dumps(result, indent=1))
+    results = {"ours_ms": ours.times, "by_hand_ms": by_hand.times}
+    report(bars, results, given.json)
 
 
 if __name__ == "__main__":
