@@ -21,6 +21,7 @@ import structlog
 from pydantic_core import PydanticUndefined
 
 from scopegate import admin, logs
+from scopegate.runtime.garbage import GarbageCollector
 from scopegate.settings import Settings, SettingsError, load
 from scopegate.store.sqlite import StoreError, check_file
 
@@ -154,10 +155,13 @@ async def _serve(settings: Settings, own: "Gateway | None") -> None:
                 f" `scopegate user create --email you@example.com --db {path}`"
             )
         _say("\n".join(lines))
-        gc.collect()
+        collector = GarbageCollector()
+        collector.start()
         gc.enable()
-        gc.freeze()  # full collections skip the objects of the start, which saves some 30 ms
-        await stopped.wait()
+        try:
+            await stopped.wait()
+        finally:
+            collector.stop()
 
 
 def _say(text: str) -> None:

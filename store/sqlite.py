@@ -9,7 +9,8 @@ Rules:
 - A reader's function only reads. It sees every commit that had returned before it was called.
 - A fault of the machine (a full disk, a damaged file) is a `StoreUnavailableError`, for writes and
   reads alike. It is logged here, at most once a second; callers need not log it.
-- After a commit, callers are answered before anything is logged.
+- After a commit, callers are answered before anything is logged, and a few at a time, so that the
+  event loop reads its sockets meanwhile. The next batch is committed meanwhile too.
 - SQL stays plain: `BEGIN IMMEDIATE`, savepoints and pragmas are used in this file only.
 """
 
@@ -43,6 +44,8 @@ T = TypeVar("T")
 
 MAX_BATCH = 256
 """Jobs that share one COMMIT at most; the others wait for the next."""
+ANSWERED_TOGETHER = 16
+"""Callers that go on before the event loop reads its sockets again."""
 MAX_WAITING = 10_000
 """Jobs that may wait; a further one is refused with `StoreBusyError`."""
 POLL = 0.25
@@ -644,35 +647,57 @@ class Store:
             raise fault from problem
 
     async def _write_all(self) -> None:
+        answering: asyncio.Task[None] | None = None
         try:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
-                await self._write_together(batch)
+                committed = await self._commit_together(batch)
+                if answering is not None:  # in the order of the commits
+                    await answering
+                # The next batch is committed meanwhile.
+                answering = asyncio.create_task(self._answer(batch, committed))
+                if not self._waiting:
+                    await answering
         finally:
             self._work = None
             if self._waiting:  # an unexpected failure must not hold up the other jobs
                 self._work = asyncio.get_running_loop().create_task(self._write_all())
 
-    async def _write_together(self, batch: list[_Waiting]) -> None:
-        """Commit a batch and answer each of its callers, whatever happens; then log."""
-        problems: list[tuple[str, Exception]] = []
-        failure: StoreError | None = StoreError("the store has stopped")
+    async def _commit_together(self, batch: list[_Waiting]) -> list[Row] | Exception:
+        """Commit a batch. Return the changes of other processes before it, or why it failed."""
         try:
             foreign = await self._writer.run(partial(_commit, batch, self._seen_change))
-            failure = None
-            self._hear(foreign, problems)
+        except asyncio.CancelledError:
+            await self._answer(batch, StoreError("the store has stopped"))
+            raise
         except Exception as problem:  # noqa: BLE001 - logged once the callers have their answers
-            failure = _fault(problem)
+            return problem
+        if foreign:
+            self._seen_change = foreign[-1]["id"]
+        return foreign
+
+    async def _answer(self, batch: list[_Waiting], committed: list[Row] | Exception) -> None:
+        """Answer each caller of a batch, a few at a time, whatever happens; then log."""
+        problems: list[tuple[str, Exception]] = []
+        failure: StoreError | None = None
+        if isinstance(committed, StoreError):
+            failure = committed
+        elif isinstance(committed, Exception):
+            failure = _fault(committed)
             if failure is None:
-                problems.append(("a commit failed", problem))
+                problems.append(("a commit failed", committed))
                 failure = StoreError("the store failed")
-        finally:
-            for waiting in batch:
-                if waiting.failed is None and failure is not None:
-                    waiting.failed = type(failure)(*failure.args)  # an instance for each caller
-                elif waiting.failed is not None:
-                    waiting.failed = _fault(waiting.failed) or waiting.failed
-                self._settle(waiting, problems)
+        else:
+            self._hear(committed, problems)
+        for count, waiting in enumerate(batch, 1):
+            if waiting.failed is None and failure is not None:
+                waiting.failed = type(failure)(*failure.args)  # an instance for each caller
+            elif waiting.failed is not None:
+                waiting.failed = _fault(waiting.failed) or waiting.failed
+            self._settle(waiting, problems)
+            if count % ANSWERED_TOGETHER == 0:
+                with contextlib.suppress(asyncio.CancelledError):  # the others need answers too
+                    await asyncio.sleep(0)  # the event loop reads its sockets
         for waiting in batch:
             if isinstance(waiting.failed, StoreUnavailableError):
                 self._complain(waiting.failed)
@@ -717,7 +742,6 @@ class Store:
 
     def _hear(self, rows: Sequence[Row], problems: list[tuple[str, Exception]]) -> None:
         for row in rows:
-            self._seen_change = row["id"]
             kind = self._kinds.get(row["kind"])
             if kind is None:  # it has no listener here
                 continue

@@ -43,7 +43,7 @@ from scopegate.gateway.calls.errors import service_restart
 from scopegate.gateway.calls.hosts import Hosts
 from scopegate.gateway.calls.limits import PING_AFTER, block_of
 from scopegate.gateway.calls.message import Binary
-from scopegate.gateway.calls.scheduling import ClientLoad, Scheduler, Work
+from scopegate.gateway.calls.scheduling import ClientLoad, Scheduler
 from scopegate.gateway.transport.connection import Connection, Transport
 from scopegate.gateway.transport.handshake import Handshake, Network, client_address, handshake_of
 from scopegate.gateway.transport.http import MAX_HEAD, SECURITY, HttpConversation, HttpPeer, Site
@@ -72,6 +72,8 @@ _OBJECT = 64
 IDLE = 120.0
 HEAD_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 5.0
+REFUSAL_DELAY = 1.0
+"""Seconds until a handshake that has reached a limit is answered."""
 
 IDLE_CLOSE = 4408
 SHUTDOWN_CLOSE = 1012
@@ -149,6 +151,35 @@ class Listener(Interface):
         """Called when a client is gone, or the TLS handshake that counted for it is over."""
 
 
+class _Opening:
+    """A handshake, answered when it is the turn of its address.
+
+    So many handshakes at once do not hold up other clients.
+    """
+
+    __slots__ = ("_head", "_peer", "_rest", "queued")
+
+    def __init__(self, peer: "Peer", head: bytes, rest: bytes) -> None:
+        self._peer = peer
+        self._head = head
+        self._rest = rest
+        self.queued = False
+
+    def serve(self, until: float) -> bool:
+        """Answer it; there is never more to do."""
+        self._open()
+        return False
+
+    def turn(self, until: float) -> bool:
+        """Answer it in one write, and read the socket again."""
+        self._peer.resume()
+        self._peer.batched(self._open)
+        return False
+
+    def _open(self) -> None:
+        self._peer.open(self._head, self._rest)
+
+
 class Peer(asyncio.Protocol):
     """One socket: the head of the first request, then a WebSocket or HTTP requests."""
 
@@ -174,7 +205,7 @@ class Peer(asyncio.Protocol):
         "_received_at",
         "_server",
         "_socket",
-        "_to_abort",
+        "_timer",
         "_wrote",
         "_wrote_at",
         "congested",
@@ -202,7 +233,7 @@ class Peer(asyncio.Protocol):
         self._goes_on = False
         self._paused = False
         self._pinged = False
-        self._to_abort: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._received_at = self._wrote_at = time.monotonic()
         self._wrote = False
         self.congested = False
@@ -261,8 +292,8 @@ class Peer(asyncio.Protocol):
         """Release what belongs to the closed socket."""
         self._closing = True
         self._server.left(self)
-        if self._to_abort is not None:
-            self._to_abort.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         if self._connection is not None:
             self._connection.leave()
         if self._http is not None:
@@ -288,10 +319,12 @@ class Peer(asyncio.Protocol):
             return
         head, rest = self._buffer[: end + 4], self._buffer[end + 4 :]
         self._buffer = b""
+        self._load = self._server.scheduler.load(block_of(self._client_address("")))
         if end >= 0 and len(head) <= MAX_HEAD and _UPGRADE.search(head):
-            self._handshake(head)
-            if rest and self._connection is not None:
-                self._frames(rest)
+            opening = _Opening(self, head, rest)
+            self._server.scheduler.run(self._load, opening)
+            if opening.queued:
+                self._socket.pause_reading()
         else:
             peer = HttpPeer(
                 address_for=self._client_address,
@@ -300,15 +333,19 @@ class Peer(asyncio.Protocol):
                 close=self._hang_up,
                 pause=self.pause,
                 resume=self.resume,
-                run=self._run_http,
+                run=partial(self._server.scheduler.run, self._load),
                 batched=self.batched,
             )
-            self._load = self._server.scheduler.load(block_of(self._client_address("")))
             self._http = HttpConversation(self._server.site, peer)
             self._http.receive(head + rest)
 
-    def _run_http(self, work: Work) -> None:
-        self._server.scheduler.run(self._load, work)
+    def open(self, head: bytes, rest: bytes) -> None:
+        """Answer the handshake in `head`, and handle the bytes `rest` that followed it."""
+        if self._closing or self._draining:
+            return
+        self._handshake(head)
+        if rest and self._connection is not None:
+            self._frames(rest)
 
     def _handshake(self, head: bytes) -> None:
         self._core = core = ServerProtocol(
@@ -334,14 +371,14 @@ class Peer(asyncio.Protocol):
                     secure=self._server.how.tls is not None,
                 )
                 limit = self._server.accept.refusal(handshake)
-                if limit is None:
-                    response = core.accept(request)
-                else:
-                    response = core.reject(
-                        HTTPStatus.TOO_MANY_REQUESTS,
-                        f"You have reached the limit of {limit}. Close a connection, or wait a"
-                        " minute.\n",
+                if limit is not None:
+                    # Later, or programs that connect again at once would keep the gateway busy.
+                    self._socket.pause_reading()
+                    self._timer = asyncio.get_running_loop().call_later(
+                        REFUSAL_DELAY, self._refuse, limit
                     )
+                    return
+                response = core.accept(request)
             if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
                 response.headers.update(SECURITY)
             core.send_response(response)
@@ -359,6 +396,19 @@ class Peer(asyncio.Protocol):
             self._core = Protocol(SERVER, max_size=MAX_MESSAGE, logger=_core_log)
             self._core.extensions = core.extensions
             self._compresses = bool(core.extensions)
+
+    def _refuse(self, limit: str) -> None:
+        """Answer a handshake that has reached a limit."""
+        core = self._core
+        if self._closing or not isinstance(core, ServerProtocol):
+            return
+        response = core.reject(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            f"You have reached the limit of {limit}. Close a connection, or wait a minute.\n",
+        )
+        response.headers.update(SECURITY)
+        core.send_response(response)
+        self.batched(self._from_core)
 
     def _client_address(self, forwarded: str) -> str:
         peername = self._socket.get_extra_info("peername")
@@ -615,7 +665,7 @@ class Peer(asyncio.Protocol):
         if half_closed:
             self._socket.resume_reading()  # otherwise the client's close would go unnoticed
             loop = asyncio.get_running_loop()
-            self._to_abort = loop.call_later(CLOSE_TIMEOUT, self.abort)
+            self._timer = loop.call_later(CLOSE_TIMEOUT, self.abort)
         else:
             self._socket.close()
 

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from scopegate import testing
+from scopegate.gateway.calls import scheduling
 from scopegate.gateway.calls.dispatch import REFUSED_CLOSE
 from scopegate.gateway.transport import peer as peer_module
 from scopegate.gateway.transport import server as server_module
@@ -775,3 +776,55 @@ async def test_leaving_right_after_a_request_leaves_nothing_behind(
     async with raw(server[1]) as other:
         other.writer.write(text({"ping": 1}))
         await other.message()
+
+
+async def test_many_handshakes_of_an_address_do_not_hold_up_another(world: World) -> None:
+    async with listening(world) as (server, port), raw(port) as honest:
+        scheduler = world.gateway.scheduler
+        moments = itertools.count(scheduler.now(), scheduling.ROUND / 4)
+        scheduler._clock = lambda: next(moments)
+        scheduler.round_length, scheduler._round_ends = scheduling.ROUND, 0.0
+        flood = [
+            Raw(*await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0)))
+            for _ in range(40)
+        ]
+        for client in flood:
+            client.writer.write(HEAD)
+        honest.writer.write(text({"ping": 1}))
+        assert (await honest.message())["ping"] == "pong"
+        assert sum(peer._connection is not None for peer in server.peers) < 20
+        for client in flood:
+            assert (await client.head()).startswith(b"HTTP/1.1 101 ")
+            client.writer.close()
+            await client.writer.wait_closed()
+
+
+async def test_a_refused_handshake_is_answered_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that connects again at once cannot keep the gateway busy."""
+    monkeypatch.setattr(type(world.gateway.connect), "refusal", lambda *_: "2 of something")
+    async with listening(world) as (_, port), raw(port, b"") as refused:
+        refused.writer.write(HEAD + text({"ping": 1}))
+        for _ in range(20):
+            async with raw(port, b"") as other:
+                other.writer.write(b"GET /healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                await other.head()
+        assert not refused.reader._buffer  # type: ignore[attr-defined]  # asyncio's, without await
+        assert (await refused.head()).startswith(b"HTTP/1.1 429 ")
+        assert b"the limit of 2 of something" in await refused.reader.read()
+
+
+async def test_a_stop_does_not_wait_for_a_refused_handshake(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(world.gateway.connect), "refusal", lambda *_: "2 of something")
+    monkeypatch.setattr(peer_module, "REFUSAL_DELAY", 3600.0)
+    async with listening(world) as (server, port), raw(port, b"") as refused:
+        refused.writer.write(HEAD)
+        async with raw(port, b"") as other:  # once this is answered, the other was handled
+            other.writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await other.head()
+        async with asyncio.timeout(10):
+            await server.stop()
+            assert await refused.reader.read() == b""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -437,3 +438,33 @@ async def test_callers_are_answered_although_the_log_fails(
     await store._writer.run(lambda writer: writer.execute("PRAGMA query_only = OFF"))
     await store.write(put(4))
     assert await numbers(store) == [4]
+
+
+async def test_callers_of_a_commit_go_on_a_few_at_a_time(store: Store) -> None:
+    """So hundreds of replies do not hold up the event loop at once."""
+    answered: list[int] = []
+    seen: list[int] = []
+
+    async def write(number: int) -> None:
+        await store.write(lambda transaction: None)
+        answered.append(number)
+
+    async def look() -> None:
+        while len(answered) < 200:
+            seen.append(len(answered))
+            await asyncio.sleep(0)
+
+    await asyncio.gather(look(), *map(write, range(200)))
+    assert answered == list(range(200))
+    steps = [later - before for before, later in itertools.pairwise(seen)]
+    assert max(steps) <= store_module.ANSWERED_TOGETHER
+
+
+async def test_a_stopped_store_answers_every_caller(store: Store) -> None:
+    """Even if its task is cancelled between two slices of a batch."""
+    jobs = [asyncio.create_task(store.write(lambda transaction: 7)) for _ in range(100)]
+    await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
+    assert store._work is not None
+    assert not all(job.done() for job in jobs)
+    store._work.cancel()
+    assert await asyncio.gather(*jobs) == [7] * 100
