@@ -57,11 +57,13 @@ class Connect:
             secure=handshake.secure,
         )
         self.access.join(session)
-        session.on_leave(partial(self.access.leave, session))
-        holders, claims = (session.unsigned,), self._connection
-        self.connections.take(holders, claims)
-        session.on_leave(partial(self.connections.give_back, holders, claims))
+        self.connections.take((session.unsigned,), self._connection)
+        session.on_leave(partial(self._left, session))
         return Connection(self.dispatcher, self.scheduler, session, transport)
+
+    def _left(self, session: Session) -> None:
+        self.access.leave(session)
+        self.connections.give_back((session.unsigned,), self._connection)
 
     def _app_id(self, text: str) -> int | None:
         """Return the app that a client names; `None` if there is no such app.

@@ -392,10 +392,11 @@ class Peer(asyncio.Protocol):
         self._from_core()
         if self._connection is not None:
             self._server.opened(self)
-            # The core of the handshake keeps the request and all its headers: replace it.
-            self._core = Protocol(SERVER, max_size=MAX_MESSAGE, logger=_core_log)
-            self._core.extensions = core.extensions
-            self._compresses = bool(core.extensions)
+            # The core of the handshake keeps the request and all its headers.
+            self._core = None
+            if core.extensions:
+                self._protocol().extensions = core.extensions
+                self._compresses = True
 
     def _refuse(self, limit: str) -> None:
         """Answer a handshake that has reached a limit."""
@@ -456,8 +457,8 @@ class Peer(asyncio.Protocol):
         Whole text frames go straight to the connection. Every other frame goes to the core: once it
         is complete, or as soon as its header shows that the core will refuse it.
         """
-        core, connection = self._core, self._connection
-        assert core is not None and connection is not None  # noqa: S101, PT018 - open by now
+        connection = self._connection
+        assert connection is not None  # noqa: S101 - open by now
         if self._buffer:
             data = self._buffer + data
         if self._paused:  # decoded messages could only wait
@@ -495,7 +496,7 @@ class Peer(asyncio.Protocol):
                     connection.receive(texts)
                     texts, given = [], end
                 if not self._closing:
-                    core.receive_data(data[position:end])
+                    self._protocol().receive_data(data[position:end])
                     self._from_core()
                     handed += 1
                 plain = not self._compresses and self._fragments is None
@@ -506,6 +507,24 @@ class Peer(asyncio.Protocol):
         self._buffer = data[position:] if not self._closing else b""
         if texts:
             connection.receive(texts)
+        self._release_core()
+
+    def _protocol(self) -> Protocol:
+        """The core, which handles everything but whole text frames.
+
+        It takes a kilobyte, and few connections ever need it, so it is created when needed.
+        """
+        if self._core is None:
+            self._core = Protocol(SERVER, max_size=MAX_MESSAGE, logger=_core_log)
+        return self._core
+
+    def _release_core(self) -> None:
+        """Drop the core if it remembers nothing."""
+        core = self._core
+        if core is None or self._compresses or self._fragments is not None:
+            return
+        if self._connection is not None and core.state is OPEN:
+            self._core = None
 
     def _from_core(self) -> None:
         """Handle the events of the core, and send the bytes that it produced."""
@@ -611,10 +630,12 @@ class Peer(asyncio.Protocol):
         """Send a close frame after everything sent before, and close the connection."""
         if self._closing:
             return
-        if self._core is None or self._connection is None:
+        if self._connection is None:
             self._hang_up()
-        elif self._core.state is OPEN:
-            self._core.fail(code, reason)
+            return
+        core = self._protocol()
+        if core.state is OPEN:
+            core.fail(code, reason)
             self._send_from_core()
 
     @property
@@ -731,10 +752,10 @@ class Peer(asyncio.Protocol):
             return
         elif silent > IDLE:
             self.close(IDLE_CLOSE, f"idle: no frame from you for {IDLE:.0f} seconds")
-        elif self._core is not None and (
-            (silent > self._server.how.ping_after and not self._pinged)
-            or now - self._wrote_at > self._server.how.ping_after
+        elif (silent > self._server.how.ping_after and not self._pinged) or (
+            now - self._wrote_at > self._server.how.ping_after
         ):
             self._pinged = True
-            self._core.send_ping(b"")
+            self._protocol().send_ping(b"")
             self._send_from_core()
+            self._release_core()

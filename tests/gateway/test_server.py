@@ -828,3 +828,24 @@ async def test_a_stop_does_not_wait_for_a_refused_handshake(
         async with asyncio.timeout(10):
             await server.stop()
             assert await refused.reader.read() == b""
+
+
+async def test_an_idle_connection_keeps_no_core(server: Running) -> None:
+    """The library's protocol takes a kilobyte, and whole text frames do not need it."""
+    running, port = server
+    async with raw(port) as client:
+        [peer] = running.peers
+        assert peer._core is None
+        client.writer.write(frame(PING, b"x"))
+        assert await client.frame() == (PONG, b"x")
+        assert peer._core is None
+        request = json.dumps({"ping": 1}).encode()
+        client.writer.write(frame(TEXT, request[:4], fin=False))
+        client.writer.write(frame(PING, b"y"))
+        assert await client.frame() == (PONG, b"y")
+        assert peer._core is not None  # it has half a message
+        client.writer.write(frame(CONTINUATION, request[4:]))
+        assert (await client.message())["ping"] == "pong"
+        assert peer._core is None
+        client.writer.write(frame(CLOSE, b"\x03\xe8"))
+        assert await client.closed() == (1000, "")
