@@ -161,6 +161,8 @@ class Purchase:
     """The contract of another account that this one copies."""
     markup_payee: MarkupPayee | None = None
     """The app whose owner gets the markup in the price; `None`: no markup is charged."""
+    signed_in_for: float = 0.0
+    """Seconds of market time since the sign-in of the session that buys."""
 
 
 def buy(transaction: Transaction, purchase: Purchase) -> BoughtContract:
@@ -188,11 +190,17 @@ def buy(transaction: Transaction, purchase: Purchase) -> BoughtContract:
     payee = None
     if purchase.quote.markup:
         payee = markups.payee(transaction, buyer, purchase.markup_payee)
-    if payee is None:
-        purchase = replace(purchase, quote=purchase.quote.without_markup())
+        if payee is None:
+            purchase = replace(purchase, quote=purchase.quote.without_markup())
     quote = purchase.quote
     exclusion.refuse_purchase(
-        transaction, loginid, currency=currency, price=quote.price, held=held, at=at
+        transaction,
+        loginid,
+        currency=currency,
+        price=quote.price,
+        held=held,
+        signed_in_for=purchase.signed_in_for,
+        at=at,
     )
     contract_id = _insert(transaction, purchase)
     charge = Posting(

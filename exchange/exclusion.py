@@ -132,16 +132,31 @@ def _refused(name: str, problem: str) -> Refusal:
 
 
 def refuse_purchase(
-    reader: Snapshot, loginid: str, *, currency: str, price: int, held: int, at: int
+    reader: Snapshot,
+    loginid: str,
+    *,
+    currency: str,
+    price: int,
+    held: int,
+    signed_in_for: float = 0.0,
+    at: int,
 ) -> None:
     """Raise `Refusal` if the account's owner has excluded this purchase.
 
-    `price` is in smallest units, `held` is the number of the account's open contracts.
+    `price` is in smallest units, `held` is the number of the account's open contracts, and
+    `signed_in_for` how long the session that buys has lasted, in seconds of market time.
     """
     limits = in_force(reader, loginid, at)
     if not limits:
         return
     _refuse_pause(limits)
+    minutes = limits.get("session_duration_limit")
+    if minutes is not None and signed_in_for >= minutes * 60:
+        raise Refusal(
+            "SessionDurationLimitExceeded",
+            f"Your session has reached your own limit of {minutes} minutes. Sign in again to"
+            " continue.",
+        )
     most = limits.get("max_open_bets")
     if most is not None and held >= most:
         raise Refusal(
@@ -218,20 +233,6 @@ def refuse_deposit(reader: Snapshot, loginid: str, *, currency: str, amount: int
                 f"{_exceeded('Deposit', days, most, paid_in, currency)}, and this payment is"
                 f" {currency} {to_text(amount, currency)}.",
             )
-
-
-def refuse_long_session(reader: Snapshot, loginid: str, *, signed_in_for: float, at: int) -> None:
-    """Raise `Refusal` if the session has lasted as long as the account's owner allows.
-
-    `signed_in_for` is in seconds of market time.
-    """
-    minutes = in_force(reader, loginid, at).get("session_duration_limit")
-    if minutes is not None and signed_in_for >= minutes * 60:
-        raise Refusal(
-            "SessionDurationLimitExceeded",
-            f"Your session has reached your own limit of {minutes} minutes. Sign in again to"
-            " continue.",
-        )
 
 
 def _refuse_pause(limits: Mapping[str, int]) -> None:

@@ -84,18 +84,28 @@ class Token:
     @property
     def expired(self) -> bool:
         """Whether it has expired, even if it was not ended yet."""
-        return self.expires_at is not None and self.expires_at <= time.time()
+        return _has_expired(self.expires_at)
 
 
-_SELECT = """
-    SELECT tokens.*, accounts.user_id, links.app_id, links.loginids AS link_loginids,
-        links.suspended_at
+_PRESENT = """
     FROM tokens
     JOIN accounts ON accounts.loginid = tokens.loginid
     JOIN users ON users.id = accounts.user_id
     LEFT JOIN links ON links.id = tokens.link_id
     WHERE tokens.ended_at IS NULL AND users.disabled_at IS NULL
 """
+_SELECT = f"""
+    SELECT tokens.*, accounts.user_id, links.app_id, links.loginids AS link_loginids,
+        links.suspended_at
+    {_PRESENT}
+"""
+_SELECT_VALIDITY = f"""
+    SELECT tokens.expires_at, links.suspended_at {_PRESENT} AND tokens.id = ?
+"""
+
+
+def _has_expired(expires_at: float | None) -> bool:
+    return expires_at is not None and expires_at <= time.time()
 
 
 def scopes_to_text(scopes: Iterable[str]) -> str:
@@ -164,8 +174,8 @@ def _alive(row: Row | None) -> Token | None:
 
 def holds(reader: Snapshot, token_id: int) -> bool:
     """Whether the token has not ended and is not suspended, as this transaction sees it."""
-    found = _alive(reader.one(_SELECT + " AND tokens.id = ?", token_id))
-    return found is not None and not found.suspended
+    row = reader.one(_SELECT_VALIDITY, token_id)
+    return row is not None and row["suspended_at"] is None and not _has_expired(row["expires_at"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, TypeVar
 
-from scopegate.exchange import exclusion
 from scopegate.exchange.book import BoughtContract, ClosedContract, Purchase
 from scopegate.exchange.contracts import quoting
 from scopegate.exchange.contracts.common.contract_type import Quote
 from scopegate.exchange.contracts.common.quote_request import QuoteRequest
 from scopegate.exchange.contracts.common.refusals import NOT_OPEN, Refusal
 from scopegate.exchange.desk import Desk
-from scopegate.exchange.ledger import Guard
 from scopegate.exchange.markups import MarkupPayee
 from scopegate.exchange.money import rounded_units, to_number
 from scopegate.exchange.rates import Rates
@@ -65,7 +63,7 @@ from scopegate.schemas.trading_messages import (
     SellReply,
     SoldForOne,
 )
-from scopegate.store.sqlite import Snapshot, StoreUnavailableError
+from scopegate.store.sqlite import StoreUnavailableError
 
 ResultT = TypeVar("ResultT")
 
@@ -169,15 +167,18 @@ class Trading:
             max_price=rounded_units(price, currency, ROUND_FLOOR),
             margins=self._desk.margins,
         )
+        now = self._clock.now()
         purchase = Purchase(
             quote=deal,
             loginid=grant.loginid,
             app_id=session.app_id,
-            at=int(self._clock.now()),
+            at=int(now),
             key=key,
             markup_payee=self._markup_payee(session, deal),
+            # A token in a purchase for several accounts is not signed in, so it has no session.
+            signed_in_for=now - session.signed_in_at if grant.loginid in session.grants else 0.0,
         )
-        return await self._desk.buy(purchase, self._buying_guard(session, grant))
+        return await self._desk.buy(purchase, self._access.guard(grant))
 
     def _markup_payee(self, session: Session, deal: Quote[Any]) -> MarkupPayee | None:
         """The payee of a purchase's markup; `None` if the connection's app charges none."""
@@ -187,19 +188,6 @@ class Trading:
         now = int(self._clock.now())
         cents = self._rates.converted(deal.markup, deal.terms.currency, "USD", now)
         return MarkupPayee(app.id, app.user_id, cents)
-
-    def _buying_guard(self, session: Session, grant: Grant) -> Guard:
-        """A check for the transaction: the grant is valid, and its session is not too long."""
-        still_holds = self._access.guard(grant)
-        now = self._clock.now()
-        # A token in a purchase for several accounts is not signed in, so it has no session.
-        lasted = now - session.signed_in_at if grant.loginid in session.grants else 0.0
-
-        def guard(reader: Snapshot) -> None:
-            still_holds(reader)
-            exclusion.refuse_long_session(reader, grant.loginid, signed_in_for=lasted, at=int(now))
-
-        return guard
 
     @call(
         "sell",
