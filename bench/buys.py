@@ -9,6 +9,7 @@ They take turns.
 """
 
 import argparse
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -54,18 +55,29 @@ class Wire:
     loop_us: float
     """CPU time of the event loop's thread for one buy."""
     writer_us: float
-    """The same of the busiest other thread, which writes."""
+    """The same of whatever writes: the process of its own, or the busiest other thread."""
     load_us: float
     ping_p99: float
     """Milliseconds."""
 
 
+def _stat(folder: Path) -> tuple[int, float]:
+    """Return the id of the parent of a process or thread, and its CPU seconds."""
+    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    return int(fields[1]), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _threads(pid: int) -> dict[str, float]:
-    """Return the CPU seconds of each thread of a process, by id."""
+    """Return the CPU seconds of each thread of a process, and of its child processes, by id."""
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
-        fields = (task / "stat").read_text().rpartition(")")[2].split()
-        found[task.name] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        found[task.name] = _stat(task)[1]
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                parent, seconds = _stat(folder)
+                if parent == pid:
+                    found[folder.name] = seconds
     return found
 
 

@@ -114,7 +114,11 @@ class ContractChanged(Announcement):
     kind: ClassVar[str] = "contract_changed"
     contract: Contract
     row: Mapping[str, Any]
-    """The contract's row in the table."""
+    """The contract's row in the table; empty if the writer's process has announced it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle it without the row, which only programs without a gateway need."""
+        return type(self), (self.contract, {})
 
     def to_json(self) -> dict[str, Any]:
         """Return the row alone."""

@@ -149,13 +149,114 @@ def end_all_of_user(transaction: Transaction, user_id: int, *, at: float) -> Non
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Makes the copies of a trade, in the transaction of that trade."""
+
+    holds: Holds
+
+    def traders(self, reader: Snapshot, copier: str) -> list[Following]:
+        """The traders that an account copies, in order of their start."""
+        rows = reader.all(
+            "SELECT * FROM copyings WHERE copier = ? AND ended_at IS NULL"
+            " ORDER BY started_at, trader",
+            copier,
+        )
+        return [each for each in map(_following, rows) if self._goes_on(reader, each)]
+
+    def copiers(self, reader: Snapshot, trader: str) -> list[str]:
+        """The accounts that copy a trader."""
+        return [each.copier for each in self._all_of(reader, trader) if self._goes_on(reader, each)]
+
+    def _all_of(self, reader: Snapshot, trader: str) -> list[Following]:
+        rows = reader.all(
+            "SELECT * FROM copyings WHERE trader = ? AND ended_at IS NULL"
+            " ORDER BY started_at, copier",
+            trader,
+        )
+        return [_following(row) for row in rows]
+
+    def _goes_on(self, reader: Snapshot, following: Following) -> bool:
+        return self.holds(reader, following.trader_token) and self.holds(
+            reader, following.copier_token
+        )
+
+    def followers(self, transaction: Transaction, trader: str, at: int) -> list[Following]:
+        """The present copiers of a trader; end those whose token has ended."""
+        found = []
+        for following in self._all_of(transaction, trader):
+            if self._goes_on(transaction, following):
+                found.append(following)
+            else:
+                _end(transaction, following, at)
+        return found
+
+    def bought(self, transaction: Transaction, bought: BoughtContract, quote: Quote[Any]) -> None:
+        """Buy what the trader has bought, at the same price, for every account that copies it."""
+        original = bought.contract
+        if not bought.is_new:
+            return
+        at = original.bought_at
+        for following in self.followers(transaction, original.loginid, at):
+            if not following.wants(original):
+                continue
+            contract_id, refusal = None, None
+            try:
+                with transaction.savepoint():
+                    following.check_stake(original)
+                    purchase = Purchase(
+                        quote=quote,
+                        loginid=following.copier,
+                        app_id=None,
+                        at=at,
+                        copied_from=original.id,
+                    )
+                    copy = book.buy(transaction, purchase)
+                    contract_id = copy.contract.id
+            except Refusal as problem:
+                refusal = problem
+            _add_report(transaction, following.copier, "buy", original, contract_id, refusal, at)
+
+    def closed(
+        self,
+        transaction: Transaction,
+        closed: ClosedContract,
+        copies: Sequence[tuple[Contract, Outcome | Refusal]],
+        *,
+        at: int,
+    ) -> None:
+        """Close the copies of a contract that the trader has closed, where they are still open.
+
+        `copies` are all that may be open, each with its present outcome, or why it has none.
+        """
+        if not copies:
+            return
+        original = closed.contract
+        action = "cancel" if original.status is Status.CANCELLED else "sell"
+        following = {each.copier for each in self.followers(transaction, original.loginid, at)}
+        for copy, end in copies:
+            if copy.loginid not in following:
+                continue
+            refusal = end if isinstance(end, Refusal) else None
+            if not isinstance(end, Refusal) and not book.close(transaction, copy, end, at=at):
+                now = book.find(transaction, copy.id, copy.loginid)
+                if now is None or now.status is not Status.OPEN:
+                    continue  # already sold by the copier, or settled
+                refusal = Refusal(
+                    "ContractUpdateFailure",
+                    "The trader closed the contract while the orders of your copy were being"
+                    " changed: your copy is still open.",
+                )
+            _add_report(transaction, copy.loginid, action, original, copy.id, refusal, at)
+
+
 class Copying:
     """Keeps track of who copies whom in a running gateway, and makes the copies."""
 
     def __init__(self, store: Store, clock: Clock, holds: Holds) -> None:
         self._store = store
         self._clock = clock
-        self._holds = holds
+        self.copies = Copies(holds)
         self._listeners: list[Callable[[Report], None]] = []
         self._reported: Counter[str] = Counter()
         """The number of reports announced so far, by copier."""
@@ -211,18 +312,18 @@ class Copying:
         self, transaction: Transaction, copier: Account, trader: Account, at: int
     ) -> None:
         """Raise `Refusal` if either account copies, or is copied, in a way that forbids this."""
-        if self.traders(transaction, trader.loginid):
+        if self.copies.traders(transaction, trader.loginid):
             raise _not_allowed(
                 "This trader copies others, and copied trades cannot be copied again."
             )
-        if self._followers(transaction, copier.loginid, at):
+        if self.copies.followers(transaction, copier.loginid, at):
             raise _not_allowed("Others copy you, and copied trades cannot be copied again.")
-        followed = {each.trader for each in self.traders(transaction, copier.loginid)}
+        followed = {each.trader for each in self.copies.traders(transaction, copier.loginid)}
         if len(followed - {trader.loginid}) >= MAX_TRADERS:
             raise _not_allowed(
                 f"An account can copy at most {MAX_TRADERS} traders. Stop copying one first."
             )
-        others = {each.copier for each in self._followers(transaction, trader.loginid, at)}
+        others = {each.copier for each in self.copies.followers(transaction, trader.loginid, at)}
         if len(others - {copier.loginid}) >= MAX_COPIERS:
             raise _not_allowed(f"This trader already has the maximum of {MAX_COPIERS} copiers.")
 
@@ -234,7 +335,7 @@ class Copying:
             guard(transaction)
             ended = [
                 each
-                for each in self.traders(transaction, copier)
+                for each in self.copies.traders(transaction, copier)
                 if trader == each.trader or handle == each.handle
             ]
             for each in ended:
@@ -242,102 +343,6 @@ class Copying:
             return bool(ended)
 
         return await self._store.write(job)
-
-    def traders(self, reader: Snapshot, copier: str) -> list[Following]:
-        """The traders that an account copies, in order of their start."""
-        rows = reader.all(
-            "SELECT * FROM copyings WHERE copier = ? AND ended_at IS NULL"
-            " ORDER BY started_at, trader",
-            copier,
-        )
-        return [each for each in map(_following, rows) if self._goes_on(reader, each)]
-
-    def copiers(self, reader: Snapshot, trader: str) -> list[str]:
-        """The accounts that copy a trader."""
-        return [each.copier for each in self._all_of(reader, trader) if self._goes_on(reader, each)]
-
-    def _all_of(self, reader: Snapshot, trader: str) -> list[Following]:
-        rows = reader.all(
-            "SELECT * FROM copyings WHERE trader = ? AND ended_at IS NULL"
-            " ORDER BY started_at, copier",
-            trader,
-        )
-        return [_following(row) for row in rows]
-
-    def _goes_on(self, reader: Snapshot, following: Following) -> bool:
-        return self._holds(reader, following.trader_token) and self._holds(
-            reader, following.copier_token
-        )
-
-    def _followers(self, transaction: Transaction, trader: str, at: int) -> list[Following]:
-        """The present copiers of a trader; end those whose token has ended."""
-        found = []
-        for following in self._all_of(transaction, trader):
-            if self._goes_on(transaction, following):
-                found.append(following)
-            else:
-                _end(transaction, following, at)
-        return found
-
-    # The copies.
-
-    def bought(self, transaction: Transaction, bought: BoughtContract, quote: Quote[Any]) -> None:
-        """Buy what the trader has bought, at the same price, for every account that copies it."""
-        original = bought.contract
-        if not bought.is_new:
-            return
-        at = original.bought_at
-        for following in self._followers(transaction, original.loginid, at):
-            if not following.wants(original):
-                continue
-            contract_id, refusal = None, None
-            try:
-                with transaction.savepoint():
-                    following.check_stake(original)
-                    purchase = Purchase(
-                        quote=quote,
-                        loginid=following.copier,
-                        app_id=None,
-                        at=at,
-                        copied_from=original.id,
-                    )
-                    copy = book.buy(transaction, purchase)
-                    contract_id = copy.contract.id
-            except Refusal as problem:
-                refusal = problem
-            _add_report(transaction, following.copier, "buy", original, contract_id, refusal, at)
-
-    def closed(
-        self,
-        transaction: Transaction,
-        closed: ClosedContract,
-        copies: Sequence[tuple[Contract, Outcome | Refusal]],
-        *,
-        at: int,
-    ) -> None:
-        """Close the copies of a contract that the trader has closed, where they are still open.
-
-        `copies` are all that may be open, each with its present outcome, or why it has none.
-        """
-        if not copies:
-            return
-        original = closed.contract
-        action = "cancel" if original.status is Status.CANCELLED else "sell"
-        following = {each.copier for each in self._followers(transaction, original.loginid, at)}
-        for copy, end in copies:
-            if copy.loginid not in following:
-                continue
-            refusal = end if isinstance(end, Refusal) else None
-            if not isinstance(end, Refusal) and not book.close(transaction, copy, end, at=at):
-                now = book.find(transaction, copy.id, copy.loginid)
-                if now is None or now.status is not Status.OPEN:
-                    continue  # already sold by the copier, or settled
-                refusal = Refusal(
-                    "ContractUpdateFailure",
-                    "The trader closed the contract while the orders of your copy were being"
-                    " changed: your copy is still open.",
-                )
-            _add_report(transaction, copy.loginid, action, original, copy.id, refusal, at)
 
     async def latest(self, copier: str, limit: int) -> tuple[list[Report], int]:
         """The account's latest reports, newest first, and the id of the latest; 0 if none.

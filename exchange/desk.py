@@ -18,7 +18,6 @@ import heapq
 import math
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import replace
-from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -55,6 +54,7 @@ from scopegate.exchange.ledger import Guard
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import Symbol
+from scopegate.exchange.trades import Buying, Closing, Settling
 from scopegate.runtime.clock import Clock
 from scopegate.runtime.supervisor import supervise
 from scopegate.store.sqlite import (
@@ -296,9 +296,7 @@ class Desk:
     async def _settle_together(self, batch: list[Position]) -> None:
         """Settle these contracts; try those that fail again soon, or set them aside."""
         ended = [(held, held.state.outcome) for held in batch if held.state.outcome is not None]
-        jobs = [
-            self._store.write(partial(_settled, position.contract, end)) for position, end in ended
-        ]
+        jobs = [self._store.write(Settling(position.contract, end)) for position, end in ended]
         results = await asyncio.gather(*jobs, return_exceptions=True)
         again: list[Position] = []
         unavailable: list[Position] = []
@@ -405,13 +403,7 @@ class Desk:
         Copies carry no markup. Raises `Refusal`, or what the guard raises.
         """
 
-        def job(transaction: Transaction) -> BoughtContract:
-            guard(transaction)
-            bought = book.buy(transaction, purchase)
-            self._copying.bought(transaction, bought, purchase.quote)
-            return bought
-
-        return await self._store.write(job)
+        return await self._store.write(Buying(guard, purchase, self._copying.copies))
 
     async def bought_with(
         self, loginid: str, key: str, *, pending: bool = False
@@ -505,16 +497,16 @@ class Desk:
                     f"The contract is worth {currency} {to_text(ending.pays, currency)} now, less"
                     f" than your minimum of {currency} {to_text(min_price, currency)}.",
                 )
-            copies = self._ends_of_copies(held, end, now)
-
-            def job(transaction: Transaction) -> ClosedContract | None:
-                guard(transaction)
-                closed = book.close(transaction, held, ending, at=now, app_id=app_id)
-                if closed is not None:
-                    self._copying.closed(transaction, closed, copies, at=now)
-                return closed
-
-            return await self._store.write(job)
+            closing = Closing(
+                guard=guard,
+                held=held,
+                outcome=ending,
+                at=now,
+                app_id=app_id,
+                copies=self._copying.copies,
+                ends=self._ends_of_copies(held, end, now),
+            )
+            return await self._store.write(closing)
 
         return await self._until_applied(contract_id, loginid, attempt)
 
@@ -595,7 +587,3 @@ def _ended_at(position: Position) -> float:
 
 def _closed_already() -> Refusal:
     return Refusal("NoOpenPosition", NOT_OPEN)
-
-
-def _settled(held: Contract, end: Outcome, transaction: Transaction) -> ClosedContract | None:
-    return book.close(transaction, held, end, at=end.tick.epoch)

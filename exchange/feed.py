@@ -94,7 +94,17 @@ class _Series:
     price. No lock is held while a value is built, so the loop never waits for a worker.
     """
 
-    __slots__ = ("_coarse", "_grown", "_has_ticks", "_hours", "built", "grid", "paths", "process")
+    __slots__ = (
+        "_coarse",
+        "_grown",
+        "_growth",
+        "_has_ticks",
+        "_hours",
+        "built",
+        "grid",
+        "paths",
+        "process",
+    )
 
     def __init__(
         self, symbol: Symbol, process: Process, hours: "_DayCandles", coarse: "_DayCandles"
@@ -108,6 +118,8 @@ class _Series:
         self._coarse = coarse
         self._has_ticks = np.resize(np.array(symbol.grid.counts) > 0, MAX_DAYS)
         self._grown = [0]
+        self._growth: tuple[int | None, tuple[int, int, int]] = (None, (0, 0, 0))
+        """The latest result of `growth`, after its day."""
 
     def grown(self, day: int) -> int:
         """The expected growth from the beginning of history to the first tick of the day."""
@@ -119,6 +131,16 @@ class _Series:
                 grown.append(grown[-1] + counts[passed % 7] * growth(passed))
             self._grown = grown
         return grown[day]
+
+    def growth(self, day: int) -> tuple[int, int, int]:
+        """The growth up to the first tick of the day, that of each tick, and when it changes."""
+        known, growth = self._growth
+        if known != day:
+            grid = self.grid
+            until = grid.epoch(grid.nth(grid.number(Place(day + 1, 0))))
+            growth = (self.grown(day), self.process.growth(day), until)
+            self._growth = (day, growth)
+        return growth
 
     def path(self, day: int) -> NDArray[np.int64]:
         """The states at all ticks of the day."""
@@ -263,11 +285,9 @@ class Feed:
         `ValueError` before `EARLIEST`.
         """
         series = self._open(symbol)
-        grid = series.grid
-        place = grid.place(epoch)
-        a_tick = series.process.growth(place.day)
-        total = series.grown(place.day) + place.tick * a_tick
-        return Growth(total, a_tick, grid.epoch(grid.nth(grid.number(Place(place.day + 1, 0)))))
+        day, tick = series.grid.place(epoch)
+        grown, a_tick, until = series.growth(day)
+        return Growth(grown + tick * a_tick, a_tick, until)
 
     def distribution(self, symbol: Symbol, known: int, first: int, last: int) -> PriceDistribution:
         """The distribution of the move from the tick at epoch `first` to that at epoch `last`.

@@ -127,6 +127,15 @@ class Symbol:
     exact_level: float | None = None
     """The level before rounding to whole pips, for pairs, which must agree with each other."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the name alone: other processes have the same symbols.
+
+        Raises `TypeError` for one that is not in `SYMBOLS`, such as an altered copy.
+        """
+        if SYMBOLS.get(self.name) is not self:
+            raise TypeError(f"{self.name} is not the symbol of this name")
+        return _named, (self.name,)
+
     @property
     def is_financial(self) -> bool:
         """Whether it is named after a real market, or is a basket of such markets."""
@@ -609,3 +618,7 @@ def _level(name: str) -> Symbol:
 
 LEVEL_SYMBOLS: Mapping[str, Symbol] = MappingProxyType({name: _level(name) for name in LEVELS})
 """The levels that make up the prices of pairs and baskets, by name. Read-only."""
+
+
+def _named(name: str) -> Symbol:
+    return SYMBOLS[name]

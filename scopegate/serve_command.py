@@ -132,6 +132,7 @@ async def _serve(settings: Settings, own: "Gateway | None") -> None:
     composed = compose(settings) if own is None else own.composed(settings)
     async with composed as gateway, listen(gateway, tls) as port:
         starting = False
+        gateway.store.use_process()
         listening = Serving(gateway, port, tls is not None)
         lines = [f"listening on {listening.websocket_url}", f"page         {listening.url}/"]
         if settings.tls_self_signed:

@@ -1,9 +1,11 @@
-"""SQLite with one writer, whose jobs share commits, and one reader.
+"""SQLite with one writer at a time, whose jobs share commits, and one reader.
 
 Rules:
 - A job is a whole transaction as one function. It runs to its end even if its caller is cancelled,
   and returns only after COMMIT, which reaches the disk (`synchronous=FULL`).
 - Waiting jobs share one COMMIT, each within its own savepoint: one that fails affects no other.
+- The writer is a thread. Once many jobs wait, a process runs the portable ones (`remote_writer`),
+  so that the event loop has a processor of its own. The two never write at the same time.
 - Listeners get each announcement of a job once, after COMMIT and before the job's caller goes on,
   in the order of the jobs. Announcements of other processes are read from the table `changes`.
 - A reader's function only reads. It sees every commit that had returned before it was called.
@@ -27,7 +29,7 @@ from dataclasses import fields
 from functools import partial
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar, cast
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar, cast
 
 try:
     import fcntl
@@ -39,6 +41,7 @@ import orjson
 import structlog
 
 from scopegate.runtime.supervisor import ReportedError, supervise
+from scopegate.store.remote_writer import LostError, RemoteWriter
 
 T = TypeVar("T")
 
@@ -48,6 +51,16 @@ ANSWERED_TOGETHER = 16
 """Callers that go on before the event loop reads its sockets again."""
 MAX_WAITING = 10_000
 """Jobs that may wait; a further one is refused with `StoreBusyError`."""
+MANY_WAITING = 16
+"""Waiting jobs at which the process is started that runs portable ones."""
+MAX_REMOTE_BATCH = 32
+"""Jobs that share one COMMIT of the process at most, while the event loop goes on with others."""
+MAX_IN_FLIGHT = 2
+"""Batches that are given to the process at once, so that it need not wait for the event loop."""
+RESTART_SECONDS = 60.0
+"""Seconds until a process that has ended, or could not start, is replaced."""
+LOCK_SECONDS = 1.0
+"""Seconds that the processes of a gateway that was killed have to end."""
 POLL = 0.25
 """Seconds between two checks for changes by other processes."""
 BUSY_TIMEOUT = 5.0
@@ -84,6 +97,8 @@ _GROWING = ("contracts", "ledger")
 log = structlog.get_logger("scopegate.store")
 
 Row = sqlite3.Row
+Change = tuple[int, str, str]
+"""A row of `changes`: its id, the kind of the announcement, and its fields as JSON."""
 
 
 class StoreError(Exception):
@@ -210,6 +225,20 @@ class Transaction(Snapshot):
         self.execute("RELEASE part")
 
 
+class PortableJob(Generic[T]):
+    """A job that another process may run: it, its result and its announcements are pickled.
+
+    A frozen dataclass of values, and of functions that a module can be asked for. What it raises
+    must keep its fields when it is pickled.
+    """
+
+    __slots__ = ()
+
+    def __call__(self, transaction: Transaction) -> T:
+        """Do the job."""
+        raise NotImplementedError
+
+
 Job = Callable[[Transaction], T]
 Reading = Callable[[Snapshot], T]
 AnnouncedT = TypeVar("AnnouncedT", bound=Announcement)
@@ -252,12 +281,17 @@ def _lock(path: Path) -> int | None:
     if fcntl is None:
         return None
     descriptor = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise StoreError(f"another gateway is serving the database {path}") from None
-    return descriptor
+    ends = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() < ends:
+                time.sleep(LOCK_SECONDS / 20)
+                continue
+            os.close(descriptor)
+            raise StoreError(f"another gateway is serving the database {path}") from None
+        return descriptor
 
 
 def migrate(
@@ -537,15 +571,30 @@ class _Thread(aiosqlite.Connection):
         return result
 
 
-class _Waiting:
-    __slots__ = ("failed", "future", "job", "result", "transaction")
+class WrittenJob:
+    """A job, and what became of it."""
 
-    def __init__(self, job: Job[Any], future: asyncio.Future[Any]) -> None:
+    __slots__ = ("changes", "failed", "job", "result")
+
+    def __init__(self, job: Job[Any]) -> None:
         self.job = job
-        self.future = future
         self.result: Any = None
         self.failed: BaseException | None = None
-        self.transaction: Transaction | None = None
+        self.changes: Sequence[Announcement] = ()
+
+
+class _Waiting(WrittenJob):
+    __slots__ = ("future",)
+
+    def __init__(self, job: Job[Any], future: asyncio.Future[Any]) -> None:
+        super().__init__(job)
+        self.future = future
+
+
+class _InFlight(NamedTuple):
+    batch: list[_Waiting]
+    remote: RemoteWriter | None
+    committing: asyncio.Task[Sequence[Change] | Exception]
 
 
 class Store:
@@ -566,6 +615,10 @@ class Store:
         self._kinds: dict[str, type[Announcement]] = {}
         self._poller: asyncio.Task[None] | None = None
         self._lock: int | None = None
+        self._uses_process = False
+        self._remote: RemoteWriter | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._start_again_at = 0.0
         self._seen_version = 0
         self._seen_change = 0
         self._complained_at = -COMPLAINT_SECONDS
@@ -577,10 +630,9 @@ class Store:
         try:
             # aiosqlite leaves a thread behind if it cannot open; so that is tried without it first.
             # The lock comes first, so that no database is migrated while a gateway serves it.
-            self._lock = _lock(self.path)
-            await asyncio.get_running_loop().run_in_executor(
-                None, _prepare, self.path, self._check, self._plugins
-            )
+            loop = asyncio.get_running_loop()
+            self._lock = await loop.run_in_executor(None, _lock, self.path)
+            await loop.run_in_executor(None, _prepare, self.path, self._check, self._plugins)
             await self._writer
             await self._reader
             self._seen_change = await self.read(_last_change)
@@ -599,12 +651,21 @@ class Store:
             await asyncio.gather(self._poller, return_exceptions=True)
         while self._work is not None:
             await asyncio.wait([self._work])
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
+        if self._remote is not None:
+            await self._remote.close()
         for thread in (self._reader, self._writer):
             with contextlib.suppress(sqlite3.Error):  # nothing is lost: the WAL has every commit
                 await thread.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def use_process(self) -> None:
+        """Let a process of its own run portable jobs once many jobs wait. Not on Windows."""
+        self._uses_process = self._lock is not None
 
     def listen(self, kind: type[AnnouncedT], listener: Callable[[AnnouncedT], None]) -> None:
         """Call `listener` with each announcement of a kind, made here or by another process.
@@ -647,36 +708,118 @@ class Store:
             raise fault from problem
 
     async def _write_all(self) -> None:
+        in_flight: deque[_InFlight] = deque()
         answering: asyncio.Task[None] | None = None
         try:
-            while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
-                committed = await self._commit_together(batch)
+            while self._waiting or in_flight:
+                if self._uses_process and len(self._waiting) >= MANY_WAITING:
+                    self._start_process()
+                self._commit_next(in_flight)
+                first = in_flight.popleft()
+                committed = await first.committing
                 if answering is not None:  # in the order of the commits
                     await answering
                 # The next batch is committed meanwhile.
-                answering = asyncio.create_task(self._answer(batch, committed))
-                if not self._waiting:
+                answering = asyncio.create_task(self._answer(first.batch, committed))
+                if not self._waiting and not in_flight:
                     await answering
         finally:
             self._work = None
+            for each in in_flight:
+                each.committing.cancel()
             if self._waiting:  # an unexpected failure must not hold up the other jobs
                 self._work = asyncio.get_running_loop().create_task(self._write_all())
 
-    async def _commit_together(self, batch: list[_Waiting]) -> list[Row] | Exception:
+    def _commit_next(self, in_flight: deque["_InFlight"]) -> None:
+        """Start to commit the next batches: one, or two if the process commits both."""
+        while self._waiting and len(in_flight) < MAX_IN_FLIGHT:
+            if in_flight and (
+                self._remote is None
+                or in_flight[-1].remote is not self._remote
+                or not isinstance(self._waiting[0].job, PortableJob)
+            ):
+                return  # they must not write at the same time
+            batch, remote = self._next_batch()
+            committing = asyncio.create_task(self._commit_together(batch, remote))
+            in_flight.append(_InFlight(batch, remote, committing))
+
+    def _next_batch(self) -> tuple[list[_Waiting], RemoteWriter | None]:
+        """Take the next jobs that can share a COMMIT, and the process to run them, if any."""
+        waiting = self._waiting
+        batch = [waiting.popleft()]
+        if self._remote is None:
+            batch += [waiting.popleft() for _ in range(min(MAX_BATCH - 1, len(waiting)))]
+            return batch, None
+        is_portable = isinstance(batch[0].job, PortableJob)
+        most = MAX_REMOTE_BATCH if is_portable else MAX_BATCH
+        while (
+            waiting and len(batch) < most and isinstance(waiting[0].job, PortableJob) == is_portable
+        ):
+            batch.append(waiting.popleft())
+        return batch, self._remote if is_portable else None
+
+    async def _commit_together(
+        self, batch: list[_Waiting], remote: RemoteWriter | None
+    ) -> Sequence[Change] | Exception:
         """Commit a batch. Return the changes of other processes before it, or why it failed."""
         try:
-            foreign = await self._writer.run(partial(_commit, batch, self._seen_change))
+            if remote is None:
+                foreign = await self._writer.run(
+                    partial(write_batch, batch=batch, seen_change=self._seen_change)
+                )
+            else:
+                foreign = await self._commit_remotely(batch, remote)
         except asyncio.CancelledError:
             await self._answer(batch, StoreError("the store has stopped"))
             raise
         except Exception as problem:  # noqa: BLE001 - logged once the callers have their answers
             return problem
         if foreign:
-            self._seen_change = foreign[-1]["id"]
+            self._seen_change = max(self._seen_change, foreign[-1][0])
         return foreign
 
-    async def _answer(self, batch: list[_Waiting], committed: list[Row] | Exception) -> None:
+    async def _commit_remotely(
+        self, batch: list[_Waiting], remote: RemoteWriter
+    ) -> Sequence[Change]:
+        try:
+            results = await remote.commit(self._seen_change, [waiting.job for waiting in batch])
+        except LostError as lost:
+            if self._remote is remote:  # else another batch was in flight
+                self._remote = None
+                self._start_again_at = time.monotonic() + RESTART_SECONDS
+                log.error("the process that writes has ended; it will be replaced")
+            await remote.close()
+            if lost.results is None or await self.read(_last_batch) != lost.name:
+                raise StoreUnavailableError(
+                    "the process that writes has ended: nothing was changed, try again"
+                ) from lost
+            results = lost.results
+        for waiting, outcome in zip(batch, results.outcomes, strict=True):
+            waiting.result, waiting.failed, waiting.changes = outcome
+        return results.foreign
+
+    def _start_process(self) -> None:
+        """Start the process that runs portable jobs, unless it runs, starts, or has just failed."""
+        if (
+            self._remote is None
+            and self._starting is None
+            and time.monotonic() >= self._start_again_at
+        ):
+            sample = [each.job for each in self._waiting if isinstance(each.job, PortableJob)][:1]
+            if sample:
+                self._starting = asyncio.create_task(self._start_remote(sample))
+
+    async def _start_remote(self, sample: Sequence[Job[Any]]) -> None:
+        assert self._lock is not None  # noqa: S101 - or `use_process` has no effect
+        try:
+            self._remote = await RemoteWriter.start(self.path, self._lock, sample)
+        except (OSError, LostError) as problem:
+            self._start_again_at = time.monotonic() + RESTART_SECONDS
+            log.error("the process that writes cannot be started", exc_info=problem)
+        finally:
+            self._starting = None
+
+    async def _answer(self, batch: list[_Waiting], committed: Sequence[Change] | Exception) -> None:
         """Answer each caller of a batch, a few at a time, whatever happens; then log."""
         problems: list[tuple[str, Exception]] = []
         failure: StoreError | None = None
@@ -705,8 +848,8 @@ class Store:
             log.error(event, exc_info=reason)
 
     def _settle(self, waiting: _Waiting, problems: list[tuple[str, Exception]]) -> None:
-        if waiting.failed is None and waiting.transaction is not None:
-            for change in waiting.transaction.changes:
+        if waiting.failed is None:
+            for change in waiting.changes:
                 self._announce(change, problems)
         if waiting.future.done():
             return  # the caller was cancelled; the job ran nevertheless
@@ -740,15 +883,15 @@ class Store:
                 await self.write(lambda transaction: None)
             self._seen_version = version
 
-    def _hear(self, rows: Sequence[Row], problems: list[tuple[str, Exception]]) -> None:
-        for row in rows:
-            kind = self._kinds.get(row["kind"])
+    def _hear(self, rows: Sequence[Change], problems: list[tuple[str, Exception]]) -> None:
+        for number, name, data in rows:
+            kind = self._kinds.get(name)
             if kind is None:  # it has no listener here
                 continue
             try:
-                change = kind.from_json(orjson.loads(row["data"]))
+                change = kind.from_json(orjson.loads(data))
             except Exception as problem:  # noqa: BLE001 - another process's fault stops nothing
-                problems.append((f"a change by another process is invalid: {row['id']}", problem))
+                problems.append((f"a change by another process is invalid: {number}", problem))
             else:
                 self._announce(change, problems)
 
@@ -767,27 +910,42 @@ def _read(job: Reading[T], connection: sqlite3.Connection) -> T:
         connection.execute("ROLLBACK")
 
 
+def _last_batch(reader: Snapshot) -> str:
+    """The name of the last batch that the process has committed."""
+    name: str = reader.single("SELECT name FROM last_batch")[0]
+    return name
+
+
 def _last_change(reader: Snapshot) -> int:
     newest: int = reader.single("SELECT coalesce(max(id), 0) FROM changes")[0]
     return newest
 
 
-def _commit(batch: list[_Waiting], seen_change: int, connection: sqlite3.Connection) -> list[Row]:
+def write_batch(
+    connection: sqlite3.Connection,
+    batch: Sequence[WrittenJob],
+    seen_change: int,
+    prepared: Callable[[Sequence[Change]], None] | None = None,
+) -> Sequence[Change]:
     """Run every job of the batch in its own savepoint, and commit them together.
 
     Return the rows of `changes` after `seen_change`: other processes' changes, which come before
-    those of the batch.
+    those of the batch. `prepared` is called with them before the COMMIT.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        foreign: list[Row] = connection.execute(
-            "SELECT id, kind, data FROM changes WHERE id > ? ORDER BY id", (seen_change,)
-        ).fetchall()
+        foreign: list[Change] = [
+            tuple(row)
+            for row in connection.execute(
+                "SELECT id, kind, data FROM changes WHERE id > ? ORDER BY id", (seen_change,)
+            )
+        ]
         for waiting in batch:
             connection.execute("SAVEPOINT job")
-            waiting.transaction = Transaction(connection)
+            transaction = Transaction(connection)
             try:
-                waiting.result = waiting.job(waiting.transaction)
+                waiting.result = waiting.job(transaction)
+                waiting.changes = transaction.changes
             except Exception as problem:
                 if not connection.in_transaction:
                     # On a full disk SQLite rolls back automatically: nothing of the batch is kept.
@@ -795,6 +953,8 @@ def _commit(batch: list[_Waiting], seen_change: int, connection: sqlite3.Connect
                 waiting.failed = problem
                 connection.execute("ROLLBACK TO job")
             connection.execute("RELEASE job")
+        if prepared is not None:
+            prepared(foreign)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -6,6 +6,7 @@ the client gives the payout, the price is rounded up. Commissions and fees are r
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from scopegate.exchange.contracts import eligibility
@@ -121,7 +122,8 @@ def _term(request: QuoteRequest, kind: AnyContractType, symbol: Symbol, now: int
         if request.date_start > now + MAX_START_AHEAD:
             raise not_offered("A contract must start within 24 hours from now.", "date_start")
         start, is_forward = request.date_start, True
-    terms = Terms(
+    terms = partial(
+        Terms,
         contract_type=kind.name,
         symbol=symbol,
         currency=request.currency,
@@ -137,13 +139,13 @@ def _term(request: QuoteRequest, kind: AnyContractType, symbol: Symbol, now: int
                 "duration",
             )
         last = (start // DAY + MULTIPLIER_DAYS + 1) * DAY - 1
-        return replace(terms, expiry=last)
+        return terms(expiry=last)
     if request.date_expiry is not None:
         if request.duration is not None:
             raise invalid("duration", "Give a duration or a date_expiry, not both.")
         seconds = request.date_expiry - start
         _check(kind, "date_expiry", seconds, durations.seconds, most_days=durations.days)
-        return replace(terms, expiry=request.date_expiry, is_fixed_expiry=True)
+        return terms(expiry=request.date_expiry, is_fixed_expiry=True)
     if request.duration is None:
         raise invalid("duration", "Give a duration or a date_expiry.")
     count, unit = request.duration, request.duration_unit
@@ -158,7 +160,7 @@ def _term(request: QuoteRequest, kind: AnyContractType, symbol: Symbol, now: int
         if not durations.ticks[0] <= count <= durations.ticks[1]:
             low, high = durations.ticks
             raise not_offered(f"Number of ticks must be between {low} and {high}.", "duration")
-        return replace(terms, ticks=count)
+        return terms(ticks=count)
     if unit == "d":
         if durations.days is None:
             if eligibility.durations(kind, symbol).days is not None:
@@ -171,10 +173,10 @@ def _term(request: QuoteRequest, kind: AnyContractType, symbol: Symbol, now: int
         if not durations.days[0] <= count <= durations.days[1]:
             low, high = durations.days
             raise _no_duration(kind, offered=f"Duration must be between {low}d and {high}d.")
-        return replace(terms, expiry=_close(symbol, start // DAY + count))
+        return terms(expiry=_close(symbol, start // DAY + count))
     seconds = count * _SECONDS[unit]
     _check(kind, "duration", seconds, durations.seconds)
-    return replace(terms, expiry=start + seconds)
+    return terms(expiry=start + seconds)
 
 
 def _check(

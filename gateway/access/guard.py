@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias, TypeVar
 
@@ -52,6 +52,18 @@ T = TypeVar("T")
 
 _UseKey: TypeAlias = tuple[int, str, str]
 """Token, address and call."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCheck:
+    """The check that a token is still valid, as a transaction sees it."""
+
+    token_id: int
+
+    def __call__(self, reader: Snapshot) -> None:
+        """Raise `AuthorizationRequired` unless it is."""
+        if not tokens.holds(reader, self.token_id):
+            raise authorization_required()
 
 
 class Access:
@@ -261,11 +273,7 @@ class Access:
         It raises `AuthorizationRequired` unless the grant's token is still valid there.
         """
 
-        def still_holds(reader: Snapshot) -> None:
-            if not tokens.holds(reader, grant.token_id):
-                raise authorization_required()
-
-        return still_holds
+        return TokenCheck(grant.token_id)
 
     async def write(self, grant: Grant, job: Job[T]) -> T:
         """Run a job that acts under a grant; return its result after COMMIT.

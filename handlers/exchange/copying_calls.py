@@ -158,8 +158,8 @@ class CopyTrading:
         grant = session.grant
         copiers, traders, hidden = await self._store.read(
             lambda reader: (
-                self._copying.copiers(reader, grant.loginid),
-                self._copying.traders(reader, grant.loginid),
+                self._copying.copies.copiers(reader, grant.loginid),
+                self._copying.copies.traders(reader, grant.loginid),
                 out_of_reach(reader, grant),
             )
         )
@@ -198,7 +198,7 @@ class CopyTrading:
             if not _allows(reader, account.user_id):
                 raise _not_allowed()
             found = performance.of(reader, loginid, now)
-            return found, len(self._copying.copiers(reader, loginid))
+            return found, len(self._copying.copies.copiers(reader, loginid))
 
         async with self._workers.queue.turn(session.client, "copytrading_statistics"):
             found, copiers = await self._store.read(job)

@@ -1,6 +1,6 @@
-import copy
 import dataclasses
 import itertools
+import pickle
 import subprocess
 import sys
 from decimal import Decimal
@@ -121,8 +121,15 @@ def test_the_pip_has_no_stray_digits(symbol: Symbol) -> None:
 
 def test_an_altered_copy_is_another_symbol() -> None:
     symbol = SYMBOLS["R_100"]
-    assert dataclasses.replace(symbol, volatility=2.0) != symbol
-    assert copy.copy(symbol) not in {symbol: "cached"}
+    altered = dataclasses.replace(symbol)
+    assert altered not in {symbol: "cached"}
+    with pytest.raises(TypeError, match="R_100 is not the symbol of this name"):
+        pickle.dumps(altered)
+
+
+def test_a_pickled_symbol_is_the_symbol() -> None:
+    for symbol in SYMBOLS.values():
+        assert pickle.loads(pickle.dumps(symbol)) is symbol
 
 
 def test_a_market_is_open_in_its_hours_and_one_without_always() -> None:

@@ -5,7 +5,7 @@ it there. Everything else, and everything as long as nobody kills the process, i
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +14,11 @@ from scopegate.exchange import book, desk, ledger, payments
 from scopegate.exchange.book import BoughtContract, Purchase
 from scopegate.exchange.contracts.common.contract_type import Quote
 from scopegate.exchange.contracts.common.refusals import Refusal
-from scopegate.exchange.copying import Copying
+from scopegate.exchange.copying import Copies
 from scopegate.exchange.ledger import Account, Entry, Posting
 from scopegate.exchange.payments import Order, Parties, Payment, PaymentService
 from scopegate.store import sqlite as store
-from scopegate.store.sqlite import Transaction
+from scopegate.store.sqlite import Transaction, WrittenJob
 
 
 class _NeverCommits:
@@ -39,23 +39,24 @@ class _NeverCommits:
 
 def reply_before_commit() -> None:
     """What opens or closes contracts is committed by the next batch only, after its replies."""
-    commit = store._commit
+    write_batch = store.write_batch
 
-    def late(batch: list[Any], seen_change: int, connection: Any) -> Any:
+    def late(connection: Any, batch: Sequence[WrittenJob], seen_change: int) -> Any:
         if connection.in_transaction:
             connection.execute("COMMIT")
-        foreign = commit(batch, seen_change, _NeverCommits(connection))  # type: ignore[arg-type]
+        uncommitted: Any = _NeverCommits(connection)
+        foreign = write_batch(uncommitted, batch, seen_change)
         moves_contracts = any(
             isinstance(change, book.ContractChanged)
             for waiting in batch
             if waiting.failed is None
-            for change in waiting.transaction.changes
+            for change in waiting.changes
         )
         if not moves_contracts:
             connection.execute("COMMIT")
         return foreign
 
-    store._commit = late
+    store.write_batch = late  # type: ignore[assignment]
 
 
 def unguarded_debit() -> None:
@@ -98,7 +99,7 @@ def unguarded_debit() -> None:
                 bought = book.buy(transaction, purchase)
             finally:
                 paid.clear()
-            self._copying.bought(transaction, bought, purchase.quote)
+            self._copying.copies.bought(transaction, bought, purchase.quote)
             return bought
 
         return await self._store.write(open_contract)
@@ -108,19 +109,21 @@ def unguarded_debit() -> None:
 
 def copies_afterwards() -> None:
     """What a trader buys is copied in the next transaction, not in its own."""
-    buy, copy = desk.Desk.buy, Copying.bought
+    buy, copy = desk.Desk.buy, Copies.bought
 
     def nothing(
-        self: Copying, transaction: Transaction, bought: BoughtContract, quote: Quote[Any]
+        self: Copies, transaction: Transaction, bought: BoughtContract, quote: Quote[Any]
     ) -> None:
         pass
 
     async def buy_first(self: desk.Desk, purchase: Purchase, guard: ledger.Guard) -> BoughtContract:
         bought, quote = await buy(self, purchase, guard), purchase.quote
-        await self._store.write(lambda transaction: copy(self._copying, transaction, bought, quote))
+        await self._store.write(
+            lambda transaction: copy(self._copying.copies, transaction, bought, quote)
+        )
         return bought
 
-    Copying.bought = nothing  # type: ignore[method-assign]
+    Copies.bought = nothing  # type: ignore[method-assign]
     desk.Desk.buy = buy_first  # type: ignore[assignment, method-assign]
 
 
@@ -187,4 +190,5 @@ MUTANTS: dict[str, Callable[[], None]] = {
 
 if __name__ == "__main__":
     MUTANTS[sys.argv.pop(1)]()
+    store.Store.use_process = lambda self: None  # type: ignore[method-assign] # it is not changed
     cli.main()

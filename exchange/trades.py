@@ -1,0 +1,65 @@
+"""The jobs that open and close contracts, together with the copies of other accounts.
+
+They are portable: once many wait, a process of its own runs them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scopegate.exchange import book
+from scopegate.exchange.book import BoughtContract, ClosedContract, Contract, Purchase
+from scopegate.exchange.contracts.common.refusals import Refusal
+from scopegate.exchange.contracts.common.state import Outcome
+from scopegate.exchange.copying import Copies
+from scopegate.exchange.ledger import Guard
+from scopegate.store.sqlite import PortableJob, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Buying(PortableJob[BoughtContract]):
+    """Buys a contract, and copies of it. Raises `Refusal`, or what the guard raises."""
+
+    guard: Guard
+    purchase: Purchase
+    copies: Copies
+
+    def __call__(self, transaction: Transaction) -> BoughtContract:
+        """Return what was bought."""
+        self.guard(transaction)
+        bought = book.buy(transaction, self.purchase)
+        self.copies.bought(transaction, bought, self.purchase.quote)
+        return bought
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing(PortableJob[ClosedContract | None]):
+    """Sells or cancels a contract, and its copies. Raises what the guard raises."""
+
+    guard: Guard
+    held: Contract
+    outcome: Outcome
+    at: int
+    app_id: int | None
+    copies: Copies
+    ends: Sequence[tuple[Contract, Outcome | Refusal]]
+    """The open copies, each with its present outcome, or why it has none."""
+
+    def __call__(self, transaction: Transaction) -> ClosedContract | None:
+        """Return what was closed; `None` if it is closed already, or its orders have changed."""
+        self.guard(transaction)
+        closed = book.close(transaction, self.held, self.outcome, at=self.at, app_id=self.app_id)
+        if closed is not None:
+            self.copies.closed(transaction, closed, self.ends, at=self.at)
+        return closed
+
+
+@dataclass(frozen=True, slots=True)
+class Settling(PortableJob[ClosedContract | None]):
+    """Settles a contract that has ended."""
+
+    held: Contract
+    outcome: Outcome
+
+    def __call__(self, transaction: Transaction) -> ClosedContract | None:
+        """Return what was closed; `None` if it is closed already, or its orders have changed."""
+        return book.close(transaction, self.held, self.outcome, at=self.outcome.tick.epoch)

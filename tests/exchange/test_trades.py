@@ -1,0 +1,113 @@
+"""The jobs of trades are portable: what is pickled on the way changes nothing."""
+
+import pickle
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+from scopegate.exchange import ledger
+from scopegate.exchange.book import ContractChanged, Purchase
+from scopegate.exchange.contracts import quoting
+from scopegate.exchange.contracts.catalogue import TYPES
+from scopegate.exchange.contracts.common.contract_type import replay
+from scopegate.exchange.contracts.common.quote_request import QuoteRequest
+from scopegate.exchange.contracts.common.refusals import Refusal
+from scopegate.exchange.contracts.common.state import Outcome, Status, begin, latest
+from scopegate.exchange.copying import Copies
+from scopegate.exchange.rules import Margins
+from scopegate.exchange.trades import Buying, Closing, Settling
+from scopegate.gateway.access import tokens, users
+from scopegate.gateway.access.guard import TokenCheck
+from scopegate.gateway.calls import token_form
+from scopegate.gateway.calls.errors import ApiError, authorization_required
+from scopegate.store.sqlite import Job, T, Transaction, connect, migrate
+from tests.exchange.test_replay import FEED, NOON, wishes
+
+
+def carried(value: T) -> T:
+    """The value as it arrives in another process."""
+    copy: T = pickle.loads(pickle.dumps(value))
+    return copy
+
+
+class There:
+    """A process that runs jobs, as far as these can tell: everything is pickled on the way."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def __call__(self, job: Job[T]) -> T:
+        """Run a job there; its result and its announcements come back."""
+        before = len(self._transaction.changes)
+        result = carried(carried(job)(self._transaction))
+        for change in self._transaction.changes[before:]:
+            if isinstance(change, ContractChanged):  # its row stays there
+                assert carried(change).contract == change.contract
+            else:
+                assert carried(change) == change
+        return result
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("trades") / "test.db"
+    with closing(connect(path)) as connection:
+        migrate(connection)
+        user_id = users.create(Transaction(connection), "ada@example.com")
+        ledger.open_with_balance(Transaction(connection), user_id, virtual=[True], at=NOON)
+    return path
+
+
+@settings(max_examples=200)
+@given(wishes())
+def test_a_trade_elsewhere_is_the_trade_here(database: Path, request: QuoteRequest) -> None:
+    """A contract of any type that is bought, and then settled or sold."""
+    try:
+        quote = quoting.make_quote(request, FEED, NOON, Margins())
+    except Refusal:
+        return
+    with closing(connect(database)) as connection:
+        connection.execute("BEGIN")  # closing it undoes everything
+        transaction = Transaction(connection)
+        there = There(transaction)
+        [account] = ledger.accounts(transaction)
+        token = tokens.create(transaction, tokens.NewToken(account.loginid, "Bot", ["trade"]))
+        found = tokens.find(transaction, token_form.digest(token))
+        assert found is not None
+        guard, copies = TokenCheck(found.id), Copies(tokens.holds)
+        purchase = Purchase(quote=quote, loginid=account.loginid, app_id=None, at=NOON)
+        assert carried(purchase) == purchase
+        bought = there(Buying(guard, purchase, copies)).contract
+        assert bought.terms == quote.terms
+        kind = TYPES[bought.terms.contract_type]
+        state = replay(kind, bought.terms, begin(bought.terms, FEED), FEED, NOON + 1_000)
+        if state.outcome is None:
+            outcome = Outcome(Status.SOLD, latest(FEED, bought.terms.symbol, NOON + 1_000), 7)
+            closed = there(
+                Closing(
+                    guard=guard,
+                    held=bought,
+                    outcome=outcome,
+                    at=NOON + 1_000,
+                    app_id=None,
+                    copies=copies,
+                    ends=[],
+                )
+            )
+        else:
+            outcome = state.outcome
+            closed = there(Settling(bought, outcome))
+        assert closed is not None
+        assert (closed.contract.status, closed.contract.sold_for) == (outcome.status, outcome.pays)
+        tokens.end(transaction, [found.id])
+        with pytest.raises(ApiError, match="AuthorizationRequired"):
+            there(Buying(guard, purchase, copies))
+
+
+def test_what_trades_raise_keeps_its_fields_on_the_way() -> None:
+    refused = Refusal("PriceMoved", "It costs more.", {"price": "More."}, names_field=False)
+    for problem in (refused, authorization_required()):
+        assert vars(carried(problem)) == vars(problem)
+        assert carried(problem).args == problem.args
