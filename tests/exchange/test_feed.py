@@ -177,6 +177,11 @@ def test_the_feed_is_frozen() -> None:
     assert found == FROZEN
 
 
+def test_the_page_names_the_feed_that_it_describes() -> None:
+    page = Path(__file__).parents[2] / "docs" / "markets.md"
+    assert f"describes **feed {FEED_VERSION}**" in page.read_text()
+
+
 @pytest.mark.slow
 def test_a_second_process_asked_in_another_order_gives_the_same_bytes() -> None:
     code = """

@@ -35,7 +35,7 @@ from scopegate.exchange.feed import Feed
 from scopegate.exchange.fixedpoint import ONE, tables
 from scopegate.exchange.hours import Place
 from scopegate.exchange.rules import Margins
-from scopegate.exchange.symbols import DAY, EARLIEST, SYMBOLS, Motion, Symbol
+from scopegate.exchange.symbols import DAY, EARLIEST, JUMP_SD, SYMBOLS, Motion, Symbol
 from tests.effort import chosen
 
 FEED = Feed("financing")
@@ -65,6 +65,38 @@ def expected_growth(symbol: Symbol, first: int, last: int) -> float:
         ticks = high - low - (symbol.grid.epoch(Place(day, high - 1)) == last)
         total += ticks * FEED.growth(symbol, opened).a_tick
     return total / ONE
+
+
+def documented_growth(symbol: Symbol, price: int, ticks: int) -> tuple[float, float]:
+    """What a tick adds by the table in `docs/trading.md`: without the pull, and the pull."""
+    pull = 0.4 / 365 if symbol.legs else symbol.total_volatility**2 / 365 / (2 * 0.7**2)
+    pull *= ticks * symbol.step / symbol.hours.mean_day
+    distance = math.log(price / (symbol.exact_level or symbol.level))
+    grown = symbol.tick_sd**2 / 2
+    if symbol.motion is Motion.JUMPS:
+        jump = symbol.tick_sd * JUMP_SD
+        grown += math.log1p(math.expm1(jump**2 / 2) / symbol.every)
+    elif symbol.motion is Motion.SPIKES:
+        step = 4e-6 if symbol.rises else -4e-6
+        low, high = 0.5 * step * symbol.every, 1.5 * step * symbol.every
+        spiked = (math.expm1(high) - math.expm1(low)) / (high - low) - 1
+        grown += math.log1p(spiked / symbol.every) - step
+    return grown, -pull * distance / ticks
+
+
+@pytest.mark.parametrize("name", [*sorted({*KINDS} - {"stpRNG"}), "DSI10", "frxXAUUSD", "WLDEUR"])
+def test_a_day_grows_by_the_documented_formula(name: str) -> None:
+    symbol = SYMBOLS[name]
+    for day in range(0, 3_000, 50):
+        ticks = symbol.grid.counts[day % 7]
+        if not ticks:
+            continue
+        opened = symbol.grid.epoch(Place(day, 0))
+        grown, pulled = documented_growth(symbol, FEED.price(symbol, opened), ticks)
+        found = FEED.growth(symbol, opened).a_tick / ONE
+        assert found == pytest.approx(grown + pulled, abs=2e-3 * abs(grown))
+        if abs(pulled) > 0.02 * abs(grown):
+            assert found != pytest.approx(grown, abs=4e-3 * abs(grown))
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -87,6 +87,24 @@ def test_the_levels_at_the_beginning_are_exact() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("frxEURUSD", 1.0, 1.2),
+        ("frxGBPUSD", 1.2, 1.4),
+        ("frxUSDJPY", 100, 160),
+        ("frxEURJPY", 120, 175),
+        ("frxAUDUSD", 0.6, 0.8),
+        ("frxUSDCAD", 1.2, 1.45),
+        ("frxUSDCHF", 0.8, 1.0),
+        ("frxXAUUSD", 1_500, 2_500),
+    ],
+)
+def test_levels_are_near_values_that_people_know(name: str, least: float, most: float) -> None:
+    symbol = SYMBOLS[name]
+    assert least < symbol.quote(symbol.level) < most
+
+
 @pytest.mark.parametrize("symbol", [EURO, CROSS, SYMBOLS["frxXAUUSD"]], ids=lambda s: s.name)
 def test_the_volatility_of_a_pair_follows_from_both_levels(symbol: Symbol) -> None:
     base, quoted = (LEVELS[name] for name, _ in symbol.legs)

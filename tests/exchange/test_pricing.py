@@ -25,7 +25,7 @@ from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.common.state import ContractState, MarketView, Tick
 from scopegate.exchange.contracts.common.terms import Barrier, Terms
 from scopegate.exchange.contracts.digits import Digits
-from scopegate.exchange.contracts.multipliers import Multiplier, MultiplierTerms
+from scopegate.exchange.contracts.multipliers import PIP_PARTS, Multiplier, MultiplierTerms
 from scopegate.exchange.contracts.turbos import Turbo
 from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.feed import Feed
@@ -189,6 +189,38 @@ def test_a_deal_cancellation_costs_what_the_vector_says(
     assert abs(plain / units("1") - expected) <= tolerance
     with_margin = kind.cancellation_price(terms, market, seconds, Margins(cancellation=0.05))
     assert abs(with_margin - 1.05 * plain) <= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["MULTUP", "MULTDOWN"])
+def test_a_deal_cancellation_costs_what_it_is_worth_where_a_tick_moves_a_pip(name: str) -> None:
+    """A stop-out is at a whole pip, here of eight: half of one is worth 3 % of the fee."""
+    kind, symbol, spot, ticks = TYPES[name], SYMBOLS["frxEURGBP"], 40_000, 150
+    assert isinstance(kind, Multiplier)
+    terms = MultiplierTerms(
+        contract_type=name,
+        symbol=symbol,
+        currency="USD",
+        stake=10_000,
+        start=NOON,
+        expiry=NOON + 100 * DAY,
+        multiplier=4_339,
+        commission=1_620,
+    )
+    market = sighted(symbol, spot, -0.5 * symbol.tick_sd**2)
+    fee = kind.cancellation_price(terms, market, (ticks + 1) * symbol.step, Margins(cancellation=0))
+    stop_out = kind.levels(terms, spot * PIP_PARTS).stop_out
+    assert abs(stop_out - spot) == 8
+    rng, paths = np.random.default_rng(1), 100_000
+    states = np.log(spot + rng.uniform(-0.5, 0.5, paths))  # the entry spot was rounded, too
+    stopped = np.zeros(paths, bool)
+    for _ in range(ticks):
+        states += rng.normal(-0.5 * symbol.tick_sd**2, symbol.tick_sd, paths)
+        shown = np.rint(np.exp(states))
+        stopped |= (shown - stop_out) * kind.direction <= 0
+    gained = kind.direction * terms.stake * terms.multiplier * (shown / spot - 1)
+    refunded = np.where(stopped, terms.stake, np.maximum(terms.commission - gained, 0))
+    assert fee == pytest.approx(refunded.mean(), rel=0.01)
 
 
 # Vanillas and turbos.

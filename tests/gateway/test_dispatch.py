@@ -286,9 +286,12 @@ async def test_a_message_that_is_refused_is_not_parsed(monkeypatch: pytest.Monke
         assert reply["error"]["code"] == "RateLimit"
 
 
-async def test_many_refusals_in_a_row_end_the_connection() -> None:
+@pytest.mark.parametrize("signed_in", [False, True])
+async def test_many_refusals_in_a_row_end_the_connection(signed_in: bool) -> None:
     async with limited(general_per_minute=2, refusals_in_a_row=5) as world:
         client = world.connect()
+        if signed_in:
+            await client.authorize(await world.token())
         for _ in range(2):
             await client.ask({"ping": 1})
         for _ in range(4):

@@ -308,6 +308,16 @@ async def test_a_cancelled_turn_frees_its_place() -> None:
     assert turns.queue.waiting == 0
 
 
+async def test_a_cancelled_turn_does_not_count_as_waiting() -> None:
+    turns = Turns(FairQueue(1, max_per_client=1))
+    await turns.want("a1", "a2")
+    await turns.cancel("a2")
+    await turns.want("a3", "a4")
+    assert turns.refused == ["a4: 1 waiting at once for one client"]
+    await turns.end("a1", "a3")
+    assert turns.begun == ["a1", "a3"]
+
+
 async def test_a_turn_that_is_granted_to_a_cancelled_task_goes_to_the_next() -> None:
     turns = Turns(FairQueue(1))
     await turns.want("a1", "b1", "c1")
@@ -374,6 +384,18 @@ async def test_work_is_done_in_slices_between_those_of_others(
     assert done[8:] == ["a1"] * 4
 
 
+async def test_more_clients_than_threads_have_their_slices_in_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scheduling, "WORKERS", 1)
+    monkeypatch.setattr(scheduling, "_slice", a_step)
+    workers = Workers()
+    done: list[str] = []
+    await asyncio.gather(*(workers.compute(name, "call", steps(name, 4, done)) for name in "abc"))
+    workers.close()
+    assert done == ["a", "b", "c"] * 4
+
+
 def a_step(work: Generator[None, None, Any]) -> tuple[bool, Any]:
     """One step of the work instead of as many as fit into a while."""
     try:
@@ -381,6 +403,15 @@ def a_step(work: Generator[None, None, Any]) -> tuple[bool, Any]:
     except StopIteration as returned:
         return True, returned.value
     return False, None
+
+
+def test_a_slice_is_no_more_of_the_work_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between slices others have their turns, and cancelled work stops."""
+    monkeypatch.setattr(scheduling, "SLICE", 0.0)
+    done: list[str] = []
+    work = steps("a", 3, done)
+    assert [scheduling._slice(work) for _ in range(4)] == [(False, None)] * 3 + [(True, "a")]
+    assert len(done) == 3
 
 
 async def test_cancelled_work_stops(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:

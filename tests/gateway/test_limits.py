@@ -79,6 +79,19 @@ def test_a_message_counts_by_its_size() -> None:
     assert counted.count_message(counted.counts("b"), 0) is None
 
 
+def test_an_hours_messages_are_counted_across_minutes() -> None:
+    counted, seconds = limiter(3, 5)
+    seconds.now = 3600.0
+    results = []
+    for _ in range(3):
+        results += [counted.count_message(counted.counts("a"), 0) for _ in range(2)]
+        seconds.now += 60
+    assert results == [None] * 5 + ["5 messages an hour"]
+    assert counted.count_message(counted.counts("b"), 3 * MESSAGE_UNIT) == "3 messages a minute"
+    seconds.now = 7200.0
+    assert counted.count_message(counted.counts("a"), 0) is None
+
+
 def test_messages_and_each_group_of_calls_are_counted_apart() -> None:
     counted, _ = limiter(1, 100)
     assert counted.count_message(counted.counts("a"), 0) is None

@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import sys
+import threading
 import time
 import types
 from collections import Counter
@@ -726,6 +727,56 @@ async def test_a_stop_answers_every_request_that_was_received(world: World) -> N
         client.writer.close()
         await stopping
     assert (head + rest).count(b"HTTP/1.1 200 ") == 200
+
+
+@asynccontextmanager
+async def minting(world: World, port: int) -> AsyncIterator[tuple[Raw, threading.Event]]:
+    """A client whose request is not answered before the event is set: the store is busy."""
+    done = threading.Event()
+    async with raw(port) as client:
+        client.writer.write(text({"authorize": await world.token("admin")}))
+        await client.message()
+        busy = asyncio.ensure_future(world.gateway.store.write(lambda transaction: done.wait(10)))
+        asked = {"api_token": 1, "new_token": "Mine", "new_token_scopes": ["admin"]}
+        client.writer.write(text(asked))
+        async with raw(port) as other:
+            other.writer.write(text({"ping": 1}))
+            await other.message()  # what was sent before is received by now
+        try:
+            yield client, done
+        finally:
+            done.set()
+            await busy
+
+
+async def test_a_stop_reads_nothing_more(world: World) -> None:
+    async with (
+        listening(world) as (running, port),
+        minting(world, port) as (waiting, done),
+        raw(port) as late,
+    ):
+        stopping = asyncio.ensure_future(running.stop())
+        await asyncio.sleep(0)
+        late.writer.write(text({"ping": 1}))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        done.set()
+        assert (await waiting.message())["api_token"]["new_token"] == 1
+        for client in (waiting, late):
+            assert await client.closed() == (1012, "the gateway is shutting down")
+            client.writer.close()
+        await stopping
+
+
+async def test_a_stop_waits_so_long_and_no_longer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "DRAIN", 0.0)
+    async with listening(world) as (running, port), minting(world, port) as (waiting, _):
+        stopping = asyncio.ensure_future(running.stop())
+        assert await waiting.closed() == (1012, "the gateway is shutting down")
+        waiting.writer.close()
+        await stopping
 
 
 @pytest.mark.parametrize("paused", [False, True], ids=["reading", "paused"])

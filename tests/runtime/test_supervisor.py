@@ -5,6 +5,8 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
+from scopegate import market_start, testing
+from scopegate.gateway.access import guard
 from scopegate.runtime import supervisor
 from scopegate.runtime.supervisor import supervise
 from scopegate.store.sqlite import StoreUnavailableError
@@ -42,3 +44,43 @@ async def test_its_owner_ends_it() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+def is_supervised(task: asyncio.Task[object]) -> bool:
+    coroutine = task.get_coro()
+    return getattr(coroutine, "cr_code", None) is supervisor._keep_running.__code__
+
+
+async def test_every_long_lived_task_of_a_gateway_is_supervised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guard, "FLUSH", 3600.0)  # no write begins amid the test
+    monkeypatch.setattr(market_start, "MARK_EVERY", 3600.0)
+    before = asyncio.all_tasks()
+    async with testing.world() as world:
+        client = world.connect()
+        await client.authorize(await world.token("trade"))
+        tasks = asyncio.all_tasks() - before
+        assert {task.get_name() for task in tasks} == {
+            "access",
+            "candles",
+            "changes by other processes",
+            "retention",
+            "the market's mark",
+        }
+        assert all(map(is_supervised, tasks))
+        parameters = {
+            "amount": 10,
+            "basis": "stake",
+            "contract_type": "CALL",
+            "currency": "USD",
+            "duration": 5,
+            "duration_unit": "t",
+            "symbol": "1HZ100V",
+        }
+        assert "buy" in await client.ask({"buy": 1, "price": 10, "parameters": parameters})
+        tasks = asyncio.all_tasks()
+        world.clock.advance(10)
+        [settling] = asyncio.all_tasks() - tasks
+        assert settling.get_name() == "settlement"
+        assert is_supervised(settling)

@@ -210,7 +210,9 @@ async def test_what_is_being_computed_ends_with_the_last_connection(
         while feed.days_built(symbol) < 5:  # noqa: ASYNC110 - nobody but a test waits for that
             await asyncio.sleep(0)
     client.leave()
-    await in_the_background(world)
+    async with asyncio.timeout(60):
+        while world.gateway.workers.queue._holding:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0)
     assert feed.days_built(symbol) < 2_000  # of 2,192
 
 

@@ -14,6 +14,7 @@ from scopegate.exchange.feed import Feed
 from scopegate.gateway.access import passwords
 from scopegate.gateway.calls import scheduling
 from scopegate.gateway.calls.dispatch import Dispatcher
+from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.session import Session
 from scopegate.gateway.transport.connection import Connection
 from scopegate.testing import PAGES, Client, World
@@ -182,6 +183,19 @@ async def test_a_page_that_signs_in_again_and_again_blocks_nobody(
             None,
             {"limit": f"{passwords.MAX_WAITING_PER_CLIENT} waiting at once for one client"},
         )
+
+
+async def test_only_so_many_passwords_of_one_client_wait() -> None:
+    checker = passwords.Passwords()
+    count = 1 + passwords.MAX_WAITING_PER_CLIENT + 2  # the first has its turn at once
+    try:
+        hashes = (checker.hash("a long password", "a client") for _ in range(count))
+        made = await asyncio.gather(*hashes, return_exceptions=True)
+    finally:
+        checker._threads.shutdown()
+    refused = [each.code for each in made if isinstance(each, ApiError)]
+    assert refused == ["RateLimit"] * 2
+    assert sum(isinstance(each, str) for each in made) == count - 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there threads have priorities")

@@ -170,6 +170,37 @@ async def test_only_the_latest_of_an_account_s_ended_tokens_are_kept(world: Worl
     assert await count(world, "tokens", "name = 'Ended 300'") == 1
 
 
+async def test_only_the_latest_of_a_user_s_deleted_apps_and_ended_authorizations_are_kept(
+    world: World,
+) -> None:
+    def many(transaction: Transaction) -> None:
+        for number in range(103):
+            transaction.execute(
+                "INSERT INTO apps (user_id, name, scopes, created_at, deleted_at)"
+                " VALUES (?, ?, 'read', 0, ?)",
+                world.demo.user_id,
+                f"Deleted {number}",
+                time.time() - 2_000 + number,
+            )
+        for number in range(1_003):
+            transaction.execute(
+                "INSERT INTO links (app_id, user_id, scopes, loginids, created_at, ended_at)"
+                " VALUES (?, ?, 'read', '', ?, ?)",
+                apps.TEST_APP,
+                world.demo.user_id,
+                number,
+                time.time() - 2_000 + number,
+            )
+
+    await world.gateway.store.write(many)
+    await purge(world)
+    assert await count(world, "apps", "deleted_at IS NOT NULL") == 100
+    assert await count(world, "apps", "name = 'Deleted 2'") == 0
+    assert await count(world, "apps", "name = 'Deleted 3'") == 1
+    assert await count(world, "links") == 1_000
+    assert await count(world, "links", "created_at < 3") == 0
+
+
 async def test_a_deleted_app_goes_with_its_authorizations_and_one_that_earned_stays(
     world: World,
 ) -> None:

@@ -243,6 +243,24 @@ async def test_nobody_agrees_to_what_they_were_not_shown(
     assert (await (await world.owner()).ask({"connected_apps": 1}))["connected_apps"] == []
 
 
+async def test_a_user_is_told_the_markup_of_an_app_before_consent_and_afterwards(
+    world: World,
+) -> None:
+    app, maker = await app_of(world)
+    page = await world.owner()
+    program = world.connect()
+    await program.authorize(await world.token("read"))
+    for markup in (1, 2.5):
+        await change(maker, app, app_markup_percentage=markup)
+        asked = {"consent_request": 1, "query": urlencode({"app_id": app.id})}
+        told = (await page.ask(asked))["consent_request"]
+        assert told["app_markup_percentage"] == markup
+        await token_for(world, app)
+        assert (await connected_app(world))["app_markup_percentage"] == markup
+        [listed] = (await program.ask({"oauth_apps": 1}))["oauth_apps"]
+        assert listed["app_markup_percentage"] == markup
+
+
 # The markup that a token pays which no consent covers.
 
 

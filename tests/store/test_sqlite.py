@@ -424,18 +424,67 @@ async def test_a_damaged_page_is_found_in_tables_and_indexes(
     assert missed == []
 
 
-async def test_callers_are_answered_although_the_log_fails(
+def statements_of_check(path: Path, **how: float) -> list[str]:
+    """What the check at the start asks of the file."""
+    asked: list[str] = []
+    with closing(connect(path)) as connection:
+        connection.set_trace_callback(asked.append)
+        store_module.check(connection, path, **how)
+    return asked
+
+
+async def test_the_check_at_the_start_reads_rows_of_small_files_alone(
     store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.close()
+    assert "quick_check" in str(statements_of_check(store.path))
+    monkeypatch.setattr(store_module, "SMALL_FILE", store.path.stat().st_size - 1)
+    asked = statements_of_check(store.path)
+    assert "quick_check" not in str(asked)
+    walks = [statement for statement in asked if "count(*)" in statement]
+    growing = [any(f'FROM "{name}"' in walk for name in ("contracts", "ledger")) for walk in walks]
+    assert growing == sorted(growing)  # in what grows it may not come to the end
+    assert set(growing) == {False, True}
+
+
+async def test_the_check_at_the_start_takes_no_longer_than_it_may(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "SMALL_FILE", 0)
+    await store.close()
+    asked = statements_of_check(store.path)
+    assert len([statement for statement in asked if "count(*)" in statement]) > 50
+    asked = statements_of_check(store.path, seconds=0.0)
+    assert len([statement for statement in asked if "count(*)" in statement]) <= 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "error"),
+    [
+        ("PRAGMA query_only = ON", "PRAGMA query_only = OFF", StoreUnavailableError),
+        ("ALTER TABLE changes RENAME TO gone", "ALTER TABLE gone RENAME TO changes", StoreError),
+    ],
+    ids=["a fault of the machine", "a bug"],
+)
+async def test_callers_are_answered_although_the_log_fails(
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    before: str,
+    after: str,
+    error: type[StoreError],
 ) -> None:
     class Broken:
         def error(self, *_: object, **__: object) -> None:
             raise OSError("no space left")
 
     monkeypatch.setattr(store_module, "log", Broken())
-    await store._writer.run(lambda writer: writer.execute("PRAGMA query_only = ON"))
-    results = await asyncio.gather(*(store.write(put(x)) for x in range(3)), return_exceptions=True)
-    assert [type(result) for result in results] == [StoreUnavailableError] * 3
-    await store._writer.run(lambda writer: writer.execute("PRAGMA query_only = OFF"))
+    monkeypatch.setattr(store_module, "MAX_BATCH", 2)
+    await store._writer.run(lambda writer: writer.execute(before))
+    async with asyncio.timeout(10):
+        writes = (store.write(put(x)) for x in range(3))  # two batches
+        results = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(result) for result in results] == [error] * 3
+    await store._writer.run(lambda writer: writer.execute(after))
     await store.write(put(4))
     assert await numbers(store) == [4]
 
