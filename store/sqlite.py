@@ -841,11 +841,12 @@ class Store:
             if count % ANSWERED_TOGETHER == 0:
                 with contextlib.suppress(asyncio.CancelledError):  # the others need answers too
                     await asyncio.sleep(0)  # the event loop reads its sockets
-        for waiting in batch:
-            if isinstance(waiting.failed, StoreUnavailableError):
-                self._complain(waiting.failed)
-        for event, reason in problems:
-            log.error(event, exc_info=reason)
+        with contextlib.suppress(Exception):  # a log that fails must not hold up other batches
+            for waiting in batch:
+                if isinstance(waiting.failed, StoreUnavailableError):
+                    self._complain(waiting.failed)
+            for event, reason in problems:
+                log.error(event, exc_info=reason)
 
     def _settle(self, waiting: _Waiting, problems: list[tuple[str, Exception]]) -> None:
         if waiting.failed is None:

@@ -69,7 +69,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield running
 
 
-settings.register_profile("default", max_examples=300, deadline=None)
+settings.register_profile("default", max_examples=100, deadline=None)
 settings.register_profile("quick", max_examples=30, deadline=None)
 settings.register_profile("long", max_examples=30_000, deadline=None)
 settings.load_profile("default")
