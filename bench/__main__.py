@@ -21,6 +21,7 @@ PROGRAMS = (
     "callbacks",
     "growth",
     "memory",
+    "commands",
     "books",
     "pricing",
 )

@@ -9,7 +9,6 @@ before them, as medians over the rounds. The kernel's memory for the sockets is 
 """
 
 import argparse
-import json
 import resource
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
+from bars import Bar, report
 from load import Client, LoadError
 from servers import FASTAPI, SCOPEGATE, SERVERS, WEBSOCKETS, Server, rotated, what_is_measured
 
@@ -114,9 +114,9 @@ def main() -> None:
             f"{name:<10} {sample.idle:>6.1f} {base.idle / sample.idle:>6.2f}"
             f" {sample.used:>6.1f} {base.used / sample.used:>6.2f} {sample.process:>8,}"
         )
-    if given.json is not None:
-        rows = {name: [asdict(sample) for sample in taken] for name, taken in samples.items()}
-        given.json.write_text(json.dumps({"of": what_is_measured(), "results": rows}, indent=1))
+    bars = [Bar("an idle connection", results[SCOPEGATE].idle, 4.0, "KiB")]
+    rows = {name: [asdict(sample) for sample in taken] for name, taken in samples.items()}
+    report(bars, rows, given.json)
 
 
 if __name__ == "__main__":

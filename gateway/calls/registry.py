@@ -27,7 +27,12 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, Generic, Required, TypedDict, TypeVar, Union, Unpack
 
-from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic import (
+    PydanticUndefinedAnnotation,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+)
 from typing_extensions import is_typeddict
 
 from scopegate.gateway.calls.errors import ApiError
@@ -156,7 +161,7 @@ def call(name: str, **policy: Unpack[_Policy]) -> Callable[[MethodT], MethodT]:
     return declare
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # without slots, for the cached property
 class Call:
     """One registered call."""
 
@@ -184,8 +189,6 @@ class Call:
     request: type[Request]
     replies: tuple[type, ...]
     """The `TypedDict`s of all bodies that it may return."""
-    validate: Callable[[Any], Request]
-    """Converts the message to a request; raises pydantic's `ValidationError`."""
     invoke: Callable[[Any, Session], Coroutine[Any, Any, Any]]
     eager: bool
     """Whether its first step runs without a task; see `Registry.add`."""
@@ -195,6 +198,18 @@ class Call:
     """The error codes that it may return, with their meanings; `None` if it declares none."""
     errors: Errors
     """The expected exceptions of its handler, with their conversion to errors for clients."""
+
+    @functools.cached_property
+    def validate(self) -> Callable[[Any], Request]:
+        """Converts the message to a request; raises pydantic's `ValidationError`.
+
+        Made when the first message needs it: all of them take a tenth of a second.
+        """
+        self.request.model_rebuild()
+        validate: Callable[..., Request] = self.request.__pydantic_validator__.validate_python
+        if takes_declared(self.request):
+            return functools.partial(validate, context=self.names)
+        return validate
 
     @property
     def sentence(self) -> str:
@@ -314,7 +329,8 @@ class Registry:
         audience = needs if isinstance(needs, Audience) else None
         needed = self._needed(where, needs)
         scopes = frozenset(map(str, needed))
-        validate = request.__pydantic_validator__.validate_python
+        if not trusted:
+            _check_request(where, request)
         return Call(
             name=name,
             needs=needs,
@@ -331,11 +347,6 @@ class Registry:
             description=description,
             request=request,
             replies=replies,
-            validate=(
-                functools.partial(validate, context=self.names)
-                if takes_declared(request)
-                else validate
-            ),
             invoke=method,
             eager=trusted or _never_waits(function),
             keeps_requests=trusted,
@@ -497,6 +508,15 @@ def _bodies(annotation: Any) -> Iterator[type]:
     elif typing.get_origin(annotation) in (Union, types.UnionType, list, Stream):
         for part in typing.get_args(annotation):
             yield from _bodies(part)
+
+
+def _check_request(where: str, request: type[Request]) -> None:
+    """Raise `DeclarationError` for a request that cannot be validated."""
+    try:
+        request.model_rebuild()
+    except (PydanticUserError, PydanticUndefinedAnnotation) as problem:
+        text = str(problem.message).splitlines()[0]
+        raise DeclarationError(f"{where}: {request.__name__}: {text}") from problem
 
 
 def _check_replies(call: Call) -> None:

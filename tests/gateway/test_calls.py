@@ -27,7 +27,7 @@ from scopegate.schemas.general_messages import Limits, LimitsReply, Ping, Pong, 
 from scopegate.schemas.published import PUBLISHED
 from scopegate.schemas.scopes import Scopes
 from scopegate.settings import chosen
-from scopegate.testing import NOON
+from scopegate.testing import NOON, World
 from tests import counted_calls
 
 
@@ -132,6 +132,41 @@ def test_a_strangers_reply_that_cannot_be_described_is_refused_at_the_start() ->
 
     with pytest.raises(DeclarationError, match=r'call "greet" returns StrangeReply: .*Strange'):
         Registry(Scopes(SCOPES)).add(Bad(), trusted=False)
+
+
+def test_a_strangers_request_that_cannot_be_validated_is_refused_at_the_start() -> None:
+    class Grow(Request):
+        grow: One
+        plant: World
+
+    class Garden:
+        @call("grow", needs=None)
+        async def grow(self, request: Grow, session: Session) -> GreetReply:
+            """Grow a plant."""
+            return {"greet": "grown"}
+
+    with pytest.raises(DeclarationError, match=r'"grow" \(Garden.grow\): Grow: .*World'):
+        Registry(Scopes(SCOPES)).add(Garden(), trusted=False)
+
+
+def test_a_request_of_ours_is_built_when_it_is_needed() -> None:
+    """All of them take a tenth of a second, which a start need not wait for."""
+
+    class Look(Request):
+        look: One
+
+    class Lookout:
+        @call("look", needs=None)
+        async def look(self, request: Look, session: Session) -> GreetReply:
+            """Look."""
+            return {"greet": "seen"}
+
+    registry = Registry(Scopes(SCOPES))
+    registry.add(Lookout(), trusted=True)
+    assert not Look.__pydantic_complete__
+    [found] = registry
+    assert found.validate({"look": 1}) == Look(look=1)
+    assert Look.__pydantic_complete__
 
 
 def test_a_call_without_needs_is_refused_by_name() -> None:
