@@ -56,7 +56,9 @@ from scopegate.exchange.ledger import Account, Posting
 from scopegate.exchange.rules import MAX_OPEN_POSITIONS, Margins
 from scopegate.gateway.access import tokens, users
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
-from scopegate.store.sqlite import Transaction, connect, migrate, run_once
+from scopegate.store.files import connect, run_once
+from scopegate.store.migrating import migrate
+from scopegate.store.transactions import Transaction
 from scopegate.testing import NOON
 
 PRICED: Mapping[str, Message] = {

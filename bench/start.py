@@ -21,7 +21,8 @@ from typing import Any
 
 from scopegate.exchange import ledger
 from scopegate.gateway.access import users
-from scopegate.store.sqlite import Transaction, run_once
+from scopegate.store.files import run_once
+from scopegate.store.transactions import Transaction
 
 ACCOUNTS = 50
 

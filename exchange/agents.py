@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.ledger import account
-from scopegate.store.sqlite import Row, Snapshot, Transaction
+from scopegate.store.transactions import Row, Snapshot, Transaction
 
 MAX_LISTED = 500
 """The maximum number of agents listed for a country: those who were approved first."""

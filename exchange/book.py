@@ -22,7 +22,7 @@ from scopegate.exchange.ledger import Entry, InsufficientFundsError, Posting
 from scopegate.exchange.markups import MarkupPayee
 from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rules import MAX_OPEN_PAYOUT, MAX_OPEN_POSITIONS
-from scopegate.store.sqlite import Announcement, Row, Snapshot, Transaction
+from scopegate.store.transactions import Announcement, Row, Snapshot, Transaction
 
 MAX_ORDERS = 100
 """The number of orders stored per contract: the latest ones."""

@@ -26,7 +26,8 @@ from scopegate.exchange.ledger import Account, Guard
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import MAX_COPIERS, MAX_TRADERS
 from scopegate.runtime.clock import Clock
-from scopegate.store.sqlite import Announcement, Row, Snapshot, Store, Transaction
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Announcement, Row, Snapshot, Transaction
 
 MAX_REPORTS = 1_000
 """The number of reports stored per account: the latest ones."""

@@ -57,14 +57,9 @@ from scopegate.exchange.symbols import Symbol
 from scopegate.exchange.trades import Buying, Closing, Settling
 from scopegate.runtime.clock import Clock
 from scopegate.runtime.supervisor import supervise
-from scopegate.store.sqlite import (
-    Row,
-    Store,
-    StoreDamagedError,
-    StoreError,
-    StoreUnavailableError,
-    Transaction,
-)
+from scopegate.store.errors import StoreDamagedError, StoreError, StoreUnavailableError
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Row, Transaction
 
 SETTLED_TOGETHER = 256
 """The number of contracts passed to the store at once; the others wait for these."""

@@ -16,7 +16,7 @@ from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.ledger import OUTSIDE
 from scopegate.exchange.money import to_text
 from scopegate.exchange.symbols import DAY
-from scopegate.store.sqlite import Snapshot, Transaction
+from scopegate.store.transactions import Snapshot, Transaction
 
 AMOUNTS = (
     "max_balance",

@@ -16,7 +16,9 @@ from typing import ClassVar, NamedTuple
 
 from scopegate.exchange.money import CURRENCIES, bound_in
 from scopegate.runtime.clock import Clock
-from scopegate.store.sqlite import Announcement, Row, Snapshot, Store, StoreError, Transaction
+from scopegate.store.errors import StoreError
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Announcement, Row, Snapshot, Transaction
 
 DEMO_PREFIX = "VRTC"
 REAL_PREFIX = "CR"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from scopegate.exchange import ledger
 from scopegate.exchange.ledger import EXCHANGE, Account, Entry, Posting
-from scopegate.store.sqlite import Row, Snapshot, Transaction
+from scopegate.store.transactions import Row, Snapshot, Transaction
 
 
 class MarkupPayee(NamedTuple):

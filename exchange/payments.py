@@ -23,7 +23,8 @@ from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rates import Rates, shown
 from scopegate.exchange.rules import MAX_AGENT_PAYMENT, MIN_AGENT_PAYMENT
 from scopegate.runtime.clock import Clock
-from scopegate.store.sqlite import Row, Snapshot, Store, Transaction
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Row, Snapshot, Transaction
 
 
 class Kind(StrEnum):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scopegate.exchange.symbols import SYMBOLS, Symbol
-from scopegate.store.sqlite import Snapshot
+from scopegate.store.transactions import Snapshot
 
 LATEST = 5_000
 """The number of contracts evaluated: those closed last."""

@@ -12,7 +12,7 @@ from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.common.state import Outcome
 from scopegate.exchange.copying import Copies
 from scopegate.exchange.ledger import Guard
-from scopegate.store.sqlite import PortableJob, Transaction
+from scopegate.store.transactions import PortableJob, Transaction
 
 
 @dataclass(frozen=True, slots=True)

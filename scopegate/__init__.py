@@ -57,10 +57,10 @@ if TYPE_CHECKING:
     from scopegate.schemas.scopes import Scope as Scope
     from scopegate.settings import Settings as Settings
     from scopegate.settings import SettingsError as SettingsError
-    from scopegate.store.sqlite import Snapshot as Snapshot
+    from scopegate.store.errors import StoreError as StoreError
     from scopegate.store.sqlite import Store as Store
-    from scopegate.store.sqlite import StoreError as StoreError
-    from scopegate.store.sqlite import Transaction as Transaction
+    from scopegate.store.transactions import Snapshot as Snapshot
+    from scopegate.store.transactions import Transaction as Transaction
 
 _MODULES = {
     "call": "gateway.calls.registry",
@@ -88,8 +88,8 @@ _MODULES = {
     "Bus": "gateway.calls.bus",
     "Clock": "runtime.clock",
     "Store": "store.sqlite",
-    "Snapshot": "store.sqlite",
-    "Transaction": "store.sqlite",
+    "Snapshot": "store.transactions",
+    "Transaction": "store.transactions",
     "Workers": "gateway.calls.scheduling",
     "supervise": "runtime.supervisor",
     "Limit": "gateway.calls.limits",
@@ -109,7 +109,7 @@ _MODULES = {
     "PAPER_EXCHANGE": "paper_exchange",
     "Settings": "settings",
     "SettingsError": "settings",
-    "StoreError": "store.sqlite",
+    "StoreError": "store.errors",
 }
 
 __all__ = list(_MODULES)

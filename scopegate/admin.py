@@ -30,8 +30,10 @@ from scopegate.handlers.gateway.countries import COUNTRIES
 from scopegate.schemas.app_messages import AppOrigins, AppRegister
 from scopegate.schemas.scopes import in_order
 from scopegate.settings import SettingsError, load
-from scopegate.store.sqlite import Row, Snapshot, StoreError, Transaction, run_once
-from scopegate.store.sqlite import backup as copy_to
+from scopegate.store.errors import StoreError
+from scopegate.store.files import backup as copy_to
+from scopegate.store.files import run_once
+from scopegate.store.transactions import Row, Snapshot, Transaction
 
 T = TypeVar("T")
 

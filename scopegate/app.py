@@ -46,7 +46,8 @@ from scopegate.runtime.supervisor import supervise
 from scopegate.schemas.scopes import Scopes
 from scopegate.services import Services
 from scopegate.settings import Settings, SettingsError, plugin_settings, warn_of_tables
-from scopegate.store.sqlite import Store, StoreUnavailableError
+from scopegate.store.errors import StoreUnavailableError
+from scopegate.store.sqlite import Store
 
 T = TypeVar("T")
 

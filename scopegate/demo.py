@@ -7,7 +7,8 @@ from scopegate.gateway.access import tokens, users
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.schemas.scopes import Scopes
 from scopegate.settings import Settings
-from scopegate.store.sqlite import Store, Transaction
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Transaction
 
 DEMO_EMAIL = "demo@scopegate.invalid"
 

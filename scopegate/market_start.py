@@ -20,7 +20,8 @@ from datetime import UTC, datetime
 from scopegate.exchange.symbols import EARLIEST, FEED_VERSION
 from scopegate.settings import SettingsError
 from scopegate.store import meta
-from scopegate.store.sqlite import Snapshot, StoreError, Transaction
+from scopegate.store.errors import StoreError
+from scopegate.store.transactions import Snapshot, Transaction
 
 MARK_EVERY = 1.0
 """Real seconds between two marks."""

@@ -11,7 +11,7 @@ from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.plugins import EXCHANGE, Plugin
 from scopegate.schemas.scopes import Scopes
 from scopegate.store import meta
-from scopegate.store.sqlite import Snapshot, Transaction
+from scopegate.store.transactions import Snapshot, Transaction
 
 _SCOPES = "scopes"
 _PLUGINS = "plugins"

@@ -64,7 +64,8 @@ from scopegate.runtime.supervisor import supervise
 from scopegate.schemas.owner_messages import PaperSignInDemoReply, PaperSignInReply
 from scopegate.schemas.session_messages import PaperAuthorizeReply
 from scopegate.settings import Settings
-from scopegate.store.sqlite import Store, StoreUnavailableError
+from scopegate.store.errors import StoreUnavailableError
+from scopegate.store.sqlite import Store
 
 
 @lru_cache(maxsize=2)

@@ -6,7 +6,7 @@ from typing import Final
 from scopegate.exchange.book import MAX_ORDERS
 from scopegate.exchange.copying import MAX_REPORTS
 from scopegate.retention import BATCH, DAY, ENDED_DAYS, Key, Moments, Rule
-from scopegate.store.sqlite import Snapshot, Transaction
+from scopegate.store.transactions import Snapshot, Transaction
 
 
 def _old_copyings(reader: Snapshot, now: Moments) -> Sequence[Key]:

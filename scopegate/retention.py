@@ -20,7 +20,9 @@ from scopegate.gateway.access import tokens
 from scopegate.gateway.access.tokens import MAX_USES
 from scopegate.gateway.access.users import MAX_SIGN_INS
 from scopegate.runtime.clock import Clock
-from scopegate.store.sqlite import Snapshot, Store, StoreUnavailableError, Transaction
+from scopegate.store.errors import StoreUnavailableError
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Snapshot, Transaction
 
 log = structlog.get_logger("scopegate.retention")
 

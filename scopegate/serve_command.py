@@ -23,7 +23,8 @@ from pydantic_core import PydanticUndefined
 from scopegate import admin, logs
 from scopegate.runtime.garbage import GarbageCollector
 from scopegate.settings import Settings, SettingsError, load
-from scopegate.store.sqlite import StoreError, check_file
+from scopegate.store.errors import StoreError
+from scopegate.store.files import check_file
 
 if TYPE_CHECKING:
     from scopegate.framework import Gateway

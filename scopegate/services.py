@@ -15,7 +15,7 @@ from typing import Any, TypeVar, Union
 
 from scopegate.gateway.calls.registry import DeclarationError
 from scopegate.settings import SettingsError
-from scopegate.store.sqlite import StoreError
+from scopegate.store.errors import StoreError
 
 T = TypeVar("T")
 

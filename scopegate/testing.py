@@ -39,8 +39,9 @@ from scopegate.gateway.calls.registry import Registry
 from scopegate.gateway.transport.handshake import Handshake
 from scopegate.runtime.clock import HandClock
 from scopegate.settings import chosen
-from scopegate.store import sqlite as store
-from scopegate.store.sqlite import Snapshot, Transaction
+from scopegate.store.files import connect
+from scopegate.store.migrating import migrate
+from scopegate.store.transactions import Snapshot, Transaction
 
 T = TypeVar("T")
 
@@ -490,8 +491,8 @@ def _empty_database() -> bytes:
     """Return the file content of a new, migrated database."""
     with tempfile.TemporaryDirectory(prefix="scopegate-") as folder:
         empty = Path(folder) / "empty.db"
-        with contextlib.closing(store.connect(empty)) as connection:
-            store.migrate(connection)
+        with contextlib.closing(connect(empty)) as connection:
+            migrate(connection)
         return empty.read_bytes()
 
 

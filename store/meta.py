@@ -1,6 +1,6 @@
 """The table `meta`: named text values about the database as a whole."""
 
-from scopegate.store.sqlite import Snapshot, Transaction
+from scopegate.store.transactions import Snapshot, Transaction
 
 
 def get(reader: Snapshot, name: str) -> str | None:

@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
+from scopegate.store.files import connect
 from scopegate.store.remote_writer import FRAME, Batch, Outcome, Results
-from scopegate.store.sqlite import Change, WrittenJob, connect, write_batch
+from scopegate.store.transactions import Change, WrittenJob, write_batch
 
 Jobs: TypeAlias = Sequence[WrittenJob]
 

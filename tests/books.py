@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from scopegate.store.sqlite import Transaction
+from scopegate.store.transactions import Transaction
 
 Sums = dict[str, int]
 

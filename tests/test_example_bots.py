@@ -16,7 +16,7 @@ import pytest
 
 from scopegate.gateway.access import tokens
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
-from scopegate.store.sqlite import run_once
+from scopegate.store.files import run_once
 from tests.served import PATIENCE, Served, environment, serving
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

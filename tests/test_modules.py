@@ -156,7 +156,11 @@ TESTED_BY: dict[str, str] = {
     "schemas/session_messages.py": "tests/scenarios/test_tokens.py",
     # The program.
     "scopegate/admin.py": "tests/process/test_commands.py",
+    "store/errors.py": "tests/store/test_sqlite.py",
+    "store/files.py": "tests/store/test_sqlite.py",
+    "store/migrating.py": "tests/store/test_sqlite.py",
     "store/remote_writer.py": "tests/store/test_writer_process.py",
+    "store/transactions.py": "tests/store/test_sqlite.py",
     "store/meta.py": "tests/process/test_market.py",
     "scopegate/composition.py": "tests/program/test_framework.py",
     "scopegate/connecting.py": "tests/scenarios/test_apps.py",

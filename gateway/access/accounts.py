@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from scopegate.gateway.calls.session import Grant
-from scopegate.store.sqlite import Snapshot, StoreError, Transaction
+from scopegate.store.errors import StoreError
+from scopegate.store.transactions import Snapshot, Transaction
 
 PREFIX = "AC"
 _FIRST_NUMBER = 1001

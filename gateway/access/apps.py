@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 from scopegate.gateway.access import tokens, users
 from scopegate.gateway.calls.errors import ApiError
-from scopegate.store.sqlite import Announcement, Row, Snapshot, StoreError, Transaction
+from scopegate.store.errors import StoreError
+from scopegate.store.transactions import Announcement, Row, Snapshot, Transaction
 
 TEST_APP = 1089
 """The app that every database has, for demos."""

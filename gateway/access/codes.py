@@ -17,7 +17,7 @@ from functools import partial
 from scopegate.gateway.access import apps, tokens
 from scopegate.gateway.access.apps import AppLink
 from scopegate.gateway.calls import token_form
-from scopegate.store.sqlite import Snapshot, Transaction
+from scopegate.store.transactions import Snapshot, Transaction
 
 LIFETIME = 60.0
 TOKENS_LAST = 60 * 86_400

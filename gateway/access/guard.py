@@ -39,7 +39,9 @@ from scopegate.gateway.calls.limits import (
 )
 from scopegate.gateway.calls.session import Grant, Session
 from scopegate.schemas.scopes import Scopes
-from scopegate.store.sqlite import Job, Snapshot, Store, StoreUnavailableError, Transaction
+from scopegate.store.errors import StoreUnavailableError
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Job, Snapshot, Transaction
 
 FLUSH = 1.0
 WRONG_TOKENS_A_MINUTE = 5

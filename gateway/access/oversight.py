@@ -10,7 +10,7 @@ from scopegate.gateway.access import apps, tokens
 from scopegate.gateway.access.accounts import Account
 from scopegate.gateway.access.apps import AppLink
 from scopegate.gateway.access.tokens import Token
-from scopegate.store.sqlite import Row, Snapshot
+from scopegate.store.transactions import Row, Snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import ClassVar, NamedTuple
 
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError
-from scopegate.store.sqlite import Announcement, Row, Snapshot, Transaction
+from scopegate.store.transactions import Announcement, Row, Snapshot, Transaction
 
 MAX_PER_USER = 100
 """Owner tokens that one account may have at once."""

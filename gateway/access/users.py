@@ -14,7 +14,8 @@ import orjson
 from scopegate.gateway.access import tokens
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.limits import block_of
-from scopegate.store.sqlite import Row, Snapshot, StoreError, Transaction
+from scopegate.store.errors import StoreError
+from scopegate.store.transactions import Row, Snapshot, Transaction
 
 RESIDENCE = "id"
 """The default country of users who were created without one."""

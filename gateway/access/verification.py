@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from scopegate.gateway.access import users
 from scopegate.gateway.calls.errors import ApiError, rate_limit
-from scopegate.store.sqlite import Snapshot, Transaction
+from scopegate.store.transactions import Snapshot, Transaction
 
 LIFETIME = 3600.0
 MAX_PER_ADDRESS = 5

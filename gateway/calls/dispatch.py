@@ -74,7 +74,7 @@ from scopegate.gateway.calls.session import Grant, Session, Shape, Subscription
 from scopegate.gateway.calls.skim import skim
 from scopegate.gateway.calls.token_form import holds_token, without_tokens
 from scopegate.schemas.fields import MAX_INTEGER
-from scopegate.store.sqlite import StoreUnavailableError
+from scopegate.store.errors import StoreUnavailableError
 
 MAX_ECHO = 2048
 """Bytes of the longest message that a refusal by a limit echoes."""

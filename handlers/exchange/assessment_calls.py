@@ -14,7 +14,8 @@ from scopegate.schemas.assessment_messages import (
     SetFinancialAssessment,
     SetFinancialAssessmentReply,
 )
-from scopegate.store.sqlite import Store, Transaction
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Transaction
 
 _MEANS = "financial_information"
 _PARTS = (_MEANS, "trading_experience", "trading_experience_regulated")

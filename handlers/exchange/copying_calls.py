@@ -47,7 +47,9 @@ from scopegate.schemas.copying_messages import (
     CopytradingStatisticsReply,
     TraderShown,
 )
-from scopegate.store.sqlite import Snapshot, Store, StoreError
+from scopegate.store.errors import StoreError
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Snapshot
 
 ALLOWS_COPIERS = "allow_copiers"
 """The setting with which a user lets others copy."""

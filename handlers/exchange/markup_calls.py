@@ -17,7 +17,8 @@ from scopegate.schemas.markup_messages import (
     MarkupOfApp,
     MarkupOfContract,
 )
-from scopegate.store.sqlite import Snapshot, Store
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Snapshot
 
 
 class Markups:

@@ -46,7 +46,9 @@ from scopegate.schemas.opening_messages import (
     SetAccountCurrencyReply,
 )
 from scopegate.schemas.profile_messages import PersonalData
-from scopegate.store.sqlite import Snapshot, Store, StoreError, Transaction
+from scopegate.store.errors import StoreError
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Snapshot, Transaction
 
 _PERSONAL = (PersonalData.model_fields.keys() - AccountRequest.model_fields.keys()) | {
     "address_line_2",

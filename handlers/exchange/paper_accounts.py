@@ -13,7 +13,7 @@ from scopegate.gateway.calls.session import Grant
 from scopegate.handlers.exchange.reach import within
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.account_messages import AccountSummary
-from scopegate.store.sqlite import Snapshot, Transaction
+from scopegate.store.transactions import Snapshot, Transaction
 
 LANDING_COMPANIES = {"virtual": "Scopegate paper accounts", "svg": "Scopegate paper accounts"}
 """Names of the landing companies, by their published short names; all money is paper."""

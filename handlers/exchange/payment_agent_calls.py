@@ -42,7 +42,8 @@ from scopegate.schemas.payment_messages import (
     PaymentagentWithdrawJustificationReply,
     PaymentagentWithdrawReply,
 )
-from scopegate.store.sqlite import Snapshot, Store, Transaction
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Snapshot, Transaction
 
 PAID, REHEARSED = 1, 2
 """The replies to a payment that was made, and to one that was only checked (`dry_run`)."""

@@ -35,7 +35,7 @@ from scopegate.schemas.payment_messages import (
     TransferBetweenAccounts,
     TransferBetweenAccountsReply,
 )
-from scopegate.store.sqlite import Transaction
+from scopegate.store.transactions import Transaction
 
 
 def units_of(amount: Decimal, currency: str) -> int:

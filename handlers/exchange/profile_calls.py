@@ -27,7 +27,8 @@ from scopegate.schemas.profile_messages import (
     TncApproval,
     TncApprovalReply,
 )
-from scopegate.store.sqlite import Snapshot, Store, Transaction
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Snapshot, Transaction
 
 TERMS = "terms"
 """The name of the setting with the version of the terms that the user has accepted."""

@@ -12,7 +12,7 @@ from scopegate.exchange import ledger
 from scopegate.exchange.ledger import Account, Ledger
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.session import Grant
-from scopegate.store.sqlite import Snapshot
+from scopegate.store.transactions import Snapshot
 
 
 def within(accounts: Iterable[Account], grant: Grant) -> list[Account]:

@@ -63,7 +63,7 @@ from scopegate.schemas.trading_messages import (
     SellReply,
     SoldForOne,
 )
-from scopegate.store.sqlite import StoreUnavailableError
+from scopegate.store.errors import StoreUnavailableError
 
 ResultT = TypeVar("ResultT")
 

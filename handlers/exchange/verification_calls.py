@@ -8,7 +8,8 @@ from scopegate.gateway.calls.limits import FailureCounter, block_of
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
 from scopegate.schemas.verification_messages import VerifyEmail, VerifyEmailReply
-from scopegate.store.sqlite import Store, Transaction
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Transaction
 
 FROM_AN_ADDRESS = 20
 """Letters a minute that one address, or one user with their own token, can have sent."""

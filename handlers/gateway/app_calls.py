@@ -33,7 +33,8 @@ from scopegate.schemas.app_messages import (
     RevokeOauthAppReply,
 )
 from scopegate.schemas.scopes import Scopes
-from scopegate.store.sqlite import Snapshot, Store, Transaction
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Snapshot, Transaction
 
 
 class Apps:

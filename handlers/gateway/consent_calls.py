@@ -21,7 +21,8 @@ from scopegate.schemas.consent_messages import (
     ConsentRequestReply,
 )
 from scopegate.schemas.scopes import Scopes
-from scopegate.store.sqlite import Snapshot, Store, Transaction
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Snapshot, Transaction
 
 
 class Consent:

@@ -19,7 +19,8 @@ from scopegate.schemas.owner_messages import (
     TokenListReply,
 )
 from scopegate.schemas.scopes import Scopes
-from scopegate.store.sqlite import Snapshot, Store, Transaction
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Snapshot, Transaction
 
 _KINDS = {"owner": "token", "app": "app", "demo": "demo"}
 

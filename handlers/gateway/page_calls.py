@@ -27,7 +27,8 @@ from scopegate.schemas.owner_messages import (
     SignOutReply,
 )
 from scopegate.schemas.scopes import Scopes
-from scopegate.store.sqlite import Row, Snapshot, Store, Transaction
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Row, Snapshot, Transaction
 
 LASTS = 12 * 3600.0
 """Seconds after which a sign-in at the pages ends."""

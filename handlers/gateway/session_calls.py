@@ -28,7 +28,8 @@ from scopegate.schemas.session_messages import (
     LogoutReply,
     SignInRecord,
 )
-from scopegate.store.sqlite import Row, Snapshot, Store
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Row, Snapshot
 
 SEVERAL = "MULTI"
 _PRODUCT = re.compile(r"(Firefox|Edg|OPR|Chrome|Version)/([0-9.]+)")

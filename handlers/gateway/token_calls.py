@@ -12,7 +12,8 @@ from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.gateway.gateway_scopes import ADMIN
 from scopegate.schemas.scopes import Scopes
 from scopegate.schemas.token_messages import ApiToken, ApiTokenBody, ApiTokenReply, TokenSummary
-from scopegate.store.sqlite import Store, Transaction
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Transaction
 
 
 class Tokens:

@@ -15,7 +15,8 @@ from scopegate.exchange.contracts.common.quote_request import QuoteRequest
 from scopegate.exchange.contracts.common.state import Status, begin, latest
 from scopegate.exchange.contracts.multipliers import PIP_PARTS, Multiplier
 from scopegate.exchange.desk import Desk
-from scopegate.store.sqlite import Store, StoreError
+from scopegate.store.errors import StoreError
+from scopegate.store.sqlite import Store
 from scopegate.testing import World
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scopegate.exchange import ledger
 from scopegate.exchange.ledger import InsufficientFundsError, Ledger
 from scopegate.exchange.money import CURRENCIES, to_number, to_text, to_units
-from scopegate.store.sqlite import Transaction
+from scopegate.store.transactions import Transaction
 from scopegate.testing import World
 
 

@@ -23,7 +23,8 @@ from scopegate.exchange.money import CURRENCIES
 from scopegate.exchange.payments import Kind, Order, Payment
 from scopegate.exchange.rates import Rates
 from scopegate.gateway.access import users
-from scopegate.store.sqlite import Transaction, migrate
+from scopegate.store.migrating import migrate
+from scopegate.store.transactions import Transaction
 from scopegate.testing import NOON
 from tests import books
 

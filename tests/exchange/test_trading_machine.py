@@ -48,7 +48,7 @@ from scopegate.gateway.transport.handshake import Handshake
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.runtime.clock import HandClock
 from scopegate.settings import Settings
-from scopegate.store.sqlite import Transaction
+from scopegate.store.transactions import Transaction
 from scopegate.testing import NOON, MemoryClient
 from tests.effort import chosen
 

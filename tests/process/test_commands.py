@@ -23,7 +23,8 @@ from scopegate.exchange import agents, exclusion, ledger
 from scopegate.gateway.access import tokens, users
 from scopegate.gateway.calls import token_form
 from scopegate.handlers.exchange.exchange_scopes import ADMIN, READ
-from scopegate.store.sqlite import Transaction, run_once
+from scopegate.store.files import run_once
+from scopegate.store.transactions import Transaction
 from tests.served import MODULE, SCRIPT, Served, SocketClient, scopegate, serving
 
 SOON = 2.0

@@ -26,7 +26,8 @@ from scopegate import market_start
 from scopegate.exchange import ledger
 from scopegate.gateway.access import apps, tokens, users
 from scopegate.handlers.exchange.exchange_scopes import READ, SCOPES
-from scopegate.store.sqlite import Transaction, run_once
+from scopegate.store.files import run_once
+from scopegate.store.transactions import Transaction
 from tests.served import PATIENCE, Served, SocketClient, serving
 
 ROUNDS = 4

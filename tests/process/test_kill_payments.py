@@ -32,7 +32,8 @@ from scopegate.exchange import agents, ledger
 from scopegate.exchange.agents import Application
 from scopegate.gateway.access import tokens, users, verification
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
-from scopegate.store.sqlite import Transaction, run_once
+from scopegate.store.files import run_once
+from scopegate.store.transactions import Transaction
 from tests import books, served
 from tests.process import trading_mutants
 from tests.served import PATIENCE, Served, SocketClient, serving

@@ -37,7 +37,8 @@ from scopegate.exchange.copying import MAX_REPORTS
 from scopegate.exchange.feed import Feed
 from scopegate.gateway.access import tokens, users
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
-from scopegate.store.sqlite import Transaction, run_once
+from scopegate.store.files import run_once
+from scopegate.store.transactions import Transaction
 from tests import served
 from tests.clients.settle_again import LONGEST_STEP, Agreed, PerPoint, settle
 from tests.clients.settle_again import Tick as ToldTick

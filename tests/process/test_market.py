@@ -10,7 +10,7 @@ import pytest
 from scopegate import market_start
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.symbols import SYMBOLS
-from scopegate.store.sqlite import run_once
+from scopegate.store.files import run_once
 from tests.effort import chosen
 from tests.served import Served, SocketClient, serving
 

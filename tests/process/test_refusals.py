@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from scopegate import market_start
 from scopegate.cli import cli
 from scopegate.exchange.symbols import FEED_VERSION
-from scopegate.store.sqlite import run_once
+from scopegate.store.files import run_once
 from tests.served import MODULE, SCRIPT, scopegate
 
 CALLS_WITHOUT_NEEDS = '''

@@ -8,7 +8,7 @@ import pytest
 
 from scopegate import market_start
 from scopegate.runtime.clock import RunningClock
-from scopegate.store.sqlite import run_once
+from scopegate.store.files import run_once
 from tests.served import Served
 
 MOVED = """

@@ -16,7 +16,8 @@ import pytest
 from scopegate.exchange import ledger
 from scopegate.gateway.access import tokens, users
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
-from scopegate.store.sqlite import Transaction, run_once
+from scopegate.store.files import run_once
+from scopegate.store.transactions import Transaction
 from tests.served import Served, SocketClient, serving
 
 USERS = 24

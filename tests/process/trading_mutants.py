@@ -18,7 +18,7 @@ from scopegate.exchange.copying import Copies
 from scopegate.exchange.ledger import Account, Entry, Posting
 from scopegate.exchange.payments import Order, Parties, Payment, PaymentService
 from scopegate.store import sqlite as store
-from scopegate.store.sqlite import Transaction, WrittenJob
+from scopegate.store.transactions import Transaction, WrittenJob
 
 
 class _NeverCommits:

@@ -14,7 +14,7 @@ from scopegate.exchange.ledger import Account, Ledger
 from scopegate.gateway.access import users, verification
 from scopegate.gateway.calls.registry import Call
 from scopegate.schemas.published import PUBLISHED
-from scopegate.store.sqlite import Transaction
+from scopegate.store.transactions import Transaction
 from scopegate.testing import Client, World
 
 Request = dict[str, Any]

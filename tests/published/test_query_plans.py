@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from scopegate.exchange.desk import Desk
-from scopegate.store.sqlite import Snapshot
+from scopegate.store.transactions import Snapshot
 from scopegate.testing import World
 from tests.published.scenes import OWN, SCENES, signed_in
 

@@ -9,7 +9,7 @@ from scopegate import market_start, testing
 from scopegate.gateway.access import guard
 from scopegate.runtime import supervisor
 from scopegate.runtime.supervisor import supervise
-from scopegate.store.sqlite import StoreUnavailableError
+from scopegate.store.errors import StoreUnavailableError
 
 
 @pytest.fixture(autouse=True)

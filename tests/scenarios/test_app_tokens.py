@@ -12,7 +12,7 @@ from scopegate.gateway.access import apps, tokens, verification
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.calls import token_form
 from scopegate.handlers.exchange.exchange_scopes import ADMIN, PAYMENTS
-from scopegate.store.sqlite import Transaction
+from scopegate.store.transactions import Transaction
 from scopegate.testing import Client, World
 from tests.conftest import Connected
 from tests.published.scenes import AGENT, OFFERED, SCENES, a_resident, an_agent, somebody

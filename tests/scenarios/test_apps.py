@@ -4,7 +4,8 @@ import pytest
 
 from scopegate import testing
 from scopegate.gateway.access import apps
-from scopegate.store.sqlite import StoreError, run_once
+from scopegate.store.errors import StoreError
+from scopegate.store.files import run_once
 from scopegate.testing import World
 from tests.conftest import Connected
 

@@ -17,7 +17,7 @@ from scopegate.exchange.ledger import Account
 from scopegate.exchange.rules import MAX_COPIERS, MAX_TRADERS
 from scopegate.gateway.access import tokens
 from scopegate.gateway.calls import token_form
-from scopegate.store.sqlite import Transaction
+from scopegate.store.transactions import Transaction
 from scopegate.testing import Client, World
 from tests.conftest import Connected
 from tests.scenarios.test_races import CALL, UP, bought, buying

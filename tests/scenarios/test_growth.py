@@ -12,7 +12,7 @@ import structlog
 from scopegate import app, testing
 from scopegate.gateway.access import apps, tokens, users
 from scopegate.retention import DAY, Key, Moments, Retention, Rule
-from scopegate.store.sqlite import Snapshot, Transaction
+from scopegate.store.transactions import Snapshot, Transaction
 from scopegate.testing import World
 
 

@@ -11,7 +11,7 @@ from scopegate import testing
 from scopegate.gateway.access import tokens
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.limits import PROFILES
-from scopegate.store.sqlite import Transaction
+from scopegate.store.transactions import Transaction
 from scopegate.testing import Client, World
 from tests.conftest import limited
 from tests.served import over_sockets

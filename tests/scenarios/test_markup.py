@@ -16,7 +16,7 @@ from scopegate.exchange.ledger import Account, Ledger
 from scopegate.exchange.rates import Rates
 from scopegate.exchange.rules import Margins
 from scopegate.gateway.access.apps import App
-from scopegate.store.sqlite import Transaction
+from scopegate.store.transactions import Transaction
 from scopegate.testing import NOON, Client, World
 from tests.conftest import Connected
 from tests.scenarios.test_copying import party, trader_of

@@ -11,7 +11,8 @@ from scopegate.app import compose
 from scopegate.exchange import ledger
 from scopegate.gateway.access import passwords, users
 from scopegate.settings import SettingsError, chosen
-from scopegate.store.sqlite import Transaction, run_once
+from scopegate.store.files import run_once
+from scopegate.store.transactions import Transaction
 from scopegate.testing import Client, World
 from tests.conftest import Connected
 from tests.scenarios.test_races import UP, buying

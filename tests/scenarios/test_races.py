@@ -10,7 +10,7 @@ import pytest
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.rules import MAX_OPEN_POSITIONS
 from scopegate.gateway.calls import token_form
-from scopegate.store.sqlite import Transaction
+from scopegate.store.transactions import Transaction
 from scopegate.testing import Client, MemoryClient, World
 from tests.conftest import Connected
 

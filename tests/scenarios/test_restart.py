@@ -26,7 +26,7 @@ from scopegate.exchange.feed import Feed
 from scopegate.exchange.symbols import DAY, SYMBOLS
 from scopegate.runtime.clock import HandClock
 from scopegate.settings import Settings
-from scopegate.store.sqlite import Transaction
+from scopegate.store.transactions import Transaction
 from scopegate.testing import NOON, Mailbox, MemoryClient, World
 
 SEED = "restart"

@@ -15,7 +15,8 @@ from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.symbols import DAY
 from scopegate.gateway.access import users
-from scopegate.store.sqlite import Transaction, migrate
+from scopegate.store.migrating import migrate
+from scopegate.store.transactions import Transaction
 from scopegate.testing import NOON, Client, World
 from tests.conftest import Connected
 from tests.scenarios.test_copying import pair

@@ -13,7 +13,7 @@ from scopegate import testing
 from scopegate.exchange.ledger import Ledger
 from scopegate.gateway.access import passwords, users
 from scopegate.listening import listen
-from scopegate.store.sqlite import StoreError
+from scopegate.store.errors import StoreError
 from scopegate.testing import Client, MemoryClient, World
 from tests.served import SocketClient
 

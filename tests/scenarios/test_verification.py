@@ -8,7 +8,7 @@ from scopegate import testing
 from scopegate.gateway.access import verification
 from scopegate.gateway.access.mail import LogMailer
 from scopegate.gateway.calls.errors import ApiError
-from scopegate.store.sqlite import Transaction
+from scopegate.store.transactions import Transaction
 from scopegate.testing import Client, World
 from tests.conftest import Connected
 

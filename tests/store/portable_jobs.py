@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import ClassVar
 
-from scopegate.store.sqlite import Announcement, PortableJob, Transaction
+from scopegate.store.transactions import Announcement, PortableJob, Transaction
 
 
 @dataclass(frozen=True)

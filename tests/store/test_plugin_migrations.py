@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scopegate.store.sqlite import Store, StoreError, connect, migrate
+from scopegate.store.errors import StoreError
+from scopegate.store.files import connect
+from scopegate.store.migrating import migrate
+from scopegate.store.sqlite import Store
 
 
 @pytest.fixture

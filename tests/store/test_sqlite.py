@@ -17,20 +17,18 @@ import structlog
 from scopegate import market_start
 from scopegate.exchange.symbols import FEED_VERSION
 from scopegate.gateway.access import apps
+from scopegate.store import files
 from scopegate.store import sqlite as store_module
-from scopegate.store.sqlite import (
-    Announcement,
-    Snapshot,
-    Store,
+from scopegate.store.errors import (
     StoreBusyError,
     StoreDamagedError,
     StoreError,
     StoreUnavailableError,
-    Transaction,
-    connect,
-    migrate,
-    run_once,
 )
+from scopegate.store.files import connect, run_once
+from scopegate.store.migrating import migrate
+from scopegate.store.sqlite import Store
+from scopegate.store.transactions import Announcement, Job, Snapshot, Transaction
 
 
 @pytest.fixture
@@ -48,7 +46,7 @@ class Told(Announcement):
     x: int
 
 
-def put(x: int) -> store_module.Job[None]:
+def put(x: int) -> Job[None]:
     def job(transaction: Transaction) -> None:
         transaction.execute("INSERT INTO t VALUES (?)", x)
 
@@ -143,7 +141,7 @@ async def test_changes_are_told_after_commit_in_order_before_the_caller_goes_on(
 
     store.listen(Told, listener)
 
-    def announce(x: int) -> store_module.Job[None]:
+    def announce(x: int) -> Job[None]:
         def job(transaction: Transaction) -> None:
             put(x)(transaction)
             transaction.announce(Told(x))
@@ -389,25 +387,25 @@ def test_an_authorization_from_before_covers_the_app_as_it_is(tmp_path: Path) ->
 
 def test_a_file_that_cannot_be_looked_at_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot use the database"):
-        store_module.check_file(tmp_path / ("x" * 300))
+        files.check_file(tmp_path / ("x" * 300))
 
 
 def refusal(path: Path) -> str:
     """Why the file is not served; empty where it is."""
     try:
-        store_module.check_file(path)
+        files.check_file(path)
     except StoreDamagedError as problem:
         return str(problem)
     return ""
 
 
-@pytest.mark.parametrize("small_file", [0, store_module.SMALL_FILE])
+@pytest.mark.parametrize("small_file", [0, files.SMALL_FILE])
 async def test_a_damaged_page_is_found_in_tables_and_indexes(
     store: Store, monkeypatch: pytest.MonkeyPatch, small_file: int
 ) -> None:
-    monkeypatch.setattr(store_module, "SMALL_FILE", small_file)
+    monkeypatch.setattr(files, "SMALL_FILE", small_file)
     await store.close()
-    store_module.check_file(store.path)
+    files.check_file(store.path)
     sound = store.path.read_bytes()
     with contextlib.closing(sqlite3.connect(store.path)) as connection:
         pages = connection.execute(
@@ -429,7 +427,7 @@ def statements_of_check(path: Path, **how: float) -> list[str]:
     asked: list[str] = []
     with closing(connect(path)) as connection:
         connection.set_trace_callback(asked.append)
-        store_module.check(connection, path, **how)
+        files.check(connection, path, **how)
     return asked
 
 
@@ -438,7 +436,7 @@ async def test_the_check_at_the_start_reads_rows_of_small_files_alone(
 ) -> None:
     await store.close()
     assert "quick_check" in str(statements_of_check(store.path))
-    monkeypatch.setattr(store_module, "SMALL_FILE", store.path.stat().st_size - 1)
+    monkeypatch.setattr(files, "SMALL_FILE", store.path.stat().st_size - 1)
     asked = statements_of_check(store.path)
     assert "quick_check" not in str(asked)
     walks = [statement for statement in asked if "count(*)" in statement]
@@ -450,7 +448,7 @@ async def test_the_check_at_the_start_reads_rows_of_small_files_alone(
 async def test_the_check_at_the_start_takes_no_longer_than_it_may(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "SMALL_FILE", 0)
+    monkeypatch.setattr(files, "SMALL_FILE", 0)
     await store.close()
     asked = statements_of_check(store.path)
     assert len([statement for statement in asked if "count(*)" in statement]) > 50

@@ -11,16 +11,10 @@ import pytest
 
 from scopegate.store import remote_writer
 from scopegate.store import sqlite as store_module
-from scopegate.store.sqlite import (
-    MANY_WAITING,
-    PortableJob,
-    Snapshot,
-    Store,
-    StoreError,
-    StoreUnavailableError,
-    Transaction,
-    run_once,
-)
+from scopegate.store.errors import StoreError, StoreUnavailableError
+from scopegate.store.files import run_once
+from scopegate.store.sqlite import MANY_WAITING, Store
+from scopegate.store.transactions import Job, PortableJob, Snapshot, Transaction
 from tests.store.portable_jobs import Add, Added, AddUnpicklable, End, TooLargeError
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +68,7 @@ async def test_other_jobs_stay_here_and_all_keep_their_order(store: Store) -> No
     heard: list[int] = []
     store.listen(Added, lambda added: heard.append(added.number))
 
-    def here(number: int) -> store_module.Job[tuple[int, int]]:
+    def here(number: int) -> Job[tuple[int, int]]:
         job = Add(number)
         return lambda transaction: job(transaction)
 

@@ -1,0 +1,65 @@
+"""What can go wrong with the database, and how it is told to callers."""
+
+import sqlite3
+from pathlib import Path
+
+from scopegate.runtime.supervisor import ReportedError
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+_UNAVAILABLE = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PROTOCOL,
+}
+
+_RESTORE = (
+    "move it and its -wal and -shm files away, copy your latest backup there, and start again;"
+    " docs/operating.md shows how"
+)
+
+
+class StoreError(Exception):
+    """The store could not do what it was asked; nothing was changed."""
+
+
+class StoreUnavailableError(StoreError, ReportedError):
+    """The machine failed: the disk is full, or cannot be written or read. Try again later."""
+
+
+class StoreBusyError(StoreUnavailableError):
+    """Too many jobs are waiting."""
+
+
+class StoreDamagedError(StoreUnavailableError):
+    """A part of the database that is needed is damaged; trying again will not help."""
+
+
+def fault_of(problem: BaseException) -> StoreUnavailableError | None:
+    """Convert a fault of the machine to the error for callers; `None` for any other problem."""
+    if isinstance(problem, StoreUnavailableError):
+        return problem
+    code = getattr(problem, "sqlite_errorcode", 0) & 0xFF  # without the extended part
+    if code in _DAMAGED:
+        return StoreDamagedError(f"the database is damaged ({problem}): {_RESTORE}")
+    if code in _UNAVAILABLE or isinstance(problem, OSError):
+        return StoreUnavailableError(f"the database cannot be used at present: {problem}")
+    return None
+
+
+def damaged(path: Path, problem: object) -> StoreDamagedError:
+    """Return the error for a damaged database, which says what to do."""
+    what = " ".join(str(problem).split())
+    return StoreDamagedError(f"the database {path} is damaged ({what}): {_RESTORE}")
+
+
+def unusable(path: Path, problem: Exception) -> StoreError:
+    """Return the error for a database that cannot be opened or copied."""
+    if isinstance(fault_of(problem), StoreDamagedError):
+        return damaged(path, problem)
+    return StoreError(f"cannot use the database {path}: {problem}")

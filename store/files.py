@@ -1,0 +1,197 @@
+"""The file of the database: opened, locked, checked, copied, and written by other programs."""
+
+import contextlib
+import os
+import re
+import sqlite3
+import time
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # on Windows, where nothing keeps a second gateway off the file
+    fcntl = None  # type: ignore[assignment]
+
+import orjson
+
+from scopegate.store.errors import StoreDamagedError, StoreError, damaged, fault_of, unusable
+from scopegate.store.migrating import Check, Migrations, migrate
+from scopegate.store.transactions import Job, T, Transaction
+
+LOCK_SECONDS = 1.0
+"""Seconds that the processes of a gateway that was killed have to end."""
+BUSY_TIMEOUT = 5.0
+CHECK_SECONDS = 0.5
+"""Seconds that the check at start may take; pages not reached by then are trusted."""
+SMALL_FILE = 16 * 1024 * 1024
+"""Size in bytes up to which the check at start also checks the contents of pages."""
+_PARTIAL = re.compile(r"\bWHERE\b.*", re.DOTALL)
+
+_GROWING = ("contracts", "ledger")
+"""The tables that grow without bound."""
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Return a connection with the pragmas of all of ours. A new file has mode 0600."""
+    if not read_only:
+        # Created before SQLite opens it: the WAL and shared-memory files copy its mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def lock(path: Path) -> int | None:
+    """Lock the database for one gateway: two would not notice each other's changes.
+
+    Return the descriptor of the lock file beside the database. The lock ends with the process,
+    however that ends. Raises `StoreError` if another gateway has it, or if there is no folder for
+    it. `None`, without a lock, on Windows.
+    """
+    if not path.parent.is_dir():
+        raise StoreError(f"the folder {path.parent} of the database does not exist: create it")
+    if fcntl is None:
+        return None
+    descriptor = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT, 0o600)
+    ends = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() < ends:
+                time.sleep(LOCK_SECONDS / 20)
+                continue
+            os.close(descriptor)
+            raise StoreError(f"another gateway is serving the database {path}") from None
+        return descriptor
+
+
+def prepare(path: Path, check: Check | None, plugins: Migrations) -> None:
+    """Open and migrate the database once."""
+    with contextlib.closing(connect(path)) as connection:
+        migrate(connection, check, plugins)
+
+
+def check_file(path: Path) -> None:
+    """Check the database before it is served, if the file exists. Raises `StoreError`."""
+    try:
+        if not path.exists():
+            return
+        with contextlib.closing(connect(path)) as connection:
+            check(connection, path)
+    except (sqlite3.Error, OSError) as problem:
+        raise unusable(path, problem) from problem
+
+
+def check(connection: sqlite3.Connection, path: Path, seconds: float = CHECK_SECONDS) -> None:
+    """Read every page of each table and index, growing tables last, for at most `seconds`.
+
+    Raises `StoreDamagedError` at a damaged page. Pages that were not reached in time are trusted:
+    damage there is reported when it is found. Rows are checked in small files only (`SMALL_FILE`),
+    because that takes five times as long.
+    """
+    ends = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > ends, 1_000)
+    try:
+        if path.stat().st_size <= SMALL_FILE:
+            [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise damaged(path, found)
+            return
+        for statement in _walks(connection):
+            connection.execute(statement).fetchone()
+            if time.monotonic() > ends:
+                break
+    except sqlite3.DatabaseError as problem:
+        if isinstance(fault_of(problem), StoreDamagedError):
+            raise damaged(path, problem) from problem
+        if problem.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+def _walks(connection: sqlite3.Connection) -> list[str]:
+    """Return a statement for each table and each index that reads all of its pages."""
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema").fetchall()
+    rows.sort(key=lambda row: row["tbl_name"] in _GROWING)
+    walks = []
+    for row in rows:
+        if row["type"] == "table":
+            walks.append(f'SELECT count(*) FROM "{row["name"]}" NOT INDEXED')  # noqa: S608
+        elif row["type"] == "index":
+            # A partial index can only count the rows of its condition. Without any condition SQLite
+            # counts by the smallest index, whichever is named.
+            where = _PARTIAL.search(row["sql"] or "")
+            walks.append(
+                f'SELECT count(*) FROM "{row["tbl_name"]}" INDEXED BY "{row["name"]}"'  # noqa: S608
+                f" {where.group() if where else 'WHERE abs(1)'}"
+            )
+    return walks
+
+
+def run_once(path: Path, job: Job[T], check: Check | None = None) -> T:
+    """Run one job in a process that is not the gateway, and return its result after COMMIT.
+
+    A running gateway reads its announcements from the table `changes`. `check`: see `migrate`.
+    """
+    connection = connect(path)
+    try:
+        migrate(connection, check)
+        connection.execute("BEGIN IMMEDIATE")
+        transaction = Transaction(connection)
+        try:
+            result = job(transaction)
+            for change in transaction.changes:
+                transaction.execute(
+                    "INSERT INTO changes (kind, data) VALUES (?, ?)",
+                    change.kind,
+                    orjson.dumps(change.to_json()).decode(),
+                )
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return result
+    except sqlite3.DatabaseError as problem:
+        if isinstance(fault_of(problem), StoreDamagedError):
+            raise damaged(path, problem) from problem
+        raise
+    finally:
+        connection.close()
+
+
+def backup(path: Path, target: Path) -> None:
+    """Copy a database, even while it is served, to a new file, and check every row of the copy.
+
+    Raises `StoreError`, and then leaves no new file.
+    """
+    if target.exists():
+        raise StoreError(f"the file {target} already exists: name another")
+    try:
+        os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        with (
+            contextlib.closing(connect(path)) as source,
+            contextlib.closing(sqlite3.connect(target)) as copy,
+        ):
+            source.backup(copy)
+            [found] = copy.execute("PRAGMA integrity_check(1)").fetchone()
+            if found != "ok":
+                raise damaged(path, found)
+    except BaseException as problem:
+        target.unlink(missing_ok=True)
+        if isinstance(problem, sqlite3.Error | OSError):
+            raise unusable(path, problem) from problem
+        raise
