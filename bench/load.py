@@ -120,7 +120,7 @@ class Client:
         """Send the first requests. The last reply that was read must be one to the same call."""
         self._requests = requests
         self.socket.setblocking(False)
-        self._send(outstanding)
+        self.send(outstanding)
 
     def receive(self, *, go_on: bool) -> int:
         """Take the replies that have arrived, and return their number.
@@ -138,7 +138,7 @@ class Client:
             self._last = data[end - self._size : end]
             self._outstanding -= count
             if go_on:
-                self._send(count)
+                self.send(count)
         return count
 
     @property
@@ -158,7 +158,8 @@ class Client:
             pass
         self.socket.close()
 
-    def _send(self, count: int) -> None:
+    def send(self, count: int) -> None:
+        """Send the next requests."""
         # All outstanding requests fit into the socket's buffer many times over.
         batch = self._requests.frames(self._sent, count)
         if self.socket.send(batch) != len(batch):
@@ -225,7 +226,7 @@ class VaryingClient(Client):
             self._head, self._last = data[start:body], data[start:end]
             self._outstanding -= count
             if go_on:
-                self._send(count)
+                self.send(count)
         return count
 
 

@@ -150,7 +150,7 @@ def turn(
     server: Server, case: Case, *, connections: int, outstanding: int, seconds: float
 ) -> Sample:
     """Load one server for `seconds`, after a warm-up, and check its replies."""
-    clients = [_connected(server, case) for _ in range(connections)]
+    clients = [connected(server, case) for _ in range(connections)]
     load = Load(clients, case.requests, outstanding, spins=True)
     load.run(WARM_UP)
     cpu, own_cpu, began = server.cpu_seconds(), process_time(), perf_counter()
@@ -164,7 +164,8 @@ def turn(
     return Sample(replies / took, cpu / replies * 1e6, cpu / took, own_cpu / took)
 
 
-def _connected(server: Server, case: Case) -> Client:
+def connected(server: Server, case: Case) -> Client:
+    """Return a client that has made its first call, signed in if the case needs that."""
     client = Client(server.port, server.path)
     if case.signs_in:
         reply = client.ask({"authorize": server.token})
@@ -185,7 +186,7 @@ def measure(rounds: int, connections: int, seconds: float) -> Samples:
     turns = [(case, outstanding) for outstanding in OUTSTANDING for case in CASES]
     samples: Samples = {each: [] for each in turns}
     with ExitStack() as stack:
-        own, theirs = _cores()
+        own, theirs = cores()
         os.sched_setaffinity(0, theirs)  # inherited by the servers
         servers = {name: stack.enter_context(start()) for name, start in SERVERS.items()}
         os.sched_setaffinity(0, own)
@@ -202,7 +203,7 @@ def measure(rounds: int, connections: int, seconds: float) -> Samples:
     return samples
 
 
-def _cores() -> tuple[set[int], set[int]]:
+def cores() -> tuple[set[int], set[int]]:
     """Return a core for the load, and the cores for the servers."""
     first, *others = sorted(os.sched_getaffinity(0))
     return {first}, set(others) or {first}

@@ -26,6 +26,8 @@ from typing import Any, NamedTuple
 FRAME = struct.Struct("!Q")
 """The size of what follows, in bytes."""
 PROGRAM = "scopegate.store.writer_process"
+ANSWER_SECONDS = 30.0
+"""Seconds after which a process that does not answer is killed."""
 EXIT_SECONDS = 5.0
 """Seconds that the process has to end once its socket is closed."""
 
@@ -79,6 +81,7 @@ class RemoteWriter:
         self._writer = writer
         self._receiving = asyncio.Lock()
         """Several batches may be sent, and are committed in this order."""
+        self._is_lost = False
 
     @classmethod
     async def start(
@@ -117,14 +120,20 @@ class RemoteWriter:
         batch = Batch(secrets.token_hex(8), seen_change, jobs)
         results: Results | None = None
         try:
+            if self._is_lost:
+                raise EOFError
             self._send(batch)
-            async with self._receiving:
+            async with self._receiving, asyncio.timeout(ANSWER_SECONDS):
                 received = await self._receive()
                 if isinstance(received, Results):
                     results = received
                     received = await self._receive()
-        except (OSError, EOFError) as problem:
+        except (OSError, EOFError, TimeoutError) as problem:
+            self._lose()
             raise LostError(batch.name, results) from problem
+        except asyncio.CancelledError:
+            self._lose()  # the answer would be taken for that of the next batch
+            raise
         if isinstance(received, Exception):
             raise received
         assert results is not None  # noqa: S101 - they come before the empty frame
@@ -141,6 +150,12 @@ class RemoteWriter:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+
+    def _lose(self) -> None:
+        """Send nothing more, and end the process at once."""
+        self._is_lost = True
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
 
     def _send(self, message: Any) -> None:
         data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)

@@ -224,18 +224,23 @@ class Store:
                 if self._uses_process and len(self._waiting) >= MANY_WAITING:
                     self._start_process()
                 self._commit_next(in_flight)
-                first = in_flight.popleft()
-                committed = await first.committing
+                committed = await in_flight[0].committing
                 if answering is not None:  # in the order of the commits
                     await answering
                 # The next batch is committed meanwhile.
-                answering = asyncio.create_task(self._answer(first.batch, committed))
+                answering = asyncio.create_task(self._answer(in_flight.popleft().batch, committed))
                 if not self._waiting and not in_flight:
                     await answering
+        except asyncio.CancelledError:
+            for batch, _, committing in in_flight:
+                committing.cancel()
+                await asyncio.wait([committing])
+                has_ended = not committing.cancelled()
+                stopped = StoreError("the store has stopped")
+                await self._answer(batch, committing.result() if has_ended else stopped)
+            raise
         finally:
             self._work = None
-            for each in in_flight:
-                each.committing.cancel()
             if self._waiting:  # an unexpected failure must not hold up the other jobs
                 self._work = asyncio.get_running_loop().create_task(self._write_all())
 
@@ -278,9 +283,6 @@ class Store:
                 )
             else:
                 foreign = await self._commit_remotely(batch, remote)
-        except asyncio.CancelledError:
-            await self._answer(batch, StoreError("the store has stopped"))
-            raise
         except Exception as problem:  # noqa: BLE001 - logged once the callers have their answers
             return problem
         if foreign:

@@ -30,8 +30,12 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     ours = socket.socket(fileno=int(sys.argv[2]))
     received = ours.makefile("rb")
-    sys.path[:] = _receive(received) or sys.path
-    _receive(received)  # jobs, for the modules that they need
+    folders = _receive(received)
+    if folders is None:
+        return
+    sys.path[:] = folders
+    if _receive(received) is None:  # jobs, for the modules that they need
+        return
     connection = connect(Path(sys.argv[1]))
     gc.freeze()
     ours.sendall(FRAME.pack(0))

@@ -173,6 +173,37 @@ async def test_whenever_it_is_killed_what_was_answered_is_what_is_there(
         assert done == heard == await numbers(store)
 
 
+async def test_a_process_that_does_not_answer_is_killed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = await with_process(store)
+    monkeypatch.setattr(remote_writer, "ANSWER_SECONDS", 0.2)
+    os.kill(process, signal.SIGSTOP)
+    with pytest.raises(StoreUnavailableError):
+        await store.write(Add(1))
+    assert (await store.write(Add(2)))[1] == os.getpid()
+    assert await numbers(store) == [2]
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+
+
+async def test_an_answer_is_never_taken_for_that_of_another_batch(store: Store) -> None:
+    """Also if the store's task was cancelled before an answer came."""
+    await with_process(store)
+    jobs = [asyncio.create_task(store.write(Add(number))) for number in range(200)]
+    await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
+    assert store._work is not None
+    store._work.cancel()
+    outcomes = await asyncio.gather(*jobs, return_exceptions=True)
+    assert all(isinstance(each, tuple | StoreError) for each in outcomes)
+    done = {each[0] for each in outcomes if isinstance(each, tuple)}
+    results = await asyncio.gather(*(store.write(Add(1_000 + number)) for number in range(100)))
+    assert [number for number, _ in results] == list(range(1_000, 1_100))
+    there = await numbers(store)
+    assert done <= set(there)
+    assert there[-100:] == list(range(1_000, 1_100))
+
+
 async def test_a_process_that_cannot_start_is_not_needed(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
