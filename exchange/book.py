@@ -114,7 +114,7 @@ class ContractChanged(Announcement):
     kind: ClassVar[str] = "contract_changed"
     contract: Contract
     row: Mapping[str, Any]
-    """The contract's row in the table; empty if the writer's process has announced it."""
+    """The contract's row in the table; empty if the writer process has announced it."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle it without the row, which only programs without a gateway need."""

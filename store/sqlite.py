@@ -4,8 +4,9 @@ Rules:
 - A job is a whole transaction as one function. It runs to its end even if its caller is cancelled,
   and returns only after COMMIT, which reaches the disk (`synchronous=FULL`).
 - Waiting jobs share one COMMIT, each within its own savepoint: one that fails affects no other.
-- The writer is a thread. Once many jobs wait, a process runs the portable ones (`remote_writer`),
-  so that the event loop has a processor of its own. The two never write at the same time.
+- The writer is a thread. Once many jobs wait, the writer process runs the portable ones
+  (`writer_process`), so that the event loop has a processor of its own. The two never write at the
+  same time.
 - Listeners get each announcement of a job once, after COMMIT and before the job's caller goes on,
   in the order of the jobs. Announcements of other processes are read from the table `changes`.
 - A reader's function only reads. It sees every commit that had returned before it was called.
@@ -41,7 +42,6 @@ from scopegate.store.errors import (
 )
 from scopegate.store.files import connect, lock, prepare
 from scopegate.store.migrating import Check, Migrations
-from scopegate.store.remote_writer import LostError, RemoteWriter
 from scopegate.store.transactions import (
     AnnouncedT,
     Announcement,
@@ -54,6 +54,7 @@ from scopegate.store.transactions import (
     WrittenJob,
     write_batch,
 )
+from scopegate.store.writer_process import LostError, WriterProcess
 
 MAX_BATCH = 256
 """Jobs that share one COMMIT at most; the others wait for the next."""
@@ -63,10 +64,12 @@ MAX_WAITING = 10_000
 """Jobs that may wait; a further one is refused with `StoreBusyError`."""
 MANY_WAITING = 16
 """Waiting jobs at which the process is started that runs portable ones."""
-MAX_REMOTE_BATCH = 32
+MAX_PROCESS_BATCH = 32
 """Jobs that share one COMMIT of the process at most, while the event loop goes on with others."""
 MAX_IN_FLIGHT = 2
 """Batches that are given to the process at once, so that it need not wait for the event loop."""
+RETRY_SECONDS = 0.5
+"""Seconds until it is asked again whether a batch was committed."""
 RESTART_SECONDS = 60.0
 """Seconds until a process that has ended, or could not start, is replaced."""
 POLL = 0.25
@@ -102,7 +105,7 @@ class _Waiting(WrittenJob):
 
 class _InFlight(NamedTuple):
     batch: list[_Waiting]
-    remote: RemoteWriter | None
+    process: WriterProcess | None
     committing: asyncio.Task[Sequence[Change] | Exception]
 
 
@@ -125,7 +128,7 @@ class Store:
         self._poller: asyncio.Task[None] | None = None
         self._lock: int | None = None
         self._uses_process = False
-        self._remote: RemoteWriter | None = None
+        self._process: WriterProcess | None = None
         self._starting: asyncio.Task[None] | None = None
         self._start_again_at = 0.0
         self._seen_version = 0
@@ -163,8 +166,8 @@ class Store:
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
-        if self._remote is not None:
-            await self._remote.close()
+        if self._process is not None:
+            await self._process.close()
         for thread in (self._reader, self._writer):
             with contextlib.suppress(sqlite3.Error):  # nothing is lost: the WAL has every commit
                 await thread.close()
@@ -248,85 +251,102 @@ class Store:
         """Start to commit the next batches: one, or two if the process commits both."""
         while self._waiting and len(in_flight) < MAX_IN_FLIGHT:
             if in_flight and (
-                self._remote is None
-                or in_flight[-1].remote is not self._remote
+                self._process is None
+                or in_flight[-1].process is not self._process
                 or not isinstance(self._waiting[0].job, PortableJob)
             ):
                 return  # they must not write at the same time
-            batch, remote = self._next_batch()
-            committing = asyncio.create_task(self._commit_together(batch, remote))
-            in_flight.append(_InFlight(batch, remote, committing))
+            batch, process = self._next_batch()
+            committing = asyncio.create_task(self._commit_together(batch, process))
+            in_flight.append(_InFlight(batch, process, committing))
 
-    def _next_batch(self) -> tuple[list[_Waiting], RemoteWriter | None]:
+    def _next_batch(self) -> tuple[list[_Waiting], WriterProcess | None]:
         """Take the next jobs that can share a COMMIT, and the process to run them, if any."""
         waiting = self._waiting
         batch = [waiting.popleft()]
-        if self._remote is None:
+        if self._process is None:
             batch += [waiting.popleft() for _ in range(min(MAX_BATCH - 1, len(waiting)))]
             return batch, None
         is_portable = isinstance(batch[0].job, PortableJob)
-        most = MAX_REMOTE_BATCH if is_portable else MAX_BATCH
+        most = MAX_PROCESS_BATCH if is_portable else MAX_BATCH
         while (
             waiting and len(batch) < most and isinstance(waiting[0].job, PortableJob) == is_portable
         ):
             batch.append(waiting.popleft())
-        return batch, self._remote if is_portable else None
+        return batch, self._process if is_portable else None
 
     async def _commit_together(
-        self, batch: list[_Waiting], remote: RemoteWriter | None
+        self, batch: list[_Waiting], process: WriterProcess | None
     ) -> Sequence[Change] | Exception:
         """Commit a batch. Return the changes of other processes before it, or why it failed."""
         try:
-            if remote is None:
+            if process is None:
                 foreign = await self._writer.run(
                     partial(write_batch, batch=batch, seen_change=self._seen_change)
                 )
             else:
-                foreign = await self._commit_remotely(batch, remote)
+                foreign = await self._commit_elsewhere(batch, process)
         except Exception as problem:  # noqa: BLE001 - logged once the callers have their answers
             return problem
         if foreign:
             self._seen_change = max(self._seen_change, foreign[-1][0])
         return foreign
 
-    async def _commit_remotely(
-        self, batch: list[_Waiting], remote: RemoteWriter
+    async def _commit_elsewhere(
+        self, batch: list[_Waiting], process: WriterProcess
     ) -> Sequence[Change]:
         try:
-            results = await remote.commit(self._seen_change, [waiting.job for waiting in batch])
+            results = await process.commit(self._seen_change, [waiting.job for waiting in batch])
         except LostError as lost:
-            if self._remote is remote:  # else another batch was in flight
-                self._remote = None
+            if self._process is process:  # else another batch was in flight
+                self._process = None
                 self._start_again_at = time.monotonic() + RESTART_SECONDS
-                log.error("the process that writes has ended; it will be replaced")
-            await remote.close()
-            if lost.results is None or await self.read(_last_batch) != lost.name:
+                with contextlib.suppress(Exception):  # the log
+                    log.error("the writer process has ended; it will be replaced")
+            await process.close()
+            if not await self._was_committed(lost.name):
                 raise StoreUnavailableError(
-                    "the process that writes has ended: nothing was changed, try again"
+                    "the writer process has ended: nothing was changed, try again"
                 ) from lost
+            if lost.results is None:
+                raise StoreError("the results of a commit were lost") from lost
             results = lost.results
         for waiting, outcome in zip(batch, results.outcomes, strict=True):
             waiting.result, waiting.failed, waiting.changes = outcome
         return results.foreign
 
+    async def _was_committed(self, name: str) -> bool:
+        """Return whether the last batch of a writer process that has ended was committed.
+
+        Tries until it is known: until then, nobody can be told that nothing was changed.
+        """
+        while True:
+            try:
+                return await self._writer.run(_take_last_batch) == name
+            except Exception as problem:  # noqa: BLE001 - whatever is wrong with the machine
+                fault = fault_of(problem) or StoreUnavailableError(str(problem))
+                with contextlib.suppress(Exception):  # the log
+                    self._complain(fault)
+                await asyncio.sleep(RETRY_SECONDS)
+
     def _start_process(self) -> None:
         """Start the process that runs portable jobs, unless it runs, starts, or has just failed."""
         if (
-            self._remote is None
+            self._process is None
             and self._starting is None
             and time.monotonic() >= self._start_again_at
         ):
-            sample = [each.job for each in self._waiting if isinstance(each.job, PortableJob)][:1]
-            if sample:
-                self._starting = asyncio.create_task(self._start_remote(sample))
+            found = [each.job for each in self._waiting if isinstance(each.job, PortableJob)]
+            if found:
+                self._starting = asyncio.create_task(self._start_writer(found[:1]))
 
-    async def _start_remote(self, sample: Sequence[Job[Any]]) -> None:
+    async def _start_writer(self, examples: Sequence[Job[Any]]) -> None:
         assert self._lock is not None  # noqa: S101 - or `use_process` has no effect
         try:
-            self._remote = await RemoteWriter.start(self.path, self._lock, sample)
-        except (OSError, LostError) as problem:
+            self._process = await WriterProcess.start(self.path, self._lock, examples)
+        except Exception as problem:
             self._start_again_at = time.monotonic() + RESTART_SECONDS
-            log.error("the process that writes cannot be started", exc_info=problem)
+            log.error("the writer process cannot be started", exc_info=problem)
         finally:
             self._starting = None
 
@@ -422,10 +442,20 @@ def _read(job: Reading[T], connection: sqlite3.Connection) -> T:
         connection.execute("ROLLBACK")
 
 
-def _last_batch(reader: Snapshot) -> str:
-    """The name of the last batch that the process has committed."""
-    name: str = reader.single("SELECT name FROM last_batch")[0]
-    return name
+def _take_last_batch(connection: sqlite3.Connection) -> str:
+    """Return the name of the last batch that the writer process has committed, and clear it.
+
+    This writes, so that a commit which the process had almost finished is not completed later.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        [name] = connection.execute("SELECT name FROM last_batch").fetchone()
+        connection.execute("UPDATE last_batch SET name = ''")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    return str(name)
 
 
 def _last_change(reader: Snapshot) -> int:

@@ -1,84 +1,182 @@
-"""The program of the writer's process: commits the batches that the gateway sends.
+"""The writer process, as seen by the gateway: jobs go there, and results come back.
 
-    python -m scopegate.store.writer_process DATABASE SOCKET
-
-SOCKET is the number of an inherited file descriptor. The process ends with the gateway: its socket
-is closed then. A batch whose results cannot be sent any more is not committed. See `remote_writer`
-for what is sent.
+Rules:
+- Jobs and results travel as pickles over two sockets that only these two processes have. One is for
+  each direction: if the process ends, what it has sent can be read even though sending fails.
+- The results of a batch arrive before its COMMIT, and one empty frame after it. So if the process
+  ends in between, nothing of a batch that was committed is lost: `LostError` has its results, and
+  the table `last_batch` tells whether it was committed.
+- Several batches may be sent at once; each is answered before the next is begun. So only the first
+  one without an answer can be committed if the process ends.
+- The process has the lock on the database too: no other gateway serves it before the last commit.
 """
 
+import asyncio
 import contextlib
-import gc
+import json
 import pickle
-import signal
+import secrets
 import socket
+import struct
+import subprocess
 import sys
-from collections.abc import Sequence
+from asyncio.subprocess import Process
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import Any, NamedTuple
 
-from scopegate.store.files import connect
-from scopegate.store.remote_writer import FRAME, Batch, Outcome, Results
-from scopegate.store.transactions import Change, WrittenJob, write_batch
+FRAME = struct.Struct("!Q")
+"""The size of what follows, in bytes."""
+PROGRAM = "scopegate.store.writer_main"
+_RUN = (
+    "import json, runpy, sys; sys.path[:] = json.loads(sys.argv.pop(1));"
+    " runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
+"""Runs a module that is found as the gateway finds it, not in the working directory."""
+ANSWER_SECONDS = 10.0
+"""Seconds after which a process that does not answer is killed."""
+EXIT_SECONDS = 5.0
+"""Seconds that the process has to end once its sockets are closed."""
 
-Jobs: TypeAlias = Sequence[WrittenJob]
+
+class Batch(NamedTuple):
+    """Jobs for one COMMIT."""
+
+    name: str
+    """What `last_batch` has once it is committed."""
+    seen_change: int
+    jobs: Sequence[Callable[..., Any]]
 
 
-def main() -> None:
-    """Commit batches until the socket is closed."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the gateway decides when this ends
-        signal.signal(number, signal.SIG_IGN)
-    ours = socket.socket(fileno=int(sys.argv[2]))
-    received = ours.makefile("rb")
-    folders = _receive(received)
-    if folders is None:
-        return
-    sys.path[:] = folders
-    if _receive(received) is None:  # jobs, for the modules that they need
-        return
-    connection = connect(Path(sys.argv[1]))
-    gc.freeze()
-    ours.sendall(FRAME.pack(0))
-    seen_change = 0
-    while True:
-        batch = _receive(received)
-        if not isinstance(batch, Batch):
-            return
-        jobs = [WrittenJob(job) for job in batch.jobs]
+class JobOutcome(NamedTuple):
+    """What became of one job."""
 
-        def prepared(foreign: Sequence[Change], batch: Batch = batch, jobs: Jobs = jobs) -> None:
-            connection.execute("UPDATE last_batch SET name = ?", (batch.name,))
-            outcomes = [Outcome(job.result, job.failed, job.changes) for job in jobs]
-            _send(ours, Results(foreign, outcomes))
+    result: Any
+    failed: BaseException | None
+    changes: Sequence[Any]
+    """Its announcements."""
 
-        # It may have been sent before the batch before it was answered.
-        seen_change = max(seen_change, batch.seen_change)
+
+class Results(NamedTuple):
+    """What became of a batch."""
+
+    foreign: Sequence[tuple[int, str, str]]
+    """The rows (id, kind, data) of other processes' changes before it."""
+    outcomes: Sequence[JobOutcome]
+
+
+class LostError(Exception):
+    """The process has ended; `results` are those of a batch that may be committed, if any."""
+
+    def __init__(self, name: str, results: Results | None) -> None:
+        super().__init__("the writer process has ended")
+        self.name = name
+        self.results = results
+
+
+class WriterProcess:
+    """A running writer process."""
+
+    def __init__(
+        self,
+        process: Process,
+        jobs: asyncio.StreamWriter,
+        results: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    ) -> None:
+        self._process = process
+        self._jobs = jobs
+        self._results, self._results_end = results
+        self._receiving = asyncio.Lock()
+        """Several batches may be sent, and are committed in this order."""
+        self._is_lost = False
+
+    @classmethod
+    async def start(
+        cls, path: Path, lock: int, examples: Sequence[Callable[..., Any]]
+    ) -> "WriterProcess":
+        """Start the process, and return once it can write.
+
+        It imports what these jobs need, without running them. Raises `LostError` if it cannot
+        write.
+        """
+        data = pickle.dumps(examples, pickle.HIGHEST_PROTOCOL)
+        with contextlib.ExitStack() as opened:
+            for_jobs, jobs_there = map(opened.enter_context, socket.socketpair())
+            for_results, results_there = map(opened.enter_context, socket.socketpair())
+            numbers = (jobs_there.fileno(), results_there.fileno())
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-c", _RUN, json.dumps(sys.path), PROGRAM),
+                *(str(path), *map(str, numbers)),
+                pass_fds=(*numbers, lock),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+            _, jobs = await asyncio.open_unix_connection(sock=for_jobs.dup())
+            results = await asyncio.open_unix_connection(sock=for_results.dup())
+        made = cls(process, jobs, results)
         try:
-            foreign = write_batch(connection, jobs, seen_change, prepared)
-        except Exception as problem:  # noqa: BLE001 - the gateway reports it
-            _send(ours, problem)
-        else:
-            ours.sendall(FRAME.pack(0))
-            if foreign:
-                seen_change = foreign[-1][0]
+            made._send(data)
+            await made._receive()
+        except BaseException as problem:
+            await made.close()
+            if isinstance(problem, OSError | EOFError):
+                raise LostError("", None) from problem
+            raise
+        return made
 
+    async def commit(self, seen_change: int, jobs: Sequence[Callable[..., Any]]) -> Results:
+        """Run these jobs, and return what became of each after their COMMIT.
 
-def _receive(received: IO[bytes]) -> Any:
-    """Return the next message; `None` at the end."""
-    head = received.read(FRAME.size)
-    if len(head) < FRAME.size:
-        return None
-    [size] = FRAME.unpack(head)
-    data = received.read(size)
-    # Only the gateway has the other end of the socket.
-    return pickle.loads(data) if len(data) == size else None  # noqa: S301
+        Raises what prevented the COMMIT, or `LostError`.
+        """
+        batch = Batch(secrets.token_hex(8), seen_change, jobs)
+        data = pickle.dumps(batch, pickle.HIGHEST_PROTOCOL)
+        results: Results | None = None
+        try:
+            self._send(data)
+            async with self._receiving, asyncio.timeout(ANSWER_SECONDS):
+                received = await self._receive()
+                if isinstance(received, Results):
+                    results = received
+                    received = await self._receive()
+        except asyncio.CancelledError:
+            self._lose()  # the answer would be taken for that of the next batch
+            raise
+        except Exception as problem:
+            self._lose()
+            raise LostError(batch.name, results) from problem
+        if isinstance(received, Exception):
+            raise received
+        assert results is not None  # noqa: S101 - they come before the empty frame
+        return results
 
+    async def close(self) -> None:
+        """End the process, after the batch that it may be writing."""
+        self._is_lost = True
+        self._jobs.close()
+        try:
+            async with asyncio.timeout(EXIT_SECONDS):
+                await self._process.wait()
+        except TimeoutError:
+            self._lose()
+            await self._process.wait()
+        self._results_end.close()
 
-def _send(ours: socket.socket, message: Any) -> None:
-    data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    ours.sendall(FRAME.pack(len(data)) + data)
+    def _lose(self) -> None:
+        """Send nothing more, and end the process at once."""
+        self._is_lost = True
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
 
+    def _send(self, data: bytes) -> None:
+        # uvloop raises another error for a socket that is closed.
+        if self._is_lost or self._jobs.is_closing():
+            raise BrokenPipeError
+        self._jobs.write(FRAME.pack(len(data)) + data)
 
-if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the gateway was killed
-        main()
+    async def _receive(self) -> Any:
+        [size] = FRAME.unpack(await self._results.readexactly(FRAME.size))
+        if not size:
+            return None
+        # Only our own process has the other end of the socket.
+        return pickle.loads(await self._results.readexactly(size))  # noqa: S301

@@ -159,7 +159,6 @@ TESTED_BY: dict[str, str] = {
     "store/errors.py": "tests/store/test_sqlite.py",
     "store/files.py": "tests/store/test_sqlite.py",
     "store/migrating.py": "tests/store/test_sqlite.py",
-    "store/remote_writer.py": "tests/store/test_writer_process.py",
     "store/transactions.py": "tests/store/test_sqlite.py",
     "store/meta.py": "tests/process/test_market.py",
     "scopegate/composition.py": "tests/program/test_framework.py",
@@ -202,7 +201,7 @@ TESTED_BY: dict[str, str] = {
 """The test file that exercises a module most directly, where none has the module's name."""
 
 SHOWN_BY: dict[str, str] = {
-    "store/writer_process.py": "test_it_starts_once_many_jobs_wait",
+    "store/writer_main.py": "test_it_starts_once_many_jobs_wait",
     # Parts of contracts and prices, which are made and asked through the types of contracts.
     "exchange/contracts/common/bounds.py": "test_stakes_and_payouts_have_their_bounds",
     "exchange/contracts/common/listing.py": "test_a_duration_that_is_not_offered_is_refused",

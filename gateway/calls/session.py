@@ -497,6 +497,7 @@ class Session:
         self.closed = True
         for subscription_id in list(self.subscriptions):
             self.forget(subscription_id)
-        for action in self._leaving:
+        actions, self._leaving = self._leaving, []
+        for action in actions:
             action()
         self.grants, self.first_grant = {}, None

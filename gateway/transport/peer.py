@@ -197,6 +197,7 @@ class Peer(asyncio.Protocol):
         "_fragments",
         "_goes_on",
         "_http",
+        "_is_opening",
         "_load",
         "_out",
         "_out_size",
@@ -231,6 +232,7 @@ class Peer(asyncio.Protocol):
         self._closing = False
         self._draining = False
         self._goes_on = False
+        self._is_opening = False
         self._paused = False
         self._pinged = False
         self._timer: asyncio.TimerHandle | None = None
@@ -298,6 +300,11 @@ class Peer(asyncio.Protocol):
             self._connection.leave()
         if self._http is not None:
             self._http.leave()
+        # Nothing of it waits for the garbage collector.
+        self._connection = self._http = self._core = self._fragments = None
+        self._buffer = b""
+        self._out.clear()
+        self._out_size = 0
 
     def pause_writing(self) -> None:
         """Mark the client as congested: it does not read what it is sent."""
@@ -324,6 +331,7 @@ class Peer(asyncio.Protocol):
             opening = _Opening(self, head, rest)
             self._server.scheduler.run(self._load, opening)
             if opening.queued:
+                self._is_opening = True
                 self._socket.pause_reading()
         else:
             peer = HttpPeer(
@@ -341,7 +349,8 @@ class Peer(asyncio.Protocol):
 
     def open(self, head: bytes, rest: bytes) -> None:
         """Answer the handshake in `head`, and handle the bytes `rest` that followed it."""
-        if self._closing or self._draining:
+        self._is_opening = False
+        if self._closing:
             return
         self._handshake(head)
         if rest and self._connection is not None:
@@ -699,8 +708,8 @@ class Peer(asyncio.Protocol):
 
     @property
     def is_answered(self) -> bool:
-        """Whether an HTTP request is being answered, or waits for its turn."""
-        return self._http is not None and self._http.busy
+        """Whether a handshake or HTTP request is being answered, or waits for its turn."""
+        return self._is_opening or (self._http is not None and self._http.busy)
 
     def pause(self) -> None:
         """Pause reading."""

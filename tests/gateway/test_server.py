@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import itertools
 import json
 import os
@@ -23,6 +24,7 @@ import pytest
 from scopegate import testing
 from scopegate.gateway.calls import scheduling
 from scopegate.gateway.calls.dispatch import REFUSED_CLOSE
+from scopegate.gateway.calls.session import Session
 from scopegate.gateway.transport import peer as peer_module
 from scopegate.gateway.transport import server as server_module
 from scopegate.gateway.transport.handshake import client_address
@@ -900,3 +902,53 @@ async def test_an_idle_connection_keeps_no_core(server: Running) -> None:
         assert peer._core is None
         client.writer.write(frame(CLOSE, b"\x03\xe8"))
         assert await client.closed() == (1000, "")
+
+
+async def test_a_stop_answers_handshakes_that_wait_for_their_turn(world: World) -> None:
+    async with listening(world) as (server, port):
+        scheduler = world.gateway.scheduler
+        moments = itertools.count(scheduler.now(), scheduling.ROUND / 4)
+        scheduler._clock = lambda: next(moments)
+        scheduler.round_length, scheduler._round_ends = scheduling.ROUND, 0.0
+        waiting = [
+            Raw(*await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0)))
+            for _ in range(20)
+        ]
+        async with asyncio.timeout(10):
+            for client in waiting:
+                client.writer.write(HEAD + text({"ping": 1}))
+            assert (await waiting[0].head()).startswith(b"HTTP/1.1 101 ")
+            await server.stop()
+            assert b"pong" in await waiting[0].reader.read()
+            for client in waiting[1:]:
+                received = await client.reader.read()
+                assert received.startswith(b"HTTP/1.1 101 ")
+                assert b"pong" in received
+                client.writer.close()
+            waiting[0].writer.close()
+
+
+def sessions() -> int:
+    """The number of sessions in memory."""
+    return sum(type(each) is Session for each in gc.get_objects())
+
+
+async def test_nothing_of_a_closed_connection_waits_for_the_garbage_collector(
+    server: Running,
+) -> None:
+    running, port = server
+    gc.collect()
+    before = sessions()
+    gc.disable()
+    try:
+        async with raw(port) as client:
+            client.writer.write(frame(TEXT, b"x" * 50_000)[:-1])  # a message that never ends
+            await client.writer.drain()
+            [peer] = running.peers
+            assert sessions() == before + 1
+        async with asyncio.timeout(10):
+            await running._empty()
+        assert peer._buffer == b""
+        assert sessions() == before
+    finally:
+        gc.enable()

@@ -1,4 +1,4 @@
-"""Trades in the writer's process: a kill of either process loses nothing that was acknowledged."""
+"""Trades in the writer process: a kill of either process loses nothing that was acknowledged."""
 
 import asyncio
 import contextlib
@@ -59,7 +59,7 @@ def writer_of(gateway: Served) -> int | None:
             with contextlib.suppress(OSError):
                 status = (folder / "stat").read_text().rpartition(")")[2].split()
                 command = (folder / "cmdline").read_bytes()
-                if int(status[1]) == gateway.process.pid and b"writer_process" in command:
+                if int(status[1]) == gateway.process.pid and b"writer_main" in command:
                     return int(folder.name)
     return None
 
@@ -172,7 +172,7 @@ async def test_a_kill_of_the_writers_process_loses_nothing(tmp_path: Path) -> No
             for trader in traders:
                 assert await trader.portfolio() == set()
         assert gateway.stop() == 0
-        assert "the process that writes has ended" in gateway.stderr
+        assert "the writer process has ended" in gateway.stderr
         check_books(gateway.db)
 
 
@@ -186,7 +186,7 @@ async def test_a_kill_of_the_gateway_loses_nothing_that_was_acknowledged(tmp_pat
             await until_answered(purchases, 50)
             gateway.kill()
             await asyncio.gather(*purchases)
-        gateway.start()  # its writer's process may still be writing
+        gateway.start()  # its writer process may still be writing
         check_books(gateway.db)
         async with AsyncExitStack() as stack:
             await connect(gateway, traders, stack)

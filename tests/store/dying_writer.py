@@ -1,11 +1,11 @@
-"""The writer's process, which ends by itself at its first COMMIT: before or after it."""
+"""The writer process, which ends by itself at its first COMMIT: before or after it."""
 
 import os
 import sqlite3
 from functools import partial
 from typing import Any
 
-from scopegate.store import writer_process
+from scopegate.store import writer_main
 
 
 class _Dying(sqlite3.Connection):
@@ -18,4 +18,4 @@ class _Dying(sqlite3.Connection):
 
 
 sqlite3.connect = partial(sqlite3.connect, factory=_Dying)  # type: ignore[assignment]
-writer_process.main()
+writer_main.main()

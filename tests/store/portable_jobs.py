@@ -1,7 +1,7 @@
-"""Jobs for the writer's process, which imports them from here."""
+"""Jobs for the writer process, which imports them from here."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from scopegate.store.transactions import Announcement, PortableJob, Transaction
@@ -53,3 +53,29 @@ class AddUnpicklable(PortableJob[None]):
         """Add it."""
         transaction.execute("INSERT INTO t VALUES (?)", self.number)
         transaction.announce(lambda: None)  # type: ignore[arg-type]
+
+
+class OddError(Exception):
+    """An exception that can be pickled, but not read again."""
+
+    def __init__(self, first: int, second: int) -> None:
+        super().__init__(f"{first} and {second}")
+
+
+@dataclass(frozen=True, slots=True)
+class FailOddly(PortableJob[None]):
+    """Raises an `OddError`."""
+
+    def __call__(self, transaction: Transaction) -> None:
+        """Raise it."""
+        raise OddError(1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Unpicklable(PortableJob[None]):
+    """Is no portable job after all."""
+
+    what: object = field(default_factory=lambda: lambda: None)
+
+    def __call__(self, transaction: Transaction) -> None:
+        """Do nothing."""

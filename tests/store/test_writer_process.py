@@ -1,34 +1,58 @@
-"""The writer's process: it answers as the thread does, and its sudden end loses nothing."""
+"""The writer process: it answers as the thread does, and its sudden end loses nothing."""
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
+import uvloop
 
-from scopegate.store import remote_writer
 from scopegate.store import sqlite as store_module
+from scopegate.store import writer_process
 from scopegate.store.errors import StoreError, StoreUnavailableError
 from scopegate.store.files import run_once
-from scopegate.store.sqlite import MANY_WAITING, Store
+from scopegate.store.sqlite import MANY_WAITING, MAX_PROCESS_BATCH, Store
 from scopegate.store.transactions import Job, PortableJob, Snapshot, Transaction
-from tests.store.portable_jobs import Add, Added, AddUnpicklable, End, TooLargeError
+from tests.store.portable_jobs import (
+    Add,
+    Added,
+    AddUnpicklable,
+    End,
+    FailOddly,
+    TooLargeError,
+    Unpicklable,
+)
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    made = Store(tmp_path / "test.db")
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Store]:
+    made = Store(path)
     await made.open()
     await made.write(lambda transaction: transaction.execute("CREATE TABLE t (x INTEGER)"))
     made.use_process()
     yield made
     await made.close()
+
+
+@pytest.fixture(autouse=True)
+def _finds_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with opened(tmp_path / "test.db") as made:
+        yield made
 
 
 async def numbers(store: Store) -> list[int]:
@@ -43,7 +67,7 @@ async def with_process(store: Store) -> int:
     await asyncio.gather(*(store.write(Add(0)) for _ in range(MANY_WAITING)))
     if store._starting is not None:
         await store._starting
-    assert store._remote is not None
+    assert store._process is not None
     await store.write(lambda transaction: transaction.execute("DELETE FROM t"))
     _, process = await store.write(Add(0))
     await store.write(lambda transaction: transaction.execute("DELETE FROM t"))
@@ -134,7 +158,7 @@ async def test_a_batch_is_answered_as_it_was_committed(
     store: Store, monkeypatch: pytest.MonkeyPatch, dies: str
 ) -> None:
     """If the process ends at a COMMIT, the database tells whether there was one."""
-    monkeypatch.setattr(remote_writer, "PROGRAM", "tests.store.dying_writer")
+    monkeypatch.setattr(writer_process, "PROGRAM", "tests.store.dying_writer")
     monkeypatch.setenv("DIES", dies)
     heard: list[int] = []
     store.listen(Added, lambda added: heard.append(added.number))
@@ -154,30 +178,112 @@ async def test_a_batch_is_answered_as_it_was_committed(
         assert heard == await numbers(store) == []
 
 
-async def test_whenever_it_is_killed_what_was_answered_is_what_is_there(
+async def test_results_are_read_although_the_process_can_be_sent_nothing_more(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "RESTART_SECONDS", 0.0)
+    monkeypatch.setattr(writer_process, "PROGRAM", "tests.store.leaving_writer")
+    await asyncio.gather(*(store.write(Add(0)) for _ in range(MANY_WAITING)))
+    assert store._starting is not None
+    await store._starting
+    await store.write(lambda transaction: transaction.execute("DELETE FROM t"))
+    heard: list[int] = []
+
+    def hear(added: Added) -> None:
+        if added.number == 0:  # the event loop is busy until the process has ended
+            assert store._process is not None
+            with contextlib.suppress(ChildProcessError):  # asyncio has noticed it already
+                os.waitid(os.P_PID, store._process._process.pid, os.WEXITED | os.WNOWAIT)
+        heard.append(added.number)
+
+    store.listen(Added, hear)
+    outcomes = await asyncio.gather(
+        *(store.write(Add(number)) for number in range(3 * MAX_PROCESS_BATCH)),
+        return_exceptions=True,
+    )
+    done = [each[0] for each in outcomes if isinstance(each, tuple)]
+    assert done == heard == await numbers(store) == list(range(2 * MAX_PROCESS_BATCH))
+
+
+async def test_it_is_asked_whether_a_batch_was_committed_until_that_is_known(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_process, "PROGRAM", "tests.store.dying_writer")
+    monkeypatch.setenv("DIES", "after")
+    monkeypatch.setattr(store_module, "RETRY_SECONDS", 0.0)
+    await asyncio.gather(*(store.write(Add(0)) for _ in range(MANY_WAITING)))
+    assert store._starting is not None
+    await store._starting
+    await store._writer.run(lambda writer: writer.execute("PRAGMA query_only = ON"))
     heard: list[int] = []
     store.listen(Added, lambda added: heard.append(added.number))
+    purchase = asyncio.create_task(store.write(Add(7)))
+    with structlog.testing.capture_logs() as logged:
+        async with asyncio.timeout(10):
+            while not logged:  # noqa: ASYNC110 - what logs has no event
+                await asyncio.sleep(0.001)
+    assert not purchase.done()
+    await store._writer.run(lambda writer: writer.execute("PRAGMA query_only = OFF"))
+    assert (await purchase)[0] == 7
+    assert heard == [7]
+
+
+async def test_an_error_that_cannot_be_read_is_one_of_its_job_alone(store: Store) -> None:
+    await with_process(store)
+    outcomes = await asyncio.gather(
+        *map(store.write, (Add(1), FailOddly(), Add(2))), return_exceptions=True
+    )
+    assert [str(each) for each in outcomes[1:2]] == ["OddError: 1 and 2"]
+    assert await numbers(store) == [1, 2]
+
+
+async def test_a_job_that_cannot_be_sent_starts_no_process_again_and_again(store: Store) -> None:
+    for _ in range(2):
+        await asyncio.gather(*(store.write(Unpicklable()) for _ in range(MANY_WAITING + 1)))
+        if store._starting is not None:
+            await store._starting
+        assert store._process is None
+    assert store._start_again_at > time.monotonic()
+
+
+async def test_whatever_the_working_directory_has_is_not_run(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secrets.py").write_text("raise SystemExit('run')")
+    monkeypatch.chdir(tmp_path)
+    await with_process(store)
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_whenever_it_is_killed_what_was_answered_is_what_is_there(
+    run: Callable[[Any], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On both event loops: they tell the end of a socket in different ways."""
+    monkeypatch.setattr(store_module, "RESTART_SECONDS", 0.0)
     when = random.Random(5)
-    for _ in range(5):
-        process = await with_process(store)
-        heard.clear()
-        jobs = [asyncio.create_task(store.write(Add(number))) for number in range(2_000)]
-        await asyncio.wait(jobs[: when.randrange(2_000)] or jobs[:1])
-        os.kill(process, signal.SIGKILL)
-        outcomes = await asyncio.gather(*jobs, return_exceptions=True)
-        done = [each[0] for each in outcomes if isinstance(each, tuple)]
-        assert all(isinstance(each, tuple | StoreUnavailableError) for each in outcomes)
-        assert done == heard == await numbers(store)
+    heard: list[int] = []
+
+    async def main() -> None:
+        async with opened(tmp_path / "test.db") as store:
+            store.listen(Added, lambda added: heard.append(added.number))
+            for _ in range(5):
+                process = await with_process(store)
+                heard.clear()
+                jobs = [asyncio.create_task(store.write(Add(number))) for number in range(2_000)]
+                await asyncio.wait(jobs[: when.randrange(1, 2_000)])
+                os.kill(process, signal.SIGKILL)
+                outcomes = await asyncio.gather(*jobs, return_exceptions=True)
+                done = [each[0] for each in outcomes if isinstance(each, tuple)]
+                assert all(isinstance(each, tuple | StoreUnavailableError) for each in outcomes)
+                assert done == heard == await numbers(store)
+
+    run(main())
 
 
 async def test_a_process_that_does_not_answer_is_killed(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = await with_process(store)
-    monkeypatch.setattr(remote_writer, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(writer_process, "ANSWER_SECONDS", 0.2)
     os.kill(process, signal.SIGSTOP)
     with pytest.raises(StoreUnavailableError):
         await store.write(Add(1))
@@ -207,11 +313,11 @@ async def test_an_answer_is_never_taken_for_that_of_another_batch(store: Store) 
 async def test_a_process_that_cannot_start_is_not_needed(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote_writer, "PROGRAM", "tests.store.nowhere")
+    monkeypatch.setattr(writer_process, "PROGRAM", "tests.store.nowhere")
     await asyncio.gather(*(store.write(Add(0)) for _ in range(MANY_WAITING)))
     assert store._starting is not None
     await store._starting
-    assert store._remote is None
+    assert store._process is None
     results = await asyncio.gather(*(store.write(Add(1)) for _ in range(MANY_WAITING)))
     assert {process for _, process in results} == {os.getpid()}
     assert store._starting is None  # not again at once
