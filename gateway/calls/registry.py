@@ -22,7 +22,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, Generic, Required, TypedDict, TypeVar, Union, Unpack
@@ -161,7 +161,7 @@ def call(name: str, **policy: Unpack[_Policy]) -> Callable[[MethodT], MethodT]:
     return declare
 
 
-@dataclass(frozen=True, eq=False)  # without slots, for the cached property
+@dataclass(frozen=True, slots=True, eq=False)
 class Call:
     """One registered call."""
 
@@ -189,6 +189,8 @@ class Call:
     request: type[Request]
     replies: tuple[type, ...]
     """The `TypedDict`s of all bodies that it may return."""
+    validate: Callable[[Any], Request] = field(init=False)
+    """Converts the message to a request; raises pydantic's `ValidationError`."""
     invoke: Callable[[Any, Session], Coroutine[Any, Any, Any]]
     eager: bool
     """Whether its first step runs without a task; see `Registry.add`."""
@@ -199,17 +201,17 @@ class Call:
     errors: Errors
     """The expected exceptions of its handler, with their conversion to errors for clients."""
 
-    @functools.cached_property
-    def validate(self) -> Callable[[Any], Request]:
-        """Converts the message to a request; raises pydantic's `ValidationError`.
+    def __post_init__(self) -> None:
+        """Leave the validator until the first message needs it: all of them take a while."""
+        object.__setattr__(self, "validate", self._validate_first)
 
-        Made when the first message needs it: all of them take a tenth of a second.
-        """
+    def _validate_first(self, message: Any) -> Request:
         self.request.model_rebuild()
         validate: Callable[..., Request] = self.request.__pydantic_validator__.validate_python
         if takes_declared(self.request):
-            return functools.partial(validate, context=self.names)
-        return validate
+            validate = functools.partial(validate, context=self.names)
+        object.__setattr__(self, "validate", validate)
+        return validate(message)
 
     @property
     def sentence(self) -> str:
