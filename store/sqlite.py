@@ -176,8 +176,11 @@ class Store:
             self._lock = None
 
     def use_process(self) -> None:
-        """Let a process of its own run portable jobs once many jobs wait. Not on Windows."""
-        self._uses_process = self._lock is not None
+        """Let a process of its own run portable jobs once many jobs wait.
+
+        Not with a single processor, which it would only have to share, and not on Windows.
+        """
+        self._uses_process = self._lock is not None and _processors() > 1
 
     def listen(self, kind: type[AnnouncedT], listener: Callable[[AnnouncedT], None]) -> None:
         """Call `listener` with each announcement of a kind, made here or by another process.
@@ -432,6 +435,13 @@ class Store:
         if row[0] == self._seen_version:
             return self._seen_version, False
         return row[0], _last_change(reader) > self._seen_change
+
+
+def _processors() -> int:
+    """Return the number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _read(job: Reading[T], connection: sqlite3.Connection) -> T:

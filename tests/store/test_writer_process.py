@@ -39,7 +39,7 @@ async def opened(path: Path) -> AsyncIterator[Store]:
     made = Store(path)
     await made.open()
     await made.write(lambda transaction: transaction.execute("CREATE TABLE t (x INTEGER)"))
-    made.use_process()
+    made._uses_process = True  # also on a machine with one processor
     yield made
     await made.close()
 
@@ -85,6 +85,16 @@ async def test_it_starts_once_many_jobs_wait(store: Store) -> None:
     assert [number for number, _ in results] == list(range(1_000))
     assert {process for _, process in results} != {os.getpid()}
     assert await numbers(store) == list(range(1_000))
+
+
+async def test_it_does_not_start_where_it_would_share_the_only_processor(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+    store.use_process()
+    results = await asyncio.gather(*(store.write(Add(0)) for _ in range(4 * MANY_WAITING)))
+    assert {process for _, process in results} == {os.getpid()}
+    assert store._starting is None
 
 
 async def test_other_jobs_stay_here_and_all_keep_their_order(store: Store) -> None:
