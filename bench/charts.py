@@ -194,24 +194,51 @@ def chart(title: str, x: Axis, y: Axis, lines: Sequence[tuple[str, str, Line, bo
         f'<text transform="translate(16 {(TOP + bottom) / 2:.0f}) rotate(-90)"'
         f' text-anchor="middle">{escape(y.title)}</text>'
     )
-    for number, (name, colour, line, is_dashed) in enumerate(lines):
+    names = dict.fromkeys((name, colour) for name, colour, _, _ in lines)
+    for number, (name, colour) in enumerate(names):
+        place = TOP + 12 + 20 * number
+        parts.append(
+            f'<path d="M{right + 14} {place}h24" stroke="{colour}" stroke-width="2"/>'
+            f'<text x="{right + 44}" y="{place + 4}">{escape(name)}</text>'
+        )
+    for _, colour, line, is_dashed in lines:
         path = "L".join("{:.1f} {:.1f}".format(*at(point)) for point in line)
         dashes = ' stroke-dasharray="5 4"' if is_dashed else ""
         if line:
             parts.append(
                 f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>'
             )
-        place = TOP + 12 + 20 * number
-        parts.append(
-            f'<path d="M{right + 14} {place}h24" stroke="{colour}" stroke-width="2"{dashes}/>'
-            f'<text x="{right + 44}" y="{place + 4}">{escape(name)}</text>'
-        )
     return "\n".join([*parts, "</svg>\n"])
 
 
 def thousands(value: float) -> str:
     """Return a number of requests in thousands."""
     return f"{value / 1000:g}k"
+
+
+def draw(
+    folder: Path, throughput: dict[str, Line], p50: dict[str, Line], p99: dict[str, Line]
+) -> None:
+    """Write both charts."""
+    (folder / "performance-throughput.svg").write_text(
+        chart(
+            "Requests per second by outstanding requests",
+            Axis("outstanding on each of 50 connections", OUTSTANDING, "{:g}".format),
+            Axis("requests per second", (20e3, 40e3, 80e3, 160e3, 320e3), thousands),
+            [(name, COLOURS[name], line, False) for name, line in throughput.items()],
+        )
+    )
+    (folder / "performance-latency.svg").write_text(
+        chart(
+            "Latency by load: median, and 99th percentile (dashed)",
+            Axis("requests per second", (2_500, 5_000, 10_000, 20_000, 40_000, 80_000), thousands),
+            Axis("milliseconds", (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20), "{:g}".format),
+            [
+                *((name, COLOURS[name], line, False) for name, line in p50.items()),
+                *((name, COLOURS[name], line, True) for name, line in p99.items()),
+            ],
+        )
+    )
 
 
 def main() -> None:
@@ -229,25 +256,7 @@ def main() -> None:
     for name, lines in (("throughput", throughput), ("p50 (ms)", p50), ("p99 (ms)", p99)):
         for case, line in lines.items():
             print(f"{name:<11} {case:<30}", " ".join(f"{x:g}:{y:,.2f}" for x, y in line))
-    (given.folder / "performance-throughput.svg").write_text(
-        chart(
-            "Requests per second by outstanding requests",
-            Axis("outstanding on each of 50 connections", OUTSTANDING, "{:g}".format),
-            Axis("requests per second", (20e3, 40e3, 80e3, 160e3, 320e3), thousands),
-            [(name, COLOURS[name], line, False) for name, line in throughput.items()],
-        )
-    )
-    (given.folder / "performance-latency.svg").write_text(
-        chart(
-            "Latency by load: median, and 99th percentile (dashed)",
-            Axis("requests per second", (2_500, 5_000, 10_000, 20_000, 40_000, 80_000), thousands),
-            Axis("milliseconds", (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20), "{:g}".format),
-            [
-                *((name, COLOURS[name], line, False) for name, line in p50.items()),
-                *((f"{name}, p99", COLOURS[name], line, True) for name, line in p99.items()),
-            ],
-        )
-    )
+    draw(given.folder, throughput, p50, p99)
     if given.json is not None:
         points = {"throughput": throughput, "p50": p50, "p99": p99}
         given.json.write_text(json.dumps({"of": what_is_measured(), "results": points}, indent=1))
