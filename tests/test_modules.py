@@ -160,6 +160,7 @@ TESTED_BY: dict[str, str] = {
     "store/files.py": "tests/store/test_sqlite.py",
     "store/migrating.py": "tests/store/test_sqlite.py",
     "store/transactions.py": "tests/store/test_sqlite.py",
+    "store/writer_main.py": "tests/store/test_writer_process.py",
     "store/meta.py": "tests/process/test_market.py",
     "scopegate/composition.py": "tests/program/test_framework.py",
     "scopegate/connecting.py": "tests/scenarios/test_apps.py",
