@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import structlog
@@ -263,9 +262,11 @@ async def test_whatever_the_working_directory_has_is_not_run(
     await with_process(store)
 
 
-@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_whenever_it_is_killed_what_was_answered_is_what_is_there(
-    run: Callable[[Any], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On both event loops: they tell the end of a socket in different ways."""
     monkeypatch.setattr(store_module, "RESTART_SECONDS", 0.0)
@@ -286,7 +287,8 @@ def test_whenever_it_is_killed_what_was_answered_is_what_is_there(
                 assert all(isinstance(each, tuple | StoreUnavailableError) for each in outcomes)
                 assert done == heard == await numbers(store)
 
-    run(main())
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main())
 
 
 async def test_a_process_that_does_not_answer_is_killed(
