@@ -1,4 +1,4 @@
-"""What can go wrong with the database, and how it is told to callers."""
+"""The errors of the database, and the conversion of SQLite's to them."""
 
 import sqlite3
 from pathlib import Path

@@ -16,7 +16,7 @@ import orjson
 
 from scopegate.store.errors import StoreDamagedError, StoreError, damaged, fault_of, unusable
 from scopegate.store.migrating import Check, Migrations, migrate
-from scopegate.store.transactions import Job, T, Transaction
+from scopegate.store.transactions import Job, T, Transaction, immediate
 
 LOCK_SECONDS = 1.0
 """Seconds that the processes of a gateway that was killed have to end."""
@@ -149,9 +149,8 @@ def run_once(path: Path, job: Job[T], check: Check | None = None) -> T:
     connection = connect(path)
     try:
         migrate(connection, check)
-        connection.execute("BEGIN IMMEDIATE")
-        transaction = Transaction(connection)
-        try:
+        with immediate(connection):
+            transaction = Transaction(connection)
             result = job(transaction)
             for change in transaction.changes:
                 transaction.execute(
@@ -159,11 +158,6 @@ def run_once(path: Path, job: Job[T], check: Check | None = None) -> T:
                     change.kind,
                     orjson.dumps(change.to_json()).decode(),
                 )
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
         return result
     except sqlite3.DatabaseError as problem:
         if isinstance(fault_of(problem), StoreDamagedError):

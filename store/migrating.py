@@ -1,13 +1,13 @@
 """The numbered migrations, the gateway's and those of plugins."""
 
-import contextlib
 import importlib.resources
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources.abc import Traversable
 
 from scopegate.store.errors import StoreError
+from scopegate.store.transactions import immediate
 
 _ENDS_TRANSACTION = re.compile(
     r"(^|;)\s*(BEGIN|COMMIT|ROLLBACK)\b(?=\s*(;|$|TRANSACTION|IMMEDIATE|EXCLUSIVE|DEFERRED))",
@@ -40,7 +40,7 @@ def migrate(
     if version and check is not None:
         check(connection)
     for number, step in enumerate(steps[version:], version + 1):
-        with _step(connection):
+        with immediate(connection):
             # Read again inside the transaction: another process may have come first.
             if _version(connection) < number:
                 _run_script(connection, step)
@@ -64,7 +64,7 @@ def _migrate_plugin(connection: sqlite3.Connection, name: str, steps: list[str])
             f" {len(steps)}: use a newer one"
         )
     for number, step in enumerate(steps[version:], version + 1):
-        with _step(connection):
+        with immediate(connection):
             if _version_of(connection, name) >= number:
                 continue
             before = _objects(connection)
@@ -125,18 +125,6 @@ def _objects(connection: sqlite3.Connection) -> dict[str, str]:
     """Return the SQL of each table, index, view and trigger by name, without automatic ones."""
     rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
     return {row[0]: row[1] for row in rows.fetchall()}
-
-
-@contextlib.contextmanager
-def _step(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _run_script(connection: sqlite3.Connection, script: str) -> None:

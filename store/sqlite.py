@@ -52,6 +52,7 @@ from scopegate.store.transactions import (
     Snapshot,
     T,
     WrittenJob,
+    immediate,
     write_batch,
 )
 from scopegate.store.writer_process import LostError, WriterProcess
@@ -457,14 +458,9 @@ def _take_last_batch(connection: sqlite3.Connection) -> str:
 
     This writes, so that a commit which the process had almost finished is not completed later.
     """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with immediate(connection):
         [name] = connection.execute("SELECT name FROM last_batch").fetchone()
         connection.execute("UPDATE last_batch SET name = ''")
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
     return str(name)
 
 

@@ -19,6 +19,19 @@ Change = tuple[int, str, str]
 """A row of `changes`: its id, the kind of the announcement, and its fields as JSON."""
 
 
+@contextlib.contextmanager
+def immediate(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run a block as one transaction that writes: COMMIT after it, ROLLBACK if it raises."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # else a full disk has rolled it back
+            connection.execute("ROLLBACK")
+        raise
+
+
 class Announcement:
     """An event for listeners once a job is committed: a frozen dataclass of a `kind`.
 
@@ -153,8 +166,7 @@ def write_batch(
     Return the rows of `changes` after `seen_change`: other processes' changes, which come before
     those of the batch. `prepared` is called with them before the COMMIT.
     """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with immediate(connection):
         foreign: list[Change] = [
             tuple(row)
             for row in connection.execute(
@@ -176,9 +188,4 @@ def write_batch(
             connection.execute("RELEASE job")
         if prepared is not None:
             prepared(foreign)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
     return foreign

@@ -12,17 +12,16 @@ import gc
 import pickle
 import signal
 import socket
+import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any
 
 from scopegate.store.errors import StoreError
 from scopegate.store.files import connect
 from scopegate.store.transactions import Change, WrittenJob, write_batch
-from scopegate.store.writer_process import FRAME, Batch, JobOutcome, Results
-
-Jobs: TypeAlias = Sequence[WrittenJob]
+from scopegate.store.writer_process import FRAME, Batch, JobOutcome, Results, framed
 
 
 def main() -> None:
@@ -38,26 +37,28 @@ def main() -> None:
     gc.freeze()
     results.sendall(FRAME.pack(0))
     seen_change = 0
-    while True:
-        batch = _receive(received)
-        if not isinstance(batch, Batch):
-            return
-        jobs = [WrittenJob(job) for job in batch.jobs]
-
-        def prepared(foreign: Sequence[Change], batch: Batch = batch, jobs: Jobs = jobs) -> None:
-            connection.execute("UPDATE last_batch SET name = ?", (batch.name,))
-            _send(results, Results(foreign, list(map(_outcome, jobs))))
-
+    while isinstance(batch := _receive(received), Batch):
         # It may have been sent before the batch before it was answered.
-        seen_change = max(seen_change, batch.seen_change)
-        try:
-            foreign = write_batch(connection, jobs, seen_change, prepared)
-        except Exception as problem:  # noqa: BLE001 - the gateway reports it
-            _send(results, _portable(problem))
-        else:
-            results.sendall(FRAME.pack(0))
-            if foreign:
-                seen_change = foreign[-1][0]
+        seen_change = _commit(batch, max(seen_change, batch.seen_change), connection, results)
+
+
+def _commit(
+    batch: Batch, seen_change: int, connection: sqlite3.Connection, results: socket.socket
+) -> int:
+    """Commit a batch and send what became of it; return the last change that was seen."""
+    jobs = [WrittenJob(job) for job in batch.jobs]
+
+    def prepared(foreign: Sequence[Change]) -> None:
+        connection.execute("UPDATE last_batch SET name = ?", (batch.name,))
+        results.sendall(framed(Results(foreign, list(map(_outcome, jobs)))))
+
+    try:
+        foreign = write_batch(connection, jobs, seen_change, prepared)
+    except Exception as problem:  # noqa: BLE001 - the gateway reports it
+        results.sendall(framed(_portable(problem)))
+        return seen_change
+    results.sendall(FRAME.pack(0))
+    return foreign[-1][0] if foreign else seen_change
 
 
 def _outcome(job: WrittenJob) -> JobOutcome:
@@ -83,11 +84,6 @@ def _receive(received: IO[bytes]) -> Any:
     data = received.read(size)
     # Only the gateway has the other end of the socket.
     return pickle.loads(data) if len(data) == size else None  # noqa: S301
-
-
-def _send(results: socket.socket, message: Any) -> None:
-    data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    results.sendall(FRAME.pack(len(data)) + data)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,12 @@ EXIT_SECONDS = 5.0
 """Seconds that the process has to end once its sockets are closed."""
 
 
+def framed(message: object) -> bytes:
+    """Return a message as it is sent."""
+    data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return FRAME.pack(len(data)) + data
+
+
 class Batch(NamedTuple):
     """Jobs for one COMMIT."""
 
@@ -99,7 +105,7 @@ class WriterProcess:
         It imports what these jobs need, without running them. Raises `LostError` if it cannot
         write.
         """
-        data = pickle.dumps(examples, pickle.HIGHEST_PROTOCOL)
+        data = framed(examples)
         with contextlib.ExitStack() as opened:
             for_jobs, jobs_there = map(opened.enter_context, socket.socketpair())
             for_results, results_there = map(opened.enter_context, socket.socketpair())
@@ -130,7 +136,7 @@ class WriterProcess:
         Raises what prevented the COMMIT, or `LostError`.
         """
         batch = Batch(secrets.token_hex(8), seen_change, jobs)
-        data = pickle.dumps(batch, pickle.HIGHEST_PROTOCOL)
+        data = framed(batch)
         results: Results | None = None
         try:
             self._send(data)
@@ -172,7 +178,7 @@ class WriterProcess:
         # uvloop raises another error for a socket that is closed.
         if self._is_lost or self._jobs.is_closing():
             raise BrokenPipeError
-        self._jobs.write(FRAME.pack(len(data)) + data)
+        self._jobs.write(data)
 
     async def _receive(self) -> Any:
         [size] = FRAME.unpack(await self._results.readexactly(FRAME.size))

@@ -831,16 +831,25 @@ async def test_leaving_right_after_a_request_leaves_nothing_behind(
         await other.message()
 
 
+def let_rounds_end(world: World) -> None:
+    """Let each reading of the scheduler's clock take a quarter of a round."""
+    scheduler = world.gateway.scheduler
+    moments = itertools.count(scheduler.now(), scheduling.ROUND / 4)
+    scheduler._clock = lambda: next(moments)
+    scheduler.round_length, scheduler._round_ends = scheduling.ROUND, 0.0
+
+
+async def clients_of_another_address(port: int, count: int) -> list[Raw]:
+    return [
+        Raw(*await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0)))
+        for _ in range(count)
+    ]
+
+
 async def test_many_handshakes_of_an_address_do_not_hold_up_another(world: World) -> None:
     async with listening(world) as (server, port), raw(port) as honest:
-        scheduler = world.gateway.scheduler
-        moments = itertools.count(scheduler.now(), scheduling.ROUND / 4)
-        scheduler._clock = lambda: next(moments)
-        scheduler.round_length, scheduler._round_ends = scheduling.ROUND, 0.0
-        flood = [
-            Raw(*await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0)))
-            for _ in range(40)
-        ]
+        let_rounds_end(world)
+        flood = await clients_of_another_address(port, 40)
         for client in flood:
             client.writer.write(HEAD)
         honest.writer.write(text({"ping": 1}))
@@ -906,14 +915,8 @@ async def test_an_idle_connection_keeps_no_core(server: Running) -> None:
 
 async def test_a_stop_answers_handshakes_that_wait_for_their_turn(world: World) -> None:
     async with listening(world) as (server, port):
-        scheduler = world.gateway.scheduler
-        moments = itertools.count(scheduler.now(), scheduling.ROUND / 4)
-        scheduler._clock = lambda: next(moments)
-        scheduler.round_length, scheduler._round_ends = scheduling.ROUND, 0.0
-        waiting = [
-            Raw(*await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0)))
-            for _ in range(20)
-        ]
+        let_rounds_end(world)
+        waiting = await clients_of_another_address(port, 20)
         async with asyncio.timeout(10):
             for client in waiting:
                 client.writer.write(HEAD + text({"ping": 1}))

@@ -10,6 +10,7 @@ from scopegate.gateway.access import guard
 from scopegate.runtime import supervisor
 from scopegate.runtime.supervisor import supervise
 from scopegate.store.errors import StoreUnavailableError
+from tests.scenarios.test_trading import RISE, bought
 
 
 @pytest.fixture(autouse=True)
@@ -69,16 +70,7 @@ async def test_every_long_lived_task_of_a_gateway_is_supervised(
             "the market's mark",
         }
         assert all(map(is_supervised, tasks))
-        parameters = {
-            "amount": 10,
-            "basis": "stake",
-            "contract_type": "CALL",
-            "currency": "USD",
-            "duration": 5,
-            "duration_unit": "t",
-            "symbol": "1HZ100V",
-        }
-        assert "buy" in await client.ask({"buy": 1, "price": 10, "parameters": parameters})
+        await bought(client, RISE)
         tasks = asyncio.all_tasks()
         world.clock.advance(10)
         [settling] = asyncio.all_tasks() - tasks
