@@ -16,23 +16,21 @@ import os
 import select
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+import requests
 from load import Client, LoadError
-from requests import CASES, Case, connected, cores, turn
+from requests import CASES, Case, connected, servers_on_other_cores
 from servers import (
     FASTAPI,
     PICOWS,
     SCOPEGATE,
-    SERVERS,
     WEBSOCKETS,
     Server,
-    rotated,
     what_is_measured,
 )
 
@@ -105,34 +103,22 @@ def measure(
     throughput: dict[str, Line] = {}
     halves: dict[str, Line] = {name_of(case): [] for case in SHOWN}
     slowest: dict[str, Line] = {name_of(case): [] for case in SHOWN}
-    with ExitStack() as stack:
-        own, theirs = cores()
-        os.sched_setaffinity(0, theirs)  # inherited by the servers
-        names = {case.server for case in SHOWN}
-        servers = {name: stack.enter_context(SERVERS[name]()) for name in sorted(names)}
-        os.sched_setaffinity(0, own)
-        found: dict[tuple[str, int], list[float]] = {}
-        turns = [(case, outstanding) for outstanding in OUTSTANDING for case in SHOWN]
-        for number in range(rounds):
-            for case, outstanding in rotated(turns, number * 3):
-                sample = turn(
-                    servers[case.server],
-                    case,
-                    connections=CONNECTIONS,
-                    outstanding=outstanding,
-                    seconds=seconds,
-                )
-                found.setdefault((name_of(case), outstanding), []).append(sample.per_second)
-        for (name, outstanding), values in found.items():
-            throughput.setdefault(name, []).append((outstanding, median(values)))
+    turns = [(case, outstanding) for outstanding in OUTSTANDING for case in SHOWN]
+    with servers_on_other_cores(SHOWN) as servers:
+        found = requests.measure(
+            servers, turns, rounds=rounds, connections=CONNECTIONS, seconds=seconds
+        )
+        for (case, outstanding), samples in found.items():
+            rate = median(sample.per_second for sample in samples)
+            throughput.setdefault(name_of(case), []).append((outstanding, rate))
         for case in SHOWN:
             name = name_of(case)
             for load in LOADS:
-                samples = [
+                taken = [
                     latencies(servers[case.server], case, load, seconds) for _ in range(rounds)
                 ]
                 # Of the rounds that others on the machine have disturbed least.
-                p50, p99 = (min(each) for each in zip(*samples, strict=True))
+                p50, p99 = (min(each) for each in zip(*taken, strict=True))
                 if p99 > OVERLOAD:
                     break
                 halves[name].append((load, p50 * 1e3))

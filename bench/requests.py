@@ -17,8 +17,8 @@ of both would be measured. Trust the ratios; the other numbers depend on the mac
 
 import argparse
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -181,29 +181,42 @@ def _check(case: Case, request: Message, reply: Message) -> None:
         raise LoadError(f"{case.server} answers {request} with {reply}")
 
 
-def measure(rounds: int, connections: int, seconds: float) -> Samples:
-    """The samples of all rounds, by case and number of outstanding requests."""
-    turns = [(case, outstanding) for outstanding in OUTSTANDING for case in CASES]
-    samples: Samples = {each: [] for each in turns}
+@contextmanager
+def servers_on_other_cores(cases: Iterable[Case]) -> Iterator[dict[str, Server]]:
+    """Start the servers of these cases, by name, and keep a core for this process, the load."""
     with ExitStack() as stack:
-        own, theirs = cores()
+        own, theirs = _cores()
         os.sched_setaffinity(0, theirs)  # inherited by the servers
-        servers = {name: stack.enter_context(start()) for name, start in SERVERS.items()}
+        names = dict.fromkeys(case.server for case in cases)
+        servers = {name: stack.enter_context(SERVERS[name]()) for name in names}
         os.sched_setaffinity(0, own)
-        for number in range(rounds):
-            for case, outstanding in rotated(turns, number * 3):
-                sample = turn(
-                    servers[case.server],
-                    case,
-                    connections=connections,
-                    outstanding=outstanding,
-                    seconds=seconds,
-                )
-                samples[case, outstanding].append(sample)
+        yield servers
+
+
+def measure(
+    servers: Mapping[str, Server],
+    turns: Sequence[tuple[Case, int]],
+    *,
+    rounds: int,
+    connections: int,
+    seconds: float,
+) -> Samples:
+    """The samples of all rounds, by turn: a case and the number of outstanding requests."""
+    samples: Samples = {each: [] for each in turns}
+    for number in range(rounds):
+        for case, outstanding in rotated(turns, number * 3):
+            sample = turn(
+                servers[case.server],
+                case,
+                connections=connections,
+                outstanding=outstanding,
+                seconds=seconds,
+            )
+            samples[case, outstanding].append(sample)
     return samples
 
 
-def cores() -> tuple[set[int], set[int]]:
+def _cores() -> tuple[set[int], set[int]]:
     """Return a core for the load, and the cores for the servers."""
     first, *others = sorted(os.sched_getaffinity(0))
     return {first}, set(others) or {first}
@@ -236,7 +249,15 @@ def main() -> None:
     options.add_argument("--connections", type=int, default=50)
     options.add_argument("--json", type=Path, metavar="FILE", help="write every sample there too")
     given = options.parse_args()
-    samples = measure(given.rounds, given.connections, given.seconds)
+    turns = [(case, outstanding) for outstanding in OUTSTANDING for case in CASES]
+    with servers_on_other_cores(CASES) as servers:
+        samples = measure(
+            servers,
+            turns,
+            rounds=given.rounds,
+            connections=given.connections,
+            seconds=given.seconds,
+        )
     print(what_is_measured())
     print(
         f"{given.connections} connections, medians of {given.rounds} rounds of {given.seconds:g} s;"
