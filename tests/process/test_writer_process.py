@@ -7,7 +7,8 @@ import os
 import signal
 import sqlite3
 import time
-from contextlib import AsyncExitStack, closing
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from scopegate.gateway.access import tokens, users
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.store.files import run_once
 from scopegate.store.transactions import Transaction
+from tests.scenarios.test_trading import RISE
 from tests.served import Served, SocketClient, serving
 
 USERS = 24
@@ -27,15 +29,7 @@ AT_ONCE = 20
 BUY: dict[str, Any] = {
     "buy": "1",
     "price": 1,
-    "parameters": {
-        "contract_type": "CALL",
-        "symbol": "1HZ100V",
-        "duration": 6,
-        "duration_unit": "h",
-        "basis": "stake",
-        "amount": 1,
-        "currency": "USD",
-    },
+    "parameters": {**RISE, "amount": 1, "duration": 6, "duration_unit": "h"},
 }
 
 pytestmark = [
@@ -101,10 +95,14 @@ class Trader:
         return {each["contract_id"] for each in reply["portfolio"]["contracts"]}
 
 
-async def connect(gateway: Served, traders: list[Trader], stack: AsyncExitStack) -> None:
-    for trader in traders:
-        trader.client = await stack.enter_async_context(gateway.connected())
-        await trader.client.authorize(trader.token)
+@asynccontextmanager
+async def signed_in(gateway: Served, traders: list[Trader]) -> AsyncIterator[None]:
+    """Connect the traders until the block ends."""
+    async with AsyncExitStack() as stack:
+        for trader in traders:
+            trader.client = await stack.enter_async_context(gateway.connected())
+            await trader.client.authorize(trader.token)
+        yield
 
 
 def buying(traders: list[Trader]) -> list[asyncio.Task[None]]:
@@ -160,8 +158,7 @@ def check_books(path: Path) -> None:
 async def test_a_kill_of_the_writers_process_loses_nothing(tmp_path: Path) -> None:
     with Served(tmp_path, *OPTIONS) as gateway:
         traders = [Trader(token) for token in run_once(gateway.db, open_users)]
-        async with AsyncExitStack() as stack:
-            await connect(gateway, traders, stack)
+        async with signed_in(gateway, traders):
             process = await all_trade_until_it_writes(gateway, traders)
             purchases = buying(traders)
             await until_answered(purchases, 1)
@@ -182,8 +179,7 @@ async def test_a_kill_of_the_writers_process_loses_nothing(tmp_path: Path) -> No
 async def test_a_kill_of_the_gateway_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     with Served(tmp_path, *OPTIONS) as gateway:
         traders = [Trader(token) for token in run_once(gateway.db, open_users)]
-        async with AsyncExitStack() as stack:
-            await connect(gateway, traders, stack)
+        async with signed_in(gateway, traders):
             await all_trade_until_it_writes(gateway, traders)
             purchases = buying(traders)
             await until_answered(purchases, 50)
@@ -191,8 +187,7 @@ async def test_a_kill_of_the_gateway_loses_nothing_that_was_acknowledged(tmp_pat
             await asyncio.gather(*purchases)
         gateway.start()  # its writer process may still be writing
         check_books(gateway.db)
-        async with AsyncExitStack() as stack:
-            await connect(gateway, traders, stack)
+        async with signed_in(gateway, traders):
             for trader in traders:
                 there = await trader.portfolio()
                 assert trader.held <= there
@@ -206,8 +201,7 @@ async def test_a_kill_of_the_gateway_loses_nothing_that_was_acknowledged(tmp_pat
 async def test_a_stop_waits_for_the_writers_process(tmp_path: Path) -> None:
     with serving(tmp_path, *OPTIONS) as gateway:
         traders = [Trader(token) for token in run_once(gateway.db, open_users)]
-        async with AsyncExitStack() as stack:
-            await connect(gateway, traders, stack)
+        async with signed_in(gateway, traders):
             process = await all_trade_until_it_writes(gateway, traders)
             purchases = buying(traders)
             await until_answered(purchases, 1)
