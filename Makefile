@@ -8,13 +8,19 @@ BROWSER_TESTS := tests/browser
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --require-hashes
 COMPILE := uv pip compile -q --universal --generate-hashes --no-header --fork-strategy fewest --python-version 3.11
 UNIT_TESTS := tests/exchange tests/gateway tests/runtime tests/store tests/test_layers.py tests/test_words.py
+ON_POSTGRESQL := SCOPEGATE_TEST_STORE=postgresql $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+SHORT_ON_POSTGRESQL := tests/exchange/test_payments_machine.py tests/scenarios/test_consent.py tests/scenarios/test_races.py \
+  tests/scenarios/test_restart.py tests/scenarios/test_tokens.py tests/process/test_kill.py tests/process/test_kill_payments.py \
+  tests/process/test_kill_trading.py tests/process/test_two_writers.py
 SOURCES := exchange gateway handlers runtime schemas scopegate store tests examples bench docs .ci
 
-.PHONY: help setup serve quick test coverage oldest proofs check format docs fairness bench lock clean
+.PHONY: help setup serve cluster quick test test-postgresql coverage oldest proofs check format docs fairness bench lock clean
 
 help:
 	@echo "make serve    start the gateway (first makes $(VENV))"
+	@echo "make cluster  start PostgreSQL, three gateways and HAProxy, in the folder cluster"
 	@echo "make test     run the whole test suite"
+	@echo "make test-postgresql  all tests that use a database, with every one on a PostgreSQL server"
 	@echo "make quick    the unit tests alone, in a minute"
 	@echo "make coverage the whole suite, and which branches it takes"
 	@echo "make oldest   the unit tests with the oldest versions of what is needed"
@@ -50,6 +56,10 @@ $(VENV)-oldest/made: $(LOCKS)/oldest.txt $(LOCKS)/build.txt pyproject.toml .ci/l
 	@$(VENV)-oldest/bin/python -m pip --disable-pip-version-check -q install --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
+$(VENV)/made-for-postgresql: $(VENV)/made $(LOCKS)/postgresql.txt
+	@$(PIP) -r $(LOCKS)/postgresql.txt
+	@touch $@
+
 $(VENV)/made-for-bench: $(VENV)/made $(LOCKS)/bench.txt
 	@$(PIP) -r $(LOCKS)/bench.txt
 	@touch $@
@@ -72,9 +82,20 @@ setup: $(VENV)/made
 serve: setup
 	@$(BIN)/scopegate serve
 
-# Browsers and processes are waited for, so three workers suit two cores.
+cluster: $(VENV)/made-for-postgresql
+	@$(BIN)/python examples/cluster/cluster.py
+
+# Browsers and processes are waited for, so three workers suit two cores; two if coverage slows all.
 test: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),--cov --cov-report=term)
+	$(BIN)/python -m pytest -n $(if $(COVERAGE),2 --cov --cov-report=term,3) --dist loadfile --no-loadscope-reorder
+	@$(if $(SHORT_ON_POSTGRESQL),if $(BIN)/python -m tests.postgresql; then \
+	  $(ON_POSTGRESQL) $(SHORT_ON_POSTGRESQL); \
+	else echo "The scenarios on PostgreSQL are skipped."; fi)
+
+# Pages do not depend on the database, nor do tests that use none, which tests/conftest.py leaves out.
+test-postgresql: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
+	$(BIN)/python -m tests.postgresql
+	$(ON_POSTGRESQL) --ignore=tests/browser
 
 coverage:
 	@$(MAKE) --no-print-directory test COVERAGE=1
@@ -111,8 +132,9 @@ bench: $(VENV)/made-for-bench
 lock:
 	$(COMPILE) pyproject.toml -o $(LOCKS)/run.txt
 	$(COMPILE) $(LOCKS)/build.in -c $(LOCKS)/run.txt -o $(LOCKS)/build.txt
+	$(COMPILE) pyproject.toml --extra postgresql -c $(LOCKS)/run.txt -o $(LOCKS)/postgresql.txt
 	$(COMPILE) --group dev -c $(LOCKS)/run.txt -o $(LOCKS)/dev.txt
-	$(COMPILE) --resolution lowest-direct pyproject.toml -o $(VENV)/lowest.txt
+	$(COMPILE) --resolution lowest-direct pyproject.toml --extra postgresql -o $(VENV)/lowest.txt
 	$(COMPILE) pyproject.toml --group test -c $(VENV)/lowest.txt -o $(LOCKS)/oldest.txt
 	$(COMPILE) --group bench -c $(LOCKS)/run.txt -o $(LOCKS)/bench.txt
 	$(COMPILE) $(LOCKS)/deriv-client.in -o $(LOCKS)/deriv-client.txt

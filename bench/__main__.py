@@ -14,6 +14,7 @@ from bars import Bar, report
 
 PROGRAMS = (
     "requests",
+    "workers",
     "connects",
     "buys",
     "streams",

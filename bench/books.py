@@ -56,8 +56,9 @@ from scopegate.exchange.ledger import Account, Posting
 from scopegate.exchange.rules import MAX_OPEN_POSITIONS, Margins
 from scopegate.gateway.access import tokens, users
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
-from scopegate.store.files import connect, run_once
+from scopegate.store.files import run_once
 from scopegate.store.migrating import migrate
+from scopegate.store.sqlite_connection import connect
 from scopegate.store.transactions import Transaction
 from scopegate.testing import NOON
 

@@ -22,8 +22,9 @@ from scopegate.exchange import ledger
 from scopegate.exchange.ledger import Posting
 from scopegate.gateway.access import tokens, users
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
-from scopegate.store.files import connect, run_once
+from scopegate.store.files import run_once
 from scopegate.store.migrating import migrate
+from scopegate.store.sqlite_connection import connect
 from scopegate.store.transactions import Transaction
 
 OWN_ENTRIES = 1_000

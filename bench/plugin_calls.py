@@ -2,7 +2,7 @@
 
 from typing_extensions import TypedDict
 
-from scopegate import One, Request, Session, call
+from scopegate import One, Plugin, Request, Session, call
 
 
 class PluginPing(Request):
@@ -24,3 +24,6 @@ class PluginCalls:
     async def plugin_ping(self, request: PluginPing, session: Session) -> PluginPong:
         """Answer `pong`."""
         return {"plugin_ping": "pong"}
+
+
+PLUGIN = Plugin(name="bench", handlers=(PluginCalls,), several_workers=True)

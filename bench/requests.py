@@ -115,7 +115,7 @@ CASES = (
 )
 BASELINE = CASES[-1]
 
-_BALANCE = next(case for case in CASES if case.call.startswith("balance"))
+BALANCE_CASE = next(case for case in CASES if case.call.startswith("balance"))
 _LIMITS = {
     1: {PROTOTYPE: (1.6, 1.4), FASTAPI: (1.9, None)},
     32: {PROTOTYPE: (1.8, 1.6), FASTAPI: (2.8, None)},
@@ -129,7 +129,7 @@ def bars_of(samples: Samples) -> list[Bar]:
     """Return the bars of a signed-in balance: its CPU time beside that of other servers."""
     found = []
     for outstanding, limits in _LIMITS.items():
-        own = [sample.cpu_us for sample in samples[_BALANCE, outstanding]]
+        own = [sample.cpu_us for sample in samples[BALANCE_CASE, outstanding]]
         for case in CASES:
             if case.server in limits:
                 limit, goal = limits[case.server]
@@ -147,11 +147,20 @@ def bars_of(samples: Samples) -> list[Bar]:
 
 
 def turn(
-    server: Server, case: Case, *, connections: int, outstanding: int, seconds: float
+    server: Server,
+    case: Case,
+    *,
+    connections: int,
+    outstanding: int,
+    seconds: float,
+    spins: bool = True,
 ) -> Sample:
-    """Load one server for `seconds`, after a warm-up, and check its replies."""
+    """Load one server for `seconds`, after a warm-up, and check its replies.
+
+    `spins`: whether the load polls without sleeping.
+    """
     clients = [connected(server, case) for _ in range(connections)]
-    load = Load(clients, case.requests, outstanding, spins=True)
+    load = Load(clients, case.requests, outstanding, spins=spins)
     load.run(WARM_UP)
     cpu, own_cpu, began = server.cpu_seconds(), process_time(), perf_counter()
     replies = load.run(seconds)

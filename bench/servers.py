@@ -50,10 +50,8 @@ class Server:
     """Its database, if it has one."""
 
     def cpu_seconds(self) -> float:
-        """Return the user and system time used so far by all threads of the process."""
-        stat = Path(f"/proc/{self.pid}/stat").read_text()
-        fields = stat.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+        """Return the user and system time used so far by the process, and by its workers."""
+        return sum(map(_cpu_seconds, [self.pid, *_children(self.pid)]))
 
     def resident_kib(self) -> int:
         """Return the resident memory of the process, in KiB."""
@@ -61,6 +59,17 @@ class Server:
             if line.startswith("Rss:"):
                 return int(line.split()[1])
         raise ServerError("the kernel does not tell how much memory is resident")
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the user and system time used so far by all threads of a process."""
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+
+
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @contextmanager

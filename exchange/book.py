@@ -22,12 +22,14 @@ from scopegate.exchange.ledger import Entry, InsufficientFundsError, Posting
 from scopegate.exchange.markups import MarkupPayee
 from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rules import MAX_OPEN_PAYOUT, MAX_OPEN_POSITIONS
+from scopegate.runtime.pickling import quickly_pickled
 from scopegate.store.transactions import Announcement, Row, Snapshot, Transaction
 
 MAX_ORDERS = 100
 """The number of orders stored per contract: the latest ones."""
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class Contract:
     """A contract as stored; fields about its end are `None` while it is open.
@@ -150,6 +152,7 @@ def _announce(transaction: Transaction, kind: type[ContractChanged], row: Row) -
     return announced.contract
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purchase:
     """The purchase of a contract, to be made by `buy`."""
@@ -249,7 +252,7 @@ def _check_room(transaction: Transaction, purchase: Purchase) -> int:
     """
     quote, terms = purchase.quote, purchase.quote.terms
     count, payout, alike = transaction.single(
-        "SELECT count(*), coalesce(sum(payout), 0), coalesce(sum(contract_type = ?), 0)"
+        "SELECT count(*), coalesce(sum(payout), 0), count(CASE WHEN contract_type = ? THEN 1 END)"
         " FROM contracts WHERE loginid = ? AND status = 'open'",
         terms.contract_type,
         purchase.loginid,

@@ -26,7 +26,8 @@ from scopegate.exchange.ledger import Account, Guard
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import MAX_COPIERS, MAX_TRADERS
 from scopegate.runtime.clock import Clock
-from scopegate.store.sqlite import Store
+from scopegate.runtime.pickling import quickly_pickled
+from scopegate.store.store import Store
 from scopegate.store.transactions import Announcement, Row, Snapshot, Transaction
 
 MAX_REPORTS = 1_000
@@ -89,6 +90,7 @@ class Following:
         )
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class Report(Announcement):
     """The result of one trade of a trader for one copier; it was refused if there is a `code`."""
@@ -150,6 +152,7 @@ def end_all_of_user(transaction: Transaction, user_id: int, *, at: float) -> Non
     )
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class Copies:
     """Makes the copies of a trade, in the transaction of that trade."""

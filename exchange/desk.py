@@ -8,6 +8,7 @@ Rules:
   late.
 - Contracts are taken from the announcements of the book, so only committed changes count.
 - Copiers buy and close in the transaction of the trader (`exchange.copying`).
+- Each worker process has all open contracts, and settles those of its own share of the accounts.
 - On start, contracts that ended while the gateway was down are settled before anything else.
 - A contract that cannot be settled is set aside, reported once, and tried again later: nothing
   waits for it.
@@ -16,8 +17,11 @@ Rules:
 import asyncio
 import heapq
 import math
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -54,11 +58,13 @@ from scopegate.exchange.ledger import Guard
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import Symbol
+from scopegate.exchange.trade_clock import TradeClock
 from scopegate.exchange.trades import Buying, Closing, Settling
 from scopegate.runtime.clock import Clock
+from scopegate.runtime.siblings import Siblings
 from scopegate.runtime.supervisor import supervise
 from scopegate.store.errors import StoreDamagedError, StoreError, StoreUnavailableError
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Row, Transaction
 
 SETTLED_TOGETHER = 256
@@ -71,6 +77,8 @@ RETRY = 1.0
 """Real seconds after which a settlement that the store could not commit is tried again."""
 SETTLING_ATTEMPTS = 5
 """Failed attempts after which a settlement is set aside."""
+LEFT_SECONDS = 2.0
+"""Real seconds after which a contract is settled that another process should have settled."""
 ASIDE = 60.0
 """Real seconds after which a settlement that was set aside is tried again."""
 NAMED = 20
@@ -113,13 +121,22 @@ class Desk:
     """The open contracts of a running gateway."""
 
     def __init__(
-        self, store: Store, feed: Feed, clock: Clock, margins: Margins, copying: Copying
+        self,
+        store: Store,
+        feed: Feed,
+        clock: Clock,
+        margins: Margins,
+        copying: Copying,
+        siblings: Siblings,
+        trade_clock: TradeClock,
     ) -> None:
         self.feed = feed
         self.margins = margins
         self._store = store
         self._clock = clock
         self._copying = copying
+        self._siblings = siblings
+        self._trade_clock = trade_clock
         self._positions: dict[int, Position] = {}
         self._of_account: dict[str, dict[int, Position]] = {}
         self._copies: dict[int, dict[int, Position]] = {}
@@ -132,7 +149,12 @@ class Desk:
         """The number of failed settlements, by contract id."""
         self._reported: set[int] = set()
         """The ids of contracts that were reported as set aside."""
+        self._left: deque[tuple[float, int]] = deque()
+        """Contracts that have ended and that other processes settle, with the monotonic time from
+        which this one does, if they are still open."""
         self._closing = False
+        self._early: list[Callable[[], None]] | None = []
+        """Announcements that were received before the open contracts are loaded."""
         self._opened: list[Callable[[Position], None]] = []
         self._closed: list[Callable[[Contract], None]] = []
         store.listen(ContractOpened, self._contract_opened)
@@ -157,9 +179,12 @@ class Desk:
         rows = await self._store.read(book.open_rows)
         loop = asyncio.get_running_loop()
         positions = await loop.run_in_executor(None, self._read, rows)
+        early, self._early = self._early or [], None
         # In the order of their ends, since ledger times never decrease.
         for position in sorted(positions, key=_ended_at):
             self._add(position)
+        for apply in early:
+            apply()
         await self.settled()
 
     def _read(self, rows: Iterable[Row]) -> list[Position]:
@@ -231,6 +256,7 @@ class Desk:
     def on_second(self, epoch: int) -> None:
         """Apply the ticks of this second to the contracts that they can change."""
         self._second = epoch
+        self._take_over()
         for symbol, index in self._triggers.items():
             if symbol.has_tick(epoch) and (index.by_time or index.by_level):
                 self._tick(index, Tick(epoch, self.feed.price(symbol, epoch)))
@@ -261,8 +287,11 @@ class Desk:
         contract_id = position.contract.id
         index.by_level.pop(contract_id, None)
         if position.state.outcome is not None:
-            self._due.append(position)
-            self._start_settling()
+            if self._is_ours(position):
+                self._due.append(position)
+                self._start_settling()
+            else:
+                self._left.append((time.monotonic() + LEFT_SECONDS, contract_id))
             return
         trigger = position.kind.trigger(position.terms, position.state)
         if trigger.until != position.trigger.until:  # else it is in the heap already
@@ -270,6 +299,15 @@ class Desk:
         position.trigger = trigger
         if trigger.low is not None or trigger.high is not None:
             index.by_level[contract_id] = position
+
+    def _take_over(self) -> None:
+        """Settle what another process should have settled by now."""
+        now = time.monotonic()
+        while self._left and self._left[0][0] <= now:
+            position = self._positions.get(self._left.popleft()[1])
+            if position is not None and position.state.outcome is not None:
+                self._due.append(position)
+        self._start_settling()
 
     def _start_settling(self) -> None:
         if self._settling is None and self._due:
@@ -349,22 +387,37 @@ class Desk:
     # Announcements of the book.
 
     def _contract_opened(self, opened: ContractOpened) -> None:
+        if self._early is not None:
+            self._early.append(partial(self._contract_opened, opened))
+            return
+        if opened.contract.id in self._positions:  # loaded already
+            return
         position = Position(opened.contract, self._followed(opened.contract))
         self._add(position)
         for listener in self._opened:
             listener(position)
 
     def _contract_changed(self, changed: ContractChanged) -> None:
+        if self._early is not None:
+            self._early.append(partial(self._contract_changed, changed))
+            return
         known = self._positions.get(changed.contract.id)
-        if known is not None:
+        if known is not None and known.contract.version <= changed.contract.version:
             known.contract = changed.contract
             known.state = self._followed(known.contract)
             self._arm(known)
 
     def _contract_closed(self, closed: ContractClosed) -> None:
+        if self._early is not None:
+            self._early.append(partial(self._contract_closed, closed))
+            return
         self._drop(closed.contract)
         for listener in self._closed:
             listener(closed.contract)
+
+    def _is_ours(self, position: Position) -> bool:
+        """Whether this worker process settles it: one does for all contracts of an account."""
+        return self._siblings.is_ours(position.contract.loginid)
 
     def _add(self, position: Position) -> None:
         contract = position.contract
@@ -530,7 +583,7 @@ class Desk:
         Raises `Refusal` if it is not open, or if its orders change during each of `ATTEMPTS`.
         """
         for _ in range(ATTEMPTS):
-            now = int(self._clock.now())
+            now = int(self._trade_clock.now())
             done = await attempt(await self._open(contract_id, loginid, now), now)
             if done is not None:
                 return done
@@ -540,9 +593,14 @@ class Desk:
         """Settle the account's contracts that have ended; return their number."""
         now = int(self._clock.now())
         ended = 0
+        theirs: list[Position] = []
         for position in self.positions(loginid):
             self._follow(position, now)
             ended += position.state.outcome is not None
+            if position.state.outcome is not None and not self._is_ours(position):
+                theirs.append(position)
+        self._due += theirs
+        self._start_settling()
         await self.settled()
         return ended
 

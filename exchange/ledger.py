@@ -16,8 +16,9 @@ from typing import ClassVar, NamedTuple
 
 from scopegate.exchange.money import CURRENCIES, bound_in
 from scopegate.runtime.clock import Clock
+from scopegate.runtime.pickling import quickly_pickled
 from scopegate.store.errors import StoreError
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Announcement, Row, Snapshot, Transaction
 
 DEMO_PREFIX = "VRTC"
@@ -65,6 +66,7 @@ class Account:
     """The app whose token opened it; `None` if its owner did."""
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class Entry(Announcement):
     """One change of one balance, with the balance after it; announced when it is posted.
@@ -130,7 +132,8 @@ def open_account(
         )
     prefix = DEMO_PREFIX if is_virtual else REAL_PREFIX
     [last] = transaction.single(
-        "SELECT max(CAST(substr(loginid, ?) AS INTEGER)) FROM accounts WHERE is_virtual = ?",
+        "SELECT max(CAST(substr(loginid, CAST(? AS INTEGER)) AS BIGINT)) FROM accounts"
+        " WHERE is_virtual = ?",
         len(prefix) + 1,
         int(is_virtual),
     )
@@ -225,7 +228,8 @@ def post_unannounced(transaction: Transaction, posting: Posting) -> Entry:
         counter = OUTSIDE if posting.contract_id is None else EXCHANGE
     transaction.execute(
         "INSERT INTO counter_accounts (name, currency, balance) VALUES (?, ?, ?)"
-        " ON CONFLICT (name, currency) DO UPDATE SET balance = balance + excluded.balance",
+        " ON CONFLICT (name, currency) DO UPDATE"
+        " SET balance = counter_accounts.balance + excluded.balance",
         counter,
         now.currency,
         -amount,

@@ -23,7 +23,7 @@ from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rates import Rates, shown
 from scopegate.exchange.rules import MAX_AGENT_PAYMENT, MIN_AGENT_PAYMENT
 from scopegate.runtime.clock import Clock
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Row, Snapshot, Transaction
 
 

@@ -5,21 +5,23 @@ about the same however long an account has traded; only `trades` and `since` cov
 """
 
 import math
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from scopegate.exchange.hours import DAY
 from scopegate.exchange.symbols import SYMBOLS, Symbol
 from scopegate.store.transactions import Snapshot
 
 LATEST = 5_000
 """The number of contracts evaluated: those closed last."""
 
-YEAR = 365 * 86_400
+YEAR = 365 * DAY
 
 _CLOSED = (
     "(SELECT * FROM contracts WHERE loginid = ? AND status <> 'open'"  # noqa: S608 - a number
-    f" ORDER BY sold_at DESC, id DESC LIMIT {LATEST})"
+    f" ORDER BY sold_at DESC, id DESC LIMIT {LATEST}) AS closed"
 )
 
 
@@ -100,13 +102,18 @@ def _since(reader: Snapshot, loginid: str) -> int:
 
 def _gaining(reader: Snapshot, loginid: str, span: str) -> dict[str, float]:
     rows = reader.all(
-        "SELECT strftime(?, sold_at, 'unixepoch') AS span, count(*) AS trades,"  # noqa: S608
+        f"SELECT sold_at / {DAY} AS day, count(*) AS trades,"  # noqa: S608 - numbers
         " count(CASE WHEN sold_for > price THEN 1 END) AS gained"
-        f" FROM {_CLOSED} GROUP BY span ORDER BY span",
-        span,
+        f" FROM {_CLOSED} GROUP BY sold_at / {DAY} ORDER BY sold_at / {DAY}",
         loginid,
     )
-    return {row["span"]: _share(row["gained"], row["trades"]) for row in rows}
+    trades: Counter[str] = Counter()
+    gained: Counter[str] = Counter()
+    for row in rows:
+        name = time.strftime(span, time.gmtime(row["day"] * DAY))
+        trades[name] += row["trades"]
+        gained[name] += row["gained"]
+    return {name: _share(gained[name], count) for name, count in trades.items()}
 
 
 def _luck(reader: Snapshot, loginid: str) -> float:
@@ -116,9 +123,9 @@ def _luck(reader: Snapshot, loginid: str) -> float:
     its profit has mean 0 and variance c (p - c).
     """
     row = reader.single(
-        # `total` adds floats: sums of integers would overflow with units of cryptocurrencies.
-        "SELECT total(sold_for - price) AS profit,"  # noqa: S608
-        " total(1.0 * price * (payout - price)) AS variance"
+        # Factors of 1.0: sums of integers would overflow with units of cryptocurrencies.
+        "SELECT coalesce(sum(1.0 * (sold_for - price)), 0) AS profit,"  # noqa: S608 - a number
+        " coalesce(sum(1.0 * price * (payout - price)), 0) AS variance"
         f" FROM {_CLOSED} WHERE status IN ('won', 'lost') AND payout > price",
         loginid,
     )

@@ -12,9 +12,11 @@ from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.common.state import Outcome
 from scopegate.exchange.copying import Copies
 from scopegate.exchange.ledger import Guard
+from scopegate.runtime.pickling import quickly_pickled
 from scopegate.store.transactions import PortableJob, Transaction
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class Buying(PortableJob[BoughtContract]):
     """Buys a contract, and copies of it. Raises `Refusal`, or what the guard raises."""
@@ -31,6 +33,7 @@ class Buying(PortableJob[BoughtContract]):
         return bought
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closing(PortableJob[ClosedContract | None]):
     """Sells or cancels a contract, and its copies. Raises what the guard raises."""
@@ -53,6 +56,7 @@ class Closing(PortableJob[ClosedContract | None]):
         return closed
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class Settling(PortableJob[ClosedContract | None]):
     """Settles a contract that has ended."""

@@ -37,11 +37,19 @@ class RunningClock:
     Its time is never before `earliest`: it stays there until it would have passed it.
     """
 
-    def __init__(self, start: float, speed: float = 1.0, *, earliest: float = 0.0) -> None:
+    def __init__(
+        self,
+        start: float,
+        speed: float = 1.0,
+        *,
+        earliest: float = 0.0,
+        since: float | None = None,
+    ) -> None:
+        """`since` is when it was at `start`, in monotonic time; by default now."""
         self._start = start
         self._earliest = earliest
         self._speed = speed
-        self._origin = time.monotonic()
+        self._origin = time.monotonic() if since is None else since
 
     def now(self) -> float:
         """Return the current market time."""

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from scopegate.plugins import Plugin as Plugin
     from scopegate.retention import Rule as Rule
     from scopegate.runtime.clock import Clock as Clock
+    from scopegate.runtime.siblings import Siblings as Siblings
     from scopegate.runtime.supervisor import supervise as supervise
     from scopegate.schemas.fields import AccountRequest as AccountRequest
     from scopegate.schemas.fields import Flag as Flag
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     from scopegate.settings import Settings as Settings
     from scopegate.settings import SettingsError as SettingsError
     from scopegate.store.errors import StoreError as StoreError
-    from scopegate.store.sqlite import Store as Store
+    from scopegate.store.store import Store as Store
     from scopegate.store.transactions import Snapshot as Snapshot
     from scopegate.store.transactions import Transaction as Transaction
 
@@ -87,10 +88,11 @@ _MODULES = {
     "Access": "gateway.access.guard",
     "Bus": "gateway.calls.bus",
     "Clock": "runtime.clock",
-    "Store": "store.sqlite",
+    "Store": "store.store",
     "Snapshot": "store.transactions",
     "Transaction": "store.transactions",
     "Workers": "gateway.calls.scheduling",
+    "Siblings": "runtime.siblings",
     "supervise": "runtime.supervisor",
     "Limit": "gateway.calls.limits",
     "Per": "gateway.calls.limits",

@@ -6,17 +6,19 @@ services that it asks for by type.
 
 import asyncio
 import contextlib
-import sqlite3
+import math
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
 from scopegate import demo as demo_user
-from scopegate.composition import HANDLERS, PROVIDERS, composition_of
+from scopegate.composition import HANDLERS, PROVIDERS, check_for_gateways, composition_of
 from scopegate.connecting import Connect
 from scopegate.demo import Demo
 from scopegate.gateway.access import users
@@ -25,29 +27,37 @@ from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.mail import Mailer, mailer
 from scopegate.gateway.access.users import Residence
 from scopegate.gateway.calls.bus import Bus
-from scopegate.gateway.calls.dispatch import Dispatcher
-from scopegate.gateway.calls.limits import (
+from scopegate.gateway.calls.counting import (
+    PUBLISH_SECONDS,
     ConcurrencyLimiter,
-    LimitsInForce,
-    Profile,
+    FailureCounter,
     RateLimiter,
+    RequestLimiter,
 )
+from scopegate.gateway.calls.dispatch import Dispatcher
+from scopegate.gateway.calls.limits import LimitsInForce, Profile
 from scopegate.gateway.calls.registry import Registry
 from scopegate.gateway.calls.scheduling import Scheduler, Workers
 from scopegate.gateway.transport.peer import Accept
 from scopegate.handlers.gateway.countries import COUNTRIES
 from scopegate.handlers.gateway.page_calls import Pages
 from scopegate.limits_in_force import limits_in_force
-from scopegate.offered import store_offered
-from scopegate.plugins import EXCHANGE, Plugin
+from scopegate.offered import EXCHANGE, store_offered
+from scopegate.plugins import Plugin
 from scopegate.retention import EVERY, Retention
 from scopegate.runtime.clock import Clock
+from scopegate.runtime.siblings import Siblings
 from scopegate.runtime.supervisor import supervise
 from scopegate.schemas.scopes import Scopes
 from scopegate.services import Services
 from scopegate.settings import Settings, SettingsError, plugin_settings, warn_of_tables
 from scopegate.store.errors import StoreUnavailableError
-from scopegate.store.sqlite import Store
+from scopegate.store.opening import store_at
+from scopegate.store.store import Store
+from scopegate.store.transactions import Snapshot
+
+if TYPE_CHECKING:
+    from scopegate.worker import Worker
 
 T = TypeVar("T")
 
@@ -65,6 +75,9 @@ class Running:
     demo: Demo | None
     scheduler: Scheduler
     workers: Workers
+    requests: RequestLimiter
+    same_in_workers: Mapping[type, object]
+    """The services that several worker processes get from the first (`Plugin.same_in_workers`)."""
     connect: Accept
     services: Services
     plugins: frozenset[str]
@@ -84,16 +97,22 @@ async def compose(
     plugins: Iterable[Plugin] | None = None,
     omit: Iterable[str] = (),
     options: Mapping[str, Mapping[str, Any]] | None = None,
+    worker: "Worker | None" = None,
 ) -> AsyncIterator[Running]:
     """Run a gateway with everything but a listener until the block ends.
 
     `clock` replaces the running clock, and `mail` the mailer from the settings. `plugins` defaults
-    to those of `scopegate serve`; `options` holds the settings of plugins by plugin name. Raises
-    `StoreError`, `SettingsError` or `DeclarationError` if the gateway cannot start.
+    to those of `scopegate serve`; `options` holds the settings of plugins by plugin name. `worker`
+    is what the parent process of several gives it. Raises `StoreError`, `SettingsError` or
+    `DeclarationError` if the gateway cannot start.
     """
     if settings.residence not in COUNTRIES:
         raise SettingsError(
             f"residence: {settings.residence!r} is not a two-letter country code, such as id or gb"
+        )
+    if settings.workers > 1 and worker is None:
+        raise SettingsError(
+            "workers: only `scopegate serve` starts several processes; leave the setting out"
         )
     left_out = [*omit, *settings.omit_call]
     composition = composition_of(plugins, settings.handlers, settings.without, left_out)
@@ -101,13 +120,19 @@ async def compose(
     if EXCHANGE not in {plugin.name for plugin in composition.plugins}:
         settings.refuse_market()
     own = _settings_of(settings, composition.plugins, options or {})
-    given: dict[type, object] = {}
+    start = None if worker is None else worker.start
+    given: dict[type, object] = {} if start is None else {**start.services}
     if clock is not None:
         given[Clock] = clock
     if mail is not None:
         given[Mailer] = mail
+    begun_at = time.time()
     async with AsyncExitStack() as stack:
-        store = await _opened(settings, composition.plugins, stack)
+        store = await _opened(settings, composition.plugins, worker, stack)
+        siblings = store.siblings if worker is None else worker.siblings
+        joins = bool(siblings.present)
+        if joins and worker is None:
+            check_for_gateways(composition.plugins)
         workers, held, bus = Workers(), ConcurrencyLimiter(), Bus()
         stack.callback(workers.close)
         profile = settings.profile()
@@ -124,6 +149,7 @@ async def compose(
                 Residence: Residence(settings.residence),
                 Scopes: composition.scopes(),
                 Settings: settings,
+                Siblings: siblings,
                 Store: store,
                 Workers: workers,
                 **own,
@@ -149,26 +175,43 @@ async def compose(
         accounts: Accounts = await services.get(Accounts)
         now: Clock = await services.get(Clock)
         # The first writes: a start that fails before them leaves an empty database.
-        await store.write(
-            lambda transaction: store_offered(transaction, services[Scopes], composition.plugins)
-        )
+        if start is None:
+            await store.write(
+                lambda transaction: store_offered(
+                    transaction,
+                    services[Scopes],
+                    [plugin.name for plugin in composition.plugins],
+                )
+            )
         await access.start()
-        await store.write(lambda transaction: users.settle(transaction, settings.residence))
+        if start is None:
+            await store.write(lambda transaction: users.settle(transaction, settings.residence))
         further = [rule for plugin in composition.plugins for rule in plugin.retention]
         retention = Retention(store, now, further)
         services.add(Retention, retention)
-        keeping = [
-            supervise("access", access.run),
-            supervise("retention", partial(_purge, retention)),
-        ]
+        limiter, requests = RateLimiter(profile), RequestLimiter(settings.requests())
+        unknown_apps = FailureCounter().share(siblings, "unknown apps")
+        keeping = [supervise("access", access.run)]
+        keeping.append(supervise("retention", partial(_purge, retention, siblings)))
+        if not siblings.alone:
+            held.share(siblings)
+            limiter.share(siblings)
+            requests.share(siblings)
+            keeping.append(supervise("limits", partial(_publish_counts, limiter, requests)))
         stack.push_async_callback(_finish, keeping, access)
         for plugin in composition.plugins:
             for background in plugin.background:
                 await services.enter(background)
-        demo = await demo_user.settle(store, settings, accounts, services[Scopes])
+        if start is None:
+            # Others may have begun to serve since then, unless one process has the database alone.
+            began = math.inf if siblings.alone or worker is not None else begun_at
+            demo = await demo_user.settle(
+                store, settings, accounts, services[Scopes], joins=joins, began=began
+            )
+        else:
+            demo = start.demo
         if demo is not None and settings.demo_at_pages:
             services[Pages].show_demo(demo.accounts[0].loginid, demo.token)
-        limiter = RateLimiter(profile)
         scheduler = Scheduler()
         dispatcher = Dispatcher(
             registry,
@@ -178,6 +221,8 @@ async def compose(
             used=access.used,
             refused=access.refused,
             refusal=access.refusal,
+            unknown_apps=unknown_apps,
+            catch_up=None if siblings.alone else store.catch_up,
         )
         yield Running(
             settings=settings,
@@ -189,7 +234,15 @@ async def compose(
             demo=demo,
             scheduler=scheduler,
             workers=workers,
-            connect=Connect(dispatcher, scheduler, access, limiter, held, settings.any_app_id),
+            requests=requests,
+            same_in_workers={
+                kind: await services.get(kind)
+                for plugin in composition.plugins
+                for kind in plugin.same_in_workers
+            },
+            connect=Connect(
+                dispatcher, scheduler, access, limiter, held, settings.any_app_id, store.catch_up
+            ),
             services=services,
             plugins=frozenset(plugin.name for plugin in composition.plugins),
         )
@@ -217,14 +270,31 @@ def _settings_of(
     }
 
 
-async def _opened(settings: Settings, plugins: tuple[Plugin, ...], stack: AsyncExitStack) -> Store:
-    def check(connection: sqlite3.Connection) -> None:
+async def _opened(
+    settings: Settings,
+    plugins: tuple[Plugin, ...],
+    worker: "Worker | None",
+    stack: AsyncExitStack,
+) -> Store:
+    def check(reader: Snapshot) -> None:
         for plugin in plugins:
             if plugin.check is not None:
-                plugin.check(connection)
+                plugin.check(reader)
 
     folders = {each.name: each.migrations for each in plugins if each.migrations is not None}
-    store = Store(settings.db, check, folders)
+    if worker is None:
+        store: Store = store_at(settings.location, check, folders)
+    else:
+        from scopegate.store.shared import SharedStore  # Linux only
+
+        assert isinstance(settings.location, Path)  # noqa: S101 - `serve` starts no others
+        store = SharedStore(
+            settings.location,
+            check,
+            folders,
+            sharing=worker.sharing,
+            number=worker.siblings.number,
+        )
     await store.open()
     stack.push_async_callback(store.close)
     return store
@@ -238,7 +308,15 @@ async def _finish(keeping: list[asyncio.Task[None]], access: Access) -> None:
         await access.flush()
 
 
-async def _purge(retention: Retention) -> None:
+async def _purge(retention: Retention, siblings: Siblings) -> None:
     while True:
         await asyncio.sleep(EVERY)
-        await retention.purge()
+        if siblings.is_first:
+            await retention.purge()
+
+
+async def _publish_counts(limiter: RateLimiter, requests: RequestLimiter) -> None:
+    while True:
+        await asyncio.sleep(PUBLISH_SECONDS)
+        limiter.publish()
+        requests.publish()

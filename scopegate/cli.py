@@ -9,13 +9,17 @@ from typing import Final
 import click
 
 SUBCOMMANDS: Final = {
-    "account": ("admin", "List accounts, change their balances, and lift self-exclusion."),
-    "app": ("admin", "Register and list apps."),
-    "backup": ("admin", "Copy the database to a new file and check the copy."),
-    "calls": ("serve_command", "List every call, the scopes that it needs and what it does."),
-    "serve": ("serve_command", "Serve the API and the pages until interrupted."),
-    "token": ("admin", "Create, list and revoke tokens, and show their uses."),
-    "user": ("admin", "Create users, lock them out, and change their passwords."),
+    "account": (
+        "commands.account",
+        "List accounts, change their balances, and lift self-exclusion.",
+    ),
+    "app": ("commands.app", "Register and list apps."),
+    "backup": ("commands.backup", "Copy the database to a new file and check the copy."),
+    "calls": ("commands.calls", "List every call, the scopes that it needs and what it does."),
+    "serve": ("commands.serve", "Serve the API and the pages until interrupted."),
+    "store": ("commands.store", "Move the database to another engine."),
+    "token": ("commands.token", "Create, list and revoke tokens, and show their uses."),
+    "user": ("commands.user", "Create users, lock them out, and change their passwords."),
 }
 """The module of each subcommand, and the first sentence of its help."""
 

@@ -13,11 +13,8 @@ from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.passwords import Passwords
 from scopegate.gateway.access.users import Residence
 from scopegate.gateway.calls.bus import Bus
-from scopegate.gateway.calls.limits import (
-    ConcurrencyLimiter,
-    LimitsInForce,
-    Profile,
-)
+from scopegate.gateway.calls.counting import ConcurrencyLimiter
+from scopegate.gateway.calls.limits import LimitsInForce, Profile
 from scopegate.gateway.calls.registry import DeclarationError, Registry
 from scopegate.gateway.calls.scheduling import Workers
 from scopegate.handlers.gateway.app_calls import Apps
@@ -28,12 +25,14 @@ from scopegate.handlers.gateway.oversight_calls import Oversight
 from scopegate.handlers.gateway.page_calls import Pages
 from scopegate.handlers.gateway.session_calls import Sessions
 from scopegate.handlers.gateway.token_calls import Tokens
-from scopegate.plugins import EXCHANGE, Plugin
+from scopegate.offered import EXCHANGE
+from scopegate.plugins import Plugin
 from scopegate.runtime.clock import Clock, WallClock
+from scopegate.runtime.siblings import Siblings
 from scopegate.schemas.scopes import Scope, Scopes
 from scopegate.services import Services, provided_by
 from scopegate.settings import Settings, SettingsError
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 
 HANDLERS: Final[tuple[type, ...]] = (General, Sessions, Tokens, Apps, Pages, Consent, Oversight)
 """The classes with the calls of every gateway."""
@@ -54,6 +53,7 @@ GIVEN: Final[frozenset[type]] = frozenset(
         Residence,
         Scopes,
         Settings,
+        Siblings,
         Store,
         Workers,
     }
@@ -191,6 +191,35 @@ class Composition:
         if left:
             raise DeclarationError(
                 f"there is no call {min(left)} to leave out; `scopegate calls` lists all"
+            )
+
+
+def check_for_workers(plugins: Iterable[Plugin]) -> None:
+    """Raise `SettingsError` if one of the plugins does not work in several worker processes."""
+    _check_for_several(
+        plugins, "workers: {} ", "worker processes", instead="Serve it with --workers 1"
+    )
+
+
+def check_for_gateways(plugins: Iterable[Plugin]) -> None:
+    """Raise `SettingsError` if one of the plugins does not work beside other gateways."""
+    _check_for_several(
+        plugins,
+        "another gateway serves this database, and {} ",
+        "processes",
+        instead="Stop the other gateway",
+    )
+
+
+def _check_for_several(
+    plugins: Iterable[Plugin], begin: str, processes: str, *, instead: str
+) -> None:
+    for plugin in plugins:
+        if not plugin.several_workers:
+            raise SettingsError(
+                f"{begin.format(plugin.name)}does not state that it works in several {processes};"
+                f" docs/plugins.md says what it takes. {instead}, or set several_workers=True in"
+                " its Plugin"
             )
 
 

@@ -6,12 +6,8 @@ from functools import partial
 
 from scopegate.gateway.access.apps import TEST_APP
 from scopegate.gateway.access.guard import Access
+from scopegate.gateway.calls.counting import Claim, ConcurrencyLimiter, RateLimiter
 from scopegate.gateway.calls.dispatch import Dispatcher
-from scopegate.gateway.calls.limits import (
-    Claim,
-    ConcurrencyLimiter,
-    RateLimiter,
-)
 from scopegate.gateway.calls.scheduling import Scheduler
 from scopegate.gateway.calls.session import Session, unsigned_holder
 from scopegate.gateway.calls.token_form import without_tokens
@@ -30,6 +26,8 @@ class Connect:
     connections: ConcurrencyLimiter
     any_app_id: bool
     """Whether an unknown app_id counts as the test app."""
+    catch_up: Callable[[], object]
+    """Takes in what other worker processes have committed, such as a new app."""
 
     def refusal(self, handshake: Handshake) -> str | None:
         """Return the limit that refuses this connection, or `None`. Counts as a message."""
@@ -45,6 +43,7 @@ class Connect:
         self, handshake: Handshake, send: Callable[[bytes], None], transport: Transport
     ) -> Connection:
         """Create the connection of this client over this transport."""
+        self.catch_up()
         session = Session(
             send,
             app_id=self._app_id(handshake.app_id),

@@ -1,5 +1,6 @@
 """The demo user: their accounts, and a token that is valid until the next start."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from scopegate.gateway.access import tokens, users
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.schemas.scopes import Scopes
 from scopegate.settings import Settings
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Transaction
 
 DEMO_EMAIL = "demo@scopegate.invalid"
@@ -32,9 +33,18 @@ class Demo:
 
 
 async def settle(
-    store: Store, settings: Settings, accounts: Accounts, scopes: Scopes
+    store: Store,
+    settings: Settings,
+    accounts: Accounts,
+    scopes: Scopes,
+    *,
+    joins: bool = False,
+    began: float = math.inf,
 ) -> Demo | None:
     """Create the demo user in an empty database, and replace the demo token of the last start.
+
+    If this gateway `joins` others that serve already, their demo tokens stay valid. So do those of
+    others that began to serve since this one `began` to start, in real time.
 
     Without the setting `demo` this happens only on loopback. The last demo token ends at every
     start, even at one without a demo user. Tokens that the demo user created at the pages stay.
@@ -42,9 +52,11 @@ async def settle(
     """
 
     def job(transaction: Transaction) -> Demo | None:
-        tokens.end_demo(transaction)
-        if not settings.demo_at_pages and (signed_in := users.demo(transaction)) is not None:
-            tokens.end_sign_ins_of_user(transaction, signed_in["id"])
+        if not joins:
+            tokens.end_demo(transaction, before=began)
+            signed_in = None if settings.demo_at_pages else users.demo(transaction)
+            if signed_in is not None:
+                tokens.end_sign_ins_of_user(transaction, signed_in["id"])
         if not (settings.demo or settings.on_loopback):
             return None
         if transaction.one("SELECT 1 FROM users") is None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scopegate.app import Running, compose
 from scopegate.composition import declared
@@ -11,6 +11,9 @@ from scopegate.gateway.calls.registry import DeclarationError, Registry
 from scopegate.listening import listen, tls_context
 from scopegate.plugins import Plugin, imported
 from scopegate.settings import Settings, load
+
+if TYPE_CHECKING:
+    from scopegate.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +96,16 @@ class Gateway:
         async with gateway.composed(settings) as running, listen(running, tls) as port:
             yield Serving(running, port, tls is not None)
 
-    def composed(self, settings: Settings) -> AbstractAsyncContextManager[Running]:
-        """Run the gateway without a listener, with exactly these settings; raises as `serving`."""
-        return compose(settings, plugins=self.plugins, omit=self.omit, options=self.options)
+    def composed(
+        self, settings: Settings, *, worker: "Worker | None" = None
+    ) -> AbstractAsyncContextManager[Running]:
+        """Run the gateway without a listener, with exactly these settings; raises as `serving`.
+
+        `worker` is what the parent process of several gives it.
+        """
+        return compose(
+            settings, plugins=self.plugins, omit=self.omit, options=self.options, worker=worker
+        )
 
     def declared(self, modules: Iterable[str] = (), *, without: Collection[str] = ()) -> Registry:
         """Return every call without running a gateway. Raises `DeclarationError`."""

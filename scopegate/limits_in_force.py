@@ -5,13 +5,14 @@ Rule: every limit that a client can meet is listed here, by the name that the do
 
 from scopegate.gateway.access import apps, guard, passwords, tokens
 from scopegate.gateway.calls import dispatch, scheduling
-from scopegate.gateway.calls.limits import MESSAGE_UNIT, Limit, Per, Profile
+from scopegate.gateway.calls.counting import MESSAGE_UNIT
+from scopegate.gateway.calls.limits import Limit, Per, Profile
 from scopegate.gateway.calls.message import MAX_DEPTH
 from scopegate.gateway.transport import connection as connections
 from scopegate.gateway.transport import http
 from scopegate.gateway.transport import peer as peers
 from scopegate.handlers.gateway import page_calls
-from scopegate.store import sqlite as stores
+from scopegate.store import store as stores
 
 
 def limits_in_force(profile: Profile, http_per_minute: int) -> list[Limit]:

@@ -1,27 +1,33 @@
 """How a composed gateway listens: its address, TLS, and the site that answers HTTP requests."""
 
 import os
+import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 
 from scopegate import local_ca
 from scopegate.app import Running
-from scopegate.gateway.calls.limits import RequestLimiter
+from scopegate.gateway.access.apps import App
 from scopegate.gateway.transport.peer import Listening
 from scopegate.gateway.transport.server import Server
 from scopegate.gateway.web.oauth import TokenEndpoint
 from scopegate.gateway.web.site import Site
-from scopegate.plugins import EXCHANGE
+from scopegate.offered import EXCHANGE
 from scopegate.settings import Settings, SettingsError
 
 
 @asynccontextmanager
-async def listen(gateway: Running, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def listen(
+    gateway: Running,
+    tls: ssl.SSLContext | None = None,
+    listeners: Sequence[socket.socket] = (),
+) -> AsyncIterator[int]:
     """Listen with TLS or without until the block ends; yields the port.
 
-    Raises `SettingsError` if the address cannot be used.
+    `listeners` are sockets that listen already, instead of the address of the settings. Raises
+    `SettingsError` if the address cannot be used.
     """
     settings = gateway.settings
     server = Server(
@@ -39,7 +45,7 @@ async def listen(gateway: Running, tls: ssl.SSLContext | None = None) -> AsyncIt
         gateway.scheduler,
     )
     try:
-        port = await server.start()
+        port = await server.start(listeners)
     except OSError as problem:
         raise SettingsError(
             f"cannot listen on {settings.host}:{settings.port}: {_why(problem)}; choose another"
@@ -53,12 +59,18 @@ async def listen(gateway: Running, tls: ssl.SSLContext | None = None) -> AsyncIt
 
 def site(gateway: Running, *, secure: bool) -> Site:
     """Return the site that answers HTTP requests; `secure` means over TLS."""
+
+    def app_of(app_id: int) -> App | None:
+        gateway.store.catch_up()  # another worker process may just have registered it
+        return gateway.access.app(app_id)
+
     return Site(
         gateway.registry,
         TokenEndpoint(gateway.store, gateway.registry.scopes),
-        app_of=gateway.access.app,
+        app_of=app_of,
         workers=gateway.workers,
-        limiter=RequestLimiter(gateway.settings.requests()),
+        limiter=gateway.requests,
+        fault=gateway.store.fault,
         has_exchange=EXCHANGE in gateway.plugins,
         secure=secure,
         # Browsers then insist on TLS for a year: wrong for a certificate that is new at each start.

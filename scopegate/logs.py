@@ -9,6 +9,7 @@ Rules:
 import logging
 import os
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -62,7 +63,7 @@ class _SafeHandler(logging.Handler):
 def set_up() -> None:
     """Log to standard error, in colours on a terminal."""
 
-    def scrub(_logger: Any, _name: str, event: structlog.typing.EventDict) -> Any:
+    def scrub(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Any:
         return {
             key: token_form.without_tokens(value) if isinstance(value, str) else value
             for key, value in event.items()

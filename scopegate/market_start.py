@@ -11,11 +11,13 @@ Rules:
   if the wall clock was set back further, it resumes from the mark at once.
 """
 
+import math
 import secrets
-import sqlite3
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from scopegate.exchange.symbols import EARLIEST, FEED_VERSION
 from scopegate.settings import SettingsError
@@ -28,6 +30,13 @@ MARK_EVERY = 1.0
 WAITED_FOR = 3 * MARK_EVERY
 """Real seconds by which the mark is ahead. If no mark can be stored for longer, moments may be
 published twice after a crash, if the wall clock was set back as well."""
+
+READINGS = 5
+"""How often two clocks are compared at the most."""
+QUICK_SECONDS = 0.01
+"""They are not compared again if the database has answered within so many seconds."""
+MAX_CLOCK_DIFFERENCE = 0.2
+"""Seconds by which the clock of a gateway's machine may differ from that of the database's."""
 
 LATEST = 4_102_444_800
 """2100-01-01 00:00 UTC, the latest start of a market."""
@@ -44,6 +53,8 @@ class Origin:
     """Market time from which it continues now."""
     clock: float
     """Market time at which the clock starts; before `resume` if the market waits for that."""
+    since: float = field(default_factory=time.monotonic)
+    """Monotonic time at which the clock shows `clock`, for all processes of the machine."""
 
 
 def parse_start(text: str) -> float:
@@ -64,16 +75,14 @@ def parse_start(text: str) -> float:
     return moment
 
 
-def check_feed(connection: sqlite3.Connection) -> None:
+def check_feed(reader: Snapshot) -> None:
     """Raise `StoreError` if the database belongs to another version of the feed.
 
     Its contracts would settle at other prices than their owners saw. This is checked before any
     migration, so that the program that created the database can still use it.
     """
-    rows = connection.execute("SELECT name, value FROM meta WHERE name IN ('seed', 'feed')")
-    stored = dict(rows.fetchall())
-    found = stored.get("feed", "1")  # version 1 was not stored
-    if "seed" in stored and found != str(FEED_VERSION):
+    found = meta.get(reader, "feed") or "1"  # version 1 was not stored
+    if meta.get(reader, "seed") is not None and found != str(FEED_VERSION):
         raise StoreError(
             f"the prices of this database are those of feed {found}, this program has feed"
             f" {FEED_VERSION}: serve the database with the release that created it, or start a"
@@ -81,17 +90,27 @@ def check_feed(connection: sqlite3.Connection) -> None:
         )
 
 
-def foresee(reader: Snapshot, *, seed: str | None, start: str | None, speed: float) -> Origin:
+def foresee(
+    reader: Snapshot, *, seed: str | None, start: str | None, speed: float, joins: bool = False
+) -> Origin:
     """Return the market of this database, or the one that `settle` will store in a new database.
 
-    Raises `SettingsError` if `seed` or `start` differs from what the database has.
+    With `joins`, other gateways run this market already. Raises `SettingsError` if `seed` or
+    `start` differs from what the database has, or `speed` from that of the others, or if the clock
+    of this machine differs from the database's.
     """
+    present, own, uncertainty = _compared(reader, time.time)
+    if abs(own - present) - uncertainty > MAX_CLOCK_DIFFERENCE:
+        raise SettingsError(
+            f"the clock of this machine is {own - present:+.1f} s off the database server's:"
+            " synchronize both, for example with NTP"
+        )
     wanted = None if start is None else parse_start(start)
     stored_seed = meta.get(reader, "seed")
     if stored_seed is None:
         stored_seed = seed or secrets.token_hex(32)
         # At a speed other than 1, the market cannot run in real time.
-        begun = time.time() if wanted is None and speed != 1 else wanted
+        begun = present if wanted is None and speed != 1 else wanted
     else:
         if seed is not None and seed != stored_seed:
             raise SettingsError(
@@ -104,13 +123,58 @@ def foresee(reader: Snapshot, *, seed: str | None, start: str | None, speed: flo
                 "start: the market of this database began at another time; leave it out, or use"
                 " another db"
             )
+    if joins and (pace := _pace(reader)) is not None:
+        if pace.speed != speed:
+            raise SettingsError(
+                f"speed: the other gateways of this database run at speed {pace.speed:g}: use that"
+            )
+        present, since, _ = _compared(reader, time.monotonic)
+        moment = pace.moment_at(present)
+        return Origin(stored_seed, begun, moment, moment, since)
     mark = float(meta.get(reader, "mark") or 0.0)
     if begun is not None:
         resume = max(begun, mark)
         return Origin(stored_seed, begun, resume, resume)
-    now = time.time()
-    resume = max(now, mark)
-    return Origin(stored_seed, None, resume, now if resume - now <= WAITED_FOR else resume)
+    resume = max(present, mark)
+    clock = present if resume - present <= WAITED_FOR else resume
+    return Origin(stored_seed, None, resume, clock)
+
+
+def _compared(reader: Snapshot, now: Callable[[], float]) -> tuple[float, float, float]:
+    """Return a moment by the database's clock and by this one, and how far the latter may be off.
+
+    A busy machine or network delays the answer: the quickest of some is taken.
+    """
+    readings: list[tuple[float, float, float]] = []
+    quickest = math.inf
+    for _ in range(READINGS):
+        begun = time.monotonic()
+        before, present, after = now(), reader.now(), now()
+        taken = time.monotonic() - begun
+        if taken < quickest:
+            quickest = taken
+            readings.append((present, (before + after) / 2, (after - before) / 2))
+        if quickest < QUICK_SECONDS:
+            break
+    return readings[-1]
+
+
+class _Pace(NamedTuple):
+    """How the market runs: where it was at a moment of real time."""
+
+    moment: float
+    noted: float
+    speed: float
+
+    def moment_at(self, real: float) -> float:
+        """Return the market time at this real time."""
+        return self.moment + max(0.0, real - self.noted) * self.speed
+
+
+def _pace(reader: Snapshot) -> _Pace | None:
+    """Return the pace that was stored last; `None` if the market stands."""
+    text = meta.get(reader, "pace")
+    return _Pace(*map(float, text.split())) if text else None
 
 
 def settle(transaction: Transaction, origin: Origin) -> None:
@@ -121,11 +185,31 @@ def settle(transaction: Transaction, origin: Origin) -> None:
         meta.put(transaction, "start", "" if origin.start is None else repr(origin.start))
 
 
-def run(transaction: Transaction, moment: float, speed: float) -> None:
+def run(transaction: Transaction, now: Callable[[], float], speed: float) -> None:
     """Store the current market time and a mark ahead of it, before which it never resumes."""
     stored = float(meta.get(transaction, "mark") or 0.0)
+    noted, moment, _ = _compared(transaction, now)
     meta.put(transaction, "mark", repr(max(stored, moment + WAITED_FOR * speed)))
-    meta.put(transaction, "pace", f"{moment!r} {time.time()!r} {speed!r}")
+    meta.put(transaction, "pace", f"{moment!r} {noted!r} {speed!r}")
+
+
+def difference(reader: Snapshot, now: Callable[[], float]) -> float:
+    """Return how many real seconds this gateway's market time is ahead of that of the others.
+
+    It is the smallest that is possible: the database may have answered late.
+    """
+    pace = _pace(reader)
+    if pace is None:
+        return 0.0
+    present, moment, uncertainty = _compared(reader, now)
+    ahead = moment - pace.moment_at(present)
+    return math.copysign(max(0.0, abs(ahead) - uncertainty), ahead) / pace.speed
+
+
+def is_mark_due(reader: Snapshot, moment: float, speed: float) -> bool:
+    """Return whether the mark is less than half of `WAITED_FOR` real seconds ahead of `moment`."""
+    mark = float(meta.get(reader, "mark") or 0.0)
+    return mark < moment + WAITED_FOR / 2 * speed
 
 
 def stand(transaction: Transaction, moment: float) -> None:
@@ -137,8 +221,8 @@ def stand(transaction: Transaction, moment: float) -> None:
 def present(reader: Snapshot) -> float:
     """Return the current market time, for a process that does not run the market."""
     mark = float(meta.get(reader, "mark") or 0.0)
-    if pace := meta.get(reader, "pace"):
-        moment, noted, speed = map(float, pace.split())
-        mark = min(moment + max(0.0, time.time() - noted) * speed, mark)
+    now = reader.now()
+    if (pace := _pace(reader)) is not None:
+        mark = min(pace.moment_at(now), mark)
     # A market without a start runs in real time, even while no gateway serves it.
-    return mark if meta.get(reader, "start") else max(mark, time.time())
+    return mark if meta.get(reader, "start") else max(mark, now)

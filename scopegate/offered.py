@@ -4,22 +4,25 @@ With them, the commands that manage a database check which scopes a token can ha
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import orjson
 
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
-from scopegate.plugins import EXCHANGE, Plugin
 from scopegate.schemas.scopes import Scopes
 from scopegate.store import meta
 from scopegate.store.transactions import Snapshot, Transaction
+
+EXCHANGE: Final = "exchange"
+"""The name of the exchange's plugin, which `scopegate serve` has unless it is left out."""
 
 _SCOPES = "scopes"
 _PLUGINS = "plugins"
 
 
-def store_offered(transaction: Transaction, scopes: Scopes, plugins: Iterable[Plugin]) -> None:
-    """Store the names of the scopes and plugins of this start."""
-    rows = {_SCOPES: [str(scope) for scope in scopes], _PLUGINS: [each.name for each in plugins]}
+def store_offered(transaction: Transaction, scopes: Scopes, plugins: Iterable[str]) -> None:
+    """Store the names of the scopes and of the plugins of this start."""
+    rows = {_SCOPES: [str(scope) for scope in scopes], _PLUGINS: list(plugins)}
     for name, values in rows.items():
         if _stored(transaction, name) != values:
             meta.put(transaction, name, orjson.dumps(values).decode())

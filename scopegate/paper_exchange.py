@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Final
 
+import structlog
+
 from scopegate import market_start, paper_retention
 from scopegate.exchange import ledger, rules
 from scopegate.exchange.announcements import Announcements
@@ -23,6 +25,7 @@ from scopegate.exchange.ledger import CurrencySettled, Ledger
 from scopegate.exchange.payments import PaymentService
 from scopegate.exchange.rates import Rates
 from scopegate.exchange.rules import Margins
+from scopegate.exchange.trade_clock import TradeClock
 from scopegate.gateway.access import tokens, verification
 from scopegate.gateway.access.accounts import Accounts as GatewayAccounts
 from scopegate.gateway.access.guard import Access
@@ -58,14 +61,17 @@ from scopegate.handlers.exchange.trading_calls import Trading
 from scopegate.handlers.exchange.verification_calls import Verification
 from scopegate.handlers.exchange.website_calls import Website
 from scopegate.market_start import Origin
-from scopegate.plugins import EXCHANGE, Plugin
+from scopegate.offered import EXCHANGE
+from scopegate.plugins import Plugin
 from scopegate.runtime.clock import Clock, RunningClock
+from scopegate.runtime.siblings import Siblings
 from scopegate.runtime.supervisor import supervise
 from scopegate.schemas.owner_messages import PaperSignInDemoReply, PaperSignInReply
 from scopegate.schemas.session_messages import PaperAuthorizeReply
 from scopegate.settings import Settings
 from scopegate.store.errors import StoreUnavailableError
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
+from scopegate.store.transactions import Snapshot, Transaction
 
 
 @lru_cache(maxsize=2)
@@ -74,22 +80,41 @@ def _feed(seed: str) -> Feed:
     return Feed(seed)
 
 
+log = structlog.get_logger("scopegate.market")
+
 # Services.
 
 
 @asynccontextmanager
-async def origin(store: Store, settings: Settings) -> AsyncIterator[Origin]:
+async def origin(store: Store, settings: Settings, siblings: Siblings) -> AsyncIterator[Origin]:
     """Provide the market of this database; `market_marks` stores that of a new one."""
-    yield await store.read(
-        lambda reader: market_start.foresee(
-            reader, seed=settings.seed, start=settings.start, speed=settings.speed
+
+    def foreseen(reader: Snapshot) -> Origin:
+        return market_start.foresee(
+            reader,
+            seed=settings.seed,
+            start=settings.start,
+            speed=settings.speed,
+            joins=bool(siblings.present),
         )
-    )
+
+    def stored(transaction: Transaction) -> Origin:
+        found = foreseen(transaction)
+        market_start.settle(transaction, found)
+        return found
+
+    # Gateways that start at the same time must not each choose a market.
+    yield await (store.read(foreseen) if siblings.alone else store.write(stored))
 
 
 def clock(origin: Origin, settings: Settings) -> Clock:
     """Return the market's clock."""
-    return RunningClock(origin.clock, settings.speed, earliest=origin.resume)
+    return RunningClock(origin.clock, settings.speed, earliest=origin.resume, since=origin.since)
+
+
+def trade_clock(clock: Clock, siblings: Siblings, settings: Settings) -> TradeClock:
+    """Return the time of trades."""
+    return TradeClock(clock, siblings, 2 * market_start.MAX_CLOCK_DIFFERENCE * settings.speed)
 
 
 def margins(settings: Settings) -> Margins:
@@ -138,31 +163,50 @@ def accounts(clock: Clock) -> GatewayAccounts:
 
 
 @asynccontextmanager
-async def market_marks(
-    store: Store, clock: Clock, origin: Origin, settings: Settings, access: Access
-) -> AsyncIterator[None]:
-    """Store the market's current time from the start to the stop.
-
-    Also gives a currency to accounts that were opened without the exchange, and updates live
-    connections when the currency of an account is settled.
-    """
-    await store.write(lambda transaction: market_start.settle(transaction, origin))
-    await store.write(lambda transaction: ledger.take_over(transaction, at=clock.now()))
+async def account_updates(store: Store, access: Access) -> AsyncIterator[None]:
+    """Update live connections when the currency of an account is set."""
     store.listen(
         CurrencySettled,
         lambda settled: access.account_changed(settled.loginid, facts_after(settled)),
     )
+    yield
+
+
+@asynccontextmanager
+async def market_marks(
+    store: Store, clock: Clock, origin: Origin, settings: Settings, siblings: Siblings
+) -> AsyncIterator[None]:
+    """Store the market's current time from the start to the stop.
+
+    The first worker process does every second, and another if the mark is overdue. Also gives a
+    currency to accounts that were opened without the exchange.
+    """
+    if siblings.is_first:
+        await store.write(lambda transaction: market_start.settle(transaction, origin))
+        await store.write(lambda transaction: ledger.take_over(transaction, at=clock.now()))
 
     async def mark() -> None:
         await store.write(
-            lambda transaction: market_start.run(transaction, clock.now(), settings.speed)
+            lambda transaction: market_start.run(transaction, clock.now, settings.speed)
         )
 
     async def store_mark() -> None:
         """Keep a mark ahead of the market, which never resumes before it."""
         while True:
             await asyncio.sleep(market_start.MARK_EVERY)
-            await mark()
+            if siblings.is_first:
+                await mark()
+                continue
+            due, difference = await store.read(
+                lambda reader: (
+                    market_start.is_mark_due(reader, clock.now(), settings.speed),
+                    market_start.difference(reader, clock.now),
+                )
+            )
+            if due:
+                await mark()
+            if abs(difference) > market_start.MAX_CLOCK_DIFFERENCE:
+                log.error("this gateway is not at the time of the others", ahead=difference)
 
     await mark()  # before the first second is published
     keeping = supervise("the market's mark", store_mark)
@@ -171,8 +215,10 @@ async def market_marks(
     finally:
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
-        with contextlib.suppress(StoreUnavailableError):  # already logged; the stop continues
-            await store.write(lambda transaction: market_start.stand(transaction, clock.now()))
+        # Nothing may be published after the moment that is stored.
+        if siblings.is_first and await siblings.wait_until_alone():
+            with contextlib.suppress(StoreUnavailableError):  # already logged; the stop continues
+                await store.write(lambda transaction: market_start.stand(transaction, clock.now()))
 
 
 @asynccontextmanager
@@ -255,6 +301,7 @@ PAPER_EXCHANGE: Final = Plugin(
     services=(
         origin,
         clock,
+        trade_clock,
         margins,
         feed,
         copying,
@@ -269,7 +316,7 @@ PAPER_EXCHANGE: Final = Plugin(
         ContractStreams,
         Quotes,
     ),
-    background=(market_marks, settlement, heartbeat),
+    background=(account_updates, market_marks, settlement, heartbeat),
     check=market_start.check_feed,
     errors={Refusal: as_error},
     replies={
@@ -279,5 +326,7 @@ PAPER_EXCHANGE: Final = Plugin(
     },
     limits=LIMITS,
     retention=paper_retention.RULES,
+    several_workers=True,
+    same_in_workers=(Origin,),
     trusted=True,
 )

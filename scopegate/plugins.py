@@ -5,28 +5,26 @@ import importlib
 import importlib.metadata
 import inspect
 import re
-import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel
 
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.limits import Limit
 from scopegate.gateway.calls.registry import DeclarationError, Registry
+from scopegate.offered import EXCHANGE
 from scopegate.retention import Rule
 from scopegate.schemas.scopes import Scope
 from scopegate.services import Provider, check_form
+from scopegate.store.migrating import Check
 
 HANDLER_GROUP = "scopegate.handlers"
 """The entry-point group in which installed packages offer plugins and calls."""
-
-EXCHANGE: Final = "exchange"
-"""The name of the exchange's plugin, which `scopegate serve` has unless it is left out."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,29}", re.ASCII)
 
@@ -59,7 +57,7 @@ class Plugin:
     migrations: Traversable | None = None
     """A folder of SQL files whose names begin with 0001, 0002, …: the migrations that create its
     tables. Names of tables and indexes begin with the plugin's name (`weather_places`)."""
-    check: Callable[[sqlite3.Connection], None] | None = None
+    check: Check | None = None
     """Called before any migration; raises `StoreError` if the plugin must not use the database."""
     errors: Mapping[type[Exception], Callable[[Any], ApiError]] | None = None
     """The plugin's exceptions that handlers may raise, each with the error for clients."""
@@ -70,6 +68,11 @@ class Plugin:
     """Its own limits, which the call `limits` lists."""
     retention: Sequence[Rule] = ()
     """The rules by which old rows of its tables are deleted."""
+    several_workers: bool = False
+    """Whether it works in several worker processes at once (`--workers`). Each of them has its own
+    handlers, services, background work and streams."""
+    same_in_workers: Sequence[type] = ()
+    """Its services that the first worker process creates, and the others get from it, pickled."""
     trusted: bool = False
     """Whether it is the exchange: the first step of its handlers runs without a task
     (`Registry.add`), and it describes the gateway's own scopes itself."""
@@ -83,7 +86,15 @@ class Plugin:
                 f"{self.name!r} is not a valid plugin name: begin with a lower-case letter and"
                 " use up to 30 lower-case letters, digits and underscores"
             )
-        for part in ("handlers", "scopes", "services", "background", "limits", "retention"):
+        for part in (
+            "handlers",
+            "scopes",
+            "services",
+            "background",
+            "limits",
+            "retention",
+            "same_in_workers",
+        ):
             if not isinstance(getattr(self, part), list | tuple):
                 raise DeclarationError(
                     f"plugin {self.name}: {part} must be a tuple or a list, such as {part}=(…,)"

@@ -8,7 +8,6 @@ Rules:
 """
 
 import contextlib
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,9 +19,10 @@ from scopegate.gateway.access import tokens
 from scopegate.gateway.access.tokens import MAX_USES
 from scopegate.gateway.access.users import MAX_SIGN_INS
 from scopegate.runtime.clock import Clock
-from scopegate.store.errors import StoreUnavailableError
-from scopegate.store.sqlite import Store
-from scopegate.store.transactions import Snapshot, Transaction
+from scopegate.store.errors import ConstraintError, StoreUnavailableError
+from scopegate.store.sqlite_connection import MAX_STORED_CHANGES
+from scopegate.store.store import Store
+from scopegate.store.transactions import Row, Snapshot, Transaction
 
 log = structlog.get_logger("scopegate.retention")
 
@@ -39,9 +39,8 @@ ENDED_TOKENS: Final = 1_000
 ENDED_LINKS: Final = 1_000
 DELETED_APPS: Final = 100
 SIGN_IN_DAYS: Final = 365
-CHANGES: Final = 1_000
 
-Key = Sequence[Any]
+Key = Sequence[Any] | Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ class Retention:
             def job(transaction: Transaction, keys: Sequence[Key] = keys) -> None:
                 for key in keys:
                     # A row to which another refers, for example in a table of a plugin, stays.
-                    with contextlib.suppress(sqlite3.IntegrityError), transaction.savepoint():
+                    with contextlib.suppress(ConstraintError), transaction.savepoint():
                         delete(transaction, key)
 
             await self._store.write(job)
@@ -235,15 +234,17 @@ def _delete_sign_in(transaction: Transaction, key: Key) -> None:
 
 
 def _old_changes(reader: Snapshot, now: Moments) -> Sequence[Key]:
+    if reader.stored_changes is None:
+        return []
     return reader.all(
         "SELECT id FROM changes WHERE id <= (SELECT max(id) FROM changes) - ? LIMIT ?",
-        CHANGES,
+        reader.stored_changes,
         BATCH,
     )
 
 
 def _delete_change(transaction: Transaction, key: Key) -> None:
-    # Changes older than this job were applied before it (`Store`), so none is missed.
+    # A process that has not read so many yet finds that some are gone, and ends (`store.shared`).
     transaction.execute("DELETE FROM changes WHERE id = ?", *key)
 
 
@@ -283,8 +284,8 @@ RULES: Final = (
         _delete_sign_in,
     ),
     Rule(
-        "Changes that the command line announces to a running gateway",
-        f"the latest {CHANGES:,}",
+        "Changes that other processes (the command line, worker processes) announce",
+        f"the latest {MAX_STORED_CHANGES:,}; on PostgreSQL, 100,000",
         _old_changes,
         _delete_change,
     ),

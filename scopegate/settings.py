@@ -31,6 +31,7 @@ from scopegate.gateway.access.mail import MailServer, Security
 from scopegate.gateway.access.users import RESIDENCE
 from scopegate.gateway.calls.hosts import Hosts, is_loopback, name_of
 from scopegate.gateway.calls.limits import HTTP_PER_MINUTE, PING_AFTER, PROFILES, Allowance, Profile
+from scopegate.store.location import Location, parsed
 
 PREFIX = "SCOPEGATE_"
 _MARGIN = "margin_"
@@ -60,7 +61,24 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(5555, ge=0, le=65535, description="Port to listen on; 0 for a free one.")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Worker processes that serve the port together, on Linux. More than there are"
+        " processors does not help.",
+    )
     db: Path = Field(Path("scopegate.db"), description="Database file; created if missing.")
+    store: str | None = Field(
+        None,
+        description="Database, instead of db: sqlite:FILE, or postgresql://HOST/DATABASE without a"
+        " password (libpq takes it from PGPASSWORD or a password file).",
+    )
+    store_unsafe: bool = Field(
+        False,
+        description="Accept a PostgreSQL server with fsync or full_page_writes off, which may lose"
+        " acknowledged trades when its machine fails.",
+    )
     seed: str | None = Field(
         None,
         min_length=1,
@@ -273,6 +291,20 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name!r} is not a host name")
         return tuple(map(name_of, value))
 
+    @field_validator("store")
+    @classmethod
+    def _is_location(cls, value: str | None) -> str | None:
+        if value is not None:
+            parsed(value)
+        return value
+
+    @property
+    def location(self) -> Location:
+        """Where the database is."""
+        if self.store is None:
+            return self.db
+        return parsed(self.store, allow_unsafe=self.store_unsafe)
+
     @model_validator(mode="after")
     def _tls_is_whole(self) -> "Settings":
         if (self.tls_cert is None) != (self.tls_key is None):
@@ -392,6 +424,8 @@ def load(defaults: Mapping[str, Any] | None = None, **options: Any) -> Settings:
 
     Raises `SettingsError`.
     """
+    if "db" in options and "store" not in options:
+        options["store"] = None  # an option wins over a store of the environment or the file
     named = os.environ.get(PREFIX + "SETTINGS")
     if named is not None and not Path(named).is_file():
         raise SettingsError(f"SCOPEGATE_SETTINGS: {named} is not a file")

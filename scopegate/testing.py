@@ -39,8 +39,8 @@ from scopegate.gateway.calls.registry import Registry
 from scopegate.gateway.transport.handshake import Handshake
 from scopegate.runtime.clock import HandClock
 from scopegate.settings import chosen
-from scopegate.store.files import connect
 from scopegate.store.migrating import migrate
+from scopegate.store.sqlite_connection import connect
 from scopegate.store.transactions import Snapshot, Transaction
 
 T = TypeVar("T")

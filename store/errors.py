@@ -5,6 +5,11 @@ from pathlib import Path
 
 from scopegate.runtime.supervisor import ReportedError
 
+DatabaseError = sqlite3.Error
+"""What a statement raises. PostgreSQL's errors are raised as classes of `sqlite3` too."""
+ConstraintError = sqlite3.IntegrityError
+"""What a statement raises whose row a constraint does not allow."""
+
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 _UNAVAILABLE = {
@@ -25,11 +30,11 @@ _RESTORE = (
 
 
 class StoreError(Exception):
-    """The store could not do what it was asked; nothing was changed."""
+    """The store could not do what it was asked; nothing was changed, unless the text says so."""
 
 
 class StoreUnavailableError(StoreError, ReportedError):
-    """The machine failed: the disk is full, or cannot be written or read. Try again later."""
+    """The database cannot be used now: the disk is full, or the server is lost. Try again later."""
 
 
 class StoreBusyError(StoreUnavailableError):
@@ -50,6 +55,11 @@ def fault_of(problem: BaseException) -> StoreUnavailableError | None:
     if code in _UNAVAILABLE or isinstance(problem, OSError):
         return StoreUnavailableError(f"the database cannot be used at present: {problem}")
     return None
+
+
+def is_write_by_reader(problem: Exception) -> bool:
+    """Return whether a reader tried to write: a bug, not a disk that cannot be written."""
+    return getattr(problem, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY
 
 
 def damaged(path: Path, problem: object) -> StoreDamagedError:

@@ -12,15 +12,13 @@ try:
 except ImportError:  # on Windows, where nothing keeps a second gateway off the file
     fcntl = None  # type: ignore[assignment]
 
-import orjson
-
 from scopegate.store.errors import StoreDamagedError, StoreError, damaged, fault_of, unusable
 from scopegate.store.migrating import Check, Migrations, migrate
-from scopegate.store.transactions import Job, T, Transaction, immediate
+from scopegate.store.sqlite_connection import connect
+from scopegate.store.transactions import Job, T, commit_once
 
 LOCK_SECONDS = 1.0
 """Seconds that the processes of a gateway that was killed have to end."""
-BUSY_TIMEOUT = 5.0
 CHECK_SECONDS = 0.5
 """Seconds that the check at start may take; pages not reached by then are trusted."""
 SMALL_FILE = 16 * 1024 * 1024
@@ -29,27 +27,6 @@ _PARTIAL = re.compile(r"\bWHERE\b.*", re.DOTALL)
 
 _GROWING = ("contracts", "ledger")
 """The tables that grow without bound."""
-
-
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Return a connection with the pragmas of all of ours. A new file has mode 0600."""
-    if not read_only:
-        # Created before SQLite opens it: the WAL and shared-memory files copy its mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    connection = sqlite3.connect(
-        path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
-    )
-    try:
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        if read_only:
-            connection.execute("PRAGMA query_only = ON")
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
 
 
 def lock(path: Path) -> int | None:
@@ -75,6 +52,22 @@ def lock(path: Path) -> int | None:
             os.close(descriptor)
             raise StoreError(f"another gateway is serving the database {path}") from None
         return descriptor
+
+
+def is_served(path: Path) -> bool:
+    """Return whether a gateway of another process serves the database, if that can be known."""
+    try:
+        descriptor = os.open(f"{path}-lock", os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def prepare(path: Path, check: Check | None, plugins: Migrations) -> None:
@@ -144,21 +137,13 @@ def _walks(connection: sqlite3.Connection) -> list[str]:
 def run_once(path: Path, job: Job[T], check: Check | None = None) -> T:
     """Run one job in a process that is not the gateway, and return its result after COMMIT.
 
-    A running gateway reads its announcements from the table `changes`. `check`: see `migrate`.
+    `check`: see `migrate`.
     """
     connection = connect(path)
+    connection.is_served = is_served(path)
     try:
         migrate(connection, check)
-        with immediate(connection):
-            transaction = Transaction(connection)
-            result = job(transaction)
-            for change in transaction.changes:
-                transaction.execute(
-                    "INSERT INTO changes (kind, data) VALUES (?, ?)",
-                    change.kind,
-                    orjson.dumps(change.to_json()).decode(),
-                )
-        return result
+        return commit_once(connection, job)
     except sqlite3.DatabaseError as problem:
         if isinstance(fault_of(problem), StoreDamagedError):
             raise damaged(path, problem) from problem

@@ -2,19 +2,26 @@
 
 import importlib.resources
 import re
-import sqlite3
 from collections.abc import Callable, Mapping
 from importlib.resources.abc import Traversable
 
-from scopegate.store.errors import StoreError
-from scopegate.store.transactions import immediate
+from scopegate.store import meta
+from scopegate.store.errors import DatabaseError, StoreError
+from scopegate.store.transactions import Connection, Snapshot, Transaction
 
 _ENDS_TRANSACTION = re.compile(
     r"(^|;)\s*(BEGIN|COMMIT|ROLLBACK)\b(?=\s*(;|$|TRANSACTION|IMMEDIATE|EXCLUSIVE|DEFERRED))",
     re.IGNORECASE,
 )
 
-Check = Callable[[sqlite3.Connection], None]
+_REMOVES = re.compile(r"-- removes what schema (\d+) needs\n")
+"""How a migration begins after which releases up to this schema cannot use the database."""
+_REQUIRED_SCHEMA = "required_schema"
+"""The name in `meta` of the lowest schema that a release must know to use the database."""
+_DEFAULT_REQUIRED_SCHEMA = 17
+"""Used if it is not stored. Releases before that refuse every newer database."""
+
+Check = Callable[[Snapshot], None]
 """Raises `StoreError` for a database that this program must not use."""
 
 Migrations = Mapping[str, Traversable]
@@ -22,34 +29,62 @@ Migrations = Mapping[str, Traversable]
 
 
 def migrate(
-    connection: sqlite3.Connection, check: Check | None = None, plugins: Migrations | None = None
+    connection: Connection, check: Check | None = None, plugins: Migrations | None = None
 ) -> None:
     """Run the migrations that the database still needs, each in its own transaction.
 
     `check` is called with a database that is not new, before anything in it is changed. The
-    migrations of `plugins` run after the gateway's. Raises `StoreError` if a version in the
-    database is newer than this program's.
+    migrations of `plugins` run after the gateway's. A database of a newer release is used as it is.
+
+    Raises `StoreError` if a migration has removed what this release needs, or is to remove what
+    gateways need that serve the database at present, and for a plugin whose tables are newer.
     """
     steps = _steps(importlib.resources.files("scopegate.store") / "migrations")
-    version = _version(connection)
-    if version > len(steps):
-        raise StoreError(
-            f"the database has version {version}, and this release supports up to {len(steps)}:"
-            " use a newer release"
-        )
+    check_schema(connection, len(steps))
+    version = connection.schema_version()
     if version and check is not None:
-        check(connection)
+        check(Snapshot(connection))
     for number, step in enumerate(steps[version:], version + 1):
-        with immediate(connection):
+        with connection.writing():
             # Read again inside the transaction: another process may have come first.
-            if _version(connection) < number:
-                _run_script(connection, step)
-                connection.execute(f"PRAGMA user_version = {number:d}")
+            if connection.schema_version() < number:
+                removes = _REMOVES.match(step)
+                required = int(removes.group(1)) + 1 if removes else 0
+                if any(schema < required for schema in connection.served_schemas()):
+                    raise StoreError(
+                        "gateways of an earlier release serve this database and could not use it"
+                        " any more: upgrade them first, to the release before this one"
+                    )
+                connection.run_script(step)
+                connection.set_schema_version(number)
+                if required:
+                    meta.put(Transaction(connection), _REQUIRED_SCHEMA, str(required))
     for name, folder in (plugins or {}).items():
         _migrate_plugin(connection, name, _steps(folder))
 
 
-def _migrate_plugin(connection: sqlite3.Connection, name: str, steps: list[str]) -> None:
+def known_schema() -> int:
+    """Return the number of the last migration that this release knows."""
+    return len(_steps(importlib.resources.files("scopegate.store") / "migrations"))
+
+
+def check_schema(connection: Connection, known: int) -> None:
+    """Raise `StoreError` if a migration has removed what a release needs that knows this schema."""
+    version = connection.schema_version()
+    if version <= known:
+        return
+    try:
+        stored = meta.get(Snapshot(connection), _REQUIRED_SCHEMA)
+    except DatabaseError:  # it is no database of ours
+        stored = str(version)
+    if known < (_DEFAULT_REQUIRED_SCHEMA if stored is None else int(stored)):
+        raise StoreError(
+            f"the database has schema {version}, and this release knows up to {known}: use a newer"
+            " release"
+        )
+
+
+def _migrate_plugin(connection: Connection, name: str, steps: list[str]) -> None:
     """Run the migrations of one plugin, whose tables and indexes must be named `PLUGIN_...`."""
     for step in steps:
         if _ENDS_TRANSACTION.search(step):
@@ -64,19 +99,19 @@ def _migrate_plugin(connection: sqlite3.Connection, name: str, steps: list[str])
             f" {len(steps)}: use a newer one"
         )
     for number, step in enumerate(steps[version:], version + 1):
-        with immediate(connection):
+        with connection.writing():
             if _version_of(connection, name) >= number:
                 continue
-            before = _objects(connection)
+            before = connection.schema_objects()
             try:
-                _run_script(connection, step)
-            except sqlite3.Error as problem:
+                connection.run_script(step)
+            except DatabaseError as problem:
                 raise StoreError(f"migration {number} of {name} failed: {problem}") from problem
             if not connection.in_transaction:
                 raise StoreError(
                     f"migration {number} of {name} ends its transaction: leave COMMIT out"
                 )
-            changed = {thing for thing, _ in before.items() ^ _objects(connection).items()}
+            changed = {thing for thing, _ in before.items() ^ connection.schema_objects().items()}
             foreign = sorted(thing for thing in changed if not thing.startswith(f"{name}_"))
             if foreign:
                 raise StoreError(
@@ -109,38 +144,8 @@ def _steps(folder: Traversable) -> list[str]:
         raise StoreError(f"a migration in {folder} is not UTF-8: {problem}") from problem
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    number: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return number
-
-
-def _version_of(connection: sqlite3.Connection, plugin: str) -> int:
+def _version_of(connection: Connection, plugin: str) -> int:
     found = connection.execute(
         "SELECT version FROM plugin_migrations WHERE plugin = ?", (plugin,)
     ).fetchone()
     return 0 if found is None else int(found[0])
-
-
-def _objects(connection: sqlite3.Connection) -> dict[str, str]:
-    """Return the SQL of each table, index, view and trigger by name, without automatic ones."""
-    rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
-    return {row[0]: row[1] for row in rows.fetchall()}
-
-
-def _run_script(connection: sqlite3.Connection, script: str) -> None:
-    for statement in _statements(script):
-        connection.execute(statement)
-
-
-def _statements(script: str) -> list[str]:
-    """Return the statements of a script; `executescript` would commit before the first."""
-    statements: list[str] = []
-    statement = ""
-    for part in re.split(r"(?<=;)", script):
-        statement += part
-        if sqlite3.complete_statement(statement):
-            statements.append(statement)
-            statement = ""
-    if statement.strip():  # the last one may lack its semicolon
-        statements.append(statement)
-    return statements

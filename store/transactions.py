@@ -2,34 +2,140 @@
 
 Rules:
 - A job is a whole transaction. It commits nothing itself.
-- SQL stays plain: savepoints are used here only, `BEGIN IMMEDIATE` in this folder only.
+- The same jobs run on SQLite and on PostgreSQL: a `Connection` is what differs.
+- Jobs use `Transaction.savepoint`; only this folder runs SAVEPOINT, BEGIN and COMMIT.
+- After an error of a statement the transaction cannot go on, on PostgreSQL: a job that goes on
+  after one has run the statement in a `savepoint`.
 """
 
 import contextlib
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import fields
-from typing import Any, ClassVar, Generic, Self, TypeVar, cast
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
+
+import orjson
 
 T = TypeVar("T")
 
-Row = sqlite3.Row
+
+class Row(Protocol):
+    """A row of a result: its values by name or by position; `dict(row)` has them by name."""
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def __len__(self) -> int: ...
+
+    def keys(self) -> list[str]:
+        """Return the names."""
+        ...
+
+
+class Cursor(Protocol):
+    """The result of a statement."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows the statement has changed."""
+        ...
+
+    def fetchone(self) -> Any:
+        """Return the next row; `None` at the end."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """Return all further rows."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """A connection to a database, as far as SQLite and PostgreSQL differ."""
+
+    stored_changes: int | None
+    """The number of rows of `changes` that retention leaves for processes which have not read them
+    yet; `None` if the store deletes older ones by itself."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor:
+        """Run one statement, whose parameters are marked `?`."""
+        ...
+
+    def insert(self, sql: str, parameters: Sequence[Any], /) -> int:
+        """Insert one row, and return its `id`."""
+        ...
+
+    def now(self) -> float:
+        """Return the real time by the clock of the database, in seconds since 1970."""
+        ...
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Run a block as one transaction that writes, the only one at that time.
+
+        COMMIT after it, ROLLBACK if it raises.
+        """
+        ...
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Run a block that only reads, on one snapshot."""
+        ...
+
+    def served_schemas(self) -> Collection[int]:
+        """Return the schemas that the gateways know which serve the database at present."""
+        ...
+
+    def schema_version(self) -> int:
+        """Return the number of the last migration; 0 for a new database."""
+        ...
+
+    def set_schema_version(self, number: int) -> None:
+        """Store the number of the last migration."""
+        ...
+
+    def schema_objects(self) -> dict[str, str]:
+        """Return the definition of each table, index, view and trigger by name."""
+        ...
+
+    def columns(self) -> dict[str, list[str]]:
+        """Return the names of the columns of each table, in order."""
+        ...
+
+    def deferred_constraints(self) -> AbstractContextManager[None]:
+        """Check references between rows at the end of a block, within the open transaction."""
+        ...
+
+    def last_ids(self) -> dict[str, int]:
+        """Return the last generated id of each table that has generated ids."""
+        ...
+
+    def set_last_ids(self, ids: Mapping[str, int]) -> None:
+        """Set the last generated id of each table."""
+        ...
+
+    def run_script(self, script: str) -> None:
+        """Run the statements of a migration within the open transaction."""
+        ...
+
+    def note_explicit_ids(self, table: str) -> None:
+        """Let generated ids continue after the largest of this table."""
+        ...
+
 
 Change = tuple[int, str, str]
 """A row of `changes`: its id, the kind of the announcement, and its fields as JSON."""
-
-
-@contextlib.contextmanager
-def immediate(connection: sqlite3.Connection) -> Iterator[None]:
-    """Run a block as one transaction that writes: COMMIT after it, ROLLBACK if it raises."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # else a full disk has rolled it back
-            connection.execute("ROLLBACK")
-        raise
+SEVERAL = "several"
+"""The kind of a row with several announcements: a list of kinds, each with its fields."""
 
 
 class Announcement:
@@ -48,8 +154,12 @@ class Announcement:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return the announcement with these fields. Raises `TypeError` for other fields."""
-        return cls(**data)
+        """Return the announcement with these fields; others are those of a later release.
+
+        Raises `TypeError` if a field is missing.
+        """
+        names = {each.name for each in fields(cast("Any", cls))}
+        return cls(**{name: value for name, value in data.items() if name in names})
 
 
 class Snapshot:
@@ -57,7 +167,7 @@ class Snapshot:
 
     __slots__ = ("_connection",)
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def one(self, sql: str, *parameters: Any) -> Row | None:
@@ -79,25 +189,36 @@ class Snapshot:
         """Return every row."""
         return self._connection.execute(sql, parameters).fetchall()
 
+    def now(self) -> float:
+        """Return the real time, in seconds since 1970, by the clock that all gateways share."""
+        return self._connection.now()
+
+    @property
+    def stored_changes(self) -> int | None:
+        """The number of rows of `changes` that retention leaves; `None` if the store does that."""
+        return self._connection.stored_changes
+
 
 class Transaction(Snapshot):
     """The argument of a job: runs SQL within one transaction."""
 
     __slots__ = ("changes",)
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self.changes: list[Announcement] = []
 
-    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+    def execute(self, sql: str, *parameters: Any) -> Cursor:
         """Run one statement."""
         return self._connection.execute(sql, parameters)
 
     def insert(self, sql: str, *parameters: Any) -> int:
         """Insert one row, and return its id."""
-        row_id = self._connection.execute(sql, parameters).lastrowid
-        assert row_id is not None  # noqa: S101 - only INSERT is given here
-        return row_id
+        return self._connection.insert(sql, parameters)
+
+    def note_explicit_ids(self, table: str) -> None:
+        """Call this after inserting a row with a chosen `id`: later ones continue after it."""
+        self._connection.note_explicit_ids(table)
 
     def announce(self, announcement: Announcement) -> None:
         """Send this to its listeners after COMMIT."""
@@ -156,7 +277,7 @@ class WrittenJob:
 
 
 def write_batch(
-    connection: sqlite3.Connection,
+    connection: Connection,
     batch: Sequence[WrittenJob],
     seen_change: int,
     prepared: Callable[[Sequence[Change]], None] | None = None,
@@ -166,26 +287,60 @@ def write_batch(
     Return the rows of `changes` after `seen_change`: other processes' changes, which come before
     those of the batch. `prepared` is called with them before the COMMIT.
     """
-    with immediate(connection):
-        foreign: list[Change] = [
-            tuple(row)
-            for row in connection.execute(
-                "SELECT id, kind, data FROM changes WHERE id > ? ORDER BY id", (seen_change,)
-            )
-        ]
-        for waiting in batch:
-            connection.execute("SAVEPOINT job")
-            transaction = Transaction(connection)
-            try:
-                waiting.result = waiting.job(transaction)
-                waiting.changes = transaction.changes
-            except Exception as problem:
-                if not connection.in_transaction:
-                    # On a full disk SQLite rolls back automatically: nothing of the batch is kept.
-                    raise
-                waiting.failed = problem
-                connection.execute("ROLLBACK TO job")
-            connection.execute("RELEASE job")
+    with connection.writing():
+        foreign = changes_after(connection, seen_change)
+        run_jobs(connection, batch)
         if prepared is not None:
             prepared(foreign)
     return foreign
+
+
+def run_jobs(connection: Connection, batch: Sequence[WrittenJob]) -> None:
+    """Run every job of the batch in its own savepoint of the transaction that has begun."""
+    for waiting in batch:
+        connection.execute("SAVEPOINT job")
+        transaction = Transaction(connection)
+        try:
+            waiting.result = waiting.job(transaction)
+            waiting.changes = transaction.changes
+        except Exception as problem:
+            if not connection.in_transaction:
+                # On a full disk SQLite rolls back automatically: nothing of the batch is kept.
+                raise
+            waiting.failed = problem
+            connection.execute("ROLLBACK TO job")
+        connection.execute("RELEASE job")
+
+
+def changes_after(connection: Connection, seen_change: int) -> Sequence[Change]:
+    """Return the rows of `changes` after this one."""
+    rows = connection.execute(
+        "SELECT id, kind, data FROM changes WHERE id > ? ORDER BY id", (seen_change,)
+    )
+    return [tuple(row) for row in rows.fetchall()]
+
+
+def read(job: Reading[T], connection: Connection) -> T:
+    """Run a function that only reads, on one snapshot."""
+    with connection.reading():
+        return job(Snapshot(connection))
+
+
+def commit_once(connection: Connection, job: Job[T]) -> T:
+    """Run one job in a process that is not the gateway, and return its result after COMMIT.
+
+    A running gateway reads its announcements from the table `changes`.
+    """
+    with connection.writing():
+        transaction = Transaction(connection)
+        result = job(transaction)
+        for change in transaction.changes:
+            record(connection, change.kind, change.to_json())
+    return result
+
+
+def record(connection: Connection, kind: str, data: object) -> int:
+    """Add a row to `changes` and return its id; `data` is stored as JSON."""
+    return connection.insert(
+        "INSERT INTO changes (kind, data) VALUES (?, ?)", (kind, orjson.dumps(data).decode())
+    )

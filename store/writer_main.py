@@ -12,14 +12,13 @@ import gc
 import pickle
 import signal
 import socket
-import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from scopegate.store.errors import StoreError
-from scopegate.store.files import connect
+from scopegate.store.sqlite_connection import SqliteConnection, connect
 from scopegate.store.transactions import Change, WrittenJob, write_batch
 from scopegate.store.writer_process import FRAME, Batch, JobOutcome, Results, framed
 
@@ -43,7 +42,7 @@ def main() -> None:
 
 
 def _commit(
-    batch: Batch, seen_change: int, connection: sqlite3.Connection, results: socket.socket
+    batch: Batch, seen_change: int, connection: SqliteConnection, results: socket.socket
 ) -> int:
     """Commit a batch and send what became of it; return the last change that was seen."""
     jobs = [WrittenJob(job) for job in batch.jobs]

@@ -95,6 +95,8 @@ class WriterProcess:
         self._receiving = asyncio.Lock()
         """Several batches may be sent, and are committed in this order."""
         self._is_lost = False
+        self._has_missed_an_answer = False
+        """Whether what comes next may be the answer to a batch that nobody waits for."""
 
     @classmethod
     async def start(
@@ -106,9 +108,15 @@ class WriterProcess:
         write.
         """
         data = framed(examples)
-        with contextlib.ExitStack() as opened:
-            for_jobs, jobs_there = map(opened.enter_context, socket.socketpair())
-            for_results, results_there = map(opened.enter_context, socket.socketpair())
+        with contextlib.ExitStack() as there, contextlib.ExitStack() as undo:
+            for_jobs, jobs_there = socket.socketpair()
+            there.enter_context(jobs_there)
+            _, jobs = await asyncio.open_unix_connection(sock=for_jobs)
+            undo.callback(jobs.close)
+            for_results, results_there = socket.socketpair()
+            there.enter_context(results_there)
+            results = await asyncio.open_unix_connection(sock=for_results)
+            undo.callback(results[1].close)
             numbers = (jobs_there.fileno(), results_there.fileno())
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-c", _RUN, json.dumps(sys.path), PROGRAM),
@@ -117,8 +125,7 @@ class WriterProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
-            _, jobs = await asyncio.open_unix_connection(sock=for_jobs.dup())
-            results = await asyncio.open_unix_connection(sock=for_results.dup())
+            undo.pop_all()
         made = cls(process, jobs, results)
         try:
             made._send(data)
@@ -140,13 +147,18 @@ class WriterProcess:
         results: Results | None = None
         try:
             self._send(data)
-            async with self._receiving, asyncio.timeout(ANSWER_SECONDS):
-                received = await self._receive()
-                if isinstance(received, Results):
-                    results = received
+            async with self._receiving:
+                if self._has_missed_an_answer:
+                    raise EOFError
+                self._has_missed_an_answer = True  # until there is one
+                async with asyncio.timeout(ANSWER_SECONDS):
                     received = await self._receive()
+                    if isinstance(received, Results):
+                        results = received
+                        received = await self._receive()
+                self._has_missed_an_answer = False
         except asyncio.CancelledError:
-            self._lose()  # the answer would be taken for that of the next batch
+            self._lose()
             raise
         except Exception as problem:
             self._lose()
@@ -166,7 +178,8 @@ class WriterProcess:
         except TimeoutError:
             self._lose()
             await self._process.wait()
-        self._results_end.close()
+        finally:
+            self._results_end.close()
 
     def _lose(self) -> None:
         """Send nothing more, and end the process at once."""

@@ -1,5 +1,6 @@
 """What tests share: a world in memory, the same over sockets, and a gateway in its own process."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from scopegate import testing
 from scopegate.composition import declared
 from scopegate.schemas.published import PUBLISHED
 from scopegate.testing import Client, World
+from tests import postgresql, stores
 from tests.leftovers import (  # noqa: F401 - fixtures and hooks
     no_process_is_left,
     no_process_is_left_by_fixtures,
@@ -21,6 +23,18 @@ from tests.leftovers import (  # noqa: F401 - fixtures and hooks
     pytest_runtest_teardown,
 )
 from tests.served import Served, over_sockets
+
+UNMEASURED = re.compile(r"/(browser|clients)/|/test_(kill\w*|cluster\w*|wheel)\.py$")
+"""Tests that start very many gateways, which others start too: their coverage is not measured."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _processes_without_coverage(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Do not trace processes that take nothing but time: `make test COVERAGE=1` has enough."""
+    with pytest.MonkeyPatch.context() as patch:
+        if UNMEASURED.search(request.path.as_posix()):
+            patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        yield
 
 
 @pytest.fixture
@@ -75,11 +89,13 @@ settings.register_profile("long", max_examples=30_000, deadline=None)
 settings.load_profile("default")
 
 
+stores.move()
+
 FIRST = ("browser", "process", "program", "clients", "exchange")
 """Folders whose files take long: they come first, so that no worker is left with one at the end."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run folders in the order of `FIRST`, then the others."""
 
     def place(item: pytest.Item) -> int:
@@ -87,9 +103,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return FIRST.index(folder) if folder in FIRST else len(FIRST)
 
     items.sort(key=place)
+    if stores.ON_POSTGRESQL:
+        assert not postgresql.missing(), postgresql.missing()
+        without = [item for item in items if not stores.are_used_by(item.path)]
+        items[:] = [item for item in items if stores.are_used_by(item.path)]
+        config.hook.pytest_deselected(items=without)
+        for item in items:
+            if item.get_closest_marker("sqlite") is not None:
+                item.add_marker(pytest.mark.skip(reason="is about SQLite"))
 
 
-def pytest_report_header() -> str:
-    """How much of the published API is there, at the head of every run."""
+def pytest_report_header() -> list[str]:
+    """How much of the published API is there, and on which databases, at the head of every run."""
     offered = sum(call.name in PUBLISHED for call in declared())
-    return f"{offered} of {len(PUBLISHED)} published calls are offered"
+    missing = postgresql.missing()
+    return [
+        f"{offered} of {len(PUBLISHED)} published calls are offered",
+        f"without PostgreSQL: {missing}" if missing else f"PostgreSQL: {postgresql.programs()}",
+    ]

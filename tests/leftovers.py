@@ -103,7 +103,9 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 def _clear(failure: BaseException | None) -> None:
     """Let go of all that the frames of an exception hold, and of what it came from."""
-    while failure is not None:
+    seen: set[int] = set()
+    while failure is not None and id(failure) not in seen:
+        seen.add(id(failure))
         traceback.clear_frames(failure.__traceback__)
         for frame, _ in traceback.walk_tb(failure.__traceback__):
             _ = frame.f_locals  # up to Python 3.12 a copy, made anew when it is looked at

@@ -12,7 +12,7 @@ from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.exchange_scopes import PAYMENTS, READ
 from scopegate.runtime.clock import Clock
 from scopegate.schemas.fields import One, Request, Text, secret
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Transaction
 
 

@@ -23,7 +23,7 @@ from scopegate.composition import declared
 from scopegate.gateway.calls.registry import Registry
 from scopegate.listening import listen
 from scopegate.testing import Client, World
-from tests import leftovers
+from tests import leftovers, stores
 
 MODULE = (sys.executable, "-m", "scopegate")
 SCRIPT = (str(Path(sys.executable).with_name("scopegate")),)
@@ -157,7 +157,7 @@ class Served:
 
     def command(self, *arguments: str) -> str:
         """Run another command of scopegate on this database; its standard output, stripped."""
-        done = scopegate(*arguments, "--db", str(self.db), folder=self.folder)
+        done = scopegate(*arguments, *stores.option(self.db), folder=self.folder)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -173,8 +173,7 @@ class Served:
                     "serve",
                     "--port",
                     "0",
-                    "--db",
-                    str(self.db),
+                    *stores.serve_options(self.db),
                     *self.options,
                 ],
                 stdout=subprocess.PIPE,
@@ -211,16 +210,34 @@ class Served:
 
     @asynccontextmanager
     async def connected(
-        self, *, app_id: int | str = 1089, **options: Any
+        self, *, app_id: int | str = 1089, url: str = "", **options: Any
     ) -> AsyncIterator[SocketClient]:
-        """A client over a socket of its own; `options` are those of the WebSocket library."""
-        url = f"{self.url}?app_id={app_id}"
-        async with connect(url, compression=None, **options) as socket:
+        """A client over a socket of its own; `options` are those of the WebSocket library.
+
+        It may connect by another `url`, that of a load balancer.
+        """
+        address = f"{url or self.url}?app_id={app_id}"
+        async with connect(address, compression=None, **options) as socket:
             client = SocketClient(self.calls or our_calls(), socket)
             try:
                 yield client
             finally:
                 await client.aclose()
+
+    def processes(self) -> list[subprocess.Popen[str]]:
+        """The processes that a test has started."""
+        return [self.process]
+
+    def workers(self) -> list[int]:
+        """The process ids of its workers, in the order of their starts; of a single process none.
+
+        A killed one is among them until its parent has noticed.
+        """
+        if "--workers" not in self.options:  # such a process may have a writer process
+            return []
+        parent = self.process.pid
+        listed = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+        return [int(pid) for pid in listed.split()]
 
     def kill(self) -> None:
         """The end that nothing can prepare for. Harmless when it has ended."""

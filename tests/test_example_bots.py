@@ -16,8 +16,8 @@ import pytest
 
 from scopegate.gateway.access import tokens
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
-from scopegate.store.files import run_once
 from tests.served import PATIENCE, Served, environment, serving
+from tests.stores import run_once
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 BOTS = (

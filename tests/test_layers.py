@@ -8,7 +8,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.product_files import ROOT, python_files
 
 LAYERS = (
     ("runtime", "schemas"),
@@ -34,8 +34,7 @@ def modules() -> dict[str, Path]:
     """The modules by the names under which they are imported."""
     found: dict[str, Path] = {}
     for package in ("exchange", "gateway", "handlers", "runtime", "schemas", "scopegate", "store"):
-        # The links in `scopegate/` lead to the others.
-        for path in sorted((ROOT / package).glob("*.py" if package == "scopegate" else "**/*.py")):
+        for path in python_files(package):
             parts = list(path.relative_to(ROOT).with_suffix("").parts)
             if parts[-1] == "__init__":
                 parts.pop()

@@ -13,13 +13,12 @@ from pathlib import Path
 import scopegate
 from scopegate.composition import declared
 from scopegate.exchange.contracts.catalogue import TYPES
-
-ROOT = Path(__file__).parents[1]
-PACKAGES = ("exchange", "gateway", "handlers", "runtime", "schemas", "store")
+from tests.product_files import PACKAGES, ROOT, python_files
 
 OTHER_SUBJECT = frozenset(
     {
         "exchange/contracts/common/refusals.py",  # `test_refusals.py` is about the command line
+        "scopegate/commands/calls.py",  # `test_calls.py` is about their registry
     }
 )
 """The modules for which a test file of the same name is none of theirs."""
@@ -155,18 +154,29 @@ TESTED_BY: dict[str, str] = {
     "schemas/scopes.py": "tests/program/test_framework.py",
     "schemas/session_messages.py": "tests/scenarios/test_tokens.py",
     # The program.
-    "scopegate/admin.py": "tests/process/test_commands.py",
-    "store/errors.py": "tests/store/test_sqlite.py",
+    "scopegate/commands/account.py": "tests/process/test_commands.py",
+    "scopegate/commands/app.py": "tests/process/test_commands.py",
+    "scopegate/commands/calls.py": "tests/process/test_commands.py",
+    "scopegate/commands/backup.py": "tests/process/test_machine_faults.py",
+    "scopegate/commands/common.py": "tests/process/test_commands.py",
+    "scopegate/commands/token.py": "tests/process/test_commands.py",
+    "scopegate/commands/user.py": "tests/process/test_commands.py",
+    "store/errors.py": "tests/store/test_conformance.py",
     "store/files.py": "tests/store/test_sqlite.py",
-    "store/migrating.py": "tests/store/test_sqlite.py",
-    "store/transactions.py": "tests/store/test_sqlite.py",
+    "store/location.py": "tests/store/test_postgresql.py",
+    "store/opening.py": "tests/store/test_conformance.py",
+    "store/postgresql_connection.py": "tests/store/test_postgresql.py",
+    "store/sqlite_connection.py": "tests/store/test_sqlite.py",
+    "store/store.py": "tests/store/test_conformance.py",
+    "scopegate/commands/store.py": "tests/store/test_copying.py",
+    "store/transactions.py": "tests/store/test_conformance.py",
     "store/writer_main.py": "tests/store/test_writer_process.py",
     "store/meta.py": "tests/process/test_market.py",
     "scopegate/composition.py": "tests/program/test_framework.py",
     "scopegate/connecting.py": "tests/scenarios/test_apps.py",
     "scopegate/app.py": "tests/program/test_framework.py",
     "scopegate/cli.py": "tests/process/test_start_up.py",
-    "scopegate/serve_command.py": "tests/process/test_refusals.py",
+    "scopegate/commands/target.py": "tests/process/test_without_exchange.py",
     "scopegate/demo.py": "tests/process/test_serve.py",
     "scopegate/limits_in_force.py": "tests/scenarios/test_limits.py",
     "scopegate/listening.py": "tests/gateway/test_server.py",
@@ -175,6 +185,8 @@ TESTED_BY: dict[str, str] = {
     "scopegate/offered.py": "tests/process/test_without_exchange.py",
     "scopegate/paper_exchange.py": "tests/program/test_framework.py",
     "scopegate/paper_retention.py": "tests/scenarios/test_growth.py",
+    "scopegate/prefork.py": "tests/process/test_workers.py",
+    "scopegate/worker.py": "tests/process/test_workers.py",
     "scopegate/plugins.py": "tests/program/test_framework.py",
     "scopegate/retention.py": "tests/scenarios/test_growth.py",
     "scopegate/testing.py": "tests/program/test_testkit.py",
@@ -203,6 +215,8 @@ TESTED_BY: dict[str, str] = {
 
 SHOWN_BY: dict[str, str] = {
     "store/writer_main.py": "test_it_starts_once_many_jobs_wait",
+    "scopegate/prefork.py": "test_a_worker_that_was_killed_is_replaced",
+    "scopegate/worker.py": "test_workers_end_with_their_parent",
     # Parts of contracts and prices, which are made and asked through the types of contracts.
     "exchange/contracts/common/bounds.py": "test_stakes_and_payouts_have_their_bounds",
     "exchange/contracts/common/listing.py": "test_a_duration_that_is_not_offered_is_refused",
@@ -267,13 +281,21 @@ SHOWN_BY: dict[str, str] = {
     "gateway/web/oauth.py": "test_what_is_wrong_is_told_in_the_words_of_the_rfc",
     "gateway/web/site.py": "test_what_a_browser_has_already_is_not_sent_again",
     # Of programs that run in processes of their own.
+    "scopegate/commands/store.py": "test_the_command_says_what_it_has_copied",
     "store/meta.py": "test_what_the_operator_books_stands_at_the_market_s_present",
     "scopegate/connecting.py": "test_any_app_id_is_taken_where_the_operator_says_so",
-    "scopegate/serve_command.py": "test_a_wrong_start_is_refused_in_one_line",
+    "scopegate/commands/serve.py": "test_it_stops_when_asked_and_says_goodbye",
+    "scopegate/commands/calls.py": "test_calls_are_listed_by_either_name_of_the_program",
+    "scopegate/commands/target.py": "test_it_serves_and_its_commands_know_its_scopes",
     "scopegate/demo.py": "test_a_demo_token_ends_with_the_next_start",
     "scopegate/local_ca.py": (
         "test_its_authority_is_kept_beside_the_database_for_clients_to_trust"
     ),
+    "scopegate/commands/account.py": "test_accounts_are_listed_for_people_and_for_programs",
+    "scopegate/commands/app.py": "test_an_app_made_while_serving_can_connect",
+    "scopegate/commands/backup.py": "test_a_backup_that_was_made_while_serving_is_served",
+    "scopegate/commands/common.py": "test_a_token_is_printed_alone_and_works_at_once",
+    "scopegate/commands/token.py": "test_a_token_is_printed_alone_and_works_at_once",
     "scopegate/offered.py": "test_it_serves_and_its_commands_know_its_scopes",
     "scopegate/pytest_plugin.py": (
         "test_it_works_without_further_ado_in_parallel_and_leaves_nothing"
@@ -286,8 +308,7 @@ test of it they are seen at work."""
 def modules() -> Iterator[str]:
     """The product's modules, as paths from the root."""
     for package in (*PACKAGES, "scopegate"):
-        # The links in `scopegate/` lead to the others.
-        for path in sorted((ROOT / package).glob("*.py" if package == "scopegate" else "**/*.py")):
+        for path in python_files(package):
             if path.name not in ("__init__.py", "__main__.py"):
                 yield path.relative_to(ROOT).as_posix()
 

@@ -7,11 +7,11 @@ of the wire are not affected: they are keys of messages, which are strings.
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.product_files import ROOT, python_files
+
 PRODUCT = ("exchange", "gateway", "handlers", "runtime", "schemas", "store", "scopegate")
 CHECKED = (*PRODUCT, "bench", "docs", "examples")
 
@@ -77,8 +77,7 @@ FAMILY_HOMES = ("exchange/contracts", "handlers/exchange/views")
 def sources(*folders: str) -> Iterator[tuple[str, str]]:
     """The path, relative to the root, and the text of every module in these folders."""
     for folder in folders:
-        # The links in `scopegate/` lead to the other folders.
-        for path in sorted((ROOT / folder).glob("*.py" if folder == "scopegate" else "**/*.py")):
+        for path in python_files(folder):
             yield path.relative_to(ROOT).as_posix(), path.read_text()
 
 

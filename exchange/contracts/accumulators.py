@@ -37,6 +37,7 @@ from scopegate.exchange.feed import Feed
 from scopegate.exchange.money import to_text
 from scopegate.exchange.pricing.widths import widest
 from scopegate.exchange.rules import MAX_ACCUMULATOR_TICKS, MAX_OPEN_ACCUMULATORS, Margins
+from scopegate.runtime.pickling import quickly_pickled
 
 TICKS_SEARCHED: Final = 2_000
 ROWS_SHOWN: Final = 100
@@ -55,6 +56,7 @@ WIDTH_UNITS: Final = 10**12
 """The number of units of `AccumulatorTerms.width` in a width of 1."""
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccumulatorTerms(OrderedTerms):
     """The terms of an accumulator."""

@@ -26,6 +26,7 @@ from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.pricing.extremes import forward, highest, lowest
 from scopegate.exchange.rules import PRICE_TOLERANCE, Margins
+from scopegate.runtime.pickling import quickly_pickled
 
 _SHORT = re.compile(short_fields.PLAIN, re.ASCII)
 
@@ -43,6 +44,7 @@ class Extremes(NamedTuple):
     high: int
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookbackTerms(Terms):
     """The terms of a lookback."""

@@ -67,6 +67,7 @@ from scopegate.exchange.symbols import (
     Motion,
     Symbol,
 )
+from scopegate.runtime.pickling import quickly_pickled
 
 PIP_PARTS: Final = 1_000_000
 """The parts of a pip in which forward prices are counted."""
@@ -88,6 +89,7 @@ class Levels(NamedTuple):
     stop_loss: int | None
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultiplierTerms(OrderedTerms):
     """The terms of a multiplier."""

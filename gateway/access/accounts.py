@@ -76,7 +76,8 @@ class Accounts:
 def open_account(transaction: Transaction, user_id: int) -> str:
     """Open an account without data of a plugin; return its login id."""
     [last] = transaction.single(
-        "SELECT max(CAST(substr(loginid, ?) AS INTEGER)) FROM accounts WHERE loginid LIKE ?",
+        "SELECT max(CAST(substr(loginid, CAST(? AS INTEGER)) AS BIGINT)) FROM accounts"
+        " WHERE loginid LIKE ?",
         len(PREFIX) + 1,
         f"{PREFIX}%",
     )

@@ -123,7 +123,7 @@ def load_all(reader: Snapshot) -> list[App]:
 def of_user(reader: Snapshot, user_id: int, *, registered_by: int | None = None) -> list[App]:
     """The apps of a user, oldest first; with `registered_by`, only those it registered."""
     rows = reader.all(
-        "SELECT * FROM apps WHERE user_id = ? AND (? IS NULL OR registered_by = ?)"
+        "SELECT * FROM apps WHERE user_id = ? AND (CAST(? AS BIGINT) IS NULL OR registered_by = ?)"
         " AND deleted_at IS NULL ORDER BY id",
         user_id,
         registered_by,
@@ -188,15 +188,17 @@ def register(
                 "AppRegister", f"{who} can register at most {limit} apps. Delete one first."
             )
         _refuse_name(owned, values["name"], "AppRegister")
-    app_id = transaction.insert(
-        "INSERT INTO apps (id, user_id, name, scopes, registered_by, created_at)"
-        " VALUES (?, ?, '', '', ?, ?)",
-        app_id,
-        user_id,
-        registered_by,
-        time.time(),
+    columns = {"user_id": user_id, "registered_by": registered_by, "created_at": time.time()}
+    if app_id is not None:
+        columns["id"] = app_id
+    row_id = transaction.insert(
+        f"INSERT INTO apps ({', '.join(columns)}, name, scopes)"  # noqa: S608 - the names above
+        f" VALUES ({', '.join('?' * len(columns))}, '', '')",
+        *columns.values(),
     )
-    app = App(id=app_id, user_id=user_id, registered_by=registered_by, **values)
+    if app_id is not None:
+        transaction.note_explicit_ids("apps")
+    app = App(id=row_id, user_id=user_id, registered_by=registered_by, **values)
     return _store(transaction, app)
 
 

@@ -12,7 +12,7 @@ Rules:
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias, TypeVar
@@ -22,6 +22,7 @@ from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.apps import App, AppChanged, LinkExtended
 from scopegate.gateway.access.tokens import Token, TokensEnded, TokensSuspended
 from scopegate.gateway.calls import token_form
+from scopegate.gateway.calls.counting import Claim, ConcurrencyLimiter, FailureCounter, Holder
 from scopegate.gateway.calls.errors import (
     ApiError,
     authorization_required,
@@ -30,22 +31,20 @@ from scopegate.gateway.calls.errors import (
     rate_limit,
     token_suspended,
 )
-from scopegate.gateway.calls.limits import (
-    Claim,
-    ConcurrencyLimiter,
-    FailureCounter,
-    Holder,
-    Profile,
-)
+from scopegate.gateway.calls.limits import Profile
 from scopegate.gateway.calls.session import Grant, Session
+from scopegate.runtime.pickling import quickly_pickled
+from scopegate.runtime.siblings import Siblings
 from scopegate.schemas.scopes import Scopes
 from scopegate.store.errors import StoreUnavailableError
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Job, Snapshot, Transaction
 
 FLUSH = 1.0
 WRONG_TOKENS_A_MINUTE = 5
 CACHED_TOKENS = 10_000
+MAX_REMOTE_REVOCATIONS = 100
+"""Sessions of other worker processes that may be ending tokens at the same time."""
 MAX_UNWRITTEN = 10_000
 """Uses of tokens, and sign-ins, that are kept in memory while the store cannot be written."""
 
@@ -56,6 +55,7 @@ _UseKey: TypeAlias = tuple[int, str, str]
 """Token, address and call."""
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class TokenCheck:
     """The check that a token is still valid, as a transaction sees it."""
@@ -78,8 +78,10 @@ class Access:
         accounts: Accounts,
         profile: Profile,
         connections: ConcurrencyLimiter,
+        siblings: Siblings,
     ) -> None:
         self._store = store
+        self._siblings = siblings
         self._accounts = accounts
         self._scopes = scopes
         self._connections = connections
@@ -87,13 +89,14 @@ class Access:
         self._holders: dict[Session, frozenset[Holder]] = {}
         """The holders that each signed-in connection counts for."""
         self._apps: dict[int, App] = {}
+        self._app_changes = 0
         self._tokens: dict[bytes, Token] = {}
         self._live: dict[int, set[Session]] = {}
         self._of_app: dict[int, set[Session]] = {}
         self._expiring: dict[int, float] = {}
         """Epoch seconds at which tokens of live connections expire, by the id of the token."""
         self._endings = 0
-        self._wrong = FailureCounter()
+        self._wrong = FailureCounter().share(siblings, "wrong tokens")
         self._used: list[tuple[str, Grant]] = []
         """The grants with uses that are not collected yet, each with the client's address."""
         self._uses: dict[_UseKey, int] = {}
@@ -103,6 +106,11 @@ class Access:
         self._sign_ins: list[users.SignIn] = []
         self._signed_out: dict[str, set[Session]] = {}
         """The sessions that were signed out, by the id of the session that is ending the tokens."""
+        self._signed_out_for: dict[str, set[Session]] = {}
+        """The same for sessions of other worker processes, the latest of them."""
+        siblings.on("catch up", self._caught_up)
+        siblings.on("signed out", self._signed_out_here)
+        siblings.on("live connections", self._live_here)
 
     async def start(self) -> None:
         """Load every app, and listen to announcements."""
@@ -110,8 +118,12 @@ class Access:
         self._store.listen(TokensSuspended, self._suspended)
         self._store.listen(LinkExtended, self._link_extended)
         self._store.listen(AppChanged, self._app_changed)
-        for app in await self._store.read(apps.load_all):
-            self._apps[app.id] = app
+        while True:
+            changes = self._app_changes
+            loaded = await self._store.read(apps.load_all)
+            if changes == self._app_changes:  # else another process has changed one meanwhile
+                break
+        self._apps = {app.id: app for app in loaded}
 
     def app(self, app_id: int) -> App | None:
         """Return the app with this id, if there is one."""
@@ -194,6 +206,7 @@ class Access:
 
     async def _known(self, text: str) -> Token | None:
         digest = token_form.digest(text)
+        self._apply_changes()  # it may have ended at another process
         cached = self._tokens.get(digest)
         if cached is not None:
             return cached
@@ -280,8 +293,17 @@ class Access:
     async def write(self, grant: Grant, job: Job[T]) -> T:
         """Run a job that acts under a grant; return its result after COMMIT.
 
-        Raises `AuthorizationRequired` if the grant has ended by then, else like `Store.write`.
+        If it has ended tokens or changed apps, other worker processes have applied that then, or
+        have not answered in time. Raises `AuthorizationRequired` if the grant has ended by then,
+        else like `Store.write`.
         """
+        before = self._endings, self._app_changes
+        result = await self._written(grant, job)
+        if before != (self._endings, self._app_changes):
+            await self._siblings.ask("catch up", None)
+        return result
+
+    async def _written(self, grant: Grant, job: Job[T]) -> T:
         still_holds = self.guard(grant)
 
         def guarded(transaction: Transaction) -> T:
@@ -299,15 +321,37 @@ class Access:
         """
         signed_out = self._signed_out[session.id] = set()
         try:
-            result = await self.write(grant, job)
+            result = await self._written(grant, job)
         finally:
             del self._signed_out[session.id]
-        # A connection that has the grant of another token as well is not signed out.
-        return result, sum(not other.grants for other in signed_out - {session})
+        # Each worker process has ended the streams of its connections when it answers.
+        elsewhere = await self._siblings.ask("signed out", session.id)
+        return result, _without_grants(signed_out - {session}) + sum(elsewhere)
 
-    def live_connections(self, token_ids: Iterable[int]) -> int:
-        """Return how many connections are signed in with at least one of these tokens."""
-        return len(set[Session]().union(*(self._live.get(number, ()) for number in token_ids)))
+    def _caught_up(self, sender: int, nothing: None) -> None:
+        """Answer once the changes of other worker processes are applied."""
+        self._apply_changes()
+
+    def _apply_changes(self) -> None:
+        fault = self._store.catch_up()
+        if fault is not None:
+            raise fault
+
+    def _signed_out_here(self, sender: int, session_id: str) -> int:
+        """Answer how many connections a session of another worker process has signed out."""
+        self._apply_changes()
+        return _without_grants(self._signed_out_for.pop(session_id, set()))
+
+    async def live_connections(self, groups: Sequence[Sequence[int]]) -> list[int]:
+        """Return for each group of tokens how many connections are signed in with one of them."""
+        elsewhere = await self._siblings.ask("live connections", groups)
+        return [sum(counts) for counts in zip(self._live_here(0, groups), *elsewhere, strict=True)]
+
+    def _live_here(self, sender: int, groups: Sequence[Sequence[int]]) -> list[int]:
+        return [
+            len(set[Session]().union(*(self._live.get(number, ()) for number in group)))
+            for group in groups
+        ]
 
     def _ended(self, ended: TokensEnded) -> None:
         self._take_back(ended, why=None)
@@ -321,6 +365,7 @@ class Access:
 
     def _app_changed(self, changed: AppChanged) -> None:
         app = changed.app
+        self._app_changes += 1
         if changed.deleted:
             self._apps.pop(app.id, None)
         else:
@@ -337,7 +382,13 @@ class Access:
         self._tokens = {
             digest: token for digest, token in self._tokens.items() if token.id not in ended
         }
-        counted = self._signed_out.get(announced.by, set())
+        counted = self._signed_out.get(announced.by)
+        if counted is None:
+            counted = set()
+            if announced.by and not self._siblings.alone:
+                counted = self._signed_out_for.setdefault(announced.by, counted)
+                if len(self._signed_out_for) > MAX_REMOTE_REVOCATIONS:
+                    del self._signed_out_for[next(iter(self._signed_out_for))]
         for token_id in ended:
             sessions = self._live.pop(token_id, set())
             self._expiring.pop(token_id, None)
@@ -456,7 +507,7 @@ class Access:
                 self._refused[key] = count + later, latest
         self._sign_ins = (sign_ins + self._sign_ins)[-MAX_UNWRITTEN:]
 
-    async def catch_up(self) -> None:
+    async def flush_if_possible(self) -> None:
         """Write pending counts before a read, if the store can be written."""
         with contextlib.suppress(StoreUnavailableError):
             await self.flush()
@@ -468,6 +519,11 @@ class Access:
             await self.flush()
             if any(moment <= time.time() for moment in self._expiring.values()):
                 await self._store.write(tokens.end_expired)
+
+
+def _without_grants(sessions: Iterable[Session]) -> int:
+    """Count those that are signed out: some may have the grant of another token as well."""
+    return sum(not session.grants for session in sessions)
 
 
 def _holders_of(grants: Iterable[Grant]) -> frozenset[Holder]:

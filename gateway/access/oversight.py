@@ -71,7 +71,7 @@ def uses_of(reader: Snapshot, user_id: int, *, limit: int, own_pages: bool) -> l
         " JOIN accounts ON accounts.loginid = tokens.loginid"
         " LEFT JOIN links ON links.id = tokens.link_id"
         " LEFT JOIN apps ON apps.id = links.app_id"
-        " WHERE accounts.user_id = ? AND (? OR tokens.sign_in_id IS NULL)"
+        " WHERE accounts.user_id = ? AND (? = 1 OR tokens.sign_in_id IS NULL)"
         " ORDER BY token_uses.last_at DESC, token_uses.call LIMIT ?",
         user_id,
         int(own_pages),

@@ -21,9 +21,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+from scopegate.gateway.calls.counting import FailureCounter
 from scopegate.gateway.calls.errors import ApiError, rate_limit
-from scopegate.gateway.calls.limits import FailureCounter
 from scopegate.gateway.calls.scheduling import FairQueue, Turn
+from scopegate.runtime.siblings import Siblings
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -96,9 +97,9 @@ class Attempt:
 class Passwords:
     """Checks passwords, and limits attempts."""
 
-    def __init__(self) -> None:
-        self._from_address = FailureCounter()
-        self._at_account = FailureCounter()
+    def __init__(self, siblings: Siblings) -> None:
+        self._from_address = FailureCounter().share(siblings, "passwords of an address")
+        self._at_account = FailureCounter().share(siblings, "passwords of an account")
         self._threads = ThreadPoolExecutor(
             AT_A_TIME, thread_name_prefix="passwords", initializer=_lower_priority
         )

@@ -11,6 +11,7 @@ Rules:
 - When tokens end or are suspended, this is announced, and live connections act on it.
 """
 
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -317,7 +318,7 @@ def listed(reader: Snapshot, loginid: str, *, link_id: int | None = None) -> lis
     """
     rows = reader.all(
         _SELECT + " AND tokens.loginid = ? AND tokens.kind <> 'app' AND tokens.sign_in_id IS NULL"
-        " AND (? IS NULL OR tokens.link_id = ?) ORDER BY tokens.id",
+        " AND (CAST(? AS BIGINT) IS NULL OR tokens.link_id = ?) ORDER BY tokens.id",
         loginid,
         link_id,
         link_id,
@@ -441,9 +442,10 @@ def end_expired(transaction: Transaction) -> None:
     end(transaction, _ids(rows))
 
 
-def end_demo(transaction: Transaction) -> None:
-    """End the demo token of the last start, and the tokens created with it."""
-    end(transaction, _ids(transaction.all("SELECT id FROM tokens WHERE kind = 'demo'")))
+def end_demo(transaction: Transaction, *, before: float = math.inf) -> None:
+    """End the demo token of the last start, created `before` then, and those created with it."""
+    rows = transaction.all("SELECT id FROM tokens WHERE kind = 'demo' AND created_at < ?", before)
+    end(transaction, _ids(rows))
 
 
 class Uses(NamedTuple):
@@ -468,8 +470,10 @@ def record_use(
         "INSERT INTO token_uses (token_id, address, call, uses, refused, last_error, last_at)"
         " SELECT id, ?, ?, ?, ?, ?, ? FROM tokens WHERE id = ?"
         " ON CONFLICT (token_id, address, call)"
-        " DO UPDATE SET uses = uses + excluded.uses, refused = refused + excluded.refused,"
-        " last_error = iif(excluded.last_error = '', last_error, excluded.last_error),"
+        " DO UPDATE SET uses = token_uses.uses + excluded.uses,"
+        " refused = token_uses.refused + excluded.refused,"
+        " last_error = CASE WHEN excluded.last_error = '' THEN token_uses.last_error"
+        "   ELSE excluded.last_error END,"
         " last_at = excluded.last_at",
         address,
         call,

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import orjson
 
 from scopegate.gateway.access import tokens
+from scopegate.gateway.calls.counting import block_of
 from scopegate.gateway.calls.errors import ApiError
-from scopegate.gateway.calls.limits import block_of
 from scopegate.store.errors import StoreError
 from scopegate.store.transactions import Row, Snapshot, Transaction
 

@@ -30,6 +30,13 @@ import structlog
 from pydantic import ValidationError
 
 from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.counting import (
+    Claim,
+    ConcurrencyLimiter,
+    FailureCounter,
+    Holder,
+    RateLimiter,
+)
 from scopegate.gateway.calls.driver import new_driver, resume
 from scopegate.gateway.calls.errors import (
     ApiError,
@@ -43,13 +50,6 @@ from scopegate.gateway.calls.errors import (
     storage_unavailable,
 )
 from scopegate.gateway.calls.forms import Forms, validated
-from scopegate.gateway.calls.limits import (
-    Claim,
-    ConcurrencyLimiter,
-    FailureCounter,
-    Holder,
-    RateLimiter,
-)
 from scopegate.gateway.calls.message import (
     Message,
     Values,
@@ -105,13 +105,19 @@ class Dispatcher:
         used: Callable[[Session, Grant, str], None],
         refused: Callable[[Session, Grant, str, str], None],
         refusal: Callable[[Session], ApiError | None],
+        unknown_apps: FailureCounter,
+        catch_up: Callable[[], Exception | None] | None = None,
         time_limit: float = TIME_LIMIT,
     ) -> None:
         """`used` is called for every call made under a grant, before it runs; `refused` with the
         error code for each that is answered with an error.
 
         `refusal` is called for each message. It returns the reason why the connection is not
-        served at all, or `None`.
+        served at all, or `None`. `unknown_apps` counts those that name no app.
+
+        `catch_up` is called before each message. It takes in what other worker processes have
+        committed, and returns what prevented it, if anything: then calls that need a login, and
+        those of clients that are signed in, are refused.
         """
         self._registry = registry
         self._bus = bus
@@ -121,7 +127,8 @@ class Dispatcher:
         self._refused = refused
         self._refusal = refusal
         self.time_limit = time_limit
-        self._unknown_apps = FailureCounter()
+        self._unknown_apps = unknown_apps
+        self._catch_up = catch_up
         self._forms = Forms(registry)
         self._idle_driver: Generator[Any, Any, None] | None = None
 
@@ -137,6 +144,7 @@ class Dispatcher:
         call: Call | None = None
         session.acting = None
         session.answering = True
+        fault = None if self._catch_up is None else self._catch_up()
         refusal = self._refusal(session)
         limiter = self._limiter
         counts = limiter.counts(session.bucket)
@@ -174,6 +182,8 @@ class Dispatcher:
             if form.call is None:
                 raise self._unrecognised(message)
             call = form.call
+            if fault is not None and (acting is not None or call.needs_login):
+                raise fault
             self._admit(session, call, acting, message)
             if values is Values.INTEGERS and form.values_of is not None:
                 given = form.values_of(message)

@@ -19,6 +19,7 @@ from typing import Final
 
 import orjson
 
+from scopegate.gateway.calls.counting import Holder, block_of
 from scopegate.gateway.calls.errors import (
     ApiError,
     authorization_required,
@@ -26,7 +27,6 @@ from scopegate.gateway.calls.errors import (
     rate_limit,
 )
 from scopegate.gateway.calls.hosts import is_own_page
-from scopegate.gateway.calls.limits import Holder, block_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)

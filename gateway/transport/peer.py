@@ -38,10 +38,11 @@ from websockets.protocol import OPEN, SERVER, Protocol
 from websockets.server import ServerProtocol
 
 from scopegate.gateway.calls import hosts
+from scopegate.gateway.calls.counting import block_of
 from scopegate.gateway.calls.dispatch import REFUSED_CLOSE
 from scopegate.gateway.calls.errors import service_restart
 from scopegate.gateway.calls.hosts import Hosts
-from scopegate.gateway.calls.limits import PING_AFTER, block_of
+from scopegate.gateway.calls.limits import PING_AFTER
 from scopegate.gateway.calls.message import Binary
 from scopegate.gateway.calls.scheduling import ClientLoad, Scheduler
 from scopegate.gateway.transport.connection import Connection, Transport

@@ -13,6 +13,7 @@ import socket
 import ssl
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import cast
 
@@ -27,6 +28,8 @@ from scopegate.gateway.transport.peer import HEAD_TIMEOUT, Accept, Listening, Pe
 SOCKET_BUFFER = 128 * 1024
 """Bytes that the kernel buffers for one client, each way; it uses twice as much memory for them.
 By default it buffers several megabytes for a client that does not read."""
+BACKLOG = 1024
+"""Clients that may wait to be accepted."""
 SPARE_FILES = 64
 """Files reserved for everything but clients: the database, the log, the event loop."""
 MAX_LOGGED_HOSTS = 100
@@ -63,25 +66,33 @@ class Server:
         self._without_websocket: dict[Peer | _Handshake, None] = {}
         self._warned = -math.inf
         self._refused_hosts: set[str] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
 
-    async def start(self) -> int:
-        """Start to listen, and return the port: a free one if port 0 was asked for."""
+    async def start(self, listeners: Sequence[socket.socket] = ()) -> int:
+        """Start to listen, and return the port: a free one if port 0 was asked for.
+
+        `listeners` are sockets that listen already, instead of an address.
+        """
         loop = asyncio.get_running_loop()
         tls = self.how.tls
-        self._server = await loop.create_server(
-            partial(Peer, self) if tls is None else partial(_Handshake, self, tls),
-            self.how.host,
-            self.how.port,
-            backlog=1024,
-        )
-        for listener in self._server.sockets:  # accepted sockets inherit these
+        protocol = partial(Peer, self) if tls is None else partial(_Handshake, self, tls)
+        if listeners:
+            self._servers = [
+                await loop.create_server(protocol, sock=listener, backlog=BACKLOG)
+                for listener in listeners
+            ]
+        else:
+            self._servers = [
+                await loop.create_server(protocol, self.how.host, self.how.port, backlog=BACKLOG)
+            ]
+        sockets = [each for server in self._servers for each in server.sockets]
+        for listener in sockets:  # accepted sockets inherit these
             for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
                 listener.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
         self._sweep()
-        port: int = self._server.sockets[0].getsockname()[1]
+        port: int = sockets[0].getsockname()[1]
         return port
 
     async def stop(self) -> None:
@@ -92,8 +103,8 @@ class Server:
         """
         if self._sweeper is not None:
             self._sweeper.cancel()
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for handshake in list(self._handshakes):
             handshake.abort()
         for peer in list(self.peers):

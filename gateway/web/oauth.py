@@ -21,7 +21,7 @@ from scopegate.gateway.calls.errors import ApiError, storage_unavailable
 from scopegate.gateway.transport.http import HttpRequest, HttpResponse
 from scopegate.schemas.scopes import Scopes
 from scopegate.store.errors import StoreUnavailableError
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
 _HEADERS = {

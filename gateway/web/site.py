@@ -24,9 +24,9 @@ import orjson
 
 from scopegate.gateway.access import consent
 from scopegate.gateway.access.apps import App
+from scopegate.gateway.calls.counting import RequestLimiter, block_of
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.hosts import is_public, name_of
-from scopegate.gateway.calls.limits import RequestLimiter, block_of
 from scopegate.gateway.calls.registry import Call, Registry
 from scopegate.gateway.calls.scheduling import Workers
 from scopegate.gateway.transport.http import SECURITY, HttpRequest, HttpResponse
@@ -61,6 +61,8 @@ _FOR_PAGES = frozenset(["none", "same-origin"])
 MAX_HOSTS = 8
 """Host names for which the encoded AsyncAPI document is cached."""
 
+READY = "/readyz"
+"""Where a load balancer asks whether this gateway can serve clients."""
 _SCHEMA = re.compile(r"/schemas/v3/([A-Za-z0-9_-]{1,50})/(send|receive)\.json")
 
 
@@ -78,8 +80,11 @@ class Site:
         limiter: RequestLimiter,
         keeps_to_tls: bool = False,
         has_exchange: bool = True,
+        fault: Callable[[], Exception | None] = lambda: None,
     ) -> None:
-        """`keeps_to_tls` sends `Strict-Transport-Security` in responses under a public host name.
+        """`fault` returns why clients should be sent to another gateway at present, if they should.
+
+        `keeps_to_tls` sends `Strict-Transport-Security` in responses under a public host name.
 
         `has_exchange` includes the pages about the paper exchange.
         """
@@ -92,6 +97,7 @@ class Site:
         self._schema = functools.cache(_schema)
         self._workers = workers
         self._limiter = limiter
+        self._fault = fault
         self._document: dict[str, Any] | None = None
         self._described: dict[str, _Encodings] = {}
 
@@ -103,6 +109,8 @@ class Site:
         return _with_hsts(answer) if isinstance(answer, HttpResponse) else _with_hsts_later(answer)
 
     def _answer(self, request: HttpRequest) -> HttpResponse | Coroutine[Any, Any, HttpResponse]:
+        if request.path == READY:  # not counted: balancers ask every second
+            return self._ready()
         for_pages = request.headers.get("sec-fetch-site") in _FOR_PAGES
         broken = self._limiter.count(request.address, for_pages=for_pages)
         if broken is not None:
@@ -116,6 +124,14 @@ class Site:
             return self._describe(request) if described is None else described.fitting(request)
         found = self._found(request)
         return _refused(404, "Page not found.") if found is None else _fresh(request, found)
+
+    def _ready(self) -> HttpResponse:
+        """Return 200 if clients can be served, and 503 with the reason if not."""
+        fault = self._fault()
+        headers = {**SECURITY, "cache-control": "no-store"}
+        if fault is None:
+            return HttpResponse(200, b"ready\n", headers=headers)
+        return HttpResponse(503, f"{fault}\n".encode(), headers=headers)
 
     async def _describe(self, request: HttpRequest) -> HttpResponse:
         client, host = block_of(request.address), request.host

@@ -14,7 +14,7 @@ from scopegate.schemas.assessment_messages import (
     SetFinancialAssessment,
     SetFinancialAssessmentReply,
 )
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Transaction
 
 _MEANS = "financial_information"

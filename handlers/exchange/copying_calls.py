@@ -48,7 +48,7 @@ from scopegate.schemas.copying_messages import (
     TraderShown,
 )
 from scopegate.store.errors import StoreError
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Snapshot
 
 ALLOWS_COPIERS = "allow_copiers"

@@ -21,7 +21,7 @@ from scopegate.schemas.exclusion_messages import (
     SetSelfExclusion,
     SetSelfExclusionReply,
 )
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 
 
 class SelfExclusion:

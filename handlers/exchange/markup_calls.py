@@ -17,7 +17,7 @@ from scopegate.schemas.markup_messages import (
     MarkupOfApp,
     MarkupOfContract,
 )
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Snapshot
 
 

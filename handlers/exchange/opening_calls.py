@@ -47,7 +47,7 @@ from scopegate.schemas.opening_messages import (
 )
 from scopegate.schemas.profile_messages import PersonalData
 from scopegate.store.errors import StoreError
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Snapshot, Transaction
 
 _PERSONAL = (PersonalData.model_fields.keys() - AccountRequest.model_fields.keys()) | {

@@ -27,7 +27,7 @@ from scopegate.schemas.trading_messages import (
     OrderShown,
     UpdatedOrders,
 )
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 
 
 class Orders:

@@ -42,7 +42,7 @@ from scopegate.schemas.payment_messages import (
     PaymentagentWithdrawJustificationReply,
     PaymentagentWithdrawReply,
 )
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Snapshot, Transaction
 
 PAID, REHEARSED = 1, 2

@@ -35,7 +35,7 @@ from scopegate.schemas.portfolio_messages import (
 from scopegate.schemas.portfolio_messages import (
     Portfolio as PortfolioRequest,
 )
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 
 _INFORMED = (READ, TRADING_INFORMATION)
 

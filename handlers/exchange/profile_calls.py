@@ -27,7 +27,7 @@ from scopegate.schemas.profile_messages import (
     TncApproval,
     TncApprovalReply,
 )
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Snapshot, Transaction
 
 TERMS = "terms"

@@ -4,9 +4,13 @@ Rules:
 - A proposal can be bought on the connection that received it, for `GOOD_FOR` seconds of real time,
   or as long as its stream is open.
 - Through an app with a markup, a contract costs that much more, except for the app's owner.
-- Streams of the same quote request share one price: it is computed and encoded once a tick.
+- Streams are priced in slices. If there are too many for the market's speed, they miss updates in
+  turn, and nothing else waits.
+- Equal quote requests of a market second share one quote, and streams of the same quote request
+  share what is sent: it is computed and encoded once a tick.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +25,7 @@ from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import SYMBOLS
+from scopegate.exchange.trade_clock import TradeClock
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.bus import ActiveTopics, Bus
@@ -40,6 +45,10 @@ GOOD_FOR = 60.0
 """How long a proposal can be bought, in seconds of real time."""
 MAX_PROPOSALS = 1_000
 """The most proposals that are remembered for one connection, without its streams."""
+SLICE = 0.002
+"""Real seconds for which streams are priced before the event loop gets a turn."""
+MAX_OF_SECOND = 10_000
+"""The most quotes of one market second that equal requests share."""
 
 
 _QUOTE_FIELDS = frozenset(QuoteRequest.__dataclass_fields__)
@@ -76,6 +85,7 @@ class Quotes:
         bus: Bus,
         margins: Margins,
         access: Access,
+        trade_clock: TradeClock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._feed = feed
@@ -83,10 +93,18 @@ class Quotes:
         self._bus = bus
         self._margins = margins
         self._access = access
+        self._trade_clock = trade_clock
         self._monotonic = monotonic
         self._streams: ActiveTopics[str, Quoted] = ActiveTopics(bus, str)
         """The latest quote on each topic of the bus."""
         self._by_session: dict[Session, dict[str, Quoted]] = {}
+        self._waiting: dict[str, None] = {}
+        """The topics whose streams wait for a quote; those that have missed one are first."""
+        self._streamed_second = 0
+        self._slice: asyncio.Handle | None = None
+        self._second = 0
+        self._of_second: dict[QuoteRequest, Quote[Any]] = {}
+        """The quotes of the market second `_second`, by their requests."""
 
     def quote(
         self, quote_request: QuoteRequest, session: Session, *, streams: bool
@@ -100,7 +118,7 @@ class Quotes:
         quoted = self._streams.get(topic) if streams else None
         if quoted is None or not self._bus.has_listeners(topic):
             now = int(self._clock.now())
-            quote = quoting.make_quote(quote_request, self._feed, now, self._margins)
+            quote = self._quote(quote_request, now)
             quoted = Quoted(quote_request, quote, now, self._monotonic())
         proposal_id = new_stream_id()
         self._remember(session, proposal_id, quoted)
@@ -134,8 +152,19 @@ class Quotes:
         return app
 
     def price(self, quote_request: QuoteRequest) -> Quote[Any]:
-        """Return the quote for a request as of now. Raises `Refusal`."""
-        return quoting.make_quote(quote_request, self._feed, int(self._clock.now()), self._margins)
+        """Return the quote for a purchase that is made now. Raises `Refusal`."""
+        return self._quote(quote_request, int(self._trade_clock.now()))
+
+    def _quote(self, quote_request: QuoteRequest, second: int) -> Quote[Any]:
+        """Return the quote as of a market second; equal requests share it. Raises `Refusal`."""
+        if second != self._second or len(self._of_second) >= MAX_OF_SECOND:
+            self._second = second
+            self._of_second.clear()
+        quote = self._of_second.get(quote_request)
+        if quote is None:
+            quote = quoting.make_quote(quote_request, self._feed, second, self._margins)
+            self._of_second[quote_request] = quote
+        return quote
 
     def find(self, session: Session, proposal_id: str) -> Quoted:
         """Return the quote with this id. Raises `InvalidContractProposal`."""
@@ -171,18 +200,39 @@ class Quotes:
         self._by_session.pop(session, None)
 
     def on_second(self, epoch: int) -> None:
-        """Publish new quotes on all streams whose symbol has a tick at this market second."""
-        now = self._monotonic()
+        """Publish new quotes on all streams whose symbol has a tick at this market second.
+
+        After `SLICE` the event loop gets a turn, and the rest follows. Streams that have none by
+        the next second miss this update, and are first then.
+        """
         for topic, quoted in self._streams.items():
-            if epoch % SYMBOLS[quoted.quote_request.symbol].step or epoch <= quoted.second:
+            if epoch % SYMBOLS[quoted.quote_request.symbol].step == 0 and epoch > quoted.second:
+                self._waiting.setdefault(topic)
+        self._streamed_second = epoch
+        if self._slice is None:
+            self._price_streams()
+
+    def _price_streams(self) -> None:
+        self._slice = None
+        now = self._monotonic()
+        ends, epoch = now + SLICE, self._streamed_second
+        while self._waiting:
+            topic = next(iter(self._waiting))
+            del self._waiting[topic]
+            quoted = self._streams.get(topic)
+            if quoted is None or epoch <= quoted.second:  # it has ended, or has just been quoted
                 continue
             try:
-                quote = quoting.make_quote(quoted.quote_request, self._feed, epoch, self._margins)
+                quote = self._quote(quoted.quote_request, epoch)
             except Refusal as refusal:
                 self._bus.finish(topic, as_error(refusal))
                 continue
             quoted.quote, quoted.second, quoted.quoted_at = quote, epoch, now
             self._bus.publish(topic, self.body(quoted), epoch)
+            now = self._monotonic()
+            if now >= ends and self._waiting:
+                self._slice = asyncio.get_running_loop().call_soon(self._price_streams)
+                return
 
 
 def _quote_request_of(fields: Proposal | BuyParameters | CopiedParameters) -> QuoteRequest:

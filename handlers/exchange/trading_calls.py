@@ -22,6 +22,7 @@ from scopegate.exchange.desk import Desk
 from scopegate.exchange.markups import MarkupPayee
 from scopegate.exchange.money import rounded_units, to_number
 from scopegate.exchange.rates import Rates
+from scopegate.exchange.trade_clock import TradeClock
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import (
@@ -79,12 +80,14 @@ class Trading:
         access: Access,
         clock: Clock,
         rates: Rates,
+        trade_clock: TradeClock,
     ) -> None:
         self._desk = desk
         self._quotes = quotes
         self._streams = streams
         self._access = access
         self._clock = clock
+        self._trade_clock = trade_clock
         self._rates = rates
 
     @call("buy", needs=TRADE, streams="proposal_open_contract", error_codes=error_codes.PURCHASE)
@@ -167,7 +170,7 @@ class Trading:
             max_price=rounded_units(price, currency, ROUND_FLOOR),
             margins=self._desk.margins,
         )
-        now = self._clock.now()
+        now = self._trade_clock.now()
         purchase = Purchase(
             quote=deal,
             loginid=grant.loginid,

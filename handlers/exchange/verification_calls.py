@@ -3,12 +3,13 @@
 from scopegate.gateway.access import users, verification
 from scopegate.gateway.access.mail import Letter, Mailer
 from scopegate.gateway.access.verification import Requester
+from scopegate.gateway.calls.counting import FailureCounter, block_of
 from scopegate.gateway.calls.errors import ApiError, rate_limit
-from scopegate.gateway.calls.limits import FailureCounter, block_of
 from scopegate.gateway.calls.registry import call
 from scopegate.gateway.calls.session import Session
+from scopegate.runtime.siblings import Siblings
 from scopegate.schemas.verification_messages import VerifyEmail, VerifyEmailReply
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Transaction
 
 FROM_AN_ADDRESS = 20
@@ -24,11 +25,11 @@ _PURPOSES = {
 class Verification:
     """Verification codes by e-mail."""
 
-    def __init__(self, store: Store, mail: Mailer | None) -> None:
+    def __init__(self, store: Store, mail: Mailer | None, siblings: Siblings) -> None:
         """`mail` is `None` if the gateway cannot send letters."""
         self._store = store
         self._mail = mail
-        self._asked = FailureCounter()
+        self._asked = FailureCounter().share(siblings, "e-mails")
 
     @call("verify_email", needs=None, error_codes=("InvalidVerificationType", "MailServerNeeded"))
     async def verify_email(self, request: VerifyEmail, session: Session) -> VerifyEmailReply:

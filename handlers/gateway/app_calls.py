@@ -33,7 +33,7 @@ from scopegate.schemas.app_messages import (
     RevokeOauthAppReply,
 )
 from scopegate.schemas.scopes import Scopes
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Snapshot, Transaction
 
 
@@ -158,7 +158,7 @@ class Apps:
         With an app's token, list only that app.
         """
         grant = session.grant
-        await self._access.catch_up()
+        await self._access.flush_if_possible()
         links = await self._store.read(lambda reader: apps.links_of_user(reader, grant.user_id))
         return {
             "oauth_apps": [

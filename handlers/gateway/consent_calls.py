@@ -21,7 +21,7 @@ from scopegate.schemas.consent_messages import (
     ConsentRequestReply,
 )
 from scopegate.schemas.scopes import Scopes
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Snapshot, Transaction
 
 

@@ -19,7 +19,7 @@ from scopegate.schemas.owner_messages import (
     TokenListReply,
 )
 from scopegate.schemas.scopes import Scopes
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Snapshot, Transaction
 
 _KINDS = {"owner": "token", "app": "app", "demo": "demo"}
@@ -42,8 +42,9 @@ class Oversight:
         agreed to.
         """
         user_id = session.grant.user_id
-        await self._access.catch_up()
+        await self._access.flush_if_possible()
         found = await self._store.read(lambda reader: oversight.connected(reader, user_id))
+        live = await self._access.live_connections([one.token_ids for one in found])
         return {
             "connected_apps": [
                 {
@@ -54,7 +55,7 @@ class Oversight:
                     else [],
                     "connected_at": int(one.link.created_at),
                     "last_used": _seconds(one.link.last_used_at),
-                    "live_connections": self._access.live_connections(one.token_ids),
+                    "live_connections": connections,
                     "loginids": one.loginids,
                     "name": one.link.app.name,
                     "needs_consent": int(one.link.suspended),
@@ -62,7 +63,7 @@ class Oversight:
                     "owner": one.owner,
                     "scopes": self._scopes.in_order(one.link.scopes),
                 }
-                for one in found
+                for one, connections in zip(found, live, strict=True)
             ]
         }
 
@@ -94,20 +95,21 @@ class Oversight:
         token.
         """
         user_id = session.grant.user_id
-        await self._access.catch_up()
+        await self._access.flush_if_possible()
 
         def job(reader: Snapshot) -> list[ManagedToken]:
             owned = self._accounts.of_user(reader, user_id)
             return oversight.tokens_of(reader, self._accounts.first_choice(owned))
 
         found = await self._store.read(job)
+        live = await self._access.live_connections([[one.token.id] for one in found])
         return {
             "token_list": [
                 {
                     "created_at": int(one.token.created_at),
                     "last_used": _seconds(one.token.last_used_at),
                     "last_used_from": one.token.last_used_from,
-                    "live_connections": self._access.live_connections([one.token.id]),
+                    "live_connections": connections,
                     "loginid": one.token.loginid,
                     "made_by": one.made_by,
                     "name": one.token.name,
@@ -116,7 +118,7 @@ class Oversight:
                     "token": one.token.masked,
                     "valid_for_ip": one.token.valid_for_ip,
                 }
-                for one in found
+                for one, connections in zip(found, live, strict=True)
             ]
         }
 
@@ -128,7 +130,7 @@ class Oversight:
         is the latest, and `refused` counts those that were answered with an error.
         """
         user_id = session.grant.user_id
-        await self._access.catch_up()
+        await self._access.flush_if_possible()
         uses = await self._store.read(
             lambda reader: oversight.uses_of(
                 reader, user_id, limit=request.limit, own_pages=bool(request.own_pages)

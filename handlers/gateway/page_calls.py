@@ -9,9 +9,9 @@ from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.access.passwords import Passwords
 from scopegate.gateway.access.users import SignIn as SignInRecord
+from scopegate.gateway.calls.counting import block_of
 from scopegate.gateway.calls.errors import ApiError, permission_denied
 from scopegate.gateway.calls.hosts import is_loopback, name_of
-from scopegate.gateway.calls.limits import block_of
 from scopegate.gateway.calls.registry import AT_PAGES, OWNER, call
 from scopegate.gateway.calls.session import Session
 from scopegate.schemas.owner_messages import (
@@ -27,7 +27,7 @@ from scopegate.schemas.owner_messages import (
     SignOutReply,
 )
 from scopegate.schemas.scopes import Scopes
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Row, Snapshot, Transaction
 
 LASTS = 12 * 3600.0

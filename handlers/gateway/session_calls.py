@@ -28,7 +28,7 @@ from scopegate.schemas.session_messages import (
     LogoutReply,
     SignInRecord,
 )
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Row, Snapshot
 
 SEVERAL = "MULTI"
@@ -112,7 +112,7 @@ class Sessions:
     async def login_history(self, request: LoginHistory, session: Session) -> LoginHistoryReply:
         """List when and from where the user signed in, newest first."""
         user_id = session.grant.user_id
-        await self._access.catch_up()
+        await self._access.flush_if_possible()
         found = await self._store.read(
             lambda reader: users.sign_ins(reader, user_id, request.limit)
         )

@@ -12,7 +12,7 @@ from scopegate.gateway.calls.session import Grant, Session
 from scopegate.handlers.gateway.gateway_scopes import ADMIN
 from scopegate.schemas.scopes import Scopes
 from scopegate.schemas.token_messages import ApiToken, ApiTokenBody, ApiTokenReply, TokenSummary
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.store.transactions import Transaction
 
 
@@ -43,7 +43,7 @@ class Tokens:
             )
         else:
             made = ""
-            await self._access.catch_up()
+            await self._access.flush_if_possible()
             listed = await self._store.read(
                 lambda reader: tokens.listed(reader, grant.loginid, link_id=grant.link_id)
             )

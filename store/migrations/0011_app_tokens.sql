@@ -10,5 +10,6 @@ ALTER TABLE accounts ADD COLUMN opened_by INTEGER;
 UPDATE links SET loginids = (
     SELECT coalesce(group_concat(loginid), '')
     FROM (SELECT DISTINCT loginid FROM tokens WHERE tokens.link_id = links.id ORDER BY loginid)
+        AS of_tokens
 )
 WHERE loginids = '';

@@ -125,5 +125,6 @@ def test_a_gateway_without_users_says_how_to_create_one(browse: Browse, tmp_path
         page.goto(f"http://127.0.0.1:{urlsplit(empty.page).port}/tokens")
         expect(page.get_by_text("This gateway has no users yet.")).to_be_visible()
         expect(page.get_by_text("scopegate user create --email")).to_be_visible()
+        page.close()  # it may still be loading its icon, and would tell that the gateway is gone
     finally:
         empty.kill()

@@ -1,5 +1,6 @@
 """The desk: what it looks at, what it forgets, and what it does when the store can not."""
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -14,9 +15,12 @@ from scopegate.exchange.contracts.common.contract_type import Orders, replay
 from scopegate.exchange.contracts.common.quote_request import QuoteRequest
 from scopegate.exchange.contracts.common.state import Status, begin, latest
 from scopegate.exchange.contracts.multipliers import PIP_PARTS, Multiplier
+from scopegate.exchange.copying import Copying
 from scopegate.exchange.desk import Desk
+from scopegate.exchange.trade_clock import TradeClock
+from scopegate.runtime.siblings import Siblings
 from scopegate.store.errors import StoreError
-from scopegate.store.sqlite import Store
+from scopegate.store.store import Store
 from scopegate.testing import World
 
 
@@ -68,7 +72,7 @@ async def test_a_settlement_that_fails_is_made_up_for(
             raise StoreError("the disk is full")
         return await write(job)
 
-    monkeypatch.setattr(Store, "write", failing)
+    monkeypatch.setattr(type(store), "write", failing)
     world.clock.advance(1)
     await desk.settled()
     assert refusals == 0
@@ -168,3 +172,60 @@ async def test_a_tick_that_decides_while_new_orders_are_written_is_judged_anew(
     assert position is not None
     assert position.contract.terms.orders.stop_loss is None
     assert position.state.outcome is None
+
+
+async def test_what_happens_while_open_contracts_are_loaded_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a worker process that replaces another, while clients trade at the others."""
+    own, store, loginid = world.gateway.service(Desk), world.gateway.store, world.demo.loginid
+    multiplier = {"contract_type": "MULTUP", "multiplier": Decimal(40)}
+    changed = (await bought(world, **multiplier)).contract
+    closed = (await bought(world, **multiplier)).contract
+    ended = (await bought(world, contract_type="CALL", duration=5, duration_unit="t")).contract
+    late = Desk(
+        store,
+        own.feed,
+        world.clock,
+        own.margins,
+        world.gateway.service(Copying),
+        Siblings(1, 2),
+        world.gateway.service(TradeClock),
+    )
+    # What is announced before the start must not be followed from another moment than the rest.
+    opened = (await bought(world, contract_type="CALL", duration=7, duration_unit="t")).contract
+    world.clock.advance(3)
+    read = late._read
+
+    def and_meanwhile(rows: Any) -> Any:
+        found = read(rows)
+        asyncio.run_coroutine_threadsafe(meanwhile(), loop).result()
+        return found
+
+    async def meanwhile() -> None:
+        request: Any = {"loginid": loginid, "guard": lambda transaction: None}
+        await own.change_orders(changed.id, change=lambda position: Orders(stop_loss=50), **request)
+        await own.sell(closed.id, min_price=0, app_id=None, **request)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(late, "_read", and_meanwhile)
+    await late.start()
+    assert _seen(late, loginid) == _seen(own, loginid)
+    assert {position.contract.id for position in late.positions(loginid)} == {
+        *(changed.id, ended.id, opened.id)
+    }
+    for _ in range(9):
+        world.clock.advance(1)
+        late.on_second(own.now)
+        await own.settled()
+        assert _seen(late, loginid) == _seen(own, loginid)
+    [left] = late.positions(loginid)
+    assert left.contract.id == changed.id
+
+
+def _seen(desk: Desk, loginid: str) -> list[Any]:
+    """What a desk knows of an account's open contracts."""
+    return [
+        (position.contract, position.state.outcome, position.trigger)
+        for position in desk.positions(loginid)
+    ]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scopegate.exchange import ledger
 from scopegate.exchange.ledger import InsufficientFundsError, Ledger
 from scopegate.exchange.money import CURRENCIES, to_number, to_text, to_units
+from scopegate.store.errors import ConstraintError
 from scopegate.store.transactions import Transaction
 from scopegate.testing import World
 
@@ -45,7 +46,7 @@ async def test_the_database_itself_refuses_a_negative_balance(world: World) -> N
     def unguarded(transaction: Transaction) -> None:
         transaction.execute("UPDATE accounts SET balance = balance - 99999999")
 
-    with pytest.raises(Exception, match="CHECK"):
+    with pytest.raises(ConstraintError, match=r"CHECK|check constraint"):
         await world.gateway.store.write(unguarded)
 
 

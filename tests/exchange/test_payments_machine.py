@@ -5,7 +5,6 @@ negative, a key has paid twice, or a refused payment has left a trace.
 """
 
 import contextlib
-import sqlite3
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -23,10 +22,9 @@ from scopegate.exchange.money import CURRENCIES
 from scopegate.exchange.payments import Kind, Order, Payment
 from scopegate.exchange.rates import Rates
 from scopegate.gateway.access import users
-from scopegate.store.migrating import migrate
 from scopegate.store.transactions import Transaction
 from scopegate.testing import NOON
-from tests import books
+from tests import books, stores
 
 pytestmark = pytest.mark.slow
 
@@ -57,9 +55,8 @@ class Books(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.db = sqlite3.connect(":memory:", isolation_level=None)
-        self.db.row_factory = sqlite3.Row
-        migrate(self.db)
+        self.db = stores.new()
+        self.db.execute("BEGIN")
         self.transaction = Transaction(self.db)
         self.second = 0
         self.expected: dict[str, int] = {}

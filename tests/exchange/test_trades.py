@@ -22,8 +22,8 @@ from scopegate.gateway.access import tokens, users
 from scopegate.gateway.access.guard import TokenCheck
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError, authorization_required
-from scopegate.store.files import connect
 from scopegate.store.migrating import migrate
+from scopegate.store.sqlite_connection import connect
 from scopegate.store.transactions import Job, T, Transaction
 from tests.exchange.test_replay import FEED, NOON, wishes
 

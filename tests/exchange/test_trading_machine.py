@@ -50,6 +50,7 @@ from scopegate.runtime.clock import HandClock
 from scopegate.settings import Settings
 from scopegate.store.transactions import Transaction
 from scopegate.testing import NOON, MemoryClient
+from tests import stores
 from tests.effort import chosen
 
 pytestmark = pytest.mark.slow
@@ -271,8 +272,7 @@ class Hall:
                 ledger.set_balance(transaction, poorest, "withdrawal", POOR, at=NOON)
 
             await self.gateway.store.write(withdraw)
-            self._db = sqlite3.connect(self._settings.db, isolation_level=None)
-            self._db.row_factory = sqlite3.Row
+            self._db = stores.opened(stores.at(self._settings.db))
             self._read_ledger()
             for trader in self.traders:
                 trader.balance = self.balances[trader.loginid]
@@ -705,7 +705,8 @@ class Hall:
             "debits": "SELECT id FROM contracts WHERE (SELECT count(*) FROM ledger WHERE"
             " contract_id = contracts.id AND action = 'buy' AND amount = -price) <> 1",
             "credits": "SELECT id FROM contracts WHERE (SELECT count(*) FROM ledger WHERE"
-            " contract_id = contracts.id AND action = 'sell') <> (status <> 'open')",
+            " contract_id = contracts.id AND action = 'sell')"
+            " <> (CASE WHEN status = 'open' THEN 0 ELSE 1 END)",
             "payments": "SELECT contracts.id FROM contracts JOIN ledger ON ledger.id = sold_by"
             " WHERE sold_for <> amount OR contract_id <> contracts.id",
         }

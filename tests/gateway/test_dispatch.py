@@ -13,9 +13,10 @@ from scopegate import testing
 from scopegate.composition import declared
 from scopegate.gateway.calls import dispatch, scheduling
 from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.counting import ConcurrencyLimiter, FailureCounter, RateLimiter
 from scopegate.gateway.calls.dispatch import Dispatcher
 from scopegate.gateway.calls.errors import ApiError
-from scopegate.gateway.calls.limits import PROFILES, ConcurrencyLimiter, Profile, RateLimiter
+from scopegate.gateway.calls.limits import PROFILES, Profile
 from scopegate.gateway.calls.message import Binary
 from scopegate.gateway.calls.registry import Call, Stream
 from scopegate.gateway.calls.session import Session
@@ -402,6 +403,7 @@ def a_stream(session: Session, **more: Any) -> tuple[Dispatcher, Call, Stream[An
         used=lambda *_: None,
         refused=lambda *_: None,
         refusal=lambda _: None,
+        unknown_apps=FailureCounter(),
     )
     stream = Stream(
         kind="ticks", key="a", label="a", topic="a", first={"ping": "pong"}, msg_type="x", **more

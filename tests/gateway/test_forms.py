@@ -12,9 +12,10 @@ from typing_extensions import TypedDict
 from scopegate.composition import declared
 from scopegate.gateway.calls import forms
 from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.counting import ConcurrencyLimiter, FailureCounter, RateLimiter
 from scopegate.gateway.calls.dispatch import Dispatcher
 from scopegate.gateway.calls.forms import MAX_FORMS, MAX_KEYS
-from scopegate.gateway.calls.limits import PROFILES, ConcurrencyLimiter, RateLimiter
+from scopegate.gateway.calls.limits import PROFILES
 from scopegate.gateway.calls.registry import Registry, call
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
@@ -68,6 +69,7 @@ class Asked:
             used=lambda *_: None,
             refused=lambda *_: None,
             refusal=lambda _: None,
+            unknown_apps=FailureCounter(),
         )
         self._sent: list[bytes] = []
         self._session = Session(self._sent.append)

@@ -5,10 +5,9 @@ Each test has a user of its own in the one gateway of this file.
 
 import asyncio
 import json
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,14 +17,15 @@ import pytest
 from argon2 import PasswordHasher
 from click.testing import CliRunner
 
-from scopegate.admin import user as user_group
+from scopegate.commands.user import user as user_group
 from scopegate.exchange import agents, exclusion, ledger
 from scopegate.gateway.access import tokens, users
 from scopegate.gateway.calls import token_form
 from scopegate.handlers.exchange.exchange_scopes import ADMIN, READ
-from scopegate.store.files import run_once
 from scopegate.store.transactions import Transaction
+from tests import stores
 from tests.served import MODULE, SCRIPT, Served, SocketClient, scopegate, serving
+from tests.stores import run_once
 
 SOON = 2.0
 """Real seconds within which a live connection must feel what a command has done."""
@@ -120,7 +120,7 @@ async def is_signed_out(client: SocketClient) -> None:
 async def test_a_token_is_printed_alone_and_works_at_once(gateway: Served, ada: Person) -> None:
     done = await asyncio.to_thread(
         lambda: scopegate(
-            *("token", "create", "--db", str(gateway.db), "--loginid", ada.real),
+            *("token", "create", *stores.option(gateway.db), "--loginid", ada.real),
             *("--scopes", "trade,read", "--name", "Bot"),
             folder=gateway.folder,
             program=SCRIPT,
@@ -191,7 +191,7 @@ async def test_child_tokens_are_listed_and_end_with_their_parent(
     async with watching(gateway, revoked) as client, watching(gateway, disabled) as other:
         done = await asyncio.to_thread(
             lambda: scopegate(
-                *("token", "revoke", numbers["Root"], "--db", str(gateway.db)),
+                *("token", "revoke", numbers["Root"], *stores.option(gateway.db)),
                 folder=gateway.folder,
             )
         )
@@ -226,7 +226,7 @@ def test_a_short_password_is_asked_for_again(tmp_path: Path) -> None:
     run_once(db, lambda transaction: None)
     given = "short\nlong enough\nlong enough\n"
     answer = CliRunner().invoke(
-        user_group, ["create", "--email", "ada@example.com", "--db", str(db)], input=given
+        user_group, ["create", "--email", "ada@example.com", *stores.option(db)], input=given
     )
     assert answer.exit_code == 0, answer.output
     assert answer.output.count("at least 8 characters):") == 2
@@ -255,7 +255,7 @@ async def test_a_user_is_created_with_a_residence(gateway: Served) -> None:
     async with gateway.connected() as client:
         assert (await client.authorize(text))["country"] == "gb"
     in_kenya = {"SCOPEGATE_RESIDENCE": "ke"}
-    db = ("--db", str(gateway.db))
+    db = stores.option(gateway.db)
     done = scopegate(*create, "wangari@example.com", *db, folder=gateway.folder, settings=in_kenya)
     text = token(gateway, done.stdout.split()[1], "Bot")
     async with gateway.connected() as client:
@@ -268,7 +268,7 @@ async def test_a_user_is_created_with_a_residence(gateway: Served) -> None:
 
 async def test_a_password_is_kept_as_its_hash(gateway: Served, ada: Person) -> None:
     def kept() -> str:
-        with closing(sqlite3.connect(gateway.db)) as db:
+        with stores.snapshot(gateway.db) as db:
             row = db.execute("SELECT password_hash FROM users WHERE email = ?", [ada.email])
             text: str = row.fetchone()[0]
             return text
@@ -321,7 +321,7 @@ async def test_an_operator_pays_in_nothing_that_the_owner_has_excluded(
     )
     refused = scopegate(
         *("account", "credit", "--loginid", ada.real, "--amount", "10.01"),
-        *("--db", str(gateway.db)),
+        *stores.option(gateway.db),
         folder=gateway.folder,
     )
     assert refused.returncode == 1
@@ -423,7 +423,7 @@ async def test_an_app_gets_the_id_that_a_bot_has_in_its_code(gateway: Served) ->
         ("1089", "app_id 1089 is taken"),
         ("0", "0 is not in the range 1<=x<=999999999"),
     ):
-        done = scopegate(*create, taken, "--db", str(gateway.db), folder=gateway.folder)
+        done = scopegate(*create, taken, *stores.option(gateway.db), folder=gateway.folder)
         assert done.returncode != 0
         assert why in done.stderr
 

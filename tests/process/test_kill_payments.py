@@ -17,10 +17,9 @@ import itertools
 import os
 import random
 import signal
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -32,11 +31,11 @@ from scopegate.exchange import agents, ledger
 from scopegate.exchange.agents import Application
 from scopegate.gateway.access import tokens, users, verification
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
-from scopegate.store.files import run_once
 from scopegate.store.transactions import Transaction
-from tests import books, served
+from tests import books, served, stores
 from tests.process import trading_mutants
 from tests.served import PATIENCE, Served, SocketClient, serving
+from tests.stores import run_once
 
 ROUNDS = int(os.environ.get("KILL_PAYMENTS_ROUNDS", "2"))
 MUTANT_ROUNDS = 60
@@ -190,9 +189,7 @@ async def ask_again(gateway: Served, told: Told) -> None:
 
 def violations(path: Path, told: Told) -> list[str]:
     """What is wrong with the books, and what was acknowledged and is not there as it was told."""
-    with closing(sqlite3.connect(path)) as db:
-        db.row_factory = sqlite3.Row
-        db.execute("BEGIN")  # all of it as it is at one moment
+    with stores.snapshot(path) as db:
         found = books.mistakes(Transaction(db))
         rows = db.execute("SELECT idempotency_key, paid_by FROM payments").fetchall()
         used = db.execute("SELECT digest FROM email_codes WHERE used_at IS NOT NULL").fetchall()

@@ -21,7 +21,10 @@ from typing import Any
 import orjson
 import pytest
 
+from tests import stores
 from tests.served import MODULE, Served, SocketClient, environment, scopegate
+
+pytestmark = pytest.mark.sqlite
 
 SIZE = 3 * 1024 * 1024
 SPEEDY = ("--seed", "faults", "--start", "2026-03-01T10:00", "--speed", "20")
@@ -235,7 +238,7 @@ async def test_a_damaged_database_is_refused_with_what_to_do(served: Served, nam
     kept = served.db.read_bytes()
     damage(served.db, name)
     tried = await asyncio.to_thread(
-        lambda: scopegate("serve", "--port", "0", "--db", str(served.db), folder=served.folder)
+        lambda: scopegate("serve", "--port", "0", *stores.option(served.db), folder=served.folder)
     )
     assert (tried.returncode, tried.stdout) == (1, "")
     assert tried.stderr.count("\n") == 1, tried.stderr
@@ -258,7 +261,7 @@ async def test_a_backup_that_was_made_while_serving_is_served(served: Served) ->
         assert done == str(copy)
         await client.ask(buying())
     assert copy.stat().st_mode & 0o777 == 0o600
-    again = scopegate("backup", str(copy), "--db", str(served.db), folder=served.folder)
+    again = scopegate("backup", str(copy), *stores.option(served.db), folder=served.folder)
     assert (again.returncode, again.stderr.count("already")) == (1, 1)
     assert served.stop() == 0
     for path in served.folder.glob("scopegate.db*"):
@@ -272,7 +275,7 @@ def test_no_backup_is_made_of_a_damaged_database(served: Served) -> None:
     copy = served.folder / "backup.db"
     assert served.stop() == 0
     damage(served.db, "ledger_of_account")
-    done = scopegate("backup", str(copy), "--db", str(served.db), folder=served.folder)
+    done = scopegate("backup", str(copy), *stores.option(served.db), folder=served.folder)
     assert (done.returncode, done.stdout) == (1, "")
     assert "is damaged" in done.stderr
     assert not copy.exists()
@@ -357,7 +360,7 @@ def test_a_signal_ends_a_start_that_waits(served: Served, number: int) -> None:
     with contextlib.closing(sqlite3.connect(served.db, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")  # another process writes, and does not end
         starting = subprocess.Popen(
-            [*MODULE, "serve", "--port", "0", "--db", str(served.db)],
+            [*MODULE, "serve", "--port", "0", *stores.option(served.db)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

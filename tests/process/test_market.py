@@ -10,9 +10,9 @@ import pytest
 from scopegate import market_start
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.symbols import SYMBOLS
-from scopegate.store.files import run_once
 from tests.effort import chosen
 from tests.served import Served, SocketClient, serving
+from tests.stores import run_once
 
 SPEED = 100
 START = 1_772_359_200  # 2026-03-01 10:00 UTC

@@ -18,8 +18,10 @@ from click.testing import CliRunner
 from scopegate import market_start
 from scopegate.cli import cli
 from scopegate.exchange.symbols import FEED_VERSION
-from scopegate.store.files import run_once
 from tests.served import MODULE, SCRIPT, scopegate
+from tests.stores import run_once
+
+pytestmark = pytest.mark.sqlite
 
 CALLS_WITHOUT_NEEDS = '''
 from typing_extensions import TypedDict
@@ -78,7 +80,7 @@ WRONG = {
         ("notes.txt", "not a database"),
         files={"notes.txt": "Scopegate keeps no notes here, this is a text of mine.\n"},
     ),
-    "db is of a later version": Wrong(("--db", "later.db", "--port", "0"), ("version 900",)),
+    "db is of a later version": Wrong(("--db", "later.db", "--port", "0"), ("schema 900",)),
     "db is of an earlier feed": Wrong(
         ("--db", "earlier.db", "--port", "0"),
         (f"feed 1, this program has feed {FEED_VERSION}", "--db FILE", "nothing was changed"),

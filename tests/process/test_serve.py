@@ -16,6 +16,7 @@ import pytest
 from scopegate.gateway.calls import token_form
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from tests import served as served_module
+from tests import stores
 from tests.served import Served, fetch, scopegate, serving, unverified
 
 
@@ -65,7 +66,8 @@ async def test_it_stops_when_asked_and_says_goodbye(served: Served, number: int)
     assert len(served.lines) == told
     # What SQLite keeps beside an open database is gone: the one file can be copied away.
     left = {path.name for path in served.folder.iterdir()}
-    assert left == {"scopegate.db", "scopegate.db-lock", "stderr.txt"}
+    files = set() if stores.ON_POSTGRESQL else {"scopegate.db", "scopegate.db-lock"}
+    assert left == {*files, "stderr.txt"}
 
 
 async def test_a_demo_token_ends_with_the_next_start(served: Served) -> None:
@@ -122,6 +124,7 @@ async def test_children_of_a_demo_token_end_with_every_start(served: Served, pub
         assert ("error" in reply) == public
 
 
+@pytest.mark.sqlite
 async def test_no_token_is_ever_written_down(served: Served) -> None:
     made = [served.token, command_token(served)]
     async with served.connected() as client:
@@ -164,6 +167,7 @@ def command_token(served: Served) -> str:
     )
 
 
+@pytest.mark.sqlite
 def test_the_database_is_for_its_owner_alone(gateway: Served) -> None:
     modes = {
         path.name.removeprefix("scopegate.db"): oct(stat.S_IMODE(path.stat().st_mode))
@@ -172,16 +176,21 @@ def test_the_database_is_for_its_owner_alone(gateway: Served) -> None:
     assert modes == dict.fromkeys(("", "-wal", "-shm", "-lock"), oct(0o600))
 
 
+@pytest.mark.sqlite
 async def test_a_database_has_one_gateway(gateway: Served) -> None:
     """Two would not hear of each other's revocations."""
     second = await asyncio.to_thread(
         lambda: scopegate(
-            "serve", "--port", "0", "--db", str(gateway.db), folder=gateway.folder, patience=20
+            *("serve", "--port", "0", *stores.serve_options(gateway.db)),
+            folder=gateway.folder,
+            patience=20,
         )
     )
     assert second.returncode == 1
     assert second.stdout == ""
-    assert second.stderr == f"Error: another gateway is serving the database {gateway.db}\n"
+    assert second.stderr == (
+        f"Error: another gateway is serving the database {stores.at(gateway.db)}\n"
+    )
     async with gateway.connected() as client:
         # The attempt has not ended the token of the one that serves.
         await client.authorize(gateway.token)

@@ -18,12 +18,19 @@ def loaded(program: str, *modules: str) -> list[str]:
 
 
 def test_looking_after_accounts_takes_no_numpy() -> None:
-    assert loaded("import scopegate.admin", "numpy", "sqlite3") == ["sqlite3"]
+    assert loaded("import scopegate.commands.account", "numpy", "sqlite3") == ["sqlite3"]
 
 
 def test_help_takes_neither_the_gateway_nor_pydantic() -> None:
     program = "from scopegate.cli import cli; cli(['--help'], standalone_mode=False)"
-    modules = ("click", "asyncio", "pydantic", "structlog", "scopegate.admin", "scopegate.settings")
+    modules = (
+        "click",
+        "asyncio",
+        "pydantic",
+        "structlog",
+        "scopegate.commands",
+        "scopegate.settings",
+    )
     assert loaded(program, *modules) == ["click"]
 
 

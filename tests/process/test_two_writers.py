@@ -12,9 +12,9 @@ import pytest
 from scopegate.exchange import ledger
 from scopegate.gateway.access import tokens
 from scopegate.handlers.exchange.exchange_scopes import ADMIN, TRADE
-from scopegate.store.files import run_once
 from scopegate.store.transactions import Transaction
 from tests.served import Served, SocketClient, serving
+from tests.stores import run_once
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 
 from scopegate import market_start
 from scopegate.runtime.clock import RunningClock
-from scopegate.store.files import run_once
 from tests.served import Served
+from tests.stores import run_once
 
 MOVED = """
 import os, time
@@ -48,6 +48,7 @@ async def last_told(served: Served, count: int) -> tuple[int, int]:
     return first, last
 
 
+@pytest.mark.sqlite
 async def test_no_tick_is_sent_again_after_the_clock_was_set_back(moved: Moved) -> None:
     _, last = await last_told(moved, 3)
     for moved_by in (-40.0, -3601.0):
@@ -61,6 +62,7 @@ async def test_no_tick_is_sent_again_after_the_clock_was_set_back(moved: Moved) 
     assert moved.stderr == ""
 
 
+@pytest.mark.sqlite
 async def test_a_clean_stop_leaves_no_gap(moved: Moved) -> None:
     _, last = await last_told(moved, 1)
     assert moved.stop() == 0
@@ -70,6 +72,7 @@ async def test_a_clean_stop_leaves_no_gap(moved: Moved) -> None:
     assert last <= first
 
 
+@pytest.mark.sqlite
 def test_a_clock_waits_for_a_mark_that_is_near_and_goes_on_from_one_that_is_far(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,7 +87,7 @@ def test_a_clock_waits_for_a_mark_that_is_near_and_goes_on_from_one_that_is_far(
         )
 
     assert settle().clock == settle().resume == wall
-    run_once(db, lambda opened: market_start.run(opened, wall, 1.0))
+    run_once(db, lambda opened: market_start.run(opened, lambda: wall, 1.0))
     assert run_once(db, market_start.present) == wall
     origin = settle()
     assert (origin.clock, origin.resume) == (wall, wall + market_start.WAITED_FOR)

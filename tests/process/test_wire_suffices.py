@@ -24,9 +24,9 @@ from scopegate.exchange.contracts.multipliers import multipliers
 from scopegate.exchange.symbols import SYMBOLS
 from scopegate.gateway.access import tokens, users
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
-from scopegate.store.files import run_once
 from scopegate.store.transactions import Transaction
 from tests.served import PATIENCE, Served, SocketClient, serving
+from tests.stores import run_once
 
 SCRIPT = Path(__file__).parent.parent / "clients" / "settle_again.py"
 CONTRACTS = 248

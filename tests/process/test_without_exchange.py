@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from scopegate.composition import declared
+from tests import stores
 from tests.served import Served, scopegate
 
 MODULE = """
@@ -34,7 +35,7 @@ async def test_it_serves_and_its_commands_know_its_scopes(tmp_path: Path) -> Non
             assert (await client.authorize(made))["scopes"] == ["read"]
         refused = scopegate(
             *("token", "create", "--loginid", "AC1001", "--scopes", "trade", "--name", "Other"),
-            *("--db", str(gateway.db)),
+            *stores.option(gateway.db),
             folder=tmp_path,
         )
         assert refused.returncode == 1
@@ -49,7 +50,7 @@ async def test_it_serves_and_its_commands_know_its_scopes(tmp_path: Path) -> Non
         ]
         no_money = scopegate(
             *("account", "credit", "--loginid", "AC1001", "--amount", "5"),
-            *("--db", str(gateway.db)),
+            *stores.option(gateway.db),
             folder=tmp_path,
         )
         assert "account AC1001 has no money: this gateway has no exchange" in no_money.stderr
@@ -99,6 +100,7 @@ def test_what_cannot_be_served_is_named(tmp_path: Path, arguments: list[str], sa
     assert not (tmp_path / "mine.db").exists()
 
 
+@pytest.mark.sqlite
 def test_settings_in_code_are_defaults(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MODULE)
     with Served(tmp_path, "mine") as gateway:

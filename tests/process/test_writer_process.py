@@ -17,10 +17,10 @@ import pytest
 from scopegate.exchange import ledger
 from scopegate.gateway.access import tokens, users
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
-from scopegate.store.files import run_once
 from scopegate.store.transactions import Transaction
 from tests.scenarios.test_trading import RISE
 from tests.served import Served, SocketClient, serving
+from tests.stores import run_once
 
 USERS = 24
 OPTIONS = ("--seed", "tests", "--start", "2026-01-01T00:00", "--speed", "20")
@@ -35,6 +35,7 @@ BUY: dict[str, Any] = {
 pytestmark = [
     pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes by /proc"),
     pytest.mark.skipif(os.cpu_count() == 1, reason="a single processor would have to be shared"),
+    pytest.mark.sqlite,
 ]
 
 

@@ -18,6 +18,7 @@ from scopegate.exchange.copying import Copies
 from scopegate.exchange.ledger import Account, Entry, Posting
 from scopegate.exchange.payments import Order, Parties, Payment, PaymentService
 from scopegate.store import sqlite as store
+from scopegate.store.sqlite_connection import SqliteConnection
 from scopegate.store.transactions import Transaction, WrittenJob
 
 
@@ -35,6 +36,12 @@ class _NeverCommits:
         if sql != "COMMIT":
             return self._connection.execute(sql, *parameters)
         return None
+
+    insert = SqliteConnection.insert
+    writing = SqliteConnection.writing
+    now = SqliteConnection.now
+    reading = SqliteConnection.reading
+    stored_changes = SqliteConnection.stored_changes
 
 
 def reply_before_commit() -> None:
@@ -190,5 +197,5 @@ MUTANTS: dict[str, Callable[[], None]] = {
 
 if __name__ == "__main__":
     MUTANTS[sys.argv.pop(1)]()
-    store.Store.use_process = lambda self: None  # type: ignore[method-assign] # it is not changed
+    store.SqliteStore.use_process = lambda self: None  # type: ignore[method-assign] # it is not changed
     cli.main()

@@ -13,6 +13,8 @@ from scopegate.gateway.access import guard
 from scopegate.testing import World
 from tests.published.scenes import OWN, SCENES, signed_in
 
+pytestmark = pytest.mark.sqlite
+
 _BOOKKEEPING = re.compile(r"\b(token_uses|sign_ins|last_used_at)\b")
 """Writes of token uses, which belong to no call in particular."""
 

@@ -52,6 +52,7 @@ def is_supervised(task: asyncio.Task[object]) -> bool:
     return getattr(coroutine, "cr_code", None) is supervisor._keep_running.__code__
 
 
+@pytest.mark.sqlite
 async def test_every_long_lived_task_of_a_gateway_is_supervised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

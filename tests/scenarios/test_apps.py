@@ -5,9 +5,9 @@ import pytest
 from scopegate import testing
 from scopegate.gateway.access import apps
 from scopegate.store.errors import StoreError
-from scopegate.store.files import run_once
 from scopegate.testing import World
 from tests.conftest import Connected
+from tests.stores import run_once
 
 FIELDS = {"name": "Chart bot", "scopes": ["read", "trade"], "redirect_uri": "https://bot.test/in"}
 

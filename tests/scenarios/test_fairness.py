@@ -17,6 +17,7 @@ from scopegate.gateway.calls.dispatch import Dispatcher
 from scopegate.gateway.calls.errors import ApiError
 from scopegate.gateway.calls.session import Session
 from scopegate.gateway.transport.connection import Connection
+from scopegate.runtime.siblings import Siblings
 from scopegate.testing import PAGES, Client, World
 from tests.conftest import Connected
 from tests.served import over_sockets
@@ -186,7 +187,7 @@ async def test_a_page_that_signs_in_again_and_again_blocks_nobody(
 
 
 async def test_only_so_many_passwords_of_one_client_wait() -> None:
-    checker = passwords.Passwords()
+    checker = passwords.Passwords(Siblings())
     count = 1 + passwords.MAX_WAITING_PER_CLIENT + 2  # the first has its turn at once
     try:
         hashes = (checker.hash("a long password", "a client") for _ in range(count))
@@ -203,7 +204,7 @@ def test_hashes_are_computed_when_the_event_loop_needs_no_processor() -> None:
     def niceness() -> int:
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
-    checker = passwords.Passwords()
+    checker = passwords.Passwords(Siblings())
     try:
         ours = niceness()
         assert checker._threads.submit(niceness).result() == passwords.PRIORITY > ours
@@ -219,7 +220,7 @@ def test_passwords_are_checked_where_a_priority_cannot_be_set(
         raise PermissionError
 
     monkeypatch.setattr(passwords.os, "setpriority", forbidden)
-    checker = passwords.Passwords()
+    checker = passwords.Passwords(Siblings())
     try:
         assert checker._threads.submit(lambda: "checked").result() == "checked"
     finally:

@@ -321,7 +321,7 @@ async def test_all_balances_still_add_up_to_nothing(world: World) -> None:
         return reader.all(
             "SELECT currency, sum(balance) FROM"
             " (SELECT currency, balance FROM accounts"
-            "  UNION ALL SELECT currency, balance FROM counter_accounts) GROUP BY currency"
+            "  UNION ALL SELECT currency, balance FROM counter_accounts) AS every GROUP BY currency"
         )
 
     assert {row[0]: row[1] for row in await world.gateway.store.read(job)} == {"USD": 0}

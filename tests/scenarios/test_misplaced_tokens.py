@@ -11,6 +11,7 @@ from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.registry import SENSITIVE_FIELDS
 from scopegate.gateway.transport.handshake import Handshake
 from scopegate.testing import MemoryClient, World
+from tests import stores
 from tests.conftest import Connected
 from tests.published.scenes import OWN, SCENES, signed_in
 
@@ -69,9 +70,7 @@ async def test_no_call_keeps_a_token_in_clear_text(world: World, name: str) -> N
             if field not in SENSITIVE_FIELDS:
                 await client.ask({**request, field: wrong})
     await world.gateway.access.flush()
-    assert TOKEN.encode() not in b"".join(
-        path.read_bytes() for path in world.gateway.store.path.parent.glob("world.db*")
-    )
+    assert TOKEN not in stores.content(world.gateway.settings.db)
 
 
 async def test_what_a_client_says_of_itself_is_kept_without_tokens(world: World) -> None:
@@ -85,7 +84,7 @@ async def test_what_a_client_says_of_itself_is_kept_without_tokens(world: World)
 
 
 async def test_the_command_line_takes_tokens_where_they_belong_alone(world: World) -> None:
-    db = ["--db", str(world.gateway.store.path)]
+    db = stores.option(world.gateway.settings.db)
     for command in (
         ["token", "create", "--loginid", world.demo.loginid, "--scopes", "read", "--name", TOKEN],
         ["app", "create", "--name", f"My {TOKEN}"],

@@ -1,6 +1,5 @@
 """People open accounts: over memory and over a real socket, and what keeps them from more."""
 
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,12 @@ from scopegate.app import compose
 from scopegate.exchange import ledger
 from scopegate.gateway.access import passwords, users
 from scopegate.settings import SettingsError, chosen
-from scopegate.store.files import run_once
 from scopegate.store.transactions import Transaction
 from scopegate.testing import Client, World
+from tests import stores
 from tests.conftest import Connected
 from tests.scenarios.test_races import UP, buying
+from tests.stores import run_once
 
 ADA = "ada@example.com"
 PASSWORD = "Corr3ct horse"
@@ -148,9 +148,7 @@ async def test_secrets_of_a_sign_up_are_shown_nowhere(world: World) -> None:
     reply = await client.ask(request)
     assert reply["echo_req"]["secret_answer"] == "<not shown>"
     assert (await client.ask({"get_settings": 1}))["get_settings"]["has_secret_answer"] == 1
-    with sqlite3.connect(world.gateway.store.path) as database:
-        kept = "\n".join(database.iterdump())
-    database.close()
+    kept = stores.content(world.gateway.settings.db)
     assert PASSWORD not in kept
     assert "Rosebud" not in kept
 

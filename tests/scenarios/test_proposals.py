@@ -1,6 +1,7 @@
 """What can be bought, and for how long: proposals of a connection, remembered and forgotten."""
 
 import os
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import pytest
 from scopegate.exchange.contracts.common.quote_request import QuoteRequest
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
+from scopegate.exchange.trade_clock import TradeClock
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.bus import Bus
+from scopegate.gateway.calls.counting import ConcurrencyLimiter
 from scopegate.gateway.calls.errors import ApiError
-from scopegate.gateway.calls.limits import PROFILES, ConcurrencyLimiter
+from scopegate.gateway.calls.limits import PROFILES
 from scopegate.gateway.calls.registry import Stream
 from scopegate.gateway.calls.session import Session
 from scopegate.handlers.exchange import quotes as module
@@ -21,10 +24,11 @@ from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.handlers.exchange.proposal_calls import Proposals
 from scopegate.handlers.exchange.quotes import Quotes
 from scopegate.runtime.clock import HandClock
+from scopegate.runtime.siblings import Siblings
 from scopegate.schemas.scopes import Scopes
 from scopegate.schemas.trading_messages import Proposal
-from scopegate.store.sqlite import Store
-from scopegate.testing import NOON
+from scopegate.store.sqlite import SqliteStore
+from scopegate.testing import NOON, World
 
 WISH = {
     "contract_type": "CALL",
@@ -53,18 +57,21 @@ def now() -> Now:
 
 @pytest.fixture
 def quotes(now: Now) -> Quotes:
+    clock = HandClock(NOON)
     return Quotes(
         Feed("p"),
-        HandClock(NOON),
+        clock,
         Bus(),
         Margins(),
         Access(
-            Store(Path(os.devnull)),
+            SqliteStore(Path(os.devnull)),
             Scopes(SCOPES),
             Accounts(),
             PROFILES["open"],
             ConcurrencyLimiter(),
+            Siblings(),
         ),
+        TradeClock(clock, Siblings(), 0.0),
         monotonic=now,
     )
 
@@ -169,3 +176,45 @@ async def test_who_comes_after_the_last_listener_gets_a_quote_of_their_own(
     assert isinstance(second, Stream)
     assert second.id is not None
     assert is_known(quotes, session, second.id)
+
+
+async def test_equal_requests_of_a_second_share_a_quote(quotes: Quotes) -> None:
+    """And not those of another second, whichever has passed."""
+    request = QuoteRequest(**{**WISH, "amount": Decimal(10)})
+    first = quotes.price(request)
+    assert quotes.price(QuoteRequest(**{**WISH, "amount": Decimal("10.0")})) is first
+    assert quotes.price(replace(request, amount=Decimal(11))) is not first
+    clock = quotes._clock
+    assert isinstance(clock, HandClock)
+    clock.advance(2)
+    later = quotes.price(request)
+    assert later.spot != first.spot
+    assert quotes.price(request) is later
+
+
+async def test_shared_quotes_are_bounded(quotes: Quotes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_OF_SECOND", 3)
+    for amount in range(10, 20):
+        quotes.price(QuoteRequest(**{**WISH, "amount": Decimal(amount)}))
+        assert len(quotes._of_second) <= 3
+
+
+async def test_streams_that_are_too_many_miss_updates_in_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is priced in each turn of the event loop, and the market does not wait for the others."""
+    monkeypatch.setattr(module, "SLICE", -1.0)
+    client = world.connect()
+    ids = []
+    for amount in range(10, 14):
+        reply = await client.ask({"proposal": 1, **WISH, "amount": amount, "subscribe": 1})
+        ids.append(reply["subscription"]["id"])
+    assert client.received == []
+    order: list[str] = []
+    for _ in range(2):  # R_100 has a tick every two seconds
+        world.clock.advance(2)
+        order += [message["subscription"]["id"] for message in client.received]
+    assert order == ids[:1]  # the others wait, and miss the first update
+    while len(order) < 5:
+        order.append((await client.next())["subscription"]["id"])
+    assert order == [*ids, ids[0]]  # those that missed it come before the one that had it

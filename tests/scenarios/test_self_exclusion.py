@@ -1,6 +1,5 @@
 """What an owner has excluded is not bought: every limit, over real calls, and their windows."""
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -15,9 +14,9 @@ from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.desk import Desk
 from scopegate.exchange.symbols import DAY
 from scopegate.gateway.access import users
-from scopegate.store.migrating import migrate
-from scopegate.store.transactions import Transaction
+from scopegate.store.transactions import Connection, Transaction
 from scopegate.testing import NOON, Client, World
+from tests import stores
 from tests.conftest import Connected
 from tests.scenarios.test_copying import pair
 
@@ -268,11 +267,9 @@ LIMITS = st.fixed_dictionaries(
 
 
 @cache
-def database() -> sqlite3.Connection:
-    """A database in memory with one account, whose changes are taken back after each use."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    migrate(connection)
+def database() -> Connection:
+    """A database with one account, whose changes are taken back after each use."""
+    connection = stores.new()
     transaction = Transaction(connection)
     user_id = users.create(transaction, "ada@example.com")
     ledger.open_account(transaction, user_id, currency="USD", is_virtual=True, at=0)

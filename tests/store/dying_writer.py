@@ -2,13 +2,13 @@
 
 import os
 import sqlite3
-from functools import partial
 from typing import Any
 
-from scopegate.store import writer_main
+from scopegate.store import sqlite_connection, writer_main
+from scopegate.store.sqlite_connection import SqliteConnection
 
 
-class _Dying(sqlite3.Connection):
+class _Dying(SqliteConnection):
     def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
         if sql != "COMMIT":
             return super().execute(sql, *parameters)
@@ -17,5 +17,5 @@ class _Dying(sqlite3.Connection):
         os._exit(5)
 
 
-sqlite3.connect = partial(sqlite3.connect, factory=_Dying)  # type: ignore[assignment]
+sqlite_connection.SqliteConnection = _Dying  # type: ignore[misc]
 writer_main.main()

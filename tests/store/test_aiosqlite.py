@@ -7,6 +7,8 @@ import threading
 import aiosqlite
 import pytest
 
+pytestmark = pytest.mark.sqlite
+
 
 async def test_a_function_runs_whole_on_the_connections_thread_in_order() -> None:
     made: list[sqlite3.Connection] = []

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from scopegate.store.errors import StoreError
-from scopegate.store.files import connect
 from scopegate.store.migrating import migrate
-from scopegate.store.sqlite import Store
+from scopegate.store.sqlite import SqliteStore
+from scopegate.store.sqlite_connection import connect
+
+pytestmark = pytest.mark.sqlite
 
 
 @pytest.fixture
@@ -52,11 +54,11 @@ def test_the_last_statement_may_do_without_its_semicolon(
 async def test_the_database_of_a_running_gateway_is_not_migrated(
     tmp_path: Path, folder: Path
 ) -> None:
-    first = Store(tmp_path / "x.db", None, {"weather": folder})
+    first = SqliteStore(tmp_path / "x.db", None, {"weather": folder})
     await first.open()
     (folder / "0002_away.sql").write_text("ALTER TABLE weather_places RENAME TO weather_gone;")
     with pytest.raises(StoreError, match="another gateway is serving the database"):
-        await Store(tmp_path / "x.db", None, {"weather": folder}).open()
+        await SqliteStore(tmp_path / "x.db", None, {"weather": folder}).open()
     assert await first.read(lambda reader: reader.all("SELECT * FROM weather_places")) == []
     await first.close()
 

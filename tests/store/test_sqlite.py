@@ -2,126 +2,41 @@
 
 import asyncio
 import contextlib
-import itertools
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
-import structlog
 
-from scopegate import market_start
-from scopegate.exchange.symbols import FEED_VERSION
 from scopegate.gateway.access import apps
 from scopegate.store import files
-from scopegate.store import sqlite as store_module
+from scopegate.store import store as store_module
 from scopegate.store.errors import (
-    StoreBusyError,
     StoreDamagedError,
     StoreError,
     StoreUnavailableError,
 )
-from scopegate.store.files import connect, run_once
 from scopegate.store.migrating import migrate
-from scopegate.store.sqlite import Store
-from scopegate.store.transactions import Announcement, Job, Snapshot, Transaction
+from scopegate.store.sqlite import SqliteStore
+from scopegate.store.sqlite_connection import connect
+from scopegate.store.transactions import Transaction
+from tests.store.engines import create, numbers, put
+
+pytestmark = pytest.mark.sqlite
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    made = Store(tmp_path / "test.db")
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    made = SqliteStore(tmp_path / "test.db")
     await made.open()
-    await made.write(lambda transaction: transaction.execute("CREATE TABLE t (x INTEGER UNIQUE)"))
+    await made.write(create)
     yield made
     await made.close()
 
 
-@dataclass(frozen=True)
-class Told(Announcement):
-    kind: ClassVar[str] = "told"
-    x: int
-
-
-def put(x: int) -> Job[None]:
-    def job(transaction: Transaction) -> None:
-        transaction.execute("INSERT INTO t VALUES (?)", x)
-
-    return job
-
-
-async def numbers(store: Store) -> list[int]:
-    return await store.read(
-        lambda reader: [row[0] for row in reader.all("SELECT x FROM t ORDER BY x")]
-    )
-
-
-async def test_one_jobs_failure_is_its_own(store: Store) -> None:
-    def half(transaction: Transaction) -> None:
-        transaction.execute("INSERT INTO t VALUES (100)")
-        raise LookupError("changed my mind")
-
-    results = await asyncio.gather(
-        store.write(put(1)),
-        store.write(half),
-        store.write(put(1)),
-        store.write(put(2)),
-        return_exceptions=True,
-    )
-    assert results[0] is None
-    assert isinstance(results[1], LookupError)
-    assert isinstance(results[2], sqlite3.IntegrityError)
-    assert results[3] is None
-    assert await numbers(store) == [1, 2]
-
-
-async def test_a_parts_failure_is_its_own(store: Store) -> None:
-    """What a part wrote and announced is gone, what the job did around it stays."""
-    told: list[Told] = []
-    store.listen(Told, told.append)
-
-    def job(transaction: Transaction) -> list[str]:
-        failed = []
-        put(1)(transaction)
-        transaction.announce(Told(1))
-        for values in ([2], [3, 1], [4, 4], [5]):
-            try:
-                with transaction.savepoint():
-                    for value in values:
-                        transaction.announce(Told(value))
-                        put(value)(transaction)
-            except sqlite3.IntegrityError:
-                failed.append(str(values))
-        put(6)(transaction)
-        return failed
-
-    assert await store.write(job) == ["[3, 1]", "[4, 4]"]
-    assert await numbers(store) == [1, 2, 5, 6]
-    assert [each.x for each in told] == [1, 2, 5]
-
-
-async def test_a_job_runs_to_its_end_when_its_caller_is_cancelled(store: Store) -> None:
-    told: list[Told] = []
-    store.listen(Told, told.append)
-
-    def job(transaction: Transaction) -> None:
-        put(7)(transaction)
-        transaction.announce(Told(7))
-
-    caller = asyncio.ensure_future(store.write(job))
-    await asyncio.sleep(0)
-    caller.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await caller
-    await store.write(put(8))
-    assert await numbers(store) == [7, 8]
-    assert told == [Told(7)]
-
-
-async def test_waiting_jobs_share_commits(store: Store) -> None:
+async def test_waiting_jobs_share_commits(store: SqliteStore) -> None:
     statements: list[str] = []
     await store._writer.run(lambda connection: connection.set_trace_callback(statements.append))
     await asyncio.gather(*(store.write(put(x)) for x in range(100)))
@@ -129,107 +44,7 @@ async def test_waiting_jobs_share_commits(store: Store) -> None:
     assert await numbers(store) == list(range(100))
 
 
-async def test_changes_are_told_after_commit_in_order_before_the_caller_goes_on(
-    store: Store,
-) -> None:
-    seen: list[tuple[int, list[int]]] = []
-    connection = sqlite3.connect(store.path)
-
-    def listener(told_now: Told) -> None:
-        rows = connection.execute("SELECT x FROM t ORDER BY x").fetchall()
-        seen.append((told_now.x, [row[0] for row in rows]))
-
-    store.listen(Told, listener)
-
-    def announce(x: int) -> Job[None]:
-        def job(transaction: Transaction) -> None:
-            put(x)(transaction)
-            transaction.announce(Told(x))
-
-        return job
-
-    async def caller(x: int) -> None:
-        await store.write(announce(x))
-        assert x in [told for told, _ in seen]
-
-    await asyncio.gather(*(caller(x) for x in range(5)))
-    assert [x for x, _ in seen] == [0, 1, 2, 3, 4]
-    assert all(x in rows for x, rows in seen)
-    connection.close()
-
-
-async def test_what_failed_announces_nothing(store: Store) -> None:
-    told: list[Told] = []
-    store.listen(Told, told.append)
-
-    def job(transaction: Transaction) -> None:
-        transaction.announce(Told(0))
-        raise LookupError
-
-    with pytest.raises(LookupError):
-        await store.write(job)
-    assert told == []
-
-
-async def test_another_process_is_heard(store: Store) -> None:
-    heard = asyncio.Event()
-    told: list[Told] = []
-
-    def listener(told_now: Told) -> None:
-        told.append(told_now)
-        heard.set()
-
-    store.listen(Told, listener)
-
-    def job(transaction: Transaction) -> None:
-        put(5)(transaction)
-        transaction.announce(Told(5))
-
-    await asyncio.to_thread(run_once, store.path, job)
-    async with asyncio.timeout(5):
-        await heard.wait()
-    assert told == [Told(5)]
-    assert await numbers(store) == [5]
-
-
-async def test_what_another_process_announces_wrongly_stops_nothing(store: Store) -> None:
-    heard = asyncio.Event()
-    told: list[Told] = []
-
-    def listener(told_now: Told) -> None:
-        told.append(told_now)
-        heard.set()
-
-    store.listen(Told, listener)
-
-    def job(transaction: Transaction) -> None:
-        for kind, data in (("told", "{"), ("told", '{"y": 1}'), ("of a newer version", "{}")):
-            transaction.execute("INSERT INTO changes (kind, data) VALUES (?, ?)", kind, data)
-        transaction.announce(Told(5))
-
-    with structlog.testing.capture_logs() as logged:
-        await asyncio.to_thread(run_once, store.path, job)
-        async with asyncio.timeout(5):
-            await heard.wait()
-    assert told == [Told(5)]
-    assert [line["event"] for line in logged] == [
-        f"a change by another process is invalid: {number}" for number in (1, 2)
-    ]
-
-
-async def test_a_listener_that_fails_harms_nobody(store: Store) -> None:
-    told: list[Told] = []
-
-    def broken(told_now: Told) -> None:
-        raise ZeroDivisionError
-
-    store.listen(Told, broken)
-    store.listen(Told, told.append)
-    await store.write(lambda transaction: transaction.announce(Told(1)))
-    assert told == [Told(1)]
-
-
-async def test_a_full_disk_fails_the_batch_and_the_store_goes_on(store: Store) -> None:
+async def test_a_full_disk_fails_the_batch_and_the_store_goes_on(store: SqliteStore) -> None:
     await store.write(put(1))
     pages = await store._writer.run(
         lambda connection: connection.execute("PRAGMA page_count").fetchone()[0]
@@ -253,78 +68,19 @@ async def test_a_full_disk_fails_the_batch_and_the_store_goes_on(store: Store) -
     assert await numbers(store) == [1, *kept, 3]
 
 
-async def test_too_many_waiting_jobs_are_refused(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store_module, "MAX_WAITING", 2)
-    results = await asyncio.gather(*(store.write(put(x)) for x in range(5)), return_exceptions=True)
-    assert [type(result) for result in results] == [type(None)] * 2 + [StoreBusyError] * 3
-
-
-async def test_a_reader_cannot_write(store: Store) -> None:
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        await store.read(lambda reader: reader.one("INSERT INTO t VALUES (1)"))
-    assert not hasattr(Snapshot, "execute")
-
-
-async def test_a_newer_database_is_refused(store: Store, tmp_path: Path) -> None:
-    await store.write(lambda transaction: transaction.execute("PRAGMA user_version = 99"))
-    with pytest.raises(StoreError, match="version 99"):
-        run_once(store.path, put(1))
-
-
-@pytest.mark.parametrize("feed", [None, "0"])
-async def test_the_database_of_another_feed_is_refused_and_left_as_it_is(
-    store: Store, feed: str | None
-) -> None:
-    """Its market would have other prices; the program that made it must still be able to go on."""
-
-    def as_it_was(transaction: Transaction) -> None:
-        transaction.execute("INSERT INTO meta (name, value) VALUES ('seed', 'old')")
-        if feed is not None:
-            transaction.execute("INSERT INTO meta (name, value) VALUES ('feed', ?)", feed)
-        transaction.execute("PRAGMA user_version = 1")  # the further steps are not to be taken
-
-    await store.write(as_it_was)
-    with pytest.raises(StoreError, match=f"feed {feed or 1}, .* --db FILE; nothing .* changed"):
-        run_once(store.path, put(1), market_start.check_feed)
-    version = await store.read(lambda reader: reader.one("PRAGMA user_version"))
-    assert version is not None
-    assert version[0] == 1
-
-
-async def test_a_new_database_has_the_feed_of_the_program(store: Store) -> None:
-    await store.write(
-        lambda t: market_start.settle(t, market_start.foresee(t, seed="new", start=None, speed=1))
-    )
-    run_once(store.path, put(1))
-    row = await store.read(lambda reader: reader.one("SELECT value FROM meta WHERE name = 'feed'"))
-    assert row is not None
-    assert row["value"] == str(FEED_VERSION)
-
-
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("hello " * 1000)
     with pytest.raises(StoreError, match=r"notes\.txt"):
-        await Store(path).open()
+        await SqliteStore(path).open()
     with pytest.raises(StoreError, match="nowhere"):
-        await Store(tmp_path / "nowhere" / "x.db").open()
+        await SqliteStore(tmp_path / "nowhere" / "x.db").open()
 
 
-async def test_the_files_are_their_owners_alone(store: Store) -> None:
+async def test_the_files_are_their_owners_alone(store: SqliteStore) -> None:
     for name in ("", "-wal", "-shm"):
         path = store.path.with_name(store.path.name + name)
         assert path.stat().st_mode & 0o777 == 0o600, path
-
-
-async def test_two_gateways_do_not_share_a_database(store: Store) -> None:
-    second = Store(store.path)
-    with pytest.raises(StoreError, match="another gateway is serving"):
-        await second.open()
-    # Other processes write all the same: that is how the command line works.
-    await asyncio.to_thread(run_once, store.path, put(1))
-    assert await numbers(store) == [1]
 
 
 def test_an_authorization_from_before_names_the_accounts_of_its_tokens(tmp_path: Path) -> None:
@@ -401,7 +157,7 @@ def refusal(path: Path) -> str:
 
 @pytest.mark.parametrize("small_file", [0, files.SMALL_FILE])
 async def test_a_damaged_page_is_found_in_tables_and_indexes(
-    store: Store, monkeypatch: pytest.MonkeyPatch, small_file: int
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, small_file: int
 ) -> None:
     monkeypatch.setattr(files, "SMALL_FILE", small_file)
     await store.close()
@@ -432,7 +188,7 @@ def statements_of_check(path: Path, **how: float) -> list[str]:
 
 
 async def test_the_check_at_the_start_reads_rows_of_small_files_alone(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store.close()
     assert "quick_check" in str(statements_of_check(store.path))
@@ -446,7 +202,7 @@ async def test_the_check_at_the_start_reads_rows_of_small_files_alone(
 
 
 async def test_the_check_at_the_start_takes_no_longer_than_it_may(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "SMALL_FILE", 0)
     await store.close()
@@ -465,7 +221,7 @@ async def test_the_check_at_the_start_takes_no_longer_than_it_may(
     ids=["a fault of the machine", "a bug"],
 )
 async def test_callers_are_answered_although_the_log_fails(
-    store: Store,
+    store: SqliteStore,
     monkeypatch: pytest.MonkeyPatch,
     before: str,
     after: str,
@@ -476,7 +232,7 @@ async def test_callers_are_answered_although_the_log_fails(
             raise OSError("no space left")
 
     monkeypatch.setattr(store_module, "log", Broken())
-    monkeypatch.setattr(store_module, "MAX_BATCH", 2)
+    monkeypatch.setattr(SqliteStore, "max_batch", 2)
     await store._writer.run(lambda writer: writer.execute(before))
     async with asyncio.timeout(10):
         writes = (store.write(put(x)) for x in range(3))  # two batches
@@ -487,31 +243,12 @@ async def test_callers_are_answered_although_the_log_fails(
     assert await numbers(store) == [4]
 
 
-async def test_callers_of_a_commit_go_on_a_few_at_a_time(store: Store) -> None:
-    """So hundreds of replies do not hold up the event loop at once."""
-    answered: list[int] = []
-    seen: list[int] = []
-
-    async def write(number: int) -> None:
-        await store.write(lambda transaction: None)
-        answered.append(number)
-
-    async def look() -> None:
-        while len(answered) < 200:
-            seen.append(len(answered))
-            await asyncio.sleep(0)
-
-    await asyncio.gather(look(), *map(write, range(200)))
-    assert answered == list(range(200))
-    steps = [later - before for before, later in itertools.pairwise(seen)]
-    assert max(steps) <= store_module.ANSWERED_TOGETHER
-
-
-async def test_a_stopped_store_answers_every_caller(store: Store) -> None:
-    """Even if its task is cancelled between two slices of a batch."""
-    jobs = [asyncio.create_task(store.write(lambda transaction: 7)) for _ in range(100)]
-    await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
-    assert store._work is not None
-    assert not all(job.done() for job in jobs)
-    store._work.cancel()
-    assert await asyncio.gather(*jobs) == [7] * 100
+async def test_two_gateways_do_not_share_a_database(
+    store: SqliteStore,
+) -> None:
+    second = SqliteStore(store.path)
+    with pytest.raises(StoreError, match="another gateway is serving"):
+        await second.open()
+    # Other processes write all the same: that is how the command line works.
+    await asyncio.to_thread(files.run_once, store.path, put(1))
+    assert await numbers(store) == [1]

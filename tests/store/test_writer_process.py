@@ -18,7 +18,7 @@ from scopegate.store import sqlite as store_module
 from scopegate.store import writer_process
 from scopegate.store.errors import StoreError, StoreUnavailableError
 from scopegate.store.files import run_once
-from scopegate.store.sqlite import MANY_WAITING, MAX_PROCESS_BATCH, Store
+from scopegate.store.sqlite import MANY_WAITING, MAX_PROCESS_BATCH, SqliteStore
 from scopegate.store.transactions import Job, PortableJob, Snapshot, Transaction
 from tests.store.portable_jobs import (
     Add,
@@ -30,12 +30,14 @@ from tests.store.portable_jobs import (
     Unpicklable,
 )
 
+pytestmark = pytest.mark.sqlite
+
 ROOT = Path(__file__).parents[2]
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Store]:
-    made = Store(path)
+async def opened(path: Path) -> AsyncIterator[SqliteStore]:
+    made = SqliteStore(path)
     await made.open()
     await made.write(lambda transaction: transaction.execute("CREATE TABLE t (x INTEGER)"))
     made._uses_process = True  # also on a machine with one processor
@@ -49,19 +51,19 @@ def _finds_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     async with opened(tmp_path / "test.db") as made:
         yield made
 
 
-async def numbers(store: Store) -> list[int]:
+async def numbers(store: SqliteStore) -> list[int]:
     def job(reader: Snapshot) -> list[int]:
         return [row[0] for row in reader.all("SELECT x FROM t ORDER BY rowid")]
 
     return await store.read(job)
 
 
-async def with_process(store: Store) -> int:
+async def with_process(store: SqliteStore) -> int:
     """Let so many jobs wait that the process starts; return its id."""
     await asyncio.gather(*(store.write(Add(0)) for _ in range(MANY_WAITING)))
     if store._starting is not None:
@@ -74,7 +76,7 @@ async def with_process(store: Store) -> int:
     return process
 
 
-async def test_it_starts_once_many_jobs_wait(store: Store) -> None:
+async def test_it_starts_once_many_jobs_wait(store: SqliteStore) -> None:
     for number in range(MANY_WAITING):
         _, process = await store.write(Add(number))
         assert process == os.getpid()
@@ -87,7 +89,7 @@ async def test_it_starts_once_many_jobs_wait(store: Store) -> None:
 
 
 async def test_it_does_not_start_where_it_would_share_the_only_processor(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
     store.use_process()
@@ -96,7 +98,7 @@ async def test_it_does_not_start_where_it_would_share_the_only_processor(
     assert store._starting is None
 
 
-async def test_other_jobs_stay_here_and_all_keep_their_order(store: Store) -> None:
+async def test_other_jobs_stay_here_and_all_keep_their_order(store: SqliteStore) -> None:
     await with_process(store)
     heard: list[int] = []
     store.listen(Added, lambda added: heard.append(added.number))
@@ -114,7 +116,7 @@ async def test_other_jobs_stay_here_and_all_keep_their_order(store: Store) -> No
     assert heard == await numbers(store) == list(range(500))
 
 
-async def test_a_job_that_fails_there_affects_no_other(store: Store) -> None:
+async def test_a_job_that_fails_there_affects_no_other(store: SqliteStore) -> None:
     await with_process(store)
     outcomes = await asyncio.gather(
         *map(store.write, (Add(1), Add(2_000_000), Add(3))), return_exceptions=True
@@ -124,7 +126,7 @@ async def test_a_job_that_fails_there_affects_no_other(store: Store) -> None:
     assert await numbers(store) == [1, 3]
 
 
-async def test_changes_of_other_processes_come_before_the_batch(store: Store) -> None:
+async def test_changes_of_other_processes_come_before_the_batch(store: SqliteStore) -> None:
     await with_process(store)
     heard: list[int] = []
     store.listen(Added, lambda added: heard.append(added.number))
@@ -137,7 +139,7 @@ async def test_changes_of_other_processes_come_before_the_batch(store: Store) ->
     assert heard == [7, 8]
 
 
-async def test_what_cannot_be_pickled_changes_nothing(store: Store) -> None:
+async def test_what_cannot_be_pickled_changes_nothing(store: SqliteStore) -> None:
     await with_process(store)
     outcomes = await asyncio.gather(
         *map(store.write, (Add(1), AddUnpicklable(2))), return_exceptions=True
@@ -149,7 +151,7 @@ async def test_what_cannot_be_pickled_changes_nothing(store: Store) -> None:
 
 
 async def test_a_process_that_ends_changes_nothing_and_is_replaced(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await with_process(store)
     monkeypatch.setattr(store_module, "RESTART_SECONDS", 0.0)
@@ -164,7 +166,7 @@ async def test_a_process_that_ends_changes_nothing_and_is_replaced(
 
 @pytest.mark.parametrize("dies", ["before", "after"])
 async def test_a_batch_is_answered_as_it_was_committed(
-    store: Store, monkeypatch: pytest.MonkeyPatch, dies: str
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, dies: str
 ) -> None:
     """If the process ends at a COMMIT, the database tells whether there was one."""
     monkeypatch.setattr(writer_process, "PROGRAM", "tests.store.dying_writer")
@@ -188,7 +190,7 @@ async def test_a_batch_is_answered_as_it_was_committed(
 
 
 async def test_results_are_read_although_the_process_can_be_sent_nothing_more(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer_process, "PROGRAM", "tests.store.leaving_writer")
     await asyncio.gather(*(store.write(Add(0)) for _ in range(MANY_WAITING)))
@@ -214,7 +216,7 @@ async def test_results_are_read_although_the_process_can_be_sent_nothing_more(
 
 
 async def test_it_is_asked_whether_a_batch_was_committed_until_that_is_known(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer_process, "PROGRAM", "tests.store.dying_writer")
     monkeypatch.setenv("DIES", "after")
@@ -236,7 +238,7 @@ async def test_it_is_asked_whether_a_batch_was_committed_until_that_is_known(
     assert heard == [7]
 
 
-async def test_an_error_that_cannot_be_read_is_one_of_its_job_alone(store: Store) -> None:
+async def test_an_error_that_cannot_be_read_is_one_of_its_job_alone(store: SqliteStore) -> None:
     await with_process(store)
     outcomes = await asyncio.gather(
         *map(store.write, (Add(1), FailOddly(), Add(2))), return_exceptions=True
@@ -245,7 +247,9 @@ async def test_an_error_that_cannot_be_read_is_one_of_its_job_alone(store: Store
     assert await numbers(store) == [1, 2]
 
 
-async def test_a_job_that_cannot_be_sent_starts_no_process_again_and_again(store: Store) -> None:
+async def test_a_job_that_cannot_be_sent_starts_no_process_again_and_again(
+    store: SqliteStore,
+) -> None:
     for _ in range(2):
         await asyncio.gather(*(store.write(Unpicklable()) for _ in range(MANY_WAITING + 1)))
         if store._starting is not None:
@@ -255,7 +259,7 @@ async def test_a_job_that_cannot_be_sent_starts_no_process_again_and_again(store
 
 
 async def test_whatever_the_working_directory_has_is_not_run(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "secrets.py").write_text("raise SystemExit('run')")
     monkeypatch.chdir(tmp_path)
@@ -292,7 +296,7 @@ def test_whenever_it_is_killed_what_was_answered_is_what_is_there(
 
 
 async def test_a_process_that_does_not_answer_is_killed(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = await with_process(store)
     monkeypatch.setattr(writer_process, "ANSWER_SECONDS", 0.2)
@@ -305,7 +309,7 @@ async def test_a_process_that_does_not_answer_is_killed(
         os.kill(process, 0)
 
 
-async def test_an_answer_is_never_taken_for_that_of_another_batch(store: Store) -> None:
+async def test_an_answer_is_never_taken_for_that_of_another_batch(store: SqliteStore) -> None:
     """Also if the store's task was cancelled before an answer came."""
     await with_process(store)
     jobs = [asyncio.create_task(store.write(Add(number))) for number in range(200)]
@@ -322,8 +326,37 @@ async def test_an_answer_is_never_taken_for_that_of_another_batch(store: Store) 
     assert there[-100:] == list(range(1_000, 1_100))
 
 
+async def test_the_answer_to_a_cancelled_batch_is_nobody_elses(store: SqliteStore) -> None:
+    await with_process(store)
+    process = store._process
+    assert process is not None
+    batches = [asyncio.create_task(process.commit(0, [Add(number)])) for number in (1, 2)]
+    received = process._results._buffer  # type: ignore[attr-defined]
+    while not received:  # noqa: ASYNC110 - the first batch has an answer then
+        await asyncio.sleep(0)
+    batches[0].cancel()
+    first, second = await asyncio.gather(*batches, return_exceptions=True)
+    assert isinstance(first, asyncio.CancelledError)
+    assert isinstance(second, writer_process.LostError)
+    assert second.results is None
+
+
+async def test_closing_it_leaves_no_socket_open_though_it_is_cancelled(store: SqliteStore) -> None:
+    number = await with_process(store)
+    process = store._process
+    assert process is not None
+    os.kill(number, signal.SIGSTOP)
+    closing = asyncio.create_task(process.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.gather(closing, return_exceptions=True)
+    os.kill(number, signal.SIGKILL)
+    assert process._jobs.is_closing()
+    assert process._results_end.is_closing()
+
+
 async def test_a_process_that_cannot_start_is_not_needed(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer_process, "PROGRAM", "tests.store.nowhere")
     await asyncio.gather(*(store.write(Add(0)) for _ in range(MANY_WAITING)))
@@ -335,11 +368,11 @@ async def test_a_process_that_cannot_start_is_not_needed(
     assert store._starting is None  # not again at once
 
 
-async def test_the_process_ends_with_the_store(store: Store) -> None:
+async def test_the_process_ends_with_the_store(store: SqliteStore) -> None:
     process = await with_process(store)
     await store.close()
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
-    again = Store(store.path)
+    again = SqliteStore(store.path)
     await again.open()  # the lock is free
     await again.close()

@@ -16,6 +16,7 @@ weather = Plugin(
     background=(refreshing,),
     settings=WeatherSettings,
     migrations=files("weather") / "migrations",
+    several_workers=True,
 )
 
 # No exchange is named here, so there is none: no market, no currencies, no numpy.

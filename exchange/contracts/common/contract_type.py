@@ -33,6 +33,7 @@ from scopegate.exchange.distribution import PriceDistribution
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import NO_SALE_BEFORE_END, Margins
 from scopegate.exchange.symbols import DAY, Symbol
+from scopegate.runtime.pickling import quickly_pickled
 
 TermsT = TypeVar("TermsT", bound=Terms)
 
@@ -55,6 +56,7 @@ class StoredTerms(NamedTuple):
     orders: Orders = NO_ORDERS
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class Quote(Generic[TermsT]):
     """The terms of a contract, and its price at a spot; money in smallest units.

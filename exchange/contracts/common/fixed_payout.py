@@ -30,6 +30,7 @@ from scopegate.exchange.contracts.common.state import (
 )
 from scopegate.exchange.contracts.common.terms import Barrier, Terms
 from scopegate.exchange.rules import MAX_ASK, MIN_ASK, PRICE_TOLERANCE, Margins
+from scopegate.runtime.pickling import quickly_pickled
 
 _SHORT = re.compile(
     f"{short_fields.PLAIN}_{short_fields.BARRIER}_{short_fields.BARRIER}",
@@ -40,6 +41,7 @@ MILLION = 1_000_000
 """Probabilities and prices are rounded to whole millionths of the payout."""
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixedPayoutTerms(Terms):
     """The terms of a contract with a fixed payout."""
@@ -56,6 +58,7 @@ class FixedPayoutTerms(Terms):
     """The number, counted from 1, of the tick that must be the highest or the lowest."""
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class FixedPayoutQuote(Quote[FixedPayoutTerms]):
     """The quote of a contract with a fixed payout."""

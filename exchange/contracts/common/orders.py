@@ -17,8 +17,10 @@ from scopegate.exchange.contracts.common.refusals import bad_amount, invalid, to
 from scopegate.exchange.contracts.common.state import ContractState, Tick
 from scopegate.exchange.contracts.common.terms import Terms
 from scopegate.exchange.money import to_text, to_units
+from scopegate.runtime.pickling import quickly_pickled
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderedTerms(Terms):
     """The terms of a contract that is bought for a stake and takes orders."""

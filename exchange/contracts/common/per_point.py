@@ -43,6 +43,7 @@ from scopegate.exchange.rules import (
     PRICE_TOLERANCE,
     Margins,
 )
+from scopegate.runtime.pickling import quickly_pickled
 
 _SHORT = re.compile(
     f"{short_fields.MONEY}_([0-9]{{1,11}})_(?:([0-9]{{1,11}})(F?)|([0-9]{{1,3}})T)"
@@ -56,6 +57,7 @@ _DEEPEST = 100
 """A suggested or computed strike is at least the spot divided by this, so it is above zero."""
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerPointTerms(Terms):
     """The terms of a contract that pays for each point beyond its strike."""
@@ -68,6 +70,7 @@ class PerPointTerms(Terms):
     """The strike, or the barrier of a turbo; `None`: the entry spot."""
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class PerPointQuote(Quote[PerPointTerms]):
     """The quote of a contract that pays for each point."""

@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 from scopegate.exchange.contracts.common.refusals import bad_barrier
 from scopegate.exchange.symbols import DAY, Symbol
+from scopegate.runtime.pickling import quickly_pickled
 
 _BARRIER = re.compile(r"([+-]?)([0-9]{1,15})(?:\.([0-9]*))?", re.ASCII)
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class Barrier:
     """A barrier or strike: `pips` above the entry spot if it is relative, else above zero."""
@@ -50,6 +52,7 @@ AT_ENTRY = Barrier(0)
 AnyTerms = TypeVar("AnyTerms", bound="Terms")
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """The terms that every contract has. Each shape of contract adds its own in a subclass.

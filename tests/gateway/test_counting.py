@@ -1,20 +1,21 @@
 """Counting calls and misdeeds: windows that pass, and memory that stays bounded."""
 
+import asyncio
 from dataclasses import fields, replace
 
-from scopegate.gateway.calls.limits import (
+from scopegate.gateway.calls.counting import (
     MAX_CLIENTS,
     MESSAGE_UNIT,
-    PROFILES,
-    Allowance,
     Claim,
     ConcurrencyLimiter,
     FailureCounter,
     Holder,
-    Rate,
     RateLimiter,
+    RequestLimiter,
     block_of,
 )
+from scopegate.gateway.calls.limits import PROFILES, Allowance, Rate
+from tests.runtime.siblings_in_memory import siblings
 
 
 class Seconds:
@@ -188,3 +189,105 @@ def test_a_crowd_of_addresses_does_not_fill_the_memory() -> None:
         failures.add("one")
     assert len(failures._moments) <= 10_000
     assert failures.count("one") == 100
+
+
+# Several worker processes.
+
+
+def test_rates_are_counted_together_within_a_part_of_the_limit() -> None:
+    """Each worker knows what the others have counted, once that is notable."""
+    workers = siblings(3)
+    limiters = [limiter(640, 6_400) for _ in workers]
+    for worker, (counted, _) in zip(workers, limiters, strict=True):
+        counted.share(worker)
+    (one, _), (other, _), (third, seconds) = limiters
+    for _ in range(9):
+        one.count_message(one.counts("a"), 0)
+    one.publish()  # fewer than a 64th of the limit
+    assert other.counts("a")[1] == 0
+    for _ in range(91):
+        one.count_message(one.counts("a"), 0)
+    one.publish()
+    assert other.counts("a")[1] == third.counts("a")[1] == 100
+    for _ in range(50):
+        other.count_call(other.counts("a"), Rate.OUTCOME)
+    other.publish()
+    one.publish()  # nothing more, and what came from the other is not sent back
+    third.publish()
+    assert [each.counts("a")[1:7] for each in (one, other, third)] == [[100, 100, 0, 0, 50, 50]] * 3
+    seconds.now += 60
+    assert third.counts("a")[1:3] == [0, 100]  # another minute of the same hour
+    for _ in range(10):
+        third.count_message(third.counts("a"), 0)
+    third.publish()
+    assert one.counts("a")[1:3] == [110, 110]
+    assert third.counts("a")[1:3] == [10, 110]
+
+
+def test_what_was_counted_elsewhere_is_forgotten_with_its_hour() -> None:
+    workers = siblings(2)
+    (one, _), (other, seconds) = limiter(64, 6_400), limiter(64, 6_400)
+    for worker, counted in zip(workers, (one, other), strict=True):
+        counted.share(worker)
+    one.count_message(one.counts("a"), 0)
+    one.publish()
+    assert other.counts("a")[1:3] == [1, 1]
+    seconds.now = 7_200.0
+    assert other.counts("a")[1:3] == [0, 0]
+    other.count_message(other.counts("a"), 0)
+    other.publish()
+    assert one.counts("a")[1:3] == [2, 2]
+
+
+async def test_what_is_open_is_counted_together_until_its_worker_ends() -> None:
+    workers = siblings(2)
+    one, other = ConcurrencyLimiter(), ConcurrencyLimiter()
+    for worker, counted in zip(workers, (one, other), strict=True):
+        counted.share(worker)
+    user, claims = [Holder("user 1", "user")], [Claim("connections", 3)]
+    one.take(user, claims)
+    one.take(user, claims)
+    await asyncio.sleep(0)
+    assert other.broken_by(user, claims) is None
+    other.take(user, claims)
+    await asyncio.sleep(0)
+    assert (
+        one.broken_by(user, claims) == other.broken_by(user, claims) == "3 connections of one user"
+    )
+    one.give_back(user, claims)
+    await asyncio.sleep(0)
+    assert other.broken_by(user, claims) is None
+    workers[1].set_present([1])  # the first has ended
+    assert other.broken_by(user, [Claim("connections", 2)]) is None
+    assert other.broken_by(user, [Claim("connections", 1)]) is not None
+    # Its replacement learns what is open here.
+    again, begun = ConcurrencyLimiter(), siblings(2)
+    again.share(begun[0])
+    held = ConcurrencyLimiter()
+    held.share(begun[1])
+    held.take(user, claims)
+    await asyncio.sleep(0)
+    begun[1].set_present([1])
+    again._of_sibling, again._elsewhere = {}, {}
+    begun[1].set_present([0, 1])
+    assert again.broken_by(user, [Claim("connections", 1)]) is not None
+
+
+def test_failures_and_requests_are_counted_together() -> None:
+    first, second = siblings(2)
+    one = FailureCounter().share(first, "passwords")
+    other = FailureCounter().share(second, "passwords")
+    one.add("192.0.2.1")
+    one.add("192.0.2.1")
+    one.take_back("192.0.2.1")
+    assert other.count("192.0.2.1") == 1
+    pages, others = RequestLimiter(3), RequestLimiter(3)
+    pages.share(first)
+    others.share(second)
+    for _ in range(3):
+        assert pages.count("192.0.2.1") is None
+    assert others.count("192.0.2.1") is None
+    pages.publish()
+    pages.publish()
+    assert others.count("192.0.2.1") == "3 requests a minute"
+    assert others.count("192.0.2.2") is None

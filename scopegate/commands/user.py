@@ -1,0 +1,93 @@
+"""The commands that create users, lock them out, and change their passwords."""
+
+import click
+
+from scopegate import market_start, offered
+from scopegate.commands.common import Group, checked_email, run_job, with_database
+from scopegate.exchange import ledger as accounts
+from scopegate.gateway.access import passwords, users
+from scopegate.gateway.access.accounts import open_account
+from scopegate.handlers.gateway.countries import COUNTRIES
+from scopegate.settings import load
+from scopegate.store.errors import StoreError
+from scopegate.store.location import Location
+from scopegate.store.transactions import Transaction
+
+
+@click.group(cls=Group)
+def user() -> None:
+    """Create users, lock them out, and change their passwords."""
+
+
+def _password(value: str) -> str:
+    """Return a password that is long enough; click asks again after one that is not."""
+    if len(value) < 8:
+        raise click.BadParameter("a password must have at least 8 characters")
+    return value
+
+
+_PASSWORD = click.option(
+    "--password",
+    type=_password,
+    metavar="TEXT",
+    prompt="Password (at least 8 characters)",
+    hide_input=True,
+    confirmation_prompt=True,
+    help="Leave it out to be asked for it, which keeps it out of the shell's history.",
+)
+
+
+@user.command("create")
+@with_database
+@click.option(
+    "--email", required=True, callback=checked_email, help="E-mail address to sign in with."
+)
+@click.option(
+    "--residence",
+    default=None,
+    help="Two-letter code of the user's country. [default: the setting residence]",
+)
+@_PASSWORD
+def user_create(db: Location | None, email: str, residence: str | None, password: str) -> None:
+    """Create a user with a demo account and a real-style account, both with paper money.
+
+    If the gateway of the database has no paper exchange, the user gets one account.
+    """
+    password_hash = passwords.hash_password(password)
+
+    def job(transaction: Transaction) -> list[str]:
+        country = (residence or load().residence).lower()
+        if country not in COUNTRIES:
+            raise StoreError(
+                f"residence: {country!r} is not a two-letter country code, such as id or gb"
+            )
+        user_id = users.create(transaction, email, password_hash=password_hash, country=country)
+        if not offered.has_exchange(transaction):
+            return [open_account(transaction, user_id)]
+        accounts.open_with_balance(
+            transaction, user_id, virtual=(True, False), at=market_start.present(transaction)
+        )
+        return [opened.loginid for opened in accounts.accounts(transaction, user_id)]
+
+    for loginid in run_job(db, job):
+        click.echo(loginid)
+
+
+@user.command("disable")
+@with_database
+@click.option("--email", required=True, help="E-mail address of the user.")
+def user_disable(db: Location | None, email: str) -> None:
+    """Lock a user out: revoke all their tokens, on live connections too."""
+    ended = run_job(db, lambda transaction: users.disable(transaction, email))
+    click.echo(f"disabled, {ended} tokens ended", err=True)
+
+
+@user.command("password")
+@with_database
+@click.option("--email", required=True, help="E-mail address of the user.")
+@_PASSWORD
+def user_password(db: Location | None, email: str, password: str) -> None:
+    """Change a user's password."""
+    password_hash = passwords.hash_password(password)
+    run_job(db, lambda transaction: users.set_password(transaction, email, password_hash))
+    click.echo("changed", err=True)

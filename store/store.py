@@ -1,0 +1,319 @@
+"""The gateway's access to its database: whole jobs, whose writes share commits.
+
+Rules:
+- A job is a whole transaction as one function. It runs to its end even if its caller is cancelled,
+  and returns only after COMMIT, which has reached the disk.
+- Waiting jobs share one COMMIT, each within its own savepoint: one that fails affects no other.
+- Listeners get each announcement of a job once, after COMMIT and before the job's caller goes on,
+  in the order of the jobs. Announcements of other processes are read from the table `changes`.
+- A reader's function only reads. It sees every commit that had returned before it was called.
+- A fault of the machine (a full disk, a damaged file, a lost server) is a `StoreUnavailableError`,
+  for writes and reads alike. It is logged here, at most once a second; callers need not log it.
+- After a commit, callers are answered before anything is logged, and a few at a time, so that the
+  event loop reads its sockets meanwhile. The next batch is committed meanwhile too.
+"""
+
+import asyncio
+import contextlib
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+import structlog
+
+from scopegate.runtime.siblings import Siblings
+from scopegate.store.errors import (
+    StoreBusyError,
+    StoreError,
+    StoreUnavailableError,
+    fault_of,
+    is_write_by_reader,
+)
+from scopegate.store.transactions import (
+    SEVERAL,
+    AnnouncedT,
+    Announcement,
+    Change,
+    Job,
+    Reading,
+    T,
+    WrittenJob,
+)
+
+ANSWERED_TOGETHER = 16
+"""Callers that go on before the event loop reads its sockets again."""
+MAX_WAITING = 10_000
+"""Jobs that may wait; a further one is refused with `StoreBusyError`."""
+POLL = 0.25
+"""Seconds between two checks for changes by other processes."""
+LOST_EXIT = 70
+"""The exit code of a process whose memory cannot be brought up to date."""
+COMPLAINT_SECONDS = 1.0
+"""Seconds between two log lines about faults of the machine."""
+
+
+log = structlog.get_logger("scopegate.store")
+
+
+class WaitingJob(WrittenJob):
+    """A job whose caller waits."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, job: Job[Any], future: asyncio.Future[Any]) -> None:
+        super().__init__(job)
+        self.future = future
+
+
+class InFlight(NamedTuple):
+    """A batch that is being committed."""
+
+    batch: list[WaitingJob]
+    committing: asyncio.Task[Sequence[Change] | Exception]
+    by: object = None
+    """What commits it, if not the store's own thread."""
+
+
+class Store(ABC):
+    """The gateway's access to its database."""
+
+    max_batch: int
+    """Jobs that share one COMMIT at most; the others wait for the next."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[WaitingJob] = deque()
+        self._work: asyncio.Task[None] | None = None
+        self._listeners: dict[str, list[Callable[[Any], None]]] = {}
+        self._kinds: dict[str, type[Announcement]] = {}
+        self.siblings = Siblings()
+        """The other gateways of the database, once it is open."""
+        self._seen_change = 0
+        self._passed_on = 0
+        """The newest row of `changes` that was passed on."""
+        self._own: dict[int, Sequence[Announcement]] = {}
+        """The announcements of this process's rows that were not passed on yet: not decoded."""
+        self._is_passing_on = False
+        self._complained_at = -COMPLAINT_SECONDS
+        self._unsaid = 0
+        """Faults of the machine since the last log line about one."""
+
+    @property
+    @abstractmethod
+    def location(self) -> str:
+        """Where the database is, as `--store` takes it."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Open and migrate the database. Raises `StoreError` if it cannot be used."""
+
+    async def close(self) -> None:
+        """Finish the waiting jobs, and close the database."""
+        while self._work is not None:
+            await asyncio.wait([self._work])
+
+    @abstractmethod
+    async def _commit(self, batch: list[WaitingJob]) -> Sequence[Change]:
+        """Commit a batch; return the changes of other processes before it. Raises anything.
+
+        Jobs may be put back into the queue: they are removed from the batch.
+        """
+
+    @abstractmethod
+    async def _run_reading(self, job: Reading[T]) -> T:
+        """Run a function on one snapshot. Raises anything."""
+
+    def catch_up(self) -> StoreUnavailableError | None:
+        """Pass on every change that other processes have committed by now.
+
+        Returns what prevented it, if anything: then no client that is signed in may act.
+        """
+        return None
+
+    def fault(self) -> StoreUnavailableError | None:
+        """Return why the database cannot be used at present, as far as it is known."""
+        return self.catch_up()
+
+    def listen(self, kind: type[AnnouncedT], listener: Callable[[AnnouncedT], None]) -> None:
+        """Call `listener` with each announcement of a kind, made here or by another process.
+
+        It is called after COMMIT, in the order of the jobs, and of the announcements within a job.
+        """
+        self._kinds[kind.kind] = kind
+        self._listeners.setdefault(kind.kind, []).append(listener)
+
+    async def write(self, job: Job[T]) -> T:
+        """Run a job in a transaction, and return its result after COMMIT.
+
+        Raises what the job raised, in which case nothing was changed, or `StoreError`: for a fault
+        of the machine `StoreUnavailableError`. The job goes on if the caller is cancelled.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            fault = StoreBusyError("too many writes are waiting")
+            self._complain(fault)
+            raise fault
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._waiting.append(WaitingJob(job, future))
+        if self._work is None:
+            self._work = loop.create_task(self._write_all())
+        return await future
+
+    async def read(self, job: Reading[T]) -> T:
+        """Run a function that only reads, on one snapshot, and return its result.
+
+        Raises `StoreUnavailableError` for a fault of the machine.
+        """
+        try:
+            return await self._run_reading(job)
+        except Exception as problem:
+            fault = fault_of(problem)
+            if fault is None or is_write_by_reader(problem):
+                raise
+            self._complain(fault)
+            if fault is problem:
+                raise
+            raise fault from problem
+
+    async def _write_all(self) -> None:
+        in_flight: deque[InFlight] = deque()
+        answering: asyncio.Task[None] | None = None
+        try:
+            while self._waiting or in_flight:
+                self._commit_next(in_flight)
+                committed = await in_flight[0].committing
+                if answering is not None:  # in the order of the commits
+                    await answering
+                # The next batch is committed meanwhile.
+                answering = asyncio.create_task(self._answer(in_flight.popleft().batch, committed))
+                if not self._waiting and not in_flight:
+                    await answering
+        except asyncio.CancelledError:
+            for batch, committing, _ in in_flight:
+                committing.cancel()
+                await asyncio.wait([committing])
+                has_ended = not committing.cancelled()
+                stopped = StoreError("the store has stopped")
+                await self._answer(batch, committing.result() if has_ended else stopped)
+            raise
+        finally:
+            self._work = None
+            if self._waiting:  # an unexpected failure must not hold up the other jobs
+                self._work = asyncio.get_running_loop().create_task(self._write_all())
+
+    def _commit_next(self, in_flight: deque[InFlight]) -> None:
+        """Start to commit the next batches, if none is in flight or several may be."""
+        if self._waiting and not in_flight:
+            batch = self._next_jobs(self.max_batch)
+            in_flight.append(InFlight(batch, self._committing(self._commit(batch))))
+
+    def _next_jobs(self, most: int) -> list[WaitingJob]:
+        return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+
+    def _committing(
+        self, commit: Coroutine[Any, Any, Sequence[Change]]
+    ) -> asyncio.Task[Sequence[Change] | Exception]:
+        """Start to commit a batch: the changes of other processes before it, or why it failed."""
+
+        async def committed() -> Sequence[Change] | Exception:
+            try:
+                foreign = await commit
+            except Exception as problem:  # noqa: BLE001 - logged once the callers have answers
+                return problem
+            if foreign:
+                self._seen_change = max(self._seen_change, foreign[-1][0])
+            return foreign
+
+        return asyncio.create_task(committed())
+
+    async def _answer(
+        self, batch: list[WaitingJob], committed: Sequence[Change] | Exception
+    ) -> None:
+        """Answer each caller of a batch, a few at a time, whatever happens; then log."""
+        problems: list[tuple[str, Exception]] = []
+        failure: StoreError | None = None
+        if isinstance(committed, StoreError):
+            failure = committed
+        elif isinstance(committed, Exception):
+            failure = fault_of(committed)
+            if failure is None:
+                problems.append(("a commit failed", committed))
+                failure = StoreError("the store failed")
+        else:
+            self._after_commit(committed, problems)
+        for count, waiting in enumerate(batch, 1):
+            if waiting.failed is None and failure is not None:
+                waiting.failed = type(failure)(*failure.args)  # an instance for each caller
+            elif waiting.failed is not None:
+                waiting.failed = fault_of(waiting.failed) or waiting.failed
+            self._settle(waiting, problems)
+            if count % ANSWERED_TOGETHER == 0:
+                with contextlib.suppress(asyncio.CancelledError):  # the others need answers too
+                    await asyncio.sleep(0)  # the event loop reads its sockets
+        with contextlib.suppress(Exception):  # a log that fails must not hold up other batches
+            for waiting in batch:
+                if isinstance(waiting.failed, StoreUnavailableError):
+                    self._complain(waiting.failed)
+            for event, reason in problems:
+                log.error(event, exc_info=reason)
+
+    def _settle(self, waiting: WaitingJob, problems: list[tuple[str, Exception]]) -> None:
+        if waiting.failed is None:
+            for change in waiting.changes:
+                self._announce(change, problems)
+        if waiting.future.done():
+            return  # the caller was cancelled; the job ran nevertheless
+        if waiting.failed is None:
+            waiting.future.set_result(waiting.result)
+        else:
+            waiting.future.set_exception(waiting.failed)
+
+    def _complain(self, fault: StoreUnavailableError) -> None:
+        """Log a fault of the machine; only count it within `COMPLAINT_SECONDS` of the last line."""
+        now = time.monotonic()
+        if now - self._complained_at < COMPLAINT_SECONDS:
+            self._unsaid += 1
+            return
+        log.error("the store is unavailable", why=str(fault), since_then=self._unsaid)
+        self._complained_at, self._unsaid = now, 0
+
+    def _announce(self, change: Announcement, problems: list[tuple[str, Exception]]) -> None:
+        for listener in self._listeners.get(change.kind, ()):
+            try:
+                listener(change)
+            except Exception as problem:  # noqa: BLE001 - logged once the callers have answers
+                problems.append((f"a listener failed at {change.kind}", problem))
+
+    def _after_commit(
+        self, foreign: Sequence[Change], problems: list[tuple[str, Exception]]
+    ) -> None:
+        """Announce what other processes have committed before a batch of our own."""
+        self._pass_on(foreign, problems)
+
+    def _pass_on(self, rows: Sequence[Change], problems: list[tuple[str, Exception]]) -> None:
+        """Announce the rows that were not passed on yet, in order."""
+        self._is_passing_on = True
+        try:
+            for row in rows:
+                if row[0] > self._passed_on:
+                    self._passed_on = row[0]
+                    own = self._own.pop(row[0], None)
+                    if own is None:
+                        self._announce_row(row, problems)
+                    for change in own or ():
+                        self._announce(change, problems)
+        finally:
+            self._is_passing_on = False
+
+    def _announce_row(self, row: Change, problems: list[tuple[str, Exception]]) -> None:
+        number, name, data = row
+        try:
+            several = orjson.loads(data)
+            for each, values in several if name == SEVERAL else [(name, several)]:
+                kind = self._kinds.get(each)
+                if kind is not None:  # else it has no listener here
+                    self._announce(kind.from_json(values), problems)
+        except Exception as problem:  # noqa: BLE001 - another process's fault stops nothing
+            problems.append((f"a change by another process is invalid: {number}", problem))

@@ -1,0 +1,161 @@
+"""What clients do at gateways of several processes, whichever processes those are."""
+
+import contextlib
+import http.client
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from scopegate.gateway.access.codes import challenge_of
+from tests.served import PATIENCE, SocketClient
+
+CALL = {"contract_type": "CALL", "symbol": "R_100", "currency": "USD", "basis": "stake"}
+
+PLUGIN = """
+from typing import Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from scopegate import Bus, Channel, Plugin, Request, Session, Siblings, Stream, call
+
+
+class Line(TypedDict):
+    text: str
+
+
+class SayReply(TypedDict):
+    say: int
+
+
+class Message(TypedDict):
+    chat: Line
+
+
+class Say(Request):
+    \"\"\"Send a message to everybody.\"\"\"
+
+    say: str = Field(description="What to say.", examples=["hello"])
+
+
+class Listen(Request):
+    \"\"\"Listen to all messages.\"\"\"
+
+    chat: Literal[1] = Field(description="Must be 1.")
+
+
+class Chat:
+    \"\"\"Messages to everybody.\"\"\"
+
+    def __init__(self, bus: Bus, siblings: Siblings) -> None:
+        self._messages = Channel(bus, "chat", Line)
+        self._siblings = siblings
+        siblings.on("chat", lambda sender, line: self._messages.publish("all", line))
+
+    @call("say", needs=None)
+    async def say(self, request: Say, session: Session) -> SayReply:
+        \"\"\"Send a message to everybody.\"\"\"
+        line: Line = {"text": request.say}
+        self._messages.publish("all", line)
+        self._siblings.send("chat", line)
+        return {"say": 1}
+
+    @call("chat", needs=None)
+    async def chat(self, request: Listen, session: Session) -> Stream[Message]:
+        \"\"\"Get all messages from now on.\"\"\"
+        return self._messages.stream("all", {"chat": {"text": ""}})
+"""
+
+
+async def until(client: SocketClient, msg_type: str) -> dict[str, Any]:
+    """The next message of this kind that the client gets."""
+    while (message := await client.next())["msg_type"] != msg_type:
+        pass
+    return message
+
+
+async def sell(client: SocketClient, contract_id: int) -> dict[str, Any]:
+    """Sell a contract once it has begun."""
+    watched = {"proposal_open_contract": 1, "contract_id": contract_id, "subscribe": 1}
+    told = (await client.ask(watched))["proposal_open_contract"]
+    while not told["is_valid_to_sell"]:
+        told = (await until(client, "proposal_open_contract"))["proposal_open_contract"]
+    return await client.ask({"sell": contract_id, "price": 0})
+
+
+async def sign_in(owner: SocketClient) -> None:
+    """Sign in at the pages as the demo user."""
+    signed_in = await owner.ask({"sign_in_demo": 1})
+    held = [account["token"] for account in signed_in["sign_in_demo"]["accounts"]]
+    await owner.ask({"authorize": "MULTI", "tokens": held})
+
+
+async def connect_app(
+    owner: SocketClient, page: SocketClient, loginids: Sequence[str]
+) -> tuple[int, str]:
+    """Register an app at one page, and consent to it at another; its id and its token."""
+    await sign_in(owner)
+    await sign_in(page)
+    registered = await owner.ask(
+        {"app_register": 1, "name": "Two processes", "scopes": ["read"]}
+        | {"redirect_uri": "https://example.com/here"}
+    )
+    app_id = registered["app_register"]["app_id"]
+    agreed = await page.ask(
+        {"consent": 1, "query": f"app_id={app_id}", "scopes": ["read"]}
+        | {"returns_to": "https://example.com", "loginids": list(loginids)}
+    )
+    query = dict(parse_qsl(urlsplit(agreed["consent"]["redirect_to"]).query))
+    return app_id, query["token1"]
+
+
+async def is_disconnected(owner: SocketClient, app: SocketClient, app_id: int, token: str) -> None:
+    """Sign an app in, and have its owner disconnect it: it loses its access at once."""
+    await app.authorize(token)
+    await app.ask({"balance": 1, "subscribe": 1})
+    [listed] = (await owner.ask({"connected_apps": 1}))["connected_apps"]
+    assert (listed["app_id"], listed["live_connections"]) == (app_id, 1)
+    revoked = (await owner.ask({"revoke_access": app_id}))["revoke_access"]
+    assert revoked["signed_out"] == 1
+    assert (await until(app, "balance"))["error"]["code"] == "InvalidToken"
+    assert await app.refused({"balance": 1}) == "AuthorizationRequired"
+
+
+async def code_form(owner: SocketClient, loginids: Sequence[str]) -> dict[str, Any]:
+    """The form with which an app exchanges a code that the owner has given it."""
+    verifier = "v" * 43
+    await sign_in(owner)
+    registered = await owner.ask(
+        {"app_register": 1, "name": "Code app", "scopes": ["read"]}
+        | {"redirect_uri": "https://example.com/code"}
+    )
+    app_id = registered["app_register"]["app_id"]
+    asked = {
+        "response_type": "code",
+        "client_id": app_id,
+        "redirect_uri": "https://example.com/code",
+        "code_challenge": challenge_of(verifier),
+        "code_challenge_method": "S256",
+        "scope": "read",
+    }
+    agreed = await owner.ask(
+        {"consent": 1, "query": urlencode(asked), "scopes": ["read"]}
+        | {"loginids": list(loginids), "returns_to": "https://example.com"}
+    )
+    return {
+        "grant_type": "authorization_code",
+        "code": dict(parse_qsl(urlsplit(agreed["consent"]["redirect_to"]).query))["code"],
+        "client_id": app_id,
+        "redirect_uri": asked["redirect_uri"],
+        "code_verifier": verifier,
+    }
+
+
+def posted(page: str, form: dict[str, Any]) -> int:
+    """The status of a code that is exchanged over a connection of its own."""
+    parts = urlsplit(page)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=PATIENCE)
+    with contextlib.closing(connection):
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        connection.request("POST", "/oauth2/token", urlencode(form), kind)
+        return connection.getresponse().status
