@@ -159,3 +159,29 @@ def posted(page: str, form: dict[str, Any]) -> int:
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         connection.request("POST", "/oauth2/token", urlencode(form), kind)
         return connection.getresponse().status
+
+
+async def check_one_market(clients: Sequence[SocketClient]) -> None:
+    """All have the same ticks and the same time, at 20 times the speed of the clock on the wall."""
+    ticks: list[dict[int, float]] = [{} for _ in clients]
+
+    async def read_tick(client: SocketClient, seen: dict[int, float]) -> None:
+        tick = (await until(client, "tick"))["tick"]
+        seen[tick["epoch"]] = tick["quote"]
+
+    def common() -> set[int]:
+        return set.intersection(*(set(seen) for seen in ticks))
+
+    for client in clients:
+        await client.ask({"ticks": "R_100"})
+    while len(common()) < 20:
+        for client, seen in zip(clients, ticks, strict=True):
+            await read_tick(client, seen)
+    for epoch in common():
+        assert len({seen[epoch] for seen in ticks}) == 1
+    # A slow machine answers late, so the time of the others is asked for in between.
+    for other in clients[1:]:
+        earlier, between, later = [
+            (await client.ask({"time": 1}))["time"] for client in (clients[0], other, clients[0])
+        ]
+        assert earlier - 10 < between < later + 10  # half a second at this speed

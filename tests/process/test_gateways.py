@@ -26,6 +26,7 @@ from tests import books, postgresql
 from tests.process.client_steps import (
     CALL,
     PLUGIN,
+    check_one_market,
     code_form,
     connect_app,
     is_disconnected,
@@ -148,18 +149,7 @@ async def test_a_gateway_that_joins_later_is_at_the_same_time(tmp_path: Path) ->
                 await until(client, "tick")
         made.add()
         async with made.one_of_each() as clients:
-            ticks: list[dict[int, float]] = [{}, {}]
-            for client in clients:
-                await client.ask({"ticks": "R_100"})
-            for known, client in zip(ticks, clients, strict=True):
-                while len(known) < 40:
-                    tick = (await until(client, "tick"))["tick"]
-                    known[tick["epoch"]] = tick["quote"]
-            common = ticks[0].keys() & ticks[1].keys()
-            assert len(common) > 20
-            assert all(ticks[0][epoch] == ticks[1][epoch] for epoch in common)
-            times = await asyncio.gather(*(client.ask({"time": 1}) for client in clients * 5))
-            assert max(each["time"] for each in times) - min(each["time"] for each in times) < 20
+            await check_one_market(clients)
 
 
 async def test_gateways_that_start_at_the_same_time_are_one(tmp_path: Path) -> None:
@@ -168,20 +158,10 @@ async def test_gateways_that_start_at_the_same_time_are_one(tmp_path: Path) -> N
         await asyncio.gather(*(asyncio.to_thread(made.add) for _ in range(3)))
         assert len({tuple(served.loginids) for served in made.each}) == 1
         async with made.one_of_each() as clients:
-            prices: list[dict[int, float]] = []
             for client in clients:
                 for served in made.each:
                     await client.authorize(served.token)
-                await client.ask({"ticks": "1HZ100V", "subscribe": 1})
-                ticks = [(await until(client, "tick"))["tick"] for _ in range(4)]
-                prices.append({tick["epoch"]: tick["quote"] for tick in ticks})
-            reply = await clients[0].ask({"ticks_history": "1HZ100V", "end": "latest", "count": 60})
-            told = reply["history"]
-            known = dict(zip(told["times"], told["prices"], strict=True))
-            for seen in prices:
-                assert seen.items() <= known.items()
-            times = await asyncio.gather(*(client.ask({"time": 1}) for client in clients * 5))
-            assert max(each["time"] for each in times) - min(each["time"] for each in times) < 20
+            await check_one_market(clients)
         made.stop()
 
 

@@ -20,6 +20,7 @@ from scopegate.composition import declared
 from tests.process.client_steps import (
     CALL,
     PLUGIN,
+    check_one_market,
     code_form,
     connect_app,
     is_disconnected,
@@ -183,20 +184,7 @@ async def test_both_workers_have_one_market(tmp_path: Path) -> None:
     """At the same moment, also where its time is not that of the clock on the wall."""
     with workers(tmp_path, "--start", "2026-01-01", "--speed", "20") as gateway:
         async with gateway.at_both() as clients:
-            ticks: list[dict[int, float]] = [{}, {}]
-            for client in clients:
-                await client.ask({"ticks": "R_100"})
-            for known, client in zip(ticks, clients, strict=True):
-                while len(known) < 40:
-                    tick = (await until(client, "tick"))["tick"]
-                    known[tick["epoch"]] = tick["quote"]
-            common = ticks[0].keys() & ticks[1].keys()
-            assert len(common) > 20
-            assert all(ticks[0][epoch] == ticks[1][epoch] for epoch in common)
-            times = await asyncio.gather(*(client.ask({"time": 1}) for client in clients * 5))
-            assert (
-                max(reply["time"] for reply in times) - min(reply["time"] for reply in times) < 20
-            )
+            await check_one_market(clients)
 
 
 async def test_contracts_are_settled_once_whichever_worker_sold_them(tmp_path: Path) -> None:
