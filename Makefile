@@ -85,9 +85,9 @@ serve: setup
 cluster: $(VENV)/made-for-postgresql
 	@$(BIN)/python examples/cluster/cluster.py
 
-# Browsers and processes are waited for, so three workers suit two cores; two if coverage slows all.
+# Browsers and processes are waited for, so three workers suit two cores.
 test: $(VENV)/made-for-tests $(VENV)-deriv-client/made $(BROWSER_TESTS)/node_modules/made
-	$(BIN)/python -m pytest -n $(if $(COVERAGE),2 --cov --cov-report=term,3) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 $(if $(COVERAGE),--cov --cov-report=term) --dist loadfile --no-loadscope-reorder
 	@$(if $(SHORT_ON_POSTGRESQL),if $(BIN)/python -m tests.postgresql; then \
 	  $(ON_POSTGRESQL) $(SHORT_ON_POSTGRESQL); \
 	else echo "The scenarios on PostgreSQL are skipped."; fi)

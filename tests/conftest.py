@@ -1,13 +1,14 @@
 """What tests share: a world in memory, the same over sockets, and a gateway in its own process."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from coverage import Coverage
 from hypothesis import settings
 
 from scopegate import testing
@@ -24,17 +25,32 @@ from tests.leftovers import (  # noqa: F401 - fixtures and hooks
 )
 from tests.served import Served, over_sockets
 
-UNMEASURED = re.compile(r"/(browser|clients)/|/test_(kill\w*|cluster\w*|wheel)\.py$")
-"""Tests that start very many gateways, which others start too: their coverage is not measured."""
+MEASURED = re.compile(
+    r"/(program|store)/|/test_(commands|market|serve|start_up|tls|workers|writer_process)\.py$"
+)
+"""Tests whose gateways count for the coverage; others start such processes, too."""
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _processes_without_coverage(request: pytest.FixtureRequest) -> Iterator[None]:
     """Do not trace processes that take nothing but time: `make test COVERAGE=1` has enough."""
     with pytest.MonkeyPatch.context() as patch:
-        if UNMEASURED.search(request.path.as_posix()):
+        if not MEASURED.search(request.path.as_posix()):
             patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
         yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Do not trace slow tests either: they repeat the same lines very often."""
+    traced = Coverage.current() if item.get_closest_marker("slow") is not None else None
+    if traced is None:
+        return (yield)
+    traced.stop()
+    try:
+        return (yield)
+    finally:
+        traced.start()
 
 
 @pytest.fixture
