@@ -18,8 +18,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -40,7 +40,7 @@ from scopegate.gateway.access import tokens
 from scopegate.store import postgresql as postgresql_store
 from scopegate.store.location import Location, address, parsed
 from scopegate.store.opening import run_once, store_at
-from scopegate.store.postgresql_connection import PostgresqlConnection, PostgresqlCursor
+from scopegate.store.postgresql_connection import PostgresqlConnection
 from scopegate.store.store import Store
 from scopegate.store.transactions import Transaction
 from tests import postgresql
@@ -95,18 +95,18 @@ async def gateway(
 
     class Counted(PostgresqlConnection):
         def simple(self, sql: bytes) -> Any:
-            nonlocal trips, notified, commits
-            trips += 1
+            nonlocal notified, commits
             notified += b"NOTIFY" in sql
             commits += b"COMMIT" in sql
-            time.sleep(round_trip)
             return super().simple(sql)
 
-        def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> PostgresqlCursor:
+        @contextmanager
+        def _round_trip(self) -> Iterator[None]:
             nonlocal trips
             trips += 1
             time.sleep(round_trip)
-            return super().execute(sql, parameters)
+            with super()._round_trip():
+                yield
 
     vars(postgresql_store)["PostgresqlConnection"] = Counted  # what the store connects with
     store = store_at(location)

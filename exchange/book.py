@@ -23,7 +23,7 @@ from scopegate.exchange.markups import MarkupPayee
 from scopegate.exchange.money import bound_in, to_text
 from scopegate.exchange.rules import MAX_OPEN_PAYOUT, MAX_OPEN_POSITIONS
 from scopegate.runtime.pickling import quickly_pickled
-from scopegate.store.transactions import Announcement, Row, Snapshot, Transaction
+from scopegate.store.transactions import Announcement, Query, Row, Snapshot, Transaction
 
 MAX_ORDERS = 100
 """The number of orders stored per contract: the latest ones."""
@@ -146,8 +146,10 @@ class ContractClosed(ContractChanged):
     kind: ClassVar[str] = "contract_closed"
 
 
-def _announce(transaction: Transaction, kind: type[ContractChanged], row: Row) -> Contract:
-    announced = kind.from_json(dict(row))
+def _announce(
+    transaction: Transaction, kind: type[ContractChanged], row: dict[str, Any]
+) -> Contract:
+    announced = kind.from_json(row)
     transaction.announce(announced)
     return announced.contract
 
@@ -185,6 +187,11 @@ def buy(transaction: Transaction, purchase: Purchase) -> BoughtContract:
         before = bought_with(transaction, loginid, purchase.key)
         if before is not None:
             return before
+    transaction.ask_ahead(
+        _open_contracts_query(purchase),
+        ledger.account_query(loginid),
+        exclusion.query(loginid),
+    )
     held = _check_room(transaction, purchase)
     buyer = ledger.account(transaction, loginid)
     currency = purchase.quote.terms.currency
@@ -209,7 +216,8 @@ def buy(transaction: Transaction, purchase: Purchase) -> BoughtContract:
         signed_in_for=purchase.signed_in_for,
         at=at,
     )
-    contract_id = _insert(transaction, purchase)
+    row = _insert(transaction, purchase)
+    contract_id = row["id"]
     charge = Posting(
         loginid=loginid,
         action="buy",
@@ -226,8 +234,9 @@ def buy(transaction: Transaction, purchase: Purchase) -> BoughtContract:
             f"Your account balance ({to_text(buyer.balance, currency)} {currency}) is"
             f" insufficient to buy this contract ({to_text(quote.price, currency)} {currency}).",
         ) from None
-    row = transaction.single(
-        "UPDATE contracts SET bought_by = ? WHERE id = ? RETURNING *", entry.id, contract_id
+    row["bought_by"] = entry.id
+    transaction.execute_later(
+        "UPDATE contracts SET bought_by = ? WHERE id = ?", entry.id, contract_id
     )
     # The contract first, so that listeners to the entry already have the contract that it names.
     opened = _announce(transaction, ContractOpened, row)
@@ -245,18 +254,23 @@ def buy(transaction: Transaction, purchase: Purchase) -> BoughtContract:
     return BoughtContract(opened, entry.balance_after)
 
 
+def _open_contracts_query(purchase: Purchase) -> Query:
+    """Return how to count the account's open contracts, all and alike, and their payouts."""
+    return (
+        "SELECT count(*), coalesce(sum(payout), 0), count(CASE WHEN contract_type = ? THEN 1 END)"
+        " FROM contracts WHERE loginid = ? AND status = 'open'",
+        (purchase.quote.terms.contract_type, purchase.loginid),
+    )
+
+
 def _check_room(transaction: Transaction, purchase: Purchase) -> int:
     """Return the number of the account's open contracts.
 
     Raises `Refusal` if one more would exceed a limit on their number or total payout.
     """
     quote, terms = purchase.quote, purchase.quote.terms
-    count, payout, alike = transaction.single(
-        "SELECT count(*), coalesce(sum(payout), 0), count(CASE WHEN contract_type = ? THEN 1 END)"
-        " FROM contracts WHERE loginid = ? AND status = 'open'",
-        terms.contract_type,
-        purchase.loginid,
-    )
+    sql, parameters = _open_contracts_query(purchase)
+    count, payout, alike = transaction.single(sql, *parameters)
     problem = None
     if count >= MAX_OPEN_POSITIONS:
         problem = (
@@ -280,16 +294,16 @@ def _check_room(transaction: Transaction, purchase: Purchase) -> int:
     return int(count)
 
 
-def _insert(transaction: Transaction, purchase: Purchase) -> int:
-    """Insert the row of the contract and its first orders; return the contract's id."""
+def _insert(transaction: Transaction, purchase: Purchase) -> dict[str, Any]:
+    """Insert the row of the contract and its first orders; return the row."""
     quote, terms, at = purchase.quote, purchase.quote.terms, purchase.at
     stored = TYPES[terms.contract_type].stored(terms)
     orders = stored.orders
-    contract_id = transaction.insert(
+    inserted = transaction.single(
         "INSERT INTO contracts (loginid, app_id, contract_type, shortcode, currency, price, payout,"
         " cancellation_price, commission, take_profit, take_profit_at, stop_loss, stop_loss_at,"
         " bought_at, idempotency_key, copied_from, markup, is_financed)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
         purchase.loginid,
         purchase.app_id,
         terms.contract_type,
@@ -309,10 +323,11 @@ def _insert(transaction: Transaction, purchase: Purchase) -> int:
         quote.markup,
         int(stored.is_financed),
     )
+    row = dict(inserted)
     for name, amount in orders._asdict().items():
         if amount is not None:
-            _record_order(transaction, contract_id, name, amount, at)
-    return contract_id
+            _record_order(transaction, row["id"], name, amount, at)
+    return row
 
 
 def bought_with(reader: Snapshot, loginid: str, key: str) -> BoughtContract | None:
@@ -341,17 +356,17 @@ def close(
 
     Returns `None` if it is closed already, or its orders have changed since `held` was read.
     """
-    changed = transaction.execute(
+    changed = transaction.one(
         "UPDATE contracts SET status = ?, sold_for = ?, sold_at = ?, exit_epoch = ?"
-        " WHERE id = ? AND status = 'open' AND version = ?",
+        " WHERE id = ? AND status = 'open' AND version = ? RETURNING *",
         outcome.status.value,
         outcome.pays,
         at,
         outcome.tick.epoch,
         held.id,
         held.version,
-    ).rowcount
-    if not changed:
+    )
+    if changed is None:
         return None
     payment = Posting(
         loginid=held.loginid,
@@ -362,9 +377,8 @@ def close(
         contract_id=held.id,
     )
     entry = ledger.post(transaction, payment)
-    row = transaction.single(
-        "UPDATE contracts SET sold_by = ? WHERE id = ? RETURNING *", entry.id, held.id
-    )
+    transaction.execute_later("UPDATE contracts SET sold_by = ? WHERE id = ?", entry.id, held.id)
+    row = {**dict(changed), "sold_by": entry.id}
     return ClosedContract(_announce(transaction, ContractClosed, row), entry)
 
 
@@ -399,20 +413,20 @@ def change_orders(
     for name, new, old in zip(Orders._fields, orders, before, strict=True):
         if new != old:
             _record_order(transaction, held.id, name, new, at)
-    return _announce(transaction, ContractChanged, row)
+    return _announce(transaction, ContractChanged, dict(row))
 
 
 def _record_order(
     transaction: Transaction, contract_id: int, kind: str, amount: int | None, at: int
 ) -> None:
-    transaction.execute(
+    transaction.execute_later(
         "INSERT INTO contract_orders (contract_id, kind, amount, at) VALUES (?, ?, ?, ?)",
         contract_id,
         kind,
         amount,
         at,
     )
-    transaction.execute(
+    transaction.execute_later(
         "DELETE FROM contract_orders WHERE contract_id = ? AND id <="
         " (SELECT id FROM contract_orders WHERE contract_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
         contract_id,

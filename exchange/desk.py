@@ -15,6 +15,7 @@ Rules:
 """
 
 import asyncio
+import contextlib
 import heapq
 import math
 import time
@@ -58,12 +59,17 @@ from scopegate.exchange.ledger import Guard
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import Symbol
-from scopegate.exchange.trade_clock import TradeClock
+from scopegate.exchange.trade_clock import TradeClock, TurnTooLateError, check_turn
 from scopegate.exchange.trades import Buying, Closing, Settling
 from scopegate.runtime.clock import Clock
 from scopegate.runtime.siblings import Siblings
 from scopegate.runtime.supervisor import supervise
-from scopegate.store.errors import StoreDamagedError, StoreError, StoreUnavailableError
+from scopegate.store.errors import (
+    StoreBusyError,
+    StoreDamagedError,
+    StoreError,
+    StoreUnavailableError,
+)
 from scopegate.store.store import Store
 from scopegate.store.transactions import Row, Transaction
 
@@ -445,13 +451,19 @@ class Desk:
 
     # Requests of clients.
 
-    async def buy(self, purchase: Purchase, guard: Guard) -> BoughtContract:
+    async def buy(self, guard: Guard, purchase: Callable[[float], Purchase]) -> BoughtContract:
         """Buy a contract, once per key, and copies of it for the accounts that copy this one.
 
-        Copies carry no markup. Raises `Refusal`, or what the guard raises.
+        `purchase` returns it for the market time of the trade, and may be called again: if other
+        gateways write for too long, its price is no longer that of the market. Copies carry no
+        markup. Raises `Refusal`, `StoreBusyError`, or what `purchase` and the guard raise.
         """
 
-        return await self._store.write(Buying(guard, purchase, self._copying.copies))
+        async def attempt(now: float, begins_before: float) -> BoughtContract:
+            copies = self._copying.copies
+            return await self._store.write(Buying(guard, purchase(now), copies, begins_before))
+
+        return await self._in_time(attempt)
 
     async def bought_with(
         self, loginid: str, key: str, *, pending: bool = False
@@ -511,10 +523,11 @@ class Desk:
     ) -> Contract:
         """Replace the orders of an open contract with those that `change` returns for it."""
 
-        async def attempt(position: Position, now: int) -> Contract | None:
+        async def attempt(position: Position, now: int, begins_before: float) -> Contract | None:
             held, orders, seen = position.contract, change(position), position.state.seen
 
             def job(transaction: Transaction) -> Contract | None:
+                check_turn(begins_before)
                 guard(transaction)
                 return book.change_orders(transaction, held, orders, at=now, followed_to=seen)
 
@@ -536,7 +549,9 @@ class Desk:
         Raises `Refusal` if it pays less than `min_price`; a copy is closed whatever it pays.
         """
 
-        async def attempt(position: Position, now: int) -> ClosedContract | None:
+        async def attempt(
+            position: Position, now: int, begins_before: float
+        ) -> ClosedContract | None:
             held, ending = position.contract, end(position, now)
             if ending.pays < min_price:
                 currency = position.terms.currency
@@ -553,6 +568,7 @@ class Desk:
                 app_id=app_id,
                 copies=self._copying.copies,
                 ends=self._ends_of_copies(held, end, now),
+                begins_before=begins_before,
             )
             return await self._store.write(closing)
 
@@ -576,18 +592,34 @@ class Desk:
         self,
         contract_id: int,
         loginid: str,
-        attempt: Callable[[Position, int], Awaitable[ResultT | None]],
+        attempt: Callable[[Position, int, float], Awaitable[ResultT | None]],
     ) -> ResultT:
         """Apply `attempt` to an open contract, again if its orders have changed meanwhile.
 
         Raises `Refusal` if it is not open, or if its orders change during each of `ATTEMPTS`.
         """
+
+        async def attempt_now(now: float, begins_before: float) -> ResultT | None:
+            position = await self._open(contract_id, loginid, int(now))
+            return await attempt(position, int(now), begins_before)
+
         for _ in range(ATTEMPTS):
-            now = int(self._trade_clock.now())
-            done = await attempt(await self._open(contract_id, loginid, now), now)
+            done = await self._in_time(attempt_now)
             if done is not None:
                 return done
         raise Refusal("NoOpenPosition", ORDERS_CHANGE)
+
+    async def _in_time(self, attempt: Callable[[float, float], Awaitable[ResultT]]) -> ResultT:
+        """Make a trade at the present market time, again if its turn to be written came too late.
+
+        `attempt` gets that time, and the one before which its transaction must begin. Raises
+        `StoreBusyError` if none of `ATTEMPTS` does.
+        """
+        for _ in range(ATTEMPTS):
+            now = self._trade_clock.now()
+            with contextlib.suppress(TurnTooLateError):
+                return await attempt(now, self._trade_clock.begins_before(now))
+        raise StoreBusyError("other gateways were writing when the trade had to be made")
 
     async def settle_due(self, loginid: str) -> int:
         """Settle the account's contracts that have ended; return their number."""

@@ -16,7 +16,7 @@ from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.ledger import OUTSIDE
 from scopegate.exchange.money import to_text
 from scopegate.exchange.symbols import DAY
-from scopegate.store.transactions import Snapshot, Transaction
+from scopegate.store.transactions import Query, Snapshot, Transaction
 
 AMOUNTS = (
     "max_balance",
@@ -46,9 +46,15 @@ _WINDOWS = (("max_{}", 1, "Daily"), ("max_7day_{}", 7, "7Day"), ("max_30day_{}",
 _PAID_IN = ("deposit", "transfer")
 
 
+def query(loginid: str) -> Query:
+    """Return what `in_force` asks for."""
+    return "SELECT * FROM self_exclusions WHERE loginid = ?", (loginid,)
+
+
 def in_force(reader: Snapshot, loginid: str, at: int) -> dict[str, int]:
     """The limits and pauses in force at an epoch, by their names in `FIELDS`."""
-    row = reader.one("SELECT * FROM self_exclusions WHERE loginid = ?", loginid)
+    sql, parameters = query(loginid)
+    row = reader.one(sql, *parameters)
     if row is None:
         return {}
     return {

@@ -19,7 +19,7 @@ from scopegate.runtime.clock import Clock
 from scopegate.runtime.pickling import quickly_pickled
 from scopegate.store.errors import StoreError
 from scopegate.store.store import Store
-from scopegate.store.transactions import Announcement, Row, Snapshot, Transaction
+from scopegate.store.transactions import Announcement, Query, Row, Snapshot, Transaction
 
 DEMO_PREFIX = "VRTC"
 REAL_PREFIX = "CR"
@@ -152,12 +152,18 @@ def open_account(
     return Account(loginid, user_id, currency, is_virtual, 0, at, opened_by)
 
 
+def account_query(loginid: str) -> Query:
+    """Return what `account` asks for."""
+    return "SELECT * FROM accounts WHERE loginid = ?", (loginid,)
+
+
 def account(reader: Snapshot, loginid: str) -> Account:
     """Return the account with this loginid.
 
     Raises `StoreError` if there is none, or it has no currency because there is no exchange.
     """
-    row = reader.one("SELECT * FROM accounts WHERE loginid = ?", loginid)
+    sql, parameters = account_query(loginid)
+    row = reader.one(sql, *parameters)
     if row is None:
         raise StoreError(f"there is no account {loginid}")
     if not row["currency"]:
@@ -221,12 +227,9 @@ def post_unannounced(transaction: Transaction, posting: Posting) -> Entry:
         account(transaction, loginid)
         raise InsufficientFundsError(loginid)
     now = _account(changed)
-    # Two processes may differ slightly in market time, but ledger times must never decrease.
-    last = transaction.one("SELECT at FROM ledger ORDER BY id DESC LIMIT 1")
-    at = int(max(posting.at, last["at"] if last is not None else 0))
     if counter is None:
         counter = OUTSIDE if posting.contract_id is None else EXCHANGE
-    transaction.execute(
+    transaction.execute_later(
         "INSERT INTO counter_accounts (name, currency, balance) VALUES (?, ?, ?)"
         " ON CONFLICT (name, currency) DO UPDATE"
         " SET balance = counter_accounts.balance + excluded.balance",
@@ -234,14 +237,17 @@ def post_unannounced(transaction: Transaction, posting: Posting) -> Entry:
         now.currency,
         -amount,
     )
-    entry_id = transaction.insert(
+    # Two processes may differ slightly in market time, but ledger times must never decrease.
+    entry_id, at = transaction.single(
         "INSERT INTO ledger (loginid, action, amount, balance_after, at, app_id, note,"
-        " contract_id, counter) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " contract_id, counter) VALUES (?, ?, ?, ?, coalesce((SELECT at FROM ledger"
+        " WHERE at > ? AND id = (SELECT max(id) FROM ledger)), ?), ?, ?, ?, ?) RETURNING id, at",
         loginid,
         posting.action,
         amount,
         now.balance,
-        at,
+        int(posting.at),
+        int(posting.at),
         posting.app_id,
         posting.note,
         posting.contract_id,

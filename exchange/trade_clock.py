@@ -1,7 +1,22 @@
 """The market time at which trades are made."""
 
+import math
+import time
+from typing import Final
+
 from scopegate.runtime.clock import Clock
 from scopegate.runtime.siblings import Siblings
+
+HURRIED_SECONDS: Final = 1.0
+"""Real seconds that a trade may wait in a market whose seconds are shorter than real ones, because
+they can be shorter than a COMMIT."""
+
+
+class TurnTooLateError(Exception):
+    """A trade had to wait, and its price and time are no longer those of the market.
+
+    Nothing was changed.
+    """
 
 
 class TradeClock:
@@ -10,15 +25,40 @@ class TradeClock:
     Their clocks differ from this one by a little, so one of them may have published a tick already
     that this gateway has not. Who saw it there must not get it here, by a purchase that enters at
     that tick or a sale at the one before. So trades are made at a time that none has reached.
+
+    Nor may a trade wait until that tick is known: whoever revokes its token at another gateway
+    meanwhile could choose whether it is made.
     """
 
-    def __init__(self, clock: Clock, siblings: Siblings, ahead: float) -> None:
-        """`ahead` is the largest difference between two gateways' clocks, in market seconds."""
+    def __init__(
+        self, clock: Clock, siblings: Siblings, ahead: float = 0.0, speed: float = 1.0
+    ) -> None:
+        """`ahead` is the largest difference between two gateways' clocks, in market seconds.
+
+        `speed` is the number of market seconds in a real one.
+        """
         self._clock = clock
         self._siblings = siblings
         self._ahead = ahead
+        self._speed = speed
 
     def now(self) -> float:
         """Return the market time of a trade that is made now."""
         ahead = self._ahead if self._siblings.have_own_clocks else 0.0
         return self._clock.now() + ahead
+
+    def begins_before(self, now: float) -> float:
+        """Return until when the transaction of a trade that is made at `now` must have begun.
+
+        In monotonic time, as `check_turn` takes it; infinite without other gateways.
+        """
+        if not self._siblings.have_own_clocks:
+            return math.inf
+        left = (int(now) + 1 - now) / self._speed
+        return time.monotonic() + (left if self._speed <= 1 else max(left, HURRIED_SECONDS))
+
+
+def check_turn(begins_before: float) -> None:
+    """Raise `TurnTooLateError` if it is later than this, in monotonic time."""
+    if time.monotonic() > begins_before:
+        raise TurnTooLateError

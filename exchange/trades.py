@@ -3,6 +3,7 @@
 They are portable: once many wait, a process of its own runs them.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.common.state import Outcome
 from scopegate.exchange.copying import Copies
 from scopegate.exchange.ledger import Guard
+from scopegate.exchange.trade_clock import check_turn
 from scopegate.runtime.pickling import quickly_pickled
 from scopegate.store.transactions import PortableJob, Transaction
 
@@ -19,14 +21,20 @@ from scopegate.store.transactions import PortableJob, Transaction
 @quickly_pickled
 @dataclass(frozen=True, slots=True)
 class Buying(PortableJob[BoughtContract]):
-    """Buys a contract, and copies of it. Raises `Refusal`, or what the guard raises."""
+    """Buys a contract, and copies of it.
+
+    Raises `Refusal`, `TurnTooLateError`, or what the guard raises.
+    """
 
     guard: Guard
     purchase: Purchase
     copies: Copies
+    begins_before: float = math.inf
+    """As `TradeClock.begins_before` returns it."""
 
     def __call__(self, transaction: Transaction) -> BoughtContract:
         """Return what was bought."""
+        check_turn(self.begins_before)
         self.guard(transaction)
         bought = book.buy(transaction, self.purchase)
         self.copies.bought(transaction, bought, self.purchase.quote)
@@ -36,7 +44,10 @@ class Buying(PortableJob[BoughtContract]):
 @quickly_pickled
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closing(PortableJob[ClosedContract | None]):
-    """Sells or cancels a contract, and its copies. Raises what the guard raises."""
+    """Sells or cancels a contract, and its copies.
+
+    Raises `TurnTooLateError`, or what the guard raises.
+    """
 
     guard: Guard
     held: Contract
@@ -46,9 +57,12 @@ class Closing(PortableJob[ClosedContract | None]):
     copies: Copies
     ends: Sequence[tuple[Contract, Outcome | Refusal]]
     """The open copies, each with its present outcome, or why it has none."""
+    begins_before: float = math.inf
+    """As `TradeClock.begins_before` returns it."""
 
     def __call__(self, transaction: Transaction) -> ClosedContract | None:
         """Return what was closed; `None` if it is closed already, or its orders have changed."""
+        check_turn(self.begins_before)
         self.guard(transaction)
         closed = book.close(transaction, self.held, self.outcome, at=self.at, app_id=self.app_id)
         if closed is not None:

@@ -114,7 +114,12 @@ def clock(origin: Origin, settings: Settings) -> Clock:
 
 def trade_clock(clock: Clock, siblings: Siblings, settings: Settings) -> TradeClock:
     """Return the time of trades."""
-    return TradeClock(clock, siblings, 2 * market_start.MAX_CLOCK_DIFFERENCE * settings.speed)
+    return TradeClock(
+        clock,
+        siblings,
+        2 * market_start.MAX_CLOCK_DIFFERENCE * settings.speed,
+        settings.speed,
+    )
 
 
 def margins(settings: Settings) -> Margins:

@@ -477,13 +477,14 @@ def _run_jobs(connection: PostgresqlConnection, batch: Sequence[WrittenJob]) -> 
     Return how many have run.
     """
     if len(batch) > 1:
-        connection.simple(b"SAVEPOINT job")
+        connection.execute_later("SAVEPOINT job")
     ends = time.monotonic() + BATCH_SECONDS
     for number, waiting in enumerate(batch, 1):
         transaction = Transaction(connection)
         waiting.failed, waiting.changes = None, ()
         try:
             waiting.result = waiting.job(transaction)
+            connection.flush()
             if connection.has_failed:
                 raise StoreError(
                     "a statement of the job failed, and the job went on: run it in a savepoint"
@@ -495,11 +496,17 @@ def _run_jobs(connection: PostgresqlConnection, batch: Sequence[WrittenJob]) -> 
                 raise
             waiting.failed = problem
             # The savepoint stays, for the next job. A single job had none.
-            connection.simple(b"ROLLBACK TO job" if len(batch) > 1 else b"ROLLBACK")
+            if len(batch) > 1:
+                with contextlib.suppress(Exception):  # it is undone, whether or not it succeeds
+                    connection.flush()
+                connection.simple(b"ROLLBACK TO job")
+            else:
+                connection.roll_back()
         else:
             waiting.changes = transaction.changes
             if number < len(batch) and time.monotonic() < ends:
-                connection.simple(b"RELEASE job; SAVEPOINT job")
+                connection.execute_later("RELEASE job")
+                connection.execute_later("SAVEPOINT job")
         if time.monotonic() >= ends:
             return number
     return len(batch)

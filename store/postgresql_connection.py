@@ -7,15 +7,18 @@ Rules:
 - Parameters have the types of their Python values, so that a statement means the same everywhere.
 - A connection that was lost stays lost; `is_lost` says so.
 - A transaction that writes takes an advisory lock first: one process writes at a time.
+- Statements that need not be answered at once go to the server together with the next one, in
+  libpq's pipeline mode.
 """
 
 import contextlib
 import os
 import re
+import select
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg import conninfo, pq
@@ -26,7 +29,7 @@ from scopegate.store.errors import (
     StoreUnavailableError,
 )
 from scopegate.store.sqlite_connection import statements
-from scopegate.store.transactions import Snapshot
+from scopegate.store.transactions import Query, Snapshot
 
 OLDEST_SERVER: Final = 150_000
 """PostgreSQL 15, as libpq numbers it."""
@@ -250,6 +253,13 @@ class _Statement:
             self.loaders.append(_LOADERS.get(result.ftype(column), bytes.decode))
 
 
+class _Command(NamedTuple):
+    """A statement with its values, as libpq takes them."""
+
+    statement: "_Statement"
+    values: list[Any]
+
+
 class PostgresqlCursor:
     """The result of a statement: see `Cursor`."""
 
@@ -311,6 +321,10 @@ class PostgresqlConnection:
         self._read_only = read_only
         self._prepared: dict[tuple[str, tuple[type, ...]], _Statement] = {}
         self._count = 0
+        self._later: list[_Command] = []
+        """Statements that are run together with the next one."""
+        self._asked: dict[Query, PostgresqlCursor] = {}
+        """Answers to queries that were asked ahead."""
         try:
             self._check(allow_unsafe)
             self.simple(_SESSION)
@@ -387,6 +401,39 @@ class PostgresqlConnection:
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> PostgresqlCursor:
         """Run one statement, whose parameters are marked `?`."""
+        if self._asked:
+            answer = self._asked.pop((sql, tuple(parameters)), None)
+            if answer is not None:
+                return answer
+            if not sql.startswith("SELECT"):
+                self._asked.clear()
+        command = self._command(sql, parameters)
+        if self._later:
+            return self._run_together([command])[-1]
+        statement, values = command
+        with self._round_trip():
+            if statement.name:
+                result = self._pgconn.exec_prepared(statement.name, values)
+            else:
+                result = self._pgconn.exec_params(statement.sql, values, statement.types)
+        return self._cursor(statement, result)
+
+    def execute_later(self, sql: str, parameters: Sequence[Any] = (), /) -> None:
+        """Run one statement together with the next one, which raises its error."""
+        self._asked.clear()
+        self._later.append(self._command(sql, parameters))
+
+    def flush(self) -> None:
+        """Run what `execute_later` has left."""
+        if self._later:
+            self._run_together([])
+
+    def ask_ahead(self, queries: Sequence[Query], /) -> None:
+        """Run these queries together, for `execute` with the same SQL and parameters."""
+        answers = self._run_together([self._command(*query) for query in queries])
+        self._asked = dict(zip(queries, answers[-len(queries) :], strict=True))
+
+    def _command(self, sql: str, parameters: Sequence[Any]) -> _Command:
         kinds = tuple(map(type, parameters))
         statement = self._prepared.get((sql, kinds))
         if statement is None:
@@ -395,11 +442,39 @@ class PostgresqlConnection:
         values: list[Any] = [
             dump(value) for dump, value in zip(statement.dumpers, parameters, strict=True)
         ]
-        with self._open():
-            if statement.name:
-                result = self._pgconn.exec_prepared(statement.name, values)
-            else:
-                result = self._pgconn.exec_params(statement.sql, values, statement.types)
+        return _Command(statement, values)
+
+    def _run_together(self, commands: Sequence[_Command]) -> list[PostgresqlCursor]:
+        """Run what was left for later, and these, in one round trip."""
+        commands, self._later = [*self._later, *commands], []
+        with self._round_trip():
+            self._pgconn.enter_pipeline_mode()
+            for statement, values in commands:
+                if statement.name:
+                    self._pgconn.send_query_prepared(statement.name, values)
+                else:
+                    self._pgconn.send_query_params(statement.sql, values, statement.types)
+            self._pgconn.pipeline_sync()
+            results = [self._received() for _ in range(2 * len(commands) + 1)]
+            self._pgconn.exit_pipeline_mode()
+        # An empty one follows each result, and one for the synchronisation is at the end.
+        return [
+            self._cursor(command.statement, result)
+            for command, result in zip(commands, filter(None, results), strict=False)
+        ]
+
+    def _received(self) -> pq.abc.PGresult | None:
+        """Wait for the next result in pipeline mode, while other threads go on."""
+        while self._pgconn.is_busy():
+            polled = select.poll()  # unlike `select`, for any number of open files
+            unsent = self._pgconn.flush()
+            polled.register(self._pgconn.socket, select.POLLIN | (select.POLLOUT if unsent else 0))
+            polled.poll()
+            self._pgconn.consume_input()
+        return self._pgconn.get_result()
+
+    def _cursor(self, statement: _Statement, result: pq.abc.PGresult) -> PostgresqlCursor:
+        """Return the result of a statement, or raise its error."""
         if result.status == pq.ExecStatus.TUPLES_OK:
             if not statement.loaders:
                 statement.describe(result)
@@ -412,7 +487,7 @@ class PostgresqlConnection:
             return _Statement(sql, kinds, b"")
         self._count += 1
         statement = _Statement(sql, kinds, b"s%d" % self._count)
-        with self._open():
+        with self._round_trip():
             result = self._pgconn.prepare(statement.name, statement.sql, statement.types)
         if result.status != pq.ExecStatus.COMMAND_OK:
             raise self._problem(result)
@@ -421,15 +496,17 @@ class PostgresqlConnection:
 
     def simple(self, sql: bytes) -> pq.abc.PGresult:
         """Run statements without parameters in one round trip; return the result of the last."""
-        with self._open():
+        self._asked.clear()
+        self.flush()
+        with self._round_trip():
             result = self._pgconn.exec_(sql)
         if result.status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
             raise self._problem(result)
         return result
 
     @contextlib.contextmanager
-    def _open(self) -> Iterator[None]:
-        """Run a statement; without a connection it has no result, and psycopg raises its own."""
+    def _round_trip(self) -> Iterator[None]:
+        """Wait for an answer of the server. Raises `StoreUnavailableError` without a connection."""
         try:
             yield
         except psycopg.Error as problem:
@@ -479,6 +556,7 @@ class PostgresqlConnection:
 
     def roll_back(self) -> None:
         """Undo the transaction, if one is open."""
+        self._later.clear()
         if self.in_transaction:
             self.simple(b"ROLLBACK")
 

@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scopegate.store.transactions import Query
+
 BUSY_TIMEOUT = 5.0
 """Seconds to wait while another process writes."""
 MAX_STORED_CHANGES = 2_000
@@ -21,6 +23,16 @@ class SqliteConnection(sqlite3.Connection):
     stored_changes: int | None = MAX_STORED_CHANGES
     is_served = False
     """Whether it was opened while a gateway of another process serves the file."""
+
+    def execute_later(self, sql: str, parameters: Sequence[Any] = (), /) -> None:
+        """Run one statement at once: there is no network to wait for."""
+        self.execute(sql, parameters)
+
+    def flush(self) -> None:
+        """Do nothing: nothing is left."""
+
+    def ask_ahead(self, queries: Sequence[Query], /) -> None:
+        """Do nothing: an answer takes no longer later."""
 
     def insert(self, sql: str, parameters: Sequence[Any], /) -> int:
         """Insert one row, and return its id."""

@@ -6,13 +6,15 @@ Rules:
 - Jobs use `Transaction.savepoint`; only this folder runs SAVEPOINT, BEGIN and COMMIT.
 - After an error of a statement the transaction cannot go on, on PostgreSQL: a job that goes on
   after one has run the statement in a `savepoint`.
+- Where a server has the database, each statement waits for an answer of the network, while no other
+  gateway writes. Jobs that run often use `execute_later` and `ask_ahead`.
 """
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import fields
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar, cast
 
 import orjson
 
@@ -52,6 +54,10 @@ class Cursor(Protocol):
     def __iter__(self) -> Iterator[Any]: ...
 
 
+Query: TypeAlias = tuple[str, tuple[Any, ...]]
+"""The SQL of a SELECT, and its parameters."""
+
+
 class Connection(Protocol):
     """A connection to a database, as far as SQLite and PostgreSQL differ."""
 
@@ -70,6 +76,18 @@ class Connection(Protocol):
 
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Cursor:
         """Run one statement, whose parameters are marked `?`."""
+        ...
+
+    def execute_later(self, sql: str, parameters: Sequence[Any] = ..., /) -> None:
+        """Run one statement whose result nobody needs, now or together with a later one."""
+        ...
+
+    def flush(self) -> None:
+        """Run what `execute_later` has left."""
+        ...
+
+    def ask_ahead(self, queries: Sequence[Query], /) -> None:
+        """Run these queries together, for `execute` with the same SQL and parameters."""
         ...
 
     def insert(self, sql: str, parameters: Sequence[Any], /) -> int:
@@ -189,6 +207,13 @@ class Snapshot:
         """Return every row."""
         return self._connection.execute(sql, parameters).fetchall()
 
+    def ask_ahead(self, *queries: Query) -> None:
+        """Run queries together that `one`, `single` or `all` will ask for next.
+
+        Their answers are kept until a statement changes something.
+        """
+        self._connection.ask_ahead(queries)
+
     def now(self) -> float:
         """Return the real time, in seconds since 1970, by the clock that all gateways share."""
         return self._connection.now()
@@ -212,6 +237,10 @@ class Transaction(Snapshot):
         """Run one statement."""
         return self._connection.execute(sql, parameters)
 
+    def execute_later(self, sql: str, *parameters: Any) -> None:
+        """Run one statement whose result nobody needs; a later statement may raise its error."""
+        self._connection.execute_later(sql, parameters)
+
     def insert(self, sql: str, *parameters: Any) -> int:
         """Insert one row, and return its id."""
         return self._connection.insert(sql, parameters)
@@ -234,13 +263,16 @@ class Transaction(Snapshot):
         self.execute("SAVEPOINT part")
         try:
             yield
+            self._connection.flush()
         except Exception:
             if self._connection.in_transaction:  # else a full disk has rolled back the whole batch
+                with contextlib.suppress(Exception):  # it is undone, whether or not it succeeds
+                    self._connection.flush()
                 self.execute("ROLLBACK TO part")
                 self.execute("RELEASE part")
             del self.changes[announced:]
             raise
-        self.execute("RELEASE part")
+        self.execute_later("RELEASE part")
 
 
 class PortableJob(Generic[T]):

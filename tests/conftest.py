@@ -26,9 +26,12 @@ from tests.leftovers import (  # noqa: F401 - fixtures and hooks
 from tests.served import Served, over_sockets
 
 MEASURED = re.compile(
-    r"/(program|store)/|/test_(commands|market|serve|start_up|tls|workers|writer_process)\.py$"
+    r"/(program|store)/|/test_(commands|gateways|machine_faults|market|serve|start_up|tls|wall_clock"
+    r"|workers|writer_process)\.py$"
 )
 """Tests whose gateways count for the coverage; others start such processes, too."""
+STATE_MACHINE = re.compile(r"_machine\.py$")
+"""Slow tests that count for the coverage; the others repeat the same lines very often."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -42,9 +45,10 @@ def _processes_without_coverage(request: pytest.FixtureRequest) -> Iterator[None
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Do not trace slow tests either: they repeat the same lines very often."""
-    traced = Coverage.current() if item.get_closest_marker("slow") is not None else None
-    if traced is None:
+    """Do not trace slow tests either, for they take longer still then."""
+    traced = Coverage.current()
+    is_slow = item.get_closest_marker("slow") is not None
+    if traced is None or not is_slow or STATE_MACHINE.search(item.path.as_posix()):
         return (yield)
     traced.stop()
     try:

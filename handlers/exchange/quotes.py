@@ -25,7 +25,6 @@ from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import SYMBOLS
-from scopegate.exchange.trade_clock import TradeClock
 from scopegate.gateway.access.apps import App
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.bus import ActiveTopics, Bus
@@ -85,7 +84,6 @@ class Quotes:
         bus: Bus,
         margins: Margins,
         access: Access,
-        trade_clock: TradeClock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._feed = feed
@@ -93,7 +91,6 @@ class Quotes:
         self._bus = bus
         self._margins = margins
         self._access = access
-        self._trade_clock = trade_clock
         self._monotonic = monotonic
         self._streams: ActiveTopics[str, Quoted] = ActiveTopics(bus, str)
         """The latest quote on each topic of the bus."""
@@ -151,9 +148,9 @@ class Quotes:
             return None
         return app
 
-    def price(self, quote_request: QuoteRequest) -> Quote[Any]:
-        """Return the quote for a purchase that is made now. Raises `Refusal`."""
-        return self._quote(quote_request, int(self._trade_clock.now()))
+    def price(self, quote_request: QuoteRequest, at: int) -> Quote[Any]:
+        """Return the quote for a purchase that is made at this market second. Raises `Refusal`."""
+        return self._quote(quote_request, at)
 
     def _quote(self, quote_request: QuoteRequest, second: int) -> Quote[Any]:
         """Return the quote as of a market second; equal requests share it. Raises `Refusal`."""

@@ -22,7 +22,6 @@ from scopegate.exchange.desk import Desk
 from scopegate.exchange.markups import MarkupPayee
 from scopegate.exchange.money import rounded_units, to_number
 from scopegate.exchange.rates import Rates
-from scopegate.exchange.trade_clock import TradeClock
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import (
@@ -80,14 +79,12 @@ class Trading:
         access: Access,
         clock: Clock,
         rates: Rates,
-        trade_clock: TradeClock,
     ) -> None:
         self._desk = desk
         self._quotes = quotes
         self._streams = streams
         self._access = access
         self._clock = clock
-        self._trade_clock = trade_clock
         self._rates = rates
 
     @call("buy", needs=TRADE, streams="proposal_open_contract", error_codes=error_codes.PURCHASE)
@@ -164,24 +161,27 @@ class Trading:
                 f"Account {grant.loginid} is in {own}: it cannot buy a contract in {currency}.",
                 {"currency": f"Must be {own}."},
             )
-        deal = quoting.lock_price(
-            proposed,
-            self._quotes.price(quote_request),
-            max_price=rounded_units(price, currency, ROUND_FLOOR),
-            margins=self._desk.margins,
-        )
-        now = self._trade_clock.now()
-        purchase = Purchase(
-            quote=deal,
-            loginid=grant.loginid,
-            app_id=session.app_id,
-            at=int(now),
-            key=key,
-            markup_payee=self._markup_payee(session, deal),
+
+        def purchase(now: float) -> Purchase:
+            deal = quoting.lock_price(
+                proposed,
+                self._quotes.price(quote_request, int(now)),
+                max_price=rounded_units(price, currency, ROUND_FLOOR),
+                margins=self._desk.margins,
+            )
             # A token in a purchase for several accounts is not signed in, so it has no session.
-            signed_in_for=now - session.signed_in_at if grant.loginid in session.grants else 0.0,
-        )
-        return await self._desk.buy(purchase, self._access.guard(grant))
+            is_signed_in = grant.loginid in session.grants
+            return Purchase(
+                quote=deal,
+                loginid=grant.loginid,
+                app_id=session.app_id,
+                at=int(now),
+                key=key,
+                markup_payee=self._markup_payee(session, deal),
+                signed_in_for=now - session.signed_in_at if is_signed_in else 0.0,
+            )
+
+        return await self._desk.buy(self._access.guard(grant), purchase)
 
     def _markup_payee(self, session: Session, deal: Quote[Any]) -> MarkupPayee | None:
         """The payee of a purchase's markup; `None` if the connection's app charges none."""

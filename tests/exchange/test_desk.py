@@ -1,6 +1,7 @@
 """The desk: what it looks at, what it forgets, and what it does when the store can not."""
 
 import asyncio
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -16,10 +17,10 @@ from scopegate.exchange.contracts.common.quote_request import QuoteRequest
 from scopegate.exchange.contracts.common.state import Status, begin, latest
 from scopegate.exchange.contracts.multipliers import PIP_PARTS, Multiplier
 from scopegate.exchange.copying import Copying
-from scopegate.exchange.desk import Desk
+from scopegate.exchange.desk import ATTEMPTS, Desk
 from scopegate.exchange.trade_clock import TradeClock
 from scopegate.runtime.siblings import Siblings
-from scopegate.store.errors import StoreError
+from scopegate.store.errors import StoreBusyError, StoreError
 from scopegate.store.store import Store
 from scopegate.testing import World
 
@@ -31,7 +32,30 @@ async def bought(world: World, **wanted: Any) -> BoughtContract:
     desk, now = world.gateway.service(Desk), int(world.clock.now())
     quote = quoting.make_quote(request, desk.feed, now, desk.margins)
     purchase = Purchase(quote=quote, loginid=world.demo.loginid, app_id=None, at=now)
-    return await desk.buy(purchase, lambda transaction: None)
+    return await desk.buy(lambda transaction: None, lambda at: purchase)
+
+
+async def test_a_trade_whose_turn_comes_too_late_again_and_again_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = world.gateway.service(Desk)
+    opened = (await bought(world, duration=1, duration_unit="d", contract_type="CALL")).contract
+    turns = [0.0] * ATTEMPTS
+    monkeypatch.setattr(desk._trade_clock, "begins_before", lambda now: turns.pop())
+    with pytest.raises(StoreBusyError):
+        await bought(world, duration=1, duration_unit="d", contract_type="CALL")
+    assert turns == []
+    world.clock.advance(2)
+    turns = [math.inf, 0.0]
+    await desk.sell(
+        opened.id,
+        loginid=opened.loginid,
+        min_price=0,
+        app_id=None,
+        guard=lambda transaction: None,
+    )
+    assert turns == []
+    assert desk.positions(opened.loginid) == []
 
 
 async def test_contracts_that_were_closed_early_leave_nothing_behind(

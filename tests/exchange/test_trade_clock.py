@@ -1,8 +1,11 @@
 """Trades are made at a time that no gateway has reached."""
 
+import math
+import time
+
 import pytest
 
-from scopegate.exchange.trade_clock import TradeClock
+from scopegate.exchange.trade_clock import HURRIED_SECONDS, TradeClock, TurnTooLateError, check_turn
 from scopegate.runtime import siblings as siblings_module
 from scopegate.runtime.clock import HandClock
 from scopegate.runtime.siblings import Siblings
@@ -28,3 +31,18 @@ def test_the_workers_of_a_machine_have_one_clock() -> None:
     siblings = Siblings(1, 2, lambda receiver, message: None)
     siblings.set_present([0, 1])
     assert TradeClock(HandClock(NOON), siblings, 0.4).now() == NOON
+
+
+def test_a_trade_waits_for_its_turn_until_the_next_second() -> None:
+    siblings = Siblings(1, None, lambda receiver, message: None)
+    for speed, most in ((1.0, 0.75), (20.0, HURRIED_SECONDS)):
+        trade_clock = TradeClock(HandClock(NOON), siblings, speed=speed)
+        siblings.set_present([1])
+        assert trade_clock.begins_before(NOON + 0.25) == math.inf
+        siblings.set_present([0, 1])
+        before = time.monotonic() + most
+        assert before <= trade_clock.begins_before(NOON + 0.25) <= time.monotonic() + most
+        siblings = Siblings(1, None, lambda receiver, message: None)
+    check_turn(math.inf)
+    with pytest.raises(TurnTooLateError):
+        check_turn(time.monotonic() - 0.001)

@@ -1,7 +1,9 @@
 """The jobs of trades are portable: what is pickled on the way changes nothing."""
 
 import pickle
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -23,8 +25,10 @@ from scopegate.gateway.access.guard import TokenCheck
 from scopegate.gateway.calls import token_form
 from scopegate.gateway.calls.errors import ApiError, authorization_required
 from scopegate.store.migrating import migrate
+from scopegate.store.postgresql_connection import PostgresqlConnection
 from scopegate.store.sqlite_connection import connect
 from scopegate.store.transactions import Job, T, Transaction
+from tests import postgresql
 from tests.exchange.test_replay import FEED, NOON, wishes
 
 
@@ -106,6 +110,54 @@ def test_a_trade_elsewhere_is_the_trade_here(database: Path, request: QuoteReque
         tokens.end(transaction, [found.id])
         with pytest.raises(ApiError, match="AuthorizationRequired"):
             there(Buying(guard, purchase, copies))
+
+
+@pytest.mark.skipif(bool(postgresql.missing()), reason=postgresql.missing())
+def test_a_trade_waits_for_few_answers_of_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Meanwhile no other gateway writes, so each one counts."""
+    answers: list[object] = []
+    wait = PostgresqlConnection._round_trip
+
+    @contextmanager
+    def counted(self: PostgresqlConnection) -> Iterator[None]:
+        answers.append(self)
+        with wait(self):
+            yield
+
+    monkeypatch.setattr(PostgresqlConnection, "_round_trip", counted)
+    request = QuoteRequest(
+        contract_type="CALL",
+        symbol="R_100",
+        currency="USD",
+        amount=Decimal(10),
+        basis="stake",
+        duration=5,
+        duration_unit="m",
+    )
+    quote = quoting.make_quote(request, FEED, NOON, Margins())
+    server = postgresql.new_database()
+    with closing(PostgresqlConnection(server.url, allow_unsafe=True)) as connection:
+        transaction = Transaction(connection)
+        user_id = users.create(transaction, "ada@example.com")
+        ledger.open_with_balance(transaction, user_id, virtual=[True], at=NOON)
+        [account] = ledger.accounts(transaction)
+        token = tokens.create(transaction, tokens.NewToken(account.loginid, "Bot", ["trade"]))
+        found = tokens.find(transaction, token_form.digest(token))
+        assert found is not None
+        purchase = Purchase(quote=quote, loginid=account.loginid, app_id=None, at=NOON)
+        counts = []
+        for _ in range(2):  # first of all, statements are prepared
+            with connection.writing():
+                answers.clear()
+                buying = Buying(TokenCheck(found.id), purchase, Copies(tokens.holds))
+                contract = buying(transaction).contract
+                connection.flush()
+                bought = len(answers)
+                tick = latest(FEED, contract.terms.symbol, NOON + 300)
+                Settling(contract, Outcome(Status.WON, tick, 7))(transaction)
+                connection.flush()
+                counts.append((bought, len(answers) - bought))
+        assert counts[1] == (6, 4)
 
 
 def test_what_trades_raise_keeps_its_fields_on_the_way() -> None:

@@ -5,6 +5,7 @@ else fails or races.
 """
 
 import asyncio
+import random
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -83,14 +84,16 @@ def token_checked_beforehand() -> None:
     """A purchase checks its token in a transaction of its own, before the one that buys."""
     buy = desk.Desk.buy
 
-    async def bought(self: desk.Desk, purchase: Purchase, guard: ledger.Guard) -> BoughtContract:
+    async def bought(
+        self: desk.Desk, guard: ledger.Guard, purchase: Callable[[float], Purchase]
+    ) -> BoughtContract:
         await self._store.read(guard)
         await asyncio.sleep(WINDOW * 10)
 
         def unguarded(reader: Snapshot) -> None:
             pass
 
-        return await buy(self, purchase, unguarded)
+        return await buy(self, unguarded, purchase)
 
     desk.Desk.buy = bought  # type: ignore[method-assign]
 
@@ -104,6 +107,7 @@ def ids_before_the_lock() -> None:
         if sequence in then:
             [[number]] = engine.texts(simple(self, b"SELECT " + sequence))
             then = then.replace(sequence, b"'%b'" % number.encode())
+            time.sleep(random.uniform(0, WINDOW))  # another gateway's turn may come first
         return begin(self, then)
 
     PostgresqlConnection.begin = begun  # type: ignore[method-assign]

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from scopegate.gateway.access import tokens, users
 from scopegate.handlers.exchange.exchange_scopes import SCOPES
 from scopegate.store import postgresql as engine
 from scopegate.store.transactions import Transaction
-from tests import books, postgresql
+from tests import books, postgresql, stores
 from tests.process.client_steps import (
     CALL,
     PLUGIN,
@@ -174,6 +174,27 @@ async def test_a_purchase_never_enters_at_a_tick_that_another_gateway_has_sent(
             seen = (await until(one, "tick"))["tick"]["epoch"]
             bought = await other.ask(BUY | {"parameters": DAY | {"symbol": "1HZ100V"}})
             assert bought["buy"]["start_time"] >= seen  # the entry tick follows the start
+
+
+async def test_a_trade_that_had_to_wait_is_made_at_the_time_and_price_of_its_turn(
+    both: Gateways,
+) -> None:
+    """Else whoever revokes its token meanwhile could know the tick that decides."""
+    async with both.signed_in() as (one, other):
+        bought = await other.ask(BUY)
+        await one.ask({"ticks": "1HZ100V"})
+        await other.ask({"transaction": 1, "subscribe": 1})
+        contract_id = bought["buy"]["contract_id"]
+        for request in (BUY, {"sell": contract_id, "price": 0}):
+            with closing(stores.opened(both.server)) as connection, connection.writing():
+                waiting = asyncio.ensure_future(other.ask(request))
+                for _ in range(3):
+                    seen = (await until(one, "tick"))["tick"]["epoch"]
+                    connection.execute("SELECT 1")  # a session that does nothing is ended
+                assert not waiting.done()
+            assert "error" not in await waiting
+            entry = (await until(other, "transaction"))["transaction"]
+            assert entry["transaction_time"] >= seen
 
 
 async def settled(client: SocketClient, opened: set[int]) -> None:

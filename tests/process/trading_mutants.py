@@ -83,7 +83,11 @@ def unguarded_debit() -> None:
 
     ledger.post_unannounced = posted_before
 
-    async def buy(self: desk.Desk, purchase: Purchase, guard: ledger.Guard) -> BoughtContract:
+    async def buy(
+        self: desk.Desk, guard: ledger.Guard, made: Callable[[float], Purchase]
+    ) -> BoughtContract:
+        purchase = made(self._trade_clock.now())
+
         def charge(transaction: Transaction) -> Entry:
             guard(transaction)
             posting = Posting(
@@ -123,8 +127,11 @@ def copies_afterwards() -> None:
     ) -> None:
         pass
 
-    async def buy_first(self: desk.Desk, purchase: Purchase, guard: ledger.Guard) -> BoughtContract:
-        bought, quote = await buy(self, purchase, guard), purchase.quote
+    async def buy_first(
+        self: desk.Desk, guard: ledger.Guard, made: Callable[[float], Purchase]
+    ) -> BoughtContract:
+        purchase = made(self._trade_clock.now())
+        bought, quote = await buy(self, guard, lambda now: purchase), purchase.quote
         await self._store.write(
             lambda transaction: copy(self._copying.copies, transaction, bought, quote)
         )

@@ -10,7 +10,6 @@ import pytest
 from scopegate.exchange.contracts.common.quote_request import QuoteRequest
 from scopegate.exchange.feed import Feed
 from scopegate.exchange.rules import Margins
-from scopegate.exchange.trade_clock import TradeClock
 from scopegate.gateway.access.accounts import Accounts
 from scopegate.gateway.access.guard import Access
 from scopegate.gateway.calls.bus import Bus
@@ -71,7 +70,6 @@ def quotes(now: Now) -> Quotes:
             ConcurrencyLimiter(),
             Siblings(),
         ),
-        TradeClock(clock, Siblings(), 0.0),
         monotonic=now,
     )
 
@@ -181,21 +179,18 @@ async def test_who_comes_after_the_last_listener_gets_a_quote_of_their_own(
 async def test_equal_requests_of_a_second_share_a_quote(quotes: Quotes) -> None:
     """And not those of another second, whichever has passed."""
     request = QuoteRequest(**{**WISH, "amount": Decimal(10)})
-    first = quotes.price(request)
-    assert quotes.price(QuoteRequest(**{**WISH, "amount": Decimal("10.0")})) is first
-    assert quotes.price(replace(request, amount=Decimal(11))) is not first
-    clock = quotes._clock
-    assert isinstance(clock, HandClock)
-    clock.advance(2)
-    later = quotes.price(request)
+    first = quotes.price(request, int(NOON))
+    assert quotes.price(QuoteRequest(**{**WISH, "amount": Decimal("10.0")}), int(NOON)) is first
+    assert quotes.price(replace(request, amount=Decimal(11)), int(NOON)) is not first
+    later = quotes.price(request, int(NOON) + 2)
     assert later.spot != first.spot
-    assert quotes.price(request) is later
+    assert quotes.price(request, int(NOON) + 2) is later
 
 
 async def test_shared_quotes_are_bounded(quotes: Quotes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_OF_SECOND", 3)
     for amount in range(10, 20):
-        quotes.price(QuoteRequest(**{**WISH, "amount": Decimal(amount)}))
+        quotes.price(QuoteRequest(**{**WISH, "amount": Decimal(amount)}), int(NOON))
         assert len(quotes._of_second) <= 3
 
 

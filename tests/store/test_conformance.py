@@ -74,6 +74,97 @@ async def test_a_parts_failure_is_its_own(store: Store) -> None:
     assert [each.x for each in told] == [1, 2, 5]
 
 
+def put_later(x: int) -> Job[None]:
+    def job(transaction: Transaction) -> None:
+        transaction.execute_later("INSERT INTO t VALUES (?)", x)
+
+    return job
+
+
+async def test_what_is_executed_later_fails_its_own_job_alone(store: Store) -> None:
+    """Whether it fails at the end of the job, with a later statement, or before the job raises."""
+
+    def goes_on(transaction: Transaction) -> None:
+        put_later(1)(transaction)
+        put(7)(transaction)
+
+    def gives_up(transaction: Transaction) -> None:
+        put_later(8)(transaction)
+        raise LookupError("changed my mind")
+
+    def fails_and_gives_up(transaction: Transaction) -> None:
+        put_later(1)(transaction)
+        raise LookupError("changed my mind")
+
+    jobs = [put_later(1), put_later(1), gives_up, put_later(2), goes_on, fails_and_gives_up]
+    results = await asyncio.gather(
+        *map(store.write, jobs), store.write(put(3)), return_exceptions=True
+    )
+    kinds = [type(result) for result in results]
+    assert kinds[::2] == [type(None), LookupError, ConstraintError, type(None)]
+    assert kinds[1::2][:2] == [ConstraintError, type(None)]
+    assert kinds[5] in (LookupError, ConstraintError)
+    assert await numbers(store) == [1, 2, 3]
+    for job in jobs[1:3]:  # each alone in its batch
+        with pytest.raises((ConstraintError, LookupError)):
+            await store.write(job)
+    await store.write(put_later(4))
+    assert await numbers(store) == [1, 2, 3, 4]
+
+
+async def test_what_is_executed_later_belongs_to_its_part(store: Store) -> None:
+    def job(transaction: Transaction) -> list[str]:
+        failed = []
+        put_later(1)(transaction)
+        for values in ([2, 3], [4, 1], [5, 5]):
+            try:
+                with transaction.savepoint():
+                    for value in values:
+                        put_later(value)(transaction)
+            except ConstraintError:
+                failed.append(str(values))
+        with contextlib.suppress(LookupError, ConstraintError), transaction.savepoint():
+            put_later(1)(transaction)
+            raise LookupError("changed my mind")
+        put_later(6)(transaction)
+        return failed
+
+    assert await store.write(job) == ["[4, 1]", "[5, 5]"]
+    assert await numbers(store) == [1, 2, 3, 6]
+
+
+async def test_what_was_asked_ahead_is_what_is_there(store: Store) -> None:
+    """Also after a statement that has changed it, and in the next job after one that failed."""
+    largest = "SELECT max(x) FROM t", ()
+    smallest = "SELECT min(x) FROM t WHERE x > ?", (0,)
+
+    def asked(transaction: Transaction) -> list[int]:
+        return [transaction.single(sql, *given)[0] for sql, given in (largest, smallest)]
+
+    def job(transaction: Transaction) -> list[list[int]]:
+        found = []
+        put(5)(transaction)
+        for change in (put(6), put_later(7), lambda transaction: None):
+            transaction.ask_ahead(largest, smallest)
+            found.append(asked(transaction))
+            transaction.ask_ahead(largest, smallest)
+            change(transaction)
+            found.append(asked(transaction))
+        return found
+
+    def gives_up(transaction: Transaction) -> None:
+        put(9)(transaction)
+        transaction.ask_ahead(largest, smallest)
+        raise LookupError("changed my mind")
+
+    found, _, after = await asyncio.gather(
+        *map(store.write, (job, gives_up, asked)), return_exceptions=True
+    )
+    assert found == [[5, 5], [6, 5], [6, 5], [7, 5], [7, 5], [7, 5]]
+    assert after == [7, 5]
+    assert await store.read(lambda reader: reader.single("SELECT count(*) FROM t")[0]) == 3
+
+
 async def test_a_job_runs_to_its_end_when_its_caller_is_cancelled(store: Store) -> None:
     told: list[Told] = []
     store.listen(Told, told.append)

@@ -511,3 +511,30 @@ def test_each_statement_on_a_connection_that_was_lost_says_so() -> None:
     with pytest.raises(StoreUnavailableError, match="was lost"):
         connection.simple(b"COMMIT")
     connection.close()
+
+
+def test_statements_that_are_sent_together_say_so_too() -> None:
+    server = postgresql.new_database()
+    connection = postgresql_connection.PostgresqlConnection(server.url, allow_unsafe=True)
+    queries = [("SELECT ?::bigint", (number,)) for number in range(3)]
+    connection.ask_ahead(queries)
+    assert [connection.execute(*query).fetchall()[0][0] for query in queries] == [0, 1, 2]
+    connection.execute_later("SELECT ?::bigint", (1,))
+    connection.abort()
+    with pytest.raises(StoreUnavailableError, match="was lost"):
+        connection.flush()
+    with pytest.raises(StoreUnavailableError, match="was lost"):
+        connection.ask_ahead(queries)
+    connection.close()
+
+
+def test_much_is_sent_together_and_much_comes_back() -> None:
+    """More than fits into the buffers of the sockets, both ways."""
+    server = postgresql.new_database()
+    connection = postgresql_connection.PostgresqlConnection(server.url, allow_unsafe=True)
+    long = "x" * 1_000_000
+    queries = [("SELECT ?::text || ?", (long, str(number))) for number in range(20)]
+    connection.ask_ahead(queries)
+    for number, query in enumerate(queries):
+        assert connection.execute(*query).fetchall()[0][0] == f"{long}{number}"
+    connection.close()
