@@ -374,7 +374,7 @@ async def our_books(contracts: int) -> Books:
 
         async def buy(loginid: str) -> None:
             purchase = Purchase(quote=quote, loginid=loginid, app_id=None, at=now)
-            await gateway.service(Desk).buy(purchase, lambda _transaction: None)
+            await gateway.service(Desk).buy(lambda _transaction: None, lambda _now: purchase)
 
         whose = [owned[number // per_account].loginid for number in range(contracts)]
         with _timed(contracts, books, "bought"):

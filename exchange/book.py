@@ -255,7 +255,7 @@ def buy(transaction: Transaction, purchase: Purchase) -> BoughtContract:
 
 
 def _open_contracts_query(purchase: Purchase) -> Query:
-    """Return how to count the account's open contracts, all and alike, and their payouts."""
+    """Return the query for the number and payout of the open contracts, and how many are alike."""
     return (
         "SELECT count(*), coalesce(sum(payout), 0), count(CASE WHEN contract_type = ? THEN 1 END)"
         " FROM contracts WHERE loginid = ? AND status = 'open'",

@@ -59,7 +59,7 @@ from scopegate.exchange.ledger import Guard
 from scopegate.exchange.money import to_text
 from scopegate.exchange.rules import Margins
 from scopegate.exchange.symbols import Symbol
-from scopegate.exchange.trade_clock import TradeClock, TurnTooLateError, check_turn
+from scopegate.exchange.trade_clock import DeadlinePassedError, TradeClock, check_deadline
 from scopegate.exchange.trades import Buying, Closing, Settling
 from scopegate.runtime.clock import Clock
 from scopegate.runtime.siblings import Siblings
@@ -78,7 +78,8 @@ SETTLED_TOGETHER = 256
 STALE = 1_000
 """The number of entries of closed contracts that stay in a heap before they are removed."""
 ATTEMPTS = 3
-"""How often a sale or a change is tried if the contract's orders keep changing meanwhile."""
+"""How often a trade is tried if the contract's orders keep changing meanwhile, and how often if its
+deadline passes."""
 RETRY = 1.0
 """Real seconds after which a settlement that the store could not commit is tried again."""
 SETTLING_ATTEMPTS = 5
@@ -451,17 +452,17 @@ class Desk:
 
     # Requests of clients.
 
-    async def buy(self, guard: Guard, purchase: Callable[[float], Purchase]) -> BoughtContract:
+    async def buy(self, guard: Guard, make_purchase: Callable[[float], Purchase]) -> BoughtContract:
         """Buy a contract, once per key, and copies of it for the accounts that copy this one.
 
-        `purchase` returns it for the market time of the trade, and may be called again: if other
-        gateways write for too long, its price is no longer that of the market. Copies carry no
-        markup. Raises `Refusal`, `StoreBusyError`, or what `purchase` and the guard raise.
+        `make_purchase` prices the contract for a market time. It is called again if the purchase
+        has waited for the database until that price was no longer the market's. Copies carry no
+        markup. Raises `Refusal`, `StoreBusyError`, or what `make_purchase` and the guard raise.
         """
 
-        async def attempt(now: float, begins_before: float) -> BoughtContract:
+        async def attempt(now: float, deadline: float) -> BoughtContract:
             copies = self._copying.copies
-            return await self._store.write(Buying(guard, purchase(now), copies, begins_before))
+            return await self._store.write(Buying(guard, make_purchase(now), copies, deadline))
 
         return await self._in_time(attempt)
 
@@ -493,7 +494,7 @@ class Desk:
     ) -> ClosedContract:
         """Sell a contract back at its present value, but not below `min_price` (smallest units).
 
-        Raises `Refusal`, or what the guard raises.
+        Raises `Refusal`, `StoreBusyError`, or what the guard raises.
         """
 
         def sale(position: Position, now: int) -> Outcome:
@@ -509,7 +510,7 @@ class Desk:
     ) -> ClosedContract:
         """Cancel a multiplier that was bought with cancellation: the stake is refunded.
 
-        Raises `Refusal`, or what the guard raises.
+        Raises `Refusal`, `StoreBusyError`, or what the guard raises.
         """
 
         def cancellation(position: Position, now: int) -> Outcome:
@@ -521,13 +522,16 @@ class Desk:
     async def change_orders(
         self, contract_id: int, *, loginid: str, change: Callable[[Position], Orders], guard: Guard
     ) -> Contract:
-        """Replace the orders of an open contract with those that `change` returns for it."""
+        """Replace the orders of an open contract with those that `change` returns for it.
 
-        async def attempt(position: Position, now: int, begins_before: float) -> Contract | None:
+        Raises `Refusal`, `StoreBusyError`, or what `change` and the guard raise.
+        """
+
+        async def attempt(position: Position, now: int, deadline: float) -> Contract | None:
             held, orders, seen = position.contract, change(position), position.state.seen
 
             def job(transaction: Transaction) -> Contract | None:
-                check_turn(begins_before)
+                check_deadline(deadline)
                 guard(transaction)
                 return book.change_orders(transaction, held, orders, at=now, followed_to=seen)
 
@@ -549,9 +553,7 @@ class Desk:
         Raises `Refusal` if it pays less than `min_price`; a copy is closed whatever it pays.
         """
 
-        async def attempt(
-            position: Position, now: int, begins_before: float
-        ) -> ClosedContract | None:
+        async def attempt(position: Position, now: int, deadline: float) -> ClosedContract | None:
             held, ending = position.contract, end(position, now)
             if ending.pays < min_price:
                 currency = position.terms.currency
@@ -568,7 +570,7 @@ class Desk:
                 app_id=app_id,
                 copies=self._copying.copies,
                 ends=self._ends_of_copies(held, end, now),
-                begins_before=begins_before,
+                deadline=deadline,
             )
             return await self._store.write(closing)
 
@@ -599,9 +601,9 @@ class Desk:
         Raises `Refusal` if it is not open, or if its orders change during each of `ATTEMPTS`.
         """
 
-        async def attempt_now(now: float, begins_before: float) -> ResultT | None:
+        async def attempt_now(now: float, deadline: float) -> ResultT | None:
             position = await self._open(contract_id, loginid, int(now))
-            return await attempt(position, int(now), begins_before)
+            return await attempt(position, int(now), deadline)
 
         for _ in range(ATTEMPTS):
             done = await self._in_time(attempt_now)
@@ -610,16 +612,17 @@ class Desk:
         raise Refusal("NoOpenPosition", ORDERS_CHANGE)
 
     async def _in_time(self, attempt: Callable[[float, float], Awaitable[ResultT]]) -> ResultT:
-        """Make a trade at the present market time, again if its turn to be written came too late.
+        """Make a trade at the present market time; if its deadline passes, at a later one.
 
-        `attempt` gets that time, and the one before which its transaction must begin. Raises
-        `StoreBusyError` if none of `ATTEMPTS` does.
+        `attempt` gets that time and the deadline. Raises `StoreBusyError` if all `ATTEMPTS` fail.
         """
         for _ in range(ATTEMPTS):
             now = self._trade_clock.now()
-            with contextlib.suppress(TurnTooLateError):
-                return await attempt(now, self._trade_clock.begins_before(now))
-        raise StoreBusyError("other gateways were writing when the trade had to be made")
+            with contextlib.suppress(DeadlinePassedError):
+                return await attempt(now, self._trade_clock.deadline(now))
+        fault = StoreBusyError("a trade waited too long for the database")
+        self._store.complain(fault)
+        raise fault
 
     async def settle_due(self, loginid: str) -> int:
         """Settle the account's contracts that have ended; return their number."""

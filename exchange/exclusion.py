@@ -47,7 +47,7 @@ _PAID_IN = ("deposit", "transfer")
 
 
 def query(loginid: str) -> Query:
-    """Return what `in_force` asks for."""
+    """Return the query of `in_force`."""
     return "SELECT * FROM self_exclusions WHERE loginid = ?", (loginid,)
 
 

@@ -153,7 +153,7 @@ def open_account(
 
 
 def account_query(loginid: str) -> Query:
-    """Return what `account` asks for."""
+    """Return the query of `account`."""
     return "SELECT * FROM accounts WHERE loginid = ?", (loginid,)
 
 

@@ -7,13 +7,13 @@ from typing import Final
 from scopegate.runtime.clock import Clock
 from scopegate.runtime.siblings import Siblings
 
-HURRIED_SECONDS: Final = 1.0
-"""Real seconds that a trade may wait in a market whose seconds are shorter than real ones, because
-they can be shorter than a COMMIT."""
+MIN_WAIT_SECONDS: Final = 1.0
+"""Real seconds that a trade may always wait where the market is faster than real time: its seconds
+may be shorter than a COMMIT takes."""
 
 
-class TurnTooLateError(Exception):
-    """A trade had to wait, and its price and time are no longer those of the market.
+class DeadlinePassedError(Exception):
+    """A trade has waited so long that its price and time are no longer those of the market.
 
     Nothing was changed.
     """
@@ -26,8 +26,9 @@ class TradeClock:
     that this gateway has not. Who saw it there must not get it here, by a purchase that enters at
     that tick or a sale at the one before. So trades are made at a time that none has reached.
 
-    Nor may a trade wait until that tick is known: whoever revokes its token at another gateway
-    meanwhile could choose whether it is made.
+    Nor may a trade wait for the database until that tick is known: by revoking its token at another
+    gateway, its owner could choose whether it is made. (In a market faster than real time it may
+    wait for `MIN_WAIT_SECONDS`.)
     """
 
     def __init__(
@@ -47,18 +48,18 @@ class TradeClock:
         ahead = self._ahead if self._siblings.have_own_clocks else 0.0
         return self._clock.now() + ahead
 
-    def begins_before(self, now: float) -> float:
-        """Return until when the transaction of a trade that is made at `now` must have begun.
+    def deadline(self, now: float) -> float:
+        """Return by when the transaction of a trade that is priced at `now` must begin.
 
-        In monotonic time, as `check_turn` takes it; infinite without other gateways.
+        In monotonic time, as `check_deadline` takes it; infinite without other gateways.
         """
         if not self._siblings.have_own_clocks:
             return math.inf
         left = (int(now) + 1 - now) / self._speed
-        return time.monotonic() + (left if self._speed <= 1 else max(left, HURRIED_SECONDS))
+        return time.monotonic() + (left if self._speed <= 1 else max(left, MIN_WAIT_SECONDS))
 
 
-def check_turn(begins_before: float) -> None:
-    """Raise `TurnTooLateError` if it is later than this, in monotonic time."""
-    if time.monotonic() > begins_before:
-        raise TurnTooLateError
+def check_deadline(deadline: float) -> None:
+    """Raise `DeadlinePassedError` if it is later than this, in monotonic time."""
+    if time.monotonic() > deadline:
+        raise DeadlinePassedError

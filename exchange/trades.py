@@ -13,7 +13,7 @@ from scopegate.exchange.contracts.common.refusals import Refusal
 from scopegate.exchange.contracts.common.state import Outcome
 from scopegate.exchange.copying import Copies
 from scopegate.exchange.ledger import Guard
-from scopegate.exchange.trade_clock import check_turn
+from scopegate.exchange.trade_clock import check_deadline
 from scopegate.runtime.pickling import quickly_pickled
 from scopegate.store.transactions import PortableJob, Transaction
 
@@ -23,18 +23,18 @@ from scopegate.store.transactions import PortableJob, Transaction
 class Buying(PortableJob[BoughtContract]):
     """Buys a contract, and copies of it.
 
-    Raises `Refusal`, `TurnTooLateError`, or what the guard raises.
+    Raises `Refusal`, `DeadlinePassedError`, or what the guard raises.
     """
 
     guard: Guard
     purchase: Purchase
     copies: Copies
-    begins_before: float = math.inf
-    """As `TradeClock.begins_before` returns it."""
+    deadline: float = math.inf
+    """By when it must begin, as `TradeClock.deadline` returns it."""
 
     def __call__(self, transaction: Transaction) -> BoughtContract:
         """Return what was bought."""
-        check_turn(self.begins_before)
+        check_deadline(self.deadline)
         self.guard(transaction)
         bought = book.buy(transaction, self.purchase)
         self.copies.bought(transaction, bought, self.purchase.quote)
@@ -46,7 +46,7 @@ class Buying(PortableJob[BoughtContract]):
 class Closing(PortableJob[ClosedContract | None]):
     """Sells or cancels a contract, and its copies.
 
-    Raises `TurnTooLateError`, or what the guard raises.
+    Raises `DeadlinePassedError`, or what the guard raises.
     """
 
     guard: Guard
@@ -57,12 +57,12 @@ class Closing(PortableJob[ClosedContract | None]):
     copies: Copies
     ends: Sequence[tuple[Contract, Outcome | Refusal]]
     """The open copies, each with its present outcome, or why it has none."""
-    begins_before: float = math.inf
-    """As `TradeClock.begins_before` returns it."""
+    deadline: float = math.inf
+    """By when it must begin, as `TradeClock.deadline` returns it."""
 
     def __call__(self, transaction: Transaction) -> ClosedContract | None:
         """Return what was closed; `None` if it is closed already, or its orders have changed."""
-        check_turn(self.begins_before)
+        check_deadline(self.deadline)
         self.guard(transaction)
         closed = book.close(transaction, self.held, self.outcome, at=self.at, app_id=self.app_id)
         if closed is not None:

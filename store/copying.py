@@ -71,7 +71,8 @@ def _opened(location: Location, *, is_source: bool) -> Iterator[Connection]:
     require_driver()
     from scopegate.store.postgresql_connection import PostgresqlConnection
 
-    with closing(PostgresqlConnection(location.url, allow_unsafe=True)) as server:
+    # The other database may take a while for each table, and no gateway waits for this one.
+    with closing(PostgresqlConnection(location.url, allow_unsafe=True, idle_seconds=0)) as server:
         if server.claimed():
             raise StoreError(f"a gateway is serving the database {location}: stop it first")
         if (server.schema_version() > 0) != is_source:

@@ -38,7 +38,7 @@ class StoreUnavailableError(StoreError, ReportedError):
 
 
 class StoreBusyError(StoreUnavailableError):
-    """Too many jobs are waiting."""
+    """Too many jobs are waiting, or one has waited for too long."""
 
 
 class StoreDamagedError(StoreUnavailableError):

@@ -286,7 +286,7 @@ class PostgresqlStore(Store):
         Else it would wait for a batch before it, whose outcome may not be known yet.
         """
         if (fault := self._writer.fault) is not None:
-            self._complain(fault)
+            self.complain(fault)
             raise StoreUnavailableError(*fault.args)
         return await super().write(job)
 
@@ -414,7 +414,7 @@ class PostgresqlStore(Store):
             try:
                 state = await self._writer.run(lambda connection: connection.state_of(transaction))
             except StoreUnavailableError as problem:
-                self._complain(problem)
+                self.complain(problem)
             else:
                 if state != _UNDECIDED:
                     return state == _COMMITTED
@@ -480,7 +480,7 @@ def _run_jobs(connection: PostgresqlConnection, batch: Sequence[WrittenJob]) -> 
         connection.execute_later("SAVEPOINT job")
     ends = time.monotonic() + BATCH_SECONDS
     for number, waiting in enumerate(batch, 1):
-        transaction = Transaction(connection)
+        transaction, mark = Transaction(connection), connection.queued()
         waiting.failed, waiting.changes = None, ()
         try:
             waiting.result = waiting.job(transaction)
@@ -496,12 +496,12 @@ def _run_jobs(connection: PostgresqlConnection, batch: Sequence[WrittenJob]) -> 
                 raise
             waiting.failed = problem
             # The savepoint stays, for the next job. A single job had none.
-            if len(batch) > 1:
-                with contextlib.suppress(Exception):  # it is undone, whether or not it succeeds
+            if len(batch) == 1:
+                connection.roll_back()
+            elif not connection.drop_queued(mark):
+                with contextlib.suppress(Exception):  # what is queued is undone in any case
                     connection.flush()
                 connection.simple(b"ROLLBACK TO job")
-            else:
-                connection.roll_back()
         else:
             waiting.changes = transaction.changes
             if number < len(batch) and time.monotonic() < ends:

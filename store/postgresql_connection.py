@@ -38,11 +38,14 @@ CONNECT_SECONDS = 5
 LOCK_SECONDS = 5
 """Seconds to wait while another process writes."""
 IDLE_SECONDS = 2
-"""Seconds after which the server ends a session that does nothing within a transaction."""
+"""Seconds after which the server ends a gateway's session that is idle within a transaction."""
 MAX_STORED_CHANGES = 100_000
 """Rows of `changes` that are stored for gateways which have not read them yet."""
 MAX_PREPARED = 500
 """Statements that a connection prepares; later ones are parsed each time."""
+
+MAX_POLL_MILLISECONDS = 50
+"""With TLS, data may have arrived that the socket does not show: OpenSSL has read it already."""
 
 _DEFAULTS: Final = {
     "application_name": "scopegate",
@@ -67,7 +70,7 @@ _SESSION: Final = (
     # A gateway that was stopped, or whose machine has gone, must not keep its locks.
     b" SET idle_in_transaction_session_timeout = '%ds';"
     b" SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;"
-    b" SET tcp_user_timeout = 10000" % (LOCK_SECONDS, IDLE_SECONDS)
+    b" SET tcp_user_timeout = 10000"
 )
 _CHECKS: Final = (
     b"SELECT current_setting('fsync'), current_setting('full_page_writes'),"
@@ -301,10 +304,19 @@ class PostgresqlConnection:
 
     stored_changes: int | None = None
 
-    def __init__(self, url: str, *, read_only: bool = False, allow_unsafe: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        read_only: bool = False,
+        allow_unsafe: bool = False,
+        idle_seconds: int = IDLE_SECONDS,
+    ) -> None:
         """Connect to the server of this address. Raises `StoreError`.
 
         `allow_unsafe` accepts a server whose commits may be lost when its machine fails.
+        `idle_seconds` is after how many seconds without a statement the server ends a session
+        within a transaction; 0 for never.
         """
         own = {
             name: value
@@ -323,11 +335,12 @@ class PostgresqlConnection:
         self._count = 0
         self._later: list[_Command] = []
         """Statements that are run together with the next one."""
+        self._round_trips = 0
         self._asked: dict[Query, PostgresqlCursor] = {}
         """Answers to queries that were asked ahead."""
         try:
             self._check(allow_unsafe)
-            self.simple(_SESSION)
+            self.simple(_SESSION % (LOCK_SECONDS, idle_seconds))
         except BaseException:
             self.close()
             raise
@@ -372,8 +385,12 @@ class PostgresqlConnection:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the connection has ended."""
-        return self._pgconn.status != pq.ConnStatus.OK
+        """Whether the connection has ended, or cannot be used any more."""
+        return (
+            self._pgconn.status != pq.ConnStatus.OK
+            # An exception has come in between: which results are still to come is not known.
+            or self._pgconn.pipeline_status != pq.PipelineStatus.OFF
+        )
 
     @property
     def in_transaction(self) -> bool:
@@ -419,19 +436,36 @@ class PostgresqlConnection:
         return self._cursor(statement, result)
 
     def execute_later(self, sql: str, parameters: Sequence[Any] = (), /) -> None:
-        """Run one statement together with the next one, which raises its error."""
+        """Run one statement together with the next one, or with `flush`, which raises its error."""
         self._asked.clear()
-        self._later.append(self._command(sql, parameters))
+        command = self._command(sql, parameters)
+        self._later.append(command)
 
     def flush(self) -> None:
         """Run what `execute_later` has left."""
         if self._later:
             self._run_together([])
 
+    def queued(self) -> tuple[int, int]:
+        """Return a mark for `drop_queued`."""
+        return self._round_trips, len(self._later)
+
+    def drop_queued(self, mark: tuple[int, int]) -> bool:
+        """Drop what `execute_later` has queued since this mark.
+
+        Return `False` if anything was sent to the server since then.
+        """
+        round_trips, count = mark
+        if self._round_trips != round_trips:
+            return False
+        del self._later[count:]
+        return True
+
     def ask_ahead(self, queries: Sequence[Query], /) -> None:
         """Run these queries together, for `execute` with the same SQL and parameters."""
-        answers = self._run_together([self._command(*query) for query in queries])
-        self._asked = dict(zip(queries, answers[-len(queries) :], strict=True))
+        cursors = self._run_together([self._command(*query) for query in queries])
+        own = cursors[len(cursors) - len(queries) :]
+        self._asked = dict(zip(queries, own, strict=True))
 
     def _command(self, sql: str, parameters: Sequence[Any]) -> _Command:
         kinds = tuple(map(type, parameters))
@@ -446,7 +480,8 @@ class PostgresqlConnection:
 
     def _run_together(self, commands: Sequence[_Command]) -> list[PostgresqlCursor]:
         """Run what was left for later, and these, in one round trip."""
-        commands, self._later = [*self._later, *commands], []
+        commands = [*self._later, *commands]
+        self._later.clear()
         with self._round_trip():
             self._pgconn.enter_pipeline_mode()
             for statement, values in commands:
@@ -469,7 +504,7 @@ class PostgresqlConnection:
             polled = select.poll()  # unlike `select`, for any number of open files
             unsent = self._pgconn.flush()
             polled.register(self._pgconn.socket, select.POLLIN | (select.POLLOUT if unsent else 0))
-            polled.poll()
+            polled.poll(MAX_POLL_MILLISECONDS)
             self._pgconn.consume_input()
         return self._pgconn.get_result()
 
@@ -485,6 +520,7 @@ class PostgresqlConnection:
     def _prepare(self, sql: str, kinds: tuple[type, ...]) -> _Statement:
         if len(self._prepared) >= MAX_PREPARED:
             return _Statement(sql, kinds, b"")
+        self.flush()  # if this fails, it must not come before a savepoint that is queued
         self._count += 1
         statement = _Statement(sql, kinds, b"s%d" % self._count)
         with self._round_trip():
@@ -495,7 +531,7 @@ class PostgresqlConnection:
         return statement
 
     def simple(self, sql: bytes) -> pq.abc.PGresult:
-        """Run statements without parameters in one round trip; return the result of the last."""
+        """Run statements without parameters together; return the result of the last."""
         self._asked.clear()
         self.flush()
         with self._round_trip():
@@ -507,6 +543,7 @@ class PostgresqlConnection:
     @contextlib.contextmanager
     def _round_trip(self) -> Iterator[None]:
         """Wait for an answer of the server. Raises `StoreUnavailableError` without a connection."""
+        self._round_trips += 1
         try:
             yield
         except psycopg.Error as problem:

@@ -212,7 +212,7 @@ class SharedStore(SqliteStore):
         except sqlite3.Error as problem:
             # Nothing is passed on, not even this worker's own changes: the order would be wrong.
             fault = fault_of(problem) or StoreUnavailableError(str(problem))
-            self._complain(fault)
+            self.complain(fault)
             return fault
         if rows and rows[0][0] > self._passed_on + 1:
             log.error("this worker process has missed changes, and ends")

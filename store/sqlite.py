@@ -236,7 +236,7 @@ class SqliteStore(Store):
             except Exception as problem:  # noqa: BLE001 - whatever is wrong with the machine
                 fault = fault_of(problem) or StoreUnavailableError(str(problem))
                 with contextlib.suppress(Exception):  # the log
-                    self._complain(fault)
+                    self.complain(fault)
                 await asyncio.sleep(RETRY_SECONDS)
 
     def _start_process(self) -> None:

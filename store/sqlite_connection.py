@@ -32,7 +32,7 @@ class SqliteConnection(sqlite3.Connection):
         """Do nothing: nothing is left."""
 
     def ask_ahead(self, queries: Sequence[Query], /) -> None:
-        """Do nothing: an answer takes no longer later."""
+        """Do nothing: there is no network to wait for."""
 
     def insert(self, sql: str, parameters: Sequence[Any], /) -> int:
         """Insert one row, and return its id."""

@@ -152,7 +152,7 @@ class Store(ABC):
         """
         if len(self._waiting) >= MAX_WAITING:
             fault = StoreBusyError("too many writes are waiting")
-            self._complain(fault)
+            self.complain(fault)
             raise fault
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -172,7 +172,7 @@ class Store(ABC):
             fault = fault_of(problem)
             if fault is None or is_write_by_reader(problem):
                 raise
-            self._complain(fault)
+            self.complain(fault)
             if fault is problem:
                 raise
             raise fault from problem
@@ -255,7 +255,7 @@ class Store(ABC):
         with contextlib.suppress(Exception):  # a log that fails must not hold up other batches
             for waiting in batch:
                 if isinstance(waiting.failed, StoreUnavailableError):
-                    self._complain(waiting.failed)
+                    self.complain(waiting.failed)
             for event, reason in problems:
                 log.error(event, exc_info=reason)
 
@@ -270,7 +270,7 @@ class Store(ABC):
         else:
             waiting.future.set_exception(waiting.failed)
 
-    def _complain(self, fault: StoreUnavailableError) -> None:
+    def complain(self, fault: StoreUnavailableError) -> None:
         """Log a fault of the machine; only count it within `COMPLAINT_SECONDS` of the last line."""
         now = time.monotonic()
         if now - self._complained_at < COMPLAINT_SECONDS:

@@ -79,7 +79,10 @@ class Connection(Protocol):
         ...
 
     def execute_later(self, sql: str, parameters: Sequence[Any] = ..., /) -> None:
-        """Run one statement whose result nobody needs, now or together with a later one."""
+        """Run one statement whose result nobody needs, now or together with a later one.
+
+        A later statement or `flush` may raise its error.
+        """
         ...
 
     def flush(self) -> None:
@@ -208,9 +211,9 @@ class Snapshot:
         return self._connection.execute(sql, parameters).fetchall()
 
     def ask_ahead(self, *queries: Query) -> None:
-        """Run queries together that `one`, `single` or `all` will ask for next.
+        """Run queries together that `one`, `single` or `all` will ask for next, once each.
 
-        Their answers are kept until a statement changes something.
+        Their answers are dropped when a statement changes something.
         """
         self._connection.ask_ahead(queries)
 
@@ -238,7 +241,10 @@ class Transaction(Snapshot):
         return self._connection.execute(sql, parameters)
 
     def execute_later(self, sql: str, *parameters: Any) -> None:
-        """Run one statement whose result nobody needs; a later statement may raise its error."""
+        """Run one statement whose result nobody needs, now or together with a later one.
+
+        A later statement, the end of a `savepoint` or the end of the job may raise its error.
+        """
         self._connection.execute_later(sql, parameters)
 
     def insert(self, sql: str, *parameters: Any) -> int:
@@ -266,7 +272,7 @@ class Transaction(Snapshot):
             self._connection.flush()
         except Exception:
             if self._connection.in_transaction:  # else a full disk has rolled back the whole batch
-                with contextlib.suppress(Exception):  # it is undone, whether or not it succeeds
+                with contextlib.suppress(Exception):  # what is queued is undone in any case
                     self._connection.flush()
                 self.execute("ROLLBACK TO part")
                 self.execute("RELEASE part")
@@ -334,6 +340,7 @@ def run_jobs(connection: Connection, batch: Sequence[WrittenJob]) -> None:
         transaction = Transaction(connection)
         try:
             waiting.result = waiting.job(transaction)
+            connection.flush()
             waiting.changes = transaction.changes
         except Exception as problem:
             if not connection.in_transaction:

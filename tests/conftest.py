@@ -46,15 +46,16 @@ def _processes_without_coverage(request: pytest.FixtureRequest) -> Iterator[None
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Do not trace slow tests either, for they take longer still then."""
-    traced = Coverage.current()
-    is_slow = item.get_closest_marker("slow") is not None
-    if traced is None or not is_slow or STATE_MACHINE.search(item.path.as_posix()):
-        return (yield)
-    traced.stop()
+    stopped: list[Coverage] = []
+    if item.get_closest_marker("slow") and not STATE_MACHINE.search(item.path.as_posix()):
+        while (running := Coverage.current()) is not None:  # a worker of pytest-xdist has two
+            running.stop()
+            stopped.append(running)
     try:
         return (yield)
     finally:
-        traced.start()
+        for each in reversed(stopped):
+            each.start()
 
 
 @pytest.fixture

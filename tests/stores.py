@@ -72,7 +72,7 @@ def opened(location: Location) -> Connection:
         return connect(location)
     from scopegate.store.postgresql_connection import PostgresqlConnection
 
-    return PostgresqlConnection(location.url, allow_unsafe=True)
+    return PostgresqlConnection(location.url, allow_unsafe=True, idle_seconds=0)
 
 
 def connected(location: Location) -> AbstractContextManager[Connection]:

@@ -8,6 +8,7 @@ Rules:
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -161,27 +162,28 @@ class Trading:
                 f"Account {grant.loginid} is in {own}: it cannot buy a contract in {currency}.",
                 {"currency": f"Must be {own}."},
             )
+        # A token in a purchase for several accounts is not signed in, so it has no session.
+        signed_in_at = session.signed_in_at if grant.loginid in session.grants else math.inf
+        app_id = session.app_id
 
-        def purchase(now: float) -> Purchase:
+        def make_purchase(now: float) -> Purchase:
             deal = quoting.lock_price(
                 proposed,
                 self._quotes.price(quote_request, int(now)),
                 max_price=rounded_units(price, currency, ROUND_FLOOR),
                 margins=self._desk.margins,
             )
-            # A token in a purchase for several accounts is not signed in, so it has no session.
-            is_signed_in = grant.loginid in session.grants
             return Purchase(
                 quote=deal,
                 loginid=grant.loginid,
-                app_id=session.app_id,
+                app_id=app_id,
                 at=int(now),
                 key=key,
                 markup_payee=self._markup_payee(session, deal),
-                signed_in_for=now - session.signed_in_at if is_signed_in else 0.0,
+                signed_in_for=max(0.0, now - signed_in_at),
             )
 
-        return await self._desk.buy(self._access.guard(grant), purchase)
+        return await self._desk.buy(self._access.guard(grant), make_purchase)
 
     def _markup_payee(self, session: Session, deal: Quote[Any]) -> MarkupPayee | None:
         """The payee of a purchase's markup; `None` if the connection's app charges none."""

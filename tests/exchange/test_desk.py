@@ -41,7 +41,7 @@ async def test_a_trade_whose_turn_comes_too_late_again_and_again_is_refused(
     desk = world.gateway.service(Desk)
     opened = (await bought(world, duration=1, duration_unit="d", contract_type="CALL")).contract
     turns = [0.0] * ATTEMPTS
-    monkeypatch.setattr(desk._trade_clock, "begins_before", lambda now: turns.pop())
+    monkeypatch.setattr(desk._trade_clock, "deadline", lambda now: turns.pop())
     with pytest.raises(StoreBusyError):
         await bought(world, duration=1, duration_unit="d", contract_type="CALL")
     assert turns == []

@@ -5,7 +5,12 @@ import time
 
 import pytest
 
-from scopegate.exchange.trade_clock import HURRIED_SECONDS, TradeClock, TurnTooLateError, check_turn
+from scopegate.exchange.trade_clock import (
+    MIN_WAIT_SECONDS,
+    DeadlinePassedError,
+    TradeClock,
+    check_deadline,
+)
 from scopegate.runtime import siblings as siblings_module
 from scopegate.runtime.clock import HandClock
 from scopegate.runtime.siblings import Siblings
@@ -35,14 +40,14 @@ def test_the_workers_of_a_machine_have_one_clock() -> None:
 
 def test_a_trade_waits_for_its_turn_until_the_next_second() -> None:
     siblings = Siblings(1, None, lambda receiver, message: None)
-    for speed, most in ((1.0, 0.75), (20.0, HURRIED_SECONDS)):
+    for speed, most in ((1.0, 0.75), (20.0, MIN_WAIT_SECONDS)):
         trade_clock = TradeClock(HandClock(NOON), siblings, speed=speed)
         siblings.set_present([1])
-        assert trade_clock.begins_before(NOON + 0.25) == math.inf
+        assert trade_clock.deadline(NOON + 0.25) == math.inf
         siblings.set_present([0, 1])
         before = time.monotonic() + most
-        assert before <= trade_clock.begins_before(NOON + 0.25) <= time.monotonic() + most
+        assert before <= trade_clock.deadline(NOON + 0.25) <= time.monotonic() + most
         siblings = Siblings(1, None, lambda receiver, message: None)
-    check_turn(math.inf)
-    with pytest.raises(TurnTooLateError):
-        check_turn(time.monotonic() - 0.001)
+    check_deadline(math.inf)
+    with pytest.raises(DeadlinePassedError):
+        check_deadline(time.monotonic() - 0.001)

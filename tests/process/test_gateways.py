@@ -188,7 +188,7 @@ async def test_a_trade_that_had_to_wait_is_made_at_the_time_and_price_of_its_tur
         for request in (BUY, {"sell": contract_id, "price": 0}):
             with closing(stores.opened(both.server)) as connection, connection.writing():
                 waiting = asyncio.ensure_future(other.ask(request))
-                for _ in range(3):
+                for _ in range(2):
                     seen = (await until(one, "tick"))["tick"]["epoch"]
                     connection.execute("SELECT 1")  # a session that does nothing is ended
                 assert not waiting.done()

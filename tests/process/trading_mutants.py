@@ -37,6 +37,9 @@ class _NeverCommits:
             return self._connection.execute(sql, *parameters)
         return None
 
+    execute_later = SqliteConnection.execute_later
+    flush = SqliteConnection.flush
+    ask_ahead = SqliteConnection.ask_ahead
     insert = SqliteConnection.insert
     writing = SqliteConnection.writing
     now = SqliteConnection.now

@@ -511,6 +511,30 @@ async def test_a_statement_that_fails_without_a_savepoint_fails_its_job_alone(
     assert await numbers(store) == [*([1] if careless_went_on else []), 5, 6]
 
 
+async def test_a_statement_that_cannot_be_parsed_undoes_nothing_else(store: Store) -> None:
+    """Wherever in a batch, and after a part within a part."""
+    numbers_of_names = itertools.count()
+
+    def wrong(transaction: Transaction) -> None:
+        number = next(numbers_of_names)  # a new statement each time
+        transaction.execute(f"SELECT nothing FROM nowhere_{number}")  # noqa: S608 - a number
+
+    def parts(transaction: Transaction) -> None:
+        put(10)(transaction)
+        with contextlib.suppress(DatabaseError), transaction.savepoint():
+            put(11)(transaction)
+            with transaction.savepoint():
+                put(12)(transaction)
+            wrong(transaction)
+        put(13)(transaction)
+
+    jobs = [wrong, put(1), wrong, put_later(2), wrong, wrong, parts, put_later(3), wrong]
+    results = await asyncio.gather(*map(store.write, jobs), return_exceptions=True)
+    for job, result in zip(jobs, results, strict=True):
+        assert isinstance(result, DatabaseError) if job is wrong else result is None
+    assert await numbers(store) == [1, 2, 3, 10, 13]
+
+
 async def test_a_job_alone_that_fails_changes_nothing(store: Store) -> None:
     def job(transaction: Transaction) -> None:
         put(1)(transaction)

@@ -12,7 +12,9 @@ from scopegate.store.errors import StoreError
 from scopegate.store.location import Location
 from scopegate.store.migrating import migrate
 from scopegate.store.opening import store_at
+from scopegate.store.postgresql_connection import PostgresqlConnection
 from scopegate.store.store import Store
+from scopegate.store.transactions import Connection
 from tests import postgresql, stores
 from tests.served import PATIENCE, environment
 
@@ -138,6 +140,26 @@ async def test_a_target_that_is_not_new_and_a_source_that_is_served_are_refused(
         with pytest.raises(StoreError, match=r"gateway is serving"):
             copying.copy(served, target)
         await store.close()
+
+
+def test_no_table_takes_too_long_to_be_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway's session is ended if it is idle for long within a transaction, this one is not."""
+    check, limits = copying._check_ledger, []
+
+    def checked(connection: Connection) -> None:
+        if isinstance(connection, PostgresqlConnection):
+            sql = "SELECT current_setting('idle_in_transaction_session_timeout')"
+            limits.append(connection.execute(sql).fetchall()[0][0])
+        check(connection)
+
+    monkeypatch.setattr(copying, "_check_ledger", checked)
+    server = postgresql.empty_database()
+    filled(tmp_path / "a.db")
+    copying.copy(tmp_path / "a.db", server)
+    copying.copy(server, tmp_path / "b.db")
+    assert limits == ["0", "0"]
 
 
 def test_books_that_are_wrong_are_not_copied(tmp_path: Path) -> None:
