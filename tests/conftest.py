@@ -26,7 +26,7 @@ from tests.leftovers import (  # noqa: F401 - fixtures and hooks
 from tests.served import Served, over_sockets
 
 MEASURED = re.compile(
-    r"/(program|store)/|/test_(commands|gateways|machine_faults|market|serve|start_up|tls|wall_clock"
+    r"/program/|/process/test_(commands|gateways|machine_faults|market|serve|start_up|tls|wall_clock"
     r"|workers|writer_process)\.py$"
 )
 """Tests whose gateways count for the coverage; others start such processes, too."""

@@ -201,8 +201,10 @@ async def market_seconds(client: SocketClient, seconds: float) -> None:
 
 @dataclass
 class Revoked:
-    """What clients with a token were told, once it was revoked."""
+    """What clients with a token were told."""
 
+    bought: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once something was bought with it."""
     acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
     bought_after: list[int] = field(default_factory=list)
     """Contracts that were asked for after the acknowledgement, and bought. There must be none."""
@@ -218,6 +220,7 @@ async def trade_until_refused(client: SocketClient, token: str, revoked: Revoked
             was_acknowledged = revoked.acknowledged.is_set()
             reply = await client.ask(order)
             if "error" not in reply:
+                revoked.bought.set()
                 if was_acknowledged:
                     revoked.bought_after.append(reply["buy"]["contract_id"])
             elif reply["error"]["code"] in TOKEN_ERRORS:
@@ -283,7 +286,7 @@ async def revoke_amid(scene: Scene) -> Callable[[], Coroutine[Any, Any, list[str
         [await signed_in(served, token, stack) for served in scene.cluster.each] for _ in range(2)
     ]
     trading = [asyncio.create_task(trade_until_refused(each, token, revoked)) for each in buyers]
-    await buyers[0].ask({"ticks": "1HZ100V", "subscribe": 1})
+    await revoked.bought.wait()
 
     async def check() -> list[str]:
         async with stack, scene.cluster.each[0].connected() as public:

@@ -92,6 +92,20 @@ async def read_soon(store: PostgresqlStore) -> list[int]:
             await asyncio.sleep(0)
 
 
+def read_much(reader: Snapshot) -> None:
+    """Ask at once for more than fits into the buffers of the sockets, both ways."""
+    long = "x" * 1_000_000
+    queries = [("SELECT ?::text || ?", (long, str(number))) for number in range(20)]
+    reader.ask_ahead(*queries)
+    for number, (sql, parameters) in enumerate(queries):
+        assert reader.single(sql, *parameters)[0] == f"{long}{number}"
+
+
+async def test_much_is_sent_together_and_much_comes_back() -> None:
+    async with opened(postgresql.new_database()) as store:
+        await store.read(read_much)
+
+
 # Which servers and addresses are refused.
 
 
@@ -235,6 +249,7 @@ async def test_a_password_comes_from_the_environment_over_tls(tmp_path: Path) ->
                         "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
                     )
                 )
+                await store.read(read_much)
             assert row["ssl"] == 1
 
 
@@ -525,16 +540,4 @@ def test_statements_that_are_sent_together_say_so_too() -> None:
         connection.flush()
     with pytest.raises(StoreUnavailableError, match="was lost"):
         connection.ask_ahead(queries)
-    connection.close()
-
-
-def test_much_is_sent_together_and_much_comes_back() -> None:
-    """More than fits into the buffers of the sockets, both ways."""
-    server = postgresql.new_database()
-    connection = postgresql_connection.PostgresqlConnection(server.url, allow_unsafe=True)
-    long = "x" * 1_000_000
-    queries = [("SELECT ?::text || ?", (long, str(number))) for number in range(20)]
-    connection.ask_ahead(queries)
-    for number, query in enumerate(queries):
-        assert connection.execute(*query).fetchall()[0][0] == f"{long}{number}"
     connection.close()
