@@ -185,12 +185,23 @@ def settle(transaction: Transaction, origin: Origin) -> None:
         meta.put(transaction, "start", "" if origin.start is None else repr(origin.start))
 
 
+def is_running(reader: Snapshot) -> bool:
+    """Return whether a gateway has stored how the market runs, and has not stopped it."""
+    return _pace(reader) is not None
+
+
+def note_pace(transaction: Transaction, now: Callable[[], float], speed: float) -> float:
+    """Store how the market runs, for gateways that join it; return the current market time."""
+    noted, moment, _ = _compared(transaction, now)
+    meta.put(transaction, "pace", f"{moment!r} {noted!r} {speed!r}")
+    return moment
+
+
 def run(transaction: Transaction, now: Callable[[], float], speed: float) -> None:
     """Store the current market time and a mark ahead of it, before which it never resumes."""
+    moment = note_pace(transaction, now, speed)
     stored = float(meta.get(transaction, "mark") or 0.0)
-    noted, moment, _ = _compared(transaction, now)
     meta.put(transaction, "mark", repr(max(stored, moment + WAITED_FOR * speed)))
-    meta.put(transaction, "pace", f"{moment!r} {noted!r} {speed!r}")
 
 
 def difference(reader: Snapshot, now: Callable[[], float]) -> float:

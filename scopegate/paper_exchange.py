@@ -88,22 +88,21 @@ log = structlog.get_logger("scopegate.market")
 @asynccontextmanager
 async def origin(store: Store, settings: Settings, siblings: Siblings) -> AsyncIterator[Origin]:
     """Provide the market of this database; `market_marks` stores that of a new one."""
+    joins = bool(siblings.present)
 
     def foreseen(reader: Snapshot) -> Origin:
         return market_start.foresee(
-            reader,
-            seed=settings.seed,
-            start=settings.start,
-            speed=settings.speed,
-            joins=bool(siblings.present),
+            reader, seed=settings.seed, start=settings.start, speed=settings.speed, joins=joins
         )
 
     def stored(transaction: Transaction) -> Origin:
         found = foreseen(transaction)
         market_start.settle(transaction, found)
+        if not (joins and market_start.is_running(transaction)):
+            market_start.note_pace(transaction, clock(found, settings).now, settings.speed)
         return found
 
-    # Gateways that start at the same time must not each choose a market.
+    # Gateways that start at the same time must not each choose a market, nor its time.
     yield await (store.read(foreseen) if siblings.alone else store.write(stored))
 
 

@@ -1,13 +1,19 @@
 """A market in real time never publishes a moment twice, wherever the clock is after a crash."""
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from scopegate import market_start
+from scopegate.paper_exchange import clock, origin
 from scopegate.runtime.clock import RunningClock
+from scopegate.runtime.siblings import Siblings
+from scopegate.settings import Settings
+from scopegate.store.opening import store_at
+from tests import stores
 from tests.served import Served
 from tests.stores import run_once
 
@@ -99,3 +105,28 @@ def test_a_clock_waits_for_a_mark_that_is_near_and_goes_on_from_one_that_is_far(
     wall -= 3600
     origin = settle()
     assert origin.clock == origin.resume == wall + 3600 + market_start.WAITED_FOR
+
+
+@pytest.mark.parametrize("was_stopped", [True, False])
+async def test_gateways_that_start_at_the_same_time_have_one_time(
+    tmp_path: Path, was_stopped: bool
+) -> None:
+    """The first one says how the market runs, also where a crash has left an older pace."""
+    path = tmp_path / "market.db"
+    settings = Settings(db=path, speed=1_000)
+    first, second = (Siblings(number, None, lambda receiver, message: None) for number in (0, 1))
+    second.set_present([0])
+    if was_stopped:
+        first.set_present([1])
+    else:
+        run_once(path, lambda opened: market_start.run(opened, lambda: 2e9, settings.speed))
+    store = store_at(stores.at(path))
+    await store.open()
+    async with origin(store, settings, first) as begun:
+        later = time.monotonic() + 0.05
+        while time.monotonic() < later:
+            pass
+        async with origin(store, settings, second) as joined:
+            behind = clock(begun, settings).now() - clock(joined, settings).now()
+            assert abs(behind) < 10  # of the 50 seconds that have passed
+    await store.close()
