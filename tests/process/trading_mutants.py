@@ -5,6 +5,7 @@ it there. Everything else, and everything as long as nobody kills the process, i
 """
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,9 @@ from scopegate.exchange.payments import Order, Parties, Payment, PaymentService
 from scopegate.store import sqlite as store
 from scopegate.store.sqlite_connection import SqliteConnection
 from scopegate.store.transactions import Transaction, WrittenJob
+
+WINDOW = 0.05
+"""Seconds for which a transaction is open whose replies have been sent."""
 
 
 class _NeverCommits:
@@ -53,6 +57,7 @@ def reply_before_commit() -> None:
 
     def late(connection: Any, batch: Sequence[WrittenJob], seen_change: int) -> Any:
         if connection.in_transaction:
+            time.sleep(WINDOW)
             connection.execute("COMMIT")
         uncommitted: Any = _NeverCommits(connection)
         foreign = write_batch(uncommitted, batch, seen_change)
