@@ -259,7 +259,8 @@ def _open_contracts_query(purchase: Purchase) -> Query:
     return (
         "SELECT count(*), coalesce(sum(payout), 0), count(CASE WHEN contract_type = ? THEN 1 END)"
         " FROM contracts WHERE loginid = ? AND status = 'open'",
-        (purchase.quote.terms.contract_type, purchase.loginid),
+        purchase.quote.terms.contract_type,
+        purchase.loginid,
     )
 
 
@@ -269,8 +270,7 @@ def _check_room(transaction: Transaction, purchase: Purchase) -> int:
     Raises `Refusal` if one more would exceed a limit on their number or total payout.
     """
     quote, terms = purchase.quote, purchase.quote.terms
-    sql, parameters = _open_contracts_query(purchase)
-    count, payout, alike = transaction.single(sql, *parameters)
+    count, payout, alike = transaction.single(*_open_contracts_query(purchase))
     problem = None
     if count >= MAX_OPEN_POSITIONS:
         problem = (

@@ -48,13 +48,12 @@ _PAID_IN = ("deposit", "transfer")
 
 def query(loginid: str) -> Query:
     """Return the query of `in_force`."""
-    return "SELECT * FROM self_exclusions WHERE loginid = ?", (loginid,)
+    return "SELECT * FROM self_exclusions WHERE loginid = ?", loginid
 
 
 def in_force(reader: Snapshot, loginid: str, at: int) -> dict[str, int]:
     """The limits and pauses in force at an epoch, by their names in `FIELDS`."""
-    sql, parameters = query(loginid)
-    row = reader.one(sql, *parameters)
+    row = reader.one(*query(loginid))
     if row is None:
         return {}
     return {

@@ -154,7 +154,7 @@ def open_account(
 
 def account_query(loginid: str) -> Query:
     """Return the query of `account`."""
-    return "SELECT * FROM accounts WHERE loginid = ?", (loginid,)
+    return "SELECT * FROM accounts WHERE loginid = ?", loginid
 
 
 def account(reader: Snapshot, loginid: str) -> Account:
@@ -162,8 +162,7 @@ def account(reader: Snapshot, loginid: str) -> Account:
 
     Raises `StoreError` if there is none, or it has no currency because there is no exchange.
     """
-    sql, parameters = account_query(loginid)
-    row = reader.one(sql, *parameters)
+    row = reader.one(*account_query(loginid))
     if row is None:
         raise StoreError(f"there is no account {loginid}")
     if not row["currency"]:

@@ -145,18 +145,16 @@ def _compared(reader: Snapshot, now: Callable[[], float]) -> tuple[float, float,
 
     A busy machine or network delays the answer: the quickest of some is taken.
     """
-    readings: list[tuple[float, float, float]] = []
-    quickest = math.inf
+    reading, quickest = (0.0, 0.0, 0.0), math.inf
     for _ in range(READINGS):
         begun = time.monotonic()
         before, present, after = now(), reader.now(), now()
         taken = time.monotonic() - begun
         if taken < quickest:
-            quickest = taken
-            readings.append((present, (before + after) / 2, (after - before) / 2))
+            quickest, reading = taken, (present, (before + after) / 2, (after - before) / 2)
         if quickest < QUICK_SECONDS:
             break
-    return readings[-1]
+    return reading
 
 
 class _Pace(NamedTuple):

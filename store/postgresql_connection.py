@@ -419,7 +419,7 @@ class PostgresqlConnection:
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> PostgresqlCursor:
         """Run one statement, whose parameters are marked `?`."""
         if self._asked:
-            answer = self._asked.pop((sql, tuple(parameters)), None)
+            answer = self._asked.pop((sql, *parameters), None)
             if answer is not None:
                 return answer
             if not sql.startswith("SELECT"):
@@ -463,7 +463,7 @@ class PostgresqlConnection:
 
     def ask_ahead(self, queries: Sequence[Query], /) -> None:
         """Run these queries together, for `execute` with the same SQL and parameters."""
-        cursors = self._run_together([self._command(*query) for query in queries])
+        cursors = self._run_together([self._command(sql, given) for sql, *given in queries])
         own = cursors[len(cursors) - len(queries) :]
         self._asked = dict(zip(queries, own, strict=True))
 

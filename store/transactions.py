@@ -54,8 +54,8 @@ class Cursor(Protocol):
     def __iter__(self) -> Iterator[Any]: ...
 
 
-Query: TypeAlias = tuple[str, tuple[Any, ...]]
-"""The SQL of a SELECT, and its parameters."""
+Query: TypeAlias = tuple[str, *tuple[Any, ...]]
+"""The SQL of a SELECT and its parameters: the arguments of `one`, `single` or `all`."""
 
 
 class Connection(Protocol):

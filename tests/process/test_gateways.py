@@ -179,7 +179,7 @@ async def test_a_purchase_never_enters_at_a_tick_that_another_gateway_has_sent(
 async def test_a_trade_that_had_to_wait_is_made_at_the_time_and_price_of_its_turn(
     both: Gateways,
 ) -> None:
-    """Else whoever revokes its token meanwhile could know the tick that decides."""
+    """Otherwise its owner, who can revoke the token meanwhile, could know the tick that decides."""
     async with both.signed_in() as (one, other):
         bought = await other.ask(BUY)
         await one.ask({"ticks": "1HZ100V"})

@@ -135,11 +135,11 @@ async def test_what_is_executed_later_belongs_to_its_part(store: Store) -> None:
 
 async def test_what_was_asked_ahead_is_what_is_there(store: Store) -> None:
     """Also after a statement that has changed it, and in the next job after one that failed."""
-    largest = "SELECT max(x) FROM t", ()
-    smallest = "SELECT min(x) FROM t WHERE x > ?", (0,)
+    largest = ("SELECT max(x) FROM t",)
+    smallest = "SELECT min(x) FROM t WHERE x > ?", 0
 
     def asked(transaction: Transaction) -> list[int]:
-        return [transaction.single(sql, *given)[0] for sql, given in (largest, smallest)]
+        return [transaction.single(*query)[0] for query in (largest, smallest)]
 
     def job(transaction: Transaction) -> list[list[int]]:
         found = []

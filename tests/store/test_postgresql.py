@@ -95,10 +95,10 @@ async def read_soon(store: PostgresqlStore) -> list[int]:
 def read_much(reader: Snapshot) -> None:
     """Ask at once for more than fits into the buffers of the sockets, both ways."""
     long = "x" * 1_000_000
-    queries = [("SELECT ?::text || ?", (long, str(number))) for number in range(20)]
+    queries = [("SELECT ?::text || ?", long, str(number)) for number in range(20)]
     reader.ask_ahead(*queries)
-    for number, (sql, parameters) in enumerate(queries):
-        assert reader.single(sql, *parameters)[0] == f"{long}{number}"
+    for number, query in enumerate(queries):
+        assert reader.single(*query)[0] == f"{long}{number}"
 
 
 async def test_much_is_sent_together_and_much_comes_back() -> None:
@@ -531,9 +531,9 @@ def test_each_statement_on_a_connection_that_was_lost_says_so() -> None:
 def test_statements_that_are_sent_together_say_so_too() -> None:
     server = postgresql.new_database()
     connection = postgresql_connection.PostgresqlConnection(server.url, allow_unsafe=True)
-    queries = [("SELECT ?::bigint", (number,)) for number in range(3)]
+    queries = [("SELECT ?::bigint", number) for number in range(3)]
     connection.ask_ahead(queries)
-    assert [connection.execute(*query).fetchall()[0][0] for query in queries] == [0, 1, 2]
+    assert [connection.execute(sql, given).fetchall()[0][0] for sql, *given in queries] == [0, 1, 2]
     connection.execute_later("SELECT ?::bigint", (1,))
     connection.abort()
     with pytest.raises(StoreUnavailableError, match="was lost"):
