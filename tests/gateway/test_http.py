@@ -218,7 +218,7 @@ class Seconds:
     """Time that the test moves."""
 
     def __init__(self) -> None:
-        self.now = 1_000.0
+        self.now = time.monotonic()  # where connections have theirs
 
     def monotonic(self) -> float:
         return self.now
