@@ -53,7 +53,11 @@ class RunningClock:
 
     def now(self) -> float:
         """Return the current market time."""
-        return max(self._earliest, self._start + (time.monotonic() - self._origin) * self._speed)
+        return max(self._earliest, self.running())
+
+    def running(self) -> float:
+        """Return what the market time would be if it did not wait for `earliest`."""
+        return self._start + (time.monotonic() - self._origin) * self._speed
 
     def call_at(self, moment: float, callback: Callable[[], None]) -> Timer:
         """Run `callback` in the event loop once `now()` has reached `moment`."""

@@ -8,7 +8,8 @@ Rules:
 - Market time never goes back, not even after a crash or if the wall clock was set back: while the
   market runs, a mark ahead of it is stored, and the market never resumes before the mark.
 - After a crash, a market in real time waits for a mark that is at most `WAITED_FOR` seconds ahead;
-  if the wall clock was set back further, it resumes from the mark at once.
+  if the wall clock was set back further, it resumes from the mark at once. While it waits, it is
+  stored as running all the same: a crash meanwhile moves the next mark no further ahead.
 """
 
 import math
@@ -130,7 +131,7 @@ def foresee(
             )
         present, since, _ = _compared(reader, time.monotonic)
         moment = pace.moment_at(present)
-        return Origin(stored_seed, begun, moment, moment, since)
+        return Origin(stored_seed, begun, max(moment, _resumed(reader)), moment, since)
     mark = float(meta.get(reader, "mark") or 0.0)
     if begun is not None:
         resume = max(begun, mark)
@@ -175,6 +176,11 @@ def _pace(reader: Snapshot) -> _Pace | None:
     return _Pace(*map(float, text.split())) if text else None
 
 
+def _resumed(reader: Snapshot) -> float:
+    """Return the moment at which the market resumed last: if that is ahead, it waits for it."""
+    return float(meta.get(reader, "resume") or 0.0)
+
+
 def settle(transaction: Transaction, origin: Origin) -> None:
     """Store the market of a new database; an existing one is not changed."""
     if meta.get(transaction, "seed") is None:
@@ -188,29 +194,38 @@ def is_running(reader: Snapshot) -> bool:
     return _pace(reader) is not None
 
 
-def note_pace(transaction: Transaction, now: Callable[[], float], speed: float) -> float:
-    """Store how the market runs, for gateways that join it; return the current market time."""
-    noted, moment, _ = _compared(transaction, now)
+def note_pace(
+    transaction: Transaction, running: Callable[[], float], speed: float, resume: float
+) -> float:
+    """Store how the market runs, for gateways that join it; return where it is.
+
+    `running` returns the market time, even while the market waits for the moment `resume`.
+    """
+    noted, moment, _ = _compared(transaction, running)
     meta.put(transaction, "pace", f"{moment!r} {noted!r} {speed!r}")
+    meta.put(transaction, "resume", repr(resume))
     return moment
 
 
-def run(transaction: Transaction, now: Callable[[], float], speed: float) -> None:
-    """Store the current market time and a mark ahead of it, before which it never resumes."""
-    moment = note_pace(transaction, now, speed)
+def run(
+    transaction: Transaction, running: Callable[[], float], speed: float, resume: float
+) -> None:
+    """Store as `note_pace` does, and a mark ahead, before which the market never resumes."""
+    moment = note_pace(transaction, running, speed, resume)
     stored = float(meta.get(transaction, "mark") or 0.0)
     meta.put(transaction, "mark", repr(max(stored, moment + WAITED_FOR * speed)))
 
 
-def difference(reader: Snapshot, now: Callable[[], float]) -> float:
+def difference(reader: Snapshot, running: Callable[[], float]) -> float:
     """Return how many real seconds this gateway's market time is ahead of that of the others.
 
-    It is the smallest that is possible: the database may have answered late.
+    It is the smallest that is possible: the database may have answered late. `running` is as for
+    `note_pace`.
     """
     pace = _pace(reader)
     if pace is None:
         return 0.0
-    present, moment, uncertainty = _compared(reader, now)
+    present, moment, uncertainty = _compared(reader, running)
     ahead = moment - pace.moment_at(present)
     return math.copysign(max(0.0, abs(ahead) - uncertainty), ahead) / pace.speed
 
@@ -232,6 +247,6 @@ def present(reader: Snapshot) -> float:
     mark = float(meta.get(reader, "mark") or 0.0)
     now = reader.now()
     if (pace := _pace(reader)) is not None:
-        mark = min(pace.moment_at(now), mark)
+        mark = min(max(pace.moment_at(now), _resumed(reader)), mark)
     # A market without a start runs in real time, even while no gateway serves it.
     return mark if meta.get(reader, "start") else max(mark, now)

@@ -6,7 +6,7 @@ background work is entered in the order of `background`.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Final
@@ -99,7 +99,8 @@ async def origin(store: Store, settings: Settings, siblings: Siblings) -> AsyncI
         found = foreseen(transaction)
         market_start.settle(transaction, found)
         if not (joins and market_start.is_running(transaction)):
-            market_start.note_pace(transaction, clock(found, settings).now, settings.speed)
+            runs = _running(clock(found, settings))
+            market_start.note_pace(transaction, runs, settings.speed, found.resume)
         return found
 
     # Gateways that start at the same time must not each choose a market, nor its time.
@@ -109,6 +110,11 @@ async def origin(store: Store, settings: Settings, siblings: Siblings) -> AsyncI
 def clock(origin: Origin, settings: Settings) -> Clock:
     """Return the market's clock."""
     return RunningClock(origin.clock, settings.speed, earliest=origin.resume, since=origin.since)
+
+
+def _running(clock: Clock) -> Callable[[], float]:
+    """Return what returns the market time, even while the market waits for its mark."""
+    return clock.running if isinstance(clock, RunningClock) else clock.now
 
 
 def trade_clock(clock: Clock, siblings: Siblings, settings: Settings) -> TradeClock:
@@ -189,9 +195,13 @@ async def market_marks(
         await store.write(lambda transaction: market_start.settle(transaction, origin))
         await store.write(lambda transaction: ledger.take_over(transaction, at=clock.now()))
 
+    running = _running(clock)
+
     async def mark() -> None:
         await store.write(
-            lambda transaction: market_start.run(transaction, clock.now, settings.speed)
+            lambda transaction: market_start.run(
+                transaction, running, settings.speed, origin.resume
+            )
         )
 
     async def store_mark() -> None:
@@ -203,8 +213,8 @@ async def market_marks(
                 continue
             due, difference = await store.read(
                 lambda reader: (
-                    market_start.is_mark_due(reader, clock.now(), settings.speed),
-                    market_start.difference(reader, clock.now),
+                    market_start.is_mark_due(reader, running(), settings.speed),
+                    market_start.difference(reader, running),
                 )
             )
             if due:

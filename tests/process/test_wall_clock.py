@@ -93,7 +93,7 @@ def test_a_clock_waits_for_a_mark_that_is_near_and_goes_on_from_one_that_is_far(
         )
 
     assert settle().clock == settle().resume == wall
-    run_once(db, lambda opened: market_start.run(opened, lambda: wall, 1.0))
+    run_once(db, lambda opened: market_start.run(opened, lambda: wall, 1.0, wall))
     assert run_once(db, market_start.present) == wall
     origin = settle()
     assert (origin.clock, origin.resume) == (wall, wall + market_start.WAITED_FOR)
@@ -105,6 +105,46 @@ def test_a_clock_waits_for_a_mark_that_is_near_and_goes_on_from_one_that_is_far(
     wall -= 3600
     origin = settle()
     assert origin.clock == origin.resume == wall + 3600 + market_start.WAITED_FOR
+
+
+@pytest.mark.sqlite
+def test_crashes_one_after_the_other_move_the_market_no_further_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each used to add three seconds: past the first, the market ran ahead of real time for ever.
+
+    Found by the simulation, as was that a gateway which joined meanwhile was ahead of the first.
+    """
+    db = tmp_path / "market.db"
+    seconds = 1_800_000_000.0
+    monkeypatch.setattr(market_start.time, "time", lambda: seconds)
+    monkeypatch.setattr(market_start.time, "monotonic", lambda: seconds)
+
+    def foreseen(*, joins: bool = False) -> market_start.Origin:
+        return run_once(
+            db,
+            lambda opened: market_start.foresee(opened, seed="x", start=None, speed=1, joins=joins),
+        )
+
+    def starts() -> RunningClock:
+        origin = foreseen()
+        clock = RunningClock(origin.clock, earliest=origin.resume, since=seconds)
+        run_once(db, lambda opened: market_start.settle(opened, origin))
+        run_once(db, lambda opened: market_start.run(opened, clock.running, 1.0, origin.resume))
+        return clock
+
+    starts()
+    for _ in range(10):
+        seconds += 0.5
+        clock = starts()
+        assert seconds < clock.now() <= seconds + market_start.WAITED_FOR
+        assert run_once(db, market_start.present) == clock.now()
+        joined = foreseen(joins=True)
+        beside = RunningClock(joined.clock, earliest=joined.resume, since=joined.since)
+        assert beside.now() == clock.now()
+        assert run_once(db, lambda opened: market_start.difference(opened, beside.running)) == 0
+    seconds += 10
+    assert clock.now() == beside.now() == seconds
 
 
 @pytest.mark.parametrize("was_stopped", [True, False])
@@ -119,7 +159,7 @@ async def test_gateways_that_start_at_the_same_time_have_one_time(
     if was_stopped:
         first.set_present([1])
     else:
-        run_once(path, lambda opened: market_start.run(opened, lambda: 2e9, settings.speed))
+        run_once(path, lambda opened: market_start.run(opened, lambda: 2e9, settings.speed, 2e9))
     store = store_at(stores.at(path))
     await store.open()
     async with origin(store, settings, first) as begun:
