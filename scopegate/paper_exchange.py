@@ -206,6 +206,7 @@ async def market_marks(
 
     async def store_mark() -> None:
         """Keep a mark ahead of the market, which never resumes before it."""
+        was_off = False
         while True:
             await asyncio.sleep(market_start.MARK_EVERY)
             if siblings.is_first:
@@ -219,8 +220,11 @@ async def market_marks(
             )
             if due:
                 await mark()
-            if abs(difference) > market_start.MAX_CLOCK_DIFFERENCE:
+            # Once alone, the real time may just have been set, and no gateway has stored it yet.
+            is_off = abs(difference) > market_start.MAX_CLOCK_DIFFERENCE
+            if is_off and was_off:
                 log.error("this gateway is not at the time of the others", ahead=difference)
+            was_off = is_off
 
     await mark()  # before the first second is published
     keeping = supervise("the market's mark", store_mark)

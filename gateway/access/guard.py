@@ -91,8 +91,9 @@ class Access:
         self._apps: dict[int, App] = {}
         self._app_changes = 0
         self._tokens: dict[bytes, Token] = {}
-        self._live: dict[int, set[Session]] = {}
-        self._of_app: dict[int, set[Session]] = {}
+        # Dicts as ordered sets: sessions lose their access in the order in which they got it.
+        self._live: dict[int, dict[Session, None]] = {}
+        self._of_app: dict[int, dict[Session, None]] = {}
         self._expiring: dict[int, float] = {}
         """Epoch seconds at which tokens of live connections expire, by the id of the token."""
         self._endings = 0
@@ -227,7 +228,7 @@ class Access:
     def join(self, session: Session) -> None:
         """Add a session to the live sessions of its app."""
         if session.app_id is not None:
-            self._of_app.setdefault(session.app_id, set()).add(session)
+            self._of_app.setdefault(session.app_id, {})[session] = None
 
     def sign_in(self, session: Session, grants: list[Grant]) -> None:
         """Let the session act under these grants. Call it without an `await` after `grants`.
@@ -244,7 +245,7 @@ class Access:
         session.sign_in(grants)
         self._count(session)
         for grant in session.grants.values():
-            self._live.setdefault(grant.token_id, set()).add(session)
+            self._live.setdefault(grant.token_id, {})[session] = None
             if grant.expires_at is not None:
                 self._expiring[grant.token_id] = grant.expires_at
 
@@ -259,7 +260,7 @@ class Access:
         self._release(session)
         self._connections.give_back(self._holders.pop(session, ()), self._connection)
         if session.app_id is not None and (others := self._of_app.get(session.app_id)):
-            others.discard(session)
+            others.pop(session, None)
             if not others:
                 del self._of_app[session.app_id]
 
@@ -277,7 +278,7 @@ class Access:
         for grant in session.grants.values():
             sessions = self._live.get(grant.token_id)
             if sessions is not None:
-                sessions.discard(session)
+                sessions.pop(session, None)
                 if not sessions:
                     del self._live[grant.token_id]
                     self._expiring.pop(grant.token_id, None)
@@ -390,9 +391,9 @@ class Access:
                 if len(self._signed_out_for) > MAX_REMOTE_REVOCATIONS:
                     del self._signed_out_for[next(iter(self._signed_out_for))]
         for token_id in ended:
-            sessions = self._live.pop(token_id, set())
+            sessions = self._live.pop(token_id, {})
             self._expiring.pop(token_id, None)
-            counted |= sessions
+            counted.update(sessions)
             for session in sessions:
                 session.revoke(token_id, reply_first=session.id == announced.by, why=why)
                 self._count(session)
@@ -406,17 +407,21 @@ class Access:
         self._tokens = {
             digest: token for digest, token in self._tokens.items() if token.loginid != loginid
         }
-        for session in set[Session]().union(*self._live.values()):
+        for session in self._signed_in():
             grant = session.grants.get(loginid)
             if grant is not None:
                 session.regrant(replace(grant, account=facts))
+
+    def _signed_in(self) -> Iterable[Session]:
+        """Return every session with a token."""
+        return dict.fromkeys(session for sessions in self._live.values() for session in sessions)
 
     def _extend(self, link_id: int, loginids: frozenset[str]) -> None:
         """Let live connections of this authorization reach these accounts from now on."""
         self._tokens = {
             digest: token for digest, token in self._tokens.items() if token.link_id != link_id
         }
-        for session in set[Session]().union(*self._live.values()):
+        for session in self._signed_in():
             for grant in list(session.grants.values()):
                 if grant.link_id == link_id:
                     session.regrant(replace(grant, loginids=loginids))

@@ -61,8 +61,9 @@ class Server:
         self.scheduler = scheduler
         self.max_sockets = _max_sockets() if max_sockets is None else max_sockets
         self.extensions = [ServerPerMessageDeflateFactory()] if how.compression else None
-        self.peers: set[Peer] = set()
-        self._handshakes: set[_Handshake] = set()
+        # Dicts as ordered sets: clients are closed and checked in the order in which they came.
+        self.peers: dict[Peer, None] = {}
+        self._handshakes: dict[_Handshake, None] = {}
         self._without_websocket: dict[Peer | _Handshake, None] = {}
         self._warned = -math.inf
         self._refused_hosts: set[str] = set()
@@ -131,12 +132,12 @@ class Server:
 
     def joined(self, peer: "Peer") -> None:
         """Add a new client; if too many sockets are open, cut the oldest without a WebSocket."""
-        self.peers.add(peer)
+        self.peers[peer] = None
         self._count(peer)
 
     def begun(self, handshake: "_Handshake") -> None:
         """Add a TLS handshake that begins; if too many sockets are open, cut one like `joined`."""
-        self._handshakes.add(handshake)
+        self._handshakes[handshake] = None
         self._count(handshake)
 
     def _count(self, newest: "Peer | _Handshake") -> None:
@@ -176,9 +177,9 @@ class Server:
     def left(self, peer: "Peer | _Handshake") -> None:
         """Remove a client that is gone, or a TLS handshake that is over."""
         if isinstance(peer, Peer):
-            self.peers.discard(peer)
+            self.peers.pop(peer, None)
         else:
-            self._handshakes.discard(peer)
+            self._handshakes.pop(peer, None)
         self._without_websocket.pop(peer, None)
         if not self.peers and self._emptied is not None:
             self._emptied.set()

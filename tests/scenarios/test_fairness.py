@@ -168,6 +168,8 @@ async def test_a_page_that_signs_in_again_and_again_blocks_nobody(
         return await right(self, kept, password)
 
     monkeypatch.setattr(passwords.Attempt, "is_right", noted)
+    # Beside other tests, threads of a lower priority would hardly run.
+    monkeypatch.setattr(passwords, "PRIORITY", 0)
 
     def page(address: str) -> Client:
         return world.connect(at_pages=True, address=address, host=PAGES.removeprefix("http://"))
