@@ -152,8 +152,9 @@ def _wrong_copies(db: Connection, told: Told) -> Iterator[str]:
         reports = db.execute(
             "SELECT * FROM copy_reports WHERE copier = ? ORDER BY id", [copier]
         ).fetchall()
-        # Of what was before the oldest report no refusal need be known any more.
-        known_from = reports[0]["original"] + 1 if len(reports) == MAX_REPORTS else 0
+        # Of purchases before the oldest report, which may be about a sale, no refusal need be known
+        # any more.
+        known_after = reports[0]["at"] if len(reports) == MAX_REPORTS else -1
         refused = {
             (row["original"], row["action"] == "buy") for row in reports if row["code"] is not None
         }
@@ -164,7 +165,7 @@ def _wrong_copies(db: Connection, told: Told) -> Iterator[str]:
             copies[row["copied_from"]] = row
         for number, original in originals.items():
             copy = copies.get(number)
-            if number < known_from:
+            if original["bought_at"] <= known_after:
                 continue
             if (copy is None) != ((number, True) in refused):
                 yield f"copy: contract {number} is copied and refused, or neither, for {copier}"
