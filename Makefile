@@ -14,7 +14,7 @@ SHORT_ON_POSTGRESQL := tests/exchange/test_payments_machine.py tests/scenarios/t
   tests/process/test_kill_trading.py tests/process/test_two_writers.py
 SOURCES := exchange gateway handlers runtime schemas scopegate store tests examples bench docs .ci
 
-.PHONY: help setup serve cluster quick test test-postgresql coverage oldest proofs check format docs fairness bench lock clean
+.PHONY: help setup serve cluster quick test test-postgresql coverage oldest proofs check format docs fairness simulate bench lock clean
 
 help:
 	@echo "make serve    start the gateway (first makes $(VENV))"
@@ -30,6 +30,7 @@ help:
 	@echo "make format   format the code"
 	@echo "make docs     generate the documentation"
 	@echo "make fairness buy and settle many thousands of contracts, and write what they cost"
+	@echo "make simulate run the gateway with simulated clients, faults and time; HOURS=10, SEED=..."
 	@echo "make bench    measure, beside other servers, and print each bar as held or missed"
 	@echo "make lock     resolve the dependencies again (needs uv and npm)"
 	@echo "make clean    remove everything that was made"
@@ -125,6 +126,9 @@ docs: setup
 
 fairness: setup
 	$(BIN)/python -m docs.fairness
+
+simulate: $(VENV)/made-for-tests
+	@$(BIN)/python -m tests.simulation --hours $(or $(HOURS),1) --seed $(or $(SEED),1)
 
 bench: $(VENV)/made-for-bench
 	@$(BIN)/python bench $(if $(JSON),--json $(JSON))

@@ -1,0 +1,81 @@
+"""Simulations hold, are the same for the same seed, and find each fault that is planted."""
+
+import subprocess
+import sys
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.effort import chosen
+from tests.simulation.__main__ import MODULE, many
+from tests.simulation.mutants import MUTANTS
+
+pytestmark = [
+    pytest.mark.sqlite,
+    pytest.mark.skipif(sys.platform != "linux", reason="worker processes need Linux"),
+    pytest.mark.timeout(600),
+]
+
+HOURS = chosen(1, 20)
+"""Simulated hours without a fault in the gateway."""
+SEEDS = chosen(1, 3)
+"""First seeds from which each planted fault is found."""
+REPEATED = chosen(3, 100)
+"""How often a failure is repeated from its seed."""
+MUTANT_HOURS = 12.0
+"""Within so many simulated hours, some minutes, a planted fault is found."""
+
+
+def outcome(*options: str) -> dict[str, Any]:
+    """The outcome of one simulation."""
+    done = subprocess.run(
+        [sys.executable, "-m", MODULE, *options],
+        check=False,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=300,
+    )
+    found: dict[str, Any] = orjson.loads(done.stdout)
+    assert done.returncode == bool(found["problem"])
+    return found
+
+
+def test_hours_of_trading_and_faults_hold(capfd: pytest.CaptureFixture[str]) -> None:
+    assert many("suite", HOURS, "") == 0, capfd.readouterr().out
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_seed_gives_the_same_frames_in_every_process(workers: int) -> None:
+    options = ("--seed", "same", "--seconds", "300", "--workers", str(workers))
+    first, second = outcome(*options), outcome(*options)
+    assert first["digest"] == second["digest"]
+    assert first["seen"] == second["seen"]
+    assert first["problem"] == second["problem"] == ""
+    assert outcome(*options[2:], "--seed", "another")["digest"] != first["digest"]
+
+
+def test_a_failure_is_repeated_by_its_seed() -> None:
+    options = ("--seed", "again", "--mutant", "commit_lost", "--workers", "3")
+    found = {
+        (each["problem"], each["seconds"], each["digest"])
+        for each in (outcome(*options) for _ in range(REPEATED))
+    }
+    [(problem, _, _)] = found
+    assert problem
+
+
+@pytest.mark.parametrize("number", range(SEEDS))
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_it_finds(mutant: str, number: int, capfd: pytest.CaptureFixture[str]) -> None:
+    assert many(f"find{number}", MUTANT_HOURS, mutant) == 1
+    assert f"--mutant {mutant}" in capfd.readouterr().out
+
+
+def test_the_command_says_how_to_see_a_failure_again(capfd: pytest.CaptureFixture[str]) -> None:
+    assert many("say", 1.0, "prices_differ") == 1
+    said = capfd.readouterr().out
+    assert "one tick has two prices" in said
+    again = said.partition("The same again: python -m ")[2].split()
+    found = outcome(*again[1:])
+    assert found["problem"] in said
