@@ -23,10 +23,11 @@ _UNAVAILABLE = {
     sqlite3.SQLITE_PROTOCOL,
 }
 
-_RESTORE = (
-    "move it and its -wal and -shm files away, copy your latest backup there, and start again;"
+RESTORE = (
+    "stop the gateway and run `scopegate restore BACKUP` with your latest backup;"
     " docs/operating.md shows how"
 )
+"""What to do about a damaged database."""
 
 
 class StoreError(Exception):
@@ -51,7 +52,7 @@ def fault_of(problem: BaseException) -> StoreUnavailableError | None:
         return problem
     code = getattr(problem, "sqlite_errorcode", 0) & 0xFF  # without the extended part
     if code in _DAMAGED:
-        return StoreDamagedError(f"the database is damaged ({problem}): {_RESTORE}")
+        return StoreDamagedError(f"the database is damaged ({problem}): {RESTORE}")
     if code in _UNAVAILABLE or isinstance(problem, OSError):
         return StoreUnavailableError(f"the database cannot be used at present: {problem}")
     return None
@@ -65,7 +66,7 @@ def is_write_by_reader(problem: Exception) -> bool:
 def damaged(path: Path, problem: object) -> StoreDamagedError:
     """Return the error for a damaged database, which says what to do."""
     what = " ".join(str(problem).split())
-    return StoreDamagedError(f"the database {path} is damaged ({what}): {_RESTORE}")
+    return StoreDamagedError(f"the database {path} is damaged ({what}): {RESTORE}")
 
 
 def unusable(path: Path, problem: Exception) -> StoreError:

@@ -6,12 +6,14 @@ import re
 import sqlite3
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 try:
     import fcntl
 except ImportError:  # on Windows, where nothing keeps a second gateway off the file
     fcntl = None  # type: ignore[assignment]
 
+from scopegate.store import missing_log
 from scopegate.store.errors import StoreDamagedError, StoreError, damaged, fault_of, unusable
 from scopegate.store.migrating import Check, Migrations, migrate
 from scopegate.store.sqlite_connection import connect
@@ -72,6 +74,7 @@ def is_served(path: Path) -> bool:
 
 def prepare(path: Path, check: Check | None, plugins: Migrations) -> None:
     """Open and migrate the database once."""
+    missing_log.refuse(path)
     with contextlib.closing(connect(path)) as connection:
         migrate(connection, check, plugins)
 
@@ -81,6 +84,7 @@ def check_file(path: Path) -> None:
     try:
         if not path.exists():
             return
+        missing_log.refuse(path)
         with contextlib.closing(connect(path)) as connection:
             check(connection, path)
     except (sqlite3.Error, OSError) as problem:
@@ -139,6 +143,7 @@ def run_once(path: Path, job: Job[T], check: Check | None = None) -> T:
 
     `check`: see `migrate`.
     """
+    missing_log.refuse(path)
     connection = connect(path)
     connection.is_served = is_served(path)
     try:
@@ -160,17 +165,84 @@ def backup(path: Path, target: Path) -> None:
     if target.exists():
         raise StoreError(f"the file {target} already exists: name another")
     try:
+        missing_log.refuse(path)
+        with contextlib.closing(connect(path)) as source:
+            _copy(source, target)
+    except (sqlite3.Error, OSError) as problem:
+        raise unusable(path, problem) from problem
+
+
+def _copy(source: sqlite3.Connection, target: Path) -> None:
+    """Copy a database to a new file, and check it; if that fails, there is no new file."""
+    try:
         os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        with (
-            contextlib.closing(connect(path)) as source,
-            contextlib.closing(sqlite3.connect(target)) as copy,
-        ):
+        with contextlib.closing(sqlite3.connect(target)) as copy:
             source.backup(copy)
             [found] = copy.execute("PRAGMA integrity_check(1)").fetchone()
             if found != "ok":
-                raise damaged(path, found)
-    except BaseException as problem:
+                raise damaged(target, found)
+    except BaseException:
         target.unlink(missing_ok=True)
-        if isinstance(problem, sqlite3.Error | OSError):
-            raise unusable(path, problem) from problem
         raise
+
+
+def restore(path: Path, source: Path) -> Path | None:
+    """Put a backup in the place of a database that no gateway serves.
+
+    Return the new name of the file that was there, with its log beside it; `None` if there was
+    none. Raises `StoreError`, and then the database is what it was.
+    """
+    if not source.is_file():
+        raise StoreError(f"there is no backup {source}")
+    descriptor = lock(path)
+    copy = path.with_name(f"{path.name}-restoring")
+    copy.unlink(missing_ok=True)  # of an attempt that did not end
+    try:
+        _copy_of_backup(source, copy)
+        kept = None
+        if path.exists():
+            kept = path.with_name(
+                f"{path.name}.replaced-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+            )
+            os.link(path, kept)  # the database is never without a file
+            for suffix in ("-wal", "-journal"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(f"{path}{suffix}", f"{kept}{suffix}")
+            Path(f"{path}-shm").unlink(missing_ok=True)
+        os.replace(copy, path)
+        _sync_folder(path.parent)
+        if descriptor is not None:
+            missing_log.forget(descriptor)
+        return kept
+    except (sqlite3.Error, OSError) as problem:
+        raise StoreError(f"cannot restore {path}: {problem}") from problem
+    finally:
+        copy.unlink(missing_ok=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _copy_of_backup(source: Path, copy: Path) -> None:
+    """Copy and check a backup, and make sure that it is on the disk. Raises `StoreError`."""
+    # Read only, and without a new log beside it: it may be on a medium that cannot be written.
+    mode = "mode=ro" if Path(f"{source}-wal").exists() else "immutable=1"
+    address = f"file:{quote(str(source))}?{mode}"
+    try:
+        with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
+            found = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'")
+            if found.fetchone() is None:
+                raise StoreError(f"{source} is no database of a gateway")
+            _copy(connection, copy)
+    except sqlite3.DatabaseError as problem:
+        raise StoreError(f"the backup {source} cannot be used: {problem}") from problem
+    with copy.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

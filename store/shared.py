@@ -162,7 +162,9 @@ class SharedStore(SqliteStore):
         return None if self._sharing.head <= self._passed_on else self._read_on()
 
     async def _take_lock(self) -> None:
-        """Do nothing: the parent process has the lock."""
+        """Open the lock file, for notes: the parent process has the lock."""
+        if self._number == 0:
+            self._lock = os.open(f"{self.path}-lock", os.O_RDWR | os.O_CREAT, 0o600)
 
     def _woken(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -177,6 +179,7 @@ class SharedStore(SqliteStore):
         while True:
             await asyncio.sleep(POLL)
             self._read_on()
+            await self._note_progress()
 
     def _write(self, connection: SqliteConnection, batch: Sequence[WrittenJob]) -> Sequence[Change]:
         with self._turns:

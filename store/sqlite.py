@@ -22,6 +22,7 @@ import aiosqlite
 import structlog
 
 from scopegate.runtime.supervisor import supervise
+from scopegate.store import missing_log
 from scopegate.store.errors import StoreError, StoreUnavailableError, fault_of, unusable
 from scopegate.store.files import lock, prepare
 from scopegate.store.location import address
@@ -116,7 +117,13 @@ class SqliteStore(Store):
         except BaseException:
             await self.close()
             raise
+        await self._note_progress()
         self._poller = self._start_polling()
+
+    async def _note_progress(self) -> None:
+        """Write down how far the database has got, so that a lost log is noticed."""
+        if self._lock is not None:
+            missing_log.note(self._lock, self.path, await self.read(missing_log.progress))
 
     async def _take_lock(self) -> None:
         loop = asyncio.get_running_loop()
@@ -124,6 +131,7 @@ class SqliteStore(Store):
 
     async def close(self) -> None:
         """Finish the waiting jobs, and close the database."""
+        was_open = self._poller is not None
         if self._poller is not None:
             self._poller.cancel()
             await asyncio.gather(self._poller, return_exceptions=True)
@@ -137,6 +145,9 @@ class SqliteStore(Store):
             with contextlib.suppress(sqlite3.Error):  # nothing is lost: the WAL has every commit
                 await thread.close()
         if self._lock is not None:
+            if was_open:
+                with contextlib.suppress(OSError):  # then the next start compares
+                    missing_log.forget(self._lock)
             os.close(self._lock)
             self._lock = None
 
@@ -160,6 +171,8 @@ class SqliteStore(Store):
             if has_news:
                 # Passed on by the writer, because only it has their order among our own changes.
                 await self.write(lambda transaction: None)
+            if version != self._seen_version:
+                await self._note_progress()
             self._seen_version = version
 
     def _news(self, reader: Snapshot) -> tuple[int, bool]:

@@ -234,8 +234,9 @@ def damage(db: Path, name: str) -> None:
 async def test_a_damaged_database_is_refused_with_what_to_do(served: Served, name: str) -> None:
     async with trading(served) as client:
         await client.ask(buying())
+        copy = served.folder / "backup.db"
+        await asyncio.to_thread(served.command, "backup", str(copy))
     assert served.stop() == 0
-    kept = served.db.read_bytes()
     damage(served.db, name)
     tried = await asyncio.to_thread(
         lambda: scopegate("serve", "--port", "0", *stores.option(served.db), folder=served.folder)
@@ -243,11 +244,8 @@ async def test_a_damaged_database_is_refused_with_what_to_do(served: Served, nam
     assert (tried.returncode, tried.stdout) == (1, "")
     assert tried.stderr.count("\n") == 1, tried.stderr
     assert "is damaged" in tried.stderr
-    assert "copy your latest backup there" in tried.stderr
-    # What it says is a way: a copy of the file is a backup.
-    for path in served.folder.glob("scopegate.db*"):
-        path.unlink()
-    served.db.write_bytes(kept)
+    assert "run `scopegate restore BACKUP`" in tried.stderr
+    assert served.command("restore", str(copy)).splitlines()[0] == f"restored  {served.db}"
     served.start()
     async with trading(served) as client:
         assert "error" not in await client.ask(buying())
@@ -269,6 +267,85 @@ async def test_a_backup_that_was_made_while_serving_is_served(served: Served) ->
     copy.rename(served.db)
     served.start()
     assert booked(served.db) == {bought}
+
+
+async def test_a_backup_is_restored_and_what_was_there_is_kept(served: Served) -> None:
+    copy = served.folder / "backup.db"
+    option = stores.option(served.db)
+    async with trading(served) as client:
+        first = (await client.ask(buying()))["buy"]["contract_id"]
+        await asyncio.to_thread(served.command, "backup", str(copy))
+        second = (await client.ask(buying()))["buy"]["contract_id"]
+        refused = await asyncio.to_thread(
+            lambda: scopegate("restore", str(copy), *option, folder=served.folder)
+        )
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "another gateway is serving the database" in refused.stderr
+    served.kill()  # so that the second contract is in the log alone
+    copy.chmod(0o400)
+    _, kept = (line.split()[1] for line in served.command("restore", str(copy)).splitlines())
+    assert booked(served.db) == booked(copy) == {first}
+    assert booked(Path(kept)) == {first, second}
+    served.start()
+    assert booked(served.db) == {first}
+
+
+def test_what_is_no_backup_is_not_restored(served: Served) -> None:
+    assert served.stop() == 0
+    before = served.db.read_bytes()
+    (served.folder / "text").write_text("no database" * 100)
+    damaged = served.folder / "damaged.db"
+    damaged.write_bytes(before)
+    damage(damaged, "ledger_of_account")
+    with contextlib.closing(sqlite3.connect(served.folder / "other.db")) as other:
+        other.execute("CREATE TABLE other (id)")
+    for name, why in (
+        ("none.db", "there is no backup"),
+        ("text", "cannot be used: file is not a database"),
+        ("damaged.db", "is damaged"),
+        ("other.db", "is no database of a gateway"),
+    ):
+        done = scopegate("restore", name, *stores.option(served.db), folder=served.folder)
+        assert (done.returncode, done.stdout) == (1, ""), name
+        assert why in done.stderr
+        assert "Traceback" not in done.stderr
+    assert served.db.read_bytes() == before
+    assert [path.name for path in served.folder.glob("scopegate.db*") if "wal" in path.name] == []
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_missing_log_is_noticed(tmp_path: Path, workers: str) -> None:
+    """Without it the file is valid, and lacks what was acknowledged last."""
+    served = Served(tmp_path, "--seed", "tests", "--workers", workers)
+    with served:
+        async with trading(served) as client:
+            bought = {(await client.ask(buying()))["buy"]["contract_id"] for _ in range(50)}
+            noted = (tmp_path / "scopegate.db-lock").read_text()
+            async with asyncio.timeout(30):
+                while (tmp_path / "scopegate.db-lock").read_text() == noted:
+                    await client.ask(buying())
+        served.kill()
+        log, elsewhere = f"{served.db}-wal", str(tmp_path / "elsewhere")
+        os.rename(log, elsewhere)
+        option = stores.option(served.db)
+        for command in (("serve", "--port", "0"), ("account", "list"), ("backup", "copy.db")):
+            tried = await asyncio.to_thread(scopegate, *command, *option, folder=tmp_path)
+            assert (tried.returncode, tried.stdout) == (1, ""), command
+            assert tried.stderr.count("\n") == 1, tried.stderr
+            assert f"{log} is missing" in tried.stderr
+            assert "scopegate restore BACKUP" in tried.stderr
+        os.rename(elsewhere, log)
+        served.start()
+        assert bought <= booked(served.db)
+        # Another program that closes the database leaves no log, and nothing is missing.
+        served.kill()
+        with contextlib.closing(sqlite3.connect(served.db)) as other:
+            other.execute("SELECT count(*) FROM meta").fetchone()
+        assert "scopegate.db-wal" not in os.listdir(tmp_path)
+        served.start()
+        assert bought <= booked(served.db)
+        assert served.stop() == 0
+        assert (tmp_path / "scopegate.db-lock").read_text() == ""
 
 
 def test_no_backup_is_made_of_a_damaged_database(served: Served) -> None:

@@ -173,7 +173,7 @@ async def test_a_damaged_page_is_found_in_tables_and_indexes(
     for name, page in pages:
         start = (page - 1) * size
         store.path.write_bytes(sound[:start] + b"x" * size + sound[start + size :])
-        if "copy your latest backup" not in refusal(store.path):
+        if "scopegate restore BACKUP" not in refusal(store.path):
             missed.append(name)
     assert missed == []
 
