@@ -1,21 +1,18 @@
 """What the gateway has done with its files, and what it has sent meanwhile, in one order."""
 
 import re
-import shutil
 import struct
-import subprocess
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
+from tests.power.preloaded import library
 from tests.simulation.frames import TEXT, FrameReader
 
 _HEAD = struct.Struct("<cHIQ")
 _LOGIN_ID = re.compile(r"(CR|VRTC)\d+")
-SOURCE = Path(__file__).with_name("recorder.c")
 
 
 class Operation(NamedTuple):
@@ -44,27 +41,10 @@ class Fact(NamedTuple):
     """The ledger entry of a trade."""
 
 
-def missing() -> str:
-    """Why nothing can be recorded here; empty if it can."""
-    return "" if shutil.which("cc") else "there is no C compiler: apt-get install gcc libc6-dev"
-
-
-@cache
-def library(folder: Path) -> Path:
-    """Compile what is preloaded."""
-    made = folder / "recorder.so"
-    subprocess.run(
-        ["cc", "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", made, SOURCE, "-ldl"],
-        check=True,
-        timeout=60,
-    )
-    return made
-
-
-def variables(folder: Path, db: Path, log: Path) -> Mapping[str, str]:
+def variables(db: Path, log: Path) -> Mapping[str, str]:
     """The environment of a gateway that is recorded."""
     return {
-        "LD_PRELOAD": str(library(folder)),
+        "LD_PRELOAD": str(library("recorder.c")),
         "RECORDER_LOG": str(log),
         "RECORDER_FILES": str(db),
     }

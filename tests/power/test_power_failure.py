@@ -19,7 +19,7 @@ from scopegate.store.sqlite_connection import connect
 from scopegate.store.transactions import Transaction
 from tests import books
 from tests.effort import chosen
-from tests.power import mutants, recording
+from tests.power import mutants, preloaded, recording
 from tests.power.recording import Fact, Operation
 from tests.power.states import KINDS, Disk, place
 from tests.process.traders import Traders, begin_copying, begin_trading
@@ -28,7 +28,7 @@ from tests.served import Served, scopegate
 pytestmark = [
     pytest.mark.sqlite,
     pytest.mark.skipif(sys.platform != "linux", reason="the recorder is preloaded by Linux"),
-    pytest.mark.skipif(bool(recording.missing()), reason=recording.missing()),
+    pytest.mark.skipif(bool(preloaded.missing()), reason=preloaded.missing()),
     pytest.mark.timeout(3_600),
 ]
 
@@ -139,7 +139,7 @@ async def recorded(folder: Path, *program: str) -> AsyncIterator[Recorded]:
         await begin_copying(gateway, told)
         assert gateway.stop() == 0
     before, log = files_of(gateway.db), folder / "log"
-    environment = recording.variables(folder, gateway.db, log)
+    environment = recording.variables(gateway.db, log)
     gateway.settings = environment
     gateway.program = program or None
     with gateway:
@@ -264,7 +264,7 @@ def test_a_gateway_starts_after_a_loss_and_after_one_while_it_starts(
         gateway = Served(folder, *OPTIONS)
         place(files, life.db, gateway.db)
         before, log = files_of(gateway.db), folder / "log"
-        gateway.settings = recording.variables(life.folder, gateway.db, log)
+        gateway.settings = recording.variables(gateway.db, log)
         with gateway:
             if round_ >= SECOND_LOSSES:
                 assert gateway.stop() == 0
