@@ -66,6 +66,13 @@ OPTIONS = ("--seed", SEED, "--start", "2026-01-01T12:00", "--speed", str(SPEED))
 IS_LONG = len(FAULTS) < ROUNDS
 FAULT_SECONDS = dict.fromkeys(FAULTS, 1.5) | {"stopped": 10 if IS_LONG else 3, "cut off": 3}
 """How long each fault lasts."""
+LASTING = ("MULTUP", "MULTDOWN")
+"""The contracts that clients leave open."""
+MAX_LEFT = 20
+"""So many of them stay open from one round to the next."""
+UNSOLD = {"InvalidSellContractProposal", "NoOpenPosition"}
+MIN_BALANCE = 500_000
+"""Less than this, in smallest units, is not enough for a round."""
 TOLD_SECONDS = 0.5
 """After so many seconds no gateway answers a client whose token was revoked."""
 _numbers = itertools.count()
@@ -338,10 +345,32 @@ async def failing(scene: Scene, fault: str, victim: int) -> AsyncIterator[None]:
                 scene.proxy.go_on()
 
 
+async def make_room(scene: Scene) -> None:
+    """Close what was left open for long, and give back what was lost, to the richer account.
+
+    Hundreds of rounds would use up its open positions, and then nothing is bought any more.
+    """
+    rich = next(iter(scene.told.tokens))
+    async with scene.cluster.each[0].connected() as client:
+        await client.authorize(scene.told.tokens[rich])
+        held = (await client.ask({"portfolio": 1}))["portfolio"]["contracts"]
+        lasting = [each["contract_id"] for each in held if each["contract_type"] in LASTING]
+        for contract_id in lasting[:-MAX_LEFT]:
+            reply = await client.ask({"sell": contract_id, "price": 0})
+            assert "error" not in reply or reply["error"]["code"] in UNSOLD, reply["error"]
+
+    def job(transaction: Transaction) -> None:
+        if ledger.account(transaction, rich).balance < MIN_BALANCE:
+            ledger.set_balance(transaction, rich, "deposit", 2 * MIN_BALANCE, at=0)
+
+    await asyncio.to_thread(stores.run_once, scene.cluster.db, job)
+
+
 async def live_through(scene: Scene, fault: str, chance: random.Random) -> list[str]:
     """Let something fail under load; what is wrong afterwards."""
     victim = 2 if fault == "cut off" else chance.choice((1, 2))  # the first one has the public
     cluster, told = scene.cluster, scene.told
+    await make_room(scene)
     before = len(told.bought)
     async with cluster.each[0].connected() as public:
         await public.ask({"ticks": "1HZ100V", "subscribe": 1})
