@@ -152,9 +152,10 @@ def _wrong_copies(db: Connection, told: Told) -> Iterator[str]:
         reports = db.execute(
             "SELECT * FROM copy_reports WHERE copier = ? ORDER BY id", [copier]
         ).fetchall()
-        # Of purchases before the oldest report, which may be about a sale, no refusal need be known
-        # any more.
-        known_after = reports[0]["at"] if len(reports) == MAX_REPORTS else -1
+        # Reports have the order of the commits, as contracts have: of what was bought before the
+        # first purchase that is still reported, no refusal need be known any more.
+        purchases = [row["original"] for row in reports if row["action"] == "buy"]
+        known_from = purchases[0] if len(reports) == MAX_REPORTS else 0
         refused = {
             (row["original"], row["action"] == "buy") for row in reports if row["code"] is not None
         }
@@ -165,7 +166,7 @@ def _wrong_copies(db: Connection, told: Told) -> Iterator[str]:
             copies[row["copied_from"]] = row
         for number, original in originals.items():
             copy = copies.get(number)
-            if original["bought_at"] <= known_after:
+            if number < known_from:
                 continue
             if (copy is None) != ((number, True) in refused):
                 yield f"copy: contract {number} is copied and refused, or neither, for {copier}"
