@@ -55,6 +55,8 @@ class FrameReader:
             size, start = rest[begin + 1], begin + 2
             if size >= 126:
                 start += 2 if size == 126 else 8
+                if len(rest) < start:
+                    break
                 size = int.from_bytes(rest[begin + 2 : start], "big")
             end = start + size
             if len(rest) < end:

@@ -1,0 +1,1 @@
+"""Clients that mean no good, in large numbers: docs/hostile-load.md."""
