@@ -27,6 +27,9 @@ class Clock(Protocol):
     def now(self) -> float:
         """Return the current market time."""
 
+    def running(self) -> float:
+        """Return what `now` would be if it never waited for an earlier run to be passed."""
+
     def call_at(self, moment: float, callback: Callable[[], None]) -> Timer:
         """Run `callback` in the event loop once `now()` has reached `moment`."""
 
@@ -56,7 +59,7 @@ class RunningClock:
         return max(self._earliest, self.running())
 
     def running(self) -> float:
-        """Return what the market time would be if it did not wait for `earliest`."""
+        """Return what `now` would be if it did not wait for `earliest`."""
         return self._start + (time.monotonic() - self._origin) * self._speed
 
     def call_at(self, moment: float, callback: Callable[[], None]) -> Timer:
@@ -83,6 +86,8 @@ class WallClock(RunningClock):
         """Return the current time."""
         self._latest = max(self._latest, time.time())
         return self._latest
+
+    running = now
 
     def real_seconds_until(self, moment: float) -> float:
         """Return the seconds until `moment`; 0 if it has passed."""
@@ -121,6 +126,8 @@ class HandClock:
     def now(self) -> float:
         """Return the current market time."""
         return self._now
+
+    running = now
 
     def call_at(self, moment: float, callback: Callable[[], None]) -> Timer:
         """Run `callback` during the `advance` that reaches `moment`."""

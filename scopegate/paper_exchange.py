@@ -6,7 +6,7 @@ background work is entered in the order of `background`.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Final
@@ -99,8 +99,8 @@ async def origin(store: Store, settings: Settings, siblings: Siblings) -> AsyncI
         found = foreseen(transaction)
         market_start.settle(transaction, found)
         if not (joins and market_start.is_running(transaction)):
-            runs = _running(clock(found, settings))
-            market_start.note_pace(transaction, runs, settings.speed, found.resume)
+            running = clock(found, settings).running
+            market_start.note_pace(transaction, running, settings.speed, found.resume)
         return found
 
     # Gateways that start at the same time must not each choose a market, nor its time.
@@ -110,11 +110,6 @@ async def origin(store: Store, settings: Settings, siblings: Siblings) -> AsyncI
 def clock(origin: Origin, settings: Settings) -> Clock:
     """Return the market's clock."""
     return RunningClock(origin.clock, settings.speed, earliest=origin.resume, since=origin.since)
-
-
-def _running(clock: Clock) -> Callable[[], float]:
-    """Return what returns the market time, even while the market waits for its mark."""
-    return clock.running if isinstance(clock, RunningClock) else clock.now
 
 
 def trade_clock(clock: Clock, siblings: Siblings, settings: Settings) -> TradeClock:
@@ -195,12 +190,10 @@ async def market_marks(
         await store.write(lambda transaction: market_start.settle(transaction, origin))
         await store.write(lambda transaction: ledger.take_over(transaction, at=clock.now()))
 
-    running = _running(clock)
-
     async def mark() -> None:
         await store.write(
             lambda transaction: market_start.run(
-                transaction, running, settings.speed, origin.resume
+                transaction, clock.running, settings.speed, origin.resume
             )
         )
 
@@ -214,13 +207,13 @@ async def market_marks(
                 continue
             due, difference = await store.read(
                 lambda reader: (
-                    market_start.is_mark_due(reader, running(), settings.speed),
-                    market_start.difference(reader, running),
+                    market_start.is_mark_due(reader, clock.running(), settings.speed),
+                    market_start.difference(reader, clock.running),
                 )
             )
             if due:
                 await mark()
-            # Once alone, the real time may just have been set, and no gateway has stored it yet.
+            # A single difference may only mean that the real time has just been set.
             is_off = abs(difference) > market_start.MAX_CLOCK_DIFFERENCE
             if is_off and was_off:
                 log.error("this gateway is not at the time of the others", ahead=difference)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from scopegate.store import files
+from scopegate.store import files, missing_log
 from scopegate.store.errors import DatabaseError, StoreError
 from scopegate.store.location import Location
 from scopegate.store.migrating import Check, Migrations, migrate
@@ -60,6 +60,7 @@ def _opened(location: Location, *, is_source: bool) -> Iterator[Connection]:
                 if is_source
                 else f"the file {location} already exists: name a new one"
             )
+        missing_log.refuse(location)
         locked = files.lock(location)
         try:
             with closing(connect(location)) as connection:

@@ -143,10 +143,11 @@ def run_once(path: Path, job: Job[T], check: Check | None = None) -> T:
 
     `check`: see `migrate`.
     """
-    missing_log.refuse(path)
-    connection = connect(path)
-    connection.is_served = is_served(path)
+    connection = None
     try:
+        missing_log.refuse(path)
+        connection = connect(path)
+        connection.is_served = is_served(path)
         migrate(connection, check)
         return commit_once(connection, job)
     except sqlite3.DatabaseError as problem:
@@ -154,7 +155,8 @@ def run_once(path: Path, job: Job[T], check: Check | None = None) -> T:
             raise damaged(path, problem) from problem
         raise
     finally:
-        connection.close()
+        if connection is not None:
+            connection.close()
 
 
 def backup(path: Path, target: Path) -> None:
@@ -167,23 +169,28 @@ def backup(path: Path, target: Path) -> None:
     try:
         missing_log.refuse(path)
         with contextlib.closing(connect(path)) as source:
-            _copy(source, target)
+            damage = _copy(source, target)
     except (sqlite3.Error, OSError) as problem:
         raise unusable(path, problem) from problem
+    if damage:
+        raise damaged(path, damage)
 
 
-def _copy(source: sqlite3.Connection, target: Path) -> None:
-    """Copy a database to a new file, and check it; if that fails, there is no new file."""
+def _copy(source: sqlite3.Connection, target: Path) -> str:
+    """Copy a database to a new file; return what is wrong with the copy, or an empty text.
+
+    If something is, or it raises `sqlite3.Error` or `OSError`, there is no new file.
+    """
+    found = ""
     try:
         os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         with contextlib.closing(sqlite3.connect(target)) as copy:
             source.backup(copy)
             [found] = copy.execute("PRAGMA integrity_check(1)").fetchone()
-            if found != "ok":
-                raise damaged(target, found)
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
+    finally:
+        if found != "ok":
+            target.unlink(missing_ok=True)
+    return "" if found == "ok" else found
 
 
 def restore(path: Path, source: Path) -> Path | None:
@@ -192,54 +199,83 @@ def restore(path: Path, source: Path) -> Path | None:
     Return the new name of the file that was there, with its log beside it; `None` if there was
     none. Raises `StoreError`, and then the database is what it was.
     """
+    path = path.resolve()
     if not source.is_file():
         raise StoreError(f"there is no backup {source}")
-    descriptor = lock(path)
     copy = path.with_name(f"{path.name}-restoring")
-    copy.unlink(missing_ok=True)  # of an attempt that did not end
+    descriptor = None
     try:
+        descriptor = lock(path)
+        copy.unlink(missing_ok=True)  # of an attempt that did not end
         _copy_of_backup(source, copy)
-        kept = None
-        if path.exists():
-            kept = path.with_name(
-                f"{path.name}.replaced-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
-            )
-            os.link(path, kept)  # the database is never without a file
-            for suffix in ("-wal", "-journal"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.rename(f"{path}{suffix}", f"{kept}{suffix}")
-            Path(f"{path}-shm").unlink(missing_ok=True)
-        os.replace(copy, path)
-        _sync_folder(path.parent)
-        if descriptor is not None:
-            missing_log.forget(descriptor)
-        return kept
+        return _exchange(path, copy)
     except (sqlite3.Error, OSError) as problem:
         raise StoreError(f"cannot restore {path}: {problem}") from problem
     finally:
-        copy.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            copy.unlink(missing_ok=True)
         if descriptor is not None:
             os.close(descriptor)
 
 
 def _copy_of_backup(source: Path, copy: Path) -> None:
-    """Copy and check a backup, and make sure that it is on the disk. Raises `StoreError`."""
+    """Copy and check a backup, and make sure that it is on the disk.
+
+    Raises `StoreError` if the backup cannot be used, else `sqlite3.Error` or `OSError`.
+    """
     # Read only, and without a new log beside it: it may be on a medium that cannot be written.
-    mode = "mode=ro" if Path(f"{source}-wal").exists() else "immutable=1"
-    address = f"file:{quote(str(source))}?{mode}"
+    mode = "mode=ro" if missing_log.log_of(source).exists() else "immutable=1"
+    address = f"file:{quote(str(source.resolve()))}?{mode}"
     try:
         with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
             found = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'")
             if found.fetchone() is None:
                 raise StoreError(f"{source} is no database of a gateway")
-            _copy(connection, copy)
+            damage = _copy(connection, copy)
     except sqlite3.DatabaseError as problem:
-        raise StoreError(f"the backup {source} cannot be used: {problem}") from problem
-    with copy.open("rb") as file:
+        if not isinstance(fault_of(problem), StoreDamagedError):
+            raise
+        damage = str(problem)
+    if damage:
+        raise StoreError(f"the backup {source} is damaged ({damage}): use an older one")
+    with copy.open("r+b") as file:
         os.fsync(file.fileno())
 
 
+def _exchange(path: Path, new: Path) -> Path | None:
+    """Give the files of a database another name, and a new file its name; return the new name.
+
+    Raises `OSError`, and then everything has its old name.
+    """
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    names = (path.with_name(f"{path.name}.replaced-{stamp}{more}") for more in ("", *"abcdefgh"))
+    kept = next(name for name in names if not name.exists())
+    moved: list[str] = []
+    try:
+        if path.exists():
+            moved.append("")
+            os.link(path, kept)  # so that there is a database at each moment
+        for suffix in ("-wal", "-journal"):
+            if Path(f"{path}{suffix}").exists():
+                os.rename(f"{path}{suffix}", f"{kept}{suffix}")
+                moved.append(suffix)
+        Path(f"{path}-shm").unlink(missing_ok=True)
+        _sync_folder(path.parent)  # the old log must never be beside the new file
+        os.replace(new, path)
+    except BaseException:
+        for suffix in moved:
+            with contextlib.suppress(OSError):
+                if suffix:
+                    os.rename(f"{kept}{suffix}", f"{path}{suffix}")
+                else:
+                    kept.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+    return kept if moved else None
+
+
 def _sync_folder(folder: Path) -> None:
+    """Make sure that the names of files are on the disk."""
     if os.name == "posix":  # elsewhere a folder cannot be opened
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -3,11 +3,12 @@
 Without its log the file is valid, but lacks the latest commits.
 
 Rules:
-- While a gateway serves, the lock file beside the database holds how far the database has got. This
-  is written after the commits, and not synced: it is never ahead of them.
-- If the log is missing at the next start, and the file itself has not got that far, the start is
-  refused. If another program has written the log back, it has, and nothing is missing.
-- Another file that was put there is not compared: it is a copy of some other time.
+- Every commit is counted, in the table `meta`. While a gateway serves, the count is also written to
+  an extended attribute of the file itself, after the commits: it is never ahead of them.
+- If the log is missing at the next start and the file itself counts fewer commits, the start is
+  refused. If another program has written the log back into the file, it counts them all.
+- A file that was put in its place has no such attribute, and is not compared.
+- Only where the system has extended attributes: on Linux, on most file systems.
 """
 
 import contextlib
@@ -16,47 +17,58 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
+from scopegate.store import meta
 from scopegate.store.errors import RESTORE, StoreDamagedError
-from scopegate.store.transactions import Snapshot
+from scopegate.store.transactions import COMMITS, Snapshot
+
+_ATTRIBUTE = "user.scopegate.commits"
+_FAILURES = (OSError, AttributeError)
+"""What is raised where there are no extended attributes."""
 
 
-def progress(reader: Snapshot) -> int:
-    """Return how far the database has got: the sum of the ids that were ever generated."""
-    total: int = reader.single("SELECT coalesce(sum(seq), 0) FROM sqlite_sequence")[0]
-    return total
+def log_of(path: Path) -> Path:
+    """Return the name of the log, which SQLite keeps beside the file that a link leads to."""
+    return Path(f"{path.resolve()}-wal")
 
 
-def note(lock_file: int, path: Path, progress: int) -> None:
-    """Write down how far the database at `path` has got."""
-    text = f"{path.stat().st_ino} {progress}\n".encode()
-    os.pwrite(lock_file, text, 0)
-    os.ftruncate(lock_file, len(text))
+def commits(reader: Snapshot) -> int:
+    """Return how many commits there were."""
+    return int(meta.get(reader, COMMITS) or 0)
 
 
-def forget(lock_file: int) -> None:
-    """Write down that the database was closed, and needs no log any more."""
-    os.ftruncate(lock_file, 0)
+def note(path: Path, commits: int) -> None:
+    """Write down how many commits there were, if that is possible."""
+    with contextlib.suppress(*_FAILURES):
+        os.setxattr(path, _ATTRIBUTE, str(commits).encode())
+
+
+def forget(path: Path) -> None:
+    """Forget that, once the file was closed and needs no log any more."""
+    with contextlib.suppress(*_FAILURES):
+        if not log_of(path).exists():
+            os.removexattr(path, _ATTRIBUTE)
 
 
 def refuse(path: Path) -> None:
     """Raise `StoreDamagedError` if the log with the latest commits is missing."""
-    with contextlib.suppress(FileNotFoundError):
-        noted = Path(f"{path}-lock").read_text().split()
-        if len(noted) != 2 or Path(f"{path}-wal").exists() or path.stat().st_ino != int(noted[0]):
-            return
-        if _progress_of_file(path) < int(noted[1]):
-            raise StoreDamagedError(
-                f"the database {path} is incomplete: {path}-wal is missing, which had the latest"
-                f" changes. Put it back; or {RESTORE}. To go on without these changes, delete"
-                f" {path}-lock"
-            )
+    try:
+        noted = int(os.getxattr(path, _ATTRIBUTE))
+    except (*_FAILURES, ValueError):
+        return
+    log = log_of(path)
+    if not log.exists() and _commits_of_file(path) < noted:
+        raise StoreDamagedError(
+            f"the database {path} is incomplete: {log} is missing, which had the latest changes."
+            f" Put it back; or {RESTORE}. To go on without these changes, run"
+            f" `scopegate restore {path}`"
+        )
 
 
-def _progress_of_file(path: Path) -> int:
+def _commits_of_file(path: Path) -> int:
     # `immutable`: SQLite must not create a new log.
-    address = f"file:{quote(str(path))}?immutable=1"
+    address = f"file:{quote(str(path.resolve()))}?immutable=1"
     with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
         if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").fetchone():
             return 0
-        [total] = connection.execute("SELECT coalesce(sum(seq), 0) FROM sqlite_sequence").fetchone()
-        return int(total)
+        found = connection.execute("SELECT value FROM meta WHERE name = ?", (COMMITS,)).fetchone()
+        return 0 if found is None else int(found[0])

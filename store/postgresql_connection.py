@@ -638,6 +638,9 @@ class PostgresqlConnection:
         )
         return {int(row[0]) for row in rows}
 
+    def count_commit(self) -> None:
+        """Do nothing: the server looks after its own log."""
+
     def served_schemas(self) -> list[int]:
         """Return which schemas the gateways that serve know; 0 where that cannot be known."""
         rows = self.execute(

@@ -162,9 +162,7 @@ class SharedStore(SqliteStore):
         return None if self._sharing.head <= self._passed_on else self._read_on()
 
     async def _take_lock(self) -> None:
-        """Open the lock file, for notes: the parent process has the lock."""
-        if self._number == 0:
-            self._lock = os.open(f"{self.path}-lock", os.O_RDWR | os.O_CREAT, 0o600)
+        """Do nothing: the parent process has the lock."""
 
     def _woken(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -179,7 +177,8 @@ class SharedStore(SqliteStore):
         while True:
             await asyncio.sleep(POLL)
             self._read_on()
-            await self._note_progress()
+            if self._number == 0:
+                await self._note_commits()
 
     def _write(self, connection: SqliteConnection, batch: Sequence[WrittenJob]) -> Sequence[Change]:
         with self._turns:
@@ -191,6 +190,7 @@ class SharedStore(SqliteStore):
                     if made:
                         row_id = _record(connection, made)
                         self._own[row_id] = made  # the event loop may read the row at once
+                    connection.count_commit()
             except BaseException:
                 self._own.pop(row_id, None)
                 raise

@@ -94,6 +94,8 @@ class SqliteStore(Store):
         self._starting: asyncio.Task[None] | None = None
         self._start_again_at = 0.0
         self._seen_version = 0
+        self._noted = 0
+        """The number of commits that was written down last."""
 
     @property
     def location(self) -> str:
@@ -117,13 +119,14 @@ class SqliteStore(Store):
         except BaseException:
             await self.close()
             raise
-        await self._note_progress()
         self._poller = self._start_polling()
 
-    async def _note_progress(self) -> None:
-        """Write down how far the database has got, so that a lost log is noticed."""
-        if self._lock is not None:
-            missing_log.note(self._lock, self.path, await self.read(missing_log.progress))
+    async def _note_commits(self) -> None:
+        """Write down how many commits there were, so that a lost log is noticed."""
+        commits = await self.read(missing_log.commits)
+        if commits != self._noted:
+            self._noted = commits
+            missing_log.note(self.path, commits)
 
     async def _take_lock(self) -> None:
         loop = asyncio.get_running_loop()
@@ -144,10 +147,9 @@ class SqliteStore(Store):
         for thread in (self._reader, self._writer):
             with contextlib.suppress(sqlite3.Error):  # nothing is lost: the WAL has every commit
                 await thread.close()
+        if was_open:
+            missing_log.forget(self.path)
         if self._lock is not None:
-            if was_open:
-                with contextlib.suppress(OSError):  # then the next start compares
-                    missing_log.forget(self._lock)
             os.close(self._lock)
             self._lock = None
 
@@ -172,7 +174,7 @@ class SqliteStore(Store):
                 # Passed on by the writer, because only it has their order among our own changes.
                 await self.write(lambda transaction: None)
             if version != self._seen_version:
-                await self._note_progress()
+                await self._note_commits()
             self._seen_version = version
 
     def _news(self, reader: Snapshot) -> tuple[int, bool]:

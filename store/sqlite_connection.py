@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scopegate.store.transactions import Query
+from scopegate.store.transactions import COMMITS, Query
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait while another process writes."""
@@ -43,6 +43,14 @@ class SqliteConnection(sqlite3.Connection):
     def now(self) -> float:
         """Return the real time: an SQLite file is on this machine."""
         return time.time()
+
+    def count_commit(self) -> None:
+        """Count this transaction, so that a lost log is noticed (`missing_log`)."""
+        self.execute(
+            "INSERT INTO meta (name, value) VALUES (?, '1')"
+            " ON CONFLICT (name) DO UPDATE SET value = value + 1",
+            (COMMITS,),
+        )
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

@@ -112,6 +112,10 @@ class Connection(Protocol):
         """Run a block that only reads, on one snapshot."""
         ...
 
+    def count_commit(self) -> None:
+        """Count this transaction, where files can be lost that hold the latest ones."""
+        ...
+
     def served_schemas(self) -> Collection[int]:
         """Return the schemas that the gateways know which serve the database at present."""
         ...
@@ -155,6 +159,8 @@ class Connection(Protocol):
 
 Change = tuple[int, str, str]
 """A row of `changes`: its id, the kind of the announcement, and its fields as JSON."""
+COMMITS = "commits"
+"""The name in `meta` under which an SQLite file counts its commits."""
 SEVERAL = "several"
 """The kind of a row with several announcements: a list of kinds, each with its fields."""
 
@@ -328,6 +334,7 @@ def write_batch(
     with connection.writing():
         foreign = changes_after(connection, seen_change)
         run_jobs(connection, batch)
+        connection.count_commit()
         if prepared is not None:
             prepared(foreign)
     return foreign
@@ -375,6 +382,7 @@ def commit_once(connection: Connection, job: Job[T]) -> T:
         result = job(transaction)
         for change in transaction.changes:
             record(connection, change.kind, change.to_json())
+        connection.count_commit()
     return result
 
 

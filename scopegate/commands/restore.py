@@ -6,8 +6,8 @@ import click
 
 from scopegate.commands.common import Command, fail, with_database
 from scopegate.settings import SettingsError, load
+from scopegate.store import files
 from scopegate.store.errors import StoreError
-from scopegate.store.files import restore as put_back
 from scopegate.store.location import Location, Server
 
 
@@ -27,9 +27,9 @@ def restore(db: Location | None, backup: Path) -> None:
                 "restore puts SQLite files back: use pg_restore for a PostgreSQL database;"
                 " docs/scaling.md shows how"
             )
-        kept = put_back(path, backup)
+        kept = files.restore(path, backup)
     except (StoreError, SettingsError) as problem:
         fail(problem)
     click.echo(f"restored  {path}")
     if kept is not None:
-        click.echo(f"before    {kept}")
+        click.echo(f"kept as   {kept}")
